@@ -1,0 +1,236 @@
+//! The plan: what a recipe will do, step by step, computed without running it.
+
+use serde::Serialize;
+
+use crate::rate::Rate;
+use crate::recipe::{Fit, HeadSpec, Recipe, Step, Weights};
+use crate::schedule::{self, Schedule};
+
+/// What is known about the data set. Each is `None` until somebody counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Training images.
+    pub train: Option<u64>,
+    /// Validation images.
+    pub valid: Option<u64>,
+    /// Test images.
+    pub test: Option<u64>,
+    /// Classes or tags.
+    pub classes: Option<u64>,
+}
+
+/// Which part of the network trains, and on what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// Only the head, on cached activations.
+    Precomputed,
+    /// Only the head, on images.
+    Frozen,
+    /// The head and some or all of the body, on images.
+    Unfrozen,
+}
+
+/// What holds between two steps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct State {
+    /// Which part trains, and on what.
+    pub body: Body,
+    /// First layer group that trains; groups before it are frozen.
+    pub first_trainable: usize,
+    /// Whether the body's BatchNorms keep their running statistics although they train.
+    pub bn_frozen: bool,
+    /// Image side, pixels.
+    pub size: u32,
+    /// The head.
+    pub head: HeadSpec,
+    /// Whether the body's weights differ from the file's (something has trained it).
+    pub body_trained: bool,
+}
+
+impl State {
+    /// What holds before the first step.
+    pub fn start(recipe: &Recipe) -> Self {
+        let model = recipe.model();
+        let random = model.weights == Weights::None;
+        State {
+            body: if random { Body::Unfrozen } else { Body::Frozen },
+            first_trainable: if random { 0 } else { model.facts().groups - 1 },
+            bn_frozen: false,
+            size: recipe.transforms().size,
+            head: model.head.clone(),
+            body_trained: random,
+        }
+    }
+
+    /// What holds after `step`.
+    pub fn after(&self, step: &Step, groups: usize) -> Self {
+        let mut next = self.clone();
+        match step {
+            Step::Precompute { on: true } => next.body = Body::Precomputed,
+            Step::Precompute { on: false } => {
+                if self.body == Body::Precomputed {
+                    next.body = Body::Frozen;
+                }
+            }
+            Step::Freeze => {
+                if self.body == Body::Unfrozen {
+                    next.body = Body::Frozen;
+                }
+                next.first_trainable = groups - 1;
+            }
+            Step::Unfreeze => {
+                next.body = Body::Unfrozen;
+                next.first_trainable = 0;
+            }
+            Step::FreezeTo { group } => {
+                let n = i64::from(*group);
+                let g = if n < 0 { n + groups as i64 } else { n };
+                next.first_trainable = g.clamp(0, groups as i64 - 1) as usize;
+                next.body = if next.first_trainable == groups - 1 { Body::Frozen } else { Body::Unfrozen };
+            }
+            Step::BnFreeze { on } => next.bn_frozen = *on,
+            Step::Head(head) => next.head = head.clone(),
+            Step::Resize { size } => next.size = *size,
+            Step::Fit(_) => next.body_trained |= self.body == Body::Unfrozen,
+            Step::LrFind(_) | Step::Tta { .. } | Step::Save { .. } | Step::Load { .. } => {}
+        }
+        next
+    }
+}
+
+/// One step with what it will take. `stages[i]` belongs to `recipe.steps()[i]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stage {
+    /// The step.
+    pub step: Step,
+    /// What holds while it runs.
+    pub state: State,
+    /// Epochs (a finder has none).
+    pub epochs: u64,
+    /// Batches an epoch, while the number of images is known.
+    pub batches_per_epoch: Option<u64>,
+    /// Training batches in all.
+    pub iterations: Option<u64>,
+    /// The rate of each layer group, earliest first; one for all is repeated. Frozen groups show theirs although it does nothing.
+    pub rates: Vec<Rate>,
+    /// Bytes of the activation cache that this step builds or needs (f32 features of train, valid and test).
+    pub cache_bytes: Option<u64>,
+}
+
+impl Stage {
+    /// The factor of every training batch of a `fit` (empty for other steps).
+    pub fn factors(&self) -> Box<dyn Iterator<Item = f64>> {
+        match (&self.step, self.batches_per_epoch, self.iterations) {
+            (Step::Fit(fit), Some(batches), Some(iterations)) => {
+                Box::new(Schedule::of(fit).factors(batches).take(iterations as usize))
+            }
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+/// Parameters of one layer group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// What it holds.
+    pub name: String,
+    /// Parameters; `None` for the head while the number of classes is unknown.
+    pub parameters: Option<u64>,
+}
+
+/// What a recipe will do, step by step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// One a step.
+    pub stages: Vec<Stage>,
+    /// Layer groups, earliest first, the head (as at the start) last.
+    pub groups: Vec<Group>,
+    /// What was known about the data.
+    pub facts: Facts,
+}
+
+impl Plan {
+    /// Walks the recipe. Pure arithmetic: no files, no clock.
+    pub fn new(recipe: &Recipe, facts: &Facts) -> Plan {
+        let arch = recipe.model().facts();
+        let mut state = State::start(recipe);
+        let mut stages = Vec::with_capacity(recipe.steps().len());
+        for step in recipe.steps() {
+            let after = state.after(step, arch.groups);
+            // A step that switches something runs in the state that it makes.
+            let during = match step {
+                Step::LrFind(_) | Step::Fit(_) | Step::Tta { .. } => state.clone(),
+                _ => after.clone(),
+            };
+            stages.push(stage(recipe, step, during, facts));
+            state = after;
+        }
+        let head = state_head_parameters(recipe, facts);
+        let groups = arch
+            .body
+            .iter()
+            .map(|(name, n)| Group { name: (*name).to_string(), parameters: Some(*n) })
+            .chain([Group { name: "head".to_string(), parameters: head }])
+            .collect();
+        Plan { stages, groups, facts: *facts }
+    }
+
+    /// Epochs of all stages.
+    pub fn epochs(&self) -> u64 {
+        self.stages.iter().fold(0, |n, s| n.saturating_add(s.epochs))
+    }
+}
+
+/// Batches an epoch: a trailing batch of one is merged into the batch before it, because BatchNorm cannot train on it.
+pub fn batches_per_epoch(images: u64, batch: u32) -> u64 {
+    let batch = u64::from(batch.max(1));
+    let batches = images.div_ceil(batch);
+    if images % batch == 1 && batches > 1 { batches - 1 } else { batches }
+}
+
+fn state_head_parameters(recipe: &Recipe, facts: &Facts) -> Option<u64> {
+    let model = recipe.model();
+    facts.classes.map(|c| model.head.parameters(model.facts().head_input, c))
+}
+
+fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
+    let arch = recipe.model().facts();
+    let batches = facts.train.map(|n| batches_per_epoch(n, recipe.data().batch));
+    let precomputed = state.body == Body::Precomputed;
+    let features = || {
+        let images = facts.train? + facts.valid.unwrap_or(0) + facts.test.unwrap_or(0);
+        Some(images * u64::from(arch.head_input) * 4)
+    };
+    let mut stage = Stage {
+        step: step.clone(),
+        state,
+        epochs: 0,
+        batches_per_epoch: None,
+        iterations: None,
+        rates: Vec::new(),
+        cache_bytes: if precomputed { features() } else { None },
+    };
+    match step {
+        Step::Fit(fit) => {
+            stage.epochs = schedule::epochs(fit.cycles, fit.cycle_len, fit.cycle_mult);
+            stage.batches_per_epoch = batches;
+            stage.iterations = batches.map(|b| b.saturating_mul(stage.epochs));
+            stage.rates = group_rates(fit, arch.groups);
+        }
+        Step::LrFind(find) => {
+            stage.batches_per_epoch = batches;
+            stage.iterations = Some(u64::from(find.iterations(precomputed)));
+        }
+        _ => {}
+    }
+    stage
+}
+
+/// One rate a layer group: a single rate is repeated.
+pub fn group_rates(fit: &Fit, groups: usize) -> Vec<Rate> {
+    match fit.lrs.as_slice() {
+        [one] => vec![*one; groups],
+        many => many.to_vec(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Learning rates: a fixed number, or one that `lr_find` will suggest while the recipe runs.
+
+use std::fmt;
+use std::ops::{Div, Mul};
+
+use serde::{Deserialize, Serialize};
+
+/// Where a [`Rate`] starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Base {
+    /// A number that is known while compiling.
+    Fixed(f64),
+    /// The suggestion of the recipe's n-th `lr_find` (0-based), known when that step has run.
+    Found(u16),
+}
+
+/// A learning rate, `base * num / den`.
+///
+/// A rate that is yet to be found can be scaled by positive constants and nothing else, so that every rate of a
+/// recipe keeps its meaning without running: `lr / 9`, `lr * 0.1`.
+///
+/// ```
+/// use fastai_dsl::Rate;
+/// let lr = Rate::found(0);
+/// assert_eq!((lr / 9.0).resolve(&[0.2]), Some(0.2 / 9.0));
+/// assert_eq!(lr.resolve(&[]), None);
+/// assert_eq!(Rate::from(0.2) / 2.0, Rate::from(0.1));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    base: Base,
+    num: f64,
+    den: f64,
+}
+
+impl Rate {
+    /// The suggestion of the `index`-th `lr_find` of the recipe.
+    pub fn found(index: u16) -> Self {
+        Rate { base: Base::Found(index), num: 1.0, den: 1.0 }
+    }
+
+    /// What the rate is based on.
+    pub fn base(&self) -> Base {
+        self.base
+    }
+
+    /// The factor by which the base is multiplied.
+    pub fn factor(&self) -> f64 {
+        self.num / self.den
+    }
+
+    /// The rate as a number; `found[i]` is what the i-th `lr_find` suggested. `None` while that has not run.
+    pub fn resolve(&self, found: &[f64]) -> Option<f64> {
+        match self.base {
+            Base::Fixed(x) => Some(x),
+            Base::Found(i) => found.get(usize::from(i)).map(|x| x * self.num / self.den),
+        }
+    }
+
+    /// The number, if it needs no `lr_find`.
+    pub fn fixed(&self) -> Option<f64> {
+        self.resolve(&[])
+    }
+
+    /// Numerator and denominator of a found rate; both 1 for a fixed one.
+    pub(crate) fn scale(&self) -> (f64, f64) {
+        (self.num, self.den)
+    }
+}
+
+impl From<f64> for Rate {
+    fn from(x: f64) -> Self {
+        Rate { base: Base::Fixed(x), num: 1.0, den: 1.0 }
+    }
+}
+
+impl Mul<f64> for Rate {
+    type Output = Rate;
+    fn mul(self, k: f64) -> Rate {
+        match self.base {
+            Base::Fixed(x) => Rate::from(x * k),
+            Base::Found(_) => Rate { num: self.num * k, ..self },
+        }
+    }
+}
+
+impl Div<f64> for Rate {
+    type Output = Rate;
+    fn div(self, k: f64) -> Rate {
+        match self.base {
+            Base::Fixed(x) => Rate::from(x / k),
+            Base::Found(_) => Rate { den: self.den * k, ..self },
+        }
+    }
+}
+
+/// `0.01`, or `lr1 * 2.0 / 9.0` for a rate that is yet to be found (finders are counted from 1 for people).
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.base {
+            Base::Fixed(x) => write!(f, "{x:?}"),
+            Base::Found(i) => {
+                write!(f, "lr{}", i + 1)?;
+                if self.num != 1.0 {
+                    write!(f, " * {:?}", self.num)?;
+                }
+                if self.den != 1.0 {
+                    write!(f, " / {:?}", self.den)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

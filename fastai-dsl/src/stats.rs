@@ -1,0 +1,17 @@
+//! Pixel statistics for normalisation.
+
+/// Mean and standard deviation a channel (red, green, blue) of pixels scaled to [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stats {
+    /// Mean a channel.
+    pub mean: [f32; 3],
+    /// Standard deviation a channel.
+    pub std: [f32; 3],
+}
+
+impl Stats {
+    /// torchvision's and fastai's ImageNet statistics.
+    pub const IMAGENET: Stats = Stats { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+    /// `(x - 127) / 128` on 0..255, as EfficientNet-lite was trained.
+    pub const TENSORFLOW_LITE: Stats = Stats { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
+}

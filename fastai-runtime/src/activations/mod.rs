@@ -1,0 +1,1 @@
+//! Cached activations of the frozen body.

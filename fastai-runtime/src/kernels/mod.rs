@@ -1,0 +1,1 @@
+//! CPU kernels that burn's flex backend lacks.

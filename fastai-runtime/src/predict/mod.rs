@@ -1,0 +1,1 @@
+//! Predictions and test-time augmentation.

@@ -1,0 +1,1 @@
+//! The one seed's named random streams.

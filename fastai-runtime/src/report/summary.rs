@@ -1,0 +1,140 @@
+//! What a run reached: the content of `summary.json` and of the report.
+
+use serde::{Deserialize, Serialize};
+
+/// The content of `summary.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Version of this layout.
+    pub format: u32,
+    /// `complete`, `stopped` (Ctrl-C) or `failed`.
+    pub status: String,
+    /// True for `run --smoke`: two batches a stage, numbers mean nothing.
+    pub smoke: bool,
+    /// The recipe's name.
+    pub name: String,
+    /// The recipe's doc comment.
+    pub doc: Option<String>,
+    /// Canonical text of the recipe.
+    pub recipe: String,
+    /// `single_label`, `multi_label` or `regression`.
+    pub task: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Which device, in words.
+    pub device: String,
+    /// Why that one.
+    pub device_reason: String,
+    /// CPU threads.
+    pub threads: usize,
+    /// Class or tag names, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// Images used.
+    pub counts: Counts,
+    /// One a stage that was reached, in order.
+    pub stages: Vec<StageSummary>,
+    /// The last `tta`.
+    pub tta: Option<Evaluation>,
+    /// The last stage's evaluation: never the best of several, unless the recipe says `keep_best`.
+    pub r#final: Option<Evaluation>,
+    /// Rates that `lr_find` suggested, in order.
+    pub found_rates: Vec<f64>,
+    /// Baseline: always saying the same thing (most frequent class, or the best constant tag set chosen on train).
+    pub baseline: Option<Baseline>,
+    /// Wall time of the whole run, seconds.
+    pub seconds: f64,
+    /// Notices that the run gave (merged batches, caches found).
+    pub notes: Vec<String>,
+}
+
+/// Images used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Training images.
+    pub train: usize,
+    /// Validation images.
+    pub valid: usize,
+    /// Test images.
+    pub test: usize,
+}
+
+/// One stage of the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageSummary {
+    /// 0-based index of the recipe's step.
+    pub step: usize,
+    /// `precompute`, `lr_find`, `fit`, `tta`, `unfreeze`, ..: the step's word.
+    pub kind: String,
+    /// The step as canonical text, `fit(0.01, 3, cycle_len = 1)`.
+    pub text: String,
+    /// Image side, pixels.
+    pub size: u32,
+    /// `cached activations`, `head on images`, `groups 1..=2 on images`, ..
+    pub trains: String,
+    /// Wall time, seconds.
+    pub seconds: f64,
+    /// Images that went through the network (or cached features), training only.
+    pub images: u64,
+    /// `images / seconds` of the training part.
+    pub images_per_s: f64,
+    /// For a `fit`: what the last epoch measured. For `tta`: the averaged predictions.
+    pub evaluation: Option<Evaluation>,
+    /// For `lr_find`: what was suggested.
+    pub suggestion: Option<f64>,
+    /// For a stage with cached activations: whether the cache was found rather than built, and where.
+    pub cache: Option<CacheUse>,
+}
+
+/// How a stage used the activation cache.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheUse {
+    /// Folder of the cache.
+    pub path: String,
+    /// True if nothing had to be computed.
+    pub found: bool,
+    /// Seconds to build (or open) it.
+    pub seconds: f64,
+}
+
+/// Metrics of one set of predictions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Which images: `valid` or `test`.
+    pub set: String,
+    /// How the predictions were made: `plain` or `tta: 1 plain + 4 augmented`.
+    pub predictions: String,
+    /// Images measured.
+    pub n: usize,
+    /// Smoothed training loss at the end of the epoch (absent for tta).
+    pub trn_loss: Option<f64>,
+    /// Mean loss over the set.
+    pub val_loss: f64,
+    /// The recipe's metrics, in order.
+    pub metrics: Vec<MetricValue>,
+}
+
+/// One metric with what is needed to read it honestly.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    /// Column name, `f2`.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+    /// 95 % interval: Wilson for accuracy, bootstrap over images for F2 and losses.
+    pub interval: Option<[f64; 2]>,
+    /// Images it was measured on.
+    pub n: usize,
+    /// What was chosen on these very images, such as a searched threshold.
+    pub chosen_here: Option<String>,
+}
+
+/// Always saying the same thing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// What it says: a class, or tags separated by spaces.
+    pub says: String,
+    /// `accuracy` or `f2`.
+    pub metric: String,
+    /// Its value on the validation set.
+    pub value: f64,
+}

@@ -1,0 +1,1 @@
+//! The fit loop, the finder, freezing, the recorder.

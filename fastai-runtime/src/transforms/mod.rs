@@ -1,0 +1,1 @@
+//! Transform sets and their parts.
