@@ -212,6 +212,16 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
+    let mut hostile = vec![meta.clone(), meta.clone(), meta.clone(), meta.clone()];
+    hostile[0].head.hidden = vec![u32::MAX; 3];
+    hostile[0].head.dropout = vec![0.0; 4];
+    hostile[1].head.dropout = vec![1.0, 0.5];
+    hostile[2].arch = "no_such_net".into();
+    hostile[3].head.hidden = vec![1 << 20];
+    for (number, lie) in hostile.iter().enumerate() {
+        models::save_model(&read, lie, &path).unwrap();
+        models::read_model(&path, &device).expect_err(&format!("description {number}"));
+    }
     let error = models::read_model(&weights_file(), &device).unwrap_err().to_string();
     assert!(error.contains("not a model that `save` wrote"), "{error}");
     assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");

@@ -15,6 +15,11 @@ use super::safetensors_file::{self, Array, Contents};
 /// Value of the `format` key of a saved model.
 const FORMAT: &str = "fastai model 1";
 
+/// Widest layer of a head that is read back.
+const MAX_WIDTH: u32 = 1 << 20;
+/// Most hidden layers of a head that is read back.
+const MAX_LAYERS: usize = 64;
+
 /// What is stored beside the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelMeta {
@@ -90,7 +95,13 @@ fn open(path: &Path) -> Result<(Contents, ModelMeta), WeightsError> {
     if arch::find(&meta.arch).is_none() {
         return Err(broken(&format!("of architecture {}, which this version does not know", meta.arch)));
     }
-    if meta.head.dropout.len() != meta.head.hidden.len() + 1 || meta.classes.is_empty() {
+    // Sizes are bounded before they are multiplied.
+    let sane = meta.head.hidden.len() <= MAX_LAYERS
+        && meta.head.hidden.iter().all(|width| (1..=MAX_WIDTH).contains(width))
+        && meta.head.dropout.len() == meta.head.hidden.len() + 1
+        && meta.head.dropout.iter().all(|p| (0.0..1.0).contains(p))
+        && (1..=MAX_WIDTH as usize).contains(&meta.classes.len());
+    if !sane {
         return Err(broken("its description contradicts itself"));
     }
     // The file's own weights bound what the description may ask for.
