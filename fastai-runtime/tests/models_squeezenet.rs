@@ -212,7 +212,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
-    let mut hostile = vec![meta.clone(), meta.clone(), meta.clone(), meta.clone()];
+    let mut hostile = [meta.clone(), meta.clone(), meta.clone(), meta.clone()];
     hostile[0].head.hidden = vec![u32::MAX; 3];
     hostile[0].head.dropout = vec![0.0; 4];
     hostile[1].head.dropout = vec![1.0, 0.5];
