@@ -17,3 +17,16 @@ pub struct WrittenFile {
 pub fn report(summary: &Summary, _record: &Record, _files: &[WrittenFile]) -> String {
     html! { (DOCTYPE) title { (summary.name) } }.into_string()
 }
+
+/// `12 345`: digits in groups of three.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + 6);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push('\u{202f}');
+        }
+        text.push(c);
+    }
+    text
+}
