@@ -3,9 +3,11 @@
 pub mod atomic;
 pub mod folder;
 pub mod html;
+mod numbers;
 pub mod plot;
 pub mod record;
 pub mod summary;
+mod tables;
 
 pub use atomic::write_atomic;
 pub use folder::RunFolder;

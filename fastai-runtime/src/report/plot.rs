@@ -10,6 +10,7 @@ use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::numbers::{grouped, power, short as rate};
 use super::record::{FindCurve, FitCurve};
 
 /// Okabe and Ito's palette: told apart with every common kind of colour vision.
@@ -322,41 +323,8 @@ fn group_name(group: usize, groups: usize) -> String {
     }
 }
 
-/// Three digits that count: `0.012`, `3e-5`.
-pub(super) fn rate(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    if magnitude < 1e-3 || magnitude >= 1e5 {
-        let text = format!("{value:.2e}");
-        return match text.split_once('e') {
-            Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
-            None => text,
-        };
-    }
-    let decimals = (2 - magnitude.log10().floor() as i32).max(0) as usize;
-    trimmed(&format!("{value:.decimals$}")).to_string()
-}
-
-fn trimmed(digits: &str) -> &str {
-    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
-}
-
-/// The labels of a log axis: only powers of ten are named.
-fn power(value: f64) -> String {
-    let exponent = value.log10();
-    if (exponent - exponent.round()).abs() > 1e-6 {
-        return rate(value);
-    }
-    match exponent.round() as i32 {
-        n @ -2..=3 => trimmed(&format!("{:.2}", 10f64.powi(n))).to_string(),
-        n => format!("1e{n}"),
-    }
-}
-
 fn thousands(value: f64) -> String {
-    super::html::grouped(value.round().max(0.0) as u64)
+    grouped(value.round().max(0.0) as u64)
 }
 
 /// Without the control characters that XML forbids.
