@@ -138,7 +138,10 @@ impl RunFolder {
                 if kind.is_dir() {
                     folders.push(name);
                 } else if kind.is_file() && name != Path::new(REPORT) {
-                    files.push(WrittenFile { name: name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"), bytes: entry.metadata()?.len() });
+                    files.push(WrittenFile {
+                        name: name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),
+                        bytes: entry.metadata()?.len(),
+                    });
                 }
             }
         }

@@ -76,12 +76,27 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_plain() {
-        assert_eq!(["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"], [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str));
+        assert_eq!(
+            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"],
+            [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str)
+        );
         let shorts = [0.0, 0.01, 0.012345, 3.16e-5, 1e-5, 0.5, 12.34, 1234.0, 2e6, -0.25, f64::NAN].map(short);
-        assert_eq!(shorts.each_ref().map(String::as_str), ["0", "0.01", "0.0123", "3.16e-5", "1e-5", "0.5", "12.3", "1234", "2e6", "-0.25", "NaN"]);
-        assert_eq!([1e-5, 0.01, 1.0, 10.0, 3e-4].map(power).each_ref().map(String::as_str), ["1e-5", "0.01", "1", "10", "3e-4"]);
-        assert_eq!([0.424, 12.34, 59.97, 185.2, 3725.0].map(duration).each_ref().map(String::as_str), ["0.42 s", "12.3 s", "1 min 00 s", "3 min 05 s", "1 h 02 min"]);
-        assert_eq!([812, 4200, 94_100_000, 2_000_000_000].map(bytes).each_ref().map(String::as_str), ["812 B", "4.2 kB", "94.1 MB", "2.0 GB"]);
+        assert_eq!(
+            shorts.each_ref().map(String::as_str),
+            ["0", "0.01", "0.0123", "3.16e-5", "1e-5", "0.5", "12.3", "1234", "2e6", "-0.25", "NaN"]
+        );
+        assert_eq!(
+            [1e-5, 0.01, 1.0, 10.0, 3e-4].map(power).each_ref().map(String::as_str),
+            ["1e-5", "0.01", "1", "10", "3e-4"]
+        );
+        assert_eq!(
+            [0.424, 12.34, 59.97, 185.2, 3725.0].map(duration).each_ref().map(String::as_str),
+            ["0.42 s", "12.3 s", "1 min 00 s", "3 min 05 s", "1 h 02 min"]
+        );
+        assert_eq!(
+            [812, 4200, 94_100_000, 2_000_000_000].map(bytes).each_ref().map(String::as_str),
+            ["812 B", "4.2 kB", "94.1 MB", "2.0 GB"]
+        );
         assert_eq!([metric(0.99125), metric(f64::NAN)], ["0.9912", "–"]);
     }
 }
