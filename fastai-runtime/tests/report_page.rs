@@ -350,7 +350,7 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         "STOPPED before",
         "&lt;script&gt;alert('x')",
         "Flattered: the threshold 0.19 (of 7) was chosen on these images.",
-        "no interval, n = 8\u{202f}095",
+        "no interval, n\u{a0}=\u{a0}8\u{202f}095",
         "too few batches to draw a curve",
         "An image counts for each of its tags.",
     ] {

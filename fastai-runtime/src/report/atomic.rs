@@ -97,6 +97,32 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_folder_cannot_be_replaced_and_the_temporary_file_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        std::fs::create_dir(&path).unwrap();
+        let error = write_atomic(&path, |w| w.write_all(b"x")).unwrap_err().to_string();
+        assert!(error.contains("a.txt"), "{error}");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_reported_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let error = write_atomic(&path, |_| {
+            let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+            full.write_all(b"x")
+        })
+        .unwrap_err();
+        let RunError::File { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn the_file_is_not_private() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();

@@ -63,7 +63,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 }
                 @if !files.is_empty() {
                     h2 { "Files" }
-                    table { tbody { @for file in files {
+                    table.narrow { tbody { @for file in files {
                         tr { td { a href=(format!("./{}", file.name)) { (file.name) } } td.n { (bytes(file.bytes)) } }
                     } } }
                 }
@@ -133,7 +133,7 @@ fn honesty(value: &MetricValue) -> Markup {
                 Some([low, high]) => { "95 % interval " (metric(low)) " – " (metric(high)) }
                 None => "no interval",
             }
-            ", n = " (grouped(value.n as u64))
+            ", n\u{a0}=\u{a0}" (grouped(value.n as u64))
         }
         @if let Some(chosen) = &value.chosen_here { p.note { "Flattered: " (chosen) " was chosen on these images." } }
     }
@@ -152,7 +152,7 @@ fn stages(summary: &Summary, record: &Record) -> Markup {
                     td { code { (stage.text) } }
                     td.n { @if stage.size > 0 { (stage.size) } }
                     td { (stage.trains) (cache(stage)) }
-                    td.n { (duration(stage.seconds)) }
+                    td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
                     td { (brought(stage, before, record)) }
                 }
@@ -164,7 +164,7 @@ fn stages(summary: &Summary, record: &Record) -> Markup {
 
 fn cache(stage: &StageSummary) -> Markup {
     html! { @if let Some(cache) = &stage.cache {
-        br; small { @if cache.found { "cache found" } @else { "cache built in " (duration(cache.seconds)) } ": " (cache.path) }
+        div { small { @if cache.found { "cache found" } @else { "cache built in " (duration(cache.seconds)) } ": " (cache.path) } }
     } }
 }
 
@@ -206,7 +206,7 @@ fn epochs(fits: &[FitCurve]) -> Markup {
     html! {
         p.soft { "Training loss is smoothed and measured with augmentation and dropout, so it may lie above the validation loss. "
             span.note { "▲" } " the validation loss rose while the training loss fell." }
-        div.wide { table {
+        div.wide { table.narrow {
             thead { tr {
                 th.n { "step" } th.n { "epoch" } th.n { "trn_loss" } th.n { "val_loss" }
                 @for name in &names { th.n { (name) } }

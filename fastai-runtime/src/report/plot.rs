@@ -238,14 +238,14 @@ where
             let dashes = [(x, y.start), (x, y.end)];
             chart.draw_series(DashedLineSeries::new(dashes, 4, 4, BORDER.stroke_width(1)))?;
         }
-        // Stages too short for their own label share their neighbour's.
+        // A stage too short for a label of its own goes without.
         if x - labelled < 0.07 * total {
             continue;
         }
         labelled = x;
         let style = ("sans-serif", 14).into_font().color(&BORDER).pos(Pos::new(HPos::Left, VPos::Top));
         let label = format!("step {}", fit.step + 1);
-        chart.draw_series([EmptyElement::at((x, y.end)) + Text::new(label, (5, 3), style)])?;
+        chart.draw_series([EmptyElement::at((x, y.end)) + Text::new(label, (0, -15), style)])?;
     }
     Ok(())
 }
