@@ -1,5 +1,6 @@
 //! The whole report of two realistic runs. `REPORT_OUT=FOLDER` keeps the pages to look at.
 
+use std::ops::Range;
 use std::path::Path;
 
 use fastai_runtime::report::{
@@ -31,11 +32,11 @@ fn fit(
     title: &str,
     rates: &[f64],
     lens: &[usize],
-    high: f64,
-    low: f64,
+    loss: Range<f64>,
     column: &str,
     vals: &[(f64, f64)],
 ) -> FitCurve {
+    let (high, low) = (loss.start, loss.end);
     let batches = 120;
     let cosine = |i: usize, len: usize| ((i as f64 / (len * batches) as f64 * std::f64::consts::PI).cos() + 1.0) / 2.0;
     let factors: Vec<f64> = lens.iter().flat_map(|len| (0..len * batches).map(move |i| cosine(i, *len))).collect();
@@ -132,8 +133,7 @@ fn cats() -> (Summary, Record) {
                 "fit(lr, 2)",
                 &[1e-4, 1e-3, 1e-2],
                 &[1, 1],
-                0.68,
-                0.06,
+                0.68..0.06,
                 "accuracy",
                 &[(0.031, 0.9875), (0.0262, 0.9885)],
             ),
@@ -142,8 +142,7 @@ fn cats() -> (Summary, Record) {
                 "fit(lr, 3, cycle_len = 1)",
                 &[1e-4, 1e-3, 1e-2],
                 &[1, 1, 1],
-                0.12,
-                0.05,
+                0.12..0.05,
                 "accuracy",
                 &[(0.026, 0.99), (0.0245, 0.991), (0.0237, 0.9915)],
             ),
@@ -152,8 +151,7 @@ fn cats() -> (Summary, Record) {
                 "fit(..)",
                 &[1e-4, 1e-3, 1e-2],
                 &[1, 2, 4],
-                0.1,
-                0.02,
+                0.1..0.02,
                 "accuracy",
                 &[
                     (0.03, 0.99),
@@ -244,8 +242,7 @@ fn planet() -> (Summary, Record) {
             "fit(0.2, ..)",
             &[0.2 / 9.0, 0.2 / 3.0, 0.2],
             &[1, 2],
-            0.4,
-            0.1,
+            0.4..0.1,
             "f2",
             &[(0.11, 0.9), (0.1, 0.91), (0.0839, 0.9299)],
         )],
