@@ -50,6 +50,16 @@ impl Rate {
         self.num / self.den
     }
 
+    /// What the base is multiplied by; 1 for a fixed rate.
+    pub fn numerator(&self) -> f64 {
+        self.num
+    }
+
+    /// What the base is divided by; 1 for a fixed rate.
+    pub fn denominator(&self) -> f64 {
+        self.den
+    }
+
     /// The rate as a number; `found[i]` is what the i-th `lr_find` suggested. `None` while that has not run.
     pub fn resolve(&self, found: &[f64]) -> Option<f64> {
         match self.base {

@@ -21,8 +21,11 @@ pub struct Source {
     pub text: String,
     /// The recipe with its warnings, or all errors (and warnings).
     pub result: Result<Checked, Diagnostics>,
+    /// What was read, checked or not; `None` if there is not even a name.
+    pub draft: Option<Draft>,
     /// Byte ranges of the sites.
     pub places: Vec<Range<usize>>,
+    public: bool,
 }
 
 impl Source {
@@ -58,14 +61,15 @@ impl Source {
             }
         };
         let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
-        let Parsed { draft, diagnostics, spans, .. } = parse(tokens);
+        let Parsed { draft, diagnostics, spans, visibility, .. } = parse(tokens);
         let places: Vec<Range<usize>> =
             spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect();
-        let result = match draft {
+        let result = match draft.clone() {
             None => Err(diagnostics),
             Some(draft) => checked(draft, diagnostics, overrides),
         };
-        Source { path: path.to_string(), text: text.to_string(), result, places }
+        let public = !visibility.is_empty();
+        Source { path: path.to_string(), text: text.to_string(), result, draft, places, public }
     }
 
     fn failed(path: &str, text: &str, diagnostic: Diagnostic, place: Range<usize>) -> Source {
@@ -75,8 +79,15 @@ impl Source {
             path: path.to_string(),
             text: text.to_string(),
             result: Err(diagnostics),
+            draft: None,
+            public: false,
             places: vec![clamp(text, place)],
         }
+    }
+
+    /// Whether the recipe begins with `pub`.
+    pub fn is_public(&self) -> bool {
+        self.public
     }
 
     /// Errors and warnings, or just the warnings.
@@ -106,6 +117,11 @@ impl Source {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
         all.join("\n\n")
+    }
+
+    /// Each finding by itself in the compiler's style, without colour.
+    pub fn render_each(&self) -> Vec<String> {
+        self.diagnostics().iter().map(|d| self.render_one(d, &Renderer::plain())).collect()
     }
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {

@@ -1,1 +1,36 @@
+//! The compile-time front end of fastai: a thin shim over `fastai-dsl`, which holds the language.
+//!
+//! The facade's `recipe!` and `include_recipe!` forward here with the path of their own crate in front, so that the output
+//! names items that the user's crate can reach: `[$crate] ..`.
+#![forbid(unsafe_code)]
 
+mod builder;
+mod expand;
+mod file;
+mod report;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use proc_macro::TokenStream;
+
+/// One expansion at a time: reading a file switches proc-macro2 between the compiler's tokens and its own, for the whole
+/// process, and an editor expands on several threads.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `recipe_at!{ [path] Name { .. } }`: a checked recipe as a type.
+#[proc_macro]
+pub fn recipe_at(input: TokenStream) -> TokenStream {
+    let _alone = alone();
+    expand::recipe(input.into()).into()
+}
+
+/// `include_recipe_at!{ [path] "file.recipe" }`: the same from a file, which cargo then tracks.
+#[proc_macro]
+pub fn include_recipe_at(input: TokenStream) -> TokenStream {
+    let _alone = alone();
+    file::include(input.into()).into()
+}

@@ -1,0 +1,337 @@
+//! A flat draft as calls of the typed builder, each with the user's own identifier and span.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use fastai_dsl::draft::{Arg, Draft, Entry, Name, StepCall, Stmt, Value, ValueKind};
+use fastai_dsl::schema::{self, Construct, Key, Range, Type};
+use fastai_dsl::{Base, Rate, Site};
+
+pub(crate) struct Builder<'a> {
+    pub(crate) krate: &'a TokenStream,
+    pub(crate) span: &'a dyn Fn(Site) -> Span,
+}
+
+impl Builder<'_> {
+    /// `let __p = ..;` for every section and step; the last `__p` is the pipeline. (Hygiene does not hide a pattern from a
+    /// constant of the same name, hence the underscores.)
+    pub(crate) fn calls(&self, flat: &Draft) -> TokenStream {
+        let krate = self.krate;
+        let name = &flat.name.text;
+        let task = flat.sections.iter().find(|e| e.key.text == "task").map(|e| self.word_of(&e.value));
+        let doc = flat.doc.as_ref().map(|text| quote! { .doc(#text) });
+        let mut calls = quote_spanned! { Span::mixed_site() =>
+            let __p = #krate::__private::Start::new(#name, #task) #doc;
+        };
+        // The network comes last: it fixes the number of layer groups that the steps are typed with.
+        let (model, others): (Vec<&Entry>, Vec<&Entry>) = flat
+            .sections
+            .iter()
+            .filter(|e| e.key.text != "task" && !e.key.text.is_empty())
+            .partition(|e| e.key.text == "model");
+        for entry in others.into_iter().chain(model) {
+            calls.extend(self.section(entry));
+        }
+        let mut finders = 0;
+        for stmt in flat.train.iter().flat_map(|t| &t.body) {
+            if let Stmt::Step(call) = stmt {
+                calls.extend(self.step(call, &mut finders));
+            }
+        }
+        calls
+    }
+
+    fn ident(&self, name: &Name) -> Ident {
+        Ident::new(&name.text, (self.span)(name.site))
+    }
+
+    /// `krate::__private::words::on`, with the user's span on the word.
+    fn word(&self, word: &str, site: Site) -> TokenStream {
+        let krate = self.krate;
+        let ident = Ident::new(word, (self.span)(site));
+        quote! { #krate::__private::words::#ident }
+    }
+
+    fn word_of(&self, value: &Value) -> TokenStream {
+        match &value.kind {
+            ValueKind::Word(w) => self.word(w, value.site),
+            _ => quote! { () },
+        }
+    }
+
+    /// `krate::__private::schema::csv`, with the user's span on the word.
+    fn schema(&self, construct: &str, site: Site) -> TokenStream {
+        let krate = self.krate;
+        let ident = Ident::new(construct, (self.span)(site));
+        quote! { #krate::__private::schema::#ident }
+    }
+
+    fn section(&self, entry: &Entry) -> TokenStream {
+        let method = self.ident(&entry.key);
+        let argument = match (entry.key.text.as_str(), &entry.value.kind) {
+            ("data", ValueKind::Block(word, entries)) => match schema::SOURCES.iter().find(|s| s.name == word.text) {
+                Some(source) => self.keys(source, self.schema(source.name, word.site), entries),
+                None => return TokenStream::new(),
+            },
+            ("transforms", ValueKind::Block(word, entries)) => {
+                let set = self.word(&word.text, word.site);
+                let keys = self.keys(&schema::TRANSFORMS, self.schema("transforms", Site::NONE), entries);
+                quote! { #set, #keys }
+            }
+            ("model", ValueKind::Word(_) | ValueKind::Block(..)) => return self.model(entry),
+            ("metrics", ValueKind::List(items)) if items.is_empty() => {
+                return quote_spanned! { Span::mixed_site() => let __p = __p.no_metrics(); };
+            }
+            ("metrics", ValueKind::List(items)) => {
+                let metric = Ident::new("metric", method.span());
+                let calls = items.iter().map(|m| {
+                    let m = self.metric(m);
+                    quote! { .#metric(#m) }
+                });
+                return quote_spanned! { Span::mixed_site() => let __p = __p #(#calls)*; };
+            }
+            ("seed", ValueKind::Number(x)) => {
+                let x = Literal::i64_suffixed(*x as i64);
+                quote! { #x }
+            }
+            _ => self.value(&entry.value, Type::Numbers),
+        };
+        quote_spanned! { Span::mixed_site() => let __p = __p.#method(#argument); }
+    }
+
+    fn model(&self, entry: &Entry) -> TokenStream {
+        let nothing = Vec::new();
+        let (arch, site, entries) = match &entry.value.kind {
+            ValueKind::Block(word, entries) => (word.text.as_str(), word.site, entries),
+            ValueKind::Word(word) => (word.as_str(), entry.value.site, &nothing),
+            _ => return TokenStream::new(),
+        };
+        let arch = self.word(arch, site);
+        let from_scratch =
+            |e: &&Entry| e.key.text == "weights" && matches!(&e.value.kind, ValueKind::Word(w) if w == "none");
+        let random = entries.iter().any(|e| from_scratch(&e));
+        let rest: Vec<Entry> = entries.iter().filter(|e| !from_scratch(e)).cloned().collect();
+        let keys = self.keys(&schema::MODEL, self.schema("model", Site::NONE), &rest);
+        let method = if random { "model_from_scratch" } else { "model" };
+        let method = Ident::new(method, (self.span)(entry.key.site));
+        quote_spanned! { Span::mixed_site() => let __p = __p.#method(#arch, #keys); }
+    }
+
+    fn metric(&self, value: &Value) -> TokenStream {
+        match &value.kind {
+            ValueKind::Call(word, args) if word.text == "f2" => {
+                let f2_at = self.word("f2_at", word.site);
+                let threshold = args.iter().map(|a| self.value(&a.value, Type::Threshold));
+                let f2 = self.word("f2", word.site);
+                if args.is_empty() {
+                    f2
+                } else {
+                    quote! { #f2_at(#(#threshold),*) }
+                }
+            }
+            _ => self.word_of(value),
+        }
+    }
+
+    /// `schema::csv::new().root(..).labels(..)`
+    fn keys(&self, construct: &Construct, path: TokenStream, entries: &[Entry]) -> TokenStream {
+        let setters = entries.iter().filter(|e| !e.key.text.is_empty()).map(|e| {
+            let setter = self.ident(&e.key);
+            let ty = construct.key(&e.key.text).map_or(Type::Number, |(_, k)| k.ty);
+            let value = self.value(&e.value, ty);
+            quote! { .#setter(#value) }
+        });
+        quote! { #path::new() #(#setters)* }
+    }
+
+    fn step(&self, call: &StepCall, finders: &mut usize) -> TokenStream {
+        let method = self.ident(&call.word);
+        let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else {
+            // Unknown steps are errors already; the editor completes them from here.
+            return quote_spanned! { Span::mixed_site() => let __p = __p.#method(); };
+        };
+        // Required arguments are parameters of the method, the others setters of its options.
+        let placed = place(construct, &call.args);
+        let required =
+            construct.keys.iter().filter(|k| k.required).map(|k| match placed.iter().find(|(p, _)| p.name == k.name) {
+                Some((_, arg)) => self.value(&arg.value, k.ty),
+                None => quote! { () },
+            });
+        let optional: Vec<(&Key, &Arg)> = placed.iter().filter(|(k, _)| !k.required).copied().collect();
+        let has_options = construct.keys.iter().any(|k| !k.required);
+        let options = has_options.then(|| {
+            let path = self.schema(construct.name, Site::NONE);
+            let setters = optional.iter().map(|(key, arg)| {
+                let site = arg.name.as_ref().map_or(arg.value.site, |n| n.site);
+                let setter = Ident::new(key.name, (self.span)(site));
+                let value = self.value(&arg.value, key.ty);
+                quote! { .#setter(#value) }
+            });
+            quote! { #path::new() #(#setters)* }
+        });
+        let arguments = required.chain(options);
+        let left = if call.word.text == "lr_find" {
+            *finders += 1;
+            let rate = found(*finders - 1);
+            quote_spanned! { Span::mixed_site() => #[allow(unused_variables)] let (__p, #rate) }
+        } else {
+            quote_spanned! { Span::mixed_site() => let __p }
+        };
+        let p = Ident::new("__p", Span::mixed_site());
+        quote! { #left = #p.#method(#(#arguments),*); }
+    }
+
+    fn value(&self, value: &Value, ty: Type) -> TokenStream {
+        let span = (self.span)(value.site);
+        let spanned = |mut literal: Literal| {
+            literal.set_span(span);
+            quote! { #literal }
+        };
+        match &value.kind {
+            ValueKind::Number(x) if matches!(ty, Type::Count | Type::Counts | Type::Column) => {
+                // Within the ranges of the registry whole numbers fit; a wrong one is an error elsewhere.
+                if x.abs() <= f64::from(i32::MAX) {
+                    spanned(Literal::i32_unsuffixed(*x as i32))
+                } else {
+                    spanned(Literal::i64_suffixed(*x as i64))
+                }
+            }
+            ValueKind::Number(x) if x.is_sign_negative() => {
+                let literal = spanned(Literal::f64_unsuffixed(-x));
+                quote! { -#literal }
+            }
+            ValueKind::Number(x) => spanned(Literal::f64_unsuffixed(*x)),
+            ValueKind::Text(s) => spanned(Literal::string(s)),
+            ValueKind::Word(w) => self.word(w, value.site),
+            ValueKind::Rate(rate) => self.rate(*rate),
+            ValueKind::List(items) => {
+                let mixed = ty == Type::Rates && items.iter().any(|v| !matches!(v.kind, ValueKind::Number(_)));
+                let krate = self.krate;
+                let items = items.iter().map(|v| {
+                    let tokens = self.value(v, ty);
+                    if mixed {
+                        quote! { #krate::__private::Rate::from(#tokens) }
+                    } else {
+                        tokens
+                    }
+                });
+                match items.len() {
+                    // One rate in brackets is one rate: the builder's arrays have one a group.
+                    1 if ty == Type::Rates => quote! { #(#items)* },
+                    _ => quote! { [#(#items),*] },
+                }
+            }
+            ValueKind::Call(word, args) => match schema::SPLITS.iter().find(|s| s.name == word.text) {
+                Some(split) => {
+                    let path = self.schema(split.name, word.site);
+                    let setters = place(split, args).into_iter().map(|(key, arg)| {
+                        let site = arg.name.as_ref().map_or(word.site, |n| n.site);
+                        let setter = Ident::new(key.name, (self.span)(site));
+                        let value = self.value(&arg.value, key.ty);
+                        quote! { .#setter(#value) }
+                    });
+                    quote! { #path::new() #(#setters)* }
+                }
+                None => quote! { () },
+            },
+            ValueKind::Const(path) => self.path(path, span),
+            _ => quote! { () },
+        }
+    }
+
+    fn rate(&self, rate: Rate) -> TokenStream {
+        let Base::Found(index) = rate.base() else {
+            let x = Literal::f64_unsuffixed(rate.fixed().unwrap_or_default());
+            return quote! { #x };
+        };
+        let name = found(usize::from(index));
+        let (num, den) = (rate.numerator(), rate.denominator());
+        let num = (num != 1.0).then(|| Literal::f64_unsuffixed(num)).map(|n| quote! { * #n });
+        let den = (den != 1.0).then(|| Literal::f64_unsuffixed(den)).map(|d| quote! { / #d });
+        quote! { #name #num #den }
+    }
+
+    fn path(&self, path: &str, span: Span) -> TokenStream {
+        let parts: Vec<Ident> = path.split("::").map(|part| Ident::new(part, span)).collect();
+        quote! { #(#parts)::* }
+    }
+
+    /// A const assertion of the registry's range for each Rust constant, at its span.
+    pub(crate) fn assertions(&self, flat: &Draft) -> TokenStream {
+        let mut out = TokenStream::new();
+        for entry in &flat.sections {
+            let construct = match (entry.key.text.as_str(), &entry.value.kind) {
+                ("data", ValueKind::Block(word, _)) => schema::SOURCES.iter().find(|s| s.name == word.text).copied(),
+                ("transforms", _) => Some(&schema::TRANSFORMS),
+                ("model", _) => Some(&schema::MODEL),
+                _ => None,
+            };
+            match (&entry.value.kind, construct) {
+                (ValueKind::Block(_, entries), Some(construct)) => {
+                    for inner in entries {
+                        if let Some((_, key)) = construct.key(&inner.key.text) {
+                            self.assertion(key.name, key.range, &inner.value, &mut out);
+                        }
+                    }
+                }
+                (ValueKind::Const(_), _) => {
+                    let range = match entry.key.text.as_str() {
+                        "seed" => Some(schema::SEED_RANGE),
+                        "clip" => Some(schema::CLIP_RANGE),
+                        _ => None,
+                    };
+                    self.assertion(&entry.key.text, range, &entry.value, &mut out);
+                }
+                _ => {}
+            }
+        }
+        for stmt in flat.train.iter().flat_map(|t| &t.body) {
+            let Stmt::Step(call) = stmt else { continue };
+            let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else { continue };
+            for (key, arg) in place(construct, &call.args) {
+                self.assertion(key.name, key.range, &arg.value, &mut out);
+            }
+        }
+        out
+    }
+
+    fn assertion(&self, name: &str, range: Option<Range>, value: &Value, out: &mut TokenStream) {
+        match (&value.kind, range) {
+            (ValueKind::List(items), range) => items.iter().for_each(|v| self.assertion(name, range, v, out)),
+            (ValueKind::Const(path), Some(range)) => {
+                let span = (self.span)(value.site);
+                let constant = self.path(path, span);
+                let (lo, hi) = (range.lo, range.hi);
+                let above = if range.lo_in { quote!(>=) } else { quote!(>) };
+                let below = if range.hi_in { quote!(<=) } else { quote!(<) };
+                let message = format!("[E0302] `{name}` must be {range}");
+                out.extend(quote_spanned! { span =>
+                    const _: () = ::core::assert!(
+                        (#constant) as f64 #above #lo && (#constant) as f64 #below #hi,
+                        #message
+                    );
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn found(index: usize) -> Ident {
+    Ident::new(&format!("__lr{}", index + 1), Span::mixed_site())
+}
+
+/// Which key each argument is for: named ones by name, positional ones fill the rest in order.
+fn place<'a>(construct: &'static Construct, args: &'a [Arg]) -> Vec<(&'static Key, &'a Arg)> {
+    let named = |key: &Key| args.iter().any(|a| a.name.as_ref().is_some_and(|n| n.text == key.name));
+    let mut free = construct.keys.iter().filter(|k| !named(k));
+    args.iter()
+        .filter_map(|arg| {
+            let key = match &arg.name {
+                Some(name) => construct.key(&name.text).map(|(_, k)| k),
+                None => free.next(),
+            };
+            key.map(|k| (k, arg))
+        })
+        .collect()
+}

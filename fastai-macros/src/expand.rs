@@ -1,0 +1,184 @@
+//! A recipe's tokens to items: the type, its `Experiment` implementation, errors and lints at the user's own spans.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+
+use fastai_dsl::draft::{Draft, ValueKind};
+use fastai_dsl::parse::{Parsed, parse};
+use fastai_dsl::{Diagnostics, Site, check_with};
+
+use crate::builder::Builder;
+use crate::report;
+
+/// Splits the path of the facade, which comes in brackets, from what the user wrote.
+pub(crate) fn split_path(input: TokenStream) -> (TokenStream, TokenStream) {
+    let mut tokens = input.into_iter();
+    match tokens.next() {
+        Some(TokenTree::Group(path)) => (path.stream(), tokens.collect()),
+        _ => (quote!(::fastai), TokenStream::new()),
+    }
+}
+
+pub(crate) fn recipe(input: TokenStream) -> TokenStream {
+    let (krate, tokens) = split_path(input);
+    let Parsed { draft, diagnostics, spans, visibility, name } = parse(tokens);
+    let places = Places { spans: &spans };
+    let (Some(draft), Some(name)) = (draft, name) else {
+        return report::all(&diagnostics, &|site| places.both(site));
+    };
+    let item = Item { krate: &krate, visibility: &visibility, name: &name };
+    match check_with(&draft, diagnostics) {
+        Ok(checked) => {
+            let warnings = report::all(&checked.warnings, &|site| places.both(site));
+            let items = item.checked(&draft, &checked.flat, &|site| places.first(site));
+            quote! { #items #warnings }
+        }
+        Err(diagnostics) => {
+            let errors = report::all(&diagnostics, &|site| places.both(site));
+            let stub = item.stub(&draft);
+            let mirror = item.mirror(&draft, &|site| places.first(site));
+            quote! { #errors #stub #mirror }
+        }
+    }
+}
+
+/// Spans of sites.
+struct Places<'a> {
+    spans: &'a [(Span, Span)],
+}
+
+impl Places<'_> {
+    fn both(&self, site: Site) -> (Span, Span) {
+        self.spans.get(site.0 as usize).copied().unwrap_or((Span::call_site(), Span::call_site()))
+    }
+
+    fn first(&self, site: Site) -> Span {
+        self.both(site).0
+    }
+}
+
+/// What a recipe becomes in the user's crate.
+pub(crate) struct Item<'a> {
+    pub(crate) krate: &'a TokenStream,
+    pub(crate) visibility: &'a TokenStream,
+    pub(crate) name: &'a Ident,
+}
+
+impl Item<'_> {
+    /// The type and its implementation, as calls of the typed builder.
+    pub(crate) fn checked(&self, draft: &Draft, flat: &Draft, span: &dyn Fn(Site) -> Span) -> TokenStream {
+        let builder = Builder { krate: self.krate, span };
+        let calls = builder.calls(flat);
+        let assertions = builder.assertions(flat);
+        let body = quote_spanned! { Span::mixed_site() => #calls __p.build_checked() };
+        let item = self.experiment(draft, &body);
+        quote! { #item #assertions }
+    }
+
+    /// The type with a body that is never reached: the rest of the user's file keeps its meaning beside the errors.
+    pub(crate) fn stub(&self, draft: &Draft) -> TokenStream {
+        self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") })
+    }
+
+    /// The calls of a broken recipe, for an editor only: they carry the user's identifiers onto documented items, so that
+    /// completion works while the recipe is being written.
+    fn mirror(&self, draft: &Draft, span: &dyn Fn(Site) -> Span) -> TokenStream {
+        let (flat, _) = fastai_dsl::evaluate::evaluate(draft, &mut Diagnostics::default());
+        let calls = Builder { krate: self.krate, span }.calls(&flat);
+        quote! {
+            #[allow(unexpected_cfgs)]
+            const _: () = {
+                #[cfg(rust_analyzer)]
+                const _: fn() = || { #calls };
+            };
+        }
+    }
+
+    fn experiment(&self, draft: &Draft, body: &TokenStream) -> TokenStream {
+        let Item { krate, visibility, name } = self;
+        let docs = draft.doc.iter().flat_map(|d| d.split('\n')).map(|line| {
+            let line = format!(" {line}");
+            quote! { #[doc = #line] }
+        });
+        let text = &draft.name.text;
+        let task = task(draft);
+        quote_spanned! { Span::mixed_site() =>
+            #(#docs)*
+            #visibility struct #name;
+            impl #krate::__private::Experiment for #name {
+                type Task = #krate::__private::#task;
+                const NAME: &'static str = #text;
+                fn recipe() -> #krate::__private::Recipe { #body }
+            }
+        }
+    }
+}
+
+fn task(draft: &Draft) -> Ident {
+    let word = draft.sections.iter().find(|e| e.key.text == "task").map(|e| &e.value.kind);
+    let name = match word {
+        Some(ValueKind::Word(w)) if w == "multi_label" => "MultiLabel",
+        Some(ValueKind::Word(w)) if w == "regression" => "Regression",
+        _ => "SingleLabel",
+    };
+    Ident::new(name, Span::mixed_site())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expansion(text: &str) -> String {
+        let tokens: TokenStream = text.parse().unwrap();
+        let output = recipe(quote! { [::fastai] #tokens });
+        prettyplease::unparse(&syn::parse2(output).unwrap())
+    }
+
+    #[test]
+    fn a_recipe_becomes_builder_calls() {
+        insta::assert_snapshot!(expansion(
+            r#"
+            /// Which tags fit this chip?
+            pub Planet {
+                task: multi_label,
+                data: csv {
+                    root: "data/planet", labels: "train_v2.csv", images: "train-jpg", suffix: ".jpg",
+                    valid: random(0.2, seed = 42), batch: config::BATCH,
+                },
+                transforms: top_down { size: 64, max_zoom: 1.05 },
+                model: squeezenet1_1 { dropout: 0.5 },
+                metrics: [f2, log_loss],
+                clip: 1.0,
+                train: {
+                    let lr = lr_find(suggest = valley, or = 0.2);
+                    for size in [64, 128] {
+                        resize(size);
+                        freeze();
+                        fit(lr, 3, cycle_len = 1, cycle_mult = 2);
+                        unfreeze();
+                        fit([lr / 9, lr / 3, lr], 3, cycle_len = 1, cycle_mult = 2);
+                        save("{size}");
+                    }
+                    tta();
+                },
+            }
+            "#
+        ));
+    }
+
+    #[test]
+    fn a_broken_recipe_leaves_a_stub_its_errors_and_a_mirror() {
+        insta::assert_snapshot!(expansion(
+            r#"
+            Cats {
+                task: single_label,
+                data: folders { root: "d" },
+                transforms: side_on { size: 224 },
+                model: squeezenet1_2,
+                metrics: [accuracy],
+                train: { fit(1e-2, 0); },
+            }
+            "#
+        ));
+    }
+}

@@ -1,0 +1,114 @@
+//! `include_recipe!`: the same from a file.
+
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
+use quote::quote;
+
+use fastai_dsl::source::Source;
+
+use crate::expand::{Item, split_path};
+use crate::report;
+
+pub(crate) fn include(input: TokenStream) -> TokenStream {
+    let (krate, tokens) = split_path(input);
+    let mut tokens = tokens.into_iter();
+    let first = tokens.next().map(|token| match token {
+        // `$path:literal` of the facade arrives in an invisible group.
+        TokenTree::Group(g) if g.delimiter() == Delimiter::None => {
+            g.stream().into_iter().next().unwrap_or(TokenTree::Group(g))
+        }
+        other => other,
+    });
+    let literal = match (first, tokens.next()) {
+        (Some(TokenTree::Literal(literal)), None) => literal,
+        (first, _) => {
+            let span = first.map_or(Span::call_site(), |t| t.span());
+            let text = "[E0103] expected the path of a recipe file\n\nhelp: `include_recipe!(\"dogbreed.recipe\");`";
+            return report::error(text, (span, span));
+        }
+    };
+    let span = literal.span();
+    let fail = |text: String| report::error(&text, (span, span));
+    let Some(name) = text_of(&literal) else {
+        return fail("[E0103] expected the path in double quotes".to_string());
+    };
+    let folders = folders(span);
+    let Some(path) = folders.iter().map(|f| f.join(&name)).find(|p| p.is_file()) else {
+        let searched: Vec<String> = folders.iter().map(|f| format!("`{}`", f.display())).collect();
+        return fail(format!("there is no file `{name}`\n\nhelp: it was looked for in {}", searched.join(" and ")));
+    };
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => return fail(format!("cannot read `{}`: {error}", path.display())),
+    };
+    let tracked = track(&path);
+    let source = read(&name, &bytes);
+    match &source.result {
+        Ok(checked) => {
+            let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
+            let ident = Ident::new(&checked.flat.name.text, span);
+            let item = Item { krate: &krate, visibility: &visibility, name: &ident };
+            let items = item.checked(&checked.flat, &checked.flat, &|_| span);
+            // A lint of a file points at the path: its text carries the place in the file.
+            let warnings = report::all(&checked.warnings, &|_| (span, span));
+            quote! { #tracked #items #warnings }
+        }
+        Err(_) => {
+            let errors = source
+                .render_each()
+                .into_iter()
+                .map(|text| report::error(text.strip_prefix("error").unwrap_or(&text), (span, span)));
+            let stub = source.draft.as_ref().filter(|d| is_ident(&d.name.text)).map(|draft| {
+                let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
+                let ident = Ident::new(&draft.name.text, span);
+                Item { krate: &krate, visibility: &visibility, name: &ident }.stub(draft)
+            });
+            quote! { #tracked #(#errors)* #stub }
+        }
+    }
+}
+
+/// Checks the file's text with proc-macro2's own lexer, because the compiler's tokens of a text do not say where in it they
+/// are.
+fn read(name: &str, bytes: &[u8]) -> Source {
+    struct Own;
+    impl Drop for Own {
+        fn drop(&mut self) {
+            proc_macro2::fallback::unforce();
+        }
+    }
+    proc_macro2::fallback::force();
+    let _own = Own;
+    Source::from_bytes(name, bytes, &[])
+}
+
+fn is_ident(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn text_of(literal: &Literal) -> Option<String> {
+    let text = literal.to_string();
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    (!inner.contains('\\')).then(|| inner.to_string())
+}
+
+/// Where a relative path may be: beside the source file, then in the package's folder.
+fn folders(span: Span) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    if let Some(parent) = span.local_file().as_deref().and_then(Path::parent) {
+        folders.push(std::path::absolute(parent).unwrap_or_else(|_| parent.to_path_buf()));
+    }
+    if let Some(package) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)
+        && !folders.contains(&package)
+    {
+        folders.push(package);
+    }
+    folders
+}
+
+/// Makes cargo rebuild when the file changes.
+fn track(path: &Path) -> TokenStream {
+    let path = path.to_string_lossy();
+    quote! { const _: &[u8] = ::core::include_bytes!(#path); }
+}

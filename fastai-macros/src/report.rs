@@ -1,0 +1,45 @@
+//! Findings as the compiler shows them: errors as `compile_error!`, lints as the use of a deprecated constant that bears
+//! the lint's name, both at the user's spans.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+
+use fastai_dsl::{Diagnostics, Severity, Site};
+
+pub(crate) fn all(diagnostics: &Diagnostics, spans: &dyn Fn(Site) -> (Span, Span)) -> TokenStream {
+    let mut out = TokenStream::new();
+    for diagnostic in diagnostics.iter() {
+        match diagnostic.severity {
+            Severity::Error => {
+                out.extend(error(&diagnostic.text(), spans(diagnostic.site)));
+                if let Some((site, label)) = &diagnostic.also {
+                    out.extend(error(&format!("[{}] {label}", diagnostic.code.id), spans(*site)));
+                }
+            }
+            Severity::Warning => out.extend(lint(diagnostic.code.id, &diagnostic.text(), spans(diagnostic.site).0)),
+        }
+    }
+    out
+}
+
+/// `compile_error!` whose first token has the first span and whose last has the last: the compiler underlines all between.
+pub(crate) fn error(text: &str, (first, last): (Span, Span)) -> TokenStream {
+    let mut message = Group::new(Delimiter::Brace, quote! { #text });
+    message.set_span(last);
+    let path = quote_spanned! { first => ::core::compile_error! };
+    path.into_iter().chain([TokenTree::Group(message)]).collect()
+}
+
+fn lint(name: &str, text: &str, span: Span) -> TokenStream {
+    let used = Ident::new(name, span);
+    let declared = Ident::new(name, Span::call_site());
+    let note = text.strip_prefix(&format!("{name}: ")).unwrap_or(text);
+    quote! {
+        const _: () = {
+            #[deprecated(note = #note)]
+            #[allow(non_upper_case_globals)]
+            const #declared: () = ();
+            #used
+        };
+    }
+}

@@ -1,0 +1,17 @@
+//! F2 on data with one label an image.
+
+use fastai_dsl::pipeline::{Frozen, Pipeline, Start};
+use fastai_dsl::schema::{folders, model, transforms};
+use fastai_dsl::{SingleLabel, words};
+
+fn base() -> Pipeline<SingleLabel, Frozen, 3> {
+    Start::new("Cats", words::single_label)
+        .data(folders::new().root("d"))
+        .transforms(words::side_on, transforms::new().size(224))
+        .metric(words::f2)
+        .model(words::squeezenet1_1, model::new())
+}
+
+fn main() {
+    let _ = base();
+}

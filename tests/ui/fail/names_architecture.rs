@@ -1,0 +1,20 @@
+//! A misspelt architecture.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet11,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 1);
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! Arguments under the names of the original.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, n_cycle = 3, cycle_length = 1);
+        },
+    }
+}
+
+fn main() {}

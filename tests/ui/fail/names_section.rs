@@ -1,0 +1,21 @@
+//! A section under another name.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        augment: on,
+        train: {
+            fit(1e-2, 1);
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! Three dropouts for two linear layers.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1 { dropout: [0.1, 0.2, 0.3] },
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 1);
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! Per cent instead of a share.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats", valid: random(20) },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 1);
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+//! Caching activations of a body that trains.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 1);
+            unfreeze();
+            precompute(on);
+            fit(1e-2, 1);
+        },
+    }
+}
+
+fn main() {}

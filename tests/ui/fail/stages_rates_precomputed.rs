@@ -1,0 +1,21 @@
+//! Three rates while only the head trains.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            precompute(on);
+            fit([1e-4, 1e-3, 1e-2], 3);
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+//! Test-time augmentation of cached activations.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            precompute(on);
+            fit(1e-2, 1);
+            tta();
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+//! Missing separators, all shown at once.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data" batch: 58 },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2 1)
+            tta()
+        },
+    }
+}
+
+fn main() {}
