@@ -1,1 +1,14 @@
-fn main() {}
+//! The `fastai` program: check, plan and run recipe files.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+// Training allocates and frees large buffers at every batch; the system's allocator gives them back to the kernel each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

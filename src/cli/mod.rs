@@ -1,0 +1,45 @@
+//! The command line: one file a subcommand. Exit codes: 0 done, 1 the run failed, 2 the recipe or the command is wrong.
+
+mod check;
+mod explain;
+mod plan;
+mod run;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A recipe or a command that is wrong.
+const WRONG: u8 = 2;
+/// A run that failed.
+const FAILED: u8 = 1;
+
+/// Train image classifiers from checked recipes.
+#[derive(Parser)]
+#[command(name = "fastai", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check recipe files: every mistake at once, exit code 2 if there is one
+    Check(check::Args),
+    /// Show what a recipe will do, step by step, without running it
+    Plan(plan::Args),
+    /// Run a recipe
+    Run(run::Args),
+    /// Explain an error or lint: `fastai explain E0404`
+    Explain(explain::Args),
+}
+
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    }
+}

@@ -1,0 +1,129 @@
+//! `fastai plan`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fastai_dsl::overrides::Override;
+use fastai_dsl::{Body, Facts, Plan, Recipe, Stage, Step};
+use fastai_runtime::data::Dataset;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recipe file
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Plan with a key replaced, e.g. `data.batch=16`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Override>,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let recipe = match super::source::read(&args.file, &args.set) {
+        Ok(checked) => checked.recipe,
+        Err(code) => return code,
+    };
+    // Counting needs the data set; a plan without it still says what will happen, only not how often.
+    let facts = match Dataset::open(recipe.data(), recipe.task()) {
+        Ok(dataset) => dataset.facts(),
+        Err(error) => {
+            eprintln!("note: without the data, batches are not known: {error}\n");
+            Facts::default()
+        }
+    };
+    let plan = Plan::new(&recipe, &facts);
+    if args.json {
+        let value = serde_json::json!({ "name": recipe.name(), "recipe": recipe.to_string(), "plan": plan });
+        println!("{value:#}");
+    } else {
+        print!("{}", text(&recipe, &plan));
+    }
+    ExitCode::SUCCESS
+}
+
+fn text(recipe: &Recipe, plan: &Plan) -> String {
+    let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
+    let facts = &plan.facts;
+    let mut out = format!(
+        "{}: {} on {} training, {} validation, {} test images, {} classes\n\n",
+        recipe.name(),
+        recipe.model().arch,
+        known(facts.train),
+        known(facts.valid),
+        known(facts.test),
+        known(facts.classes)
+    );
+    for (i, group) in plan.groups.iter().enumerate() {
+        out += &format!("group {i}  {:>12} parameters  {}\n", known(group.parameters), group.name);
+    }
+    out += "\n";
+    let header = ["step", "", "size", "trains", "epochs", "batches", "rates by group"];
+    let mut rows = vec![header.map(str::to_string)];
+    for (i, stage) in plan.stages.iter().enumerate() {
+        rows.push(row(i, stage, plan.groups.len()));
+    }
+    let widths: Vec<usize> =
+        (0..header.len()).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+        out += cells.join("  ").trim_end();
+        out += "\n";
+    }
+    let iterations: Option<u64> = plan
+        .stages
+        .iter()
+        .filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_)))
+        .map(|s| s.iterations)
+        .sum();
+    out += &format!("\n{} epochs, {} training batches\n", thousands(plan.epochs()), known(iterations));
+    if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
+        out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
+    }
+    out
+}
+
+fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
+    let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
+    let works = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+    let trains = match (stage.state.body, stage.state.first_trainable) {
+        _ if !works => String::new(),
+        (Body::Precomputed, _) => "head, cached".to_string(),
+        (_, first) if first + 1 == groups => "head, images".to_string(),
+        (_, 0) => "all, images".to_string(),
+        (_, first) => format!("{first}..={}, images", groups - 1),
+    };
+    let rates = match &stage.step {
+        Step::Fit(_) => {
+            let rates: Vec<String> = stage.rates.iter().map(|r| shown(*r)).collect();
+            if stage.rates.windows(2).all(|w| w[0] == w[1]) { rates[0].clone() } else { rates.join(", ") }
+        }
+        Step::LrFind(find) => format!("{:?} to {:?}", find.start, find.end),
+        _ => String::new(),
+    };
+    [
+        format!("{index}"),
+        stage.step.to_string(),
+        stage.state.size.to_string(),
+        trains,
+        if stage.epochs > 0 { thousands(stage.epochs) } else { String::new() },
+        if works { known(stage.iterations) } else { String::new() },
+        rates,
+    ]
+}
+
+fn shown(rate: fastai_dsl::Rate) -> String {
+    rate.fixed().map_or_else(|| rate.to_string(), |x| format!("{}", (x * 1e6).round() / 1e6))
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}

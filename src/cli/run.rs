@@ -1,0 +1,129 @@
+//! `fastai run`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fastai_dsl::overrides::Override;
+use fastai_dsl::DeviceWish;
+use fastai_runtime::report::{Evaluation, Summary};
+use fastai_runtime::{RunError, RunOptions, engine, progress};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recipe file
+    file: PathBuf,
+    /// Run with a key replaced: `--set data.batch=16`, or a top-level `let`: `--set lr=0.1`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Override>,
+    /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
+    #[arg(long, value_parser = device)]
+    device: Option<DeviceWish>,
+    /// The run folder, new or empty; `runs/NAME-TIME` unless given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replaces the recipe's seed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// CPU threads; all cores unless given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Where activations are cached; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Say nothing but errors and the result
+    #[arg(long, short)]
+    quiet: bool,
+    /// Two batches a stage: does it run at all? The numbers mean nothing
+    #[arg(long)]
+    smoke: bool,
+}
+
+fn device(text: &str) -> Result<DeviceWish, String> {
+    [DeviceWish::Auto, DeviceWish::Cuda, DeviceWish::Wgpu, DeviceWish::Cpu]
+        .into_iter()
+        .find(|d| d.word() == text)
+        .ok_or_else(|| "one of auto, cuda, wgpu, cpu".to_string())
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let recipe = match super::source::read(&args.file, &args.set) {
+        Ok(checked) => checked.recipe,
+        Err(code) => return code,
+    };
+    let options = RunOptions {
+        device: args.device,
+        out: args.out.clone(),
+        seed: args.seed,
+        threads: args.threads.map(usize::from),
+        smoke: args.smoke,
+        cache: args.cache.clone(),
+        ..RunOptions::default()
+    };
+    let stop = options.stop.clone();
+    let handler = ctrlc::set_handler(move || {
+        // The first asks for a tidy end, the second does not wait for it.
+        if stop.requested() {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this batch; again to stop at once");
+        stop.request();
+    });
+    if let Err(error) = handler {
+        eprintln!("warning: Ctrl-C will not stop tidily: {error}");
+    }
+    let mut progress = progress::auto(args.quiet);
+    match engine::run(&recipe, &options, progress.as_mut()) {
+        Ok(outcome) => {
+            drop(progress);
+            print!("{}", reached(&outcome.summary));
+            println!("run folder: {}", outcome.folder.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            drop(progress);
+            eprintln!("error: {error}");
+            // Ctrl-C is no failure of the run, but scripts must see that it did not finish.
+            ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED })
+        }
+    }
+}
+
+/// What the run reached, as people read it.
+fn reached(summary: &Summary) -> String {
+    let mut out = String::new();
+    if summary.smoke {
+        out += "smoke run: two batches a stage, the numbers mean nothing\n";
+    }
+    if let Some(baseline) = &summary.baseline {
+        out += &format!(
+            "always saying `{}`: {} {:.4}\n",
+            baseline.says, baseline.metric, baseline.value
+        );
+    }
+    if let Some(last) = &summary.r#final {
+        out += &line("final", last);
+    }
+    if let Some(tta) = &summary.tta {
+        out += &line("tta", tta);
+    }
+    out
+}
+
+fn line(what: &str, evaluation: &Evaluation) -> String {
+    let metrics: Vec<String> = evaluation
+        .metrics
+        .iter()
+        .map(|m| {
+            let interval = m.interval.map_or(String::new(), |[lo, hi]| format!(" (95 % {lo:.4} to {hi:.4})"));
+            let chosen = m.chosen_here.as_ref().map_or(String::new(), |c| format!(", {c}"));
+            format!("{} {:.4}{interval}{chosen}", m.name, m.value)
+        })
+        .collect();
+    format!(
+        "{what}: {} on {} images of {}; loss {:.4}\n",
+        metrics.join("; "),
+        evaluation.n,
+        evaluation.set,
+        evaluation.val_loss
+    )
+}
