@@ -20,7 +20,10 @@ pub fn wilson(right: u64, n: u64) -> [f64; 2] {
     let centre = share + Z * Z / (2.0 * n);
     let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + Z * Z / n;
-    [((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)]
+    // Exactly 0 and 1 at the ends, where rounding would leave a hair.
+    let low = if right == 0 { 0.0 } else { (centre - half) / scale };
+    let high = if share == 1.0 { 1.0 } else { (centre + half) / scale };
+    [low, high]
 }
 
 /// Percentile bootstrap of a mean: the 2.5 % and 97.5 % quantiles of the means of [`RESAMPLES`] draws with replacement.

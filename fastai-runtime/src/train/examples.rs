@@ -1,9 +1,12 @@
 //! What a stage trains on or measures: images, or the features that were computed of them before.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::RunError;
 use crate::activations::Features;
+use crate::random::{Stream, permutation};
 
 /// What goes into the network.
 #[derive(Clone, Debug)]
@@ -88,5 +91,42 @@ impl Examples for CachedExamples<'_> {
             let data = TensorData::new(values, [images.len(), self.features.width()]);
             Ok(ExampleBatch { inputs: Inputs::Features(Tensor::from_data(data, &device)), images })
         })))
+    }
+}
+
+/// The order of a pass over `n` images.
+pub(super) fn order(n: usize, pass: &Pass, seed: u64) -> Vec<usize> {
+    match pass {
+        Pass::Plain | Pass::Augmented { .. } => (0..n).collect(),
+        Pass::Shuffled { stage, epoch } => permutation(&mut Stream::new(seed, "order").at(&[*stage, *epoch]), n),
+    }
+}
+
+/// Batches of `n` images; a trailing batch of one joins the one before it, because BatchNorm cannot train on it.
+pub(super) fn batch_ranges(n: usize, batch: usize) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = (0..n).step_by(batch.max(1)).map(|at| at..n.min(at + batch.max(1))).collect();
+    if ranges.len() > 1 && ranges.last().is_some_and(|last| last.len() == 1) {
+        ranges.pop();
+        if let Some(last) = ranges.last_mut() {
+            last.end = n;
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trailing_batch_of_one_is_merged_as_the_plan_counts() {
+        for n in 1..40usize {
+            for batch in 2..9u32 {
+                let ranges = batch_ranges(n, batch as usize);
+                assert_eq!(ranges.len() as u64, fastai_dsl::plan::batches_per_epoch(n as u64, batch));
+                assert_eq!(ranges.iter().map(ExactSizeIterator::len).sum::<usize>(), n);
+                assert!(n == 1 || ranges.iter().all(|r| r.len() > 1));
+            }
+        }
     }
 }

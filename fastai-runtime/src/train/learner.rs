@@ -102,7 +102,7 @@ impl Learner {
                 Inputs::Features(features) => network.logits(features),
                 Inputs::Images(images) => network.forward(images),
             };
-            let values = out.into_data().into_vec::<f32>().map_err(|e| unreadable(&e))?;
+            let values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
             logits.extend_from_slice(&values);
             done += batch.images.len() as u64;
             progress.advance(done, "");

@@ -9,10 +9,11 @@ mod recorder;
 mod sgd;
 mod suggestion;
 
-pub use examples::{CachedExamples, Examples, ImageExamples, Inputs};
+pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs, Pass};
 pub use finder::{Found, find_rate};
-pub use fit::{Ending, FitPlan, FitResult, fit};
-pub use learner::{Learner, Measured};
+pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
+pub use learner::Learner;
+pub(crate) use learner::unreadable;
 pub use loss::{Loss, activate, losses_of_images};
 pub use recorder::SmoothedLoss;
 pub use sgd::{Rates, Sgd};
