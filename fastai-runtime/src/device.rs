@@ -1,6 +1,163 @@
 //! Picks the device when the program runs.
 
+use burn::tensor::Device;
+use fastai_dsl::DeviceWish;
+
 /// The wanted device is not there.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DeviceError(pub String);
+
+/// Kind of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// An NVIDIA GPU through CUDA.
+    Cuda,
+    /// A GPU through wgpu: Vulkan, Metal or Direct3D 12.
+    Wgpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// A device, and why it is this one.
+#[derive(Clone, Debug)]
+pub struct Picked {
+    /// burn's device, without autodiff.
+    pub device: Device,
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// A name for people.
+    pub name: String,
+    /// What was tried before and why it was not taken; empty when nothing was.
+    pub reason: String,
+}
+
+/// The device to run on: CUDA, else a GPU through wgpu, else the CPU, or the one that is asked for by name.
+///
+/// Missing drivers are no error when the choice is free. Software graphics adapters are only used for
+/// [`DeviceWish::Wgpu`] with `FASTAI_SOFTWARE_GPU=1` in the environment: they are slower than the CPU.
+pub fn pick(wish: DeviceWish) -> Result<Picked, DeviceError> {
+    let cpu = |reason: String| Picked {
+        device: Device::flex(),
+        kind: DeviceKind::Cpu,
+        name: format!("CPU ({} threads)", rayon::current_num_threads()),
+        reason,
+    };
+    let missing = |kind: &str, why: String| {
+        DeviceError(format!(
+            "no {kind} device: {why}. Build with `--features gpu` on a machine that has one, or take `device: auto`"
+        ))
+    };
+    match wish {
+        DeviceWish::Cpu => Ok(cpu(String::new())),
+        DeviceWish::Cuda => cuda().map_err(|why| missing("CUDA", why)),
+        DeviceWish::Wgpu => {
+            let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|v| v == "1");
+            wgpu(software).map_err(|why| missing("wgpu", why))
+        }
+        DeviceWish::Auto => {
+            let no_cuda = match cuda() {
+                Ok(picked) => return Ok(picked),
+                Err(why) => why,
+            };
+            match wgpu(false) {
+                Ok(picked) => Ok(Picked { reason: no_cuda, ..picked }),
+                Err(no_wgpu) => Ok(cpu(format!("{no_cuda}; {no_wgpu}"))),
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> Result<Picked, String> {
+    Err("built without `cuda`".into())
+}
+
+#[cfg(feature = "cuda")]
+fn cuda() -> Result<Picked, String> {
+    use burn::tensor::DeviceType;
+    let found = probe(|| Device::enumerate(DeviceType::Cuda).into_iter().next())?;
+    let device = found.ok_or("no CUDA driver or no CUDA device")?;
+    Ok(Picked { name: name(&device, "CUDA GPU"), device, kind: DeviceKind::Cuda, reason: String::new() })
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "vulkan")))]
+fn wgpu(_software: bool) -> Result<Picked, String> {
+    Err("built without `wgpu`".into())
+}
+
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+fn wgpu(software: bool) -> Result<Picked, String> {
+    use burn::tensor::DeviceType;
+    let mut types = Vec::new();
+    // burn's Vulkan compiler is the faster one where the adapter has it.
+    #[cfg(feature = "vulkan")]
+    types.push(DeviceType::Vulkan);
+    #[cfg(feature = "wgpu")]
+    types.push(DeviceType::Wgpu);
+    let mut passed_over = 0;
+    for kind in types {
+        for device in probe(move || Device::enumerate(kind))? {
+            if software || !is_software(&device) {
+                return Ok(Picked {
+                    name: name(&device, "GPU through wgpu"),
+                    device,
+                    kind: DeviceKind::Wgpu,
+                    reason: String::new(),
+                });
+            }
+            passed_over += 1;
+        }
+    }
+    Err(match passed_over {
+        0 => "no graphics adapter for `wgpu`".into(),
+        _ => "only software graphics adapters for `wgpu` (FASTAI_SOFTWARE_GPU=1 with `device: wgpu` uses them)".into(),
+    })
+}
+
+/// Runs a probe; a driver that makes it panic counts as missing.
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
+fn probe<T>(find: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
+    std::panic::catch_unwind(find).map_err(|_| "the driver failed when it was asked for its devices".into())
+}
+
+/// The part's name, or a general one.
+#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
+fn name(device: &Device, general: &str) -> String {
+    format!("{general} ({device:?})")
+}
+
+/// Whether an adapter computes on the CPU.
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+fn is_software(device: &Device) -> bool {
+    // burn keeps the adapter's kind inside its device value and shows it only there.
+    format!("{device:?}").contains("Cpu")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there() {
+        let picked = pick(DeviceWish::Cpu).unwrap();
+        assert_eq!(picked.kind, DeviceKind::Cpu);
+        assert!(picked.reason.is_empty());
+    }
+
+    #[test]
+    fn auto_says_what_was_tried() {
+        let picked = pick(DeviceWish::Auto).unwrap();
+        if cfg!(not(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))) {
+            assert_eq!(picked.kind, DeviceKind::Cpu);
+            assert_eq!(picked.reason, "built without `cuda`; built without `wgpu`");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_forced_device_that_is_missing_is_an_error_with_a_way_out() {
+        let error = pick(DeviceWish::Cuda).unwrap_err().to_string();
+        assert!(error.contains("built without `cuda`") && error.contains("--features gpu"), "{error}");
+    }
+}

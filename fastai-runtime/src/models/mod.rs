@@ -1,4 +1,31 @@
 //! Networks, heads and weights.
+//!
+//! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. Bodies are written from one unit,
+//! [`ConvNorm`]. Evaluation and training are different methods: `forward(&self, ..)` never changes anything,
+//! `forward_train(&mut self, ..)` uses batch statistics, draws dropout from the stream it is given and moves the
+//! running statistics. Nothing depends on the device's own random numbers or on an ambient mode.
+
+pub mod body;
+pub mod checkpoint;
+pub mod conv_norm;
+pub mod head;
+pub mod init;
+pub mod network;
+pub mod norm;
+pub mod parameter;
+pub mod pool;
+pub mod safetensors_file;
+pub mod squeezenet;
+pub mod weights;
+
+pub use body::{Body, names};
+pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
+pub use conv_norm::{Activation, ConvNorm, ConvSpec, Padding};
+pub use head::Head;
+pub use network::Network;
+pub use norm::{BatchNorm, Pass};
+pub use parameter::ParameterInfo;
+pub use weights::{body_digest, load_body, resolve};
 
 /// Weights are missing, broken, or of another network.
 #[derive(Debug, thiserror::Error)]

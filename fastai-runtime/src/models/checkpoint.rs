@@ -1,0 +1,123 @@
+//! A whole model in one file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::tensor::Device;
+use fastai_dsl::{HeadSpec, arch};
+use serde::{Deserialize, Serialize};
+
+use super::WeightsError;
+use super::network::Network;
+use super::parameter;
+use super::safetensors_file::{self, Array, Contents};
+
+/// Value of the `format` key of a saved model.
+const FORMAT: &str = "fastai model 1";
+
+/// What is stored beside the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelMeta {
+    /// Name of the recipe, such as `DogBreed`.
+    pub recipe: String,
+    /// Text of the recipe.
+    pub text: String,
+    /// Name of the architecture.
+    pub arch: String,
+    /// The head's shape.
+    pub head: HeadSpec,
+    /// Class names in order.
+    pub classes: Vec<String>,
+    /// Side of the images that the model was last trained on, pixels.
+    pub size: u32,
+}
+
+/// Writes the model as safetensors, with `meta` in its metadata; readers see the old file or the new one, never half.
+pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<(), WeightsError> {
+    let mut tensors = BTreeMap::new();
+    parameter::visit(network, |at, seen| {
+        tensors.insert(network.name_of(at), Array { shape: seen.shape.clone(), values: (seen.read)() });
+    });
+    let json = serde_json::to_string(meta).map_err(|e| WeightsError(format!("{}: {e}", path.display())))?;
+    let metadata = HashMap::from([("format".to_owned(), FORMAT.to_owned()), ("model".to_owned(), json)]);
+    safetensors_file::write(path, &tensors, metadata)
+}
+
+/// Reads a saved model of any recipe.
+pub fn read_model(path: &Path, device: &Device) -> Result<(Network, ModelMeta), WeightsError> {
+    let (file, meta) = open(path)?;
+    let network = Network::new(&meta.arch, &meta.head, meta.classes.len(), 0, device);
+    Ok((fill(network, file, path)?, meta))
+}
+
+/// The network with the weights of a saved model, which must be of the recipe, architecture, head and classes of `meta`
+/// (sizes may differ).
+pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Network, WeightsError> {
+    let (file, found) = open(path)?;
+    let mut other = Vec::new();
+    let mut differs = |what: &str, wanted: String, found: String| {
+        if wanted != found {
+            other.push(format!("  {what}: {wanted} wanted, {found} in the file"));
+        }
+    };
+    differs("recipe", meta.recipe.clone(), found.recipe.clone());
+    differs("model", meta.arch.clone(), found.arch.clone());
+    differs("hidden layers", format!("{:?}", meta.head.hidden), format!("{:?}", found.head.hidden));
+    differs("classes", meta.classes.join(", "), found.classes.join(", "));
+    if !other.is_empty() {
+        return Err(WeightsError(format!(
+            "{}: a model of another run\n{}\nload a model that this recipe saved",
+            path.display(),
+            other.join("\n")
+        )));
+    }
+    fill(network, file, path)
+}
+
+fn open(path: &Path) -> Result<(Contents, ModelMeta), WeightsError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if !absolute.is_file() {
+        return Err(WeightsError(format!("no model at {}: save it first, or correct the name", absolute.display())));
+    }
+    let broken = |why: &str| WeightsError(format!("{}: {why}", path.display()));
+    let file = safetensors_file::read(path)?;
+    if file.metadata.get("format").map(String::as_str) != Some(FORMAT) {
+        return Err(broken("not a model that `save` wrote (body weights are named with `weights`)"));
+    }
+    let meta = file.metadata.get("model").ok_or_else(|| broken("its description is missing"))?;
+    let meta: ModelMeta =
+        serde_json::from_str(meta).map_err(|e| broken(&format!("its description cannot be read: {e}")))?;
+    if arch::find(&meta.arch).is_none() {
+        return Err(broken(&format!("of architecture {}, which this version does not know", meta.arch)));
+    }
+    if meta.head.dropout.len() != meta.head.hidden.len() + 1 || meta.classes.is_empty() {
+        return Err(broken("its description contradicts itself"));
+    }
+    // The file's own weights bound what the description may ask for.
+    let input = arch::find(&meta.arch).map_or(0, |a| a.head_input);
+    let wanted = meta.head.parameters(input, meta.classes.len() as u64);
+    let held: u64 = file.tensors.values().map(|a| a.values.len() as u64).sum();
+    if wanted > held {
+        return Err(broken("its description names a larger head than it holds"));
+    }
+    Ok((file, meta))
+}
+
+fn fill(network: Network, mut file: Contents, path: &Path) -> Result<Network, WeightsError> {
+    let wrong: Vec<String> = network
+        .parameters()
+        .iter()
+        .filter(|p| file.tensors.get(&p.name).is_none_or(|a| a.shape != p.shape))
+        .map(|p| format!("{} {:?}", p.name, p.shape))
+        .collect();
+    if !wrong.is_empty() {
+        let shown = wrong.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+        return Err(WeightsError(format!(
+            "{}: {} tensors are missing or of another shape, such as {shown}",
+            path.display(),
+            wrong.len()
+        )));
+    }
+    let names = network.clone();
+    Ok(parameter::replace(network, |at| file.tensors.remove(&names.name_of(at)).map(|a| a.values)))
+}

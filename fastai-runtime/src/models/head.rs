@@ -1,0 +1,149 @@
+//! fastai's classifier head.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Device;
+use burn::tensor::activation::relu;
+use burn::tensor::{Tensor, TensorData};
+use fastai_dsl::HeadSpec;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::init::{self, Part};
+use super::norm::{BatchNorm, Pass};
+
+/// Batch norm, dropout, linear.
+#[derive(Module, Debug)]
+pub struct HeadLayer {
+    /// Over the layer's inputs.
+    pub norm: BatchNorm,
+    /// Weight `[input, output]`, bias `[output]`.
+    pub linear: Linear,
+    dropout: f64,
+}
+
+/// For each hidden layer BatchNorm, dropout, linear, ReLU, and last BatchNorm, dropout, linear to the classes.
+#[derive(Module, Debug)]
+pub struct Head {
+    /// The hidden layers, then the last one.
+    pub layers: Vec<HeadLayer>,
+}
+
+const EPSILON: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+impl Head {
+    /// A new head: weights Kaiming normal (fan in, gain sqrt 2), biases 0. `number` counts the heads of a run, so that a
+    /// second one starts from other weights.
+    ///
+    /// # Panics
+    /// If `spec.dropout` has not one value more than `spec.hidden`; a checked recipe's always has.
+    pub fn new(spec: &HeadSpec, input: usize, classes: usize, seed: u64, number: u64, device: &Device) -> Self {
+        assert_eq!(spec.dropout.len(), spec.hidden.len() + 1, "one dropout a linear layer");
+        let mut width = input;
+        let outputs = spec.hidden.iter().map(|h| *h as usize).chain([classes]);
+        let layers = outputs
+            .zip(&spec.dropout)
+            .enumerate()
+            .map(|(index, (output, &dropout))| {
+                let mut rng = init::stream(seed, Part::Head(number), index as u64);
+                let layer = HeadLayer {
+                    norm: BatchNorm::new(width, EPSILON, MOMENTUM, device),
+                    linear: Linear {
+                        weight: init::kaiming(&mut rng, [width, output], width, device),
+                        bias: Some(init::constant(0.0, output, device)),
+                    },
+                    dropout,
+                };
+                width = output;
+                layer
+            })
+            .collect();
+        Self { layers }
+    }
+
+    /// Logits `[batch, classes]` of features `[batch, input]`, in evaluation.
+    pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
+        self.run(features, None, &mut Pass::eval())
+    }
+
+    /// The same in training: batch statistics (collected in `pass`) and dropout, its mask drawn from `rng`.
+    pub fn forward_train(&self, features: Tensor<2>, rng: &mut ChaCha8Rng, pass: &mut Pass) -> Tensor<2> {
+        self.run(features, Some(rng), pass)
+    }
+
+    fn run(&self, mut x: Tensor<2>, mut rng: Option<&mut ChaCha8Rng>, pass: &mut Pass) -> Tensor<2> {
+        for (index, layer) in self.layers.iter().enumerate() {
+            if index > 0 {
+                x = relu(x);
+            }
+            x = layer.norm.forward(x, pass);
+            if let Some(rng) = rng.as_deref_mut() {
+                x = dropout(x, layer.dropout, rng);
+            }
+            x = layer.linear.forward(x);
+        }
+        x
+    }
+
+    /// Inputs and outputs of each linear layer.
+    pub fn widths(&self) -> Vec<[usize; 2]> {
+        self.layers.iter().map(|l| l.linear.weight.lazy_shape().dims()).collect()
+    }
+}
+
+/// Sets values to 0 with probability `p` and scales the others by `1 / (1 - p)`. The mask is drawn on the host, so that
+/// it is the same on every device.
+fn dropout(x: Tensor<2>, p: f64, rng: &mut ChaCha8Rng) -> Tensor<2> {
+    if p <= 0.0 {
+        return x;
+    }
+    let keep = (1.0 / (1.0 - p)) as f32;
+    let [rows, columns] = x.dims();
+    let below = (p * f64::from(u32::MAX)) as u32;
+    let mask: Vec<f32> = (0..rows * columns).map(|_| if rng.next_u32() < below { 0.0 } else { keep }).collect();
+    let mask = Tensor::from_data(TensorData::new(mask, [rows, columns]), &x.device());
+    x * mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> HeadSpec {
+        HeadSpec { hidden: vec![8], dropout: vec![0.25, 0.5] }
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_its_share() {
+        let device = Device::flex();
+        let mut rng = init::stream(3, Part::Head(9), 0);
+        let y = dropout(Tensor::ones([100, 200], &device), 0.25, &mut rng).into_data().try_to_vec::<f32>().unwrap();
+        let dropped = y.iter().filter(|v| **v == 0.0).count() as f64 / 20_000.0;
+        assert!((dropped - 0.25).abs() < 0.015, "{dropped}");
+        assert!(y.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn parameters_are_what_the_language_counts() {
+        let head = Head::new(&spec(), 16, 3, 1, 0, &Device::flex());
+        let mut count = 0;
+        super::super::parameter::visit(&head, |name, seen| {
+            if !super::super::parameter::is_buffer(name) {
+                count += seen.shape.iter().product::<usize>() as u64;
+            }
+        });
+        assert_eq!(count, spec().parameters(16, 3));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_head_and_the_next_head_another() {
+        let read = |seed, number| {
+            let head = Head::new(&spec(), 16, 3, seed, number, &Device::flex());
+            head.layers[0].linear.weight.val().into_data().try_to_vec::<f32>().unwrap()
+        };
+        assert_eq!(read(1, 0), read(1, 0));
+        assert_ne!(read(1, 0), read(2, 0));
+        assert_ne!(read(1, 0), read(1, 1));
+    }
+}

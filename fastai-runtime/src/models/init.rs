@@ -1,0 +1,103 @@
+//! Start values, drawn on the host so that they are the same on every device and with any number of threads.
+
+use std::f64::consts::TAU;
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Which part of the network start values are for; parts never share random numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// The convolutions.
+    Body,
+    /// The `n`-th head of a run, counted from 0.
+    Head(u64),
+}
+
+/// The generator of the `index`-th weight of a part.
+pub(crate) fn stream(seed: u64, part: Part, index: u64) -> ChaCha8Rng {
+    let (kind, number) = match part {
+        Part::Body => (0, 0),
+        Part::Head(n) => (1, n),
+    };
+    let mut key = blake3::Hasher::new_derive_key("fastai init");
+    for word in [seed, kind, number, index] {
+        key.update(&word.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(*key.finalize().as_bytes())
+}
+
+/// Uniform in (0, 1): never 0, so that its logarithm is finite.
+fn open_unit(rng: &mut ChaCha8Rng) -> f64 {
+    ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+/// `count` numbers of a normal distribution with mean 0, by the Box-Muller transform.
+pub(crate) fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        let radius = (-2.0 * open_unit(rng).ln()).sqrt() * deviation;
+        let (sin, cos) = (TAU * open_unit(rng)).sin_cos();
+        values.push((radius * cos) as f32);
+        values.push((radius * sin) as f32);
+    }
+    values.truncate(count);
+    values
+}
+
+/// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`.
+pub(crate) fn kaiming<const D: usize>(
+    rng: &mut ChaCha8Rng,
+    shape: [usize; D],
+    fan_in: usize,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    let values = normal(rng, shape.iter().product(), (2.0 / fan_in as f64).sqrt());
+    Param::from_data(TensorData::new(values, shape), device)
+}
+
+/// A trainable vector of one value.
+pub(crate) fn constant(value: f32, width: usize, device: &Device) -> Param<Tensor<1>> {
+    Param::from_data(TensorData::new(vec![value; width], [width]), device)
+}
+
+/// A vector that belongs to the model but is never trained.
+pub(crate) fn buffer(value: f32, width: usize, device: &Device) -> Param<Tensor<1>> {
+    constant(value, width, device).set_require_grad(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_has_the_wanted_moments() {
+        let values = normal(&mut stream(42, Part::Head(0), 0), 100_001, 0.5);
+        assert_eq!(values.len(), 100_001);
+        let n = values.len() as f64;
+        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
+        assert!(mean.abs() < 0.01, "mean {mean}");
+        assert!((variance - 0.25).abs() < 0.005, "variance {variance}");
+    }
+
+    #[test]
+    fn streams_differ_by_seed_part_and_index() {
+        let mut first: Vec<u64> = [
+            stream(1, Part::Body, 0),
+            stream(2, Part::Body, 0),
+            stream(1, Part::Body, 1),
+            stream(1, Part::Head(0), 0),
+            stream(1, Part::Head(1), 0),
+        ]
+        .iter_mut()
+        .map(|r| r.next_u64())
+        .collect();
+        first.sort_unstable();
+        first.dedup();
+        assert_eq!(first.len(), 5);
+    }
+}

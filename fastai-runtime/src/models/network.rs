@@ -1,0 +1,182 @@
+//! Body, concat pool and head in one.
+
+use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
+use burn::tensor::{Device, Tensor};
+use fastai_dsl::{ArchFacts, HeadSpec, arch};
+use rand_chacha::ChaCha8Rng;
+
+use super::body::{self, Body};
+use super::head::Head;
+use super::norm::Pass;
+use super::parameter::{self, ParameterInfo, Path};
+use super::pool::concat_pool;
+
+/// An image classifier.
+///
+/// Clones are independent: training one never changes the other, so a clone is a snapshot.
+#[derive(Module, Debug)]
+pub struct Network {
+    /// The convolutions.
+    pub body: Body,
+    /// The classifier.
+    pub head: Head,
+    arch: String,
+}
+
+impl Network {
+    /// A network with random weights; everything is trainable. Published weights come by
+    /// [`load_body`](super::load_body).
+    ///
+    /// # Panics
+    /// If `arch` is not one of [`fastai_dsl::arch::ARCHS`]; a checked recipe's is.
+    pub fn new(arch: &str, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Self {
+        let input = facts(arch).head_input as usize;
+        Self {
+            body: Body::new(arch, seed, device),
+            head: Head::new(head, input, classes, seed, 0, device),
+            arch: arch.to_owned(),
+        }
+    }
+
+    /// Name of the architecture.
+    pub fn arch(&self) -> &str {
+        &self.arch
+    }
+
+    /// What the language knows about the architecture.
+    pub fn facts(&self) -> &'static ArchFacts {
+        facts(&self.arch)
+    }
+
+    /// Width of the head's output.
+    pub fn classes(&self) -> usize {
+        self.head.widths().last().map_or(0, |[_, classes]| *classes)
+    }
+
+    /// The same body with a new, untrained head. `number` counts the heads of a run: the first is 0.
+    pub fn new_head(self, head: &HeadSpec, classes: usize, seed: u64, number: u64, device: &Device) -> Self {
+        let input = self.facts().head_input as usize;
+        Self { head: Head::new(head, input, classes, seed, number, device), ..self }
+    }
+
+    /// Concat-pooled features `[batch, head_input]` of normalised images `[batch, 3, height, width]`, in evaluation.
+    pub fn features(&self, x: Tensor<4>) -> Tensor<2> {
+        concat_pool(self.body.forward(x, &mut Pass::eval()))
+    }
+
+    /// The same in training: batch norms of groups that are not frozen use the batch and learn from it.
+    pub fn features_train(&mut self, x: Tensor<4>) -> Tensor<2> {
+        let mut pass = Pass::train();
+        let features = concat_pool(self.body.forward(x, &mut pass));
+        self.body = pass.apply(self.body.clone());
+        features
+    }
+
+    /// Logits `[batch, classes]` of features `[batch, head_input]`, in evaluation.
+    pub fn logits(&self, features: Tensor<2>) -> Tensor<2> {
+        self.head.forward(features)
+    }
+
+    /// The same in training: batch statistics, and dropout drawn from `rng`.
+    pub fn logits_train(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        let mut pass = Pass::train();
+        let logits = self.head.forward_train(features, rng, &mut pass);
+        self.head = pass.apply(self.head.clone());
+        logits
+    }
+
+    /// Logits `[batch, classes]` of normalised images `[batch, 3, height, width]`, in evaluation.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        self.logits(self.features(x))
+    }
+
+    /// The same in training.
+    pub fn forward_train(&mut self, x: Tensor<4>, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        let features = self.features_train(x);
+        self.logits_train(features, rng)
+    }
+
+    /// Layer groups, the head included.
+    pub fn groups(&self) -> usize {
+        self.facts().groups
+    }
+
+    /// Layer group, counted from the input, of the parameter of that [name](ParameterInfo::name).
+    pub fn group_of(&self, name: &str) -> usize {
+        match name.strip_prefix("body.") {
+            Some(inner) => body::group_of(&self.arch, inner),
+            None => self.groups() - 1,
+        }
+    }
+
+    /// Every parameter and running statistic, in module order.
+    pub fn parameters(&self) -> Vec<ParameterInfo> {
+        let mut found = Vec::new();
+        parameter::visit(self, |path, seen| {
+            let name = self.name_of(path);
+            found.push(ParameterInfo {
+                group: self.group_of(&name),
+                buffer: parameter::is_buffer(&name),
+                trainable: seen.requires_grad,
+                id: seen.id,
+                shape: seen.shape,
+                name,
+            });
+        });
+        found
+    }
+
+    /// burn's group of the trainable parameters of layer group `group`, for optimizers and learning rates.
+    pub fn param_group(&self, group: usize) -> ParamGroup {
+        let ids: Vec<ParamId> =
+            self.parameters().into_iter().filter(|p| p.group == group && !p.buffer).map(|p| p.id).collect();
+        ParamGroup::from_ids(ids)
+    }
+
+    /// Groups from `first_trainable` on are trained, the ones before are frozen: no gradients, and their batch norms use
+    /// and keep the running statistics. `bn_frozen` keeps the statistics of the whole body (their weights still train
+    /// where the group does). The head's batch norms always learn.
+    pub fn set_frozen(self, first_trainable: usize, bn_frozen: bool) -> Self {
+        let names = self.clone();
+        self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() })
+    }
+
+    /// Name of the parameter at burn's `path`.
+    pub(super) fn name_of(&self, path: &str) -> String {
+        match path.strip_prefix("body.") {
+            Some(inner) => format!("body.{}", body::published_name(&self.arch, inner)),
+            None => path.to_owned(),
+        }
+    }
+}
+
+fn facts(name: &str) -> &'static ArchFacts {
+    arch::find(name).expect("a checked recipe names a known architecture")
+}
+
+struct Freeze<'a> {
+    network: &'a Network,
+    first_trainable: usize,
+    bn_frozen: bool,
+    path: Path,
+}
+
+impl ModuleMapper for Freeze<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+    fn exit_module(&mut self, _: &str, container: &str) {
+        self.path.exit(container);
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.network.name_of(&self.path.joined());
+        let trainable = !parameter::is_buffer(&name) && self.network.group_of(&name) >= self.first_trainable;
+        param.set_require_grad(trainable)
+    }
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        let name = self.network.name_of(&self.path.joined());
+        let in_body = name.starts_with("body.");
+        let learns = !in_body || (!self.bn_frozen && self.network.group_of(&name) >= self.first_trainable);
+        flag.with_value(learns)
+    }
+}

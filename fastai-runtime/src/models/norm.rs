@@ -1,0 +1,105 @@
+//! Batch normalisation with PyTorch's running statistics.
+
+use burn::module::{Flag, Module, ModuleMapper, Param, ParamId};
+use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::{Device, Tensor};
+
+use super::init;
+
+/// One pass through a network: evaluation, or training with the running statistics it leaves.
+///
+/// Layers only read themselves during a pass. What a training pass learned about the data is collected here and
+/// written into the model afterwards ([`Pass::apply`]), so a clone of a model never changes behind its owner's back.
+#[derive(Debug, Default)]
+pub struct Pass {
+    training: bool,
+    statistics: Vec<(ParamId, Tensor<1>)>,
+}
+
+impl Pass {
+    /// Running statistics are used and nothing is learned.
+    pub fn eval() -> Self {
+        Self::default()
+    }
+    /// Batch statistics are used where the layer is not frozen.
+    pub fn train() -> Self {
+        Self { training: true, statistics: Vec::new() }
+    }
+    /// Whether this is a training pass.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+    /// The model with the running statistics that this pass left.
+    pub fn apply<M: Module>(self, module: M) -> M {
+        if self.statistics.is_empty() { module } else { module.map(&mut Apply(self.statistics)) }
+    }
+}
+
+struct Apply(Vec<(ParamId, Tensor<1>)>);
+
+impl ModuleMapper for Apply {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.iter().position(|(id, _)| *id == param.id) {
+            Some(found) => {
+                let (_, value) = self.0.swap_remove(found);
+                let shape = value.dims();
+                param.map(|_| value.reshape::<D, _>(burn::tensor::Shape::from(shape.to_vec())))
+            }
+            None => param,
+        }
+    }
+}
+
+/// Normalises each channel of `[batch, channel, ..]`; parameter names are PyTorch's.
+///
+/// In training the batch's mean and biased variance are used, and the running variance collects the *unbiased* one,
+/// as PyTorch does (burn's own layer collects the biased one). A frozen layer uses its running statistics always.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// Scale of each channel.
+    pub weight: Param<Tensor<1>>,
+    /// Shift of each channel.
+    pub bias: Param<Tensor<1>>,
+    /// Moving average of the means.
+    pub running_mean: Param<Tensor<1>>,
+    /// Moving average of the unbiased variances.
+    pub running_var: Param<Tensor<1>>,
+    /// Whether training passes use, and learn from, the batch.
+    pub learns: Param<Flag>,
+    epsilon: f64,
+    momentum: f64,
+}
+
+impl BatchNorm {
+    /// Weight 1, bias 0, mean 0, variance 1. `momentum` is the share of the new batch, as in PyTorch.
+    pub fn new(channels: usize, epsilon: f64, momentum: f64, device: &Device) -> Self {
+        Self {
+            weight: init::constant(1.0, channels, device),
+            bias: init::constant(0.0, channels, device),
+            running_mean: init::buffer(0.0, channels, device),
+            running_var: init::buffer(1.0, channels, device),
+            learns: Param::from_bool(true),
+            epsilon,
+            momentum,
+        }
+    }
+
+    /// Normalises `x`. A batch with a single value a channel has no variance, so it is normalised with the running
+    /// statistics (PyTorch refuses it).
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
+        let dims = x.dims();
+        let values = dims.iter().product::<usize>() / dims[1].max(1);
+        let (mean, variance) = (self.running_mean.val().detach(), self.running_var.val().detach());
+        if !pass.training || !self.learns.is_enabled() || values < 2 {
+            return batch_norm(x, self.weight.val(), self.bias.val(), mean, variance, self.epsilon);
+        }
+        let batch = batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);
+        let unbiased = values as f64 / (values - 1) as f64;
+        let blend = |old: Tensor<1>, new: Tensor<1>, scale: f64| {
+            (old * (1.0 - self.momentum) + new.detach() * (self.momentum * scale)).detach()
+        };
+        pass.statistics.push((self.running_mean.id, blend(mean, batch.mean, 1.0)));
+        pass.statistics.push((self.running_var.id, blend(variance, batch.variance, unbiased)));
+        batch.output
+    }
+}

@@ -1,0 +1,113 @@
+//! Walks over a network's parameters by name.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+/// A parameter (or running statistic) of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterInfo {
+    /// `body.` and the name in published weights, or `head.` and its place in the head.
+    pub name: String,
+    /// burn's id: constant through training.
+    pub id: ParamId,
+    /// Sides of the tensor.
+    pub shape: Vec<usize>,
+    /// Layer group, counted from the input.
+    pub group: usize,
+    /// A running statistic: part of the model, but never trained.
+    pub buffer: bool,
+    /// Whether a backward pass gives it a gradient.
+    pub trainable: bool,
+}
+
+impl ParameterInfo {
+    /// Numbers in the tensor.
+    pub fn count(&self) -> u64 {
+        self.shape.iter().map(|s| *s as u64).product()
+    }
+}
+
+/// Whether a name is that of a running statistic.
+pub(super) fn is_buffer(name: &str) -> bool {
+    name.ends_with(".running_mean") || name.ends_with(".running_var")
+}
+
+/// The path to where a walk is; variants of enums are no part of it.
+#[derive(Debug, Default)]
+pub(super) struct Path(Vec<String>);
+
+impl Path {
+    pub(super) fn enter(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.0.push(name.to_owned());
+        }
+    }
+    pub(super) fn exit(&mut self, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.0.pop();
+        }
+    }
+    pub(super) fn joined(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+/// Calls `each(path, id, requires grad, shape, values)` for every float tensor in module order; `values` reads the tensor.
+pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
+    struct Visit<F> {
+        path: Path,
+        each: F,
+    }
+    impl<F: FnMut(&str, Seen<'_>)> ModuleVisitor for Visit<F> {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let read = || param.val().into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
+            let seen = Seen {
+                id: param.id,
+                requires_grad: param.is_require_grad(),
+                shape: param.lazy_shape().to_vec(),
+                read: &read,
+            };
+            (self.each)(&self.path.joined(), seen);
+        }
+    }
+    module.visit(&mut Visit { path: Path::default(), each });
+}
+
+/// What [`visit`] shows of a tensor.
+pub(super) struct Seen<'a> {
+    pub(super) id: ParamId,
+    pub(super) requires_grad: bool,
+    pub(super) shape: Vec<usize>,
+    pub(super) read: &'a dyn Fn() -> Vec<f32>,
+}
+
+/// Replaces tensors: `values(path)` gives the new ones, in row-major order and of the same shape.
+pub(super) fn replace<M: Module>(module: M, values: impl FnMut(&str) -> Option<Vec<f32>>) -> M {
+    struct Replace<F> {
+        path: Path,
+        values: F,
+    }
+    impl<F: FnMut(&str) -> Option<Vec<f32>>> ModuleMapper for Replace<F> {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(values) = (self.values)(&self.path.joined()) else { return param };
+            param.map(|old| {
+                let data = burn::tensor::TensorData::new(values, old.dims());
+                let new = Tensor::from_data(data, &old.device());
+                if old.is_require_grad() { new.require_grad() } else { new }
+            })
+        }
+    }
+    module.map(&mut Replace { path: Path::default(), values })
+}
