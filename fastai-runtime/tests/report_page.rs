@@ -1,6 +1,6 @@
 //! The whole report of two realistic runs. `REPORT_OUT=FOLDER` keeps the pages to look at.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use fastai_runtime::report::{
@@ -308,6 +308,7 @@ fn a_single_label_run_tells_its_story() {
     ] {
         assert!(page.contains(text), "the report lacks: {text}");
     }
+    assert_eq!(page.matches("▲ </span>0.0").count(), 3, "val_loss rose in epochs 3, 5 and 6 of the last fit");
     assert!(!page.contains("SMOKE") && !page.contains("STOPPED"));
 
     let mut files: Vec<String> = std::fs::read_dir(folder.path())
@@ -402,9 +403,28 @@ fn the_find_plot_marks_the_suggestion_and_cuts_the_flight() {
     let svg = plot::find(&find(1, "lr_find"));
     assert!(svg.contains("0.01  valley"));
     assert!(svg.contains("learning rate (log scale)") && svg.contains("training loss, smoothed"));
-    let line = svg.split("<polyline").find(|part| part.contains("#0072B2")).expect("the curve");
+    assert_within_axes(&svg, 20..=290);
+}
+
+#[test]
+fn a_wild_first_loss_neither_leaves_the_axes_nor_flattens_the_rest() {
+    let mut losses: Vec<f64> = (0..400).map(|i| 0.7 - 0.001 * f64::from(i)).collect();
+    losses[0] = 50.0;
+    let svg = plot::losses(&[FitCurve { losses, ..FitCurve::default() }]);
+    let ys = assert_within_axes(&svg, 44..=290);
+    assert!(ys.last().unwrap() - ys[20] > 150, "the fall fills the height");
+}
+
+/// The y of every point of the blue curve; all are in `height` and some are near its top.
+fn assert_within_axes(svg: &str, height: RangeInclusive<i32>) -> Vec<i32> {
+    // The legend's stroke is blue too, and short.
+    let blue = svg.split("<polyline").filter(|part| part.contains("#0072B2"));
+    let line = blue.max_by_key(|part| part.len()).expect("the curve");
     let points = line.split("points=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("its points");
     let ys: Vec<i32> = points.split_whitespace().map(|p| p.split(',').nth(1).unwrap().parse().unwrap()).collect();
-    assert!(ys.iter().all(|y| (20..=300).contains(y)), "the curve leaves the axes: {ys:?}");
-    assert!(ys.iter().min().unwrap() < &40, "the curve uses the height");
+    assert!(ys.iter().all(|y| height.contains(y)), "the curve leaves the axes: {ys:?}");
+    let top = *ys.iter().min().unwrap();
+    assert!(top < height.start() + 20, "the curve uses the height");
+    assert!(ys.iter().filter(|y| **y == top).count() <= 2, "no line along the top: {ys:?}");
+    ys
 }

@@ -124,7 +124,6 @@ fn draw_find(area: &Area, curve: &FindCurve, points: &[(f64, f64)]) -> Drawn {
     let mut chart = builder(area, 22).build_cartesian_2d(x.clone().log_scale(), y.clone())?;
     mesh(&mut chart, "learning rate (log scale)", "training loss, smoothed", &|x| power(*x), &|y| rate(*y))?;
     let shown = cut_at(points, lowest, y.end);
-    let shown: Vec<(f64, f64)> = shown.iter().map(|(x, v)| (*x, v.min(y.end))).collect();
     chart.draw_series(LineSeries::new(thin(&shown), PALETTE[0].stroke_width(2)))?;
     let Some(at) = curve.suggestion.filter(|s| x.contains(s)) else { return Ok(()) };
     chart.draw_series(LineSeries::new([(at, y.start), (at, y.end)], PALETTE[1].stroke_width(2)))?;
@@ -330,4 +329,32 @@ fn thousands(value: f64) -> String {
 /// Without the control characters that XML forbids.
 fn printable(text: impl Display) -> String {
     text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::EpochRow;
+
+    #[test]
+    fn a_stopped_fit_shows_its_epochs_where_they_ended() {
+        let losses: Vec<f64> = (0..25).map(|i| 1.0 / f64::from(i + 1)).collect();
+        let row = |end: usize| EpochRow { trn_loss: losses[end - 1], val_loss: 0.5, ..EpochRow::default() };
+        let fit = FitCurve { epochs: vec![row(10), row(20)], losses: losses.clone(), ..FitCurve::default() };
+        assert_eq!(epoch_ends(&fit, 100), [(110.0, 0.5), (120.0, 0.5)]);
+        let unknown = vec![EpochRow { trn_loss: 7.0, val_loss: 0.5, ..EpochRow::default() }; 5];
+        let ends: Vec<f64> = epoch_ends(&FitCurve { epochs: unknown, ..fit }, 0).iter().map(|p| p.0).collect();
+        assert_eq!(ends, [5.0, 10.0, 15.0, 20.0, 25.0], "without a match the batches are shared evenly");
+    }
+
+    #[test]
+    fn thinning_keeps_spikes_and_order() {
+        let mut points: Vec<(f64, f64)> = (0..50_000).map(|i| (f64::from(i), 1.0)).collect();
+        points[33_333].1 = 9.0;
+        points[44_444].1 = -9.0;
+        let kept = thin(&points);
+        assert!(kept.len() <= POINTS + 2);
+        assert!(kept.contains(&(33_333.0, 9.0)) && kept.contains(&(44_444.0, -9.0)));
+        assert!(kept.is_sorted_by(|a, b| a.0 <= b.0));
+    }
 }
