@@ -2,6 +2,7 @@
 
 mod examples;
 mod finder;
+mod images;
 mod fit;
 mod learner;
 mod loss;
@@ -10,6 +11,7 @@ mod sgd;
 mod suggestion;
 
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs, Pass};
+pub use images::{ImageExamples, Preparation};
 pub use finder::{Found, find_rate};
 pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
 pub use learner::Learner;
