@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use burn::module::Module;
 use fastai_dsl::Recipe;
 use fastai_dsl::source::Source;
-use fastai_runtime::engine::{Outcome, RunOptions, run};
-use fastai_runtime::progress::{Progress, Silent};
 use fastai_runtime::RunError;
+use fastai_runtime::engine::{Outcome, RunOptions, run};
+use fastai_runtime::progress::{Progress, Silent, StopSignal};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data")
@@ -213,6 +213,53 @@ fn a_stop_saves_the_weights_and_says_where() {
     assert!(error.to_string().contains("interrupted.safetensors"), "{error}");
     assert!(folder.join("models/interrupted.safetensors").is_file());
     assert!(std::fs::read_to_string(folder.join("summary.json")).unwrap().contains("\"stopped\""));
+}
+
+/// Asks for a stop when a bar of that name has advanced.
+struct StopAt {
+    signal: StopSignal,
+    bar: &'static str,
+    now: String,
+}
+
+impl Progress for StopAt {
+    fn note(&mut self, _: &str) {}
+    fn warn(&mut self, _: &str) {}
+    fn stage(&mut self, _: usize, _: usize, _: &str) {}
+    fn begin(&mut self, what: &str, _: u64) {
+        self.now = what.to_string();
+    }
+    fn advance(&mut self, _: u64, _: &str) {
+        if self.now.contains(self.bar) {
+            self.signal.request();
+        }
+    }
+    fn finish(&mut self) {}
+    fn table_header(&mut self, _: &[&str]) {}
+    fn table_row(&mut self, _: u64, _: &[f64]) {}
+}
+
+#[test]
+fn a_stop_at_any_place_keeps_what_was_reached() {
+    let chips = Chips::new(30);
+    let recipe =
+        chips.recipe("precompute(on); let lr = lr_find(or = 0.01); fit(lr, 2); precompute(off); tta(n_aug = 1);");
+    for (bar, finished_epochs) in
+        [("activations", 0), ("batches", 0), ("epoch 0", 0), ("epoch 1", 1), ("validation", 0), ("augmented", 2)]
+    {
+        let options = RunOptions { cache: None, ..chips.options(&format!("stop-{bar}")) };
+        let options = RunOptions { cache: Some(chips.path().join(format!("cache-{bar}"))), ..options };
+        let mut progress = StopAt { signal: options.stop.clone(), bar, now: String::new() };
+        let error = run(&recipe, &options, &mut progress).unwrap_err();
+        assert!(matches!(error, RunError::Stopped(_)), "{bar}: {error}");
+        let folder = options.out.unwrap();
+        assert!(folder.join("models/interrupted.safetensors").is_file(), "{bar}");
+        let rows = std::fs::read_to_string(folder.join("history.csv")).map_or(0, |h| h.lines().count() - 1);
+        assert_eq!(rows, finished_epochs, "{bar}");
+        let text = std::fs::read_to_string(folder.join("summary.json")).unwrap();
+        let summary: fastai_runtime::report::Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(summary.status, "stopped", "{bar}");
+    }
 }
 
 #[test]

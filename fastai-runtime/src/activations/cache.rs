@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use burn::module::Module;
-use burn::tensor::Device;
 
 use super::features::{Features, Writer};
 use crate::RunError;
-use crate::models::Network;
-use crate::progress::{Progress, StopSignal};
 use crate::report::write_atomic;
-use crate::train::{Examples, Inputs, Pass, unreadable};
+use crate::train::{Examples, Inputs, Learner, Pass, Watch, unreadable};
 
 /// A folder of cached activations, shared by all runs.
 #[derive(Clone, Debug)]
@@ -85,24 +82,23 @@ impl ActivationCache {
         self.root.join(&key.digest.to_hex()[..16])
     }
 
-    /// The features of `examples`, which are `files` in order: found, or computed by the body of `network` and kept.
+    /// The features of `examples`, which are `files` in order: found, or computed by the body of the learner's network and kept.
     ///
     /// A file that is damaged is computed again, with a note. The new file appears whole or not at all.
     ///
     /// # Errors
     /// An image that cannot be read, a file that cannot be written (named), or [`RunError::Stopped`].
-    #[expect(clippy::too_many_arguments, reason = "each is a thing of its own; a struct would name them once more")]
     pub fn open(
         &self,
         key: &CacheKey,
         files: &[&Path],
         examples: &dyn Examples,
-        network: &Network,
-        device: &Device,
+        learner: &Learner,
         what: &str,
-        stop: &StopSignal,
-        progress: &mut dyn Progress,
+        watch: Watch<'_>,
     ) -> Result<Opened, RunError> {
+        let Watch { progress, stop } = watch;
+        let network = learner.network();
         let digest = key.of_files(files)?;
         let folder = self.folder(key);
         let path = folder.join(format!("{}.features", &digest.to_hex()[..32]));
@@ -115,7 +111,7 @@ impl ActivationCache {
         }
         std::fs::create_dir_all(&folder).map_err(|e| RunError::file("create", &folder, e))?;
         let network = network.valid();
-        let device = device.clone().without_autodiff();
+        let device = learner.device().clone().without_autodiff();
         progress.begin(what, rows as u64);
         // A reader's error passes through the writer, which only knows those of the disk.
         let mut failure = None;

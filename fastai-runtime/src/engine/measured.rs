@@ -3,9 +3,7 @@
 use fastai_dsl::{Metric, Threshold};
 
 use crate::data::{Dataset, Item, Target};
-use crate::metrics::{
-    Probabilities, Truth, confusion, constant_answer, f2_search, measure_with_interval, tag_table,
-};
+use crate::metrics::{Probabilities, Truth, confusion, constant_answer, f2_search, measure_with_interval, tag_table};
 use crate::random::Stream;
 use crate::report::{Baseline, ClassCount, DataOverview, Evaluation, Record};
 

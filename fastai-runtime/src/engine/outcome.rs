@@ -13,7 +13,7 @@ use crate::models::Network;
 use crate::predict::Predictions;
 use crate::progress::{Silent, StopSignal};
 use crate::report::Summary;
-use crate::train::{ImageExamples, Learner, Pass, Preparation, activate};
+use crate::train::{ImageExamples, Learner, Pass, Preparation, Watch, activate};
 
 /// A finished run.
 #[derive(Debug)]
@@ -46,8 +46,9 @@ impl Outcome {
         let items: Vec<Item> = paths.iter().map(item).collect();
         let examples = ImageExamples::new(&items, self.preparation.clone());
         let learner = Learner::new(self.network.valid(), self.device.clone());
+        let stop = StopSignal::default();
         let mut values =
-            learner.logits(&examples, &Pass::Plain, "images", &StopSignal::default(), &mut Silent)?;
+            learner.logits(&examples, &Pass::Plain, "images", Watch { progress: &mut Silent, stop: &stop })?;
         activate(&mut values, self.classes.len(), self.task == TaskKind::SingleLabel);
         Ok(Predictions::new(
             items.into_iter().map(|i| i.id).collect(),

@@ -11,11 +11,10 @@ use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
 use crate::data::{self, DataError, Dataset, Item};
 use crate::device;
-use crate::metrics::Truth;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{CachedExamples, Examples, ImageExamples, Learner, Loss, Preparation};
+use crate::train::{CachedExamples, Examples, ImageExamples, Learner, Loss, Preparation, Watch};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -32,6 +31,8 @@ pub(super) struct Session<'a> {
     pub(super) stages: Vec<Stage>,
     pub(super) train_loss: Loss,
     pub(super) valid_loss: Option<Loss>,
+    /// Of a labelled test set: measured once, when everything is over.
+    pub(super) test_loss: Option<Loss>,
     pub(super) cache: ActivationCache,
     pub(super) folder: RunFolder,
     pub(super) summary: Summary,
@@ -55,6 +56,7 @@ pub(super) struct Cached {
     pub(super) folder: PathBuf,
     pub(super) train: Features,
     pub(super) valid: Features,
+    pub(super) test: Features,
 }
 
 /// One of the data set's parts.
@@ -62,6 +64,17 @@ pub(super) struct Cached {
 pub(super) enum Part {
     Train,
     Valid,
+    Test,
+}
+
+impl Part {
+    fn word(self) -> &'static str {
+        match self {
+            Part::Train => "training",
+            Part::Valid => "validation",
+            Part::Test => "test",
+        }
+    }
 }
 
 impl Sets {
@@ -69,6 +82,7 @@ impl Sets {
         match part {
             Part::Train => &self.dataset.train,
             Part::Valid => &self.dataset.valid,
+            Part::Test => &self.dataset.test,
         }
     }
 
@@ -84,6 +98,7 @@ impl Sets {
                 features: match part {
                     Part::Train => &cached.train,
                     Part::Valid => &cached.valid,
+                    Part::Test => &cached.test,
                 },
                 batch: self.preparation.batch,
                 seed: self.preparation.seed,
@@ -125,18 +140,14 @@ impl<'a> Session<'a> {
             network = models::load_body(network, path)?;
         }
         let facts = dataset.facts();
-        let preparation = Preparation {
-            transforms: recipe.transforms().clone(),
-            stats: model.facts().stats,
-            batch,
-            workers,
-            seed,
-        };
+        let preparation =
+            Preparation { transforms: recipe.transforms().clone(), stats: model.facts().stats, batch, workers, seed };
         let single = recipe.task() == TaskKind::SingleLabel;
         let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), single);
         let train_truth = truth(&dataset.train)
             .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
         let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());
+        let test_truth = truth(&dataset.test).filter(|t| !t.is_empty());
         let class_weights = class_weights(recipe.class_weights(), &dataset)?;
         let baseline = valid_truth.as_ref().and_then(|v| measured::baseline(&train_truth, v, &dataset.classes));
         let mut summary = Summary {
@@ -168,7 +179,8 @@ impl<'a> Session<'a> {
             smoke: options.smoke,
             seed,
             train_loss: Loss::new(train_truth, class_weights.clone(), &training),
-            valid_loss: valid_truth.map(|t| Loss::new(t, class_weights, &training)),
+            valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
+            test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
             stages: Plan::new(recipe, &facts).stages,
             cache: ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root)),
@@ -217,27 +229,26 @@ impl<'a> Session<'a> {
         if self.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
             return Ok(None);
         }
-        let dataset = &self.sets.dataset;
-        let mut opened = Vec::new();
-        for (what, items) in [("training", &dataset.train), ("validation", &dataset.valid), ("test", &dataset.test)] {
+        let (mut found, mut images) = (true, 0);
+        let mut features = [Part::Train, Part::Valid, Part::Test].map(|_| None);
+        for (slot, part) in features.iter_mut().zip([Part::Train, Part::Valid, Part::Test]) {
+            let items = self.sets.items(part);
             let files: Vec<_> = items.iter().map(|i| i.path.as_path()).collect();
-            let examples = ImageExamples::new(items, preparation.clone());
-            let device = self.learner.device();
-            let bar = format!("images, activations of the {what} set");
-            if !items.is_empty() {
-                let stop = &self.stop;
-                opened.push(
-                    self.cache.open(&key, &files, &examples, network, device, &bar, stop, &mut *self.progress)?,
-                );
-            }
+            *slot = Some(if items.is_empty() {
+                Features::in_memory(Vec::new(), network.facts().head_input as usize)
+            } else {
+                let examples = ImageExamples::new(items, preparation.clone());
+                let what = format!("images, activations of the {} set", part.word());
+                let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+                let opened = self.cache.open(&key, &files, &examples, &self.learner, &what, watch)?;
+                found &= opened.found;
+                images += opened.features.rows();
+                opened.features
+            });
         }
-        let found = opened.iter().all(|o| o.found);
-        let images = opened.iter().map(|o| o.features.rows()).sum::<usize>();
-        let mut sets = opened.into_iter().map(|o| o.features);
-        let empty = || Features::in_memory(Vec::new(), network.facts().head_input as usize);
-        let train = sets.next().unwrap_or_else(empty);
-        let valid = if dataset.valid.is_empty() { empty() } else { sets.next().unwrap_or_else(empty) };
-        self.sets.cached = Some(Cached { folder: folder.clone(), train, valid });
+        if let [Some(train), Some(valid), Some(test)] = features {
+            self.sets.cached = Some(Cached { folder: folder.clone(), train, valid, test });
+        }
         let did = if found { "found" } else { "made" };
         self.note(format!("{did} the cache of activations of {images} images at {size} pixels: {}", folder.display()));
         Ok(Some((folder, found)))
@@ -293,11 +304,6 @@ impl<'a> Session<'a> {
             self.folder.write_report(&self.summary, &self.record)?;
         }
         Ok(())
-    }
-
-    /// What is true of the validation set, if there is one.
-    pub(super) fn valid_truth(&self) -> Option<&Truth> {
-        self.valid_loss.as_ref().map(Loss::truth)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::RunError;
 use crate::metrics::{Probabilities, log_loss};
 use crate::models;
 use crate::predict::{TtaWeights, average};
-use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, StageSummary};
-use crate::train::{Ending, FitPlan, Pass, Validation, activate, find_rate, fit};
+use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, MetricValue, StageSummary};
+use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit};
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
 const SMOKE_RATE: f64 = 1e-3;
@@ -102,26 +102,15 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn find(
-        &mut self,
-        index: usize,
-        find: &LrFind,
-        state: &State,
-        summary: &mut StageSummary,
-    ) -> Result<(), RunError> {
+    fn find(&mut self, index: usize, find: &LrFind, state: &State, summary: &mut StageSummary) -> Result<(), RunError> {
         let iterations = if self.smoke { 2 } else { find.iterations(state.body == Body::Precomputed) };
         let started = Instant::now();
         let found = find_rate(
             &mut self.learner,
             &*self.sets.examples(Part::Train, state.size),
             &self.train_loss,
-            find,
-            iterations,
-            self.recipe.clip(),
-            index as u64,
-            self.seed,
-            &self.stop,
-            &mut *self.progress,
+            FindPlan { stage: index as u64, find, iterations, clip: self.recipe.clip(), seed: self.seed },
+            Watch { progress: &mut *self.progress, stop: &self.stop },
         )?;
         timed(summary, found.images, started.elapsed().as_secs_f64());
         summary.suggestion = found.suggestion;
@@ -141,7 +130,10 @@ impl Session<'_> {
                 rate
             }
             (None, Some(rate)) => {
-                self.note(format!("lr_find suggests nothing, the recipe's `or = {rate}` is used; see {}", plot.display()));
+                self.note(format!(
+                    "lr_find suggests nothing, the recipe's `or = {rate}` is used; see {}",
+                    plot.display()
+                ));
                 rate
             }
             (None, None) if self.smoke => SMOKE_RATE,
@@ -192,8 +184,7 @@ impl Session<'_> {
             &self.train_loss,
             validation,
             plan,
-            &self.stop,
-            &mut *self.progress,
+            Watch { progress: &mut *self.progress, stop: &self.stop },
             &mut on_epoch,
         )?;
         drop((examples, valid));
@@ -225,8 +216,7 @@ impl Session<'_> {
         });
         if let (Some(look), Some(truth)) = (&self.look, self.valid_loss.as_ref().map(|l| l.truth())) {
             let metrics = self.recipe.metrics();
-            summary.evaluation =
-                Some(measured::evaluation("valid", look, truth, metrics, self.seed, &[index as u64]));
+            summary.evaluation = Some(measured::evaluation("valid", look, truth, metrics, self.seed, &[index as u64]));
             measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
         }
         match result.ending {
@@ -235,13 +225,7 @@ impl Session<'_> {
         }
     }
 
-    fn tta(
-        &mut self,
-        index: usize,
-        n_aug: u32,
-        state: &State,
-        summary: &mut StageSummary,
-    ) -> Result<(), RunError> {
+    fn tta(&mut self, index: usize, n_aug: u32, state: &State, summary: &mut StageSummary) -> Result<(), RunError> {
         let Some(loss) = &self.valid_loss else {
             self.note("tta: there are no validation images".to_string());
             return Ok(());
@@ -269,36 +253,53 @@ impl Session<'_> {
     /// Probabilities of the validation images by the network as it is.
     fn predict(&mut self, size: u32, pass: &Pass, what: &str) -> Result<Probabilities, RunError> {
         let images = self.sets.images(Part::Valid, size);
-        let mut values = self.learner.logits(&images, pass, what, &self.stop, &mut *self.progress)?;
+        let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+        let mut values = self.learner.logits(&images, pass, what, watch)?;
         let classes = self.learner.network().classes();
         activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
         Ok(Probabilities::new(values, classes))
     }
 
-    /// Measures the network that the steps leave, unless the last fit has just done it.
+    /// Looks at a labelled part with the network as it is.
+    fn look_at(&mut self, part: Part, size: u32, loss: &Loss) -> Result<Look, RunError> {
+        let examples = self.sets.examples(part, size);
+        let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+        let mut values = self.learner.logits(&*examples, &Pass::Plain, "images, final evaluation", watch)?;
+        let mean_loss = loss.of_all(&values);
+        let classes = self.learner.network().classes();
+        activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
+        Ok(Look {
+            probabilities: Probabilities::new(values, classes),
+            loss: mean_loss,
+            trn_loss: None,
+            made: "plain".to_string(),
+            chosen: None,
+        })
+    }
+
+    /// Measures the network that the steps leave, unless the last fit has just done it, and then, once, a labelled test
+    /// set.
     fn measure_final(&mut self) -> Result<(), RunError> {
-        let Some(loss) = &self.valid_loss else { return Ok(()) };
-        let Some(last) = self.stages.last() else { return Ok(()) };
-        if self.look.is_none() {
-            let examples = self.sets.examples(Part::Valid, last.state.size);
-            let what = "images, final evaluation";
-            let mut values = self.learner.logits(&*examples, &Pass::Plain, what, &self.stop, &mut *self.progress)?;
-            let val_loss = loss.of_all(&values);
-            let classes = self.learner.network().classes();
-            activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
-            self.look = Some(Look {
-                probabilities: Probabilities::new(values, classes),
-                loss: val_loss,
-                trn_loss: None,
-                made: "plain".to_string(),
-                chosen: None,
-            });
+        let Some(size) = self.stages.last().map(|last| last.state.size) else { return Ok(()) };
+        let counters = [self.stages.len() as u64];
+        let metrics = self.recipe.metrics();
+        if let Some(loss) = self.valid_loss.clone() {
+            let look = match self.look.take() {
+                Some(look) => look,
+                None => self.look_at(Part::Valid, size, &loss)?,
+            };
+            let found = measured::evaluation("valid", &look, loss.truth(), metrics, self.seed, &counters);
+            self.summary.r#final = Some(found);
         }
-        if let Some(look) = &self.look {
-            let counters = [self.stages.len() as u64];
-            let metrics = self.recipe.metrics();
-            self.summary.r#final =
-                Some(measured::evaluation("valid", look, loss.truth(), metrics, self.seed, &counters));
+        if let Some(loss) = self.test_loss.clone() {
+            let look = self.look_at(Part::Test, size, &loss)?;
+            let found = measured::evaluation("test", &look, loss.truth(), metrics, self.seed, &counters);
+            let value = |m: &MetricValue| match m.interval {
+                Some([low, high]) => format!("{} {:.6} (95 %: {low:.4} to {high:.4})", m.name, m.value),
+                None => format!("{} {:.6}", m.name, m.value),
+            };
+            let values: Vec<String> = found.metrics.iter().map(value).collect();
+            self.note(format!("test set, measured once, {} images: {}", found.n, values.join(", ")));
         }
         Ok(())
     }

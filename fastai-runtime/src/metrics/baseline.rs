@@ -123,8 +123,7 @@ mod tests {
 
     #[test]
     fn the_most_frequent_training_class_is_measured_on_the_other_set() {
-        let answer =
-            constant_answer(&Truth::Classes(vec![2, 0, 2, 1]), &Truth::Classes(vec![2, 2, 1, 0])).unwrap();
+        let answer = constant_answer(&Truth::Classes(vec![2, 0, 2, 1]), &Truth::Classes(vec![2, 2, 1, 0])).unwrap();
         assert_eq!(answer, ConstantAnswer { says: vec![2], value: 0.5 });
     }
 

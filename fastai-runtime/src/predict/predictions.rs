@@ -22,12 +22,7 @@ pub struct Predictions<T = ()> {
 
 impl Predictions {
     /// Puts predictions together: one row of `probabilities` an id, one column a class.
-    pub fn new(
-        ids: Vec<String>,
-        classes: Vec<String>,
-        probabilities: Probabilities,
-        targets: Option<Truth>,
-    ) -> Self {
+    pub fn new(ids: Vec<String>, classes: Vec<String>, probabilities: Probabilities, targets: Option<Truth>) -> Self {
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
     }
 

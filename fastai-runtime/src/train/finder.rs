@@ -4,20 +4,34 @@ use fastai_dsl::LrFind;
 use fastai_dsl::schedule::sweep;
 
 use super::examples::{Examples, Pass};
-use super::learner::Learner;
+use super::learner::{Learner, Watch};
 use super::loss::Loss;
 use super::recorder::SmoothedLoss;
 use super::sgd::Rates;
 use super::suggestion::suggest;
 use crate::RunError;
 use crate::models::Network;
-use crate::progress::{Progress, StopSignal};
 use crate::random::Stream;
 
 /// The best loss counts from this batch on (0-based), so a trained network is not stopped by its first losses.
 const GUARD: usize = 11;
 /// The sweep stops where the smoothed loss is this many times the best.
 const EXPLODED: f64 = 4.0;
+
+/// What a sweep does.
+#[derive(Clone, Copy, Debug)]
+pub struct FindPlan<'a> {
+    /// Stage of the run: keys the random draws.
+    pub stage: u64,
+    /// The rates, and how one is read off.
+    pub find: &'a LrFind,
+    /// Batches.
+    pub iterations: u32,
+    /// Largest norm of all gradients together.
+    pub clip: Option<f64>,
+    /// Seed of the run.
+    pub seed: u64,
+}
 
 /// What a sweep saw.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,26 +62,22 @@ impl Drop for Restore<'_> {
     }
 }
 
-/// Trains for `iterations` batches at rising rates, the same for all groups, and reads a rate off the losses.
+/// Trains for the plan's batches at rising rates, the same for all groups, and reads a rate off the losses.
 ///
 /// The set is cycled as often as needed. The sweep ends early when the smoothed loss is not a number or more than 4
 /// times the best. Weights and running statistics are afterwards exactly as before, also after an error or a stop.
 ///
 /// # Errors
-/// What the examples report; [`RunError::Stopped`] when `stop` is requested.
-#[expect(clippy::too_many_arguments, reason = "each is a thing of its own; a struct would name them once more")]
+/// What the examples report; [`RunError::Stopped`] when a stop is requested.
 pub fn find_rate(
     learner: &mut Learner,
     examples: &dyn Examples,
     loss: &Loss,
-    find: &LrFind,
-    iterations: u32,
-    clip: Option<f64>,
-    stage: u64,
-    seed: u64,
-    stop: &StopSignal,
-    progress: &mut dyn Progress,
+    plan: FindPlan<'_>,
+    watch: Watch<'_>,
 ) -> Result<Found, RunError> {
+    let FindPlan { stage, find, iterations, clip, seed } = plan;
+    let Watch { progress, stop } = watch;
     let before = Some(learner.network().clone());
     let guard = Restore { learner, before };
     let groups = guard.learner.network().groups();

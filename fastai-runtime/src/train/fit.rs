@@ -5,14 +5,14 @@ use std::time::Instant;
 use fastai_dsl::Metric;
 
 use super::examples::{Examples, Pass};
-use super::learner::Learner;
+use super::learner::{Learner, Watch};
 use super::loss::{Loss, activate};
 use super::recorder::SmoothedLoss;
 use super::sgd::Rates;
 use crate::RunError;
 use crate::metrics::{Probabilities, Truth, measure};
 use crate::models::Network;
-use crate::progress::{Progress, StopSignal};
+use crate::progress::Progress;
 use crate::random::Stream;
 use crate::report::EpochRow;
 
@@ -87,10 +87,10 @@ pub fn fit(
     loss: &Loss,
     validation: Option<Validation<'_>>,
     plan: FitPlan<'_>,
-    stop: &StopSignal,
-    progress: &mut dyn Progress,
+    watch: Watch<'_>,
     on_epoch: &mut dyn FnMut(&EpochRow) -> Result<(), RunError>,
 ) -> Result<FitResult, RunError> {
+    let Watch { progress, stop } = watch;
     let FitPlan { stage, epochs, mut factors, lrs, wds, clip, metrics, keep_best, seed } = plan;
     let mut optimizer = learner.optimizer(clip);
     let device = learner.device().clone();
@@ -143,7 +143,7 @@ pub fn fit(
         }
         let measured = match validation {
             None => None,
-            Some(set) => match evaluate(learner, set, metrics, stop, progress) {
+            Some(set) => match evaluate(learner, set, metrics, Watch { progress: &mut *progress, stop }) {
                 Err(RunError::Stopped(_)) => {
                     result.ending = Ending::Stopped;
                     return Ok(result);
@@ -190,14 +190,8 @@ struct Look {
     probabilities: Probabilities,
 }
 
-fn evaluate(
-    learner: &Learner,
-    set: Validation<'_>,
-    metrics: &[Metric],
-    stop: &StopSignal,
-    progress: &mut dyn Progress,
-) -> Result<Look, RunError> {
-    let mut logits = learner.logits(set.examples, &Pass::Plain, "images, validation", stop, progress)?;
+fn evaluate(learner: &Learner, set: Validation<'_>, metrics: &[Metric], watch: Watch<'_>) -> Result<Look, RunError> {
+    let mut logits = learner.logits(set.examples, &Pass::Plain, "images, validation", watch)?;
     let loss = set.loss.of_all(&logits);
     let truth = set.loss.truth();
     let classes = learner.network().classes();

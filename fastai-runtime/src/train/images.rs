@@ -94,7 +94,10 @@ impl Examples for ImageExamples<'_> {
             };
             let values: Vec<Vec<f32>> = images.par_iter().map(one).collect::<Result<_, _>>()?;
             let data = burn::tensor::TensorData::new(values.concat(), [images.len(), 3, side as usize, side as usize]);
-            Ok(super::ExampleBatch { inputs: super::Inputs::Images(burn::tensor::Tensor::from_data(data, &device)), images })
+            Ok(super::ExampleBatch {
+                inputs: super::Inputs::Images(burn::tensor::Tensor::from_data(data, &device)),
+                images,
+            })
         })))
     }
 }

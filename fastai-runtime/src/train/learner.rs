@@ -14,6 +14,14 @@ use crate::RunError;
 use crate::models::Network;
 use crate::progress::{Progress, StopSignal};
 
+/// Whom a long piece of work tells how far it is, and who may stop it.
+pub struct Watch<'a> {
+    /// Told how far the work is.
+    pub progress: &'a mut dyn Progress,
+    /// Asked after every batch.
+    pub stop: &'a StopSignal,
+}
+
 /// Holds the network on its autodiff device; steps change its tensors in place.
 #[derive(Debug)]
 pub struct Learner {
@@ -82,15 +90,15 @@ impl Learner {
     /// Logits `[image, class]` of all examples in their order, in evaluation.
     ///
     /// # Errors
-    /// What the examples report; [`RunError::Stopped`] as soon as `stop` is requested.
+    /// What the examples report; [`RunError::Stopped`] as soon as a stop is requested.
     pub fn logits(
         &self,
         examples: &dyn Examples,
         pass: &Pass,
         what: &str,
-        stop: &StopSignal,
-        progress: &mut dyn Progress,
+        watch: Watch<'_>,
     ) -> Result<Vec<f32>, RunError> {
+        let Watch { progress, stop } = watch;
         let network = self.network().valid();
         let device = self.device.clone().without_autodiff();
         let mut logits = Vec::with_capacity(examples.len() * network.classes());

@@ -2,8 +2,8 @@
 
 mod examples;
 mod finder;
-mod images;
 mod fit;
+mod images;
 mod learner;
 mod loss;
 mod recorder;
@@ -11,11 +11,11 @@ mod sgd;
 mod suggestion;
 
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs, Pass};
-pub use images::{ImageExamples, Preparation};
-pub use finder::{Found, find_rate};
+pub use finder::{FindPlan, Found, find_rate};
 pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
-pub use learner::Learner;
+pub use images::{ImageExamples, Preparation};
 pub(crate) use learner::unreadable;
+pub use learner::{Learner, Watch};
 pub use loss::{Loss, activate, losses_of_images};
 pub use recorder::SmoothedLoss;
 pub use sgd::{Rates, Sgd};

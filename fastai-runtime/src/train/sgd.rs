@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn values(layer: &Linear) -> Vec<f32> {
-        layer.weight.val().into_data().to_vec().unwrap()
+        layer.weight.val().into_data().try_to_vec().unwrap()
     }
 
     #[test]
