@@ -1,1 +1,7 @@
-//! CPU kernels that burn's flex backend lacks.
+//! CPU kernels for what burn's flex backend does slowly, as extension operations with their own backward pass. On every
+//! other device the same functions are burn's own operations.
+
+pub mod conv;
+mod geometry;
+
+pub use conv::{ConvArgs, conv};

@@ -2,12 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 
 use super::init::{self, Part};
 use super::norm::{BatchNorm, Pass};
+use crate::kernels::{ConvArgs, conv};
 
 /// What follows the convolution (and the residual).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,13 +161,12 @@ impl ConvNorm {
         let [_, _, height, width] = x.dims();
         let (top, bottom) = padding.along(height, kernel, stride);
         let (left, right) = padding.along(width, kernel, stride);
-        let (x, symmetric) = if top == bottom && left == right {
+        let (x, pad) = if top == bottom && left == right {
             (x, [top, left])
         } else {
             (x.pad([(top, bottom), (left, right)], PadMode::Constant(0.0)), [0, 0])
         };
-        let options = ConvOptions::new([stride; 2], symmetric, [1, 1], groups);
-        conv2d(x, self.weight.val(), self.bias.as_ref().map(|b| b.val()), options)
+        conv(x, self.weight.val(), self.bias.as_ref().map(|b| b.val()), ConvArgs { stride, pad, groups })
     }
 }
 

@@ -103,3 +103,57 @@ impl BatchNorm {
         batch.output
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(t: Tensor<1>) -> Vec<f32> {
+        t.into_data().try_to_vec().unwrap()
+    }
+
+    fn batch(device: &Device) -> Tensor<2> {
+        Tensor::from_floats([[1.0, 0.0], [3.0, 10.0]], device)
+    }
+
+    #[test]
+    fn training_learns_pytorchs_unbiased_variance() {
+        let device = Device::flex().autodiff();
+        let norm = BatchNorm::new(2, 1e-5, 0.1, &device);
+        let mut pass = Pass::train();
+        let y = norm.forward(batch(&device), &mut pass);
+        assert_eq!(values(norm.running_mean.val()), [0.0, 0.0], "a pass changes nothing by itself");
+        let y: Vec<f32> = y.into_data().try_to_vec().unwrap();
+        for (got, want) in y.iter().zip([-1.0f32, -1.0, 1.0, 1.0]) {
+            assert!((got - want).abs() < 1e-4, "{y:?}");
+        }
+        let norm = pass.apply(norm);
+        // means 2 and 5, unbiased variances 2 and 50, a tenth of each
+        for (got, want) in values(norm.running_mean.val()).iter().zip([0.2f32, 0.5]) {
+            assert!((got - want).abs() < 1e-6, "{got} {want}");
+        }
+        for (got, want) in values(norm.running_var.val()).iter().zip([0.9f32 + 0.2, 0.9 + 5.0]) {
+            assert!((got - want).abs() < 1e-6, "{got} {want}");
+        }
+        assert!(!norm.running_var.val().is_require_grad());
+    }
+
+    #[test]
+    fn frozen_layers_evaluation_and_single_rows_use_the_running_statistics() {
+        let device = Device::flex().autodiff();
+        let norm = BatchNorm::new(2, 1e-5, 0.1, &device);
+        let mut frozen = norm.clone();
+        frozen.learns = frozen.learns.with_value(false);
+        let single = batch(&device).slice([0..1, 0..2]);
+        for (norm, x, mut pass) in [
+            (&frozen, batch(&device), Pass::train()),
+            (&norm, batch(&device), Pass::eval()),
+            (&norm, single, Pass::train()),
+        ] {
+            let want: Vec<f32> = x.clone().into_data().try_to_vec().unwrap();
+            let got: Vec<f32> = norm.forward(x, &mut pass).into_data().try_to_vec().unwrap();
+            assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-4), "{got:?} {want:?}");
+            assert!(pass.statistics.is_empty());
+        }
+    }
+}

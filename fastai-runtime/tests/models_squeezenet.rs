@@ -1,0 +1,218 @@
+//! SqueezeNet 1.1 with real weights gives PyTorch's numbers (tools/reference_squeezenet.py makes them).
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
+use fastai_dsl::{HeadSpec, Weights, arch};
+use fastai_runtime::models::{self, ModelMeta, Network, Pass};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use safetensors::{Dtype, SafeTensors};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn head() -> HeadSpec {
+    HeadSpec { hidden: vec![16], dropout: vec![0.25, 0.5] }
+}
+
+fn weights_file() -> PathBuf {
+    root().join("examples/data/squeezenet1_1.safetensors")
+}
+
+fn squeezenet(device: &Device) -> Network {
+    models::load_body(Network::new("squeezenet1_1", &head(), 5, 1, device), &weights_file()).unwrap()
+}
+
+/// All f32 and f16 tensors of a file, widened.
+fn tensors(path: &Path) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.iter()
+        .filter_map(|(name, view)| {
+            let data = view.data();
+            let values = match view.dtype() {
+                Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+                Dtype::F16 => data.as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
+                _ => return None,
+            };
+            Some((name.to_owned(), (view.shape().to_vec(), values)))
+        })
+        .collect()
+}
+
+fn formula(n: usize, h: usize, w: usize, device: &Device) -> Tensor<4> {
+    let mut values = Vec::with_capacity(n * 3 * h * w);
+    for i in 0..n * 3 * h * w {
+        let (b, c, y, x) = (i / (3 * h * w), i / (h * w) % 3, i / w % h, i % w);
+        let (b, c, y, x) = (b as f64, c as f64, y as f64, x as f64);
+        let v = 1.5 * (0.13 * y + 0.7 * c + b).sin() + 0.8 * (0.09 * x * (c + 1.0) - 0.05 * y).cos();
+        values.push(v as f32);
+    }
+    Tensor::from_data(TensorData::new(values, [n, 3, h, w]), device)
+}
+
+fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_to_vec().unwrap()
+}
+
+fn close(got: &[f32], want: &[f32], what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+    assert!(worst <= 1e-4 * largest, "{what}: differs by {worst} of {largest}");
+}
+
+#[test]
+fn pooled_features_and_logits_are_pytorchs() {
+    let golden = tensors(&root().join("fastai-runtime/tests/golden/squeezenet1_1.safetensors"));
+    let published = tensors(&weights_file());
+    let device = Device::flex();
+    let network = squeezenet(&device);
+    let (shape, kernel) = published["classifier.1.weight"].clone();
+    let kernel = Tensor::<4>::from_data(TensorData::new(kernel, shape), &device);
+    let (shape, bias) = published["classifier.1.bias"].clone();
+    let bias = Tensor::<1>::from_data(TensorData::new(bias, shape), &device);
+    for (name, n, h, w) in [("64", 2, 64, 64), ("224", 1, 224, 224), ("203x257", 1, 203, 257)] {
+        let x = formula(n, h, w, &device);
+        close(&values(x.clone())[..8], &golden[&format!("input_{name}")].1, "input");
+        close(&values(network.features(x.clone())), &golden[&format!("pooled_{name}")].1, &format!("pooled {name}"));
+        let map = network.body.forward(x, &mut Pass::eval());
+        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        let logits = relu(conv2d(map, kernel.clone(), Some(bias.clone()), options));
+        let logits: Tensor<2> = logits.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
+        close(&values(logits), &golden[&format!("logits_{name}")].1, &format!("logits {name}"));
+    }
+}
+
+#[test]
+fn the_language_and_the_engine_know_the_same_networks() {
+    let device = Device::flex();
+    let mut known: Vec<&str> = models::names().collect();
+    let mut told: Vec<&str> = arch::ARCHS.iter().map(|a| a.name).collect();
+    known.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(known, told);
+    for facts in arch::ARCHS {
+        let network = Network::new(facts.name, &head(), 7, 1, &device);
+        assert_eq!(network.groups(), facts.groups, "{}", facts.name);
+        assert_eq!(facts.body.len() + 1, facts.groups, "{}", facts.name);
+        let parameters = network.parameters();
+        let count =
+            |group| -> u64 { parameters.iter().filter(|p| p.group == group && !p.buffer).map(|p| p.count()).sum() };
+        for (group, (what, wanted)) in facts.body.iter().enumerate() {
+            assert_eq!(count(group), *wanted, "{}: {what}", facts.name);
+        }
+        assert_eq!(count(facts.groups - 1), head().parameters(facts.head_input, 7), "{}", facts.name);
+        let side = facts.min_size as usize;
+        let features = network.features(Tensor::zeros([1, 3, side, side], &device));
+        assert_eq!(features.dims(), [1, facts.head_input as usize], "{}", facts.name);
+        let norms = parameters.iter().any(|p| p.buffer && p.name.starts_with("body."));
+        assert_eq!(norms, facts.batch_norm, "{}", facts.name);
+        let mut ids: Vec<_> = parameters.iter().map(|p| p.id.val()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), parameters.len(), "{}", facts.name);
+    }
+}
+
+#[test]
+fn frozen_groups_get_no_gradient_and_the_head_still_learns() {
+    let device = Device::flex().autodiff();
+    let network = squeezenet(&device);
+    for first in 0..3 {
+        let mut network = network.clone().set_frozen(first, false);
+        for p in network.parameters() {
+            assert_eq!(p.trainable, !p.buffer && p.group >= first, "{} with {first}", p.name);
+        }
+        let before = models::body_digest(&network);
+        let mean = |n: &Network| values(n.head.layers[0].norm.running_mean.val());
+        let start = mean(&network);
+        let snapshot = network.clone();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let loss = network.forward_train(formula(3, 64, 64, &device), &mut rng).square().mean();
+        let grads = burn::optim::GradientsParams::from_grads(loss.backward(), &network);
+        let trained = network.parameters().iter().filter(|p| p.trainable).count();
+        assert_eq!(grads.len(), trained, "with {first}");
+        assert_eq!(models::body_digest(&network), before);
+        assert_ne!(mean(&network), start, "the head's statistics follow the data");
+        assert_eq!(mean(&snapshot), start, "a clone is a snapshot");
+    }
+}
+
+#[test]
+fn training_passes_depend_on_nothing_but_the_stream() {
+    let device = Device::flex().autodiff();
+    let run = |threads: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            let mut network = squeezenet(&device);
+            let mut rng = ChaCha8Rng::seed_from_u64(7);
+            values(network.forward_train(formula(4, 64, 64, &device), &mut rng))
+        })
+    };
+    assert_eq!(run(1), run(2));
+}
+
+#[test]
+fn the_wrong_file_is_refused_by_its_first_differences() {
+    let device = Device::flex();
+    let network = Network::new("squeezenet1_1", &head(), 5, 1, &device);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.safetensors");
+    let data = [0u8; 64 * 3 * 4];
+    let view = safetensors::tensor::TensorView::new(Dtype::F32, vec![64, 3], &data).unwrap();
+    let bytes = safetensors::serialize([("features.0.weight", view)], None).unwrap();
+    std::fs::write(&file, &bytes).unwrap();
+    let error = models::load_body(network.clone(), &file).unwrap_err().to_string();
+    assert!(error.contains("other.safetensors"), "{error}");
+    assert!(error.contains("features.0.weight: [64, 3, 3, 3] wanted, [64, 3] in the file"), "{error}");
+    assert!(error.contains("features.0.bias: [64] wanted, not in the file"), "{error}");
+    assert!(error.contains("more"), "{error}");
+    // Hostile files: every cut, and a claim of a huge header.
+    for cut in 0..bytes.len().min(200) {
+        std::fs::write(&file, &bytes[..cut]).unwrap();
+        models::load_body(network.clone(), &file).unwrap_err();
+    }
+    std::fs::write(&file, u64::MAX.to_le_bytes()).unwrap();
+    models::load_body(network, &file).unwrap_err();
+}
+
+#[test]
+fn missing_weights_name_the_absolute_path() {
+    let error = models::resolve(&Weights::File("no/such.safetensors".into()), "squeezenet1_1").unwrap_err();
+    let absolute = std::path::absolute("no/such.safetensors").unwrap();
+    assert!(error.to_string().contains(&absolute.display().to_string()), "{error}");
+    assert_eq!(models::resolve(&Weights::None, "squeezenet1_1").unwrap(), None);
+}
+
+#[test]
+fn a_saved_model_comes_back_and_another_recipes_is_refused() {
+    let device = Device::flex();
+    let network = squeezenet(&device);
+    let meta = ModelMeta {
+        recipe: "Globe".into(),
+        text: "recipe! {}".into(),
+        arch: "squeezenet1_1".into(),
+        head: head(),
+        classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
+        size: 64,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("models/last.safetensors");
+    models::save_model(&network, &meta, &path).unwrap();
+    let (read, found) = models::read_model(&path, &device).unwrap();
+    assert_eq!(found, meta);
+    let x = formula(2, 64, 64, &device);
+    assert_eq!(values(read.forward(x.clone())), values(network.forward(x)));
+    assert_eq!(models::body_digest(&read), models::body_digest(&network));
+    assert_eq!(network.num_params(), read.num_params());
+    let other = ModelMeta { recipe: "Planet".into(), classes: meta.classes[..4].to_vec(), ..meta.clone() };
+    let error = models::load_model(network, &other, &path).unwrap_err().to_string();
+    assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
+    assert!(error.contains("classes"), "{error}");
+    let error = models::read_model(&weights_file(), &device).unwrap_err().to_string();
+    assert!(error.contains("not a model that `save` wrote"), "{error}");
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
+}
