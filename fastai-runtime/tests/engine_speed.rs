@@ -93,3 +93,39 @@ fn a_training_step_of_the_whole_network() {
         );
     }
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn a_run_on_all_chips() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
+    let text = format!(
+        "Globe {{ task: multi_label,
+            data: csv {{ root: {:?}, labels: \"train_v2.csv\", images: \"train-jpg\", suffix: \".jpg\",
+                valid: indices(\"valid.txt\"), batch: 64 }},
+            transforms: top_down {{ size: 64 }},
+            model: squeezenet1_1 {{ weights: {:?} }},
+            metrics: [f2, log_loss],
+            train: {{ precompute(on); let lr = lr_find(or = 0.01); fit(lr, 3, cycle_len = 1, cycle_mult = 2);
+                precompute(off); fit(lr, 1, cycle_len = 1); unfreeze();
+                fit([0.0001, 0.0003, 0.001], 1, cycle_len = 1); tta(n_aug = 4); }}, }}",
+        data.join("globe"),
+        data.join("squeezenet1_1.safetensors"),
+    );
+    let source = fastai_dsl::source::Source::new("globe.recipe", &text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    let folder = tempfile::tempdir().unwrap();
+    let options = fastai_runtime::RunOptions {
+        out: Some(folder.path().join("run")),
+        cache: Some(folder.path().join("cache")),
+        ..Default::default()
+    };
+    let outcome = fastai_runtime::engine::run(recipe, &options, &mut fastai_runtime::progress::Silent).unwrap();
+    let summary = &outcome.summary;
+    println!("baseline {:?}; rates {:?}; {:.1} s", summary.baseline, summary.found_rates, summary.seconds);
+    for stage in &summary.stages {
+        let values = stage.evaluation.iter().flat_map(|e| &e.metrics).map(|m| format!("{} {:.4}", m.name, m.value));
+        let values: Vec<String> = values.collect();
+        println!("{}: {:.2} s, {:.0} images/s, {}", stage.text, stage.seconds, stage.images_per_s, values.join(" "));
+    }
+    assert!(summary.tta.as_ref().unwrap().metrics[0].value > summary.baseline.as_ref().unwrap().value);
+}
