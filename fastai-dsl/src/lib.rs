@@ -3,13 +3,34 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod catalog;
+mod check;
+pub mod diagnostic;
+pub mod draft;
+pub mod evaluate;
+mod experiment;
+pub mod fits;
+pub mod overrides;
+pub mod parse;
+pub mod pipeline;
 pub mod plan;
+mod print;
 pub mod rate;
 pub mod recipe;
+pub mod scan;
 pub mod schedule;
+pub mod schema;
+pub mod source;
 pub mod stats;
+pub mod suggest;
+pub mod words;
 
 pub use arch::ArchFacts;
+pub use check::{Checked, check, check_with};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Site};
+pub use draft::Draft;
+pub use experiment::{Experiment, MultiLabel, Regression, SingleLabel, Task};
+pub use pipeline::Pipeline;
 pub use plan::{Body, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
@@ -18,3 +39,14 @@ pub use recipe::{
 };
 pub use schedule::Schedule;
 pub use stats::Stats;
+
+/// What the macros' output names, re-exported by the facade under its own `__private`.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::experiment::{Experiment, MultiLabel, Regression, SingleLabel};
+    pub use crate::pipeline::{self, Pipeline, Start};
+    pub use crate::rate::Rate;
+    pub use crate::recipe::Recipe;
+    pub use crate::schema;
+    pub use crate::words;
+}

@@ -87,12 +87,12 @@ impl State {
                 let n = i64::from(*group);
                 let g = if n < 0 { n + groups as i64 } else { n };
                 next.first_trainable = g.clamp(0, groups as i64 - 1) as usize;
-                next.body = if next.first_trainable == groups - 1 { Body::Frozen } else { Body::Unfrozen };
+                next.body = Body::Unfrozen;
             }
             Step::BnFreeze { on } => next.bn_frozen = *on,
             Step::Head(head) => next.head = head.clone(),
             Step::Resize { size } => next.size = *size,
-            Step::Fit(_) => next.body_trained |= self.body == Body::Unfrozen,
+            Step::Fit(_) => next.body_trained |= self.first_trainable + 1 < groups,
             Step::LrFind(_) | Step::Tta { .. } | Step::Save { .. } | Step::Load { .. } => {}
         }
         next

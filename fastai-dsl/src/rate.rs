@@ -62,11 +62,6 @@ impl Rate {
     pub fn fixed(&self) -> Option<f64> {
         self.resolve(&[])
     }
-
-    /// Numerator and denominator of a found rate; both 1 for a fixed one.
-    pub(crate) fn scale(&self) -> (f64, f64) {
-        (self.num, self.den)
-    }
 }
 
 impl From<f64> for Rate {

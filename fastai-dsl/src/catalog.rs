@@ -1,0 +1,191 @@
+//! Every error and lint, once: its code, what it is about, and the page that `fastai explain CODE` prints.
+
+use crate::draft::LintLevel;
+
+/// An entry of the catalogue.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `E0203`, or the lint's name.
+    pub id: &'static str,
+    /// One line: what the rule is.
+    pub title: &'static str,
+    /// Why the rule is there, and what to do.
+    pub explain: &'static str,
+    /// For a lint: its level unless the recipe says otherwise.
+    pub lint: Option<LintLevel>,
+}
+
+macro_rules! catalog {
+    (errors { $($(#[doc = $doc:literal])+ $name:ident = $id:literal, $title:literal;)* }
+     lints { $($(#[doc = $ldoc:literal])+ $lname:ident = $lid:literal, $level:ident, $ltitle:literal;)* }) => {
+        $( $(#[doc = $doc])+ pub const $name: Code =
+            Code { id: $id, title: $title, explain: concat!($($doc, "\n"),+), lint: None }; )*
+        $( $(#[doc = $ldoc])+ pub const $lname: Code =
+            Code { id: $lid, title: $ltitle, explain: concat!($($ldoc, "\n"),+), lint: Some(LintLevel::$level) }; )*
+        /// All errors, by code.
+        pub const ERRORS: &[&Code] = &[$(&$name),*];
+        /// All lints.
+        pub const LINTS: &[&Code] = &[$(&$lname),*];
+    };
+}
+
+catalog! {
+    errors {
+        /// The text must be UTF-8. Save the file as UTF-8; a byte order mark is accepted and ignored.
+        NOT_UTF8 = "E0100", "the text is not UTF-8";
+        /// Every `{`, `(` and `[` needs its closing partner. The message names the one that was opened last.
+        UNBALANCED = "E0101", "unbalanced delimiters";
+        /// A recipe needs no more than a handful of nested brackets; 64 is the limit, which protects the compiler's stack.
+        TOO_DEEP = "E0102", "brackets nested too deeply";
+        /// A number, a text in double quotes, a word, a list in square brackets, or a call was expected here.
+        EXPECTED_VALUE = "E0103", "expected a value";
+        /// Sections, keys, arguments and list items are separated by commas.
+        MISSING_COMMA = "E0104", "missing `,`";
+        /// Every statement of `train` ends with a semicolon.
+        MISSING_SEMICOLON = "E0105", "missing `;`";
+        /// Sections and keys are written `key: value`.
+        EXPECTED_KEY = "E0106", "expected `key: value`";
+        /// Arguments of a call are named with `=`, keys in braces with `:`.
+        WRONG_COLON = "E0107", "`:` and `=` mixed up";
+        /// A recipe is a name and its sections in braces: `DogBreed { task: single_label, .. }`.
+        HEADER = "E0108", "expected `Name { .. }`";
+        /// `train` holds `let`, `for` and steps: `fit(1e-2, 3);`.
+        EXPECTED_STEP = "E0109", "expected a step";
+        /// Numbers are written without units or suffixes: `0.2` for 20 %, `224` for 224 px. Texts stand in double quotes.
+        LITERAL = "E0110", "a literal that the language does not know";
+        /// Only doc comments and `allow`, `warn`, `deny` are understood.
+        ATTRIBUTE = "E0111", "unknown attribute";
+        /// The text holds a character or an unfinished string that Rust's lexer does not accept.
+        LEX = "E0112", "text that cannot be read";
+        /// A file holds exactly one recipe.
+        TRAILING = "E0113", "text after the recipe";
+
+        /// The sections are task, data, transforms, model, metrics, train; seed, device, report, class_weights, clip and
+        /// keep_best are optional.
+        UNKNOWN_SECTION = "E0201", "unknown section";
+        /// task, data, transforms, model, metrics and train must be there.
+        MISSING_SECTION = "E0202", "missing section";
+        /// A section, key or argument may be given once.
+        TWICE = "E0203", "given twice";
+        /// The construct has no such key.
+        UNKNOWN_KEY = "E0204", "unknown key";
+        /// The construct needs this key or argument.
+        MISSING_KEY = "E0205", "missing key";
+        /// The word is not one of those that may stand here.
+        UNKNOWN_WORD = "E0206", "unknown word";
+        /// The architecture is not one that the engine builds.
+        UNKNOWN_ARCH = "E0207", "unknown architecture";
+        /// The metric is not one that the engine measures.
+        UNKNOWN_METRIC = "E0208", "unknown metric";
+        /// The step is not one of the language's.
+        UNKNOWN_STEP = "E0209", "unknown step";
+        /// The call has no such argument.
+        UNKNOWN_ARGUMENT = "E0210", "unknown argument";
+        /// The call takes fewer arguments.
+        TOO_MANY = "E0211", "too many arguments";
+        /// A `let` or `for` must bind a name before it is used.
+        UNKNOWN_NAME = "E0212", "unknown name";
+        /// There is no lint of that name.
+        UNKNOWN_LINT = "E0213", "unknown lint";
+
+        /// The value is of another kind than the key or argument takes.
+        WRONG_TYPE = "E0301", "a value of the wrong kind";
+        /// The number is outside of what makes sense here.
+        OUT_OF_RANGE = "E0302", "a number out of range";
+        /// Sizes, counts and epochs are whole numbers.
+        NOT_WHOLE = "E0303", "not a whole number";
+        /// The network halves the image several times; below its minimum nothing is left to pool.
+        TOO_SMALL = "E0304", "an image too small for the architecture";
+        /// `fold` counts slices of the permutation: there are floor(1 / share) of them, from 0.
+        NO_FOLD = "E0305", "a fold that does not exist";
+        /// The head has one dropout before each linear layer: one more than hidden layers.
+        DROPOUT_COUNT = "E0306", "wrong number of dropouts";
+        /// A suffix starts with a dot: `.jpg`.
+        SUFFIX = "E0307", "a suffix without a dot";
+        /// Folders and files of a data set are below its root.
+        NOT_BELOW_ROOT = "E0308", "a path that leaves the data set";
+        /// Saved models are files `models/NAME.safetensors`.
+        SAVE_NAME = "E0309", "a name that cannot be a file";
+        /// The googlenet crop draws its own scale, so `max_zoom` would do nothing.
+        ZOOM_IGNORED = "E0310", "`max_zoom` with `crop: googlenet`";
+
+        /// Cached activations are fixed: a body that trains would never be asked for new ones.
+        UNFREEZE_PRECOMPUTED = "E0401", "unfreeze while activations are precomputed";
+        /// Activations of a body that is about to change are of no use.
+        PRECOMPUTE_UNFROZEN = "E0402", "precompute while the body trains";
+        /// Test-time augmentation needs images; cached activations give the same prediction each time.
+        TTA_PRECOMPUTED = "E0403", "tta while activations are precomputed";
+        /// Give one rate for all layer groups, or one a group, earliest layers first.
+        RATE_COUNT = "E0404", "wrong number of learning rates";
+        /// With cached activations there is one layer group: the head.
+        RATES_PRECOMPUTED = "E0405", "several rates while activations are precomputed";
+        /// Without `cycle_len` there are no cycles that could grow.
+        MULT_WITHOUT_LEN = "E0406", "`cycle_mult` without `cycle_len`";
+        /// Layer groups are numbered from 0; negative numbers count from the end.
+        NO_GROUP = "E0407", "a layer group that does not exist";
+        /// A recipe without a step trains nothing.
+        NO_STEPS = "E0408", "`train` without a step";
+        /// A random body gives random activations.
+        PRECOMPUTE_RANDOM = "E0409", "precompute with a random body";
+        /// `load` reads what a `save` before it wrote.
+        NEVER_SAVED = "E0410", "load of a name that was never saved";
+        /// The second save would overwrite the first.
+        SAVED_TWICE = "E0411", "two saves with one name";
+        /// The finder sweeps upward from `start` to `end`.
+        EMPTY_SWEEP = "E0412", "an empty sweep";
+        /// Without `cycle_len` the rate is constant and nothing anneals.
+        ANNEAL_WITHOUT_LEN = "E0413", "`anneal` without `cycle_len`";
+
+        /// accuracy is for single_label, f2 for multi_label, mae for regression; log_loss is for both kinds of labels.
+        METRIC_TASK = "E0501", "a metric for another task";
+        /// A cell holds several tags only if the task is multi_label.
+        SEPARATOR_TASK = "E0502", "`separator` without tags";
+        /// Without validation images nothing can be measured, compared or augmented at test time.
+        NEEDS_VALIDATION = "E0503", "validation images are needed";
+        /// Without a header, columns have positions only.
+        NO_HEADER = "E0504", "a column name without a header";
+        /// Folders are split by folder, share or list; csv files also by column.
+        SPLIT_SOURCE = "E0505", "a split that this source does not have";
+        /// `keep_best` compares one of the recipe's metrics.
+        BEST_METRIC = "E0506", "`keep_best` without that metric";
+        /// The engine has no such option for this task.
+        TASK_OPTION = "E0507", "an option for another task";
+
+        /// A rate that is yet to be found may be multiplied or divided by a positive constant, so that it stays a rate.
+        FOUND_RATE = "E0601", "a found rate can only be scaled";
+        /// Arithmetic works on numbers.
+        ARITHMETIC = "E0602", "arithmetic that has no result";
+        /// The list of a `for` is written out, so that the plan is known without running.
+        LOOP_LIST = "E0603", "a loop over something that is no list";
+        /// A Rust constant stands alone as a value inside `recipe!`; a recipe file has none.
+        CONSTANT = "E0604", "a constant out of place";
+        /// Only `let` at the top of `train` can be set from outside, and only keys that exist.
+        OVERRIDE = "E0605", "an override that fits nothing";
+    }
+    lints {
+        /// Random transforms change nothing while activations are precomputed, and no later step reads images.
+        /// Add `precompute(off);` and a `fit` on images, or choose `transforms: none`.
+        PRECOMPUTE_IGNORES_AUGMENT = "precompute_ignores_augment", Warn, "random transforms that nothing sees";
+        /// The new head is random: its gradients would wreck the pretrained body. Train the head first.
+        UNFREEZE_BEFORE_HEAD = "unfreeze_before_head", Warn, "unfreeze before the head has trained";
+        /// Earlier layers hold more general features and usually want smaller rates: `[lr / 9, lr / 3, lr]`.
+        RATES_NOT_INCREASING = "rates_not_increasing", Warn, "rates that fall toward the head";
+        /// Only the head trains while the body is frozen, so the other rates do nothing.
+        RATES_OF_FROZEN_GROUPS = "rates_of_frozen_groups", Warn, "rates for frozen groups";
+        /// The binding does nothing; remove it, or begin its name with `_`.
+        UNUSED_LET = "unused_let", Warn, "a binding that is never read";
+        /// More than 500 epochs in all; with `cycle_mult` they add up quickly.
+        LONG_RUN = "long_run", Warn, "more than 500 epochs";
+        /// The step changes nothing in this state.
+        NO_EFFECT = "no_effect", Warn, "a step that changes nothing";
+        /// The lesson looks for a learning rate before the first fit.
+        NO_LR_FIND = "no_lr_find", Allow, "a fit before any lr_find";
+        /// The lesson freezes the body after changing the size, and trains the head first.
+        RESIZE_WITHOUT_FREEZE = "resize_without_freeze", Allow, "resize while unfrozen";
+    }
+}
+
+/// The entry of that code or lint name.
+pub fn find(id: &str) -> Option<&'static Code> {
+    ERRORS.iter().chain(LINTS).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
+}

@@ -1,0 +1,287 @@
+//! `data` and `transforms`.
+
+use super::{bind, unexpected};
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Value, ValueKind};
+use crate::recipe::{Column, Crop, Data, Source, TaskKind, TransformSet, Transforms, Valid};
+use crate::schema;
+use crate::suggest::did_you_mean;
+
+pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Data> {
+    let words = ["folders", "csv"];
+    let ValueKind::Block(name, entries) = &value.kind else {
+        if let ValueKind::Word(w) = &value.kind
+            && words.contains(&w.as_str())
+        {
+            out.push(
+                Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs its keys"))
+                    .help(format!("`{w} {{ root: \"data\", .. }}`")),
+            );
+        } else {
+            unexpected("data", value, &words, out);
+        }
+        return None;
+    };
+    let before = out.iter().count();
+    let (source, bound) = match name.text.as_str() {
+        "folders" => {
+            let b = bind::entries(&schema::FOLDERS, name, entries, out);
+            (Source::Folders { train: b.text("train").unwrap_or("train").to_string() }, b)
+        }
+        "csv" => {
+            let b = bind::entries(&schema::CSV, name, entries, out);
+            (csv(&b, task, out), b)
+        }
+        _ => {
+            out.push(
+                Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
+                    .help(did_you_mean(&name.text, words)),
+            );
+            return None;
+        }
+    };
+    let is_csv = matches!(source, Source::Csv { .. });
+    let default =
+        if is_csv { Valid::Random { share: 0.2, seed: 42, fold: 0 } } else { Valid::Folder("valid".to_string()) };
+    let valid = bound.get("valid").map_or(Some(default), |v| valid(v, is_csv, out));
+    if let (Some(Valid::Column(_)), Source::Csv { header: false, .. }) = (&valid, &source) {
+        out.push(
+            Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "`column(..)` needs a header")
+                .help("`header: on`, or another split"),
+        );
+    }
+    for key in ["train", "labels", "images", "test"] {
+        if let Some(path) = bound.text(key) {
+            below_root(key, path, bound.site(key, value.site), out);
+        }
+    }
+    if bound.text("root") == Some("") {
+        out.push(
+            Diagnostic::error(&c::NOT_BELOW_ROOT, bound.site("root", value.site), "`root` is empty")
+                .help("`root: \".\"` is the working directory"),
+        );
+    }
+    let data = Data {
+        root: bound.text("root").unwrap_or_default().to_string(),
+        source,
+        valid: valid?,
+        test: bound.text("test").map(str::to_string),
+        batch: bound.count("batch").unwrap_or(64),
+        workers: bound.count("workers"),
+    };
+    (out.iter().count() == before).then_some(data)
+}
+
+fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source {
+    let column = |key: &str, default: u32| match b.get(key).map(|v| &v.kind) {
+        Some(ValueKind::Text(name)) => Column::Name(name.clone()),
+        _ => b.count(key).map_or(Column::Position(default), Column::Position),
+    };
+    let header = b.switch("header").unwrap_or(true);
+    let (id, label) = (column("id", 0), column("label", 1));
+    for (key, col) in [("id", &id), ("label", &label)] {
+        if let (Column::Name(name), false) = (col, header) {
+            out.push(
+                Diagnostic::error(
+                    &c::NO_HEADER,
+                    b.site(key, Site::NONE),
+                    format!("column {name:?} has no name without a header"),
+                )
+                .help(format!("its position from 0: `{key}: 0`, or `header: on`")),
+            );
+        }
+    }
+    if id == label {
+        out.push(
+            Diagnostic::error(
+                &c::TWICE,
+                b.site("label", b.site("id", Site::NONE)),
+                "`id` and `label` are the same column",
+            )
+            .help("positions count from 0: `id: 0, label: 1`"),
+        );
+    }
+    let suffix = b.text("suffix").unwrap_or_default();
+    if !suffix.is_empty() && !suffix.starts_with('.') {
+        out.push(
+            Diagnostic::error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"))
+                .help(format!("`suffix: \".{suffix}\"`")),
+        );
+    }
+    if b.get("separator").is_some() && matches!(task, Some(TaskKind::SingleLabel | TaskKind::Regression)) {
+        out.push(
+            Diagnostic::error(
+                &c::SEPARATOR_TASK,
+                b.site("separator", Site::NONE),
+                "`separator` is for several tags in a cell",
+            )
+            .help("`task: multi_label`, or remove `separator`"),
+        );
+    }
+    if b.text("separator") == Some("") {
+        out.push(
+            Diagnostic::error(
+                &c::SEPARATOR_TASK,
+                b.site("separator", Site::NONE),
+                "an empty separator separates nothing",
+            )
+            .help("`separator: \" \"`"),
+        );
+    }
+    Source::Csv {
+        labels: b.text("labels").unwrap_or_default().to_string(),
+        images: b.text("images").unwrap_or_default().to_string(),
+        suffix: suffix.to_string(),
+        id,
+        label,
+        separator: b.text("separator").unwrap_or(" ").to_string(),
+        header,
+    }
+}
+
+fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
+    let escapes = path.split(['/', '\\']).any(|part| part == "..");
+    let absolute = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
+    if absolute || escapes {
+        out.push(
+            Diagnostic::error(&c::NOT_BELOW_ROOT, site, format!("`{key}` is below `root`, got {path:?}"))
+                .help("a relative path without `..`; move `root` up if need be"),
+        );
+    }
+}
+
+fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
+    let (name, args) = match &value.kind {
+        ValueKind::Word(_) => return Some(Valid::None),
+        ValueKind::Text(path) => {
+            below_root("valid", path, value.site, out);
+            if is_csv {
+                out.push(
+                    Diagnostic::error(&c::SPLIT_SOURCE, value.site, "a csv file has no validation folder")
+                        .help(format!("`random(0.2)`, or `indices({path:?})` if that is a list of ids")),
+                );
+            }
+            return (!is_csv).then(|| Valid::Folder(path.clone()));
+        }
+        ValueKind::Call(name, args) => (name, args),
+        _ => return None,
+    };
+    let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text))
+                .help(did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name))),
+        );
+        return None;
+    };
+    let bound = bind::args(construct, name, value.site, args, out);
+    if let Some(path) = bound.text("path") {
+        below_root("valid", path, bound.site("path", value.site), out);
+    }
+    match (name.text.as_str(), is_csv) {
+        ("folder", true) => {
+            out.push(
+                Diagnostic::error(&c::SPLIT_SOURCE, value.site, "a csv file has no validation folder")
+                    .help("`random(0.2)`, `indices(\"valid.txt\")` or `column(\"is_valid\")`"),
+            );
+            None
+        }
+        ("column", false) => {
+            out.push(
+                Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
+                    .help("`folder(\"valid\")`, `random(0.2)` or `indices(\"valid.txt\")`"),
+            );
+            None
+        }
+        ("random", _) => {
+            let (share, fold) = (bound.number("share")?, bound.count("fold").unwrap_or(0));
+            let folds = (1.0 / share + 1e-9).floor() as u32;
+            if fold >= folds {
+                out.push(
+                    Diagnostic::error(
+                        &c::NO_FOLD,
+                        bound.site("fold", value.site),
+                        format!("fold {fold} does not exist for a share of {share}"),
+                    )
+                    .help(format!("folds 0 to {}", folds.saturating_sub(1))),
+                );
+                return None;
+            }
+            Some(Valid::Random { share, seed: bound.count("seed").unwrap_or(42), fold })
+        }
+        ("folder", _) => Some(Valid::Folder(bound.text("path")?.to_string())),
+        ("indices", _) => Some(Valid::Indices(bound.text("path")?.to_string())),
+        _ => Some(Valid::Column(bound.text("name")?.to_string())),
+    }
+}
+
+/// Where the size is given, for errors about it.
+pub(super) fn size_site(value: &Value) -> Site {
+    match &value.kind {
+        ValueKind::Block(_, entries) => {
+            entries.iter().find(|e| e.key.text == "size").map_or(value.site, |e| e.value.site)
+        }
+        _ => value.site,
+    }
+}
+
+pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transforms> {
+    let ValueKind::Block(name, entries) = &value.kind else {
+        match &value.kind {
+            ValueKind::Word(w) if schema::TRANSFORM_SETS.contains(&w.as_str()) => out.push(
+                Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs `size`"))
+                    .help(format!("`{w} {{ size: 224 }}`")),
+            ),
+            _ => unexpected("transforms", value, schema::TRANSFORM_SETS, out),
+        }
+        return None;
+    };
+    let set = match name.text.as_str() {
+        "none" => Some(TransformSet::None),
+        "basic" => Some(TransformSet::Basic),
+        "side_on" => Some(TransformSet::SideOn),
+        "top_down" => Some(TransformSet::TopDown),
+        word => {
+            out.push(
+                Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{word}`"))
+                    .help(did_you_mean(word, schema::TRANSFORM_SETS.iter().copied())),
+            );
+            None
+        }
+    };
+    let bound = bind::entries(&schema::TRANSFORMS, name, entries, out);
+    let max_zoom = match bound.numbers("max_zoom").as_deref() {
+        Some([z]) => [1.0, *z],
+        Some([lo, hi]) => {
+            if lo > hi {
+                out.push(
+                    Diagnostic::error(
+                        &c::OUT_OF_RANGE,
+                        bound.site("max_zoom", value.site),
+                        format!("[{lo}, {hi}] is empty"),
+                    )
+                    .help(format!("`[{hi}, {lo}]`")),
+                );
+            }
+            [*lo, *hi]
+        }
+        _ => [1.0, 1.0],
+    };
+    let crop = match bound.word("crop") {
+        Some("center") => Crop::Center,
+        Some("none") => Crop::None,
+        Some("googlenet") => Crop::Googlenet,
+        _ => Crop::Random,
+    };
+    if crop == Crop::Googlenet && max_zoom != [1.0, 1.0] {
+        out.push(
+            Diagnostic::error(
+                &c::ZOOM_IGNORED,
+                bound.site("max_zoom", value.site),
+                "`crop: googlenet` ignores `max_zoom`",
+            )
+            .help("remove one of them"),
+        );
+    }
+    Some(Transforms { set: set?, size: bound.count("size")?, max_zoom, crop, pad: bound.count("pad").unwrap_or(0) })
+}

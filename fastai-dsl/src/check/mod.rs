@@ -1,0 +1,389 @@
+//! Draft to [`Recipe`]: every check that needs no data. All findings at once; one section's mistake never hides another's.
+
+mod bind;
+mod data;
+mod lints;
+mod model;
+mod steps;
+
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
+use crate::draft::{Draft, Entry, LintAttr, Value, ValueKind};
+use crate::evaluate::evaluate;
+use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Recipe, TaskKind, Threshold};
+use crate::schema::{self, SECTIONS};
+use crate::suggest::{did_you_mean, list};
+
+/// A recipe that passed, with what the front end needs besides.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// `trace[i]` is the place of the step that the recipe's step i came from.
+    pub trace: Vec<Site>,
+    /// The draft without `let`, `for` and arithmetic: what a builder would have collected.
+    pub flat: Draft,
+    /// The lints that fired.
+    pub warnings: Diagnostics,
+}
+
+/// Checks a draft. The only way to a [`Recipe`].
+///
+/// # Errors
+/// All findings (warnings among them) if one of them is an error.
+pub fn check(draft: &Draft) -> Result<Checked, Diagnostics> {
+    check_with(draft, Diagnostics::default())
+}
+
+/// [`check`], with what the parser found before.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnostics> {
+    let mut out = parsed;
+    let (flat, unused) = evaluate(draft, &mut out);
+    let recipe = lower(&flat, draft, &mut out);
+    if let Some((recipe, _)) = &recipe {
+        lints::run(recipe, &flat, draft, &unused, &mut out);
+    }
+    lints::known(draft, &mut out);
+    match recipe {
+        Some((recipe, trace)) if !out.has_errors() => {
+            debug_assert!(out.iter().all(|d| d.severity == Severity::Warning));
+            Ok(Checked { recipe, trace, flat, warnings: out })
+        }
+        _ => Err(out),
+    }
+}
+
+/// The sections of a draft by name; reports unknown, doubled and missing ones.
+struct Sections<'d> {
+    draft: &'d Draft,
+}
+
+impl<'d> Sections<'d> {
+    fn new(draft: &'d Draft, out: &mut Diagnostics) -> Self {
+        for (i, entry) in draft.sections.iter().enumerate() {
+            let name = entry.key.text.as_str();
+            if name.is_empty() {
+                continue;
+            }
+            if !SECTIONS.iter().any(|s| s.name == name) {
+                out.push(
+                    Diagnostic::error(&c::UNKNOWN_SECTION, entry.key.site, format!("unknown section `{name}`"))
+                        .help(section_help(name)),
+                );
+            }
+            if let Some(first) = draft.sections[..i].iter().find(|e| e.key.text == name) {
+                out.push(
+                    Diagnostic::error(&c::TWICE, entry.key.site, format!("section `{name}` is given twice"))
+                        .help("remove one of them")
+                        .also(first.key.site, "first given here"),
+                );
+            }
+        }
+        let unread = draft.sections.iter().any(|e| e.key.text.is_empty());
+        for section in SECTIONS.iter().filter(|s| s.required && s.name != "train" && !unread) {
+            if !draft.sections.iter().any(|e| e.key.text == section.name) {
+                out.push(
+                    Diagnostic::error(
+                        &c::MISSING_SECTION,
+                        draft.name.site,
+                        format!("`{}` has no section `{}`", draft.name.text, section.name),
+                    )
+                    .help(format!("`{},`", section.example)),
+                );
+            }
+        }
+        Sections { draft }
+    }
+
+    fn get(&self, name: &str) -> Option<&'d Entry> {
+        self.draft.sections.iter().find(|e| e.key.text == name)
+    }
+}
+
+fn section_help(name: &str) -> String {
+    match name {
+        "arch" | "architecture" | "network" => "the section is called `model`".to_string(),
+        "tfms" | "augment" | "aug_tfms" => "the section is called `transforms`".to_string(),
+        "steps" | "stages" | "learn" => "the section is called `train`".to_string(),
+        "batch" | "bs" => "`batch` is a key of `data`".to_string(),
+        "size" | "sz" => "`size` is a key of `transforms`".to_string(),
+        _ => did_you_mean(name, SECTIONS.iter().map(|s| s.name)),
+    }
+}
+
+fn lower(flat: &Draft, draft: &Draft, out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
+    let sections = Sections::new(flat, out);
+    let task = sections.get("task").and_then(|e| task(&e.value, out));
+    let data = sections.get("data").and_then(|e| data::data(&e.value, task, out));
+    let transforms = sections.get("transforms").and_then(|e| data::transforms(&e.value, out));
+    let model = sections.get("model").and_then(|e| model::model(&e.value, out));
+    if let (Some(t), Some(m)) = (&transforms, &model) {
+        let site = sections.get("transforms").map_or(Site::NONE, |e| data::size_site(&e.value));
+        model::size_fits(t.size, m.facts(), site, out);
+    }
+    let metrics = sections.get("metrics").and_then(|e| metrics(&e.value, task, out));
+    let options = options(&sections, task, metrics.as_deref(), out);
+    let context = steps::Context {
+        model: model.as_ref(),
+        has_valid: data.as_ref().map(|d| d.valid != crate::recipe::Valid::None),
+    };
+    let steps = steps::steps(flat, &context, out);
+    if let (Some(data), Some(entry)) = (&data, sections.get("keep_best"))
+        && data.valid == crate::recipe::Valid::None
+    {
+        out.push(
+            Diagnostic::error(&c::NEEDS_VALIDATION, entry.value.site, "`keep_best` needs validation images")
+                .help("hold some out: `valid: random(0.2)`"),
+        );
+    }
+    let (steps, trace) = steps?;
+    let recipe = Recipe {
+        name: draft.name.text.clone(),
+        doc: draft.doc.clone(),
+        task: task?,
+        data: data?,
+        transforms: transforms?,
+        model: model?,
+        metrics: metrics?,
+        steps,
+        options,
+    };
+    Some((recipe, trace))
+}
+
+fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
+    let error = match &value.kind {
+        ValueKind::Broken => return,
+        ValueKind::Word(w) => Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("unknown {key} `{w}`"))
+            .help(did_you_mean(w, words.iter().copied())),
+        _ => Diagnostic::error(
+            &c::WRONG_TYPE,
+            value.site,
+            format!("`{key}` expects {}, got {}", list(words.iter().copied()), value.kind_name()),
+        )
+        .help(match &value.kind {
+            ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
+            _ => format!("`{key}: {}`", words[0]),
+        }),
+    };
+    out.push(error);
+}
+
+fn task(value: &Value, out: &mut Diagnostics) -> Option<TaskKind> {
+    match &value.kind {
+        ValueKind::Word(w) if w == "single_label" => Some(TaskKind::SingleLabel),
+        ValueKind::Word(w) if w == "multi_label" => Some(TaskKind::MultiLabel),
+        ValueKind::Word(w) if w == "regression" => Some(TaskKind::Regression),
+        _ => {
+            unexpected("task", value, schema::TASKS, out);
+            None
+        }
+    }
+}
+
+fn metrics(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
+    let ValueKind::List(items) = &value.kind else {
+        if value.kind != ValueKind::Broken {
+            out.push(
+                Diagnostic::error(
+                    &c::WRONG_TYPE,
+                    value.site,
+                    format!("`metrics` is a list, got {}", value.kind_name()),
+                )
+                .help(format!("`metrics: [{value}]`")),
+            );
+        }
+        return None;
+    };
+    let mut metrics = Vec::new();
+    let mut good = true;
+    for item in items {
+        match metric(item, task, out) {
+            Some(m) if metrics.iter().any(|k: &Metric| k.column() == m.column()) => {
+                out.push(
+                    Diagnostic::error(&c::TWICE, item.site, format!("metric `{}` is given twice", m.column()))
+                        .help("remove one of them"),
+                );
+            }
+            Some(m) => metrics.push(m),
+            None => good = false,
+        }
+    }
+    good.then_some(metrics)
+}
+
+fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Metric> {
+    let (word, threshold) = match &value.kind {
+        ValueKind::Word(w) => (w.as_str(), Threshold::Fixed(0.2)),
+        ValueKind::Call(name, args) if name.text == "f2" => {
+            let bound = bind::args(&schema::F2, name, value.site, args, out);
+            let threshold = match bound.get("threshold").map(|v| &v.kind) {
+                Some(ValueKind::Word(_)) => Threshold::Search,
+                _ => Threshold::Fixed(bound.number("threshold").unwrap_or(0.2)),
+            };
+            ("f2", threshold)
+        }
+        ValueKind::Call(name, _) if schema::METRICS.contains(&name.text.as_str()) => {
+            out.push(
+                Diagnostic::error(&c::TOO_MANY, value.site, format!("`{}` takes no arguments", name.text))
+                    .help(format!("`{}`", name.text)),
+            );
+            return None;
+        }
+        ValueKind::Call(name, _) => (name.text.as_str(), Threshold::Search),
+        ValueKind::Broken => return None,
+        _ => {
+            out.push(
+                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
+                    .help(list(schema::METRICS.iter().copied())),
+            );
+            return None;
+        }
+    };
+    let metric = match word {
+        "accuracy" => Metric::Accuracy,
+        "log_loss" => Metric::LogLoss,
+        "f2" => Metric::F2 { threshold },
+        "mae" => Metric::MeanAbsError,
+        _ => {
+            out.push(
+                Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"))
+                    .help(did_you_mean(word, schema::METRICS.iter().copied())),
+            );
+            return None;
+        }
+    };
+    if let Some(task) = task {
+        let instead = match (metric, task) {
+            (Metric::Accuracy | Metric::LogLoss | Metric::F2 { .. }, TaskKind::Regression) => Some("mae"),
+            (Metric::Accuracy | Metric::MeanAbsError, TaskKind::MultiLabel) => Some("f2"),
+            (Metric::F2 { .. } | Metric::MeanAbsError, TaskKind::SingleLabel) => Some("accuracy"),
+            _ => None,
+        };
+        if let Some(instead) = instead {
+            out.push(
+                Diagnostic::error(
+                    &c::METRIC_TASK,
+                    value.site,
+                    format!("`{word}` does not measure `{}` data", task.word()),
+                )
+                .help(format!("`{instead}`, or another `task`")),
+            );
+            return None;
+        }
+    }
+    Some(metric)
+}
+
+fn options(sections: &Sections, task: Option<TaskKind>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
+    let number = |name: &str, range: &schema::Range, out: &mut Diagnostics| {
+        let value = &sections.get(name)?.value;
+        match value.kind {
+            ValueKind::Number(x) => bind::range_ok(name, range, x, value.site, out).then_some((x, value.site)),
+            ValueKind::Broken => None,
+            ValueKind::Const(_) => Some((1.0, value.site)),
+            _ => {
+                out.push(
+                    Diagnostic::error(
+                        &c::WRONG_TYPE,
+                        value.site,
+                        format!("`{name}` expects a number, got {}", value.kind_name()),
+                    )
+                    .help(format!("`{name}: 1`")),
+                );
+                None
+            }
+        }
+    };
+    let seed = number("seed", &schema::SEED_RANGE, out).and_then(|(x, site)| {
+        if x.fract() != 0.0 {
+            out.push(
+                Diagnostic::error(&c::NOT_WHOLE, site, format!("`seed` is a whole number, got {x}")).help("`seed: 42`"),
+            );
+            return None;
+        }
+        Some(x as u64)
+    });
+    let clip = number("clip", &schema::CLIP_RANGE, out).map(|(x, _)| x);
+    let mut word = |name: &str, words: &[&str]| {
+        let value = &sections.get(name)?.value;
+        match &value.kind {
+            ValueKind::Word(w) if words.contains(&w.as_str()) => Some(w.clone()),
+            _ => {
+                unexpected(name, value, words, out);
+                None
+            }
+        }
+    };
+    let device = word("device", schema::DEVICES).map(|w| match w.as_str() {
+        "cuda" => DeviceWish::Cuda,
+        "wgpu" => DeviceWish::Wgpu,
+        "cpu" => DeviceWish::Cpu,
+        _ => DeviceWish::Auto,
+    });
+    let report = word("report", &["on", "off"]).map(|w| w == "on");
+    let keep_best = word("keep_best", schema::METRICS);
+    if let (Some(best), Some(metrics), Some(entry)) = (&keep_best, metrics, sections.get("keep_best")) {
+        let columns: Vec<&str> = metrics.iter().map(Metric::column).collect();
+        if !columns.iter().any(|m| m.trim_end_matches("_best") == best) {
+            out.push(
+                Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
+                    .help(format!("add it to `metrics`, or one of {}", list(columns))),
+            );
+        }
+    }
+    let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
+    Options { seed, device, report, class_weights, clip, keep_best }
+}
+
+fn class_weights(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<ClassWeights> {
+    if task == Some(TaskKind::Regression) {
+        out.push(
+            Diagnostic::error(&c::TASK_OPTION, value.site, "`class_weights` needs classes, the task is `regression`")
+                .help("remove it"),
+        );
+        return None;
+    }
+    match &value.kind {
+        ValueKind::Word(w) if w == "balanced" => Some(ClassWeights::Balanced),
+        ValueKind::List(items) => {
+            let mut weights = Vec::new();
+            for item in items {
+                match item.kind {
+                    ValueKind::Number(x)
+                        if bind::range_ok("class_weights", &schema::CLASS_WEIGHT_RANGE, x, item.site, out) =>
+                    {
+                        weights.push(x);
+                    }
+                    ValueKind::Number(_) | ValueKind::Broken => {}
+                    _ => out.push(
+                        Diagnostic::error(
+                            &c::WRONG_TYPE,
+                            item.site,
+                            format!("expected a number, got {}", item.kind_name()),
+                        )
+                        .help("one positive number a class"),
+                    ),
+                }
+            }
+            (weights.len() == items.len()).then_some(ClassWeights::Given(weights))
+        }
+        _ => {
+            unexpected("class_weights", value, &["balanced"], out);
+            None
+        }
+    }
+}
+
+/// The level of a lint at a step: its own attributes, then the section's, then the recipe's, then the default.
+fn level(lint: &c::Code, near: &[&[LintAttr]]) -> crate::draft::LintLevel {
+    near.iter()
+        .flat_map(|attrs| attrs.iter().rev())
+        .find(|a| a.name.text == lint.id)
+        .map(|a| a.level)
+        .or(lint.lint)
+        .unwrap_or(crate::draft::LintLevel::Warn)
+}

@@ -1,0 +1,135 @@
+//! `model`, and the heads of `model` and `head(..)`.
+
+use super::bind::{self, Bound};
+use crate::arch::{self, ARCHS, ArchFacts};
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Name, Value, ValueKind};
+use crate::recipe::{HeadSpec, Model, Weights};
+use crate::schema;
+use crate::suggest::{closest, list};
+
+/// Networks of the original's table and other well-known ones: a name that is right elsewhere deserves a better answer than
+/// the most similar spelling.
+const ELSEWHERE: &[&str] = &[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50",
+    "resnext101",
+    "resnext101_64",
+    "wrn",
+    "vgg16",
+    "vgg19",
+    "dn121",
+    "dn161",
+    "dn169",
+    "dn201",
+    "densenet121",
+    "inception_4",
+    "inceptionresnet_2",
+    "mobilenet_v2",
+    "efficientnet_lite0",
+    "efficientnet_b0",
+    "convnext_tiny",
+    "alexnet",
+    "squeezenet1_0",
+];
+
+pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
+    let nothing = Vec::new();
+    let (name, entries) = match &value.kind {
+        ValueKind::Word(w) => (Name { text: w.clone(), site: value.site }, &nothing),
+        ValueKind::Block(name, entries) => (name.clone(), entries),
+        ValueKind::Broken => return None,
+        _ => {
+            out.push(
+                Diagnostic::error(
+                    &c::WRONG_TYPE,
+                    value.site,
+                    format!("`model` expects an architecture, got {}", value.kind_name()),
+                )
+                .help(match &value.kind {
+                    ValueKind::Call(n, _) => format!("options stand in braces: `{} {{ dropout: 0.5 }}`", n.text),
+                    _ => format!("`model: {}`", ARCHS[0].name),
+                }),
+            );
+            return None;
+        }
+    };
+    let facts = arch::find(&name.text);
+    if facts.is_none() {
+        let names = || ARCHS.iter().map(|a| a.name);
+        let known = ELSEWHERE.contains(&name.text.as_str()) && !names().any(|n| n == name.text);
+        let error = if known {
+            Diagnostic::error(&c::UNKNOWN_ARCH, name.site, format!("`{}` is not built into this version", name.text))
+                .help(format!("one of {}", list(names())))
+        } else {
+            Diagnostic::error(&c::UNKNOWN_ARCH, name.site, format!("unknown architecture `{}`", name.text)).help(
+                match closest(&name.text, names()) {
+                    Some(n) => format!("did you mean `{n}`?"),
+                    None => format!("one of {}", list(names())),
+                },
+            )
+        };
+        out.push(error);
+    }
+    let bound = bind::entries(&schema::MODEL, &name, entries, out);
+    let head = head(&bound, value.site, out);
+    let weights = match bound.get("weights").map(|v| &v.kind) {
+        Some(ValueKind::Text(path)) => Weights::File(path.clone()),
+        Some(ValueKind::Word(w)) if w == "none" => Weights::None,
+        _ => Weights::Pretrained,
+    };
+    Some(Model { arch: facts?.name.to_string(), head: head?, weights })
+}
+
+/// Hidden layers and dropouts, with fastai's defaults: `[512]`, and .25 before each hidden layer and .5 before the last.
+pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<HeadSpec> {
+    let hidden: Vec<u32> =
+        bound.numbers("hidden").map_or_else(|| vec![512], |h| h.into_iter().map(|x| x as u32).collect());
+    let layers = hidden.len() + 1;
+    let dropout = match bound.numbers("dropout") {
+        None => {
+            let mut d = vec![0.25; layers - 1];
+            d.push(0.5);
+            d
+        }
+        Some(one) if one.len() == 1 => vec![one[0]; layers],
+        Some(many) if many.len() == layers => many,
+        Some(many) => {
+            out.push(
+                Diagnostic::error(
+                    &c::DROPOUT_COUNT,
+                    bound.site("dropout", site),
+                    format!(
+                        "{} hidden layer{} need{} {layers} dropouts, got {}",
+                        hidden.len(),
+                        if hidden.len() == 1 { "" } else { "s" },
+                        if hidden.len() == 1 { "s" } else { "" },
+                        many.len()
+                    ),
+                )
+                .help("one number for all, or one before each linear layer"),
+            );
+            return None;
+        }
+    };
+    Some(HeadSpec { hidden, dropout })
+}
+
+/// Reports an image size below the architecture's minimum.
+pub(super) fn size_fits(size: u32, facts: &ArchFacts, site: Site, out: &mut Diagnostics) {
+    if size < facts.min_size {
+        out.push(
+            Diagnostic::error(
+                &c::TOO_SMALL,
+                site,
+                format!("`{}` needs images of at least {} px, got {size}", facts.name, facts.min_size),
+            )
+            .help(format!("`{}` or more", facts.min_size)),
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What is wrong with a recipe: code, place, what to type instead. Collected, never thrown at the first.
+
+use std::collections::HashSet;
+
+use crate::catalog::Code;
+
+/// A place in the recipe's text: an index into the front end's table of spans.
+///
+/// `proc_macro2::Span` is neither `Send` nor `Sync`, so the language carries numbers and the front end owns the spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site(pub u32);
+
+impl Site {
+    /// No place in a text: the value came from builder calls.
+    pub const NONE: Site = Site(u32::MAX);
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// There is no recipe.
+    Error,
+    /// A lint.
+    Warning,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// Entry of the catalogue.
+    pub code: &'static Code,
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is wrong, with the numbers of this recipe.
+    pub message: String,
+    /// Where.
+    pub site: Site,
+    /// A second place, such as "first set here".
+    pub also: Option<(Site, String)>,
+    /// What to type instead.
+    pub help: Option<String>,
+    /// A fact worth knowing.
+    pub note: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error at `site`.
+    pub fn error(code: &'static Code, site: Site, message: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            site,
+            also: None,
+            help: None,
+            note: None,
+        }
+    }
+
+    /// The same finding with something to type.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same finding with a help, if there is one.
+    pub fn help_if(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// The same finding with a fact.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// The same finding with a second place.
+    pub fn also(mut self, site: Site, label: impl Into<String>) -> Self {
+        self.also = Some((site, label.into()));
+        self
+    }
+
+    /// Message, help and note as the compiler prints them below an error.
+    pub fn text(&self) -> String {
+        let mut text = match self.severity {
+            Severity::Error => format!("[{}] {}", self.code.id, self.message),
+            Severity::Warning => format!("{}: {}", self.code.id, self.message),
+        };
+        if let Some(help) = &self.help {
+            text.push_str("\n\nhelp: ");
+            text.push_str(help);
+        }
+        if let Some(note) = &self.note {
+            text.push_str(if self.help.is_some() { "\nnote: " } else { "\n\nnote: " });
+            text.push_str(note);
+        }
+        text
+    }
+}
+
+/// All findings of one recipe, in the order of the text; one a code and place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    seen: HashSet<(&'static str, Site)>,
+}
+
+impl Diagnostics {
+    /// Adds a finding, unless the same code was found at the same place (a loop's body is checked once a round).
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let known = diagnostic.site != Site::NONE && !self.seen.insert((diagnostic.code.id, diagnostic.site));
+        if !known {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn extend(&mut self, other: Diagnostics) {
+        for diagnostic in other.list {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The findings, ordered by place.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        let mut order: Vec<&Diagnostic> = self.list.iter().collect();
+        order.sort_by_key(|d| d.site);
+        order.into_iter()
+    }
+}
+
+impl std::fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, d) in self.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n\n")?;
+            }
+            f.write_str(match d.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning: ",
+            })?;
+            f.write_str(&d.text())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}

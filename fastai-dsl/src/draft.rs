@@ -1,0 +1,329 @@
+//! The unchecked recipe: what a front end read or a builder collected. It may hold anything that can be written.
+
+use std::fmt;
+
+use crate::diagnostic::Site;
+use crate::rate::Rate;
+
+/// An unchecked recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The type name.
+    pub name: Name,
+    /// The doc comment.
+    pub doc: Option<String>,
+    /// `#[allow(..)]`, `#[warn(..)]`, `#[deny(..)]` on the whole recipe.
+    pub lints: Vec<LintAttr>,
+    /// The sections but `train`, in order.
+    pub sections: Vec<Entry>,
+    /// The steps; `None` if there is no `train`.
+    pub train: Option<Train>,
+}
+
+/// A word with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The text.
+    pub text: String,
+    /// The place.
+    pub site: Site,
+}
+
+impl Name {
+    /// A name from a builder call.
+    pub fn new(text: impl Into<String>) -> Self {
+        Name { text: text.into(), site: Site::NONE }
+    }
+}
+
+/// The `train` section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Train {
+    /// The key `train`.
+    pub key: Name,
+    /// Lint levels on the section.
+    pub lints: Vec<LintAttr>,
+    /// The statements.
+    pub body: Vec<Stmt>,
+    /// Whether a statement could not be read, so that an empty body means nothing.
+    pub broken: bool,
+}
+
+/// `key: value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The key; empty if none could be read, and then nothing is reported as missing.
+    pub key: Name,
+    /// Lint levels on the entry.
+    pub lints: Vec<LintAttr>,
+    /// The value.
+    pub value: Value,
+}
+
+/// `#[allow(name)]` and its kin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LintAttr {
+    /// The level.
+    pub level: LintLevel,
+    /// The lint.
+    pub name: Name,
+}
+
+/// How a lint is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LintLevel {
+    /// Not at all.
+    Allow,
+    /// As a warning.
+    Warn,
+    /// As an error.
+    Deny,
+}
+
+/// A value with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// What it is.
+    pub kind: ValueKind,
+    /// The place.
+    pub site: Site,
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueKind {
+    /// `224`, `1e-2`.
+    Number(f64),
+    /// `"train"`.
+    Text(String),
+    /// `random`, `on`, or the name of a `let`.
+    Word(String),
+    /// `random(0.2, seed = 42)`.
+    Call(Name, Vec<Arg>),
+    /// `csv { .. }`.
+    Block(Name, Vec<Entry>),
+    /// `[a, b]`.
+    List(Vec<Value>),
+    /// `-x`.
+    Negate(Box<Value>),
+    /// `a / b`.
+    Binary(Op, Box<Value>, Box<Value>),
+    /// A learning rate from a builder call or an evaluated `let`.
+    Rate(Rate),
+    /// The path of a Rust constant, `BATCH` or `config::BATCH`.
+    Const(String),
+    /// Something that could not be read; reported already, so nothing more is said about it.
+    Broken,
+}
+
+/// An arithmetic operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+}
+
+/// An argument of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arg {
+    /// Its name, if it was given by name.
+    pub name: Option<Name>,
+    /// The value.
+    pub value: Value,
+}
+
+/// A statement of `train`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// `let name = value;`
+    Let {
+        /// The name.
+        name: Name,
+        /// The value.
+        value: Value,
+    },
+    /// `for name in [..] { .. }`
+    For {
+        /// The loop's name.
+        name: Name,
+        /// The list.
+        list: Value,
+        /// The body.
+        body: Vec<Stmt>,
+    },
+    /// `word(args);`
+    Step(StepCall),
+}
+
+/// A call of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepCall {
+    /// The step's word.
+    pub word: Name,
+    /// Its arguments.
+    pub args: Vec<Arg>,
+    /// Lint levels on the step.
+    pub lints: Vec<LintAttr>,
+    /// The place of the whole call.
+    pub site: Site,
+    /// In which round of which loops it was unrolled, `size = 128`; empty outside of loops.
+    pub rounds: Vec<String>,
+    /// The name that a `let` gave to what the step finds (`lr_find` only).
+    pub binds: Option<Name>,
+}
+
+impl Draft {
+    /// Calls `f` on every value, inner ones first.
+    pub fn for_each_value(&mut self, f: &mut impl FnMut(&mut Value)) {
+        fn statements(body: &mut [Stmt], f: &mut impl FnMut(&mut Value)) {
+            for stmt in body {
+                match stmt {
+                    Stmt::Let { value, .. } => value.for_each(f),
+                    Stmt::For { list, body, .. } => {
+                        list.for_each(f);
+                        statements(body, f);
+                    }
+                    Stmt::Step(call) => call.args.iter_mut().for_each(|a| a.value.for_each(f)),
+                }
+            }
+        }
+        self.sections.iter_mut().for_each(|e| e.value.for_each(f));
+        if let Some(train) = &mut self.train {
+            statements(&mut train.body, f);
+        }
+    }
+}
+
+impl Value {
+    /// Calls `f` on every value inside of this one, then on this one.
+    pub fn for_each(&mut self, f: &mut impl FnMut(&mut Value)) {
+        match &mut self.kind {
+            ValueKind::Call(_, args) => args.iter_mut().for_each(|a| a.value.for_each(f)),
+            ValueKind::Block(_, entries) => entries.iter_mut().for_each(|e| e.value.for_each(f)),
+            ValueKind::List(items) => items.iter_mut().for_each(|v| v.for_each(f)),
+            ValueKind::Negate(v) => v.for_each(f),
+            ValueKind::Binary(_, a, b) => {
+                a.for_each(f);
+                b.for_each(f);
+            }
+            _ => {}
+        }
+        f(self);
+    }
+
+    /// A value from a builder call.
+    pub fn new(kind: ValueKind) -> Self {
+        Value { kind, site: Site::NONE }
+    }
+
+    /// What it is, for "expected .., got ..".
+    pub fn kind_name(&self) -> String {
+        match &self.kind {
+            ValueKind::Number(x) => format!("the number {}", number(*x)),
+            ValueKind::Text(s) => format!("the text {s:?}"),
+            ValueKind::Word(w) => format!("`{w}`"),
+            ValueKind::Call(w, _) => format!("`{}(..)`", w.text),
+            ValueKind::Block(w, _) => format!("`{} {{ .. }}`", w.text),
+            ValueKind::List(_) => "a list".to_string(),
+            ValueKind::Negate(_) | ValueKind::Binary(..) => "a computation".to_string(),
+            ValueKind::Rate(_) => "a learning rate that is yet to be found".to_string(),
+            ValueKind::Const(path) => format!("the constant `{path}`"),
+            ValueKind::Broken => "nothing".to_string(),
+        }
+    }
+}
+
+/// A number as people write it: whole numbers without a dot.
+pub fn number(x: f64) -> String {
+    if x.fract() == 0.0 && x.abs() < 1e15 { format!("{}", x as i64) } else { format!("{x:?}") }
+}
+
+/// The value as it would be written.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ValueKind::Number(x) => f.write_str(&number(*x)),
+            ValueKind::Text(s) => write!(f, "{s:?}"),
+            ValueKind::Word(w) => f.write_str(w),
+            ValueKind::Call(w, args) => {
+                write!(f, "{}(", w.text)?;
+                for (i, a) in args.iter().enumerate() {
+                    write!(f, "{}{a}", if i > 0 { ", " } else { "" })?;
+                }
+                f.write_str(")")
+            }
+            ValueKind::Block(w, entries) => {
+                write!(f, "{} {{ ", w.text)?;
+                for (i, e) in entries.iter().enumerate() {
+                    write!(f, "{}{}: {}", if i > 0 { ", " } else { "" }, e.key.text, e.value)?;
+                }
+                f.write_str(" }")
+            }
+            ValueKind::List(items) => {
+                f.write_str("[")?;
+                for (i, v) in items.iter().enumerate() {
+                    write!(f, "{}{v}", if i > 0 { ", " } else { "" })?;
+                }
+                f.write_str("]")
+            }
+            ValueKind::Negate(v) => write!(f, "-{v}"),
+            ValueKind::Binary(op, a, b) => {
+                let op = match op {
+                    Op::Add => '+',
+                    Op::Sub => '-',
+                    Op::Mul => '*',
+                    Op::Div => '/',
+                };
+                write!(f, "({a} {op} {b})")
+            }
+            ValueKind::Rate(r) => write!(f, "{r}"),
+            ValueKind::Const(path) => f.write_str(path),
+            ValueKind::Broken => f.write_str("?"),
+        }
+    }
+}
+
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(n) => write!(f, "{} = {}", n.text, self.value),
+            None => write!(f, "{}", self.value),
+        }
+    }
+}
+
+macro_rules! value_from {
+    ($($from:ty => $x:ident: $kind:expr;)*) => { $(
+        impl From<$from> for Value {
+            fn from($x: $from) -> Self { Value::new($kind) }
+        }
+    )* };
+}
+value_from! {
+    f64 => x: ValueKind::Number(x);
+    f32 => x: ValueKind::Number(f64::from(x));
+    i32 => x: ValueKind::Number(f64::from(x));
+    u32 => x: ValueKind::Number(f64::from(x));
+    i64 => x: ValueKind::Number(x as f64);
+    u64 => x: ValueKind::Number(x as f64);
+    usize => x: ValueKind::Number(x as f64);
+    &str => x: ValueKind::Text(x.to_string());
+    String => x: ValueKind::Text(x);
+    Rate => x: match x.fixed() { Some(x) => ValueKind::Number(x), None => ValueKind::Rate(x) };
+}
+impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
+    fn from(items: [T; N]) -> Self {
+        Value::new(ValueKind::List(items.into_iter().map(Into::into).collect()))
+    }
+}
+impl<T: Into<Value>> From<Vec<T>> for Value {
+    fn from(items: Vec<T>) -> Self {
+        Value::new(ValueKind::List(items.into_iter().map(Into::into).collect()))
+    }
+}

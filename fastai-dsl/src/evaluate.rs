@@ -1,0 +1,313 @@
+//! A draft without `let`, `for` and arithmetic: what the typed builder collects in the first place.
+//!
+//! Loops are unrolled and values computed here, so that the checks see the same flat list of steps whichever door the
+//! recipe came through.
+
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Arg, Draft, Name, Op, StepCall, Stmt, Train, Value, ValueKind};
+use crate::rate::Rate;
+use crate::suggest::did_you_mean;
+
+/// A recipe may unroll to this many steps.
+pub const MAX_STEPS: usize = 10_000;
+
+/// A binding that nothing reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unused {
+    /// Its name.
+    pub name: Name,
+}
+
+/// The flat draft, and the bindings that nothing reads.
+pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Unused>) {
+    let mut flat = Draft { train: None, ..draft.clone() };
+    for entry in &mut flat.sections {
+        let value = entry.value.clone();
+        entry.value = Scope::default().value(&value, out, false);
+    }
+    let Some(train) = &draft.train else { return (flat, Vec::new()) };
+    let mut scope = Scope { in_train: true, ..Scope::default() };
+    let mut steps = Vec::new();
+    scope.block(&train.body, &mut steps, out);
+    scope.leave(0);
+    let body = steps.into_iter().map(Stmt::Step).collect();
+    // An empty loop and a broken one leave no steps either; those have been reported.
+    let broken = train.broken || !train.body.is_empty();
+    flat.train = Some(Train { body, broken, ..train.clone() });
+    (flat, scope.unused)
+}
+
+#[derive(Debug)]
+struct Binding {
+    name: Name,
+    value: Value,
+    read: bool,
+    /// Loop names count as read: a loop that only repeats is fine.
+    counts: bool,
+}
+
+#[derive(Debug, Default)]
+struct Scope {
+    bindings: Vec<Binding>,
+    rounds: Vec<String>,
+    finders: u16,
+    in_train: bool,
+    full: bool,
+    unused: Vec<Unused>,
+}
+
+impl Scope {
+    fn leave(&mut self, depth: usize) {
+        for binding in self.bindings.drain(depth..) {
+            let known = self.unused.iter().any(|u| u.name.site == binding.name.site);
+            if !binding.read && !binding.counts && !binding.name.text.starts_with('_') && !known {
+                self.unused.push(Unused { name: binding.name });
+            }
+        }
+    }
+
+    fn block(&mut self, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
+        let depth = self.bindings.len();
+        for stmt in body {
+            match stmt {
+                Stmt::Let { name, value } => self.bind(name, value, steps, out),
+                Stmt::For { name, list, body } => self.repeat(name, list, body, steps, out),
+                Stmt::Step(call) => {
+                    let call = self.call(call, out);
+                    self.push(call, steps, out);
+                }
+            }
+        }
+        self.leave(depth);
+    }
+
+    fn push(&mut self, call: StepCall, steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
+        if call.word.text == "lr_find" {
+            self.finders = self.finders.saturating_add(1);
+        }
+        if steps.len() < MAX_STEPS {
+            steps.push(call);
+        } else if !std::mem::replace(&mut self.full, true) {
+            out.push(
+                Diagnostic::error(&c::OUT_OF_RANGE, call.site, format!("more than {MAX_STEPS} steps"))
+                    .help("loop less often"),
+            );
+        }
+    }
+
+    fn call(&mut self, call: &StepCall, out: &mut Diagnostics) -> StepCall {
+        let args =
+            call.args.iter().map(|a| Arg { name: a.name.clone(), value: self.value(&a.value, out, true) }).collect();
+        StepCall { args, rounds: self.rounds.clone(), ..call.clone() }
+    }
+
+    fn bind(&mut self, name: &Name, value: &Value, steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
+        let bound = match &value.kind {
+            ValueKind::Call(word, args) if word.text == "lr_find" => {
+                let call = StepCall {
+                    word: word.clone(),
+                    args: args.clone(),
+                    lints: Vec::new(),
+                    site: value.site,
+                    rounds: Vec::new(),
+                    binds: Some(name.clone()),
+                };
+                let call = self.call(&call, out);
+                let rate = Rate::found(self.finders);
+                self.push(call, steps, out);
+                Value { kind: ValueKind::Rate(rate), site: value.site }
+            }
+            _ => self.value(value, out, true),
+        };
+        if !matches!(
+            bound.kind,
+            ValueKind::Number(_)
+                | ValueKind::Text(_)
+                | ValueKind::Rate(_)
+                | ValueKind::List(_)
+                | ValueKind::Const(_)
+                | ValueKind::Broken
+        ) {
+            out.push(
+                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("`let` cannot bind {}", bound.kind_name()))
+                    .help("a number, a text, a list, or `lr_find(..)`"),
+            );
+        }
+        self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts: false });
+    }
+
+    fn repeat(&mut self, name: &Name, list: &Value, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
+        let ValueKind::List(items) = &list.kind else {
+            if list.kind != ValueKind::Broken {
+                out.push(
+                    Diagnostic::error(&c::LOOP_LIST, list.site, format!("a loop over {}", list.kind_name()))
+                        .help(format!("write the list out: `for {} in [64, 128]`", name.text)),
+                );
+            }
+            return;
+        };
+        for item in items {
+            if self.full {
+                return;
+            }
+            let value = self.value(item, out, true);
+            let depth = self.bindings.len();
+            self.rounds.push(format!("{} = {value}", name.text));
+            self.bindings.push(Binding { name: name.clone(), value, read: false, counts: true });
+            self.block(body, steps, out);
+            self.leave(depth);
+            self.rounds.pop();
+        }
+    }
+
+    /// The value with names replaced and arithmetic done. `names`: whether `let` names may stand here; words that are not
+    /// bound stay words.
+    fn value(&mut self, value: &Value, out: &mut Diagnostics, names: bool) -> Value {
+        let site = value.site;
+        let kind = match &value.kind {
+            ValueKind::Word(word) if names => match self.lookup(word) {
+                Some(bound) => bound.kind,
+                None => ValueKind::Word(word.clone()),
+            },
+            ValueKind::Text(text) if self.in_train => {
+                self.interpolate(text, site, out).map_or(ValueKind::Broken, ValueKind::Text)
+            }
+            ValueKind::List(items) => ValueKind::List(items.iter().map(|v| self.value(v, out, names)).collect()),
+            ValueKind::Call(word, args) => ValueKind::Call(
+                word.clone(),
+                args.iter().map(|a| Arg { name: a.name.clone(), value: self.value(&a.value, out, names) }).collect(),
+            ),
+            ValueKind::Block(word, entries) => {
+                let mut entries = entries.clone();
+                for entry in &mut entries {
+                    entry.value = self.value(&entry.value.clone(), out, names);
+                }
+                ValueKind::Block(word.clone(), entries)
+            }
+            ValueKind::Negate(inner) => match self.value(inner, out, names).kind {
+                ValueKind::Number(x) => ValueKind::Number(-x),
+                ValueKind::Rate(_) => found_rate(site, out),
+                ValueKind::Broken => ValueKind::Broken,
+                _ => no_number(&self.value(inner, out, names), site, out, self),
+            },
+            ValueKind::Binary(op, a, b) => {
+                let (a, b) = (self.value(a, out, names), self.value(b, out, names));
+                self.arithmetic(*op, &a, &b, site, out)
+            }
+            other => other.clone(),
+        };
+        Value { kind, site }
+    }
+
+    fn lookup(&mut self, word: &str) -> Option<Value> {
+        let binding = self.bindings.iter_mut().rev().find(|b| b.name.text == word)?;
+        binding.read = true;
+        Some(binding.value.clone())
+    }
+
+    fn arithmetic(&mut self, op: Op, a: &Value, b: &Value, site: Site, out: &mut Diagnostics) -> ValueKind {
+        use ValueKind::{Broken, Const, Number, Rate};
+        match (&a.kind, &b.kind, op) {
+            (Broken, _, _) | (_, Broken, _) => Broken,
+            (Number(x), Number(y), _) => {
+                let result = match op {
+                    Op::Add => x + y,
+                    Op::Sub => x - y,
+                    Op::Mul => x * y,
+                    Op::Div => x / y,
+                };
+                if result.is_finite() {
+                    return Number(result);
+                }
+                out.push(
+                    Diagnostic::error(&c::ARITHMETIC, site, format!("the result is {result}, not a number"))
+                        .help("check for a division by zero"),
+                );
+                Broken
+            }
+            (Rate(r), Number(k), Op::Mul) if *k > 0.0 => Rate(*r * *k),
+            (Number(k), Rate(r), Op::Mul) if *k > 0.0 => Rate(*r * *k),
+            (Rate(r), Number(k), Op::Div) if *k > 0.0 => Rate(*r / *k),
+            (Rate(_), Number(_) | Rate(_), _) | (Number(_), Rate(_), _) => found_rate(site, out),
+            (Const(path), _, _) | (_, Const(path), _) => {
+                out.push(
+                    Diagnostic::error(&c::CONSTANT, site, format!("arithmetic with the constant `{path}`"))
+                        .help("compute it in Rust and use the result alone"),
+                );
+                Broken
+            }
+            (Number(_) | Rate(_), _, _) => no_number(b, b.site, out, self),
+            _ => no_number(a, a.site, out, self),
+        }
+    }
+
+    /// `{name}` in a text; `{{` and `}}` are braces. `None` if something in it was reported.
+    fn interpolate(&mut self, text: &str, site: Site, out: &mut Diagnostics) -> Option<String> {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some(i) = rest.find(['{', '}']) {
+            result.push_str(&rest[..i]);
+            let brace = &rest[i..=i];
+            let after = &rest[i + 1..];
+            if let Some(after) = after.strip_prefix(brace) {
+                result.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let end = if brace == "{" { after.find('}') } else { None };
+            let Some(end) = end else {
+                out.push(
+                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("a single `{brace}` in a text"))
+                        .help(format!("write `{brace}{brace}`, or `{{name}}` for the value of a `let` or loop")),
+                );
+                return None;
+            };
+            let name = after[..end].trim();
+            match self.lookup(name).map(|v| v.kind) {
+                Some(ValueKind::Number(x)) => result.push_str(&crate::draft::number(x)),
+                Some(ValueKind::Text(s)) => result.push_str(&s),
+                Some(ValueKind::Broken) => return None,
+                Some(_) => {
+                    out.push(
+                        Diagnostic::error(&c::WRONG_TYPE, site, format!("`{name}` has no text that is known now"))
+                            .help("only numbers and texts stand in a text"),
+                    );
+                    return None;
+                }
+                None => {
+                    let help = self.names_help(name);
+                    out.push(Diagnostic::error(&c::UNKNOWN_NAME, site, format!("nothing binds `{name}`")).help(help));
+                    return None;
+                }
+            }
+            rest = &after[end + 1..];
+        }
+        Some(result + rest)
+    }
+
+    fn names_help(&self, name: &str) -> String {
+        let names: Vec<&str> = self.bindings.iter().map(|b| b.name.text.as_str()).collect();
+        if names.is_empty() { format!("bind it first: `let {name} = 1e-2;`") } else { did_you_mean(name, names) }
+    }
+}
+
+fn found_rate(site: Site, out: &mut Diagnostics) -> ValueKind {
+    out.push(
+        Diagnostic::error(&c::FOUND_RATE, site, "a found rate can only be scaled")
+            .help("multiply or divide it by a positive number: `lr / 10`"),
+    );
+    ValueKind::Broken
+}
+
+fn no_number(value: &Value, site: Site, out: &mut Diagnostics, scope: &Scope) -> ValueKind {
+    let error = match &value.kind {
+        ValueKind::Broken => return ValueKind::Broken,
+        ValueKind::Word(word) => Diagnostic::error(&c::UNKNOWN_NAME, value.site, format!("nothing binds `{word}`"))
+            .help(scope.names_help(word)),
+        _ => Diagnostic::error(&c::ARITHMETIC, site, format!("arithmetic on {}", value.kind_name()))
+            .help("`+ - * /` work on numbers"),
+    };
+    out.push(error);
+    ValueKind::Broken
+}

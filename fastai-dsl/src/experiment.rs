@@ -1,0 +1,44 @@
+//! What `recipe!` implements, and the marker types of tasks.
+
+use crate::recipe::{Recipe, TaskKind};
+
+/// A recipe as a type. `recipe!` and `include_recipe!` implement this and nothing else; running is an extension trait of
+/// the engine.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no recipe",
+    note = "declare it with `recipe! {{ .. }}` or `include_recipe!(\"file.recipe\")`"
+)]
+pub trait Experiment: Sized + 'static {
+    /// What a label is.
+    type Task: Task;
+    /// The recipe's name.
+    const NAME: &'static str;
+    /// The checked recipe.
+    fn recipe() -> Recipe;
+}
+
+/// What a label is, as a type: predictions carry it, so that a metric for another task does not compile.
+pub trait Task: Copy + Send + Sync + 'static {
+    /// The same as a value.
+    const KIND: TaskKind;
+}
+
+/// Exactly one class an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SingleLabel;
+/// Any number of tags an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MultiLabel;
+/// A number an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Regression;
+
+impl Task for SingleLabel {
+    const KIND: TaskKind = TaskKind::SingleLabel;
+}
+impl Task for MultiLabel {
+    const KIND: TaskKind = TaskKind::MultiLabel;
+}
+impl Task for Regression {
+    const KIND: TaskKind = TaskKind::Regression;
+}

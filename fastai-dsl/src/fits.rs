@@ -1,0 +1,84 @@
+//! Which Rust values a key of the registry takes: the typed side of [`crate::schema::Type`].
+
+use crate::draft::Value;
+use crate::rate::Rate;
+use crate::schema::{IntoConstruct, column, folder, indices, random};
+use crate::words::Word;
+
+/// Kinds of values, one a [`crate::schema::Type`].
+pub mod kind {
+    macro_rules! kinds {
+        ($($(#[doc = $doc:literal])+ $name:ident)*) => { $( $(#[doc = $doc])+ #[derive(Debug)] pub enum $name {} )* };
+    }
+    kinds! {
+        /// A text.
+        Text
+        /// A whole number.
+        Count
+        /// A number.
+        Number
+        /// `words::on` or `words::off`.
+        Switch
+        /// A number or `[min, max]`.
+        Zoom
+        /// A word of the language.
+        Word
+        /// A column's name or position.
+        Column
+        /// A split.
+        Split
+        /// A number or a list of them.
+        Numbers
+        /// A list of whole numbers.
+        Counts
+        /// A learning rate.
+        Rate
+        /// A learning rate, or one a layer group.
+        Rates
+        /// `words::pretrained`, `words::none` or a path.
+        Weights
+        /// A number or `words::search`.
+        Threshold
+    }
+}
+
+/// A Rust value that a key of kind `K` takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not fit a key that takes a `{K}`",
+    note = "whole numbers are written without a dot, texts in double quotes, words as `words::NAME`"
+)]
+pub trait Fits<K>: Into<Value> {}
+
+macro_rules! fits {
+    ($($kind:ident: $($ty:ty),+;)*) => { $($( impl Fits<kind::$kind> for $ty {} )+)* };
+}
+fits! {
+    Text: &str, String;
+    Count: i32, u32, i64, u64, usize;
+    Number: f64, f32, i32, u32, i64, u64, usize;
+    Switch: Word;
+    Zoom: f64, f32, i32, u32, [f64; 2];
+    Word: Word;
+    Column: &str, String, i32, u32, usize;
+    Split: &str, String, Word, random, folder, indices, column;
+    Numbers: f64, f32, i32, u32, Vec<f64>;
+    Counts: Vec<u32>, Vec<usize>;
+    Rate: f64, Rate;
+    Rates: f64, Rate, Vec<f64>, Vec<Rate>;
+    Weights: &str, String, Word;
+    Threshold: f64, f32, Word;
+}
+impl<const N: usize> Fits<kind::Numbers> for [f64; N] {}
+impl<const N: usize> Fits<kind::Counts> for [i32; N] {}
+impl<const N: usize> Fits<kind::Counts> for [u32; N] {}
+impl<const N: usize> Fits<kind::Rates> for [f64; N] {}
+impl<const N: usize> Fits<kind::Rates> for [Rate; N] {}
+
+macro_rules! calls {
+    ($($name:ident)*) => { $(
+        impl From<$name> for Value {
+            fn from(call: $name) -> Value { call.into_call() }
+        }
+    )* };
+}
+calls! { random folder indices column }

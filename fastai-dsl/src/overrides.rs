@@ -1,0 +1,96 @@
+//! `--set key=value`: edits of a draft before it is checked.
+
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
+use crate::parse::parse_value;
+use crate::schema::SECTIONS;
+use crate::suggest::did_you_mean;
+
+/// One `key=value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// `data.batch`, `seed`, or the name of a `let`.
+    pub key: String,
+    /// The value as it was given.
+    pub value: String,
+}
+
+impl std::str::FromStr for Override {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`: write `data.batch=16`"))?;
+        Ok(Override { key: key.trim().to_string(), value: value.trim().to_string() })
+    }
+}
+
+/// Edits the draft; what fits nothing is reported.
+pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
+    for o in overrides {
+        // A path or word on a command line needs no quotes: what does not parse as a value is a text.
+        let value = parse_value(&o.value).unwrap_or_else(|| Value::new(ValueKind::Text(o.value.clone())));
+        let problem = match o.key.split_once('.') {
+            Some((section, key)) => set_key(draft, section, key, value),
+            None => set_top(draft, &o.key, value),
+        };
+        if let Err(help) = problem {
+            out.push(
+                Diagnostic::error(&c::OVERRIDE, Site::NONE, format!("`--set {}={}` fits nothing", o.key, o.value))
+                    .help(help),
+            );
+        }
+    }
+}
+
+fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
+    if let Some(train) = &mut draft.train {
+        for stmt in &mut train.body {
+            if let Stmt::Let { name, value: bound } = stmt
+                && name.text == key
+            {
+                // A finder that is replaced by a number is not run at all.
+                *bound = Value { site: bound.site, ..value };
+                return Ok(());
+            }
+        }
+    }
+    if let Some(entry) = draft.sections.iter_mut().find(|e| e.key.text == key) {
+        entry.value = Value { site: entry.value.site, ..value };
+        return Ok(());
+    }
+    if SECTIONS.iter().any(|s| s.name == key && key != "train") {
+        draft.sections.push(Entry { key: Name::new(key), lints: Vec::new(), value });
+        return Ok(());
+    }
+    let mut names: Vec<String> = SECTIONS.iter().map(|s| s.name.to_string()).collect();
+    if let Some(train) = &draft.train {
+        names.extend(train.body.iter().filter_map(|s| match s {
+            Stmt::Let { name, .. } => Some(name.text.clone()),
+            _ => None,
+        }));
+    }
+    Err(did_you_mean(key, names.iter().map(String::as_str)))
+}
+
+fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<(), String> {
+    let Some(entry) = draft.sections.iter_mut().find(|e| e.key.text == section) else {
+        return Err(did_you_mean(section, SECTIONS.iter().map(|s| s.name)));
+    };
+    if let ValueKind::Word(word) = &entry.value.kind {
+        let name = Name { text: word.clone(), site: entry.value.site };
+        entry.value.kind = ValueKind::Block(name, Vec::new());
+    }
+    let ValueKind::Block(_, entries) = &mut entry.value.kind else {
+        return Err(format!("`{section}` has no keys; `--set {section}=..` sets the whole of it"));
+    };
+    match entries.iter_mut().find(|e| e.key.text == key) {
+        Some(found) => found.value = Value { site: found.value.site, ..value },
+        // The checks say whether the key exists.
+        None => entries.push(Entry {
+            key: Name { text: key.to_string(), site: entry.value.site },
+            lints: Vec::new(),
+            value,
+        }),
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Literals: numbers and texts, and helps for those that Rust knows but the language does not.
+
+use proc_macro2::{Literal, Span};
+
+use super::Parser;
+use crate::catalog as c;
+use crate::diagnostic::Diagnostic;
+use crate::draft::{Value, ValueKind};
+
+impl Parser<'_, '_> {
+    /// The literal that comes next, if one does.
+    pub(super) fn literal(&mut self) -> Option<Value> {
+        let (literal, rest) = self.cursor.literal()?;
+        let first = literal.span();
+        self.last = first;
+        self.cursor = rest;
+        let mut kind = self.read(literal, first);
+        // `20%`: the sign is no operator of the language.
+        if let (ValueKind::Number(x), true) = (&kind, self.peek_punct('%')) {
+            let share = x / 100.0;
+            let error =
+                self.error_here(&c::LITERAL, "there are no per cent signs").help(format!("write the share: `{share}`"));
+            self.report(error);
+            self.skip_one();
+            kind = ValueKind::Broken;
+        }
+        let site = self.site(first);
+        Some(Value { kind, site })
+    }
+
+    fn read(&mut self, literal: Literal, span: Span) -> ValueKind {
+        let text = literal.to_string();
+        let site = self.out.site(span, span);
+        let mut refuse = |message: String, help: String| {
+            self.out.diagnostics.push(Diagnostic::error(&c::LITERAL, site, message).help(help));
+            ValueKind::Broken
+        };
+        match syn::Lit::new(literal) {
+            syn::Lit::Str(s) if s.suffix().is_empty() => ValueKind::Text(s.value()),
+            syn::Lit::Int(n) if n.suffix().is_empty() => match n.base10_digits().parse::<f64>() {
+                Ok(x) => ValueKind::Number(x),
+                Err(_) => refuse(format!("`{text}` is not a number"), "write it in decimal digits".to_string()),
+            },
+            syn::Lit::Float(n) if n.suffix().is_empty() => match n.base10_digits().parse::<f64>() {
+                Ok(x) if x.is_finite() => ValueKind::Number(x),
+                _ => refuse(format!("`{text}` is too large"), "the largest number is about 1.8e308".to_string()),
+            },
+            syn::Lit::Int(n) => refuse(
+                format!("`{text}` has the suffix `{}`", n.suffix()),
+                format!("numbers have no units or types: `{}`", n.base10_digits()),
+            ),
+            syn::Lit::Float(n) => refuse(
+                format!("`{text}` has the suffix `{}`", n.suffix()),
+                format!("numbers have no units or types: `{}`", n.base10_digits()),
+            ),
+            _ => refuse(
+                format!("`{text}` is neither a number nor a text"),
+                "texts stand in double quotes: `\"..\"`".to_string(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! Tokens to a [`Draft`]: a hand descent over syn's cursor that never stops at the first mistake.
+//!
+//! A production that cannot go on reports, skips token trees to the next `,` or `;` of its own level, and goes on; groups are
+//! atomic, so a mistake never leaves its brackets. What could not be read becomes [`ValueKind::Broken`], about which the
+//! checks stay silent.
+
+mod literal;
+mod statement;
+mod value;
+
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use syn::buffer::{Cursor, TokenBuffer};
+
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Draft, Entry, LintAttr, LintLevel, Name, Train, Value, ValueKind};
+use crate::scan::MAX_DEPTH;
+
+/// What the parser read; [`Site`]s are indices into `spans`.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The recipe, however broken; `None` if there is not even a name.
+    pub draft: Option<Draft>,
+    /// What was wrong with the text.
+    pub diagnostics: Diagnostics,
+    /// First and last token of each site.
+    pub spans: Vec<(Span, Span)>,
+    /// Tokens before the name that are not doc comments or lints: the visibility.
+    pub visibility: TokenStream,
+    /// The name as it was written.
+    pub name: Option<proc_macro2::Ident>,
+}
+
+/// Reads one recipe. Never panics, never stops at the first mistake.
+pub fn parse(tokens: TokenStream) -> Parsed {
+    let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
+    if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
+        let site = out.site(span, span);
+        out.diagnostics.push(Diagnostic::error(
+            &c::TOO_DEEP,
+            site,
+            format!("brackets are nested more than {MAX_DEPTH} deep"),
+        ));
+        let Out { spans, diagnostics } = out;
+        return Parsed { draft: None, diagnostics, spans, visibility: TokenStream::new(), name: None };
+    }
+    let buffer = TokenBuffer::new2(tokens);
+    let end = Span::call_site();
+    let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
+    let (draft, visibility, name) = parser.recipe();
+    let Out { spans, diagnostics } = out;
+    Parsed { draft, diagnostics, spans, visibility, name }
+}
+
+/// The first bracket that is nested deeper than `limit`, found without recursion.
+fn deeper_than(tokens: &TokenStream, limit: usize) -> Option<Span> {
+    let mut stack = vec![tokens.clone().into_iter()];
+    while let Some(top) = stack.last_mut() {
+        match top.next() {
+            None => {
+                stack.pop();
+            }
+            Some(TokenTree::Group(group)) => {
+                if stack.len() > limit {
+                    return Some(group.span_open());
+                }
+                stack.push(group.stream().into_iter());
+            }
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+struct Out {
+    spans: Vec<(Span, Span)>,
+    diagnostics: Diagnostics,
+}
+
+impl Out {
+    fn site(&mut self, first: Span, last: Span) -> Site {
+        self.spans.push((first, last));
+        Site((self.spans.len() - 1) as u32)
+    }
+}
+
+/// A place in one group of tokens.
+struct Parser<'a, 'o> {
+    cursor: Cursor<'a>,
+    /// The bracket that closes the group: where an error at its end points.
+    end: Span,
+    /// The last token that was taken.
+    last: Span,
+    out: &'o mut Out,
+}
+
+impl<'a> Parser<'a, '_> {
+    fn inside(&mut self, cursor: Cursor<'a>, end: Span) -> Parser<'a, '_> {
+        Parser { cursor, end, last: end, out: self.out }
+    }
+
+    fn site(&mut self, first: Span) -> Site {
+        let last = self.last;
+        self.out.site(first, last)
+    }
+
+    fn here(&self) -> Span {
+        if self.cursor.eof() { self.end } else { self.cursor.span() }
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.out.diagnostics.push(diagnostic);
+    }
+
+    /// An error at the next token.
+    fn error_here(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
+        let span = self.here();
+        Diagnostic::error(code, self.out.site(span, span), message)
+    }
+
+    /// An error at the last token taken: what is missing, is missing after it.
+    fn error_after(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
+        let span = self.last;
+        Diagnostic::error(code, self.out.site(span, span), message)
+    }
+
+    fn peek_punct(&self, ch: char) -> bool {
+        matches!(self.cursor.punct(), Some((p, _)) if p.as_char() == ch)
+    }
+
+    fn punct(&mut self, ch: char) -> bool {
+        match self.cursor.punct() {
+            Some((p, rest)) if p.as_char() == ch => {
+                self.last = p.span();
+                self.cursor = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn peek_word(&self) -> Option<String> {
+        self.cursor.ident().map(|(i, _)| i.to_string())
+    }
+
+    fn ident(&mut self) -> Option<proc_macro2::Ident> {
+        let (ident, rest) = self.cursor.ident()?;
+        self.last = ident.span();
+        self.cursor = rest;
+        Some(ident)
+    }
+
+    fn name(&mut self) -> Option<Name> {
+        let ident = self.ident()?;
+        let site = self.site(ident.span());
+        Some(Name { text: ident.to_string(), site })
+    }
+
+    /// The group with that delimiter, if it comes next: its content and closing bracket.
+    fn group(&mut self, delimiter: Delimiter) -> Option<(Cursor<'a>, Span)> {
+        let (content, span, rest) = self.cursor.group(delimiter)?;
+        self.last = span.close();
+        self.cursor = rest;
+        Some((content, span.close()))
+    }
+
+    fn skip_one(&mut self) {
+        if let Some((token, rest)) = self.cursor.token_tree() {
+            self.last = token.span();
+            self.cursor = rest;
+        }
+    }
+
+    /// Skips to just behind the next `separator`, or to the end of the group.
+    fn skip_past(&mut self, separator: char) {
+        while !self.cursor.eof() && !self.punct(separator) {
+            self.skip_one();
+        }
+    }
+
+    fn recipe(&mut self) -> (Option<Draft>, TokenStream, Option<proc_macro2::Ident>) {
+        let (doc, lints) = self.attributes();
+        let mut visibility = TokenStream::new();
+        if self.peek_word().as_deref() == Some("pub") {
+            let keyword = self.ident().expect("just peeked");
+            visibility.extend([TokenTree::Ident(keyword)]);
+            if let Some((_, _, rest)) = self.cursor.group(Delimiter::Parenthesis)
+                && let Some((group, _)) = self.cursor.token_tree()
+            {
+                self.last = group.span();
+                visibility.extend([group]);
+                self.cursor = rest;
+            }
+        }
+        for word in ["struct", "recipe", "fn"] {
+            if self.peek_word().as_deref() == Some(word) {
+                let error = self
+                    .error_here(&c::HEADER, format!("`{word}` has no place here"))
+                    .help("a recipe begins with its name: `DogBreed { .. }`");
+                self.report(error);
+                self.skip_one();
+            }
+        }
+        let Some(ident) = self.ident() else {
+            let error =
+                self.error_here(&c::HEADER, "expected the recipe's name").help("`DogBreed { task: single_label, .. }`");
+            self.report(error);
+            return (None, visibility, None);
+        };
+        let name = Name { text: ident.to_string(), site: self.site(ident.span()) };
+        if !name.text.starts_with(|ch: char| ch.is_ascii_uppercase()) {
+            let good = camel_case(&name.text);
+            self.report(
+                Diagnostic::error(&c::HEADER, name.site, format!("`{}` is the name of a type", name.text))
+                    .help(format!("begin it with a capital letter: `{good}`")),
+            );
+        }
+        let mut draft = Draft { name, doc, lints, sections: Vec::new(), train: None };
+        match self.group(Delimiter::Brace) {
+            Some((content, end)) => self.inside(content, end).sections(&mut draft),
+            None => {
+                let error = self
+                    .error_here(&c::HEADER, format!("expected `{{` after `{}`", draft.name.text))
+                    .help(format!("`{} {{ task: single_label, .. }}`", draft.name.text));
+                self.report(error);
+                return (Some(draft), visibility, Some(ident));
+            }
+        }
+        if !self.cursor.eof() {
+            let error = self
+                .error_here(&c::TRAILING, "a recipe ends with its closing brace")
+                .help("one recipe a file or macro call; remove what follows");
+            self.report(error);
+        }
+        (Some(draft), visibility, Some(ident))
+    }
+
+    fn sections(&mut self, draft: &mut Draft) {
+        while !self.cursor.eof() {
+            let (_, lints) = self.attributes();
+            let key = match self.key("a section") {
+                Ok(key) => key,
+                Err(broken) => {
+                    draft.sections.push(broken);
+                    continue;
+                }
+            };
+            if key.text == "train" {
+                if let Some((content, end)) = self.group(Delimiter::Brace) {
+                    let (body, broken) = self.inside(content, end).statements();
+                    match &draft.train {
+                        Some(first) => {
+                            let first = first.key.site;
+                            self.report(
+                                Diagnostic::error(&c::TWICE, key.site, "section `train` is given twice")
+                                    .also(first, "first given here"),
+                            );
+                        }
+                        None => draft.train = Some(Train { key, lints, body, broken }),
+                    }
+                } else {
+                    let error = self
+                        .error_here(&c::EXPECTED_VALUE, "`train` holds its steps in braces")
+                        .help("`train: { fit(1e-2, 3); }`");
+                    self.report(error);
+                    draft.train.get_or_insert(Train { key, lints, body: Vec::new(), broken: true });
+                    self.skip_past(',');
+                    continue;
+                }
+            } else {
+                let value = self.value();
+                draft.sections.push(Entry { key, lints, value });
+            }
+            self.separator("a section");
+        }
+    }
+
+    /// `key:`; on anything else reports, skips to behind the next comma and gives a broken entry.
+    fn key(&mut self, what: &str) -> Result<Name, Entry> {
+        let Some(key) = self.name() else {
+            let error =
+                self.error_here(&c::EXPECTED_KEY, format!("expected the name of {what}")).help("`name: value,`");
+            self.report(error);
+            let site = self.site(self.here());
+            self.skip_past(',');
+            return Err(broken_entry(Name { text: String::new(), site }));
+        };
+        if self.punct(':') {
+            return Ok(key);
+        }
+        if self.peek_punct('=') {
+            let error = self
+                .error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text))
+                .help(format!("keys in braces take a colon: `{}: ..`", key.text));
+            self.report(error);
+            self.skip_one();
+            return Ok(key);
+        }
+        let error = self
+            .error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text))
+            .help(format!("`{}: value,`", key.text));
+        self.report(error);
+        self.skip_past(',');
+        Err(broken_entry(key))
+    }
+
+    /// The comma between two entries; a missing one is reported, and reading goes on if the next entry begins there.
+    fn separator(&mut self, what: &str) {
+        if self.cursor.eof() || self.punct(',') {
+            return;
+        }
+        if self.peek_punct(';') {
+            let error = self.error_here(&c::MISSING_COMMA, format!("`;` after {what}")).help("separate with `,`");
+            self.report(error);
+            self.skip_one();
+            return;
+        }
+        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add a comma here");
+        self.report(error);
+        let begins_entry = self.cursor.ident().is_some() || self.peek_punct('#');
+        if !begins_entry {
+            self.skip_past(',');
+        }
+    }
+
+    /// Doc comments and lint levels.
+    fn attributes(&mut self) -> (Option<String>, Vec<LintAttr>) {
+        let mut doc: Option<String> = None;
+        let mut lints = Vec::new();
+        while self.peek_punct('#') {
+            let hash = self.here();
+            self.punct('#');
+            let Some((content, end)) = self.group(Delimiter::Bracket) else {
+                let error = self
+                    .error_here(&c::ATTRIBUTE, "expected an attribute after `#`")
+                    .help("comments begin with `//`; lints are set with `#[allow(name)]`");
+                self.report(error);
+                continue;
+            };
+            let mut inner = self.inside(content, end);
+            let word = inner.ident().map(|i| i.to_string()).unwrap_or_default();
+            let level = match word.as_str() {
+                "doc" => {
+                    if inner.punct('=')
+                        && let Some((literal, _)) = inner.cursor.literal()
+                        && let syn::Lit::Str(text) = syn::Lit::new(literal)
+                    {
+                        let line = text.value();
+                        let line = line.strip_prefix(' ').unwrap_or(&line).trim_end();
+                        doc = Some(doc.map_or(line.to_string(), |d| format!("{d}\n{line}")));
+                    }
+                    continue;
+                }
+                "allow" => LintLevel::Allow,
+                "warn" => LintLevel::Warn,
+                "deny" | "forbid" => LintLevel::Deny,
+                _ => {
+                    let site = inner.out.site(hash, end);
+                    inner.report(
+                        Diagnostic::error(&c::ATTRIBUTE, site, format!("attribute `{word}` means nothing here"))
+                            .help("`#[allow(lint)]`, `#[warn(lint)]`, `#[deny(lint)]` or a doc comment"),
+                    );
+                    continue;
+                }
+            };
+            if let Some((content, end)) = inner.group(Delimiter::Parenthesis) {
+                let mut names = inner.inside(content, end);
+                while let Some(name) = names.name() {
+                    lints.push(LintAttr { level, name });
+                    if !names.punct(',') {
+                        break;
+                    }
+                }
+            }
+        }
+        (doc, lints)
+    }
+}
+
+fn broken_entry(key: Name) -> Entry {
+    let value = Value { kind: ValueKind::Broken, site: key.site };
+    Entry { key, lints: Vec::new(), value }
+}
+
+fn camel_case(word: &str) -> String {
+    word.split('_').filter(|p| !p.is_empty()).map(|p| p[..1].to_uppercase() + &p[1..]).collect()
+}
+
+/// A single value without its places, as `--set` takes it; `None` if the text is none.
+pub fn parse_value(text: &str) -> Option<crate::draft::Value> {
+    crate::scan::scan(text).ok()?;
+    let tokens: TokenStream = text.parse().ok()?;
+    let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
+    let buffer = TokenBuffer::new2(tokens);
+    let end = Span::call_site();
+    let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
+    let value = parser.value();
+    if !parser.cursor.eof() || out.diagnostics.has_errors() {
+        return None;
+    }
+    let mut value = value;
+    value.for_each(&mut |v| {
+        v.site = Site::NONE;
+        match &mut v.kind {
+            ValueKind::Call(name, args) => {
+                name.site = Site::NONE;
+                args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = Site::NONE);
+            }
+            ValueKind::Block(name, entries) => {
+                name.site = Site::NONE;
+                entries.iter_mut().for_each(|e| e.key.site = Site::NONE);
+            }
+            _ => {}
+        }
+    });
+    Some(value)
+}

@@ -1,0 +1,221 @@
+//! Values: literals, words, calls, blocks, lists, and arithmetic on them.
+
+use proc_macro2::Delimiter;
+
+use super::Parser;
+use crate::catalog as c;
+use crate::draft::{Arg, Entry, Name, Op, Value, ValueKind};
+
+/// Operators of one precedence in a row.
+const MAX_OPERATORS: usize = 64;
+
+impl Parser<'_, '_> {
+    /// A value. Where there is none, reports and gives [`ValueKind::Broken`] without taking anything but what cannot begin
+    /// the next entry.
+    pub(super) fn value(&mut self) -> Value {
+        let mut left = self.product();
+        for _ in 0..MAX_OPERATORS {
+            let op = if self.peek_punct('+') {
+                Op::Add
+            } else if self.peek_punct('-') {
+                Op::Sub
+            } else {
+                return left;
+            };
+            left = self.binary(left, op, Self::product);
+        }
+        self.too_long(left)
+    }
+
+    /// Stops at a computation that would nest too deeply to be walked.
+    fn too_long(&mut self, value: Value) -> Value {
+        let error = self
+            .error_here(&c::TOO_DEEP, format!("a computation of more than {MAX_OPERATORS} operators"))
+            .help("write its result");
+        self.report(error);
+        while !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
+            self.skip_one();
+        }
+        Value { kind: ValueKind::Broken, site: value.site }
+    }
+
+    fn product(&mut self) -> Value {
+        let mut left = self.unary();
+        for _ in 0..MAX_OPERATORS {
+            let op = if self.peek_punct('*') {
+                Op::Mul
+            } else if self.peek_punct('/') {
+                Op::Div
+            } else {
+                return left;
+            };
+            left = self.binary(left, op, Self::unary);
+        }
+        self.too_long(left)
+    }
+
+    fn binary(&mut self, left: Value, op: Op, right: fn(&mut Self) -> Value) -> Value {
+        self.skip_one();
+        let right = right(self);
+        let first = self.out.spans[left.site.0 as usize].0;
+        let site = self.site(first);
+        Value { kind: ValueKind::Binary(op, Box::new(left), Box::new(right)), site }
+    }
+
+    fn unary(&mut self) -> Value {
+        let first = self.here();
+        // Signs are counted rather than followed, so that a megabyte of them needs no stack.
+        let mut signs = 0usize;
+        while self.punct('-') {
+            signs += 1;
+        }
+        let inner = self.atom();
+        if signs == 0 {
+            return inner;
+        }
+        let site = self.site(first);
+        let kind = match inner.kind {
+            ValueKind::Number(x) => ValueKind::Number(if signs % 2 == 1 { -x } else { x }),
+            _ if signs % 2 == 0 => inner.kind,
+            _ => ValueKind::Negate(Box::new(inner)),
+        };
+        Value { kind, site }
+    }
+
+    fn atom(&mut self) -> Value {
+        let first = self.here();
+        if let Some(value) = self.literal() {
+            return value;
+        }
+        if let Some((content, end)) = self.group(Delimiter::Bracket) {
+            let items = self.inside(content, end).arguments(false);
+            let site = self.site(first);
+            return Value { kind: ValueKind::List(items.into_iter().map(|a| a.value).collect()), site };
+        }
+        if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+            let mut inner = self.inside(content, end);
+            let value = inner.value();
+            if !inner.cursor.eof() {
+                let error = inner.error_here(&c::EXPECTED_VALUE, "expected `)`");
+                inner.report(error);
+            }
+            return value;
+        }
+        if let Some(name) = self.name() {
+            return self.word(name, first);
+        }
+        let error = self
+            .error_here(&c::EXPECTED_VALUE, "expected a value")
+            .help("a number, a text in double quotes, a word, a list in `[ ]`, or a call");
+        self.report(error);
+        let site = error_site(self, first);
+        // What can neither be a value nor a separator is in the way.
+        if !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
+            self.skip_one();
+        }
+        Value { kind: ValueKind::Broken, site }
+    }
+
+    fn word(&mut self, name: Name, first: proc_macro2::Span) -> Value {
+        if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+            let args = self.inside(content, end).arguments(true);
+            let site = self.site(first);
+            return Value { kind: ValueKind::Call(name, args), site };
+        }
+        if let Some((content, end)) = self.group(Delimiter::Brace) {
+            let entries = self.inside(content, end).entries();
+            let site = self.site(first);
+            return Value { kind: ValueKind::Block(name, entries), site };
+        }
+        let mut path = name.text.clone();
+        let mut is_path = false;
+        while self.peek_punct(':') {
+            let before = (self.cursor, self.last);
+            if self.punct(':')
+                && self.punct(':')
+                && let Some(part) = self.ident()
+            {
+                path.push_str("::");
+                path.push_str(&part.to_string());
+                is_path = true;
+                continue;
+            }
+            (self.cursor, self.last) = before;
+            break;
+        }
+        let site = self.site(first);
+        let last = path.rsplit("::").next().unwrap_or_default();
+        let screaming = last.len() > 1
+            && last.starts_with(|ch: char| ch.is_ascii_uppercase())
+            && last.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
+        let kind = if screaming || is_path { ValueKind::Const(path) } else { ValueKind::Word(path) };
+        Value { kind, site }
+    }
+
+    /// `key: value, ..` up to the end of the group.
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        while !self.cursor.eof() {
+            let (_, lints) = self.attributes();
+            let key = match self.key("a key") {
+                Ok(key) => key,
+                Err(broken) => {
+                    entries.push(broken);
+                    continue;
+                }
+            };
+            let value = self.value();
+            let what = format!("`{}`", key.text);
+            entries.push(Entry { key, lints, value });
+            self.separator(&what);
+        }
+        entries
+    }
+
+    /// `value, name = value, ..` up to the end of the group; a list has no names.
+    pub(super) fn arguments(&mut self, named: bool) -> Vec<Arg> {
+        let mut args = Vec::new();
+        while !self.cursor.eof() {
+            let name = self.argument_name(named);
+            let value = self.value();
+            args.push(Arg { name, value });
+            if self.cursor.eof() || self.punct(',') {
+                continue;
+            }
+            let what = if named { "an argument" } else { "an item" };
+            let error =
+                self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add a comma here");
+            self.report(error);
+            if self.cursor.ident().is_none() && self.cursor.literal().is_none() {
+                self.skip_past(',');
+            }
+        }
+        args
+    }
+
+    fn argument_name(&mut self, named: bool) -> Option<Name> {
+        let (ident, rest) = self.cursor.ident()?;
+        let (punct, after) = rest.punct()?;
+        let double_colon = punct.as_char() == ':' && matches!(after.punct(), Some((p, _)) if p.as_char() == ':');
+        if !matches!(punct.as_char(), '=' | ':') || double_colon {
+            return None;
+        }
+        let name = self.name();
+        if punct.as_char() == ':' {
+            let error = self
+                .error_here(&c::WRONG_COLON, format!("`{ident}` is followed by `:`"))
+                .help(format!("arguments of a call are named with `=`: `{ident} = ..`"));
+            self.report(error);
+        } else if !named {
+            let error =
+                self.error_here(&c::WRONG_COLON, "items of a list have no names").help("remove the name and the `=`");
+            self.report(error);
+        }
+        self.skip_one();
+        name
+    }
+}
+
+fn error_site(parser: &mut Parser<'_, '_>, first: proc_macro2::Span) -> crate::diagnostic::Site {
+    parser.out.site(first, first)
+}

@@ -1,0 +1,422 @@
+//! The typed builder: a recipe written as Rust calls, whose states rustc checks.
+//!
+//! `recipe!` expands to these calls; write them by hand for `if`s and loops of your own (a loop must end in the state that it
+//! began with). [`Pipeline::build`] runs the same checks as every other door.
+//!
+//! ```
+//! use fastai_dsl::pipeline::{Pipeline, Start};
+//! use fastai_dsl::schema::{fit, folders, lr_find, model, tta, transforms};
+//! use fastai_dsl::words;
+//!
+//! let p = Start::new("DogsCats", words::single_label)
+//!     .data(folders::new().root("data/dogscats"))
+//!     .transforms(words::side_on, transforms::new().size(224).max_zoom(1.1))
+//!     .metric(words::accuracy)
+//!     .model(words::squeezenet1_1, model::new().dropout(0.5));
+//! let p = p.precompute(words::on);
+//! let (p, lr) = p.lr_find(lr_find::new().or(1e-2));
+//! let p = p.fit(lr, 2, fit::new()).precompute(words::off);
+//! let p = p.fit(lr, 1, fit::new().cycle_len(1)).unfreeze();
+//! let p = p.fit([lr / 9.0, lr / 3.0, lr], 3, fit::new().cycle_len(1).cycle_mult(2)).tta(tta::new());
+//! let recipe = p.build().unwrap();
+//! assert_eq!(recipe.steps().len(), 8);
+//! ```
+
+use std::marker::PhantomData;
+
+use crate::check::check;
+use crate::diagnostic::{Diagnostics, Site};
+use crate::draft::{Arg, Draft, Entry, LintAttr, LintLevel, Name, StepCall, Stmt, Train, Value, ValueKind};
+use crate::experiment::Task;
+use crate::fits::{Fits, kind};
+use crate::rate::Rate;
+use crate::recipe::Recipe;
+use crate::schema::{self, IntoConstruct};
+use crate::words::{Arch, Metric, Off, On};
+
+/// State: only the head trains, on cached activations.
+#[derive(Clone, Copy, Debug)]
+pub struct Precomputed;
+/// State: only the head trains, on images.
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen;
+/// State: the body trains too.
+#[derive(Clone, Copy, Debug)]
+pub struct Unfrozen;
+
+/// A state in which images go through the body.
+#[diagnostic::on_unimplemented(
+    message = "this step needs images, but `precompute` is on",
+    label = "only cached activations here",
+    note = "write `.precompute(words::off)` before it"
+)]
+pub trait OnImages {}
+impl OnImages for Frozen {}
+impl OnImages for Unfrozen {}
+
+/// `freeze()` keeps cached activations.
+pub trait Freezes {
+    /// The state after it.
+    type Next;
+}
+impl Freezes for Precomputed {
+    type Next = Precomputed;
+}
+impl Freezes for Frozen {
+    type Next = Frozen;
+}
+impl Freezes for Unfrozen {
+    type Next = Frozen;
+}
+
+/// What `precompute(on)` and `precompute(off)` do to a state.
+#[diagnostic::on_unimplemented(
+    message = "`precompute(on)` needs a frozen body",
+    label = "the body trains here, so its activations will change",
+    note = "write `.freeze()` before it"
+)]
+pub trait Switch<B>: Into<Value> {
+    /// The state after it.
+    type Next;
+}
+impl Switch<Frozen> for On {
+    type Next = Precomputed;
+}
+impl Switch<Precomputed> for On {
+    type Next = Precomputed;
+}
+impl Switch<Precomputed> for Off {
+    type Next = Frozen;
+}
+impl Switch<Frozen> for Off {
+    type Next = Frozen;
+}
+impl Switch<Unfrozen> for Off {
+    type Next = Unfrozen;
+}
+
+/// One learning rate, or one a layer group.
+#[diagnostic::on_unimplemented(
+    message = "wrong number of learning rates for {G} layer groups",
+    label = "one rate, or one a group",
+    note = "`[lr / 9.0, lr / 3.0, lr]`; with `precompute` on there is one group, the head"
+)]
+pub trait Rates<B, const G: usize> {
+    /// As a value of the draft.
+    fn into_value(self) -> Value;
+}
+impl<B, const G: usize> Rates<B, G> for f64 {
+    fn into_value(self) -> Value {
+        self.into()
+    }
+}
+impl<B, const G: usize> Rates<B, G> for Rate {
+    fn into_value(self) -> Value {
+        self.into()
+    }
+}
+impl<const G: usize, R: Into<Rate>> Rates<Frozen, G> for [R; G] {
+    fn into_value(self) -> Value {
+        self.map(Into::into).into()
+    }
+}
+impl<const G: usize, R: Into<Rate>> Rates<Unfrozen, G> for [R; G] {
+    fn into_value(self) -> Value {
+        self.map(Into::into).into()
+    }
+}
+
+/// A number of cycles: a whole number.
+pub trait Cycles: Fits<kind::Count> {}
+impl<T: Fits<kind::Count>> Cycles for T {}
+
+/// A recipe whose network is not chosen yet.
+#[must_use = "a pipeline does nothing until `build`"]
+#[derive(Clone, Debug)]
+pub struct Start<T> {
+    draft: Draft,
+    task: PhantomData<T>,
+}
+
+impl<T: Task> Start<T> {
+    /// A recipe of that name and task (`words::single_label`, `words::multi_label`, `words::regression`).
+    pub fn new(name: &str, _task: T) -> Self {
+        let task = entry("task", Value::new(ValueKind::Word(T::KIND.word().to_string())));
+        Start {
+            draft: Draft { name: Name::new(name), doc: None, lints: Vec::new(), sections: vec![task], train: None },
+            task: PhantomData,
+        }
+    }
+
+    /// The doc comment.
+    pub fn doc(mut self, text: &str) -> Self {
+        self.draft.doc = Some(text.to_string());
+        self
+    }
+
+    /// Treats a lint as nothing, as a warning or as an error, in the whole recipe.
+    pub fn lint(mut self, level: LintLevel, name: &str) -> Self {
+        self.draft.lints.push(LintAttr { level, name: Name::new(name) });
+        self
+    }
+
+    /// Where images and labels come from.
+    pub fn data(self, source: impl DataSource) -> Self {
+        let value = source.into_value();
+        self.section("data", value)
+    }
+
+    /// Image size and augmentation: `words::basic`, `words::side_on`, `words::top_down` or `words::none`.
+    pub fn transforms(self, set: crate::words::Word, keys: schema::transforms) -> Self {
+        self.section("transforms", keys.into_block(set.0))
+    }
+
+    /// Adds a metric.
+    pub fn metric(mut self, metric: impl Metric<T>) -> Self {
+        let value = metric.into();
+        match self.draft.sections.iter_mut().find(|e| e.key.text == "metrics") {
+            Some(Entry { value: Value { kind: ValueKind::List(items), .. }, .. }) => items.push(value),
+            _ => self.draft.sections.push(entry("metrics", Value::new(ValueKind::List(vec![value])))),
+        }
+        self
+    }
+
+    /// No metrics but the losses.
+    pub fn no_metrics(self) -> Self {
+        self.section("metrics", Value::new(ValueKind::List(Vec::new())))
+    }
+
+    /// The seed of every random draw.
+    pub fn seed(self, seed: impl Fits<kind::Count>) -> Self {
+        let value = seed.into();
+        self.section("seed", value)
+    }
+
+    /// `words::auto`, `words::cuda`, `words::wgpu` or `words::cpu`.
+    pub fn device(self, device: impl Fits<kind::Word>) -> Self {
+        let value = device.into();
+        self.section("device", value)
+    }
+
+    /// Whether `report.html` is written.
+    pub fn report(self, switch: impl Fits<kind::Switch>) -> Self {
+        let value = switch.into();
+        self.section("report", value)
+    }
+
+    /// Weights of the classes in the loss, in class order.
+    pub fn class_weights(self, weights: impl Into<Value>) -> Self {
+        let value = weights.into();
+        self.section("class_weights", value)
+    }
+
+    /// Largest global gradient norm.
+    pub fn clip(self, norm: impl Fits<kind::Number>) -> Self {
+        let value = norm.into();
+        self.section("clip", value)
+    }
+
+    /// Keeps the epoch that was best by this metric.
+    pub fn keep_best(self, metric: impl Metric<T>) -> Self {
+        let value = metric.into();
+        self.section("keep_best", value)
+    }
+
+    /// The network. Its body starts frozen; with random weights use [`Start::model_from_scratch`].
+    pub fn model<A: Arch<G>, const G: usize>(self, _arch: A, keys: schema::model) -> Pipeline<T, Frozen, G> {
+        let start = self.section("model", keys.into_block(A::NAME));
+        Pipeline { draft: start.draft, finders: 0, state: PhantomData }
+    }
+
+    /// The network with random weights. Its body starts unfrozen.
+    pub fn model_from_scratch<A: Arch<G>, const G: usize>(
+        self,
+        _arch: A,
+        keys: schema::model,
+    ) -> Pipeline<T, Unfrozen, G> {
+        let keys = keys.weights(crate::words::none);
+        let start = self.section("model", keys.into_block(A::NAME));
+        Pipeline { draft: start.draft, finders: 0, state: PhantomData }
+    }
+
+    fn section(mut self, key: &str, value: Value) -> Self {
+        self.draft.sections.push(entry(key, value));
+        self
+    }
+}
+
+fn entry(key: &str, value: Value) -> Entry {
+    Entry { key: Name::new(key), lints: Vec::new(), value }
+}
+
+/// `folders` or `csv`.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no data source", note = "`folders::new()..` or `csv::new()..`")]
+pub trait DataSource {
+    /// As a value of the draft.
+    fn into_value(self) -> Value;
+}
+impl DataSource for schema::folders {
+    fn into_value(self) -> Value {
+        self.into_block("folders")
+    }
+}
+impl DataSource for schema::csv {
+    fn into_value(self) -> Value {
+        self.into_block("csv")
+    }
+}
+
+/// A recipe in the making: task `T`, body state `B`, `G` layer groups.
+#[must_use = "a pipeline does nothing until `build`"]
+#[derive(Clone, Debug)]
+pub struct Pipeline<T, B, const G: usize> {
+    draft: Draft,
+    finders: u16,
+    state: PhantomData<(T, B)>,
+}
+
+impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
+    fn push<C>(mut self, word: &str, args: Vec<Arg>) -> Pipeline<T, C, G> {
+        let call = StepCall {
+            word: Name::new(word),
+            args,
+            lints: Vec::new(),
+            site: Site::NONE,
+            rounds: Vec::new(),
+            binds: None,
+        };
+        let train = self.draft.train.get_or_insert_with(|| Train {
+            key: Name::new("train"),
+            lints: Vec::new(),
+            body: Vec::new(),
+            broken: false,
+        });
+        train.body.push(Stmt::Step(call));
+        Pipeline { draft: self.draft, finders: self.finders, state: PhantomData }
+    }
+
+    /// Switches cached activations `words::on` or `words::off`.
+    pub fn precompute<S: Switch<B>>(self, switch: S) -> Pipeline<T, S::Next, G> {
+        let value = switch.into();
+        self.push("precompute", vec![positional(value)])
+    }
+
+    /// Trains only the head from here on.
+    pub fn freeze(self) -> Pipeline<T, B::Next, G>
+    where
+        B: Freezes,
+    {
+        self.push("freeze", Vec::new())
+    }
+
+    /// Trains the whole network from here on.
+    pub fn unfreeze(self) -> Pipeline<T, Unfrozen, G>
+    where
+        B: OnImages,
+    {
+        self.push("unfreeze", Vec::new())
+    }
+
+    /// Trains layer group `group` and all after it; negative numbers count from the end.
+    pub fn freeze_to(self, group: i32) -> Pipeline<T, Unfrozen, G>
+    where
+        B: OnImages,
+    {
+        self.push("freeze_to", vec![positional(group.into())])
+    }
+
+    /// Keeps the body's BatchNorm statistics, or no longer.
+    pub fn bn_freeze(self, switch: impl Fits<kind::Switch>) -> Self {
+        let value = switch.into();
+        self.push("bn_freeze", vec![positional(value)])
+    }
+
+    /// Trains for `cycles` epochs, or cycles if `fit::new().cycle_len(..)` is given.
+    pub fn fit<R: Rates<B, G>>(self, lrs: R, cycles: impl Cycles, options: schema::fit) -> Self {
+        let mut args = vec![positional(lrs.into_value()), positional(cycles.into())];
+        args.extend(options.into_args());
+        self.push("fit", args)
+    }
+
+    /// Sweeps the learning rate and suggests one, which is known when the recipe runs.
+    pub fn lr_find(self, options: schema::lr_find) -> (Self, Rate) {
+        let rate = Rate::found(self.finders);
+        let mut next: Self = self.push("lr_find", options.into_args());
+        next.finders = next.finders.saturating_add(1);
+        (next, rate)
+    }
+
+    /// A new, untrained head.
+    pub fn head(self, options: schema::head) -> Self {
+        self.push("head", options.into_args())
+    }
+
+    /// Another image size, pixels.
+    pub fn resize(self, size: impl Fits<kind::Count>) -> Self {
+        let value = size.into();
+        self.push("resize", vec![positional(value)])
+    }
+
+    /// Averages the plain prediction and augmented ones.
+    pub fn tta(self, options: schema::tta) -> Self
+    where
+        B: OnImages,
+    {
+        self.push("tta", options.into_args())
+    }
+
+    /// Saves the model.
+    pub fn save(self, name: impl Fits<kind::Text>) -> Self {
+        let value = text(name.into());
+        self.push("save", vec![positional(value)])
+    }
+
+    /// Loads a model that a `save` before it wrote.
+    pub fn load(self, name: impl Fits<kind::Text>) -> Self {
+        let value = text(name.into());
+        self.push("load", vec![positional(value)])
+    }
+
+    /// Treats a lint as nothing, as a warning or as an error, at the step before.
+    pub fn lint(mut self, level: LintLevel, name: &str) -> Self {
+        if let Some(Stmt::Step(call)) = self.draft.train.as_mut().and_then(|t| t.body.last_mut()) {
+            call.lints.push(LintAttr { level, name: Name::new(name) });
+        }
+        self
+    }
+
+    /// The checked recipe.
+    ///
+    /// # Errors
+    /// All findings, if one of them is an error.
+    pub fn build(self) -> Result<Recipe, Diagnostics> {
+        check(&self.draft).map(|checked| checked.recipe)
+    }
+
+    /// The checked recipe, for calls that `recipe!` made after checking them.
+    ///
+    /// # Panics
+    /// If the checks disagree with those that the macro ran, or if a Rust constant has an illegal value.
+    #[doc(hidden)]
+    pub fn build_checked(self) -> Recipe {
+        match self.build() {
+            Ok(recipe) => recipe,
+            Err(diagnostics) => panic!(
+                "a recipe that `recipe!` accepted does not pass its checks; unless a Rust constant in it has an illegal \
+                 value, please report this:\n{diagnostics}"
+            ),
+        }
+    }
+}
+
+fn positional(value: Value) -> Arg {
+    Arg { name: None, value }
+}
+
+/// A text of the builder is as it stands: braces are no names.
+fn text(value: Value) -> Value {
+    match value.kind {
+        ValueKind::Text(s) => Value::new(ValueKind::Text(s.replace('{', "{{").replace('}', "}}"))),
+        _ => value,
+    }
+}

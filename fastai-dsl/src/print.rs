@@ -1,0 +1,201 @@
+//! Canonical text of a recipe: flat, values evaluated, loops unrolled. It parses back to an equal recipe.
+
+use std::fmt;
+
+use crate::draft::number;
+use crate::recipe::{
+    Anneal, ClassWeights, Column, Data, HeadSpec, Metric, Recipe, Source, Step, Suggest, Threshold, Valid, Weights,
+};
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in self.doc.iter().flat_map(|d| d.split('\n')) {
+            writeln!(f, "{}", format!("/// {line}").trim_end())?;
+        }
+        writeln!(f, "{} {{", self.name)?;
+        writeln!(f, "    task: {},", self.task.word())?;
+        writeln!(f, "    data: {},", self.data)?;
+        let t = &self.transforms;
+        writeln!(
+            f,
+            "    transforms: {} {{ size: {}, max_zoom: [{:?}, {:?}], crop: {}, pad: {} }},",
+            t.set.word(),
+            t.size,
+            t.max_zoom[0],
+            t.max_zoom[1],
+            t.crop.word(),
+            t.pad
+        )?;
+        let m = &self.model;
+        writeln!(f, "    model: {} {{ {}, weights: {} }},", m.arch, Named(&m.head, ": "), m.weights)?;
+        let metrics: Vec<String> = self.metrics.iter().map(ToString::to_string).collect();
+        writeln!(f, "    metrics: [{}],", metrics.join(", "))?;
+        let o = &self.options;
+        if let Some(seed) = o.seed {
+            writeln!(f, "    seed: {seed},")?;
+        }
+        if let Some(device) = o.device {
+            writeln!(f, "    device: {},", device.word())?;
+        }
+        if let Some(report) = o.report {
+            writeln!(f, "    report: {},", on_off(report))?;
+        }
+        match &o.class_weights {
+            Some(ClassWeights::Balanced) => writeln!(f, "    class_weights: balanced,")?,
+            Some(ClassWeights::Given(w)) => writeln!(f, "    class_weights: {w:?},")?,
+            None => {}
+        }
+        if let Some(clip) = o.clip {
+            writeln!(f, "    clip: {clip:?},")?;
+        }
+        if let Some(best) = &o.keep_best {
+            writeln!(f, "    keep_best: {best},")?;
+        }
+        writeln!(f, "    train: {{")?;
+        for step in &self.steps {
+            writeln!(f, "        {step};")?;
+        }
+        writeln!(f, "    }},")?;
+        writeln!(f, "}}")
+    }
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Folders { train } => write!(f, "folders {{ root: {:?}, train: {train:?}", self.root)?,
+            Source::Csv { labels, images, suffix, id, label, separator, header } => {
+                write!(f, "csv {{ root: {:?}, labels: {labels:?}, images: {images:?}, ", self.root)?;
+                write!(f, "suffix: {suffix:?}, id: {id}, label: {label}")?;
+                if separator != " " {
+                    write!(f, ", separator: {separator:?}")?;
+                }
+                write!(f, ", header: {}", on_off(*header))?;
+            }
+        }
+        if let Some(test) = &self.test {
+            write!(f, ", test: {test:?}")?;
+        }
+        write!(f, ", valid: {}, batch: {}", self.valid, self.batch)?;
+        if let Some(workers) = self.workers {
+            write!(f, ", workers: {workers}")?;
+        }
+        f.write_str(" }")
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Column::Name(name) => write!(f, "{name:?}"),
+            Column::Position(i) => write!(f, "{i}"),
+        }
+    }
+}
+
+impl fmt::Display for Valid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Valid::Random { share, seed, fold } => write!(f, "random({share:?}, seed = {seed}, fold = {fold})"),
+            Valid::Folder(path) => write!(f, "folder({path:?})"),
+            Valid::Indices(path) => write!(f, "indices({path:?})"),
+            Valid::Column(name) => write!(f, "column({name:?})"),
+            Valid::None => f.write_str("none"),
+        }
+    }
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Weights::Pretrained => f.write_str("pretrained"),
+            Weights::File(path) => write!(f, "{path:?}"),
+            Weights::None => f.write_str("none"),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Metric::F2 { threshold: Threshold::Search } => f.write_str("f2(threshold = search)"),
+            Metric::F2 { threshold: Threshold::Fixed(t) } if *t != 0.2 => write!(f, "f2(threshold = {t:?})"),
+            other => f.write_str(other.column()),
+        }
+    }
+}
+
+/// A head as keys (`": "`) or named arguments (`" = "`).
+struct Named<'a>(&'a HeadSpec, &'static str);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Named(head, is) = self;
+        write!(f, "dropout{is}{:?}, hidden{is}{:?}", head.dropout, head.hidden)
+    }
+}
+
+/// The step as it would be written, `fit(0.01, 3, cycle_len = 1)`; a finder with the `let` that later rates refer to.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Precompute { on } => write!(f, "precompute({})", on_off(*on)),
+            Step::BnFreeze { on } => write!(f, "bn_freeze({})", on_off(*on)),
+            Step::Freeze => f.write_str("freeze()"),
+            Step::Unfreeze => f.write_str("unfreeze()"),
+            Step::FreezeTo { group } => write!(f, "freeze_to({group})"),
+            Step::Head(head) => write!(f, "head({})", Named(head, " = ")),
+            Step::Resize { size } => write!(f, "resize({size})"),
+            Step::Tta { n_aug } => write!(f, "tta(n_aug = {n_aug})"),
+            Step::Save { name } => write!(f, "save({:?})", escaped(name)),
+            Step::Load { name } => write!(f, "load({:?})", escaped(name)),
+            Step::LrFind(find) => {
+                write!(f, "let lr{} = lr_find(", find.index + 1)?;
+                let mut args = Vec::new();
+                match find.suggest {
+                    Suggest::Valley => {}
+                    other => args.push(format!("suggest = {}", other.word())),
+                }
+                if let Some(or) = find.or {
+                    args.push(format!("or = {or:?}"));
+                }
+                args.push(format!("start = {:?}, end = {:?}", find.start, find.end));
+                if let Some(iters) = find.iters {
+                    args.push(format!("iters = {iters}"));
+                }
+                write!(f, "{})", args.join(", "))
+            }
+            Step::Fit(fit) => {
+                let rates: Vec<String> = fit.lrs.iter().map(ToString::to_string).collect();
+                match rates.as_slice() {
+                    [one] => write!(f, "fit({one}, {}", fit.cycles)?,
+                    many => write!(f, "fit([{}], {}", many.join(", "), fit.cycles)?,
+                }
+                if let Some(len) = fit.cycle_len {
+                    write!(f, ", cycle_len = {len}")?;
+                }
+                if fit.cycle_mult != 1 {
+                    write!(f, ", cycle_mult = {}", fit.cycle_mult)?;
+                }
+                match fit.wds.as_slice() {
+                    [] => {}
+                    [one] => write!(f, ", wds = {}", number(*one))?,
+                    many => write!(f, ", wds = {many:?}")?,
+                }
+                if fit.anneal == Anneal::Linear {
+                    write!(f, ", anneal = linear")?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+/// Braces in a text of `train` would be taken for a name.
+fn escaped(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}

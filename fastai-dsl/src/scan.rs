@@ -1,0 +1,145 @@
+//! One walk over the raw text before it becomes tokens: brackets, strings, comments.
+//!
+//! The lexer that follows recurses into brackets and says little about what is wrong, so unbalanced or very deep brackets get
+//! their message here, with the place.
+
+use std::ops::Range;
+
+/// Brackets may be nested this deep.
+pub const MAX_DEPTH: usize = 64;
+
+/// What the walk found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScanError {
+    /// A bracket without a partner; for a mismatch the second range is what it met.
+    Unbalanced {
+        /// The bracket.
+        open: char,
+        /// Where it is.
+        at: Range<usize>,
+        /// Where the text ended or what stood in the partner's place.
+        met: Option<(char, Range<usize>)>,
+    },
+    /// More than [`MAX_DEPTH`] brackets inside each other.
+    TooDeep(Range<usize>),
+    /// A text or comment that never ends.
+    Unfinished {
+        /// `text` or `comment`.
+        what: &'static str,
+        /// Where it begins.
+        at: Range<usize>,
+    },
+}
+
+/// Walks `text`; the first thing wrong, or the byte ranges of the comments (doc comments are not among them).
+pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
+    let bytes = text.as_bytes();
+    let mut comments = Vec::new();
+    let mut open: Vec<(u8, usize)> = Vec::new();
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'/' if bytes.get(i + 1) == Some(&b'/') => {
+                let end = text[i..].find('\n').map_or(bytes.len(), |n| i + n);
+                let body = &text[i..end];
+                let doc = (body.starts_with("///") && !body.starts_with("////")) || body.starts_with("//!");
+                if !doc {
+                    comments.push(i..end);
+                }
+                i = end;
+            }
+            b'/' if bytes.get(i + 1) == Some(&b'*') => {
+                let end = block_comment(bytes, i).ok_or(ScanError::Unfinished { what: "comment", at: i..i + 2 })?;
+                comments.push(i..end);
+                i = end;
+            }
+            b'"' => i = string(bytes, i).ok_or(ScanError::Unfinished { what: "text", at: i..i + 1 })?,
+            c @ (b'{' | b'(' | b'[') => {
+                open.push((c, i));
+                if open.len() > MAX_DEPTH {
+                    return Err(ScanError::TooDeep(i..i + 1));
+                }
+                i += 1;
+            }
+            c @ (b'}' | b')' | b']') => {
+                match open.pop() {
+                    Some((o, _)) if partner(o) == c => {}
+                    Some((o, at)) => {
+                        let met = Some((c as char, i..i + 1));
+                        return Err(ScanError::Unbalanced { open: o as char, at: at..at + 1, met });
+                    }
+                    None => return Err(ScanError::Unbalanced { open: c as char, at: i..i + 1, met: None }),
+                }
+                i += 1;
+            }
+            _ => i += 1,
+        }
+    }
+    match open.pop() {
+        Some((o, at)) => Err(ScanError::Unbalanced { open: o as char, at: at..at + 1, met: None }),
+        None => Ok(comments),
+    }
+}
+
+fn partner(open: u8) -> u8 {
+    match open {
+        b'{' => b'}',
+        b'(' => b')',
+        _ => b']',
+    }
+}
+
+fn string(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut i = start + 1;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'\\' => i += 2,
+            b'"' => return Some(i + 1),
+            _ => i += 1,
+        }
+    }
+    None
+}
+
+fn block_comment(bytes: &[u8], start: usize) -> Option<usize> {
+    let (mut depth, mut i) = (1, start + 2);
+    while i + 1 < bytes.len() {
+        match &bytes[i..i + 2] {
+            b"/*" => (depth, i) = (depth + 1, i + 2),
+            b"*/" => {
+                (depth, i) = (depth - 1, i + 2);
+                if depth == 0 {
+                    return Some(i);
+                }
+            }
+            _ => i += 1,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_texts_and_comments_do_not_count() {
+        let text = "A { x: \"}\\\"{\", // }\n /* { /* } */ */ y: 1 }";
+        let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
+        assert_eq!(comments, ["// }", "/* { /* } */ */"]);
+    }
+
+    #[test]
+    fn a_megabyte_of_braces_is_refused_at_once() {
+        let text = "{".repeat(500_000) + &"}".repeat(500_000);
+        assert_eq!(scan(&text), Err(ScanError::TooDeep(MAX_DEPTH..MAX_DEPTH + 1)));
+    }
+
+    #[test]
+    fn names_the_bracket_that_was_opened_last() {
+        let met = Some(('}', 7..8));
+        assert_eq!(scan("A { x([}"), Err(ScanError::Unbalanced { open: '[', at: 6..7, met }));
+        assert_eq!(scan("A { x"), Err(ScanError::Unbalanced { open: '{', at: 2..3, met: None }));
+        assert_eq!(scan("A }"), Err(ScanError::Unbalanced { open: '}', at: 2..3, met: None }));
+    }
+}

@@ -1,0 +1,490 @@
+//! The registry: every construct of the language is described here once. The parser's checks, did-you-mean, the builder's
+//! setters and `fastai explain` read it.
+//!
+//! Each construct is also a struct with one setter a key, so that Rust code (and what `recipe!` expands to) writes
+//! `csv::new().root("data").batch(58)`.
+#![allow(non_camel_case_types)] // the structs bear the words of the language
+
+use crate::draft::{Arg, Entry, Name, Value, ValueKind};
+use crate::fits::{Fits, kind};
+
+/// Which kind of value a key or argument takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// `"text"`
+    Text,
+    /// A whole number.
+    Count,
+    /// A number.
+    Number,
+    /// `on` or `off`.
+    Switch,
+    /// A number or `[min, max]`.
+    Zoom,
+    /// One of the words of [`Key::words`].
+    Word,
+    /// A csv column: name or position.
+    Column,
+    /// A split: [`VALID`].
+    Split,
+    /// A number, or a list of them.
+    Numbers,
+    /// A list of whole numbers.
+    Counts,
+    /// A learning rate.
+    Rate,
+    /// A learning rate, or one a layer group.
+    Rates,
+    /// `pretrained`, `none` or a path.
+    Weights,
+    /// A number or `search`.
+    Threshold,
+}
+
+impl Type {
+    /// "expected ..".
+    pub fn expected(self) -> &'static str {
+        match self {
+            Type::Text => "a text in double quotes",
+            Type::Count => "a whole number",
+            Type::Number => "a number",
+            Type::Switch => "`on` or `off`",
+            Type::Zoom => "a number or `[min, max]`",
+            Type::Word => "a word",
+            Type::Column => "a column's name in double quotes, or its position",
+            Type::Split => "`random(0.2)`, `folder(\"..\")`, `indices(\"..\")`, `column(\"..\")` or `none`",
+            Type::Numbers => "a number, or a list of numbers",
+            Type::Counts => "a list of whole numbers",
+            Type::Rate => "a learning rate",
+            Type::Rates => "a learning rate, or a list with one a layer group",
+            Type::Weights => "`pretrained`, `none`, or a path in double quotes",
+            Type::Threshold => "a number or `search`",
+        }
+    }
+}
+
+/// Legal numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// Smallest.
+    pub lo: f64,
+    /// Largest.
+    pub hi: f64,
+    /// Whether `lo` itself is legal.
+    pub lo_in: bool,
+    /// Whether `hi` itself is legal.
+    pub hi_in: bool,
+}
+
+impl Range {
+    /// Whether `x` is legal.
+    pub const fn holds(&self, x: f64) -> bool {
+        (x > self.lo || (self.lo_in && x == self.lo)) && (x < self.hi || (self.hi_in && x == self.hi))
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let n = crate::draft::number;
+        match (self.lo_in, self.hi_in) {
+            (true, true) => write!(f, "{} to {}", n(self.lo), n(self.hi)),
+            (false, false) => write!(f, "between {} and {}, both excluded", n(self.lo), n(self.hi)),
+            (true, false) => write!(f, "{} to below {}", n(self.lo), n(self.hi)),
+            (false, true) => write!(f, "above {} to {}", n(self.lo), n(self.hi)),
+        }
+    }
+}
+
+/// A key of a block, or an argument of a call.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// What it takes.
+    pub ty: Type,
+    /// Legal numbers.
+    pub range: Option<Range>,
+    /// Legal words.
+    pub words: &'static [&'static str],
+    /// The value if it is left out, as it would be written.
+    pub default: Option<&'static str>,
+    /// Whether it must be given.
+    pub required: bool,
+}
+
+/// A word with keys (in braces) or arguments (in parentheses, positional ones in this order).
+#[derive(Debug)]
+pub struct Construct {
+    /// The word.
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// Its keys or arguments.
+    pub keys: &'static [Key],
+}
+
+impl Construct {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<(usize, &'static Key)> {
+        self.keys.iter().enumerate().find(|(_, k)| k.name == name)
+    }
+
+    /// `word(a, b, c)` with all argument names, for helps.
+    pub fn signature(&self) -> String {
+        let keys: Vec<&str> = self.keys.iter().map(|k| k.name).collect();
+        format!("{}({})", self.name, keys.join(", "))
+    }
+}
+
+macro_rules! constructs {
+    ($( $(#[doc = $doc:literal])+ $konst:ident $name:ident {
+        $( $(#[doc = $kdoc:literal])+ $key:ident: $ty:ident $([$($word:ident)|+])? $(in $bounds:ident($lo:literal, $hi:literal))? $(= $default:literal)? $(, $required:ident)?; )*
+    } )*) => { $(
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name { pub(crate) values: Vec<(&'static str, Value)> }
+        impl $name {
+            /// Nothing set yet.
+            pub fn new() -> Self { Self::default() }
+            $(
+                $(#[doc = $kdoc])+
+                pub fn $key(mut self, value: impl Fits<kind::$ty>) -> Self {
+                    self.values.push((stringify!($key), value.into()));
+                    self
+                }
+            )*
+        }
+        impl IntoConstruct for $name {
+            const CONSTRUCT: &'static Construct = &$konst;
+            fn into_values(self) -> Vec<(&'static str, Value)> { self.values }
+        }
+        $(#[doc = $doc])+
+        pub const $konst: Construct = Construct {
+            name: stringify!($name),
+            doc: concat!($($doc),+),
+            keys: &[$( Key {
+                name: stringify!($key),
+                doc: concat!($($kdoc),+),
+                ty: Type::$ty,
+                range: constructs!(@opt $($bounds($lo, $hi))?),
+                words: &[$($(stringify!($word)),+)?],
+                default: constructs!(@opt $($default)?),
+                required: constructs!(@required $($required)?),
+            } ),*],
+        };
+    )*
+        /// Every construct.
+        pub const CONSTRUCTS: &[&Construct] = &[$(&$konst),*];
+    };
+    (@opt) => { None };
+    (@opt $e:expr) => { Some($e) };
+    (@required) => { false };
+    (@required required) => { true };
+}
+
+/// A builder struct of the registry.
+pub trait IntoConstruct {
+    /// Its description.
+    const CONSTRUCT: &'static Construct;
+    /// What was set, in the order of the calls.
+    fn into_values(self) -> Vec<(&'static str, Value)>;
+
+    /// As `word { key: value }`.
+    fn into_block(self, word: &str) -> Value
+    where
+        Self: Sized,
+    {
+        let entries = self
+            .into_values()
+            .into_iter()
+            .map(|(key, value)| Entry { key: Name::new(key), lints: Vec::new(), value })
+            .collect();
+        Value::new(ValueKind::Block(Name::new(word), entries))
+    }
+
+    /// As `word(name = value)`.
+    fn into_call(self) -> Value
+    where
+        Self: Sized,
+    {
+        Value::new(ValueKind::Call(Name::new(Self::CONSTRUCT.name), self.into_args()))
+    }
+
+    /// As the arguments of `word(name = value)`.
+    fn into_args(self) -> Vec<Arg>
+    where
+        Self: Sized,
+    {
+        self.into_values().into_iter().map(|(key, value)| Arg { name: Some(Name::new(key)), value }).collect()
+    }
+}
+
+const fn range(lo: f64, hi: f64) -> Range {
+    Range { lo, hi, lo_in: true, hi_in: true }
+}
+const fn above(lo: f64, hi: f64) -> Range {
+    Range { lo, hi, lo_in: false, hi_in: true }
+}
+const fn open(lo: f64, hi: f64) -> Range {
+    Range { lo, hi, lo_in: false, hi_in: false }
+}
+const fn below(lo: f64, hi: f64) -> Range {
+    Range { lo, hi, lo_in: true, hi_in: false }
+}
+
+constructs! {
+    /// Images in folders, one sub-folder a class.
+    FOLDERS folders {
+        /// Folder of the data set, relative to the working directory.
+        root: Text, required;
+        /// Folder of the training images, below `root`.
+        train: Text = "\"train\"";
+        /// Which images are held out: a folder's name, or a split.
+        valid: Split = "\"valid\"";
+        /// Folder of test images, below `root`.
+        test: Text;
+        /// Images a batch.
+        batch: Count in range(2.0, 65536.0) = "64";
+        /// Threads that decode and transform; one a CPU core unless given.
+        workers: Count in range(1.0, 1024.0);
+    }
+    /// Images in one folder, labels in a csv file.
+    CSV csv {
+        /// Folder of the data set, relative to the working directory.
+        root: Text, required;
+        /// The csv file, below `root`.
+        labels: Text, required;
+        /// Folder of the images, below `root`.
+        images: Text, required;
+        /// Folder of test images, below `root`.
+        test: Text;
+        /// Appended to the id to make a file name, `".jpg"`.
+        suffix: Text = "\"\"";
+        /// Column of the image name.
+        id: Column in range(0.0, 10000.0) = "0";
+        /// Column of the label or the tags.
+        label: Column in range(0.0, 10000.0) = "1";
+        /// What separates tags (multi_label).
+        separator: Text = "\" \"";
+        /// Whether the first row is a header.
+        header: Switch = "on";
+        /// Which images are held out.
+        valid: Split = "random(0.2)";
+        /// Images a batch.
+        batch: Count in range(2.0, 65536.0) = "64";
+        /// Threads that decode and transform; one a CPU core unless given.
+        workers: Count in range(1.0, 1024.0);
+    }
+    /// A random share, exactly as fastai's `get_cv_idxs` draws it.
+    RANDOM random {
+        /// Share of all images.
+        share: Number in open(0.0, 1.0), required;
+        /// Seed of the permutation.
+        seed: Count in range(0.0, 4294967295.0) = "42";
+        /// Which slice of the permutation, from 0.
+        fold: Count in range(0.0, 1000000.0) = "0";
+    }
+    /// A folder of validation images.
+    FOLDER folder {
+        /// Its path below `root`.
+        path: Text, required;
+    }
+    /// A list of image ids, one a line.
+    INDICES indices {
+        /// The text file, below `root`.
+        path: Text, required;
+    }
+    /// A csv column that says which images are held out (`1`, `true`).
+    COLUMN column {
+        /// The column's name.
+        name: Text, required;
+    }
+    /// Image size and augmentation: `basic`, `side_on`, `top_down` or `none`.
+    TRANSFORMS transforms {
+        /// Side of the square that the network sees, pixels.
+        size: Count in range(8.0, 4096.0), required;
+        /// Largest random zoom, or `[min, max]`.
+        max_zoom: Zoom in range(1.0, 4.0) = "1.0";
+        /// How the square is cut out.
+        crop: Word [random | center | none | googlenet] = "random";
+        /// Reflected border, pixels.
+        pad: Count in range(0.0, 1024.0) = "0";
+    }
+    /// The network: an architecture with a new head.
+    MODEL model {
+        /// Dropout before each linear layer of the head: one a layer, or one for all.
+        dropout: Numbers in below(0.0, 1.0) = "[0.25, 0.5]";
+        /// Widths of the head's hidden layers.
+        hidden: Counts in range(1.0, 65536.0) = "[512]";
+        /// Where the body's weights come from.
+        weights: Weights = "pretrained";
+    }
+    /// F-beta with beta 2, the mean over images.
+    F2 f2 {
+        /// A tag is said when its probability is above this number; `search` takes the best of .17 to .23.
+        threshold: Threshold in open(0.0, 1.0) = "0.2";
+    }
+    /// Switches cached activations of the frozen body on or off.
+    PRECOMPUTE precompute {
+        /// `on` or `off`.
+        state: Switch, required;
+    }
+    /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
+    LR_FIND lr_find {
+        /// How a rate is read off the curve.
+        suggest: Word [valley | steep | minimum] = "valley";
+        /// Used when the curve suggests nothing; without it the run stops there.
+        or: Number in above(0.0, 10.0);
+        /// First rate.
+        start: Number in above(0.0, 10.0) = "1e-5";
+        /// The sweep ends just below this rate.
+        end: Number in above(0.0, 100.0) = "10";
+        /// Batches; 100 on cached activations and 40 from images unless given.
+        iters: Count in range(12.0, 100000.0);
+    }
+    /// Trains: `cycles` epochs at a constant rate, or `cycles` cycles with warm restarts if `cycle_len` is given.
+    FIT fit {
+        /// One rate, or one a layer group, earliest first.
+        lrs: Rates in above(0.0, 10.0), required;
+        /// Epochs, or cycles if `cycle_len` is given.
+        cycles: Count in range(1.0, 100000.0), required;
+        /// Epochs of the first cycle.
+        cycle_len: Count in range(1.0, 100000.0);
+        /// Each cycle is this many times as long as the one before.
+        cycle_mult: Count in range(1.0, 1000.0) = "1";
+        /// L2 weight decay, one for all groups or one a group.
+        wds: Numbers in range(0.0, 1.0) = "0";
+        /// Shape of a cycle.
+        anneal: Word [cosine | linear] = "cosine";
+    }
+    /// Trains only the head from here on.
+    FREEZE freeze {}
+    /// Trains layer group `group` and all after it.
+    FREEZE_TO freeze_to {
+        /// First group that trains; negative numbers count from the end.
+        group: Count in range(-64.0, 64.0), required;
+    }
+    /// Trains the whole network from here on.
+    UNFREEZE unfreeze {}
+    /// Keeps the body's BatchNorm statistics while its weights train.
+    BN_FREEZE bn_freeze {
+        /// `on` or `off`.
+        state: Switch, required;
+    }
+    /// A new, untrained head.
+    HEAD head {
+        /// Dropout before each linear layer: one a layer, or one for all.
+        dropout: Numbers in below(0.0, 1.0) = "[0.25, 0.5]";
+        /// Widths of the hidden layers.
+        hidden: Counts in range(1.0, 65536.0) = "[512]";
+    }
+    /// Another image size from here on.
+    RESIZE resize {
+        /// Side of the square, pixels.
+        size: Count in range(8.0, 4096.0), required;
+    }
+    /// Averages the plain prediction and augmented ones.
+    TTA tta {
+        /// Augmented passes.
+        n_aug: Count in range(1.0, 1000.0) = "4";
+    }
+    /// Saves the model as `models/NAME.safetensors` in the run folder.
+    SAVE save {
+        /// File name without its suffix.
+        name: Text, required;
+    }
+    /// Loads a model that a `save` before it wrote.
+    LOAD load {
+        /// File name without its suffix.
+        name: Text, required;
+    }
+}
+
+/// The sources of `data`.
+pub const SOURCES: &[&Construct] = &[&FOLDERS, &CSV];
+/// The splits of `valid` that are calls.
+pub const SPLITS: &[&Construct] = &[&RANDOM, &FOLDER, &INDICES, &COLUMN];
+/// The transform sets.
+pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
+/// The metrics.
+pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae"];
+/// The tasks.
+pub const TASKS: &[&str] = &["single_label", "multi_label", "regression"];
+/// The devices.
+pub const DEVICES: &[&str] = &["auto", "cuda", "wgpu", "cpu"];
+/// The steps, in the order of the language page.
+pub const STEPS: &[&Construct] =
+    &[&PRECOMPUTE, &UNFREEZE, &FREEZE_TO, &FREEZE, &FIT, &LR_FIND, &HEAD, &RESIZE, &TTA, &BN_FREEZE, &SAVE, &LOAD];
+
+/// A section of a recipe.
+#[derive(Debug)]
+pub struct Section {
+    /// Its key.
+    pub name: &'static str,
+    /// What it says.
+    pub doc: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// How it is written.
+    pub example: &'static str,
+}
+
+/// All sections, in the order in which they are printed.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "task",
+        doc: "What a label is. Stated, never guessed: one stray two-word label must not turn a task multi-label.",
+        required: true,
+        example: "task: single_label",
+    },
+    Section {
+        name: "data",
+        doc: "Where images and labels come from.",
+        required: true,
+        example: "data: folders { root: \"data/dogscats\" }",
+    },
+    Section {
+        name: "transforms",
+        doc: "Image size and augmentation.",
+        required: true,
+        example: "transforms: side_on { size: 224 }",
+    },
+    Section { name: "model", doc: "The network.", required: true, example: "model: squeezenet1_1" },
+    Section {
+        name: "metrics",
+        doc: "What is measured after each epoch.",
+        required: true,
+        example: "metrics: [accuracy]",
+    },
+    Section { name: "train", doc: "The steps.", required: true, example: "train: { fit(1e-2, 3); }" },
+    Section { name: "seed", doc: "Seed of every random draw, 42 unless given.", required: false, example: "seed: 42" },
+    Section {
+        name: "device",
+        doc: "auto (CUDA, else wgpu, else the CPU), cuda, wgpu or cpu.",
+        required: false,
+        example: "device: auto",
+    },
+    Section { name: "report", doc: "Whether report.html is written.", required: false, example: "report: on" },
+    Section {
+        name: "class_weights",
+        doc: "Weights of the classes in the loss: balanced, or one a class in class order.",
+        required: false,
+        example: "class_weights: balanced",
+    },
+    Section { name: "clip", doc: "Largest global gradient norm.", required: false, example: "clip: 1.0" },
+    Section {
+        name: "keep_best",
+        doc: "Keep the epoch that was best by this metric, instead of the last.",
+        required: false,
+        example: "keep_best: accuracy",
+    },
+];
+
+/// Range of `seed`: whole numbers that a double holds exactly.
+pub const SEED_RANGE: Range = range(0.0, 9_007_199_254_740_991.0);
+/// Range of `clip`.
+pub const CLIP_RANGE: Range = above(0.0, 1e6);
+/// Range of one class weight.
+pub const CLASS_WEIGHT_RANGE: Range = above(0.0, 1e6);

@@ -1,0 +1,179 @@
+//! The words of the language as Rust values: `words::on`, `words::side_on`, `words::squeezenet1_1`.
+#![allow(non_upper_case_globals, non_camel_case_types)] // they are spelled as in a recipe
+
+use crate::draft::{Arg, Name, Value, ValueKind};
+use crate::experiment::{MultiLabel, Regression, SingleLabel};
+use crate::fits::{Fits, kind};
+
+/// A word that stands for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word(pub(crate) &'static str);
+
+impl From<Word> for Value {
+    fn from(word: Word) -> Value {
+        Value::new(ValueKind::Word(word.0.to_string()))
+    }
+}
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident;)*) => { $(
+        $(#[doc = $doc])+
+        pub const $name: Word = Word(stringify!($name));
+    )* };
+}
+words! {
+    /// Nothing: no transforms, no crop, random weights, no validation.
+    none;
+    /// Rotation and lighting.
+    basic;
+    /// Rotation, lighting, left-right flips: photos taken from the side.
+    side_on;
+    /// Rotation, lighting, all eight flips and turns: images from above.
+    top_down;
+    /// The architecture's published weights.
+    pretrained;
+    /// The random crop.
+    random;
+    /// The centre crop.
+    center;
+    /// The crop of random area and aspect.
+    googlenet;
+    /// The longest falling stretch of the finder's curve.
+    valley;
+    /// The steepest point of the finder's curve.
+    steep;
+    /// A tenth of the rate with the lowest loss.
+    minimum;
+    /// Half a cosine a cycle.
+    cosine;
+    /// A straight line a cycle.
+    linear;
+    /// The best threshold on the images it is measured on.
+    search;
+    /// CUDA, else wgpu, else the CPU.
+    auto;
+    /// CUDA.
+    cuda;
+    /// wgpu.
+    wgpu;
+    /// The CPU.
+    cpu;
+    /// Weights inverse to the class counts.
+    balanced;
+}
+
+/// The task with one class an image, as a value.
+pub const single_label: SingleLabel = SingleLabel;
+/// The task with any number of tags an image, as a value.
+pub const multi_label: MultiLabel = MultiLabel;
+/// The task with a number an image, as a value.
+pub const regression: Regression = Regression;
+
+/// Switched on, as a type: `precompute(on)` and `precompute(off)` lead to different states.
+#[derive(Clone, Copy, Debug)]
+pub struct On;
+/// Switched off, as a type.
+#[derive(Clone, Copy, Debug)]
+pub struct Off;
+/// On.
+pub const on: On = On;
+/// Off.
+pub const off: Off = Off;
+
+impl From<On> for Value {
+    fn from(_: On) -> Value {
+        Value::new(ValueKind::Word("on".to_string()))
+    }
+}
+impl From<Off> for Value {
+    fn from(_: Off) -> Value {
+        Value::new(ValueKind::Word("off".to_string()))
+    }
+}
+impl Fits<kind::Switch> for On {}
+impl Fits<kind::Switch> for Off {}
+
+/// An architecture with `G` layer groups.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no architecture",
+    note = "architectures are words: `words::squeezenet1_1`"
+)]
+pub trait Arch<const G: usize> {
+    /// Its name.
+    const NAME: &'static str;
+}
+
+macro_rules! archs {
+    ($($(#[doc = $doc:literal])+ $name:ident: $groups:literal;)*) => { $(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl Arch<$groups> for $name { const NAME: &'static str = stringify!($name); }
+    )*
+        /// Names and groups of the words, for the test that holds them to the registry.
+        pub const ARCH_WORDS: &[(&str, usize)] = &[$((stringify!($name), $groups)),*];
+    };
+}
+archs! {
+    /// SqueezeNet 1.1: 0.7 million parameters in the body, no batch norm, quick on a CPU.
+    squeezenet1_1: 3;
+}
+
+/// Something that measures data of task `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not measure `{T}` data",
+    note = "`accuracy` is for single_label, `f2` for multi_label, `mae` for regression, `log_loss` for labels of both kinds"
+)]
+pub trait Metric<T>: Into<Value> {}
+
+/// Share of images whose most probable class is the label.
+#[derive(Clone, Copy, Debug)]
+pub struct accuracy;
+/// Mean negative log-probability of the label, or mean binary cross-entropy.
+#[derive(Clone, Copy, Debug)]
+pub struct log_loss;
+/// Mean absolute error.
+#[derive(Clone, Copy, Debug)]
+pub struct mae;
+/// F-beta with beta 2 at the fixed threshold 0.2; [`f2_at`] takes another.
+#[derive(Clone, Copy, Debug)]
+pub struct f2;
+/// [`f2`] with a threshold of its own.
+#[derive(Clone, Debug)]
+pub struct F2At(Value);
+
+/// F-beta with beta 2: a number, or `words::search`.
+pub fn f2_at(threshold: impl Fits<kind::Threshold>) -> F2At {
+    F2At(threshold.into())
+}
+
+impl Metric<SingleLabel> for accuracy {}
+impl Metric<SingleLabel> for log_loss {}
+impl Metric<MultiLabel> for log_loss {}
+impl Metric<MultiLabel> for f2 {}
+impl Metric<MultiLabel> for F2At {}
+impl Metric<Regression> for mae {}
+
+macro_rules! metric_values {
+    ($($name:ident)*) => { $(
+        impl From<$name> for Value {
+            fn from(_: $name) -> Value { Value::new(ValueKind::Word(stringify!($name).to_string())) }
+        }
+    )* };
+}
+metric_values! { accuracy log_loss mae f2 }
+impl From<F2At> for Value {
+    fn from(metric: F2At) -> Value {
+        let arg = Arg { name: Some(Name::new("threshold")), value: metric.0 };
+        Value::new(ValueKind::Call(Name::new("f2"), vec![arg]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_architecture_is_a_word_with_the_same_groups() {
+        let registry: Vec<(&str, usize)> = crate::arch::ARCHS.iter().map(|a| (a.name, a.groups)).collect();
+        assert_eq!(registry, super::ARCH_WORDS);
+    }
+}

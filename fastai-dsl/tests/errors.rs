@@ -1,0 +1,225 @@
+//! Each error of the catalogue, provoked by a recipe with that one mistake.
+
+use std::collections::BTreeSet;
+
+use fastai_dsl::catalog::ERRORS;
+use fastai_dsl::source::Source;
+
+const HEAD: &str = "Demo {\n    task: single_label,\n    data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    \
+                    model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1); },\n}\n";
+
+fn codes(text: &str) -> Vec<&'static str> {
+    let source = Source::new("demo.recipe", text, &[]);
+    let mut codes: Vec<&str> = source.diagnostics().iter().map(|d| d.code.id).collect();
+    codes.dedup();
+    codes
+}
+
+/// (code, what is replaced, by what)
+const CASES: &[(&str, &str, &str)] = &[
+    ("E0101", "accuracy],", "accuracy,"),
+    (
+        "E0102",
+        "[accuracy]",
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[accuracy]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+    ),
+    ("E0103", "[accuracy]", ""),
+    ("E0104", "single_label,", "single_label"),
+    ("E0105", "1);", "1)"),
+    ("E0106", "task:", "task"),
+    ("E0106", "task:", "3:"),
+    ("E0107", "task:", "task ="),
+    ("E0107", "fit(1e-2, 1)", "fit(1e-2, cycles: 1)"),
+    ("E0108", "Demo {", "{"),
+    ("E0108", "Demo {", "demo_it {"),
+    ("E0109", "fit(1e-2, 1);", "fit; fit(1e-2, 1);"),
+    ("E0109", "fit(1e-2, 1);", "precompute=True; fit(1e-2, 1);"),
+    ("E0109", "fit(1e-2, 1);", "learn.fit(1e-2, 1);"),
+    ("E0110", "size: 64", "size: 64px"),
+    ("E0110", "{ root: \"d\" }", "{ root: \"d\", valid: random(20%) }"),
+    ("E0111", "    task", "    #[cfg(x)] task"),
+    ("E0112", "single_label", "single_label'"),
+    ("E0112", "\"d\"", "\"d"),
+    ("E0113", "},\n}", "},\n} Other {}"),
+    ("E0201", "metrics: [accuracy],", "metrics: [accuracy], metricz: 3,"),
+    ("E0202", "    task: single_label,\n", ""),
+    ("E0202", "    train: { fit(1e-2, 1); },\n", ""),
+    ("E0203", "task: single_label,", "task: single_label, task: multi_label,"),
+    ("E0203", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_len = 1, cycle_len = 2)"),
+    ("E0203", "root: \"d\"", "root: \"d\", root: \"e\""),
+    ("E0203", "[accuracy]", "[accuracy, accuracy]"),
+    ("E0204", "root: \"d\"", "root: \"d\", bach: 3"),
+    ("E0205", "size: 64", ""),
+    ("E0205", "fit(1e-2, 1)", "fit(1e-2)"),
+    ("E0206", "single_label", "single_lable"),
+    ("E0206", "side_on", "side_ward"),
+    ("E0206", "size: 64", "size: 64, crop: centre"),
+    ("E0206", "fit(1e-2, 1)", "precompute(True); fit(1e-2, 1)"),
+    ("E0206", "folders", "folder"),
+    ("E0206", "root: \"d\"", "root: \"d\", valid: rndom(0.2)"),
+    ("E0206", "metrics:", "device: gpu, metrics:"),
+    ("E0207", "squeezenet1_1", "squeezenet1_2"),
+    ("E0207", "squeezenet1_1", "resnext101_64"),
+    ("E0208", "[accuracy]", "[acuracy]"),
+    ("E0209", "fit(1e-2, 1)", "fitt(1e-2, 1)"),
+    ("E0210", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_length = 1)"),
+    ("E0211", "fit(1e-2, 1)", "unfreeze(3); fit(1e-2, 1)"),
+    ("E0212", "fit(1e-2, 1)", "fit(lr / 9, 1)"),
+    ("E0212", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"{size}\")"),
+    ("E0213", "Demo", "#[allow(long_runn)] Demo"),
+    ("E0301", "size: 64", "size: \"64\""),
+    ("E0301", "[accuracy]", "accuracy"),
+    ("E0301", "fit(1e-2, 1)", "fit(lr, 1)"),
+    ("E0302", "size: 64", "size: 0"),
+    ("E0302", "size: 64", "size: 64, max_zoom: 0.9"),
+    ("E0302", "root: \"d\"", "root: \"d\", batch: 1"),
+    ("E0302", "root: \"d\"", "root: \"d\", valid: random(20)"),
+    ("E0302", "fit(1e-2, 1)", "fit(-1e-2, 1)"),
+    ("E0302", "fit(1e-2, 1)", "fit(1e-2, 0)"),
+    ("E0302", "squeezenet1_1", "squeezenet1_1 { dropout: 1.0 }"),
+    ("E0303", "size: 64", "size: 64.5"),
+    ("E0304", "size: 64", "size: 16"),
+    ("E0304", "fit(1e-2, 1)", "fit(1e-2, 1); resize(16)"),
+    ("E0305", "root: \"d\"", "root: \"d\", valid: random(0.2, fold = 5)"),
+    ("E0306", "squeezenet1_1", "squeezenet1_1 { dropout: [0.1, 0.2, 0.3] }"),
+    ("E0307", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", suffix: \"jpg\" }"),
+    ("E0308", "root: \"d\"", "root: \"d\", train: \"/train\""),
+    ("E0308", "root: \"d\"", "root: \"d\", train: \"../train\""),
+    ("E0309", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"a/b\")"),
+    ("E0309", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"tmp\")"),
+    ("E0310", "size: 64", "size: 64, crop: googlenet, max_zoom: 1.1"),
+    ("E0401", "fit(1e-2, 1)", "precompute(on); fit(1e-2, 1); unfreeze(); fit(1e-3, 1)"),
+    ("E0402", "fit(1e-2, 1)", "fit(1e-2, 1); unfreeze(); precompute(on); fit(1e-2, 1); precompute(off); fit(1e-2, 1)"),
+    ("E0403", "fit(1e-2, 1)", "precompute(on); fit(1e-2, 1); tta()"),
+    ("E0404", "fit(1e-2, 1)", "fit(1e-2, 1); unfreeze(); fit([1e-4, 1e-2], 1)"),
+    ("E0404", "fit(1e-2, 1)", "fit(1e-2, 1, wds = [1e-4, 1e-4])"),
+    ("E0405", "fit(1e-2, 1)", "precompute(on); fit([1e-4, 1e-3, 1e-2], 1); precompute(off); fit(1e-2, 1)"),
+    ("E0406", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_mult = 2)"),
+    ("E0407", "fit(1e-2, 1)", "fit(1e-2, 1); freeze_to(3)"),
+    ("E0408", "fit(1e-2, 1);", ""),
+    (
+        "E0409",
+        "squeezenet1_1,\n    metrics: [accuracy],\n    train: { ",
+        "squeezenet1_1 { weights: none }, metrics: [accuracy], train: { precompute(on); ",
+    ),
+    ("E0410", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"224_all\"); load(\"224_al\")"),
+    ("E0411", "fit(1e-2, 1)", "for size in [64, 128] { resize(size); fit(1e-2, 1); save(\"x\"); }"),
+    ("E0412", "fit(1e-2, 1)", "let lr = lr_find(start = 1.0, end = 0.1); fit(lr, 1)"),
+    ("E0413", "fit(1e-2, 1)", "fit(1e-2, 1, anneal = linear)"),
+    ("E0501", "[accuracy]", "[f2]"),
+    ("E0501", "single_label", "multi_label"),
+    ("E0502", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", separator: \";\" }"),
+    ("E0503", "root: \"d\" }", "root: \"d\", valid: none }, keep_best: accuracy"),
+    (
+        "E0504",
+        "folders { root: \"d\" }",
+        "csv { root: \"d\", labels: \"l.csv\", images: \"i\", id: \"id\", header: off }",
+    ),
+    ("E0505", "root: \"d\"", "root: \"d\", valid: column(\"is_valid\")"),
+    ("E0505", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", valid: \"valid\" }"),
+    ("E0506", "[accuracy],", "[accuracy], keep_best: log_loss,"),
+    ("E0507", "single_label,", "regression, class_weights: balanced,"),
+    ("E0601", "fit(1e-2, 1)", "let lr = lr_find(or = 1e-2); fit(lr + 1, 1)"),
+    ("E0602", "fit(1e-2, 1)", "fit(1 / 0, 1)"),
+    ("E0602", "fit(1e-2, 1)", "fit(\"a\" * 2, 1)"),
+    ("E0603", "fit(1e-2, 1)", "for size in 64 { resize(size); fit(1e-2, 1); }"),
+    ("E0604", "size: 64", "size: SIZE"),
+];
+
+#[test]
+fn each_mistake_gives_its_error() {
+    assert_eq!(codes(HEAD), Vec::<&str>::new(), "the recipe without a mistake");
+    let mut failures = Vec::new();
+    for (code, from, to) in CASES {
+        assert!(HEAD.contains(from), "{code}: {from:?} is not in the recipe");
+        let text = HEAD.replacen(from, to, 1);
+        let found = codes(&text);
+        if !found.contains(code) {
+            failures.push(format!("{code} ({from:?} -> {to:?}): found {found:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// E0507 and E0501 need two mistakes at once, and a missing delimiter hides the rest; everything else stands alone.
+#[test]
+fn a_mistake_invents_no_other() {
+    let mut failures = Vec::new();
+    for (code, from, to) in CASES.iter().filter(|(code, ..)| *code != "E0507") {
+        let found = codes(&HEAD.replacen(from, to, 1));
+        let others: Vec<_> = found.iter().filter(|c| *c != code && c.starts_with('E')).collect();
+        if !others.is_empty() {
+            failures.push(format!("{code} ({from:?} -> {to:?}): also {others:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_error_of_the_catalogue_is_provoked() {
+    let provoked: BTreeSet<&str> = CASES.iter().map(|c| c.0).collect();
+    // Not UTF-8 and overrides have tests of their own below.
+    let elsewhere = ["E0100", "E0605"];
+    let missing: Vec<&str> =
+        ERRORS.iter().map(|e| e.id).filter(|id| !provoked.contains(id) && !elsewhere.contains(id)).collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}
+
+#[test]
+fn every_error_has_a_help() {
+    for (code, from, to) in CASES {
+        let source = Source::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
+        for d in source.diagnostics().iter() {
+            assert!(d.help.is_some() || d.code.id == "E0102", "{code} ({to:?}): {d:?}");
+        }
+    }
+}
+
+#[test]
+fn many_mistakes_are_shown_at_once() {
+    let text = HEAD
+        .replace("single_label,", "single_lable")
+        .replace("size: 64", "size: 0, sise: 3")
+        .replace("squeezenet1_1", "squeezenet")
+        .replace("fit(1e-2, 1);", "fitt(1e-2, 1); fit(1e-2) unfreeze(1); tta(n = 2);");
+    assert_eq!(
+        codes(&text),
+        ["E0206", "E0104", "E0302", "E0204", "E0207", "E0209", "E0205", "E0105", "E0211", "E0210"],
+        "{}",
+        Source::new("demo.recipe", &text, &[]).render(false)
+    );
+}
+
+#[test]
+fn text_that_is_not_utf8_names_its_line() {
+    let source = Source::from_bytes("demo.recipe", b"Demo {\n  task: \xff,\n}", &[]);
+    let text = source.render(false);
+    assert!(text.contains("E0100") && text.contains("0xff in line 2") && text.contains("demo.recipe:2:9"), "{text}");
+}
+
+#[test]
+fn an_override_that_fits_nothing_says_what_would() {
+    let source = Source::new("demo.recipe", HEAD, &["data.batchh=3".parse().unwrap(), "sede=3".parse().unwrap()]);
+    let text = source.render(false);
+    assert!(
+        text.contains("did you mean `batch`?") && text.contains("E0605") && text.contains("did you mean `seed`?"),
+        "{text}"
+    );
+    let good =
+        Source::new("demo.recipe", HEAD, &["data.batch=16".parse().unwrap(), "data.root=/x y/z".parse().unwrap()]);
+    let recipe = good.result.unwrap().recipe;
+    assert_eq!((recipe.data().batch, recipe.data().root.as_str()), (16, "/x y/z"));
+}
+
+#[test]
+fn hostile_texts_are_errors() {
+    let deep = "{".repeat(500_000) + &"}".repeat(500_000);
+    let signs = format!("A {{ clip: {}1 }}", "-".repeat(1_000_000));
+    let sums = HEAD.replace("1e-2", &"1+".repeat(200_000));
+    let halves = "\u{feff}".to_string() + &"[({".repeat(10_000);
+    for text in [deep, signs, sums, halves, String::new(), "\0".into(), "A {}".into(), "A".into(), "///".into()] {
+        let source = Source::new("x.recipe", &text, &[]);
+        assert!(source.diagnostics().has_errors());
+        assert!(!source.render(false).is_empty());
+    }
+}

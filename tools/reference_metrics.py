@@ -1,0 +1,105 @@
+"""Golden metric values from scikit-learn: fastai-runtime/tests/golden/metrics.json.
+
+Probabilities are whole thousandths (single label, rows sum to 1000) or odd half thousandths
+(multi-label), written as decimal numbers, so that both sides read the same value and none lies
+on a threshold. No arg-max tie, no zero probability of a true class.
+
+    single   list of cases: classes, probs [n, classes], targets [n] -> accuracy, log_loss,
+             confusion (rows = true, columns = predicted)
+    multi    list of cases: probs, targets (0/1) -> fbeta2_at_0.2 (mean over rows of F2; a row with
+             no true and no predicted tag counts 0), fbeta2_best over the thresholds 0.17, 0.18, ..,
+             0.23 with best_threshold (the first of equals), accuracy_thresh_0.5 (share of cells),
+             micro_* at 0.5 (precision, recall, f1 over all cells), per_row_f2 at 0.2
+
+A probability counts as a tag when it is greater than the threshold.
+
+How to run
+    pip install scikit-learn
+    python tools/reference_metrics.py
+"""
+
+import json
+import os
+import warnings
+
+import numpy as np
+import sklearn
+from sklearn import metrics
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
+THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
+
+
+def single_case(rng, rows, classes, sharpness):
+    targets = rng.integers(0, classes, rows)
+    score = rng.normal(0, 1, (rows, classes))
+    score[np.arange(rows), targets] += sharpness
+    soft = np.exp(2 * score)
+    counts = np.floor(soft / soft.sum(1, keepdims=True) * (1000 - classes)).astype(int) + 1
+    counts[np.arange(rows), counts.argmax(1)] += 1000 - counts.sum(1)
+    assert (np.sort(counts, 1)[:, -1] > np.sort(counts, 1)[:, -2]).all()
+    probs = counts / 1000
+    labels = list(range(classes))
+    return {
+        "classes": classes,
+        "probs": probs.tolist(),
+        "targets": targets.tolist(),
+        "accuracy": metrics.accuracy_score(targets, probs.argmax(1)),
+        "log_loss": metrics.log_loss(targets, probs, labels=labels),
+        "confusion": metrics.confusion_matrix(targets, probs.argmax(1), labels=labels).tolist(),
+    }
+
+
+def f2(targets, tags, average="samples"):
+    return metrics.fbeta_score(targets, tags, beta=2, average=average, zero_division=0)
+
+
+def multi_case(rng, rows, classes, density):
+    targets = (rng.random((rows, classes)) < density).astype(int)
+    targets[0] = 0  # one row without a tag
+    score = rng.normal(-1.5, 0.9, (rows, classes)) + 1.6 * targets
+    probs = np.floor(1000 / (1 + np.exp(-score))) / 1000 + 0.0005
+    probs[0] = 0.0105  # and without a predicted tag
+    scores = [f2(targets, (probs > t).astype(int)) for t in THRESHOLDS]
+    best = int(np.argmax(scores))
+    half = (probs > 0.5).astype(int)
+    return {
+        "probs": probs.round(4).tolist(),
+        "targets": targets.tolist(),
+        "fbeta2_at_0.2": f2(targets, (probs > 0.2).astype(int)),
+        "fbeta2_by_threshold": scores,
+        "fbeta2_best": scores[best],
+        "best_threshold": THRESHOLDS[best],
+        "accuracy_thresh_0.5": float((half == targets).mean()),
+        "micro_precision_0.5": metrics.precision_score(targets, half, average="micro"),
+        "micro_recall_0.5": metrics.recall_score(targets, half, average="micro"),
+        "micro_f1_0.5": metrics.f1_score(targets, half, average="micro"),
+        "per_row_f2": [f2(t[None], (p[None] > 0.2).astype(int)) for t, p in zip(targets, probs)],
+    }
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    rng = np.random.default_rng(11)
+    out = {
+        "scikit_learn": sklearn.__version__,
+        "thresholds": THRESHOLDS,
+        "single": [single_case(rng, *c) for c in ((40, 5, 1.0), (25, 2, 0.5), (60, 12, 1.5))],
+        "multi": [multi_case(rng, *c) for c in ((50, 7, 0.3), (30, 17, 0.15))],
+    }
+    for case in out["multi"]:
+        assert abs(np.mean(case["per_row_f2"]) - case["fbeta2_at_0.2"]) < 1e-12
+    small = f2(np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]),
+               np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 1, 1]]))
+    assert abs(small - 0.375) < 1e-12
+    with open(os.path.join(GOLDEN, "metrics.json"), "w", encoding="utf-8") as f:
+        json.dump(out, f, separators=(",", ":"))
+    for case in out["single"]:
+        print({k: case[k] for k in ("classes", "accuracy", "log_loss")})
+    for case in out["multi"]:
+        print({k: v for k, v in case.items() if k not in ("probs", "targets", "per_row_f2")})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Golden outputs of the image transforms: fastai-runtime/tests/golden/transforms.{safetensors,json}.
+
+OpenCV does resizing and rotation. The json file says which version was used: 4.x rounds
+the coordinates of a rotation to 1/32 pixel, 5.x does not. `rotate_exact_*` holds the same
+rotation computed in float64 from the definition, and the json file gives the largest differences.
+
+Inputs, 8-bit RGB, height x width x 3: `noise_75x100`, `noise_40x31`, `tiny_12x9` (random) and
+`smooth_75x100` (a sum of waves, like a photo out of focus). Each is divided by 255 in float32
+first. All outputs are float32, HWC, except `valid` and `train` (CHW, as a network takes them).
+
+    scale_min_T_NAME      short side to T with INTER_AREA: new side = max(floor(side * T / min), T)
+    center_S_NAME         S x S from ceil((side - S) / 2)
+    rotate_NAME           +7.3 degrees counter-clockwise about (w // 2, h // 2), linear, BORDER_REFLECT
+    lighting_NAME         b = 0.05, c = -0.05: clip((x - mean) * k + mean + b), k = 1 / (1 - c) for
+                          negative c, else 1 + c; the mean runs over pixels and channels
+    lighting_up_NAME      b = -0.1, c = 0.2
+    dihedral_K_F_NAME     K quarter turns counter-clockwise, then (F = 1) mirrored left to right
+    valid                 smooth: scale_min 64, centre crop 64, ImageNet statistics
+    train                 smooth: scale_min trunc(1.05 * 64) = 67, rotate 7.3, lighting (0.03, -0.02),
+                          mirrored, crop 64 at floor(0.3 * (h - 64)), floor(0.7 * (w - 64)),
+                          ImageNet statistics; step by step
+
+How to run
+    pip install numpy opencv-python-headless safetensors
+    python tools/reference_transforms.py
+"""
+
+import json
+import math
+import os
+
+import cv2
+import numpy as np
+from safetensors.numpy import save_file
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def scale_min(image, target):
+    height, width = image.shape[:2]
+    ratio = target / min(height, width)
+    size = [max(math.floor(side * ratio), target) for side in (width, height)]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def crop(image, top, left, side):
+    return image[top : top + side, left : left + side]
+
+
+def center_crop(image, side):
+    top, left = (math.ceil((n - side) / 2) for n in image.shape[:2])
+    return crop(image, top, left, side)
+
+
+def random_crop(image, side, u_r, u_c):
+    top, left = (math.floor(u * (n - side)) for u, n in zip((u_r, u_c), image.shape[:2]))
+    return crop(image, top, left, side)
+
+
+def rotate(image, degrees):
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width // 2, height // 2), degrees, 1)
+    return cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def rotate_exact(image, degrees):
+    """The same in float64 from the definition."""
+    height, width = image.shape[:2]
+    a, b = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    cx, cy = width // 2, height // 2
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    sx = a * (x - cx) - b * (y - cy) + cx
+    sy = b * (x - cx) + a * (y - cy) + cy
+    x0, y0 = np.floor(sx).astype(int), np.floor(sy).astype(int)
+    fx, fy = (sx - x0)[..., None], (sy - y0)[..., None]
+
+    def at(row, column):
+        def reflect(i, n):
+            i = i % (2 * n)
+            return np.where(i < n, i, 2 * n - 1 - i)
+
+        return image[reflect(row, height), reflect(column, width)].astype(np.float64)
+
+    top = at(y0, x0) * (1 - fx) + at(y0, x0 + 1) * fx
+    bottom = at(y0 + 1, x0) * (1 - fx) + at(y0 + 1, x0 + 1) * fx
+    return (top * (1 - fy) + bottom * fy).astype(np.float32)
+
+
+def lighting(image, b, c):
+    k = 1 + c if c >= 0 else 1 / (1 - c)
+    mean = np.average(image)
+    return np.clip((image - mean) * k + mean + b, 0.0, 1.0).astype(np.float32)
+
+
+def normalise(image):
+    return ((image - MEAN) / STD).transpose(2, 0, 1)
+
+
+def smooth_picture(height, width):
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    planes = [
+        0.5 + 0.3 * np.sin(0.11 * x + 0.07 * y + c) + 0.2 * np.cos(0.05 * x * (c + 1) - 0.09 * y)
+        for c in range(3)
+    ]
+    return np.round(np.stack(planes, -1).clip(0, 1) * 255).astype(np.uint8)
+
+
+def main():
+    rng = np.random.default_rng(7)
+    pictures = {
+        f"{name}_{h}x{w}": rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
+        for name, h, w in (("noise", 75, 100), ("noise", 40, 31), ("tiny", 12, 9))
+    }
+    pictures["smooth_75x100"] = smooth_picture(75, 100)
+    unit = {name: p.astype(np.float32) / np.float32(255) for name, p in pictures.items()}
+    out = dict(pictures)
+    differences = {}
+    for name in ("noise_75x100", "noise_40x31"):
+        image = unit[name]
+        for target in (32, 96):
+            out[f"scale_min_{target}_{name}"] = scale_min(image, target)
+        out[f"center_31_{name}"] = center_crop(image, 31)
+    for name in ("noise_40x31", "smooth_75x100"):
+        image = unit[name]
+        out[f"rotate_{name}"] = rotate(image, 7.3)
+        out[f"rotate_exact_{name}"] = rotate_exact(image, 7.3)
+        off = np.abs(out[f"rotate_{name}"] - out[f"rotate_exact_{name}"]).max()
+        differences[name] = float(off)
+    image = unit["noise_40x31"]
+    out["lighting_noise_40x31"] = lighting(image, 0.05, -0.05)
+    out["lighting_up_noise_40x31"] = lighting(image, -0.1, 0.2)
+    for k in range(4):
+        turned = np.rot90(unit["tiny_12x9"], k)
+        out[f"dihedral_{k}_0_tiny_12x9"] = turned
+        out[f"dihedral_{k}_1_tiny_12x9"] = np.fliplr(turned)
+
+    smooth = unit["smooth_75x100"]
+    out["valid"] = normalise(center_crop(scale_min(smooth, 64), 64))
+    step = scale_min(smooth, int(1.05 * 64))
+    shape_after_scale = list(step.shape)
+    step = np.fliplr(lighting(rotate(step, 7.3), 0.03, -0.02))
+    out["train"] = normalise(random_crop(step, 64, 0.3, 0.7))
+    known = np.array([[[0.1, 0.2, 0.3], [0.9, 0.8, 1.0]]], np.float32)
+    assert np.allclose(
+        lighting(known, 0.05, -0.05).ravel(),
+        [0.171429, 0.266667, 0.361905, 0.933333, 0.838095, 1.0], atol=1e-6,
+    )
+    save_file({k: np.ascontiguousarray(v) for k, v in out.items()},
+              os.path.join(GOLDEN, "transforms.safetensors"))
+    about = {
+        "opencv": cv2.__version__,
+        "degrees": 7.3,
+        "rotate_vs_exact_largest_difference": differences,
+        "train": {"size": 64, "scale_to": 67, "shape_after_scale": shape_after_scale,
+                  "degrees": 7.3, "b": 0.03, "c": -0.02, "flip": True, "u_r": 0.3, "u_c": 0.7},
+    }
+    with open(os.path.join(GOLDEN, "transforms.json"), "w", encoding="utf-8") as f:
+        json.dump(about, f, indent=1)
+    print(json.dumps(about))
+    print({k: list(v.shape) for k, v in out.items()})
+
+
+if __name__ == "__main__":
+    main()
