@@ -6,6 +6,8 @@ use fastai_dsl::Suggest;
 const FEWEST: usize = 8;
 /// The loss must fall by this share of its start, or nothing is suggested.
 const LEAST_FALL: f64 = 0.05;
+/// This share of the fall still counts as the plateau before it.
+const PLATEAU: f64 = 0.1;
 
 /// The rate that a sweep suggests: `rates` rise, `losses` are those of the single batches, not smoothed.
 ///
@@ -13,8 +15,8 @@ const LEAST_FALL: f64 = 0.05;
 /// table, does not lag behind the rate. If they never fall by at least 5 %, or there are fewer than 8, nothing is
 /// suggested. Otherwise, with everything behind the lowest point left out:
 ///
-/// * `valley`: the longest falling subsequence of the curve, two thirds along it (counted in batches, so in powers of
-///   the rate): well inside the fall, and well before the bottom;
+/// * `valley`: two thirds along the long fall (counted in batches, so in powers of the rate), which begins where the
+///   curve has left its plateau by a tenth of the fall and ends at the bottom: well inside, and well before the bottom;
 /// * `steep`: where the loss falls fastest over the logarithm of the rate;
 /// * `minimum`: a tenth of the rate with the lowest loss.
 pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<f64> {
@@ -48,20 +50,13 @@ fn centred_mean(values: &[f64], half: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Two thirds along the longest strictly falling subsequence, from its first to its last point.
+/// Two thirds along the fall: it begins at the last point that is within a tenth of it from the top.
 fn valley(curve: &[f64]) -> Option<usize> {
-    let mut length = vec![1usize; curve.len()];
-    let mut start: Vec<usize> = (0..curve.len()).collect();
-    for i in 1..curve.len() {
-        for j in 0..i {
-            if curve[i] < curve[j] && length[i] < length[j] + 1 {
-                length[i] = length[j] + 1;
-                start[i] = start[j];
-            }
-        }
-    }
-    let end = (0..curve.len()).fold(0, |best, i| if length[i] > length[best] { i } else { best });
-    (length[end] > 1).then(|| start[end] + (end - start[end]) * 2 / 3)
+    let end = curve.len().checked_sub(1)?;
+    let top = curve.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let begun = top - PLATEAU * (top - curve[end]);
+    let start = curve.iter().rposition(|loss| *loss >= begun)?;
+    Some(start + (end - start) * 2 / 3)
 }
 
 #[cfg(test)]
