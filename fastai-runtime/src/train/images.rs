@@ -38,6 +38,9 @@ impl Preparation {
 }
 
 /// A list of images, decoded and transformed as they are asked for.
+///
+/// Until the transforms are in, images are squashed to the square and the only augmentation is a left-right flip:
+/// `batches` is the one place that the loader has to replace.
 #[derive(Clone, Debug)]
 pub struct ImageExamples<'a> {
     items: &'a [Item],
