@@ -1,1 +1,7 @@
-//! Cached activations of the frozen body.
+//! Cached activations of the frozen body: one file a set of images, named by its content.
+
+mod cache;
+mod features;
+
+pub use cache::{ActivationCache, CacheKey, Opened};
+pub use features::Features;

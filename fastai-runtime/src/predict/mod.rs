@@ -1,1 +1,7 @@
 //! Predictions and test-time augmentation.
+
+mod predictions;
+mod tta;
+
+pub use predictions::Predictions;
+pub use tta::{TtaWeights, average};

@@ -1,1 +1,22 @@
-//! The fit loop, the finder, freezing, the recorder.
+//! The fit loop, the finder, the optimizer, the recorder.
+
+mod examples;
+mod finder;
+mod fit;
+mod images;
+mod learner;
+mod loss;
+mod recorder;
+mod sgd;
+mod suggestion;
+
+pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs, Pass};
+pub use finder::{FindPlan, Found, find_rate};
+pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
+pub use images::{ImageExamples, Preparation};
+pub(crate) use learner::unreadable;
+pub use learner::{Learner, Watch};
+pub use loss::{Loss, activate, losses_of_images};
+pub use recorder::SmoothedLoss;
+pub use sgd::{Rates, Sgd};
+pub use suggestion::suggest;

@@ -1,0 +1,236 @@
+//! Features of a set of images, in memory or in a file.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::RunError;
+
+const MAGIC: &[u8; 8] = b"fastact1";
+/// Magic, key, rows, width.
+const HEADER: usize = 8 + 32 + 8 + 8;
+const DIGEST: usize = 32;
+/// Files up to this size are read into memory; larger ones are read row by row.
+const IN_MEMORY: u64 = 1 << 30;
+/// Bytes that are checked at a time.
+const CHUNK: usize = 1 << 20;
+
+/// Concat-pooled features `[rows, width]`, f32.
+///
+/// The file: magic, the key that names what was computed (32 bytes), rows and width (u64), the values, and the blake3
+/// digest of everything before it; all numbers little-endian.
+#[derive(Debug)]
+pub struct Features {
+    rows: usize,
+    width: usize,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    Memory(Vec<f32>),
+    File { file: File, path: PathBuf },
+}
+
+impl Features {
+    /// Features that are in memory already; `values` are whole rows.
+    pub fn in_memory(values: Vec<f32>, width: usize) -> Self {
+        Features { rows: values.len().checked_div(width).unwrap_or(0), width, store: Store::Memory(values) }
+    }
+
+    /// Images.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Features an image.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The rows of these images, one after the other.
+    ///
+    /// # Errors
+    /// If the file cannot be read any more.
+    ///
+    /// # Panics
+    /// If an image is not one of [`rows`](Self::rows).
+    pub fn gather(&self, images: &[usize]) -> Result<Vec<f32>, RunError> {
+        let mut values = Vec::with_capacity(images.len() * self.width);
+        match &self.store {
+            Store::Memory(all) => {
+                for &image in images {
+                    values.extend_from_slice(&all[image * self.width..][..self.width]);
+                }
+            }
+            Store::File { file, path } => {
+                let mut bytes = vec![0; self.width * 4];
+                for &image in images {
+                    assert!(image < self.rows, "image {image} of {}", self.rows);
+                    let at = HEADER as u64 + image as u64 * bytes.len() as u64;
+                    read_at(file, &mut bytes, at).map_err(|e| RunError::file("read", path, e))?;
+                    values.extend(floats(&bytes));
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// Opens a file of exactly this content; says in words what is wrong with another one.
+    pub(super) fn open(path: &Path, key: &[u8; 32], rows: usize, width: usize) -> io::Result<Result<Self, String>> {
+        Self::open_within(path, key, rows, width, IN_MEMORY)
+    }
+
+    fn open_within(
+        path: &Path,
+        key: &[u8; 32],
+        rows: usize,
+        width: usize,
+        in_memory: u64,
+    ) -> io::Result<Result<Self, String>> {
+        let mut file = File::open(path)?;
+        // The size is known beforehand, so a foreign file costs no memory.
+        let values = rows as u64 * width as u64 * 4;
+        let size = HEADER as u64 + values + DIGEST as u64;
+        let found = file.metadata()?.len();
+        if found != size {
+            return Ok(Err(format!("it has {found} bytes, not {size}")));
+        }
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header)?;
+        if header != header_of(key, rows, width) {
+            return Ok(Err("its header is of something else".into()));
+        }
+        let mut digest = blake3::Hasher::new();
+        digest.update(&header);
+        let keep = values <= in_memory;
+        let mut all = Vec::with_capacity(if keep { rows * width } else { 0 });
+        let mut chunk = vec![0; CHUNK];
+        let mut left = values;
+        while left > 0 {
+            let part = &mut chunk[..left.min(CHUNK as u64) as usize];
+            file.read_exact(part)?;
+            digest.update(part);
+            if keep {
+                all.extend(floats(part));
+            }
+            left -= part.len() as u64;
+        }
+        let mut expected = [0; DIGEST];
+        file.read_exact(&mut expected)?;
+        if expected != *digest.finalize().as_bytes() {
+            return Ok(Err("its content does not match its digest".into()));
+        }
+        let store = if keep { Store::Memory(all) } else { Store::File { file, path: path.to_path_buf() } };
+        Ok(Ok(Features { rows, width, store }))
+    }
+}
+
+/// Writes a file of features as they are computed.
+pub(super) struct Writer<'a> {
+    out: &'a mut dyn Write,
+    digest: blake3::Hasher,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn begin(out: &'a mut dyn Write, key: &[u8; 32], rows: usize, width: usize) -> io::Result<Self> {
+        let mut writer = Writer { out, digest: blake3::Hasher::new(), bytes: Vec::new() };
+        writer.put(&header_of(key, rows, width))?;
+        Ok(writer)
+    }
+
+    pub(super) fn add(&mut self, values: &[f32]) -> io::Result<()> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let result = self.put(&bytes);
+        self.bytes = bytes;
+        result
+    }
+
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.out.write_all(self.digest.finalize().as_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.digest.update(bytes);
+        self.out.write_all(bytes)
+    }
+}
+
+fn header_of(key: &[u8; 32], rows: usize, width: usize) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..40].copy_from_slice(key);
+    header[40..48].copy_from_slice(&(rows as u64).to_le_bytes());
+    header[48..].copy_from_slice(&(width as u64).to_le_bytes());
+    header
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
+    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, at)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                bytes = &mut bytes[n..];
+                at += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    fn write(path: &Path) {
+        let mut file = Vec::new();
+        let mut writer = Writer::begin(&mut file, &KEY, 3, 2).unwrap();
+        writer.add(&[0.0, 1.0]).unwrap();
+        writer.add(&[2.0, 3.0, 4.0, 5.0]).unwrap();
+        writer.finish().unwrap();
+        std::fs::write(path, file).unwrap();
+    }
+
+    #[test]
+    fn rows_come_back_from_memory_and_from_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path);
+        for in_memory in [0, IN_MEMORY] {
+            let features = Features::open_within(&path, &KEY, 3, 2, in_memory).unwrap().unwrap();
+            assert_eq!(matches!(features.store, Store::Memory(_)), in_memory > 0);
+            assert_eq!(features.gather(&[2, 0]).unwrap(), [4.0, 5.0, 0.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path);
+        let why = |key: &[u8; 32], rows| Features::open(&path, key, rows, 2).unwrap().unwrap_err();
+        assert!(why(&[8; 32], 3).contains("header"));
+        assert!(why(&KEY, 4).contains("bytes"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[HEADER + 5] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(why(&KEY, 3).contains("digest"));
+        std::fs::write(&path, &bytes[..40]).unwrap();
+        assert!(why(&KEY, 3).contains("bytes"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Predictions turned into what the summary and the report show.
+
+use fastai_dsl::{Metric, Threshold};
+
+use crate::data::{Dataset, Item, Target};
+use crate::metrics::{Probabilities, Truth, confusion, constant_answer, f2_search, measure_with_interval, tag_table};
+use crate::random::Stream;
+use crate::report::{Baseline, ClassCount, DataOverview, Evaluation, Record};
+
+/// Predictions of a set, with what is needed to say how good they are.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    pub(super) probabilities: Probabilities,
+    pub(super) loss: f64,
+    pub(super) trn_loss: Option<f64>,
+    /// How the predictions were made, in words.
+    pub(super) made: String,
+    /// What was chosen on these images beside thresholds, such as the best epoch.
+    pub(super) chosen: Option<String>,
+}
+
+/// What is true of labelled images; `None` if some are not labelled.
+pub(super) fn truth_of(items: &[Item], classes: usize, single_label: bool) -> Option<Truth> {
+    if single_label {
+        let class = |item: &Item| match item.target {
+            Target::Class(class) => Some(class),
+            _ => None,
+        };
+        return items.iter().map(class).collect::<Option<_>>().map(Truth::Classes);
+    }
+    let mut cells = vec![false; items.len() * classes];
+    for (item, row) in items.iter().zip(cells.chunks_exact_mut(classes)) {
+        let Target::Tags(tags) = &item.target else { return None };
+        tags.iter().for_each(|&tag| row[tag as usize] = true);
+    }
+    Some(Truth::Tags { cells, tags: classes })
+}
+
+/// The set's metrics with intervals; `counters` key the bootstrap.
+pub(super) fn evaluation(
+    set: &str,
+    look: &Look,
+    truth: &Truth,
+    metrics: &[Metric],
+    seed: u64,
+    counters: &[u64],
+) -> Evaluation {
+    let value = |(index, metric): (usize, &Metric)| {
+        let mut key = counters.to_vec();
+        key.push(index as u64);
+        let mut rng = Stream::new(seed, "bootstrap").at(&key);
+        let mut value = measure_with_interval(metric, &look.probabilities, truth, &mut rng);
+        if let Some(chosen) = &look.chosen {
+            value.chosen_here = Some(match value.chosen_here {
+                Some(other) => format!("{other}; {chosen}"),
+                None => chosen.clone(),
+            });
+        }
+        value
+    };
+    Evaluation {
+        set: set.to_string(),
+        predictions: look.made.clone(),
+        n: truth.len(),
+        trn_loss: look.trn_loss,
+        val_loss: look.loss,
+        metrics: metrics.iter().enumerate().map(value).collect(),
+    }
+}
+
+/// Fills the report's confusion matrix or tag table.
+pub(super) fn describe(
+    record: &mut Record,
+    probabilities: &Probabilities,
+    truth: &Truth,
+    metrics: &[Metric],
+    names: &[String],
+) {
+    match truth {
+        Truth::Classes(classes) => record.confusion = Some(confusion(probabilities, classes, names)),
+        Truth::Tags { .. } => {
+            let fixed = metrics.iter().find_map(|m| match m {
+                Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
+                _ => None,
+            });
+            let searched = metrics.iter().any(|m| matches!(m, Metric::F2 { threshold: Threshold::Search }));
+            let threshold = fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { 0.2 });
+            record.tags = Some(tag_table(probabilities, truth, threshold, names));
+        }
+    }
+}
+
+/// What always saying the same thing would reach on the validation set.
+pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option<Baseline> {
+    let answer = constant_answer(train, valid)?;
+    let says: Vec<&str> = answer.says.iter().map(|&c| names[c].as_str()).collect();
+    let metric = if matches!(train, Truth::Classes(_)) { "accuracy" } else { "f2" };
+    Some(Baseline { says: says.join(" "), metric: metric.to_string(), value: answer.value })
+}
+
+/// Images of each class or tag.
+pub(super) fn overview(dataset: &Dataset) -> DataOverview {
+    let mut classes: Vec<ClassCount> =
+        dataset.classes.iter().map(|name| ClassCount { name: name.clone(), train: 0, valid: 0 }).collect();
+    let mut count = |items: &[Item], add: fn(&mut ClassCount)| {
+        for item in items {
+            match &item.target {
+                Target::Class(class) => add(&mut classes[*class as usize]),
+                Target::Tags(tags) => tags.iter().for_each(|&tag| add(&mut classes[tag as usize])),
+                Target::Unlabelled => {}
+            }
+        }
+    };
+    count(&dataset.train, |c| c.train += 1);
+    count(&dataset.valid, |c| c.valid += 1);
+    DataOverview { classes }
+}

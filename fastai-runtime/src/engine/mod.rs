@@ -1,0 +1,73 @@
+//! Executes a checked recipe.
+
+mod measured;
+mod outcome;
+mod session;
+mod steps;
+mod trained;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use fastai_dsl::{DeviceWish, Recipe, TaskKind};
+
+pub use outcome::Outcome;
+pub use trained::{Run, Trained};
+
+use crate::RunError;
+use crate::progress::{Progress, StopSignal};
+use session::Session;
+
+/// How to run, as opposed to what.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Overrides the recipe's device.
+    pub device: Option<DeviceWish>,
+    /// The run folder; default `runs/NAME-TIME`.
+    pub out: Option<PathBuf>,
+    /// Overrides the recipe's seed.
+    pub seed: Option<u64>,
+    /// CPU threads; default all cores.
+    pub threads: Option<usize>,
+    /// Two batches a stage: does it run at all?
+    pub smoke: bool,
+    /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
+    pub cache: Option<PathBuf>,
+    /// Asks the run to stop at the next batch.
+    pub stop: StopSignal,
+}
+
+/// Runs the recipe: weights, device, data set and preflight first, then step after step, then the run folder's report.
+///
+/// The same recipe, data, seed and device give the same weights, on any number of threads.
+///
+/// # Errors
+/// Whatever can be found before training starts is: missing weights, a missing device, everything that is wrong with the
+/// data at once, an output folder that cannot be written. Later, a loss that diverges, a finder that suggests nothing, a
+/// full disk. A run that was stopped saves its weights and gives [`RunError::Stopped`]; the run folder of a stopped or
+/// failed run keeps what was reached.
+pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
+    if recipe.task() == TaskKind::Regression {
+        return Err(RunError::Unsupported(
+            "`task: regression` cannot be trained yet; the engine trains `single_label` and `multi_label`".into(),
+        ));
+    }
+    let Some(threads) = options.threads else { return run_here(recipe, options, progress) };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+        .map_err(|e| RunError::Unsupported(format!("cannot start {threads} threads: {e}; ask for fewer")))?;
+    pool.install(|| run_here(recipe, options, progress))
+}
+
+fn run_here(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
+    let started = Instant::now();
+    let mut session = Session::open(recipe, options, progress)?;
+    let result = session.run_steps();
+    session.summary.seconds = started.elapsed().as_secs_f64();
+    match result {
+        Ok(()) => session.complete(),
+        Err(RunError::Stopped(_)) => Err(session.stopped()),
+        Err(error) => Err(session.failed(error)),
+    }
+}

@@ -1,0 +1,336 @@
+//! A run in progress: what is open, and how it ends.
+
+use std::path::PathBuf;
+
+use burn::module::Module;
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, TaskKind};
+
+use super::measured::{self, Look};
+use super::{Outcome, RunOptions};
+use crate::RunError;
+use crate::activations::{ActivationCache, CacheKey, Features};
+use crate::data::{self, DataError, Dataset, Item};
+use crate::device;
+use crate::models::{self, ModelMeta, Network};
+use crate::progress::{Progress, StopSignal};
+use crate::report::{Counts, Record, RunFolder, Summary};
+use crate::train::{CachedExamples, Examples, ImageExamples, Learner, Loss, Preparation, Watch};
+
+/// Version of `summary.json`.
+const FORMAT: u32 = 1;
+
+/// A run in progress.
+pub(super) struct Session<'a> {
+    pub(super) recipe: &'a Recipe,
+    pub(super) stop: StopSignal,
+    pub(super) progress: &'a mut dyn Progress,
+    pub(super) smoke: bool,
+    pub(super) seed: u64,
+    pub(super) learner: Learner,
+    pub(super) sets: Sets,
+    pub(super) stages: Vec<Stage>,
+    pub(super) train_loss: Loss,
+    pub(super) valid_loss: Option<Loss>,
+    /// Of a labelled test set: measured once, when everything is over.
+    pub(super) test_loss: Option<Loss>,
+    pub(super) cache: ActivationCache,
+    pub(super) folder: RunFolder,
+    pub(super) summary: Summary,
+    pub(super) record: Record,
+    /// The head as it is now, and how many there were.
+    pub(super) head: HeadSpec,
+    pub(super) heads: u64,
+    /// Predictions of the validation set by the network as it is now.
+    pub(super) look: Option<Look>,
+}
+
+/// The images, and the features of them that are at hand.
+pub(super) struct Sets {
+    pub(super) dataset: Dataset,
+    pub(super) preparation: Preparation,
+    pub(super) cached: Option<Cached>,
+}
+
+/// Features of all sets by one body at one size.
+pub(super) struct Cached {
+    pub(super) folder: PathBuf,
+    pub(super) train: Features,
+    pub(super) valid: Features,
+    pub(super) test: Features,
+}
+
+/// One of the data set's parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Train,
+    Valid,
+    Test,
+}
+
+impl Part {
+    fn word(self) -> &'static str {
+        match self {
+            Part::Train => "training",
+            Part::Valid => "validation",
+            Part::Test => "test",
+        }
+    }
+}
+
+impl Sets {
+    fn items(&self, part: Part) -> &[Item] {
+        match part {
+            Part::Train => &self.dataset.train,
+            Part::Valid => &self.dataset.valid,
+            Part::Test => &self.dataset.test,
+        }
+    }
+
+    /// A part as images of `size` pixels.
+    pub(super) fn images(&self, part: Part, size: u32) -> ImageExamples<'_> {
+        ImageExamples::new(self.items(part), self.preparation.at_size(size))
+    }
+
+    /// A part as the network should see it: the cached features, if they are there, else images of `size` pixels.
+    pub(super) fn examples(&self, part: Part, size: u32) -> Box<dyn Examples + '_> {
+        match &self.cached {
+            Some(cached) => Box::new(CachedExamples {
+                features: match part {
+                    Part::Train => &cached.train,
+                    Part::Valid => &cached.valid,
+                    Part::Test => &cached.test,
+                },
+                batch: self.preparation.batch,
+                seed: self.preparation.seed,
+            }),
+            None => Box::new(self.images(part, size)),
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Opens everything that a run needs, cheapest first, and makes the run folder when all of it is there.
+    pub(super) fn open(
+        recipe: &'a Recipe,
+        options: &RunOptions,
+        progress: &'a mut dyn Progress,
+    ) -> Result<Self, RunError> {
+        let model = recipe.model();
+        let weights = models::resolve(&model.weights, &model.arch)?;
+        let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
+        let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
+        progress.note(&format!("device: {}{because}", picked.name));
+        let mut dataset = Dataset::open(recipe.data(), recipe.task())?;
+        let batch = recipe.data().batch as usize;
+        if options.smoke {
+            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+                part.truncate(2 * batch);
+            }
+        }
+        let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
+        let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
+        data::preflight(&dataset, progress)?;
+        if dataset.train.len() < 2 {
+            return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
+        }
+        let seed = options.seed.unwrap_or(recipe.seed());
+        let training = picked.device.clone().autodiff();
+        let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
+        if let Some(path) = &weights {
+            network = models::load_body(network, path)?;
+        }
+        let facts = dataset.facts();
+        let preparation =
+            Preparation { transforms: recipe.transforms().clone(), stats: model.facts().stats, batch, workers, seed };
+        let single = recipe.task() == TaskKind::SingleLabel;
+        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), single);
+        let train_truth = truth(&dataset.train)
+            .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
+        let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());
+        let test_truth = truth(&dataset.test).filter(|t| !t.is_empty());
+        let class_weights = class_weights(recipe.class_weights(), &dataset)?;
+        let baseline = valid_truth.as_ref().and_then(|v| measured::baseline(&train_truth, v, &dataset.classes));
+        let mut summary = Summary {
+            format: FORMAT,
+            smoke: options.smoke,
+            name: recipe.name().to_string(),
+            doc: recipe.doc().map(str::to_string),
+            recipe: recipe.to_string(),
+            task: recipe.task().word().to_string(),
+            seed,
+            device: picked.name,
+            device_reason: picked.reason,
+            threads,
+            classes: dataset.classes.clone(),
+            counts: counts(&facts),
+            baseline,
+            ..Summary::default()
+        };
+        for note in &dataset.notes {
+            progress.note(note);
+            summary.notes.push(note.clone());
+        }
+        let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
+        folder.write_recipe(&summary.recipe)?;
+        Ok(Session {
+            recipe,
+            stop: options.stop.clone(),
+            progress,
+            smoke: options.smoke,
+            seed,
+            train_loss: Loss::new(train_truth, class_weights.clone(), &training),
+            valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
+            test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
+            learner: Learner::new(network, training),
+            stages: Plan::new(recipe, &facts).stages,
+            cache: ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root)),
+            record: Record { data: measured::overview(&dataset), ..Record::default() },
+            sets: Sets { dataset, preparation, cached: None },
+            folder,
+            summary,
+            head: model.head.clone(),
+            heads: 1,
+            look: None,
+        })
+    }
+
+    /// A line for people that the summary keeps.
+    pub(super) fn note(&mut self, line: String) {
+        self.progress.note(&line);
+        self.summary.notes.push(line);
+    }
+
+    /// What a saved model says of itself.
+    pub(super) fn meta(&self, size: u32) -> ModelMeta {
+        ModelMeta {
+            recipe: self.recipe.name().to_string(),
+            text: self.summary.recipe.clone(),
+            arch: self.recipe.model().arch.clone(),
+            head: self.head.clone(),
+            classes: self.sets.dataset.classes.clone(),
+            size,
+        }
+    }
+
+    pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
+        let path = self.folder.model_path(name)?;
+        models::save_model(&self.learner.network().valid(), &self.meta(size), &path)?;
+        Ok(path)
+    }
+
+    /// Makes the features of all sets available for the network as it is, at `size`; `None` if they are already.
+    ///
+    /// Gives the folder and whether everything was found there.
+    pub(super) fn precompute(&mut self, size: u32) -> Result<Option<(PathBuf, bool)>, RunError> {
+        let network = self.learner.network();
+        let preparation = self.sets.preparation.at_size(size);
+        let key = CacheKey::new(&models::body_digest(network), &preparation.signature());
+        let folder = self.cache.folder(&key);
+        if self.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
+            return Ok(None);
+        }
+        let (mut found, mut images) = (true, 0);
+        let mut features = [Part::Train, Part::Valid, Part::Test].map(|_| None);
+        for (slot, part) in features.iter_mut().zip([Part::Train, Part::Valid, Part::Test]) {
+            let items = self.sets.items(part);
+            let files: Vec<_> = items.iter().map(|i| i.path.as_path()).collect();
+            *slot = Some(if items.is_empty() {
+                Features::in_memory(Vec::new(), network.facts().head_input as usize)
+            } else {
+                let examples = ImageExamples::new(items, preparation.clone());
+                let what = format!("images, activations of the {} set", part.word());
+                let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+                let opened = self.cache.open(&key, &files, &examples, &self.learner, &what, watch)?;
+                found &= opened.found;
+                images += opened.features.rows();
+                opened.features
+            });
+        }
+        if let [Some(train), Some(valid), Some(test)] = features {
+            self.sets.cached = Some(Cached { folder: folder.clone(), train, valid, test });
+        }
+        let did = if found { "found" } else { "made" };
+        self.note(format!("{did} the cache of activations of {images} images at {size} pixels: {}", folder.display()));
+        Ok(Some((folder, found)))
+    }
+
+    /// Ends a run whose steps are all through.
+    pub(super) fn complete(mut self) -> Result<Outcome, RunError> {
+        let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
+        self.summary.status = "complete".to_string();
+        if let Err(error) = self.save("final", size).and_then(|_| self.write(true)) {
+            return Err(self.failed(error));
+        }
+        let network = self.learner.network().valid();
+        Ok(Outcome {
+            folder: self.folder.path().to_path_buf(),
+            classes: self.sets.dataset.classes,
+            task: self.recipe.task(),
+            device: self.learner.device().clone(),
+            preparation: self.sets.preparation.at_size(size),
+            network,
+            summary: self.summary,
+        })
+    }
+
+    /// Ends a run that was asked to stop.
+    pub(super) fn stopped(mut self) -> RunError {
+        let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
+        self.summary.status = "stopped".to_string();
+        let saved = self.save("interrupted", size).and_then(|path| self.write(true).map(|()| path));
+        match saved {
+            Ok(path) => RunError::Stopped(format!(
+                "the weights are in {}, what was reached is in {}",
+                path.display(),
+                self.folder.path().display()
+            )),
+            Err(error) => error,
+        }
+    }
+
+    /// Ends a run that failed, with the summary of what was reached; its own error is the one that counts.
+    pub(super) fn failed(mut self, error: RunError) -> RunError {
+        self.summary.status = "failed".to_string();
+        self.summary.notes.push(error.to_string());
+        if let Err(second) = self.write(false) {
+            self.progress.warn(&second.to_string());
+        }
+        error
+    }
+
+    fn write(&self, report: bool) -> Result<(), RunError> {
+        self.folder.write_summary(&self.summary)?;
+        if report && self.recipe.report() {
+            self.folder.write_report(&self.summary, &self.record)?;
+        }
+        Ok(())
+    }
+}
+
+fn counts(facts: &Facts) -> Counts {
+    let count = |n: Option<u64>| n.unwrap_or(0) as usize;
+    Counts { train: count(facts.train), valid: count(facts.valid), test: count(facts.test) }
+}
+
+/// The weight of each class in the loss, with mean 1 where the counts decide.
+fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
+    match wanted {
+        None => Ok(None),
+        Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {
+            Ok(Some(weights.iter().map(|w| *w as f32).collect()))
+        }
+        Some(ClassWeights::Given(weights)) => Err(DataError::one(format!(
+            "class_weights has {} numbers, but there are {} classes: {}",
+            weights.len(),
+            dataset.classes.len(),
+            dataset.classes.join(", ")
+        ))
+        .into()),
+        Some(ClassWeights::Balanced) => {
+            // A class without training images would weigh infinitely much; it counts as one with a single image.
+            let inverse: Vec<f64> = dataset.class_counts().iter().map(|n| 1.0 / (*n).max(1) as f64).collect();
+            let mean = inverse.iter().sum::<f64>() / inverse.len().max(1) as f64;
+            Ok(Some(inverse.iter().map(|w| (w / mean) as f32).collect()))
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a stage trains on or measures: images, or the features that were computed of them before.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::RunError;
+use crate::activations::Features;
+use crate::random::{Stream, permutation};
+
+/// What goes into the network.
+#[derive(Clone, Debug)]
+pub enum Inputs {
+    /// Concat-pooled features `[batch, head_input]`.
+    Features(Tensor<2>),
+    /// Normalised images `[batch, 3, height, width]`.
+    Images(Tensor<4>),
+}
+
+/// A batch: inputs, and which images of the set they are.
+#[derive(Clone, Debug)]
+pub struct ExampleBatch {
+    /// What goes into the network.
+    pub inputs: Inputs,
+    /// Row of each in the set.
+    pub images: Vec<usize>,
+}
+
+/// How a set is gone through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pass {
+    /// Every image in the set's order, without augmentation.
+    Plain,
+    /// Every image in the set's order, augmented; `pass` counts these.
+    Augmented {
+        /// Stage of the run: keys the random draws.
+        stage: u64,
+        /// Which pass.
+        pass: u64,
+    },
+    /// Every image once, shuffled and augmented.
+    Shuffled {
+        /// Stage of the run: keys the random draws.
+        stage: u64,
+        /// Epoch of the stage: keys the random draws.
+        epoch: u64,
+    },
+}
+
+/// The batches of a pass, in order.
+pub type ExampleBatches<'a> = Box<dyn Iterator<Item = Result<ExampleBatch, RunError>> + 'a>;
+
+/// A set of images that can be gone through, batch by batch.
+pub trait Examples {
+    /// Images.
+    fn len(&self) -> usize;
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Starts a pass; inputs are made on `device`.
+    ///
+    /// # Errors
+    /// If reading cannot begin; each batch has its own result.
+    fn batches<'a>(&'a self, pass: &Pass, device: &Device) -> Result<ExampleBatches<'a>, RunError>;
+}
+
+/// Features from the cache. There is nothing to augment: every pass but the shuffled one is the plain one.
+#[derive(Clone, Copy, Debug)]
+pub struct CachedExamples<'a> {
+    /// The features.
+    pub features: &'a Features,
+    /// Images a batch.
+    pub batch: usize,
+    /// Seed of the shuffles.
+    pub seed: u64,
+}
+
+impl Examples for CachedExamples<'_> {
+    fn len(&self) -> usize {
+        self.features.rows()
+    }
+
+    fn batches<'a>(&'a self, pass: &Pass, device: &Device) -> Result<ExampleBatches<'a>, RunError> {
+        let order = order(self.len(), pass, self.seed);
+        let device = device.clone();
+        let ranges = batch_ranges(self.len(), self.batch);
+        Ok(Box::new(ranges.into_iter().map(move |range| {
+            let images = order[range].to_vec();
+            let values = self.features.gather(&images)?;
+            let data = TensorData::new(values, [images.len(), self.features.width()]);
+            Ok(ExampleBatch { inputs: Inputs::Features(Tensor::from_data(data, &device)), images })
+        })))
+    }
+}
+
+/// The order of a pass over `n` images.
+pub(super) fn order(n: usize, pass: &Pass, seed: u64) -> Vec<usize> {
+    match pass {
+        Pass::Plain | Pass::Augmented { .. } => (0..n).collect(),
+        Pass::Shuffled { stage, epoch } => permutation(&mut Stream::new(seed, "order").at(&[*stage, *epoch]), n),
+    }
+}
+
+/// Batches of `n` images; a trailing batch of one joins the one before it, because BatchNorm cannot train on it.
+pub(super) fn batch_ranges(n: usize, batch: usize) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = (0..n).step_by(batch.max(1)).map(|at| at..n.min(at + batch.max(1))).collect();
+    if ranges.len() > 1 && ranges.last().is_some_and(|last| last.len() == 1) {
+        ranges.pop();
+        if let Some(last) = ranges.last_mut() {
+            last.end = n;
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trailing_batch_of_one_is_merged_as_the_plan_counts() {
+        for n in 1..40usize {
+            for batch in 2..9u32 {
+                let ranges = batch_ranges(n, batch as usize);
+                assert_eq!(ranges.len() as u64, fastai_dsl::plan::batches_per_epoch(n as u64, batch));
+                assert_eq!(ranges.iter().map(ExactSizeIterator::len).sum::<usize>(), n);
+                assert!(n == 1 || ranges.iter().all(|r| r.len() > 1));
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The fit loop.
+
+use std::time::Instant;
+
+use fastai_dsl::Metric;
+
+use super::examples::{Examples, Pass};
+use super::learner::{Learner, Watch};
+use super::loss::{Loss, activate};
+use super::recorder::SmoothedLoss;
+use super::sgd::Rates;
+use crate::RunError;
+use crate::metrics::{Probabilities, Truth, measure};
+use crate::models::Network;
+use crate::progress::Progress;
+use crate::random::Stream;
+use crate::report::EpochRow;
+
+/// What a `fit` does.
+pub struct FitPlan<'a> {
+    /// Stage of the run: keys the random draws.
+    pub stage: u64,
+    /// Epochs.
+    pub epochs: u64,
+    /// Factor of the rates for every batch.
+    pub factors: Box<dyn Iterator<Item = f64>>,
+    /// Full learning rate of each layer group, earliest first.
+    pub lrs: Vec<f64>,
+    /// Weight decay of each layer group.
+    pub wds: Vec<f64>,
+    /// Largest norm of all gradients together.
+    pub clip: Option<f64>,
+    /// What is measured after each epoch.
+    pub metrics: &'a [Metric],
+    /// Keep the weights of the epoch that is best by this metric, or by `val_loss`.
+    pub keep_best: Option<&'a str>,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+/// The set that is measured after each epoch.
+#[derive(Clone, Copy)]
+pub struct Validation<'a> {
+    /// The images.
+    pub examples: &'a dyn Examples,
+    /// Their loss.
+    pub loss: &'a Loss,
+}
+
+/// How a `fit` ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All epochs are through.
+    Complete,
+    /// Somebody asked it to stop.
+    Stopped,
+}
+
+/// What a `fit` leaves beside the weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitResult {
+    /// How it ended.
+    pub ending: Ending,
+    /// Learning rate of every batch, one list a layer group.
+    pub rates: Vec<Vec<f64>>,
+    /// Smoothed training loss after every batch.
+    pub losses: Vec<f64>,
+    /// One a finished epoch.
+    pub epochs: Vec<EpochRow>,
+    /// Images that were trained on.
+    pub images: u64,
+    /// Seconds of training alone.
+    pub seconds: f64,
+    /// Probabilities of the validation set by the weights that the fit leaves.
+    pub predictions: Option<Probabilities>,
+    /// Which epoch's weights were kept, if `keep_best` chose among several.
+    pub kept: Option<u64>,
+}
+
+/// Trains; after each epoch measures, shows a row of the table and calls `on_epoch`.
+///
+/// # Errors
+/// What the examples or `on_epoch` report; [`RunError::Diverged`] when a batch's loss is not finite.
+pub fn fit(
+    learner: &mut Learner,
+    examples: &dyn Examples,
+    loss: &Loss,
+    validation: Option<Validation<'_>>,
+    plan: FitPlan<'_>,
+    watch: Watch<'_>,
+    on_epoch: &mut dyn FnMut(&EpochRow) -> Result<(), RunError>,
+) -> Result<FitResult, RunError> {
+    let Watch { progress, stop } = watch;
+    let FitPlan { stage, epochs, mut factors, lrs, wds, clip, metrics, keep_best, seed } = plan;
+    let mut optimizer = learner.optimizer(clip);
+    let device = learner.device().clone();
+    let mut smoothed = SmoothedLoss::default();
+    let mut result = FitResult {
+        ending: Ending::Complete,
+        rates: vec![Vec::new(); lrs.len()],
+        losses: Vec::new(),
+        epochs: Vec::new(),
+        images: 0,
+        seconds: 0.0,
+        predictions: None,
+        kept: None,
+    };
+    let mut best: Option<Best> = None;
+    let mut rates = Rates { lrs: lrs.clone(), wds };
+    let mut iteration = 0;
+    show_header(metrics, validation.is_some(), progress);
+    for epoch in 0..epochs {
+        let started = Instant::now();
+        progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
+        let mut done = 0;
+        for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
+            let batch = batch?;
+            let factor = factors.next().unwrap_or(0.0);
+            for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut result.rates) {
+                *rate = full * factor;
+                recorded.push(*rate);
+            }
+            let mut rng = Stream::new(seed, "dropout").at(&[stage, iteration]);
+            let value = learner.step(&mut optimizer, batch.inputs, &batch.images, loss, &rates, &mut rng);
+            if !value.is_finite() {
+                progress.finish();
+                return Err(diverged(epoch, iteration, value, &rates.lrs));
+            }
+            iteration += 1;
+            done += batch.images.len() as u64;
+            result.losses.push(smoothed.add(value));
+            progress.advance(done, &format!("loss {:.4}", smoothed.value()));
+            if stop.requested() {
+                result.ending = Ending::Stopped;
+                break;
+            }
+        }
+        progress.finish();
+        result.images += done;
+        result.seconds += started.elapsed().as_secs_f64();
+        if result.ending == Ending::Stopped {
+            return Ok(result);
+        }
+        let measured = match validation {
+            None => None,
+            Some(set) => match evaluate(learner, set, metrics, Watch { progress: &mut *progress, stop }) {
+                Err(RunError::Stopped(_)) => {
+                    result.ending = Ending::Stopped;
+                    return Ok(result);
+                }
+                other => Some(other?),
+            },
+        };
+        let row = EpochRow {
+            epoch,
+            trn_loss: smoothed.value(),
+            val_loss: measured.as_ref().map_or(f64::NAN, |m| m.loss),
+            metrics: measured.as_ref().map_or_else(Vec::new, |m| m.metrics.clone()),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        show_row(&row, validation.is_some(), progress);
+        on_epoch(&row)?;
+        if let (Some(by), Some(measured)) = (keep_best, &measured) {
+            Best::offer(&mut best, learner, epoch, by, metrics, measured);
+        }
+        result.predictions = measured.map(|m| m.probabilities);
+        result.epochs.push(row);
+    }
+    if let Some(best) = best {
+        result.kept = (epochs > 1).then_some(best.epoch);
+        learner.replace(best.network);
+        result.predictions = Some(best.probabilities);
+    }
+    Ok(result)
+}
+
+fn diverged(epoch: u64, batch: u64, value: f64, rates: &[f64]) -> RunError {
+    let rates: Vec<String> = rates.iter().map(|r| format!("{r:.2e}")).collect();
+    RunError::Diverged(format!(
+        "the training loss became {value} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
+         rates, or bound the gradient with `clip: 1.0`",
+        rates.join(", ")
+    ))
+}
+
+/// What one look at the validation set gave.
+struct Look {
+    loss: f64,
+    metrics: Vec<(String, f64)>,
+    probabilities: Probabilities,
+}
+
+fn evaluate(learner: &Learner, set: Validation<'_>, metrics: &[Metric], watch: Watch<'_>) -> Result<Look, RunError> {
+    let mut logits = learner.logits(set.examples, &Pass::Plain, "images, validation", watch)?;
+    let loss = set.loss.of_all(&logits);
+    let truth = set.loss.truth();
+    let classes = learner.network().classes();
+    activate(&mut logits, classes, matches!(truth, Truth::Classes(_)));
+    let probabilities = Probabilities::new(logits, classes);
+    let measured = metrics.iter().map(|m| (m.column().to_string(), measure(m, &probabilities, truth))).collect();
+    Ok(Look { loss, metrics: measured, probabilities })
+}
+
+/// The best epoch so far.
+struct Best {
+    epoch: u64,
+    // Larger is better.
+    score: f64,
+    network: Network,
+    probabilities: Probabilities,
+}
+
+impl Best {
+    fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, by: &str, metrics: &[Metric], look: &Look) {
+        let column = metrics.iter().position(|m| m.column() == by);
+        let score = match column {
+            Some(i) if metrics[i].higher_is_better() => look.metrics[i].1,
+            Some(i) => -look.metrics[i].1,
+            None => -look.loss,
+        };
+        if best.as_ref().is_none_or(|b| score > b.score) {
+            let (network, probabilities) = (learner.network().clone(), look.probabilities.clone());
+            *best = Some(Best { epoch, score, network, probabilities });
+        }
+    }
+}
+
+fn show_header(metrics: &[Metric], measured: bool, progress: &mut dyn Progress) {
+    let mut columns = vec!["epoch", "trn_loss"];
+    if measured {
+        columns.push("val_loss");
+        columns.extend(metrics.iter().map(Metric::column));
+    }
+    progress.table_header(&columns);
+}
+
+fn show_row(row: &EpochRow, measured: bool, progress: &mut dyn Progress) {
+    let mut values = vec![row.trn_loss];
+    if measured {
+        values.push(row.val_loss);
+        values.extend(row.metrics.iter().map(|(_, v)| *v));
+    }
+    progress.table_row(row.epoch, &values);
+}

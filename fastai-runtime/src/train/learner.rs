@@ -1,0 +1,130 @@
+//! The network while a run trains it.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use rand_chacha::ChaCha8Rng;
+
+use super::examples::{Examples, Inputs, Pass};
+use super::loss::Loss;
+use super::sgd::{Rates, Sgd};
+use crate::RunError;
+use crate::models::Network;
+use crate::progress::{Progress, StopSignal};
+
+/// Whom a long piece of work tells how far it is, and who may stop it.
+pub struct Watch<'a> {
+    /// Told how far the work is.
+    pub progress: &'a mut dyn Progress,
+    /// Asked after every batch.
+    pub stop: &'a StopSignal,
+}
+
+/// Holds the network on its autodiff device; steps change its tensors in place.
+#[derive(Debug)]
+pub struct Learner {
+    // Only absent within a step.
+    network: Option<Network>,
+    device: Device,
+}
+
+impl Learner {
+    /// Takes a network whose tensors live on `device`, which has autodiff.
+    pub fn new(network: Network, device: Device) -> Self {
+        Learner { network: Some(network), device }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("only absent within a step")
+    }
+
+    /// The autodiff device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Changes the network as a whole.
+    pub fn change(&mut self, change: impl FnOnce(Network) -> Network) {
+        self.network = self.network.take().map(change);
+    }
+
+    /// Puts another network in place, such as a snapshot: a clone of [`network`](Self::network).
+    pub fn replace(&mut self, network: Network) {
+        self.network = Some(network);
+    }
+
+    /// A new optimizer for what is trainable now.
+    pub fn optimizer(&self, clip: Option<f64>) -> Sgd {
+        let parameters = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
+        let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
+        Sgd::new(groups, clip)
+    }
+
+    /// One training step; gives the batch's loss before it.
+    ///
+    /// `rng` draws the dropout. `images` are the rows of `loss`'s truth that `inputs` shows.
+    pub fn step(
+        &mut self,
+        optimizer: &mut Sgd,
+        inputs: Inputs,
+        images: &[usize],
+        loss: &Loss,
+        rates: &Rates,
+        rng: &mut ChaCha8Rng,
+    ) -> f64 {
+        let mut network = self.network.take().expect("only absent within a step");
+        let logits = match inputs {
+            Inputs::Features(features) => network.logits_train(features, rng),
+            Inputs::Images(images) => network.forward_train(images, rng),
+        };
+        let loss = loss.of(logits, images);
+        let grads = GradientsParams::from_grads(loss.backward(), &network);
+        let value = f64::from(loss.into_scalar::<f32>());
+        self.network = Some(optimizer.step(network, grads, rates));
+        value
+    }
+
+    /// Logits `[image, class]` of all examples in their order, in evaluation.
+    ///
+    /// # Errors
+    /// What the examples report; [`RunError::Stopped`] as soon as a stop is requested.
+    pub fn logits(
+        &self,
+        examples: &dyn Examples,
+        pass: &Pass,
+        what: &str,
+        watch: Watch<'_>,
+    ) -> Result<Vec<f32>, RunError> {
+        let Watch { progress, stop } = watch;
+        let network = self.network().valid();
+        let device = self.device.clone().without_autodiff();
+        let mut logits = Vec::with_capacity(examples.len() * network.classes());
+        progress.begin(what, examples.len() as u64);
+        let mut done = 0;
+        for batch in examples.batches(pass, &device)? {
+            let batch = batch?;
+            let out = match batch.inputs {
+                Inputs::Features(features) => network.logits(features),
+                Inputs::Images(images) => network.forward(images),
+            };
+            let values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
+            logits.extend_from_slice(&values);
+            done += batch.images.len() as u64;
+            progress.advance(done, "");
+            if stop.requested() {
+                progress.finish();
+                return Err(RunError::Stopped(String::new()));
+            }
+        }
+        progress.finish();
+        Ok(logits)
+    }
+}
+
+/// Values that did not come off the device as f32.
+pub(crate) fn unreadable(error: &dyn std::fmt::Debug) -> RunError {
+    RunError::Unsupported(format!("the device gave values that are not 32-bit floats: {error:?}"))
+}

@@ -1,0 +1,355 @@
+//! Whole runs on a few real satellite chips.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use burn::module::Module;
+use fastai_dsl::Recipe;
+use fastai_dsl::source::Source;
+use fastai_runtime::RunError;
+use fastai_runtime::engine::{Outcome, RunOptions, run};
+use fastai_runtime::progress::{Progress, Silent, StopSignal};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data")
+}
+
+/// A folder with some chips and their labels: the first `n` of every `step`-th row.
+struct Chips {
+    folder: tempfile::TempDir,
+}
+
+impl Chips {
+    fn new(n: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let globe = examples().join("globe");
+        let text = std::fs::read_to_string(globe.join("train_v2.csv")).unwrap();
+        let mut lines = text.lines();
+        let mut labels = format!("{}\n", lines.next().unwrap());
+        std::fs::create_dir(folder.path().join("images")).unwrap();
+        for line in lines.step_by(17).take(n) {
+            labels += &format!("{line}\n");
+            let id = line.split(',').next().unwrap();
+            let name = format!("{id}.jpg");
+            std::fs::copy(globe.join("train-jpg").join(&name), folder.path().join("images").join(&name)).unwrap();
+        }
+        std::fs::write(folder.path().join("labels.csv"), labels).unwrap();
+        Chips { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn recipe(&self, steps: &str) -> Recipe {
+        self.recipe_with(steps, "", &examples().join("squeezenet1_1.safetensors"))
+    }
+
+    fn recipe_with(&self, steps: &str, more: &str, weights: &Path) -> Recipe {
+        let text = format!(
+            "Chips {{ task: multi_label,
+                data: csv {{ root: {:?}, labels: \"labels.csv\", images: \"images\", suffix: \".jpg\",
+                    valid: random(0.3, seed = 42), batch: 8 }},
+                transforms: top_down {{ size: 64 }},
+                model: squeezenet1_1 {{ weights: {weights:?}, hidden: [16] }},
+                metrics: [f2, log_loss], {more}
+                train: {{ {steps} }}, }}",
+            self.path()
+        );
+        let source = Source::new("chips.recipe", &text, &[]);
+        match &source.result {
+            Ok(checked) => checked.recipe.clone(),
+            Err(_) => panic!("{}", source.render(false)),
+        }
+    }
+
+    fn options(&self, name: &str) -> RunOptions {
+        RunOptions {
+            out: Some(self.path().join(name)),
+            cache: Some(self.path().join("cache")),
+            device: Some(fastai_dsl::DeviceWish::Cpu),
+            ..RunOptions::default()
+        }
+    }
+}
+
+fn weights(outcome: &Outcome) -> Vec<Vec<u8>> {
+    struct Read(Vec<Vec<u8>>);
+    impl burn::module::ModuleVisitor for Read {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::tensor::Tensor<D>>) {
+            self.0.push(param.val().into_data().as_bytes().to_vec());
+        }
+    }
+    let mut read = Read(Vec::new());
+    outcome.network.visit(&mut read);
+    read.0
+}
+
+/// Keeps what a run says.
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Log {
+    fn add(&mut self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+    fn has(&self, part: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|line| line.contains(part))
+    }
+}
+
+impl Progress for Log {
+    fn note(&mut self, line: &str) {
+        self.add(format!("note {line}"));
+    }
+    fn warn(&mut self, line: &str) {
+        self.add(format!("warn {line}"));
+    }
+    fn stage(&mut self, index: usize, count: usize, title: &str) {
+        self.add(format!("stage {index}/{count} {title}"));
+    }
+    fn begin(&mut self, what: &str, total: u64) {
+        self.add(format!("begin {what} {total}"));
+    }
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn finish(&mut self) {}
+    fn table_header(&mut self, columns: &[&str]) {
+        self.add(format!("header {}", columns.join(" ")));
+    }
+    fn table_row(&mut self, epoch: u64, values: &[f64]) {
+        self.add(format!("row {epoch} {}", values.len()));
+    }
+}
+
+const LESSON: &str = "precompute(on); fit(0.05, 2); precompute(off); fit(0.02, 1, cycle_len = 1); save(\"head\");
+    unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1); tta(n_aug = 2);";
+
+#[test]
+fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
+    let chips = Chips::new(60);
+    let recipe = chips.recipe(LESSON);
+    let mut log = Log::default();
+    let first = run(&recipe, &chips.options("first"), &mut log).unwrap();
+    assert!(log.has("made the cache"));
+    assert!(log.has("header epoch trn_loss val_loss f2 log_loss"));
+    assert!(log.has("row 1 4"));
+    for file in ["recipe.recipe", "history.csv", "summary.json", "report.html", "models/final.safetensors"] {
+        assert!(first.folder.join(file).is_file(), "{file}");
+    }
+    assert!(first.folder.join("models/head.safetensors").is_file());
+    let summary = &first.summary;
+    assert_eq!(summary.status, "complete");
+    assert_eq!((summary.counts.train, summary.counts.valid), (42, 18));
+    let last = summary.r#final.as_ref().unwrap();
+    assert_eq!((last.set.as_str(), last.n, last.metrics.len()), ("valid", 18, 2));
+    assert!(last.metrics.iter().all(|m| m.interval.is_some_and(|[low, high]| low <= m.value && m.value <= high)));
+    assert_eq!(summary.tta.as_ref().unwrap().predictions, "tta: 1 plain + 2 augmented");
+    assert_eq!(summary.stages[1].trains, "cached activations");
+    assert!(!summary.stages[0].cache.as_ref().unwrap().found);
+
+    let mut log = Log::default();
+    let second = run(&recipe, &chips.options("second"), &mut log).unwrap();
+    assert!(log.has("found the cache"));
+    assert!(second.summary.stages[0].cache.as_ref().unwrap().found);
+    assert_eq!(weights(&first), weights(&second));
+}
+
+#[test]
+fn one_thread_and_two_give_the_same_weights() {
+    let chips = Chips::new(40);
+    let recipe = chips.recipe(LESSON);
+    let run_on = |threads: usize| {
+        let mut options = chips.options(&format!("threads-{threads}"));
+        options.threads = Some(threads);
+        options.cache = Some(chips.path().join(format!("cache-{threads}")));
+        run(&recipe, &options, &mut Silent).unwrap()
+    };
+    let (one, two) = (run_on(1), run_on(2));
+    assert_eq!(weights(&one), weights(&two));
+    assert_eq!(one.summary.tta, two.summary.tta);
+}
+
+#[test]
+fn the_finder_restores_the_weights_exactly() {
+    let chips = Chips::new(40);
+    let with = chips.recipe("let lr = lr_find(or = 0.01); fit(lr / 1000000000.0, 1);");
+    let plain = chips.recipe("save(\"start\");");
+    let swept = run(&chips.recipe("let lr = lr_find(or = 0.01); save(\"a\");"), &chips.options("swept"), &mut Silent);
+    let swept = swept.unwrap();
+    let untouched = run(&plain, &chips.options("plain"), &mut Silent).unwrap();
+    assert_eq!(weights(&swept), weights(&untouched));
+    let found = run(&with, &chips.options("with"), &mut Silent).unwrap();
+    assert_eq!(found.summary.found_rates.len(), 1);
+    assert!(found.folder.join("lr_find-1.svg").is_file());
+}
+
+#[test]
+fn a_damaged_cache_is_made_again() {
+    let chips = Chips::new(30);
+    let recipe = chips.recipe("precompute(on); fit(0.05, 1);");
+    let first = run(&recipe, &chips.options("first"), &mut Silent).unwrap();
+    let folder = PathBuf::from(&first.summary.stages[0].cache.as_ref().unwrap().path);
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let mut log = Log::default();
+    let second = run(&recipe, &chips.options("second"), &mut log).unwrap();
+    assert!(log.has("is damaged") && log.has("made the cache"));
+    assert_eq!(weights(&first), weights(&second));
+}
+
+#[test]
+fn a_stop_saves_the_weights_and_says_where() {
+    let chips = Chips::new(30);
+    let recipe = chips.recipe("fit(0.05, 3);");
+    let options = chips.options("stopped");
+    options.stop.request();
+    let error = run(&recipe, &options, &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Stopped(_)));
+    let folder = chips.path().join("stopped");
+    assert!(error.to_string().contains("interrupted.safetensors"), "{error}");
+    assert!(folder.join("models/interrupted.safetensors").is_file());
+    assert!(std::fs::read_to_string(folder.join("summary.json")).unwrap().contains("\"stopped\""));
+}
+
+/// Asks for a stop when a bar of that name has advanced.
+struct StopAt {
+    signal: StopSignal,
+    bar: &'static str,
+    now: String,
+}
+
+impl Progress for StopAt {
+    fn note(&mut self, _: &str) {}
+    fn warn(&mut self, _: &str) {}
+    fn stage(&mut self, _: usize, _: usize, _: &str) {}
+    fn begin(&mut self, what: &str, _: u64) {
+        self.now = what.to_string();
+    }
+    fn advance(&mut self, _: u64, _: &str) {
+        if self.now.contains(self.bar) {
+            self.signal.request();
+        }
+    }
+    fn finish(&mut self) {}
+    fn table_header(&mut self, _: &[&str]) {}
+    fn table_row(&mut self, _: u64, _: &[f64]) {}
+}
+
+#[test]
+fn a_stop_at_any_place_keeps_what_was_reached() {
+    let chips = Chips::new(30);
+    let recipe =
+        chips.recipe("precompute(on); let lr = lr_find(or = 0.01); fit(lr, 2); precompute(off); tta(n_aug = 1);");
+    for (bar, finished_epochs) in
+        [("activations", 0), ("batches", 0), ("epoch 0", 0), ("epoch 1", 1), ("validation", 0), ("augmented", 2)]
+    {
+        let options = RunOptions { cache: None, ..chips.options(&format!("stop-{bar}")) };
+        let options = RunOptions { cache: Some(chips.path().join(format!("cache-{bar}"))), ..options };
+        let mut progress = StopAt { signal: options.stop.clone(), bar, now: String::new() };
+        let error = run(&recipe, &options, &mut progress).unwrap_err();
+        assert!(matches!(error, RunError::Stopped(_)), "{bar}: {error}");
+        let folder = options.out.unwrap();
+        assert!(folder.join("models/interrupted.safetensors").is_file(), "{bar}");
+        let rows = std::fs::read_to_string(folder.join("history.csv")).map_or(0, |h| h.lines().count() - 1);
+        assert_eq!(rows, finished_epochs, "{bar}");
+        let text = std::fs::read_to_string(folder.join("summary.json")).unwrap();
+        let summary: fastai_runtime::report::Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(summary.status, "stopped", "{bar}");
+    }
+}
+
+#[test]
+fn broken_and_missing_images_are_found_before_training() {
+    let chips = Chips::new(30);
+    let images: Vec<PathBuf> =
+        std::fs::read_dir(chips.path().join("images")).unwrap().map(|e| e.unwrap().path()).collect();
+    let bytes = std::fs::read(&images[0]).unwrap();
+    std::fs::write(&images[0], &bytes[..100]).unwrap();
+    let recipe = chips.recipe("fit(0.05, 1);");
+    let error = run(&recipe, &chips.options("broken"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Data(_)), "{error}");
+    assert!(error.to_string().contains(images[0].file_name().unwrap().to_str().unwrap()), "{error}");
+    assert!(!chips.path().join("broken").exists());
+    std::fs::remove_file(&images[0]).unwrap();
+    let error = run(&recipe, &chips.options("missing"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Data(_)), "{error}");
+    assert!(error.to_string().contains(images[0].file_stem().unwrap().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn foreign_weights_are_an_error_that_names_the_file() {
+    let chips = Chips::new(30);
+    let foreign = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/head.safetensors");
+    let recipe = chips.recipe_with("fit(0.05, 1);", "", &foreign);
+    let error = run(&recipe, &chips.options("foreign"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Weights(_)), "{error}");
+    assert!(error.to_string().contains("head.safetensors"), "{error}");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_made_is_an_error_that_names_it() {
+    let chips = Chips::new(30);
+    let mut options = chips.options("x");
+    options.out = Some(chips.path().join("labels.csv").join("run"));
+    let error = run(&chips.recipe("fit(0.05, 1);"), &options, &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::File { .. }), "{error}");
+    assert!(error.to_string().contains("labels.csv"), "{error}");
+}
+
+#[test]
+fn the_best_epoch_is_kept_and_marked() {
+    let chips = Chips::new(40);
+    let weights = examples().join("squeezenet1_1.safetensors");
+    let recipe = chips.recipe_with("precompute(on); fit(0.05, 4);", "keep_best: f2,", &weights);
+    let outcome = run(&recipe, &chips.options("best"), &mut Silent).unwrap();
+    let last = outcome.summary.r#final.unwrap();
+    assert!(last.metrics[0].chosen_here.as_ref().unwrap().contains("the best of 4 by f2"));
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let f2: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(4).unwrap().parse().unwrap()).collect();
+    assert_eq!(f2.len(), 4);
+    let best = f2.iter().copied().fold(f64::MIN, f64::max);
+    assert!((last.metrics[0].value - best).abs() < 1e-12);
+}
+
+#[test]
+fn a_loss_that_explodes_names_the_step_and_a_way_out() {
+    let chips = Chips::new(40);
+    let recipe = chips.recipe("unfreeze(); fit(10.0, 30);");
+    match run(&recipe, &chips.options("diverged"), &mut Silent) {
+        Err(error) => {
+            assert!(matches!(error, RunError::Diverged(_)), "{error}");
+            assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
+            let summary = std::fs::read_to_string(chips.path().join("diverged/summary.json")).unwrap();
+            assert!(summary.contains("\"failed\""));
+        }
+        Ok(_) => panic!("a rate of 10 on the whole network must diverge"),
+    }
+}
+
+#[test]
+fn smoke_runs_two_batches_a_stage() {
+    let chips = Chips::new(60);
+    let mut options = chips.options("smoke");
+    options.smoke = true;
+    let outcome = run(&chips.recipe(LESSON), &options, &mut Silent).unwrap();
+    assert!(outcome.summary.smoke);
+    assert!(outcome.summary.stages.iter().all(|s| s.images <= 16));
+}
+
+#[test]
+fn a_trained_network_predicts_files() {
+    let chips = Chips::new(30);
+    let outcome = run(&chips.recipe("fit(0.05, 1);"), &chips.options("predict"), &mut Silent).unwrap();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(chips.path().join("images")).unwrap().map(|e| e.unwrap().path()).take(3).collect();
+    files.sort();
+    let predictions = outcome.predict(&files).unwrap();
+    assert_eq!((predictions.len(), predictions.probabilities.classes()), (3, outcome.classes.len()));
+    assert!(predictions.probabilities.values().iter().all(|p| (0.0..=1.0).contains(p)));
+    let error = outcome.predict(&[chips.path().join("absent.jpg")]).unwrap_err().to_string();
+    assert!(error.contains("absent.jpg"), "{error}");
+}

@@ -1,0 +1,131 @@
+//! How fast the parts of a run are. Prints figures, so it only runs when asked:
+//! `cargo test -p fastai-runtime --test engine_speed -- --ignored --nocapture --test-threads 1`
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+use fastai_dsl::HeadSpec;
+use fastai_runtime::activations::Features;
+use fastai_runtime::metrics::Truth;
+use fastai_runtime::models::Network;
+use fastai_runtime::random::{Stream, unit};
+use fastai_runtime::train::{CachedExamples, Examples, Inputs, Learner, Loss, Pass, Rates};
+
+const TAGS: usize = 17;
+
+fn learner(first_trainable: usize) -> Learner {
+    let device = Device::flex().autodiff();
+    let head = HeadSpec { hidden: vec![512], dropout: vec![0.25, 0.5] };
+    let network = Network::new("squeezenet1_1", &head, TAGS, 42, &device);
+    Learner::new(network.set_frozen(first_trainable, false), device)
+}
+
+fn truth(n: usize) -> Truth {
+    let mut rng = Stream::new(1, "truth").at(&[]);
+    Truth::Tags { cells: (0..n * TAGS).map(|_| unit(&mut rng) < 0.2).collect(), tags: TAGS }
+}
+
+/// Best of five runs, seconds.
+fn best(mut run: impl FnMut()) -> f64 {
+    let mut timed = || {
+        let started = Instant::now();
+        run();
+        started.elapsed().as_secs_f64()
+    };
+    timed();
+    (0..5).map(|_| timed()).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
+    let mut learner = learner(2);
+    let mut rng = Stream::new(1, "features").at(&[]);
+    let features = Features::in_memory((0..786 * 1024).map(|_| unit(&mut rng) as f32).collect(), 1024);
+    let examples = CachedExamples { features: &features, batch: 64, seed: 42 };
+    let device = learner.device().clone();
+    let loss = Loss::new(truth(786), None, &device);
+    let rates = Rates { lrs: vec![0.01; 3], wds: Vec::new() };
+    let mut optimizer = learner.optimizer(None);
+    let seconds = best(|| {
+        for (k, batch) in examples.batches(&Pass::Shuffled { stage: 0, epoch: 0 }, &device).unwrap().enumerate() {
+            let batch = batch.unwrap();
+            let mut rng = Stream::new(1, "dropout").at(&[k as u64]);
+            learner.step(&mut optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng);
+        }
+    });
+    println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn features_of_images() {
+    let network = learner(2).network().valid();
+    for size in [64, 128] {
+        let x = Tensor::<4>::random([64, 3, size, size], Distribution::Default, &Device::flex());
+        let seconds = best(|| {
+            network.features(x.clone()).into_data();
+        });
+        println!("features at {size} px, batch 64: {:.0} images/s", 64.0 / seconds);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn a_training_step_of_the_whole_network() {
+    let mut learner = learner(0);
+    let device = learner.device().clone();
+    let loss = Loss::new(truth(64), None, &device);
+    let rates = Rates { lrs: vec![1e-4; 3], wds: Vec::new() };
+    let images: Vec<usize> = (0..64).collect();
+    for size in [64, 128] {
+        let x = Tensor::<4>::random([64, 3, size, size], Distribution::Default, &device);
+        let mut optimizer = learner.optimizer(None);
+        let seconds = best(|| {
+            let mut rng = Stream::new(1, "dropout").at(&[]);
+            learner.step(&mut optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
+        });
+        println!(
+            "training step, everything, {size} px, batch 64: {:.0} ms, {:.0} images/s",
+            seconds * 1e3,
+            64.0 / seconds
+        );
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn a_run_on_all_chips() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
+    let text = format!(
+        "Globe {{ task: multi_label,
+            data: csv {{ root: {:?}, labels: \"train_v2.csv\", images: \"train-jpg\", suffix: \".jpg\",
+                valid: indices(\"valid.txt\"), batch: 64 }},
+            transforms: top_down {{ size: 64 }},
+            model: squeezenet1_1 {{ weights: {:?} }},
+            metrics: [f2, log_loss],
+            train: {{ precompute(on); let lr = lr_find(or = 0.01); fit(lr, 3, cycle_len = 1, cycle_mult = 2);
+                precompute(off); fit(lr, 1, cycle_len = 1); unfreeze();
+                fit([0.0001, 0.0003, 0.001], 1, cycle_len = 1); tta(n_aug = 4); }}, }}",
+        data.join("globe"),
+        data.join("squeezenet1_1.safetensors"),
+    );
+    let source = fastai_dsl::source::Source::new("globe.recipe", &text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    let folder = tempfile::tempdir().unwrap();
+    let options = fastai_runtime::RunOptions {
+        out: Some(folder.path().join("run")),
+        cache: Some(folder.path().join("cache")),
+        ..Default::default()
+    };
+    let outcome = fastai_runtime::engine::run(recipe, &options, &mut fastai_runtime::progress::Silent).unwrap();
+    let summary = &outcome.summary;
+    println!("baseline {:?}; rates {:?}; {:.1} s", summary.baseline, summary.found_rates, summary.seconds);
+    for stage in &summary.stages {
+        let values = stage.evaluation.iter().flat_map(|e| &e.metrics).map(|m| format!("{} {:.4}", m.name, m.value));
+        let values: Vec<String> = values.collect();
+        println!("{}: {:.2} s, {:.0} images/s, {}", stage.text, stage.seconds, stage.images_per_s, values.join(" "));
+    }
+    assert!(summary.tta.as_ref().unwrap().metrics[0].value > summary.baseline.as_ref().unwrap().value);
+}

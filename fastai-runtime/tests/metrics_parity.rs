@@ -1,0 +1,53 @@
+//! The metrics against scikit-learn. The golden file is made by `tools/reference_metrics.py`.
+
+use fastai_runtime::metrics::{Probabilities, Truth, accuracy, confusion, f2, f2_of_images, f2_search, log_loss};
+use serde_json::Value;
+
+fn golden() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/metrics.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn rows(value: &Value) -> Vec<Vec<f64>> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn probabilities(value: &Value) -> Probabilities {
+    let rows = rows(value);
+    Probabilities::new(rows.iter().flatten().map(|p| *p as f32).collect(), rows[0].len())
+}
+
+#[track_caller]
+fn close(found: f64, expected: &Value, tolerance: f64) {
+    let expected = expected.as_f64().unwrap();
+    assert!((found - expected).abs() < tolerance, "{found}, scikit-learn has {expected}");
+}
+
+#[test]
+fn single_label() {
+    for case in golden()["single"].as_array().unwrap() {
+        let p = probabilities(&case["probs"]);
+        let classes: Vec<u32> = serde_json::from_value(case["targets"].clone()).unwrap();
+        let names: Vec<String> = (0..p.classes()).map(|c| c.to_string()).collect();
+        close(accuracy(&p, &classes), &case["accuracy"], 1e-12);
+        // Probabilities are f32 here and f64 there.
+        close(log_loss(&p, &Truth::Classes(classes.clone())), &case["log_loss"], 1e-6);
+        assert_eq!(serde_json::to_value(confusion(&p, &classes, &names).counts).unwrap(), case["confusion"]);
+    }
+}
+
+#[test]
+fn multi_label() {
+    for case in golden()["multi"].as_array().unwrap() {
+        let p = probabilities(&case["probs"]);
+        let cells = rows(&case["targets"]).iter().flatten().map(|t| *t == 1.0).collect();
+        let truth = Truth::Tags { cells, tags: p.classes() };
+        close(f2(&p, &truth, 0.2), &case["fbeta2_at_0.2"], 1e-12);
+        let (threshold, best) = f2_search(&p, &truth);
+        close(best, &case["fbeta2_best"], 1e-12);
+        close(threshold, &case["best_threshold"], 1e-12);
+        for (found, expected) in f2_of_images(&p, &truth, 0.2).iter().zip(case["per_row_f2"].as_array().unwrap()) {
+            close(*found, expected, 1e-12);
+        }
+    }
+}
