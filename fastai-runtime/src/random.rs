@@ -1,1 +1,133 @@
 //! The one seed's named random streams.
+//!
+//! Every random draw of a run comes from a generator addressed by what it is for: the seed, the name of a stream and a
+//! few counters such as stage, epoch and image. Nothing is drawn from a shared generator, so results depend neither on
+//! how many threads draw nor on the order in which they do.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// A named family of generators under one seed.
+///
+/// Streams in use: `order` (stage, epoch), `transform` (stage, epoch, image, pass), `init` (weights), `dropout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    seed: u64,
+    name: &'static str,
+}
+
+impl Stream {
+    /// The stream `name` of the run's `seed`.
+    pub const fn new(seed: u64, name: &'static str) -> Self {
+        Stream { seed, name }
+    }
+
+    /// The generator at these counters: always the same numbers, whenever and on whichever thread it is asked for.
+    ///
+    /// The key is BLAKE3 of the seed, the name (length first) and the counters, so neighbours are unrelated.
+    pub fn at(&self, counters: &[u64]) -> ChaCha8Rng {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&self.seed.to_le_bytes());
+        hash.update(&(self.name.len() as u64).to_le_bytes());
+        hash.update(self.name.as_bytes());
+        for counter in counters {
+            hash.update(&counter.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(*hash.finalize().as_bytes())
+    }
+}
+
+/// A number from `[0, 1)` in steps of 2^-53.
+pub fn unit(rng: &mut ChaCha8Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 * (-53f64).exp2()
+}
+
+/// A number from `[lo, hi)`; `lo` where the range is empty.
+pub fn uniform(rng: &mut ChaCha8Rng, lo: f64, hi: f64) -> f64 {
+    lo + (hi - lo) * unit(rng)
+}
+
+/// True with probability `p`.
+pub fn chance(rng: &mut ChaCha8Rng, p: f64) -> bool {
+    unit(rng) < p
+}
+
+/// An integer from `0..n`, each equally likely. `n` must not be 0.
+pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
+    assert!(n > 0, "nothing to draw from");
+    // Draws above the largest multiple of n would favour the small numbers.
+    let limit = u64::MAX - u64::MAX % n;
+    loop {
+        let draw = rng.next_u64();
+        if draw < limit {
+            return draw % n;
+        }
+    }
+}
+
+/// A permutation of `0..n`, each equally likely (Fisher-Yates).
+pub fn permutation(rng: &mut ChaCha8Rng, n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    for i in (1..n).rev() {
+        order.swap(i, below(rng, i as u64 + 1) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_address_gives_the_same_numbers() {
+        let a = Stream::new(42, "order").at(&[1, 2]).next_u64();
+        assert_eq!(a, Stream::new(42, "order").at(&[1, 2]).next_u64());
+    }
+
+    #[test]
+    fn any_other_address_gives_others() {
+        let draw = |seed, name, counters: &[u64]| Stream::new(seed, name).at(counters).next_u64();
+        let all = [
+            draw(42, "order", &[1, 2]),
+            draw(43, "order", &[1, 2]),
+            draw(42, "init", &[1, 2]),
+            draw(42, "order", &[2, 1]),
+            draw(42, "order", &[1]),
+            draw(42, "order", &[1, 2, 0]),
+        ];
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn a_permutation_holds_each_number_once() {
+        let mut rng = Stream::new(1, "order").at(&[]);
+        let mut order = permutation(&mut rng, 1000);
+        assert!(order.windows(2).any(|w| w[0] > w[1]));
+        order.sort_unstable();
+        assert!(order.iter().enumerate().all(|(i, v)| i == *v));
+        assert!(permutation(&mut rng, 0).is_empty());
+        assert_eq!(permutation(&mut rng, 1), [0]);
+    }
+
+    #[test]
+    fn permutations_are_about_equally_likely() {
+        let mut counts = std::collections::HashMap::new();
+        for i in 0..6000 {
+            *counts.entry(permutation(&mut Stream::new(7, "order").at(&[i]), 3)).or_insert(0u32) += 1;
+        }
+        assert_eq!(counts.len(), 6);
+        // Five standard deviations of a binomial(6000, 1/6).
+        assert!(counts.values().all(|n| (856..1144).contains(n)), "{counts:?}");
+    }
+
+    #[test]
+    fn uniform_stays_in_its_range_and_fills_it() {
+        let mut rng = Stream::new(3, "transform").at(&[]);
+        let draws: Vec<f64> = (0..2000).map(|_| uniform(&mut rng, -10.0, 10.0)).collect();
+        assert!(draws.iter().all(|v| (-10.0..10.0).contains(v)));
+        let mean = draws.iter().sum::<f64>() / 2000.0;
+        assert!(mean.abs() < 0.65, "{mean}");
+        assert!(draws.iter().any(|v| *v < -9.9) && draws.iter().any(|v| *v > 9.9));
+    }
+}

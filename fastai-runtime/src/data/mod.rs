@@ -1,9 +1,35 @@
 //! Images and labels: sources, splits, vocabulary, preflight, decoding, the loader.
 
+mod cache;
+mod csv;
+mod dataset;
+mod decode;
+mod findings;
+mod folders;
+mod loader;
+mod preflight;
+mod split;
+mod vocabulary;
+
+pub use cache::ImageCache;
+pub use dataset::{Dataset, Item, Target};
+pub use decode::decode;
+pub use loader::{Batch, BatchIter, BatchJob, Loader, LoaderConfig, Mode, batch_ranges};
+pub use preflight::preflight;
+pub use split::cv_indices;
+pub use vocabulary::Vocabulary;
+
 /// What is wrong with the data set; all findings at once, one a line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", findings.join("\n"))]
 pub struct DataError {
     /// Each names its file, line or image, what was expected and what to do.
     pub findings: Vec<String>,
+}
+
+impl DataError {
+    /// An error of one finding.
+    pub fn one(finding: impl Into<String>) -> Self {
+        DataError { findings: vec![finding.into()] }
+    }
 }

@@ -1,1 +1,22 @@
-//! Transform sets and their parts.
+//! Transform sets and their parts: fastai 0.7's formulas, from a decoded image to the square that a network reads.
+//!
+//! Drawing is separate from applying: [`Transform::draw`] takes everything random from a generator, and
+//! [`Transform::apply`] is a function of the image and the [`Draw`] alone.
+
+mod crop;
+mod dihedral;
+mod image;
+mod lighting;
+mod normalize;
+mod pad;
+mod pipeline;
+mod rotate;
+mod scale;
+
+pub use crop::{Area, Cut, Try, Window};
+pub use dihedral::Dihedral;
+pub use image::{FloatImage, Pixels};
+pub use lighting::Lighting;
+pub use pipeline::{Draw, Transform};
+pub use rotate::rotate;
+pub use scale::{resize, scale_min};

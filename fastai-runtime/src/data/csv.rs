@@ -1,0 +1,268 @@
+//! Labels from a csv file: one row an image.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Component, Path};
+
+use fastai_dsl::{Column, TaskKind, Valid};
+
+use super::dataset::Row;
+use super::findings::{Findings, names, nearest};
+
+/// The recipe's keys of a csv source.
+pub(super) struct CsvSource<'a> {
+    pub(super) labels: &'a str,
+    pub(super) images: &'a str,
+    pub(super) suffix: &'a str,
+    pub(super) id: &'a Column,
+    pub(super) label: &'a Column,
+    pub(super) separator: &'a str,
+    pub(super) header: bool,
+    pub(super) valid: &'a Valid,
+    pub(super) task: TaskKind,
+}
+
+/// Suffixes worth a try when a file is missing, for the hint.
+const SUFFIXES: [&str; 8] = [".jpg", ".jpeg", ".png", ".JPG", ".tif", ".webp", ".bmp", ".gif"];
+
+impl CsvSource<'_> {
+    /// Reads every row, in the file's order; checks cells and files.
+    pub(super) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
+        let path = root.join(self.labels);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                findings.push(format!("cannot open {} (labels: {:?}): {error}", path.display(), self.labels));
+                return Vec::new();
+            }
+        };
+        let images = root.join(self.images);
+        let images_exist = images.is_dir();
+        if !images_exist {
+            findings.push(format!(
+                "the folder of images {} (images: {:?}) does not exist",
+                images.display(),
+                self.images
+            ));
+        }
+        // The reader skips a byte order mark by itself.
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
+        let mut records = reader.records();
+        let mut columns = None;
+        let mut rows = Rows::default();
+        for (number, record) in records.by_ref().enumerate() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    findings.push(format!("{}: {error}", path.display()));
+                    break;
+                }
+            };
+            let columns = match &columns {
+                Some(columns) => columns,
+                None => {
+                    let Some(found) = self.columns(&record, &path, findings) else { return Vec::new() };
+                    columns.insert(found)
+                }
+            };
+            if number == 0 && self.header {
+                continue;
+            }
+            let line = record.position().map_or(number as u64 + 1, ::csv::Position::line);
+            self.row(&record, columns, &format!("{}:{line}", path.display()), root, images_exist, &mut rows);
+        }
+        rows.report(&path, findings, notes)
+    }
+
+    /// Resolves the columns by the first record; `None` when one is missing (with a finding each).
+    fn columns(&self, first: &::csv::StringRecord, path: &Path, findings: &mut Findings) -> Option<Columns> {
+        let header: Vec<&str> = first.iter().map(str::trim).collect();
+        let mut resolve = |key: &str, column: &Column| match column {
+            Column::Position(position) => {
+                let found = (*position as usize) < header.len();
+                if !found {
+                    findings.push(format!(
+                        "{}: no column {position} ({key}: {position}, counted from 0): the first row has {}: {}",
+                        path.display(),
+                        header.len(),
+                        names(&header, 20)
+                    ));
+                }
+                found.then_some(*position as usize)
+            }
+            Column::Name(name) if !self.header => {
+                findings.push(format!(
+                    "{}: {key}: {name:?} names a column, but header is off; give its position, counted from 0",
+                    path.display()
+                ));
+                None
+            }
+            Column::Name(name) => {
+                let found = header.iter().position(|h| h == name);
+                if found.is_none() {
+                    let hint = nearest(name, &header).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                    findings.push(format!(
+                        "{}: no column {name:?} ({key}: {name:?}); the header has {}{hint}",
+                        path.display(),
+                        names(&header, 20)
+                    ));
+                }
+                found
+            }
+        };
+        let id = resolve("id", self.id);
+        let label = resolve("label", self.label);
+        let flag = match self.valid {
+            Valid::Column(name) => resolve("valid", &Column::Name(name.clone())).map(Some),
+            _ => Some(None),
+        };
+        Some(Columns { id: id?, label: label?, flag: flag? })
+    }
+
+    fn row(
+        &self,
+        record: &::csv::StringRecord,
+        columns: &Columns,
+        place: &str,
+        root: &Path,
+        images_exist: bool,
+        rows: &mut Rows,
+    ) {
+        let needed = columns.id.max(columns.label).max(columns.flag.unwrap_or(0)) + 1;
+        if record.len() < needed {
+            rows.malformed.push(format!("{place}: {} cells, expected at least {needed}", record.len()));
+            return;
+        }
+        let id = &record[columns.id];
+        if id.is_empty() {
+            rows.malformed.push(format!("{place}: the image name is empty"));
+            return;
+        }
+        let relative = format!("{id}{}", self.suffix);
+        // A name such as ../../secret must not lead out of the data set.
+        if !Path::new(&relative).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
+            rows.malformed.push(format!("{place}: the image name {id:?} leads out of the folder of images"));
+            return;
+        }
+        let mut path = root.join(self.images).join(&relative);
+        let mut held_out = None;
+        if let Valid::Folder(folder) = self.valid {
+            let other = root.join(folder).join(&relative);
+            held_out = Some(other.is_file());
+            if held_out == Some(true) {
+                if path.is_file() && path != other {
+                    rows.malformed.push(format!(
+                        "{place}: {id:?} lies both in {} and in {}: it would be trained and measured on",
+                        path.display(),
+                        other.display()
+                    ));
+                }
+                path = other;
+            }
+        }
+        if images_exist && held_out != Some(true) && !path.is_file() {
+            let folder = root.join(self.images);
+            let hint = SUFFIXES
+                .iter()
+                .find(|s| self.suffix.is_empty() && rows.missing.is_empty() && folder.join(format!("{id}{s}")).is_file());
+            let hint = hint.map_or(String::new(), |s| format!(" (but {id}{s} exists: say `suffix: {s:?}`)"));
+            rows.missing.push(format!("{place}: no image {}{hint}", path.display()));
+        }
+        if let Some(flag) = columns.flag {
+            match parse_flag(&record[flag]) {
+                Some(flag) => held_out = Some(flag),
+                None => rows.malformed.push(format!(
+                    "{place}: {:?} says neither yes nor no; expected 0, 1, true or false",
+                    &record[flag]
+                )),
+            }
+        }
+        let labels = self.labels_of(&record[columns.label], place, rows);
+        rows.rows.push(Row { id: id.to_string(), path, labels, held_out });
+    }
+
+    /// The label, or the tags without repetitions.
+    fn labels_of(&self, cell: &str, place: &str, rows: &mut Rows) -> Vec<String> {
+        let mut labels: Vec<String> = Vec::new();
+        if self.task == TaskKind::MultiLabel && !self.separator.is_empty() {
+            for tag in cell.split(self.separator) {
+                if tag.is_empty() {
+                    rows.empty_tags += usize::from(!cell.is_empty());
+                } else if !labels.iter().any(|l| l == tag) {
+                    labels.push(tag.to_string());
+                }
+            }
+        } else if !cell.is_empty() {
+            labels.push(cell.to_string());
+        }
+        if labels.is_empty() && self.task == TaskKind::SingleLabel {
+            rows.malformed.push(format!("{place}: the label is empty; single_label needs exactly one"));
+        }
+        for label in labels.iter().filter(|l| l.trim() != l.as_str()) {
+            let what = if self.task == TaskKind::MultiLabel { "tag" } else { "label" };
+            rows.spaced.push(format!(
+                "{place}: white space around the {what} {label:?} would make it a class of its own; \
+                 take it out of the file{}",
+                if what == "tag" { ", or into the recipe's `separator`" } else { "" }
+            ));
+        }
+        labels
+    }
+}
+
+struct Columns {
+    id: usize,
+    label: usize,
+    flag: Option<usize>,
+}
+
+/// Rows so far, and what is wrong with them, by kind.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Row>,
+    malformed: Vec<String>,
+    missing: Vec<String>,
+    spaced: Vec<String>,
+    empty_tags: usize,
+}
+
+impl Rows {
+    fn report(self, path: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
+        findings.extend("rows like these", self.malformed);
+        findings.extend("rows without their image", self.missing);
+        findings.extend("labels with white space around them", self.spaced);
+        if self.empty_tags > 0 {
+            notes.push(format!(
+                "{}: {} empty tags between doubled separators are left out",
+                path.display(),
+                self.empty_tags
+            ));
+        }
+        if self.rows.is_empty() && findings.is_empty() {
+            findings.push(format!("{}: no rows", path.display()));
+        }
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for row in &self.rows {
+            *seen.entry(&row.id).or_insert(0) += 1;
+        }
+        let mut repeated: Vec<&str> = seen.iter().filter(|(_, n)| **n > 1).map(|(id, _)| *id).collect();
+        if !repeated.is_empty() {
+            repeated.sort_unstable();
+            notes.push(format!(
+                "{}: {} image names stand in more than one row; all rows are kept, on the side of the first: {}",
+                path.display(),
+                repeated.len(),
+                names(&repeated, 5)
+            ));
+        }
+        self.rows
+    }
+}
+
+fn parse_flag(cell: &str) -> Option<bool> {
+    match cell.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! Collects everything that is wrong, so that one look shows all of it.
+
+use super::DataError;
+
+/// Most findings of one kind that are spelled out.
+const SHOWN: usize = 20;
+
+/// What is wrong so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<String>);
+
+impl Findings {
+    /// One more finding.
+    pub(super) fn push(&mut self, finding: impl Into<String>) {
+        self.0.push(finding.into());
+    }
+
+    /// Findings of one kind; past the twentieth they are only counted, so that a kind never hides another.
+    pub(super) fn extend(&mut self, what: &str, findings: Vec<String>) {
+        let more = findings.len().saturating_sub(SHOWN);
+        self.0.extend(findings.into_iter().take(SHOWN));
+        if more > 0 {
+            self.0.push(format!("and {more} more {what}"));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `value` if nothing was found, else all findings.
+    pub(super) fn or<T>(self, value: T) -> Result<T, DataError> {
+        if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0 }) }
+    }
+}
+
+/// `"a", "b", "c" and 4 more`: the first few names of a list that may be long.
+pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+    let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
+    if list.len() > shown {
+        text += &format!(" and {} more", list.len() - shown);
+    }
+    text
+}
+
+/// The candidate that `word` was most probably meant to be, if one is close.
+pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    candidates
+        .iter()
+        .map(|c| (distance(&lower, &c.to_lowercase()), *c))
+        .filter(|(d, c)| *d <= c.chars().count().max(3) / 3)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, c)| c)
+}
+
+/// Levenshtein distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_kind_is_cut_and_does_not_hide_the_next() {
+        let mut findings = Findings::default();
+        findings.extend("missing files", (0..25).map(|i| format!("file {i}")).collect());
+        findings.push("another kind");
+        let error = findings.or(()).unwrap_err();
+        assert_eq!(error.findings.len(), 22);
+        assert_eq!(error.findings[20], "and 5 more missing files");
+        assert_eq!(error.findings[21], "another kind");
+    }
+
+    #[test]
+    fn the_nearest_name_is_close_or_none() {
+        assert_eq!(nearest("bread", &["id", "breed"]), Some("breed"));
+        assert_eq!(nearest("Breed", &["id", "breed"]), Some("breed"));
+        assert_eq!(nearest("species", &["id", "breed"]), None);
+    }
+}

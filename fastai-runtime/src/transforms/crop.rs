@@ -1,0 +1,123 @@
+//! Where the square is cut out.
+
+use fastai_dsl::Crop;
+use rand_chacha::ChaCha8Rng;
+
+use crate::random::{chance, uniform, unit};
+
+/// A rectangle of an image, pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First row.
+    pub top: usize,
+    /// First column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// A crop with all that is random about it drawn. Positions are relative, so no image needs to be at hand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cut {
+    /// The square in the middle.
+    Center,
+    /// The square whose first row and column are `floor(u * (side - size))`.
+    At {
+        /// Down, in `[0, 1)`.
+        row: f64,
+        /// To the right, in `[0, 1)`.
+        column: f64,
+    },
+    /// Everything, squashed.
+    Squash,
+    /// A part of drawn area and aspect, squashed.
+    Area(Area),
+}
+
+impl Cut {
+    pub(super) fn draw(crop: Crop, rng: &mut ChaCha8Rng) -> Self {
+        match crop {
+            Crop::Random => Cut::At { row: unit(rng), column: unit(rng) },
+            Crop::Center => Cut::Center,
+            Crop::None => Cut::Squash,
+            Crop::Googlenet => Cut::Area(Area::draw(rng)),
+        }
+    }
+
+    /// What is cut out of an image of `image` (height, width) that is to become a square of `size`; `None` where the
+    /// image is to be scaled to `size` and its centre taken instead.
+    pub(super) fn window(&self, image: (usize, usize), size: usize) -> Option<Window> {
+        let (height, width) = image;
+        match self {
+            Cut::Center => Some(center(image, size)),
+            Cut::At { row, column } => {
+                let start = |u: f64, n: usize| (u * n.saturating_sub(size) as f64).floor() as usize;
+                Some(Window { top: start(*row, height), left: start(*column, width), height: size, width: size })
+            }
+            Cut::Squash => Some(Window { top: 0, left: 0, height, width }),
+            Cut::Area(area) => area.window(image),
+        }
+    }
+}
+
+/// The square of `size` in the middle of `image` (height, width), which must be as large.
+pub(super) fn center(image: (usize, usize), size: usize) -> Window {
+    let start = |n: usize| n.saturating_sub(size).div_ceil(2);
+    Window { top: start(image.0), left: start(image.1), height: size, width: size }
+}
+
+/// The googlenet crop: the first of ten tries that fits the image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Area {
+    /// Height and width change places, in every try.
+    pub swap: bool,
+    /// The tries in order.
+    pub tries: [Try; 10],
+}
+
+/// One try of the googlenet crop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Try {
+    /// Part of the image's area, in `[0.08, 1)`.
+    pub fraction: f64,
+    /// Width by height, in `[0.75, 1.333)`.
+    pub aspect: f64,
+    /// Down, in `[0, 1)`.
+    pub row: f64,
+    /// To the right, in `[0, 1)`.
+    pub column: f64,
+}
+
+impl Area {
+    fn draw(rng: &mut ChaCha8Rng) -> Self {
+        let swap = chance(rng, 0.5);
+        let tries = std::array::from_fn(|_| Try {
+            fraction: uniform(rng, 0.08, 1.0),
+            aspect: uniform(rng, 0.75, 1.333),
+            row: unit(rng),
+            column: unit(rng),
+        });
+        Area { swap, tries }
+    }
+
+    fn window(&self, (height, width): (usize, usize)) -> Option<Window> {
+        let area = height as f64 * width as f64;
+        self.tries.iter().find_map(|t| {
+            // Never 0, as it would be of a single pixel.
+            let side = |squared: f64| ((squared.sqrt() + 0.5) as usize).max(1);
+            let (mut w, mut h) = (side(t.fraction * area * t.aspect), side(t.fraction * area / t.aspect));
+            if self.swap {
+                (w, h) = (h, w);
+            }
+            let start = |u: f64, room: usize| (u * (room + 1) as f64) as usize;
+            (h <= height && w <= width).then(|| Window {
+                top: start(t.row, height - h),
+                left: start(t.column, width - w),
+                height: h,
+                width: w,
+            })
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! The images that transforms read and write.
+
+use super::crop::Window;
+
+/// Pixels in rows from the top, red, green and blue first in each: what scaling and rotation can read.
+pub trait Pixels {
+    /// One number of a pixel.
+    type Sample: Copy + Into<f32>;
+    /// Samples stored a pixel.
+    const LANES: usize;
+    /// What brings a sample to `[0, 1]`.
+    const UNIT: f32;
+
+    /// Height and width, pixels.
+    fn size(&self) -> (usize, usize);
+    /// All samples, `[height, width, LANES]`.
+    fn samples(&self) -> &[Self::Sample];
+    /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth number is 0.
+    fn pixel(&self, index: usize) -> [f32; 4];
+}
+
+impl Pixels for image::RgbImage {
+    type Sample = u8;
+    const LANES: usize = 3;
+    const UNIT: f32 = 1.0 / 255.0;
+
+    fn size(&self) -> (usize, usize) {
+        (self.height() as usize, self.width() as usize)
+    }
+
+    fn samples(&self) -> &[u8] {
+        self.as_raw()
+    }
+
+    #[inline]
+    fn pixel(&self, index: usize) -> [f32; 4] {
+        let p = &self.as_raw()[3 * index..3 * index + 3];
+        [f32::from(p[0]) * Self::UNIT, f32::from(p[1]) * Self::UNIT, f32::from(p[2]) * Self::UNIT, 0.0]
+    }
+}
+
+/// An image of floats, channels in `[0, 1]`.
+///
+/// A pixel is four floats, the last one 0: whole pixels then move and blend in one vector register.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatImage {
+    height: usize,
+    width: usize,
+    pixels: Vec<[f32; 4]>,
+}
+
+impl FloatImage {
+    /// A black image.
+    pub fn black(height: usize, width: usize) -> Self {
+        FloatImage { height, width, pixels: vec![[0.0; 4]; height * width] }
+    }
+
+    /// Converts the whole of `source`.
+    pub fn from_pixels<P: Pixels>(source: &P) -> Self {
+        let (height, width) = source.size();
+        Self::window_of(source, Window { top: 0, left: 0, height, width })
+    }
+
+    /// An image of `rgb`, `[height, width, 3]`; `None` where the number of floats is another.
+    pub fn from_rgb(height: usize, width: usize, rgb: &[f32]) -> Option<Self> {
+        if height.checked_mul(width)?.checked_mul(3)? != rgb.len() {
+            return None;
+        }
+        let pixels = rgb.chunks_exact(3).map(|p| [p[0], p[1], p[2], 0.0]).collect();
+        Some(FloatImage { height, width, pixels })
+    }
+
+    /// The part of `source` in `window`, which must lie inside.
+    pub fn window_of<P: Pixels>(source: &P, window: Window) -> Self {
+        let (_, width) = source.size();
+        let rows = window.top..window.top + window.height;
+        let pixels = rows
+            .flat_map(|y| y * width + window.left..y * width + window.left + window.width)
+            .map(|index| source.pixel(index))
+            .collect();
+        FloatImage { height: window.height, width: window.width, pixels }
+    }
+
+    /// Height, pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Width, pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The pixels, `[height, width]` of red, green, blue and 0.
+    pub fn pixels(&self) -> &[[f32; 4]] {
+        &self.pixels
+    }
+
+    /// The pixels, to be changed.
+    pub fn pixels_mut(&mut self) -> &mut [[f32; 4]] {
+        &mut self.pixels
+    }
+
+    /// The image as `[height, width, 3]`.
+    pub fn to_rgb(&self) -> Vec<f32> {
+        self.pixels.iter().flat_map(|p| [p[0], p[1], p[2]]).collect()
+    }
+}
+
+impl Pixels for FloatImage {
+    type Sample = f32;
+    const LANES: usize = 4;
+    const UNIT: f32 = 1.0;
+
+    fn size(&self) -> (usize, usize) {
+        (self.height, self.width)
+    }
+
+    fn samples(&self) -> &[f32] {
+        self.pixels.as_flattened()
+    }
+
+    #[inline]
+    fn pixel(&self, index: usize) -> [f32; 4] {
+        self.pixels[index]
+    }
+}

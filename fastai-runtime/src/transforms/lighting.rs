@@ -1,0 +1,40 @@
+//! Brightness and contrast.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::image::FloatImage;
+use crate::random::uniform;
+
+/// A change of brightness and contrast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lighting {
+    /// What is added to every channel.
+    pub brightness: f64,
+    /// By how much more (or, negative, less) channels differ from the mean.
+    pub contrast: f64,
+}
+
+impl Lighting {
+    /// The largest brightness and contrast that are drawn, either sign.
+    pub(super) const LIMIT: f64 = 0.05;
+
+    pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
+        let brightness = uniform(rng, -Self::LIMIT, Self::LIMIT);
+        let contrast = uniform(rng, -Self::LIMIT, Self::LIMIT);
+        Lighting { brightness, contrast }
+    }
+
+    /// `clip((x - mean) * k + mean + brightness, 0, 1)`, `k = 1 + contrast`, or `1 / (1 - contrast)` below 0.
+    ///
+    /// `mean` runs over the pixels and channels of the whole picture, of which `image` may be a part.
+    pub fn apply(&self, image: &mut FloatImage, mean: f64) {
+        let k = if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) };
+        let shift = (mean - mean * k + self.brightness) as f32;
+        let k = k as f32;
+        for pixel in image.pixels_mut() {
+            let mut lit = pixel.map(|v| (v * k + shift).clamp(0.0, 1.0));
+            lit[3] = 0.0;
+            *pixel = lit;
+        }
+    }
+}

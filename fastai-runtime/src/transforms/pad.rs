@@ -1,0 +1,46 @@
+//! Borders by reflection that repeats the edge: `2 1 0 | 0 1 2` (OpenCV's `BORDER_REFLECT`).
+
+use super::image::{FloatImage, Pixels};
+
+/// The pixel of an axis of `n` pixels that stands for `index`, anywhere on the line.
+#[inline]
+pub(super) fn reflect(index: i64, n: usize) -> usize {
+    let n = n as i64;
+    let i = index.rem_euclid(2 * n);
+    (if i < n { i } else { 2 * n - 1 - i }) as usize
+}
+
+/// `image` with `pad` reflected pixels more on each side.
+pub(super) fn pad(image: &FloatImage, pad: usize) -> FloatImage {
+    let (height, width) = image.size();
+    let mut padded = FloatImage::black(height + 2 * pad, width + 2 * pad);
+    let columns: Vec<usize> = (0..width + 2 * pad).map(|x| reflect(x as i64 - pad as i64, width)).collect();
+    for (y, line) in padded.pixels_mut().chunks_exact_mut(columns.len()).enumerate() {
+        let row = &image.pixels()[reflect(y as i64 - pad as i64, height) * width..][..width];
+        for (pixel, &x) in line.iter_mut().zip(&columns) {
+            *pixel = row[x];
+        }
+    }
+    padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edge_is_repeated_and_far_indices_come_back() {
+        let line: Vec<usize> = (-7..8).map(|i| reflect(i, 3)).collect();
+        assert_eq!(line, [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1]);
+        assert!((-3..3).all(|i| reflect(i, 1) == 0));
+    }
+
+    #[test]
+    fn a_border_wider_than_the_image() {
+        let image = FloatImage::from_rgb(1, 2, &[0.1, 0.1, 0.1, 0.2, 0.2, 0.2]).unwrap();
+        let padded = pad(&image, 3);
+        assert_eq!(padded.size(), (7, 8));
+        let first: Vec<f32> = padded.pixels()[..8].iter().map(|p| p[0]).collect();
+        assert_eq!(first, [0.2, 0.2, 0.1, 0.1, 0.2, 0.2, 0.1, 0.1]);
+    }
+}

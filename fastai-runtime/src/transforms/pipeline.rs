@@ -1,0 +1,226 @@
+//! The whole way from a decoded image to a network's input.
+
+use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use image::RgbImage;
+use rand_chacha::ChaCha8Rng;
+
+use super::crop::{Cut, Window, center};
+use super::dihedral::Dihedral;
+use super::image::{FloatImage, Pixels};
+use super::lighting::Lighting;
+use super::normalize::normalize;
+use super::pad::pad;
+use super::rotate::Rotation;
+use super::scale::{resize, resize_window, scaled_size};
+use crate::random::{below, chance, uniform};
+
+/// Counts up whenever the numbers that [`Transform::valid`] writes change.
+const VERSION: u32 = 1;
+
+/// Probability of a random zoom, and of a rotation.
+const OFTEN: f64 = 0.75;
+
+/// Largest rotation, degrees either way.
+const DEGREES: f64 = 10.0;
+
+/// Longest canvas, times its shorter side. Scaling a strip of 60000 x 1 pixels to its full length would take gigabytes.
+const LONGEST: usize = 64;
+
+/// Images to network inputs, as a recipe's `transforms` section says.
+///
+/// Training: scale the shorter side to the size (times a random zoom), pad, augment, crop, normalise. Validation: scale,
+/// pad, crop, normalise. All formulas are those of fastai 0.7.
+#[derive(Clone, Debug)]
+pub struct Transform {
+    config: Transforms,
+    size: usize,
+    pad: usize,
+    stats: Stats,
+}
+
+/// Everything random about one training image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draw {
+    /// The shorter side becomes `trunc(zoom * size)`, but at least the size; 1 is none. The googlenet crop does not zoom.
+    pub zoom: f64,
+    /// Rotation counter-clockwise, degrees.
+    pub angle: Option<f64>,
+    /// Brightness and contrast.
+    pub lighting: Option<Lighting>,
+    /// Quarter turns and flip.
+    pub dihedral: Dihedral,
+    /// The crop.
+    pub cut: Cut,
+}
+
+impl Transform {
+    /// The transforms of `cfg` for a network trained on pixels of these `stats`.
+    pub fn new(cfg: &Transforms, stats: Stats) -> Self {
+        Transform { config: cfg.clone(), size: cfg.size as usize, pad: cfg.pad as usize, stats }
+    }
+
+    /// Writes `image`, randomly augmented, as `[3, size, size]`. The same generator gives the same augmentation.
+    ///
+    /// # Panics
+    /// Where `out` has another length, or the image no pixels.
+    pub fn train(&self, image: &RgbImage, rng: &mut ChaCha8Rng, out: &mut [f32]) {
+        self.apply(image, &self.draw(rng), out);
+    }
+
+    /// Writes `image` as `[3, size, size]`, nothing random about it.
+    ///
+    /// # Panics
+    /// Where `out` has another length, or the image no pixels.
+    pub fn valid(&self, image: &RgbImage, out: &mut [f32]) {
+        let cut = if self.config.crop == Crop::None { Cut::Squash } else { Cut::Center };
+        let draw = Draw { zoom: 1.0, angle: None, lighting: None, dihedral: Dihedral::IDENTITY, cut };
+        self.apply(image, &draw, out);
+    }
+
+    /// All that [`Transform::valid`] depends on besides the image, as text that stays the same from run to run.
+    pub fn signature(&self) -> String {
+        // Neither crop of the middle sees a border.
+        let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
+        let Stats { mean, std } = self.stats;
+        format!("transforms {VERSION}: size {} crop {crop} pad {pad} mean {mean:?} std {std:?}", self.size)
+    }
+
+    /// Draws the parameters of one training image.
+    pub fn draw(&self, rng: &mut ChaCha8Rng) -> Draw {
+        let [low, high] = self.config.max_zoom;
+        let zoomed = chance(rng, OFTEN);
+        let zoom = uniform(rng, low, high);
+        let mut draw = Draw {
+            zoom: if zoomed { zoom } else { 1.0 },
+            angle: None,
+            lighting: None,
+            dihedral: Dihedral::IDENTITY,
+            cut: Cut::draw(self.config.crop, rng),
+        };
+        if self.config.set != TransformSet::None {
+            draw.angle = chance(rng, OFTEN).then(|| uniform(rng, -DEGREES, DEGREES));
+            draw.lighting = Some(Lighting::draw(rng));
+        }
+        match self.config.set {
+            TransformSet::None | TransformSet::Basic => {}
+            TransformSet::SideOn => draw.dihedral.flip = chance(rng, 0.5),
+            TransformSet::TopDown => {
+                draw.dihedral = Dihedral { turns: below(rng, 4) as u8, flip: chance(rng, 0.5) };
+            }
+        }
+        draw
+    }
+
+    /// Writes `image` transformed by `draw` as `[3, size, size]`.
+    ///
+    /// # Panics
+    /// Where `out` has another length, or the image no pixels.
+    pub fn apply(&self, image: &RgbImage, draw: &Draw, out: &mut [f32]) {
+        assert_eq!(out.len(), 3 * self.size * self.size, "[3, size, size] with size {}", self.size);
+        assert!(image.width() > 0 && image.height() > 0, "an image without pixels");
+        let square = match draw.cut {
+            // This crop comes of the full image: it scales by itself.
+            Cut::Area(_) => self.square(image, draw),
+            _ => self.scaled_square(image, draw),
+        };
+        normalize(&square, &self.stats, out);
+    }
+
+    /// The square of a draw that scales first.
+    fn scaled_square(&self, image: &RgbImage, draw: &Draw) -> FloatImage {
+        let target = ((draw.zoom * self.size as f64) as usize).max(self.size);
+        let limit = target.saturating_mul(LONGEST);
+        let mut scaled = scaled_size(image.size(), target);
+        let squash = draw.cut == Cut::Squash;
+        if squash {
+            scaled = (scaled.0.min(limit), scaled.1.min(limit));
+        }
+        let plain = draw.angle.is_none() && draw.lighting.is_none() && draw.dihedral == Dihedral::IDENTITY;
+        if plain && !squash && (self.pad == 0 || draw.cut == Cut::Center) {
+            let window = draw.cut.window(scaled, self.size).expect("only an area has no window");
+            return resize_window(image, scaled, window);
+        }
+        // Of a very long strip, only the surroundings of the crop.
+        let (mut row, mut column) = match draw.cut {
+            Cut::At { row, column } => (row, column),
+            _ => (0.5, 0.5),
+        };
+        if draw.dihedral.turns % 2 == 1 {
+            (row, column) = (column, row);
+        }
+        let (height, width) = (scaled.0.min(limit), scaled.1.min(limit));
+        let top = (row * (scaled.0 - height) as f64) as usize;
+        let left = (column * (scaled.1 - width) as f64) as usize;
+        let canvas = resize_window(image, scaled, Window { top, left, height, width });
+        if self.pad > 0 { self.square(&pad(&canvas, self.pad), draw) } else { self.square(&canvas, draw) }
+    }
+
+    /// Augments the `canvas` and cuts the square.
+    fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> FloatImage {
+        let size = draw.dihedral.size(canvas.size());
+        match draw.cut.window(size, self.size) {
+            Some(window) => {
+                let part = augment(canvas, draw, window);
+                if part.size() == (self.size, self.size) { part } else { resize(&part, self.size, self.size) }
+            }
+            None => {
+                let whole = augment(canvas, draw, Window { top: 0, left: 0, height: size.0, width: size.1 });
+                let scaled = scaled_size(size, self.size);
+                resize_window(&whole, scaled, center(scaled, self.size))
+            }
+        }
+    }
+}
+
+/// What `window` shows of `canvas` after rotation, lighting and flips.
+///
+/// Turns, flips and crops only select pixels, so no image is made between them. The mean that lighting keeps is exactly
+/// that of the whole rotated canvas, which is why all of its rows are computed wherever there is lighting.
+fn augment<P: Pixels>(canvas: &P, draw: &Draw, window: Window) -> FloatImage {
+    let size = canvas.size();
+    let origin = draw.dihedral.origin(window, size);
+    let needed =
+        if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
+    let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
+
+    let mut part = FloatImage::black(window.height, window.width);
+    let place = |y: usize, x: usize| {
+        let (i, j) = draw.dihedral.forward((y, x), size);
+        (i - window.top) * window.width + j - window.left
+    };
+    let step = if origin.width > 1 {
+        place(origin.top, origin.left + 1).wrapping_sub(place(origin.top, origin.left))
+    } else {
+        0
+    };
+    let mut sum = [0f64; 3];
+    let mut line = vec![[0f32; 4]; needed.width];
+    for y in needed.top..needed.top + needed.height {
+        match &rotation {
+            Some(rotation) => rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line),
+            None => {
+                for (x, pixel) in line.iter_mut().enumerate() {
+                    *pixel = canvas.pixel(y * size.1 + needed.left + x);
+                }
+            }
+        }
+        if draw.lighting.is_some() {
+            let row = line.iter().fold([0f32; 4], |s, p| [s[0] + p[0], s[1] + p[1], s[2] + p[2], s[3] + p[3]]);
+            for c in 0..3 {
+                sum[c] += f64::from(row[c]);
+            }
+        }
+        if (origin.top..origin.top + origin.height).contains(&y) {
+            let mut to = place(y, origin.left);
+            for pixel in &line[origin.left - needed.left..][..origin.width] {
+                part.pixels_mut()[to] = *pixel;
+                to = to.wrapping_add(step);
+            }
+        }
+    }
+    if let Some(lighting) = draw.lighting {
+        let mean = sum.iter().sum::<f64>() / (3.0 * size.0 as f64 * size.1 as f64);
+        lighting.apply(&mut part, mean);
+    }
+    part
+}

@@ -1,0 +1,173 @@
+//! Scaling as OpenCV's `INTER_AREA` does it.
+
+use super::crop::Window;
+use super::image::{FloatImage, Pixels};
+
+/// Height and width of an image of `size` whose shorter side becomes `target`: `max(floor(side * target / shorter),
+/// target)` a side.
+pub(super) fn scaled_size(size: (usize, usize), target: usize) -> (usize, usize) {
+    let ratio = target as f64 / size.0.min(size.1) as f64;
+    let side = |n: usize| ((n as f64 * ratio).floor() as usize).max(target);
+    (side(size.0), side(size.1))
+}
+
+/// Scales the shorter side to `target` pixels; the sides keep their ratio up to rounding down.
+pub fn scale_min<P: Pixels>(source: &P, target: usize) -> FloatImage {
+    let (height, width) = scaled_size(source.size(), target);
+    resize(source, height, width)
+}
+
+/// Scales to `height` x `width`: the average over the area that a pixel covers where both sides shrink, else a blend of
+/// the two nearest pixels an axis (OpenCV's `INTER_AREA`, which is not the usual bilinear enlargement).
+pub fn resize<P: Pixels>(source: &P, height: usize, width: usize) -> FloatImage {
+    resize_window(source, (height, width), Window { top: 0, left: 0, height, width })
+}
+
+/// The part in `window` of `source` scaled to `size`: the same numbers as cutting after [`resize`], without its cost.
+pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window: Window) -> FloatImage {
+    let from = source.size();
+    if from == size {
+        return FloatImage::window_of(source, window);
+    }
+    let tabulate = if size.0 <= from.0 && size.1 <= from.1 { Axis::area } else { Axis::linear };
+    let rows = tabulate(from.0, size.0, window.top, window.height);
+    let columns = tabulate(from.1, size.1, window.left, window.width);
+
+    let mut image = FloatImage::black(window.height, window.width);
+    if window.width == 0 {
+        return image;
+    }
+    let samples = source.samples();
+    let (first, last) = columns.span();
+    let stride = from.1 * P::LANES;
+    // Rows first: that pass reads the most and runs over contiguous samples. One more float at the end, because a
+    // pixel is read as four floats whatever its lanes.
+    let length = (last - first) * P::LANES;
+    let mut blended = vec![0f32; length + 1];
+    let row_of = |y: usize| &samples[y * stride + first * P::LANES..y * stride + last * P::LANES];
+    for (y, line) in image.pixels_mut().chunks_exact_mut(window.width).enumerate() {
+        let (start, weights) = rows.taps(y);
+        blend_rows(&mut blended[..length], start, weights, P::UNIT, row_of);
+        for (x, pixel) in line.iter_mut().enumerate() {
+            let (start, weights) = columns.taps(x);
+            let mut sum = [0f32; 4];
+            let from = &blended[(start - first) * P::LANES..];
+            for (k, &weight) in weights.iter().enumerate() {
+                let p = &from[k * P::LANES..k * P::LANES + 4];
+                for lane in 0..4 {
+                    sum[lane] += weight * p[lane];
+                }
+            }
+            sum[3] = 0.0;
+            *pixel = sum;
+        }
+    }
+    image
+}
+
+/// Writes the weighted sum of rows `start..` into `out`, each sample times `unit`.
+fn blend_rows<'a, S: Copy + Into<f32> + 'a>(
+    out: &mut [f32],
+    start: usize,
+    weights: &[f32],
+    unit: f32,
+    row_of: impl Fn(usize) -> &'a [S],
+) {
+    let (head, tail) = weights.split_at(weights.len() % 2);
+    // Rows go in pairs, which halves the traffic of the sums.
+    match head {
+        [weight] => {
+            let weight = weight * unit;
+            for (sum, &a) in out.iter_mut().zip(row_of(start)) {
+                *sum = weight * a.into();
+            }
+        }
+        _ => out.fill(0.0),
+    }
+    for (k, pair) in tail.chunks_exact(2).enumerate() {
+        let y = start + head.len() + 2 * k;
+        let (u, v) = (pair[0] * unit, pair[1] * unit);
+        for ((sum, &a), &b) in out.iter_mut().zip(row_of(y)).zip(row_of(y + 1)) {
+            *sum += u * a.into() + v * b.into();
+        }
+    }
+}
+
+/// For each target pixel of one axis, the first source pixel and the weights of it and its followers.
+struct Axis {
+    starts: Vec<usize>,
+    /// Where each target pixel's weights begin, and at last where they all end.
+    offsets: Vec<usize>,
+    weights: Vec<f32>,
+}
+
+impl Axis {
+    fn with_capacity(count: usize, taps: usize) -> Self {
+        let mut offsets = Vec::with_capacity(count + 1);
+        offsets.push(0);
+        Axis { starts: Vec::with_capacity(count), offsets, weights: Vec::with_capacity(count * taps) }
+    }
+
+    /// Averages over `[d * s, (d + 1) * s)`, for `count` target pixels from `first`.
+    fn area(from: usize, to: usize, first: usize, count: usize) -> Self {
+        // Overlaps this short are rounding errors (OpenCV's bound).
+        const SLIVER: f64 = 1e-3;
+        let scale = from as f64 / to as f64;
+        let mut axis = Axis::with_capacity(count, scale as usize + 2);
+        for d in first..first + count {
+            let begin = d as f64 * scale;
+            let end = begin + scale;
+            let cell = scale.min(from as f64 - begin);
+            let last = (end.floor() as usize).min(from - 1);
+            let whole = (begin.ceil() as usize).min(last);
+            let before = whole as f64 - begin;
+            let after = end - last as f64;
+            let mut start = whole;
+            if before > SLIVER {
+                start -= 1;
+                axis.weights.push((before / cell) as f32);
+            }
+            axis.weights.resize(axis.weights.len() + (last - whole), (1.0 / cell) as f32);
+            if after > SLIVER {
+                axis.weights.push((after.min(1.0).min(cell) / cell) as f32);
+            }
+            axis.close(start);
+        }
+        axis
+    }
+
+    /// Blends two neighbours, for `count` target pixels from `first`.
+    fn linear(from: usize, to: usize, first: usize, count: usize) -> Self {
+        let inverse = to as f64 / from as f64;
+        let scale = 1.0 / inverse;
+        let mut axis = Axis::with_capacity(count, 2);
+        for d in first..first + count {
+            let start = ((d as f64 * scale).floor() as usize).min(from - 1);
+            let past = (d + 1) as f64 - (start + 1) as f64 * inverse;
+            let fraction = if past <= 0.0 { 0.0 } else { past - past.floor() } as f32;
+            if fraction > 0.0 && start + 1 < from {
+                axis.weights.extend([1.0 - fraction, fraction]);
+            } else {
+                axis.weights.push(1.0);
+            }
+            axis.close(start);
+        }
+        axis
+    }
+
+    /// Ends the list of the pixel being tabulated.
+    fn close(&mut self, start: usize) {
+        self.starts.push(start);
+        self.offsets.push(self.weights.len());
+    }
+
+    fn taps(&self, index: usize) -> (usize, &[f32]) {
+        (self.starts[index], &self.weights[self.offsets[index]..self.offsets[index + 1]])
+    }
+
+    /// The source pixels that are read, first and one past the last.
+    fn span(&self) -> (usize, usize) {
+        let (start, weights) = self.taps(self.starts.len() - 1);
+        (self.starts[0], start + weights.len())
+    }
+}
