@@ -27,7 +27,7 @@
 //!
 //! fn main() -> Result<(), RunError> {
 //!     let trained = DogsCats::run(&RunOptions::default())?;
-//!     println!("{:?}", trained.summary().r#final);
+//!     println!("{:?}", trained.outcome.summary.r#final);
 //!     Ok(())
 //! }
 //! ```
@@ -50,7 +50,9 @@ macro_rules! recipe {
 /// in the package's folder. Cargo rebuilds when the file changes.
 #[macro_export]
 macro_rules! include_recipe {
-    ($path:literal) => { $crate::__private::include_recipe_at! { [$crate] $path } };
+    ($path:literal) => {
+        $crate::__private::include_recipe_at! { [$crate] $path }
+    };
 }
 
 /// What a program that trains needs.

@@ -1,4 +1,4 @@
-"""Golden learning rates, finder sweeps and smoothing: fastai-runtime/tests/golden/schedules.json.
+"""Golden learning rates, finder sweeps and smoothing: fastai-dsl/tests/golden/schedules.json.
 
 Plain Python. The rules, for nb batches an epoch:
 
@@ -24,7 +24,7 @@ import math
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
+GOLDEN = os.path.join(HERE, "..", "fastai-dsl", "tests", "golden")
 
 
 def epochs(n_cycle, cycle_len, cycle_mult):

@@ -17,5 +17,5 @@ pub mod report;
 pub mod train;
 pub mod transforms;
 
-pub use engine::RunOptions;
+pub use engine::{Run, RunOptions, Trained};
 pub use error::RunError;

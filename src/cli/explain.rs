@@ -26,7 +26,10 @@ pub fn run(args: &Args) -> ExitCode {
             }
             if let Some(level) = code.lint {
                 let level = format!("{level:?}").to_lowercase();
-                println!("\nA lint, `{level}` unless the recipe says otherwise: `#[allow({})]` on a step or the recipe.", code.id);
+                println!(
+                    "\nA lint, `{level}` unless the recipe says otherwise: `#[allow({})]` on a step or the recipe.",
+                    code.id
+                );
             }
             ExitCode::SUCCESS
         }

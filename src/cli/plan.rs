@@ -70,12 +70,8 @@ fn text(recipe: &Recipe, plan: &Plan) -> String {
         out += cells.join("  ").trim_end();
         out += "\n";
     }
-    let iterations: Option<u64> = plan
-        .stages
-        .iter()
-        .filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_)))
-        .map(|s| s.iterations)
-        .sum();
+    let iterations: Option<u64> =
+        plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
     out += &format!("\n{} epochs, {} training batches\n", thousands(plan.epochs()), known(iterations));
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
         out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use fastai_dsl::overrides::Override;
 use fastai_dsl::DeviceWish;
+use fastai_dsl::overrides::Override;
 use fastai_runtime::report::{Evaluation, Summary};
 use fastai_runtime::{RunError, RunOptions, engine, progress};
 
@@ -95,10 +95,7 @@ fn reached(summary: &Summary) -> String {
         out += "smoke run: two batches a stage, the numbers mean nothing\n";
     }
     if let Some(baseline) = &summary.baseline {
-        out += &format!(
-            "always saying `{}`: {} {:.4}\n",
-            baseline.says, baseline.metric, baseline.value
-        );
+        out += &format!("always saying `{}`: {} {:.4}\n", baseline.says, baseline.metric, baseline.value);
     }
     if let Some(last) = &summary.r#final {
         out += &line("final", last);

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
-use fastai_dsl::check::Checked;
+use fastai_dsl::Checked;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::Source;
 

@@ -208,7 +208,7 @@ impl<'a> Parser<'a, '_> {
             return (None, visibility, None);
         };
         let name = Name { text: ident.to_string(), site: self.site(ident.span()) };
-        if !name.text.starts_with(|ch: char| ch.is_ascii_uppercase()) {
+        if name.text.starts_with(|ch: char| ch.is_lowercase() || ch == '_') {
             let good = camel_case(&name.text);
             self.report(
                 Diagnostic::error(&c::HEADER, name.site, format!("`{}` is the name of a type", name.text))
@@ -383,7 +383,11 @@ fn broken_entry(key: Name) -> Entry {
 }
 
 fn camel_case(word: &str) -> String {
-    word.split('_').filter(|p| !p.is_empty()).map(|p| p[..1].to_uppercase() + &p[1..]).collect()
+    let capital = |part: &str| {
+        let mut chars = part.chars();
+        chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+    };
+    word.split('_').map(capital).collect()
 }
 
 /// A single value without its places, as `--set` takes it; `None` if the text is none.

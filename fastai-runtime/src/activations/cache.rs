@@ -77,6 +77,11 @@ impl ActivationCache {
         }
     }
 
+    /// The folder that holds all caches.
+    pub fn root(&self) -> &std::path::Path {
+        &self.root
+    }
+
     /// The folder of everything with this key.
     pub fn folder(&self, key: &CacheKey) -> PathBuf {
         self.root.join(&key.digest.to_hex()[..16])

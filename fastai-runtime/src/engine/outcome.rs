@@ -13,7 +13,7 @@ use crate::models::Network;
 use crate::predict::Predictions;
 use crate::progress::{Silent, StopSignal};
 use crate::report::Summary;
-use crate::train::{ImageExamples, Learner, Pass, Preparation, Watch, activate};
+use crate::train::{ImageExamples, ImageSet, Learner, Pass, Preparation, Watch, activate};
 
 /// A finished run.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Outcome {
             target: Target::Unlabelled,
         };
         let items: Vec<Item> = paths.iter().map(item).collect();
-        let examples = ImageExamples::new(&items, self.preparation.clone());
+        let examples = ImageExamples::new(ImageSet::new(&items), self.preparation.clone());
         let learner = Learner::new(self.network.valid(), self.device.clone());
         let stop = StopSignal::default();
         let mut values =

@@ -14,7 +14,7 @@ use crate::device;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{CachedExamples, Examples, ImageExamples, Learner, Loss, Preparation, Watch};
+use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -47,6 +47,8 @@ pub(super) struct Session<'a> {
 /// The images, and the features of them that are at hand.
 pub(super) struct Sets {
     pub(super) dataset: Dataset,
+    /// Training, validation and test files, with what of them is decoded.
+    images: [ImageSet; 3],
     pub(super) preparation: Preparation,
     pub(super) cached: Option<Cached>,
 }
@@ -68,6 +70,8 @@ pub(super) enum Part {
 }
 
 impl Part {
+    const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
+
     fn word(self) -> &'static str {
         match self {
             Part::Train => "training",
@@ -78,17 +82,14 @@ impl Part {
 }
 
 impl Sets {
-    fn items(&self, part: Part) -> &[Item] {
-        match part {
-            Part::Train => &self.dataset.train,
-            Part::Valid => &self.dataset.valid,
-            Part::Test => &self.dataset.test,
-        }
+    fn new(dataset: Dataset, preparation: Preparation) -> Self {
+        let images = [&dataset.train, &dataset.valid, &dataset.test].map(|items| ImageSet::new(items));
+        Sets { dataset, images, preparation, cached: None }
     }
 
     /// A part as images of `size` pixels.
-    pub(super) fn images(&self, part: Part, size: u32) -> ImageExamples<'_> {
-        ImageExamples::new(self.items(part), self.preparation.at_size(size))
+    pub(super) fn images(&self, part: Part, size: u32) -> ImageExamples {
+        ImageExamples::new(self.images[part as usize].clone(), self.preparation.at_size(size))
     }
 
     /// A part as the network should see it: the cached features, if they are there, else images of `size` pixels.
@@ -129,7 +130,8 @@ impl<'a> Session<'a> {
         }
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
-        data::preflight(&dataset, progress)?;
+        let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
+        data::preflight(&dataset, Some(&cache.root().join("verified.json")), progress)?;
         if dataset.train.len() < 2 {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
         }
@@ -183,9 +185,9 @@ impl<'a> Session<'a> {
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
             stages: Plan::new(recipe, &facts).stages,
-            cache: ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root)),
+            cache,
             record: Record { data: measured::overview(&dataset), ..Record::default() },
-            sets: Sets { dataset, preparation, cached: None },
+            sets: Sets::new(dataset, preparation),
             folder,
             summary,
             head: model.head.clone(),
@@ -230,14 +232,14 @@ impl<'a> Session<'a> {
             return Ok(None);
         }
         let (mut found, mut images) = (true, 0);
-        let mut features = [Part::Train, Part::Valid, Part::Test].map(|_| None);
-        for (slot, part) in features.iter_mut().zip([Part::Train, Part::Valid, Part::Test]) {
-            let items = self.sets.items(part);
+        let mut features = Part::ALL.map(|_| None);
+        for (slot, part) in features.iter_mut().zip(Part::ALL) {
+            let items = self.sets.images[part as usize].items();
             let files: Vec<_> = items.iter().map(|i| i.path.as_path()).collect();
             *slot = Some(if items.is_empty() {
                 Features::in_memory(Vec::new(), network.facts().head_input as usize)
             } else {
-                let examples = ImageExamples::new(items, preparation.clone());
+                let examples = self.sets.images(part, size);
                 let what = format!("images, activations of the {} set", part.word());
                 let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
                 let opened = self.cache.open(&key, &files, &examples, &self.learner, &what, watch)?;

@@ -1,11 +1,19 @@
 //! Images as a network sees them.
 
-use burn::tensor::Device;
-use fastai_dsl::{Stats, Transforms};
+use std::sync::Arc;
 
-use super::examples::{ExampleBatches, Examples, Pass};
+use burn::tensor::{Device, Tensor, TensorData};
+use fastai_dsl::{Stats, Transforms};
+use image::RgbImage;
+
+use super::examples::{ExampleBatch, ExampleBatches, Examples, Inputs, Pass, batch_ranges, order};
 use crate::RunError;
-use crate::data::Item;
+use crate::data::{DecodedCache, Item, LoadFn, LoadJob, Loader};
+use crate::random::Stream;
+use crate::transforms::Transform;
+
+/// Decoded pixels of one set that are kept in memory across epochs, bytes.
+const DECODED_BUDGET: usize = 512 << 20;
 
 /// How images are prepared.
 #[derive(Clone, Debug)]
@@ -32,75 +40,87 @@ impl Preparation {
 
     /// A text that differs wherever the pixels of a plain pass do.
     pub fn signature(&self) -> String {
-        let Transforms { size, crop, pad, .. } = &self.transforms;
-        format!("plain 1: size {size}, crop {crop:?}, pad {pad}, {:?}", self.stats)
+        Transform::new(&self.transforms, self.stats).signature()
+    }
+}
+
+/// A list of image files. What was decoded is kept, as far as it fits into memory, and shared by clones.
+#[derive(Clone)]
+pub struct ImageSet {
+    items: Arc<[Item]>,
+    decoded: Arc<DecodedCache>,
+}
+
+impl ImageSet {
+    /// These files.
+    pub fn new(items: &[Item]) -> Self {
+        ImageSet { items: items.into(), decoded: Arc::new(DecodedCache::new(items.len(), DECODED_BUDGET)) }
+    }
+
+    /// The files.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+}
+
+impl std::fmt::Debug for ImageSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageSet").field("items", &self.items.len()).finish_non_exhaustive()
     }
 }
 
 /// A list of images, decoded and transformed as they are asked for.
-///
-/// Until the transforms are in, images are squashed to the square and the only augmentation is a left-right flip:
-/// `batches` is the one place that the loader has to replace.
 #[derive(Clone, Debug)]
-pub struct ImageExamples<'a> {
-    items: &'a [Item],
+pub struct ImageExamples {
+    set: ImageSet,
     preparation: Preparation,
 }
 
-impl<'a> ImageExamples<'a> {
+impl ImageExamples {
     /// These images, prepared so.
-    pub fn new(items: &'a [Item], preparation: Preparation) -> Self {
-        ImageExamples { items, preparation }
+    pub fn new(set: ImageSet, preparation: Preparation) -> Self {
+        ImageExamples { set, preparation }
+    }
+
+    /// What makes the numbers of one image in this pass: a function of the image and its row alone.
+    fn load(&self, pass: &Pass) -> Arc<LoadFn> {
+        let transform = Transform::new(&self.preparation.transforms, self.preparation.stats);
+        let seed = self.preparation.seed;
+        match *pass {
+            Pass::Plain => Arc::new(move |_, image: &RgbImage, out: &mut [f32]| transform.valid(image, out)),
+            Pass::Shuffled { stage, epoch } => Arc::new(move |row, image: &RgbImage, out: &mut [f32]| {
+                let mut rng = Stream::new(seed, "transform").at(&[stage, epoch, row as u64]);
+                transform.train(image, &mut rng, out);
+            }),
+            Pass::Augmented { stage, pass } => Arc::new(move |row, image: &RgbImage, out: &mut [f32]| {
+                let mut rng = Stream::new(seed, "tta").at(&[stage, pass, row as u64]);
+                transform.train(image, &mut rng, out);
+            }),
+        }
     }
 }
 
-impl Examples for ImageExamples<'_> {
+impl Examples for ImageExamples {
     fn len(&self) -> usize {
-        self.items.len()
+        self.set.items.len()
     }
 
     fn batches<'a>(&'a self, pass: &Pass, device: &Device) -> Result<ExampleBatches<'a>, RunError> {
-        let order = super::examples::order(self.len(), pass, self.preparation.seed);
+        let side = self.preparation.transforms.size as usize;
+        let loader = Loader::new(LoadJob {
+            items: Arc::clone(&self.set.items),
+            order: order(self.len(), pass, self.preparation.seed),
+            batches: batch_ranges(self.len(), self.preparation.batch),
+            values_per_image: 3 * side * side,
+            load: self.load(pass),
+            threads: self.preparation.workers,
+            cache: Some(Arc::clone(&self.set.decoded)),
+        })?;
         let device = device.clone();
-        let ranges = super::examples::batch_ranges(self.len(), self.preparation.batch);
-        let pass = pass.clone();
-        let side = self.preparation.transforms.size;
-        Ok(Box::new(ranges.into_iter().map(move |range| {
-            use rayon::prelude::*;
-            let images = order[range].to_vec();
-            let one = |&i: &usize| -> Result<Vec<f32>, RunError> {
-                let item = &self.items[i];
-                let image = image::open(&item.path).map_err(|e| {
-                    RunError::Data(crate::data::DataError::one(format!("{}: {e}", item.path.display())))
-                })?;
-                let mut image = image.resize_exact(side, side, image::imageops::FilterType::Triangle).to_rgb8();
-                let key = match pass {
-                    Pass::Plain => None,
-                    Pass::Augmented { stage, pass } => Some([stage, 1000 + pass, i as u64]),
-                    Pass::Shuffled { stage, epoch } => Some([stage, epoch, i as u64]),
-                };
-                if let Some(key) = key {
-                    let mut rng = crate::random::Stream::new(self.preparation.seed, "transform").at(&key);
-                    if crate::random::chance(&mut rng, 0.5) {
-                        image = image::imageops::flip_horizontal(&image);
-                    }
-                }
-                let n = (side * side) as usize;
-                let mut out = vec![0.0; 3 * n];
-                for (k, pixel) in image.pixels().enumerate() {
-                    for c in 0..3 {
-                        out[c * n + k] = (f32::from(pixel.0[c]) / 255.0 - self.preparation.stats.mean[c])
-                            / self.preparation.stats.std[c];
-                    }
-                }
-                Ok(out)
-            };
-            let values: Vec<Vec<f32>> = images.par_iter().map(one).collect::<Result<_, _>>()?;
-            let data = burn::tensor::TensorData::new(values.concat(), [images.len(), 3, side as usize, side as usize]);
-            Ok(super::ExampleBatch {
-                inputs: super::Inputs::Images(burn::tensor::Tensor::from_data(data, &device)),
-                images,
-            })
+        Ok(Box::new(loader.map(move |batch| {
+            let batch = batch?;
+            let data = TensorData::new(batch.pixels, [batch.indices.len(), 3, side, side]);
+            Ok(ExampleBatch { inputs: Inputs::Images(Tensor::from_data(data, &device)), images: batch.indices })
         })))
     }
 }

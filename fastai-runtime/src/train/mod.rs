@@ -13,7 +13,7 @@ mod suggestion;
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs, Pass};
 pub use finder::{FindPlan, Found, find_rate};
 pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
-pub use images::{ImageExamples, Preparation};
+pub use images::{ImageExamples, ImageSet, Preparation};
 pub(crate) use learner::unreadable;
 pub use learner::{Learner, Watch};
 pub use loss::{Loss, activate, losses_of_images};

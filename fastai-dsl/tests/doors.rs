@@ -1,0 +1,79 @@
+//! One recipe through every door, its canonical text, and its plan.
+
+use fastai_dsl::pipeline::Start;
+use fastai_dsl::schema::{csv, fit, indices, lr_find, model, transforms, tta};
+use fastai_dsl::source::Source;
+use fastai_dsl::{Facts, Plan, Recipe, check, words};
+
+fn quickstart() -> Recipe {
+    let text = include_str!("../../examples/quickstart.recipe");
+    let source = Source::new("quickstart.recipe", text, &[]);
+    assert!(source.diagnostics().is_empty(), "an example without warnings:\n{}", source.render(false));
+    source.result.unwrap().recipe
+}
+
+fn by_hand() -> Recipe {
+    let data = csv::new()
+        .root("examples/data/globe")
+        .labels("train_v2.csv")
+        .images("train-jpg")
+        .suffix(".jpg")
+        .valid(indices::new().path("valid.txt"))
+        .batch(64);
+    let p = Start::new("QuickStart", words::multi_label)
+        .doc(quickstart().doc().unwrap())
+        .data(data)
+        .transforms(words::top_down, transforms::new().size(64).max_zoom(1.05))
+        .metric(words::f2)
+        .clip(1.0)
+        .model(words::squeezenet1_1, model::new().weights("examples/data/squeezenet1_1.safetensors"));
+    let (p, lr) = p.precompute(words::on).lr_find(lr_find::new().or(0.2));
+    let p = p.fit(0.2, 2, fit::new().cycle_len(1).cycle_mult(2)).precompute(words::off).resize(128).freeze();
+    let p = p.fit(lr, 1, fit::new().cycle_len(1)).unfreeze();
+    let p = p.fit([1e-3, 1e-2, 0.1], 2, fit::new().cycle_len(1).cycle_mult(2));
+    p.save("128_all").tta(tta::new()).build().unwrap()
+}
+
+#[test]
+fn file_and_builder_give_equal_recipes() {
+    assert_eq!(quickstart(), by_hand());
+}
+
+#[test]
+fn canonical_text_is_the_same_recipe() {
+    let recipe = quickstart();
+    let text = recipe.to_string();
+    let again = Source::new("canonical", &text, &[]).result.unwrap().recipe;
+    assert_eq!(again, recipe, "{text}");
+    assert_eq!(again.to_string(), text);
+}
+
+#[test]
+fn the_trace_leads_back_to_the_text() {
+    let text = include_str!("../../examples/quickstart.recipe");
+    let source = Source::new("quickstart.recipe", text, &[]);
+    let checked = source.result.as_ref().unwrap();
+    for (step, site) in checked.recipe.steps().iter().zip(&checked.trace) {
+        assert_eq!(&text[source.place(*site)], step.word());
+    }
+    assert_eq!(checked.trace.len(), checked.recipe.steps().len());
+    assert!(check(source.draft.as_ref().unwrap()).is_ok());
+}
+
+#[test]
+fn the_plan_counts_epochs_batches_and_rates() {
+    let facts = Facts { train: Some(828), valid: Some(307), test: Some(0), classes: Some(7) };
+    let plan = Plan::new(&quickstart(), &facts);
+    // 828 images in batches of 64: 13, the last of 60.
+    let fits: Vec<(u64, Option<u64>)> =
+        plan.stages.iter().filter(|s| s.epochs > 0).map(|s| (s.epochs, s.iterations)).collect();
+    assert_eq!(fits, [(3, Some(39)), (1, Some(13)), (3, Some(39))]);
+    let last = plan.stages.iter().rfind(|s| s.epochs > 0).unwrap();
+    assert_eq!(last.state.size, 128);
+    assert_eq!(last.rates.iter().map(|r| r.fixed().unwrap()).collect::<Vec<_>>(), [1e-3, 1e-2, 0.1]);
+    assert_eq!(last.factors().count(), 39);
+    assert_eq!(plan.groups.iter().map(|g| g.parameters.unwrap()).collect::<Vec<_>>(), [25_632, 696_864, 531_463]);
+    assert_eq!(plan.epochs(), 7);
+    // A trailing batch of one is merged.
+    assert_eq!(fastai_dsl::plan::batches_per_epoch(129, 64), 2);
+}

@@ -1,0 +1,82 @@
+//! LANGUAGE.md's reference is made from the registry: a key without its line there does not pass.
+//! `UPDATE=1 cargo test -p fastai-dsl --test language_page` writes it anew.
+
+use std::fmt::Write;
+
+use fastai_dsl::arch::ARCHS;
+use fastai_dsl::catalog::{ERRORS, LINTS};
+use fastai_dsl::schema::{CONSTRUCTS, Construct, SECTIONS, STEPS};
+
+const BEGIN: &str = "<!-- begin: made from the registry -->\n";
+const END: &str = "<!-- end -->\n";
+
+fn construct(out: &mut String, c: &Construct, what: &str) {
+    writeln!(out, "\n#### `{}`{what}\n\n{}\n", c.name, c.doc.trim()).unwrap();
+    if c.keys.is_empty() {
+        return;
+    }
+    out.push_str("| key | takes | range | default | meaning |\n|---|---|---|---|---|\n");
+    for k in c.keys {
+        let takes = match k.words {
+            [] => k.ty.expected().replace('|', "\\|"),
+            words => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
+        };
+        let range = k.range.map_or(String::new(), |r| r.to_string());
+        let default = match (k.default, k.required) {
+            (Some(d), _) => format!("`{d}`"),
+            (None, true) => "required".to_string(),
+            (None, false) => String::new(),
+        };
+        writeln!(out, "| `{}` | {takes} | {range} | {default} | {} |", k.name, k.doc.trim()).unwrap();
+    }
+}
+
+fn reference() -> String {
+    let mut out = String::from("\n### Sections\n\n| section | required | meaning | example |\n|---|---|---|---|\n");
+    for s in SECTIONS {
+        let required = if s.required { "yes" } else { "" };
+        writeln!(out, "| `{}` | {required} | {} | `{}` |", s.name, s.doc, s.example.replace('|', "\\|")).unwrap();
+    }
+    out.push_str("\n### Keys of sections\n");
+    for c in CONSTRUCTS.iter().filter(|c| !STEPS.iter().any(|s| s.name == c.name)) {
+        construct(&mut out, c, "");
+    }
+    out.push_str("\n### Steps\n");
+    for c in STEPS {
+        construct(&mut out, c, &format!(": `{}`", c.signature()));
+    }
+    out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | smallest image | |\n|---|---|---|---|---|---|\n");
+    for a in ARCHS {
+        let parameters: u64 = a.body.iter().map(|g| g.1).sum();
+        writeln!(
+            out,
+            "| `{}` | {} | {parameters} | {} | {} px | {} |",
+            a.name, a.groups, a.head_input, a.min_size, a.doc
+        )
+        .unwrap();
+    }
+    out.push_str("\n### Lints\n\n| lint | default | fires on |\n|---|---|---|\n");
+    for l in LINTS {
+        let level = format!("{:?}", l.lint.unwrap()).to_lowercase();
+        writeln!(out, "| `{}` | {level} | {} |", l.id, l.title).unwrap();
+    }
+    out.push_str("\n### Errors\n\n| code | |\n|---|---|\n");
+    for e in ERRORS {
+        writeln!(out, "| `{}` | {} |", e.id, e.title).unwrap();
+    }
+    out.push('\n');
+    out
+}
+
+#[test]
+fn the_language_page_says_what_the_registry_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../LANGUAGE.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (head, rest) = page.split_once(BEGIN).expect("the begin marker");
+    let (body, tail) = rest.split_once(END).expect("the end marker");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, format!("{head}{BEGIN}{}{END}{tail}", reference())).unwrap();
+        return;
+    }
+    assert!(body == reference(), "LANGUAGE.md is stale: UPDATE=1 cargo test -p fastai-dsl --test language_page");
+}

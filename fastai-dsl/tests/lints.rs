@@ -1,0 +1,50 @@
+//! Each lint fires where it should, is silenced by `allow`, and is an error under `deny`.
+
+use fastai_dsl::catalog::LINTS;
+use fastai_dsl::source::Source;
+
+const CASES: &[(&str, &str)] = &[
+    ("precompute_ignores_augment", "precompute(on); fit(1e-2, 1);"),
+    ("unfreeze_before_head", "unfreeze(); fit(1e-2, 1);"),
+    ("rates_not_increasing", "fit(1e-2, 1); unfreeze(); fit([1e-2, 1e-3, 1e-4], 1);"),
+    ("rates_of_frozen_groups", "fit([1e-4, 1e-3, 1e-2], 1);"),
+    ("unused_let", "let lr = 1e-2; fit(1e-2, 1);"),
+    ("long_run", "fit(1e-2, 4, cycle_len = 1, cycle_mult = 10);"),
+    ("no_effect", "precompute(off); fit(1e-2, 1);"),
+    ("no_lr_find", "fit(1e-2, 1);"),
+    ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
+];
+
+fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
+    let text = format!(
+        "{attr} Demo {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: side_on {{ size: 64 }}, \
+         model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
+    );
+    let source = Source::new("x", &text, &[]);
+    (source.diagnostics().iter().map(|d| d.code.id).collect(), source.diagnostics().has_errors())
+}
+
+#[test]
+fn every_lint_can_be_warned_allowed_and_denied() {
+    assert_eq!(CASES.iter().map(|c| c.0).collect::<Vec<_>>(), LINTS.iter().map(|l| l.id).collect::<Vec<_>>());
+    for (lint, steps) in CASES {
+        let (found, errors) = names(&format!("#[warn({lint})]"), steps);
+        assert!(found.contains(lint) && !errors, "{lint}: {found:?}");
+        let (found, _) = names(&format!("#[allow({lint})]"), steps);
+        assert!(!found.contains(lint), "{lint} allowed: {found:?}");
+        let (found, errors) = names(&format!("#[deny({lint})]"), steps);
+        assert!(found.contains(lint) && errors, "{lint} denied");
+    }
+}
+
+#[test]
+fn a_step_has_the_last_word() {
+    let (found, _) = names("#[deny(unfreeze_before_head)]", "#[allow(unfreeze_before_head)] unfreeze(); fit(1e-2, 1);");
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_loop_says_it_once_and_in_which_round() {
+    let (found, _) = names("", "for size in [16, 24] { resize(size); fit(1e-2, 1); }");
+    assert_eq!(found, ["E0304"]);
+}
