@@ -61,6 +61,8 @@ pub struct Loader {
 
 struct Shared {
     job: LoadJob,
+    /// For each image in the order of loading: its batch, and its place in it.
+    places: Vec<(usize, usize)>,
     state: Mutex<State>,
     /// A batch is complete.
     complete: Condvar,
@@ -71,10 +73,10 @@ struct Shared {
 struct State {
     /// Batches that were taken.
     taken: usize,
-    /// The next image to load: its batch, and its place in it.
-    next: (usize, usize),
+    /// The next image to load, an index into `places`.
+    next: usize,
     /// Batches `taken..`, as far as they were begun.
-    open: VecDeque<Arc<Mutex<Filling>>>,
+    open: VecDeque<Filling>,
     closed: bool,
 }
 
@@ -88,21 +90,22 @@ struct Filling {
 }
 
 impl Loader {
-    /// Starts to load.
+    /// Starts to load. Empty batches are left out.
     ///
     /// # Errors
     /// If the system gives not even one thread.
     ///
     /// # Panics
     /// If a batch reaches beyond `order`, or an index beyond `items`.
-    pub fn new(job: LoadJob) -> Result<Loader, DataError> {
-        assert!(job.batches.iter().all(|b| b.start <= b.end && b.end <= job.order.len()), "a batch beyond the order");
+    pub fn new(mut job: LoadJob) -> Result<Loader, DataError> {
+        assert!(job.batches.iter().all(|b| b.end <= job.order.len()), "a batch beyond the order");
         assert!(job.order.iter().all(|index| *index < job.items.len()), "an index beyond the items");
-        let images: usize = job.batches.iter().map(ExactSizeIterator::len).sum();
-        let threads = job.threads.max(1).min(images);
-        let state = State { taken: 0, next: (0, 0), open: VecDeque::new(), closed: false };
-        let (state, complete, room) = (Mutex::new(state), Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { job, state, complete, room });
+        job.batches.retain(|b| !b.is_empty());
+        let places: Vec<(usize, usize)> =
+            job.batches.iter().enumerate().flat_map(|(b, range)| (0..range.len()).map(move |k| (b, k))).collect();
+        let threads = job.threads.max(1).min(places.len());
+        let state = Mutex::new(State { taken: 0, next: 0, open: VecDeque::new(), closed: false });
+        let shared = Arc::new(Shared { job, places, state, complete: Condvar::new(), room: Condvar::new() });
         let mut loader = Loader { shared, workers: Vec::with_capacity(threads) };
         for number in 0..threads {
             let shared = Arc::clone(&loader.shared);
@@ -120,31 +123,208 @@ impl Loader {
     }
 }
 
+impl Shared {
+    /// A panic elsewhere leaves the state whole: every change of it is a few assignments.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads images until there are no more, or nobody wants them.
+    fn work(&self) {
+        while let Some((batch, place)) = self.claim() {
+            let loaded = self.load(batch, place);
+            let mut state = self.lock();
+            if state.closed {
+                return;
+            }
+            let at = batch - state.taken;
+            let filling = &mut state.open[at];
+            match loaded {
+                Ok(values) => {
+                    let n = self.job.values_per_image;
+                    filling.pixels[place * n..(place + 1) * n].copy_from_slice(&values);
+                }
+                Err(reason) => filling.broken.push((place, reason)),
+            }
+            filling.left -= 1;
+            if filling.left == 0 {
+                self.complete.notify_all();
+            }
+        }
+    }
+
+    /// The next image to load, as soon as its batch has room.
+    fn claim(&self) -> Option<(usize, usize)> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let (batch, place) = *self.places.get(state.next)?;
+            if batch < state.taken + AHEAD {
+                state.next += 1;
+                if place == 0 {
+                    let images = self.job.batches[batch].len();
+                    let pixels = vec![0.0; images * self.job.values_per_image];
+                    state.open.push_back(Filling { pixels, left: images, broken: Vec::new() });
+                }
+                return Some((batch, place));
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn load(&self, batch: usize, place: usize) -> Result<Vec<f32>, String> {
+        let index = self.job.order[self.job.batches[batch].start + place];
+        let item = &self.job.items[index];
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            let image = match &self.job.cache {
+                Some(cache) => cache.get_or_decode(index, &item.path)?,
+                None => Arc::new(decode(&item.path)?),
+            };
+            let mut values = vec![0.0; self.job.values_per_image];
+            (self.job.load)(index, &image, &mut values);
+            Ok(values)
+        }));
+        attempt.unwrap_or_else(|panic| Err(format!("preparing it failed: {}", panic_text(&*panic))))
+    }
+}
+
 impl Iterator for Loader {
     type Item = Result<LoadedBatch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let shared = &self.shared;
-        let mut state = lock(&shared.state);
+        let mut state = shared.lock();
         if state.closed || state.taken == shared.job.batches.len() {
             return None;
         }
-        let range = shared.job.batches[state.taken].clone();
-        let mut batch = Filling { pixels: Vec::new(), left: 0, broken: Vec::new() };
-        // Workers skip empty batches unless they are to fill something; they are complete by nature.
-        if !range.is_empty() {
-            batch = loop {
-                let front = state.open.front().cloned();
-                if let Some(front) = front {
-                    let mut front = lock(&front);
-                    if front.left == 0 {
-                        let (pixels, broken) = (std::mem::take(&mut front.pixels), std::mem::take(&mut front.broken));
-                        break Filling { pixels, left: 0, broken };
-                    }
-                }
-                state = shared.complete.wait(state).unwrap_or_else(PoisonError::into_inner);
-            };
+        while state.open.front().is_none_or(|batch| batch.left > 0) {
+            state = shared.complete.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        todo!()
+        let batch = state.open.pop_front()?;
+        let range = shared.job.batches[state.taken].clone();
+        state.taken += 1;
+        let indices = shared.job.order[range].to_vec();
+        if batch.broken.is_empty() {
+            shared.room.notify_all();
+            return Some(Ok(LoadedBatch { indices, pixels: batch.pixels }));
+        }
+        state.closed = true;
+        shared.room.notify_all();
+        let mut broken = batch.broken;
+        broken.sort();
+        let path = |place: usize| shared.job.items[indices[place]].path.display();
+        let findings = broken.iter().map(|(place, reason)| format!("{}: {reason}", path(*place))).collect();
+        Some(Err(DataError { findings }))
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.room.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker catches the panics of what it runs; there is nothing to learn from its own.
+            let _ = worker.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use image::Rgb;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::data::Target;
+
+    /// `n` images whose first pixel is their number; number 7 is no image if `broken`.
+    fn job(folder: &TempDir, n: usize, threads: usize, broken: bool) -> LoadJob {
+        let items: Vec<Item> = (0..n)
+            .map(|i| {
+                let path = folder.path().join(format!("{i}.png"));
+                if broken && i == 7 {
+                    std::fs::write(&path, b"no image").unwrap();
+                } else {
+                    RgbImage::from_pixel(2, 2, Rgb([i as u8, 0, 0])).save(&path).unwrap();
+                }
+                Item { id: i.to_string(), path, target: Target::Unlabelled }
+            })
+            .collect();
+        LoadJob {
+            items: items.into(),
+            order: (0..n).rev().collect(),
+            batches: (0..n).step_by(4).map(|at| at..n.min(at + 4)).collect(),
+            values_per_image: 3,
+            load: Arc::new(|index, image: &RgbImage, out: &mut [f32]| {
+                // The later an image comes, the sooner it is ready: order must not depend on that.
+                std::thread::sleep(Duration::from_micros(50 * (index as u64 % 5)));
+                out[0] = f32::from(image.get_pixel(0, 0)[0]);
+                out[2] = index as f32;
+            }),
+            threads,
+            cache: None,
+        }
+    }
+
+    #[test]
+    fn batches_come_in_order_on_any_number_of_threads() {
+        let folder = TempDir::new().unwrap();
+        let all = |threads| -> Vec<LoadedBatch> {
+            Loader::new(job(&folder, 30, threads, false)).unwrap().map(Result::unwrap).collect()
+        };
+        let one = all(1);
+        assert_eq!(one.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>(), (0..30).rev().collect::<Vec<_>>());
+        assert_eq!(one[0].pixels, [29.0, 0.0, 29.0, 28.0, 0.0, 28.0, 27.0, 0.0, 27.0, 26.0, 0.0, 26.0]);
+        assert_eq!(one.last().unwrap().indices, [1, 0]);
+        assert_eq!(all(2), one);
+        assert_eq!(all(16), one);
+    }
+
+    #[test]
+    fn a_broken_file_is_named_and_ends_the_pass() {
+        let folder = TempDir::new().unwrap();
+        let mut loader = Loader::new(job(&folder, 12, 3, true)).unwrap();
+        assert!(loader.next().unwrap().is_ok());
+        let error = loader.next().unwrap().unwrap_err();
+        assert_eq!(error.findings.len(), 1);
+        assert!(error.findings[0].contains("7.png: "), "{error}");
+        assert!(loader.next().is_none());
+    }
+
+    #[test]
+    fn a_panic_is_an_error_that_names_the_image() {
+        let folder = TempDir::new().unwrap();
+        let mut job = job(&folder, 4, 2, false);
+        job.load = Arc::new(|index, _: &RgbImage, _: &mut [f32]| assert!(index != 2, "two is too much"));
+        let error = Loader::new(job).unwrap().next().unwrap().unwrap_err();
+        assert!(error.to_string().contains("2.png: ") && error.to_string().contains("two is too much"), "{error}");
+    }
+
+    #[test]
+    fn it_is_never_more_than_two_batches_ahead_and_stops_when_dropped() {
+        let folder = TempDir::new().unwrap();
+        let loaded = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&loaded);
+        let mut job = job(&folder, 80, 4, false);
+        job.load = Arc::new(move |_, _: &RgbImage, _: &mut [f32]| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        let mut loader = Loader::new(job).unwrap();
+        loader.next().unwrap().unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(loaded.load(Ordering::SeqCst), 4 * (1 + AHEAD));
+        drop(loader);
+        assert_eq!(loaded.load(Ordering::SeqCst), 4 * (1 + AHEAD));
+    }
+
+    #[test]
+    fn nothing_to_load_is_no_batch() {
+        let folder = TempDir::new().unwrap();
+        assert!(Loader::new(job(&folder, 0, 4, false)).unwrap().next().is_none());
     }
 }
