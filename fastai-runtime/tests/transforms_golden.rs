@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
 use fastai_runtime::transforms::{
-    Cut, Dihedral, Draw, FloatImage, Lighting, Pixels, Transform, Window, resize, rotate, scale_min,
+    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Pixels, Transform, Try, Window, resize, rotate, scale_min,
 };
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -334,11 +334,11 @@ fn the_googlenet_crop_is_a_squashed_part_of_the_full_image() {
     let picture = golden.picture("noise_75x100");
     let t = Transform::new(&config(TransformSet::None, 32, Crop::Googlenet), RAW);
     let mut out = vec![0.0; 3 * 32 * 32];
-    let never = fastai_runtime::transforms::Try { fraction: 1.0, aspect: 0.75, row: 0.0, column: 0.0 };
-    let fits = fastai_runtime::transforms::Try { fraction: 0.5, aspect: 1.0, row: 0.999, column: 0.5 };
+    let never = Try { fraction: 1.0, aspect: 0.75, row: 0.0, column: 0.0 };
+    let fits = Try { fraction: 0.5, aspect: 1.0, row: 0.999, column: 0.5 };
     let mut tries = [never; 10];
     tries[3] = fits;
-    let area = fastai_runtime::transforms::Area { swap: false, tries };
+    let area = Box::new(Area { swap: false, tries });
     t.apply(&picture, &draw(Cut::Area(area.clone())), &mut out);
     // sqrt(0.5 * 7500) = 61.2: 61 of 75 rows, the last of 15 offsets; half of 40 offsets.
     let window = Window { top: 14, left: 20, height: 61, width: 61 };
@@ -346,7 +346,7 @@ fn the_googlenet_crop_is_a_squashed_part_of_the_full_image() {
     close("area", &interleave(&out), &wanted, 1e-6);
 
     // Ten failures: the scaled centre, which is what validation shows.
-    let area = fastai_runtime::transforms::Area { tries: [never; 10], ..area };
+    let area = Box::new(Area { tries: [never; 10], ..*area });
     t.apply(&picture, &draw(Cut::Area(area)), &mut out);
     let mut centre = vec![0.0; 3 * 32 * 32];
     t.valid(&picture, &mut centre);

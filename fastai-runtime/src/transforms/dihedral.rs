@@ -18,7 +18,7 @@ impl Dihedral {
 
     /// Height and width of an image of `size` afterwards.
     pub fn size(self, size: (usize, usize)) -> (usize, usize) {
-        if self.turns % 2 == 0 { size } else { (size.1, size.0) }
+        if self.turns.is_multiple_of(2) { size } else { (size.1, size.0) }
     }
 
     /// `source` turned and flipped.
