@@ -33,7 +33,7 @@ pub enum Cut {
     /// Everything, squashed.
     Squash,
     /// A part of drawn area and aspect, squashed.
-    Area(Area),
+    Area(Box<Area>),
 }
 
 impl Cut {
@@ -42,7 +42,7 @@ impl Cut {
             Crop::Random => Cut::At { row: unit(rng), column: unit(rng) },
             Crop::Center => Cut::Center,
             Crop::None => Cut::Squash,
-            Crop::Googlenet => Cut::Area(Area::draw(rng)),
+            Crop::Googlenet => Cut::Area(Box::new(Area::draw(rng))),
         }
     }
 

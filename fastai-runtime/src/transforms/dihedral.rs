@@ -1,6 +1,7 @@
 //! Quarter turns and the left-right flip.
 
 use super::crop::Window;
+use super::image::{FloatImage, Pixels};
 
 /// One of the eight symmetries of the square: quarter turns, then a flip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +18,46 @@ impl Dihedral {
 
     /// Height and width of an image of `size` afterwards.
     pub fn size(self, size: (usize, usize)) -> (usize, usize) {
-        if self.turns % 2 == 0 { size } else { (size.1, size.0) }
+        if self.turns.is_multiple_of(2) { size } else { (size.1, size.0) }
+    }
+
+    /// `source` turned and flipped.
+    pub fn apply<P: Pixels>(self, source: &P) -> FloatImage {
+        let from = source.size();
+        let (height, width) = self.size(from);
+        let window = Window { top: 0, left: 0, height, width };
+        let mut image = FloatImage::black(height, width);
+        let mut line = Vec::with_capacity(from.1);
+        for y in 0..from.0 {
+            line.clear();
+            line.extend((y * from.1..(y + 1) * from.1).map(|index| source.pixel(index)));
+            self.place(&line, (y, 0), from, window, &mut image);
+        }
+        image
+    }
+
+    /// Puts `line`, pixels of an image of `size` from `(y, x)` to the right, where they belong in `part`, which is
+    /// `window` of the turned and flipped image. All of them must fall inside.
+    pub(super) fn place(
+        self,
+        line: &[[f32; 4]],
+        (y, x): (usize, usize),
+        size: (usize, usize),
+        window: Window,
+        part: &mut FloatImage,
+    ) {
+        let index = |x: usize| {
+            let (i, j) = self.forward((y, x), size);
+            (i - window.top) * window.width + j - window.left
+        };
+        let mut to = index(x);
+        // Backwards where flipped: the difference wraps, and so does the sum.
+        let step = if line.len() > 1 { index(x + 1).wrapping_sub(to) } else { 0 };
+        let pixels = part.pixels_mut();
+        for pixel in line {
+            pixels[to] = *pixel;
+            to = to.wrapping_add(step);
+        }
     }
 
     /// Where the pixel `(y, x)` of an image of `size` goes.

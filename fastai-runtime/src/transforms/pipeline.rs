@@ -184,15 +184,6 @@ fn augment<P: Pixels>(canvas: &P, draw: &Draw, window: Window) -> FloatImage {
     let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
 
     let mut part = FloatImage::black(window.height, window.width);
-    let place = |y: usize, x: usize| {
-        let (i, j) = draw.dihedral.forward((y, x), size);
-        (i - window.top) * window.width + j - window.left
-    };
-    let step = if origin.width > 1 {
-        place(origin.top, origin.left + 1).wrapping_sub(place(origin.top, origin.left))
-    } else {
-        0
-    };
     let mut sum = [0f64; 3];
     let mut line = vec![[0f32; 4]; needed.width];
     for y in needed.top..needed.top + needed.height {
@@ -211,11 +202,8 @@ fn augment<P: Pixels>(canvas: &P, draw: &Draw, window: Window) -> FloatImage {
             }
         }
         if (origin.top..origin.top + origin.height).contains(&y) {
-            let mut to = place(y, origin.left);
-            for pixel in &line[origin.left - needed.left..][..origin.width] {
-                part.pixels_mut()[to] = *pixel;
-                to = to.wrapping_add(step);
-            }
+            let shown = &line[origin.left - needed.left..][..origin.width];
+            draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
         }
     }
     if let Some(lighting) = draw.lighting {

@@ -31,7 +31,7 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
     }
     let tabulate = if size.0 <= from.0 && size.1 <= from.1 { Axis::area } else { Axis::linear };
     let rows = tabulate(from.0, size.0, window.top, window.height);
-    let columns = tabulate(from.1, size.1, window.left, window.width);
+    let columns = Columns::new(&tabulate(from.1, size.1, window.left, window.width), from.1);
 
     let mut image = FloatImage::black(window.height, window.width);
     if window.width == 0 {
@@ -48,19 +48,7 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
     for (y, line) in image.pixels_mut().chunks_exact_mut(window.width).enumerate() {
         let (start, weights) = rows.taps(y);
         blend_rows(&mut blended[..length], start, weights, P::UNIT, row_of);
-        for (x, pixel) in line.iter_mut().enumerate() {
-            let (start, weights) = columns.taps(x);
-            let mut sum = [0f32; 4];
-            let from = &blended[(start - first) * P::LANES..];
-            for (k, &weight) in weights.iter().enumerate() {
-                let p = &from[k * P::LANES..k * P::LANES + 4];
-                for lane in 0..4 {
-                    sum[lane] += weight * p[lane];
-                }
-            }
-            sum[3] = 0.0;
-            *pixel = sum;
-        }
+        columns.blend::<P>(&blended, first, line);
     }
     image
 }
@@ -164,10 +152,77 @@ impl Axis {
     fn taps(&self, index: usize) -> (usize, &[f32]) {
         (self.starts[index], &self.weights[self.offsets[index]..self.offsets[index + 1]])
     }
+}
+
+/// An [`Axis`] along which whole pixels are blended.
+///
+/// Each target pixel has equally many weights, some of them 0: a loop whose length alternates between two and three
+/// costs more in mispredicted branches than in arithmetic. A weight is there once a lane and 0 for the unused fourth,
+/// where a pixel of three lanes shows its neighbour.
+struct Columns {
+    taps: usize,
+    starts: Vec<usize>,
+    weights: Vec<[f32; 4]>,
+}
+
+impl Columns {
+    /// The same sums as `axis`, over `from` source pixels.
+    fn new(axis: &Axis, from: usize) -> Self {
+        let count = axis.starts.len();
+        let taps = (0..count).map(|d| axis.taps(d).1.len()).max().unwrap_or(1);
+        let mut columns =
+            Columns { taps, starts: Vec::with_capacity(count), weights: Vec::with_capacity(count * taps) };
+        for d in 0..count {
+            let (start, weights) = axis.taps(d);
+            // At the far end the zeros come first, so that nothing outside is read.
+            let shifted = start.min(from - taps);
+            columns.weights.resize(d * taps + start - shifted, [0.0; 4]);
+            columns.weights.extend(weights.iter().map(|&w| [w, w, w, 0.0]));
+            columns.weights.resize((d + 1) * taps, [0.0; 4]);
+            columns.starts.push(shifted);
+        }
+        columns
+    }
 
     /// The source pixels that are read, first and one past the last.
     fn span(&self) -> (usize, usize) {
-        let (start, weights) = self.taps(self.starts.len() - 1);
-        (self.starts[0], start + weights.len())
+        let last = self.starts.last().map_or(0, |start| start + self.taps);
+        (self.starts.first().copied().unwrap_or(0), last)
     }
+
+    /// Blends `row`, whose first pixel is the source's `first`, to the pixels of `line`.
+    fn blend<P: Pixels>(&self, row: &[f32], first: usize, line: &mut [[f32; 4]]) {
+        match self.taps {
+            1 => self.blend_taps::<P, 1>(row, first, line),
+            2 => self.blend_taps::<P, 2>(row, first, line),
+            3 => self.blend_taps::<P, 3>(row, first, line),
+            4 => self.blend_taps::<P, 4>(row, first, line),
+            _ => {
+                let weights = self.weights.chunks_exact(self.taps);
+                for ((pixel, &start), weights) in line.iter_mut().zip(&self.starts).zip(weights) {
+                    *pixel = sum_taps::<P>(&row[(start - first) * P::LANES..], weights);
+                }
+            }
+        }
+    }
+
+    /// [`Columns::blend`] with the number of weights known to the compiler.
+    fn blend_taps<P: Pixels, const TAPS: usize>(&self, row: &[f32], first: usize, line: &mut [[f32; 4]]) {
+        let (weights, _) = self.weights.as_chunks::<TAPS>();
+        for ((pixel, &start), weights) in line.iter_mut().zip(&self.starts).zip(weights) {
+            *pixel = sum_taps::<P>(&row[(start - first) * P::LANES..][..(TAPS - 1) * P::LANES + 4], weights);
+        }
+    }
+}
+
+#[inline(always)]
+fn sum_taps<P: Pixels>(row: &[f32], weights: &[[f32; 4]]) -> [f32; 4] {
+    let mut sum = [0f32; 4];
+    for (k, weight) in weights.iter().enumerate() {
+        let p = &row[k * P::LANES..k * P::LANES + 4];
+        for lane in 0..4 {
+            sum[lane] += weight[lane] * p[lane];
+        }
+    }
+    sum
 }

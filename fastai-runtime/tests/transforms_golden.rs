@@ -1,0 +1,406 @@
+//! The transforms against OpenCV's output (`tools/reference_transforms.py` made the golden files).
+
+use std::path::Path;
+
+use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use fastai_runtime::transforms::{
+    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Pixels, Transform, Try, Window, resize, rotate, scale_min,
+};
+use image::RgbImage;
+use safetensors::SafeTensors;
+
+/// Largest difference allowed to OpenCV of values in [0, 1]. Both compute in float32, but sum in other orders, and
+/// OpenCV's rotation rounds its coordinates (its own distance from the definition is up to 3.4e-6).
+const TOLERANCE: f32 = 2e-5;
+
+/// The same after division by a standard deviation, the smallest of which is 0.224.
+const NORMALISED: f32 = TOLERANCE / 0.224;
+
+/// The golden pictures that each test uses.
+struct Golden {
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn open() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transforms.safetensors");
+        Golden { bytes: std::fs::read(path).expect("the golden file is part of the sources") }
+    }
+
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).expect("the golden file is whole")
+    }
+
+    fn picture(&self, name: &str) -> RgbImage {
+        let tensors = self.tensors();
+        let view = tensors.tensor(name).unwrap();
+        let (height, width) = (view.shape()[0] as u32, view.shape()[1] as u32);
+        RgbImage::from_raw(width, height, view.data().to_vec()).unwrap()
+    }
+
+    /// Shape and values of float32 output.
+    fn floats(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+        let tensors = self.tensors();
+        let view = tensors.tensor(name).unwrap();
+        assert_eq!(view.dtype(), safetensors::Dtype::F32, "{name}");
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        (view.shape().to_vec(), values)
+    }
+
+    fn check(&self, name: &str, got: &FloatImage) {
+        let (shape, wanted) = self.floats(name);
+        assert_eq!(shape, [got.height(), got.width(), 3], "{name}");
+        close(name, &got.to_rgb(), &wanted, TOLERANCE);
+    }
+}
+
+fn close(name: &str, got: &[f32], wanted: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), wanted.len(), "{name}");
+    let worst = got.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("{name}: largest difference {worst:e}");
+    assert!(worst <= tolerance, "{name}: {worst:e} > {tolerance:e}");
+    assert!(got.iter().all(|v| v.is_finite()), "{name}");
+}
+
+fn config(set: TransformSet, size: u32, crop: Crop) -> Transforms {
+    Transforms { set, size, max_zoom: [1.0, 1.0], crop, pad: 0 }
+}
+
+fn transform(set: TransformSet, size: u32, crop: Crop) -> Transform {
+    Transform::new(&config(set, size, crop), Stats::IMAGENET)
+}
+
+/// The identity, for tests that change one thing.
+fn draw(cut: Cut) -> Draw {
+    Draw { zoom: 1.0, angle: None, lighting: None, dihedral: Dihedral::IDENTITY, cut }
+}
+
+/// Statistics that leave pixels as they are.
+const RAW: Stats = Stats { mean: [0.0; 3], std: [1.0; 3] };
+
+/// `[3, n]` as `[n, 3]`.
+fn interleave(planes: &[f32]) -> Vec<f32> {
+    let n = planes.len() / 3;
+    (0..n).flat_map(|i| [planes[i], planes[n + i], planes[2 * n + i]]).collect()
+}
+
+#[test]
+fn scaling_shrinks_and_enlarges_as_opencv_does() {
+    let golden = Golden::open();
+    for name in ["noise_75x100", "noise_40x31"] {
+        let picture = golden.picture(name);
+        for target in [32, 96] {
+            let key = format!("scale_min_{target}_{name}");
+            golden.check(&key, &scale_min(&picture, target));
+            golden.check(&key, &scale_min(&FloatImage::from_pixels(&picture), target));
+        }
+    }
+}
+
+#[test]
+fn the_centre_is_opencvs() {
+    let golden = Golden::open();
+    // 31 is the shorter side of one, so nothing is scaled; of the other the crop is compared by hand.
+    let mut out = vec![0.0; 3 * 31 * 31];
+    Transform::new(&config(TransformSet::None, 31, Crop::Center), RAW).valid(&golden.picture("noise_40x31"), &mut out);
+    close("center", &interleave(&out), &golden.floats("center_31_noise_40x31").1, TOLERANCE);
+    let window = Window { top: 22, left: 35, height: 31, width: 31 };
+    golden.check("center_31_noise_75x100", &FloatImage::window_of(&golden.picture("noise_75x100"), window));
+}
+
+#[test]
+fn rotation_is_opencvs() {
+    let golden = Golden::open();
+    for name in ["noise_40x31", "smooth_75x100"] {
+        let picture = golden.picture(name);
+        golden.check(&format!("rotate_{name}"), &rotate(&picture, 7.3));
+        golden.check(&format!("rotate_{name}"), &rotate(&FloatImage::from_pixels(&picture), 7.3));
+        golden.check(&format!("rotate_exact_{name}"), &rotate(&picture, 7.3));
+    }
+}
+
+fn mean(image: &FloatImage) -> f64 {
+    let values = image.to_rgb();
+    values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn lighting_is_the_known_vector() {
+    let golden = Golden::open();
+    let mut image = FloatImage::from_rgb(1, 2, &[0.1, 0.2, 0.3, 0.9, 0.8, 1.0]).unwrap();
+    let mu = mean(&image);
+    Lighting { brightness: 0.05, contrast: -0.05 }.apply(&mut image, mu);
+    close("vector", &image.to_rgb(), &[0.171429, 0.266667, 0.361905, 0.933333, 0.838095, 1.0], 1e-6);
+    for (name, brightness, contrast) in [("lighting", 0.05, -0.05), ("lighting_up", -0.1, 0.2)] {
+        let mut image = FloatImage::from_pixels(&golden.picture("noise_40x31"));
+        let mu = mean(&image);
+        Lighting { brightness, contrast }.apply(&mut image, mu);
+        golden.check(&format!("{name}_noise_40x31"), &image);
+    }
+}
+
+#[test]
+fn all_eight_symmetries() {
+    let golden = Golden::open();
+    let picture = golden.picture("tiny_12x9");
+    for turns in 0..4u8 {
+        for flip in [false, true] {
+            let dihedral = Dihedral { turns, flip };
+            golden.check(&format!("dihedral_{turns}_{}_tiny_12x9", u8::from(flip)), &dihedral.apply(&picture));
+        }
+    }
+}
+
+#[test]
+fn the_whole_validation_pipeline() {
+    let golden = Golden::open();
+    let (shape, wanted) = golden.floats("valid");
+    assert_eq!(shape, [3, 64, 64]);
+    for crop in [Crop::Random, Crop::Center, Crop::Googlenet] {
+        let mut out = vec![0.0; 3 * 64 * 64];
+        transform(TransformSet::SideOn, 64, crop).valid(&golden.picture("smooth_75x100"), &mut out);
+        close("valid", &out, &wanted, NORMALISED);
+    }
+}
+
+#[test]
+fn the_whole_training_pipeline() {
+    let golden = Golden::open();
+    let mut out = vec![0.0; 3 * 64 * 64];
+    let draw = Draw {
+        zoom: 1.05,
+        angle: Some(7.3),
+        lighting: Some(Lighting { brightness: 0.03, contrast: -0.02 }),
+        dihedral: Dihedral { turns: 0, flip: true },
+        cut: Cut::At { row: 0.3, column: 0.7 },
+    };
+    transform(TransformSet::SideOn, 64, Crop::Random).apply(&golden.picture("smooth_75x100"), &draw, &mut out);
+    close("train", &out, &golden.floats("train").1, NORMALISED);
+}
+
+/// One step after the other on whole images, as the original does it.
+fn step_by_step(picture: &RgbImage, draw: &Draw, size: usize, window: impl Fn((usize, usize)) -> Window) -> Vec<f32> {
+    let mut image = scale_min(picture, ((draw.zoom * size as f64) as usize).max(size));
+    if let Some(degrees) = draw.angle {
+        image = rotate(&image, degrees);
+    }
+    if let Some(lighting) = draw.lighting {
+        let mu = mean(&image);
+        lighting.apply(&mut image, mu);
+    }
+    image = draw.dihedral.apply(&image);
+    image = FloatImage::window_of(&image, window(image.size()));
+    resize(&image, size, size).to_rgb()
+}
+
+#[test]
+fn fused_is_the_same_as_step_by_step() {
+    let golden = Golden::open();
+    let picture = golden.picture("noise_75x100");
+    let lit = Some(Lighting { brightness: -0.04, contrast: 0.05 });
+    for (zoom, angle, lighting) in
+        [(1.0, None, None), (1.3, Some(-9.5), None), (1.1, None, lit), (1.2, Some(10.0), lit), (1.0, Some(4.0), lit)]
+    {
+        for k in 0..8 {
+            let dihedral = Dihedral { turns: k / 2, flip: k % 2 == 1 };
+            let cut = Cut::At { row: 0.99, column: 0.4 };
+            let d = Draw { zoom, angle, lighting, dihedral, cut };
+            let mut out = vec![0.0; 3 * 50 * 50];
+            Transform::new(&config(TransformSet::TopDown, 50, Crop::Random), RAW).apply(&picture, &d, &mut out);
+            let wanted = step_by_step(&picture, &d, 50, |(h, w)| Window {
+                top: (0.99 * (h - 50) as f64) as usize,
+                left: (0.4 * (w - 50) as f64) as usize,
+                height: 50,
+                width: 50,
+            });
+            close(&format!("{d:?}"), &interleave(&out), &wanted, 1e-6);
+
+            let d = Draw { cut: Cut::Squash, ..d };
+            Transform::new(&config(TransformSet::TopDown, 50, Crop::None), RAW).apply(&picture, &d, &mut out);
+            let wanted = step_by_step(&picture, &d, 50, |(height, width)| Window { top: 0, left: 0, height, width });
+            close(&format!("{d:?}"), &interleave(&out), &wanted, 1e-6);
+        }
+    }
+}
+
+fn noise(height: u32, width: u32) -> RgbImage {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    RgbImage::from_fn(width, height, |_, _| image::Rgb([next(), next(), next()]))
+}
+
+#[test]
+fn odd_shapes_fill_the_square() {
+    let stream = fastai_runtime::random::Stream::new(5, "transform");
+    let pictures =
+        [(1, 1), (1, 2), (2, 1), (20, 1000), (1000, 20), (48, 48), (48, 49), (7, 300), (1, 40_000), (47, 48)];
+    for (case, (height, width)) in pictures.into_iter().enumerate() {
+        let picture = noise(height, width);
+        for set in [TransformSet::None, TransformSet::Basic, TransformSet::SideOn, TransformSet::TopDown] {
+            for crop in [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet] {
+                for pad in [0, 6] {
+                    let config = Transforms { set, size: 48, max_zoom: [1.0, 1.2], crop, pad };
+                    let t = Transform::new(&config, RAW);
+                    let mut out = vec![f32::NAN; 3 * 48 * 48];
+                    let in_range = |out: &[f32]| out.iter().all(|v| (-1e-5..=1.0 + 1e-5).contains(v));
+                    t.valid(&picture, &mut out);
+                    assert!(in_range(&out), "{height}x{width} {config:?}");
+                    for pass in 0..6 {
+                        out.fill(f32::NAN);
+                        t.train(&picture, &mut stream.at(&[case as u64, pass]), &mut out);
+                        assert!(in_range(&out), "{height}x{width} {config:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_of_the_size_is_only_converted() {
+    let picture = noise(48, 48);
+    let mut out = vec![0.0; 3 * 48 * 48];
+    for crop in [Crop::Random, Crop::None] {
+        Transform::new(&config(TransformSet::None, 48, crop), RAW).valid(&picture, &mut out);
+        let wanted: Vec<f32> = picture.as_raw().iter().map(|v| f32::from(*v) / 255.0).collect();
+        close("converted", &interleave(&out), &wanted, 1e-7);
+    }
+}
+
+#[test]
+fn padding_moves_the_crop_into_the_border() {
+    let picture = noise(48, 48);
+    let padded = Transform::new(&Transforms { pad: 5, ..config(TransformSet::None, 48, Crop::Random) }, RAW);
+    let mut out = vec![0.0; 3 * 48 * 48];
+    padded.apply(&picture, &draw(Cut::At { row: 0.0, column: 0.0 }), &mut out);
+    let got = interleave(&out);
+    let at = |y: usize, x: usize, c: usize| f32::from(picture.get_pixel(x as u32, y as u32).0[c]) / 255.0;
+    for c in 0..3 {
+        // Five rows above and five columns to the left, the edge repeated: 4 3 2 1 0 | 0 1 2.
+        assert!((got[c] - at(4, 4, c)).abs() < 1e-6);
+        assert!((got[(4 * 48 + 5) * 3 + c] - at(0, 0, c)).abs() < 1e-6);
+        assert!((got[(5 * 48 + 5) * 3 + c] - at(0, 0, c)).abs() < 1e-6);
+        assert!((got[(47 * 48 + 47) * 3 + c] - at(42, 42, c)).abs() < 1e-6);
+    }
+    let mut with = vec![0.0; 3 * 48 * 48];
+    padded.valid(&picture, &mut with);
+    Transform::new(&config(TransformSet::None, 48, Crop::Random), RAW).valid(&picture, &mut out);
+    assert_eq!(out, with, "the centre sees no border");
+}
+
+#[test]
+fn draws_follow_the_set() {
+    let stream = fastai_runtime::random::Stream::new(11, "transform");
+    let draws = |set, crop, max_zoom| -> Vec<Draw> {
+        let t = Transform::new(&Transforms { set, size: 64, max_zoom, crop, pad: 0 }, RAW);
+        (0..4000).map(|i| t.draw(&mut stream.at(&[i]))).collect()
+    };
+    let share =
+        |draws: &[Draw], f: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| f(d)).count() as f64 / draws.len() as f64;
+    // Four standard deviations of the mean of 4000 draws are below 0.032.
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 0.032, "{a} {b}");
+
+    let none = draws(TransformSet::None, Crop::Random, [1.0, 1.0]);
+    assert!(none.iter().all(|d| Draw { cut: Cut::Center, ..d.clone() } == draw(Cut::Center)));
+    near(share(&none, &|d| matches!(d.cut, Cut::At { row, column } if row < 0.5 && column < 0.5)), 0.25);
+
+    let basic = draws(TransformSet::Basic, Crop::Center, [1.0, 1.2]);
+    assert!(basic.iter().all(|d| d.dihedral == Dihedral::IDENTITY && d.cut == Cut::Center));
+    near(share(&basic, &|d| d.zoom == 1.0), 0.25);
+    near(share(&basic, &|d| d.zoom > 1.1), 0.375);
+    near(share(&basic, &|d| d.angle.is_some()), 0.75);
+    near(share(&basic, &|d| d.angle.is_some_and(|a| a > 5.0)), 0.1875);
+    assert!(basic.iter().all(|d| d.angle.is_none_or(|a| a.abs() <= 10.0)));
+    assert!(basic.iter().all(|d| d.lighting.is_some_and(|l| l.brightness.abs() <= 0.05 && l.contrast.abs() <= 0.05)));
+    near(share(&basic, &|d| d.lighting.is_some_and(|l| l.brightness > 0.0 && l.contrast > 0.0)), 0.25);
+
+    let side_on = draws(TransformSet::SideOn, Crop::Random, [1.0, 1.0]);
+    near(share(&side_on, &|d| d.dihedral == Dihedral { turns: 0, flip: true }), 0.5);
+    near(share(&side_on, &|d| d.dihedral == Dihedral::IDENTITY), 0.5);
+    let top_down = draws(TransformSet::TopDown, Crop::Random, [1.0, 1.0]);
+    for turns in 0..4 {
+        for flip in [false, true] {
+            near(share(&top_down, &|d| d.dihedral == Dihedral { turns, flip }), 0.125);
+        }
+    }
+}
+
+#[test]
+fn the_googlenet_crop_is_a_squashed_part_of_the_full_image() {
+    let golden = Golden::open();
+    let picture = golden.picture("noise_75x100");
+    let t = Transform::new(&config(TransformSet::None, 32, Crop::Googlenet), RAW);
+    let mut out = vec![0.0; 3 * 32 * 32];
+    let never = Try { fraction: 1.0, aspect: 0.75, row: 0.0, column: 0.0 };
+    let fits = Try { fraction: 0.5, aspect: 1.0, row: 0.999, column: 0.5 };
+    let mut tries = [never; 10];
+    tries[3] = fits;
+    let area = Box::new(Area { swap: false, tries });
+    t.apply(&picture, &draw(Cut::Area(area.clone())), &mut out);
+    // sqrt(0.5 * 7500) = 61.2: 61 of 75 rows, the last of 15 offsets; half of 40 offsets.
+    let window = Window { top: 14, left: 20, height: 61, width: 61 };
+    let wanted = resize(&FloatImage::window_of(&picture, window), 32, 32).to_rgb();
+    close("area", &interleave(&out), &wanted, 1e-6);
+
+    // Ten failures: the scaled centre, which is what validation shows.
+    let area = Box::new(Area { tries: [never; 10], ..*area });
+    t.apply(&picture, &draw(Cut::Area(area)), &mut out);
+    let mut centre = vec![0.0; 3 * 32 * 32];
+    t.valid(&picture, &mut centre);
+    close("fallback", &out, &centre, 1e-6);
+}
+
+#[test]
+fn the_signature_tells_what_validation_depends_on() {
+    let base = config(TransformSet::SideOn, 64, Crop::Random);
+    let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature();
+    assert_eq!(
+        signature(&base),
+        "transforms 1: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
+    );
+    // What only training sees does not matter.
+    assert_eq!(signature(&base), signature(&Transforms { set: TransformSet::None, ..base.clone() }));
+    assert_eq!(signature(&base), signature(&Transforms { max_zoom: [1.0, 2.0], pad: 4, ..base.clone() }));
+    let squash = Transforms { crop: Crop::None, ..base.clone() };
+    let others = [
+        signature(&Transforms { size: 65, ..base.clone() }),
+        signature(&squash),
+        signature(&Transforms { pad: 4, ..squash }),
+        Transform::new(&base, Stats::TENSORFLOW_LITE).signature(),
+    ];
+    for (i, other) in others.iter().enumerate() {
+        assert_ne!(*other, signature(&base));
+        assert!(!others[..i].contains(other));
+    }
+}
+
+#[test]
+#[ignore = "a measurement: prints images a second of one thread"]
+fn images_a_second() {
+    let stream = fastai_runtime::random::Stream::new(1, "transform");
+    for (name, (height, width), size, set) in [
+        ("photo 400x500 to 224, side_on", (400, 500), 224, TransformSet::SideOn),
+        ("chip 64x64 to 64, top_down", (64, 64), 64, TransformSet::TopDown),
+        ("photo 400x500 to 224, none", (400, 500), 224, TransformSet::None),
+    ] {
+        let picture = noise(height, width);
+        let config = Transforms { set, size, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+        let t = Transform::new(&config, Stats::IMAGENET);
+        let mut out = vec![0.0; 3 * (size * size) as usize];
+        let mut measure = |run: &mut dyn FnMut(u64, &mut [f32])| {
+            let start = std::time::Instant::now();
+            let mut n = 0;
+            while start.elapsed().as_secs_f64() < 1.0 {
+                run(n, &mut out);
+                n += 1;
+            }
+            n as f64 / start.elapsed().as_secs_f64()
+        };
+        let train = measure(&mut |n, out| t.train(&picture, &mut stream.at(&[n]), out));
+        let valid = measure(&mut |_, out| t.valid(&picture, out));
+        println!("{name}: train {train:.0}/s, valid {valid:.0}/s");
+    }
+}
