@@ -1,5 +1,15 @@
 //! The run folder: history, summary, plots, report.html.
 
+pub mod atomic;
+pub mod folder;
+pub mod html;
+mod numbers;
+pub mod plot;
+pub mod record;
 pub mod summary;
+mod tables;
 
+pub use atomic::write_atomic;
+pub use folder::RunFolder;
+pub use record::{ClassCount, Confusion, DataOverview, EpochRow, FindCurve, FitCurve, Record, TagRow};
 pub use summary::{Baseline, CacheUse, Counts, Evaluation, MetricValue, StageSummary, Summary};

@@ -1,7 +1,15 @@
 //! What a run tells the person who waits for it.
 
+mod lines;
+mod table;
+mod terminal;
+
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use lines::Lines;
+pub use terminal::Terminal;
 
 /// Receives a run's events in order; the engine calls it from one thread.
 pub trait Progress: Send {
@@ -51,4 +59,17 @@ impl Progress for Silent {
     fn finish(&mut self) {}
     fn table_header(&mut self, _: &[&str]) {}
     fn table_row(&mut self, _: u64, _: &[f64]) {}
+}
+
+/// What fits the place where the run's stderr goes: nothing if `quiet`, bars on a terminal, else plain lines.
+///
+/// Progress goes to stderr, so that stdout stays free for results.
+pub fn auto(quiet: bool) -> Box<dyn Progress> {
+    if quiet {
+        Box::new(Silent)
+    } else if std::io::stderr().is_terminal() {
+        Box::new(Terminal::new())
+    } else {
+        Box::new(Lines::new(std::io::stderr()))
+    }
 }

@@ -1,0 +1,359 @@
+//! The run folder: everything that a run leaves, in one place.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::html::{self, WrittenFile};
+use super::record::{EpochRow, FindCurve, FitCurve, Record};
+use super::{Summary, plot, write_atomic};
+use crate::RunError;
+
+const RECIPE: &str = "recipe.recipe";
+const HISTORY: &str = "history.csv";
+const SUMMARY: &str = "summary.json";
+const REPORT: &str = "report.html";
+const MODELS: &str = "models";
+
+/// Where a run writes: `recipe.recipe`, `history.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
+///
+/// Every file is written with [`write_atomic`]: a run killed at any instant leaves whole files.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    history: Vec<(usize, EpochRow)>,
+}
+
+impl RunFolder {
+    /// Makes the folder: `out`, or `runs/NAME-YYYYMMDD-HHMMSS` (UTC) under the working directory.
+    ///
+    /// Nothing that exists is ever written into: `out` may exist only if it is an empty folder.
+    ///
+    /// # Errors
+    /// If `out` is a file, holds an earlier run or anything else, or cannot be made.
+    pub fn create(out: Option<&Path>, recipe_name: &str) -> Result<Self, RunError> {
+        let path = match out {
+            Some(path) => {
+                claim(path).map_err(|e| RunError::file("create", path, e))?;
+                path.to_path_buf()
+            }
+            None => {
+                let name = format!("{}-{}", file_name_of(recipe_name), utc(SystemTime::now()));
+                claim_new(Path::new("runs"), &name)?
+            }
+        };
+        Ok(RunFolder { path, history: Vec::new() })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `recipe.recipe`: the canonical text, which runs again as it is. Gives the file's path, as all of these do.
+    pub fn write_recipe(&self, text: &str) -> Result<PathBuf, RunError> {
+        self.write_text(RECIPE, text)
+    }
+
+    /// Adds an epoch to `history.csv`. `stage` is the 0-based index of the recipe's step, as in [`StageSummary`](super::StageSummary).
+    ///
+    /// Columns: `stage, epoch, trn_loss, val_loss`, one a metric, `seconds`. A metric that an earlier row lacks is left
+    /// empty there. The whole file is rewritten each time: it is small, and so never half written.
+    pub fn append_epoch(&mut self, stage: usize, row: &EpochRow) -> Result<PathBuf, RunError> {
+        self.history.push((stage, row.clone()));
+        let path = self.path.join(HISTORY);
+        write_atomic(&path, |out| write_history(&self.history, out))?;
+        Ok(path)
+    }
+
+    /// Writes `summary.json`.
+    pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, RunError> {
+        let path = self.path.join(SUMMARY);
+        write_atomic(&path, |out| {
+            serde_json::to_writer_pretty(&mut *out, summary)?;
+            out.write_all(b"\n")
+        })?;
+        Ok(path)
+    }
+
+    /// Where `save("NAME")` writes: `models/NAME.safetensors`. Makes `models/`.
+    ///
+    /// # Errors
+    /// If the name is not a plain file name (letters, digits, `_`, `-`, `.`; not starting with `.`), longer than 100 bytes,
+    /// or `tmp`.
+    pub fn model_path(&self, name: &str) -> Result<PathBuf, RunError> {
+        let folder = self.path.join(MODELS);
+        check_model_name(name)
+            .map_err(|e| RunError::file("write", folder.join(name), io::Error::new(io::ErrorKind::InvalidInput, e)))?;
+        std::fs::create_dir_all(&folder).map_err(|e| RunError::file("create", &folder, e))?;
+        Ok(folder.join(format!("{name}.safetensors")))
+    }
+
+    /// Draws the curve of one `lr_find` into `lr_find-N.svg`, `N` the number of its step counted from 1.
+    pub fn write_find_plot(&self, curve: &FindCurve) -> Result<PathBuf, RunError> {
+        self.write_text(&format!("lr_find-{}.svg", curve.step + 1), &plot::find(curve))
+    }
+
+    /// Draws the learning rate of each layer group over all fits into `rates.svg`.
+    pub fn write_rates_plot(&self, fits: &[FitCurve]) -> Result<PathBuf, RunError> {
+        self.write_text("rates.svg", &plot::rates(fits))
+    }
+
+    /// Draws the training and the validation loss over all fits into `losses.svg`.
+    pub fn write_loss_plot(&self, fits: &[FitCurve]) -> Result<PathBuf, RunError> {
+        self.write_text("losses.svg", &plot::losses(fits))
+    }
+
+    /// Writes every plot that the record has something for, then `report.html`; gives the report's path.
+    ///
+    /// Call it last: the report lists the files that are in the folder.
+    pub fn write_report(&self, summary: &Summary, record: &Record) -> Result<PathBuf, RunError> {
+        for curve in &record.finds {
+            self.write_find_plot(curve)?;
+        }
+        if !record.fits.is_empty() {
+            self.write_rates_plot(&record.fits)?;
+            self.write_loss_plot(&record.fits)?;
+        }
+        let files = self.files().map_err(|e| RunError::file("read", &self.path, e))?;
+        self.write_text(REPORT, &html::report(summary, record, &files))
+    }
+
+    fn write_text(&self, name: &str, text: &str) -> Result<PathBuf, RunError> {
+        let path = self.path.join(name);
+        write_atomic(&path, |out| out.write_all(text.as_bytes()))?;
+        Ok(path)
+    }
+
+    /// The files of the folder and of the folders in it, sorted by name, the report itself left out.
+    fn files(&self) -> io::Result<Vec<WrittenFile>> {
+        let mut files = Vec::new();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(self.path.join(&folder))? {
+                let entry = entry?;
+                let name = folder.join(entry.file_name());
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    folders.push(name);
+                } else if kind.is_file() && name != Path::new(REPORT) {
+                    files.push(WrittenFile {
+                        name: name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),
+                        bytes: entry.metadata()?.len(),
+                    });
+                }
+            }
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+}
+
+/// Makes `path`, or takes it if it is an empty folder.
+fn claim(path: &Path) -> io::Result<()> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => {
+                let what = if [RECIPE, HISTORY, SUMMARY].iter().any(|name| path.join(name).exists()) {
+                    "an earlier run is there; name another folder or delete this one"
+                } else {
+                    "the folder is not empty; name one that is empty or does not exist"
+                };
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+            }
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => std::fs::create_dir_all(path),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+            Err(io::Error::new(e.kind(), "a file is in the way; name a folder that is empty or does not exist"))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes `parent/name`, or `parent/name-2`, `-3`, .. when another run began in the same second.
+fn claim_new(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
+    std::fs::create_dir_all(parent).map_err(|e| RunError::file("create", parent, e))?;
+    let mut path = parent.join(name);
+    let mut n = 1;
+    loop {
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                n += 1;
+                path = parent.join(format!("{name}-{n}"));
+            }
+            Err(e) => return Err(RunError::file("create", path, e)),
+        }
+    }
+}
+
+/// The recipe's name with everything but letters, digits, `_` and `-` made `_`.
+fn file_name_of(recipe_name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let name: String = recipe_name.chars().take(60).map(plain).collect();
+    if name.is_empty() { "run".to_string() } else { name }
+}
+
+fn check_model_name(name: &str) -> Result<(), &'static str> {
+    if name == "tmp" {
+        return Err("the name `tmp` is kept for the finder; choose another");
+    }
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
+        return Err("a model's name is up to 100 letters, digits, `_`, `-` or `.`, and does not start with `.`");
+    }
+    Ok(())
+}
+
+fn write_history(rows: &[(usize, EpochRow)], out: &mut dyn io::Write) -> io::Result<()> {
+    let mut seen = BTreeSet::new();
+    let names: Vec<&str> = rows
+        .iter()
+        .flat_map(|(_, row)| &row.metrics)
+        .map(|(name, _)| name.as_str())
+        .filter(|name| seen.insert(*name))
+        .collect();
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(
+        ["stage", "epoch", "trn_loss", "val_loss"].into_iter().chain(names.iter().copied()).chain(["seconds"]),
+    )?;
+    for (stage, row) in rows {
+        let mut fields =
+            vec![stage.to_string(), row.epoch.to_string(), row.trn_loss.to_string(), row.val_loss.to_string()];
+        for name in &names {
+            let value = row.metrics.iter().find(|(n, _)| n == name);
+            fields.push(value.map(|(_, v)| v.to_string()).unwrap_or_default());
+        }
+        fields.push(format!("{:.3}", row.seconds));
+        csv.write_record(fields)?;
+    }
+    csv.flush()
+}
+
+/// `YYYYMMDD-HHMMSS`, UTC. A clock before 1970 reads as 1970.
+fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (year, month, day) = civil(seconds / 86_400);
+    let (h, m, s) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{day:02}-{h:02}{m:02}{s:02}")
+}
+
+/// Year, month and day of the Gregorian calendar, `days` after 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms", `civil_from_days`). Years begin in March, so that the leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn epoch(epoch: u64, metrics: &[(&str, f64)]) -> EpochRow {
+        let metrics = metrics.iter().map(|(n, v)| ((*n).to_string(), *v)).collect();
+        EpochRow { epoch, trn_loss: 0.5, val_loss: 0.25, metrics, seconds: 1.5 }
+    }
+
+    #[test]
+    fn dates_are_right_across_leap_days_and_centuries() {
+        let at = |seconds| utc(UNIX_EPOCH + Duration::from_secs(seconds));
+        // date -u -d @SECONDS +%Y%m%d-%H%M%S
+        assert_eq!(at(0), "19700101-000000");
+        assert_eq!(at(951_782_400), "20000229-000000");
+        assert_eq!(at(951_868_799), "20000229-235959");
+        assert_eq!(at(1_709_210_096), "20240229-123456");
+        assert_eq!(at(1_735_689_599), "20241231-235959");
+        assert_eq!(at(4_107_542_400), "21000301-000000");
+    }
+
+    #[test]
+    fn out_must_be_new_or_empty() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("a/b");
+        let folder = RunFolder::create(Some(&out), "Cats").unwrap();
+        assert_eq!(folder.path(), out);
+        RunFolder::create(Some(&out), "Cats").expect("an empty folder may be used");
+
+        folder.write_recipe("recipe Cats {}\n").unwrap();
+        let error = RunFolder::create(Some(&out), "Cats").unwrap_err().to_string();
+        assert!(error.contains("an earlier run is there"), "{error}");
+
+        let other = base.path().join("holiday");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("beach.jpg"), b"x").unwrap();
+        let error = RunFolder::create(Some(&other), "Cats").unwrap_err().to_string();
+        assert!(error.contains("not empty") && error.contains("holiday"), "{error}");
+
+        let error = RunFolder::create(Some(&other.join("beach.jpg")), "Cats").unwrap_err().to_string();
+        assert!(error.contains("a file is in the way"), "{error}");
+    }
+
+    #[test]
+    fn two_runs_in_one_second_get_two_folders() {
+        let base = tempfile::tempdir().unwrap();
+        let first = claim_new(base.path(), "Cats-20240229-123456").unwrap();
+        let second = claim_new(base.path(), "Cats-20240229-123456").unwrap();
+        assert_eq!(first.file_name().unwrap(), "Cats-20240229-123456");
+        assert_eq!(second.file_name().unwrap(), "Cats-20240229-123456-2");
+        assert_eq!(file_name_of("../a b"), "___a_b");
+        assert_eq!(file_name_of(""), "run");
+    }
+
+    #[test]
+    fn history_has_a_column_a_metric() {
+        let base = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(Some(&base.path().join("run")), "Cats").unwrap();
+        folder.append_epoch(1, &epoch(0, &[("accuracy", 0.9)])).unwrap();
+        let path = folder.append_epoch(3, &epoch(0, &[("accuracy", f64::NAN), ("log, loss", 0.125)])).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            "stage,epoch,trn_loss,val_loss,accuracy,\"log, loss\",seconds\n\
+             1,0,0.5,0.25,0.9,,1.500\n\
+             3,0,0.5,0.25,NaN,0.125,1.500\n"
+        );
+    }
+
+    #[test]
+    fn a_summary_reads_back() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&base.path().join("run")), "Cats").unwrap();
+        let summary = Summary { format: 1, name: "Cats".into(), classes: vec!["<b>\"".into()], ..Summary::default() };
+        let path = folder.write_summary(&summary).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.ends_with("}\n") && text.contains("\n  \"name\": \"Cats\""), "{text}");
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+    }
+
+    #[test]
+    fn model_names_stay_in_the_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&base.path().join("run")), "Cats").unwrap();
+        let path = folder.model_path("224_all").unwrap();
+        assert_eq!(path, folder.path().join("models/224_all.safetensors"));
+        assert!(path.parent().unwrap().is_dir());
+        for bad in ["", "tmp", ".hidden", "..", "../x", "a/b", "a\\b", "/etc/x", "a\0", &"x".repeat(101)] {
+            let error = folder.model_path(bad).unwrap_err().to_string();
+            assert!(error.starts_with("cannot write "), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unwritable_folder_is_an_error_not_a_panic() {
+        let base = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(Some(&base.path().join("run")), "Cats").unwrap();
+        std::fs::remove_dir(folder.path()).unwrap();
+        let error = folder.append_epoch(0, &epoch(0, &[])).unwrap_err().to_string();
+        assert!(error.contains("history.csv"), "{error}");
+        assert!(folder.write_report(&Summary::default(), &Record::default()).is_err());
+    }
+}

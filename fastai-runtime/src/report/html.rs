@@ -1,0 +1,256 @@
+//! `report.html`: one file that says what a run reached, and how.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::numbers::{bytes, duration, grouped, metric, short};
+use super::record::{EpochRow, FitCurve};
+use super::{Evaluation, MetricValue, Record, StageSummary, Summary, plot, tables};
+
+const STYLE: &str = include_str!("report.css");
+
+/// A file of the run folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Path within the folder.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The report as one self-contained page: style and plots are inline, nothing is fetched, no script runs.
+///
+/// All text from outside (class names, paths, the recipe) is escaped.
+pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                title { (summary.name) " – fastai run" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (summary.name) }
+                @if let Some(doc) = &summary.doc { p.soft { (doc) } }
+                (banners(summary))
+                (headline(summary))
+                h2 { "Stages" }
+                (stages(summary, record))
+                @if !record.fits.is_empty() {
+                    h2 { "Epochs" }
+                    (epochs(&record.fits))
+                }
+                (plots(record))
+                @if let Some(confusion) = &record.confusion {
+                    h2 { "Confusion" }
+                    (tables::confusion(confusion))
+                }
+                @if let Some(rows) = &record.tags {
+                    h2 { "Tags" }
+                    (tables::tags(rows))
+                }
+                h2 { "Data" }
+                (tables::data(&summary.counts, &summary.task, &record.data))
+                h2 { "Recipe" }
+                pre { (summary.recipe) }
+                h2 { "Run" }
+                (tables::facts(summary))
+                @if !summary.notes.is_empty() {
+                    h2 { "Notes" }
+                    ul { @for note in &summary.notes { li { (note) } } }
+                }
+                @if !files.is_empty() {
+                    h2 { "Files" }
+                    table.narrow { tbody { @for file in files {
+                        tr { td { a href=(format!("./{}", file.name)) { (file.name) } } td.n { (bytes(file.bytes)) } }
+                    } } }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn banners(summary: &Summary) -> Markup {
+    html! {
+        @if summary.smoke {
+            div.banner { "SMOKE RUN: two batches a stage, to see whether everything works. The numbers mean nothing." }
+        }
+        @match summary.status.as_str() {
+            "complete" => {},
+            "stopped" => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
+            other => div.banner { (other.to_uppercase()) ": the numbers are those of the stages that were reached." },
+        }
+    }
+}
+
+fn headline(summary: &Summary) -> Markup {
+    html! {
+        div.cards {
+            @if let Some(evaluation) = &summary.tta { (card("With test-time augmentation", evaluation)) }
+            @if let Some(evaluation) = &summary.r#final { (card("Last stage", evaluation)) }
+            @if summary.tta.is_none() && summary.r#final.is_none() {
+                div.card { h3 { "Result" } p { "Nothing was measured." } }
+            }
+            @if let Some(baseline) = &summary.baseline {
+                div.card.plain {
+                    h3 { "Baseline: always the same answer" }
+                    p.value { (metric(baseline.value)) " " small { (baseline.metric) } }
+                    p { "Saying " q { (baseline.says) } " for every image." }
+                }
+            }
+        }
+    }
+}
+
+fn card(title: &str, evaluation: &Evaluation) -> Markup {
+    html! {
+        div.card {
+            h3 { (title) }
+            @match evaluation.metrics.first() {
+                Some(first) => { p.value { (metric(first.value)) " " small { (first.name) } } (honesty(first)) }
+                None => p.value { (metric(evaluation.val_loss)) " " small { "loss" } },
+            }
+            @for other in evaluation.metrics.iter().skip(1) {
+                p { strong { (metric(other.value)) } " " (other.name) }
+                (honesty(other))
+            }
+            p.soft {
+                (grouped(evaluation.n as u64)) " " (evaluation.set) " images; " (evaluation.predictions)
+                @if !evaluation.metrics.is_empty() { "; loss " (metric(evaluation.val_loss)) }
+            }
+        }
+    }
+}
+
+/// How sure the value is, and what flatters it.
+fn honesty(value: &MetricValue) -> Markup {
+    html! {
+        p.soft {
+            @match value.interval {
+                Some([low, high]) => { "95 % interval " (metric(low)) " – " (metric(high)) }
+                None => "no interval",
+            }
+            ", n\u{a0}=\u{a0}" (grouped(value.n as u64))
+        }
+        @if let Some(chosen) = &value.chosen_here { p.note { "Flattered: " (chosen) " was chosen on these images." } }
+    }
+}
+
+fn stages(summary: &Summary, record: &Record) -> Markup {
+    let mut before: Option<&Evaluation> = None;
+    html! {
+        div.wide { table {
+            thead { tr {
+                th.n { "step" } th { "what" } th.n { "size" } th { "trains" } th.n { "time" } th.n { "images/s" } th { "brought" }
+            } }
+            tbody { @for stage in &summary.stages {
+                tr {
+                    td.n { (stage.step + 1) }
+                    td { code { (stage.text) } }
+                    td.n { @if stage.size > 0 { (stage.size) } }
+                    td { (stage.trains) (cache(stage)) }
+                    td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
+                    td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
+                    td { (brought(stage, before, record)) }
+                }
+                ({ if stage.kind == "fit" && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
+            } }
+        } }
+    }
+}
+
+fn cache(stage: &StageSummary) -> Markup {
+    html! { @if let Some(cache) = &stage.cache {
+        div { small { @if cache.found { "cache found" } @else { "cache built in " (duration(cache.seconds)) } ": " (cache.path) } }
+    } }
+}
+
+fn brought(stage: &StageSummary, before: Option<&Evaluation>, record: &Record) -> Markup {
+    let fit = record.fits.iter().find(|fit| fit.step == stage.step);
+    html! {
+        @if let Some(rate) = stage.suggestion { "rate " strong { (short(rate)) } }
+        @if let Some(after) = &stage.evaluation {
+            @match after.metrics.first() {
+                Some(first) => {
+                    @let old = before.and_then(|b| b.metrics.iter().find(|m| m.name == first.name));
+                    (first.name) " " @if let Some(old) = old { (metric(old.value)) " → " } strong { (metric(first.value)) }
+                }
+                None => {
+                    "loss " @if let Some(old) = before { (metric(old.val_loss)) " → " } strong { (metric(after.val_loss)) }
+                }
+            }
+        }
+        @if let Some(epoch) = fit.and_then(turned) {
+            div.note { "▲ validation loss rose after epoch " (epoch) " while training loss fell" }
+        }
+    }
+}
+
+/// The epoch with the lowest validation loss, if the fit then went on to a higher one while the training loss fell.
+fn turned(fit: &FitCurve) -> Option<u64> {
+    let last = fit.epochs.last()?;
+    let best = fit.epochs.iter().min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
+    (last.val_loss > best.val_loss && last.trn_loss < best.trn_loss).then_some(best.epoch)
+}
+
+fn epochs(fits: &[FitCurve]) -> Markup {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in fits.iter().flat_map(|fit| &fit.epochs).flat_map(|row| &row.metrics) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    html! {
+        p.soft { "Training loss is smoothed and measured with augmentation and dropout, so it may lie above the validation loss. "
+            span.note { "▲" } " the validation loss rose while the training loss fell." }
+        div.wide { table.narrow {
+            thead { tr {
+                th.n { "step" } th.n { "epoch" } th.n { "trn_loss" } th.n { "val_loss" }
+                @for name in &names { th.n { (name) } }
+                th.n { "time" }
+            } }
+            tbody { @for fit in fits { @for (i, row) in fit.epochs.iter().enumerate() {
+                @let rose = i > 0 && rises(&fit.epochs[i - 1], row);
+                tr.first[i == 0] {
+                    td.n { @if i == 0 { (fit.step + 1) } }
+                    td.n { (row.epoch) }
+                    td.n { (metric(row.trn_loss)) }
+                    td.n { @if rose { span.note { "▲ " } } (metric(row.val_loss)) }
+                    @for name in &names {
+                        td.n { @if let Some((_, value)) = row.metrics.iter().find(|(n, _)| n == name) { (metric(*value)) } }
+                    }
+                    td.n { (duration(row.seconds)) }
+                }
+            } } }
+        } }
+    }
+}
+
+fn rises(before: &EpochRow, row: &EpochRow) -> bool {
+    row.val_loss > before.val_loss && row.trn_loss < before.trn_loss
+}
+
+fn plots(record: &Record) -> Markup {
+    html! {
+        @if !record.fits.is_empty() {
+            h2 { "Training" }
+            (tables::figure(plot::losses(&record.fits), html! { "Loss over all fits. Dashed lines: where a fit begins. A few very high first batches may be cut at the top." }))
+            (tables::figure(plot::rates(&record.fits), html! { "Learning rate of each layer group over all fits." }))
+        }
+        @if !record.finds.is_empty() {
+            h2 { "Learning rate finder" }
+            @for find in &record.finds {
+                (tables::figure(plot::find(find), html! {
+                    "Step " (find.step + 1) ": " code { (find.title) }
+                    @match find.suggestion {
+                        Some(rate) => { ". Suggested: " (short(rate)) @if !find.rule.is_empty() { " (" (find.rule) ")" } "." }
+                        None => ". Nothing was suggested.",
+                    }
+                }))
+            }
+        }
+    }
+}

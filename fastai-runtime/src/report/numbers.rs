@@ -1,0 +1,102 @@
+//! How the report writes numbers.
+
+/// `12 345`: digits in groups of three, with a narrow space that does not break.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + 6);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// Three digits that count: `0.012`, `3e-5`.
+pub fn short(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    if !(1e-3..1e5).contains(&magnitude) {
+        let text = format!("{value:.2e}");
+        return match text.split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+            None => text,
+        };
+    }
+    let decimals = (2 - magnitude.log10().floor() as i32).max(0) as usize;
+    trimmed(&format!("{value:.decimals$}")).to_string()
+}
+
+/// The label of a log axis: `1e-5`, `0.01`, `10`.
+pub fn power(value: f64) -> String {
+    let exponent = value.log10();
+    match exponent.round() as i32 {
+        _ if (exponent - exponent.round()).abs() > 1e-6 => short(value),
+        n @ -2..=3 => trimmed(&format!("{:.2}", 10f64.powi(n))).to_string(),
+        n => format!("1e{n}"),
+    }
+}
+
+/// Four decimals for metrics and losses; a dash where there is no value.
+pub fn metric(value: f64) -> String {
+    if value.is_nan() { "–".to_string() } else { format!("{value:.4}") }
+}
+
+/// `0.42 s`, `12.3 s`, `3 min 05 s`, `1 h 02 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    match whole {
+        _ if seconds < 1.0 => format!("{:.2} s", seconds.max(0.0)),
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// `812 B`, `4.2 kB`, `94.1 MB`.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..1000 => format!("{n} B"),
+        1000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
+    }
+}
+
+fn trimmed(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_plain() {
+        assert_eq!(
+            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"],
+            [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str)
+        );
+        let shorts = [0.0, 0.01, 0.012345, 3.16e-5, 1e-5, 0.5, 12.34, 1234.0, 2e6, -0.25, f64::NAN].map(short);
+        assert_eq!(
+            shorts.each_ref().map(String::as_str),
+            ["0", "0.01", "0.0123", "3.16e-5", "1e-5", "0.5", "12.3", "1234", "2e6", "-0.25", "NaN"]
+        );
+        assert_eq!(
+            [1e-5, 0.01, 1.0, 10.0, 3e-4].map(power).each_ref().map(String::as_str),
+            ["1e-5", "0.01", "1", "10", "3e-4"]
+        );
+        assert_eq!(
+            [0.424, 12.34, 59.97, 185.2, 3725.0].map(duration).each_ref().map(String::as_str),
+            ["0.42 s", "12.3 s", "1 min 00 s", "3 min 05 s", "1 h 02 min"]
+        );
+        assert_eq!(
+            [812, 4200, 94_100_000, 2_000_000_000].map(bytes).each_ref().map(String::as_str),
+            ["812 B", "4.2 kB", "94.1 MB", "2.0 GB"]
+        );
+        assert_eq!([metric(0.99125), metric(f64::NAN)], ["0.9912", "–"]);
+    }
+}

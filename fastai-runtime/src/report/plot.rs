@@ -1,0 +1,360 @@
+//! Plots as SVG, for the run folder and inline in the report.
+//!
+//! The SVG writes its labels as text in the reader's own sans-serif font, so no font is needed here. Values that are not
+//! finite are left out, long series are thinned, and nothing is drawn outside the axes.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::numbers::{grouped, power, short as rate};
+use super::record::{FindCurve, FitCurve};
+
+/// Okabe and Ito's palette: told apart with every common kind of colour vision.
+const PALETTE: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+const INK: RGBColor = RGBColor(51, 51, 51);
+const GRID: RGBColor = RGBColor(230, 230, 230);
+const BORDER: RGBColor = RGBColor(153, 153, 153);
+const SIZE: (u32, u32) = (860, 340);
+/// Points that a line keeps: about two a pixel.
+const POINTS: usize = 1600;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// The loss of an `lr_find` over the learning rate (log scale), the suggestion marked. Where the loss runs away it is cut.
+pub fn find(curve: &FindCurve) -> String {
+    let points: Vec<(f64, f64)> = curve
+        .rates
+        .iter()
+        .zip(&curve.losses)
+        .map(|(x, y)| (*x, *y))
+        .filter(|(x, y)| x.is_finite() && *x > 0.0 && y.is_finite())
+        .collect();
+    if points.len() < 2 {
+        return nothing("too few batches to draw a curve");
+    }
+    draw(|area| draw_find(area, curve, &points))
+}
+
+/// The learning rate of each layer group over the batches of all fits.
+pub fn rates(fits: &[FitCurve]) -> String {
+    let groups = fits.iter().map(|fit| fit.rates.len()).max().unwrap_or(0);
+    let starts = starts(fits);
+    let lines: Vec<Vec<Vec<(f64, f64)>>> = (0..groups)
+        .map(|group| {
+            let series = |(fit, start): (&FitCurve, &usize)| line(fit.rates.get(group).map_or(&[][..], |r| r), *start);
+            fits.iter().zip(&starts).map(series).collect()
+        })
+        .collect();
+    let Some(top) = lines.iter().flatten().flatten().map(|p| p.1).reduce(f64::max) else {
+        return nothing("no batch was trained");
+    };
+    draw(|area| {
+        let legend: Vec<(String, RGBColor)> = (0..groups).map(|g| (group_name(g, groups), colour(g, groups))).collect();
+        draw_legend(area, &legend)?;
+        let x = 0.0..batches(fits).max(1) as f64;
+        let y = 0.0..if top > 0.0 { top * 1.12 } else { 1.0 };
+        let mut chart = builder(area, 46).build_cartesian_2d(x, y.clone())?;
+        mesh(&mut chart, "training batch", "learning rate", &|x| thousands(*x), &|y| rate(*y))?;
+        for (group, series) in lines.iter().enumerate() {
+            for points in series {
+                chart.draw_series(LineSeries::new(thin(points), colour(group, groups).stroke_width(2)))?;
+            }
+        }
+        draw_borders(&mut chart, fits, &starts, y)
+    })
+}
+
+/// The smoothed training loss after every batch and the validation loss after every epoch, over all fits.
+pub fn losses(fits: &[FitCurve]) -> String {
+    let starts = starts(fits);
+    let train: Vec<Vec<(f64, f64)>> = fits.iter().zip(&starts).map(|(fit, start)| line(&fit.losses, *start)).collect();
+    let valid: Vec<(f64, f64)> = fits.iter().zip(&starts).flat_map(|(fit, start)| epoch_ends(fit, *start)).collect();
+    let valid: Vec<(f64, f64)> = valid.into_iter().filter(|p| p.1.is_finite()).collect();
+    let mut values: Vec<f64> = train.iter().flatten().map(|p| p.1).collect();
+    values.sort_by(f64::total_cmp);
+    // The first batches of a new head may be far above the rest: the axis serves 98 % of them, and every epoch.
+    let high = values.get(values.len().saturating_sub(1) * 98 / 100).copied();
+    let ends = high.into_iter().chain(values.first().copied()).chain(valid.iter().map(|p| p.1));
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    if !low.is_finite() || !high.is_finite() {
+        return nothing("no batch was trained");
+    }
+    draw(|area| {
+        draw_legend(
+            area,
+            &[
+                ("training loss, smoothed".to_string(), PALETTE[0]),
+                ("validation loss, each epoch".to_string(), PALETTE[1]),
+            ],
+        )?;
+        let y = padded(low, high);
+        let mut chart = builder(area, 46).build_cartesian_2d(0.0..batches(fits).max(1) as f64, y.clone())?;
+        mesh(&mut chart, "training batch", "loss", &|x| thousands(*x), &|y| rate(*y))?;
+        for points in &train {
+            let cut = points.iter().map(|(x, v)| (*x, v.min(y.end))).collect::<Vec<_>>();
+            chart.draw_series(LineSeries::new(thin(&cut), PALETTE[0].stroke_width(2)))?;
+        }
+        chart.draw_series(valid.iter().map(|p| Circle::new(*p, 5, WHITE.filled())))?;
+        chart.draw_series(valid.iter().map(|p| Circle::new(*p, 4, PALETTE[1].filled())))?;
+        draw_borders(&mut chart, fits, &starts, y)
+    })
+}
+
+fn draw_find(area: &Area, curve: &FindCurve, points: &[(f64, f64)]) -> Drawn {
+    let (lowest, min) =
+        points.iter().enumerate().map(|(i, p)| (i, p.1)).min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
+    let before = points[..=lowest].iter().map(|p| p.1).fold(min, f64::max);
+    // The fall is what one looks at; the flight after it may be four times as high.
+    let span = (before - min).max(if lowest == 0 { min.abs() } else { 0.1 * min.abs() }).max(1e-6);
+    let y = padded(min, (before + 0.3 * span).max(min + span));
+    let (first, last) = (points[0].0, points[points.len() - 1].0);
+    let x = if last > first { first..last } else { first..first * 10.0 };
+    let mut chart = builder(area, 22).build_cartesian_2d(x.clone().log_scale(), y.clone())?;
+    mesh(&mut chart, "learning rate (log scale)", "training loss, smoothed", &|x| power(*x), &|y| rate(*y))?;
+    let shown = cut_at(points, lowest, y.end);
+    chart.draw_series(LineSeries::new(thin(&shown), PALETTE[0].stroke_width(2)))?;
+    let Some(at) = curve.suggestion.filter(|s| x.contains(s)) else { return Ok(()) };
+    chart.draw_series(LineSeries::new([(at, y.start), (at, y.end)], PALETTE[1].stroke_width(2)))?;
+    // The label sits on the side with more room.
+    let right = (at / x.start).ln() < 0.6 * (x.end / x.start).ln();
+    let (h, shift) = if right { (HPos::Left, 8) } else { (HPos::Right, -8) };
+    let label = if curve.rule.is_empty() { rate(at) } else { format!("{}  {}", rate(at), printable(&curve.rule)) };
+    let style = ("sans-serif", 16).into_font().color(&PALETTE[1]).pos(Pos::new(h, VPos::Top));
+    chart.draw_series([EmptyElement::at((at, y.end)) + Text::new(label, (shift, 6), style)])?;
+    Ok(())
+}
+
+/// `points` until the first that is above `top` after the lowest, which is moved down the line to `top`.
+fn cut_at(points: &[(f64, f64)], lowest: usize, top: f64) -> Vec<(f64, f64)> {
+    let Some(over) = (lowest + 1..points.len()).find(|i| points[*i].1 > top) else { return points.to_vec() };
+    let ((x0, y0), (x1, y1)) = (points[over - 1], points[over]);
+    let mut kept = points[..over].to_vec();
+    kept.push((x0 * (x1 / x0).powf((top - y0) / (y1 - y0)), top));
+    kept
+}
+
+fn draw(plot: impl FnOnce(&Area) -> Drawn) -> String {
+    let mut svg = String::new();
+    let drawn = {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        area.fill(&WHITE).map_err(Into::into).and_then(|()| plot(&area)).and_then(|()| Ok(area.present()?))
+    };
+    // Writing into a string does not fail; a plot that cannot be laid out must not cost the run.
+    match drawn {
+        Ok(()) => svg,
+        Err(e) => nothing(&e.to_string()),
+    }
+}
+
+/// A plot that only says why there is none.
+fn nothing(why: &str) -> String {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (SIZE.0, 60)).into_drawing_area();
+        let style = ("sans-serif", 18).into_font().color(&INK);
+        // Writing into a string does not fail.
+        let _ = area.fill(&WHITE).and_then(|()| area.draw(&Text::new(printable(why), (20, 20), style)));
+        let _ = area.present();
+    }
+    svg
+}
+
+fn builder<'a, 'b>(area: &'a Area<'b>, top: i32) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut builder = ChartBuilder::on(area);
+    builder.margin_top(top).margin_right(24).margin_bottom(6).margin_left(6);
+    builder.x_label_area_size(50).y_label_area_size(78);
+    builder
+}
+
+fn mesh<'a, 'b, X, Y>(
+    chart: &mut ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>,
+    x_title: &str,
+    y_title: &str,
+    x_label: &dyn Fn(&f64) -> String,
+    y_label: &dyn Fn(&f64) -> String,
+) -> Drawn
+where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    chart
+        .configure_mesh()
+        .x_desc(x_title)
+        .y_desc(y_title)
+        .x_labels(10)
+        .y_labels(7)
+        .x_label_formatter(x_label)
+        .y_label_formatter(y_label)
+        .label_style(("sans-serif", 15).into_font().color(&INK))
+        .axis_desc_style(("sans-serif", 17).into_font().color(&INK))
+        .axis_style(BORDER)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    Ok(())
+}
+
+/// One row of coloured strokes with their names above the plot.
+fn draw_legend(area: &Area, entries: &[(String, RGBColor)]) -> Drawn {
+    let mut x = 84;
+    for (name, colour) in entries {
+        area.draw(&PathElement::new([(x, 16), (x + 22, 16)], colour.stroke_width(3)))?;
+        let style = ("sans-serif", 16).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw(&Text::new(name.as_str(), (x + 28, 16), style))?;
+        x += 52 + 7 * name.chars().count() as i32;
+    }
+    Ok(())
+}
+
+/// A line where each fit begins, with the number of its step.
+fn draw_borders<X, Y>(
+    chart: &mut ChartContext<SVGBackend, Cartesian2d<X, Y>>,
+    fits: &[FitCurve],
+    starts: &[usize],
+    y: Range<f64>,
+) -> Drawn
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    let total = batches(fits).max(1) as f64;
+    let mut labelled = f64::NEG_INFINITY;
+    for (fit, start) in fits.iter().zip(starts) {
+        let x = *start as f64;
+        if *start > 0 {
+            let dashes = [(x, y.start), (x, y.end)];
+            chart.draw_series(DashedLineSeries::new(dashes, 4, 4, BORDER.stroke_width(1)))?;
+        }
+        // A stage too short for a label of its own goes without.
+        if x - labelled < 0.07 * total {
+            continue;
+        }
+        labelled = x;
+        let style = ("sans-serif", 14).into_font().color(&BORDER).pos(Pos::new(HPos::Left, VPos::Top));
+        let label = format!("step {}", fit.step + 1);
+        chart.draw_series([EmptyElement::at((x, y.end)) + Text::new(label, (0, -15), style)])?;
+    }
+    Ok(())
+}
+
+/// Batches before each fit.
+fn starts(fits: &[FitCurve]) -> Vec<usize> {
+    fits.iter().scan(0, |sum, fit| Some(std::mem::replace(sum, *sum + length(fit)))).collect()
+}
+
+fn batches(fits: &[FitCurve]) -> usize {
+    fits.iter().map(length).sum()
+}
+
+fn length(fit: &FitCurve) -> usize {
+    fit.rates.iter().map(Vec::len).max().unwrap_or(0).max(fit.losses.len())
+}
+
+fn line(values: &[f64], start: usize) -> Vec<(f64, f64)> {
+    values.iter().enumerate().map(|(i, v)| ((start + i) as f64, *v)).filter(|p| p.1.is_finite()).collect()
+}
+
+/// Where each epoch ended, with its validation loss.
+fn epoch_ends(fit: &FitCurve, start: usize) -> Vec<(f64, f64)> {
+    let batches = length(fit);
+    let mut from = 0;
+    let mut ends = Vec::with_capacity(fit.epochs.len());
+    for (i, epoch) in fit.epochs.iter().enumerate() {
+        // An epoch's training loss is the smoothed loss after its last batch; a fit that was stopped within an epoch
+        // cannot be divided evenly.
+        let even = batches * (i + 1) / fit.epochs.len();
+        let found = fit.losses.get(from..).and_then(|rest| rest.iter().position(|loss| *loss == epoch.trn_loss));
+        let end = found.map_or(even, |n| from + n + 1);
+        from = end;
+        ends.push(((start + end) as f64, epoch.val_loss));
+    }
+    ends
+}
+
+/// At most about [`POINTS`] points that look the same: the lowest and the highest of each run of neighbours.
+fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    if points.len() <= POINTS {
+        return points.to_vec();
+    }
+    let run = points.len().div_ceil(POINTS / 2);
+    let mut kept = Vec::with_capacity(POINTS + 2);
+    for run in points.chunks(run) {
+        let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
+        if let (Some(low), Some(high)) = (run.iter().min_by(by_value), run.iter().max_by(by_value)) {
+            let mut pair = [*low, *high];
+            pair.sort_by(|a, b| a.0.total_cmp(&b.0));
+            kept.extend(pair);
+        }
+    }
+    kept
+}
+
+/// A range with some air, never empty; loss axes do not go below 0 for air alone.
+fn padded(low: f64, high: f64) -> Range<f64> {
+    let air = if high > low { 0.06 * (high - low) } else { 0.1 * low.abs().max(1e-3) };
+    let bottom = if low >= 0.0 { (low - air).max(0.0) } else { low - air };
+    bottom..high + 2.0 * air
+}
+
+fn colour(group: usize, groups: usize) -> RGBColor {
+    // The head, which always trains, has the first colour whatever the network.
+    PALETTE[(groups - 1 - group) % PALETTE.len()]
+}
+
+fn group_name(group: usize, groups: usize) -> String {
+    match group {
+        _ if groups == 1 => "all groups".to_string(),
+        _ if group + 1 == groups => "head".to_string(),
+        0 => "group 0 (earliest)".to_string(),
+        _ => format!("group {group}"),
+    }
+}
+
+fn thousands(value: f64) -> String {
+    grouped(value.round().max(0.0) as u64)
+}
+
+/// Without the control characters that XML forbids.
+fn printable(text: impl Display) -> String {
+    text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::EpochRow;
+
+    #[test]
+    fn a_stopped_fit_shows_its_epochs_where_they_ended() {
+        let losses: Vec<f64> = (0..25).map(|i| 1.0 / f64::from(i + 1)).collect();
+        let row = |end: usize| EpochRow { trn_loss: losses[end - 1], val_loss: 0.5, ..EpochRow::default() };
+        let fit = FitCurve { epochs: vec![row(10), row(20)], losses: losses.clone(), ..FitCurve::default() };
+        assert_eq!(epoch_ends(&fit, 100), [(110.0, 0.5), (120.0, 0.5)]);
+        let unknown = vec![EpochRow { trn_loss: 7.0, val_loss: 0.5, ..EpochRow::default() }; 5];
+        let ends: Vec<f64> = epoch_ends(&FitCurve { epochs: unknown, ..fit }, 0).iter().map(|p| p.0).collect();
+        assert_eq!(ends, [5.0, 10.0, 15.0, 20.0, 25.0], "without a match the batches are shared evenly");
+    }
+
+    #[test]
+    fn thinning_keeps_spikes_and_order() {
+        let mut points: Vec<(f64, f64)> = (0..50_000).map(|i| (f64::from(i), 1.0)).collect();
+        points[33_333].1 = 9.0;
+        points[44_444].1 = -9.0;
+        let kept = thin(&points);
+        assert!(kept.len() <= POINTS + 2);
+        assert!(kept.contains(&(33_333.0, 9.0)) && kept.contains(&(44_444.0, -9.0)));
+        assert!(kept.is_sorted_by(|a, b| a.0 <= b.0));
+    }
+}

@@ -1,0 +1,168 @@
+//! The report's large tables: the data set, the confusion matrix, the tags.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::numbers::{grouped, metric};
+use super::record::{Confusion, DataOverview, TagRow};
+use super::{Counts, Summary};
+
+/// More classes than this are listed folded, and their confusion as pairs.
+const MANY: usize = 40;
+/// Most confused pairs listed.
+const PAIRS: usize = 30;
+
+pub fn data(counts: &Counts, task: &str, data: &DataOverview) -> Markup {
+    let what = if task == "multi_label" { "tag" } else { "class" };
+    let most = data.classes.iter().map(|c| c.train).max().unwrap_or(0).max(1);
+    let table = html! {
+        table {
+            thead { tr { th { (what) } th.n { "train" } th.n { "valid" } th { "share of the largest, train" } } }
+            tbody {
+                @for class in &data.classes {
+                    tr {
+                        th.name { (class.name) }
+                        td.n { (grouped(class.train as u64)) }
+                        td.n { (grouped(class.valid as u64)) }
+                        td.bar { i style=(format!("width:{:.1}%", 100.0 * class.train as f64 / most as f64)) {} }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        p {
+            (grouped(counts.train as u64)) " training, " (grouped(counts.valid as u64)) " validation"
+            @if counts.test > 0 { ", " (grouped(counts.test as u64)) " test" } " images"
+            @if !data.classes.is_empty() { "; " (data.classes.len()) @if what == "tag" { " tags" } @else { " classes" } }
+            "."
+            @if what == "tag" && !data.classes.is_empty() { span.soft { " An image counts for each of its tags." } }
+        }
+        @if data.classes.len() > MANY {
+            details { summary { "Images of each " (what) } div.wide { (table) } }
+        } @else if !data.classes.is_empty() {
+            div.wide { (table) }
+        }
+    }
+}
+
+pub fn confusion(confusion: &Confusion) -> Markup {
+    if confusion.classes.len() > MANY { pairs(confusion) } else { matrix(confusion) }
+}
+
+fn matrix(confusion: &Confusion) -> Markup {
+    let many = confusion.classes.len() > 8;
+    html! {
+        p.soft { "Rows: what an image is. Columns: what it was said to be. Coloured by the share of the row." }
+        div.wide {
+            table.matrix.many[many] {
+                thead { tr { th { "is \\ said" } @for name in &confusion.classes { th.said { (name) } } th.n { "right" } } }
+                tbody {
+                    @for (truth, (name, row)) in confusion.classes.iter().zip(&confusion.counts).enumerate() {
+                        @let sum = row.iter().sum::<u64>();
+                        tr {
+                            th.name { (name) }
+                            @for (said, count) in row.iter().enumerate() { (cell(truth == said, *count, sum)) }
+                            td.n { (share(row.get(truth).copied().unwrap_or(0), sum)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(right: bool, count: u64, sum: u64) -> Markup {
+    let share = if sum == 0 { 0.0 } else { count as f64 / sum as f64 };
+    // Mistakes are few: their colour grows faster.
+    let depth = if right { share } else { share.sqrt() } * 0.9;
+    let class = match (right, depth > 0.5) {
+        (true, true) => "on strong",
+        (true, false) => "on",
+        (false, true) => "off strong",
+        (false, false) => "off",
+    };
+    if count == 0 {
+        return html! { td.soft { "·" } };
+    }
+    html! { td class=(class) style=(format!("--share:{depth:.3}")) title=(share_of(share)) { (grouped(count)) } }
+}
+
+fn pairs(confusion: &Confusion) -> Markup {
+    let mut pairs = Vec::new();
+    for (truth, row) in confusion.counts.iter().enumerate() {
+        let sum: u64 = row.iter().sum();
+        let wrong = row.iter().enumerate().filter(|(said, count)| *said != truth && **count > 0);
+        pairs.extend(wrong.map(|(said, count)| (*count, truth, said, sum)));
+    }
+    pairs.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let all = pairs.len();
+    pairs.truncate(PAIRS);
+    let name = |class: usize| confusion.classes.get(class).map_or("?", String::as_str);
+    html! {
+        p.soft {
+            (confusion.classes.len()) " classes are too many for a matrix: the most confused pairs, "
+            (pairs.len()) " of " (grouped(all as u64)) "."
+        }
+        div.wide { table {
+            thead { tr { th { "is" } th { "was said to be" } th.n { "times" } th.n { "of all that are" } } }
+            tbody { @for (count, truth, said, sum) in pairs {
+                tr {
+                    th.name { (name(truth)) } td.name { (name(said)) }
+                    td.n { (grouped(count)) } td.n { (share(count, sum)) " of " (grouped(sum)) }
+                }
+            } }
+        } }
+    }
+}
+
+pub fn tags(rows: &[TagRow]) -> Markup {
+    html! {
+        p.soft {
+            "Support: images that have the tag. Precision: how many of the images said to have it do. "
+            "Recall: how many of those that have it were found. F2 counts recall twice as much."
+        }
+        div.wide { table {
+            thead { tr {
+                th { "tag" } th.n { "support" } th.n { "said" } th.n { "precision" } th.n { "recall" } th.n { "F2" } th { }
+            } }
+            tbody { @for row in rows {
+                tr {
+                    th.name { (row.tag) }
+                    td.n { (grouped(row.support)) } td.n { (grouped(row.said)) }
+                    td.n { (metric(row.precision)) } td.n { (metric(row.recall)) } td.n { (metric(row.f2)) }
+                    td.bar { i style=(format!("width:{:.1}%", 100.0 * row.f2.clamp(0.0, 1.0).max(0.0))) {} }
+                }
+            } }
+        } }
+    }
+}
+
+/// What ran, where and why there.
+pub fn facts(summary: &Summary) -> Markup {
+    html! {
+        dl {
+            dt { "Device" } dd { (summary.device) @if !summary.device_reason.is_empty() { span.soft { " – " (summary.device_reason) } } }
+            dt { "CPU threads" } dd { (summary.threads) }
+            dt { "Seed" } dd { (summary.seed) }
+            dt { "Wall time" } dd { (super::numbers::duration(summary.seconds)) }
+            @if !summary.found_rates.is_empty() {
+                dt { "Rates found" } dd {
+                    (summary.found_rates.iter().map(|r| super::numbers::short(*r)).collect::<Vec<_>>().join(", "))
+                }
+            }
+        }
+    }
+}
+
+/// A plot with its caption; `svg` is markup that [`super::plot`] made.
+pub fn figure(svg: String, caption: Markup) -> Markup {
+    html! { figure { figcaption { (caption) } div.plot { (PreEscaped(svg)) } } }
+}
+
+fn share(count: u64, sum: u64) -> String {
+    if sum == 0 { "–".to_string() } else { share_of(count as f64 / sum as f64) }
+}
+
+fn share_of(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
