@@ -162,9 +162,9 @@ impl CsvSource<'_> {
         }
         if images_exist && held_out != Some(true) && !path.is_file() {
             let folder = root.join(self.images);
-            let hint = SUFFIXES
-                .iter()
-                .find(|s| self.suffix.is_empty() && rows.missing.is_empty() && folder.join(format!("{id}{s}")).is_file());
+            let hint = SUFFIXES.iter().find(|s| {
+                self.suffix.is_empty() && rows.missing.is_empty() && folder.join(format!("{id}{s}")).is_file()
+            });
             let hint = hint.map_or(String::new(), |s| format!(" (but {id}{s} exists: say `suffix: {s:?}`)"));
             rows.missing.push(format!("{place}: no image {}{hint}", path.display()));
         }

@@ -133,7 +133,8 @@ impl Dataset {
                 findings.push(format!("no images in {}", self.root.display()));
             }
         } else if self.train.is_empty() {
-            findings.push(format!("all {all} images are held out ({}): none is left to train on", valid_text(&data.valid)));
+            findings
+                .push(format!("all {all} images are held out ({}): none is left to train on", valid_text(&data.valid)));
         } else if self.valid.is_empty() && data.valid != Valid::None {
             findings.push(format!(
                 "{} holds out none of {all} images; give a larger part, or say `valid: none`",
@@ -202,17 +203,8 @@ fn read_source(
             (rows, vocabulary)
         }
         Source::Csv { labels, images, suffix, id, label, separator, header } => {
-            let source = CsvSource {
-                labels,
-                images,
-                suffix,
-                id,
-                label,
-                separator,
-                header: *header,
-                valid: &data.valid,
-                task,
-            };
+            let source =
+                CsvSource { labels, images, suffix, id, label, separator, header: *header, valid: &data.valid, task };
             let rows = source.read(root, findings, notes);
             let vocabulary = Vocabulary::new(rows.iter().flat_map(|row| row.labels.iter().cloned()));
             (rows, vocabulary)

@@ -11,10 +11,10 @@ mod preflight;
 mod split;
 mod vocabulary;
 
-pub use cache::ImageCache;
+pub use cache::DecodedCache;
 pub use dataset::{Dataset, Item, Target};
 pub use decode::decode;
-pub use loader::{Batch, BatchIter, BatchJob, Loader, LoaderConfig, Mode, batch_ranges};
+pub use loader::{LoadFn, LoadJob, LoadedBatch, Loader};
 pub use preflight::preflight;
 pub use split::cv_indices;
 pub use vocabulary::Vocabulary;

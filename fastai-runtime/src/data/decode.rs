@@ -1,0 +1,244 @@
+//! From a file to 8-bit RGB.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+
+/// Longest side that is decoded, pixels.
+const MAX_SIDE: u32 = 16_384;
+/// Most memory that one image may take, bytes.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// Decodes the image at `path` to 8-bit RGB, upright.
+///
+/// The kind (JPEG, PNG, GIF, BMP, WebP, TIFF) is told from the content, not from the name. The EXIF orientation is
+/// applied, grey is replicated to three channels, alpha is dropped (no blending), 16 bits are cut to the upper 8.
+///
+/// # Errors
+/// The reason, without the path: not readable, not an image, truncated, or larger than 16384 pixels a side or 512 MiB
+/// in memory. A decoder that panics counts as a broken file.
+pub fn decode(path: &Path) -> Result<RgbImage, String> {
+    let bytes = read(path)?;
+    catch_unwind(AssertUnwindSafe(|| decode_bytes(&bytes)))
+        .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "a panic without a message",
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    // Asked before opening: to open a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
+    if !metadata.is_file() {
+        return Err("is no regular file".to_string());
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+    }
+    if bytes.is_empty() {
+        return Err("the file is empty (0 bytes)".to_string());
+    }
+    Ok(bytes)
+}
+
+fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
+    let Some(format) = reader.format() else {
+        return Err("not an image: its content is no JPEG, PNG, GIF, BMP, WebP or TIFF".to_string());
+    };
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        // The decoder fills up what is missing with grey, which would be trained on.
+        return Err("the JPEG is truncated: it has no end marker".to_string());
+    }
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| reason(format, &e))?;
+    if decoder.total_bytes() > MAX_BYTES {
+        let (width, height) = decoder.dimensions();
+        return Err(format!("{width} x {height} pixels take more than {} MiB", MAX_BYTES >> 20));
+    }
+    let orientation = decoder.orientation().map_err(|e| reason(format, &e))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| reason(format, &e))?;
+    image.apply_orientation(orientation);
+    if image.width() == 0 || image.height() == 0 {
+        return Err("the image has no pixels".to_string());
+    }
+    Ok(to_rgb(image))
+}
+
+fn reason(format: ImageFormat, error: &ImageError) -> String {
+    match error {
+        ImageError::Limits(error) => {
+            format!("too large, {error} (limits: {MAX_SIDE} pixels a side, {} MiB)", MAX_BYTES >> 20)
+        }
+        error => format!("not a sound {format:?} file: {error}"),
+    }
+}
+
+/// 8-bit RGB; the image crate's own conversion would round 16 bits instead of cutting them.
+fn to_rgb(image: DynamicImage) -> RgbImage {
+    let high = |value: u16| (value >> 8) as u8;
+    match image {
+        DynamicImage::ImageLuma16(i) => map(&i, |p| [high(p.0[0]); 3]),
+        DynamicImage::ImageLumaA16(i) => map(&i, |p| [high(p.0[0]); 3]),
+        DynamicImage::ImageRgb16(i) => map(&i, |p| [high(p.0[0]), high(p.0[1]), high(p.0[2])]),
+        DynamicImage::ImageRgba16(i) => map(&i, |p| [high(p.0[0]), high(p.0[1]), high(p.0[2])]),
+        image => image.into_rgb8(),
+    }
+}
+
+fn map<P: image::Pixel>(image: &image::ImageBuffer<P, Vec<P::Subpixel>>, pixel: impl Fn(&P) -> [u8; 3]) -> RgbImage {
+    RgbImage::from_fn(image.width(), image.height(), |x, y| image::Rgb(pixel(image.get_pixel(x, y))))
+}
+
+/// Whether the chain of a JPEG's segments reaches the end marker; what follows it does not matter.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    loop {
+        // The next marker. Within a scan `FF 00` is data and `FF D0` to `FF D7` are restarts; stray bytes between
+        // segments are skipped, as decoders do.
+        let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) else { return false };
+        at += found + 1;
+        match bytes.get(at) {
+            None => return false,
+            Some(0xd9) => return true,
+            Some(0xff) => {}
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(_) => {
+                let Some([high, low]) = bytes.get(at + 1..at + 3) else { return false };
+                at += 1 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{GrayImage, ImageBuffer, ImageEncoder, Luma, Rgb, Rgba, RgbaImage};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// Every pixel differs, so that the scan is long.
+    fn noisy(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x ^ y) as u8]))
+    }
+
+    #[test]
+    fn the_content_counts_and_not_the_name() {
+        let folder = TempDir::new().unwrap();
+        let image = noisy(13, 7);
+        let path = file(&folder, "a.jpg", &encode(image.clone(), ImageFormat::Png));
+        assert_eq!(decode(&path).unwrap(), image);
+    }
+
+    #[test]
+    fn every_pixel_type_becomes_8_bit_rgb() {
+        let folder = TempDir::new().unwrap();
+        let check = |image: DynamicImage, expected: [u8; 3]| {
+            let path = file(&folder, "a", &encode(image, ImageFormat::Png));
+            assert_eq!(decode(&path).unwrap().get_pixel(0, 0).0, expected);
+        };
+        check(GrayImage::from_pixel(2, 2, Luma([77])).into(), [77, 77, 77]);
+        check(RgbaImage::from_pixel(2, 2, Rgba([200, 100, 50, 0])).into(), [200, 100, 50]);
+        let deep = ImageBuffer::from_pixel(2, 2, Rgb([0x12ffu16, 0xff00, 0x00ff]));
+        check(DynamicImage::ImageRgb16(deep), [0x12, 0xff, 0x00]);
+        let deep = ImageBuffer::from_pixel(2, 2, Luma([0x80ffu16]));
+        check(DynamicImage::ImageLuma16(deep), [0x80, 0x80, 0x80]);
+    }
+
+    #[test]
+    fn the_exif_orientation_is_applied() {
+        let folder = TempDir::new().unwrap();
+        // One entry: tag 0x0112 (orientation), type short, count 1, value 6: turn by 90 degrees clockwise.
+        let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        let mut image = RgbImage::from_pixel(32, 16, Rgb([0, 0, 0]));
+        (0..16).for_each(|y| (0..16).for_each(|x| image.put_pixel(x, y, Rgb([255, 255, 255]))));
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.encode_image(&image).unwrap();
+        let decoded = decode(&file(&folder, "a.jpg", &bytes)).unwrap();
+        assert_eq!(decoded.dimensions(), (16, 32));
+        assert!(decoded.get_pixel(8, 4).0[0] > 250 && decoded.get_pixel(8, 28).0[0] < 5);
+    }
+
+    #[test]
+    fn truncated_files_are_errors() {
+        let folder = TempDir::new().unwrap();
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Tiff] {
+            let whole = encode(noisy(97, 61), format);
+            decode(&file(&folder, "whole", &whole)).unwrap();
+            for kept in [whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10] {
+                let result = decode(&file(&folder, "cut", &whole[..kept]));
+                assert!(result.is_err(), "{format:?} cut to {kept} of {} bytes", whole.len());
+            }
+        }
+        let whole = encode(noisy(97, 61), ImageFormat::Jpeg);
+        let error = decode(&file(&folder, "cut", &whole[..whole.len() / 2])).unwrap_err();
+        assert_eq!(error, "the JPEG is truncated: it has no end marker");
+    }
+
+    #[test]
+    fn bytes_after_a_jpegs_end_do_no_harm() {
+        let folder = TempDir::new().unwrap();
+        let mut bytes = encode(noisy(40, 30), ImageFormat::Jpeg);
+        bytes.extend_from_slice(&[0; 100]);
+        assert_eq!(decode(&file(&folder, "a", &bytes)).unwrap().dimensions(), (40, 30));
+    }
+
+    #[test]
+    fn what_is_no_image_is_named_so() {
+        let folder = TempDir::new().unwrap();
+        assert_eq!(decode(&file(&folder, "a.jpg", b"")).unwrap_err(), "the file is empty (0 bytes)");
+        assert!(decode(&file(&folder, "a.jpg", b"<html>404</html>")).unwrap_err().starts_with("not an image"));
+        assert_eq!(decode(folder.path()).unwrap_err(), "is no regular file");
+        assert!(decode(&folder.path().join("none")).unwrap_err().starts_with("cannot be read"));
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        let folder = TempDir::new().unwrap();
+        let mut bytes = encode(noisy(4, 4), ImageFormat::Bmp);
+        // Width and height are little-endian words at bytes 18 and 22 of a BMP.
+        bytes[18..22].copy_from_slice(&60_000i32.to_le_bytes());
+        bytes[22..26].copy_from_slice(&60_000i32.to_le_bytes());
+        let error = decode(&file(&folder, "a", &bytes)).unwrap_err();
+        assert!(error.contains("16384"), "{error}");
+        bytes[18..22].copy_from_slice(&16_000i32.to_le_bytes());
+        bytes[22..26].copy_from_slice(&16_000i32.to_le_bytes());
+        let error = decode(&file(&folder, "a", &bytes)).unwrap_err();
+        assert!(error.contains("512 MiB"), "{error}");
+    }
+}
