@@ -29,13 +29,6 @@ impl CsvSource<'_> {
     /// Reads every row, in the file's order; checks cells and files.
     pub(super) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
         let path = root.join(self.labels);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) => {
-                findings.push(format!("cannot open {} (labels: {:?}): {error}", path.display(), self.labels));
-                return Vec::new();
-            }
-        };
         let images = root.join(self.images);
         let images_exist = images.is_dir();
         if !images_exist {
@@ -45,6 +38,21 @@ impl CsvSource<'_> {
                 self.images
             ));
         }
+        if let Valid::Folder(folder) = self.valid
+            && !root.join(folder).is_dir()
+        {
+            findings.push(format!(
+                "the folder of held-out images {} (valid: folder({folder:?})) does not exist",
+                root.join(folder).display()
+            ));
+        }
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                findings.push(format!("cannot open {} (labels: {:?}): {error}", path.display(), self.labels));
+                return Vec::new();
+            }
+        };
         // The reader skips a byte order mark by itself.
         let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
         let mut records = reader.records();

@@ -135,7 +135,11 @@ impl Dataset {
         } else if self.train.is_empty() {
             findings
                 .push(format!("all {all} images are held out ({}): none is left to train on", valid_text(&data.valid)));
-        } else if self.valid.is_empty() && data.valid != Valid::None {
+        } else if self.valid.is_empty()
+            && data.valid != Valid::None
+            // A list or folder with findings of its own holds out nothing because of them.
+            && (findings.is_empty() || matches!(data.valid, Valid::Random { .. }))
+        {
             findings.push(format!(
                 "{} holds out none of {all} images; give a larger part, or say `valid: none`",
                 valid_text(&data.valid)
@@ -237,7 +241,7 @@ fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings
     }
 }
 
-/// Which rows are held out; all rows of one id go where its first row goes.
+/// Which rows are held out; all rows of one image go where its first row goes.
 fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
@@ -252,9 +256,10 @@ fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> 
         }
         Valid::Folder(_) | Valid::Column(_) | Valid::None => {}
     }
-    let mut first: HashMap<&str, bool> = HashMap::with_capacity(rows.len());
+    // By the path, which is the same for the ids `a` and `./a`.
+    let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
     for (row, held_out) in rows.iter().zip(&mut held_out) {
-        *held_out = *first.entry(&row.id).or_insert(*held_out);
+        *held_out = *first.entry(&row.path).or_insert(*held_out);
     }
     held_out
 }

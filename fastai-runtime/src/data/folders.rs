@@ -123,7 +123,13 @@ pub(super) fn read_test(
             findings.push(format!("{} (test: {folder:?}) is empty", path.display()));
             Vec::new()
         }
-        Ok(listing) if listing.files.is_empty() => read(root, folder, "test", findings, notes).rows,
+        Ok(listing) if listing.files.is_empty() => {
+            let rows = read(root, folder, "test", findings, notes).rows;
+            if rows.is_empty() {
+                findings.push(format!("no images in any sub-folder of {} (test: {folder:?})", path.display()));
+            }
+            rows
+        }
         Ok(listing) => {
             if !listing.folders.is_empty() {
                 findings.push(format!(

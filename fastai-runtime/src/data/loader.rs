@@ -61,8 +61,6 @@ pub struct Loader {
 
 struct Shared {
     job: LoadJob,
-    /// For each image in the order of loading: its batch, and its place in it.
-    places: Vec<(usize, usize)>,
     state: Mutex<State>,
     /// A batch is complete.
     complete: Condvar,
@@ -73,8 +71,8 @@ struct Shared {
 struct State {
     /// Batches that were taken.
     taken: usize,
-    /// The next image to load, an index into `places`.
-    next: usize,
+    /// The next image to load: its batch, and its place in it.
+    next: (usize, usize),
     /// Batches `taken..`, as far as they were begun.
     open: VecDeque<Filling>,
     closed: bool,
@@ -82,30 +80,37 @@ struct State {
 
 /// A batch that is being filled.
 struct Filling {
-    pixels: Vec<f32>,
-    /// Images that are not there yet.
+    /// Has a lock of its own, so that numbers are copied while others ask for work.
+    pixels: Arc<Mutex<Vec<f32>>>,
+    /// Images that are not done yet.
     left: usize,
     /// Place in the batch, and what is wrong there.
     broken: Vec<(usize, String)>,
 }
 
+/// One image to load.
+struct Claim {
+    batch: usize,
+    place: usize,
+    pixels: Arc<Mutex<Vec<f32>>>,
+}
+
 impl Loader {
-    /// Starts to load. Empty batches are left out.
+    /// Starts to load.
     ///
     /// # Errors
     /// If the system gives not even one thread.
     ///
     /// # Panics
-    /// If a batch reaches beyond `order`, or an index beyond `items`.
-    pub fn new(mut job: LoadJob) -> Result<Loader, DataError> {
-        assert!(job.batches.iter().all(|b| b.end <= job.order.len()), "a batch beyond the order");
+    /// If a batch is empty or reaches beyond `order`, or an index beyond `items`.
+    pub fn new(job: LoadJob) -> Result<Loader, DataError> {
+        assert!(job.batches.iter().all(|b| b.start < b.end && b.end <= job.order.len()), "an impossible batch");
         assert!(job.order.iter().all(|index| *index < job.items.len()), "an index beyond the items");
-        job.batches.retain(|b| !b.is_empty());
-        let places: Vec<(usize, usize)> =
-            job.batches.iter().enumerate().flat_map(|(b, range)| (0..range.len()).map(move |k| (b, k))).collect();
-        let threads = job.threads.max(1).min(places.len());
-        let state = Mutex::new(State { taken: 0, next: 0, open: VecDeque::new(), closed: false });
-        let shared = Arc::new(Shared { job, places, state, complete: Condvar::new(), room: Condvar::new() });
+        let images: usize = job.batches.iter().map(ExactSizeIterator::len).sum();
+        let threads = job.threads.max(1).min(images);
+        let state = State { taken: 0, next: (0, 0), open: VecDeque::new(), closed: false };
+        let (state, complete, room) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { job, state, complete, room });
         let mut loader = Loader { shared, workers: Vec::with_capacity(threads) };
         for number in 0..threads {
             let shared = Arc::clone(&loader.shared);
@@ -123,118 +128,115 @@ impl Loader {
     }
 }
 
-impl Shared {
-    /// A panic elsewhere leaves the state whole: every change of it is a few assignments.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Loads images until there are no more, or nobody wants them.
-    fn work(&self) {
-        while let Some((batch, place)) = self.claim() {
-            let loaded = self.load(batch, place);
-            let mut state = self.lock();
-            if state.closed {
-                return;
-            }
-            let at = batch - state.taken;
-            let filling = &mut state.open[at];
-            match loaded {
-                Ok(values) => {
-                    let n = self.job.values_per_image;
-                    filling.pixels[place * n..(place + 1) * n].copy_from_slice(&values);
-                }
-                Err(reason) => filling.broken.push((place, reason)),
-            }
-            filling.left -= 1;
-            if filling.left == 0 {
-                self.complete.notify_all();
-            }
-        }
-    }
-
-    /// The next image to load, as soon as its batch has room.
-    fn claim(&self) -> Option<(usize, usize)> {
-        let mut state = self.lock();
-        loop {
-            if state.closed {
-                return None;
-            }
-            let (batch, place) = *self.places.get(state.next)?;
-            if batch < state.taken + AHEAD {
-                state.next += 1;
-                if place == 0 {
-                    let images = self.job.batches[batch].len();
-                    let pixels = vec![0.0; images * self.job.values_per_image];
-                    state.open.push_back(Filling { pixels, left: images, broken: Vec::new() });
-                }
-                return Some((batch, place));
-            }
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn load(&self, batch: usize, place: usize) -> Result<Vec<f32>, String> {
-        let index = self.job.order[self.job.batches[batch].start + place];
-        let item = &self.job.items[index];
-        let attempt = catch_unwind(AssertUnwindSafe(|| {
-            let image = match &self.job.cache {
-                Some(cache) => cache.get_or_decode(index, &item.path)?,
-                None => Arc::new(decode(&item.path)?),
-            };
-            let mut values = vec![0.0; self.job.values_per_image];
-            (self.job.load)(index, &image, &mut values);
-            Ok(values)
-        }));
-        attempt.unwrap_or_else(|panic| Err(format!("preparing it failed: {}", panic_text(&*panic))))
-    }
-}
-
 impl Iterator for Loader {
     type Item = Result<LoadedBatch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let shared = &self.shared;
-        let mut state = shared.lock();
+        let mut state = lock(&shared.state);
         if state.closed || state.taken == shared.job.batches.len() {
             return None;
         }
         while state.open.front().is_none_or(|batch| batch.left > 0) {
             state = shared.complete.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let batch = state.open.pop_front()?;
+        let mut batch = state.open.pop_front()?;
         let range = shared.job.batches[state.taken].clone();
         state.taken += 1;
-        let indices = shared.job.order[range].to_vec();
-        if batch.broken.is_empty() {
-            shared.room.notify_all();
-            return Some(Ok(LoadedBatch { indices, pixels: batch.pixels }));
-        }
-        state.closed = true;
+        state.closed = !batch.broken.is_empty();
+        drop(state);
         shared.room.notify_all();
-        let mut broken = batch.broken;
-        broken.sort();
-        let path = |place: usize| shared.job.items[indices[place]].path.display();
-        let findings = broken.iter().map(|(place, reason)| format!("{}: {reason}", path(*place))).collect();
-        Some(Err(DataError { findings }))
+        if batch.broken.is_empty() {
+            let pixels = std::mem::take(&mut *lock(&batch.pixels));
+            return Some(Ok(LoadedBatch { indices: shared.job.order[range].to_vec(), pixels }));
+        }
+        // Workers finish in any order; the message is the same every time.
+        batch.broken.sort_unstable();
+        Some(Err(DataError { findings: batch.broken.into_iter().map(|(_, finding)| finding).collect() }))
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        lock(&self.shared.state).closed = true;
         self.shared.room.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker catches the panics of what it runs; there is nothing to learn from its own.
+            // A worker catches what its images do; nothing is left that could fail.
             let _ = worker.join();
         }
     }
 }
 
+impl Shared {
+    /// A worker's life: load one image after the other until there is none left.
+    fn work(&self) {
+        let mut values = vec![0.0; self.job.values_per_image];
+        while let Some(claim) = self.claim() {
+            let index = self.job.order[self.job.batches[claim.batch].start + claim.place];
+            let result = self.load(index, &mut values);
+            if result.is_ok() {
+                let start = claim.place * values.len();
+                lock(&claim.pixels)[start..start + values.len()].copy_from_slice(&values);
+            }
+            let mut state = lock(&self.state);
+            // The batch is still there: it cannot be taken before this image is done.
+            let at = claim.batch - state.taken;
+            let batch = &mut state.open[at];
+            batch.left -= 1;
+            if let Err(finding) = result {
+                batch.broken.push((claim.place, finding));
+            }
+            if batch.left == 0 {
+                self.complete.notify_one();
+            }
+        }
+    }
+
+    /// The next image, as soon as its batch may be begun; `None` if there is nothing more to load.
+    fn claim(&self) -> Option<Claim> {
+        let mut state = lock(&self.state);
+        loop {
+            let (batch, place) = state.next;
+            if state.closed || batch == self.job.batches.len() {
+                return None;
+            }
+            if batch < state.taken + AHEAD {
+                let images = self.job.batches[batch].len();
+                if place == 0 {
+                    let pixels = Arc::new(Mutex::new(vec![0.0; images * self.job.values_per_image]));
+                    state.open.push_back(Filling { pixels, left: images, broken: Vec::new() });
+                }
+                state.next = if place + 1 == images { (batch + 1, 0) } else { (batch, place + 1) };
+                let pixels = Arc::clone(&state.open[batch - state.taken].pixels);
+                return Some(Claim { batch, place, pixels });
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Fills `values` with image number `index`; what goes wrong names the file.
+    fn load(&self, index: usize, values: &mut [f32]) -> Result<(), String> {
+        let path = &self.job.items[index].path;
+        let image = match &self.job.cache {
+            Some(cache) => cache.get_or_decode(index, path),
+            None => decode(path).map(Arc::new),
+        };
+        let image = image.map_err(|reason| format!("{}: {reason}", path.display()))?;
+        values.fill(0.0);
+        catch_unwind(AssertUnwindSafe(|| (self.job.load)(index, &image, values)))
+            .map_err(|panic| format!("{}: loading it panicked: {}", path.display(), panic_text(&*panic)))
+    }
+}
+
+/// What the locks guard is consistent at any time, whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use image::Rgb;
     use tempfile::TempDir;
@@ -242,29 +244,28 @@ mod tests {
     use super::*;
     use crate::data::Target;
 
-    /// `n` images whose first pixel is their number; number 7 is no image if `broken`.
-    fn job(folder: &TempDir, n: usize, threads: usize, broken: bool) -> LoadJob {
-        let items: Vec<Item> = (0..n)
-            .map(|i| {
-                let path = folder.path().join(format!("{i}.png"));
-                if broken && i == 7 {
-                    std::fs::write(&path, b"no image").unwrap();
-                } else {
-                    RgbImage::from_pixel(2, 2, Rgb([i as u8, 0, 0])).save(&path).unwrap();
-                }
-                Item { id: i.to_string(), path, target: Target::Unlabelled }
-            })
-            .collect();
+    /// `count` images of 4 x 4 pixels; number i is grey i.
+    fn items(folder: &TempDir, count: usize) -> Arc<[Item]> {
+        let item = |i: usize| {
+            let path = folder.path().join(format!("{i}.png"));
+            RgbImage::from_pixel(4, 4, Rgb([i as u8; 3])).save(&path).unwrap();
+            Item { id: i.to_string(), path, target: Target::Unlabelled }
+        };
+        (0..count).map(item).collect()
+    }
+
+    /// Batches of 4 in reverse order; an image becomes its index and its grey.
+    fn job(items: &Arc<[Item]>, threads: usize) -> LoadJob {
+        let count = items.len();
         LoadJob {
-            items: items.into(),
-            order: (0..n).rev().collect(),
-            batches: (0..n).step_by(4).map(|at| at..n.min(at + 4)).collect(),
-            values_per_image: 3,
-            load: Arc::new(|index, image: &RgbImage, out: &mut [f32]| {
-                // The later an image comes, the sooner it is ready: order must not depend on that.
-                std::thread::sleep(Duration::from_micros(50 * (index as u64 % 5)));
-                out[0] = f32::from(image.get_pixel(0, 0)[0]);
-                out[2] = index as f32;
+            items: Arc::clone(items),
+            order: (0..count).rev().collect(),
+            batches: (0..count.div_ceil(4)).map(|b| b * 4..count.min(b * 4 + 4)).collect(),
+            values_per_image: 2,
+            load: Arc::new(|index, image, to| {
+                // Early images take longest, so that many threads finish out of order.
+                std::thread::sleep(Duration::from_micros((index % 5) as u64 * 300));
+                to.copy_from_slice(&[index as f32, f32::from(image.get_pixel(0, 0).0[0])]);
             }),
             threads,
             cache: None,
@@ -272,59 +273,103 @@ mod tests {
     }
 
     #[test]
-    fn batches_come_in_order_on_any_number_of_threads() {
+    fn batches_come_in_order_and_are_the_same_on_any_number_of_threads() {
         let folder = TempDir::new().unwrap();
-        let all = |threads| -> Vec<LoadedBatch> {
-            Loader::new(job(&folder, 30, threads, false)).unwrap().map(Result::unwrap).collect()
-        };
-        let one = all(1);
-        assert_eq!(one.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>(), (0..30).rev().collect::<Vec<_>>());
-        assert_eq!(one[0].pixels, [29.0, 0.0, 29.0, 28.0, 0.0, 28.0, 27.0, 0.0, 27.0, 26.0, 0.0, 26.0]);
-        assert_eq!(one.last().unwrap().indices, [1, 0]);
-        assert_eq!(all(2), one);
-        assert_eq!(all(16), one);
+        let items = items(&folder, 30);
+        let cache = Arc::new(DecodedCache::new(30, 20 * 48));
+        for threads in [0, 1, 2, 7, 64] {
+            for cache in [None, Some(Arc::clone(&cache))] {
+                let loader = Loader::new(LoadJob { cache, ..job(&items, threads) }).unwrap();
+                let batches: Vec<LoadedBatch> = loader.map(Result::unwrap).collect();
+                assert_eq!(batches.len(), 8);
+                assert_eq!(batches[7].indices, [1, 0]);
+                let indices: Vec<usize> = batches.iter().flat_map(|b| b.indices.clone()).collect();
+                assert_eq!(indices, (0..30).rev().collect::<Vec<_>>());
+                let pixels: Vec<f32> = batches.into_iter().flat_map(|b| b.pixels).collect();
+                assert_eq!(pixels, (0..30).rev().flat_map(|i| [i as f32; 2]).collect::<Vec<_>>());
+            }
+        }
+        assert_eq!(cache.bytes(), 20 * 48);
     }
 
     #[test]
-    fn a_broken_file_is_named_and_ends_the_pass() {
+    fn a_broken_batch_names_all_its_files_and_is_the_last() {
         let folder = TempDir::new().unwrap();
-        let mut loader = Loader::new(job(&folder, 12, 3, true)).unwrap();
-        assert!(loader.next().unwrap().is_ok());
-        let error = loader.next().unwrap().unwrap_err();
-        assert_eq!(error.findings.len(), 1);
-        assert!(error.findings[0].contains("7.png: "), "{error}");
-        assert!(loader.next().is_none());
+        let items = items(&folder, 30);
+        for i in [3, 20, 21] {
+            std::fs::write(&items[i].path, b"").unwrap();
+        }
+        for threads in [1, 8] {
+            let mut loader = Loader::new(job(&items, threads)).unwrap();
+            assert!(loader.next().unwrap().is_ok());
+            assert!(loader.next().unwrap().is_ok());
+            let error = loader.next().unwrap().unwrap_err();
+            // Batch 2 holds 21, 20, 19, 18.
+            assert_eq!(error.findings.len(), 2);
+            assert!(error.findings[0].contains("21.png: the file is empty"), "{error}");
+            assert!(error.findings[1].contains("20.png: the file is empty"), "{error}");
+            assert!(loader.next().is_none());
+        }
     }
 
     #[test]
-    fn a_panic_is_an_error_that_names_the_image() {
+    fn a_panic_is_an_error_with_the_file() {
         let folder = TempDir::new().unwrap();
-        let mut job = job(&folder, 4, 2, false);
-        job.load = Arc::new(|index, _: &RgbImage, _: &mut [f32]| assert!(index != 2, "two is too much"));
-        let error = Loader::new(job).unwrap().next().unwrap().unwrap_err();
-        assert!(error.to_string().contains("2.png: ") && error.to_string().contains("two is too much"), "{error}");
+        let items = items(&folder, 12);
+        for threads in [1, 4] {
+            let load: Arc<LoadFn> = Arc::new(|index, _, _| assert!(index != 5, "five is right out"));
+            let mut loader = Loader::new(LoadJob { load, ..job(&items, threads) }).unwrap();
+            assert!(loader.next().unwrap().is_ok());
+            let error = loader.next().unwrap().unwrap_err();
+            assert!(error.findings[0].contains("5.png: loading it panicked: five is right out"), "{error}");
+            assert!(loader.next().is_none());
+        }
     }
 
     #[test]
-    fn it_is_never_more_than_two_batches_ahead_and_stops_when_dropped() {
+    fn an_early_drop_stops_the_workers() {
         let folder = TempDir::new().unwrap();
-        let loaded = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&loaded);
-        let mut job = job(&folder, 80, 4, false);
-        job.load = Arc::new(move |_, _: &RgbImage, _: &mut [f32]| {
+        let items = items(&folder, 40);
+        let loads = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&loads);
+        let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2));
+        });
+        let mut loader = Loader::new(LoadJob { load, ..job(&items, 3) }).unwrap();
+        loader.next().unwrap().unwrap();
+        drop(loader);
+        let after = loads.load(Ordering::SeqCst);
+        assert!(after <= 12, "{after} images for one batch of 4 and two ahead");
+        // The closure is freed with the last worker: all have ended.
+        assert_eq!(Arc::strong_count(&loads), 1);
+    }
+
+    #[test]
+    fn no_more_than_two_batches_are_loaded_ahead() {
+        let folder = TempDir::new().unwrap();
+        let items = items(&folder, 40);
+        let loads = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&loads);
+        let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
             counter.fetch_add(1, Ordering::SeqCst);
         });
-        let mut loader = Loader::new(job).unwrap();
-        loader.next().unwrap().unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(loaded.load(Ordering::SeqCst), 4 * (1 + AHEAD));
-        drop(loader);
-        assert_eq!(loaded.load(Ordering::SeqCst), 4 * (1 + AHEAD));
+        let mut loader = Loader::new(LoadJob { load, ..job(&items, 4) }).unwrap();
+        for taken in 1..=3 {
+            loader.next().unwrap().unwrap();
+            let expected = (taken + AHEAD) * 4;
+            let start = Instant::now();
+            while loads.load(Ordering::SeqCst) < expected && start.elapsed() < Duration::from_secs(10) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(30));
+            assert_eq!(loads.load(Ordering::SeqCst), expected);
+        }
     }
 
     #[test]
-    fn nothing_to_load_is_no_batch() {
-        let folder = TempDir::new().unwrap();
-        assert!(Loader::new(job(&folder, 0, 4, false)).unwrap().next().is_none());
+    fn nothing_to_load_is_the_end() {
+        let mut loader = Loader::new(LoadJob { batches: Vec::new(), ..job(&Arc::from([]), 2) }).unwrap();
+        assert!(loader.next().is_none());
     }
 }

@@ -9,6 +9,8 @@ mod folders;
 mod loader;
 mod preflight;
 mod split;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 pub use cache::DecodedCache;

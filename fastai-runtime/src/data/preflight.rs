@@ -232,12 +232,15 @@ mod tests {
 
     #[test]
     fn lists_of_several_data_sets_live_in_one_file() {
-        let (a, b, list) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
-        let (a, b, list) = (dataset(&a, 3), dataset(&b, 3), list.path().join("v.json"));
-        let mut counts = Counts::default();
-        preflight(&a, Some(&list), &mut counts).unwrap();
-        preflight(&b, Some(&list), &mut counts).unwrap();
-        assert_eq!(Verified::load(&list).files.len(), 3);
-        assert!(a.train.is_empty() || !a.root.exists());
+        let (a, b, c) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+        let list = c.path().join("verified.json");
+        let mut one = dataset(&a, 4);
+        preflight(&one, Some(&list), &mut Silent).unwrap();
+        one.train.pop();
+        std::fs::write(&one.train[0].path, b"changed").unwrap();
+        preflight(&dataset(&b, 3), Some(&list), &mut Silent).unwrap();
+        assert_eq!(Verified::load(&list).files.len(), 7);
+        assert!(preflight(&one, Some(&list), &mut Silent).is_err());
+        assert_eq!(Verified::load(&list).files.len(), 3 + 2);
     }
 }
