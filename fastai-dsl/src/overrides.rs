@@ -4,7 +4,7 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::parse::parse_value;
-use crate::schema::SECTIONS;
+use crate::schema::{SECTIONS, SOURCES, Type};
 use crate::suggest::did_you_mean;
 
 /// One `key=value`.
@@ -27,8 +27,7 @@ impl std::str::FromStr for Override {
 /// Edits the draft; what fits nothing is reported.
 pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
     for o in overrides {
-        // A path or word on a command line needs no quotes: what does not parse as a value is a text.
-        let value = parse_value(&o.value).unwrap_or_else(|| Value::new(ValueKind::Text(o.value.clone())));
+        let value = value(draft, o);
         let problem = match o.key.split_once('.') {
             Some((section, key)) => set_key(draft, section, key, value),
             None => set_top(draft, &o.key, value),
@@ -40,6 +39,33 @@ pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
             );
         }
     }
+}
+
+/// The value as the key takes it: a text on a command line needs no quotes, and `data/cats` is a path rather than a
+/// division.
+fn value(draft: &Draft, o: &Override) -> Value {
+    let text = || Value::new(ValueKind::Text(o.value.clone()));
+    let Some(mut parsed) = parse_value(&o.value) else { return text() };
+    let mut computes_with_words = false;
+    parsed.for_each(&mut |v| {
+        if let ValueKind::Negate(a) = &v.kind {
+            computes_with_words |= matches!(a.kind, ValueKind::Word(_));
+        }
+        if let ValueKind::Binary(_, a, b) = &v.kind {
+            computes_with_words |= [a, b].iter().any(|v| matches!(v.kind, ValueKind::Word(_) | ValueKind::Const(_)));
+        }
+    });
+    let wants_text = || key_type(draft, &o.key) == Some(Type::Text) && !matches!(parsed.kind, ValueKind::Text(_));
+    if computes_with_words || wants_text() { text() } else { parsed }
+}
+
+fn key_type(draft: &Draft, key: &str) -> Option<Type> {
+    let (section, key) = key.split_once('.')?;
+    let construct = match (section, &draft.sections.iter().find(|e| e.key.text == section)?.value.kind) {
+        ("data", ValueKind::Block(word, _)) => SOURCES.iter().find(|s| s.name == word.text).copied()?,
+        _ => return None,
+    };
+    construct.key(key).map(|(_, k)| k.ty)
 }
 
 fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {

@@ -208,6 +208,14 @@ fn an_override_that_fits_nothing_says_what_would() {
     let good =
         Source::new("demo.recipe", HEAD, &["data.batch=16".parse().unwrap(), "data.root=/x y/z".parse().unwrap()]);
     let recipe = good.result.unwrap().recipe;
+    let path = |value: &str| {
+        let set = format!("data.root={value}").parse().unwrap();
+        Source::new("demo.recipe", HEAD, &[set]).result.unwrap().recipe.data().root.clone()
+    };
+    assert_eq!(
+        (path("a/b-c").as_str(), path("a").as_str(), path("1").as_str(), path("\"q\"").as_str()),
+        ("a/b-c", "a", "1", "q")
+    );
     assert_eq!((recipe.data().batch, recipe.data().root.as_str()), (16, "/x y/z"));
 }
 

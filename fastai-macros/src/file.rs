@@ -35,8 +35,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
     };
     let folders = folders(span);
     let Some(path) = folders.iter().map(|f| f.join(&name)).find(|p| p.is_file()) else {
-        let searched: Vec<String> = folders.iter().map(|f| format!("`{}`", f.display())).collect();
-        return fail(format!("there is no file `{name}`\n\nhelp: it was looked for in {}", searched.join(" and ")));
+        return fail(missing(&name, &folders));
     };
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -87,6 +86,11 @@ fn is_ident(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+fn missing(name: &str, folders: &[PathBuf]) -> String {
+    let searched: Vec<String> = folders.iter().map(|f| format!("`{}`", f.display())).collect();
+    format!("there is no file `{name}`\n\nhelp: it was looked for in {}", searched.join(" and "))
+}
+
 fn text_of(literal: &Literal) -> Option<String> {
     let text = literal.to_string();
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
@@ -111,4 +115,28 @@ fn folders(span: Span) -> Vec<PathBuf> {
 fn track(path: &Path) -> TokenStream {
     let path = path.to_string_lossy();
     quote! { const _: &[u8] = ::core::include_bytes!(#path); }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_names_the_folders_searched() {
+        let text = missing("cats.recipe", &["/home/me/src".into(), "/home/me".into()]);
+        assert_eq!(text, "there is no file `cats.recipe`\n\nhelp: it was looked for in `/home/me/src` and `/home/me`");
+    }
+
+    #[test]
+    fn the_packages_folder_is_searched() {
+        assert!(folders(Span::call_site()).contains(&PathBuf::from(env!("CARGO_MANIFEST_DIR"))));
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for input in [quote!([::fastai]), quote!([::fastai] path), quote!([::fastai] "a" "b"), quote!([::fastai] 3)] {
+            assert!(include(input).to_string().contains("[E0103]"));
+        }
+        assert!(include(quote!([::fastai] "no/such.recipe")).to_string().contains("there is no file `no/such.recipe`"));
+    }
 }

@@ -359,7 +359,7 @@ fn the_signature_tells_what_validation_depends_on() {
     let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature();
     assert_eq!(
         signature(&base),
-        "transforms 1: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
+        "transforms 2: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
     );
     // What only training sees does not matter.
     assert_eq!(signature(&base), signature(&Transforms { set: TransformSet::None, ..base.clone() }));
@@ -402,5 +402,25 @@ fn images_a_second() {
         let train = measure(&mut |n, out| t.train(&picture, &mut stream.at(&[n]), out));
         let valid = measure(&mut |_, out| t.valid(&picture, out));
         println!("{name}: train {train:.0}/s, valid {valid:.0}/s");
+    }
+}
+
+/// What `cv2.resize` (4.14 and 5.0) shows at `column` of the row 0, 1, 2, .. of `from` values enlarged to `to`: places where
+/// a new pixel falls on an old one, so that the rounding decides which.
+#[test]
+fn enlarging_rounds_as_opencv_does() {
+    for (from, to, column, value) in [
+        (102, 224, 112, 50.0),
+        (204, 224, 56, 50.0),
+        (204, 224, 112, 101.0),
+        (204, 224, 168, 152.0),
+        (209, 231, 21, 18.0),
+        (209, 231, 147, 132.0),
+        (36, 224, 168, 26.0),
+    ] {
+        let row: Vec<f32> = (0..from).flat_map(|v| [v as f32; 3]).collect();
+        let ramp = FloatImage::from_rgb(1, from, &row).unwrap();
+        let shown = resize(&ramp, 2, to).pixel(column)[0];
+        assert!((shown - value).abs() < 1e-3, "{from} to {to}: {shown} at {column}, not {value}");
     }
 }

@@ -12,7 +12,8 @@ use super::network::Network;
 use super::parameter;
 use super::safetensors_file::{self, Array, Contents};
 
-/// Value of the `format` key of a saved model.
+/// The one metadata key of a saved model, under which its description is. One, because several come in any order, and the
+/// same training must give the same file.
 const FORMAT: &str = "fastai model 1";
 
 /// Widest layer of a head that is read back.
@@ -44,7 +45,7 @@ pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<()
         tensors.insert(network.name_of(at), Array { shape: seen.shape.clone(), values: (seen.read)() });
     });
     let json = serde_json::to_string(meta).map_err(|e| WeightsError(format!("{}: {e}", path.display())))?;
-    let metadata = HashMap::from([("format".to_owned(), FORMAT.to_owned()), ("model".to_owned(), json)]);
+    let metadata = HashMap::from([(FORMAT.to_owned(), json)]);
     safetensors_file::write(path, &tensors, metadata)
 }
 
@@ -86,10 +87,10 @@ fn open(path: &Path) -> Result<(Contents, ModelMeta), WeightsError> {
     }
     let broken = |why: &str| WeightsError(format!("{}: {why}", path.display()));
     let file = safetensors_file::read(path)?;
-    if file.metadata.get("format").map(String::as_str) != Some(FORMAT) {
-        return Err(broken("not a model that `save` wrote (body weights are named with `weights`)"));
-    }
-    let meta = file.metadata.get("model").ok_or_else(|| broken("its description is missing"))?;
+    let meta = file
+        .metadata
+        .get(FORMAT)
+        .ok_or_else(|| broken("not a model that `save` wrote (body weights are named with `weights`)"))?;
     let meta: ModelMeta =
         serde_json::from_str(meta).map_err(|e| broken(&format!("its description cannot be read: {e}")))?;
     if arch::find(&meta.arch).is_none() {

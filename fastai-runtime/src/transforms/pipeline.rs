@@ -15,7 +15,7 @@ use super::scale::{resize, resize_window, scaled_size};
 use crate::random::{below, chance, uniform};
 
 /// Counts up whenever the numbers that [`Transform::valid`] writes change.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Probability of a random zoom, and of a rotation.
 const OFTEN: f64 = 0.75;

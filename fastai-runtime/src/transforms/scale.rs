@@ -131,8 +131,9 @@ impl Axis {
         let mut axis = Axis::with_capacity(count, 2);
         for d in first..first + count {
             let start = ((d as f64 * scale).floor() as usize).min(from - 1);
-            let past = (d + 1) as f64 - (start + 1) as f64 * inverse;
-            let fraction = if past <= 0.0 { 0.0 } else { past - past.floor() } as f32;
+            // OpenCV rounds to f32 before it takes the floor, which decides where a new pixel falls on an old one.
+            let past = ((d + 1) as f64 - (start + 1) as f64 * inverse) as f32;
+            let fraction = if past <= 0.0 { 0.0 } else { past - past.floor() };
             if fraction > 0.0 && start + 1 < from {
                 axis.weights.extend([1.0 - fraction, fraction]);
             } else {
