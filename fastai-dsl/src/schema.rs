@@ -25,7 +25,7 @@ pub enum Type {
     Word,
     /// A csv column: name or position.
     Column,
-    /// A split: [`VALID`].
+    /// A split: `none` or one of [`SPLITS`].
     Split,
     /// A number, or a list of them.
     Numbers,

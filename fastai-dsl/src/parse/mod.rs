@@ -241,7 +241,7 @@ impl<'a> Parser<'a, '_> {
             let key = match self.key("a section") {
                 Ok(key) => key,
                 Err(broken) => {
-                    draft.sections.push(broken);
+                    draft.sections.push(*broken);
                     continue;
                 }
             };
@@ -276,7 +276,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// `key:`; on anything else reports, skips to behind the next comma and gives a broken entry.
-    fn key(&mut self, what: &str) -> Result<Name, Entry> {
+    fn key(&mut self, what: &str) -> Result<Name, Box<Entry>> {
         let Some(key) = self.name() else {
             let error =
                 self.error_here(&c::EXPECTED_KEY, format!("expected the name of {what}")).help("`name: value,`");
@@ -377,9 +377,9 @@ impl<'a> Parser<'a, '_> {
     }
 }
 
-fn broken_entry(key: Name) -> Entry {
+fn broken_entry(key: Name) -> Box<Entry> {
     let value = Value { kind: ValueKind::Broken, site: key.site };
-    Entry { key, lints: Vec::new(), value }
+    Box::new(Entry { key, lints: Vec::new(), value })
 }
 
 fn camel_case(word: &str) -> String {

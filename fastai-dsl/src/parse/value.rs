@@ -75,8 +75,8 @@ impl Parser<'_, '_> {
         }
         let site = self.site(first);
         let kind = match inner.kind {
-            ValueKind::Number(x) => ValueKind::Number(if signs % 2 == 1 { -x } else { x }),
-            _ if signs % 2 == 0 => inner.kind,
+            ValueKind::Number(x) => ValueKind::Number(if !signs.is_multiple_of(2) { -x } else { x }),
+            _ if signs.is_multiple_of(2) => inner.kind,
             _ => ValueKind::Negate(Box::new(inner)),
         };
         Value { kind, site }
@@ -160,7 +160,7 @@ impl Parser<'_, '_> {
             let key = match self.key("a key") {
                 Ok(key) => key,
                 Err(broken) => {
-                    entries.push(broken);
+                    entries.push(*broken);
                     continue;
                 }
             };
