@@ -313,7 +313,7 @@ fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {
 /// The stage for people: the step, its epochs and what trains.
 fn title(stage: &Stage) -> String {
     match &stage.step {
-        Step::Fit(_) => format!("{} ({} epochs)", stage.step, stage.epochs),
+        Step::Fit(_) => format!("{} ({} epoch{})", stage.step, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),
         step => step.to_string(),
     }
 }
