@@ -3,5 +3,7 @@
 
 pub mod conv;
 mod geometry;
+pub mod pool;
 
 pub use conv::{ConvArgs, conv};
+pub use pool::max_pool;

@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::max_pool;
+
 use super::conv_norm::{ConvNorm, ConvSpec, Padding};
 use super::norm::Pass;
-use super::pool::max_pool_ceil;
 
 /// Squeezes the channels with a 1x1 convolution, expands them with 1x1 and 3x3 ones side by side.
 #[derive(Module, Debug)]
@@ -68,7 +69,7 @@ impl SqueezeNet {
         let mut x = self.stem.forward(x, pass);
         for (number, fire) in self.fires.iter().enumerate() {
             if POOLS.contains(&number) {
-                x = max_pool_ceil(x, 3, 2);
+                x = max_pool(x, 3, 2);
             }
             x = fire.forward(x, pass);
         }
