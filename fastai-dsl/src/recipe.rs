@@ -352,6 +352,14 @@ impl Metric {
         }
     }
 
+    /// The word in a recipe, whatever its arguments.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Metric::F2 { .. } => "f2",
+            other => other.column(),
+        }
+    }
+
     /// Whether larger is better.
     pub fn higher_is_better(&self) -> bool {
         matches!(self, Metric::Accuracy | Metric::F2 { .. })

@@ -304,15 +304,26 @@ fn an_output_folder_that_cannot_be_made_is_an_error_that_names_it() {
 fn the_best_epoch_is_kept_and_marked() {
     let chips = Chips::new(40);
     let weights = examples().join("squeezenet1_1.safetensors");
-    let recipe = chips.recipe_with("precompute(on); fit(0.05, 4);", "keep_best: f2,", &weights);
-    let outcome = run(&recipe, &chips.options("best"), &mut Silent).unwrap();
-    let last = outcome.summary.r#final.unwrap();
-    assert!(last.metrics[0].chosen_here.as_ref().unwrap().contains("the best of 4 by f2"));
-    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
-    let f2: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(4).unwrap().parse().unwrap()).collect();
-    assert_eq!(f2.len(), 4);
-    let best = f2.iter().copied().fold(f64::MIN, f64::max);
-    assert!((last.metrics[0].value - best).abs() < 1e-12);
+    let recipe = chips.recipe_with("precompute(on); fit(0.3, 8);", "keep_best: f2,", &weights);
+    let searched = recipe.to_string().replace("[f2, log_loss]", "[f2(threshold = search), log_loss]");
+    let searched = Source::new("searched", &searched, &[]).result.unwrap().recipe;
+    let mut best_by_loss_is_another = false;
+    for (name, recipe) in [("fixed", recipe), ("searched", searched)] {
+        let outcome = run(&recipe, &chips.options(name), &mut Silent).unwrap();
+        let last = outcome.summary.r#final.unwrap();
+        assert!(last.metrics[0].chosen_here.as_ref().unwrap().contains("the best of 8 by f2"), "{last:?}");
+        let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+        let column = |i: usize| -> Vec<f64> {
+            history.lines().skip(1).map(|l| l.split(',').nth(i).unwrap().parse().unwrap()).collect()
+        };
+        let (val_loss, f2) = (column(3), column(4));
+        assert_eq!(f2.len(), 8);
+        let best = f2.iter().copied().fold(f64::MIN, f64::max);
+        assert!((last.metrics[0].value - best).abs() < 1e-12, "{name}: {} of {f2:?}", last.metrics[0].value);
+        let by_loss = (0..8).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
+        best_by_loss_is_another |= f2[by_loss] < best;
+    }
+    assert!(best_by_loss_is_another, "a run in which the two agree proves nothing");
 }
 
 #[test]

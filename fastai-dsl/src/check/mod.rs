@@ -327,11 +327,11 @@ fn options(sections: &Sections, task: Option<TaskKind>, metrics: Option<&[Metric
     let report = word("report", &["on", "off"]).map(|w| w == "on");
     let keep_best = word("keep_best", schema::METRICS);
     if let (Some(best), Some(metrics), Some(entry)) = (&keep_best, metrics, sections.get("keep_best")) {
-        let columns: Vec<&str> = metrics.iter().map(Metric::column).collect();
-        if !columns.iter().any(|m| m.trim_end_matches("_best") == best) {
+        let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
+        if !words.contains(&best.as_str()) {
             out.push(
                 Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
-                    .help(format!("add it to `metrics`, or one of {}", list(columns))),
+                    .help(format!("add it to `metrics`, or one of {}", list(words))),
             );
         }
     }

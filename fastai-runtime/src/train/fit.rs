@@ -212,7 +212,7 @@ struct Best {
 
 impl Best {
     fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, by: &str, metrics: &[Metric], look: &Look) {
-        let column = metrics.iter().position(|m| m.column() == by);
+        let column = metrics.iter().position(|m| m.word() == by);
         let score = match column {
             Some(i) if metrics[i].higher_is_better() => look.metrics[i].1,
             Some(i) => -look.metrics[i].1,
