@@ -377,34 +377,6 @@ fn the_signature_tells_what_validation_depends_on() {
     }
 }
 
-#[test]
-#[ignore = "a measurement: prints images a second of one thread"]
-fn images_a_second() {
-    let stream = fastai_runtime::random::Stream::new(1, "transform");
-    for (name, (height, width), size, set) in [
-        ("photo 400x500 to 224, side_on", (400, 500), 224, TransformSet::SideOn),
-        ("chip 64x64 to 64, top_down", (64, 64), 64, TransformSet::TopDown),
-        ("photo 400x500 to 224, none", (400, 500), 224, TransformSet::None),
-    ] {
-        let picture = noise(height, width);
-        let config = Transforms { set, size, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
-        let t = Transform::new(&config, Stats::IMAGENET);
-        let mut out = vec![0.0; 3 * (size * size) as usize];
-        let mut measure = |run: &mut dyn FnMut(u64, &mut [f32])| {
-            let start = std::time::Instant::now();
-            let mut n = 0;
-            while start.elapsed().as_secs_f64() < 1.0 {
-                run(n, &mut out);
-                n += 1;
-            }
-            n as f64 / start.elapsed().as_secs_f64()
-        };
-        let train = measure(&mut |n, out| t.train(&picture, &mut stream.at(&[n]), out));
-        let valid = measure(&mut |_, out| t.valid(&picture, out));
-        println!("{name}: train {train:.0}/s, valid {valid:.0}/s");
-    }
-}
-
 /// What `cv2.resize` (4.14 and 5.0) shows at `column` of the row 0, 1, 2, .. of `from` values enlarged to `to`: places where
 /// a new pixel falls on an old one, so that the rounding decides which.
 #[test]

@@ -1,16 +1,17 @@
-//! How fast the parts of a run are. Prints figures, so it only runs when asked:
-//! `cargo test -p fastai-runtime --test engine_speed -- --ignored --nocapture --test-threads 1`
+//! How fast the parts of a run are: `cargo bench --profile dev -p fastai-runtime --bench engine` (the dev profile is
+//! optimised, and burn is compiled for it already).
 
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use fastai_dsl::HeadSpec;
+use fastai_dsl::{Crop, HeadSpec, Stats, TransformSet, Transforms};
 use fastai_runtime::activations::Features;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
 use fastai_runtime::train::{CachedExamples, Examples, Inputs, Learner, Loss, Pass, Rates};
+use fastai_runtime::transforms::Transform;
 
 const TAGS: usize = 17;
 
@@ -37,8 +38,6 @@ fn best(mut run: impl FnMut()) -> f64 {
     (0..5).map(|_| timed()).fold(f64::INFINITY, f64::min)
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
     let mut learner = learner(2);
     let mut rng = Stream::new(1, "features").at(&[]);
@@ -58,8 +57,6 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn features_of_images() {
     let network = learner(2).network().valid();
     for size in [64, 128] {
@@ -71,8 +68,6 @@ fn features_of_images() {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn a_training_step_of_the_whole_network() {
     let mut learner = learner(0);
     let device = learner.device().clone();
@@ -94,8 +89,6 @@ fn a_training_step_of_the_whole_network() {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
 fn a_run_on_all_chips() {
     let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
     let text = format!(
@@ -128,4 +121,41 @@ fn a_run_on_all_chips() {
         println!("{}: {:.2} s, {:.0} images/s, {}", stage.text, stage.seconds, stage.images_per_s, values.join(" "));
     }
     assert!(summary.tta.as_ref().unwrap().metrics[0].value > summary.baseline.as_ref().unwrap().value);
+}
+
+/// One thread, decoding excluded.
+fn transforms() {
+    let stream = Stream::new(1, "transform");
+    for (name, (height, width), size, set) in [
+        ("photo 400x500 to 224, side_on", (400, 500), 224, TransformSet::SideOn),
+        ("chip 64x64 to 64, top_down", (64, 64), 64, TransformSet::TopDown),
+        ("photo 400x500 to 224, none", (400, 500), 224, TransformSet::None),
+    ] {
+        let picture = image::RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([(x * 7 + y) as u8, (x + y * 5) as u8, (x * y) as u8])
+        });
+        let config = Transforms { set, size, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+        let t = Transform::new(&config, Stats::IMAGENET);
+        let mut out = vec![0.0; 3 * (size * size) as usize];
+        let mut measure = |run: &mut dyn FnMut(u64, &mut [f32])| {
+            let start = Instant::now();
+            let mut n = 0;
+            while start.elapsed().as_secs_f64() < 1.0 {
+                run(n, &mut out);
+                n += 1;
+            }
+            n as f64 / start.elapsed().as_secs_f64()
+        };
+        let train = measure(&mut |n, out| t.train(&picture, &mut stream.at(&[n]), out));
+        let valid = measure(&mut |_, out| t.valid(&picture, out));
+        println!("{name}: train {train:.0}/s, valid {valid:.0}/s");
+    }
+}
+
+fn main() {
+    transforms();
+    an_epoch_of_the_head_on_786_cached_rows_of_1024();
+    features_of_images();
+    a_training_step_of_the_whole_network();
+    a_run_on_all_chips();
 }
