@@ -98,7 +98,8 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
         _ => String::new(),
     };
     [
-        format!("{index}"),
+        // Steps are counted from 1 for people, as the run and the report do.
+        (index + 1).to_string(),
         stage.step.to_string(),
         stage.state.size.to_string(),
         trains,
