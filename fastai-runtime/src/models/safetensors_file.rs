@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::WeightsError;
+use crate::report::write_atomic;
 
 /// Largest file that is read: 4 GiB.
 const MAX_FILE: u64 = 4 << 30;
@@ -103,8 +104,5 @@ pub(super) fn write(
     let out = safetensors::serialize(views, Some(metadata)).map_err(|e| failed("cannot write", &e))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| failed("cannot create its folder", &e))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed("cannot write", &e))?;
-    file.write_all(&out).and_then(|()| file.as_file().sync_all()).map_err(|e| failed("cannot write", &e))?;
-    file.persist(path).map_err(|e| failed("cannot write", &e.error))?;
-    Ok(())
+    write_atomic(path, |file| file.write_all(&out)).map_err(|e| WeightsError(e.to_string()))
 }
