@@ -103,6 +103,7 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
             .success();
         let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
         assert!(text.contains("final: f2") && text.contains("tta: f2") && text.contains("run folder:"), "{text}");
+        assert!(text.contains(&format!("report: {}", out.join("report.html").display())), "{text}");
         let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
         // The first run builds the cache of activations, the second says that it found it.
         assert!(log.contains(if threads == "1" { "made the cache" } else { "found the cache" }), "{log}");

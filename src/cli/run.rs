@@ -77,6 +77,10 @@ pub fn run(args: &Args) -> ExitCode {
             drop(progress);
             print!("{}", reached(&outcome.summary));
             println!("run folder: {}", outcome.folder.display());
+            let report = outcome.folder.join("report.html");
+            if report.is_file() {
+                println!("report: {}", report.display());
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
