@@ -6,6 +6,7 @@ mod dataset;
 mod decode;
 mod findings;
 mod folders;
+mod jpeg;
 mod loader;
 mod preflight;
 mod split;
