@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
@@ -40,15 +40,21 @@ pub(crate) fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<
     values
 }
 
-/// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`.
+/// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`. They are drawn when they are first read, so
+/// weights that a file replaces cost nothing.
 pub(crate) fn kaiming<const D: usize>(
-    rng: &mut ChaCha8Rng,
+    mut rng: ChaCha8Rng,
     shape: [usize; D],
     fan_in: usize,
     device: &Device,
 ) -> Param<Tensor<D>> {
-    let values = normal(rng, shape.iter().product(), (2.0 / fan_in as f64).sqrt());
-    Param::from_data(TensorData::new(values, shape), device)
+    let draw = move |device: &Device, require_grad: bool| {
+        let values = normal(&mut rng, shape.iter().product(), (2.0 / fan_in as f64).sqrt());
+        let data = TensorData::new(values, shape);
+        let weights = device.memory_persistent_allocations(data, |data| Tensor::from_data(data, device));
+        weights.set_require_grad(require_grad)
+    };
+    Param::uninitialized(ParamId::new(), draw, device.clone(), true, shape.into())
 }
 
 /// A trainable vector of one value.
