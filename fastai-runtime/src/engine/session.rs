@@ -14,7 +14,9 @@ use crate::device;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch};
+use crate::train::{
+    CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch, merged_batches,
+};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -168,7 +170,7 @@ impl<'a> Session<'a> {
             baseline,
             ..Summary::default()
         };
-        for note in &dataset.notes {
+        for note in dataset.notes.iter().chain(&merged_batches(dataset.train.len(), batch)) {
             progress.note(note);
             summary.notes.push(note.clone());
         }

@@ -6,4 +6,4 @@ mod geometry;
 pub mod pool;
 
 pub use conv::{ConvArgs, conv};
-pub use pool::max_pool;
+pub use pool::{PoolArgs, max_pool};
