@@ -69,6 +69,11 @@ pub fn resume(
     on_threads(options, || run_here(recipe, options, progress, Some(paused)))
 }
 
+/// Whether the run in `folder` can go on: it was begun, and is not complete.
+pub fn is_unfinished(folder: &Path) -> bool {
+    snapshot::SnapshotFolder::exists(folder)
+}
+
 fn on_threads<T: Send>(
     options: &RunOptions,
     work: impl FnOnce() -> Result<T, RunError> + Send,

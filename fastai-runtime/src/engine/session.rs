@@ -255,6 +255,7 @@ impl<'a> Session<'a> {
         let (folder, snapshots, snapshot) = match paused {
             None => {
                 let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
+                folder.write_recipe(&summary.recipe)?;
                 let snapshots = SnapshotFolder::take(folder.path())?;
                 (folder, snapshots, Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body))
             }
@@ -296,7 +297,6 @@ impl<'a> Session<'a> {
         } else {
             session.keep(0, 0.0)?;
         }
-        session.folder.write_recipe(&session.summary.recipe)?;
         Ok(session)
     }
 
