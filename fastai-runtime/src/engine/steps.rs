@@ -18,9 +18,9 @@ const SMOKE_RATE: f64 = 1e-3;
 
 impl Session<'_> {
     /// Runs every step in order, then measures the network that they leave.
-    pub(super) fn run_steps(&mut self) -> Result<(), RunError> {
+    pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
         let count = self.stages.len();
-        for index in 0..count {
+        for index in self.next_stage()..count {
             let stage = self.stages[index].clone();
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
@@ -36,6 +36,8 @@ impl Session<'_> {
             summary.seconds = started.elapsed().as_secs_f64();
             self.summary.stages.push(summary);
             result.map_err(|error| place(error, index, &stage.step))?;
+            self.trained |= matches!(stage.step, Step::Fit(_) | Step::Head(_) | Step::Load { .. });
+            self.keep(index + 1, began.elapsed().as_secs_f64())?;
             if self.stop.requested() {
                 return Err(RunError::Stopped(String::new()));
             }
@@ -295,7 +297,10 @@ impl Session<'_> {
     /// Measures the network that the steps leave, unless the last fit has just done it, and then, once, a labelled test
     /// set.
     fn measure_final(&mut self) -> Result<(), RunError> {
-        let Some(size) = self.stages.last().map(|last| last.state.size) else { return Ok(()) };
+        let Some(state) = self.stages.last().map(|last| last.state.clone()) else { return Ok(()) };
+        let size = state.size;
+        // A run that goes on here has opened no cache yet.
+        self.prepare(&state, &mut StageSummary::default())?;
         let counters = [self.stages.len() as u64];
         let metrics = self.recipe.metrics();
         if let Some(loss) = self.valid_loss.clone() {
