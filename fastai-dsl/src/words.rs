@@ -60,6 +60,18 @@ words! {
     cpu;
     /// Weights inverse to the class counts.
     balanced;
+    /// Train on all images, hold out none.
+    all;
+    /// Each training image once an epoch.
+    shuffle;
+    /// Stop at images that cannot be decoded.
+    deny;
+    /// Leave out images that cannot be decoded.
+    skip;
+    /// Leave out training images that equal a validation image.
+    drop;
+    /// Keep training images that equal a validation image.
+    keep;
 }
 
 /// The task with one class an image, as a value.

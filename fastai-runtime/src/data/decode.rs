@@ -22,7 +22,12 @@ const MAX_BYTES: u64 = 512 << 20;
 /// in memory. A decoder that panics counts as a broken file.
 pub fn decode(path: &Path) -> Result<RgbImage, String> {
     let bytes = read(path)?;
-    catch_unwind(AssertUnwindSafe(|| decode_bytes(&bytes)))
+    guarded(|| decode_bytes(&bytes))
+}
+
+/// What `decoder` gives; a panic counts as a broken file.
+pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decoder))
         .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
 }
 
@@ -35,7 +40,8 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// The content of a regular file, up to the limit.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     // Asked before opening: to open a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
@@ -53,7 +59,8 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+/// As [`decode`], of what a file holds.
+pub(super) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
     let Some(format) = reader.format() else {

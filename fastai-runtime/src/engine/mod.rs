@@ -16,6 +16,7 @@ pub use outcome::Outcome;
 pub use trained::{Run, Trained};
 
 use crate::RunError;
+use crate::data::Dataset;
 use crate::progress::{Progress, StopSignal};
 use session::{Paused, Session};
 
@@ -34,6 +35,8 @@ pub struct RunOptions {
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
     pub cache: Option<PathBuf>,
+    /// The images, instead of those that the recipe's `data` names; its batch size and policies still hold.
+    pub dataset: Option<Dataset>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,
 }
