@@ -51,7 +51,8 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
             b'/' if bytes.get(i + 1) == Some(&b'*') => {
                 let end = block_comment(bytes, i).ok_or(ScanError::Unfinished { what: "comment", at: i..i + 2 })?;
                 let body = &text[i..end];
-                let doc = (body.starts_with("/**") && !body.starts_with("/***") && body.len() > 4) || body.starts_with("/*!");
+                let doc =
+                    (body.starts_with("/**") && !body.starts_with("/***") && body.len() > 4) || body.starts_with("/*!");
                 if !doc {
                     comments.push(i..end);
                 }
@@ -121,7 +122,8 @@ fn raw_string(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 fn raw_string_end(bytes: &[u8], from: usize, hashes: usize) -> Option<usize> {
-    let closes = |i: usize| bytes[i] == b'"' && bytes[i + 1..].iter().take(hashes).filter(|b| **b == b'#').count() == hashes;
+    let closes =
+        |i: usize| bytes[i] == b'"' && bytes[i + 1..].iter().take(hashes).filter(|b| **b == b'#').count() == hashes;
     (from..bytes.len()).find(|i| closes(*i)).map(|i| i + 1 + hashes)
 }
 

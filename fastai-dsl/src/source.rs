@@ -75,7 +75,8 @@ impl Source {
             }
         };
         let Parsed { draft, diagnostics, spans, visibility, .. } = parse(tokens);
-        let places: Vec<Range<usize>> = spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
+        let places: Vec<Range<usize>> =
+            spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
         let result = match draft.clone() {
             None => Err(diagnostics),
             Some(draft) => check(draft, diagnostics),

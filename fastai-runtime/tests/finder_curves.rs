@@ -15,8 +15,8 @@ use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal};
 use fastai_runtime::train::{
-    CachedExamples, Examples, FindPlan, FitPlan, Found, ImageExamples, ImageSet, Learner, Loss, Preparation, Validation,
-    Watch, find_rate, fit, suggest,
+    CachedExamples, Examples, FindPlan, FitPlan, Found, ImageExamples, ImageSet, Learner, Loss, Preparation,
+    Validation, Watch, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,10 +95,8 @@ fn weights(arch: &str) -> Option<PathBuf> {
 }
 
 fn data_root() -> Option<PathBuf> {
-    let root = std::env::var_os("FASTAI_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("FASTAI_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     root.join("ucmerced").is_dir().then_some(root)
 }
 
@@ -219,8 +217,8 @@ fn on_real_data_the_suggested_rate_trains() {
         let mut learner = network(&recipe, dataset.classes.len(), 0);
         let [train, valid] = features(&recipe, &dataset, &learner);
         let device = learner.device().clone();
-        let [train_loss, valid_loss] = [&dataset.train, &dataset.valid]
-            .map(|items| Loss::new(truth(items, dataset.classes.len()), None, &device));
+        let [train_loss, valid_loss] =
+            [&dataset.train, &dataset.valid].map(|items| Loss::new(truth(items, dataset.classes.len()), None, &device));
         let mut reached = Vec::new();
         for seed in SEEDS {
             learner = network(&recipe, dataset.classes.len(), seed);
