@@ -5,6 +5,7 @@ mod explain;
 mod plan;
 mod run;
 mod source;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,8 @@ enum Command {
     Run(run::Args),
     /// Explain an error or lint: `fastai explain E0404`
     Explain(explain::Args),
+    /// Published weights: list, get, verify, info
+    Weights(weights::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -41,5 +44,6 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Weights(args) => weights::run(&args),
     }
 }

@@ -11,6 +11,7 @@ use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
 use crate::data::{self, DataError, Dataset, Item};
 use crate::device;
+use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
@@ -118,6 +119,9 @@ impl<'a> Session<'a> {
     ) -> Result<Self, RunError> {
         let model = recipe.model();
         let weights = models::resolve(&model.weights, &model.arch)?;
+        if let Some(found) = &weights {
+            models::weights::check(&found.path, &model.arch)?;
+        }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
@@ -138,8 +142,8 @@ impl<'a> Session<'a> {
         let seed = options.seed.unwrap_or(recipe.seed());
         let training = picked.device.clone().autodiff();
         let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
-        if let Some(path) = &weights {
-            network = models::load_body(network, path)?;
+        if let Some(found) = &weights {
+            network = models::load_body(network, &found.path)?;
         }
         let facts = dataset.facts();
         let preparation =
@@ -168,9 +172,9 @@ impl<'a> Session<'a> {
             baseline,
             ..Summary::default()
         };
-        for note in &dataset.notes {
-            progress.note(note);
-            summary.notes.push(note.clone());
+        for note in weights.iter().map(Found::describe).chain(dataset.notes.iter().cloned()).collect::<Vec<_>>() {
+            progress.note(&note);
+            summary.notes.push(note);
         }
         let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
         folder.write_recipe(&summary.recipe)?;

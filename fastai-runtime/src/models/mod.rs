@@ -16,6 +16,8 @@ pub mod parameter;
 pub mod pool;
 pub mod safetensors_file;
 pub mod squeezenet;
+mod tensor_file;
+mod torch;
 pub mod weights;
 
 pub use body::{Body, names};
