@@ -6,6 +6,7 @@ mod fmt;
 mod plan;
 mod run;
 mod source;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Args),
     /// Explain an error or lint: `fastai explain E0404`
     Explain(explain::Args),
+    /// Published weights: list, get, verify, info
+    Weights(weights::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -45,5 +48,6 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Weights(args) => weights::run(&args),
     }
 }

@@ -12,6 +12,7 @@ use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
 use crate::data::{DataError, Dataset, Health, Item, Preflight};
 use crate::device;
+use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
@@ -194,6 +195,9 @@ impl<'a> Session<'a> {
         };
         let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
         let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
+        if let Some(found) = &weights {
+            models::weights::check(&found.path, &model.arch)?;
+        }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
@@ -211,8 +215,8 @@ impl<'a> Session<'a> {
         }
         let training = picked.device.clone().autodiff();
         let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
-        if let Some(path) = &weights {
-            network = models::load_body(network, path)?;
+        if let Some(found) = &weights {
+            network = models::load_body(network, &found.path)?;
         }
         let facts = dataset.facts();
         let preparation =
@@ -244,7 +248,8 @@ impl<'a> Session<'a> {
             ..Summary::default()
         };
         let merged = merged_batches(dataset.train.len(), batch);
-        for note in dataset.notes.iter().cloned().chain(health.notes(&dataset.root)).chain(merged) {
+        let weights = weights.iter().map(Found::describe);
+        for note in weights.chain(dataset.notes.iter().cloned()).chain(health.notes(&dataset.root)).chain(merged) {
             progress.note(&note);
             summary.notes.push(note);
         }
