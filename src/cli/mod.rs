@@ -3,8 +3,12 @@
 mod check;
 mod explain;
 mod plan;
+mod predict;
 mod run;
+mod saved;
 mod source;
+mod submit;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,12 @@ enum Command {
     Plan(plan::Args),
     /// Run a recipe
     Run(run::Args),
+    /// Say what images show, with a model that a run saved
+    Predict(predict::Args),
+    /// Measure a saved model on the images that its recipe holds out, or on another data folder
+    Validate(validate::Args),
+    /// Write a competition's file for the recipe's test images
+    Submit(submit::Args),
     /// Explain an error or lint: `fastai explain E0404`
     Explain(explain::Args),
 }
@@ -40,6 +50,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
     }
 }
