@@ -227,7 +227,8 @@ fn a_finished_run_predicts_submits_and_is_measured() {
     assert_eq!(value["images"].as_array().unwrap().len(), 1);
     assert_eq!(value["unreadable"][0]["file"], broken.to_str().unwrap());
     assert!(message.contains("broken.jpg: not an image"), "{message}");
-    let (text, _) = output(fastai(&scratch).args(["predict", "-q"]).arg(run.join("models/all.safetensors")).arg(&one), 0);
+    let (text, _) =
+        output(fastai(&scratch).args(["predict", "-q"]).arg(run.join("models/all.safetensors")).arg(&one), 0);
     assert!(text.starts_with("# Small, tags above 0.2; classes: ") && text.contains("train_3.jpg\t"), "{text}");
 
     // The planet layout, packed, against a sample.

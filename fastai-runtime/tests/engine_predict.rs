@@ -38,7 +38,8 @@ fn figures(evaluation: &Evaluation) -> impl PartialEq + std::fmt::Debug + use<> 
 #[test]
 fn a_saved_model_measures_as_its_run_did() {
     let chips = Chips::new(40);
-    let recipe = chips.tags("fit(0.05, 1); unfreeze(); fit([0.001, 0.005, 0.02], 1); tta(n_aug = 2);", "", "clip: 1.0,");
+    let recipe =
+        chips.tags("fit(0.05, 1); unfreeze(); fit([0.001, 0.005, 0.02], 1); tta(n_aug = 2);", "", "clip: 1.0,");
     let outcome = run(&recipe, &chips.options("tags"), &mut Silent).unwrap();
     let again = measured(&chips, &recipe, &outcome);
     assert_eq!(figures(&again.plain.evaluation), figures(outcome.summary.r#final.as_ref().unwrap()));
@@ -130,7 +131,10 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
     // A submission lacks no row: the old file stays.
     std::fs::write(&images[3], b"no image").unwrap();
     let error = submit(&out).unwrap_err();
-    assert!(matches!(error, RunError::Data(_)) && error.to_string().contains("1 of 10 images cannot be read"), "{error}");
+    assert!(
+        matches!(error, RunError::Data(_)) && error.to_string().contains("1 of 10 images cannot be read"),
+        "{error}"
+    );
     assert!(error.to_string().contains(images[3].to_str().unwrap()), "{error}");
     assert_eq!(std::fs::read_to_string(&out).unwrap(), text);
 }
@@ -178,7 +182,8 @@ fn a_model_file_is_all_that_predicting_needs() {
 
     let stop = StopSignal::default();
     stop.request();
-    let error = predictor.stream(&files, None, Watch { progress: &mut Silent, stop: &stop }, &mut |_| Ok(())).unwrap_err();
+    let error =
+        predictor.stream(&files, None, Watch { progress: &mut Silent, stop: &stop }, &mut |_| Ok(())).unwrap_err();
     assert!(matches!(error, RunError::Stopped(_)), "{error}");
 }
 

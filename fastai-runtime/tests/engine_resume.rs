@@ -6,10 +6,10 @@ use std::path::Path;
 
 use chips::Chips;
 use fastai_dsl::Recipe;
-use fastai_runtime::{RunError, RunOptions};
 use fastai_runtime::engine::{resume, run};
 use fastai_runtime::progress::{Progress, Silent, StopSignal};
 use fastai_runtime::report::Summary;
+use fastai_runtime::{RunError, RunOptions};
 
 const LESSON: &str = "precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 2); head(hidden = [8]); fit(0.05, 1);
     precompute(off); fit(0.02, 1, cycle_len = 1); save(\"head\"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
@@ -138,7 +138,8 @@ fn original_weights_are_needed_only_until_the_first_fit_is_through() {
     let weights = chips.path().join("body.safetensors");
     std::fs::copy(chips::examples().join("squeezenet1_1.safetensors"), &weights).unwrap();
     let text = chips.tags("fit(0.05, 1); fit(0.01, 2);", "", "").to_string();
-    let text = text.replace(&format!("{:?}", chips::examples().join("squeezenet1_1.safetensors")), &format!("{weights:?}"));
+    let text =
+        text.replace(&format!("{:?}", chips::examples().join("squeezenet1_1.safetensors")), &format!("{weights:?}"));
     let recipe = fastai_dsl::source::Source::new("x", &text, &[]).result.unwrap().recipe;
     let stop_at = |name: &str, bars| {
         let options = chips.options(name);

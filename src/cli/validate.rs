@@ -164,10 +164,8 @@ fn tags(rows: &[TagRow], threshold: f64) -> String {
     let share = |x: f64| if x.is_nan() { "-".to_string() } else { format!("{x:.3}") };
     for row in rows {
         let (precision, recall, f2) = (share(row.precision), share(row.recall), share(row.f2));
-        out += &format!(
-            "{:<name$}  {:>7}  {:>5}  {precision:>9}  {recall:>6}  {f2:>5}\n",
-            row.tag, row.support, row.said
-        );
+        out +=
+            &format!("{:<name$}  {:>7}  {:>5}  {precision:>9}  {recall:>6}  {f2:>5}\n", row.tag, row.support, row.said);
     }
     out
 }

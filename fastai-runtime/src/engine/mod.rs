@@ -7,6 +7,7 @@ mod snapshot;
 mod steps;
 mod trained;
 mod validate;
+mod worst;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -76,10 +77,7 @@ pub fn is_unfinished(folder: &Path) -> bool {
     snapshot::SnapshotFolder::exists(folder)
 }
 
-fn on_threads<T: Send>(
-    options: &RunOptions,
-    work: impl FnOnce() -> Result<T, RunError> + Send,
-) -> Result<T, RunError> {
+fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, RunError> + Send) -> Result<T, RunError> {
     let Some(threads) = options.threads else { return work() };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))

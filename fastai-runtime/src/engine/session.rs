@@ -477,9 +477,12 @@ impl<'a> Session<'a> {
         error
     }
 
-    fn write(&self, report: bool) -> Result<(), RunError> {
+    fn write(&mut self, report: bool) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
         if report && self.recipe.report() {
+            if let Some(gallery) = &mut self.record.gallery {
+                gallery.make_thumbnails();
+            }
             self.folder.write_report(&self.summary, &self.record)?;
         }
         Ok(())

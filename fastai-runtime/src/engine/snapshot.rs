@@ -127,8 +127,10 @@ impl DataDigest {
             let (was, is) = (self.classes.join(", "), now.classes.join(", "));
             found.push(format!("classes: {was} when the run began, {is} now"));
         }
-        for (what, (was, is)) in
-            ["training", "validation", "test"].iter().zip(self.parts.iter().zip(&now.parts)).filter(|(_, (a, b))| a != b)
+        for (what, (was, is)) in ["training", "validation", "test"]
+            .iter()
+            .zip(self.parts.iter().zip(&now.parts))
+            .filter(|(_, (a, b))| a != b)
         {
             found.push(if was.0 == is.0 {
                 format!("{what} set: {} images as before, but other names, labels or file sizes", is.0)
@@ -255,8 +257,7 @@ pub(super) fn text_differences(run: &str, other: &str) -> Vec<String> {
     let head = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y).count();
     let side = |sign: &str, lines: &[&str]| -> Vec<String> {
-        let mut shown: Vec<String> =
-            lines.iter().take(SHOWN).map(|line| format!("  {sign} {}", line.trim())).collect();
+        let mut shown: Vec<String> = lines.iter().take(SHOWN).map(|line| format!("  {sign} {}", line.trim())).collect();
         if lines.len() > SHOWN {
             shown.push(format!("  {sign} and {} more lines", lines.len() - SHOWN));
         }
@@ -333,7 +334,8 @@ mod tests {
         folder.write(&snapshot()).unwrap();
         let whole = std::fs::read(folder.file(STATE)).unwrap();
         // An array that claims 2^60 entries, half a file, nothing, deep nesting.
-        let cases = [vec![0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0], whole[..whole.len() / 2].to_vec(), vec![], vec![0x81; 100_000]];
+        let cases =
+            [vec![0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0], whole[..whole.len() / 2].to_vec(), vec![], vec![0x81; 100_000]];
         for bytes in cases {
             std::fs::write(folder.file(STATE), &bytes).unwrap();
             let error = folder.read().unwrap_err().to_string();
@@ -354,7 +356,11 @@ mod tests {
         now.parts[1].0 = 5;
         now.classes.push("b".into());
         let found = was.differences(&now).join("\n");
-        for part in ["classes: a when the run began, a, b now", "training set: 0 images as before", "1 images when the run began, 5"] {
+        for part in [
+            "classes: a when the run began, a, b now",
+            "training set: 0 images as before",
+            "1 images when the run began, 5",
+        ] {
             assert!(found.contains(part), "{found}");
         }
         let lines = text_differences("A {\n  x: 1,\n  y: 2,\n}\n", "A {\n  x: 1,\n  y: 3,\n}\n");

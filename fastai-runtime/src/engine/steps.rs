@@ -6,6 +6,7 @@ use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step, TaskKind};
 
 use super::measured::{self, Look};
 use super::session::{Part, Session};
+use super::worst;
 use crate::RunError;
 use crate::metrics::{Probabilities, log_loss};
 use crate::models;
@@ -221,6 +222,9 @@ impl Session<'_> {
             summary.evaluation = Some(measured::evaluation("valid", look, truth, metrics, self.seed, &[index as u64]));
             self.threshold =
                 measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
+            let dataset = &self.sets.dataset;
+            let shown = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
+            self.record.gallery = Some(shown);
         }
         match result.ending {
             Ending::Complete => Ok(()),
@@ -242,8 +246,10 @@ impl Session<'_> {
         let evaluation = measured::evaluation("valid", &look, &truth, metrics, self.seed, &[index as u64]);
         let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
         self.progress.note(&format!("{}: {}", look.made, values.join(", ")));
-        self.threshold =
-            measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &self.sets.dataset.classes);
+        let dataset = &self.sets.dataset;
+        self.threshold = measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &dataset.classes);
+        let shown = worst::gallery(&look, &truth, &dataset.valid, &dataset.classes, self.threshold);
+        self.record.gallery = Some(shown);
         summary.evaluation = Some(evaluation.clone());
         self.summary.tta = Some(evaluation);
         Ok(())

@@ -63,7 +63,9 @@ pub fn validate(
     let meta = predictor.meta();
     if meta.recipe != recipe.name() || meta.task != recipe.task() {
         let (model, wanted) = (&meta.recipe, recipe.name());
-        return Err(WeightsError(format!("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")).into());
+        return Err(
+            WeightsError(format!("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")).into()
+        );
     }
     let mut data = recipe.data().clone();
     data.root = root.display().to_string();
@@ -73,7 +75,8 @@ pub fn validate(
     renumber(&mut dataset, &meta.classes)?;
     let single = recipe.task() == TaskKind::SingleLabel;
     let truth = measured::truth_of(&dataset.valid, meta.classes.len(), single).filter(|t| !t.is_empty());
-    let truth = truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
+    let truth =
+        truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
 
     let (network, device) = predictor.network();
     let learner = Learner::new(network.clone(), device.clone());
@@ -86,9 +89,8 @@ pub fn validate(
     };
     let examples = ImageExamples::new(ImageSet::new(&dataset.valid), preparation);
     let classes = meta.classes.len();
-    let mut logits = |pass: &Pass, what: &str| {
-        learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop })
-    };
+    let mut logits =
+        |pass: &Pass, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
     let probabilities = |mut values: Vec<f32>| {
         activate(&mut values, classes, single);
         Probabilities::new(values, classes)

@@ -19,7 +19,7 @@ use crate::report::Confusion;
 /// let said = Probabilities::new(vec![0.9, 0.1, 0.4, 0.6], 2);
 /// let truth = Truth::Classes(vec![0, 0]);
 /// let p: Predictions<SingleLabel> =
-///     Predictions::new(names(&["1", "2"]), names(&["cat", "dog"]), said, Some(truth)).into_task();
+///     Predictions::new(names(&["1", "2"]), names(&["cat", "dog"]), said, Some(truth));
 /// assert_eq!((p.argmax(), p.accuracy()), (vec![0, 1], Some(0.5)));
 /// ```
 ///
@@ -68,17 +68,14 @@ pub struct Predictions<T = ()> {
     task: PhantomData<T>,
 }
 
-impl Predictions {
+impl<T> Predictions<T> {
     /// Puts predictions together: one row of `probabilities` an id, one column a class.
     pub fn new(ids: Vec<String>, classes: Vec<String>, probabilities: Probabilities, targets: Option<Truth>) -> Self {
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
     }
-}
 
-impl<T> Predictions<T> {
-    /// The same with another task as its type: the caller knows what the numbers are of. Predictions of a
-    /// [`Trained`](crate::Trained) recipe have the right one already.
-    pub fn into_task<U>(self) -> Predictions<U> {
+    /// The same with another task as its type: that of the recipe, which the engine knows to be theirs.
+    pub(crate) fn into_task<U>(self) -> Predictions<U> {
         let Predictions { ids, classes, probabilities, targets, .. } = self;
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
     }

@@ -166,7 +166,8 @@ pub fn check_sample(sample: &Path, header: &[String], ids: &[String]) -> Result<
         wanted.insert(row.get(0).unwrap_or_default().trim().to_string());
     }
     let have: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    let missing: Vec<String> = wanted.iter().filter(|id| !have.contains(id.as_str())).map(|id| format!("{id:?}")).collect();
+    let missing: Vec<String> =
+        wanted.iter().filter(|id| !have.contains(id.as_str())).map(|id| format!("{id:?}")).collect();
     let more: Vec<String> = have.iter().filter(|id| !wanted.contains(**id)).map(|id| format!("{id:?}")).collect();
     for (ids, what) in [(missing, "in the sample without an image"), (more, "with an image but not in the sample")] {
         if !ids.is_empty() {
@@ -200,7 +201,8 @@ mod tests {
         assert_eq!(rows.ids(), ["a", "b.x", "c"]);
         assert_eq!(rows.images[1], images[0]);
         assert_eq!(SubmissionRows::new(images, ".x.jpg").unwrap().ids(), ["a", "b", "c"]);
-        let error = SubmissionRows::new(["a/x.jpg", "b/x.png"].map(PathBuf::from).to_vec(), "").unwrap_err().to_string();
+        let error =
+            SubmissionRows::new(["a/x.jpg", "b/x.png"].map(PathBuf::from).to_vec(), "").unwrap_err().to_string();
         assert!(error.contains("id \"x\" twice: a/x.jpg and b/x.png"), "{error}");
     }
 
@@ -209,9 +211,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let header = ["id", "cat", "dog"].map(String::from);
         let ids: Vec<String> = (0..40).map(|i| format!("{i:02}")).collect();
-        let text = |header: &str, ids: &[&str]| format!("{header}\n{}", ids.iter().map(|i| format!("{i},0.5,0.5\n")).collect::<String>());
+        let text = |header: &str, ids: &[&str]| {
+            format!("{header}\n{}", ids.iter().map(|i| format!("{i},0.5,0.5\n")).collect::<String>())
+        };
         let path = folder.path().join("sample.csv");
-        std::fs::write(&path, text("\u{feff}id,cat,dog", &ids.iter().rev().map(String::as_str).collect::<Vec<_>>())).unwrap();
+        std::fs::write(&path, text("\u{feff}id,cat,dog", &ids.iter().rev().map(String::as_str).collect::<Vec<_>>()))
+            .unwrap();
         check_sample(&path, &header, &ids).unwrap();
 
         let packed = folder.path().join("sample.csv.gz");
@@ -219,12 +224,21 @@ mod tests {
         out.write_all(text("id,dog,cat", &["01", "99"]).as_bytes()).unwrap();
         out.finish().unwrap();
         let error = check_sample(&packed, &header, &ids).unwrap_err().to_string();
-        for part in ["column 2 is \"dog\" in the sample, \"cat\" here", "1 ids in the sample without an image: \"99\"",
-            "39 ids with an image but not in the sample: \"00\", ", "and 19 more"] {
+        for part in [
+            "column 2 is \"dog\" in the sample, \"cat\" here",
+            "1 ids in the sample without an image: \"99\"",
+            "39 ids with an image but not in the sample: \"00\", ",
+            "and 19 more",
+        ] {
             assert!(error.contains(part), "{part} is not in\n{error}");
         }
         std::fs::write(&path, text("id,cat", &["01"])).unwrap();
-        assert!(check_sample(&path, &header, &["01".into()]).unwrap_err().to_string().contains("has 2 columns, there are 3"));
+        assert!(
+            check_sample(&path, &header, &["01".into()])
+                .unwrap_err()
+                .to_string()
+                .contains("has 2 columns, there are 3")
+        );
         assert!(check_sample(&folder.path().join("none"), &header, &ids).unwrap_err().to_string().contains("none"));
     }
 }
