@@ -108,7 +108,10 @@ fn cats() -> (Summary, Record) {
             stage(3, "precompute", "precompute(off)", "", None),
             stage(4, "fit", "fit(lr, 3, cycle_len = 1)", "head on images", Some(evaluation("plain", 2000, 0.0237, accuracy(0.9915, [0.9864, 0.9947])))),
             stage(5, "unfreeze", "unfreeze()", "", None),
-            stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "groups 0..=2 on images", Some(last.clone())),
+            StageSummary {
+                turned_at: Some(4),
+                ..stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "groups 0..=2 on images", Some(last.clone()))
+            },
             stage(7, "tta", "tta(n_aug = 4)", "", Some(tta.clone())),
         ],
         tta: Some(tta),

@@ -19,6 +19,7 @@ pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate};
 
 use crate::RunError;
+use crate::data::Dataset;
 use crate::progress::{Progress, StopSignal};
 use session::{Paused, Session};
 
@@ -37,6 +38,8 @@ pub struct RunOptions {
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
     pub cache: Option<PathBuf>,
+    /// The images, instead of those that the recipe's `data` names; its batch size and policies still hold.
+    pub dataset: Option<Dataset>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,
 }

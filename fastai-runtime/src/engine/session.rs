@@ -1,21 +1,23 @@
 //! A run in progress: what is open, and how it ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, TaskKind};
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, Step, TaskKind};
 
 use super::measured::{self, Look};
 use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
-use crate::data::{self, DataError, Dataset, Item};
+use crate::data::{DataError, Dataset, Health, Item, Preflight};
 use crate::device;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch};
+use crate::train::{
+    CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch, merged_batches,
+};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -195,21 +197,15 @@ impl<'a> Session<'a> {
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
-        let mut dataset = Dataset::open(recipe.data(), recipe.task())?;
         let batch = recipe.data().batch as usize;
-        if smoke {
-            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
-                part.truncate(2 * batch);
-            }
-        }
+        let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
+        let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
+        let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
+        let (dataset, health) = open_data(recipe, options, smoke, &cache.root().join("verified.json"), progress)?;
         let digest = DataDigest::of(&dataset);
         if let Some(paused) = &paused {
             refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
         }
-        let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
-        let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
-        let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
-        data::preflight(&dataset, Some(&cache.root().join("verified.json")), progress)?;
         if dataset.train.len() < 2 {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
         }
@@ -247,9 +243,10 @@ impl<'a> Session<'a> {
             baseline,
             ..Summary::default()
         };
-        for note in &dataset.notes {
-            progress.note(note);
-            summary.notes.push(note.clone());
+        let merged = merged_batches(dataset.train.len(), batch);
+        for note in dataset.notes.iter().cloned().chain(health.notes(&dataset.root)).chain(merged) {
+            progress.note(&note);
+            summary.notes.push(note);
         }
         let body = models::body_digest(&network);
         let (folder, snapshots, snapshot) = match paused {
@@ -487,6 +484,41 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The recipe's data set, or the one that the options give, with every image looked at.
+fn open_data(
+    recipe: &Recipe,
+    options: &RunOptions,
+    smoke: bool,
+    known: &Path,
+    progress: &mut dyn Progress,
+) -> Result<(Dataset, Health), RunError> {
+    let data = recipe.data();
+    let sizes = recipe.steps().iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    let preflight = Preflight {
+        corrupt: data.corrupt,
+        duplicates: data.duplicates,
+        size: sizes.fold(recipe.transforms().size, u32::max),
+        limit: smoke.then_some(2 * data.batch as usize),
+        known: Some(known),
+        stop: &options.stop,
+    };
+    let Some(dataset) = &options.dataset else { return preflight.open(data, recipe.task(), progress) };
+    if dataset.task != recipe.task() {
+        return Err(DataError::one(format!(
+            "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+            recipe.task().word(),
+            dataset.task.word()
+        ))
+        .into());
+    }
+    let mut dataset = dataset.clone();
+    let health = preflight.check(&mut dataset, progress)?;
+    Ok((dataset, health))
 }
 
 fn counts(facts: &Facts) -> Counts {

@@ -150,6 +150,7 @@ fn digest(items: &[Item]) -> String {
         match &item.target {
             Target::Class(class) => hash.update(&class.to_le_bytes()),
             Target::Tags(tags) => tags.iter().fold(&mut hash, |hash, tag| hash.update(&tag.to_le_bytes())),
+            Target::Value(value) => hash.update(&value.to_le_bytes()),
             Target::Unlabelled => hash.update(b"?"),
         };
         hash.update(&std::fs::metadata(&item.path).map_or(u64::MAX, |m| m.len()).to_le_bytes());

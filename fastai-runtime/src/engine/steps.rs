@@ -12,7 +12,7 @@ use crate::metrics::{Probabilities, log_loss};
 use crate::models;
 use crate::predict::{TtaWeights, average};
 use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, StageSummary};
-use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit};
+use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit, turning_point};
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
 const SMOKE_RATE: f64 = 1e-3;
@@ -198,6 +198,21 @@ impl Session<'_> {
         });
         if let Some(kept) = &kept {
             self.note(format!("keep_best: {kept}"));
+        }
+        if let (Some(turn), Some(last)) = (turning_point(&result.epochs), result.epochs.last()) {
+            summary.turned_at = Some(turn.epoch);
+            self.note(format!(
+                "step {} `{}`: val_loss was lowest after epoch {} ({:.4}) and ended at {:.4}, while trn_loss fell on \
+                 from {:.4} to {:.4}: from there the network learns its training images by heart; train for fewer \
+                 epochs, or give more dropout, augmentation or `keep_best: val_loss`",
+                index + 1,
+                stage.step,
+                turn.epoch,
+                turn.val_loss,
+                last.val_loss,
+                turn.trn_loss,
+                last.trn_loss
+            ));
         }
         let shown = result.kept.map_or(result.epochs.last(), |k| result.epochs.get(k as usize));
         self.look = match (result.predictions, shown) {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Recipe, Step, TaskKind};
+use fastai_dsl::{Corrupt, Recipe, Step, TaskKind};
 
 use super::measured::{self, Look};
 use super::session::class_weights;
 use crate::RunError;
-use crate::data::{DataError, Dataset, Item, Target};
+use crate::activations::ActivationCache;
+use crate::data::{DataError, Dataset, Item, Preflight, Target};
 use crate::metrics::{Probabilities, log_loss};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, TtaWeights, average};
@@ -69,7 +70,21 @@ pub fn validate(
     }
     let mut data = recipe.data().clone();
     data.root = root.display().to_string();
-    let mut dataset = Dataset::open(&data, recipe.task())?;
+    // Only these policies change which images are measured, or what they weigh; looking at every image takes time.
+    let looks = data.corrupt == Corrupt::Skip || recipe.class_weights().is_some();
+    let mut dataset = if looks {
+        let preflight = Preflight {
+            corrupt: data.corrupt,
+            duplicates: data.duplicates,
+            size: meta.size,
+            limit: None,
+            known: Some(&ActivationCache::default_root().join("verified.json")),
+            stop,
+        };
+        preflight.open(&data, recipe.task(), progress)?.0
+    } else {
+        Dataset::open(&data, recipe.task())?
+    };
     dataset.notes.iter().for_each(|note| progress.note(note));
     let weights = class_weights(recipe.class_weights(), &dataset)?;
     renumber(&mut dataset, &meta.classes)?;
@@ -160,7 +175,7 @@ fn renumber(dataset: &mut Dataset, classes: &[String]) -> Result<(), RunError> {
             *tags = tags.iter().map(new).collect();
             tags.sort_unstable();
         }
-        Target::Unlabelled => {}
+        Target::Value(_) | Target::Unlabelled => {}
     };
     dataset.train.iter_mut().chain(&mut dataset.valid).chain(&mut dataset.test).for_each(renumber);
     dataset.classes = classes.to_vec();

@@ -38,7 +38,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 (headline(summary))
                 (verdicts::hindsight(summary))
                 h2 { "What each stage brought" }
-                (stages(summary, record))
+                (stages(summary))
                 @if !record.fits.is_empty() {
                     h2 { "Epochs" }
                     (epochs(&record.fits))
@@ -159,7 +159,7 @@ fn honesty(value: &MetricValue) -> Markup {
     }
 }
 
-fn stages(summary: &Summary, record: &Record) -> Markup {
+fn stages(summary: &Summary) -> Markup {
     let mut before: Option<&Evaluation> = None;
     html! {
         p.soft {
@@ -178,7 +178,7 @@ fn stages(summary: &Summary, record: &Record) -> Markup {
                     td { (stage.trains) (cache(stage)) }
                     td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
-                    td { (brought(stage, before, record)) }
+                    td { (brought(stage, before)) }
                 }
                 ({ if stage.kind == "fit" && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
             } }
@@ -192,8 +192,7 @@ fn cache(stage: &StageSummary) -> Markup {
     } }
 }
 
-fn brought(stage: &StageSummary, before: Option<&Evaluation>, record: &Record) -> Markup {
-    let fit = record.fits.iter().find(|fit| fit.step == stage.step);
+fn brought(stage: &StageSummary, before: Option<&Evaluation>) -> Markup {
     html! {
         @if let Some(rate) = stage.suggestion { "rate " strong { (short(rate)) } }
         @if let Some(after) = &stage.evaluation {
@@ -209,17 +208,10 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>, record: &Record) -
             }
             @if let Some(before) = before { (verdicts::verdict(stage, before, after)) }
         }
-        @if let Some(epoch) = fit.and_then(turned) {
+        @if let Some(epoch) = stage.turned_at {
             div.note { "▲ validation loss rose after epoch " (epoch) " while training loss fell" }
         }
     }
-}
-
-/// The epoch with the lowest validation loss, if the fit then went on to a higher one while the training loss fell.
-fn turned(fit: &FitCurve) -> Option<u64> {
-    let last = fit.epochs.last()?;
-    let best = fit.epochs.iter().min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
-    (last.val_loss > best.val_loss && last.trn_loss < best.trn_loss).then_some(best.epoch)
 }
 
 fn epochs(fits: &[FitCurve]) -> Markup {

@@ -115,6 +115,8 @@ pub struct StageSummary {
     pub images_per_s: f64,
     /// For a `fit`: what the last epoch measured. For `tta`: the averaged predictions.
     pub evaluation: Option<Evaluation>,
+    /// For a `fit`: the epoch (from 0) after which the validation loss rose while the training loss fell on, if there is one.
+    pub turned_at: Option<u64>,
     /// For `lr_find`: what was suggested.
     pub suggestion: Option<f64>,
     /// For a stage with cached activations: whether the cache was found rather than built, and where.
