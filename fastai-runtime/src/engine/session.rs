@@ -381,14 +381,9 @@ impl<'a> Session<'a> {
 
     /// What a saved model says of itself.
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
-        ModelMeta {
-            recipe: self.recipe.name().to_string(),
-            text: self.summary.recipe.clone(),
-            arch: self.recipe.model().arch.clone(),
-            head: self.head.clone(),
-            classes: self.sets.dataset.classes.clone(),
-            size,
-        }
+        let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
+        let threshold = self.threshold.or(meta.threshold);
+        ModelMeta { head: self.head.clone(), seed: self.seed, threshold, ..meta }
     }
 
     pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
@@ -445,14 +440,15 @@ impl<'a> Session<'a> {
             let _ = std::fs::remove_file(interrupted);
         }
         // Until this the run could go on from its last stage; now there is nothing left to do.
-        self.snapshots.remove()?;
         let network = self.learner.network().valid();
+        let meta = self.meta(size);
+        self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
             classes: self.sets.dataset.classes,
             task: self.recipe.task(),
             device: self.learner.device().clone(),
-            preparation: self.sets.preparation.at_size(size),
+            meta,
             network,
             summary: self.summary,
         })
@@ -483,9 +479,12 @@ impl<'a> Session<'a> {
         error
     }
 
-    fn write(&self, report: bool) -> Result<(), RunError> {
+    fn write(&mut self, report: bool) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
         if report && self.recipe.report() {
+            if let Some(gallery) = &mut self.record.gallery {
+                gallery.make_thumbnails();
+            }
             self.folder.write_report(&self.summary, &self.record)?;
         }
         Ok(())
@@ -533,7 +532,7 @@ fn counts(facts: &Facts) -> Counts {
 }
 
 /// The weight of each class in the loss, with mean 1 where the counts decide.
-fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
+pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
     match wanted {
         None => Ok(None),
         Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {
