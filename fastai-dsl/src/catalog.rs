@@ -135,6 +135,8 @@ catalog! {
         EMPTY_SWEEP = "E0412", "an empty sweep";
         /// Without `cycle_len` the rate is constant and nothing anneals.
         ANNEAL_WITHOUT_LEN = "E0413", "`anneal` without `cycle_len`";
+        /// A saved model has the head that it was trained with.
+        LOAD_HEAD = "E0414", "load of a model with another head";
 
         /// accuracy is for single_label, f2 for multi_label, mae for regression; log_loss is for both kinds of labels.
         METRIC_TASK = "E0501", "a metric for another task";
@@ -176,8 +178,14 @@ catalog! {
         UNUSED_LET = "unused_let", Warn, "a binding that is never read";
         /// More than 500 epochs in all; with `cycle_mult` they add up quickly.
         LONG_RUN = "long_run", Warn, "more than 500 epochs";
+        /// Test-time augmentation averages over augmented images; without transforms only the crop differs.
+        TTA_WITHOUT_AUGMENT = "tta_without_augment", Warn, "tta without random transforms";
+        /// A new head is random until a `fit` has trained it.
+        UNTRAINED_HEAD = "untrained_head", Warn, "a head that no fit trains";
         /// The step changes nothing in this state.
         NO_EFFECT = "no_effect", Warn, "a step that changes nothing";
+        /// Without `valid` a csv file holds out a random fifth, seed 42.
+        DEFAULT_VALID = "default_valid", Allow, "a csv file without `valid`";
         /// The lesson looks for a learning rate before the first fit.
         NO_LR_FIND = "no_lr_find", Allow, "a fit before any lr_find";
         /// The lesson freezes the body after changing the size, and trains the head first.

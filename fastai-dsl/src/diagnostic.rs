@@ -75,9 +75,11 @@ impl Diagnostic {
         self
     }
 
-    /// The same finding with a second place.
+    /// The same finding with a second place; a builder's calls have none.
     pub fn also(mut self, site: Site, label: impl Into<String>) -> Self {
-        self.also = Some((site, label.into()));
+        if site != Site::NONE {
+            self.also = Some((site, label.into()));
+        }
         self
     }
 

@@ -112,6 +112,25 @@ impl<'a> Parser<'a, '_> {
         self.out.diagnostics.push(diagnostic);
     }
 
+    /// Runs a production whose findings nobody needs.
+    fn quietly<T>(&mut self, production: fn(&mut Self) -> T) -> T {
+        let before = std::mem::take(&mut self.out.diagnostics);
+        let result = production(self);
+        self.out.diagnostics = before;
+        result
+    }
+
+    /// The next token as a help may repeat it.
+    fn upcoming(&self) -> String {
+        match self.cursor.token_tree() {
+            Some((token @ (TokenTree::Literal(_) | TokenTree::Ident(_)), _)) => {
+                let text = token.to_string();
+                crate::habits::python(&text).map_or(text, str::to_string)
+            }
+            _ => "..".to_string(),
+        }
+    }
+
     /// An error at the next token.
     fn error_here(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
         let span = self.here();
@@ -253,6 +272,7 @@ impl<'a> Parser<'a, '_> {
                             let first = first.key.site;
                             self.report(
                                 Diagnostic::error(&c::TWICE, key.site, "section `train` is given twice")
+                                    .help("one `train: { .. }` holds all steps")
                                     .also(first, "first given here"),
                             );
                         }
@@ -289,11 +309,10 @@ impl<'a> Parser<'a, '_> {
             return Ok(key);
         }
         if self.peek_punct('=') {
-            let error = self
-                .error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text))
-                .help(format!("keys in braces take a colon: `{}: ..`", key.text));
-            self.report(error);
+            let error = self.error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text));
             self.skip_one();
+            let help = format!("keys in braces take a colon: `{}: {}`", key.text, self.upcoming());
+            self.report(error.help(help));
             return Ok(key);
         }
         let error = self
@@ -331,10 +350,16 @@ impl<'a> Parser<'a, '_> {
             let hash = self.here();
             self.punct('#');
             let Some((content, end)) = self.group(Delimiter::Bracket) else {
-                let error = self
-                    .error_here(&c::ATTRIBUTE, "expected an attribute after `#`")
-                    .help("comments begin with `//`; lints are set with `#[allow(name)]`");
-                self.report(error);
+                let site = self.out.site(hash, hash);
+                self.report(
+                    Diagnostic::error(&c::ATTRIBUTE, site, "expected an attribute after `#`")
+                        .help("comments begin with two strokes: `// ..`"),
+                );
+                // Python's comment ends with its line.
+                let line = hash.start().line;
+                while !self.cursor.eof() && self.here().start().line == line {
+                    self.skip_one();
+                }
                 continue;
             };
             let mut inner = self.inside(content, end);
