@@ -1,4 +1,4 @@
-//! Every error and lint, once: its code, what it is about, and the page that `fastai explain CODE` prints.
+//! Every error and lint, once: its code, what it is about, and the page (`explain/CODE.md`) that `fastai explain CODE` prints.
 
 use crate::draft::LintLevel;
 
@@ -9,7 +9,8 @@ pub struct Code {
     pub id: &'static str,
     /// One line: what the rule is.
     pub title: &'static str,
-    /// Why the rule is there, and what to do.
+    /// The page of `fastai explain`, in Markdown: what it is about, an example with the mistake and one without, and why the
+    /// rule is there.
     pub explain: &'static str,
     /// For a lint: its level unless the recipe says otherwise.
     pub lint: Option<LintLevel>,
@@ -19,9 +20,9 @@ macro_rules! catalog {
     (errors { $($(#[doc = $doc:literal])+ $name:ident = $id:literal, $title:literal;)* }
      lints { $($(#[doc = $ldoc:literal])+ $lname:ident = $lid:literal, $level:ident, $ltitle:literal;)* }) => {
         $( $(#[doc = $doc])+ pub const $name: Code =
-            Code { id: $id, title: $title, explain: concat!($($doc, "\n"),+), lint: None }; )*
+            Code { id: $id, title: $title, explain: include_str!(concat!("explain/", $id, ".md")), lint: None }; )*
         $( $(#[doc = $ldoc])+ pub const $lname: Code =
-            Code { id: $lid, title: $ltitle, explain: concat!($($ldoc, "\n"),+), lint: Some(LintLevel::$level) }; )*
+            Code { id: $lid, title: $ltitle, explain: include_str!(concat!("explain/", $lid, ".md")), lint: Some(LintLevel::$level) }; )*
         /// All errors, by code.
         pub const ERRORS: &[&Code] = &[$(&$name),*];
         /// All lints.

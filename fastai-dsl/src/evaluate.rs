@@ -343,10 +343,8 @@ fn no_number(value: &Value, site: Site, out: &mut Diagnostics, scope: &Scope) ->
         ValueKind::Broken => return ValueKind::Broken,
         ValueKind::Word(word) => Diagnostic::error(&c::UNKNOWN_NAME, value.site, format!("nothing binds `{word}`"))
             .help(scope.names_help(word)),
-        ValueKind::List(items) if !items.is_empty() => {
-            Diagnostic::error(&c::ARITHMETIC, site, "arithmetic on a list")
-                .help("reckon with each item: `[lr / 9, lr / 3, lr]`")
-        }
+        ValueKind::List(items) if !items.is_empty() => Diagnostic::error(&c::ARITHMETIC, site, "arithmetic on a list")
+            .help("reckon with each item: `[lr / 9, lr / 3, lr]`"),
         _ => Diagnostic::error(&c::ARITHMETIC, site, format!("arithmetic on {}", value.kind_name()))
             .help("`+ - * /` work on numbers: `1e-2 / 9`"),
     };

@@ -239,7 +239,9 @@ fn shown_arg(arg: &Arg) -> String {
 pub(crate) fn value_help(name: &str, args: Option<&[Arg]>) -> String {
     match args {
         Some([only]) if is_array(name) => format!("lists are written as they are: `{}`", shown(&only.value)),
-        Some(_) => instead(name).map_or_else(|| format!("write what it gives in place of `{name}(..)`"), str::to_string),
+        Some(_) => {
+            instead(name).map_or_else(|| format!("write what it gives in place of `{name}(..)`"), str::to_string)
+        }
         None => instead(name).map_or_else(|| format!("the name alone: `{name}`"), str::to_string),
     }
 }

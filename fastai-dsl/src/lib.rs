@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod draft;
 pub mod evaluate;
 mod experiment;
+pub mod explain;
 pub mod fits;
 mod habits;
 pub mod overrides;

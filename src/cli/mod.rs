@@ -31,7 +31,7 @@ enum Command {
     Plan(plan::Args),
     /// Run a recipe
     Run(run::Args),
-    /// Explain an error or lint: `fastai explain E0404`
+    /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::Args),
 }
 

@@ -3,9 +3,9 @@
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
+use crate::habits;
 use crate::rate::Rate;
 use crate::schema::{Construct, Key, Range, Type};
-use crate::habits;
 use crate::suggest::list;
 
 /// The values of a construct's keys, by their index in the registry.
@@ -111,7 +111,8 @@ pub(super) fn entries<'d>(
     entries: &'d [Entry],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound = Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
+    let mut bound =
+        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     for entry in entries.iter().filter(|e| !e.key.text.is_empty()) {
         let Some((i, key)) = construct.key(&entry.key.text) else {
@@ -156,7 +157,8 @@ pub(super) fn args<'d>(
     args: &'d [Arg],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound = Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
+    let mut bound =
+        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     let mut place = |i: usize, value: &'d Value, out: &mut Diagnostics| {
         if fits(&construct.keys[i], value, out) {
@@ -366,9 +368,9 @@ pub(super) fn range_ok(name: &str, range: &Range, x: f64, site: Site, out: &mut 
     error = match name {
         "share" if x > 1.0 && x < 100.0 => error.help(format!("a share, not per cent: `{}`", x / 100.0)),
         "batch" if x < 2.0 => error.help("`batch: 2` or more").note("batch norm needs at least 2 images in a batch"),
-        "max_zoom" if x < 1.0 => error
-            .help("a factor of at least `1.0`")
-            .note("images smaller than the square could not fill it"),
+        "max_zoom" if x < 1.0 => {
+            error.help("a factor of at least `1.0`").note("images smaller than the square could not fill it")
+        }
         _ if range.lo_in && x < range.lo => error.help(format!("at least `{}`", number(range.lo))),
         _ if range.hi_in && x > range.hi => error.help(format!("at most `{}`", number(range.hi))),
         _ if x <= range.lo => error.help(format!("above `{}`", number(range.lo))),

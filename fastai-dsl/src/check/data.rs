@@ -4,8 +4,8 @@ use super::{bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
-use crate::recipe::{Column, Crop, Data, Source, TaskKind, TransformSet, Transforms, Valid};
 use crate::habits;
+use crate::recipe::{Column, Crop, Data, Source, TaskKind, TransformSet, Transforms, Valid};
 use crate::schema;
 use crate::suggest::did_you_mean;
 
@@ -232,7 +232,9 @@ pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
     let (_, key) = schema::TRANSFORMS.key("size")?;
     let value = entry(value, "size")?;
     match value.kind {
-        ValueKind::Number(x) if x.fract() == 0.0 && key.range.is_none_or(|r| r.holds(x)) => Some((x as u32, value.site)),
+        ValueKind::Number(x) if x.fract() == 0.0 && key.range.is_none_or(|r| r.holds(x)) => {
+            Some((x as u32, value.site))
+        }
         _ => None,
     }
 }

@@ -138,11 +138,7 @@ fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints
     )
     .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
     .also(set, "the transforms that nothing sees");
-    lints.at(
-        &c::PRECOMPUTE_IGNORES_AUGMENT,
-        &[&call.lints, &section, train, &lints.draft.lints],
-        diagnostic,
-    );
+    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, &section, train, &lints.draft.lints], diagnostic);
 }
 
 /// A head that `save` or `tta` uses although it is as random as it was made, or that nothing uses at all.
@@ -253,7 +249,9 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
 
 /// Whether none of these steps trains or builds a cache.
 fn last(steps: &[(&Step, &StepCall)]) -> bool {
-    !steps.iter().any(|(s, _)| matches!(s, Step::Fit(_) | Step::LrFind(_) | Step::Precompute { .. } | Step::Load { .. }))
+    !steps
+        .iter()
+        .any(|(s, _)| matches!(s, Step::Fit(_) | Step::LrFind(_) | Step::Precompute { .. } | Step::Load { .. }))
 }
 
 fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {

@@ -127,7 +127,9 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         valid,
         head: model.as_ref().map(|m| m.head.clone()),
     };
+    let before = out.errors();
     let steps = steps::steps(flat, &context, out);
+    let train_is_fine = out.errors() == before;
     if let (Some((false, site)), Some(best)) = (valid, value("keep_best")) {
         out.push(
             Diagnostic::error(&c::NEEDS_VALIDATION, best.site, "`keep_best` needs validation images")
@@ -136,7 +138,8 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         );
     }
     let (steps, trace) = steps?;
-    if let (Some(transforms), Some(model)) = (&transforms, &model) {
+    // Beside an error in the steps, what they lead to is not what was meant.
+    if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
         let parts = lints::Parts { transforms, model, steps: &steps };
         lints::run(&parts, flat, draft, unused, out);
     }

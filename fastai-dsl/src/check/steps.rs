@@ -191,7 +191,10 @@ fn load(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> 
         Some(Saved { head: Some(then), site: saved, .. }) if state.head.as_ref().is_some_and(|now| now != then) => {
             out.push(
                 Diagnostic::error(&c::LOAD_HEAD, at, format!("{name:?} was saved with another head"))
-                    .help(format!("the same head before it: `head(dropout = {:?}, hidden = {:?});`", then.dropout, then.hidden))
+                    .help(format!(
+                        "the same head before it: `head(dropout = {:?}, hidden = {:?});`",
+                        then.dropout, then.hidden
+                    ))
                     .also(*saved, "saved here"),
             );
         }
@@ -209,13 +212,11 @@ fn precompute(on: Option<bool>, site: Site, state: &mut State, out: &mut Diagnos
         (true, Some(Body::Unfrozen)) => {
             let random = state.context.random.filter(|(random, place)| *random && *place == state.since);
             let error = match random {
-                Some((_, place)) => Diagnostic::error(
-                    &c::PRECOMPUTE_RANDOM,
-                    site,
-                    "activations of a random body are of no use",
-                )
-                .help("`weights: pretrained` in `model`, or remove this step")
-                .also(place, "random weights"),
+                Some((_, place)) => {
+                    Diagnostic::error(&c::PRECOMPUTE_RANDOM, site, "activations of a random body are of no use")
+                        .help("`weights: pretrained` in `model`, or remove this step")
+                        .also(place, "random weights")
+                }
                 None => {
                     Diagnostic::error(&c::PRECOMPUTE_UNFROZEN, site, "the body trains, so its activations will change")
                         .help("freeze it first: `freeze();`")
@@ -261,7 +262,11 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics
                 bound.site("group", site),
                 format!("there is no layer group {group}: the network has {groups}"),
             )
-            .help(format!("`freeze_to({})`, the group before the head; 0 to {}, or -1 for the last", groups - 2, groups - 1)),
+            .help(format!(
+                "`freeze_to({})`, the group before the head; 0 to {}, or -1 for the last",
+                groups - 2,
+                groups - 1
+            )),
         );
         return None;
     }
