@@ -39,12 +39,7 @@ impl<'d> Bound<'d> {
     }
 
     pub(super) fn number(&self, key: &str) -> Option<f64> {
-        match self.get(key)?.kind {
-            ValueKind::Number(x) => Some(x),
-            // A constant's value is checked while compiling and again when the recipe is built.
-            ValueKind::Const(_) => self.construct.key(key).map(|(_, k)| stand_in(k)),
-            _ => None,
-        }
+        self.as_number(key, self.get(key)?)
     }
 
     pub(super) fn count(&self, key: &str) -> Option<u32> {
@@ -62,12 +57,20 @@ impl<'d> Bound<'d> {
         self.word(key).map(|w| w == "on")
     }
 
+    fn as_number(&self, key: &str, value: &Value) -> Option<f64> {
+        match value.kind {
+            ValueKind::Number(x) => Some(x),
+            // A constant's value is checked while compiling and again when the recipe is built.
+            ValueKind::Const(_) => self.construct.key(key).map(|(_, k)| stand_in(k)),
+            _ => None,
+        }
+    }
+
     /// A number, or a list of them.
     pub(super) fn numbers(&self, key: &str) -> Option<Vec<f64>> {
         match &self.get(key)?.kind {
-            ValueKind::Number(x) => Some(vec![*x]),
-            ValueKind::List(items) => Some(items.iter().filter_map(as_number).collect()),
-            _ => None,
+            ValueKind::List(items) => Some(items.iter().filter_map(|v| self.as_number(key, v)).collect()),
+            _ => Some(vec![self.as_number(key, self.get(key)?)?]),
         }
     }
 
@@ -76,13 +79,6 @@ impl<'d> Bound<'d> {
             ValueKind::List(items) => Some(items.iter().filter_map(as_rate).collect()),
             _ => Some(vec![as_rate(self.get(key)?)?]),
         }
-    }
-}
-
-fn as_number(value: &Value) -> Option<f64> {
-    match value.kind {
-        ValueKind::Number(x) => Some(x),
-        _ => None,
     }
 }
 
@@ -304,9 +300,13 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             );
             false
         }
-        (ValueKind::Const(_), Type::Count | Type::Number | Type::Rate | Type::Rates | Type::Threshold | Type::Zoom) => {
-            true
-        }
+        (
+            ValueKind::Const(_),
+            Type::Count | Type::Number | Type::Numbers | Type::Rate | Type::Rates | Type::Threshold | Type::Zoom,
+        ) => true,
+        // Of the texts only paths are open: the others have rules that a constant's type cannot promise.
+        (ValueKind::Const(_), Type::Weights) => true,
+        (ValueKind::Const(_), Type::Text) if key.name == "root" => true,
         (ValueKind::Rate(_), Type::Rate | Type::Rates) => true,
         (ValueKind::Word(w), Type::Switch) if matches!(w.as_str(), "on" | "off") => true,
         (ValueKind::Word(w), Type::Word) if key.words.contains(&w.as_str()) => true,
@@ -332,7 +332,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
                         whole(key, *x, v.site, out) && in_range(key, *x, v.site, out)
                     }
                     (ValueKind::Number(x), _) => in_range(key, *x, v.site, out),
-                    (ValueKind::Rate(_) | ValueKind::Const(_), Type::Rates) => true,
+                    (ValueKind::Rate(_), Type::Rates) | (ValueKind::Const(_), _) => true,
                     (ValueKind::Broken, _) => false,
                     _ => wrong(v, out),
                 }

@@ -375,6 +375,7 @@ fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Op
                     {
                         weights.push(x);
                     }
+                    ValueKind::Const(_) => weights.push(1.0),
                     ValueKind::Number(_) | ValueKind::Broken => {}
                     _ => out.push(
                         Diagnostic::error(

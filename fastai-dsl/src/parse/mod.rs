@@ -36,13 +36,13 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
     if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
         let site = out.site(span, span);
-        out.diagnostics.push(Diagnostic::error(
-            &c::TOO_DEEP,
-            site,
-            format!("brackets are nested more than {MAX_DEPTH} deep"),
-        ));
+        out.diagnostics.push(
+            Diagnostic::error(&c::TOO_DEEP, site, format!("brackets are nested more than {MAX_DEPTH} deep"))
+                .help("one value, or a list of them: `[accuracy]`"),
+        );
         let Out { spans, diagnostics } = out;
-        return Parsed { draft: None, diagnostics, spans, visibility: TokenStream::new(), name: None };
+        let (visibility, name) = header(tokens);
+        return Parsed { draft: None, diagnostics, spans, visibility, name };
     }
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
@@ -50,6 +50,21 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     let (draft, visibility, name) = parser.recipe();
     let Out { spans, diagnostics } = out;
     Parsed { draft, diagnostics, spans, visibility, name }
+}
+
+/// Visibility and name of a recipe that is not read any further.
+fn header(tokens: TokenStream) -> (TokenStream, Option<proc_macro2::Ident>) {
+    let mut visibility = TokenStream::new();
+    for token in tokens {
+        match &token {
+            TokenTree::Ident(word) if word == "pub" => visibility.extend([token]),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => visibility.extend([token]),
+            TokenTree::Ident(name) => return (visibility, Some(name.clone())),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => break,
+            _ => {}
+        }
+    }
+    (visibility, None)
 }
 
 /// The first bracket that is nested deeper than `limit`, found without recursion.
