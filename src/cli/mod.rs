@@ -45,7 +45,7 @@ enum Command {
     Validate(validate::Args),
     /// Write a competition's file for the recipe's test images
     Submit(submit::Args),
-    /// Explain an error or lint: `fastai explain E0404`
+    /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::Args),
     /// Published weights: list, get, verify, info
     Weights(weights::Args),
