@@ -10,7 +10,7 @@ float32. Weights and inputs are formulas that both sides evaluate, so no weight 
                   running_mean, bias     u / 10
                   weight of a norm       1 + u / 4
                   other weights          u * sqrt(6 / fan_in), fan_in the product of all sides but the first
-              In training, 2 is added to the bias of every norm: an activation that is 0 but for rounding changes
+              In training, 3 is added to the bias of every norm: an activation that is 0 but for rounding changes
               gradients by whole percents, in PyTorch's own float32 too, and so there are few of them.
 
 Samples of a tensor are 64 of its numbers, every (count // 64)-th from the first (all, if it has fewer).
@@ -204,7 +204,7 @@ def reference(name):
     for hook in hooks:
         hook.remove()
     with torch.no_grad():
-        fill(net, lift=2.0)
+        fill(net, lift=3.0)
     net.train()
     side = 75 if name.startswith("inception") else 64
     x, labels = formula(4, side, side), torch.tensor([3, 10, 17, 24])

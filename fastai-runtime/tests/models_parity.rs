@@ -132,7 +132,7 @@ fn evaluates(golden: &Golden, arch: &str) {
 /// In training: losses over two steps, the first step's gradients of two convolutions, and running statistics after both.
 fn trains(golden: &Golden, arch: &str) {
     let device = Device::flex().autodiff();
-    let mut network = classifier(arch, 2.0, &device);
+    let mut network = classifier(arch, 3.0, &device);
     let side = if arch.starts_with("inception") { 75 } else { 64 };
     let labels = Tensor::<2, Int>::from_ints([[3], [10], [17], [24]], &device);
     let mut optimizer = SgdConfig::new().init();
