@@ -10,6 +10,7 @@ pub mod draft;
 pub mod evaluate;
 mod experiment;
 pub mod fits;
+pub mod fmt;
 pub mod overrides;
 pub mod parse;
 pub mod pipeline;

@@ -129,6 +129,14 @@ macro_rules! archs {
 archs! {
     /// SqueezeNet 1.1: 0.7 million parameters in the body, no batch norm, quick on a CPU.
     squeezenet1_1: 3;
+    /// EfficientNet-lite0: the most accurate for its time on a CPU.
+    efficientnet_lite0: 3;
+    /// ResNet-18.
+    resnet18: 3;
+    /// ResNet-34.
+    resnet34: 3;
+    /// ResNet-50.
+    resnet50: 3;
 }
 
 /// Something that measures data of task `T`.

@@ -10,6 +10,7 @@ mod findings;
 mod folders;
 mod health;
 mod holdout;
+mod jpeg;
 mod known;
 mod loader;
 mod looks;
