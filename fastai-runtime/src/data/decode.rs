@@ -19,6 +19,9 @@ const MAX_SIDE: u32 = 16_384;
 /// Most memory that one image may take, bytes.
 const MAX_BYTES: u64 = 512 << 20;
 
+/// What is said of a JPEG with a hole.
+const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
+
 /// Decodes the image at `path` to 8-bit RGB, upright.
 ///
 /// The kind (JPEG, PNG, GIF, BMP, WebP, TIFF) is told from the content, not from the name. The EXIF orientation is
@@ -69,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 /// As [`decode`], of what a file holds.
 pub(super) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     // Nearly every image of nearly every data set; what it does not know goes the general way.
-    match decode_plain(bytes) {
+    match decode_plain(bytes, false) {
         Some(image) => Ok(image),
         None => decode_any(bytes),
     }
@@ -78,19 +81,21 @@ pub(super) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
 /// As [`decode_bytes`], and stricter: a JPEG whose scan breaks off or goes astray is an error, although the general
 /// decoder fills the gap with grey. It takes twice as long for JPEGs that are not plain.
 pub(super) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
-    // The plain decoder only takes whole scans.
-    if let Some(image) = decode_plain(bytes) {
+    if let Some(image) = decode_plain(bytes, true) {
         return Ok(image);
     }
     let image = decode_any(bytes)?;
     if image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) {
+        if jpeg::is_plain(bytes, MAX_SIDE as usize) {
+            return Err(format!("{DAMAGED}: its coded data do not end with the last pixel"));
+        }
         jpeg_is_sound(bytes)?;
     }
     Ok(image)
 }
 
-fn decode_plain(bytes: &[u8]) -> Option<RgbImage> {
-    let (image, orientation) = jpeg::decode(bytes, MAX_SIDE as usize)?;
+fn decode_plain(bytes: &[u8], exact: bool) -> Option<RgbImage> {
+    let (image, orientation) = jpeg::decode(bytes, MAX_SIDE as usize, exact)?;
     let mut image = DynamicImage::ImageRgb8(image);
     image.apply_orientation(orientation);
     Some(to_rgb(image))
@@ -165,7 +170,7 @@ fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
     }
     match decoder.decode() {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("the JPEG is damaged, its gaps would be filled with grey: {error:?}")),
+        Err(error) => Err(format!("{DAMAGED}: {error:?}")),
     }
 }
 
