@@ -115,7 +115,7 @@ fn fit(
 
 /// The known network of whose body most tensors are in the file, by name and shape; how many, and of how many.
 fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
-    let fits = body::names().map(|arch| {
+    let fits = super::super::networks::names().map(|arch| {
         let shapes = body_shapes(arch);
         let wanted: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let names = names::translate(file.shapes().keys().map(String::as_str), &wanted);
@@ -130,7 +130,7 @@ fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
 fn body_shapes(arch: &str) -> Vec<(String, Vec<usize>)> {
     let body = body::Body::new(arch, 0, &burn::tensor::Device::flex());
     let mut shapes = Vec::new();
-    parameter::visit(&body, |path, seen| shapes.push((body::published_name(arch, path), seen.shape)));
+    parameter::visit(&body, |path, seen| shapes.push((path.to_owned(), seen.shape)));
     shapes
 }
 
