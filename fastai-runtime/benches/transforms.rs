@@ -31,8 +31,7 @@ fn main() {
     files.truncate(args.next().map_or(400, |n| n.parse().expect("the number of images")));
     assert!(!files.is_empty(), "no images below {folder}");
 
-    let config =
-        Transforms { set: TransformSet::SideOn, size: SIZE, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+    let config = Transforms { set: TransformSet::SideOn, size: SIZE, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
     let transform = Transform::new(&config, Stats::IMAGENET);
     let stream = Stream::new(42, "transform");
     let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];

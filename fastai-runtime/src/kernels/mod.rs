@@ -7,4 +7,4 @@ pub mod pool;
 pub mod wide;
 
 pub use conv::{ConvArgs, conv};
-pub use pool::max_pool;
+pub use pool::{PoolArgs, max_pool};

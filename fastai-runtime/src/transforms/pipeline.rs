@@ -235,9 +235,8 @@ impl<P: Pixels> Wide for Augment<'_, P> {
                 }
             }
         }
-        let change = draw.lighting.map_or(Change::NONE, |lighting| {
-            lighting.change(sum / (3.0 * size.0 as f64 * size.1 as f64))
-        });
+        let change =
+            draw.lighting.map_or(Change::NONE, |lighting| lighting.change(sum / (3.0 * size.0 as f64 * size.1 as f64)));
         (part, change)
     }
 }

@@ -89,9 +89,8 @@ fn both(plane: &Plane, y: usize, sums: &mut [u16], out: &mut [u8]) {
     for ((sum, near), far) in sums.iter_mut().zip(near).zip(far) {
         *sum = u16::from(*near).wrapping_mul(3).wrapping_add(u16::from(*far));
     }
-    let triangle = |near: u16, far: u16, round: u16| {
-        (near.wrapping_mul(3).wrapping_add(far).wrapping_add(round) >> 4) as u8
-    };
+    let triangle =
+        |near: u16, far: u16, round: u16| (near.wrapping_mul(3).wrapping_add(far).wrapping_add(round) >> 4) as u8;
     let (first, last) = (sums[0], sums[sums.len() - 1]);
     let width = 2 * sums.len();
     let pairs = out[1..width - 1].as_chunks_mut::<2>().0.iter_mut();

@@ -137,6 +137,11 @@ impl<'a> Bits<'a> {
         self.at as u64 * 8 - u64::from(self.count) <= self.end as u64 * 8
     }
 
+    /// Bits that were not used, if [`sound`](Self::sound).
+    pub(super) fn left(&self) -> u64 {
+        (self.end as u64 * 8).saturating_sub(self.at as u64 * 8 - u64::from(self.count))
+    }
+
     /// Makes sure of 32 bits; beyond the end they are zeros or another interval's.
     #[inline(always)]
     fn refill(&mut self) {

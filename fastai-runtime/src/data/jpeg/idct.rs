@@ -84,9 +84,8 @@ fn transform<const N: usize>(coefficients: &[i32; 64 * LANES], samples: &mut [u8
     let mut work = [0i32; 64 * LANES];
     for column in 0..N {
         for lane in 0..LANES {
-            let x = std::array::from_fn(|row| {
-                if row < N { coefficients[(row * 8 + column) * LANES + lane] } else { 0 }
-            });
+            let x =
+                std::array::from_fn(|row| if row < N { coefficients[(row * 8 + column) * LANES + lane] } else { 0 });
             let y = line::<11>(x);
             for row in 0..8 {
                 work[(row * 8 + column) * LANES + lane] = y[row];
@@ -95,8 +94,7 @@ fn transform<const N: usize>(coefficients: &[i32; 64 * LANES], samples: &mut [u8
     }
     for row in 0..8 {
         for lane in 0..LANES {
-            let x =
-                std::array::from_fn(|column| if column < N { work[(row * 8 + column) * LANES + lane] } else { 0 });
+            let x = std::array::from_fn(|column| if column < N { work[(row * 8 + column) * LANES + lane] } else { 0 });
             let y = line::<18>(x);
             for column in 0..8 {
                 samples[(row * 8 + column) * LANES + lane] = clamped(y[column].wrapping_add(128));
