@@ -237,7 +237,7 @@ mod tests {
         let golden = golden();
         assert!(golden.len() >= 11);
         for (name, file, shape, pixels) in golden {
-            let (image, orientation) = decode(&file, 1000).unwrap_or_else(|| panic!("{name} is not decoded"));
+            let (image, orientation) = decode(&file, 1000, true).unwrap_or_else(|| panic!("{name} is not decoded"));
             assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name}");
             assert_eq!(orientation, Orientation::NoTransforms);
             let wrong = image.as_raw().iter().zip(&pixels).filter(|(a, b)| a != b).count();
@@ -249,7 +249,7 @@ mod tests {
     fn whatever_is_missing_or_mangled_is_left_to_others_and_never_panics() {
         for (name, file, ..) in golden() {
             for kept in (0..file.len() - 2).step_by(7) {
-                assert!(decode(&file[..kept], 1000).is_none(), "{name} cut to {kept}");
+                assert!(decode(&file[..kept], 1000, false).is_none(), "{name} cut to {kept}");
             }
             let mut rng = crate::random::Stream::new(1, "bytes").at(&[file.len() as u64]);
             for _ in 0..200 {
@@ -258,7 +258,7 @@ mod tests {
                     let at = crate::random::below(&mut rng, file.len() as u64) as usize;
                     broken[at] = crate::random::below(&mut rng, 256) as u8;
                 }
-                let _ = decode(&broken, 1000);
+                let _ = decode(&broken, 1000, true);
             }
         }
     }
