@@ -2,7 +2,10 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{IntoConstruct, blocks, blur, column, cutout, dihedral, flip, folder, grouped, indices, lighting, random, rotate, rotate_zoom, stratified, stretch, zoom};
+use crate::schema::{
+    IntoConstruct, blocks, blur, column, cutout, dihedral, flip, folder, grouped, indices, lighting, random, rotate,
+    rotate_zoom, stratified, stretch, zoom,
+};
 use crate::words::Word;
 
 /// Kinds of values, one a [`crate::schema::Type`].

@@ -37,8 +37,9 @@ pub use pipeline::Pipeline;
 pub use plan::{Body, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, ClassWeights, Column, Corrupt, Crop, Data, DeviceWish, Duplicates, Fit, HeadSpec, LrFind, Metric, Model,
-    Augmentation, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    Anneal, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, DeviceWish, Duplicates, Fit, HeadSpec, LrFind,
+    Metric, Model, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step, Suggest, TaskKind, Threshold,
+    TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

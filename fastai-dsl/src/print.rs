@@ -3,7 +3,10 @@
 use std::fmt;
 
 use crate::draft::number;
-use crate::recipe::{Anneal, Augmentation, ClassWeights, Column, Corrupt, Data, Duplicates, HeadSpec, Metric, PadMode, Recipe, Sampler, Source, StatsWish, Step, Suggest, Threshold, Transforms, Valid, Weights};
+use crate::recipe::{
+    Anneal, Augmentation, ClassWeights, Column, Corrupt, Data, Duplicates, HeadSpec, Metric, PadMode, Recipe, Sampler,
+    Source, StatsWish, Step, Suggest, Threshold, Transforms, Valid, Weights,
+};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

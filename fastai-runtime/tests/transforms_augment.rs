@@ -127,9 +127,8 @@ fn draws(augment: Vec<Augmentation>) -> Vec<Draw> {
 
 #[test]
 fn parts_are_drawn_as_often_and_as_strongly_as_they_say() {
-    let share = |draws: &[Draw], is: &dyn Fn(&Draw) -> bool| {
-        draws.iter().filter(|d| is(d)).count() as f64 / draws.len() as f64
-    };
+    let share =
+        |draws: &[Draw], is: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| is(d)).count() as f64 / draws.len() as f64;
     // Five standard deviations of 2000 draws are at most 0.056.
     let near = |share: f64, p: f64| assert!((share - p).abs() < 0.056, "{share} is not {p}");
 
@@ -137,7 +136,8 @@ fn parts_are_drawn_as_often_and_as_strongly_as_they_say() {
     assert!(zooms.iter().all(|d| matches!(d.warps[..], [Warp::Zoom(z)] if (1.2..1.4).contains(&z))));
     let stretches = draws(vec![Augmentation::Stretch { max: 0.5 }]);
     near(share(&stretches, &|d| matches!(d.warps[..], [Warp::Stretch { across: true, .. }])), 0.5);
-    let one_of = draws(vec![Augmentation::RotateZoom { degrees: 9.0, zoom: 0.2, stretch: 0.1, ps: [0.1, 0.2, 0.3, 0.4] }]);
+    let one_of =
+        draws(vec![Augmentation::RotateZoom { degrees: 9.0, zoom: 0.2, stretch: 0.1, ps: [0.1, 0.2, 0.3, 0.4] }]);
     near(share(&one_of, &|d| matches!(d.warps[..], [Warp::Rotate(_)])), 0.1);
     near(share(&one_of, &|d| matches!(d.warps[..], [Warp::Zoom(_)])), 0.2);
     near(share(&one_of, &|d| matches!(d.warps[..], [Warp::Stretch { .. }])), 0.3);

@@ -366,7 +366,7 @@ fn the_signature_tells_what_validation_depends_on() {
     let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature();
     assert_eq!(
         signature(&base),
-        "transforms 2: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
+        "transforms 3: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
     );
     // What only training sees does not matter.
     assert_eq!(signature(&base), signature(&Transforms { set: TransformSet::None, ..base.clone() }));

@@ -71,11 +71,7 @@ fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation
             ps: four(&bound, site, out)?,
         },
         "blur" => Augmentation::Blur { strength: bound.count("strength").unwrap_or(2), p: p.unwrap_or(0.5) },
-        _ => Augmentation::Cutout {
-            holes: bound.count("holes")?,
-            length: bound.count("length")?,
-            p: p.unwrap_or(0.5),
-        },
+        _ => Augmentation::Cutout { holes: bound.count("holes")?, length: bound.count("length")?, p: p.unwrap_or(0.5) },
     })
 }
 

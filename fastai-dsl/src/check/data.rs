@@ -5,7 +5,10 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
-use crate::recipe::{Column, Corrupt, Crop, Data, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms, Valid};
+use crate::recipe::{
+    Column, Corrupt, Crop, Data, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms,
+    Valid,
+};
 use crate::schema;
 use crate::suggest::did_you_mean;
 

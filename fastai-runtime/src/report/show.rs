@@ -273,7 +273,8 @@ mod tests {
         std::fs::create_dir(&images).unwrap();
         let mut csv = String::from("name,kind\n");
         for i in 0..20u32 {
-            let picture = RgbImage::from_fn(40 + i, 60, |x, y| Rgb([(x * 5 + i) as u8, (y * 3 + i * 11) as u8, (x * y) as u8]));
+            let picture =
+                RgbImage::from_fn(40 + i, 60, |x, y| Rgb([(x * 5 + i) as u8, (y * 3 + i * 11) as u8, (x * y) as u8]));
             picture.save(images.join(format!("p{i}.png"))).unwrap();
             csv += &format!("p{i},{}\n", if i % 2 == 0 { "even" } else { "<odd>" });
         }

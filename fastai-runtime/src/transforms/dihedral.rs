@@ -106,8 +106,7 @@ mod tests {
     #[test]
     fn two_after_one_another_are_one() {
         let size = (3, 5);
-        let all: Vec<Dihedral> =
-            (0..8).map(|i| Dihedral { turns: i % 4, flip: i > 3 }).collect();
+        let all: Vec<Dihedral> = (0..8).map(|i| Dihedral { turns: i % 4, flip: i > 3 }).collect();
         for (first, second) in all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b))) {
             let both = first.then(second);
             for at in (0..3).flat_map(|y| (0..5).map(move |x| (y, x))) {

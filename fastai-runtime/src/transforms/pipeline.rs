@@ -1,6 +1,6 @@
 //! The whole way from a decoded image to a network's input.
 
-use fastai_dsl::{Augmentation, Crop, Stats, TransformSet, Transforms};
+use fastai_dsl::{Augmentation, Crop, PadMode, Stats, TransformSet, Transforms};
 use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 
@@ -177,8 +177,8 @@ impl Transform {
         // Neither crop of the middle sees a border.
         let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
         let Stats { mean, std } = self.stats;
-        let mode = if pad == 0 { "" } else { self.config.pad_mode.word() };
-        format!("transforms {VERSION}: size {} crop {crop} pad {pad} {mode} mean {mean:?} std {std:?}", self.size)
+        let mode = if pad == 0 || self.config.pad_mode == PadMode::Reflect { "" } else { " constant" };
+        format!("transforms {VERSION}: size {} crop {crop} pad {pad}{mode} mean {mean:?} std {std:?}", self.size)
     }
 
     /// Draws the parameters of one training image.
@@ -186,10 +186,7 @@ impl Transform {
         let [low, high] = self.config.max_zoom;
         let zoomed = chance(rng, OFTEN);
         let zoom = uniform(rng, low, high);
-        let mut draw = Draw {
-            zoom: if zoomed { zoom } else { 1.0 },
-            ..Draw::plain(Cut::draw(self.config.crop, rng))
-        };
+        let mut draw = Draw { zoom: if zoomed { zoom } else { 1.0 }, ..Draw::plain(Cut::draw(self.config.crop, rng)) };
         let set: &[Augmentation] = match self.config.set {
             TransformSet::None => &[],
             TransformSet::Basic => &[ROTATE, LIGHTING],
@@ -243,7 +240,11 @@ impl Transform {
         let top = (row * (scaled.0 - height) as f64) as usize;
         let left = (column * (scaled.1 - width) as f64) as usize;
         let canvas = resize_window(image, scaled, Window { top, left, height, width });
-        if self.pad > 0 { self.square(&pad(&canvas, self.pad, self.config.pad_mode), draw) } else { self.square(&canvas, draw) }
+        if self.pad > 0 {
+            self.square(&pad(&canvas, self.pad, self.config.pad_mode), draw)
+        } else {
+            self.square(&canvas, draw)
+        }
     }
 
     /// Augments the `canvas` and cuts the square; the change of light is left to the caller.
@@ -267,7 +268,11 @@ impl Transform {
         };
         match draw.cut.window(size, self.size) {
             Some(window) if (window.height, window.width) == (self.size, self.size) => {
-                if draw.holes.is_empty() { augment(canvas, draw, window) } else { (lit(window), Change::NONE) }
+                if draw.holes.is_empty() {
+                    augment(canvas, draw, window)
+                } else {
+                    (lit(window), Change::NONE)
+                }
             }
             Some(window) => (resize(&lit(window), self.size, self.size), Change::NONE),
             None => {
