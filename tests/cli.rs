@@ -123,6 +123,65 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
     assert!(message.contains(&scratch.path().join("1").display().to_string()), "{message}");
 }
 
+/// Kills the program itself, at several moments, and goes on each time.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let whole = scratch.path().join("whole");
+    fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();
+
+    let killed = scratch.path().join("killed");
+    let program = assert_cmd::cargo::cargo_bin("fastai");
+    // What the program says just before it dies: within the sweep, a fit on features and on images, while saving, near the end.
+    let moments = ["lr_find(", "fit(lr1", "precompute(off)", "fit(0.05", "fit([", "save(", "tta("];
+    for (n, moment) in moments.iter().enumerate() {
+        let mut command = std::process::Command::new(&program);
+        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).arg("run");
+        match n {
+            0 => command.args(["--device", "cpu", "--out"]).arg(&killed).arg(&recipe),
+            _ => command.args(["--device", "cpu", "--resume"]).arg(&killed),
+        };
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = lines.map(Result::unwrap).find(|line| line.contains(moment));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert!(said.is_some() && status.code().is_none(), "{moment}: {status}");
+    }
+    // Whoever resumes may say which recipe it should be, and is told where that is another.
+    let output = fastai(&scratch).arg("run").arg(&recipe).args(["--set", "clip=2.0", "--resume"]).arg(&killed).assert();
+    let message = String::from_utf8(output.code(1).get_output().stderr.clone()).unwrap();
+    assert!(message.contains("- clip: 1.0,\n  + clip: 2.0,"), "{message}");
+
+    let output = fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(&killed).assert().success();
+    let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(log.contains("goes on after step"), "{log}");
+    let model = |run: &Path| fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole) == model(&killed), "the weights differ");
+    let history = |run: &Path| -> Vec<String> {
+        let text = fs::read_to_string(run.join("history.csv")).unwrap();
+        text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
+    };
+    assert_eq!(history(&whole), history(&killed));
+    let files = |run: &Path| {
+        let mut names: Vec<_> = fs::read_dir(run).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&whole), files(&killed), "nothing is left over");
+
+    let output = fastai(&scratch).args(["run", "--resume"]).arg(&killed).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("is complete") && text.contains("final: f2"), "{text}");
+    let message = stderr(fastai(&scratch).args(["run", "--resume", "no/such/run"]), 2);
+    assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
+}
+
 #[test]
 fn a_smoke_run_is_marked_as_such() {
     let scratch = TempDir::new().unwrap();

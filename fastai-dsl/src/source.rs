@@ -29,24 +29,38 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads and checks bytes that should be a recipe's text.
+    /// Reads and checks bytes that should be a recipe's text. Never panics, whatever they are.
     pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> Source {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Source::new(path, text, overrides),
-            Err(error) => {
-                let at = error.valid_up_to();
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
-                let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
-                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message).help("save the file as UTF-8");
-                Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8())
-            }
-        }
+        Source::read(path, bytes, |draft, found| checked(draft, found, overrides))
     }
 
     /// Reads and checks a text. Never panics, whatever the text.
     pub fn new(path: &str, text: &str, overrides: &[Override]) -> Source {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Source::from_bytes(path, text.as_bytes(), overrides)
+    }
+
+    /// Reads without checking: there is no recipe, and the findings are those of the parser.
+    pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> Source {
+        Source::read(path, bytes, |_, found| Err(found))
+    }
+
+    fn read(
+        path: &str,
+        bytes: &[u8],
+        check: impl FnOnce(Draft, Diagnostics) -> Result<Checked, Diagnostics>,
+    ) -> Source {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let at = error.valid_up_to();
+                let text = String::from_utf8_lossy(bytes);
+                let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
+                let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
+                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message).help("save the file as UTF-8");
+                return Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
+            }
+        };
         if let Err(error) = scan(text) {
             let (diagnostic, place) = scan_error(error, text);
             return Source::failed(path, text, diagnostic, place);
@@ -60,13 +74,12 @@ impl Source {
                 return Source::failed(path, text, found, place);
             }
         };
-        let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
         let Parsed { draft, diagnostics, spans, visibility, .. } = parse(tokens);
         let places: Vec<Range<usize>> =
-            spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect();
+            spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
         let result = match draft.clone() {
             None => Err(diagnostics),
-            Some(draft) => checked(draft, diagnostics, overrides),
+            Some(draft) => check(draft, diagnostics),
         };
         let public = !visibility.is_empty();
         Source { path: path.to_string(), text: text.to_string(), result, draft, places, public }
@@ -165,37 +178,13 @@ fn checked(mut draft: Draft, parsed: Diagnostics, overrides: &[Override]) -> Res
     check_with(&draft, diagnostics)
 }
 
-/// The lexer numbers bytes over all texts of the thread; the first token of this text is at its first byte that is neither
-/// blank nor comment, which the caller's text tells.
-fn first_offset(text: &str, lexer: usize) -> usize {
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start();
-        if rest.starts_with("//") && !rest.starts_with("///") && !rest.starts_with("//!") {
-            rest = rest.split_once('\n').map_or("", |(_, r)| r);
-        } else if rest.starts_with("/*") {
-            let comment = scan(text).ok().and_then(|comments| {
-                let at = text.len() - rest.len();
-                comments.into_iter().find(|r| r.start == at)
-            });
-            match comment {
-                Some(range) => rest = &text[range.end..],
-                None => break,
-            }
-        } else {
-            break;
-        }
-    }
-    lexer.wrapping_sub(text.len() - rest.len())
-}
-
-fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> Range<usize> {
+fn place(text: &str, first: Range<usize>, last: Range<usize>) -> Range<usize> {
     // `call_site`, which stands for the end of the text, has an empty range.
     if first.is_empty() && last.is_empty() {
         let end = text.trim_end().len();
         return end..end;
     }
-    clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
+    clamp(text, first.start..last.end)
 }
 
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod fmt;
 mod plan;
 mod run;
 mod source;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Check recipe files: every mistake at once, exit code 2 if there is one
     Check(check::Args),
+    /// Format recipe files: layout only, comments stay
+    Fmt(fmt::Args),
     /// Show what a recipe will do, step by step, without running it
     Plan(plan::Args),
     /// Run a recipe
@@ -41,6 +44,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -124,6 +124,9 @@ fn lower(flat: &Draft, draft: &Draft, out: &mut Diagnostics) -> Option<(Recipe, 
         let site = sections.get("transforms").map_or(Site::NONE, |e| data::size_site(&e.value));
         model::size_fits(t.size, m.facts(), site, out);
     }
+    if let (Some(t), Some(d), Some(entry)) = (&transforms, &data, sections.get("data")) {
+        data::copies_fit(t.size, d.resize_to, entry.value.site, out);
+    }
     let metrics = sections.get("metrics").and_then(|e| metrics(&e.value, task, out));
     let options = options(&sections, task, metrics.as_deref(), out);
     let context = steps::Context {

@@ -12,9 +12,6 @@ use crate::suggest::{closest, list};
 /// Networks of the original's table and other well-known ones: a name that is right elsewhere deserves a better answer than
 /// the most similar spelling.
 const ELSEWHERE: &[&str] = &[
-    "resnet18",
-    "resnet34",
-    "resnet50",
     "resnet101",
     "resnet152",
     "resnext50",
@@ -31,7 +28,6 @@ const ELSEWHERE: &[&str] = &[
     "inception_4",
     "inceptionresnet_2",
     "mobilenet_v2",
-    "efficientnet_lite0",
     "efficientnet_b0",
     "convnext_tiny",
     "alexnet",

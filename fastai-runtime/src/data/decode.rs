@@ -7,6 +7,8 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use super::jpeg;
+
 /// Longest side that is decoded, pixels.
 const MAX_SIDE: u32 = 16_384;
 /// Most memory that one image may take, bytes.
@@ -22,7 +24,12 @@ const MAX_BYTES: u64 = 512 << 20;
 /// in memory. A decoder that panics counts as a broken file.
 pub fn decode(path: &Path) -> Result<RgbImage, String> {
     let bytes = read(path)?;
-    catch_unwind(AssertUnwindSafe(|| decode_bytes(&bytes)))
+    guarded(|| decode_bytes(&bytes))
+}
+
+/// What `decoder` gives; a panic counts as a broken file.
+pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decoder))
         .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
 }
 
@@ -35,7 +42,8 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// The content of a regular file, up to the limit.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     // Asked before opening: to open a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
@@ -53,7 +61,14 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+/// As [`decode`], of what a file holds.
+pub(super) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+    // Nearly every image of nearly every data set; what it does not know goes the general way.
+    if let Some((image, orientation)) = jpeg::decode(bytes, MAX_SIDE as usize) {
+        let mut image = DynamicImage::ImageRgb8(image);
+        image.apply_orientation(orientation);
+        return Ok(to_rgb(image));
+    }
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
     let Some(format) = reader.format() else {

@@ -4,9 +4,15 @@ mod cache;
 mod csv;
 mod dataset;
 mod decode;
+mod files;
 mod findings;
 mod folders;
+mod health;
+mod holdout;
+mod jpeg;
+mod known;
 mod loader;
+mod looks;
 mod preflight;
 mod split;
 #[cfg(test)]
@@ -16,9 +22,11 @@ mod vocabulary;
 pub use cache::DecodedCache;
 pub use dataset::{Dataset, Item, Target};
 pub use decode::decode;
+pub use files::Label;
+pub use health::{Health, Histogram};
 pub use loader::{LoadFn, LoadJob, LoadedBatch, Loader};
-pub use preflight::preflight;
-pub use split::cv_indices;
+pub use preflight::Preflight;
+pub use split::{cv_indices, grouped_indices, stratified_indices};
 pub use vocabulary::Vocabulary;
 
 /// What is wrong with the data set; all findings at once, one a line.

@@ -107,7 +107,7 @@ pub(super) fn overview(dataset: &Dataset) -> DataOverview {
             match &item.target {
                 Target::Class(class) => add(&mut classes[*class as usize]),
                 Target::Tags(tags) => tags.iter().for_each(|&tag| add(&mut classes[tag as usize])),
-                Target::Unlabelled => {}
+                Target::Value(_) | Target::Unlabelled => {}
             }
         }
     };

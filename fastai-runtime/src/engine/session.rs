@@ -1,21 +1,24 @@
 //! A run in progress: what is open, and how it ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, TaskKind};
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, Step, TaskKind};
 
 use super::measured::{self, Look};
+use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
-use crate::data::{self, DataError, Dataset, Item};
+use crate::data::{DataError, Dataset, Health, Item, Preflight};
 use crate::device;
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch};
+use crate::train::{
+    CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch, merged_batches,
+};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -43,6 +46,72 @@ pub(super) struct Session<'a> {
     pub(super) heads: u64,
     /// Predictions of the validation set by the network as it is now.
     pub(super) look: Option<Look>,
+    /// Above which probability a tag is said.
+    pub(super) threshold: Option<f64>,
+    snapshots: SnapshotFolder,
+    /// What the run would go on from if it ended now; `summary`, `record` and the like are filled in when it is written.
+    snapshot: Snapshot,
+    /// Whether the weights differ from those of the snapshot.
+    pub(super) trained: bool,
+    /// Wall time before this process took over, seconds.
+    seconds_before: f64,
+}
+
+/// A run that ended before it was complete, ready to go on.
+pub(super) struct Paused {
+    pub(super) folder: PathBuf,
+    pub(super) snapshots: SnapshotFolder,
+    pub(super) snapshot: Snapshot,
+}
+
+impl Paused {
+    /// Takes the run of `recipe` in `folder`.
+    ///
+    /// # Errors
+    /// If there is none, it is complete, another process runs it, or recipe, seed or smoke are not those it began with.
+    pub(super) fn take(recipe: &Recipe, folder: &std::path::Path, options: &RunOptions) -> Result<Self, RunError> {
+        if !SnapshotFolder::exists(folder) {
+            let shown = folder.display();
+            let why = match Summary::read(folder) {
+                Ok(summary) if summary.status == "complete" => {
+                    format!("the run in {shown} is complete: there is nothing left to do")
+                }
+                _ if folder.is_dir() => {
+                    format!("{shown} holds nothing that a run could go on from: name a run folder, or start anew")
+                }
+                _ => format!("there is no run folder {shown}"),
+            };
+            return Err(RunError::Resume(why));
+        }
+        let snapshots = SnapshotFolder::take(folder)?;
+        let snapshot = snapshots.read()?;
+        let text = recipe.to_string();
+        let mut differs = Vec::new();
+        if text != snapshot.recipe {
+            differs.push("the recipe differs (- when the run began, + now):".to_string());
+            differs.extend(snapshot::text_differences(&snapshot.recipe, &text));
+        }
+        if options.seed.is_some_and(|seed| seed != snapshot.seed) {
+            let seed = options.seed.unwrap_or_default();
+            differs.push(format!("the seed differs: {} when the run began, {seed} now", snapshot.seed));
+        }
+        if options.smoke && !snapshot.smoke {
+            differs.push("the run did not begin as a smoke run".to_string());
+        }
+        refuse(folder, &differs)?;
+        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot })
+    }
+}
+
+fn refuse(folder: &std::path::Path, differs: &[String]) -> Result<(), RunError> {
+    if differs.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Resume(format!(
+        "the run in {} cannot go on:\n{}\ngive it what it began with, or start a new run",
+        folder.display(),
+        differs.join("\n")
+    )))
 }
 
 /// The images, and the features of them that are at hand.
@@ -111,35 +180,39 @@ impl Sets {
 }
 
 impl<'a> Session<'a> {
-    /// Opens everything that a run needs, cheapest first, and makes the run folder when all of it is there.
+    /// Opens everything that a run needs, cheapest first, and makes the run folder when all of it is there; or goes on
+    /// where `paused` ended.
     pub(super) fn open(
         recipe: &'a Recipe,
         options: &RunOptions,
         progress: &'a mut dyn Progress,
+        paused: Option<Paused>,
     ) -> Result<Self, RunError> {
         let model = recipe.model();
-        let weights = models::resolve(&model.weights, &model.arch)?;
+        let weights = match &paused {
+            Some(paused) if paused.snapshot.weights.is_some() => None,
+            _ => models::resolve(&model.weights, &model.arch)?,
+        };
         if let Some(found) = &weights {
             models::weights::check(&found.path, &model.arch)?;
         }
+        let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
+        let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
-        let mut dataset = Dataset::open(recipe.data(), recipe.task())?;
         let batch = recipe.data().batch as usize;
-        if options.smoke {
-            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
-                part.truncate(2 * batch);
-            }
-        }
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
-        data::preflight(&dataset, Some(&cache.root().join("verified.json")), progress)?;
+        let (dataset, health) = open_data(recipe, options, smoke, &cache.root().join("verified.json"), progress)?;
+        let digest = DataDigest::of(&dataset);
+        if let Some(paused) = &paused {
+            refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
+        }
         if dataset.train.len() < 2 {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
         }
-        let seed = options.seed.unwrap_or(recipe.seed());
         let training = picked.device.clone().autodiff();
         let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
         if let Some(found) = &weights {
@@ -158,12 +231,14 @@ impl<'a> Session<'a> {
         let baseline = valid_truth.as_ref().and_then(|v| measured::baseline(&train_truth, v, &dataset.classes));
         let mut summary = Summary {
             format: FORMAT,
-            smoke: options.smoke,
+            status: "running".to_string(),
+            smoke,
             name: recipe.name().to_string(),
             doc: recipe.doc().map(str::to_string),
             recipe: recipe.to_string(),
             task: recipe.task().word().to_string(),
             seed,
+            directory: std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
             device: picked.name,
             device_reason: picked.reason,
             threads,
@@ -172,17 +247,33 @@ impl<'a> Session<'a> {
             baseline,
             ..Summary::default()
         };
-        for note in weights.iter().map(Found::describe).chain(dataset.notes.iter().cloned()).collect::<Vec<_>>() {
+        let merged = merged_batches(dataset.train.len(), batch);
+        let own = weights.iter().map(Found::describe).chain(dataset.notes.iter().cloned());
+        for note in own.chain(health.notes(&dataset.root)).chain(merged) {
             progress.note(&note);
             summary.notes.push(note);
         }
-        let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
-        folder.write_recipe(&summary.recipe)?;
-        Ok(Session {
+        let body = models::body_digest(&network);
+        let (folder, snapshots, snapshot) = match paused {
+            None => {
+                let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
+                folder.write_recipe(&summary.recipe)?;
+                let snapshots = SnapshotFolder::take(folder.path())?;
+                (folder, snapshots, Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body))
+            }
+            Some(Paused { folder, snapshots, mut snapshot }) => {
+                if snapshot.weights.is_none() && snapshot.body != body {
+                    let differs = "the weights that the recipe names are not those that the run began with".to_string();
+                    refuse(&folder, &[differs])?;
+                }
+                (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot)
+            }
+        };
+        let mut session = Session {
             recipe,
             stop: options.stop.clone(),
             progress,
-            smoke: options.smoke,
+            smoke,
             seed,
             train_loss: Loss::new(train_truth, class_weights.clone(), &training),
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
@@ -197,7 +288,89 @@ impl<'a> Session<'a> {
             head: model.head.clone(),
             heads: 1,
             look: None,
-        })
+            threshold: None,
+            snapshots,
+            snapshot,
+            trained: false,
+            seconds_before: 0.0,
+        };
+        if session.snapshot.finished > 0 {
+            session.restore()?;
+        } else {
+            session.keep(0, 0.0)?;
+        }
+        Ok(session)
+    }
+
+    /// Puts the session where its snapshot was taken.
+    fn restore(&mut self) -> Result<(), RunError> {
+        let finished = self.snapshot.finished;
+        if finished > self.stages.len() {
+            return Err(RunError::Resume(format!("{finished} stages are finished of {}", self.stages.len())));
+        }
+        self.head = self.snapshot.head.clone();
+        self.heads = self.snapshot.heads;
+        self.threshold = self.snapshot.threshold;
+        if let Some(name) = &self.snapshot.weights {
+            let device = self.learner.device().clone();
+            let (arch, classes) = (&self.recipe.model().arch, self.sets.dataset.classes.len());
+            let network = Network::new(arch, &self.head, classes, self.seed, &device);
+            let meta = self.meta(self.recipe.transforms().size);
+            self.learner.replace(models::load_model(network, &meta, &self.snapshots.file(name))?);
+        }
+        let (images, classes) = (self.sets.dataset.valid.len(), self.sets.dataset.classes.len());
+        self.look = self.snapshot.look.take().and_then(|look| look.restore(images, classes));
+        self.record = std::mem::take(&mut self.snapshot.record);
+        let now = std::mem::replace(&mut self.summary, std::mem::take(&mut self.snapshot.summary));
+        self.seconds_before = self.summary.seconds;
+        self.summary = Summary {
+            status: now.status,
+            device: now.device,
+            device_reason: now.device_reason,
+            threads: now.threads,
+            directory: now.directory,
+            ..std::mem::take(&mut self.summary)
+        };
+        let count = self.stages.len();
+        self.note(format!("goes on after step {finished} of {count}, which was finished"));
+        Ok(())
+    }
+
+    /// The first stage that is not finished.
+    pub(super) fn next_stage(&self) -> usize {
+        self.snapshot.finished
+    }
+
+    /// Wall time of the run so far, `seconds` of it in this process.
+    pub(super) fn wall_time(&self, seconds: f64) -> f64 {
+        self.seconds_before + seconds
+    }
+
+    /// Writes down that `finished` stages are done, and all that the next one needs.
+    pub(super) fn keep(&mut self, finished: usize, seconds: f64) -> Result<(), RunError> {
+        if self.trained {
+            let name = format!("after-{finished}.safetensors");
+            let meta = self.meta(self.recipe.transforms().size);
+            models::save_model(&self.learner.network().valid(), &meta, &self.snapshots.file(&name))?;
+            self.snapshot.weights = Some(name);
+            self.trained = false;
+        }
+        self.summary.seconds = self.wall_time(seconds);
+        let kept = Snapshot {
+            finished,
+            head: self.head.clone(),
+            heads: self.heads,
+            threshold: self.threshold,
+            look: self.look.as_ref().map(SavedLook::of),
+            summary: self.summary.clone(),
+            record: self.record.clone(),
+            history: self.folder.history().to_vec(),
+            ..self.snapshot.clone()
+        };
+        self.snapshots.write(&kept)?;
+        self.folder.write_summary(&self.summary)?;
+        self.snapshot.finished = finished;
+        Ok(())
     }
 
     /// A line for people that the summary keeps.
@@ -267,6 +440,12 @@ impl<'a> Session<'a> {
         if let Err(error) = self.save("final", size).and_then(|_| self.write(true)) {
             return Err(self.failed(error));
         }
+        // The weights of an earlier stop are superseded by `final`.
+        if let Ok(interrupted) = self.folder.model_path("interrupted") {
+            let _ = std::fs::remove_file(interrupted);
+        }
+        // Until this the run could go on from its last stage; now there is nothing left to do.
+        self.snapshots.remove()?;
         let network = self.learner.network().valid();
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
@@ -311,6 +490,41 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The recipe's data set, or the one that the options give, with every image looked at.
+fn open_data(
+    recipe: &Recipe,
+    options: &RunOptions,
+    smoke: bool,
+    known: &Path,
+    progress: &mut dyn Progress,
+) -> Result<(Dataset, Health), RunError> {
+    let data = recipe.data();
+    let sizes = recipe.steps().iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    let preflight = Preflight {
+        corrupt: data.corrupt,
+        duplicates: data.duplicates,
+        size: sizes.fold(recipe.transforms().size, u32::max),
+        limit: smoke.then_some(2 * data.batch as usize),
+        known: Some(known),
+        stop: &options.stop,
+    };
+    let Some(dataset) = &options.dataset else { return preflight.open(data, recipe.task(), progress) };
+    if dataset.task != recipe.task() {
+        return Err(DataError::one(format!(
+            "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+            recipe.task().word(),
+            dataset.task.word()
+        ))
+        .into());
+    }
+    let mut dataset = dataset.clone();
+    let health = preflight.check(&mut dataset, progress)?;
+    Ok((dataset, health))
 }
 
 fn counts(facts: &Facts) -> Counts {

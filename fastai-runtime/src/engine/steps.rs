@@ -11,16 +11,16 @@ use crate::metrics::{Probabilities, log_loss};
 use crate::models;
 use crate::predict::{TtaWeights, average};
 use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, MetricValue, StageSummary};
-use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit};
+use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit, turning_point};
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
 const SMOKE_RATE: f64 = 1e-3;
 
 impl Session<'_> {
     /// Runs every step in order, then measures the network that they leave.
-    pub(super) fn run_steps(&mut self) -> Result<(), RunError> {
+    pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
         let count = self.stages.len();
-        for index in 0..count {
+        for index in self.next_stage()..count {
             let stage = self.stages[index].clone();
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
@@ -36,6 +36,8 @@ impl Session<'_> {
             summary.seconds = started.elapsed().as_secs_f64();
             self.summary.stages.push(summary);
             result.map_err(|error| place(error, index, &stage.step))?;
+            self.trained |= matches!(stage.step, Step::Fit(_) | Step::Head(_) | Step::Load { .. });
+            self.keep(index + 1, began.elapsed().as_secs_f64())?;
             if self.stop.requested() {
                 return Err(RunError::Stopped(String::new()));
             }
@@ -196,6 +198,21 @@ impl Session<'_> {
         if let Some(kept) = &kept {
             self.note(format!("keep_best: {kept}"));
         }
+        if let (Some(turn), Some(last)) = (turning_point(&result.epochs), result.epochs.last()) {
+            summary.turned_at = Some(turn.epoch);
+            self.note(format!(
+                "step {} `{}`: val_loss was lowest after epoch {} ({:.4}) and ended at {:.4}, while trn_loss fell on \
+                 from {:.4} to {:.4}: from there the network learns its training images by heart; train for fewer \
+                 epochs, or give more dropout, augmentation or `keep_best: val_loss`",
+                index + 1,
+                stage.step,
+                turn.epoch,
+                turn.val_loss,
+                last.val_loss,
+                turn.trn_loss,
+                last.trn_loss
+            ));
+        }
         let shown = result.kept.map_or(result.epochs.last(), |k| result.epochs.get(k as usize));
         self.look = match (result.predictions, shown) {
             (Some(probabilities), Some(row)) => Some(Look {
@@ -280,7 +297,10 @@ impl Session<'_> {
     /// Measures the network that the steps leave, unless the last fit has just done it, and then, once, a labelled test
     /// set.
     fn measure_final(&mut self) -> Result<(), RunError> {
-        let Some(size) = self.stages.last().map(|last| last.state.size) else { return Ok(()) };
+        let Some(state) = self.stages.last().map(|last| last.state.clone()) else { return Ok(()) };
+        let size = state.size;
+        // A run that goes on here has opened no cache yet.
+        self.prepare(&state, &mut StageSummary::default())?;
         let counters = [self.stages.len() as u64];
         let metrics = self.recipe.metrics();
         if let Some(loss) = self.valid_loss.clone() {

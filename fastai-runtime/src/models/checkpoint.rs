@@ -118,10 +118,10 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
 
 fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, WeightsError> {
     let wrong: Vec<String> = network
-        .parameters()
+        .shapes()
         .iter()
-        .filter(|p| file.shapes().get(&p.name) != Some(&p.shape))
-        .map(|p| format!("{} {:?}", p.name, p.shape))
+        .filter(|(name, shape)| file.shapes().get(name) != Some(shape))
+        .map(|(name, shape)| format!("{name} {shape:?}"))
         .collect();
     if !wrong.is_empty() {
         let shown = wrong.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
@@ -131,9 +131,8 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
             wrong.len()
         )));
     }
-    let names = network.clone();
     let mut failed = None;
-    let network = parameter::replace(network, |at| match file.read(&names.name_of(at)) {
+    let network = parameter::replace(network, |name| match file.read(name) {
         Ok(values) => Some(values),
         Err(error) => {
             failed.get_or_insert(error);

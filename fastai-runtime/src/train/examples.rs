@@ -114,6 +114,18 @@ pub(super) fn batch_ranges(n: usize, batch: usize) -> Vec<Range<usize>> {
     ranges
 }
 
+/// Says that `n` images in batches of `batch` leave one image over, and what becomes of it.
+pub(crate) fn merged_batches(n: usize, batch: usize) -> Option<String> {
+    let merged = batch > 1 && n > batch && n % batch == 1;
+    merged.then(|| {
+        format!(
+            "{n} training images in batches of {batch} leave one over, which BatchNorm cannot train on: the last batch \
+             of an epoch has {} images",
+            batch + 1
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +138,8 @@ mod tests {
                 assert_eq!(ranges.len() as u64, fastai_dsl::plan::batches_per_epoch(n as u64, batch));
                 assert_eq!(ranges.iter().map(ExactSizeIterator::len).sum::<usize>(), n);
                 assert!(n == 1 || ranges.iter().all(|r| r.len() > 1));
+                let longer = ranges.iter().any(|r| r.len() > batch as usize);
+                assert_eq!(merged_batches(n, batch as usize).is_some(), longer, "{n} by {batch}");
             }
         }
     }
