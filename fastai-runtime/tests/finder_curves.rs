@@ -222,7 +222,7 @@ fn on_real_data_the_suggested_rate_trains() {
         let mut reached = Vec::new();
         for seed in SEEDS {
             learner = network(&recipe, dataset.classes.len(), seed);
-            let train = CachedExamples { features: &train, batch, seed };
+            let train = CachedExamples { features: &train, batch, seed, weights: None };
             let found = sweep(&mut learner, &train, &train_loss, seed);
             let rate = found.suggestion.unwrap();
             eprintln!("{name}, seed {seed}: {rate:.2e}");
@@ -231,7 +231,7 @@ fn on_real_data_the_suggested_rate_trains() {
             let curve = Curve { start: 1e-5, end: 10.0, iterations: 100, within: case.within, losses };
             curves.insert(format!("{name}, seed {seed}"), curve);
             if case.reaches.is_some() {
-                let valid = CachedExamples { features: &valid, batch, seed };
+                let valid = CachedExamples { features: &valid, batch, seed, weights: None };
                 let sets: [(&dyn Examples, &Loss); 2] = [(&train, &train_loss), (&valid, &valid_loss)];
                 reached.push(trained(case, rate, &mut learner, sets, seed, batch));
             }

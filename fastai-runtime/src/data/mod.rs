@@ -1,6 +1,7 @@
 //! Images and labels: sources, splits, vocabulary, preflight, decoding, the loader.
 
 mod cache;
+mod copies;
 mod csv;
 mod dataset;
 mod decode;
@@ -20,11 +21,12 @@ mod tests;
 mod vocabulary;
 
 pub use cache::DecodedCache;
+pub use copies::{Copies, CopyCounts};
 pub use dataset::{Dataset, Item, Target};
 pub use decode::decode;
 pub use files::Label;
 pub use health::{Health, Histogram};
-pub use loader::{LoadFn, LoadJob, LoadedBatch, Loader};
+pub use loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
 pub use preflight::Preflight;
 pub use split::{cv_indices, grouped_indices, stratified_indices};
 pub use vocabulary::Vocabulary;

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, Step, TaskKind};
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Sampler, Stage, Step, TaskKind};
 
 use super::measured::{self, Look};
 use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
-use crate::data::{DataError, Dataset, Health, Item, Preflight};
+use crate::data::{Copies, DataError, Dataset, Health, Item, Preflight};
 use crate::device;
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
@@ -152,8 +152,12 @@ impl Part {
 }
 
 impl Sets {
-    fn new(dataset: Dataset, preparation: Preparation) -> Self {
-        let images = [&dataset.train, &dataset.valid, &dataset.test].map(|items| ImageSet::new(items));
+    fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
+        let images = [
+            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
+            ImageSet::new(&dataset.valid),
+            ImageSet::new(&dataset.test),
+        ];
         Sets { dataset, images, preparation, cached: None }
     }
 
@@ -173,6 +177,7 @@ impl Sets {
                 },
                 batch: self.preparation.batch,
                 seed: self.preparation.seed,
+                weights: self.images[part as usize].weights(),
             }),
             None => Box::new(self.images(part, size)),
         }
@@ -193,11 +198,11 @@ impl<'a> Session<'a> {
             Some(paused) if paused.snapshot.weights.is_some() => None,
             _ => models::resolve(&model.weights, &model.arch)?,
         };
+        let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
+        let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
         if let Some(found) = &weights {
             models::weights::check(&found.path, &model.arch)?;
         }
-        let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
-        let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
@@ -205,7 +210,7 @@ impl<'a> Session<'a> {
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
-        let (dataset, health) = open_data(recipe, options, smoke, &cache.root().join("verified.json"), progress)?;
+        let (dataset, health) = open_data(recipe, options, smoke, cache.root(), progress)?;
         let digest = DataDigest::of(&dataset);
         if let Some(paused) = &paused {
             refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
@@ -248,8 +253,8 @@ impl<'a> Session<'a> {
             ..Summary::default()
         };
         let merged = merged_batches(dataset.train.len(), batch);
-        let own = weights.iter().map(Found::describe).chain(dataset.notes.iter().cloned());
-        for note in own.chain(health.notes(&dataset.root)).chain(merged) {
+        let weights = weights.iter().map(Found::describe);
+        for note in weights.chain(dataset.notes.iter().cloned()).chain(health.notes(&dataset.root)).chain(merged) {
             progress.note(&note);
             summary.notes.push(note);
         }
@@ -282,7 +287,7 @@ impl<'a> Session<'a> {
             stages: Plan::new(recipe, &facts).stages,
             cache,
             record: Record { data: measured::overview(&dataset), ..Record::default() },
-            sets: Sets::new(dataset, preparation),
+            sets: Sets::new(dataset, preparation, recipe.data().sampler),
             folder,
             summary,
             head: model.head.clone(),
@@ -381,14 +386,9 @@ impl<'a> Session<'a> {
 
     /// What a saved model says of itself.
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
-        ModelMeta {
-            recipe: self.recipe.name().to_string(),
-            text: self.summary.recipe.clone(),
-            arch: self.recipe.model().arch.clone(),
-            head: self.head.clone(),
-            classes: self.sets.dataset.classes.clone(),
-            size,
-        }
+        let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
+        let threshold = self.threshold.or(meta.threshold);
+        ModelMeta { head: self.head.clone(), seed: self.seed, threshold, ..meta }
     }
 
     pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
@@ -445,14 +445,15 @@ impl<'a> Session<'a> {
             let _ = std::fs::remove_file(interrupted);
         }
         // Until this the run could go on from its last stage; now there is nothing left to do.
-        self.snapshots.remove()?;
         let network = self.learner.network().valid();
+        let meta = self.meta(size);
+        self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
             classes: self.sets.dataset.classes,
             task: self.recipe.task(),
             device: self.learner.device().clone(),
-            preparation: self.sets.preparation.at_size(size),
+            meta,
             network,
             summary: self.summary,
         })
@@ -483,9 +484,12 @@ impl<'a> Session<'a> {
         error
     }
 
-    fn write(&self, report: bool) -> Result<(), RunError> {
+    fn write(&mut self, report: bool) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
         if report && self.recipe.report() {
+            if let Some(gallery) = &mut self.record.gallery {
+                gallery.make_thumbnails();
+            }
             self.folder.write_report(&self.summary, &self.record)?;
         }
         Ok(())
@@ -497,10 +501,11 @@ fn open_data(
     recipe: &Recipe,
     options: &RunOptions,
     smoke: bool,
-    known: &Path,
+    cache: &Path,
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, Health), RunError> {
     let data = recipe.data();
+    let known = cache.join("verified.json");
     let sizes = recipe.steps().iter().filter_map(|step| match step {
         Step::Resize { size } => Some(*size),
         _ => None,
@@ -510,20 +515,36 @@ fn open_data(
         duplicates: data.duplicates,
         size: sizes.fold(recipe.transforms().size, u32::max),
         limit: smoke.then_some(2 * data.batch as usize),
-        known: Some(known),
+        known: Some(&known),
         stop: &options.stop,
     };
-    let Some(dataset) = &options.dataset else { return preflight.open(data, recipe.task(), progress) };
-    if dataset.task != recipe.task() {
-        return Err(DataError::one(format!(
-            "the recipe says `task: {}`, but the labels of the data set that was given are {}",
-            recipe.task().word(),
-            dataset.task.word()
-        ))
-        .into());
+    let (mut dataset, health) = match &options.dataset {
+        None => preflight.open(data, recipe.task(), progress)?,
+        Some(dataset) if dataset.task != recipe.task() => {
+            return Err(DataError::one(format!(
+                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+                recipe.task().word(),
+                dataset.task.word()
+            ))
+            .into());
+        }
+        Some(dataset) => {
+            let mut dataset = dataset.clone();
+            let health = preflight.check(&mut dataset, progress)?;
+            (dataset, health)
+        }
+    };
+    if let Some(side) = data.resize_to {
+        let copies = Copies { side, folder: cache.join("copies") };
+        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
+        dataset.notes.push(format!(
+            "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
+            copies.folder.display(),
+            counts.made,
+            counts.found,
+            counts.small
+        ));
     }
-    let mut dataset = dataset.clone();
-    let health = preflight.check(&mut dataset, progress)?;
     Ok((dataset, health))
 }
 
@@ -533,7 +554,7 @@ fn counts(facts: &Facts) -> Counts {
 }
 
 /// The weight of each class in the loss, with mean 1 where the counts decide.
-fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
+pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
     match wanted {
         None => Ok(None),
         Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {

@@ -21,18 +21,33 @@ use crate::kernels::wide::{Wide, wide};
 /// Most pixels that are decoded here: those of a large camera.
 const MOST: usize = 100_000_000;
 
+/// Most bits after the last block that are no damage: padding to a byte, and a byte or two that some encoders add.
+const MOST_LEFT: u64 = 24;
+
 /// The image as it is stored, and how it is to be turned; `None` where this is not a whole baseline JPEG in one scan, grey
 /// or YCbCr with chroma in full or half, or not larger than `longest` a side.
-pub(super) fn decode(bytes: &[u8], longest: usize) -> Option<(RgbImage, Orientation)> {
-    let header = header::read(bytes)?;
+///
+/// `exact` also refuses data beyond the last block, as is left where a part of the scan was lost or overwritten.
+pub(super) fn decode(bytes: &[u8], longest: usize, exact: bool) -> Option<(RgbImage, Orientation)> {
+    let header = header_of(bytes, longest)?;
     let (width, height) = (header.width, header.height);
-    if width > longest || height > longest || width * height > MOST {
-        return None;
-    }
     let data = Data::new(header.scan)?;
-    let pixels = wide(Scan { header: &header, data: &data })?;
+    let pixels = wide(Scan { header: &header, data: &data, exact })?;
     let orientation = header.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     Some((RgbImage::from_raw(width as u32, height as u32, pixels)?, orientation))
+}
+
+/// Whether the headers are those of an image that is decoded here, so that [`decode`] only fails because of its scan.
+pub(super) fn is_plain(bytes: &[u8], longest: usize) -> bool {
+    let Some(header) = header_of(bytes, longest) else { return false };
+    let has = |tables: &[Option<Table>], index: usize| tables.get(index).is_some_and(Option::is_some);
+    header.components.iter().all(|component| has(&header.dc, component.dc) && has(&header.ac, component.ac))
+}
+
+fn header_of(bytes: &[u8], longest: usize) -> Option<Header<'_>> {
+    let header = header::read(bytes)?;
+    let (width, height) = (header.width, header.height);
+    (width <= longest && height <= longest && width * height <= MOST).then_some(header)
 }
 
 /// The coded data without the zeros that follow bytes of ones.
@@ -73,6 +88,7 @@ impl Data {
 struct Scan<'a> {
     header: &'a Header<'a>,
     data: &'a Data,
+    exact: bool,
 }
 
 /// What the decoding of one component needs.
@@ -129,7 +145,7 @@ impl Wide for Scan<'_> {
                     part.mcu(&mut bits, mcu / columns, mcu % columns)?;
                 }
             }
-            if !bits.sound() {
+            if !bits.sound() || (self.exact && bits.left() > MOST_LEFT) {
                 return None;
             }
         }
