@@ -9,7 +9,7 @@ recipe! {
         task: single_label,
         data: folders { root: "data/dogscats" },
         transforms: side_on { size: 224 },
-        model: resnext101_64 { dropout: 0.5 },
+        model: nasnet { dropout: 0.5 },
         metrics: [accuracy],
         train: {
             fit(1e-2, 1);
