@@ -59,7 +59,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0206", "root: \"d\"", "root: \"d\", valid: rndom(0.2)"),
     ("E0206", "metrics:", "device: gpu, metrics:"),
     ("E0207", "squeezenet1_1", "squeezenet1_2"),
-    ("E0207", "squeezenet1_1", "resnext101_64"),
+    ("E0207", "squeezenet1_1", "nasnet"),
     ("E0208", "[accuracy]", "[acuracy]"),
     ("E0209", "fit(1e-2, 1)", "fitt(1e-2, 1)"),
     ("E0210", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_length = 1)"),

@@ -101,6 +101,7 @@ impl Walk<'_> {
             Node::AvgPool(args) => avg_pool(x, *args),
             Node::AdaptiveAvg(1) => x.mean_dim(3).mean_dim(2),
             Node::AdaptiveAvg(side) => adaptive_avg_pool2d(x, [*side; 2]),
+            Node::Activate(activation) => activation.of(x),
             Node::Gate(gate) => {
                 let means = x.clone().mean_dim(3).mean_dim(2);
                 x * self.run(gate, means)
