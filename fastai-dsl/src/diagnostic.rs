@@ -101,7 +101,7 @@ impl Diagnostic {
     }
 }
 
-/// All findings of one recipe, in the order of the text; one a code and place.
+/// All findings of one recipe, in the order of the text; the same one is kept once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -109,12 +109,19 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds a finding, unless the same code was found at the same place (a loop's body is checked once a round).
+    /// Adds a finding, unless the same was said of the same place.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let known = diagnostic.site != Site::NONE && !self.seen.insert((diagnostic.code.id, diagnostic.site));
-        if !known {
+        let (code, site) = (diagnostic.code.id, diagnostic.site);
+        let new = site == Site::NONE || self.seen.insert((code, site));
+        let same = |d: &Diagnostic| d.code.id == code && d.site == site && d.message == diagnostic.message;
+        if new || !self.list.iter().any(same) {
             self.list.push(diagnostic);
         }
+    }
+
+    /// Whether that code was found at that place of a text.
+    pub fn has(&self, code: &Code, site: Site) -> bool {
+        site != Site::NONE && self.seen.contains(&(code.id, site))
     }
 
     /// Adds all of `other`.

@@ -132,11 +132,13 @@ pub(super) fn entries<'d>(
         }
     }
     let unread = entries.iter().any(|e| e.key.text.is_empty());
+    let names = entries.iter().map(|e| e.key.text.as_str());
+    let meant: Vec<usize> = names.filter_map(|n| habits::meant(construct, n)).collect();
     for (i, key) in construct.keys.iter().enumerate() {
-        if key.required && first[i].is_none() && !unread {
+        if key.required && first[i].is_none() && !unread && !meant.contains(&i) {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, word.site, format!("`{}` needs `{}`", word.text, key.name))
-                    .help(format!("`{}: ..` ({})", key.name, key.ty.expected()))
+                    .help(format!("`{}: {}`", key.name, instance(key)))
                     .note(key.doc.trim().to_string()),
             );
         }
@@ -200,11 +202,13 @@ pub(super) fn args<'d>(
         first[next] = Some(arg.value.site);
         place(next, &arg.value, out);
     }
+    let names = args.iter().filter_map(|a| a.name.as_ref());
+    let meant: Vec<usize> = names.filter_map(|n| habits::meant(construct, &n.text)).collect();
     for (i, key) in construct.keys.iter().enumerate() {
-        if key.required && first[i].is_none() {
+        if key.required && first[i].is_none() && !meant.contains(&i) {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, site, format!("`{}` needs `{}`", word.text, key.name))
-                    .help(format!("`{}`, where `{}` is {}", construct.signature(), key.name, key.ty.expected()))
+                    .help(format!("`{}`, where `{}` is {}", call(construct), key.name, key.ty.expected()))
                     .note(key.doc.trim().to_string()),
             );
         }
@@ -238,9 +242,25 @@ fn word_help(key: &Key, w: &str) -> String {
     }
 }
 
-/// A value of that type, for helps.
-fn instance(ty: Type) -> &'static str {
-    match ty {
+/// The call with a value for each argument that it needs.
+fn call(construct: &Construct) -> String {
+    let needed: Vec<&str> = construct.keys.iter().filter(|k| k.required).map(instance).collect();
+    format!("{}({})", construct.name, needed.join(", "))
+}
+
+/// A value for a key, for helps.
+fn instance(key: &Key) -> &'static str {
+    match key.name {
+        "root" => return "\"data\"",
+        "labels" => return "\"labels.csv\"",
+        "images" | "train" => return "\"train\"",
+        "path" => return "\"valid\"",
+        "size" => return "224",
+        "cycles" => return "3",
+        "share" => return "0.2",
+        _ => {}
+    }
+    match key.ty {
         Type::Text => "\"name\"",
         Type::Count | Type::Column => "1",
         Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
@@ -280,7 +300,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             ValueKind::Text(s) if s.parse::<f64>().is_ok() => error.help(format!("without quotes: `{s}`")),
             ValueKind::Text(s) if key.words.contains(&s.as_str()) => error.help(format!("without quotes: `{s}`")),
             _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
-            _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key.ty)))),
+            _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key)))),
         };
         out.push(error);
         false

@@ -67,7 +67,10 @@ impl Lints<'_> {
             LintLevel::Warn => Severity::Warning,
             LintLevel::Deny => Severity::Error,
         };
-        self.out.push(diagnostic);
+        // A loop's step is looked at once a round.
+        if !self.out.has(lint, diagnostic.site) {
+            self.out.push(diagnostic);
+        }
         true
     }
 
@@ -211,7 +214,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
             }
             Step::Unfreeze | Step::Freeze | Step::FreezeTo { .. } | Step::BnFreeze { .. } if last(&steps[i + 1..]) => {
                 let text = format!("nothing that follows `{}` trains", step.word());
-                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "`fit(1e-3, 1);` after it");
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "`fit(1e-3, 1);` after it, or remove it");
             }
             Step::Tta { .. } if !augments(parts.transforms) => {
                 let text = "`transforms: none` augments nothing: only the crop differs between passes".to_string();
