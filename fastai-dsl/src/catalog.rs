@@ -136,7 +136,8 @@ catalog! {
         /// Without `cycle_len` the rate is constant and nothing anneals.
         ANNEAL_WITHOUT_LEN = "E0413", "`anneal` without `cycle_len`";
 
-        /// accuracy is for single_label, f2 for multi_label, mae for regression; log_loss is for both kinds of labels.
+        /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss is for both kinds of
+        /// labels.
         METRIC_TASK = "E0501", "a metric for another task";
         /// A cell holds several tags only if the task is multi_label.
         SEPARATOR_TASK = "E0502", "`separator` without tags";

@@ -251,6 +251,7 @@ fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Optio
         "log_loss" => Metric::LogLoss,
         "f2" => Metric::F2 { threshold },
         "mae" => Metric::MeanAbsError,
+        "rmse" => Metric::RootMeanSquareError,
         _ => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"))
@@ -262,8 +263,10 @@ fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Optio
     if let Some(task) = task {
         let instead = match (metric, task) {
             (Metric::Accuracy | Metric::LogLoss | Metric::F2 { .. }, TaskKind::Regression) => Some("mae"),
-            (Metric::Accuracy | Metric::MeanAbsError, TaskKind::MultiLabel) => Some("f2"),
-            (Metric::F2 { .. } | Metric::MeanAbsError, TaskKind::SingleLabel) => Some("accuracy"),
+            (Metric::Accuracy | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::MultiLabel) => Some("f2"),
+            (Metric::F2 { .. } | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::SingleLabel) => {
+                Some("accuracy")
+            }
             _ => None,
         };
         if let Some(instead) = instead {

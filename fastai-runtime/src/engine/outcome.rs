@@ -13,7 +13,7 @@ use crate::models::Network;
 use crate::predict::Predictions;
 use crate::progress::{Silent, StopSignal};
 use crate::report::Summary;
-use crate::train::{ImageExamples, ImageSet, Learner, Pass, Preparation, Watch, activate};
+use crate::train::{ImageExamples, ImageSet, Learner, Pass, Preparation, Watch, activate_for};
 
 /// A finished run.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Outcome {
         let stop = StopSignal::default();
         let mut values =
             learner.logits(&examples, &Pass::Plain, "images", Watch { progress: &mut Silent, stop: &stop })?;
-        activate(&mut values, self.classes.len(), self.task == TaskKind::SingleLabel);
+        activate_for(self.task, &mut values, self.classes.len());
         Ok(Predictions::new(
             items.into_iter().map(|i| i.id).collect(),
             self.classes.clone(),

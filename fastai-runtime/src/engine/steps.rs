@@ -2,16 +2,18 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step, TaskKind};
+use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step};
 
 use super::measured::{self, Look};
 use super::session::{Part, Session};
 use crate::RunError;
-use crate::metrics::{Probabilities, log_loss};
+use crate::metrics::{Probabilities, loss_of_predictions};
 use crate::models;
 use crate::predict::{TtaWeights, average};
 use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, MetricValue, StageSummary};
-use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit, turning_point};
+use crate::train::{
+    Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
+};
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
 const SMOKE_RATE: f64 = 1e-3;
@@ -255,7 +257,7 @@ impl Session<'_> {
             passes.push(self.predict(state.size, &Pass::Augmented { stage: index as u64, pass }, &what)?);
         }
         let mean = average(&passes[0], weights.plain, &passes[1..]);
-        let loss = log_loss(&mean, &truth);
+        let loss = loss_of_predictions(&mean, &truth);
         let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
         let metrics = self.recipe.metrics();
         let evaluation = measured::evaluation("valid", &look, &truth, metrics, self.seed, &[index as u64]);
@@ -273,7 +275,7 @@ impl Session<'_> {
         let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
         let mut values = self.learner.logits(&images, pass, what, watch)?;
         let classes = self.learner.network().classes();
-        activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
+        activate_for(self.recipe.task(), &mut values, classes);
         Ok(Probabilities::new(values, classes))
     }
 
@@ -284,7 +286,7 @@ impl Session<'_> {
         let mut values = self.learner.logits(&*examples, &Pass::Plain, "images, final evaluation", watch)?;
         let mean_loss = loss.of_all(&values);
         let classes = self.learner.network().classes();
-        activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
+        activate_for(self.recipe.task(), &mut values, classes);
         Ok(Look {
             probabilities: Probabilities::new(values, classes),
             loss: mean_loss,
