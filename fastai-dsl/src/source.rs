@@ -268,7 +268,7 @@ fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> 
         let end = text.trim_end().len();
         return end..end;
     }
-    clamp(text, first.start..last.end)
+    clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
 }
 
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {
