@@ -205,7 +205,13 @@ impl<P: Pixels> Wide for Augment<'_, P> {
             if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
         let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
 
-        let mut part = FloatImage::black(window.height, window.width);
+        // Without turns, rows stay rows, in their order.
+        let rows = draw.dihedral.turns.is_multiple_of(4);
+        let mut part = if rows {
+            FloatImage::empty(window.height, window.width)
+        } else {
+            FloatImage::black(window.height, window.width)
+        };
         let mut sum = 0f64;
         let mut line = vec![[0f32; 4]; needed.width];
         for y in needed.top..needed.top + needed.height {
@@ -222,7 +228,11 @@ impl<P: Pixels> Wide for Augment<'_, P> {
             }
             if (origin.top..origin.top + origin.height).contains(&y) {
                 let shown = &line[origin.left - needed.left..][..origin.width];
-                draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
+                match (rows, draw.dihedral.flip) {
+                    (true, false) => part.push_row(shown.iter().copied()),
+                    (true, true) => part.push_row(shown.iter().rev().copied()),
+                    (false, _) => draw.dihedral.place(shown, (y, origin.left), size, window, &mut part),
+                }
             }
         }
         let change =
