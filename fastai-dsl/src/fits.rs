@@ -2,7 +2,7 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{IntoConstruct, column, folder, indices, random};
+use crate::schema::{IntoConstruct, blocks, column, folder, grouped, indices, random, stratified};
 use crate::words::Word;
 
 /// Kinds of values, one a [`crate::schema::Type`].
@@ -62,7 +62,7 @@ fits! {
     Zoom: f64, f32, i32, u32, [f64; 2];
     Word: Word;
     Column: &str, String, i32, u32, usize;
-    Split: &str, String, Word, random, folder, indices, column;
+    Split: &str, String, Word, random, stratified, blocks, grouped, folder, indices, column;
     Numbers: f64, f32, i32, u32, Vec<f64>;
     Counts: Vec<u32>, Vec<usize>;
     Rate: f64, Rate;
@@ -86,4 +86,4 @@ macro_rules! calls {
         }
     )* };
 }
-calls! { random folder indices column }
+calls! { random stratified blocks grouped folder indices column }

@@ -29,25 +29,39 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads and checks bytes that should be a recipe's text.
+    /// Reads and checks bytes that should be a recipe's text. Never panics, whatever they are.
     pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> Source {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Source::new(path, text, overrides),
-            Err(error) => {
-                let at = error.valid_up_to();
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
-                let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
-                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message)
-                    .help(format!("save it as UTF-8, or convert it: `iconv -f LATIN1 -t UTF-8 {path}`"));
-                Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8())
-            }
-        }
+        Source::read(path, bytes, |draft, found| checked(draft, found, overrides))
     }
 
     /// Reads and checks a text. Never panics, whatever the text.
     pub fn new(path: &str, text: &str, overrides: &[Override]) -> Source {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Source::from_bytes(path, text.as_bytes(), overrides)
+    }
+
+    /// Reads without checking: there is no recipe, and the findings are those of the parser.
+    pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> Source {
+        Source::read(path, bytes, |_, found| Err(found))
+    }
+
+    fn read(
+        path: &str,
+        bytes: &[u8],
+        check: impl FnOnce(Draft, Diagnostics) -> Result<Checked, Diagnostics>,
+    ) -> Source {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let at = error.valid_up_to();
+                let text = String::from_utf8_lossy(bytes);
+                let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
+                let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
+                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message)
+                    .help(format!("save it as UTF-8, or convert it: `iconv -f LATIN1 -t UTF-8 {path}`"));
+                return Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
+            }
+        };
         if let Err(error) = scan(text) {
             let (diagnostic, place) = scan_error(error, text);
             return Source::failed(path, text, diagnostic, place);
@@ -77,7 +91,7 @@ impl Source {
         }
         let result = match draft.clone() {
             None => Err(diagnostics),
-            Some(draft) => checked(draft, diagnostics, overrides),
+            Some(draft) => check(draft, diagnostics),
         };
         let public = !visibility.is_empty();
         Source { path: path.to_string(), text: text.to_string(), result, draft, places, public }
@@ -254,7 +268,7 @@ fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> 
         let end = text.trim_end().len();
         return end..end;
     }
-    clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
+    clamp(text, first.start..last.end)
 }
 
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {

@@ -17,17 +17,10 @@ const LARGEST: u64 = 1 << 20;
 /// The exit code, after everything has been said.
 pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
     let wrong = ExitCode::from(super::WRONG);
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes));
-    if let Err(error) = file {
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        eprintln!("error: cannot read `{}`: {error}", absolute.display());
-        return Err(wrong);
-    }
-    if bytes.len() as u64 > LARGEST {
-        eprintln!("error: `{}` is larger than 1 MiB: no recipe is", path.display());
-        return Err(wrong);
-    }
+    let bytes = read_bytes(path).map_err(|message| {
+        eprintln!("error: {message}");
+        wrong
+    })?;
     let source = Source::from_bytes(&path.to_string_lossy(), &bytes, overrides);
     if !source.diagnostics().is_empty() {
         eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
@@ -38,4 +31,21 @@ pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
         eprintln!("{}: {errors} error{s}; `fastai explain CODE` tells more", path.display());
         wrong
     })
+}
+
+/// The bytes of a recipe file.
+///
+/// # Errors
+/// What is wrong, with the file's absolute path.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        return Err(format!("cannot read `{}`: {error}", absolute.display()));
+    }
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("`{}` is larger than 1 MiB: no recipe is", path.display()));
+    }
+    Ok(bytes)
 }

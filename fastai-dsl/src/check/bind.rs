@@ -343,7 +343,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
         (ValueKind::Word(w), Type::Word) if key.words.contains(&w.as_str()) => true,
         (ValueKind::Word(w), Type::Weights) if matches!(w.as_str(), "pretrained" | "none") => true,
         (ValueKind::Word(w), Type::Threshold) if w == "search" => true,
-        (ValueKind::Word(w), Type::Split) if w == "none" => true,
+        (ValueKind::Word(w), Type::Split) if matches!(w.as_str(), "all" | "none") => true,
         (ValueKind::Call(..), Type::Split) => true,
         (ValueKind::List(items), Type::Zoom) => {
             if items.len() != 2 {

@@ -5,7 +5,9 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
-use crate::recipe::{Column, Crop, Data, Source, TaskKind, TransformSet, Transforms, Valid};
+use crate::recipe::{
+    Column, Corrupt, Crop, Data, Duplicates, Sampler, Source, TaskKind, TransformSet, Transforms, Valid,
+};
 use crate::schema;
 use crate::suggest::did_you_mean;
 
@@ -46,9 +48,9 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     let default =
         if is_csv { Valid::Random { share: 0.2, seed: 42, fold: 0 } } else { Valid::Folder("valid".to_string()) };
     let valid = bound.get("valid").map_or(Some(default), |v| valid(v, is_csv, out));
-    if let (Some(Valid::Column(_)), Source::Csv { header: false, .. }) = (&valid, &source) {
+    if let (Some(Valid::Column(_) | Valid::Grouped { .. }), Source::Csv { header: false, .. }) = (&valid, &source) {
         out.push(
-            Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "`column(..)` needs a header")
+            Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "a split by column needs a header")
                 .help("`header: on`, or another split"),
         );
     }
@@ -70,8 +72,53 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         test: bound.text("test").map(str::to_string),
         batch: bound.count("batch").unwrap_or(64),
         workers: bound.count("workers"),
+        corrupt: if bound.word("corrupt") == Some("skip") { Corrupt::Skip } else { Corrupt::Deny },
+        duplicates: if bound.word("duplicates") == Some("keep") { Duplicates::Keep } else { Duplicates::Drop },
+        sampler: if bound.word("sampler") == Some("balanced") { Sampler::Balanced } else { Sampler::Shuffle },
+        resize_to: bound.count("resize_to"),
     };
+    needs_classes(&data, task, &bound, value.site, out);
     (out.iter().count() == before).then_some(data)
+}
+
+/// Scaled copies that are smaller than what the network sees would be enlarged again.
+pub(super) fn copies_fit(size: u32, resize_to: Option<u32>, site: Site, out: &mut Diagnostics) {
+    if let Some(side) = resize_to.filter(|side| *side < size) {
+        out.push(
+            Diagnostic::error(
+                &c::OUT_OF_RANGE,
+                site,
+                format!("`resize_to: {side}` is smaller than the images that the network sees, {size} pixels"),
+            )
+            .help(format!("`resize_to: {size}` or more; about a quarter more leaves room for zoom and crop")),
+        );
+    }
+}
+
+/// A class cannot be rare, nor have a proportion, where labels are numbers.
+fn needs_classes(data: &Data, task: Option<TaskKind>, bound: &bind::Bound, site: Site, out: &mut Diagnostics) {
+    if task != Some(TaskKind::Regression) {
+        return;
+    }
+    let mut refuse = |key: &str, what: &str, help: &str| {
+        out.push(
+            Diagnostic::error(
+                &c::TASK_OPTION,
+                bound.site(key, site),
+                format!("{what} needs classes, the task is `regression`"),
+            )
+            .help(help),
+        );
+    };
+    if data.sampler == Sampler::Balanced {
+        refuse("sampler", "`sampler: balanced`", "`sampler: shuffle`");
+    }
+    if matches!(data.valid, Valid::Stratified { .. }) {
+        refuse("valid", "`stratified`", "`random(0.2)`");
+    }
+    if matches!(data.source, Source::Folders { .. }) {
+        refuse("root", "`data: folders`", "`data: csv`, with a column of numbers");
+    }
 }
 
 fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source {
@@ -196,37 +243,51 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
             );
             None
         }
-        ("column", false) => {
+        ("column" | "grouped", false) => {
             out.push(
                 Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
-                    .help("`folder(\"valid\")`, `random(0.2)` or `indices(\"valid.txt\")`"),
+                    .help("`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`"),
             );
             None
         }
-        ("random", _) => {
-            let (share, fold) = (bound.number("share")?, bound.count("fold").unwrap_or(0));
-            let folds = (1.0 / share + 1e-9).floor() as u32;
-            if fold >= folds {
-                out.push(
-                    Diagnostic::error(
-                        &c::NO_FOLD,
-                        bound.site("fold", value.site),
-                        format!("fold {fold} does not exist for a share of {share}"),
-                    )
-                    .help(match folds {
-                        0 | 1 => "there is one fold: `fold = 0`".to_string(),
-                        _ => format!("folds `0` to `{}`", folds - 1),
-                    })
-                    .also(bound.site("share", value.site), format!("{folds} times this share fits into the whole")),
-                );
-                return None;
-            }
-            Some(Valid::Random { share, seed: bound.count("seed").unwrap_or(42), fold })
-        }
         ("folder", _) => Some(Valid::Folder(bound.text("path")?.to_string())),
         ("indices", _) => Some(Valid::Indices(bound.text("path")?.to_string())),
-        _ => Some(Valid::Column(bound.text("name")?.to_string())),
+        ("column", _) => Some(Valid::Column(bound.text("name")?.to_string())),
+        (word, _) => {
+            let by_default = if matches!(word, "blocks" | "grouped") { Some(0.2) } else { None };
+            let share = bound.number("share").or(by_default)?;
+            let fold = fold(&bound, share, value.site, out)?;
+            let seed = bound.count("seed").unwrap_or(42);
+            Some(match word {
+                "random" => Valid::Random { share, seed, fold },
+                "stratified" => Valid::Stratified { share, seed, fold },
+                "blocks" => Valid::Blocks { size: bound.count("size")?, share, seed, fold },
+                _ => Valid::Grouped { column: bound.text("name")?.to_string(), share, seed, fold },
+            })
+        }
     }
+}
+
+/// The slice of a permutation that is held out, if there are that many.
+fn fold(bound: &bind::Bound, share: f64, site: Site, out: &mut Diagnostics) -> Option<u32> {
+    let fold = bound.count("fold").unwrap_or(0);
+    let folds = (1.0 / share + 1e-9).floor() as u32;
+    if fold >= folds {
+        out.push(
+            Diagnostic::error(
+                &c::NO_FOLD,
+                bound.site("fold", site),
+                format!("fold {fold} does not exist for a share of {share}"),
+            )
+            .help(match folds {
+                0 | 1 => "there is one fold: `fold = 0`".to_string(),
+                _ => format!("folds `0` to `{}`", folds - 1),
+            })
+            .also(bound.site("share", site), format!("{folds} times this share fits into the whole")),
+        );
+        return None;
+    }
+    Some(fold)
 }
 
 /// The size of `transforms` and its place, whatever else is wrong there; `None` if it is no legal number.
@@ -246,7 +307,7 @@ pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
     let ValueKind::Block(..) = &data.kind else { return None };
     match entry(data, "valid") {
         Some(valid) => match &valid.kind {
-            ValueKind::Word(w) if w == "none" => Some((false, valid.site)),
+            ValueKind::Word(w) if matches!(w.as_str(), "none" | "all") => Some((false, valid.site)),
             ValueKind::Text(_) | ValueKind::Call(..) => Some((true, valid.site)),
             _ => None,
         },

@@ -12,30 +12,18 @@ use crate::suggest::{closest, list};
 /// Networks of the original's table and other well-known ones: a name that is right elsewhere deserves a better answer than
 /// the most similar spelling.
 const ELSEWHERE: &[&str] = &[
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50",
-    "resnext101",
-    "resnext101_64",
-    "wrn",
-    "vgg16",
-    "vgg19",
-    "dn121",
-    "dn161",
-    "dn169",
-    "dn201",
-    "densenet121",
-    "inception_4",
-    "inceptionresnet_2",
-    "mobilenet_v2",
-    "efficientnet_lite0",
-    "efficientnet_b0",
-    "convnext_tiny",
     "alexnet",
+    "convnext_tiny",
+    "darknet_53",
+    "efficientnet_b1",
+    "googlenet",
+    "inception_v3",
+    "nasnet",
+    "resnext101_32x8d",
+    "se_resnext50_32x4d",
+    "senet154",
     "squeezenet1_0",
+    "vit_b_16",
 ];
 
 pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
@@ -68,7 +56,7 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
                 .help(format!("one of {}", list(names())))
         } else {
             Diagnostic::error(&c::UNKNOWN_ARCH, name.site, format!("unknown architecture `{}`", name.text)).help(
-                match closest(&name.text, names()) {
+                match closest(&name.text, names().chain(ARCHS.iter().flat_map(|a| a.aliases).copied())) {
                     Some(n) => format!("did you mean `{n}`?"),
                     None => format!("one of {}", list(names())),
                 },

@@ -452,19 +452,6 @@ pub fn parse_value(text: &str) -> Option<crate::draft::Value> {
         return None;
     }
     let mut value = value;
-    value.for_each(&mut |v| {
-        v.site = Site::NONE;
-        match &mut v.kind {
-            ValueKind::Call(name, args) => {
-                name.site = Site::NONE;
-                args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = Site::NONE);
-            }
-            ValueKind::Block(name, entries) => {
-                name.site = Site::NONE;
-                entries.iter_mut().for_each(|e| e.key.site = Site::NONE);
-            }
-            _ => {}
-        }
-    });
+    value.forget_sites();
     Some(value)
 }
