@@ -183,6 +183,7 @@ const TOGETHER: &[(&str, &str)] = &[
     ("E0206", "E0501"),
     ("E0206", "E0502"),
     // Nor whether a head is another than a broken one.
+    ("E0302", "E0414"),
     ("E0306", "E0414"),
     // Each brings a `tta` or a `keep_best` that the other one makes wrong as well.
     ("E0403", "E0503"),

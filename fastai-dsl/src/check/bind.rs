@@ -132,10 +132,11 @@ pub(super) fn entries<'d>(
         }
     }
     let unread = entries.iter().any(|e| e.key.text.is_empty());
-    let names = entries.iter().map(|e| e.key.text.as_str());
-    let meant: Vec<usize> = names.filter_map(|n| habits::meant(construct, n)).collect();
+    for name in entries.iter().map(|e| &e.key).filter(|n| !n.text.is_empty()) {
+        take_what_was_meant(construct, name, &mut first);
+    }
     for (i, key) in construct.keys.iter().enumerate() {
-        if key.required && first[i].is_none() && !unread && !meant.contains(&i) {
+        if key.required && first[i].is_none() && !unread {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, word.site, format!("`{}` needs `{}`", word.text, key.name))
                     .help(format!("`{}: {}`", key.name, instance(key)))
@@ -183,6 +184,9 @@ pub(super) fn args<'d>(
         first[i] = Some(name.site);
         place(i, &arg.value, out);
     }
+    for name in args.iter().filter_map(|a| a.name.as_ref()) {
+        take_what_was_meant(construct, name, &mut first);
+    }
     let mut next = 0;
     for arg in args.iter().filter(|a| a.name.is_none()) {
         while next < construct.keys.len() && first[next].is_some() {
@@ -202,10 +206,8 @@ pub(super) fn args<'d>(
         first[next] = Some(arg.value.site);
         place(next, &arg.value, out);
     }
-    let names = args.iter().filter_map(|a| a.name.as_ref());
-    let meant: Vec<usize> = names.filter_map(|n| habits::meant(construct, &n.text)).collect();
     for (i, key) in construct.keys.iter().enumerate() {
-        if key.required && first[i].is_none() && !meant.contains(&i) {
+        if key.required && first[i].is_none() {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, site, format!("`{}` needs `{}`", word.text, key.name))
                     .help(format!("`{}`, where `{}` is {}", call(construct), key.name, key.ty.expected()))
@@ -215,6 +217,15 @@ pub(super) fn args<'d>(
     }
     bound.given = first.iter().map(Option::is_some).collect();
     bound
+}
+
+/// A wrong name that plainly means one of the keys takes its place: that key is neither missing nor filled by position.
+fn take_what_was_meant(construct: &Construct, name: &Name, first: &mut [Option<Site>]) {
+    if let Some(i) = habits::meant(construct, &name.text)
+        && first[i].is_none()
+    {
+        first[i] = Some(name.site);
+    }
 }
 
 fn twice(what: &str, site: Site, first: Site) -> Diagnostic {

@@ -202,7 +202,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
             }
             Step::Precompute { on } if *on == (state.body == Body::Precomputed) => {
                 let text = format!("`precompute` is {} already", if *on { "on" } else { "off" });
-                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "remove this step");
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
             Step::BnFreeze { .. } if state.body == Body::Precomputed || !facts.batch_norm => {
                 let text = if facts.batch_norm {
@@ -210,7 +210,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                 } else {
                     format!("`{}` has no batch norm in its body", facts.name)
                 };
-                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "remove this step");
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
             Step::Unfreeze | Step::Freeze | Step::FreezeTo { .. } | Step::BnFreeze { .. } if last(&steps[i + 1..]) => {
                 let text = format!("nothing that follows `{}` trains", step.word());

@@ -275,6 +275,9 @@ impl<'a> Parser<'a, '_> {
     fn sections(&mut self, draft: &mut Draft) {
         while !self.cursor.eof() {
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             let key = match self.key("a section") {
                 Ok(key) => key,
                 Err(broken) => {

@@ -19,6 +19,9 @@ impl Parser<'_, '_> {
                 continue;
             }
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             match self.peek_word().as_deref() {
                 Some(word) => {
                     let stmt = match word {

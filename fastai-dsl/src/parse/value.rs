@@ -217,6 +217,9 @@ impl<'a> Parser<'a, '_> {
         let mut entries = Vec::new();
         while !self.cursor.eof() {
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             let key = match self.key("a key") {
                 Ok(key) => key,
                 Err(broken) => {
