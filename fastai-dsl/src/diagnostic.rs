@@ -99,10 +99,14 @@ impl Diagnostic {
     }
 }
 
+/// More findings than this are counted and not kept.
+const MOST: usize = 100;
+
 /// All findings of one recipe, in the order of the text; one a code and place.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    dropped: usize,
     seen: HashSet<(&'static str, Site)>,
 }
 
@@ -110,13 +114,25 @@ impl Diagnostics {
     /// Adds a finding, unless the same code was found at the same place (a loop's body is checked once a round).
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let known = diagnostic.site != Site::NONE && !self.seen.insert((diagnostic.code.id, diagnostic.site));
-        if !known {
-            self.list.push(diagnostic);
+        if known {
+            return;
         }
+        // A text of another kind would otherwise be shown a thousand times over.
+        if self.list.len() >= MOST && (diagnostic.severity == Severity::Warning || self.has_errors()) {
+            self.dropped += 1;
+            return;
+        }
+        self.list.push(diagnostic);
+    }
+
+    /// Findings that are not among [`iter`](Self::iter) because there are very many.
+    pub fn dropped(&self) -> usize {
+        self.dropped
     }
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Diagnostics) {
+        self.dropped += other.dropped;
         for diagnostic in other.list {
             self.push(diagnostic);
         }

@@ -127,7 +127,10 @@ impl Source {
     /// All findings in the compiler's style; `colour` for terminals.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
+        let mut all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
+        if self.diagnostics().dropped() > 0 {
+            all.push(format!("and {} more", self.diagnostics().dropped()));
+        }
         all.join("\n\n")
     }
 
@@ -144,11 +147,22 @@ impl Source {
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.id);
         let mut group = annotate_snippets::Group::with_title(title);
         if diagnostic.site != Site::NONE {
-            let mut snippet = Snippet::source(&self.text)
+            let at = self.place(diagnostic.site);
+            let also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
+            // Only the lines that are shown are given to the renderer: it walks all that it gets, for every finding.
+            let (mut first, mut last) = (at.start, at.end);
+            if let Some((also, _)) = &also {
+                (first, last) = (first.min(also.start), last.max(also.end));
+            }
+            first = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
+            last = self.text[last..].find('\n').map_or(self.text.len(), |i| last + i);
+            let here = |range: Range<usize>| range.start - first..range.end - first;
+            let mut snippet = Snippet::source(&self.text[first..last])
+                .line_start(self.text[..first].matches('\n').count() + 1)
                 .path(&self.path)
-                .annotation(AnnotationKind::Primary.span(self.place(diagnostic.site)));
-            if let Some((site, label)) = &diagnostic.also {
-                snippet = snippet.annotation(AnnotationKind::Context.span(self.place(*site)).label(label.as_str()));
+                .annotation(AnnotationKind::Primary.span(here(at)));
+            if let Some((also, label)) = also {
+                snippet = snippet.annotation(AnnotationKind::Context.span(here(also)).label(label.as_str()));
             }
             group = group.element(snippet);
         }
