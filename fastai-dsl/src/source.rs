@@ -75,7 +75,8 @@ impl Source {
             }
         };
         let Parsed { draft, diagnostics, spans, visibility, .. } = parse(tokens);
-        let places: Vec<Range<usize>> = spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
+        let places: Vec<Range<usize>> =
+            spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
         let result = match draft.clone() {
             None => Err(diagnostics),
             Some(draft) => check(draft, diagnostics),
@@ -238,7 +239,8 @@ fn scan_error(error: ScanError, text: &str) -> (Diagnostic, Range<usize>) {
                 &c::TOO_DEEP,
                 Site(0),
                 format!("brackets are nested more than {} deep", crate::scan::MAX_DEPTH),
-            ),
+            )
+            .help("one value, or a list of them: `[accuracy]`"),
             at,
         ),
         ScanError::Unfinished { what, at } => (

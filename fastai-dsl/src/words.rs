@@ -60,6 +60,18 @@ words! {
     cpu;
     /// Weights inverse to the class counts.
     balanced;
+    /// Train on all images, hold out none.
+    all;
+    /// Each training image once an epoch.
+    shuffle;
+    /// Stop at images that cannot be decoded.
+    deny;
+    /// Leave out images that cannot be decoded.
+    skip;
+    /// Leave out training images that equal a validation image.
+    drop;
+    /// Keep training images that equal a validation image.
+    keep;
 }
 
 /// The task with one class an image, as a value.
@@ -117,6 +129,14 @@ macro_rules! archs {
 archs! {
     /// SqueezeNet 1.1: 0.7 million parameters in the body, no batch norm, quick on a CPU.
     squeezenet1_1: 3;
+    /// EfficientNet-lite0: the most accurate for its time on a CPU.
+    efficientnet_lite0: 3;
+    /// ResNet-18.
+    resnet18: 3;
+    /// ResNet-34.
+    resnet34: 3;
+    /// ResNet-50.
+    resnet50: 3;
 }
 
 /// Something that measures data of task `T`.

@@ -107,7 +107,10 @@ fn comments_stay_where_they_are() {
 }
 "#;
     assert_eq!(stable(text), text);
-    assert_eq!(stable("A { train: { /* none */ }, data: csv {}, metrics: [ ] }"), "A {\n    train: {\n        /* none */\n    },\n    data: csv {},\n    metrics: [],\n}\n");
+    assert_eq!(
+        stable("A { train: { /* none */ }, data: csv {}, metrics: [ ] }"),
+        "A {\n    train: {\n        /* none */\n    },\n    data: csv {},\n    metrics: [],\n}\n"
+    );
 }
 
 #[test]
@@ -191,7 +194,8 @@ const TEXTS: &[&str] = &[
 ];
 
 /// What can be put between two tokens without changing the recipe; `#` stands for a number.
-const FILLERS: &[&str] = &["\n", "\n\n\n", " ", "// c#\n", "\n// c#\n", " /* c# */ ", "\n/* c# */\n", "\n\n/* c#\n * d */ ", "/*c#*/\n"];
+const FILLERS: &[&str] =
+    &["\n", "\n\n\n", " ", "// c#\n", "\n// c#\n", " /* c# */ ", "\n/* c# */\n", "\n\n/* c#\n * d */ ", "/*c#*/\n"];
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]

@@ -47,11 +47,16 @@ fn reference() -> String {
     }
     out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | smallest image | |\n|---|---|---|---|---|---|\n");
     for a in ARCHS {
+        let names: Vec<String> = std::iter::once(&a.name).chain(a.aliases).map(|n| format!("`{n}`")).collect();
         let parameters: u64 = a.body.iter().map(|g| g.1).sum();
         writeln!(
             out,
-            "| `{}` | {} | {parameters} | {} | {} px | {} |",
-            a.name, a.groups, a.head_input, a.min_size, a.doc
+            "| {} | {} | {parameters} | {} | {} px | {} |",
+            names.join(", "),
+            a.groups,
+            a.head_input,
+            a.min_size,
+            a.doc
         )
         .unwrap();
     }

@@ -327,6 +327,37 @@ fn the_best_epoch_is_kept_and_marked() {
 }
 
 #[test]
+fn a_trailing_batch_of_one_is_merged_with_a_notice() {
+    // 17 training images in batches of 8.
+    let chips = Chips::new(24);
+    let steps = "let a = lr_find(or = 0.01, iters = 12); fit(a, 1); precompute(on);
+        let b = lr_find(or = 0.01, iters = 12); fit(b, 2, cycle_len = 1); precompute(off); unfreeze(); fit(0.0001, 1);";
+    let mut log = Log::default();
+    let outcome = run(&chips.recipe(steps), &chips.options("tail"), &mut log).unwrap();
+    let summary = &outcome.summary;
+    assert_eq!(summary.counts.train, 17);
+    let notice = "17 training images in batches of 8 leave one over";
+    assert!(log.has(notice) && summary.notes.iter().any(|n| n.contains(notice)), "{:?}", summary.notes);
+    let trained: Vec<u64> = summary.stages.iter().filter(|s| s.kind == "fit").map(|s| s.images).collect();
+    assert_eq!(trained, [17, 34, 17]);
+    let mut log = Log::default();
+    run(&Chips::new(22).recipe("fit(0.01, 1);"), &chips.options("even"), &mut log).unwrap();
+    assert!(!log.has("leave one over"));
+}
+
+#[test]
+fn where_validation_turns_is_marked() {
+    let chips = Chips::new(40);
+    let outcome = run(&chips.recipe("precompute(on); fit(0.3, 30);"), &chips.options("turn"), &mut Silent).unwrap();
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let val_loss: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(3).unwrap().parse().unwrap()).collect();
+    let lowest = (0..30).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
+    assert_eq!(outcome.summary.stages[1].turned_at, Some(lowest as u64), "{val_loss:?}");
+    let notes = &outcome.summary.notes;
+    assert!(notes.iter().any(|n| n.contains(&format!("val_loss was lowest after epoch {lowest}"))), "{notes:?}");
+}
+
+#[test]
 fn a_loss_that_explodes_names_the_step_and_a_way_out() {
     let chips = Chips::new(40);
     let recipe = chips.recipe("unfreeze(); fit(10.0, 30);");

@@ -299,8 +299,8 @@ fn element_text(element: &Element, indent: usize, separator: Option<char>) -> St
         })
         .sum();
     let mut text = body(&element.body, indent, indent + joined);
-    let is_loop = separator == Some(';')
-        && matches!(element.body.last(), Some(Piece::Group(group)) if group.kind == Kind::Steps);
+    let is_loop =
+        separator == Some(';') && matches!(element.body.last(), Some(Piece::Group(group)) if group.kind == Kind::Steps);
     if !is_loop {
         // The last piece may be a comment that ends its line only if nothing follows it.
         text.truncate(text.trim_end().len());
@@ -312,7 +312,10 @@ fn element_text(element: &Element, indent: usize, separator: Option<char>) -> St
 /// In which column, from the block's indentation, the comment behind each element stands.
 fn comment_columns(elements: &[Element], texts: &[String]) -> Vec<usize> {
     let aligned = |i: usize| {
-        !elements[i].trailing.is_empty() && !texts[i].contains('\n') && width(&texts[i]) <= ALIGNED && joined(&elements[i]) == 0
+        !elements[i].trailing.is_empty()
+            && !texts[i].contains('\n')
+            && width(&texts[i]) <= ALIGNED
+            && joined(&elements[i]) == 0
     };
     let mut columns = vec![0; elements.len()];
     let mut start = 0;

@@ -127,7 +127,8 @@ fn flatten(text: &str, tokens: TokenStream, out: &mut Vec<(usize, usize, Token)>
     for token in tokens {
         let range = token.span().byte_range();
         // A doc comment is `#[doc = ".."]` in tokens, all of which lie at the comment.
-        let is_doc = text[range.start..].starts_with('/') && !matches!(&token, TokenTree::Punct(p) if p.as_char() == '/');
+        let is_doc =
+            text[range.start..].starts_with('/') && !matches!(&token, TokenTree::Punct(p) if p.as_char() == '/');
         if is_doc || doc == Some(range.start) {
             if doc != Some(range.start) {
                 let comment = text[range.clone()].trim_end();

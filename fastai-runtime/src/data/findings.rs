@@ -43,6 +43,15 @@ pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     text
 }
 
+/// The first few lines of a list that may be long, on one line.
+pub(super) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+    let mut text = list.iter().take(shown).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
+    if list.len() > shown {
+        text += &format!("; and {} more", list.len() - shown);
+    }
+    text
+}
+
 /// The candidate that `word` was most probably meant to be, if one is close.
 pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase();

@@ -4,6 +4,7 @@
 pub mod conv;
 mod geometry;
 pub mod pool;
+pub mod wide;
 
 pub use conv::{ConvArgs, conv};
-pub use pool::max_pool;
+pub use pool::{PoolArgs, max_pool};

@@ -11,32 +11,57 @@ use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 use rayon::prelude::*;
 
-/// Max pool of side `kernel` every `stride` pixels without padding, where windows may hang over the right and bottom
-/// border (PyTorch's `ceil_mode`): `[batch, channel, height, width]`, sides `ceil((side - kernel) / stride) + 1`.
+/// How to pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolArgs {
+    /// Side of the square window, pixels.
+    pub kernel: usize,
+    /// Pixels between two windows.
+    pub stride: usize,
+    /// Pixels that windows reach over each border; what lies there is not looked at.
+    pub pad: usize,
+    /// Whether a last window may hang over the right and bottom border (PyTorch's `ceil_mode`).
+    pub ceil: bool,
+}
+
+impl PoolArgs {
+    /// Windows along a side; PyTorch's rule, by which no window lies wholly outside.
+    pub fn windows(self, side: usize) -> usize {
+        let reach = side + 2 * self.pad - self.kernel;
+        let windows = if self.ceil { reach.div_ceil(self.stride) } else { reach / self.stride } + 1;
+        windows - usize::from((windows - 1) * self.stride >= side + self.pad)
+    }
+}
+
+/// Max pool of `[batch, channel, height, width]`.
 ///
 /// A NaN counts only where it is the first of its window.
 ///
 /// # Panics
-/// If `kernel` is larger than a side, or smaller than `stride` (a window could be empty).
-pub fn max_pool(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
+/// If the window is larger than the padded image or smaller than the stride, or the padding is more than half of it (a
+/// window could be empty).
+pub fn max_pool(x: Tensor<4>, args: PoolArgs) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
-    assert!(stride > 0 && stride <= kernel && kernel <= h.min(w), "a pool of {kernel} every {stride} on {h} x {w}");
-    Tensor::from_dispatch(Dispatch::max_pool(x.into_dispatch(), kernel, stride))
+    let PoolArgs { kernel, stride, pad, .. } = args;
+    let sane = stride > 0 && stride <= kernel && 2 * pad <= kernel && kernel <= h.min(w) + 2 * pad;
+    assert!(sane, "a pool of {args:?} on {h} x {w}");
+    Tensor::from_dispatch(Dispatch::max_pool(x.into_dispatch(), args))
 }
 
 /// The pool and its gradient; the provided bodies are burn's own.
 #[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan")), Autodiff)]
 pub trait PoolOps: Backend {
     /// The output.
-    fn max_pool(x: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self> {
-        Self::max_pool2d(x, [kernel; 2], [stride; 2], [0, 0], [1, 1], true)
+    fn max_pool(x: FloatTensor<Self>, args: PoolArgs) -> FloatTensor<Self> {
+        let (k, s, p) = ([args.kernel; 2], [args.stride; 2], [args.pad; 2]);
+        Self::max_pool2d(x, k, s, p, [1, 1], args.ceil)
     }
     /// Gradient of the input.
-    fn max_pool_dx(x: FloatTensor<Self>, dy: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self> {
+    fn max_pool_dx(x: FloatTensor<Self>, dy: FloatTensor<Self>, args: PoolArgs) -> FloatTensor<Self> {
         let int = burn::tensor::IntDType::I32;
-        let (k, s) = ([kernel; 2], [stride; 2]);
-        let indices = Self::max_pool2d_with_indices(x.clone(), k, s, [0, 0], [1, 1], true, int).indices;
-        Self::max_pool2d_with_indices_backward(x, k, s, [0, 0], [1, 1], true, dy, indices).x_grad
+        let (k, s, p) = ([args.kernel; 2], [args.stride; 2], [args.pad; 2]);
+        let indices = Self::max_pool2d_with_indices(x.clone(), k, s, p, [1, 1], args.ceil, int).indices;
+        Self::max_pool2d_with_indices_backward(x, k, s, p, [1, 1], args.ceil, dy, indices).x_grad
     }
 }
 
@@ -44,19 +69,13 @@ pub trait PoolOps: Backend {
 impl PoolOps for Cube {}
 
 impl PoolOps for Flex {
-    fn max_pool(x: FlexTensor, kernel: usize, stride: usize) -> FlexTensor {
+    fn max_pool(x: FlexTensor, args: PoolArgs) -> FlexTensor {
         if x.dtype() != DType::F32 {
-            return <Flex as burn::backend::ops::ModuleOps<Flex>>::max_pool2d(
-                x,
-                [kernel; 2],
-                [stride; 2],
-                [0, 0],
-                [1, 1],
-                true,
-            );
+            let (k, s, p) = ([args.kernel; 2], [args.stride; 2], [args.pad; 2]);
+            return <Flex as burn::backend::ops::ModuleOps<Flex>>::max_pool2d(x, k, s, p, [1, 1], args.ceil);
         }
         let x = x.to_contiguous();
-        let p = Pool::new(x.layout().shape(), kernel, stride);
+        let p = Pool::new(x.layout().shape(), args);
         let values: &[f32] = x.storage();
         let mut y = vec![0f32; p.planes * p.oh * p.ow];
         y.par_chunks_mut(p.oh * p.ow)
@@ -65,9 +84,9 @@ impl PoolOps for Flex {
         tensor(y, vec![p.n, p.planes / p.n.max(1), p.oh, p.ow])
     }
 
-    fn max_pool_dx(x: FlexTensor, dy: FlexTensor, kernel: usize, stride: usize) -> FlexTensor {
+    fn max_pool_dx(x: FlexTensor, dy: FlexTensor, args: PoolArgs) -> FlexTensor {
         let (x, dy) = (x.to_contiguous(), dy.to_contiguous());
-        let p = Pool::new(x.layout().shape(), kernel, stride);
+        let p = Pool::new(x.layout().shape(), args);
         let (values, dy): (&[f32], &[f32]) = (x.storage(), dy.storage());
         let mut dx = vec![0f32; p.planes * p.h * p.w];
         dx.par_chunks_mut(p.h * p.w)
@@ -90,23 +109,27 @@ struct Pool {
     w: usize,
     oh: usize,
     ow: usize,
-    kernel: usize,
-    stride: usize,
+    args: PoolArgs,
 }
 
 impl Pool {
-    fn new(shape: &Shape, kernel: usize, stride: usize) -> Self {
+    fn new(shape: &Shape, args: PoolArgs) -> Self {
         let (n, c, h, w) = (shape[0], shape[1], shape[2], shape[3]);
-        let side = |side: usize| (side - kernel).div_ceil(stride) + 1;
-        Pool { n, planes: n * c, h, w, oh: side(h), ow: side(w), kernel, stride }
+        Pool { n, planes: n * c, h, w, oh: args.windows(h), ow: args.windows(w), args }
     }
 
     fn rows(&self, oy: usize) -> std::ops::Range<usize> {
-        oy * self.stride..(oy * self.stride + self.kernel).min(self.h)
+        self.window(oy, self.h)
     }
 
     fn columns(&self, ox: usize) -> std::ops::Range<usize> {
-        ox * self.stride..(ox * self.stride + self.kernel).min(self.w)
+        self.window(ox, self.w)
+    }
+
+    fn window(&self, number: usize, side: usize) -> std::ops::Range<usize> {
+        let PoolArgs { kernel, stride, pad, .. } = self.args;
+        let start = number * stride;
+        start.saturating_sub(pad)..(start + kernel - pad).min(side)
     }
 
     fn forward(&self, x: &[f32], columns: &mut [f32], y: &mut [f32]) {
@@ -155,20 +178,20 @@ fn larger(a: f32, b: f32) -> f32 {
 }
 
 impl<B: PoolOps, C: CheckpointStrategy> PoolOps for Autodiff<B, C> {
-    fn max_pool(x: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self> {
+    fn max_pool(x: FloatTensor<Self>, args: PoolArgs) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct PoolBackward;
 
         impl<B: PoolOps> Backward<B, 1> for PoolBackward {
-            type State = (NodeId, usize, usize);
+            type State = (NodeId, PoolArgs);
 
             fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
                 let [node] = ops.parents;
                 let dy = grads.consume::<B>(&ops.node);
-                let (x, kernel, stride) = ops.state;
+                let (x, args) = ops.state;
                 let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
                 if let Some(node) = node {
-                    grads.register::<B>(node.id, B::max_pool_dx(x, dy, kernel, stride));
+                    grads.register::<B>(node.id, B::max_pool_dx(x, dy, args));
                 }
             }
         }
@@ -176,10 +199,10 @@ impl<B: PoolOps, C: CheckpointStrategy> PoolOps for Autodiff<B, C> {
         match PoolBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let node = prep.checkpoint(&x);
-                let y = B::max_pool(x.into_primitive(), kernel, stride);
-                prep.finish((node, kernel, stride), y)
+                let y = B::max_pool(x.into_primitive(), args);
+                prep.finish((node, args), y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::max_pool(x.into_primitive(), kernel, stride)),
+            OpsKind::UnTracked(prep) => prep.finish(B::max_pool(x.into_primitive(), args)),
         }
     }
 }

@@ -7,6 +7,7 @@ mod interval;
 mod measure;
 mod probabilities;
 mod single;
+mod telling;
 
 pub use baseline::{ConstantAnswer, constant_answer};
 pub use confusion::{confusion, tag_table};
@@ -15,3 +16,4 @@ pub use interval::{RESAMPLES, bootstrap, wilson};
 pub use measure::{measure, measure_with_interval};
 pub use probabilities::{Probabilities, Truth};
 pub use single::{accuracy, log_loss, log_loss_of_images};
+pub use telling::{most_correct, most_incorrect, most_uncertain};

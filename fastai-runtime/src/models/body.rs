@@ -1,65 +1,202 @@
-//! Every architecture's body, by name.
+//! The convolutions of a network: the units of a [`Graph`] with their weights.
 
-use burn::module::Module;
+use std::sync::{Arc, OnceLock};
+
+use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
+use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d};
+use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 
+use super::conv_norm::{ConvNorm, Folded};
+use super::graph::{Graph, Node, UnitSpec};
+use super::networks;
 use super::norm::Pass;
-use super::squeezenet::SqueezeNet;
+use crate::kernels::{PoolArgs, max_pool};
 
 /// The convolutions of a network, up to and without the pool.
-#[derive(Module, Debug)]
-pub enum Body {
-    /// SqueezeNet 1.1.
-    SqueezeNet(SqueezeNet),
-}
-
-/// How the engine makes and names one architecture.
-struct Entry {
-    name: &'static str,
-    new: fn(u64, &Device) -> Body,
-    published_name: fn(&str) -> String,
-    group_of: fn(&str) -> usize,
-}
-
-const ENTRIES: &[Entry] = &[Entry {
-    name: "squeezenet1_1",
-    new: |seed, device| Body::SqueezeNet(SqueezeNet::new(seed, device)),
-    published_name: SqueezeNet::published_name,
-    group_of: SqueezeNet::group_of,
-}];
-
-fn entry(arch: &str) -> &'static Entry {
-    ENTRIES.iter().find(|e| e.name == arch).expect("a checked recipe names a known architecture")
-}
-
-/// Names of the architectures, as a recipe writes them.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ENTRIES.iter().map(|e| e.name)
+///
+/// Its parameters are visited under their published names, such as `layer1.0.conv1.weight`.
+///
+/// A unit that has nothing to learn from a pass runs with its batch norm folded into the convolution. That is done once,
+/// when the unit first runs, and kept as long as the unit is frozen; see [`forget_folds`](Self::forget_folds).
+#[derive(Clone, Debug)]
+pub struct Body {
+    units: Vec<ConvNorm>,
+    folds: Vec<OnceLock<Folded>>,
+    graph: Arc<Graph>,
 }
 
 impl Body {
     /// A body with random weights.
     ///
     /// # Panics
-    /// If `arch` is none of [`names`]; a checked recipe's is one.
+    /// If `arch` is none of [`names`](super::names); a checked recipe's is one.
     pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
-        (entry(arch).new)(seed, device)
+        Self::of(networks::blueprint(arch).body, seed, device)
+    }
+
+    /// A graph with random weights.
+    pub(super) fn of(graph: Graph, seed: u64, device: &Device) -> Self {
+        let units = graph.units.iter().enumerate();
+        let units = units.map(|(i, u)| ConvNorm::new(u.spec, u.conv.is_some(), seed, i as u64, device)).collect();
+        Self::with(units, Arc::new(graph))
+    }
+
+    fn with(units: Vec<ConvNorm>, graph: Arc<Graph>) -> Self {
+        Self { folds: vec![OnceLock::new(); units.len()], units, graph }
+    }
+
+    /// The layers and how they are joined.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// `[batch, 3, height, width]` to `[batch, channel, height', width']`.
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        match self {
-            Body::SqueezeNet(net) => net.forward(x, pass),
-        }
+        self.forward_seen(x, pass, &mut |_, _| ())
+    }
+
+    /// The same; `see` is shown the published name and the output (batch norm, residual and activation included) of
+    /// every unit.
+    pub fn forward_seen(&self, x: Tensor<4>, pass: &mut Pass, see: &mut dyn FnMut(&str, &Tensor<4>)) -> Tensor<4> {
+        Walk { body: self, pass, see }.run(&self.graph.root, x)
+    }
+
+    /// Folds are made anew when they are next needed.
+    ///
+    /// Whoever gives *frozen* units other values calls this. Training and the running statistics of training passes
+    /// change only units that are not frozen, and those are never kept.
+    pub(super) fn forget_folds(&mut self) {
+        self.folds.fill(OnceLock::new());
+    }
+
+    fn zip(self) -> impl Iterator<Item = (ConvNorm, OnceLock<Folded>)> {
+        self.units.into_iter().zip(self.folds)
     }
 }
 
-/// Name in published weights of the parameter at `path` in the body's module.
-pub(super) fn published_name(arch: &str, path: &str) -> String {
-    (entry(arch).published_name)(path)
+/// Whether neither steps nor passes change the unit.
+fn frozen(unit: &ConvNorm) -> bool {
+    unit.is_initialized() && !unit.requires_grad() && unit.norm.as_ref().is_none_or(|norm| !norm.learns.is_enabled())
 }
 
-/// Body layer group of the parameter with this published name.
-pub(super) fn group_of(arch: &str, name: &str) -> usize {
-    (entry(arch).group_of)(name)
+struct Walk<'a> {
+    body: &'a Body,
+    pass: &'a mut Pass,
+    see: &'a mut dyn FnMut(&str, &Tensor<4>),
 }
+
+impl Walk<'_> {
+    fn run(&mut self, node: &Node, x: Tensor<4>) -> Tensor<4> {
+        match node {
+            Node::Unit(number) => self.unit(*number, x, None),
+            Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.run(node, x)),
+            Node::Residual { branch, last, shortcut } => {
+                let residual = self.run(shortcut, x.clone());
+                let x = branch.iter().fold(x, |x, node| self.run(node, x));
+                self.unit(*last, x, Some(residual))
+            }
+            Node::Concat(nodes) => Tensor::cat(nodes.iter().map(|node| self.run(node, x.clone())).collect(), 1),
+            Node::MaxPool(args) => max_pool(x, *args),
+            Node::AvgPool(args) => avg_pool(x, *args),
+            Node::AdaptiveAvg(1) => x.mean_dim(3).mean_dim(2),
+            Node::AdaptiveAvg(side) => adaptive_avg_pool2d(x, [*side; 2]),
+            Node::Gate(gate) => {
+                let means = x.clone().mean_dim(3).mean_dim(2);
+                x * self.run(gate, means)
+            }
+        }
+    }
+
+    fn unit(&mut self, number: usize, x: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
+        let unit = &self.body.units[number];
+        let foldable = |learns: bool| !unit.requires_grad() && !(self.pass.is_training() && learns);
+        let y = match &unit.norm {
+            Some(norm) if foldable(norm.learns.is_enabled()) => {
+                let folded = self.body.folds[number].get_or_init(|| unit.fold(norm));
+                unit.forward_folded(x, residual, folded)
+            }
+            _ => unit.forward(x, residual, self.pass),
+        };
+        (self.see)(self.body.graph.units[number].name(), &y);
+        y
+    }
+}
+
+fn avg_pool(x: Tensor<4>, args: PoolArgs) -> Tensor<4> {
+    let options = AvgPoolOptions::new([args.kernel; 2])
+        .with_stride([args.stride; 2])
+        .with_padding([args.pad; 2])
+        .with_count_include_pad(false)
+        .with_ceil_mode(args.ceil);
+    avg_pool2d(x, options)
+}
+
+/// As the derived implementation would be, but for the published names and the folds.
+impl Module for Body {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        for (unit, UnitSpec { conv: conv_name, norm: norm_name, .. }) in self.units.iter().zip(&self.graph.units) {
+            if let (Some(conv), Some(name)) = (&unit.conv, conv_name) {
+                visitor.enter_module(name, "Struct:Body");
+                conv.visit(visitor);
+                visitor.exit_module(name, "Struct:Body");
+            }
+            if let (Some(norm), Some(name)) = (&unit.norm, norm_name) {
+                visitor.enter_module(name, "Struct:Body");
+                norm.visit(visitor);
+                visitor.exit_module(name, "Struct:Body");
+            }
+        }
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let graph = self.graph.clone();
+        let (mut units, mut folds) = (Vec::new(), Vec::new());
+        for ((mut unit, fold), UnitSpec { conv: conv_name, norm: norm_name, .. }) in self.zip().zip(&graph.units) {
+            let before = frozen(&unit);
+            if let (Some(conv), Some(name)) = (unit.conv.take(), conv_name) {
+                mapper.enter_module(name, "Struct:Body");
+                unit.conv = Some(conv.map(mapper));
+                mapper.exit_module(name, "Struct:Body");
+            }
+            if let (Some(norm), Some(name)) = (unit.norm.take(), norm_name) {
+                mapper.enter_module(name, "Struct:Body");
+                unit.norm = Some(norm.map(mapper));
+                mapper.exit_module(name, "Struct:Body");
+            }
+            folds.push(if before && frozen(&unit) { fold } else { OnceLock::new() });
+            units.push(unit);
+        }
+        Self { units, folds, graph }
+    }
+
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.units.collect_devices(devices)
+    }
+    fn fork(self, device: &Device) -> Self {
+        Self::with(self.units.fork(device), self.graph)
+    }
+    fn to_device(self, device: &Device) -> Self {
+        Self::with(self.units.to_device(device), self.graph)
+    }
+    fn valid(&self) -> Self {
+        Self::with(self.units.valid(), self.graph.clone())
+    }
+    fn train(self) -> Self {
+        Self::with(self.units.train(), self.graph)
+    }
+    fn materialize(self) -> Self {
+        Self::with(self.units.materialize(), self.graph)
+    }
+}
+
+impl ModuleDisplayDefault for Body {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.add_formatted(&format!("Body of {} units", self.units.len())).optional()
+    }
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl ModuleDisplay for Body {}

@@ -1,7 +1,7 @@
 //! The unit that networks are written from: convolution, batch norm, residual, activation.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{relu, sigmoid, silu};
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 
@@ -18,13 +18,31 @@ pub enum Activation {
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
+    /// `x / (1 + exp(-x))`, also called swish.
+    Silu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+}
+
+impl Activation {
+    fn of(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Activation::None => x,
+            Activation::Relu => relu(x),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::Silu => silu(x),
+            Activation::Sigmoid => sigmoid(x),
+        }
+    }
 }
 
 /// Zeros around the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// So many on each of the four sides.
-    Symmetric(usize),
+    /// None.
+    Valid,
+    /// Half the kernel on every side: an odd kernel at stride 1 keeps the image's size.
+    Half,
     /// TensorFlow's SAME: output `ceil(input / stride)`; an odd zero goes right and below, so it depends on the
     /// input's size.
     Same,
@@ -34,7 +52,8 @@ impl Padding {
     /// Zeros `(before, after)` along an axis of `size` pixels.
     pub fn along(self, size: usize, kernel: usize, stride: usize) -> (usize, usize) {
         match self {
-            Padding::Symmetric(p) => (p, p),
+            Padding::Valid => (0, 0),
+            Padding::Half => (kernel / 2, kernel / 2),
             Padding::Same => {
                 let reach = (size.div_ceil(stride) - 1) * stride + kernel;
                 let total = reach.saturating_sub(size);
@@ -44,6 +63,20 @@ impl Padding {
     }
 }
 
+/// What a batch norm has beside its channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormSpec {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Share of the new batch in the running statistics.
+    pub momentum: f64,
+}
+
+impl NormSpec {
+    /// PyTorch's: epsilon 1e-5, momentum .1.
+    pub const PYTORCH: NormSpec = NormSpec { epsilon: 1e-5, momentum: 0.1 };
+}
+
 /// Shape of a [`ConvNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvSpec {
@@ -51,8 +84,8 @@ pub struct ConvSpec {
     pub input: usize,
     /// Channels of the output.
     pub output: usize,
-    /// Side of the square kernel, pixels.
-    pub kernel: usize,
+    /// Height and width of the kernel, pixels.
+    pub kernel: [usize; 2],
     /// Pixels between two outputs.
     pub stride: usize,
     /// Groups of channels that do not see each other; `input` for a depthwise convolution.
@@ -61,26 +94,37 @@ pub struct ConvSpec {
     pub padding: Padding,
     /// A bias of the convolution's own.
     pub bias: bool,
-    /// Epsilon and momentum of the batch norm, if there is one.
-    pub norm: Option<(f64, f64)>,
+    /// The batch norm, if there is one.
+    pub norm: Option<NormSpec>,
+    /// What the output is multiplied by before a residual is added.
+    pub scale: f32,
     /// What comes last.
     pub activation: Activation,
 }
 
 impl ConvSpec {
-    /// Stride 1, one group, padding that keeps the size, a bias, no batch norm, ReLU.
+    /// A square kernel, stride 1, one group, padding that keeps the size, a bias, no batch norm, ReLU.
     pub fn new(input: usize, output: usize, kernel: usize) -> Self {
         Self {
             input,
             output,
-            kernel,
+            kernel: [kernel; 2],
             stride: 1,
             groups: 1,
-            padding: Padding::Symmetric(kernel / 2),
+            padding: Padding::Half,
             bias: true,
             norm: None,
+            scale: 1.0,
             activation: Activation::Relu,
         }
+    }
+    /// A batch norm of that many channels alone, then ReLU.
+    pub fn norm_only(channels: usize, norm: NormSpec) -> Self {
+        Self::new(channels, channels, 1).norm(norm)
+    }
+    /// The same with a kernel of that height and width.
+    pub fn kernel(self, kernel: [usize; 2]) -> Self {
+        Self { kernel, ..self }
     }
     /// The same with another stride.
     pub fn stride(self, stride: usize) -> Self {
@@ -94,79 +138,151 @@ impl ConvSpec {
     pub fn padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
-    /// The same with a batch norm in place of the bias. `momentum` is the share of the new batch.
-    pub fn norm(self, epsilon: f64, momentum: f64) -> Self {
-        Self { norm: Some((epsilon, momentum)), bias: false, ..self }
+    /// The same with a batch norm in place of the bias.
+    pub fn norm(self, norm: NormSpec) -> Self {
+        Self { norm: Some(norm), bias: false, ..self }
+    }
+    /// The same with a bias, beside a batch norm too.
+    pub fn biased(self) -> Self {
+        Self { bias: true, ..self }
+    }
+    /// The same with the output scaled before a residual is added.
+    pub fn scale(self, scale: f32) -> Self {
+        Self { scale, ..self }
     }
     /// The same with another activation.
     pub fn activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
     }
+
+    /// Height and width of the output for an input of that height and width.
+    pub fn output_side(&self, input: [usize; 2]) -> [usize; 2] {
+        std::array::from_fn(|axis| {
+            let (before, after) = self.padding.along(input[axis], self.kernel[axis], self.stride);
+            (input[axis] + before + after - self.kernel[axis]) / self.stride + 1
+        })
+    }
 }
 
-/// Convolution, then batch norm, then a residual is added, then the activation; all but the first are optional.
+/// A convolution.
 #[derive(Module, Debug)]
-pub struct ConvNorm {
+pub struct Conv {
     /// Kernel `[output, input / groups, height, width]`.
     pub weight: Param<Tensor<4>>,
     /// Bias of each output channel.
     pub bias: Option<Param<Tensor<1>>>,
+}
+
+/// Convolution, then batch norm, then a residual is added, then the activation; each is optional.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    /// The convolution.
+    pub conv: Option<Conv>,
     /// Batch norm over the output channels.
     pub norm: Option<BatchNorm>,
     #[module(skip)]
     spec: ConvSpec,
 }
 
+/// A unit whose batch norm is part of its convolution: what it computes with the running statistics, in fewer passes
+/// over memory. Made of the values at one moment; it knows nothing of later ones.
+#[derive(Clone, Debug)]
+pub(super) enum Folded {
+    /// Kernel and bias of a convolution.
+    Conv(Tensor<4>, Tensor<1>),
+    /// Factor and shift of each channel, `[1, channel, 1, 1]`.
+    Affine(Tensor<4>, Tensor<4>),
+}
+
 impl ConvNorm {
-    /// Kaiming normal weights from stream `index` of the seed's body, biases 0.
-    pub fn new(spec: ConvSpec, seed: u64, index: u64, device: &Device) -> Self {
+    /// Kaiming normal weights from stream `index` of the seed's body, biases 0. Without `convolves` it is a batch norm
+    /// alone.
+    pub fn new(spec: ConvSpec, convolves: bool, seed: u64, index: u64, device: &Device) -> Self {
         let inner = spec.input / spec.groups;
-        let shape = [spec.output, inner, spec.kernel, spec.kernel];
-        let mut rng = init::stream(seed, Part::Body, index);
-        Self {
-            weight: init::kaiming(&mut rng, shape, inner * spec.kernel * spec.kernel, device),
-            bias: spec.bias.then(|| init::constant(0.0, spec.output, device)),
-            norm: spec.norm.map(|(epsilon, momentum)| BatchNorm::new(spec.output, epsilon, momentum, device)),
-            spec,
+        let [height, width] = spec.kernel;
+        let conv = convolves.then(|| {
+            let rng = init::stream(seed, Part::Body, index);
+            let shape = [spec.output, inner, height, width];
+            Conv {
+                weight: init::kaiming(rng, shape, inner * height * width, device),
+                bias: spec.bias.then(|| init::constant(0.0, spec.output, device)),
+            }
+        });
+        let norm = spec.norm.map(|n| BatchNorm::new(spec.output, n.epsilon, n.momentum, device));
+        Self { conv, norm, spec }
+    }
+
+    /// `[batch, input, height, width]` to `[batch, output, height', width']`; `residual`, of the output's shape, is added
+    /// before the activation.
+    pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, pass: &mut Pass) -> Tensor<4> {
+        let mut y = x;
+        if let Some(conv) = &self.conv {
+            y = self.convolve(y, conv.weight.val(), conv.bias.as_ref().map(|b| b.val()));
         }
-    }
-
-    /// `[batch, input, height, width]` to `[batch, output, height', width']`.
-    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        self.run(x, None, pass)
-    }
-
-    /// The same with `residual`, of the output's shape, added before the activation.
-    pub fn forward_residual(&self, x: Tensor<4>, residual: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        self.run(x, Some(residual), pass)
-    }
-
-    fn run(&self, x: Tensor<4>, residual: Option<Tensor<4>>, pass: &mut Pass) -> Tensor<4> {
-        let mut y = self.convolve(x);
         if let Some(norm) = &self.norm {
             y = norm.forward(y, pass);
         }
-        if let Some(residual) = residual {
-            y = y + residual;
-        }
-        match self.spec.activation {
-            Activation::None => y,
-            Activation::Relu => relu(y),
-            Activation::Relu6 => y.clamp(0.0, 6.0),
+        self.end(y, residual)
+    }
+
+    /// What [`forward`](Self::forward) gives in evaluation, from the folded values.
+    pub(super) fn forward_folded(&self, x: Tensor<4>, residual: Option<Tensor<4>>, folded: &Folded) -> Tensor<4> {
+        let y = match folded {
+            Folded::Conv(weight, bias) => self.convolve(x, weight.clone(), Some(bias.clone())),
+            Folded::Affine(scale, shift) => x * scale.clone() + shift.clone(),
+        };
+        self.end(y, residual)
+    }
+
+    /// The batch norm folded into the convolution, without gradients.
+    pub(super) fn fold(&self, norm: &BatchNorm) -> Folded {
+        let (scale, shift) = norm.affine();
+        let channels = self.spec.output;
+        match &self.conv {
+            Some(conv) => {
+                let bias = match &conv.bias {
+                    Some(bias) => shift + bias.val().detach() * scale.clone(),
+                    None => shift,
+                };
+                Folded::Conv(conv.weight.val().detach() * scale.reshape([channels, 1, 1, 1]), bias)
+            }
+            None => Folded::Affine(scale.reshape([1, channels, 1, 1]), shift.reshape([1, channels, 1, 1])),
         }
     }
 
-    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
+    /// Whether its random weights were drawn, or replaced.
+    pub(super) fn is_initialized(&self) -> bool {
+        self.conv.as_ref().is_none_or(|conv| conv.weight.is_initialized())
+    }
+
+    /// Whether a backward pass gives any of its tensors a gradient.
+    pub(super) fn requires_grad(&self) -> bool {
+        let conv = self
+            .conv
+            .as_ref()
+            .is_some_and(|c| c.weight.is_require_grad() || c.bias.as_ref().is_some_and(|bias| bias.is_require_grad()));
+        conv || self.norm.as_ref().is_some_and(|n| n.weight.is_require_grad() || n.bias.is_require_grad())
+    }
+
+    fn end(&self, y: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
+        let y = if self.spec.scale == 1.0 { y } else { y * self.spec.scale };
+        self.spec.activation.of(match residual {
+            Some(residual) => y + residual,
+            None => y,
+        })
+    }
+
+    fn convolve(&self, x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
         let ConvSpec { kernel, stride, groups, padding, .. } = self.spec;
         let [_, _, height, width] = x.dims();
-        let (top, bottom) = padding.along(height, kernel, stride);
-        let (left, right) = padding.along(width, kernel, stride);
+        let (top, bottom) = padding.along(height, kernel[0], stride);
+        let (left, right) = padding.along(width, kernel[1], stride);
         let (x, pad) = if top == bottom && left == right {
             (x, [top, left])
         } else {
             (x.pad([(top, bottom), (left, right)], PadMode::Constant(0.0)), [0, 0])
         };
-        conv(x, self.weight.val(), self.bias.as_ref().map(|b| b.val()), ConvArgs { stride, pad, groups })
+        conv(x, weight, bias, ConvArgs { stride, pad, groups })
     }
 }
 

@@ -46,11 +46,11 @@ impl Head {
             .zip(&spec.dropout)
             .enumerate()
             .map(|(index, (output, &dropout))| {
-                let mut rng = init::stream(seed, Part::Head(number), index as u64);
+                let rng = init::stream(seed, Part::Head(number), index as u64);
                 let layer = HeadLayer {
                     norm: BatchNorm::new(width, EPSILON, MOMENTUM, device),
                     linear: Linear {
-                        weight: init::kaiming(&mut rng, [width, output], width, device),
+                        weight: init::kaiming(rng, [width, output], width, device),
                         bias: Some(init::constant(0.0, output, device)),
                     },
                     dropout,

@@ -2,11 +2,11 @@
 
 use std::f64::consts::TAU;
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+
+use crate::random::{Stream, unit};
 
 /// Which part of the network start values are for; parts never share random numbers.
 #[derive(Clone, Copy, Debug)]
@@ -17,30 +17,22 @@ pub(crate) enum Part {
     Head(u64),
 }
 
-/// The generator of the `index`-th weight of a part.
+/// The generator of the `index`-th weight of a part: stream `init` at (body 0 or head 1, number, index).
 pub(crate) fn stream(seed: u64, part: Part, index: u64) -> ChaCha8Rng {
     let (kind, number) = match part {
         Part::Body => (0, 0),
         Part::Head(n) => (1, n),
     };
-    let mut key = blake3::Hasher::new_derive_key("fastai init");
-    for word in [seed, kind, number, index] {
-        key.update(&word.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(*key.finalize().as_bytes())
-}
-
-/// Uniform in (0, 1): never 0, so that its logarithm is finite.
-fn open_unit(rng: &mut ChaCha8Rng) -> f64 {
-    ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    Stream::new(seed, "init").at(&[kind, number, index])
 }
 
 /// `count` numbers of a normal distribution with mean 0, by the Box-Muller transform.
 pub(crate) fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     let mut values = Vec::with_capacity(count + 1);
     while values.len() < count {
-        let radius = (-2.0 * open_unit(rng).ln()).sqrt() * deviation;
-        let (sin, cos) = (TAU * open_unit(rng)).sin_cos();
+        // 1 - unit is from (0, 1], so its logarithm is finite.
+        let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt() * deviation;
+        let (sin, cos) = (TAU * unit(rng)).sin_cos();
         values.push((radius * cos) as f32);
         values.push((radius * sin) as f32);
     }
@@ -48,15 +40,21 @@ pub(crate) fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<
     values
 }
 
-/// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`.
+/// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`. They are drawn when they are first read, so
+/// weights that a file replaces cost nothing.
 pub(crate) fn kaiming<const D: usize>(
-    rng: &mut ChaCha8Rng,
+    mut rng: ChaCha8Rng,
     shape: [usize; D],
     fan_in: usize,
     device: &Device,
 ) -> Param<Tensor<D>> {
-    let values = normal(rng, shape.iter().product(), (2.0 / fan_in as f64).sqrt());
-    Param::from_data(TensorData::new(values, shape), device)
+    let draw = move |device: &Device, require_grad: bool| {
+        let values = normal(&mut rng, shape.iter().product(), (2.0 / fan_in as f64).sqrt());
+        let data = TensorData::new(values, shape);
+        let weights = device.memory_persistent_allocations(data, |data| Tensor::from_data(data, device));
+        weights.set_require_grad(require_grad)
+    };
+    Param::uninitialized(ParamId::new(), draw, device.clone(), true, shape.into())
 }
 
 /// A trainable vector of one value.
@@ -71,6 +69,8 @@ pub(crate) fn buffer(value: f32, width: usize, device: &Device) -> Param<Tensor<
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng;
+
     use super::*;
 
     #[test]

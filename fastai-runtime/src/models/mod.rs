@@ -1,28 +1,37 @@
 //! Networks, heads and weights.
 //!
 //! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. Bodies are written from one unit,
-//! [`ConvNorm`]. Evaluation and training are different methods: `forward(&self, ..)` never changes anything,
+//! [`ConvNorm`]: each family's file gives a [`graph`], which a body fills with weights and walks. Evaluation and training are different methods: `forward(&self, ..)` never changes anything,
 //! `forward_train(&mut self, ..)` uses batch statistics, draws dropout from the stream it is given and moves the
 //! running statistics. Nothing depends on the device's own random numbers or on an ambient mode.
 
 pub mod body;
 pub mod checkpoint;
+pub mod classifier;
 pub mod conv_norm;
+mod efficientnet_lite;
+pub mod graph;
 pub mod head;
 pub mod init;
 pub mod network;
+pub mod networks;
 pub mod norm;
 pub mod parameter;
 pub mod pool;
+mod resnet;
 pub mod safetensors_file;
-pub mod squeezenet;
+mod squeezenet;
+mod tensor_file;
+mod torch;
 pub mod weights;
 
-pub use body::{Body, names};
+pub use body::Body;
 pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
-pub use conv_norm::{Activation, ConvNorm, ConvSpec, Padding};
+pub use classifier::Classifier;
+pub use conv_norm::{Activation, ConvNorm, ConvSpec, NormSpec, Padding};
 pub use head::Head;
 pub use network::Network;
+pub use networks::names;
 pub use norm::{BatchNorm, Pass};
 pub use parameter::ParameterInfo;
 pub use weights::{body_digest, load_body, resolve};

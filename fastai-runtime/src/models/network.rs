@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use fastai_dsl::{ArchFacts, HeadSpec, arch};
 use rand_chacha::ChaCha8Rng;
 
-use super::body::{self, Body};
+use super::body::Body;
 use super::head::Head;
 use super::norm::Pass;
 use super::parameter::{self, ParameterInfo, Path};
@@ -104,7 +104,7 @@ impl Network {
     /// Layer group, counted from the input, of the parameter of that [name](ParameterInfo::name).
     pub fn group_of(&self, name: &str) -> usize {
         match name.strip_prefix("body.") {
-            Some(inner) => body::group_of(&self.arch, inner),
+            Some(inner) => self.body.graph().group_of(inner).unwrap_or_default(),
             None => self.groups() - 1,
         }
     }
@@ -117,12 +117,19 @@ impl Network {
             found.push(ParameterInfo {
                 group: self.group_of(&name),
                 buffer: parameter::is_buffer(&name),
-                trainable: seen.requires_grad,
+                trainable: (seen.requires_grad)(),
                 id: seen.id,
                 shape: seen.shape,
                 name,
             });
         });
+        found
+    }
+
+    /// Name and sides of every parameter and running statistic, in module order. Random weights are not drawn for it.
+    pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut found = Vec::new();
+        parameter::visit(self, |name, seen| found.push((name.to_owned(), seen.shape)));
         found
     }
 
@@ -141,12 +148,9 @@ impl Network {
         self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() })
     }
 
-    /// Name of the parameter at burn's `path`.
+    /// Name of the parameter at burn's `path`: the same.
     pub(super) fn name_of(&self, path: &str) -> String {
-        match path.strip_prefix("body.") {
-            Some(inner) => format!("body.{}", body::published_name(&self.arch, inner)),
-            None => path.to_owned(),
-        }
+        path.to_owned()
     }
 }
 

@@ -84,6 +84,14 @@ impl BatchNorm {
         }
     }
 
+    /// Factor and shift of each channel that it amounts to with its running statistics, without gradients.
+    pub(super) fn affine(&self) -> (Tensor<1>, Tensor<1>) {
+        let deviation = (self.running_var.val().detach() + self.epsilon).sqrt();
+        let scale = self.weight.val().detach() / deviation;
+        let shift = self.bias.val().detach() - self.running_mean.val().detach() * scale.clone();
+        (scale, shift)
+    }
+
     /// Normalises `x`. A batch with a single value a channel has no variance, so it is normalised with the running
     /// statistics (PyTorch refuses it).
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut Pass) -> Tensor<D> {

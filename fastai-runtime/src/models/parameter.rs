@@ -1,7 +1,9 @@
 //! Walks over a network's parameters by name.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
+
+use super::network::Network;
 
 /// A parameter (or running statistic) of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +54,7 @@ impl Path {
     }
 }
 
-/// Calls `each(path, id, requires grad, shape, values)` for every float tensor in module order; `values` reads the tensor.
+/// Calls `each(name, seen)` for every float tensor in module order.
 pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
     struct Visit<F> {
         path: Path,
@@ -69,7 +71,7 @@ pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
             let read = || param.val().into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
             let seen = Seen {
                 id: param.id,
-                requires_grad: param.is_require_grad(),
+                requires_grad: &|| param.is_require_grad(),
                 shape: param.lazy_shape().to_vec(),
                 read: &read,
             };
@@ -79,16 +81,23 @@ pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
     module.visit(&mut Visit { path: Path::default(), each });
 }
 
-/// What [`visit`] shows of a tensor.
+/// What [`visit`] shows of a tensor. Functions, because asking a weight that was never read draws it.
 pub(super) struct Seen<'a> {
     pub(super) id: ParamId,
-    pub(super) requires_grad: bool,
+    pub(super) requires_grad: &'a dyn Fn() -> bool,
     pub(super) shape: Vec<usize>,
     pub(super) read: &'a dyn Fn() -> Vec<f32>,
 }
 
-/// Replaces tensors: `values(path)` gives the new ones, in row-major order and of the same shape.
-pub(super) fn replace<M: Module>(module: M, values: impl FnMut(&str) -> Option<Vec<f32>>) -> M {
+/// Replaces tensors: `values(name)` gives the new ones, in row-major order and of the same shape.
+pub(super) fn replace(network: Network, values: impl FnMut(&str) -> Option<Vec<f32>>) -> Network {
+    let mut network = map_values(network, values);
+    network.body.forget_folds();
+    network
+}
+
+/// [`replace`] in any module; whoever has frozen bodies in it lets them forget their folds.
+pub(super) fn map_values<M: Module>(module: M, values: impl FnMut(&str) -> Option<Vec<f32>>) -> M {
     struct Replace<F> {
         path: Path,
         values: F,
@@ -102,11 +111,9 @@ pub(super) fn replace<M: Module>(module: M, values: impl FnMut(&str) -> Option<V
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let Some(values) = (self.values)(&self.path.joined()) else { return param };
-            param.map(|old| {
-                let data = burn::tensor::TensorData::new(values, old.dims());
-                let new = Tensor::from_data(data, &old.device());
-                if old.is_require_grad() { new.require_grad() } else { new }
-            })
+            let data = TensorData::new(values, param.lazy_shape());
+            let (id, new) = (param.id, Tensor::from_data(data, &param.lazy_device()));
+            param.transform_for_load(new, id)
         }
     }
     module.map(&mut Replace { path: Path::default(), values })

@@ -40,6 +40,8 @@ pub struct Found {
     pub rates: Vec<f64>,
     /// Smoothed loss after each batch.
     pub losses: Vec<f64>,
+    /// Loss of each batch alone: what the suggestion is read off.
+    pub batch_losses: Vec<f64>,
     /// The suggested rate.
     pub suggestion: Option<f64>,
     /// Batches that were trained, the last one included.
@@ -84,7 +86,6 @@ pub fn find_rate(
     let device = guard.learner.device().clone();
     let mut optimizer = guard.learner.optimizer(clip);
     let mut found = Found::default();
-    let mut raw = Vec::new();
     let mut smoothed = SmoothedLoss::default();
     let mut best = 1e9;
     let mut rates = sweep(find, iterations).enumerate();
@@ -112,13 +113,13 @@ pub fn find_rate(
             }
             found.rates.push(rate);
             found.losses.push(shown);
-            raw.push(value);
+            found.batch_losses.push(value);
         }
         if examples.is_empty() {
             break;
         }
     }
     progress.finish();
-    found.suggestion = suggest(find.suggest, &found.rates, &raw);
+    found.suggestion = suggest(find.suggest, &found.rates, &found.batch_losses);
     Ok(found)
 }

@@ -10,6 +10,7 @@ mod recorder;
 mod sgd;
 mod suggestion;
 
+pub(crate) use examples::merged_batches;
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs, Pass};
 pub use finder::{FindPlan, Found, find_rate};
 pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
@@ -17,6 +18,6 @@ pub use images::{ImageExamples, ImageSet, Preparation};
 pub(crate) use learner::unreadable;
 pub use learner::{Learner, Watch};
 pub use loss::{Loss, activate, losses_of_images};
-pub use recorder::SmoothedLoss;
+pub use recorder::{SmoothedLoss, turning_point};
 pub use sgd::{Rates, Sgd};
 pub use suggestion::suggest;

@@ -1,4 +1,6 @@
-//! The training loss as fastai shows it.
+//! The training loss as fastai shows it, and what the epochs of a `fit` say together.
+
+use crate::report::EpochRow;
 
 /// Share of the past in the moving average.
 const MOMENTUM: f64 = 0.98;
@@ -31,9 +33,59 @@ impl SmoothedLoss {
     }
 }
 
+/// A rise of the validation loss below this share of its lowest value says nothing.
+const LEAST_RISE: f64 = 0.01;
+
+/// The epoch after which validation loss turned: it was lowest there, has risen by at least 1 % when the last epoch ends,
+/// and meanwhile the training loss went on falling. From there the network learns its training images by heart.
+///
+/// `None` also where a restart only shook the network for a while: what counts is how the fit ends, not each epoch.
+pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
+    let last = epochs.last()?;
+    let lowest = epochs.iter().filter(|e| e.val_loss.is_finite()).min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
+    let rose = last.val_loss - lowest.val_loss >= LEAST_RISE * lowest.val_loss.abs();
+    (lowest.epoch < last.epoch && rose && last.trn_loss < lowest.trn_loss).then_some(lowest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn turned(losses: &[(f64, f64)]) -> Option<u64> {
+        let row = |(epoch, &(trn_loss, val_loss)): (usize, &(f64, f64))| EpochRow {
+            epoch: epoch as u64,
+            trn_loss,
+            val_loss,
+            ..EpochRow::default()
+        };
+        let rows: Vec<EpochRow> = losses.iter().enumerate().map(row).collect();
+        turning_point(&rows).map(|row| row.epoch)
+    }
+
+    #[test]
+    fn the_turn_is_where_validation_was_lowest() {
+        assert_eq!(turned(&[(0.5, 0.4), (0.4, 0.3), (0.3, 0.32), (0.2, 0.35)]), Some(1));
+        assert_eq!(turned(&[(0.5, 0.3), (0.4, 0.31)]), Some(0));
+    }
+
+    #[test]
+    fn nothing_turned() {
+        for losses in [
+            &[][..],
+            &[(0.5, 0.4)],
+            &[(0.5, 0.4), (0.4, 0.3), (0.3, 0.2)],
+            // A restart: worse in between, better in the end.
+            &[(0.5, 0.4), (0.6, 0.7), (0.3, 0.3)],
+            // Both rise: the rate is too high, nothing is learnt by heart.
+            &[(0.5, 0.4), (0.6, 0.5)],
+            // Within the noise.
+            &[(0.5, 0.4), (0.4, 0.402)],
+            // No validation set.
+            &[(0.5, f64::NAN), (0.4, f64::NAN)],
+        ] {
+            assert_eq!(turned(losses), None, "{losses:?}");
+        }
+    }
 
     #[test]
     fn debiased_vector() {

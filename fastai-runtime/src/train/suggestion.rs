@@ -6,57 +6,74 @@ use fastai_dsl::Suggest;
 const FEWEST: usize = 8;
 /// The loss must fall by this share of its start, or nothing is suggested.
 const LEAST_FALL: f64 = 0.05;
-/// This share of the fall still counts as the plateau before it.
-const PLATEAU: f64 = 0.1;
+/// It must also fall by this many standard errors of the curve: noise alone wanders by about four.
+const LEAST_ERRORS: f64 = 5.0;
+/// `valley` stops where this share of the fall is done.
+const DONE: f64 = 0.75;
+/// A loss below this share of the start counts as this share: what is left of it is noise, which a logarithm would blow up.
+const FLOOR: f64 = 0.02;
+/// The curve counts until it has risen to this many times its lowest value.
+const EXPLODED: f64 = 4.0;
 
 /// The rate that a sweep suggests: `rates` rise, `losses` are those of the single batches, not smoothed.
 ///
-/// The losses are first averaged over a centred window of a tenth of the sweep, which, unlike the moving average of the
-/// table, does not lag behind the rate. If they never fall by at least 5 %, or there are fewer than 8, nothing is
-/// suggested. Otherwise, with everything behind the lowest point left out:
+/// The losses are averaged over a centred window of a tenth of the sweep, which, unlike the moving average of the table,
+/// does not lag behind the rate; only whole windows count. What comes after the curve has risen to four times its lowest
+/// value is left out, and what matters is the fall from its highest point to its lowest one after that. Fewer than 8
+/// batches, or a fall of less than 5 % or within the noise of the batches, suggest nothing. Otherwise:
 ///
-/// * `valley`: two thirds along the long fall (counted in batches, so in powers of the rate), which begins where the
-///   curve has left its plateau by a tenth of the fall and ends at the bottom: well inside, and well before the bottom;
+/// * `valley`: the first rate at which three quarters of the fall are done, the loss being taken by its logarithm (from
+///   2.0 to 0.02, that is 0.06): the loss still falls clearly there, and the bottom, where it soon explodes, is some way
+///   off. Neither the length of the plateau before the fall nor the place of the lowest point, which noise moves along
+///   a flat bottom, has much to say;
 /// * `steep`: where the loss falls fastest over the logarithm of the rate;
 /// * `minimum`: a tenth of the rate with the lowest loss.
+///
+/// A loss of another unit (all losses times a constant) gives the same rate.
 pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<f64> {
     let n = rates.len().min(losses.len());
     if n < FEWEST || losses[..n].iter().any(|l| !l.is_finite()) {
         return None;
     }
-    let curve = centred_mean(&losses[..n], (n / 20).max(1));
-    let lowest = (0..n).fold(0, |best, i| if curve[i] < curve[best] { i } else { best });
-    if curve[0] - curve[lowest] < LEAST_FALL * curve[0].abs() {
+    let half = (n / 20).max(1);
+    let curve = until_exploded(losses[..n].windows(2 * half + 1).map(|w| w.iter().sum::<f64>() / w.len() as f64));
+    let rates = &rates[half..];
+    let lowest = (0..curve.len()).min_by(|&a, &b| curve[a].total_cmp(&curve[b]))?;
+    let highest = (0..=lowest).max_by(|&a, &b| curve[a].total_cmp(&curve[b]))?;
+    let fall = curve[highest] - curve[lowest];
+    let error = noise(&losses[..n.min(lowest + 2 * half + 1)]) / ((2 * half + 1) as f64).sqrt();
+    if fall < LEAST_FALL * curve[highest].abs() || fall < LEAST_ERRORS * error {
         return None;
     }
     match rule {
-        Suggest::Valley => valley(&curve[..=lowest]).map(|i| rates[i]),
+        Suggest::Valley => {
+            let height = |i: usize| curve[i].max(FLOOR * curve[highest]).ln();
+            let level = height(highest) - DONE * (height(highest) - height(lowest));
+            (highest..=lowest).find(|&i| height(i) <= level).map(|i| rates[i])
+        }
         Suggest::Steep => {
             let slope = |i: usize| (curve[i + 1] - curve[i]) / (rates[i + 1] / rates[i]).ln();
-            (0..lowest).min_by(|&a, &b| slope(a).total_cmp(&slope(b))).map(|i| rates[i])
+            (highest..lowest).min_by(|&a, &b| slope(a).total_cmp(&slope(b))).map(|i| rates[i])
         }
         Suggest::Minimum => Some(rates[lowest] / 10.0),
     }
 }
 
-/// Mean over up to `half` points on either side.
-fn centred_mean(values: &[f64], half: usize) -> Vec<f64> {
-    (0..values.len())
-        .map(|i| {
-            let half = half.min(i).min(values.len() - 1 - i);
-            let window = &values[i - half..=i + half];
-            window.iter().sum::<f64>() / window.len() as f64
+/// The curve up to where it is four times its lowest value so far.
+fn until_exploded(curve: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut lowest = f64::INFINITY;
+    curve
+        .take_while(|loss| {
+            lowest = lowest.min(*loss);
+            *loss <= EXPLODED * lowest
         })
         .collect()
 }
 
-/// Two thirds along the fall: it begins at the last point that is within a tenth of it from the top.
-fn valley(curve: &[f64]) -> Option<usize> {
-    let end = curve.len().checked_sub(1)?;
-    let top = curve.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let begun = top - PLATEAU * (top - curve[end]);
-    let start = curve.iter().rposition(|loss| *loss >= begun)?;
-    Some(start + (end - start) * 2 / 3)
+/// Standard deviation of the losses of single batches around their trend, from neighbours.
+fn noise(losses: &[f64]) -> f64 {
+    let squares: f64 = losses.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum();
+    (squares / (2 * losses.len().max(2) - 2) as f64).sqrt()
 }
 
 #[cfg(test)]

@@ -1,0 +1,92 @@
+//! A network as it was published: with the classifier of its 1000 ImageNet classes.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use fastai_dsl::{ArchFacts, arch};
+
+use super::WeightsError;
+use super::body::Body;
+use super::networks;
+use super::norm::Pass;
+use super::parameter;
+
+/// A body and its published classifier; a [`Network`](super::Network) has fastai's head in its place.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    /// The convolutions.
+    pub body: Body,
+    /// From the body's map to the logits. Linear layers are 1x1 convolutions here, or as large as the map they read.
+    pub top: Body,
+    arch: String,
+}
+
+impl Classifier {
+    /// Random weights.
+    ///
+    /// # Panics
+    /// If `arch` is none of [`names`](super::names).
+    pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
+        let blueprint = networks::blueprint(arch);
+        let top = Body::of(blueprint.top, seed, device);
+        Self { body: Body::of(blueprint.body, seed, device), top, arch: arch.to_owned() }
+    }
+
+    /// What the language knows about the architecture.
+    ///
+    /// # Panics
+    /// Never: [`new`](Self::new) takes only known ones.
+    pub fn facts(&self) -> &'static ArchFacts {
+        arch::find(&self.arch).expect("made from a known architecture")
+    }
+
+    /// Logits `[batch, 1000]` of normalised images `[batch, 3, height, width]`, in evaluation.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let mut pass = Pass::eval();
+        let map = self.body.forward(x, &mut pass);
+        self.top.forward(map, &mut pass).flatten(1, 3)
+    }
+
+    /// The same in training, without dropout: batch norms use the batch and learn from it.
+    pub fn forward_train(&mut self, x: Tensor<4>) -> Tensor<2> {
+        let mut pass = Pass::train();
+        let map = self.body.forward(x, &mut pass);
+        let logits = self.top.forward(map, &mut pass).flatten(1, 3);
+        self.body = pass.apply(self.body.clone());
+        logits
+    }
+
+    /// Published name and sides of every parameter and running statistic. Linear layers are listed as the convolutions
+    /// that they are here, `[output, input, height, width]`; files have `[output, input * height * width]`.
+    pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut found = Vec::new();
+        parameter::visit(self, |path, seen| found.push((published(path).to_owned(), seen.shape)));
+        found
+    }
+
+    /// Every parameter and running statistic from `values(published name, sides)`, in row-major order.
+    ///
+    /// # Errors
+    /// Those of `values`, and another count of numbers than the sides say; the first of them.
+    pub fn filled(
+        self,
+        mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, WeightsError>,
+    ) -> Result<Self, WeightsError> {
+        let mut all = std::collections::HashMap::new();
+        for (name, shape) in self.shapes() {
+            let found = values(&name, &shape)?;
+            let wanted: usize = shape.iter().product();
+            if found.len() != wanted {
+                return Err(WeightsError(format!("{name}: {} numbers, {wanted} wanted", found.len())));
+            }
+            all.insert(name, found);
+        }
+        let mut filled = parameter::map_values(self, |path| all.remove(published(path)));
+        filled.body.forget_folds();
+        filled.top.forget_folds();
+        Ok(filled)
+    }
+}
+
+fn published(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(_, name)| name)
+}

@@ -1,0 +1,71 @@
+//! EfficientNet-lite: EfficientNet, <https://arxiv.org/abs/1905.11946>, without squeeze and excitation and with ReLU6, as
+//! its TensorFlow weights and their PyTorch conversions have it. Parameters are called as in lukemelas' EfficientNet.
+
+use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::graph::{Blueprint, Builder, Node, linear_top};
+
+/// The published momentum is .01, for training from scratch over hundreds of epochs; with it the statistics of a short
+/// fine-tuning would lag behind the weights.
+const NORM: NormSpec = NormSpec { epsilon: 1e-3, momentum: 0.1 };
+
+/// Kernel, stride, expansion, output channels and blocks of each stage of the smallest network.
+const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+];
+
+/// The network with channels and depths scaled (stem, first and last depth, and head are not); the first `split` blocks
+/// are in the first layer group.
+pub(super) fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
+    let mut net = Builder::default();
+    let conv = |input, output, kernel| {
+        ConvSpec::new(input, output, kernel).padding(Padding::Same).norm(NORM).activation(Activation::Relu6)
+    };
+    let mut nodes = vec![net.conv_norm("_conv_stem", "_bn0", conv(3, 32, 3).stride(2))];
+    let (mut input, mut number) = (32, 0);
+    for (stage, (kernel, first_stride, expansion, channels, blocks)) in STAGES.into_iter().enumerate() {
+        let output = round_to_8(channels as f64 * width);
+        let ends = stage == 0 || stage == STAGES.len() - 1;
+        let blocks = if ends { blocks } else { (blocks as f64 * depth).ceil() as usize };
+        for block in 0..blocks {
+            if number == split {
+                net.next_group();
+            }
+            let stride = if block == 0 { first_stride } else { 1 };
+            let name = format!("_blocks.{number}");
+            let wide = input * expansion;
+            let mut branch = Vec::new();
+            if expansion > 1 {
+                branch.push(net.conv_norm(
+                    format!("{name}._expand_conv"),
+                    format!("{name}._bn0"),
+                    conv(input, wide, 1),
+                ));
+            }
+            let depthwise = conv(wide, wide, kernel).stride(stride).groups(wide);
+            branch.push(net.conv_norm(format!("{name}._depthwise_conv"), format!("{name}._bn1"), depthwise));
+            let project = conv(wide, output, 1).activation(Activation::None);
+            branch.push(net.conv_norm(format!("{name}._project_conv"), format!("{name}._bn2"), project));
+            nodes.push(if stride == 1 && input == output {
+                Builder::residual(branch, Node::identity())
+            } else {
+                Node::Chain(branch)
+            });
+            input = output;
+            number += 1;
+        }
+    }
+    nodes.push(net.conv_norm("_conv_head", "_bn1", conv(input, 1280, 1)));
+    Blueprint { body: net.finish(nodes), top: linear_top("_fc", 1280) }
+}
+
+/// The nearest multiple of 8, but not below nine tenths of the number.
+fn round_to_8(channels: f64) -> usize {
+    let rounded = (((channels + 4.0) / 8.0).floor() * 8.0).max(8.0);
+    (if rounded < 0.9 * channels { rounded + 8.0 } else { rounded }) as usize
+}

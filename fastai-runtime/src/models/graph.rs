@@ -1,0 +1,156 @@
+//! A network as data: which units it has, what they are called in published weights, and how they are joined.
+//!
+//! Each family's file writes one of these. The weights are in a [`Body`](super::Body), which walks the graph.
+
+use std::collections::HashMap;
+
+use super::conv_norm::{Activation, ConvSpec};
+use crate::kernels::PoolArgs;
+
+/// A place in a network: takes a map `[batch, channel, height, width]` and gives one.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// The unit of that number.
+    Unit(usize),
+    /// One after the other; an empty chain gives its input.
+    Chain(Vec<Node>),
+    /// The branch, and then the unit `last`, which adds what the shortcut made of the input before its activation.
+    Residual {
+        /// Nodes before the last unit.
+        branch: Vec<Node>,
+        /// Number of the last unit.
+        last: usize,
+        /// What is added.
+        shortcut: Box<Node>,
+    },
+    /// Channels of all nodes side by side, each given the input.
+    Concat(Vec<Node>),
+    /// The largest value in each window.
+    MaxPool(PoolArgs),
+    /// The mean of each window; pixels outside the image do not count.
+    AvgPool(PoolArgs),
+    /// Means over parts of the image, so that the output has this side.
+    AdaptiveAvg(usize),
+    /// Squeeze and excitation: the input, each channel times what the node makes of the channels' means.
+    Gate(Box<Node>),
+}
+
+impl Node {
+    /// The input as it is.
+    pub fn identity() -> Self {
+        Node::Chain(Vec::new())
+    }
+}
+
+/// One unit of a graph.
+#[derive(Clone, Debug)]
+pub struct UnitSpec {
+    /// Published name of the convolution; without one the unit is a batch norm alone.
+    pub conv: Option<String>,
+    /// Published name of the batch norm.
+    pub norm: Option<String>,
+    /// Layer group, counted from the input.
+    pub group: usize,
+    /// Its shape.
+    pub spec: ConvSpec,
+}
+
+impl UnitSpec {
+    /// Name of the unit: the convolution's, or that of a batch norm alone.
+    pub fn name(&self) -> &str {
+        self.conv.as_deref().or(self.norm.as_deref()).unwrap_or_default()
+    }
+}
+
+/// Units and how they are joined.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The units; a [`Node::Unit`] counts from 0.
+    pub units: Vec<UnitSpec>,
+    /// What happens to the input.
+    pub root: Node,
+    groups: HashMap<String, usize>,
+}
+
+impl Graph {
+    /// Layer group of the parameter of that published name, such as `layer1.0.conv1.weight`.
+    pub fn group_of(&self, name: &str) -> Option<usize> {
+        let (layer, _) = name.rsplit_once('.')?;
+        self.groups.get(layer).copied()
+    }
+}
+
+/// A published network: the body, and the classifier that its ImageNet weights end with.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    /// Up to and without the pool.
+    pub body: Graph,
+    /// From the body's map to the logits `[batch, 1000, 1, 1]`. Linear layers are convolutions: their weights are
+    /// published as `[output, input]`, the same numbers in the same order.
+    pub top: Graph,
+}
+
+/// Collects the units of a graph.
+#[derive(Debug, Default)]
+pub struct Builder {
+    units: Vec<UnitSpec>,
+    group: usize,
+}
+
+impl Builder {
+    /// A convolution without batch norm.
+    pub fn conv(&mut self, name: impl Into<String>, spec: ConvSpec) -> Node {
+        debug_assert!(spec.norm.is_none());
+        self.unit(Some(name.into()), None, spec)
+    }
+
+    /// A convolution and its batch norm, which `spec` has.
+    pub fn conv_norm(&mut self, conv: impl Into<String>, norm: impl Into<String>, spec: ConvSpec) -> Node {
+        debug_assert!(spec.norm.is_some());
+        self.unit(Some(conv.into()), Some(norm.into()), spec)
+    }
+
+    /// A batch norm alone, and the activation of `spec`.
+    pub fn norm(&mut self, name: impl Into<String>, spec: ConvSpec) -> Node {
+        debug_assert!(spec.norm.is_some() && spec.input == spec.output);
+        self.unit(None, Some(name.into()), spec)
+    }
+
+    fn unit(&mut self, conv: Option<String>, norm: Option<String>, spec: ConvSpec) -> Node {
+        self.units.push(UnitSpec { conv, norm, group: self.group, spec });
+        Node::Unit(self.units.len() - 1)
+    }
+
+    /// Units from here on are in the next layer group.
+    pub fn next_group(&mut self) {
+        self.group += 1;
+    }
+
+    /// The branch, whose last node is a unit, with the shortcut added before that unit's activation.
+    ///
+    /// # Panics
+    /// If the branch does not end with a unit.
+    pub fn residual(mut branch: Vec<Node>, shortcut: Node) -> Node {
+        let Some(Node::Unit(last)) = branch.pop() else { panic!("a residual branch ends with a unit") };
+        Node::Residual { branch, last, shortcut: Box::new(shortcut) }
+    }
+
+    /// The graph.
+    pub fn finish(self, nodes: Vec<Node>) -> Graph {
+        let mut groups = HashMap::new();
+        for unit in &self.units {
+            for name in unit.conv.iter().chain(&unit.norm) {
+                let twice = groups.insert(name.clone(), unit.group);
+                debug_assert!(twice.is_none(), "two layers called {name}");
+            }
+        }
+        Graph { units: self.units, root: Node::Chain(nodes), groups }
+    }
+}
+
+/// The usual classifier: averages over the map, then one linear layer called `name`.
+pub fn linear_top(name: &str, channels: usize) -> Graph {
+    let mut net = Builder::default();
+    let linear = net.conv(name, ConvSpec::new(channels, 1000, 1).activation(Activation::None));
+    net.finish(vec![Node::AdaptiveAvg(1), linear])
+}

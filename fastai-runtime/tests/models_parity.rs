@@ -1,0 +1,183 @@
+//! Every network gives the numbers of torchvision or of its home (tools/reference_models.py makes them; it tells the
+//! formulas for inputs and weights).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use fastai_runtime::models::{self, Classifier, Pass};
+use safetensors::SafeTensors;
+
+type Golden = BTreeMap<String, Vec<f32>>;
+
+fn golden() -> Golden {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models.safetensors");
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |data: &[u8]| data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    file.iter().map(|(name, view)| (name.to_owned(), floats(view.data()))).collect()
+}
+
+fn formula(n: usize, h: usize, w: usize, device: &Device) -> Tensor<4> {
+    let mut values = Vec::with_capacity(n * 3 * h * w);
+    for i in 0..n * 3 * h * w {
+        let (b, c, y, x) = (i / (3 * h * w), i / (h * w) % 3, i / w % h, i % w);
+        let (b, c, y, x) = (b as f64, c as f64, y as f64, x as f64);
+        let v = 1.5 * (0.13 * y + 0.7 * c + b).sin() + 0.8 * (0.09 * x * (c + 1.0) - 0.05 * y).cos();
+        values.push(v as f32);
+    }
+    Tensor::from_data(TensorData::new(values, [n, 3, h, w]), device)
+}
+
+/// Uniform in [-1, 1): number `i` for the tensor called `name`.
+fn noise(name: &str) -> impl Fn(usize) -> f64 {
+    let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01B3));
+    move |i| {
+        let z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let z = z ^ (z >> 31);
+        (z >> 40) as f64 / f64::from(1 << 23) - 1.0
+    }
+}
+
+/// `lift` is added to the bias of a norm.
+fn weights(name: &str, shape: &[usize], lift: Option<f64>) -> Vec<f32> {
+    let noise = noise(name);
+    let fan_in: usize = shape[1..].iter().product();
+    let scale = (6.0 / fan_in as f64).sqrt();
+    let value = |u: f64| match name.rsplit('.').next() {
+        Some("running_var") => 1.0 + u / 2.0,
+        Some("bias") => u / 10.0 + lift.unwrap_or_default(),
+        Some("running_mean") => u / 10.0,
+        _ if shape.len() == 1 => 1.0 + u / 4.0,
+        _ => u * scale,
+    };
+    (0..shape.iter().product()).map(|i| value(noise(i)) as f32).collect()
+}
+
+fn classifier(arch: &str, lift: f64, device: &Device) -> Classifier {
+    let network = Classifier::new(arch, 1, device);
+    let names: BTreeSet<String> = network.shapes().into_iter().map(|(name, _)| name).collect();
+    let is_norms = |name: &str| name.strip_suffix("bias").is_some_and(|n| names.contains(&format!("{n}running_mean")));
+    network.filled(|name, shape| Ok(weights(name, shape, is_norms(name).then_some(lift)))).unwrap()
+}
+
+fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_to_vec().unwrap()
+}
+
+fn samples(all: &[f32]) -> Vec<f32> {
+    all.iter().step_by((all.len() / 64).max(1)).take(64).copied().collect()
+}
+
+fn close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+    if std::env::var_os("FASTAI_TEST_SHOW").is_some() {
+        println!("{what}: {:.1e}", worst / largest);
+    }
+    assert!(worst <= tolerance * largest, "{what}: differs by {worst} of {largest}");
+}
+
+/// Published name, id and values of the parameters and statistics that `wanted` picks by name.
+fn find(network: &Classifier, wanted: impl Fn(&str) -> bool) -> Vec<(String, ParamId, Vec<f32>)> {
+    struct Find<F>(Vec<String>, F, Vec<(String, ParamId, Vec<f32>)>);
+    impl<F: Fn(&str) -> bool> ModuleVisitor for Find<F> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let name = self.0[1..].join(".");
+            if (self.1)(&name) {
+                self.2.push((name, param.id, values(param.val())));
+            }
+        }
+    }
+    let mut find = Find(Vec::new(), wanted, Vec::new());
+    network.visit(&mut find);
+    find.2
+}
+
+/// In evaluation: the logits and the outputs of three units.
+fn evaluates(golden: &Golden, arch: &str) {
+    let device = Device::flex();
+    let network = classifier(arch, 0.0, &device);
+    for (size, height, width) in [("224", 224, 224), ("299", 299, 299), ("203x257", 203, 257)] {
+        let prefix = format!("{arch}/{size}/");
+        let mut seen = BTreeMap::new();
+        let mut pass = Pass::eval();
+        let x = formula(1, height, width, &device);
+        let map = network.body.forward_seen(x, &mut pass, &mut |unit, y| {
+            if golden.contains_key(&format!("{prefix}{unit}")) {
+                seen.insert(unit.to_owned(), samples(&values(y.clone())));
+            }
+        });
+        assert_eq!(seen.len(), 3, "{prefix}: {:?}", seen.keys());
+        for (unit, got) in &seen {
+            close(got, &golden[&format!("{prefix}{unit}")], 1e-4, &format!("{prefix}{unit}"));
+        }
+        let logits: Vec<f32> = values(network.top.forward(map, &mut pass)).into_iter().step_by(8).collect();
+        close(&logits, &golden[&format!("{prefix}logits")], 1e-4, &format!("{prefix}logits"));
+    }
+}
+
+/// In training: losses over two steps, the first step's gradients of two convolutions, and running statistics after both.
+fn trains(golden: &Golden, arch: &str) {
+    let device = Device::flex().autodiff();
+    let mut network = classifier(arch, 3.0, &device);
+    let side = if arch.starts_with("inception") { 75 } else { 64 };
+    let labels = Tensor::<2, Int>::from_ints([[3], [10], [17], [24]], &device);
+    let mut optimizer = SgdConfig::new().init();
+    let mut losses = Vec::new();
+    let wanted = |name: &str| golden.get(&format!("{arch}/train/{name}"));
+    for step in 0..3 {
+        let logits = network.forward_train(formula(4, side, side, &device));
+        let loss = -log_softmax(logits, 1).gather(1, labels.clone()).mean();
+        losses.push(loss.clone().into_scalar::<f32>());
+        if step == 2 {
+            break;
+        }
+        let grads = GradientsParams::from_grads(loss.backward(), &network);
+        if step == 0 {
+            let convs = find(&network, |name| name.ends_with(".weight") && wanted(name).is_some());
+            assert_eq!(convs.len(), 2, "{arch}: gradients");
+            for (name, id, _) in convs {
+                let got = samples(&values(grads.get::<4>(id).unwrap()));
+                close(&got, wanted(&name).unwrap(), 1e-3, &format!("{arch}: gradient of {name}"));
+            }
+        }
+        network = optimizer.step(0.001, network, grads);
+        if step == 1 {
+            let statistics = find(&network, |name| name.contains(".running_") && wanted(name).is_some());
+            assert_eq!(statistics.len(), if arch.starts_with("squeeze") { 0 } else { 4 }, "{arch}: statistics");
+            for (name, _, found) in statistics {
+                close(&samples(&found), wanted(&name).unwrap(), 1e-3, &format!("{arch}: {name}"));
+            }
+        }
+    }
+    close(&losses, &golden[&format!("{arch}/train/loss")], 1e-3, &format!("{arch}: losses"));
+}
+
+#[test]
+fn networks_evaluate_as_at_home() {
+    let golden = golden();
+    for arch in models::names().filter(|name| *name != "squeezenet1_1") {
+        evaluates(&golden, arch);
+    }
+}
+
+#[test]
+fn networks_train_as_at_home() {
+    let golden = golden();
+    for arch in models::names().filter(|name| *name != "squeezenet1_1") {
+        trains(&golden, arch);
+    }
+}
