@@ -17,6 +17,7 @@ pub mod overrides;
 pub mod parse;
 pub mod pipeline;
 pub mod plan;
+pub mod prepared;
 mod print;
 pub mod rate;
 pub mod recipe;

@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, ValueKind};
 use crate::overrides::{self, Override};
 use crate::parse::{Parsed, parse};
+use crate::prepared;
 use crate::scan::{ScanError, scan};
 
 /// What a text gave: the recipe, or why there is none; either way the places in the text.
@@ -37,6 +38,18 @@ impl Source {
     /// Reads and checks a text. Never panics, whatever the text.
     pub fn new(path: &str, text: &str, overrides: &[Override]) -> Source {
         Source::from_bytes(path, text.as_bytes(), overrides)
+    }
+
+    /// Holds the recipe, if there is one, to the text of its data's [summary](crate::prepared).
+    pub fn verify(mut self, summary: &str) -> Source {
+        let Some(draft) = &self.draft else { return self };
+        self.result = self.result.and_then(|checked| prepared::verify(checked, draft, summary));
+        self
+    }
+
+    /// The recipe's name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.draft.as_ref().map(|draft| draft.name.text.as_str())
     }
 
     /// Reads without checking: there is no recipe, and the findings are those of the parser.

@@ -74,7 +74,10 @@ pub fn mutate(data: &[u8]) -> String {
         match operation {
             0..32 => drop(words.remove(at)),
             32..64 => words.insert(at, words[at]),
-            64..96 => words.swap(at, usize::from(operation) % words.len().min(32)),
+            64..96 => {
+                let other = usize::from(operation) % words.len().min(32);
+                words.swap(at, other);
+            }
             96..160 => words.insert(at, TOKENS[usize::from(operation) % TOKENS.len()]),
             _ => words[at] = TOKENS[usize::from(operation) % TOKENS.len()],
         }
