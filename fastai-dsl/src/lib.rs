@@ -5,6 +5,7 @@
 pub mod arch;
 pub mod catalog;
 mod check;
+pub mod curve;
 pub mod diagnostic;
 pub mod draft;
 pub mod evaluate;
