@@ -390,8 +390,13 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
 fn the_plan_draws_the_learning_rate() {
     let scratch = TempDir::new().unwrap();
     let svg = scratch.path().join("rate.svg");
-    let output =
-        fastai(&scratch).args(["plan", "examples/quickstart.recipe", "--svg"]).arg(&svg).assert().success().get_output().clone();
+    let output = fastai(&scratch)
+        .args(["plan", "examples/quickstart.recipe", "--svg"])
+        .arg(&svg)
+        .assert()
+        .success()
+        .get_output()
+        .clone();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("weights, gradients and momentum"), "{text}");
     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");

@@ -212,7 +212,11 @@ impl Stage {
     /// Bytes of weights, gradients and momentum while this stage trains, in f32: what memory holds before any image. The
     /// activations of a batch come on top. `None` while the number of classes is unknown.
     pub fn parameter_bytes(&self, groups: &[Group]) -> Option<u64> {
-        let first = if self.state.body == Body::Precomputed { groups.len().checked_sub(1)? } else { self.state.first_trainable };
+        let first = if self.state.body == Body::Precomputed {
+            groups.len().checked_sub(1)?
+        } else {
+            self.state.first_trainable
+        };
         groups.iter().enumerate().try_fold(0, |sum, (i, group)| {
             let copies = if i >= first { 3 } else { 1 };
             Some(sum + 4 * copies * group.parameters?)

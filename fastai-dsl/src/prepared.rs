@@ -122,7 +122,9 @@ impl Summary {
         let mut format = None;
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#')) {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
-            let wrong = || format!("line {} is not one of format {FORMAT}: {}", i + 1, line.chars().take(60).collect::<String>());
+            let wrong = || {
+                format!("line {} is not one of format {FORMAT}: {}", i + 1, line.chars().take(60).collect::<String>())
+            };
             if key == "format" {
                 format = rest.parse::<u32>().ok();
                 continue;
@@ -178,7 +180,10 @@ impl Summary {
         let at = |key: &str| site(draft, "data", Some(key));
         if Summary::source_of(data) != self.source {
             let message = format!("the summary is of {}, the recipe names other data", self.source.join(" "));
-            out.push(Diagnostic::error(&STALE, site(draft, "data", None), message).help("write it anew: `fastai prepare FILE`"));
+            out.push(
+                Diagnostic::error(&STALE, site(draft, "data", None), message)
+                    .help("write it anew: `fastai prepare FILE`"),
+            );
             return out;
         }
         if let Source::Csv { id, label, suffix, .. } = &data.source {
@@ -194,17 +199,21 @@ impl Summary {
         {
             let message = format!("{} class weights for {} classes", weights.len(), self.classes.len());
             let names: Vec<&str> = self.classes.keys().map(String::as_str).take(10).collect();
-            out.push(
-                Diagnostic::error(&CLASS_WEIGHTS, site(draft, "class_weights", None), message)
-                    .help(format!("one a class, in the order {}{}", names.join(", "), if self.classes.len() > 10 { ", .." } else { "" })),
-            );
+            out.push(Diagnostic::error(&CLASS_WEIGHTS, site(draft, "class_weights", None), message).help(format!(
+                "one a class, in the order {}{}",
+                names.join(", "),
+                if self.classes.len() > 10 { ", .." } else { "" }
+            )));
         }
         self.split(&data.valid, at("valid"), &mut out);
         self.tags(recipe, at("separator"), &mut out);
         if recipe.task() == TaskKind::SingleLabel && self.classes.len() < 2 {
             let names: Vec<&str> = self.classes.keys().map(String::as_str).collect();
             let message = format!("the data has {} class: {}", self.classes.len(), names.join(""));
-            out.push(Diagnostic::error(&FEW_CLASSES, site(draft, "data", None), message).help("check `label` or the folders"));
+            out.push(
+                Diagnostic::error(&FEW_CLASSES, site(draft, "data", None), message)
+                    .help("check `label` or the folders"),
+            );
         }
         out
     }
@@ -231,7 +240,8 @@ impl Summary {
         }
         let most = self.suffixes.iter().max_by_key(|(_, n)| **n).map_or("", |(s, _)| s);
         out.push(
-            Diagnostic::error(&NO_SUFFIX, site, format!("no image ends with {suffix:?}")).help(format!("`suffix: {most:?}`")),
+            Diagnostic::error(&NO_SUFFIX, site, format!("no image ends with {suffix:?}"))
+                .help(format!("`suffix: {most:?}`")),
         );
     }
 
@@ -254,8 +264,12 @@ impl Summary {
             self.classes.iter().filter(|(_, n)| n.0 == 0).map(|(name, n)| format!("{name} (of {})", n.1)).collect();
         if !untrained.is_empty() {
             let shown = untrained[..untrained.len().min(5)].join(", ");
-            let message = format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
-            out.push(Diagnostic::error(&EMPTY_SPLIT, site, message).help("another seed or share of `random`, or more images"));
+            let message =
+                format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
+            out.push(
+                Diagnostic::error(&EMPTY_SPLIT, site, message)
+                    .help("another seed or share of `random`, or more images"),
+            );
         }
     }
 
@@ -283,7 +297,8 @@ pub fn verify(checked: Checked, draft: &Draft, summary: &str) -> Result<Checked,
             let mut out = Diagnostics::default();
             let message = format!("the summary of the data cannot be read: {why}");
             out.push(
-                Diagnostic::error(&UNREADABLE, site(draft, "data", None), message).help("write it anew: `fastai prepare FILE`"),
+                Diagnostic::error(&UNREADABLE, site(draft, "data", None), message)
+                    .help("write it anew: `fastai prepare FILE`"),
             );
             out
         }

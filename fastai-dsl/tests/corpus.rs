@@ -3,6 +3,7 @@
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
+use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
@@ -26,4 +27,13 @@ fn texts() {
 #[test]
 fn mutated_recipes() {
     replay("mutated", |data| fuzz::check(fuzz::mutate(data).as_bytes()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+    #[test]
+    fn new_mutations(data in prop::collection::vec(any::<u8>(), 0..40)) {
+        fuzz::check(fuzz::mutate(&data).as_bytes());
+    }
 }

@@ -26,13 +26,18 @@ fn summary() -> Summary {
         train: 80,
         valid: 20,
         digests: [("l.csv".to_string(), "abc".to_string())].into(),
-        classes: [("beagle".to_string(), (40, 10)), ("boxer".to_string(), (30, 8)), ("pug".to_string(), (10, 2))].into(),
+        classes: [("beagle".to_string(), (40, 10)), ("boxer".to_string(), (30, 8)), ("pug".to_string(), (10, 2))]
+            .into(),
     }
 }
 
 fn codes(recipe: &str, summary: &str) -> Vec<&'static str> {
     let source = Source::new("dogs.recipe", recipe, &[]).verify(summary);
-    assert!(!source.diagnostics().has_errors() || source.render(false).contains("dogs.recipe:"), "{}", source.render(false));
+    assert!(
+        !source.diagnostics().has_errors() || source.render(false).contains("dogs.recipe:"),
+        "{}",
+        source.render(false)
+    );
     source.diagnostics().iter().map(|d| d.code.id).collect()
 }
 
@@ -71,7 +76,11 @@ fn every_mistake_is_found() {
         ("E0705", RECIPE.into(), good.replace("class \"pug\" 10 2", "class \"pug\" 0 12")),
         ("E0706", RECIPE.replace(".jpg", ".jpeg"), good.clone()),
         ("E0707", multi, one_tag),
-        ("E0708", RECIPE.replace("[1, 2, 3]", "balanced"), good.lines().filter(|l| !l.starts_with("class \"b")).map(|l| format!("{l}\n")).collect::<String>()),
+        (
+            "E0708",
+            RECIPE.replace("[1, 2, 3]", "balanced"),
+            good.lines().filter(|l| !l.starts_with("class \"b")).map(|l| format!("{l}\n")).collect::<String>(),
+        ),
     ];
     for (code, recipe, summary) in cases {
         assert_eq!(codes(recipe, summary), [*code], "{recipe}\n{summary}");

@@ -75,7 +75,11 @@ fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
 }
 
 fn no_curve(plan: &Plan) -> &'static str {
-    if plan.facts.train.is_none() { "the number of training images is not known" } else { "nothing is trained, or very long" }
+    if plan.facts.train.is_none() {
+        "the number of training images is not known"
+    } else {
+        "nothing is trained, or very long"
+    }
 }
 
 fn text(recipe: &Recipe, plan: &Plan) -> String {
@@ -112,7 +116,8 @@ fn text(recipe: &Recipe, plan: &Plan) -> String {
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
         out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
     }
-    let parameters = plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).map(|s| s.parameter_bytes(&plan.groups));
+    let parameters =
+        plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).map(|s| s.parameter_bytes(&plan.groups));
     if let Some(bytes) = parameters.max().flatten() {
         out += &format!("weights, gradients and momentum: at most {:.1} MB, activations on top\n", bytes as f64 / 1e6);
     }

@@ -70,5 +70,8 @@ fn one(file: &Path, args: &Args) -> Result<u8, u8> {
     if differences.len() > SHOWN {
         println!("and {} more lines", differences.len() - SHOWN);
     }
-    Err(fail(format!("{shown} is not what the data is: run `fastai prepare {}` and look at the difference", file.display())))
+    Err(fail(format!(
+        "{shown} is not what the data is: run `fastai prepare {}` and look at the difference",
+        file.display()
+    )))
 }

@@ -9,8 +9,8 @@ use fastai_dsl::{Recipe, Source};
 use image::ImageReader;
 use rayon::prelude::*;
 
-use super::dataset::{Dataset, Item, Target};
 use super::DataError;
+use super::dataset::{Dataset, Item, Target};
 
 /// Reads the data set of a recipe: labels, listings and the headers of all images, no pixels. The same files give the same
 /// summary, whatever their times.
