@@ -325,7 +325,8 @@ fn hostile_texts_are_errors() {
     let comments = "/**/".repeat(250_000);
     let nuls = "\0".repeat(1_000_000);
     let texts = [deep, signs, sums, halves, words, lines, comments, nuls];
-    let small = ["", "\0", "A {}", "A", "///", "\u{feff}", "A {\r\n}\r\n", "A { x: '{' }", "A { x: r\"\\\" }", "\u{200e}A {}"];
+    let small =
+        ["", "\0", "A {}", "A", "///", "\u{feff}", "A {\r\n}\r\n", "A { x: '{' }", "A { x: r\"\\\" }", "\u{200e}A {}"];
     for text in texts.into_iter().chain(small.map(String::from)) {
         let before = std::time::Instant::now();
         let source = Source::new("x.recipe", &text, &[]);

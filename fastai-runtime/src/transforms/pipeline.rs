@@ -78,6 +78,18 @@ impl Transform {
         self.apply(image, &draw, out);
     }
 
+    /// Undoes the normalisation: `values`, `[3, size, size]` as a network takes them, as `[size, size, 3]`,
+    /// `x * std + mean`, not clipped.
+    ///
+    /// # Panics
+    /// Where the number of values is no multiple of 3.
+    pub fn denorm(&self, values: &[f32]) -> Vec<f32> {
+        assert!(values.len().is_multiple_of(3), "three planes, not {} values", values.len());
+        let n = values.len() / 3;
+        let Stats { mean, std } = self.stats;
+        (0..n).flat_map(|i| std::array::from_fn::<f32, 3, _>(|c| values[c * n + i] * std[c] + mean[c])).collect()
+    }
+
     /// All that [`Transform::valid`] depends on besides the image, as text that stays the same from run to run.
     pub fn signature(&self) -> String {
         // Neither crop of the middle sees a border.

@@ -242,9 +242,12 @@ impl Columns {
             4 => self.blend_taps::<P, 4>(row, first, image),
             _ => {
                 let weights = self.weights.chunks_exact(self.taps);
-                image.push_row(self.starts.iter().zip(weights).map(|(&start, weights)| {
-                    sum_taps::<P>(&row[(start - first) * P::LANES..], weights)
-                }));
+                image.push_row(
+                    self.starts
+                        .iter()
+                        .zip(weights)
+                        .map(|(&start, weights)| sum_taps::<P>(&row[(start - first) * P::LANES..], weights)),
+                );
             }
         }
     }

@@ -18,11 +18,7 @@ pub(super) struct Lanes {
 impl Lanes {
     /// None yet.
     pub(super) fn new() -> Self {
-        Lanes {
-            coefficients: [0; 64 * LANES],
-            places: [0; LANES], used: 0,
-            last: 0,
-        }
+        Lanes { coefficients: [0; 64 * LANES], places: [0; LANES], used: 0, last: 0 }
     }
 
     /// Where the coefficients of the next block go, all of them 0 yet, and its lane: coefficient `i`, row by row, to
