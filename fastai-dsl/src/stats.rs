@@ -12,7 +12,7 @@ pub struct Stats {
 impl Stats {
     /// torchvision's and fastai's ImageNet statistics.
     pub const IMAGENET: Stats = Stats { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-    /// Mean and standard deviation 0.5, as the inception networks were trained.
+    /// `2 x - 1` on 0..1, as the Inceptions were trained.
     pub const INCEPTION: Stats = Stats { mean: [0.5; 3], std: [0.5; 3] };
     /// Pixels stay as they are.
     pub const NONE: Stats = Stats { mean: [0.0; 3], std: [1.0; 3] };
