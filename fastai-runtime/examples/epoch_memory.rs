@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use fastai_dsl::{Stats, TransformSet, Transforms};
 use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Target};
 use fastai_runtime::random::{Stream, permutation};
 use fastai_runtime::transforms::Transform;
@@ -46,8 +46,7 @@ fn measure(folder: &Path, count: usize, cached: bool) {
     let item =
         |i: usize| Item { id: i.to_string(), path: folder.join(format!("{i:05}.jpg")), target: Target::Unlabelled };
     let items: Arc<[Item]> = (0..count).map(item).collect();
-    let transforms =
-        Transforms { set: TransformSet::SideOn, size: SIZE as u32, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+    let transforms = Transforms { max_zoom: [1.0, 1.1], ..Transforms::new(TransformSet::SideOn, SIZE as u32) };
     let transform = Transform::new(&transforms, Stats::IMAGENET);
     let load: Arc<LoadFn> = Arc::new(move |visit, image, out| {
         transform.train(image, &mut Stream::new(1, "transform").at(&[visit.index as u64]), out);

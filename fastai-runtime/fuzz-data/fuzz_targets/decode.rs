@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     let choice = bytes.len() as u64;
     let crop = [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet][choice as usize % 4];
     let max_zoom = if crop == Crop::Googlenet { [1.0, 1.0] } else { [1.0, 1.3] };
-    let transforms = Transforms { set: TransformSet::TopDown, size: 24, max_zoom, crop, pad: (choice % 3) as u32 };
+    let transforms = Transforms { max_zoom, crop, pad: (choice % 3) as u32, ..Transforms::new(TransformSet::TopDown, 24) };
     let transform = Transform::new(&transforms, Stats::IMAGENET);
     let mut out = vec![0.0; 3 * 24 * 24];
     transform.valid(&image, &mut out);
