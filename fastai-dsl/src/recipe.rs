@@ -462,6 +462,30 @@ pub enum Augmentation {
     },
 }
 
+impl Augmentation {
+    /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
+    pub fn is_legal(&self) -> bool {
+        let share = |p: f64| (0.0..=1.0).contains(&p);
+        let more = |x: f64| (0.0..=3.0).contains(&x);
+        let angle = |x: f64| (0.0..=180.0).contains(&x);
+        match *self {
+            Augmentation::Rotate { degrees, p } => angle(degrees) && share(p),
+            Augmentation::Lighting { brightness, contrast } => share(brightness) && (0.0..1.0).contains(&contrast),
+            Augmentation::Flip { p } => share(p),
+            Augmentation::Dihedral => true,
+            Augmentation::Zoom { max, min } => more(min) && more(max) && min <= max,
+            Augmentation::Stretch { max } => more(max),
+            Augmentation::RotateZoom { degrees, zoom, stretch, ps } => {
+                angle(degrees) && more(zoom) && more(stretch) && ps.into_iter().all(share)
+            }
+            Augmentation::Blur { strength, p } => (1..=15).contains(&strength) && share(p),
+            Augmentation::Cutout { holes, length, p } => {
+                (1..=64).contains(&holes) && (1..=1024).contains(&length) && share(p)
+            }
+        }
+    }
+}
+
 /// fastai's transform sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

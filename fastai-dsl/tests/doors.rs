@@ -3,7 +3,7 @@
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, transforms, tta};
 use fastai_dsl::source::Source;
-use fastai_dsl::{Facts, Plan, Recipe, check, words};
+use fastai_dsl::{Augmentation, Facts, Plan, Recipe, check, words};
 
 fn quickstart() -> Recipe {
     let text = include_str!("../../examples/quickstart.recipe");
@@ -46,6 +46,47 @@ fn canonical_text_is_the_same_recipe() {
     let again = Source::new("canonical", &text, &[]).result.unwrap().recipe;
     assert_eq!(again, recipe, "{text}");
     assert_eq!(again.to_string(), text);
+}
+
+#[test]
+fn augmentations_are_the_same_through_every_door() {
+    let text = "Aerial { task: single_label, data: folders { root: \"d\" },
+        transforms: none { size: 64, pad: 5, pad_mode: constant, stats: inception, augment: [
+            rotate(9, p = 0.5), lighting(0.05, 0.1), flip, dihedral, zoom(0.2), stretch(max = 0.1),
+            rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), blur(3), cutout(2, 16, p = 1)] },
+        model: squeezenet1_1, metrics: [accuracy], train: { fit(1e-2, 1); } }";
+    let source = Source::new("aerial.recipe", text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    use fastai_dsl::schema::{blur, cutout, dihedral, flip, folders, lighting, rotate, rotate_zoom, stretch, zoom};
+    let transforms = transforms::new()
+        .size(64)
+        .pad(5)
+        .pad_mode(words::constant)
+        .stats(words::inception)
+        .augment([
+            rotate::new().degrees(9).p(0.5).into(),
+            lighting::new().brightness(0.05).contrast(0.1).into(),
+            flip::new().into(),
+            dihedral::new().into(),
+            zoom::new().max(0.2).into(),
+            stretch::new().max(0.1).into(),
+            rotate_zoom::new().degrees(9).zoom(0.18).stretch(0.1).ps([0.1, 0.2, 0.3, 0.4]).into(),
+            blur::new().strength(3).into(),
+            cutout::new().holes(2).length(16).p(1).into(),
+        ]);
+    let by_hand = Start::new("Aerial", words::single_label)
+        .data(folders::new().root("d"))
+        .transforms(words::none, transforms)
+        .metric(words::accuracy)
+        .model(words::squeezenet1_1, model::new())
+        .fit(1e-2, 1, fit::new())
+        .build()
+        .unwrap();
+    assert_eq!(recipe, &by_hand);
+    assert_eq!(recipe.transforms().augment.len(), 9);
+    assert!(recipe.transforms().augment.iter().all(Augmentation::is_legal));
+    let canonical = recipe.to_string();
+    assert_eq!(&Source::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
-use fastai_dsl::{HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Threshold, Transforms, arch};
+use fastai_dsl::{Augmentation, HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Threshold, Transforms, arch};
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
@@ -114,7 +114,7 @@ impl ModelMeta {
 
     /// Whether everything is within what a recipe can say: a description is read from a file, and files lie.
     fn is_sane(&self) -> bool {
-        let Transforms { size, max_zoom: [low, high], pad, .. } = self.transforms;
+        let Transforms { size, max_zoom: [low, high], pad, ref augment, .. } = self.transforms;
         let positive = |x: &f32| x.is_finite() && *x > 0.0;
         // Sizes are bounded before they are multiplied.
         self.head.hidden.len() <= MAX_LAYERS
@@ -125,6 +125,8 @@ impl ModelMeta {
             && (1..=MAX_SIDE).contains(&size)
             && size == self.size
             && pad <= MAX_SIDE
+            && augment.len() <= MAX_LAYERS
+            && augment.iter().all(Augmentation::is_legal)
             && (1.0..=10.0).contains(&low)
             && (low..=10.0).contains(&high)
             && self.mean.iter().all(|x| x.is_finite())
