@@ -36,7 +36,7 @@ pub use body::Body;
 pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
 pub use classifier::Classifier;
 pub use conv_norm::{Activation, ConvNorm, ConvSpec, NormSpec, Padding};
-pub use describe::{LayerRow, describe, describe_top};
+pub use describe::{LayerRow, describe, describe_top, map_sides};
 pub use head::Head;
 pub use imagenet::imagenet_classes;
 pub use network::Network;
