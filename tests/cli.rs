@@ -81,10 +81,15 @@ fn the_plan_counts_without_training() {
 }
 
 #[test]
-fn explain_knows_every_code() {
+fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
     assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("one a group"));
+    let output = fastai(&scratch).args(["explain", "fit"]).assert().success();
+    assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("cycle_mult"));
+    let output = fastai(&scratch).arg("explain").assert().success();
+    let list = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(["E0404", "long_run", "squeezenet1_1", "lr_find"].iter().all(|topic| list.contains(topic)), "{list}");
     assert!(stderr(fastai(&scratch).args(["explain", "long_rum"]), 2).contains("did you mean `long_run`?"));
 }
 
@@ -121,6 +126,142 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
 
     let message = stderr(fastai(&scratch).arg("run").arg(&recipe).arg("--out").arg(scratch.path().join("1")), 1);
     assert!(message.contains(&scratch.path().join("1").display().to_string()), "{message}");
+}
+
+/// Kills the program itself, at several moments, and goes on each time.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let whole = scratch.path().join("whole");
+    fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();
+
+    let killed = scratch.path().join("killed");
+    let program = assert_cmd::cargo::cargo_bin("fastai");
+    // What the program says just before it dies: within the sweep, a fit on features and on images, while saving, near the end.
+    let moments = ["lr_find(", "fit(lr1", "precompute(off)", "fit(0.05", "fit([", "save(", "tta("];
+    for (n, moment) in moments.iter().enumerate() {
+        let mut command = std::process::Command::new(&program);
+        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).arg("run");
+        match n {
+            0 => command.args(["--device", "cpu", "--out"]).arg(&killed).arg(&recipe),
+            _ => command.args(["--device", "cpu", "--resume"]).arg(&killed),
+        };
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = lines.map(Result::unwrap).find(|line| line.contains(moment));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert!(said.is_some() && status.code().is_none(), "{moment}: {status}");
+    }
+    // Whoever resumes may say which recipe it should be, and is told where that is another.
+    let output = fastai(&scratch).arg("run").arg(&recipe).args(["--set", "clip=2.0", "--resume"]).arg(&killed).assert();
+    let message = String::from_utf8(output.code(1).get_output().stderr.clone()).unwrap();
+    assert!(message.contains("- clip: 1.0,\n  + clip: 2.0,"), "{message}");
+
+    let output = fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(&killed).assert().success();
+    let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(log.contains("goes on after step"), "{log}");
+    let model = |run: &Path| fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole) == model(&killed), "the weights differ");
+    let history = |run: &Path| -> Vec<String> {
+        let text = fs::read_to_string(run.join("history.csv")).unwrap();
+        text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
+    };
+    assert_eq!(history(&whole), history(&killed));
+    let files = |run: &Path| {
+        let mut names: Vec<_> = fs::read_dir(run).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&whole), files(&killed), "nothing is left over");
+
+    let output = fastai(&scratch).args(["run", "--resume"]).arg(&killed).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("is complete") && text.contains("final: f2"), "{text}");
+    let message = stderr(fastai(&scratch).args(["run", "--resume", "no/such/run"]), 2);
+    assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
+}
+
+#[test]
+fn a_finished_run_predicts_submits_and_is_measured() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let run = scratch.path().join("run");
+    let images = scratch.path().join("chips/train-jpg");
+    let output = |command: &mut Command, code: i32| {
+        let output = command.assert().code(code).get_output().clone();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (reached, _) =
+        output(fastai(&scratch).args(["run", "-q", "--device", "cpu", "--out"]).arg(&run).arg(&recipe), 0);
+
+    // The same figures as the run's, to the last digit that is shown.
+    let (text, _) = output(fastai(&scratch).args(["validate", "-q"]).arg(&run), 0);
+    for (line, word) in text.lines().zip(["final: ", "tta: "]) {
+        let f2 = line.split_once(": f2 ").unwrap().1.split(';').next().unwrap();
+        let said = reached.lines().find(|line| line.starts_with(word)).unwrap();
+        assert!(said.contains(&format!("f2 {f2} on 12 images")), "{line}\n{said}");
+    }
+    assert!(text.contains("precision") && text.contains("ocean"), "{text}");
+    let (text, _) = output(fastai(&scratch).args(["validate", "-q", "--json"]).arg(&run), 0);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["tta"]["evaluation"]["predictions"], "tta: 1 plain + 1 augmented");
+
+    // A folder, sorted; then one broken image among the good ones.
+    let (csv, _) = output(fastai(&scratch).args(["predict", "-q", "--csv"]).arg(&run).arg(&images), 0);
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    assert_eq!((header[0], header[header.len() - 1]), ("file", "said"));
+    let summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+    let classes: Vec<&str> = summary["classes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+    assert_eq!(header[1..header.len() - 1], classes);
+    let files: Vec<&str> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    assert!(files.len() == 60 && files.is_sorted());
+    let broken = scratch.path().join("broken.jpg");
+    fs::write(&broken, b"no image").unwrap();
+    let one = images.join("train_3.jpg");
+    let mut command = fastai(&scratch);
+    command.args(["predict", "-q", "--json", "--tta"]).arg(&run).arg(&broken).arg(&one);
+    let (text, message) = output(&mut command, 1);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["images"][0]["file"], one.to_str().unwrap());
+    assert_eq!(value["images"].as_array().unwrap().len(), 1);
+    assert_eq!(value["unreadable"][0]["file"], broken.to_str().unwrap());
+    assert!(message.contains("broken.jpg: not an image"), "{message}");
+    let (text, _) =
+        output(fastai(&scratch).args(["predict", "-q"]).arg(run.join("models/all.safetensors")).arg(&one), 0);
+    assert!(text.starts_with("# Small, tags above 0.2; classes: ") && text.contains("train_3.jpg\t"), "{text}");
+
+    // The planet layout, packed, against a sample.
+    let message = stderr(fastai(&scratch).arg("submit").arg(&run), 2);
+    assert!(message.contains("--images DIR"), "{message}");
+    let out = scratch.path().join("planet.csv.gz");
+    let sample = scratch.path().join("sample.csv");
+    let rows: Vec<String> = (0..60).map(|i| format!("train_{i},ocean")).collect();
+    fs::write(&sample, format!("image_name,tags\n{}\n", rows.join("\n"))).unwrap();
+    let submit = |sample: &Path| {
+        let mut command = fastai(&scratch);
+        command.arg("submit").arg(&run).arg("--images").arg(&images).arg("--out").arg(&out).arg("--sample").arg(sample);
+        command
+    };
+    let (text, _) = output(&mut submit(&sample), 0);
+    assert!(text.contains("60 rows, 1 augmented predictions and the plain one, tags above 0.2"), "{text}");
+    let mut csv = String::new();
+    let packed = fs::File::open(&out).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed), &mut csv).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("image_name,tags", 61));
+    assert!(lines[1..].is_sorted() && lines[1].starts_with("train_0,"));
+    fs::write(&sample, "image_name,tags\nfile_1,ocean\n").unwrap();
+    let message = stderr(&mut submit(&sample), 1);
+    assert!(message.contains("\"file_1\"") && message.contains("60 ids with an image"), "{message}");
+
+    let message = stderr(fastai(&scratch).args(["predict", "no/such/run", "x.jpg"]), 1);
+    assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
 }
 
 #[test]
@@ -189,4 +330,80 @@ fn a_folder_that_cannot_be_written_is_named() {
     let recipe = small(&scratch);
     let message = stderr(fastai(&scratch).args(["run", "--quiet", "--out", "/proc/no/run"]).arg(&recipe), 1);
     assert!(message.contains("/proc/no/run"), "{message}");
+}
+
+#[test]
+fn formatting_keeps_comments_and_check_says_what_differs() {
+    let scratch = TempDir::new().unwrap();
+    let file = scratch.path().join("a.recipe");
+    fs::write(&file, "A { task:single_label, // what a label is\n}").unwrap();
+    let output = fastai(&scratch).args(["fmt", "--check"]).arg(&file).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("a.recipe is not formatted: line 1 should be \"A {\""), "{text}");
+    fastai(&scratch).arg("fmt").arg(&file).assert().success();
+    let pretty = "A {\n    task: single_label, // what a label is\n}\n";
+    assert_eq!(fs::read_to_string(&file).unwrap(), pretty);
+    fastai(&scratch).args(["fmt", "--check"]).arg(&file).assert().success();
+    let output = fastai(&scratch).args(["fmt", "-"]).write_stdin("A{task:x}").assert().success().get_output().clone();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "A {\n    task: x,\n}\n");
+
+    fs::write(&file, "A { task: ").unwrap();
+    let message = stderr(fastai(&scratch).arg("fmt").arg(&file), 2);
+    assert!(message.contains("E0101") && message.contains("left as it is"), "{message}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "A { task: ");
+}
+
+#[test]
+fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let summary = scratch.path().join("Small.prepared");
+    let message = stderr(fastai(&scratch).args(["prepare", "--check"]).arg(&recipe), 1);
+    assert!(message.contains("there is no") && message.contains("Small.prepared"), "{message}");
+    fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
+    let text = fs::read_to_string(&summary).unwrap();
+    assert!(text.contains("images 48 12 0\n") && text.contains("suffix \".jpg\" 60\n"), "{text}");
+    fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
+    assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
+    fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
+    fastai(&scratch).arg("check").arg(&recipe).assert().success();
+
+    let wrong = fs::read_to_string(&recipe).unwrap().replace("suffix: \".jpg\"", "suffix: \".png\", label: \"tag\"");
+    let bad = scratch.path().join("bad.recipe");
+    fs::write(&bad, wrong).unwrap();
+    let message = stderr(fastai(&scratch).arg("check").arg(&bad), 2);
+    for part in ["error[E0706]", "`suffix: \".jpg\"`", "error[E0703]", "did you mean `tags`?", "bad.recipe:3:"] {
+        assert!(message.contains(part), "{part} is not in\n{message}");
+    }
+
+    let labels = scratch.path().join("chips/train_v2.csv");
+    let csv = fs::read_to_string(&labels).unwrap();
+    let fewer: Vec<&str> = csv.lines().take(60).collect();
+    fs::write(&labels, fewer.join("\n")).unwrap();
+    let output = fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("- images 48 12 0\n") && text.contains("+ images 48 11 0\n"), "{text}");
+
+    // Without the data the plan counts from the summary.
+    fs::remove_dir_all(scratch.path().join("chips")).unwrap();
+    let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success().get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("48 training, 12 validation"), "{text}");
+}
+
+#[test]
+fn the_plan_draws_the_learning_rate() {
+    let scratch = TempDir::new().unwrap();
+    let svg = scratch.path().join("rate.svg");
+    let output = fastai(&scratch)
+        .args(["plan", "examples/quickstart.recipe", "--svg"])
+        .arg(&svg)
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("weights, gradients and momentum"), "{text}");
+    assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");
+    assert!(fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }

@@ -179,6 +179,11 @@ pub struct StepCall {
 }
 
 impl Draft {
+    /// A draft with nothing but its name, for a stub of what could not be read.
+    pub fn empty(name: impl Into<String>) -> Self {
+        Draft { name: Name::new(name), doc: None, lints: Vec::new(), sections: Vec::new(), train: None }
+    }
+
     /// Calls `f` on every value, inner ones first.
     pub fn for_each_value(&mut self, f: &mut impl FnMut(&mut Value)) {
         fn statements(body: &mut [Stmt], f: &mut impl FnMut(&mut Value)) {
@@ -200,7 +205,68 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// Forgets all places, so that two drafts can be compared for what they say.
+    pub fn forget_sites(&mut self) {
+        fn lints(lints: &mut [LintAttr]) {
+            lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
+        }
+        fn statements(body: &mut [Stmt]) {
+            for stmt in body {
+                match stmt {
+                    Stmt::Let { name, .. } => name.site = Site::NONE,
+                    Stmt::For { name, body, .. } => {
+                        name.site = Site::NONE;
+                        statements(body);
+                    }
+                    Stmt::Step(call) => {
+                        call.site = Site::NONE;
+                        call.word.site = Site::NONE;
+                        lints(&mut call.lints);
+                        call.args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = Site::NONE);
+                    }
+                }
+            }
+        }
+        self.name.site = Site::NONE;
+        lints(&mut self.lints);
+        for entry in &mut self.sections {
+            entry.key.site = Site::NONE;
+            lints(&mut entry.lints);
+        }
+        if let Some(train) = &mut self.train {
+            train.key.site = Site::NONE;
+            lints(&mut train.lints);
+            statements(&mut train.body);
+        }
+        self.for_each_value(&mut Value::forget_site);
+    }
+}
+
 impl Value {
+    fn forget_site(&mut self) {
+        self.site = Site::NONE;
+        match &mut self.kind {
+            ValueKind::Call(name, args) => {
+                name.site = Site::NONE;
+                args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = Site::NONE);
+            }
+            ValueKind::Block(name, entries) => {
+                name.site = Site::NONE;
+                for entry in entries {
+                    entry.key.site = Site::NONE;
+                    entry.lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets the places of this value and of all inside of it.
+    pub(crate) fn forget_sites(&mut self) {
+        self.for_each(&mut Value::forget_site);
+    }
+
     /// Calls `f` on every value inside of this one, then on this one.
     pub fn for_each(&mut self, f: &mut impl FnMut(&mut Value)) {
         match &mut self.kind {
@@ -308,6 +374,8 @@ macro_rules! value_from {
 value_from! {
     f64 => x: ValueKind::Number(x);
     f32 => x: ValueKind::Number(f64::from(x));
+    u8 => x: ValueKind::Number(f64::from(x));
+    u16 => x: ValueKind::Number(f64::from(x));
     i32 => x: ValueKind::Number(f64::from(x));
     u32 => x: ValueKind::Number(f64::from(x));
     i64 => x: ValueKind::Number(x as f64);

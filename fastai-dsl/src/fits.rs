@@ -2,7 +2,7 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{IntoConstruct, column, folder, indices, random};
+use crate::schema::{IntoConstruct, blocks, column, folder, grouped, indices, random, stratified};
 use crate::words::Word;
 
 /// Kinds of values, one a [`crate::schema::Type`].
@@ -39,6 +39,8 @@ pub mod kind {
         Weights
         /// A number or `words::search`.
         Threshold
+        /// `words::balanced`, or a weight a class.
+        ClassWeights
     }
 }
 
@@ -54,22 +56,25 @@ macro_rules! fits {
 }
 fits! {
     Text: &str, String;
-    Count: i32, u32, i64, u64, usize;
+    Count: u8, u16, i32, u32, i64, u64, usize;
     Number: f64, f32, i32, u32, i64, u64, usize;
     Switch: Word;
     Zoom: f64, f32, i32, u32, [f64; 2];
     Word: Word;
     Column: &str, String, i32, u32, usize;
-    Split: &str, String, Word, random, folder, indices, column;
+    Split: &str, String, Word, random, stratified, blocks, grouped, folder, indices, column;
     Numbers: f64, f32, i32, u32, Vec<f64>;
     Counts: Vec<u32>, Vec<usize>;
     Rate: f64, Rate;
     Rates: f64, Rate, Vec<f64>, Vec<Rate>;
     Weights: &str, String, Word;
     Threshold: f64, f32, Word;
+    ClassWeights: Word, Vec<f64>;
 }
 impl<const N: usize> Fits<kind::Numbers> for [f64; N] {}
+impl<const N: usize> Fits<kind::ClassWeights> for [f64; N] {}
 impl<const N: usize> Fits<kind::Counts> for [i32; N] {}
+impl<const N: usize> Fits<kind::Counts> for [usize; N] {}
 impl<const N: usize> Fits<kind::Counts> for [u32; N] {}
 impl<const N: usize> Fits<kind::Rates> for [f64; N] {}
 impl<const N: usize> Fits<kind::Rates> for [Rate; N] {}
@@ -81,4 +86,4 @@ macro_rules! calls {
         }
     )* };
 }
-calls! { random folder indices column }
+calls! { random stratified blocks grouped folder indices column }

@@ -5,15 +5,20 @@
 pub mod arch;
 pub mod catalog;
 mod check;
+pub mod curve;
 pub mod diagnostic;
 pub mod draft;
 pub mod evaluate;
 mod experiment;
+pub mod explain;
 pub mod fits;
+pub mod fmt;
+mod habits;
 pub mod overrides;
 pub mod parse;
 pub mod pipeline;
 pub mod plan;
+pub mod prepared;
 mod print;
 pub mod rate;
 pub mod recipe;
@@ -34,8 +39,8 @@ pub use pipeline::Pipeline;
 pub use plan::{Body, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, ClassWeights, Column, Crop, Data, DeviceWish, Fit, HeadSpec, LrFind, Metric, Model, Options, Recipe,
-    Source, Step, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    Anneal, ClassWeights, Column, Corrupt, Crop, Data, DeviceWish, Duplicates, Fit, HeadSpec, LrFind, Metric, Model,
+    Options, Recipe, Sampler, Source, Step, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    Anneal, ClassWeights, Column, Data, HeadSpec, Metric, Recipe, Source, Step, Suggest, Threshold, Valid, Weights,
+    Anneal, ClassWeights, Column, Corrupt, Data, Duplicates, HeadSpec, Metric, Recipe, Sampler, Source, Step, Suggest,
+    Threshold, Valid, Weights,
 };
 
 impl fmt::Display for Recipe {
@@ -84,6 +85,18 @@ impl fmt::Display for Data {
         if let Some(workers) = self.workers {
             write!(f, ", workers: {workers}")?;
         }
+        if self.corrupt != Corrupt::Deny {
+            write!(f, ", corrupt: {}", self.corrupt.word())?;
+        }
+        if self.duplicates != Duplicates::Drop {
+            write!(f, ", duplicates: {}", self.duplicates.word())?;
+        }
+        if self.sampler != Sampler::Shuffle {
+            write!(f, ", sampler: {}", self.sampler.word())?;
+        }
+        if let Some(side) = self.resize_to {
+            write!(f, ", resize_to: {side}")?;
+        }
         f.write_str(" }")
     }
 }
@@ -101,6 +114,15 @@ impl fmt::Display for Valid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Valid::Random { share, seed, fold } => write!(f, "random({share:?}, seed = {seed}, fold = {fold})"),
+            Valid::Stratified { share, seed, fold } => {
+                write!(f, "stratified({share:?}, seed = {seed}, fold = {fold})")
+            }
+            Valid::Blocks { size, share, seed, fold } => {
+                write!(f, "blocks({size}, share = {share:?}, seed = {seed}, fold = {fold})")
+            }
+            Valid::Grouped { column, share, seed, fold } => {
+                write!(f, "grouped({column:?}, share = {share:?}, seed = {seed}, fold = {fold})")
+            }
             Valid::Folder(path) => write!(f, "folder({path:?})"),
             Valid::Indices(path) => write!(f, "indices({path:?})"),
             Valid::Column(name) => write!(f, "column({name:?})"),

@@ -140,6 +140,81 @@ pub struct Data {
     pub batch: u32,
     /// Threads that decode and transform; `None` = one a CPU core.
     pub workers: Option<u32>,
+    /// What to do about files that are missing or cannot be decoded.
+    #[serde(default)]
+    pub corrupt: Corrupt,
+    /// What to do about training images that equal a validation image.
+    #[serde(default)]
+    pub duplicates: Duplicates,
+    /// How an epoch goes through the training images.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// Shorter side of the scaled copies that are read instead of the images, pixels.
+    #[serde(default)]
+    pub resize_to: Option<u32>,
+}
+
+/// What to do about files that are missing or cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corrupt {
+    /// Stop before training and list them all.
+    #[default]
+    Deny,
+    /// Leave them out and list them.
+    Skip,
+}
+
+impl Corrupt {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Corrupt::Deny => "deny",
+            Corrupt::Skip => "skip",
+        }
+    }
+}
+
+/// What to do about training images that equal a validation image byte for byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// Leave them out of training; the validation set stays as the split says.
+    #[default]
+    Drop,
+    /// Train on them.
+    Keep,
+}
+
+impl Duplicates {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Duplicates::Drop => "drop",
+            Duplicates::Keep => "keep",
+        }
+    }
+}
+
+/// How an epoch goes through the training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampler {
+    /// Each image once, in random order.
+    #[default]
+    Shuffle,
+    /// As many images as there are, each as often as its class is rare.
+    Balanced,
+}
+
+impl Sampler {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Sampler::Shuffle => "shuffle",
+            Sampler::Balanced => "balanced",
+        }
+    }
 }
 
 /// How labels are stored.
@@ -189,6 +264,37 @@ pub enum Valid {
         /// Share of all images, in (0, 1).
         share: f64,
         /// Seed of the permutation.
+        seed: u32,
+        /// Which slice of the permutation, 0-based.
+        fold: u32,
+    },
+    /// A share of each class.
+    Stratified {
+        /// Share of all images, in (0, 1).
+        share: f64,
+        /// Seed of the permutation.
+        seed: u32,
+        /// Which slice, 0-based; folds do not overlap.
+        fold: u32,
+    },
+    /// Blocks of consecutive images, held out as a whole.
+    Blocks {
+        /// Images a block, at least 2.
+        size: u32,
+        /// Share of all blocks, in (0, 1).
+        share: f64,
+        /// Seed of the permutation of the blocks.
+        seed: u32,
+        /// Which slice of the permutation, 0-based.
+        fold: u32,
+    },
+    /// Images with the same cell in a csv column, held out as a whole.
+    Grouped {
+        /// The column's name.
+        column: String,
+        /// Share of all groups, in (0, 1).
+        share: f64,
+        /// Seed of the permutation of the groups.
         seed: u32,
         /// Which slice of the permutation, 0-based.
         fold: u32,
@@ -338,6 +444,8 @@ pub enum Metric {
     },
     /// Mean absolute error (regression).
     MeanAbsError,
+    /// Root of the mean squared error (regression).
+    RootMeanSquareError,
 }
 
 impl Metric {
@@ -349,6 +457,7 @@ impl Metric {
             Metric::F2 { threshold: Threshold::Fixed(_) } => "f2",
             Metric::F2 { threshold: Threshold::Search } => "f2_best",
             Metric::MeanAbsError => "mae",
+            Metric::RootMeanSquareError => "rmse",
         }
     }
 

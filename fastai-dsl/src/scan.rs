@@ -50,8 +50,17 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
             }
             b'/' if bytes.get(i + 1) == Some(&b'*') => {
                 let end = block_comment(bytes, i).ok_or(ScanError::Unfinished { what: "comment", at: i..i + 2 })?;
-                comments.push(i..end);
+                let body = &text[i..end];
+                let doc =
+                    (body.starts_with("/**") && !body.starts_with("/***") && body.len() > 4) || body.starts_with("/*!");
+                if !doc {
+                    comments.push(i..end);
+                }
                 i = end;
+            }
+            b'r' if let Some(hashes) = raw_string(bytes, i) => {
+                let unfinished = ScanError::Unfinished { what: "text", at: i..i + 1 };
+                i = raw_string_end(bytes, i + hashes + 2, hashes).ok_or(unfinished)?;
             }
             b'"' => i = string(bytes, i).ok_or(ScanError::Unfinished { what: "text", at: i..i + 1 })?,
             c @ (b'{' | b'(' | b'[') => {
@@ -81,6 +90,33 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
     }
 }
 
+/// The name of the recipe in a text that may be broken anywhere: the first capitalised word behind comments, attributes and
+/// `pub`.
+pub fn recipe_name(text: &str) -> Option<&str> {
+    let mut rest = text.trim_start_matches('\u{feff}');
+    loop {
+        rest = rest.trim_start();
+        if rest.starts_with("//") {
+            rest = rest.split_once('\n')?.1;
+        } else if rest.starts_with("/*") {
+            rest = &rest[block_comment(rest.as_bytes(), 0)?..];
+        } else if rest.starts_with('#') {
+            rest = rest.split_once(']')?.1;
+        } else if let Some(after) =
+            rest.strip_prefix("pub").filter(|r| r.starts_with(|c: char| c.is_whitespace() || c == '('))
+        {
+            rest = after.trim_start();
+            if rest.starts_with('(') {
+                rest = rest.split_once(')')?.1;
+            }
+        } else {
+            break;
+        }
+    }
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    rest.starts_with(|c: char| c.is_ascii_uppercase()).then(|| &rest[..end])
+}
+
 fn partner(open: u8) -> u8 {
     match open {
         b'{' => b'}',
@@ -99,6 +135,23 @@ fn string(bytes: &[u8], start: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// How many `#` a raw string has that begins with the `r` at `start`, if one does.
+fn raw_string(bytes: &[u8], start: usize) -> Option<usize> {
+    let in_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii();
+    let prefix = if start > 0 && matches!(bytes[start - 1], b'b' | b'c') { start - 1 } else { start };
+    if prefix > 0 && in_word(bytes[prefix - 1]) {
+        return None;
+    }
+    let hashes = bytes[start + 1..].iter().take_while(|b| **b == b'#').count();
+    (bytes.get(start + 1 + hashes) == Some(&b'"')).then_some(hashes)
+}
+
+fn raw_string_end(bytes: &[u8], from: usize, hashes: usize) -> Option<usize> {
+    let closes =
+        |i: usize| bytes[i] == b'"' && bytes[i + 1..].iter().take(hashes).filter(|b| **b == b'#').count() == hashes;
+    (from..bytes.len()).find(|i| closes(*i)).map(|i| i + 1 + hashes)
 }
 
 fn block_comment(bytes: &[u8], start: usize) -> Option<usize> {
@@ -127,6 +180,24 @@ mod tests {
         let text = "A { x: \"}\\\"{\", // }\n /* { /* } */ */ y: 1 }";
         let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
         assert_eq!(comments, ["// }", "/* { /* } */ */"]);
+    }
+
+    #[test]
+    fn raw_strings_and_doc_comments_are_told_apart() {
+        let text = "/** doc */ A { x: r\"\\\", /**/ y: r#\"}\" {\"#, /*** no doc */ /*! doc */ }";
+        let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
+        assert_eq!(comments, ["/**/", "/*** no doc */"]);
+        assert!(matches!(scan("A { x: r#\"\" }"), Err(ScanError::Unfinished { what: "text", .. })));
+    }
+
+    #[test]
+    fn the_name_is_found_in_broken_texts() {
+        for text in ["Cats { x: (", "/// Doc\n// {\n/* { */ #[allow(x)] pub(crate) Cats", "\u{feff} pub Cats {{{{"] {
+            assert_eq!(recipe_name(text), Some("Cats"), "{text}");
+        }
+        for text in ["", "cats {", "// Cats", "/* Cats", "public", "{ Cats"] {
+            assert_eq!(recipe_name(text), None, "{text}");
+        }
     }
 
     #[test]

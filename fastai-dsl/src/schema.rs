@@ -25,7 +25,7 @@ pub enum Type {
     Word,
     /// A csv column: name or position.
     Column,
-    /// A split: `none` or one of [`SPLITS`].
+    /// A split: `all`, `none` or one of [`SPLITS`].
     Split,
     /// A number, or a list of them.
     Numbers,
@@ -52,7 +52,9 @@ impl Type {
             Type::Zoom => "a number or `[min, max]`",
             Type::Word => "a word",
             Type::Column => "a column's name in double quotes, or its position",
-            Type::Split => "`random(0.2)`, `folder(\"..\")`, `indices(\"..\")`, `column(\"..\")` or `none`",
+            Type::Split => {
+                "a split such as `random(0.2)`, `stratified(0.2)` or `folder(\"..\")`, or `all` (or `none`) to train on everything"
+            }
             Type::Numbers => "a number, or a list of numbers",
             Type::Counts => "a list of whole numbers",
             Type::Rate => "a learning rate",
@@ -143,6 +145,7 @@ macro_rules! constructs {
         $( $(#[doc = $kdoc:literal])+ $key:ident: $ty:ident $([$($word:ident)|+])? $(in $bounds:ident($lo:literal, $hi:literal))? $(= $default:literal)? $(, $required:ident)?; )*
     } )*) => { $(
         $(#[doc = $doc])+
+        #[must_use = "these settings do nothing until a section or step takes them"]
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $name { pub(crate) values: Vec<(&'static str, Value)> }
         impl $name {
@@ -249,6 +252,17 @@ constructs! {
         batch: Count in range(2.0, 65536.0) = "64";
         /// Threads that decode and transform; one a CPU core unless given.
         workers: Count in range(1.0, 1024.0);
+        /// What to do about files that are missing or cannot be decoded: `deny` stops before training and lists them, `skip`
+        /// leaves them out and lists them.
+        corrupt: Word [deny | skip] = "deny";
+        /// What to do about training images that equal a validation image byte for byte: `drop` leaves them out, `keep`
+        /// trains on them.
+        duplicates: Word [drop | keep] = "drop";
+        /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
+        /// often and frequent ones less.
+        sampler: Word [shuffle | balanced] = "shuffle";
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        resize_to: Count in range(8.0, 8192.0);
     }
     /// Images in one folder, labels in a csv file.
     CSV csv {
@@ -276,11 +290,53 @@ constructs! {
         batch: Count in range(2.0, 65536.0) = "64";
         /// Threads that decode and transform; one a CPU core unless given.
         workers: Count in range(1.0, 1024.0);
+        /// What to do about files that are missing or cannot be decoded: `deny` stops before training and lists them, `skip`
+        /// leaves them out and lists them.
+        corrupt: Word [deny | skip] = "deny";
+        /// What to do about training images that equal a validation image byte for byte: `drop` leaves them out, `keep`
+        /// trains on them.
+        duplicates: Word [drop | keep] = "drop";
+        /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
+        /// often and frequent ones less.
+        sampler: Word [shuffle | balanced] = "shuffle";
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        resize_to: Count in range(8.0, 8192.0);
     }
     /// A random share, exactly as fastai's `get_cv_idxs` draws it.
     RANDOM random {
         /// Share of all images.
         share: Number in open(0.0, 1.0), required;
+        /// Seed of the permutation.
+        seed: Count in range(0.0, 4294967295.0) = "42";
+        /// Which slice of the permutation, from 0.
+        fold: Count in range(0.0, 1000000.0) = "0";
+    }
+    /// A random share of each class: `random` that keeps the classes' proportions, also with few images a class.
+    STRATIFIED stratified {
+        /// Share of all images.
+        share: Number in open(0.0, 1.0), required;
+        /// Seed of the permutation.
+        seed: Count in range(0.0, 4294967295.0) = "42";
+        /// Which slice, from 0; folds do not overlap.
+        fold: Count in range(0.0, 1000000.0) = "0";
+    }
+    /// A random share of blocks of consecutive images, for images whose neighbours in the list show nearly the same.
+    BLOCKS blocks {
+        /// Images a block, in the order of the csv file or of the sorted listing.
+        size: Count in range(2.0, 1000000.0), required;
+        /// Share of all blocks.
+        share: Number in open(0.0, 1.0) = "0.2";
+        /// Seed of the permutation.
+        seed: Count in range(0.0, 4294967295.0) = "42";
+        /// Which slice of the permutation, from 0.
+        fold: Count in range(0.0, 1000000.0) = "0";
+    }
+    /// A random share of groups: images with the same cell in a csv column (a patient, a place) stay together.
+    GROUPED grouped {
+        /// The column's name.
+        name: Text, required;
+        /// Share of all groups.
+        share: Number in open(0.0, 1.0) = "0.2";
         /// Seed of the permutation.
         seed: Count in range(0.0, 4294967295.0) = "42";
         /// Which slice of the permutation, from 0.
@@ -405,11 +461,11 @@ constructs! {
 /// The sources of `data`.
 pub const SOURCES: &[&Construct] = &[&FOLDERS, &CSV];
 /// The splits of `valid` that are calls.
-pub const SPLITS: &[&Construct] = &[&RANDOM, &FOLDER, &INDICES, &COLUMN];
+pub const SPLITS: &[&Construct] = &[&RANDOM, &STRATIFIED, &BLOCKS, &GROUPED, &FOLDER, &INDICES, &COLUMN];
 /// The transform sets.
 pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
 /// The metrics.
-pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae"];
+pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae", "rmse"];
 /// The tasks.
 pub const TASKS: &[&str] = &["single_label", "multi_label", "regression"];
 /// The devices.

@@ -34,6 +34,9 @@ pub enum RunError {
     /// Something the recipe asks for that the engine cannot do (yet).
     #[error("{0}")]
     Unsupported(String),
+    /// A run that cannot be continued, or one that does not need to be.
+    #[error("{0}")]
+    Resume(String),
     /// Stopped by Ctrl-C; what was saved is in the run folder.
     #[error("stopped: {0}")]
     Stopped(String),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
-use fastai_dsl::{HeadSpec, Weights, arch};
+use fastai_dsl::{Crop, HeadSpec, TaskKind, TransformSet, Transforms, Weights, arch};
 use fastai_runtime::models::{self, ModelMeta, Network, Pass};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
@@ -99,22 +99,46 @@ fn the_language_and_the_engine_know_the_same_networks() {
         let network = Network::new(facts.name, &head(), 7, 1, &device);
         assert_eq!(network.groups(), facts.groups, "{}", facts.name);
         assert_eq!(facts.body.len() + 1, facts.groups, "{}", facts.name);
-        let parameters = network.parameters();
-        let count =
-            |group| -> u64 { parameters.iter().filter(|p| p.group == group && !p.buffer).map(|p| p.count()).sum() };
+        let shapes = network.shapes();
+        let is_buffer = |name: &str| name.contains(".running_");
+        let count = |group| -> u64 {
+            let ours = shapes.iter().filter(|(name, _)| network.group_of(name) == group && !is_buffer(name));
+            ours.map(|(_, sides)| sides.iter().product::<usize>() as u64).sum()
+        };
+        let rows = models::describe(facts.name, facts.min_size as usize);
         for (group, (what, wanted)) in facts.body.iter().enumerate() {
             assert_eq!(count(group), *wanted, "{}: {what}", facts.name);
+            let described: u64 = rows.iter().filter(|row| row.group == group).map(|row| row.parameters).sum();
+            assert_eq!(described, *wanted, "{}: {what}", facts.name);
         }
         assert_eq!(count(facts.groups - 1), head().parameters(facts.head_input, 7), "{}", facts.name);
-        let side = facts.min_size as usize;
-        let features = network.features(Tensor::zeros([1, 3, side, side], &device));
-        assert_eq!(features.dims(), [1, facts.head_input as usize], "{}", facts.name);
-        let norms = parameters.iter().any(|p| p.buffer && p.name.starts_with("body."));
+        let [channels, height, width] = rows.last().unwrap().output;
+        assert_eq!(2 * channels, facts.head_input as usize, "{}", facts.name);
+        assert!(height >= 1 && width >= 1, "{}", facts.name);
+        let norms = shapes.iter().any(|(name, _)| name.starts_with("body.") && is_buffer(name));
         assert_eq!(norms, facts.batch_norm, "{}", facts.name);
-        let mut ids: Vec<_> = parameters.iter().map(|p| p.id.val()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), parameters.len(), "{}", facts.name);
+        for name in std::iter::once(&facts.name).chain(facts.aliases) {
+            assert_eq!(arch::find(name).unwrap().name, facts.name);
+        }
+    }
+}
+
+#[test]
+fn layers_are_described_as_they_run() {
+    let device = Device::flex();
+    for arch in ["squeezenet1_1", "efficientnet_lite0", "efficientnet_b0", "resnet18", "densenet121"] {
+        let network = Network::new(arch, &head(), 7, 1, &device);
+        let mut rows = models::describe(arch, 75).into_iter().filter(|row| !row.name.is_empty());
+        // A shortcut runs before the branch that it is listed after.
+        let mut expected: Vec<_> = rows.by_ref().map(|row| (row.name, row.output)).collect();
+        let mut seen = Vec::new();
+        network.body.forward_seen(Tensor::zeros([1, 3, 75, 75], &device), &mut Pass::eval(), &mut |name, y| {
+            let [_, channels, height, width] = y.dims();
+            seen.push((name.to_owned(), [channels, height, width]));
+        });
+        expected.sort();
+        seen.sort();
+        assert_eq!(seen, expected, "{arch}");
     }
 }
 
@@ -198,6 +222,20 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
         head: head(),
         classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
         size: 64,
+        task: TaskKind::MultiLabel,
+        transforms: Transforms {
+            set: TransformSet::TopDown,
+            size: 64,
+            max_zoom: [1.0, 1.05],
+            crop: Crop::Random,
+            pad: 0,
+        },
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+        batch: 8,
+        seed: 42,
+        threshold: Some(0.2),
+        tta: Some(4),
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("models/last.safetensors");
@@ -212,12 +250,18 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
-    let mut hostile = [meta.clone(), meta.clone(), meta.clone(), meta.clone()];
+    let mut hostile = [(); 10].map(|()| meta.clone());
     hostile[0].head.hidden = vec![u32::MAX; 3];
     hostile[0].head.dropout = vec![0.0; 4];
     hostile[1].head.dropout = vec![1.0, 0.5];
     hostile[2].arch = "no_such_net".into();
     hostile[3].head.hidden = vec![1 << 20];
+    hostile[4].transforms.size = u32::MAX;
+    hostile[5].transforms.max_zoom = [1.0, 1e30];
+    hostile[6].std[1] = 0.0;
+    hostile[7].tta = Some(u32::MAX);
+    hostile[8].threshold = Some(-1.0);
+    hostile[9].batch = 0;
     for (number, lie) in hostile.iter().enumerate() {
         models::save_model(&read, lie, &path).unwrap();
         models::read_model(&path, &device).expect_err(&format!("description {number}"));

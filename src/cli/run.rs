@@ -1,6 +1,6 @@
 //! `fastai run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fastai_dsl::DeviceWish;
@@ -11,7 +11,12 @@ use fastai_runtime::{RunError, RunOptions, engine, progress};
 #[derive(clap::Args)]
 pub struct Args {
     /// The recipe file
-    file: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    file: Option<PathBuf>,
+    /// Go on with a stopped, failed or killed run after its last finished stage; the recipe is the run's own unless a
+    /// file is named
+    #[arg(long, value_name = "RUN", conflicts_with = "out")]
+    resume: Option<PathBuf>,
     /// Run with a key replaced: `--set data.batch=16`, or a top-level `let`: `--set lr=0.1`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
@@ -38,7 +43,7 @@ pub struct Args {
     smoke: bool,
 }
 
-fn device(text: &str) -> Result<DeviceWish, String> {
+pub fn device(text: &str) -> Result<DeviceWish, String> {
     [DeviceWish::Auto, DeviceWish::Cuda, DeviceWish::Wgpu, DeviceWish::Cpu]
         .into_iter()
         .find(|d| d.word() == text)
@@ -46,7 +51,14 @@ fn device(text: &str) -> Result<DeviceWish, String> {
 }
 
 pub fn run(args: &Args) -> ExitCode {
-    let recipe = match super::source::read(&args.file, &args.set) {
+    if let Some(folder) = &args.resume
+        && let Some(code) = nothing_to_resume(folder)
+    {
+        return code;
+    }
+    let own = args.resume.as_ref().map(|run| run.join("recipe.recipe"));
+    let Some(file) = args.file.as_ref().or(own.as_ref()) else { return ExitCode::from(super::WRONG) };
+    let recipe = match super::source::read(file, &args.set) {
         Ok(checked) => checked.recipe,
         Err(code) => return code,
     };
@@ -72,7 +84,11 @@ pub fn run(args: &Args) -> ExitCode {
         eprintln!("warning: Ctrl-C will not stop tidily: {error}");
     }
     let mut progress = progress::auto(args.quiet);
-    match engine::run(&recipe, &options, progress.as_mut()) {
+    let result = match &args.resume {
+        Some(folder) => engine::resume(&recipe, folder, &options, progress.as_mut()),
+        None => engine::run(&recipe, &options, progress.as_mut()),
+    };
+    match result {
         Ok(outcome) => {
             drop(progress);
             print!("{}", reached(&outcome.summary));
@@ -92,6 +108,22 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
+/// Says what there is to say about a run that cannot be continued, before its recipe is read.
+fn nothing_to_resume(folder: &Path) -> Option<ExitCode> {
+    if !folder.is_dir() {
+        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        eprintln!("error: there is no run folder {}", absolute.display());
+        return Some(ExitCode::from(super::WRONG));
+    }
+    let summary = Summary::read(folder).ok()?;
+    if summary.status != "complete" || engine::is_unfinished(folder) {
+        return None;
+    }
+    print!("{}", reached(&summary));
+    println!("{} is complete: there is nothing left to do", folder.display());
+    Some(ExitCode::SUCCESS)
+}
+
 /// What the run reached, as people read it.
 fn reached(summary: &Summary) -> String {
     let mut out = String::new();
@@ -106,6 +138,12 @@ fn reached(summary: &Summary) -> String {
     }
     if let Some(tta) = &summary.tta {
         out += &line("tta", tta);
+    }
+    if let Some(test) = &summary.test {
+        out += &line("test, measured once", test);
+    }
+    if let Some(test) = &summary.test_tta {
+        out += &line("test with tta, measured once", test);
     }
     out
 }

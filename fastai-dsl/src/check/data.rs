@@ -4,7 +4,10 @@ use super::{bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
-use crate::recipe::{Column, Crop, Data, Source, TaskKind, TransformSet, Transforms, Valid};
+use crate::habits;
+use crate::recipe::{
+    Column, Corrupt, Crop, Data, Duplicates, Sampler, Source, TaskKind, TransformSet, Transforms, Valid,
+};
 use crate::schema;
 use crate::suggest::did_you_mean;
 
@@ -36,7 +39,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         _ => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
-                    .help(did_you_mean(&name.text, words)),
+                    .help(habits::word_help(&name.text, &words)),
             );
             return None;
         }
@@ -45,9 +48,9 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     let default =
         if is_csv { Valid::Random { share: 0.2, seed: 42, fold: 0 } } else { Valid::Folder("valid".to_string()) };
     let valid = bound.get("valid").map_or(Some(default), |v| valid(v, is_csv, out));
-    if let (Some(Valid::Column(_)), Source::Csv { header: false, .. }) = (&valid, &source) {
+    if let (Some(Valid::Column(_) | Valid::Grouped { .. }), Source::Csv { header: false, .. }) = (&valid, &source) {
         out.push(
-            Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "`column(..)` needs a header")
+            Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "a split by column needs a header")
                 .help("`header: on`, or another split"),
         );
     }
@@ -69,8 +72,53 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         test: bound.text("test").map(str::to_string),
         batch: bound.count("batch").unwrap_or(64),
         workers: bound.count("workers"),
+        corrupt: if bound.word("corrupt") == Some("skip") { Corrupt::Skip } else { Corrupt::Deny },
+        duplicates: if bound.word("duplicates") == Some("keep") { Duplicates::Keep } else { Duplicates::Drop },
+        sampler: if bound.word("sampler") == Some("balanced") { Sampler::Balanced } else { Sampler::Shuffle },
+        resize_to: bound.count("resize_to"),
     };
+    needs_classes(&data, task, &bound, value.site, out);
     (out.iter().count() == before).then_some(data)
+}
+
+/// Scaled copies that are smaller than what the network sees would be enlarged again.
+pub(super) fn copies_fit(size: u32, resize_to: Option<u32>, site: Site, out: &mut Diagnostics) {
+    if let Some(side) = resize_to.filter(|side| *side < size) {
+        out.push(
+            Diagnostic::error(
+                &c::OUT_OF_RANGE,
+                site,
+                format!("`resize_to: {side}` is smaller than the images that the network sees, {size} pixels"),
+            )
+            .help(format!("`resize_to: {size}` or more; about a quarter more leaves room for zoom and crop")),
+        );
+    }
+}
+
+/// A class cannot be rare, nor have a proportion, where labels are numbers.
+fn needs_classes(data: &Data, task: Option<TaskKind>, bound: &bind::Bound, site: Site, out: &mut Diagnostics) {
+    if task != Some(TaskKind::Regression) {
+        return;
+    }
+    let mut refuse = |key: &str, what: &str, help: &str| {
+        out.push(
+            Diagnostic::error(
+                &c::TASK_OPTION,
+                bound.site(key, site),
+                format!("{what} needs classes, the task is `regression`"),
+            )
+            .help(help),
+        );
+    };
+    if data.sampler == Sampler::Balanced {
+        refuse("sampler", "`sampler: balanced`", "`sampler: shuffle`");
+    }
+    if matches!(data.valid, Valid::Stratified { .. }) {
+        refuse("valid", "`stratified`", "`random(0.2)`");
+    }
+    if matches!(data.source, Source::Folders { .. }) {
+        refuse("root", "`data: folders`", "`data: csv`, with a column of numbers");
+    }
 }
 
 fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source {
@@ -99,7 +147,8 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source
                 b.site("label", b.site("id", Site::NONE)),
                 "`id` and `label` are the same column",
             )
-            .help("positions count from 0: `id: 0, label: 1`"),
+            .help("positions count from 0: `id: 0, label: 1`")
+            .also(b.site("id", Site::NONE), "the image's name"),
         );
     }
     let suffix = b.text("suffix").unwrap_or_default();
@@ -146,9 +195,15 @@ fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
     if absolute || escapes {
         out.push(
             Diagnostic::error(&c::NOT_BELOW_ROOT, site, format!("`{key}` is below `root`, got {path:?}"))
-                .help("a relative path without `..`; move `root` up if need be"),
+                .help(format!("a path inside: `{key}: {:?}`", inside(path))),
         );
     }
+}
+
+/// The last folder of a path that leads elsewhere.
+fn inside(path: &str) -> &str {
+    let parts = path.split(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
+    parts.last().unwrap_or("train")
 }
 
 fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
@@ -169,8 +224,10 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
     };
     let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
         out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text))
-                .help(did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name))),
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text)).help(
+                habits::instead(&name.text)
+                    .map_or_else(|| did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name)), str::to_string),
+            ),
         );
         return None;
     };
@@ -186,43 +243,81 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
             );
             None
         }
-        ("column", false) => {
+        ("column" | "grouped", false) => {
             out.push(
                 Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
-                    .help("`folder(\"valid\")`, `random(0.2)` or `indices(\"valid.txt\")`"),
+                    .help("`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`"),
             );
             None
         }
-        ("random", _) => {
-            let (share, fold) = (bound.number("share")?, bound.count("fold").unwrap_or(0));
-            let folds = (1.0 / share + 1e-9).floor() as u32;
-            if fold >= folds {
-                out.push(
-                    Diagnostic::error(
-                        &c::NO_FOLD,
-                        bound.site("fold", value.site),
-                        format!("fold {fold} does not exist for a share of {share}"),
-                    )
-                    .help(format!("folds 0 to {}", folds.saturating_sub(1))),
-                );
-                return None;
-            }
-            Some(Valid::Random { share, seed: bound.count("seed").unwrap_or(42), fold })
-        }
         ("folder", _) => Some(Valid::Folder(bound.text("path")?.to_string())),
         ("indices", _) => Some(Valid::Indices(bound.text("path")?.to_string())),
-        _ => Some(Valid::Column(bound.text("name")?.to_string())),
+        ("column", _) => Some(Valid::Column(bound.text("name")?.to_string())),
+        (word, _) => {
+            let by_default = if matches!(word, "blocks" | "grouped") { Some(0.2) } else { None };
+            let share = bound.number("share").or(by_default)?;
+            let fold = fold(&bound, share, value.site, out)?;
+            let seed = bound.count("seed").unwrap_or(42);
+            Some(match word {
+                "random" => Valid::Random { share, seed, fold },
+                "stratified" => Valid::Stratified { share, seed, fold },
+                "blocks" => Valid::Blocks { size: bound.count("size")?, share, seed, fold },
+                _ => Valid::Grouped { column: bound.text("name")?.to_string(), share, seed, fold },
+            })
+        }
     }
 }
 
-/// Where the size is given, for errors about it.
-pub(super) fn size_site(value: &Value) -> Site {
-    match &value.kind {
-        ValueKind::Block(_, entries) => {
-            entries.iter().find(|e| e.key.text == "size").map_or(value.site, |e| e.value.site)
-        }
-        _ => value.site,
+/// The slice of a permutation that is held out, if there are that many.
+fn fold(bound: &bind::Bound, share: f64, site: Site, out: &mut Diagnostics) -> Option<u32> {
+    let fold = bound.count("fold").unwrap_or(0);
+    let folds = (1.0 / share + 1e-9).floor() as u32;
+    if fold >= folds {
+        out.push(
+            Diagnostic::error(
+                &c::NO_FOLD,
+                bound.site("fold", site),
+                format!("fold {fold} does not exist for a share of {share}"),
+            )
+            .help(match folds {
+                0 | 1 => "there is one fold: `fold = 0`".to_string(),
+                _ => format!("folds `0` to `{}`", folds - 1),
+            })
+            .also(bound.site("share", site), format!("{folds} times this share fits into the whole")),
+        );
+        return None;
     }
+    Some(fold)
+}
+
+/// The size of `transforms` and its place, whatever else is wrong there; `None` if it is no legal number.
+pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
+    let (_, key) = schema::TRANSFORMS.key("size")?;
+    let value = entry(value, "size")?;
+    match value.kind {
+        ValueKind::Number(x) if x.fract() == 0.0 && key.range.is_none_or(|r| r.holds(x)) => {
+            Some((x as u32, value.site))
+        }
+        _ => None,
+    }
+}
+
+/// Whether `data` holds validation images out, and where it says so, whatever else is wrong there.
+pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
+    let ValueKind::Block(..) = &data.kind else { return None };
+    match entry(data, "valid") {
+        Some(valid) => match &valid.kind {
+            ValueKind::Word(w) if matches!(w.as_str(), "none" | "all") => Some((false, valid.site)),
+            ValueKind::Text(_) | ValueKind::Call(..) => Some((true, valid.site)),
+            _ => None,
+        },
+        None => Some((true, data.site)),
+    }
+}
+
+fn entry<'v>(block: &'v Value, key: &str) -> Option<&'v Value> {
+    let ValueKind::Block(_, entries) = &block.kind else { return None };
+    entries.iter().find(|e| e.key.text == key).map(|e| &e.value)
 }
 
 pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transforms> {
@@ -244,7 +339,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         word => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{word}`"))
-                    .help(did_you_mean(word, schema::TRANSFORM_SETS.iter().copied())),
+                    .help(habits::word_help(word, schema::TRANSFORM_SETS)),
             );
             None
         }
@@ -280,7 +375,8 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
                 bound.site("max_zoom", value.site),
                 "`crop: googlenet` ignores `max_zoom`",
             )
-            .help("remove one of them"),
+            .help("remove `max_zoom`")
+            .also(bound.site("crop", value.site), "the crop draws its own scale"),
         );
     }
     Some(Transforms { set: set?, size: bound.count("size")?, max_zoom, crop, pad: bound.count("pad").unwrap_or(0) })

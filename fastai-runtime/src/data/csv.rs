@@ -1,13 +1,14 @@
 //! Labels from a csv file: one row an image.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Component, Path};
 
 use fastai_dsl::{Column, TaskKind, Valid};
 
 use super::dataset::Row;
-use super::findings::{Findings, names, nearest};
+use super::findings::{Findings, names, nearest, shorten};
+use super::folders;
 
 /// The recipe's keys of a csv source.
 pub(super) struct CsvSource<'a> {
@@ -20,14 +21,16 @@ pub(super) struct CsvSource<'a> {
     pub(super) header: bool,
     pub(super) valid: &'a Valid,
     pub(super) task: TaskKind,
+    /// Whether rows without their image are left out instead of being findings.
+    pub(super) skip: bool,
 }
 
 /// Suffixes worth a try when a file is missing, for the hint.
 const SUFFIXES: [&str; 8] = [".jpg", ".jpeg", ".png", ".JPG", ".tif", ".webp", ".bmp", ".gif"];
 
 impl CsvSource<'_> {
-    /// Reads every row, in the file's order; checks cells and files.
-    pub(super) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
+    /// Reads every row, in the file's order; checks cells and files. Also gives the name of the label's column.
+    pub(super) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> (Vec<Row>, String) {
         let path = root.join(self.labels);
         let images = root.join(self.images);
         let images_exist = images.is_dir();
@@ -50,7 +53,7 @@ impl CsvSource<'_> {
             Ok(file) => file,
             Err(error) => {
                 findings.push(format!("cannot open {} (labels: {:?}): {error}", path.display(), self.labels));
-                return Vec::new();
+                return (Vec::new(), String::new());
             }
         };
         // The reader skips a byte order mark by itself.
@@ -69,7 +72,9 @@ impl CsvSource<'_> {
             let columns = match &columns {
                 Some(columns) => columns,
                 None => {
-                    let Some(found) = self.columns(&record, &path, findings) else { return Vec::new() };
+                    let Some(found) = self.columns(&record, &path, findings) else {
+                        return (Vec::new(), String::new());
+                    };
                     columns.insert(found)
                 }
             };
@@ -79,7 +84,32 @@ impl CsvSource<'_> {
             let line = record.position().map_or(number as u64 + 1, ::csv::Position::line);
             self.row(&record, columns, &format!("{}:{line}", path.display()), root, images_exist, &mut rows);
         }
-        rows.report(&path, findings, notes)
+        if images_exist {
+            self.note_strangers(root, &rows, &path, notes);
+        }
+        let label = columns.map_or(String::new(), |c| c.label_name);
+        (rows.report(&path, self.skip, findings, notes), label)
+    }
+
+    /// Files in the folder of images that no row names: forgotten rows, or another set's images.
+    fn note_strangers(&self, root: &Path, rows: &Rows, path: &Path, notes: &mut Vec<String>) {
+        let folder = root.join(self.images);
+        let Ok(listing) = folders::list(&folder) else { return };
+        let named: HashSet<&Path> = rows.rows.iter().map(|row| row.path.as_path()).collect();
+        let is_stranger = |name: &String| {
+            let file = folder.join(name);
+            name.ends_with(self.suffix) && file != path && !named.contains(file.as_path())
+        };
+        let strangers: Vec<String> = listing.files.into_iter().filter(is_stranger).collect();
+        if !strangers.is_empty() {
+            notes.push(format!(
+                "{} files in {} have no row in {} and are left out: {}",
+                strangers.len(),
+                folder.display(),
+                path.display(),
+                names(&strangers, 3)
+            ));
+        }
     }
 
     /// Resolves the columns by the first record; `None` when one is missing (with a finding each).
@@ -124,7 +154,16 @@ impl CsvSource<'_> {
             Valid::Column(name) => resolve("valid", &Column::Name(name.clone())).map(Some),
             _ => Some(None),
         };
-        Some(Columns { id: id?, label: label?, flag: flag? })
+        let group = match self.valid {
+            Valid::Grouped { column, .. } => resolve("valid", &Column::Name(column.clone())).map(Some),
+            _ => Some(None),
+        };
+        let label = label?;
+        let label_name = match self.header {
+            true => header[label].to_string(),
+            false => "value".to_string(),
+        };
+        Some(Columns { id: id?, label, label_name, flag: flag?, group: group? })
     }
 
     fn row(
@@ -136,7 +175,7 @@ impl CsvSource<'_> {
         images_exist: bool,
         rows: &mut Rows,
     ) {
-        let needed = columns.id.max(columns.label).max(columns.flag.unwrap_or(0)) + 1;
+        let needed = columns.id.max(columns.label).max(columns.flag.unwrap_or(0)).max(columns.group.unwrap_or(0)) + 1;
         if record.len() < needed {
             rows.malformed.push(format!("{place}: {} cells, expected at least {needed}", record.len()));
             return;
@@ -168,7 +207,8 @@ impl CsvSource<'_> {
                 path = other;
             }
         }
-        if images_exist && held_out != Some(true) && !path.is_file() {
+        let absent = images_exist && held_out != Some(true) && !path.is_file();
+        if absent {
             let folder = root.join(self.images);
             let hint = SUFFIXES.iter().find(|s| {
                 self.suffix.is_empty() && rows.missing.is_empty() && folder.join(format!("{id}{s}")).is_file()
@@ -186,7 +226,8 @@ impl CsvSource<'_> {
             }
         }
         let labels = self.labels_of(&record[columns.label], place, rows);
-        rows.rows.push(Row { id: id.to_string(), path, labels, held_out });
+        let group = columns.group.map(|group| record[group].to_string());
+        rows.rows.push(Row { id: id.to_string(), path, labels, held_out, group, absent: absent && self.skip });
     }
 
     /// The label, or the tags without repetitions.
@@ -203,8 +244,14 @@ impl CsvSource<'_> {
         } else if !cell.is_empty() {
             labels.push(cell.to_string());
         }
-        if labels.is_empty() && self.task == TaskKind::SingleLabel {
-            rows.malformed.push(format!("{place}: the label is empty; single_label needs exactly one"));
+        if labels.is_empty() && self.task != TaskKind::MultiLabel {
+            rows.malformed.push(format!("{place}: the label is empty; {} needs exactly one", self.task.word()));
+        }
+        if self.task == TaskKind::Regression {
+            if let Some(label) = labels.first().filter(|l| !l.trim().parse::<f32>().is_ok_and(f32::is_finite)) {
+                rows.malformed.push(format!("{place}: the label {label:?} is no finite number"));
+            }
+            return labels;
         }
         for label in labels.iter().filter(|l| l.trim() != l.as_str()) {
             let what = if self.task == TaskKind::MultiLabel { "tag" } else { "label" };
@@ -221,7 +268,9 @@ impl CsvSource<'_> {
 struct Columns {
     id: usize,
     label: usize,
+    label_name: String,
     flag: Option<usize>,
+    group: Option<usize>,
 }
 
 /// Rows so far, and what is wrong with them, by kind.
@@ -235,9 +284,25 @@ struct Rows {
 }
 
 impl Rows {
-    fn report(self, path: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
+    fn report(self, path: &Path, skip: bool, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
         findings.extend("rows like these", self.malformed);
-        findings.extend("rows without their image", self.missing);
+        if skip && !self.missing.is_empty() && 2 * self.missing.len() <= self.rows.len() {
+            notes.push(format!(
+                "{} of {} rows have no image and are left out: {}",
+                self.missing.len(),
+                self.rows.len(),
+                shorten(&self.missing, 5)
+            ));
+        } else {
+            if skip && !self.missing.is_empty() {
+                findings.push(format!(
+                    "{}: more than half of the rows have no image, which `corrupt: skip` does not bear with; is the \
+                     folder of images right, and the suffix?",
+                    path.display()
+                ));
+            }
+            findings.extend("rows without their image", self.missing);
+        }
         findings.extend("labels with white space around them", self.spaced);
         if self.empty_tags > 0 {
             notes.push(format!(

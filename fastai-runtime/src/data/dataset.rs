@@ -1,17 +1,16 @@
 //! The data set that a recipe names: which images there are, what they show, which are held out.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Data, Facts, Source, TaskKind, Valid};
+use fastai_dsl::{Corrupt, Data, Facts, Sampler, Source, TaskKind, Valid};
 
 use super::csv::CsvSource;
 use super::findings::{Findings, names, nearest};
 use super::vocabulary::Vocabulary;
-use super::{DataError, folders, split};
+use super::{DataError, folders, holdout};
 
 /// One image and what it shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// The csv's image name; for labelled folders the path below the root, with slashes; for unlabelled test images the
     /// file name without its suffix.
@@ -23,12 +22,14 @@ pub struct Item {
 }
 
 /// What an image shows, in numbers of [`Dataset::classes`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// Exactly this class.
     Class(u32),
     /// These tags, ascending, without repetitions; maybe none.
     Tags(Vec<u32>),
+    /// This number, finite.
+    Value(f32),
     /// Nobody said.
     Unlabelled,
 }
@@ -38,7 +39,7 @@ pub enum Target {
 pub struct Dataset {
     /// The folder that everything lies in, absolute.
     pub root: PathBuf,
-    /// Names of the classes or tags, sorted by bytes.
+    /// Names of the classes or tags, sorted by bytes; of a regression the one name of what is measured.
     pub classes: Vec<String>,
     /// What a label is.
     pub task: TaskKind,
@@ -60,6 +61,10 @@ pub(super) struct Row {
     pub(super) labels: Vec<String>,
     /// Whether the source itself says that the row is held out.
     pub(super) held_out: Option<bool>,
+    /// What the row must not be parted from, for `grouped`.
+    pub(super) group: Option<String>,
+    /// Whether there is no such file, which a recipe may bear with.
+    pub(super) absent: bool,
 }
 
 impl Dataset {
@@ -68,11 +73,16 @@ impl Dataset {
     /// # Errors
     /// Everything that is wrong, at once; lists of one kind are cut after 20.
     pub fn open(data: &Data, task: TaskKind) -> Result<Dataset, DataError> {
-        if task == TaskKind::Regression {
-            return Err(DataError::one(
-                "`task: regression` is not run by this engine yet; use single_label or multi_label",
-            ));
-        }
+        let (dataset, findings) = Dataset::survey(data, task)?;
+        findings.or(dataset)
+    }
+
+    /// As [`open`](Self::open), but gives what could be read beside what is wrong, so that the images can be looked at
+    /// in the same breath.
+    ///
+    /// # Errors
+    /// If there is no such folder.
+    pub(super) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
         let root = find_root(&data.root)?;
         let mut findings = Findings::default();
         let mut notes = Vec::new();
@@ -88,18 +98,20 @@ impl Dataset {
         if !rows.is_empty() {
             check_classes(&vocabulary, task, &rows, &mut findings);
         }
-        let held_out = hold_out(data, &root, &rows, &mut findings);
-        let (mut train, mut valid) = (Vec::new(), Vec::new());
-        for (row, held_out) in rows.into_iter().zip(held_out) {
-            let item = number(row, &vocabulary, task);
-            if held_out { valid.push(item) } else { train.push(item) }
-        }
+        let held_out = holdout::hold_out(data, &root, &rows, &mut findings);
         let test = number_test(test, &vocabulary, task, &mut findings);
+        let (train, valid) = part(rows, held_out, &vocabulary, task);
         let dataset = Dataset { root, classes: vocabulary.into_names(), task, train, valid, test, notes };
-        dataset.check_split(data, &mut findings);
-        let mut dataset = findings.or(dataset)?;
-        dataset.note_untrained_classes();
-        Ok(dataset)
+        Ok(dataset.checked(&data.valid, findings))
+    }
+
+    /// Looks at the parts as a whole.
+    pub(super) fn checked(mut self, valid: &Valid, mut findings: Findings) -> (Dataset, Findings) {
+        self.check_split(valid, &mut findings);
+        if self.task != TaskKind::Regression {
+            self.check_trained_classes(valid, &mut findings);
+        }
+        (self, findings)
     }
 
     /// How many images and classes there are, for the plan.
@@ -119,13 +131,34 @@ impl Dataset {
             match &item.target {
                 Target::Class(class) => counts[*class as usize] += 1,
                 Target::Tags(tags) => tags.iter().for_each(|tag| counts[*tag as usize] += 1),
-                Target::Unlabelled => {}
+                Target::Value(_) | Target::Unlabelled => {}
             }
         }
         counts
     }
 
-    fn check_split(&self, data: &Data, findings: &mut Findings) {
+    /// How often each training image should be shown, relative to the others; `None` for the shuffle, which shows each
+    /// once.
+    ///
+    /// An image weighs one by the number of training images with its class or, of several tags, with its rarest tag;
+    /// images without a tag are a class of their own.
+    pub fn sampling_weights(&self, sampler: Sampler) -> Option<Vec<f64>> {
+        if sampler == Sampler::Shuffle {
+            return None;
+        }
+        let counts = self.class_counts();
+        let untagged = self.train.iter().filter(|item| matches!(&item.target, Target::Tags(t) if t.is_empty())).count();
+        let weight = |item: &Item| match &item.target {
+            Target::Class(class) => 1.0 / counts[*class as usize] as f64,
+            Target::Tags(tags) => {
+                tags.iter().map(|tag| counts[*tag as usize]).min().map_or(1.0 / untagged as f64, |n| 1.0 / n as f64)
+            }
+            Target::Value(_) | Target::Unlabelled => 1.0,
+        };
+        Some(self.train.iter().map(weight).collect())
+    }
+
+    fn check_split(&self, valid: &Valid, findings: &mut Findings) {
         let all = self.train.len() + self.valid.len();
         if all == 0 {
             // With no rows at all, what is wrong was found before; listings of empty folders were not.
@@ -133,31 +166,50 @@ impl Dataset {
                 findings.push(format!("no images in {}", self.root.display()));
             }
         } else if self.train.is_empty() {
-            findings
-                .push(format!("all {all} images are held out ({}): none is left to train on", valid_text(&data.valid)));
+            findings.push(format!("all {all} images are held out (`valid: {valid}`): none is left to train on"));
         } else if self.valid.is_empty()
-            && data.valid != Valid::None
+            && *valid != Valid::None
             // A list or folder with findings of its own holds out nothing because of them.
-            && (findings.is_empty() || matches!(data.valid, Valid::Random { .. }))
+            && (findings.is_empty() || !holdout::is_chosen(valid))
         {
             findings.push(format!(
-                "{} holds out none of {all} images; give a larger part, or say `valid: none`",
-                valid_text(&data.valid)
+                "`valid: {valid}` holds out none of {all} images; give a larger part, or say `valid: all` to train on \
+                 everything"
             ));
         }
     }
 
-    fn note_untrained_classes(&mut self) {
+    fn check_trained_classes(&mut self, valid: &Valid, findings: &mut Findings) {
         let counts = self.class_counts();
         let empty: Vec<&String> = self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
-        if !empty.is_empty() {
-            let note = format!(
-                "{} of {} classes have no training image and cannot be learned: {}",
-                empty.len(),
-                self.classes.len(),
-                names(&empty, 5)
-            );
-            self.notes.push(note);
+        if empty.is_empty() || self.train.is_empty() {
+            return;
+        }
+        let text = format!(
+            "{} of {} classes have no training image and cannot be learned: {}",
+            empty.len(),
+            self.classes.len(),
+            names(&empty, 5)
+        );
+        let mut held_out: Vec<&str> = Vec::new();
+        for item in &self.valid {
+            match item.target {
+                Target::Class(class) if counts[class as usize] == 0 => held_out.push(&self.classes[class as usize]),
+                _ => {}
+            }
+        }
+        held_out.sort_unstable();
+        held_out.dedup();
+        if self.task == TaskKind::SingleLabel && holdout::is_chosen(valid) && !held_out.is_empty() {
+            findings.push(format!(
+                "`valid: {valid}` holds out all images of {}: a class that is never trained would always be wrong; leave \
+                 some of its images for training, or none in the data",
+                names(&held_out, 20)
+            ));
+        } else if held_out.is_empty() {
+            self.notes.push(text);
+        } else {
+            self.notes.push(format!("{text}; `valid: stratified(0.2)` keeps some of each class for training"));
         }
     }
 }
@@ -188,8 +240,14 @@ fn read_source(
 ) -> (Vec<Row>, Vocabulary) {
     match &data.source {
         Source::Folders { train } => {
-            if task == TaskKind::MultiLabel {
-                findings.push("`data: folders` gives each image one class; `task: multi_label` needs `data: csv`");
+            match task {
+                TaskKind::SingleLabel => {}
+                TaskKind::MultiLabel => {
+                    findings.push("`data: folders` gives each image one class; `task: multi_label` needs `data: csv`");
+                }
+                TaskKind::Regression => {
+                    findings.push("`data: folders` gives each image a class; `task: regression` needs `data: csv`");
+                }
             }
             let read = folders::read(root, train, "train", findings, notes);
             let vocabulary = Vocabulary::new(read.classes);
@@ -207,10 +265,23 @@ fn read_source(
             (rows, vocabulary)
         }
         Source::Csv { labels, images, suffix, id, label, separator, header } => {
-            let source =
-                CsvSource { labels, images, suffix, id, label, separator, header: *header, valid: &data.valid, task };
-            let rows = source.read(root, findings, notes);
-            let vocabulary = Vocabulary::new(rows.iter().flat_map(|row| row.labels.iter().cloned()));
+            let source = CsvSource {
+                labels,
+                images,
+                suffix,
+                id,
+                label,
+                separator,
+                header: *header,
+                valid: &data.valid,
+                task,
+                skip: data.corrupt == Corrupt::Skip,
+            };
+            let (rows, measured) = source.read(root, findings, notes);
+            let vocabulary = match task {
+                TaskKind::Regression => Vocabulary::new([measured]),
+                _ => Vocabulary::new(rows.iter().flat_map(|row| row.labels.iter().cloned())),
+            };
             (rows, vocabulary)
         }
     }
@@ -230,7 +301,7 @@ fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findi
     findings.extend("unknown classes", list.collect());
 }
 
-fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
+pub(super) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
     match (task, vocabulary.names()) {
         (TaskKind::SingleLabel, [only]) => findings.push(format!(
             "all {} images have the label {only:?}: a classifier needs at least two classes",
@@ -241,62 +312,27 @@ fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings
     }
 }
 
-/// Which rows are held out; all rows of one image go where its first row goes.
-fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
-    let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
-    match &data.valid {
-        Valid::Random { share, seed, fold } => {
-            for index in split::cv_indices(rows.len(), *share, *seed, *fold) {
-                held_out[index] = true;
-            }
-        }
-        Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
-        Valid::Column(column) if matches!(data.source, Source::Folders { .. }) => {
-            findings.push(format!("`valid: column({column:?})` needs `data: csv`; folders have no columns"));
-        }
-        Valid::Folder(_) | Valid::Column(_) | Valid::None => {}
+/// The two sides of a split, in the rows' order, with labels as numbers.
+pub(super) fn part(
+    rows: Vec<Row>,
+    held_out: Vec<bool>,
+    vocabulary: &Vocabulary,
+    task: TaskKind,
+) -> (Vec<Item>, Vec<Item>) {
+    let (mut train, mut valid) = (Vec::new(), Vec::new());
+    // Absent rows took part in the split, so that a file that turns up later moves no other.
+    for (row, held_out) in rows.into_iter().zip(held_out).filter(|(row, _)| !row.absent) {
+        let item = number(row, vocabulary, task);
+        if held_out { valid.push(item) } else { train.push(item) }
     }
-    // By the path, which is the same for the ids `a` and `./a`.
-    let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
-    for (row, held_out) in rows.iter().zip(&mut held_out) {
-        *held_out = *first.entry(&row.path).or_insert(*held_out);
-    }
-    held_out
-}
-
-/// Holds out the images that a text file names, one a line.
-fn hold_out_listed(data: &Data, file: &Path, rows: &[Row], held_out: &mut [bool], findings: &mut Findings) {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => return findings.push(format!("cannot read {} (valid: indices): {error}", file.display())),
-    };
-    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        places.entry(&row.id).or_default().push(index);
-    }
-    // In a list of a folder's images the folder itself may be left out, and so may a csv's suffix be given.
-    let known = |id: &str| match &data.source {
-        Source::Folders { train } => {
-            places.get(id).or_else(|| places.get(format!("{}/{id}", train.trim_end_matches('/')).as_str()))
-        }
-        Source::Csv { suffix, .. } => places.get(id).or_else(|| places.get(id.strip_suffix(suffix.as_str())?)),
-    };
-    let mut unknown = Vec::new();
-    for (line, id) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {
-        if id.is_empty() {
-            continue;
-        }
-        match known(id) {
-            Some(rows) => rows.iter().for_each(|row| held_out[*row] = true),
-            None => unknown.push(format!("{}:{}: no image is called {id:?}", file.display(), line + 1)),
-        }
-    }
-    if !rows.is_empty() {
-        findings.extend("unknown image names", unknown);
-    }
+    (train, valid)
 }
 
 fn number(row: Row, vocabulary: &Vocabulary, task: TaskKind) -> Item {
+    if task == TaskKind::Regression {
+        let value = row.labels.first().and_then(|cell| cell.trim().parse().ok());
+        return Item { id: row.id, path: row.path, target: value.map_or(Target::Unlabelled, Target::Value) };
+    }
     let mut numbers: Vec<u32> = row.labels.iter().filter_map(|label| vocabulary.number(label)).collect();
     let target = match (task, numbers.first()) {
         (TaskKind::MultiLabel, _) => {
@@ -315,11 +351,12 @@ fn number_test(rows: Vec<Row>, vocabulary: &Vocabulary, task: TaskKind, findings
         let item = |row: Row| Item { id: row.id, path: row.path, target: Target::Unlabelled };
         return rows.into_iter().map(item).collect();
     }
-    if task == TaskKind::MultiLabel {
-        findings.push(
-            "the test folder has one sub-folder a class, but `task: multi_label` gives an image any number of tags; \
-             put the test images directly into the folder",
-        );
+    if task != TaskKind::SingleLabel {
+        findings.push(format!(
+            "the test folder has one sub-folder a class, but `task: {}` gives an image no class; put the test images \
+             directly into the folder",
+            task.word()
+        ));
     } else {
         let mut classes: Vec<String> = rows.iter().flat_map(|row| row.labels.clone()).collect();
         classes.dedup();
@@ -327,15 +364,4 @@ fn number_test(rows: Vec<Row>, vocabulary: &Vocabulary, task: TaskKind, findings
         check_known(vocabulary, &classes, &folder, findings);
     }
     rows.into_iter().map(|row| number(row, vocabulary, task)).collect()
-}
-
-/// The recipe's words for a split.
-fn valid_text(valid: &Valid) -> String {
-    match valid {
-        Valid::Random { share, seed, fold } => format!("`valid: random({share}, seed = {seed}, fold = {fold})`"),
-        Valid::Folder(folder) => format!("`valid: folder({folder:?})`"),
-        Valid::Indices(file) => format!("`valid: indices({file:?})`"),
-        Valid::Column(column) => format!("`valid: column({column:?})`"),
-        Valid::None => "`valid: none`".to_string(),
-    }
 }

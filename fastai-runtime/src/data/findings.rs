@@ -1,6 +1,19 @@
 //! Collects everything that is wrong, so that one look shows all of it.
 
-use super::DataError;
+/// What is wrong with the data set; all findings at once, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", findings.join("\n"))]
+pub struct DataError {
+    /// Each names its file, line or image, what was expected and what to do.
+    pub findings: Vec<String>,
+}
+
+impl DataError {
+    /// An error of one finding.
+    pub fn one(finding: impl Into<String>) -> Self {
+        DataError { findings: vec![finding.into()] }
+    }
+}
 
 /// Most findings of one kind that are spelled out.
 const SHOWN: usize = 20;
@@ -39,6 +52,15 @@ pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
     if list.len() > shown {
         text += &format!(" and {} more", list.len() - shown);
+    }
+    text
+}
+
+/// The first few lines of a list that may be long, on one line.
+pub(super) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+    let mut text = list.iter().take(shown).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
+    if list.len() > shown {
+        text += &format!("; and {} more", list.len() - shown);
     }
     text
 }

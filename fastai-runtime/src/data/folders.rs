@@ -97,6 +97,8 @@ pub(super) fn read(
                     path: path.join(file),
                     labels: vec![class.clone()],
                     held_out: None,
+                    group: None,
+                    absent: false,
                 }));
             }
             Err(error) => findings.push(format!("cannot list {}: {error}", path.display())),
@@ -145,7 +147,7 @@ pub(super) fn read_test(
             };
             let row = |file: String| {
                 let path: PathBuf = path.join(&file);
-                Row { id: id(&file), path, labels: Vec::new(), held_out: None }
+                Row { id: id(&file), path, labels: Vec::new(), held_out: None, group: None, absent: false }
             };
             listing.files.into_iter().map(row).collect()
         }

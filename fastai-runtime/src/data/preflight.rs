@@ -1,150 +1,297 @@
-//! Decodes every image once, before anything expensive begins.
+//! Looks at every image once, before anything expensive begins.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::Read;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
+use fastai_dsl::{Corrupt, Data, Duplicates, TaskKind};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::decode::decode;
 use super::findings::Findings;
-use super::{DataError, Dataset};
-use crate::progress::Progress;
-use crate::report::write_atomic;
+use super::health::{Health, SoundFile};
+use super::known::{Known, Sound, Stamp};
+use super::looks::Looks;
+use super::{Dataset, Item, Target};
+use crate::RunError;
+use crate::progress::{Progress, StopSignal};
 
-/// Raised whenever [`decode`] gets stricter, so that files which an older one passed are looked at again.
-const VERSION: u32 = 1;
-/// A longer list of verified files is not read.
-const MAX_LIST_BYTES: u64 = 256 << 20;
+/// Most pairs of one kind that [`Health`] lists.
+const MAX_PAIRS: usize = 10_000;
 
-/// Decodes every image of `dataset` (train, valid and test) once, on all cores.
-///
-/// `cache_file` remembers the files that were sound with their size and time of change, so that the next run only asks
-/// for those; a list that is missing or broken is made anew, and one that cannot be written is a warning.
-///
-/// # Errors
-/// All broken images at once: the first 20 with path and reason, then how many more, then what to do.
-pub fn preflight(dataset: &Dataset, cache_file: Option<&Path>, progress: &mut dyn Progress) -> Result<(), DataError> {
-    let known = cache_file.map(Verified::load).unwrap_or_default();
+/// How a data set is looked at: every image of train, valid and test is decoded once, on all cores.
+#[derive(Clone, Debug)]
+pub struct Preflight<'a> {
+    /// What to do about files that cannot be decoded. Even `skip` is an error when that is more than half of them.
+    pub corrupt: Corrupt,
+    /// What to do about training images that equal a validation image.
+    pub duplicates: Duplicates,
+    /// Largest size that the network is shown, pixels; smaller images are counted as enlarged.
+    pub size: u32,
+    /// Only that many images of each part, the first ones, are kept and looked at.
+    pub limit: Option<usize>,
+    /// Remembers the files that were sound with their size, time of change and looks, so that the next run only asks for
+    /// those; a list that is missing or broken is made anew, and one that cannot be written is a warning.
+    pub known: Option<&'a Path>,
+    /// Asked between images.
+    pub stop: &'a StopSignal,
+}
+
+impl Preflight<'_> {
+    /// Opens the data set that a recipe names and looks at its images.
+    ///
+    /// # Errors
+    /// Everything that is wrong with csv file, folders and images in one report; [`RunError::Stopped`].
+    pub fn open(
+        &self,
+        data: &Data,
+        task: TaskKind,
+        progress: &mut dyn Progress,
+    ) -> Result<(Dataset, Health), RunError> {
+        let (mut dataset, findings) = Dataset::survey(data, task)?;
+        let health = self.look(&mut dataset, findings, progress)?;
+        Ok((dataset, health))
+    }
+
+    /// Looks at the images of a data set, and leaves out those that the policies say.
+    ///
+    /// # Errors
+    /// All broken images at once: the first 20 with path and reason, then how many more, then what to do;
+    /// [`RunError::Stopped`].
+    pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, RunError> {
+        self.look(dataset, Findings::default(), progress)
+    }
+
+    fn look(
+        &self,
+        dataset: &mut Dataset,
+        mut findings: Findings,
+        progress: &mut dyn Progress,
+    ) -> Result<Health, RunError> {
+        for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+            part.truncate(self.limit.unwrap_or(usize::MAX));
+        }
+        let mut seen = HashSet::new();
+        let items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
+        let paths: Vec<PathBuf> = items.filter(|item| seen.insert(&item.path)).map(|item| item.path.clone()).collect();
+        let (looks, broken, decoded) = self.decode(&paths, &dataset.root, progress)?;
+        let mut health = Health { images: paths.len() - broken.len(), decoded, size: self.size, ..Health::default() };
+        let too_many = 2 * broken.len() > paths.len();
+        if self.corrupt == Corrupt::Skip && !too_many {
+            let absent: HashSet<&Path> = broken.iter().map(|(path, _)| path.as_path()).collect();
+            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+                part.retain(|item| !absent.contains(item.path.as_path()));
+            }
+            health.skipped = broken;
+        } else if !broken.is_empty() {
+            let advice = match self.corrupt {
+                Corrupt::Skip => "more than half, which `corrupt: skip` does not bear with",
+                Corrupt::Deny => {
+                    "replace each of these files, or remove it (and its row in the csv file), or say `corrupt: skip`"
+                }
+            };
+            let advice = format!("{} of {} images cannot be decoded: {advice}", broken.len(), paths.len());
+            let broken = broken.into_iter().map(|(path, reason)| format!("{}: {reason}", path.display())).collect();
+            findings.extend("broken images", broken);
+            findings.push(advice);
+        }
+        findings.or(())?;
+        self.compare(dataset, &looks, &mut health);
+        measure(dataset, &looks, &mut health);
+        Ok(health)
+    }
+
+    /// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
+    fn decode(
+        &self,
+        paths: &[PathBuf],
+        root: &Path,
+        progress: &mut dyn Progress,
+    ) -> Result<(HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize), RunError> {
+        let mut before = self.known.map(Known::load).unwrap_or_default();
+        let mut known = Known::default();
+        let mut looks = HashMap::with_capacity(paths.len());
+        let mut unknown = Vec::new();
+        // Asked before decoding: a file that changes meanwhile will differ from what is written down.
+        let stamps: Vec<Option<Stamp>> = paths.par_iter().map(|path| Stamp::of(path)).collect();
+        for (path, stamp) in paths.iter().zip(stamps) {
+            match path.to_str().and_then(|name| before.files.remove_entry(name)) {
+                Some((name, sound)) if Some(sound.stamp) == stamp => {
+                    looks.insert(path.clone(), sound.looks.clone());
+                    known.files.insert(name, sound);
+                }
+                _ => unknown.push((path, stamp)),
+            }
+        }
+        let mut broken = Vec::new();
+        if unknown.is_empty() {
+            return Ok((looks, broken, 0));
+        }
+        progress.begin("images checked", unknown.len() as u64);
+        let mut done = 0;
+        for chunk in unknown.chunks(32 * rayon::current_num_threads()) {
+            if self.stop.requested() {
+                break;
+            }
+            let results: Vec<_> = chunk.par_iter().map(|(path, _)| Looks::of(path)).collect();
+            for ((path, stamp), result) in chunk.iter().zip(results) {
+                match result {
+                    Err(reason) => broken.push(((*path).clone(), reason)),
+                    Ok(found) => {
+                        if let (Some(name), Some(stamp)) = (path.to_str(), stamp) {
+                            known.files.insert(name.to_string(), Sound { stamp: *stamp, looks: found.clone() });
+                        }
+                        looks.insert((*path).clone(), found);
+                    }
+                }
+            }
+            done += chunk.len();
+            progress.advance(done as u64, "");
+        }
+        progress.finish();
+        if let Some(file) = self.known {
+            // Several data sets may share one list; of this one only what is still there is kept.
+            let complete = done == unknown.len() && self.limit.is_none();
+            let others = before.files.into_iter().filter(|(path, _)| !complete || !Path::new(path).starts_with(root));
+            known.files.extend(others);
+            if let Err(error) = known.save(file) {
+                progress.warn(&format!("the images will be checked again next time: {error}"));
+            }
+        }
+        if done < unknown.len() {
+            return Err(RunError::Stopped(format!(
+                "{done} of {} images were checked; nothing was trained",
+                unknown.len()
+            )));
+        }
+        Ok((looks, broken, done))
+    }
+
+    /// Finds images that are there twice, and training images that resemble validation images.
+    fn compare(&self, dataset: &mut Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
+        let digest = |item: &Item| looks.get(&item.path).map(|looks| looks.digest);
+        let mut held_out: HashMap<[u8; 16], Item> = HashMap::new();
+        for item in &dataset.valid {
+            if let Some(digest) = digest(item) {
+                held_out.entry(digest).or_insert_with(|| item.clone());
+            }
+        }
+        let train = std::mem::take(&mut dataset.train);
+        for item in train {
+            // Rows of one file are on one side by the split.
+            match digest(&item).and_then(|digest| held_out.get(&digest)).filter(|other| other.path != item.path) {
+                None => dataset.train.push(item),
+                Some(other) => {
+                    let pair = [item.path.clone(), other.path.clone()];
+                    if other.target != item.target {
+                        push(&mut health.contradictory, pair.clone());
+                    }
+                    if self.duplicates == Duplicates::Drop {
+                        health.dropped.push(pair);
+                    } else {
+                        health.kept.push(pair);
+                        dataset.train.push(item);
+                    }
+                }
+            }
+        }
+        let mut first: HashMap<[u8; 16], &Item> = HashMap::new();
+        for item in dataset.train.iter().chain(&dataset.valid).chain(&dataset.test) {
+            let Some(digest) = digest(item) else { continue };
+            let other = *first.entry(digest).or_insert(item);
+            let pair = || [other.path.clone(), item.path.clone()];
+            if other.path == item.path || health.kept.contains(&pair()) {
+                continue;
+            }
+            push(&mut health.identical, pair());
+            if other.target != item.target && item.target != Target::Unlabelled {
+                push(&mut health.contradictory, pair());
+            }
+        }
+        health.near = near_pairs(dataset, looks);
+    }
+}
+
+fn push(pairs: &mut Vec<[PathBuf; 2]>, pair: [PathBuf; 2]) {
+    if pairs.len() < MAX_PAIRS {
+        pairs.push(pair);
+    }
+}
+
+/// Every training image beside a validation image that it resembles, but does not equal.
+fn near_pairs(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>) -> Vec<[PathBuf; 2]> {
+    let hashed = |items: &[Item]| -> Vec<(u64, &Looks, PathBuf)> {
+        let mut seen = HashSet::new();
+        let distinct = items.iter().filter(|item| seen.insert(item.path.clone()));
+        distinct.filter_map(|item| looks.get(&item.path).map(|l| (l.hash(), l, item.path.clone()))).collect()
+    };
+    let (train, valid) = (hashed(&dataset.train), hashed(&dataset.valid));
+    let of_one = |(hash, looks, path): &(u64, &Looks, PathBuf)| -> Vec<[PathBuf; 2]> {
+        let like =
+            |other: &&(u64, &Looks, PathBuf)| other.1.digest != looks.digest && looks.is_near(*hash, other.1, other.0);
+        train.iter().filter(like).map(|(_, _, other)| [other.clone(), path.clone()]).collect()
+    };
+    let mut pairs: Vec<[PathBuf; 2]> = valid.par_iter().flat_map_iter(of_one).collect();
+    pairs.truncate(MAX_PAIRS);
+    pairs
+}
+
+/// Sizes, and classes that nothing is measured of.
+fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
+    let mut sizes: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     let mut seen = HashSet::new();
-    let items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
-    let paths: Vec<&PathBuf> = items.map(|item| &item.path).filter(|path| seen.insert(*path)).collect();
-
-    // Asked before decoding: a file that changes meanwhile will differ from what is written down.
-    let stamps: Vec<Option<Stamp>> = paths.par_iter().map(|path| Stamp::of(path)).collect();
-    let mut verified = Verified::default();
-    let mut unknown = Vec::new();
-    for (path, stamp) in paths.iter().copied().zip(stamps) {
-        match (path.to_str(), stamp) {
-            (Some(name), Some(stamp)) if known.files.get(name) == Some(&stamp) => {
-                verified.files.insert(name.to_string(), stamp);
-            }
-            _ => unknown.push((path, stamp)),
+    for item in dataset.train.iter().chain(&dataset.valid).chain(&dataset.test) {
+        if let Some(looks) = looks.get(&item.path)
+            && seen.insert(&item.path)
+        {
+            *sizes.entry((looks.width, looks.height)).or_default() += 1;
+            health.enlarged += usize::from(looks.width.min(looks.height) < health.size);
         }
     }
-    if unknown.is_empty() {
-        return Ok(());
+    let file = |(path, looks): (&PathBuf, &Looks)| {
+        (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
+    };
+    health.files = looks.iter().map(file).collect();
+    health.sizes = sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect();
+    if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
+        return;
     }
-
-    progress.begin("images checked", unknown.len() as u64);
-    let mut broken = Vec::new();
-    let mut done = 0;
-    for chunk in unknown.chunks(32 * rayon::current_num_threads()) {
-        let results: Vec<_> = chunk.par_iter().map(|(path, _)| decode(path).map(drop)).collect();
-        for ((path, stamp), result) in chunk.iter().zip(results) {
-            match (result, path.to_str(), stamp) {
-                (Err(reason), ..) => broken.push(format!("{}: {reason}", path.display())),
-                (Ok(()), Some(name), Some(stamp)) => drop(verified.files.insert(name.to_string(), *stamp)),
-                (Ok(()), ..) => {}
-            }
-        }
-        done += chunk.len() as u64;
-        progress.advance(done, "");
-    }
-    progress.finish();
-
-    if let Some(file) = cache_file {
-        // Several data sets may share one list; of this one only what is still there is kept.
-        let others = known.files.into_iter().filter(|(path, _)| !Path::new(path).starts_with(&dataset.root));
-        verified.files.extend(others);
-        if let Err(error) = verified.save(file) {
-            progress.warn(&format!("the images will be checked again next time: {error}"));
+    let mut measured = vec![false; dataset.classes.len()];
+    for item in &dataset.valid {
+        match &item.target {
+            Target::Class(class) => measured[*class as usize] = true,
+            Target::Tags(tags) => tags.iter().for_each(|tag| measured[*tag as usize] = true),
+            Target::Value(_) | Target::Unlabelled => {}
         }
     }
-    let mut findings = Findings::default();
-    if !broken.is_empty() {
-        let advice = format!(
-            "{} of {} images cannot be decoded: replace each of these files, or remove it (and its row in the csv file)",
-            broken.len(),
-            paths.len()
-        );
-        findings.extend("broken images", broken);
-        findings.push(advice);
-    }
-    findings.or(())
-}
-
-/// What tells one content of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    /// Bytes.
-    size: u64,
-    /// Time of change, nanoseconds since 1970.
-    changed: u64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
-        let metadata = std::fs::metadata(path).ok()?;
-        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Stamp { size: metadata.len(), changed: changed.as_nanos().try_into().ok()? })
-    }
-}
-
-/// Files that were decoded without a complaint, by absolute path.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Verified {
-    version: u32,
-    files: BTreeMap<String, Stamp>,
-}
-
-impl Verified {
-    /// The list in `file`; empty if there is none that can be used.
-    fn load(file: &Path) -> Verified {
-        let mut bytes = Vec::new();
-        let read = File::open(file).and_then(|file| file.take(MAX_LIST_BYTES).read_to_end(&mut bytes));
-        match read.map(|_| serde_json::from_slice::<Verified>(&bytes)) {
-            Ok(Ok(list)) if list.version == VERSION => list,
-            _ => Verified::default(),
-        }
-    }
-
-    fn save(&mut self, file: &Path) -> Result<(), crate::RunError> {
-        self.version = VERSION;
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| crate::RunError::file("create", folder, e))?;
-        }
-        write_atomic(file, |out| Ok(serde_json::to_writer(out, &self)?))
-    }
+    let classes = dataset.classes.iter().zip(measured);
+    health.unmeasured = classes.filter(|(_, measured)| !measured).map(|(name, _)| name.clone()).collect();
 }
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::TaskKind;
     use image::RgbImage;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::data::{Item, Target};
+    use crate::data::DataError;
     use crate::progress::Silent;
+
+    fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, RunError> {
+        let stop = StopSignal::default();
+        let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Drop);
+        Preflight { corrupt, duplicates, size: 8, limit: None, known, stop: &stop }.check(dataset, progress)
+    }
+
+    fn findings(result: Result<Health, RunError>) -> DataError {
+        match result {
+            Err(RunError::Data(error)) => error,
+            other => panic!("expected findings, got {other:?}"),
+        }
+    }
 
     fn dataset(folder: &TempDir, images: usize) -> Dataset {
         let item = |i: usize| {
             let path = folder.path().join(format!("{i}.png"));
-            RgbImage::new(8, 8).save(&path).unwrap();
+            RgbImage::from_pixel(8, 8, image::Rgb([5 * i as u8, 0, 0])).save(&path).unwrap();
             Item { id: i.to_string(), path, target: Target::Class(0) }
         };
         let mut train: Vec<Item> = (0..images).map(item).collect();
@@ -183,11 +330,11 @@ mod tests {
     #[test]
     fn all_broken_images_are_named_in_one_error() {
         let folder = TempDir::new().unwrap();
-        let dataset = dataset(&folder, 40);
+        let mut dataset = dataset(&folder, 40);
         for i in 10..40 {
             std::fs::write(folder.path().join(format!("{i}.png")), b"nothing").unwrap();
         }
-        let error = preflight(&dataset, None, &mut Silent).unwrap_err();
+        let error = findings(check(&mut dataset, None, &mut Silent));
         assert_eq!(error.findings.len(), 22);
         assert!(error.findings[0].contains("10.png: not an image"), "{error}");
         assert_eq!(error.findings[20], "and 10 more broken images");
@@ -201,7 +348,7 @@ mod tests {
         let list = folder.path().join("cache/verified.json");
         let run = || {
             let mut counts = Counts::default();
-            let result = preflight(&dataset, Some(&list), &mut counts);
+            let result = check(&mut dataset.clone(), Some(&list), &mut counts);
             assert_eq!(counts.total, counts.done);
             (counts.total, result.is_ok())
         };
@@ -212,7 +359,7 @@ mod tests {
         assert_eq!(run(), (1, false));
         RgbImage::new(9, 9).save(&dataset.valid[0].path).unwrap();
         assert_eq!(run(), (1, true));
-        for broken in [&b"{\"version\": 1, \"fil"[..], b"", b"{\"version\": 0, \"files\": {}}"] {
+        for broken in [&b"{\"version\": 2, \"fil"[..], b"", b"{\"version\": 0, \"files\": {}}"] {
             std::fs::write(&list, broken).unwrap();
             assert_eq!(run(), (6, true));
             assert_eq!(run(), (0, true));
@@ -222,10 +369,10 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_written_is_a_warning() {
         let folder = TempDir::new().unwrap();
-        let dataset = dataset(&folder, 2);
+        let mut dataset = dataset(&folder, 2);
         let blocked = folder.path().join("0.png").join("verified.json");
         let mut counts = Counts::default();
-        preflight(&dataset, Some(&blocked), &mut counts).unwrap();
+        check(&mut dataset, Some(&blocked), &mut counts).unwrap();
         assert_eq!(counts.warnings.len(), 1);
         assert!(counts.warnings[0].contains("0.png"), "{}", counts.warnings[0]);
     }
@@ -235,12 +382,12 @@ mod tests {
         let (a, b, c) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
         let list = c.path().join("verified.json");
         let mut one = dataset(&a, 4);
-        preflight(&one, Some(&list), &mut Silent).unwrap();
+        check(&mut one, Some(&list), &mut Silent).unwrap();
         one.train.pop();
         std::fs::write(&one.train[0].path, b"changed").unwrap();
-        preflight(&dataset(&b, 3), Some(&list), &mut Silent).unwrap();
-        assert_eq!(Verified::load(&list).files.len(), 7);
-        assert!(preflight(&one, Some(&list), &mut Silent).is_err());
-        assert_eq!(Verified::load(&list).files.len(), 3 + 2);
+        check(&mut dataset(&b, 3), Some(&list), &mut Silent).unwrap();
+        assert_eq!(Known::load(&list).files.len(), 7);
+        assert!(check(&mut one, Some(&list), &mut Silent).is_err());
+        assert_eq!(Known::load(&list).files.len(), 3 + 2);
     }
 }

@@ -1,4 +1,6 @@
-//! fastai's random split, bit for bit.
+//! Drawn splits: fastai's random one, bit for bit, and those that respect classes or groups.
+
+use std::collections::HashMap;
 
 use rand_mt::Mt;
 
@@ -11,6 +13,40 @@ pub fn cv_indices(n: usize, share: f64, seed: u32, fold: u32) -> Vec<usize> {
     let start = held_out.saturating_mul(fold as usize).min(n);
     let end = start.saturating_add(held_out).min(n);
     legacy_permutation(n, seed)[start..end].to_vec()
+}
+
+/// Which rows are held out when each class gives the same share: `trunc(share * n)` in all, ascending.
+///
+/// `keys` are the rows' classes. Rows are put in the order of numpy's legacy `permutation(n)` under `seed`, then sorted
+/// by class, and dealt out evenly along that list; so a run of equal keys gives its share to within one row, and folds do
+/// not overlap. Sets of tags are classes here; rare ones are dealt out together with their neighbours in the order.
+pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    let n = keys.len();
+    let held_out = (share * n as f64) as usize;
+    let mut order = legacy_permutation(n, seed);
+    // Stable, so that the permutation decides among equals.
+    order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
+    let (first, end) = ((fold as u128) * held_out as u128, (u128::from(fold) + 1) * held_out as u128);
+    let dealt = |place: usize| (first..end).contains(&((place as u128 * held_out as u128) % (n as u128)));
+    let mut rows: Vec<usize> = (0..n).filter(|place| dealt(*place)).map(|place| order[place]).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Which rows are held out when rows of one group stay together: all rows of the groups that
+/// [`cv_indices`] picks among the groups in the order of their first rows; ascending.
+pub fn grouped_indices<G: Eq + std::hash::Hash>(groups: &[G], share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    let mut numbers: HashMap<&G, usize> = HashMap::new();
+    let number_of: Vec<usize> = groups
+        .iter()
+        .map(|group| {
+            let next = numbers.len();
+            *numbers.entry(group).or_insert(next)
+        })
+        .collect();
+    let mut picked = vec![false; numbers.len()];
+    cv_indices(numbers.len(), share, seed, fold).into_iter().for_each(|group| picked[group] = true);
+    (0..groups.len()).filter(|row| picked[number_of[*row]]).collect()
 }
 
 /// `numpy.random.RandomState(seed).permutation(n)` as numpy has computed it since its first versions.
@@ -74,7 +110,53 @@ mod tests {
     }
 
     #[test]
+    fn each_class_gives_its_share_and_folds_do_not_overlap() {
+        // 7, 100, 3 and 391 of a class.
+        let class = |i: usize| match i {
+            0..7 => 3,
+            7..107 => 0,
+            107..110 => 9,
+            _ => 1,
+        };
+        let keys: Vec<i32> = (0..501).map(|i| class(i * 37 % 501)).collect();
+        for share in [0.2, 0.25, 0.3, 0.1] {
+            let mut seen = vec![0; 501];
+            for fold in 0..(1.0 / share) as u32 {
+                let held_out = stratified_indices(&keys, share, 42, fold);
+                assert_eq!(held_out.len(), (share * 501.0) as usize);
+                for key in [0, 1, 3, 9] {
+                    let all = keys.iter().filter(|k| **k == key).count() as f64;
+                    let held = held_out.iter().filter(|i| keys[**i] == key).count() as f64;
+                    assert!((held - all * share).abs() < 1.3, "{share} fold {fold} class {key}: {held} of {all}");
+                }
+                held_out.iter().for_each(|i| seen[*i] += 1);
+            }
+            assert!(seen.iter().all(|n| *n <= 1));
+        }
+        // As numpy and Python's stable sort give it.
+        let held_out = stratified_indices(&keys, 0.2, 42, 0);
+        assert_eq!((&held_out[..6], held_out.iter().sum::<usize>()), (&[0, 1, 4, 5, 22, 29][..], 25_797));
+        assert_eq!(stratified_indices(&keys, 0.2, 42, 1)[..3], [8, 9, 10]);
+        assert_ne!(stratified_indices(&keys, 0.2, 42, 0), stratified_indices(&keys, 0.2, 43, 0));
+    }
+
+    #[test]
+    fn groups_stay_together() {
+        let groups: Vec<usize> = (0..2100).map(|i| i / 20).collect();
+        let held_out = grouped_indices(&groups, 0.2, 42, 0);
+        assert_eq!(held_out.len(), 420);
+        let blocks: Vec<usize> = held_out.iter().step_by(20).map(|i| i / 20).collect();
+        let mut expected = cv_indices(105, 0.2, 42, 0);
+        expected.sort_unstable();
+        assert_eq!(blocks, expected);
+        assert!(held_out.chunks(20).all(|b| b.windows(2).all(|w| w[1] == w[0] + 1)));
+    }
+
+    #[test]
     fn nothing_to_split_is_no_panic() {
+        assert!(stratified_indices::<u8>(&[], 0.2, 42, 0).is_empty());
+        assert!(stratified_indices(&[1, 2], 0.2, 42, u32::MAX).is_empty());
+        assert!(grouped_indices::<u8>(&[], 0.2, 42, 3).is_empty());
         assert!(cv_indices(0, 0.2, 42, 0).is_empty());
         assert!(cv_indices(1, 0.2, 42, u32::MAX).is_empty());
     }

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use fastai_dsl::{Column, Data, Source, TaskKind, Valid};
+use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
 use tempfile::TempDir;
 
-use super::{DataError, Dataset, Item, Target, cv_indices, preflight};
-use crate::progress::Silent;
+use super::{DataError, Dataset, Health, Item, Label, Preflight, Target, cv_indices};
+use crate::RunError;
+use crate::progress::{Silent, StopSignal};
 
 const RANDOM: Valid = Valid::Random { share: 0.2, seed: 42, fold: 0 };
 
@@ -23,7 +24,18 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn data(root: &Path, source: Source, valid: Valid) -> Data {
-    Data { root: root.to_str().unwrap().to_string(), source, valid, test: None, batch: 4, workers: None }
+    Data {
+        root: root.to_str().unwrap().to_string(),
+        source,
+        valid,
+        test: None,
+        batch: 4,
+        workers: None,
+        corrupt: Corrupt::Deny,
+        duplicates: Duplicates::Drop,
+        sampler: Sampler::Shuffle,
+        resize_to: None,
+    }
 }
 
 fn folders() -> Source {
@@ -51,6 +63,12 @@ fn rows(rows: &[(&str, &str, &str)]) -> TempDir {
         std::fs::write(folder.path().join(format!("img/{id}.jpg")), "").unwrap();
     }
     folder
+}
+
+fn check(dataset: &mut Dataset, corrupt: Corrupt, duplicates: Duplicates, size: u32) -> Result<Health, RunError> {
+    let stop = StopSignal::default();
+    let preflight = Preflight { corrupt, duplicates, size, limit: None, known: None, stop: &stop };
+    preflight.check(dataset, &mut Silent)
 }
 
 fn ids(items: &[Item]) -> Vec<&str> {
@@ -231,7 +249,7 @@ fn a_list_of_held_out_images() {
 #[test]
 fn a_column_of_held_out_images() {
     let flagged = |flags: [&str; 3]| {
-        let root = rows(&[("a", "x", flags[0]), ("b", "y", flags[1]), ("c", "x", flags[2])]);
+        let root = rows(&[("a", "x", flags[0]), ("b", "y", flags[1]), ("c", "x", flags[2]), ("d", "y", "0")]);
         let dataset = single(&data(root.path(), csv(), Valid::Column("flag".to_string())));
         dataset.map(|d| ids(&d.valid).join(" ")).map_err(|e| e.to_string())
     };
@@ -241,7 +259,7 @@ fn a_column_of_held_out_images() {
 
 #[test]
 fn a_folder_of_held_out_images_beside_a_csv() {
-    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", "")]);
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "y", "")]);
     std::fs::create_dir(root.path().join("held")).unwrap();
     std::fs::rename(root.path().join("img/b.jpg"), root.path().join("held/b.jpg")).unwrap();
     let data = data(root.path(), csv(), Valid::Folder("held".to_string()));
@@ -253,12 +271,16 @@ fn a_folder_of_held_out_images_beside_a_csv() {
 }
 
 #[test]
-fn a_class_that_is_only_held_out_is_a_note() {
+fn a_class_that_is_only_held_out_is_named() {
     let root = rows(&[("a", "x", "0"), ("b", "y", "0"), ("c", "z", "1")]);
-    let dataset = single(&data(root.path(), csv(), Valid::Column("flag".to_string()))).unwrap();
+    let finding = only_finding(&data(root.path(), csv(), Valid::Column("flag".to_string())));
+    assert!(finding.starts_with("`valid: column(\"flag\")` holds out all images of \"z\""), "{finding}");
+    // Nobody chose what a drawn share holds out.
+    let dataset = single(&data(root.path(), csv(), Valid::Random { share: 0.34, seed: 42, fold: 0 })).unwrap();
     assert_eq!(dataset.classes, ["x", "y", "z"]);
-    assert_eq!(dataset.valid[0].target, Target::Class(2));
-    assert_eq!(dataset.notes, ["1 of 3 classes have no training image and cannot be learned: \"z\""]);
+    assert_eq!(dataset.notes.len(), 1);
+    assert!(dataset.notes[0].starts_with("1 of 3 classes have no training image"), "{}", dataset.notes[0]);
+    assert!(dataset.notes[0].contains("stratified"), "{}", dataset.notes[0]);
 }
 
 #[test]
@@ -271,7 +293,7 @@ fn one_class_is_nothing_to_learn() {
 #[test]
 fn nothing_held_out_is_an_error_unless_wanted() {
     let root = rows(&[("a", "x", ""), ("b", "y", "")]);
-    assert!(only_finding(&data(root.path(), csv(), RANDOM)).ends_with("or say `valid: none`"));
+    assert!(only_finding(&data(root.path(), csv(), RANDOM)).ends_with("or say `valid: all` to train on everything"));
     let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
     assert_eq!((dataset.train.len(), dataset.valid.len()), (2, 0));
     assert_eq!(dataset.facts().valid, Some(0));
@@ -304,5 +326,237 @@ fn the_globe_example_opens_and_every_image_decodes() {
     let dataset = Dataset::open(&data, TaskKind::MultiLabel).unwrap();
     assert_eq!((dataset.train.len(), dataset.valid.len()), (828, 307));
     assert_eq!(dataset.classes, ["coast", "habitation", "inland_water", "land", "lowland", "mountain", "ocean"]);
-    preflight(&dataset, None, &mut Silent).unwrap();
+    let mut dataset = dataset;
+    let health = check(&mut dataset, Corrupt::Deny, Duplicates::Drop, 64).unwrap();
+    assert_eq!((health.images, health.enlarged), (1135, 0));
+}
+
+#[test]
+fn numbers_are_a_regression() {
+    let root = rows(&[("a", "1.5", ""), ("b", "-2", ""), ("c", " 3e1", "")]);
+    let open = |root: &Path| Dataset::open(&data(root, csv(), Valid::None), TaskKind::Regression);
+    let dataset = open(root.path()).unwrap();
+    assert_eq!(dataset.classes, ["label"]);
+    let values: Vec<&Target> = dataset.train.iter().map(|item| &item.target).collect();
+    assert_eq!(values, [&Target::Value(1.5), &Target::Value(-2.0), &Target::Value(30.0)]);
+    let findings = open(rows(&[("a", "1", ""), ("b", "x", ""), ("c", "inf", "")]).path()).unwrap_err().findings;
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(findings[0].ends_with("labels.csv:3: the label \"x\" is no finite number"), "{findings:?}");
+    let folders = folder(&[("train/a/1.jpg", ""), ("train/b/1.jpg", "")]);
+    let data = data(folders.path(), self::folders(), Valid::None);
+    let error = Dataset::open(&data, TaskKind::Regression).unwrap_err();
+    assert!(error.findings[0].contains("needs `data: csv`"), "{error}");
+}
+
+#[test]
+fn groups_of_a_column_stay_together() {
+    let names: Vec<String> = (0..60).map(|i| format!("{i}")).collect();
+    let places: Vec<String> = (0..60).map(|i| format!("place {}", i * 7 % 12)).collect();
+    let table: Vec<_> = (0..60).map(|i| (names[i].as_str(), ["x", "y"][i % 2], places[i].as_str())).collect();
+    let root = rows(&table);
+    let place_of = |item: &Item| places[item.id.parse::<usize>().unwrap()].clone();
+    let mut held_out = Vec::new();
+    for fold in 0..4 {
+        let valid = Valid::Grouped { column: "flag".to_string(), share: 0.25, seed: 42, fold };
+        let dataset = single(&data(root.path(), csv(), valid)).unwrap();
+        let sides = [&dataset.train, &dataset.valid].map(|s| s.iter().map(place_of).collect::<HashSet<_>>());
+        assert!(sides[0].is_disjoint(&sides[1]) && sides[1].len() == 3);
+        held_out.extend(ids(&dataset.valid).into_iter().map(String::from));
+    }
+    assert_eq!(held_out.iter().collect::<HashSet<_>>().len(), 60, "every image is held out in one fold");
+    let valid = Valid::Grouped { column: "place".to_string(), share: 0.25, seed: 42, fold: 0 };
+    assert!(only_finding(&data(root.path(), csv(), valid)).contains("no column \"place\""));
+}
+
+#[test]
+fn names_enter_neither_splits_nor_labels() {
+    // The same table twice, the second with names that say the class: all that may differ is the names.
+    let labels = ["x", "y", "z"];
+    let plain: Vec<String> = (0..90).map(|i| format!("{:03}", i * 7 % 90)).collect();
+    let telling: Vec<String> = (0..90).map(|i| format!("{}{i:03}", labels[i % 3])).collect();
+    let splits = [
+        RANDOM,
+        Valid::Stratified { share: 0.2, seed: 42, fold: 1 },
+        Valid::Blocks { size: 7, share: 0.2, seed: 42, fold: 0 },
+    ];
+    for valid in splits {
+        let sides = [&plain, &telling].map(|names| {
+            let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), labels[i % 3], "")).collect();
+            let root = rows(&table);
+            let dataset = single(&data(root.path(), csv(), valid.clone())).unwrap();
+            let place = |item: &Item| names.iter().position(|n| *n == item.id).unwrap();
+            let side = |items: &[Item]| -> Vec<(usize, String)> {
+                items.iter().map(|item| (place(item), format!("{:?}", item.target))).collect()
+            };
+            (side(&dataset.train), side(&dataset.valid))
+        });
+        assert_eq!(sides[0], sides[1], "{valid}");
+        assert!(!sides[0].1.is_empty());
+    }
+}
+
+#[test]
+fn rows_without_a_file_may_be_left_out_and_move_no_other() {
+    let names: Vec<String> = (0..50).map(|i| format!("{i:02}")).collect();
+    let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), ["x", "y"][i % 2], "")).collect();
+    let root = rows(&table);
+    let whole = single(&data(root.path(), csv(), RANDOM)).unwrap();
+    let lost = ["03", "17", "40"];
+    lost.iter().for_each(|name| std::fs::remove_file(root.path().join(format!("img/{name}.jpg"))).unwrap());
+    assert_eq!(single(&data(root.path(), csv(), RANDOM)).unwrap_err().findings.len(), 3);
+    let skip = |root: &Path| Data { corrupt: Corrupt::Skip, ..data(root, csv(), RANDOM) };
+    let rest = single(&skip(root.path())).unwrap();
+    let without = |items: &[Item]| -> Vec<String> {
+        ids(items).into_iter().filter(|id| !lost.contains(id)).map(String::from).collect()
+    };
+    assert_eq!(ids(&rest.train), without(&whole.train));
+    assert_eq!(ids(&rest.valid), without(&whole.valid));
+    assert!(rest.notes[0].starts_with("3 of 50 rows have no image and are left out"), "{:?}", rest.notes);
+    names[..30].iter().for_each(|name| drop(std::fs::remove_file(root.path().join(format!("img/{name}.jpg")))));
+    let findings = single(&skip(root.path())).unwrap_err().findings;
+    assert!(findings[0].contains("more than half of the rows have no image"), "{findings:?}");
+}
+
+#[test]
+fn files_without_a_row_are_a_note() {
+    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
+    std::fs::write(root.path().join("img/c.jpg"), "").unwrap();
+    std::fs::write(root.path().join("img/c.txt"), "").unwrap();
+    let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
+    assert_eq!(dataset.notes.len(), 1);
+    assert!(dataset.notes[0].starts_with("1 files in ") && dataset.notes[0].ends_with("left out: \"c.jpg\""));
+}
+
+#[test]
+fn files_and_labels_from_rust() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "y", "")]);
+    let file = |name: &str| root.path().join(format!("img/{name}.jpg"));
+    let files = [(file("c"), "x"), (file("a"), "y"), (file("b"), "x"), (file("d"), "y")];
+    let dataset = Dataset::from_files(files.clone(), &Valid::Random { share: 0.5, seed: 42, fold: 0 }).unwrap();
+    assert_eq!((dataset.task, dataset.root.as_path()), (TaskKind::SingleLabel, root.path().join("img").as_path()));
+    assert_eq!(dataset.classes, ["x", "y"]);
+    // numpy's permutation(4) under seed 42 is 1 3 0 2.
+    assert_eq!((ids(&dataset.train), ids(&dataset.valid)), (vec!["c.jpg", "b.jpg"], vec!["a.jpg", "d.jpg"]));
+    let tags = |t: &[&str]| Label::from(t);
+    let parts = Dataset::from_parts([(file("a"), tags(&["s", "r", "s"]))], [(file("b"), tags(&[]))]).unwrap();
+    assert_eq!((parts.task, parts.classes.len()), (TaskKind::MultiLabel, 2));
+    assert_eq!((&parts.train[0].target, &parts.valid[0].target), (&Target::Tags(vec![0, 1]), &Target::Tags(vec![])));
+    let numbers = Dataset::from_files([(file("a"), 0.1f32), (file("b"), -3.0)], &Valid::None).unwrap();
+    assert_eq!((numbers.task, &numbers.train[0].target), (TaskKind::Regression, &Target::Value(0.1)));
+    let tested = numbers.with_test([file("d")]).unwrap();
+    assert_eq!((tested.test[0].id.as_str(), &tested.test[0].target), ("d", &Target::Unlabelled));
+    assert!(tested.with_test([file("z")]).unwrap_err().findings[0].starts_with("no image "));
+
+    let wrong = [(file("z"), Label::from("x")), (file("a"), Label::from(1.0)), (file("b"), Label::from(" "))];
+    let findings = Dataset::from_files(wrong, &Valid::Folder("valid".to_string())).unwrap_err().findings;
+    assert_eq!(findings.len(), 4, "{findings:#?}");
+    let error = Dataset::from_parts(files[..3].to_vec(), files[2..].to_vec()).unwrap_err();
+    assert!(error.findings[0].ends_with("b.jpg is given both to train and to measure"), "{error}");
+    let error = Dataset::from_parts(files[..3].to_vec(), [(file("d"), "z")]).unwrap_err();
+    assert!(error.findings[0].contains("\"z\""), "{error}");
+    assert!(Dataset::from_files(Vec::<(String, String)>::new(), &Valid::None).is_err());
+}
+
+#[test]
+fn images_in_memory_are_written_once() {
+    let folder = TempDir::new().unwrap();
+    let image = |grey: u8| image::RgbImage::from_pixel(6, 4, image::Rgb([grey; 3]));
+    let images = || [(image(1), "x"), (image(2), "y"), (image(1), "x")];
+    let dataset = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path().join("made")).unwrap().count(), 2);
+    assert_eq!(super::decode(&dataset.train[1].path).unwrap(), image(2));
+    assert_eq!(dataset.train[0].path, dataset.train[2].path);
+    let again = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
+    assert_eq!(dataset.train, again.train);
+}
+
+/// Four classes of two images; number 7 has the bytes of number 2.
+fn with_twins() -> (TempDir, Dataset) {
+    let folder = TempDir::new().unwrap();
+    let file = |i: u8| {
+        let path = folder.path().join(format!("{i}.png"));
+        let shade = if i == 7 { 2 } else { i };
+        image::RgbImage::from_fn(40, 30, |x, y| {
+            image::Rgb([(x as u8).wrapping_mul(shade), y as u8 * shade, 9 * shade])
+        })
+        .save(&path)
+        .unwrap();
+        (path, ["x", "y"][usize::from(i % 2)])
+    };
+    let files: Vec<_> = (0..8).map(file).collect();
+    let dataset = Dataset::from_parts(files[3..].to_vec(), files[..3].to_vec()).unwrap();
+    (folder, dataset)
+}
+
+#[test]
+fn a_twin_of_a_validation_image_is_not_trained_on_unless_said() {
+    let (folder, dataset) = with_twins();
+    let mut dropped = dataset.clone();
+    let health = check(&mut dropped, Corrupt::Deny, Duplicates::Drop, 32).unwrap();
+    let pair = [folder.path().join("7.png"), folder.path().join("2.png")];
+    assert_eq!((&health.dropped, health.kept.len()), (&vec![pair.clone()], 0));
+    assert_eq!(
+        (ids(&dropped.train), ids(&dropped.valid)),
+        (vec!["3.png", "4.png", "5.png", "6.png"], ids(&dataset.valid))
+    );
+    // Number 7 said y, number 2 says x.
+    assert_eq!(health.contradictory, [pair.clone()]);
+    assert_eq!((health.images, health.enlarged, health.sizes), (8, 7, vec![[40, 30, 7]]));
+    let mut kept = dataset.clone();
+    let health = check(&mut kept, Corrupt::Deny, Duplicates::Keep, 30).unwrap();
+    assert_eq!((health.kept.clone(), kept.train.len(), health.enlarged), (vec![pair], 5, 0));
+    let notes = health.notes(folder.path());
+    assert!(notes[0].contains("7.png and 2.png") && notes[0].contains("duplicates: keep"), "{notes:#?}");
+}
+
+#[test]
+fn broken_images_may_be_left_out_but_not_most_of_them() {
+    let (folder, dataset) = with_twins();
+    let spoil = |i: u8| std::fs::write(folder.path().join(format!("{i}.png")), "no image").unwrap();
+    spoil(0);
+    spoil(4);
+    let mut rest = dataset.clone();
+    let health = check(&mut rest, Corrupt::Skip, Duplicates::Drop, 30).unwrap();
+    assert_eq!((ids(&rest.train), ids(&rest.valid)), (vec!["3.png", "5.png", "6.png"], vec!["1.png", "2.png"]));
+    assert_eq!(health.skipped.len(), 2);
+    assert!(health.notes(folder.path())[0].starts_with("2 images cannot be decoded and are left out: "));
+    (0..5).for_each(spoil);
+    let error = check(&mut dataset.clone(), Corrupt::Skip, Duplicates::Drop, 30).unwrap_err().to_string();
+    assert!(error.contains("5 of 8 images cannot be decoded: more than half"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_rows_and_with_images_is_one_report() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "", "")]);
+    std::fs::remove_file(root.path().join("img/b.jpg")).unwrap();
+    let stop = StopSignal::default();
+    let preflight = Preflight {
+        corrupt: Corrupt::Deny,
+        duplicates: Duplicates::Drop,
+        size: 8,
+        limit: None,
+        known: None,
+        stop: &stop,
+    };
+    let error = preflight.open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel, &mut Silent).unwrap_err();
+    let text = error.to_string();
+    for expected in ["the label is empty", "no image", "a.jpg: the file is empty (0 bytes)", "c.jpg: the file is empty"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    stop.request();
+    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
+    let stopped = preflight.open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel, &mut Silent);
+    assert!(matches!(stopped, Err(RunError::Stopped(_))), "{stopped:?}");
+}
+
+#[test]
+fn rare_classes_weigh_more_in_the_balanced_sampler() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "y", ""), ("d", "y", "")]);
+    let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
+    assert_eq!(dataset.sampling_weights(Sampler::Shuffle), None);
+    assert_eq!(dataset.sampling_weights(Sampler::Balanced).unwrap(), [1.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
+    let root = rows(&[("a", "sea land", ""), ("b", "land", ""), ("c", "", ""), ("d", "", "")]);
+    let dataset = Dataset::open(&data(root.path(), csv(), Valid::None), TaskKind::MultiLabel).unwrap();
+    assert_eq!(dataset.sampling_weights(Sampler::Balanced).unwrap(), [1.0, 0.5, 0.5, 0.5]);
 }

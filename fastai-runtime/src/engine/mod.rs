@@ -3,20 +3,25 @@
 mod measured;
 mod outcome;
 mod session;
+mod snapshot;
 mod steps;
 mod trained;
+mod validate;
+mod worst;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fastai_dsl::{DeviceWish, Recipe, TaskKind};
+use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
 pub use trained::{Run, Trained};
+pub use validate::{Measured, Validated, validate};
 
 use crate::RunError;
+use crate::data::Dataset;
 use crate::progress::{Progress, StopSignal};
-use session::Session;
+use session::{Paused, Session};
 
 /// How to run, as opposed to what.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +38,8 @@ pub struct RunOptions {
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
     pub cache: Option<PathBuf>,
+    /// The images, instead of those that the recipe's `data` names; its batch size and policies still hold.
+    pub dataset: Option<Dataset>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,
 }
@@ -47,24 +54,51 @@ pub struct RunOptions {
 /// full disk. A run that was stopped saves its weights and gives [`RunError::Stopped`]; the run folder of a stopped or
 /// failed run keeps what was reached.
 pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
-    if recipe.task() == TaskKind::Regression {
-        return Err(RunError::Unsupported(
-            "`task: regression` cannot be trained yet; the engine trains `single_label` and `multi_label`".into(),
-        ));
-    }
-    let Some(threads) = options.threads else { return run_here(recipe, options, progress) };
+    on_threads(options, || run_here(recipe, options, progress, None))
+}
+
+/// Goes on with the run in `folder` after its last finished stage, however it ended: stopped, failed or killed.
+///
+/// On the CPU the weights that it ends with are bit for bit those of a run that was never interrupted, and so are the
+/// figures of every epoch. Of `options`, `out`, and `smoke` are not used: those of the run count.
+///
+/// # Errors
+/// [`RunError::Resume`] if the run is complete, another process runs it, or recipe, seed or data are not those it began
+/// with: everything that differs is named. Then those of [`run`].
+pub fn resume(
+    recipe: &Recipe,
+    folder: &Path,
+    options: &RunOptions,
+    progress: &mut dyn Progress,
+) -> Result<Outcome, RunError> {
+    let paused = Paused::take(recipe, folder, options)?;
+    on_threads(options, || run_here(recipe, options, progress, Some(paused)))
+}
+
+/// Whether the run in `folder` can go on: it was begun, and is not complete.
+pub fn is_unfinished(folder: &Path) -> bool {
+    snapshot::SnapshotFolder::exists(folder)
+}
+
+fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, RunError> + Send) -> Result<T, RunError> {
+    let Some(threads) = options.threads else { return work() };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .build()
         .map_err(|e| RunError::Unsupported(format!("cannot start {threads} threads: {e}; ask for fewer")))?;
-    pool.install(|| run_here(recipe, options, progress))
+    pool.install(work)
 }
 
-fn run_here(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
+fn run_here(
+    recipe: &Recipe,
+    options: &RunOptions,
+    progress: &mut dyn Progress,
+    paused: Option<Paused>,
+) -> Result<Outcome, RunError> {
     let started = Instant::now();
-    let mut session = Session::open(recipe, options, progress)?;
-    let result = session.run_steps();
-    session.summary.seconds = started.elapsed().as_secs_f64();
+    let mut session = Session::open(recipe, options, progress, paused)?;
+    let result = session.run_steps(started);
+    session.summary.seconds = session.wall_time(started.elapsed().as_secs_f64());
     match result {
         Ok(()) => session.complete(),
         Err(RunError::Stopped(_)) => Err(session.stopped()),

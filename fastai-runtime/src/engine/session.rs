@@ -1,16 +1,18 @@
 //! A run in progress: what is open, and how it ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, TaskKind};
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Sampler, Stage, Step};
 
 use super::measured::{self, Look};
+use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
-use crate::data::{self, DataError, Dataset, Item};
+use crate::data::{Copies, DataError, Dataset, Health, Item, Preflight};
 use crate::device;
+use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
@@ -44,6 +46,72 @@ pub(super) struct Session<'a> {
     pub(super) heads: u64,
     /// Predictions of the validation set by the network as it is now.
     pub(super) look: Option<Look>,
+    /// Above which probability a tag is said.
+    pub(super) threshold: Option<f64>,
+    snapshots: SnapshotFolder,
+    /// What the run would go on from if it ended now; `summary`, `record` and the like are filled in when it is written.
+    snapshot: Snapshot,
+    /// Whether the weights differ from those of the snapshot.
+    pub(super) trained: bool,
+    /// Wall time before this process took over, seconds.
+    seconds_before: f64,
+}
+
+/// A run that ended before it was complete, ready to go on.
+pub(super) struct Paused {
+    pub(super) folder: PathBuf,
+    pub(super) snapshots: SnapshotFolder,
+    pub(super) snapshot: Snapshot,
+}
+
+impl Paused {
+    /// Takes the run of `recipe` in `folder`.
+    ///
+    /// # Errors
+    /// If there is none, it is complete, another process runs it, or recipe, seed or smoke are not those it began with.
+    pub(super) fn take(recipe: &Recipe, folder: &std::path::Path, options: &RunOptions) -> Result<Self, RunError> {
+        if !SnapshotFolder::exists(folder) {
+            let shown = folder.display();
+            let why = match Summary::read(folder) {
+                Ok(summary) if summary.status == "complete" => {
+                    format!("the run in {shown} is complete: there is nothing left to do")
+                }
+                _ if folder.is_dir() => {
+                    format!("{shown} holds nothing that a run could go on from: name a run folder, or start anew")
+                }
+                _ => format!("there is no run folder {shown}"),
+            };
+            return Err(RunError::Resume(why));
+        }
+        let snapshots = SnapshotFolder::take(folder)?;
+        let snapshot = snapshots.read()?;
+        let text = recipe.to_string();
+        let mut differs = Vec::new();
+        if text != snapshot.recipe {
+            differs.push("the recipe differs (- when the run began, + now):".to_string());
+            differs.extend(snapshot::text_differences(&snapshot.recipe, &text));
+        }
+        if options.seed.is_some_and(|seed| seed != snapshot.seed) {
+            let seed = options.seed.unwrap_or_default();
+            differs.push(format!("the seed differs: {} when the run began, {seed} now", snapshot.seed));
+        }
+        if options.smoke && !snapshot.smoke {
+            differs.push("the run did not begin as a smoke run".to_string());
+        }
+        refuse(folder, &differs)?;
+        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot })
+    }
+}
+
+fn refuse(folder: &std::path::Path, differs: &[String]) -> Result<(), RunError> {
+    if differs.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Resume(format!(
+        "the run in {} cannot go on:\n{}\ngive it what it began with, or start a new run",
+        folder.display(),
+        differs.join("\n")
+    )))
 }
 
 /// The images, and the features of them that are at hand.
@@ -84,8 +152,12 @@ impl Part {
 }
 
 impl Sets {
-    fn new(dataset: Dataset, preparation: Preparation) -> Self {
-        let images = [&dataset.train, &dataset.valid, &dataset.test].map(|items| ImageSet::new(items));
+    fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
+        let images = [
+            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
+            ImageSet::new(&dataset.valid),
+            ImageSet::new(&dataset.test),
+        ];
         Sets { dataset, images, preparation, cached: None }
     }
 
@@ -105,6 +177,7 @@ impl Sets {
                 },
                 batch: self.preparation.batch,
                 seed: self.preparation.seed,
+                weights: self.images[part as usize].weights(),
             }),
             None => Box::new(self.images(part, size)),
         }
@@ -112,42 +185,48 @@ impl Sets {
 }
 
 impl<'a> Session<'a> {
-    /// Opens everything that a run needs, cheapest first, and makes the run folder when all of it is there.
+    /// Opens everything that a run needs, cheapest first, and makes the run folder when all of it is there; or goes on
+    /// where `paused` ended.
     pub(super) fn open(
         recipe: &'a Recipe,
         options: &RunOptions,
         progress: &'a mut dyn Progress,
+        paused: Option<Paused>,
     ) -> Result<Self, RunError> {
         let model = recipe.model();
-        let weights = models::resolve(&model.weights, &model.arch)?;
+        let weights = match &paused {
+            Some(paused) if paused.snapshot.weights.is_some() => None,
+            _ => models::resolve(&model.weights, &model.arch)?,
+        };
+        let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
+        let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
+        if let Some(found) = &weights {
+            models::weights::check(&found.path, &model.arch)?;
+        }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
-        let mut dataset = Dataset::open(recipe.data(), recipe.task())?;
         let batch = recipe.data().batch as usize;
-        if options.smoke {
-            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
-                part.truncate(2 * batch);
-            }
-        }
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
-        data::preflight(&dataset, Some(&cache.root().join("verified.json")), progress)?;
+        let (dataset, health) = open_data(recipe, options, smoke, cache.root(), progress)?;
+        let digest = DataDigest::of(&dataset);
+        if let Some(paused) = &paused {
+            refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
+        }
         if dataset.train.len() < 2 {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
         }
-        let seed = options.seed.unwrap_or(recipe.seed());
         let training = picked.device.clone().autodiff();
         let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
-        if let Some(path) = &weights {
-            network = models::load_body(network, path)?;
+        if let Some(found) = &weights {
+            network = models::load_body(network, &found.path)?;
         }
         let facts = dataset.facts();
         let preparation =
             Preparation { transforms: recipe.transforms().clone(), stats: model.facts().stats, batch, workers, seed };
-        let single = recipe.task() == TaskKind::SingleLabel;
-        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), single);
+        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), recipe.task());
         let train_truth = truth(&dataset.train)
             .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
         let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());
@@ -156,12 +235,14 @@ impl<'a> Session<'a> {
         let baseline = valid_truth.as_ref().and_then(|v| measured::baseline(&train_truth, v, &dataset.classes));
         let mut summary = Summary {
             format: FORMAT,
-            smoke: options.smoke,
+            status: "running".to_string(),
+            smoke,
             name: recipe.name().to_string(),
             doc: recipe.doc().map(str::to_string),
             recipe: recipe.to_string(),
             task: recipe.task().word().to_string(),
             seed,
+            directory: std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
             device: picked.name,
             device_reason: picked.reason,
             threads,
@@ -170,17 +251,33 @@ impl<'a> Session<'a> {
             baseline,
             ..Summary::default()
         };
-        for note in dataset.notes.iter().chain(&merged_batches(dataset.train.len(), batch)) {
-            progress.note(note);
-            summary.notes.push(note.clone());
+        let merged = merged_batches(dataset.train.len(), batch);
+        let weights = weights.iter().map(Found::describe);
+        for note in weights.chain(dataset.notes.iter().cloned()).chain(health.notes(&dataset.root)).chain(merged) {
+            progress.note(&note);
+            summary.notes.push(note);
         }
-        let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
-        folder.write_recipe(&summary.recipe)?;
-        Ok(Session {
+        let body = models::body_digest(&network);
+        let (folder, snapshots, snapshot) = match paused {
+            None => {
+                let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
+                folder.write_recipe(&summary.recipe)?;
+                let snapshots = SnapshotFolder::take(folder.path())?;
+                (folder, snapshots, Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body))
+            }
+            Some(Paused { folder, snapshots, mut snapshot }) => {
+                if snapshot.weights.is_none() && snapshot.body != body {
+                    let differs = "the weights that the recipe names are not those that the run began with".to_string();
+                    refuse(&folder, &[differs])?;
+                }
+                (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot)
+            }
+        };
+        let mut session = Session {
             recipe,
             stop: options.stop.clone(),
             progress,
-            smoke: options.smoke,
+            smoke,
             seed,
             train_loss: Loss::new(train_truth, class_weights.clone(), &training),
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
@@ -189,13 +286,95 @@ impl<'a> Session<'a> {
             stages: Plan::new(recipe, &facts).stages,
             cache,
             record: Record { data: measured::overview(&dataset), ..Record::default() },
-            sets: Sets::new(dataset, preparation),
+            sets: Sets::new(dataset, preparation, recipe.data().sampler),
             folder,
             summary,
             head: model.head.clone(),
             heads: 1,
             look: None,
-        })
+            threshold: None,
+            snapshots,
+            snapshot,
+            trained: false,
+            seconds_before: 0.0,
+        };
+        if session.snapshot.finished > 0 {
+            session.restore()?;
+        } else {
+            session.keep(0, 0.0)?;
+        }
+        Ok(session)
+    }
+
+    /// Puts the session where its snapshot was taken.
+    fn restore(&mut self) -> Result<(), RunError> {
+        let finished = self.snapshot.finished;
+        if finished > self.stages.len() {
+            return Err(RunError::Resume(format!("{finished} stages are finished of {}", self.stages.len())));
+        }
+        self.head = self.snapshot.head.clone();
+        self.heads = self.snapshot.heads;
+        self.threshold = self.snapshot.threshold;
+        if let Some(name) = &self.snapshot.weights {
+            let device = self.learner.device().clone();
+            let (arch, classes) = (&self.recipe.model().arch, self.sets.dataset.classes.len());
+            let network = Network::new(arch, &self.head, classes, self.seed, &device);
+            let meta = self.meta(self.recipe.transforms().size);
+            self.learner.replace(models::load_model(network, &meta, &self.snapshots.file(name))?);
+        }
+        let (images, classes) = (self.sets.dataset.valid.len(), self.sets.dataset.classes.len());
+        self.look = self.snapshot.look.take().and_then(|look| look.restore(images, classes));
+        self.record = std::mem::take(&mut self.snapshot.record);
+        let now = std::mem::replace(&mut self.summary, std::mem::take(&mut self.snapshot.summary));
+        self.seconds_before = self.summary.seconds;
+        self.summary = Summary {
+            status: now.status,
+            device: now.device,
+            device_reason: now.device_reason,
+            threads: now.threads,
+            directory: now.directory,
+            ..std::mem::take(&mut self.summary)
+        };
+        let count = self.stages.len();
+        self.note(format!("goes on after step {finished} of {count}, which was finished"));
+        Ok(())
+    }
+
+    /// The first stage that is not finished.
+    pub(super) fn next_stage(&self) -> usize {
+        self.snapshot.finished
+    }
+
+    /// Wall time of the run so far, `seconds` of it in this process.
+    pub(super) fn wall_time(&self, seconds: f64) -> f64 {
+        self.seconds_before + seconds
+    }
+
+    /// Writes down that `finished` stages are done, and all that the next one needs.
+    pub(super) fn keep(&mut self, finished: usize, seconds: f64) -> Result<(), RunError> {
+        if self.trained {
+            let name = format!("after-{finished}.safetensors");
+            let meta = self.meta(self.recipe.transforms().size);
+            models::save_model(&self.learner.network().valid(), &meta, &self.snapshots.file(&name))?;
+            self.snapshot.weights = Some(name);
+            self.trained = false;
+        }
+        self.summary.seconds = self.wall_time(seconds);
+        let kept = Snapshot {
+            finished,
+            head: self.head.clone(),
+            heads: self.heads,
+            threshold: self.threshold,
+            look: self.look.as_ref().map(SavedLook::of),
+            summary: self.summary.clone(),
+            record: self.record.clone(),
+            history: self.folder.history().to_vec(),
+            ..self.snapshot.clone()
+        };
+        self.snapshots.write(&kept)?;
+        self.folder.write_summary(&self.summary)?;
+        self.snapshot.finished = finished;
+        Ok(())
     }
 
     /// A line for people that the summary keeps.
@@ -206,14 +385,9 @@ impl<'a> Session<'a> {
 
     /// What a saved model says of itself.
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
-        ModelMeta {
-            recipe: self.recipe.name().to_string(),
-            text: self.summary.recipe.clone(),
-            arch: self.recipe.model().arch.clone(),
-            head: self.head.clone(),
-            classes: self.sets.dataset.classes.clone(),
-            size,
-        }
+        let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
+        let threshold = self.threshold.or(meta.threshold);
+        ModelMeta { head: self.head.clone(), seed: self.seed, threshold, ..meta }
     }
 
     pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
@@ -265,13 +439,20 @@ impl<'a> Session<'a> {
         if let Err(error) = self.save("final", size).and_then(|_| self.write(true)) {
             return Err(self.failed(error));
         }
+        // The weights of an earlier stop are superseded by `final`.
+        if let Ok(interrupted) = self.folder.model_path("interrupted") {
+            let _ = std::fs::remove_file(interrupted);
+        }
+        // Until this the run could go on from its last stage; now there is nothing left to do.
         let network = self.learner.network().valid();
+        let meta = self.meta(size);
+        self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
             classes: self.sets.dataset.classes,
             task: self.recipe.task(),
             device: self.learner.device().clone(),
-            preparation: self.sets.preparation.at_size(size),
+            meta,
             network,
             summary: self.summary,
         })
@@ -302,13 +483,68 @@ impl<'a> Session<'a> {
         error
     }
 
-    fn write(&self, report: bool) -> Result<(), RunError> {
+    fn write(&mut self, report: bool) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
         if report && self.recipe.report() {
+            if let Some(gallery) = &mut self.record.gallery {
+                gallery.make_thumbnails();
+            }
             self.folder.write_report(&self.summary, &self.record)?;
         }
         Ok(())
     }
+}
+
+/// The recipe's data set, or the one that the options give, with every image looked at.
+fn open_data(
+    recipe: &Recipe,
+    options: &RunOptions,
+    smoke: bool,
+    cache: &Path,
+    progress: &mut dyn Progress,
+) -> Result<(Dataset, Health), RunError> {
+    let data = recipe.data();
+    let known = cache.join("verified.json");
+    let sizes = recipe.steps().iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    let preflight = Preflight {
+        corrupt: data.corrupt,
+        duplicates: data.duplicates,
+        size: sizes.fold(recipe.transforms().size, u32::max),
+        limit: smoke.then_some(2 * data.batch as usize),
+        known: Some(&known),
+        stop: &options.stop,
+    };
+    let (mut dataset, health) = match &options.dataset {
+        None => preflight.open(data, recipe.task(), progress)?,
+        Some(dataset) if dataset.task != recipe.task() => {
+            return Err(DataError::one(format!(
+                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+                recipe.task().word(),
+                dataset.task.word()
+            ))
+            .into());
+        }
+        Some(dataset) => {
+            let mut dataset = dataset.clone();
+            let health = preflight.check(&mut dataset, progress)?;
+            (dataset, health)
+        }
+    };
+    if let Some(side) = data.resize_to {
+        let copies = Copies { side, folder: cache.join("copies") };
+        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
+        dataset.notes.push(format!(
+            "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
+            copies.folder.display(),
+            counts.made,
+            counts.found,
+            counts.small
+        ));
+    }
+    Ok((dataset, health))
 }
 
 fn counts(facts: &Facts) -> Counts {
@@ -317,7 +553,7 @@ fn counts(facts: &Facts) -> Counts {
 }
 
 /// The weight of each class in the loss, with mean 1 where the counts decide.
-fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
+pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
     match wanted {
         None => Ok(None),
         Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {

@@ -6,6 +6,7 @@ mod depthwise;
 mod geometry;
 pub mod norm;
 pub mod pool;
+pub mod wide;
 
 pub use conv::{ConvArgs, conv};
 pub use norm::{NormArgs, Normed, norm_clamp};

@@ -38,7 +38,7 @@ impl Activation {
         }
     }
 
-    fn of(self, x: Tensor<4>) -> Tensor<4> {
+    pub(super) fn of(self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Activation::None => x,
             Activation::Relu => relu(x),

@@ -46,6 +46,29 @@ impl RunFolder {
         Ok(RunFolder { path, history: Vec::new() })
     }
 
+    /// The folder of a run that goes on: `history` has the epochs of its finished stages, and the file is made to say so.
+    ///
+    /// # Errors
+    /// If `path` is no folder, or cannot be written.
+    pub fn reopen(path: &Path, history: Vec<(usize, EpochRow)>) -> Result<Self, RunError> {
+        let folder = RunFolder { path: path.to_path_buf(), history };
+        // What a killed writer left.
+        for folder in [path.to_path_buf(), path.join(MODELS)] {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        }
+        folder.write_history()?;
+        Ok(folder)
+    }
+
+    /// The epochs so far, each with the 0-based index of its step.
+    pub fn history(&self) -> &[(usize, EpochRow)] {
+        &self.history
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -62,8 +85,16 @@ impl RunFolder {
     /// empty there. The whole file is rewritten each time: it is small, and so never half written.
     pub fn append_epoch(&mut self, stage: usize, row: &EpochRow) -> Result<PathBuf, RunError> {
         self.history.push((stage, row.clone()));
+        self.write_history()
+    }
+
+    fn write_history(&self) -> Result<PathBuf, RunError> {
         let path = self.path.join(HISTORY);
-        write_atomic(&path, |out| write_history(&self.history, out))?;
+        if !self.history.is_empty() {
+            write_atomic(&path, |out| write_history(&self.history, out))?;
+        } else if path.exists() {
+            std::fs::remove_file(&path).map_err(|e| RunError::file("remove", &path, e))?;
+        }
         Ok(path)
     }
 
@@ -136,7 +167,10 @@ impl RunFolder {
                 let name = folder.join(entry.file_name());
                 let kind = entry.file_type()?;
                 if kind.is_dir() {
-                    folders.push(name);
+                    // What a run goes on from is gone when it is complete.
+                    if name != Path::new("resume") {
+                        folders.push(name);
+                    }
                 } else if kind.is_file() && name != Path::new(REPORT) {
                     files.push(WrittenFile {
                         name: name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),

@@ -1,13 +1,21 @@
 //! What a run reached: the content of `summary.json` and of the report.
 
-use serde::{Deserialize, Serialize};
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::RunError;
+
+/// Larger files are no summary of a run.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The content of `summary.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Version of this layout.
     pub format: u32,
-    /// `complete`, `stopped` (Ctrl-C) or `failed`.
+    /// `running` (or killed), `complete`, `stopped` (Ctrl-C) or `failed`.
     pub status: String,
     /// True for `run --smoke`: two batches a stage, numbers mean nothing.
     pub smoke: bool,
@@ -21,6 +29,9 @@ pub struct Summary {
     pub task: String,
     /// Seed of the run.
     pub seed: u64,
+    /// The working directory of the run: relative paths of the recipe begin there.
+    #[serde(default)]
+    pub directory: String,
     /// Which device, in words.
     pub device: String,
     /// Why that one.
@@ -37,6 +48,12 @@ pub struct Summary {
     pub tta: Option<Evaluation>,
     /// The last stage's evaluation: never the best of several, unless the recipe says `keep_best`.
     pub r#final: Option<Evaluation>,
+    /// A labelled test set, measured once when everything was over; nothing was chosen on it.
+    #[serde(default)]
+    pub test: Option<Evaluation>,
+    /// The same by test-time augmentation, if the recipe has a `tta` step.
+    #[serde(default)]
+    pub test_tta: Option<Evaluation>,
     /// Rates that `lr_find` suggested, in order.
     pub found_rates: Vec<f64>,
     /// Baseline: always saying the same thing (most frequent class, or the best constant tag set chosen on train).
@@ -45,6 +62,25 @@ pub struct Summary {
     pub seconds: f64,
     /// Notices that the run gave (merged batches, caches found).
     pub notes: Vec<String>,
+}
+
+impl Summary {
+    /// Reads `summary.json` of the run folder `folder`.
+    ///
+    /// # Errors
+    /// If the file is not there or is no summary.
+    pub fn read(folder: &Path) -> Result<Summary, RunError> {
+        let path = folder.join("summary.json");
+        let cannot = |e| RunError::file("read", &path, e);
+        let mut bytes = Vec::new();
+        std::fs::File::open(&path).and_then(|f| f.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(cannot)?;
+        serde_json::from_slice(&bytes).map_err(|e| cannot(e.into()))
+    }
+}
+
+/// JSON has no NaN: it is written as `null`, and read back as what it was.
+fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// Images used.
@@ -110,6 +146,7 @@ pub struct Evaluation {
     /// Smoothed training loss at the end of the epoch (absent for tta).
     pub trn_loss: Option<f64>,
     /// Mean loss over the set.
+    #[serde(deserialize_with = "number_or_nan")]
     pub val_loss: f64,
     /// The recipe's metrics, in order.
     pub metrics: Vec<MetricValue>,
@@ -121,6 +158,7 @@ pub struct MetricValue {
     /// Column name, `f2`.
     pub name: String,
     /// The value.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     /// 95 % interval: Wilson for accuracy, bootstrap over images for F2 and losses.
     pub interval: Option<[f64; 2]>,
@@ -133,10 +171,11 @@ pub struct MetricValue {
 /// Always saying the same thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// What it says: a class, or tags separated by spaces.
+    /// What it says: a class, tags separated by spaces, or a number.
     pub says: String,
-    /// `accuracy` or `f2`.
+    /// `accuracy`, `f2` or `mae`.
     pub metric: String,
     /// Its value on the validation set.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
 }

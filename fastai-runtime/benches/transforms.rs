@@ -1,0 +1,82 @@
+//! Images a second from files to network inputs, on one thread:
+//! `cargo bench --profile dev -p fastai-runtime --bench transforms -- FOLDER [IMAGES]`.
+//!
+//! `tools/bench_transforms.py` runs this beside OpenCV and torchvision. One JSON object a line: `what`, `images`, `rounds`
+//! and `images_per_s`, the best round's by the processor time of the thread (by the clock where the system does not tell
+//! it), so that other work on the machine counts little.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use fastai_runtime::data::decode;
+use fastai_runtime::random::Stream;
+use fastai_runtime::transforms::Transform;
+
+/// Side of the square, pixels.
+const SIZE: u32 = 224;
+/// How often everything is measured.
+const ROUNDS: usize = 3;
+
+fn main() {
+    // Cargo passes `--bench` too.
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let Some(folder) = args.next() else {
+        println!("skipped: give a folder of images");
+        return;
+    };
+    let mut files = Vec::new();
+    list(Path::new(&folder), &mut files);
+    files.sort();
+    files.truncate(args.next().map_or(400, |n| n.parse().expect("the number of images")));
+    assert!(!files.is_empty(), "no images below {folder}");
+
+    let config = Transforms { set: TransformSet::SideOn, size: SIZE, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+    let transform = Transform::new(&config, Stats::IMAGENET);
+    let stream = Stream::new(42, "transform");
+    let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];
+    measure("decode", &files, |_, file| {
+        decode(file).unwrap();
+    });
+    measure("train", &files, |row, file| {
+        let image = decode(file).unwrap();
+        transform.train(&image, &mut stream.at(&[0, 0, row as u64]), &mut out);
+    });
+    let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];
+    measure("valid", &files, |_, file| transform.valid(&decode(file).unwrap(), &mut out));
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder that can be read") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            list(&path, files);
+        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg")) {
+            files.push(path);
+        }
+    }
+}
+
+fn measure(what: &str, files: &[PathBuf], mut run: impl FnMut(usize, &Path)) {
+    files.iter().take(20).enumerate().for_each(|(row, file)| run(row, file));
+    let mut round = || {
+        let (clock, processor) = (Instant::now(), processor_seconds());
+        files.iter().enumerate().for_each(|(row, file)| run(row, file));
+        match (processor, processor_seconds()) {
+            (Some(before), Some(after)) => after - before,
+            _ => clock.elapsed().as_secs_f64(),
+        }
+    };
+    let best = (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min);
+    let rate = files.len() as f64 / best;
+    println!(
+        "{{\"what\": \"{what}\", \"images\": {}, \"rounds\": {ROUNDS}, \"images_per_s\": {rate:.1}}}",
+        files.len()
+    );
+}
+
+/// What this thread has taken of a processor, as Linux counts it.
+fn processor_seconds() -> Option<f64> {
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(counts.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
+}

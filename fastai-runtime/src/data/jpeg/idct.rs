@@ -1,0 +1,187 @@
+//! Coefficients to samples: the integer transform of the Independent JPEG Group ("islow"), bit for bit.
+
+/// Blocks that are transformed together.
+pub(super) const LANES: usize = 8;
+
+/// Blocks of one component that wait to be transformed.
+pub(super) struct Lanes {
+    /// `[coefficient, lane]`, dequantised, rows of a block one after another.
+    coefficients: [i32; 64 * LANES],
+    /// Where each block's first sample goes.
+    places: [usize; LANES],
+    /// Blocks that are there.
+    used: usize,
+    /// The last coefficient, in the stored order, that any of them has.
+    last: usize,
+}
+
+impl Lanes {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Lanes { coefficients: [0; 64 * LANES], places: [0; LANES], used: 0, last: 0 }
+    }
+
+    /// Where the coefficients of the next block go, all of them 0 yet, and its lane: coefficient `i`, row by row, to
+    /// `i * LANES + lane`.
+    #[inline(always)]
+    pub(super) fn open(&mut self) -> (&mut [i32; 64 * LANES], usize) {
+        (&mut self.coefficients, self.used & (LANES - 1))
+    }
+
+    /// The block is whole: its samples go to `place`, and its last coefficient in the stored order is `last`.
+    /// Whether [`Lanes::flush`] is due.
+    #[inline(always)]
+    pub(super) fn close(&mut self, place: usize, last: usize) -> bool {
+        self.places[self.used & (LANES - 1)] = place;
+        self.used += 1;
+        self.last = self.last.max(last);
+        self.used == LANES
+    }
+
+    /// Writes all samples into `plane`.
+    #[inline(always)]
+    pub(super) fn flush(&mut self, plane: &mut [u8], stride: usize) {
+        // Locals, which the compiler knows to be apart.
+        let mut samples = [0u8; 64 * LANES];
+        let coefficients = &self.coefficients;
+        match self.last {
+            0 => {
+                // One pass after the other, as the transform does to a lone first coefficient.
+                let flat: [u8; LANES] = std::array::from_fn(|lane| {
+                    clamped(((coefficients[lane].wrapping_shl(2)).wrapping_add(16) >> 5).wrapping_add(128))
+                });
+                for row in samples.as_chunks_mut::<LANES>().0 {
+                    *row = flat;
+                }
+            }
+            // The stored order fills the corner of 4 x 4 first.
+            1..=9 => transform::<4>(coefficients, &mut samples),
+            _ => transform::<8>(coefficients, &mut samples),
+        }
+        for (y, row) in samples.as_chunks::<{ 8 * LANES }>().0.iter().enumerate() {
+            let turned = transpose(row);
+            for (place, bytes) in self.places[..self.used].iter().zip(turned) {
+                plane[place + y * stride..][..8].copy_from_slice(&bytes.to_le_bytes());
+            }
+        }
+        self.coefficients = [0; 64 * LANES];
+        (self.used, self.last) = (0, 0);
+    }
+}
+
+#[inline(always)]
+fn clamped(sample: i32) -> u8 {
+    sample.clamp(0, 255) as u8
+}
+
+/// Samples of all lanes, `[y, x, lane]`; coefficients of rows and columns from `N` on are 0.
+#[inline(always)]
+fn transform<const N: usize>(coefficients: &[i32; 64 * LANES], samples: &mut [u8; 64 * LANES]) {
+    let mut work = [0i32; 64 * LANES];
+    for column in 0..N {
+        for lane in 0..LANES {
+            let x =
+                std::array::from_fn(|row| if row < N { coefficients[(row * 8 + column) * LANES + lane] } else { 0 });
+            let y = line::<11>(x);
+            for row in 0..8 {
+                work[(row * 8 + column) * LANES + lane] = y[row];
+            }
+        }
+    }
+    for row in 0..8 {
+        for lane in 0..LANES {
+            let x = std::array::from_fn(|column| if column < N { work[(row * 8 + column) * LANES + lane] } else { 0 });
+            let y = line::<18>(x);
+            for column in 0..8 {
+                samples[(row * 8 + column) * LANES + lane] = clamped(y[column].wrapping_add(128));
+            }
+        }
+    }
+}
+
+/// One row or column, rounded off by `SHIFT` bits. Factors are 13-bit fractions. Hostile coefficients wrap around.
+#[inline(always)]
+fn line<const SHIFT: u32>(x: [i32; 8]) -> [i32; 8] {
+    let add = i32::wrapping_add;
+    let sub = i32::wrapping_sub;
+    let mul = i32::wrapping_mul;
+
+    let z = mul(add(x[2], x[6]), 4433);
+    let (even2, even3) = (sub(z, mul(x[6], 15137)), add(z, mul(x[2], 6270)));
+    let (even0, even1) = (add(x[0], x[4]).wrapping_shl(13), sub(x[0], x[4]).wrapping_shl(13));
+    let even = [add(even0, even3), add(even1, even2), sub(even1, even2), sub(even0, even3)];
+
+    let z5 = mul(add(add(x[7], x[3]), add(x[5], x[1])), 9633);
+    let z1 = mul(add(x[7], x[1]), -7373);
+    let z2 = mul(add(x[5], x[3]), -20995);
+    let z3 = add(mul(add(x[7], x[3]), -16069), z5);
+    let z4 = add(mul(add(x[5], x[1]), -3196), z5);
+    let odd = [
+        add(mul(x[1], 12299), add(z1, z4)),
+        add(mul(x[3], 25172), add(z2, z3)),
+        add(mul(x[5], 16819), add(z2, z4)),
+        add(mul(x[7], 2446), add(z1, z3)),
+    ];
+    std::array::from_fn(|i| {
+        let sum = if i < 4 { add(even[i], odd[i]) } else { sub(even[7 - i], odd[7 - i]) };
+        add(sum, 1 << (SHIFT - 1)) >> SHIFT
+    })
+}
+
+/// `[x, lane]` as one word a lane whose byte `x` is its sample: three exchanges of ever smaller parts.
+#[inline(always)]
+fn transpose(row: &[u8; 8 * LANES]) -> [u64; LANES] {
+    let mut words = [0u64; 8];
+    for (word, bytes) in words.iter_mut().zip(row.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    for (step, bits, mask) in
+        [(4, 32, 0x0000_0000_ffff_ffffu64), (2, 16, 0x0000_ffff_0000_ffff), (1, 8, 0x00ff_00ff_00ff_00ff)]
+    {
+        for i in 0..8 {
+            if i & step == 0 {
+                let (a, b) = (words[i], words[i + step]);
+                words[i] = (a & mask) | ((b & mask) << bits);
+                words[i + step] = ((a >> bits) & mask) | (b & !mask);
+            }
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_exchanges_rows_and_columns() {
+        let row: [u8; 64] = std::array::from_fn(|i| i as u8);
+        let turned = transpose(&row);
+        for (lane, word) in turned.iter().enumerate() {
+            for (x, byte) in word.to_le_bytes().iter().enumerate() {
+                assert_eq!(usize::from(*byte), x * 8 + lane);
+            }
+        }
+    }
+
+    #[test]
+    fn few_coefficients_take_short_ways_to_the_same_samples() {
+        for (corner, last) in [(1, 0), (4, 9), (8, 63)] {
+            let shown = [last, 63].map(|claimed| {
+                let mut lanes = Lanes::new();
+                let (coefficients, lane) = lanes.open();
+                let mut number = 7i32;
+                for at in (0..64).filter(|at| at % 8 < corner && at / 8 < corner) {
+                    number = (number * 37 + 11) % 301 - 150;
+                    coefficients[at * LANES + lane] = if at == 0 { 8 * number } else { number };
+                }
+                lanes.close(0, claimed);
+                let mut plane = [0u8; 64];
+                lanes.flush(&mut plane, 8);
+                plane
+            });
+            assert_eq!(shown[0], shown[1], "{corner}");
+            assert!(shown[0].iter().any(|v| *v != shown[0][0]) || corner == 1);
+        }
+    }
+}

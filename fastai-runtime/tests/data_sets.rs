@@ -1,0 +1,156 @@
+//! Real data sets, where they are: `../shared/data` beside the repository, or `$FASTAI_TEST_DATA`.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
+use fastai_runtime::data::{Dataset, Health, Histogram, Preflight, cv_indices};
+use fastai_runtime::progress::{Silent, StopSignal};
+
+fn set(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("FASTAI_TEST_DATA").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let folder = root.join(name);
+    if !folder.is_dir() {
+        eprintln!("skipped: no {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn data(root: &Path, source: Source, valid: Valid) -> Data {
+    Data {
+        root: root.to_str().unwrap().to_string(),
+        source,
+        valid,
+        test: None,
+        batch: 64,
+        workers: None,
+        corrupt: Corrupt::Deny,
+        duplicates: Duplicates::Drop,
+        sampler: Sampler::Shuffle,
+        resize_to: None,
+    }
+}
+
+fn csv(labels: &str, images: &str) -> Source {
+    Source::Csv {
+        labels: labels.to_string(),
+        images: images.to_string(),
+        suffix: ".jpg".to_string(),
+        id: Column::Position(0),
+        label: Column::Position(1),
+        separator: " ".to_string(),
+        header: true,
+    }
+}
+
+fn look(data: &Data, task: TaskKind, size: u32) -> (Dataset, Health) {
+    let stop = StopSignal::default();
+    let (corrupt, duplicates) = (data.corrupt, data.duplicates);
+    let preflight = Preflight { corrupt, duplicates, size, limit: None, known: None, stop: &stop };
+    preflight.open(data, task, &mut Silent).unwrap()
+}
+
+const RANDOM: Valid = Valid::Random { share: 0.2, seed: 42, fold: 0 };
+
+#[test]
+fn the_chips_leak_under_a_random_split_and_not_under_a_blocked_one() {
+    let Some(root) = set("ucmerced") else { return };
+    let chips = |valid| data(&root, csv("train_v2.csv", "train-jpg"), valid);
+    let (dataset, health) = look(&chips(RANDOM), TaskKind::MultiLabel, 256);
+    let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+    let identical: Vec<[String; 2]> = health.identical.iter().map(|[a, b]| [name(a), name(b)]).collect();
+    assert_eq!(identical, [["airplane01", "airplane02"]]);
+    assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.classes.len()), (1680, 420, 17));
+    let odd: u32 = health.sizes.iter().filter(|[w, h, _]| (*w, *h) != (256, 256)).map(|size| size[2]).sum();
+    assert_eq!(odd, 44);
+    let small = health.sizes.iter().filter(|[w, h, _]| (*w).min(*h) < 256);
+    assert_eq!(health.enlarged as u32, small.map(|size| size[2]).sum::<u32>());
+    assert!(health.enlarged > 0 && health.enlarged <= 44);
+    let near: Vec<[String; 2]> = health.near.iter().map(|[a, b]| [name(a), name(b)]).collect();
+    eprintln!("{} enlarged; near under the random split: {near:?}", health.enlarged);
+    assert!(near.len() >= 3, "{near:?}");
+    // What is flagged are neighbours in the list of chips, nearly always of one flight.
+    let neighbours =
+        near.iter().filter(|[a, b]| a.trim_end_matches(char::is_numeric) == b.trim_end_matches(char::is_numeric));
+    assert_eq!(neighbours.count(), near.len(), "{near:?}");
+    for fold in 0..5 {
+        let blocks = Valid::Blocks { size: 20, share: 0.2, seed: 42, fold };
+        let (dataset, health) = look(&chips(blocks), TaskKind::MultiLabel, 64);
+        assert_eq!(
+            (dataset.valid.len(), health.near.len(), health.dropped.len()),
+            (420, 0, 0),
+            "fold {fold}: {health:?}"
+        );
+        assert_eq!(health.enlarged, 0);
+    }
+}
+
+#[test]
+fn identical_images_on_both_sides_are_dropped_from_training() {
+    let Some(root) = set("ucmerced") else { return };
+    // Some seed parts airplane01 from airplane02.
+    let apart = |seed: &u32| {
+        let held_out: HashSet<usize> = cv_indices(2100, 0.2, *seed, 0).into_iter().collect();
+        let list = std::fs::read_to_string(root.join("train_v2.csv")).unwrap();
+        let place = |name: &str| list.lines().position(|line| line.starts_with(&format!("{name},"))).unwrap() - 1;
+        held_out.contains(&place("airplane01")) != held_out.contains(&place("airplane02"))
+    };
+    let seed = (0..100).find(apart).unwrap();
+    let valid = Valid::Random { share: 0.2, seed, fold: 0 };
+    let (dataset, health) = look(&data(&root, csv("train_v2.csv", "train-jpg"), valid), TaskKind::MultiLabel, 64);
+    assert_eq!((health.dropped.len(), health.identical.len()), (1, 0));
+    assert_eq!((dataset.train.len(), dataset.valid.len()), (1679, 420));
+}
+
+#[test]
+fn the_breeds_split_is_the_originals() {
+    let Some(root) = set("dogbreed") else { return };
+    // Opening looks for files and decodes none: empty ones stand for the images that are not here.
+    let whole = tempfile::tempdir().unwrap();
+    std::fs::copy(root.join("labels_full.csv"), whole.path().join("labels.csv")).unwrap();
+    std::fs::create_dir(whole.path().join("train")).unwrap();
+    let list = std::fs::read_to_string(root.join("labels_full.csv")).unwrap();
+    let names: Vec<&str> = list.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    names.iter().for_each(|name| drop(std::fs::File::create(whole.path().join(format!("train/{name}.jpg"))).unwrap()));
+    let breeds = |valid| Dataset::open(&data(whole.path(), csv("labels.csv", "train"), valid), TaskKind::SingleLabel);
+    let dataset = breeds(RANDOM).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.classes.len()), (8178, 2044, 120));
+    // Row 0 is held out, row 1 is not; both sides keep the file's order.
+    assert_eq!((dataset.valid[0].id.as_str(), dataset.train[0].id.as_str()), (names[0], names[1]));
+    let held_out: HashSet<&str> = cv_indices(10222, 0.2, 42, 0).into_iter().map(|row| names[row]).collect();
+    assert!(held_out.contains(names[2882]) && held_out.contains(names[37]));
+    assert_eq!(dataset.valid.iter().map(|item| item.id.as_str()).collect::<HashSet<_>>(), held_out);
+    let stratified = breeds(Valid::Stratified { share: 0.2, seed: 42, fold: 0 }).unwrap();
+    assert_eq!(stratified.valid.len(), 2044);
+    let all: Vec<f64> = dataset.class_counts().iter().zip(per_class(&dataset)).map(|(t, v)| (t + v) as f64).collect();
+    for (held, all) in per_class(&stratified).into_iter().zip(all) {
+        assert!((held as f64 - 0.2 * all).abs() <= 1.0, "{held} of {all}");
+    }
+}
+
+/// Validation images of each class.
+fn per_class(dataset: &Dataset) -> Vec<u64> {
+    let mut other = dataset.clone();
+    std::mem::swap(&mut other.train, &mut other.valid);
+    other.class_counts()
+}
+
+#[test]
+fn photos_of_pets_and_breeds_are_sound() {
+    if let Some(root) = set("dogscats") {
+        let source = Source::Folders { train: "train".to_string() };
+        let (dataset, health) =
+            look(&data(&root, source, Valid::Folder("valid".to_string())), TaskKind::SingleLabel, 224);
+        assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (1200, 400));
+        eprintln!("dogscats: {:#?}", health.notes(&root));
+        eprintln!("dogscats widths: {:?}", Histogram::new(&health.widths(), 10));
+    }
+    if let Some(root) = set("dogbreed") {
+        let (dataset, health) = look(&data(&root, csv("labels.csv", "train"), RANDOM), TaskKind::SingleLabel, 224);
+        assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (800, 200));
+        eprintln!("dogbreed: {:#?}", health.notes(&root));
+        assert_eq!(Histogram::new(&health.widths(), 10).counts.iter().sum::<u64>(), 1000);
+    }
+}

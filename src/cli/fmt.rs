@@ -1,0 +1,82 @@
+//! `fastai fmt`
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use fastai_dsl::fmt::{FormatError, format};
+use fastai_runtime::report::write_atomic;
+
+use super::source::read_bytes;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Recipe files, rewritten in place; `-` reads stdin and prints to stdout
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write nothing; exit code 1 if a file is not formatted
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let mut worst = 0;
+    for file in &args.files {
+        let code = match one(file, args.check) {
+            Ok(code) => code,
+            Err(message) => {
+                eprintln!("error: {message}");
+                super::WRONG
+            }
+        };
+        worst = worst.max(code);
+    }
+    ExitCode::from(worst)
+}
+
+fn one(file: &Path, check: bool) -> Result<u8, String> {
+    let stdin = file == Path::new("-");
+    let bytes = if stdin {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("cannot read stdin: {error}"))?;
+        bytes
+    } else {
+        read_bytes(file)?
+    };
+    let name = if stdin { "stdin".to_string() } else { file.display().to_string() };
+    let new = match format(&name, &bytes) {
+        Ok(new) => new,
+        Err(FormatError::Broken(source)) => {
+            eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
+            return Err(format!("{name} does not parse, so it was left as it is"));
+        }
+        Err(FormatError::Differs) => {
+            return Err(format!("formatting {name} would change the recipe; it was left as it is. Please report this"));
+        }
+    };
+    let same = new.as_bytes() == bytes;
+    if check {
+        if !same {
+            println!("{name} is not formatted{}", first_difference(&bytes, &new));
+        }
+        return Ok(if same { 0 } else { super::FAILED });
+    }
+    if stdin {
+        std::io::stdout().write_all(new.as_bytes()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    } else if !same {
+        write_atomic(file, |out| out.write_all(new.as_bytes())).map_err(|error| error.to_string())?;
+    }
+    Ok(0)
+}
+
+/// `: line 3 should be "    task: single_label,"`
+fn first_difference(old: &[u8], new: &str) -> String {
+    let old = String::from_utf8_lossy(old);
+    let mut old = old.lines();
+    for (i, line) in new.lines().enumerate() {
+        if old.next() != Some(line) {
+            return format!(": line {} should be {line:?}", i + 1);
+        }
+    }
+    String::new()
+}
