@@ -43,7 +43,7 @@ struct Binding {
     name: Name,
     value: Value,
     read: bool,
-    /// Loop names count as read: a loop that only repeats is fine.
+    /// Loop names count as read (a loop that only repeats is fine), and so do names of what could not be read.
     counts: bool,
 }
 
@@ -103,7 +103,7 @@ impl Scope {
     }
 
     fn bind(&mut self, name: &Name, value: &Value, steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
-        let bound = match &value.kind {
+        let mut bound = match &value.kind {
             ValueKind::Call(word, args) if word.text == "lr_find" => {
                 let call = StepCall {
                     word: word.clone(),
@@ -131,10 +131,13 @@ impl Scope {
         ) {
             out.push(
                 Diagnostic::error(&c::WRONG_TYPE, value.site, format!("`let` cannot bind {}", bound.kind_name()))
-                    .help("a number, a text, a list, or `lr_find(..)`"),
+                    .help("a number, a text, a list, or a search: `let lr = lr_find(or = 1e-2);`"),
             );
+            bound.kind = ValueKind::Broken;
         }
-        self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts: false });
+        // Of a value that could not be read nobody knows whether it was needed.
+        let counts = bound.kind == ValueKind::Broken;
+        self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts });
     }
 
     fn repeat(&mut self, name: &Name, list: &Value, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
@@ -142,7 +145,7 @@ impl Scope {
             if list.kind != ValueKind::Broken {
                 out.push(
                     Diagnostic::error(&c::LOOP_LIST, list.site, format!("a loop over {}", list.kind_name()))
-                        .help(format!("write the list out: `for {} in [64, 128]`", name.text)),
+                        .help(format!("write the list out: `for {} in {}`", name.text, written_out(list))),
                 );
             }
             return;
@@ -168,7 +171,7 @@ impl Scope {
         let kind = match &value.kind {
             ValueKind::Word(word) if names => match self.lookup(word) {
                 Some(bound) => bound.kind,
-                None => ValueKind::Word(word.clone()),
+                None => self.unbound(word, site, out),
             },
             ValueKind::Text(text) if self.in_train => {
                 self.interpolate(text, site, out).map_or(ValueKind::Broken, ValueKind::Text)
@@ -200,6 +203,21 @@ impl Scope {
         Value { kind, site }
     }
 
+    /// A word that nothing binds stays a word, unless it is a bound name with a slip of the pen.
+    fn unbound(&self, word: &str, site: Site, out: &mut Diagnostics) -> ValueKind {
+        let names = self.bindings.iter().map(|b| b.name.text.as_str());
+        match crate::suggest::closest(word, names) {
+            Some(near) if word.len() > 1 && !is_word(word) => {
+                out.push(
+                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("nothing binds `{word}`"))
+                        .help(format!("did you mean `{near}`?")),
+                );
+                ValueKind::Broken
+            }
+            _ => ValueKind::Word(word.to_string()),
+        }
+    }
+
     fn lookup(&mut self, word: &str) -> Option<Value> {
         let binding = self.bindings.iter_mut().rev().find(|b| b.name.text == word)?;
         binding.read = true;
@@ -222,7 +240,7 @@ impl Scope {
                 }
                 out.push(
                     Diagnostic::error(&c::ARITHMETIC, site, format!("the result is {result}, not a number"))
-                        .help("check for a division by zero"),
+                        .help("a number above 0 below the line: `1e-2 / 9`"),
                 );
                 Broken
             }
@@ -292,6 +310,29 @@ impl Scope {
     }
 }
 
+/// `range(3)` as a list, or an example of one.
+fn written_out(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::Call(name, args) if name.text == "range" => match args.as_slice() {
+            [Arg { value: Value { kind: ValueKind::Number(n), .. }, .. }] if (1.0..=16.0).contains(n) => {
+                let items: Vec<String> = (0..*n as u32).map(|i| i.to_string()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            _ => "[64, 128]".to_string(),
+        },
+        ValueKind::Number(x) => format!("[{}]", crate::draft::number(*x)),
+        _ => "[64, 128]".to_string(),
+    }
+}
+
+/// Whether an argument somewhere takes this word, or what Python has for it.
+fn is_word(word: &str) -> bool {
+    let legal = ["on", "off", "none", "pretrained", "search"];
+    legal.contains(&word)
+        || crate::habits::python(word).is_some()
+        || crate::schema::CONSTRUCTS.iter().flat_map(|c| c.keys).any(|k| k.words.contains(&word))
+}
+
 fn found_rate(site: Site, out: &mut Diagnostics) -> ValueKind {
     out.push(
         Diagnostic::error(&c::FOUND_RATE, site, "a found rate can only be scaled")
@@ -305,8 +346,10 @@ fn no_number(value: &Value, site: Site, out: &mut Diagnostics, scope: &Scope) ->
         ValueKind::Broken => return ValueKind::Broken,
         ValueKind::Word(word) => Diagnostic::error(&c::UNKNOWN_NAME, value.site, format!("nothing binds `{word}`"))
             .help(scope.names_help(word)),
+        ValueKind::List(items) if !items.is_empty() => Diagnostic::error(&c::ARITHMETIC, site, "arithmetic on a list")
+            .help("reckon with each item: `[lr / 9, lr / 3, lr]`"),
         _ => Diagnostic::error(&c::ARITHMETIC, site, format!("arithmetic on {}", value.kind_name()))
-            .help("`+ - * /` work on numbers"),
+            .help("`+ - * /` work on numbers: `1e-2 / 9`"),
     };
     out.push(error);
     ValueKind::Broken

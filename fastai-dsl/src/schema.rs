@@ -145,6 +145,7 @@ macro_rules! constructs {
         $( $(#[doc = $kdoc:literal])+ $key:ident: $ty:ident $([$($word:ident)|+])? $(in $bounds:ident($lo:literal, $hi:literal))? $(= $default:literal)? $(, $required:ident)?; )*
     } )*) => { $(
         $(#[doc = $doc])+
+        #[must_use = "these settings do nothing until a section or step takes them"]
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $name { pub(crate) values: Vec<(&'static str, Value)> }
         impl $name {
@@ -464,7 +465,7 @@ pub const SPLITS: &[&Construct] = &[&RANDOM, &STRATIFIED, &BLOCKS, &GROUPED, &FO
 /// The transform sets.
 pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
 /// The metrics.
-pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae"];
+pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae", "rmse"];
 /// The tasks.
 pub const TASKS: &[&str] = &["single_label", "multi_label", "regression"];
 /// The devices.

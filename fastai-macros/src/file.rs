@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
 
+use fastai_dsl::draft::Draft;
+use fastai_dsl::prepared;
+use fastai_dsl::scan;
 use fastai_dsl::source::Source;
 
 use crate::expand::{Item, split_path};
 use crate::report;
+
+/// A recipe of a megabyte is a mistake.
+const LARGEST: usize = 1 << 20;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
@@ -41,16 +47,22 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
         Ok(bytes) => bytes,
         Err(error) => return fail(format!("cannot read `{}`: {error}", path.display())),
     };
-    let tracked = track(&path);
-    let source = read(&name, &bytes);
+    if bytes.len() > LARGEST {
+        return fail(format!("`{}` is larger than 1 MiB: no recipe is", path.display()));
+    }
+    let mut tracked = track(&path);
+    let mut source = read(&name, &bytes);
+    if let Some(summary) = source.name().and_then(|name| summary(&path, name)) {
+        tracked.extend(track(&summary.path));
+        source = source.verify(&summary.text);
+    }
     match &source.result {
         Ok(checked) => {
             let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
             let ident = Ident::new(&checked.flat.name.text, span);
             let item = Item { krate: &krate, visibility: &visibility, name: &ident };
             let items = item.checked(&checked.flat, &checked.flat, &|_| span);
-            // A lint of a file points at the path: its text carries the place in the file.
-            let warnings = report::all(&checked.warnings, &|_| (span, span));
+            let warnings = lints(&source, span);
             quote! { #tracked #items #warnings }
         }
         Err(_) => {
@@ -58,14 +70,38 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
                 .render_each()
                 .into_iter()
                 .map(|text| report::error(text.strip_prefix("error").unwrap_or(&text), (span, span)));
-            let stub = source.draft.as_ref().filter(|d| is_ident(&d.name.text)).map(|draft| {
-                let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
+            // A text that is not even tokens still says what it wants to be called.
+            let nameless = || scan::recipe_name(&source.text).map(Draft::empty);
+            let stub = source.draft.clone().or_else(nameless).filter(|d| is_ident(&d.name.text)).map(|draft| {
+                // What could not be read may have been meant to be public, and so may it be.
+                let public = source.is_public() || source.draft.is_none();
+                let visibility = if public { quote!(pub) } else { TokenStream::new() };
                 let ident = Ident::new(&draft.name.text, span);
-                Item { krate: &krate, visibility: &visibility, name: &ident }.stub(draft)
+                Item { krate: &krate, visibility: &visibility, name: &ident }.stub(&draft)
             });
             quote! { #tracked #(#errors)* #stub }
         }
     }
+}
+
+/// The summary of a recipe's data.
+pub(crate) struct DataSummary {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// The summary that `fastai prepare` wrote beside `file`, if it did. One that cannot be read is empty, which is an error.
+pub(crate) fn summary(file: &Path, recipe: &str) -> Option<DataSummary> {
+    let path = file.with_file_name(prepared::file_name(recipe));
+    path.is_file().then(|| {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        DataSummary { path, text }
+    })
+}
+
+/// The summary of a recipe in Rust source: beside the source file, else in the package's folder.
+pub(crate) fn summary_near(span: Span, recipe: &str) -> Option<DataSummary> {
+    folders(span).iter().find_map(|folder| summary(&folder.join("source.rs"), recipe))
 }
 
 /// Checks the file's text with proc-macro2's own lexer, because the compiler's tokens of a text do not say where in it they
@@ -80,6 +116,13 @@ fn read(name: &str, bytes: &[u8]) -> Source {
     proc_macro2::fallback::force();
     let _own = Own;
     Source::from_bytes(name, bytes, &[])
+}
+
+/// The lints of a file, each with its place in the file: the compiler can only point at the path.
+fn lints(source: &Source, span: Span) -> TokenStream {
+    let found = source.diagnostics();
+    let rendered = source.render_each();
+    found.iter().zip(rendered).map(|(d, text)| report::lint(d.code.id, &text, span)).collect()
 }
 
 fn is_ident(text: &str) -> bool {
@@ -112,7 +155,7 @@ fn folders(span: Span) -> Vec<PathBuf> {
 }
 
 /// Makes cargo rebuild when the file changes.
-fn track(path: &Path) -> TokenStream {
+pub(crate) fn track(path: &Path) -> TokenStream {
     let path = path.to_string_lossy();
     quote! { const _: &[u8] = ::core::include_bytes!(#path); }
 }
@@ -138,5 +181,15 @@ mod tests {
             assert!(include(input).to_string().contains("[E0103]"));
         }
         assert!(include(quote!([::fastai] "no/such.recipe")).to_string().contains("there is no file `no/such.recipe`"));
+    }
+
+    #[test]
+    fn a_recipe_is_held_to_the_summary_of_its_data() {
+        let output = include(quote!([::fastai] "tests/prepared/dogs.recipe")).to_string();
+        for part in ["[E0703]", "did you mean `breed`?", "dogs.recipe:3:", "Dogs.prepared", "struct Dogs"] {
+            assert!(output.contains(part), "{part} is not in {output}");
+        }
+        let near = summary(Path::new("tests/prepared/any.rs"), "Dogs").unwrap();
+        assert!(near.text.contains("format 1") && summary(Path::new("tests/prepared/any.rs"), "Cats").is_none());
     }
 }

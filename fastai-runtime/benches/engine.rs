@@ -42,7 +42,7 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
     let mut learner = learner(2);
     let mut rng = Stream::new(1, "features").at(&[]);
     let features = Features::in_memory((0..786 * 1024).map(|_| unit(&mut rng) as f32).collect(), 1024);
-    let examples = CachedExamples { features: &features, batch: 64, seed: 42 };
+    let examples = CachedExamples { features: &features, batch: 64, seed: 42, weights: None };
     let device = learner.device().clone();
     let loss = Loss::new(truth(786), None, &device);
     let rates = Rates { lrs: vec![0.01; 3], wds: Vec::new() };

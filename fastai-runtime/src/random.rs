@@ -9,7 +9,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A named family of generators under one seed.
 ///
-/// Streams in use: `order` (stage, epoch), `transform` (stage, epoch, image, pass), `init` (part,
+/// Streams in use: `order` and `sampler` (stage, epoch), `transform` (stage, epoch, image, repetition), `init` (part,
 /// its number, index of the weight), `dropout` (stage, batch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {

@@ -136,7 +136,7 @@ fn network(recipe: &Recipe, classes: usize, seed: u64) -> Learner {
     let model = recipe.model();
     let network = Network::new(&model.arch, &model.head, classes, seed, &device);
     let path = models::resolve(&model.weights, &model.arch).unwrap().unwrap();
-    let network = models::load_body(network, &path).unwrap();
+    let network = models::load_body(network, &path.path).unwrap();
     let groups = network.groups();
     Learner::new(network.set_frozen(groups - 1, false), device)
 }
@@ -179,6 +179,7 @@ fn trained(
     let metric = match train.1.truth() {
         Truth::Classes(_) => Metric::Accuracy,
         Truth::Tags { .. } => Metric::F2 { threshold: Threshold::Fixed(0.2) },
+        Truth::Values(_) => Metric::MeanAbsError,
     };
     let schedule = match mult {
         1 => Schedule::Constant,
@@ -222,7 +223,7 @@ fn on_real_data_the_suggested_rate_trains() {
         let mut reached = Vec::new();
         for seed in SEEDS {
             learner = network(&recipe, dataset.classes.len(), seed);
-            let train = CachedExamples { features: &train, batch, seed };
+            let train = CachedExamples { features: &train, batch, seed, weights: None };
             let found = sweep(&mut learner, &train, &train_loss, seed);
             let rate = found.suggestion.unwrap();
             eprintln!("{name}, seed {seed}: {rate:.2e}");
@@ -231,7 +232,7 @@ fn on_real_data_the_suggested_rate_trains() {
             let curve = Curve { start: 1e-5, end: 10.0, iterations: 100, within: case.within, losses };
             curves.insert(format!("{name}, seed {seed}"), curve);
             if case.reaches.is_some() {
-                let valid = CachedExamples { features: &valid, batch, seed };
+                let valid = CachedExamples { features: &valid, batch, seed, weights: None };
                 let sets: [(&dyn Examples, &Loss); 2] = [(&train, &train_loss), (&valid, &valid_loss)];
                 reached.push(trained(case, rate, &mut learner, sets, seed, batch));
             }

@@ -5,11 +5,14 @@ mod explain;
 mod fmt;
 mod plan;
 mod predict;
+mod prepare;
 mod run;
 mod saved;
+mod show;
 mod source;
 mod submit;
 mod validate;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -36,6 +39,10 @@ enum Command {
     Fmt(fmt::Args),
     /// Show what a recipe will do, step by step, without running it
     Plan(plan::Args),
+    /// Write a summary of a recipe's data, to be committed: the compiler and `fastai check` then hold the recipe to it
+    Prepare(prepare::Args),
+    /// Look at a recipe's data: a page with labels, classes, sizes, and one image augmented nine times
+    Show(show::Args),
     /// Run a recipe
     Run(run::Args),
     /// Say what images show, with a model that a run saved
@@ -44,8 +51,10 @@ enum Command {
     Validate(validate::Args),
     /// Write a competition's file for the recipe's test images
     Submit(submit::Args),
-    /// Explain an error or lint: `fastai explain E0404`
+    /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::Args),
+    /// Published weights: list, get, verify, info
+    Weights(weights::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -53,10 +62,13 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Weights(args) => weights::run(&args),
     }
 }

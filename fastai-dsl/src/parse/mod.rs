@@ -15,6 +15,7 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, LintLevel, Name, Train, Value, ValueKind};
 use crate::scan::MAX_DEPTH;
+use crate::schema::SECTIONS;
 
 /// What the parser read; [`Site`]s are indices into `spans`.
 #[derive(Debug)]
@@ -36,13 +37,13 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
     if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
         let site = out.site(span, span);
-        out.diagnostics.push(Diagnostic::error(
-            &c::TOO_DEEP,
-            site,
-            format!("brackets are nested more than {MAX_DEPTH} deep"),
-        ));
+        out.diagnostics.push(
+            Diagnostic::error(&c::TOO_DEEP, site, format!("brackets are nested more than {MAX_DEPTH} deep"))
+                .help("one value, or a list of them: `[accuracy]`"),
+        );
         let Out { spans, diagnostics } = out;
-        return Parsed { draft: None, diagnostics, spans, visibility: TokenStream::new(), name: None };
+        let (visibility, name) = header(tokens);
+        return Parsed { draft: None, diagnostics, spans, visibility, name };
     }
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
@@ -50,6 +51,21 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     let (draft, visibility, name) = parser.recipe();
     let Out { spans, diagnostics } = out;
     Parsed { draft, diagnostics, spans, visibility, name }
+}
+
+/// Visibility and name of a recipe that is not read any further.
+fn header(tokens: TokenStream) -> (TokenStream, Option<proc_macro2::Ident>) {
+    let mut visibility = TokenStream::new();
+    for token in tokens {
+        match &token {
+            TokenTree::Ident(word) if word == "pub" => visibility.extend([token]),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => visibility.extend([token]),
+            TokenTree::Ident(name) => return (visibility, Some(name.clone())),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => break,
+            _ => {}
+        }
+    }
+    (visibility, None)
 }
 
 /// The first bracket that is nested deeper than `limit`, found without recursion.
@@ -110,6 +126,25 @@ impl<'a> Parser<'a, '_> {
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.out.diagnostics.push(diagnostic);
+    }
+
+    /// Runs a production whose findings nobody needs.
+    fn quietly<T>(&mut self, production: fn(&mut Self) -> T) -> T {
+        let before = std::mem::take(&mut self.out.diagnostics);
+        let result = production(self);
+        self.out.diagnostics = before;
+        result
+    }
+
+    /// The next token as a help may repeat it.
+    fn upcoming(&self) -> String {
+        match self.cursor.token_tree() {
+            Some((token @ (TokenTree::Literal(_) | TokenTree::Ident(_)), _)) => {
+                let text = token.to_string();
+                crate::habits::python(&text).map_or(text, str::to_string)
+            }
+            _ => "..".to_string(),
+        }
     }
 
     /// An error at the next token.
@@ -223,13 +258,15 @@ impl<'a> Parser<'a, '_> {
                     .error_here(&c::HEADER, format!("expected `{{` after `{}`", draft.name.text))
                     .help(format!("`{} {{ task: single_label, .. }}`", draft.name.text));
                 self.report(error);
+                // Nothing is said to be missing in what could not be read.
+                draft.sections.push(*broken_entry(Name { text: String::new(), site: draft.name.site }));
                 return (Some(draft), visibility, Some(ident));
             }
         }
         if !self.cursor.eof() {
             let error = self
                 .error_here(&c::TRAILING, "a recipe ends with its closing brace")
-                .help("one recipe a file or macro call; remove what follows");
+                .help("one recipe a file, or a macro call: another `recipe! { .. }`");
             self.report(error);
         }
         (Some(draft), visibility, Some(ident))
@@ -238,6 +275,9 @@ impl<'a> Parser<'a, '_> {
     fn sections(&mut self, draft: &mut Draft) {
         while !self.cursor.eof() {
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             let key = match self.key("a section") {
                 Ok(key) => key,
                 Err(broken) => {
@@ -253,6 +293,7 @@ impl<'a> Parser<'a, '_> {
                             let first = first.key.site;
                             self.report(
                                 Diagnostic::error(&c::TWICE, key.site, "section `train` is given twice")
+                                    .help("one `train: { .. }` holds all steps")
                                     .also(first, "first given here"),
                             );
                         }
@@ -289,16 +330,18 @@ impl<'a> Parser<'a, '_> {
             return Ok(key);
         }
         if self.peek_punct('=') {
-            let error = self
-                .error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text))
-                .help(format!("keys in braces take a colon: `{}: ..`", key.text));
-            self.report(error);
+            let error = self.error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text));
             self.skip_one();
+            let help = format!("keys in braces take a colon: `{}: {}`", key.text, self.upcoming());
+            self.report(error.help(help));
             return Ok(key);
         }
-        let error = self
-            .error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text))
-            .help(format!("`{}: value,`", key.text));
+        let error = self.error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text)).help(
+            match SECTIONS.iter().find(|s| s.name == key.text) {
+                Some(section) => format!("`{},`", section.example),
+                None => format!("`{}: ..,`", key.text),
+            },
+        );
         self.report(error);
         self.skip_past(',');
         Err(broken_entry(key))
@@ -315,7 +358,7 @@ impl<'a> Parser<'a, '_> {
             self.skip_one();
             return;
         }
-        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add a comma here");
+        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
         self.report(error);
         let begins_entry = self.cursor.ident().is_some() || self.peek_punct('#');
         if !begins_entry {
@@ -331,10 +374,16 @@ impl<'a> Parser<'a, '_> {
             let hash = self.here();
             self.punct('#');
             let Some((content, end)) = self.group(Delimiter::Bracket) else {
-                let error = self
-                    .error_here(&c::ATTRIBUTE, "expected an attribute after `#`")
-                    .help("comments begin with `//`; lints are set with `#[allow(name)]`");
-                self.report(error);
+                let site = self.out.site(hash, hash);
+                self.report(
+                    Diagnostic::error(&c::ATTRIBUTE, site, "expected an attribute after `#`")
+                        .help("comments begin with two strokes: `// ..`"),
+                );
+                // Python's comment ends with its line.
+                let line = hash.start().line;
+                while !self.cursor.eof() && self.here().start().line == line {
+                    self.skip_one();
+                }
                 continue;
             };
             let mut inner = self.inside(content, end);

@@ -1,5 +1,6 @@
 //! What is known of a data set once every image was looked at.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -33,6 +34,24 @@ pub struct Health {
     pub enlarged: usize,
     /// Images with each width and height, `[width, height, count]`, ascending.
     pub sizes: Vec<[u32; 3]>,
+    /// Every sound file.
+    #[serde(skip)]
+    pub(super) files: HashMap<PathBuf, SoundFile>,
+}
+
+/// What copies of a file depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SoundFile {
+    /// Width and height, upright, pixels.
+    pub(super) sides: [u32; 2],
+    /// Of the file's bytes.
+    pub(super) digest: [u8; 16],
+}
+
+impl SoundFile {
+    pub(super) fn shorter_side(&self) -> u32 {
+        self.sides[0].min(self.sides[1])
+    }
 }
 
 impl Health {

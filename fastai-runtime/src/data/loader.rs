@@ -15,11 +15,20 @@ use super::{DataError, Item};
 /// Batches that are being filled or wait to be taken.
 const AHEAD: usize = 2;
 
-/// Turns a decoded image into numbers: its index in the list of items, the pixels, and where the numbers go.
+/// Turns a decoded image into numbers: which one it is, the pixels, and where the numbers go.
 ///
-/// Called on any worker thread in any order; whatever it draws must depend on the index alone. The destination is
+/// Called on any worker thread in any order; whatever it draws must depend on the visit alone. The destination is
 /// zeroed and holds [`LoadJob::values_per_image`] numbers.
-pub type LoadFn = dyn Fn(usize, &RgbImage, &mut [f32]) + Send + Sync;
+pub type LoadFn = dyn Fn(Visit, &RgbImage, &mut [f32]) + Send + Sync;
+
+/// An image's turn in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Which item.
+    pub index: usize,
+    /// How often it came before in the same order.
+    pub repeat: u32,
+}
 
 /// What a [`Loader`] is to load.
 #[derive(Clone)]
@@ -61,6 +70,8 @@ pub struct Loader {
 
 struct Shared {
     job: LoadJob,
+    /// For every place of the order how often its item came before; empty where every item comes at most once.
+    repeats: Vec<u32>,
     state: Mutex<State>,
     /// A batch is complete.
     complete: Condvar,
@@ -110,7 +121,8 @@ impl Loader {
         let threads = job.threads.max(1).min(images);
         let state = State { taken: 0, next: (0, 0), open: VecDeque::new(), closed: false };
         let (state, complete, room) = (Mutex::new(state), Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { job, state, complete, room });
+        let repeats = repeats(&job.order, job.items.len());
+        let shared = Arc::new(Shared { job, repeats, state, complete, room });
         let mut loader = Loader { shared, workers: Vec::with_capacity(threads) };
         for number in 0..threads {
             let shared = Arc::clone(&loader.shared);
@@ -172,8 +184,9 @@ impl Shared {
     fn work(&self) {
         let mut values = vec![0.0; self.job.values_per_image];
         while let Some(claim) = self.claim() {
-            let index = self.job.order[self.job.batches[claim.batch].start + claim.place];
-            let result = self.load(index, &mut values);
+            let place = self.job.batches[claim.batch].start + claim.place;
+            let repeat = self.repeats.get(place).copied().unwrap_or(0);
+            let result = self.load(Visit { index: self.job.order[place], repeat }, &mut values);
             if result.is_ok() {
                 let start = claim.place * values.len();
                 lock(&claim.pixels)[start..start + values.len()].copy_from_slice(&values);
@@ -214,8 +227,9 @@ impl Shared {
         }
     }
 
-    /// Fills `values` with image number `index`; what goes wrong names the file.
-    fn load(&self, index: usize, values: &mut [f32]) -> Result<(), String> {
+    /// Fills `values` with an image; what goes wrong names the file.
+    fn load(&self, visit: Visit, values: &mut [f32]) -> Result<(), String> {
+        let index = visit.index;
         let path = &self.job.items[index].path;
         let image = match &self.job.cache {
             Some(cache) => cache.get_or_decode(index, path),
@@ -223,9 +237,22 @@ impl Shared {
         };
         let image = image.map_err(|reason| format!("{}: {reason}", path.display()))?;
         values.fill(0.0);
-        catch_unwind(AssertUnwindSafe(|| (self.job.load)(index, &image, values)))
+        catch_unwind(AssertUnwindSafe(|| (self.job.load)(visit, &image, values)))
             .map_err(|panic| format!("{}: loading it panicked: {}", path.display(), panic_text(&*panic)))
     }
+}
+
+/// For every place of `order` how often its item came before; nothing where none comes twice.
+fn repeats(order: &[usize], items: usize) -> Vec<u32> {
+    let mut seen = vec![0u32; items];
+    let repeats: Vec<u32> = order
+        .iter()
+        .map(|index| {
+            seen[*index] += 1;
+            seen[*index] - 1
+        })
+        .collect();
+    if repeats.iter().any(|n| *n > 0) { repeats } else { Vec::new() }
 }
 
 /// What the locks guard is consistent at any time, whoever panicked.
@@ -262,7 +289,7 @@ mod tests {
             order: (0..count).rev().collect(),
             batches: (0..count.div_ceil(4)).map(|b| b * 4..count.min(b * 4 + 4)).collect(),
             values_per_image: 2,
-            load: Arc::new(|index, image, to| {
+            load: Arc::new(|Visit { index, .. }, image, to| {
                 // Early images take longest, so that many threads finish out of order.
                 std::thread::sleep(Duration::from_micros((index % 5) as u64 * 300));
                 to.copy_from_slice(&[index as f32, f32::from(image.get_pixel(0, 0).0[0])]);
@@ -317,7 +344,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let items = items(&folder, 12);
         for threads in [1, 4] {
-            let load: Arc<LoadFn> = Arc::new(|index, _, _| assert!(index != 5, "five is right out"));
+            let load: Arc<LoadFn> = Arc::new(|visit, _, _| assert!(visit.index != 5, "five is right out"));
             let mut loader = Loader::new(LoadJob { load, ..job(&items, threads) }).unwrap();
             assert!(loader.next().unwrap().is_ok());
             let error = loader.next().unwrap().unwrap_err();
@@ -365,6 +392,17 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             assert_eq!(loads.load(Ordering::SeqCst), expected);
         }
+    }
+
+    #[test]
+    fn an_image_that_comes_again_says_how_often_it_came_before() {
+        let folder = TempDir::new().unwrap();
+        let items = items(&folder, 3);
+        let load: Arc<LoadFn> = Arc::new(|visit, _, to| to.copy_from_slice(&[visit.index as f32, visit.repeat as f32]));
+        let order = vec![2, 0, 2, 2, 0, 1];
+        let job = LoadJob { load, order, batches: vec![0..4, 4..6], ..job(&items, 3) };
+        let pixels: Vec<f32> = Loader::new(job).unwrap().flat_map(|batch| batch.unwrap().pixels).collect();
+        assert_eq!(pixels, [2., 0., 0., 0., 2., 1., 2., 2., 0., 1., 1., 0.]);
     }
 
     #[test]

@@ -2,14 +2,10 @@
 
 use std::path::Path;
 
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::decode::{decode_bytes, guarded, read};
+use super::decode::{decode_strictly, guarded, read};
 
 /// Thumbnail columns: one more than the hash has, which compares neighbours.
 const WIDTH: usize = 9;
@@ -39,17 +35,14 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Decodes the file at `path` as [`decode`](super::decode()) does, and stricter where that costs nothing: a JPEG whose
-    /// scan breaks off or goes astray is an error, although decoders fill the gap with grey.
+    /// Decodes the file at `path` as [`decode`](super::decode()) does, and stricter: a JPEG whose scan breaks off or goes
+    /// astray is an error.
     ///
     /// # Errors
     /// The reason, without the path.
     pub(super) fn of(path: &Path) -> Result<Looks, String> {
         let bytes = read(path)?;
-        let image = guarded(|| decode_bytes(&bytes))?;
-        if image::guess_format(&bytes).is_ok_and(|format| format == ImageFormat::Jpeg) {
-            guarded(|| jpeg_is_sound(&bytes))?;
-        }
+        let image = guarded(|| decode_strictly(&bytes))?;
         let mut digest = [0; 16];
         digest.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
         Ok(Looks { width: image.width(), height: image.height(), digest, thumb: thumbnail(&image) })
@@ -91,25 +84,6 @@ impl Looks {
         }
         // Two images of one colour each correlate with nothing: then only the colour can tell.
         if aa.min(bb) < n { difference < 4.0 && aa.max(bb) < n } else { ab > NEAR_CORRELATION * (aa * bb).sqrt() }
-    }
-}
-
-/// Decodes strictly: a scan that ends before the last block, or that holds what cannot be there, is an error.
-///
-/// The decoder knows no CMYK in strict mode's sense; those files are judged by [`decode_bytes`] alone.
-fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
-    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    // What the headers do wrong, the lenient decoder has judged.
-    if decoder.decode_headers().is_err() {
-        return Ok(());
-    }
-    if !matches!(decoder.input_colorspace(), Some(ColorSpace::YCbCr | ColorSpace::Luma | ColorSpace::RGB)) {
-        return Ok(());
-    }
-    match decoder.decode() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("the JPEG is damaged, its gaps would be filled with grey: {error:?}")),
     }
 }
 

@@ -7,7 +7,7 @@ use fastai_dsl::{Corrupt, Data, Duplicates, TaskKind};
 use rayon::prelude::*;
 
 use super::findings::Findings;
-use super::health::Health;
+use super::health::{Health, SoundFile};
 use super::known::{Known, Sound, Stamp};
 use super::looks::Looks;
 use super::{Dataset, Item, Target};
@@ -246,6 +246,10 @@ fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Heal
             health.enlarged += usize::from(looks.width.min(looks.height) < health.size);
         }
     }
+    let file = |(path, looks): (&PathBuf, &Looks)| {
+        (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
+    };
+    health.files = looks.iter().map(file).collect();
     health.sizes = sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect();
     if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
         return;

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Stage, Step, TaskKind};
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Sampler, Stage, Step};
 
 use super::measured::{self, Look};
 use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
-use crate::data::{DataError, Dataset, Health, Item, Preflight};
+use crate::data::{Copies, DataError, Dataset, Health, Item, Preflight};
 use crate::device;
+use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
@@ -151,8 +152,12 @@ impl Part {
 }
 
 impl Sets {
-    fn new(dataset: Dataset, preparation: Preparation) -> Self {
-        let images = [&dataset.train, &dataset.valid, &dataset.test].map(|items| ImageSet::new(items));
+    fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
+        let images = [
+            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
+            ImageSet::new(&dataset.valid),
+            ImageSet::new(&dataset.test),
+        ];
         Sets { dataset, images, preparation, cached: None }
     }
 
@@ -172,6 +177,7 @@ impl Sets {
                 },
                 batch: self.preparation.batch,
                 seed: self.preparation.seed,
+                weights: self.images[part as usize].weights(),
             }),
             None => Box::new(self.images(part, size)),
         }
@@ -194,6 +200,9 @@ impl<'a> Session<'a> {
         };
         let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
         let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
+        if let Some(found) = &weights {
+            models::weights::check(&found.path, &model.arch)?;
+        }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
@@ -201,7 +210,7 @@ impl<'a> Session<'a> {
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
-        let (dataset, health) = open_data(recipe, options, smoke, &cache.root().join("verified.json"), progress)?;
+        let (dataset, health) = open_data(recipe, options, smoke, cache.root(), progress)?;
         let digest = DataDigest::of(&dataset);
         if let Some(paused) = &paused {
             refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
@@ -211,14 +220,13 @@ impl<'a> Session<'a> {
         }
         let training = picked.device.clone().autodiff();
         let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
-        if let Some(path) = &weights {
-            network = models::load_body(network, path)?;
+        if let Some(found) = &weights {
+            network = models::load_body(network, &found.path)?;
         }
         let facts = dataset.facts();
         let preparation =
             Preparation { transforms: recipe.transforms().clone(), stats: model.facts().stats, batch, workers, seed };
-        let single = recipe.task() == TaskKind::SingleLabel;
-        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), single);
+        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), recipe.task());
         let train_truth = truth(&dataset.train)
             .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
         let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());
@@ -244,7 +252,8 @@ impl<'a> Session<'a> {
             ..Summary::default()
         };
         let merged = merged_batches(dataset.train.len(), batch);
-        for note in dataset.notes.iter().cloned().chain(health.notes(&dataset.root)).chain(merged) {
+        let weights = weights.iter().map(Found::describe);
+        for note in weights.chain(dataset.notes.iter().cloned()).chain(health.notes(&dataset.root)).chain(merged) {
             progress.note(&note);
             summary.notes.push(note);
         }
@@ -277,7 +286,7 @@ impl<'a> Session<'a> {
             stages: Plan::new(recipe, &facts).stages,
             cache,
             record: Record { data: measured::overview(&dataset), ..Record::default() },
-            sets: Sets::new(dataset, preparation),
+            sets: Sets::new(dataset, preparation, recipe.data().sampler),
             folder,
             summary,
             head: model.head.clone(),
@@ -491,10 +500,11 @@ fn open_data(
     recipe: &Recipe,
     options: &RunOptions,
     smoke: bool,
-    known: &Path,
+    cache: &Path,
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, Health), RunError> {
     let data = recipe.data();
+    let known = cache.join("verified.json");
     let sizes = recipe.steps().iter().filter_map(|step| match step {
         Step::Resize { size } => Some(*size),
         _ => None,
@@ -504,20 +514,36 @@ fn open_data(
         duplicates: data.duplicates,
         size: sizes.fold(recipe.transforms().size, u32::max),
         limit: smoke.then_some(2 * data.batch as usize),
-        known: Some(known),
+        known: Some(&known),
         stop: &options.stop,
     };
-    let Some(dataset) = &options.dataset else { return preflight.open(data, recipe.task(), progress) };
-    if dataset.task != recipe.task() {
-        return Err(DataError::one(format!(
-            "the recipe says `task: {}`, but the labels of the data set that was given are {}",
-            recipe.task().word(),
-            dataset.task.word()
-        ))
-        .into());
+    let (mut dataset, health) = match &options.dataset {
+        None => preflight.open(data, recipe.task(), progress)?,
+        Some(dataset) if dataset.task != recipe.task() => {
+            return Err(DataError::one(format!(
+                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+                recipe.task().word(),
+                dataset.task.word()
+            ))
+            .into());
+        }
+        Some(dataset) => {
+            let mut dataset = dataset.clone();
+            let health = preflight.check(&mut dataset, progress)?;
+            (dataset, health)
+        }
+    };
+    if let Some(side) = data.resize_to {
+        let copies = Copies { side, folder: cache.join("copies") };
+        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
+        dataset.notes.push(format!(
+            "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
+            copies.folder.display(),
+            counts.made,
+            counts.found,
+            counts.small
+        ));
     }
-    let mut dataset = dataset.clone();
-    let health = preflight.check(&mut dataset, progress)?;
     Ok((dataset, health))
 }
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::WeightsError;
 use super::network::Network;
 use super::parameter;
-use super::safetensors_file::{self, Array, Contents};
+use super::safetensors_file::{self, Array};
+use super::tensor_file::TensorFile;
 use crate::transforms::Transform;
 
 /// The one metadata key of a saved model, under which its description is. One, because several come in any order, and the
@@ -131,7 +132,6 @@ impl ModelMeta {
             && self.batch >= 1
             && self.threshold.is_none_or(|t| (0.0..=1.0).contains(&t))
             && self.tta.is_none_or(|n| (1..=1000).contains(&n))
-            && self.task != TaskKind::Regression
     }
 }
 
@@ -180,16 +180,15 @@ pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Net
     fill(network, file, path)
 }
 
-fn open(path: &Path) -> Result<(Contents, ModelMeta), WeightsError> {
+fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if !absolute.is_file() {
         return Err(WeightsError(format!("no model at {}: save it first, or correct the name", absolute.display())));
     }
     let broken = |why: &str| WeightsError(format!("{}: {why}", path.display()));
-    let file = safetensors_file::read(path)?;
+    let file = TensorFile::open(path)?;
     let meta = file
-        .metadata
-        .get(FORMAT)
+        .metadata(FORMAT)
         .ok_or_else(|| broken("not a model that `save` wrote (body weights are named with `weights`)"))?;
     let meta: ModelMeta =
         serde_json::from_str(meta).map_err(|e| broken(&format!("its description cannot be read: {e}")))?;
@@ -202,19 +201,20 @@ fn open(path: &Path) -> Result<(Contents, ModelMeta), WeightsError> {
     // The file's own weights bound what the description may ask for.
     let input = arch::find(&meta.arch).map_or(0, |a| a.head_input);
     let wanted = meta.head.parameters(input, meta.classes.len() as u64);
-    let held: u64 = file.tensors.values().map(|a| a.values.len() as u64).sum();
+    let held =
+        file.shapes().values().map(|s| s.iter().map(|n| *n as u64).product::<u64>()).fold(0, u64::saturating_add);
     if wanted > held {
         return Err(broken("its description names a larger head than it holds"));
     }
     Ok((file, meta))
 }
 
-fn fill(network: Network, mut file: Contents, path: &Path) -> Result<Network, WeightsError> {
+fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, WeightsError> {
     let wrong: Vec<String> = network
-        .parameters()
+        .shapes()
         .iter()
-        .filter(|p| file.tensors.get(&p.name).is_none_or(|a| a.shape != p.shape))
-        .map(|p| format!("{} {:?}", p.name, p.shape))
+        .filter(|(name, shape)| file.shapes().get(name) != Some(shape))
+        .map(|(name, shape)| format!("{name} {shape:?}"))
         .collect();
     if !wrong.is_empty() {
         let shown = wrong.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
@@ -224,6 +224,13 @@ fn fill(network: Network, mut file: Contents, path: &Path) -> Result<Network, We
             wrong.len()
         )));
     }
-    let names = network.clone();
-    Ok(parameter::replace(network, |at| file.tensors.remove(&names.name_of(at)).map(|a| a.values)))
+    let mut failed = None;
+    let network = parameter::replace(network, |name| match file.read(name) {
+        Ok(values) => Some(values),
+        Err(error) => {
+            failed.get_or_insert(error);
+            None
+        }
+    });
+    failed.map_or(Ok(network), Err)
 }

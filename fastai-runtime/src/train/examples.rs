@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
 
 use crate::RunError;
 use crate::activations::Features;
-use crate::random::{Stream, permutation};
+use crate::random::{Stream, permutation, unit};
 
 /// What goes into the network.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ pub enum Pass {
         /// Which pass.
         pass: u64,
     },
-    /// Every image once, shuffled and augmented.
+    /// Every image once, or as often as its weight says, shuffled and augmented.
     Shuffled {
         /// Stage of the run: keys the random draws.
         stage: u64,
@@ -74,6 +75,8 @@ pub struct CachedExamples<'a> {
     pub batch: usize,
     /// Seed of the shuffles.
     pub seed: u64,
+    /// How often a shuffled pass shows each image, relative to the others; `None` for once.
+    pub weights: Option<&'a [f64]>,
 }
 
 impl Examples for CachedExamples<'_> {
@@ -82,7 +85,7 @@ impl Examples for CachedExamples<'_> {
     }
 
     fn batches<'a>(&'a self, pass: &Pass, device: &Device) -> Result<ExampleBatches<'a>, RunError> {
-        let order = order(self.len(), pass, self.seed);
+        let order = order(self.len(), pass, self.seed, self.weights);
         let device = device.clone();
         let ranges = batch_ranges(self.len(), self.batch);
         Ok(Box::new(ranges.into_iter().map(move |range| {
@@ -95,11 +98,41 @@ impl Examples for CachedExamples<'_> {
 }
 
 /// The order of a pass over `n` images.
-pub(super) fn order(n: usize, pass: &Pass, seed: u64) -> Vec<usize> {
+pub(super) fn order(n: usize, pass: &Pass, seed: u64, weights: Option<&[f64]>) -> Vec<usize> {
     match pass {
         Pass::Plain | Pass::Augmented { .. } => (0..n).collect(),
-        Pass::Shuffled { stage, epoch } => permutation(&mut Stream::new(seed, "order").at(&[*stage, *epoch]), n),
+        Pass::Shuffled { stage, epoch } => {
+            let order = permutation(&mut Stream::new(seed, "order").at(&[*stage, *epoch]), n);
+            match weights {
+                None => order,
+                Some(weights) => resample(&order, weights, &mut Stream::new(seed, "sampler").at(&[*stage, *epoch])),
+            }
+        }
     }
+}
+
+/// As many images as there are, each as often as its share of the weights says, rounded up or down at random.
+///
+/// Systematic resampling: evenly spaced points over the cumulated weights in the shuffled order, then shuffled again. The
+/// counts vary less than those of independent draws, and no image is left out that is due one.
+fn resample(order: &[usize], weights: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let total: f64 = order.iter().map(|index| weights[*index]).sum();
+    let step = total / order.len().max(1) as f64;
+    let mut point = unit(rng) * step;
+    let mut reached = 0.0;
+    let mut drawn = Vec::with_capacity(order.len());
+    for index in order {
+        reached += weights[*index];
+        while point < reached && drawn.len() < order.len() {
+            drawn.push(*index);
+            point += step;
+        }
+    }
+    // Rounding may leave the last point just beyond the end.
+    while let (true, Some(last)) = (drawn.len() < order.len(), order.last()) {
+        drawn.push(*last);
+    }
+    permutation(rng, drawn.len()).into_iter().map(|place| drawn[place]).collect()
 }
 
 /// Batches of `n` images; a trailing batch of one joins the one before it, because BatchNorm cannot train on it.
@@ -129,6 +162,25 @@ pub(crate) fn merged_batches(n: usize, batch: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_say_how_often_an_image_comes() {
+        // 90 images of a frequent class and 10 of a rare one, balanced: 50 of each in an epoch.
+        let weights: Vec<f64> = (0..100).map(|i| if i % 10 == 3 { 1.0 / 10.0 } else { 1.0 / 90.0 }).collect();
+        let mut counts = [0u32; 100];
+        for epoch in 0..40 {
+            let pass = Pass::Shuffled { stage: 1, epoch };
+            let drawn = order(100, &pass, 42, Some(&weights));
+            assert_eq!(drawn, order(100, &pass, 42, Some(&weights)));
+            let rare = drawn.iter().filter(|i| *i % 10 == 3).count();
+            assert_eq!((drawn.len(), rare), (100, 50), "epoch {epoch}");
+            drawn.iter().for_each(|i| counts[*i] += 1);
+        }
+        assert!(counts.iter().enumerate().all(|(i, n)| if i % 10 == 3 { *n == 200 } else { (8..=36).contains(n) }));
+        let even = order(7, &Pass::Shuffled { stage: 0, epoch: 0 }, 1, Some(&[0.1; 7]));
+        assert_eq!(even.iter().collect::<std::collections::BTreeSet<_>>().len(), 7);
+        assert_eq!(order(3, &Pass::Plain, 1, Some(&[0.0, 0.0, 1.0])), [0, 1, 2]);
+    }
 
     #[test]
     fn a_trailing_batch_of_one_is_merged_as_the_plan_counts() {

@@ -8,7 +8,7 @@ use image::RgbImage;
 
 use super::examples::{ExampleBatch, ExampleBatches, Examples, Inputs, Pass, batch_ranges, order};
 use crate::RunError;
-use crate::data::{DecodedCache, Item, LoadFn, LoadJob, Loader};
+use crate::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Visit};
 use crate::random::Stream;
 use crate::transforms::Transform;
 
@@ -49,12 +49,25 @@ impl Preparation {
 pub struct ImageSet {
     items: Arc<[Item]>,
     decoded: Arc<DecodedCache>,
+    weights: Option<Arc<[f64]>>,
 }
 
 impl ImageSet {
     /// These files.
     pub fn new(items: &[Item]) -> Self {
-        ImageSet { items: items.into(), decoded: Arc::new(DecodedCache::new(items.len(), DECODED_BUDGET)) }
+        let decoded = Arc::new(DecodedCache::new(items.len(), DECODED_BUDGET));
+        ImageSet { items: items.into(), decoded, weights: None }
+    }
+
+    /// The same, of which a shuffled pass shows each file as often as its weight says.
+    pub fn weighted(mut self, weights: Option<Vec<f64>>) -> Self {
+        self.weights = weights.map(Arc::from);
+        self
+    }
+
+    /// How often a shuffled pass shows each file, relative to the others; `None` for once.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
     }
 
     /// The files.
@@ -88,12 +101,15 @@ impl ImageExamples {
         let seed = self.preparation.seed;
         match *pass {
             Pass::Plain => Arc::new(move |_, image: &RgbImage, out: &mut [f32]| transform.valid(image, out)),
-            Pass::Shuffled { stage, epoch } => Arc::new(move |row, image: &RgbImage, out: &mut [f32]| {
-                let mut rng = Stream::new(seed, "transform").at(&[stage, epoch, row as u64]);
+            Pass::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &RgbImage, out: &mut [f32]| {
+                let counters = [stage, epoch, visit.index as u64, u64::from(visit.repeat)];
+                // An image's first turn has the same numbers whether or not others come again.
+                let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
+                let mut rng = Stream::new(seed, "transform").at(counters);
                 transform.train(image, &mut rng, out);
             }),
-            Pass::Augmented { stage, pass } => Arc::new(move |row, image: &RgbImage, out: &mut [f32]| {
-                let mut rng = Stream::new(seed, "tta").at(&[stage, pass, row as u64]);
+            Pass::Augmented { stage, pass } => Arc::new(move |visit: Visit, image: &RgbImage, out: &mut [f32]| {
+                let mut rng = Stream::new(seed, "tta").at(&[stage, pass, visit.index as u64]);
                 transform.train(image, &mut rng, out);
             }),
         }
@@ -109,7 +125,7 @@ impl Examples for ImageExamples {
         let side = self.preparation.transforms.size as usize;
         let loader = Loader::new(LoadJob {
             items: Arc::clone(&self.set.items),
-            order: order(self.len(), pass, self.preparation.seed),
+            order: order(self.len(), pass, self.preparation.seed, self.set.weights()),
             batches: batch_ranges(self.len(), self.preparation.batch),
             values_per_image: 3 * side * side,
             load: self.load(pass),

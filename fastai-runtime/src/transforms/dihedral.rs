@@ -38,6 +38,7 @@ impl Dihedral {
 
     /// Puts `line`, pixels of an image of `size` from `(y, x)` to the right, where they belong in `part`, which is
     /// `window` of the turned and flipped image. All of them must fall inside.
+    #[inline(always)]
     pub(super) fn place(
         self,
         line: &[[f32; 4]],

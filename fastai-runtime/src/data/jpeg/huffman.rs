@@ -1,7 +1,10 @@
 //! Coded numbers.
 
 /// Codes up to this long are looked up.
-const FAST: u32 = 10;
+const FAST: u32 = 11;
+
+/// The entry of codes that are not looked up: a value still to be read, of no bits.
+const LONG: u32 = 0x80;
 
 /// Which numbers a table codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,11 +29,14 @@ impl Coded {
     const END: u32 = 128;
 }
 
+/// By the next [`FAST`] bits, what they mean.
+pub(super) type Fast = [u32; 1 << FAST];
+
 /// One Huffman table.
 pub(super) struct Table {
     /// By the next [`FAST`] bits: the bits used (bits 0 to 6), whether the value is still to be read (bit 7), the run
-    /// (8 to 15), and the value or its number of bits (16 to 31). 0 for longer codes and those that do not exist.
-    fast: Box<[u32; 1 << FAST]>,
+    /// (8 to 15), and the value or its number of bits (16 to 31). [`LONG`] for longer codes and those that do not exist.
+    pub(super) fast: Box<Fast>,
     /// By length - 1: one past the last code, moved to the top of 16 bits.
     limits: [u32; 16],
     /// By length - 1: what turns a code into its symbol's index.
@@ -42,8 +48,13 @@ pub(super) struct Table {
 impl Table {
     /// The table with `counts[i]` codes of `i + 1` bits; `None` where such codes cannot be.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8], kind: Kind) -> Option<Self> {
-        let mut table =
-            Table { fast: Box::new([0; 1 << FAST]), limits: [0; 16], offsets: [0; 16], symbols: symbols.into(), kind };
+        let mut table = Table {
+            fast: Box::new([LONG; 1 << FAST]),
+            limits: [0; 16],
+            offsets: [0; 16],
+            symbols: symbols.into(),
+            kind,
+        };
         let (mut code, mut index) = (0u32, 0usize);
         for (length, &count) in (1u32..).zip(counts) {
             let count = u32::from(count);
@@ -99,10 +110,11 @@ impl Table {
 #[inline(always)]
 fn extend(bits: u32, size: u32) -> i32 {
     let bits = bits as i32;
-    if bits >> (size - 1) == 0 { bits - (1 << size) + 1 } else { bits }
+    if bits >> size.wrapping_sub(1) & 1 == 0 { bits.wrapping_sub(1 << size).wrapping_add(1) } else { bits }
 }
 
 /// Bits of one restart interval, the highest first.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     /// The interval and, after it, at least eight bytes that are not part of it.
     data: &'a [u8],
@@ -123,6 +135,11 @@ impl<'a> Bits<'a> {
     /// Whether no more bits were used than there are.
     pub(super) fn sound(&self) -> bool {
         self.at as u64 * 8 - u64::from(self.count) <= self.end as u64 * 8
+    }
+
+    /// Bits that were not used, if [`sound`](Self::sound).
+    pub(super) fn left(&self) -> u64 {
+        (self.end as u64 * 8).saturating_sub(self.at as u64 * 8 - u64::from(self.count))
     }
 
     /// Makes sure of 32 bits; beyond the end they are zeros or another interval's.
@@ -146,38 +163,43 @@ impl<'a> Bits<'a> {
 
     /// The next number; `None` for a code that does not exist.
     #[inline(always)]
-    pub(super) fn read(&mut self, table: &Table) -> Option<Coded> {
+    pub(super) fn read(&mut self, fast: &Fast, table: &Table) -> Option<Coded> {
         self.refill();
-        let entry = table.fast[(self.next >> (64 - FAST)) as usize];
+        let entry = fast[(self.next >> (64 - FAST)) as usize];
         self.skip(entry & 0x7f);
         let run = (entry >> 8 & 0xff) as usize;
-        if entry & 0x80 == 0 && entry != 0 {
+        if entry & 0x80 == 0 {
             return Some(Coded { run, value: entry as i32 >> 16 });
         }
-        if entry == 0 {
-            return self.read_long(table);
-        }
-        Some(Coded { run, value: self.value(entry >> 16) })
-    }
-
-    /// A number with a code longer than [`FAST`] bits.
-    #[cold]
-    fn read_long(&mut self, table: &Table) -> Option<Coded> {
-        let code = (self.next >> 48) as u32;
-        let slot = table.limits.iter().position(|limit| code < *limit)?;
-        let length = slot as u32 + 1;
-        let index = (code >> (16 - length)) as i32 + table.offsets[slot];
-        let (run, size) = table.meaning(*table.symbols.get(usize::try_from(index).ok()?)?)?;
-        self.skip(length);
+        let (run, size) = if entry == LONG {
+            // By value, so that the bits may stay in registers.
+            let (length, run, size) = long(self.next, table)?;
+            self.skip(length);
+            (run as usize, size)
+        } else {
+            (run, entry >> 16)
+        };
         let value = if size == 0 { 0 } else { self.value(size) };
-        Some(Coded { run: run as usize, value })
+        Some(Coded { run, value })
     }
 
     /// The number of the next `size` bits, 1 to 15.
     #[inline(always)]
     fn value(&mut self, size: u32) -> i32 {
-        let bits = (self.next >> (64 - size)) as u32;
+        let bits = (self.next >> (64u32.wrapping_sub(size) & 63)) as u32;
         self.skip(size);
         extend(bits, size)
     }
+}
+
+/// Length, run and number of bits of a code longer than [`FAST`] bits.
+#[cold]
+#[inline(never)]
+fn long(next: u64, table: &Table) -> Option<(u32, u32, u32)> {
+    let code = (next >> 48) as u32;
+    let slot = table.limits.iter().position(|limit| code < *limit)?;
+    let length = slot as u32 + 1;
+    let index = (code >> (16 - length)) as i32 + table.offsets[slot];
+    let (run, size) = table.meaning(*table.symbols.get(usize::try_from(index).ok()?)?)?;
+    Some((length, run, size))
 }
