@@ -101,10 +101,14 @@ impl Diagnostic {
     }
 }
 
+/// More findings than this are counted and not kept.
+const MOST: usize = 100;
+
 /// All findings of one recipe, in the order of the text; the same one is kept once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    dropped: usize,
     seen: HashSet<(&'static str, Site)>,
 }
 
@@ -114,9 +118,20 @@ impl Diagnostics {
         let (code, site) = (diagnostic.code.id, diagnostic.site);
         let new = site == Site::NONE || self.seen.insert((code, site));
         let same = |d: &Diagnostic| d.code.id == code && d.site == site && d.message == diagnostic.message;
-        if new || !self.list.iter().any(same) {
-            self.list.push(diagnostic);
+        if !new && self.list.iter().any(same) {
+            return;
         }
+        // A text of another kind would otherwise be shown a thousand times over.
+        if self.list.len() >= MOST && (diagnostic.severity == Severity::Warning || self.has_errors()) {
+            self.dropped += 1;
+            return;
+        }
+        self.list.push(diagnostic);
+    }
+
+    /// Findings that are not among [`iter`](Self::iter) because there are very many.
+    pub fn dropped(&self) -> usize {
+        self.dropped
     }
 
     /// Whether that code was found at that place of a text.
@@ -126,6 +141,7 @@ impl Diagnostics {
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Diagnostics) {
+        self.dropped += other.dropped;
         for diagnostic in other.list {
             self.push(diagnostic);
         }

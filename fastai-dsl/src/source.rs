@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, ValueKind};
 use crate::overrides::{self, Override};
 use crate::parse::{Parsed, parse};
+use crate::prepared;
 use crate::scan::{ScanError, scan};
 
 /// What a text gave: the recipe, or why there is none; either way the places in the text.
@@ -37,6 +38,18 @@ impl Source {
     /// Reads and checks a text. Never panics, whatever the text.
     pub fn new(path: &str, text: &str, overrides: &[Override]) -> Source {
         Source::from_bytes(path, text.as_bytes(), overrides)
+    }
+
+    /// Holds the recipe, if there is one, to the text of its data's [summary](crate::prepared).
+    pub fn verify(mut self, summary: &str) -> Source {
+        let Some(draft) = &self.draft else { return self };
+        self.result = self.result.and_then(|checked| prepared::verify(checked, draft, summary));
+        self
+    }
+
+    /// The recipe's name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.draft.as_ref().map(|draft| draft.name.text.as_str())
     }
 
     /// Reads without checking: there is no recipe, and the findings are those of the parser.
@@ -140,7 +153,10 @@ impl Source {
     /// All findings in the compiler's style; `colour` for terminals.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
+        let mut all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
+        if self.diagnostics().dropped() > 0 {
+            all.push(format!("and {} more", self.diagnostics().dropped()));
+        }
         all.join("\n\n")
     }
 
@@ -157,11 +173,22 @@ impl Source {
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.id);
         let mut group = annotate_snippets::Group::with_title(title);
         if diagnostic.site != Site::NONE {
-            let mut snippet = Snippet::source(&self.text)
+            let at = self.place(diagnostic.site);
+            let also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
+            // Only the lines that are shown are given to the renderer: it walks all that it gets, for every finding.
+            let (mut first, mut last) = (at.start, at.end);
+            if let Some((also, _)) = &also {
+                (first, last) = (first.min(also.start), last.max(also.end));
+            }
+            first = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
+            last = self.text[last..].find('\n').map_or(self.text.len(), |i| last + i);
+            let here = |range: Range<usize>| range.start - first..range.end - first;
+            let mut snippet = Snippet::source(&self.text[first..last])
+                .line_start(self.text[..first].matches('\n').count() + 1)
                 .path(&self.path)
-                .annotation(AnnotationKind::Primary.span(self.place(diagnostic.site)));
-            if let Some((site, label)) = &diagnostic.also {
-                snippet = snippet.annotation(AnnotationKind::Context.span(self.place(*site)).label(label.as_str()));
+                .annotation(AnnotationKind::Primary.span(here(at)));
+            if let Some((also, label)) = also {
+                snippet = snippet.annotation(AnnotationKind::Context.span(here(also)).label(label.as_str()));
             }
             group = group.element(snippet);
         }
@@ -268,7 +295,7 @@ fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> 
         let end = text.trim_end().len();
         return end..end;
     }
-    clamp(text, first.start..last.end)
+    clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
 }
 
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {

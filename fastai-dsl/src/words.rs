@@ -216,6 +216,9 @@ pub struct log_loss;
 /// Mean absolute error.
 #[derive(Clone, Copy, Debug)]
 pub struct mae;
+/// Root of the mean squared error.
+#[derive(Clone, Copy, Debug)]
+pub struct rmse;
 /// F-beta with beta 2 at the fixed threshold 0.2; [`f2_at`] takes another.
 #[derive(Clone, Copy, Debug)]
 pub struct f2;
@@ -234,6 +237,7 @@ impl Metric<MultiLabel> for log_loss {}
 impl Metric<MultiLabel> for f2 {}
 impl Metric<MultiLabel> for F2At {}
 impl Metric<Regression> for mae {}
+impl Metric<Regression> for rmse {}
 
 macro_rules! metric_values {
     ($($name:ident)*) => { $(
@@ -242,7 +246,7 @@ macro_rules! metric_values {
         }
     )* };
 }
-metric_values! { accuracy log_loss mae f2 }
+metric_values! { accuracy log_loss mae rmse f2 }
 impl From<F2At> for Value {
     fn from(metric: F2At) -> Value {
         let arg = Arg { name: Some(Name::new("threshold")), value: metric.0 };

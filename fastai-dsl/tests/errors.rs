@@ -320,9 +320,27 @@ fn hostile_texts_are_errors() {
     let signs = format!("A {{ clip: {}1 }}", "-".repeat(1_000_000));
     let sums = HEAD.replace("1e-2", &"1+".repeat(200_000));
     let halves = "\u{feff}".to_string() + &"[({".repeat(10_000);
-    for text in [deep, signs, sums, halves, String::new(), "\0".into(), "A {}".into(), "A".into(), "///".into()] {
+    let words = format!("A {{ {} }}", "x ".repeat(400_000));
+    let lines = format!("A {{\n{} }}", "x: ;\n".repeat(200_000));
+    let comments = "/**/".repeat(250_000);
+    let nuls = "\0".repeat(1_000_000);
+    let texts = [deep, signs, sums, halves, words, lines, comments, nuls];
+    let small =
+        ["", "\0", "A {}", "A", "///", "\u{feff}", "A {\r\n}\r\n", "A { x: '{' }", "A { x: r\"\\\" }", "\u{200e}A {}"];
+    for text in texts.into_iter().chain(small.map(String::from)) {
+        let before = std::time::Instant::now();
         let source = Source::new("x.recipe", &text, &[]);
         assert!(source.diagnostics().has_errors());
         assert!(!source.render(false).is_empty());
+        // A megabyte takes well below a second; what is quadratic takes minutes.
+        assert!(before.elapsed().as_secs() < 30, "{:?} took {:?}", text.get(..40), before.elapsed());
     }
+}
+
+#[test]
+fn very_many_mistakes_are_counted_rather_than_shown() {
+    let source = Source::new("x.recipe", &format!("A {{ {} }}", "x; ".repeat(1000)), &[]);
+    let text = source.render(false);
+    assert_eq!(text.matches("error[").count(), 100);
+    assert!(text.ends_with(&format!("and {} more", source.diagnostics().dropped())), "{text}");
 }

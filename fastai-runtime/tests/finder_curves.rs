@@ -179,6 +179,7 @@ fn trained(
     let metric = match train.1.truth() {
         Truth::Classes(_) => Metric::Accuracy,
         Truth::Tags { .. } => Metric::F2 { threshold: Threshold::Fixed(0.2) },
+        Truth::Values(_) => Metric::MeanAbsError,
     };
     let schedule = match mult {
         1 => Schedule::Constant,

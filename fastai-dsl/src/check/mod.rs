@@ -272,6 +272,7 @@ fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Me
         "log_loss" => Metric::LogLoss,
         "f2" => Metric::F2 { threshold },
         "mae" => Metric::MeanAbsError,
+        "rmse" => Metric::RootMeanSquareError,
         _ => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"))
@@ -283,8 +284,10 @@ fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Me
     if let Some((task, set)) = task {
         let instead = match (metric, task) {
             (Metric::Accuracy | Metric::LogLoss | Metric::F2 { .. }, TaskKind::Regression) => Some("mae"),
-            (Metric::Accuracy | Metric::MeanAbsError, TaskKind::MultiLabel) => Some("f2"),
-            (Metric::F2 { .. } | Metric::MeanAbsError, TaskKind::SingleLabel) => Some("accuracy"),
+            (Metric::Accuracy | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::MultiLabel) => Some("f2"),
+            (Metric::F2 { .. } | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::SingleLabel) => {
+                Some("accuracy")
+            }
             _ => None,
         };
         if let Some(instead) = instead {

@@ -132,7 +132,6 @@ impl ModelMeta {
             && self.batch >= 1
             && self.threshold.is_none_or(|t| (0.0..=1.0).contains(&t))
             && self.tta.is_none_or(|n| (1..=1000).contains(&n))
-            && self.task != TaskKind::Regression
     }
 }
 
