@@ -202,8 +202,8 @@ fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
 
 /// The last folder of a path that leads elsewhere.
 fn inside(path: &str) -> &str {
-    let parts = path.split(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
-    parts.last().unwrap_or("train")
+    let mut parts = path.rsplit(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
+    parts.next().unwrap_or("train")
 }
 
 fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
