@@ -81,10 +81,15 @@ fn the_plan_counts_without_training() {
 }
 
 #[test]
-fn explain_knows_every_code() {
+fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
     assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("one a group"));
+    let output = fastai(&scratch).args(["explain", "fit"]).assert().success();
+    assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("cycle_mult"));
+    let output = fastai(&scratch).arg("explain").assert().success();
+    let list = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(["E0404", "long_run", "squeezenet1_1", "lr_find"].iter().all(|topic| list.contains(topic)), "{list}");
     assert!(stderr(fastai(&scratch).args(["explain", "long_rum"]), 2).contains("did you mean `long_run`?"));
 }
 

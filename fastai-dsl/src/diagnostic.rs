@@ -104,7 +104,7 @@ impl Diagnostic {
 /// More findings than this are counted and not kept.
 const MOST: usize = 100;
 
-/// All findings of one recipe, in the order of the text; one a code and place.
+/// All findings of one recipe, in the order of the text; the same one is kept once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -113,10 +113,12 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds a finding, unless the same code was found at the same place (a loop's body is checked once a round).
+    /// Adds a finding, unless the same was said of the same place.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let known = diagnostic.site != Site::NONE && !self.seen.insert((diagnostic.code.id, diagnostic.site));
-        if known {
+        let (code, site) = (diagnostic.code.id, diagnostic.site);
+        let new = site == Site::NONE || self.seen.insert((code, site));
+        let same = |d: &Diagnostic| d.code.id == code && d.site == site && d.message == diagnostic.message;
+        if !new && self.list.iter().any(same) {
             return;
         }
         // A text of another kind would otherwise be shown a thousand times over.
@@ -130,6 +132,11 @@ impl Diagnostics {
     /// Findings that are not among [`iter`](Self::iter) because there are very many.
     pub fn dropped(&self) -> usize {
         self.dropped
+    }
+
+    /// Whether that code was found at that place of a text.
+    pub fn has(&self, code: &Code, site: Site) -> bool {
+        site != Site::NONE && self.seen.contains(&(code.id, site))
     }
 
     /// Adds all of `other`.

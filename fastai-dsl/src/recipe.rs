@@ -444,6 +444,8 @@ pub enum Metric {
     },
     /// Mean absolute error (regression).
     MeanAbsError,
+    /// Root of the mean squared error (regression).
+    RootMeanSquareError,
 }
 
 impl Metric {
@@ -455,6 +457,7 @@ impl Metric {
             Metric::F2 { threshold: Threshold::Fixed(_) } => "f2",
             Metric::F2 { threshold: Threshold::Search } => "f2_best",
             Metric::MeanAbsError => "mae",
+            Metric::RootMeanSquareError => "rmse",
         }
     }
 

@@ -465,7 +465,7 @@ pub const SPLITS: &[&Construct] = &[&RANDOM, &STRATIFIED, &BLOCKS, &GROUPED, &FO
 /// The transform sets.
 pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
 /// The metrics.
-pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae"];
+pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae", "rmse"];
 /// The tasks.
 pub const TASKS: &[&str] = &["single_label", "multi_label", "regression"];
 /// The devices.

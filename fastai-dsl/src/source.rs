@@ -70,7 +70,8 @@ impl Source {
                 let text = String::from_utf8_lossy(bytes);
                 let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
                 let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
-                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message).help("save the file as UTF-8");
+                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message)
+                    .help(format!("save it as UTF-8, or convert it: `iconv -f LATIN1 -t UTF-8 {path}`"));
                 return Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
             }
         };
@@ -78,18 +79,29 @@ impl Source {
             let (diagnostic, place) = scan_error(error, text);
             return Source::failed(path, text, diagnostic, place);
         }
-        let tokens: proc_macro2::TokenStream = match text.parse() {
+        let quotes = single_quotes(text);
+        let readable = double_quotes(text, &quotes);
+        let tokens: proc_macro2::TokenStream = match readable.parse() {
             Ok(tokens) => tokens,
             Err(error) => {
                 let place = error.span().byte_range();
                 let found = Diagnostic::error(&c::LEX, Site(0), "this character has no place in a recipe")
-                    .help("comments begin with `//`, texts stand in double quotes, numbers have no units");
+                    .help("comments begin with `//`, texts stand in double quotes: `\"data\"`");
                 return Source::failed(path, text, found, place);
             }
         };
-        let Parsed { draft, diagnostics, spans, visibility, .. } = parse(tokens);
-        let places: Vec<Range<usize>> =
-            spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
+        let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
+        let Parsed { draft, mut diagnostics, spans, visibility, .. } = parse(tokens);
+        let mut places: Vec<Range<usize>> =
+            spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect();
+        for place in quotes {
+            let inner = &text[place.start + 1..place.end - 1];
+            let site = Site(places.len() as u32);
+            diagnostics.push(
+                Diagnostic::error(&c::LITERAL, site, "texts stand in double quotes").help(format!("`\"{inner}\"`")),
+            );
+            places.push(place);
+        }
         let result = match draft.clone() {
             None => Err(diagnostics),
             Some(draft) => check(draft, diagnostics),
@@ -205,13 +217,85 @@ fn checked(mut draft: Draft, parsed: Diagnostics, overrides: &[Override]) -> Res
     check_with(&draft, diagnostics)
 }
 
-fn place(text: &str, first: Range<usize>, last: Range<usize>) -> Range<usize> {
+/// The lexer numbers bytes over all texts of the thread; the first token of this text is at its first byte that is neither
+/// blank nor comment, which the caller's text tells.
+fn first_offset(text: &str, lexer: usize) -> usize {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        if rest.starts_with("//") && !rest.starts_with("///") && !rest.starts_with("//!") {
+            rest = rest.split_once('\n').map_or("", |(_, r)| r);
+        } else if rest.starts_with("/*") {
+            let comment = scan(text).ok().and_then(|comments| {
+                let at = text.len() - rest.len();
+                comments.into_iter().find(|r| r.start == at)
+            });
+            match comment {
+                Some(range) => rest = &text[range.end..],
+                None => break,
+            }
+        } else {
+            break;
+        }
+    }
+    lexer.wrapping_sub(text.len() - rest.len())
+}
+
+/// Texts in single quotes, Python's way. (A single character between them is a character to the lexer, and the parser's.)
+fn single_quotes(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    let mut comments = scan(text).unwrap_or_default().into_iter().peekable();
+    while at < text.len() {
+        while comments.next_if(|c| c.end <= at).is_some() {}
+        if let Some(comment) = comments.peek().filter(|c| c.start <= at) {
+            at = comment.end;
+            continue;
+        }
+        let rest = &text.as_bytes()[at..];
+        // Looked for only where it is needed: a line may be a megabyte long.
+        let line = || rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+        let doc = rest.starts_with(b"///");
+        match rest[0] {
+            _ if doc => at += line(),
+            // A text may go over lines; an escaped quote does not end it.
+            b'"' => {
+                let mut end = 1;
+                while end < rest.len() && rest[end] != b'"' {
+                    end += if rest[end] == b'\\' { 2 } else { 1 };
+                }
+                at += end + 1;
+            }
+            b'\'' => match rest[1..line()].iter().position(|b| *b == b'\'').map(|n| n + 2) {
+                Some(n) if n > 3 && !rest[..n].contains(&b'"') && !rest[..n].contains(&b'\\') => {
+                    found.push(at..at + n);
+                    at += n;
+                }
+                _ => at += 1,
+            },
+            _ => at += 1,
+        }
+    }
+    found
+}
+
+/// The text with double quotes in place of those, so that all of it can be read.
+fn double_quotes(text: &str, quotes: &[Range<usize>]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for range in quotes {
+        bytes[range.start] = b'"';
+        bytes[range.end - 1] = b'"';
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_string())
+}
+
+fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> Range<usize> {
     // `call_site`, which stands for the end of the text, has an empty range.
     if first.is_empty() && last.is_empty() {
         let end = text.trim_end().len();
         return end..end;
     }
-    clamp(text, first.start..last.end)
+    clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
 }
 
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {

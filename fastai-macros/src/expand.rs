@@ -92,7 +92,9 @@ impl Item<'_> {
 
     /// The type with a body that is never reached: the rest of the user's file keeps its meaning beside the errors.
     pub(crate) fn stub(&self, draft: &Draft) -> TokenStream {
-        self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") })
+        let item = self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") });
+        // The compiler would say of a name in lower case what has been said.
+        quote! { #[allow(non_camel_case_types)] #item }
     }
 
     /// The calls of a broken recipe, for an editor only: they carry the user's identifiers onto documented items, so that

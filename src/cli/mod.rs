@@ -8,6 +8,7 @@ mod predict;
 mod prepare;
 mod run;
 mod saved;
+mod show;
 mod source;
 mod submit;
 mod validate;
@@ -40,6 +41,8 @@ enum Command {
     Plan(plan::Args),
     /// Write a summary of a recipe's data, to be committed: the compiler and `fastai check` then hold the recipe to it
     Prepare(prepare::Args),
+    /// Look at a recipe's data: a page with labels, classes, sizes, and one image augmented nine times
+    Show(show::Args),
     /// Run a recipe
     Run(run::Args),
     /// Say what images show, with a model that a run saved
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Prepare(args) => prepare::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Validate(args) => validate::run(&args),

@@ -90,7 +90,7 @@ fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> Strin
             let threshold = fixed.or(threshold).unwrap_or(0.5);
             out += &tags(&tag_table(&last.probabilities, truth, threshold, &last.classes), threshold);
         }
-        None => {}
+        Some(Truth::Values(_)) | None => {}
     }
     out
 }

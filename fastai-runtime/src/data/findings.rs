@@ -1,6 +1,19 @@
 //! Collects everything that is wrong, so that one look shows all of it.
 
-use super::DataError;
+/// What is wrong with the data set; all findings at once, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", findings.join("\n"))]
+pub struct DataError {
+    /// Each names its file, line or image, what was expected and what to do.
+    pub findings: Vec<String>,
+}
+
+impl DataError {
+    /// An error of one finding.
+    pub fn one(finding: impl Into<String>) -> Self {
+        DataError { findings: vec![finding.into()] }
+    }
+}
 
 /// Most findings of one kind that are spelled out.
 const SHOWN: usize = 20;

@@ -1,9 +1,11 @@
 //! Predictions turned into what the summary and the report show.
 
-use fastai_dsl::{Metric, Threshold};
+use fastai_dsl::{Metric, TaskKind, Threshold};
 
 use crate::data::{Dataset, Item, Target};
-use crate::metrics::{Probabilities, Truth, confusion, constant_answer, f2_search, measure_with_interval, tag_table};
+use crate::metrics::{
+    Probabilities, Truth, confusion, constant_answer, constant_number, f2_search, measure_with_interval, tag_table,
+};
 use crate::random::Stream;
 use crate::report::{Baseline, ClassCount, DataOverview, Evaluation, Record};
 
@@ -20,13 +22,20 @@ pub(super) struct Look {
 }
 
 /// What is true of labelled images; `None` if some are not labelled.
-pub(super) fn truth_of(items: &[Item], classes: usize, single_label: bool) -> Option<Truth> {
-    if single_label {
+pub(super) fn truth_of(items: &[Item], classes: usize, task: TaskKind) -> Option<Truth> {
+    if task == TaskKind::SingleLabel {
         let class = |item: &Item| match item.target {
             Target::Class(class) => Some(class),
             _ => None,
         };
         return items.iter().map(class).collect::<Option<_>>().map(Truth::Classes);
+    }
+    if task == TaskKind::Regression {
+        let value = |item: &Item| match item.target {
+            Target::Value(value) => Some(value),
+            _ => None,
+        };
+        return items.iter().map(value).collect::<Option<_>>().map(Truth::Values);
     }
     let mut cells = vec![false; items.len() * classes];
     for (item, row) in items.iter().zip(cells.chunks_exact_mut(classes)) {
@@ -91,11 +100,16 @@ pub(super) fn describe(
             record.tags = Some(tag_table(probabilities, truth, threshold, names));
             Some(threshold)
         }
+        Truth::Values(_) => None,
     }
 }
 
 /// What always saying the same thing would reach on the validation set.
 pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option<Baseline> {
+    if let (Truth::Values(train), Truth::Values(valid)) = (train, valid) {
+        let (says, value) = constant_number(train, valid)?;
+        return Some(Baseline { says: says.to_string(), metric: "mae".to_string(), value });
+    }
     let answer = constant_answer(train, valid)?;
     let says: Vec<&str> = answer.says.iter().map(|&c| names[c].as_str()).collect();
     let metric = if matches!(train, Truth::Classes(_)) { "accuracy" } else { "f2" };
@@ -104,6 +118,9 @@ pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option
 
 /// Images of each class or tag.
 pub(super) fn overview(dataset: &Dataset) -> DataOverview {
+    if dataset.task == TaskKind::Regression {
+        return DataOverview::default();
+    }
     let mut classes: Vec<ClassCount> =
         dataset.classes.iter().map(|name| ClassCount { name: name.clone(), train: 0, valid: 0 }).collect();
     let mut count = |items: &[Item], add: fn(&mut ClassCount)| {

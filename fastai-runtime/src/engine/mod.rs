@@ -12,7 +12,7 @@ mod worst;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fastai_dsl::{DeviceWish, Recipe, TaskKind};
+use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
 pub use trained::{Run, Trained};
@@ -95,11 +95,6 @@ fn run_here(
     progress: &mut dyn Progress,
     paused: Option<Paused>,
 ) -> Result<Outcome, RunError> {
-    if recipe.task() == TaskKind::Regression {
-        return Err(RunError::Unsupported(
-            "`task: regression` cannot be trained yet; the engine trains `single_label` and `multi_label`".into(),
-        ));
-    }
     let started = Instant::now();
     let mut session = Session::open(recipe, options, progress, paused)?;
     let result = session.run_steps(started);

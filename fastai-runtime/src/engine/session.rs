@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Sampler, Stage, Step, TaskKind};
+use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Sampler, Stage, Step};
 
 use super::measured::{self, Look};
 use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
@@ -226,8 +226,7 @@ impl<'a> Session<'a> {
         let facts = dataset.facts();
         let preparation =
             Preparation { transforms: recipe.transforms().clone(), stats: model.facts().stats, batch, workers, seed };
-        let single = recipe.task() == TaskKind::SingleLabel;
-        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), single);
+        let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), recipe.task());
         let train_truth = truth(&dataset.train)
             .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
         let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());

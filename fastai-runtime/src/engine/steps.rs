@@ -2,17 +2,19 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step, TaskKind};
+use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step};
 
 use super::measured::{self, Look};
 use super::session::{Part, Session};
 use super::worst;
 use crate::RunError;
-use crate::metrics::{Probabilities, log_loss};
+use crate::metrics::{Probabilities, loss_of_predictions};
 use crate::models;
 use crate::predict::{TtaWeights, average};
 use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, StageSummary};
-use crate::train::{Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate, find_rate, fit, turning_point};
+use crate::train::{
+    Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
+};
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
 const SMOKE_RATE: f64 = 1e-3;
@@ -239,7 +241,7 @@ impl Session<'_> {
                 measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
             let dataset = &self.sets.dataset;
             let shown = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
-            self.record.gallery = Some(shown);
+            self.record.gallery = shown;
         }
         match result.ending {
             Ending::Complete => Ok(()),
@@ -255,7 +257,7 @@ impl Session<'_> {
         let truth = loss.truth().clone();
         let weights = TtaWeights::new(n_aug);
         let mean = self.average(Part::Valid, index, n_aug, state.size)?;
-        let loss = log_loss(&mean, &truth);
+        let loss = loss_of_predictions(&mean, &truth);
         let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
         let metrics = self.recipe.metrics();
         let evaluation = measured::evaluation("valid", &look, &truth, metrics, self.seed, &[index as u64]);
@@ -264,7 +266,7 @@ impl Session<'_> {
         let dataset = &self.sets.dataset;
         self.threshold = measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &dataset.classes);
         let shown = worst::gallery(&look, &truth, &dataset.valid, &dataset.classes, self.threshold);
-        self.record.gallery = Some(shown);
+        self.record.gallery = shown;
         summary.evaluation = Some(evaluation.clone());
         self.summary.tta = Some(evaluation);
         Ok(())
@@ -287,7 +289,7 @@ impl Session<'_> {
         let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
         let mut values = self.learner.logits(&images, pass, what, watch)?;
         let classes = self.learner.network().classes();
-        activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
+        activate_for(self.recipe.task(), &mut values, classes);
         Ok(Probabilities::new(values, classes))
     }
 
@@ -298,7 +300,7 @@ impl Session<'_> {
         let mut values = self.learner.logits(&*examples, &Pass::Plain, "images, final evaluation", watch)?;
         let mean_loss = loss.of_all(&values);
         let classes = self.learner.network().classes();
-        activate(&mut values, classes, self.recipe.task() == TaskKind::SingleLabel);
+        activate_for(self.recipe.task(), &mut values, classes);
         Ok(Look {
             probabilities: Probabilities::new(values, classes),
             loss: mean_loss,
@@ -335,7 +337,7 @@ impl Session<'_> {
             });
             if let Some((index, n_aug)) = last {
                 let mean = self.average(Part::Test, index, n_aug, size)?;
-                let (loss, truth) = (log_loss(&mean, loss.truth()), loss.truth().clone());
+                let (loss, truth) = (loss_of_predictions(&mean, loss.truth()), loss.truth().clone());
                 let made = TtaWeights::new(n_aug).describe();
                 let look = Look { probabilities: mean, loss, trn_loss: None, made, chosen: None };
                 let found = measured::evaluation("test", &look, &truth, metrics, self.seed, &counters);

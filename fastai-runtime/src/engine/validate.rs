@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, Recipe, Step, TaskKind};
+use fastai_dsl::{Corrupt, Recipe, Step};
 
 use super::measured::{self, Look};
 use super::session::class_weights;
@@ -13,7 +13,7 @@ use crate::metrics::{Probabilities, log_loss};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, TtaWeights, average};
 use crate::report::Evaluation;
-use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation, Watch, activate};
+use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation, Watch, activate_for};
 
 /// Predictions of labelled images, and how good they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,8 +88,7 @@ pub fn validate(
     dataset.notes.iter().for_each(|note| progress.note(note));
     let weights = class_weights(recipe.class_weights(), &dataset)?;
     renumber(&mut dataset, &meta.classes)?;
-    let single = recipe.task() == TaskKind::SingleLabel;
-    let truth = measured::truth_of(&dataset.valid, meta.classes.len(), single).filter(|t| !t.is_empty());
+    let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
     let truth =
         truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
 
@@ -107,7 +106,7 @@ pub fn validate(
     let mut logits =
         |pass: &Pass, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
     let probabilities = |mut values: Vec<f32>| {
-        activate(&mut values, classes, single);
+        activate_for(recipe.task(), &mut values, classes);
         Probabilities::new(values, classes)
     };
     let measured = |look: Look, counter: usize| Measured {
@@ -193,7 +192,7 @@ mod tests {
         let mut dataset = Dataset {
             root: "root".into(),
             classes: names(&["b", "c"]),
-            task: TaskKind::MultiLabel,
+            task: fastai_dsl::TaskKind::MultiLabel,
             train: vec![item(Target::Class(0))],
             valid: vec![item(Target::Tags(vec![0, 1]))],
             test: vec![item(Target::Unlabelled)],

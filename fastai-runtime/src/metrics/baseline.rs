@@ -50,8 +50,19 @@ pub fn constant_answer(train: &Truth, measured: &Truth) -> Option<ConstantAnswer
                 .sum();
             Some(ConstantAnswer { says, value: total / n as f64 })
         }
+        // The answer to numbers is no index: see `constant_number`.
         _ => None,
     }
+}
+
+/// The number with the smallest mean absolute error on `train`, which is the median, and its error on `measured`; `None`
+/// if either is empty.
+pub fn constant_number(train: &[f32], measured: &[f32]) -> Option<(f32, f64)> {
+    let mut sorted = train.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let median = *sorted.get(sorted.len() / 2)?;
+    let errors = measured.iter().map(|value| (f64::from(*value) - f64::from(median)).abs());
+    (!measured.is_empty()).then(|| (median, errors.sum::<f64>() / measured.len() as f64))
 }
 
 fn best_tags(cells: &[bool], tags: usize) -> Vec<usize> {
@@ -138,6 +149,13 @@ mod tests {
         let answer = constant_answer(&truth, &truth).unwrap();
         let expected = (3.0 * 10.0 / 12.0 + 2.0 * 5.0 / 8.0) / 5.0;
         assert!((answer.value - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_median_is_the_best_number() {
+        assert_eq!(constant_number(&[5.0, 1.0, 100.0], &[4.0, 8.0]), Some((5.0, 2.0)));
+        assert_eq!(constant_number(&[], &[4.0]), None);
+        assert_eq!(constant_number(&[4.0], &[]), None);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::probabilities::{Probabilities, Truth};
-use super::{accuracy, bootstrap, f2, f2_of_images, f2_search, log_loss, log_loss_of_images, wilson};
+use super::{
+    absolute_errors, accuracy, bootstrap, f2, f2_of_images, f2_search, log_loss, log_loss_of_images,
+    loss_of_predictions, wilson,
+};
 use crate::report::MetricValue;
 
 /// The metric's value; NaN for a metric that is not of this task, which a checked recipe never asks for.
@@ -15,6 +18,11 @@ pub fn measure(metric: &Metric, probabilities: &Probabilities, truth: &Truth) ->
         (Metric::LogLoss, _) => log_loss(probabilities, truth),
         (Metric::F2 { threshold: Threshold::Fixed(t) }, Truth::Tags { .. }) => f2(probabilities, truth, *t),
         (Metric::F2 { threshold: Threshold::Search }, Truth::Tags { .. }) => f2_search(probabilities, truth).1,
+        (Metric::MeanAbsError, Truth::Values(_)) => loss_of_predictions(probabilities, truth),
+        (Metric::RootMeanSquareError, Truth::Values(values)) => {
+            let squares: f64 = absolute_errors(probabilities, values).iter().map(|e| e * e).sum();
+            (squares / values.len().max(1) as f64).sqrt()
+        }
         _ => f64::NAN,
     }
 }
@@ -54,7 +62,18 @@ pub fn measure_with_interval(
             };
             bootstrap(&f2_of_images(probabilities, truth, t), draw)
         }
-        Metric::MeanAbsError => None,
+        Metric::MeanAbsError | Metric::RootMeanSquareError => match truth {
+            Truth::Values(values) => {
+                let errors = absolute_errors(probabilities, values);
+                if matches!(metric, Metric::MeanAbsError) {
+                    bootstrap(&errors, draw)
+                } else {
+                    let squares: Vec<f64> = errors.iter().map(|e| e * e).collect();
+                    bootstrap(&squares, draw).map(|ends| ends.map(f64::sqrt))
+                }
+            }
+            _ => None,
+        },
     };
     found
 }

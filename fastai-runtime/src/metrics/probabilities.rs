@@ -69,6 +69,8 @@ pub enum Truth {
         /// Tags a row.
         tags: usize,
     },
+    /// The number of each image.
+    Values(Vec<f32>),
 }
 
 impl Truth {
@@ -77,6 +79,7 @@ impl Truth {
         match self {
             Truth::Classes(classes) => classes.len(),
             Truth::Tags { cells, tags } => cells.len().checked_div(*tags).unwrap_or(0),
+            Truth::Values(values) => values.len(),
         }
     }
 
@@ -85,10 +88,10 @@ impl Truth {
         self.len() == 0
     }
 
-    /// The tags of an image; empty for a single-label task.
+    /// The tags of an image; empty for a task without tags.
     pub(crate) fn tags_of(&self, image: usize) -> &[bool] {
         match self {
-            Truth::Classes(_) => &[],
+            Truth::Classes(_) | Truth::Values(_) => &[],
             Truth::Tags { cells, tags } => &cells[image * tags..][..*tags],
         }
     }

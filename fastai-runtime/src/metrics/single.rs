@@ -1,4 +1,4 @@
-//! Accuracy and log loss.
+//! Accuracy, log loss and the errors of numbers.
 
 use super::probabilities::{Probabilities, Truth};
 
@@ -43,6 +43,24 @@ pub fn log_loss_of_images(probabilities: &Probabilities, truth: &Truth) -> Vec<f
                 -sum / *tags as f64
             })
             .collect(),
+        // A number has no probability.
+        Truth::Values(values) => vec![f64::NAN; values.len()],
+    }
+}
+
+/// How far each predicted number is from the true one.
+pub fn absolute_errors(predicted: &Probabilities, values: &[f32]) -> Vec<f64> {
+    predicted.values().iter().zip(values).map(|(p, value)| (f64::from(*p) - f64::from(*value)).abs()).collect()
+}
+
+/// The loss of predictions that are probabilities already, or numbers: log loss or mean absolute error.
+pub fn loss_of_predictions(predicted: &Probabilities, truth: &Truth) -> f64 {
+    match truth {
+        Truth::Values(values) => {
+            let errors = absolute_errors(predicted, values);
+            errors.iter().sum::<f64>() / errors.len().max(1) as f64
+        }
+        _ => log_loss(predicted, truth),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::data::{DataError, decode};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::random::Stream;
-use crate::train::{Watch, activate, unreadable};
+use crate::train::{Watch, activate_for, unreadable};
 use crate::transforms::Transform;
 
 /// Pixels of prepared images that wait for the network, bytes.
@@ -83,7 +83,7 @@ impl Predictor {
     }
 
     /// Which classes or tags are said for an image of these probabilities: the most probable class, or the tags above
-    /// `threshold`.
+    /// `threshold`; nothing of numbers.
     pub fn said<'a>(&'a self, probabilities: &[f32], threshold: f64) -> Vec<&'a str> {
         let classes = &self.meta.classes;
         match self.meta.task {
@@ -91,7 +91,8 @@ impl Predictor {
                 let said = classes.iter().zip(probabilities).filter(|(_, p)| f64::from(**p) > threshold);
                 said.map(|(tag, _)| tag.as_str()).collect()
             }
-            _ => {
+            TaskKind::Regression => Vec::new(),
+            TaskKind::SingleLabel => {
                 let top = Probabilities::new(probabilities.to_vec(), classes.len()).top(0);
                 vec![classes[top].as_str()]
             }
@@ -215,7 +216,7 @@ impl Predictor {
             let data = TensorData::new(pixels, [count, 3, side, side]);
             let out = self.network.forward(Tensor::from_data(data, &self.device));
             let mut values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
-            activate(&mut values, classes, self.meta.task == TaskKind::SingleLabel);
+            activate_for(self.meta.task, &mut values, classes);
             passes.push(Probabilities::new(values, classes));
         }
         Ok(match tta {

@@ -171,9 +171,9 @@ pub struct MetricValue {
 /// Always saying the same thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// What it says: a class, or tags separated by spaces.
+    /// What it says: a class, tags separated by spaces, or a number.
     pub says: String,
-    /// `accuracy` or `f2`.
+    /// `accuracy`, `f2` or `mae`.
     pub metric: String,
     /// Its value on the validation set.
     #[serde(deserialize_with = "number_or_nan")]

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use fastai_dsl::Metric;
+use fastai_dsl::{Metric, TaskKind};
 
 use super::examples::{Examples, Pass};
 use super::learner::{Learner, Watch};
-use super::loss::{Loss, activate};
+use super::loss::{Loss, activate_for};
 use super::recorder::SmoothedLoss;
 use super::sgd::Rates;
 use crate::RunError;
@@ -195,7 +195,12 @@ fn evaluate(learner: &Learner, set: Validation<'_>, metrics: &[Metric], watch: W
     let loss = set.loss.of_all(&logits);
     let truth = set.loss.truth();
     let classes = learner.network().classes();
-    activate(&mut logits, classes, matches!(truth, Truth::Classes(_)));
+    let task = match truth {
+        Truth::Classes(_) => TaskKind::SingleLabel,
+        Truth::Tags { .. } => TaskKind::MultiLabel,
+        Truth::Values(_) => TaskKind::Regression,
+    };
+    activate_for(task, &mut logits, classes);
     let probabilities = Probabilities::new(logits, classes);
     let measured = metrics.iter().map(|m| (m.column().to_string(), measure(m, &probabilities, truth))).collect();
     Ok(Look { loss, metrics: measured, probabilities })

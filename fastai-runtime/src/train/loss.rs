@@ -3,9 +3,12 @@
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use fastai_dsl::TaskKind;
+
 use crate::metrics::Truth;
 
-/// The loss of a task: cross-entropy of the log-softmax, or binary cross-entropy of the sigmoid, both from logits.
+/// The loss of a task: cross-entropy of the log-softmax, binary cross-entropy of the sigmoid, both from logits, or the
+/// mean absolute error of numbers.
 #[derive(Clone, Debug)]
 pub struct Loss {
     truth: Truth,
@@ -62,6 +65,11 @@ impl Loss {
                     Some(weights) => (losses * weights.clone()).mean(),
                 }
             }
+            Truth::Values(values) => {
+                let targets: Vec<f32> = images.iter().map(|&i| values[i]).collect();
+                let targets = Tensor::<2>::from_data(TensorData::new(targets, [images.len(), 1]), &device);
+                (logits - targets).abs().mean()
+            }
         }
     }
 
@@ -102,6 +110,19 @@ pub fn losses_of_images(logits: &[f32], truth: &Truth, weights: Option<&[f32]>) 
                 sum / *tags as f64
             })
             .collect(),
+        Truth::Values(values) => {
+            rows.zip(values).map(|(row, value)| (f64::from(row[0]) - f64::from(*value)).abs()).collect()
+        }
+    }
+}
+
+/// Turns what the network gives, `[image, output]`, into what a task predicts, in place: probabilities of classes or of
+/// tags; numbers stay as they are.
+pub fn activate_for(task: TaskKind, outputs: &mut [f32], classes: usize) {
+    match task {
+        TaskKind::SingleLabel => activate(outputs, classes, true),
+        TaskKind::MultiLabel => activate(outputs, classes, false),
+        TaskKind::Regression => {}
     }
 }
 
@@ -138,6 +159,9 @@ mod tests {
         let classes = Truth::Classes(vec![2, 1]);
         let cells = vec![true, false, true, false, true, true];
         let tags = Truth::Tags { cells, tags: 3 };
+        let numbers = Loss::new(Truth::Values(vec![1.5, -2.0, 0.5, -30.0, 7.0, 50.0]), None, &Device::flex());
+        assert!((numbers.of_all(&LOGITS) - 18.5 / 6.0).abs() < 1e-9);
+        assert!((device_loss(&numbers, &LOGITS, 6) - 18.5 / 6.0).abs() < 1e-6);
         for truth in [classes, tags] {
             for weights in [None, Some(vec![0.5, 1.0, 1.5])] {
                 let loss = Loss::new(truth.clone(), weights, &Device::flex());

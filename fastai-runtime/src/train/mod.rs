@@ -17,7 +17,7 @@ pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
 pub use images::{ImageExamples, ImageSet, Preparation};
 pub(crate) use learner::unreadable;
 pub use learner::{Learner, Watch};
-pub use loss::{Loss, activate, losses_of_images};
+pub use loss::{Loss, activate, activate_for, losses_of_images};
 pub use recorder::{SmoothedLoss, turning_point};
 pub use sgd::{Rates, Sgd};
 pub use suggestion::suggest;

@@ -1,0 +1,48 @@
+//! The modules of fastai-runtime that read files from outside, as they are, without the engine around them.
+#![allow(dead_code, missing_docs)] // only a part of them is called from here
+
+#[path = "../../src/random.rs"]
+pub mod random;
+#[path = "../../src/transforms/mod.rs"]
+pub mod transforms;
+
+pub mod kernels {
+    #[path = "../../../src/kernels/wide.rs"]
+    pub mod wide;
+}
+
+pub mod data {
+    #[path = "../../../src/data/csv.rs"]
+    mod csv;
+    #[path = "../../../src/data/dataset.rs"]
+    mod dataset;
+    #[path = "../../../src/data/decode.rs"]
+    mod decode;
+    #[path = "../../../src/data/findings.rs"]
+    mod findings;
+    #[path = "../../../src/data/folders.rs"]
+    mod folders;
+    #[path = "../../../src/data/holdout.rs"]
+    mod holdout;
+    #[path = "../../../src/data/jpeg/mod.rs"]
+    mod jpeg;
+    #[path = "../../../src/data/split.rs"]
+    mod split;
+    #[path = "../../../src/data/vocabulary.rs"]
+    mod vocabulary;
+
+    pub use dataset::{Dataset, Item, Target};
+    pub use findings::DataError;
+    pub use vocabulary::Vocabulary;
+
+    /// Decodes both ways, without the guard that turns a panic into an error.
+    pub fn decode(bytes: &[u8]) -> Result<image::RgbImage, String> {
+        let strict = decode::decode_strictly(bytes);
+        let image = decode::decode_bytes(bytes);
+        if let Ok(strict) = &strict {
+            let image = image.as_ref().expect("what is sound by the strict decoder is sound");
+            assert_eq!(strict.dimensions(), image.dimensions());
+        }
+        image
+    }
+}
