@@ -341,7 +341,7 @@ fn hostile_texts_are_errors() {
 
 #[test]
 fn very_many_mistakes_are_counted_rather_than_shown() {
-    let source = Source::new("x.recipe", &format!("A {{ {} }}", "x; ".repeat(1000)), &[]);
+    let source = Source::new("x.recipe", &format!("A {{ {} }}", "x, ".repeat(1000)), &[]);
     let text = source.render(false);
     assert_eq!(text.matches("error[").count(), 100);
     assert!(text.ends_with(&format!("and {} more", source.diagnostics().dropped())), "{text}");
