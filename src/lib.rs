@@ -59,6 +59,7 @@ macro_rules! include_recipe {
 pub mod prelude {
     pub use crate::{include_recipe, recipe};
     pub use fastai_dsl::{Experiment, MultiLabel, Regression, SingleLabel};
+    pub use fastai_runtime::predict::Predictions;
     pub use fastai_runtime::{Run, RunError, RunOptions, Trained};
 }
 

@@ -183,6 +183,83 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
 }
 
 #[test]
+fn a_finished_run_predicts_submits_and_is_measured() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let run = scratch.path().join("run");
+    let images = scratch.path().join("chips/train-jpg");
+    let output = |command: &mut Command, code: i32| {
+        let output = command.assert().code(code).get_output().clone();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (reached, _) =
+        output(fastai(&scratch).args(["run", "-q", "--device", "cpu", "--out"]).arg(&run).arg(&recipe), 0);
+
+    // The same figures as the run's, to the last digit that is shown.
+    let (text, _) = output(fastai(&scratch).args(["validate", "-q"]).arg(&run), 0);
+    for (line, word) in text.lines().zip(["final: ", "tta: "]) {
+        let f2 = line.split_once(": f2 ").unwrap().1.split(';').next().unwrap();
+        let said = reached.lines().find(|line| line.starts_with(word)).unwrap();
+        assert!(said.contains(&format!("f2 {f2} on 12 images")), "{line}\n{said}");
+    }
+    assert!(text.contains("precision") && text.contains("ocean"), "{text}");
+    let (text, _) = output(fastai(&scratch).args(["validate", "-q", "--json"]).arg(&run), 0);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["tta"]["evaluation"]["predictions"], "tta: 1 plain + 1 augmented");
+
+    // A folder, sorted; then one broken image among the good ones.
+    let (csv, _) = output(fastai(&scratch).args(["predict", "-q", "--csv"]).arg(&run).arg(&images), 0);
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    assert_eq!((header[0], header[header.len() - 1]), ("file", "said"));
+    let summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+    let classes: Vec<&str> = summary["classes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+    assert_eq!(header[1..header.len() - 1], classes);
+    let files: Vec<&str> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    assert!(files.len() == 60 && files.is_sorted());
+    let broken = scratch.path().join("broken.jpg");
+    fs::write(&broken, b"no image").unwrap();
+    let one = images.join("train_3.jpg");
+    let mut command = fastai(&scratch);
+    command.args(["predict", "-q", "--json", "--tta"]).arg(&run).arg(&broken).arg(&one);
+    let (text, message) = output(&mut command, 1);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["images"][0]["file"], one.to_str().unwrap());
+    assert_eq!(value["images"].as_array().unwrap().len(), 1);
+    assert_eq!(value["unreadable"][0]["file"], broken.to_str().unwrap());
+    assert!(message.contains("broken.jpg: not an image"), "{message}");
+    let (text, _) =
+        output(fastai(&scratch).args(["predict", "-q"]).arg(run.join("models/all.safetensors")).arg(&one), 0);
+    assert!(text.starts_with("# Small, tags above 0.2; classes: ") && text.contains("train_3.jpg\t"), "{text}");
+
+    // The planet layout, packed, against a sample.
+    let message = stderr(fastai(&scratch).arg("submit").arg(&run), 2);
+    assert!(message.contains("--images DIR"), "{message}");
+    let out = scratch.path().join("planet.csv.gz");
+    let sample = scratch.path().join("sample.csv");
+    let rows: Vec<String> = (0..60).map(|i| format!("train_{i},ocean")).collect();
+    fs::write(&sample, format!("image_name,tags\n{}\n", rows.join("\n"))).unwrap();
+    let submit = |sample: &Path| {
+        let mut command = fastai(&scratch);
+        command.arg("submit").arg(&run).arg("--images").arg(&images).arg("--out").arg(&out).arg("--sample").arg(sample);
+        command
+    };
+    let (text, _) = output(&mut submit(&sample), 0);
+    assert!(text.contains("60 rows, 1 augmented predictions and the plain one, tags above 0.2"), "{text}");
+    let mut csv = String::new();
+    let packed = fs::File::open(&out).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed), &mut csv).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("image_name,tags", 61));
+    assert!(lines[1..].is_sorted() && lines[1].starts_with("train_0,"));
+    fs::write(&sample, "image_name,tags\nfile_1,ocean\n").unwrap();
+    let message = stderr(&mut submit(&sample), 1);
+    assert!(message.contains("\"file_1\"") && message.contains("60 ids with an image"), "{message}");
+
+    let message = stderr(fastai(&scratch).args(["predict", "no/such/run", "x.jpg"]), 1);
+    assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
+}
+
+#[test]
 fn a_smoke_run_is_marked_as_such() {
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);

@@ -1,4 +1,4 @@
-//! Every error and lint, once: its code, what it is about, and the page that `fastai explain CODE` prints.
+//! Every error and lint, once: its code, what it is about, and the page (`explain/CODE.md`) that `fastai explain CODE` prints.
 
 use crate::draft::LintLevel;
 
@@ -9,7 +9,8 @@ pub struct Code {
     pub id: &'static str,
     /// One line: what the rule is.
     pub title: &'static str,
-    /// Why the rule is there, and what to do.
+    /// The page of `fastai explain`, in Markdown: what it is about, an example with the mistake and one without, and why the
+    /// rule is there.
     pub explain: &'static str,
     /// For a lint: its level unless the recipe says otherwise.
     pub lint: Option<LintLevel>,
@@ -19,9 +20,9 @@ macro_rules! catalog {
     (errors { $($(#[doc = $doc:literal])+ $name:ident = $id:literal, $title:literal;)* }
      lints { $($(#[doc = $ldoc:literal])+ $lname:ident = $lid:literal, $level:ident, $ltitle:literal;)* }) => {
         $( $(#[doc = $doc])+ pub const $name: Code =
-            Code { id: $id, title: $title, explain: concat!($($doc, "\n"),+), lint: None }; )*
+            Code { id: $id, title: $title, explain: include_str!(concat!("explain/", $id, ".md")), lint: None }; )*
         $( $(#[doc = $ldoc])+ pub const $lname: Code =
-            Code { id: $lid, title: $ltitle, explain: concat!($($ldoc, "\n"),+), lint: Some(LintLevel::$level) }; )*
+            Code { id: $lid, title: $ltitle, explain: include_str!(concat!("explain/", $lid, ".md")), lint: Some(LintLevel::$level) }; )*
         /// All errors, by code.
         pub const ERRORS: &[&Code] = &[$(&$name),*];
         /// All lints.
@@ -135,6 +136,8 @@ catalog! {
         EMPTY_SWEEP = "E0412", "an empty sweep";
         /// Without `cycle_len` the rate is constant and nothing anneals.
         ANNEAL_WITHOUT_LEN = "E0413", "`anneal` without `cycle_len`";
+        /// A saved model has the head that it was trained with.
+        LOAD_HEAD = "E0414", "load of a model with another head";
 
         /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss is for both kinds of
         /// labels.
@@ -177,8 +180,14 @@ catalog! {
         UNUSED_LET = "unused_let", Warn, "a binding that is never read";
         /// More than 500 epochs in all; with `cycle_mult` they add up quickly.
         LONG_RUN = "long_run", Warn, "more than 500 epochs";
+        /// Test-time augmentation averages over augmented images; without transforms only the crop differs.
+        TTA_WITHOUT_AUGMENT = "tta_without_augment", Warn, "tta without random transforms";
+        /// A new head is random until a `fit` has trained it.
+        UNTRAINED_HEAD = "untrained_head", Warn, "a head that no fit trains";
         /// The step changes nothing in this state.
         NO_EFFECT = "no_effect", Warn, "a step that changes nothing";
+        /// Without `valid` a csv file holds out a random fifth, seed 42.
+        DEFAULT_VALID = "default_valid", Allow, "a csv file without `valid`";
         /// The lesson looks for a learning rate before the first fit.
         NO_LR_FIND = "no_lr_find", Allow, "a fit before any lr_find";
         /// The lesson freezes the body after changing the size, and trains the head first.

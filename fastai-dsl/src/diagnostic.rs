@@ -75,9 +75,11 @@ impl Diagnostic {
         self
     }
 
-    /// The same finding with a second place.
+    /// The same finding with a second place; a builder's calls have none.
     pub fn also(mut self, site: Site, label: impl Into<String>) -> Self {
-        self.also = Some((site, label.into()));
+        if site != Site::NONE {
+            self.also = Some((site, label.into()));
+        }
         self
     }
 
@@ -125,6 +127,11 @@ impl Diagnostics {
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// How many of them are errors.
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
     /// Whether nothing was found.

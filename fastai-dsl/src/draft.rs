@@ -179,6 +179,11 @@ pub struct StepCall {
 }
 
 impl Draft {
+    /// A draft with nothing but its name, for a stub of what could not be read.
+    pub fn empty(name: impl Into<String>) -> Self {
+        Draft { name: Name::new(name), doc: None, lints: Vec::new(), sections: Vec::new(), train: None }
+    }
+
     /// Calls `f` on every value, inner ones first.
     pub fn for_each_value(&mut self, f: &mut impl FnMut(&mut Value)) {
         fn statements(body: &mut [Stmt], f: &mut impl FnMut(&mut Value)) {
@@ -369,6 +374,8 @@ macro_rules! value_from {
 value_from! {
     f64 => x: ValueKind::Number(x);
     f32 => x: ValueKind::Number(f64::from(x));
+    u8 => x: ValueKind::Number(f64::from(x));
+    u16 => x: ValueKind::Number(f64::from(x));
     i32 => x: ValueKind::Number(f64::from(x));
     u32 => x: ValueKind::Number(f64::from(x));
     i64 => x: ValueKind::Number(x as f64);

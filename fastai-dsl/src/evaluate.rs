@@ -142,7 +142,7 @@ impl Scope {
             if list.kind != ValueKind::Broken {
                 out.push(
                     Diagnostic::error(&c::LOOP_LIST, list.site, format!("a loop over {}", list.kind_name()))
-                        .help(format!("write the list out: `for {} in [64, 128]`", name.text)),
+                        .help(format!("write the list out: `for {} in {}`", name.text, written_out(list))),
                 );
             }
             return;
@@ -168,7 +168,7 @@ impl Scope {
         let kind = match &value.kind {
             ValueKind::Word(word) if names => match self.lookup(word) {
                 Some(bound) => bound.kind,
-                None => ValueKind::Word(word.clone()),
+                None => self.unbound(word, site, out),
             },
             ValueKind::Text(text) if self.in_train => {
                 self.interpolate(text, site, out).map_or(ValueKind::Broken, ValueKind::Text)
@@ -198,6 +198,21 @@ impl Scope {
             other => other.clone(),
         };
         Value { kind, site }
+    }
+
+    /// A word that nothing binds stays a word, unless it is a bound name with a slip of the pen.
+    fn unbound(&self, word: &str, site: Site, out: &mut Diagnostics) -> ValueKind {
+        let names = self.bindings.iter().map(|b| b.name.text.as_str());
+        match crate::suggest::closest(word, names) {
+            Some(near) if word.len() > 1 && !is_word(word) => {
+                out.push(
+                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("nothing binds `{word}`"))
+                        .help(format!("did you mean `{near}`?")),
+                );
+                ValueKind::Broken
+            }
+            _ => ValueKind::Word(word.to_string()),
+        }
     }
 
     fn lookup(&mut self, word: &str) -> Option<Value> {
@@ -292,6 +307,29 @@ impl Scope {
     }
 }
 
+/// `range(3)` as a list, or an example of one.
+fn written_out(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::Call(name, args) if name.text == "range" => match args.as_slice() {
+            [Arg { value: Value { kind: ValueKind::Number(n), .. }, .. }] if (1.0..=16.0).contains(n) => {
+                let items: Vec<String> = (0..*n as u32).map(|i| i.to_string()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            _ => "[64, 128]".to_string(),
+        },
+        ValueKind::Number(x) => format!("[{}]", crate::draft::number(*x)),
+        _ => "[64, 128]".to_string(),
+    }
+}
+
+/// Whether an argument somewhere takes this word, or what Python has for it.
+fn is_word(word: &str) -> bool {
+    let legal = ["on", "off", "none", "pretrained", "search"];
+    legal.contains(&word)
+        || crate::habits::python(word).is_some()
+        || crate::schema::CONSTRUCTS.iter().flat_map(|c| c.keys).any(|k| k.words.contains(&word))
+}
+
 fn found_rate(site: Site, out: &mut Diagnostics) -> ValueKind {
     out.push(
         Diagnostic::error(&c::FOUND_RATE, site, "a found rate can only be scaled")
@@ -305,8 +343,10 @@ fn no_number(value: &Value, site: Site, out: &mut Diagnostics, scope: &Scope) ->
         ValueKind::Broken => return ValueKind::Broken,
         ValueKind::Word(word) => Diagnostic::error(&c::UNKNOWN_NAME, value.site, format!("nothing binds `{word}`"))
             .help(scope.names_help(word)),
+        ValueKind::List(items) if !items.is_empty() => Diagnostic::error(&c::ARITHMETIC, site, "arithmetic on a list")
+            .help("reckon with each item: `[lr / 9, lr / 3, lr]`"),
         _ => Diagnostic::error(&c::ARITHMETIC, site, format!("arithmetic on {}", value.kind_name()))
-            .help("`+ - * /` work on numbers"),
+            .help("`+ - * /` work on numbers: `1e-2 / 9`"),
     };
     out.push(error);
     ValueKind::Broken

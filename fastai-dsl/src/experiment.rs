@@ -18,6 +18,10 @@ pub trait Experiment: Sized + 'static {
 }
 
 /// What a label is, as a type: predictions carry it, so that a metric for another task does not compile.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no task",
+    note = "tasks are words: `words::single_label`, `words::multi_label` or `words::regression`"
+)]
 pub trait Task: Copy + Send + Sync + 'static {
     /// The same as a value.
     const KIND: TaskKind;

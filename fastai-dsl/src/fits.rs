@@ -39,6 +39,8 @@ pub mod kind {
         Weights
         /// A number or `words::search`.
         Threshold
+        /// `words::balanced`, or a weight a class.
+        ClassWeights
     }
 }
 
@@ -54,7 +56,7 @@ macro_rules! fits {
 }
 fits! {
     Text: &str, String;
-    Count: i32, u32, i64, u64, usize;
+    Count: u8, u16, i32, u32, i64, u64, usize;
     Number: f64, f32, i32, u32, i64, u64, usize;
     Switch: Word;
     Zoom: f64, f32, i32, u32, [f64; 2];
@@ -67,9 +69,12 @@ fits! {
     Rates: f64, Rate, Vec<f64>, Vec<Rate>;
     Weights: &str, String, Word;
     Threshold: f64, f32, Word;
+    ClassWeights: Word, Vec<f64>;
 }
 impl<const N: usize> Fits<kind::Numbers> for [f64; N] {}
+impl<const N: usize> Fits<kind::ClassWeights> for [f64; N] {}
 impl<const N: usize> Fits<kind::Counts> for [i32; N] {}
+impl<const N: usize> Fits<kind::Counts> for [usize; N] {}
 impl<const N: usize> Fits<kind::Counts> for [u32; N] {}
 impl<const N: usize> Fits<kind::Rates> for [f64; N] {}
 impl<const N: usize> Fits<kind::Rates> for [Rate; N] {}

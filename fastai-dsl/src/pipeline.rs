@@ -1,18 +1,20 @@
 //! The typed builder: a recipe written as Rust calls, whose states rustc checks.
 //!
-//! `recipe!` expands to these calls; write them by hand for `if`s and loops of your own (a loop must end in the state that it
-//! began with). [`Pipeline::build`] runs the same checks as every other door.
+//! `recipe!` expands to these calls; write them by hand where a recipe depends on something that only Rust knows.
+//! [`Pipeline::build`] runs the same checks as every other door, and equal calls give equal recipes.
 //!
 //! ```
 //! use fastai_dsl::pipeline::{Pipeline, Start};
 //! use fastai_dsl::schema::{fit, folders, lr_find, model, tta, transforms};
 //! use fastai_dsl::words;
 //!
+//! // The sections first; the network comes last, because it fixes the number of layer groups.
 //! let p = Start::new("DogsCats", words::single_label)
 //!     .data(folders::new().root("data/dogscats"))
 //!     .transforms(words::side_on, transforms::new().size(224).max_zoom(1.1))
 //!     .metric(words::accuracy)
 //!     .model(words::squeezenet1_1, model::new().dropout(0.5));
+//! // Then the steps: parameters that are required are arguments, the others are settings.
 //! let p = p.precompute(words::on);
 //! let (p, lr) = p.lr_find(lr_find::new().or(1e-2));
 //! let p = p.fit(lr, 2, fit::new()).precompute(words::off);
@@ -20,6 +22,52 @@
 //! let p = p.fit([lr / 9.0, lr / 3.0, lr], 3, fit::new().cycle_len(1).cycle_mult(2)).tta(tta::new());
 //! let recipe = p.build().unwrap();
 //! assert_eq!(recipe.steps().len(), 8);
+//! ```
+//!
+//! # What the types know
+//!
+//! `Pipeline<T, B, G>` carries the task `T` ([`SingleLabel`](crate::SingleLabel), ..), the state of the body `B`
+//! ([`Precomputed`], [`Frozen`], [`Unfrozen`]) and the number of layer groups `G` of the architecture.
+//!
+//! | step | from `Precomputed` | from `Frozen` | from `Unfrozen` |
+//! |---|---|---|---|
+//! | `precompute(on)` | `Precomputed` | `Precomputed` | does not compile: [`Switch`] |
+//! | `precompute(off)` | `Frozen` | `Frozen` | `Unfrozen` |
+//! | `unfreeze()`, `freeze_to(n)` | does not compile: [`OnImages`] | `Unfrozen` | `Unfrozen` |
+//! | `freeze()` | `Precomputed` | `Frozen` | `Frozen` |
+//! | `fit(lrs, ..)` | one rate: [`Rates`] | one rate or `G` | one rate or `G` |
+//! | `tta(..)` | does not compile: [`OnImages`] | `Frozen` | `Unfrozen` |
+//!
+//! A metric must measure the task ([`Metric`]), and every value must fit its key ([`Fits`]); a pipeline that is dropped without
+//! `build` is a warning. Each of these says in our words what is wrong:
+//!
+//! ```compile_fail
+//! # use fastai_dsl::{words, pipeline::Start, schema::{fit, folders, model, transforms}};
+//! # let p = Start::new("A", words::single_label)
+//! #     .data(folders::new().root("d")).transforms(words::basic, transforms::new().size(64))
+//! #     .metric(words::accuracy).model(words::squeezenet1_1, model::new());
+//! let p = p.precompute(words::on).fit(1e-2, 1, fit::new()).unfreeze();
+//! // error: this step needs images, but `precompute` is on
+//! ```
+//!
+//! What types cannot know (ranges, names, what is missing) is found by [`Pipeline::build`], all at once.
+//!
+//! # Loops and decisions
+//!
+//! A loop must end in the state that it began with; shadow the pipeline:
+//!
+//! ```
+//! # use fastai_dsl::{words, pipeline::Start, schema::{fit, folders, model, transforms}};
+//! # let p = Start::new("A", words::single_label)
+//! #     .data(folders::new().root("d")).transforms(words::side_on, transforms::new().size(64))
+//! #     .metric(words::accuracy).model(words::squeezenet1_1, model::new());
+//! # let p = p.fit(1e-2, 1, fit::new());
+//! let mut p = p.unfreeze();
+//! for size in [128, 224] {
+//!     let frozen = p.resize(size).freeze().fit(1e-2, 1, fit::new().cycle_len(1));
+//!     p = frozen.unfreeze().fit([1e-4, 1e-3, 1e-2], 2, fit::new().cycle_len(1)).save(format!("{size}"));
+//! }
+//! assert_eq!(p.build().unwrap().steps().len(), 14);
 //! ```
 
 use std::marker::PhantomData;
@@ -73,7 +121,7 @@ impl Freezes for Unfrozen {
 #[diagnostic::on_unimplemented(
     message = "`precompute(on)` needs a frozen body",
     label = "the body trains here, so its activations will change",
-    note = "write `.freeze()` before it"
+    note = "write `.freeze()` before it; the argument is `words::on` or `words::off`"
 )]
 pub trait Switch<B>: Into<Value> {
     /// The state after it.
@@ -99,7 +147,8 @@ impl Switch<Unfrozen> for Off {
 #[diagnostic::on_unimplemented(
     message = "wrong number of learning rates for {G} layer groups",
     label = "one rate, or one a group",
-    note = "`[lr / 9.0, lr / 3.0, lr]`; with `precompute` on there is one group, the head"
+    note = "`[lr / 9.0, lr / 3.0, lr]`; with `precompute` on there is one group, the head",
+    note = "a rate is an `f64`, or what `lr_find` gave"
 )]
 pub trait Rates<B, const G: usize> {
     /// As a value of the draft.
@@ -127,6 +176,11 @@ impl<const G: usize, R: Into<Rate>> Rates<Unfrozen, G> for [R; G] {
 }
 
 /// A number of cycles: a whole number.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no number of cycles",
+    label = "a whole number",
+    note = "epochs and cycles are counted: `.fit(lr, 3, fit::new())`"
+)]
 pub trait Cycles: Fits<kind::Count> {}
 impl<T: Fits<kind::Count>> Cycles for T {}
 
@@ -205,7 +259,7 @@ impl<T: Task> Start<T> {
     }
 
     /// Weights of the classes in the loss, in class order.
-    pub fn class_weights(self, weights: impl Into<Value>) -> Self {
+    pub fn class_weights(self, weights: impl Fits<kind::ClassWeights>) -> Self {
         let value = weights.into();
         self.section("class_weights", value)
     }
@@ -339,6 +393,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
     }
 
     /// Sweeps the learning rate and suggests one, which is known when the recipe runs.
+    #[must_use = "the pipeline goes on in what `lr_find` gives back, beside the rate"]
     pub fn lr_find(self, options: schema::lr_find) -> (Self, Rate) {
         let rate = Rate::found(self.finders);
         let mut next: Self = self.push("lr_find", options.into_args());

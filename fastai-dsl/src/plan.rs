@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::rate::Rate;
-use crate::recipe::{Fit, HeadSpec, Recipe, Step, Weights};
+use crate::recipe::{Fit, HeadSpec, Model, Recipe, Step, Weights};
 use crate::schedule::{self, Schedule};
 
 /// What is known about the data set. Each is `None` until somebody counted.
@@ -51,13 +51,17 @@ pub struct State {
 impl State {
     /// What holds before the first step.
     pub fn start(recipe: &Recipe) -> Self {
-        let model = recipe.model();
+        Self::of(recipe.model(), recipe.transforms().size)
+    }
+
+    /// What holds before the first step of a recipe with that model and image size.
+    pub(crate) fn of(model: &Model, size: u32) -> Self {
         let random = model.weights == Weights::None;
         State {
             body: if random { Body::Unfrozen } else { Body::Frozen },
             first_trainable: if random { 0 } else { model.facts().groups - 1 },
             bn_frozen: false,
-            size: recipe.transforms().size,
+            size,
             head: model.head.clone(),
             body_trained: random,
         }

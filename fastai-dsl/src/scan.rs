@@ -90,6 +90,33 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
     }
 }
 
+/// The name of the recipe in a text that may be broken anywhere: the first capitalised word behind comments, attributes and
+/// `pub`.
+pub fn recipe_name(text: &str) -> Option<&str> {
+    let mut rest = text.trim_start_matches('\u{feff}');
+    loop {
+        rest = rest.trim_start();
+        if rest.starts_with("//") {
+            rest = rest.split_once('\n')?.1;
+        } else if rest.starts_with("/*") {
+            rest = &rest[block_comment(rest.as_bytes(), 0)?..];
+        } else if rest.starts_with('#') {
+            rest = rest.split_once(']')?.1;
+        } else if let Some(after) =
+            rest.strip_prefix("pub").filter(|r| r.starts_with(|c: char| c.is_whitespace() || c == '('))
+        {
+            rest = after.trim_start();
+            if rest.starts_with('(') {
+                rest = rest.split_once(')')?.1;
+            }
+        } else {
+            break;
+        }
+    }
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    rest.starts_with(|c: char| c.is_ascii_uppercase()).then(|| &rest[..end])
+}
+
 fn partner(open: u8) -> u8 {
     match open {
         b'{' => b'}',
@@ -161,6 +188,16 @@ mod tests {
         let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
         assert_eq!(comments, ["/**/", "/*** no doc */"]);
         assert!(matches!(scan("A { x: r#\"\" }"), Err(ScanError::Unfinished { what: "text", .. })));
+    }
+
+    #[test]
+    fn the_name_is_found_in_broken_texts() {
+        for text in ["Cats { x: (", "/// Doc\n// {\n/* { */ #[allow(x)] pub(crate) Cats", "\u{feff} pub Cats {{{{"] {
+            assert_eq!(recipe_name(text), Some("Cats"), "{text}");
+        }
+        for text in ["", "cats {", "// Cats", "/* Cats", "public", "{ Cats"] {
+            assert_eq!(recipe_name(text), None, "{text}");
+        }
     }
 
     #[test]

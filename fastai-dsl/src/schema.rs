@@ -145,6 +145,7 @@ macro_rules! constructs {
         $( $(#[doc = $kdoc:literal])+ $key:ident: $ty:ident $([$($word:ident)|+])? $(in $bounds:ident($lo:literal, $hi:literal))? $(= $default:literal)? $(, $required:ident)?; )*
     } )*) => { $(
         $(#[doc = $doc])+
+        #[must_use = "these settings do nothing until a section or step takes them"]
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $name { pub(crate) values: Vec<(&'static str, Value)> }
         impl $name {

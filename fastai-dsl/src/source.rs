@@ -225,7 +225,8 @@ fn scan_error(error: ScanError, text: &str) -> (Diagnostic, Range<usize>) {
                 &c::TOO_DEEP,
                 Site(0),
                 format!("brackets are nested more than {} deep", crate::scan::MAX_DEPTH),
-            ),
+            )
+            .help("one value, or a list of them: `[accuracy]`"),
             at,
         ),
         ScanError::Unfinished { what, at } => (

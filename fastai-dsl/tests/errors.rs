@@ -109,6 +109,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0411", "fit(1e-2, 1)", "for size in [64, 128] { resize(size); fit(1e-2, 1); save(\"x\"); }"),
     ("E0412", "fit(1e-2, 1)", "let lr = lr_find(start = 1.0, end = 0.1); fit(lr, 1)"),
     ("E0413", "fit(1e-2, 1)", "fit(1e-2, 1, anneal = linear)"),
+    ("E0414", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"a\"); head(hidden = [64]); fit(1e-2, 1); load(\"a\")"),
     ("E0501", "[accuracy]", "[f2]"),
     ("E0501", "single_label", "multi_label"),
     ("E0502", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", separator: \";\" }"),

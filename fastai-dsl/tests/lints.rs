@@ -10,14 +10,24 @@ const CASES: &[(&str, &str)] = &[
     ("rates_of_frozen_groups", "fit([1e-4, 1e-3, 1e-2], 1);"),
     ("unused_let", "let lr = 1e-2; fit(1e-2, 1);"),
     ("long_run", "fit(1e-2, 4, cycle_len = 1, cycle_mult = 10);"),
+    ("tta_without_augment", "fit(1e-2, 1); tta();"),
+    ("untrained_head", "fit(1e-2, 1); head(hidden = [64]); save(\"a\");"),
     ("no_effect", "precompute(off); fit(1e-2, 1);"),
+    ("default_valid", "fit(1e-2, 1);"),
     ("no_lr_find", "fit(1e-2, 1);"),
     ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
 ];
 
 fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
+    // Two lints are about other sections than `train`.
+    let set = if attr.contains("tta_without_augment") { "none" } else { "side_on" };
+    let data = if attr.contains("default_valid") {
+        "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }"
+    } else {
+        "folders { root: \"d\" }"
+    };
     let text = format!(
-        "{attr} Demo {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: side_on {{ size: 64 }}, \
+        "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64 }}, \
          model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
     );
     let source = Source::new("x", &text, &[]);

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 
 use fastai_dsl::draft::{Arg, Draft, Entry, Name, StepCall, Stmt, Value, ValueKind};
 use fastai_dsl::schema::{self, Construct, Key, Range, Type};
-use fastai_dsl::{Base, Rate, Site};
+use fastai_dsl::{ArchFacts, Base, Rate, Site};
 
 pub(crate) struct Builder<'a> {
     pub(crate) krate: &'a TokenStream,
@@ -256,65 +256,105 @@ impl Builder<'_> {
         quote! { #(#parts)::* }
     }
 
-    /// A const assertion of the registry's range for each Rust constant, at its span.
+    /// A const assertion of what a literal would be checked for, for each Rust constant, at its span.
     pub(crate) fn assertions(&self, flat: &Draft) -> TokenStream {
         let mut out = TokenStream::new();
+        let arch = flat.sections.iter().find(|e| e.key.text == "model").and_then(|e| match &e.value.kind {
+            ValueKind::Word(name) => fastai_dsl::arch::find(name),
+            ValueKind::Block(name, _) => fastai_dsl::arch::find(&name.text),
+            _ => None,
+        });
         for entry in &flat.sections {
-            let construct = match (entry.key.text.as_str(), &entry.value.kind) {
-                ("data", ValueKind::Block(word, _)) => schema::SOURCES.iter().find(|s| s.name == word.text).copied(),
-                ("transforms", _) => Some(&schema::TRANSFORMS),
-                ("model", _) => Some(&schema::MODEL),
-                _ => None,
-            };
-            match (&entry.value.kind, construct) {
-                (ValueKind::Block(_, entries), Some(construct)) => {
-                    for inner in entries {
-                        if let Some((_, key)) = construct.key(&inner.key.text) {
-                            self.assertion(key.name, key.range, &inner.value, &mut out);
+            match (entry.key.text.as_str(), &entry.value.kind) {
+                ("data", ValueKind::Block(word, entries)) => {
+                    if let Some(source) = schema::SOURCES.iter().find(|s| s.name == word.text) {
+                        self.block(source, entries, arch, &mut out);
+                    }
+                }
+                ("transforms", ValueKind::Block(_, entries)) => {
+                    self.block(&schema::TRANSFORMS, entries, arch, &mut out);
+                }
+                ("model", ValueKind::Block(_, entries)) => self.block(&schema::MODEL, entries, arch, &mut out),
+                ("metrics", ValueKind::List(items)) => {
+                    for item in items {
+                        if let ValueKind::Call(_, args) = &item.kind {
+                            self.arguments(&schema::F2, args, arch, &mut out);
                         }
                     }
                 }
-                (ValueKind::Const(_), _) => {
-                    let range = match entry.key.text.as_str() {
-                        "seed" => Some(schema::SEED_RANGE),
-                        "clip" => Some(schema::CLIP_RANGE),
-                        _ => None,
-                    };
-                    self.assertion(&entry.key.text, range, &entry.value, &mut out);
+                ("seed", _) => self.range("seed", schema::SEED_RANGE, &entry.value, &mut out),
+                ("clip", _) => self.range("clip", schema::CLIP_RANGE, &entry.value, &mut out),
+                ("class_weights", _) => {
+                    self.range("class_weights", schema::CLASS_WEIGHT_RANGE, &entry.value, &mut out);
                 }
                 _ => {}
             }
         }
         for stmt in flat.train.iter().flat_map(|t| &t.body) {
             let Stmt::Step(call) = stmt else { continue };
-            let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else { continue };
-            for (key, arg) in place(construct, &call.args) {
-                self.assertion(key.name, key.range, &arg.value, &mut out);
+            if let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) {
+                self.arguments(construct, &call.args, arch, &mut out);
             }
         }
         out
     }
 
-    fn assertion(&self, name: &str, range: Option<Range>, value: &Value, out: &mut TokenStream) {
-        match (&value.kind, range) {
-            (ValueKind::List(items), range) => items.iter().for_each(|v| self.assertion(name, range, v, out)),
-            (ValueKind::Const(path), Some(range)) => {
+    fn block(&self, construct: &'static Construct, entries: &[Entry], arch: Option<&ArchFacts>, out: &mut TokenStream) {
+        for entry in entries {
+            if let Some((_, key)) = construct.key(&entry.key.text) {
+                self.key(key, &entry.value, arch, out);
+            }
+        }
+    }
+
+    fn arguments(&self, construct: &'static Construct, args: &[Arg], arch: Option<&ArchFacts>, out: &mut TokenStream) {
+        for (key, arg) in place(construct, args) {
+            self.key(key, &arg.value, arch, out);
+        }
+    }
+
+    fn key(&self, key: &Key, value: &Value, arch: Option<&ArchFacts>, out: &mut TokenStream) {
+        match (&value.kind, key.range) {
+            (ValueKind::Call(word, args), _) => {
+                if let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text) {
+                    self.arguments(split, args, arch, out);
+                }
+            }
+            (_, Some(range)) => self.range(key.name, range, value, out),
+            (ValueKind::Const(path), None) if key.name == "root" => {
+                let span = (self.span)(value.site);
+                let constant = self.path(path, span);
+                out.extend(assertion(span, &quote! { !(#constant).is_empty() }, "[E0308] `root` is empty"));
+            }
+            _ => {}
+        }
+        if let (ValueKind::Const(path), "size", Some(arch)) = (&value.kind, key.name, arch) {
+            let span = (self.span)(value.site);
+            let (constant, least) = (self.path(path, span), f64::from(arch.min_size));
+            let message = format!("[E0304] `{}` needs images of at least {} px", arch.name, arch.min_size);
+            out.extend(assertion(span, &quote! { (#constant) as f64 >= #least }, &message));
+        }
+    }
+
+    fn range(&self, name: &str, range: Range, value: &Value, out: &mut TokenStream) {
+        match &value.kind {
+            ValueKind::List(items) => items.iter().for_each(|v| self.range(name, range, v, out)),
+            ValueKind::Const(path) => {
                 let span = (self.span)(value.site);
                 let constant = self.path(path, span);
                 let (lo, hi) = (range.lo, range.hi);
                 let above = if range.lo_in { quote!(>=) } else { quote!(>) };
                 let below = if range.hi_in { quote!(<=) } else { quote!(<) };
-                let message = format!("[E0302] `{name}` must be {range}");
-                out.extend(quote_spanned! { span =>
-                    const _: () = ::core::assert!(
-                        (#constant) as f64 #above #lo && (#constant) as f64 #below #hi,
-                        #message
-                    );
-                });
+                let holds = quote! { (#constant) as f64 #above #lo && (#constant) as f64 #below #hi };
+                out.extend(assertion(span, &holds, &format!("[E0302] `{name}` must be {range}")));
             }
             _ => {}
         }
     }
+}
+
+fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {
+    quote_spanned! { span => const _: () = ::core::assert!(#holds, #message); }
 }
 
 fn found(index: usize) -> Ident {

@@ -5,6 +5,8 @@ use quote::{quote, quote_spanned};
 
 use fastai_dsl::draft::{Draft, ValueKind};
 use fastai_dsl::parse::{Parsed, parse};
+use fastai_dsl::schema::TASKS;
+use fastai_dsl::suggest::closest;
 use fastai_dsl::{Diagnostics, Site, check_with};
 
 use crate::builder::Builder;
@@ -23,10 +25,15 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
     let Parsed { draft, diagnostics, spans, visibility, name } = parse(tokens);
     let places = Places { spans: &spans };
-    let (Some(draft), Some(name)) = (draft, name) else {
+    let Some(name) = name else {
         return report::all(&diagnostics, &|site| places.both(site));
     };
     let item = Item { krate: &krate, visibility: &visibility, name: &name };
+    let Some(draft) = draft else {
+        let errors = report::all(&diagnostics, &|site| places.both(site));
+        let stub = item.stub(&Draft::empty(name.to_string()));
+        return quote! { #errors #stub };
+    };
     match check_with(&draft, diagnostics) {
         Ok(checked) => {
             let warnings = report::all(&checked.warnings, &|site| places.both(site));
@@ -116,9 +123,14 @@ impl Item<'_> {
 
 fn task(draft: &Draft) -> Ident {
     let word = draft.sections.iter().find(|e| e.key.text == "task").map(|e| &e.value.kind);
-    let name = match word {
-        Some(ValueKind::Word(w)) if w == "multi_label" => "MultiLabel",
-        Some(ValueKind::Word(w)) if w == "regression" => "Regression",
+    // The stub of a misspelt task is of the task that was meant.
+    let meant = match word {
+        Some(ValueKind::Word(w)) => closest(w, TASKS.iter().copied()),
+        _ => None,
+    };
+    let name = match meant {
+        Some("multi_label") => "MultiLabel",
+        Some("regression") => "Regression",
         _ => "SingleLabel",
     };
     Ident::new(name, Span::mixed_site())

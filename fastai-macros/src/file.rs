@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
 
+use fastai_dsl::draft::Draft;
+use fastai_dsl::scan;
 use fastai_dsl::source::Source;
 
 use crate::expand::{Item, split_path};
@@ -49,8 +51,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
             let ident = Ident::new(&checked.flat.name.text, span);
             let item = Item { krate: &krate, visibility: &visibility, name: &ident };
             let items = item.checked(&checked.flat, &checked.flat, &|_| span);
-            // A lint of a file points at the path: its text carries the place in the file.
-            let warnings = report::all(&checked.warnings, &|_| (span, span));
+            let warnings = lints(&source, span);
             quote! { #tracked #items #warnings }
         }
         Err(_) => {
@@ -58,10 +59,14 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
                 .render_each()
                 .into_iter()
                 .map(|text| report::error(text.strip_prefix("error").unwrap_or(&text), (span, span)));
-            let stub = source.draft.as_ref().filter(|d| is_ident(&d.name.text)).map(|draft| {
-                let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
+            // A text that is not even tokens still says what it wants to be called.
+            let nameless = || scan::recipe_name(&source.text).map(Draft::empty);
+            let stub = source.draft.clone().or_else(nameless).filter(|d| is_ident(&d.name.text)).map(|draft| {
+                // What could not be read may have been meant to be public, and so may it be.
+                let public = source.is_public() || source.draft.is_none();
+                let visibility = if public { quote!(pub) } else { TokenStream::new() };
                 let ident = Ident::new(&draft.name.text, span);
-                Item { krate: &krate, visibility: &visibility, name: &ident }.stub(draft)
+                Item { krate: &krate, visibility: &visibility, name: &ident }.stub(&draft)
             });
             quote! { #tracked #(#errors)* #stub }
         }
@@ -80,6 +85,13 @@ fn read(name: &str, bytes: &[u8]) -> Source {
     proc_macro2::fallback::force();
     let _own = Own;
     Source::from_bytes(name, bytes, &[])
+}
+
+/// The lints of a file, each with its place in the file: the compiler can only point at the path.
+fn lints(source: &Source, span: Span) -> TokenStream {
+    let found = source.diagnostics();
+    let rendered = source.render_each();
+    found.iter().zip(rendered).map(|(d, text)| report::lint(d.code.id, &text, span)).collect()
 }
 
 fn is_ident(text: &str) -> bool {

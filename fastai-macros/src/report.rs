@@ -4,22 +4,30 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
-use fastai_dsl::{Diagnostics, Severity, Site};
+use fastai_dsl::{Diagnostic, Diagnostics, Severity, Site};
 
 pub(crate) fn all(diagnostics: &Diagnostics, spans: &dyn Fn(Site) -> (Span, Span)) -> TokenStream {
     let mut out = TokenStream::new();
     for diagnostic in diagnostics.iter() {
         match diagnostic.severity {
-            Severity::Error => {
-                out.extend(error(&diagnostic.text(), spans(diagnostic.site)));
-                if let Some((site, label)) = &diagnostic.also {
-                    out.extend(error(&format!("[{}] {label}", diagnostic.code.id), spans(*site)));
-                }
+            Severity::Error => out.extend(error(&text(diagnostic, spans), spans(diagnostic.site))),
+            Severity::Warning => {
+                out.extend(lint(diagnostic.code.id, &text(diagnostic, spans), spans(diagnostic.site).0));
             }
-            Severity::Warning => out.extend(lint(diagnostic.code.id, &diagnostic.text(), spans(diagnostic.site).0)),
         }
     }
     out
+}
+
+/// The finding's text. Stable Rust gives a macro no labels for a second place, and a second `compile_error!` would count one
+/// mistake twice; so that place is named by its line.
+fn text(diagnostic: &Diagnostic, spans: &dyn Fn(Site) -> (Span, Span)) -> String {
+    let mut text = diagnostic.text();
+    if let Some((site, label)) = &diagnostic.also {
+        let line = spans(*site).0.start().line;
+        text.push_str(&format!("\nnote: {label}: line {line}"));
+    }
+    text
 }
 
 /// `compile_error!` whose first token has the first span and whose last has the last: the compiler underlines all between.
@@ -30,10 +38,13 @@ pub(crate) fn error(text: &str, (first, last): (Span, Span)) -> TokenStream {
     path.into_iter().chain([TokenTree::Group(message)]).collect()
 }
 
-fn lint(name: &str, text: &str, span: Span) -> TokenStream {
+pub(crate) fn lint(name: &str, text: &str, span: Span) -> TokenStream {
     let used = Ident::new(name, span);
     let declared = Ident::new(name, Span::call_site());
-    let note = text.strip_prefix(&format!("{name}: ")).unwrap_or(text);
+    let note = text
+        .strip_prefix(&format!("{name}: "))
+        .or_else(|| text.strip_prefix(&format!("warning[{name}]: ")))
+        .unwrap_or(text);
     quote! {
         const _: () = {
             #[deprecated(note = #note)]

@@ -157,14 +157,7 @@ fn original_weights_are_needed_only_until_the_first_fit_is_through() {
     // Other weights at that place are noticed.
     let head = fastai_dsl::HeadSpec { hidden: vec![], dropout: vec![0.0] };
     let network = fastai_runtime::models::Network::new("squeezenet1_1", &head, 2, 7, &burn::tensor::Device::flex());
-    let meta = fastai_runtime::models::ModelMeta {
-        recipe: "x".into(),
-        text: String::new(),
-        arch: "squeezenet1_1".into(),
-        head,
-        classes: vec!["a".into(), "b".into()],
-        size: 64,
-    };
+    let meta = fastai_runtime::models::ModelMeta::of(&recipe, vec!["a".into(), "b".into()]);
     let other = chips.path().join("other.safetensors");
     fastai_runtime::models::save_model(&network, &meta, &other).unwrap();
     let file = std::fs::read(&other).unwrap();

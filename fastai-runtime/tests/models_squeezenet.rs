@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
-use fastai_dsl::{HeadSpec, Weights, arch};
+use fastai_dsl::{Crop, HeadSpec, TaskKind, TransformSet, Transforms, Weights, arch};
 use fastai_runtime::models::{self, ModelMeta, Network, Pass};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
@@ -198,6 +198,20 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
         head: head(),
         classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
         size: 64,
+        task: TaskKind::MultiLabel,
+        transforms: Transforms {
+            set: TransformSet::TopDown,
+            size: 64,
+            max_zoom: [1.0, 1.05],
+            crop: Crop::Random,
+            pad: 0,
+        },
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+        batch: 8,
+        seed: 42,
+        threshold: Some(0.2),
+        tta: Some(4),
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("models/last.safetensors");
@@ -212,12 +226,18 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
-    let mut hostile = [meta.clone(), meta.clone(), meta.clone(), meta.clone()];
+    let mut hostile = [(); 10].map(|()| meta.clone());
     hostile[0].head.hidden = vec![u32::MAX; 3];
     hostile[0].head.dropout = vec![0.0; 4];
     hostile[1].head.dropout = vec![1.0, 0.5];
     hostile[2].arch = "no_such_net".into();
     hostile[3].head.hidden = vec![1 << 20];
+    hostile[4].transforms.size = u32::MAX;
+    hostile[5].transforms.max_zoom = [1.0, 1e30];
+    hostile[6].std[1] = 0.0;
+    hostile[7].tta = Some(u32::MAX);
+    hostile[8].threshold = Some(-1.0);
+    hostile[9].batch = 0;
     for (number, lie) in hostile.iter().enumerate() {
         models::save_model(&read, lie, &path).unwrap();
         models::read_model(&path, &device).expect_err(&format!("description {number}"));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fastai_runtime::report::{
     Baseline, CacheUse, ClassCount, Confusion, Counts, DataOverview, EpochRow, Evaluation, FindCurve, FitCurve,
-    MetricValue, Record, RunFolder, StageSummary, Summary, TagRow, html, plot,
+    Gallery, GalleryGroup, GalleryImage, MetricValue, Record, RunFolder, StageSummary, Summary, TagRow, html, plot,
 };
 
 fn metric(name: &str, value: f64, interval: Option<[f64; 2]>, n: usize) -> MetricValue {
@@ -108,7 +108,10 @@ fn cats() -> (Summary, Record) {
             stage(3, "precompute", "precompute(off)", "", None),
             stage(4, "fit", "fit(lr, 3, cycle_len = 1)", "head on images", Some(evaluation("plain", 2000, 0.0237, accuracy(0.9915, [0.9864, 0.9947])))),
             stage(5, "unfreeze", "unfreeze()", "", None),
-            stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "groups 0..=2 on images", Some(last.clone())),
+            StageSummary {
+                turned_at: Some(4),
+                ..stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "groups 0..=2 on images", Some(last.clone()))
+            },
             stage(7, "tta", "tta(n_aug = 4)", "", Some(tta.clone())),
         ],
         tta: Some(tta),
@@ -168,6 +171,7 @@ fn cats() -> (Summary, Record) {
             classes: vec!["cat".into(), "dog".into()],
             counts: vec![vec![996, 4], vec![8, 992]],
         }),
+        gallery: None,
         tags: None,
     };
     (summary, record)
@@ -247,6 +251,22 @@ fn planet() -> (Summary, Record) {
             &[(0.11, 0.9), (0.1, 0.91), (0.0839, 0.9299)],
         )],
         confusion: None,
+        gallery: Some(Gallery {
+            made: "plain".into(),
+            wrong: 1,
+            n: 8095,
+            groups: vec![GalleryGroup {
+                title: "Worst <F2>".into(),
+                images: vec![GalleryImage {
+                    id: "<img src=1>".into(),
+                    is: "clear".into(),
+                    said: vec![("</td><script>alert('x')</script>".into(), 0.9)],
+                    missing: vec![("primary".into(), 0.1)],
+                    thumbnail: Some("/9j/".into()),
+                    ..GalleryImage::default()
+                }],
+            }],
+        }),
         tags: Some(rows.collect()),
     };
     (summary, record)
@@ -260,7 +280,7 @@ fn keep(name: &str, page: &str) {
 
 /// Everything that could load something: only the namespace of SVG may look like an address.
 fn assert_self_contained(page: &str) {
-    let rest = page.replace("http://www.w3.org/2000/svg", "");
+    let rest = page.replace("http://www.w3.org/2000/svg", "").replace("src=\"data:image/jpeg;base64,", "");
     for fetch in
         ["http:", "https:", "src=\"", "<script", "<link", "<iframe", "<object", "@import", "url(", "xlink:href"]
     {
@@ -296,6 +316,7 @@ fn a_single_label_run_tells_its_story() {
         "Saying <q>dog</q>",
         "accuracy 0.9885 → <strong>0.9915</strong>",
         "accuracy 0.9915 → <strong>0.9925</strong>",
+        "brought 0.0030",
         "▲ validation loss rose after epoch 4 while training loss fell",
         "cache built in 6 min 52 s: .fastai/activations/9f3c2a",
         "Suggested: 0.01 (valley).",
@@ -338,7 +359,7 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
     let page = html::report(&summary, &record, &[]);
     keep("planet.html", &page);
     assert_self_contained(&page);
-    for text in ["<img", "<b>", "<i>cache", "</td><script", "<x>", "<80GB>"] {
+    for text in ["<img src=x", "<img src=1", "<F2>", "<b>", "<i>cache", "</td><script", "<x>", "<80GB>"] {
         assert!(!page.contains(text), "{text} is not escaped");
     }
     assert_eq!(page.matches("</style>").count(), 1);
@@ -351,6 +372,9 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         "no interval, n\u{a0}=\u{a0}8\u{202f}095",
         "too few batches to draw a curve",
         "An image counts for each of its tags.",
+        "src=\"data:image/jpeg;base64,/9j/\"",
+        "<blockquote>&lt;/style&gt;",
+        "Figures in them are not of this run.",
     ] {
         assert!(page.contains(text), "the report lacks: {text}");
     }

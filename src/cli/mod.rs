@@ -4,8 +4,13 @@ mod check;
 mod explain;
 mod fmt;
 mod plan;
+mod predict;
 mod run;
+mod saved;
 mod source;
+mod submit;
+mod validate;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -34,8 +39,16 @@ enum Command {
     Plan(plan::Args),
     /// Run a recipe
     Run(run::Args),
-    /// Explain an error or lint: `fastai explain E0404`
+    /// Say what images show, with a model that a run saved
+    Predict(predict::Args),
+    /// Measure a saved model on the images that its recipe holds out, or on another data folder
+    Validate(validate::Args),
+    /// Write a competition's file for the recipe's test images
+    Submit(submit::Args),
+    /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::Args),
+    /// Published weights: list, get, verify, info
+    Weights(weights::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -44,6 +57,10 @@ pub fn main() -> ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Weights(args) => weights::run(&args),
     }
 }

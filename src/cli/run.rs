@@ -43,7 +43,7 @@ pub struct Args {
     smoke: bool,
 }
 
-fn device(text: &str) -> Result<DeviceWish, String> {
+pub fn device(text: &str) -> Result<DeviceWish, String> {
     [DeviceWish::Auto, DeviceWish::Cuda, DeviceWish::Wgpu, DeviceWish::Cpu]
         .into_iter()
         .find(|d| d.word() == text)
@@ -138,6 +138,12 @@ fn reached(summary: &Summary) -> String {
     }
     if let Some(tta) = &summary.tta {
         out += &line("tta", tta);
+    }
+    if let Some(test) = &summary.test {
+        out += &line("test, measured once", test);
+    }
+    if let Some(test) = &summary.test_tta {
+        out += &line("test with tta, measured once", test);
     }
     out
 }

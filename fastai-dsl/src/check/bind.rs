@@ -3,14 +3,16 @@
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
+use crate::habits;
 use crate::rate::Rate;
 use crate::schema::{Construct, Key, Range, Type};
-use crate::suggest::{did_you_mean, list};
+use crate::suggest::list;
 
 /// The values of a construct's keys, by their index in the registry.
 pub(super) struct Bound<'d> {
     construct: &'static Construct,
     values: Vec<Option<&'d Value>>,
+    given: Vec<bool>,
 }
 
 impl<'d> Bound<'d> {
@@ -18,6 +20,11 @@ impl<'d> Bound<'d> {
     pub(super) fn get(&self, key: &str) -> Option<&'d Value> {
         let (i, _) = self.construct.key(key)?;
         self.values[i].filter(|v| v.kind != ValueKind::Broken)
+    }
+
+    /// Whether something was given for `key`, right or wrong.
+    pub(super) fn given(&self, key: &str) -> bool {
+        self.construct.key(key).is_some_and(|(i, _)| self.given[i])
     }
 
     pub(super) fn site(&self, key: &str, fallback: Site) -> Site {
@@ -32,12 +39,7 @@ impl<'d> Bound<'d> {
     }
 
     pub(super) fn number(&self, key: &str) -> Option<f64> {
-        match self.get(key)?.kind {
-            ValueKind::Number(x) => Some(x),
-            // A constant's value is checked while compiling and again when the recipe is built.
-            ValueKind::Const(_) => self.construct.key(key).map(|(_, k)| stand_in(k)),
-            _ => None,
-        }
+        self.as_number(key, self.get(key)?)
     }
 
     pub(super) fn count(&self, key: &str) -> Option<u32> {
@@ -55,12 +57,20 @@ impl<'d> Bound<'d> {
         self.word(key).map(|w| w == "on")
     }
 
+    fn as_number(&self, key: &str, value: &Value) -> Option<f64> {
+        match value.kind {
+            ValueKind::Number(x) => Some(x),
+            // A constant's value is checked while compiling and again when the recipe is built.
+            ValueKind::Const(_) => self.construct.key(key).map(|(_, k)| stand_in(k)),
+            _ => None,
+        }
+    }
+
     /// A number, or a list of them.
     pub(super) fn numbers(&self, key: &str) -> Option<Vec<f64>> {
         match &self.get(key)?.kind {
-            ValueKind::Number(x) => Some(vec![*x]),
-            ValueKind::List(items) => Some(items.iter().filter_map(as_number).collect()),
-            _ => None,
+            ValueKind::List(items) => Some(items.iter().filter_map(|v| self.as_number(key, v)).collect()),
+            _ => Some(vec![self.as_number(key, self.get(key)?)?]),
         }
     }
 
@@ -69,13 +79,6 @@ impl<'d> Bound<'d> {
             ValueKind::List(items) => Some(items.iter().filter_map(as_rate).collect()),
             _ => Some(vec![as_rate(self.get(key)?)?]),
         }
-    }
-}
-
-fn as_number(value: &Value) -> Option<f64> {
-    match value.kind {
-        ValueKind::Number(x) => Some(x),
-        _ => None,
     }
 }
 
@@ -104,7 +107,8 @@ pub(super) fn entries<'d>(
     entries: &'d [Entry],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound = Bound { construct, values: vec![None; construct.keys.len()] };
+    let mut bound =
+        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     for entry in entries.iter().filter(|e| !e.key.text.is_empty()) {
         let Some((i, key)) = construct.key(&entry.key.text) else {
@@ -114,7 +118,7 @@ pub(super) fn entries<'d>(
                     entry.key.site,
                     format!("`{}` has no key `{}`", word.text, entry.key.text),
                 )
-                .help(did_you_mean(&entry.key.text, construct.keys.iter().map(|k| k.name))),
+                .help(habits::key_help(construct, &entry.key.text, &entry.value, ": ")),
             );
             continue;
         };
@@ -137,6 +141,7 @@ pub(super) fn entries<'d>(
             );
         }
     }
+    bound.given = first.iter().map(Option::is_some).collect();
     bound
 }
 
@@ -148,7 +153,8 @@ pub(super) fn args<'d>(
     args: &'d [Arg],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound = Bound { construct, values: vec![None; construct.keys.len()] };
+    let mut bound =
+        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     let mut place = |i: usize, value: &'d Value, out: &mut Diagnostics| {
         if fits(&construct.keys[i], value, out) {
@@ -158,19 +164,13 @@ pub(super) fn args<'d>(
     for arg in args {
         let Some(name) = &arg.name else { continue };
         let Some((i, key)) = construct.key(&name.text) else {
-            let help = if construct.keys.is_empty() {
-                format!("`{}()` takes none", word.text)
-            } else {
-                special_argument(&word.text, &name.text)
-                    .unwrap_or_else(|| did_you_mean(&name.text, construct.keys.iter().map(|k| k.name)))
-            };
             out.push(
                 Diagnostic::error(
                     &c::UNKNOWN_ARGUMENT,
                     name.site,
                     format!("`{}` has no argument `{}`", word.text, name.text),
                 )
-                .help(help),
+                .help(habits::key_help(construct, &name.text, &arg.value, " = ")),
             );
             continue;
         };
@@ -209,25 +209,47 @@ pub(super) fn args<'d>(
             );
         }
     }
+    bound.given = first.iter().map(Option::is_some).collect();
     bound
 }
 
 fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
     Diagnostic::error(&c::TWICE, site, format!("{what} is given twice"))
-        .help("remove one of them")
+        .help(format!("keep one {what}"))
         .also(first, "first given here")
 }
 
-fn special_argument(step: &str, argument: &str) -> Option<String> {
-    match (step, argument) {
-        ("fit", "n_cycle" | "epochs" | "n_cycles") => {
-            Some("`cycles`, or just the second argument: `fit(lr, 3)`".into())
-        }
-        ("fit", "lr" | "rate") => Some("`lrs`, or just the first argument: `fit(lr, 3)`".into()),
-        ("fit", "wd" | "weight_decay") => Some("`wds`".into()),
-        ("lr_find", "start_lr" | "end_lr") => Some(format!("`{}`", argument.trim_end_matches("_lr"))),
-        ("tta", "n") => Some("`n_aug`".into()),
-        _ => None,
+/// What to write where the word `w` does not fit `key`.
+fn word_help(key: &Key, w: &str) -> String {
+    let legal: &[&str] = match key.ty {
+        Type::Switch => &["on", "off"],
+        Type::Weights => &["pretrained", "none"],
+        Type::Threshold => &["search"],
+        Type::Split => &["none"],
+        _ => key.words,
+    };
+    match (habits::python(w), key.ty) {
+        (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
+        (Some("on"), Type::Weights) => "`pretrained`".to_string(),
+        (Some("off"), Type::Weights) => "`none`".to_string(),
+        _ if !legal.is_empty() => habits::word_help(w, legal),
+        (_, Type::Text | Type::Column) => format!("`\"{w}\"`"),
+        _ => format!("bind `{w}` first: `let {w} = ..;`"),
+    }
+}
+
+/// A value of that type, for helps.
+fn instance(ty: Type) -> &'static str {
+    match ty {
+        Type::Text => "\"name\"",
+        Type::Count | Type::Column => "1",
+        Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
+        Type::Switch => "on",
+        Type::Zoom => "1.1",
+        Type::Word => "none",
+        Type::Split => "random(0.2)",
+        Type::Counts => "[512]",
+        Type::Weights => "pretrained",
     }
 }
 
@@ -248,22 +270,18 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             value.site,
             format!("`{}` expects {expected}, got {}", key.name, value.kind_name()),
         );
-        match &value.kind {
-            ValueKind::Word(w) if key.ty == Type::Switch => {
-                let on = matches!(w.as_str(), "True" | "true" | "yes");
-                error = error.help(format!("`{}`", if on { "on" } else { "off" }));
-            }
-            ValueKind::Word(w) if !key.words.is_empty() => {
-                error = error.help(did_you_mean(w, key.words.iter().copied()));
-            }
-            ValueKind::Word(w) if matches!(key.ty, Type::Text | Type::Column) => {
-                error = error.help(format!("`\"{w}\"`"))
-            }
-            ValueKind::Word(w) => error = error.help(format!("bind `{w}` first: `let {w} = ..;`")),
-            ValueKind::Text(s) if s.parse::<f64>().is_ok() => error = error.help(format!("without quotes: `{s}`")),
-            _ if key.ty == Type::Text => error = error.help(format!("`\"{value}\"`")),
-            _ => error = error.help_if(key.default.map(|d| format!("for instance `{d}`"))),
-        }
+        error = match &value.kind {
+            ValueKind::Word(w) => error.help(word_help(key, w)),
+            ValueKind::Call(name, _) => error.help_if(
+                habits::instead(&name.text)
+                    .map(str::to_string)
+                    .or_else(|| key.default.map(|d| format!("for instance `{d}`"))),
+            ),
+            ValueKind::Text(s) if s.parse::<f64>().is_ok() => error.help(format!("without quotes: `{s}`")),
+            ValueKind::Text(s) if key.words.contains(&s.as_str()) => error.help(format!("without quotes: `{s}`")),
+            _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
+            _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key.ty)))),
+        };
         out.push(error);
         false
     };
@@ -282,9 +300,13 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             );
             false
         }
-        (ValueKind::Const(_), Type::Count | Type::Number | Type::Rate | Type::Rates | Type::Threshold | Type::Zoom) => {
-            true
-        }
+        (
+            ValueKind::Const(_),
+            Type::Count | Type::Number | Type::Numbers | Type::Rate | Type::Rates | Type::Threshold | Type::Zoom,
+        ) => true,
+        // Of the texts only paths are open: the others have rules that a constant's type cannot promise.
+        (ValueKind::Const(_), Type::Weights) => true,
+        (ValueKind::Const(_), Type::Text) if key.name == "root" => true,
         (ValueKind::Rate(_), Type::Rate | Type::Rates) => true,
         (ValueKind::Word(w), Type::Switch) if matches!(w.as_str(), "on" | "off") => true,
         (ValueKind::Word(w), Type::Word) if key.words.contains(&w.as_str()) => true,
@@ -310,7 +332,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
                         whole(key, *x, v.site, out) && in_range(key, *x, v.site, out)
                     }
                     (ValueKind::Number(x), _) => in_range(key, *x, v.site, out),
-                    (ValueKind::Rate(_) | ValueKind::Const(_), Type::Rates) => true,
+                    (ValueKind::Rate(_), Type::Rates) | (ValueKind::Const(_), _) => true,
                     (ValueKind::Broken, _) => false,
                     _ => wrong(v, out),
                 }
@@ -345,12 +367,14 @@ pub(super) fn range_ok(name: &str, range: &Range, x: f64, site: Site, out: &mut 
     let mut error = Diagnostic::error(&c::OUT_OF_RANGE, site, format!("`{name}` must be {range}, got {}", number(x)));
     error = match name {
         "share" if x > 1.0 && x < 100.0 => error.help(format!("a share, not per cent: `{}`", x / 100.0)),
-        "batch" => error.help("batch norm needs at least 2 images in a batch: `batch: 2` or more"),
-        "max_zoom" if x < 1.0 => error.help("a factor of at least 1: smaller images could not fill the square"),
+        "batch" if x < 2.0 => error.help("`batch: 2` or more").note("batch norm needs at least 2 images in a batch"),
+        "max_zoom" if x < 1.0 => {
+            error.help("a factor of at least `1.0`").note("images smaller than the square could not fill it")
+        }
         _ if range.lo_in && x < range.lo => error.help(format!("at least `{}`", number(range.lo))),
         _ if range.hi_in && x > range.hi => error.help(format!("at most `{}`", number(range.hi))),
-        _ if x <= range.lo => error.help(format!("a number above {}", number(range.lo))),
-        _ => error.help(format!("a number below {}", number(range.hi))),
+        _ if x <= range.lo => error.help(format!("above `{}`", number(range.lo))),
+        _ => error.help(format!("below `{}`", number(range.hi))),
     };
     out.push(error);
     false

@@ -4,6 +4,7 @@ use super::{bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
+use crate::habits;
 use crate::recipe::{
     Column, Corrupt, Crop, Data, Duplicates, Sampler, Source, TaskKind, TransformSet, Transforms, Valid,
 };
@@ -38,7 +39,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         _ => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
-                    .help(did_you_mean(&name.text, words)),
+                    .help(habits::word_help(&name.text, &words)),
             );
             return None;
         }
@@ -146,7 +147,8 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source
                 b.site("label", b.site("id", Site::NONE)),
                 "`id` and `label` are the same column",
             )
-            .help("positions count from 0: `id: 0, label: 1`"),
+            .help("positions count from 0: `id: 0, label: 1`")
+            .also(b.site("id", Site::NONE), "the image's name"),
         );
     }
     let suffix = b.text("suffix").unwrap_or_default();
@@ -193,9 +195,15 @@ fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
     if absolute || escapes {
         out.push(
             Diagnostic::error(&c::NOT_BELOW_ROOT, site, format!("`{key}` is below `root`, got {path:?}"))
-                .help("a relative path without `..`; move `root` up if need be"),
+                .help(format!("a path inside: `{key}: {:?}`", inside(path))),
         );
     }
+}
+
+/// The last folder of a path that leads elsewhere.
+fn inside(path: &str) -> &str {
+    let parts = path.split(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
+    parts.last().unwrap_or("train")
 }
 
 fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
@@ -269,21 +277,45 @@ fn fold(bound: &bind::Bound, share: f64, site: Site, out: &mut Diagnostics) -> O
                 bound.site("fold", site),
                 format!("fold {fold} does not exist for a share of {share}"),
             )
-            .help(format!("folds 0 to {}", folds.saturating_sub(1))),
+            .help(match folds {
+                0 | 1 => "there is one fold: `fold = 0`".to_string(),
+                _ => format!("folds `0` to `{}`", folds - 1),
+            })
+            .also(bound.site("share", site), format!("{folds} times this share fits into the whole")),
         );
         return None;
     }
     Some(fold)
 }
 
-/// Where the size is given, for errors about it.
-pub(super) fn size_site(value: &Value) -> Site {
-    match &value.kind {
-        ValueKind::Block(_, entries) => {
-            entries.iter().find(|e| e.key.text == "size").map_or(value.site, |e| e.value.site)
+/// The size of `transforms` and its place, whatever else is wrong there; `None` if it is no legal number.
+pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
+    let (_, key) = schema::TRANSFORMS.key("size")?;
+    let value = entry(value, "size")?;
+    match value.kind {
+        ValueKind::Number(x) if x.fract() == 0.0 && key.range.is_none_or(|r| r.holds(x)) => {
+            Some((x as u32, value.site))
         }
-        _ => value.site,
+        _ => None,
     }
+}
+
+/// Whether `data` holds validation images out, and where it says so, whatever else is wrong there.
+pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
+    let ValueKind::Block(..) = &data.kind else { return None };
+    match entry(data, "valid") {
+        Some(valid) => match &valid.kind {
+            ValueKind::Word(w) if matches!(w.as_str(), "none" | "all") => Some((false, valid.site)),
+            ValueKind::Text(_) | ValueKind::Call(..) => Some((true, valid.site)),
+            _ => None,
+        },
+        None => Some((true, data.site)),
+    }
+}
+
+fn entry<'v>(block: &'v Value, key: &str) -> Option<&'v Value> {
+    let ValueKind::Block(_, entries) = &block.kind else { return None };
+    entries.iter().find(|e| e.key.text == key).map(|e| &e.value)
 }
 
 pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transforms> {
@@ -305,7 +337,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         word => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{word}`"))
-                    .help(did_you_mean(word, schema::TRANSFORM_SETS.iter().copied())),
+                    .help(habits::word_help(word, schema::TRANSFORM_SETS)),
             );
             None
         }
@@ -341,7 +373,8 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
                 bound.site("max_zoom", value.site),
                 "`crop: googlenet` ignores `max_zoom`",
             )
-            .help("remove one of them"),
+            .help("remove `max_zoom`")
+            .also(bound.site("crop", value.site), "the crop draws its own scale"),
         );
     }
     Some(Transforms { set: set?, size: bound.count("size")?, max_zoom, crop, pad: bound.count("pad").unwrap_or(0) })

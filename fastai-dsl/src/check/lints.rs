@@ -7,7 +7,7 @@ use crate::draft::{Draft, LintAttr, LintLevel, StepCall, Stmt, Value, ValueKind}
 use crate::evaluate::Unused;
 use crate::plan::{Body, State};
 use crate::rate::{Base, Rate};
-use crate::recipe::{Crop, Recipe, Step, TransformSet, Weights};
+use crate::recipe::{Crop, Fit, Model, Step, TransformSet, Transforms, Weights};
 use crate::schedule::epochs;
 use crate::suggest::did_you_mean;
 
@@ -41,26 +41,43 @@ pub(super) fn known(draft: &Draft, out: &mut Diagnostics) {
     }
 }
 
+/// What lints look at: the sections that they are about.
+pub(super) struct Parts<'a> {
+    pub(super) transforms: &'a Transforms,
+    pub(super) model: &'a Model,
+    pub(super) steps: &'a [Step],
+}
+
 struct Lints<'a> {
     draft: &'a Draft,
     out: &'a mut Diagnostics,
 }
 
 impl Lints<'_> {
-    fn fire(&mut self, lint: &'static Code, step: &[LintAttr], site: Site, message: String, help: &str) {
+    /// The lint at a step of `train`.
+    fn fire(&mut self, lint: &'static Code, step: &[LintAttr], site: Site, message: String, help: &str) -> bool {
         let train: &[LintAttr] = self.draft.train.as_ref().map_or(&[], |t| &t.lints);
-        let severity = match level(lint, &[step, train, &self.draft.lints]) {
-            LintLevel::Allow => return,
+        self.at(lint, &[step, train, &self.draft.lints], Diagnostic::error(lint, site, message).help(help))
+    }
+
+    /// The lint at a place with these attributes, innermost first; whether it was shown.
+    fn at(&mut self, lint: &'static Code, attrs: &[&[LintAttr]], mut diagnostic: Diagnostic) -> bool {
+        diagnostic.severity = match level(lint, attrs) {
+            LintLevel::Allow => return false,
             LintLevel::Warn => Severity::Warning,
             LintLevel::Deny => Severity::Error,
         };
-        let mut diagnostic = Diagnostic::error(lint, site, message).help(help);
-        diagnostic.severity = severity;
         self.out.push(diagnostic);
+        true
+    }
+
+    /// The attributes of a section.
+    fn section(&self, name: &str) -> &[LintAttr] {
+        self.draft.sections.iter().find(|e| e.key.text == name).map_or(&[], |e| &e.lints)
     }
 }
 
-pub(super) fn run(recipe: &Recipe, flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) {
+pub(super) fn run(parts: &Parts, flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) {
     let calls: Vec<&StepCall> = flat.train.iter().flat_map(|t| &t.body).filter_map(as_call).collect();
     let mut lints = Lints { draft, out };
     for binding in unused {
@@ -68,11 +85,23 @@ pub(super) fn run(recipe: &Recipe, flat: &Draft, draft: &Draft, unused: &[Unused
         let help = format!("remove it, or call it `_{}`", binding.name.text);
         lints.fire(&c::UNUSED_LET, &[], binding.name.site, text, &help);
     }
-    // A step that could not be lowered has been reported, and then there is no recipe; the two lists run in parallel.
-    let steps: Vec<(&Step, &StepCall)> = recipe.steps().iter().zip(calls).collect();
-    precompute_ignores_augment(recipe, &steps, &mut lints);
+    // A step that could not be lowered has been reported, and then this is not called; the two lists run in parallel.
+    let steps: Vec<(&Step, &StepCall)> = parts.steps.iter().zip(calls).collect();
+    precompute_ignores_augment(parts, &steps, &mut lints);
     long_run(&steps, &mut lints);
-    walk(recipe, &steps, &mut lints);
+    untrained_head(&steps, &mut lints);
+    walk(parts, &steps, &mut lints);
+}
+
+/// The lint about `data`, which looks at no other section.
+pub(super) fn default_valid(draft: &Draft, out: &mut Diagnostics) {
+    let Some(entry) = draft.sections.iter().find(|e| e.key.text == "data") else { return };
+    let ValueKind::Block(word, entries) = &entry.value.kind else { return };
+    if word.text == "csv" && !entries.iter().any(|e| e.key.text == "valid" || e.key.text.is_empty()) {
+        let diagnostic = Diagnostic::error(&c::DEFAULT_VALID, word.site, "a random fifth of the images is held out")
+            .help("say so: `valid: random(0.2, seed = 42)`");
+        Lints { draft, out }.at(&c::DEFAULT_VALID, &[&entry.lints, &draft.lints], diagnostic);
+    }
 }
 
 fn as_call(stmt: &Stmt) -> Option<&StepCall> {
@@ -82,28 +111,55 @@ fn as_call(stmt: &Stmt) -> Option<&StepCall> {
     }
 }
 
-fn precompute_ignores_augment(recipe: &Recipe, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
-    let t = recipe.transforms();
-    let augments = t.set != TransformSet::None || t.max_zoom[1] > 1.0 || t.crop == Crop::Googlenet;
-    let mut state = State::start(recipe);
+fn augments(t: &Transforms) -> bool {
+    t.set != TransformSet::None || t.max_zoom[1] > 1.0 || t.crop == Crop::Googlenet
+}
+
+fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+    let mut state = State::of(parts.model, parts.transforms.size);
     let mut on_images = false;
     let mut on_cache: Option<&StepCall> = None;
     for (step, call) in steps {
-        state = state.after(step, recipe.model().facts().groups);
+        state = state.after(step, parts.model.facts().groups);
         match (step, state.body) {
             (Step::Fit(_), Body::Precomputed) => on_cache = on_cache.or(Some(call)),
             (Step::Fit(_) | Step::Tta { .. }, _) => on_images = true,
             _ => {}
         }
     }
-    if let (true, false, Some(call)) = (augments, on_images, on_cache) {
-        lints.fire(
-            &c::PRECOMPUTE_IGNORES_AUGMENT,
-            &call.lints,
-            call.word.site,
-            format!("`{}` augments images, but every fit uses cached activations", t.set.word()),
-            "`precompute(off);` and a `fit` on images, or `transforms: none { .. }`",
-        );
+    let (true, false, Some(call)) = (augments(parts.transforms), on_images, on_cache) else { return };
+    let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
+    let section = lints.section("transforms").to_vec();
+    let set = lints.draft.sections.iter().find(|e| e.key.text == "transforms").map_or(Site::NONE, |e| e.key.site);
+    let diagnostic = Diagnostic::error(
+        &c::PRECOMPUTE_IGNORES_AUGMENT,
+        call.word.site,
+        format!("`{}` augments images, but every fit uses cached activations", parts.transforms.set.word()),
+    )
+    .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
+    .also(set, "the transforms that nothing sees");
+    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, &section, train, &lints.draft.lints], diagnostic);
+}
+
+/// A head that `save` or `tta` uses although it is as random as it was made, or that nothing uses at all.
+fn untrained_head(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+    let mut trained = false;
+    let mut made: Option<&StepCall> = None;
+    for &(step, call) in steps {
+        match step {
+            Step::Fit(_) | Step::Load { .. } => (trained, made) = (true, None),
+            Step::Head(_) => (trained, made) = (false, Some(call)),
+            Step::Save { .. } | Step::Tta { .. } if !trained => {
+                let text = format!("`{}` of a head that no `fit` has trained", step.word());
+                lints.fire(&c::UNTRAINED_HEAD, &call.lints, call.word.site, text, "`fit(1e-2, 1);` before it");
+                (trained, made) = (true, None);
+            }
+            _ => {}
+        }
+    }
+    if let Some(call) = made {
+        let text = "nothing trains this new head".to_string();
+        lints.fire(&c::UNTRAINED_HEAD, &call.lints, call.word.site, text, "`fit(1e-2, 1);` after it");
     }
 }
 
@@ -127,16 +183,16 @@ fn long_run(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     }
 }
 
-fn walk(recipe: &Recipe, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
-    let facts = recipe.model().facts();
-    let mut state = State::start(recipe);
+fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+    let facts = parts.model.facts();
+    let mut state = State::of(parts.model, parts.transforms.size);
     let (mut head_trained, mut searched) = (false, false);
     for (i, (step, call)) in steps.iter().enumerate() {
         let site = call.word.site;
         let next = state.after(step, facts.groups);
         match step {
             Step::Unfreeze | Step::FreezeTo { .. }
-                if !head_trained && next.body == Body::Unfrozen && recipe.model().weights != Weights::None =>
+                if !head_trained && next.body == Body::Unfrozen && parts.model.weights != Weights::None =>
             {
                 let text = format!("`{}` before the new head has trained", step.word());
                 lints.fire(&c::UNFREEZE_BEFORE_HEAD, &call.lints, site, text, "`fit(1e-2, 1);` before it");
@@ -152,6 +208,20 @@ fn walk(recipe: &Recipe, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                     format!("`{}` has no batch norm in its body", facts.name)
                 };
                 lints.fire(&c::NO_EFFECT, &call.lints, site, text, "remove this step");
+            }
+            Step::Unfreeze | Step::Freeze | Step::FreezeTo { .. } | Step::BnFreeze { .. } if last(&steps[i + 1..]) => {
+                let text = format!("nothing that follows `{}` trains", step.word());
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "`fit(1e-3, 1);` after it");
+            }
+            Step::Tta { .. } if !augments(parts.transforms) => {
+                let text = "`transforms: none` augments nothing: only the crop differs between passes".to_string();
+                lints.fire(
+                    &c::TTA_WITHOUT_AUGMENT,
+                    &call.lints,
+                    site,
+                    text,
+                    "`transforms: side_on { size: 224, max_zoom: 1.1 }`, or remove `tta`",
+                );
             }
             Step::LrFind(_) => searched = true,
             Step::Fit(fit) => {
@@ -177,7 +247,14 @@ fn walk(recipe: &Recipe, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     }
 }
 
-fn rates(fit: &crate::recipe::Fit, state: &State, call: &StepCall, lints: &mut Lints) {
+/// Whether none of these steps trains or builds a cache.
+fn last(steps: &[(&Step, &StepCall)]) -> bool {
+    !steps
+        .iter()
+        .any(|(s, _)| matches!(s, Step::Fit(_) | Step::LrFind(_) | Step::Precompute { .. } | Step::Load { .. }))
+}
+
+fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {
     if fit.lrs.len() < 2 {
         return;
     }

@@ -9,7 +9,8 @@ mod steps;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, Entry, LintAttr, Value, ValueKind};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Unused, evaluate};
+use crate::habits;
 use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Recipe, TaskKind, Threshold};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
@@ -42,10 +43,8 @@ pub fn check(draft: &Draft) -> Result<Checked, Diagnostics> {
 pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnostics> {
     let mut out = parsed;
     let (flat, unused) = evaluate(draft, &mut out);
-    let recipe = lower(&flat, draft, &mut out);
-    if let Some((recipe, _)) = &recipe {
-        lints::run(recipe, &flat, draft, &unused, &mut out);
-    }
+    let recipe = lower(&flat, draft, &unused, &mut out);
+    lints::default_valid(draft, &mut out);
     lints::known(draft, &mut out);
     match recipe {
         Some((recipe, trace)) if !out.has_errors() => {
@@ -71,13 +70,13 @@ impl<'d> Sections<'d> {
             if !SECTIONS.iter().any(|s| s.name == name) {
                 out.push(
                     Diagnostic::error(&c::UNKNOWN_SECTION, entry.key.site, format!("unknown section `{name}`"))
-                        .help(section_help(name)),
+                        .help(habits::section_help(name, &entry.value)),
                 );
             }
             if let Some(first) = draft.sections[..i].iter().find(|e| e.key.text == name) {
                 out.push(
                     Diagnostic::error(&c::TWICE, entry.key.site, format!("section `{name}` is given twice"))
-                        .help("remove one of them")
+                        .help(format!("keep one `{name}`"))
                         .also(first.key.site, "first given here"),
                 );
             }
@@ -103,50 +102,54 @@ impl<'d> Sections<'d> {
     }
 }
 
-fn section_help(name: &str) -> String {
-    match name {
-        "arch" | "architecture" | "network" => "the section is called `model`".to_string(),
-        "tfms" | "augment" | "aug_tfms" => "the section is called `transforms`".to_string(),
-        "steps" | "stages" | "learn" => "the section is called `train`".to_string(),
-        "batch" | "bs" => "`batch` is a key of `data`".to_string(),
-        "size" | "sz" => "`size` is a key of `transforms`".to_string(),
-        _ => did_you_mean(name, SECTIONS.iter().map(|s| s.name)),
-    }
-}
+/// What a value of the task is checked against, and where it was set.
+type Task = (TaskKind, Site);
 
-fn lower(flat: &Draft, draft: &Draft, out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
+fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
     let sections = Sections::new(flat, out);
-    let task = sections.get("task").and_then(|e| task(&e.value, out));
-    let data = sections.get("data").and_then(|e| data::data(&e.value, task, out));
-    let transforms = sections.get("transforms").and_then(|e| data::transforms(&e.value, out));
-    let model = sections.get("model").and_then(|e| model::model(&e.value, out));
-    if let (Some(t), Some(m)) = (&transforms, &model) {
-        let site = sections.get("transforms").map_or(Site::NONE, |e| data::size_site(&e.value));
-        model::size_fits(t.size, m.facts(), site, out);
+    let value = |name: &str| sections.get(name).map(|e| &e.value);
+    let task = value("task").and_then(|v| Some((task(v, out)?, v.site)));
+    let kind = task.map(|(kind, _)| kind);
+    let data = value("data").and_then(|v| data::data(v, kind, out));
+    let transforms = value("transforms").and_then(|v| data::transforms(v, out));
+    let model = value("model").and_then(|v| model::model(v, out));
+    // What a section says counts even where another of its keys is broken, so that no mistake hides the next.
+    let facts = value("model").and_then(model::facts);
+    if let (Some((size, site)), Some(facts)) = (value("transforms").and_then(data::size), facts) {
+        model::size_fits(size, facts, site, out);
     }
-    if let (Some(t), Some(d), Some(entry)) = (&transforms, &data, sections.get("data")) {
-        data::copies_fit(t.size, d.resize_to, entry.value.site, out);
+    if let (Some(t), Some(d), Some(v)) = (&transforms, &data, value("data")) {
+        data::copies_fit(t.size, d.resize_to, v.site, out);
     }
-    let metrics = sections.get("metrics").and_then(|e| metrics(&e.value, task, out));
+    let metrics = value("metrics").and_then(|v| metrics(v, task, out));
     let options = options(&sections, task, metrics.as_deref(), out);
+    let valid = value("data").and_then(data::valid_images);
     let context = steps::Context {
-        model: model.as_ref(),
-        has_valid: data.as_ref().map(|d| d.valid != crate::recipe::Valid::None),
+        facts,
+        random: value("model").and_then(model::random_weights),
+        valid,
+        head: model.as_ref().map(|m| m.head.clone()),
     };
+    let before = out.errors();
     let steps = steps::steps(flat, &context, out);
-    if let (Some(data), Some(entry)) = (&data, sections.get("keep_best"))
-        && data.valid == crate::recipe::Valid::None
-    {
+    let train_is_fine = out.errors() == before;
+    if let (Some((false, site)), Some(best)) = (valid, value("keep_best")) {
         out.push(
-            Diagnostic::error(&c::NEEDS_VALIDATION, entry.value.site, "`keep_best` needs validation images")
-                .help("hold some out: `valid: random(0.2)`"),
+            Diagnostic::error(&c::NEEDS_VALIDATION, best.site, "`keep_best` needs validation images")
+                .help("hold some out: `valid: random(0.2)`")
+                .also(site, "none are held out here"),
         );
     }
     let (steps, trace) = steps?;
+    // Beside an error in the steps, what they lead to is not what was meant.
+    if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
+        let parts = lints::Parts { transforms, model, steps: &steps };
+        lints::run(&parts, flat, draft, unused, out);
+    }
     let recipe = Recipe {
         name: draft.name.text.clone(),
         doc: draft.doc.clone(),
-        task: task?,
+        task: kind?,
         data: data?,
         transforms: transforms?,
         model: model?,
@@ -161,7 +164,7 @@ fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
     let error = match &value.kind {
         ValueKind::Broken => return,
         ValueKind::Word(w) => Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("unknown {key} `{w}`"))
-            .help(did_you_mean(w, words.iter().copied())),
+            .help(habits::word_help(w, words)),
         _ => Diagnostic::error(
             &c::WRONG_TYPE,
             value.site,
@@ -169,6 +172,9 @@ fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
         )
         .help(match &value.kind {
             ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
+            ValueKind::Call(name, _) => {
+                habits::instead(&name.text).map_or_else(|| format!("`{key}: {}`", words[0]), str::to_string)
+            }
             _ => format!("`{key}: {}`", words[0]),
         }),
     };
@@ -187,7 +193,7 @@ fn task(value: &Value, out: &mut Diagnostics) -> Option<TaskKind> {
     }
 }
 
-fn metrics(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
+fn metrics(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
     let ValueKind::List(items) = &value.kind else {
         if value.kind != ValueKind::Broken {
             out.push(
@@ -201,24 +207,29 @@ fn metrics(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Opti
         }
         return None;
     };
-    let mut metrics = Vec::new();
+    let mut metrics: Vec<Metric> = Vec::new();
+    let mut places = Vec::new();
     let mut good = true;
     for item in items {
         match metric(item, task, out) {
-            Some(m) if metrics.iter().any(|k: &Metric| k.column() == m.column()) => {
-                out.push(
+            Some(m) => match metrics.iter().position(|k| k.column() == m.column()) {
+                Some(first) => out.push(
                     Diagnostic::error(&c::TWICE, item.site, format!("metric `{}` is given twice", m.column()))
-                        .help("remove one of them"),
-                );
-            }
-            Some(m) => metrics.push(m),
+                        .help(format!("once: `{}`", m.word()))
+                        .also(places[first], "first given here"),
+                ),
+                None => {
+                    metrics.push(m);
+                    places.push(item.site);
+                }
+            },
             None => good = false,
         }
     }
     good.then_some(metrics)
 }
 
-fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Metric> {
+fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Metric> {
     let (word, threshold) = match &value.kind {
         ValueKind::Word(w) => (w.as_str(), Threshold::Fixed(0.2)),
         ValueKind::Call(name, args) if name.text == "f2" => {
@@ -260,7 +271,7 @@ fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Optio
             return None;
         }
     };
-    if let Some(task) = task {
+    if let Some((task, set)) = task {
         let instead = match (metric, task) {
             (Metric::Accuracy | Metric::LogLoss | Metric::F2 { .. }, TaskKind::Regression) => Some("mae"),
             (Metric::Accuracy | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::MultiLabel) => Some("f2"),
@@ -276,7 +287,8 @@ fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Optio
                     value.site,
                     format!("`{word}` does not measure `{}` data", task.word()),
                 )
-                .help(format!("`{instead}`, or another `task`")),
+                .help(format!("`{instead}`, or another `task`"))
+                .also(set, "the task is set here"),
             );
             return None;
         }
@@ -284,7 +296,7 @@ fn metric(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Optio
     Some(metric)
 }
 
-fn options(sections: &Sections, task: Option<TaskKind>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
+fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
     let number = |name: &str, range: &schema::Range, out: &mut Diagnostics| {
         let value = &sections.get(name)?.value;
         match value.kind {
@@ -337,7 +349,11 @@ fn options(sections: &Sections, task: Option<TaskKind>, metrics: Option<&[Metric
         if !words.contains(&best.as_str()) {
             out.push(
                 Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
-                    .help(format!("add it to `metrics`, or one of {}", list(words))),
+                    .help(match words.as_slice() {
+                        [] => format!("`metrics: [{best}]`"),
+                        _ => format!("add it to `metrics`, or one of {}", list(words)),
+                    })
+                    .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
             );
         }
     }
@@ -345,11 +361,12 @@ fn options(sections: &Sections, task: Option<TaskKind>, metrics: Option<&[Metric
     Options { seed, device, report, class_weights, clip, keep_best }
 }
 
-fn class_weights(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<ClassWeights> {
-    if task == Some(TaskKind::Regression) {
+fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<ClassWeights> {
+    if let Some((TaskKind::Regression, set)) = task {
         out.push(
             Diagnostic::error(&c::TASK_OPTION, value.site, "`class_weights` needs classes, the task is `regression`")
-                .help("remove it"),
+                .help("remove `class_weights`")
+                .also(set, "the task is set here"),
         );
         return None;
     }
@@ -364,6 +381,7 @@ fn class_weights(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -
                     {
                         weights.push(x);
                     }
+                    ValueKind::Const(_) => weights.push(1.0),
                     ValueKind::Number(_) | ValueKind::Broken => {}
                     _ => out.push(
                         Diagnostic::error(

@@ -82,6 +82,31 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     Some(Model { arch: facts?.name.to_string(), head: head?, weights })
 }
 
+/// The architecture, whatever else is wrong with the section.
+pub(super) fn facts(model: &Value) -> Option<&'static ArchFacts> {
+    match &model.kind {
+        ValueKind::Word(name) => arch::find(name),
+        ValueKind::Block(name, _) => arch::find(&name.text),
+        _ => None,
+    }
+}
+
+/// Whether the body's weights are random, and where the recipe says so; `None` if that is not known.
+pub(super) fn random_weights(model: &Value) -> Option<(bool, Site)> {
+    let ValueKind::Block(_, entries) = &model.kind else {
+        return (model.kind != ValueKind::Broken).then_some((false, model.site));
+    };
+    match entries.iter().find(|e| e.key.text == "weights") {
+        Some(entry) => match &entry.value.kind {
+            ValueKind::Word(w) if w == "none" => Some((true, entry.value.site)),
+            ValueKind::Word(w) if w != "pretrained" => None,
+            ValueKind::Text(_) | ValueKind::Word(_) => Some((false, entry.value.site)),
+            _ => None,
+        },
+        None => Some((false, model.site)),
+    }
+}
+
 /// Hidden layers and dropouts, with fastai's defaults: `[512]`, and .25 before each hidden layer and .5 before the last.
 pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<HeadSpec> {
     let hidden: Vec<u32> =
@@ -108,12 +133,19 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
                         many.len()
                     ),
                 )
-                .help("one number for all, or one before each linear layer"),
+                .help(format!("one for all, or {layers}: `dropout: {}`", dropouts(layers))),
             );
             return None;
         }
     };
     Some(HeadSpec { hidden, dropout })
+}
+
+/// fastai's dropouts before that many linear layers.
+fn dropouts(layers: usize) -> String {
+    let mut numbers = vec!["0.25"; layers - 1];
+    numbers.push("0.5");
+    format!("[{}]", numbers.join(", "))
 }
 
 /// Reports an image size below the architecture's minimum.

@@ -2,26 +2,46 @@
 
 use super::bind::{self, Bound};
 use super::model;
+use crate::arch::{ARCHS, ArchFacts};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, StepCall, Stmt, ValueKind};
+use crate::habits;
 use crate::plan::Body;
-use crate::recipe::{Anneal, Fit, LrFind, Model, Step, Suggest, Weights};
+use crate::rate::Rate;
+use crate::recipe::{Anneal, Fit, HeadSpec, LrFind, Step, Suggest};
 use crate::schema::STEPS;
-use crate::suggest::did_you_mean;
 
 /// What the steps need to know of the other sections; `None` where those are broken.
-pub(super) struct Context<'a> {
-    pub(super) model: Option<&'a Model>,
-    pub(super) has_valid: Option<bool>,
+pub(super) struct Context {
+    pub(super) facts: Option<&'static ArchFacts>,
+    /// Whether the body's weights are random, and where that is said.
+    pub(super) random: Option<(bool, Site)>,
+    /// Whether images are held out, and where that is said.
+    pub(super) valid: Option<(bool, Site)>,
+    pub(super) head: Option<HeadSpec>,
+}
+
+/// A model that a `save` wrote.
+struct Saved {
+    name: String,
+    site: Site,
+    head: Option<HeadSpec>,
 }
 
 /// What holds between two steps, as far as legality goes.
 struct State<'a> {
-    body: Body,
-    groups: usize,
-    context: &'a Context<'a>,
-    saved: Vec<(String, Site)>,
+    /// `None` where a broken step or section leaves it open; nothing is said about what follows then.
+    body: Option<Body>,
+    /// The step that led to `body`.
+    since: Site,
+    /// `None` while the architecture is not known and not all have as many.
+    groups: Option<usize>,
+    context: &'a Context,
+    head: Option<HeadSpec>,
+    saved: Vec<Saved>,
+    /// Whether a `save` could not be read: its name may be any.
+    saved_something: bool,
     finders: u16,
 }
 
@@ -49,12 +69,14 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         );
         return None;
     }
-    let random = context.model.is_some_and(|m| m.weights == Weights::None);
     let mut state = State {
-        body: if random { Body::Unfrozen } else { Body::Frozen },
-        groups: context.model.map_or(3, |m| m.facts().groups),
+        body: context.random.map(|(random, _)| if random { Body::Unfrozen } else { Body::Frozen }),
+        since: context.random.map_or(Site::NONE, |(_, site)| site),
+        groups: context.facts.map(|f| f.groups).or_else(groups_of_all),
         context,
+        head: context.head.clone(),
         saved: Vec::new(),
+        saved_something: false,
         finders: 0,
     };
     let mut steps = Vec::new();
@@ -82,11 +104,18 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
     whole.then_some((steps, trace))
 }
 
+/// The number of layer groups, if every architecture has as many.
+fn groups_of_all() -> Option<usize> {
+    let first = ARCHS.first()?.groups;
+    ARCHS.iter().all(|a| a.groups == first).then_some(first)
+}
+
 fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
     let word = call.word.text.as_str();
     let Some(construct) = STEPS.iter().find(|s| s.name == word) else {
         out.push(
-            Diagnostic::error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`")).help(step_help(word)),
+            Diagnostic::error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"))
+                .help(habits::step_help(word, &call.args)),
         );
         return None;
     };
@@ -94,10 +123,10 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
     let site = call.word.site;
     match word {
         "precompute" => precompute(bound.switch("state"), site, state, out),
-        "unfreeze" => unfreeze(Step::Unfreeze, site, state, out),
+        "unfreeze" => Some(unfreeze(Step::Unfreeze, site, state, out)),
         "freeze" => {
-            if state.body == Body::Unfrozen {
-                state.body = Body::Frozen;
+            if state.body == Some(Body::Unfrozen) {
+                (state.body, state.since) = (Some(Body::Frozen), site);
             }
             Some(Step::Freeze)
         }
@@ -105,120 +134,148 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
         "bn_freeze" => Some(Step::BnFreeze { on: bound.switch("state")? }),
         "fit" => fit(&bound, site, state, out),
         "lr_find" => lr_find(&bound, site, state, out),
-        "head" => model::head(&bound, site, out).map(Step::Head),
+        "head" => {
+            state.head = model::head(&bound, site, out);
+            state.head.clone().map(Step::Head)
+        }
         "resize" => {
             let size = bound.count("size")?;
-            if let Some(m) = state.context.model {
-                model::size_fits(size, m.facts(), bound.site("size", site), out);
+            if let Some(facts) = state.context.facts {
+                model::size_fits(size, facts, bound.site("size", site), out);
             }
             Some(Step::Resize { size })
         }
         "tta" => tta(&bound, site, state, out),
-        "save" => {
-            let name = saved_name(&bound, site, out)?;
-            let at = bound.site("name", site);
-            if let Some((_, first)) = state.saved.iter().find(|(n, _)| *n == name) {
-                out.push(
-                    Diagnostic::error(&c::SAVED_TWICE, at, format!("{name:?} is saved twice"))
-                        .help("another name; in a loop put its name into the text: `save(\"{size}\")`")
-                        .also(*first, "first saved here"),
-                );
-            }
-            state.saved.push((name.clone(), at));
-            Some(Step::Save { name })
-        }
-        _ => {
-            let name = saved_name(&bound, site, out)?;
-            if !state.saved.iter().any(|(n, _)| *n == name) {
-                let names: Vec<&str> = state.saved.iter().map(|(n, _)| n.as_str()).collect();
-                let help = match crate::suggest::closest(&name, names.iter().copied()) {
-                    Some(n) => format!("did you mean {n:?}?"),
-                    None => format!("`save({name:?});` before it"),
-                };
-                out.push(
-                    Diagnostic::error(
-                        &c::NEVER_SAVED,
-                        bound.site("name", site),
-                        format!("nothing before this step saves {name:?}"),
-                    )
-                    .help(help),
-                );
-            }
-            Some(Step::Load { name })
-        }
+        "save" => save(&bound, site, state, out),
+        _ => load(&bound, site, state, out),
     }
 }
 
-fn step_help(word: &str) -> String {
-    match word {
-        "learn" | "ConvLearner" => "steps stand alone: `fit(1e-2, 3);`".to_string(),
-        "set_data" => "`resize(299);` changes the image size".to_string(),
-        "TTA" => "`tta();`".to_string(),
-        "train" => "`fit(1e-2, 3);`".to_string(),
-        "predict" | "accuracy" | "plot" => {
-            "predictions, metrics and plots are made without a step; see the run folder".to_string()
+fn save(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+    let Some(name) = saved_name(bound, site, out) else {
+        state.saved_something = true;
+        return None;
+    };
+    let at = bound.site("name", site);
+    if let Some(first) = state.saved.iter().find(|s| s.name == name) {
+        let looped = first.site == at && at != Site::NONE;
+        let help = if looped {
+            "put the loop's name into the text: `save(\"{size}\")`".to_string()
+        } else {
+            format!("another name: `save({:?})`", format!("{name}_2"))
+        };
+        let mut error = Diagnostic::error(&c::SAVED_TWICE, at, format!("{name:?} is saved twice")).help(help);
+        if !looped {
+            error = error.also(first.site, "first saved here");
         }
-        _ => did_you_mean(word, STEPS.iter().map(|s| s.name)),
+        out.push(error);
     }
+    state.saved.push(Saved { name: name.clone(), site: at, head: state.head.clone() });
+    Some(Step::Save { name })
+}
+
+fn load(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+    let name = saved_name(bound, site, out)?;
+    let at = bound.site("name", site);
+    match state.saved.iter().rfind(|s| s.name == name) {
+        None if !state.saved_something => {
+            let names: Vec<&str> = state.saved.iter().map(|s| s.name.as_str()).collect();
+            let help = match crate::suggest::closest(&name, names.iter().copied()) {
+                Some(n) => format!("did you mean `load({n:?})`?"),
+                None => format!("`save({name:?});` before it"),
+            };
+            out.push(
+                Diagnostic::error(&c::NEVER_SAVED, at, format!("nothing before this step saves {name:?}")).help(help),
+            );
+        }
+        Some(Saved { head: Some(then), site: saved, .. }) if state.head.as_ref().is_some_and(|now| now != then) => {
+            out.push(
+                Diagnostic::error(&c::LOAD_HEAD, at, format!("{name:?} was saved with another head"))
+                    .help(format!(
+                        "the same head before it: `head(dropout = {:?}, hidden = {:?});`",
+                        then.dropout, then.hidden
+                    ))
+                    .also(*saved, "saved here"),
+            );
+        }
+        _ => {}
+    }
+    Some(Step::Load { name })
 }
 
 fn precompute(on: Option<bool>, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    let on = on?;
+    let Some(on) = on else {
+        state.body = None;
+        return None;
+    };
     match (on, state.body) {
-        (true, Body::Unfrozen) => {
-            let random = state.context.model.is_some_and(|m| m.weights == Weights::None);
-            let error = if random {
-                Diagnostic::error(&c::PRECOMPUTE_RANDOM, site, "activations of a random body are of no use")
-                    .help("remove this step, or give the model `weights`")
-            } else {
-                Diagnostic::error(&c::PRECOMPUTE_UNFROZEN, site, "the body trains, so its activations will change")
-                    .help("freeze it first: `freeze();`")
+        (true, Some(Body::Unfrozen)) => {
+            let random = state.context.random.filter(|(random, place)| *random && *place == state.since);
+            let error = match random {
+                Some((_, place)) => {
+                    Diagnostic::error(&c::PRECOMPUTE_RANDOM, site, "activations of a random body are of no use")
+                        .help("`weights: pretrained` in `model`, or remove this step")
+                        .also(place, "random weights")
+                }
+                None => {
+                    Diagnostic::error(&c::PRECOMPUTE_UNFROZEN, site, "the body trains, so its activations will change")
+                        .help("freeze it first: `freeze();`")
+                        .also(state.since, "the body trains since here")
+                }
             };
             out.push(error);
-            state.body = Body::Precomputed;
+            (state.body, state.since) = (Some(Body::Precomputed), site);
         }
-        (true, _) => state.body = Body::Precomputed,
-        (false, Body::Precomputed) => state.body = Body::Frozen,
-        (false, _) => {}
+        (true, Some(Body::Frozen)) | (true, None) => (state.body, state.since) = (Some(Body::Precomputed), site),
+        (false, Some(Body::Precomputed)) => (state.body, state.since) = (Some(Body::Frozen), site),
+        _ => {}
     }
     Some(Step::Precompute { on })
 }
 
-fn unfreeze(step: Step, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    if state.body == Body::Precomputed {
+fn unfreeze(step: Step, site: Site, state: &mut State, out: &mut Diagnostics) -> Step {
+    if state.body == Some(Body::Precomputed) {
         out.push(
             Diagnostic::error(
                 &c::UNFREEZE_PRECOMPUTED,
                 site,
                 format!("`{}` needs images, but `precompute` is on", step.word()),
             )
-            .help("`precompute(off);` before it"),
+            .help("`precompute(off);` before it")
+            .also(state.since, "switched on here"),
         );
     }
-    state.body = Body::Unfrozen;
-    Some(step)
+    (state.body, state.since) = (Some(Body::Unfrozen), site);
+    step
 }
 
 fn freeze_to(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    let group = bound.number("group")? as i32;
-    let groups = state.groups as i32;
-    if group < -groups || group >= groups {
+    let group = bound.number("group").map(|x| x as i32);
+    // Whichever group it is, the body trains from here on.
+    let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
+    if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
+        && (group < -groups || group >= groups)
+    {
         out.push(
             Diagnostic::error(
                 &c::NO_GROUP,
                 bound.site("group", site),
                 format!("there is no layer group {group}: the network has {groups}"),
             )
-            .help(format!("0 to {}, or -1 for the last", groups - 1)),
+            .help(format!(
+                "`freeze_to({})`, the group before the head; 0 to {}, or -1 for the last",
+                groups - 2,
+                groups - 1
+            )),
         );
         return None;
     }
-    unfreeze(Step::FreezeTo { group }, site, state, out)
+    group.map(|_| step)
 }
 
 fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Option<Step> {
-    if bound.get("cycle_len").is_none() {
-        if bound.get("cycle_mult").is_some() {
+    if !bound.given("cycle_len") {
+        if bound.given("cycle_mult") {
             out.push(
                 Diagnostic::error(
                     &c::MULT_WITHOUT_LEN,
@@ -228,7 +285,7 @@ fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Optio
                 .help("`cycle_len = 1`"),
             );
         }
-        if bound.get("anneal").is_some() {
+        if bound.given("anneal") {
             out.push(
                 Diagnostic::error(
                     &c::ANNEAL_WITHOUT_LEN,
@@ -239,55 +296,78 @@ fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Optio
             );
         }
     }
-    let is_list = matches!(bound.get("lrs").map(|v| &v.kind), Some(ValueKind::List(_)));
-    let lrs = bound.rates("lrs")?;
-    if is_list {
-        rate_count(&lrs, bound.site("lrs", site), state, out)?;
+    let lrs = bound.rates("lrs");
+    let mut good = true;
+    if let (Some(lrs), Some(ValueKind::List(_))) = (&lrs, bound.get("lrs").map(|v| &v.kind)) {
+        good &= rate_count(lrs, bound.site("lrs", site), state, out);
     }
     let wds = bound.numbers("wds").unwrap_or_default();
-    if wds.len() > 1 && wds.len() != state.groups {
+    if let Some(groups) = state.groups.filter(|g| wds.len() > 1 && wds.len() != *g) {
         out.push(
             Diagnostic::error(
                 &c::RATE_COUNT,
                 bound.site("wds", site),
-                format!("{} weight decays for {} layer groups", wds.len(), state.groups),
+                format!("{} weight decays for {groups} layer groups", wds.len()),
             )
-            .help(format!("give 1 or {}", state.groups)),
+            .help(format!("give 1 or {groups}: `wds = {}`", crate::draft::number(wds[0]))),
         );
+        good = false;
     }
-    Some(Step::Fit(Fit {
-        lrs,
+    let fit = Fit {
+        lrs: lrs?,
         cycles: bound.count("cycles")?,
         cycle_len: bound.count("cycle_len"),
         cycle_mult: bound.count("cycle_mult").unwrap_or(1),
         wds: if wds.iter().all(|w| *w == 0.0) { Vec::new() } else { wds },
         anneal: if bound.word("anneal") == Some("linear") { Anneal::Linear } else { Anneal::Cosine },
-    }))
+    };
+    good.then_some(Step::Fit(fit))
 }
 
-fn rate_count(lrs: &[crate::rate::Rate], site: Site, state: &State, out: &mut Diagnostics) -> Option<()> {
-    let (n, groups) = (lrs.len(), state.groups);
-    if n == 1 || (n == groups && state.body != Body::Precomputed) {
-        return Some(());
+fn rate_count(lrs: &[Rate], site: Site, state: &State, out: &mut Diagnostics) -> bool {
+    let n = lrs.len();
+    if n == 1 {
+        return true;
     }
-    let error = if state.body == Body::Precomputed {
-        Diagnostic::error(
-            &c::RATES_PRECOMPUTED,
-            site,
-            format!("{n} learning rates, but `precompute` is on: only the head trains"),
-        )
-        .help("one rate, or `precompute(off);` before it")
-    } else {
-        let names: Vec<String> = match state.context.model {
-            Some(m) => m.facts().body.iter().map(|(n, _)| (*n).to_string()).chain(["head".to_string()]).collect(),
-            None => Vec::new(),
-        };
-        let error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {groups} layer groups"))
-            .help(format!("give 1 or {groups}, earliest layers first: `[lr / 9, lr / 3, lr]`"));
-        if names.is_empty() { error } else { error.note(format!("the groups are {}", names.join("; "))) }
-    };
+    if state.body == Some(Body::Precomputed) {
+        let one = lrs.last().and_then(Rate::fixed).map_or("lr".to_string(), crate::draft::number);
+        out.push(
+            Diagnostic::error(
+                &c::RATES_PRECOMPUTED,
+                site,
+                format!("{n} learning rates, but `precompute` is on: only the head trains"),
+            )
+            .help(format!("one rate: `{one}`; or `precompute(off);` before it"))
+            .also(state.since, "switched on here"),
+        );
+        return false;
+    }
+    let Some(groups) = state.groups.filter(|g| *g != n) else { return true };
+    let mut error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {groups} layer groups"))
+        .help(format!("give 1 or {groups}, earliest layers first: `{}`", spread(lrs, groups)));
+    if let Some(facts) = state.context.facts {
+        let names: Vec<&str> = facts.body.iter().map(|(n, _)| *n).chain(["head"]).collect();
+        error = error.note(format!("the groups are {}", names.join("; ")));
+    }
     out.push(error);
-    None
+    false
+}
+
+/// As many rates as there are groups: even steps (of the exponent) from the first given one to the last.
+fn spread(lrs: &[Rate], groups: usize) -> String {
+    let ends = lrs.first().and_then(Rate::fixed).zip(lrs.last().and_then(Rate::fixed));
+    let Some((first, last)) = ends.filter(|(a, b)| *a > 0.0 && a < b && groups > 1) else {
+        return match groups {
+            3 => "[lr / 9, lr / 3, lr]".to_string(),
+            _ => format!("[{}]", vec!["lr"; groups].join(", ")),
+        };
+    };
+    let step = (last / first).powf(1.0 / (groups - 1) as f64);
+    let rates: Vec<String> = (0..groups)
+        .map(|i| first * step.powi(i as i32))
+        .map(|x| format!("{:?}", format!("{x:.2e}").parse::<f64>().unwrap_or(x)))
+        .collect();
+    format!("[{}]", rates.join(", "))
 }
 
 fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
@@ -297,10 +377,13 @@ fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) 
     state.finders = state.finders.saturating_add(1);
     if start >= end {
         let at = bound.site("start", bound.site("end", site));
-        out.push(
+        let mut error =
             Diagnostic::error(&c::EMPTY_SWEEP, at, format!("`start` must be below `end`, got {start} and {end}"))
-                .help("`start = 1e-5, end = 10`"),
-        );
+                .help("`start = 1e-5, end = 10`");
+        if bound.given("start") && bound.given("end") {
+            error = error.also(bound.site("end", site), "the sweep ends here");
+        }
+        out.push(error);
         return None;
     }
     Some(Step::LrFind(LrFind {
@@ -318,18 +401,20 @@ fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) 
 }
 
 fn tta(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    if state.body == Body::Precomputed {
+    if state.body == Some(Body::Precomputed) {
         out.push(
             Diagnostic::error(&c::TTA_PRECOMPUTED, site, "`tta` needs images, but `precompute` is on")
-                .help("`precompute(off);` before it"),
+                .help("`precompute(off);` before it")
+                .also(state.since, "switched on here"),
         );
         // Said once; what follows is checked as if it had been done.
-        state.body = Body::Frozen;
+        (state.body, state.since) = (Some(Body::Frozen), site);
     }
-    if state.context.has_valid == Some(false) {
+    if let Some((false, place)) = state.context.valid {
         out.push(
             Diagnostic::error(&c::NEEDS_VALIDATION, site, "`tta` measures on validation images, and there are none")
-                .help("hold some out: `valid: random(0.2)`, or remove `tta`"),
+                .help("hold some out: `valid: random(0.2)`, or remove `tta`")
+                .also(place, "none are held out here"),
         );
     }
     Some(Step::Tta { n_aug: bound.count("n_aug").unwrap_or(4) })
@@ -349,7 +434,7 @@ fn saved_name(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<String
     let good = if good == name || good.trim_matches('_').is_empty() { "224_all".to_string() } else { good };
     out.push(
         Diagnostic::error(&c::SAVE_NAME, bound.site("name", site), format!("the name {name:?} {reason}"))
-            .help(format!("`{good:?}`: letters, digits, `-`, `_`")),
+            .help(format!("letters, digits, `-`, `_`: `{good:?}`")),
     );
     None
 }

@@ -36,13 +36,13 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
     if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
         let site = out.site(span, span);
-        out.diagnostics.push(Diagnostic::error(
-            &c::TOO_DEEP,
-            site,
-            format!("brackets are nested more than {MAX_DEPTH} deep"),
-        ));
+        out.diagnostics.push(
+            Diagnostic::error(&c::TOO_DEEP, site, format!("brackets are nested more than {MAX_DEPTH} deep"))
+                .help("one value, or a list of them: `[accuracy]`"),
+        );
         let Out { spans, diagnostics } = out;
-        return Parsed { draft: None, diagnostics, spans, visibility: TokenStream::new(), name: None };
+        let (visibility, name) = header(tokens);
+        return Parsed { draft: None, diagnostics, spans, visibility, name };
     }
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
@@ -50,6 +50,21 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     let (draft, visibility, name) = parser.recipe();
     let Out { spans, diagnostics } = out;
     Parsed { draft, diagnostics, spans, visibility, name }
+}
+
+/// Visibility and name of a recipe that is not read any further.
+fn header(tokens: TokenStream) -> (TokenStream, Option<proc_macro2::Ident>) {
+    let mut visibility = TokenStream::new();
+    for token in tokens {
+        match &token {
+            TokenTree::Ident(word) if word == "pub" => visibility.extend([token]),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => visibility.extend([token]),
+            TokenTree::Ident(name) => return (visibility, Some(name.clone())),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => break,
+            _ => {}
+        }
+    }
+    (visibility, None)
 }
 
 /// The first bracket that is nested deeper than `limit`, found without recursion.
@@ -110,6 +125,25 @@ impl<'a> Parser<'a, '_> {
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.out.diagnostics.push(diagnostic);
+    }
+
+    /// Runs a production whose findings nobody needs.
+    fn quietly<T>(&mut self, production: fn(&mut Self) -> T) -> T {
+        let before = std::mem::take(&mut self.out.diagnostics);
+        let result = production(self);
+        self.out.diagnostics = before;
+        result
+    }
+
+    /// The next token as a help may repeat it.
+    fn upcoming(&self) -> String {
+        match self.cursor.token_tree() {
+            Some((token @ (TokenTree::Literal(_) | TokenTree::Ident(_)), _)) => {
+                let text = token.to_string();
+                crate::habits::python(&text).map_or(text, str::to_string)
+            }
+            _ => "..".to_string(),
+        }
     }
 
     /// An error at the next token.
@@ -253,6 +287,7 @@ impl<'a> Parser<'a, '_> {
                             let first = first.key.site;
                             self.report(
                                 Diagnostic::error(&c::TWICE, key.site, "section `train` is given twice")
+                                    .help("one `train: { .. }` holds all steps")
                                     .also(first, "first given here"),
                             );
                         }
@@ -289,11 +324,10 @@ impl<'a> Parser<'a, '_> {
             return Ok(key);
         }
         if self.peek_punct('=') {
-            let error = self
-                .error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text))
-                .help(format!("keys in braces take a colon: `{}: ..`", key.text));
-            self.report(error);
+            let error = self.error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text));
             self.skip_one();
+            let help = format!("keys in braces take a colon: `{}: {}`", key.text, self.upcoming());
+            self.report(error.help(help));
             return Ok(key);
         }
         let error = self
@@ -331,10 +365,16 @@ impl<'a> Parser<'a, '_> {
             let hash = self.here();
             self.punct('#');
             let Some((content, end)) = self.group(Delimiter::Bracket) else {
-                let error = self
-                    .error_here(&c::ATTRIBUTE, "expected an attribute after `#`")
-                    .help("comments begin with `//`; lints are set with `#[allow(name)]`");
-                self.report(error);
+                let site = self.out.site(hash, hash);
+                self.report(
+                    Diagnostic::error(&c::ATTRIBUTE, site, "expected an attribute after `#`")
+                        .help("comments begin with two strokes: `// ..`"),
+                );
+                // Python's comment ends with its line.
+                let line = hash.start().line;
+                while !self.cursor.eof() && self.here().start().line == line {
+                    self.skip_one();
+                }
                 continue;
             };
             let mut inner = self.inside(content, end);

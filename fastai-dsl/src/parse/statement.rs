@@ -5,7 +5,9 @@ use proc_macro2::Delimiter;
 use super::Parser;
 use crate::catalog as c;
 use crate::diagnostic::Diagnostic;
-use crate::draft::{StepCall, Stmt};
+use crate::draft::{Arg, Name, StepCall, Stmt, Value, ValueKind};
+use crate::habits;
+use crate::schema::STEPS;
 
 impl Parser<'_, '_> {
     /// Statements up to the end of the group, and whether one of them could not be read.
@@ -22,7 +24,11 @@ impl Parser<'_, '_> {
                     let stmt = match word {
                         "let" => self.binding(),
                         "for" => self.repeat(),
-                        _ => self.step().map(|step| Stmt::Step(StepCall { lints, ..step })),
+                        "if" | "while" | "loop" | "match" | "def" | "import" | "from" => self.foreign(),
+                        _ => match self.step() {
+                            Some(Stmt::Step(step)) => Some(Stmt::Step(StepCall { lints, ..step })),
+                            other => other,
+                        },
                     };
                     broken |= stmt.is_none();
                     body.extend(stmt);
@@ -112,44 +118,103 @@ impl Parser<'_, '_> {
         Some(Stmt::For { name, list, body })
     }
 
-    fn step(&mut self) -> Option<StepCall> {
+    /// A statement of another language: reported and skipped with its block.
+    fn foreign(&mut self) -> Option<Stmt> {
+        let line = self.here().start().line;
+        let word = self.peek_word().unwrap_or_default();
+        let help = habits::instead(&word).unwrap_or("only `let`, `for` over a list, and steps");
+        let error = self.error_here(&c::EXPECTED_STEP, format!("a recipe has no `{word}`")).help(help);
+        self.report(error);
+        // `import x` ends with its line, the others with their block.
+        let is_line = matches!(word.as_str(), "import" | "from");
+        while !self.cursor.eof() && !self.punct(';') && !(is_line && self.here().start().line > line) {
+            if self.group(Delimiter::Brace).is_some() {
+                break;
+            }
+            self.skip_one();
+        }
+        None
+    }
+
+    fn step(&mut self) -> Option<Stmt> {
         let first = self.here();
         let mut word = self.name()?;
-        // `learn.fit(..)`: the notebook's habit.
-        if self.peek_punct('.') {
-            let object = word.text.clone();
-            self.skip_one();
-            let method = self.name()?;
-            self.report(
-                Diagnostic::error(&c::EXPECTED_STEP, word.site, format!("there is no object `{object}` in a recipe"))
-                    .help(format!("steps stand alone: `{}(..);`", method.text)),
-            );
+        // `learn.fit(..)`, `learn.sched.plot()`: the notebook's habit.
+        let mut object: Option<Name> = None;
+        while self.punct('.') {
+            let Some(method) = self.name() else { break };
+            object.get_or_insert(word);
             word = method;
         }
         if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
             let args = self.inside(content, end).arguments(true);
             let site = self.site(first);
+            let known = STEPS.iter().any(|s| s.name == word.text);
+            if let Some(object) = object {
+                self.no_object(&object, habits::method_help(&word.text, &args));
+                if !known || self.peek_punct('.') {
+                    self.skip_past(';');
+                    return None;
+                }
+            }
             self.semicolon(&format!("`{}(..)`", word.text));
-            return Some(StepCall { word, args, lints: Vec::new(), site, rounds: Vec::new(), binds: None });
+            return Some(call(word, args, site));
         }
-        let error = if self.peek_punct('=') {
-            self.assignment(&word.text)
-        } else {
-            self.error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text))
-                .help(format!("steps are calls: `{}();`", word.text))
-        };
+        if self.punct('=') {
+            return Some(self.assignment(object.as_ref(), word, first));
+        }
+        let error = self
+            .error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text))
+            .help(format!("steps are calls: `{}();`", word.text));
         self.report(error);
         self.skip_past(';');
         None
     }
 
-    /// `precompute=True`, `lr = 0.2`: Python's way.
-    fn assignment(&mut self, word: &str) -> Diagnostic {
-        let error = self.error_here(&c::EXPECTED_STEP, "nothing is assigned in a recipe");
-        match word {
-            "precompute" | "bn_freeze" => error.help(format!("`{word}(on);` or `{word}(off);`")),
-            "if" | "while" | "loop" | "match" => error.help("only `let`, `for` over a list, and steps"),
-            _ => error.help(format!("`let {word} = ..;` binds a name")),
-        }
+    fn no_object(&mut self, object: &Name, help: String) {
+        let message = format!("there is no object `{}` in a recipe", object.text);
+        self.report(Diagnostic::error(&c::EXPECTED_STEP, object.site, message).help(help));
     }
+
+    /// `precompute = True`, `learn.precompute = True`, `lr = 0.2`: Python's way, read as what was meant so that the steps
+    /// that follow are checked as such.
+    fn assignment(&mut self, object: Option<&Name>, word: Name, first: proc_macro2::Span) -> Stmt {
+        // What is wrong with the value says nothing new.
+        let value = self.quietly(Self::value);
+        let site = self.site(first);
+        let at = object.map_or(word.site, |o| o.site);
+        let error = Diagnostic::error(&c::EXPECTED_STEP, at, "nothing is assigned in a recipe");
+        let stmt = if STEPS.iter().any(|s| s.name == word.text && s.keys.len() == 1) {
+            let kind = match &value.kind {
+                ValueKind::Word(w) => ValueKind::Word(habits::python(w).unwrap_or(w).to_string()),
+                other => other.clone(),
+            };
+            let value = Value { kind, ..value };
+            self.report(error.help(format!("`{}({value});`", word.text)));
+            call(word, vec![Arg { name: None, value }], site)
+        } else {
+            let theirs = match &value.kind {
+                ValueKind::Call(name, _) => habits::instead(&name.text),
+                _ => None,
+            };
+            let mut readable = true;
+            value.clone().for_each(&mut |v| readable &= v.kind != ValueKind::Broken);
+            let help = match theirs {
+                Some(text) => text.to_string(),
+                None if readable => format!("`let {} = {value};`", word.text),
+                None => habits::instead(&word.text)
+                    .map_or_else(|| format!("`let {} = ..;` binds a name", word.text), str::to_string),
+            };
+            self.report(error.help(help));
+            Stmt::Let { name: word, value }
+        };
+        if !self.punct(';') {
+            self.skip_past(';');
+        }
+        stmt
+    }
+}
+
+fn call(word: Name, args: Vec<Arg>, site: crate::diagnostic::Site) -> Stmt {
+    Stmt::Step(StepCall { word, args, lints: Vec::new(), site, rounds: Vec::new(), binds: None })
 }

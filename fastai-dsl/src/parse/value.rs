@@ -1,15 +1,18 @@
 //! Values: literals, words, calls, blocks, lists, and arithmetic on them.
 
-use proc_macro2::Delimiter;
+use proc_macro2::{Delimiter, Span, TokenTree};
+use syn::buffer::Cursor;
 
 use super::Parser;
 use crate::catalog as c;
+use crate::diagnostic::Diagnostic;
 use crate::draft::{Arg, Entry, Name, Op, Value, ValueKind};
+use crate::habits;
 
 /// Operators of one precedence in a row.
 const MAX_OPERATORS: usize = 64;
 
-impl Parser<'_, '_> {
+impl<'a> Parser<'a, '_> {
     /// A value. Where there is none, reports and gives [`ValueKind::Broken`] without taking anything but what cannot begin
     /// the next entry.
     pub(super) fn value(&mut self) -> Value {
@@ -93,16 +96,26 @@ impl Parser<'_, '_> {
             return Value { kind: ValueKind::List(items.into_iter().map(|a| a.value).collect()), site };
         }
         if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+            if has_comma(content) {
+                return self.tuple(content, end, first);
+            }
             let mut inner = self.inside(content, end);
             let value = inner.value();
             if !inner.cursor.eof() {
-                let error = inner.error_here(&c::EXPECTED_VALUE, "expected `)`");
+                let error = inner
+                    .error_here(&c::EXPECTED_VALUE, "expected `)`")
+                    .help("one value stands in parentheses: `(1 + 2)`");
                 inner.report(error);
             }
             return value;
         }
         if let Some(name) = self.name() {
             return self.word(name, first);
+        }
+        if self.peek_punct('.')
+            && let Some((literal, _)) = self.cursor.token_tree().and_then(|(_, rest)| rest.literal())
+        {
+            return self.leading_dot(&literal.to_string(), first);
         }
         let error = self
             .error_here(&c::EXPECTED_VALUE, "expected a value")
@@ -116,7 +129,54 @@ impl Parser<'_, '_> {
         Value { kind: ValueKind::Broken, site }
     }
 
-    fn word(&mut self, name: Name, first: proc_macro2::Span) -> Value {
+    /// `(64, 128)`: Python's tuple, read as the list that was meant.
+    fn tuple(&mut self, content: Cursor<'a>, end: Span, first: Span) -> Value {
+        let items = self.inside(content, end).arguments(false);
+        let site = self.site(first);
+        let value = Value { kind: ValueKind::List(items.into_iter().map(|a| a.value).collect()), site };
+        let error = Diagnostic::error(&c::EXPECTED_VALUE, site, "lists stand in square brackets");
+        self.report(error.help(format!("`{value}`")));
+        value
+    }
+
+    /// `.5`
+    fn leading_dot(&mut self, digits: &str, first: Span) -> Value {
+        self.skip_one();
+        self.skip_one();
+        let site = self.site(first);
+        let error = Diagnostic::error(&c::LITERAL, site, "numbers begin with a digit");
+        self.report(error.help(format!("`0.{digits}`")));
+        let kind = format!("0.{digits}").parse().map_or(ValueKind::Broken, ValueKind::Number);
+        Value { kind, site }
+    }
+
+    /// `np.array([..])`, `models.resnet34`: a list is read as it was meant, everything else as nothing.
+    fn object(&mut self, object: &Name, first: Span) -> Value {
+        let mut last: Option<Name> = None;
+        let mut args: Option<Vec<Arg>> = None;
+        while self.punct('.') {
+            let Some(name) = self.name() else { break };
+            last = Some(name);
+            if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+                args = Some(self.inside(content, end).arguments(true));
+            }
+        }
+        let site = self.site(first);
+        let name = last.map_or_else(|| object.text.clone(), |n| n.text);
+        let help = habits::value_help(&name, args.as_deref());
+        let message = format!("there is no object `{}` in a recipe", object.text);
+        self.report(Diagnostic::error(&c::EXPECTED_VALUE, object.site, message).help(help));
+        let kind = match args {
+            Some(mut args) if args.len() == 1 && habits::is_array(&name) => args.remove(0).value.kind,
+            _ => ValueKind::Broken,
+        };
+        Value { kind, site }
+    }
+
+    fn word(&mut self, name: Name, first: Span) -> Value {
+        if self.peek_punct('.') {
+            return self.object(&name, first);
+        }
         if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
             let args = self.inside(content, end).arguments(true);
             let site = self.site(first);
@@ -202,13 +262,14 @@ impl Parser<'_, '_> {
         }
         let name = self.name();
         if punct.as_char() == ':' {
-            let error = self
-                .error_here(&c::WRONG_COLON, format!("`{ident}` is followed by `:`"))
-                .help(format!("arguments of a call are named with `=`: `{ident} = ..`"));
-            self.report(error);
+            let error = self.error_here(&c::WRONG_COLON, format!("`{ident}` is followed by `:`"));
+            self.skip_one();
+            let help = format!("arguments of a call are named with `=`: `{ident} = {}`", self.upcoming());
+            self.report(error.help(help));
+            return name;
         } else if !named {
             let error =
-                self.error_here(&c::WRONG_COLON, "items of a list have no names").help("remove the name and the `=`");
+                self.error_here(&c::WRONG_COLON, "items of a list have no names").help("the value alone: `[1, 2]`");
             self.report(error);
         }
         self.skip_one();
@@ -216,6 +277,16 @@ impl Parser<'_, '_> {
     }
 }
 
-fn error_site(parser: &mut Parser<'_, '_>, first: proc_macro2::Span) -> crate::diagnostic::Site {
+fn has_comma(mut cursor: Cursor<'_>) -> bool {
+    while let Some((token, rest)) = cursor.token_tree() {
+        if matches!(&token, TokenTree::Punct(p) if p.as_char() == ',') {
+            return true;
+        }
+        cursor = rest;
+    }
+    false
+}
+
+fn error_site(parser: &mut Parser<'_, '_>, first: Span) -> crate::diagnostic::Site {
     parser.out.site(first, first)
 }

@@ -77,16 +77,19 @@ pub(super) fn evaluation(
     }
 }
 
-/// Fills the report's confusion matrix or tag table.
+/// Fills the report's confusion matrix or tag table; gives the threshold above which a tag is said.
 pub(super) fn describe(
     record: &mut Record,
     probabilities: &Probabilities,
     truth: &Truth,
     metrics: &[Metric],
     names: &[String],
-) {
+) -> Option<f64> {
     match truth {
-        Truth::Classes(classes) => record.confusion = Some(confusion(probabilities, classes, names)),
+        Truth::Classes(classes) => {
+            record.confusion = Some(confusion(probabilities, classes, names));
+            None
+        }
         Truth::Tags { .. } => {
             let fixed = metrics.iter().find_map(|m| match m {
                 Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
@@ -95,8 +98,9 @@ pub(super) fn describe(
             let searched = metrics.iter().any(|m| matches!(m, Metric::F2 { threshold: Threshold::Search }));
             let threshold = fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { 0.2 });
             record.tags = Some(tag_table(probabilities, truth, threshold, names));
+            Some(threshold)
         }
-        Truth::Values(_) => {}
+        Truth::Values(_) => None,
     }
 }
 

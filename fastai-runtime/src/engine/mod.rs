@@ -6,6 +6,8 @@ mod session;
 mod snapshot;
 mod steps;
 mod trained;
+mod validate;
+mod worst;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,6 +16,7 @@ use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
 pub use trained::{Run, Trained};
+pub use validate::{Measured, Validated, validate};
 
 use crate::RunError;
 use crate::data::Dataset;

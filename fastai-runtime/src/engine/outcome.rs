@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use fastai_dsl::TaskKind;
 
 use crate::RunError;
-use crate::data::{Item, Target};
-use crate::metrics::Probabilities;
-use crate::models::Network;
-use crate::predict::Predictions;
+use crate::models::{ModelMeta, Network};
+use crate::predict::{Predictions, Predictor};
 use crate::progress::{Silent, StopSignal};
 use crate::report::Summary;
-use crate::train::{ImageExamples, ImageSet, Learner, Pass, Preparation, Watch, activate_for};
+use crate::train::Watch;
 
 /// A finished run.
 #[derive(Debug)]
@@ -29,32 +26,36 @@ pub struct Outcome {
     /// What a label is.
     pub task: TaskKind,
     pub(super) device: Device,
-    pub(super) preparation: Preparation,
+    pub(super) meta: ModelMeta,
 }
 
 impl Outcome {
+    /// What an earlier run left.
+    pub(super) fn loaded(predictor: Predictor, summary: Summary, folder: PathBuf) -> Self {
+        let (network, device) = predictor.network();
+        let meta = predictor.meta().clone();
+        Outcome {
+            summary,
+            folder,
+            network: network.clone(),
+            classes: meta.classes.clone(),
+            task: meta.task,
+            device: device.clone(),
+            meta,
+        }
+    }
+
     /// Probabilities of image files, in their order; prepared as the validation images were.
     ///
     /// # Errors
-    /// A file that is no readable image, named.
+    /// Every file that is no readable image, named with its reason.
     pub fn predict(&self, paths: &[PathBuf]) -> Result<Predictions, RunError> {
-        let item = |path: &PathBuf| Item {
-            id: path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-            path: std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-            target: Target::Unlabelled,
-        };
-        let items: Vec<Item> = paths.iter().map(item).collect();
-        let examples = ImageExamples::new(ImageSet::new(&items), self.preparation.clone());
-        let learner = Learner::new(self.network.valid(), self.device.clone());
-        let stop = StopSignal::default();
-        let mut values =
-            learner.logits(&examples, &Pass::Plain, "images", Watch { progress: &mut Silent, stop: &stop })?;
-        activate_for(self.task, &mut values, self.classes.len());
-        Ok(Predictions::new(
-            items.into_iter().map(|i| i.id).collect(),
-            self.classes.clone(),
-            Probabilities::new(values, self.classes.len()),
-            None,
-        ))
+        let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+        self.predictor().predict(paths, None, watch)
+    }
+
+    /// The network as a predictor: for test-time augmentation, for more images than fit into memory, for submissions.
+    pub fn predictor(&self) -> Predictor {
+        Predictor::new(self.network.clone(), self.meta.clone(), self.device.clone())
     }
 }

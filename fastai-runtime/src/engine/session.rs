@@ -12,6 +12,7 @@ use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
 use crate::data::{Copies, DataError, Dataset, Health, Item, Preflight};
 use crate::device;
+use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
@@ -199,6 +200,9 @@ impl<'a> Session<'a> {
         };
         let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
         let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
+        if let Some(found) = &weights {
+            models::weights::check(&found.path, &model.arch)?;
+        }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
@@ -216,8 +220,8 @@ impl<'a> Session<'a> {
         }
         let training = picked.device.clone().autodiff();
         let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
-        if let Some(path) = &weights {
-            network = models::load_body(network, path)?;
+        if let Some(found) = &weights {
+            network = models::load_body(network, &found.path)?;
         }
         let facts = dataset.facts();
         let preparation =
@@ -248,7 +252,8 @@ impl<'a> Session<'a> {
             ..Summary::default()
         };
         let merged = merged_batches(dataset.train.len(), batch);
-        for note in dataset.notes.iter().cloned().chain(health.notes(&dataset.root)).chain(merged) {
+        let weights = weights.iter().map(Found::describe);
+        for note in weights.chain(dataset.notes.iter().cloned()).chain(health.notes(&dataset.root)).chain(merged) {
             progress.note(&note);
             summary.notes.push(note);
         }
@@ -380,14 +385,9 @@ impl<'a> Session<'a> {
 
     /// What a saved model says of itself.
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
-        ModelMeta {
-            recipe: self.recipe.name().to_string(),
-            text: self.summary.recipe.clone(),
-            arch: self.recipe.model().arch.clone(),
-            head: self.head.clone(),
-            classes: self.sets.dataset.classes.clone(),
-            size,
-        }
+        let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
+        let threshold = self.threshold.or(meta.threshold);
+        ModelMeta { head: self.head.clone(), seed: self.seed, threshold, ..meta }
     }
 
     pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
@@ -444,14 +444,15 @@ impl<'a> Session<'a> {
             let _ = std::fs::remove_file(interrupted);
         }
         // Until this the run could go on from its last stage; now there is nothing left to do.
-        self.snapshots.remove()?;
         let network = self.learner.network().valid();
+        let meta = self.meta(size);
+        self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
             classes: self.sets.dataset.classes,
             task: self.recipe.task(),
             device: self.learner.device().clone(),
-            preparation: self.sets.preparation.at_size(size),
+            meta,
             network,
             summary: self.summary,
         })
@@ -482,9 +483,12 @@ impl<'a> Session<'a> {
         error
     }
 
-    fn write(&self, report: bool) -> Result<(), RunError> {
+    fn write(&mut self, report: bool) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
         if report && self.recipe.report() {
+            if let Some(gallery) = &mut self.record.gallery {
+                gallery.make_thumbnails();
+            }
             self.folder.write_report(&self.summary, &self.record)?;
         }
         Ok(())
@@ -549,7 +553,7 @@ fn counts(facts: &Facts) -> Counts {
 }
 
 /// The weight of each class in the loss, with mean 1 where the counts decide.
-fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
+pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
     match wanted {
         None => Ok(None),
         Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {

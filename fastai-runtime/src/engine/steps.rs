@@ -6,11 +6,12 @@ use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step};
 
 use super::measured::{self, Look};
 use super::session::{Part, Session};
+use super::worst;
 use crate::RunError;
-use crate::metrics::{Probabilities, loss_of_predictions};
+use crate::metrics::{Probabilities, Truth, loss_of_predictions};
 use crate::models;
 use crate::predict::{TtaWeights, average};
-use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, MetricValue, StageSummary};
+use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, StageSummary};
 use crate::train::{
     Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
 };
@@ -236,7 +237,11 @@ impl Session<'_> {
         if let (Some(look), Some(truth)) = (&self.look, self.valid_loss.as_ref().map(|l| l.truth())) {
             let metrics = self.recipe.metrics();
             summary.evaluation = Some(measured::evaluation("valid", look, truth, metrics, self.seed, &[index as u64]));
-            measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
+            self.threshold =
+                measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
+            let dataset = &self.sets.dataset;
+            let shown = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
+            self.record.gallery = (!matches!(truth, Truth::Values(_))).then_some(shown);
         }
         match result.ending {
             Ending::Complete => Ok(()),
@@ -251,27 +256,36 @@ impl Session<'_> {
         };
         let truth = loss.truth().clone();
         let weights = TtaWeights::new(n_aug);
-        let mut passes = vec![self.predict(state.size, &Pass::Plain, "images, plain prediction")?];
-        for pass in 0..u64::from(n_aug) {
-            let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
-            passes.push(self.predict(state.size, &Pass::Augmented { stage: index as u64, pass }, &what)?);
-        }
-        let mean = average(&passes[0], weights.plain, &passes[1..]);
+        let mean = self.average(Part::Valid, index, n_aug, state.size)?;
         let loss = loss_of_predictions(&mean, &truth);
         let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
         let metrics = self.recipe.metrics();
         let evaluation = measured::evaluation("valid", &look, &truth, metrics, self.seed, &[index as u64]);
         let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
         self.progress.note(&format!("{}: {}", look.made, values.join(", ")));
-        measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &self.sets.dataset.classes);
+        let dataset = &self.sets.dataset;
+        self.threshold = measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &dataset.classes);
+        let shown = worst::gallery(&look, &truth, &dataset.valid, &dataset.classes, self.threshold);
+        self.record.gallery = (!matches!(truth, Truth::Values(_))).then_some(shown);
         summary.evaluation = Some(evaluation.clone());
         self.summary.tta = Some(evaluation);
         Ok(())
     }
 
-    /// Probabilities of the validation images by the network as it is.
-    fn predict(&mut self, size: u32, pass: &Pass, what: &str) -> Result<Probabilities, RunError> {
-        let images = self.sets.images(Part::Valid, size);
+    /// The mean over plain and augmented predictions of a part by the network as it is; `index` is the `tta` step's.
+    fn average(&mut self, part: Part, index: usize, n_aug: u32, size: u32) -> Result<Probabilities, RunError> {
+        let plain = self.predict(part, size, &Pass::Plain, "images, plain prediction")?;
+        let mut passes = Vec::with_capacity(n_aug as usize);
+        for pass in 0..u64::from(n_aug) {
+            let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
+            passes.push(self.predict(part, size, &Pass::Augmented { stage: index as u64, pass }, &what)?);
+        }
+        Ok(average(&plain, TtaWeights::new(n_aug).plain, &passes))
+    }
+
+    /// Probabilities of a part by the network as it is.
+    fn predict(&mut self, part: Part, size: u32, pass: &Pass, what: &str) -> Result<Probabilities, RunError> {
+        let images = self.sets.images(part, size);
         let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
         let mut values = self.learner.logits(&images, pass, what, watch)?;
         let classes = self.learner.network().classes();
@@ -316,12 +330,19 @@ impl Session<'_> {
         if let Some(loss) = self.test_loss.clone() {
             let look = self.look_at(Part::Test, size, &loss)?;
             let found = measured::evaluation("test", &look, loss.truth(), metrics, self.seed, &counters);
-            let value = |m: &MetricValue| match m.interval {
-                Some([low, high]) => format!("{} {:.6} (95 %: {low:.4} to {high:.4})", m.name, m.value),
-                None => format!("{} {:.6}", m.name, m.value),
-            };
-            let values: Vec<String> = found.metrics.iter().map(value).collect();
-            self.note(format!("test set, measured once, {} images: {}", found.n, values.join(", ")));
+            self.summary.test = Some(found);
+            let last = self.stages.iter().enumerate().rev().find_map(|(index, stage)| match stage.step {
+                Step::Tta { n_aug } => Some((index, n_aug)),
+                _ => None,
+            });
+            if let Some((index, n_aug)) = last {
+                let mean = self.average(Part::Test, index, n_aug, size)?;
+                let (loss, truth) = (loss_of_predictions(&mean, loss.truth()), loss.truth().clone());
+                let made = TtaWeights::new(n_aug).describe();
+                let look = Look { probabilities: mean, loss, trn_loss: None, made, chosen: None };
+                let found = measured::evaluation("test", &look, &truth, metrics, self.seed, &counters);
+                self.summary.test_tta = Some(found);
+            }
         }
         Ok(())
     }

@@ -4,24 +4,29 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
-use fastai_dsl::{HeadSpec, arch};
+use fastai_dsl::{HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Threshold, Transforms, arch};
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
 use super::network::Network;
 use super::parameter;
-use super::safetensors_file::{self, Array, Contents};
+use super::safetensors_file::{self, Array};
+use super::tensor_file::TensorFile;
+use crate::transforms::Transform;
 
 /// The one metadata key of a saved model, under which its description is. One, because several come in any order, and the
 /// same training must give the same file.
-const FORMAT: &str = "fastai model 1";
+const FORMAT: &str = "fastai model 2";
 
 /// Widest layer of a head that is read back.
 const MAX_WIDTH: u32 = 1 << 20;
 /// Most hidden layers of a head that is read back.
 const MAX_LAYERS: usize = 64;
 
-/// What is stored beside the weights.
+/// Largest image side that is read back, pixels.
+const MAX_SIDE: u32 = 1 << 14;
+
+/// What is stored beside the weights: with it the file alone is enough to predict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelMeta {
     /// Name of the recipe, such as `DogBreed`.
@@ -36,7 +41,103 @@ pub struct ModelMeta {
     pub classes: Vec<String>,
     /// Side of the images that the model was last trained on, pixels.
     pub size: u32,
+    /// What a label is.
+    pub task: TaskKind,
+    /// How images are prepared, at `size`.
+    pub transforms: Transforms,
+    /// Mean a channel that pixels are normalised with.
+    pub mean: [f32; 3],
+    /// Standard deviation a channel.
+    pub std: [f32; 3],
+    /// Images a batch.
+    pub batch: u32,
+    /// The run's seed: that of the augmentations of `tta`.
+    pub seed: u64,
+    /// For tags: one is said when its probability is above this.
+    pub threshold: Option<f64>,
+    /// Augmented passes of the recipe's last `tta`.
+    pub tta: Option<u32>,
 }
+
+impl ModelMeta {
+    /// The description of a model of `recipe` as its steps leave it: with its first head, and at its last size.
+    pub fn of(recipe: &Recipe, classes: Vec<String>) -> Self {
+        let model = recipe.model();
+        let size = recipe.steps().iter().rev().find_map(|step| match step {
+            Step::Resize { size } => Some(*size),
+            _ => None,
+        });
+        let tta = recipe.steps().iter().rev().find_map(|step| match step {
+            Step::Tta { n_aug } => Some(*n_aug),
+            _ => None,
+        });
+        let fixed = recipe.metrics().iter().find_map(|metric| match metric {
+            Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
+            _ => None,
+        });
+        let stats = model.facts().stats;
+        let meta = ModelMeta {
+            recipe: recipe.name().to_string(),
+            text: recipe.to_string(),
+            arch: model.arch.clone(),
+            head: model.head.clone(),
+            classes,
+            size: 0,
+            task: recipe.task(),
+            transforms: recipe.transforms().clone(),
+            mean: stats.mean,
+            std: stats.std,
+            batch: recipe.data().batch,
+            seed: recipe.seed(),
+            threshold: (recipe.task() == TaskKind::MultiLabel).then(|| fixed.unwrap_or(DEFAULT_THRESHOLD)),
+            tta,
+        };
+        meta.at_size(size.unwrap_or(recipe.transforms().size))
+    }
+
+    /// The same with images of another side, pixels.
+    pub fn at_size(mut self, size: u32) -> Self {
+        self.size = size;
+        self.transforms.size = size;
+        self
+    }
+
+    /// How images are prepared.
+    pub fn transform(&self) -> Transform {
+        Transform::new(&self.transforms, self.stats())
+    }
+
+    /// What pixels are normalised with.
+    pub fn stats(&self) -> Stats {
+        Stats { mean: self.mean, std: self.std }
+    }
+
+    /// Whether everything is within what a recipe can say: a description is read from a file, and files lie.
+    fn is_sane(&self) -> bool {
+        let Transforms { size, max_zoom: [low, high], pad, .. } = self.transforms;
+        let positive = |x: &f32| x.is_finite() && *x > 0.0;
+        // Sizes are bounded before they are multiplied.
+        self.head.hidden.len() <= MAX_LAYERS
+            && self.head.hidden.iter().all(|width| (1..=MAX_WIDTH).contains(width))
+            && self.head.dropout.len() == self.head.hidden.len() + 1
+            && self.head.dropout.iter().all(|p| (0.0..1.0).contains(p))
+            && (1..=MAX_WIDTH as usize).contains(&self.classes.len())
+            && (1..=MAX_SIDE).contains(&size)
+            && size == self.size
+            && pad <= MAX_SIDE
+            && (1.0..=10.0).contains(&low)
+            && (low..=10.0).contains(&high)
+            && self.mean.iter().all(|x| x.is_finite())
+            && self.std.iter().all(positive)
+            && self.batch >= 1
+            && self.threshold.is_none_or(|t| (0.0..=1.0).contains(&t))
+            && self.tta.is_none_or(|n| (1..=1000).contains(&n))
+            && self.task != TaskKind::Regression
+    }
+}
+
+/// Above this probability a tag is said where a recipe names no threshold, as in the planet lesson.
+const DEFAULT_THRESHOLD: f64 = 0.2;
 
 /// Writes the model as safetensors, with `meta` in its metadata; readers see the old file or the new one, never half.
 pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<(), WeightsError> {
@@ -80,46 +181,40 @@ pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Net
     fill(network, file, path)
 }
 
-fn open(path: &Path) -> Result<(Contents, ModelMeta), WeightsError> {
+fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if !absolute.is_file() {
         return Err(WeightsError(format!("no model at {}: save it first, or correct the name", absolute.display())));
     }
     let broken = |why: &str| WeightsError(format!("{}: {why}", path.display()));
-    let file = safetensors_file::read(path)?;
+    let file = TensorFile::open(path)?;
     let meta = file
-        .metadata
-        .get(FORMAT)
+        .metadata(FORMAT)
         .ok_or_else(|| broken("not a model that `save` wrote (body weights are named with `weights`)"))?;
     let meta: ModelMeta =
         serde_json::from_str(meta).map_err(|e| broken(&format!("its description cannot be read: {e}")))?;
     if arch::find(&meta.arch).is_none() {
         return Err(broken(&format!("of architecture {}, which this version does not know", meta.arch)));
     }
-    // Sizes are bounded before they are multiplied.
-    let sane = meta.head.hidden.len() <= MAX_LAYERS
-        && meta.head.hidden.iter().all(|width| (1..=MAX_WIDTH).contains(width))
-        && meta.head.dropout.len() == meta.head.hidden.len() + 1
-        && meta.head.dropout.iter().all(|p| (0.0..1.0).contains(p))
-        && (1..=MAX_WIDTH as usize).contains(&meta.classes.len());
-    if !sane {
+    if !meta.is_sane() {
         return Err(broken("its description contradicts itself"));
     }
     // The file's own weights bound what the description may ask for.
     let input = arch::find(&meta.arch).map_or(0, |a| a.head_input);
     let wanted = meta.head.parameters(input, meta.classes.len() as u64);
-    let held: u64 = file.tensors.values().map(|a| a.values.len() as u64).sum();
+    let held =
+        file.shapes().values().map(|s| s.iter().map(|n| *n as u64).product::<u64>()).fold(0, u64::saturating_add);
     if wanted > held {
         return Err(broken("its description names a larger head than it holds"));
     }
     Ok((file, meta))
 }
 
-fn fill(network: Network, mut file: Contents, path: &Path) -> Result<Network, WeightsError> {
+fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, WeightsError> {
     let wrong: Vec<String> = network
         .parameters()
         .iter()
-        .filter(|p| file.tensors.get(&p.name).is_none_or(|a| a.shape != p.shape))
+        .filter(|p| file.shapes().get(&p.name) != Some(&p.shape))
         .map(|p| format!("{} {:?}", p.name, p.shape))
         .collect();
     if !wrong.is_empty() {
@@ -131,5 +226,13 @@ fn fill(network: Network, mut file: Contents, path: &Path) -> Result<Network, We
         )));
     }
     let names = network.clone();
-    Ok(parameter::replace(network, |at| file.tensors.remove(&names.name_of(at)).map(|a| a.values)))
+    let mut failed = None;
+    let network = parameter::replace(network, |at| match file.read(&names.name_of(at)) {
+        Ok(values) => Some(values),
+        Err(error) => {
+            failed.get_or_insert(error);
+            None
+        }
+    });
+    failed.map_or(Ok(network), Err)
 }

@@ -21,6 +21,8 @@ pub mod pool;
 mod resnet;
 pub mod safetensors_file;
 mod squeezenet;
+mod tensor_file;
+mod torch;
 pub mod weights;
 
 pub use body::Body;

@@ -1,21 +1,19 @@
 //! Reads and writes safetensors files; what is read is never trusted.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use half::{bf16, f16};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
+use super::torch::Element;
 use crate::report::write_atomic;
 
-/// Largest file that is read: 4 GiB.
-const MAX_FILE: u64 = 4 << 30;
 /// Largest header: 16 MiB, where the largest networks need less than one.
 const MAX_HEADER: u64 = 16 << 20;
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 16;
 
 /// One tensor, widened to f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,62 +24,102 @@ pub(super) struct Array {
     pub(super) values: Vec<f32>,
 }
 
-/// A file's tensors of a floating type and its metadata.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    pub(super) tensors: BTreeMap<String, Array>,
-    pub(super) metadata: HashMap<String, String>,
+/// A tensor of a floating type in a file.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Sides.
+    pub(super) shape: Vec<usize>,
+    /// Type of its numbers in the file.
+    pub(super) element: Element,
+    /// Where its bytes are in the file.
+    at: u64,
+    bytes: u64,
 }
 
-/// Reads a file of f32, f16 or bf16 tensors (others are left out).
-pub(super) fn read(path: &Path) -> Result<Contents, WeightsError> {
-    let broken = |why: String| WeightsError(format!("{}: {why}", path.display()));
-    let cannot = |e: std::io::Error| broken(format!("cannot read: {e}"));
-    let mut file = File::open(path).map_err(cannot)?;
-    let length = file.metadata().map_err(cannot)?.len();
-    if length > MAX_FILE {
-        return Err(broken(format!("{length} bytes; the largest weights file that is read has {MAX_FILE}")));
-    }
-    let mut size = [0; 8];
-    let too_short = || broken("not a safetensors file: shorter than its header".into());
-    file.read_exact(&mut size).map_err(|_| too_short())?;
-    let header = u64::from_le_bytes(size);
-    if header > MAX_HEADER {
-        return Err(broken(format!(
-            "not a safetensors file: it claims a header of {header} bytes. A PyTorch .pth file must be converted first"
-        )));
-    }
-    if header > length.saturating_sub(8) {
-        return Err(too_short());
-    }
-    let mut bytes = Vec::with_capacity(length as usize);
-    bytes.extend_from_slice(&size);
-    // The file may grow while it is read: never more than was announced.
-    file.take(length - 8).read_to_end(&mut bytes).map_err(cannot)?;
-    parse(&bytes).map_err(broken)
+/// An open file: its header is read, its tensors when they are asked for.
+#[derive(Debug)]
+pub(super) struct Reader<R> {
+    source: R,
+    tensors: BTreeMap<String, Entry>,
+    metadata: HashMap<String, String>,
 }
 
-/// Reads the bytes of a file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Contents, String> {
-    let bad = |e: safetensors::SafeTensorError| format!("broken safetensors file: {e}");
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;
-    let file = SafeTensors::deserialize(bytes).map_err(bad)?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.iter() {
-        if let Some(values) = widen(&view) {
-            tensors.insert(name.to_owned(), Array { shape: view.shape().to_vec(), values });
+impl<R: Read + Seek> Reader<R> {
+    /// Whether a file that begins like this may be a safetensors file: a possible length, and JSON.
+    pub(super) fn recognizes(start: &[u8]) -> bool {
+        let length = start.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+        length.is_some_and(|n| n <= MAX_HEADER) && start.get(8) == Some(&b'{')
+    }
+
+    /// Reads the header; the error does not name the file.
+    pub(super) fn open(mut source: R) -> Result<Self, String> {
+        let cannot = |e: std::io::Error| format!("cannot read: {e}");
+        let length = source.seek(SeekFrom::End(0)).map_err(cannot)?;
+        source.rewind().map_err(cannot)?;
+        let mut size = [0; 8];
+        let too_short = || "not a safetensors file: shorter than its header".to_owned();
+        source.read_exact(&mut size).map_err(|_| too_short())?;
+        let header = u64::from_le_bytes(size);
+        if header > MAX_HEADER {
+            return Err(format!("not a safetensors file: it claims a header of {header} bytes"));
         }
+        if header > length.saturating_sub(8) {
+            return Err(too_short());
+        }
+        let mut json = vec![0; header as usize];
+        source.read_exact(&mut json).map_err(cannot)?;
+        // This also checks that the tensors follow each other without gaps and have the bytes that their shapes need.
+        let parsed: Metadata =
+            serde_json::from_slice(&json).map_err(|e| format!("broken safetensors file: its header: {e}"))?;
+        let data = 8 + header;
+        let mut end = data;
+        let mut tensors = BTreeMap::new();
+        for (name, info) in parsed.tensors() {
+            let (from, to) = (data + info.data_offsets.0 as u64, data.saturating_add(info.data_offsets.1 as u64));
+            end = end.max(to);
+            let element = match info.dtype {
+                Dtype::F64 => Element::F64,
+                Dtype::F32 => Element::F32,
+                Dtype::F16 => Element::F16,
+                Dtype::BF16 => Element::Bf16,
+                _ => continue,
+            };
+            tensors.insert(name, Entry { shape: info.shape.clone(), element, at: from, bytes: to - from });
+        }
+        if end != length {
+            return Err(format!("broken safetensors file: {length} bytes, where its header describes {end}"));
+        }
+        Ok(Self { source, tensors, metadata: parsed.metadata().clone().unwrap_or_default() })
     }
-    Ok(Contents { tensors, metadata: header.metadata().clone().unwrap_or_default() })
-}
 
-fn widen(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let two = |convert: fn([u8; 2]) -> f32| view.data().as_chunks::<2>().0.iter().map(|b| convert(*b)).collect();
-    match view.dtype() {
-        Dtype::F32 => Some(view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-        Dtype::F16 => Some(two(|b| f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => Some(two(|b| bf16::from_le_bytes(b).to_f32())),
-        _ => None,
+    /// The tensors of floating types.
+    pub(super) fn tensors(&self) -> &BTreeMap<String, Entry> {
+        &self.tensors
+    }
+
+    /// Texts that the file holds beside the tensors.
+    pub(super) fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    /// The numbers of a tensor in row-major order; `None` if there is no such tensor.
+    pub(super) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, String>> {
+        let entry = self.tensors.get(name)?;
+        let mut left = entry.bytes as usize;
+        let mut out = Vec::with_capacity(left / entry.element.size() as usize);
+        let mut chunk = vec![0; CHUNK.min(left)];
+        let mut fill = || {
+            self.source.seek(SeekFrom::Start(entry.at))?;
+            while left > 0 {
+                let part = left.min(CHUNK);
+                self.source.read_exact(&mut chunk[..part])?;
+                entry.element.decode(&chunk[..part], &mut out);
+                left -= part;
+            }
+            Ok(())
+        };
+        let filled: std::io::Result<()> = fill();
+        Some(filled.map(|()| out).map_err(|e| format!("tensor `{name}`: cannot read: {e}")))
     }
 }
 

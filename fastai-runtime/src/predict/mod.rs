@@ -1,7 +1,13 @@
 //! Predictions and test-time augmentation.
 
+mod files;
 mod predictions;
+mod predictor;
+mod submission;
 mod tta;
 
+pub use files::image_files;
 pub use predictions::Predictions;
+pub use predictor::{Predictor, Said, Unreadable};
+pub use submission::{SubmissionRows, check_sample, submission_header, write_submission};
 pub use tta::{TtaWeights, average};

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{bytes, duration, grouped, metric, short};
 use super::record::{EpochRow, FitCurve};
-use super::{Evaluation, MetricValue, Record, StageSummary, Summary, plot, tables};
+use super::{Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -27,17 +27,18 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
                 title { (summary.name) " – fastai run" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 h1 { (summary.name) }
-                @if let Some(doc) = &summary.doc { p.soft { (doc) } }
+                (quotation(summary))
                 (banners(summary))
                 (headline(summary))
-                h2 { "Stages" }
-                (stages(summary, record))
+                (verdicts::hindsight(summary))
+                h2 { "What each stage brought" }
+                (stages(summary))
                 @if !record.fits.is_empty() {
                     h2 { "Epochs" }
                     (epochs(&record.fits))
@@ -50,6 +51,10 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 @if let Some(rows) = &record.tags {
                     h2 { "Tags" }
                     (tables::tags(rows))
+                }
+                @if let Some(shown) = record.gallery.as_ref().filter(|g| !g.groups.is_empty()) {
+                    h2 { "Images worth a look" }
+                    (gallery::gallery(shown, summary.task == "multi_label"))
                 }
                 h2 { "Data" }
                 (tables::data(&summary.counts, &summary.task, &record.data))
@@ -80,8 +85,21 @@ fn banners(summary: &Summary) -> Markup {
         }
         @match summary.status.as_str() {
             "complete" => {},
+            "running" => div.banner { "NOT COMPLETE: the run is going on, or was killed. The numbers are those of the stages that were finished." },
             "stopped" => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
             other => div.banner { (other.to_uppercase()) ": the numbers are those of the stages that were reached." },
+        }
+    }
+}
+
+/// The recipe's doc comment, word for word, and marked as words from elsewhere: it may quote what others reached.
+fn quotation(summary: &Summary) -> Markup {
+    html! {
+        @if let Some(doc) = &summary.doc {
+            figure.quotation {
+                blockquote { (doc) }
+                figcaption { "The recipe's own words. Figures in them are not of this run." }
+            }
         }
     }
 }
@@ -89,6 +107,8 @@ fn banners(summary: &Summary) -> Markup {
 fn headline(summary: &Summary) -> Markup {
     html! {
         div.cards {
+            @if let Some(evaluation) = &summary.test_tta { (card("Test set, with test-time augmentation", evaluation)) }
+            @if let Some(evaluation) = &summary.test { (card("Test set, measured once", evaluation)) }
             @if let Some(evaluation) = &summary.tta { (card("With test-time augmentation", evaluation)) }
             @if let Some(evaluation) = &summary.r#final { (card("Last stage", evaluation)) }
             @if summary.tta.is_none() && summary.r#final.is_none() {
@@ -139,9 +159,13 @@ fn honesty(value: &MetricValue) -> Markup {
     }
 }
 
-fn stages(summary: &Summary, record: &Record) -> Markup {
+fn stages(summary: &Summary) -> Markup {
     let mut before: Option<&Evaluation> = None;
     html! {
+        p.soft {
+            "Each fit against the one before it, on the validation images. A change is called clear if the 95 % intervals "
+            "of the two do not meet; all figures are of the same images, so smaller changes may be real, too."
+        }
         div.wide { table {
             thead { tr {
                 th.n { "step" } th { "what" } th.n { "size" } th { "trains" } th.n { "time" } th.n { "images/s" } th { "brought" }
@@ -154,7 +178,7 @@ fn stages(summary: &Summary, record: &Record) -> Markup {
                     td { (stage.trains) (cache(stage)) }
                     td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
-                    td { (brought(stage, before, record)) }
+                    td { (brought(stage, before)) }
                 }
                 ({ if stage.kind == "fit" && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
             } }
@@ -168,8 +192,7 @@ fn cache(stage: &StageSummary) -> Markup {
     } }
 }
 
-fn brought(stage: &StageSummary, before: Option<&Evaluation>, record: &Record) -> Markup {
-    let fit = record.fits.iter().find(|fit| fit.step == stage.step);
+fn brought(stage: &StageSummary, before: Option<&Evaluation>) -> Markup {
     html! {
         @if let Some(rate) = stage.suggestion { "rate " strong { (short(rate)) } }
         @if let Some(after) = &stage.evaluation {
@@ -177,23 +200,18 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>, record: &Record) -
                 Some(first) => {
                     @let old = before.and_then(|b| b.metrics.iter().find(|m| m.name == first.name));
                     (first.name) " " @if let Some(old) = old { (metric(old.value)) " → " } strong { (metric(first.value)) }
+                    @if let Some([low, high]) = first.interval { div.soft { small { "95 % " (metric(low)) " – " (metric(high)) } } }
                 }
                 None => {
                     "loss " @if let Some(old) = before { (metric(old.val_loss)) " → " } strong { (metric(after.val_loss)) }
                 }
             }
+            @if let Some(before) = before { (verdicts::verdict(stage, before, after)) }
         }
-        @if let Some(epoch) = fit.and_then(turned) {
+        @if let Some(epoch) = stage.turned_at {
             div.note { "▲ validation loss rose after epoch " (epoch) " while training loss fell" }
         }
     }
-}
-
-/// The epoch with the lowest validation loss, if the fit then went on to a higher one while the training loss fell.
-fn turned(fit: &FitCurve) -> Option<u64> {
-    let last = fit.epochs.last()?;
-    let best = fit.epochs.iter().min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
-    (last.val_loss > best.val_loss && last.trn_loss < best.trn_loss).then_some(best.epoch)
 }
 
 fn epochs(fits: &[FitCurve]) -> Markup {

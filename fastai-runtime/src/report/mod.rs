@@ -2,14 +2,17 @@
 
 pub mod atomic;
 pub mod folder;
+pub mod gallery;
 pub mod html;
 mod numbers;
 pub mod plot;
 pub mod record;
 pub mod summary;
 mod tables;
+mod verdicts;
 
 pub use atomic::write_atomic;
 pub use folder::RunFolder;
+pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, Confusion, DataOverview, EpochRow, FindCurve, FitCurve, Record, TagRow};
 pub use summary::{Baseline, CacheUse, Counts, Evaluation, MetricValue, StageSummary, Summary};

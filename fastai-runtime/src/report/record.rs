@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Gallery;
+
 /// What a run leaves to draw, beside its [`Summary`](super::Summary).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -13,6 +15,8 @@ pub struct Record {
     pub fits: Vec<FitCurve>,
     /// Single label: the last predictions for the validation set (`tta` if the recipe has one).
     pub confusion: Option<Confusion>,
+    /// The images that the last predictions for the validation set got most wrong.
+    pub gallery: Option<Gallery>,
     /// Multi label: how the last predictions for the validation set did on each tag.
     pub tags: Option<Vec<TagRow>>,
 }

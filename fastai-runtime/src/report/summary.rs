@@ -48,6 +48,12 @@ pub struct Summary {
     pub tta: Option<Evaluation>,
     /// The last stage's evaluation: never the best of several, unless the recipe says `keep_best`.
     pub r#final: Option<Evaluation>,
+    /// A labelled test set, measured once when everything was over; nothing was chosen on it.
+    #[serde(default)]
+    pub test: Option<Evaluation>,
+    /// The same by test-time augmentation, if the recipe has a `tta` step.
+    #[serde(default)]
+    pub test_tta: Option<Evaluation>,
     /// Rates that `lr_find` suggested, in order.
     pub found_rates: Vec<f64>,
     /// Baseline: always saying the same thing (most frequent class, or the best constant tag set chosen on train).

@@ -28,13 +28,32 @@ impl Lighting {
     ///
     /// `mean` runs over the pixels and channels of the whole picture, of which `image` may be a part.
     pub fn apply(&self, image: &mut FloatImage, mean: f64) {
+        let change = self.change(mean);
+        image.pixels_mut().iter_mut().for_each(|pixel| *pixel = change.of(*pixel));
+    }
+
+    /// What happens to the pixels of a picture with this mean.
+    pub(super) fn change(&self, mean: f64) -> Change {
         let k = if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) };
-        let shift = (mean - mean * k + self.brightness) as f32;
-        let k = k as f32;
-        for pixel in image.pixels_mut() {
-            let mut lit = pixel.map(|v| (v * k + shift).clamp(0.0, 1.0));
-            lit[3] = 0.0;
-            *pixel = lit;
-        }
+        Change { scale: k as f32, shift: (mean - mean * k + self.brightness) as f32 }
+    }
+}
+
+/// What happens to a pixel: `clip(x * scale + shift, 0, 1)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    scale: f32,
+    shift: f32,
+}
+
+impl Change {
+    /// Nothing, to pixels in `[0, 1]`.
+    pub(super) const NONE: Change = Change { scale: 1.0, shift: 0.0 };
+
+    #[inline(always)]
+    pub(super) fn of(self, pixel: [f32; 4]) -> [f32; 4] {
+        let mut lit = pixel.map(|v| (v * self.scale + self.shift).clamp(0.0, 1.0));
+        lit[3] = 0.0;
+        lit
     }
 }

@@ -7,11 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use super::crop::{Cut, Window, center};
 use super::dihedral::Dihedral;
 use super::image::{FloatImage, Pixels};
-use super::lighting::Lighting;
+use super::lighting::{Change, Lighting};
 use super::normalize::normalize;
 use super::pad::pad;
 use super::rotate::Rotation;
 use super::scale::{resize, resize_window, scaled_size};
+use crate::kernels::wide::{Wide, wide};
 use crate::random::{below, chance, uniform};
 
 /// Counts up whenever the numbers that [`Transform::valid`] writes change.
@@ -118,16 +119,16 @@ impl Transform {
     pub fn apply(&self, image: &RgbImage, draw: &Draw, out: &mut [f32]) {
         assert_eq!(out.len(), 3 * self.size * self.size, "[3, size, size] with size {}", self.size);
         assert!(image.width() > 0 && image.height() > 0, "an image without pixels");
-        let square = match draw.cut {
+        let (square, change) = match draw.cut {
             // This crop comes of the full image: it scales by itself.
             Cut::Area(_) => self.square(image, draw),
             _ => self.scaled_square(image, draw),
         };
-        normalize(&square, &self.stats, out);
+        normalize(&square, change, &self.stats, out);
     }
 
-    /// The square of a draw that scales first.
-    fn scaled_square(&self, image: &RgbImage, draw: &Draw) -> FloatImage {
+    /// The square of a draw that scales first, and the change of light that is still to be made.
+    fn scaled_square(&self, image: &RgbImage, draw: &Draw) -> (FloatImage, Change) {
         let target = ((draw.zoom * self.size as f64) as usize).max(self.size);
         let limit = target.saturating_mul(LONGEST);
         let mut scaled = scaled_size(image.size(), target);
@@ -138,7 +139,7 @@ impl Transform {
         let plain = draw.angle.is_none() && draw.lighting.is_none() && draw.dihedral == Dihedral::IDENTITY;
         if plain && !squash && (self.pad == 0 || draw.cut == Cut::Center) {
             let window = draw.cut.window(scaled, self.size).expect("only an area has no window");
-            return resize_window(image, scaled, window);
+            return (resize_window(image, scaled, window), Change::NONE);
         }
         // Of a very long strip, only the surroundings of the crop.
         let (mut row, mut column) = match draw.cut {
@@ -155,60 +156,90 @@ impl Transform {
         if self.pad > 0 { self.square(&pad(&canvas, self.pad), draw) } else { self.square(&canvas, draw) }
     }
 
-    /// Augments the `canvas` and cuts the square.
-    fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> FloatImage {
+    /// Augments the `canvas` and cuts the square; the change of light is left to the caller.
+    fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> (FloatImage, Change) {
         let size = draw.dihedral.size(canvas.size());
-        match draw.cut.window(size, self.size) {
-            Some(window) => {
-                let part = augment(canvas, draw, window);
-                if part.size() == (self.size, self.size) { part } else { resize(&part, self.size, self.size) }
+        let lit = |window: Window| {
+            // Light is clipped, so scaling comes after it.
+            let (mut part, change) = augment(canvas, draw, window);
+            if draw.lighting.is_some() {
+                part.pixels_mut().iter_mut().for_each(|pixel| *pixel = change.of(*pixel));
             }
+            part
+        };
+        match draw.cut.window(size, self.size) {
+            Some(window) if (window.height, window.width) == (self.size, self.size) => augment(canvas, draw, window),
+            Some(window) => (resize(&lit(window), self.size, self.size), Change::NONE),
             None => {
-                let whole = augment(canvas, draw, Window { top: 0, left: 0, height: size.0, width: size.1 });
+                let whole = lit(Window { top: 0, left: 0, height: size.0, width: size.1 });
                 let scaled = scaled_size(size, self.size);
-                resize_window(&whole, scaled, center(scaled, self.size))
+                (resize_window(&whole, scaled, center(scaled, self.size)), Change::NONE)
             }
         }
     }
 }
 
-/// What `window` shows of `canvas` after rotation, lighting and flips.
+/// What `window` shows of `canvas` after rotation and flips, and the change of light that is to follow.
 ///
 /// Turns, flips and crops only select pixels, so no image is made between them. The mean that lighting keeps is exactly
 /// that of the whole rotated canvas, which is why all of its rows are computed wherever there is lighting.
-fn augment<P: Pixels>(canvas: &P, draw: &Draw, window: Window) -> FloatImage {
-    let size = canvas.size();
-    let origin = draw.dihedral.origin(window, size);
-    let needed =
-        if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
-    let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
+fn augment<P: Pixels>(canvas: &P, draw: &Draw, window: Window) -> (FloatImage, Change) {
+    wide(Augment { canvas, draw, window })
+}
 
-    let mut part = FloatImage::black(window.height, window.width);
-    let mut sum = [0f64; 3];
-    let mut line = vec![[0f32; 4]; needed.width];
-    for y in needed.top..needed.top + needed.height {
-        match &rotation {
-            Some(rotation) => rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line),
-            None => {
-                for (x, pixel) in line.iter_mut().enumerate() {
-                    *pixel = canvas.pixel(y * size.1 + needed.left + x);
+struct Augment<'a, P> {
+    canvas: &'a P,
+    draw: &'a Draw,
+    window: Window,
+}
+
+impl<P: Pixels> Wide for Augment<'_, P> {
+    type Output = (FloatImage, Change);
+
+    #[inline(always)]
+    fn run(self) -> (FloatImage, Change) {
+        let Augment { canvas, draw, window } = self;
+        let size = canvas.size();
+        let origin = draw.dihedral.origin(window, size);
+        let needed =
+            if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
+        let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
+
+        let mut part = FloatImage::black(window.height, window.width);
+        let mut sum = 0f64;
+        let mut line = vec![[0f32; 4]; needed.width];
+        for y in needed.top..needed.top + needed.height {
+            match &rotation {
+                Some(rotation) => rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line),
+                None => {
+                    for (x, pixel) in line.iter_mut().enumerate() {
+                        *pixel = canvas.pixel(y * size.1 + needed.left + x);
+                    }
                 }
             }
-        }
-        if draw.lighting.is_some() {
-            let row = line.iter().fold([0f32; 4], |s, p| [s[0] + p[0], s[1] + p[1], s[2] + p[2], s[3] + p[3]]);
-            for c in 0..3 {
-                sum[c] += f64::from(row[c]);
+            if draw.lighting.is_some() {
+                sum += total(&line);
+            }
+            if (origin.top..origin.top + origin.height).contains(&y) {
+                let shown = &line[origin.left - needed.left..][..origin.width];
+                draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
             }
         }
-        if (origin.top..origin.top + origin.height).contains(&y) {
-            let shown = &line[origin.left - needed.left..][..origin.width];
-            draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
-        }
+        let change =
+            draw.lighting.map_or(Change::NONE, |lighting| lighting.change(sum / (3.0 * size.0 as f64 * size.1 as f64)));
+        (part, change)
     }
-    if let Some(lighting) = draw.lighting {
-        let mean = sum.iter().sum::<f64>() / (3.0 * size.0 as f64 * size.1 as f64);
-        lighting.apply(&mut part, mean);
+}
+
+/// The sum of all channels of a row.
+#[inline(always)]
+fn total(line: &[[f32; 4]]) -> f64 {
+    // Sixteen sums that do not wait for one another.
+    let mut sums = [0f32; 16];
+    let (blocks, rest) = line.as_flattened().as_chunks::<16>();
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, v)| *sum += v);
     }
-    part
+    let rest: f32 = rest.iter().sum();
+    f64::from(sums.iter().sum::<f32>() + rest)
 }

@@ -36,6 +36,7 @@ impl Rotation {
     }
 
     /// Writes the rotated row `y`, columns `columns`, into `out`.
+    #[inline(always)]
     pub(super) fn row<P: Pixels>(&self, source: &P, y: usize, columns: Range<usize>, out: &mut [[f32; 4]]) {
         let (cx, cy) = ((self.width / 2) as i64, (self.height / 2) as i64);
         let (dx, dy) = (columns.start as i64 - cx, y as i64 - cy);
@@ -43,8 +44,8 @@ impl Rotation {
         let mut sy = self.sin * dx + self.cos * dy + (cy << BITS);
         for pixel in &mut out[..columns.len()] {
             *pixel = self.sample(source, sx, sy);
-            sx += self.cos;
-            sy += self.sin;
+            sx = sx.wrapping_add(self.cos);
+            sy = sy.wrapping_add(self.sin);
         }
     }
 
@@ -55,15 +56,15 @@ impl Rotation {
         let fraction = |s: i64| (s as u32 >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32);
         let (fx, fy) = (fraction(sx), fraction(sy));
         let (p, q, r, s);
-        if (x as u64) < self.width as u64 - 1 && (y as u64) < self.height as u64 - 1 {
-            let index = y as usize * self.width + x as usize;
-            (p, q) = (source.pixel(index), source.pixel(index + 1));
-            (r, s) = (source.pixel(index + self.width), source.pixel(index + self.width + 1));
+        if (x as u64) < (self.width as u64).wrapping_sub(1) && (y as u64) < (self.height as u64).wrapping_sub(1) {
+            let index = (y as usize).wrapping_mul(self.width).wrapping_add(x as usize);
+            let below = index.wrapping_add(self.width);
+            (p, q) = (source.pixel(index), source.pixel(index.wrapping_add(1)));
+            (r, s) = (source.pixel(below), source.pixel(below.wrapping_add(1)));
         } else {
-            let (left, right) = (reflect(x, self.width), reflect(x + 1, self.width));
-            let (above, below) = (reflect(y, self.height) * self.width, reflect(y + 1, self.height) * self.width);
-            (p, q) = (source.pixel(above + left), source.pixel(above + right));
-            (r, s) = (source.pixel(below + left), source.pixel(below + right));
+            let corners = self.reflected(x, y);
+            (p, q) = (source.pixel(corners[0]), source.pixel(corners[1]));
+            (r, s) = (source.pixel(corners[2]), source.pixel(corners[3]));
         }
         let mut out = [0f32; 4];
         for lane in 0..4 {
@@ -72,5 +73,13 @@ impl Rotation {
             out[lane] = upper + fy * (lower - upper);
         }
         out
+    }
+
+    /// The four pixels around a place near the border or beyond.
+    #[cold]
+    fn reflected(&self, x: i64, y: i64) -> [usize; 4] {
+        let (left, right) = (reflect(x, self.width), reflect(x + 1, self.width));
+        let (above, below) = (reflect(y, self.height) * self.width, reflect(y + 1, self.height) * self.width);
+        [above + left, above + right, below + left, below + right]
     }
 }

@@ -2,6 +2,7 @@
 
 use super::crop::Window;
 use super::image::{FloatImage, Pixels};
+use crate::kernels::wide::{Wide, wide};
 
 /// Height and width of an image of `size` whose shorter side becomes `target`: `max(floor(side * target / shorter),
 /// target)` a side.
@@ -33,27 +34,46 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
     let rows = tabulate(from.0, size.0, window.top, window.height);
     let columns = Columns::new(&tabulate(from.1, size.1, window.left, window.width), from.1);
 
-    let mut image = FloatImage::black(window.height, window.width);
-    if window.width == 0 {
-        return image;
+    wide(Resize { source, window, rows: &rows, columns: &columns })
+}
+
+/// Scaling with the weights at hand.
+struct Resize<'a, P> {
+    source: &'a P,
+    window: Window,
+    rows: &'a Axis,
+    columns: &'a Columns,
+}
+
+impl<P: Pixels> Wide for Resize<'_, P> {
+    type Output = FloatImage;
+
+    #[inline(always)]
+    fn run(self) -> FloatImage {
+        let Resize { source, window, rows, columns } = self;
+        let mut image = FloatImage::black(window.height, window.width);
+        if window.width == 0 {
+            return image;
+        }
+        let samples = source.samples();
+        let (first, last) = columns.span();
+        let stride = source.size().1 * P::LANES;
+        // Rows first: that pass reads the most and runs over contiguous samples. One more float at the end, because a
+        // pixel is read as four floats whatever its lanes.
+        let length = (last - first) * P::LANES;
+        let mut blended = vec![0f32; length + 1];
+        let row_of = |y: usize| &samples[y * stride + first * P::LANES..y * stride + last * P::LANES];
+        for (y, line) in image.pixels_mut().chunks_exact_mut(window.width).enumerate() {
+            let (start, weights) = rows.taps(y);
+            blend_rows(&mut blended[..length], start, weights, P::UNIT, row_of);
+            columns.blend::<P>(&blended, first, line);
+        }
+        image
     }
-    let samples = source.samples();
-    let (first, last) = columns.span();
-    let stride = from.1 * P::LANES;
-    // Rows first: that pass reads the most and runs over contiguous samples. One more float at the end, because a
-    // pixel is read as four floats whatever its lanes.
-    let length = (last - first) * P::LANES;
-    let mut blended = vec![0f32; length + 1];
-    let row_of = |y: usize| &samples[y * stride + first * P::LANES..y * stride + last * P::LANES];
-    for (y, line) in image.pixels_mut().chunks_exact_mut(window.width).enumerate() {
-        let (start, weights) = rows.taps(y);
-        blend_rows(&mut blended[..length], start, weights, P::UNIT, row_of);
-        columns.blend::<P>(&blended, first, line);
-    }
-    image
 }
 
 /// Writes the weighted sum of rows `start..` into `out`, each sample times `unit`.
+#[inline(always)]
 fn blend_rows<'a, S: Copy + Into<f32> + 'a>(
     out: &mut [f32],
     start: usize,
@@ -61,19 +81,38 @@ fn blend_rows<'a, S: Copy + Into<f32> + 'a>(
     unit: f32,
     row_of: impl Fn(usize) -> &'a [S],
 ) {
-    let (head, tail) = weights.split_at(weights.len() % 2);
-    // Rows go in pairs, which halves the traffic of the sums.
-    match head {
-        [weight] => {
-            let weight = weight * unit;
+    // The usual number of rows in one go; of more, the others go in pairs, which halves the traffic of the sums.
+    let head = match *weights {
+        [u] => {
+            let u = u * unit;
             for (sum, &a) in out.iter_mut().zip(row_of(start)) {
-                *sum = weight * a.into();
+                *sum = u * a.into();
             }
+            return;
         }
-        _ => out.fill(0.0),
-    }
+        [u, v] => {
+            let (u, v) = (u * unit, v * unit);
+            for ((sum, &a), &b) in out.iter_mut().zip(row_of(start)).zip(row_of(start + 1)) {
+                *sum = u * a.into() + v * b.into();
+            }
+            return;
+        }
+        [u, v, w, ..] if weights.len() % 2 == 1 => {
+            let (u, v, w) = (u * unit, v * unit, w * unit);
+            let rows = row_of(start).iter().zip(row_of(start + 1)).zip(row_of(start + 2));
+            for (sum, ((&a, &b), &c)) in out.iter_mut().zip(rows) {
+                *sum = u * a.into() + v * b.into() + w * c.into();
+            }
+            3
+        }
+        [..] => {
+            out.fill(0.0);
+            0
+        }
+    };
+    let tail = &weights[head..];
     for (k, pair) in tail.chunks_exact(2).enumerate() {
-        let y = start + head.len() + 2 * k;
+        let y = start + head + 2 * k;
         let (u, v) = (pair[0] * unit, pair[1] * unit);
         for ((sum, &a), &b) in out.iter_mut().zip(row_of(y)).zip(row_of(y + 1)) {
             *sum += u * a.into() + v * b.into();
@@ -150,6 +189,7 @@ impl Axis {
         self.offsets.push(self.weights.len());
     }
 
+    #[inline(always)]
     fn taps(&self, index: usize) -> (usize, &[f32]) {
         (self.starts[index], &self.weights[self.offsets[index]..self.offsets[index + 1]])
     }
@@ -186,12 +226,14 @@ impl Columns {
     }
 
     /// The source pixels that are read, first and one past the last.
+    #[inline(always)]
     fn span(&self) -> (usize, usize) {
         let last = self.starts.last().map_or(0, |start| start + self.taps);
         (self.starts.first().copied().unwrap_or(0), last)
     }
 
     /// Blends `row`, whose first pixel is the source's `first`, to the pixels of `line`.
+    #[inline(always)]
     fn blend<P: Pixels>(&self, row: &[f32], first: usize, line: &mut [[f32; 4]]) {
         match self.taps {
             1 => self.blend_taps::<P, 1>(row, first, line),
@@ -208,6 +250,7 @@ impl Columns {
     }
 
     /// [`Columns::blend`] with the number of weights known to the compiler.
+    #[inline(always)]
     fn blend_taps<P: Pixels, const TAPS: usize>(&self, row: &[f32], first: usize, line: &mut [[f32; 4]]) {
         let (weights, _) = self.weights.as_chunks::<TAPS>();
         for ((pixel, &start), weights) in line.iter_mut().zip(&self.starts).zip(weights) {

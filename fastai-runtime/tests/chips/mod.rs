@@ -11,7 +11,7 @@ pub fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data")
 }
 
-/// Chips in `images`, their tags in `labels.csv`, and the class of each in `classes.csv`: whether there is water.
+/// Chips in `images`, their tags in `labels.csv`, and the class of each in `classes.csv`: whether there is ocean.
 pub struct Chips {
     folder: TempDir,
 }
@@ -27,7 +27,7 @@ impl Chips {
         for line in text.lines().skip(1).step_by(17).take(n) {
             labels += &format!("{line}\n");
             let (id, tags) = line.split_once(',').unwrap();
-            classes += &format!("{id},{}\n", if tags.contains("water") { "wet" } else { "dry" });
+            classes += &format!("{id},{}\n", if tags.contains("ocean") { "wet" } else { "dry" });
             let name = format!("{id}.jpg");
             std::fs::copy(globe.join("train-jpg").join(&name), folder.path().join("images").join(&name)).unwrap();
         }

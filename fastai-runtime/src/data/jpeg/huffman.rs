@@ -1,7 +1,10 @@
 //! Coded numbers.
 
 /// Codes up to this long are looked up.
-const FAST: u32 = 10;
+const FAST: u32 = 11;
+
+/// The entry of codes that are not looked up: a value still to be read, of no bits.
+const LONG: u32 = 0x80;
 
 /// Which numbers a table codes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,7 @@ impl Coded {
 /// One Huffman table.
 pub(super) struct Table {
     /// By the next [`FAST`] bits: the bits used (bits 0 to 6), whether the value is still to be read (bit 7), the run
-    /// (8 to 15), and the value or its number of bits (16 to 31). 0 for longer codes and those that do not exist.
+    /// (8 to 15), and the value or its number of bits (16 to 31). [`LONG`] for longer codes and those that do not exist.
     fast: Box<[u32; 1 << FAST]>,
     /// By length - 1: one past the last code, moved to the top of 16 bits.
     limits: [u32; 16],
@@ -42,8 +45,13 @@ pub(super) struct Table {
 impl Table {
     /// The table with `counts[i]` codes of `i + 1` bits; `None` where such codes cannot be.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8], kind: Kind) -> Option<Self> {
-        let mut table =
-            Table { fast: Box::new([0; 1 << FAST]), limits: [0; 16], offsets: [0; 16], symbols: symbols.into(), kind };
+        let mut table = Table {
+            fast: Box::new([LONG; 1 << FAST]),
+            limits: [0; 16],
+            offsets: [0; 16],
+            symbols: symbols.into(),
+            kind,
+        };
         let (mut code, mut index) = (0u32, 0usize);
         for (length, &count) in (1u32..).zip(counts) {
             let count = u32::from(count);
@@ -99,7 +107,7 @@ impl Table {
 #[inline(always)]
 fn extend(bits: u32, size: u32) -> i32 {
     let bits = bits as i32;
-    if bits >> (size - 1) == 0 { bits - (1 << size) + 1 } else { bits }
+    if bits >> size.wrapping_sub(1) & 1 == 0 { bits.wrapping_sub(1 << size).wrapping_add(1) } else { bits }
 }
 
 /// Bits of one restart interval, the highest first.
@@ -156,10 +164,10 @@ impl<'a> Bits<'a> {
         let entry = table.fast[(self.next >> (64 - FAST)) as usize];
         self.skip(entry & 0x7f);
         let run = (entry >> 8 & 0xff) as usize;
-        if entry & 0x80 == 0 && entry != 0 {
+        if entry & 0x80 == 0 {
             return Some(Coded { run, value: entry as i32 >> 16 });
         }
-        if entry == 0 {
+        if entry == LONG {
             return self.read_long(table);
         }
         Some(Coded { run, value: self.value(entry >> 16) })
@@ -181,7 +189,7 @@ impl<'a> Bits<'a> {
     /// The number of the next `size` bits, 1 to 15.
     #[inline(always)]
     fn value(&mut self, size: u32) -> i32 {
-        let bits = (self.next >> (64 - size)) as u32;
+        let bits = (self.next >> (64u32.wrapping_sub(size) & 63)) as u32;
         self.skip(size);
         extend(bits, size)
     }

@@ -1,0 +1,147 @@
+//! What `fastai explain` prints: the page of an error or lint, or what the registry knows of a word of the language.
+
+use std::fmt::Write;
+
+use crate::arch::{self, ARCHS, ArchFacts};
+use crate::catalog::{self, Code, ERRORS, LINTS};
+use crate::schema::{CONSTRUCTS, Construct, Key, METRICS, SECTIONS, STEPS, Section, TRANSFORM_SETS};
+use crate::suggest::closest;
+
+/// The page about a code, lint, section, step, source, split, key or architecture.
+///
+/// # Errors
+/// What was most likely meant, if there is no such topic.
+///
+/// ```
+/// let page = fastai_dsl::explain::page("fit").unwrap();
+/// assert!(page.starts_with("fit(lrs, cycles, cycle_len, cycle_mult, wds, anneal)"));
+/// assert_eq!(fastai_dsl::explain::page("E0440").unwrap_err(), "did you mean `E0404`?");
+/// ```
+pub fn page(topic: &str) -> Result<String, String> {
+    if let Some(code) = catalog::find(topic) {
+        return Ok(code_page(code));
+    }
+    let mut pages: Vec<String> = SECTIONS.iter().filter(|s| s.name == topic).map(section_page).collect();
+    let word = if TRANSFORM_SETS.contains(&topic) { "transforms" } else { topic };
+    // Of a section and a construct of one name (`transforms`), the construct says what the section's keys are.
+    pages.extend(CONSTRUCTS.iter().filter(|c| c.name == word).map(|c| construct_page(c)));
+    pages.extend(arch::find(topic).map(arch_page));
+    if pages.is_empty() {
+        pages.extend(CONSTRUCTS.iter().flat_map(|c| {
+            c.keys.iter().filter(|k| k.name == topic).map(|k| format!("in {}:\n{}", written(c), key_line(k)))
+        }));
+    }
+    if pages.is_empty() {
+        let near = closest(topic, topics());
+        return Err(near.map_or("`fastai explain` lists all".to_string(), |n| format!("did you mean `{n}`?")));
+    }
+    Ok(pages.join("\n"))
+}
+
+fn topics() -> impl Iterator<Item = &'static str> {
+    let codes = ERRORS.iter().chain(LINTS).map(|c| c.id);
+    let words = SECTIONS.iter().map(|s| s.name).chain(CONSTRUCTS.iter().map(|c| c.name));
+    let keys = CONSTRUCTS.iter().flat_map(|c| c.keys).map(|k| k.name);
+    codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name))
+}
+
+/// All topics but keys, with a line each.
+pub fn index() -> String {
+    let mut out = String::new();
+    let mut list = |title: &str, rows: Vec<(&str, String)>| {
+        let _ = writeln!(out, "{title}");
+        for (name, text) in rows {
+            let _ = writeln!(out, "  {name:<28} {text}");
+        }
+        out.push('\n');
+    };
+    let line = |doc: &str| doc.trim().lines().next().unwrap_or_default().to_string();
+    let is_step = |c: &&&Construct| STEPS.iter().any(|s| s.name == c.name);
+    list("sections", SECTIONS.iter().map(|s| (s.name, line(s.doc))).collect());
+    list("steps", STEPS.iter().map(|c| (c.name, line(c.doc))).collect());
+    let words = CONSTRUCTS.iter().filter(|c| !is_step(c));
+    list("sources, splits and metrics", words.map(|c| (c.name, line(c.doc))).collect());
+    list("architectures", ARCHS.iter().map(|a| (a.name, line(a.doc))).collect());
+    list("lints", LINTS.iter().map(|c| (c.id, c.title.to_string())).collect());
+    list("errors", ERRORS.iter().map(|c| (c.id, c.title.to_string())).collect());
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn code_page(code: &Code) -> String {
+    let mut out = format!("{}: {}\n\n", code.id, code.title);
+    let mut in_example = false;
+    for line in code.explain.lines() {
+        match line.starts_with("```") {
+            true => in_example = !in_example,
+            false if in_example => out += &format!("    {line}\n"),
+            false => out += &format!("{line}\n"),
+        }
+    }
+    if let Some(level) = code.lint {
+        let level = format!("{level:?}").to_lowercase();
+        let _ = writeln!(
+            out,
+            "\nA lint, `{level}` unless the recipe says otherwise: `#[allow({0})]`, `#[warn({0})]` or `#[deny({0})]` on a step, a \
+             section or the recipe.",
+            code.id
+        );
+    }
+    out
+}
+
+fn section_page(section: &Section) -> String {
+    let required = if section.required { "required" } else { "optional" };
+    let mut out = format!("section `{}`, {required}\n\n{}\n\n    {}\n", section.name, section.doc, section.example);
+    if section.name == "metrics" {
+        let _ = writeln!(out, "\none or more of {}", METRICS.join(", "));
+    }
+    out
+}
+
+fn construct_page(construct: &Construct) -> String {
+    let mut out = format!("{}\n\n{}\n", written(construct), construct.doc.trim());
+    if !construct.keys.is_empty() {
+        out.push('\n');
+    }
+    for key in construct.keys {
+        out += &key_line(key);
+    }
+    out
+}
+
+/// `fit(lrs, cycles, ..)`, `folders { root, train, .. }`.
+fn written(construct: &Construct) -> String {
+    let block = matches!(construct.name, "folders" | "csv" | "transforms" | "model");
+    if block {
+        let keys: Vec<&str> = construct.keys.iter().map(|k| k.name).collect();
+        format!("{} {{ {} }}", construct.name, keys.join(", "))
+    } else {
+        construct.signature()
+    }
+}
+
+fn key_line(key: &Key) -> String {
+    let takes = match key.words {
+        [] => key.ty.expected().to_string(),
+        words => words.join(", "),
+    };
+    let range = key.range.map_or(String::new(), |r| format!(", {r}"));
+    let default = match key.default {
+        Some(d) => format!("; {d} unless given"),
+        None if key.required => "; required".to_string(),
+        None => String::new(),
+    };
+    format!("  {:<12} {takes}{range}{default}\n  {:<12} {}\n", key.name, "", key.doc.trim())
+}
+
+fn arch_page(facts: &ArchFacts) -> String {
+    let mut out = format!("{}\n\n{}\n\n", facts.name, facts.doc);
+    for (i, (name, parameters)) in facts.body.iter().enumerate() {
+        let _ = writeln!(out, "  group {i}: {name}, {parameters} parameters");
+    }
+    let _ = writeln!(out, "  group {}: the head, from {} features", facts.body.len(), facts.head_input);
+    let norm = if facts.batch_norm { "batch norm in the body" } else { "no batch norm in the body" };
+    let _ = writeln!(out, "\nimages of at least {} px; {norm}", facts.min_size);
+    out
+}

@@ -1,0 +1,277 @@
+//! What people bring along from the notebook: names of the original library, Python's words, and what ours are called.
+
+use crate::draft::{Arg, Value, ValueKind};
+use crate::schema::{CSV, Construct, FOLDERS, METRICS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
+use crate::suggest::{closest, did_you_mean, list};
+
+/// (name in the original, ours)
+const RENAMED: &[(&str, &str)] = &[
+    ("sz", "size"),
+    ("img_size", "size"),
+    ("bs", "batch"),
+    ("batch_size", "batch"),
+    ("ps", "dropout"),
+    ("xtra_fc", "hidden"),
+    ("num_workers", "workers"),
+    ("path", "root"),
+    ("PATH", "root"),
+    ("trn_name", "train"),
+    ("val_name", "valid"),
+    ("val_idxs", "valid"),
+    ("test_name", "test"),
+    ("csv_fname", "labels"),
+    ("csv", "labels"),
+    ("folder", "images"),
+    ("cat_separator", "separator"),
+    ("skip_header", "header"),
+    ("val_pct", "share"),
+    ("pct", "share"),
+    ("cv_idx", "fold"),
+    ("crop_type", "crop"),
+    ("zoom", "max_zoom"),
+    ("lr", "lrs"),
+    ("rate", "lrs"),
+    ("rates", "lrs"),
+    ("learning_rate", "lrs"),
+    ("n_cycle", "cycles"),
+    ("n_cycles", "cycles"),
+    ("epochs", "cycles"),
+    ("n_epochs", "cycles"),
+    ("wd", "wds"),
+    ("weight_decay", "wds"),
+    ("start_lr", "start"),
+    ("end_lr", "end"),
+    ("n", "n_aug"),
+    ("fname", "name"),
+    ("thresh", "threshold"),
+    ("arch", "model"),
+    ("f_model", "model"),
+    ("architecture", "model"),
+    ("network", "model"),
+    ("tfms", "transforms"),
+    ("aug_tfms", "transforms"),
+    ("augment", "transforms"),
+    ("is_multi", "task"),
+    ("is_reg", "task"),
+    ("steps", "train"),
+    ("stages", "train"),
+    ("learn", "train"),
+    ("best_save_name", "keep_best"),
+    ("random_seed", "seed"),
+];
+
+/// What has no name of its own in a recipe, and what to write instead.
+const INSTEAD: &[(&str, &str)] = &[
+    ("cycle_save_name", "a step of its own, after the `fit`: `save(\"224_all\");`"),
+    ("use_clr", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
+    ("use_clr_beta", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
+    ("aug_tfms", "the word before the braces: `side_on { size: 224 }`"),
+    ("pretrained", "weights are a key of `model`: `weights: none` for random ones"),
+    ("custom_head", "the head is described by `hidden: [512]` and `dropout: 0.5`"),
+    ("xtra_cut", "the architecture knows where its body ends; remove it"),
+    ("continuous", "that is a task: `task: regression`"),
+    ("loss_func", "the task decides on the loss: `task: single_label`"),
+    ("crit", "the task decides on the loss: `task: single_label`"),
+    ("opt_fn", "the optimiser is fixed: SGD with momentum 0.9; remove it"),
+    ("set_data", "another size is `resize(299);`"),
+    ("get_cv_idxs", "`valid: random(0.2, seed = 42)` in `data`"),
+    ("tfms_from_model", "a section of its own: `transforms: side_on { size: 224, max_zoom: 1.1 }`"),
+    ("tfms_from_stats", "a section of its own: `transforms: side_on { size: 224, max_zoom: 1.1 }`"),
+    ("transforms_side_on", "`side_on { size: 224 }`"),
+    ("transforms_top_down", "`top_down { size: 224 }`"),
+    ("transforms_basic", "`basic { size: 224 }`"),
+    ("ImageClassifierData", "a section of its own: `data: folders { root: \"data\" }` or `data: csv { .. }`"),
+    ("from_paths", "a section of its own: `data: folders { root: \"data\" }`"),
+    ("from_csv", "a section of its own: `data: csv { root: \"data\", labels: \"labels.csv\", images: \"train\" }`"),
+    ("ConvLearner", "a section of its own: `model: squeezenet1_1`"),
+    ("create_cnn", "a section of its own: `model: squeezenet1_1`"),
+    ("TTA", "`tta();`"),
+    ("fit_gen", "`fit(1e-2, 3);`"),
+    ("fit_one_cycle", "`fit(1e-2, 3, cycle_len = 1);`"),
+    ("bn_freeze", "`bn_freeze(on);`"),
+    ("sched", "its plots are in the run's `report.html`; remove this step"),
+    ("plot", "plots are in the run's `report.html`; remove this step"),
+    ("plot_lr", "plots are in the run's `report.html`; remove this step"),
+    ("plot_loss", "plots are in the run's `report.html`; remove this step"),
+    ("plot_confusion_matrix", "it is in the run's `report.html`; remove this step"),
+    ("confusion_matrix", "it is in the run's `report.html`; remove this step"),
+    ("predict", "predictions are made after the run; remove this step"),
+    ("predict_array", "predictions are made after the run; remove this step"),
+    ("exp", "predictions are probabilities already; remove it"),
+    ("summary", "`fastai plan FILE` prints it; remove this step"),
+    ("print", "a recipe prints nothing; remove it"),
+    ("import", "nothing is imported; remove this line"),
+    ("from", "nothing is imported; remove this line"),
+    ("def", "a recipe has no functions; remove it"),
+    ("if", "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
+    ("while", "loops are `for size in [64, 128] { .. }`"),
+    ("loop", "loops are `for size in [64, 128] { .. }`"),
+    ("match", "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
+];
+
+/// Python's `True`, `False` and `None` (and their like) as words of the language.
+pub(crate) fn python(word: &str) -> Option<&'static str> {
+    match word {
+        "True" | "true" | "yes" | "On" | "ON" => Some("on"),
+        "False" | "false" | "no" | "Off" | "OFF" => Some("off"),
+        "None" | "null" | "nil" => Some("none"),
+        _ => None,
+    }
+}
+
+/// What to write instead of a name that the language has no place for.
+pub(crate) fn instead(name: &str) -> Option<&'static str> {
+    INSTEAD.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+}
+
+fn renamed(name: &str) -> &str {
+    RENAMED.iter().find(|(n, _)| *n == name).map_or(name, |(_, ours)| ours)
+}
+
+fn shown(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::Word(w) => python(w).unwrap_or(w).to_string(),
+        ValueKind::Broken => "..".to_string(),
+        _ => value.to_string(),
+    }
+}
+
+/// The help for a key (`separator` is `: `) or argument (` = `) that `construct` lacks: the original's name, a near one, the
+/// place that has it, or all that are legal.
+pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separator: &str) -> String {
+    let keys = || construct.keys.iter().map(|k| k.name);
+    let ours = renamed(name);
+    if keys().any(|k| k == ours) {
+        return format!("here it is called `{ours}{separator}{}`", shown(value));
+    }
+    if let Some(text) = instead(name) {
+        return text.to_string();
+    }
+    if let Some(home) = home(construct.name, ours, value) {
+        return home;
+    }
+    match closest(name, keys()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if construct.keys.is_empty() => format!("`{}()` takes none", construct.name),
+        None => format!("one of {}", list(keys())),
+    }
+}
+
+/// Where else a key, section or step of that name belongs.
+fn home(here: &str, name: &str, value: &Value) -> Option<String> {
+    if STEPS.iter().any(|s| s.name == name) {
+        let argument = if matches!(value.kind, ValueKind::Block(..)) { "..".to_string() } else { shown(value) };
+        return Some(format!("a step of `train`: `{name}({argument});`"));
+    }
+    if let Some(section) = SECTIONS.iter().find(|s| s.name == name && s.name != here) {
+        return Some(format!("a section of its own: `{}`", section.example));
+    }
+    let blocks: [(&str, &Construct); 5] = [
+        ("`data: folders { .. }`", &FOLDERS),
+        ("`data: csv { .. }`", &CSV),
+        ("`transforms`", &TRANSFORMS),
+        ("`model`", &MODEL),
+        ("`random(..)`", &RANDOM),
+    ];
+    if let Some((place, c)) = blocks.iter().find(|(_, c)| c.name != here && c.key(name).is_some()) {
+        let separator = if c.name == "random" { " = " } else { ": " };
+        return Some(format!("it belongs into {place}: `{name}{separator}{}`", shown(value)));
+    }
+    let step = STEPS.iter().find(|c| c.name != here && c.keys.iter().any(|k| k.name == name && !k.required))?;
+    Some(format!("an argument of `{}`: `{name} = {}`", step.name, shown(value)))
+}
+
+/// The help for an unknown section.
+pub(crate) fn section_help(name: &str, value: &Value) -> String {
+    let ours = renamed(name);
+    if let Some(section) = SECTIONS.iter().find(|s| s.name == ours) {
+        return format!("the section is called `{ours}`: `{}`", section.example);
+    }
+    if let Some(text) = instead(name) {
+        return text.to_string();
+    }
+    if let Some(near) = closest(name, SECTIONS.iter().map(|s| s.name)) {
+        return format!("did you mean `{near}`?");
+    }
+    home("", ours, value).unwrap_or_else(|| format!("one of {}", list(SECTIONS.iter().map(|s| s.name))))
+}
+
+/// The help for an unknown step.
+pub(crate) fn step_help(name: &str, args: &[Arg]) -> String {
+    if let Some(text) = instead(name) {
+        return text.to_string();
+    }
+    if let Some(section) = SECTIONS.iter().find(|s| s.name == name || s.name == renamed(name)) {
+        return match section.name {
+            "train" => "`fit(1e-2, 3);`".to_string(),
+            _ => format!("`{}` is a section, not a step: `{}`", section.name, section.example),
+        };
+    }
+    if METRICS.contains(&name) {
+        return format!("metrics are measured after each epoch: `metrics: [{name}]`");
+    }
+    match closest(name, STEPS.iter().map(|s| s.name)) {
+        Some(near) => {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            format!("did you mean `{near}({});`?", args.join(", "))
+        }
+        None => format!("one of {}", list(STEPS.iter().map(|s| s.name))),
+    }
+}
+
+/// The help for `object.method(args)` as a step.
+pub(crate) fn method_help(method: &str, args: &[Arg]) -> String {
+    if STEPS.iter().any(|s| s.name == method) {
+        let args: Vec<String> = args.iter().map(shown_arg).collect();
+        return format!("steps stand alone: `{method}({});`", args.join(", "));
+    }
+    step_help(method, args)
+}
+
+fn shown_arg(arg: &Arg) -> String {
+    match &arg.name {
+        Some(name) => format!("{} = {}", name.text, shown(&arg.value)),
+        None => shown(&arg.value),
+    }
+}
+
+/// The help for `object.name` or `object.name(..)` as a value: `np.array([..])`, `models.resnet34`.
+pub(crate) fn value_help(name: &str, args: Option<&[Arg]>) -> String {
+    match args {
+        Some([only]) if is_array(name) => format!("lists are written as they are: `{}`", shown(&only.value)),
+        Some(_) => {
+            instead(name).map_or_else(|| format!("write what it gives in place of `{name}(..)`"), str::to_string)
+        }
+        None => instead(name).map_or_else(|| format!("the name alone: `{name}`"), str::to_string),
+    }
+}
+
+/// Whether a function of numpy or torch makes an array of its argument.
+pub(crate) fn is_array(name: &str) -> bool {
+    matches!(name, "array" | "asarray" | "tensor" | "list" | "FloatTensor")
+}
+
+/// The help for a word where one of `words` should stand.
+pub(crate) fn word_help(word: &str, words: &[&str]) -> String {
+    if let Some(ours) = python(word).filter(|w| words.contains(w)) {
+        return format!("`{ours}`");
+    }
+    if let Some(text) = instead(word) {
+        return text.to_string();
+    }
+    did_you_mean(word, words.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::CONSTRUCTS;
+
+    #[test]
+    fn what_is_called_otherwise_exists() {
+        let keys = || CONSTRUCTS.iter().flat_map(|c| c.keys).map(|k| k.name);
+        for (theirs, ours) in RENAMED {
+            assert!(keys().any(|k| k == *ours) || SECTIONS.iter().any(|s| s.name == *ours), "{theirs} -> {ours}");
+        }
+    }
+}

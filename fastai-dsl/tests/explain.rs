@@ -1,0 +1,112 @@
+//! The pages of `fastai explain`: the first example of each has exactly its mistake, the second none.
+
+use std::collections::BTreeMap;
+
+use fastai_dsl::catalog::{Code, ERRORS, LINTS};
+use fastai_dsl::explain;
+use fastai_dsl::schema::{CONSTRUCTS, SECTIONS};
+use fastai_dsl::source::Source;
+
+/// The sections that an example leaves out.
+const BASE: &[(&str, &str)] = &[
+    ("task", "task: single_label,"),
+    ("data", "data: folders { root: \"data/dogscats\" },"),
+    ("transforms", "transforms: side_on { size: 224 },"),
+    ("model", "model: squeezenet1_1,"),
+    ("metrics", "metrics: [accuracy],"),
+    ("train", "train: { fit(1e-2, 3); },"),
+];
+
+/// The two examples of a page.
+fn examples(code: &Code) -> [&'static str; 2] {
+    let parts: Vec<&str> = code.explain.split("```recipe\n").collect();
+    assert_eq!(parts.len(), 3, "{}: two examples", code.id);
+    assert!(parts[0].ends_with("\n\nErroneous:\n\n") && parts[1].ends_with("\n\nCorrected:\n\n"), "{}", code.id);
+    let example = |part: &'static str| part.split_once("\n```").expect("the example ends").0;
+    [example(parts[1]), example(parts[2])]
+}
+
+/// An example as a file: whole recipes stand alone, sections are completed, `$ fastai` lines are overrides.
+fn read(example: &str) -> Source {
+    let base = |without: &str| {
+        let given = |name: &str| {
+            without
+                .lines()
+                .any(|l| l.trim_start().strip_prefix(name).is_some_and(|rest| rest.starts_with([':', ' ', '='])))
+        };
+        let missing: Vec<&str> = BASE.iter().filter(|(name, _)| !given(name)).map(|(_, text)| *text).collect();
+        missing.join("\n")
+    };
+    if let Some((_, set)) = example.split_once("--set ") {
+        return Source::new("example.recipe", &format!("Demo {{\n{}\n}}", base("")), &[set.trim().parse().unwrap()]);
+    }
+    let mut words = example.split(' ');
+    let whole = words.next().is_some_and(|w| !w.contains([':', '#'])) && words.next() == Some("{");
+    let text = if whole { example.to_string() } else { format!("Demo {{\n{}\n{example}\n}}", base(example)) };
+    // `\xff` stands for a byte that a page in UTF-8 cannot hold.
+    let mut bytes = Vec::new();
+    for (i, part) in text.split("\\xff").enumerate() {
+        if i > 0 {
+            bytes.push(0xff);
+        }
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Source::from_bytes("example.recipe", &bytes, &[])
+}
+
+#[test]
+fn examples_have_their_mistake_and_none() {
+    let mut failures = Vec::new();
+    for code in ERRORS.iter().chain(LINTS) {
+        let [bad, good] = examples(code);
+        let source = read(bad);
+        let found: Vec<&str> = source.diagnostics().iter().map(|d| d.code.id).collect();
+        if found != [code.id] {
+            failures.push(format!("{}: the erroneous example gives {found:?}\n{}", code.id, source.render(false)));
+        }
+        let source = read(good);
+        if !source.diagnostics().is_empty() {
+            failures.push(format!("{}: the corrected example\n{}", code.id, source.render(false)));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn pages_are_proper_pages() {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for code in ERRORS.iter().chain(LINTS) {
+        let [what, why] =
+            [code.explain.split("\n\nErroneous").next().unwrap(), code.explain.rsplit("```").next().unwrap()];
+        assert!(what.len() > 20 && why.trim().len() > 20, "{}", code.id);
+        assert!(code.explain.lines().all(|l| l.len() <= 200), "{}", code.id);
+        if let Some(other) = seen.insert(what, code.id) {
+            panic!("{} and {other} say the same", code.id);
+        }
+    }
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/explain")).unwrap().count();
+    assert_eq!(files, ERRORS.len() + LINTS.len(), "a page for each code, and no other");
+}
+
+#[test]
+fn every_word_is_explained() {
+    for topic in SECTIONS.iter().map(|s| s.name).chain(CONSTRUCTS.iter().map(|c| c.name)) {
+        assert!(explain::page(topic).is_ok(), "{topic}");
+    }
+    for (topic, part) in [
+        ("E0404", "E0404: wrong number of learning rates"),
+        ("long_run", "A lint, `warn` unless"),
+        ("fit", "cycle_mult   a whole number, 1 to 1000; 1 unless given"),
+        ("side_on", "max_zoom"),
+        ("batch", "in csv {"),
+        ("squeezenet1_1", "at least 32 px"),
+        ("metrics", "log_loss"),
+    ] {
+        let page = explain::page(topic).unwrap();
+        assert!(page.contains(part), "{topic}: {page}");
+        assert!(!page.contains("```"), "{page}");
+    }
+    assert_eq!(explain::page("fitt").unwrap_err(), "did you mean `fit`?");
+    let index = explain::index();
+    assert!(ERRORS.iter().chain(LINTS).all(|c| index.contains(c.id)));
+}

@@ -1,0 +1,50 @@
+//! Every example gives one recipe through every door: the builder calls that the macro emits, the checked file, and the
+//! file's canonical text.
+
+use std::collections::BTreeSet;
+
+use fastai_dsl::source::Source;
+use fastai_dsl::{Experiment, Recipe};
+
+macro_rules! examples {
+    ($($file:literal $module:ident $name:ident)*) => {
+        $( mod $module {
+            fastai_macros::include_recipe_at! { [::fastai_dsl] $file }
+
+            pub fn recipe() -> super::Recipe {
+                <$name as super::Experiment>::recipe()
+            }
+        } )*
+        fn all() -> Vec<(&'static str, Recipe, &'static str)> {
+            vec![$( ($file, $module::recipe(), include_str!($file)) ),*]
+        }
+    };
+}
+
+examples! {
+    "../../examples/quickstart.recipe" quickstart QuickStart
+}
+
+#[test]
+fn macro_and_file_give_equal_recipes() {
+    for (file, built, text) in all() {
+        let source = Source::new(file, text, &[]);
+        assert!(source.diagnostics().is_empty(), "{file}: examples give no warning\n{}", source.render(false));
+        let checked = source.result.unwrap().recipe;
+        assert_eq!(built, checked, "{file}");
+        let canonical = Source::new(file, &checked.to_string(), &[]).result.unwrap().recipe;
+        assert_eq!(canonical, checked, "{file}");
+    }
+}
+
+#[test]
+fn no_example_is_left_out() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let there: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".recipe"))
+        .collect();
+    let here: BTreeSet<String> = all().iter().map(|(file, ..)| file.rsplit('/').next().unwrap().to_string()).collect();
+    assert_eq!(there, here, "add the example to `examples!` above");
+}

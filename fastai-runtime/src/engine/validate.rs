@@ -1,0 +1,207 @@
+//! Measures a saved model on labelled images.
+
+use std::path::Path;
+
+use fastai_dsl::{Corrupt, Recipe, Step};
+
+use super::measured::{self, Look};
+use super::session::class_weights;
+use crate::RunError;
+use crate::activations::ActivationCache;
+use crate::data::{DataError, Dataset, Item, Preflight, Target};
+use crate::metrics::{Probabilities, loss_of_predictions};
+use crate::models::WeightsError;
+use crate::predict::{Predictions, Predictor, TtaWeights, average};
+use crate::report::Evaluation;
+use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation, Watch, activate_for};
+
+/// Predictions of labelled images, and how good they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured<T = ()> {
+    /// What was said, with what is true.
+    pub predictions: Predictions<T>,
+    /// The recipe's metrics.
+    pub evaluation: Evaluation,
+}
+
+/// What a saved model reaches on a validation set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validated<T = ()> {
+    /// By one plain prediction an image.
+    pub plain: Measured<T>,
+    /// By test-time augmentation, if the recipe has a `tta` step.
+    pub tta: Option<Measured<T>>,
+}
+
+impl<T> Measured<T> {
+    fn of_task<U>(self) -> Measured<U> {
+        Measured { predictions: self.predictions.into_task(), evaluation: self.evaluation }
+    }
+}
+
+impl Validated {
+    pub(super) fn of_task<T>(self) -> Validated<T> {
+        Validated { plain: self.plain.of_task(), tta: self.tta.map(Measured::of_task) }
+    }
+}
+
+/// Measures the model of `recipe` on the images that it holds out of the data in `root`.
+///
+/// On the data of the run these are the run's own validation images, and the figures are those that it reported. Of
+/// another data set, laid out in the same way, they are the images that the same rule holds out; all its classes must be
+/// classes of the model.
+///
+/// # Errors
+/// What is wrong with the data set, all at once; [`RunError::Stopped`].
+pub fn validate(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    workers: Option<usize>,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    let Watch { progress, stop } = watch;
+    let meta = predictor.meta();
+    if meta.recipe != recipe.name() || meta.task != recipe.task() {
+        let (model, wanted) = (&meta.recipe, recipe.name());
+        return Err(
+            WeightsError(format!("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")).into()
+        );
+    }
+    let mut data = recipe.data().clone();
+    data.root = root.display().to_string();
+    // Only these policies change which images are measured, or what they weigh; looking at every image takes time.
+    let looks = data.corrupt == Corrupt::Skip || recipe.class_weights().is_some();
+    let mut dataset = if looks {
+        let preflight = Preflight {
+            corrupt: data.corrupt,
+            duplicates: data.duplicates,
+            size: meta.size,
+            limit: None,
+            known: Some(&ActivationCache::default_root().join("verified.json")),
+            stop,
+        };
+        preflight.open(&data, recipe.task(), progress)?.0
+    } else {
+        Dataset::open(&data, recipe.task())?
+    };
+    dataset.notes.iter().for_each(|note| progress.note(note));
+    let weights = class_weights(recipe.class_weights(), &dataset)?;
+    renumber(&mut dataset, &meta.classes)?;
+    let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
+    let truth =
+        truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
+
+    let (network, device) = predictor.network();
+    let learner = Learner::new(network.clone(), device.clone());
+    let preparation = Preparation {
+        transforms: meta.transforms.clone(),
+        stats: meta.stats(),
+        batch: meta.batch as usize,
+        workers: workers.unwrap_or_else(rayon::current_num_threads),
+        seed: meta.seed,
+    };
+    let examples = ImageExamples::new(ImageSet::new(&dataset.valid), preparation);
+    let classes = meta.classes.len();
+    let mut logits =
+        |pass: &Pass, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
+    let probabilities = |mut values: Vec<f32>| {
+        activate_for(recipe.task(), &mut values, classes);
+        Probabilities::new(values, classes)
+    };
+    let measured = |look: Look, counter: usize| Measured {
+        evaluation: measured::evaluation("valid", &look, &truth, recipe.metrics(), meta.seed, &[counter as u64]),
+        predictions: Predictions::new(
+            dataset.valid.iter().map(|item| item.id.clone()).collect(),
+            meta.classes.clone(),
+            look.probabilities,
+            Some(truth.clone()),
+        ),
+    };
+
+    let values = logits(&Pass::Plain, "images, plain prediction")?;
+    let loss = Loss::new(truth.clone(), weights, &device.clone().without_autodiff()).of_all(&values);
+    let plain = probabilities(values);
+    let look = Look { probabilities: plain.clone(), loss, trn_loss: None, made: "plain".to_string(), chosen: None };
+    let first = measured(look, recipe.steps().len());
+
+    let step = recipe.steps().iter().enumerate().rev().find_map(|(index, step)| match step {
+        Step::Tta { n_aug } => Some((index, *n_aug)),
+        _ => None,
+    });
+    let tta = match step {
+        None => None,
+        Some((index, n_aug)) => {
+            let mut passes = Vec::with_capacity(n_aug as usize);
+            for pass in 0..u64::from(n_aug) {
+                let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
+                passes.push(probabilities(logits(&Pass::Augmented { stage: index as u64, pass }, &what)?));
+            }
+            let weights = TtaWeights::new(n_aug);
+            let mean = average(&plain, weights.plain, &passes);
+            let loss = loss_of_predictions(&mean, &truth);
+            let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
+            Some(measured(look, index))
+        }
+    };
+    Ok(Validated { plain: first, tta })
+}
+
+/// Numbers the labels as the model does; its classes may be more.
+fn renumber(dataset: &mut Dataset, classes: &[String]) -> Result<(), RunError> {
+    if dataset.classes == classes {
+        return Ok(());
+    }
+    let number = |name: &String| classes.iter().position(|c| c == name).map(|i| i as u32);
+    let numbers: Vec<Option<u32>> = dataset.classes.iter().map(number).collect();
+    let unknown: Vec<&str> =
+        dataset.classes.iter().zip(&numbers).filter(|(_, n)| n.is_none()).map(|(c, _)| c.as_str()).collect();
+    if !unknown.is_empty() {
+        return Err(DataError::one(format!(
+            "{} of {} classes in {} are none of the model's: {}; the model knows {}",
+            unknown.len(),
+            dataset.classes.len(),
+            dataset.root.display(),
+            unknown.join(", "),
+            classes.join(", ")
+        ))
+        .into());
+    }
+    let new = |old: &u32| numbers[*old as usize].unwrap_or_default();
+    let renumber = |item: &mut Item| match &mut item.target {
+        Target::Class(class) => *class = new(class),
+        Target::Tags(tags) => {
+            *tags = tags.iter().map(new).collect();
+            tags.sort_unstable();
+        }
+        Target::Value(_) | Target::Unlabelled => {}
+    };
+    dataset.train.iter_mut().chain(&mut dataset.valid).chain(&mut dataset.test).for_each(renumber);
+    dataset.classes = classes.to_vec();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_get_the_models_numbers() {
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let item = |target| Item { id: String::new(), path: "x".into(), target };
+        let mut dataset = Dataset {
+            root: "root".into(),
+            classes: names(&["b", "c"]),
+            task: fastai_dsl::TaskKind::MultiLabel,
+            train: vec![item(Target::Class(0))],
+            valid: vec![item(Target::Tags(vec![0, 1]))],
+            test: vec![item(Target::Unlabelled)],
+            notes: Vec::new(),
+        };
+        let error = renumber(&mut dataset, &names(&["a", "c"])).unwrap_err().to_string();
+        assert!(error.contains("1 of 2 classes in root are none of the model's: b; the model knows a, c"), "{error}");
+        renumber(&mut dataset, &names(&["c", "a", "b"])).unwrap();
+        assert_eq!(dataset.train[0].target, Target::Class(2));
+        assert_eq!(dataset.valid[0].target, Target::Tags(vec![0, 2]));
+    }
+}

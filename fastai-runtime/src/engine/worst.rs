@@ -1,0 +1,179 @@
+//! Chooses the images that the report shows.
+
+use super::measured::Look;
+use crate::data::Item;
+use crate::metrics::{Probabilities, Truth, f2_of_images, log_loss_of_images, most_incorrect, most_uncertain};
+use crate::report::{Gallery, GalleryGroup, GalleryImage};
+
+/// Most images that a report shows: some 6 kB each.
+const BUDGET: usize = 96;
+/// Most images of a class and kind.
+const PER_CLASS: usize = 4;
+/// Images of a kind, where classes are too many to show some of each.
+const OVERALL: usize = 32;
+/// Other classes or tags that are named beside an image.
+const NAMED: usize = 6;
+
+/// The images that the predictions get most wrong, and those they are least sure of.
+///
+/// With few classes some of each class, otherwise the worst of all. Of tags the images with the worst F2 at `threshold`.
+pub(super) fn gallery(
+    look: &Look,
+    truth: &Truth,
+    items: &[Item],
+    classes: &[String],
+    threshold: Option<f64>,
+) -> Gallery {
+    let p = &look.probabilities;
+    let (wrong, groups) = match truth {
+        Truth::Classes(truth) => single(p, truth, items, classes),
+        Truth::Values(_) => (0, Vec::new()),
+        Truth::Tags { .. } => tags(p, truth, items, classes, threshold.unwrap_or(0.5)),
+    };
+    Gallery { made: look.made.clone(), wrong: wrong as u64, n: truth.len() as u64, groups }
+}
+
+fn single(p: &Probabilities, truth: &[u32], items: &[Item], classes: &[String]) -> (usize, Vec<GalleryGroup>) {
+    let image = |&image: &usize| {
+        let (row, is) = (p.row(image), truth[image] as usize);
+        let said = p.top(image);
+        GalleryImage {
+            id: items[image].id.clone(),
+            path: items[image].path.clone(),
+            is: classes[is].clone(),
+            said: if said == is { Vec::new() } else { vec![(classes[said].clone(), row[said])] },
+            value: row[is],
+            ..GalleryImage::default()
+        }
+    };
+    let group = |title: String, images: &[usize]| GalleryGroup { title, images: images.iter().map(image).collect() };
+    let wrong: Vec<usize> = (0..truth.len()).filter(|i| p.top(*i) != truth[*i] as usize).collect();
+    let each = (BUDGET / (2 * classes.len().max(1))).min(PER_CLASS);
+    let mut groups = Vec::new();
+    if each >= 2 {
+        for (class, name) in classes.iter().enumerate() {
+            groups.push(group(format!("{name}: most incorrect"), &most_incorrect(p, truth, class, each)));
+            groups.push(group(format!("{name}: most uncertain"), &most_uncertain(p, truth, class, each)));
+        }
+    } else {
+        let of_truth = |i: &usize| p.row(*i)[truth[*i] as usize];
+        let mut worst = wrong.clone();
+        worst.sort_by(|a, b| of_truth(a).total_cmp(&of_truth(b)).then(a.cmp(b)));
+        worst.truncate(OVERALL);
+        groups.push(group("Most incorrect".to_string(), &worst));
+        let mut unsure: Vec<usize> = (0..truth.len()).collect();
+        unsure.sort_by(|a, b| lead(p.row(*a)).total_cmp(&lead(p.row(*b))).then(a.cmp(b)));
+        unsure.truncate(OVERALL / 2);
+        groups.push(group("Most uncertain: the two most probable classes are closest".to_string(), &unsure));
+    }
+    groups.retain(|group| !group.images.is_empty());
+    (wrong.len(), groups)
+}
+
+/// By how much the most probable class leads.
+fn lead(row: &[f32]) -> f32 {
+    let (first, second) = row
+        .iter()
+        .fold((f32::MIN, f32::MIN), |(first, second), &p| if p > first { (p, first) } else { (first, second.max(p)) });
+    first - second
+}
+
+fn tags(
+    p: &Probabilities,
+    truth: &Truth,
+    items: &[Item],
+    classes: &[String],
+    threshold: f64,
+) -> (usize, Vec<GalleryGroup>) {
+    let f2 = f2_of_images(p, truth, threshold);
+    let losses = log_loss_of_images(p, truth);
+    let is_said = |p: f32| f64::from(p) > threshold;
+    let mut wrong: Vec<usize> = (0..items.len())
+        .filter(|&i| p.row(i).iter().zip(truth.tags_of(i)).any(|(p, tag)| is_said(*p) != *tag))
+        .collect();
+    let all = wrong.len();
+    wrong.sort_by(|a, b| f2[*a].total_cmp(&f2[*b]).then(losses[*b].total_cmp(&losses[*a])).then(a.cmp(b)));
+    wrong.truncate(OVERALL);
+    let image = |&image: &usize| {
+        let cells = || classes.iter().zip(p.row(image)).zip(truth.tags_of(image));
+        let named = |said: bool, has: bool| -> Vec<(String, f32)> {
+            let mut found: Vec<(String, f32)> = cells()
+                .filter(|((_, p), tag)| is_said(**p) == said && **tag == has)
+                .map(|((name, p), _)| (name.clone(), *p))
+                .collect();
+            found.sort_by(|a, b| b.1.total_cmp(&a.1));
+            found.truncate(NAMED);
+            found
+        };
+        let right: Vec<String> = named(true, true).into_iter().map(|(name, _)| name).collect();
+        GalleryImage {
+            id: items[image].id.clone(),
+            path: items[image].path.clone(),
+            is: right.join(" "),
+            said: named(true, false),
+            missing: named(false, true),
+            value: f2[image] as f32,
+            thumbnail: None,
+        }
+    };
+    let images: Vec<GalleryImage> = wrong.iter().map(image).collect();
+    let title = format!("Worst F2, tags said above {threshold}");
+    (all, if images.is_empty() { Vec::new() } else { vec![GalleryGroup { title, images }] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Target;
+
+    fn items(n: usize) -> Vec<Item> {
+        (0..n).map(|i| Item { id: i.to_string(), path: "x".into(), target: Target::Unlabelled }).collect()
+    }
+
+    fn look(values: Vec<f32>, classes: usize) -> Look {
+        let probabilities = Probabilities::new(values, classes);
+        Look { probabilities, loss: 0.0, trn_loss: None, made: "plain".into(), chosen: None }
+    }
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("c{i}")).collect()
+    }
+
+    #[test]
+    fn few_classes_show_some_of_each() {
+        let look = look(vec![0.9, 0.1, 0.3, 0.7, 0.45, 0.55, 0.2, 0.8], 2);
+        let found = gallery(&look, &Truth::Classes(vec![0, 0, 0, 1]), &items(4), &names(2), None);
+        assert_eq!((found.wrong, found.n), (2, 4));
+        let titles: Vec<&str> = found.groups.iter().map(|g| g.title.as_str()).collect();
+        assert_eq!(titles, ["c0: most incorrect", "c0: most uncertain", "c1: most uncertain"]);
+        let first = &found.groups[0].images[0];
+        assert_eq!((first.id.as_str(), first.said[0].0.as_str(), first.value), ("1", "c1", 0.3));
+    }
+
+    #[test]
+    fn many_classes_show_the_worst_of_all_within_bounds() {
+        let n = 300;
+        let values = (0..n * 120).map(|i| if i % 120 == 5 { 0.4 } else { 0.005 }).collect();
+        let found = gallery(&look(values, 120), &Truth::Classes(vec![7; n]), &items(n), &names(120), None);
+        assert_eq!(found.wrong, 300);
+        assert_eq!(found.groups.iter().map(|g| g.images.len()).collect::<Vec<_>>(), [OVERALL, OVERALL / 2]);
+    }
+
+    #[test]
+    fn tags_name_what_is_missing_and_what_is_too_much() {
+        let look = look(vec![0.9, 0.1, 0.8, 0.9, 0.9, 0.1], 3);
+        let cells = vec![true, true, false, true, true, false];
+        let found = gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(0.2));
+        assert_eq!((found.wrong, found.groups.len(), found.groups[0].images.len()), (1, 1, 1));
+        let image = &found.groups[0].images[0];
+        assert_eq!(image.is, "c0");
+        assert_eq!((&image.missing[0], &image.said[0]), (&("c1".to_string(), 0.1), &("c2".to_string(), 0.8)));
+        assert!((image.value - 0.5).abs() < 1e-6, "one hit, one missed, one wrong: 5 / (5 + 4 + 1)");
+    }
+
+    #[test]
+    fn nothing_wrong_shows_nothing() {
+        let truth = Truth::Tags { cells: vec![true], tags: 1 };
+        assert!(gallery(&look(vec![0.9], 1), &truth, &items(1), &names(1), None).groups.is_empty());
+    }
+}

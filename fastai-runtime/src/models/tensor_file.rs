@@ -1,0 +1,97 @@
+//! One door to files of tensors, whatever their format; which it is is seen from the bytes, not from the name.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::WeightsError;
+use super::safetensors_file::Reader;
+use super::torch::Checkpoint;
+
+/// An open file: names and shapes are read, numbers when they are asked for, so that one tensor at a time is in memory.
+#[derive(Debug)]
+pub(super) struct TensorFile {
+    path: PathBuf,
+    source: Source,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Safetensors(Reader<File>),
+    Torch(Checkpoint<File>),
+}
+
+impl TensorFile {
+    /// Opens a safetensors file or one that `torch.save` wrote (a zip archive or the pickle before it).
+    ///
+    /// Tensors of f64, f32, f16 and bf16 are there, integers are left out.
+    pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
+        let broken = |why: String| WeightsError(format!("{}: {why}", path.display()));
+        let cannot = |e: std::io::Error| broken(format!("cannot read: {e}"));
+        let mut file = File::open(path).map_err(cannot)?;
+        let mut start = Vec::new();
+        (&mut file).take(512).read_to_end(&mut start).map_err(cannot)?;
+        file.seek(SeekFrom::Start(0)).map_err(cannot)?;
+        let source = if Checkpoint::<File>::recognizes(&start) {
+            Source::Torch(Checkpoint::open(file).map_err(|e| broken(e.to_string()))?)
+        } else if Reader::<File>::recognizes(&start) {
+            Source::Safetensors(Reader::open(file).map_err(broken)?)
+        } else {
+            return Err(broken(format!(
+                "{}; weights are read from safetensors files and from files that `torch.save` wrote",
+                what_it_is(&start)
+            )));
+        };
+        let shapes = match &source {
+            Source::Safetensors(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
+            Source::Torch(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
+        };
+        Ok(Self { path: path.to_owned(), source, shapes })
+    }
+
+    /// Names and shapes of what is in it.
+    pub(super) fn shapes(&self) -> &BTreeMap<String, Vec<usize>> {
+        &self.shapes
+    }
+
+    /// A text beside the tensors; torch files have none.
+    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
+        match &self.source {
+            Source::Safetensors(file) => file.metadata().get(key).map(String::as_str),
+            Source::Torch(_) => None,
+        }
+    }
+
+    /// What the format is called.
+    pub(super) fn format(&self) -> &'static str {
+        match &self.source {
+            Source::Safetensors(_) => "safetensors",
+            Source::Torch(file) => file.container(),
+        }
+    }
+
+    /// The numbers of a tensor, row-major.
+    pub(super) fn read(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let values = match &mut self.source {
+            Source::Safetensors(file) => file.read(name),
+            Source::Torch(file) => file.read(name).map(|values| values.map_err(|e| e.to_string())),
+        };
+        let values = values.unwrap_or_else(|| Err(format!("tensor `{name}`: not in the file")));
+        values.map_err(|why| WeightsError(format!("{}: {why}", self.path.display())))
+    }
+}
+
+/// What people may have taken for weights.
+fn what_it_is(start: &[u8]) -> &'static str {
+    match start {
+        [] => "the file is empty",
+        [0x89, b'H', b'D', b'F', ..] => "a Keras (HDF5) file",
+        [0x80, 2..=5, ..] => "a pickle, but none that `torch.save` wrote",
+        [b'<', ..] => "a web page and no weights: the download failed",
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', ..] => "a pointer to a large file (git LFS), not the file",
+        _ if start.get(257..262) == Some(b"ustar") => "a tar archive, such as PyTorch before 0.1.10 wrote",
+        _ => "neither a safetensors nor a torch file",
+    }
+}

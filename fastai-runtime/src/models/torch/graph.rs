@@ -1,0 +1,248 @@
+//! The values that a pickle makes, in one arena: shared values are one node, and nothing recurses.
+
+use std::collections::HashMap;
+
+use super::view::View;
+use super::{Element, TorchError, shown};
+
+/// Most values of a file; each takes about 50 bytes at most, and more only for text that the file holds itself.
+const MAX_NODES: usize = 1 << 21;
+/// Most dimensions of a tensor.
+const MAX_RANK: usize = 8;
+
+/// A value's place in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Id(u32);
+
+/// A value.
+#[derive(Debug)]
+pub(super) enum Node {
+    None,
+    Bool(bool),
+    Int(i128),
+    Float,
+    Text(Box<str>),
+    List(Vec<Id>),
+    Tuple(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Global(Global),
+    /// Numbers `start..start + length` of a storage.
+    Storage {
+        storage: u32,
+        start: u64,
+        length: u64,
+    },
+    Tensor(u32),
+}
+
+/// The functions and classes that a pickle may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Global {
+    OrderedDict,
+    RebuildTensor,
+    RebuildParameter,
+    Size,
+    Storage(Element),
+}
+
+impl Global {
+    /// The global of that name; any that is not known is refused.
+    pub(super) fn find(module: &str, name: &str) -> Result<Self, TorchError> {
+        let refused = || {
+            TorchError(format!(
+                "refused: the file wants Python's `{}.{}`, and only dictionaries of tensors are read; save it again with \
+                 `torch.save(model.state_dict(), PATH)`",
+                shown(module),
+                shown(name)
+            ))
+        };
+        match (module, name) {
+            ("collections", "OrderedDict") => Ok(Self::OrderedDict),
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
+            ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
+            ("torch", "Size") => Ok(Self::Size),
+            ("torch" | "torch.cuda", class) => Element::of_storage(class).map(Self::Storage).ok_or_else(refused),
+            _ => Err(refused()),
+        }
+    }
+}
+
+/// A block of numbers in the file.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) key: Box<str>,
+    pub(super) element: Element,
+    /// How many.
+    pub(super) length: u64,
+}
+
+/// The arena.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    nodes: Vec<Node>,
+    storages: Vec<Storage>,
+    keys: HashMap<Box<str>, u32>,
+    tensors: Vec<View>,
+}
+
+impl Graph {
+    pub(super) fn add(&mut self, node: Node) -> Result<Id, TorchError> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(TorchError(format!("refused: the pickle makes more than {MAX_NODES} values")));
+        }
+        self.nodes.push(node);
+        Ok(Id(self.nodes.len() as u32 - 1))
+    }
+
+    pub(super) fn node(&self, id: Id) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    pub(super) fn node_mut(&mut self, id: Id) -> &mut Node {
+        &mut self.nodes[id.0 as usize]
+    }
+
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
+        match self.node(id) {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn storages(&self) -> &[Storage] {
+        &self.storages
+    }
+
+    pub(super) fn storage(&self, index: u32) -> &Storage {
+        &self.storages[index as usize]
+    }
+
+    /// The storage of that key.
+    pub(super) fn find_storage(&self, key: &str) -> Option<u32> {
+        self.keys.get(key).copied()
+    }
+
+    pub(super) fn tensor(&self, index: u32) -> &View {
+        &self.tensors[index as usize]
+    }
+
+    fn items(&self, id: Id) -> Result<&[Id], TorchError> {
+        match self.node(id) {
+            Node::Tuple(items) | Node::List(items) => Ok(items),
+            _ => Err(TorchError::new("damaged: a tuple was expected")),
+        }
+    }
+
+    fn count(&self, id: Id, what: &str) -> Result<u64, TorchError> {
+        match self.node(id) {
+            Node::Int(n) => u64::try_from(*n).map_err(|_| TorchError(format!("a {what} of {n}"))),
+            _ => Err(TorchError(format!("damaged: the {what} is not a number"))),
+        }
+    }
+
+    /// What a persistent id, `('storage', class, key, location, length[, view])`, refers to.
+    pub(super) fn resolve(&mut self, id: Id) -> Result<Id, TorchError> {
+        let items = self.items(id)?;
+        let &[kind, class, key, _, length, ref view @ ..] = items else {
+            return Err(TorchError::new("refused: a reference to something that is not a storage"));
+        };
+        if self.text(kind) != Some("storage") {
+            let kind = self.text(kind).map_or("unnamed".to_owned(), shown);
+            return Err(TorchError(format!(
+                "refused: a reference of the kind `{kind}`, and only `storage` is read; a whole model was saved: save \
+                 its weights with `torch.save(model.state_dict(), PATH)`"
+            )));
+        }
+        let &Node::Global(Global::Storage(element)) = self.node(class) else {
+            return Err(TorchError::new("damaged: a storage without a class"));
+        };
+        let view = view.first().copied();
+        let length = self.count(length, "storage length")?;
+        // Keys are texts, in files by Python 2 sometimes numbers.
+        let key: Box<str> = match self.node(key) {
+            Node::Text(text) => text.clone(),
+            Node::Int(n) => n.to_string().into(),
+            _ => return Err(TorchError::new("damaged: a storage without a key")),
+        };
+        let storage = match self.keys.get(&key) {
+            Some(&known) => {
+                let known_as = &self.storages[known as usize];
+                if known_as.element != element || known_as.length != length {
+                    return Err(TorchError(format!("damaged: storage `{}` is described in two ways", shown(&key))));
+                }
+                known
+            }
+            None => {
+                let index = self.storages.len() as u32;
+                self.storages.push(Storage { key: key.clone(), element, length });
+                self.keys.insert(key, index);
+                index
+            }
+        };
+        let (start, length) = match view.map(|v| self.node(v)) {
+            None | Some(Node::None) => (0, length),
+            Some(_) => {
+                let &[_, start, part] = self.items(view.expect("just matched"))? else {
+                    return Err(TorchError::new("damaged: a part of a storage without a place"));
+                };
+                let (start, part) = (self.count(start, "storage offset")?, self.count(part, "storage length")?);
+                if start.checked_add(part).is_none_or(|end| end > length) {
+                    return Err(TorchError::new("damaged: a part of a storage that reaches beyond it"));
+                }
+                (start, part)
+            }
+        };
+        self.add(Node::Storage { storage, start, length })
+    }
+
+    /// The result of a call.
+    pub(super) fn call(&mut self, function: Id, arguments: Id) -> Result<Id, TorchError> {
+        let &Node::Global(function) = self.node(function) else {
+            return Err(TorchError::new("refused: a call of something that is no function"));
+        };
+        let items = self.items(arguments)?;
+        match (function, items) {
+            (Global::OrderedDict, []) => self.add(Node::Dict(Vec::new())),
+            (Global::OrderedDict, &[pairs]) => {
+                // Python 2 hands the content over in the call.
+                let pairs: Result<Vec<(Id, Id)>, TorchError> = self
+                    .items(pairs)?
+                    .iter()
+                    .map(|pair| match self.items(*pair)? {
+                        &[key, value] => Ok((key, value)),
+                        _ => Err(TorchError::new("damaged: a dictionary's entry that is no pair")),
+                    })
+                    .collect();
+                self.add(Node::Dict(pairs?))
+            }
+            (Global::RebuildTensor, &[storage, offset, shape, stride, ..]) => {
+                let &Node::Storage { storage, start, length } = self.node(storage) else {
+                    return Err(TorchError::new("damaged: a tensor without a storage"));
+                };
+                let offset = self.count(offset, "tensor offset")?;
+                let (shape, stride) = (self.sides(shape, "side")?, self.sides(stride, "stride")?);
+                let view = View { storage, start, length, offset, shape, stride };
+                self.tensors.push(view);
+                let index = self.tensors.len() as u32 - 1;
+                self.add(Node::Tensor(index))
+            }
+            (Global::RebuildParameter, &[tensor, ..]) if matches!(self.node(tensor), Node::Tensor(_)) => Ok(tensor),
+            (Global::Size, &[sides]) => Ok(sides),
+            _ => Err(TorchError(format!("damaged: a call of {function:?} with other arguments"))),
+        }
+    }
+
+    fn sides(&self, id: Id, what: &str) -> Result<Vec<usize>, TorchError> {
+        let items = self.items(id)?;
+        if items.len() > MAX_RANK {
+            return Err(TorchError(format!("refused: a tensor of {} dimensions; {MAX_RANK} are read", items.len())));
+        }
+        items
+            .iter()
+            .map(|id| {
+                let n = self.count(*id, what)?;
+                usize::try_from(n).map_err(|_| TorchError(format!("a {what} of {n}")))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,83 @@
+//! The container before PyTorch 1.6: pickles in a row, then the storages.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use super::graph::{Graph, Node};
+use super::{Parsed, TorchError, pickle, shown};
+
+/// The number that the first pickle holds.
+const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
+/// How a pickle of that number begins, whatever its protocol.
+const MAGIC_BYTES: [u8; 12] = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The container's version.
+const VERSION: i128 = 1001;
+
+pub(super) fn recognizes(start: &[u8]) -> bool {
+    start.first() == Some(&0x80) && start.get(2..14) == Some(&MAGIC_BYTES)
+}
+
+/// Reads a file of `length` bytes.
+pub(super) fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Parsed, TorchError> {
+    let io = |e: std::io::Error| TorchError::io(&e);
+    reader.rewind().map_err(io)?;
+    let mut input = BufReader::new(reader);
+    let mut graph = Graph::default();
+    let magic = pickle::load(&mut input, &mut graph)?;
+    let version = pickle::load(&mut input, &mut graph)?;
+    for (id, expected) in [(magic, MAGIC), (version, VERSION)] {
+        if !matches!(graph.node(id), Node::Int(found) if *found == expected) {
+            return Err(TorchError::new("not a file that torch.save wrote: its first numbers are others"));
+        }
+    }
+    let system = pickle::load(&mut input, &mut graph)?;
+    let little = match graph.node(system) {
+        Node::Dict(entries) => entries.iter().any(|(key, value)| {
+            graph.text(*key) == Some("little_endian") && matches!(graph.node(*value), Node::Bool(true))
+        }),
+        _ => false,
+    };
+    if !little {
+        return Err(TorchError::new("refused: written by a big-endian machine"));
+    }
+    let root = pickle::load(&mut input, &mut graph)?;
+    let keys = pickle::load(&mut input, &mut graph)?;
+    let Node::List(keys) = graph.node(keys) else {
+        return Err(TorchError::new("damaged: no list of storages after the weights' description"));
+    };
+    let mut places = vec![None; graph.storages().len()];
+    let mut at = input.stream_position().map_err(io)?;
+    for key in keys {
+        let named = match graph.node(*key) {
+            Node::Text(text) => text.to_string(),
+            Node::Int(n) => n.to_string(),
+            _ => return Err(TorchError::new("damaged: a storage without a key")),
+        };
+        // A storage that nothing uses has no known type, and so no known end.
+        let index = graph
+            .find_storage(&named)
+            .ok_or_else(|| TorchError(format!("damaged: storage `{}` belongs to no tensor", shown(&named))))?;
+        let storage = graph.storage(index);
+        let mut count = [0; 8];
+        input.seek(SeekFrom::Start(at)).map_err(io)?;
+        input.read_exact(&mut count).map_err(io)?;
+        if u64::from_le_bytes(count) != storage.length {
+            return Err(TorchError(format!(
+                "damaged: storage `{}` should have {} numbers and says {}",
+                shown(&named),
+                storage.length,
+                u64::from_le_bytes(count)
+            )));
+        }
+        let start = at + 8;
+        let end = storage.length.checked_mul(storage.element.size()).and_then(|bytes| bytes.checked_add(start));
+        at = end.filter(|end| *end <= length).ok_or_else(|| {
+            TorchError(format!("storage `{}` ends beyond the file: it is truncated or damaged", shown(&named)))
+        })?;
+        if places[index as usize].replace(start).is_some() {
+            return Err(TorchError(format!("damaged: storage `{}` is there twice", shown(&named))));
+        }
+    }
+    let places: Option<Vec<u64>> = places.into_iter().collect();
+    let places = places.ok_or_else(|| TorchError::new("damaged: a storage is missing"))?;
+    Ok(Parsed { graph, root, places })
+}

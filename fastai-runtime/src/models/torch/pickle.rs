@@ -1,0 +1,330 @@
+//! The stack machine: the opcodes that dictionaries of tensors are written with, and no others.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use super::graph::{Global, Graph, Id, Node};
+use super::{MAX_PICKLE, TorchError, shown};
+
+/// Most values that a file may remember for later.
+const MAX_MEMO: usize = 1 << 20;
+/// Most values that wait on the stack.
+const MAX_STACK: usize = 1 << 20;
+
+/// Runs the pickle that `input` begins with, up to and with its STOP, and gives its value.
+pub(super) fn load(input: &mut impl Read, graph: &mut Graph) -> Result<Id, TorchError> {
+    let mut machine = Machine {
+        input: Input { input, left: MAX_PICKLE },
+        graph,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
+    loop {
+        if let Some(value) = machine.step()? {
+            return Ok(value);
+        }
+    }
+}
+
+/// The pickle's bytes, of which only so many are read.
+struct Input<'a, R> {
+    input: &'a mut R,
+    left: u64,
+}
+
+impl<R: Read> Input<'_, R> {
+    fn spend(&mut self, bytes: u64) -> Result<(), TorchError> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            TorchError(format!("refused: the pickle is longer than {MAX_PICKLE} bytes, or claims to be"))
+        })?;
+        Ok(())
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], TorchError> {
+        self.spend(N as u64)?;
+        let mut bytes = [0; N];
+        self.input.read_exact(&mut bytes).map_err(|e| TorchError::io(&e))?;
+        Ok(bytes)
+    }
+
+    fn byte(&mut self) -> Result<u8, TorchError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// A claimed length is spent first; memory then grows with what is really there.
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, TorchError> {
+        self.spend(length)?;
+        let mut bytes = Vec::new();
+        self.input.take(length).read_to_end(&mut bytes).map_err(|e| TorchError::io(&e))?;
+        if (bytes.len() as u64) < length {
+            return Err(TorchError::io(&std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(bytes)
+    }
+
+    fn text(&mut self, length: u64) -> Result<Box<str>, TorchError> {
+        let bytes = self.bytes(length)?;
+        String::from_utf8(bytes)
+            .map(String::into_boxed_str)
+            .map_err(|_| TorchError::new("damaged: a text that is not UTF-8"))
+    }
+
+    /// A line without its end.
+    fn line(&mut self) -> Result<String, TorchError> {
+        const LONGEST: usize = 1024;
+        let mut line = Vec::new();
+        loop {
+            match self.byte()? {
+                b'\n' => break,
+                byte if line.len() < LONGEST => line.push(byte),
+                _ => return Err(TorchError::new("damaged: the name of a Python function is too long")),
+            }
+        }
+        String::from_utf8(line).map_err(|_| TorchError::new("damaged: the name of a Python function is not UTF-8"))
+    }
+}
+
+struct Machine<'a, R> {
+    input: Input<'a, R>,
+    graph: &'a mut Graph,
+    stack: Vec<Id>,
+    /// Where the marks are in the stack.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+}
+
+impl<R: Read> Machine<'_, R> {
+    /// One opcode; the value if it was the last.
+    fn step(&mut self) -> Result<Option<Id>, TorchError> {
+        let opcode = self.input.byte()?;
+        let node = match opcode {
+            b'.' => return self.pop().map(Some),
+            0x80 => return self.protocol(),
+            // FRAME groups bytes for reading ahead; its length says nothing about values.
+            0x95 => return self.input.array::<8>().map(|_| None),
+            b'(' => return self.mark(),
+            b'q' => return self.input.byte().and_then(|at| self.remember(u32::from(at))),
+            b'r' => return self.input.array().and_then(|at| self.remember(u32::from_le_bytes(at))),
+            0x94 => return self.remember(self.memo.len() as u32),
+            b'h' => return self.input.byte().and_then(|at| self.recall(u32::from(at))),
+            b'j' => return self.input.array().and_then(|at| self.recall(u32::from_le_bytes(at))),
+            b's' | b'u' => return self.set_items(opcode == b's'),
+            b'a' | b'e' => return self.append(opcode == b'a'),
+            b'b' => return self.build(),
+            b'R' | b'Q' => {
+                let argument = self.pop()?;
+                let value = match opcode {
+                    b'Q' => self.graph.resolve(argument)?,
+                    _ => {
+                        let function = self.pop()?;
+                        self.graph.call(function, argument)?
+                    }
+                };
+                return self.push(value);
+            }
+            b'N' => Node::None,
+            0x88 => Node::Bool(true),
+            0x89 => Node::Bool(false),
+            b'K' => Node::Int(i128::from(self.input.byte()?)),
+            b'M' => Node::Int(i128::from(u16::from_le_bytes(self.input.array()?))),
+            b'J' => Node::Int(i128::from(i32::from_le_bytes(self.input.array()?))),
+            0x8a => self.long()?,
+            b'G' => {
+                self.input.array::<8>()?;
+                Node::Float
+            }
+            b'U' | 0x8c => {
+                let length = self.input.byte()?;
+                Node::Text(self.input.text(u64::from(length))?)
+            }
+            b'T' | b'X' => {
+                let length = u32::from_le_bytes(self.input.array()?);
+                Node::Text(self.input.text(u64::from(length))?)
+            }
+            0x8d => {
+                let length = u64::from_le_bytes(self.input.array()?);
+                Node::Text(self.input.text(length)?)
+            }
+            b'}' => Node::Dict(Vec::new()),
+            b']' => Node::List(Vec::new()),
+            b')' => Node::Tuple(Vec::new()),
+            b't' => Node::Tuple(self.pop_to_mark()?),
+            0x85..=0x87 => {
+                let mut items = Vec::with_capacity(3);
+                for _ in 0x85..=opcode {
+                    items.push(self.pop()?);
+                }
+                items.reverse();
+                Node::Tuple(items)
+            }
+            b'c' => {
+                let module = self.input.line()?;
+                Node::Global(Global::find(&module, &self.input.line()?)?)
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                match (self.graph.text(module), self.graph.text(name)) {
+                    (Some(module), Some(name)) => Node::Global(Global::find(module, name)?),
+                    _ => return Err(TorchError::new("damaged: a Python function without a name")),
+                }
+            }
+            other => return Err(refused(other)),
+        };
+        let id = self.graph.add(node)?;
+        self.push(id)
+    }
+
+    fn protocol(&mut self) -> Result<Option<Id>, TorchError> {
+        match self.input.byte()? {
+            2..=5 => Ok(None),
+            other => Err(TorchError(format!("refused: pickle protocol {other}; 2 to 5 are read"))),
+        }
+    }
+
+    fn push(&mut self, id: Id) -> Result<Option<Id>, TorchError> {
+        if self.stack.len() >= MAX_STACK {
+            return Err(TorchError(format!("refused: more than {MAX_STACK} values wait on the pickle's stack")));
+        }
+        self.stack.push(id);
+        Ok(None)
+    }
+
+    fn pop(&mut self) -> Result<Id, TorchError> {
+        if self.stack.len() <= self.marks.last().copied().unwrap_or(0) {
+            return Err(TorchError::new("damaged: the pickle takes a value that is not there"));
+        }
+        Ok(self.stack.pop().expect("the stack is not empty"))
+    }
+
+    fn mark(&mut self) -> Result<Option<Id>, TorchError> {
+        if self.marks.len() >= MAX_STACK {
+            return Err(TorchError(format!("refused: more than {MAX_STACK} marks on the pickle's stack")));
+        }
+        self.marks.push(self.stack.len());
+        Ok(None)
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, TorchError> {
+        let mark =
+            self.marks.pop().ok_or_else(|| TorchError::new("damaged: the pickle has no mark where one is needed"))?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn remember(&mut self, at: u32) -> Result<Option<Id>, TorchError> {
+        let id = self.pop()?;
+        if self.memo.len() >= MAX_MEMO && !self.memo.contains_key(&at) {
+            return Err(TorchError(format!("refused: the pickle remembers more than {MAX_MEMO} values")));
+        }
+        self.memo.insert(at, id);
+        self.push(id)
+    }
+
+    fn recall(&mut self, at: u32) -> Result<Option<Id>, TorchError> {
+        let id = *self
+            .memo
+            .get(&at)
+            .ok_or_else(|| TorchError(format!("damaged: value {at} is used before the pickle made it")))?;
+        self.push(id)
+    }
+
+    fn set_items(&mut self, single: bool) -> Result<Option<Id>, TorchError> {
+        let items = if single {
+            let (value, key) = (self.pop()?, self.pop()?);
+            vec![key, value]
+        } else {
+            self.pop_to_mark()?
+        };
+        let target = self.top()?;
+        let (pairs, rest) = items.as_chunks::<2>();
+        match self.graph.node_mut(target) {
+            Node::Dict(entries) if rest.is_empty() => entries.extend(pairs.iter().map(|[key, value]| (*key, *value))),
+            _ => return Err(TorchError::new("damaged: an entry for something that is no dictionary")),
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, single: bool) -> Result<Option<Id>, TorchError> {
+        let items = if single { vec![self.pop()?] } else { self.pop_to_mark()? };
+        let target = self.top()?;
+        match self.graph.node_mut(target) {
+            Node::List(list) => list.extend(items),
+            _ => return Err(TorchError::new("damaged: an item for something that is no list")),
+        }
+        Ok(None)
+    }
+
+    /// BUILD gives an object attributes. Only those of an `OrderedDict` are allowed (a state dictionary has its
+    /// `_metadata`), and they are dropped.
+    fn build(&mut self) -> Result<Option<Id>, TorchError> {
+        self.pop()?;
+        let target = self.top()?;
+        match self.graph.node(target) {
+            Node::Dict(_) => Ok(None),
+            _ => Err(TorchError::new("refused: opcode BUILD on something that is no dictionary")),
+        }
+    }
+
+    fn top(&mut self) -> Result<Id, TorchError> {
+        let id = self.pop()?;
+        self.stack.push(id);
+        Ok(id)
+    }
+
+    /// LONG1: a little-endian two's complement integer of so many bytes.
+    fn long(&mut self) -> Result<Node, TorchError> {
+        let length = self.input.byte()?;
+        if length > 16 {
+            return Err(TorchError(format!("refused: an integer of {length} bytes")));
+        }
+        let bytes = self.input.bytes(u64::from(length))?;
+        let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+        let mut whole = [if negative { 0xff } else { 0 }; 16];
+        whole[..bytes.len()].copy_from_slice(&bytes);
+        Ok(Node::Int(i128::from_le_bytes(whole)))
+    }
+}
+
+/// Names of the opcodes that are not executed.
+const OTHERS: &[(u8, &str)] = &[
+    (b'0', "POP"),
+    (b'1', "POP_MARK"),
+    (b'2', "DUP"),
+    (b'F', "FLOAT"),
+    (b'I', "INT"),
+    (b'L', "LONG"),
+    (b'P', "PERSID"),
+    (b'S', "STRING"),
+    (b'V', "UNICODE"),
+    (b'B', "BINBYTES"),
+    (b'C', "SHORT_BINBYTES"),
+    (b'd', "DICT"),
+    (b'g', "GET"),
+    (b'i', "INST"),
+    (b'l', "LIST"),
+    (b'o', "OBJ"),
+    (b'p', "PUT"),
+    (0x81, "NEWOBJ"),
+    (0x82, "EXT1"),
+    (0x83, "EXT2"),
+    (0x84, "EXT4"),
+    (0x8b, "LONG4"),
+    (0x8e, "BINBYTES8"),
+    (0x8f, "EMPTY_SET"),
+    (0x90, "ADDITEMS"),
+    (0x91, "FROZENSET"),
+    (0x92, "NEWOBJ_EX"),
+    (0x96, "BYTEARRAY8"),
+    (0x97, "NEXT_BUFFER"),
+    (0x98, "READONLY_BUFFER"),
+];
+
+fn refused(opcode: u8) -> TorchError {
+    match OTHERS.iter().find(|(code, _)| *code == opcode) {
+        Some((_, name)) => TorchError(format!(
+            "refused: pickle opcode {name}, which dictionaries of tensors do not need; save it again with \
+             `torch.save(model.state_dict(), PATH)`"
+        )),
+        None => TorchError(format!("damaged: {} is no pickle opcode", shown(&format!("{opcode:#04x}")))),
+    }
+}

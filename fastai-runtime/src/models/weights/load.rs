@@ -1,0 +1,151 @@
+//! Puts a file's tensors into a network.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use super::names;
+use crate::models::tensor_file::TensorFile;
+use crate::models::{Network, WeightsError, body, parameter};
+
+/// How many differences an error lists.
+const SHOWN: usize = 6;
+
+/// What a file of tensors is, for people.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What its format is called.
+    pub format: &'static str,
+    /// Name and shape of each tensor of a floating type.
+    pub tensors: BTreeMap<String, Vec<usize>>,
+    /// The known network whose body it has, if there is one.
+    pub arch: Option<&'static str>,
+}
+
+/// Looks into a file without reading its numbers.
+pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
+    let file = TensorFile::open(path)?;
+    let arch = looks_like(&file).filter(|(_, fit, of)| fit == of).map(|(arch, ..)| arch);
+    Ok(Inspection { format: file.format(), tensors: file.shapes().clone(), arch })
+}
+
+/// Whether the file has every tensor of the body of `arch`, by name and shape; the error is that of [`load_body`].
+///
+/// Reads no numbers and makes no network, so that a foreign file is found before anything else is done.
+pub fn check(path: &Path, arch: &str) -> Result<(), WeightsError> {
+    let file = TensorFile::open(path)?;
+    fit(&file, path, arch, &body_shapes(arch)).map(|_| ())
+}
+
+/// The network with its body's weights from a safetensors or torch file of published names.
+///
+/// Names may begin with `module.`, `model.`, `backbone.` and the like. Further tensors in the file, such as the published
+/// classifier, are ignored. A missing tensor or another shape is an error that names the first of them and the network
+/// that the file is of, and then nothing is loaded. One tensor at a time is in memory beside the network.
+pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError> {
+    let mut file = TensorFile::open(path)?;
+    let shapes: Vec<(String, Vec<usize>)> = network
+        .parameters()
+        .into_iter()
+        .filter_map(|p| Some((p.name.strip_prefix("body.")?.to_owned(), p.shape)))
+        .collect();
+    let names = fit(&file, path, network.arch(), &shapes)?;
+    let named = network.clone();
+    let mut failed = None;
+    let network = parameter::replace(network, |at| {
+        let name = named.name_of(at);
+        let values = file.read(names.get(name.strip_prefix("body.")?)?).and_then(|values| finite(values, path, &name));
+        match values {
+            Ok(values) => Some(values),
+            Err(error) => {
+                failed.get_or_insert(error);
+                None
+            }
+        }
+    });
+    failed.map_or(Ok(network), Err)
+}
+
+fn finite(values: Vec<f32>, path: &Path, name: &str) -> Result<Vec<f32>, WeightsError> {
+    if values.iter().all(|v| v.is_finite()) {
+        return Ok(values);
+    }
+    Err(WeightsError(format!("{}: {name}: has values that are not finite", path.display())))
+}
+
+/// Published name to name in the file, if all of `wanted` is there.
+fn fit(
+    file: &TensorFile,
+    path: &Path,
+    arch: &str,
+    wanted: &[(String, Vec<usize>)],
+) -> Result<HashMap<String, String>, WeightsError> {
+    let wanted_names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+    let names = names::translate(file.shapes().keys().map(String::as_str), &wanted_names);
+    let differences: Vec<String> = wanted
+        .iter()
+        .filter_map(|(name, shape)| match names.get(name).map(|stored| &file.shapes()[stored]) {
+            None => Some(format!("  {name}: {shape:?} wanted, not in the file")),
+            Some(found) if found != shape => Some(format!("  {name}: {shape:?} wanted, {found:?} in the file")),
+            Some(_) => None,
+        })
+        .collect();
+    if differences.is_empty() {
+        return Ok(names);
+    }
+    let more = differences.len().saturating_sub(SHOWN);
+    let mut text = differences.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+    if more > 0 {
+        text += &format!("\n  and {more} more");
+    }
+    let first: Vec<&str> = file.shapes().keys().take(3).map(String::as_str).collect();
+    let first = if first.is_empty() { "none".to_owned() } else { first.join(", ") };
+    let looks = match looks_like(file) {
+        Some((other, fit, of)) if fit == of => format!("; it is a file of {other}"),
+        Some((other, fit, of)) if 2 * fit > of => format!("; it looks like {other} ({fit} of {of} tensors fit)"),
+        _ => String::new(),
+    };
+    Err(WeightsError(format!(
+        "{}: not the weights of {arch}: {} of {} tensors do not fit\n{text}\nthe file's first names are {first}{looks}\n\
+         give a file of {arch} with its published parameter names",
+        path.display(),
+        differences.len(),
+        wanted.len(),
+    )))
+}
+
+/// The known network of whose body most tensors are in the file, by name and shape; how many, and of how many.
+fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
+    let fits = super::super::networks::names().map(|arch| {
+        let shapes = body_shapes(arch);
+        let wanted: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names::translate(file.shapes().keys().map(String::as_str), &wanted);
+        let fit = shapes.iter().filter(|(name, shape)| names.get(name).is_some_and(|n| file.shapes()[n] == *shape));
+        (arch, fit.count(), shapes.len())
+    });
+    // By share, and among equals the larger network, of which the smaller is a part.
+    fits.filter(|(_, fit, _)| *fit > 0).max_by(|(_, a, of_a), (_, b, of_b)| (a * of_b, a).cmp(&(b * of_a, b)))
+}
+
+/// Published names and shapes of a body's parameters and running statistics.
+fn body_shapes(arch: &str) -> Vec<(String, Vec<usize>)> {
+    let body = body::Body::new(arch, 0, &burn::tensor::Device::flex());
+    let mut shapes = Vec::new();
+    parameter::visit(&body, |path, seen| shapes.push((path.to_owned(), seen.shape)));
+    shapes
+}
+
+/// blake3 digest, in hexadecimal, of the body's parameters and running statistics: names, shapes and values in module
+/// order. Part of the key of cached activations.
+pub fn body_digest(network: &Network) -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(network.arch().as_bytes());
+    parameter::visit(&network.body, |path, seen| {
+        hash.update(path.as_bytes());
+        for side in &seen.shape {
+            hash.update(&(*side as u64).to_le_bytes());
+        }
+        let bytes: Vec<u8> = (seen.read)().iter().flat_map(|v| v.to_le_bytes()).collect();
+        hash.update(&bytes);
+    });
+    hash.finalize().to_hex().to_string()
+}

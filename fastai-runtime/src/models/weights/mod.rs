@@ -1,0 +1,14 @@
+//! The body's weights: the published ones that are known, where they are looked for, how they come, and loading them.
+
+mod digest;
+mod fetch;
+mod known;
+mod load;
+mod names;
+mod search;
+
+pub use digest::sha256;
+pub use fetch::{Fetched, get, import};
+pub use known::{Home, PUBLISHED, Published};
+pub use load::{Inspection, body_digest, check, inspect, load_body};
+pub use search::{Found, Origin, cache_folder, installed, resolve};

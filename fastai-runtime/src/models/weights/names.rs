@@ -1,0 +1,156 @@
+//! The names that tensors have in files, and the ones that networks are published with.
+
+use std::collections::{BTreeSet, HashMap};
+
+/// Words that training scripts put in front of every name.
+const WRAPPERS: [&str; 8] = ["module", "model", "backbone", "encoder", "network", "net", "body", "_orig_mod"];
+/// Most wrappers in a row.
+const MAX_DEPTH: usize = 3;
+/// Most prefixes that are tried: more than a real file has.
+const MAX_PREFIXES: usize = 16;
+
+/// How a family of files writes names: the published name, or `None` for one that it does not know.
+type Style = fn(&str) -> Option<String>;
+
+/// The styles, the published one first.
+const STYLES: [Style; 4] = [|name| Some(name.to_owned()), dotted_dense, numbered_resnext, numbered_mobile];
+
+/// Published name to name in the file, for a file of these names.
+///
+/// Of all prefixes made of [`WRAPPERS`] and all styles, the pair is taken under which most of `wanted` are there.
+pub(super) fn translate<'a>(
+    file: impl Iterator<Item = &'a str> + Clone,
+    wanted: &[impl AsRef<str>],
+) -> HashMap<String, String> {
+    let mut best: Option<(usize, HashMap<String, String>)> = None;
+    for prefix in prefixes(file.clone()).iter().take(MAX_PREFIXES) {
+        for style in STYLES {
+            let names: HashMap<String, String> = file
+                .clone()
+                .filter_map(|name| Some((style(name.strip_prefix(prefix.as_str())?)?, name.to_owned())))
+                .collect();
+            let there = wanted.iter().filter(|name| names.contains_key(name.as_ref())).count();
+            if best.as_ref().is_none_or(|(most, _)| there > *most) {
+                best = Some((there, names));
+            }
+        }
+    }
+    best.map(|(_, names)| names).unwrap_or_default()
+}
+
+/// Every beginning of a name that consists of wrappers, the empty one first.
+fn prefixes<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut found = BTreeSet::from([String::new()]);
+    for name in names {
+        let mut length = 0;
+        for word in name.split('.').take(MAX_DEPTH) {
+            if !WRAPPERS.contains(&word) || length + word.len() >= name.len() {
+                break;
+            }
+            length += word.len() + 1;
+            found.insert(name[..length].to_owned());
+        }
+    }
+    found
+}
+
+/// torchvision's DenseNet files: `denselayer1.norm.1.weight` for `denselayer1.norm1.weight`.
+fn dotted_dense(name: &str) -> Option<String> {
+    let Some((front, back)) = name.split_once(".denselayer") else { return Some(name.to_owned()) };
+    let (number, rest) = back.split_once('.')?;
+    let joined =
+        ["norm", "conv"].iter().find_map(|kind| Some(format!("{kind}{}", rest.strip_prefix(kind)?.strip_prefix('.')?)));
+    Some(format!("{front}.denselayer{number}.{}", joined.as_deref().unwrap_or(rest)))
+}
+
+/// The ResNeXts that were carried over from Lua, whose modules are counted: fastai 0.7's `resnext_101_64x4d.pth` and,
+/// under `features.`, those of <https://github.com/Cadene/pretrained-models.pytorch>.
+fn numbered_resnext(name: &str) -> Option<String> {
+    let (module, leaf) = name.strip_prefix("features.").unwrap_or(name).rsplit_once('.')?;
+    let numbers: Vec<&str> = module.split('.').collect();
+    Some(match numbers.as_slice() {
+        ["0"] => format!("conv1.{leaf}"),
+        ["1"] => format!("bn1.{leaf}"),
+        ["10", "1"] | ["last_linear"] => format!("fc.{leaf}"),
+        [stage @ ("4" | "5" | "6" | "7"), block, "0", place @ ..] => {
+            let layer = stage.parse::<usize>().ok()? - 3;
+            let part = match place {
+                ["0", "0", "0"] => "conv1",
+                ["0", "0", "1"] => "bn1",
+                ["0", "0", "3"] => "conv2",
+                ["0", "0", "4"] => "bn2",
+                ["0", "1"] => "conv3",
+                ["0", "2"] => "bn3",
+                ["1", "0"] => "downsample.0",
+                ["1", "1"] => "downsample.1",
+                _ => return None,
+            };
+            format!("layer{layer}.{block}.{part}.{leaf}")
+        }
+        _ => return None,
+    })
+}
+
+/// The first MobileNetV2 files, <https://github.com/tonylins/pytorch-mobilenet-v2>: a block is one sequence, where
+/// torchvision nests convolution and norm.
+fn numbered_mobile(name: &str) -> Option<String> {
+    let parts: Vec<&str> = name.split('.').collect();
+    let ["features", block, "conv", place, leaf] = parts.as_slice() else { return Some(name.to_owned()) };
+    // The first block does not widen.
+    let place = match (*block == "1", *place) {
+        (_, "0") => "0.0",
+        (_, "1") => "0.1",
+        (true, "3") => "1",
+        (true, "4") => "2",
+        (false, "3") => "1.0",
+        (false, "4") => "1.1",
+        (false, "6") => "2",
+        (false, "7") => "3",
+        _ => return None,
+    };
+    Some(format!("features.{block}.conv.{place}.{leaf}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(file: &[&str], wanted: &[&str]) -> Vec<Option<String>> {
+        let names = translate(file.iter().copied(), wanted);
+        wanted.iter().map(|name| names.get(*name).cloned()).collect()
+    }
+
+    #[test]
+    fn wrappers_come_off() {
+        let file = ["module.model.conv1.weight", "module.model.layer1.0.bn1.bias", "module.head.weight"];
+        let wanted = ["conv1.weight", "layer1.0.bn1.bias"];
+        assert_eq!(found(&file, &wanted), [Some(file[0].to_owned()), Some(file[1].to_owned())]);
+        // A name that is itself a wrapper stays.
+        assert_eq!(found(&["net", "model.x"], &["net"]), [Some("net".to_owned())]);
+    }
+
+    #[test]
+    fn the_prefix_that_fits_most_is_taken() {
+        let file = ["encoder.conv1.weight", "encoder.bn1.weight", "conv1.weight"];
+        assert_eq!(found(&file, &["conv1.weight", "bn1.weight"]), [Some(file[0].to_owned()), Some(file[1].to_owned())]);
+    }
+
+    #[test]
+    fn known_styles_are_read() {
+        let dense = "features.denseblock1.denselayer2.norm.1.running_mean";
+        assert_eq!(dotted_dense(dense).unwrap(), "features.denseblock1.denselayer2.norm1.running_mean");
+        assert_eq!(dotted_dense("features.norm5.weight").unwrap(), "features.norm5.weight");
+        let lua = |name| numbered_resnext(name);
+        assert_eq!(lua("0.weight").unwrap(), "conv1.weight");
+        assert_eq!(lua("features.4.0.0.0.0.3.weight").unwrap(), "layer1.0.conv2.weight");
+        assert_eq!(lua("7.2.0.0.2.running_var").unwrap(), "layer4.2.bn3.running_var");
+        assert_eq!(lua("5.0.0.1.0.weight").unwrap(), "layer2.0.downsample.0.weight");
+        assert_eq!(lua("10.1.bias").unwrap(), "fc.bias");
+        assert_eq!(lua("last_linear.bias").unwrap(), "fc.bias");
+        assert_eq!(lua("conv1.weight"), None);
+        let mobile = |name| numbered_mobile(name).unwrap();
+        assert_eq!(mobile("features.0.0.weight"), "features.0.0.weight");
+        assert_eq!(mobile("features.1.conv.3.weight"), "features.1.conv.1.weight");
+        assert_eq!(mobile("features.2.conv.7.bias"), "features.2.conv.3.bias");
+    }
+}

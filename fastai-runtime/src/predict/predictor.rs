@@ -1,0 +1,260 @@
+//! A saved model, ready to say what images show.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use fastai_dsl::TaskKind;
+use rayon::prelude::*;
+
+use super::{Predictions, TtaWeights, average};
+use crate::RunError;
+use crate::data::{DataError, decode};
+use crate::metrics::Probabilities;
+use crate::models::{self, ModelMeta, Network, WeightsError};
+use crate::random::Stream;
+use crate::train::{Watch, activate_for, unreadable};
+use crate::transforms::Transform;
+
+/// Pixels of prepared images that wait for the network, bytes.
+const AHEAD: usize = 64 << 20;
+
+/// A network with all that is needed to use it: no training data, no published weights.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    network: Network,
+    meta: ModelMeta,
+    device: Device,
+}
+
+/// What is said about one image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Said<'a> {
+    /// Which of the images.
+    pub image: usize,
+    /// Its file.
+    pub path: &'a Path,
+    /// One probability a class, in the order of the classes.
+    pub probabilities: &'a [f32],
+}
+
+/// An image that nothing could be said about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which of the images.
+    pub image: usize,
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+impl Predictor {
+    /// Loads a model: `path` is a `.safetensors` file that a run saved, or a run folder.
+    ///
+    /// Of a run folder `model` is loaded, the `NAME` of `save("NAME")`; without it the one that the run ended with.
+    ///
+    /// # Errors
+    /// If there is no such model (those that there are are named), or it is broken.
+    pub fn load(path: &Path, model: Option<&str>, device: &Device) -> Result<Self, RunError> {
+        let (network, meta) = models::read_model(&model_file(path, model)?, device)?;
+        Ok(Predictor { network, meta, device: device.clone() })
+    }
+
+    pub(crate) fn new(network: Network, meta: ModelMeta, device: Device) -> Self {
+        Predictor { network: network.valid(), meta, device: device.without_autodiff() }
+    }
+
+    /// What is known of the model.
+    pub fn meta(&self) -> &ModelMeta {
+        &self.meta
+    }
+
+    /// The network, and the device that it is on.
+    pub(crate) fn network(&self) -> (&Network, &Device) {
+        (&self.network, &self.device)
+    }
+
+    /// Class or tag names, in the order of the probabilities.
+    pub fn classes(&self) -> &[String] {
+        &self.meta.classes
+    }
+
+    /// Which classes or tags are said for an image of these probabilities: the most probable class, or the tags above
+    /// `threshold`; none where a number is predicted.
+    pub fn said<'a>(&'a self, probabilities: &[f32], threshold: f64) -> Vec<&'a str> {
+        let classes = &self.meta.classes;
+        match self.meta.task {
+            TaskKind::MultiLabel => {
+                let said = classes.iter().zip(probabilities).filter(|(_, p)| f64::from(**p) > threshold);
+                said.map(|(tag, _)| tag.as_str()).collect()
+            }
+            // A number is not said by a name.
+            TaskKind::Regression => Vec::new(),
+            TaskKind::SingleLabel => {
+                let top = Probabilities::new(probabilities.to_vec(), classes.len()).top(0);
+                vec![classes[top].as_str()]
+            }
+        }
+    }
+
+    /// Goes through the images in their order and calls `each` for every one that can be read; gives the others.
+    ///
+    /// With `tta` each prediction is the mean of `ceil(tta / 4)` plain ones and `tta` augmented ones. The augmentation is
+    /// drawn from the model's seed and the file's name, so what is said of an image does not depend on the other images.
+    /// However many images there are, no more than a few batches are in memory.
+    ///
+    /// # Errors
+    /// What `each` reports; [`RunError::Stopped`] when a stop is requested.
+    pub fn stream(
+        &self,
+        images: &[PathBuf],
+        tta: Option<u32>,
+        watch: Watch<'_>,
+        each: &mut dyn FnMut(Said<'_>) -> Result<(), RunError>,
+    ) -> Result<Vec<Unreadable>, RunError> {
+        let Watch { progress, stop } = watch;
+        let side = self.meta.size as usize;
+        let passes = 1 + tta.unwrap_or(0) as usize;
+        let fit = AHEAD / (passes * 3 * side * side * 4).max(1);
+        let chunk = fit.clamp(1, self.meta.batch.clamp(1, 1024) as usize);
+        let mut failed = Vec::new();
+        progress.begin("images", images.len() as u64);
+        let result = std::thread::scope(|scope| {
+            // One chunk is prepared while the network works on the one before it.
+            let (sender, receiver) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                let transform = self.meta.transform();
+                for (number, paths) in images.chunks(chunk).enumerate() {
+                    let prepared: Vec<Result<Vec<f32>, String>> =
+                        paths.par_iter().map(|path| self.prepare(path, &transform, passes)).collect();
+                    if sender.send((number * chunk, prepared)).is_err() {
+                        return;
+                    }
+                }
+            });
+            for (first, prepared) in receiver {
+                let mut rows = Vec::with_capacity(prepared.len());
+                let mut pixels = vec![Vec::new(); passes];
+                let done = (first + prepared.len()) as u64;
+                for (image, prepared) in prepared.into_iter().enumerate().map(|(i, p)| (first + i, p)) {
+                    match prepared {
+                        Ok(values) => {
+                            rows.push(image);
+                            for (pass, values) in pixels.iter_mut().zip(values.chunks_exact(3 * side * side)) {
+                                pass.extend_from_slice(values);
+                            }
+                        }
+                        Err(reason) => failed.push(Unreadable { image, path: images[image].clone(), reason }),
+                    }
+                }
+                if !rows.is_empty() {
+                    let probabilities = self.probabilities(pixels, rows.len(), tta)?;
+                    for (&image, probabilities) in rows.iter().zip(probabilities.rows()) {
+                        each(Said { image, path: &images[image], probabilities })?;
+                    }
+                }
+                progress.advance(done, "");
+                if stop.requested() {
+                    return Err(RunError::Stopped(format!("{done} of {} images are through", images.len())));
+                }
+            }
+            Ok(())
+        });
+        progress.finish();
+        result.map(|()| failed)
+    }
+
+    /// Probabilities of all images, which must be readable.
+    ///
+    /// # Errors
+    /// Everything that cannot be read, at once.
+    pub fn predict(&self, images: &[PathBuf], tta: Option<u32>, watch: Watch<'_>) -> Result<Predictions, RunError> {
+        let mut values = Vec::with_capacity(images.len() * self.meta.classes.len());
+        let failed = self.stream(images, tta, watch, &mut |said| {
+            values.extend_from_slice(said.probabilities);
+            Ok(())
+        })?;
+        if !failed.is_empty() {
+            let findings = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();
+            return Err(DataError { findings }.into());
+        }
+        let id = |path: &PathBuf| path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let probabilities = Probabilities::new(values, self.meta.classes.len());
+        Ok(Predictions::new(images.iter().map(id).collect(), self.meta.classes.clone(), probabilities, None))
+    }
+
+    /// The plain and the augmented numbers of an image, one after the other.
+    fn prepare(&self, path: &Path, transform: &Transform, passes: usize) -> Result<Vec<f32>, String> {
+        let image = decode(path)?;
+        let side = self.meta.size as usize;
+        let name = blake3::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
+        let name = u64::from_le_bytes(*name.as_bytes().first_chunk().expect("a hash has 32 bytes"));
+        let mut values = vec![0.0; passes * 3 * side * side];
+        let fill = AssertUnwindSafe(|| {
+            for (pass, values) in values.chunks_exact_mut(3 * side * side).enumerate() {
+                match pass {
+                    0 => transform.valid(&image, values),
+                    _ => {
+                        let mut rng = Stream::new(self.meta.seed, "tta of files").at(&[name, pass as u64 - 1]);
+                        transform.train(&image, &mut rng, values);
+                    }
+                }
+            }
+        });
+        catch_unwind(fill).map_err(|_| "preparing it failed".to_string())?;
+        Ok(values)
+    }
+
+    /// Probabilities of `count` images from the pixels of each pass.
+    fn probabilities(&self, pixels: Vec<Vec<f32>>, count: usize, tta: Option<u32>) -> Result<Probabilities, RunError> {
+        let side = self.meta.size as usize;
+        let classes = self.meta.classes.len();
+        let mut passes = Vec::with_capacity(pixels.len());
+        for pixels in pixels {
+            let data = TensorData::new(pixels, [count, 3, side, side]);
+            let out = self.network.forward(Tensor::from_data(data, &self.device));
+            let mut values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
+            activate_for(self.meta.task, &mut values, classes);
+            passes.push(Probabilities::new(values, classes));
+        }
+        Ok(match tta {
+            None => passes.swap_remove(0),
+            Some(n_aug) => average(&passes[0], TtaWeights::new(n_aug).plain, &passes[1..]),
+        })
+    }
+}
+
+/// The file of a model: `path` itself, or the one called `model` in the run folder `path`.
+fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
+    let wrong = |text: String| RunError::Weights(WeightsError(text));
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    if !path.is_dir() {
+        if let Some(name) = model {
+            return Err(wrong(format!("{} is no run folder, so it has no model {name:?}", absolute.display())));
+        }
+        return Ok(path.to_path_buf());
+    }
+    let folder = path.join("models");
+    let file = folder.join(format!("{}.safetensors", model.unwrap_or("final")));
+    if file.is_file() {
+        return Ok(file);
+    }
+    let mut there: Vec<String> = std::fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".safetensors")?.to_string()))
+        .collect();
+    there.sort();
+    let what = match (model, there.is_empty()) {
+        (_, true) => "it has no models: no run saved any there".to_string(),
+        (Some(name), _) => format!("it has no model {name:?}; it has {}", there.join(", ")),
+        (None, _) => {
+            format!("the run has not ended; choose one of its models with `--model`: {}", there.join(", "))
+        }
+    };
+    Err(wrong(format!("{}: {what}", absolute.display())))
+}

@@ -1,0 +1,161 @@
+//! Images worth a look, with what was said of them.
+
+use std::path::PathBuf;
+
+use image::codecs::jpeg::JpegEncoder;
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::numbers::{grouped, metric};
+use crate::data::decode;
+
+/// Longest side of a thumbnail, pixels: twice what is shown, for sharp screens.
+const SIDE: u32 = 192;
+const QUALITY: u8 = 80;
+
+/// Images worth a look, group by group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gallery {
+    /// Which predictions they are chosen by, in words.
+    pub made: String,
+    /// Images that were said wrongly, shown or not.
+    pub wrong: u64,
+    /// Images that were looked at.
+    pub n: u64,
+    /// The groups.
+    pub groups: Vec<GalleryGroup>,
+}
+
+/// Images of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GalleryGroup {
+    /// `cat: most incorrect`.
+    pub title: String,
+    /// The images.
+    pub images: Vec<GalleryImage>,
+}
+
+/// One image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GalleryImage {
+    /// Its name in the data set.
+    pub id: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// The class it is of; for tags those that were rightly said.
+    pub is: String,
+    /// What was said of it instead, with probabilities; for tags those too many.
+    pub said: Vec<(String, f32)>,
+    /// Tags that it has and that were not said, with probabilities.
+    pub missing: Vec<(String, f32)>,
+    /// Probability of the true class, or the image's F2.
+    pub value: f32,
+    /// A small JPEG, in base64; made when the report is.
+    #[serde(skip)]
+    pub thumbnail: Option<String>,
+}
+
+impl Gallery {
+    /// Makes the thumbnails. An image that cannot be read any more goes without.
+    pub fn make_thumbnails(&mut self) {
+        for image in self.groups.iter_mut().flat_map(|group| &mut group.images) {
+            image.thumbnail = thumbnail(&image.path);
+        }
+    }
+}
+
+fn thumbnail(path: &std::path::Path) -> Option<String> {
+    let full = decode(path).ok()?;
+    let longest = full.width().max(full.height());
+    let small = if longest > SIDE {
+        let side = |x: u32| (u64::from(x) * u64::from(SIDE) / u64::from(longest)).max(1) as u32;
+        image::imageops::thumbnail(&full, side(full.width()), side(full.height()))
+    } else {
+        full
+    };
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small).ok()?;
+    Some(base64(&jpeg))
+}
+
+/// Base64 with padding (RFC 4648).
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * i)) as usize & 63];
+            text.push(if i <= chunk.len() { letter as char } else { '=' });
+        }
+    }
+    text
+}
+
+/// The gallery as a part of the report.
+pub fn gallery(gallery: &Gallery, tags: bool) -> Markup {
+    let what = if tags { "have a tag missing or too many" } else { "were taken for another class" };
+    html! {
+        p.soft {
+            (grouped(gallery.wrong)) " of " (grouped(gallery.n)) " validation images " (what) " (" (gallery.made) ")."
+            @if tags { " Missing tags are struck through, those too many have a plus." }
+        }
+        @for group in &gallery.groups {
+            h3 { (group.title) }
+            div.gallery { @for image in &group.images { (picture(image, tags)) } }
+        }
+    }
+}
+
+fn picture(image: &GalleryImage, tags: bool) -> Markup {
+    let shown = |list: &[(String, f32)], class: &str, sign: &str| {
+        html! { @for (name, p) in list { span class=(class) title=(format!("{name} {p:.4}")) { (sign) (name) " " small { (format!("{p:.2}")) } } " " } }
+    };
+    html! {
+        figure.picture {
+            @match &image.thumbnail {
+                Some(data) => img src=(format!("data:image/jpeg;base64,{data}")) alt=(image.id) loading="lazy";,
+                None => div.gone { "no longer readable" },
+            }
+            figcaption {
+                @if tags {
+                    (shown(&image.missing, "missing", ""))
+                    (shown(&image.said, "extra", "+"))
+                    @if !image.is.is_empty() { span.soft { (image.is) } }
+                } @else {
+                    strong { (image.is) } " " small { (format!("{:.2}", image.value)) }
+                    @if !image.said.is_empty() { br; "said " (shown(&image.said, "extra", "")) }
+                }
+                div.id title=(image.path.display()) { (image.id) @if tags { " · F2 " (metric(f64::from(image.value))) } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_rfc_4648s() {
+        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|t| base64(t.as_bytes()));
+        assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+        assert_eq!(base64(&[0xff, 0xef, 0xbe]), "/+++");
+    }
+
+    #[test]
+    fn thumbnails_are_small_and_keep_the_shape() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        image::RgbImage::from_pixel(800, 400, image::Rgb([200, 10, 10])).save(&path).unwrap();
+        let image = |path| GalleryImage { path, ..GalleryImage::default() };
+        let images = vec![image(path), image(folder.path().join("gone.png"))];
+        let group = GalleryGroup { title: String::new(), images };
+        let mut gallery = Gallery { groups: vec![group], ..Gallery::default() };
+        gallery.make_thumbnails();
+        let [made, gone] = gallery.groups[0].images.as_slice() else { panic!() };
+        assert!(made.thumbnail.as_ref().unwrap().len() < 4000 && gone.thumbnail.is_none());
+        let page = super::gallery(&gallery, false).into_string();
+        assert!(page.contains("src=\"data:image/jpeg;base64,/9j/") && page.contains("no longer readable"));
+    }
+}

@@ -1,0 +1,143 @@
+//! What a stage brought, in words that do not flatter.
+
+use maud::{Markup, html};
+
+use super::numbers::metric;
+use super::{Evaluation, StageSummary, Summary};
+
+/// A figure before and after, by the first metric of the recipe or by the loss.
+struct Change<'a> {
+    name: &'a str,
+    before: f64,
+    after: f64,
+    intervals: Option<([f64; 2], [f64; 2])>,
+}
+
+impl<'a> Change<'a> {
+    fn between(before: &Evaluation, after: &'a Evaluation) -> Option<Self> {
+        let Some(first) = after.metrics.first() else {
+            return Some(Change { name: "loss", before: before.val_loss, after: after.val_loss, intervals: None });
+        };
+        let old = before.metrics.iter().find(|m| m.name == first.name)?;
+        let intervals = old.interval.zip(first.interval);
+        Some(Change { name: &first.name, before: old.value, after: first.value, intervals })
+    }
+
+    /// By how much it became better; negative for worse.
+    fn gain(&self) -> f64 {
+        if higher_is_better(self.name) { self.after - self.before } else { self.before - self.after }
+    }
+
+    /// Whether the two intervals do not meet; false where there are none.
+    fn is_clear(&self) -> bool {
+        self.intervals.is_some_and(|([a, b], [c, d])| b < c || d < a)
+    }
+}
+
+/// Accuracies and F scores rise; losses and errors fall.
+fn higher_is_better(name: &str) -> bool {
+    name.starts_with("acc") || name.starts_with('f') || name.starts_with("precision") || name.starts_with("recall")
+}
+
+/// Whether a stage trained more than the head.
+fn trained_the_body(stage: &StageSummary) -> bool {
+    stage.kind == "fit" && stage.trains.starts_with("groups")
+}
+
+/// What `stage` made of the figures before it.
+pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) -> Markup {
+    let Some(change) = Change::between(before, after) else { return html! {} };
+    let gain = change.gain();
+    // What four decimals do not show is no change.
+    let shown = metric(gain.abs());
+    let size = before.n != after.n;
+    html! {
+        @if !gain.is_finite() {
+        } @else if shown == "0.0000" {
+            div.soft { "no change" }
+        } @else if gain > 0.0 {
+            div.gain { "brought " (shown) @if change.is_clear() { ", clearly" } }
+        } @else {
+            div.note {
+                strong { "lost " (shown) } @if change.is_clear() { ", clearly" }
+                @if trained_the_body(stage) { ": training the body cost more than it brought. Lower rates for it, fewer epochs, or no unfreezing." }
+            }
+        }
+        @if size { div.soft { small { "on other images than before" } } }
+    }
+}
+
+/// Says so where the run did not end with its best stage.
+pub fn hindsight(summary: &Summary) -> Markup {
+    let last = summary.tta.as_ref().or(summary.r#final.as_ref());
+    let best = summary.stages.iter().filter_map(|stage| Some((stage, stage.evaluation.as_ref()?))).max_by(|a, b| {
+        let gain = Change::between(a.1, b.1).map_or(0.0, |change| change.gain());
+        0.0f64.partial_cmp(&gain).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let Some((last, (stage, best))) = last.zip(best) else { return html! {} };
+    let Some(change) = Change::between(best, last) else { return html! {} };
+    let shown = metric(change.gain().abs());
+    html! {
+        @if change.gain() < 0.0 && shown != "0.0000" {
+            p.note {
+                "The run did not end with its best stage: step " (stage.step + 1) " " code { (stage.text) } " had reached "
+                (change.name) " " (metric(change.before)) ", " (shown) " better than the end. "
+                "That is known by hindsight, from these very images; " code { "keep_best" } " and " code { "save" } " keep such a stage."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::MetricValue;
+
+    fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
+        let metric = MetricValue { name: name.into(), value, interval: Some(interval), n: 100, chosen_here: None };
+        Evaluation { n: 100, metrics: vec![metric], ..Evaluation::default() }
+    }
+
+    fn stage(trains: &str) -> StageSummary {
+        StageSummary { kind: "fit".into(), trains: trains.into(), ..StageSummary::default() }
+    }
+
+    #[test]
+    fn a_stage_that_lost_says_so_in_words() {
+        let (high, low) = (evaluation("accuracy", 0.9, [0.85, 0.94]), evaluation("accuracy", 0.8, [0.75, 0.84]));
+        let lost = verdict(&stage("groups 0..=2 on images"), &high, &low).into_string();
+        assert!(
+            lost.contains("lost 0.1000") && lost.contains(", clearly") && lost.contains("cost more than"),
+            "{lost}"
+        );
+        let lost = verdict(&stage("head on images"), &high, &low).into_string();
+        assert!(lost.contains("lost 0.1000") && !lost.contains("the body"), "{lost}");
+        let brought = verdict(&stage("head on images"), &low, &high).into_string();
+        assert!(brought.contains("brought 0.1000, clearly"), "{brought}");
+        let near = evaluation("accuracy", 0.91, [0.86, 0.95]);
+        assert!(!verdict(&stage(""), &high, &near).into_string().contains("clearly"));
+        assert!(verdict(&stage(""), &high, &high).into_string().contains("no change"));
+    }
+
+    #[test]
+    fn a_falling_loss_is_a_gain() {
+        let (high, low) = (evaluation("log_loss", 0.9, [0.8, 1.0]), evaluation("log_loss", 0.5, [0.4, 0.6]));
+        assert!(verdict(&stage(""), &high, &low).into_string().contains("brought 0.4000"));
+        assert!(verdict(&stage(""), &low, &high).into_string().contains("lost 0.4000"));
+    }
+
+    #[test]
+    fn hindsight_names_the_better_stage() {
+        let with = |value| StageSummary { evaluation: Some(evaluation("f2", value, [0.0, 1.0])), ..stage("head") };
+        let mut summary = Summary {
+            stages: vec![with(0.8), StageSummary { step: 3, text: "fit(0.1, 1)".into(), ..with(0.9) }, with(0.85)],
+            r#final: Some(evaluation("f2", 0.85, [0.0, 1.0])),
+            ..Summary::default()
+        };
+        let text = hindsight(&summary).into_string();
+        assert!(text.contains("step 4 <code>fit(0.1, 1)</code> had reached f2 0.9000, 0.0500 better"), "{text}");
+        summary.tta = Some(evaluation("f2", 0.91, [0.0, 1.0]));
+        assert_eq!(hindsight(&summary).into_string(), "");
+        assert_eq!(hindsight(&Summary::default()).into_string(), "");
+    }
+}

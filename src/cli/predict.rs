@@ -1,0 +1,178 @@
+//! `fastai predict`
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fastai_dsl::TaskKind;
+use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files};
+use fastai_runtime::train::Watch;
+use fastai_runtime::{RunError, progress};
+
+use super::saved::{self, Model, Tta};
+
+/// Classes whose probabilities a line for people shows.
+const SHOWN: usize = 5;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: Model,
+    /// Images, or folders: all images in and below them, sorted by name
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    tta: Tta,
+    /// For tags: said above this probability; the model's own threshold unless given
+    #[arg(long, value_name = "T", value_parser = threshold)]
+    threshold: Option<f64>,
+    /// Print CSV: file, a column a class, what is said
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but the result and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub fn threshold(text: &str) -> Result<f64, String> {
+    let value: Result<f64, _> = text.parse();
+    value.ok().filter(|t| (0.0..=1.0).contains(t)).ok_or_else(|| "a number from 0 to 1".to_string())
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    match predict(args) {
+        Ok(unreadable) if unreadable.is_empty() => ExitCode::SUCCESS,
+        Ok(unreadable) => {
+            eprintln!("error: {} of the images cannot be read:", unreadable.len());
+            for image in &unreadable {
+                eprintln!("  {}: {}", image.path.display(), image.reason);
+            }
+            ExitCode::from(super::FAILED)
+        }
+        // Whoever reads the output has seen enough.
+        Err(RunError::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => saved::failed(&error),
+    }
+}
+
+fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {
+    let predictor = args.model.load()?;
+    let images = image_files(&args.paths)?;
+    let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut writer: Box<dyn Rows> = match (args.csv, args.json) {
+        (true, _) => Box::new(Csv(csv::Writer::from_writer(&mut out))),
+        (_, true) => Box::new(Json { out: &mut out, rows: 0 }),
+        _ => Box::new(Text(&mut out)),
+    };
+    let cannot = |e| RunError::file("write", "the standard output", e);
+    writer.begin(&predictor, threshold).map_err(cannot)?;
+    let stop = saved::stop_signal();
+    let mut progress = progress::auto(args.quiet);
+    let watch = Watch { progress: progress.as_mut(), stop: &stop };
+    let unreadable = predictor.stream(&images, args.tta.passes(&predictor), watch, &mut |said| {
+        let names = predictor.said(said.probabilities, threshold);
+        writer.row(&predictor, said, &names).map_err(cannot)
+    })?;
+    writer.end(&unreadable).map_err(cannot)?;
+    Ok(unreadable)
+}
+
+/// A format of the output; rows are written as they come.
+trait Rows {
+    fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
+    fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()>;
+}
+
+struct Text<W>(W);
+
+impl<W: Write> Rows for Text<W> {
+    fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
+        let meta = predictor.meta();
+        let what = match meta.task {
+            TaskKind::MultiLabel => format!("tags above {threshold}"),
+            TaskKind::SingleLabel => "the most probable class".to_string(),
+            TaskKind::Regression => "a number an image".to_string(),
+        };
+        writeln!(self.0, "# {}, {what}; classes: {}", meta.recipe, meta.classes.join(" "))
+    }
+
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let mut order: Vec<usize> = (0..said.probabilities.len()).collect();
+        order.sort_by(|a, b| said.probabilities[*b].total_cmp(&said.probabilities[*a]));
+        let shown: Vec<String> = order
+            .iter()
+            .take(SHOWN)
+            .map(|&c| format!("{} {:.4}", predictor.classes()[c], said.probabilities[c]))
+            .collect();
+        let names = if names.is_empty() { "-".to_string() } else { names.join(" ") };
+        writeln!(self.0, "{}\t{names}\t{}", said.path.display(), shown.join(", "))
+    }
+
+    fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+struct Csv<W: Write>(csv::Writer<W>);
+
+impl<W: Write> Rows for Csv<W> {
+    fn begin(&mut self, predictor: &Predictor, _: f64) -> io::Result<()> {
+        let classes = predictor.classes().iter().map(String::as_str);
+        Ok(self.0.write_record(std::iter::once("file").chain(classes).chain(["said"]))?)
+    }
+
+    fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let mut fields = vec![said.path.display().to_string()];
+        fields.extend(said.probabilities.iter().map(f32::to_string));
+        fields.push(names.join(" "));
+        Ok(self.0.write_record(fields)?)
+    }
+
+    fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+struct Json<W> {
+    out: W,
+    rows: usize,
+}
+
+impl<W: Write> Rows for Json<W> {
+    fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
+        let meta = predictor.meta();
+        let classes = serde_json::to_string(&meta.classes)?;
+        let threshold = (meta.task == TaskKind::MultiLabel).then_some(threshold);
+        let (recipe, threshold) = (serde_json::json!(meta.recipe), serde_json::json!(threshold));
+        write!(self.out, "{{\"recipe\":{recipe},\"classes\":{classes},\"threshold\":{threshold},\"images\":[")
+    }
+
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let said_value = match predictor.meta().task {
+            TaskKind::MultiLabel => serde_json::json!(names),
+            _ => serde_json::json!(names.first()),
+        };
+        let row = serde_json::json!({
+            "file": said.path.display().to_string(),
+            "said": said_value,
+            "probabilities": said.probabilities,
+        });
+        let comma = if self.rows > 0 { "," } else { "" };
+        self.rows += 1;
+        write!(self.out, "{comma}\n{row}")
+    }
+
+    fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()> {
+        let list: Vec<_> = unreadable
+            .iter()
+            .map(|u| serde_json::json!({ "file": u.path.display().to_string(), "reason": u.reason }))
+            .collect();
+        writeln!(self.out, "\n],\"unreadable\":{}}}", serde_json::json!(list))?;
+        self.out.flush()
+    }
+}

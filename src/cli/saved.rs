@@ -1,0 +1,102 @@
+//! A run's saved model, as `predict`, `submit` and `validate` open it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use fastai_dsl::source::Source;
+use fastai_dsl::{DeviceWish, Recipe};
+use fastai_runtime::predict::Predictor;
+use fastai_runtime::progress::StopSignal;
+use fastai_runtime::report::Summary;
+use fastai_runtime::{RunError, device};
+
+/// Which model, and where it computes.
+#[derive(clap::Args)]
+pub struct Model {
+    /// A run folder, or a model that a run saved (`.safetensors`)
+    run: PathBuf,
+    /// Another model of the run than its last: the NAME of `save("NAME")`
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Where to compute: auto, cuda, wgpu or cpu
+    #[arg(long, value_parser = super::run::device, default_value = "auto")]
+    device: DeviceWish,
+}
+
+/// Whether and how often augmented images are predicted too.
+#[derive(clap::Args)]
+pub struct Tta {
+    /// Average over N augmented predictions too; without a number as many as the recipe says, else 4
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+          value_parser = clap::value_parser!(u32).range(0..=1000))]
+    tta: Option<u32>,
+}
+
+impl Tta {
+    /// Augmented passes, if any.
+    pub fn passes(&self, predictor: &Predictor) -> Option<u32> {
+        match self.tta {
+            Some(0) => Some(predictor.meta().tta.unwrap_or(4)),
+            given => given,
+        }
+    }
+}
+
+impl Model {
+    pub fn path(&self) -> &Path {
+        &self.run
+    }
+
+    /// # Errors
+    /// No such device or model.
+    pub fn load(&self) -> Result<Predictor, RunError> {
+        let picked = device::pick(self.device)?;
+        Predictor::load(&self.run, self.model.as_deref(), &picked.device)
+    }
+
+    /// The folder that relative paths of the recipe begin at: where the run was started.
+    pub fn directory(&self) -> PathBuf {
+        let folders = self.run.ancestors().take(3);
+        let summary = folders.filter(|folder| folder.is_dir()).find_map(|folder| Summary::read(folder).ok());
+        summary.map(|summary| PathBuf::from(summary.directory)).filter(|d| d.is_dir()).unwrap_or_default()
+    }
+}
+
+/// The recipe that a model was trained by; its header holds the text.
+///
+/// # Errors
+/// The exit code, after everything has been said: a text that this version does not read any more.
+pub fn recipe(predictor: &Predictor) -> Result<Recipe, ExitCode> {
+    let source = Source::new("the model's recipe", &predictor.meta().text, &[]);
+    match &source.result {
+        Ok(checked) => Ok(checked.recipe.clone()),
+        Err(_) => {
+            eprintln!("{}\n", source.render(false));
+            eprintln!("error: this version does not understand the recipe that the model was trained by");
+            Err(ExitCode::from(super::WRONG))
+        }
+    }
+}
+
+/// A stop signal that Ctrl-C sets.
+pub fn stop_signal() -> StopSignal {
+    let stop = StopSignal::default();
+    let asked = stop.clone();
+    let handler = ctrlc::set_handler(move || {
+        // The first asks for a tidy end, the second does not wait for it.
+        if asked.requested() {
+            std::process::exit(130);
+        }
+        asked.request();
+    });
+    if let Err(error) = handler {
+        eprintln!("warning: Ctrl-C will not stop tidily: {error}");
+    }
+    stop
+}
+
+/// Says what went wrong.
+pub fn failed(error: &RunError) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED })
+}

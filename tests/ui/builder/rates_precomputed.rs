@@ -1,0 +1,17 @@
+//! Three rates for the head alone.
+
+use fastai_dsl::pipeline::{Frozen, Pipeline, Start};
+use fastai_dsl::schema::{fit, folders, model, transforms};
+use fastai_dsl::{SingleLabel, words};
+
+fn base() -> Pipeline<SingleLabel, Frozen, 3> {
+    Start::new("Cats", words::single_label)
+        .data(folders::new().root("data/dogscats"))
+        .transforms(words::side_on, transforms::new().size(224))
+        .metric(words::accuracy)
+        .model(words::squeezenet1_1, model::new())
+}
+
+fn main() {
+    let _ = base().precompute(words::on).fit([1e-4, 1e-3, 1e-2], 3, fit::new());
+}

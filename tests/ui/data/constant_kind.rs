@@ -1,0 +1,24 @@
+//! A constant of another kind.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+const BATCH: f64 = 64.0;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats", batch: BATCH },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

@@ -1,0 +1,24 @@
+//! A root that is empty.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+const ROOT: &str = "";
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: ROOT },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

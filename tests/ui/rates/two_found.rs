@@ -1,0 +1,26 @@
+//! Two found rates for three groups.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            let lr = lr_find(or = 1e-2);
+            fit(lr, 1);
+            unfreeze();
+            let lrs = [lr / 9, lr];
+            fit(lrs, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

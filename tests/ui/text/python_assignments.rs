@@ -1,0 +1,26 @@
+//! Nothing is assigned; what was meant is checked all the same.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            precompute = True;
+            fit(1e-2, 1);
+            learn.precompute = False;
+            lr = 1e-2;
+            fit(lr, 1);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

@@ -1,0 +1,100 @@
+"""Small files by torch.save for the tests of the reader, and what the reader must refuse.
+
+What it makes
+    fastai-runtime/tests/golden/torch/*.pth    a few kilobytes in all
+
+Number i of a storage of n is (i - n / 2) / 4, which every floating type holds exactly, so that the tests need no list of
+expected values.
+
+How to run
+    pip install torch
+    python tools/reference_torch_files.py
+"""
+
+import collections
+import io
+import os
+import pickle
+import zipfile
+
+import torch
+
+OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden", "torch")
+
+
+def numbers(n, dtype=torch.float32):
+    return ((torch.arange(n, dtype=torch.float64) - n / 2) / 4).to(dtype)
+
+
+def state():
+    shared = numbers(24)
+    matrix = shared[:12].reshape(3, 4)
+    return {
+        "plain": numbers(6).reshape(2, 3),
+        "transposed": matrix.t(),
+        "row": matrix[1],
+        "column": matrix[:, 2],
+        "tail": shared[20:],
+        "every_other": shared[::2],
+        "channels_last": numbers(48).reshape(2, 2, 3, 4).to(memory_format=torch.channels_last),
+        "parameter": torch.nn.Parameter(numbers(4)),
+        "half": numbers(5, torch.float16),
+        "bfloat": numbers(5, torch.bfloat16),
+        "double": numbers(5, torch.float64),
+        "scalar": torch.tensor(1.5),
+        "empty": torch.empty(0, 3),
+        "bn.num_batches_tracked": torch.tensor(7),
+    }
+
+
+def module():
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+    for tensor in net.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(numbers(tensor.numel()).reshape(tensor.shape))
+    return net
+
+
+def write(name, value, **options):
+    torch.save(value, os.path.join(OUT, name), **options)
+
+
+def compressed(name, value):
+    plain = io.BytesIO()
+    torch.save(value, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(os.path.join(OUT, name), "w", zipfile.ZIP_DEFLATED) as out:
+        for entry in source.infolist():
+            out.writestr(entry.filename, source.read(entry))
+
+
+class Calls:
+    def __reduce__(self):
+        return os.system, ("echo executed",)
+
+
+def main():
+    torch.manual_seed(0)
+    os.makedirs(OUT, exist_ok=True)
+    for ending, zipped in (("zip", True), ("legacy", False)):
+        options = {"_use_new_zipfile_serialization": zipped}
+        write(f"state.{ending}.pth", state(), **options)
+        # As training scripts save: a prefix, `_metadata`, other things beside it.
+        wrapped = collections.OrderedDict()
+        wrapped._metadata = module().state_dict()._metadata
+        wrapped.update({f"module.{k}": v for k, v in module().state_dict().items()})
+        write(
+            f"checkpoint.{ending}.pth",
+            {"epoch": 3, "best": 0.5, "arch": "tiny", "state_dict": wrapped, "optimizer": {"state": {0: {"step": 5}}, "lr": [0.1, None, True]}},
+            **options,
+        )
+        write(f"calls.{ending}.pth", {"weight": numbers(2), "evil": Calls()}, **options)
+        write(f"whole_model.{ending}.pth", module(), **options)
+        write(f"expanded.{ending}.pth", {"weight": numbers(1).expand(1000)}, **options)
+    write("protocol4.zip.pth", state(), pickle_protocol=4)
+    compressed("compressed.zip.pth", state())
+    torch.jit.save(torch.jit.script(module()), os.path.join(OUT, "script.zip.pth"))
+    with open(os.path.join(OUT, "plain_pickle.pth"), "wb") as f:
+        pickle.dump({"weight": [1.0, 2.0]}, f)
+
+
+main()
