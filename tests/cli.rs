@@ -81,10 +81,15 @@ fn the_plan_counts_without_training() {
 }
 
 #[test]
-fn explain_knows_every_code() {
+fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
     assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("one a group"));
+    let output = fastai(&scratch).args(["explain", "fit"]).assert().success();
+    assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("cycle_mult"));
+    let output = fastai(&scratch).arg("explain").assert().success();
+    let list = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(["E0404", "long_run", "squeezenet1_1", "lr_find"].iter().all(|topic| list.contains(topic)), "{list}");
     assert!(stderr(fastai(&scratch).args(["explain", "long_rum"]), 2).contains("did you mean `long_run`?"));
 }
 
@@ -325,4 +330,80 @@ fn a_folder_that_cannot_be_written_is_named() {
     let recipe = small(&scratch);
     let message = stderr(fastai(&scratch).args(["run", "--quiet", "--out", "/proc/no/run"]).arg(&recipe), 1);
     assert!(message.contains("/proc/no/run"), "{message}");
+}
+
+#[test]
+fn formatting_keeps_comments_and_check_says_what_differs() {
+    let scratch = TempDir::new().unwrap();
+    let file = scratch.path().join("a.recipe");
+    fs::write(&file, "A { task:single_label, // what a label is\n}").unwrap();
+    let output = fastai(&scratch).args(["fmt", "--check"]).arg(&file).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("a.recipe is not formatted: line 1 should be \"A {\""), "{text}");
+    fastai(&scratch).arg("fmt").arg(&file).assert().success();
+    let pretty = "A {\n    task: single_label, // what a label is\n}\n";
+    assert_eq!(fs::read_to_string(&file).unwrap(), pretty);
+    fastai(&scratch).args(["fmt", "--check"]).arg(&file).assert().success();
+    let output = fastai(&scratch).args(["fmt", "-"]).write_stdin("A{task:x}").assert().success().get_output().clone();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "A {\n    task: x,\n}\n");
+
+    fs::write(&file, "A { task: ").unwrap();
+    let message = stderr(fastai(&scratch).arg("fmt").arg(&file), 2);
+    assert!(message.contains("E0101") && message.contains("left as it is"), "{message}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "A { task: ");
+}
+
+#[test]
+fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let summary = scratch.path().join("Small.prepared");
+    let message = stderr(fastai(&scratch).args(["prepare", "--check"]).arg(&recipe), 1);
+    assert!(message.contains("there is no") && message.contains("Small.prepared"), "{message}");
+    fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
+    let text = fs::read_to_string(&summary).unwrap();
+    assert!(text.contains("images 48 12 0\n") && text.contains("suffix \".jpg\" 60\n"), "{text}");
+    fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
+    assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
+    fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
+    fastai(&scratch).arg("check").arg(&recipe).assert().success();
+
+    let wrong = fs::read_to_string(&recipe).unwrap().replace("suffix: \".jpg\"", "suffix: \".png\", label: \"tag\"");
+    let bad = scratch.path().join("bad.recipe");
+    fs::write(&bad, wrong).unwrap();
+    let message = stderr(fastai(&scratch).arg("check").arg(&bad), 2);
+    for part in ["error[E0706]", "`suffix: \".jpg\"`", "error[E0703]", "did you mean `tags`?", "bad.recipe:3:"] {
+        assert!(message.contains(part), "{part} is not in\n{message}");
+    }
+
+    let labels = scratch.path().join("chips/train_v2.csv");
+    let csv = fs::read_to_string(&labels).unwrap();
+    let fewer: Vec<&str> = csv.lines().take(60).collect();
+    fs::write(&labels, fewer.join("\n")).unwrap();
+    let output = fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("- images 48 12 0\n") && text.contains("+ images 48 11 0\n"), "{text}");
+
+    // Without the data the plan counts from the summary.
+    fs::remove_dir_all(scratch.path().join("chips")).unwrap();
+    let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success().get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("48 training, 12 validation"), "{text}");
+}
+
+#[test]
+fn the_plan_draws_the_learning_rate() {
+    let scratch = TempDir::new().unwrap();
+    let svg = scratch.path().join("rate.svg");
+    let output = fastai(&scratch)
+        .args(["plan", "examples/quickstart.recipe", "--svg"])
+        .arg(&svg)
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("weights, gradients and momentum"), "{text}");
+    assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");
+    assert!(fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }

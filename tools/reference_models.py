@@ -16,7 +16,8 @@ float32. Weights and inputs are formulas that both sides evaluate, so no weight 
 Samples of a tensor are 64 of its numbers, every (count // 64)-th from the first (all, if it has fewer).
 
 Keys, for each network NET:
-    NET/SIZE/logits    logits 0, 8, 16, .. in evaluation; SIZE is 224, 299, or 203x257 (height first), one image
+    NET/SIZE/logits    logits 0, 8, 16, .. in evaluation; SIZE is 224, 299, or 203x257 (height first), one image; only
+                       203x257, where every rule of padding shows, for the networks in LARGE
     NET/SIZE/UNIT      samples of the output of three units, activation and residual included
     NET/train/loss     cross-entropy at three points of training: before, after one and after two steps of SGD at .001,
                        without momentum, on four images of 64 px (75 px for the inceptions), labels 3, 10, 17, 24
@@ -38,8 +39,11 @@ import torch.nn.functional as F
 import torchvision
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden")
+LARGE = """resnet101 resnet152 resnext101_32x4d resnext101_64x4d wide_resnet50_2 vgg16_bn vgg19_bn densenet161
+densenet169 densenet201""".split()
 SIZES = {"224": (224, 224), "299": (299, 299), "203x257": (203, 257)}
 
 
@@ -150,40 +154,284 @@ class Lite(nn.Module):
         return self._fc(x.mean((2, 3)))
 
 
+class Conv(nn.Module):
+    """Cadene's BasicConv2d."""
+
+    def __init__(self, cin, cout, kernel, stride=1, padding=0):
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(cout, eps=0.001, momentum=0.1)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.conv(x)))
+
+
+def across(cin, cout, n=7):
+    return Conv(cin, cout, (1, n), padding=(0, n // 2))
+
+
+def down(cin, cout, n=7):
+    return Conv(cin, cout, (n, 1), padding=(n // 2, 0))
+
+
+def pool():
+    return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+
+
+class Branches(nn.Module):
+    """Modules called branch0, branch1, ..; their outputs side by side."""
+
+    def __init__(self, *branches):
+        super().__init__()
+        self.count = len(branches)
+        for i, branch in enumerate(branches):
+            self.add_module(f"branch{i}", nn.Sequential(*branch) if isinstance(branch, tuple) else branch)
+
+    def forward(self, x):
+        return torch.cat([getattr(self, f"branch{i}")(x) for i in range(self.count)], 1)
+
+
+class ConvOrPool(nn.Module):
+    def __init__(self, cin, cout, pool_first):
+        super().__init__()
+        self.conv, self.pool_first = Conv(cin, cout, 3, 2), pool_first
+
+    def forward(self, x):
+        both = [F.max_pool2d(x, 3, 2), self.conv(x)]
+        return torch.cat(both if self.pool_first else both[::-1], 1)
+
+
+class InceptionC(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.branch0 = Conv(1536, 256, 1)
+        self.branch1_0, self.branch1_1a, self.branch1_1b = Conv(1536, 384, 1), across(384, 256, 3), down(384, 256, 3)
+        self.branch2_0, self.branch2_1, self.branch2_2 = Conv(1536, 384, 1), down(384, 448, 3), across(448, 512, 3)
+        self.branch2_3a, self.branch2_3b = across(512, 256, 3), down(512, 256, 3)
+        self.branch3 = nn.Sequential(pool(), Conv(1536, 256, 1))
+
+    def forward(self, x):
+        one, two = self.branch1_0(x), self.branch2_2(self.branch2_1(self.branch2_0(x)))
+        one, two = [self.branch1_1a(one), self.branch1_1b(one)], [self.branch2_3a(two), self.branch2_3b(two)]
+        return torch.cat([self.branch0(x), *one, *two, self.branch3(x)], 1)
+
+
+class InceptionV4(nn.Module):
+    """With the names of Cadene's pretrained-models."""
+
+    def __init__(self):
+        super().__init__()
+        four_a = Branches(
+            (Conv(160, 64, 1), Conv(64, 96, 3)),
+            (Conv(160, 64, 1), across(64, 64), down(64, 64), Conv(64, 96, 3)),
+        )
+        a = lambda: Branches(  # noqa: E731
+            Conv(384, 96, 1),
+            (Conv(384, 64, 1), Conv(64, 96, 3, padding=1)),
+            (Conv(384, 64, 1), Conv(64, 96, 3, padding=1), Conv(96, 96, 3, padding=1)),
+            (pool(), Conv(384, 96, 1)),
+        )
+        reduction_a = Branches(
+            Conv(384, 384, 3, 2),
+            (Conv(384, 192, 1), Conv(192, 224, 3, padding=1), Conv(224, 256, 3, 2)),
+            nn.MaxPool2d(3, 2),
+        )
+        b = lambda: Branches(  # noqa: E731
+            Conv(1024, 384, 1),
+            (Conv(1024, 192, 1), across(192, 224), down(224, 256)),
+            (Conv(1024, 192, 1), down(192, 192), across(192, 224), down(224, 224), across(224, 256)),
+            (pool(), Conv(1024, 128, 1)),
+        )
+        reduction_b = Branches(
+            (Conv(1024, 192, 1), Conv(192, 192, 3, 2)),
+            (Conv(1024, 256, 1), across(256, 256), down(256, 320), Conv(320, 320, 3, 2)),
+            nn.MaxPool2d(3, 2),
+        )
+        self.features = nn.Sequential(
+            Conv(3, 32, 3, 2), Conv(32, 32, 3), Conv(32, 64, 3, padding=1),
+            ConvOrPool(64, 96, True), four_a, ConvOrPool(192, 192, False),
+            *(a() for _ in range(4)), reduction_a, *(b() for _ in range(7)), reduction_b,
+            *(InceptionC() for _ in range(3)),
+        )  # fmt: skip
+        self.last_linear = nn.Linear(1536, 1000)
+
+    def forward(self, x):
+        return self.last_linear(self.features(x).mean((2, 3)))
+
+
+class Scaled(nn.Module):
+    """A residual block of InceptionResNetV2: branches, a 1x1 convolution with a bias, its output scaled."""
+
+    def __init__(self, scale, cin, cout, *branches, relu=True):
+        super().__init__()
+        self.scale, self.relu, self.count = scale, relu, len(branches)
+        for i, branch in enumerate(branches):
+            self.add_module(f"branch{i}", nn.Sequential(*branch) if isinstance(branch, tuple) else branch)
+        self.conv2d = nn.Conv2d(cin, cout, 1)
+
+    def forward(self, x):
+        y = torch.cat([getattr(self, f"branch{i}")(x) for i in range(self.count)], 1)
+        y = self.conv2d(y) * self.scale + x
+        return F.relu(y) if self.relu else y
+
+
+class InceptionResNetV2(nn.Module):
+    """With the names of Cadene's pretrained-models."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv2d_1a, self.conv2d_2a = Conv(3, 32, 3, 2), Conv(32, 32, 3)
+        self.conv2d_2b = Conv(32, 64, 3, padding=1)
+        self.conv2d_3b, self.conv2d_4a = Conv(64, 80, 1), Conv(80, 192, 3)
+        self.mixed_5b = Branches(
+            Conv(192, 96, 1),
+            (Conv(192, 48, 1), Conv(48, 64, 5, padding=2)),
+            (Conv(192, 64, 1), Conv(64, 96, 3, padding=1), Conv(96, 96, 3, padding=1)),
+            (pool(), Conv(192, 64, 1)),
+        )
+        block35 = lambda: Scaled(  # noqa: E731
+            0.17, 128, 320,
+            Conv(320, 32, 1),
+            (Conv(320, 32, 1), Conv(32, 32, 3, padding=1)),
+            (Conv(320, 32, 1), Conv(32, 48, 3, padding=1), Conv(48, 64, 3, padding=1)),
+        )  # fmt: skip
+        self.repeat = nn.Sequential(*(block35() for _ in range(10)))
+        self.mixed_6a = Branches(
+            Conv(320, 384, 3, 2),
+            (Conv(320, 256, 1), Conv(256, 256, 3, padding=1), Conv(256, 384, 3, 2)),
+            nn.MaxPool2d(3, 2),
+        )
+        block17 = lambda: Scaled(  # noqa: E731
+            0.1, 384, 1088, Conv(1088, 192, 1), (Conv(1088, 128, 1), across(128, 160), down(160, 192))
+        )
+        self.repeat_1 = nn.Sequential(*(block17() for _ in range(20)))
+        self.mixed_7a = Branches(
+            (Conv(1088, 256, 1), Conv(256, 384, 3, 2)),
+            (Conv(1088, 256, 1), Conv(256, 288, 3, 2)),
+            (Conv(1088, 256, 1), Conv(256, 288, 3, padding=1), Conv(288, 320, 3, 2)),
+            nn.MaxPool2d(3, 2),
+        )
+        block8 = lambda scale, relu: Scaled(  # noqa: E731
+            scale, 448, 2080,
+            Conv(2080, 192, 1), (Conv(2080, 192, 1), across(192, 224, 3), down(224, 256, 3)),
+            relu=relu,
+        )  # fmt: skip
+        self.repeat_2 = nn.Sequential(*(block8(0.2, True) for _ in range(9)))
+        self.block8 = block8(1.0, False)
+        self.conv2d_7b = Conv(2080, 1536, 1)
+        self.last_linear = nn.Linear(1536, 1000)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x))), 3, 2)
+        x = F.max_pool2d(self.conv2d_4a(self.conv2d_3b(x)), 3, 2)
+        x = self.repeat_1(self.mixed_6a(self.repeat(self.mixed_5b(x))))
+        x = self.conv2d_7b(self.block8(self.repeat_2(self.mixed_7a(x))))
+        return self.last_linear(x.mean((2, 3)))
+
+
 def tv(name, **options):
     return lambda: getattr(torchvision.models, name)(weights=None, **options)
 
 
-def resnet(name, last, blocks):
+def resnet(name, last, blocks, make=None):
     """Network, units and the modules whose outputs they are, first and last convolution, first and last norm.
 
     `last` is the number of a block's last convolution, `blocks` counts those of the last stage.
     """
     units = {f"{block}.conv{last}": block for block in ("layer1.1", "layer3.0", "layer4.1")}
     final = f"layer4.{blocks - 1}."
-    return tv(name), units, ["conv1", f"{final}conv{last}"], ["bn1", f"{final}bn{last}"]
+    return make or tv(name), units, ["conv1", f"{final}conv{last}"], ["bn1", f"{final}bn{last}"]
+
+
+def resnext101_32x4d():
+    from torchvision.models.resnet import Bottleneck, ResNet
+
+    return ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=4)
+
+
+def lite(width, depth, blocks):
+    middle = [blocks // 8, blocks // 2]
+    units = {f"_blocks.{n}._project_conv": f"_blocks.{n}" for n in middle} | {"_conv_head": "_bn1"}
+    return lambda: Lite(width, depth), units, ["_conv_stem", "_conv_head"], ["_bn0", "_bn1"]
+
+
+def vgg(name, last):
+    units = {"features.3": "features.5", "features.17": "features.19", f"features.{last}": f"features.{last + 2}"}
+    return tv(name), units, ["features.0", f"features.{last}"], ["features.1", f"features.{last + 1}"]
+
+
+def densenet(name, last):
+    f = "features."
+    units = {
+        f + "denseblock1.denselayer2.conv2": f + "denseblock1.denselayer2.conv2",
+        f + "transition2.norm": f + "transition2.relu",
+        f + "norm5": f + "norm5",
+    }
+    final = f"{f}denseblock4.denselayer{last}.conv2"
+    return tv(name), units, [f + "conv0", final], [f + "norm0", f + "norm5"]
 
 
 NETWORKS = {
-    "efficientnet_lite0": (
-        lambda: Lite(1.0, 1.0),
-        {"_blocks.1._project_conv": "_blocks.1", "_blocks.6._project_conv": "_blocks.6", "_conv_head": "_bn1"},
-        ["_conv_stem", "_conv_head"],
-        ["_bn0", "_bn1"],
-    ),
+    "efficientnet_lite0": lite(1.0, 1.0, 16),
+    "efficientnet_lite1": lite(1.0, 1.1, 21),
+    "efficientnet_lite2": lite(1.1, 1.2, 21),
     "resnet18": resnet("resnet18", 2, 2),
     "resnet34": resnet("resnet34", 2, 3),
     "resnet50": resnet("resnet50", 3, 3),
+    "resnet101": resnet("resnet101", 3, 3),
+    "resnet152": resnet("resnet152", 3, 3),
+    "resnext50_32x4d": resnet("resnext50_32x4d", 3, 3),
+    "resnext101_32x4d": resnet("", 3, 3, resnext101_32x4d),
+    "resnext101_64x4d": resnet("resnext101_64x4d", 3, 3),
+    "wide_resnet50_2": resnet("wide_resnet50_2", 3, 3),
+    "vgg16_bn": vgg("vgg16_bn", 40),
+    "vgg19_bn": vgg("vgg19_bn", 49),
+    "densenet121": densenet("densenet121", 16),
+    "densenet161": densenet("densenet161", 24),
+    "densenet169": densenet("densenet169", 32),
+    "densenet201": densenet("densenet201", 32),
+    "mobilenet_v2": (
+        tv("mobilenet_v2"),
+        {"features.1.conv.1": "features.1", "features.8.conv.2": "features.8", "features.18.0": "features.18"},
+        ["features.0.0", "features.18.0"],
+        ["features.0.1", "features.18.1"],
+    ),
+    "efficientnet_b0": (
+        tv("efficientnet_b0"),
+        {
+            "features.1.0.block.2.0": "features.1.0",
+            "features.3.1.block.3.0": "features.3.1",
+            "features.8.0": "features.8",
+        },
+        ["features.0.0", "features.8.0"],
+        ["features.0.1", "features.8.1"],
+    ),
+    "inception_v4": (
+        InceptionV4,
+        {
+            "features.2.conv": "features.2",
+            "features.6.branch3.1.conv": "features.6.branch3",
+            "features.20.branch2_3b.conv": "features.20.branch2_3b",
+        },
+        ["features.0.conv", "features.20.branch3.1.conv"],
+        ["features.0.bn", "features.20.branch3.1.bn"],
+    ),
+    "inception_resnet_v2": (
+        InceptionResNetV2,
+        {"repeat.3.conv2d": "repeat.3", "mixed_7a.branch0.1.conv": "mixed_7a.branch0", "conv2d_7b.conv": "conv2d_7b"},
+        ["conv2d_1a.conv", "conv2d_7b.conv"],
+        ["conv2d_1a.bn", "conv2d_7b.bn"],
+    ),
 }
-# The output of these modules is before the unit's activation.
-AFTER = {("efficientnet_lite0", "_bn1"): F.relu6}
+# What follows these modules in their units.
+AFTER = {"_bn1": F.relu6}
 
 
 def reference(name):
     make, units, convs, norms = NETWORKS[name]
     net = make().double()
     for module in net.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, (nn.Dropout, StochasticDepth)):
             module.p = 0.0
     with torch.no_grad():
         fill(net)
@@ -191,11 +439,13 @@ def reference(name):
     modules = dict(net.named_modules())
     hooks = []
     for unit, path in units.items():
-        after = AFTER.get((name, path), lambda y: y)
+        after = AFTER.get(path, lambda y: y)
         hook = lambda m, i, y, unit=unit, after=after: seen.__setitem__(unit, samples(after(y)))  # noqa: E731
         hooks.append(modules[path].register_forward_hook(hook))
     net.eval()
     for size, sides in SIZES.items():
+        if name in LARGE and size != "203x257":
+            continue
         with torch.no_grad():
             logits = net(formula(1, *sides))
         out[f"{name}/{size}/logits"] = logits.flatten()[::8].float().clone()
@@ -237,7 +487,7 @@ def main():
     for name in wanted:
         found = {k: v for k, v in found.items() if not k.startswith(f"{name}/")}
         found.update(reference(name))
-    save_file(found, path)
+        save_file(found, path)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,18 @@ impl ArchFacts {
         }
     }
 
+    const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    const fn stats(self, stats: Stats) -> Self {
+        Self { stats, ..self }
+    }
+
+    const fn without_batch_norm(self) -> Self {
+        Self { batch_norm: false, ..self }
+    }
+
     /// A residual network of torchvision: the first group ends after the second of its four stages.
     const fn resnet(name: &'static str, doc: &'static str, body: &'static [(&'static str, u64)], map: u32) -> Self {
         Self::new(name, doc, body, 2 * map, 32)
@@ -56,26 +68,52 @@ impl ArchFacts {
 
 /// Every architecture that can be trained.
 pub const ARCHS: &[ArchFacts] = &[
-    ArchFacts {
-        batch_norm: false,
-        ..ArchFacts::new(
-            "squeezenet1_1",
-            "SqueezeNet 1.1: 0.7 million parameters in the body, no batch norm, quick on a CPU",
-            &[("features 0..=4", 25_632), ("features 5..=12", 696_864)],
-            1024,
-            32,
-        )
-    },
-    ArchFacts {
-        stats: Stats::TENSORFLOW_LITE,
-        ..ArchFacts::new(
-            "efficientnet_lite0",
-            "EfficientNet-lite0: the most accurate for its time on a CPU, its weights come in a package",
-            &[("_conv_stem, _blocks 0..=4", 55_504), ("_blocks 5..=15, _conv_head", 3_315_504)],
-            2560,
-            32,
-        )
-    },
+    ArchFacts::new(
+        "squeezenet1_1",
+        "SqueezeNet 1.1: 0.7 million parameters in the body, no batch norm, quick on a CPU",
+        &[("features 0..=4", 25_632), ("features 5..=12", 696_864)],
+        1024,
+        32,
+    )
+    .without_batch_norm(),
+    ArchFacts::new(
+        "mobilenet_v2",
+        "MobileNet V2",
+        &[("features 0..=6", 55_488), ("features 7..=18", 2_168_384)],
+        2560,
+        32,
+    ),
+    ArchFacts::new(
+        "efficientnet_lite0",
+        "EfficientNet-lite0: the most accurate for its time on a CPU, its weights come in a package",
+        &[("_conv_stem, _blocks 0..=4", 55_504), ("_blocks 5..=15, _conv_head", 3_315_504)],
+        2560,
+        32,
+    )
+    .stats(Stats::TENSORFLOW_LITE),
+    ArchFacts::new(
+        "efficientnet_lite1",
+        "EfficientNet-lite1, for 240 px",
+        &[("_conv_stem, _blocks 0..=6", 90_576), ("_blocks 7..=20, _conv_head", 4_045_104)],
+        2560,
+        32,
+    )
+    .stats(Stats::TENSORFLOW_LITE),
+    ArchFacts::new(
+        "efficientnet_lite2",
+        "EfficientNet-lite2, for 260 px",
+        &[("_conv_stem, _blocks 0..=6", 111_456), ("_blocks 7..=20, _conv_head", 4_699_616)],
+        2560,
+        32,
+    )
+    .stats(Stats::TENSORFLOW_LITE),
+    ArchFacts::new(
+        "efficientnet_b0",
+        "EfficientNet-B0: as accurate as ResNet-50 with a tenth of its multiplications",
+        &[("features 0..=3", 65_730), ("features 4..=8", 3_941_818)],
+        2560,
+        32,
+    ),
     ArchFacts::resnet(
         "resnet18",
         "ResNet-18",
@@ -94,6 +132,112 @@ pub const ARCHS: &[ArchFacts] = &[
         &[("conv1, layer1, layer2", 1_444_928), ("layer3, layer4", 22_063_104)],
         2048,
     ),
+    ArchFacts::resnet(
+        "resnet101",
+        "ResNet-101",
+        &[("conv1, layer1, layer2", 1_444_928), ("layer3, layer4", 41_055_232)],
+        2048,
+    ),
+    ArchFacts::resnet(
+        "resnet152",
+        "ResNet-152",
+        &[("conv1, layer1, layer2", 2_565_184), ("layer3, layer4", 55_578_624)],
+        2048,
+    ),
+    ArchFacts::resnet(
+        "resnext50_32x4d",
+        "ResNeXt-50, 32 groups",
+        &[("conv1, layer1, layer2", 1_412_416), ("layer3, layer4", 21_567_488)],
+        2048,
+    )
+    .aliases(&["resnext50"]),
+    ArchFacts::resnet(
+        "resnext101_32x4d",
+        "ResNeXt-101, 32 groups",
+        &[("conv1, layer1, layer2", 1_412_416), ("layer3, layer4", 40_716_288)],
+        2048,
+    )
+    .aliases(&["resnext101"]),
+    ArchFacts::resnet(
+        "resnext101_64x4d",
+        "ResNeXt-101, 64 groups: the course's most accurate",
+        &[("conv1, layer1, layer2", 2_660_672), ("layer3, layer4", 78_745_600)],
+        2048,
+    )
+    .aliases(&["resnext101_64"]),
+    ArchFacts::resnet(
+        "wide_resnet50_2",
+        "wide ResNet-50, twice the channels inside a block",
+        &[("conv1, layer1, layer2", 4_126_528), ("layer3, layer4", 62_707_712)],
+        2048,
+    )
+    .aliases(&["wrn"]),
+    ArchFacts::new(
+        "vgg16_bn",
+        "VGG-16 with batch norm",
+        &[("features 0..=21", 1_737_792), ("features 22..=43", 12_985_344)],
+        1024,
+        32,
+    )
+    .aliases(&["vgg16"]),
+    ArchFacts::new(
+        "vgg19_bn",
+        "VGG-19 with batch norm",
+        &[("features 0..=21", 1_737_792), ("features 22..=52", 18_297_600)],
+        1024,
+        32,
+    )
+    .aliases(&["vgg19"]),
+    ArchFacts::new(
+        "densenet121",
+        "DenseNet-121",
+        &[("conv0, denseblock1, denseblock2", 1_297_536), ("transition2 to norm5", 5_656_320)],
+        2048,
+        32,
+    )
+    .aliases(&["dn121"]),
+    ArchFacts::new(
+        "densenet161",
+        "DenseNet-161",
+        &[("conv0, denseblock1, denseblock2", 2_901_696), ("transition2 to norm5", 23_570_304)],
+        4416,
+        32,
+    )
+    .aliases(&["dn161"]),
+    ArchFacts::new(
+        "densenet169",
+        "DenseNet-169",
+        &[("conv0, denseblock1, denseblock2", 1_297_536), ("transition2 to norm5", 11_186_944)],
+        3328,
+        32,
+    )
+    .aliases(&["dn169"]),
+    ArchFacts::new(
+        "densenet201",
+        "DenseNet-201",
+        &[("conv0, denseblock1, denseblock2", 1_297_536), ("transition2 to norm5", 16_795_392)],
+        3840,
+        32,
+    )
+    .aliases(&["dn201"]),
+    ArchFacts::new(
+        "inception_v4",
+        "Inception v4 without its last module, as fastai cuts it",
+        &[("features 0..=8", 1_558_624), ("features 9..=20", 35_031_104)],
+        3072,
+        75,
+    )
+    .stats(Stats::INCEPTION)
+    .aliases(&["inception_4"]),
+    ArchFacts::new(
+        "inception_resnet_v2",
+        "Inception-ResNet v2",
+        &[("conv2d_1a to repeat", 1_672_672), ("mixed_6a to conv2d_7b", 52_633_792)],
+        3072,
+        75,
+    )
+    .stats(Stats::INCEPTION)
+    .aliases(&["inceptionresnet_2"]),
 ];
 
 /// The architecture of that name or alias.

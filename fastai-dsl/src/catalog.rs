@@ -197,5 +197,5 @@ catalog! {
 
 /// The entry of that code or lint name.
 pub fn find(id: &str) -> Option<&'static Code> {
-    ERRORS.iter().chain(LINTS).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
+    ERRORS.iter().chain(LINTS).chain(crate::prepared::CODES).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
 }

@@ -101,24 +101,47 @@ impl Diagnostic {
     }
 }
 
-/// All findings of one recipe, in the order of the text; one a code and place.
+/// More findings than this are counted and not kept.
+const MOST: usize = 100;
+
+/// All findings of one recipe, in the order of the text; the same one is kept once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    dropped: usize,
     seen: HashSet<(&'static str, Site)>,
 }
 
 impl Diagnostics {
-    /// Adds a finding, unless the same code was found at the same place (a loop's body is checked once a round).
+    /// Adds a finding, unless the same was said of the same place.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let known = diagnostic.site != Site::NONE && !self.seen.insert((diagnostic.code.id, diagnostic.site));
-        if !known {
-            self.list.push(diagnostic);
+        let (code, site) = (diagnostic.code.id, diagnostic.site);
+        let new = site == Site::NONE || self.seen.insert((code, site));
+        let same = |d: &Diagnostic| d.code.id == code && d.site == site && d.message == diagnostic.message;
+        if !new && self.list.iter().any(same) {
+            return;
         }
+        // A text of another kind would otherwise be shown a thousand times over.
+        if self.list.len() >= MOST && (diagnostic.severity == Severity::Warning || self.has_errors()) {
+            self.dropped += 1;
+            return;
+        }
+        self.list.push(diagnostic);
+    }
+
+    /// Findings that are not among [`iter`](Self::iter) because there are very many.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Whether that code was found at that place of a text.
+    pub fn has(&self, code: &Code, site: Site) -> bool {
+        site != Site::NONE && self.seen.contains(&(code.id, site))
     }
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Diagnostics) {
+        self.dropped += other.dropped;
         for diagnostic in other.list {
             self.push(diagnostic);
         }

@@ -43,7 +43,7 @@ struct Binding {
     name: Name,
     value: Value,
     read: bool,
-    /// Loop names count as read: a loop that only repeats is fine.
+    /// Loop names count as read (a loop that only repeats is fine), and so do names of what could not be read.
     counts: bool,
 }
 
@@ -103,7 +103,7 @@ impl Scope {
     }
 
     fn bind(&mut self, name: &Name, value: &Value, steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
-        let bound = match &value.kind {
+        let mut bound = match &value.kind {
             ValueKind::Call(word, args) if word.text == "lr_find" => {
                 let call = StepCall {
                     word: word.clone(),
@@ -131,10 +131,13 @@ impl Scope {
         ) {
             out.push(
                 Diagnostic::error(&c::WRONG_TYPE, value.site, format!("`let` cannot bind {}", bound.kind_name()))
-                    .help("a number, a text, a list, or `lr_find(..)`"),
+                    .help("a number, a text, a list, or a search: `let lr = lr_find(or = 1e-2);`"),
             );
+            bound.kind = ValueKind::Broken;
         }
-        self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts: false });
+        // Of a value that could not be read nobody knows whether it was needed.
+        let counts = bound.kind == ValueKind::Broken;
+        self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts });
     }
 
     fn repeat(&mut self, name: &Name, list: &Value, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
@@ -237,7 +240,7 @@ impl Scope {
                 }
                 out.push(
                     Diagnostic::error(&c::ARITHMETIC, site, format!("the result is {result}, not a number"))
-                        .help("check for a division by zero"),
+                        .help("a number above 0 below the line: `1e-2 / 9`"),
                 );
                 Broken
             }

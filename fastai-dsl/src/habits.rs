@@ -95,13 +95,13 @@ const INSTEAD: &[(&str, &str)] = &[
     ("plot_loss", "plots are in the run's `report.html`; remove this step"),
     ("plot_confusion_matrix", "it is in the run's `report.html`; remove this step"),
     ("confusion_matrix", "it is in the run's `report.html`; remove this step"),
-    ("predict", "predictions are made after the run; remove this step"),
-    ("predict_array", "predictions are made after the run; remove this step"),
+    ("predict", "predictions are made after the run, from a model that `save(\"224_all\");` wrote"),
+    ("predict_array", "predictions are made after the run, from a model that `save(\"224_all\");` wrote"),
     ("exp", "predictions are probabilities already; remove it"),
     ("summary", "`fastai plan FILE` prints it; remove this step"),
     ("print", "a recipe prints nothing; remove it"),
-    ("import", "nothing is imported; remove this line"),
-    ("from", "nothing is imported; remove this line"),
+    ("import", "nothing is imported: steps like `fit(1e-2, 3);` are there from the start"),
+    ("from", "nothing is imported: steps like `fit(1e-2, 3);` are there from the start"),
     ("def", "a recipe has no functions; remove it"),
     ("if", "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
     ("while", "loops are `for size in [64, 128] { .. }`"),
@@ -136,6 +136,21 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// The key that was meant by a name that `construct` lacks, if that is plain: nothing is said to be missing then.
+pub(crate) fn meant(construct: &Construct, name: &str) -> Option<usize> {
+    let ours = renamed(name);
+    construct.key(ours).map(|(i, _)| i).or_else(|| {
+        let near = closest(name, construct.keys.iter().map(|k| k.name))?;
+        construct.key(near).map(|(i, _)| i)
+    })
+}
+
+/// The section that was meant by an unknown one.
+pub(crate) fn meant_section(name: &str) -> Option<&'static str> {
+    let names = || SECTIONS.iter().map(|s| s.name);
+    names().find(|n| *n == renamed(name)).or_else(|| closest(name, names()))
+}
+
 /// The help for a key (`separator` is `: `) or argument (` = `) that `construct` lacks: the original's name, a near one, the
 /// place that has it, or all that are legal.
 pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separator: &str) -> String {
@@ -157,11 +172,23 @@ pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separat
     }
 }
 
+/// A step as it would be written, with the value if it takes just one.
+fn step(name: &str, value: &Value) -> String {
+    match name {
+        "fit" => "fit(1e-2, 3);".to_string(),
+        "lr_find" => "let lr = lr_find(or = 1e-2);".to_string(),
+        "head" => "head(hidden = [512]);".to_string(),
+        _ if STEPS.iter().any(|s| s.name == name && s.keys.iter().any(|k| k.required)) => {
+            format!("{name}({});", shown(value))
+        }
+        _ => format!("{name}();"),
+    }
+}
+
 /// Where else a key, section or step of that name belongs.
 fn home(here: &str, name: &str, value: &Value) -> Option<String> {
     if STEPS.iter().any(|s| s.name == name) {
-        let argument = if matches!(value.kind, ValueKind::Block(..)) { "..".to_string() } else { shown(value) };
-        return Some(format!("a step of `train`: `{name}({argument});`"));
+        return Some(format!("a step of `train`: `{}`", step(name, value)));
     }
     if let Some(section) = SECTIONS.iter().find(|s| s.name == name && s.name != here) {
         return Some(format!("a section of its own: `{}`", section.example));
@@ -232,6 +259,19 @@ fn shown_arg(arg: &Arg) -> String {
     match &arg.name {
         Some(name) => format!("{} = {}", name.text, shown(&arg.value)),
         None => shown(&arg.value),
+    }
+}
+
+/// Python's words in arguments as ours.
+pub(crate) fn translate(args: &mut [Arg]) {
+    for arg in args {
+        arg.value.for_each(&mut |v| {
+            if let ValueKind::Word(w) = &mut v.kind
+                && let Some(ours) = python(w)
+            {
+                *w = ours.to_string();
+            }
+        });
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod arch;
 pub mod catalog;
 mod check;
+pub mod curve;
 pub mod diagnostic;
 pub mod draft;
 pub mod evaluate;
@@ -17,6 +18,7 @@ pub mod overrides;
 pub mod parse;
 pub mod pipeline;
 pub mod plan;
+pub mod prepared;
 mod print;
 pub mod rate;
 pub mod recipe;

@@ -145,7 +145,7 @@ impl Switch<Unfrozen> for Off {
 
 /// One learning rate, or one a layer group.
 #[diagnostic::on_unimplemented(
-    message = "wrong number of learning rates for {G} layer groups",
+    message = "`{Self}` is neither one learning rate nor one for each of {G} layer groups",
     label = "one rate, or one a group",
     note = "`[lr / 9.0, lr / 3.0, lr]`; with `precompute` on there is one group, the head",
     note = "a rate is an `f64`, or what `lr_find` gave"

@@ -144,6 +144,28 @@ pub struct Group {
 }
 
 /// What a recipe will do, step by step.
+///
+/// ImageNet as the lesson counts it: 1,280,000 images in batches of 256 are 5,000 iterations an epoch, so 450,000 iterations
+/// are 90 epochs.
+///
+/// ```
+/// use fastai_dsl::source::Source;
+/// use fastai_dsl::{Facts, Plan};
+///
+/// let text = "ImageNet {
+///     task: single_label,
+///     data: folders { root: \"imagenet\", batch: 256 },
+///     transforms: side_on { size: 224 },
+///     model: squeezenet1_1 { weights: none },
+///     metrics: [accuracy],
+///     train: { fit(0.1, 90); },
+/// }";
+/// let recipe = Source::new("imagenet.recipe", text, &[]).result.unwrap().recipe;
+/// let plan = Plan::new(&recipe, &Facts { train: Some(1_280_000), ..Facts::default() });
+/// assert_eq!(plan.stages[0].batches_per_epoch, Some(5_000));
+/// assert_eq!(plan.stages[0].iterations, Some(450_000));
+/// assert_eq!(plan.epochs(), 90);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// One a step.
@@ -183,6 +205,22 @@ impl Plan {
     /// Epochs of all stages.
     pub fn epochs(&self) -> u64 {
         self.stages.iter().fold(0, |n, s| n.saturating_add(s.epochs))
+    }
+}
+
+impl Stage {
+    /// Bytes of weights, gradients and momentum while this stage trains, in f32: what memory holds before any image. The
+    /// activations of a batch come on top. `None` while the number of classes is unknown.
+    pub fn parameter_bytes(&self, groups: &[Group]) -> Option<u64> {
+        let first = if self.state.body == Body::Precomputed {
+            groups.len().checked_sub(1)?
+        } else {
+            self.state.first_trainable
+        };
+        groups.iter().enumerate().try_fold(0, |sum, (i, group)| {
+            let copies = if i >= first { 3 } else { 1 };
+            Some(sum + 4 * copies * group.parameters?)
+        })
     }
 }
 

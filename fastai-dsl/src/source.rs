@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, ValueKind};
 use crate::overrides::{self, Override};
 use crate::parse::{Parsed, parse};
+use crate::prepared;
 use crate::scan::{ScanError, scan};
 
 /// What a text gave: the recipe, or why there is none; either way the places in the text.
@@ -39,6 +40,18 @@ impl Source {
         Source::from_bytes(path, text.as_bytes(), overrides)
     }
 
+    /// Holds the recipe, if there is one, to the text of its data's [summary](crate::prepared).
+    pub fn verify(mut self, summary: &str) -> Source {
+        let Some(draft) = &self.draft else { return self };
+        self.result = self.result.and_then(|checked| prepared::verify(checked, draft, summary));
+        self
+    }
+
+    /// The recipe's name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.draft.as_ref().map(|draft| draft.name.text.as_str())
+    }
+
     /// Reads without checking: there is no recipe, and the findings are those of the parser.
     pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> Source {
         Source::read(path, bytes, |_, found| Err(found))
@@ -57,7 +70,8 @@ impl Source {
                 let text = String::from_utf8_lossy(bytes);
                 let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
                 let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
-                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message).help("save the file as UTF-8");
+                let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message)
+                    .help(format!("save it as UTF-8, or convert it: `iconv -f LATIN1 -t UTF-8 {path}`"));
                 return Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
             }
         };
@@ -65,18 +79,29 @@ impl Source {
             let (diagnostic, place) = scan_error(error, text);
             return Source::failed(path, text, diagnostic, place);
         }
-        let tokens: proc_macro2::TokenStream = match text.parse() {
+        let quotes = single_quotes(text);
+        let readable = double_quotes(text, &quotes);
+        let tokens: proc_macro2::TokenStream = match readable.parse() {
             Ok(tokens) => tokens,
             Err(error) => {
                 let place = error.span().byte_range();
                 let found = Diagnostic::error(&c::LEX, Site(0), "this character has no place in a recipe")
-                    .help("comments begin with `//`, texts stand in double quotes, numbers have no units");
+                    .help("comments begin with `//`, texts stand in double quotes: `\"data\"`");
                 return Source::failed(path, text, found, place);
             }
         };
-        let Parsed { draft, diagnostics, spans, visibility, .. } = parse(tokens);
-        let places: Vec<Range<usize>> =
-            spans.iter().map(|(a, b)| place(text, a.byte_range(), b.byte_range())).collect();
+        let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
+        let Parsed { draft, mut diagnostics, spans, visibility, .. } = parse(tokens);
+        let mut places: Vec<Range<usize>> =
+            spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect();
+        for place in quotes {
+            let inner = &text[place.start + 1..place.end - 1];
+            let site = Site(places.len() as u32);
+            diagnostics.push(
+                Diagnostic::error(&c::LITERAL, site, "texts stand in double quotes").help(format!("`\"{inner}\"`")),
+            );
+            places.push(place);
+        }
         let result = match draft.clone() {
             None => Err(diagnostics),
             Some(draft) => check(draft, diagnostics),
@@ -128,7 +153,10 @@ impl Source {
     /// All findings in the compiler's style; `colour` for terminals.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
+        let mut all: Vec<String> = self.diagnostics().iter().map(|d| self.render_one(d, &renderer)).collect();
+        if self.diagnostics().dropped() > 0 {
+            all.push(format!("and {} more", self.diagnostics().dropped()));
+        }
         all.join("\n\n")
     }
 
@@ -145,11 +173,22 @@ impl Source {
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.id);
         let mut group = annotate_snippets::Group::with_title(title);
         if diagnostic.site != Site::NONE {
-            let mut snippet = Snippet::source(&self.text)
+            let at = self.place(diagnostic.site);
+            let also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
+            // Only the lines that are shown are given to the renderer: it walks all that it gets, for every finding.
+            let (mut first, mut last) = (at.start, at.end);
+            if let Some((also, _)) = &also {
+                (first, last) = (first.min(also.start), last.max(also.end));
+            }
+            first = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
+            last = self.text[last..].find('\n').map_or(self.text.len(), |i| last + i);
+            let here = |range: Range<usize>| range.start - first..range.end - first;
+            let mut snippet = Snippet::source(&self.text[first..last])
+                .line_start(self.text[..first].matches('\n').count() + 1)
                 .path(&self.path)
-                .annotation(AnnotationKind::Primary.span(self.place(diagnostic.site)));
-            if let Some((site, label)) = &diagnostic.also {
-                snippet = snippet.annotation(AnnotationKind::Context.span(self.place(*site)).label(label.as_str()));
+                .annotation(AnnotationKind::Primary.span(here(at)));
+            if let Some((also, label)) = also {
+                snippet = snippet.annotation(AnnotationKind::Context.span(here(also)).label(label.as_str()));
             }
             group = group.element(snippet);
         }
@@ -178,13 +217,85 @@ fn checked(mut draft: Draft, parsed: Diagnostics, overrides: &[Override]) -> Res
     check_with(&draft, diagnostics)
 }
 
-fn place(text: &str, first: Range<usize>, last: Range<usize>) -> Range<usize> {
+/// The lexer numbers bytes over all texts of the thread; the first token of this text is at its first byte that is neither
+/// blank nor comment, which the caller's text tells.
+fn first_offset(text: &str, lexer: usize) -> usize {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        if rest.starts_with("//") && !rest.starts_with("///") && !rest.starts_with("//!") {
+            rest = rest.split_once('\n').map_or("", |(_, r)| r);
+        } else if rest.starts_with("/*") {
+            let comment = scan(text).ok().and_then(|comments| {
+                let at = text.len() - rest.len();
+                comments.into_iter().find(|r| r.start == at)
+            });
+            match comment {
+                Some(range) => rest = &text[range.end..],
+                None => break,
+            }
+        } else {
+            break;
+        }
+    }
+    lexer.wrapping_sub(text.len() - rest.len())
+}
+
+/// Texts in single quotes, Python's way. (A single character between them is a character to the lexer, and the parser's.)
+fn single_quotes(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    let mut comments = scan(text).unwrap_or_default().into_iter().peekable();
+    while at < text.len() {
+        while comments.next_if(|c| c.end <= at).is_some() {}
+        if let Some(comment) = comments.peek().filter(|c| c.start <= at) {
+            at = comment.end;
+            continue;
+        }
+        let rest = &text.as_bytes()[at..];
+        // Looked for only where it is needed: a line may be a megabyte long.
+        let line = || rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+        let doc = rest.starts_with(b"///");
+        match rest[0] {
+            _ if doc => at += line(),
+            // A text may go over lines; an escaped quote does not end it.
+            b'"' => {
+                let mut end = 1;
+                while end < rest.len() && rest[end] != b'"' {
+                    end += if rest[end] == b'\\' { 2 } else { 1 };
+                }
+                at += end + 1;
+            }
+            b'\'' => match rest[1..line()].iter().position(|b| *b == b'\'').map(|n| n + 2) {
+                Some(n) if n > 3 && !rest[..n].contains(&b'"') && !rest[..n].contains(&b'\\') => {
+                    found.push(at..at + n);
+                    at += n;
+                }
+                _ => at += 1,
+            },
+            _ => at += 1,
+        }
+    }
+    found
+}
+
+/// The text with double quotes in place of those, so that all of it can be read.
+fn double_quotes(text: &str, quotes: &[Range<usize>]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for range in quotes {
+        bytes[range.start] = b'"';
+        bytes[range.end - 1] = b'"';
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_string())
+}
+
+fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> Range<usize> {
     // `call_site`, which stands for the end of the text, has an empty range.
     if first.is_empty() && last.is_empty() {
         let end = text.trim_end().len();
         return end..end;
     }
-    clamp(text, first.start..last.end)
+    clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
 }
 
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {

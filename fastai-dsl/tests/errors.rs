@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fastai_dsl::Severity;
 use fastai_dsl::catalog::ERRORS;
 use fastai_dsl::source::Source;
 
@@ -59,7 +60,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0206", "root: \"d\"", "root: \"d\", valid: rndom(0.2)"),
     ("E0206", "metrics:", "device: gpu, metrics:"),
     ("E0207", "squeezenet1_1", "squeezenet1_2"),
-    ("E0207", "squeezenet1_1", "resnext101_64"),
+    ("E0207", "squeezenet1_1", "nasnet"),
     ("E0208", "[accuracy]", "[acuracy]"),
     ("E0209", "fit(1e-2, 1)", "fitt(1e-2, 1)"),
     ("E0210", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_length = 1)"),
@@ -165,6 +166,90 @@ fn a_mistake_invents_no_other() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Mistakes that leave nothing to check, or that are made of two sections.
+fn stands_alone(code: &str, from: &str, to: &str) -> bool {
+    let stops = ["E0101", "E0102", "E0108", "E0112"].contains(&code) && !to.starts_with("demo_it");
+    // An unknown section may be any that is missing, so then none is said to be.
+    let unread = to == "3:";
+    let two = from.contains('\n') || (code.starts_with("E050") && ["single_label", "single_label,"].contains(&from));
+    !stops && !unread && !two
+}
+
+/// Pairs of which one mistake is no mistake, or another one, beside the other.
+const TOGETHER: &[(&str, &str)] = &[
+    // Whether a metric or a separator fits the task cannot be said of a task that cannot be read.
+    ("E0106", "E0501"),
+    ("E0106", "E0502"),
+    ("E0206", "E0501"),
+    ("E0206", "E0502"),
+    // Nor whether a head is another than a broken one.
+    ("E0302", "E0414"),
+    ("E0306", "E0414"),
+    // Each brings a `tta` or a `keep_best` that the other one makes wrong as well.
+    ("E0403", "E0503"),
+    ("E0503", "E0506"),
+];
+
+/// The errors of the recipe with these mistakes, each in a line of its own.
+fn errors_of(mistakes: &[&(&str, &str, &str)]) -> Vec<&'static str> {
+    let text = mistakes.iter().fold(HEAD.to_string(), |text, (_, from, to)| text.replacen(from, to, 1));
+    let source = Source::new("demo.recipe", &text, &[]);
+    let mut codes: Vec<&str> =
+        source.diagnostics().iter().filter(|d| d.severity == Severity::Error).map(|d| d.code.id).collect();
+    codes.sort_unstable();
+    codes
+}
+
+/// The line of the recipe in which a mistake is: the sections stand in lines of their own.
+fn line(from: &str) -> usize {
+    HEAD[..HEAD.find(from).expect("is in the recipe")].matches('\n').count()
+}
+
+#[test]
+fn a_mistake_in_one_section_hides_and_invents_none_in_another() {
+    let cases: Vec<_> = CASES.iter().filter(|(code, from, to)| stands_alone(code, from, to)).collect();
+    let alone: Vec<Vec<&str>> = cases.iter().map(|case| errors_of(&[case])).collect();
+    let mut failures = Vec::new();
+    let mut pairs = 0;
+    for (i, a) in cases.iter().enumerate() {
+        for (j, b) in cases.iter().enumerate().skip(i + 1).filter(|(_, b)| line(a.1) != line(b.1)) {
+            let mut expected = [alone[i].clone(), alone[j].clone()].concat();
+            expected.sort_unstable();
+            let found = errors_of(&[a, b]);
+            pairs += 1;
+            if found != expected && !TOGETHER.contains(&(a.0, b.0)) {
+                failures.push(format!("{a:?} and {b:?}: {found:?}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {pairs} pairs\n{}", failures.len(), failures.join("\n"));
+    assert!(pairs > 1500, "{pairs} pairs");
+}
+
+#[test]
+fn a_mistake_in_every_section_gives_every_error() {
+    let mut by_line: Vec<Vec<&(&str, &str, &str)>> = vec![Vec::new(); HEAD.lines().count()];
+    for case in CASES.iter().filter(|(code, from, to)| stands_alone(code, from, to)) {
+        by_line[line(case.1)].push(case);
+    }
+    by_line.retain(|cases| !cases.is_empty());
+    assert!(by_line.len() >= 6);
+    let mut compared = 0;
+    // Every case takes part, each time beside others.
+    for round in 0..by_line.iter().map(Vec::len).max().unwrap() {
+        let chosen: Vec<_> = by_line.iter().map(|cases| cases[round % cases.len()]).collect();
+        let related = |(a, b): &(&str, &str)| [a, b].iter().all(|code| chosen.iter().any(|case| case.0 == **code));
+        if TOGETHER.iter().any(related) {
+            continue;
+        }
+        let mut expected: Vec<&str> = chosen.iter().flat_map(|case| errors_of(&[case])).collect();
+        expected.sort_unstable();
+        assert_eq!(errors_of(&chosen), expected, "{chosen:?}");
+        compared += 1;
+    }
+    assert!(compared >= 20, "{compared} recipes");
+}
+
 #[test]
 fn every_error_of_the_catalogue_is_provoked() {
     let provoked: BTreeSet<&str> = CASES.iter().map(|c| c.0).collect();
@@ -235,9 +320,27 @@ fn hostile_texts_are_errors() {
     let signs = format!("A {{ clip: {}1 }}", "-".repeat(1_000_000));
     let sums = HEAD.replace("1e-2", &"1+".repeat(200_000));
     let halves = "\u{feff}".to_string() + &"[({".repeat(10_000);
-    for text in [deep, signs, sums, halves, String::new(), "\0".into(), "A {}".into(), "A".into(), "///".into()] {
+    let words = format!("A {{ {} }}", "x ".repeat(400_000));
+    let lines = format!("A {{\n{} }}", "x: ;\n".repeat(200_000));
+    let comments = "/**/".repeat(250_000);
+    let nuls = "\0".repeat(1_000_000);
+    let texts = [deep, signs, sums, halves, words, lines, comments, nuls];
+    let small =
+        ["", "\0", "A {}", "A", "///", "\u{feff}", "A {\r\n}\r\n", "A { x: '{' }", "A { x: r\"\\\" }", "\u{200e}A {}"];
+    for text in texts.into_iter().chain(small.map(String::from)) {
+        let before = std::time::Instant::now();
         let source = Source::new("x.recipe", &text, &[]);
         assert!(source.diagnostics().has_errors());
         assert!(!source.render(false).is_empty());
+        // A megabyte takes well below a second; what is quadratic takes minutes.
+        assert!(before.elapsed().as_secs() < 30, "{:?} took {:?}", text.get(..40), before.elapsed());
     }
+}
+
+#[test]
+fn very_many_mistakes_are_counted_rather_than_shown() {
+    let source = Source::new("x.recipe", &format!("A {{ {} }}", "x; ".repeat(1000)), &[]);
+    let text = source.render(false);
+    assert_eq!(text.matches("error[").count(), 100);
+    assert!(text.ends_with(&format!("and {} more", source.diagnostics().dropped())), "{text}");
 }

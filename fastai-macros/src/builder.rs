@@ -332,7 +332,7 @@ impl Builder<'_> {
             let span = (self.span)(value.site);
             let (constant, least) = (self.path(path, span), f64::from(arch.min_size));
             let message = format!("[E0304] `{}` needs images of at least {} px", arch.name, arch.min_size);
-            out.extend(assertion(span, &quote! { (#constant) as f64 >= #least }, &message));
+            out.extend(assertion(span, &quote! { ((#constant) as f64) >= #least }, &message));
         }
     }
 
@@ -345,7 +345,7 @@ impl Builder<'_> {
                 let (lo, hi) = (range.lo, range.hi);
                 let above = if range.lo_in { quote!(>=) } else { quote!(>) };
                 let below = if range.hi_in { quote!(<=) } else { quote!(<) };
-                let holds = quote! { (#constant) as f64 #above #lo && (#constant) as f64 #below #hi };
+                let holds = quote! { ((#constant) as f64) #above #lo && ((#constant) as f64) #below #hi };
                 out.extend(assertion(span, &holds, &format!("[E0302] `{name}` must be {range}")));
             }
             _ => {}

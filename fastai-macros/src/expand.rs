@@ -5,11 +5,13 @@ use quote::{quote, quote_spanned};
 
 use fastai_dsl::draft::{Draft, ValueKind};
 use fastai_dsl::parse::{Parsed, parse};
+use fastai_dsl::prepared;
 use fastai_dsl::schema::TASKS;
 use fastai_dsl::suggest::closest;
 use fastai_dsl::{Diagnostics, Site, check_with};
 
 use crate::builder::Builder;
+use crate::file;
 use crate::report;
 
 /// Splits the path of the facade, which comes in brackets, from what the user wrote.
@@ -34,17 +36,23 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
         let stub = item.stub(&Draft::empty(name.to_string()));
         return quote! { #errors #stub };
     };
-    match check_with(&draft, diagnostics) {
+    let summary = file::summary_near(name.span(), &draft.name.text);
+    let tracked = summary.as_ref().map(|summary| file::track(&summary.path));
+    let checked = check_with(&draft, diagnostics).and_then(|checked| match &summary {
+        Some(summary) => prepared::verify(checked, &draft, &summary.text),
+        None => Ok(checked),
+    });
+    match checked {
         Ok(checked) => {
             let warnings = report::all(&checked.warnings, &|site| places.both(site));
             let items = item.checked(&draft, &checked.flat, &|site| places.first(site));
-            quote! { #items #warnings }
+            quote! { #tracked #items #warnings }
         }
         Err(diagnostics) => {
             let errors = report::all(&diagnostics, &|site| places.both(site));
             let stub = item.stub(&draft);
             let mirror = item.mirror(&draft, &|site| places.first(site));
-            quote! { #errors #stub #mirror }
+            quote! { #tracked #errors #stub #mirror }
         }
     }
 }
@@ -84,7 +92,9 @@ impl Item<'_> {
 
     /// The type with a body that is never reached: the rest of the user's file keeps its meaning beside the errors.
     pub(crate) fn stub(&self, draft: &Draft) -> TokenStream {
-        self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") })
+        let item = self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") });
+        // The compiler would say of a name in lower case what has been said.
+        quote! { #[allow(non_camel_case_types)] #item }
     }
 
     /// The calls of a broken recipe, for an editor only: they carry the user's identifiers onto documented items, so that

@@ -6,11 +6,15 @@ use proc_macro2::{Delimiter, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
 
 use fastai_dsl::draft::Draft;
+use fastai_dsl::prepared;
 use fastai_dsl::scan;
 use fastai_dsl::source::Source;
 
 use crate::expand::{Item, split_path};
 use crate::report;
+
+/// A recipe of a megabyte is a mistake.
+const LARGEST: usize = 1 << 20;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
@@ -43,8 +47,15 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
         Ok(bytes) => bytes,
         Err(error) => return fail(format!("cannot read `{}`: {error}", path.display())),
     };
-    let tracked = track(&path);
-    let source = read(&name, &bytes);
+    if bytes.len() > LARGEST {
+        return fail(format!("`{}` is larger than 1 MiB: no recipe is", path.display()));
+    }
+    let mut tracked = track(&path);
+    let mut source = read(&name, &bytes);
+    if let Some(summary) = source.name().and_then(|name| summary(&path, name)) {
+        tracked.extend(track(&summary.path));
+        source = source.verify(&summary.text);
+    }
     match &source.result {
         Ok(checked) => {
             let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
@@ -71,6 +82,26 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
             quote! { #tracked #(#errors)* #stub }
         }
     }
+}
+
+/// The summary of a recipe's data.
+pub(crate) struct DataSummary {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// The summary that `fastai prepare` wrote beside `file`, if it did. One that cannot be read is empty, which is an error.
+pub(crate) fn summary(file: &Path, recipe: &str) -> Option<DataSummary> {
+    let path = file.with_file_name(prepared::file_name(recipe));
+    path.is_file().then(|| {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        DataSummary { path, text }
+    })
+}
+
+/// The summary of a recipe in Rust source: beside the source file, else in the package's folder.
+pub(crate) fn summary_near(span: Span, recipe: &str) -> Option<DataSummary> {
+    folders(span).iter().find_map(|folder| summary(&folder.join("source.rs"), recipe))
 }
 
 /// Checks the file's text with proc-macro2's own lexer, because the compiler's tokens of a text do not say where in it they
@@ -124,7 +155,7 @@ fn folders(span: Span) -> Vec<PathBuf> {
 }
 
 /// Makes cargo rebuild when the file changes.
-fn track(path: &Path) -> TokenStream {
+pub(crate) fn track(path: &Path) -> TokenStream {
     let path = path.to_string_lossy();
     quote! { const _: &[u8] = ::core::include_bytes!(#path); }
 }
@@ -150,5 +181,15 @@ mod tests {
             assert!(include(input).to_string().contains("[E0103]"));
         }
         assert!(include(quote!([::fastai] "no/such.recipe")).to_string().contains("there is no file `no/such.recipe`"));
+    }
+
+    #[test]
+    fn a_recipe_is_held_to_the_summary_of_its_data() {
+        let output = include(quote!([::fastai] "tests/prepared/dogs.recipe")).to_string();
+        for part in ["[E0703]", "did you mean `breed`?", "dogs.recipe:3:", "Dogs.prepared", "struct Dogs"] {
+            assert!(output.contains(part), "{part} is not in {output}");
+        }
+        let near = summary(Path::new("tests/prepared/any.rs"), "Dogs").unwrap();
+        assert!(near.text.contains("format 1") && summary(Path::new("tests/prepared/any.rs"), "Cats").is_none());
     }
 }

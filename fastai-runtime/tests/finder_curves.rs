@@ -136,7 +136,7 @@ fn network(recipe: &Recipe, classes: usize, seed: u64) -> Learner {
     let model = recipe.model();
     let network = Network::new(&model.arch, &model.head, classes, seed, &device);
     let path = models::resolve(&model.weights, &model.arch).unwrap().unwrap();
-    let network = models::load_body(network, &path).unwrap();
+    let network = models::load_body(network, &path.path).unwrap();
     let groups = network.groups();
     Learner::new(network.set_frozen(groups - 1, false), device)
 }

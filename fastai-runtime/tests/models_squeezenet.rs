@@ -99,22 +99,46 @@ fn the_language_and_the_engine_know_the_same_networks() {
         let network = Network::new(facts.name, &head(), 7, 1, &device);
         assert_eq!(network.groups(), facts.groups, "{}", facts.name);
         assert_eq!(facts.body.len() + 1, facts.groups, "{}", facts.name);
-        let parameters = network.parameters();
-        let count =
-            |group| -> u64 { parameters.iter().filter(|p| p.group == group && !p.buffer).map(|p| p.count()).sum() };
+        let shapes = network.shapes();
+        let is_buffer = |name: &str| name.contains(".running_");
+        let count = |group| -> u64 {
+            let ours = shapes.iter().filter(|(name, _)| network.group_of(name) == group && !is_buffer(name));
+            ours.map(|(_, sides)| sides.iter().product::<usize>() as u64).sum()
+        };
+        let rows = models::describe(facts.name, facts.min_size as usize);
         for (group, (what, wanted)) in facts.body.iter().enumerate() {
             assert_eq!(count(group), *wanted, "{}: {what}", facts.name);
+            let described: u64 = rows.iter().filter(|row| row.group == group).map(|row| row.parameters).sum();
+            assert_eq!(described, *wanted, "{}: {what}", facts.name);
         }
         assert_eq!(count(facts.groups - 1), head().parameters(facts.head_input, 7), "{}", facts.name);
-        let side = facts.min_size as usize;
-        let features = network.features(Tensor::zeros([1, 3, side, side], &device));
-        assert_eq!(features.dims(), [1, facts.head_input as usize], "{}", facts.name);
-        let norms = parameters.iter().any(|p| p.buffer && p.name.starts_with("body."));
+        let [channels, height, width] = rows.last().unwrap().output;
+        assert_eq!(2 * channels, facts.head_input as usize, "{}", facts.name);
+        assert!(height >= 1 && width >= 1, "{}", facts.name);
+        let norms = shapes.iter().any(|(name, _)| name.starts_with("body.") && is_buffer(name));
         assert_eq!(norms, facts.batch_norm, "{}", facts.name);
-        let mut ids: Vec<_> = parameters.iter().map(|p| p.id.val()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), parameters.len(), "{}", facts.name);
+        for name in std::iter::once(&facts.name).chain(facts.aliases) {
+            assert_eq!(arch::find(name).unwrap().name, facts.name);
+        }
+    }
+}
+
+#[test]
+fn layers_are_described_as_they_run() {
+    let device = Device::flex();
+    for arch in ["squeezenet1_1", "efficientnet_lite0", "efficientnet_b0", "resnet18", "densenet121"] {
+        let network = Network::new(arch, &head(), 7, 1, &device);
+        let mut rows = models::describe(arch, 75).into_iter().filter(|row| !row.name.is_empty());
+        // A shortcut runs before the branch that it is listed after.
+        let mut expected: Vec<_> = rows.by_ref().map(|row| (row.name, row.output)).collect();
+        let mut seen = Vec::new();
+        network.body.forward_seen(Tensor::zeros([1, 3, 75, 75], &device), &mut Pass::eval(), &mut |name, y| {
+            let [_, channels, height, width] = y.dims();
+            seen.push((name.to_owned(), [channels, height, width]));
+        });
+        expected.sort();
+        seen.sort();
+        assert_eq!(seen, expected, "{arch}");
     }
 }
 

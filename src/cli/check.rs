@@ -18,7 +18,7 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let mut worst = ExitCode::SUCCESS;
     for file in &args.files {
-        match super::source::read(file, &args.set) {
+        match super::source::read_with_data(file, &args.set) {
             Ok(checked) => {
                 let steps = checked.recipe.steps().len();
                 println!("{}: `{}` is fine, {steps} steps", file.display(), checked.recipe.name());

@@ -5,8 +5,10 @@ mod explain;
 mod fmt;
 mod plan;
 mod predict;
+mod prepare;
 mod run;
 mod saved;
+mod show;
 mod source;
 mod submit;
 mod validate;
@@ -37,6 +39,10 @@ enum Command {
     Fmt(fmt::Args),
     /// Show what a recipe will do, step by step, without running it
     Plan(plan::Args),
+    /// Write a summary of a recipe's data, to be committed: the compiler and `fastai check` then hold the recipe to it
+    Prepare(prepare::Args),
+    /// Look at a recipe's data: a page with labels, classes, sizes, and one image augmented nine times
+    Show(show::Args),
     /// Run a recipe
     Run(run::Args),
     /// Say what images show, with a model that a run saved
@@ -56,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Validate(args) => validate::run(&args),

@@ -1,11 +1,14 @@
 //! `fastai plan`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
+use fastai_dsl::prepared::Summary;
 use fastai_dsl::{Body, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::data::Dataset;
+use fastai_runtime::report::write_atomic;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -14,25 +17,47 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Draw the learning-rate curve into a file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Plan with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
 }
 
 pub fn run(args: &Args) -> ExitCode {
-    let recipe = match super::source::read(&args.file, &args.set) {
+    let source = match super::source::open(&args.file, &args.set) {
+        Ok(source) => source,
+        Err(code) => return code,
+    };
+    let summary = super::source::summary_of(&args.file, &source);
+    let recipe = match super::source::said(source) {
         Ok(checked) => checked.recipe,
         Err(code) => return code,
     };
-    // Counting needs the data set; a plan without it still says what will happen, only not how often.
+    // Counting needs the data set, or the summary of it; a plan without them still says what will happen, only not how often.
     let facts = match Dataset::open(recipe.data(), recipe.task()) {
         Ok(dataset) => dataset.facts(),
-        Err(error) => {
-            eprintln!("note: without the data, batches are not known: {error}\n");
-            Facts::default()
-        }
+        Err(error) => match summary.and_then(|file| summarised(&file, &recipe)) {
+            Some(facts) => facts,
+            None => {
+                eprintln!("note: without the data, batches are not known: {error}\n");
+                Facts::default()
+            }
+        },
     };
     let plan = Plan::new(&recipe, &facts);
+    if let Some(file) = &args.svg {
+        let Some(curve) = Curve::new(&plan, 1480) else {
+            eprintln!("error: there is no curve to draw: {}", no_curve(&plan));
+            return ExitCode::from(super::FAILED);
+        };
+        let svg = curve.svg(recipe.name());
+        if let Err(error) = write_atomic(file, |out| out.write_all(svg.as_bytes())) {
+            eprintln!("error: {error}");
+            return ExitCode::from(super::FAILED);
+        }
+    }
     if args.json {
         let value = serde_json::json!({ "name": recipe.name(), "recipe": recipe.to_string(), "plan": plan });
         println!("{value:#}");
@@ -40,6 +65,21 @@ pub fn run(args: &Args) -> ExitCode {
         print!("{}", text(&recipe, &plan));
     }
     ExitCode::SUCCESS
+}
+
+/// Counts from the summary that `fastai prepare` wrote, if it is of this data.
+fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
+    let bytes = super::source::read_bytes(file).ok()?;
+    let summary = Summary::parse(std::str::from_utf8(&bytes).ok()?).ok()?;
+    (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
+}
+
+fn no_curve(plan: &Plan) -> &'static str {
+    if plan.facts.train.is_none() {
+        "the number of training images is not known"
+    } else {
+        "nothing is trained, or very long"
+    }
 }
 
 fn text(recipe: &Recipe, plan: &Plan) -> String {
@@ -76,6 +116,15 @@ fn text(recipe: &Recipe, plan: &Plan) -> String {
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
         out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
     }
+    let parameters =
+        plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).map(|s| s.parameter_bytes(&plan.groups));
+    if let Some(bytes) = parameters.max().flatten() {
+        out += &format!("weights, gradients and momentum: at most {:.1} MB, activations on top\n", bytes as f64 / 1e6);
+    }
+    if let Some(curve) = Curve::new(plan, 160) {
+        out += "\nshare of each fit's learning rate, over all training batches; the numbers are steps\n";
+        out += &curve.text(4);
+    }
     out
 }
 
@@ -90,9 +139,11 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
         (_, first) => format!("{first}..={}, images", groups - 1),
     };
     let rates = match &stage.step {
-        Step::Fit(_) => {
+        Step::Fit(fit) => {
             let rates: Vec<String> = stage.rates.iter().map(|r| shown(*r)).collect();
-            if stage.rates.windows(2).all(|w| w[0] == w[1]) { rates[0].clone() } else { rates.join(", ") }
+            let one = stage.rates.windows(2).all(|w| w[0] == w[1]);
+            let rates = if one { rates[0].clone() } else { rates.join(", ") };
+            if fit.cycle_len.is_some() { format!("{rates} to 0") } else { rates }
         }
         Step::LrFind(find) => format!("{:?} to {:?}", find.start, find.end),
         _ => String::new(),

@@ -1,7 +1,7 @@
 //! Reading recipe files for the subcommands.
 
 use std::io::{IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fastai_dsl::Checked;
@@ -16,20 +16,58 @@ const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// The exit code, after everything has been said.
 pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
-    let wrong = ExitCode::from(super::WRONG);
+    said(open(path, overrides)?)
+}
+
+/// As [`read`], and holds the recipe to the summary of its data, if there is one beside the file.
+///
+/// # Errors
+/// The exit code, after everything has been said.
+pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
+    let source = open(path, overrides)?;
+    match summary_of(path, &source) {
+        Some(file) if file.is_file() => match read_bytes(&file) {
+            Ok(bytes) => said(source.verify(&String::from_utf8_lossy(&bytes))),
+            Err(message) => {
+                eprintln!("error: {message}");
+                Err(ExitCode::from(super::WRONG))
+            }
+        },
+        _ => said(source),
+    }
+}
+
+/// The file of the summary of a recipe's data: beside the recipe, named after it.
+pub fn summary_of(path: &Path, source: &Source) -> Option<PathBuf> {
+    Some(path.with_file_name(fastai_dsl::prepared::file_name(source.name()?)))
+}
+
+/// Reads and checks a file, says nothing about what it finds.
+///
+/// # Errors
+/// The exit code, if it cannot be read.
+pub fn open(path: &Path, overrides: &[Override]) -> Result<Source, ExitCode> {
     let bytes = read_bytes(path).map_err(|message| {
         eprintln!("error: {message}");
-        wrong
+        ExitCode::from(super::WRONG)
     })?;
-    let source = Source::from_bytes(&path.to_string_lossy(), &bytes, overrides);
+    Ok(Source::from_bytes(&path.to_string_lossy(), &bytes, overrides))
+}
+
+/// Says what was found.
+///
+/// # Errors
+/// The exit code, if there is no recipe.
+pub fn said(source: Source) -> Result<Checked, ExitCode> {
     if !source.diagnostics().is_empty() {
         eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
     }
+    let path = source.path;
     source.result.map_err(|found| {
-        let errors = found.iter().filter(|d| d.severity == fastai_dsl::Severity::Error).count();
+        let errors = found.iter().filter(|d| d.severity == fastai_dsl::Severity::Error).count() + found.dropped();
         let s = if errors == 1 { "" } else { "s" };
-        eprintln!("{}: {errors} error{s}; `fastai explain CODE` tells more", path.display());
-        wrong
+        eprintln!("{path}: {errors} error{s}; `fastai explain CODE` tells more");
+        ExitCode::from(super::WRONG)
     })
 }
 

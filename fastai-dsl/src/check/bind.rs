@@ -132,11 +132,14 @@ pub(super) fn entries<'d>(
         }
     }
     let unread = entries.iter().any(|e| e.key.text.is_empty());
+    for name in entries.iter().map(|e| &e.key).filter(|n| !n.text.is_empty()) {
+        take_what_was_meant(construct, name, &mut first);
+    }
     for (i, key) in construct.keys.iter().enumerate() {
         if key.required && first[i].is_none() && !unread {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, word.site, format!("`{}` needs `{}`", word.text, key.name))
-                    .help(format!("`{}: ..` ({})", key.name, key.ty.expected()))
+                    .help(format!("`{}: {}`", key.name, instance(key)))
                     .note(key.doc.trim().to_string()),
             );
         }
@@ -181,6 +184,9 @@ pub(super) fn args<'d>(
         first[i] = Some(name.site);
         place(i, &arg.value, out);
     }
+    for name in args.iter().filter_map(|a| a.name.as_ref()) {
+        take_what_was_meant(construct, name, &mut first);
+    }
     let mut next = 0;
     for arg in args.iter().filter(|a| a.name.is_none()) {
         while next < construct.keys.len() && first[next].is_some() {
@@ -204,13 +210,22 @@ pub(super) fn args<'d>(
         if key.required && first[i].is_none() {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, site, format!("`{}` needs `{}`", word.text, key.name))
-                    .help(format!("`{}`, where `{}` is {}", construct.signature(), key.name, key.ty.expected()))
+                    .help(format!("`{}`, where `{}` is {}", call(construct), key.name, key.ty.expected()))
                     .note(key.doc.trim().to_string()),
             );
         }
     }
     bound.given = first.iter().map(Option::is_some).collect();
     bound
+}
+
+/// A wrong name that plainly means one of the keys takes its place: that key is neither missing nor filled by position.
+fn take_what_was_meant(construct: &Construct, name: &Name, first: &mut [Option<Site>]) {
+    if let Some(i) = habits::meant(construct, &name.text)
+        && first[i].is_none()
+    {
+        first[i] = Some(name.site);
+    }
 }
 
 fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
@@ -238,9 +253,25 @@ fn word_help(key: &Key, w: &str) -> String {
     }
 }
 
-/// A value of that type, for helps.
-fn instance(ty: Type) -> &'static str {
-    match ty {
+/// The call with a value for each argument that it needs.
+fn call(construct: &Construct) -> String {
+    let needed: Vec<&str> = construct.keys.iter().filter(|k| k.required).map(instance).collect();
+    format!("{}({})", construct.name, needed.join(", "))
+}
+
+/// A value for a key, for helps.
+fn instance(key: &Key) -> &'static str {
+    match key.name {
+        "root" => return "\"data\"",
+        "labels" => return "\"labels.csv\"",
+        "images" | "train" => return "\"train\"",
+        "path" => return "\"valid\"",
+        "size" => return "224",
+        "cycles" => return "3",
+        "share" => return "0.2",
+        _ => {}
+    }
+    match key.ty {
         Type::Text => "\"name\"",
         Type::Count | Type::Column => "1",
         Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
@@ -280,7 +311,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             ValueKind::Text(s) if s.parse::<f64>().is_ok() => error.help(format!("without quotes: `{s}`")),
             ValueKind::Text(s) if key.words.contains(&s.as_str()) => error.help(format!("without quotes: `{s}`")),
             _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
-            _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key.ty)))),
+            _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key)))),
         };
         out.push(error);
         false

@@ -224,8 +224,10 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
     };
     let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
         out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text))
-                .help(did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name))),
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text)).help(
+                habits::instead(&name.text)
+                    .map_or_else(|| did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name)), str::to_string),
+            ),
         );
         return None;
     };

@@ -67,7 +67,10 @@ impl Lints<'_> {
             LintLevel::Warn => Severity::Warning,
             LintLevel::Deny => Severity::Error,
         };
-        self.out.push(diagnostic);
+        // A loop's step is looked at once a round.
+        if !self.out.has(lint, diagnostic.site) {
+            self.out.push(diagnostic);
+        }
         true
     }
 
@@ -199,7 +202,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
             }
             Step::Precompute { on } if *on == (state.body == Body::Precomputed) => {
                 let text = format!("`precompute` is {} already", if *on { "on" } else { "off" });
-                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "remove this step");
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
             Step::BnFreeze { .. } if state.body == Body::Precomputed || !facts.batch_norm => {
                 let text = if facts.batch_norm {
@@ -207,11 +210,11 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                 } else {
                     format!("`{}` has no batch norm in its body", facts.name)
                 };
-                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "remove this step");
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
             Step::Unfreeze | Step::Freeze | Step::FreezeTo { .. } | Step::BnFreeze { .. } if last(&steps[i + 1..]) => {
                 let text = format!("nothing that follows `{}` trains", step.word());
-                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "`fit(1e-3, 1);` after it");
+                lints.fire(&c::NO_EFFECT, &call.lints, site, text, "`fit(1e-3, 1);` after it, or remove it");
             }
             Step::Tta { .. } if !augments(parts.transforms) => {
                 let text = "`transforms: none` augments nothing: only the crop differs between passes".to_string();

@@ -82,8 +82,14 @@ impl<'d> Sections<'d> {
             }
         }
         let unread = draft.sections.iter().any(|e| e.key.text.is_empty());
+        let meant: Vec<&str> = draft
+            .sections
+            .iter()
+            .filter(|e| !SECTIONS.iter().any(|s| s.name == e.key.text))
+            .filter_map(|e| habits::meant_section(&e.key.text))
+            .collect();
         for section in SECTIONS.iter().filter(|s| s.required && s.name != "train" && !unread) {
-            if !draft.sections.iter().any(|e| e.key.text == section.name) {
+            if !meant.contains(&section.name) && !draft.sections.iter().any(|e| e.key.text == section.name) {
                 out.push(
                     Diagnostic::error(
                         &c::MISSING_SECTION,
@@ -115,7 +121,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let model = value("model").and_then(|v| model::model(v, out));
     // What a section says counts even where another of its keys is broken, so that no mistake hides the next.
     let facts = value("model").and_then(model::facts);
-    if let (Some((size, site)), Some(facts)) = (value("transforms").and_then(data::size), facts) {
+    if let Some((size, site)) = value("transforms").and_then(data::size) {
         model::size_fits(size, facts, site, out);
     }
     if let (Some(t), Some(d), Some(v)) = (&transforms, &data, value("data")) {
@@ -128,7 +134,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         facts,
         random: value("model").and_then(model::random_weights),
         valid,
-        head: model.as_ref().map(|m| m.head.clone()),
+        head: value("model").and_then(model::section_head),
     };
     let before = out.errors();
     let steps = steps::steps(flat, &context, out);
@@ -163,6 +169,10 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
 fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
     let error = match &value.kind {
         ValueKind::Broken => return,
+        ValueKind::Word(w) if words == ["on", "off"] => {
+            Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("`{key}` expects `on` or `off`, got `{w}`"))
+                .help(habits::word_help(w, words))
+        }
         ValueKind::Word(w) => Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("unknown {key} `{w}`"))
             .help(habits::word_help(w, words)),
         _ => Diagnostic::error(

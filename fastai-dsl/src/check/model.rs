@@ -12,26 +12,18 @@ use crate::suggest::{closest, list};
 /// Networks of the original's table and other well-known ones: a name that is right elsewhere deserves a better answer than
 /// the most similar spelling.
 const ELSEWHERE: &[&str] = &[
-    "resnet101",
-    "resnet152",
-    "resnext50",
-    "resnext101",
-    "resnext101_64",
-    "wrn",
-    "vgg16",
-    "vgg19",
-    "dn121",
-    "dn161",
-    "dn169",
-    "dn201",
-    "densenet121",
-    "inception_4",
-    "inceptionresnet_2",
-    "mobilenet_v2",
-    "efficientnet_b0",
-    "convnext_tiny",
     "alexnet",
+    "convnext_tiny",
+    "darknet_53",
+    "efficientnet_b1",
+    "googlenet",
+    "inception_v3",
+    "nasnet",
+    "resnext101_32x8d",
+    "se_resnext50_32x4d",
+    "senet154",
     "squeezenet1_0",
+    "vit_b_16",
 ];
 
 pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
@@ -64,7 +56,7 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
                 .help(format!("one of {}", list(names())))
         } else {
             Diagnostic::error(&c::UNKNOWN_ARCH, name.site, format!("unknown architecture `{}`", name.text)).help(
-                match closest(&name.text, names()) {
+                match closest(&name.text, names().chain(ARCHS.iter().flat_map(|a| a.aliases).copied())) {
                     Some(n) => format!("did you mean `{n}`?"),
                     None => format!("one of {}", list(names())),
                 },
@@ -105,6 +97,20 @@ pub(super) fn random_weights(model: &Value) -> Option<(bool, Site)> {
         },
         None => Some((false, model.site)),
     }
+}
+
+/// The head of the section, whatever else is wrong there; what is wrong with the head itself has been said.
+pub(super) fn section_head(model: &Value) -> Option<HeadSpec> {
+    let nothing = Vec::new();
+    let (name, entries) = match &model.kind {
+        ValueKind::Word(w) => (Name { text: w.clone(), site: model.site }, &nothing),
+        ValueKind::Block(name, entries) => (name.clone(), entries),
+        _ => return None,
+    };
+    let said = &mut Diagnostics::default();
+    let bound = bind::entries(&schema::MODEL, &name, entries, said);
+    let spec = head(&bound, model.site, said);
+    spec.filter(|_| !said.has_errors())
 }
 
 /// Hidden layers and dropouts, with fastai's defaults: `[512]`, and .25 before each hidden layer and .5 before the last.
@@ -148,16 +154,17 @@ fn dropouts(layers: usize) -> String {
     format!("[{}]", numbers.join(", "))
 }
 
-/// Reports an image size below the architecture's minimum.
-pub(super) fn size_fits(size: u32, facts: &ArchFacts, site: Site, out: &mut Diagnostics) {
-    if size < facts.min_size {
-        out.push(
-            Diagnostic::error(
-                &c::TOO_SMALL,
-                site,
-                format!("`{}` needs images of at least {} px, got {size}", facts.name, facts.min_size),
-            )
-            .help(format!("`{}` or more", facts.min_size)),
-        );
-    }
+/// Reports an image size below the architecture's minimum; below every architecture's, if that is not known.
+pub(super) fn size_fits(size: u32, facts: Option<&ArchFacts>, site: Site, out: &mut Diagnostics) {
+    let least = facts.or_else(|| ARCHS.iter().min_by_key(|a| a.min_size));
+    let Some(least) = least.filter(|f| size < f.min_size) else { return };
+    let name = facts.map_or("every architecture".to_string(), |f| format!("`{}`", f.name));
+    out.push(
+        Diagnostic::error(
+            &c::TOO_SMALL,
+            site,
+            format!("{name} needs images of at least {} px, got {size}", least.min_size),
+        )
+        .help(format!("`{}` or more", least.min_size)),
+    );
 }

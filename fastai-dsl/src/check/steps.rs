@@ -5,7 +5,7 @@ use super::model;
 use crate::arch::{ARCHS, ArchFacts};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, StepCall, Stmt, ValueKind};
+use crate::draft::{Draft, Entry, StepCall, Stmt, ValueKind};
 use crate::habits;
 use crate::plan::Body;
 use crate::rate::Rate;
@@ -47,7 +47,8 @@ struct State<'a> {
 
 pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> Option<(Vec<Step>, Vec<Site>)> {
     let Some(train) = &flat.train else {
-        if flat.sections.iter().any(|e| e.key.text.is_empty()) {
+        let meant = |e: &Entry| e.key.text.is_empty() || habits::meant_section(&e.key.text) == Some("train");
+        if flat.sections.iter().any(meant) {
             return None;
         }
         out.push(
@@ -86,8 +87,10 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         let Stmt::Step(call) = stmt else { continue };
         let mut found = Diagnostics::default();
         let step = step(call, &mut state, &mut found);
-        for mut diagnostic in found.iter().cloned() {
-            // A loop's body is checked once a round: the first round that fails is named.
+        // A loop's body is checked once a round, with other numbers in the messages: the first round that fails speaks.
+        let new = |d: &&Diagnostic| call.rounds.is_empty() || !out.has(d.code, d.site);
+        let found: Vec<Diagnostic> = found.iter().filter(new).cloned().collect();
+        for mut diagnostic in found {
             if !call.rounds.is_empty() && diagnostic.note.is_none() {
                 diagnostic.note = Some(format!("when {}", call.rounds.join(", ")));
             }
@@ -140,9 +143,7 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
         }
         "resize" => {
             let size = bound.count("size")?;
-            if let Some(facts) = state.context.facts {
-                model::size_fits(size, facts, bound.site("size", site), out);
-            }
+            model::size_fits(size, state.context.facts, bound.site("size", site), out);
             Some(Step::Resize { size })
         }
         "tta" => tta(&bound, site, state, out),

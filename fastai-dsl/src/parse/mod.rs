@@ -15,6 +15,7 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, LintLevel, Name, Train, Value, ValueKind};
 use crate::scan::MAX_DEPTH;
+use crate::schema::SECTIONS;
 
 /// What the parser read; [`Site`]s are indices into `spans`.
 #[derive(Debug)]
@@ -257,13 +258,15 @@ impl<'a> Parser<'a, '_> {
                     .error_here(&c::HEADER, format!("expected `{{` after `{}`", draft.name.text))
                     .help(format!("`{} {{ task: single_label, .. }}`", draft.name.text));
                 self.report(error);
+                // Nothing is said to be missing in what could not be read.
+                draft.sections.push(*broken_entry(Name { text: String::new(), site: draft.name.site }));
                 return (Some(draft), visibility, Some(ident));
             }
         }
         if !self.cursor.eof() {
             let error = self
                 .error_here(&c::TRAILING, "a recipe ends with its closing brace")
-                .help("one recipe a file or macro call; remove what follows");
+                .help("one recipe a file, or a macro call: another `recipe! { .. }`");
             self.report(error);
         }
         (Some(draft), visibility, Some(ident))
@@ -272,6 +275,9 @@ impl<'a> Parser<'a, '_> {
     fn sections(&mut self, draft: &mut Draft) {
         while !self.cursor.eof() {
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             let key = match self.key("a section") {
                 Ok(key) => key,
                 Err(broken) => {
@@ -330,9 +336,12 @@ impl<'a> Parser<'a, '_> {
             self.report(error.help(help));
             return Ok(key);
         }
-        let error = self
-            .error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text))
-            .help(format!("`{}: value,`", key.text));
+        let error = self.error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text)).help(
+            match SECTIONS.iter().find(|s| s.name == key.text) {
+                Some(section) => format!("`{},`", section.example),
+                None => format!("`{}: ..,`", key.text),
+            },
+        );
         self.report(error);
         self.skip_past(',');
         Err(broken_entry(key))
@@ -349,7 +358,7 @@ impl<'a> Parser<'a, '_> {
             self.skip_one();
             return;
         }
-        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add a comma here");
+        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
         self.report(error);
         let begins_entry = self.cursor.ident().is_some() || self.peek_punct('#');
         if !begins_entry {

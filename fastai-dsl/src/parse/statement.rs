@@ -19,6 +19,9 @@ impl Parser<'_, '_> {
                 continue;
             }
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             match self.peek_word().as_deref() {
                 Some(word) => {
                     let stmt = match word {
@@ -68,7 +71,7 @@ impl Parser<'_, '_> {
         if self.peek_word().as_deref() == Some("mut") {
             let error = self
                 .error_here(&c::EXPECTED_STEP, "nothing in a recipe changes")
-                .help("remove `mut`; bind anew instead");
+                .help("remove `mut`; bind anew: `let lr = 1e-2;`");
             self.report(error);
             self.skip_one();
         }
@@ -147,11 +150,13 @@ impl Parser<'_, '_> {
             word = method;
         }
         if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
-            let args = self.inside(content, end).arguments(true);
+            let mut args = self.inside(content, end).arguments(true);
             let site = self.site(first);
             let known = STEPS.iter().any(|s| s.name == word.text);
             if let Some(object) = object {
                 self.no_object(&object, habits::method_help(&word.text, &args));
+                // The help has said it all.
+                habits::translate(&mut args);
                 if !known || self.peek_punct('.') {
                     self.skip_past(';');
                     return None;
@@ -179,6 +184,7 @@ impl Parser<'_, '_> {
     /// `precompute = True`, `learn.precompute = True`, `lr = 0.2`: Python's way, read as what was meant so that the steps
     /// that follow are checked as such.
     fn assignment(&mut self, object: Option<&Name>, word: Name, first: proc_macro2::Span) -> Stmt {
+        let right = self.peek_word().and_then(|w| habits::instead(&w));
         // What is wrong with the value says nothing new.
         let value = self.quietly(Self::value);
         let site = self.site(first);
@@ -202,16 +208,24 @@ impl Parser<'_, '_> {
             let help = match theirs {
                 Some(text) => text.to_string(),
                 None if readable => format!("`let {} = {value};`", word.text),
-                None => habits::instead(&word.text)
-                    .map_or_else(|| format!("`let {} = ..;` binds a name", word.text), str::to_string),
+                None => right.map_or_else(|| format!("`let {} = 1e-2;` binds a name", word.text), str::to_string),
             };
             self.report(error.help(help));
-            Stmt::Let { name: word, value }
+            let kind = if bindable(&value) { value.kind } else { ValueKind::Broken };
+            Stmt::Let { name: word, value: Value { kind, ..value } }
         };
         if !self.punct(';') {
             self.skip_past(';');
         }
         stmt
+    }
+}
+
+fn bindable(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::Call(name, _) => name.text == "lr_find",
+        ValueKind::Block(..) => false,
+        _ => true,
     }
 }
 

@@ -34,7 +34,7 @@ impl<'a> Parser<'a, '_> {
     fn too_long(&mut self, value: Value) -> Value {
         let error = self
             .error_here(&c::TOO_DEEP, format!("a computation of more than {MAX_OPERATORS} operators"))
-            .help("write its result");
+            .help("write its result: `0.01`");
         self.report(error);
         while !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
             self.skip_one();
@@ -217,6 +217,9 @@ impl<'a> Parser<'a, '_> {
         let mut entries = Vec::new();
         while !self.cursor.eof() {
             let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
             let key = match self.key("a key") {
                 Ok(key) => key,
                 Err(broken) => {
@@ -243,8 +246,7 @@ impl<'a> Parser<'a, '_> {
                 continue;
             }
             let what = if named { "an argument" } else { "an item" };
-            let error =
-                self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add a comma here");
+            let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
             self.report(error);
             if self.cursor.ident().is_none() && self.cursor.literal().is_none() {
                 self.skip_past(',');

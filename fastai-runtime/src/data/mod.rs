@@ -16,6 +16,7 @@ mod loader;
 mod looks;
 mod preflight;
 mod split;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -30,4 +31,5 @@ pub use health::{Health, Histogram};
 pub use loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
 pub use preflight::Preflight;
 pub use split::{cv_indices, grouped_indices, stratified_indices};
+pub use summary::summarise;
 pub use vocabulary::Vocabulary;

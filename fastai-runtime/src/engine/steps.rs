@@ -8,7 +8,7 @@ use super::measured::{self, Look};
 use super::session::{Part, Session};
 use super::worst;
 use crate::RunError;
-use crate::metrics::{Probabilities, Truth, loss_of_predictions};
+use crate::metrics::{Probabilities, loss_of_predictions};
 use crate::models;
 use crate::predict::{TtaWeights, average};
 use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, StageSummary};
@@ -241,7 +241,7 @@ impl Session<'_> {
                 measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
             let dataset = &self.sets.dataset;
             let shown = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
-            self.record.gallery = (!matches!(truth, Truth::Values(_))).then_some(shown);
+            self.record.gallery = shown;
         }
         match result.ending {
             Ending::Complete => Ok(()),
@@ -266,7 +266,7 @@ impl Session<'_> {
         let dataset = &self.sets.dataset;
         self.threshold = measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &dataset.classes);
         let shown = worst::gallery(&look, &truth, &dataset.valid, &dataset.classes, self.threshold);
-        self.record.gallery = (!matches!(truth, Truth::Values(_))).then_some(shown);
+        self.record.gallery = shown;
         summary.evaluation = Some(evaluation.clone());
         self.summary.tta = Some(evaluation);
         Ok(())

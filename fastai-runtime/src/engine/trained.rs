@@ -46,11 +46,17 @@ pub trait Run: Experiment {
 impl<E: Experiment> Run for E {}
 
 /// The trained network of recipe `E`.
-#[derive(Debug)]
 pub struct Trained<E> {
     /// The run.
     pub outcome: Outcome,
     recipe: PhantomData<fn() -> E>,
+}
+
+// Derived, it would ask for `E: Debug`, and a recipe's type has nothing to show.
+impl<E> std::fmt::Debug for Trained<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trained").field("outcome", &self.outcome).finish()
+    }
 }
 
 impl<E: Experiment> Trained<E> {

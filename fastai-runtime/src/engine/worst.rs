@@ -17,20 +17,21 @@ const NAMED: usize = 6;
 /// The images that the predictions get most wrong, and those they are least sure of.
 ///
 /// With few classes some of each class, otherwise the worst of all. Of tags the images with the worst F2 at `threshold`.
+/// `None` of numbers, which are neither right nor wrong.
 pub(super) fn gallery(
     look: &Look,
     truth: &Truth,
     items: &[Item],
     classes: &[String],
     threshold: Option<f64>,
-) -> Gallery {
+) -> Option<Gallery> {
     let p = &look.probabilities;
     let (wrong, groups) = match truth {
         Truth::Classes(truth) => single(p, truth, items, classes),
-        Truth::Values(_) => (0, Vec::new()),
         Truth::Tags { .. } => tags(p, truth, items, classes, threshold.unwrap_or(0.5)),
+        Truth::Values(_) => return None,
     };
-    Gallery { made: look.made.clone(), wrong: wrong as u64, n: truth.len() as u64, groups }
+    Some(Gallery { made: look.made.clone(), wrong: wrong as u64, n: truth.len() as u64, groups })
 }
 
 fn single(p: &Probabilities, truth: &[u32], items: &[Item], classes: &[String]) -> (usize, Vec<GalleryGroup>) {
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn few_classes_show_some_of_each() {
         let look = look(vec![0.9, 0.1, 0.3, 0.7, 0.45, 0.55, 0.2, 0.8], 2);
-        let found = gallery(&look, &Truth::Classes(vec![0, 0, 0, 1]), &items(4), &names(2), None);
+        let found = gallery(&look, &Truth::Classes(vec![0, 0, 0, 1]), &items(4), &names(2), None).unwrap();
         assert_eq!((found.wrong, found.n), (2, 4));
         let titles: Vec<&str> = found.groups.iter().map(|g| g.title.as_str()).collect();
         assert_eq!(titles, ["c0: most incorrect", "c0: most uncertain", "c1: most uncertain"]);
@@ -154,7 +155,7 @@ mod tests {
     fn many_classes_show_the_worst_of_all_within_bounds() {
         let n = 300;
         let values = (0..n * 120).map(|i| if i % 120 == 5 { 0.4 } else { 0.005 }).collect();
-        let found = gallery(&look(values, 120), &Truth::Classes(vec![7; n]), &items(n), &names(120), None);
+        let found = gallery(&look(values, 120), &Truth::Classes(vec![7; n]), &items(n), &names(120), None).unwrap();
         assert_eq!(found.wrong, 300);
         assert_eq!(found.groups.iter().map(|g| g.images.len()).collect::<Vec<_>>(), [OVERALL, OVERALL / 2]);
     }
@@ -163,7 +164,7 @@ mod tests {
     fn tags_name_what_is_missing_and_what_is_too_much() {
         let look = look(vec![0.9, 0.1, 0.8, 0.9, 0.9, 0.1], 3);
         let cells = vec![true, true, false, true, true, false];
-        let found = gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(0.2));
+        let found = gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(0.2)).unwrap();
         assert_eq!((found.wrong, found.groups.len(), found.groups[0].images.len()), (1, 1, 1));
         let image = &found.groups[0].images[0];
         assert_eq!(image.is, "c0");
@@ -174,6 +175,6 @@ mod tests {
     #[test]
     fn nothing_wrong_shows_nothing() {
         let truth = Truth::Tags { cells: vec![true], tags: 1 };
-        assert!(gallery(&look(vec![0.9], 1), &truth, &items(1), &names(1), None).groups.is_empty());
+        assert!(gallery(&look(vec![0.9], 1), &truth, &items(1), &names(1), None).unwrap().groups.is_empty());
     }
 }

@@ -101,6 +101,7 @@ impl Walk<'_> {
             Node::AvgPool(args) => avg_pool(x, *args),
             Node::AdaptiveAvg(1) => x.mean_dim(3).mean_dim(2),
             Node::AdaptiveAvg(side) => adaptive_avg_pool2d(x, [*side; 2]),
+            Node::Activate(activation) => activation.of(x),
             Node::Gate(gate) => {
                 let means = x.clone().mean_dim(3).mean_dim(2);
                 x * self.run(gate, means)
@@ -200,3 +201,30 @@ impl ModuleDisplayDefault for Body {
 }
 
 impl ModuleDisplay for Body {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A walk that changes nothing, as an optimizer's over a frozen body.
+    struct Nothing;
+    impl ModuleMapper for Nothing {}
+
+    #[test]
+    fn frozen_units_are_folded_once() {
+        let device = Device::flex().autodiff();
+        let body = Body::new("resnet18", 1, &device);
+        let folded = |body: &Body| body.folds.iter().filter(|fold| fold.get().is_some()).count();
+        let run = |body: &Body| {
+            body.forward(Tensor::zeros([1, 3, 32, 32], &device), &mut Pass::train());
+            folded(body)
+        };
+        assert_eq!(run(&body), 0, "what learns is not folded");
+        let body = body.freeze();
+        assert_eq!(run(&body), body.units.len());
+        let body = body.map(&mut Nothing);
+        assert_eq!(folded(&body), body.units.len(), "a step keeps the folds");
+        let body = body.unfreeze();
+        assert_eq!(folded(&body), 0, "what may be trained drops them");
+    }
+}

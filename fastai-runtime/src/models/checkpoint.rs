@@ -132,7 +132,6 @@ impl ModelMeta {
             && self.batch >= 1
             && self.threshold.is_none_or(|t| (0.0..=1.0).contains(&t))
             && self.tta.is_none_or(|n| (1..=1000).contains(&n))
-            && self.task != TaskKind::Regression
     }
 }
 
@@ -212,10 +211,10 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
 
 fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, WeightsError> {
     let wrong: Vec<String> = network
-        .parameters()
+        .shapes()
         .iter()
-        .filter(|p| file.shapes().get(&p.name) != Some(&p.shape))
-        .map(|p| format!("{} {:?}", p.name, p.shape))
+        .filter(|(name, shape)| file.shapes().get(name) != Some(shape))
+        .map(|(name, shape)| format!("{name} {shape:?}"))
         .collect();
     if !wrong.is_empty() {
         let shown = wrong.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
@@ -225,9 +224,8 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
             wrong.len()
         )));
     }
-    let names = network.clone();
     let mut failed = None;
-    let network = parameter::replace(network, |at| match file.read(&names.name_of(at)) {
+    let network = parameter::replace(network, |name| match file.read(name) {
         Ok(values) => Some(values),
         Err(error) => {
             failed.get_or_insert(error);

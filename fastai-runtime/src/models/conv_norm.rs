@@ -25,7 +25,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn of(self, x: Tensor<4>) -> Tensor<4> {
+    pub(super) fn of(self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Activation::None => x,
             Activation::Relu => relu(x),

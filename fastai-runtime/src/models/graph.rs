@@ -31,6 +31,8 @@ pub enum Node {
     AvgPool(PoolArgs),
     /// Means over parts of the image, so that the output has this side.
     AdaptiveAvg(usize),
+    /// An activation alone.
+    Activate(Activation),
     /// Squeeze and excitation: the input, each channel times what the node makes of the channels' means.
     Gate(Box<Node>),
 }

@@ -83,7 +83,7 @@ impl Predictor {
     }
 
     /// Which classes or tags are said for an image of these probabilities: the most probable class, or the tags above
-    /// `threshold`; none where a number is predicted.
+    /// `threshold`; nothing of numbers.
     pub fn said<'a>(&'a self, probabilities: &[f32], threshold: f64) -> Vec<&'a str> {
         let classes = &self.meta.classes;
         match self.meta.task {
@@ -91,7 +91,6 @@ impl Predictor {
                 let said = classes.iter().zip(probabilities).filter(|(_, p)| f64::from(**p) > threshold);
                 said.map(|(tag, _)| tag.as_str()).collect()
             }
-            // A number is not said by a name.
             TaskKind::Regression => Vec::new(),
             TaskKind::SingleLabel => {
                 let top = Probabilities::new(probabilities.to_vec(), classes.len()).top(0);

@@ -64,7 +64,7 @@ impl Gallery {
     }
 }
 
-fn thumbnail(path: &std::path::Path) -> Option<String> {
+pub(super) fn thumbnail(path: &std::path::Path) -> Option<String> {
     let full = decode(path).ok()?;
     let longest = full.width().max(full.height());
     let small = if longest > SIDE {
@@ -79,7 +79,7 @@ fn thumbnail(path: &std::path::Path) -> Option<String> {
 }
 
 /// Base64 with padding (RFC 4648).
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -6,7 +6,7 @@ use super::numbers::{bytes, duration, grouped, metric, short};
 use super::record::{EpochRow, FitCurve};
 use super::{Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
 
-const STYLE: &str = include_str!("report.css");
+pub(super) const STYLE: &str = include_str!("report.css");
 
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -52,15 +52,6 @@ impl Dihedral {
             (i - window.top) * window.width + j - window.left
         };
         let mut to = index(x);
-        if self.turns.is_multiple_of(4) {
-            if self.flip {
-                let row = &mut part.pixels_mut()[to + 1 - line.len()..to + 1];
-                row.iter_mut().rev().zip(line).for_each(|(new, pixel)| *new = *pixel);
-            } else {
-                part.pixels_mut()[to..to + line.len()].copy_from_slice(line);
-            }
-            return;
-        }
         // Backwards where flipped: the difference wraps, and so does the sum.
         let step = if line.len() > 1 { index(x + 1).wrapping_sub(to) } else { 0 };
         let pixels = part.pixels_mut();

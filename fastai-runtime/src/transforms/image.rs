@@ -17,6 +17,12 @@ pub trait Pixels {
     fn samples(&self) -> &[Self::Sample];
     /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth number is 0.
     fn pixel(&self, index: usize) -> [f32; 4];
+
+    /// The pixel there and the one to its right.
+    #[inline(always)]
+    fn pair(&self, index: usize) -> [[f32; 4]; 2] {
+        [self.pixel(index), self.pixel(index + 1)]
+    }
 }
 
 impl Pixels for image::RgbImage {
@@ -32,7 +38,7 @@ impl Pixels for image::RgbImage {
         self.as_raw()
     }
 
-    #[inline]
+    #[inline(always)]
     fn pixel(&self, index: usize) -> [f32; 4] {
         let p = &self.as_raw()[3 * index..3 * index + 3];
         [f32::from(p[0]) * Self::UNIT, f32::from(p[1]) * Self::UNIT, f32::from(p[2]) * Self::UNIT, 0.0]
@@ -53,6 +59,19 @@ impl FloatImage {
     /// A black image.
     pub fn black(height: usize, width: usize) -> Self {
         FloatImage { height, width, pixels: vec![[0.0; 4]; height * width] }
+    }
+
+    /// An image without rows yet, with room for `height` of them.
+    pub(super) fn empty(height: usize, width: usize) -> Self {
+        FloatImage { height: 0, width, pixels: Vec::with_capacity(height * width) }
+    }
+
+    /// Adds a row, which must have as many pixels as the others.
+    #[inline(always)]
+    pub(super) fn push_row(&mut self, row: impl Iterator<Item = [f32; 4]>) {
+        self.pixels.extend(row);
+        self.height += 1;
+        debug_assert_eq!(self.pixels.len(), self.height * self.width, "a row of {} pixels", self.width);
     }
 
     /// Converts the whole of `source`.
@@ -120,8 +139,14 @@ impl Pixels for FloatImage {
         self.pixels.as_flattened()
     }
 
-    #[inline]
+    #[inline(always)]
     fn pixel(&self, index: usize) -> [f32; 4] {
         self.pixels[index]
+    }
+
+    #[inline(always)]
+    fn pair(&self, index: usize) -> [[f32; 4]; 2] {
+        let pair = &self.pixels[index..index.wrapping_add(2)];
+        [pair[0], pair[1]]
     }
 }

@@ -78,6 +78,18 @@ impl Transform {
         self.apply(image, &draw, out);
     }
 
+    /// Undoes the normalisation: `values`, `[3, size, size]` as a network takes them, as `[size, size, 3]`,
+    /// `x * std + mean`, not clipped.
+    ///
+    /// # Panics
+    /// Where the number of values is no multiple of 3.
+    pub fn denorm(&self, values: &[f32]) -> Vec<f32> {
+        assert!(values.len().is_multiple_of(3), "three planes, not {} values", values.len());
+        let n = values.len() / 3;
+        let Stats { mean, std } = self.stats;
+        (0..n).flat_map(|i| std::array::from_fn::<f32, 3, _>(|c| values[c * n + i] * std[c] + mean[c])).collect()
+    }
+
     /// All that [`Transform::valid`] depends on besides the image, as text that stays the same from run to run.
     pub fn signature(&self) -> String {
         // Neither crop of the middle sees a border.
@@ -205,7 +217,13 @@ impl<P: Pixels> Wide for Augment<'_, P> {
             if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
         let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
 
-        let mut part = FloatImage::black(window.height, window.width);
+        // Without turns, rows stay rows, in their order.
+        let rows = draw.dihedral.turns.is_multiple_of(4);
+        let mut part = if rows {
+            FloatImage::empty(window.height, window.width)
+        } else {
+            FloatImage::black(window.height, window.width)
+        };
         let mut sum = 0f64;
         let mut line = vec![[0f32; 4]; needed.width];
         for y in needed.top..needed.top + needed.height {
@@ -222,7 +240,11 @@ impl<P: Pixels> Wide for Augment<'_, P> {
             }
             if (origin.top..origin.top + origin.height).contains(&y) {
                 let shown = &line[origin.left - needed.left..][..origin.width];
-                draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
+                match (rows, draw.dihedral.flip) {
+                    (true, false) => part.push_row(shown.iter().copied()),
+                    (true, true) => part.push_row(shown.iter().rev().copied()),
+                    (false, _) => draw.dihedral.place(shown, (y, origin.left), size, window, &mut part),
+                }
             }
         }
         let change =

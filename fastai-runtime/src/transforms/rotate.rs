@@ -59,8 +59,8 @@ impl Rotation {
         if (x as u64) < (self.width as u64).wrapping_sub(1) && (y as u64) < (self.height as u64).wrapping_sub(1) {
             let index = (y as usize).wrapping_mul(self.width).wrapping_add(x as usize);
             let below = index.wrapping_add(self.width);
-            (p, q) = (source.pixel(index), source.pixel(index.wrapping_add(1)));
-            (r, s) = (source.pixel(below), source.pixel(below.wrapping_add(1)));
+            [p, q] = source.pair(index);
+            [r, s] = source.pair(below);
         } else {
             let corners = self.reflected(x, y);
             (p, q) = (source.pixel(corners[0]), source.pixel(corners[1]));

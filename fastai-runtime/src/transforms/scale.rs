@@ -51,10 +51,10 @@ impl<P: Pixels> Wide for Resize<'_, P> {
     #[inline(always)]
     fn run(self) -> FloatImage {
         let Resize { source, window, rows, columns } = self;
-        let mut image = FloatImage::black(window.height, window.width);
         if window.width == 0 {
-            return image;
+            return FloatImage::black(window.height, 0);
         }
+        let mut image = FloatImage::empty(window.height, window.width);
         let samples = source.samples();
         let (first, last) = columns.span();
         let stride = source.size().1 * P::LANES;
@@ -63,10 +63,10 @@ impl<P: Pixels> Wide for Resize<'_, P> {
         let length = (last - first) * P::LANES;
         let mut blended = vec![0f32; length + 1];
         let row_of = |y: usize| &samples[y * stride + first * P::LANES..y * stride + last * P::LANES];
-        for (y, line) in image.pixels_mut().chunks_exact_mut(window.width).enumerate() {
+        for y in 0..window.height {
             let (start, weights) = rows.taps(y);
             blend_rows(&mut blended[..length], start, weights, P::UNIT, row_of);
-            columns.blend::<P>(&blended, first, line);
+            columns.blend::<P>(&blended, first, &mut image);
         }
         image
     }
@@ -232,30 +232,34 @@ impl Columns {
         (self.starts.first().copied().unwrap_or(0), last)
     }
 
-    /// Blends `row`, whose first pixel is the source's `first`, to the pixels of `line`.
+    /// Blends `row`, whose first pixel is the source's `first`, to a row more of `image`.
     #[inline(always)]
-    fn blend<P: Pixels>(&self, row: &[f32], first: usize, line: &mut [[f32; 4]]) {
+    fn blend<P: Pixels>(&self, row: &[f32], first: usize, image: &mut FloatImage) {
         match self.taps {
-            1 => self.blend_taps::<P, 1>(row, first, line),
-            2 => self.blend_taps::<P, 2>(row, first, line),
-            3 => self.blend_taps::<P, 3>(row, first, line),
-            4 => self.blend_taps::<P, 4>(row, first, line),
+            1 => self.blend_taps::<P, 1>(row, first, image),
+            2 => self.blend_taps::<P, 2>(row, first, image),
+            3 => self.blend_taps::<P, 3>(row, first, image),
+            4 => self.blend_taps::<P, 4>(row, first, image),
             _ => {
                 let weights = self.weights.chunks_exact(self.taps);
-                for ((pixel, &start), weights) in line.iter_mut().zip(&self.starts).zip(weights) {
-                    *pixel = sum_taps::<P>(&row[(start - first) * P::LANES..], weights);
-                }
+                image.push_row(
+                    self.starts
+                        .iter()
+                        .zip(weights)
+                        .map(|(&start, weights)| sum_taps::<P>(&row[(start - first) * P::LANES..], weights)),
+                );
             }
         }
     }
 
     /// [`Columns::blend`] with the number of weights known to the compiler.
     #[inline(always)]
-    fn blend_taps<P: Pixels, const TAPS: usize>(&self, row: &[f32], first: usize, line: &mut [[f32; 4]]) {
+    fn blend_taps<P: Pixels, const TAPS: usize>(&self, row: &[f32], first: usize, image: &mut FloatImage) {
         let (weights, _) = self.weights.as_chunks::<TAPS>();
-        for ((pixel, &start), weights) in line.iter_mut().zip(&self.starts).zip(weights) {
-            *pixel = sum_taps::<P>(&row[(start - first) * P::LANES..][..(TAPS - 1) * P::LANES + 4], weights);
-        }
+        image.push_row(self.starts.iter().zip(weights).map(|(&start, weights)| {
+            let start = start.wrapping_sub(first).wrapping_mul(P::LANES);
+            sum_taps::<P>(&row[start..start.wrapping_add((TAPS - 1) * P::LANES + 4)], weights)
+        }));
     }
 }
 

@@ -29,11 +29,14 @@ impl Coded {
     const END: u32 = 128;
 }
 
+/// By the next [`FAST`] bits, what they mean.
+pub(super) type Fast = [u32; 1 << FAST];
+
 /// One Huffman table.
 pub(super) struct Table {
     /// By the next [`FAST`] bits: the bits used (bits 0 to 6), whether the value is still to be read (bit 7), the run
     /// (8 to 15), and the value or its number of bits (16 to 31). [`LONG`] for longer codes and those that do not exist.
-    fast: Box<[u32; 1 << FAST]>,
+    pub(super) fast: Box<Fast>,
     /// By length - 1: one past the last code, moved to the top of 16 bits.
     limits: [u32; 16],
     /// By length - 1: what turns a code into its symbol's index.
@@ -111,6 +114,7 @@ fn extend(bits: u32, size: u32) -> i32 {
 }
 
 /// Bits of one restart interval, the highest first.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     /// The interval and, after it, at least eight bytes that are not part of it.
     data: &'a [u8],
@@ -159,31 +163,24 @@ impl<'a> Bits<'a> {
 
     /// The next number; `None` for a code that does not exist.
     #[inline(always)]
-    pub(super) fn read(&mut self, table: &Table) -> Option<Coded> {
+    pub(super) fn read(&mut self, fast: &Fast, table: &Table) -> Option<Coded> {
         self.refill();
-        let entry = table.fast[(self.next >> (64 - FAST)) as usize];
+        let entry = fast[(self.next >> (64 - FAST)) as usize];
         self.skip(entry & 0x7f);
         let run = (entry >> 8 & 0xff) as usize;
         if entry & 0x80 == 0 {
             return Some(Coded { run, value: entry as i32 >> 16 });
         }
-        if entry == LONG {
-            return self.read_long(table);
-        }
-        Some(Coded { run, value: self.value(entry >> 16) })
-    }
-
-    /// A number with a code longer than [`FAST`] bits.
-    #[cold]
-    fn read_long(&mut self, table: &Table) -> Option<Coded> {
-        let code = (self.next >> 48) as u32;
-        let slot = table.limits.iter().position(|limit| code < *limit)?;
-        let length = slot as u32 + 1;
-        let index = (code >> (16 - length)) as i32 + table.offsets[slot];
-        let (run, size) = table.meaning(*table.symbols.get(usize::try_from(index).ok()?)?)?;
-        self.skip(length);
+        let (run, size) = if entry == LONG {
+            // By value, so that the bits may stay in registers.
+            let (length, run, size) = long(self.next, table)?;
+            self.skip(length);
+            (run as usize, size)
+        } else {
+            (run, entry >> 16)
+        };
         let value = if size == 0 { 0 } else { self.value(size) };
-        Some(Coded { run: run as usize, value })
+        Some(Coded { run, value })
     }
 
     /// The number of the next `size` bits, 1 to 15.
@@ -193,4 +190,16 @@ impl<'a> Bits<'a> {
         self.skip(size);
         extend(bits, size)
     }
+}
+
+/// Length, run and number of bits of a code longer than [`FAST`] bits.
+#[cold]
+#[inline(never)]
+fn long(next: u64, table: &Table) -> Option<(u32, u32, u32)> {
+    let code = (next >> 48) as u32;
+    let slot = table.limits.iter().position(|limit| code < *limit)?;
+    let length = slot as u32 + 1;
+    let index = (code >> (16 - length)) as i32 + table.offsets[slot];
+    let (run, size) = table.meaning(*table.symbols.get(usize::try_from(index).ok()?)?)?;
+    Some((length, run, size))
 }

@@ -207,11 +207,10 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
         .arg(url)
         .stdout(Stdio::null())
         .status();
-    let instead = format!(
-        "fetch {url} elsewhere and run `fastai weights get {} --from FILE`; what has come so far is kept in {}",
-        published.name,
-        part.display()
-    );
+    let mut instead = format!("fetch {url} elsewhere and run `fastai weights get {} --from FILE`", published.name);
+    if part.is_file() {
+        instead += &format!("; what has come so far is kept in {}", part.display());
+    }
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(WeightsError(format!("curl could not fetch {url} ({status}); run this again, or {instead}"))),

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use burn::tensor::Device;
+
 use super::names;
 use crate::models::tensor_file::TensorFile;
-use crate::models::{Network, WeightsError, body, parameter};
+use crate::models::{Body, Network, WeightsError, networks, parameter};
 
 /// How many differences an error lists.
 const SHOWN: usize = 6;
@@ -43,17 +45,14 @@ pub fn check(path: &Path, arch: &str) -> Result<(), WeightsError> {
 /// that the file is of, and then nothing is loaded. One tensor at a time is in memory beside the network.
 pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError> {
     let mut file = TensorFile::open(path)?;
-    let shapes: Vec<(String, Vec<usize>)> = network
-        .parameters()
-        .into_iter()
-        .filter_map(|p| Some((p.name.strip_prefix("body.")?.to_owned(), p.shape)))
-        .collect();
+    let shapes = network.shapes().into_iter();
+    let shapes: Vec<_> =
+        shapes.filter_map(|(name, shape)| Some((name.strip_prefix("body.")?.to_owned(), shape))).collect();
     let names = fit(&file, path, network.arch(), &shapes)?;
-    let named = network.clone();
     let mut failed = None;
-    let network = parameter::replace(network, |at| {
-        let name = named.name_of(at);
-        let values = file.read(names.get(name.strip_prefix("body.")?)?).and_then(|values| finite(values, path, &name));
+    let network = parameter::replace(network, |name| {
+        let stored = names.get(name.strip_prefix("body.")?)?;
+        let values = file.read(stored).and_then(|values| finite(values, path, stored));
         match values {
             Ok(values) => Some(values),
             Err(error) => {
@@ -115,7 +114,7 @@ fn fit(
 
 /// The known network of whose body most tensors are in the file, by name and shape; how many, and of how many.
 fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
-    let fits = super::super::networks::names().map(|arch| {
+    let fits = networks::names().map(|arch| {
         let shapes = body_shapes(arch);
         let wanted: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let names = names::translate(file.shapes().keys().map(String::as_str), &wanted);
@@ -128,9 +127,10 @@ fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
 
 /// Published names and shapes of a body's parameters and running statistics.
 fn body_shapes(arch: &str) -> Vec<(String, Vec<usize>)> {
-    let body = body::Body::new(arch, 0, &burn::tensor::Device::flex());
+    // Random weights are not drawn until they are read.
+    let body = Body::new(arch, 0, &Device::flex());
     let mut shapes = Vec::new();
-    parameter::visit(&body, |path, seen| shapes.push((path.to_owned(), seen.shape)));
+    parameter::visit(&body, |name, seen| shapes.push((name.to_owned(), seen.shape)));
     shapes
 }
 

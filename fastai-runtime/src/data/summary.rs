@@ -1,0 +1,92 @@
+//! What `fastai prepare` commits: the counts of a data set, made from the files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use fastai_dsl::prepared::Summary;
+use fastai_dsl::{Recipe, Source};
+use image::ImageReader;
+use rayon::prelude::*;
+
+use super::DataError;
+use super::dataset::{Dataset, Item, Target};
+
+/// Reads the data set of a recipe: labels, listings and the headers of all images, no pixels. The same files give the same
+/// summary, whatever their times.
+///
+/// # Errors
+/// Everything that [`Dataset::open`] finds wrong.
+pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
+    let data = recipe.data();
+    let dataset = Dataset::open(data, recipe.task())?;
+    let mut summary = Summary {
+        source: Summary::source_of(data),
+        split: data.valid.to_string(),
+        train: dataset.train.len() as u64,
+        valid: dataset.valid.len() as u64,
+        test: dataset.test.len() as u64,
+        ..Summary::default()
+    };
+    let mut classes = vec![(0, 0); dataset.classes.len()];
+    for item in &dataset.train {
+        numbers(&item.target).iter().for_each(|class| classes[*class as usize].0 += 1);
+        summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
+    }
+    for item in &dataset.valid {
+        numbers(&item.target).iter().for_each(|class| classes[*class as usize].1 += 1);
+        summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
+    }
+    summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
+
+    let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
+    let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
+    for size in sizes {
+        *summary.sizes.entry(size).or_default() += 1;
+    }
+    let mut listing: Vec<(String, u64)> = Vec::with_capacity(images.len());
+    for item in images {
+        let name = item.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+        let suffix = name.rfind('.').map_or("", |dot| &name[dot..]);
+        *summary.suffixes.entry(suffix.to_string()).or_default() += 1;
+        listing.push((item.id.clone(), std::fs::metadata(&item.path).map_or(0, |m| m.len())));
+    }
+    listing.sort();
+    let mut digest = blake3::Hasher::new();
+    for (id, bytes) in listing {
+        digest.update(&(id.len() as u64).to_le_bytes()).update(id.as_bytes()).update(&bytes.to_le_bytes());
+    }
+    summary.digests = BTreeMap::from([("images".to_string(), short(&digest.finalize()))]);
+    if let Source::Csv { labels, header, .. } = &data.source {
+        let path = dataset.root.join(labels);
+        let cannot = |error: &dyn std::fmt::Display| DataError::one(format!("cannot read {}: {error}", path.display()));
+        let mut digest = blake3::Hasher::new();
+        digest.update_mmap(&path).map_err(|error| cannot(&error))?;
+        summary.digests.insert(labels.clone(), short(&digest.finalize()));
+        if *header {
+            let file = File::open(&path).map_err(|error| cannot(&error))?;
+            let mut reader = ::csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
+            let header = reader.headers().map_err(|error| cannot(&error))?;
+            summary.header = Some(header.iter().map(str::to_string).collect());
+        }
+    }
+    Ok(summary)
+}
+
+fn numbers(target: &Target) -> &[u32] {
+    match target {
+        Target::Class(class) => std::slice::from_ref(class),
+        Target::Tags(tags) => tags,
+        Target::Value(_) | Target::Unlabelled => &[],
+    }
+}
+
+/// Width and height from the file's header; 0 x 0 if it has none that is understood.
+fn size(path: &Path) -> (u32, u32) {
+    let dimensions = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
+    std::panic::catch_unwind(dimensions).ok().flatten().unwrap_or((0, 0))
+}
+
+fn short(hash: &blake3::Hash) -> String {
+    hash.to_hex()[..16].to_string()
+}

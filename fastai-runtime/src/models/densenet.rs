@@ -1,0 +1,59 @@
+//! DenseNet, <https://arxiv.org/abs/1608.06993>, as torchvision has it. The last batch norm has no ReLU: the head reads its
+//! output as it is, and the published classifier begins with one.
+
+use super::conv_norm::{Activation, ConvSpec, NormSpec};
+use super::graph::{Blueprint, Builder, Node};
+use crate::kernels::PoolArgs;
+
+/// Channels of a dense layer's 1x1 convolution, in those that the layer adds.
+const BOTTLENECK: usize = 4;
+
+/// The network with that many channels in the stem, added by each layer, and layers in each block; the second layer group
+/// begins after the second block.
+pub(super) fn blueprint(stem: usize, growth: usize, depths: [usize; 4]) -> Blueprint {
+    let mut net = Builder::default();
+    let conv = |input, output, kernel| ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH);
+    let pool = PoolArgs { kernel: 3, stride: 2, pad: 1, ceil: false };
+    let mut nodes =
+        vec![net.conv_norm("features.conv0", "features.norm0", conv(3, stem, 7).stride(2)), Node::MaxPool(pool)];
+    let mut channels = stem;
+    for (block, depth) in (1..).zip(depths) {
+        for layer in 1..=depth {
+            nodes.push(dense(&mut net, &format!("features.denseblock{block}.denselayer{layer}"), channels, growth));
+            channels += growth;
+        }
+        if block == 2 {
+            net.next_group();
+        }
+        if block < depths.len() {
+            let name = format!("features.transition{block}");
+            nodes.push(net.norm(format!("{name}.norm"), ConvSpec::norm_only(channels, NormSpec::PYTORCH)));
+            nodes.push(net.conv(format!("{name}.conv"), plain(channels, channels / 2, 1)));
+            nodes.push(Node::AvgPool(PoolArgs { kernel: 2, stride: 2, pad: 0, ceil: false }));
+            channels /= 2;
+        }
+    }
+    let last = ConvSpec::norm_only(channels, NormSpec::PYTORCH).activation(Activation::None);
+    nodes.push(net.norm("features.norm5", last));
+    let mut top = Builder::default();
+    let linear = top.conv("classifier", ConvSpec::new(channels, 1000, 1).activation(Activation::None));
+    let top = top.finish(vec![Node::Activate(Activation::Relu), Node::AdaptiveAvg(1), linear]);
+    Blueprint { body: net.finish(nodes), top }
+}
+
+/// The input, and beside it what a layer makes of it.
+fn dense(net: &mut Builder, name: &str, input: usize, growth: usize) -> Node {
+    let squeezed = BOTTLENECK * growth;
+    let squeeze = ConvSpec::new(input, squeezed, 1).norm(NormSpec::PYTORCH);
+    let layer = vec![
+        net.norm(format!("{name}.norm1"), ConvSpec::norm_only(input, NormSpec::PYTORCH)),
+        net.conv_norm(format!("{name}.conv1"), format!("{name}.norm2"), squeeze),
+        net.conv(format!("{name}.conv2"), plain(squeezed, growth, 3)),
+    ];
+    Node::Concat(vec![Node::identity(), Node::Chain(layer)])
+}
+
+/// A convolution without anything after it.
+fn plain(input: usize, output: usize, kernel: usize) -> ConvSpec {
+    ConvSpec { bias: false, ..ConvSpec::new(input, output, kernel).activation(Activation::None) }
+}

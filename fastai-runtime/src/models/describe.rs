@@ -1,0 +1,173 @@
+//! What a network is made of, without making it.
+
+use super::conv_norm::ConvSpec;
+use super::graph::{Graph, Node, UnitSpec};
+use super::networks;
+use crate::kernels::PoolArgs;
+
+/// One layer of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerRow {
+    /// Published name of the convolution, of a batch norm alone, or nothing for a pool.
+    pub name: String,
+    /// What it is, such as `conv 3x3 / 2, 32 groups, norm`.
+    pub kind: String,
+    /// Layer group, counted from the input; a pool belongs to the group of the layer before it.
+    pub group: usize,
+    /// Channels, height and width of its output.
+    pub output: [usize; 3],
+    /// Trainable parameters, those of its batch norm included.
+    pub parameters: u64,
+    /// Multiplications with an addition for one image: the convolution's, as is the custom; norms, activations and pools
+    /// count nothing.
+    pub multiply_adds: u64,
+}
+
+/// The layers of the body of `arch` for one square image of `size` pixels a side, in the order they run in.
+///
+/// # Panics
+/// If `arch` is none of [`names`](super::names), or the image is below the architecture's smallest.
+pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
+    Rows::of(&networks::blueprint(arch).body, [3, size, size]).0
+}
+
+/// The layers of the published classifier of `arch`, which follow those of [`describe`].
+///
+/// # Panics
+/// As [`describe`].
+pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
+    let blueprint = networks::blueprint(arch);
+    let (_, map) = Rows::of(&blueprint.body, [3, size, size]);
+    Rows::of(&blueprint.top, map).0
+}
+
+struct Rows<'a> {
+    units: &'a [UnitSpec],
+    rows: Vec<LayerRow>,
+}
+
+impl Rows<'_> {
+    /// The rows, and the sides of what comes out.
+    fn of(graph: &Graph, input: [usize; 3]) -> (Vec<LayerRow>, [usize; 3]) {
+        let mut rows = Rows { units: &graph.units, rows: Vec::new() };
+        let output = rows.add(&graph.root, input);
+        (rows.rows, output)
+    }
+
+    /// Channels, height and width after the node.
+    fn add(&mut self, node: &Node, input: [usize; 3]) -> [usize; 3] {
+        let [channels, height, width] = input;
+        match node {
+            Node::Unit(number) => self.unit(*number, input),
+            Node::Chain(nodes) => nodes.iter().fold(input, |at, node| self.add(node, at)),
+            Node::Residual { branch, last, shortcut } => {
+                let at = branch.iter().fold(input, |at, node| self.add(node, at));
+                let output = self.unit(*last, at);
+                self.add(shortcut, input);
+                output
+            }
+            Node::Concat(nodes) => {
+                let outputs: Vec<_> = nodes.iter().map(|node| self.add(node, input)).collect();
+                let channels = outputs.iter().map(|o| o[0]).sum();
+                outputs.first().map_or(input, |o| [channels, o[1], o[2]])
+            }
+            Node::MaxPool(args) => self.pool("max pool", *args, input),
+            Node::AvgPool(args) => self.pool("average pool", *args, input),
+            Node::AdaptiveAvg(side) => {
+                let output = [channels, *side, *side];
+                self.plain(format!("average pool to {side}x{side}"), output)
+            }
+            Node::Activate(_) => input,
+            Node::Gate(gate) => {
+                self.add(gate, [channels, 1, 1]);
+                [channels, height, width]
+            }
+        }
+    }
+
+    fn pool(&mut self, what: &str, args: PoolArgs, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+        let PoolArgs { kernel, stride, .. } = args;
+        let output = [channels, args.windows(height), args.windows(width)];
+        self.plain(format!("{what} {kernel}x{kernel} / {stride}"), output)
+    }
+
+    fn plain(&mut self, kind: String, output: [usize; 3]) -> [usize; 3] {
+        let group = self.rows.last().map_or(0, |row| row.group);
+        self.rows.push(LayerRow { name: String::new(), kind, group, output, parameters: 0, multiply_adds: 0 });
+        output
+    }
+
+    fn unit(&mut self, number: usize, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+        let unit = &self.units[number];
+        let spec = &unit.spec;
+        debug_assert_eq!(channels, spec.input, "{}", unit.name());
+        let norm = if spec.norm.is_some() { 2 * spec.output as u64 } else { 0 };
+        let row = |kind, output: [usize; 3], weights: u64, bias: u64| LayerRow {
+            name: unit.name().to_owned(),
+            kind,
+            group: unit.group,
+            output,
+            parameters: weights + bias + norm,
+            multiply_adds: weights * (output[1] * output[2]) as u64,
+        };
+        let row = if unit.conv.is_some() {
+            let [oh, ow] = spec.output_side([height, width]);
+            let weights = spec.output * (spec.input / spec.groups) * spec.kernel[0] * spec.kernel[1];
+            let bias = if spec.bias { spec.output as u64 } else { 0 };
+            row(kind(spec), [spec.output, oh, ow], weights as u64, bias)
+        } else {
+            row("norm".to_owned(), [channels, height, width], 0, 0)
+        };
+        let output = row.output;
+        self.rows.push(row);
+        output
+    }
+}
+
+fn kind(spec: &ConvSpec) -> String {
+    let [height, width] = spec.kernel;
+    let mut text = format!("conv {height}x{width}");
+    if spec.stride > 1 {
+        text += &format!(" / {}", spec.stride);
+    }
+    match spec.groups {
+        1 => {}
+        groups if groups == spec.input => text += ", depthwise",
+        groups => text += &format!(", {groups} groups"),
+    }
+    if spec.norm.is_some() {
+        text += ", norm";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn total(arch: &str, size: usize) -> (u64, u64) {
+        let rows: Vec<LayerRow> = describe(arch, size).into_iter().chain(describe_top(arch, size)).collect();
+        (rows.iter().map(|r| r.parameters).sum(), rows.iter().map(|r| r.multiply_adds).sum())
+    }
+
+    /// Parameters and billions of multiply-adds that torchvision publishes with its weights.
+    #[test]
+    fn totals_are_torchvisions() {
+        for (arch, parameters, billions) in [
+            ("resnet18", 11_689_512, 1.814),
+            ("resnet50", 25_557_032, 4.089),
+            ("resnext101_64x4d", 83_455_272, 15.46),
+            ("wide_resnet50_2", 68_883_240, 11.398),
+            ("vgg16_bn", 138_365_992, 15.47),
+            ("densenet161", 28_681_000, 7.728),
+            ("mobilenet_v2", 3_504_872, 0.301),
+            ("efficientnet_b0", 5_288_548, 0.386),
+        ] {
+            let (p, m) = total(arch, 224);
+            assert_eq!(p, parameters, "{arch}");
+            assert!((m as f64 / 1e9 - billions).abs() < 0.006, "{arch}: {m}");
+        }
+        // Here torchvision counts the image that its own transform leaves, 224 px, too.
+        assert_eq!(total("squeezenet1_1", 224).0, 1_235_496);
+    }
+}

@@ -1,0 +1,65 @@
+//! EfficientNet-B0, <https://arxiv.org/abs/1905.11946>, as torchvision has it, without stochastic depth.
+
+use super::conv_norm::{Activation, ConvSpec, NormSpec};
+use super::graph::{Blueprint, Builder, Node, linear_top};
+
+/// Expansion, kernel, first stride, output channels and blocks of each stage.
+const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+];
+/// The first stage, torchvision's `features.4`, of the second layer group.
+const SPLIT: usize = 4;
+
+fn conv(input: usize, output: usize, kernel: usize) -> ConvSpec {
+    ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH).activation(Activation::Silu)
+}
+
+/// `features.0` to `features.8`, 1280 channels.
+pub(super) fn efficientnet_b0() -> Blueprint {
+    let mut net = Builder::default();
+    let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", conv(3, 32, 3).stride(2))];
+    let mut input = 32;
+    for (stage, (expansion, kernel, first_stride, output, blocks)) in (1..).zip(STAGES) {
+        if stage == SPLIT {
+            net.next_group();
+        }
+        for block in 0..blocks {
+            let stride = if block == 0 { first_stride } else { 1 };
+            let wide = input * expansion;
+            let depthwise = conv(wide, wide, kernel).stride(stride).groups(wide);
+            nodes.push(inverted(&mut net, &format!("features.{stage}.{block}.block"), [input, output], depthwise));
+            input = output;
+        }
+    }
+    nodes.push(net.conv_norm("features.8.0", "features.8.1", conv(input, 1280, 1)));
+    Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
+}
+
+/// Expansion, depthwise convolution, squeeze and excitation, projection.
+fn inverted(net: &mut Builder, name: &str, [input, output]: [usize; 2], depthwise: ConvSpec) -> Node {
+    let wide = depthwise.input;
+    let (mut branch, mut at) = (Vec::new(), 0);
+    if wide > input {
+        branch.push(net.conv_norm(format!("{name}.0.0"), format!("{name}.0.1"), conv(input, wide, 1)));
+        at = 1;
+    }
+    branch.push(net.conv_norm(format!("{name}.{at}.0"), format!("{name}.{at}.1"), depthwise));
+    let (gate, squeezed) = (format!("{name}.{}", at + 1), (input / 4).max(1));
+    branch.push(Node::Gate(Box::new(Node::Chain(vec![
+        net.conv(format!("{gate}.fc1"), ConvSpec::new(wide, squeezed, 1).activation(Activation::Silu)),
+        net.conv(format!("{gate}.fc2"), ConvSpec::new(squeezed, wide, 1).activation(Activation::Sigmoid)),
+    ]))));
+    let (last, project) = (format!("{name}.{}", at + 2), conv(wide, output, 1).activation(Activation::None));
+    branch.push(net.conv_norm(format!("{last}.0"), format!("{last}.1"), project));
+    if depthwise.stride == 1 && input == output {
+        Builder::residual(branch, Node::identity())
+    } else {
+        Node::Chain(branch)
+    }
+}

@@ -1,0 +1,51 @@
+//! MobileNet V2, <https://arxiv.org/abs/1801.04381>, as torchvision has it.
+
+use super::conv_norm::{Activation, ConvSpec, NormSpec};
+use super::graph::{Blueprint, Builder, Node, linear_top};
+
+/// Expansion, output channels, blocks and first stride of each stage.
+const STAGES: [(usize, usize, usize, usize); 7] =
+    [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+/// The first place in torchvision's `features` of the second layer group.
+const SPLIT: usize = 7;
+
+/// `features.0` to `features.18`, 1280 channels.
+pub(super) fn mobilenet_v2() -> Blueprint {
+    let mut net = Builder::default();
+    let conv = |input, output, kernel| {
+        ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH).activation(Activation::Relu6)
+    };
+    let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", conv(3, 32, 3).stride(2))];
+    let (mut input, mut place) = (32, 1);
+    for (expansion, output, blocks, first_stride) in STAGES {
+        for block in 0..blocks {
+            if place == SPLIT {
+                net.next_group();
+            }
+            let stride = if block == 0 { first_stride } else { 1 };
+            let wide = input * expansion;
+            let (mut branch, mut at) = (Vec::new(), 0);
+            let mut inner = |net: &mut Builder, spec| {
+                let name = format!("features.{place}.conv.{at}");
+                at += 1;
+                branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), spec));
+            };
+            if expansion > 1 {
+                inner(&mut net, conv(input, wide, 1));
+            }
+            inner(&mut net, conv(wide, wide, 3).stride(stride).groups(wide));
+            let name = format!("features.{place}.conv");
+            let project = conv(wide, output, 1).activation(Activation::None);
+            branch.push(net.conv_norm(format!("{name}.{at}"), format!("{name}.{}", at + 1), project));
+            nodes.push(if stride == 1 && input == output {
+                Builder::residual(branch, Node::identity())
+            } else {
+                Node::Chain(branch)
+            });
+            input = output;
+            place += 1;
+        }
+    }
+    nodes.push(net.conv_norm("features.18.0", "features.18.1", conv(input, 1280, 1)));
+    Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
+}

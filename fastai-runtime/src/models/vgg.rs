@@ -1,0 +1,39 @@
+//! VGG with batch norm, <https://arxiv.org/abs/1409.1556>, as torchvision has it.
+
+use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::graph::{Blueprint, Builder, Node};
+use crate::kernels::PoolArgs;
+
+/// The first place in torchvision's `features` of the second layer group.
+const SPLIT: usize = 22;
+
+/// The network with so many convolutions before each pool.
+pub(super) fn blueprint(depths: [usize; 5]) -> Blueprint {
+    let mut net = Builder::default();
+    let (mut nodes, mut input, mut place) = (Vec::new(), 3, 0);
+    let mut split = false;
+    for (depth, output) in depths.into_iter().zip([64, 128, 256, 512, 512]) {
+        for _ in 0..depth {
+            if place >= SPLIT && !split {
+                net.next_group();
+                split = true;
+            }
+            // Convolution, batch norm and ReLU are three places.
+            let spec = ConvSpec::new(input, output, 3).norm(NormSpec::PYTORCH).biased();
+            nodes.push(net.conv_norm(format!("features.{place}"), format!("features.{}", place + 1), spec));
+            input = output;
+            place += 3;
+        }
+        nodes.push(Node::MaxPool(PoolArgs { kernel: 2, stride: 2, pad: 0, ceil: false }));
+        place += 1;
+    }
+    let mut top = Builder::default();
+    let linear = |input, output, kernel| ConvSpec::new(input, output, kernel).padding(Padding::Valid);
+    let layers = vec![
+        Node::AdaptiveAvg(7),
+        top.conv("classifier.0", linear(512, 4096, 7)),
+        top.conv("classifier.3", linear(4096, 4096, 1)),
+        top.conv("classifier.6", linear(4096, 1000, 1).activation(Activation::None)),
+    ];
+    Blueprint { body: net.finish(nodes), top: top.finish(layers) }
+}

@@ -1,0 +1,62 @@
+"""Small JPEGs and the pixels that OpenCV (libjpeg-turbo) makes of them:
+fastai-runtime/tests/golden/jpeg.safetensors.
+
+`NAME.jpg` holds a file's bytes, `NAME.rgb` its pixels [height, width, 3]. The pictures are waves and
+noise, saved by PIL: chroma in full (444), halved along rows (422), halved both ways (420), grey,
+restart markers, odd sizes, qualities from 30 to 98, tables of their own (optimize).
+
+How to run
+    pip install numpy opencv-python-headless pillow safetensors
+    python tools/reference_jpeg.py
+"""
+
+import io
+import os
+
+import cv2
+import numpy as np
+from PIL import Image
+from safetensors.numpy import save_file
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden", "jpeg.safetensors")
+
+
+def picture(rng, height, width):
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    waves = [0.5 + 0.4 * np.sin(0.3 * x * (c + 1) + 0.2 * y) * np.cos(0.1 * y * (c + 1)) for c in range(3)]
+    noisy = np.stack(waves, -1) + rng.normal(0, 0.15, (height, width, 3)) * (x > width / 2)[..., None]
+    return Image.fromarray(np.round(noisy.clip(0, 1) * 255).astype(np.uint8))
+
+
+def main():
+    rng = np.random.default_rng(11)
+    cases = {
+        "444": ((33, 41), dict(quality=90, subsampling=0)),
+        "422": ((40, 37), dict(quality=75, subsampling=1)),
+        "420": ((51, 67), dict(quality=85, subsampling=2)),
+        "420_even": ((48, 64), dict(quality=95, subsampling=2)),
+        "420_coarse": ((31, 70), dict(quality=30, subsampling=2)),
+        "420_fine": ((29, 35), dict(quality=98, subsampling=2, optimize=True)),
+        "420_restarts": ((65, 50), dict(quality=80, subsampling=2, restart_marker_blocks=3)),
+        "444_restarts": ((30, 30), dict(quality=80, subsampling=0, restart_marker_rows=1)),
+        "narrow": ((40, 6), dict(quality=90, subsampling=2)),
+        "one_row": ((1, 40), dict(quality=90, subsampling=2)),
+        "grey": ((27, 34), dict(quality=90)),
+    }
+    out = {}
+    for name, ((height, width), options) in cases.items():
+        image = picture(rng, height, width)
+        if name == "grey":
+            image = image.convert("L")
+        file = io.BytesIO()
+        image.save(file, "JPEG", **options)
+        data = np.frombuffer(file.getvalue(), np.uint8)
+        out[f"{name}.jpg"] = data
+        out[f"{name}.rgb"] = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+        print(name, len(data), out[f"{name}.rgb"].shape)
+    save_file(out, GOLDEN, metadata={"opencv": cv2.__version__})
+
+
+if __name__ == "__main__":
+    main()

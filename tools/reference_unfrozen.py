@@ -1,0 +1,198 @@
+"""The stages of the dogs-vs-cats example in PyTorch: what unfreezing EfficientNet-lite0 brings there, to put beside ours.
+
+Stages: the head on features of plain images (constant rate); the head on augmented images with the body frozen (its batch
+norms use and keep the running statistics); everything on augmented images with one rate a layer group and one cosine cycle
+an epoch. Accuracy and loss of the validation images are printed after each. Transforms are the library's `side_on`: scale to
+the size times up to --zoom (p .75), rotate by up to 10 degrees with reflected border (p .75), lighting (.05, .05), flip
+(p .5), a random crop; validation images are scaled and cropped in the centre. Random numbers are PyTorch's and numpy's, so
+single runs differ from ours as two seeds do.
+
+DATA has `train/CLASS/*` and `valid/CLASS/*`. WEIGHTS is a safetensors file or a PyTorch one with the names of
+reference_models.py.
+
+How to run
+    pip install torch torchvision safetensors opencv-python-headless
+    python tools/reference_unfrozen.py DATA WEIGHTS --seed 1
+"""
+
+import argparse
+import math
+import pathlib
+import time
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from reference_cached_head import batches, head
+from reference_models import Lite
+from safetensors.torch import load_file
+from torch import nn
+
+
+def decode(path):
+    return cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1].astype(np.float32) / 255
+
+
+def scaled(image, side):
+    h, w = image.shape[:2]
+    ratio = side / min(h, w)
+    size = max(int(w * ratio), side), max(int(h * ratio), side)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def normalised(image):
+    return ((image * 255 - 127) / 128).transpose(2, 0, 1).astype(np.float32)
+
+
+def plain(image, side):
+    image = scaled(image, side)
+    y, x = (math.ceil((length - side) / 2) for length in image.shape[:2])
+    return normalised(image[y : y + side, x : x + side])
+
+
+def augmented(image, side, zoom, rng):
+    image = scaled(image, int(side * rng.uniform(1, zoom)) if rng.random() < 0.75 else side)
+    h, w = image.shape[:2]
+    if rng.random() < 0.75:
+        turn = cv2.getRotationMatrix2D((w // 2, h // 2), rng.uniform(-10, 10), 1)
+        image = cv2.warpAffine(image, turn, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    light, contrast = rng.uniform(-0.05, 0.05, 2)
+    factor = 1 + contrast if contrast >= 0 else 1 / (1 - contrast)
+    mean = image.mean()
+    image = np.clip((image - mean) * factor + mean + light, 0, 1)
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    y, x = (int(rng.random() * (length - side)) for length in (h, w))
+    return normalised(image[y : y + side, x : x + side])
+
+
+class Network(nn.Module):
+    def __init__(self, weights, classes):
+        super().__init__()
+        self.body = Lite(1.0, 1.0)
+        state = load_file(weights) if weights.suffix == ".safetensors" else torch.load(weights, weights_only=True)
+        found = self.body.load_state_dict(state, strict=False)
+        if [k for k in found.missing_keys if not k.startswith("_fc") and "num_batches" not in k]:
+            raise SystemExit(f"{weights} lacks {found.missing_keys}")
+        self.head = head(2560, classes, (0.25, 0.5))
+
+    def features(self, x):
+        body = self.body
+        x = F.relu6(body._bn0(body._conv_stem(x)))
+        for block in body._blocks:
+            x = block(x)
+        x = F.relu6(body._bn1(body._conv_head(x)))
+        return torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+    def groups(self):
+        body = self.body
+        first = nn.ModuleList([body._conv_stem, body._bn0, *body._blocks[:5]])
+        rest = nn.ModuleList([*body._blocks[5:], body._conv_head, body._bn1])
+        return first, rest, self.head
+
+
+def files_of(root, part):
+    classes = sorted(p.name for p in (root / "train").iterdir() if p.is_dir())
+    files = sorted(p for p in (root / part).glob("*/*") if p.is_file())
+    return files, torch.tensor([classes.index(p.parent.name) for p in files]), len(classes)
+
+
+def measure(net, images, labels, side):
+    net.eval()
+    logits = []
+    with torch.inference_mode():
+        for at in range(0, len(images), 32):
+            some = np.stack([plain(image, side) for image in images[at : at + 32]])
+            logits.append(net(torch.from_numpy(some)))
+    logits = torch.cat(logits)
+    accuracy = (logits.argmax(1) == labels).float().mean().item()
+    return f"accuracy {accuracy:.4f}, val_loss {F.cross_entropy(logits, labels).item():.4f}"
+
+
+def fit(net, sample, labels, rates, options, epochs, cosine, frozen):
+    """`sample(rows)` gives the inputs of these rows; `net` is called on them."""
+    groups = [g for g in zip(*frozen, rates, strict=True)]
+    sgd = torch.optim.SGD([{"params": list(g.parameters()), "lr": lr} for g, trains, lr in groups if trains], momentum=0.9)
+    full = [group["lr"] for group in sgd.param_groups]
+    per_epoch, step = len(batches(len(labels), options.batch)), 0
+    for _ in range(epochs):
+        for place, rows in enumerate(batches(len(labels), options.batch)):
+            factor = 0.5 * (1 + math.cos(math.pi * place / per_epoch)) if cosine else 1.0
+            if cosine and step < per_epoch / 20:
+                factor = 0.01
+            for group, rate in zip(sgd.param_groups, full):
+                group["lr"] = rate * factor
+            loss = F.cross_entropy(net(sample(rows)), labels[rows])
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            step += 1
+    return loss.item()
+
+
+def main():
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("weights", type=pathlib.Path)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--zoom", type=float, default=1.1)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=1e-2, help="of the head, in the first two stages")
+    parser.add_argument("--rates", type=lambda s: [float(r) for r in s.split(",")], default=[1e-4, 1e-3, 1e-2])
+    parser.add_argument("--epochs", type=lambda s: [int(e) for e in s.split(",")], default=[5, 1, 1], help="of each stage")
+    parser.add_argument("--bn-freeze", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng(options.seed)
+    train_files, train_labels, classes = files_of(options.data, "train")
+    valid_files, valid_labels, _ = files_of(options.data, "valid")
+    train_images, valid_images = [list(map(decode, files)) for files in (train_files, valid_files)]
+    net = Network(options.weights, classes)
+    side = options.size
+
+    def set_mode(trained):
+        net.train()
+        for group, trains in zip(net.groups(), trained):
+            group.requires_grad_(trains)
+            for module in group.modules():
+                if isinstance(module, nn.BatchNorm2d) and (options.bn_freeze or not trains):
+                    module.eval()
+
+    def stage(name, started, images):
+        seconds = time.perf_counter() - started
+        seen = f", {images / seconds:.1f} images/s" if images else ""
+        print(f"{name}: {measure(net, valid_images, valid_labels, side)} ({seconds:.0f} s{seen})", flush=True)
+
+    started = time.perf_counter()
+    net.eval()
+    with torch.inference_mode():
+        parts = [train_images[at : at + 32] for at in range(0, len(train_images), 32)]
+        features = [net.features(torch.from_numpy(np.stack([plain(i, side) for i in part]))) for part in parts]
+    features = torch.cat(features).clone()
+    net.head.train()
+    only_head = ((net.head,), (True,))
+    fit(net.head, lambda rows: features[rows], train_labels, [options.rate], options, options.epochs[0], False, only_head)
+    stage("head on cached features", started, 0)
+
+    def images_of(rows):
+        return torch.from_numpy(np.stack([augmented(train_images[row], side, options.zoom, rng) for row in rows]))
+
+    for name, trained, rates, epochs in (
+        ("head on augmented images", (False, False, True), [options.rate] * 3, options.epochs[1]),
+        ("everything", (True, True, True), options.rates, options.epochs[2]),
+    ):
+        started = time.perf_counter()
+        set_mode(trained)
+        fit(net, images_of, train_labels, rates, options, epochs, True, (net.groups(), trained))
+        stage(name, started, epochs * len(train_images))
+
+
+if __name__ == "__main__":
+    main()
