@@ -41,7 +41,7 @@ def main():
         "420_restarts": ((65, 50), dict(quality=80, subsampling=2, restart_marker_blocks=3)),
         "444_restarts": ((30, 30), dict(quality=80, subsampling=0, restart_marker_rows=1)),
         "narrow": ((40, 6), dict(quality=90, subsampling=2)),
-        "one_row": ((1, 40), dict(quality=90, subsampling=2)),
+        "few_rows": ((5, 40), dict(quality=90, subsampling=2)),
         "grey": ((27, 34), dict(quality=90)),
     }
     out = {}

@@ -15,6 +15,8 @@ first. All outputs are float32, HWC, except `valid` and `train` (CHW, as a netwo
                           negative c, else 1 + c; the mean runs over pixels and channels
     lighting_up_NAME      b = -0.1, c = 0.2
     dihedral_K_F_NAME     K quarter turns counter-clockwise, then (F = 1) mirrored left to right
+    zoom_NAME             1.3 about (w / 2, h / 2), linear
+    blur_S_NAME           cv2.blur over S x S
     valid                 smooth: scale_min 64, centre crop 64, ImageNet statistics
     train                 smooth: scale_min trunc(1.05 * 64) = 67, rotate 7.3, lighting (0.03, -0.02),
                           mirrored, crop 64 at floor(0.3 * (h - 64)), floor(0.7 * (w - 64)),
@@ -150,6 +152,13 @@ def main():
         lighting(known, 0.05, -0.05).ravel(),
         [0.171429, 0.266667, 0.361905, 0.933333, 0.838095, 1.0], atol=1e-6,
     )
+    for name in ("noise_40x31", "smooth_75x100"):
+        image = unit[name]
+        height, width = image.shape[:2]
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, 1.3)
+        out[f"zoom_{name}"] = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        for side in (3, 9):
+            out[f"blur_{side}_{name}"] = cv2.blur(image, (side, side))
     save_file({k: np.ascontiguousarray(v) for k, v in out.items()},
               os.path.join(GOLDEN, "transforms.safetensors"))
     about = {

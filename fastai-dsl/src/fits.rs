@@ -2,7 +2,10 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{IntoConstruct, blocks, column, folder, grouped, indices, random, stratified};
+use crate::schema::{
+    IntoConstruct, blocks, blur, column, cutout, dihedral, flip, folder, grouped, indices, lighting, random, rotate,
+    rotate_zoom, stratified, stretch, zoom,
+};
 use crate::words::Word;
 
 /// Kinds of values, one a [`crate::schema::Type`].
@@ -21,6 +24,8 @@ pub mod kind {
         Switch
         /// A number or `[min, max]`.
         Zoom
+        /// A list of augmentations.
+        Augment
         /// A word of the language.
         Word
         /// A column's name or position.
@@ -61,6 +66,7 @@ fits! {
     Switch: Word;
     Zoom: f64, f32, i32, u32, [f64; 2];
     Word: Word;
+    Augment: Vec<Value>;
     Column: &str, String, i32, u32, usize;
     Split: &str, String, Word, random, stratified, blocks, grouped, folder, indices, column;
     Numbers: f64, f32, i32, u32, Vec<f64>;
@@ -71,6 +77,7 @@ fits! {
     Threshold: f64, f32, Word;
     ClassWeights: Word, Vec<f64>;
 }
+impl<const N: usize> Fits<kind::Augment> for [Value; N] {}
 impl<const N: usize> Fits<kind::Numbers> for [f64; N] {}
 impl<const N: usize> Fits<kind::ClassWeights> for [f64; N] {}
 impl<const N: usize> Fits<kind::Counts> for [i32; N] {}
@@ -86,4 +93,4 @@ macro_rules! calls {
         }
     )* };
 }
-calls! { random stratified blocks grouped folder indices column }
+calls! { random stratified blocks grouped folder indices column rotate lighting flip dihedral zoom stretch rotate_zoom blur cutout }

@@ -39,8 +39,9 @@ pub use pipeline::Pipeline;
 pub use plan::{Body, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, ClassWeights, Column, Corrupt, Crop, Data, DeviceWish, Duplicates, Fit, HeadSpec, LrFind, Metric, Model,
-    Options, Recipe, Sampler, Source, Step, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    Anneal, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, DeviceWish, Duplicates, Fit, HeadSpec, LrFind,
+    Metric, Model, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step, Suggest, TaskKind, Threshold,
+    TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;
@@ -48,6 +49,7 @@ pub use stats::Stats;
 /// What the macros' output names, re-exported by the facade under its own `__private`.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::draft::Value;
     pub use crate::experiment::{Experiment, MultiLabel, Regression, SingleLabel};
     pub use crate::pipeline::{self, Pipeline, Start};
     pub use crate::rate::Rate;

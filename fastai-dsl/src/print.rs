@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    Anneal, ClassWeights, Column, Corrupt, Data, Duplicates, HeadSpec, Metric, Recipe, Sampler, Source, Step, Suggest,
-    Threshold, Valid, Weights,
+    Anneal, Augmentation, ClassWeights, Column, Corrupt, Data, Duplicates, HeadSpec, Metric, PadMode, Recipe, Sampler,
+    Source, StatsWish, Step, Suggest, Threshold, Transforms, Valid, Weights,
 };
 
 impl fmt::Display for Recipe {
@@ -19,13 +19,14 @@ impl fmt::Display for Recipe {
         let t = &self.transforms;
         writeln!(
             f,
-            "    transforms: {} {{ size: {}, max_zoom: [{:?}, {:?}], crop: {}, pad: {} }},",
+            "    transforms: {} {{ size: {}, max_zoom: [{:?}, {:?}], crop: {}, pad: {}{} }},",
             t.set.word(),
             t.size,
             t.max_zoom[0],
             t.max_zoom[1],
             t.crop.word(),
-            t.pad
+            t.pad,
+            Rest(t)
         )?;
         let m = &self.model;
         writeln!(f, "    model: {} {{ {}, weights: {} }},", m.arch, Named(&m.head, ": "), m.weights)?;
@@ -58,6 +59,46 @@ impl fmt::Display for Recipe {
         }
         writeln!(f, "    }},")?;
         writeln!(f, "}}")
+    }
+}
+
+/// The keys of `transforms` that few recipes give.
+struct Rest<'a>(&'a Transforms);
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.0;
+        if t.pad_mode != PadMode::Reflect {
+            write!(f, ", pad_mode: {}", t.pad_mode.word())?;
+        }
+        if !t.augment.is_empty() {
+            let parts: Vec<String> = t.augment.iter().map(ToString::to_string).collect();
+            write!(f, ", augment: [{}]", parts.join(", "))?;
+        }
+        match t.stats {
+            StatsWish::Weights => Ok(()),
+            StatsWish::Imagenet => f.write_str(", stats: imagenet"),
+            StatsWish::Inception => f.write_str(", stats: inception"),
+            StatsWish::None => f.write_str(", stats: none"),
+        }
+    }
+}
+
+impl fmt::Display for Augmentation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Augmentation::Rotate { degrees, p } => write!(f, "rotate({degrees:?}, p = {p:?})"),
+            Augmentation::Lighting { brightness, contrast } => write!(f, "lighting({brightness:?}, {contrast:?})"),
+            Augmentation::Flip { p } => write!(f, "flip({p:?})"),
+            Augmentation::Dihedral => f.write_str("dihedral"),
+            Augmentation::Zoom { max, min } => write!(f, "zoom({max:?}, min = {min:?})"),
+            Augmentation::Stretch { max } => write!(f, "stretch({max:?})"),
+            Augmentation::RotateZoom { degrees, zoom, stretch, ps } => {
+                write!(f, "rotate_zoom({degrees:?}, {zoom:?}, {stretch:?}, ps = {ps:?})")
+            }
+            Augmentation::Blur { strength, p } => write!(f, "blur({strength}, p = {p:?})"),
+            Augmentation::Cutout { holes, length, p } => write!(f, "cutout({holes}, {length}, p = {p:?})"),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arch::{self, ArchFacts};
 use crate::rate::Rate;
+use crate::stats::Stats;
 
 /// A recipe that passed every check. Only [`crate::check`] makes one, whichever door it came through.
 ///
@@ -320,8 +321,145 @@ pub struct Transforms {
     pub max_zoom: [f64; 2],
     /// How the square is cut out while training.
     pub crop: Crop,
-    /// Reflected border added before cropping, pixels.
+    /// Border added before cropping, pixels.
     pub pad: u32,
+    /// What the border shows.
+    #[serde(default)]
+    pub pad_mode: PadMode,
+    /// Augmentations besides those of the set, in the order of the recipe.
+    #[serde(default)]
+    pub augment: Vec<Augmentation>,
+    /// Statistics that pixels are normalised with.
+    #[serde(default)]
+    pub stats: StatsWish,
+}
+
+impl Transforms {
+    /// Transforms of a set, with everything else as it is unless a recipe says otherwise.
+    pub fn new(set: TransformSet, size: u32) -> Self {
+        Transforms {
+            set,
+            size,
+            max_zoom: [1.0, 1.0],
+            crop: Crop::Random,
+            pad: 0,
+            pad_mode: PadMode::Reflect,
+            augment: Vec::new(),
+            stats: StatsWish::Weights,
+        }
+    }
+
+    /// What pixels are normalised with, where the architecture's weights were trained with `weights`.
+    pub fn stats(&self, weights: Stats) -> Stats {
+        match self.stats {
+            StatsWish::Weights => weights,
+            StatsWish::Imagenet => Stats::IMAGENET,
+            StatsWish::Inception => Stats::INCEPTION,
+            StatsWish::None => Stats::NONE,
+        }
+    }
+}
+
+/// What the border of `pad` shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PadMode {
+    /// The image, mirrored: `2 1 0 | 0 1 2`.
+    #[default]
+    Reflect,
+    /// Black.
+    Constant,
+}
+
+impl PadMode {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            PadMode::Reflect => "reflect",
+            PadMode::Constant => "constant",
+        }
+    }
+}
+
+/// Which statistics pixels are normalised with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatsWish {
+    /// Those of the architecture's published weights.
+    #[default]
+    Weights,
+    /// ImageNet's.
+    Imagenet,
+    /// Mean and standard deviation 0.5.
+    Inception,
+    /// None: pixels stay in [0, 1].
+    None,
+}
+
+/// One augmentation of a list. Shares and probabilities lie in [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Augmentation {
+    /// Rotation about the middle.
+    Rotate {
+        /// Largest angle either way.
+        degrees: f64,
+        /// How often.
+        p: f64,
+    },
+    /// Brightness and contrast.
+    Lighting {
+        /// Largest change of brightness either way.
+        brightness: f64,
+        /// Largest change of contrast either way.
+        contrast: f64,
+    },
+    /// Mirrored left to right.
+    Flip {
+        /// How often.
+        p: f64,
+    },
+    /// One of the eight flips and quarter turns.
+    Dihedral,
+    /// Enlargement about the middle, by `1 + min` to `1 + max`.
+    Zoom {
+        /// Largest.
+        max: f64,
+        /// Smallest.
+        min: f64,
+    },
+    /// Enlargement of one side, by up to `1 + max`.
+    Stretch {
+        /// Largest.
+        max: f64,
+    },
+    /// One of rotation, zoom, stretch and nothing.
+    RotateZoom {
+        /// Largest angle either way.
+        degrees: f64,
+        /// Largest enlargement of both sides.
+        zoom: f64,
+        /// Largest enlargement of one side.
+        stretch: f64,
+        /// Probabilities of the four, whose sum is 1.
+        ps: [f64; 4],
+    },
+    /// The average over a square of `2 * strength - 1` pixels.
+    Blur {
+        /// How much.
+        strength: u32,
+        /// How often.
+        p: f64,
+    },
+    /// Black squares.
+    Cutout {
+        /// How many.
+        holes: u32,
+        /// Their side, pixels.
+        length: u32,
+        /// How often.
+        p: f64,
+    },
 }
 
 /// fastai's transform sets.

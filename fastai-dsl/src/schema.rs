@@ -21,6 +21,8 @@ pub enum Type {
     Switch,
     /// A number or `[min, max]`.
     Zoom,
+    /// A list of [`AUGMENTATIONS`].
+    Augment,
     /// One of the words of [`Key::words`].
     Word,
     /// A csv column: name or position.
@@ -50,6 +52,7 @@ impl Type {
             Type::Number => "a number",
             Type::Switch => "`on` or `off`",
             Type::Zoom => "a number or `[min, max]`",
+            Type::Augment => "a list, `[rotate(10), flip]`",
             Type::Word => "a word",
             Type::Column => "a column's name in double quotes, or its position",
             Type::Split => {
@@ -365,8 +368,74 @@ constructs! {
         max_zoom: Zoom in range(1.0, 4.0) = "1.0";
         /// How the square is cut out.
         crop: Word [random | center | none | googlenet] = "random";
-        /// Reflected border, pixels.
+        /// Border, pixels.
         pad: Count in range(0.0, 1024.0) = "0";
+        /// What the border of `pad` shows.
+        pad_mode: Word [reflect | constant] = "reflect";
+        /// Augmentations besides those of the set.
+        augment: Augment = "[]";
+        /// Statistics that pixels are normalised with; those of the architecture's weights unless given.
+        stats: Word [imagenet | inception | none];
+    }
+    /// Rotates by up to `degrees` either way about the middle; what comes in at the border is reflected.
+    ROTATE rotate {
+        /// Largest angle.
+        degrees: Number in range(0.0, 180.0), required;
+        /// How often.
+        p: Number in range(0.0, 1.0) = "0.75";
+    }
+    /// Changes brightness and contrast.
+    LIGHTING lighting {
+        /// Largest change of brightness, of a range of 0 to 1.
+        brightness: Number in range(0.0, 1.0), required;
+        /// Largest change of contrast: a factor of up to `1 + contrast` either way.
+        contrast: Number in below(0.0, 1.0), required;
+    }
+    /// Mirrors left to right.
+    FLIP flip {
+        /// How often.
+        p: Number in range(0.0, 1.0) = "0.5";
+    }
+    /// One of the eight flips and quarter turns, each as often.
+    DIHEDRAL dihedral {}
+    /// Enlarges about the middle by a factor of `1 + min` to `1 + max`.
+    ZOOM zoom {
+        /// Largest enlargement.
+        max: Number in range(0.0, 3.0), required;
+        /// Smallest enlargement.
+        min: Number in range(0.0, 3.0) = "0";
+    }
+    /// Enlarges either width or height, by a factor of up to `1 + max`.
+    STRETCH stretch {
+        /// Largest enlargement.
+        max: Number in range(0.0, 3.0), required;
+    }
+    /// One of `rotate`, `zoom`, `stretch` and nothing.
+    ROTATE_ZOOM rotate_zoom {
+        /// Largest angle.
+        degrees: Number in range(0.0, 180.0), required;
+        /// Largest enlargement of `zoom`.
+        zoom: Number in range(0.0, 3.0), required;
+        /// Largest enlargement of `stretch`.
+        stretch: Number in range(0.0, 3.0), required;
+        /// Probabilities of the four; their sum is 1.
+        ps: Numbers in range(0.0, 1.0) = "[0.25, 0.25, 0.25, 0.25]";
+    }
+    /// Averages over a square of `2 * strength - 1` pixels.
+    BLUR blur {
+        /// How much.
+        strength: Count in range(1.0, 15.0) = "2";
+        /// How often.
+        p: Number in range(0.0, 1.0) = "0.5";
+    }
+    /// Blackens squares anywhere in the image.
+    CUTOUT cutout {
+        /// How many.
+        holes: Count in range(1.0, 64.0), required;
+        /// Their side, pixels.
+        length: Count in range(1.0, 1024.0), required;
+        /// How often.
+        p: Number in range(0.0, 1.0) = "0.5";
     }
     /// The network: an architecture with a new head.
     MODEL model {
@@ -462,6 +531,9 @@ constructs! {
 pub const SOURCES: &[&Construct] = &[&FOLDERS, &CSV];
 /// The splits of `valid` that are calls.
 pub const SPLITS: &[&Construct] = &[&RANDOM, &STRATIFIED, &BLOCKS, &GROUPED, &FOLDER, &INDICES, &COLUMN];
+/// The parts of `augment`.
+pub const AUGMENTATIONS: &[&Construct] =
+    &[&ROTATE, &LIGHTING, &FLIP, &DIHEDRAL, &ZOOM, &STRETCH, &ROTATE_ZOOM, &BLUR, &CUTOUT];
 /// The transform sets.
 pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
 /// The metrics.

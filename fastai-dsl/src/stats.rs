@@ -14,6 +14,8 @@ impl Stats {
     pub const IMAGENET: Stats = Stats { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
     /// `2 x - 1` on 0..1, as the Inceptions were trained.
     pub const INCEPTION: Stats = Stats { mean: [0.5; 3], std: [0.5; 3] };
+    /// Pixels stay as they are.
+    pub const NONE: Stats = Stats { mean: [0.0; 3], std: [1.0; 3] };
     /// `(x - 127) / 128` on 0..255, as EfficientNet-lite was trained.
     pub const TENSORFLOW_LITE: Stats = Stats { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
 }

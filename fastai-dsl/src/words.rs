@@ -38,6 +38,14 @@ words! {
     center;
     /// The crop of random area and aspect.
     googlenet;
+    /// A border that mirrors the image.
+    reflect;
+    /// A black border.
+    constant;
+    /// ImageNet's mean and standard deviation.
+    imagenet;
+    /// Mean and standard deviation 0.5.
+    inception;
     /// The longest falling stretch of the finder's curve.
     valley;
     /// The steepest point of the finder's curve.

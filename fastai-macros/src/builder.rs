@@ -204,6 +204,14 @@ impl Builder<'_> {
             ValueKind::Text(s) => spanned(Literal::string(s)),
             ValueKind::Word(w) => self.word(w, value.site),
             ValueKind::Rate(rate) => self.rate(*rate),
+            ValueKind::List(items) if ty == Type::Augment => {
+                let krate = self.krate;
+                let items = items.iter().map(|part| {
+                    let part = self.augmentation(part);
+                    quote! { #krate::__private::Value::from(#part) }
+                });
+                quote! { ::std::vec::Vec::<#krate::__private::Value>::from([#(#items),*]) }
+            }
             ValueKind::List(items) => {
                 let mixed = ty == Type::Rates && items.iter().any(|v| !matches!(v.kind, ValueKind::Number(_)));
                 let krate = self.krate;
@@ -221,20 +229,32 @@ impl Builder<'_> {
                     _ => quote! { [#(#items),*] },
                 }
             }
-            ValueKind::Call(word, args) => match schema::SPLITS.iter().find(|s| s.name == word.text) {
-                Some(split) => {
-                    let path = self.schema(split.name, word.site);
-                    let setters = place(split, args).into_iter().map(|(key, arg)| {
-                        let site = arg.name.as_ref().map_or(word.site, |n| n.site);
-                        let setter = Ident::new(key.name, (self.span)(site));
-                        let value = self.value(&arg.value, key.ty);
-                        quote! { .#setter(#value) }
-                    });
-                    quote! { #path::new() #(#setters)* }
-                }
-                None => quote! { () },
-            },
+            ValueKind::Call(word, args) => self.call(schema::SPLITS, word, args),
             ValueKind::Const(path) => self.path(path, span),
+            _ => quote! { () },
+        }
+    }
+
+    /// `schema::random::new().share(0.2)`
+    fn call(&self, known: &[&'static Construct], word: &Name, args: &[Arg]) -> TokenStream {
+        let Some(construct) = known.iter().copied().find(|s| s.name == word.text) else { return quote! { () } };
+        let path = self.schema(construct.name, word.site);
+        let setters = place(construct, args).into_iter().map(|(key, arg)| {
+            let site = arg.name.as_ref().map_or(word.site, |n| n.site);
+            let setter = Ident::new(key.name, (self.span)(site));
+            let value = self.value(&arg.value, key.ty);
+            quote! { .#setter(#value) }
+        });
+        quote! { #path::new() #(#setters)* }
+    }
+
+    /// A part of `augment`; a word is a call without arguments.
+    fn augmentation(&self, part: &Value) -> TokenStream {
+        match &part.kind {
+            ValueKind::Call(word, args) => self.call(schema::AUGMENTATIONS, word, args),
+            ValueKind::Word(word) => {
+                self.call(schema::AUGMENTATIONS, &Name { text: word.clone(), site: part.site }, &[])
+            }
             _ => quote! { () },
         }
     }
@@ -318,6 +338,15 @@ impl Builder<'_> {
             (ValueKind::Call(word, args), _) => {
                 if let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text) {
                     self.arguments(split, args, arch, out);
+                }
+            }
+            (ValueKind::List(parts), _) if key.ty == Type::Augment => {
+                for part in parts {
+                    if let ValueKind::Call(word, args) = &part.kind
+                        && let Some(construct) = schema::AUGMENTATIONS.iter().find(|a| a.name == word.text)
+                    {
+                        self.arguments(construct, args, arch, out);
+                    }
                 }
             }
             (_, Some(range)) => self.range(key.name, range, value, out),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use fastai_dsl::{Crop, HeadSpec, Stats, TransformSet, Transforms};
+use fastai_dsl::{HeadSpec, Stats, TransformSet, Transforms};
 use fastai_runtime::activations::Features;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
@@ -142,7 +142,7 @@ fn transforms() {
         let picture = image::RgbImage::from_fn(width, height, |x, y| {
             image::Rgb([(x * 7 + y) as u8, (x + y * 5) as u8, (x * y) as u8])
         });
-        let config = Transforms { set, size, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+        let config = Transforms { max_zoom: [1.0, 1.1], ..Transforms::new(set, size) };
         let t = Transform::new(&config, Stats::IMAGENET);
         let mut out = vec![0.0; 3 * (size * size) as usize];
         let mut measure = |run: &mut dyn FnMut(u64, &mut [f32])| {

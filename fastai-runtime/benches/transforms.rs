@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use fastai_dsl::{Stats, TransformSet, Transforms};
 use fastai_runtime::data::decode;
 use fastai_runtime::random::Stream;
 use fastai_runtime::transforms::Transform;
@@ -31,7 +31,7 @@ fn main() {
     files.truncate(args.next().map_or(400, |n| n.parse().expect("the number of images")));
     assert!(!files.is_empty(), "no images below {folder}");
 
-    let config = Transforms { set: TransformSet::SideOn, size: SIZE, max_zoom: [1.0, 1.1], crop: Crop::Random, pad: 0 };
+    let config = Transforms { max_zoom: [1.0, 1.1], ..Transforms::new(TransformSet::SideOn, SIZE) };
     let transform = Transform::new(&config, Stats::IMAGENET);
     let stream = Stream::new(42, "transform");
     let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
-use fastai_dsl::{Crop, HeadSpec, TaskKind, TransformSet, Transforms, Weights, arch};
+use fastai_dsl::{HeadSpec, TaskKind, TransformSet, Transforms, Weights, arch};
 use fastai_runtime::models::{self, ModelMeta, Network, Pass};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
@@ -223,13 +223,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
         classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
         size: 64,
         task: TaskKind::MultiLabel,
-        transforms: Transforms {
-            set: TransformSet::TopDown,
-            size: 64,
-            max_zoom: [1.0, 1.05],
-            crop: Crop::Random,
-            pad: 0,
-        },
+        transforms: Transforms { max_zoom: [1.0, 1.05], ..Transforms::new(TransformSet::TopDown, 64) },
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         batch: 8,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
 use fastai_runtime::transforms::{
-    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Pixels, Transform, Try, Window, resize, rotate, scale_min,
+    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Pixels, Transform, Try, Warp, Window, resize, rotate, scale_min,
 };
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -63,7 +63,7 @@ fn close(name: &str, got: &[f32], wanted: &[f32], tolerance: f32) {
 }
 
 fn config(set: TransformSet, size: u32, crop: Crop) -> Transforms {
-    Transforms { set, size, max_zoom: [1.0, 1.0], crop, pad: 0 }
+    Transforms { crop, ..Transforms::new(set, size) }
 }
 
 fn transform(set: TransformSet, size: u32, crop: Crop) -> Transform {
@@ -72,7 +72,7 @@ fn transform(set: TransformSet, size: u32, crop: Crop) -> Transform {
 
 /// The identity, for tests that change one thing.
 fn draw(cut: Cut) -> Draw {
-    Draw { zoom: 1.0, angle: None, lighting: None, dihedral: Dihedral::IDENTITY, cut }
+    Draw::plain(cut)
 }
 
 /// Statistics that leave pixels as they are.
@@ -169,10 +169,10 @@ fn the_whole_training_pipeline() {
     let mut out = vec![0.0; 3 * 64 * 64];
     let draw = Draw {
         zoom: 1.05,
-        angle: Some(7.3),
+        warps: vec![Warp::Rotate(7.3)],
         lighting: Some(Lighting { brightness: 0.03, contrast: -0.02 }),
         dihedral: Dihedral { turns: 0, flip: true },
-        cut: Cut::At { row: 0.3, column: 0.7 },
+        ..draw(Cut::At { row: 0.3, column: 0.7 })
     };
     transform(TransformSet::SideOn, 64, Crop::Random).apply(&golden.picture("smooth_75x100"), &draw, &mut out);
     close("train", &out, &golden.floats("train").1, NORMALISED);
@@ -181,8 +181,9 @@ fn the_whole_training_pipeline() {
 /// One step after the other on whole images, as the original does it.
 fn step_by_step(picture: &RgbImage, draw: &Draw, size: usize, window: impl Fn((usize, usize)) -> Window) -> Vec<f32> {
     let mut image = scale_min(picture, ((draw.zoom * size as f64) as usize).max(size));
-    if let Some(degrees) = draw.angle {
-        image = rotate(&image, degrees);
+    for warp in &draw.warps {
+        let Warp::Rotate(degrees) = warp else { panic!("{warp:?}") };
+        image = rotate(&image, *degrees);
     }
     if let Some(lighting) = draw.lighting {
         let mu = mean(&image);
@@ -204,7 +205,8 @@ fn fused_is_the_same_as_step_by_step() {
         for k in 0..8 {
             let dihedral = Dihedral { turns: k / 2, flip: k % 2 == 1 };
             let cut = Cut::At { row: 0.99, column: 0.4 };
-            let d = Draw { zoom, angle, lighting, dihedral, cut };
+            let warps = angle.map(Warp::Rotate).into_iter().collect();
+            let d = Draw { zoom, warps, lighting, dihedral, ..draw(cut) };
             let mut out = vec![0.0; 3 * 50 * 50];
             Transform::new(&config(TransformSet::TopDown, 50, Crop::Random), RAW).apply(&picture, &d, &mut out);
             let wanted = step_by_step(&picture, &d, 50, |(h, w)| Window {
@@ -242,7 +244,7 @@ fn odd_shapes_fill_the_square() {
         for set in [TransformSet::None, TransformSet::Basic, TransformSet::SideOn, TransformSet::TopDown] {
             for crop in [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet] {
                 for pad in [0, 6] {
-                    let config = Transforms { set, size: 48, max_zoom: [1.0, 1.2], crop, pad };
+                    let config = Transforms { max_zoom: [1.0, 1.2], crop, pad, ..Transforms::new(set, 48) };
                     let t = Transform::new(&config, RAW);
                     let mut out = vec![f32::NAN; 3 * 48 * 48];
                     let in_range = |out: &[f32]| out.iter().all(|v| (-1e-5..=1.0 + 1e-5).contains(v));
@@ -295,7 +297,7 @@ fn padding_moves_the_crop_into_the_border() {
 fn draws_follow_the_set() {
     let stream = fastai_runtime::random::Stream::new(11, "transform");
     let draws = |set, crop, max_zoom| -> Vec<Draw> {
-        let t = Transform::new(&Transforms { set, size: 64, max_zoom, crop, pad: 0 }, RAW);
+        let t = Transform::new(&Transforms { max_zoom, crop, ..Transforms::new(set, 64) }, RAW);
         (0..4000).map(|i| t.draw(&mut stream.at(&[i]))).collect()
     };
     let share =
@@ -311,9 +313,14 @@ fn draws_follow_the_set() {
     assert!(basic.iter().all(|d| d.dihedral == Dihedral::IDENTITY && d.cut == Cut::Center));
     near(share(&basic, &|d| d.zoom == 1.0), 0.25);
     near(share(&basic, &|d| d.zoom > 1.1), 0.375);
-    near(share(&basic, &|d| d.angle.is_some()), 0.75);
-    near(share(&basic, &|d| d.angle.is_some_and(|a| a > 5.0)), 0.1875);
-    assert!(basic.iter().all(|d| d.angle.is_none_or(|a| a.abs() <= 10.0)));
+    let angle = |d: &Draw| match d.warps[..] {
+        [] => None,
+        [Warp::Rotate(angle)] => Some(angle),
+        _ => panic!("{d:?}"),
+    };
+    near(share(&basic, &|d| angle(d).is_some()), 0.75);
+    near(share(&basic, &|d| angle(d).is_some_and(|a| a > 5.0)), 0.1875);
+    assert!(basic.iter().all(|d| angle(d).is_none_or(|a| a.abs() <= 10.0)));
     assert!(basic.iter().all(|d| d.lighting.is_some_and(|l| l.brightness.abs() <= 0.05 && l.contrast.abs() <= 0.05)));
     near(share(&basic, &|d| d.lighting.is_some_and(|l| l.brightness > 0.0 && l.contrast > 0.0)), 0.25);
 
@@ -359,7 +366,7 @@ fn the_signature_tells_what_validation_depends_on() {
     let signature = |t: &Transforms| Transform::new(t, Stats::IMAGENET).signature();
     assert_eq!(
         signature(&base),
-        "transforms 2: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
+        "transforms 3: size 64 crop center pad 0 mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"
     );
     // What only training sees does not matter.
     assert_eq!(signature(&base), signature(&Transforms { set: TransformSet::None, ..base.clone() }));

@@ -277,6 +277,7 @@ fn instance(key: &Key) -> &'static str {
         Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
         Type::Switch => "on",
         Type::Zoom => "1.1",
+        Type::Augment => "[rotate(10), flip]",
         Type::Word => "none",
         Type::Split => "random(0.2)",
         Type::Counts => "[512]",
@@ -345,6 +346,8 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
         (ValueKind::Word(w), Type::Threshold) if w == "search" => true,
         (ValueKind::Word(w), Type::Split) if matches!(w.as_str(), "all" | "none") => true,
         (ValueKind::Call(..), Type::Split) => true,
+        // Its parts are checked one by one.
+        (ValueKind::List(_), Type::Augment) => true,
         (ValueKind::List(items), Type::Zoom) => {
             if items.len() != 2 {
                 return wrong(value, out);

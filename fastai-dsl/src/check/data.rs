@@ -1,12 +1,13 @@
 //! `data` and `transforms`.
 
-use super::{bind, unexpected};
+use super::{augment, bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::{
-    Column, Corrupt, Crop, Data, Duplicates, Sampler, Source, TaskKind, TransformSet, Transforms, Valid,
+    Column, Corrupt, Crop, Data, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms,
+    Valid,
 };
 use crate::schema;
 use crate::suggest::did_you_mean;
@@ -388,5 +389,14 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
             .also(bound.site("crop", value.site), "the crop draws its own scale"),
         );
     }
-    Some(Transforms { set: set?, size: bound.count("size")?, max_zoom, crop, pad: bound.count("pad").unwrap_or(0) })
+    let augment = augment::augment(&bound, value.site, out);
+    let pad_mode = if bound.word("pad_mode") == Some("constant") { PadMode::Constant } else { PadMode::Reflect };
+    let stats = match bound.word("stats") {
+        Some("imagenet") => StatsWish::Imagenet,
+        Some("inception") => StatsWish::Inception,
+        Some(_) => StatsWish::None,
+        None => StatsWish::Weights,
+    };
+    let (size, pad) = (bound.count("size")?, bound.count("pad").unwrap_or(0));
+    Some(Transforms { set: set?, size, max_zoom, crop, pad, pad_mode, augment: augment?, stats })
 }

@@ -115,7 +115,7 @@ fn as_call(stmt: &Stmt) -> Option<&StepCall> {
 }
 
 fn augments(t: &Transforms) -> bool {
-    t.set != TransformSet::None || t.max_zoom[1] > 1.0 || t.crop == Crop::Googlenet
+    t.set != TransformSet::None || !t.augment.is_empty() || t.max_zoom[1] > 1.0 || t.crop == Crop::Googlenet
 }
 
 fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {

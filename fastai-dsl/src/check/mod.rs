@@ -1,5 +1,6 @@
 //! Draft to [`Recipe`]: every check that needs no data. All findings at once; one section's mistake never hides another's.
 
+mod augment;
 mod bind;
 mod data;
 mod lints;

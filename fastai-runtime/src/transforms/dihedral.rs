@@ -16,6 +16,12 @@ impl Dihedral {
     /// Nothing turned, nothing flipped.
     pub const IDENTITY: Dihedral = Dihedral { turns: 0, flip: false };
 
+    /// This one, and then `next`.
+    pub fn then(self, next: Dihedral) -> Dihedral {
+        let turns = if self.flip { 4 - next.turns % 4 } else { next.turns };
+        Dihedral { turns: (self.turns + turns) % 4, flip: self.flip != next.flip }
+    }
+
     /// Height and width of an image of `size` afterwards.
     pub fn size(self, size: (usize, usize)) -> (usize, usize) {
         if self.turns.is_multiple_of(2) { size } else { (size.1, size.0) }
@@ -96,6 +102,19 @@ impl Dihedral {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_after_one_another_are_one() {
+        let size = (3, 5);
+        let all: Vec<Dihedral> = (0..8).map(|i| Dihedral { turns: i % 4, flip: i > 3 }).collect();
+        for (first, second) in all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b))) {
+            let both = first.then(second);
+            for at in (0..3).flat_map(|y| (0..5).map(move |x| (y, x))) {
+                let step = second.forward(first.forward(at, size), first.size(size));
+                assert_eq!(both.forward(at, size), step, "{first:?} {second:?}");
+            }
+        }
+    }
 
     #[test]
     fn backward_undoes_forward() {

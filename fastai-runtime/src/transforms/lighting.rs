@@ -15,13 +15,22 @@ pub struct Lighting {
 }
 
 impl Lighting {
-    /// The largest brightness and contrast that are drawn, either sign.
-    pub(super) const LIMIT: f64 = 0.05;
-
-    pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
-        let brightness = uniform(rng, -Self::LIMIT, Self::LIMIT);
-        let contrast = uniform(rng, -Self::LIMIT, Self::LIMIT);
+    /// Up to these limits, either sign.
+    pub(super) fn draw(brightness: f64, contrast: f64, rng: &mut ChaCha8Rng) -> Self {
+        let brightness = uniform(rng, -brightness, brightness);
+        let contrast = uniform(rng, -contrast, contrast);
         Lighting { brightness, contrast }
+    }
+
+    fn factor(self) -> f64 {
+        if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) }
+    }
+
+    /// This one, and then `next`, clipped once instead of twice.
+    pub(super) fn then(self, next: Lighting) -> Lighting {
+        let k = self.factor() * next.factor();
+        let contrast = if k >= 1.0 { k - 1.0 } else { 1.0 - 1.0 / k };
+        Lighting { brightness: self.brightness + next.brightness, contrast }
     }
 
     /// `clip((x - mean) * k + mean + brightness, 0, 1)`, `k = 1 + contrast`, or `1 / (1 - contrast)` below 0.
@@ -34,7 +43,7 @@ impl Lighting {
 
     /// What happens to the pixels of a picture with this mean.
     pub(super) fn change(&self, mean: f64) -> Change {
-        let k = if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) };
+        let k = self.factor();
         Change { scale: k as f32, shift: (mean - mean * k + self.brightness) as f32 }
     }
 }

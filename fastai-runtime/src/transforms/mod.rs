@@ -3,6 +3,7 @@
 //! Drawing is separate from applying: [`Transform::draw`] takes everything random from a generator, and
 //! [`Transform::apply`] is a function of the image and the [`Draw`] alone.
 
+mod blur;
 mod crop;
 mod dihedral;
 mod image;
@@ -13,10 +14,11 @@ mod pipeline;
 mod rotate;
 mod scale;
 
+pub use blur::blur;
 pub use crop::{Area, Cut, Try, Window};
 pub use dihedral::Dihedral;
 pub use image::{FloatImage, Pixels};
 pub use lighting::Lighting;
-pub use pipeline::{Draw, Transform};
-pub use rotate::rotate;
+pub use pipeline::{Draw, Hole, Transform};
+pub use rotate::{Warp, rotate};
 pub use scale::{resize, scale_min};

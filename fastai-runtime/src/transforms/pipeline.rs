@@ -1,28 +1,32 @@
 //! The whole way from a decoded image to a network's input.
 
-use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use fastai_dsl::{Augmentation, Crop, PadMode, Stats, TransformSet, Transforms};
 use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 
+use super::blur::blur;
 use super::crop::{Cut, Window, center};
 use super::dihedral::Dihedral;
 use super::image::{FloatImage, Pixels};
 use super::lighting::{Change, Lighting};
 use super::normalize::normalize;
 use super::pad::pad;
-use super::rotate::Rotation;
+use super::rotate::{Rotation, Warp};
 use super::scale::{resize, resize_window, scaled_size};
 use crate::kernels::wide::{Wide, wide};
-use crate::random::{below, chance, uniform};
+use crate::random::{below, chance, uniform, unit};
 
 /// Counts up whenever the numbers that [`Transform::valid`] writes change.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Probability of a random zoom, and of a rotation.
 const OFTEN: f64 = 0.75;
 
-/// Largest rotation, degrees either way.
-const DEGREES: f64 = 10.0;
+/// The rotation of the sets.
+const ROTATE: Augmentation = Augmentation::Rotate { degrees: 10.0, p: OFTEN };
+
+/// The change of light of the sets.
+const LIGHTING: Augmentation = Augmentation::Lighting { brightness: 0.05, contrast: 0.05 };
 
 /// Longest canvas, times its shorter side. Scaling a strip of 60000 x 1 pixels to its full length would take gigabytes.
 const LONGEST: usize = 64;
@@ -44,8 +48,12 @@ pub struct Transform {
 pub struct Draw {
     /// The shorter side becomes `trunc(zoom * size)`, but at least the size; 1 is none. The googlenet crop does not zoom.
     pub zoom: f64,
-    /// Rotation counter-clockwise, degrees.
-    pub angle: Option<f64>,
+    /// Rotation, zoom and stretching in their order, done in one sampling.
+    pub warps: Vec<Warp>,
+    /// Side of the square of pixels that is averaged.
+    pub blur: Option<usize>,
+    /// What is blackened.
+    pub holes: Vec<Hole>,
     /// Brightness and contrast.
     pub lighting: Option<Lighting>,
     /// Quarter turns and flip.
@@ -54,10 +62,85 @@ pub struct Draw {
     pub cut: Cut,
 }
 
+/// A black square.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hole {
+    /// Its middle, down, as a part of the height in `[0, 1)`.
+    pub row: f64,
+    /// Its middle, to the right, as a part of the width in `[0, 1)`.
+    pub column: f64,
+    /// Its side, pixels of the scaled image; less where the image ends.
+    pub length: usize,
+}
+
+impl Draw {
+    /// Nothing drawn but the crop.
+    pub fn plain(cut: Cut) -> Self {
+        Draw {
+            zoom: 1.0,
+            warps: Vec::new(),
+            blur: None,
+            holes: Vec::new(),
+            lighting: None,
+            dihedral: Dihedral::IDENTITY,
+            cut,
+        }
+    }
+
+    /// Adds what one augmentation draws.
+    fn add(&mut self, augmentation: &Augmentation, rng: &mut ChaCha8Rng) {
+        let stretched = |max: f64, rng: &mut ChaCha8Rng| Warp::Stretch {
+            factor: uniform(rng, 1.0, 1.0 + max),
+            across: chance(rng, 0.5),
+        };
+        match *augmentation {
+            Augmentation::Rotate { degrees, p } => {
+                if chance(rng, p) {
+                    self.warps.push(Warp::Rotate(uniform(rng, -degrees, degrees)));
+                }
+            }
+            Augmentation::Lighting { brightness, contrast } => {
+                let next = Lighting::draw(brightness, contrast, rng);
+                self.lighting = Some(self.lighting.map_or(next, |before| before.then(next)));
+            }
+            Augmentation::Flip { p } => {
+                self.dihedral = self.dihedral.then(Dihedral { turns: 0, flip: chance(rng, p) });
+            }
+            Augmentation::Dihedral => {
+                let next = Dihedral { turns: below(rng, 4) as u8, flip: chance(rng, 0.5) };
+                self.dihedral = self.dihedral.then(next);
+            }
+            Augmentation::Zoom { max, min } => self.warps.push(Warp::Zoom(uniform(rng, 1.0 + min, 1.0 + max))),
+            Augmentation::Stretch { max } => self.warps.push(stretched(max, rng)),
+            Augmentation::RotateZoom { degrees, zoom, stretch, ps } => {
+                let u = unit(rng);
+                if u < ps[0] {
+                    self.warps.push(Warp::Rotate(uniform(rng, -degrees, degrees)));
+                } else if u < ps[0] + ps[1] {
+                    self.warps.push(Warp::Zoom(uniform(rng, 1.0, 1.0 + zoom)));
+                } else if u < ps[0] + ps[1] + ps[2] {
+                    self.warps.push(stretched(stretch, rng));
+                }
+            }
+            Augmentation::Blur { strength, p } => {
+                if chance(rng, p) {
+                    self.blur = Some(2 * strength as usize - 1);
+                }
+            }
+            Augmentation::Cutout { holes, length, p } => {
+                if chance(rng, p) {
+                    let hole = |_| Hole { row: unit(rng), column: unit(rng), length: length as usize };
+                    self.holes.extend((0..holes).map(hole));
+                }
+            }
+        }
+    }
+}
+
 impl Transform {
     /// The transforms of `cfg` for a network trained on pixels of these `stats`.
     pub fn new(cfg: &Transforms, stats: Stats) -> Self {
-        Transform { config: cfg.clone(), size: cfg.size as usize, pad: cfg.pad as usize, stats }
+        Transform { config: cfg.clone(), size: cfg.size as usize, pad: cfg.pad as usize, stats: cfg.stats(stats) }
     }
 
     /// Writes `image`, randomly augmented, as `[3, size, size]`. The same generator gives the same augmentation.
@@ -74,8 +157,7 @@ impl Transform {
     /// Where `out` has another length, or the image no pixels.
     pub fn valid(&self, image: &RgbImage, out: &mut [f32]) {
         let cut = if self.config.crop == Crop::None { Cut::Squash } else { Cut::Center };
-        let draw = Draw { zoom: 1.0, angle: None, lighting: None, dihedral: Dihedral::IDENTITY, cut };
-        self.apply(image, &draw, out);
+        self.apply(image, &Draw::plain(cut), out);
     }
 
     /// Undoes the normalisation: `values`, `[3, size, size]` as a network takes them, as `[size, size, 3]`,
@@ -95,7 +177,8 @@ impl Transform {
         // Neither crop of the middle sees a border.
         let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
         let Stats { mean, std } = self.stats;
-        format!("transforms {VERSION}: size {} crop {crop} pad {pad} mean {mean:?} std {std:?}", self.size)
+        let mode = if pad == 0 || self.config.pad_mode == PadMode::Reflect { "" } else { " constant" };
+        format!("transforms {VERSION}: size {} crop {crop} pad {pad}{mode} mean {mean:?} std {std:?}", self.size)
     }
 
     /// Draws the parameters of one training image.
@@ -103,23 +186,15 @@ impl Transform {
         let [low, high] = self.config.max_zoom;
         let zoomed = chance(rng, OFTEN);
         let zoom = uniform(rng, low, high);
-        let mut draw = Draw {
-            zoom: if zoomed { zoom } else { 1.0 },
-            angle: None,
-            lighting: None,
-            dihedral: Dihedral::IDENTITY,
-            cut: Cut::draw(self.config.crop, rng),
+        let mut draw = Draw { zoom: if zoomed { zoom } else { 1.0 }, ..Draw::plain(Cut::draw(self.config.crop, rng)) };
+        let set: &[Augmentation] = match self.config.set {
+            TransformSet::None => &[],
+            TransformSet::Basic => &[ROTATE, LIGHTING],
+            TransformSet::SideOn => &[ROTATE, LIGHTING, Augmentation::Flip { p: 0.5 }],
+            TransformSet::TopDown => &[ROTATE, LIGHTING, Augmentation::Dihedral],
         };
-        if self.config.set != TransformSet::None {
-            draw.angle = chance(rng, OFTEN).then(|| uniform(rng, -DEGREES, DEGREES));
-            draw.lighting = Some(Lighting::draw(rng));
-        }
-        match self.config.set {
-            TransformSet::None | TransformSet::Basic => {}
-            TransformSet::SideOn => draw.dihedral.flip = chance(rng, 0.5),
-            TransformSet::TopDown => {
-                draw.dihedral = Dihedral { turns: below(rng, 4) as u8, flip: chance(rng, 0.5) };
-            }
+        for augmentation in set.iter().chain(&self.config.augment) {
+            draw.add(augmentation, rng);
         }
         draw
     }
@@ -148,7 +223,7 @@ impl Transform {
         if squash {
             scaled = (scaled.0.min(limit), scaled.1.min(limit));
         }
-        let plain = draw.angle.is_none() && draw.lighting.is_none() && draw.dihedral == Dihedral::IDENTITY;
+        let plain = Draw { zoom: draw.zoom, ..Draw::plain(draw.cut.clone()) } == *draw;
         if plain && !squash && (self.pad == 0 || draw.cut == Cut::Center) {
             let window = draw.cut.window(scaled, self.size).expect("only an area has no window");
             return (resize_window(image, scaled, window), Change::NONE);
@@ -165,22 +240,40 @@ impl Transform {
         let top = (row * (scaled.0 - height) as f64) as usize;
         let left = (column * (scaled.1 - width) as f64) as usize;
         let canvas = resize_window(image, scaled, Window { top, left, height, width });
-        if self.pad > 0 { self.square(&pad(&canvas, self.pad), draw) } else { self.square(&canvas, draw) }
+        if self.pad > 0 {
+            self.square(&pad(&canvas, self.pad, self.config.pad_mode), draw)
+        } else {
+            self.square(&canvas, draw)
+        }
     }
 
     /// Augments the `canvas` and cuts the square; the change of light is left to the caller.
     fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> (FloatImage, Change) {
+        if let Some(side) = draw.blur {
+            // Pixels beyond the crop count, so all of the canvas is warped first.
+            let warps = Draw { warps: draw.warps.clone(), ..Draw::plain(Cut::Center) };
+            let (height, width) = canvas.size();
+            let (warped, _) = augment(canvas, &warps, Window { top: 0, left: 0, height, width });
+            return self.square(&blur(&warped, side), &Draw { warps: Vec::new(), blur: None, ..draw.clone() });
+        }
         let size = draw.dihedral.size(canvas.size());
         let lit = |window: Window| {
-            // Light is clipped, so scaling comes after it.
+            // Light is clipped, so scaling comes after it, and black stays black.
             let (mut part, change) = augment(canvas, draw, window);
             if draw.lighting.is_some() {
                 part.pixels_mut().iter_mut().for_each(|pixel| *pixel = change.of(*pixel));
             }
+            draw.holes.iter().for_each(|hole| cut_out(&mut part, hole, size, window));
             part
         };
         match draw.cut.window(size, self.size) {
-            Some(window) if (window.height, window.width) == (self.size, self.size) => augment(canvas, draw, window),
+            Some(window) if (window.height, window.width) == (self.size, self.size) => {
+                if draw.holes.is_empty() {
+                    augment(canvas, draw, window)
+                } else {
+                    (lit(window), Change::NONE)
+                }
+            }
             Some(window) => (resize(&lit(window), self.size, self.size), Change::NONE),
             None => {
                 let whole = lit(Window { top: 0, left: 0, height: size.0, width: size.1 });
@@ -188,6 +281,21 @@ impl Transform {
                 (resize_window(&whole, scaled, center(scaled, self.size)), Change::NONE)
             }
         }
+    }
+}
+
+/// Blackens a square of an image of `size`, of which `part` is `window`.
+fn cut_out(part: &mut FloatImage, hole: &Hole, size: (usize, usize), window: Window) {
+    let ends = |middle: f64, side: usize, from: usize, shown: usize| {
+        let middle = (middle * side as f64) as usize;
+        let first = middle.saturating_sub(hole.length / 2);
+        let end = (middle + hole.length / 2).min(side);
+        first.saturating_sub(from).min(shown)..end.saturating_sub(from).min(shown)
+    };
+    let rows = ends(hole.row, size.0, window.top, window.height);
+    let columns = ends(hole.column, size.1, window.left, window.width);
+    for row in part.pixels_mut().chunks_exact_mut(window.width).skip(rows.start).take(rows.len()) {
+        row[columns.clone()].fill([0.0; 4]);
     }
 }
 
@@ -215,7 +323,7 @@ impl<P: Pixels> Wide for Augment<'_, P> {
         let origin = draw.dihedral.origin(window, size);
         let needed =
             if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
-        let rotation = draw.angle.map(|degrees| Rotation::new(degrees, size.0, size.1));
+        let rotation = (!draw.warps.is_empty()).then(|| Rotation::of_all(&draw.warps, size.0, size.1));
 
         // Without turns, rows stay rows, in their order.
         let rows = draw.dihedral.turns.is_multiple_of(4);

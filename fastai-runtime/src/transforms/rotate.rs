@@ -1,4 +1,4 @@
-//! Rotation about the middle on the same canvas, bilinear, borders reflected.
+//! Rotation, zoom and stretching about the middle on the same canvas: one bilinear sampling, borders reflected.
 
 use std::ops::Range;
 
@@ -19,11 +19,64 @@ pub fn rotate<P: Pixels>(source: &P, degrees: f64) -> FloatImage {
 /// Fractional bits of a coordinate.
 const BITS: u32 = 32;
 
+/// A change of geometry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Warp {
+    /// Counter-clockwise about `(width / 2, height / 2)`, whole divisions; degrees.
+    Rotate(f64),
+    /// Enlarged by this factor about the middle.
+    Zoom(f64),
+    /// Width or height enlarged by this factor, and the middle of that cut out.
+    Stretch {
+        /// At least 1.
+        factor: f64,
+        /// Whether it is the width.
+        across: bool,
+    },
+}
+
+/// Where pixels come from: `x' = a x + b y + c`, `y' = d x + e y + f`.
+type Affine = [f64; 6];
+
+impl Warp {
+    fn affine(self, height: usize, width: usize) -> Affine {
+        match self {
+            Warp::Rotate(degrees) => {
+                let (sin, cos) = degrees.to_radians().sin_cos();
+                let (cx, cy) = ((width / 2) as f64, (height / 2) as f64);
+                [cos, -sin, cx - cos * cx + sin * cy, sin, cos, cy - sin * cx - cos * cy]
+            }
+            Warp::Zoom(factor) => {
+                let middle = |side: usize| side as f64 / 2.0 * (1.0 - 1.0 / factor);
+                [1.0 / factor, 0.0, middle(width), 0.0, 1.0 / factor, middle(height)]
+            }
+            Warp::Stretch { factor, across } => {
+                let along = |side: usize, stretched: bool| {
+                    if !stretched {
+                        return (1.0, 0.0);
+                    }
+                    let cut = ((side as f64 * factor).round() as usize - side) / 2;
+                    (1.0 / factor, (cut as f64 + 0.5) / factor - 0.5)
+                };
+                let ((a, c), (e, f)) = (along(width, across), along(height, !across));
+                [a, 0.0, c, 0.0, e, f]
+            }
+        }
+    }
+}
+
+/// First `first`, then `second`, each as where its pixels come from.
+fn then(first: Affine, second: Affine) -> Affine {
+    let [a, b, c, d, e, f] = first;
+    let [p, q, r, s, t, u] = second;
+    [a * p + b * s, a * q + b * t, a * r + b * u + c, d * p + e * s, d * q + e * t, d * r + e * u + f]
+}
+
 /// One rotation of one canvas. Coordinates are fixed-point numbers: stepping along a row is an addition that does not
 /// round, and splitting one into pixel and fraction is a shift.
 pub(super) struct Rotation {
-    cos: i64,
-    sin: i64,
+    /// [`Affine`] in fixed point.
+    from: [i64; 6],
     height: usize,
     width: usize,
 }
@@ -32,20 +85,35 @@ impl Rotation {
     pub(super) fn new(degrees: f64, height: usize, width: usize) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let fixed = |v: f64| (v * (1u64 << BITS) as f64).round() as i64;
-        Rotation { cos: fixed(cos), sin: fixed(sin), height, width }
+        let (cos, sin) = (fixed(cos), fixed(sin));
+        let (cx, cy) = ((width / 2) as i64, (height / 2) as i64);
+        let x = (cx << BITS) - cos * cx + sin * cy;
+        let y = (cy << BITS) - sin * cx - cos * cy;
+        Rotation { from: [cos, -sin, x, sin, cos, y], height, width }
+    }
+
+    /// All of `warps`, one after another, in one sampling: what is sampled once stays sharper than what is sampled anew
+    /// by each of them.
+    pub(super) fn of_all(warps: &[Warp], height: usize, width: usize) -> Self {
+        if let [Warp::Rotate(degrees)] = *warps {
+            return Rotation::new(degrees, height, width);
+        }
+        let whole = warps.iter().map(|warp| warp.affine(height, width)).reduce(then);
+        let from = whole.unwrap_or([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        Rotation { from: from.map(|v| (v * (1u64 << BITS) as f64).round() as i64), height, width }
     }
 
     /// Writes the rotated row `y`, columns `columns`, into `out`.
     #[inline(always)]
     pub(super) fn row<P: Pixels>(&self, source: &P, y: usize, columns: Range<usize>, out: &mut [[f32; 4]]) {
-        let (cx, cy) = ((self.width / 2) as i64, (self.height / 2) as i64);
-        let (dx, dy) = (columns.start as i64 - cx, y as i64 - cy);
-        let mut sx = self.cos * dx - self.sin * dy + (cx << BITS);
-        let mut sy = self.sin * dx + self.cos * dy + (cy << BITS);
+        let (x, y) = (columns.start as i64, y as i64);
+        let [a, b, c, d, e, f] = self.from;
+        let mut sx = a * x + b * y + c;
+        let mut sy = d * x + e * y + f;
         for pixel in &mut out[..columns.len()] {
             *pixel = self.sample(source, sx, sy);
-            sx = sx.wrapping_add(self.cos);
-            sy = sy.wrapping_add(self.sin);
+            sx = sx.wrapping_add(a);
+            sy = sy.wrapping_add(d);
         }
     }
 

@@ -130,9 +130,8 @@ impl Header<'_> {
         let factors: Vec<(usize, usize)> = self.components.iter().map(|c| (c.h, c.v)).collect();
         let known = match factors[..] {
             [(1, 1)] => true,
-            // Of chroma this narrow libjpeg makes full rows in another way.
-            [(2, 1 | 2), (1, 1), (1, 1)] => self.width > 4,
-            [(1, 1 | 2), (1, 1), (1, 1)] => true,
+            // Of chroma this narrow or low libjpeg makes full rows in another way.
+            [(h @ (1 | 2), v @ (1 | 2)), (1, 1), (1, 1)] => (h == 1 || self.width > 4) && (v == 1 || self.height > 2),
             _ => false,
         };
         (known && self.width > 0 && self.height > 0).then_some(())

@@ -1,0 +1,226 @@
+//! The parts of `augment`, each by itself: against OpenCV's output where it does the same
+//! (`tools/reference_transforms.py`), else against its definition.
+
+use std::path::Path;
+
+use fastai_dsl::{Augmentation, Crop, Stats, TransformSet, Transforms};
+use fastai_runtime::random::Stream;
+use fastai_runtime::transforms::{Cut, Draw, FloatImage, Hole, Pixels, Transform, Warp, blur};
+use image::RgbImage;
+use safetensors::SafeTensors;
+
+/// Largest difference allowed to OpenCV, of values in [0, 1].
+const TOLERANCE: f32 = 2e-5;
+const PICTURES: [&str; 2] = ["noise_40x31", "smooth_75x100"];
+/// Statistics that leave pixels as they are.
+const RAW: Stats = Stats::NONE;
+
+fn golden(name: &str) -> (Vec<usize>, Vec<u8>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transforms.safetensors");
+    let bytes = std::fs::read(path).expect("the golden file is part of the sources");
+    let tensors = SafeTensors::deserialize(&bytes).expect("the golden file is whole");
+    let view = tensors.tensor(name).unwrap();
+    (view.shape().to_vec(), view.data().to_vec())
+}
+
+fn picture(name: &str) -> RgbImage {
+    let (shape, data) = golden(name);
+    RgbImage::from_raw(shape[1] as u32, shape[0] as u32, data).unwrap()
+}
+
+fn floats(name: &str) -> FloatImage {
+    let (shape, data) = golden(name);
+    let values: Vec<f32> = data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    FloatImage::from_rgb(shape[0], shape[1], &values).unwrap()
+}
+
+/// What `draw` makes of the whole picture, which is scaled to its shorter side and so stays as it is; the square from
+/// the top left.
+fn shown(name: &str, draw: Draw) -> (usize, Vec<f32>) {
+    let picture = picture(name);
+    let size = picture.width().min(picture.height());
+    let mut out = vec![0.0; 3 * (size * size) as usize];
+    Transform::new(&Transforms::new(TransformSet::None, size), RAW).apply(&picture, &draw, &mut out);
+    (size as usize, out)
+}
+
+fn plain() -> Draw {
+    Draw::plain(Cut::At { row: 0.0, column: 0.0 })
+}
+
+fn close(name: &str, (size, got): (usize, Vec<f32>), wanted: &FloatImage, tolerance: f32) {
+    let worst = (0..size * size)
+        .flat_map(|i| (0..3).map(move |c| (i, c)))
+        .map(|(i, c)| (got[c * size * size + i] - wanted.pixels()[i / size * wanted.width() + i % size][c]).abs())
+        .fold(0.0, f32::max);
+    println!("{name}: largest difference {worst:e}");
+    assert!(worst <= tolerance, "{name}: {worst:e}");
+}
+
+#[test]
+fn zoom_and_blur_are_opencvs() {
+    for name in PICTURES {
+        let zoomed = shown(name, Draw { warps: vec![Warp::Zoom(1.3)], ..plain() });
+        close(name, zoomed, &floats(&format!("zoom_{name}")), TOLERANCE);
+        for side in [3, 9] {
+            let wanted = floats(&format!("blur_{side}_{name}"));
+            close(name, shown(name, Draw { blur: Some(side), ..plain() }), &wanted, TOLERANCE);
+            let whole = blur(&FloatImage::from_pixels(&picture(name)), side);
+            assert_eq!(whole.size(), wanted.size());
+        }
+    }
+}
+
+#[test]
+fn stretching_is_bilinear_between_the_middles_of_pixels() {
+    for (name, across) in PICTURES.into_iter().flat_map(|name| [(name, true), (name, false)]) {
+        let source = FloatImage::from_pixels(&picture(name));
+        let (height, width) = source.size();
+        let factor = 1.25;
+        let side = if across { width } else { height };
+        let cut = ((side as f64 * factor).round() as usize - side) / 2;
+        let mut wanted = FloatImage::black(height, width);
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            let at = ((if across { x } else { y } + cut) as f64 + 0.5) / factor - 0.5;
+            let (first, part) = (at.floor() as usize, (at - at.floor()) as f32);
+            let pixel = |k: usize| if across { source.pixel(y * width + k) } else { source.pixel(k * width + x) };
+            let (a, b) = (pixel(first), pixel((first + 1).min(side - 1)));
+            wanted.pixels_mut()[y * width + x] = std::array::from_fn(|c| a[c] + part * (b[c] - a[c]));
+        }
+        let draw = Draw { warps: vec![Warp::Stretch { factor, across }], ..plain() };
+        close(name, shown(name, draw), &wanted, TOLERANCE);
+    }
+}
+
+/// One sampling loses less than two: going there and back gives the picture itself, which two samplings blur.
+#[test]
+fn warps_are_one_sampling() {
+    for name in PICTURES {
+        let there_and_back = vec![Warp::Rotate(20.0), Warp::Zoom(1.5), Warp::Zoom(1.0 / 1.5), Warp::Rotate(-20.0)];
+        let source = FloatImage::from_pixels(&picture(name));
+        close(name, shown(name, Draw { warps: there_and_back, ..plain() }), &source, TOLERANCE);
+    }
+}
+
+#[test]
+fn cutout_blackens_squares_and_nothing_else() {
+    let name = "smooth_75x100";
+    let hole = Hole { row: 0.5, column: 0.25, length: 10 };
+    let corner = Hole { row: 0.0, column: 0.0, length: 8 };
+    let (size, got) = shown(name, Draw { holes: vec![hole, corner], ..plain() });
+    let source = FloatImage::from_pixels(&picture(name));
+    for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
+        // The middle is row 37, column 25.
+        let black = ((32..42).contains(&y) && (20..30).contains(&x)) || (y < 4 && x < 4);
+        for c in 0..3 {
+            let wanted = if black { 0.0 } else { source.pixels()[y * source.width() + x][c] };
+            assert!((got[c * size * size + y * size + x] - wanted).abs() < 1e-6, "{y} {x}");
+        }
+    }
+}
+
+fn draws(augment: Vec<Augmentation>) -> Vec<Draw> {
+    let config = Transforms { augment, ..Transforms::new(TransformSet::None, 64) };
+    let transform = Transform::new(&config, RAW);
+    (0..2000).map(|i| transform.draw(&mut Stream::new(9, "transform").at(&[0, 0, i]))).collect()
+}
+
+#[test]
+fn parts_are_drawn_as_often_and_as_strongly_as_they_say() {
+    let share =
+        |draws: &[Draw], is: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| is(d)).count() as f64 / draws.len() as f64;
+    // Five standard deviations of 2000 draws are at most 0.056.
+    let near = |share: f64, p: f64| assert!((share - p).abs() < 0.056, "{share} is not {p}");
+
+    let zooms = draws(vec![Augmentation::Zoom { max: 0.4, min: 0.2 }]);
+    assert!(zooms.iter().all(|d| matches!(d.warps[..], [Warp::Zoom(z)] if (1.2..1.4).contains(&z))));
+    let stretches = draws(vec![Augmentation::Stretch { max: 0.5 }]);
+    near(share(&stretches, &|d| matches!(d.warps[..], [Warp::Stretch { across: true, .. }])), 0.5);
+    let one_of =
+        draws(vec![Augmentation::RotateZoom { degrees: 9.0, zoom: 0.2, stretch: 0.1, ps: [0.1, 0.2, 0.3, 0.4] }]);
+    near(share(&one_of, &|d| matches!(d.warps[..], [Warp::Rotate(_)])), 0.1);
+    near(share(&one_of, &|d| matches!(d.warps[..], [Warp::Zoom(_)])), 0.2);
+    near(share(&one_of, &|d| matches!(d.warps[..], [Warp::Stretch { .. }])), 0.3);
+    near(share(&one_of, &|d| d.warps.is_empty()), 0.4);
+    let blurs = draws(vec![Augmentation::Blur { strength: 3, p: 0.2 }]);
+    near(share(&blurs, &|d| d.blur == Some(5)), 0.2);
+    let holes = draws(vec![Augmentation::Cutout { holes: 2, length: 16, p: 0.7 }]);
+    near(share(&holes, &|d| d.holes.len() == 2), 0.7);
+    let flips = draws(vec![Augmentation::Flip { p: 1.0 }, Augmentation::Flip { p: 1.0 }]);
+    assert!(flips.iter().all(|d| !d.dihedral.flip), "twice is not at all");
+    let eight = draws(vec![Augmentation::Flip { p: 0.3 }, Augmentation::Dihedral]);
+    near(share(&eight, &|d| d.dihedral.flip && d.dihedral.turns == 3), 0.125);
+}
+
+#[test]
+fn a_list_after_a_set_adds_to_it() {
+    let stream = Stream::new(9, "transform");
+    let set = Transform::new(&Transforms::new(TransformSet::SideOn, 64), RAW);
+    let listed = Transforms {
+        augment: vec![
+            Augmentation::Rotate { degrees: 10.0, p: 0.75 },
+            Augmentation::Lighting { brightness: 0.05, contrast: 0.05 },
+            Augmentation::Flip { p: 0.5 },
+        ],
+        ..Transforms::new(TransformSet::None, 64)
+    };
+    let listed = Transform::new(&listed, RAW);
+    let more = Transforms { augment: vec![Augmentation::Dihedral], ..Transforms::new(TransformSet::SideOn, 64) };
+    let more = Transform::new(&more, RAW);
+    let mut turned = 0;
+    for i in 0..100 {
+        let draw = set.draw(&mut stream.at(&[i]));
+        assert_eq!(draw, listed.draw(&mut stream.at(&[i])), "the set is that list");
+        let other = more.draw(&mut stream.at(&[i]));
+        assert_eq!((&draw.warps, draw.lighting, draw.zoom), (&other.warps, other.lighting, other.zoom));
+        turned += usize::from(other.dihedral.turns > 0);
+    }
+    assert!(turned > 50, "{turned}");
+}
+
+#[test]
+fn every_part_fills_every_square_with_numbers() {
+    let augment = vec![
+        Augmentation::Zoom { max: 0.5, min: 0.0 },
+        Augmentation::Stretch { max: 0.5 },
+        Augmentation::Blur { strength: 3, p: 0.8 },
+        Augmentation::Cutout { holes: 3, length: 20, p: 0.8 },
+        Augmentation::Dihedral,
+        Augmentation::Lighting { brightness: 0.2, contrast: 0.2 },
+    ];
+    let stream = Stream::new(3, "transform");
+    for crop in [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet] {
+        let config =
+            Transforms { crop, pad: 3, augment: augment.clone(), ..Transforms::new(TransformSet::TopDown, 32) };
+        let transform = Transform::new(&config, RAW);
+        for (case, (width, height)) in [(1, 1), (3, 200), (40, 33), (64, 31)].into_iter().enumerate() {
+            let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 200]));
+            let mut out = vec![f32::NAN; 3 * 32 * 32];
+            for i in 0..30 {
+                transform.train(&picture, &mut stream.at(&[case as u64, i]), &mut out);
+                assert!(out.iter().all(|v| (0.0..=1.0).contains(v)), "{crop:?} {width} x {height}");
+            }
+        }
+    }
+}
+
+#[test]
+fn statistics_can_be_chosen_and_undone() {
+    use fastai_dsl::StatsWish;
+    let picture = picture("smooth_75x100");
+    let values = |stats| {
+        let transform =
+            Transform::new(&Transforms { stats, ..Transforms::new(TransformSet::None, 75) }, Stats::IMAGENET);
+        let mut out = vec![0.0; 3 * 75 * 75];
+        transform.valid(&picture, &mut out);
+        let pixels = transform.denorm(&out);
+        (out, pixels)
+    };
+    let (raw, pixels) = values(StatsWish::None);
+    for stats in [StatsWish::Weights, StatsWish::Imagenet, StatsWish::Inception] {
+        let (normalised, undone) = values(stats);
+        assert!(pixels.iter().zip(&undone).all(|(a, b)| (a - b).abs() < 1e-6), "{stats:?}");
+        assert_ne!(raw, normalised);
+    }
+    assert_eq!(values(StatsWish::Weights), values(StatsWish::Imagenet));
+}
