@@ -25,7 +25,7 @@ impl ImagenetClassifier {
     /// Those of [`load_classifier`].
     pub fn load(facts: &ArchFacts, path: &Path, size: u32, device: &Device) -> Result<Self, WeightsError> {
         let network = load_classifier(Classifier::new(facts.name, 0, device), path)?;
-        let plain = Transforms { set: TransformSet::None, size, max_zoom: [1.0, 1.0], crop: Crop::Center, pad: 0 };
+        let plain = Transforms { crop: Crop::Center, ..Transforms::new(TransformSet::None, size) };
         let transform = Transform::new(&plain, facts.stats);
         Ok(Self { network, transform, side: size as usize, device: device.clone() })
     }
