@@ -4,7 +4,7 @@
     python3 tools/compile_cost.py [--clean]
 
 Uses a temporary crate that depends on fastai-dsl and fastai-macros (no burn) and its own target folder. Each crate is checked
-five times after a touch; the smallest time counts. `--clean` also measures a clean build of both crates on all cores.
+five times after a touch, without incremental compilation; the smallest time counts. `--clean` also measures a clean build of both crates on all cores.
 """
 
 import os
@@ -61,7 +61,7 @@ fastai-macros = {{ path = "{ROOT}/fastai-macros" }}
 def check(folder, target):
     (folder / "src/lib.rs").touch()
     before = time.monotonic()
-    subprocess.run(["cargo", "check", "--quiet"], cwd=folder, env=os.environ | {"CARGO_TARGET_DIR": str(target)}, check=True)
+    subprocess.run(["cargo", "check", "--quiet"], cwd=folder, env=os.environ | {"CARGO_TARGET_DIR": str(target), "CARGO_INCREMENTAL": "0"}, check=True)
     return time.monotonic() - before
 
 

@@ -148,9 +148,15 @@ fn what_does_not_parse_is_left_alone() {
 }
 
 #[test]
-fn the_example_is_formatted() {
-    let text = include_str!("../../examples/quickstart.recipe");
-    assert_eq!(stable(text), text);
+fn the_examples_are_formatted() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let recipes: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "recipe")).collect();
+    assert!(recipes.len() > 1);
+    for path in recipes {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(stable(&text), text, "fastai fmt {}", path.display());
+    }
 }
 
 /// The tokens of a recipe, so that something can be put between any two of them.

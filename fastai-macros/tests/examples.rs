@@ -22,7 +22,13 @@ macro_rules! examples {
 }
 
 examples! {
+    "../../examples/dogbreed.recipe" dogbreed DogBreed
+    "../../examples/dogs_vs_cats.recipe" dogs_vs_cats DogsVsCats
+    "../../examples/planet.recipe" planet Planet
     "../../examples/quickstart.recipe" quickstart QuickStart
+    "../../examples/full/dogbreed.recipe" full_dogbreed DogBreedFull
+    "../../examples/full/dogs_vs_cats.recipe" full_dogs_vs_cats DogsVsCatsFull
+    "../../examples/full/planet.recipe" full_planet PlanetFull
 }
 
 #[test]
@@ -40,11 +46,15 @@ fn macro_and_file_give_equal_recipes() {
 #[test]
 fn no_example_is_left_out() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
-    let there: BTreeSet<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".recipe"))
-        .collect();
-    let here: BTreeSet<String> = all().iter().map(|(file, ..)| file.rsplit('/').next().unwrap().to_string()).collect();
+    let recipes = |below: &str| -> Vec<String> {
+        std::fs::read_dir(format!("{folder}/{below}"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".recipe"))
+            .map(|name| format!("../../examples/{below}{name}"))
+            .collect()
+    };
+    let there: BTreeSet<String> = recipes("").into_iter().chain(recipes("full/")).collect();
+    let here: BTreeSet<String> = all().iter().map(|(file, ..)| (*file).to_string()).collect();
     assert_eq!(there, here, "add the example to `examples!` above");
 }

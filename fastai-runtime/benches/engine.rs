@@ -16,9 +16,13 @@ use fastai_runtime::transforms::Transform;
 const TAGS: usize = 17;
 
 fn learner(first_trainable: usize) -> Learner {
+    learner_of("squeezenet1_1", first_trainable)
+}
+
+fn learner_of(arch: &str, first_trainable: usize) -> Learner {
     let device = Device::flex().autodiff();
     let head = HeadSpec { hidden: vec![512], dropout: vec![0.25, 0.5] };
-    let network = Network::new("squeezenet1_1", &head, TAGS, 42, &device);
+    let network = Network::new(arch, &head, TAGS, 42, &device);
     Learner::new(network.set_frozen(first_trainable, false), device)
 }
 
@@ -57,35 +61,39 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
 }
 
+const ARCHS: [(&str, &[usize]); 2] = [("squeezenet1_1", &[64, 128, 224]), ("efficientnet_lite0", &[128, 224])];
+/// Images a batch, as in `tools/bench_torch_networks.py`.
+const IMAGES: usize = 16;
+
 fn features_of_images() {
-    let network = learner(2).network().valid();
-    for size in [64, 128] {
-        let x = Tensor::<4>::random([64, 3, size, size], Distribution::Default, &Device::flex());
-        let seconds = best(|| {
-            network.features(x.clone()).into_data();
-        });
-        println!("features at {size} px, batch 64: {:.0} images/s", 64.0 / seconds);
+    for (arch, sizes) in ARCHS {
+        let network = learner_of(arch, 2).network().valid();
+        for &size in sizes {
+            let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &Device::flex());
+            let seconds = best(|| {
+                network.features(x.clone()).into_data();
+            });
+            println!("{arch} forward, {size} px, batch {IMAGES}: {:.1} images/s", IMAGES as f64 / seconds);
+        }
     }
 }
 
 fn a_training_step_of_the_whole_network() {
-    let mut learner = learner(0);
-    let device = learner.device().clone();
-    let loss = Loss::new(truth(64), None, &device);
-    let rates = Rates { lrs: vec![1e-4; 3], wds: Vec::new() };
-    let images: Vec<usize> = (0..64).collect();
-    for size in [64, 128] {
-        let x = Tensor::<4>::random([64, 3, size, size], Distribution::Default, &device);
-        let mut optimizer = learner.optimizer(None);
-        let seconds = best(|| {
-            let mut rng = Stream::new(1, "dropout").at(&[]);
-            learner.step(&mut optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
-        });
-        println!(
-            "training step, everything, {size} px, batch 64: {:.0} ms, {:.0} images/s",
-            seconds * 1e3,
-            64.0 / seconds
-        );
+    for (arch, sizes) in ARCHS {
+        let mut learner = learner_of(arch, 0);
+        let device = learner.device().clone();
+        let loss = Loss::new(truth(IMAGES), None, &device);
+        let rates = Rates { lrs: vec![1e-4; 3], wds: Vec::new() };
+        let images: Vec<usize> = (0..IMAGES).collect();
+        for &size in sizes {
+            let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &device);
+            let mut optimizer = learner.optimizer(None);
+            let seconds = best(|| {
+                let mut rng = Stream::new(1, "dropout").at(&[]);
+                learner.step(&mut optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
+            });
+            println!("{arch} training step, {size} px, batch {IMAGES}: {:.1} images/s", IMAGES as f64 / seconds);
+        }
     }
 }
 

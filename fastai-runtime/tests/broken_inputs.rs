@@ -379,3 +379,62 @@ fn broken_tables_are_refused_with_the_line() {
     println!("{table}");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// The files of a corpus of `fuzz-data`, by name.
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz-data/corpus").join(target);
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no corpus for {target}");
+    files
+}
+
+#[test]
+fn what_the_fuzzers_found_is_survived() {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in corpus("decode") {
+        let path = folder.path().join(&name);
+        std::fs::write(&path, bytes).unwrap();
+        // A panic in a decoder would be told as such.
+        let found = fastai_runtime::data::decode(&path).map(drop).and_then(|()| verdict(&path));
+        assert!(!found.as_ref().is_err_and(|text| text.contains("the decoder failed on it")), "{name}: {found:?}");
+    }
+    std::fs::create_dir_all(folder.path().join("img")).unwrap();
+    for name in ["a", "b", "c"] {
+        std::fs::write(folder.path().join(format!("img/{name}.jpg")), "").unwrap();
+    }
+    let columns = [Column::Position(0), Column::Position(1), Column::Name("id".to_string())];
+    let (share, seed, fold) = (0.3, 42, 0);
+    let splits = [
+        Valid::Random { share, seed, fold },
+        Valid::Stratified { share, seed, fold },
+        Valid::Grouped { column: "label".to_string(), share, seed, fold },
+        Valid::Column("label".to_string()),
+    ];
+    for (name, bytes) in corpus("csv") {
+        // The first three bytes choose how the fuzzer reads the rest; here it is read in every way.
+        std::fs::write(folder.path().join("labels.csv"), bytes.get(3..).unwrap_or_default()).unwrap();
+        for (id, valid) in columns.iter().flat_map(|id| splits.iter().map(move |valid| (id, valid))) {
+            for task in [TaskKind::SingleLabel, TaskKind::MultiLabel, TaskKind::Regression] {
+                let source = Source::Csv {
+                    labels: "labels.csv".to_string(),
+                    images: "img".to_string(),
+                    suffix: ".jpg".to_string(),
+                    id: id.clone(),
+                    label: Column::Position(1),
+                    separator: " ".to_string(),
+                    header: true,
+                };
+                let data = Data { valid: valid.clone(), corrupt: Corrupt::Skip, ..data(folder.path(), source) };
+                match Dataset::open(&data, task) {
+                    Ok(dataset) => assert!(!dataset.train.is_empty(), "{name}"),
+                    Err(error) => assert!(!error.findings.is_empty(), "{name}"),
+                }
+            }
+        }
+    }
+}

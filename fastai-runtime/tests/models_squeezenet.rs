@@ -112,7 +112,7 @@ fn the_language_and_the_engine_know_the_same_networks() {
             assert_eq!(described, *wanted, "{}: {what}", facts.name);
         }
         assert_eq!(count(facts.groups - 1), head().parameters(facts.head_input, 7), "{}", facts.name);
-        let [channels, height, width] = rows.last().unwrap().output;
+        let [channels, height, width] = models::map_sides(facts.name, facts.min_size as usize);
         assert_eq!(2 * channels, facts.head_input as usize, "{}", facts.name);
         assert!(height >= 1 && width >= 1, "{}", facts.name);
         let norms = shapes.iter().any(|(name, _)| name.starts_with("body.") && is_buffer(name));

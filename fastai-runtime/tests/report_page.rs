@@ -373,7 +373,7 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         "too few batches to draw a curve",
         "An image counts for each of its tags.",
         "src=\"data:image/jpeg;base64,/9j/\"",
-        "<blockquote>&lt;/style&gt;",
+        "<blockquote><p>&lt;/style&gt;",
         "Figures in them are not of this run.",
     ] {
         assert!(page.contains(text), "the report lacks: {text}");

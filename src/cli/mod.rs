@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 the run failed, 2 the recipe or the command is wrong.
 
 mod check;
+mod classify;
 mod explain;
 mod fmt;
 mod plan;
@@ -11,6 +12,7 @@ mod saved;
 mod show;
 mod source;
 mod submit;
+mod summary;
 mod validate;
 mod weights;
 
@@ -53,6 +55,10 @@ enum Command {
     Submit(submit::Args),
     /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::Args),
+    /// Say what images show by a published network and its 1000 ImageNet classes
+    Classify(classify::Args),
+    /// Show a network's layers, output shapes, parameters and multiply-adds
+    Summary(summary::Args),
     /// Published weights: list, get, verify, info
     Weights(weights::Args),
 }
@@ -69,6 +75,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Summary(args) => summary::run(&args),
         Command::Weights(args) => weights::run(&args),
     }
 }

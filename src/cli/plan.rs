@@ -164,7 +164,7 @@ fn shown(rate: fastai_dsl::Rate) -> String {
     rate.fixed().map_or_else(|| rate.to_string(), |x| format!("{}", (x * 1e6).round() / 1e6))
 }
 
-fn thousands(n: u64) -> String {
+pub(super) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, d) in digits.chars().enumerate() {

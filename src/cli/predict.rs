@@ -95,7 +95,8 @@ impl<W: Write> Rows for Text<W> {
         let meta = predictor.meta();
         let what = match meta.task {
             TaskKind::MultiLabel => format!("tags above {threshold}"),
-            _ => "the most probable class".to_string(),
+            TaskKind::SingleLabel => "the most probable class".to_string(),
+            TaskKind::Regression => "a number an image".to_string(),
         };
         writeln!(self.0, "# {}, {what}; classes: {}", meta.recipe, meta.classes.join(" "))
     }

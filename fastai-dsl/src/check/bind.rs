@@ -240,7 +240,7 @@ fn word_help(key: &Key, w: &str) -> String {
         Type::Switch => &["on", "off"],
         Type::Weights => &["pretrained", "none"],
         Type::Threshold => &["search"],
-        Type::Split => &["none"],
+        Type::Split => &["all", "none"],
         _ => key.words,
     };
     match (habits::python(w), key.ty) {

@@ -83,8 +83,8 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
 }
 
 /// Scaled copies that are smaller than what the network sees would be enlarged again.
-pub(super) fn copies_fit(size: u32, resize_to: Option<u32>, site: Site, out: &mut Diagnostics) {
-    if let Some(side) = resize_to.filter(|side| *side < size) {
+pub(super) fn copies_fit(size: u32, side: u32, site: Site, out: &mut Diagnostics) {
+    if side < size {
         out.push(
             Diagnostic::error(
                 &c::OUT_OF_RANGE,
@@ -203,8 +203,8 @@ fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
 
 /// The last folder of a path that leads elsewhere.
 fn inside(path: &str) -> &str {
-    let parts = path.split(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
-    parts.last().unwrap_or("train")
+    let mut parts = path.rsplit(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
+    parts.next().unwrap_or("train")
 }
 
 fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
@@ -313,6 +313,15 @@ pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
             _ => None,
         },
         None => Some((true, data.site)),
+    }
+}
+
+/// The side of scaled copies and its place, whatever else is wrong there.
+pub(super) fn resize_to(data: &Value) -> Option<(u32, Site)> {
+    let value = entry(data, "resize_to")?;
+    match value.kind {
+        ValueKind::Number(x) if x.fract() == 0.0 && x > 0.0 => Some((x as u32, value.site)),
+        _ => None,
     }
 }
 

@@ -125,8 +125,9 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     if let Some((size, site)) = value("transforms").and_then(data::size) {
         model::size_fits(size, facts, site, out);
     }
-    if let (Some(t), Some(d), Some(v)) = (&transforms, &data, value("data")) {
-        data::copies_fit(t.size, d.resize_to, v.site, out);
+    let copies = value("data").and_then(data::resize_to);
+    if let (Some((size, _)), Some((side, site))) = (value("transforms").and_then(data::size), copies) {
+        data::copies_fit(size, side, site, out);
     }
     let metrics = value("metrics").and_then(|v| metrics(v, task, out));
     let options = options(&sections, task, metrics.as_deref(), out);

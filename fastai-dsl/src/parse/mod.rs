@@ -213,6 +213,13 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
+    /// Skips to just behind the next comma, or the semicolon that stands for one.
+    fn skip_entry(&mut self) {
+        while !self.cursor.eof() && !self.punct(',') && !self.punct(';') {
+            self.skip_one();
+        }
+    }
+
     fn recipe(&mut self) -> (Option<Draft>, TokenStream, Option<proc_macro2::Ident>) {
         let (doc, lints) = self.attributes();
         let mut visibility = TokenStream::new();
@@ -316,14 +323,14 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// `key:`; on anything else reports, skips to behind the next comma and gives a broken entry.
+    /// `key:`; on anything else reports, skips to behind the next comma or semicolon and gives a broken entry.
     fn key(&mut self, what: &str) -> Result<Name, Box<Entry>> {
         let Some(key) = self.name() else {
             let error =
                 self.error_here(&c::EXPECTED_KEY, format!("expected the name of {what}")).help("`name: value,`");
             self.report(error);
             let site = self.site(self.here());
-            self.skip_past(',');
+            self.skip_entry();
             return Err(broken_entry(Name { text: String::new(), site }));
         };
         if self.punct(':') {
@@ -343,7 +350,7 @@ impl<'a> Parser<'a, '_> {
             },
         );
         self.report(error);
-        self.skip_past(',');
+        self.skip_entry();
         Err(broken_entry(key))
     }
 

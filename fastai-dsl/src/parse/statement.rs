@@ -130,7 +130,10 @@ impl Parser<'_, '_> {
         self.report(error);
         // `import x` ends with its line, the others with their block.
         let is_line = matches!(word.as_str(), "import" | "from");
-        while !self.cursor.eof() && !self.punct(';') && !(is_line && self.here().start().line > line) {
+        while !self.cursor.eof() && !self.punct(';') {
+            if is_line && self.here().start().line > line {
+                break;
+            }
             if self.group(Delimiter::Brace).is_some() {
                 break;
             }

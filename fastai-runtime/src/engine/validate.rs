@@ -9,7 +9,7 @@ use super::session::class_weights;
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Dataset, Item, Preflight, Target};
-use crate::metrics::{Probabilities, log_loss};
+use crate::metrics::{Probabilities, loss_of_predictions};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, TtaWeights, average};
 use crate::report::Evaluation;
@@ -139,7 +139,7 @@ pub fn validate(
             }
             let weights = TtaWeights::new(n_aug);
             let mean = average(&plain, weights.plain, &passes);
-            let loss = log_loss(&mean, &truth);
+            let loss = loss_of_predictions(&mean, &truth);
             let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
             Some(measured(look, index))
         }

@@ -10,7 +10,7 @@ const BUDGET: usize = 96;
 /// Most images of a class and kind.
 const PER_CLASS: usize = 4;
 /// Images of a kind, where classes are too many to show some of each.
-const OVERALL: usize = 32;
+const OVERALL: usize = 30;
 /// Other classes or tags that are named beside an image.
 const NAMED: usize = 6;
 

@@ -15,6 +15,7 @@ use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 use rayon::prelude::*;
 
+use super::depthwise::{Depthwise, Direction};
 use super::geometry::Geometry;
 
 /// Parts that a sum over images is split into, whatever the number of threads.
@@ -136,6 +137,18 @@ fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
 fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let (plane_in, plane_out) = (g.input_plane(), g.output_plane());
     let mut y = vec![0f32; g.n * g.k * plane_out];
+    if let Some(d) = Depthwise::new(g, Direction::Forward) {
+        y.par_chunks_mut(plane_out).enumerate().for_each_init(
+            || d.buffer(),
+            |buffer, (plane, y)| {
+                let channel = plane % g.c;
+                y.fill(bias[channel]);
+                d.fill(&x[plane * plane_in..][..plane_in], buffer);
+                d.correlate(buffer, &weight[channel * g.kh * g.kw..][..g.kh * g.kw], y);
+            },
+        );
+        return y;
+    }
     if g.depthwise() {
         y.par_chunks_mut(plane_out).enumerate().for_each(|(plane, y)| {
             let channel = plane % g.c;
@@ -173,6 +186,17 @@ fn forward(g: &Geometry, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
 fn input_gradient(g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
     let (plane_in, plane_out) = (g.input_plane(), g.output_plane());
     let mut dx = vec![0f32; g.n * g.c * plane_in];
+    if let Some(d) = Depthwise::new(g, Direction::Backward) {
+        let turned: Vec<f32> = weight.chunks_exact(g.kh * g.kw).flat_map(|k| k.iter().rev().copied()).collect();
+        dx.par_chunks_mut(plane_in).enumerate().for_each_init(
+            || d.buffer(),
+            |buffer, (plane, dx)| {
+                d.fill(&dy[plane * plane_out..][..plane_out], buffer);
+                d.correlate(buffer, &turned[plane % g.c * g.kh * g.kw..][..g.kh * g.kw], dx);
+            },
+        );
+        return dx;
+    }
     if g.depthwise() {
         dx.par_chunks_mut(plane_in).enumerate().for_each(|(plane, dx)| {
             let weight = &weight[plane % g.c * g.kh * g.kw..][..g.kh * g.kw];
@@ -206,6 +230,19 @@ fn input_gradient(g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
 
 fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let (plane_in, plane_out) = (g.input_plane(), g.output_plane());
+    if let Some(d) = Depthwise::new(g, Direction::Forward) {
+        let mut dw = vec![0f32; g.c * g.kh * g.kw];
+        dw.par_chunks_mut(g.kh * g.kw).enumerate().for_each_init(
+            || d.buffer(),
+            |buffer, (channel, dw)| {
+                for plane in (0..g.n).map(|image| image * g.c + channel) {
+                    d.fill(&x[plane * plane_in..][..plane_in], buffer);
+                    d.kernel_gradient(buffer, &dy[plane * plane_out..][..plane_out], dw);
+                }
+            },
+        );
+        return dw;
+    }
     if g.depthwise() {
         let mut dw = vec![0f32; g.c * g.kh * g.kw];
         dw.par_chunks_mut(g.kh * g.kw).enumerate().for_each(|(channel, dw)| {

@@ -39,6 +39,14 @@ impl Geometry {
         let (oh, ow) = ((th - kh) / stride + 1, (tw - kw) / stride + 1);
         Self { n, c, h, w, k, kh, kw, oh, ow, groups, stride, pad }
     }
+    /// Pixels between two outputs.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+    /// Zeros above and below, left and right.
+    pub(super) fn pad(&self) -> [usize; 2] {
+        self.pad
+    }
     /// Channels that a group reads.
     pub(super) fn inner(&self) -> usize {
         self.c / self.groups

@@ -2,9 +2,12 @@
 //! other device the same functions are burn's own operations.
 
 pub mod conv;
+mod depthwise;
 mod geometry;
+pub mod norm;
 pub mod pool;
 pub mod wide;
 
 pub use conv::{ConvArgs, conv};
+pub use norm::{NormArgs, Normed, norm_clamp};
 pub use pool::{PoolArgs, max_pool};

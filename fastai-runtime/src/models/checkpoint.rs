@@ -144,7 +144,7 @@ const DEFAULT_THRESHOLD: f64 = 0.2;
 pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<(), WeightsError> {
     let mut tensors = BTreeMap::new();
     parameter::visit(network, |at, seen| {
-        tensors.insert(network.name_of(at), Array { shape: seen.shape.clone(), values: (seen.read)() });
+        tensors.insert(at.to_owned(), Array { shape: seen.shape.clone(), values: (seen.read)() });
     });
     let json = serde_json::to_string(meta).map_err(|e| WeightsError(format!("{}: {e}", path.display())))?;
     let metadata = HashMap::from([(FORMAT.to_owned(), json)]);

@@ -24,7 +24,20 @@ pub enum Activation {
     Sigmoid,
 }
 
+/// A clamp that changes nothing.
+const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
 impl Activation {
+    /// The range that it clamps to, if that is what it does.
+    fn bounds(self) -> Option<[f32; 2]> {
+        match self {
+            Activation::None => Some(UNBOUNDED),
+            Activation::Relu => Some([0.0, f32::INFINITY]),
+            Activation::Relu6 => Some([0.0, 6.0]),
+            Activation::Silu | Activation::Sigmoid => None,
+        }
+    }
+
     pub(super) fn of(self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Activation::None => x,
@@ -220,7 +233,11 @@ impl ConvNorm {
             y = self.convolve(y, conv.weight.val(), conv.bias.as_ref().map(|b| b.val()));
         }
         if let Some(norm) = &self.norm {
-            y = norm.forward(y, pass);
+            let alone = residual.is_none() && self.spec.scale == 1.0;
+            if let Some(bounds) = self.spec.activation.bounds().filter(|_| alone) {
+                return norm.forward_clamped(y, bounds, pass);
+            }
+            y = norm.forward_clamped(y, UNBOUNDED, pass);
         }
         self.end(y, residual)
     }

@@ -41,6 +41,14 @@ pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
     Rows::of(&blueprint.top, map).0
 }
 
+/// Channels, height and width of the map that the body of `arch` makes of a square image of `size` pixels a side.
+///
+/// # Panics
+/// As [`describe`].
+pub fn map_sides(arch: &str, size: usize) -> [usize; 3] {
+    Rows::of(&networks::blueprint(arch).body, [3, size, size]).1
+}
+
 struct Rows<'a> {
     units: &'a [UnitSpec],
     rows: Vec<LayerRow>,

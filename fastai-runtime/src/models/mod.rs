@@ -15,6 +15,7 @@ mod efficientnet;
 mod efficientnet_lite;
 pub mod graph;
 pub mod head;
+mod imagenet;
 mod inception;
 pub mod init;
 mod mobilenet;
@@ -35,13 +36,14 @@ pub use body::Body;
 pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
 pub use classifier::Classifier;
 pub use conv_norm::{Activation, ConvNorm, ConvSpec, NormSpec, Padding};
-pub use describe::{LayerRow, describe, describe_top};
+pub use describe::{LayerRow, describe, describe_top, map_sides};
 pub use head::Head;
+pub use imagenet::imagenet_classes;
 pub use network::Network;
 pub use networks::names;
 pub use norm::{BatchNorm, Pass};
 pub use parameter::ParameterInfo;
-pub use weights::{body_digest, load_body, resolve};
+pub use weights::{body_digest, load_body, load_classifier, resolve};
 
 /// Weights are missing, broken, or of another network.
 #[derive(Debug, thiserror::Error)]

@@ -113,7 +113,7 @@ impl Network {
     pub fn parameters(&self) -> Vec<ParameterInfo> {
         let mut found = Vec::new();
         parameter::visit(self, |path, seen| {
-            let name = self.name_of(path);
+            let name = path.to_owned();
             found.push(ParameterInfo {
                 group: self.group_of(&name),
                 buffer: parameter::is_buffer(&name),
@@ -147,11 +147,6 @@ impl Network {
         let names = self.clone();
         self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() })
     }
-
-    /// Name of the parameter at burn's `path`: the same.
-    pub(super) fn name_of(&self, path: &str) -> String {
-        path.to_owned()
-    }
 }
 
 fn facts(name: &str) -> &'static ArchFacts {
@@ -173,12 +168,12 @@ impl ModuleMapper for Freeze<'_> {
         self.path.exit(container);
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.network.name_of(&self.path.joined());
+        let name = self.path.joined();
         let trainable = !parameter::is_buffer(&name) && self.network.group_of(&name) >= self.first_trainable;
         param.set_require_grad(trainable)
     }
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        let name = self.network.name_of(&self.path.joined());
+        let name = self.path.joined();
         let in_body = name.starts_with("body.");
         let learns = !in_body || (!self.bn_frozen && self.network.group_of(&name) >= self.first_trainable);
         flag.with_value(learns)

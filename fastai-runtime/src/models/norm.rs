@@ -5,6 +5,7 @@ use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
 use super::init;
+use crate::kernels::norm_clamp;
 
 /// One pass through a network: evaluation, or training with the running statistics it leaves.
 ///
@@ -95,20 +96,41 @@ impl BatchNorm {
     /// Normalises `x`. A batch with a single value a channel has no variance, so it is normalised with the running
     /// statistics (PyTorch refuses it).
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
-        let dims = x.dims();
-        let values = dims.iter().product::<usize>() / dims[1].max(1);
+        let values = self.learned_from(&x.dims(), pass);
         let (mean, variance) = (self.running_mean.val().detach(), self.running_var.val().detach());
-        if !pass.training || !self.learns.is_enabled() || values < 2 {
+        let Some(values) = values else {
             return batch_norm(x, self.weight.val(), self.bias.val(), mean, variance, self.epsilon);
-        }
+        };
         let batch = batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);
+        self.collect(batch.mean, batch.variance, values, pass);
+        batch.output
+    }
+
+    /// The same, and the output clamped to `bounds`, in one operation.
+    pub(super) fn forward_clamped(&self, x: Tensor<4>, bounds: [f32; 2], pass: &mut Pass) -> Tensor<4> {
+        let values = self.learned_from(&x.dims(), pass);
+        let fixed = values.is_none().then(|| (self.running_mean.val().detach(), self.running_var.val().detach()));
+        let normed = norm_clamp(x, self.weight.val(), self.bias.val(), fixed, self.epsilon, bounds);
+        if let Some(values) = values {
+            self.collect(normed.mean, normed.variance, values, pass);
+        }
+        normed.output
+    }
+
+    /// Values a channel in the batch, if the pass uses them and learns from them.
+    fn learned_from(&self, dims: &[usize], pass: &Pass) -> Option<usize> {
+        let values = dims.iter().product::<usize>() / dims[1].max(1);
+        (pass.training && self.learns.is_enabled() && values >= 2).then_some(values)
+    }
+
+    /// Keeps in `pass` what the running statistics become after a batch.
+    fn collect(&self, mean: Tensor<1>, variance: Tensor<1>, values: usize, pass: &mut Pass) {
         let unbiased = values as f64 / (values - 1) as f64;
         let blend = |old: Tensor<1>, new: Tensor<1>, scale: f64| {
-            (old * (1.0 - self.momentum) + new.detach() * (self.momentum * scale)).detach()
+            (old.detach() * (1.0 - self.momentum) + new.detach() * (self.momentum * scale)).detach()
         };
-        pass.statistics.push((self.running_mean.id, blend(mean, batch.mean, 1.0)));
-        pass.statistics.push((self.running_var.id, blend(variance, batch.variance, unbiased)));
-        batch.output
+        pass.statistics.push((self.running_mean.id, blend(self.running_mean.val(), mean, 1.0)));
+        pass.statistics.push((self.running_var.id, blend(self.running_var.val(), variance, unbiased)));
     }
 }
 

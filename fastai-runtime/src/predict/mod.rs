@@ -1,12 +1,14 @@
 //! Predictions and test-time augmentation.
 
 mod files;
+mod imagenet;
 mod predictions;
 mod predictor;
 mod submission;
 mod tta;
 
 pub use files::image_files;
+pub use imagenet::ImagenetClassifier;
 pub use predictions::Predictions;
 pub use predictor::{Predictor, Said, Unreadable};
 pub use submission::{SubmissionRows, check_sample, submission_header, write_submission};

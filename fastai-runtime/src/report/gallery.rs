@@ -109,7 +109,7 @@ pub fn gallery(gallery: &Gallery, tags: bool) -> Markup {
 
 fn picture(image: &GalleryImage, tags: bool) -> Markup {
     let shown = |list: &[(String, f32)], class: &str, sign: &str| {
-        html! { @for (name, p) in list { span class=(class) title=(format!("{name} {p:.4}")) { (sign) (name) " " small { (format!("{p:.2}")) } } " " } }
+        html! { @for (name, p) in list { span class=(class) title=(format!("{name} {p:.4}")) { (sign) @if sign.is_empty() && class == "missing" { s { (name) } } @else { (name) } " " small { (format!("{p:.2}")) } } " " } }
     };
     html! {
         figure.picture {

@@ -97,7 +97,7 @@ fn quotation(summary: &Summary) -> Markup {
     html! {
         @if let Some(doc) = &summary.doc {
             figure.quotation {
-                blockquote { (doc) }
+                blockquote { @for paragraph in doc.split("\n\n") { p { (paragraph) } } }
                 figcaption { "The recipe's own words. Figures in them are not of this run." }
             }
         }
@@ -178,7 +178,7 @@ fn stages(summary: &Summary) -> Markup {
                     td { (stage.trains) (cache(stage)) }
                     td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
-                    td { (brought(stage, before)) }
+                    td.brought { (brought(stage, before)) }
                 }
                 ({ if stage.kind == "fit" && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
             } }
@@ -200,7 +200,7 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>) -> Markup {
                 Some(first) => {
                     @let old = before.and_then(|b| b.metrics.iter().find(|m| m.name == first.name));
                     (first.name) " " @if let Some(old) = old { (metric(old.value)) " → " } strong { (metric(first.value)) }
-                    @if let Some([low, high]) = first.interval { div.soft { small { "95 % " (metric(low)) " – " (metric(high)) } } }
+                    @if let Some([low, high]) = first.interval { div.soft { small { "95 %: " (metric(low)) " – " (metric(high)) } } }
                 }
                 None => {
                     "loss " @if let Some(old) = before { (metric(old.val_loss)) " → " } strong { (metric(after.val_loss)) }

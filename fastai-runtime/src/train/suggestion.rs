@@ -6,8 +6,8 @@ use fastai_dsl::Suggest;
 const FEWEST: usize = 8;
 /// The loss must fall by this share of its start, or nothing is suggested.
 const LEAST_FALL: f64 = 0.05;
-/// It must also fall by this many standard errors of the curve: noise alone wanders by about four.
-const LEAST_ERRORS: f64 = 5.0;
+/// It must also fall by this many standard errors of the curve: noise alone wanders by about four, seldom by more.
+const LEAST_ERRORS: f64 = 6.0;
 /// `valley` stops where this share of the fall is done.
 const DONE: f64 = 0.75;
 /// A loss below this share of the start counts as this share: what is left of it is noise, which a logarithm would blow up.
@@ -79,6 +79,7 @@ fn noise(losses: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Stream, uniform};
 
     /// Flat until 1e-3, falling until 1, then exploding.
     fn curve(noise: f64) -> (Vec<f64>, Vec<f64>) {
@@ -107,6 +108,77 @@ mod tests {
             assert!((0.001..1.0).contains(&steep), "steep {steep}");
             assert!((0.05..0.2).contains(&minimum), "minimum {minimum}");
         }
+    }
+
+    /// A sweep of `n` batches from 1e-5 to 10: a plateau, a fall by `depth` (in logarithms) between the rates `from` and
+    /// `to`, an explosion soon after, and noise on every batch.
+    fn sweep(n: u32, depth: f64, from: f64, to: f64, noise: f64, seed: u64) -> (Vec<f64>, Vec<f64>) {
+        let mut rng = Stream::new(seed, "noise").at(&[]);
+        let rates: Vec<f64> = (0..n).map(|k| 1e-5 * 1e6f64.powf(f64::from(k) / f64::from(n))).collect();
+        let losses = rates.iter().map(|rate| {
+            let done = ((rate / from).ln() / (to / from).ln()).clamp(0.0, 1.0);
+            let blown = (rate / (2.0 * to)).max(1.0).powi(3) - 1.0;
+            (-depth * done).exp() * (1.0 + noise * uniform(&mut rng, -1.0, 1.0)) + blown
+        });
+        let losses = losses.collect();
+        (rates, losses)
+    }
+
+    /// Falls of several depths and places, quiet and noisy.
+    fn sweeps() -> impl Iterator<Item = (f64, f64, Vec<f64>, Vec<f64>)> {
+        (0..300u64).map(|seed| {
+            let mut rng = Stream::new(seed, "sweep").at(&[]);
+            let from = 10f64.powf(uniform(&mut rng, -4.5, -2.0));
+            let to = from * 10f64.powf(uniform(&mut rng, 1.0, 2.0));
+            let n = 40 + 20 * (seed % 5) as u32;
+            let (depth, noise) = (uniform(&mut rng, 0.7, 4.0), uniform(&mut rng, 0.0, 0.2));
+            let (rates, losses) = sweep(n, depth, from, to, noise, seed);
+            (from, to, rates, losses)
+        })
+    }
+
+    #[test]
+    fn the_valley_lies_inside_the_fall_in_its_later_half() {
+        for (from, to, rates, losses) in sweeps() {
+            let rate = suggest(Suggest::Valley, &rates, &losses).unwrap();
+            // Smoothing and noise move it by less than a tenth of the sweep.
+            assert!(rate > (from * to).sqrt() / 2.0 && rate < 2.0 * to, "{rate:.2e} for {from:.2e} to {to:.2e}");
+        }
+    }
+
+    #[test]
+    fn units_do_not_matter_and_rates_scale() {
+        for (_, _, rates, losses) in sweeps() {
+            for rule in [Suggest::Valley, Suggest::Steep, Suggest::Minimum] {
+                let rate = suggest(rule, &rates, &losses).unwrap();
+                let other: Vec<f64> = losses.iter().map(|l| l * 8.0).collect();
+                assert_eq!(suggest(rule, &rates, &other), Some(rate));
+                let other: Vec<f64> = rates.iter().map(|r| r * 4.0).collect();
+                let scaled = suggest(rule, &other, &losses).unwrap();
+                assert!((scaled / rate - 4.0).abs() < 1e-9, "{rule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_after_the_explosion_does_not_matter() {
+        // A saturated batch may lose nothing at all on a network that is broken.
+        for (_, _, mut rates, mut losses) in sweeps() {
+            let rate = suggest(Suggest::Valley, &rates, &losses);
+            rates.extend([20.0, 30.0, 40.0]);
+            losses.extend([900.0, 0.0, 0.0]);
+            let with = suggest(Suggest::Valley, &rates, &losses);
+            assert!((with.unwrap() / rate.unwrap()).ln().abs() < 0.5, "{rate:?} {with:?}");
+        }
+    }
+
+    #[test]
+    fn noise_alone_suggests_nothing() {
+        let suggested = (0..200).filter(|&seed| {
+            let (rates, losses) = sweep(100, 0.0, 1.0, 2.0, 0.5, seed);
+            suggest(Suggest::Valley, &rates[..80], &losses[..80]).is_some()
+        });
+        assert!(suggested.count() <= 6);
     }
 
     #[test]

@@ -161,7 +161,6 @@ pub const PUBLISHED: &[Published] = &[
     torchvision!("densenet201", "densenet201", "densenet201", 81.1, "c1103571", 76.896),
     cadene!("inception_v4", "inception_v4", "inceptionv4", 171.0, "8e4777a0", 80.062, HALF, 299),
     cadene!("inception_resnet_v2", "inception_resnet_v2", "inceptionresnetv2", 224.0, "520b38e4", 80.170, HALF, 299),
-    torchvision!("convnext_tiny", "convnext_tiny", "convnext_tiny", 114.4, "983f1562", 82.52),
     torchvision!("efficientnet_b0", "efficientnet_b0", "efficientnet_b0_rwightman", 21.4, "7f5810bc", 77.692),
     lite!(
         "efficientnet_lite0",
@@ -236,6 +235,16 @@ mod tests {
         let names: HashSet<_> = PUBLISHED.iter().map(|p| p.name).collect();
         let files: HashSet<_> = PUBLISHED.iter().map(|p| p.file).collect();
         assert_eq!((names.len(), files.len()), (PUBLISHED.len(), PUBLISHED.len()));
+    }
+
+    #[test]
+    fn each_network_has_weights_and_the_weights_a_network() {
+        for arch in crate::models::names() {
+            assert!(Published::of(arch).next().is_some(), "{arch}");
+        }
+        for p in PUBLISHED {
+            assert!(crate::models::names().any(|arch| arch == p.arch), "{}", p.name);
+        }
     }
 
     #[test]

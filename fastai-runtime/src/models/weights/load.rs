@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use super::names;
 use crate::models::tensor_file::TensorFile;
-use crate::models::{Body, Network, WeightsError, networks, parameter};
+use crate::models::{Body, Classifier, Network, WeightsError, networks, parameter};
 
 /// How many differences an error lists.
 const SHOWN: usize = 6;
@@ -64,6 +64,38 @@ pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError>
     failed.map_or(Ok(network), Err)
 }
 
+/// The network as it was published, with body and classifier from a file as [`load_body`] takes.
+///
+/// Linear layers may be `[output, input]` in the file. Of 1001 classes the first, the background that networks from
+/// TensorFlow have, is left out.
+///
+/// # Errors
+/// As those of [`load_body`]: also if the file has no classifier, or one of other classes.
+pub fn load_classifier(classifier: Classifier, path: &Path) -> Result<Classifier, WeightsError> {
+    let mut file = TensorFile::open(path)?;
+    let names = fit(&file, path, classifier.facts().name, &classifier.shapes())?;
+    classifier.filled(|name, shape| {
+        let stored = &names[name];
+        let background = file.shapes()[stored].first() > shape.first();
+        let mut values = finite(file.read(stored)?, path, stored)?;
+        if background {
+            values.drain(..shape[1..].iter().product::<usize>());
+        }
+        Ok(values)
+    })
+}
+
+/// Whether numbers of shape `found` are those of a layer of shape `wanted`: the same, a linear layer in two dimensions, or
+/// a row of background before the 1000 classes.
+fn fits(wanted: &[usize], found: &[usize]) -> bool {
+    let columns = |shape: &[usize]| shape.iter().skip(1).product::<usize>();
+    let linear = wanted.len() == 4 && found.len() == 2;
+    wanted == found
+        || ((linear || wanted.len() == found.len())
+            && columns(wanted) == columns(found)
+            && ((linear && wanted[0] == found[0]) || (wanted[0], found[0]) == (1000, 1001)))
+}
+
 fn finite(values: Vec<f32>, path: &Path, name: &str) -> Result<Vec<f32>, WeightsError> {
     if values.iter().all(|v| v.is_finite()) {
         return Ok(values);
@@ -84,7 +116,7 @@ fn fit(
         .iter()
         .filter_map(|(name, shape)| match names.get(name).map(|stored| &file.shapes()[stored]) {
             None => Some(format!("  {name}: {shape:?} wanted, not in the file")),
-            Some(found) if found != shape => Some(format!("  {name}: {shape:?} wanted, {found:?} in the file")),
+            Some(found) if !fits(shape, found) => Some(format!("  {name}: {shape:?} wanted, {found:?} in the file")),
             Some(_) => None,
         })
         .collect();
@@ -148,4 +180,18 @@ pub fn body_digest(network: &Network) -> String {
         hash.update(&bytes);
     });
     hash.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linear_layers_and_a_background_row_fit() {
+        assert!(fits(&[1000, 512, 1, 1], &[1000, 512]));
+        assert!(fits(&[4096, 512, 7, 7], &[4096, 25088]));
+        assert!(fits(&[1000, 1536, 1, 1], &[1001, 1536]) && fits(&[1000], &[1001]));
+        assert!(!fits(&[1000, 512, 1, 1], &[10, 512]) && !fits(&[1000], &[999]) && !fits(&[], &[1]));
+        assert!(!fits(&[64, 3, 3, 3], &[64, 3]) && !fits(&[64, 3, 3, 3], &[64, 27, 1, 1]));
+    }
 }

@@ -10,5 +10,5 @@ mod search;
 pub use digest::sha256;
 pub use fetch::{Fetched, get, import};
 pub use known::{Home, PUBLISHED, Published};
-pub use load::{Inspection, body_digest, check, inspect, load_body};
+pub use load::{Inspection, body_digest, check, inspect, load_body, load_classifier};
 pub use search::{Found, Origin, cache_folder, installed, resolve};

@@ -1,0 +1,50 @@
+//! Published networks as they came, with their 1000 classes.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use fastai_dsl::{ArchFacts, Crop, TransformSet, Transforms};
+use image::RgbImage;
+
+use crate::models::{Classifier, WeightsError, load_classifier};
+use crate::transforms::Transform;
+
+/// A published network with its classifier, and the way from images to it.
+#[derive(Debug)]
+pub struct ImagenetClassifier {
+    network: Classifier,
+    transform: Transform,
+    side: usize,
+    device: Device,
+}
+
+impl ImagenetClassifier {
+    /// The network with the weights at `path`, for squares of `size` pixels.
+    ///
+    /// # Errors
+    /// Those of [`load_classifier`].
+    pub fn load(facts: &ArchFacts, path: &Path, size: u32, device: &Device) -> Result<Self, WeightsError> {
+        let network = load_classifier(Classifier::new(facts.name, 0, device), path)?;
+        let plain = Transforms { crop: Crop::Center, ..Transforms::new(TransformSet::None, size) };
+        let transform = Transform::new(&plain, facts.stats);
+        Ok(Self { network, transform, side: size as usize, device: device.clone() })
+    }
+
+    /// Logits, 1000 an image in the order of [`imagenet_classes`](crate::models::imagenet_classes): the shorter side is
+    /// scaled to the size, the middle is cut out, and the pixels are normalised as the network was trained.
+    ///
+    /// # Panics
+    /// If an image has no pixels.
+    pub fn logits(&self, images: &[RgbImage]) -> Vec<f32> {
+        if images.is_empty() {
+            return Vec::new();
+        }
+        let mut pixels = vec![0.0; images.len() * 3 * self.side * self.side];
+        for (image, out) in images.iter().zip(pixels.chunks_mut(3 * self.side * self.side)) {
+            self.transform.valid(image, out);
+        }
+        let data = TensorData::new(pixels, [images.len(), 3, self.side, self.side]);
+        let logits = self.network.forward(Tensor::from_data(data, &self.device));
+        logits.into_data().convert::<f32>().try_to_vec().expect("converted to f32")
+    }
+}

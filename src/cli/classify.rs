@@ -1,0 +1,169 @@
+//! `fastai classify`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fastai_dsl::{ArchFacts, DeviceWish, Weights, arch};
+use fastai_runtime::models::weights::{Origin, Published};
+use fastai_runtime::models::{imagenet_classes, resolve};
+use fastai_runtime::predict::ImagenetClassifier;
+use fastai_runtime::report::write_atomic;
+use fastai_runtime::{data, device};
+
+/// Images that the network sees at a time.
+const BATCH: usize = 16;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Image files
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// The network, as a recipe names it
+    #[arg(long, value_parser = network)]
+    arch: &'static ArchFacts,
+    /// Its weights: a file, or a name that `fastai weights list` shows; the published ones unless given
+    #[arg(long, value_name = "FILE")]
+    weights: Option<String>,
+    /// How many classes are shown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    top: u16,
+    /// Write the raw logits here, as a NumPy file `[image, class]` of float32
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
+    /// Side of the square that the network sees, pixels; that of its publication unless given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    size: Option<u32>,
+    /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
+    #[arg(long, default_value = "auto", value_parser = wish)]
+    device: DeviceWish,
+}
+
+/// An architecture by its name.
+pub(super) fn network(name: &str) -> Result<&'static ArchFacts, String> {
+    arch::find(name).ok_or_else(|| {
+        let names: Vec<&str> = arch::ARCHS.iter().map(|a| a.name).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+fn wish(text: &str) -> Result<DeviceWish, String> {
+    [DeviceWish::Auto, DeviceWish::Cuda, DeviceWish::Wgpu, DeviceWish::Cpu]
+        .into_iter()
+        .find(|d| d.word() == text)
+        .ok_or_else(|| "one of auto, cuda, wgpu, cpu".to_string())
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    match classify(args) {
+        Ok(code) => code,
+        Err((code, message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn classify(args: &Args) -> Result<ExitCode, (u8, String)> {
+    let failed = |e: &dyn std::fmt::Display| (super::FAILED, e.to_string());
+    let facts = args.arch;
+    let weights = args.weights.clone().map_or(Weights::Pretrained, Weights::File);
+    let found = resolve(&weights, facts.name).map_err(|e| failed(&e))?;
+    let found = found.ok_or_else(|| failed(&"a network without weights knows no classes"))?;
+    let published = match found.origin {
+        Origin::Published(published) => Some(published),
+        Origin::Own => Published::of(facts.name).next(),
+    };
+    let size = args.size.or(published.map(|p| p.size)).unwrap_or(224);
+    if size < facts.min_size {
+        let smallest = facts.min_size;
+        return Err((super::WRONG, format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
+    }
+    let picked = device::pick(args.device).map_err(|e| failed(&e))?;
+    let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device).map_err(|e| failed(&e))?;
+    eprintln!("{}", found.describe());
+
+    let names = imagenet_classes();
+    let mut unread = 0;
+    let mut logits: Vec<f32> = Vec::new();
+    for paths in args.images.chunks(BATCH) {
+        let (mut seen, mut images) = (Vec::new(), Vec::new());
+        for path in paths {
+            match data::decode(path) {
+                Ok(image) => {
+                    seen.push(path);
+                    images.push(image);
+                }
+                Err(why) => {
+                    eprintln!("error: {}: {why}", path.display());
+                    unread += 1;
+                }
+            }
+        }
+        let batch = network.logits(&images);
+        for (path, row) in seen.iter().zip(batch.chunks(names.len())) {
+            println!("{}", path.display());
+            for (class, share) in most_probable(row, usize::from(args.top)) {
+                println!("  {share:.4}  {class:4}  {}", names[class]);
+            }
+        }
+        logits.extend(batch);
+    }
+    if let Some(path) = &args.logits {
+        if unread > 0 {
+            return Err((super::FAILED, format!("{unread} images could not be read; no logits were written")));
+        }
+        let written = write_atomic(path, |out| npy(out, &logits, names.len()));
+        written.map_err(|e| failed(&e))?;
+    }
+    Ok(if unread == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+}
+
+/// The classes of the largest logits and their probabilities, the largest first; among equals the first.
+fn most_probable(logits: &[f32], top: usize) -> Vec<(usize, f64)> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|v| f64::from(v - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    let mut classes: Vec<(usize, f64)> = powers.iter().map(|p| p / sum).enumerate().collect();
+    classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    classes.truncate(top);
+    classes
+}
+
+/// NumPy's format, version 1.0: rows of `columns` little-endian float32.
+fn npy(out: &mut dyn Write, values: &[f32], columns: usize) -> io::Result<()> {
+    let rows = values.len() / columns;
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    // The data begin at a multiple of 64 bytes; ten come before the header, and it ends with a line.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    header.extend(std::iter::repeat_n(' ', length - header.len() - 1));
+    header.push('\n');
+    out.write_all(b"\x93NUMPY\x01\x00")?;
+    out.write_all(&(header.len() as u16).to_le_bytes())?;
+    out.write_all(header.as_bytes())?;
+    values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_probable_come_first() {
+        let shown = most_probable(&[0.0, 2.0, 1.0, 2.0], 3);
+        assert_eq!(shown.iter().map(|(class, _)| *class).collect::<Vec<_>>(), [1, 3, 2]);
+        let e = std::f64::consts::E;
+        assert!((shown[0].1 - e * e / (1.0 + e + 2.0 * e * e)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn logits_are_numpys_format() {
+        let mut file = Vec::new();
+        npy(&mut file, &[1.0, 2.0, 3.0, 4.0], 2).unwrap();
+        assert_eq!(file.len(), 128 + 16);
+        assert!(
+            file.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }")
+        );
+        assert_eq!((file[127], &file[128..132]), (b'\n', 1f32.to_le_bytes().as_slice()));
+    }
+}

@@ -1,0 +1,80 @@
+//! `fastai summary`
+
+use std::process::ExitCode;
+
+use fastai_dsl::ArchFacts;
+use fastai_runtime::models::{LayerRow, describe, describe_top};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The network, as a recipe names it
+    #[arg(long, value_parser = super::classify::network)]
+    arch: &'static ArchFacts,
+    /// Side of the image, pixels
+    #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=16384))]
+    size: u32,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let facts = args.arch;
+    if args.size < facts.min_size {
+        eprintln!("error: --size {}: {} needs at least {} pixels", args.size, facts.name, facts.min_size);
+        return ExitCode::from(super::WRONG);
+    }
+    print!("{}", text(facts, args.size as usize));
+    ExitCode::SUCCESS
+}
+
+fn text(facts: &ArchFacts, size: usize) -> String {
+    let body = describe(facts.name, size);
+    let top = describe_top(facts.name, size);
+    let mut rows = vec![["group", "layer", "kind", "output", "parameters", "multiply-adds"].map(str::to_owned)];
+    rows.extend(body.iter().map(|row| cells(&row.group.to_string(), row)));
+    rows.extend(top.iter().map(|row| cells("top", row)));
+    let mut out = format!("{}, an image of {size} x {size} pixels\n\n", facts.doc) + &table(&rows);
+
+    out += "\n";
+    let mut totals = vec![["group", "", "parameters", "multiply-adds"].map(str::to_owned)];
+    for (group, (holds, _)) in facts.body.iter().enumerate() {
+        totals.push(total(&group.to_string(), holds, body.iter().filter(|row| row.group == group)));
+    }
+    totals.push(total("top", "the published classifier, which a head replaces", top.iter()));
+    totals.push(total("all", "", body.iter().chain(&top)));
+    out + &table(&totals)
+}
+
+fn cells(group: &str, row: &LayerRow) -> [String; 6] {
+    let [channels, height, width] = row.output;
+    let count = |n: u64| if n == 0 { String::new() } else { super::plan::thousands(n) };
+    [
+        group.to_owned(),
+        row.name.clone(),
+        row.kind.clone(),
+        format!("{channels} x {height} x {width}"),
+        count(row.parameters),
+        count(row.multiply_adds),
+    ]
+}
+
+fn total<'a>(group: &str, holds: &str, rows: impl Iterator<Item = &'a LayerRow> + Clone) -> [String; 4] {
+    let parameters = rows.clone().map(|row| row.parameters).sum();
+    let multiply_adds = rows.map(|row| row.multiply_adds).sum();
+    [group.to_owned(), holds.to_owned(), super::plan::thousands(parameters), super::plan::thousands(multiply_adds)]
+}
+
+/// Columns side by side; the last two are numbers and end together.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0));
+    let mut out = String::new();
+    for row in rows {
+        let cells: Vec<String> = (0..N)
+            .map(|c| {
+                let (cell, width) = (&row[c], widths[c]);
+                if c + 2 < N { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            })
+            .collect();
+        out += cells.join("  ").trim_end();
+        out += "\n";
+    }
+    out
+}
