@@ -11,7 +11,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 use fastai_runtime::models::{self, Classifier, Pass};
-use models_reference::{formula, values, weights};
+use models_reference::{formula, noise_images, values, weights};
 use safetensors::SafeTensors;
 
 type Golden = BTreeMap<String, Vec<f32>>;
@@ -35,14 +35,15 @@ fn samples(all: &[f32]) -> Vec<f32> {
     all.iter().step_by((all.len() / 64).max(1)).take(64).copied().collect()
 }
 
-fn close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
+/// Whether the largest difference is within `tolerance` of the largest value wanted.
+fn close(got: &[f32], want: &[f32], tolerance: f32, what: &str) -> Result<(), String> {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
     let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
     if std::env::var_os("FASTAI_TEST_SHOW").is_some() {
         println!("{what}: {:.1e}", worst / largest);
     }
-    assert!(worst <= tolerance * largest, "{what}: differs by {worst} of {largest}");
+    if worst <= tolerance * largest { Ok(()) } else { Err(format!("{what}: differs by {worst} of {largest}")) }
 }
 
 /// Published name, id and values of the parameters and statistics that `wanted` picks by name.
@@ -87,24 +88,40 @@ fn evaluates(golden: &Golden, arch: &str) {
         });
         assert_eq!(seen.len(), 3, "{prefix}: {:?}", seen.keys());
         for (unit, got) in &seen {
-            close(got, &golden[&format!("{prefix}{unit}")], 1e-4, &format!("{prefix}{unit}"));
+            close(got, &golden[&format!("{prefix}{unit}")], 1e-4, &format!("{prefix}{unit}")).unwrap();
         }
         let logits: Vec<f32> = values(network.top.forward(map, &mut pass)).into_iter().step_by(8).collect();
-        close(&logits, &golden[&format!("{prefix}logits")], 1e-4, &format!("{prefix}logits"));
+        close(&logits, &golden[&format!("{prefix}logits")], 1e-4, &format!("{prefix}logits")).unwrap();
     }
 }
 
 /// In training: losses over two steps, the first step's gradients of two convolutions, and running statistics after both.
+///
+/// Rounding may send a pooled maximum's gradient elsewhere, in float32 runs of PyTorch too; so one trial of several has to
+/// agree, in everything.
 fn trains(golden: &Golden, arch: &str) {
+    let mut failures = Vec::new();
+    for trial in 0..3 {
+        match trial_agrees(golden, arch, trial) {
+            Ok(()) => return,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    panic!("no trial agrees:\n{}", failures.join("\n"));
+}
+
+fn trial_agrees(golden: &Golden, arch: &str, trial: usize) -> Result<(), String> {
+    let prefix = format!("{arch}/train{trial}");
+    let wanted = |name: &str| golden.get(&format!("{prefix}/{name}"));
     let device = Device::flex().autodiff();
-    let mut network = classifier(arch, 3.0, &device);
-    let side = if arch.starts_with("inception") { 75 } else { 64 };
+    let mut network = classifier(arch, if arch.starts_with("vgg") { 2.0 } else { 3.0 }, &device);
+    let side = if arch.starts_with("inception") { 107 } else { 64 };
+    let images = noise_images(&format!("images {trial}"), [4, 3, side, side], &device);
     let labels = Tensor::<2, Int>::from_ints([[3], [10], [17], [24]], &device);
     let mut optimizer = SgdConfig::new().init();
     let mut losses = Vec::new();
-    let wanted = |name: &str| golden.get(&format!("{arch}/train/{name}"));
     for step in 0..3 {
-        let logits = network.forward_train(formula(4, side, side, &device));
+        let logits = network.forward_train(images.clone());
         let loss = -log_softmax(logits, 1).gather(1, labels.clone()).mean();
         losses.push(loss.clone().into_scalar::<f32>());
         if step == 2 {
@@ -113,22 +130,22 @@ fn trains(golden: &Golden, arch: &str) {
         let grads = GradientsParams::from_grads(loss.backward(), &network);
         if step == 0 {
             let convs = find(&network, |name| name.ends_with(".weight") && wanted(name).is_some());
-            assert_eq!(convs.len(), 2, "{arch}: gradients");
+            assert_eq!(convs.len(), 2, "{prefix}: gradients");
             for (name, id, _) in convs {
                 let got = samples(&values(grads.get::<4>(id).unwrap()));
-                close(&got, wanted(&name).unwrap(), 1e-3, &format!("{arch}: gradient of {name}"));
+                close(&got, wanted(&name).unwrap(), 1e-3, &format!("{prefix}: gradient of {name}"))?;
             }
         }
         network = optimizer.step(0.001, network, grads);
         if step == 1 {
             let statistics = find(&network, |name| name.contains(".running_") && wanted(name).is_some());
-            assert_eq!(statistics.len(), if arch.starts_with("squeeze") { 0 } else { 4 }, "{arch}: statistics");
+            assert_eq!(statistics.len(), 4, "{prefix}: statistics");
             for (name, _, found) in statistics {
-                close(&samples(&found), wanted(&name).unwrap(), 1e-3, &format!("{arch}: {name}"));
+                close(&samples(&found), wanted(&name).unwrap(), 1e-3, &format!("{prefix}: {name}"))?;
             }
         }
     }
-    close(&losses, &golden[&format!("{arch}/train/loss")], 1e-3, &format!("{arch}: losses"));
+    close(&losses, wanted("loss").unwrap(), 1e-3, &format!("{prefix}: losses"))
 }
 
 macro_rules! networks {

@@ -111,7 +111,8 @@ impl Walk<'_> {
 
     fn unit(&mut self, number: usize, x: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
         let unit = &self.body.units[number];
-        let foldable = |learns: bool| !unit.requires_grad() && !(self.pass.is_training() && learns);
+        let plain = !unit.requires_grad();
+        let foldable = |learns: bool| plain && (!learns || !self.pass.is_training());
         let y = match &unit.norm {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
                 let folded = self.body.folds[number].get_or_init(|| unit.fold(norm));

@@ -10,7 +10,10 @@ use super::resnet::{self, Blocks};
 use super::squeezenet;
 use super::vgg;
 
-const NETWORKS: &[(&str, fn() -> Blueprint)] = &[
+/// Writes a network's layers.
+type Family = fn() -> Blueprint;
+
+const NETWORKS: &[(&str, Family)] = &[
     ("squeezenet1_1", squeezenet::squeezenet1_1),
     ("mobilenet_v2", mobilenet::mobilenet_v2),
     ("efficientnet_lite0", || lite::blueprint(1.0, 1.0, 5)),

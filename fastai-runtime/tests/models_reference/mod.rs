@@ -1,5 +1,8 @@
 //! Inputs and weights by formula; tools/reference_models.py has the same.
 
+// Each test file uses some of it.
+#![allow(dead_code)]
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 pub fn formula(n: usize, h: usize, w: usize, device: &Device) -> Tensor<4> {
@@ -42,4 +45,11 @@ pub fn weights(name: &str, shape: &[usize], lift: Option<f64>) -> Vec<f32> {
 
 pub fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().try_to_vec().unwrap()
+}
+
+/// Twice the noise called `name`.
+pub fn noise_images(name: &str, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let noise = noise(name);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|i| (2.0 * noise(i)) as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
