@@ -24,13 +24,14 @@ pub(super) fn translate<'a>(
 ) -> HashMap<String, String> {
     let mut best: Option<(usize, HashMap<String, String>)> = None;
     for prefix in prefixes(file.clone()).iter().take(MAX_PREFIXES) {
-        for style in STYLES {
+        for (number, style) in STYLES.iter().enumerate() {
             let names: HashMap<String, String> = file
                 .clone()
                 .filter_map(|name| Some((style(name.strip_prefix(prefix.as_str())?)?, name.to_owned())))
                 .collect();
             let there = wanted.iter().filter(|name| names.contains_key(name.as_ref())).count();
-            if best.as_ref().is_none_or(|(most, _)| there > *most) {
+            // A few accidental matches do not make a style, and would confuse the message about a foreign file.
+            if (number == 0 || 2 * there > wanted.len()) && best.as_ref().is_none_or(|(most, _)| there > *most) {
                 best = Some((there, names));
             }
         }
@@ -148,6 +149,7 @@ mod tests {
         assert_eq!(lua("10.1.bias").unwrap(), "fc.bias");
         assert_eq!(lua("last_linear.bias").unwrap(), "fc.bias");
         assert_eq!(lua("conv1.weight"), None);
+        assert_eq!(found(&["features.0.weight"], &["conv1.weight", "bn1.weight"]), [None, None], "one match is an accident");
         let mobile = |name| numbered_mobile(name).unwrap();
         assert_eq!(mobile("features.0.0.weight"), "features.0.0.weight");
         assert_eq!(mobile("features.1.conv.3.weight"), "features.1.conv.1.weight");
