@@ -58,22 +58,17 @@ fn augmentations_are_the_same_through_every_door() {
     let source = Source::new("aerial.recipe", text, &[]);
     let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
     use fastai_dsl::schema::{blur, cutout, dihedral, flip, folders, lighting, rotate, rotate_zoom, stretch, zoom};
-    let transforms = transforms::new()
-        .size(64)
-        .pad(5)
-        .pad_mode(words::constant)
-        .stats(words::inception)
-        .augment([
-            rotate::new().degrees(9).p(0.5).into(),
-            lighting::new().brightness(0.05).contrast(0.1).into(),
-            flip::new().into(),
-            dihedral::new().into(),
-            zoom::new().max(0.2).into(),
-            stretch::new().max(0.1).into(),
-            rotate_zoom::new().degrees(9).zoom(0.18).stretch(0.1).ps([0.1, 0.2, 0.3, 0.4]).into(),
-            blur::new().strength(3).into(),
-            cutout::new().holes(2).length(16).p(1).into(),
-        ]);
+    let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(words::inception).augment([
+        rotate::new().degrees(9).p(0.5).into(),
+        lighting::new().brightness(0.05).contrast(0.1).into(),
+        flip::new().into(),
+        dihedral::new().into(),
+        zoom::new().max(0.2).into(),
+        stretch::new().max(0.1).into(),
+        rotate_zoom::new().degrees(9).zoom(0.18).stretch(0.1).ps([0.1, 0.2, 0.3, 0.4]).into(),
+        blur::new().strength(3).into(),
+        cutout::new().holes(2).length(16).p(1).into(),
+    ]);
     let by_hand = Start::new("Aerial", words::single_label)
         .data(folders::new().root("d"))
         .transforms(words::none, transforms)

@@ -30,7 +30,7 @@ fn run(ours: bool, shape: [usize; 4], bounds: [f32; 2], learned: bool) -> Vec<Ve
     let mean = tensor(numbers("mean", c, 14.0, 16.0), [c]);
     let variance = tensor(numbers("variance", c, 20.0, 40.0), [c]);
     let (y, mean, variance) = if ours {
-        let statistics = (!learned).then(|| (mean, variance));
+        let statistics = (!learned).then_some((mean, variance));
         let normed = norm_clamp(x.clone(), weight.clone(), bias.clone(), statistics, EPSILON, bounds);
         (normed.output, normed.mean, normed.variance)
     } else if learned {

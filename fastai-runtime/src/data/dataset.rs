@@ -34,7 +34,7 @@ pub enum Target {
     Unlabelled,
 }
 
-/// An opened data set. Files were seen to exist; [`preflight`](super::preflight) decodes them.
+/// An opened data set. Files were seen to exist; [`Preflight`](super::Preflight) decodes them.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The folder that everything lies in, absolute.

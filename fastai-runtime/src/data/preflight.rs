@@ -14,6 +14,9 @@ use super::{Dataset, Item, Target};
 use crate::RunError;
 use crate::progress::{Progress, StopSignal};
 
+/// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
+type Decoded = (HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize);
+
 /// Most pairs of one kind that [`Health`] lists.
 const MAX_PAIRS: usize = 10_000;
 
@@ -100,12 +103,7 @@ impl Preflight<'_> {
     }
 
     /// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
-    fn decode(
-        &self,
-        paths: &[PathBuf],
-        root: &Path,
-        progress: &mut dyn Progress,
-    ) -> Result<(HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize), RunError> {
+    fn decode(&self, paths: &[PathBuf], root: &Path, progress: &mut dyn Progress) -> Result<Decoded, RunError> {
         let mut before = self.known.map(Known::load).unwrap_or_default();
         let mut known = Known::default();
         let mut looks = HashMap::with_capacity(paths.len());

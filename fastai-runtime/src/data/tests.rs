@@ -500,7 +500,7 @@ fn a_twin_of_a_validation_image_is_not_trained_on_unless_said() {
         (vec!["3.png", "4.png", "5.png", "6.png"], ids(&dataset.valid))
     );
     // Number 7 said y, number 2 says x.
-    assert_eq!(health.contradictory, [pair.clone()]);
+    assert_eq!(health.contradictory, std::slice::from_ref(&pair));
     assert_eq!((health.images, health.enlarged, health.sizes), (8, 7, vec![[40, 30, 7]]));
     let mut kept = dataset.clone();
     let health = check(&mut kept, Corrupt::Deny, Duplicates::Keep, 30).unwrap();

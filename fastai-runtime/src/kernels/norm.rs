@@ -69,8 +69,8 @@ pub fn norm_clamp(
             if x.device().is_autodiff() { Tensor::from_inner(moments) } else { moments }
         }
     };
-    let mean = moments.clone().slice([0..channels]);
-    let variance = moments.clone().slice([channels..2 * channels]);
+    let mean = moments.clone().narrow(0, 0, channels);
+    let variance = moments.clone().narrow(0, channels, channels);
     let args = NormArgs { epsilon: epsilon as f32, bounds, learned };
     let output = Dispatch::norm_clamp(
         x.into_dispatch(),

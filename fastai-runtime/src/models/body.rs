@@ -18,7 +18,7 @@ use crate::kernels::{PoolArgs, max_pool};
 /// Its parameters are visited under their published names, such as `layer1.0.conv1.weight`.
 ///
 /// A unit that has nothing to learn from a pass runs with its batch norm folded into the convolution. That is done once,
-/// when the unit first runs, and kept as long as the unit is frozen; see [`forget_folds`](Self::forget_folds).
+/// when the unit first runs, and kept as long as the unit is frozen.
 #[derive(Clone, Debug)]
 pub struct Body {
     units: Vec<ConvNorm>,

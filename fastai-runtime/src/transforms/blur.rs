@@ -21,14 +21,14 @@ pub fn blur(image: &FloatImage, side: usize) -> FloatImage {
     let (rows, columns) = (around(height), around(width));
     let mut across = FloatImage::black(height, width);
     for y in 0..height {
-        for x in 0..width {
-            across.pixels_mut()[y * width + x] = average(&columns[x], &|c| image.pixels()[y * width + c]);
+        for (x, column) in columns.iter().enumerate() {
+            across.pixels_mut()[y * width + x] = average(column, &|c| image.pixels()[y * width + c]);
         }
     }
     let mut blurred = FloatImage::black(height, width);
-    for y in 0..height {
+    for (y, row) in rows.iter().enumerate() {
         for x in 0..width {
-            blurred.pixels_mut()[y * width + x] = average(&rows[y], &|r| across.pixels()[r * width + x]);
+            blurred.pixels_mut()[y * width + x] = average(row, &|r| across.pixels()[r * width + x]);
         }
     }
     blurred

@@ -220,7 +220,10 @@ mod tests {
     /// Files and OpenCV's pixels (`tools/reference_jpeg.py`).
     const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/jpeg.safetensors");
 
-    fn golden() -> Vec<(String, Vec<u8>, Vec<usize>, Vec<u8>)> {
+    /// Name, file, sides and pixels.
+    type Golden = (String, Vec<u8>, Vec<usize>, Vec<u8>);
+
+    fn golden() -> Vec<Golden> {
         let tensors = SafeTensors::deserialize(GOLDEN).unwrap();
         let names = tensors.names().into_iter().filter_map(|name| name.strip_suffix(".jpg").map(str::to_string));
         names
