@@ -57,6 +57,10 @@ fn a_resnet50_loads_within_1_3_times_its_file() {
     let seconds = start.elapsed().as_secs_f64();
     let peak = memory("VmHWM:").saturating_sub(before);
     assert_eq!(network.shapes().len(), 267);
-    println!("{} bytes loaded in {seconds:.3} s, peak {peak} bytes, {:.3} of the file", size, peak as f64 / size as f64);
+    println!(
+        "{} bytes loaded in {seconds:.3} s, peak {peak} bytes, {:.3} of the file",
+        size,
+        peak as f64 / size as f64
+    );
     assert!((peak as f64) < 1.3 * size as f64, "{peak} of {size}");
 }

@@ -149,7 +149,11 @@ mod tests {
         assert_eq!(lua("10.1.bias").unwrap(), "fc.bias");
         assert_eq!(lua("last_linear.bias").unwrap(), "fc.bias");
         assert_eq!(lua("conv1.weight"), None);
-        assert_eq!(found(&["features.0.weight"], &["conv1.weight", "bn1.weight"]), [None, None], "one match is an accident");
+        assert_eq!(
+            found(&["features.0.weight"], &["conv1.weight", "bn1.weight"]),
+            [None, None],
+            "one match is an accident"
+        );
         let mobile = |name| numbered_mobile(name).unwrap();
         assert_eq!(mobile("features.0.0.weight"), "features.0.0.weight");
         assert_eq!(mobile("features.1.conv.3.weight"), "features.1.conv.1.weight");
