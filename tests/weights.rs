@@ -113,6 +113,11 @@ fn images_that_cannot_be_read_are_all_named_and_the_others_classified() {
     let small =
         fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1", "--weights", SQUEEZENET, "--size", "8"]);
     fails(&small, 2, &["--size 8", "at least 32"]);
+    let arguments = ["classify", CHIP, "--arch", "squeezenet1_1", "--weights", SQUEEZENET, "--crop"];
+    let middle = fastai(&scratch, &[&arguments[..], &["0.5"]].concat());
+    let whole = fastai(&scratch, &[&arguments[..], &["1"]].concat());
+    assert!(middle.status.success() && middle.stdout != whole.stdout, "{}", text(&middle.stderr));
+    fails(&fastai(&scratch, &[&arguments[..], &["0"]].concat()), 2, &["more than 0 and at most 1"]);
     fails(&fastai(&scratch, &["classify", CHIP, "--arch", "alexnet"]), 2, &["one of squeezenet1_1"]);
 }
 

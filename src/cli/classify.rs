@@ -34,6 +34,10 @@ pub struct Args {
     /// Side of the square that the network sees, pixels; that of its publication unless given
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     size: Option<u32>,
+    /// Show the network only the middle square, whose side is this share of the shorter side; accuracies are mostly
+    /// published for 0.875
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
+    crop: f64,
     /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
     #[arg(long, default_value = "auto", value_parser = wish)]
     device: DeviceWish,
@@ -45,6 +49,11 @@ pub(super) fn network(name: &str) -> Result<&'static ArchFacts, String> {
         let names: Vec<&str> = arch::ARCHS.iter().map(|a| a.name).collect();
         format!("one of {}", names.join(", "))
     })
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "more than 0 and at most 1".to_owned())
 }
 
 fn wish(text: &str) -> Result<DeviceWish, String> {
@@ -80,7 +89,8 @@ fn classify(args: &Args) -> Result<ExitCode, (u8, String)> {
         return Err((super::WRONG, format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
     }
     let picked = device::pick(args.device).map_err(|e| failed(&e))?;
-    let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device).map_err(|e| failed(&e))?;
+    let network =
+        ImagenetClassifier::load(facts, &found.path, size, &picked.device).map_err(|e| failed(&e))?.middle(args.crop);
     eprintln!("{}", found.describe());
 
     let names = imagenet_classes();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::{ArchFacts, Crop, TransformSet, Transforms};
-use image::RgbImage;
+use image::{RgbImage, imageops};
 
 use crate::models::{Classifier, WeightsError, load_classifier};
 use crate::transforms::Transform;
@@ -15,6 +15,7 @@ pub struct ImagenetClassifier {
     network: Classifier,
     transform: Transform,
     side: usize,
+    share: f64,
     device: Device,
 }
 
@@ -27,7 +28,13 @@ impl ImagenetClassifier {
         let network = load_classifier(Classifier::new(facts.name, 0, device), path)?;
         let plain = Transforms { crop: Crop::Center, ..Transforms::new(TransformSet::None, size) };
         let transform = Transform::new(&plain, facts.stats);
-        Ok(Self { network, transform, side: size as usize, device: device.clone() })
+        Ok(Self { network, transform, side: size as usize, share: 1.0, device: device.clone() })
+    }
+
+    /// The same network, shown only the middle square of each image, whose side is that share (0 to 1) of the image's
+    /// shorter side. Most accuracies are published for .875.
+    pub fn middle(self, share: f64) -> Self {
+        Self { share: share.clamp(0.0, 1.0), ..self }
     }
 
     /// Logits, 1000 an image in the order of [`imagenet_classes`](crate::models::imagenet_classes): the shorter side is
@@ -41,7 +48,14 @@ impl ImagenetClassifier {
         }
         let mut pixels = vec![0.0; images.len() * 3 * self.side * self.side];
         for (image, out) in images.iter().zip(pixels.chunks_mut(3 * self.side * self.side)) {
-            self.transform.valid(image, out);
+            if self.share < 1.0 {
+                let shorter = image.width().min(image.height());
+                let side = ((f64::from(shorter) * self.share).round() as u32).max(1);
+                let (left, top) = ((image.width() - side) / 2, (image.height() - side) / 2);
+                self.transform.valid(&imageops::crop_imm(image, left, top, side, side).to_image(), out);
+            } else {
+                self.transform.valid(image, out);
+            }
         }
         let data = TensorData::new(pixels, [images.len(), 3, self.side, self.side]);
         let logits = self.network.forward(Tensor::from_data(data, &self.device));
