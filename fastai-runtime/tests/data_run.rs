@@ -86,9 +86,8 @@ fn a_number_is_learned_from_images_and_labels_in_rust() {
             transforms: none {{ size: 64 }},
             model: squeezenet1_1 {{ weights: {:?}, hidden: [32], dropout: 0.0 }},
             metrics: [mae, rmse],
-            train: {{ precompute(on); fit({}, cycle_len = 1); precompute(off); tta(); }}, }}",
-        weights(),
-        std::env::var("FIT").unwrap_or("3e-3, 20".into())
+            train: {{ precompute(on); fit(3e-2, 4, cycle_len = 1, cycle_mult = 2); precompute(off); tta(); }}, }}",
+        weights()
     );
     let recipe = recipe(&text);
     let run_made = run(&recipe, &RunOptions { dataset: Some(dataset), ..options(folder.path(), "blue") }, &mut Silent);
