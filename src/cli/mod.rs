@@ -80,3 +80,9 @@ pub fn main() -> ExitCode {
         Command::Weights(args) => weights::run(&args),
     }
 }
+
+/// Prints a text that people may cut short with `| head`: a reader that went away is no failure.
+fn show(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

@@ -45,7 +45,7 @@ fn bundled(path: &str) -> Option<&'static [u8]> {
 pub fn run(args: &Args) -> ExitCode {
     let done = match &args.action {
         Action::List => {
-            print!("{}", list());
+            super::show(&list());
             return ExitCode::SUCCESS;
         }
         Action::Get { names, from } => get(names, from.as_deref()),
@@ -185,11 +185,11 @@ fn info(what: &str) -> Result<(), Failure> {
     let seen = weights::inspect(path).map_err(|e| (super::FAILED, e.to_string()))?;
     let digest = weights::sha256(path).map_err(|e| (super::FAILED, format!("cannot read {}: {e}", path.display())))?;
     let numbers: usize = seen.tensors.values().map(|shape| shape.iter().product::<usize>()).sum();
-    println!("{what}: {}, {} tensors, {numbers} numbers", seen.format, seen.tensors.len());
-    println!("sha256:  {digest}");
-    println!("network: {}", seen.arch.unwrap_or("none that is known"));
+    let mut out = format!("{what}: {}, {} tensors, {numbers} numbers\n", seen.format, seen.tensors.len());
+    out += &format!("sha256:  {digest}\nnetwork: {}\n", seen.arch.unwrap_or("none that is known"));
     for (name, shape) in &seen.tensors {
-        println!("  {name} {shape:?}");
+        out += &format!("  {name} {shape:?}\n");
     }
+    super::show(&out);
     Ok(())
 }
