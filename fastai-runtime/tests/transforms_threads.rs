@@ -1,0 +1,73 @@
+//! The pixels of an epoch are a function of seed, stage, epoch and image: neither the number of threads nor what was run
+//! before plays a part.
+
+use burn::tensor::Device;
+use fastai_dsl::{Augmentation, Stats, TransformSet, Transforms};
+use fastai_runtime::data::{Item, Target};
+use fastai_runtime::train::{Examples, ImageExamples, ImageSet, Inputs, Pass, Preparation};
+use image::{Rgb, RgbImage};
+
+const IMAGES: usize = 23;
+
+fn items(folder: &std::path::Path) -> Vec<Item> {
+    let item = |i: usize| {
+        let path = folder.join(format!("{i}.png"));
+        let seed = i as u32;
+        RgbImage::from_fn(30 + seed, 40, |x, y| Rgb([(x * 7 + seed) as u8, (y * 5) as u8, (x * y + seed * 9) as u8]))
+            .save(&path)
+            .unwrap();
+        Item { id: i.to_string(), path, target: Target::Unlabelled }
+    };
+    (0..IMAGES).map(item).collect()
+}
+
+fn examples(items: &[Item], workers: usize, seed: u64) -> ImageExamples {
+    let augment = vec![
+        Augmentation::Stretch { max: 0.2 },
+        Augmentation::Blur { strength: 2, p: 0.5 },
+        Augmentation::Cutout { holes: 1, length: 8, p: 0.5 },
+    ];
+    let transforms = Transforms { max_zoom: [1.0, 1.3], augment, ..Transforms::new(TransformSet::TopDown, 24) };
+    let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 4, workers, seed };
+    ImageExamples::new(ImageSet::new(items), preparation)
+}
+
+/// Which images, in which order, and all their numbers.
+fn epoch(examples: &ImageExamples, pass: &Pass) -> (Vec<usize>, Vec<f32>) {
+    let (mut order, mut pixels) = (Vec::new(), Vec::new());
+    for batch in examples.batches(pass, &Device::flex()).unwrap() {
+        let batch = batch.unwrap();
+        order.extend(batch.images);
+        let Inputs::Images(images) = batch.inputs else { panic!("images are asked for") };
+        pixels.extend(images.into_data().to_vec::<f32>().unwrap());
+    }
+    (order, pixels)
+}
+
+#[test]
+fn an_epoch_has_the_same_pixels_on_any_number_of_threads_and_after_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = items(folder.path());
+    let wanted = [0, 1, 2].map(|number| epoch(&examples(&items, 1, 42), &Pass::Shuffled { stage: 3, epoch: number }));
+    assert_ne!(wanted[0], wanted[1]);
+    for workers in [2, 16] {
+        let again = examples(&items, workers, 42);
+        // Backwards, as no run does: the third epoch alone is what a run that is taken up again begins with.
+        for number in [2, 1, 0] {
+            let pass = Pass::Shuffled { stage: 3, epoch: number as u64 };
+            assert!(epoch(&again, &pass) == wanted[number], "epoch {number} on {workers} threads");
+        }
+    }
+    let tta = Pass::Augmented { stage: 3, pass: 1 };
+    assert!(epoch(&examples(&items, 1, 42), &tta) == epoch(&examples(&items, 16, 42), &tta));
+}
+
+#[test]
+fn seed_stage_and_epoch_all_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let items = items(folder.path());
+    let at = |seed, stage, number| epoch(&examples(&items, 2, seed), &Pass::Shuffled { stage, epoch: number }).1;
+    let base = at(42, 0, 0);
+    assert!(at(43, 0, 0) != base && at(42, 1, 0) != base && at(42, 0, 1) != base);
+    assert!(at(42, 0, 0) == base);
+}
