@@ -39,7 +39,7 @@ fn epoch(examples: &ImageExamples, pass: &Pass) -> (Vec<usize>, Vec<f32>) {
         let batch = batch.unwrap();
         order.extend(batch.images);
         let Inputs::Images(images) = batch.inputs else { panic!("images are asked for") };
-        pixels.extend(images.into_data().to_vec::<f32>().unwrap());
+        pixels.extend(images.into_data().try_to_vec::<f32>().unwrap());
     }
     (order, pixels)
 }
