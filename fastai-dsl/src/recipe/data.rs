@@ -1,0 +1,187 @@
+//! Where images and labels come from, and how they are split.
+
+use serde::{Deserialize, Serialize};
+
+/// Where images and labels come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Data {
+    /// Folder that everything else is relative to; itself relative to the working directory.
+    pub root: String,
+    /// Folders or a csv file.
+    pub source: Source,
+    /// Which images are held out.
+    pub valid: Valid,
+    /// Folder of unlabelled test images below `root` (or one sub-folder a class).
+    pub test: Option<String>,
+    /// Images a batch, at least 2 (batch norm).
+    pub batch: u32,
+    /// Threads that decode and transform; `None` = one a CPU core.
+    pub workers: Option<u32>,
+    /// What to do about files that are missing or cannot be decoded.
+    #[serde(default)]
+    pub corrupt: Corrupt,
+    /// What to do about training images that equal a validation image.
+    #[serde(default)]
+    pub duplicates: Duplicates,
+    /// How an epoch goes through the training images.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// Shorter side of the scaled copies that are read instead of the images, pixels.
+    #[serde(default)]
+    pub resize_to: Option<u32>,
+}
+
+/// What to do about files that are missing or cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corrupt {
+    /// Stop before training and list them all.
+    #[default]
+    Deny,
+    /// Leave them out and list them.
+    Skip,
+}
+
+impl Corrupt {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Corrupt::Deny => "deny",
+            Corrupt::Skip => "skip",
+        }
+    }
+}
+
+/// What to do about training images that equal a validation image byte for byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// Leave them out of training; the validation set stays as the split says.
+    #[default]
+    Drop,
+    /// Train on them.
+    Keep,
+}
+
+impl Duplicates {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Duplicates::Drop => "drop",
+            Duplicates::Keep => "keep",
+        }
+    }
+}
+
+/// How an epoch goes through the training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampler {
+    /// Each image once, in random order.
+    #[default]
+    Shuffle,
+    /// As many images as there are, each as often as its class is rare.
+    Balanced,
+}
+
+impl Sampler {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Sampler::Shuffle => "shuffle",
+            Sampler::Balanced => "balanced",
+        }
+    }
+}
+
+/// How labels are stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// One sub-folder a class.
+    Folders {
+        /// Folder of the training images, below `root`.
+        train: String,
+    },
+    /// A csv file with one row an image.
+    Csv {
+        /// The csv file, below `root`.
+        labels: String,
+        /// Folder of the images, below `root`.
+        images: String,
+        /// Appended to the id to make the file name, `.jpg`.
+        suffix: String,
+        /// Column of the image name.
+        id: Column,
+        /// Column of the label or the tags.
+        label: Column,
+        /// What separates tags in a cell (multi-label only).
+        separator: String,
+        /// Whether the first row is a header.
+        header: bool,
+    },
+}
+
+/// A csv column, by name or by 0-based position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Column {
+    /// By its name in the header.
+    Name(String),
+    /// By its 0-based position.
+    Position(u32),
+}
+
+/// Which images are held out for validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Valid {
+    /// fastai's `get_cv_idxs`, bit for bit.
+    Random {
+        /// Share of all images, in (0, 1).
+        share: f64,
+        /// Seed of the permutation.
+        seed: u32,
+        /// Which slice of the permutation, 0-based.
+        fold: u32,
+    },
+    /// A share of each class.
+    Stratified {
+        /// Share of all images, in (0, 1).
+        share: f64,
+        /// Seed of the permutation.
+        seed: u32,
+        /// Which slice, 0-based; folds do not overlap.
+        fold: u32,
+    },
+    /// Blocks of consecutive images, held out as a whole.
+    Blocks {
+        /// Images a block, at least 2.
+        size: u32,
+        /// Share of all blocks, in (0, 1).
+        share: f64,
+        /// Seed of the permutation of the blocks.
+        seed: u32,
+        /// Which slice of the permutation, 0-based.
+        fold: u32,
+    },
+    /// Images with the same cell in a csv column, held out as a whole.
+    Grouped {
+        /// The column's name.
+        column: String,
+        /// Share of all groups, in (0, 1).
+        share: f64,
+        /// Seed of the permutation of the groups.
+        seed: u32,
+        /// Which slice of the permutation, 0-based.
+        fold: u32,
+    },
+    /// A folder below `root`, laid out as the training folder.
+    Folder(String),
+    /// A text file below `root` with one image id a line.
+    Indices(String),
+    /// A csv column with 0/1 or true/false.
+    Column(String),
+    /// Train on everything; nothing is measured.
+    None,
+}
