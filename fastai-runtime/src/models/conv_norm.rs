@@ -117,9 +117,7 @@ pub enum Norm {
 impl Norm {
     fn new(spec: NormSpec, channels: usize, device: &Device) -> Self {
         match spec {
-            NormSpec::Batch { epsilon, momentum } => {
-                Norm::Batch(BatchNorm::new(channels, epsilon, momentum, device))
-            }
+            NormSpec::Batch { epsilon, momentum } => Norm::Batch(BatchNorm::new(channels, epsilon, momentum, device)),
             NormSpec::Layer { epsilon } => Norm::Layer(LayerNorm::new(channels, epsilon, device)),
         }
     }
