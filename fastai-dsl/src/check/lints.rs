@@ -53,7 +53,7 @@ struct Lints<'a> {
     out: &'a mut Diagnostics,
 }
 
-impl Lints<'_> {
+impl<'a> Lints<'a> {
     /// The lint at a step of `train`.
     fn fire(&mut self, lint: &'static Code, step: &[LintAttr], site: Site, message: String, help: &str) -> bool {
         let train: &[LintAttr] = self.draft.train.as_ref().map_or(&[], |t| &t.lints);
@@ -75,7 +75,7 @@ impl Lints<'_> {
     }
 
     /// The attributes of a section.
-    fn section(&self, name: &str) -> &[LintAttr] {
+    fn section(&self, name: &str) -> &'a [LintAttr] {
         self.draft.sections.iter().find(|e| e.key.text == name).map_or(&[], |e| &e.lints)
     }
 }
@@ -103,8 +103,21 @@ pub(super) fn default_valid(draft: &Draft, out: &mut Diagnostics) {
     if word.text == "csv" && !entries.iter().any(|e| e.key.text == "valid" || e.key.text.is_empty()) {
         let diagnostic = Diagnostic::error(&c::DEFAULT_VALID, word.site, "a random fifth of the images is held out")
             .help("say so: `valid: random(0.2, seed = 42)`");
-        Lints { draft, out }.at(&c::DEFAULT_VALID, &[&entry.lints, &draft.lints], diagnostic);
+        of_section(&c::DEFAULT_VALID, "data", diagnostic, draft, out);
     }
+}
+
+/// Reports a finding about a section at the lint's level there.
+pub(crate) fn of_section(
+    lint: &'static Code,
+    section: &str,
+    diagnostic: Diagnostic,
+    draft: &Draft,
+    out: &mut Diagnostics,
+) {
+    let mut lints = Lints { draft, out };
+    let section = lints.section(section);
+    lints.at(lint, &[section, &draft.lints], diagnostic);
 }
 
 fn as_call(stmt: &Stmt) -> Option<&StepCall> {
@@ -132,7 +145,7 @@ fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints
     }
     let (true, false, Some(call)) = (augments(parts.transforms), on_images, on_cache) else { return };
     let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
-    let section = lints.section("transforms").to_vec();
+    let section = lints.section("transforms");
     let set = lints.draft.sections.iter().find(|e| e.key.text == "transforms").map_or(Site::NONE, |e| e.key.site);
     let diagnostic = Diagnostic::error(
         &c::PRECOMPUTE_IGNORES_AUGMENT,
@@ -141,7 +154,7 @@ fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints
     )
     .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
     .also(set, "the transforms that nothing sees");
-    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, &section, train, &lints.draft.lints], diagnostic);
+    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, section, train, &lints.draft.lints], diagnostic);
 }
 
 /// A head that `save` or `tta` uses although it is as random as it was made, or that nothing uses at all.
