@@ -14,22 +14,22 @@ pub fn signal() -> StopSignal {
     stop
 }
 
-#[cfg(unix)]
-fn listen(stop: StopSignal) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+fn listen(stop: StopSignal) -> Result<(), ctrlc::Error> {
+    #[cfg(unix)]
+    terminations(stop.clone()).map_err(ctrlc::Error::System)?;
+    ctrlc::set_handler(move || asked(&stop, 130))
+}
 
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-    std::thread::Builder::new().name("signals".to_string()).spawn(move || {
+/// ctrlc's own feature for this would take SIGHUP, too.
+#[cfg(unix)]
+fn terminations(stop: StopSignal) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;
+    std::thread::Builder::new().name("SIGTERM".to_string()).spawn(move || {
         for signal in signals.forever() {
             asked(&stop, 128 + signal);
         }
     })?;
     Ok(())
-}
-
-#[cfg(not(unix))]
-fn listen(stop: StopSignal) -> Result<(), ctrlc::Error> {
-    ctrlc::set_handler(move || asked(&stop, 130))
 }
 
 fn asked(stop: &StopSignal, code: i32) {

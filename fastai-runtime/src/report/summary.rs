@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 64 << 20;
 pub struct Summary {
     /// Version of this layout.
     pub format: u32,
-    /// `running` (or killed), `complete`, `stopped` (Ctrl-C) or `failed`.
+    /// `running` (or killed), `complete`, `stopped` (Ctrl-C, SIGTERM) or `failed`.
     pub status: String,
     /// True for `run --smoke`: two batches a stage, numbers mean nothing.
     pub smoke: bool,
