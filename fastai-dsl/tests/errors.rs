@@ -79,6 +79,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0301", "[accuracy]", "accuracy"),
     ("E0301", "fit(1e-2, 1)", "fit(lr, 1)"),
     ("E0302", "size: 64", "size: 0"),
+    ("E0302", "model: squeezenet1_1", "model: squeezenet1_1 { cut: 6 }"),
     ("E0302", "size: 64", "size: 64, max_zoom: 0.9"),
     ("E0302", "size: 64", "size: 64, augment: [rotate(200)]"),
     ("E0302", "size: 64", "size: 64, augment: [flip(1.5)]"),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use fastai_dsl::ArchFacts;
-use fastai_runtime::models::{LayerRow, describe, describe_top};
+use fastai_runtime::models::{LayerRow, describe_cut, describe_top};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -13,6 +13,9 @@ pub struct Args {
     /// Side of the image, pixels
     #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=16384))]
     size: u32,
+    /// Leave this many modules at the end of the body out, as `cut` in a recipe does
+    #[arg(long, default_value_t = 0)]
+    cut: u32,
 }
 
 pub fn run(args: &Args) -> ExitCode {
@@ -21,13 +24,18 @@ pub fn run(args: &Args) -> ExitCode {
         eprintln!("error: --size {}: {} needs at least {} pixels", args.size, facts.name, facts.min_size);
         return ExitCode::from(super::WRONG);
     }
-    print!("{}", text(facts, args.size as usize));
+    if args.cut > facts.max_cut() {
+        eprintln!("error: --cut {}: {} can lose at most {} modules", args.cut, facts.name, facts.max_cut());
+        return ExitCode::from(super::WRONG);
+    }
+    print!("{}", text(facts, args.cut, args.size as usize));
     ExitCode::SUCCESS
 }
 
-fn text(facts: &ArchFacts, size: usize) -> String {
-    let body = describe(facts.name, size);
-    let top = describe_top(facts.name, size);
+fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
+    let body = describe_cut(facts.name, cut, size);
+    // The published classifier reads the whole body's map.
+    let top = if cut == 0 { describe_top(facts.name, size) } else { Vec::new() };
     let mut rows = vec![["group", "layer", "kind", "output", "parameters", "multiply-adds"].map(str::to_owned)];
     rows.extend(body.iter().map(|row| cells(&row.group.to_string(), row)));
     rows.extend(top.iter().map(|row| cells("top", row)));
@@ -35,12 +43,14 @@ fn text(facts: &ArchFacts, size: usize) -> String {
 
     out += "\n";
     let mut totals = vec![["group", "", "parameters", "multiply-adds"].map(str::to_owned)];
-    for (group, (holds, _)) in facts.body.iter().enumerate() {
+    for (group, (holds, _)) in facts.groups_without(cut).iter().enumerate() {
         totals.push(total(&group.to_string(), holds, body.iter().filter(|row| row.group == group)));
     }
-    totals.push(total("top", "the published classifier, which a head replaces", top.iter()));
+    if cut == 0 {
+        totals.push(total("top", "the published classifier, which a head replaces", top.iter()));
+    }
     totals.push(total("all", "", body.iter().chain(&top)));
-    out + &table(&totals)
+    out + &table(&totals) + &format!("\na head reads {} features\n", facts.head_input_without(cut))
 }
 
 fn cells(group: &str, row: &LayerRow) -> [String; 6] {
