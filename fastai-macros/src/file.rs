@@ -182,14 +182,4 @@ mod tests {
         }
         assert!(include(quote!([::fastai] "no/such.recipe")).to_string().contains("there is no file `no/such.recipe`"));
     }
-
-    #[test]
-    fn a_recipe_is_held_to_the_summary_of_its_data() {
-        let output = include(quote!([::fastai] "tests/prepared/dogs.recipe")).to_string();
-        for part in ["[E0703]", "did you mean `breed`?", "dogs.recipe:3:", "Dogs.prepared", "struct Dogs"] {
-            assert!(output.contains(part), "{part} is not in {output}");
-        }
-        let near = summary(Path::new("tests/prepared/any.rs"), "Dogs").unwrap();
-        assert!(near.text.contains("format 1") && summary(Path::new("tests/prepared/any.rs"), "Cats").is_none());
-    }
 }

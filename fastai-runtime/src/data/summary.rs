@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use fastai_dsl::prepared::Summary;
-use fastai_dsl::{Recipe, Source};
+use fastai_dsl::prepared::{Cells, Summary};
+use fastai_dsl::{Recipe, Source, TaskKind};
 use image::ImageReader;
 use rayon::prelude::*;
 
 use super::DataError;
+use super::csv::parse_flag;
 use super::dataset::{Dataset, Item, Target};
 
 /// Reads the data set of a recipe: labels, listings and the headers of all images, no pixels. The same files give the same
@@ -23,6 +24,7 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
     let mut summary = Summary {
         source: Summary::source_of(data),
         split: data.valid.to_string(),
+        labels: Summary::labels_of(recipe),
         train: dataset.train.len() as u64,
         valid: dataset.valid.len() as u64,
         test: dataset.test.len() as u64,
@@ -37,7 +39,10 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
         numbers(&item.target).iter().for_each(|class| classes[*class as usize].1 += 1);
         summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
     }
-    summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
+    // A regression has an output and no classes.
+    if recipe.task() != TaskKind::Regression {
+        summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
+    }
 
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
     let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
@@ -63,14 +68,40 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
         let mut digest = blake3::Hasher::new();
         digest.update_mmap(&path).map_err(|error| cannot(&error))?;
         summary.digests.insert(labels.clone(), short(&digest.finalize()));
+        let file = File::open(&path).map_err(|error| cannot(&error))?;
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(*header).flexible(true).from_reader(file);
         if *header {
-            let file = File::open(&path).map_err(|error| cannot(&error))?;
-            let mut reader = ::csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
             let header = reader.headers().map_err(|error| cannot(&error))?;
-            summary.header = Some(header.iter().map(str::to_string).collect());
+            summary.header = Some(header.iter().map(|name| name.trim().to_string()).collect());
         }
+        summary.columns = columns(&mut reader).map_err(|error| cannot(&error))?;
     }
     Ok(summary)
+}
+
+/// What the cells of each column are.
+fn columns(reader: &mut ::csv::Reader<File>) -> ::csv::Result<Vec<Cells>> {
+    let mut columns: Vec<Option<Cells>> = Vec::new();
+    let mut record = ::csv::StringRecord::new();
+    while reader.read_record(&mut record)? {
+        columns.resize(columns.len().max(record.len()), None);
+        for (cells, cell) in columns.iter_mut().zip(&record) {
+            let here = match cell.trim() {
+                "" => continue,
+                cell if parse_flag(cell).is_some() => Cells::Flag,
+                cell if cell.parse::<f32>().is_ok_and(f32::is_finite) => Cells::Number,
+                _ => Cells::Text,
+            };
+            *cells = Some(match (*cells, here) {
+                (None, here) => here,
+                (Some(before), here) if before == here => here,
+                // 0 and 1 are numbers too; true and false beside numbers are nobody's column.
+                (Some(Cells::Flag | Cells::Number), Cells::Flag | Cells::Number) => Cells::Number,
+                _ => Cells::Text,
+            });
+        }
+    }
+    Ok(columns.into_iter().map(|cells| cells.unwrap_or(Cells::Text)).collect())
 }
 
 fn numbers(target: &Target) -> &[u32] {

@@ -2,6 +2,7 @@
 
 mod measured;
 mod outcome;
+mod probe;
 mod session;
 mod snapshot;
 mod steps;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
+pub use probe::{Probed, ProbedStage, probe};
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate};
 
