@@ -142,14 +142,6 @@ impl Source {
         self.places.get(site.0 as usize).cloned().unwrap_or(end..end)
     }
 
-    /// Line and column of a site, from 1.
-    pub fn line_column(&self, site: Site) -> (usize, usize) {
-        let before = &self.text[..self.place(site).start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
-    }
-
     /// All findings in the compiler's style; `colour` for terminals.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
