@@ -61,8 +61,8 @@ catalog! {
         /// A file holds exactly one recipe.
         TRAILING = "E0113", "text after the recipe";
 
-        /// The sections are task, data, transforms, model, metrics, train; seed, device, report, class_weights, clip and
-        /// keep_best are optional.
+        /// The sections are task, data, transforms, model, metrics, train; seed, device, report, class_weights,
+        /// label_smoothing, mixup, cutmix, clip and keep_best are optional.
         UNKNOWN_SECTION = "E0201", "unknown section";
         /// task, data, transforms, model, metrics and train must be there.
         MISSING_SECTION = "E0202", "missing section";
@@ -189,6 +189,9 @@ catalog! {
         /// Random transforms change nothing while activations are precomputed, and no later step reads images.
         /// Add `precompute(off);` and a `fit` on images, or choose `transforms: none`.
         PRECOMPUTE_IGNORES_AUGMENT = "precompute_ignores_augment", Warn, "random transforms that nothing sees";
+        /// Cached activations were computed of one image each, so nothing is mixed, and no later step reads images.
+        /// Add `precompute(off);` and a `fit` on images, or remove `mixup` and `cutmix`.
+        PRECOMPUTE_IGNORES_MIXING = "precompute_ignores_mixing", Warn, "mixed images that nothing sees";
         /// The new head is random: its gradients would wreck the pretrained body. Train the head first.
         UNFREEZE_BEFORE_HEAD = "unfreeze_before_head", Warn, "unfreeze before the head has trained";
         /// Earlier layers hold more general features and usually want smaller rates: `[lr / 9, lr / 3, lr]`.

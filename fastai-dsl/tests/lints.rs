@@ -5,6 +5,7 @@ use fastai_dsl::source::Source;
 
 const CASES: &[(&str, &str)] = &[
     ("precompute_ignores_augment", "precompute(on); fit(1e-2, 1);"),
+    ("precompute_ignores_mixing", "precompute(on); fit(1e-2, 1);"),
     ("unfreeze_before_head", "unfreeze(); fit(1e-2, 1);"),
     ("rates_not_increasing", "fit(1e-2, 1); unfreeze(); fit([1e-2, 1e-3, 1e-4], 1);"),
     ("rates_of_frozen_groups", "fit([1e-4, 1e-3, 1e-2], 1);"),
@@ -29,6 +30,7 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
         () if is("enlarged_copies") => "folders { root: \"d\", resize_to: 96 }",
         () => "folders { root: \"d\" }",
     };
+    let mixup = if is("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
     let keys = match () {
         () if is("stats_of_other_weights") => ", stats: inception",
         () if is("enlarged_copies") => ", max_zoom: 1.1",
@@ -36,7 +38,7 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
     };
     let text = format!(
         "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64{keys} }}, \
-         model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
+         model: squeezenet1_1, metrics: [accuracy], {mixup} train: {{ {steps} }} }}"
     );
     let source = Source::new("x", &text, &[]);
     (source.diagnostics().iter().map(|d| d.code.id).collect(), source.diagnostics().has_errors())
@@ -75,6 +77,13 @@ fn statistics_and_copies_that_fit_are_fine() {
     assert_eq!(found("size: 64, stats: none", "squeezenet1_1 { weights: none }", ""), none, "weights of nobody");
     assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 247"), none);
     assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 246"), ["enlarged_copies"]);
+}
+
+#[test]
+fn mixing_is_seen_by_any_fit_on_images() {
+    let (found, _) =
+        names("#[warn(precompute_ignores_mixing)]", "precompute(on); fit(1e-2, 1); precompute(off); fit(1e-2, 1);");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

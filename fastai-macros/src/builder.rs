@@ -310,6 +310,10 @@ impl Builder<'_> {
                 }
                 ("seed", _) => self.range("seed", schema::SEED_RANGE, &entry.value, &mut out),
                 ("clip", _) => self.range("clip", schema::CLIP_RANGE, &entry.value, &mut out),
+                ("label_smoothing", _) => {
+                    self.range("label_smoothing", schema::LABEL_SMOOTHING_RANGE, &entry.value, &mut out);
+                }
+                (name @ ("mixup" | "cutmix"), _) => self.range(name, schema::MIXING_RANGE, &entry.value, &mut out),
                 ("class_weights", _) => {
                     self.range("class_weights", schema::CLASS_WEIGHT_RANGE, &entry.value, &mut out);
                 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
-use fastai_dsl::{Body, DeviceWish, Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::{DeviceWish, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::data::Dataset;
 use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
@@ -71,13 +71,13 @@ pub fn run(args: &Args) -> ExitCode {
     let memory: Vec<Option<StageMemory>> =
         plan.stages.iter().map(|stage| StageMemory::of(&recipe, &plan, stage)).collect();
     if !args.json {
-        super::show(&text(&recipe, &plan, &memory));
+        print!("{}", text(&recipe, &plan, &memory));
     }
     let probed = match args.probe.then(|| probe(&recipe, args.device)).transpose() {
         Ok(probed) => probed,
         Err(error) => {
             eprintln!("error: {error}");
-            return ExitCode::from(super::FAILED);
+            return ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED });
         }
     };
     if args.json {
@@ -87,14 +87,15 @@ pub fn run(args: &Args) -> ExitCode {
         });
         println!("{value:#}");
     } else if let Some(probed) = &probed {
-        super::show(&probed_text(probed));
+        print!("{}", probed_text(probed));
     }
     ExitCode::SUCCESS
 }
 
 fn probe(recipe: &Recipe, device: Option<DeviceWish>) -> Result<Probed, RunError> {
     eprintln!("two batches of every step ..");
-    engine::probe(recipe, &RunOptions { device, ..RunOptions::default() }, &mut Silent)
+    let options = RunOptions { device, stop: super::stop::signal(), ..RunOptions::default() };
+    engine::probe(recipe, &options, &mut Silent)
 }
 
 /// What was measured, a line a step that took time.
@@ -202,13 +203,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>]) -> String 
 fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
     let works = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
-    let trains = match (stage.state.body, stage.state.first_trainable) {
-        _ if !works => String::new(),
-        (Body::Precomputed, _) => "head, cached".to_string(),
-        (_, first) if first + 1 == groups => "head, images".to_string(),
-        (_, 0) => "all, images".to_string(),
-        (_, first) => format!("{first}..={}, images", groups - 1),
-    };
+    let trains = if works { stage.state.trains(groups) } else { String::new() };
     let rates = match &stage.step {
         Step::Fit(fit) => {
             let rates: Vec<String> = stage.rates.iter().map(|r| shown(*r)).collect();
