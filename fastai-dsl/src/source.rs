@@ -13,6 +13,9 @@ use crate::parse::{Parsed, parse};
 use crate::prepared;
 use crate::scan::{ScanError, scan};
 
+/// Bytes; a larger recipe file is a mistake.
+pub const LARGEST: usize = 1 << 20;
+
 /// What a text gave: the recipe, or why there is none; either way the places in the text.
 #[derive(Debug)]
 pub struct Source {

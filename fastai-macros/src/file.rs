@@ -8,13 +8,10 @@ use quote::quote;
 use fastai_dsl::draft::Draft;
 use fastai_dsl::prepared;
 use fastai_dsl::scan;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::{LARGEST, Source};
 
 use crate::expand::{Item, split_path};
 use crate::report;
-
-/// A recipe of a megabyte is a mistake.
-const LARGEST: usize = 1 << 20;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);

@@ -139,8 +139,7 @@ fn seconds(seconds: f64) -> String {
 
 /// Counts from the summary that `fastai prepare` wrote, if it is of this data.
 fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
-    let bytes = super::source::read_bytes(file).ok()?;
-    let summary = Summary::parse(std::str::from_utf8(&bytes).ok()?).ok()?;
+    let summary = Summary::parse(&super::source::read_summary(file).ok()?).ok()?;
     (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
 }
 

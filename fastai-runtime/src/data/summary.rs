@@ -13,6 +13,9 @@ use super::DataError;
 use super::csv::parse_flag;
 use super::dataset::{Dataset, Item, Target};
 
+/// Sizes of images that a summary lists: photos from the web have a size each, and a summary is read by people.
+const SIZES: usize = 100;
+
 /// Reads the data set of a recipe: labels, listings and the headers of all images, no pixels. The same files give the same
 /// summary, whatever their times.
 ///
@@ -46,9 +49,7 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
 
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
     let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
-    for size in sizes {
-        *summary.sizes.entry(size).or_default() += 1;
-    }
+    summary.sizes = most_frequent(sizes, SIZES);
     let mut listing: Vec<(String, u64)> = Vec::with_capacity(images.len());
     for item in images {
         let name = item.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
@@ -112,6 +113,23 @@ fn numbers(target: &Target) -> &[u32] {
     }
 }
 
+/// Counts of the most frequent sizes, at most that many, and of all others under 0 x 0; of two that are equally frequent
+/// the smaller is kept.
+fn most_frequent(sizes: Vec<(u32, u32)>, most: usize) -> BTreeMap<(u32, u32), u64> {
+    let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for size in sizes {
+        *counts.entry(size).or_default() += 1;
+    }
+    let mut order: Vec<((u32, u32), u64)> = counts.into_iter().collect();
+    order.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let mut kept: BTreeMap<(u32, u32), u64> = order.iter().take(most).copied().collect();
+    let others: u64 = order.iter().skip(most).map(|(_, n)| n).sum();
+    if others > 0 {
+        *kept.entry((0, 0)).or_default() += others;
+    }
+    kept
+}
+
 /// Width and height from the file's header; 0 x 0 if it has none that is understood.
 fn size(path: &Path) -> (u32, u32) {
     let dimensions = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
@@ -120,4 +138,28 @@ fn size(path: &Path) -> (u32, u32) {
 
 fn short(hash: &blake3::Hash) -> String {
     hash.to_hex()[..16].to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_sizes_are_counted_together() {
+        let sizes = vec![(4, 3), (5, 3), (4, 3), (0, 0), (3, 4), (5, 3), (9, 9)];
+        assert_eq!(most_frequent(sizes.clone(), 2), BTreeMap::from([((0, 0), 3), ((4, 3), 2), ((5, 3), 2)]));
+        assert_eq!(most_frequent(sizes, 9).len(), 5);
+    }
+
+    #[test]
+    fn columns_are_flags_numbers_or_text() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("l.csv");
+        let text = "id,flag,word,count,mixed,empty,price\na,1,true,0,1,,1.5\nb,0,FALSE,7,x,,\nc,,true,1,0,,-2e3,more\n";
+        std::fs::write(&path, text).unwrap();
+        let mut reader =
+            ::csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(File::open(&path).unwrap());
+        let (f, n, t) = (Cells::Flag, Cells::Number, Cells::Text);
+        assert_eq!(columns(&mut reader).unwrap(), [t, f, f, n, t, t, n, t]);
+    }
 }
