@@ -115,6 +115,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0309", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"a/b\")"),
     ("E0309", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"tmp\")"),
     ("E0302", "{ root: \"d\" }", "{ root: \"d\", resize_to: 50 }"),
+    (
+        "E0302",
+        "data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1);",
+        "data: folders { root: \"d\", resize_to: 64 },\n    transforms: side_on { size: 64 },\n    model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { resize(128); fit(1e-2, 1);",
+    ),
     ("E0310", "size: 64", "size: 64, crop: googlenet, max_zoom: 1.1"),
     ("E0401", "fit(1e-2, 1)", "precompute(on); fit(1e-2, 1); unfreeze(); fit(1e-3, 1)"),
     ("E0402", "fit(1e-2, 1)", "fit(1e-2, 1); unfreeze(); precompute(on); fit(1e-2, 1); precompute(off); fit(1e-2, 1)"),
