@@ -5,6 +5,7 @@ use fastai_dsl::source::Source;
 
 const CASES: &[(&str, &str)] = &[
     ("precompute_ignores_augment", "precompute(on); fit(1e-2, 1);"),
+    ("precompute_ignores_mixing", "precompute(on); fit(1e-2, 1);"),
     ("unfreeze_before_head", "unfreeze(); fit(1e-2, 1);"),
     ("rates_not_increasing", "fit(1e-2, 1); unfreeze(); fit([1e-2, 1e-3, 1e-4], 1);"),
     ("rates_of_frozen_groups", "fit([1e-4, 1e-3, 1e-2], 1);"),
@@ -21,6 +22,7 @@ const CASES: &[(&str, &str)] = &[
 fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
     // Two lints are about other sections than `train`.
     let set = if attr.contains("tta_without_augment") { "none" } else { "side_on" };
+    let mixup = if attr.contains("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
     let data = if attr.contains("default_valid") {
         "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }"
     } else {
@@ -28,7 +30,7 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
     };
     let text = format!(
         "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64 }}, \
-         model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
+         model: squeezenet1_1, metrics: [accuracy], {mixup} train: {{ {steps} }} }}"
     );
     let source = Source::new("x", &text, &[]);
     (source.diagnostics().iter().map(|d| d.code.id).collect(), source.diagnostics().has_errors())
@@ -36,7 +38,10 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
 
 #[test]
 fn every_lint_can_be_warned_allowed_and_denied() {
-    assert_eq!(CASES.iter().map(|c| c.0).collect::<Vec<_>>(), LINTS.iter().map(|l| l.id).collect::<Vec<_>>());
+    // The last one needs a summary of the data: `prepared.rs`.
+    let (with_data, others) = LINTS.split_last().unwrap();
+    assert_eq!(CASES.iter().map(|c| c.0).collect::<Vec<_>>(), others.iter().map(|l| l.id).collect::<Vec<_>>());
+    assert_eq!(with_data.id, "labels_of_another_task");
     for (lint, steps) in CASES {
         let (found, errors) = names(&format!("#[warn({lint})]"), steps);
         assert!(found.contains(lint) && !errors, "{lint}: {found:?}");
@@ -45,6 +50,13 @@ fn every_lint_can_be_warned_allowed_and_denied() {
         let (found, errors) = names(&format!("#[deny({lint})]"), steps);
         assert!(found.contains(lint) && errors, "{lint} denied");
     }
+}
+
+#[test]
+fn mixing_is_seen_by_any_fit_on_images() {
+    let (found, _) =
+        names("#[warn(precompute_ignores_mixing)]", "precompute(on); fit(1e-2, 1); precompute(off); fit(1e-2, 1);");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
             progress,
             smoke,
             seed,
-            train_loss: Loss::new(train_truth, class_weights.clone(), &training),
+            train_loss: Loss::new(train_truth, class_weights.clone(), &training).smoothed(recipe.label_smoothing()),
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step};
+use fastai_dsl::{Body, Fit, LrFind, Recipe, Schedule, Stage, State, Step};
 
 use super::measured::{self, Look};
 use super::session::Session;
@@ -14,7 +14,7 @@ use crate::models;
 use crate::predict::augmented;
 use crate::report::{CacheUse, EpochRow, Evaluation, FindCurve, FitCurve, StageSummary, body_lost};
 use crate::train::{
-    Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
+    Ending, FindPlan, FitPlan, Loss, Mixing, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
 };
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
@@ -116,7 +116,14 @@ impl Session<'_> {
             &mut self.learner,
             &*self.sets.examples(Part::Train, state.size),
             &self.train_loss,
-            FindPlan { stage: index as u64, find, iterations, clip: self.recipe.clip(), seed: self.seed },
+            FindPlan {
+                stage: index as u64,
+                find,
+                iterations,
+                clip: self.recipe.clip(),
+                mixing: mixing(self.recipe),
+                seed: self.seed,
+            },
             Watch { progress: &mut *self.progress, stop: &self.stop },
         )?;
         timed(summary, found.images, started.elapsed().as_secs_f64());
@@ -175,6 +182,7 @@ impl Session<'_> {
             lrs,
             wds,
             clip: self.recipe.clip(),
+            mixing: mixing(self.recipe),
             metrics: self.recipe.metrics(),
             keep_best: self.recipe.keep_best(),
             seed: self.seed,
@@ -354,6 +362,11 @@ impl Session<'_> {
             self.progress.warn(&warning);
         }
     }
+}
+
+/// How the recipe mixes training images.
+fn mixing(recipe: &Recipe) -> Mixing {
+    Mixing { mixup: recipe.mixup(), cutmix: recipe.cutmix() }
 }
 
 fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {
