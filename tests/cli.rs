@@ -128,35 +128,46 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
     assert!(message.contains(&scratch.path().join("1").display().to_string()), "{message}");
 }
 
+/// The program with these arguments, as soon as it has said `moment`; and what else it will say.
+#[cfg(unix)]
+fn started(scratch: &TempDir, args: &[&std::ffi::OsStr], moment: &str) -> (std::process::Child, Lines) {
+    use std::io::BufRead;
+    use std::process::Stdio;
+
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+    command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).args(args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = lines.by_ref().map(Result::unwrap).find(|line| line.contains(moment));
+    assert!(said.is_some(), "{moment} was never said");
+    (child, lines)
+}
+
+#[cfg(unix)]
+type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
+
 /// Kills the program itself, at several moments, and goes on each time.
 #[cfg(unix)]
 #[test]
 fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
-
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);
     let whole = scratch.path().join("whole");
     fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();
 
     let killed = scratch.path().join("killed");
-    let program = assert_cmd::cargo::cargo_bin("fastai");
     // What the program says just before it dies: within the sweep, a fit on features and on images, while saving, near the end.
     let moments = ["lr_find(", "fit(lr1", "precompute(off)", "fit(0.05", "fit([", "save(", "tta("];
     for (n, moment) in moments.iter().enumerate() {
-        let mut command = std::process::Command::new(&program);
-        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).arg("run");
+        let mut args: Vec<&std::ffi::OsStr> = ["run", "--device", "cpu"].map(AsRef::as_ref).to_vec();
         match n {
-            0 => command.args(["--device", "cpu", "--out"]).arg(&killed).arg(&recipe),
-            _ => command.args(["--device", "cpu", "--resume"]).arg(&killed),
-        };
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = lines.map(Result::unwrap).find(|line| line.contains(moment));
+            0 => args.extend(["--out".as_ref(), killed.as_os_str(), recipe.as_os_str()]),
+            _ => args.extend(["--resume".as_ref(), killed.as_os_str()]),
+        }
+        let (mut child, _lines) = started(&scratch, &args, moment);
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        assert!(said.is_some() && status.code().is_none(), "{moment}: {status}");
+        assert!(status.code().is_none(), "{moment}: {status}");
     }
     // Whoever resumes may say which recipe it should be, and is told where that is another.
     let output = fastai(&scratch).arg("run").arg(&recipe).args(["--set", "clip=2.0", "--resume"]).arg(&killed).assert();
@@ -185,6 +196,64 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
     assert!(text.contains("is complete") && text.contains("final: f2"), "{text}");
     let message = stderr(fastai(&scratch).args(["run", "--resume", "no/such/run"]), 2);
     assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
+}
+
+/// What a batch system does when the time is over.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_terminated_stops_tidily_and_goes_on() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let out = scratch.path().join("run");
+    let args: [&std::ffi::OsStr; 5] =
+        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
+    let (mut child, lines) = started(&scratch, &args, "fit(0.05");
+    std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let said: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("stopping after this batch")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("interrupted.safetensors")), "{said:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["status"], "stopped");
+    let output = fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(&out).assert().success();
+    let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(log.contains("goes on after step"), "{log}");
+    assert!(!out.join("models/interrupted.safetensors").exists());
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("models/final.safetensors") && !report.contains("interrupted.safetensors"));
+}
+
+/// As in `fastai plan FILE | head -1`, with a reader that is gone before anything is written.
+#[test]
+fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is_one() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = "examples/quickstart.recipe";
+    let closed = || std::io::pipe().unwrap().1;
+    let program = || {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
+        command
+    };
+    for args in [
+        &["explain"][..],
+        &["explain", "fit"],
+        &["check", recipe],
+        &["plan", recipe],
+        &["plan", recipe, "--json"],
+        &["summary", "--arch", "squeezenet1_1"],
+        &["weights", "list"],
+        &["--help"],
+    ] {
+        let output = program().args(args).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let status = program().args(["check", "no/such.recipe"]).stderr(closed()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    if let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") {
+        let output = program().args(["plan", recipe]).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the standard output"));
+    }
 }
 
 #[test]
@@ -221,6 +290,11 @@ fn a_finished_run_predicts_submits_and_is_measured() {
     assert_eq!(header[1..header.len() - 1], classes);
     let files: Vec<&str> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     assert!(files.len() == 60 && files.is_sorted());
+    for threads in ["1", "2"] {
+        let mut command = fastai(&scratch);
+        command.args(["predict", "-q", "--csv", "--threads", threads]).arg(&run).arg(&images);
+        assert_eq!(output(&mut command, 0).0, csv, "on {threads} threads");
+    }
     let broken = scratch.path().join("broken.jpg");
     fs::write(&broken, b"no image").unwrap();
     let one = images.join("train_3.jpg");

@@ -130,6 +130,14 @@ impl Recipe {
     pub fn finders(&self) -> usize {
         self.steps.iter().filter(|s| matches!(s, Step::LrFind(_))).count()
     }
+
+    /// The last `tta` step: its index from 0, and how many augmented predictions it asks for.
+    pub fn last_tta(&self) -> Option<(usize, u32)> {
+        self.steps.iter().enumerate().rev().find_map(|(index, step)| match step {
+            Step::Tta { n_aug } => Some((index, *n_aug)),
+            _ => None,
+        })
+    }
 }
 
 /// What a label is.

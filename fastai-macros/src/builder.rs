@@ -66,6 +66,12 @@ impl Builder<'_> {
         quote! { #krate::__private::schema::#ident }
     }
 
+    /// The beginning of a step as a path into the steps, from where an editor completes it.
+    pub(crate) fn begun_step(&self, word: &Name) -> TokenStream {
+        let (krate, step) = (self.krate, self.ident(word));
+        quote! { let _: #krate::__private::schema::steps::#step; }
+    }
+
     fn section(&self, entry: &Entry) -> TokenStream {
         let method = self.ident(&entry.key);
         let argument = match (entry.key.text.as_str(), &entry.value.kind) {

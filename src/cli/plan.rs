@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
-use fastai_dsl::{Body, Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::{Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::data::Dataset;
 use fastai_runtime::report::write_atomic;
 
@@ -131,13 +131,7 @@ fn text(recipe: &Recipe, plan: &Plan) -> String {
 fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
     let works = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
-    let trains = match (stage.state.body, stage.state.first_trainable) {
-        _ if !works => String::new(),
-        (Body::Precomputed, _) => "head, cached".to_string(),
-        (_, first) if first + 1 == groups => "head, images".to_string(),
-        (_, 0) => "all, images".to_string(),
-        (_, first) => format!("{first}..={}, images", groups - 1),
-    };
+    let trains = if works { stage.state.trains(groups) } else { String::new() };
     let rates = match &stage.step {
         Step::Fit(fit) => {
             let rates: Vec<String> = stage.rates.iter().map(|r| shown(*r)).collect();

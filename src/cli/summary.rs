@@ -21,7 +21,7 @@ pub fn run(args: &Args) -> ExitCode {
         eprintln!("error: --size {}: {} needs at least {} pixels", args.size, facts.name, facts.min_size);
         return ExitCode::from(super::WRONG);
     }
-    super::show(&text(facts, args.size as usize));
+    print!("{}", text(facts, args.size as usize));
     ExitCode::SUCCESS
 }
 

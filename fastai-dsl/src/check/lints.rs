@@ -54,7 +54,7 @@ struct Lints<'a> {
     out: &'a mut Diagnostics,
 }
 
-impl Lints<'_> {
+impl<'a> Lints<'a> {
     /// The lint at a step of `train`.
     fn fire(&mut self, lint: &'static Code, step: &[LintAttr], site: Site, message: String, help: &str) -> bool {
         let train: &[LintAttr] = self.draft.train.as_ref().map_or(&[], |t| &t.lints);
@@ -76,7 +76,7 @@ impl Lints<'_> {
     }
 
     /// The attributes of a section.
-    fn section(&self, name: &str) -> &[LintAttr] {
+    fn section(&self, name: &str) -> &'a [LintAttr] {
         self.draft.sections.iter().find(|e| e.key.text == name).map_or(&[], |e| &e.lints)
     }
 }
@@ -107,8 +107,21 @@ pub(super) fn default_valid(draft: &Draft, out: &mut Diagnostics) {
     if word.text == "csv" && !entries.iter().any(|e| e.key.text == "valid" || e.key.text.is_empty()) {
         let diagnostic = Diagnostic::error(&c::DEFAULT_VALID, word.site, "a random fifth of the images is held out")
             .help("say so: `valid: random(0.2, seed = 42)`");
-        Lints { draft, out }.at(&c::DEFAULT_VALID, &[&entry.lints, &draft.lints], diagnostic);
+        of_section(&c::DEFAULT_VALID, "data", diagnostic, draft, out);
     }
+}
+
+/// Reports a finding about a section at the lint's level there.
+pub(crate) fn of_section(
+    lint: &'static Code,
+    section: &str,
+    diagnostic: Diagnostic,
+    draft: &Draft,
+    out: &mut Diagnostics,
+) {
+    let mut lints = Lints { draft, out };
+    let section = lints.section(section);
+    lints.at(lint, &[section, &draft.lints], diagnostic);
 }
 
 fn as_call(stmt: &Stmt) -> Option<&StepCall> {
@@ -142,7 +155,7 @@ fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints)
         return;
     }
     let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
-    let section = lints.section("transforms").to_vec();
+    let section = lints.section("transforms");
     let set = lints.draft.sections.iter().find(|e| e.key.text == "transforms").map_or(Site::NONE, |e| e.key.site);
     let diagnostic = Diagnostic::error(
         &c::PRECOMPUTE_IGNORES_AUGMENT,
@@ -151,7 +164,7 @@ fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints)
     )
     .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
     .also(set, "the transforms that nothing sees");
-    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, &section, train, &lints.draft.lints], diagnostic);
+    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, section, train, &lints.draft.lints], diagnostic);
 }
 
 /// `mixup` and `cutmix`, where no fit reads images.

@@ -16,6 +16,8 @@ use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Recipe, TaskKind,
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
+pub(crate) use lints::of_section as lint_of_section;
+
 /// A recipe that passed, with what the front end needs besides.
 #[derive(Clone, Debug)]
 pub struct Checked {

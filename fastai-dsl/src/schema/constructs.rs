@@ -352,3 +352,10 @@ pub const DEVICES: &[&str] = &["auto", "cuda", "wgpu", "cpu"];
 /// The steps, in the order of the language page.
 pub const STEPS: &[&Construct] =
     &[&PRECOMPUTE, &UNFREEZE, &FREEZE_TO, &FREEZE, &FIT, &LR_FIND, &HEAD, &RESIZE, &TTA, &BN_FREEZE, &SAVE, &LOAD];
+
+/// The steps and nothing else: what an editor completes the beginning of a step from.
+pub mod steps {
+    pub use super::{
+        bn_freeze, fit, freeze, freeze_to, head, load, lr_find, precompute, resize, save, tta, unfreeze,
+    };
+}

@@ -33,6 +33,7 @@ mod vgg;
 pub mod weights;
 
 pub use body::Body;
+pub(crate) use checkpoint::DEFAULT_THRESHOLD;
 pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
 pub use classifier::Classifier;
 pub use conv_norm::{Activation, ConvNorm, ConvSpec, NormSpec, Padding};

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{bytes, duration, grouped, metric, short};
 use super::record::{EpochRow, FitCurve};
-use super::{Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
+use super::{Baseline, Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
 
 pub(super) const STYLE: &str = include_str!("report.css");
 
@@ -88,6 +88,9 @@ fn banners(summary: &Summary) -> Markup {
             "running" => div.banner { "NOT COMPLETE: the run is going on, or was killed. The numbers are those of the stages that were finished." },
             "stopped" => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
             other => div.banner { (other.to_uppercase()) ": the numbers are those of the stages that were reached." },
+        }
+        @if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
+            div.banner { "NOT BETTER THAN A CONSTANT: " (warning) "." }
         }
     }
 }
