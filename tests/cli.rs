@@ -81,6 +81,80 @@ fn the_plan_counts_without_training() {
 }
 
 #[test]
+fn the_plan_counts_the_memory_of_training() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let memory = |set: &[&str]| -> Vec<Option<[u64; 2]>> {
+        let mut command = fastai(&scratch);
+        command.args(["plan", "--json"]).arg(&recipe);
+        for set in set {
+            command.args(["--set", set]);
+        }
+        let output = command.assert().success();
+        let plan: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+        let of = |m: &Value| m.as_object().map(|m| ["weights", "activations"].map(|key| m[key].as_u64().unwrap()));
+        plan["memory"].as_array().unwrap().iter().map(of).collect()
+    };
+    let plain = memory(&[]);
+    // precompute, lr_find, fit on features, precompute(off), fit of the head on images, unfreeze, fit of all, save, tta
+    let known: Vec<bool> = plain.iter().map(Option::is_some).collect();
+    assert_eq!(known, [true, true, true, false, true, false, true, false, true]);
+    let [features, head, all] = [2, 4, 6].map(|step| plain[step].unwrap());
+    assert_eq!(features[1], 0);
+    assert!(all[1] > 3 * head[1] && all[0] > head[0], "{plain:?}");
+    let doubled = memory(&["data.batch=32"]);
+    assert_eq!(doubled[6].unwrap()[1], 2 * all[1]);
+    let larger = memory(&["transforms.size=64"]);
+    assert!(larger[6].unwrap()[1] > 3 * all[1]);
+    let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("memory of the network: at most") && text.contains("in step 7 `fit([0.001"), "{text}");
+}
+
+#[test]
+fn a_probe_measures_every_step_and_leaves_nothing() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let before: Vec<_> = fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut command = fastai(&scratch);
+    command.args(["plan", "--json", "--probe", "--device", "cpu"]).arg(&recipe).env("TMPDIR", scratch.path());
+    let output = command.assert().success();
+    let plan: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let probe = &plan["probe"];
+    let stages = probe["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 9);
+    for (step, stage) in stages.iter().enumerate() {
+        let trains = ["lr_find", "fit"].iter().any(|word| stage["text"].as_str().unwrap().starts_with(word));
+        assert_eq!(stage["step"], step);
+        assert_eq!(stage["images_per_s"].as_f64().is_some_and(|rate| rate > 0.0), trains, "{stage}");
+        assert!(!trains || stage["seconds"].as_f64().unwrap() > 0.0, "{stage}");
+    }
+    let sum: f64 = stages.iter().map(|stage| stage["seconds"].as_f64().unwrap()).sum();
+    let (ending, whole) = (probe["ending"].as_f64().unwrap(), probe["seconds"].as_f64().unwrap());
+    assert!((sum + ending - whole).abs() < 1e-6 && ending > 0.0, "{probe}");
+    if cfg!(target_os = "linux") {
+        // The weights alone are 3 MB.
+        assert!(probe["peak_bytes"].as_u64().unwrap() > 10_000_000, "{probe}");
+    }
+    let after: Vec<_> = fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(before, after, "nothing is left");
+
+    // What was predicted, and what the run takes: within a factor, as other programs share this machine.
+    let begun = std::time::Instant::now();
+    let out = scratch.path().join("run");
+    fastai(&scratch).args(["run", "-q", "--device", "cpu", "--out"]).arg(&out).arg(&recipe).assert().success();
+    let took = begun.elapsed().as_secs_f64();
+    assert!((took / 20.0..took * 20.0).contains(&whole), "predicted {whole}, took {took}");
+
+    let mut command = fastai(&scratch);
+    let output = command.args(["plan", "--probe", "--device", "cpu"]).arg(&recipe).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("the whole") && text.contains("peak memory") && text.contains("CPU"), "{text}");
+    let message = stderr(fastai(&scratch).args(["plan", "--device", "cpu"]).arg(&recipe), 2);
+    assert!(message.contains("--probe"), "{message}");
+}
+
+#[test]
 fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
@@ -128,35 +202,46 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
     assert!(message.contains(&scratch.path().join("1").display().to_string()), "{message}");
 }
 
+/// The program with these arguments, as soon as it has said `moment`; and what else it will say.
+#[cfg(unix)]
+fn started(scratch: &TempDir, args: &[&std::ffi::OsStr], moment: &str) -> (std::process::Child, Lines) {
+    use std::io::BufRead;
+    use std::process::Stdio;
+
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+    command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).args(args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = lines.by_ref().map(Result::unwrap).find(|line| line.contains(moment));
+    assert!(said.is_some(), "{moment} was never said");
+    (child, lines)
+}
+
+#[cfg(unix)]
+type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
+
 /// Kills the program itself, at several moments, and goes on each time.
 #[cfg(unix)]
 #[test]
 fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
-
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);
     let whole = scratch.path().join("whole");
     fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();
 
     let killed = scratch.path().join("killed");
-    let program = assert_cmd::cargo::cargo_bin("fastai");
     // What the program says just before it dies: within the sweep, a fit on features and on images, while saving, near the end.
     let moments = ["lr_find(", "fit(lr1", "precompute(off)", "fit(0.05", "fit([", "save(", "tta("];
     for (n, moment) in moments.iter().enumerate() {
-        let mut command = std::process::Command::new(&program);
-        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).arg("run");
+        let mut args: Vec<&std::ffi::OsStr> = ["run", "--device", "cpu"].map(AsRef::as_ref).to_vec();
         match n {
-            0 => command.args(["--device", "cpu", "--out"]).arg(&killed).arg(&recipe),
-            _ => command.args(["--device", "cpu", "--resume"]).arg(&killed),
-        };
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = lines.map(Result::unwrap).find(|line| line.contains(moment));
+            0 => args.extend(["--out".as_ref(), killed.as_os_str(), recipe.as_os_str()]),
+            _ => args.extend(["--resume".as_ref(), killed.as_os_str()]),
+        }
+        let (mut child, _lines) = started(&scratch, &args, moment);
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        assert!(said.is_some() && status.code().is_none(), "{moment}: {status}");
+        assert!(status.code().is_none(), "{moment}: {status}");
     }
     // Whoever resumes may say which recipe it should be, and is told where that is another.
     let output = fastai(&scratch).arg("run").arg(&recipe).args(["--set", "clip=2.0", "--resume"]).arg(&killed).assert();
@@ -185,6 +270,64 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
     assert!(text.contains("is complete") && text.contains("final: f2"), "{text}");
     let message = stderr(fastai(&scratch).args(["run", "--resume", "no/such/run"]), 2);
     assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
+}
+
+/// What a batch system does when the time is over.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_terminated_stops_tidily_and_goes_on() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let out = scratch.path().join("run");
+    let args: [&std::ffi::OsStr; 5] =
+        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
+    let (mut child, lines) = started(&scratch, &args, "fit(0.05");
+    std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let said: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("stopping after this batch")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("interrupted.safetensors")), "{said:?}");
+    let summary: Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["status"], "stopped");
+    let output = fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(&out).assert().success();
+    let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(log.contains("goes on after step"), "{log}");
+    assert!(!out.join("models/interrupted.safetensors").exists());
+    let report = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(report.contains("models/final.safetensors") && !report.contains("interrupted.safetensors"));
+}
+
+/// As in `fastai plan FILE | head -1`, with a reader that is gone before anything is written.
+#[test]
+fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is_one() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = "examples/quickstart.recipe";
+    let closed = || std::io::pipe().unwrap().1;
+    let program = || {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+        command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
+        command
+    };
+    for args in [
+        &["explain"][..],
+        &["explain", "fit"],
+        &["check", recipe],
+        &["plan", recipe],
+        &["plan", recipe, "--json"],
+        &["summary", "--arch", "squeezenet1_1"],
+        &["weights", "list"],
+        &["--help"],
+    ] {
+        let output = program().args(args).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let status = program().args(["check", "no/such.recipe"]).stderr(closed()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    if let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") {
+        let output = program().args(["plan", recipe]).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the standard output"));
+    }
 }
 
 #[test]
@@ -221,6 +364,11 @@ fn a_finished_run_predicts_submits_and_is_measured() {
     assert_eq!(header[1..header.len() - 1], classes);
     let files: Vec<&str> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     assert!(files.len() == 60 && files.is_sorted());
+    for threads in ["1", "2"] {
+        let mut command = fastai(&scratch);
+        command.args(["predict", "-q", "--csv", "--threads", threads]).arg(&run).arg(&images);
+        assert_eq!(output(&mut command, 0).0, csv, "on {threads} threads");
+    }
     let broken = scratch.path().join("broken.jpg");
     fs::write(&broken, b"no image").unwrap();
     let one = images.join("train_3.jpg");
@@ -362,7 +510,9 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
     assert!(message.contains("there is no") && message.contains("Small.prepared"), "{message}");
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     let text = fs::read_to_string(&summary).unwrap();
-    assert!(text.contains("images 48 12 0\n") && text.contains("suffix \".jpg\" 60\n"), "{text}");
+    for line in ["images 48 12 0", "suffix \".jpg\" 60", "labels \"multi_label\" \"1\" \" \"", "columns text text"] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
     fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
@@ -403,7 +553,7 @@ fn the_plan_draws_the_learning_rate() {
         .get_output()
         .clone();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("weights, gradients and momentum"), "{text}");
+    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("of weights, gradients and momentum"), "{text}");
     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");
     assert!(fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }

@@ -19,7 +19,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# `$1` .. are the places that are asked about; they are taken out of the text.
+# `$1`, `$A` .. are the places that are asked about; they are taken out of the text.
 FIXTURE = """
 macro_rules! recipe {
     ($($tokens:tt)*) => { ::fastai_macros::recipe_at! { [::fastai_dsl] $($tokens)* } };
@@ -57,18 +57,53 @@ recipe! {
         tr$9: 3,
     }
 }
+
+recipe! {
+    Begun {
+        task: single_label,
+        data: folders { root: "data" },
+        transforms: side_on { size: 64 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+            unf$A
+            fit(1e-3, 1);
+        },
+    }
+}
+
+recipe! {
+    BegunInLoop {
+        task: single_label,
+        model: squeezenet,
+        train: {
+            for size in [64, 128] { resi$B }
+        },
+    }
+}
+
+recipe! {
+    BegunBinding {
+        task: single_label,
+        train: { let lr = lr_f$C; },
+    }
+}
 """
 # place: (request, what the answer must contain)
 ASKED = {
-    1: ("hover", "Images a batch"),
-    2: ("definition", "words.rs"),
-    3: ("hover", "Trains"),
-    4: ("hover", "Epochs of the first cycle"),
-    5: ("definition", "words.rs"),
-    6: ("hover", "Trains"),
-    7: ("completion", "unfreeze"),
-    8: ("completion", "batch"),
-    9: ("completion", "transforms"),
+    "1": ("hover", "Images a batch"),
+    "2": ("definition", "words.rs"),
+    "3": ("hover", "Trains"),
+    "4": ("hover", "Epochs of the first cycle"),
+    "5": ("definition", "words.rs"),
+    "6": ("hover", "Trains"),
+    "7": ("completion", "unfreeze"),
+    "8": ("completion", "batch"),
+    "9": ("completion", "transforms"),
+    "A": ("completion", "unfreeze"),
+    "B": ("completion", "resize"),
+    "C": ("completion", "lr_find"),
 }
 
 
@@ -128,9 +163,9 @@ def main():
             f'fastai-dsl = {{ path = "{ROOT}/fastai-dsl" }}\nfastai-macros = {{ path = "{ROOT}/fastai-macros" }}\n'
         )
         text, places = "", {}
-        for part in re.split(r"(\$[0-9])", FIXTURE):
-            if re.fullmatch(r"\$[0-9]", part):
-                places[int(part[1])] = (text.count("\n"), len(text.rsplit("\n", 1)[-1]))
+        for part in re.split(r"(\$[0-9A-Z])", FIXTURE):
+            if re.fullmatch(r"\$[0-9A-Z]", part):
+                places[part[1]] = (text.count("\n"), len(text.rsplit("\n", 1)[-1]))
             else:
                 text += part
         source = scratch / "src/lib.rs"
@@ -164,7 +199,8 @@ def main():
                 got = ", ".join(a.get("targetUri", a.get("uri", "")) for a in answer or []) or "nothing"
             else:
                 items = answer["items"] if isinstance(answer, dict) else answer or []
-                got = ", ".join(item["label"] for item in items) or "nothing"
+                labels = [item["label"] for item in items]
+                got = f"{len(labels)}: {', '.join(sorted(labels, key=lambda label: expected not in label))}"
             good = expected in got
             failures += not good
             print(f"{'ok  ' if good else 'FAIL'} {request} at {line + 1}:{column + 1}: {got[:300]!r}")

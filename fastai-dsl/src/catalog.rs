@@ -61,8 +61,8 @@ catalog! {
         /// A file holds exactly one recipe.
         TRAILING = "E0113", "text after the recipe";
 
-        /// The sections are task, data, transforms, model, metrics, train; seed, device, report, class_weights, clip and
-        /// keep_best are optional.
+        /// The sections are task, data, transforms, model, metrics, train; seed, device, report, class_weights,
+        /// label_smoothing, mixup, cutmix, clip and keep_best are optional.
         UNKNOWN_SECTION = "E0201", "unknown section";
         /// task, data, transforms, model, metrics and train must be there.
         MISSING_SECTION = "E0202", "missing section";
@@ -165,11 +165,33 @@ catalog! {
         CONSTANT = "E0604", "a constant out of place";
         /// Only `let` at the top of `train` can be set from outside, and only keys that exist.
         OVERRIDE = "E0605", "an override that fits nothing";
+
+        /// The summary that `fastai prepare` wrote beside the recipe must be of this format, line for line.
+        SUMMARY_UNREADABLE = "E0701", "a summary that cannot be read";
+        /// The summary must be of the data and labels that the recipe names.
+        SUMMARY_STALE = "E0702", "a summary of other data";
+        /// `id`, `label` and `valid` name columns of the csv.
+        NO_COLUMN = "E0703", "a column that the csv does not have";
+        /// `class_weights: [..]` has one weight a class.
+        CLASS_WEIGHT_COUNT = "E0704", "class weights for another number of classes";
+        /// Each class needs an image to train on, and the split must hold out at least one.
+        EMPTY_SPLIT = "E0705", "a split that leaves nothing";
+        /// The folder of images must hold files that end with the suffix.
+        NO_SUFFIX = "E0706", "a suffix that no image has";
+        /// The tags of an image are separated by `separator`.
+        ONE_TAG = "E0707", "tags that are never separated";
+        /// A classifier tells at least two classes apart.
+        FEW_CLASSES = "E0708", "too few classes";
+        /// A regression's label is a number; a column that says what is held out says yes or no.
+        COLUMN_KIND = "E0709", "a column of another kind";
     }
     lints {
         /// Random transforms change nothing while activations are precomputed, and no later step reads images.
         /// Add `precompute(off);` and a `fit` on images, or choose `transforms: none`.
         PRECOMPUTE_IGNORES_AUGMENT = "precompute_ignores_augment", Warn, "random transforms that nothing sees";
+        /// Cached activations were computed of one image each, so nothing is mixed, and no later step reads images.
+        /// Add `precompute(off);` and a `fit` on images, or remove `mixup` and `cutmix`.
+        PRECOMPUTE_IGNORES_MIXING = "precompute_ignores_mixing", Warn, "mixed images that nothing sees";
         /// The new head is random: its gradients would wreck the pretrained body. Train the head first.
         UNFREEZE_BEFORE_HEAD = "unfreeze_before_head", Warn, "unfreeze before the head has trained";
         /// Earlier layers hold more general features and usually want smaller rates: `[lr / 9, lr / 3, lr]`.
@@ -192,10 +214,17 @@ catalog! {
         NO_LR_FIND = "no_lr_find", Allow, "a fit before any lr_find";
         /// The lesson freezes the body after changing the size, and trains the head first.
         RESIZE_WITHOUT_FREEZE = "resize_without_freeze", Allow, "resize while unfrozen";
+        /// The pretrained body expects pixels as it was trained on; without `stats` it gets them.
+        STATS_OF_OTHER_WEIGHTS = "stats_of_other_weights", Warn, "statistics that the weights do not know";
+        /// Scaled copies should have the pixels of the largest zoom: `size` times `max_zoom`.
+        ENLARGED_COPIES = "enlarged_copies", Warn, "copies smaller than the largest zoom";
+        /// The summary of the data has one tag on every image, or classes that are lists of tags or numbers: the task and
+        /// its metrics are hardly meant.
+        LABELS_OF_ANOTHER_TASK = "labels_of_another_task", Warn, "labels that look like another task's";
     }
 }
 
 /// The entry of that code or lint name.
 pub fn find(id: &str) -> Option<&'static Code> {
-    ERRORS.iter().chain(LINTS).chain(crate::prepared::CODES).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
+    ERRORS.iter().chain(LINTS).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
 }

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
-use crate::prepared;
 use crate::schema::{CONSTRUCTS, Construct, Key, METRICS, SECTIONS, STEPS, Section, TRANSFORM_SETS};
 use crate::suggest::closest;
 
@@ -40,7 +39,7 @@ pub fn page(topic: &str) -> Result<String, String> {
 }
 
 fn topics() -> impl Iterator<Item = &'static str> {
-    let codes = ERRORS.iter().chain(LINTS).chain(prepared::CODES).map(|c| c.id);
+    let codes = ERRORS.iter().chain(LINTS).map(|c| c.id);
     let words = SECTIONS.iter().map(|s| s.name).chain(CONSTRUCTS.iter().map(|c| c.name));
     let keys = CONSTRUCTS.iter().flat_map(|c| c.keys).map(|k| k.name);
     codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name))
@@ -64,7 +63,7 @@ pub fn index() -> String {
     list("sources, splits and metrics", words.map(|c| (c.name, line(c.doc))).collect());
     list("architectures", ARCHS.iter().map(|a| (a.name, line(a.doc))).collect());
     list("lints", LINTS.iter().map(|c| (c.id, c.title.to_string())).collect());
-    list("errors", ERRORS.iter().chain(prepared::CODES).map(|c| (c.id, c.title.to_string())).collect());
+    list("errors", ERRORS.iter().map(|c| (c.id, c.title.to_string())).collect());
     out.truncate(out.trim_end().len());
     out
 }

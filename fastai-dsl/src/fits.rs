@@ -3,8 +3,8 @@
 use crate::draft::Value;
 use crate::rate::Rate;
 use crate::schema::{
-    IntoConstruct, blocks, blur, column, cutout, dihedral, flip, folder, grouped, indices, lighting, random, rotate,
-    rotate_zoom, stratified, stretch, zoom,
+    IntoConstruct, blocks, blur, column, cutout, dihedral, erase, flip, folder, grouped, indices, lighting,
+    rand_augment, random, rotate, rotate_zoom, stratified, stretch, trivial_augment, zoom,
 };
 use crate::words::Word;
 
@@ -93,4 +93,5 @@ macro_rules! calls {
         }
     )* };
 }
-calls! { random stratified blocks grouped folder indices column rotate lighting flip dihedral zoom stretch rotate_zoom blur cutout }
+calls! { random stratified blocks grouped folder indices column rotate lighting flip dihedral zoom stretch rotate_zoom blur cutout erase
+trivial_augment rand_augment }

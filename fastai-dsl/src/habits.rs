@@ -59,6 +59,9 @@ const RENAMED: &[(&str, &str)] = &[
     ("learn", "train"),
     ("best_save_name", "keep_best"),
     ("random_seed", "seed"),
+    ("smoothing", "label_smoothing"),
+    ("mixup_alpha", "mixup"),
+    ("cutmix_alpha", "cutmix"),
 ];
 
 /// What has no name of its own in a recipe, and what to write instead.
@@ -89,6 +92,13 @@ const INSTEAD: &[(&str, &str)] = &[
     ("fit_gen", "`fit(1e-2, 3);`"),
     ("fit_one_cycle", "`fit(1e-2, 3, cycle_len = 1);`"),
     ("bn_freeze", "`bn_freeze(on);`"),
+    ("RandomErasing", "`erase(p = 0.5)`"),
+    ("random_erasing", "`erase(p = 0.5)`"),
+    ("TrivialAugmentWide", "`trivial_augment`"),
+    ("RandAugment", "`rand_augment(2, 9)`"),
+    ("LabelSmoothingCrossEntropy", "a section of its own: `label_smoothing: 0.1`"),
+    ("MixUp", "a section of its own: `mixup: 0.2`"),
+    ("CutMix", "a section of its own: `cutmix: 1.0`"),
     ("sched", "its plots are in the run's `report.html`; remove this step"),
     ("plot", "plots are in the run's `report.html`; remove this step"),
     ("plot_lr", "plots are in the run's `report.html`; remove this step"),

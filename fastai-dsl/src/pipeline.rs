@@ -264,6 +264,26 @@ impl<T: Task> Start<T> {
         self.section("class_weights", value)
     }
 
+    /// Share of each label that is spread over all classes while training; for `words::single_label`.
+    pub fn label_smoothing(self, share: impl Fits<kind::Number>) -> Self {
+        let value = share.into();
+        self.section("label_smoothing", value)
+    }
+
+    /// Blends each training image and its label with another of its batch; `alpha` of the Beta distribution that shares
+    /// are drawn from.
+    pub fn mixup(self, alpha: impl Fits<kind::Number>) -> Self {
+        let value = alpha.into();
+        self.section("mixup", value)
+    }
+
+    /// Puts a part of another training image of the batch, and as much of its label, into each; `alpha` of the Beta
+    /// distribution that areas are drawn from.
+    pub fn cutmix(self, alpha: impl Fits<kind::Number>) -> Self {
+        let value = alpha.into();
+        self.section("cutmix", value)
+    }
+
     /// Largest global gradient norm.
     pub fn clip(self, norm: impl Fits<kind::Number>) -> Self {
         let value = norm.into();

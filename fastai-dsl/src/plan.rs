@@ -67,6 +67,16 @@ impl State {
         }
     }
 
+    /// What trains of a network with that many layer groups, in words: `the last 2 of 3 layer groups, on images`.
+    pub fn trains(&self, groups: usize) -> String {
+        match (self.body, groups - self.first_trainable.min(groups)) {
+            (Body::Precomputed, _) => "the head, on cached activations".to_string(),
+            (_, 0 | 1) => "the head, on images".to_string(),
+            (_, last) if last == groups => "the whole network, on images".to_string(),
+            (_, last) => format!("the last {last} of {groups} layer groups, on images"),
+        }
+    }
+
     /// What holds after `step`.
     pub fn after(&self, step: &Step, groups: usize) -> Self {
         let mut next = self.clone();
@@ -274,5 +284,24 @@ pub fn group_rates(fit: &Fit, groups: usize) -> Vec<Rate> {
     match fit.lrs.as_slice() {
         [one] => vec![*one; groups],
         many => many.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_trains_is_said_in_words() {
+        let head = HeadSpec { hidden: Vec::new(), dropout: Vec::new() };
+        let words = |body, first_trainable| {
+            let state =
+                State { body, first_trainable, bn_frozen: false, size: 64, head: head.clone(), body_trained: false };
+            state.trains(3)
+        };
+        assert_eq!(words(Body::Precomputed, 0), "the head, on cached activations");
+        assert_eq!(words(Body::Frozen, 2), "the head, on images");
+        assert_eq!(words(Body::Unfrozen, 0), "the whole network, on images");
+        assert_eq!(words(Body::Unfrozen, 1), "the last 2 of 3 layer groups, on images");
     }
 }

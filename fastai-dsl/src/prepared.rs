@@ -9,11 +9,13 @@
 //! format 1
 //! source "csv" "data/dogbreed" "labels.csv" "train"
 //! split "random(0.2, seed = 42, fold = 0)"
+//! labels "single_label" "breed"
 //! header "id" "breed"
-//! suffix ".jpg" 10222
-//! size 500x375 2781
+//! columns text text
 //! images 8178 2044 0
 //! tags 1
+//! suffix ".jpg" 10222
+//! size 500x375 2781
 //! digest "labels.csv" "8b1a9953"
 //! class "affenpinscher" 64 16
 //! ```
@@ -21,18 +23,41 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::catalog::Code;
-use crate::check::Checked;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, ValueKind};
 use crate::plan::Facts;
-use crate::recipe::{ClassWeights, Column, Data, Recipe, Source, TaskKind, Valid};
-use crate::suggest::did_you_mean;
+use crate::recipe::{Column, Data, Recipe, Source, TaskKind};
+
+mod verify;
+
+pub use verify::verify;
 
 /// The layout of the text; a summary of another is made anew.
 pub const FORMAT: u32 = 1;
-/// Larger texts are no summaries.
-const LARGEST: usize = 4 << 20;
+/// Bytes; larger texts are no summaries.
+pub const LARGEST: usize = 4 << 20;
+
+/// What all cells of a csv column are; an empty one may be anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cells {
+    /// 0 and 1, or true and false.
+    Flag,
+    /// Finite numbers.
+    Number,
+    /// Anything else.
+    Text,
+}
+
+impl Cells {
+    const ALL: [Cells; 3] = [Cells::Flag, Cells::Number, Cells::Text];
+
+    /// The word in a summary.
+    fn word(self) -> &'static str {
+        match self {
+            Cells::Flag => "flag",
+            Cells::Number => "number",
+            Cells::Text => "text",
+        }
+    }
+}
 
 /// What a data set holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +66,12 @@ pub struct Summary {
     pub source: Vec<String>,
     /// The split that the counts were taken with, as a recipe's canonical text has it.
     pub split: String,
+    /// What the labels were read as, which the classes and their counts depend on.
+    pub labels: Vec<String>,
     /// The csv's first row, if it is a header.
     pub header: Option<Vec<String>>,
+    /// What the cells of each of the csv's columns are.
+    pub columns: Vec<Cells>,
     /// How many images have which ending, with its dot.
     pub suffixes: BTreeMap<String, u64>,
     /// How many images have which width and height, pixels; the rest under 0 x 0.
@@ -61,34 +90,6 @@ pub struct Summary {
     pub classes: BTreeMap<String, (u64, u64)>,
 }
 
-macro_rules! codes {
-    ($($name:ident = $id:literal, $title:literal, $explain:literal;)*) => {
-        $( #[doc = $title] pub const $name: Code = Code { id: $id, title: $title, explain: $explain, lint: None }; )*
-        /// What a summary finds wrong.
-        pub const CODES: &[&Code] = &[$(&$name),*];
-    };
-}
-codes! {
-    UNREADABLE = "E0701", "a summary that cannot be read",
-        "The summary beside the recipe is of another format or was edited. Write it anew: `fastai prepare FILE`.\n";
-    STALE = "E0702", "a summary of other data",
-        "The summary beside the recipe was made when the recipe named other data. Write it anew: `fastai prepare FILE`.\n";
-    NO_COLUMN = "E0703", "a column that the csv does not have",
-        "The summary holds the csv's header: `id`, `label` and `valid: column(..)` name one of its columns, or count below \
-         their number.\n";
-    CLASS_WEIGHTS = "E0704", "class weights for another number of classes",
-        "`class_weights: [..]` has one weight a class, in the order of the class names by bytes.\n";
-    EMPTY_SPLIT = "E0705", "a split that leaves nothing",
-        "Each class needs an image to train on, and the split must hold out at least one image.\n";
-    NO_SUFFIX = "E0706", "a suffix that no image has",
-        "`suffix` is appended to the id: the folder of images must hold files that end with it.\n";
-    ONE_TAG = "E0707", "tags that are never separated",
-        "With `task: multi_label` the cell of an image holds tags with `separator` between them. If every cell is one tag and \
-         the tags hold another separator, `separator` is most likely wrong.\n";
-    FEW_CLASSES = "E0708", "too few classes",
-        "A classifier tells at least two classes apart.\n";
-}
-
 impl Summary {
     /// Kind, root and paths of a recipe's source.
     pub fn source_of(data: &Data) -> Vec<String> {
@@ -99,6 +100,21 @@ impl Summary {
         parts.into_iter().map(str::to_string).collect()
     }
 
+    /// What a recipe reads the labels as: its task, the label's column and the separator of tags.
+    pub fn labels_of(recipe: &Recipe) -> Vec<String> {
+        let mut words = vec![recipe.task().word().to_string()];
+        if let Source::Csv { label, separator, .. } = &recipe.data().source {
+            words.push(match label {
+                Column::Name(name) => name.clone(),
+                Column::Position(position) => position.to_string(),
+            });
+            if recipe.task() == TaskKind::MultiLabel {
+                words.push(separator.clone());
+            }
+        }
+        words
+    }
+
     /// Counts for a plan: exact if the recipe's split is the one that was counted.
     pub fn facts(&self, recipe: &Recipe) -> Facts {
         let counted = recipe.data().valid.to_string() == self.split;
@@ -106,7 +122,7 @@ impl Summary {
             train: counted.then_some(self.train),
             valid: counted.then_some(self.valid),
             test: Some(self.test),
-            classes: Some(self.classes.len() as u64),
+            classes: Some(if recipe.task() == TaskKind::Regression { 1 } else { self.classes.len() as u64 }),
         }
     }
 
@@ -146,7 +162,12 @@ impl Summary {
         match (key, words) {
             ("source", [_, ..]) => self.source = words.to_vec(),
             ("split", [split]) => self.split = split.clone(),
+            ("labels", [_, ..]) => self.labels = words.to_vec(),
             ("header", _) => self.header = Some(words.to_vec()),
+            ("columns", _) => {
+                let cells = |word: &String| Cells::ALL.into_iter().find(|cells| cells.word() == word);
+                self.columns = words.iter().map(cells).collect::<Option<_>>()?;
+            }
             ("suffix", [suffix, _]) => drop(self.suffixes.insert(suffix.clone(), count(1)?)),
             ("size", [size, _]) => {
                 let (width, height) = size.split_once('x')?;
@@ -172,158 +193,11 @@ impl Summary {
         lines.extend(missing(&after, &before, '+'));
         lines
     }
-
-    /// Holds a recipe to its data.
-    pub fn verify(&self, recipe: &Recipe, draft: &Draft) -> Diagnostics {
-        let mut out = Diagnostics::default();
-        let data = recipe.data();
-        let at = |key: &str| site(draft, "data", Some(key));
-        if Summary::source_of(data) != self.source {
-            let message = format!("the summary is of {}, the recipe names other data", self.source.join(" "));
-            out.push(
-                Diagnostic::error(&STALE, site(draft, "data", None), message)
-                    .help("write it anew: `fastai prepare FILE`"),
-            );
-            return out;
-        }
-        if let Source::Csv { id, label, suffix, .. } = &data.source {
-            self.column("id", id, at("id"), &mut out);
-            self.column("label", label, at("label"), &mut out);
-            self.suffix(suffix, at("suffix"), &mut out);
-        }
-        if let Valid::Column(name) = &data.valid {
-            self.column("valid", &Column::Name(name.clone()), at("valid"), &mut out);
-        }
-        if let Some(ClassWeights::Given(weights)) = &recipe.options.class_weights
-            && weights.len() != self.classes.len()
-        {
-            let message = format!("{} class weights for {} classes", weights.len(), self.classes.len());
-            let names: Vec<&str> = self.classes.keys().map(String::as_str).take(10).collect();
-            out.push(Diagnostic::error(&CLASS_WEIGHTS, site(draft, "class_weights", None), message).help(format!(
-                "one a class, in the order {}{}",
-                names.join(", "),
-                if self.classes.len() > 10 { ", .." } else { "" }
-            )));
-        }
-        self.split(&data.valid, at("valid"), &mut out);
-        self.tags(recipe, at("separator"), &mut out);
-        if recipe.task() == TaskKind::SingleLabel && self.classes.len() < 2 {
-            let names: Vec<&str> = self.classes.keys().map(String::as_str).collect();
-            let message = format!("the data has {} class: {}", self.classes.len(), names.join(""));
-            out.push(
-                Diagnostic::error(&FEW_CLASSES, site(draft, "data", None), message)
-                    .help("check `label` or the folders"),
-            );
-        }
-        out
-    }
-
-    fn column(&self, key: &str, column: &Column, site: Site, out: &mut Diagnostics) {
-        let Some(header) = &self.header else { return };
-        match column {
-            Column::Name(name) if !header.contains(name) => {
-                let help = did_you_mean(name, header.iter().map(String::as_str));
-                out.push(Diagnostic::error(&NO_COLUMN, site, format!("the csv has no column `{name}`")).help(help));
-            }
-            Column::Position(i) if *i as usize >= header.len() => {
-                let message = format!("`{key}` is column {i}, the csv has {}", header.len());
-                let help = format!("columns count from 0: {}", header.join(", "));
-                out.push(Diagnostic::error(&NO_COLUMN, site, message).help(help));
-            }
-            _ => {}
-        }
-    }
-
-    fn suffix(&self, suffix: &str, site: Site, out: &mut Diagnostics) {
-        if suffix.is_empty() || self.suffixes.is_empty() || self.suffixes.keys().any(|s| s.ends_with(suffix)) {
-            return;
-        }
-        let most = self.suffixes.iter().max_by_key(|(_, n)| **n).map_or("", |(s, _)| s);
-        out.push(
-            Diagnostic::error(&NO_SUFFIX, site, format!("no image ends with {suffix:?}"))
-                .help(format!("`suffix: {most:?}`")),
-        );
-    }
-
-    fn split(&self, valid: &Valid, site: Site, out: &mut Diagnostics) {
-        let all = self.train + self.valid;
-        if let Valid::Random { share, .. } = valid {
-            let held_out = (share * all as f64) as u64;
-            if held_out == 0 || held_out >= all {
-                let left = if held_out == 0 { "holds out none" } else { "holds out all" };
-                let message = format!("`{valid}` {left} of {all} images");
-                let help = format!("a share above {:.4} holds out at least one", 1.0 / all.max(1) as f64);
-                out.push(Diagnostic::error(&EMPTY_SPLIT, site, message).help(help));
-                return;
-            }
-        }
-        if valid.to_string() != self.split {
-            return;
-        }
-        let untrained: Vec<String> =
-            self.classes.iter().filter(|(_, n)| n.0 == 0).map(|(name, n)| format!("{name} (of {})", n.1)).collect();
-        if !untrained.is_empty() {
-            let shown = untrained[..untrained.len().min(5)].join(", ");
-            let message =
-                format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
-            out.push(
-                Diagnostic::error(&EMPTY_SPLIT, site, message)
-                    .help("another seed or share of `random`, or more images"),
-            );
-        }
-    }
-
-    fn tags(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) {
-        let Source::Csv { separator, .. } = &recipe.data().source else { return };
-        if recipe.task() != TaskKind::MultiLabel || self.tags > 1 {
-            return;
-        }
-        let other = [" ", ";", ",", "|"].into_iter().filter(|s| s != separator);
-        if let Some(other) = other.into_iter().find(|s| self.classes.keys().any(|name| name.trim().contains(s))) {
-            let message = format!("no image has more than one tag with the separator {separator:?}");
-            out.push(Diagnostic::error(&ONE_TAG, site, message).help(format!("`separator: {other:?}`")));
-        }
-    }
-}
-
-/// Holds a checked recipe to the summary's text.
-///
-/// # Errors
-/// What does not fit, with the recipe's warnings.
-pub fn verify(checked: Checked, draft: &Draft, summary: &str) -> Result<Checked, Diagnostics> {
-    let mut found = match Summary::parse(summary) {
-        Ok(summary) => summary.verify(&checked.recipe, draft),
-        Err(why) => {
-            let mut out = Diagnostics::default();
-            let message = format!("the summary of the data cannot be read: {why}");
-            out.push(
-                Diagnostic::error(&UNREADABLE, site(draft, "data", None), message)
-                    .help("write it anew: `fastai prepare FILE`"),
-            );
-            out
-        }
-    };
-    if found.has_errors() {
-        found.extend(checked.warnings);
-        return Err(found);
-    }
-    Ok(checked)
 }
 
 /// The file of a recipe's summary, beside the recipe.
 pub fn file_name(recipe: &str) -> String {
     format!("{recipe}.prepared")
-}
-
-/// Where a key of a section stands: its value, else the section, else the recipe's name.
-fn site(draft: &Draft, section: &str, key: Option<&str>) -> Site {
-    let Some(entry) = draft.sections.iter().find(|e| e.key.text == section) else { return draft.name.site };
-    if let (Some(key), ValueKind::Block(_, entries)) = (key, &entry.value.kind)
-        && let Some(found) = entries.iter().find(|e| e.key.text == key)
-    {
-        return found.value.site;
-    }
-    entry.key.site
 }
 
 impl fmt::Display for Summary {
@@ -333,8 +207,15 @@ impl fmt::Display for Summary {
         writeln!(f, "format {FORMAT}")?;
         writeln!(f, "source{}", quoted(&self.source))?;
         writeln!(f, "split {:?}", self.split)?;
+        if !self.labels.is_empty() {
+            writeln!(f, "labels{}", quoted(&self.labels))?;
+        }
         if let Some(header) = &self.header {
             writeln!(f, "header{}", quoted(header))?;
+        }
+        if !self.columns.is_empty() {
+            let cells: Vec<&str> = self.columns.iter().map(|cells| cells.word()).collect();
+            writeln!(f, "columns {}", cells.join(" "))?;
         }
         writeln!(f, "images {} {} {}", self.train, self.valid, self.test)?;
         writeln!(f, "tags {}", self.tags)?;

@@ -48,6 +48,11 @@ impl fmt::Display for Recipe {
             Some(ClassWeights::Given(w)) => writeln!(f, "    class_weights: {w:?},")?,
             None => {}
         }
+        for (key, value) in [("label_smoothing", o.label_smoothing), ("mixup", o.mixup), ("cutmix", o.cutmix)] {
+            if let Some(value) = value {
+                writeln!(f, "    {key}: {value:?},")?;
+            }
+        }
         if let Some(clip) = o.clip {
             writeln!(f, "    clip: {clip:?},")?;
         }
@@ -99,6 +104,11 @@ impl fmt::Display for Augmentation {
             }
             Augmentation::Blur { strength, p } => write!(f, "blur({strength}, p = {p:?})"),
             Augmentation::Cutout { holes, length, p } => write!(f, "cutout({holes}, {length}, p = {p:?})"),
+            Augmentation::Erase { p, area, value } => {
+                write!(f, "erase({p:?}, area = {area:?}, value = {})", value.word())
+            }
+            Augmentation::TrivialAugment => f.write_str("trivial_augment"),
+            Augmentation::RandAugment { n, m } => write!(f, "rand_augment({n}, {m})"),
         }
     }
 }

@@ -42,6 +42,15 @@ pub struct Options {
     pub report: Option<bool>,
     /// Weights of the classes in the loss.
     pub class_weights: Option<ClassWeights>,
+    /// Share of each label that is spread over all classes while training.
+    #[serde(default)]
+    pub label_smoothing: Option<f64>,
+    /// Parameter of the Beta distribution that `mixup` draws shares from.
+    #[serde(default)]
+    pub mixup: Option<f64>,
+    /// Parameter of the Beta distribution that `cutmix` draws areas from.
+    #[serde(default)]
+    pub cutmix: Option<f64>,
     /// Largest global gradient norm.
     pub clip: Option<f64>,
     /// Keep the weights of the epoch that was best by this metric.
@@ -97,6 +106,18 @@ impl Recipe {
     pub fn class_weights(&self) -> Option<&ClassWeights> {
         self.options.class_weights.as_ref()
     }
+    /// Share of each label that is spread over all classes while training, in `[0, 1)`; 0 = none.
+    pub fn label_smoothing(&self) -> f64 {
+        self.options.label_smoothing.unwrap_or(0.0)
+    }
+    /// Parameter of `mixup`'s Beta distribution, above 0; `None` = no blending.
+    pub fn mixup(&self) -> Option<f64> {
+        self.options.mixup.filter(|alpha| *alpha > 0.0)
+    }
+    /// Parameter of `cutmix`'s Beta distribution, above 0; `None` = no cutting.
+    pub fn cutmix(&self) -> Option<f64> {
+        self.options.cutmix.filter(|alpha| *alpha > 0.0)
+    }
     /// Largest global gradient norm; `None` = no clipping.
     pub fn clip(&self) -> Option<f64> {
         self.options.clip
@@ -108,6 +129,14 @@ impl Recipe {
     /// How many `lr_find` steps there are.
     pub fn finders(&self) -> usize {
         self.steps.iter().filter(|s| matches!(s, Step::LrFind(_))).count()
+    }
+
+    /// The last `tta` step: its index from 0, and how many augmented predictions it asks for.
+    pub fn last_tta(&self) -> Option<(usize, u32)> {
+        self.steps.iter().enumerate().rev().find_map(|(index, step)| match step {
+            Step::Tta { n_aug } => Some((index, *n_aug)),
+            _ => None,
+        })
     }
 }
 

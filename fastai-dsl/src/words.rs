@@ -80,6 +80,10 @@ words! {
     drop;
     /// Keep training images that equal a validation image.
     keep;
+    /// Erase to the mean of the statistics.
+    mean;
+    /// Erase to noise about the mean.
+    noise;
 }
 
 /// The task with one class an image, as a value.

@@ -26,8 +26,12 @@ fn examples(code: &Code) -> [&'static str; 2] {
     [example(parts[1]), example(parts[2])]
 }
 
-/// An example as a file: whole recipes stand alone, sections are completed, `$ fastai` lines are overrides.
+/// An example as a file: whole recipes stand alone, sections are completed, `$ fastai` lines are overrides, what follows
+/// `$ cat` is the summary of the data.
 fn read(example: &str) -> Source {
+    if let Some((recipe, summary)) = example.split_once("\n\n$ cat Demo.prepared\n") {
+        return read(recipe).verify(summary);
+    }
     let base = |without: &str| {
         let given = |name: &str| {
             without

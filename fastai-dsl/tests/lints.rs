@@ -5,6 +5,7 @@ use fastai_dsl::source::Source;
 
 const CASES: &[(&str, &str)] = &[
     ("precompute_ignores_augment", "precompute(on); fit(1e-2, 1);"),
+    ("precompute_ignores_mixing", "precompute(on); fit(1e-2, 1);"),
     ("unfreeze_before_head", "unfreeze(); fit(1e-2, 1);"),
     ("rates_not_increasing", "fit(1e-2, 1); unfreeze(); fit([1e-2, 1e-3, 1e-4], 1);"),
     ("rates_of_frozen_groups", "fit([1e-4, 1e-3, 1e-2], 1);"),
@@ -16,19 +17,28 @@ const CASES: &[(&str, &str)] = &[
     ("default_valid", "fit(1e-2, 1);"),
     ("no_lr_find", "fit(1e-2, 1);"),
     ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
+    ("stats_of_other_weights", "fit(1e-2, 1);"),
+    ("enlarged_copies", "fit(1e-2, 1); resize(90); fit(1e-2, 1);"),
 ];
 
 fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
-    // Two lints are about other sections than `train`.
-    let set = if attr.contains("tta_without_augment") { "none" } else { "side_on" };
-    let data = if attr.contains("default_valid") {
-        "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }"
-    } else {
-        "folders { root: \"d\" }"
+    // Some lints are about other sections than `train`.
+    let is = |lint: &str| attr.contains(lint);
+    let set = if is("tta_without_augment") { "none" } else { "side_on" };
+    let data = match () {
+        () if is("default_valid") => "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }",
+        () if is("enlarged_copies") => "folders { root: \"d\", resize_to: 96 }",
+        () => "folders { root: \"d\" }",
+    };
+    let mixup = if is("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
+    let keys = match () {
+        () if is("stats_of_other_weights") => ", stats: inception",
+        () if is("enlarged_copies") => ", max_zoom: 1.1",
+        () => "",
     };
     let text = format!(
-        "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64 }}, \
-         model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
+        "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64{keys} }}, \
+         model: squeezenet1_1, metrics: [accuracy], {mixup} train: {{ {steps} }} }}"
     );
     let source = Source::new("x", &text, &[]);
     (source.diagnostics().iter().map(|d| d.code.id).collect(), source.diagnostics().has_errors())
@@ -36,7 +46,10 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
 
 #[test]
 fn every_lint_can_be_warned_allowed_and_denied() {
-    assert_eq!(CASES.iter().map(|c| c.0).collect::<Vec<_>>(), LINTS.iter().map(|l| l.id).collect::<Vec<_>>());
+    // The last one needs a summary of the data: `prepared.rs`.
+    let (with_data, others) = LINTS.split_last().unwrap();
+    assert_eq!(CASES.iter().map(|c| c.0).collect::<Vec<_>>(), others.iter().map(|l| l.id).collect::<Vec<_>>());
+    assert_eq!(with_data.id, "labels_of_another_task");
     for (lint, steps) in CASES {
         let (found, errors) = names(&format!("#[warn({lint})]"), steps);
         assert!(found.contains(lint) && !errors, "{lint}: {found:?}");
@@ -45,6 +58,32 @@ fn every_lint_can_be_warned_allowed_and_denied() {
         let (found, errors) = names(&format!("#[deny({lint})]"), steps);
         assert!(found.contains(lint) && errors, "{lint} denied");
     }
+}
+
+#[test]
+fn statistics_and_copies_that_fit_are_fine() {
+    let found = |transforms: &str, model: &str, data: &str| {
+        let text = format!(
+            "Demo {{ task: single_label, data: folders {{ root: \"d\"{data} }}, transforms: side_on {{ {transforms} }}, \
+             model: {model}, metrics: [accuracy], train: {{ fit(1e-2, 1); }} }}"
+        );
+        let source = Source::new("x", &text, &[]);
+        source.diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
+    };
+    let none = Vec::<&str>::new();
+    assert_eq!(found("size: 64, stats: imagenet", "squeezenet1_1", ""), none);
+    assert_eq!(found("size: 80, stats: inception", "inception_v4", ""), none);
+    assert_eq!(found("size: 80, stats: imagenet", "inception_v4", ""), ["stats_of_other_weights"]);
+    assert_eq!(found("size: 64, stats: none", "squeezenet1_1 { weights: none }", ""), none, "weights of nobody");
+    assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 247"), none);
+    assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 246"), ["enlarged_copies"]);
+}
+
+#[test]
+fn mixing_is_seen_by_any_fit_on_images() {
+    let (found, _) =
+        names("#[warn(precompute_ignores_mixing)]", "precompute(on); fit(1e-2, 1); precompute(off); fit(1e-2, 1);");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -6,13 +6,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::catalog;
 use fastai_dsl::source::Source;
+use fastai_dsl::{catalog, prepared};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/ui");
 
-/// (where its `.check` is, the recipe, the compiler's output if there is one)
-fn cases() -> Vec<(PathBuf, Vec<u8>, Option<String>)> {
+/// A recipe of `tests/ui`.
+struct Case {
+    /// Where its `.check` is.
+    golden: PathBuf,
+    source: Source,
+    /// The compiler's output, if there is one.
+    compiler: Option<String>,
+}
+
+fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for class in fs::read_dir(FOLDER).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir() && !p.ends_with("pass"))
     {
@@ -27,12 +35,22 @@ fn cases() -> Vec<(PathBuf, Vec<u8>, Option<String>)> {
             };
             if let Some(recipe) = recipe {
                 let compiler = fs::read_to_string(file.with_extension("stderr")).ok();
-                cases.push((file.with_extension("check"), recipe, compiler));
+                cases.push(Case { source: read(&file, &recipe), golden: file.with_extension("check"), compiler });
             }
         }
     }
-    cases.sort();
+    cases.sort_by(|a, b| a.golden.cmp(&b.golden));
     cases
+}
+
+/// The recipe, held to the summary of its data if there is one beside the file.
+fn read(file: &Path, recipe: &[u8]) -> Source {
+    let source = Source::from_bytes("cats.recipe", recipe, &[]);
+    let summary = source.name().map(|name| file.with_file_name(prepared::file_name(name)));
+    match summary.and_then(|file| fs::read_to_string(file).ok()) {
+        Some(summary) => source.verify(&summary),
+        None => source,
+    }
 }
 
 /// The recipe in a `recipe! { .. }` of a Rust file, its indentation taken off.
@@ -51,8 +69,8 @@ fn the_program_shows_what_the_golden_files_show() {
     let cases = cases();
     assert!(cases.len() >= 160, "{} cases", cases.len());
     let mut failures = Vec::new();
-    for (golden, recipe, _) in cases {
-        let shown = Source::from_bytes("cats.recipe", &recipe, &[]).render(false) + "\n";
+    for Case { golden, source, .. } in cases {
+        let shown = source.render(false) + "\n";
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&golden, shown).unwrap();
         } else if fs::read_to_string(&golden).ok().as_deref() != Some(shown.as_str()) {
@@ -64,8 +82,7 @@ fn the_program_shows_what_the_golden_files_show() {
 
 #[test]
 fn every_case_has_a_finding_with_a_code_and_a_help() {
-    for (golden, recipe, _) in cases() {
-        let source = Source::from_bytes("cats.recipe", &recipe, &[]);
+    for Case { golden, source, .. } in cases() {
         assert!(!source.diagnostics().is_empty(), "{}", name(&golden));
         for d in source.diagnostics().iter() {
             let help = d.help.as_deref().unwrap_or_default();
@@ -94,14 +111,13 @@ fn codes(compiler: &str) -> Vec<&str> {
 #[test]
 fn the_macro_finds_what_the_program_finds() {
     let mut compared = 0;
-    for (golden, recipe, compiler) in cases() {
+    for Case { golden, source, compiler } in cases() {
         // A file has no Rust constants; in a macro's text they are checked as such.
         let name = name(&golden);
         if name.contains("/constant") {
             continue;
         }
         let compiler = compiler.unwrap_or_else(|| panic!("{name} has no .stderr"));
-        let source = Source::from_bytes("cats.recipe", &recipe, &[]);
         let mut found: Vec<&str> = source.diagnostics().iter().map(|d| d.code.id).collect();
         // Beside errors the compiler does not get as far as warnings.
         if source.diagnostics().has_errors() {

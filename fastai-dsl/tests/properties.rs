@@ -56,7 +56,7 @@ fn recipe() -> impl Strategy<Value = String> {
     let name = "[a-z0-9_]{1,8}".prop_filter("reserved", |n| !matches!(n.as_str(), "tmp" | "final"));
     (data, transforms, head, fit(false), fit(true), name, any::<u32>(), prop::bool::ANY).prop_map(
         |(data, transforms, head, first, second, name, seed, clip)| {
-            let clip = if clip { "clip: 0.5, class_weights: [1, 2.5]," } else { "" };
+            let clip = if clip { "clip: 0.5, class_weights: [1, 2.5], label_smoothing: 0.1, mixup: 0.2," } else { "" };
             format!(
                 "/// Doc {{with}} braces\nDemo {{ task: single_label, data: {data}, transforms: {transforms}, \
                  model: squeezenet1_1 {head}, metrics: [accuracy], seed: {seed}, {clip} train: {{ \

@@ -66,6 +66,12 @@ impl Builder<'_> {
         quote! { #krate::__private::schema::#ident }
     }
 
+    /// The beginning of a step as a path into the steps, from where an editor completes it.
+    pub(crate) fn begun_step(&self, word: &Name) -> TokenStream {
+        let (krate, step) = (self.krate, self.ident(word));
+        quote! { let _: #krate::__private::schema::steps::#step; }
+    }
+
     fn section(&self, entry: &Entry) -> TokenStream {
         let method = self.ident(&entry.key);
         let argument = match (entry.key.text.as_str(), &entry.value.kind) {
@@ -304,6 +310,10 @@ impl Builder<'_> {
                 }
                 ("seed", _) => self.range("seed", schema::SEED_RANGE, &entry.value, &mut out),
                 ("clip", _) => self.range("clip", schema::CLIP_RANGE, &entry.value, &mut out),
+                ("label_smoothing", _) => {
+                    self.range("label_smoothing", schema::LABEL_SMOOTHING_RANGE, &entry.value, &mut out);
+                }
+                (name @ ("mixup" | "cutmix"), _) => self.range(name, schema::MIXING_RANGE, &entry.value, &mut out),
                 ("class_weights", _) => {
                     self.range("class_weights", schema::CLASS_WEIGHT_RANGE, &entry.value, &mut out);
                 }

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
-use fastai_dsl::draft::{Draft, ValueKind};
+use fastai_dsl::draft::{Draft, Name, ValueKind};
 use fastai_dsl::parse::{Parsed, parse};
 use fastai_dsl::prepared;
 use fastai_dsl::schema::TASKS;
@@ -25,7 +25,7 @@ pub(crate) fn split_path(input: TokenStream) -> (TokenStream, TokenStream) {
 
 pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
-    let Parsed { draft, diagnostics, spans, visibility, name } = parse(tokens);
+    let Parsed { draft, diagnostics, spans, visibility, name, begun } = parse(tokens);
     let places = Places { spans: &spans };
     let Some(name) = name else {
         return report::all(&diagnostics, &|site| places.both(site));
@@ -51,7 +51,7 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
         Err(diagnostics) => {
             let errors = report::all(&diagnostics, &|site| places.both(site));
             let stub = item.stub(&draft);
-            let mirror = item.mirror(&draft, &|site| places.first(site));
+            let mirror = item.mirror(&draft, &begun, &|site| places.first(site));
             // First: an editor finds the type before the cursor by its offset, which the errors' texts would shift.
             quote! { #mirror #tracked #errors #stub }
         }
@@ -99,15 +99,18 @@ impl Item<'_> {
     }
 
     /// The calls of a broken recipe, for an editor only: they carry the user's identifiers onto documented items, so that
-    /// completion works while the recipe is being written.
-    fn mirror(&self, draft: &Draft, span: &dyn Fn(Site) -> Span) -> TokenStream {
+    /// completion works while the recipe is being written. What is `begun` of a step is looked up among all steps, whatever
+    /// the calls before it are.
+    fn mirror(&self, draft: &Draft, begun: &[Name], span: &dyn Fn(Site) -> Span) -> TokenStream {
         let (flat, _) = fastai_dsl::evaluate::evaluate(draft, &mut Diagnostics::default());
-        let calls = Builder { krate: self.krate, span }.calls(&flat);
+        let builder = Builder { krate: self.krate, span };
+        let calls = builder.calls(&flat);
+        let begun = begun.iter().map(|word| builder.begun_step(word));
         quote! {
             #[allow(unexpected_cfgs)]
             const _: () = {
                 #[cfg(rust_analyzer)]
-                const _: fn() = || { #calls };
+                const _: fn() = || { #(#begun)* #calls };
             };
         }
     }

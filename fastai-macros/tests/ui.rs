@@ -4,8 +4,8 @@
 //! in fastai-dsl's `tests/program.rs`.
 
 /// Classes of mistakes, a folder each.
-const CLASSES: [&str; 10] =
-    ["text", "data", "transforms", "model", "metrics", "steps", "rates", "lints", "builder", "files"];
+const CLASSES: [&str; 11] =
+    ["text", "data", "transforms", "model", "metrics", "steps", "rates", "lints", "builder", "files", "prepared"];
 
 /// Only cases that fail: with a program that must run among them, trybuild would compile one case after the other.
 #[test]

@@ -1,5 +1,6 @@
-//! How fast the parts of a run are: `cargo bench --profile dev -p fastai-runtime --bench engine` (the dev profile is
-//! optimised, and burn is compiled for it already).
+//! How fast the parts of a run are: `cargo bench --profile dev --workspace --bench engine -- [PART ..] [--runs N]` (the dev
+//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head`, `kernels`, `networks`
+//! and `run`, all unless some are named. `tools/bench_engine.py` puts `kernels` and `networks` beside PyTorch.
 
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use fastai_dsl::{HeadSpec, Stats, TransformSet, Transforms};
 use fastai_runtime::activations::Features;
+use fastai_runtime::kernels::{ConvArgs, conv, norm_clamp};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
@@ -31,18 +33,18 @@ fn truth(n: usize) -> Truth {
     Truth::Tags { cells: (0..n * TAGS).map(|_| unit(&mut rng) < 0.2).collect(), tags: TAGS }
 }
 
-/// Best of five runs, seconds.
-fn best(mut run: impl FnMut()) -> f64 {
+/// The best of `runs` after a warm-up, seconds.
+fn best(runs: usize, mut run: impl FnMut()) -> f64 {
     let mut timed = || {
         let started = Instant::now();
         run();
         started.elapsed().as_secs_f64()
     };
     timed();
-    (0..5).map(|_| timed()).fold(f64::INFINITY, f64::min)
+    (0..runs).map(|_| timed()).fold(f64::INFINITY, f64::min)
 }
 
-fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
+fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
     let mut learner = learner(2);
     let mut rng = Stream::new(1, "features").at(&[]);
     let features = Features::in_memory((0..786 * 1024).map(|_| unit(&mut rng) as f32).collect(), 1024);
@@ -51,7 +53,7 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024() {
     let loss = Loss::new(truth(786), None, &device);
     let rates = Rates { lrs: vec![0.01; 3], wds: Vec::new() };
     let mut optimizer = learner.optimizer(None);
-    let seconds = best(|| {
+    let seconds = best(runs, || {
         for (k, batch) in examples.batches(&Pass::Shuffled { stage: 0, epoch: 0 }, &device).unwrap().enumerate() {
             let batch = batch.unwrap();
             let mut rng = Stream::new(1, "dropout").at(&[k as u64]);
@@ -65,12 +67,57 @@ const ARCHS: [(&str, &[usize]); 2] = [("squeezenet1_1", &[64, 128, 224]), ("effi
 /// Images a batch, as in `tools/bench_torch_networks.py`.
 const IMAGES: usize = 16;
 
-fn features_of_images() {
+/// Depthwise convolutions as EfficientNet-lite0 has them at 224 pixels: channels, side, kernel, stride.
+const DEPTHWISE: [[usize; 4]; 4] = [[32, 112, 3, 1], [96, 112, 3, 2], [240, 28, 5, 1], [240, 28, 5, 2]];
+/// Batch norms followed by ReLU6: channels and side.
+const NORMS: [[usize; 2]; 2] = [[32, 112], [240, 28]];
+
+fn kernels(runs: usize) {
+    let device = Device::flex().autodiff();
+    let random = |shape| Tensor::<4>::random(shape, Distribution::Default, &device);
+    let row = |name: String, seconds: f64| println!("{name}, batch {IMAGES}: {:.2} ms", seconds * 1e3);
+    for [channels, side, kernel, stride] in DEPTHWISE {
+        let args = ConvArgs { stride, pad: [kernel / 2; 2], groups: channels };
+        let x = random([IMAGES, channels, side, side]);
+        let weight = random([channels, 1, kernel, kernel]).require_grad();
+        let name = format!("depthwise {kernel}x{kernel} stride {stride}, {channels} x {side} x {side}");
+        let (plain, plain_weight) = (x.clone().inner(), weight.clone().inner());
+        row(
+            format!("{name}, forward"),
+            best(runs, || {
+                conv(plain.clone(), plain_weight.clone(), None, args).into_data();
+            }),
+        );
+        let x = x.require_grad();
+        row(
+            format!("{name}, forward and backward"),
+            best(runs, || {
+                let grads = conv(x.clone(), weight.clone(), None, args).sum().backward();
+                x.grad(&grads).zip(weight.grad(&grads)).unwrap();
+            }),
+        );
+    }
+    for [channels, side] in NORMS {
+        let x = random([IMAGES, channels, side, side]).require_grad();
+        let vector = || Tensor::<1>::random([channels], Distribution::Default, &device).require_grad();
+        let (weight, bias) = (vector(), vector());
+        row(
+            format!("batch norm and ReLU6, {channels} x {side} x {side}, forward and backward"),
+            best(runs, || {
+                let normed = norm_clamp(x.clone(), weight.clone(), bias.clone(), None, 1e-3, [0.0, 6.0]);
+                let grads = normed.output.sum().backward();
+                x.grad(&grads).zip(weight.grad(&grads)).unwrap();
+            }),
+        );
+    }
+}
+
+fn features_of_images(runs: usize) {
     for (arch, sizes) in ARCHS {
         let network = learner_of(arch, 2).network().valid();
         for &size in sizes {
             let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &Device::flex());
-            let seconds = best(|| {
+            let seconds = best(runs, || {
                 network.features(x.clone()).into_data();
             });
             println!("{arch} forward, {size} px, batch {IMAGES}: {:.1} images/s", IMAGES as f64 / seconds);
@@ -78,7 +125,7 @@ fn features_of_images() {
     }
 }
 
-fn a_training_step_of_the_whole_network() {
+fn a_training_step_of_the_whole_network(runs: usize) {
     for (arch, sizes) in ARCHS {
         let mut learner = learner_of(arch, 0);
         let device = learner.device().clone();
@@ -88,7 +135,7 @@ fn a_training_step_of_the_whole_network() {
         for &size in sizes {
             let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &device);
             let mut optimizer = learner.optimizer(None);
-            let seconds = best(|| {
+            let seconds = best(runs, || {
                 let mut rng = Stream::new(1, "dropout").at(&[]);
                 learner.step(&mut optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
             });
@@ -161,9 +208,32 @@ fn transforms() {
 }
 
 fn main() {
-    transforms();
-    an_epoch_of_the_head_on_786_cached_rows_of_1024();
-    features_of_images();
-    a_training_step_of_the_whole_network();
-    a_run_on_all_chips();
+    let mut runs = 5;
+    let mut parts = Vec::new();
+    // `cargo bench` adds `--bench`.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--runs" => runs = arguments.next().and_then(|n| n.parse().ok()).expect("--runs N"),
+            "transforms" | "head" | "kernels" | "networks" | "run" => parts.push(argument),
+            other => panic!("{other} is none of transforms, head, kernels, networks, run, --runs N"),
+        }
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
+    if wanted("transforms") {
+        transforms();
+    }
+    if wanted("head") {
+        an_epoch_of_the_head_on_786_cached_rows_of_1024(runs);
+    }
+    if wanted("kernels") {
+        kernels(runs);
+    }
+    if wanted("networks") {
+        features_of_images(runs);
+        a_training_step_of_the_whole_network(runs);
+    }
+    if wanted("run") {
+        a_run_on_all_chips();
+    }
 }

@@ -8,6 +8,15 @@ use fastai_dsl::DeviceWish;
 #[error("{0}")]
 pub struct DeviceError(pub String);
 
+/// Has all CPU work of this process done by that many threads, instead of one a core. Call it before anything else.
+///
+/// # Errors
+/// If threads are working already, or the system gives none.
+pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
+    let built = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
+    built.map_err(|why| DeviceError(format!("cannot compute on {threads} threads: {why}")))
+}
+
 /// Kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {

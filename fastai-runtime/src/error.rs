@@ -37,7 +37,7 @@ pub enum RunError {
     /// A run that cannot be continued, or one that does not need to be.
     #[error("{0}")]
     Resume(String),
-    /// Stopped by Ctrl-C; what was saved is in the run folder.
+    /// Stopped by Ctrl-C or SIGTERM; what was saved is in the run folder.
     #[error("stopped: {0}")]
     Stopped(String),
 }

@@ -4,13 +4,15 @@
 //! few counters such as stage, epoch and image. Nothing is drawn from a shared generator, so results depend neither on
 //! how many threads draw nor on the order in which they do.
 
+use std::f64::consts::TAU;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A named family of generators under one seed.
 ///
 /// Streams in use: `order` and `sampler` (stage, epoch), `transform` (stage, epoch, image, repetition), `init` (part,
-/// its number, index of the weight), `dropout` (stage, batch).
+/// its number, index of the weight), `dropout` and `mixing` (stage, batch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     seed: u64,
@@ -62,6 +64,47 @@ pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
         let draw = rng.next_u64();
         if draw < limit {
             return draw % n;
+        }
+    }
+}
+
+/// `count` numbers of a normal distribution with mean 0, by the Box-Muller transform.
+pub fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        // 1 - unit is from (0, 1], so its logarithm is finite.
+        let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt() * deviation;
+        let (sin, cos) = (TAU * unit(rng)).sin_cos();
+        values.push((radius * cos) as f32);
+        values.push((radius * sin) as f32);
+    }
+    values.truncate(count);
+    values
+}
+
+/// A number from `[0, 1]` of the Beta distribution with both parameters `alpha`, above 0.
+///
+/// The share of one of two Gamma numbers in their sum. Of small parameters most numbers are close to 0 or 1, and the Gamma
+/// numbers themselves too small for a double, which is why their logarithms are drawn.
+pub fn beta(rng: &mut ChaCha8Rng, alpha: f64) -> f64 {
+    let (one, other) = (log_gamma_number(rng, alpha), log_gamma_number(rng, alpha));
+    1.0 / (1.0 + (other - one).exp())
+}
+
+/// The logarithm of a number of the Gamma distribution with shape `alpha` and scale 1 (Marsaglia and Tsang, 2000).
+fn log_gamma_number(rng: &mut ChaCha8Rng, alpha: f64) -> f64 {
+    if alpha < 1.0 {
+        // 1 - unit is from (0, 1], so its logarithm is finite.
+        let scale = (1.0 - unit(rng)).ln() / alpha;
+        return log_gamma_number(rng, alpha + 1.0) + scale;
+    }
+    let d = alpha - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let x = f64::from(normal(rng, 1, 1.0)[0]);
+        let v = (1.0 + c * x).powi(3);
+        if v > 0.0 && (1.0 - unit(rng)).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+            return d.ln() + v.ln();
         }
     }
 }
@@ -120,6 +163,21 @@ mod tests {
         assert_eq!(counts.len(), 6);
         // Five standard deviations of a binomial(6000, 1/6).
         assert!(counts.values().all(|n| (856..1144).contains(n)), "{counts:?}");
+    }
+
+    #[test]
+    fn beta_has_the_wanted_moments() {
+        for alpha in [0.05, 0.2, 0.4, 1.0, 3.0, 20.0] {
+            let mut rng = Stream::new(5, "mixing").at(&[]);
+            let draws: Vec<f64> = (0..20_000).map(|_| beta(&mut rng, alpha)).collect();
+            assert!(draws.iter().all(|v| (0.0..=1.0).contains(v)));
+            let mean = draws.iter().sum::<f64>() / 20_000.0;
+            let variance = draws.iter().map(|v| (v - 0.5).powi(2)).sum::<f64>() / 20_000.0;
+            let wanted = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            // Five standard deviations of the mean, at most 0.5 / sqrt(20000) each.
+            assert!((mean - 0.5).abs() < 0.018, "{alpha}: mean {mean}");
+            assert!((variance / wanted - 1.0).abs() < 0.06, "{alpha}: variance {variance}, not {wanted}");
+        }
     }
 
     #[test]

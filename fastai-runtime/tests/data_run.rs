@@ -1,49 +1,26 @@
 //! Whole runs that need more of the data than a plain csv file: numbers as labels, data sets from Rust, policies.
 
-use std::path::{Path, PathBuf};
+mod chips;
 
-use fastai_dsl::source::Source;
-use fastai_dsl::{Recipe, Valid};
+use std::path::PathBuf;
+
+use chips::{examples, options, recipe, weights};
+use fastai_dsl::Valid;
 use fastai_runtime::data::{Dataset, Label, Target, decode};
 use fastai_runtime::engine::{Outcome, RunOptions, run};
 use fastai_runtime::progress::Silent;
 use fastai_runtime::random::{Stream, unit};
 use image::{Rgb, RgbImage};
 
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
-}
-
 /// Every `step`-th chip of the globe.
-fn chips(step: usize) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(examples().join("data/globe/train-jpg"))
+fn every(step: usize) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(examples().join("globe/train-jpg"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "jpg"))
         .collect();
     files.sort();
     files.into_iter().step_by(step).collect()
-}
-
-fn recipe(text: &str) -> Recipe {
-    let source = Source::new("data.recipe", text, &[]);
-    match &source.result {
-        Ok(checked) => checked.recipe.clone(),
-        Err(_) => panic!("{}", source.render(false)),
-    }
-}
-
-fn options(folder: &Path, name: &str) -> RunOptions {
-    RunOptions {
-        out: Some(folder.join(name)),
-        cache: Some(folder.join("cache")),
-        device: Some(fastai_dsl::DeviceWish::Cpu),
-        ..RunOptions::default()
-    }
-}
-
-fn weights() -> PathBuf {
-    examples().join("data/squeezenet1_1.safetensors")
 }
 
 /// The share of blue in an image.
@@ -98,6 +75,7 @@ fn a_number_is_learned_from_images_and_labels_in_rust() {
     let (mae, rmse) = (reached[0].value, reached[1].value);
     assert_eq!((reached[0].name.as_str(), reached[1].name.as_str()), ("mae", "rmse"));
     assert!(mae <= rmse && reached.iter().all(|m| m.interval.is_some_and(|[a, b]| a <= m.value && m.value <= b)));
+    assert_eq!((baseline.reached, baseline.unbeaten()), (Some(mae), None));
     assert!(mae < 0.6 * baseline.value, "mae {mae}, always saying {} reaches {}", baseline.says, baseline.value);
     // What it predicts is what was measured.
     let paths: Vec<PathBuf> = held_out.iter().map(|(path, _)| path.clone()).collect();
@@ -118,7 +96,7 @@ fn policies_sampler_and_copies_work_together_in_a_run() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("img")).unwrap();
     let mut table = "name,what\n".to_string();
-    for (i, path) in chips(15).into_iter().take(36).enumerate() {
+    for (i, path) in every(15).into_iter().take(36).enumerate() {
         std::fs::copy(&path, folder.path().join(format!("img/{i}.jpg"))).unwrap();
         table += &format!("{i},{}\n", if i % 6 == 1 { "rare" } else { "usual" });
     }

@@ -4,39 +4,16 @@ mod chips;
 
 use std::path::Path;
 
-use chips::Chips;
+use chips::{Chips, StopAt, bar};
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::{resume, run};
-use fastai_runtime::progress::{Progress, Silent, StopSignal};
+use fastai_runtime::progress::Silent;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, RunOptions};
 
 const LESSON: &str = "precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 2); head(hidden = [8]); fit(0.05, 1);
     precompute(off); fit(0.02, 1, cycle_len = 1); save(\"head\"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
     tta(n_aug = 1); load(\"head\"); resize(48); freeze(); fit(0.01, 1);";
-
-/// Asks for a stop when the n-th bar has advanced.
-struct StopAt {
-    signal: StopSignal,
-    bars: usize,
-}
-
-impl Progress for StopAt {
-    fn note(&mut self, _: &str) {}
-    fn warn(&mut self, _: &str) {}
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
-    fn begin(&mut self, _: &str, _: u64) {
-        self.bars = self.bars.saturating_sub(1);
-    }
-    fn advance(&mut self, _: u64, _: &str) {
-        if self.bars == 0 {
-            self.signal.request();
-        }
-    }
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
-}
 
 /// The history without its last column, the seconds.
 fn history(run: &Path) -> Vec<String> {
@@ -53,7 +30,9 @@ fn figures(summary: &Summary) -> impl PartialEq + std::fmt::Debug + use<> {
 #[test]
 fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let chips = Chips::new(40);
-    let recipe = chips.tags(LESSON, "", "clip: 1.0,");
+    let text = chips.tags(LESSON, "", "clip: 1.0, mixup: 0.4, cutmix: 1,").to_string();
+    let more = "transforms.augment=[trivial_augment, erase(value = noise)]".parse().unwrap();
+    let recipe = fastai_dsl::source::Source::new("x", &text, &[more]).result.unwrap().recipe;
     let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
     assert!(!whole.folder.join("resume").exists());
 
@@ -62,7 +41,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let outcome = loop {
         // A fit has four bars: every stage is interrupted before, within and after its first epoch.
         let options = chips.options("parts");
-        let mut progress = StopAt { signal: options.stop.clone(), bars: [1, 4, 2, 5][stops % 4] };
+        let mut progress = StopAt::new(&options, bar([1, 4, 2, 5][stops % 4]));
         let result = match stops {
             0 => run(&recipe, &options, &mut progress),
             _ => resume(&recipe, &parts, &options, &mut progress),
@@ -93,7 +72,7 @@ fn what_differs_is_named_and_nothing_goes_on() {
     let chips = Chips::new(30);
     let recipe = chips.tags("fit(0.05, 1); fit(0.01, 2);", "", "");
     let options = chips.options("stopped");
-    let mut progress = StopAt { signal: options.stop.clone(), bars: 4 };
+    let mut progress = StopAt::new(&options, bar(4));
     let error = run(&recipe, &options, &mut progress).unwrap_err();
     assert!(matches!(error, RunError::Stopped(_)), "{error}");
     let folder = options.out.unwrap();
@@ -136,14 +115,11 @@ fn what_differs_is_named_and_nothing_goes_on() {
 fn original_weights_are_needed_only_until_the_first_fit_is_through() {
     let chips = Chips::new(30);
     let weights = chips.path().join("body.safetensors");
-    std::fs::copy(chips::examples().join("squeezenet1_1.safetensors"), &weights).unwrap();
-    let text = chips.tags("fit(0.05, 1); fit(0.01, 2);", "", "").to_string();
-    let text =
-        text.replace(&format!("{:?}", chips::examples().join("squeezenet1_1.safetensors")), &format!("{weights:?}"));
-    let recipe = fastai_dsl::source::Source::new("x", &text, &[]).result.unwrap().recipe;
+    std::fs::copy(chips::weights(), &weights).unwrap();
+    let recipe = chips::with_weights(&chips.tags("fit(0.05, 1); fit(0.01, 2);", "", ""), &weights);
     let stop_at = |name: &str, bars| {
         let options = chips.options(name);
-        let mut progress = StopAt { signal: options.stop.clone(), bars };
+        let mut progress = StopAt::new(&options, bar(bars));
         let error = run(&recipe, &options, &mut progress).unwrap_err();
         assert!(matches!(error, RunError::Stopped(_)), "{error}");
         options.out.unwrap()

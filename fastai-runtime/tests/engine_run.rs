@@ -1,77 +1,15 @@
 //! Whole runs on a few real satellite chips.
 
+mod chips;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use burn::module::Module;
-use fastai_dsl::Recipe;
-use fastai_dsl::source::Source;
+use chips::{Chips, StopAt, with_weights};
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, RunOptions, run};
-use fastai_runtime::progress::{Progress, Silent, StopSignal};
-
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data")
-}
-
-/// A folder with some chips and their labels: the first `n` of every `step`-th row.
-struct Chips {
-    folder: tempfile::TempDir,
-}
-
-impl Chips {
-    fn new(n: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let globe = examples().join("globe");
-        let text = std::fs::read_to_string(globe.join("train_v2.csv")).unwrap();
-        let mut lines = text.lines();
-        let mut labels = format!("{}\n", lines.next().unwrap());
-        std::fs::create_dir(folder.path().join("images")).unwrap();
-        for line in lines.step_by(17).take(n) {
-            labels += &format!("{line}\n");
-            let id = line.split(',').next().unwrap();
-            let name = format!("{id}.jpg");
-            std::fs::copy(globe.join("train-jpg").join(&name), folder.path().join("images").join(&name)).unwrap();
-        }
-        std::fs::write(folder.path().join("labels.csv"), labels).unwrap();
-        Chips { folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn recipe(&self, steps: &str) -> Recipe {
-        self.recipe_with(steps, "", &examples().join("squeezenet1_1.safetensors"))
-    }
-
-    fn recipe_with(&self, steps: &str, more: &str, weights: &Path) -> Recipe {
-        let text = format!(
-            "Chips {{ task: multi_label,
-                data: csv {{ root: {:?}, labels: \"labels.csv\", images: \"images\", suffix: \".jpg\",
-                    valid: random(0.3, seed = 42), batch: 8 }},
-                transforms: top_down {{ size: 64 }},
-                model: squeezenet1_1 {{ weights: {weights:?}, hidden: [16] }},
-                metrics: [f2, log_loss], {more}
-                train: {{ {steps} }}, }}",
-            self.path()
-        );
-        let source = Source::new("chips.recipe", &text, &[]);
-        match &source.result {
-            Ok(checked) => checked.recipe.clone(),
-            Err(_) => panic!("{}", source.render(false)),
-        }
-    }
-
-    fn options(&self, name: &str) -> RunOptions {
-        RunOptions {
-            out: Some(self.path().join(name)),
-            cache: Some(self.path().join("cache")),
-            device: Some(fastai_dsl::DeviceWish::Cpu),
-            ..RunOptions::default()
-        }
-    }
-}
+use fastai_runtime::progress::{Progress, Silent};
 
 fn weights(outcome: &Outcome) -> Vec<Vec<u8>> {
     struct Read(Vec<Vec<u8>>);
@@ -127,7 +65,7 @@ const LESSON: &str = "precompute(on); fit(0.05, 2); precompute(off); fit(0.02, 1
 #[test]
 fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
     let chips = Chips::new(60);
-    let recipe = chips.recipe(LESSON);
+    let recipe = chips.tags(LESSON, "", "");
     let mut log = Log::default();
     let first = run(&recipe, &chips.options("first"), &mut log).unwrap();
     assert!(log.has("made the cache"));
@@ -144,7 +82,7 @@ fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
     assert_eq!((last.set.as_str(), last.n, last.metrics.len()), ("valid", 18, 2));
     assert!(last.metrics.iter().all(|m| m.interval.is_some_and(|[low, high]| low <= m.value && m.value <= high)));
     assert_eq!(summary.tta.as_ref().unwrap().predictions, "tta: 1 plain + 2 augmented");
-    assert_eq!(summary.stages[1].trains, "cached activations");
+    assert_eq!(summary.stages[1].trains, "the head, on cached activations");
     assert!(!summary.stages[0].cache.as_ref().unwrap().found);
 
     let mut log = Log::default();
@@ -157,7 +95,7 @@ fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
 #[test]
 fn one_thread_and_two_give_the_same_weights() {
     let chips = Chips::new(40);
-    let recipe = chips.recipe(LESSON);
+    let recipe = chips.tags(LESSON, "", "");
     let run_on = |threads: usize| {
         let mut options = chips.options(&format!("threads-{threads}"));
         options.threads = Some(threads);
@@ -172,9 +110,10 @@ fn one_thread_and_two_give_the_same_weights() {
 #[test]
 fn the_finder_restores_the_weights_exactly() {
     let chips = Chips::new(40);
-    let with = chips.recipe("let lr = lr_find(or = 0.01); fit(lr / 1000000000.0, 1);");
-    let plain = chips.recipe("save(\"start\");");
-    let swept = run(&chips.recipe("let lr = lr_find(or = 0.01); save(\"a\");"), &chips.options("swept"), &mut Silent);
+    let with = chips.tags("let lr = lr_find(or = 0.01); fit(lr / 1000000000.0, 1);", "", "");
+    let plain = chips.tags("save(\"start\");", "", "");
+    let swept =
+        run(&chips.tags("let lr = lr_find(or = 0.01); save(\"a\");", "", ""), &chips.options("swept"), &mut Silent);
     let swept = swept.unwrap();
     let untouched = run(&plain, &chips.options("plain"), &mut Silent).unwrap();
     assert_eq!(weights(&swept), weights(&untouched));
@@ -186,7 +125,7 @@ fn the_finder_restores_the_weights_exactly() {
 #[test]
 fn a_damaged_cache_is_made_again() {
     let chips = Chips::new(30);
-    let recipe = chips.recipe("precompute(on); fit(0.05, 1);");
+    let recipe = chips.tags("precompute(on); fit(0.05, 1);", "", "");
     let first = run(&recipe, &chips.options("first"), &mut Silent).unwrap();
     let folder = PathBuf::from(&first.summary.stages[0].cache.as_ref().unwrap().path);
     for file in std::fs::read_dir(folder).unwrap() {
@@ -204,9 +143,9 @@ fn a_damaged_cache_is_made_again() {
 #[test]
 fn a_stop_saves_the_weights_and_says_where() {
     let chips = Chips::new(30);
-    let recipe = chips.recipe("fit(0.05, 3);");
+    let recipe = chips.tags("fit(0.05, 3);", "", "");
     let options = chips.options("stopped");
-    let mut progress = StopAt { signal: options.stop.clone(), bar: "epoch 0", now: String::new() };
+    let mut progress = StopAt::new(&options, |bar: &str| bar.contains("epoch 0"));
     let error = run(&recipe, &options, &mut progress).unwrap_err();
     assert!(matches!(error, RunError::Stopped(_)));
     let folder = chips.path().join("stopped");
@@ -215,41 +154,17 @@ fn a_stop_saves_the_weights_and_says_where() {
     assert!(std::fs::read_to_string(folder.join("summary.json")).unwrap().contains("\"stopped\""));
 }
 
-/// Asks for a stop when a bar of that name has advanced.
-struct StopAt {
-    signal: StopSignal,
-    bar: &'static str,
-    now: String,
-}
-
-impl Progress for StopAt {
-    fn note(&mut self, _: &str) {}
-    fn warn(&mut self, _: &str) {}
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
-    fn begin(&mut self, what: &str, _: u64) {
-        self.now = what.to_string();
-    }
-    fn advance(&mut self, _: u64, _: &str) {
-        if self.now.contains(self.bar) {
-            self.signal.request();
-        }
-    }
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
-}
-
 #[test]
 fn a_stop_at_any_place_keeps_what_was_reached() {
     let chips = Chips::new(30);
     let recipe =
-        chips.recipe("precompute(on); let lr = lr_find(or = 0.01); fit(lr, 2); precompute(off); tta(n_aug = 1);");
+        chips.tags("precompute(on); let lr = lr_find(or = 0.01); fit(lr, 2); precompute(off); tta(n_aug = 1);", "", "");
     for (bar, finished_epochs) in
         [("activations", 0), ("batches", 0), ("epoch 0", 0), ("epoch 1", 1), ("validation", 0), ("augmented", 2)]
     {
         let options = RunOptions { cache: None, ..chips.options(&format!("stop-{bar}")) };
         let options = RunOptions { cache: Some(chips.path().join(format!("cache-{bar}"))), ..options };
-        let mut progress = StopAt { signal: options.stop.clone(), bar, now: String::new() };
+        let mut progress = StopAt::new(&options, |now: &str| now.contains(bar));
         let error = run(&recipe, &options, &mut progress).unwrap_err();
         assert!(matches!(error, RunError::Stopped(_)), "{bar}: {error}");
         let folder = options.out.unwrap();
@@ -269,7 +184,7 @@ fn broken_and_missing_images_are_found_before_training() {
         std::fs::read_dir(chips.path().join("images")).unwrap().map(|e| e.unwrap().path()).collect();
     let bytes = std::fs::read(&images[0]).unwrap();
     std::fs::write(&images[0], &bytes[..100]).unwrap();
-    let recipe = chips.recipe("fit(0.05, 1);");
+    let recipe = chips.tags("fit(0.05, 1);", "", "");
     let error = run(&recipe, &chips.options("broken"), &mut Silent).unwrap_err();
     assert!(matches!(error, RunError::Data(_)), "{error}");
     assert!(error.to_string().contains(images[0].file_name().unwrap().to_str().unwrap()), "{error}");
@@ -284,7 +199,7 @@ fn broken_and_missing_images_are_found_before_training() {
 fn foreign_weights_are_an_error_that_names_the_file() {
     let chips = Chips::new(30);
     let foreign = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/head.safetensors");
-    let recipe = chips.recipe_with("fit(0.05, 1);", "", &foreign);
+    let recipe = with_weights(&chips.tags("fit(0.05, 1);", "", ""), &foreign);
     let error = run(&recipe, &chips.options("foreign"), &mut Silent).unwrap_err();
     assert!(matches!(error, RunError::Weights(_)), "{error}");
     assert!(error.to_string().contains("head.safetensors"), "{error}");
@@ -295,7 +210,7 @@ fn an_output_folder_that_cannot_be_made_is_an_error_that_names_it() {
     let chips = Chips::new(30);
     let mut options = chips.options("x");
     options.out = Some(chips.path().join("labels.csv").join("run"));
-    let error = run(&chips.recipe("fit(0.05, 1);"), &options, &mut Silent).unwrap_err();
+    let error = run(&chips.tags("fit(0.05, 1);", "", ""), &options, &mut Silent).unwrap_err();
     assert!(matches!(error, RunError::File { .. }), "{error}");
     assert!(error.to_string().contains("labels.csv"), "{error}");
 }
@@ -303,10 +218,9 @@ fn an_output_folder_that_cannot_be_made_is_an_error_that_names_it() {
 #[test]
 fn the_best_epoch_is_kept_and_marked() {
     let chips = Chips::new(40);
-    let weights = examples().join("squeezenet1_1.safetensors");
-    let recipe = chips.recipe_with("precompute(on); fit(0.3, 8);", "keep_best: f2,", &weights);
+    let recipe = chips.tags("precompute(on); fit(0.3, 8);", "", "keep_best: f2,");
     let searched = recipe.to_string().replace("[f2, log_loss]", "[f2(threshold = search), log_loss]");
-    let searched = Source::new("searched", &searched, &[]).result.unwrap().recipe;
+    let searched = chips::recipe(&searched);
     let mut best_by_loss_is_another = false;
     // Several start weights: in some of these runs the epoch of the best F2 is not that of the smallest loss.
     for (name, recipe, seed) in [
@@ -341,7 +255,7 @@ fn a_trailing_batch_of_one_is_merged_with_a_notice() {
     let steps = "let a = lr_find(or = 0.01, iters = 12); fit(a, 1); precompute(on);
         let b = lr_find(or = 0.01, iters = 12); fit(b, 2, cycle_len = 1); precompute(off); unfreeze(); fit(0.0001, 1);";
     let mut log = Log::default();
-    let outcome = run(&chips.recipe(steps), &chips.options("tail"), &mut log).unwrap();
+    let outcome = run(&chips.tags(steps, "", ""), &chips.options("tail"), &mut log).unwrap();
     let summary = &outcome.summary;
     assert_eq!(summary.counts.train, 17);
     let notice = "17 training images in batches of 8 leave one over";
@@ -349,14 +263,15 @@ fn a_trailing_batch_of_one_is_merged_with_a_notice() {
     let trained: Vec<u64> = summary.stages.iter().filter(|s| s.kind == "fit").map(|s| s.images).collect();
     assert_eq!(trained, [17, 34, 17]);
     let mut log = Log::default();
-    run(&Chips::new(22).recipe("fit(0.01, 1);"), &chips.options("even"), &mut log).unwrap();
+    run(&Chips::new(22).tags("fit(0.01, 1);", "", ""), &chips.options("even"), &mut log).unwrap();
     assert!(!log.has("leave one over"));
 }
 
 #[test]
 fn where_validation_turns_is_marked() {
     let chips = Chips::new(40);
-    let outcome = run(&chips.recipe("precompute(on); fit(0.3, 30);"), &chips.options("turn"), &mut Silent).unwrap();
+    let outcome =
+        run(&chips.tags("precompute(on); fit(0.3, 30);", "", ""), &chips.options("turn"), &mut Silent).unwrap();
     let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
     let val_loss: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(3).unwrap().parse().unwrap()).collect();
     let lowest = (0..30).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
@@ -366,15 +281,61 @@ fn where_validation_turns_is_marked() {
 }
 
 #[test]
+fn a_body_that_lost_by_training_is_named_in_the_notes_and_in_the_report() {
+    let chips = Chips::new(60);
+    let steps = "precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit(0.3, 1);";
+    let outcome = run(&chips.tags(steps, "", "clip: 1.0,"), &chips.options("lost"), &mut Silent).unwrap();
+    let f2 = |stage: usize| outcome.summary.stages[stage].evaluation.as_ref().unwrap().metrics[0].value;
+    assert!(f2(4) < f2(1), "the rate was meant to spoil the network");
+    let expected = format!("step 5 `fit(0.3, 1)`: f2 {:.4} became {:.4}: training the body cost more", f2(1), f2(4));
+    let notes = &outcome.summary.notes;
+    assert!(notes.iter().any(|note| note.starts_with(&expected)), "{expected} is not in {notes:?}");
+    let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+    assert!(report.contains("lost ") && report.contains("training the body cost more than it brought"));
+}
+
+#[test]
+fn a_result_that_a_constant_reaches_is_warned_of_whatever_the_task() {
+    let chips = Chips::new(40);
+    for (name, recipe) in [
+        // A rate that changes nothing.
+        ("tags", chips.tags("fit(1e-9, 1);", "", "")),
+        ("classes", chips.classes("fit(1e-9, 1);", "", "")),
+    ] {
+        let mut log = Log::default();
+        let outcome = run(&recipe, &chips.options(name), &mut log).unwrap();
+        let baseline = outcome.summary.baseline.unwrap();
+        assert!(baseline.reached.unwrap() <= baseline.value, "{name}: a network that knows nothing: {baseline:?}");
+        assert_eq!(baseline.reached, Some(outcome.summary.r#final.unwrap().metrics[0].value), "{name}");
+        assert!(log.has(&format!("warn the run ended with {} ", baseline.metric)), "{name}");
+        let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+        assert!(report.contains("NOT BETTER THAN A CONSTANT"), "{name}");
+    }
+    let more = Chips::new(60);
+    let recipe = more.classes("precompute(on); fit(0.1, 15);", "", "");
+    let baseline = run(&recipe, &more.options("learned"), &mut Silent).unwrap().summary.baseline.unwrap();
+    assert!(baseline.reached.unwrap() > baseline.value && baseline.unbeaten().is_none(), "{baseline:?}");
+    let mut options = chips.options("smoke");
+    options.smoke = true;
+    let smoke = run(&chips.classes("fit(1e-9, 1);", "", ""), &options, &mut Silent).unwrap();
+    assert_eq!(smoke.summary.baseline.unwrap().reached, None, "two batches are not held against anything");
+}
+
+#[test]
 fn a_loss_that_explodes_names_the_step_and_a_way_out() {
     let chips = Chips::new(40);
-    let recipe = chips.recipe("unfreeze(); fit(10.0, 30);");
+    let recipe = chips.tags("unfreeze(); fit(10.0, 30);", "", "");
     match run(&recipe, &chips.options("diverged"), &mut Silent) {
         Err(error) => {
             assert!(matches!(error, RunError::Diverged(_)), "{error}");
             assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
             let summary = std::fs::read_to_string(chips.path().join("diverged/summary.json")).unwrap();
             assert!(summary.contains("\"failed\""));
+            let report = std::fs::read_to_string(chips.path().join("diverged/report.html")).unwrap();
+            assert!(
+                report.contains("FAILED: the numbers") && report.contains("use smaller rates"),
+                "the report says so"
+            );
         }
         Ok(_) => panic!("a rate of 10 on the whole network must diverge"),
     }
@@ -385,7 +346,7 @@ fn smoke_runs_two_batches_a_stage() {
     let chips = Chips::new(60);
     let mut options = chips.options("smoke");
     options.smoke = true;
-    let outcome = run(&chips.recipe(LESSON), &options, &mut Silent).unwrap();
+    let outcome = run(&chips.tags(LESSON, "", ""), &options, &mut Silent).unwrap();
     assert!(outcome.summary.smoke);
     assert!(outcome.summary.stages.iter().all(|s| s.images <= 16));
 }
@@ -393,7 +354,7 @@ fn smoke_runs_two_batches_a_stage() {
 #[test]
 fn a_trained_network_predicts_files() {
     let chips = Chips::new(30);
-    let outcome = run(&chips.recipe("fit(0.05, 1);"), &chips.options("predict"), &mut Silent).unwrap();
+    let outcome = run(&chips.tags("fit(0.05, 1);", "", ""), &chips.options("predict"), &mut Silent).unwrap();
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(chips.path().join("images")).unwrap().map(|e| e.unwrap().path()).take(3).collect();
     files.sort();

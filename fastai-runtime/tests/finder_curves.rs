@@ -15,7 +15,7 @@ use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal};
 use fastai_runtime::train::{
-    CachedExamples, Examples, FindPlan, FitPlan, Found, ImageExamples, ImageSet, Learner, Loss, Preparation,
+    CachedExamples, Examples, FindPlan, FitPlan, Found, ImageExamples, ImageSet, Learner, Loss, Mixing, Preparation,
     Validation, Watch, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,14 @@ fn features(recipe: &Recipe, dataset: &Dataset, learner: &Learner) -> [Features;
 
 fn sweep(learner: &mut Learner, examples: &dyn Examples, loss: &Loss, seed: u64) -> Found {
     let find = LrFind { index: 0, suggest: Suggest::Valley, or: None, start: 1e-5, end: 10.0, iters: None };
-    let plan = FindPlan { stage: 0, find: &find, iterations: find.iterations(true), clip: None, seed };
+    let plan = FindPlan {
+        stage: 0,
+        find: &find,
+        iterations: find.iterations(true),
+        clip: None,
+        mixing: Mixing::default(),
+        seed,
+    };
     find_rate(learner, examples, loss, plan, Watch { progress: &mut Silent, stop: &StopSignal::default() }).unwrap()
 }
 
@@ -190,6 +197,7 @@ fn trained(
         lrs: vec![rate; learner.network().groups()],
         wds: Vec::new(),
         clip: None,
+        mixing: Mixing::default(),
         metrics: &[metric],
         keep_best: None,
         seed,

@@ -84,7 +84,8 @@ fn cats() -> (Summary, Record) {
     let accuracy = |value, interval| vec![metric("accuracy", value, Some(interval), 2000)];
     let last = evaluation("plain", 2000, 0.0193, accuracy(0.9925, [0.9877, 0.9954]));
     let tta = evaluation("tta: 1 plain + 4 augmented", 2000, 0.0181, accuracy(0.994, [0.9895, 0.9966]));
-    let mut found = stage(1, "lr_find", "lr_find(suggest = valley, or = 0.01)", "cached activations", None);
+    let mut found =
+        stage(1, "lr_find", "lr_find(suggest = valley, or = 0.01)", "the head, on cached activations", None);
     found.suggestion = Some(1e-2);
     let mut cached = stage(0, "precompute", "precompute(on)", "", None);
     cached.cache = Some(CacheUse { path: ".fastai/activations/9f3c2a".into(), found: false, seconds: 412.0 });
@@ -104,20 +105,21 @@ fn cats() -> (Summary, Record) {
         stages: vec![
             cached,
             found,
-            stage(2, "fit", "fit(lr, 2)", "cached activations", Some(evaluation("plain", 2000, 0.0262, accuracy(0.9885, [0.9828, 0.9923])))),
+            stage(2, "fit", "fit(lr, 2)", "the head, on cached activations", Some(evaluation("plain", 2000, 0.0262, accuracy(0.9885, [0.9828, 0.9923])))),
             stage(3, "precompute", "precompute(off)", "", None),
-            stage(4, "fit", "fit(lr, 3, cycle_len = 1)", "head on images", Some(evaluation("plain", 2000, 0.0237, accuracy(0.9915, [0.9864, 0.9947])))),
+            stage(4, "fit", "fit(lr, 3, cycle_len = 1)", "the head, on images", Some(evaluation("plain", 2000, 0.0237, accuracy(0.9915, [0.9864, 0.9947])))),
             stage(5, "unfreeze", "unfreeze()", "", None),
             StageSummary {
                 turned_at: Some(4),
-                ..stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "groups 0..=2 on images", Some(last.clone()))
+                trains_body: true,
+                ..stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "the whole network, on images", Some(last.clone()))
             },
             stage(7, "tta", "tta(n_aug = 4)", "", Some(tta.clone())),
         ],
         tta: Some(tta),
         r#final: Some(last),
         found_rates: vec![1e-2],
-        baseline: Some(Baseline { says: "dog".into(), metric: "accuracy".into(), value: 0.5 }),
+        baseline: Some(Baseline { says: "dog".into(), metric: "accuracy".into(), value: 0.5, reached: Some(0.9925) }),
         seconds: 3725.0,
         notes: vec!["23 000 images in batches of 64: the last batch has 24.".into()],
         ..Summary::default()
@@ -218,11 +220,16 @@ fn planet() -> (Summary, Record) {
             0,
             "fit",
             "fit(0.2, 3, cycle_len = 1, cycle_mult = 2)",
-            "head on images",
+            "the head, on images",
             Some(last.clone()),
         )],
         r#final: Some(last),
-        baseline: Some(Baseline { says: "clear primary".into(), metric: "f2".into(), value: 0.6412 }),
+        baseline: Some(Baseline {
+            says: "clear primary".into(),
+            metric: "f2".into(),
+            value: 0.6412,
+            reached: Some(0.6),
+        }),
         notes: vec!["<i>cache</i> found".into()],
         ..Summary::default()
     };
@@ -330,7 +337,7 @@ fn a_single_label_run_tells_its_story() {
         assert!(page.contains(text), "the report lacks: {text}");
     }
     assert_eq!(page.matches("▲ </span>0.0").count(), 3, "val_loss rose in epochs 3, 5 and 6 of the last fit");
-    assert!(!page.contains("SMOKE") && !page.contains("STOPPED"));
+    assert!(!["SMOKE", "STOPPED", "NOT BETTER"].iter().any(|banner| page.contains(banner)));
 
     let mut files: Vec<String> = std::fs::read_dir(folder.path())
         .unwrap()
@@ -367,6 +374,7 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
     for text in [
         "SMOKE RUN",
         "STOPPED before",
+        "NOT BETTER THAN A CONSTANT: the run ended with f2 0.6000, no better than always saying `clear primary` (0.6412)",
         "&lt;script&gt;alert('x')",
         "Flattered: the threshold 0.19 (of 7) was chosen on these images.",
         "no interval, n\u{a0}=\u{a0}8\u{202f}095",

@@ -1,4 +1,8 @@
-//! The command line: one file a subcommand. Exit codes: 0 done, 1 the run failed, 2 the recipe or the command is wrong.
+//! The command line: one file a subcommand. Exit codes: 0 done, 1 the run failed, 2 the recipe or the command is wrong,
+//! 130 stopped by Ctrl-C or SIGTERM.
+
+#[macro_use]
+mod output;
 
 mod check;
 mod classify;
@@ -11,6 +15,7 @@ mod run;
 mod saved;
 mod show;
 mod source;
+mod stop;
 mod submit;
 mod summary;
 mod validate;
@@ -79,10 +84,4 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(&args),
         Command::Weights(args) => weights::run(&args),
     }
-}
-
-/// Prints a text that people may cut short with `| head`: a reader that went away is no failure.
-fn show(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

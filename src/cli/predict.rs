@@ -70,7 +70,7 @@ fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {
     };
     let cannot = |e| RunError::file("write", "the standard output", e);
     writer.begin(&predictor, threshold).map_err(cannot)?;
-    let stop = saved::stop_signal();
+    let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
     let unreadable = predictor.stream(&images, args.tta.passes(&predictor), watch, &mut |said| {

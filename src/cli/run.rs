@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use fastai_dsl::DeviceWish;
 use fastai_dsl::overrides::Override;
-use fastai_runtime::report::{Evaluation, Summary};
-use fastai_runtime::{RunError, RunOptions, engine, progress};
+use fastai_runtime::report::{Baseline, Evaluation, Summary};
+use fastai_runtime::{RunOptions, engine, progress};
+
+use super::saved;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -69,20 +71,9 @@ pub fn run(args: &Args) -> ExitCode {
         threads: args.threads.map(usize::from),
         smoke: args.smoke,
         cache: args.cache.clone(),
+        stop: super::stop::signal(),
         ..RunOptions::default()
     };
-    let stop = options.stop.clone();
-    let handler = ctrlc::set_handler(move || {
-        // The first asks for a tidy end, the second does not wait for it.
-        if stop.requested() {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this batch; again to stop at once");
-        stop.request();
-    });
-    if let Err(error) = handler {
-        eprintln!("warning: Ctrl-C will not stop tidily: {error}");
-    }
     let mut progress = progress::auto(args.quiet);
     let result = match &args.resume {
         Some(folder) => engine::resume(&recipe, folder, &options, progress.as_mut()),
@@ -101,9 +92,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
         Err(error) => {
             drop(progress);
-            eprintln!("error: {error}");
-            // Ctrl-C is no failure of the run, but scripts must see that it did not finish.
-            ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED })
+            saved::failed(&error)
         }
     }
 }
@@ -136,6 +125,9 @@ fn reached(summary: &Summary) -> String {
     if let Some(last) = &summary.r#final {
         out += &line("final", last);
     }
+    if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
+        out += &format!("warning: {warning}\n");
+    }
     if let Some(tta) = &summary.tta {
         out += &line("tta", tta);
     }
@@ -149,15 +141,7 @@ fn reached(summary: &Summary) -> String {
 }
 
 fn line(what: &str, evaluation: &Evaluation) -> String {
-    let metrics: Vec<String> = evaluation
-        .metrics
-        .iter()
-        .map(|m| {
-            let interval = m.interval.map_or(String::new(), |[lo, hi]| format!(" (95 % {lo:.4} to {hi:.4})"));
-            let chosen = m.chosen_here.as_ref().map_or(String::new(), |c| format!(", {c}"));
-            format!("{} {:.4}{interval}{chosen}", m.name, m.value)
-        })
-        .collect();
+    let metrics: Vec<String> = evaluation.metrics.iter().map(ToString::to_string).collect();
     format!(
         "{what}: {} on {} images of {}; loss {:.4}\n",
         metrics.join("; "),

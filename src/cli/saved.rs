@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use fastai_dsl::source::Source;
 use fastai_dsl::{DeviceWish, Recipe};
 use fastai_runtime::predict::Predictor;
-use fastai_runtime::progress::StopSignal;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device};
 
-/// Which model, and where it computes.
+/// Which model, and what it computes on.
 #[derive(clap::Args)]
 pub struct Model {
     /// A run folder, or a model that a run saved (`.safetensors`)
@@ -21,6 +20,9 @@ pub struct Model {
     /// Where to compute: auto, cuda, wgpu or cpu
     #[arg(long, value_parser = super::run::device, default_value = "auto")]
     device: DeviceWish,
+    /// CPU threads; all cores unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
 }
 
 /// Whether and how often augmented images are predicted too.
@@ -50,6 +52,9 @@ impl Model {
     /// # Errors
     /// No such device or model.
     pub fn load(&self) -> Result<Predictor, RunError> {
+        if let Some(threads) = self.threads {
+            device::limit_threads(usize::from(threads))?;
+        }
         let picked = device::pick(self.device)?;
         Predictor::load(&self.run, self.model.as_deref(), &picked.device)
     }
@@ -78,24 +83,7 @@ pub fn recipe(predictor: &Predictor) -> Result<Recipe, ExitCode> {
     }
 }
 
-/// A stop signal that Ctrl-C sets.
-pub fn stop_signal() -> StopSignal {
-    let stop = StopSignal::default();
-    let asked = stop.clone();
-    let handler = ctrlc::set_handler(move || {
-        // The first asks for a tidy end, the second does not wait for it.
-        if asked.requested() {
-            std::process::exit(130);
-        }
-        asked.request();
-    });
-    if let Err(error) = handler {
-        eprintln!("warning: Ctrl-C will not stop tidily: {error}");
-    }
-    stop
-}
-
-/// Says what went wrong.
+/// Says what went wrong. A stop is no failure, but scripts must see that the work is not finished.
 pub fn failed(error: &RunError) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED })

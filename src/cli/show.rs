@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(checked) => checked.recipe,
         Err(code) => return code,
     };
-    let stop = saved::stop_signal();
+    let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let known = ActivationCache::default_root().join("verified.json");
     let written = Show::new(&recipe, Some(&known), &stop, progress.as_mut()).and_then(|show| write(args, &show));

@@ -72,7 +72,7 @@ fn submit(args: &Args, predictor: &Predictor, images: PathBuf, suffix: &str) -> 
         let run = args.model.path();
         if run.is_dir() { run.join("submission.csv") } else { "submission.csv".into() }
     });
-    let stop = saved::stop_signal();
+    let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
     write_submission(predictor, &rows, tta, threshold, &out, watch)?;

@@ -28,7 +28,7 @@ pub fn run(args: &Args) -> ExitCode {
         eprintln!("error: --cut {}: {} can lose at most {} modules", args.cut, facts.name, facts.max_cut());
         return ExitCode::from(super::WRONG);
     }
-    super::show(&text(facts, args.cut, args.size as usize));
+    print!("{}", text(facts, args.cut, args.size as usize));
     ExitCode::SUCCESS
 }
 
@@ -39,7 +39,7 @@ fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
     let mut rows = vec![["group", "layer", "kind", "output", "parameters", "multiply-adds"].map(str::to_owned)];
     rows.extend(body.iter().map(|row| cells(&row.group.to_string(), row)));
     rows.extend(top.iter().map(|row| cells("top", row)));
-    let mut out = format!("{}, an image of {size} x {size} pixels\n\n", facts.doc) + &table(&rows);
+    let mut out = format!("{}, an image of {size} x {size} pixels\n\n", facts.doc) + &table(&rows, 2);
 
     out += "\n";
     let mut totals = vec![["group", "", "parameters", "multiply-adds"].map(str::to_owned)];
@@ -50,7 +50,7 @@ fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
         totals.push(total("top", "the published classifier, which a head replaces", top.iter()));
     }
     totals.push(total("all", "", body.iter().chain(&top)));
-    out + &table(&totals) + &format!("\na head reads {} features\n", facts.head_input_without(cut))
+    out + &table(&totals, 2) + &format!("\na head reads {} features\n", facts.head_input_without(cut))
 }
 
 fn cells(group: &str, row: &LayerRow) -> [String; 6] {
@@ -72,15 +72,15 @@ fn total<'a>(group: &str, holds: &str, rows: impl Iterator<Item = &'a LayerRow> 
     [group.to_owned(), holds.to_owned(), super::plan::thousands(parameters), super::plan::thousands(multiply_adds)]
 }
 
-/// Columns side by side; the last two are numbers and end together.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+/// Columns side by side; the last `numbers` of them end together.
+pub(super) fn table<const N: usize>(rows: &[[String; N]], numbers: usize) -> String {
     let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0));
     let mut out = String::new();
     for row in rows {
         let cells: Vec<String> = (0..N)
             .map(|c| {
                 let (cell, width) = (&row[c], widths[c]);
-                if c + 2 < N { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                if c + numbers < N { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
             })
             .collect();
         out += cells.join("  ").trim_end();

@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> ExitCode {
             Some(root) => root.clone(),
             None => args.model.directory().join(&recipe.data().root),
         };
-        let stop = saved::stop_signal();
+        let stop = super::stop::signal();
         let mut progress = progress::auto(args.quiet);
         let watch = Watch { progress: progress.as_mut(), stop: &stop };
         let validated = engine::validate(&recipe, &predictor, &root, None, watch).map_err(|e| saved::failed(&e))?;
@@ -97,15 +97,7 @@ fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> Strin
 
 /// `plain: accuracy 0.9825 (95 % 0.9643 to 0.9915), log_loss ..; loss 0.05; 400 images of valid`
 fn figures(evaluation: &Evaluation) -> String {
-    let metrics: Vec<String> = evaluation
-        .metrics
-        .iter()
-        .map(|m| {
-            let interval = m.interval.map_or(String::new(), |[low, high]| format!(" (95 % {low:.4} to {high:.4})"));
-            let chosen = m.chosen_here.as_ref().map_or(String::new(), |c| format!(", {c}"));
-            format!("{} {:.4}{interval}{chosen}", m.name, m.value)
-        })
-        .collect();
+    let metrics: Vec<String> = evaluation.metrics.iter().map(ToString::to_string).collect();
     format!(
         "{}: {}; loss {:.4}; {} images of {}\n",
         evaluation.predictions,
@@ -142,12 +134,7 @@ fn matrix(confusion: &Confusion) -> String {
 }
 
 fn pairs(confusion: &Confusion) -> String {
-    let mut pairs = Vec::new();
-    for (truth, row) in confusion.counts.iter().enumerate() {
-        let wrong = row.iter().enumerate().filter(|(said, count)| *said != truth && **count > 0);
-        pairs.extend(wrong.map(|(said, count)| (*count, truth, said)));
-    }
-    pairs.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let pairs = confusion.mistakes();
     let mut out = "\nmost confused:\n".to_string();
     for (count, truth, said) in pairs.iter().take(PAIRS) {
         out += &format!("{count:>5}  {} said to be {}\n", confusion.classes[*truth], confusion.classes[*said]);

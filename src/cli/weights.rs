@@ -45,7 +45,7 @@ fn bundled(path: &str) -> Option<&'static [u8]> {
 pub fn run(args: &Args) -> ExitCode {
     let done = match &args.action {
         Action::List => {
-            super::show(&list());
+            print!("{}", list());
             return ExitCode::SUCCESS;
         }
         Action::Get { names, from } => get(names, from.as_deref()),
@@ -190,6 +190,6 @@ fn info(what: &str) -> Result<(), Failure> {
     for (name, shape) in &seen.tensors {
         out += &format!("  {name} {shape:?}\n");
     }
-    super::show(&out);
+    print!("{out}");
     Ok(())
 }

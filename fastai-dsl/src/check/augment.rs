@@ -4,9 +4,9 @@ use super::bind::{self, Bound};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Name, Value, ValueKind};
-use crate::recipe::Augmentation;
+use crate::habits;
+use crate::recipe::{Augmentation, Erased};
 use crate::schema::AUGMENTATIONS;
-use crate::suggest::did_you_mean;
 
 /// The parts of the list in order; `None` where one of them is wrong.
 pub(super) fn augment(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<Vec<Augmentation>> {
@@ -37,7 +37,7 @@ fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation
     let Some(construct) = AUGMENTATIONS.iter().find(|a| a.name == name.text) else {
         out.push(
             Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown augmentation `{}`", name.text))
-                .help(did_you_mean(&name.text, AUGMENTATIONS.iter().map(|a| a.name))),
+                .help(habits::word_help(&name.text, &AUGMENTATIONS.iter().map(|a| a.name).collect::<Vec<_>>())),
         );
         return None;
     };
@@ -71,8 +71,32 @@ fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation
             ps: four(&bound, site, out)?,
         },
         "blur" => Augmentation::Blur { strength: bound.count("strength").unwrap_or(2), p: p.unwrap_or(0.5) },
+        "erase" => Augmentation::Erase {
+            p: p.unwrap_or(0.5),
+            area: area(&bound, value.site, out)?,
+            value: if bound.word("value") == Some("noise") { Erased::Noise } else { Erased::Mean },
+        },
+        "trivial_augment" => Augmentation::TrivialAugment,
+        "rand_augment" => {
+            Augmentation::RandAugment { n: bound.count("n").unwrap_or(2), m: bound.count("m").unwrap_or(9) }
+        }
         _ => Augmentation::Cutout { holes: bound.count("holes")?, length: bound.count("length")?, p: p.unwrap_or(0.5) },
     })
+}
+
+/// The smallest and the largest share that `erase` erases.
+fn area(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<[f64; 2]> {
+    let [min, max] = match bound.numbers("area").as_deref() {
+        Some([both]) => [*both, *both],
+        Some([min, max]) => [*min, *max],
+        _ => [0.02, 0.33],
+    };
+    if min > max {
+        let error = Diagnostic::error(&c::OUT_OF_RANGE, bound.site("area", site), format!("[{min}, {max}] is empty"));
+        out.push(error.help(format!("`area = [{max}, {min}]`")));
+        return None;
+    }
+    Some([min, max])
 }
 
 /// Four probabilities whose sum is 1.

@@ -7,8 +7,9 @@ use crate::draft::{Draft, LintAttr, LintLevel, StepCall, Stmt, Value, ValueKind}
 use crate::evaluate::Unused;
 use crate::plan::{Body, State};
 use crate::rate::{Base, Rate};
-use crate::recipe::{Crop, Fit, Model, Step, TransformSet, Transforms, Weights};
+use crate::recipe::{Crop, Fit, Model, Options, Step, TransformSet, Transforms, Weights};
 use crate::schedule::epochs;
+use crate::stats::Stats;
 use crate::suggest::did_you_mean;
 
 /// More epochs than this are a long run.
@@ -46,6 +47,9 @@ pub(super) struct Parts<'a> {
     pub(super) transforms: &'a Transforms,
     pub(super) model: &'a Model,
     pub(super) steps: &'a [Step],
+    /// Side of the images' scaled copies, and where it is said.
+    pub(super) copies: Option<(u32, Site)>,
+    pub(super) options: &'a Options,
 }
 
 struct Lints<'a> {
@@ -53,7 +57,7 @@ struct Lints<'a> {
     out: &'a mut Diagnostics,
 }
 
-impl Lints<'_> {
+impl<'a> Lints<'a> {
     /// The lint at a step of `train`.
     fn fire(&mut self, lint: &'static Code, step: &[LintAttr], site: Site, message: String, help: &str) -> bool {
         let train: &[LintAttr] = self.draft.train.as_ref().map_or(&[], |t| &t.lints);
@@ -75,7 +79,7 @@ impl Lints<'_> {
     }
 
     /// The attributes of a section.
-    fn section(&self, name: &str) -> &[LintAttr] {
+    fn section(&self, name: &str) -> &'a [LintAttr] {
         self.draft.sections.iter().find(|e| e.key.text == name).map_or(&[], |e| &e.lints)
     }
 }
@@ -90,7 +94,12 @@ pub(super) fn run(parts: &Parts, flat: &Draft, draft: &Draft, unused: &[Unused],
     }
     // A step that could not be lowered has been reported, and then this is not called; the two lists run in parallel.
     let steps: Vec<(&Step, &StepCall)> = parts.steps.iter().zip(calls).collect();
-    precompute_ignores_augment(parts, &steps, &mut lints);
+    if let Some(call) = all_on_cache(parts, &steps) {
+        precompute_ignores_augment(parts, call, &mut lints);
+        precompute_ignores_mixing(parts.options, call, &mut lints);
+    }
+    stats_of_other_weights(parts, &mut lints);
+    enlarged_copies(parts, &mut lints);
     long_run(&steps, &mut lints);
     untrained_head(&steps, &mut lints);
     walk(parts, &steps, &mut lints);
@@ -103,8 +112,21 @@ pub(super) fn default_valid(draft: &Draft, out: &mut Diagnostics) {
     if word.text == "csv" && !entries.iter().any(|e| e.key.text == "valid" || e.key.text.is_empty()) {
         let diagnostic = Diagnostic::error(&c::DEFAULT_VALID, word.site, "a random fifth of the images is held out")
             .help("say so: `valid: random(0.2, seed = 42)`");
-        Lints { draft, out }.at(&c::DEFAULT_VALID, &[&entry.lints, &draft.lints], diagnostic);
+        of_section(&c::DEFAULT_VALID, "data", diagnostic, draft, out);
     }
+}
+
+/// Reports a finding about a section at the lint's level there.
+pub(crate) fn of_section(
+    lint: &'static Code,
+    section: &str,
+    diagnostic: Diagnostic,
+    draft: &Draft,
+    out: &mut Diagnostics,
+) {
+    let mut lints = Lints { draft, out };
+    let section = lints.section(section);
+    lints.at(lint, &[section, &draft.lints], diagnostic);
 }
 
 fn as_call(stmt: &Stmt) -> Option<&StepCall> {
@@ -118,21 +140,27 @@ fn augments(t: &Transforms) -> bool {
     t.set != TransformSet::None || !t.augment.is_empty() || t.max_zoom[1] > 1.0 || t.crop == Crop::Googlenet
 }
 
-fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+/// The first fit, if all of them use cached activations and no step shows random images to the network.
+fn all_on_cache<'d>(parts: &Parts, steps: &[(&Step, &'d StepCall)]) -> Option<&'d StepCall> {
     let mut state = State::of(parts.model, parts.transforms.size);
-    let mut on_images = false;
     let mut on_cache: Option<&StepCall> = None;
     for (step, call) in steps {
         state = state.after(step, parts.model.facts().groups);
         match (step, state.body) {
             (Step::Fit(_), Body::Precomputed) => on_cache = on_cache.or(Some(call)),
-            (Step::Fit(_) | Step::Tta { .. }, _) => on_images = true,
+            (Step::Fit(_) | Step::Tta { .. }, _) => return None,
             _ => {}
         }
     }
-    let (true, false, Some(call)) = (augments(parts.transforms), on_images, on_cache) else { return };
+    on_cache
+}
+
+fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints) {
+    if !augments(parts.transforms) {
+        return;
+    }
     let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
-    let section = lints.section("transforms").to_vec();
+    let section = lints.section("transforms");
     let set = lints.draft.sections.iter().find(|e| e.key.text == "transforms").map_or(Site::NONE, |e| e.key.site);
     let diagnostic = Diagnostic::error(
         &c::PRECOMPUTE_IGNORES_AUGMENT,
@@ -141,7 +169,68 @@ fn precompute_ignores_augment(parts: &Parts, steps: &[(&Step, &StepCall)], lints
     )
     .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
     .also(set, "the transforms that nothing sees");
-    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, &section, train, &lints.draft.lints], diagnostic);
+    lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, section, train, &lints.draft.lints], diagnostic);
+}
+
+fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
+    let facts = parts.model.facts();
+    if parts.model.weights == Weights::None || parts.transforms.stats(facts.stats) == facts.stats {
+        return;
+    }
+    let Some(entry) = lints.draft.sections.iter().find(|e| e.key.text == "transforms") else { return };
+    let site = match &entry.value.kind {
+        ValueKind::Block(_, keys) => keys.iter().find(|e| e.key.text == "stats").map(|e| e.value.site),
+        _ => None,
+    };
+    let Stats { mean: [r, g, b], std: [x, y, z] } = facts.stats;
+    let diagnostic = Diagnostic::error(
+        &c::STATS_OF_OTHER_WEIGHTS,
+        site.unwrap_or(entry.key.site),
+        format!("the weights of `{}` were trained on pixels with other statistics", facts.name),
+    )
+    .help("remove `stats`: those of the weights are taken")
+    .note(format!("mean {r:.3}, {g:.3}, {b:.3}; standard deviation {x:.3}, {y:.3}, {z:.3}"));
+    of_section(&c::STATS_OF_OTHER_WEIGHTS, "transforms", diagnostic, lints.draft, lints.out);
+}
+
+/// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
+fn enlarged_copies(parts: &Parts, lints: &mut Lints) {
+    let Some((side, site)) = parts.copies else { return };
+    let sizes = parts.steps.iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    let size = sizes.fold(parts.transforms.size, u32::max);
+    let zoom = parts.transforms.max_zoom[1];
+    let needed = (f64::from(size) * zoom).ceil() as u32;
+    if side >= needed {
+        return;
+    }
+    let text = format!("copies of {side} pixels are enlarged: the zoom makes images of up to {needed}");
+    let diagnostic = Diagnostic::error(&c::ENLARGED_COPIES, site, text)
+        .help(format!("`resize_to: {needed}` or more"))
+        .note(format!("{size} pixels times `max_zoom: {zoom}`"));
+    of_section(&c::ENLARGED_COPIES, "data", diagnostic, lints.draft, lints.out);
+}
+
+/// `mixup` and `cutmix`, where no fit reads images.
+fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lints) {
+    let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
+    for (name, alpha) in [("mixup", options.mixup), ("cutmix", options.cutmix)] {
+        if alpha.is_none_or(|alpha| alpha == 0.0) {
+            continue;
+        }
+        let section = lints.section(name).to_vec();
+        let site = lints.draft.sections.iter().find(|e| e.key.text == name).map_or(call.word.site, |e| e.key.site);
+        let diagnostic = Diagnostic::error(
+            &c::PRECOMPUTE_IGNORES_MIXING,
+            site,
+            format!("`{name}` mixes images, but every fit uses cached activations"),
+        )
+        .help(format!("`precompute(off);` and a `fit` on images, or remove `{name}`"))
+        .also(call.word.site, "the first fit that sees none");
+        lints.at(&c::PRECOMPUTE_IGNORES_MIXING, &[&section, &call.lints, train, &lints.draft.lints], diagnostic);
+    }
 }
 
 /// A head that `save` or `tta` uses although it is as random as it was made, or that nothing uses at all.

@@ -16,6 +16,8 @@ use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Recipe, TaskKind,
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
+pub(crate) use lints::of_section as lint_of_section;
+
 /// A recipe that passed, with what the front end needs besides.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -127,7 +129,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     }
     let copies = value("data").and_then(data::resize_to);
     if let (Some((size, _)), Some((side, site))) = (value("transforms").and_then(data::size), copies) {
-        data::copies_fit(size, side, site, out);
+        data::copies_fit(size, side, site, site, out);
     }
     let metrics = value("metrics").and_then(|v| metrics(v, task, out));
     let options = options(&sections, task, metrics.as_deref(), out);
@@ -137,6 +139,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         random: value("model").and_then(model::random_weights),
         valid,
         head: value("model").and_then(model::section_head),
+        copies,
     };
     let before = out.errors();
     let steps = steps::steps(flat, &context, out);
@@ -151,7 +154,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let (steps, trace) = steps?;
     // Beside an error in the steps, what they lead to is not what was meant.
     if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
-        let parts = lints::Parts { transforms, model, steps: &steps };
+        let parts = lints::Parts { transforms, model, steps: &steps, copies, options: &options };
         lints::run(&parts, flat, draft, unused, out);
     }
     let recipe = Recipe {
@@ -338,6 +341,23 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
         Some(x as u64)
     });
     let clip = number("clip", &schema::CLIP_RANGE, out).map(|(x, _)| x);
+    let label_smoothing = number("label_smoothing", &schema::LABEL_SMOOTHING_RANGE, out);
+    let mixup = number("mixup", &schema::MIXING_RANGE, out);
+    let cutmix = number("cutmix", &schema::MIXING_RANGE, out);
+    let mut for_task = |name: &str, given: Option<(f64, Site)>, legal: &[TaskKind], needs: &str| {
+        let (x, site) = given?;
+        if let Some((kind, set)) = task.filter(|(kind, _)| !legal.contains(kind)) {
+            let text = format!("`{name}` needs {needs}, the task is `{}`", kind.word());
+            let error = Diagnostic::error(&c::TASK_OPTION, site, text);
+            out.push(error.help(format!("remove `{name}`")).also(set, "the task is set here"));
+            return None;
+        }
+        Some(x)
+    };
+    let labels = [TaskKind::SingleLabel, TaskKind::MultiLabel];
+    let label_smoothing = for_task("label_smoothing", label_smoothing, &labels[..1], "one label an image");
+    let mixup = for_task("mixup", mixup, &labels, "labels");
+    let cutmix = for_task("cutmix", cutmix, &labels, "labels");
     let mut word = |name: &str, words: &[&str]| {
         let value = &sections.get(name)?.value;
         match &value.kind {
@@ -370,7 +390,7 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
         }
     }
     let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
-    Options { seed, device, report, class_weights, clip, keep_best }
+    Options { seed, device, report, class_weights, label_smoothing, mixup, cutmix, clip, keep_best }
 }
 
 fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<ClassWeights> {

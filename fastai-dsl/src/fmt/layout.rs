@@ -90,25 +90,27 @@ fn body(pieces: &[Piece], indent: usize, column: usize) -> String {
     {
         return flat;
     }
-    // Groups that must break do; if there are none, or the first line is still too long, others follow.
-    let forced = |piece: &Piece| matches!(piece, Piece::Group(group) if flat_group(group).is_none());
-    if pieces.iter().any(forced) || !pieces.iter().any(breakable) {
-        let text = broken(pieces, indent, &mut |group| flat_group(group));
-        if column + text.lines().next().map_or(0, width) <= WIDTH || !pieces.iter().any(breakable) {
-            return text;
-        }
-        return broken(pieces, indent, &mut |_| None);
-    }
-    let last = pieces.iter().filter(|p| breakable(p)).count();
+    // Groups that must break do, or else the last; all, if the first line is still too long. Keys in front of another group
+    // break with it: once broken they stay so, and the next formatting must come to the same end.
+    let groups: Vec<&Group> = pieces.iter().filter_map(breakable).collect();
+    let keys_in_front = groups.iter().rev().skip(1).any(|group| group.kind == Kind::Keys);
+    let forced = pieces.iter().any(|piece| matches!(piece, Piece::Group(group) if flat_group(group).is_none()));
     let mut seen = 0;
-    broken(pieces, indent, &mut |group| {
+    let text = broken(pieces, indent, &mut |group| {
         seen += usize::from(is_breakable(group));
-        if seen == last && is_breakable(group) { None } else { flat_group(group) }
-    })
+        if !forced && seen == groups.len() && is_breakable(group) { None } else { flat_group(group) }
+    });
+    if !keys_in_front && column + text.lines().next().map_or(0, width) <= WIDTH || groups.is_empty() {
+        return text;
+    }
+    broken(pieces, indent, &mut |_| None)
 }
 
-fn breakable(piece: &Piece) -> bool {
-    matches!(piece, Piece::Group(group) if is_breakable(group))
+fn breakable(piece: &Piece) -> Option<&Group> {
+    match piece {
+        Piece::Group(group) if is_breakable(group) => Some(group),
+        _ => None,
+    }
 }
 
 fn is_breakable(group: &Group) -> bool {

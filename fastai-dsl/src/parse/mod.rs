@@ -30,27 +30,29 @@ pub struct Parsed {
     pub visibility: TokenStream,
     /// The name as it was written.
     pub name: Option<proc_macro2::Ident>,
+    /// Words that stand where a step should, or alone after `let name =`: an editor completes them to steps.
+    pub begun: Vec<Name>,
 }
 
 /// Reads one recipe. Never panics, never stops at the first mistake.
 pub fn parse(tokens: TokenStream) -> Parsed {
-    let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
+    let mut out = Out::default();
     if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
         let site = out.site(span, span);
         out.diagnostics.push(
             Diagnostic::error(&c::TOO_DEEP, site, format!("brackets are nested more than {MAX_DEPTH} deep"))
                 .help("one value, or a list of them: `[accuracy]`"),
         );
-        let Out { spans, diagnostics } = out;
+        let Out { spans, diagnostics, begun } = out;
         let (visibility, name) = header(tokens);
-        return Parsed { draft: None, diagnostics, spans, visibility, name };
+        return Parsed { draft: None, diagnostics, spans, visibility, name, begun };
     }
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
     let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
     let (draft, visibility, name) = parser.recipe();
-    let Out { spans, diagnostics } = out;
-    Parsed { draft, diagnostics, spans, visibility, name }
+    let Out { spans, diagnostics, begun } = out;
+    Parsed { draft, diagnostics, spans, visibility, name, begun }
 }
 
 /// Visibility and name of a recipe that is not read any further.
@@ -88,9 +90,11 @@ fn deeper_than(tokens: &TokenStream, limit: usize) -> Option<Span> {
     None
 }
 
+#[derive(Default)]
 struct Out {
     spans: Vec<(Span, Span)>,
     diagnostics: Diagnostics,
+    begun: Vec<Name>,
 }
 
 impl Out {
@@ -450,7 +454,7 @@ fn camel_case(word: &str) -> String {
 pub fn parse_value(text: &str) -> Option<crate::draft::Value> {
     crate::scan::scan(text).ok()?;
     let tokens: TokenStream = text.parse().ok()?;
-    let mut out = Out { spans: Vec::new(), diagnostics: Diagnostics::default() };
+    let mut out = Out::default();
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
     let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };

@@ -90,6 +90,9 @@ impl Parser<'_, '_> {
             return None;
         }
         let value = self.value();
+        if let ValueKind::Word(word) = &value.kind {
+            self.out.begun.push(Name { text: word.clone(), site: value.site });
+        }
         self.semicolon(&format!("`let {} = ..`", name.text));
         Some(Stmt::Let { name, value })
     }
@@ -175,6 +178,7 @@ impl Parser<'_, '_> {
             .error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text))
             .help(format!("steps are calls: `{}();`", word.text));
         self.report(error);
+        self.out.begun.push(word);
         self.skip_past(';');
         None
     }

@@ -154,6 +154,45 @@ pub enum Augmentation {
         /// How often.
         p: f64,
     },
+    /// A rectangle erased.
+    Erase {
+        /// How often.
+        p: f64,
+        /// Smallest and largest share of the square.
+        area: [f64; 2],
+        /// What it shows.
+        value: Erased,
+    },
+    /// One of 14 operations, of any strength.
+    TrivialAugment,
+    /// Several of 14 operations, equally strong.
+    RandAugment {
+        /// How many.
+        n: u32,
+        /// How strong, 0 to 30.
+        m: u32,
+    },
+}
+
+/// What an erased rectangle shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Erased {
+    /// The mean that pixels are normalised with: zeros to the network.
+    #[default]
+    Mean,
+    /// A normal distribution about it with its deviation, drawn for each channel of each pixel.
+    Noise,
+}
+
+impl Erased {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Erased::Mean => "mean",
+            Erased::Noise => "noise",
+        }
+    }
 }
 
 impl Augmentation {
@@ -176,6 +215,9 @@ impl Augmentation {
             Augmentation::Cutout { holes, length, p } => {
                 (1..=64).contains(&holes) && (1..=1024).contains(&length) && share(p)
             }
+            Augmentation::Erase { p, area: [min, max], .. } => share(p) && 0.0 < min && min <= max && max < 1.0,
+            Augmentation::TrivialAugment => true,
+            Augmentation::RandAugment { n, m } => (1..=14).contains(&n) && m <= 30,
         }
     }
 }

@@ -214,6 +214,24 @@ constructs! {
         /// How often.
         p: Number in range(0.0, 1.0) = "0.5";
     }
+    /// Erases a rectangle of the square, of an aspect of 0.3 to 3.3 (random erasing).
+    ERASE erase {
+        /// How often.
+        p: Number in range(0.0, 1.0) = "0.5";
+        /// Its share of the square, `[min, max]`.
+        area: Zoom in open(0.0, 1.0) = "[0.02, 0.33]";
+        /// What it shows: the mean of the statistics that pixels are normalised with, or noise about it.
+        value: Word [mean | noise] = "mean";
+    }
+    /// One of 14 operations of random strength on the square (TrivialAugment, wide).
+    TRIVIAL_AUGMENT trivial_augment {}
+    /// Some of 14 operations on the square, one after another, all equally strong (RandAugment).
+    RAND_AUGMENT rand_augment {
+        /// How many.
+        n: Count in range(1.0, 14.0) = "2";
+        /// How strong.
+        m: Count in range(0.0, 30.0) = "9";
+    }
     /// The network: an architecture with a new head.
     MODEL model {
         /// Dropout before each linear layer of the head: one a layer, or one for all.
@@ -311,8 +329,20 @@ pub const SOURCES: &[&Construct] = &[&FOLDERS, &CSV];
 /// The splits of `valid` that are calls.
 pub const SPLITS: &[&Construct] = &[&RANDOM, &STRATIFIED, &BLOCKS, &GROUPED, &FOLDER, &INDICES, &COLUMN];
 /// The parts of `augment`.
-pub const AUGMENTATIONS: &[&Construct] =
-    &[&ROTATE, &LIGHTING, &FLIP, &DIHEDRAL, &ZOOM, &STRETCH, &ROTATE_ZOOM, &BLUR, &CUTOUT];
+pub const AUGMENTATIONS: &[&Construct] = &[
+    &ROTATE,
+    &LIGHTING,
+    &FLIP,
+    &DIHEDRAL,
+    &ZOOM,
+    &STRETCH,
+    &ROTATE_ZOOM,
+    &BLUR,
+    &CUTOUT,
+    &ERASE,
+    &TRIVIAL_AUGMENT,
+    &RAND_AUGMENT,
+];
 /// The transform sets.
 pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
 /// The metrics.
@@ -324,3 +354,8 @@ pub const DEVICES: &[&str] = &["auto", "cuda", "wgpu", "cpu"];
 /// The steps, in the order of the language page.
 pub const STEPS: &[&Construct] =
     &[&PRECOMPUTE, &UNFREEZE, &FREEZE_TO, &FREEZE, &FIT, &LR_FIND, &HEAD, &RESIZE, &TTA, &BN_FREEZE, &SAVE, &LOAD];
+
+/// The steps and nothing else: what an editor completes the beginning of a step from.
+pub mod steps {
+    pub use super::{bn_freeze, fit, freeze, freeze_to, head, load, lr_find, precompute, resize, save, tta, unfreeze};
+}

@@ -1,7 +1,7 @@
 //! The sections of a recipe.
 
 use super::Range;
-use super::constructs::{above, range};
+use super::constructs::{above, below, range};
 
 /// A section of a recipe.
 #[derive(Debug)]
@@ -58,6 +58,26 @@ pub const SECTIONS: &[Section] = &[
         required: false,
         example: "class_weights: balanced",
     },
+    Section {
+        name: "label_smoothing",
+        doc: "Share of each label that is spread over all classes while training; single_label only.",
+        required: false,
+        example: "label_smoothing: 0.1",
+    },
+    Section {
+        name: "mixup",
+        doc: "Blends each training image and its label with another of its batch; the parameter of the Beta distribution \
+              that shares are drawn from, 0 for none.",
+        required: false,
+        example: "mixup: 0.2",
+    },
+    Section {
+        name: "cutmix",
+        doc: "Puts a part of another training image of the batch, and as much of its label, into each; the parameter as \
+              for mixup. With both, each batch is one or the other.",
+        required: false,
+        example: "cutmix: 1.0",
+    },
     Section { name: "clip", doc: "Largest global gradient norm.", required: false, example: "clip: 1.0" },
     Section {
         name: "keep_best",
@@ -69,6 +89,10 @@ pub const SECTIONS: &[Section] = &[
 
 /// Range of `seed`: whole numbers that a double holds exactly.
 pub const SEED_RANGE: Range = range(0.0, 9_007_199_254_740_991.0);
+/// Range of `label_smoothing`.
+pub const LABEL_SMOOTHING_RANGE: Range = below(0.0, 1.0);
+/// Range of the parameter of `mixup` and `cutmix`.
+pub const MIXING_RANGE: Range = range(0.0, 100.0);
 /// Range of `clip`.
 pub const CLIP_RANGE: Range = above(0.0, 1e6);
 /// Range of one class weight.

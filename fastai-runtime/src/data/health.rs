@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::findings::{names, shorten};
 
+/// Pairs of images that a note names.
+const NAMED: usize = 2;
+
 /// What preflight found although training may begin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Health {
@@ -69,15 +72,30 @@ impl Health {
         self.sizes.iter().flat_map(|size| std::iter::repeat_n(size[which], size[2] as usize)).collect()
     }
 
+    /// All pairs of images that [`notes`](Self::notes) speaks of, under what they are; paths below `root` without it.
+    pub fn pairs(&self, root: &Path) -> Vec<(&'static str, Vec<[String; 2]>)> {
+        let below = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let kinds = [
+            ("Training images with the bytes of a validation image, left out", &self.dropped),
+            ("Training images with the bytes of a validation image, trained on", &self.kept),
+            ("The same bytes, different labels", &self.contradictory),
+            ("The same bytes", &self.identical),
+            ("A training and a validation image that show nearly the same", &self.near),
+        ];
+        let listed = kinds.into_iter().filter(|(_, list)| !list.is_empty());
+        listed.map(|(what, list)| (what, list.iter().map(|pair| pair.each_ref().map(below)).collect())).collect()
+    }
+
     /// What somebody should know, one line a matter; paths below `root` without it.
     pub fn notes(&self, root: &Path) -> Vec<String> {
         let mut notes = Vec::new();
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         let pairs = |list: &[[PathBuf; 2]]| {
             let text: Vec<String> =
-                list.iter().take(6).map(|[a, b]| format!("{} and {}", below(a), below(b))).collect();
+                list.iter().take(NAMED).map(|[a, b]| format!("{} and {}", below(a), below(b))).collect();
             let more = list.len() - text.len();
-            shorten(&text, 6) + &if more > 0 { format!("; and {more} more") } else { String::new() }
+            text.join("; ")
+                + &if more > 0 { format!("; and {more} more: `fastai show` lists them") } else { String::new() }
         };
         if !self.skipped.is_empty() {
             let list: Vec<String> =

@@ -4,8 +4,11 @@ use fastai_dsl::{Metric, TaskKind, Threshold};
 
 use crate::data::{Dataset, Item, Target};
 use crate::metrics::{
-    Probabilities, Truth, confusion, constant_answer, constant_number, f2_search, measure_with_interval, tag_table,
+    Probabilities, Truth, accuracy, confusion, constant_answer, constant_number, f2, f2_search, loss_of_predictions,
+    measure_with_interval, tag_table,
 };
+use crate::models::DEFAULT_THRESHOLD;
+use crate::predict::TtaWeights;
 use crate::random::Stream;
 use crate::report::{Baseline, ClassCount, DataOverview, Evaluation, Record};
 
@@ -19,6 +22,19 @@ pub(super) struct Look {
     pub(super) made: String,
     /// What was chosen on these images beside thresholds, such as the best epoch.
     pub(super) chosen: Option<String>,
+}
+
+impl Look {
+    /// One plain prediction an image, of this mean loss.
+    pub(super) fn plain(probabilities: Probabilities, loss: f64) -> Self {
+        Look { probabilities, loss, trn_loss: None, made: "plain".to_string(), chosen: None }
+    }
+
+    /// The mean over plain predictions and `n_aug` augmented ones.
+    pub(super) fn averaged(probabilities: Probabilities, n_aug: u32, truth: &Truth) -> Self {
+        let loss = loss_of_predictions(&probabilities, truth);
+        Look { probabilities, loss, trn_loss: None, made: TtaWeights::new(n_aug).describe(), chosen: None }
+    }
 }
 
 /// What is true of labelled images; `None` if some are not labelled.
@@ -96,7 +112,8 @@ pub(super) fn describe(
                 _ => None,
             });
             let searched = metrics.iter().any(|m| matches!(m, Metric::F2 { threshold: Threshold::Search }));
-            let threshold = fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { 0.2 });
+            let threshold =
+                fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { DEFAULT_THRESHOLD });
             record.tags = Some(tag_table(probabilities, truth, threshold, names));
             Some(threshold)
         }
@@ -108,12 +125,21 @@ pub(super) fn describe(
 pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option<Baseline> {
     if let (Truth::Values(train), Truth::Values(valid)) = (train, valid) {
         let (says, value) = constant_number(train, valid)?;
-        return Some(Baseline { says: says.to_string(), metric: "mae".to_string(), value });
+        return Some(Baseline { says: says.to_string(), metric: "mae".to_string(), value, reached: None });
     }
     let answer = constant_answer(train, valid)?;
     let says: Vec<&str> = answer.says.iter().map(|&c| names[c].as_str()).collect();
     let metric = if matches!(train, Truth::Classes(_)) { "accuracy" } else { "f2" };
-    Some(Baseline { says: says.join(" "), metric: metric.to_string(), value: answer.value })
+    Some(Baseline { says: says.join(" "), metric: metric.to_string(), value: answer.value, reached: None })
+}
+
+/// What predictions reach in the measure of [`baseline`]; a tag is said above `threshold`.
+pub(super) fn in_baselines_measure(probabilities: &Probabilities, truth: &Truth, threshold: Option<f64>) -> f64 {
+    match truth {
+        Truth::Classes(classes) => accuracy(probabilities, classes),
+        Truth::Tags { .. } => f2(probabilities, truth, threshold.unwrap_or(DEFAULT_THRESHOLD)),
+        Truth::Values(_) => loss_of_predictions(probabilities, truth),
+    }
 }
 
 /// Images of each class or tag.

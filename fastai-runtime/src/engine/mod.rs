@@ -2,7 +2,10 @@
 
 mod measured;
 mod outcome;
+mod paused;
+mod probe;
 mod session;
+mod sets;
 mod snapshot;
 mod steps;
 mod trained;
@@ -15,13 +18,15 @@ use std::time::Instant;
 use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
+pub use probe::{Probed, ProbedStage, probe};
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate};
 
 use crate::RunError;
 use crate::data::Dataset;
 use crate::progress::{Progress, StopSignal};
-use session::{Paused, Session};
+use paused::Paused;
+use session::Session;
 
 /// How to run, as opposed to what.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +65,7 @@ pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -
 /// Goes on with the run in `folder` after its last finished stage, however it ended: stopped, failed or killed.
 ///
 /// On the CPU the weights that it ends with are bit for bit those of a run that was never interrupted, and so are the
-/// figures of every epoch. Of `options`, `out`, and `smoke` are not used: those of the run count.
+/// figures of every epoch. Of `options`, `out` is not used, and seed and `smoke` must be those of the run or not given.
 ///
 /// # Errors
 /// [`RunError::Resume`] if the run is complete, another process runs it, or recipe, seed or data are not those it began

@@ -1,24 +1,24 @@
 //! A run in progress: what is open, and how it ends.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::module::Module;
-use fastai_dsl::{ClassWeights, Facts, HeadSpec, Plan, Recipe, Sampler, Stage, Step};
+use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
 
 use super::measured::{self, Look};
-use super::snapshot::{self, DataDigest, SavedLook, Snapshot, SnapshotFolder};
+use super::paused::{Paused, refuse};
+use super::sets::{Cached, Part, Sets, class_weights, open_data};
+use super::snapshot::{DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheKey, Features};
-use crate::data::{Copies, DataError, Dataset, Health, Item, Preflight};
+use crate::data::{DataError, Item};
 use crate::device;
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{
-    CachedExamples, Examples, ImageExamples, ImageSet, Learner, Loss, Preparation, Watch, merged_batches,
-};
+use crate::train::{Learner, Loss, Preparation, Watch, merged_batches};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -55,133 +55,6 @@ pub(super) struct Session<'a> {
     pub(super) trained: bool,
     /// Wall time before this process took over, seconds.
     seconds_before: f64,
-}
-
-/// A run that ended before it was complete, ready to go on.
-pub(super) struct Paused {
-    pub(super) folder: PathBuf,
-    pub(super) snapshots: SnapshotFolder,
-    pub(super) snapshot: Snapshot,
-}
-
-impl Paused {
-    /// Takes the run of `recipe` in `folder`.
-    ///
-    /// # Errors
-    /// If there is none, it is complete, another process runs it, or recipe, seed or smoke are not those it began with.
-    pub(super) fn take(recipe: &Recipe, folder: &std::path::Path, options: &RunOptions) -> Result<Self, RunError> {
-        if !SnapshotFolder::exists(folder) {
-            let shown = folder.display();
-            let why = match Summary::read(folder) {
-                Ok(summary) if summary.status == "complete" => {
-                    format!("the run in {shown} is complete: there is nothing left to do")
-                }
-                _ if folder.is_dir() => {
-                    format!("{shown} holds nothing that a run could go on from: name a run folder, or start anew")
-                }
-                _ => format!("there is no run folder {shown}"),
-            };
-            return Err(RunError::Resume(why));
-        }
-        let snapshots = SnapshotFolder::take(folder)?;
-        let snapshot = snapshots.read()?;
-        let text = recipe.to_string();
-        let mut differs = Vec::new();
-        if text != snapshot.recipe {
-            differs.push("the recipe differs (- when the run began, + now):".to_string());
-            differs.extend(snapshot::text_differences(&snapshot.recipe, &text));
-        }
-        if options.seed.is_some_and(|seed| seed != snapshot.seed) {
-            let seed = options.seed.unwrap_or_default();
-            differs.push(format!("the seed differs: {} when the run began, {seed} now", snapshot.seed));
-        }
-        if options.smoke && !snapshot.smoke {
-            differs.push("the run did not begin as a smoke run".to_string());
-        }
-        refuse(folder, &differs)?;
-        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot })
-    }
-}
-
-fn refuse(folder: &std::path::Path, differs: &[String]) -> Result<(), RunError> {
-    if differs.is_empty() {
-        return Ok(());
-    }
-    Err(RunError::Resume(format!(
-        "the run in {} cannot go on:\n{}\ngive it what it began with, or start a new run",
-        folder.display(),
-        differs.join("\n")
-    )))
-}
-
-/// The images, and the features of them that are at hand.
-pub(super) struct Sets {
-    pub(super) dataset: Dataset,
-    /// Training, validation and test files, with what of them is decoded.
-    images: [ImageSet; 3],
-    pub(super) preparation: Preparation,
-    pub(super) cached: Option<Cached>,
-}
-
-/// Features of all sets by one body at one size.
-pub(super) struct Cached {
-    pub(super) folder: PathBuf,
-    pub(super) train: Features,
-    pub(super) valid: Features,
-    pub(super) test: Features,
-}
-
-/// One of the data set's parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Train,
-    Valid,
-    Test,
-}
-
-impl Part {
-    const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
-
-    fn word(self) -> &'static str {
-        match self {
-            Part::Train => "training",
-            Part::Valid => "validation",
-            Part::Test => "test",
-        }
-    }
-}
-
-impl Sets {
-    fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
-        let images = [
-            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
-            ImageSet::new(&dataset.valid),
-            ImageSet::new(&dataset.test),
-        ];
-        Sets { dataset, images, preparation, cached: None }
-    }
-
-    /// A part as images of `size` pixels.
-    pub(super) fn images(&self, part: Part, size: u32) -> ImageExamples {
-        ImageExamples::new(self.images[part as usize].clone(), self.preparation.at_size(size))
-    }
-
-    /// A part as the network should see it: the cached features, if they are there, else images of `size` pixels.
-    pub(super) fn examples(&self, part: Part, size: u32) -> Box<dyn Examples + '_> {
-        match &self.cached {
-            Some(cached) => Box::new(CachedExamples {
-                features: match part {
-                    Part::Train => &cached.train,
-                    Part::Valid => &cached.valid,
-                    Part::Test => &cached.test,
-                },
-                batch: self.preparation.batch,
-                seed: self.preparation.seed,
-                weights: self.images[part as usize].weights(),
-            }),
-            None => Box::new(self.images(part, size)),
-        }
-    }
 }
 
 impl<'a> Session<'a> {
@@ -279,7 +152,7 @@ impl<'a> Session<'a> {
             progress,
             smoke,
             seed,
-            train_loss: Loss::new(train_truth, class_weights.clone(), &training),
+            train_loss: Loss::new(train_truth, class_weights.clone(), &training).smoothed(recipe.label_smoothing()),
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
@@ -408,24 +281,24 @@ impl<'a> Session<'a> {
             return Ok(None);
         }
         let (mut found, mut images) = (true, 0);
-        let mut features = Part::ALL.map(|_| None);
-        for (slot, part) in features.iter_mut().zip(Part::ALL) {
+        let mut features = Vec::with_capacity(Part::ALL.len());
+        for part in Part::ALL {
             let items = self.sets.images[part as usize].items();
+            if items.is_empty() {
+                features.push(Features::in_memory(Vec::new(), network.head_input()));
+                continue;
+            }
             let files: Vec<_> = items.iter().map(|i| i.path.as_path()).collect();
-            *slot = Some(if items.is_empty() {
-                Features::in_memory(Vec::new(), network.head_input())
-            } else {
-                let examples = self.sets.images(part, size);
-                let what = format!("images, activations of the {} set", part.word());
-                let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
-                let opened = self.cache.open(&key, &files, &examples, &self.learner, &what, watch)?;
-                found &= opened.found;
-                images += opened.features.rows();
-                opened.features
-            });
+            let examples = self.sets.images(part, size);
+            let what = format!("images, activations of the {} set", part.word());
+            let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+            let opened = self.cache.open(&key, &files, &examples, &self.learner, &what, watch)?;
+            found &= opened.found;
+            images += opened.features.rows();
+            features.push(opened.features);
         }
-        if let [Some(train), Some(valid), Some(test)] = features {
-            self.sets.cached = Some(Cached { folder: folder.clone(), train, valid, test });
+        if let Ok(features) = features.try_into() {
+            self.sets.cached = Some(Cached { folder: folder.clone(), features });
         }
         let did = if found { "found" } else { "made" };
         self.note(format!("{did} the cache of activations of {images} images at {size} pixels: {}", folder.display()));
@@ -436,16 +309,17 @@ impl<'a> Session<'a> {
     pub(super) fn complete(mut self) -> Result<Outcome, RunError> {
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = "complete".to_string();
-        if let Err(error) = self.save("final", size).and_then(|_| self.write(true)) {
+        let saved = self.save("final", size).and_then(|_| {
+            // The weights of an earlier stop are superseded; the report lists what is in the folder.
+            let _ = std::fs::remove_file(self.folder.model_path("interrupted")?);
+            self.write()
+        });
+        if let Err(error) = saved {
             return Err(self.failed(error));
         }
-        // The weights of an earlier stop are superseded by `final`.
-        if let Ok(interrupted) = self.folder.model_path("interrupted") {
-            let _ = std::fs::remove_file(interrupted);
-        }
-        // Until this the run could go on from its last stage; now there is nothing left to do.
         let network = self.learner.network().valid();
         let meta = self.meta(size);
+        // Until this the run could go on from its last stage; now there is nothing left to do.
         self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
@@ -462,7 +336,7 @@ impl<'a> Session<'a> {
     pub(super) fn stopped(mut self) -> RunError {
         let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = "stopped".to_string();
-        let saved = self.save("interrupted", size).and_then(|path| self.write(true).map(|()| path));
+        let saved = self.save("interrupted", size).and_then(|path| self.write().map(|()| path));
         match saved {
             Ok(path) => RunError::Stopped(format!(
                 "the weights are in {}, what was reached is in {}",
@@ -477,15 +351,15 @@ impl<'a> Session<'a> {
     pub(super) fn failed(mut self, error: RunError) -> RunError {
         self.summary.status = "failed".to_string();
         self.summary.notes.push(error.to_string());
-        if let Err(second) = self.write(false) {
+        if let Err(second) = self.write() {
             self.progress.warn(&second.to_string());
         }
         error
     }
 
-    fn write(&mut self, report: bool) -> Result<(), RunError> {
+    fn write(&mut self) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
-        if report && self.recipe.report() {
+        if self.recipe.report() {
             if let Some(gallery) = &mut self.record.gallery {
                 gallery.make_thumbnails();
             }
@@ -495,82 +369,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The recipe's data set, or the one that the options give, with every image looked at.
-fn open_data(
-    recipe: &Recipe,
-    options: &RunOptions,
-    smoke: bool,
-    cache: &Path,
-    progress: &mut dyn Progress,
-) -> Result<(Dataset, Health), RunError> {
-    let data = recipe.data();
-    let known = cache.join("verified.json");
-    let sizes = recipe.steps().iter().filter_map(|step| match step {
-        Step::Resize { size } => Some(*size),
-        _ => None,
-    });
-    let preflight = Preflight {
-        corrupt: data.corrupt,
-        duplicates: data.duplicates,
-        size: sizes.fold(recipe.transforms().size, u32::max),
-        limit: smoke.then_some(2 * data.batch as usize),
-        known: Some(&known),
-        stop: &options.stop,
-    };
-    let (mut dataset, health) = match &options.dataset {
-        None => preflight.open(data, recipe.task(), progress)?,
-        Some(dataset) if dataset.task != recipe.task() => {
-            return Err(DataError::one(format!(
-                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
-                recipe.task().word(),
-                dataset.task.word()
-            ))
-            .into());
-        }
-        Some(dataset) => {
-            let mut dataset = dataset.clone();
-            let health = preflight.check(&mut dataset, progress)?;
-            (dataset, health)
-        }
-    };
-    if let Some(side) = data.resize_to {
-        let copies = Copies { side, folder: cache.join("copies") };
-        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
-        dataset.notes.push(format!(
-            "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
-            copies.folder.display(),
-            counts.made,
-            counts.found,
-            counts.small
-        ));
-    }
-    Ok((dataset, health))
-}
-
 fn counts(facts: &Facts) -> Counts {
     let count = |n: Option<u64>| n.unwrap_or(0) as usize;
     Counts { train: count(facts.train), valid: count(facts.valid), test: count(facts.test) }
-}
-
-/// The weight of each class in the loss, with mean 1 where the counts decide.
-pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
-    match wanted {
-        None => Ok(None),
-        Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {
-            Ok(Some(weights.iter().map(|w| *w as f32).collect()))
-        }
-        Some(ClassWeights::Given(weights)) => Err(DataError::one(format!(
-            "class_weights has {} numbers, but there are {} classes: {}",
-            weights.len(),
-            dataset.classes.len(),
-            dataset.classes.join(", ")
-        ))
-        .into()),
-        Some(ClassWeights::Balanced) => {
-            // A class without training images would weigh infinitely much; it counts as one with a single image.
-            let inverse: Vec<f64> = dataset.class_counts().iter().map(|n| 1.0 / (*n).max(1) as f64).collect();
-            let mean = inverse.iter().sum::<f64>() / inverse.len().max(1) as f64;
-            Ok(Some(inverse.iter().map(|w| (w / mean) as f32).collect()))
-        }
-    }
 }

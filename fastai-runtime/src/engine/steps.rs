@@ -2,18 +2,19 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Body, Fit, LrFind, Schedule, Stage, State, Step};
+use fastai_dsl::{Body, Fit, LrFind, Recipe, Schedule, Stage, State, Step};
 
 use super::measured::{self, Look};
-use super::session::{Part, Session};
+use super::session::Session;
+use super::sets::Part;
 use super::worst;
 use crate::RunError;
-use crate::metrics::{Probabilities, loss_of_predictions};
+use crate::metrics::{Probabilities, Truth};
 use crate::models;
-use crate::predict::{TtaWeights, average};
-use crate::report::{CacheUse, EpochRow, FindCurve, FitCurve, StageSummary};
+use crate::predict::augmented;
+use crate::report::{CacheUse, EpochRow, Evaluation, FindCurve, FitCurve, StageSummary, body_lost};
 use crate::train::{
-    Ending, FindPlan, FitPlan, Loss, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
+    Ending, FindPlan, FitPlan, Loss, Mixing, Pass, Validation, Watch, activate_for, find_rate, fit, turning_point,
 };
 
 /// The rate of a smoke run's finder, whose two batches suggest nothing.
@@ -22,17 +23,20 @@ const SMOKE_RATE: f64 = 1e-3;
 impl Session<'_> {
     /// Runs every step in order, then measures the network that they leave.
     pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
-        let count = self.stages.len();
+        let (count, groups) = (self.stages.len(), self.learner.network().groups());
         for index in self.next_stage()..count {
             let stage = self.stages[index].clone();
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
+            let trains = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+            let body = stage.state.body != Body::Precomputed && stage.state.first_trainable + 1 < groups;
             let mut summary = StageSummary {
                 step: index,
                 kind: stage.step.word().to_string(),
                 text: stage.step.to_string(),
                 size: stage.state.size,
-                trains: trains(&stage.state, self.learner.network().groups()),
+                trains: if trains { stage.state.trains(groups) } else { String::new() },
+                trains_body: trains && body,
                 ..StageSummary::default()
             };
             let result = self.run_step(index, &stage, &mut summary);
@@ -114,7 +118,14 @@ impl Session<'_> {
             &mut self.learner,
             &*self.sets.examples(Part::Train, state.size),
             &self.train_loss,
-            FindPlan { stage: index as u64, find, iterations, clip: self.recipe.clip(), seed: self.seed },
+            FindPlan {
+                stage: index as u64,
+                find,
+                iterations,
+                clip: self.recipe.clip(),
+                mixing: mixing(self.recipe),
+                seed: self.seed,
+            },
             Watch { progress: &mut *self.progress, stop: &self.stop },
         )?;
         timed(summary, found.images, started.elapsed().as_secs_f64());
@@ -173,6 +184,7 @@ impl Session<'_> {
             lrs,
             wds,
             clip: self.recipe.clip(),
+            mixing: mixing(self.recipe),
             metrics: self.recipe.metrics(),
             keep_best: self.recipe.keep_best(),
             seed: self.seed,
@@ -234,14 +246,14 @@ impl Session<'_> {
             losses: result.losses,
             epochs: result.epochs,
         });
-        if let (Some(look), Some(truth)) = (&self.look, self.valid_loss.as_ref().map(|l| l.truth())) {
-            let metrics = self.recipe.metrics();
-            summary.evaluation = Some(measured::evaluation("valid", look, truth, metrics, self.seed, &[index as u64]));
-            self.threshold =
-                measured::describe(&mut self.record, &look.probabilities, truth, metrics, &self.sets.dataset.classes);
-            let dataset = &self.sets.dataset;
-            let shown = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
-            self.record.gallery = shown;
+        if let (Some(look), Some(loss)) = (self.look.take(), &self.valid_loss) {
+            let truth = loss.truth().clone();
+            let evaluation = self.show(&look, &truth, index);
+            self.look = Some(look);
+            if let Some(lost) = body_lost(&self.summary.stages, summary, &evaluation) {
+                self.note(format!("step {} `{}`: {lost}", index + 1, stage.step));
+            }
+            summary.evaluation = Some(evaluation);
         }
         match result.ending {
             Ending::Complete => Ok(()),
@@ -255,32 +267,39 @@ impl Session<'_> {
             return Ok(());
         };
         let truth = loss.truth().clone();
-        let weights = TtaWeights::new(n_aug);
-        let mean = self.average(Part::Valid, index, n_aug, state.size)?;
-        let loss = loss_of_predictions(&mean, &truth);
-        let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
-        let metrics = self.recipe.metrics();
-        let evaluation = measured::evaluation("valid", &look, &truth, metrics, self.seed, &[index as u64]);
+        // A fit that has just ended has predicted them already.
+        let plain = match &self.look {
+            Some(look) => look.probabilities.clone(),
+            None => self.predict(Part::Valid, state.size, &Pass::Plain, "images, plain prediction")?,
+        };
+        let mean = self.augmented(Part::Valid, &plain, index, n_aug, state.size)?;
+        let look = Look::averaged(mean, n_aug, &truth);
+        let evaluation = self.show(&look, &truth, index);
         let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
         self.progress.note(&format!("{}: {}", look.made, values.join(", ")));
-        let dataset = &self.sets.dataset;
-        self.threshold = measured::describe(&mut self.record, &look.probabilities, &truth, metrics, &dataset.classes);
-        let shown = worst::gallery(&look, &truth, &dataset.valid, &dataset.classes, self.threshold);
-        self.record.gallery = shown;
         summary.evaluation = Some(evaluation.clone());
         self.summary.tta = Some(evaluation);
         Ok(())
     }
 
-    /// The mean over plain and augmented predictions of a part by the network as it is; `index` is the `tta` step's.
-    fn average(&mut self, part: Part, index: usize, n_aug: u32, size: u32) -> Result<Probabilities, RunError> {
-        let plain = self.predict(part, size, &Pass::Plain, "images, plain prediction")?;
-        let mut passes = Vec::with_capacity(n_aug as usize);
-        for pass in 0..u64::from(n_aug) {
-            let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
-            passes.push(self.predict(part, size, &Pass::Augmented { stage: index as u64, pass }, &what)?);
-        }
-        Ok(average(&plain, TtaWeights::new(n_aug).plain, &passes))
+    /// Measures what step `index` left on the validation set, and makes it what the report shows.
+    fn show(&mut self, look: &Look, truth: &Truth, index: usize) -> Evaluation {
+        let (metrics, dataset) = (self.recipe.metrics(), &self.sets.dataset);
+        self.threshold = measured::describe(&mut self.record, &look.probabilities, truth, metrics, &dataset.classes);
+        self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
+        measured::evaluation("valid", look, truth, metrics, self.seed, &[index as u64])
+    }
+
+    /// The mean over `plain` and augmented predictions of a part by the network as it is; `index` is the `tta` step's.
+    fn augmented(
+        &mut self,
+        part: Part,
+        plain: &Probabilities,
+        index: usize,
+        n_aug: u32,
+        size: u32,
+    ) -> Result<Probabilities, RunError> {
+        augmented(plain, n_aug, index, |pass, what| self.predict(part, size, pass, what))
     }
 
     /// Probabilities of a part by the network as it is.
@@ -301,13 +320,7 @@ impl Session<'_> {
         let mean_loss = loss.of_all(&values);
         let classes = self.learner.network().classes();
         activate_for(self.recipe.task(), &mut values, classes);
-        Ok(Look {
-            probabilities: Probabilities::new(values, classes),
-            loss: mean_loss,
-            trn_loss: None,
-            made: "plain".to_string(),
-            chosen: None,
-        })
+        Ok(Look::plain(Probabilities::new(values, classes), mean_loss))
     }
 
     /// Measures the network that the steps leave, unless the last fit has just done it, and then, once, a labelled test
@@ -326,26 +339,36 @@ impl Session<'_> {
             };
             let found = measured::evaluation("valid", &look, loss.truth(), metrics, self.seed, &counters);
             self.summary.r#final = Some(found);
+            self.compare_with_baseline(&look, loss.truth());
         }
         if let Some(loss) = self.test_loss.clone() {
             let look = self.look_at(Part::Test, size, &loss)?;
             let found = measured::evaluation("test", &look, loss.truth(), metrics, self.seed, &counters);
             self.summary.test = Some(found);
-            let last = self.stages.iter().enumerate().rev().find_map(|(index, stage)| match stage.step {
-                Step::Tta { n_aug } => Some((index, n_aug)),
-                _ => None,
-            });
-            if let Some((index, n_aug)) = last {
-                let mean = self.average(Part::Test, index, n_aug, size)?;
-                let (loss, truth) = (loss_of_predictions(&mean, loss.truth()), loss.truth().clone());
-                let made = TtaWeights::new(n_aug).describe();
-                let look = Look { probabilities: mean, loss, trn_loss: None, made, chosen: None };
-                let found = measured::evaluation("test", &look, &truth, metrics, self.seed, &counters);
+            if let Some((index, n_aug)) = self.recipe.last_tta() {
+                let mean = self.augmented(Part::Test, &look.probabilities, index, n_aug, size)?;
+                let look = Look::averaged(mean, n_aug, loss.truth());
+                let found = measured::evaluation("test", &look, loss.truth(), metrics, self.seed, &counters);
                 self.summary.test_tta = Some(found);
             }
         }
         Ok(())
     }
+
+    /// Says so if always giving the same answer would be as good as what was trained.
+    fn compare_with_baseline(&mut self, look: &Look, truth: &Truth) {
+        let trained = self.summary.stages.iter().any(|stage| stage.kind == "fit") && !self.smoke;
+        let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };
+        baseline.reached = Some(measured::in_baselines_measure(&look.probabilities, truth, self.threshold));
+        if let Some(warning) = baseline.unbeaten() {
+            self.progress.warn(&warning);
+        }
+    }
+}
+
+/// How the recipe mixes training images.
+fn mixing(recipe: &Recipe) -> Mixing {
+    Mixing { mixup: recipe.mixup(), cutmix: recipe.cutmix() }
 }
 
 fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {
@@ -358,15 +381,6 @@ fn title(stage: &Stage) -> String {
     match &stage.step {
         Step::Fit(_) => format!("{} ({} epoch{})", stage.step, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),
         step => step.to_string(),
-    }
-}
-
-/// What trains in a state, in words.
-fn trains(state: &State, groups: usize) -> String {
-    match state.body {
-        Body::Precomputed => "cached activations".to_string(),
-        _ if state.first_trainable + 1 >= groups => "head on images".to_string(),
-        _ => format!("groups {}..={} on images", state.first_trainable, groups - 1),
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, Recipe, Step};
+use fastai_dsl::{Corrupt, Recipe};
 
 use super::measured::{self, Look};
-use super::session::class_weights;
+use super::sets::class_weights;
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Dataset, Item, Preflight, Target};
-use crate::metrics::{Probabilities, loss_of_predictions};
+use crate::metrics::Probabilities;
 use crate::models::WeightsError;
-use crate::predict::{Predictions, Predictor, TtaWeights, average};
+use crate::predict::{Predictions, Predictor, augmented};
 use crate::report::Evaluation;
 use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation, Watch, activate_for};
 
@@ -122,26 +122,12 @@ pub fn validate(
     let values = logits(&Pass::Plain, "images, plain prediction")?;
     let loss = Loss::new(truth.clone(), weights, &device.clone().without_autodiff()).of_all(&values);
     let plain = probabilities(values);
-    let look = Look { probabilities: plain.clone(), loss, trn_loss: None, made: "plain".to_string(), chosen: None };
-    let first = measured(look, recipe.steps().len());
-
-    let step = recipe.steps().iter().enumerate().rev().find_map(|(index, step)| match step {
-        Step::Tta { n_aug } => Some((index, *n_aug)),
-        _ => None,
-    });
-    let tta = match step {
+    let first = measured(Look::plain(plain.clone(), loss), recipe.steps().len());
+    let tta = match recipe.last_tta() {
         None => None,
         Some((index, n_aug)) => {
-            let mut passes = Vec::with_capacity(n_aug as usize);
-            for pass in 0..u64::from(n_aug) {
-                let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
-                passes.push(probabilities(logits(&Pass::Augmented { stage: index as u64, pass }, &what)?));
-            }
-            let weights = TtaWeights::new(n_aug);
-            let mean = average(&plain, weights.plain, &passes);
-            let loss = loss_of_predictions(&mean, &truth);
-            let look = Look { probabilities: mean, loss, trn_loss: None, made: weights.describe(), chosen: None };
-            Some(measured(look, index))
+            let mean = augmented(&plain, n_aug, index, |pass, what| logits(pass, what).map(probabilities))?;
+            Some(measured(Look::averaged(mean, n_aug, &truth), index))
         }
     };
     Ok(Validated { plain: first, tta })

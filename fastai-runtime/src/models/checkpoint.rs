@@ -70,10 +70,6 @@ impl ModelMeta {
             Step::Resize { size } => Some(*size),
             _ => None,
         });
-        let tta = recipe.steps().iter().rev().find_map(|step| match step {
-            Step::Tta { n_aug } => Some(*n_aug),
-            _ => None,
-        });
         let fixed = recipe.metrics().iter().find_map(|metric| match metric {
             Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
             _ => None,
@@ -94,7 +90,7 @@ impl ModelMeta {
             batch: recipe.data().batch,
             seed: recipe.seed(),
             threshold: (recipe.task() == TaskKind::MultiLabel).then(|| fixed.unwrap_or(DEFAULT_THRESHOLD)),
-            tta,
+            tta: recipe.last_tta().map(|(_, n_aug)| n_aug),
         };
         meta.at_size(size.unwrap_or(recipe.transforms().size))
     }
@@ -142,7 +138,7 @@ impl ModelMeta {
 }
 
 /// Above this probability a tag is said where a recipe names no threshold, as in the planet lesson.
-const DEFAULT_THRESHOLD: f64 = 0.2;
+pub(crate) const DEFAULT_THRESHOLD: f64 = 0.2;
 
 /// Writes the model as safetensors, with `meta` in its metadata; readers see the old file or the new one, never half.
 pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<(), WeightsError> {

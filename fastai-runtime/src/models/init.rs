@@ -1,12 +1,10 @@
 //! Start values, drawn on the host so that they are the same on every device and with any number of threads.
 
-use std::f64::consts::TAU;
-
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
-use crate::random::{Stream, unit};
+use crate::random::{Stream, normal};
 
 /// Which part of the network start values are for; parts never share random numbers.
 #[derive(Clone, Copy, Debug)]
@@ -24,20 +22,6 @@ pub(crate) fn stream(seed: u64, part: Part, index: u64) -> ChaCha8Rng {
         Part::Head(n) => (1, n),
     };
     Stream::new(seed, "init").at(&[kind, number, index])
-}
-
-/// `count` numbers of a normal distribution with mean 0, by the Box-Muller transform.
-pub(crate) fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
-    let mut values = Vec::with_capacity(count + 1);
-    while values.len() < count {
-        // 1 - unit is from (0, 1], so its logarithm is finite.
-        let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt() * deviation;
-        let (sin, cos) = (TAU * unit(rng)).sin_cos();
-        values.push((radius * cos) as f32);
-        values.push((radius * sin) as f32);
-    }
-    values.truncate(count);
-    values
 }
 
 /// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`. They are drawn when they are first read, so

@@ -12,4 +12,5 @@ pub use imagenet::ImagenetClassifier;
 pub use predictions::Predictions;
 pub use predictor::{Predictor, Said, Unreadable};
 pub use submission::{SubmissionRows, check_sample, submission_header, write_submission};
+pub(crate) use tta::augmented;
 pub use tta::{TtaWeights, average};

@@ -1,6 +1,8 @@
 //! Test-time augmentation: the mean over plain and augmented predictions.
 
+use crate::RunError;
 use crate::metrics::Probabilities;
+use crate::train::Pass;
 
 /// How often each prediction counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,22 @@ pub fn average(plain: &Probabilities, copies: u32, augmented: &[Probabilities]) 
     }
     let count = f64::from(copies) + augmented.len() as f64;
     Probabilities::new(sums.iter().map(|s| (s / count) as f32).collect(), plain.classes())
+}
+
+/// The mean over `plain` and `n_aug` augmented predictions of the same images, each made by `predict`, which is told how
+/// to go through them and what to call that. `stage` is the index of the `tta` step.
+pub(crate) fn augmented(
+    plain: &Probabilities,
+    n_aug: u32,
+    stage: usize,
+    mut predict: impl FnMut(&Pass, &str) -> Result<Probabilities, RunError>,
+) -> Result<Probabilities, RunError> {
+    let mut passes = Vec::with_capacity(n_aug as usize);
+    for pass in 0..u64::from(n_aug) {
+        let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
+        passes.push(predict(&Pass::Augmented { stage: stage as u64, pass }, &what)?);
+    }
+    Ok(average(plain, TtaWeights::new(n_aug).plain, &passes))
 }
 
 #[cfg(test)]

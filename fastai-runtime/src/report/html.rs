@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{bytes, duration, grouped, metric, short};
 use super::record::{EpochRow, FitCurve};
-use super::{Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
+use super::{Baseline, Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
 
 pub(super) const STYLE: &str = include_str!("report.css");
 
@@ -89,6 +89,9 @@ fn banners(summary: &Summary) -> Markup {
             "stopped" => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
             other => div.banner { (other.to_uppercase()) ": the numbers are those of the stages that were reached." },
         }
+        @if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
+            div.banner { "NOT BETTER THAN A CONSTANT: " (warning) "." }
+        }
     }
 }
 
@@ -116,7 +119,7 @@ fn headline(summary: &Summary) -> Markup {
             }
             @if let Some(baseline) = &summary.baseline {
                 div.card.plain {
-                    h3 { "Baseline: always the same answer" }
+                    h3 { "Always the same answer" }
                     p.value { (metric(baseline.value)) " " small { (baseline.metric) } }
                     p { "Saying " q { (baseline.says) } " for every image." }
                 }

@@ -18,3 +18,4 @@ pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, Confusion, DataOverview, EpochRow, FindCurve, FitCurve, Record, TagRow};
 pub use show::Show;
 pub use summary::{Baseline, CacheUse, Counts, Evaluation, MetricValue, StageSummary, Summary};
+pub(crate) use verdicts::body_lost;

@@ -95,6 +95,18 @@ pub struct Confusion {
     pub counts: Vec<Vec<u64>>,
 }
 
+impl Confusion {
+    /// What was taken for what: images, true class and said class, the most frequent first, of equals the first.
+    pub fn mistakes(&self) -> Vec<(u64, usize, usize)> {
+        let cells = self.counts.iter().enumerate().flat_map(|(truth, row)| {
+            row.iter().enumerate().filter_map(move |(said, &n)| (said != truth && n > 0).then_some((n, truth, said)))
+        });
+        let mut mistakes: Vec<_> = cells.collect();
+        mistakes.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        mistakes
+    }
+}
+
 /// How the predictions did on one tag.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TagRow {

@@ -175,6 +175,12 @@ fn findings(dataset: &Dataset, health: &Health) -> Markup {
             p { (grouped(health.images as u64)) " images were decoded." }
             ul { @for note in dataset.notes.iter().chain(&notes) { li { (note) } } }
         }
+        @for (what, pairs) in health.pairs(&dataset.root) {
+            details {
+                summary { (what) ": " (grouped(pairs.len() as u64)) }
+                div.wide { table.narrow { tbody { @for [a, b] in pairs { tr { td.name { (a) } td.name { (b) } } } } } }
+            }
+        }
     }
 }
 

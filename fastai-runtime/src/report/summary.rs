@@ -1,5 +1,6 @@
 //! What a run reached: the content of `summary.json` and of the report.
 
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ const MAX_BYTES: u64 = 64 << 20;
 pub struct Summary {
     /// Version of this layout.
     pub format: u32,
-    /// `running` (or killed), `complete`, `stopped` (Ctrl-C) or `failed`.
+    /// `running` (or killed), `complete`, `stopped` (Ctrl-C, SIGTERM) or `failed`.
     pub status: String,
     /// True for `run --smoke`: two batches a stage, numbers mean nothing.
     pub smoke: bool,
@@ -105,8 +106,11 @@ pub struct StageSummary {
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
-    /// `cached activations`, `head on images`, `groups 1..=2 on images`, ..
+    /// `the head, on cached activations`, `the last 2 of 3 layer groups, on images`, ..; empty if the step trains nothing.
     pub trains: String,
+    /// Whether more than the head trains.
+    #[serde(default)]
+    pub trains_body: bool,
     /// Wall time, seconds.
     pub seconds: f64,
     /// Images that went through the network (or cached features), training only.
@@ -168,6 +172,17 @@ pub struct MetricValue {
     pub chosen_here: Option<String>,
 }
 
+/// `accuracy 0.9825 (95 % 0.9643 to 0.9915), what was chosen`
+impl fmt::Display for MetricValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:.4}", self.name, self.value)?;
+        if let Some([low, high]) = self.interval {
+            write!(f, " (95 % {low:.4} to {high:.4})")?;
+        }
+        self.chosen_here.as_ref().map_or(Ok(()), |chosen| write!(f, ", {chosen}"))
+    }
+}
+
 /// Always saying the same thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
@@ -178,4 +193,41 @@ pub struct Baseline {
     /// Its value on the validation set.
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
+    /// The same measure of the network that the run ended with; `None` if nothing was trained.
+    #[serde(default)]
+    pub reached: Option<f64>,
+}
+
+impl Baseline {
+    /// Says so if the run ended no better than this.
+    pub fn unbeaten(&self) -> Option<String> {
+        let reached = self.reached?;
+        let better = if self.metric == "mae" { reached < self.value } else { reached > self.value };
+        (!better).then(|| {
+            format!(
+                "the run ended with {} {reached:.4}, no better than always saying `{}` ({:.4}): nothing useful was \
+                 learned. Look at the learning rates and at the labels; few images need more epochs or smaller batches",
+                self.metric, self.says, self.value
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_held_against_the_constant_answer() {
+        let unbeaten = |metric: &str, value, reached| {
+            Baseline { says: "x".into(), metric: metric.into(), value, reached }.unbeaten().is_some()
+        };
+        assert!(!unbeaten("accuracy", 0.5, None));
+        assert!(!unbeaten("accuracy", 0.5, Some(0.51)));
+        assert!(unbeaten("accuracy", 0.5, Some(0.5)));
+        assert!(unbeaten("f2", 0.6, Some(0.4)));
+        assert!(!unbeaten("mae", 0.2, Some(0.1)));
+        assert!(unbeaten("mae", 0.2, Some(0.3)));
+        assert!(unbeaten("mae", 0.2, Some(f64::NAN)));
+    }
 }

@@ -88,13 +88,7 @@ fn cell(right: bool, count: u64, sum: u64) -> Markup {
 }
 
 fn pairs(confusion: &Confusion) -> Markup {
-    let mut pairs = Vec::new();
-    for (truth, row) in confusion.counts.iter().enumerate() {
-        let sum: u64 = row.iter().sum();
-        let wrong = row.iter().enumerate().filter(|(said, count)| *said != truth && **count > 0);
-        pairs.extend(wrong.map(|(said, count)| (*count, truth, said, sum)));
-    }
-    pairs.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let mut pairs = confusion.mistakes();
     let all = pairs.len();
     pairs.truncate(PAIRS);
     let name = |class: usize| confusion.classes.get(class).map_or("?", String::as_str);
@@ -105,7 +99,8 @@ fn pairs(confusion: &Confusion) -> Markup {
         }
         div.wide { table {
             thead { tr { th { "is" } th { "was said to be" } th.n { "times" } th.n { "of all that are" } } }
-            tbody { @for (count, truth, said, sum) in pairs {
+            tbody { @for (count, truth, said) in pairs {
+                @let sum = confusion.counts[truth].iter().sum::<u64>();
                 tr {
                     th.name { (name(truth)) } td.name { (name(said)) }
                     td.n { (grouped(count)) } td.n { (share(count, sum)) " of " (grouped(sum)) }

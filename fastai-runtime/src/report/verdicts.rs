@@ -39,9 +39,16 @@ fn higher_is_better(name: &str) -> bool {
     name.starts_with("acc") || name.starts_with('f') || name.starts_with("precision") || name.starts_with("recall")
 }
 
-/// Whether a stage trained more than the head.
-fn trained_the_body(stage: &StageSummary) -> bool {
-    stage.kind == "fit" && stage.trains.starts_with("groups")
+/// What somebody should think of whose body got worse by training.
+const BODY_LOST: &str =
+    "training the body cost more than it brought. Lower rates for it, fewer epochs, or no unfreezing";
+
+/// Says by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
+pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation) -> Option<String> {
+    let before = before.iter().rev().filter(|stage| stage.kind == "fit").find_map(|stage| stage.evaluation.as_ref())?;
+    let change = Change::between(before, after).filter(|_| now.kind == "fit" && now.trains_body)?;
+    let (old, new) = (metric(change.before), metric(change.after));
+    (change.gain() < 0.0 && old != new).then(|| format!("{} {old} became {new}: {BODY_LOST}", change.name))
 }
 
 /// What `stage` made of the figures before it.
@@ -60,7 +67,7 @@ pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) ->
         } @else {
             div.note {
                 strong { "lost " (shown) } @if change.is_clear() { ", clearly" }
-                @if trained_the_body(stage) { ": training the body cost more than it brought. Lower rates for it, fewer epochs, or no unfreezing." }
+                @if stage.kind == "fit" && stage.trains_body { ": " (BODY_LOST) "." }
             }
         }
         @if size { div.soft { small { "on other images than before" } } }
@@ -98,37 +105,50 @@ mod tests {
         Evaluation { n: 100, metrics: vec![metric], ..Evaluation::default() }
     }
 
-    fn stage(trains: &str) -> StageSummary {
-        StageSummary { kind: "fit".into(), trains: trains.into(), ..StageSummary::default() }
+    fn stage(trains_body: bool) -> StageSummary {
+        StageSummary { kind: "fit".into(), trains_body, ..StageSummary::default() }
     }
 
     #[test]
     fn a_stage_that_lost_says_so_in_words() {
         let (high, low) = (evaluation("accuracy", 0.9, [0.85, 0.94]), evaluation("accuracy", 0.8, [0.75, 0.84]));
-        let lost = verdict(&stage("groups 0..=2 on images"), &high, &low).into_string();
+        let lost = verdict(&stage(true), &high, &low).into_string();
         assert!(
             lost.contains("lost 0.1000") && lost.contains(", clearly") && lost.contains("cost more than"),
             "{lost}"
         );
-        let lost = verdict(&stage("head on images"), &high, &low).into_string();
+        let lost = verdict(&stage(false), &high, &low).into_string();
         assert!(lost.contains("lost 0.1000") && !lost.contains("the body"), "{lost}");
-        let brought = verdict(&stage("head on images"), &low, &high).into_string();
+        let brought = verdict(&stage(false), &low, &high).into_string();
         assert!(brought.contains("brought 0.1000, clearly"), "{brought}");
         let near = evaluation("accuracy", 0.91, [0.86, 0.95]);
-        assert!(!verdict(&stage(""), &high, &near).into_string().contains("clearly"));
-        assert!(verdict(&stage(""), &high, &high).into_string().contains("no change"));
+        assert!(!verdict(&stage(false), &high, &near).into_string().contains("clearly"));
+        assert!(verdict(&stage(false), &high, &high).into_string().contains("no change"));
+    }
+
+    #[test]
+    fn a_body_that_lost_is_held_against_the_last_fit() {
+        let fit = |value| StageSummary { evaluation: Some(evaluation("accuracy", value, [0.0, 1.0])), ..stage(false) };
+        let tta = StageSummary { kind: "tta".into(), ..fit(0.99) };
+        let before = [fit(0.95), fit(0.9), tta];
+        let after = |value| evaluation("accuracy", value, [0.0, 1.0]);
+        let said = body_lost(&before, &stage(true), &after(0.8)).unwrap();
+        assert!(said.starts_with("accuracy 0.9000 became 0.8000: training the body cost more"), "{said}");
+        assert_eq!(body_lost(&before, &stage(true), &after(0.92)), None);
+        assert_eq!(body_lost(&before, &stage(false), &after(0.8)), None, "the head alone");
+        assert_eq!(body_lost(&[], &stage(true), &after(0.8)), None, "nothing was before it");
     }
 
     #[test]
     fn a_falling_loss_is_a_gain() {
         let (high, low) = (evaluation("log_loss", 0.9, [0.8, 1.0]), evaluation("log_loss", 0.5, [0.4, 0.6]));
-        assert!(verdict(&stage(""), &high, &low).into_string().contains("brought 0.4000"));
-        assert!(verdict(&stage(""), &low, &high).into_string().contains("lost 0.4000"));
+        assert!(verdict(&stage(false), &high, &low).into_string().contains("brought 0.4000"));
+        assert!(verdict(&stage(false), &low, &high).into_string().contains("lost 0.4000"));
     }
 
     #[test]
     fn hindsight_names_the_better_stage() {
-        let with = |value| StageSummary { evaluation: Some(evaluation("f2", value, [0.0, 1.0])), ..stage("head") };
+        let with = |value| StageSummary { evaluation: Some(evaluation("f2", value, [0.0, 1.0])), ..stage(false) };
         let mut summary = Summary {
             stages: vec![with(0.8), StageSummary { step: 3, text: "fit(0.1, 1)".into(), ..with(0.9) }, with(0.85)],
             r#final: Some(evaluation("f2", 0.85, [0.0, 1.0])),

@@ -6,6 +6,7 @@ use fastai_dsl::schedule::sweep;
 use super::examples::{Examples, Pass};
 use super::learner::{Learner, Watch};
 use super::loss::Loss;
+use super::mixing::{Mixing, Targets};
 use super::recorder::SmoothedLoss;
 use super::sgd::Rates;
 use super::suggestion::suggest;
@@ -29,6 +30,8 @@ pub struct FindPlan<'a> {
     pub iterations: u32,
     /// Largest norm of all gradients together.
     pub clip: Option<f64>,
+    /// How images of a batch are mixed.
+    pub mixing: Mixing,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -78,7 +81,7 @@ pub fn find_rate(
     plan: FindPlan<'_>,
     watch: Watch<'_>,
 ) -> Result<Found, RunError> {
-    let FindPlan { stage, find, iterations, clip, seed } = plan;
+    let FindPlan { stage, find, iterations, clip, mixing, seed } = plan;
     let Watch { progress, stop } = watch;
     let before = Some(learner.network().clone());
     let guard = Restore { learner, before };
@@ -93,10 +96,13 @@ pub fn find_rate(
     'epochs: for epoch in 0.. {
         for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
             let Some((k, rate)) = rates.next() else { break 'epochs };
-            let batch = batch?;
+            let mut batch = batch?;
             let step = Rates { lrs: vec![rate; groups], wds: Vec::new() };
-            let mut rng = Stream::new(seed, "dropout").at(&[stage, k as u64]);
-            let value = guard.learner.step(&mut optimizer, batch.inputs, &batch.images, loss, &step, &mut rng);
+            let counters = [stage, k as u64];
+            let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
+            let targets = Targets::new(&batch.images, mix.as_ref());
+            let mut rng = Stream::new(seed, "dropout").at(&counters);
+            let value = guard.learner.step(&mut optimizer, batch.inputs, targets, loss, &step, &mut rng);
             let shown = smoothed.add(value);
             found.batches += 1;
             found.images += batch.images.len() as u64;

@@ -7,6 +7,7 @@ use fastai_dsl::{Metric, TaskKind};
 use super::examples::{Examples, Pass};
 use super::learner::{Learner, Watch};
 use super::loss::{Loss, activate_for};
+use super::mixing::{Mixing, Targets};
 use super::recorder::SmoothedLoss;
 use super::sgd::Rates;
 use crate::RunError;
@@ -30,6 +31,8 @@ pub struct FitPlan<'a> {
     pub wds: Vec<f64>,
     /// Largest norm of all gradients together.
     pub clip: Option<f64>,
+    /// How images of a batch are mixed.
+    pub mixing: Mixing,
     /// What is measured after each epoch.
     pub metrics: &'a [Metric],
     /// Keep the weights of the epoch that is best by this metric, or by `val_loss`.
@@ -91,7 +94,7 @@ pub fn fit(
     on_epoch: &mut dyn FnMut(&EpochRow) -> Result<(), RunError>,
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
-    let FitPlan { stage, epochs, mut factors, lrs, wds, clip, metrics, keep_best, seed } = plan;
+    let FitPlan { stage, epochs, mut factors, lrs, wds, clip, mixing, metrics, keep_best, seed } = plan;
     let mut optimizer = learner.optimizer(clip);
     let device = learner.device().clone();
     let mut smoothed = SmoothedLoss::default();
@@ -114,14 +117,16 @@ pub fn fit(
         progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
         let mut done = 0;
         for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
-            let batch = batch?;
+            let mut batch = batch?;
             let factor = factors.next().unwrap_or(0.0);
             for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut result.rates) {
                 *rate = full * factor;
                 recorded.push(*rate);
             }
+            let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, iteration]));
+            let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&[stage, iteration]);
-            let value = learner.step(&mut optimizer, batch.inputs, &batch.images, loss, &rates, &mut rng);
+            let value = learner.step(&mut optimizer, batch.inputs, targets, loss, &rates, &mut rng);
             if !value.is_finite() {
                 progress.finish();
                 return Err(diverged(epoch, iteration, value, &rates.lrs));

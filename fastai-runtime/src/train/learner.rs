@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::examples::{Examples, Inputs, Pass};
 use super::loss::Loss;
+use super::mixing::Targets;
 use super::sgd::{Rates, Sgd};
 use crate::RunError;
 use crate::models::Network;
@@ -65,12 +66,12 @@ impl Learner {
 
     /// One training step; gives the batch's loss before it.
     ///
-    /// `rng` draws the dropout. `images` are the rows of `loss`'s truth that `inputs` shows.
-    pub fn step(
+    /// `rng` draws the dropout. `targets` are the rows of `loss`'s truth that `inputs` shows.
+    pub fn step<'a>(
         &mut self,
         optimizer: &mut Sgd,
         inputs: Inputs,
-        images: &[usize],
+        targets: impl Into<Targets<'a>>,
         loss: &Loss,
         rates: &Rates,
         rng: &mut ChaCha8Rng,
@@ -80,7 +81,7 @@ impl Learner {
             Inputs::Features(features) => network.logits_train(features, rng),
             Inputs::Images(images) => network.forward_train(images, rng),
         };
-        let loss = loss.of(logits, images);
+        let loss = loss.of(logits, targets);
         let grads = GradientsParams::from_grads(loss.backward(), &network);
         let value = f64::from(loss.into_scalar::<f32>());
         self.network = Some(optimizer.step(network, grads, rates));

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use fastai_dsl::TaskKind;
 
+use super::mixing::Targets;
 use crate::metrics::Truth;
 
 /// The loss of a task: cross-entropy of the log-softmax, binary cross-entropy of the sigmoid, both from logits, or the
@@ -14,6 +15,7 @@ pub struct Loss {
     truth: Truth,
     weights: Option<Vec<f32>>,
     balance: Option<Tensor<2>>,
+    smoothing: f64,
 }
 
 impl Loss {
@@ -26,7 +28,12 @@ impl Loss {
             let data = TensorData::new(w.clone(), [1, w.len()]);
             Tensor::from_data(data, device)
         });
-        Loss { truth, weights, balance }
+        Loss { truth, weights, balance, smoothing: 0.0 }
+    }
+
+    /// The same with this share of each label, in `[0, 1)`, spread evenly over all classes, in [`Loss::of`] alone.
+    pub fn smoothed(self, smoothing: f64) -> Self {
+        Loss { smoothing, ..self }
     }
 
     /// What is true of the images.
@@ -35,9 +42,20 @@ impl Loss {
     }
 
     /// Mean loss `[1]` of logits `[batch, classes]` for these images.
-    pub fn of(&self, logits: Tensor<2>, images: &[usize]) -> Tensor<1> {
+    ///
+    /// Of mixed images the labels are mixed in the same shares. Cross-entropy with weights divides by the weights of the
+    /// labels before smoothing, as PyTorch does; numbers of mixed images are blended.
+    pub fn of<'a>(&self, logits: Tensor<2>, targets: impl Into<Targets<'a>>) -> Tensor<1> {
         let device = logits.device();
+        let targets = targets.into();
+        let images = targets.images();
         match &self.truth {
+            Truth::Classes(classes) if targets.mixed() || self.smoothing > 0.0 => {
+                let shape = logits.dims();
+                let shares = self.shares(classes, targets, shape[1]);
+                let shares = Tensor::<2>::from_data(TensorData::new(shares, shape), &device);
+                (log_softmax(logits, 1) * shares).sum().neg()
+            }
             Truth::Classes(classes) => {
                 let targets: Vec<i32> = images.iter().map(|&i| classes[i] as i32).collect();
                 let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [images.len(), 1]), &device);
@@ -53,10 +71,17 @@ impl Loss {
                 }
             }
             Truth::Tags { tags, .. } => {
-                let absent: Vec<f32> = images
-                    .iter()
-                    .flat_map(|&i| self.truth.tags_of(i).iter().map(|&tag| if tag { 0.0 } else { 1.0 }))
-                    .collect();
+                let lacks = |&tag: &bool| if tag { 0.0 } else { 1.0 };
+                let absent: Vec<f32> = if targets.mixed() {
+                    let mixed = |place: usize| {
+                        let [(own, share), (other, rest)] = targets.shown(place);
+                        let both = self.truth.tags_of(own).iter().zip(self.truth.tags_of(other));
+                        both.map(move |(a, b)| share * lacks(a) + rest * lacks(b))
+                    };
+                    (0..images.len()).flat_map(mixed).collect()
+                } else {
+                    images.iter().flat_map(|&i| self.truth.tags_of(i).iter().map(lacks)).collect()
+                };
                 let absent = Tensor::<2>::from_data(TensorData::new(absent, [images.len(), *tags]), &device);
                 // -y ln s(x) - (1 - y) ln(1 - s(x)), with ln(1 - s(x)) = ln s(x) - x: stable, and smooth at 0.
                 let losses = absent * logits.clone() - log_sigmoid(logits);
@@ -66,14 +91,33 @@ impl Loss {
                 }
             }
             Truth::Values(values) => {
-                let targets: Vec<f32> = images.iter().map(|&i| values[i]).collect();
-                let targets = Tensor::<2>::from_data(TensorData::new(targets, [images.len(), 1]), &device);
-                (logits - targets).abs().mean()
+                let blended = |place: usize| targets.shown(place).iter().map(|(i, share)| share * values[*i]).sum();
+                let wanted: Vec<f32> = (0..images.len()).map(blended).collect();
+                let wanted = Tensor::<2>::from_data(TensorData::new(wanted, [images.len(), 1]), &device);
+                (logits - wanted).abs().mean()
             }
         }
     }
 
-    /// Mean loss over the whole set, from logits `[image, class]` on the host, in double precision.
+    /// What the log-probability of each class counts for each image, `[batch, class]`.
+    fn shares(&self, classes: &[u32], targets: Targets<'_>, width: usize) -> Vec<f32> {
+        let weight = |class: usize| self.weights.as_ref().map_or(1.0, |w| f64::from(w[class]));
+        let count = targets.images().len();
+        let shown = |place: usize| targets.shown(place).map(|(i, share)| (classes[i] as usize, f64::from(share)));
+        let total: f64 = (0..count).flat_map(shown).map(|(class, share)| share * weight(class)).sum();
+        let mut shares = vec![0f32; count * width];
+        for (place, row) in shares.chunks_exact_mut(width.max(1)).enumerate() {
+            for (class, cell) in row.iter_mut().enumerate() {
+                let label: f64 = shown(place).iter().filter(|(c, _)| *c == class).map(|(_, share)| share).sum();
+                let smooth = (1.0 - self.smoothing) * label + self.smoothing / width as f64;
+                *cell = (smooth * weight(class) / total) as f32;
+            }
+        }
+        shares
+    }
+
+    /// Mean loss over the whole set, from logits `[image, class]` on the host, in double precision; neither
+    /// smoothed nor mixed.
     pub fn of_all(&self, logits: &[f32]) -> f64 {
         let losses = losses_of_images(logits, &self.truth, self.weights.as_deref());
         let total: f64 = losses.iter().sum();

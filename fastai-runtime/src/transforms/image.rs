@@ -120,6 +120,14 @@ impl FloatImage {
         &mut self.pixels
     }
 
+    /// The image in 8 bits a channel after a change of its pixels, rounded to the nearest.
+    pub(super) fn to_bytes(&self, change: impl Fn([f32; 4]) -> [f32; 4]) -> image::RgbImage {
+        image::RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
+            let [r, g, b, _] = change(self.pixels[y as usize * self.width + x as usize]);
+            image::Rgb([r, g, b].map(|v| (v * 255.0).round() as u8))
+        })
+    }
+
     /// The image as `[height, width, 3]`.
     pub fn to_rgb(&self) -> Vec<f32> {
         self.pixels.iter().flat_map(|p| [p[0], p[1], p[2]]).collect()

@@ -1,4 +1,4 @@
-//! Transform sets and their parts: fastai 0.7's formulas, from a decoded image to the square that a network reads.
+//! Transform sets and their parts (fastai 0.7's formulas, and the augmentations that came after it), from a decoded image to the square that a network reads.
 //!
 //! Drawing is separate from applying: [`Transform::draw`] takes everything random from a generator, and
 //! [`Transform::apply`] is a function of the image and the [`Draw`] alone.
@@ -6,9 +6,11 @@
 mod blur;
 mod crop;
 mod dihedral;
+mod erase;
 mod image;
 mod lighting;
 mod normalize;
+mod operation;
 mod pad;
 mod pipeline;
 mod rotate;
@@ -17,8 +19,10 @@ mod scale;
 pub use blur::blur;
 pub use crop::{Area, Cut, Try, Window};
 pub use dihedral::Dihedral;
+pub use erase::Patch;
 pub use image::{FloatImage, Pixels};
 pub use lighting::Lighting;
+pub use operation::Operation;
 pub use pipeline::{Draw, Hole, Transform};
 pub use rotate::{Warp, rotate};
 pub use scale::{resize, scale_min};

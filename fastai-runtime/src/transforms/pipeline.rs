@@ -7,9 +7,11 @@ use rand_chacha::ChaCha8Rng;
 use super::blur::blur;
 use super::crop::{Cut, Window, center};
 use super::dihedral::Dihedral;
+use super::erase::Patch;
 use super::image::{FloatImage, Pixels};
 use super::lighting::{Change, Lighting};
 use super::normalize::normalize;
+use super::operation::Operation;
 use super::pad::pad;
 use super::rotate::{Rotation, Warp};
 use super::scale::{resize, resize_window, scaled_size};
@@ -33,8 +35,9 @@ const LONGEST: usize = 64;
 
 /// Images to network inputs, as a recipe's `transforms` section says.
 ///
-/// Training: scale the shorter side to the size (times a random zoom), pad, augment, crop, normalise. Validation: scale,
-/// pad, crop, normalise. All formulas are those of fastai 0.7.
+/// Training: scale the shorter side to the size (times a random zoom), pad, augment, crop, work on the 8-bit square,
+/// normalise, erase. Validation: scale,
+/// pad, crop, normalise. What fastai 0.7 has is done by its formulas.
 #[derive(Clone, Debug)]
 pub struct Transform {
     config: Transforms,
@@ -60,6 +63,10 @@ pub struct Draw {
     pub dihedral: Dihedral,
     /// The crop.
     pub cut: Cut,
+    /// What is done to the square, in this order, after it was rounded to 8 bits.
+    pub operations: Vec<Operation>,
+    /// What is erased at last.
+    pub patches: Vec<Patch>,
 }
 
 /// A black square.
@@ -84,11 +91,21 @@ impl Draw {
             lighting: None,
             dihedral: Dihedral::IDENTITY,
             cut,
+            operations: Vec::new(),
+            patches: Vec::new(),
         }
     }
 
-    /// Adds what one augmentation draws.
-    fn add(&mut self, augmentation: &Augmentation, rng: &mut ChaCha8Rng) {
+    /// Whether the square is cut out of the scaled image as it is.
+    fn only_cuts(&self) -> bool {
+        let plain = Draw::plain(Cut::Center);
+        self.warps.is_empty()
+            && self.holes.is_empty()
+            && (self.blur, self.lighting, self.dihedral) == (plain.blur, plain.lighting, plain.dihedral)
+    }
+
+    /// Adds what one augmentation draws for a square of `side` pixels.
+    fn add(&mut self, augmentation: &Augmentation, side: usize, rng: &mut ChaCha8Rng) {
         let stretched = |max: f64, rng: &mut ChaCha8Rng| Warp::Stretch {
             factor: uniform(rng, 1.0, 1.0 + max),
             across: chance(rng, 0.5),
@@ -132,6 +149,15 @@ impl Draw {
                     let hole = |_| Hole { row: unit(rng), column: unit(rng), length: length as usize };
                     self.holes.extend((0..holes).map(hole));
                 }
+            }
+            Augmentation::Erase { p, area, value } => {
+                if chance(rng, p) {
+                    self.patches.extend(Patch::draw(area, value, side, rng));
+                }
+            }
+            Augmentation::TrivialAugment => self.operations.push(Operation::trivial(rng)),
+            Augmentation::RandAugment { n, m } => {
+                self.operations.extend((0..n).map(|_| Operation::rand(m, side, rng)));
             }
         }
     }
@@ -194,7 +220,7 @@ impl Transform {
             TransformSet::TopDown => &[ROTATE, LIGHTING, Augmentation::Dihedral],
         };
         for augmentation in set.iter().chain(&self.config.augment) {
-            draw.add(augmentation, rng);
+            draw.add(augmentation, self.size, rng);
         }
         draw
     }
@@ -206,12 +232,18 @@ impl Transform {
     pub fn apply(&self, image: &RgbImage, draw: &Draw, out: &mut [f32]) {
         assert_eq!(out.len(), 3 * self.size * self.size, "[3, size, size] with size {}", self.size);
         assert!(image.width() > 0 && image.height() > 0, "an image without pixels");
-        let (square, change) = match draw.cut {
+        let (mut square, mut change) = match draw.cut {
             // This crop comes of the full image: it scales by itself.
             Cut::Area(_) => self.square(image, draw),
             _ => self.scaled_square(image, draw),
         };
+        if !draw.operations.is_empty() {
+            let whole = square.to_bytes(|pixel| change.of(pixel));
+            let worked = draw.operations.iter().fold(whole, |image, operation| operation.apply(image));
+            (square, change) = (FloatImage::from_pixels(&worked), Change::NONE);
+        }
         normalize(&square, change, &self.stats, out);
+        draw.patches.iter().for_each(|patch| patch.erase(out, self.size));
     }
 
     /// The square of a draw that scales first, and the change of light that is still to be made.
@@ -223,8 +255,7 @@ impl Transform {
         if squash {
             scaled = (scaled.0.min(limit), scaled.1.min(limit));
         }
-        let plain = Draw { zoom: draw.zoom, ..Draw::plain(draw.cut.clone()) } == *draw;
-        if plain && !squash && (self.pad == 0 || draw.cut == Cut::Center) {
+        if draw.only_cuts() && !squash && (self.pad == 0 || draw.cut == Cut::Center) {
             let window = draw.cut.window(scaled, self.size).expect("only an area has no window");
             return (resize_window(image, scaled, window), Change::NONE);
         }

@@ -1,22 +1,36 @@
 //! A list of augmentations through macro and builder.
 
 use fastai_dsl::pipeline::Start;
-use fastai_dsl::schema::{cutout, dihedral, fit, folders, model, rotate, rotate_zoom, transforms};
+use fastai_dsl::schema::{
+    cutout, dihedral, erase, fit, folders, model, rotate, rotate_zoom, transforms, trivial_augment,
+};
 use fastai_dsl::{Experiment, words};
 
 #[macro_use]
 #[path = "../facade.rs"]
 mod facade;
 
+const SMOOTHING: f64 = 0.1;
+
 recipe!(Chips {
     task: single_label,
     data: folders { root: "data/chips" },
     transforms: none {
         size: 64,
-        augment: [rotate(9, p = 0.5), dihedral, rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), cutout(2, 16)],
+        augment: [
+            rotate(9, p = 0.5),
+            dihedral,
+            rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]),
+            cutout(2, 16),
+            trivial_augment,
+            erase(0.3, area = [0.1, 0.2], value = noise),
+        ],
     },
     model: squeezenet1_1,
     metrics: [accuracy],
+    label_smoothing: SMOOTHING,
+    mixup: 0.2,
+    cutmix: 1,
     train: {
         fit(1e-2, 1);
     },
@@ -28,11 +42,16 @@ fn main() {
         dihedral::new().into(),
         rotate_zoom::new().degrees(9).zoom(0.18).stretch(0.1).ps([0.1, 0.2, 0.3, 0.4]).into(),
         cutout::new().holes(2).length(16).into(),
+        trivial_augment::new().into(),
+        erase::new().p(0.3).area([0.1, 0.2]).value(words::noise).into(),
     ];
     let by_hand = Start::new("Chips", words::single_label)
         .data(folders::new().root("data/chips"))
         .transforms(words::none, transforms::new().size(64).augment(parts))
         .metric(words::accuracy)
+        .label_smoothing(SMOOTHING)
+        .mixup(0.2)
+        .cutmix(1.0)
         .model(words::squeezenet1_1, model::new())
         .fit(1e-2, 1, fit::new())
         .build()

@@ -1,0 +1,286 @@
+//! A recipe held to the summary of its data.
+
+use std::collections::BTreeSet;
+
+use super::{Cells, Summary};
+use crate::catalog as c;
+use crate::check::{self, Checked};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Draft, ValueKind};
+use crate::recipe::{ClassWeights, Column, Recipe, Source, TaskKind, Valid};
+use crate::suggest::did_you_mean;
+
+/// What separates tags, other than what a recipe says.
+const SEPARATORS: [&str; 4] = [" ", ";", ",", "|"];
+const ANEW: &str = "write it anew: `fastai prepare FILE`";
+
+/// Holds a checked recipe to the summary's text; lints are added to its warnings.
+///
+/// # Errors
+/// What does not fit, with the recipe's warnings.
+pub fn verify(mut checked: Checked, draft: &Draft, summary: &str) -> Result<Checked, Diagnostics> {
+    let found = match Summary::parse(summary) {
+        Ok(summary) => summary.verify(&checked.recipe, draft),
+        Err(why) => {
+            let mut out = Diagnostics::default();
+            let message = format!("the summary of the data cannot be read: {why}");
+            out.push(Diagnostic::error(&c::SUMMARY_UNREADABLE, site(draft, "data", None), message).help(ANEW));
+            out
+        }
+    };
+    let failed = found.has_errors();
+    checked.warnings.extend(found);
+    if failed { Err(checked.warnings) } else { Ok(checked) }
+}
+
+impl Summary {
+    /// Holds a recipe to its data.
+    pub fn verify(&self, recipe: &Recipe, draft: &Draft) -> Diagnostics {
+        let mut out = Diagnostics::default();
+        let data = recipe.data();
+        let at = |key: &str| site(draft, "data", Some(key));
+        if Summary::source_of(data) != self.source {
+            let message = format!("the summary is of {}, the recipe names other data", self.source.join(" "));
+            out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
+            return out;
+        }
+        if let Source::Csv { id, label, suffix, .. } = &data.source {
+            self.column("id", id, at("id"), &mut out);
+            self.suffix(suffix, at("suffix"), &mut out);
+            let found = self.column("label", label, at("label"), &mut out);
+            if recipe.task() == TaskKind::Regression && found == Some(Cells::Text) {
+                self.not_numbers(label, at("label"), &mut out);
+            }
+        }
+        match &data.valid {
+            Valid::Column(name) => {
+                let found = self.column("valid", &Column::Name(name.clone()), at("valid"), &mut out);
+                if found.is_some_and(|cells| cells != Cells::Flag) {
+                    let message = format!("column `{name}` does not say which images are held out");
+                    out.push(
+                        Diagnostic::error(&c::COLUMN_KIND, at("valid"), message)
+                            .help(self.columns_of(|cells| cells == Cells::Flag, "valid: random(0.2)"))
+                            .note("each of its cells must be 0, 1, true or false"),
+                    );
+                }
+            }
+            Valid::Grouped { column, .. } => {
+                self.column("valid", &Column::Name(column.clone()), at("valid"), &mut out);
+            }
+            _ => {}
+        }
+        if out.has_errors() {
+            return out;
+        }
+        let labels = Summary::labels_of(recipe);
+        if !self.labels.is_empty() && self.labels != labels {
+            let message = format!(
+                "the summary counted the labels of {}, the recipe reads {}",
+                self.labels.join(" "),
+                labels.join(" ")
+            );
+            out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
+            return out;
+        }
+        // What follows is about classes.
+        if recipe.task() == TaskKind::Regression {
+            return out;
+        }
+        self.class_weights(recipe, site(draft, "class_weights", None), &mut out);
+        self.split(&data.valid, at("valid"), &mut out);
+        let separated = self.tags(recipe, at("separator"), &mut out);
+        self.number_of_classes(recipe, site(draft, "data", None), &mut out);
+        if separated && !out.has_errors() {
+            self.another_task(recipe, draft, &mut out);
+        }
+        out
+    }
+
+    /// Reports a column that the csv does not have; what its cells are, if that is known.
+    fn column(&self, key: &str, column: &Column, site: Site, out: &mut Diagnostics) -> Option<Cells> {
+        let header = self.header.as_deref();
+        let position = match column {
+            Column::Position(position) => *position as usize,
+            Column::Name(name) => {
+                let found = header?.iter().position(|h| h == name);
+                if found.is_none() {
+                    let help = did_you_mean(name, header?.iter().map(String::as_str));
+                    let message = format!("the csv has no column `{name}`");
+                    out.push(Diagnostic::error(&c::NO_COLUMN, site, message).help(help));
+                }
+                found?
+            }
+        };
+        let count = header.map_or(self.columns.len(), <[String]>::len);
+        if count > 0 && position >= count {
+            let named = header.map_or(String::new(), |h| format!(", `{}`", h.join("`, `")));
+            let message = format!("`{key}` is column {position}, the csv has {count}{named}");
+            let help = format!("columns count from 0: at most `{key}: {}`", count - 1);
+            out.push(Diagnostic::error(&c::NO_COLUMN, site, message).help(help));
+        }
+        self.columns.get(position).copied()
+    }
+
+    /// The names of the columns that are such, as a help; else what to do without one.
+    fn columns_of(&self, such: impl Fn(Cells) -> bool, without: &str) -> String {
+        let names = self.header.iter().flatten().zip(&self.columns).filter(|(_, cells)| such(**cells));
+        let names: Vec<String> = names.map(|(name, _)| format!("`{name}`")).collect();
+        if names.is_empty() { format!("`{without}`") } else { format!("of the csv's columns: {}", names.join(", ")) }
+    }
+
+    fn not_numbers(&self, label: &Column, site: Site, out: &mut Diagnostics) {
+        let column = match label {
+            Column::Name(name) => name.clone(),
+            Column::Position(position) => position.to_string(),
+        };
+        out.push(
+            Diagnostic::error(&c::COLUMN_KIND, site, format!("`task: regression`, but column `{column}` holds text"))
+                .help(self.columns_of(|cells| cells == Cells::Number, "task: single_label"))
+                .note("each of its cells must be a finite number"),
+        );
+    }
+
+    fn suffix(&self, suffix: &str, site: Site, out: &mut Diagnostics) {
+        if suffix.is_empty() || self.suffixes.is_empty() || self.suffixes.keys().any(|s| s.ends_with(suffix)) {
+            return;
+        }
+        let most = self.suffixes.iter().max_by_key(|(_, n)| **n).map_or("", |(s, _)| s);
+        out.push(
+            Diagnostic::error(&c::NO_SUFFIX, site, format!("no image ends with {suffix:?}"))
+                .help(format!("`suffix: {most:?}`")),
+        );
+    }
+
+    fn class_weights(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) {
+        let Some(ClassWeights::Given(weights)) = recipe.class_weights() else { return };
+        if weights.len() == self.classes.len() {
+            return;
+        }
+        let message = format!("{} class weights for {} classes", weights.len(), self.classes.len());
+        let names: Vec<&str> = self.classes.keys().map(String::as_str).take(10).collect();
+        let more = if self.classes.len() > 10 { ", .." } else { "" };
+        let help = format!("`class_weights: balanced`, or one a class in the order {}{more}", names.join(", "));
+        out.push(Diagnostic::error(&c::CLASS_WEIGHT_COUNT, site, message).help(help));
+    }
+
+    fn split(&self, valid: &Valid, site: Site, out: &mut Diagnostics) {
+        let all = self.train + self.valid;
+        if let Valid::Random { share, .. } = valid {
+            let held_out = (share * all as f64) as u64;
+            if held_out == 0 || held_out >= all {
+                let left = if held_out == 0 { "holds out none" } else { "holds out all" };
+                let message = format!("`{valid}` {left} of {all} images");
+                let help = format!("a share above `{:.4}` holds out at least one", 1.0 / all.max(1) as f64);
+                out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
+                return;
+            }
+        }
+        if valid.to_string() != self.split {
+            return;
+        }
+        let untrained: Vec<String> =
+            self.classes.iter().filter(|(_, n)| n.0 == 0).map(|(name, n)| format!("{name} (of {})", n.1)).collect();
+        if !untrained.is_empty() {
+            let shown = untrained[..untrained.len().min(5)].join(", ");
+            let message =
+                format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
+            out.push(
+                Diagnostic::error(&c::EMPTY_SPLIT, site, message)
+                    .help("`valid: stratified(0.2)` holds out a share of each class; else more images"),
+            );
+        }
+    }
+
+    /// Whether the separator is one that the tags are written with, as far as that can be told.
+    fn tags(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) -> bool {
+        let Source::Csv { separator, .. } = &recipe.data().source else { return true };
+        if recipe.task() != TaskKind::MultiLabel || self.tags > 1 {
+            return true;
+        }
+        let mut others = SEPARATORS.into_iter().filter(|s| s != separator);
+        let Some(other) = others.find(|s| self.classes.keys().any(|name| name.trim().contains(s))) else { return true };
+        let message = format!("no image has more than one tag with the separator {separator:?}");
+        out.push(Diagnostic::error(&c::ONE_TAG, site, message).help(format!("`separator: {other:?}`")));
+        false
+    }
+
+    fn number_of_classes(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) {
+        let names: Vec<&str> = self.classes.keys().map(String::as_str).collect();
+        let message = match (recipe.task(), names.as_slice()) {
+            (_, []) => "the data has no class".to_string(),
+            (TaskKind::SingleLabel, [one]) => format!("the data has one class, `{one}`"),
+            // One tag tells something only if there are images without it.
+            (TaskKind::MultiLabel, [one]) if self.labelled() == self.train + self.valid => {
+                format!("every image has the one tag `{one}`: whatever says it is always right")
+            }
+            _ => return,
+        };
+        out.push(Diagnostic::error(&c::FEW_CLASSES, site, message).help("check `label`, `separator` or the folders"));
+    }
+
+    /// Labels of all images together.
+    fn labelled(&self) -> u64 {
+        self.classes.values().map(|(train, valid)| train + valid).sum()
+    }
+
+    /// The lint about labels that look like those of another task, whose metrics then say little.
+    fn another_task(&self, recipe: &Recipe, draft: &Draft, out: &mut Diagnostics) {
+        let found = match recipe.task() {
+            TaskKind::MultiLabel if self.tags == 1 && self.labelled() == self.train + self.valid => (
+                "every image has exactly one tag, as `single_label` data has".to_string(),
+                "`task: single_label` with `metrics: [accuracy]`".to_string(),
+            ),
+            TaskKind::SingleLabel => {
+                let Source::Csv { .. } = recipe.data().source else { return };
+                let names: Vec<&str> = self.classes.keys().map(String::as_str).collect();
+                if let Some((separator, tags)) = lists_of_tags(&names) {
+                    (
+                        format!("the {} classes look like lists of {tags} tags", names.len()),
+                        format!("`task: multi_label` with `separator: {separator:?}` and `metrics: [f2]`"),
+                    )
+                } else if measurements(&names) {
+                    (
+                        format!("the {} classes are numbers", names.len()),
+                        "`task: regression` with `metrics: [mae]`".to_string(),
+                    )
+                } else {
+                    return;
+                }
+            }
+            _ => return,
+        };
+        let (message, help) = found;
+        let help = format!("{help}, or `#[allow(labels_of_another_task)]` on the recipe");
+        let diagnostic = Diagnostic::error(&c::LABELS_OF_ANOTHER_TASK, site(draft, "task", None), message).help(help);
+        check::lint_of_section(&c::LABELS_OF_ANOTHER_TASK, "task", diagnostic, draft, out);
+    }
+}
+
+/// The separator and the number of tags, if class names are lists of fewer tags than there are classes and one list holds
+/// all of another: `clear primary` beside `clear primary water`.
+fn lists_of_tags(names: &[&str]) -> Option<(&'static str, usize)> {
+    SEPARATORS.into_iter().find_map(|separator| {
+        let lists: Vec<BTreeSet<&str>> = names.iter().map(|name| name.split(separator).collect()).collect();
+        let tags: BTreeSet<&str> = lists.iter().flatten().copied().collect();
+        let nested = |a: &BTreeSet<&str>| lists.iter().any(|b| a.len() > 1 && a.len() < b.len() && a.is_subset(b));
+        // Of very many classes the first say it too.
+        (tags.len() < names.len() && lists.iter().take(100).any(nested)).then_some((separator, tags.len()))
+    })
+}
+
+/// Whether all names are numbers, and not all of them whole ones, as codes of classes are.
+fn measurements(names: &[&str]) -> bool {
+    let numbers: Option<Vec<f64>> = names.iter().map(|name| name.trim().parse().ok()).collect();
+    numbers.is_some_and(|numbers| numbers.iter().any(|x: &f64| x.fract() != 0.0))
+}
+
+/// Where a key of a section stands: its value, else the section, else the recipe's name.
+fn site(draft: &Draft, section: &str, key: Option<&str>) -> Site {
+    let Some(entry) = draft.sections.iter().find(|e| e.key.text == section) else { return draft.name.site };
+    if let (Some(key), ValueKind::Block(_, entries)) = (key, &entry.value.kind)
+        && let Some(found) = entries.iter().find(|e| e.key.text == key)
+    {
+        return found.value.site;
+    }
+    entry.key.site
+}

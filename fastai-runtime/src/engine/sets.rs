@@ -1,0 +1,151 @@
+//! The data of a run: its parts, as images or as cached features.
+
+use std::path::{Path, PathBuf};
+
+use fastai_dsl::{ClassWeights, Recipe, Sampler, Step};
+
+use super::RunOptions;
+use crate::RunError;
+use crate::activations::Features;
+use crate::data::{Copies, DataError, Dataset, Health, Preflight};
+use crate::progress::Progress;
+use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Preparation};
+
+/// The images, and the features of them that are at hand.
+pub(super) struct Sets {
+    pub(super) dataset: Dataset,
+    /// Training, validation and test files, with what of them is decoded.
+    pub(super) images: [ImageSet; 3],
+    pub(super) preparation: Preparation,
+    pub(super) cached: Option<Cached>,
+}
+
+/// Features of all parts by one body at one size.
+pub(super) struct Cached {
+    pub(super) folder: PathBuf,
+    pub(super) features: [Features; 3],
+}
+
+/// One of the data set's parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Train,
+    Valid,
+    Test,
+}
+
+impl Part {
+    pub(super) const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Part::Train => "training",
+            Part::Valid => "validation",
+            Part::Test => "test",
+        }
+    }
+}
+
+impl Sets {
+    pub(super) fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
+        let images = [
+            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
+            ImageSet::new(&dataset.valid),
+            ImageSet::new(&dataset.test),
+        ];
+        Sets { dataset, images, preparation, cached: None }
+    }
+
+    /// A part as images of `size` pixels.
+    pub(super) fn images(&self, part: Part, size: u32) -> ImageExamples {
+        ImageExamples::new(self.images[part as usize].clone(), self.preparation.at_size(size))
+    }
+
+    /// A part as the network should see it: the cached features, if they are there, else images of `size` pixels.
+    pub(super) fn examples(&self, part: Part, size: u32) -> Box<dyn Examples + '_> {
+        match &self.cached {
+            Some(cached) => Box::new(CachedExamples {
+                features: &cached.features[part as usize],
+                batch: self.preparation.batch,
+                seed: self.preparation.seed,
+                weights: self.images[part as usize].weights(),
+            }),
+            None => Box::new(self.images(part, size)),
+        }
+    }
+}
+
+/// The recipe's data set, or the one that the options give, with every image looked at.
+pub(super) fn open_data(
+    recipe: &Recipe,
+    options: &RunOptions,
+    smoke: bool,
+    cache: &Path,
+    progress: &mut dyn Progress,
+) -> Result<(Dataset, Health), RunError> {
+    let data = recipe.data();
+    let known = cache.join("verified.json");
+    let sizes = recipe.steps().iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    let preflight = Preflight {
+        corrupt: data.corrupt,
+        duplicates: data.duplicates,
+        size: sizes.fold(recipe.transforms().size, u32::max),
+        limit: smoke.then_some(2 * data.batch as usize),
+        known: Some(&known),
+        stop: &options.stop,
+    };
+    let (mut dataset, health) = match &options.dataset {
+        None => preflight.open(data, recipe.task(), progress)?,
+        Some(dataset) if dataset.task != recipe.task() => {
+            return Err(DataError::one(format!(
+                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+                recipe.task().word(),
+                dataset.task.word()
+            ))
+            .into());
+        }
+        Some(dataset) => {
+            let mut dataset = dataset.clone();
+            let health = preflight.check(&mut dataset, progress)?;
+            (dataset, health)
+        }
+    };
+    if let Some(side) = data.resize_to {
+        let copies = Copies { side, folder: cache.join("copies") };
+        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
+        dataset.notes.push(format!(
+            "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
+            copies.folder.display(),
+            counts.made,
+            counts.found,
+            counts.small
+        ));
+    }
+    Ok((dataset, health))
+}
+
+/// The weight of each class in the loss, with mean 1 where the counts decide.
+pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
+    match wanted {
+        None => Ok(None),
+        Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {
+            Ok(Some(weights.iter().map(|w| *w as f32).collect()))
+        }
+        Some(ClassWeights::Given(weights)) => Err(DataError::one(format!(
+            "class_weights has {} numbers, but there are {} classes: {}",
+            weights.len(),
+            dataset.classes.len(),
+            dataset.classes.join(", ")
+        ))
+        .into()),
+        Some(ClassWeights::Balanced) => {
+            // A class without training images would weigh infinitely much; it counts as one with a single image.
+            let inverse: Vec<f64> = dataset.class_counts().iter().map(|n| 1.0 / (*n).max(1) as f64).collect();
+            let mean = inverse.iter().sum::<f64>() / inverse.len().max(1) as f64;
+            Ok(Some(inverse.iter().map(|w| (w / mean) as f32).collect()))
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Random erasing: a rectangle of the network's input is overwritten.
+
+use fastai_dsl::Erased;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::crop::Window;
+use crate::random::{Stream, normal, uniform};
+
+/// Smallest and largest aspect, height by width.
+const ASPECT: (f64, f64) = (0.3, 3.3);
+/// Tries until a rectangle fits.
+const TRIES: usize = 10;
+
+/// A rectangle that is erased.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patch {
+    /// Where.
+    pub window: Window,
+    /// The seed of its noise; without, it shows the mean.
+    pub noise: Option<u64>,
+}
+
+impl Patch {
+    /// A rectangle in a square of `side` pixels whose share of it lies in `area`: torchvision's `RandomErasing`. `None`
+    /// where ten tries found none that is smaller than the square both ways.
+    pub(super) fn draw(area: [f64; 2], value: Erased, side: usize, rng: &mut ChaCha8Rng) -> Option<Self> {
+        let window = (0..TRIES).find_map(|_| {
+            let pixels = uniform(rng, area[0], area[1]) * (side * side) as f64;
+            // A logarithm, so that high rectangles are as likely as wide ones.
+            let aspect = uniform(rng, ASPECT.0.ln(), ASPECT.1.ln()).exp();
+            let height = (pixels * aspect).sqrt().round_ties_even() as usize;
+            let width = (pixels / aspect).sqrt().round_ties_even() as usize;
+            if height >= side || width >= side {
+                return None;
+            }
+            let start = |length: usize, rng: &mut ChaCha8Rng| uniform(rng, 0.0, (side - length + 1) as f64) as usize;
+            Some(Window { top: start(height, rng), left: start(width, rng), height, width })
+        })?;
+        Some(Patch { window, noise: (value == Erased::Noise).then(|| rng.next_u64()) })
+    }
+
+    /// Erases it from `values`, `[3, side, side]`, normalised: there the mean is 0 and the deviation 1.
+    pub(super) fn erase(&self, values: &mut [f32], side: usize) {
+        let Window { top, left, height, width } = self.window;
+        let rows = (0..3 * height).map(|row| (row / height * side + top + row % height) * side + left);
+        match self.noise {
+            None => rows.for_each(|start| values[start..start + width].fill(0.0)),
+            Some(seed) => {
+                let noise = normal(&mut Stream::new(seed, "erase").at(&[]), 3 * height * width, 1.0);
+                for (start, line) in rows.zip(noise.chunks_exact(width.max(1))) {
+                    values[start..start + width].copy_from_slice(line);
+                }
+            }
+        }
+    }
+}

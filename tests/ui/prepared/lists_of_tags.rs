@@ -1,0 +1,25 @@
+//! Lists of tags as classes.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    #[deny(labels_of_another_task)]
+    pub Lists {
+        task: single_label,
+        data: csv {
+            root: "data/dogs", labels: "labels.csv", images: "train", suffix: ".jpg", id: "id", label: "breed", valid: random(0.2),
+        },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Lists as fastai_dsl::Experiment>::NAME;
+}

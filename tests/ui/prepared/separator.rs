@@ -1,0 +1,24 @@
+//! The tags are separated by something else.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Tags {
+        task: multi_label,
+        data: csv {
+            root: "data/dogs", labels: "labels.csv", images: "train", suffix: ".jpg", id: "id", label: "breed", valid: random(0.2),
+        },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [f2],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Tags as fastai_dsl::Experiment>::NAME;
+}

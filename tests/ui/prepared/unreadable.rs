@@ -1,0 +1,24 @@
+//! A summary that somebody edited.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Edited {
+        task: single_label,
+        data: csv {
+            root: "data/dogs", labels: "labels.csv", images: "train", suffix: ".jpg", id: "id", label: "breed", valid: random(0.2),
+        },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Edited as fastai_dsl::Experiment>::NAME;
+}
