@@ -421,7 +421,7 @@ mod tests {
     }
 
     fn file() -> Vec<u8> {
-        (0..300_000u32).map(|i| (i * i % 251) as u8).collect()
+        (0..300_000u32).map(|i| (i.wrapping_mul(i) % 251) as u8).collect()
     }
 
     #[test]
