@@ -118,7 +118,7 @@ fn probed_text(probed: &Probed) -> String {
     format!(
         "\nmeasured on the first two batches of each step, {}; looking at every image comes before\n\n{}",
         probed.device,
-        super::summary::table(&rows, 3)
+        super::table::table(&rows, 3)
     )
 }
 
@@ -172,7 +172,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>]) -> String 
     for (i, stage) in plan.stages.iter().enumerate() {
         rows.push(row(i, stage, plan.groups.len()));
     }
-    out += &super::summary::table(&rows, 0);
+    out += &super::table::table(&rows, 0);
     let iterations: Option<u64> =
         plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
     out += &format!("\n{} epochs, {} training batches\n", thousands(plan.epochs()), known(iterations));

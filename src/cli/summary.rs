@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use fastai_dsl::ArchFacts;
 use fastai_runtime::models::{LayerRow, describe_cut, describe_top};
 
+use super::table::table;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// The network, as a recipe names it
@@ -70,21 +72,4 @@ fn total<'a>(group: &str, holds: &str, rows: impl Iterator<Item = &'a LayerRow> 
     let parameters = rows.clone().map(|row| row.parameters).sum();
     let multiply_adds = rows.map(|row| row.multiply_adds).sum();
     [group.to_owned(), holds.to_owned(), super::plan::thousands(parameters), super::plan::thousands(multiply_adds)]
-}
-
-/// Columns side by side; the last `numbers` of them end together.
-pub(super) fn table<const N: usize>(rows: &[[String; N]], numbers: usize) -> String {
-    let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0));
-    let mut out = String::new();
-    for row in rows {
-        let cells: Vec<String> = (0..N)
-            .map(|c| {
-                let (cell, width) = (&row[c], widths[c]);
-                if c + numbers < N { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            })
-            .collect();
-        out += cells.join("  ").trim_end();
-        out += "\n";
-    }
-    out
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use fastai_runtime::models::weights::{self, Home, PUBLISHED, Published};
 
+use super::table::table;
+
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -98,14 +100,7 @@ fn list() -> String {
             from,
         ]);
     }
-    let widths: Vec<usize> = (0..7).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        out += cells.join("  ").trim_end();
-        out += "\n";
-    }
-    out + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
+    table(&rows, 0) + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
 }
 
 fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
