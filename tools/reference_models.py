@@ -21,8 +21,8 @@ Keys, for each network NET:
     NET/trainN/loss    cross-entropy at three points of training: before, after one and after two steps of SGD at .001,
                        without momentum, on four images of 64 px (107 px for the inceptions), labels 3, 10, 17, 24;
                        number i of the images is 2 u, u as for a tensor called "images N"
-    NET/trainN/NAME    samples of the first step's gradient of the first and the last convolution (NAME ends with
-                       `.weight`), and of the running statistics of the first and the last batch norm after both steps
+    NET/trainN/NAME    samples of the first step's gradient of the first and the last convolution, and of one between
+                       for convnext_tiny (NAME ends with `.weight`), and of the running statistics of the first and the last batch norm after both steps
 
 Where two values of a pool's window, or a value and an activation's corner, are as close as float32's rounding, the
 gradient goes elsewhere: that changes the first convolution's gradient by whole thousandths, in PyTorch's own float32
@@ -420,7 +420,7 @@ NETWORKS = {
             "features.4.1": "features.4.1",
             "features.7.2.block.5": "features.7.2",
         },
-        ["features.0.0", "features.7.2.block.0"],
+        ["features.0.0", "features.1.0.block.0", "features.7.2.block.5"],
         [],
     ),
     "inception_v4": (
@@ -450,7 +450,7 @@ CUTS = {
     "vgg19_bn": {1: "features.39", 2: "features.26"},
     "densenet121": {1: "features.denseblock4", 2: "features.transition3", 3: "features.denseblock3"},
     "inception_v4": {3: "features.17"},
-    "inception_resnet_v2": {2: "repeat_2", 4: "mixed_6a"},
+    "inception_resnet_v2": {2: "repeat_2", 5: "mixed_6a"},
 }
 # What follows these modules in their units.
 AFTER = {"_bn1": F.relu6}

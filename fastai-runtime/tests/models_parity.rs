@@ -40,6 +40,7 @@ fn samples(all: &[f32]) -> Vec<f32> {
 fn close(got: &[f32], want: &[f32], tolerance: f32, what: &str) -> Result<(), String> {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+    assert!(largest > 0.0, "{what}: nothing to compare with");
     let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
     if std::env::var_os("FASTAI_TEST_SHOW").is_some() {
         println!("{what}: {:.1e}", worst / largest);
@@ -135,7 +136,7 @@ fn trial_agrees(golden: &Golden, arch: &str, trial: usize) -> Result<(), String>
         let grads = GradientsParams::from_grads(loss.backward(), &network);
         if step == 0 {
             let convs = find(&network, |name| name.ends_with(".weight") && wanted(name).is_some());
-            assert_eq!(convs.len(), 2, "{prefix}: gradients");
+            assert!(convs.len() >= 2, "{prefix}: gradients");
             for (name, id, _) in convs {
                 let got = samples(&values(grads.get::<4>(id).unwrap()));
                 close(&got, wanted(&name).unwrap(), 1e-3, &format!("{prefix}: gradient of {name}"))?;

@@ -224,15 +224,16 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
             .stderr(Stdio::inherit())
             .output();
         let output = match output {
-            Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => output,
             Err(error) => return Err(WeightsError(format!("cannot run curl: {error}; {}", elsewhere(published, url)))),
         };
         said = output.status.to_string();
-        // The server sends files only whole, or the file ends before what has come: it begins anew.
+        // The server sends files only whole, or the file ends before what has come, which curl calls done: it begins anew.
         let starts_over = output.status.code() == Some(NO_RANGES) || output.stdout == *b"416";
         if before > 0 && starts_over {
             std::fs::remove_file(part).map_err(|e| failed("remove", part, &e))?;
+        } else if output.status.success() {
+            return Ok(());
         } else if held() <= before {
             break;
         }
