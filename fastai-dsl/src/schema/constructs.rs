@@ -355,7 +355,5 @@ pub const STEPS: &[&Construct] =
 
 /// The steps and nothing else: what an editor completes the beginning of a step from.
 pub mod steps {
-    pub use super::{
-        bn_freeze, fit, freeze, freeze_to, head, load, lr_find, precompute, resize, save, tta, unfreeze,
-    };
+    pub use super::{bn_freeze, fit, freeze, freeze_to, head, load, lr_find, precompute, resize, save, tta, unfreeze};
 }
