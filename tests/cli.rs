@@ -81,6 +81,80 @@ fn the_plan_counts_without_training() {
 }
 
 #[test]
+fn the_plan_counts_the_memory_of_training() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let memory = |set: &[&str]| -> Vec<Option<[u64; 2]>> {
+        let mut command = fastai(&scratch);
+        command.args(["plan", "--json"]).arg(&recipe);
+        for set in set {
+            command.args(["--set", set]);
+        }
+        let output = command.assert().success();
+        let plan: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+        let of = |m: &Value| m.as_object().map(|m| ["weights", "activations"].map(|key| m[key].as_u64().unwrap()));
+        plan["memory"].as_array().unwrap().iter().map(of).collect()
+    };
+    let plain = memory(&[]);
+    // precompute, lr_find, fit on features, precompute(off), fit of the head on images, unfreeze, fit of all, save, tta
+    let known: Vec<bool> = plain.iter().map(Option::is_some).collect();
+    assert_eq!(known, [true, true, true, false, true, false, true, false, true]);
+    let [features, head, all] = [2, 4, 6].map(|step| plain[step].unwrap());
+    assert_eq!(features[1], 0);
+    assert!(all[1] > 3 * head[1] && all[0] > head[0], "{plain:?}");
+    let doubled = memory(&["data.batch=32"]);
+    assert_eq!(doubled[6].unwrap()[1], 2 * all[1]);
+    let larger = memory(&["transforms.size=64"]);
+    assert!(larger[6].unwrap()[1] > 3 * all[1]);
+    let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("memory of the network: at most") && text.contains("in step 7 `fit([0.001"), "{text}");
+}
+
+#[test]
+fn a_probe_measures_every_step_and_leaves_nothing() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let before: Vec<_> = fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut command = fastai(&scratch);
+    command.args(["plan", "--json", "--probe", "--device", "cpu"]).arg(&recipe).env("TMPDIR", scratch.path());
+    let output = command.assert().success();
+    let plan: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let probe = &plan["probe"];
+    let stages = probe["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 9);
+    for (step, stage) in stages.iter().enumerate() {
+        let trains = ["lr_find", "fit"].iter().any(|word| stage["text"].as_str().unwrap().starts_with(word));
+        assert_eq!(stage["step"], step);
+        assert_eq!(stage["images_per_s"].as_f64().is_some_and(|rate| rate > 0.0), trains, "{stage}");
+        assert!(!trains || stage["seconds"].as_f64().unwrap() > 0.0, "{stage}");
+    }
+    let sum: f64 = stages.iter().map(|stage| stage["seconds"].as_f64().unwrap()).sum();
+    let (ending, whole) = (probe["ending"].as_f64().unwrap(), probe["seconds"].as_f64().unwrap());
+    assert!((sum + ending - whole).abs() < 1e-6 && ending > 0.0, "{probe}");
+    if cfg!(target_os = "linux") {
+        // The weights alone are 3 MB.
+        assert!(probe["peak_bytes"].as_u64().unwrap() > 10_000_000, "{probe}");
+    }
+    let after: Vec<_> = fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(before, after, "nothing is left");
+
+    // What was predicted, and what the run takes: within a factor, as other programs share this machine.
+    let begun = std::time::Instant::now();
+    let out = scratch.path().join("run");
+    fastai(&scratch).args(["run", "-q", "--device", "cpu", "--out"]).arg(&out).arg(&recipe).assert().success();
+    let took = begun.elapsed().as_secs_f64();
+    assert!((took / 20.0..took * 20.0).contains(&whole), "predicted {whole}, took {took}");
+
+    let mut command = fastai(&scratch);
+    let output = command.args(["plan", "--probe", "--device", "cpu"]).arg(&recipe).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("the whole") && text.contains("peak memory") && text.contains("CPU"), "{text}");
+    let message = stderr(fastai(&scratch).args(["plan", "--device", "cpu"]).arg(&recipe), 2);
+    assert!(message.contains("--probe"), "{message}");
+}
+
+#[test]
 fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
@@ -436,7 +510,9 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
     assert!(message.contains("there is no") && message.contains("Small.prepared"), "{message}");
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     let text = fs::read_to_string(&summary).unwrap();
-    assert!(text.contains("images 48 12 0\n") && text.contains("suffix \".jpg\" 60\n"), "{text}");
+    for line in ["images 48 12 0", "suffix \".jpg\" 60", "labels \"multi_label\" \"1\" \" \"", "columns text text"] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
     fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
@@ -477,7 +553,7 @@ fn the_plan_draws_the_learning_rate() {
         .get_output()
         .clone();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("weights, gradients and momentum"), "{text}");
+    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("of weights, gradients and momentum"), "{text}");
     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");
     assert!(fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }

@@ -214,6 +214,10 @@ catalog! {
         NO_LR_FIND = "no_lr_find", Allow, "a fit before any lr_find";
         /// The lesson freezes the body after changing the size, and trains the head first.
         RESIZE_WITHOUT_FREEZE = "resize_without_freeze", Allow, "resize while unfrozen";
+        /// The pretrained body expects pixels as it was trained on; without `stats` it gets them.
+        STATS_OF_OTHER_WEIGHTS = "stats_of_other_weights", Warn, "statistics that the weights do not know";
+        /// Scaled copies should have the pixels of the largest zoom: `size` times `max_zoom`.
+        ENLARGED_COPIES = "enlarged_copies", Warn, "copies smaller than the largest zoom";
         /// The summary of the data has one tag on every image, or classes that are lists of tags or numbers: the task and
         /// its metrics are hardly meant.
         LABELS_OF_ANOTHER_TASK = "labels_of_another_task", Warn, "labels that look like another task's";

@@ -32,8 +32,8 @@ pub use verify::verify;
 
 /// The layout of the text; a summary of another is made anew.
 pub const FORMAT: u32 = 1;
-/// Larger texts are no summaries.
-const LARGEST: usize = 4 << 20;
+/// Bytes; larger texts are no summaries.
+pub const LARGEST: usize = 4 << 20;
 
 /// What all cells of a csv column are; an empty one may be anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

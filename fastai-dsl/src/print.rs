@@ -29,7 +29,8 @@ impl fmt::Display for Recipe {
             Rest(t)
         )?;
         let m = &self.model;
-        writeln!(f, "    model: {} {{ {}, weights: {} }},", m.arch, Named(&m.head, ": "), m.weights)?;
+        let cut = if m.cut > 0 { format!(", cut: {}", m.cut) } else { String::new() };
+        writeln!(f, "    model: {} {{ {}, weights: {}{cut} }},", m.arch, Named(&m.head, ": "), m.weights)?;
         let metrics: Vec<String> = self.metrics.iter().map(ToString::to_string).collect();
         writeln!(f, "    metrics: [{}],", metrics.join(", "))?;
         let o = &self.options;

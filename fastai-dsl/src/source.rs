@@ -13,6 +13,9 @@ use crate::parse::{Parsed, parse};
 use crate::prepared;
 use crate::scan::{ScanError, scan};
 
+/// Bytes; a larger recipe file is a mistake.
+pub const LARGEST: usize = 1 << 20;
+
 /// What a text gave: the recipe, or why there is none; either way the places in the text.
 #[derive(Debug)]
 pub struct Source {
@@ -140,14 +143,6 @@ impl Source {
     pub fn place(&self, site: Site) -> Range<usize> {
         let end = self.text.trim_end().len();
         self.places.get(site.0 as usize).cloned().unwrap_or(end..end)
-    }
-
-    /// Line and column of a site, from 1.
-    pub fn line_column(&self, site: Site) -> (usize, usize) {
-        let before = &self.text[..self.place(site).start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
     }
 
     /// All findings in the compiler's style; `colour` for terminals.

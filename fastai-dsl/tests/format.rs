@@ -150,9 +150,10 @@ fn what_does_not_parse_is_left_alone() {
 #[test]
 fn the_examples_are_formatted() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let folders = [folder.to_string(), format!("{folder}/full")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|e| e.unwrap().path());
     let recipes: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "recipe")).collect();
-    assert!(recipes.len() > 1);
+    assert!(recipes.len() >= 7, "{recipes:?}");
     for path in recipes {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(stable(&text), text, "fastai fmt {}", path.display());
@@ -224,7 +225,7 @@ proptest! {
         let text = parts.join(" ").replace(": :", "::");
         let once = match format("x.recipe", text.as_bytes()) {
             Ok(once) => once,
-                    Err(FormatError::Broken(source)) => {
+            Err(FormatError::Broken(source)) => {
                 return Err(TestCaseError::fail(format!("{}\n{text}", source.render(false))));
             }
             Err(FormatError::Differs) => return Err(TestCaseError::fail(format!("another recipe:\n{text}"))),

@@ -17,19 +17,27 @@ const CASES: &[(&str, &str)] = &[
     ("default_valid", "fit(1e-2, 1);"),
     ("no_lr_find", "fit(1e-2, 1);"),
     ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
+    ("stats_of_other_weights", "fit(1e-2, 1);"),
+    ("enlarged_copies", "fit(1e-2, 1); resize(90); fit(1e-2, 1);"),
 ];
 
 fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
-    // Two lints are about other sections than `train`.
-    let set = if attr.contains("tta_without_augment") { "none" } else { "side_on" };
-    let mixup = if attr.contains("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
-    let data = if attr.contains("default_valid") {
-        "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }"
-    } else {
-        "folders { root: \"d\" }"
+    // Some lints are about other sections than `train`.
+    let is = |lint: &str| attr.contains(lint);
+    let set = if is("tta_without_augment") { "none" } else { "side_on" };
+    let data = match () {
+        () if is("default_valid") => "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }",
+        () if is("enlarged_copies") => "folders { root: \"d\", resize_to: 96 }",
+        () => "folders { root: \"d\" }",
+    };
+    let mixup = if is("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
+    let keys = match () {
+        () if is("stats_of_other_weights") => ", stats: inception",
+        () if is("enlarged_copies") => ", max_zoom: 1.1",
+        () => "",
     };
     let text = format!(
-        "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64 }}, \
+        "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64{keys} }}, \
          model: squeezenet1_1, metrics: [accuracy], {mixup} train: {{ {steps} }} }}"
     );
     let source = Source::new("x", &text, &[]);
@@ -50,6 +58,25 @@ fn every_lint_can_be_warned_allowed_and_denied() {
         let (found, errors) = names(&format!("#[deny({lint})]"), steps);
         assert!(found.contains(lint) && errors, "{lint} denied");
     }
+}
+
+#[test]
+fn statistics_and_copies_that_fit_are_fine() {
+    let found = |transforms: &str, model: &str, data: &str| {
+        let text = format!(
+            "Demo {{ task: single_label, data: folders {{ root: \"d\"{data} }}, transforms: side_on {{ {transforms} }}, \
+             model: {model}, metrics: [accuracy], train: {{ fit(1e-2, 1); }} }}"
+        );
+        let source = Source::new("x", &text, &[]);
+        source.diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
+    };
+    let none = Vec::<&str>::new();
+    assert_eq!(found("size: 64, stats: imagenet", "squeezenet1_1", ""), none);
+    assert_eq!(found("size: 80, stats: inception", "inception_v4", ""), none);
+    assert_eq!(found("size: 80, stats: imagenet", "inception_v4", ""), ["stats_of_other_weights"]);
+    assert_eq!(found("size: 64, stats: none", "squeezenet1_1 { weights: none }", ""), none, "weights of nobody");
+    assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 247"), none);
+    assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 246"), ["enlarged_copies"]);
 }
 
 #[test]

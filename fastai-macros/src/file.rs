@@ -8,13 +8,10 @@ use quote::quote;
 use fastai_dsl::draft::Draft;
 use fastai_dsl::prepared;
 use fastai_dsl::scan;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::{LARGEST, Source};
 
 use crate::expand::{Item, split_path};
 use crate::report;
-
-/// A recipe of a megabyte is a mistake.
-const LARGEST: usize = 1 << 20;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
@@ -181,15 +178,5 @@ mod tests {
             assert!(include(input).to_string().contains("[E0103]"));
         }
         assert!(include(quote!([::fastai] "no/such.recipe")).to_string().contains("there is no file `no/such.recipe`"));
-    }
-
-    #[test]
-    fn a_recipe_is_held_to_the_summary_of_its_data() {
-        let output = include(quote!([::fastai] "tests/prepared/dogs.recipe")).to_string();
-        for part in ["[E0703]", "did you mean `breed`?", "dogs.recipe:3:", "Dogs.prepared", "struct Dogs"] {
-            assert!(output.contains(part), "{part} is not in {output}");
-        }
-        let near = summary(Path::new("tests/prepared/any.rs"), "Dogs").unwrap();
-        assert!(near.text.contains("format 1") && summary(Path::new("tests/prepared/any.rs"), "Cats").is_none());
     }
 }

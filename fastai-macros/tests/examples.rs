@@ -38,8 +38,10 @@ fn macro_and_file_give_equal_recipes() {
         assert!(source.diagnostics().is_empty(), "{file}: examples give no warning\n{}", source.render(false));
         let checked = source.result.unwrap().recipe;
         assert_eq!(built, checked, "{file}");
-        let canonical = Source::new(file, &checked.to_string(), &[]).result.unwrap().recipe;
+        let text = checked.to_string();
+        let canonical = Source::new(file, &text, &[]).result.unwrap().recipe;
         assert_eq!(canonical, checked, "{file}");
+        assert_eq!(canonical.to_string(), text, "{file}");
     }
 }
 

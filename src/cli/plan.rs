@@ -6,9 +6,13 @@ use std::process::ExitCode;
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
-use fastai_dsl::{Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::{DeviceWish, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::data::Dataset;
+use fastai_runtime::engine::{self, Probed};
+use fastai_runtime::models::StageMemory;
+use fastai_runtime::progress::Silent;
 use fastai_runtime::report::write_atomic;
+use fastai_runtime::{RunError, RunOptions};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,6 +24,12 @@ pub struct Args {
     /// Draw the learning-rate curve into a file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Run two batches of every step, and say by them how long the whole takes and how much memory it needs
+    #[arg(long)]
+    probe: bool,
+    /// Where to probe: auto, cuda, wgpu or cpu
+    #[arg(long, value_parser = super::run::device, requires = "probe")]
+    device: Option<DeviceWish>,
     /// Plan with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
@@ -58,19 +68,78 @@ pub fn run(args: &Args) -> ExitCode {
             return ExitCode::from(super::FAILED);
         }
     }
+    let memory: Vec<Option<StageMemory>> =
+        plan.stages.iter().map(|stage| StageMemory::of(&recipe, &plan, stage)).collect();
+    if !args.json {
+        print!("{}", text(&recipe, &plan, &memory));
+    }
+    let probed = match args.probe.then(|| probe(&recipe, args.device)).transpose() {
+        Ok(probed) => probed,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED });
+        }
+    };
     if args.json {
-        let value = serde_json::json!({ "name": recipe.name(), "recipe": recipe.to_string(), "plan": plan });
+        let (name, recipe) = (recipe.name(), recipe.to_string());
+        let value = serde_json::json!({
+            "name": name, "recipe": recipe, "plan": plan, "memory": memory, "probe": probed,
+        });
         println!("{value:#}");
-    } else {
-        print!("{}", text(&recipe, &plan));
+    } else if let Some(probed) = &probed {
+        print!("{}", probed_text(probed));
     }
     ExitCode::SUCCESS
 }
 
+fn probe(recipe: &Recipe, device: Option<DeviceWish>) -> Result<Probed, RunError> {
+    eprintln!("two batches of every step ..");
+    let options = RunOptions { device, stop: super::stop::signal(), ..RunOptions::default() };
+    engine::probe(recipe, &options, &mut Silent)
+}
+
+/// What was measured, a line a step that took time.
+fn probed_text(probed: &Probed) -> String {
+    let header = ["step", "", "images/s", "seconds", "peak memory"].map(str::to_string);
+    let peak = |bytes: Option<u64>| bytes.map_or("?".to_string(), megabytes);
+    let mut rows = vec![header];
+    // What only switches something takes none.
+    for stage in probed.stages.iter().filter(|stage| stage.images_per_s.is_some() || stage.seconds >= 0.1) {
+        rows.push([
+            (stage.step + 1).to_string(),
+            stage.text.clone(),
+            stage.images_per_s.map_or(String::new(), |rate| format!("{rate:.1}")),
+            seconds(stage.seconds),
+            peak(stage.peak_bytes),
+        ]);
+    }
+    rows.push(["", "the last measurement and the report", "", &seconds(probed.ending), ""].map(str::to_string));
+    rows.push(["", "the whole", "", &seconds(probed.seconds), &peak(probed.peak_bytes)].map(str::to_string));
+    format!(
+        "\nmeasured on the first two batches of each step, {}; looking at every image comes before\n\n{}",
+        probed.device,
+        super::summary::table(&rows, 3)
+    )
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", thousands((bytes as f64 / 1e6).round() as u64))
+}
+
+/// `0.4`, `75`, `1:02:03`.
+fn seconds(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1}"),
+        10..120 => whole.to_string(),
+        120..3600 => format!("{}:{:02}", whole / 60, whole % 60),
+        _ => format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60),
+    }
+}
+
 /// Counts from the summary that `fastai prepare` wrote, if it is of this data.
 fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
-    let bytes = super::source::read_bytes(file).ok()?;
-    let summary = Summary::parse(std::str::from_utf8(&bytes).ok()?).ok()?;
+    let summary = Summary::parse(&super::source::read_summary(file).ok()?).ok()?;
     (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
 }
 
@@ -82,7 +151,7 @@ fn no_curve(plan: &Plan) -> &'static str {
     }
 }
 
-fn text(recipe: &Recipe, plan: &Plan) -> String {
+fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>]) -> String {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
     let facts = &plan.facts;
     let mut out = format!(
@@ -103,23 +172,25 @@ fn text(recipe: &Recipe, plan: &Plan) -> String {
     for (i, stage) in plan.stages.iter().enumerate() {
         rows.push(row(i, stage, plan.groups.len()));
     }
-    let widths: Vec<usize> =
-        (0..header.len()).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        out += cells.join("  ").trim_end();
-        out += "\n";
-    }
+    out += &super::summary::table(&rows, 0);
     let iterations: Option<u64> =
         plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
     out += &format!("\n{} epochs, {} training batches\n", thousands(plan.epochs()), known(iterations));
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
         out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
     }
-    let parameters =
-        plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).map(|s| s.parameter_bytes(&plan.groups));
-    if let Some(bytes) = parameters.max().flatten() {
-        out += &format!("weights, gradients and momentum: at most {:.1} MB, activations on top\n", bytes as f64 / 1e6);
+    let largest = plan.stages.iter().zip(memory).enumerate().filter_map(|(i, (stage, m))| Some((i, stage, (*m)?)));
+    if let Some((i, stage, memory)) = largest.max_by_key(|(_, _, memory)| memory.total()) {
+        out += &format!(
+            "memory of the network: at most {} in step {} `{}`: {} of weights, gradients and momentum, {} of the \
+             activations of {} images; estimated from the layers\n",
+            megabytes(memory.total()),
+            i + 1,
+            stage.step,
+            megabytes(memory.weights),
+            megabytes(memory.activations),
+            recipe.data().batch
+        );
     }
     if let Some(curve) = Curve::new(plan, 160) {
         out += "\nshare of each fit's learning rate, over all training batches; the numbers are steps\n";

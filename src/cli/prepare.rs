@@ -57,8 +57,8 @@ fn one(file: &Path, args: &Args) -> Result<u8, u8> {
     if !target.is_file() {
         return Err(fail(format!("there is no {shown}: run `fastai prepare {}`", file.display())));
     }
-    let bytes = source::read_bytes(&target).map_err(fail)?;
-    let before = Summary::parse(&String::from_utf8_lossy(&bytes)).map_err(|why| fail(format!("{shown}: {why}")))?;
+    let text = source::read_summary(&target).map_err(fail)?;
+    let before = Summary::parse(&text).map_err(|why| fail(format!("{shown}: {why}")))?;
     let differences = before.differences(&summary);
     if differences.is_empty() {
         println!("{shown} is up to date");

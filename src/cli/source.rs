@@ -4,12 +4,9 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fastai_dsl::Checked;
 use fastai_dsl::overrides::Override;
-use fastai_dsl::source::Source;
-
-/// A recipe of a megabyte is a mistake.
-const LARGEST: u64 = 1 << 20;
+use fastai_dsl::source::{LARGEST, Source};
+use fastai_dsl::{Checked, prepared};
 
 /// Reads and checks a file; findings go to stderr.
 ///
@@ -26,8 +23,8 @@ pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
 pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
     let source = open(path, overrides)?;
     match summary_of(path, &source) {
-        Some(file) if file.is_file() => match read_bytes(&file) {
-            Ok(bytes) => said(source.verify(&String::from_utf8_lossy(&bytes))),
+        Some(file) if file.is_file() => match read_summary(&file) {
+            Ok(text) => said(source.verify(&text)),
             Err(message) => {
                 eprintln!("error: {message}");
                 Err(ExitCode::from(super::WRONG))
@@ -39,7 +36,7 @@ pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, Ex
 
 /// The file of the summary of a recipe's data: beside the recipe, named after it.
 pub fn summary_of(path: &Path, source: &Source) -> Option<PathBuf> {
-    Some(path.with_file_name(fastai_dsl::prepared::file_name(source.name()?)))
+    Some(path.with_file_name(prepared::file_name(source.name()?)))
 }
 
 /// Reads and checks a file, says nothing about what it finds.
@@ -76,14 +73,26 @@ pub fn said(source: Source) -> Result<Checked, ExitCode> {
 /// # Errors
 /// What is wrong, with the file's absolute path.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    at_most(LARGEST, "recipe", path)
+}
+
+/// The text of the summary of a recipe's data.
+///
+/// # Errors
+/// What is wrong, with the file's absolute path.
+pub fn read_summary(path: &Path) -> Result<String, String> {
+    Ok(String::from_utf8_lossy(&at_most(prepared::LARGEST, "summary", path)?).into_owned())
+}
+
+fn at_most(largest: usize, what: &str, path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = std::fs::File::open(path).and_then(|file| file.take(largest as u64 + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         return Err(format!("cannot read `{}`: {error}", absolute.display()));
     }
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("`{}` is larger than 1 MiB: no recipe is", path.display()));
+    if bytes.len() > largest {
+        return Err(format!("`{}` is larger than {} MiB: no {what} is", path.display(), largest >> 20));
     }
     Ok(bytes)
 }

@@ -82,17 +82,19 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     (out.iter().count() == before).then_some(data)
 }
 
-/// Scaled copies that are smaller than what the network sees would be enlarged again.
-pub(super) fn copies_fit(size: u32, side: u32, site: Site, out: &mut Diagnostics) {
+/// Scaled copies that are smaller than what the network sees, which is said at `site`, would be enlarged again.
+pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &mut Diagnostics) {
     if side < size {
-        out.push(
-            Diagnostic::error(
-                &c::OUT_OF_RANGE,
-                site,
-                format!("`resize_to: {side}` is smaller than the images that the network sees, {size} pixels"),
-            )
-            .help(format!("`resize_to: {size}` or more; about a quarter more leaves room for zoom and crop")),
-        );
+        let mut error = Diagnostic::error(
+            &c::OUT_OF_RANGE,
+            site,
+            format!("`resize_to: {side}` is smaller than the images that the network sees, {size} pixels"),
+        )
+        .help(format!("`resize_to: {size}` or more; about a quarter more leaves room for zoom and crop"));
+        if copies != site {
+            error = error.also(copies, "copies of this side");
+        }
+        out.push(error);
     }
 }
 

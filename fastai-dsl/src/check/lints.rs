@@ -9,6 +9,7 @@ use crate::plan::{Body, State};
 use crate::rate::{Base, Rate};
 use crate::recipe::{Crop, Fit, Model, Options, Step, TransformSet, Transforms, Weights};
 use crate::schedule::epochs;
+use crate::stats::Stats;
 use crate::suggest::did_you_mean;
 
 /// More epochs than this are a long run.
@@ -46,6 +47,8 @@ pub(super) struct Parts<'a> {
     pub(super) transforms: &'a Transforms,
     pub(super) model: &'a Model,
     pub(super) steps: &'a [Step],
+    /// Side of the images' scaled copies, and where it is said.
+    pub(super) copies: Option<(u32, Site)>,
     pub(super) options: &'a Options,
 }
 
@@ -95,6 +98,8 @@ pub(super) fn run(parts: &Parts, flat: &Draft, draft: &Draft, unused: &[Unused],
         precompute_ignores_augment(parts, call, &mut lints);
         precompute_ignores_mixing(parts.options, call, &mut lints);
     }
+    stats_of_other_weights(parts, &mut lints);
+    enlarged_copies(parts, &mut lints);
     long_run(&steps, &mut lints);
     untrained_head(&steps, &mut lints);
     walk(parts, &steps, &mut lints);
@@ -165,6 +170,47 @@ fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints)
     .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
     .also(set, "the transforms that nothing sees");
     lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, section, train, &lints.draft.lints], diagnostic);
+}
+
+fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
+    let facts = parts.model.facts();
+    if parts.model.weights == Weights::None || parts.transforms.stats(facts.stats) == facts.stats {
+        return;
+    }
+    let Some(entry) = lints.draft.sections.iter().find(|e| e.key.text == "transforms") else { return };
+    let site = match &entry.value.kind {
+        ValueKind::Block(_, keys) => keys.iter().find(|e| e.key.text == "stats").map(|e| e.value.site),
+        _ => None,
+    };
+    let Stats { mean: [r, g, b], std: [x, y, z] } = facts.stats;
+    let diagnostic = Diagnostic::error(
+        &c::STATS_OF_OTHER_WEIGHTS,
+        site.unwrap_or(entry.key.site),
+        format!("the weights of `{}` were trained on pixels with other statistics", facts.name),
+    )
+    .help("remove `stats`: those of the weights are taken")
+    .note(format!("mean {r:.3}, {g:.3}, {b:.3}; standard deviation {x:.3}, {y:.3}, {z:.3}"));
+    of_section(&c::STATS_OF_OTHER_WEIGHTS, "transforms", diagnostic, lints.draft, lints.out);
+}
+
+/// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
+fn enlarged_copies(parts: &Parts, lints: &mut Lints) {
+    let Some((side, site)) = parts.copies else { return };
+    let sizes = parts.steps.iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    let size = sizes.fold(parts.transforms.size, u32::max);
+    let zoom = parts.transforms.max_zoom[1];
+    let needed = (f64::from(size) * zoom).ceil() as u32;
+    if side >= needed {
+        return;
+    }
+    let text = format!("copies of {side} pixels are enlarged: the zoom makes images of up to {needed}");
+    let diagnostic = Diagnostic::error(&c::ENLARGED_COPIES, site, text)
+        .help(format!("`resize_to: {needed}` or more"))
+        .note(format!("{size} pixels times `max_zoom: {zoom}`"));
+    of_section(&c::ENLARGED_COPIES, "data", diagnostic, lints.draft, lints.out);
 }
 
 /// `mixup` and `cutmix`, where no fit reads images.

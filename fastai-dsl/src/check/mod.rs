@@ -129,7 +129,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     }
     let copies = value("data").and_then(data::resize_to);
     if let (Some((size, _)), Some((side, site))) = (value("transforms").and_then(data::size), copies) {
-        data::copies_fit(size, side, site, out);
+        data::copies_fit(size, side, site, site, out);
     }
     let metrics = value("metrics").and_then(|v| metrics(v, task, out));
     let options = options(&sections, task, metrics.as_deref(), out);
@@ -139,6 +139,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         random: value("model").and_then(model::random_weights),
         valid,
         head: value("model").and_then(model::section_head),
+        copies,
     };
     let before = out.errors();
     let steps = steps::steps(flat, &context, out);
@@ -153,7 +154,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let (steps, trace) = steps?;
     // Beside an error in the steps, what they lead to is not what was meant.
     if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
-        let parts = lints::Parts { transforms, model, steps: &steps, options: &options };
+        let parts = lints::Parts { transforms, model, steps: &steps, copies, options: &options };
         lints::run(&parts, flat, draft, unused, out);
     }
     let recipe = Recipe {

@@ -1,7 +1,7 @@
 //! The steps of `train`: each against its description, then the states they lead through.
 
 use super::bind::{self, Bound};
-use super::model;
+use super::{data, model};
 use crate::arch::{ARCHS, ArchFacts};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
@@ -20,6 +20,8 @@ pub(super) struct Context {
     /// Whether images are held out, and where that is said.
     pub(super) valid: Option<(bool, Site)>,
     pub(super) head: Option<HeadSpec>,
+    /// Side of the images' scaled copies, and where it is said.
+    pub(super) copies: Option<(u32, Site)>,
 }
 
 /// A model that a `save` wrote.
@@ -143,7 +145,11 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
         }
         "resize" => {
             let size = bound.count("size")?;
-            model::size_fits(size, state.context.facts, bound.site("size", site), out);
+            let at = bound.site("size", site);
+            model::size_fits(size, state.context.facts, at, out);
+            if let Some((side, copies)) = state.context.copies {
+                data::copies_fit(size, side, copies, at, out);
+            }
             Some(Step::Resize { size })
         }
         "tta" => tta(&bound, site, state, out),

@@ -243,6 +243,8 @@ constructs! {
         hidden: Counts in range(1.0, 65536.0) = "[512]";
         /// Where the body's weights come from.
         weights: Weights = "pretrained";
+        /// Modules at the end of the body that are left out; `fastai explain ARCH` names them.
+        cut: Count in range(0.0, 64.0) = "0";
     }
     /// F-beta with beta 2, the mean over images.
     F2 f2 {

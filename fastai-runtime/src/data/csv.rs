@@ -332,7 +332,8 @@ impl Rows {
     }
 }
 
-fn parse_flag(cell: &str) -> Option<bool> {
+/// Yes or no, as a cell that says whether an image is held out.
+pub(super) fn parse_flag(cell: &str) -> Option<bool> {
     match cell.trim().to_ascii_lowercase().as_str() {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use fastai_dsl::prepared::Summary;
-use fastai_dsl::{Recipe, Source};
+use fastai_dsl::prepared::{Cells, Summary};
+use fastai_dsl::{Recipe, Source, TaskKind};
 use image::ImageReader;
 use rayon::prelude::*;
 
 use super::DataError;
+use super::csv::parse_flag;
 use super::dataset::{Dataset, Item, Target};
+
+/// Sizes of images that a summary lists: photos from the web have a size each, and a summary is read by people.
+const SIZES: usize = 100;
 
 /// Reads the data set of a recipe: labels, listings and the headers of all images, no pixels. The same files give the same
 /// summary, whatever their times.
@@ -23,6 +27,7 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
     let mut summary = Summary {
         source: Summary::source_of(data),
         split: data.valid.to_string(),
+        labels: Summary::labels_of(recipe),
         train: dataset.train.len() as u64,
         valid: dataset.valid.len() as u64,
         test: dataset.test.len() as u64,
@@ -37,13 +42,14 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
         numbers(&item.target).iter().for_each(|class| classes[*class as usize].1 += 1);
         summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
     }
-    summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
+    // A regression has an output and no classes.
+    if recipe.task() != TaskKind::Regression {
+        summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
+    }
 
     let images: Vec<&Item> = dataset.train.iter().chain(&dataset.valid).collect();
     let sizes: Vec<(u32, u32)> = images.par_iter().map(|item| size(&item.path)).collect();
-    for size in sizes {
-        *summary.sizes.entry(size).or_default() += 1;
-    }
+    summary.sizes = most_frequent(sizes, SIZES);
     let mut listing: Vec<(String, u64)> = Vec::with_capacity(images.len());
     for item in images {
         let name = item.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
@@ -63,14 +69,40 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
         let mut digest = blake3::Hasher::new();
         digest.update_mmap(&path).map_err(|error| cannot(&error))?;
         summary.digests.insert(labels.clone(), short(&digest.finalize()));
+        let file = File::open(&path).map_err(|error| cannot(&error))?;
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(*header).flexible(true).from_reader(file);
         if *header {
-            let file = File::open(&path).map_err(|error| cannot(&error))?;
-            let mut reader = ::csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
             let header = reader.headers().map_err(|error| cannot(&error))?;
-            summary.header = Some(header.iter().map(str::to_string).collect());
+            summary.header = Some(header.iter().map(|name| name.trim().to_string()).collect());
         }
+        summary.columns = columns(&mut reader).map_err(|error| cannot(&error))?;
     }
     Ok(summary)
+}
+
+/// What the cells of each column are.
+fn columns(reader: &mut ::csv::Reader<File>) -> ::csv::Result<Vec<Cells>> {
+    let mut columns: Vec<Option<Cells>> = Vec::new();
+    let mut record = ::csv::StringRecord::new();
+    while reader.read_record(&mut record)? {
+        columns.resize(columns.len().max(record.len()), None);
+        for (cells, cell) in columns.iter_mut().zip(&record) {
+            let here = match cell.trim() {
+                "" => continue,
+                cell if parse_flag(cell).is_some() => Cells::Flag,
+                cell if cell.parse::<f32>().is_ok_and(f32::is_finite) => Cells::Number,
+                _ => Cells::Text,
+            };
+            *cells = Some(match (*cells, here) {
+                (None, here) => here,
+                (Some(before), here) if before == here => here,
+                // 0 and 1 are numbers too; true and false beside numbers are nobody's column.
+                (Some(Cells::Flag | Cells::Number), Cells::Flag | Cells::Number) => Cells::Number,
+                _ => Cells::Text,
+            });
+        }
+    }
+    Ok(columns.into_iter().map(|cells| cells.unwrap_or(Cells::Text)).collect())
 }
 
 fn numbers(target: &Target) -> &[u32] {
@@ -81,6 +113,23 @@ fn numbers(target: &Target) -> &[u32] {
     }
 }
 
+/// Counts of the most frequent sizes, at most that many, and of all others under 0 x 0; of two that are equally frequent
+/// the smaller is kept.
+fn most_frequent(sizes: Vec<(u32, u32)>, most: usize) -> BTreeMap<(u32, u32), u64> {
+    let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for size in sizes {
+        *counts.entry(size).or_default() += 1;
+    }
+    let mut order: Vec<((u32, u32), u64)> = counts.into_iter().collect();
+    order.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let mut kept: BTreeMap<(u32, u32), u64> = order.iter().take(most).copied().collect();
+    let others: u64 = order.iter().skip(most).map(|(_, n)| n).sum();
+    if others > 0 {
+        *kept.entry((0, 0)).or_default() += others;
+    }
+    kept
+}
+
 /// Width and height from the file's header; 0 x 0 if it has none that is understood.
 fn size(path: &Path) -> (u32, u32) {
     let dimensions = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
@@ -89,4 +138,28 @@ fn size(path: &Path) -> (u32, u32) {
 
 fn short(hash: &blake3::Hash) -> String {
     hash.to_hex()[..16].to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_sizes_are_counted_together() {
+        let sizes = vec![(4, 3), (5, 3), (4, 3), (0, 0), (3, 4), (5, 3), (9, 9)];
+        assert_eq!(most_frequent(sizes.clone(), 2), BTreeMap::from([((0, 0), 3), ((4, 3), 2), ((5, 3), 2)]));
+        assert_eq!(most_frequent(sizes, 9).len(), 5);
+    }
+
+    #[test]
+    fn columns_are_flags_numbers_or_text() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("l.csv");
+        let text = "id,flag,word,count,mixed,empty,price\na,1,true,0,1,,1.5\nb,0,FALSE,7,x,,\nc,,true,1,0,,-2e3,more\n";
+        std::fs::write(&path, text).unwrap();
+        let mut reader =
+            ::csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(File::open(&path).unwrap());
+        let (f, n, t) = (Cells::Flag, Cells::Number, Cells::Text);
+        assert_eq!(columns(&mut reader).unwrap(), [t, f, f, n, t, t, n, t]);
+    }
 }

@@ -3,6 +3,7 @@
 mod measured;
 mod outcome;
 mod paused;
+mod probe;
 mod session;
 mod sets;
 mod snapshot;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
+pub use probe::{Probed, ProbedStage, probe};
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate};
 

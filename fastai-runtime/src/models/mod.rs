@@ -1,14 +1,15 @@
 //! Networks, heads and weights.
 //!
 //! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. Bodies are written from one unit,
-//! [`ConvNorm`]: each family's file gives a [`graph`], which a body fills with weights and walks. Evaluation and training are different methods: `forward(&self, ..)` never changes anything,
-//! `forward_train(&mut self, ..)` uses batch statistics, draws dropout from the stream it is given and moves the
-//! running statistics. Nothing depends on the device's own random numbers or on an ambient mode.
+//! [`ConvNorm`]: each family's file gives a [`graph`], which a body fills with weights and walks. Evaluation and training
+//! are different methods: `forward(&self, ..)` never changes anything, `forward_train(&mut self, ..)` uses batch
+//! statistics, draws dropout from the stream it is given and moves the running statistics. Nothing depends on the device's own random numbers or on an ambient mode.
 
 pub mod body;
 pub mod checkpoint;
 pub mod classifier;
 pub mod conv_norm;
+mod convnext;
 mod densenet;
 pub mod describe;
 mod efficientnet;
@@ -18,6 +19,8 @@ pub mod head;
 mod imagenet;
 mod inception;
 pub mod init;
+pub mod layer_norm;
+pub mod memory;
 mod mobilenet;
 pub mod network;
 pub mod networks;
@@ -36,10 +39,12 @@ pub use body::Body;
 pub(crate) use checkpoint::DEFAULT_THRESHOLD;
 pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
 pub use classifier::Classifier;
-pub use conv_norm::{Activation, ConvNorm, ConvSpec, NormSpec, Padding};
-pub use describe::{LayerRow, describe, describe_top, map_sides};
+pub use conv_norm::{Activation, ConvNorm, ConvSpec, Norm, NormSpec, Padding};
+pub use describe::{LayerRow, describe, describe_cut, describe_top, map_sides};
 pub use head::Head;
 pub use imagenet::imagenet_classes;
+pub use layer_norm::LayerNorm;
+pub use memory::{ActivationBytes, StageMemory, activation_bytes};
 pub use network::Network;
 pub use networks::names;
 pub use norm::{BatchNorm, Pass};

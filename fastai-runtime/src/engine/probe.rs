@@ -1,0 +1,264 @@
+//! How long a recipe will take and how much memory it needs, measured on its first batches.
+
+use std::time::Instant;
+
+use fastai_dsl::{Facts, Plan, Recipe, Stage, Step};
+use serde::Serialize;
+
+use super::{RunOptions, run};
+use crate::RunError;
+use crate::data::Dataset;
+use crate::device::{self, DeviceKind};
+use crate::progress::Progress;
+use crate::report::{StageSummary, Summary};
+
+/// What the first batches of a recipe took, and what the whole will take by them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Probed {
+    /// Which device, in words.
+    pub device: String,
+    /// One a step, in order.
+    pub stages: Vec<ProbedStage>,
+    /// Seconds that measuring the last network, its report and saving it will take.
+    pub ending: f64,
+    /// Seconds of the steps and the ending together. Looking at every image before the first step is not in it.
+    pub seconds: f64,
+    /// Largest resident memory of the process while it ran, bytes; on Linux only. What a GPU holds is not in it.
+    pub peak_bytes: Option<u64>,
+}
+
+/// What the first batches of one step took.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbedStage {
+    /// 0-based index of the recipe's step.
+    pub step: usize,
+    /// The step as canonical text.
+    pub text: String,
+    /// Images a second in training, if the step trains.
+    pub images_per_s: Option<f64>,
+    /// Seconds that the whole step will take.
+    pub seconds: f64,
+    /// Largest resident memory of the process during the step, bytes. Pages that an earlier step has used and the allocator
+    /// kept are in it.
+    pub peak_bytes: Option<u64>,
+}
+
+/// Runs two batches of every step on the recipe's own data and device, in a folder that is removed, and says what the whole
+/// would take: the measured time an image, times the images that the plan has. Activations are made anew.
+///
+/// On a GPU everything runs twice, and the second time counts: the first compiles kernels.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn probe(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Probed, RunError> {
+    let whole = match &options.dataset {
+        Some(dataset) => dataset.facts(),
+        None => Dataset::open(recipe.data(), recipe.task())?.facts(),
+    };
+    let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
+    let scratch = tempfile::tempdir().map_err(|e| RunError::file("create", std::env::temp_dir(), e))?;
+    let smoke = |number: usize| RunOptions {
+        smoke: true,
+        out: Some(scratch.path().join(format!("run-{number}"))),
+        cache: Some(scratch.path().join(format!("cache-{number}"))),
+        ..options.clone()
+    };
+    if picked.kind != DeviceKind::Cpu {
+        run(recipe, &smoke(0), progress)?;
+    }
+    let mut watched = Watched { inner: progress, stages: Vec::new() };
+    reset_peak();
+    let outcome = run(recipe, &smoke(1), &mut watched)?;
+    let last = watched.stages.last().map(|stage| stage.begun.elapsed().as_secs_f64());
+    let (plan, summary) = (Plan::new(recipe, &whole), &outcome.summary);
+    let scale = Scale { whole, part: summary, batch: recipe.data().batch };
+    let after = watched.peaks();
+    let stages: Vec<ProbedStage> = plan
+        .stages
+        .iter()
+        .zip(&summary.stages)
+        .zip(&after)
+        .map(|((stage, measured), peak_bytes)| ProbedStage {
+            step: measured.step,
+            text: measured.text.clone(),
+            images_per_s: (measured.images > 0).then_some(measured.images_per_s),
+            seconds: scale.seconds(stage, measured),
+            peak_bytes: *peak_bytes,
+        })
+        .collect();
+    let own = summary.stages.last().map_or(0.0, |stage| stage.seconds);
+    let ending = (last.unwrap_or_default() - own).max(0.0) * scale.measured();
+    let seconds = ending + stages.iter().map(|stage| stage.seconds).sum::<f64>();
+    Ok(Probed { device: picked.name, stages, ending, seconds, peak_bytes: after.into_iter().max().flatten() })
+}
+
+/// From the images of a probe to those of the whole run.
+struct Scale<'a> {
+    whole: Facts,
+    part: &'a Summary,
+    batch: u32,
+}
+
+impl Scale<'_> {
+    /// How many times the images of a set are those of the probe.
+    fn times(whole: Option<u64>, part: usize) -> f64 {
+        if part == 0 { 0.0 } else { whole.unwrap_or(0) as f64 / part as f64 }
+    }
+
+    /// Of the validation set.
+    fn valid(&self) -> f64 {
+        Self::times(self.whole.valid, self.part.counts.valid)
+    }
+
+    /// Of what is measured in the end.
+    fn measured(&self) -> f64 {
+        let counts = &self.part.counts;
+        let whole = self.whole.valid.unwrap_or(0) + self.whole.test.unwrap_or(0);
+        Self::times(Some(whole), counts.valid + counts.test).max(1.0)
+    }
+
+    /// Of all sets together, which activations are made of.
+    fn all(&self) -> f64 {
+        let counts = &self.part.counts;
+        let whole = [self.whole.train, self.whole.valid, self.whole.test].into_iter().flatten().sum();
+        Self::times(Some(whole), counts.train + counts.valid + counts.test)
+    }
+
+    /// Seconds of a whole stage whose first batches took what `measured` says.
+    fn seconds(&self, stage: &Stage, measured: &StageSummary) -> f64 {
+        let cache = measured.cache.as_ref().map_or(0.0, |cache| cache.seconds);
+        let per_image = if measured.images_per_s > 0.0 { 1.0 / measured.images_per_s } else { 0.0 };
+        let training = measured.images as f64 * per_image;
+        // Validation, above all.
+        let rest = (measured.seconds - cache - training).max(0.0);
+        let whole = match &stage.step {
+            Step::Fit(_) => {
+                let images = self.whole.train.unwrap_or(0) as f64;
+                stage.epochs as f64 * (images * per_image + rest * self.valid())
+            }
+            Step::LrFind(_) => {
+                let images = stage.iterations.unwrap_or(0) as f64 * f64::from(self.batch);
+                images * per_image + rest
+            }
+            Step::Tta { .. } => rest * self.valid(),
+            _ => rest,
+        };
+        cache * self.all() + whole
+    }
+}
+
+/// Passes a run's events on, and remembers when each stage began and how much memory the one before it had.
+struct Watched<'a> {
+    inner: &'a mut dyn Progress,
+    stages: Vec<Begun>,
+}
+
+struct Begun {
+    begun: Instant,
+    /// The peak before it.
+    before: Option<u64>,
+}
+
+impl Watched<'_> {
+    /// The peak of every stage that has begun; the last one's is up to now.
+    fn peaks(&self) -> Vec<Option<u64>> {
+        let after = self.stages.iter().skip(1).map(|stage| stage.before);
+        let mut peaks: Vec<Option<u64>> = after.chain([peak()]).collect();
+        // What opening the session took is the first stage's.
+        if let (Some(first), Some(stage)) = (peaks.first_mut(), self.stages.first()) {
+            *first = (*first).max(stage.before);
+        }
+        peaks
+    }
+}
+
+impl Progress for Watched<'_> {
+    fn note(&mut self, line: &str) {
+        self.inner.note(line);
+    }
+    fn warn(&mut self, line: &str) {
+        self.inner.warn(line);
+    }
+    fn stage(&mut self, index: usize, count: usize, title: &str) {
+        self.stages.push(Begun { begun: Instant::now(), before: peak() });
+        reset_peak();
+        self.inner.stage(index, count, title);
+    }
+    fn begin(&mut self, what: &str, total: u64) {
+        self.inner.begin(what, total);
+    }
+    fn advance(&mut self, done: u64, message: &str) {
+        self.inner.advance(done, message);
+    }
+    fn finish(&mut self) {
+        self.inner.finish();
+    }
+    fn table_header(&mut self, columns: &[&str]) {
+        self.inner.table_header(columns);
+    }
+    fn table_row(&mut self, epoch: u64, values: &[f64]) {
+        self.inner.table_row(epoch, values);
+    }
+}
+
+/// Largest resident memory of this process since it was reset, bytes; Linux says it.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
+/// Where this is not allowed, peaks are those of the process so far.
+fn reset_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::source::Source;
+
+    use super::*;
+    use crate::report::{CacheUse, Counts};
+
+    fn plan(steps: &str) -> Plan {
+        let text = format!(
+            "A {{ task: single_label, data: folders {{ root: \"d\", batch: 10 }}, transforms: side_on {{ size: 64 }}, \
+             model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
+        );
+        let recipe = Source::new("a.recipe", &text, &[]).result.unwrap().recipe;
+        Plan::new(&recipe, &WHOLE)
+    }
+
+    const WHOLE: Facts = Facts { train: Some(1000), valid: Some(200), test: Some(100), classes: Some(2) };
+
+    #[test]
+    fn measured_seconds_are_scaled_by_the_images_of_each_set() {
+        let part = Summary { counts: Counts { train: 20, valid: 20, test: 10 }, ..Summary::default() };
+        let scale = Scale { whole: WHOLE, part: &part, batch: 10 };
+        let plan = plan("fit(0.1, 3); lr_find(or = 0.1, iters = 40); precompute(on); precompute(off); tta(n_aug = 2);");
+        // 20 images trained in 2 seconds, and a second beside.
+        let measured = StageSummary { images: 20, images_per_s: 10.0, seconds: 3.0, ..StageSummary::default() };
+        let found = |stage: usize, measured: &StageSummary| scale.seconds(&plan.stages[stage], measured);
+        assert_eq!(found(0, &measured), 3.0 * (1000.0 / 10.0 + 1.0 * 10.0));
+        assert_eq!(found(1, &measured), 40.0 * 10.0 / 10.0 + 1.0);
+        let cached = StageSummary {
+            seconds: 5.0,
+            cache: Some(CacheUse { seconds: 5.0, ..CacheUse::default() }),
+            ..StageSummary::default()
+        };
+        assert_eq!(found(2, &cached), 5.0 * 1300.0 / 50.0);
+        assert_eq!(found(4, &StageSummary { seconds: 2.0, ..StageSummary::default() }), 2.0 * 10.0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn peaks_are_of_the_time_since_the_reset() {
+        let large = 512 << 20;
+        reset_peak();
+        let before = peak().unwrap();
+        let block = vec![1u8; large];
+        assert_eq!(block[large / 2], 1);
+        assert!(peak().unwrap() >= before + large as u64 / 2, "{before}");
+        drop(block);
+    }
+}

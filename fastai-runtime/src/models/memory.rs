@@ -1,0 +1,261 @@
+//! What a pass through a network keeps in memory, counted from its layers without making them.
+
+use fastai_dsl::{Body, Plan, Recipe, Stage, Step};
+use serde::Serialize;
+
+use super::conv_norm::{Activation, NormSpec};
+use super::graph::{Graph, Node, UnitSpec};
+use super::networks;
+
+/// Bytes that one image takes in the body, in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ActivationBytes {
+    /// Kept from the forward pass until the backward pass has used them.
+    pub kept: u64,
+    /// Of the layer with the largest maps: its input, and twice its output. No pass does with less; of a body that does not
+    /// train it is all.
+    pub passing: u64,
+}
+
+/// What a square image of `size` pixels a side takes in the body of `arch` without its last `cut` modules while the layer
+/// groups from `first` on train.
+///
+/// Counted are the maps that the operations' backward passes read: a convolution's and a batch norm's input, an
+/// activation's output. What a library needs to compute a layer, such as unrolled windows, is not.
+///
+/// # Panics
+/// If `arch` is none of [`names`](super::names) or has not so many modules, or the image is below the architecture's smallest.
+pub fn activation_bytes(arch: &str, cut: u32, size: usize, first: usize) -> ActivationBytes {
+    let graph: Graph = networks::blueprint(arch).body.without_last(cut as usize);
+    let mut count = Count { units: &graph.units, first, maps: Vec::new(), bytes: ActivationBytes::default() };
+    let image = count.map([3, size, size], false);
+    count.node(&graph.root, image);
+    count.bytes
+}
+
+/// What the network takes while a step goes through images or features, bytes in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StageMemory {
+    /// Weights, gradients and momentum.
+    pub weights: u64,
+    /// What a batch keeps for the backward pass, and the largest layer's maps.
+    pub activations: u64,
+}
+
+impl StageMemory {
+    /// `None` for steps that only switch something, and while the number of classes is unknown.
+    pub fn of(recipe: &Recipe, plan: &Plan, stage: &Stage) -> Option<Self> {
+        let trains = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+        if !trains && !matches!(stage.step, Step::Tta { .. } | Step::Precompute { on: true }) {
+            return None;
+        }
+        let head = plan.groups.len() - 1;
+        let first = if trains { stage.state.first_trainable } else { head };
+        let model = recipe.model();
+        let bytes = activation_bytes(&model.arch, model.cut, stage.state.size as usize, first);
+        // The head alone, on features, is next to nothing.
+        let image = if trains && stage.state.body == Body::Precomputed { 0 } else { bytes.kept + bytes.passing };
+        Some(StageMemory {
+            weights: stage.parameter_bytes(&plan.groups)?,
+            activations: image * u64::from(recipe.data().batch),
+        })
+    }
+
+    /// Both together.
+    pub fn total(self) -> u64 {
+        self.weights + self.activations
+    }
+}
+
+/// A tensor of the pass.
+#[derive(Clone, Copy)]
+struct Map {
+    sides: [usize; 3],
+    /// Whether a backward pass goes through it.
+    tracked: bool,
+    kept: bool,
+}
+
+/// Number of a map.
+type Id = usize;
+
+struct Count<'a> {
+    units: &'a [UnitSpec],
+    first: usize,
+    maps: Vec<Map>,
+    bytes: ActivationBytes,
+}
+
+impl Count<'_> {
+    fn map(&mut self, sides: [usize; 3], tracked: bool) -> Id {
+        self.maps.push(Map { sides, tracked, kept: false });
+        self.maps.len() - 1
+    }
+
+    fn size_of(&self, id: Id) -> u64 {
+        4 * self.maps[id].sides.iter().product::<usize>() as u64
+    }
+
+    /// Some operation's backward pass reads the map; several may.
+    fn keep(&mut self, id: Id) {
+        if !std::mem::replace(&mut self.maps[id].kept, true) {
+            self.bytes.kept += self.size_of(id);
+        }
+    }
+
+    /// An operation with one input and no parameters, whose backward pass reads the input if `reads`.
+    fn plain(&mut self, x: Id, sides: [usize; 3], reads: bool) -> Id {
+        let tracked = self.maps[x].tracked;
+        if tracked && reads {
+            self.keep(x);
+        }
+        self.map(sides, tracked)
+    }
+
+    fn node(&mut self, node: &Node, x: Id) -> Id {
+        let [channels, height, width] = self.maps[x].sides;
+        match node {
+            Node::Unit(number) => self.unit(*number, x, None),
+            Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.node(node, x)),
+            Node::Residual { branch, last, shortcut } => {
+                let residual = self.node(shortcut, x);
+                let x = branch.iter().fold(x, |x, node| self.node(node, x));
+                self.unit(*last, x, Some(residual))
+            }
+            Node::Concat(nodes) => {
+                let parts: Vec<Id> = nodes.iter().map(|node| self.node(node, x)).collect();
+                let channels = parts.iter().map(|part| self.maps[*part].sides[0]).sum();
+                let [_, height, width] = parts.first().map_or([0; 3], |part| self.maps[*part].sides);
+                let tracked = parts.iter().any(|part| self.maps[*part].tracked);
+                self.map([channels, height, width], tracked)
+            }
+            Node::MaxPool(args) | Node::AvgPool(args) => {
+                self.plain(x, [channels, args.windows(height), args.windows(width)], true)
+            }
+            Node::AdaptiveAvg(side) => self.plain(x, [channels, *side, *side], *side != 1),
+            Node::Activate(activation) => self.activation(*activation, x),
+            Node::Gate(gate) => {
+                let means = self.plain(x, [channels, 1, 1], false);
+                let factors = self.node(gate, means);
+                let tracked = self.maps[x].tracked || self.maps[factors].tracked;
+                if tracked {
+                    self.keep(x);
+                    self.keep(factors);
+                }
+                self.map([channels, height, width], tracked)
+            }
+        }
+    }
+
+    fn unit(&mut self, number: usize, x: Id, residual: Option<Id>) -> Id {
+        let UnitSpec { conv, group, spec, .. } = &self.units[number];
+        let learns = *group >= self.first;
+        let tracked = learns || self.maps[x].tracked;
+        let [_, height, width] = self.maps[x].sides;
+        let mut y = x;
+        if conv.is_some() {
+            if tracked {
+                self.keep(x);
+            }
+            let [height, width] = spec.output_side([height, width]);
+            y = self.map([spec.output, height, width], tracked);
+        }
+        let passing = self.size_of(x) + 2 * self.size_of(y);
+        self.bytes.passing = self.bytes.passing.max(passing);
+        let alone = residual.is_none() && spec.scale == 1.0 && !spec.layer_scale;
+        let clamps = matches!(spec.activation, Activation::None | Activation::Relu | Activation::Relu6);
+        if let Some(norm) = spec.norm {
+            y = match norm {
+                NormSpec::Batch { .. } => y,
+                // Subtracting the mean keeps nothing; of the centred map the square, the quotient and the product are made.
+                NormSpec::Layer { .. } => self.plain(y, self.maps[y].sides, false),
+            };
+            if tracked {
+                self.keep(y);
+            }
+            y = self.map(self.maps[y].sides, tracked);
+            // One operation with the clamp, which reads the same input again.
+            if alone && clamps && matches!(norm, NormSpec::Batch { .. }) {
+                return y;
+            }
+            if matches!(norm, NormSpec::Layer { .. }) {
+                y = self.plain(y, self.maps[y].sides, true);
+            }
+        }
+        if spec.layer_scale {
+            y = self.plain(y, self.maps[y].sides, true);
+        }
+        if let Some(residual) = residual {
+            let tracked = tracked || self.maps[residual].tracked;
+            y = self.map(self.maps[y].sides, tracked);
+        }
+        self.activation(spec.activation, y)
+    }
+
+    fn activation(&mut self, activation: Activation, x: Id) -> Id {
+        let Map { sides, tracked, .. } = self.maps[x];
+        match activation {
+            Activation::None => x,
+            Activation::Relu | Activation::Sigmoid => {
+                let y = self.map(sides, tracked);
+                if tracked {
+                    self.keep(y);
+                }
+                y
+            }
+            Activation::Relu6 => self.plain(x, sides, true),
+            // The input by the error function of a part of it, plus one: each factor, and what the function was taken of.
+            Activation::Gelu => {
+                let part = self.plain(x, sides, true);
+                let share = self.plain(part, sides, true);
+                self.plain(share, sides, true)
+            }
+            // A product of the input and its sigmoid, each of which the other's gradient reads.
+            Activation::Silu => {
+                let sigmoid = self.activation(Activation::Sigmoid, x);
+                if tracked {
+                    self.keep(x);
+                }
+                self.map(sides, self.maps[sigmoid].tracked)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the floating-point tensors that PyTorch saves for the backward pass of torchvision's bodies at 224 px, by
+    /// `tools/reference_activations.py`.
+    const PYTORCH: &[(&str, u64)] = &[
+        ("resnet18", 20_591_360),
+        ("resnet34", 30_641_408),
+        ("resnet50", 84_401_920),
+        ("resnext50_32x4d", 110_724_352),
+        ("squeezenet1_1", 17_060_096),
+        ("vgg16_bn", 115_020_288),
+        ("densenet121", 128_718_208),
+        ("mobilenet_v2", 78_267_520),
+    ];
+
+    #[test]
+    fn training_keeps_what_pytorch_saves() {
+        for (arch, saved) in PYTORCH {
+            let kept = activation_bytes(arch, 0, 224, 0).kept;
+            let ratio = kept as f64 / *saved as f64;
+            assert!((0.98..1.02).contains(&ratio), "{arch}: {kept} of {saved}");
+        }
+    }
+
+    #[test]
+    fn frozen_groups_keep_nothing() {
+        for arch in networks::names() {
+            let [all, late, head] = [0, 1, 2].map(|first| activation_bytes(arch, 0, 224, first));
+            assert!(all.kept > late.kept && late.kept > 0, "{arch}: {all:?} {late:?}");
+            assert_eq!(head.kept, 0, "{arch}");
+            assert!(head.passing > 0 && head.passing == all.passing, "{arch}");
+            assert!(activation_bytes(arch, 0, 299, 0).kept > all.kept, "{arch}");
+        }
+    }
+}
