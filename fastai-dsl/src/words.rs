@@ -42,6 +42,10 @@ words! {
     reflect;
     /// A black border.
     constant;
+    /// JPEGs at their own size.
+    full;
+    /// Large JPEGs at a part of their size.
+    reduced;
     /// ImageNet's mean and standard deviation.
     imagenet;
     /// Mean and standard deviation 0.5.

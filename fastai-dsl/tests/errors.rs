@@ -58,6 +58,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0206", "size: 64", "size: 64, augment: [rotat(10)]"),
     ("E0206", "size: 64", "size: 64, pad_mode: mirror"),
     ("E0206", "size: 64", "size: 64, stats: imagenet2"),
+    ("E0206", "size: 64", "size: 64, decode: half"),
     ("E0206", "fit(1e-2, 1)", "precompute(True); fit(1e-2, 1)"),
     ("E0206", "folders", "folder"),
     ("E0206", "root: \"d\"", "root: \"d\", valid: rndom(0.2)"),

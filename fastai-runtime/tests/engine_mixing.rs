@@ -66,14 +66,13 @@ fn cached_activations_are_not_mixed() {
 }
 
 #[test]
-fn validation_losses_are_plain() {
+fn labels_are_smoothed_while_training_alone() {
     let chips = Chips::new(30);
-    // A rate that changes nothing to speak of: the same network is measured.
+    // A rate that changes nothing to speak of: the same network is measured. (Images that are mixed would do, through the
+    // statistics of batch norm.)
     let losses = |name: &str, more: &str| ran(&chips, &chips.classes("fit(1e-9, 1);", "", more), name, 2).1[0];
     let plain = losses("plain", "");
-    for (name, more) in [("smoothed", "label_smoothing: 0.3,"), ("mixed", "mixup: 1,"), ("cut", "cutmix: 1,")] {
-        let [training, validation] = losses(name, more);
-        assert!((validation - plain[1]).abs() < 1e-5, "{name}: {validation} and {}", plain[1]);
-        assert!((training - plain[0]).abs() > 1e-4, "{name}: {training} and {}", plain[0]);
-    }
+    let smoothed = losses("smoothed", "label_smoothing: 0.3,");
+    assert!((smoothed[1] - plain[1]).abs() < 1e-5, "validation: {} and {}", smoothed[1], plain[1]);
+    assert!((smoothed[0] - plain[0]).abs() > 1e-4, "training: {} and {}", smoothed[0], plain[0]);
 }
