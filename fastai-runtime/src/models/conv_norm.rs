@@ -107,6 +107,7 @@ impl NormSpec {
 
 /// A norm over the output channels of a convolution.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // nearly all are the large one
 pub enum Norm {
     /// See [`NormSpec::Batch`].
     Batch(BatchNorm),
