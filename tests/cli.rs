@@ -78,6 +78,11 @@ fn the_plan_counts_without_training() {
     let output = fastai(&scratch).args(["plan", "examples/quickstart.recipe"]).assert().success();
     let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     assert!(text.contains("0.001, 0.01, 0.1") && text.contains("lr1") && text.contains("531,463"), "{text}");
+    let more = ["mixup=0.2", "cutmix=1", "transforms.augment=[erase]"].iter().flat_map(|set| ["--set", set]);
+    let output = fastai(&scratch).args(["plan", "examples/quickstart.recipe"]).args(more).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("batches  mixup(0.2) or cutmix(1) in 2 of 3 fits"), "{text}");
+    assert!(text.contains("images   top_down and erase(0.5, area = [0.02, 0.33], value = mean)"), "{text}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     assert!(fastai(&scratch, &["weights", "verify"]).status.success());
     let info = text(&fastai(&scratch, &["weights", "info", "squeezenet1_1"]).stdout);
     assert!(info.contains("MIT") && info.contains("60b2ce7ec30f574d"), "{info}");
+    assert!(info.contains("size:          2.5 MB\n") && info.contains("top-1:         -, not reported"), "{info}");
 
     let logits = scratch.path().join("logits.npy");
     let said = fastai(
@@ -70,6 +71,35 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     fails(&fastai(&scratch, &["weights", "verify"]), 1, &["not as published: squeezenet1_1"]);
     let damaged = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
     fails(&damaged, 1, &["not the published weights squeezenet1_1", "fastai weights get squeezenet1_1"]);
+}
+
+#[test]
+fn the_list_has_a_row_for_each_and_says_what_is_not_known() {
+    let scratch = TempDir::new().unwrap();
+    let list = text(&fastai(&scratch, &["weights", "list"]).stdout);
+    let row = |name: &str| -> Vec<String> {
+        let line = list.lines().find(|line| line.split(' ').next() == Some(name)).expect(name);
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+    };
+    let home = "download.pytorch.org";
+    let bsd = "BSD-3-Clause (torchvision)";
+    assert_eq!(row("name"), ["name", "network", "MB", "top-1", "licence", "here", "from"]);
+    assert_eq!(row("resnet50_v2"), ["resnet50_v2", "resnet50", "102.5", "80.86", bsd, home]);
+    assert_eq!(row("convnext_tiny"), ["convnext_tiny", "convnext_tiny", "114.4", "82.52", bsd, home]);
+    assert_eq!(row("resnext101_64x4d_lua")[1..4], ["resnext101_64x4d", "-", "78.96"]);
+    assert_eq!(row("efficientnet_lite0")[1..4], ["efficientnet_lite0", "18.8", "-"]);
+    assert_eq!(row("squeezenet1_1")[1..], ["squeezenet1_1", "2.5", "-", "MIT", "this program"]);
+    let info = text(&fastai(&scratch, &["weights", "info", "inception_v4"]).stdout);
+    for part in [
+        "inceptionv4-8e4777a0.pth",
+        "size:          -\n",
+        "the first digits",
+        "80.06 %",
+        "299 pixels",
+        "here:          no;",
+    ] {
+        assert!(info.contains(part), "{part}: {info}");
+    }
 }
 
 #[test]
@@ -135,4 +165,9 @@ fn a_summary_has_layers_and_totals_by_group() {
     assert_eq!(all[1], "11,689,512");
     assert!(all[2].starts_with("1,814,"), "{all:?}");
     fails(&fastai(&scratch, &["summary", "--arch", "resnet18", "--size", "8"]), 2, &["at least"]);
+    let cut = text(&fastai(&scratch, &["summary", "--arch", "resnet18", "--cut", "1"]).stdout);
+    let last = cut.lines().find(|line| line.starts_with("1      layer3, layer4 without layer4")).expect(&cut);
+    assert!(last.contains(" 2,099,712 "), "{cut}");
+    assert!(cut.ends_with("a head reads 512 features\n") && !cut.contains("layer4.0"), "{cut}");
+    fails(&fastai(&scratch, &["summary", "--arch", "resnet18", "--cut", "2"]), 2, &["at most 1 modules"]);
 }

@@ -73,4 +73,5 @@ def main(program):
             print(f"{network}: top-1 {first} of {len(labels)}, top-5 {any_of_five}")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -139,6 +139,8 @@ def main():
     else:
         found = [options.data / name for name in ("train_v2.csv", "labels.csv")]
         y, yv, classes, multi = table(next(p for p in found if p.is_file()))
+    if len(y) == len(yv):
+        raise SystemExit(f"both sets have {len(y)} images: their files cannot be told apart")
     files = {f.shape[0]: f for f in map(read_features, sorted(options.cache.glob("*.features")))}
     missing = [n for n in (len(y), len(yv)) if n not in files]
     if missing:

@@ -1,8 +1,10 @@
 """Small JPEGs and the pixels that OpenCV (libjpeg-turbo) makes of them:
 fastai-runtime/tests/golden/jpeg.safetensors.
 
-`NAME.jpg` holds a file's bytes, `NAME.rgb` its pixels [height, width, 3]. The pictures are waves and
-noise, saved by PIL: chroma in full (444), halved along rows (422), halved both ways (420), grey,
+`NAME.jpg` holds a file's bytes, `NAME.rgb` its pixels [height, width, 3], and where both sides keep 8
+pixels `NAME.rgb2`, `rgb4` and `rgb8` those at a half, a quarter and an eighth of its sides; PIL's draft
+mode gives the same (checked here). The pictures are waves and
+noise, saved by PIL: chroma in full (444), halved along rows (422), along columns (440), both ways (420), grey,
 restart markers, odd sizes, qualities from 30 to 98, tables of their own (optimize).
 
 How to run
@@ -20,6 +22,7 @@ from safetensors.numpy import save_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden", "jpeg.safetensors")
+REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
 def picture(rng, height, width):
@@ -43,17 +46,34 @@ def main():
         "narrow": ((40, 6), dict(quality=90, subsampling=2)),
         "few_rows": ((5, 40), dict(quality=90, subsampling=2)),
         "grey": ((27, 34), dict(quality=90)),
+        "444_large": ((91, 86), dict(quality=85, subsampling=0)),
+        "422_large": ((75, 101), dict(quality=60, subsampling=1)),
+        "420_large": ((93, 133), dict(quality=85, subsampling=2)),
+        "420_large_coarse": ((96, 77), dict(quality=15, subsampling=2)),
+        "440_large": ((105, 83), [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440]),
+        "grey_large": ((77, 90), dict(quality=90)),
     }
     out = {}
     for name, ((height, width), options) in cases.items():
         image = picture(rng, height, width)
-        if name == "grey":
+        if name.startswith("grey"):
             image = image.convert("L")
         file = io.BytesIO()
-        image.save(file, "JPEG", **options)
+        if isinstance(options, list):  # what PIL does not write
+            file.write(cv2.imencode(".jpg", np.array(image), options)[1].tobytes())
+        else:
+            image.save(file, "JPEG", **options)
         data = np.frombuffer(file.getvalue(), np.uint8)
         out[f"{name}.jpg"] = data
         out[f"{name}.rgb"] = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+        for reduction, flag in REDUCED.items():
+            if min(height, width) < 8 * reduction:
+                continue
+            small = np.ascontiguousarray(cv2.imdecode(data, flag)[:, :, ::-1])
+            draft = Image.open(io.BytesIO(file.getvalue()))
+            draft.draft(None, (width // reduction, height // reduction))
+            assert np.array_equal(np.array(draft.convert("RGB")), small), (name, reduction)
+            out[f"{name}.rgb{reduction}"] = small
         print(name, len(data), out[f"{name}.rgb"].shape)
     save_file(out, GOLDEN, metadata={"opencv": cv2.__version__})
 

@@ -17,11 +17,12 @@ Keys, for each network NET:
     NET/SIZE/logits    logits 0, 8, 16, .. in evaluation; SIZE is 224, 299, or 203x257 (height first), one image; only
                        203x257, where every rule of padding shows, for the networks in LARGE
     NET/SIZE/UNIT      samples of the output of three units, activation and residual included
+    NET/cutN/features  samples of the concat pool [max, avg] of the body without its last N modules, at 203x257
     NET/trainN/loss    cross-entropy at three points of training: before, after one and after two steps of SGD at .001,
                        without momentum, on four images of 64 px (107 px for the inceptions), labels 3, 10, 17, 24;
                        number i of the images is 2 u, u as for a tensor called "images N"
     NET/trainN/NAME    samples of the first step's gradient of the first and the last convolution (NAME ends with
-                       `.weight`), and of the running statistics of the first and the last norm after both steps
+                       `.weight`), and of the running statistics of the first and the last batch norm after both steps
 
 Where two values of a pool's window, or a value and an activation's corner, are as close as float32's rounding, the
 gradient goes elsewhere: that changes the first convolution's gradient by whole thousandths, in PyTorch's own float32
@@ -412,6 +413,16 @@ NETWORKS = {
         ["features.0.0", "features.8.0"],
         ["features.0.1", "features.8.1"],
     ),
+    "convnext_tiny": (
+        tv("convnext_tiny"),
+        {
+            "features.1.0.block.5": "features.1.0",
+            "features.4.1": "features.4.1",
+            "features.7.2.block.5": "features.7.2",
+        },
+        ["features.0.0", "features.7.2.block.0"],
+        [],
+    ),
     "inception_v4": (
         InceptionV4,
         {
@@ -428,6 +439,18 @@ NETWORKS = {
         ["conv2d_1a.conv", "conv2d_7b.conv"],
         ["conv2d_1a.bn", "conv2d_7b.bn"],
     ),
+}
+# Modules that are left out at the end of a body, and the last one that stays.
+CUTS = {
+    "mobilenet_v2": {1: "features.17", 11: "features.7"},
+    "efficientnet_lite0": {1: "_blocks.15", 5: "_blocks.11"},
+    "efficientnet_b0": {1: "features.7"},
+    "convnext_tiny": {1: "features.6", 2: "features.5"},
+    "resnet34": {1: "layer3"},
+    "vgg19_bn": {1: "features.39", 2: "features.26"},
+    "densenet121": {1: "features.denseblock4", 2: "features.transition3", 3: "features.denseblock3"},
+    "inception_v4": {3: "features.17"},
+    "inception_resnet_v2": {2: "repeat_2", 4: "mixed_6a"},
 }
 # What follows these modules in their units.
 AFTER = {"_bn1": F.relu6}
@@ -451,6 +474,12 @@ def evaluation(name):
         after = AFTER.get(path, lambda y: y)
         hook = lambda m, i, y, unit=unit, after=after: seen.__setitem__(unit, samples(after(y)))  # noqa: E731
         modules[path].register_forward_hook(hook)
+    for cut, path in CUTS.get(name, {}).items():
+        pooled = lambda m, i, y, cut=cut: out.__setitem__(  # noqa: E731
+            f"{name}/cut{cut}/features", samples(torch.cat([y.amax((2, 3)), y.mean((2, 3))], 1))
+        )
+        modules[path].register_forward_hook(pooled)
+    # 203x257 comes last, and its features stay.
     for size, sides in SIZES.items():
         if name in LARGE and size != "203x257":
             continue

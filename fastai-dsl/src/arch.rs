@@ -1,6 +1,10 @@
 //! What the language knows about each architecture. The layers themselves are in `fastai-runtime`, and a test there
 //! holds the two together.
 
+mod cuts;
+
+pub use cuts::Cut;
+
 use crate::stats::Stats;
 
 /// Facts about an architecture that a recipe can be checked with.
@@ -24,6 +28,8 @@ pub struct ArchFacts {
     pub stats: Stats,
     /// Whether the body has BatchNorms (`bn_freeze` does nothing without).
     pub batch_norm: bool,
+    /// What can be left out at the end of the body, the last first.
+    pub cuts: &'static [Cut],
 }
 
 impl ArchFacts {
@@ -45,7 +51,12 @@ impl ArchFacts {
             min_size,
             stats: Stats::IMAGENET,
             batch_norm: true,
+            cuts: &[],
         }
+    }
+
+    const fn cuts(self, cuts: &'static [Cut]) -> Self {
+        Self { cuts, ..self }
     }
 
     const fn aliases(self, aliases: &'static [&'static str]) -> Self {
@@ -64,6 +75,36 @@ impl ArchFacts {
     const fn resnet(name: &'static str, doc: &'static str, body: &'static [(&'static str, u64)], map: u32) -> Self {
         Self::new(name, doc, body, 2 * map, 32)
     }
+
+    /// Most modules that [`cuts`](Self::cuts) can leave out.
+    pub fn max_cut(&self) -> u32 {
+        self.cuts.len() as u32
+    }
+
+    /// [`head_input`](Self::head_input) without the body's last `cut` modules; of a larger `cut` than the architecture has,
+    /// that of the largest.
+    pub fn head_input_without(&self, cut: u32) -> u32 {
+        self.left_out(cut).last().map_or(self.head_input, |last| 2 * last.channels)
+    }
+
+    /// What each body group holds without the last `cut` modules, and its trainable parameters.
+    pub fn groups_without(&self, cut: u32) -> Vec<(String, u64)> {
+        let out = self.left_out(cut);
+        let last = self.body.len().saturating_sub(1);
+        let groups = self.body.iter().enumerate().map(|(group, (holds, parameters))| {
+            if out.is_empty() || group < last {
+                return ((*holds).to_string(), *parameters);
+            }
+            let names: Vec<&str> = out.iter().rev().map(|cut| cut.name).collect();
+            let fewer = out.iter().map(|cut| cut.parameters).sum::<u64>();
+            (format!("{holds} without {}", names.join(", ")), parameters - fewer)
+        });
+        groups.collect()
+    }
+
+    fn left_out(&self, cut: u32) -> &'static [Cut] {
+        &self.cuts[..self.cuts.len().min(cut as usize)]
+    }
 }
 
 /// Every architecture that can be trained.
@@ -75,14 +116,16 @@ pub const ARCHS: &[ArchFacts] = &[
         1024,
         32,
     )
-    .without_batch_norm(),
+    .without_batch_norm()
+    .cuts(cuts::SQUEEZENET1_1),
     ArchFacts::new(
         "mobilenet_v2",
         "MobileNet V2",
         &[("features 0..=6", 55_488), ("features 7..=18", 2_168_384)],
         2560,
         32,
-    ),
+    )
+    .cuts(cuts::MOBILENET_V2),
     ArchFacts::new(
         "efficientnet_lite0",
         "EfficientNet-lite0: the most accurate for its time on a CPU, its weights come in a package",
@@ -90,7 +133,8 @@ pub const ARCHS: &[ArchFacts] = &[
         2560,
         32,
     )
-    .stats(Stats::TENSORFLOW_LITE),
+    .stats(Stats::TENSORFLOW_LITE)
+    .cuts(cuts::EFFICIENTNET_LITE0),
     ArchFacts::new(
         "efficientnet_lite1",
         "EfficientNet-lite1, for 240 px",
@@ -98,7 +142,8 @@ pub const ARCHS: &[ArchFacts] = &[
         2560,
         32,
     )
-    .stats(Stats::TENSORFLOW_LITE),
+    .stats(Stats::TENSORFLOW_LITE)
+    .cuts(cuts::EFFICIENTNET_LITE1),
     ArchFacts::new(
         "efficientnet_lite2",
         "EfficientNet-lite2, for 260 px",
@@ -106,72 +151,92 @@ pub const ARCHS: &[ArchFacts] = &[
         2560,
         32,
     )
-    .stats(Stats::TENSORFLOW_LITE),
+    .stats(Stats::TENSORFLOW_LITE)
+    .cuts(cuts::EFFICIENTNET_LITE2),
     ArchFacts::new(
         "efficientnet_b0",
         "EfficientNet-B0: as accurate as ResNet-50 with a tenth of its multiplications",
         &[("features 0..=3", 65_730), ("features 4..=8", 3_941_818)],
         2560,
         32,
-    ),
+    )
+    .cuts(cuts::EFFICIENTNET_B0),
+    ArchFacts::new(
+        "convnext_tiny",
+        "ConvNeXt-T: depthwise 7x7 convolutions, layer norms instead of batch norms",
+        &[("features 0..=3", 1_235_040), ("features 4..=7", 26_583_552)],
+        1536,
+        32,
+    )
+    .without_batch_norm()
+    .cuts(cuts::CONVNEXT_TINY),
     ArchFacts::resnet(
         "resnet18",
         "ResNet-18",
         &[("conv1, layer1, layer2", 683_072), ("layer3, layer4", 10_493_440)],
         512,
-    ),
+    )
+    .cuts(cuts::RESNET18),
     ArchFacts::resnet(
         "resnet34",
         "ResNet-34: what the course starts with",
         &[("conv1, layer1, layer2", 1_347_904), ("layer3, layer4", 19_936_768)],
         512,
-    ),
+    )
+    .cuts(cuts::RESNET34),
     ArchFacts::resnet(
         "resnet50",
         "ResNet-50",
         &[("conv1, layer1, layer2", 1_444_928), ("layer3, layer4", 22_063_104)],
         2048,
-    ),
+    )
+    .cuts(cuts::RESNET50),
     ArchFacts::resnet(
         "resnet101",
         "ResNet-101",
         &[("conv1, layer1, layer2", 1_444_928), ("layer3, layer4", 41_055_232)],
         2048,
-    ),
+    )
+    .cuts(cuts::RESNET101),
     ArchFacts::resnet(
         "resnet152",
         "ResNet-152",
         &[("conv1, layer1, layer2", 2_565_184), ("layer3, layer4", 55_578_624)],
         2048,
-    ),
+    )
+    .cuts(cuts::RESNET152),
     ArchFacts::resnet(
         "resnext50_32x4d",
         "ResNeXt-50, 32 groups",
         &[("conv1, layer1, layer2", 1_412_416), ("layer3, layer4", 21_567_488)],
         2048,
     )
-    .aliases(&["resnext50"]),
+    .aliases(&["resnext50"])
+    .cuts(cuts::RESNEXT50_32X4D),
     ArchFacts::resnet(
         "resnext101_32x4d",
         "ResNeXt-101, 32 groups",
         &[("conv1, layer1, layer2", 1_412_416), ("layer3, layer4", 40_716_288)],
         2048,
     )
-    .aliases(&["resnext101"]),
+    .aliases(&["resnext101"])
+    .cuts(cuts::RESNEXT101_32X4D),
     ArchFacts::resnet(
         "resnext101_64x4d",
         "ResNeXt-101, 64 groups: the course's most accurate",
         &[("conv1, layer1, layer2", 2_660_672), ("layer3, layer4", 78_745_600)],
         2048,
     )
-    .aliases(&["resnext101_64"]),
+    .aliases(&["resnext101_64"])
+    .cuts(cuts::RESNEXT101_64X4D),
     ArchFacts::resnet(
         "wide_resnet50_2",
         "wide ResNet-50, twice the channels inside a block",
         &[("conv1, layer1, layer2", 4_126_528), ("layer3, layer4", 62_707_712)],
         2048,
     )
-    .aliases(&["wrn"]),
+    .aliases(&["wrn"])
+    .cuts(cuts::WIDE_RESNET50_2),
     ArchFacts::new(
         "vgg16_bn",
         "VGG-16 with batch norm",
@@ -179,7 +244,8 @@ pub const ARCHS: &[ArchFacts] = &[
         1024,
         32,
     )
-    .aliases(&["vgg16"]),
+    .aliases(&["vgg16"])
+    .cuts(cuts::VGG16_BN),
     ArchFacts::new(
         "vgg19_bn",
         "VGG-19 with batch norm",
@@ -187,7 +253,8 @@ pub const ARCHS: &[ArchFacts] = &[
         1024,
         32,
     )
-    .aliases(&["vgg19"]),
+    .aliases(&["vgg19"])
+    .cuts(cuts::VGG19_BN),
     ArchFacts::new(
         "densenet121",
         "DenseNet-121",
@@ -195,7 +262,8 @@ pub const ARCHS: &[ArchFacts] = &[
         2048,
         32,
     )
-    .aliases(&["dn121"]),
+    .aliases(&["dn121"])
+    .cuts(cuts::DENSENET121),
     ArchFacts::new(
         "densenet161",
         "DenseNet-161",
@@ -203,7 +271,8 @@ pub const ARCHS: &[ArchFacts] = &[
         4416,
         32,
     )
-    .aliases(&["dn161"]),
+    .aliases(&["dn161"])
+    .cuts(cuts::DENSENET161),
     ArchFacts::new(
         "densenet169",
         "DenseNet-169",
@@ -211,7 +280,8 @@ pub const ARCHS: &[ArchFacts] = &[
         3328,
         32,
     )
-    .aliases(&["dn169"]),
+    .aliases(&["dn169"])
+    .cuts(cuts::DENSENET169),
     ArchFacts::new(
         "densenet201",
         "DenseNet-201",
@@ -219,7 +289,8 @@ pub const ARCHS: &[ArchFacts] = &[
         3840,
         32,
     )
-    .aliases(&["dn201"]),
+    .aliases(&["dn201"])
+    .cuts(cuts::DENSENET201),
     ArchFacts::new(
         "inception_v4",
         "Inception v4 without its last module, as fastai cuts it",
@@ -228,7 +299,8 @@ pub const ARCHS: &[ArchFacts] = &[
         75,
     )
     .stats(Stats::INCEPTION)
-    .aliases(&["inception_4"]),
+    .aliases(&["inception_4"])
+    .cuts(cuts::INCEPTION_V4),
     ArchFacts::new(
         "inception_resnet_v2",
         "Inception-ResNet v2",
@@ -237,7 +309,8 @@ pub const ARCHS: &[ArchFacts] = &[
         75,
     )
     .stats(Stats::INCEPTION)
-    .aliases(&["inceptionresnet_2"]),
+    .aliases(&["inceptionresnet_2"])
+    .cuts(cuts::INCEPTION_RESNET_V2),
 ];
 
 /// The architecture of that name or alias.

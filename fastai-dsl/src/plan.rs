@@ -204,9 +204,9 @@ impl Plan {
         }
         let head = state_head_parameters(recipe, facts);
         let groups = arch
-            .body
-            .iter()
-            .map(|(name, n)| Group { name: (*name).to_string(), parameters: Some(*n) })
+            .groups_without(recipe.model().cut)
+            .into_iter()
+            .map(|(name, n)| Group { name, parameters: Some(n) })
             .chain([Group { name: "head".to_string(), parameters: head }])
             .collect();
         Plan { stages, groups, facts: *facts }
@@ -243,7 +243,7 @@ pub fn batches_per_epoch(images: u64, batch: u32) -> u64 {
 
 fn state_head_parameters(recipe: &Recipe, facts: &Facts) -> Option<u64> {
     let model = recipe.model();
-    facts.classes.map(|c| model.head.parameters(model.facts().head_input, c))
+    facts.classes.map(|c| model.head.parameters(model.head_input(), c))
 }
 
 fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
@@ -252,7 +252,7 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
     let precomputed = state.body == Body::Precomputed;
     let features = || {
         let images = facts.train? + facts.valid.unwrap_or(0) + facts.test.unwrap_or(0);
-        Some(images * u64::from(arch.head_input) * 4)
+        Some(images * u64::from(recipe.model().head_input()) * 4)
     };
     let mut stage = Stage {
         step: step.clone(),

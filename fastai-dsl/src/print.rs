@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    Anneal, Augmentation, ClassWeights, Column, Corrupt, Data, Duplicates, HeadSpec, Metric, PadMode, Recipe, Sampler,
-    Source, StatsWish, Step, Suggest, Threshold, Transforms, Valid, Weights,
+    Anneal, Augmentation, ClassWeights, Column, Corrupt, Data, Decode, Duplicates, HeadSpec, Metric, PadMode, Recipe,
+    Sampler, Source, StatsWish, Step, Suggest, Threshold, Transforms, Valid, Weights,
 };
 
 impl fmt::Display for Recipe {
@@ -29,7 +29,8 @@ impl fmt::Display for Recipe {
             Rest(t)
         )?;
         let m = &self.model;
-        writeln!(f, "    model: {} {{ {}, weights: {} }},", m.arch, Named(&m.head, ": "), m.weights)?;
+        let cut = if m.cut > 0 { format!(", cut: {}", m.cut) } else { String::new() };
+        writeln!(f, "    model: {} {{ {}, weights: {}{cut} }},", m.arch, Named(&m.head, ": "), m.weights)?;
         let metrics: Vec<String> = self.metrics.iter().map(ToString::to_string).collect();
         writeln!(f, "    metrics: [{}],", metrics.join(", "))?;
         let o = &self.options;
@@ -81,11 +82,15 @@ impl fmt::Display for Rest<'_> {
             write!(f, ", augment: [{}]", parts.join(", "))?;
         }
         match t.stats {
-            StatsWish::Weights => Ok(()),
-            StatsWish::Imagenet => f.write_str(", stats: imagenet"),
-            StatsWish::Inception => f.write_str(", stats: inception"),
-            StatsWish::None => f.write_str(", stats: none"),
+            StatsWish::Weights => {}
+            StatsWish::Imagenet => f.write_str(", stats: imagenet")?,
+            StatsWish::Inception => f.write_str(", stats: inception")?,
+            StatsWish::None => f.write_str(", stats: none")?,
         }
+        if t.decode != Decode::Full {
+            write!(f, ", decode: {}", t.decode.word())?;
+        }
+        Ok(())
     }
 }
 

@@ -42,6 +42,10 @@ words! {
     reflect;
     /// A black border.
     constant;
+    /// JPEGs at their own size.
+    full;
+    /// Large JPEGs at a part of their size.
+    reduced;
     /// ImageNet's mean and standard deviation.
     imagenet;
     /// Mean and standard deviation 0.5.
@@ -151,6 +155,8 @@ archs! {
     efficientnet_lite2: 3;
     /// EfficientNet-B0: as accurate as ResNet-50 with a tenth of its multiplications.
     efficientnet_b0: 3;
+    /// ConvNeXt-T: depthwise 7x7 convolutions, layer norms instead of batch norms.
+    convnext_tiny: 3;
     /// ResNet-18.
     resnet18: 3;
     /// ResNet-34: what the course starts with.

@@ -43,7 +43,7 @@ fn file_and_builder_give_equal_recipes() {
 #[test]
 fn augmentations_are_the_same_through_every_door() {
     let text = "Aerial { task: single_label, data: folders { root: \"d\" },
-        transforms: none { size: 64, pad: 5, pad_mode: constant, stats: inception, augment: [
+        transforms: none { size: 64, pad: 5, pad_mode: constant, stats: inception, decode: reduced, augment: [
             rotate(9, p = 0.5), lighting(0.05, 0.1), flip, dihedral, zoom(0.2), stretch(max = 0.1),
             rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), blur(3), cutout(2, 16, p = 1),
             erase(area = [0.1, 0.2], value = noise), erase(0.3), trivial_augment, rand_augment(m = 12)] },
@@ -55,7 +55,8 @@ fn augmentations_are_the_same_through_every_door() {
         blur, cutout, dihedral, erase, flip, folders, lighting, rand_augment, rotate, rotate_zoom, stretch,
         trivial_augment, zoom,
     };
-    let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(words::inception).augment([
+    let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(words::inception);
+    let transforms = transforms.decode(words::reduced).augment([
         rotate::new().degrees(9).p(0.5).into(),
         lighting::new().brightness(0.05).contrast(0.1).into(),
         flip::new().into(),

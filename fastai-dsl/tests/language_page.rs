@@ -45,16 +45,17 @@ fn reference() -> String {
     for c in STEPS {
         construct(&mut out, c, &format!(": `{}`", c.signature()));
     }
-    out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | smallest image | |\n|---|---|---|---|---|---|\n");
+    out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | largest `cut` | smallest image | |\n|---|---|---|---|---|---|---|\n");
     for a in ARCHS {
         let names: Vec<String> = std::iter::once(&a.name).chain(a.aliases).map(|n| format!("`{n}`")).collect();
         let parameters: u64 = a.body.iter().map(|g| g.1).sum();
         writeln!(
             out,
-            "| {} | {} | {parameters} | {} | {} px | {} |",
+            "| {} | {} | {parameters} | {} | {} | {} px | {} |",
             names.join(", "),
             a.groups,
             a.head_input,
+            a.max_cut(),
             a.min_size,
             a.doc
         )

@@ -46,8 +46,10 @@ fn recipe() -> impl Strategy<Value = String> {
             "csv {{ root: \"d\", labels: \"l\", images: \"i\", id: {i}, label: 10, header: off, valid: none }}"
         )),
     ];
-    let transforms = (32..300u32, 1.0..2f64, 0..3usize)
-        .prop_map(|(s, z, k)| format!("{} {{ size: {s}, max_zoom: {z:?} }}", ["basic", "side_on", "none"][k]));
+    let transforms = (32..300u32, 1.0..2f64, 0..3usize).prop_map(|(s, z, k)| {
+        let (set, decode) = [("basic", ""), ("side_on", ", decode: reduced"), ("none", ", decode: full")][k];
+        format!("{set} {{ size: {s}, max_zoom: {z:?}{decode} }}")
+    });
     let head = prop_oneof![
         Just(String::new()),
         (0.0..0.9f64).prop_map(|p| format!("{{ dropout: {p:?}, hidden: [64, 32] }}")),

@@ -12,7 +12,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// A named family of generators under one seed.
 ///
 /// Streams in use: `order` and `sampler` (stage, epoch), `transform` (stage, epoch, image, repetition), `init` (part,
-/// its number, index of the weight), `dropout` and `mixing` (stage, batch).
+/// its number, index of the weight), `dropout` and `mixing` (stage, batch), `erase` (its seed is
+/// a draw of `transform`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     seed: u64,

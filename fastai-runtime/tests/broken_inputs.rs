@@ -380,9 +380,9 @@ fn broken_tables_are_refused_with_the_line() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The files of a corpus of `fuzz-data`, by name.
+/// The files of a target's corpus, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz-data/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -75,6 +75,7 @@ fn a_number_is_learned_from_images_and_labels_in_rust() {
     let (mae, rmse) = (reached[0].value, reached[1].value);
     assert_eq!((reached[0].name.as_str(), reached[1].name.as_str()), ("mae", "rmse"));
     assert!(mae <= rmse && reached.iter().all(|m| m.interval.is_some_and(|[a, b]| a <= m.value && m.value <= b)));
+    assert_eq!((baseline.reached, baseline.unbeaten()), (Some(mae), None));
     assert!(mae < 0.6 * baseline.value, "mae {mae}, always saying {} reaches {}", baseline.says, baseline.value);
     // What it predicts is what was measured.
     let paths: Vec<PathBuf> = held_out.iter().map(|(path, _)| path.clone()).collect();

@@ -30,7 +30,9 @@ fn figures(summary: &Summary) -> impl PartialEq + std::fmt::Debug + use<> {
 #[test]
 fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let chips = Chips::new(40);
-    let recipe = chips.tags(LESSON, "", "clip: 1.0,");
+    let text = chips.tags(LESSON, "", "clip: 1.0, mixup: 0.4, cutmix: 1,").to_string();
+    let more = "transforms.augment=[trivial_augment, erase(value = noise)]".parse().unwrap();
+    let recipe = fastai_dsl::source::Source::new("x", &text, &[more]).result.unwrap().recipe;
     let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
     assert!(!whole.folder.join("resume").exists());
 

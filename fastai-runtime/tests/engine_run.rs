@@ -281,6 +281,47 @@ fn where_validation_turns_is_marked() {
 }
 
 #[test]
+fn a_body_that_lost_by_training_is_named_in_the_notes_and_in_the_report() {
+    let chips = Chips::new(60);
+    let steps = "precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit(0.3, 1);";
+    let outcome = run(&chips.tags(steps, "", "clip: 1.0,"), &chips.options("lost"), &mut Silent).unwrap();
+    let f2 = |stage: usize| outcome.summary.stages[stage].evaluation.as_ref().unwrap().metrics[0].value;
+    assert!(f2(4) < f2(1), "the rate was meant to spoil the network");
+    let expected = format!("step 5 `fit(0.3, 1)`: f2 {:.4} became {:.4}: training the body cost more", f2(1), f2(4));
+    let notes = &outcome.summary.notes;
+    assert!(notes.iter().any(|note| note.starts_with(&expected)), "{expected} is not in {notes:?}");
+    let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+    assert!(report.contains("lost ") && report.contains("training the body cost more than it brought"));
+}
+
+#[test]
+fn a_result_that_a_constant_reaches_is_warned_of_whatever_the_task() {
+    let chips = Chips::new(40);
+    for (name, recipe) in [
+        // A rate that changes nothing.
+        ("tags", chips.tags("fit(1e-9, 1);", "", "")),
+        ("classes", chips.classes("fit(1e-9, 1);", "", "")),
+    ] {
+        let mut log = Log::default();
+        let outcome = run(&recipe, &chips.options(name), &mut log).unwrap();
+        let baseline = outcome.summary.baseline.unwrap();
+        assert!(baseline.reached.unwrap() <= baseline.value, "{name}: a network that knows nothing: {baseline:?}");
+        assert_eq!(baseline.reached, Some(outcome.summary.r#final.unwrap().metrics[0].value), "{name}");
+        assert!(log.has(&format!("warn the run ended with {} ", baseline.metric)), "{name}");
+        let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+        assert!(report.contains("NOT BETTER THAN A CONSTANT"), "{name}");
+    }
+    let more = Chips::new(60);
+    let recipe = more.classes("precompute(on); fit(0.1, 15);", "", "");
+    let baseline = run(&recipe, &more.options("learned"), &mut Silent).unwrap().summary.baseline.unwrap();
+    assert!(baseline.reached.unwrap() > baseline.value && baseline.unbeaten().is_none(), "{baseline:?}");
+    let mut options = chips.options("smoke");
+    options.smoke = true;
+    let smoke = run(&chips.classes("fit(1e-9, 1);", "", ""), &options, &mut Silent).unwrap();
+    assert_eq!(smoke.summary.baseline.unwrap().reached, None, "two batches are not held against anything");
+}
+
+#[test]
 fn a_loss_that_explodes_names_the_step_and_a_way_out() {
     let chips = Chips::new(40);
     let recipe = chips.tags("unfreeze(); fit(10.0, 30);", "", "");

@@ -2,36 +2,15 @@
 
 mod models_reference;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::HeadSpec;
 use fastai_runtime::models::{self, Network};
-use models_reference::{formula, values, weights};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use models_reference::{formula, values, write_body};
 
 fn new(arch: &str, device: &Device) -> Network {
     Network::new(arch, &HeadSpec { hidden: vec![], dropout: vec![0.0] }, 3, 1, device)
-}
-
-/// A file of the body's weights by formula; `salt` makes others.
-fn write(network: &Network, salt: &str, path: &Path) {
-    let all: BTreeMap<String, (Vec<usize>, Vec<u8>)> = network
-        .shapes()
-        .into_iter()
-        .filter_map(|(name, shape)| Some((name.strip_prefix("body.")?.to_owned(), shape)))
-        .map(|(name, shape)| {
-            let values = weights(&format!("{salt}{name}"), &shape, None);
-            (name, (shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        })
-        .collect();
-    let views =
-        all.iter().map(|(name, (shape, data))| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
 fn close(got: Tensor<2>, want: &[f32], what: &str) {
@@ -48,9 +27,9 @@ fn folded_features_are_the_features() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weights.safetensors");
     // Units with and without residuals, batch norms before convolutions, gates, and none at all.
-    for arch in ["resnet18", "efficientnet_lite0", "efficientnet_b0", "densenet121", "squeezenet1_1"] {
+    for arch in ["resnet18", "efficientnet_lite0", "efficientnet_b0", "convnext_tiny", "densenet121", "squeezenet1_1"] {
         let network = new(arch, &training);
-        write(&network, "", &file);
+        write_body(&network, "", &file);
         let network = models::load_body(network, &file).unwrap();
         let digest = models::body_digest(&network);
         // Weights that could be trained are not folded.
@@ -76,8 +55,8 @@ fn folds_follow_the_weights() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first.safetensors"), folder.path().join("second.safetensors"));
     let network = new("resnet18", &training);
-    write(&network, "", &first);
-    write(&network, "other ", &second);
+    write_body(&network, "", &first);
+    write_body(&network, "other ", &second);
     let x = || formula(2, 64, 64, &training);
     let mut network = models::load_body(network, &first).unwrap().set_frozen(2, false);
     let before = values(network.features_train(x()));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
 use fastai_dsl::{HeadSpec, TaskKind, TransformSet, Transforms, Weights, arch};
-use fastai_runtime::models::{self, ModelMeta, Network, Pass};
+use fastai_runtime::models::{self, Body, ModelMeta, Network, Pass};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
 
@@ -123,10 +123,53 @@ fn the_language_and_the_engine_know_the_same_networks() {
     }
 }
 
+/// What the language says of bodies that are cut is what the engine makes of them.
+#[test]
+fn every_cut_is_known_by_its_name_parameters_and_channels() {
+    let device = Device::flex();
+    for facts in arch::ARCHS {
+        let whole = Body::new(facts.name, 1, &device);
+        assert_eq!(whole.graph().cuts(), facts.cuts.len(), "{}", facts.name);
+        assert!(facts.max_cut() > 0, "{}", facts.name);
+        for cut in 0..=facts.max_cut() {
+            let network = Network::cut(facts.name, cut, &head(), 7, 1, &device);
+            assert_eq!(network.head_input(), facts.head_input_without(cut) as usize, "{} {cut}", facts.name);
+            let units = &network.body.graph().units;
+            if let Some(first) = whole.graph().units.get(units.len()) {
+                assert!(first.name().starts_with(facts.cuts[cut as usize - 1].name), "{} {cut}", facts.name);
+            }
+            let rows = models::describe_cut(facts.name, cut, facts.min_size as usize);
+            for (group, (holds, parameters)) in facts.groups_without(cut).into_iter().enumerate() {
+                let described: u64 = rows.iter().filter(|row| row.group == group).map(|row| row.parameters).sum();
+                assert!(described > 0 && described == parameters, "{} {cut}: {holds}", facts.name);
+            }
+            let last = network.body.graph().units.iter().map(|unit| unit.group).max();
+            assert_eq!(last, Some(1), "{} {cut}", facts.name);
+        }
+    }
+}
+
+#[test]
+fn a_cut_model_is_saved_with_its_cut() {
+    let device = Device::flex();
+    let network = Network::cut("squeezenet1_1", 2, &head(), 5, 1, &device);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.safetensors");
+    let meta = ModelMeta { cut: 2, ..meta() };
+    models::save_model(&network, &meta, &path).unwrap();
+    let (read, found) = models::read_model(&path, &device).unwrap();
+    assert_eq!((found.cut, read.head_input()), (2, 768));
+    let x = formula(1, 64, 64, &device);
+    assert_eq!(values(read.forward(x.clone())), values(network.forward(x)));
+    let whole = Network::new("squeezenet1_1", &head(), 5, 1, &device);
+    let error = models::load_model(whole, &ModelMeta { cut: 0, ..meta }, &path).unwrap_err().to_string();
+    assert!(error.contains("modules cut: 0 wanted, 2 in the file"), "{error}");
+}
+
 #[test]
 fn layers_are_described_as_they_run() {
     let device = Device::flex();
-    for arch in ["squeezenet1_1", "efficientnet_lite0", "efficientnet_b0", "resnet18", "densenet121"] {
+    for arch in ["squeezenet1_1", "efficientnet_lite0", "efficientnet_b0", "convnext_tiny", "resnet18", "densenet121"] {
         let network = Network::new(arch, &head(), 7, 1, &device);
         let mut rows = models::describe(arch, 75).into_iter().filter(|row| !row.name.is_empty());
         // A shortcut runs before the branch that it is listed after.
@@ -211,14 +254,13 @@ fn missing_weights_name_the_absolute_path() {
     assert_eq!(models::resolve(&Weights::None, "squeezenet1_1").unwrap(), None);
 }
 
-#[test]
-fn a_saved_model_comes_back_and_another_recipes_is_refused() {
-    let device = Device::flex();
-    let network = squeezenet(&device);
-    let meta = ModelMeta {
+/// What is stored beside a model of [`squeezenet`].
+fn meta() -> ModelMeta {
+    ModelMeta {
         recipe: "Globe".into(),
         text: "recipe! {}".into(),
         arch: "squeezenet1_1".into(),
+        cut: 0,
         head: head(),
         classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
         size: 64,
@@ -230,7 +272,14 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
         seed: 42,
         threshold: Some(0.2),
         tta: Some(4),
-    };
+    }
+}
+
+#[test]
+fn a_saved_model_comes_back_and_another_recipes_is_refused() {
+    let device = Device::flex();
+    let network = squeezenet(&device);
+    let meta = meta();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("models/last.safetensors");
     models::save_model(&network, &meta, &path).unwrap();
@@ -244,7 +293,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
-    let mut hostile = [(); 10].map(|()| meta.clone());
+    let mut hostile = [(); 11].map(|()| meta.clone());
     hostile[0].head.hidden = vec![u32::MAX; 3];
     hostile[0].head.dropout = vec![0.0; 4];
     hostile[1].head.dropout = vec![1.0, 0.5];
@@ -256,6 +305,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     hostile[7].tta = Some(u32::MAX);
     hostile[8].threshold = Some(-1.0);
     hostile[9].batch = 0;
+    hostile[10].cut = 99;
     for (number, lie) in hostile.iter().enumerate() {
         models::save_model(&read, lie, &path).unwrap();
         models::read_model(&path, &device).expect_err(&format!("description {number}"));

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Augmentation, Crop, Stats, TransformSet, Transforms};
+use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
 use fastai_runtime::random::Stream;
 use fastai_runtime::transforms::{Cut, Draw, FloatImage, Hole, Pixels, Transform, Warp, blur};
 use image::RgbImage;
@@ -187,6 +187,8 @@ fn every_part_fills_every_square_with_numbers() {
         Augmentation::Cutout { holes: 3, length: 20, p: 0.8 },
         Augmentation::Dihedral,
         Augmentation::Lighting { brightness: 0.2, contrast: 0.2 },
+        Augmentation::TrivialAugment,
+        Augmentation::Erase { p: 0.5, area: [0.02, 0.33], value: Erased::Mean },
     ];
     let stream = Stream::new(3, "transform");
     for crop in [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet] {

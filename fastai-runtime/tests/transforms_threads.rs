@@ -2,7 +2,7 @@
 //! before plays a part.
 
 use burn::tensor::Device;
-use fastai_dsl::{Augmentation, Stats, TransformSet, Transforms};
+use fastai_dsl::{Augmentation, Erased, Stats, TransformSet, Transforms};
 use fastai_runtime::data::{Item, Target};
 use fastai_runtime::train::{Examples, ImageExamples, ImageSet, Inputs, Pass, Preparation};
 use image::{Rgb, RgbImage};
@@ -26,6 +26,9 @@ fn examples(items: &[Item], workers: usize, seed: u64) -> ImageExamples {
         Augmentation::Stretch { max: 0.2 },
         Augmentation::Blur { strength: 2, p: 0.5 },
         Augmentation::Cutout { holes: 1, length: 8, p: 0.5 },
+        Augmentation::TrivialAugment,
+        Augmentation::RandAugment { n: 2, m: 9 },
+        Augmentation::Erase { p: 0.7, area: [0.05, 0.3], value: Erased::Noise },
     ];
     let transforms = Transforms { max_zoom: [1.0, 1.3], augment, ..Transforms::new(TransformSet::TopDown, 24) };
     let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 4, workers, seed };

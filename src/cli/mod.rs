@@ -18,6 +18,7 @@ mod source;
 mod stop;
 mod submit;
 mod summary;
+mod table;
 mod validate;
 mod weights;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
-use fastai_dsl::{DeviceWish, Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::{Body, DeviceWish, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::data::Dataset;
 use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
@@ -118,7 +118,7 @@ fn probed_text(probed: &Probed) -> String {
     format!(
         "\nmeasured on the first two batches of each step, {}; looking at every image comes before\n\n{}",
         probed.device,
-        super::summary::table(&rows, 3)
+        super::table::table(&rows, 3)
     )
 }
 
@@ -141,6 +141,29 @@ fn seconds(seconds: f64) -> String {
 fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
     let summary = Summary::parse(&super::source::read_summary(file).ok()?).ok()?;
     (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
+}
+
+/// What is done to images and labels besides the transform set, if anything; a line each.
+fn extras(recipe: &Recipe, plan: &Plan) -> String {
+    let mut out = String::new();
+    let augment: Vec<String> = recipe.transforms().augment.iter().map(ToString::to_string).collect();
+    if !augment.is_empty() {
+        out += &format!("images   {} and {}\n", recipe.transforms().set.word(), augment.join(", "));
+    }
+    let smoothing = recipe.label_smoothing();
+    if smoothing > 0.0 {
+        out += &format!("labels   a share of {smoothing} is spread over all classes while training\n");
+    }
+    let mixed: Vec<String> = [("mixup", recipe.mixup()), ("cutmix", recipe.cutmix())]
+        .into_iter()
+        .filter_map(|(name, alpha)| Some(format!("{name}({})", alpha?)))
+        .collect();
+    if !mixed.is_empty() {
+        let fits: Vec<&Stage> = plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).collect();
+        let on_images = fits.iter().filter(|s| s.state.body != Body::Precomputed).count();
+        out += &format!("batches  {} in {on_images} of {} fits\n", mixed.join(" or "), fits.len());
+    }
+    out
 }
 
 fn no_curve(plan: &Plan) -> &'static str {
@@ -166,13 +189,14 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>]) -> String 
     for (i, group) in plan.groups.iter().enumerate() {
         out += &format!("group {i}  {:>12} parameters  {}\n", known(group.parameters), group.name);
     }
+    out += &extras(recipe, plan);
     out += "\n";
     let header = ["step", "", "size", "trains", "epochs", "batches", "rates by group"];
     let mut rows = vec![header.map(str::to_string)];
     for (i, stage) in plan.stages.iter().enumerate() {
         rows.push(row(i, stage, plan.groups.len()));
     }
-    out += &super::summary::table(&rows, 0);
+    out += &super::table::table(&rows, 0);
     let iterations: Option<u64> =
         plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
     out += &format!("\n{} epochs, {} training batches\n", thousands(plan.epochs()), known(iterations));

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use fastai_dsl::ArchFacts;
-use fastai_runtime::models::{LayerRow, describe, describe_top};
+use fastai_runtime::models::{LayerRow, describe_cut, describe_top};
+
+use super::table::table;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -13,6 +15,9 @@ pub struct Args {
     /// Side of the image, pixels
     #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u32).range(1..=16384))]
     size: u32,
+    /// Leave this many modules at the end of the body out, as `cut` in a recipe does
+    #[arg(long, default_value_t = 0)]
+    cut: u32,
 }
 
 pub fn run(args: &Args) -> ExitCode {
@@ -21,13 +26,18 @@ pub fn run(args: &Args) -> ExitCode {
         eprintln!("error: --size {}: {} needs at least {} pixels", args.size, facts.name, facts.min_size);
         return ExitCode::from(super::WRONG);
     }
-    print!("{}", text(facts, args.size as usize));
+    if args.cut > facts.max_cut() {
+        eprintln!("error: --cut {}: {} can lose at most {} modules", args.cut, facts.name, facts.max_cut());
+        return ExitCode::from(super::WRONG);
+    }
+    print!("{}", text(facts, args.cut, args.size as usize));
     ExitCode::SUCCESS
 }
 
-fn text(facts: &ArchFacts, size: usize) -> String {
-    let body = describe(facts.name, size);
-    let top = describe_top(facts.name, size);
+fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
+    let body = describe_cut(facts.name, cut, size);
+    // The published classifier reads the whole body's map.
+    let top = if cut == 0 { describe_top(facts.name, size) } else { Vec::new() };
     let mut rows = vec![["group", "layer", "kind", "output", "parameters", "multiply-adds"].map(str::to_owned)];
     rows.extend(body.iter().map(|row| cells(&row.group.to_string(), row)));
     rows.extend(top.iter().map(|row| cells("top", row)));
@@ -35,12 +45,14 @@ fn text(facts: &ArchFacts, size: usize) -> String {
 
     out += "\n";
     let mut totals = vec![["group", "", "parameters", "multiply-adds"].map(str::to_owned)];
-    for (group, (holds, _)) in facts.body.iter().enumerate() {
+    for (group, (holds, _)) in facts.groups_without(cut).iter().enumerate() {
         totals.push(total(&group.to_string(), holds, body.iter().filter(|row| row.group == group)));
     }
-    totals.push(total("top", "the published classifier, which a head replaces", top.iter()));
+    if cut == 0 {
+        totals.push(total("top", "the published classifier, which a head replaces", top.iter()));
+    }
     totals.push(total("all", "", body.iter().chain(&top)));
-    out + &table(&totals, 2)
+    out + &table(&totals, 2) + &format!("\na head reads {} features\n", facts.head_input_without(cut))
 }
 
 fn cells(group: &str, row: &LayerRow) -> [String; 6] {
@@ -60,21 +72,4 @@ fn total<'a>(group: &str, holds: &str, rows: impl Iterator<Item = &'a LayerRow> 
     let parameters = rows.clone().map(|row| row.parameters).sum();
     let multiply_adds = rows.map(|row| row.multiply_adds).sum();
     [group.to_owned(), holds.to_owned(), super::plan::thousands(parameters), super::plan::thousands(multiply_adds)]
-}
-
-/// Columns side by side; the last `numbers` of them end together.
-pub(super) fn table<const N: usize>(rows: &[[String; N]], numbers: usize) -> String {
-    let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0));
-    let mut out = String::new();
-    for row in rows {
-        let cells: Vec<String> = (0..N)
-            .map(|c| {
-                let (cell, width) = (&row[c], widths[c]);
-                if c + numbers < N { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            })
-            .collect();
-        out += cells.join("  ").trim_end();
-        out += "\n";
-    }
-    out
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use fastai_runtime::models::weights::{self, Home, PUBLISHED, Published};
 
+use super::table::table;
+
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -91,21 +93,14 @@ fn list() -> String {
         rows.push([
             p.name.to_owned(),
             p.arch.to_owned(),
-            format!("{:.1}", p.megabytes),
+            p.megabytes.map_or("-".to_owned(), |megabytes| format!("{megabytes:.1}")),
             p.top1.map_or("-".to_owned(), |top1| format!("{top1:.2}")),
             p.licence.to_owned(),
             if weights::installed(p).is_some() { "yes" } else { "" }.to_owned(),
             from,
         ]);
     }
-    let widths: Vec<usize> = (0..7).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        out += cells.join("  ").trim_end();
-        out += "\n";
-    }
-    out + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
+    table(&rows, 0) + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
 }
 
 fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
@@ -163,14 +158,14 @@ fn info(what: &str) -> Result<(), Failure> {
         let digits = if p.sha256.len() < 64 { " (the first digits, as the publisher gives them)" } else { "" };
         println!("{}: weights of {}", p.name, p.arch);
         println!("from:          {}", p.origin());
-        println!("file:          {}, {:.1} MB", p.file, p.megabytes);
+        println!("file:          {}\nsize:          {}", p.file, p.size_in_words());
         println!("sha256:        {}{digits}", p.sha256);
         println!("licence:       {}", p.licence);
         println!("preprocessing: {}; {} pixels", p.preprocessing, p.size);
         println!("classifier:    {}", if p.classifier { "1000 classes of ImageNet" } else { "none, the body alone" });
         match p.top1 {
             Some(top1) => println!("top-1:         {top1:.2} % of ImageNet's validation set, as its publisher reports"),
-            None => println!("top-1:         not reported by its publisher"),
+            None => println!("top-1:         -, not reported by its publisher"),
         }
         match weights::installed(p) {
             Some(path) => println!("here:          {}", path.display()),

@@ -6,8 +6,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::{
-    Column, Corrupt, Crop, Data, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms,
-    Valid,
+    Column, Corrupt, Crop, Data, Decode, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet,
+    Transforms, Valid,
 };
 use crate::schema;
 use crate::suggest::did_you_mean;
@@ -399,6 +399,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         Some(_) => StatsWish::None,
         None => StatsWish::Weights,
     };
+    let decode = if bound.word("decode") == Some("reduced") { Decode::Reduced } else { Decode::Full };
     let (size, pad) = (bound.count("size")?, bound.count("pad").unwrap_or(0));
-    Some(Transforms { set: set?, size, max_zoom, crop, pad, pad_mode, augment: augment?, stats })
+    Some(Transforms { set: set?, size, max_zoom, crop, pad, pad_mode, augment: augment?, stats, decode })
 }

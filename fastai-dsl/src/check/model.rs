@@ -13,7 +13,6 @@ use crate::suggest::{closest, list};
 /// the most similar spelling.
 const ELSEWHERE: &[&str] = &[
     "alexnet",
-    "convnext_tiny",
     "darknet_53",
     "efficientnet_b1",
     "googlenet",
@@ -71,7 +70,27 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
         Some(ValueKind::Word(w)) if w == "none" => Weights::None,
         _ => Weights::Pretrained,
     };
-    Some(Model { arch: facts?.name.to_string(), head: head?, weights })
+    let cut = facts.map_or(Some(0), |facts| cut(&bound, facts, out));
+    Some(Model { arch: facts?.name.to_string(), cut: cut?, head: head?, weights })
+}
+
+/// How many modules are left out, if the architecture has so many.
+fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
+    let Some(cut) = bound.count("cut") else { return (!bound.given("cut")).then_some(0) };
+    if cut <= facts.max_cut() {
+        return Some(cut);
+    }
+    let last: Vec<&str> = facts.cuts.iter().map(|cut| cut.name).collect();
+    out.push(
+        Diagnostic::error(
+            &c::OUT_OF_RANGE,
+            bound.site("cut", Site::NONE),
+            format!("`cut` of `{}` must be 0 to {}, got {cut}", facts.name, facts.max_cut()),
+        )
+        .help(format!("at most `{}`", facts.max_cut()))
+        .note(format!("from the end these can be left out: {}", last.join(", "))),
+    );
+    None
 }
 
 /// The architecture, whatever else is wrong with the section.

@@ -215,9 +215,7 @@ impl Summary {
             }
             _ => return,
         };
-        out.push(
-            Diagnostic::error(&c::FEW_CLASSES, site, message).help("check `label`, `separator` or the folders"),
-        );
+        out.push(Diagnostic::error(&c::FEW_CLASSES, site, message).help("check `label`, `separator` or the folders"));
     }
 
     /// Labels of all images together.

@@ -9,6 +9,9 @@ use crate::arch::{self, ArchFacts};
 pub struct Model {
     /// Name of the architecture, one of [`arch::ARCHS`].
     pub arch: String,
+    /// Modules at the end of the body that are left out, at most [`ArchFacts::max_cut`].
+    #[serde(default)]
+    pub cut: u32,
     /// The new head.
     pub head: HeadSpec,
     /// Where the body's weights come from.
@@ -19,6 +22,11 @@ impl Model {
     /// What the language knows about the architecture.
     pub fn facts(&self) -> &'static ArchFacts {
         arch::find(&self.arch).expect("a checked recipe names a known architecture")
+    }
+
+    /// Width of the features that the head reads.
+    pub fn head_input(&self) -> u32 {
+        self.facts().head_input_without(self.cut)
     }
 }
 

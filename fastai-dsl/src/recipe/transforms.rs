@@ -26,6 +26,9 @@ pub struct Transforms {
     /// Statistics that pixels are normalised with.
     #[serde(default)]
     pub stats: StatsWish,
+    /// At which size JPEGs are decoded.
+    #[serde(default)]
+    pub decode: Decode,
 }
 
 impl Transforms {
@@ -40,6 +43,7 @@ impl Transforms {
             pad_mode: PadMode::Reflect,
             augment: Vec::new(),
             stats: StatsWish::Weights,
+            decode: Decode::Full,
         }
     }
 
@@ -71,6 +75,27 @@ impl PadMode {
         match self {
             PadMode::Reflect => "reflect",
             PadMode::Constant => "constant",
+        }
+    }
+}
+
+/// At which size JPEGs are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decode {
+    /// At their own.
+    #[default]
+    Full,
+    /// At a half, a quarter or an eighth of it, where enough pixels are left.
+    Reduced,
+}
+
+impl Decode {
+    /// The word in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Decode::Full => "full",
+            Decode::Reduced => "reduced",
         }
     }
 }

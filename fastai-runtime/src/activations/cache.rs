@@ -107,7 +107,7 @@ impl ActivationCache {
         let digest = key.of_files(files)?;
         let folder = self.folder(key);
         let path = folder.join(format!("{}.features", &digest.to_hex()[..32]));
-        let (rows, width) = (files.len(), network.facts().head_input as usize);
+        let (rows, width) = (files.len(), network.head_input());
         match Features::open(&path, digest.as_bytes(), rows, width) {
             Ok(Ok(features)) => return Ok(Opened { features, found: true, path }),
             Ok(Err(why)) => progress.note(&format!("{} is damaged ({why}) and is computed again", path.display())),

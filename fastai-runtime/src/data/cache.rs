@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use image::RgbImage;
-
-use super::decode::decode;
+use super::decode::decode_reduced;
+use crate::transforms::Picture;
 
 /// Decoded images of one list of items, up to a number of bytes; shared by the loaders of many epochs.
 ///
@@ -14,9 +13,10 @@ use super::decode::decode;
 /// visits every image once and any order of eviction would only exchange one for another.
 #[derive(Debug)]
 pub struct DecodedCache {
-    images: Vec<OnceLock<Arc<RgbImage>>>,
+    images: Vec<OnceLock<Arc<Picture>>>,
     used: AtomicUsize,
     budget: usize,
+    shorter: Option<u32>,
 }
 
 impl DecodedCache {
@@ -25,19 +25,31 @@ impl DecodedCache {
 
     /// An empty cache for a list of `items` images that keeps at most `budget` bytes of pixels.
     pub fn new(items: usize, budget: usize) -> Self {
-        DecodedCache { images: (0..items).map(|_| OnceLock::new()).collect(), used: AtomicUsize::new(0), budget }
+        let images = (0..items).map(|_| OnceLock::new()).collect();
+        DecodedCache { images, used: AtomicUsize::new(0), budget, shorter: None }
+    }
+
+    /// The same, whose images are decoded as [`decode_reduced`](super::decode_reduced) does with `shorter`.
+    pub fn reduced(mut self, shorter: Option<u32>) -> Self {
+        self.shorter = shorter;
+        self
+    }
+
+    /// The shorter side that images are reduced to at most; `None` where they are not.
+    pub fn shorter(&self) -> Option<u32> {
+        self.shorter
     }
 
     /// Image number `index`, from memory or from the file at `path`.
     ///
     /// # Errors
-    /// As [`decode`]; failures are not remembered.
-    pub fn get_or_decode(&self, index: usize, path: &Path) -> Result<Arc<RgbImage>, String> {
+    /// As [`decode`](super::decode()); failures are not remembered.
+    pub fn get_or_decode(&self, index: usize, path: &Path) -> Result<Arc<Picture>, String> {
         let slot = self.images.get(index);
         if let Some(image) = slot.and_then(OnceLock::get) {
             return Ok(Arc::clone(image));
         }
-        let image = Arc::new(decode(path)?);
+        let image = Arc::new(decode_reduced(path, self.shorter)?);
         let bytes = image.as_raw().len();
         if let Some(slot) = slot
             && self.reserve(bytes)
@@ -62,7 +74,7 @@ impl DecodedCache {
 
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
     use tempfile::TempDir;
 
     use super::*;

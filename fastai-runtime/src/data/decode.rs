@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use zune_jpeg::JpegDecoder;
@@ -13,6 +14,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::jpeg;
+use crate::transforms::Picture;
 
 /// Longest side that is decoded, pixels.
 const MAX_SIDE: u32 = 16_384;
@@ -33,6 +35,28 @@ const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifte
 pub fn decode(path: &Path) -> Result<RgbImage, String> {
     let bytes = read(path)?;
     guarded(|| decode_bytes(&bytes))
+}
+
+/// As [`decode`], at a half, a quarter or an eighth of its sides where the shorter one then keeps at least `shorter` pixels.
+///
+/// Only baseline JPEGs are reduced, by the transform that libjpeg-turbo has for it; other images come in full, and all do
+/// without `shorter`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, String> {
+    let Some(shorter) = shorter else { return decode(path).map(Picture::from) };
+    let bytes = read(path)?;
+    guarded(|| decode_bytes_reduced(&bytes, shorter))
+}
+
+/// As [`decode_reduced`], of what a file holds.
+pub(super) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
+    match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize) {
+        Some((picture, Orientation::NoTransforms)) => Ok(picture),
+        Some((picture, orientation)) => Ok(turned(picture.into_pixels(), orientation).into()),
+        None => decode_bytes(bytes).map(Picture::from),
+    }
 }
 
 /// What `decoder` gives; a panic counts as a broken file.
@@ -96,9 +120,13 @@ pub(super) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
 
 fn decode_plain(bytes: &[u8], exact: bool) -> Option<RgbImage> {
     let (image, orientation) = jpeg::decode(bytes, MAX_SIDE as usize, exact)?;
+    Some(turned(image, orientation))
+}
+
+fn turned(image: RgbImage, orientation: Orientation) -> RgbImage {
     let mut image = DynamicImage::ImageRgb8(image);
     image.apply_orientation(orientation);
-    Some(to_rgb(image))
+    to_rgb(image)
 }
 
 fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {

@@ -211,6 +211,30 @@ mod tests {
         assert_eq!(Histogram::new(&[], 3).counts, [0, 0, 0]);
     }
 
+    /// The dog breeds' widths and heights under 1,000 pixels: smallest, largest, and counts in ten bins.
+    const BREEDS: [(u32, u32, [u64; 10]); 2] = [
+        (97, 982, [135, 592, 1347, 1164, 4599, 128, 76, 62, 14, 11]),
+        (102, 982, [235, 733, 2205, 2979, 1807, 98, 27, 33, 7, 10]),
+    ];
+
+    #[test]
+    fn sides_fall_into_the_bins_of_the_dog_breeds() {
+        for (low, high, counts) in BREEDS {
+            // As many sides as were counted in each bin, all of them at its ends, where a wrong edge shows first.
+            let edge = |i: u64| (u64::from(low) * 10 + i * u64::from(high - low)).div_ceil(10) as u32;
+            let sides: Vec<u32> = (0..10u64)
+                .flat_map(|bin| {
+                    let last = if bin == 9 { high } else { edge(bin + 1) - 1 };
+                    let count = counts[bin as usize];
+                    (0..count).map(move |i| if i % 2 == 0 { edge(bin) } else { last })
+                })
+                .collect();
+            let histogram = Histogram::new(&sides, 10);
+            assert_eq!(histogram.counts, counts);
+            assert_eq!((histogram.edges[0], histogram.edges[10]), (f64::from(low), f64::from(high)));
+        }
+    }
+
     #[test]
     fn sizes_unfold_into_sides() {
         let health = Health { sizes: vec![[3, 4, 2], [5, 1, 1]], ..Health::default() };

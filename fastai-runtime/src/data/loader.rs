@@ -6,11 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use image::RgbImage;
-
 use super::cache::DecodedCache;
-use super::decode::{decode, panic_text};
+use super::decode::{decode_reduced, panic_text};
 use super::{DataError, Item};
+use crate::transforms::Picture;
 
 /// Batches that are being filled or wait to be taken.
 const AHEAD: usize = 2;
@@ -19,7 +18,7 @@ const AHEAD: usize = 2;
 ///
 /// Called on any worker thread in any order; whatever it draws must depend on the visit alone. The destination is
 /// zeroed and holds [`LoadJob::values_per_image`] numbers.
-pub type LoadFn = dyn Fn(Visit, &RgbImage, &mut [f32]) + Send + Sync;
+pub type LoadFn = dyn Fn(Visit, &Picture, &mut [f32]) + Send + Sync;
 
 /// An image's turn in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +232,7 @@ impl Shared {
         let path = &self.job.items[index].path;
         let image = match &self.job.cache {
             Some(cache) => cache.get_or_decode(index, path),
-            None => decode(path).map(Arc::new),
+            None => decode_reduced(path, None).map(Arc::new),
         };
         let image = image.map_err(|reason| format!("{}: {reason}", path.display()))?;
         values.fill(0.0);

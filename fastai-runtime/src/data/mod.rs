@@ -24,7 +24,7 @@ mod vocabulary;
 pub use cache::DecodedCache;
 pub use copies::{Copies, CopyCounts};
 pub use dataset::{Dataset, Item, Target};
-pub use decode::decode;
+pub use decode::{decode, decode_reduced};
 pub use files::Label;
 pub use findings::DataError;
 pub use health::{Health, Histogram};

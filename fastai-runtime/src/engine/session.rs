@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
         let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
         let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
         if let Some(found) = &weights {
-            models::weights::check(&found.path, &model.arch)?;
+            models::weights::check(&found.path, &model.arch, model.cut)?;
         }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
         }
         let training = picked.device.clone().autodiff();
-        let mut network = Network::new(&model.arch, &model.head, dataset.classes.len(), seed, &training);
+        let mut network = Network::cut(&model.arch, model.cut, &model.head, dataset.classes.len(), seed, &training);
         if let Some(found) = &weights {
             network = models::load_body(network, &found.path)?;
         }
@@ -190,8 +190,8 @@ impl<'a> Session<'a> {
         self.threshold = self.snapshot.threshold;
         if let Some(name) = &self.snapshot.weights {
             let device = self.learner.device().clone();
-            let (arch, classes) = (&self.recipe.model().arch, self.sets.dataset.classes.len());
-            let network = Network::new(arch, &self.head, classes, self.seed, &device);
+            let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
+            let network = Network::cut(&model.arch, model.cut, &self.head, classes, self.seed, &device);
             let meta = self.meta(self.recipe.transforms().size);
             self.learner.replace(models::load_model(network, &meta, &self.snapshots.file(name))?);
         }
@@ -285,7 +285,7 @@ impl<'a> Session<'a> {
         for part in Part::ALL {
             let items = self.sets.images[part as usize].items();
             if items.is_empty() {
-                features.push(Features::in_memory(Vec::new(), network.facts().head_input as usize));
+                features.push(Features::in_memory(Vec::new(), network.head_input()));
                 continue;
             }
             let files: Vec<_> = items.iter().map(|i| i.path.as_path()).collect();

@@ -28,13 +28,15 @@ impl Session<'_> {
             let stage = self.stages[index].clone();
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
+            let trains = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+            let body = stage.state.body != Body::Precomputed && stage.state.first_trainable + 1 < groups;
             let mut summary = StageSummary {
                 step: index,
                 kind: stage.step.word().to_string(),
                 text: stage.step.to_string(),
                 size: stage.state.size,
-                trains: stage.state.trains(groups),
-                trains_body: stage.state.body != Body::Precomputed && stage.state.first_trainable + 1 < groups,
+                trains: if trains { stage.state.trains(groups) } else { String::new() },
+                trains_body: trains && body,
                 ..StageSummary::default()
             };
             let result = self.run_step(index, &stage, &mut summary);

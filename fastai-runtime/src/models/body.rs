@@ -8,7 +8,7 @@ use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::conv_norm::{ConvNorm, Folded};
-use super::graph::{Graph, Node, UnitSpec};
+use super::graph::{Graph, Node};
 use super::networks;
 use super::norm::Pass;
 use crate::kernels::{PoolArgs, max_pool};
@@ -32,7 +32,15 @@ impl Body {
     /// # Panics
     /// If `arch` is none of [`names`](super::names); a checked recipe's is one.
     pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
-        Self::of(networks::blueprint(arch).body, seed, device)
+        Self::cut(arch, 0, seed, device)
+    }
+
+    /// The same without its last `cut` modules, as [`Graph::without_last`] counts them.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and if there are not so many.
+    pub fn cut(arch: &str, cut: u32, seed: u64, device: &Device) -> Self {
+        Self::of(networks::blueprint(arch).body.without_last(cut as usize), seed, device)
     }
 
     /// A graph with random weights.
@@ -77,7 +85,7 @@ impl Body {
 
 /// Whether neither steps nor passes change the unit.
 fn frozen(unit: &ConvNorm) -> bool {
-    unit.is_initialized() && !unit.requires_grad() && unit.norm.as_ref().is_none_or(|norm| !norm.learns.is_enabled())
+    unit.is_initialized() && !unit.requires_grad() && unit.batch_norm().is_none_or(|norm| !norm.learns.is_enabled())
 }
 
 struct Walk<'a> {
@@ -113,7 +121,7 @@ impl Walk<'_> {
         let unit = &self.body.units[number];
         let plain = !unit.requires_grad();
         let foldable = |learns: bool| plain && (!learns || !self.pass.is_training());
-        let y = match &unit.norm {
+        let y = match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
                 let folded = self.body.folds[number].get_or_init(|| unit.fold(norm));
                 unit.forward_folded(x, residual, folded)
@@ -137,35 +145,21 @@ fn avg_pool(x: Tensor<4>, args: PoolArgs) -> Tensor<4> {
 /// As the derived implementation would be, but for the published names and the folds.
 impl Module for Body {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        for (unit, UnitSpec { conv: conv_name, norm: norm_name, .. }) in self.units.iter().zip(&self.graph.units) {
-            if let (Some(conv), Some(name)) = (&unit.conv, conv_name) {
-                visitor.enter_module(name, "Struct:Body");
-                conv.visit(visitor);
-                visitor.exit_module(name, "Struct:Body");
-            }
-            if let (Some(norm), Some(name)) = (&unit.norm, norm_name) {
-                visitor.enter_module(name, "Struct:Body");
-                norm.visit(visitor);
-                visitor.exit_module(name, "Struct:Body");
-            }
+        for (unit, names) in self.units.iter().zip(&self.graph.units) {
+            visit_as(&unit.conv, &names.conv, visitor);
+            visit_as(&unit.norm, &names.norm, visitor);
+            visit_as(&unit.layer_scale, &names.layer_scale, visitor);
         }
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let graph = self.graph.clone();
         let (mut units, mut folds) = (Vec::new(), Vec::new());
-        for ((mut unit, fold), UnitSpec { conv: conv_name, norm: norm_name, .. }) in self.zip().zip(&graph.units) {
+        for ((mut unit, fold), names) in self.zip().zip(&graph.units) {
             let before = frozen(&unit);
-            if let (Some(conv), Some(name)) = (unit.conv.take(), conv_name) {
-                mapper.enter_module(name, "Struct:Body");
-                unit.conv = Some(conv.map(mapper));
-                mapper.exit_module(name, "Struct:Body");
-            }
-            if let (Some(norm), Some(name)) = (unit.norm.take(), norm_name) {
-                mapper.enter_module(name, "Struct:Body");
-                unit.norm = Some(norm.map(mapper));
-                mapper.exit_module(name, "Struct:Body");
-            }
+            unit.conv = map_as(unit.conv, &names.conv, mapper);
+            unit.norm = map_as(unit.norm, &names.norm, mapper);
+            unit.layer_scale = map_as(unit.layer_scale, &names.layer_scale, mapper);
             folds.push(if before && frozen(&unit) { fold } else { OnceLock::new() });
             units.push(unit);
         }
@@ -190,6 +184,27 @@ impl Module for Body {
     fn materialize(self) -> Self {
         Self::with(self.units.materialize(), self.graph)
     }
+}
+
+/// What a body tells visitors that its parts are in.
+const CONTAINER: &str = "Struct:Body";
+
+/// Visits a part under its published name.
+fn visit_as<M: Module, V: ModuleVisitor>(part: &Option<M>, name: &Option<String>, visitor: &mut V) {
+    if let (Some(part), Some(name)) = (part, name) {
+        visitor.enter_module(name, CONTAINER);
+        part.visit(visitor);
+        visitor.exit_module(name, CONTAINER);
+    }
+}
+
+/// Maps a part under its published name.
+fn map_as<M: Module, P: ModuleMapper>(part: Option<M>, name: &Option<String>, mapper: &mut P) -> Option<M> {
+    let (part, name) = (part?, name.as_ref()?);
+    mapper.enter_module(name, CONTAINER);
+    let part = part.map(mapper);
+    mapper.exit_module(name, CONTAINER);
+    Some(part)
 }
 
 impl ModuleDisplayDefault for Body {

@@ -35,6 +35,9 @@ pub struct ModelMeta {
     pub text: String,
     /// Name of the architecture.
     pub arch: String,
+    /// Modules at the end of the body that were left out.
+    #[serde(default)]
+    pub cut: u32,
     /// The head's shape.
     pub head: HeadSpec,
     /// Class names in order.
@@ -76,6 +79,7 @@ impl ModelMeta {
             recipe: recipe.name().to_string(),
             text: recipe.to_string(),
             arch: model.arch.clone(),
+            cut: model.cut,
             head: model.head.clone(),
             classes,
             size: 0,
@@ -150,7 +154,7 @@ pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<()
 /// Reads a saved model of any recipe.
 pub fn read_model(path: &Path, device: &Device) -> Result<(Network, ModelMeta), WeightsError> {
     let (file, meta) = open(path)?;
-    let network = Network::new(&meta.arch, &meta.head, meta.classes.len(), 0, device);
+    let network = Network::cut(&meta.arch, meta.cut, &meta.head, meta.classes.len(), 0, device);
     Ok((fill(network, file, path)?, meta))
 }
 
@@ -166,6 +170,7 @@ pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Net
     };
     differs("recipe", meta.recipe.clone(), found.recipe.clone());
     differs("model", meta.arch.clone(), found.arch.clone());
+    differs("modules cut", meta.cut.to_string(), found.cut.to_string());
     differs("hidden layers", format!("{:?}", meta.head.hidden), format!("{:?}", found.head.hidden));
     differs("classes", meta.classes.join(", "), found.classes.join(", "));
     if !other.is_empty() {
@@ -190,15 +195,14 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
         .ok_or_else(|| broken("not a model that `save` wrote (body weights are named with `weights`)"))?;
     let meta: ModelMeta =
         serde_json::from_str(meta).map_err(|e| broken(&format!("its description cannot be read: {e}")))?;
-    if arch::find(&meta.arch).is_none() {
+    let Some(facts) = arch::find(&meta.arch) else {
         return Err(broken(&format!("of architecture {}, which this version does not know", meta.arch)));
-    }
-    if !meta.is_sane() {
+    };
+    if meta.cut > facts.max_cut() || !meta.is_sane() {
         return Err(broken("its description contradicts itself"));
     }
     // The file's own weights bound what the description may ask for.
-    let input = arch::find(&meta.arch).map_or(0, |a| a.head_input);
-    let wanted = meta.head.parameters(input, meta.classes.len() as u64);
+    let wanted = meta.head.parameters(facts.head_input_without(meta.cut), meta.classes.len() as u64);
     let held =
         file.shapes().values().map(|s| s.iter().map(|n| *n as u64).product::<u64>()).fold(0, u64::saturating_add);
     if wanted > held {

@@ -1,11 +1,12 @@
 //! The unit that networks are written from: convolution, batch norm, residual, activation.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{relu, sigmoid, silu};
+use burn::tensor::activation::{gelu, relu, sigmoid, silu};
 use burn::tensor::ops::PadMode;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::init::{self, Part};
+use super::layer_norm::LayerNorm;
 use super::norm::{BatchNorm, Pass};
 use crate::kernels::{ConvArgs, conv};
 
@@ -22,7 +23,12 @@ pub enum Activation {
     Silu,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `x` times the share of the normal distribution below it.
+    Gelu,
 }
+
+/// What a channel's trained factor starts with.
+const LAYER_SCALE: f32 = 1e-6;
 
 /// A clamp that changes nothing.
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
@@ -34,7 +40,7 @@ impl Activation {
             Activation::None => Some(UNBOUNDED),
             Activation::Relu => Some([0.0, f32::INFINITY]),
             Activation::Relu6 => Some([0.0, 6.0]),
-            Activation::Silu | Activation::Sigmoid => None,
+            Activation::Silu | Activation::Sigmoid | Activation::Gelu => None,
         }
     }
 
@@ -45,6 +51,7 @@ impl Activation {
             Activation::Relu6 => x.clamp(0.0, 6.0),
             Activation::Silu => silu(x),
             Activation::Sigmoid => sigmoid(x),
+            Activation::Gelu => gelu(x),
         }
     }
 }
@@ -76,18 +83,52 @@ impl Padding {
     }
 }
 
-/// What a batch norm has beside its channels.
+/// What a norm has beside its channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NormSpec {
-    /// Added to the variance.
-    pub epsilon: f64,
-    /// Share of the new batch in the running statistics.
-    pub momentum: f64,
+pub enum NormSpec {
+    /// Each channel over the batch and the image.
+    Batch {
+        /// Added to the variance.
+        epsilon: f64,
+        /// Share of the new batch in the running statistics.
+        momentum: f64,
+    },
+    /// Each pixel over its channels.
+    Layer {
+        /// Added to the variance.
+        epsilon: f64,
+    },
 }
 
 impl NormSpec {
-    /// PyTorch's: epsilon 1e-5, momentum .1.
-    pub const PYTORCH: NormSpec = NormSpec { epsilon: 1e-5, momentum: 0.1 };
+    /// PyTorch's batch norm: epsilon 1e-5, momentum .1.
+    pub const PYTORCH: NormSpec = NormSpec::Batch { epsilon: 1e-5, momentum: 0.1 };
+}
+
+/// A norm over the output channels of a convolution.
+#[derive(Module, Debug)]
+pub enum Norm {
+    /// See [`NormSpec::Batch`].
+    Batch(BatchNorm),
+    /// See [`NormSpec::Layer`].
+    Layer(LayerNorm),
+}
+
+impl Norm {
+    fn new(spec: NormSpec, channels: usize, device: &Device) -> Self {
+        match spec {
+            NormSpec::Batch { epsilon, momentum } => Norm::Batch(BatchNorm::new(channels, epsilon, momentum, device)),
+            NormSpec::Layer { epsilon } => Norm::Layer(LayerNorm::new(channels, epsilon, device)),
+        }
+    }
+
+    fn requires_grad(&self) -> bool {
+        let (weight, bias) = match self {
+            Norm::Batch(norm) => (&norm.weight, &norm.bias),
+            Norm::Layer(norm) => (&norm.weight, &norm.bias),
+        };
+        weight.is_require_grad() || bias.is_require_grad()
+    }
 }
 
 /// Shape of a [`ConvNorm`].
@@ -107,16 +148,18 @@ pub struct ConvSpec {
     pub padding: Padding,
     /// A bias of the convolution's own.
     pub bias: bool,
-    /// The batch norm, if there is one.
+    /// The norm, if there is one.
     pub norm: Option<NormSpec>,
     /// What the output is multiplied by before a residual is added.
     pub scale: f32,
+    /// Whether each channel of the output has a trained factor, before a residual is added.
+    pub layer_scale: bool,
     /// What comes last.
     pub activation: Activation,
 }
 
 impl ConvSpec {
-    /// A square kernel, stride 1, one group, padding that keeps the size, a bias, no batch norm, ReLU.
+    /// A square kernel, stride 1, one group, padding that keeps the size, a bias, no norm, ReLU.
     pub fn new(input: usize, output: usize, kernel: usize) -> Self {
         Self {
             input,
@@ -128,10 +171,11 @@ impl ConvSpec {
             bias: true,
             norm: None,
             scale: 1.0,
+            layer_scale: false,
             activation: Activation::Relu,
         }
     }
-    /// A batch norm of that many channels alone, then ReLU.
+    /// A norm of that many channels alone, then ReLU.
     pub fn norm_only(channels: usize, norm: NormSpec) -> Self {
         Self::new(channels, channels, 1).norm(norm)
     }
@@ -151,11 +195,11 @@ impl ConvSpec {
     pub fn padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
-    /// The same with a batch norm in place of the bias.
+    /// The same with a norm in place of the bias.
     pub fn norm(self, norm: NormSpec) -> Self {
         Self { norm: Some(norm), bias: false, ..self }
     }
-    /// The same with a bias, beside a batch norm too.
+    /// The same with a bias, beside a norm too.
     pub fn biased(self) -> Self {
         Self { bias: true, ..self }
     }
@@ -186,13 +230,15 @@ pub struct Conv {
     pub bias: Option<Param<Tensor<1>>>,
 }
 
-/// Convolution, then batch norm, then a residual is added, then the activation; each is optional.
+/// Convolution, norm, a factor for each channel, a residual, the activation, in this order; each is optional.
 #[derive(Module, Debug)]
 pub struct ConvNorm {
     /// The convolution.
     pub conv: Option<Conv>,
-    /// Batch norm over the output channels.
-    pub norm: Option<BatchNorm>,
+    /// Norm over the output channels.
+    pub norm: Option<Norm>,
+    /// Factor of each output channel, `[output, 1, 1]`.
+    pub layer_scale: Option<Param<Tensor<3>>>,
     #[module(skip)]
     spec: ConvSpec,
 }
@@ -208,8 +254,7 @@ pub(super) enum Folded {
 }
 
 impl ConvNorm {
-    /// Kaiming normal weights from stream `index` of the seed's body, biases 0. Without `convolves` it is a batch norm
-    /// alone.
+    /// Kaiming normal weights from stream `index` of the seed's body, biases 0. Without `convolves` it is a norm alone.
     pub fn new(spec: ConvSpec, convolves: bool, seed: u64, index: u64, device: &Device) -> Self {
         let inner = spec.input / spec.groups;
         let [height, width] = spec.kernel;
@@ -221,8 +266,10 @@ impl ConvNorm {
                 bias: spec.bias.then(|| init::constant(0.0, spec.output, device)),
             }
         });
-        let norm = spec.norm.map(|n| BatchNorm::new(spec.output, n.epsilon, n.momentum, device));
-        Self { conv, norm, spec }
+        let norm = spec.norm.map(|norm| Norm::new(norm, spec.output, device));
+        let start = || TensorData::new(vec![LAYER_SCALE; spec.output], [spec.output, 1, 1]);
+        let layer_scale = spec.layer_scale.then(|| Param::from_data(start(), device));
+        Self { conv, norm, layer_scale, spec }
     }
 
     /// `[batch, input, height, width]` to `[batch, output, height', width']`; `residual`, of the output's shape, is added
@@ -232,12 +279,16 @@ impl ConvNorm {
         if let Some(conv) = &self.conv {
             y = self.convolve(y, conv.weight.val(), conv.bias.as_ref().map(|b| b.val()));
         }
-        if let Some(norm) = &self.norm {
-            let alone = residual.is_none() && self.spec.scale == 1.0;
-            if let Some(bounds) = self.spec.activation.bounds().filter(|_| alone) {
-                return norm.forward_clamped(y, bounds, pass);
+        match &self.norm {
+            Some(Norm::Batch(norm)) => {
+                let alone = residual.is_none() && self.spec.scale == 1.0 && self.layer_scale.is_none();
+                if let Some(bounds) = self.spec.activation.bounds().filter(|_| alone) {
+                    return norm.forward_clamped(y, bounds, pass);
+                }
+                y = norm.forward_clamped(y, UNBOUNDED, pass);
             }
-            y = norm.forward_clamped(y, UNBOUNDED, pass);
+            Some(Norm::Layer(norm)) => y = norm.forward(y),
+            None => {}
         }
         self.end(y, residual)
     }
@@ -267,6 +318,14 @@ impl ConvNorm {
         }
     }
 
+    /// Its batch norm, if it has one.
+    pub(super) fn batch_norm(&self) -> Option<&BatchNorm> {
+        match &self.norm {
+            Some(Norm::Batch(norm)) => Some(norm),
+            _ => None,
+        }
+    }
+
     /// Whether its random weights were drawn, or replaced.
     pub(super) fn is_initialized(&self) -> bool {
         self.conv.as_ref().is_none_or(|conv| conv.weight.is_initialized())
@@ -278,11 +337,16 @@ impl ConvNorm {
             .conv
             .as_ref()
             .is_some_and(|c| c.weight.is_require_grad() || c.bias.as_ref().is_some_and(|bias| bias.is_require_grad()));
-        conv || self.norm.as_ref().is_some_and(|n| n.weight.is_require_grad() || n.bias.is_require_grad())
+        let scale = self.layer_scale.as_ref().is_some_and(|scale| scale.is_require_grad());
+        conv || scale || self.norm.as_ref().is_some_and(Norm::requires_grad)
     }
 
     fn end(&self, y: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
         let y = if self.spec.scale == 1.0 { y } else { y * self.spec.scale };
+        let y = match &self.layer_scale {
+            Some(scale) => y * scale.val().unsqueeze(),
+            None => y,
+        };
         self.spec.activation.of(match residual {
             Some(residual) => y + residual,
             None => y,

@@ -18,12 +18,18 @@ pub(super) fn blueprint(stem: usize, growth: usize, depths: [usize; 4]) -> Bluep
         vec![net.conv_norm("features.conv0", "features.norm0", conv(3, stem, 7).stride(2)), Node::MaxPool(pool)];
     let mut channels = stem;
     for (block, depth) in (1..).zip(depths) {
+        if block > 2 {
+            net.cut_point(&nodes);
+        }
         for layer in 1..=depth {
             nodes.push(dense(&mut net, &format!("features.denseblock{block}.denselayer{layer}"), channels, growth));
             channels += growth;
         }
         if block == 2 {
             net.next_group();
+        }
+        if block >= 2 {
+            net.cut_point(&nodes);
         }
         if block < depths.len() {
             let name = format!("features.transition{block}");

@@ -1,6 +1,6 @@
 //! What a network is made of, without making it.
 
-use super::conv_norm::ConvSpec;
+use super::conv_norm::{ConvSpec, NormSpec};
 use super::graph::{Graph, Node, UnitSpec};
 use super::networks;
 use crate::kernels::PoolArgs;
@@ -8,7 +8,7 @@ use crate::kernels::PoolArgs;
 /// One layer of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerRow {
-    /// Published name of the convolution, of a batch norm alone, or nothing for a pool.
+    /// Published name of the convolution, of a norm alone, or nothing for a pool.
     pub name: String,
     /// What it is, such as `conv 3x3 / 2, 32 groups, norm`.
     pub kind: String,
@@ -16,7 +16,7 @@ pub struct LayerRow {
     pub group: usize,
     /// Channels, height and width of its output.
     pub output: [usize; 3],
-    /// Trainable parameters, those of its batch norm included.
+    /// Trainable parameters, those of its norm included.
     pub parameters: u64,
     /// Multiplications with an addition for one image: the convolution's, as is the custom; norms, activations and pools
     /// count nothing.
@@ -28,7 +28,15 @@ pub struct LayerRow {
 /// # Panics
 /// If `arch` is none of [`names`](super::names), or the image is below the architecture's smallest.
 pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
-    Rows::of(&networks::blueprint(arch).body, [3, size, size]).0
+    describe_cut(arch, 0, size)
+}
+
+/// The same without the body's last `cut` modules.
+///
+/// # Panics
+/// As [`describe`], and if there are not so many.
+pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
+    Rows::of(&networks::blueprint(arch).body.without_last(cut as usize), [3, size, size]).0
 }
 
 /// The layers of the published classifier of `arch`, which follow those of [`describe`].
@@ -109,13 +117,14 @@ impl Rows<'_> {
         let unit = &self.units[number];
         let spec = &unit.spec;
         debug_assert_eq!(channels, spec.input, "{}", unit.name());
-        let norm = if spec.norm.is_some() { 2 * spec.output as u64 } else { 0 };
+        let factors = 2 * u64::from(spec.norm.is_some()) + u64::from(spec.layer_scale);
+        let factors = factors * spec.output as u64;
         let row = |kind, output: [usize; 3], weights: u64, bias: u64| LayerRow {
             name: unit.name().to_owned(),
             kind,
             group: unit.group,
             output,
-            parameters: weights + bias + norm,
+            parameters: weights + bias + factors,
             multiply_adds: weights * (output[1] * output[2]) as u64,
         };
         let row = if unit.conv.is_some() {
@@ -124,7 +133,7 @@ impl Rows<'_> {
             let bias = if spec.bias { spec.output as u64 } else { 0 };
             row(kind(spec), [spec.output, oh, ow], weights as u64, bias)
         } else {
-            row("norm".to_owned(), [channels, height, width], 0, 0)
+            row(norm(spec).to_owned(), [channels, height, width], 0, 0)
         };
         let output = row.output;
         self.rows.push(row);
@@ -143,10 +152,19 @@ fn kind(spec: &ConvSpec) -> String {
         groups if groups == spec.input => text += ", depthwise",
         groups => text += &format!(", {groups} groups"),
     }
-    if spec.norm.is_some() {
-        text += ", norm";
+    match norm(spec) {
+        "" => {}
+        norm => text += &format!(", {norm}"),
     }
     text
+}
+
+fn norm(spec: &ConvSpec) -> &'static str {
+    match spec.norm {
+        Some(NormSpec::Batch { .. }) => "norm",
+        Some(NormSpec::Layer { .. }) => "layer norm",
+        None => "",
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +188,7 @@ mod tests {
             ("densenet161", 28_681_000, 7.728),
             ("mobilenet_v2", 3_504_872, 0.301),
             ("efficientnet_b0", 5_288_548, 0.386),
+            ("convnext_tiny", 28_589_128, 4.456),
         ] {
             let (p, m) = total(arch, 224);
             assert_eq!(p, parameters, "{arch}");

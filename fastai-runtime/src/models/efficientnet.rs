@@ -29,6 +29,9 @@ pub(super) fn efficientnet_b0() -> Blueprint {
         if stage == SPLIT {
             net.next_group();
         }
+        if stage >= SPLIT {
+            net.cut_point(&nodes);
+        }
         for block in 0..blocks {
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
@@ -37,6 +40,7 @@ pub(super) fn efficientnet_b0() -> Blueprint {
             input = output;
         }
     }
+    net.cut_point(&nodes);
     nodes.push(net.conv_norm("features.8.0", "features.8.1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
 }

@@ -6,7 +6,7 @@ use super::graph::{Blueprint, Builder, Node, linear_top};
 
 /// The published momentum is .01, for training from scratch over hundreds of epochs; with it the statistics of a short
 /// fine-tuning would lag behind the weights.
-const NORM: NormSpec = NormSpec { epsilon: 1e-3, momentum: 0.1 };
+const NORM: NormSpec = NormSpec::Batch { epsilon: 1e-3, momentum: 0.1 };
 
 /// Kernel, stride, expansion, output channels and blocks of each stage of the smallest network.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -36,6 +36,9 @@ pub(super) fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
             if number == split {
                 net.next_group();
             }
+            if number >= split {
+                net.cut_point(&nodes);
+            }
             let stride = if block == 0 { first_stride } else { 1 };
             let name = format!("_blocks.{number}");
             let wide = input * expansion;
@@ -60,6 +63,7 @@ pub(super) fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
             number += 1;
         }
     }
+    net.cut_point(&nodes);
     nodes.push(net.conv_norm("_conv_head", "_bn1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("_fc", 1280) }
 }

@@ -47,10 +47,12 @@ impl Node {
 /// One unit of a graph.
 #[derive(Clone, Debug)]
 pub struct UnitSpec {
-    /// Published name of the convolution; without one the unit is a batch norm alone.
+    /// Published name of the convolution; without one the unit is a norm alone.
     pub conv: Option<String>,
-    /// Published name of the batch norm.
+    /// Published name of the norm.
     pub norm: Option<String>,
+    /// Published name of the channels' factors.
+    pub layer_scale: Option<String>,
     /// Layer group, counted from the input.
     pub group: usize,
     /// Its shape.
@@ -58,7 +60,7 @@ pub struct UnitSpec {
 }
 
 impl UnitSpec {
-    /// Name of the unit: the convolution's, or that of a batch norm alone.
+    /// Name of the unit: the convolution's, or that of a norm alone.
     pub fn name(&self) -> &str {
         self.conv.as_deref().or(self.norm.as_deref()).unwrap_or_default()
     }
@@ -72,13 +74,42 @@ pub struct Graph {
     /// What happens to the input.
     pub root: Node,
     groups: HashMap<String, usize>,
+    cut_points: Vec<CutPoint>,
+}
+
+/// Where a module of the root chain begins that [`Graph::without_last`] can leave out.
+#[derive(Clone, Copy, Debug)]
+struct CutPoint {
+    node: usize,
+    unit: usize,
 }
 
 impl Graph {
     /// Layer group of the parameter of that published name, such as `layer1.0.conv1.weight`.
     pub fn group_of(&self, name: &str) -> Option<usize> {
-        let (layer, _) = name.rsplit_once('.')?;
-        self.groups.get(layer).copied()
+        let layer = name.rsplit_once('.').map(|(layer, _)| layer);
+        // A factor is a tensor of its own; the others are in layers.
+        self.groups.get(name).or_else(|| self.groups.get(layer?)).copied()
+    }
+
+    /// Modules that can be left out; the second layer group keeps one.
+    pub fn cuts(&self) -> usize {
+        self.cut_points.len().saturating_sub(1)
+    }
+
+    /// The graph without its last `cut` modules.
+    ///
+    /// # Panics
+    /// If it has not so many [`cuts`](Self::cuts); a checked recipe's has.
+    pub fn without_last(mut self, cut: usize) -> Self {
+        assert!(cut <= self.cuts(), "{cut} of {} modules", self.cuts());
+        let kept = self.cut_points.len() - cut;
+        if let (Some(end), Node::Chain(nodes)) = (self.cut_points.get(kept).copied(), &mut self.root) {
+            nodes.truncate(end.node);
+            self.units.truncate(end.unit);
+            self.cut_points.truncate(kept);
+        }
+        self
     }
 }
 
@@ -97,35 +128,52 @@ pub struct Blueprint {
 pub struct Builder {
     units: Vec<UnitSpec>,
     group: usize,
+    cut_points: Vec<CutPoint>,
 }
 
 impl Builder {
-    /// A convolution without batch norm.
+    /// A convolution without norm.
     pub fn conv(&mut self, name: impl Into<String>, spec: ConvSpec) -> Node {
         debug_assert!(spec.norm.is_none());
         self.unit(Some(name.into()), None, spec)
     }
 
-    /// A convolution and its batch norm, which `spec` has.
+    /// A convolution without norm, each of whose output channels has a factor called `layer_scale`.
+    pub fn conv_scaled(&mut self, name: impl Into<String>, layer_scale: impl Into<String>, spec: ConvSpec) -> Node {
+        let node = self.conv(name, ConvSpec { layer_scale: true, ..spec });
+        if let Some(unit) = self.units.last_mut() {
+            unit.layer_scale = Some(layer_scale.into());
+        }
+        node
+    }
+
+    /// A convolution and its norm, which `spec` has.
     pub fn conv_norm(&mut self, conv: impl Into<String>, norm: impl Into<String>, spec: ConvSpec) -> Node {
         debug_assert!(spec.norm.is_some());
         self.unit(Some(conv.into()), Some(norm.into()), spec)
     }
 
-    /// A batch norm alone, and the activation of `spec`.
+    /// A norm alone, and the activation of `spec`.
     pub fn norm(&mut self, name: impl Into<String>, spec: ConvSpec) -> Node {
         debug_assert!(spec.norm.is_some() && spec.input == spec.output);
         self.unit(None, Some(name.into()), spec)
     }
 
     fn unit(&mut self, conv: Option<String>, norm: Option<String>, spec: ConvSpec) -> Node {
-        self.units.push(UnitSpec { conv, norm, group: self.group, spec });
+        self.units.push(UnitSpec { conv, norm, layer_scale: None, group: self.group, spec });
         Node::Unit(self.units.len() - 1)
     }
 
     /// Units from here on are in the next layer group.
     pub fn next_group(&mut self) {
         self.group += 1;
+    }
+
+    /// A module begins after `nodes` of the root chain that can be left out with all that follows. Of the second layer
+    /// group all modules are told, the first too.
+    pub fn cut_point(&mut self, nodes: &[Node]) {
+        debug_assert!(self.group > 0, "the first layer group is kept");
+        self.cut_points.push(CutPoint { node: nodes.len(), unit: self.units.len() });
     }
 
     /// The branch, whose last node is a unit, with the shortcut added before that unit's activation.
@@ -141,12 +189,12 @@ impl Builder {
     pub fn finish(self, nodes: Vec<Node>) -> Graph {
         let mut groups = HashMap::new();
         for unit in &self.units {
-            for name in unit.conv.iter().chain(&unit.norm) {
+            for name in [&unit.conv, &unit.norm, &unit.layer_scale].into_iter().flatten() {
                 let twice = groups.insert(name.clone(), unit.group);
                 debug_assert!(twice.is_none(), "two layers called {name}");
             }
         }
-        Graph { units: self.units, root: Node::Chain(nodes), groups }
+        Graph { units: self.units, root: Node::Chain(nodes), groups, cut_points: self.cut_points }
     }
 }
 

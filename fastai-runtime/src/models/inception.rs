@@ -5,7 +5,7 @@ use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
 use super::graph::{Blueprint, Builder, Graph, Node, linear_top};
 use crate::kernels::PoolArgs;
 
-const NORM: NormSpec = NormSpec { epsilon: 1e-3, momentum: 0.1 };
+const NORM: NormSpec = NormSpec::Batch { epsilon: 1e-3, momentum: 0.1 };
 /// Halves the map, without padding.
 const HALVE: Node = Node::MaxPool(PoolArgs { kernel: 3, stride: 2, pad: 0, ceil: false });
 /// Keeps the map's size.
@@ -69,6 +69,7 @@ pub(super) fn inception_v4() -> Blueprint {
     for place in 6..=9 {
         if place == 9 {
             net.next_group();
+            net.cut_point(&nodes);
         }
         let name = format!("features.{place}");
         let specs: [&[ConvSpec]; 3] = [
@@ -80,11 +81,13 @@ pub(super) fn inception_v4() -> Blueprint {
         all.push(averages(&mut net, &name, 384, 96));
         nodes.push(Node::Concat(all));
     }
+    net.cut_point(&nodes);
     let specs: [&[ConvSpec]; 2] = [&[halve(384, 384)], &[keep(384, 192, 1), keep(192, 224, 3), halve(224, 256)]];
     let mut all = branches(&mut net, "features.10", &specs);
     all.push(HALVE);
     nodes.push(Node::Concat(all));
     for place in 11..=17 {
+        net.cut_point(&nodes);
         let name = format!("features.{place}");
         let down_across =
             [keep(1024, 192, 1), down(192, 192, 7), across(192, 224, 7), down(224, 224, 7), across(224, 256, 7)];
@@ -94,6 +97,7 @@ pub(super) fn inception_v4() -> Blueprint {
         all.push(averages(&mut net, &name, 1024, 128));
         nodes.push(Node::Concat(all));
     }
+    net.cut_point(&nodes);
     let specs: [&[ConvSpec]; 2] = [
         &[keep(1024, 192, 1), halve(192, 192)],
         &[keep(1024, 256, 1), across(256, 256, 7), down(256, 320, 7), halve(320, 320)],
@@ -102,6 +106,7 @@ pub(super) fn inception_v4() -> Blueprint {
     all.push(HALVE);
     nodes.push(Node::Concat(all));
     for place in 19..=20 {
+        net.cut_point(&nodes);
         nodes.push(inception_c(&mut net, &format!("features.{place}")));
     }
     Blueprint { body: net.finish(nodes), top: last_module_and_linear() }
@@ -161,15 +166,18 @@ pub(super) fn inception_resnet_v2() -> Blueprint {
         nodes.push(scaled(&mut net, &format!("repeat.{block}"), &specs, ConvSpec::new(128, 320, 1).scale(0.17)));
     }
     net.next_group();
+    net.cut_point(&nodes);
     let specs: [&[ConvSpec]; 2] = [&[halve(320, 384)], &[keep(320, 256, 1), keep(256, 256, 3), halve(256, 384)]];
     let mut all = branches(&mut net, "mixed_6a", &specs);
     all.push(HALVE);
     nodes.push(Node::Concat(all));
+    net.cut_point(&nodes);
     for block in 0..20 {
         let specs: [&[ConvSpec]; 2] =
             [&[keep(1088, 192, 1)], &[keep(1088, 128, 1), across(128, 160, 7), down(160, 192, 7)]];
         nodes.push(scaled(&mut net, &format!("repeat_1.{block}"), &specs, ConvSpec::new(384, 1088, 1).scale(0.1)));
     }
+    net.cut_point(&nodes);
     let specs: [&[ConvSpec]; 3] = [
         &[keep(1088, 256, 1), halve(256, 384)],
         &[keep(1088, 256, 1), halve(256, 288)],
@@ -181,10 +189,13 @@ pub(super) fn inception_resnet_v2() -> Blueprint {
     let specs: [&[ConvSpec]; 2] =
         [&[keep(2080, 192, 1)], &[keep(2080, 192, 1), across(192, 224, 3), down(224, 256, 3)]];
     let last = ConvSpec::new(448, 2080, 1);
+    net.cut_point(&nodes);
     for block in 0..9 {
         nodes.push(scaled(&mut net, &format!("repeat_2.{block}"), &specs, last.scale(0.2)));
     }
+    net.cut_point(&nodes);
     nodes.push(scaled(&mut net, "block8", &specs, last.activation(Activation::None)));
+    net.cut_point(&nodes);
     nodes.push(conv(&mut net, "conv2d_7b", keep(2080, 1536, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("last_linear", 1536) }
 }

@@ -3,7 +3,7 @@
 use fastai_dsl::{Body, Plan, Recipe, Stage, Step};
 use serde::Serialize;
 
-use super::conv_norm::Activation;
+use super::conv_norm::{Activation, NormSpec};
 use super::graph::{Graph, Node, UnitSpec};
 use super::networks;
 
@@ -17,15 +17,16 @@ pub struct ActivationBytes {
     pub passing: u64,
 }
 
-/// What a square image of `size` pixels a side takes in the body of `arch` while the layer groups from `first` on train.
+/// What a square image of `size` pixels a side takes in the body of `arch` without its last `cut` modules while the layer
+/// groups from `first` on train.
 ///
 /// Counted are the maps that the operations' backward passes read: a convolution's and a batch norm's input, an
 /// activation's output. What a library needs to compute a layer, such as unrolled windows, is not.
 ///
 /// # Panics
-/// If `arch` is none of [`names`](super::names), or the image is below the architecture's smallest.
-pub fn activation_bytes(arch: &str, size: usize, first: usize) -> ActivationBytes {
-    let graph: Graph = networks::blueprint(arch).body;
+/// If `arch` is none of [`names`](super::names) or has not so many modules, or the image is below the architecture's smallest.
+pub fn activation_bytes(arch: &str, cut: u32, size: usize, first: usize) -> ActivationBytes {
+    let graph: Graph = networks::blueprint(arch).body.without_last(cut as usize);
     let mut count = Count { units: &graph.units, first, maps: Vec::new(), bytes: ActivationBytes::default() };
     let image = count.map([3, size, size], false);
     count.node(&graph.root, image);
@@ -50,7 +51,8 @@ impl StageMemory {
         }
         let head = plan.groups.len() - 1;
         let first = if trains { stage.state.first_trainable } else { head };
-        let bytes = activation_bytes(&recipe.model().arch, stage.state.size as usize, first);
+        let model = recipe.model();
+        let bytes = activation_bytes(&model.arch, model.cut, stage.state.size as usize, first);
         // The head alone, on features, is next to nothing.
         let image = if trains && stage.state.body == Body::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
@@ -160,17 +162,28 @@ impl Count<'_> {
         }
         let passing = self.size_of(x) + 2 * self.size_of(y);
         self.bytes.passing = self.bytes.passing.max(passing);
-        let alone = residual.is_none() && spec.scale == 1.0;
+        let alone = residual.is_none() && spec.scale == 1.0 && !spec.layer_scale;
         let clamps = matches!(spec.activation, Activation::None | Activation::Relu | Activation::Relu6);
-        if spec.norm.is_some() {
+        if let Some(norm) = spec.norm {
+            y = match norm {
+                NormSpec::Batch { .. } => y,
+                // Subtracting the mean keeps nothing; of the centred map the square, the quotient and the product are made.
+                NormSpec::Layer { .. } => self.plain(y, self.maps[y].sides, false),
+            };
             if tracked {
                 self.keep(y);
             }
             y = self.map(self.maps[y].sides, tracked);
             // One operation with the clamp, which reads the same input again.
-            if alone && clamps {
+            if alone && clamps && matches!(norm, NormSpec::Batch { .. }) {
                 return y;
             }
+            if matches!(norm, NormSpec::Layer { .. }) {
+                y = self.plain(y, self.maps[y].sides, true);
+            }
+        }
+        if spec.layer_scale {
+            y = self.plain(y, self.maps[y].sides, true);
         }
         if let Some(residual) = residual {
             let tracked = tracked || self.maps[residual].tracked;
@@ -191,6 +204,12 @@ impl Count<'_> {
                 y
             }
             Activation::Relu6 => self.plain(x, sides, true),
+            // The input by the error function of a part of it, plus one: each factor, and what the function was taken of.
+            Activation::Gelu => {
+                let part = self.plain(x, sides, true);
+                let share = self.plain(part, sides, true);
+                self.plain(share, sides, true)
+            }
             // A product of the input and its sigmoid, each of which the other's gradient reads.
             Activation::Silu => {
                 let sigmoid = self.activation(Activation::Sigmoid, x);
@@ -223,7 +242,7 @@ mod tests {
     #[test]
     fn training_keeps_what_pytorch_saves() {
         for (arch, saved) in PYTORCH {
-            let kept = activation_bytes(arch, 224, 0).kept;
+            let kept = activation_bytes(arch, 0, 224, 0).kept;
             let ratio = kept as f64 / *saved as f64;
             assert!((0.98..1.02).contains(&ratio), "{arch}: {kept} of {saved}");
         }
@@ -232,11 +251,11 @@ mod tests {
     #[test]
     fn frozen_groups_keep_nothing() {
         for arch in networks::names() {
-            let [all, late, head] = [0, 1, 2].map(|first| activation_bytes(arch, 224, first));
+            let [all, late, head] = [0, 1, 2].map(|first| activation_bytes(arch, 0, 224, first));
             assert!(all.kept > late.kept && late.kept > 0, "{arch}: {all:?} {late:?}");
             assert_eq!(head.kept, 0, "{arch}");
             assert!(head.passing > 0 && head.passing == all.passing, "{arch}");
-            assert!(activation_bytes(arch, 299, 0).kept > all.kept, "{arch}");
+            assert!(activation_bytes(arch, 0, 299, 0).kept > all.kept, "{arch}");
         }
     }
 }

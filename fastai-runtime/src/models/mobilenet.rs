@@ -22,6 +22,9 @@ pub(super) fn mobilenet_v2() -> Blueprint {
             if place == SPLIT {
                 net.next_group();
             }
+            if place >= SPLIT {
+                net.cut_point(&nodes);
+            }
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
             let (mut branch, mut at) = (Vec::new(), 0);
@@ -46,6 +49,7 @@ pub(super) fn mobilenet_v2() -> Blueprint {
             place += 1;
         }
     }
+    net.cut_point(&nodes);
     nodes.push(net.conv_norm("features.18.0", "features.18.1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
 }

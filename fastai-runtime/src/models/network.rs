@@ -30,9 +30,17 @@ impl Network {
     /// # Panics
     /// If `arch` is not one of [`fastai_dsl::arch::ARCHS`]; a checked recipe's is.
     pub fn new(arch: &str, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Self {
-        let input = facts(arch).head_input as usize;
+        Self::cut(arch, 0, head, classes, seed, device)
+    }
+
+    /// The same with the last `cut` modules of the body left out.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and if the architecture has not so many; a checked recipe's has.
+    pub fn cut(arch: &str, cut: u32, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Self {
+        let input = facts(arch).head_input_without(cut) as usize;
         Self {
-            body: Body::new(arch, seed, device),
+            body: Body::cut(arch, cut, seed, device),
             head: Head::new(head, input, classes, seed, 0, device),
             arch: arch.to_owned(),
         }
@@ -48,6 +56,11 @@ impl Network {
         facts(&self.arch)
     }
 
+    /// Width of the head's input: features of an image.
+    pub fn head_input(&self) -> usize {
+        self.head.widths().first().map_or(0, |[input, _]| *input)
+    }
+
     /// Width of the head's output.
     pub fn classes(&self) -> usize {
         self.head.widths().last().map_or(0, |[_, classes]| *classes)
@@ -55,7 +68,7 @@ impl Network {
 
     /// The same body with a new, untrained head. `number` counts the heads of a run: the first is 0.
     pub fn new_head(self, head: &HeadSpec, classes: usize, seed: u64, number: u64, device: &Device) -> Self {
-        let input = self.facts().head_input as usize;
+        let input = self.head_input();
         Self { head: Head::new(head, input, classes, seed, number, device), ..self }
     }
 

@@ -1,5 +1,6 @@
 //! Every network by the name that a recipe writes.
 
+use super::convnext;
 use super::densenet;
 use super::efficientnet;
 use super::efficientnet_lite as lite;
@@ -20,6 +21,7 @@ const NETWORKS: &[(&str, Family)] = &[
     ("efficientnet_lite1", || lite::blueprint(1.0, 1.1, 7)),
     ("efficientnet_lite2", || lite::blueprint(1.1, 1.2, 7)),
     ("efficientnet_b0", efficientnet::efficientnet_b0),
+    ("convnext_tiny", || convnext::blueprint([96, 192, 384, 768], [3, 3, 9, 3])),
     ("resnet18", || resnet::blueprint(Blocks::basic([2, 2, 2, 2]))),
     ("resnet34", || resnet::blueprint(Blocks::basic([3, 4, 6, 3]))),
     ("resnet50", || resnet::blueprint(Blocks::bottleneck([3, 4, 6, 3]))),

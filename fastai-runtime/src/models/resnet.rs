@@ -43,6 +43,9 @@ pub(super) fn blueprint(blocks: Blocks) -> Blueprint {
         if stage == 2 {
             net.next_group();
         }
+        if stage >= 2 {
+            net.cut_point(&nodes);
+        }
         let output = (64 << stage) * if blocks.bottleneck { 4 } else { 1 };
         for number in 0..depth {
             let stride = if stage > 0 && number == 0 { 2 } else { 1 };

@@ -19,6 +19,9 @@ pub(super) fn squeezenet1_1() -> Blueprint {
         if place == 6 {
             net.next_group();
         }
+        if place >= 6 {
+            net.cut_point(&nodes);
+        }
         if AFTER_POOLS.contains(&place) {
             nodes.push(Node::MaxPool(PoolArgs { kernel: 3, stride: 2, pad: 0, ceil: true }));
         }

@@ -13,10 +13,14 @@ pub(super) fn blueprint(depths: [usize; 5]) -> Blueprint {
     let (mut nodes, mut input, mut place) = (Vec::new(), 3, 0);
     let mut split = false;
     for (depth, output) in depths.into_iter().zip([64, 128, 256, 512, 512]) {
-        for _ in 0..depth {
-            if place >= SPLIT && !split {
+        for number in 0..depth {
+            let begins = place >= SPLIT && !split;
+            if begins {
                 net.next_group();
                 split = true;
+            }
+            if begins || (split && number == 0) {
+                net.cut_point(&nodes);
             }
             // Convolution, batch norm and ReLU are three places.
             let spec = ConvSpec::new(input, output, 3).norm(NormSpec::PYTORCH).biased();

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::{Predictions, TtaWeights, average};
 use crate::RunError;
-use crate::data::{DataError, decode};
+use crate::data::{DataError, decode_reduced};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::random::Stream;
@@ -187,7 +187,7 @@ impl Predictor {
 
     /// The plain and the augmented numbers of an image, one after the other.
     fn prepare(&self, path: &Path, transform: &Transform, passes: usize) -> Result<Vec<f32>, String> {
-        let image = decode(path)?;
+        let image = decode_reduced(path, transform.shorter_side())?;
         let side = self.meta.size as usize;
         let name = blake3::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
         let name = u64::from_le_bytes(*name.as_bytes().first_chunk().expect("a hash has 32 bytes"));

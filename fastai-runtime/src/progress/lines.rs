@@ -110,7 +110,7 @@ impl Bar {
 }
 
 /// `45s`, `3m05s`, `2h07m`.
-fn remaining(seconds: f64) -> String {
+pub(super) fn remaining(seconds: f64) -> String {
     // Values beyond u64 saturate.
     let s = seconds.round() as u64;
     match s {

@@ -1,12 +1,14 @@
 //! Progress on a terminal: one bar at the bottom, what lasts above it.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::lines::remaining;
 use super::{Progress, table};
 
-const BAR: &str = "  {prefix} {bar:32} {pos}/{len} {percent}%  {eta_precise} left  {msg}";
+const BAR: &str = "  {prefix} {bar:32} {pos}/{len} {percent}%{left}  {msg}";
 
 /// A bar with the remaining time and the loss; notes, stages and the epoch table stay above it.
 #[derive(Debug)]
@@ -38,6 +40,13 @@ impl Terminal {
     }
 }
 
+/// The remaining time, once there is something to reckon it from.
+fn left(state: &ProgressState, out: &mut dyn Write) {
+    if state.pos() > 0 {
+        let _ = write!(out, "  {} left", remaining(state.eta().as_secs_f64()));
+    }
+}
+
 impl Progress for Terminal {
     fn note(&mut self, line: &str) {
         self.line(line);
@@ -57,7 +66,7 @@ impl Progress for Terminal {
         // The template is a constant, and a test holds it to be valid.
         let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar = ProgressBar::with_draw_target(Some(total), (self.target)())
-            .with_style(style.progress_chars("━━─"))
+            .with_style(style.with_key("left", left).progress_chars("━━─"))
             .with_prefix(what.to_string());
         // The clock runs on while one batch takes long.
         self.bar.enable_steady_tick(Duration::from_millis(500));
@@ -91,7 +100,61 @@ impl Drop for Terminal {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    /// What was written to a terminal.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl indicatif::TermLike for Screen {
+        fn width(&self) -> u16 {
+            120
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_to_say_of_a_bar_that_has_not_advanced() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let style = ProgressStyle::with_template(BAR).unwrap().with_key("left", left);
+        let bar = ProgressBar::with_draw_target(Some(10), target).with_style(style).with_prefix("images");
+        bar.tick();
+        let shown = std::mem::take(&mut *screen.0.lock().unwrap());
+        assert!(shown.contains("0/10 0%") && !shown.contains("left"), "{shown}");
+        std::thread::sleep(Duration::from_millis(100));
+        bar.set_position(5);
+        bar.tick();
+        let shown = screen.0.lock().unwrap();
+        assert!(shown.contains("5/10 50%  0s left"), "{shown}");
+    }
 
     #[test]
     fn bars_follow_the_events() {

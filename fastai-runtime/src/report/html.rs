@@ -119,7 +119,7 @@ fn headline(summary: &Summary) -> Markup {
             }
             @if let Some(baseline) = &summary.baseline {
                 div.card.plain {
-                    h3 { "Baseline: always the same answer" }
+                    h3 { "Always the same answer" }
                     p.value { (metric(baseline.value)) " " small { (baseline.metric) } }
                     p { "Saying " q { (baseline.says) } " for every image." }
                 }

@@ -11,7 +11,7 @@ use super::gallery::{base64, thumbnail};
 use super::html::STYLE;
 use super::numbers::grouped;
 use crate::RunError;
-use crate::data::{Dataset, Health, Histogram, Item, Preflight, Target, decode};
+use crate::data::{DataError, Dataset, Health, Histogram, Item, Preflight, Target, decode_reduced};
 use crate::progress::{Progress, StopSignal};
 use crate::random::Stream;
 use crate::transforms::Transform;
@@ -47,7 +47,8 @@ pub struct Show {
 }
 
 impl Show {
-    /// Looks at the data set of `recipe`, every image of it, and at what the transforms make of the first training image.
+    /// Looks at the data set of `recipe`, every image of it, and at what the transforms make of the training image in the
+    /// middle of the list.
     ///
     /// The nine versions are those that epochs 0 to 8 of the first stage train on.
     ///
@@ -74,7 +75,8 @@ impl Show {
             stop,
         };
         let (dataset, health) = preflight.open(data, recipe.task(), progress)?;
-        let (sheet, shown) = match dataset.train.first() {
+        // The first of a list is often the odd one; the middle also lies in another class than the first folder's.
+        let (sheet, shown) = match dataset.train.get(dataset.train.len() / 2) {
             Some(item) => (sheet(recipe, item)?, item.id.clone()),
             None => (RgbImage::new(1, 1), String::new()),
         };
@@ -97,10 +99,10 @@ fn png(image: &RgbImage) -> Vec<u8> {
 
 /// Nine augmented versions of one image.
 fn sheet(recipe: &Recipe, item: &Item) -> Result<RgbImage, RunError> {
-    let image = decode(&item.path)
-        .map_err(|reason| crate::data::DataError::one(format!("{}: {reason}", item.path.display())))?;
     let size = recipe.transforms().size;
     let transform = Transform::new(recipe.transforms(), recipe.model().facts().stats);
+    let image = decode_reduced(&item.path, transform.shorter_side())
+        .map_err(|reason| DataError::one(format!("{}: {reason}", item.path.display())))?;
     let stream = Stream::new(recipe.seed(), "transform");
     let factor = LEAST.div_ceil(size);
     let cell = size * factor;
@@ -154,10 +156,13 @@ fn page(recipe: &Recipe, dataset: &Dataset, health: &Health, sheet: &RgbImage, s
                 (classes(dataset))
                 h2 { "Sizes" }
                 div.cards {
-                    (histogram("Width, pixels", &health.widths()))
-                    (histogram("Height, pixels", &health.heights()))
-                    (histogram("Width below 1,000", &below(health.widths())))
-                    (histogram("Height below 1,000", &below(health.heights())))
+                    @for (title, sides) in [("Width", health.widths()), ("Height", health.heights())] {
+                        (histogram(&format!("{title}, pixels"), &sides))
+                        // A few large photos would leave the others in one bar.
+                        @if sides.iter().any(|side| *side >= LONG) {
+                            (histogram(&format!("{title} below 1,000"), &below(sides)))
+                        }
+                    }
                 }
             }
         }
@@ -251,6 +256,12 @@ fn below(mut sides: Vec<u32>) -> Vec<u32> {
 }
 
 fn histogram(title: &str, sides: &[u32]) -> Markup {
+    if sides.is_empty() {
+        return html! {};
+    }
+    if let Some(side) = sides.first().filter(|first| sides.iter().all(|side| side == *first)) {
+        return html! { div.card { h3 { (title) } p { "all " (grouped(u64::from(*side))) " pixels" } } };
+    }
     let histogram = Histogram::new(sides, BINS);
     let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
     html! {
@@ -307,6 +318,9 @@ mod tests {
         assert_eq!(page.matches("data:image/jpeg;base64,").count(), 12, "six images a class");
         assert_eq!(page.matches("data:image/png;base64,").count(), 1);
         assert!(page.contains("40 – 42") && page.contains("57 – 59"), "bins of widths");
+        assert!(page.contains("all 60 pixels"), "one height needs no bins");
+        assert!(!page.contains("below 1,000"), "no side is longer");
+        assert_eq!(show.shown, "p10", "the image in the middle of the list");
         assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
     }
 }

@@ -106,7 +106,7 @@ pub struct StageSummary {
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
-    /// `the head, on cached activations`, `the last 2 of 3 layer groups, on images`, ..
+    /// `the head, on cached activations`, `the last 2 of 3 layer groups, on images`, ..; empty if the step trains nothing.
     pub trains: String,
     /// Whether more than the head trains.
     #[serde(default)]

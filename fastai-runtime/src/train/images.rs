@@ -1,16 +1,15 @@
 //! Images as a network sees them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::{Stats, Transforms};
-use image::RgbImage;
 
 use super::examples::{ExampleBatch, ExampleBatches, Examples, Inputs, Pass, batch_ranges, order};
 use crate::RunError;
 use crate::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Visit};
 use crate::random::Stream;
-use crate::transforms::Transform;
+use crate::transforms::{Picture, Transform};
 
 /// Decoded pixels of one set that are kept in memory across epochs, bytes.
 const DECODED_BUDGET: usize = 512 << 20;
@@ -40,7 +39,11 @@ impl Preparation {
 
     /// A text that differs wherever the pixels of a plain pass do.
     pub fn signature(&self) -> String {
-        Transform::new(&self.transforms, self.stats).signature()
+        self.transform().signature()
+    }
+
+    fn transform(&self) -> Transform {
+        Transform::new(&self.transforms, self.stats)
     }
 }
 
@@ -48,7 +51,7 @@ impl Preparation {
 #[derive(Clone)]
 pub struct ImageSet {
     items: Arc<[Item]>,
-    decoded: Arc<DecodedCache>,
+    decoded: Arc<Mutex<Arc<DecodedCache>>>,
     weights: Option<Arc<[f64]>>,
 }
 
@@ -56,7 +59,17 @@ impl ImageSet {
     /// These files.
     pub fn new(items: &[Item]) -> Self {
         let decoded = Arc::new(DecodedCache::new(items.len(), DECODED_BUDGET));
-        ImageSet { items: items.into(), decoded, weights: None }
+        ImageSet { items: items.into(), decoded: Arc::new(Mutex::new(decoded)), weights: None }
+    }
+
+    /// Where images are kept that are decoded to no less than `shorter` pixels a side. Those of another side are forgotten:
+    /// what an image becomes must not depend on what was asked for before.
+    fn decoded(&self, shorter: Option<u32>) -> Arc<DecodedCache> {
+        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if decoded.shorter() != shorter {
+            *decoded = Arc::new(DecodedCache::new(self.items.len(), DECODED_BUDGET).reduced(shorter));
+        }
+        Arc::clone(&decoded)
     }
 
     /// The same, of which a shuffled pass shows each file as often as its weight says.
@@ -97,18 +110,18 @@ impl ImageExamples {
 
     /// What makes the numbers of one image in this pass: a function of the image and its row alone.
     fn load(&self, pass: &Pass) -> Arc<LoadFn> {
-        let transform = Transform::new(&self.preparation.transforms, self.preparation.stats);
+        let transform = self.preparation.transform();
         let seed = self.preparation.seed;
         match *pass {
-            Pass::Plain => Arc::new(move |_, image: &RgbImage, out: &mut [f32]| transform.valid(image, out)),
-            Pass::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &RgbImage, out: &mut [f32]| {
+            Pass::Plain => Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out)),
+            Pass::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
                 let counters = [stage, epoch, visit.index as u64, u64::from(visit.repeat)];
                 // An image's first turn has the same numbers whether or not others come again.
                 let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
                 let mut rng = Stream::new(seed, "transform").at(counters);
                 transform.train(image, &mut rng, out);
             }),
-            Pass::Augmented { stage, pass } => Arc::new(move |visit: Visit, image: &RgbImage, out: &mut [f32]| {
+            Pass::Augmented { stage, pass } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
                 let mut rng = Stream::new(seed, "tta").at(&[stage, pass, visit.index as u64]);
                 transform.train(image, &mut rng, out);
             }),
@@ -130,7 +143,7 @@ impl Examples for ImageExamples {
             values_per_image: 3 * side * side,
             load: self.load(pass),
             threads: self.preparation.workers,
-            cache: Some(Arc::clone(&self.set.decoded)),
+            cache: Some(self.set.decoded(self.preparation.transform().shorter_side())),
         })?;
         let device = device.clone();
         Ok(Box::new(loader.map(move |batch| {

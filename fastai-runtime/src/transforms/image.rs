@@ -13,6 +13,11 @@ pub trait Pixels {
 
     /// Height and width, pixels.
     fn size(&self) -> (usize, usize);
+    /// Height and width of what the pixels show, in pixels: the last row and column may show only in part what there is.
+    fn extent(&self) -> (f64, f64) {
+        let (height, width) = self.size();
+        (height as f64, width as f64)
+    }
     /// All samples, `[height, width, LANES]`.
     fn samples(&self) -> &[Self::Sample];
     /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth number is 0.
@@ -42,6 +47,67 @@ impl Pixels for image::RgbImage {
     fn pixel(&self, index: usize) -> [f32; 4] {
         let p = &self.as_raw()[3 * index..3 * index + 3];
         [f32::from(p[0]) * Self::UNIT, f32::from(p[1]) * Self::UNIT, f32::from(p[2]) * Self::UNIT, 0.0]
+    }
+}
+
+/// A decoded image: 8-bit pixels, and the part of them that was in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    pixels: image::RgbImage,
+    extent: (f64, f64),
+}
+
+impl Picture {
+    /// Pixels that show an image of so many pixels' `height` and `width`: as many as there are, or less than one less each.
+    ///
+    /// # Panics
+    /// Where the pixels do not fit the extent.
+    pub fn new(pixels: image::RgbImage, height: f64, width: f64) -> Self {
+        assert_eq!(pixels.dimensions(), (width.ceil() as u32, height.ceil() as u32), "pixels of another image");
+        Picture { pixels, extent: (height, width) }
+    }
+
+    /// The pixels alone.
+    pub fn into_pixels(self) -> image::RgbImage {
+        self.pixels
+    }
+}
+
+impl From<image::RgbImage> for Picture {
+    fn from(pixels: image::RgbImage) -> Self {
+        let extent = pixels.extent();
+        Picture { pixels, extent }
+    }
+}
+
+impl std::ops::Deref for Picture {
+    type Target = image::RgbImage;
+
+    fn deref(&self) -> &image::RgbImage {
+        &self.pixels
+    }
+}
+
+impl Pixels for Picture {
+    type Sample = u8;
+    const LANES: usize = <image::RgbImage as Pixels>::LANES;
+    const UNIT: f32 = <image::RgbImage as Pixels>::UNIT;
+
+    fn size(&self) -> (usize, usize) {
+        self.pixels.size()
+    }
+
+    fn extent(&self) -> (f64, f64) {
+        self.extent
+    }
+
+    fn samples(&self) -> &[u8] {
+        self.pixels.samples()
+    }
+
+    #[inline(always)]
+    fn pixel(&self, index: usize) -> [f32; 4] {
+        self.pixels.pixel(index)
     }
 }
 

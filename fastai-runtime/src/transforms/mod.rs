@@ -20,7 +20,7 @@ pub use blur::blur;
 pub use crop::{Area, Cut, Try, Window};
 pub use dihedral::Dihedral;
 pub use erase::Patch;
-pub use image::{FloatImage, Pixels};
+pub use image::{FloatImage, Picture, Pixels};
 pub use lighting::Lighting;
 pub use operation::Operation;
 pub use pipeline::{Draw, Hole, Transform};

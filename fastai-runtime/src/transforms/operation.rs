@@ -154,10 +154,11 @@ impl Space {
     }
 }
 
-/// The `bin`-th of 31 evenly spaced numbers, counted from the nearer end as PyTorch does, so that rounding is the same.
+/// The `bin`-th of 31 evenly spaced numbers, counted from the nearer end and rounded once, as PyTorch
+/// does: a shift by 15.999999 pixels is one by 15.
 fn spaced(first: f32, last: f32, bin: u32) -> f32 {
     let step = (last - first) / 30.0;
-    if bin < 15 { first + step * bin as f32 } else { last - step * (30 - bin) as f32 }
+    if bin < 15 { step.mul_add(bin as f32, first) } else { (-step).mul_add((30 - bin) as f32, last) }
 }
 
 /// Where the pixels of an image that is turned about `(cx, cy)` come from.

@@ -1,7 +1,6 @@
 //! The whole way from a decoded image to a network's input.
 
-use fastai_dsl::{Augmentation, Crop, PadMode, Stats, TransformSet, Transforms};
-use image::RgbImage;
+use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Transforms};
 use rand_chacha::ChaCha8Rng;
 
 use super::blur::blur;
@@ -29,6 +28,10 @@ const ROTATE: Augmentation = Augmentation::Rotate { degrees: 10.0, p: OFTEN };
 
 /// The change of light of the sets.
 const LIGHTING: Augmentation = Augmentation::Lighting { brightness: 0.05, contrast: 0.05 };
+
+/// How many times the pixels that are needed a reduced image keeps along its shorter side. With fewer the averages that
+/// scaling takes would differ more from those of all pixels.
+const SPARE: u32 = 2;
 
 /// Longest canvas, times its shorter side. Scaling a strip of 60000 x 1 pixels to its full length would take gigabytes.
 const LONGEST: usize = 64;
@@ -173,7 +176,7 @@ impl Transform {
     ///
     /// # Panics
     /// Where `out` has another length, or the image no pixels.
-    pub fn train(&self, image: &RgbImage, rng: &mut ChaCha8Rng, out: &mut [f32]) {
+    pub fn train<P: Pixels>(&self, image: &P, rng: &mut ChaCha8Rng, out: &mut [f32]) {
         self.apply(image, &self.draw(rng), out);
     }
 
@@ -181,7 +184,7 @@ impl Transform {
     ///
     /// # Panics
     /// Where `out` has another length, or the image no pixels.
-    pub fn valid(&self, image: &RgbImage, out: &mut [f32]) {
+    pub fn valid<P: Pixels>(&self, image: &P, out: &mut [f32]) {
         let cut = if self.config.crop == Crop::None { Cut::Squash } else { Cut::Center };
         self.apply(image, &Draw::plain(cut), out);
     }
@@ -204,7 +207,25 @@ impl Transform {
         let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
         let Stats { mean, std } = self.stats;
         let mode = if pad == 0 || self.config.pad_mode == PadMode::Reflect { "" } else { " constant" };
-        format!("transforms {VERSION}: size {} crop {crop} pad {pad}{mode} mean {mean:?} std {std:?}", self.size)
+        let decoded = self.shorter_side().map_or(String::new(), |side| format!(" decoded to {side}"));
+        format!(
+            "transforms {VERSION}: size {} crop {crop} pad {pad}{mode} mean {mean:?} std {std:?}{decoded}",
+            self.size
+        )
+    }
+
+    /// The shorter side that a decoded image must keep, pixels: twice that of the largest zoom. `None` where images are to
+    /// be decoded in full, as the googlenet crop always needs them.
+    pub fn shorter_side(&self) -> Option<u32> {
+        match (self.config.decode, self.config.crop) {
+            (Decode::Full, _) | (_, Crop::Googlenet) => None,
+            (Decode::Reduced, _) => Some((self.target(self.config.max_zoom[1]) as u32).saturating_mul(SPARE)),
+        }
+    }
+
+    /// The shorter side of an image scaled with `zoom`, pixels.
+    fn target(&self, zoom: f64) -> usize {
+        ((zoom * self.size as f64) as usize).max(self.size)
     }
 
     /// Draws the parameters of one training image.
@@ -229,9 +250,9 @@ impl Transform {
     ///
     /// # Panics
     /// Where `out` has another length, or the image no pixels.
-    pub fn apply(&self, image: &RgbImage, draw: &Draw, out: &mut [f32]) {
+    pub fn apply<P: Pixels>(&self, image: &P, draw: &Draw, out: &mut [f32]) {
         assert_eq!(out.len(), 3 * self.size * self.size, "[3, size, size] with size {}", self.size);
-        assert!(image.width() > 0 && image.height() > 0, "an image without pixels");
+        assert!(image.size().0 > 0 && image.size().1 > 0, "an image without pixels");
         let (mut square, mut change) = match draw.cut {
             // This crop comes of the full image: it scales by itself.
             Cut::Area(_) => self.square(image, draw),
@@ -247,10 +268,10 @@ impl Transform {
     }
 
     /// The square of a draw that scales first, and the change of light that is still to be made.
-    fn scaled_square(&self, image: &RgbImage, draw: &Draw) -> (FloatImage, Change) {
-        let target = ((draw.zoom * self.size as f64) as usize).max(self.size);
+    fn scaled_square<P: Pixels>(&self, image: &P, draw: &Draw) -> (FloatImage, Change) {
+        let target = self.target(draw.zoom);
         let limit = target.saturating_mul(LONGEST);
-        let mut scaled = scaled_size(image.size(), target);
+        let mut scaled = scaled_size(image.extent(), target);
         let squash = draw.cut == Cut::Squash;
         if squash {
             scaled = (scaled.0.min(limit), scaled.1.min(limit));
@@ -308,7 +329,7 @@ impl Transform {
             Some(window) => (resize(&lit(window), self.size, self.size), Change::NONE),
             None => {
                 let whole = lit(Window { top: 0, left: 0, height: size.0, width: size.1 });
-                let scaled = scaled_size(size, self.size);
+                let scaled = scaled_size(whole.extent(), self.size);
                 (resize_window(&whole, scaled, center(scaled, self.size)), Change::NONE)
             }
         }

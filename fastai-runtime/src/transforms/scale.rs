@@ -4,17 +4,17 @@ use super::crop::Window;
 use super::image::{FloatImage, Pixels};
 use crate::kernels::wide::{Wide, wide};
 
-/// Height and width of an image of `size` whose shorter side becomes `target`: `max(floor(side * target / shorter),
+/// Height and width of an image of `extent` whose shorter side becomes `target`: `max(floor(side * target / shorter),
 /// target)` a side.
-pub(super) fn scaled_size(size: (usize, usize), target: usize) -> (usize, usize) {
-    let ratio = target as f64 / size.0.min(size.1) as f64;
-    let side = |n: usize| ((n as f64 * ratio).floor() as usize).max(target);
-    (side(size.0), side(size.1))
+pub(super) fn scaled_size(extent: (f64, f64), target: usize) -> (usize, usize) {
+    let ratio = target as f64 / extent.0.min(extent.1);
+    let side = |n: f64| ((n * ratio).floor() as usize).max(target);
+    (side(extent.0), side(extent.1))
 }
 
 /// Scales the shorter side to `target` pixels; the sides keep their ratio up to rounding down.
 pub fn scale_min<P: Pixels>(source: &P, target: usize) -> FloatImage {
-    let (height, width) = scaled_size(source.size(), target);
+    let (height, width) = scaled_size(source.extent(), target);
     resize(source, height, width)
 }
 
@@ -26,13 +26,17 @@ pub fn resize<P: Pixels>(source: &P, height: usize, width: usize) -> FloatImage 
 
 /// The part in `window` of `source` scaled to `size`: the same numbers as cutting after [`resize`], without its cost.
 pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window: Window) -> FloatImage {
-    let from = source.size();
-    if from == size {
+    let (from, extent) = (source.size(), source.extent());
+    if extent == (size.0 as f64, size.1 as f64) {
         return FloatImage::window_of(source, window);
     }
-    let tabulate = if size.0 <= from.0 && size.1 <= from.1 { Axis::area } else { Axis::linear };
-    let rows = tabulate(from.0, size.0, window.top, window.height);
-    let columns = Columns::new(&tabulate(from.1, size.1, window.left, window.width), from.1);
+    let shrinks = size.0 as f64 <= extent.0 && size.1 as f64 <= extent.1;
+    let axis = |extent: f64, from: usize, to: usize, first: usize, count: usize| match shrinks {
+        true => Axis::area(extent, from, to, first, count),
+        false => Axis::linear(from, to, first, count),
+    };
+    let rows = axis(extent.0, from.0, size.0, window.top, window.height);
+    let columns = Columns::new(&axis(extent.1, from.1, size.1, window.left, window.width), from.1);
 
     wide(Resize { source, window, rows: &rows, columns: &columns })
 }
@@ -135,16 +139,16 @@ impl Axis {
         Axis { starts: Vec::with_capacity(count), offsets, weights: Vec::with_capacity(count * taps) }
     }
 
-    /// Averages over `[d * s, (d + 1) * s)`, for `count` target pixels from `first`.
-    fn area(from: usize, to: usize, first: usize, count: usize) -> Self {
+    /// Averages over `[d * s, (d + 1) * s)`, for `count` target pixels from `first`; `extent` of the `from` pixels count.
+    fn area(extent: f64, from: usize, to: usize, first: usize, count: usize) -> Self {
         // Overlaps this short are rounding errors (OpenCV's bound).
         const SLIVER: f64 = 1e-3;
-        let scale = from as f64 / to as f64;
+        let scale = extent / to as f64;
         let mut axis = Axis::with_capacity(count, scale as usize + 2);
         for d in first..first + count {
             let begin = d as f64 * scale;
             let end = begin + scale;
-            let cell = scale.min(from as f64 - begin);
+            let cell = scale.min(extent - begin);
             let last = (end.floor() as usize).min(from - 1);
             let whole = (begin.ceil() as usize).min(last);
             let before = whole as f64 - begin;

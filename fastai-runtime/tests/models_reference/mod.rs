@@ -3,7 +3,13 @@
 // Each test file uses some of it.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use burn::tensor::{Device, Tensor, TensorData};
+use fastai_runtime::models::Network;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
 pub fn formula(n: usize, h: usize, w: usize, device: &Device) -> Tensor<4> {
     let mut values = Vec::with_capacity(n * 3 * h * w);
@@ -52,4 +58,20 @@ pub fn noise_images(name: &str, shape: [usize; 4], device: &Device) -> Tensor<4>
     let noise = noise(name);
     let values: Vec<f32> = (0..shape.iter().product()).map(|i| (2.0 * noise(i)) as f32).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A file of the body's weights by formula; `salt` makes others.
+pub fn write_body(network: &Network, salt: &str, path: &Path) {
+    let all: BTreeMap<String, (Vec<usize>, Vec<u8>)> = network
+        .shapes()
+        .into_iter()
+        .filter_map(|(name, shape)| Some((name.strip_prefix("body.")?.to_owned(), shape)))
+        .map(|(name, shape)| {
+            let values = weights(&format!("{salt}{name}"), &shape, None);
+            (name, (shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        })
+        .collect();
+    let views =
+        all.iter().map(|(name, (shape, data))| (name, TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }

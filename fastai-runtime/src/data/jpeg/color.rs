@@ -19,9 +19,10 @@ impl Plane {
     }
 }
 
-/// Red, green and blue of every pixel, rows from the top.
+/// Red, green and blue of every pixel, rows from the top. Chroma that is halved is interpolated where `smooth`, else each
+/// sample is taken twice.
 #[inline(always)]
-pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize) -> Vec<u8> {
+pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool) -> Vec<u8> {
     let mut rgb = vec![0u8; 3 * width * height];
     let rows = rgb.chunks_exact_mut(3 * width).enumerate();
     match planes {
@@ -34,10 +35,11 @@ pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize) -> Vec<u8> {
             for (y, out) in rows {
                 for (plane, full) in [blue, red].into_iter().zip(&mut chroma) {
                     match (halved_x, halved_y) {
+                        (false, false) => full[..plane.width].copy_from_slice(plane.row(y)),
+                        _ if !smooth => repeat(plane.row(if halved_y { y / 2 } else { y }), halved_x, full),
                         (true, true) => both(plane, y, &mut sums, full),
                         (true, false) => across(plane.row(y), full),
                         (false, true) => down(plane, y, full),
-                        (false, false) => full[..plane.width].copy_from_slice(plane.row(y)),
                     }
                 }
                 convert(luma.row(y), &chroma[0][..width], &chroma[1][..width], &mut line);
@@ -114,6 +116,16 @@ fn across(row: &[u8], out: &mut [u8]) {
     }
     out[0] = row[0];
     out[width - 1] = row[row.len() - 1];
+}
+
+/// A row of chroma, each sample twice where it is halved along rows.
+#[inline(always)]
+fn repeat(row: &[u8], halved: bool, out: &mut [u8]) {
+    if halved {
+        out.as_chunks_mut::<2>().0.iter_mut().zip(row).for_each(|(pair, sample)| *pair = [*sample; 2]);
+    } else {
+        out[..row.len()].copy_from_slice(row);
+    }
 }
 
 /// Row `y` of chroma that is halved along columns only.

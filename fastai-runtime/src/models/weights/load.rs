@@ -30,12 +30,13 @@ pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
     Ok(Inspection { format: file.format(), tensors: file.shapes().clone(), arch })
 }
 
-/// Whether the file has every tensor of the body of `arch`, by name and shape; the error is that of [`load_body`].
+/// Whether the file has every tensor of the body of `arch` without its last `cut` modules, by name and shape; the error is
+/// that of [`load_body`].
 ///
 /// Reads no numbers and makes no network, so that a foreign file is found before anything else is done.
-pub fn check(path: &Path, arch: &str) -> Result<(), WeightsError> {
+pub fn check(path: &Path, arch: &str, cut: u32) -> Result<(), WeightsError> {
     let file = TensorFile::open(path)?;
-    fit(&file, path, arch, &body_shapes(arch)).map(|_| ())
+    fit(&file, path, arch, &body_shapes(arch, cut)).map(|_| ())
 }
 
 /// The network with its body's weights from a safetensors or torch file of published names.
@@ -147,10 +148,10 @@ fn fit(
 /// The known network of whose body most tensors are in the file, by name and shape; how many, and of how many.
 fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
     let fits = networks::names().map(|arch| {
-        let shapes = body_shapes(arch);
+        let shapes = body_shapes(arch, 0);
         let wanted: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let names = names::translate(file.shapes().keys().map(String::as_str), &wanted);
-        let fit = shapes.iter().filter(|(name, shape)| names.get(name).is_some_and(|n| file.shapes()[n] == *shape));
+        let fit = shapes.iter().filter(|(name, shape)| names.get(name).is_some_and(|n| fits(shape, &file.shapes()[n])));
         (arch, fit.count(), shapes.len())
     });
     // By share, and among equals the larger network, of which the smaller is a part.
@@ -158,9 +159,9 @@ fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
 }
 
 /// Published names and shapes of a body's parameters and running statistics.
-fn body_shapes(arch: &str) -> Vec<(String, Vec<usize>)> {
+fn body_shapes(arch: &str, cut: u32) -> Vec<(String, Vec<usize>)> {
     // Random weights are not drawn until they are read.
-    let body = Body::new(arch, 0, &Device::flex());
+    let body = Body::cut(arch, cut, 0, &Device::flex());
     let mut shapes = Vec::new();
     parameter::visit(&body, |name, seen| shapes.push((name.to_owned(), seen.shape)));
     shapes

@@ -159,7 +159,8 @@ fn missing(
     }
     text += match published.first() {
         Some(p) => {
-            format!("\nrun `fastai weights get {}` ({:.1} MB from {}), name", p.name, p.megabytes, p.origin())
+            let size = p.megabytes.map_or(String::new(), |_| p.size_in_words() + " ");
+            format!("\nrun `fastai weights get {}` ({size}from {}), name", p.name, p.origin())
         }
         None => "\nput one there, name".to_owned(),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
-use fuzz_data::data::Dataset;
+use fastai_fuzz::data::Dataset;
 use libfuzzer_sys::fuzz_target;
 
 /// A data set's folder, of this process.

@@ -31,6 +31,7 @@ pub mod data {
     #[path = "../../../src/data/vocabulary.rs"]
     mod vocabulary;
 
+    use crate::transforms::Picture;
     pub use dataset::{Dataset, Item, Target};
     pub use findings::DataError;
     pub use vocabulary::Vocabulary;
@@ -44,5 +45,10 @@ pub mod data {
             assert_eq!(strict.dimensions(), image.dimensions());
         }
         image
+    }
+
+    /// As [`decode`], reduced.
+    pub fn decode_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
+        decode::decode_bytes_reduced(bytes, shorter)
     }
 }

@@ -1,0 +1,69 @@
+//! ConvNeXt, <https://arxiv.org/abs/2201.03545>, as torchvision has it, without stochastic depth.
+
+use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::graph::{Blueprint, Builder, Node};
+
+const NORM: NormSpec = NormSpec::Layer { epsilon: 1e-6 };
+/// Channels inside a block, in those around it.
+const EXPANSION: usize = 4;
+/// The first stage of the second layer group.
+const SPLIT: usize = 2;
+
+/// `features.0` to `features.7` with so many channels and blocks in each stage.
+pub(super) fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
+    let mut net = Builder::default();
+    let stem = patches(3, channels[0], 4).norm(NORM).biased();
+    let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", stem)];
+    let mut input = channels[0];
+    for (stage, (output, depth)) in channels.into_iter().zip(depths).enumerate() {
+        if stage == SPLIT {
+            net.next_group();
+        }
+        let begin = |net: &mut Builder, nodes: &[Node]| {
+            if stage >= SPLIT {
+                net.cut_point(nodes);
+            }
+        };
+        // Stages and the halving before each but the first take turns.
+        let place = 2 * stage;
+        if stage > 0 {
+            begin(&mut net, &nodes);
+            let norm = ConvSpec::norm_only(input, NORM).activation(Activation::None);
+            nodes.push(net.norm(format!("features.{place}.0"), norm));
+            nodes.push(net.conv(format!("features.{place}.1"), patches(input, output, 2)));
+        }
+        begin(&mut net, &nodes);
+        for number in 0..depth {
+            nodes.push(block(&mut net, &format!("features.{}.{number}", place + 1), output));
+        }
+        input = output;
+    }
+    let mut top = Builder::default();
+    let layers = vec![
+        Node::AdaptiveAvg(1),
+        top.norm("classifier.0", ConvSpec::norm_only(input, NORM).activation(Activation::None)),
+        top.conv("classifier.2", ConvSpec::new(input, 1000, 1).activation(Activation::None)),
+    ];
+    Blueprint { body: net.finish(nodes), top: top.finish(layers) }
+}
+
+/// Squares of `side` pixels that do not overlap.
+fn patches(input: usize, output: usize, side: usize) -> ConvSpec {
+    ConvSpec::new(input, output, side).stride(side).padding(Padding::Valid).activation(Activation::None)
+}
+
+/// Depthwise 7x7 convolution, layer norm, and two linear layers (1x1 convolutions here) beside the input.
+fn block(net: &mut Builder, name: &str, channels: usize) -> Node {
+    let wide = EXPANSION * channels;
+    let depthwise = ConvSpec::new(channels, channels, 7).groups(channels).norm(NORM).biased();
+    let branch = vec![
+        net.conv_norm(format!("{name}.block.0"), format!("{name}.block.2"), depthwise.activation(Activation::None)),
+        net.conv(format!("{name}.block.3"), ConvSpec::new(channels, wide, 1).activation(Activation::Gelu)),
+        net.conv_scaled(
+            format!("{name}.block.5"),
+            format!("{name}.layer_scale"),
+            ConvSpec::new(wide, channels, 1).activation(Activation::None),
+        ),
+    ];
+    Builder::residual(branch, Node::identity())
+}
