@@ -106,7 +106,7 @@ fn the_plan_counts_the_memory_of_training() {
     assert_eq!(known, [true, true, true, false, true, false, true, false, true]);
     let [features, head, all] = [2, 4, 6].map(|step| plain[step].unwrap());
     assert_eq!(features[1], 0);
-    assert!(all[1] > 3 * head[1] && all[0] > head[0], "{plain:?}");
+    assert!(all[1] > 2 * head[1] && all[0] > head[0], "{plain:?}");
     let doubled = memory(&["data.batch=32"]);
     assert_eq!(doubled[6].unwrap()[1], 2 * all[1]);
     let larger = memory(&["transforms.size=64"]);
@@ -129,7 +129,7 @@ fn a_probe_measures_every_step_and_leaves_nothing() {
     let stages = probe["stages"].as_array().unwrap();
     assert_eq!(stages.len(), 9);
     for (step, stage) in stages.iter().enumerate() {
-        let trains = ["lr_find", "fit"].iter().any(|word| stage["text"].as_str().unwrap().starts_with(word));
+        let trains = ["lr_find(", "fit("].iter().any(|word| stage["text"].as_str().unwrap().contains(word));
         assert_eq!(stage["step"], step);
         assert_eq!(stage["images_per_s"].as_f64().is_some_and(|rate| rate > 0.0), trains, "{stage}");
         assert!(!trains || stage["seconds"].as_f64().unwrap() > 0.0, "{stage}");
