@@ -264,7 +264,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
     use tempfile::TempDir;
 
     use super::*;
