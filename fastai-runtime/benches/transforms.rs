@@ -1,20 +1,23 @@
 //! Images a second from files to network inputs, on one thread:
-//! `cargo bench --profile dev -p fastai-runtime --bench transforms -- FOLDER [IMAGES]`.
+//! `cargo bench --profile dev --workspace --bench transforms -- FOLDER [IMAGES]`.
 //!
 //! `tools/bench_transforms.py` runs this beside OpenCV and torchvision. One JSON object a line: `what`, `images`, `rounds`
 //! and `images_per_s`, the best round's by the processor time of the thread (by the clock where the system does not tell
-//! it), so that other work on the machine counts little.
+//! it), so that other work on the machine counts little. Then where the time of `train` goes, `phase` and `us_per_image`:
+//! the phases are fused, so each is what it adds to those before it.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fastai_dsl::{Stats, TransformSet, Transforms};
-use fastai_runtime::data::decode;
+use fastai_dsl::{Decode, Stats, TransformSet, Transforms};
+use fastai_runtime::data::{decode, decode_reduced};
 use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::Transform;
+use fastai_runtime::transforms::{Dihedral, Draw, Transform};
 
 /// Side of the square, pixels.
 const SIZE: u32 = 224;
+/// Side of a smaller square, for which large images may be decoded at a part of their size.
+const SMALL: u32 = 64;
 /// How often everything is measured.
 const ROUNDS: usize = 3;
 
@@ -44,6 +47,43 @@ fn main() {
     });
     let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];
     measure("valid", &files, |_, file| transform.valid(&decode(file).unwrap(), &mut out));
+    for (what, decode) in [("train 64 full", Decode::Full), ("train 64 reduced", Decode::Reduced)] {
+        let transform = Transform::new(&Transforms { size: SMALL, decode, ..config.clone() }, Stats::IMAGENET);
+        let mut out = vec![0.0; 3 * (SMALL * SMALL) as usize];
+        measure(what, &files, |row, file| {
+            let image = decode_reduced(file, transform.shorter_side()).unwrap();
+            transform.train(&image, &mut stream.at(&[0, 0, row as u64]), &mut out);
+        });
+    }
+    phases(&files, &transform, stream);
+}
+
+/// Prints what each phase of a training image takes, microseconds an image.
+fn phases(files: &[PathBuf], transform: &Transform, stream: Stream) {
+    let print = |phase: &str, seconds: f64| {
+        println!("{{\"phase\": \"{phase}\", \"us_per_image\": {:.1}}}", 1e6 * seconds / files.len() as f64);
+    };
+    print("decode", best(files, |_, file| drop(decode(file).unwrap())));
+    let images: Vec<_> = files.iter().map(|file| decode(file).unwrap()).collect();
+    let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];
+    // Neither scaling nor cropping is left to do.
+    let square = image::RgbImage::from_fn(SIZE, SIZE, |x, y| image::Rgb([x as u8, y as u8, (x ^ y) as u8]));
+    let mut before = best(files, |_, _| transform.valid(&square, &mut out));
+    print("normalise", before);
+    let draws: Vec<Draw> = (0..files.len()).map(|row| transform.draw(&mut stream.at(&[0, 0, row as u64]))).collect();
+    let bare = |draw: &Draw| Draw { warps: Vec::new(), dihedral: Dihedral::IDENTITY, ..unlit(draw) };
+    for (phase, part) in
+        [("scale and crop", &bare as &dyn Fn(&Draw) -> Draw), ("rotate and flip", &unlit), ("lighting", &Draw::clone)]
+    {
+        let draws: Vec<Draw> = draws.iter().map(part).collect();
+        let seconds = best(files, |row, _| transform.apply(&images[row], &draws[row], &mut out));
+        print(phase, seconds - before);
+        before = seconds;
+    }
+}
+
+fn unlit(draw: &Draw) -> Draw {
+    Draw { lighting: None, ..draw.clone() }
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -57,7 +97,16 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn measure(what: &str, files: &[PathBuf], mut run: impl FnMut(usize, &Path)) {
+fn measure(what: &str, files: &[PathBuf], run: impl FnMut(usize, &Path)) {
+    let rate = files.len() as f64 / best(files, run);
+    println!(
+        "{{\"what\": \"{what}\", \"images\": {}, \"rounds\": {ROUNDS}, \"images_per_s\": {rate:.1}}}",
+        files.len()
+    );
+}
+
+/// Seconds that all `files` take in the best round.
+fn best(files: &[PathBuf], mut run: impl FnMut(usize, &Path)) -> f64 {
     files.iter().take(20).enumerate().for_each(|(row, file)| run(row, file));
     let mut round = || {
         let (clock, processor) = (Instant::now(), processor_seconds());
@@ -67,12 +116,7 @@ fn measure(what: &str, files: &[PathBuf], mut run: impl FnMut(usize, &Path)) {
             _ => clock.elapsed().as_secs_f64(),
         }
     };
-    let best = (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min);
-    let rate = files.len() as f64 / best;
-    println!(
-        "{{\"what\": \"{what}\", \"images\": {}, \"rounds\": {ROUNDS}, \"images_per_s\": {rate:.1}}}",
-        files.len()
-    );
+    (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
 /// What this thread has taken of a processor, as Linux counts it.

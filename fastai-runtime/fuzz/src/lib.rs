@@ -6,29 +6,31 @@ pub mod random;
 #[path = "../../src/transforms/mod.rs"]
 pub mod transforms;
 
+#[path = "."]
 pub mod kernels {
-    #[path = "../../../src/kernels/wide.rs"]
+    #[path = "../../src/kernels/wide.rs"]
     pub mod wide;
 }
 
+#[path = "."]
 pub mod data {
-    #[path = "../../../src/data/csv.rs"]
+    #[path = "../../src/data/csv.rs"]
     mod csv;
-    #[path = "../../../src/data/dataset.rs"]
+    #[path = "../../src/data/dataset.rs"]
     mod dataset;
-    #[path = "../../../src/data/decode.rs"]
+    #[path = "../../src/data/decode.rs"]
     mod decode;
-    #[path = "../../../src/data/findings.rs"]
+    #[path = "../../src/data/findings.rs"]
     mod findings;
-    #[path = "../../../src/data/folders.rs"]
+    #[path = "../../src/data/folders.rs"]
     mod folders;
-    #[path = "../../../src/data/holdout.rs"]
+    #[path = "../../src/data/holdout.rs"]
     mod holdout;
-    #[path = "../../../src/data/jpeg/mod.rs"]
+    #[path = "../../src/data/jpeg/mod.rs"]
     mod jpeg;
-    #[path = "../../../src/data/split.rs"]
+    #[path = "../../src/data/split.rs"]
     mod split;
-    #[path = "../../../src/data/vocabulary.rs"]
+    #[path = "../../src/data/vocabulary.rs"]
     mod vocabulary;
 
     use crate::transforms::Picture;
