@@ -3,7 +3,8 @@
 //! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. Bodies are written from one unit,
 //! [`ConvNorm`]: each family's file gives a [`graph`], which a body fills with weights and walks. Evaluation and training
 //! are different methods: `forward(&self, ..)` never changes anything, `forward_train(&mut self, ..)` uses batch
-//! statistics, draws dropout from the stream it is given and moves the running statistics. Nothing depends on the device's own random numbers or on an ambient mode.
+//! statistics, draws dropout from the stream it is given and moves the running statistics. Nothing depends on the
+//! device's own random numbers or on an ambient mode.
 
 pub mod body;
 pub mod checkpoint;
