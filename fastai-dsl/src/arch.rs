@@ -76,7 +76,7 @@ impl ArchFacts {
         Self::new(name, doc, body, 2 * map, 32)
     }
 
-    /// Most modules that [`cuts`](Self::cuts) can leave out.
+    /// Most modules that `cut` can leave out.
     pub fn max_cut(&self) -> u32 {
         self.cuts.len() as u32
     }

@@ -60,14 +60,14 @@ impl Table {
             let count = u32::from(count);
             let slot = length as usize - 1;
             table.offsets[slot] = index as i32 - code as i32;
+            if code + count > 1 << length {
+                return None;
+            }
             for _ in 0..count {
                 if length <= FAST {
                     table.fill(code, length, *symbols.get(index)?);
                 }
                 (code, index) = (code + 1, index + 1);
-            }
-            if code > 1 << length {
-                return None;
             }
             table.limits[slot] = code << (16 - length);
             code <<= 1;
