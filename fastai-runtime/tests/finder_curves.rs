@@ -147,7 +147,7 @@ fn features(recipe: &Recipe, dataset: &Dataset, learner: &Learner) -> [Features;
         workers: 1,
         seed: 0,
     };
-    let cache = ActivationCache::new(ActivationCache::default_root());
+    let cache = ActivationCache::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("activations"));
     let key = CacheKey::new(&models::body_digest(learner.network()), &preparation.signature());
     [&dataset.train, &dataset.valid].map(|items| {
         let files: Vec<&Path> = items.iter().map(|item| item.path.as_path()).collect();
