@@ -10,15 +10,21 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
-use fastai_dsl::HeadSpec;
+use fastai_dsl::{HeadSpec, Weights};
 use fastai_runtime::models::{self, Classifier, Network, Pass};
 use models_reference::{formula, noise_images, values, weights, write_body};
 use safetensors::SafeTensors;
 
+const SIZES: [(&str, usize, usize); 3] = [("203x257", 203, 257), ("224", 224, 224), ("299", 299, 299)];
+
 type Golden = BTreeMap<String, Vec<f32>>;
 
 fn golden() -> Golden {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/models.safetensors");
+    golden_of("models.safetensors")
+}
+
+fn golden_of(file: &str) -> Golden {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let floats = |data: &[u8]| data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
@@ -30,6 +36,24 @@ fn classifier(arch: &str, lift: f64, device: &Device) -> Classifier {
     let names: BTreeSet<String> = network.shapes().into_iter().map(|(name, _)| name).collect();
     let is_norms = |name: &str| name.strip_suffix("bias").is_some_and(|n| names.contains(&format!("{n}running_mean")));
     network.filled(|name, shape| Ok(weights(name, shape, is_norms(name).then_some(lift)))).unwrap()
+}
+
+/// The published weights, which are not in the repository: `fastai weights get efficientnet_lite0`.
+#[test]
+fn the_published_lite0_says_what_it_says_in_pytorch() {
+    let device = Device::flex();
+    let Ok(Some(found)) = models::weights::resolve(&Weights::Pretrained, "efficientnet_lite0") else {
+        println!("skipped: no weights of EfficientNet-lite0");
+        return;
+    };
+    let network =
+        models::weights::load_classifier(Classifier::new("efficientnet_lite0", 1, &device), &found.path).unwrap();
+    let golden = golden_of("lite0.safetensors");
+    for (size, height, width) in SIZES {
+        let logits: Vec<f32> =
+            values(network.forward(formula(1, height, width, &device))).into_iter().step_by(8).collect();
+        close(&logits, &golden[&format!("{size}/logits")], 1e-4, size).unwrap();
+    }
 }
 
 fn samples(all: &[f32]) -> Vec<f32> {
@@ -78,7 +102,7 @@ fn find(network: &Classifier, wanted: impl Fn(&str) -> bool) -> Vec<(String, Par
 fn evaluates(golden: &Golden, arch: &str) {
     let device = Device::flex();
     let network = classifier(arch, 0.0, &device);
-    for (size, height, width) in [("203x257", 203, 257), ("224", 224, 224), ("299", 299, 299)] {
+    for (size, height, width) in SIZES {
         let prefix = format!("{arch}/{size}/");
         // The largest networks have the first size only.
         if size != "203x257" && !golden.contains_key(&format!("{prefix}logits")) {
