@@ -14,8 +14,8 @@ float32. Weights and inputs are formulas that both sides evaluate, so no weight 
 Samples of a tensor are 64 of its numbers, every (count // 64)-th from the first (all, if it has fewer).
 
 Keys, for each network NET:
-    NET/SIZE/logits    logits 0, 8, 16, .. in evaluation; SIZE is 224, 299, or 203x257 (height first), one image; only
-                       203x257, where every rule of padding shows, for the networks in LARGE
+    NET/SIZE/logits    logits 0, 8, 16, .. in evaluation; SIZE is 224, 299, or 203x257 (height first; every rule of padding
+                       shows there), one image
     NET/SIZE/UNIT      samples of the output of three units, activation and residual included
     NET/cutN/features  samples of the concat pool [max, avg] of the body without its last N modules, at 203x257
     NET/trainN/loss    cross-entropy at three points of training: before, after one and after two steps of SGD at .001,
@@ -49,8 +49,6 @@ from torchvision.ops import StochasticDepth
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden")
 TRIALS = 3
-LARGE = """resnet101 resnet152 resnext101_32x4d resnext101_64x4d wide_resnet50_2 vgg16_bn vgg19_bn densenet161
-densenet169 densenet201""".split()
 SIZES = {"224": (224, 224), "299": (299, 299), "203x257": (203, 257)}
 
 
@@ -481,8 +479,6 @@ def evaluation(name):
         modules[path].register_forward_hook(pooled)
     # 203x257 comes last, and its features stay.
     for size, sides in SIZES.items():
-        if name in LARGE and size != "203x257":
-            continue
         with torch.no_grad():
             logits = net(formula(1, *sides))
         out[f"{name}/{size}/logits"] = logits.flatten()[::8].float().clone()
