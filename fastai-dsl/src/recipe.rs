@@ -131,6 +131,11 @@ impl Recipe {
         self.steps.iter().filter(|s| matches!(s, Step::LrFind(_))).count()
     }
 
+    /// The largest size that images are shown at, pixels.
+    pub fn largest_size(&self) -> u32 {
+        step::largest_size(self.transforms.size, &self.steps)
+    }
+
     /// The last `tta` step: its index from 0, and how many augmented predictions it asks for.
     pub fn last_tta(&self) -> Option<(usize, u32)> {
         self.steps.iter().enumerate().rev().find_map(|(index, step)| match step {

@@ -82,3 +82,13 @@ fn an_unmixed_batch_has_the_plain_loss() {
         }
     }
 }
+
+#[test]
+fn numbers_are_blended_in_the_images_shares() {
+    let device = Device::flex();
+    let loss = Loss::new(Truth::Values(vec![0.0, 10.0]), None, &device);
+    let logits = Tensor::<2>::from_data(TensorData::new(vec![0.0f32, 0.0], [2, 1]), &device);
+    let mix = Mix::blend(vec![1, 0], vec![0.75, 0.5]);
+    // 0.75 * 0 + 0.25 * 10 and 0.5 * 10 + 0.5 * 0, and their mean.
+    assert_eq!(loss.of(logits, Targets::new(&[0, 1], Some(&mix))).into_scalar::<f32>(), 3.75);
+}

@@ -7,7 +7,7 @@ use crate::draft::{Draft, LintAttr, LintLevel, StepCall, Stmt, Value, ValueKind}
 use crate::evaluate::Unused;
 use crate::plan::{Body, State};
 use crate::rate::{Base, Rate};
-use crate::recipe::{Crop, Fit, Model, Options, Step, TransformSet, Transforms, Weights};
+use crate::recipe::{Crop, Fit, Model, Options, Step, TransformSet, Transforms, Weights, largest_size};
 use crate::schedule::epochs;
 use crate::stats::Stats;
 use crate::suggest::did_you_mean;
@@ -196,11 +196,7 @@ fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
 /// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
 fn enlarged_copies(parts: &Parts, lints: &mut Lints) {
     let Some((side, site)) = parts.copies else { return };
-    let sizes = parts.steps.iter().filter_map(|step| match step {
-        Step::Resize { size } => Some(*size),
-        _ => None,
-    });
-    let size = sizes.fold(parts.transforms.size, u32::max);
+    let size = largest_size(parts.transforms.size, parts.steps);
     let zoom = parts.transforms.max_zoom[1];
     let needed = (f64::from(size) * zoom).ceil() as u32;
     if side >= needed {
@@ -220,7 +216,7 @@ fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lin
         if alpha.is_none_or(|alpha| alpha == 0.0) {
             continue;
         }
-        let section = lints.section(name).to_vec();
+        let section = lints.section(name);
         let site = lints.draft.sections.iter().find(|e| e.key.text == name).map_or(call.word.site, |e| e.key.site);
         let diagnostic = Diagnostic::error(
             &c::PRECOMPUTE_IGNORES_MIXING,
@@ -229,7 +225,7 @@ fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lin
         )
         .help(format!("`precompute(off);` and a `fit` on images, or remove `{name}`"))
         .also(call.word.site, "the first fit that sees none");
-        lints.at(&c::PRECOMPUTE_IGNORES_MIXING, &[&section, &call.lints, train, &lints.draft.lints], diagnostic);
+        lints.at(&c::PRECOMPUTE_IGNORES_MIXING, &[section, &call.lints, train, &lints.draft.lints], diagnostic);
     }
 }
 

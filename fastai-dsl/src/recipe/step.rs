@@ -56,6 +56,15 @@ pub enum Step {
     },
 }
 
+/// The largest size in pixels that `steps` show images at, which begin at `first`.
+pub(crate) fn largest_size(first: u32, steps: &[Step]) -> u32 {
+    let sizes = steps.iter().filter_map(|step| match step {
+        Step::Resize { size } => Some(*size),
+        _ => None,
+    });
+    sizes.fold(first, u32::max)
+}
+
 impl Step {
     /// The step's word in a recipe.
     pub fn word(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Corrupt, Data, Duplicates, TaskKind};
+use fastai_dsl::{Corrupt, Data, Duplicates, Recipe, TaskKind};
 use rayon::prelude::*;
 
 use super::findings::Findings;
@@ -38,7 +38,13 @@ pub struct Preflight<'a> {
     pub stop: &'a StopSignal,
 }
 
-impl Preflight<'_> {
+impl<'a> Preflight<'a> {
+    /// As a recipe wants it: every image, at its largest size, with nothing known before.
+    pub fn of(recipe: &Recipe, stop: &'a StopSignal) -> Self {
+        let Data { corrupt, duplicates, .. } = *recipe.data();
+        Preflight { corrupt, duplicates, size: recipe.largest_size(), limit: None, known: None, stop }
+    }
+
     /// Opens the data set that a recipe names and looks at its images.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
             models::weights::check(&found.path, &model.arch, model.cut)?;
         }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
-        let because = if picked.reason.is_empty() { String::new() } else { format!(" ({})", picked.reason) };
+        let because = if picked.reason.is_empty() { String::new() } else { format!(": {}", picked.reason) };
         progress.note(&format!("device: {}{because}", picked.name));
         let batch = recipe.data().batch as usize;
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{ClassWeights, Recipe, Sampler, Step};
+use fastai_dsl::{ClassWeights, Recipe, Sampler};
 
 use super::RunOptions;
 use crate::RunError;
@@ -85,17 +85,10 @@ pub(super) fn open_data(
 ) -> Result<(Dataset, Health), RunError> {
     let data = recipe.data();
     let known = cache.join("verified.json");
-    let sizes = recipe.steps().iter().filter_map(|step| match step {
-        Step::Resize { size } => Some(*size),
-        _ => None,
-    });
     let preflight = Preflight {
-        corrupt: data.corrupt,
-        duplicates: data.duplicates,
-        size: sizes.fold(recipe.transforms().size, u32::max),
         limit: smoke.then_some(2 * data.batch as usize),
         known: Some(&known),
-        stop: &options.stop,
+        ..Preflight::of(recipe, &options.stop)
     };
     let (mut dataset, health) = match &options.dataset {
         None => preflight.open(data, recipe.task(), progress)?,

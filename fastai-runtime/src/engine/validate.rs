@@ -74,12 +74,9 @@ pub fn validate(
     let looks = data.corrupt == Corrupt::Skip || recipe.class_weights().is_some();
     let mut dataset = if looks {
         let preflight = Preflight {
-            corrupt: data.corrupt,
-            duplicates: data.duplicates,
             size: meta.size,
-            limit: None,
             known: Some(&ActivationCache::default_root().join("verified.json")),
-            stop,
+            ..Preflight::of(recipe, stop)
         };
         preflight.open(&data, recipe.task(), progress)?.0
     } else {

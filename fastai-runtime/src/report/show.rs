@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Data, Recipe, Source, Step};
+use fastai_dsl::{Data, Recipe, Source};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -62,18 +62,7 @@ impl Show {
         progress: &mut dyn Progress,
     ) -> Result<Show, RunError> {
         let data = recipe.data();
-        let sizes = recipe.steps().iter().filter_map(|step| match step {
-            Step::Resize { size } => Some(*size),
-            _ => None,
-        });
-        let preflight = Preflight {
-            corrupt: data.corrupt,
-            duplicates: data.duplicates,
-            size: sizes.fold(recipe.transforms().size, u32::max),
-            limit: None,
-            known,
-            stop,
-        };
+        let preflight = Preflight { known, ..Preflight::of(recipe, stop) };
         let (dataset, health) = preflight.open(data, recipe.task(), progress)?;
         // The first of a list is often the odd one; the middle also lies in another class than the first folder's.
         let (sheet, shown) = match dataset.train.get(dataset.train.len() / 2) {

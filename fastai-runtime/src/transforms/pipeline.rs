@@ -39,8 +39,7 @@ const LONGEST: usize = 64;
 /// Images to network inputs, as a recipe's `transforms` section says.
 ///
 /// Training: scale the shorter side to the size (times a random zoom), pad, augment, crop, work on the 8-bit square,
-/// normalise, erase. Validation: scale,
-/// pad, crop, normalise. What fastai 0.7 has is done by its formulas.
+/// normalise, erase. Validation: scale, pad, crop, normalise. What fastai 0.7 has is done by its formulas.
 #[derive(Clone, Debug)]
 pub struct Transform {
     config: Transforms,

@@ -9,7 +9,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::digest::sha256;
+use sha2::{Digest, Sha256};
+
+use super::digest::{hex, sha256};
 use super::{Home, Published};
 use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
@@ -122,14 +124,12 @@ fn place(
     folder: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Fetched, WeightsError> {
-    use sha2::{Digest, Sha256};
-
     let path = folder.join(published.file);
     let mut digest = String::new();
     let written = write_atomic(&path, |out| {
-        let mut tee = Tee { out, hash: Sha256::new() };
+        let mut tee = Tee { out, hash: Sha256::default() };
         content(&mut tee)?;
-        digest = tee.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        digest = hex(tee.hash);
         if published.is(&digest) { Ok(()) } else { Err(io::Error::other("not the published file")) }
     });
     if !digest.is_empty() && !published.is(&digest) {
@@ -142,12 +142,11 @@ fn place(
 /// Hashes what it passes on.
 struct Tee<'a> {
     out: &'a mut dyn Write,
-    hash: sha2::Sha256,
+    hash: Sha256,
 }
 
 impl Write for Tee<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use sha2::Digest;
         let written = self.out.write(bytes)?;
         self.hash.update(&bytes[..written]);
         Ok(written)
