@@ -220,7 +220,7 @@ impl Pixels for FloatImage {
 
     #[inline(always)]
     fn pair(&self, index: usize) -> [[f32; 4]; 2] {
-        let pair = &self.pixels[index..index.wrapping_add(2)];
+        let pair = &self.pixels[index..index + 2];
         [pair[0], pair[1]]
     }
 }

@@ -8,7 +8,9 @@ use super::image::{FloatImage, Pixels};
 #[inline]
 pub(super) fn reflect(index: i64, n: usize) -> usize {
     let n = n as i64;
-    let i = index.rem_euclid(2 * n);
+    // Rarely further away than the image is long; a division takes long.
+    let i =
+        if (-n..2 * n).contains(&index) { if index < 0 { -1 - index } else { index } } else { index.rem_euclid(2 * n) };
     (if i < n { i } else { 2 * n - 1 - i }) as usize
 }
 

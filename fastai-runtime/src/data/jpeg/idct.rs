@@ -56,27 +56,24 @@ impl Lanes {
 
     #[inline(always)]
     fn write_full(&self, plane: &mut [u8], stride: usize) {
-        // Locals, which the compiler knows to be apart.
-        let mut samples = [0u8; 64 * LANES];
+        // A local, which the compiler knows to be apart.
+        let mut rows = [[0u64; LANES]; 8];
         let coefficients = &self.coefficients;
         match self.last {
             0 => {
                 // One pass after the other, as the transform does to a lone first coefficient.
-                let flat: [u8; LANES] = std::array::from_fn(|lane| {
-                    clamped(((coefficients[lane].wrapping_shl(2)).wrapping_add(16) >> 5).wrapping_add(128))
-                });
-                for row in samples.as_chunks_mut::<LANES>().0 {
-                    *row = flat;
-                }
+                rows = [std::array::from_fn(|lane| {
+                    let flat = clamped(((coefficients[lane].wrapping_shl(2)).wrapping_add(16) >> 5).wrapping_add(128));
+                    u64::from(flat).wrapping_mul(0x0101_0101_0101_0101)
+                }); 8];
             }
             // The stored order fills the corner of 4 x 4 first.
-            1..=9 => transform::<4>(coefficients, &mut samples),
-            _ => transform::<8>(coefficients, &mut samples),
+            1..=9 => transform::<4>(coefficients, &mut rows),
+            _ => transform::<8>(coefficients, &mut rows),
         }
-        for (y, row) in samples.as_chunks::<{ 8 * LANES }>().0.iter().enumerate() {
-            let turned = transpose(row);
-            for (place, bytes) in self.places[..self.used].iter().zip(turned) {
-                plane[place + y * stride..][..8].copy_from_slice(&bytes.to_le_bytes());
+        for (lane, place) in self.places[..self.used].iter().enumerate() {
+            for (y, row) in rows.iter().enumerate() {
+                plane[place + y * stride..][..8].copy_from_slice(&row[lane].to_le_bytes());
             }
         }
     }
@@ -144,9 +141,10 @@ fn clamped(sample: i32) -> u8 {
     sample.clamp(0, 255) as u8
 }
 
-/// Samples of all lanes, `[y, x, lane]`; coefficients of rows and columns from `N` on are 0.
+/// Samples of all lanes, `[y, lane]`, those of a row in one word, the first one lowest; coefficients of rows and columns
+/// from `N` on are 0.
 #[inline(always)]
-fn transform<const N: usize>(coefficients: &[i32; 64 * LANES], samples: &mut [u8; 64 * LANES]) {
+fn transform<const N: usize>(coefficients: &[i32; 64 * LANES], rows: &mut [[u64; LANES]; 8]) {
     let mut work = [0i32; 64 * LANES];
     for column in 0..N {
         for lane in 0..LANES {
@@ -158,13 +156,16 @@ fn transform<const N: usize>(coefficients: &[i32; 64 * LANES], samples: &mut [u8
             }
         }
     }
-    for row in 0..8 {
+    for (row, words) in rows.iter_mut().enumerate() {
+        let mut halves = [[0u32; LANES]; 2];
         for lane in 0..LANES {
             let x = std::array::from_fn(|column| if column < N { work[(row * 8 + column) * LANES + lane] } else { 0 });
-            let y = line::<18>(x);
-            for column in 0..8 {
-                samples[(row * 8 + column) * LANES + lane] = clamped(y[column].wrapping_add(128));
-            }
+            let y = line::<18>(x).map(|sample| u32::from(clamped(sample.wrapping_add(128))));
+            halves[0][lane] = y[0] | y[1] << 8 | y[2] << 16 | y[3] << 24;
+            halves[1][lane] = y[4] | y[5] << 8 | y[6] << 16 | y[7] << 24;
+        }
+        for lane in 0..LANES {
+            words[lane] = u64::from(halves[0][lane]) | u64::from(halves[1][lane]) << 32;
         }
     }
 }
@@ -198,41 +199,9 @@ fn line<const SHIFT: u32>(x: [i32; 8]) -> [i32; 8] {
     })
 }
 
-/// `[x, lane]` as one word a lane whose byte `x` is its sample: three exchanges of ever smaller parts.
-#[inline(always)]
-fn transpose(row: &[u8; 8 * LANES]) -> [u64; LANES] {
-    let mut words = [0u64; 8];
-    for (word, bytes) in words.iter_mut().zip(row.as_chunks::<8>().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    for (step, bits, mask) in
-        [(4, 32, 0x0000_0000_ffff_ffffu64), (2, 16, 0x0000_ffff_0000_ffff), (1, 8, 0x00ff_00ff_00ff_00ff)]
-    {
-        for i in 0..8 {
-            if i & step == 0 {
-                let (a, b) = (words[i], words[i + step]);
-                words[i] = (a & mask) | ((b & mask) << bits);
-                words[i + step] = ((a >> bits) & mask) | (b & !mask);
-            }
-        }
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn transposing_exchanges_rows_and_columns() {
-        let row: [u8; 64] = std::array::from_fn(|i| i as u8);
-        let turned = transpose(&row);
-        for (lane, word) in turned.iter().enumerate() {
-            for (x, byte) in word.to_le_bytes().iter().enumerate() {
-                assert_eq!(usize::from(*byte), x * 8 + lane);
-            }
-        }
-    }
 
     #[test]
     fn few_coefficients_take_short_ways_to_the_same_samples() {

@@ -249,25 +249,34 @@ impl Part<'_> {
         let mut here = *bits;
         let (dc, ac, steps) = (self.dc, self.ac, &self.steps);
         let fast = &*ac.fast;
+        here.refill();
         self.before = self.before.wrapping_add(here.read(&dc.fast, dc)?.value);
+        here.refill();
         let (coefficients, lane) = self.lanes.open();
         coefficients[lane] = self.before.wrapping_mul(steps[0].1);
         let mut k = 1usize;
         let mut last = 0;
-        while k < 64 {
-            let coded = here.read(fast, ac)?;
-            k = k.wrapping_add(coded.run);
-            if k > 63 {
-                // Either the mark of the end, or more coefficients than there are.
-                if coded.run <= 15 {
-                    return None;
+        'block: loop {
+            // Two numbers for each refill.
+            for _ in 0..2 {
+                if k > 63 {
+                    break 'block;
                 }
-                break;
+                let coded = here.read(fast, ac)?;
+                k = k.wrapping_add(coded.run);
+                if k > 63 {
+                    // Either the mark of the end, or more coefficients than there are.
+                    if coded.run <= 15 {
+                        return None;
+                    }
+                    break 'block;
+                }
+                let (place, step) = steps[k];
+                coefficients[(place as usize).wrapping_add(lane) & (64 * LANES - 1)] = coded.value.wrapping_mul(step);
+                last = k;
+                k = k.wrapping_add(1);
             }
-            let (place, step) = steps[k];
-            coefficients[(place as usize).wrapping_add(lane) & (64 * LANES - 1)] = coded.value.wrapping_mul(step);
-            last = k;
-            k = k.wrapping_add(1);
+            here.refill();
         }
         *bits = here;
         Some(last)
