@@ -26,8 +26,8 @@ impl Coded {
     const END: u32 = 128;
 }
 
-/// What a code announces: the bits of it and of the number that follows (bits 0 to 7), the number's alone (8 to 15), and
-/// the run of zeros (16 to 23). 0 where there is no such code, or one too long to be looked up.
+/// What a code announces, in bytes from the lowest: the bits of it and of the number that follows, its own alone, 63 less
+/// the number's, and the run of zeros before the number. 0 where there is no such code, or one too long to be looked up.
 type Entry = u32;
 
 /// By the next [`FAST`] bits, what they mean.
@@ -80,7 +80,7 @@ impl Table {
 /// What a code of `length` bits announces that stands for `symbol`; `None` if that means nothing.
 fn entry(length: u32, symbol: u8, kind: Kind) -> Option<Entry> {
     let (run, size) = meaning(symbol, kind)?;
-    Some((length + size) | size << 8 | run << 16)
+    Some((length + size) | length << 8 | (63 - size) << 16 | run << 24)
 }
 
 /// The run and the number of bits that a symbol announces; `None` for one that means nothing.
@@ -117,12 +117,17 @@ impl<'a> Bits<'a> {
 
     /// Whether no more bits were used than there are.
     pub(super) fn sound(&self) -> bool {
-        self.at as u64 * 8 - u64::from(self.count) <= self.end as u64 * 8
+        self.used() <= self.end as u64 * 8
     }
 
     /// Bits that were not used, if [`sound`](Self::sound).
     pub(super) fn left(&self) -> u64 {
-        (self.end as u64 * 8).saturating_sub(self.at as u64 * 8 - u64::from(self.count))
+        (self.end as u64 * 8).saturating_sub(self.used())
+    }
+
+    /// Bits from the start of the data to the next one.
+    fn used(&self) -> u64 {
+        self.at as u64 * 8 - u64::from(self.count & 63)
     }
 
     /// Makes sure of 56 bits, which are enough for two numbers with their codes; beyond the end they are zeros or another
@@ -130,9 +135,10 @@ impl<'a> Bits<'a> {
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         let word = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
-        self.next |= word.map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> self.count;
-        self.at = self.at.wrapping_add(((63 - self.count) >> 3) as usize);
-        self.count |= 56;
+        let count = self.count & 63;
+        self.next |= word.map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> count;
+        self.at = self.at.wrapping_add(((63 - count) >> 3) as usize);
+        self.count = count | 56;
     }
 
     /// The next number, for which the bits must be there; `None` for a code that does not exist.
@@ -143,13 +149,14 @@ impl<'a> Bits<'a> {
             entry = table.long((self.next >> 48) as usize)?;
         }
         // No branch on whether there is a number and how long it is: that is as good as random, and a wrong guess costs
-        // more than all the rest.
-        let (used, size) = (entry & 0xff, entry >> 8 & 0xff);
-        let above = 1u32.wrapping_shl(size);
-        let bits = (self.next >> (64u32.wrapping_sub(used) & 63)) as u32 & above.wrapping_sub(1);
-        let value = bits.wrapping_sub(if bits < above >> 1 { above.wrapping_sub(1) } else { 0 }) as i32;
-        self.next = self.next.wrapping_shl(used);
-        self.count = self.count.wrapping_sub(used);
-        Some(Coded { run: (entry >> 16) as usize, value })
+        // more than all the rest. Shifts only look at the lower six bits of how far they go.
+        let after = self.next.wrapping_shl(entry >> 8);
+        // A number's first bit says 1 for positive. Exchanged for a sign before it, the bits read as the number, or one less
+        // than a negative one.
+        let signed = ((after ^ 1 << 63) as i64 >> 1) ^ 1 << 62;
+        let value = signed.wrapping_shr(entry >> 16).wrapping_add((signed as u64 >> 63) as i64) as i32;
+        self.next = self.next.wrapping_shl(entry);
+        self.count = self.count.wrapping_sub(entry);
+        Some(Coded { run: (entry >> 24) as usize, value })
     }
 }
