@@ -8,6 +8,8 @@ pub mod transforms;
 
 #[path = "."]
 pub mod kernels {
+    #[path = "../../src/kernels/bilinear.rs"]
+    pub mod bilinear;
     #[path = "../../src/kernels/wide.rs"]
     pub mod wide;
 }

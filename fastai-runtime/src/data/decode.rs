@@ -81,7 +81,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     if !metadata.is_file() {
         return Err("is no regular file".to_string());
     }
-    let mut bytes = Vec::new();
+    // As long as the file is said to be, and one more for the end to be seen.
+    let mut bytes = Vec::with_capacity((metadata.len().min(MAX_BYTES) + 1) as usize);
     let file = File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
     if bytes.len() as u64 > MAX_BYTES {

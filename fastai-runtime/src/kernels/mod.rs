@@ -1,6 +1,7 @@
 //! CPU kernels for what burn's flex backend does slowly, as extension operations with their own backward pass. On every
 //! other device the same functions are burn's own operations.
 
+pub mod bilinear;
 pub mod conv;
 mod depthwise;
 mod geometry;

@@ -23,10 +23,10 @@ pub trait Pixels {
     /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth number is 0.
     fn pixel(&self, index: usize) -> [f32; 4];
 
-    /// The pixel there and the one to its right.
+    /// The pixels as they are stored, if that is as [`pixel`](Self::pixel) gives them.
     #[inline(always)]
-    fn pair(&self, index: usize) -> [[f32; 4]; 2] {
-        [self.pixel(index), self.pixel(index + 1)]
+    fn stored(&self) -> Option<&[[f32; 4]]> {
+        None
     }
 }
 
@@ -219,8 +219,7 @@ impl Pixels for FloatImage {
     }
 
     #[inline(always)]
-    fn pair(&self, index: usize) -> [[f32; 4]; 2] {
-        let pair = &self.pixels[index..index + 2];
-        [pair[0], pair[1]]
+    fn stored(&self) -> Option<&[[f32; 4]]> {
+        Some(&self.pixels)
     }
 }

@@ -3,16 +3,7 @@
 use fastai_dsl::PadMode;
 
 use super::image::{FloatImage, Pixels};
-
-/// The pixel of an axis of `n` pixels that stands for `index`, anywhere on the line.
-#[inline]
-pub(super) fn reflect(index: i64, n: usize) -> usize {
-    let n = n as i64;
-    // Rarely further away than the image is long; a division takes long.
-    let i =
-        if (-n..2 * n).contains(&index) { if index < 0 { -1 - index } else { index } } else { index.rem_euclid(2 * n) };
-    (if i < n { i } else { 2 * n - 1 - i }) as usize
-}
+use crate::kernels::bilinear::reflect;
 
 /// `image` with `pad` pixels more on each side, reflected or black.
 pub(super) fn pad(image: &FloatImage, pad: usize, mode: PadMode) -> FloatImage {
@@ -38,13 +29,6 @@ pub(super) fn pad(image: &FloatImage, pad: usize, mode: PadMode) -> FloatImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_edge_is_repeated_and_far_indices_come_back() {
-        let line: Vec<usize> = (-7..8).map(|i| reflect(i, 3)).collect();
-        assert_eq!(line, [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1]);
-        assert!((-3..3).all(|i| reflect(i, 1) == 0));
-    }
 
     #[test]
     fn a_border_wider_than_the_image() {

@@ -64,19 +64,40 @@ pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool
 /// A row of YCbCr as a row of each colour.
 #[inline(always)]
 fn convert(luma: &[u8], blue: &[u8], red: &[u8], [r, g, b]: &mut [Vec<u8>; 3]) {
-    let clamped = |v: i32| v.clamp(0, 255) as u8;
+    let clamped = |v: i16| v.clamp(0, 255) as u8;
     let samples = luma.iter().zip(blue).zip(red);
     for (((y, cb), cr), ((r, g), b)) in samples.zip(r.iter_mut().zip(g).zip(b)) {
-        let y = i32::from(*y);
-        let (cb, cr) = (i32::from(*cb).wrapping_sub(128), i32::from(*cr).wrapping_sub(128));
-        // 16-bit fractions: 1.402, .34414, .71414, 1.772. Whole parts are apart, so that factors have 16 bits with their
-        // sign: such products take half the time.
-        let part = |product: i32| product.wrapping_add(32768) >> 16;
-        *r = clamped(y.wrapping_add(cr).wrapping_add(part(cr.wrapping_mul(26345))));
-        let green = part(cb.wrapping_mul(-22554).wrapping_add(cr.wrapping_mul(18734)));
-        *g = clamped(y.wrapping_sub(cr).wrapping_add(green));
-        *b = clamped(y.wrapping_add(cb).wrapping_add(cb).wrapping_add(part(cb.wrapping_mul(-14942))));
+        let y = i16::from(*y);
+        let (cb, cr) = (i16::from(*cb).wrapping_sub(128), i16::from(*cr).wrapping_sub(128));
+        // 16-bit fractions of 1.402, .34414, .71414 and 1.772, their whole parts apart, so that everything fits into 16 bits:
+        // twice as many at a time.
+        let red = y.wrapping_add(cr).wrapping_add(rounded(cr, 26345));
+        let blue = y.wrapping_add(cb).wrapping_add(cb).wrapping_add(rounded(cb, -14942));
+        let green = y.wrapping_sub(cr).wrapping_add(rounded_sum([cb, cr], [-22554, 18734]));
+        (*r, *g, *b) = (clamped(red), clamped(green), clamped(blue));
     }
+}
+
+/// `a * f / 65536`, rounded; `a` is a sample less 128.
+#[inline(always)]
+fn rounded(a: i16, f: i16) -> i16 {
+    upper(a.wrapping_add(a), f).wrapping_add(1) >> 1
+}
+
+/// `(a * f + b * g) / 65536`, rounded.
+#[inline(always)]
+fn rounded_sum([a, b]: [i16; 2], [f, g]: [i16; 2]) -> i16 {
+    // The lower halves make up for none, one or two; a quarter of their sum tells.
+    let (p, q) = (a.wrapping_mul(f) as u16, b.wrapping_mul(g) as u16);
+    let mean = (p & q).wrapping_add((p ^ q) >> 1);
+    let carry = (mean >> 1).wrapping_add(1 << 13) >> 14;
+    upper(a, f).wrapping_add(upper(b, g)).wrapping_add(carry as i16)
+}
+
+/// The upper half of a product.
+#[inline(always)]
+fn upper(a: i16, f: i16) -> i16 {
+    (i32::from(a).wrapping_mul(i32::from(f)) >> 16) as i16
 }
 
 /// The row of `plane` next to the one that row `y` of the image lies in, on the nearer side.
