@@ -1,5 +1,7 @@
 //! The images that transforms read and write.
 
+use std::cell::RefCell;
+
 use super::crop::Window;
 
 /// Pixels in rows from the top, red, green and blue first in each: what scaling and rotation can read.
@@ -127,17 +129,11 @@ impl FloatImage {
         FloatImage { height, width, pixels: vec![[0.0; 4]; height * width] }
     }
 
-    /// An image without rows yet, with room for `height` of them.
-    pub(super) fn empty(height: usize, width: usize) -> Self {
-        FloatImage { height: 0, width, pixels: Vec::with_capacity(height * width) }
-    }
-
-    /// Adds a row, which must have as many pixels as the others.
-    #[inline(always)]
-    pub(super) fn push_row(&mut self, row: impl Iterator<Item = [f32; 4]>) {
-        self.pixels.extend(row);
-        self.height += 1;
-        debug_assert_eq!(self.pixels.len(), self.height * self.width, "a row of {} pixels", self.width);
+    /// An image whose pixels are any that there were in another one, all of which are to be written.
+    pub(super) fn unwritten(height: usize, width: usize) -> Self {
+        let mut pixels = spare();
+        pixels.resize(height * width, [0.0; 4]);
+        FloatImage { height, width, pixels }
     }
 
     /// Converts the whole of `source`.
@@ -197,6 +193,38 @@ impl FloatImage {
     /// The image as `[height, width, 3]`.
     pub fn to_rgb(&self) -> Vec<f32> {
         self.pixels.iter().flat_map(|p| [p[0], p[1], p[2]]).collect()
+    }
+}
+
+/// Most images whose memory a thread keeps for the next ones: fresh memory of this size comes from the system, which takes
+/// longer to clear it than the transforms to fill it.
+const SPARES: usize = 3;
+
+/// Most pixels of such an image: 16 MiB.
+const SPARE_PIXELS: usize = 1 << 20;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<[f32; 4]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Pixels of an image that is gone, or none.
+fn spare() -> Vec<[f32; 4]> {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+impl Drop for FloatImage {
+    fn drop(&mut self) {
+        let pixels = std::mem::take(&mut self.pixels);
+        if pixels.capacity() == 0 || pixels.capacity() > SPARE_PIXELS {
+            return;
+        }
+        // A thread that ends has no place for them any more.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < SPARES {
+                spare.push(pixels);
+            }
+        });
     }
 }
 

@@ -378,11 +378,7 @@ impl<P: Pixels> Wide for Augment<'_, P> {
 
         // Without turns, rows stay rows, in their order.
         let rows = draw.dihedral.turns.is_multiple_of(4);
-        let mut part = if rows {
-            FloatImage::empty(window.height, window.width)
-        } else {
-            FloatImage::black(window.height, window.width)
-        };
+        let mut part = FloatImage::unwritten(window.height, window.width);
         let mut sum = 0f64;
         let mut line = vec![[0f32; 4]; needed.width];
         for y in needed.top..needed.top + needed.height {
@@ -399,10 +395,15 @@ impl<P: Pixels> Wide for Augment<'_, P> {
             }
             if (origin.top..origin.top + origin.height).contains(&y) {
                 let shown = &line[origin.left - needed.left..][..origin.width];
-                match (rows, draw.dihedral.flip) {
-                    (true, false) => part.push_row(shown.iter().copied()),
-                    (true, true) => part.push_row(shown.iter().rev().copied()),
-                    (false, _) => draw.dihedral.place(shown, (y, origin.left), size, window, &mut part),
+                if !rows {
+                    draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
+                    continue;
+                }
+                let row = &mut part.pixels_mut()[(y - origin.top) * origin.width..][..origin.width];
+                if draw.dihedral.flip {
+                    row.iter_mut().zip(shown.iter().rev()).for_each(|(to, from)| *to = *from);
+                } else {
+                    row.copy_from_slice(shown);
                 }
             }
         }

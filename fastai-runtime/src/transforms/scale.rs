@@ -58,7 +58,7 @@ impl<P: Pixels> Wide for Resize<'_, P> {
         if window.width == 0 {
             return FloatImage::black(window.height, 0);
         }
-        let mut image = FloatImage::empty(window.height, window.width);
+        let mut image = FloatImage::unwritten(window.height, window.width);
         let samples = source.samples();
         let (first, last) = columns.span();
         let stride = source.size().1 * P::LANES;
@@ -67,10 +67,10 @@ impl<P: Pixels> Wide for Resize<'_, P> {
         let length = (last - first) * P::LANES;
         let mut blended = vec![0f32; length + 1];
         let row_of = |y: usize| &samples[y * stride + first * P::LANES..y * stride + last * P::LANES];
-        for y in 0..window.height {
+        for (y, out) in image.pixels_mut().chunks_exact_mut(window.width).enumerate() {
             let (start, weights) = rows.taps(y);
             blend_rows(&mut blended[..length], start, weights, P::UNIT, row_of);
-            columns.blend::<P>(&blended, first, &mut image);
+            columns.blend::<P>(&blended, first, out);
         }
         image
     }
@@ -236,34 +236,31 @@ impl Columns {
         (self.starts.first().copied().unwrap_or(0), last)
     }
 
-    /// Blends `row`, whose first pixel is the source's `first`, to a row more of `image`.
+    /// Blends `row`, whose first pixel is the source's `first`, to the pixels of `out`.
     #[inline(always)]
-    fn blend<P: Pixels>(&self, row: &[f32], first: usize, image: &mut FloatImage) {
+    fn blend<P: Pixels>(&self, row: &[f32], first: usize, out: &mut [[f32; 4]]) {
         match self.taps {
-            1 => self.blend_taps::<P, 1>(row, first, image),
-            2 => self.blend_taps::<P, 2>(row, first, image),
-            3 => self.blend_taps::<P, 3>(row, first, image),
-            4 => self.blend_taps::<P, 4>(row, first, image),
+            1 => self.blend_taps::<P, 1>(row, first, out),
+            2 => self.blend_taps::<P, 2>(row, first, out),
+            3 => self.blend_taps::<P, 3>(row, first, out),
+            4 => self.blend_taps::<P, 4>(row, first, out),
             _ => {
                 let weights = self.weights.chunks_exact(self.taps);
-                image.push_row(
-                    self.starts
-                        .iter()
-                        .zip(weights)
-                        .map(|(&start, weights)| sum_taps::<P>(&row[(start - first) * P::LANES..], weights)),
-                );
+                for ((pixel, &start), weights) in out.iter_mut().zip(&self.starts).zip(weights) {
+                    *pixel = sum_taps::<P>(&row[(start - first) * P::LANES..], weights);
+                }
             }
         }
     }
 
     /// [`Columns::blend`] with the number of weights known to the compiler.
     #[inline(always)]
-    fn blend_taps<P: Pixels, const TAPS: usize>(&self, row: &[f32], first: usize, image: &mut FloatImage) {
+    fn blend_taps<P: Pixels, const TAPS: usize>(&self, row: &[f32], first: usize, out: &mut [[f32; 4]]) {
         let (weights, _) = self.weights.as_chunks::<TAPS>();
-        image.push_row(self.starts.iter().zip(weights).map(|(&start, weights)| {
+        for ((pixel, &start), weights) in out.iter_mut().zip(&self.starts).zip(weights) {
             let start = start.wrapping_sub(first).wrapping_mul(P::LANES);
-            sum_taps::<P>(&row[start..start.wrapping_add((TAPS - 1) * P::LANES + 4)], weights)
-        }));
+            *pixel = sum_taps::<P>(&row[start..start.wrapping_add((TAPS - 1) * P::LANES + 4)], weights);
+        }
     }
 }
 
