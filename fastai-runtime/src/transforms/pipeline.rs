@@ -382,16 +382,21 @@ impl<P: Pixels> Wide for Augment<'_, P> {
         let mut sum = 0f64;
         let mut line = vec![[0f32; 4]; needed.width];
         for y in needed.top..needed.top + needed.height {
-            match &rotation {
-                Some(rotation) => rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line),
-                None => {
-                    for (x, pixel) in line.iter_mut().enumerate() {
-                        *pixel = canvas.pixel(y * size.1 + needed.left + x);
-                    }
+            let stored = canvas.stored().filter(|_| rotation.is_none());
+            let line: &[[f32; 4]] = match (&rotation, stored) {
+                (_, Some(pixels)) => &pixels[y * size.1 + needed.left..][..needed.width],
+                (Some(rotation), None) => {
+                    rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line);
+                    &line
                 }
-            }
+                (None, None) => {
+                    let first = y * size.1 + needed.left;
+                    line.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = canvas.pixel(first + x));
+                    &line
+                }
+            };
             if draw.lighting.is_some() {
-                sum += total(&line);
+                sum += total(line);
             }
             if (origin.top..origin.top + origin.height).contains(&y) {
                 let shown = &line[origin.left - needed.left..][..origin.width];
@@ -416,9 +421,9 @@ impl<P: Pixels> Wide for Augment<'_, P> {
 /// The sum of all channels of a row.
 #[inline(always)]
 fn total(line: &[[f32; 4]]) -> f64 {
-    // Sixteen sums that do not wait for one another.
-    let mut sums = [0f32; 16];
-    let (blocks, rest) = line.as_flattened().as_chunks::<16>();
+    // Many sums that do not wait for one another.
+    let mut sums = [0f32; 32];
+    let (blocks, rest) = line.as_flattened().as_chunks::<32>();
     for block in blocks {
         sums.iter_mut().zip(block).for_each(|(sum, v)| *sum += v);
     }
