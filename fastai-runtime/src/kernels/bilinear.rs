@@ -149,6 +149,7 @@ mod avx2 {
     ///
     /// # Panics
     /// Where that is not so, unless some pixels of the canvas are read in place of others.
+    #[inline]
     #[target_feature(enable = "avx2")]
     pub(super) fn bilinear<const BORDER: bool>(
         canvas: &[[f32; 4]],
@@ -202,6 +203,7 @@ mod avx2 {
     }
 
     /// Two pixels in one register.
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn two(pixels: [[f32; 4]; 2]) -> __m256 {
         // SAFETY: eight floats either way.
@@ -209,6 +211,7 @@ mod avx2 {
     }
 
     /// As [`super::blend`].
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn blend(upper: __m256, lower: __m256, fx: f32, fy: f32) -> [f32; 4] {
         let two = _mm256_add_ps(upper, _mm256_mul_ps(_mm256_set1_ps(fy), _mm256_sub_ps(lower, upper)));
@@ -219,6 +222,7 @@ mod avx2 {
     }
 
     /// The lower or the upper halves of eight numbers.
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn halves<const WHICH: i32>([a, b]: [__m256i; 2]) -> __m256i {
         const { assert!(BITS == 32) };
@@ -227,6 +231,7 @@ mod avx2 {
     }
 
     /// As [`super::fraction`].
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn fractions(halves: __m256i) -> [f32; BLOCK] {
         let fractions = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(halves, 8)), _mm256_set1_ps(UNIT));
@@ -235,6 +240,7 @@ mod avx2 {
     }
 
     /// Where pixels stand that are reflected at the ends of an axis of `side` pixels, none further from it than its length.
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn reflected(index: __m256i, side: __m256i) -> __m256i {
         // Before the first: -1 - i, which is all bits turned.

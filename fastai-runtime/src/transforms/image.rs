@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::crop::Window;
+use crate::kernels::wide::{Wide, wide};
 
 /// Pixels in rows from the top, red, green and blue first in each: what scaling and rotation can read.
 pub trait Pixels {
@@ -153,13 +154,7 @@ impl FloatImage {
 
     /// The part of `source` in `window`, which must lie inside.
     pub fn window_of<P: Pixels>(source: &P, window: Window) -> Self {
-        let (_, width) = source.size();
-        let rows = window.top..window.top + window.height;
-        let pixels = rows
-            .flat_map(|y| y * width + window.left..y * width + window.left + window.width)
-            .map(|index| source.pixel(index))
-            .collect();
-        FloatImage { height: window.height, width: window.width, pixels }
+        wide(Part { source, window })
     }
 
     /// Height, pixels.
@@ -193,6 +188,31 @@ impl FloatImage {
     /// The image as `[height, width, 3]`.
     pub fn to_rgb(&self) -> Vec<f32> {
         self.pixels.iter().flat_map(|p| [p[0], p[1], p[2]]).collect()
+    }
+}
+
+/// A part of an image to be converted.
+struct Part<'a, P> {
+    source: &'a P,
+    window: Window,
+}
+
+impl<P: Pixels> Wide for Part<'_, P> {
+    type Output = FloatImage;
+
+    #[inline(always)]
+    fn run(self) -> FloatImage {
+        let Part { source, window: Window { top, left, height, width } } = self;
+        let mut image = FloatImage::unwritten(height, width);
+        let stride = source.size().1;
+        for (y, row) in image.pixels.chunks_exact_mut(width.max(1)).enumerate() {
+            let samples = &source.samples()[((top + y) * stride + left) * P::LANES..][..width * P::LANES];
+            for (pixel, samples) in row.iter_mut().zip(samples.chunks_exact(P::LANES)) {
+                let channel = |c: usize| samples[c].into() * P::UNIT;
+                *pixel = [channel(0), channel(1), channel(2), 0.0];
+            }
+        }
+        image
     }
 }
 

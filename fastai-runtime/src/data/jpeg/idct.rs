@@ -90,10 +90,15 @@ impl Lanes {
             }
         }
         for (y, row) in work.iter().enumerate() {
-            for (lane, place) in self.places[..self.used].iter().enumerate() {
+            let mut samples = [[0u8; LANES]; SIDE];
+            for lane in 0..LANES {
                 let x = std::array::from_fn(|column| row[column][lane]);
-                let samples = short_line::<SIDE>(x, 18).map(|value| clamped(value.wrapping_add(128)));
-                plane[place + y * stride..][..SIDE].copy_from_slice(&samples);
+                for (sample, value) in samples.iter_mut().zip(short_line::<SIDE>(x, 18)) {
+                    sample[lane] = clamped(value.wrapping_add(128));
+                }
+            }
+            for (lane, place) in self.places[..self.used].iter().enumerate() {
+                plane[place + y * stride..][..SIDE].copy_from_slice(&samples.map(|sample| sample[lane]));
             }
         }
     }
