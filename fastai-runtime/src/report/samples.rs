@@ -110,8 +110,8 @@ fn columns(counts: &[(&str, usize, usize)]) -> Markup {
     html! {
         @if let (Some(least), Some(most)) = (counts.iter().min_by(by_count), counts.iter().max_by(by_count)) {
             p.soft {
-                (counts.len()) ", from " (grouped(least.1 as u64)) " training images (" (least.0) ") to "
-                (grouped(most.1 as u64)) " (" (most.0) "). Training and validation images of each:"
+                (counts.len()) " in all, from " (grouped(least.1 as u64)) " (" (least.0) ") to " (grouped(most.1 as u64))
+                " (" (most.0) ") training images. Training and validation images of each:"
             }
         }
         div.counts { @for (name, train, valid) in counts { div {
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(pictures_on(&page), 1 + 2 + 118 * 3);
         assert!((0..120).all(|i| page.matches(&format!(">class{i}.<")).count() == 1), "counted");
         assert!((0..120).all(|i| page.contains(&format!("class{i}. <small>{}</small>", i + 1))), "shown");
-        assert!(page.contains("120, from 1 training images (class0.) to 120 (class119.)"));
+        assert!(page.contains("120 in all, from 1 (class0.) to 120 (class119.) training images."));
         assert!(!page.contains("largest and the"));
     }
 

@@ -6,6 +6,7 @@ use fastai_dsl::{Body, Facts, Plan, Recipe, Sampler, Step, Transforms};
 use image::{Rgb, RgbImage};
 use maud::{Markup, html};
 
+use super::html::marked;
 use super::numbers::grouped;
 use crate::RunError;
 use crate::data::{Copies, Dataset, Health, Item};
@@ -123,10 +124,8 @@ impl Sheet {
             notes.push(format!("The step has {epochs}; the other versions are what more would show."));
         }
         let head = match &step {
-            Some((index, text, _)) => {
-                format!("As step {} trains on it in its epochs 0 to 8: `{text}`.", index + 1)
-            }
-            None => "No step trains on augmented images; this is what one would be shown in nine epochs.".to_string(),
+            Some((index, text, _)) => format!("what step {}, `{text}`, trains on in its epochs 0 to 8.", index + 1),
+            None => "what nine epochs would show. No step trains on augmented images.".to_string(),
         };
         notes.insert(0, head);
         Ok(Some(Sheet { image: draw(&versions, size), id, size, step: step.map(|(index, ..)| index), notes }))
@@ -138,8 +137,8 @@ impl Sheet {
         html! {
             figure {
                 figcaption {
-                    code { (self.id) } " with " code { (transforms.set.word()) } (marked(&augment.concat())) " at " (self.size)
-                    " pixels. " (marked(&self.notes.join(" ")))
+                    "Nine versions of " code { (self.id) } " (" code { (transforms.set.word()) } (marked(&augment.concat())) ", "
+                    (self.size) " pixels): " (marked(&self.notes.join(" ")))
                 }
                 img.sheet width=(self.image.width()) height=(self.image.height()) src=(source)
                     alt="nine augmented versions of one image";
@@ -169,15 +168,6 @@ fn copy(
     };
     Copies { side, folder: cache.join("copies") }.make(&mut alone, health, stop, progress)?;
     Ok(alone.train.remove(0))
-}
-
-/// Text whose words in backticks are code.
-pub(super) fn marked(text: &str) -> Markup {
-    html! {
-        @for (i, part) in text.split('`').enumerate() {
-            @if i % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
 }
 
 /// Images of `[size, size, 3]` values, 0 to 1, side by side.
@@ -251,7 +241,7 @@ mod tests {
         assert!(sheet.image != trained(&dataset.train, &recipe, 7));
         let part = |i: u32| image::imageops::crop_imm(&sheet.image, i % 3 * 148, i / 3 * 148, 144, 144).to_image();
         assert!((1..9).all(|i| part(i) != part(0)), "all versions look alike");
-        assert!(sheet.notes[0].contains("As step 6 trains on it in its epochs 0 to 8: `fit(0.01, 1, cycle_len = 2"));
+        assert!(sheet.notes[0].starts_with("what step 6, `fit(0.01, 1, cycle_len = 2"));
         assert!(sheet.notes[1].contains("The step has 2 epochs"), "{:?}", sheet.notes);
     }
 
@@ -283,7 +273,7 @@ mod tests {
         let steps = "metrics: [accuracy], train: { precompute(on); fit(0.01, 1); }";
         let (sheet, _) = sheet(&recipe(&folder, "single_label", "", steps), None);
         assert_eq!((sheet.step, sheet.size), (None, 32));
-        assert!(sheet.notes[0].starts_with("No step trains on augmented images"), "{:?}", sheet.notes);
+        assert!(sheet.notes[0].contains("No step trains on augmented images"), "{:?}", sheet.notes);
     }
 
     #[test]

@@ -9,10 +9,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::bars::Bars;
 use super::gallery::base64;
-use super::html::STYLE;
+use super::html::{STYLE, marked};
 use super::numbers::grouped;
 use super::samples::samples;
-use super::sheet::{Sheet, marked};
+use super::sheet::Sheet;
 use crate::RunError;
 use crate::data::{Dataset, Health, Preflight};
 use crate::progress::{Progress, StopSignal};
@@ -110,14 +110,14 @@ impl Show {
         html! {
             @if !self.findings.is_empty() {
                 div.banner { "As it is, nothing would be trained on this data. The page shows what can be read." }
-                ul.findings { @for finding in &self.findings { li { (finding) } } }
+                ul.findings { @for finding in &self.findings { li { (marked(finding)) } } }
             }
             h2 { "Checked" }
             p {
                 (grouped(health.images as u64)) " images can be decoded"
                 @if self.findings.is_empty() && self.notes.is_empty() { "; nothing to report" } "."
             }
-            @if !self.notes.is_empty() { ul { @for note in &self.notes { li { (note) } } } }
+            @if !self.notes.is_empty() { ul { @for note in &self.notes { li { (marked(note)) } } } }
             @for (what, pairs) in health.pairs(&dataset.root) {
                 details {
                     summary { (what) ": " (grouped(pairs.len() as u64)) }
