@@ -91,13 +91,18 @@ impl Bars {
     /// The table in a card.
     pub fn card(&self) -> Markup {
         let most = self.rows.iter().map(|row| row.1).max().unwrap_or(0).max(1);
+        // Few are not none.
+        let width = |count: u64| match count {
+            0 => "width:0".to_string(),
+            _ => format!("width:max(2px,{:.1}%)", 100.0 * count as f64 / most as f64),
+        };
         html! {
             div.card {
                 h3 { (self.title) }
                 table.bars { tbody { @for (range, count) in &self.rows { tr {
                     td.n { (range) }
                     td.n { (grouped(*count)) }
-                    td.bar { i style=(format!("width:{:.1}%", 100.0 * *count as f64 / most as f64)) {} }
+                    td.bar { i style=(width(*count)) {} }
                 } } } }
             }
         }

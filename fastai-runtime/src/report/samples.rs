@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use fastai_dsl::TaskKind;
 use maud::{Markup, html};
 use rayon::prelude::*;
 
 use super::bars::Bars;
 use super::gallery::thumbnail;
-use super::numbers::{grouped, short};
+use super::numbers::grouped;
 use crate::data::{Dataset, Item, Target};
 
 /// More classes than this are shown in columns.
@@ -27,8 +28,7 @@ type Thumbnails<'a> = HashMap<&'a Path, String>;
 
 /// Counts and samples of each class or tag, or of what is measured.
 pub fn samples(dataset: &Dataset) -> Markup {
-    let has_values = dataset.train.iter().any(|item| matches!(item.target, Target::Value(_)));
-    if has_values { values(dataset) } else { classes(dataset) }
+    if dataset.task == TaskKind::Regression { values(dataset) } else { classes(dataset) }
 }
 
 fn value(item: &Item) -> Option<f32> {
@@ -41,20 +41,29 @@ fn value(item: &Item) -> Option<f32> {
 /// The numbers that are to be learned, and images from the smallest to the largest.
 fn values(dataset: &Dataset) -> Markup {
     let mut items: Vec<(f32, &Item)> = dataset.train.iter().filter_map(|item| Some((value(item)?, item))).collect();
+    if items.is_empty() {
+        return html! {};
+    }
     items.sort_by(|a, b| a.0.total_cmp(&b.0));
     let shown = spread(&items, VALUES);
     let pictures = thumbnails(shown.iter().map(|(_, item)| *item));
     html! {
         h2 { "Values" }
-        div.cards { @for bars in Bars::of_targets(dataset) { (bars.card()) } }
+        div.cards.pairs { @for bars in Bars::of_targets(dataset) { (bars.card()) } }
         p.soft { "Training images from the smallest to the largest value, evenly spaced in their order." }
-        div.gallery { @for (value, item) in shown { (picture(item, html! { strong { (short(value.into())) } }, &pictures)) } }
+        div.gallery { @for (value, item) in shown { (picture(item, html! { strong { (exact(value)) } }, &pictures)) } }
     }
+}
+
+/// The number as it was read: `40.512`, `7`, `1e20`.
+fn exact(value: f32) -> String {
+    let text = format!("{value:?}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_string)
 }
 
 /// How many images each class has, and a few of its training images.
 fn classes(dataset: &Dataset) -> Markup {
-    let tags = dataset.train.iter().chain(&dataset.valid).any(|item| matches!(item.target, Target::Tags(_)));
+    let tags = dataset.task == TaskKind::MultiLabel;
     let (what, plural) = if tags { ("tag", "Tags") } else { ("class", "Classes") };
     if dataset.classes.is_empty() {
         return html! {};
@@ -146,7 +155,7 @@ fn grid(dataset: &Dataset, members: &[Vec<&Item>]) -> Markup {
     html! {
         h3 { "Training images" }
         @if all > BUDGET {
-            p.soft { "Of the " (BUDGET / 2) " largest and the " (BUDGET / 2) " smallest of " (grouped(all as u64)) "." }
+            p.soft { "One each of the " (BUDGET / 2) " largest and the " (BUDGET / 2) " smallest of " (grouped(all as u64)) "." }
         }
         div.classes.single[each == 1] { @for (class, items) in shown { figure {
             div.strip { @for item in &items { (thumb(item, &pictures)) } }
@@ -201,8 +210,6 @@ fn thumbnails<'a>(items: impl Iterator<Item = &'a Item>) -> Thumbnails<'a> {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::TaskKind;
-
     use super::*;
 
     /// Class number `i` of `classes` has `i + 1` training images and one validation image; their files are not there.
@@ -244,7 +251,7 @@ mod tests {
     fn of_very_many_classes_the_largest_and_the_smallest_are_shown() {
         let page = samples(&dataset(400)).into_string();
         assert_eq!(pictures_on(&page), 360);
-        assert!(page.contains("Of the 180 largest and the 180 smallest of 400."));
+        assert!(page.contains("One each of the 180 largest and the 180 smallest of 400."));
         let shown = |i: usize| page.contains(&format!("class{i}. <small>"));
         assert!((0..180).all(shown) && !(180..220).any(shown) && (220..400).all(shown));
         assert!((0..400).all(|i| page.contains(&format!(">class{i}.<"))), "all are counted");
@@ -267,6 +274,11 @@ mod tests {
         let page = samples(&dataset).into_string();
         assert_eq!((page.matches("+ class2.").count(), page.matches("+ class0.").count()), (6, 6));
         assert!(page.contains("<h2>Tags</h2>") && page.contains("counts for each of its tags"));
+    }
+
+    #[test]
+    fn values_are_shown_as_they_were_read() {
+        assert_eq!([40.512, 7.0, -0.1, 1e20, 100_234.0].map(exact), ["40.512", "7", "-0.1", "1e20", "100234"]);
     }
 
     #[test]

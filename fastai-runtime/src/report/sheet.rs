@@ -125,7 +125,7 @@ impl Sheet {
         }
         let head = match &step {
             Some((index, text, _)) => format!("what step {}, `{text}`, trains on in its epochs 0 to 8.", index + 1),
-            None => "what nine epochs would show. No step trains on augmented images.".to_string(),
+            None => "no step trains on augmented images; this is what nine epochs would show.".to_string(),
         };
         notes.insert(0, head);
         Ok(Some(Sheet { image: draw(&versions, size), id, size, step: step.map(|(index, ..)| index), notes }))
@@ -273,7 +273,7 @@ mod tests {
         let steps = "metrics: [accuracy], train: { precompute(on); fit(0.01, 1); }";
         let (sheet, _) = sheet(&recipe(&folder, "single_label", "", steps), None);
         assert_eq!((sheet.step, sheet.size), (None, 32));
-        assert!(sheet.notes[0].contains("No step trains on augmented images"), "{:?}", sheet.notes);
+        assert!(sheet.notes[0].starts_with("no step trains on augmented images"), "{:?}", sheet.notes);
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn sizes(health: &Health) -> Markup {
         @if !bars.is_empty() {
             h2 { "Sizes" }
             p.soft { (grouped(train.images())) " training images, as their files are." }
-            div.cards { @for bars in &bars { (bars.card()) } }
+            div.cards.pairs { @for bars in &bars { (bars.card()) } }
             @for (what, sizes) in [("Validation", valid), ("Test", test)] {
                 @if let Some(extremes) = sizes.extremes() {
                     p.soft { (what) ": " (grouped(sizes.images())) " images, " (line(extremes)) "." }
@@ -209,7 +209,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::report) fn odd_or_even(i: u32) -> String {
-        if i % 2 == 0 { "even" } else { "<odd>" }.to_string()
+        if i.is_multiple_of(2) { "even" } else { "<odd>" }.to_string()
     }
 
     /// A recipe on such a folder, with more keys of `data` and other sections.

@@ -43,7 +43,7 @@ pub fn data(counts: &Counts, task: &str, data: &DataOverview) -> Markup {
             div.wide { (table) }
         }
         @if !data.histograms.is_empty() {
-            div.cards { @for bars in &data.histograms { (bars.card()) } }
+            div.cards.pairs { @for bars in &data.histograms { (bars.card()) } }
         }
     }
 }

@@ -118,7 +118,7 @@ impl ImageExamples {
     /// # Panics
     /// If there is no image with this index.
     pub fn pixels(&self, pass: &Pass, index: usize) -> Result<Vec<f32>, DataError> {
-        let batch = Loader::new(self.job(pass, vec![index], vec![0..1]))?.next();
+        let batch = Loader::new(self.job(pass, vec![index], batch_ranges(1, 1)))?.next();
         batch.map_or(Ok(Vec::new()), |batch| Ok(batch?.pixels))
     }
 
