@@ -73,6 +73,9 @@ def main():
     cases += [case("deck widths", [97, 982]), case("deck heights", [102, 982])]
     values = [float(np.float32(v)) for v in rng.normal(-3.0, 20.0, 300)]
     cases += [case("values", values), case("tenths", [v / 10 for v in range(-20, 31)])]
+    # Here the division alone puts some values a bin too high, some too low.
+    cases += [case("tenths -5 to -3", [v / 10 for v in range(-50, -29)])]
+    cases += [case(f"borders 0 to {high}, 49 bins", [*range(high + 1)], 49) for high in (49, 63, 126)]
     cases += [case("equal values", [0.1, 0.1]), case("tiny values", [1e-9 * v for v in range(25)])]
     before = json.load(open(OUT)) if os.path.exists(OUT) else []
     for name, paths in [("dogbreed", dogbreed), ("dogscats", dogscats)]:
