@@ -197,6 +197,9 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
         let files =
             ["recipe.recipe", "history.csv", "report.html", "models/all.safetensors", "models/final.safetensors"];
         assert!(files.iter().all(|f| out.join(f).is_file()), "{out:?}");
+        let report = fs::read_to_string(out.join("report.html")).unwrap();
+        let width = "Width of training images, pixels</h3><table class=\"bars\"><tbody><tr><td class=\"n\">64</td><td class=\"n\">48<";
+        assert!(report.contains(width), "48 chips of 64 pixels");
         models.push(fs::read(out.join("models/final.safetensors")).unwrap());
         // The canonical text in the folder is a recipe that checks.
         fastai(&scratch).arg("check").arg(out.join("recipe.recipe")).assert().success();

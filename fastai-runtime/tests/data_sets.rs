@@ -63,9 +63,10 @@ fn the_chips_leak_under_a_random_split_and_not_under_a_blocked_one() {
     let identical: Vec<[String; 2]> = health.identical.iter().map(|[a, b]| [name(a), name(b)]).collect();
     assert_eq!(identical, [["airplane01", "airplane02"]]);
     assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.classes.len()), (1680, 420, 17));
-    let odd: u32 = health.sizes.iter().filter(|[w, h, _]| (*w, *h) != (256, 256)).map(|size| size[2]).sum();
+    let sizes: Vec<[u32; 3]> = health.sizes.iter().flat_map(|sizes| sizes.0.clone()).collect();
+    let odd: u32 = sizes.iter().filter(|[w, h, _]| (*w, *h) != (256, 256)).map(|size| size[2]).sum();
     assert_eq!(odd, 44);
-    let small = health.sizes.iter().filter(|[w, h, _]| (*w).min(*h) < 256);
+    let small = sizes.iter().filter(|[w, h, _]| (*w).min(*h) < 256);
     assert_eq!(health.enlarged as u32, small.map(|size| size[2]).sum::<u32>());
     assert!(health.enlarged > 0 && health.enlarged <= 44);
     let near: Vec<[String; 2]> = health.near.iter().map(|[a, b]| [name(a), name(b)]).collect();
@@ -145,12 +146,40 @@ fn photos_of_pets_and_breeds_are_sound() {
             look(&data(&root, source, Valid::Folder("valid".to_string())), TaskKind::SingleLabel, 224);
         assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (1200, 400));
         eprintln!("dogscats: {:#?}", health.notes(&root));
-        eprintln!("dogscats widths: {:?}", Histogram::new(&health.widths(), 10));
+        compare_sides("dogscats", &health);
     }
     if let Some(root) = set("dogbreed") {
         let (dataset, health) = look(&data(&root, csv("labels.csv", "train"), RANDOM), TaskKind::SingleLabel, 224);
         assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (800, 200));
         eprintln!("dogbreed: {:#?}", health.notes(&root));
-        assert_eq!(Histogram::new(&health.widths(), 10).counts.iter().sum::<u64>(), 1000);
+        compare_sides("dogbreed", &health);
+        assert_eq!(health.sizes.each_ref().map(|sizes| sizes.images()), [800, 200, 0]);
+    }
+}
+
+/// Compares the sides of the training images with what Pillow and numpy made of the same files
+/// (`tools/reference_histograms.py`).
+fn compare_sides(name: &str, health: &Health) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/histograms.json");
+    let cases: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let [train, ..] = &health.sizes;
+    for (what, mut sides) in [("widths", train.widths()), ("heights", train.heights())] {
+        for name in [format!("{name} {what}"), format!("{name} {what} below 1,000")] {
+            if name.ends_with("below 1,000") {
+                let all = sides.len();
+                sides.retain(|side| *side < 1000);
+                if sides.len() == all {
+                    continue;
+                }
+            }
+            let case = cases.iter().find(|case| case["name"] == name.as_str()).unwrap();
+            let mut expected: Vec<u64> =
+                case["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as u64).collect();
+            expected.sort_unstable();
+            sides.sort_unstable();
+            assert!(sides.iter().copied().map(u64::from).eq(expected), "{name}");
+            let counts: Vec<u64> = case["counts"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+            assert_eq!(Histogram::new(&sides, 10).counts, counts, "{name}");
+        }
     }
 }

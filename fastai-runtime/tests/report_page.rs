@@ -3,8 +3,9 @@
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
+use fastai_runtime::data::Sizes;
 use fastai_runtime::report::{
-    Baseline, CacheUse, ClassCount, Confusion, Counts, DataOverview, EpochRow, Evaluation, FindCurve, FitCurve,
+    Bars, Baseline, CacheUse, ClassCount, Confusion, Counts, DataOverview, EpochRow, Evaluation, FindCurve, FitCurve,
     Gallery, GalleryGroup, GalleryImage, MetricValue, Record, RunFolder, StageSummary, Summary, TagRow, html, plot,
 };
 
@@ -130,6 +131,7 @@ fn cats() -> (Summary, Record) {
                 ClassCount { name: "cat".into(), train: 11_500, valid: 1000 },
                 ClassCount { name: "dog".into(), train: 11_500, valid: 1000 },
             ],
+            histograms: Bars::of_sizes(&Sizes(vec![[300, 400, 11_000], [499, 375, 11_990], [1050, 768, 10]])),
         },
         finds: vec![find(1, "lr_find(suggest = valley, or = 0.01)")],
         fits: vec![
@@ -240,6 +242,7 @@ fn planet() -> (Summary, Record) {
                 .enumerate()
                 .map(|(i, t)| ClassCount { name: (*t).into(), train: 28_000 / (i * 3 + 1), valid: 7000 / (i * 3 + 1) })
                 .collect(),
+            histograms: Bars::of_sizes(&Sizes(vec![[256, 256, 28_000]])),
         },
         finds: vec![FindCurve {
             step: 9,
@@ -333,6 +336,9 @@ fn a_single_label_run_tells_its_story() {
         "99.6 %",
         "<a href=\"./models/224_all.safetensors\">",
         "4.2 kB",
+        "Width of training images, pixels",
+        ">300 – 374</td><td class=\"n\">11\u{202f}000</td>",
+        "Width below 1,000 pixels: 22\u{202f}990 images",
     ] {
         assert!(page.contains(text), "the report lacks: {text}");
     }

@@ -226,3 +226,27 @@ fn statistics_can_be_chosen_and_undone() {
     }
     assert_eq!(values(StatsWish::Weights), values(StatsWish::Imagenet));
 }
+
+/// Two images of 2 x 2 pixels: red planes first, then green, then blue, of one image after the other.
+#[test]
+fn a_batch_is_undone_image_by_image() {
+    let transform = Transform::new(&Transforms::new(TransformSet::None, 2), Stats::IMAGENET);
+    let batch: Vec<f32> = (0..24u8).map(f32::from).collect();
+    let pixels = transform.denorm(&batch);
+    // By hand: x * (.229, .224, .225) + (.485, .456, .406).
+    let first = [0.485, 1.352, 2.206];
+    let second = [0.714, 1.576, 2.431];
+    let last = [0.229 * 15.0 + 0.485, 0.224 * 19.0 + 0.456, 0.225 * 23.0 + 0.406];
+    for (at, expected) in [(0, first), (1, second), (7, last)] {
+        for (value, expected) in pixels[3 * at..].iter().zip(expected) {
+            assert!((f64::from(*value) - expected).abs() < 1e-6, "pixel {at}: {value}, not {expected}");
+        }
+    }
+    assert_eq!(pixels.len(), 24);
+    assert_eq!(pixels[..12], transform.denorm(&batch[..12]));
+    assert_eq!(pixels[12..], transform.denorm(&batch[12..]));
+    for part in [3, 9, 11, 18] {
+        let scrambled = std::panic::catch_unwind(|| transform.denorm(&batch[..part]));
+        assert!(scrambled.is_err(), "{part} values are no whole image");
+    }
+}

@@ -49,7 +49,7 @@ enum Command {
     Plan(plan::Args),
     /// Write a summary of a recipe's data, to be committed: the compiler and `fastai check` then hold the recipe to it
     Prepare(prepare::Args),
-    /// Look at a recipe's data: a page with labels, classes, sizes, and one image augmented nine times
+    /// Look at a recipe's data: a page with what is wrong, labels, classes, sizes, and one image augmented nine times
     Show(show::Args),
     /// Run a recipe
     Run(run::Args),

@@ -29,21 +29,36 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> ExitCode {
+    let picture = args.out.with_extension("png");
+    if args.png && picture == args.out {
+        eprintln!(
+            "error: `--png` writes {}, where `--out` puts the page: give the page another name",
+            picture.display()
+        );
+        return ExitCode::from(super::WRONG);
+    }
     let recipe = match super::source::read(&args.file, &args.set) {
         Ok(checked) => checked.recipe,
         Err(code) => return code,
     };
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
-    let known = ActivationCache::default_root().join("verified.json");
-    let written = Show::new(&recipe, Some(&known), &stop, progress.as_mut()).and_then(|show| write(args, &show));
+    let cache = ActivationCache::default_root();
+    let shown = Show::new(&recipe, Some(&cache), &stop, progress.as_mut()).and_then(|show| {
+        let files = write(args, &show)?;
+        show.notes.iter().for_each(|note| progress.note(note));
+        Ok((show, files))
+    });
     drop(progress);
-    match written {
-        Ok(files) => {
+    match shown {
+        Ok((show, files)) => {
             for file in files {
                 println!("{}", file.display());
             }
-            ExitCode::SUCCESS
+            for finding in &show.findings {
+                eprintln!("error: {finding}");
+            }
+            if show.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
         }
         Err(error) => saved::failed(&error),
     }
@@ -52,9 +67,9 @@ pub fn run(args: &Args) -> ExitCode {
 fn write(args: &Args, show: &Show) -> Result<Vec<PathBuf>, RunError> {
     write_atomic(&args.out, |file| file.write_all(show.html.as_bytes()))?;
     let mut files = vec![args.out.clone()];
-    if args.png {
+    if let Some(picture) = show.png().filter(|_| args.png) {
         let path = args.out.with_extension("png");
-        write_atomic(&path, |file| file.write_all(&show.png()))?;
+        write_atomic(&path, |file| file.write_all(&picture))?;
         files.push(path);
     }
     Ok(files)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::Sizes;
 use super::findings::{names, shorten};
 
 /// Pairs of images that a note names.
@@ -35,8 +36,8 @@ pub struct Health {
     pub size: u32,
     /// Images whose shorter side has less pixels than `size`, and which are therefore enlarged.
     pub enlarged: usize,
-    /// Images with each width and height, `[width, height, count]`, ascending.
-    pub sizes: Vec<[u32; 3]>,
+    /// Of the training, validation and test images.
+    pub sizes: [Sizes; 3],
     /// Every sound file.
     #[serde(skip)]
     pub(super) files: HashMap<PathBuf, SoundFile>,
@@ -58,20 +59,6 @@ impl SoundFile {
 }
 
 impl Health {
-    /// Widths of all images, for a [`Histogram`].
-    pub fn widths(&self) -> Vec<u32> {
-        self.sides(0)
-    }
-
-    /// Heights of all images, for a [`Histogram`].
-    pub fn heights(&self) -> Vec<u32> {
-        self.sides(1)
-    }
-
-    fn sides(&self, which: usize) -> Vec<u32> {
-        self.sizes.iter().flat_map(|size| std::iter::repeat_n(size[which], size[2] as usize)).collect()
-    }
-
     /// All pairs of images that [`notes`](Self::notes) speaks of, under what they are; paths below `root` without it.
     pub fn pairs(&self, root: &Path) -> Vec<(&'static str, Vec<[String; 2]>)> {
         let below = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
@@ -154,90 +141,5 @@ impl Health {
             ));
         }
         notes
-    }
-}
-
-/// Counts of values in bins of equal width, as `numpy.histogram` makes them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Histogram {
-    /// Ends of the bins, ascending; one more than bins.
-    pub edges: Vec<f64>,
-    /// Values in each bin; the last one includes its upper end.
-    pub counts: Vec<u64>,
-}
-
-impl Histogram {
-    /// `bins` bins from the smallest value to the largest; a single value lies in the middle of a range of 1.
-    ///
-    /// # Panics
-    /// If `bins` is 0.
-    pub fn new(values: &[u32], bins: usize) -> Histogram {
-        assert!(bins > 0, "a histogram needs a bin");
-        let low = values.iter().copied().min().map_or(0.0, f64::from);
-        let high = values.iter().copied().max().map_or(1.0, f64::from);
-        let (low, high) = if low < high || values.is_empty() { (low, high) } else { (low - 0.5, high + 0.5) };
-        let width = (high - low) / bins as f64;
-        let edges: Vec<f64> = (0..=bins).map(|i| if i == bins { high } else { low + width * i as f64 }).collect();
-        let mut counts = vec![0; bins];
-        for value in values.iter().copied().map(f64::from) {
-            let guess = (((value - low) / (high - low)) * bins as f64) as usize;
-            let mut bin = guess.min(bins - 1);
-            // The edges decide, not the rounding of the division.
-            if value < edges[bin] {
-                bin -= 1;
-            } else if value >= edges[bin + 1] && bin + 1 < bins {
-                bin += 1;
-            }
-            counts[bin] += 1;
-        }
-        Histogram { edges, counts }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_histogram_counts_as_numpy_does() {
-        // numpy.histogram([1, 2, 2, 5, 9, 10, 11], 10)
-        let histogram = Histogram::new(&[1, 2, 2, 5, 9, 10, 11], 10);
-        assert_eq!(histogram.edges, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
-        assert_eq!(histogram.counts, [1, 2, 0, 0, 1, 0, 0, 0, 1, 2]);
-        // numpy.histogram([7, 7], 4)
-        let histogram = Histogram::new(&[7, 7], 4);
-        assert_eq!((histogram.edges[0], histogram.edges[4]), (6.5, 7.5));
-        assert_eq!(histogram.counts, [0, 0, 2, 0]);
-        assert_eq!(Histogram::new(&[], 3).counts, [0, 0, 0]);
-    }
-
-    /// The dog breeds' widths and heights under 1,000 pixels: smallest, largest, and counts in ten bins.
-    const BREEDS: [(u32, u32, [u64; 10]); 2] = [
-        (97, 982, [135, 592, 1347, 1164, 4599, 128, 76, 62, 14, 11]),
-        (102, 982, [235, 733, 2205, 2979, 1807, 98, 27, 33, 7, 10]),
-    ];
-
-    #[test]
-    fn sides_fall_into_the_bins_of_the_dog_breeds() {
-        for (low, high, counts) in BREEDS {
-            // As many sides as were counted in each bin, all of them at its ends, where a wrong edge shows first.
-            let edge = |i: u64| (u64::from(low) * 10 + i * u64::from(high - low)).div_ceil(10) as u32;
-            let sides: Vec<u32> = (0..10u64)
-                .flat_map(|bin| {
-                    let last = if bin == 9 { high } else { edge(bin + 1) - 1 };
-                    let count = counts[bin as usize];
-                    (0..count).map(move |i| if i % 2 == 0 { edge(bin) } else { last })
-                })
-                .collect();
-            let histogram = Histogram::new(&sides, 10);
-            assert_eq!(histogram.counts, counts);
-            assert_eq!((histogram.edges[0], histogram.edges[10]), (f64::from(low), f64::from(high)));
-        }
-    }
-
-    #[test]
-    fn sizes_unfold_into_sides() {
-        let health = Health { sizes: vec![[3, 4, 2], [5, 1, 1]], ..Health::default() };
-        assert_eq!((health.widths(), health.heights()), (vec![3, 3, 5], vec![4, 4, 1]));
     }
 }

@@ -10,7 +10,7 @@ use super::findings::Findings;
 use super::health::{Health, SoundFile};
 use super::known::{Known, Sound, Stamp};
 use super::looks::Looks;
-use super::{Dataset, Item, Target};
+use super::{Dataset, Item, Sizes, Target};
 use crate::RunError;
 use crate::progress::{Progress, StopSignal};
 
@@ -56,8 +56,24 @@ impl<'a> Preflight<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health), RunError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let health = self.look(&mut dataset, findings, progress)?;
-        Ok((dataset, health))
+        let (health, findings) = self.look(&mut dataset, findings, progress)?;
+        Ok(findings.or((dataset, health))?)
+    }
+
+    /// As [`open`](Self::open), but gives what could be read beside all that would keep a run from training: for looking
+    /// at a data set that is not as it should be.
+    ///
+    /// # Errors
+    /// If there is no such folder; [`RunError::Stopped`].
+    pub fn survey(
+        &self,
+        data: &Data,
+        task: TaskKind,
+        progress: &mut dyn Progress,
+    ) -> Result<(Dataset, Health, Vec<String>), RunError> {
+        let (mut dataset, findings) = Dataset::survey(data, task)?;
+        let (health, findings) = self.look(&mut dataset, findings, progress)?;
+        Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
     }
 
     /// Looks at the images of a data set, and leaves out those that the policies say.
@@ -66,15 +82,17 @@ impl<'a> Preflight<'a> {
     /// All broken images at once: the first 20 with path and reason, then how many more, then what to do;
     /// [`RunError::Stopped`].
     pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, RunError> {
-        self.look(dataset, Findings::default(), progress)
+        let (health, findings) = self.look(dataset, Findings::default(), progress)?;
+        Ok(findings.or(health)?)
     }
 
+    /// Looks at all images; those that cannot be decoded are left out, be that a finding or not.
     fn look(
         &self,
         dataset: &mut Dataset,
         mut findings: Findings,
         progress: &mut dyn Progress,
-    ) -> Result<Health, RunError> {
+    ) -> Result<(Health, Findings), RunError> {
         for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             part.truncate(self.limit.unwrap_or(usize::MAX));
         }
@@ -84,11 +102,11 @@ impl<'a> Preflight<'a> {
         let (looks, broken, decoded) = self.decode(&paths, &dataset.root, progress)?;
         let mut health = Health { images: paths.len() - broken.len(), decoded, size: self.size, ..Health::default() };
         let too_many = 2 * broken.len() > paths.len();
+        let absent: HashSet<&Path> = broken.iter().map(|(path, _)| path.as_path()).collect();
+        for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+            part.retain(|item| !absent.contains(item.path.as_path()));
+        }
         if self.corrupt == Corrupt::Skip && !too_many {
-            let absent: HashSet<&Path> = broken.iter().map(|(path, _)| path.as_path()).collect();
-            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
-                part.retain(|item| !absent.contains(item.path.as_path()));
-            }
             health.skipped = broken;
         } else if !broken.is_empty() {
             let advice = match self.corrupt {
@@ -102,10 +120,9 @@ impl<'a> Preflight<'a> {
             findings.extend("broken images", broken);
             findings.push(advice);
         }
-        findings.or(())?;
         self.compare(dataset, &looks, &mut health);
         measure(dataset, &looks, &mut health);
-        Ok(health)
+        Ok((health, findings))
     }
 
     /// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
@@ -240,21 +257,22 @@ fn near_pairs(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>) -> Vec<[PathBu
 
 /// Sizes, and classes that nothing is measured of.
 fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
-    let mut sizes: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     let mut seen = HashSet::new();
-    for item in dataset.train.iter().chain(&dataset.valid).chain(&dataset.test) {
-        if let Some(looks) = looks.get(&item.path)
-            && seen.insert(&item.path)
-        {
+    health.sizes = [&dataset.train, &dataset.valid, &dataset.test].map(|items| {
+        let mut sizes: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+        let mut here = HashSet::new();
+        for item in items {
+            let Some(looks) = looks.get(&item.path).filter(|_| here.insert(&item.path)) else { continue };
             *sizes.entry((looks.width, looks.height)).or_default() += 1;
-            health.enlarged += usize::from(looks.width.min(looks.height) < health.size);
+            let small = looks.width.min(looks.height) < health.size;
+            health.enlarged += usize::from(small && seen.insert(&item.path));
         }
-    }
+        Sizes(sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect())
+    });
     let file = |(path, looks): (&PathBuf, &Looks)| {
         (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
     };
     health.files = looks.iter().map(file).collect();
-    health.sizes = sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect();
     if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
         return;
     }

@@ -2,7 +2,7 @@
 
 use fastai_dsl::{Metric, TaskKind, Threshold};
 
-use crate::data::{Dataset, Item, Target};
+use crate::data::{Dataset, Health, Item, Target};
 use crate::metrics::{
     Probabilities, Truth, accuracy, confusion, constant_answer, constant_number, f2, f2_search, loss_of_predictions,
     measure_with_interval, tag_table,
@@ -10,7 +10,7 @@ use crate::metrics::{
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
 use crate::random::Stream;
-use crate::report::{Baseline, ClassCount, DataOverview, Evaluation, Record};
+use crate::report::{Bars, Baseline, ClassCount, DataOverview, Evaluation, Record};
 
 /// Predictions of a set, with what is needed to say how good they are.
 #[derive(Clone, Debug)]
@@ -143,9 +143,11 @@ pub(super) fn in_baselines_measure(probabilities: &Probabilities, truth: &Truth,
 }
 
 /// Images of each class or tag.
-pub(super) fn overview(dataset: &Dataset) -> DataOverview {
+pub(super) fn overview(dataset: &Dataset, health: &Health) -> DataOverview {
+    let mut histograms = Bars::of_targets(dataset);
+    histograms.extend(Bars::of_sizes(&health.sizes[0]));
     if dataset.task == TaskKind::Regression {
-        return DataOverview::default();
+        return DataOverview { classes: Vec::new(), histograms };
     }
     let mut classes: Vec<ClassCount> =
         dataset.classes.iter().map(|name| ClassCount { name: name.clone(), train: 0, valid: 0 }).collect();
@@ -160,5 +162,5 @@ pub(super) fn overview(dataset: &Dataset) -> DataOverview {
     };
     count(&dataset.train, |c| c.train += 1);
     count(&dataset.valid, |c| c.valid += 1);
-    DataOverview { classes }
+    DataOverview { classes, histograms }
 }

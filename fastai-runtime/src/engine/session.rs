@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
             learner: Learner::new(network, training),
             stages: Plan::new(recipe, &facts).stages,
             cache,
-            record: Record { data: measured::overview(&dataset), ..Record::default() },
+            record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
             sets: Sets::new(dataset, preparation, recipe.data().sampler),
             folder,
             summary,

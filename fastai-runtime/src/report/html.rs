@@ -275,3 +275,12 @@ fn plots(record: &Record) -> Markup {
         }
     }
 }
+
+/// Text whose words in backticks are code.
+pub(super) fn marked(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Gallery;
+use super::{Bars, Gallery};
 
 /// What a run leaves to draw, beside its [`Summary`](super::Summary).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Record {
 pub struct DataOverview {
     /// One a class or tag, in the order of the outputs. An image with several tags counts once for each.
     pub classes: Vec<ClassCount>,
+    /// Sizes of the training images; of a regression the values of training and validation images before them.
+    #[serde(default)]
+    pub histograms: Vec<Bars>,
 }
 
 /// Images of one class, or images with one tag.

@@ -7,75 +7,124 @@ use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::gallery::{base64, thumbnail};
-use super::html::STYLE;
+use super::bars::Bars;
+use super::gallery::base64;
+use super::html::{STYLE, marked};
 use super::numbers::grouped;
+use super::samples::samples;
+use super::sheet::Sheet;
 use crate::RunError;
-use crate::data::{DataError, Dataset, Health, Histogram, Item, Preflight, Target, decode_reduced};
+use crate::data::{Dataset, Health, Preflight};
 use crate::progress::{Progress, StopSignal};
-use crate::random::Stream;
-use crate::transforms::Transform;
 
 /// Rows of the csv file that are shown.
 const ROWS: usize = 5;
 /// Letters of a cell that are shown.
 const LETTERS: usize = 80;
-/// Images of each class that are shown.
-const SAMPLES: usize = 6;
-/// Classes whose images are shown.
-const CLASSES: usize = 30;
-/// Bins of a histogram, as the lesson draws it.
-const BINS: usize = 10;
-/// Sides from here on are left out of the second histogram.
-const LONG: u32 = 1000;
-/// Augmented versions a side of the sheet.
-const SIDE: u32 = 3;
-/// Pixels between them.
-const GAP: u32 = 4;
-/// An image of the sheet is enlarged to at least this many pixels.
-const LEAST: u32 = 128;
 
 /// What `fastai show` writes.
 #[derive(Clone, Debug)]
 pub struct Show {
     /// One self-contained page: images are inline, nothing is fetched, no script runs.
     pub html: String,
-    /// Nine augmented versions of one image, in rows.
-    pub sheet: RgbImage,
-    /// The image that the sheet shows.
-    pub shown: String,
+    /// Nine augmented versions of one training image, if there is one that can be read.
+    pub sheet: Option<Sheet>,
+    /// What would keep a run from beginning to train, one a line; the page shows what can be read all the same.
+    pub findings: Vec<String>,
+    /// What somebody should know although training may begin.
+    pub notes: Vec<String>,
 }
 
 impl Show {
     /// Looks at the data set of `recipe`, every image of it, and at what the transforms make of the training image in the
     /// middle of the list.
     ///
-    /// The nine versions are those that epochs 0 to 8 of the first stage train on.
+    /// `cache` is the folder that remembers which files are sound and holds the copies of `resize_to`; without it every
+    /// image is decoded anew and copies are not looked at.
     ///
     /// # Errors
-    /// Whatever would keep a run from beginning to train: what is wrong with csv file, folders and images;
-    /// [`RunError::Stopped`].
+    /// If there is no such data folder; [`RunError::Stopped`].
     pub fn new(
         recipe: &Recipe,
-        known: Option<&Path>,
+        cache: Option<&Path>,
         stop: &StopSignal,
         progress: &mut dyn Progress,
     ) -> Result<Show, RunError> {
-        let data = recipe.data();
-        let preflight = Preflight { known, ..Preflight::of(recipe, stop) };
-        let (dataset, health) = preflight.open(data, recipe.task(), progress)?;
-        // The first of a list is often the odd one; the middle also lies in another class than the first folder's.
-        let (sheet, shown) = match dataset.train.get(dataset.train.len() / 2) {
-            Some(item) => (sheet(recipe, item)?, item.id.clone()),
-            None => (RgbImage::new(1, 1), String::new()),
+        let known = cache.map(|cache| cache.join("verified.json"));
+        let preflight = Preflight { known: known.as_deref(), ..Preflight::of(recipe, stop) };
+        let (dataset, health, mut findings) = preflight.survey(recipe.data(), recipe.task(), progress)?;
+        let sheet = match Sheet::of(recipe, &dataset, &health, cache, stop, progress) {
+            Err(RunError::Data(error)) => {
+                findings.extend(error.findings);
+                None
+            }
+            other => other?,
         };
-        let html = page(recipe, &dataset, &health, &sheet, &shown).into_string();
-        Ok(Show { html, sheet, shown })
+        let mut notes = dataset.notes.clone();
+        notes.extend(health.notes(&dataset.root));
+        let mut show = Show { html: String::new(), sheet, findings, notes };
+        show.html = show.page(recipe, &dataset, &health).into_string();
+        Ok(show)
     }
 
-    /// The sheet as a PNG file's bytes.
-    pub fn png(&self) -> Vec<u8> {
-        png(&self.sheet)
+    /// The sheet as a PNG file's bytes: the picture that the page has.
+    pub fn png(&self) -> Option<Vec<u8>> {
+        self.sheet.as_ref().map(|sheet| png(&sheet.image))
+    }
+
+    fn page(&self, recipe: &Recipe, dataset: &Dataset, health: &Health) -> Markup {
+        let [train, valid, test] =
+            [&dataset.train, &dataset.valid, &dataset.test].map(|part| grouped(part.len() as u64));
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                    title { (recipe.name()) " – data" }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    h1 { (recipe.name()) ": the data" }
+                    @if let Some(doc) = recipe.doc() { @for part in doc.split("\n\n") { p.soft { (marked(part)) } } }
+                    p {
+                        (train) " training, " (valid) " validation, " (test) " test images in " code { (dataset.root.display()) }
+                    }
+                    (self.checked(dataset, health))
+                    (csv_rows(recipe.data(), dataset))
+                    @if let Some(sheet) = &self.sheet {
+                        h2 { "Augmented" }
+                        @let source = format!("data:image/png;base64,{}", base64(&png(&sheet.image)));
+                        (sheet.figure(recipe.transforms(), &source))
+                    }
+                    (samples(dataset))
+                    (sizes(health))
+                }
+            }
+        }
+    }
+
+    /// What preflight found, errors first.
+    fn checked(&self, dataset: &Dataset, health: &Health) -> Markup {
+        html! {
+            @if !self.findings.is_empty() {
+                div.banner { "As it is, nothing would be trained on this data. The page shows what can be read." }
+                ul.findings { @for finding in &self.findings { li { (marked(finding)) } } }
+            }
+            h2 { "Checked" }
+            p {
+                (grouped(health.images as u64)) " images can be decoded"
+                @if self.findings.is_empty() && self.notes.is_empty() { "; nothing to report" } "."
+            }
+            @if !self.notes.is_empty() { ul { @for note in &self.notes { li { (marked(note)) } } } }
+            @for (what, pairs) in health.pairs(&dataset.root) {
+                details {
+                    summary { (what) ": " (grouped(pairs.len() as u64)) }
+                    div.wide { table.narrow { tbody { @for [a, b] in pairs { tr { td.name { (a) } td.name { (b) } } } } } }
+                }
+            }
+        }
     }
 }
 
@@ -84,98 +133,6 @@ fn png(image: &RgbImage) -> Vec<u8> {
     // Writing to memory does not fail, and the sides are those of an image that is there.
     let _ = image.write_with_encoder(PngEncoder::new(&mut bytes));
     bytes
-}
-
-/// Nine augmented versions of one image.
-fn sheet(recipe: &Recipe, item: &Item) -> Result<RgbImage, RunError> {
-    let size = recipe.transforms().size;
-    let transform = Transform::new(recipe.transforms(), recipe.model().facts().stats);
-    let image = decode_reduced(&item.path, transform.shorter_side())
-        .map_err(|reason| DataError::one(format!("{}: {reason}", item.path.display())))?;
-    let stream = Stream::new(recipe.seed(), "transform");
-    let factor = LEAST.div_ceil(size);
-    let cell = size * factor;
-    let mut sheet = RgbImage::from_pixel(SIDE * (cell + GAP) - GAP, SIDE * (cell + GAP) - GAP, image::Rgb([255; 3]));
-    let mut values = vec![0.0; 3 * (size * size) as usize];
-    for epoch in 0..SIDE * SIDE {
-        transform.train(&image, &mut stream.at(&[0, u64::from(epoch), 0]), &mut values);
-        let pixels = transform.denorm(&values);
-        let (left, top) = (epoch % SIDE * (cell + GAP), epoch / SIDE * (cell + GAP));
-        for (x, y) in (0..cell).flat_map(|y| (0..cell).map(move |x| (x, y))) {
-            let at = 3 * ((y / factor * size) + x / factor) as usize;
-            let channel = |c: usize| (pixels[at + c].clamp(0.0, 1.0) * 255.0).round() as u8;
-            sheet.put_pixel(left + x, top + y, image::Rgb([channel(0), channel(1), channel(2)]));
-        }
-    }
-    Ok(sheet)
-}
-
-fn page(recipe: &Recipe, dataset: &Dataset, health: &Health, sheet: &RgbImage, shown: &str) -> Markup {
-    let transforms = recipe.transforms();
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-                title { (recipe.name()) " – data" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (recipe.name()) ": the data" }
-                @if let Some(doc) = recipe.doc() { p.soft { (doc) } }
-                p {
-                    (grouped(dataset.train.len() as u64)) " training, " (grouped(dataset.valid.len() as u64)) " validation, "
-                    (grouped(dataset.test.len() as u64)) " test images in " code { (dataset.root.display()) }
-                }
-                (findings(dataset, health))
-                (csv_rows(recipe.data(), dataset))
-                @if !shown.is_empty() {
-                    h2 { "Augmented" }
-                    figure {
-                        figcaption {
-                            "Nine times " code { (shown) } " as the network is trained on it in nine epochs: "
-                            code { (transforms.set.word()) } ", " (transforms.size) " pixels."
-                        }
-                        img style="max-width:100%" width=(sheet.width()) height=(sheet.height())
-                            src=(format!("data:image/png;base64,{}", base64(&png(sheet)))) alt="nine augmented versions of one image";
-                    }
-                }
-                (classes(dataset))
-                h2 { "Sizes" }
-                div.cards {
-                    @for (title, sides) in [("Width", health.widths()), ("Height", health.heights())] {
-                        (histogram(&format!("{title}, pixels"), &sides))
-                        // A few large photos would leave the others in one bar.
-                        @if sides.iter().any(|side| *side >= LONG) {
-                            (histogram(&format!("{title} below 1,000"), &below(sides)))
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What preflight found.
-fn findings(dataset: &Dataset, health: &Health) -> Markup {
-    let notes = health.notes(&dataset.root);
-    html! {
-        h2 { "Checked" }
-        @if notes.is_empty() && dataset.notes.is_empty() {
-            p { (grouped(health.images as u64)) " images were decoded; nothing to report." }
-        } @else {
-            p { (grouped(health.images as u64)) " images were decoded." }
-            ul { @for note in dataset.notes.iter().chain(&notes) { li { (note) } } }
-        }
-        @for (what, pairs) in health.pairs(&dataset.root) {
-            details {
-                summary { (what) ": " (grouped(pairs.len() as u64)) }
-                div.wide { table.narrow { tbody { @for [a, b] in pairs { tr { td.name { (a) } td.name { (b) } } } } } }
-            }
-        }
-    }
 }
 
 /// The first rows of the csv file.
@@ -187,7 +144,11 @@ fn csv_rows(data: &Data, dataset: &Dataset) -> Markup {
     let rows: Vec<csv::StringRecord> =
         reader.records().take(ROWS + usize::from(*header)).filter_map(Result::ok).collect();
     let (head, body) = rows.split_at(usize::from(*header).min(rows.len()));
-    let cell = |text: &str| text.chars().take(LETTERS).collect::<String>();
+    let cell = |text: &str| {
+        let mut letters = text.chars();
+        let shown: String = letters.by_ref().take(LETTERS).collect();
+        if letters.next().is_some() { shown + "…" } else { shown }
+    };
     html! {
         h2 { "Labels" }
         p.soft { "The first rows of " code { (labels) } }
@@ -198,82 +159,41 @@ fn csv_rows(data: &Data, dataset: &Dataset) -> Markup {
     }
 }
 
-/// Counts of each class, and a few of its training images.
-fn classes(dataset: &Dataset) -> Markup {
-    let is = |item: &Item, class: u32| match &item.target {
-        Target::Class(number) => *number == class,
-        Target::Tags(numbers) => numbers.contains(&class),
-        Target::Value(_) | Target::Unlabelled => false,
+/// Sizes of the training images as histograms, of the others as a line.
+fn sizes(health: &Health) -> Markup {
+    let [train, valid, test] = &health.sizes;
+    let bars = Bars::of_sizes(train);
+    let line = |[[w0, w1], [h0, h1]]: [[u32; 2]; 2]| {
+        let range = |low: u32, high: u32| match low == high {
+            true => grouped(low.into()),
+            false => format!("{} – {}", grouped(low.into()), grouped(high.into())),
+        };
+        format!("width {}, height {} pixels", range(w0, w1), range(h0, h1))
     };
-    let count = |items: &[Item], class: u32| items.iter().filter(|item| is(item, class)).count() as u64;
-    let numbers = 0..dataset.classes.len() as u32;
-    let counts: Vec<[u64; 2]> =
-        numbers.map(|class| [count(&dataset.train, class), count(&dataset.valid, class)]).collect();
-    let most = counts.iter().map(|c| c[0]).max().unwrap_or(0).max(1);
-    if counts.iter().all(|c| c[0] == 0) {
-        return html! {};
-    }
     html! {
-        h2 { "Classes" }
-        div.wide { table {
-            thead { tr { th { "class" } th.n { "train" } th.n { "valid" } th { "share of the largest, train" } } }
-            tbody { @for (name, [train, valid]) in dataset.classes.iter().zip(&counts) { tr {
-                th.name { (name) } td.n { (grouped(*train)) } td.n { (grouped(*valid)) }
-                td.bar { i style=(format!("width:{:.1}%", 100.0 * *train as f64 / most as f64)) {} }
-            } } }
-        } }
-        @if dataset.classes.len() > CLASSES { p.soft { "Images of the first " (CLASSES) " classes." } }
-        @for (class, name) in dataset.classes.iter().enumerate().take(CLASSES) {
-            h3 { (name) }
-            div.gallery {
-                @for item in dataset.train.iter().filter(|item| is(item, class as u32)).take(SAMPLES) {
-                    figure.picture {
-                        @if let Some(data) = thumbnail(&item.path) {
-                            img src=(format!("data:image/jpeg;base64,{data}")) alt=(item.id) loading="lazy";
-                        }
-                        figcaption { div.id title=(item.path.display()) { (item.id) } }
-                    }
+        @if !bars.is_empty() {
+            h2 { "Sizes" }
+            p.soft { (grouped(train.images())) " training images, as their files are." }
+            div.cards.pairs { @for bars in &bars { (bars.card()) } }
+            @for (what, sizes) in [("Validation", valid), ("Test", test)] {
+                @if let Some(extremes) = sizes.extremes() {
+                    p.soft { (what) ": " (grouped(sizes.images())) " images, " (line(extremes)) "." }
                 }
             }
         }
     }
 }
 
-fn below(mut sides: Vec<u32>) -> Vec<u32> {
-    sides.retain(|side| *side < LONG);
-    sides
-}
-
-fn histogram(title: &str, sides: &[u32]) -> Markup {
-    if sides.is_empty() {
-        return html! {};
-    }
-    if let Some(side) = sides.first().filter(|first| sides.iter().all(|side| side == *first)) {
-        return html! { div.card { h3 { (title) } p { "all " (grouped(u64::from(*side))) " pixels" } } };
-    }
-    let histogram = Histogram::new(sides, BINS);
-    let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
-    html! {
-        div.card {
-            h3 { (title) }
-            table { tbody { @for (edges, count) in histogram.edges.windows(2).zip(&histogram.counts) { tr {
-                td.n { (format!("{:.0} – {:.0}", edges[0], edges[1])) }
-                td.n { (grouped(*count)) }
-                td.bar { i style=(format!("width:{:.1}%", 100.0 * *count as f64 / most as f64)) {} }
-            } } } }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use image::Rgb;
+    use tempfile::TempDir;
 
     use super::*;
     use crate::progress::Silent;
 
-    #[test]
-    fn the_page_shows_rows_classes_sizes_and_nine_versions() {
+    /// Twenty pictures of 40 to 59 x 60 pixels, `p0` to `p19`, and `labels.csv` with what `label` says of each.
+    pub(in crate::report) fn pictures(label: impl Fn(u32) -> String) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let images = folder.path().join("images");
         std::fs::create_dir(&images).unwrap();
@@ -282,34 +202,119 @@ mod tests {
             let picture =
                 RgbImage::from_fn(40 + i, 60, |x, y| Rgb([(x * 5 + i) as u8, (y * 3 + i * 11) as u8, (x * y) as u8]));
             picture.save(images.join(format!("p{i}.png"))).unwrap();
-            csv += &format!("p{i},{}\n", if i % 2 == 0 { "even" } else { "<odd>" });
+            csv += &format!("p{i},{}\n", label(i));
         }
         std::fs::write(folder.path().join("labels.csv"), csv).unwrap();
+        folder
+    }
+
+    pub(in crate::report) fn odd_or_even(i: u32) -> String {
+        if i.is_multiple_of(2) { "even" } else { "<odd>" }.to_string()
+    }
+
+    /// A recipe on such a folder, with more keys of `data` and other sections.
+    pub(in crate::report) fn recipe(folder: &TempDir, task: &str, data: &str, sections: &str) -> Recipe {
         let text = format!(
-            "Shown {{ task: single_label,
-                data: csv {{ root: {:?}, labels: \"labels.csv\", images: \"images\", suffix: \".png\", batch: 2 }},
-                transforms: side_on {{ size: 32, max_zoom: 1.1 }}, model: squeezenet1_1 {{ weights: none }},
-                metrics: [accuracy], train: {{ fit(0.01, 1); }}, }}",
+            "Shown {{ task: {task},
+                data: csv {{ root: {:?}, labels: \"labels.csv\", images: \"images\", suffix: \".png\", batch: 2, {data} }},
+                transforms: side_on {{ size: 32, max_zoom: 1.1 }}, model: squeezenet1_1, {sections} }}",
             folder.path()
         );
         let source = fastai_dsl::source::Source::new("shown.recipe", &text, &[]);
-        let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
-        let show = Show::new(recipe, None, &StopSignal::default(), &mut Silent).unwrap();
-        // 32 pixels are shown four times as large.
-        assert_eq!(show.sheet.dimensions(), (3 * 128 + 8, 3 * 128 + 8));
-        let part = |i: u32| image::imageops::crop_imm(&show.sheet, i % 3 * 132, i / 3 * 132, 128, 128).to_image();
-        assert!((1..9).all(|i| part(i) != part(0)), "all versions look alike");
-        let decoded = image::load_from_memory(&show.png()).unwrap().into_rgb8();
-        assert_eq!(decoded, show.sheet);
+        source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe.clone()
+    }
+
+    const PLAIN: &str = "metrics: [accuracy], train: { fit(0.01, 1); }";
+
+    fn show(recipe: &Recipe) -> Show {
+        Show::new(recipe, None, &StopSignal::default(), &mut Silent).unwrap()
+    }
+
+    #[test]
+    fn the_page_shows_rows_classes_sizes_and_nine_versions() {
+        let folder = pictures(odd_or_even);
+        let show = show(&recipe(&folder, "single_label", "", PLAIN));
+        let sheet = show.sheet.as_ref().unwrap();
+        let decoded = image::load_from_memory(&show.png().unwrap()).unwrap().into_rgb8();
+        assert_eq!(decoded, sheet.image);
         let page = &show.html;
+        assert!(page.contains(&base64(&show.png().unwrap())), "the picture is the page's");
         assert!(page.contains("<th>kind</th>") && page.contains("<td>p0</td>"), "the first rows");
         assert!(page.contains("&lt;odd&gt;") && !page.contains("<odd>"), "names are escaped");
         assert_eq!(page.matches("data:image/jpeg;base64,").count(), 12, "six images a class");
         assert_eq!(page.matches("data:image/png;base64,").count(), 1);
-        assert!(page.contains("40 – 42") && page.contains("57 – 59"), "bins of widths");
-        assert!(page.contains("all 60 pixels"), "one height needs no bins");
-        assert!(!page.contains("below 1,000"), "no side is longer");
-        assert_eq!(show.shown, "p10", "the image in the middle of the list");
+        assert_eq!(sheet.id, "p10", "the image in the middle of the list");
         assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
+        assert!(show.findings.is_empty() && !page.contains("nothing would be trained"));
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_training_images() {
+        let folder = pictures(odd_or_even);
+        // The widest and the narrowest are held out.
+        std::fs::write(folder.path().join("held_out.txt"), "p0\np19\n").unwrap();
+        let page = show(&recipe(&folder, "single_label", "valid: indices(\"held_out.txt\")", PLAIN)).html;
+        assert!(page.contains("18 training images, as their files are."));
+        assert!(
+            page.contains(">41 – 42<") && page.contains(">57 – 58<") && !page.contains(">40 – 4"),
+            "bins of widths"
+        );
+        assert!(page.contains(">60</td><td class=\"n\">18<"), "one height needs no bins");
+        assert!(page.contains("Validation: 2 images, width 40 – 59, height 60 pixels."));
+        assert!(!page.contains("below 1,000"), "no side is longer");
+        RgbImage::new(1200, 8).save(folder.path().join("images/p5.png")).unwrap();
+        let page = show(&recipe(&folder, "single_label", "valid: none", PLAIN)).html;
+        assert!(page.contains("Width below 1,000 pixels: 19 images") && !page.contains("Height below"));
+    }
+
+    #[test]
+    fn what_is_broken_comes_first_and_the_rest_is_shown() {
+        let folder = pictures(odd_or_even);
+        std::fs::write(folder.path().join("images/p3.png"), "no image").unwrap();
+        std::fs::remove_file(folder.path().join("images/p4.png")).unwrap();
+        let show = show(&recipe(&folder, "single_label", "", PLAIN));
+        for expected in ["labels.csv:6: no image", "p3.png: not an image", "images cannot be decoded: replace"] {
+            assert!(show.findings.iter().any(|finding| finding.contains(expected)), "{expected}: {:#?}", show.findings);
+        }
+        let place = |text: &str| show.html.find(text).unwrap_or_else(|| panic!("{text}"));
+        assert!(place("nothing would be trained") < place("p3.png: not an image"));
+        assert!(place("p3.png: not an image") < place("18 images can be decoded"));
+        assert_eq!(show.html.matches("data:image/jpeg;base64,").count(), 12);
+        assert!(show.sheet.is_some());
+    }
+
+    #[test]
+    fn a_page_is_made_even_if_no_image_is_left() {
+        let folder = pictures(odd_or_even);
+        for i in 0..20 {
+            std::fs::write(folder.path().join(format!("images/p{i}.png")), "").unwrap();
+        }
+        let show = show(&recipe(&folder, "single_label", "corrupt: skip", PLAIN));
+        assert!(show.findings.iter().any(|finding| finding.contains("more than half")), "{:#?}", show.findings);
+        assert!(show.sheet.is_none() && show.png().is_none());
+        assert!(show.html.contains("<td>p0</td>") && show.html.contains("No training image."));
+    }
+
+    #[test]
+    fn numbers_are_shown_across_their_range() {
+        let folder = pictures(|i| format!("{}", f64::from(i * 7 % 20) / 2.0));
+        let show = show(&recipe(&folder, "regression", "valid: none", "metrics: [], train: { fit(0.01, 1); }"));
+        let page = &show.html;
+        assert!(
+            page.contains("kind, 20 training images") && page.contains("0.00 – 0.95") && page.contains("8.55 – 9.50")
+        );
+        assert_eq!(page.matches("data:image/jpeg;base64,").count(), 12);
+        let mut places = (0..20).filter_map(|v| page.find(&format!("<strong>{}</strong>", f64::from(v) / 2.0)));
+        assert!(page.contains("<strong>0</strong>") && page.contains("<strong>9.5</strong>"));
+        assert!(places.by_ref().collect::<Vec<_>>().is_sorted());
+    }
+
+    #[test]
+    fn no_folder_is_no_page() {
+        let folder = pictures(odd_or_even);
+        let recipe = recipe(&folder, "single_label", "", PLAIN);
+        drop(folder);
+        let result = Show::new(&recipe, None, &StopSignal::default(), &mut Silent);
+        assert!(matches!(result, Err(RunError::Data(_))));
     }
 }

@@ -42,6 +42,9 @@ pub fn data(counts: &Counts, task: &str, data: &DataOverview) -> Markup {
         } @else if !data.classes.is_empty() {
             div.wide { (table) }
         }
+        @if !data.histograms.is_empty() {
+            div.cards.pairs { @for bars in &data.histograms { (bars.card()) } }
+        }
     }
 }
 

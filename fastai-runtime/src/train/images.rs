@@ -1,5 +1,6 @@
 //! Images as a network sees them.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,7 +8,7 @@ use fastai_dsl::{Stats, Transforms};
 
 use super::examples::{ExampleBatch, ExampleBatches, Examples, Inputs, Pass, batch_ranges, order};
 use crate::RunError;
-use crate::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Visit};
+use crate::data::{DataError, DecodedCache, Item, LoadFn, LoadJob, Loader, Visit};
 use crate::random::Stream;
 use crate::transforms::{Picture, Transform};
 
@@ -108,6 +109,32 @@ impl ImageExamples {
         ImageExamples { set, preparation }
     }
 
+    /// What one image becomes in a pass, `[3, size, size]`: the very numbers that the batches of the pass have for it, where
+    /// it comes more than once those of its first turn.
+    ///
+    /// # Errors
+    /// If the file cannot be read any more.
+    ///
+    /// # Panics
+    /// If there is no image with this index.
+    pub fn pixels(&self, pass: &Pass, index: usize) -> Result<Vec<f32>, DataError> {
+        let batch = Loader::new(self.job(pass, vec![index], batch_ranges(1, 1)))?.next();
+        batch.map_or(Ok(Vec::new()), |batch| Ok(batch?.pixels))
+    }
+
+    fn job(&self, pass: &Pass, order: Vec<usize>, batches: Vec<Range<usize>>) -> LoadJob {
+        let side = self.preparation.transforms.size as usize;
+        LoadJob {
+            items: Arc::clone(&self.set.items),
+            order,
+            batches,
+            values_per_image: 3 * side * side,
+            load: self.load(pass),
+            threads: self.preparation.workers,
+            cache: Some(self.set.decoded(self.preparation.transform().shorter_side())),
+        }
+    }
+
     /// What makes the numbers of one image in this pass: a function of the image and its row alone.
     fn load(&self, pass: &Pass) -> Arc<LoadFn> {
         let transform = self.preparation.transform();
@@ -136,15 +163,8 @@ impl Examples for ImageExamples {
 
     fn batches<'a>(&'a self, pass: &Pass, device: &Device) -> Result<ExampleBatches<'a>, RunError> {
         let side = self.preparation.transforms.size as usize;
-        let loader = Loader::new(LoadJob {
-            items: Arc::clone(&self.set.items),
-            order: order(self.len(), pass, self.preparation.seed, self.set.weights()),
-            batches: batch_ranges(self.len(), self.preparation.batch),
-            values_per_image: 3 * side * side,
-            load: self.load(pass),
-            threads: self.preparation.workers,
-            cache: Some(self.set.decoded(self.preparation.transform().shorter_side())),
-        })?;
+        let order = order(self.len(), pass, self.preparation.seed, self.set.weights());
+        let loader = Loader::new(self.job(pass, order, batch_ranges(self.len(), self.preparation.batch)))?;
         let device = device.clone();
         Ok(Box::new(loader.map(move |batch| {
             let batch = batch?;

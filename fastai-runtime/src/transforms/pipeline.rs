@@ -188,16 +188,20 @@ impl Transform {
         self.apply(image, &Draw::plain(cut), out);
     }
 
-    /// Undoes the normalisation: `values`, `[3, size, size]` as a network takes them, as `[size, size, 3]`,
-    /// `x * std + mean`, not clipped.
+    /// Undoes the normalisation: images as a network takes them, `[3, size, size]` or a batch `[n, 3, size, size]`, as
+    /// `[size, size, 3]` or `[n, size, size, 3]`, `x * std + mean`, not clipped.
     ///
     /// # Panics
-    /// Where the number of values is no multiple of 3.
+    /// Where the values are not those of whole images of this transform's size.
     pub fn denorm(&self, values: &[f32]) -> Vec<f32> {
-        assert!(values.len().is_multiple_of(3), "three planes, not {} values", values.len());
-        let n = values.len() / 3;
+        let plane = self.size * self.size;
+        let n = values.len();
+        assert!(n.is_multiple_of(3 * plane), "{n} values are no images [3, size, size] with size {}", self.size);
         let Stats { mean, std } = self.stats;
-        (0..n).flat_map(|i| std::array::from_fn::<f32, 3, _>(|c| values[c * n + i] * std[c] + mean[c])).collect()
+        let images = values.chunks_exact(3 * plane);
+        let pixel =
+            |image: &[f32], i: usize| std::array::from_fn::<f32, 3, _>(|c| image[c * plane + i] * std[c] + mean[c]);
+        images.flat_map(|image| (0..plane).flat_map(move |i| pixel(image, i))).collect()
     }
 
     /// All that [`Transform::valid`] depends on besides the image, as text that stays the same from run to run.

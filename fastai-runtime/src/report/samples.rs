@@ -1,0 +1,291 @@
+//! What a data set holds: how many images of what, and some of them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use fastai_dsl::TaskKind;
+use maud::{Markup, html};
+use rayon::prelude::*;
+
+use super::bars::Bars;
+use super::gallery::thumbnail;
+use super::numbers::grouped;
+use crate::data::{Dataset, Item, Target};
+
+/// More classes than this are shown in columns.
+const MANY: usize = 30;
+/// Images of each of a few classes.
+const SAMPLES: usize = 6;
+/// Images of each of many classes.
+const FEW: usize = 3;
+/// Most images on the page; with more classes than this, only some are shown.
+const BUDGET: usize = 360;
+/// Images across the range of a number.
+const VALUES: usize = 12;
+
+/// The images of a page by file, small and in base64; those that cannot be read any more are left out.
+type Thumbnails<'a> = HashMap<&'a Path, String>;
+
+/// Counts and samples of each class or tag, or of what is measured.
+pub fn samples(dataset: &Dataset) -> Markup {
+    if dataset.task == TaskKind::Regression { values(dataset) } else { classes(dataset) }
+}
+
+fn value(item: &Item) -> Option<f32> {
+    match item.target {
+        Target::Value(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// The numbers that are to be learned, and images from the smallest to the largest.
+fn values(dataset: &Dataset) -> Markup {
+    let mut items: Vec<(f32, &Item)> = dataset.train.iter().filter_map(|item| Some((value(item)?, item))).collect();
+    if items.is_empty() {
+        return html! {};
+    }
+    items.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let shown = spread(&items, VALUES);
+    let pictures = thumbnails(shown.iter().map(|(_, item)| *item));
+    html! {
+        h2 { "Values" }
+        div.cards.pairs { @for bars in Bars::of_targets(dataset) { (bars.card()) } }
+        p.soft { "Training images from the smallest to the largest value, evenly spaced in their order." }
+        div.gallery { @for (value, item) in shown { (picture(item, html! { strong { (exact(value)) } }, &pictures)) } }
+    }
+}
+
+/// The number as it was read: `40.512`, `7`, `1e20`.
+fn exact(value: f32) -> String {
+    let text = format!("{value:?}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_string)
+}
+
+/// How many images each class has, and a few of its training images.
+fn classes(dataset: &Dataset) -> Markup {
+    let tags = dataset.task == TaskKind::MultiLabel;
+    let (what, plural) = if tags { ("tag", "Tags") } else { ("class", "Classes") };
+    if dataset.classes.is_empty() {
+        return html! {};
+    }
+    let train = members(&dataset.train, dataset.classes.len());
+    let valid = members(&dataset.valid, dataset.classes.len());
+    let counts: Vec<(&str, usize, usize)> = dataset
+        .classes
+        .iter()
+        .zip(train.iter().zip(&valid))
+        .map(|(name, (t, v))| (name.as_str(), t.len(), v.len()))
+        .collect();
+    html! {
+        h2 { (plural) }
+        @if tags { p.soft { "An image counts for each of its tags." } }
+        @if counts.len() > MANY { (columns(&counts)) } @else { (table(what, &counts)) }
+        @if counts.len() > MANY { (grid(dataset, &train)) } @else { (rows(dataset, &train)) }
+    }
+}
+
+/// The images of each class, in their order.
+fn members(items: &[Item], classes: usize) -> Vec<Vec<&Item>> {
+    let mut members = vec![Vec::new(); classes];
+    for item in items {
+        match &item.target {
+            Target::Class(class) => members[*class as usize].push(item),
+            Target::Tags(tags) => tags.iter().for_each(|tag| members[*tag as usize].push(item)),
+            Target::Value(_) | Target::Unlabelled => {}
+        }
+    }
+    members
+}
+
+fn bar(count: usize, counts: &[(&str, usize, usize)]) -> Markup {
+    let most = counts.iter().map(|c| c.1).max().unwrap_or(0).max(1);
+    html! { i style=(format!("width:{:.1}%", 100.0 * count as f64 / most as f64)) {} }
+}
+
+fn table(what: &str, counts: &[(&str, usize, usize)]) -> Markup {
+    html! {
+        div.wide { table {
+            thead { tr { th { (what) } th.n { "train" } th.n { "valid" } th { "share of the largest, train" } } }
+            tbody { @for (name, train, valid) in counts { tr {
+                th.name { (name) } td.n { (grouped(*train as u64)) } td.n { (grouped(*valid as u64)) }
+                td.bar { (bar(*train, counts)) }
+            } } }
+        } }
+    }
+}
+
+fn columns(counts: &[(&str, usize, usize)]) -> Markup {
+    let by_count = |a: &&(&str, usize, usize), b: &&(&str, usize, usize)| a.1.cmp(&b.1);
+    html! {
+        @if let (Some(least), Some(most)) = (counts.iter().min_by(by_count), counts.iter().max_by(by_count)) {
+            p.soft {
+                (counts.len()) " in all, from " (grouped(least.1 as u64)) " (" (least.0) ") to " (grouped(most.1 as u64))
+                " (" (most.0) ") training images. Training and validation images of each:"
+            }
+        }
+        div.counts { @for (name, train, valid) in counts { div {
+            span.name title=(name) { (name) } span.n { (grouped(*train as u64)) } span.n.soft { (grouped(*valid as u64)) }
+            span.bar { (bar(*train, counts)) }
+        } } }
+    }
+}
+
+/// A row of images a class.
+fn rows(dataset: &Dataset, members: &[Vec<&Item>]) -> Markup {
+    let shown: Vec<Vec<&Item>> = members.iter().map(|items| spread(items, SAMPLES)).collect();
+    let pictures = thumbnails(shown.iter().flatten().copied());
+    html! { @for (class, (name, items)) in dataset.classes.iter().zip(&shown).enumerate() {
+        h3 { (name) }
+        @if items.is_empty() { p.soft { "No training image." } }
+        div.gallery { @for item in items { (picture(item, others(dataset, item, class), &pictures)) } }
+    } }
+}
+
+/// A few images of each of many classes; of very many, of the largest and the smallest.
+fn grid(dataset: &Dataset, members: &[Vec<&Item>]) -> Markup {
+    let all = members.len();
+    let mut order: Vec<usize> = (0..all).collect();
+    let each = if FEW * all <= BUDGET { FEW } else { 1 };
+    if all > BUDGET {
+        order.sort_by_key(|class| std::cmp::Reverse(members[*class].len()));
+        order.drain(BUDGET / 2..all - BUDGET / 2);
+    }
+    let shown: Vec<(usize, Vec<&Item>)> = order.iter().map(|class| (*class, spread(&members[*class], each))).collect();
+    let pictures = thumbnails(shown.iter().flat_map(|(_, items)| items.iter().copied()));
+    html! {
+        h3 { "Training images" }
+        @if all > BUDGET {
+            p.soft { "One each of the " (BUDGET / 2) " largest and the " (BUDGET / 2) " smallest of " (grouped(all as u64)) "." }
+        }
+        div.classes.single[each == 1] { @for (class, items) in shown { figure {
+            div.strip { @for item in &items { (thumb(item, &pictures)) } }
+            figcaption { (dataset.classes[class]) " " small { (grouped(members[class].len() as u64)) } }
+        } } }
+    }
+}
+
+/// The other tags of an image.
+fn others(dataset: &Dataset, item: &Item, class: usize) -> Markup {
+    let Target::Tags(tags) = &item.target else { return html! {} };
+    let names: Vec<&str> =
+        tags.iter().filter(|tag| **tag as usize != class).map(|tag| dataset.classes[*tag as usize].as_str()).collect();
+    html! { @if !names.is_empty() { div { "+ " (names.join(", ")) } } }
+}
+
+fn picture(item: &Item, caption: Markup, pictures: &Thumbnails) -> Markup {
+    html! {
+        figure.picture {
+            (thumb(item, pictures))
+            figcaption { (caption) div.id title=(item.path.display()) { (item.id) } }
+        }
+    }
+}
+
+fn thumb(item: &Item, pictures: &Thumbnails) -> Markup {
+    html! {
+        @match pictures.get(item.path.as_path()) {
+            Some(data) => img src=(format!("data:image/jpeg;base64,{data}")) alt=(item.id) title=(item.id) loading="lazy";,
+            None => div.gone { "no longer readable" },
+        }
+    }
+}
+
+/// At most `count` of `list`, evenly spaced, the first and the last among them.
+fn spread<T: Copy>(list: &[T], count: usize) -> Vec<T> {
+    if list.len() <= count {
+        return list.to_vec();
+    }
+    if count == 1 {
+        return vec![list[0]];
+    }
+    (0..count).map(|i| list[i * (list.len() - 1) / (count - 1)]).collect()
+}
+
+fn thumbnails<'a>(items: impl Iterator<Item = &'a Item>) -> Thumbnails<'a> {
+    let mut paths: Vec<&Path> = items.map(|item| item.path.as_path()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.into_par_iter().filter_map(|path| Some((path, thumbnail(path)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Class number `i` of `classes` has `i + 1` training images and one validation image; their files are not there.
+    fn dataset(classes: usize) -> Dataset {
+        let item = |class: usize, number: usize| Item {
+            id: format!("{class}/{number}"),
+            path: format!("/nowhere/{class}/{number}.jpg").into(),
+            target: Target::Class(class as u32),
+        };
+        Dataset {
+            root: "/nowhere".into(),
+            classes: (0..classes).map(|i| format!("class{i}.")).collect(),
+            task: TaskKind::SingleLabel,
+            train: (0..classes).flat_map(|class| (0..=class).map(move |number| item(class, number))).collect(),
+            valid: (0..classes).map(|class| item(class, classes)).collect(),
+            test: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn pictures_on(page: &str) -> usize {
+        page.matches("no longer readable").count()
+    }
+
+    #[test]
+    fn every_class_is_counted_and_shown_up_to_a_sane_number() {
+        let page = samples(&dataset(4)).into_string();
+        assert_eq!(pictures_on(&page), 1 + 2 + 3 + 4);
+        assert!(page.contains("<h3>class3.</h3>"));
+        let page = samples(&dataset(120)).into_string();
+        assert_eq!(pictures_on(&page), 1 + 2 + 118 * 3);
+        assert!((0..120).all(|i| page.matches(&format!(">class{i}.<")).count() == 1), "counted");
+        assert!((0..120).all(|i| page.contains(&format!("class{i}. <small>{}</small>", i + 1))), "shown");
+        assert!(page.contains("120 in all, from 1 (class0.) to 120 (class119.) training images."));
+        assert!(!page.contains("largest and the"));
+    }
+
+    #[test]
+    fn of_very_many_classes_the_largest_and_the_smallest_are_shown() {
+        let page = samples(&dataset(400)).into_string();
+        assert_eq!(pictures_on(&page), 360);
+        assert!(page.contains("One each of the 180 largest and the 180 smallest of 400."));
+        let shown = |i: usize| page.contains(&format!("class{i}. <small>"));
+        assert!((0..180).all(shown) && !(180..220).any(shown) && (220..400).all(shown));
+        assert!((0..400).all(|i| page.contains(&format!(">class{i}.<"))), "all are counted");
+        assert!(page.find("class399. <small>") < page.find("class0. <small>"));
+    }
+
+    #[test]
+    fn a_class_without_training_images_is_there_all_the_same() {
+        let mut dataset = dataset(3);
+        dataset.train.retain(|item| item.target != Target::Class(1));
+        let page = samples(&dataset).into_string();
+        assert!(page.contains("<h3>class1.</h3><p class=\"soft\">No training image.</p>"), "{page}");
+    }
+
+    #[test]
+    fn an_image_with_tags_names_its_other_ones() {
+        let mut dataset = dataset(3);
+        dataset.task = TaskKind::MultiLabel;
+        dataset.train.iter_mut().for_each(|item| item.target = Target::Tags(vec![0, 2]));
+        let page = samples(&dataset).into_string();
+        assert_eq!((page.matches("+ class2.").count(), page.matches("+ class0.").count()), (6, 6));
+        assert!(page.contains("<h2>Tags</h2>") && page.contains("counts for each of its tags"));
+    }
+
+    #[test]
+    fn values_are_shown_as_they_were_read() {
+        assert_eq!([40.512, 7.0, -0.1, 1e20, 100_234.0].map(exact), ["40.512", "7", "-0.1", "1e20", "100234"]);
+    }
+
+    #[test]
+    fn samples_reach_from_the_first_to_the_last() {
+        let list: Vec<usize> = (0..100).collect();
+        assert_eq!(spread(&list, 4), [0, 33, 66, 99]);
+        assert_eq!(spread(&list[..3], 4), [0, 1, 2]);
+        assert_eq!(spread(&list, 1), [0]);
+    }
+}

@@ -1,0 +1,288 @@
+//! Nine augmented versions of one image, three rows of three.
+
+use std::path::Path;
+
+use fastai_dsl::{Body, Facts, Plan, Recipe, Sampler, Step, Transforms};
+use image::{Rgb, RgbImage};
+use maud::{Markup, html};
+
+use super::html::marked;
+use super::numbers::grouped;
+use crate::RunError;
+use crate::data::{Copies, Dataset, Health, Item};
+use crate::progress::{Progress, StopSignal};
+use crate::train::{ImageExamples, ImageSet, Pass, Preparation};
+use crate::transforms::Transform;
+
+/// Versions a side of the sheet.
+const SIDE: u32 = 3;
+/// Pixels between them.
+const GAP: u32 = 4;
+/// A version is enlarged to at least this many pixels.
+const LEAST: u32 = 128;
+
+/// Nine augmented versions of one training image.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// The versions in rows, white lines of 4 pixels between them; small ones are enlarged by a whole factor to at least
+    /// 128 pixels.
+    pub image: RgbImage,
+    /// [`Item::id`] of the image.
+    pub id: String,
+    /// Side of a version as the network takes it, pixels.
+    pub size: u32,
+    /// The step whose epochs 0 to 8 these are; `None` where no step trains on images.
+    pub step: Option<usize>,
+    /// What else is to be said of it, one sentence each.
+    notes: Vec<String>,
+}
+
+/// What the versions are of.
+struct Shown {
+    /// The step, its text and its epochs.
+    step: Option<(usize, String, u64)>,
+    size: u32,
+}
+
+impl Shown {
+    /// The first `fit` on images. A finder trains, too, but what it trained is put back.
+    fn of(recipe: &Recipe) -> Self {
+        let stages = Plan::new(recipe, &Facts::default()).stages.into_iter().enumerate();
+        let mut fits = stages.filter(|(_, stage)| matches!(stage.step, Step::Fit(_)));
+        match fits.find(|(_, stage)| stage.state.body != Body::Precomputed) {
+            Some((index, stage)) => {
+                Shown { step: Some((index, stage.step.to_string(), stage.epochs)), size: stage.state.size }
+            }
+            None => Shown { step: None, size: recipe.transforms().size },
+        }
+    }
+}
+
+impl Sheet {
+    /// What epochs 0 to 8 of the first `fit` on images make of the training image in the middle of the list; `None` if
+    /// there is no training image.
+    ///
+    /// With `resize_to` they are made of the image's copy, as in a run; below `cache` it is made if it is missing.
+    ///
+    /// # Errors
+    /// If the file cannot be read any more; [`RunError::Stopped`].
+    pub fn of(
+        recipe: &Recipe,
+        dataset: &Dataset,
+        health: &Health,
+        cache: Option<&Path>,
+        stop: &StopSignal,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Sheet>, RunError> {
+        // The first of a list is often the odd one; the middle also lies in another class than the first folder's.
+        let index = dataset.train.len() / 2;
+        let Some(item) = dataset.train.get(index) else { return Ok(None) };
+        let id = item.id.clone();
+        let mut notes = Vec::new();
+        let mut items = dataset.train.clone();
+        if let Some(side) = recipe.data().resize_to {
+            match cache.map(|cache| copy(item, side, cache, dataset, health, stop, progress)) {
+                Some(Ok(copied)) if copied.path != item.path => {
+                    notes.push(format!("Read from its copy of {side} pixels (`resize_to`)."));
+                    items[index] = copied;
+                }
+                Some(Ok(_)) => {}
+                Some(Err(stopped @ RunError::Stopped(_))) => return Err(stopped),
+                Some(Err(error)) => notes.push(format!(
+                    "Read from the original, as the copy of {side} pixels (`resize_to`) could not be made: {error}."
+                )),
+                None => notes.push(format!("Read from the original, not from a copy of {side} pixels (`resize_to`).")),
+            }
+        }
+        let Shown { step, size } = Shown::of(recipe);
+        if step.is_some() && recipe.data().sampler == Sampler::Balanced {
+            notes.push("The balanced sampler may leave it out of an epoch or show it more than once.".to_string());
+        }
+        let mixing = [("`mixup`", recipe.mixup()), ("`cutmix`", recipe.cutmix())];
+        let mixing: Vec<&str> = mixing.iter().filter(|(_, alpha)| alpha.is_some()).map(|(word, _)| *word).collect();
+        if step.is_some() && !mixing.is_empty() {
+            notes.push(format!("Before {} mixes it with another image.", mixing.join(" or ")));
+        }
+        let preparation = Preparation {
+            transforms: recipe.transforms().clone(),
+            stats: recipe.model().facts().stats,
+            batch: 1,
+            workers: 1,
+            seed: recipe.seed(),
+        };
+        let preparation = preparation.at_size(size);
+        let transform = Transform::new(&preparation.transforms, preparation.stats);
+        let examples = ImageExamples::new(ImageSet::new(&items), preparation);
+        let stage = step.as_ref().map_or(0, |(index, ..)| *index as u64);
+        let version = |epoch: u32| -> Result<Vec<f32>, RunError> {
+            let pass = Pass::Shuffled { stage, epoch: u64::from(epoch) };
+            Ok(transform.denorm(&examples.pixels(&pass, index)?))
+        };
+        let versions = (0..SIDE * SIDE).map(version).collect::<Result<Vec<_>, _>>()?;
+        if let Some((_, _, epochs)) = step.as_ref().filter(|(_, _, epochs)| *epochs < u64::from(SIDE * SIDE)) {
+            let epochs = if *epochs == 1 { "1 epoch".to_string() } else { format!("{} epochs", grouped(*epochs)) };
+            notes.push(format!("The step has {epochs}; the other versions are what more would show."));
+        }
+        let head = match &step {
+            Some((index, text, _)) => format!("what step {}, `{text}`, trains on in its epochs 0 to 8.", index + 1),
+            None => "no step trains on augmented images; this is what nine epochs would show.".to_string(),
+        };
+        notes.insert(0, head);
+        Ok(Some(Sheet { image: draw(&versions, size), id, size, step: step.map(|(index, ..)| index), notes }))
+    }
+
+    /// The sheet with its caption; `source` is the picture as a `data:` address.
+    pub(super) fn figure(&self, transforms: &Transforms, source: &str) -> Markup {
+        let augment: Vec<String> = transforms.augment.iter().map(|a| format!(", `{a}`")).collect();
+        html! {
+            figure {
+                figcaption {
+                    "Nine versions of " code { (self.id) } " (" code { (transforms.set.word()) } (marked(&augment.concat())) ", "
+                    (self.size) " pixels): " (marked(&self.notes.join(" ")))
+                }
+                img.sheet width=(self.image.width()) height=(self.image.height()) src=(source)
+                    alt="nine augmented versions of one image";
+            }
+        }
+    }
+}
+
+/// The item with the file that a run reads in its place.
+fn copy(
+    item: &Item,
+    side: u32,
+    cache: &Path,
+    dataset: &Dataset,
+    health: &Health,
+    stop: &StopSignal,
+    progress: &mut dyn Progress,
+) -> Result<Item, RunError> {
+    let mut alone = Dataset {
+        root: dataset.root.clone(),
+        classes: Vec::new(),
+        task: dataset.task,
+        train: vec![item.clone()],
+        valid: Vec::new(),
+        test: Vec::new(),
+        notes: Vec::new(),
+    };
+    Copies { side, folder: cache.join("copies") }.make(&mut alone, health, stop, progress)?;
+    Ok(alone.train.remove(0))
+}
+
+/// Images of `[size, size, 3]` values, 0 to 1, side by side.
+fn draw(versions: &[Vec<f32>], size: u32) -> RgbImage {
+    let factor = LEAST.div_ceil(size);
+    let cell = size * factor;
+    let side = SIDE * (cell + GAP) - GAP;
+    let mut sheet = RgbImage::from_pixel(side, side, Rgb([255; 3]));
+    for (number, pixels) in (0..).zip(versions) {
+        let (left, top) = (number % SIDE * (cell + GAP), number / SIDE * (cell + GAP));
+        for (x, y) in (0..cell).flat_map(|y| (0..cell).map(move |x| (x, y))) {
+            let at = 3 * (y / factor * size + x / factor) as usize;
+            let channel = |c: usize| (pixels[at + c].clamp(0.0, 1.0) * 255.0).round() as u8;
+            sheet.put_pixel(left + x, top + y, Rgb([channel(0), channel(1), channel(2)]));
+        }
+    }
+    sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use fastai_dsl::Stats;
+
+    use super::super::show::tests::{odd_or_even, pictures, recipe};
+    use super::*;
+    use crate::data::Preflight;
+    use crate::progress::Silent;
+    use crate::train::{Examples, Inputs};
+
+    const STEPS: &str = "metrics: [accuracy], train: { precompute(on); lr_find(or = 0.1, iters = 20); fit(0.01, 1);
+        precompute(off); resize(48); fit(0.01, 1, cycle_len = 2); unfreeze(); fit(0.01, 1); }";
+
+    fn sheet(recipe: &Recipe, cache: Option<&Path>) -> (Sheet, Dataset) {
+        let stop = StopSignal::default();
+        let (dataset, health) = Preflight::of(recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
+        let sheet = Sheet::of(recipe, &dataset, &health, cache, &stop, &mut Silent).unwrap().unwrap();
+        (sheet, dataset)
+    }
+
+    /// What the batches of a fit in step 6 have for image `index` in epochs 0 to 8, as the sheet would show it.
+    fn trained(items: &[Item], recipe: &Recipe, index: usize) -> RgbImage {
+        let mut transforms = recipe.transforms().clone();
+        transforms.size = 48;
+        let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 3, workers: 2, seed: recipe.seed() };
+        let transform = Transform::new(&preparation.transforms, preparation.stats);
+        let examples = ImageExamples::new(ImageSet::new(items), preparation);
+        let epoch = |epoch: u64| {
+            let batches = examples.batches(&Pass::Shuffled { stage: 5, epoch }, &Device::flex()).unwrap();
+            let shown = batches.map(Result::unwrap).find_map(|batch| {
+                let place = batch.images.iter().position(|image| *image == index)?;
+                let Inputs::Images(tensor) = batch.inputs else { panic!("images") };
+                let values = tensor.into_data().try_to_vec::<f32>().unwrap();
+                Some(transform.denorm(&values)[place * 3 * 48 * 48..][..3 * 48 * 48].to_vec())
+            });
+            shown.expect("every epoch shows every image")
+        };
+        draw(&(0..9).map(epoch).collect::<Vec<_>>(), 48)
+    }
+
+    #[test]
+    fn the_versions_are_what_the_first_fit_on_images_trains_on() {
+        let folder = pictures(odd_or_even);
+        let recipe = recipe(&folder, "single_label", "valid: random(0.2, seed = 1)", STEPS);
+        let (sheet, dataset) = sheet(&recipe, None);
+        assert_eq!((sheet.step, sheet.size, dataset.train.len()), (Some(5), 48, 16));
+        assert_eq!(sheet.id, dataset.train[8].id);
+        // 48 pixels are shown three times as large.
+        assert_eq!(sheet.image.dimensions(), (3 * 144 + 8, 3 * 144 + 8));
+        assert!(sheet.image == trained(&dataset.train, &recipe, 8));
+        assert!(sheet.image != trained(&dataset.train, &recipe, 7));
+        let part = |i: u32| image::imageops::crop_imm(&sheet.image, i % 3 * 148, i / 3 * 148, 144, 144).to_image();
+        assert!((1..9).all(|i| part(i) != part(0)), "all versions look alike");
+        assert!(sheet.notes[0].starts_with("what step 6, `fit(0.01, 1, cycle_len = 2"));
+        assert!(sheet.notes[1].contains("The step has 2 epochs"), "{:?}", sheet.notes);
+    }
+
+    #[test]
+    fn copies_are_shown_where_a_run_reads_them() {
+        let folder = pictures(odd_or_even);
+        let cache = tempfile::tempdir().unwrap();
+        let recipe = recipe(&folder, "single_label", "resize_to: 48", STEPS);
+        let (copied, dataset) = sheet(&recipe, Some(cache.path()));
+        assert!(copied.notes[1].contains("Read from its copy of 48 pixels"), "{:?}", copied.notes);
+        let index = dataset.train.len() / 2;
+        let stop = StopSignal::default();
+        let (mut all, health) = Preflight::of(&recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
+        let copies = Copies { side: 48, folder: cache.path().join("copies") };
+        let counts = copies.make(&mut all, &health, &stop, &mut Silent).unwrap();
+        assert_eq!(counts.found, 1, "the copy that the sheet shows");
+        assert!(copied.image == trained(&all.train, &recipe, index));
+        let (original, _) = sheet(&recipe, None);
+        assert!(original.notes[1].contains("not from a copy of 48 pixels"), "{:?}", original.notes);
+        assert!(original.image == trained(&dataset.train, &recipe, index) && original.image != copied.image);
+        let blocked = folder.path().join("labels.csv");
+        let (original, _) = sheet(&recipe, Some(&blocked));
+        assert!(original.notes[1].contains("could not be made: cannot create"), "{:?}", original.notes);
+    }
+
+    #[test]
+    fn a_recipe_without_augmented_images_says_so() {
+        let folder = pictures(odd_or_even);
+        let steps = "metrics: [accuracy], train: { precompute(on); fit(0.01, 1); }";
+        let (sheet, _) = sheet(&recipe(&folder, "single_label", "", steps), None);
+        assert_eq!((sheet.step, sheet.size), (None, 32));
+        assert!(sheet.notes[0].starts_with("no step trains on augmented images"), "{:?}", sheet.notes);
+    }
+
+    #[test]
+    fn the_caption_says_what_else_happens_to_the_image() {
+        let folder = pictures(odd_or_even);
+        let steps = "metrics: [accuracy], mixup: 0.2, train: { fit(0.01, 9); }";
+        let (sheet, _) = sheet(&recipe(&folder, "single_label", "sampler: balanced", steps), None);
+        let page = sheet.figure(recipe(&folder, "single_label", "", steps).transforms(), "").into_string();
+        assert!(page.contains("The balanced sampler may leave it out") && page.contains("Before <code>mixup</code>"));
+        assert!(!page.contains("The step has"), "nine epochs need no word: {page}");
+    }
+}
