@@ -98,7 +98,7 @@ fn sheet(recipe: &Recipe, item: &Item) -> Result<RgbImage, RunError> {
     let mut sheet = RgbImage::from_pixel(SIDE * (cell + GAP) - GAP, SIDE * (cell + GAP) - GAP, image::Rgb([255; 3]));
     let mut values = vec![0.0; 3 * (size * size) as usize];
     for epoch in 0..SIDE * SIDE {
-        transform.train(&image, &mut stream.at(&[0, u64::from(epoch), 0]), &mut values);
+        transform.train(&image, stream.address(&[0, u64::from(epoch), 0]), &mut values);
         let pixels = transform.denorm(&values);
         let (left, top) = (epoch % SIDE * (cell + GAP), epoch / SIDE * (cell + GAP));
         for (x, y) in (0..cell).flat_map(|y| (0..cell).map(move |x| (x, y))) {
