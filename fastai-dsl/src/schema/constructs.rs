@@ -155,7 +155,7 @@ constructs! {
         /// Statistics that pixels are normalised with; those of the architecture's weights unless given.
         stats: Stats;
         /// How JPEGs are decoded: `reduced` takes those that keep twice the pixels that are needed at a half, a quarter or an
-        /// eighth of their sides, which is faster and nearly the same (on photos 1 grey level in the mean).
+        /// eighth of their sides, which is faster and nearly the same (`LANGUAGE.md` says how nearly).
         decode: Word [full | reduced] = "full";
     }
     /// Statistics of your own data: what pixels, as numbers from 0 to 1, are normalised with.
