@@ -6,7 +6,8 @@ rotation computed in float64 from the definition, and the json file gives the la
 
 Inputs, 8-bit RGB, height x width x 3: `noise_75x100`, `noise_40x31`, `tiny_12x9` (random) and
 `smooth_75x100` (a sum of waves, like a photo out of focus). Each is divided by 255 in float32
-first. All outputs are float32, HWC, except `valid` and `train` (CHW, as a network takes them).
+first. `waves()` is no input: the test computes it too. All outputs are float32, HWC, except `valid`
+and `train` (CHW, as a network takes them).
 
     scale_min_T_NAME      short side to T with INTER_AREA: new side = max(floor(side * T / min), T)
     center_S_NAME         S x S from ceil((side - S) / 2)
@@ -17,6 +18,16 @@ first. All outputs are float32, HWC, except `valid` and `train` (CHW, as a netwo
     dihedral_K_F_NAME     K quarter turns counter-clockwise, then (F = 1) mirrored left to right
     zoom_NAME             1.3 about (w / 2, h / 2), linear
     blur_S_NAME           cv2.blur over S x S
+    stretch_linear_D_NAME D (across, down) enlarged by 1.25, linear, the middle cut out
+    stretch_area_D_NAME   the same with INTER_AREA, as the original does it
+    pad_M_NAME            scale_min 31, five pixels more on each side (M = reflect, constant), crop 31 at
+                          the top and floor(0.7 * (w - 31))
+    squash_NAME           scale_min 32, then 32 x 32 with INTER_AREA
+    squash_pad_NAME       the same with five reflected pixels between
+    googlenet_NAME        rows 14 to 75, columns 20 to 81 to 32 x 32 with INTER_AREA
+    googlenet_small_NAME  rows 3 to 24, columns 50 to 78 to 32 x 32
+    cutout_NAME           the squares of HOLES, by fastai 0.7's formula
+    steps_WHAT            waves(48, 64), the steps of STEPS one after another, as fastai 0.7 does them
     valid                 smooth: scale_min 64, centre crop 64, ImageNet statistics
     train                 smooth: scale_min trunc(1.05 * 64) = 67, rotate 7.3, lighting (0.03, -0.02),
                           mirrored, crop 64 at floor(0.3 * (h - 64)), floor(0.7 * (w - 64)),
@@ -99,8 +110,54 @@ def lighting(image, b, c):
     return np.clip((image - mean) * k + mean + b, 0.0, 1.0).astype(np.float32)
 
 
+def zoom(image, factor):
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, factor)
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+
+
+def stretch(image, factor, across, interpolation=cv2.INTER_AREA):
+    height, width = image.shape[:2]
+    fx, fy = (factor, 1) if across else (1, factor)
+    larger = cv2.resize(image, None, fx=fx, fy=fy, interpolation=interpolation)
+    top, left = (larger.shape[0] - height) // 2, (larger.shape[1] - width) // 2
+    return larger[top : top + height, left : left + width]
+
+
+def cutout(image, holes):
+    image = image.copy()
+    height, width = image.shape[:2]
+    for y, x, length in holes:
+        rows = [int(np.clip(v, 0, height)) for v in (y - length / 2, y + length / 2)]
+        columns = [int(np.clip(v, 0, width)) for v in (x - length / 2, x + length / 2)]
+        image[slice(*rows), slice(*columns)] = 0
+    return image
+
+
+# Middles (row, column) and lengths, even and odd, inside and at the border.
+HOLES = [(20, 10, 7), (11, 23, 6), (0, 0, 8), (39, 30, 5), (5, 15, 1)]
+
+# Those of several steps are not the same backwards, so that the order shows.
+STEPS = {
+    "stretch": [(stretch, 1.25, True)],
+    "rotate_zoom": [(rotate, 9), (zoom, 1.18)],
+    "rotate_stretch": [(rotate, 9), (stretch, 1.1, True)],
+    "several": [(stretch, 1.15, False), (rotate, 12), (zoom, 1.2), (rotate, -5), (stretch, 1.1, True)],
+}
+
+
 def normalise(image):
     return ((image - MEAN) / STD).transpose(2, 0, 1)
+
+
+def waves(height, width):
+    """Smooth, and known between the pixels too."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    planes = [
+        0.5 + 0.2 * np.sin(0.31 * x + 0.23 * y + c) + 0.2 * np.cos(0.13 * x * (c + 1) - 0.2 * y)
+        for c in range(3)
+    ]
+    return np.stack(planes, -1).astype(np.float32)
 
 
 def smooth_picture(height, width):
@@ -154,11 +211,32 @@ def main():
     )
     for name in ("noise_40x31", "smooth_75x100"):
         image = unit[name]
-        height, width = image.shape[:2]
-        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, 1.3)
-        out[f"zoom_{name}"] = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        out[f"zoom_{name}"] = zoom(image, 1.3)
         for side in (3, 9):
             out[f"blur_{side}_{name}"] = cv2.blur(image, (side, side))
+    name = "noise_40x31"
+    image = unit[name]
+    for where, across in (("across", True), ("down", False)):
+        out[f"stretch_linear_{where}_{name}"] = stretch(image, 1.25, across, cv2.INTER_LINEAR)
+        out[f"stretch_area_{where}_{name}"] = stretch(image, 1.25, across)
+    small = scale_min(unit["noise_75x100"], 31)
+    for mode, border in (("reflect", cv2.BORDER_REFLECT), ("constant", cv2.BORDER_CONSTANT)):
+        padded = cv2.copyMakeBorder(small, 5, 5, 5, 5, border)
+        out[f"pad_{mode}_noise_75x100"] = random_crop(padded, 31, 0, 0.7)
+    for name in ("noise_75x100", "noise_40x31"):
+        small = scale_min(unit[name], 32)
+        out[f"squash_{name}"] = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)
+        small = cv2.copyMakeBorder(small, 5, 5, 5, 5, cv2.BORDER_REFLECT)
+        out[f"squash_pad_{name}"] = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)
+    image = unit["noise_75x100"]
+    for what, part in (("googlenet", image[14:75, 20:81]), ("googlenet_small", image[3:24, 50:78])):
+        out[f"{what}_noise_75x100"] = cv2.resize(part, (32, 32), interpolation=cv2.INTER_AREA)
+    out["cutout_noise_40x31"] = cutout(unit["noise_40x31"], HOLES)
+    for name, steps in STEPS.items():
+        image = waves(48, 64)
+        for step, *arguments in steps:
+            image = step(image, *arguments)
+        out[f"steps_{name}"] = image
     save_file({k: np.ascontiguousarray(v) for k, v in out.items()},
               os.path.join(GOLDEN, "transforms.safetensors"))
     about = {

@@ -107,8 +107,8 @@ catalog! {
         NOT_BELOW_ROOT = "E0308", "a path that leaves the data set";
         /// Saved models are files `models/NAME.safetensors`.
         SAVE_NAME = "E0309", "a name that cannot be a file";
-        /// The googlenet crop draws its own scale, so `max_zoom` would do nothing.
-        ZOOM_IGNORED = "E0310", "`max_zoom` with `crop: googlenet`";
+        /// The googlenet crop takes a part of the image as it is, so `max_zoom`, `pad` and `decode` would do nothing.
+        CROP_IGNORES = "E0310", "a key that `crop: googlenet` ignores";
 
         /// Cached activations are fixed: a body that trains would never be asked for new ones.
         UNFREEZE_PRECOMPUTED = "E0401", "unfreeze while activations are precomputed";

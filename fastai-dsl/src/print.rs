@@ -86,6 +86,7 @@ impl fmt::Display for Rest<'_> {
             StatsWish::Imagenet => f.write_str(", stats: imagenet")?,
             StatsWish::Inception => f.write_str(", stats: inception")?,
             StatsWish::None => f.write_str(", stats: none")?,
+            StatsWish::Given { mean, std } => write!(f, ", stats: given(mean = {mean:?}, std = {std:?})")?,
         }
         if t.decode != Decode::Full {
             write!(f, ", decode: {}", t.decode.word())?;

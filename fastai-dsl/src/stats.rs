@@ -18,4 +18,10 @@ impl Stats {
     pub const NONE: Stats = Stats { mean: [0.0; 3], std: [1.0; 3] };
     /// `(x - 127) / 128` on 0..255, as EfficientNet-lite was trained.
     pub const TENSORFLOW_LITE: Stats = Stats { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
+
+    /// Whether no number differs by more than half a step of 8-bit pixels: rounded statistics are the same.
+    pub fn is_near(&self, other: &Stats) -> bool {
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 0.5 / 255.0;
+        self.mean.iter().zip(&other.mean).all(near) && self.std.iter().zip(&other.std).all(near)
+    }
 }

@@ -4,7 +4,7 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, transforms, tta};
 use fastai_dsl::source::Source;
-use fastai_dsl::{Augmentation, Erased, Facts, Plan, Recipe, check, words};
+use fastai_dsl::{Augmentation, Erased, Facts, Plan, Recipe, StatsWish, check, words};
 
 fn quickstart() -> Recipe {
     let text = include_str!("../../examples/quickstart.recipe");
@@ -43,19 +43,21 @@ fn file_and_builder_give_equal_recipes() {
 #[test]
 fn augmentations_are_the_same_through_every_door() {
     let text = "Aerial { task: single_label, data: folders { root: \"d\" },
-        transforms: none { size: 64, pad: 5, pad_mode: constant, stats: inception, decode: reduced, augment: [
+        transforms: none { size: 64, pad: 5, pad_mode: constant, decode: reduced,
+        stats: given(mean = [0.5, 0.25, 0.125], std = 0.2), augment: [
             rotate(9, p = 0.5), lighting(0.05, 0.1), flip, dihedral, zoom(0.2), stretch(max = 0.1),
-            rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), blur(3), cutout(2, 16, p = 1),
+            rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), blur(3), blur, cutout(2, 16, p = 1),
             erase(area = [0.1, 0.2], value = noise), erase(0.3), trivial_augment, rand_augment(m = 12)] },
         model: squeezenet1_1, metrics: [accuracy], label_smoothing: 0.1, mixup: 0.2, cutmix: 1,
         train: { fit(1e-2, 1); } }";
     let source = Source::new("aerial.recipe", text, &[]);
     let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
     use fastai_dsl::schema::{
-        blur, cutout, dihedral, erase, flip, folders, lighting, rand_augment, rotate, rotate_zoom, stretch,
+        blur, cutout, dihedral, erase, flip, folders, given, lighting, rand_augment, rotate, rotate_zoom, stretch,
         trivial_augment, zoom,
     };
-    let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(words::inception);
+    let stats = given::new().mean([0.5, 0.25, 0.125]).std(0.2);
+    let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(stats);
     let transforms = transforms.decode(words::reduced).augment([
         rotate::new().degrees(9).p(0.5).into(),
         lighting::new().brightness(0.05).contrast(0.1).into(),
@@ -65,6 +67,7 @@ fn augmentations_are_the_same_through_every_door() {
         stretch::new().max(0.1).into(),
         rotate_zoom::new().degrees(9).zoom(0.18).stretch(0.1).ps([0.1, 0.2, 0.3, 0.4]).into(),
         blur::new().strength(3).into(),
+        blur::new().into(),
         cutout::new().holes(2).length(16).p(1).into(),
         erase::new().area([0.1, 0.2]).value(words::noise).into(),
         erase::new().p(0.3).into(),
@@ -84,7 +87,11 @@ fn augmentations_are_the_same_through_every_door() {
         .unwrap();
     assert_eq!(recipe, &by_hand);
     assert_eq!((recipe.label_smoothing(), recipe.mixup(), recipe.cutmix()), (0.1, Some(0.2), Some(1.0)));
-    assert_eq!(recipe.transforms().augment.len(), 13);
+    assert_eq!(recipe.transforms().augment.len(), 14);
+    // fastai's own strength: a square of nine.
+    assert_eq!(recipe.transforms().augment[8], Augmentation::Blur { strength: 5, p: 0.5 });
+    assert_eq!(recipe.transforms().stats, StatsWish::Given { mean: [0.5, 0.25, 0.125], std: [0.2; 3] });
+    assert!(recipe.transforms().stats.is_legal());
     assert!(recipe.transforms().augment.iter().all(Augmentation::is_legal));
     let canonical = recipe.to_string();
     assert_eq!(&Source::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");

@@ -75,6 +75,19 @@ fn statistics_and_copies_that_fit_are_fine() {
     assert_eq!(found("size: 80, stats: inception", "inception_v4", ""), none);
     assert_eq!(found("size: 80, stats: imagenet", "inception_v4", ""), ["stats_of_other_weights"]);
     assert_eq!(found("size: 64, stats: none", "squeezenet1_1 { weights: none }", ""), none, "weights of nobody");
+    let given = "size: 64, stats: given([0.3, 0.3, 0.3], std = 0.2)";
+    assert_eq!(found(given, "squeezenet1_1", ""), ["stats_of_other_weights"]);
+    assert_eq!(found(given, "squeezenet1_1 { weights: \"w.safetensors\" }", ""), none, "their own");
+    assert_eq!(
+        found("size: 64, stats: inception", "squeezenet1_1 { weights: \"w.safetensors\" }", ""),
+        ["stats_of_other_weights"]
+    );
+    assert_eq!(
+        found("size: 64, stats: given([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])", "squeezenet1_1", ""),
+        none
+    );
+    // (x - 127) / 128, rounded as people do.
+    assert_eq!(found("size: 64, stats: given(0.498, 0.502)", "efficientnet_lite0", ""), none);
     assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 247"), none);
     assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 246"), ["enlarged_copies"]);
 }

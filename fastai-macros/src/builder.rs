@@ -235,6 +235,7 @@ impl Builder<'_> {
                     _ => quote! { [#(#items),*] },
                 }
             }
+            ValueKind::Call(word, args) if ty == Type::Stats => self.call(&[&schema::GIVEN], word, args),
             ValueKind::Call(word, args) => self.call(schema::SPLITS, word, args),
             ValueKind::Const(path) => self.path(path, span),
             _ => quote! { () },
@@ -346,8 +347,9 @@ impl Builder<'_> {
     fn key(&self, key: &Key, value: &Value, arch: Option<&ArchFacts>, out: &mut TokenStream) {
         match (&value.kind, key.range) {
             (ValueKind::Call(word, args), _) => {
-                if let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text) {
-                    self.arguments(split, args, arch, out);
+                let calls = if key.ty == Type::Stats { &[&schema::GIVEN] } else { schema::SPLITS };
+                if let Some(construct) = calls.iter().find(|call| call.name == word.text) {
+                    self.arguments(construct, args, arch, out);
                 }
             }
             (ValueKind::List(parts), _) if key.ty == Type::Augment => {

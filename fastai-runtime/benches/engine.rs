@@ -201,7 +201,7 @@ fn transforms() {
             }
             n as f64 / start.elapsed().as_secs_f64()
         };
-        let train = measure(&mut |n, out| t.train(&picture, &mut stream.at(&[n]), out));
+        let train = measure(&mut |n, out| t.train(&picture, stream.address(&[n]), out));
         let valid = measure(&mut |_, out| t.valid(&picture, out));
         println!("{name}: train {train:.0}/s, valid {valid:.0}/s");
     }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use fastai_dsl::{Decode, Stats, TransformSet, Transforms};
 use fastai_runtime::data::{decode, decode_reduced};
 use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::{Dihedral, Draw, Transform};
+use fastai_runtime::transforms::{Draw, Part, Transform};
 
 /// Side of the square, pixels.
 const SIZE: u32 = 224;
@@ -43,7 +43,7 @@ fn main() {
     });
     measure("train", &files, |row, file| {
         let image = decode(file).unwrap();
-        transform.train(&image, &mut stream.at(&[0, 0, row as u64]), &mut out);
+        transform.train(&image, stream.address(&[0, 0, row as u64]), &mut out);
     });
     let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];
     measure("valid", &files, |_, file| transform.valid(&decode(file).unwrap(), &mut out));
@@ -52,7 +52,7 @@ fn main() {
         let mut out = vec![0.0; 3 * (SMALL * SMALL) as usize];
         measure(what, &files, |row, file| {
             let image = decode_reduced(file, transform.shorter_side()).unwrap();
-            transform.train(&image, &mut stream.at(&[0, 0, row as u64]), &mut out);
+            transform.train(&image, stream.address(&[0, 0, row as u64]), &mut out);
         });
     }
     phases(&files, &transform, stream);
@@ -63,6 +63,15 @@ fn phases(files: &[PathBuf], transform: &Transform, stream: Stream) {
     let print = |phase: &str, seconds: f64| {
         println!("{{\"phase\": \"{phase}\", \"us_per_image\": {:.1}}}", 1e6 * seconds / files.len() as f64);
     };
+    // One takes less than the clock tells.
+    const DRAWS: u64 = 1000;
+    let mut parts = 0;
+    let draws = best(files, |row, _| {
+        parts +=
+            (0..DRAWS).map(|epoch| transform.draw(stream.address(&[0, epoch, row as u64])).parts.len()).sum::<usize>();
+    });
+    assert!(parts > 0);
+    print("draw", draws / DRAWS as f64);
     print("decode", best(files, |_, file| drop(decode(file).unwrap())));
     let images: Vec<_> = files.iter().map(|file| decode(file).unwrap()).collect();
     let mut out = vec![0.0; 3 * (SIZE * SIZE) as usize];
@@ -70,8 +79,8 @@ fn phases(files: &[PathBuf], transform: &Transform, stream: Stream) {
     let square = image::RgbImage::from_fn(SIZE, SIZE, |x, y| image::Rgb([x as u8, y as u8, (x ^ y) as u8]));
     let mut before = best(files, |_, _| transform.valid(&square, &mut out));
     print("normalise", before);
-    let draws: Vec<Draw> = (0..files.len()).map(|row| transform.draw(&mut stream.at(&[0, 0, row as u64]))).collect();
-    let bare = |draw: &Draw| Draw { warps: Vec::new(), dihedral: Dihedral::IDENTITY, ..unlit(draw) };
+    let draws: Vec<Draw> = (0..files.len()).map(|row| transform.draw(stream.address(&[0, 0, row as u64]))).collect();
+    let bare = |draw: &Draw| Draw { parts: Vec::new(), ..draw.clone() };
     for (phase, part) in
         [("scale and crop", &bare as &dyn Fn(&Draw) -> Draw), ("rotate and flip", &unlit), ("lighting", &Draw::clone)]
     {
@@ -83,7 +92,9 @@ fn phases(files: &[PathBuf], transform: &Transform, stream: Stream) {
 }
 
 fn unlit(draw: &Draw) -> Draw {
-    Draw { lighting: None, ..draw.clone() }
+    let mut draw = draw.clone();
+    draw.parts.retain(|part| !matches!(part, Part::Lighting(_)));
+    draw
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -49,7 +49,7 @@ fn measure(folder: &Path, count: usize, cached: bool) {
     let transforms = Transforms { max_zoom: [1.0, 1.1], ..Transforms::new(TransformSet::SideOn, SIZE as u32) };
     let transform = Transform::new(&transforms, Stats::IMAGENET);
     let load: Arc<LoadFn> = Arc::new(move |visit, image, out| {
-        transform.train(image, &mut Stream::new(1, "transform").at(&[visit.index as u64]), out);
+        transform.train(image, Stream::new(1, "transform").address(&[visit.index as u64]), out);
     });
     let job = LoadJob {
         items,

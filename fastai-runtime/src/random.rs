@@ -11,9 +11,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A named family of generators under one seed.
 ///
-/// Streams in use: `order` and `sampler` (stage, epoch), `transform` (stage, epoch, image, repetition), `init` (part,
-/// its number, index of the weight), `dropout` and `mixing` (stage, batch), `erase` (its seed is
-/// a draw of `transform`).
+/// Streams in use: `order` and `sampler` (stage, epoch); `transform` (stage, epoch, image, repetition), `tta` (stage, pass,
+/// image) and `tta of files` (hash of the file's name, pass), each with a generator a part ([`Address`]); `erase` (its
+/// seed is a draw of one of these); `init` (part, its number, index of the weight); `dropout` and `mixing` (stage, batch;
+/// while a rate is looked for, the sweep and its batch); `bootstrap` (stage, metric).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     seed: u64,
@@ -30,6 +31,11 @@ impl Stream {
     ///
     /// The key is BLAKE3 of the seed, the name (length first) and the counters, so neighbours are unrelated.
     pub fn at(&self, counters: &[u64]) -> ChaCha8Rng {
+        ChaCha8Rng::from_seed(self.address(counters).key)
+    }
+
+    /// These counters for something of which each part draws for itself.
+    pub fn address(&self, counters: &[u64]) -> Address {
         let mut hash = blake3::Hasher::new();
         hash.update(&self.seed.to_le_bytes());
         hash.update(&(self.name.len() as u64).to_le_bytes());
@@ -37,7 +43,25 @@ impl Stream {
         for counter in counters {
             hash.update(&counter.to_le_bytes());
         }
-        ChaCha8Rng::from_seed(*hash.finalize().as_bytes())
+        Address { key: *hash.finalize().as_bytes() }
+    }
+}
+
+/// One place of a [`Stream`], such as one image of one epoch, of which each part has a generator of its own: what one part
+/// draws, and whether it is there, changes nothing about the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    key: [u8; 32],
+}
+
+impl Address {
+    /// The generator of the part of this kind with this number among those of its kind. Always the same numbers.
+    ///
+    /// All parts have one key, which takes a hash, and each its own of ChaCha's streams, which takes nothing.
+    pub fn part(&self, kind: u32, number: u32) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::from_seed(self.key);
+        rng.set_stream((u64::from(kind) << 32) | u64::from(number));
+        rng
     }
 }
 
@@ -142,6 +166,19 @@ mod tests {
         ];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
+    }
+
+    #[test]
+    fn parts_of_an_address_are_unrelated_and_do_not_change() {
+        let part = |counter, kind, number| {
+            let mut rng = Stream::new(42, "transform").address(&[counter]).part(kind, number);
+            std::array::from_fn::<u64, 20, _>(|_| rng.next_u64())
+        };
+        let all = [part(1, 1, 0), part(1, 2, 0), part(1, 1, 1), part(1, 0, 1), part(2, 1, 0), part(1, 0, 0)];
+        // Nor does one begin in the middle of another.
+        let distinct: std::collections::HashSet<u64> = all.iter().flatten().copied().collect();
+        assert_eq!(distinct.len(), all.len() * 20);
+        assert_eq!(all[2], part(1, 1, 1));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
-use fastai_dsl::{HeadSpec, TaskKind, TransformSet, Transforms, Weights, arch};
+use fastai_dsl::source::Source;
+use fastai_dsl::{HeadSpec, StatsWish, TaskKind, TransformSet, Transforms, Weights, arch};
 use fastai_runtime::models::{self, Body, ModelMeta, Network, Pass};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
@@ -293,7 +294,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
-    let mut hostile = [(); 11].map(|()| meta.clone());
+    let mut hostile = [(); 12].map(|()| meta.clone());
     hostile[0].head.hidden = vec![u32::MAX; 3];
     hostile[0].head.dropout = vec![0.0; 4];
     hostile[1].head.dropout = vec![1.0, 0.5];
@@ -306,6 +307,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     hostile[8].threshold = Some(-1.0);
     hostile[9].batch = 0;
     hostile[10].cut = 99;
+    hostile[11].transforms.stats = StatsWish::Given { mean: [0.5; 3], std: [0.5, 0.0, 0.5] };
     for (number, lie) in hostile.iter().enumerate() {
         models::save_model(&read, lie, &path).unwrap();
         models::read_model(&path, &device).expect_err(&format!("description {number}"));
@@ -313,4 +315,27 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::read_model(&weights_file(), &device).unwrap_err().to_string();
     assert!(error.contains("not a model that `save` wrote"), "{error}");
     assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
+}
+
+#[test]
+fn a_saved_model_knows_the_statistics_of_its_recipe() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("given.safetensors");
+    let classes: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
+    for (stats, wanted) in [
+        ("stats: given(mean = [0.5, 0.25, 0.125], std = 0.2)", "mean [0.5, 0.25, 0.125] std [0.2, 0.2, 0.2]"),
+        ("stats: inception", "mean [0.5, 0.5, 0.5] std [0.5, 0.5, 0.5]"),
+        ("crop: random", "mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"),
+    ] {
+        let text = format!(
+            "Demo {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: none {{ size: 64, {stats} }}, \
+             model: squeezenet1_1 {{ hidden: [16] }}, metrics: [accuracy], train: {{ fit(1e-2, 1); }} }}"
+        );
+        let recipe = Source::new("demo.recipe", &text, &[]).result.unwrap().recipe;
+        models::save_model(&squeezenet(&device), &ModelMeta::of(&recipe, classes.clone()), &path).unwrap();
+        let (_, read) = models::read_model(&path, &device).unwrap();
+        assert!(read.transform().signature().contains(wanted), "{}", read.transform().signature());
+        assert_eq!(format!("mean {:?} std {:?}", read.mean, read.std), wanted);
+    }
 }

@@ -89,9 +89,9 @@ fn augmented_photos_differ_as_little() {
     let mut pair = [vec![0.0; 3 * 64 * 64], vec![0.0; 3 * 64 * 64]];
     let mut sum = 0.0;
     for (row, file) in files.iter().enumerate() {
-        let rng = || Stream::new(1, "transform").at(&[row as u64]);
-        full.train(&decode(file).unwrap(), &mut rng(), &mut pair[0]);
-        reduced.train(&decode_reduced(file, reduced.shorter_side()).unwrap(), &mut rng(), &mut pair[1]);
+        let address = Stream::new(1, "transform").address(&[row as u64]);
+        full.train(&decode(file).unwrap(), address, &mut pair[0]);
+        reduced.train(&decode_reduced(file, reduced.shorter_side()).unwrap(), address, &mut pair[1]);
         let (mean, _) = difference(&pair[0], &pair[1]);
         assert!(mean < MEAN, "{}: {mean}", file.display());
         sum += mean;

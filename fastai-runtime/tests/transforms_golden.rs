@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Crop, Stats, TransformSet, Transforms};
+use fastai_dsl::{Crop, PadMode, Stats, TransformSet, Transforms};
 use fastai_runtime::transforms::{
-    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Pixels, Transform, Try, Warp, Window, resize, rotate, scale_min,
+    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Part, Pixels, Transform, Try, Warp, Window, resize, rotate,
+    scale_min,
 };
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -169,9 +170,11 @@ fn the_whole_training_pipeline() {
     let mut out = vec![0.0; 3 * 64 * 64];
     let draw = Draw {
         zoom: 1.05,
-        warps: vec![Warp::Rotate(7.3)],
-        lighting: Some(Lighting { brightness: 0.03, contrast: -0.02 }),
-        dihedral: Dihedral { turns: 0, flip: true },
+        parts: vec![
+            Part::Warp(Warp::Rotate(7.3)),
+            Part::Lighting(Lighting { brightness: 0.03, contrast: -0.02 }),
+            Part::Dihedral(Dihedral { turns: 0, flip: true }),
+        ],
         ..draw(Cut::At { row: 0.3, column: 0.7 })
     };
     transform(TransformSet::SideOn, 64, Crop::Random).apply(&golden.picture("smooth_75x100"), &draw, &mut out);
@@ -181,15 +184,18 @@ fn the_whole_training_pipeline() {
 /// One step after the other on whole images, as the original does it.
 fn step_by_step(picture: &RgbImage, draw: &Draw, size: usize, window: impl Fn((usize, usize)) -> Window) -> Vec<f32> {
     let mut image = scale_min(picture, ((draw.zoom * size as f64) as usize).max(size));
-    for warp in &draw.warps {
-        let Warp::Rotate(degrees) = warp else { panic!("{warp:?}") };
-        image = rotate(&image, *degrees);
+    for part in &draw.parts {
+        image = match part {
+            Part::Warp(Warp::Rotate(degrees)) => rotate(&image, *degrees),
+            Part::Lighting(lighting) => {
+                let mu = mean(&image);
+                lighting.apply(&mut image, mu);
+                image
+            }
+            Part::Dihedral(dihedral) => dihedral.apply(&image),
+            other => panic!("{other:?}"),
+        };
     }
-    if let Some(lighting) = draw.lighting {
-        let mu = mean(&image);
-        lighting.apply(&mut image, mu);
-    }
-    image = draw.dihedral.apply(&image);
     image = FloatImage::window_of(&image, window(image.size()));
     resize(&image, size, size).to_rgb()
 }
@@ -205,8 +211,9 @@ fn fused_is_the_same_as_step_by_step() {
         for k in 0..8 {
             let dihedral = Dihedral { turns: k / 2, flip: k % 2 == 1 };
             let cut = Cut::At { row: 0.99, column: 0.4 };
-            let warps = angle.map(Warp::Rotate).into_iter().collect();
-            let d = Draw { zoom, warps, lighting, dihedral, ..draw(cut) };
+            let rotated = angle.map(|angle| Part::Warp(Warp::Rotate(angle)));
+            let parts = [rotated, lighting.map(Part::Lighting), Some(Part::Dihedral(dihedral))];
+            let d = Draw { zoom, parts: parts.into_iter().flatten().collect(), ..draw(cut) };
             let mut out = vec![0.0; 3 * 50 * 50];
             Transform::new(&config(TransformSet::TopDown, 50, Crop::Random), RAW).apply(&picture, &d, &mut out);
             let wanted = step_by_step(&picture, &d, 50, |(h, w)| Window {
@@ -252,7 +259,7 @@ fn odd_shapes_fill_the_square() {
                     assert!(in_range(&out), "{height}x{width} {config:?}");
                     for pass in 0..6 {
                         out.fill(f32::NAN);
-                        t.train(&picture, &mut stream.at(&[case as u64, pass]), &mut out);
+                        t.train(&picture, stream.address(&[case as u64, pass]), &mut out);
                         assert!(in_range(&out), "{height}x{width} {config:?}");
                     }
                 }
@@ -294,11 +301,39 @@ fn padding_moves_the_crop_into_the_border() {
 }
 
 #[test]
+fn borders_and_squashing_are_opencvs() {
+    let golden = Golden::open();
+    let mut out = vec![0.0; 3 * 31 * 31];
+    for (mode, name) in [(PadMode::Reflect, "reflect"), (PadMode::Constant, "constant")] {
+        let config = Transforms { pad: 5, pad_mode: mode, ..config(TransformSet::None, 31, Crop::Random) };
+        let at = draw(Cut::At { row: 0.0, column: 0.7 });
+        Transform::new(&config, RAW).apply(&golden.picture("noise_75x100"), &at, &mut out);
+        close(name, &interleave(&out), &golden.floats(&format!("pad_{name}_noise_75x100")).1, TOLERANCE);
+    }
+    let mut out = vec![0.0; 3 * 32 * 32];
+    for name in ["noise_75x100", "noise_40x31"] {
+        let picture = golden.picture(name);
+        let squash = config(TransformSet::None, 32, Crop::None);
+        Transform::new(&squash, RAW).valid(&picture, &mut out);
+        close("squash", &interleave(&out), &golden.floats(&format!("squash_{name}")).1, TOLERANCE);
+        // Training may see a black border, validation does not.
+        for mode in [PadMode::Reflect, PadMode::Constant] {
+            let padded = Transforms { pad: 5, pad_mode: mode, ..squash.clone() };
+            Transform::new(&padded, RAW).valid(&picture, &mut out);
+            close("squash_pad", &interleave(&out), &golden.floats(&format!("squash_pad_{name}")).1, TOLERANCE);
+        }
+        let black = Transforms { pad: 5, pad_mode: PadMode::Constant, ..squash };
+        Transform::new(&black, RAW).apply(&picture, &draw(Cut::Squash), &mut out);
+        assert_eq!(interleave(&out)[..3], [0.0; 3]);
+    }
+}
+
+#[test]
 fn draws_follow_the_set() {
     let stream = fastai_runtime::random::Stream::new(11, "transform");
     let draws = |set, crop, max_zoom| -> Vec<Draw> {
         let t = Transform::new(&Transforms { max_zoom, crop, ..Transforms::new(set, 64) }, RAW);
-        (0..4000).map(|i| t.draw(&mut stream.at(&[i]))).collect()
+        (0..4000).map(|i| t.draw(stream.address(&[i]))).collect()
     };
     let share =
         |draws: &[Draw], f: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| f(d)).count() as f64 / draws.len() as f64;
@@ -310,28 +345,48 @@ fn draws_follow_the_set() {
     near(share(&none, &|d| matches!(d.cut, Cut::At { row, column } if row < 0.5 && column < 0.5)), 0.25);
 
     let basic = draws(TransformSet::Basic, Crop::Center, [1.0, 1.2]);
-    assert!(basic.iter().all(|d| d.dihedral == Dihedral::IDENTITY && d.cut == Cut::Center));
+    assert!(basic.iter().all(|d| dihedral(d) == Dihedral::IDENTITY && d.cut == Cut::Center));
     near(share(&basic, &|d| d.zoom == 1.0), 0.25);
     near(share(&basic, &|d| d.zoom > 1.1), 0.375);
-    let angle = |d: &Draw| match d.warps[..] {
-        [] => None,
-        [Warp::Rotate(angle)] => Some(angle),
-        _ => panic!("{d:?}"),
-    };
+    let (angle, light) = (
+        |d: &Draw| match d.parts[..] {
+            [Part::Lighting(_)] => None,
+            [Part::Warp(Warp::Rotate(angle)), Part::Lighting(_)] => Some(angle),
+            _ => panic!("{d:?}"),
+        },
+        |d: &Draw| match d.parts[..] {
+            [.., Part::Lighting(lighting)] => lighting,
+            _ => panic!("{d:?}"),
+        },
+    );
     near(share(&basic, &|d| angle(d).is_some()), 0.75);
     near(share(&basic, &|d| angle(d).is_some_and(|a| a > 5.0)), 0.1875);
     assert!(basic.iter().all(|d| angle(d).is_none_or(|a| a.abs() <= 10.0)));
-    assert!(basic.iter().all(|d| d.lighting.is_some_and(|l| l.brightness.abs() <= 0.05 && l.contrast.abs() <= 0.05)));
-    near(share(&basic, &|d| d.lighting.is_some_and(|l| l.brightness > 0.0 && l.contrast > 0.0)), 0.25);
+    assert!(basic.iter().all(|d| light(d).brightness.abs() <= 0.05 && light(d).contrast.abs() <= 0.05));
+    near(share(&basic, &|d| light(d).brightness > 0.0 && light(d).contrast > 0.0), 0.25);
+
+    // A pair's minimum is that of the zoom where there is one, not of all images.
+    let pair = draws(TransformSet::None, Crop::Center, [1.3, 1.5]);
+    near(share(&pair, &|d| d.zoom == 1.0), 0.25);
+    near(share(&pair, &|d| d.zoom > 1.4), 0.375);
+    assert!(pair.iter().all(|d| d.zoom == 1.0 || (1.3..1.5).contains(&d.zoom)));
 
     let side_on = draws(TransformSet::SideOn, Crop::Random, [1.0, 1.0]);
-    near(share(&side_on, &|d| d.dihedral == Dihedral { turns: 0, flip: true }), 0.5);
-    near(share(&side_on, &|d| d.dihedral == Dihedral::IDENTITY), 0.5);
+    near(share(&side_on, &|d| dihedral(d) == Dihedral { turns: 0, flip: true }), 0.5);
+    near(share(&side_on, &|d| dihedral(d) == Dihedral::IDENTITY), 0.5);
     let top_down = draws(TransformSet::TopDown, Crop::Random, [1.0, 1.0]);
     for turns in 0..4 {
         for flip in [false, true] {
-            near(share(&top_down, &|d| d.dihedral == Dihedral { turns, flip }), 0.125);
+            near(share(&top_down, &|d| dihedral(d) == Dihedral { turns, flip }), 0.125);
         }
+    }
+}
+
+/// Turns and flip, which come last in the sets.
+fn dihedral(draw: &Draw) -> Dihedral {
+    match draw.parts.last() {
+        Some(Part::Dihedral(dihedral)) => *dihedral,
+        _ => Dihedral::IDENTITY,
     }
 }
 
@@ -348,9 +403,13 @@ fn the_googlenet_crop_is_a_squashed_part_of_the_full_image() {
     let area = Box::new(Area { swap: false, tries });
     t.apply(&picture, &draw(Cut::Area(area.clone())), &mut out);
     // sqrt(0.5 * 7500) = 61.2: 61 of 75 rows, the last of 15 offsets; half of 40 offsets.
-    let window = Window { top: 14, left: 20, height: 61, width: 61 };
-    let wanted = resize(&FloatImage::window_of(&picture, window), 32, 32).to_rgb();
-    close("area", &interleave(&out), &wanted, 1e-6);
+    close("area", &interleave(&out), &golden.floats("googlenet_noise_75x100").1, TOLERANCE);
+
+    // sqrt(0.0784 * 7500 * 0.75) = 21.0 and sqrt(0.0784 * 7500 / 0.75) = 28.0; row 3 of 55 and column 50 of 73 offsets.
+    let wide = Try { fraction: 0.0784, aspect: 0.75, row: 3.5 / 55.0, column: 50.5 / 73.0 };
+    let small = Box::new(Area { swap: true, tries: [wide; 10] });
+    t.apply(&picture, &draw(Cut::Area(small)), &mut out);
+    close("small area", &interleave(&out), &golden.floats("googlenet_small_noise_75x100").1, TOLERANCE);
 
     // Ten failures: the scaled centre, which is what validation shows.
     let area = Box::new(Area { tries: [never; 10], ..*area });
@@ -375,13 +434,15 @@ fn the_signature_tells_what_validation_depends_on() {
     let others = [
         signature(&Transforms { size: 65, ..base.clone() }),
         signature(&squash),
-        signature(&Transforms { pad: 4, ..squash }),
+        signature(&Transforms { pad: 4, ..squash.clone() }),
         Transform::new(&base, Stats::TENSORFLOW_LITE).signature(),
     ];
     for (i, other) in others.iter().enumerate() {
         assert_ne!(*other, signature(&base));
         assert!(!others[..i].contains(other));
     }
+    let black = Transforms { pad: 4, pad_mode: PadMode::Constant, ..squash };
+    assert_eq!(signature(&black), others[2], "validation's border is reflected");
 }
 
 /// What `cv2.resize` (4.14 and 5.0) shows at `column` of the row 0, 1, 2, .. of `from` values enlarged to `to`: places where

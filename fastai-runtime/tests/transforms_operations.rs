@@ -68,7 +68,7 @@ fn transform(augment: Vec<Augmentation>, stats: Stats) -> Transform {
 
 fn draws(augmentation: Augmentation) -> Vec<Draw> {
     let transform = transform(vec![augmentation], Stats::NONE);
-    (0..20_000).map(|i| transform.draw(&mut Stream::new(4, "transform").at(&[0, 0, i]))).collect()
+    (0..20_000).map(|i| transform.draw(Stream::new(4, "transform").address(&[0, 0, i]))).collect()
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation
             stretch: number("stretch")?,
             ps: four(&bound, site, out)?,
         },
-        "blur" => Augmentation::Blur { strength: bound.count("strength").unwrap_or(2), p: p.unwrap_or(0.5) },
+        "blur" => Augmentation::Blur { strength: bound.count("strength").unwrap_or(5), p: p.unwrap_or(0.5) },
         "erase" => Augmentation::Erase {
             p: p.unwrap_or(0.5),
             area: area(&bound, value.site, out)?,

@@ -234,11 +234,15 @@ fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
         .also(first, "first given here")
 }
 
+/// The words of [`Type::Stats`].
+const STATS: &[&str] = &["imagenet", "inception", "none"];
+
 /// What to write where the word `w` does not fit `key`.
 fn word_help(key: &Key, w: &str) -> String {
     let legal: &[&str] = match key.ty {
         Type::Switch => &["on", "off"],
         Type::Weights => &["pretrained", "none"],
+        Type::Stats => STATS,
         Type::Threshold => &["search"],
         Type::Split => &["all", "none"],
         _ => key.words,
@@ -282,6 +286,7 @@ fn instance(key: &Key) -> &'static str {
         Type::Split => "random(0.2)",
         Type::Counts => "[512]",
         Type::Weights => "pretrained",
+        Type::Stats => "imagenet",
     }
 }
 
@@ -292,11 +297,12 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             [] => key.ty.expected().to_string(),
             words => format!("one of {}", list(words.iter().copied())),
         };
-        let code = if matches!(value.kind, ValueKind::Word(_)) && matches!(key.ty, Type::Word | Type::Switch) {
-            &c::UNKNOWN_WORD
-        } else {
-            &c::WRONG_TYPE
-        };
+        let code =
+            if matches!(value.kind, ValueKind::Word(_)) && matches!(key.ty, Type::Word | Type::Switch | Type::Stats) {
+                &c::UNKNOWN_WORD
+            } else {
+                &c::WRONG_TYPE
+            };
         let mut error = Diagnostic::error(
             code,
             value.site,
@@ -345,7 +351,8 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
         (ValueKind::Word(w), Type::Weights) if matches!(w.as_str(), "pretrained" | "none") => true,
         (ValueKind::Word(w), Type::Threshold) if w == "search" => true,
         (ValueKind::Word(w), Type::Split) if matches!(w.as_str(), "all" | "none") => true,
-        (ValueKind::Call(..), Type::Split) => true,
+        (ValueKind::Word(w), Type::Stats) if STATS.contains(&w.as_str()) => true,
+        (ValueKind::Call(..), Type::Split | Type::Stats) => true,
         // Its parts are checked one by one.
         (ValueKind::List(_), Type::Augment) => true,
         (ValueKind::List(items), Type::Zoom) => {

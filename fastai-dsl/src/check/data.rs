@@ -380,26 +380,65 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         Some("googlenet") => Crop::Googlenet,
         _ => Crop::Random,
     };
-    if crop == Crop::Googlenet && max_zoom != [1.0, 1.0] {
-        out.push(
-            Diagnostic::error(
-                &c::ZOOM_IGNORED,
-                bound.site("max_zoom", value.site),
-                "`crop: googlenet` ignores `max_zoom`",
-            )
-            .help("remove `max_zoom`")
-            .also(bound.site("crop", value.site), "the crop draws its own scale"),
-        );
+    let decode = if bound.word("decode") == Some("reduced") { Decode::Reduced } else { Decode::Full };
+    let pad = bound.count("pad").unwrap_or(0);
+    if crop == Crop::Googlenet {
+        for (key, given, why) in [
+            ("max_zoom", max_zoom != [1.0, 1.0], "the crop draws its own scale"),
+            ("pad", pad > 0, "the crop takes a part of the image as it is"),
+            (
+                "decode",
+                decode == Decode::Reduced,
+                "the crop may show a small part of the image, which needs all its pixels",
+            ),
+        ] {
+            if given {
+                let site = bound.site(key, value.site);
+                let error = Diagnostic::error(&c::CROP_IGNORES, site, format!("`crop: googlenet` ignores `{key}`"));
+                out.push(error.help(format!("remove `{key}`")).also(bound.site("crop", value.site), why));
+            }
+        }
     }
     let augment = augment::augment(&bound, value.site, out);
     let pad_mode = if bound.word("pad_mode") == Some("constant") { PadMode::Constant } else { PadMode::Reflect };
-    let stats = match bound.word("stats") {
-        Some("imagenet") => StatsWish::Imagenet,
-        Some("inception") => StatsWish::Inception,
-        Some(_) => StatsWish::None,
-        None => StatsWish::Weights,
-    };
-    let decode = if bound.word("decode") == Some("reduced") { Decode::Reduced } else { Decode::Full };
-    let (size, pad) = (bound.count("size")?, bound.count("pad").unwrap_or(0));
-    Some(Transforms { set: set?, size, max_zoom, crop, pad, pad_mode, augment: augment?, stats, decode })
+    let stats = stats(&bound, out);
+    let size = bound.count("size")?;
+    Some(Transforms { set: set?, size, max_zoom, crop, pad, pad_mode, augment: augment?, stats: stats?, decode })
 }
+
+/// What pixels are normalised with.
+fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
+    let Some(value) = bound.get("stats") else { return Some(StatsWish::Weights) };
+    let (name, args) = match &value.kind {
+        ValueKind::Word(word) if word == "imagenet" => return Some(StatsWish::Imagenet),
+        ValueKind::Word(word) if word == "inception" => return Some(StatsWish::Inception),
+        ValueKind::Call(name, args) => (name, args),
+        _ => return Some(StatsWish::None),
+    };
+    if name.text != schema::GIVEN.name {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown statistics `{}`", name.text))
+                .help(format!("`{GIVEN}`")),
+        );
+        return None;
+    }
+    let given = bind::args(&schema::GIVEN, name, value.site, args, out);
+    let mut three = |key: &str| {
+        let numbers = given.numbers(key)?;
+        match numbers[..] {
+            [all] => Some([all; 3]),
+            [red, green, blue] => Some([red, green, blue]),
+            _ => {
+                let message = format!("`{key}` has a number each for red, green and blue, got {}", numbers.len());
+                let error = Diagnostic::error(&c::OUT_OF_RANGE, given.site(key, value.site), message);
+                out.push(error.help(format!("`{GIVEN}`")));
+                None
+            }
+        }
+    };
+    let (mean, std) = (three("mean"), three("std"));
+    Some(StatsWish::Given { mean: mean?, std: std? })
+}
+
+/// An example of statistics: ImageNet's.
+const GIVEN: &str = "given(mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225])";

@@ -7,7 +7,7 @@ use crate::draft::{Draft, LintAttr, LintLevel, StepCall, Stmt, Value, ValueKind}
 use crate::evaluate::Unused;
 use crate::plan::{Body, State};
 use crate::rate::{Base, Rate};
-use crate::recipe::{Crop, Fit, Model, Options, Step, TransformSet, Transforms, Weights, largest_size};
+use crate::recipe::{Crop, Fit, Model, Options, StatsWish, Step, TransformSet, Transforms, Weights, largest_size};
 use crate::schedule::epochs;
 use crate::stats::Stats;
 use crate::suggest::did_you_mean;
@@ -174,8 +174,14 @@ fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints)
 
 fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
     let facts = parts.model.facts();
-    if parts.model.weights == Weights::None || parts.transforms.stats(facts.stats) == facts.stats {
-        return;
+    let wanted = parts.transforms.stats(facts.stats);
+    let given = matches!(parts.transforms.stats, StatsWish::Given { .. });
+    match parts.model.weights {
+        Weights::None => return,
+        // Weights of one's own, and what they were trained with.
+        Weights::File(_) if given => return,
+        _ if wanted.is_near(&facts.stats) => return,
+        _ => {}
     }
     let Some(entry) = lints.draft.sections.iter().find(|e| e.key.text == "transforms") else { return };
     let site = match &entry.value.kind {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema::{GIVEN, Range};
 use crate::stats::Stats;
 
 /// Image size and augmentation.
@@ -54,6 +55,7 @@ impl Transforms {
             StatsWish::Imagenet => Stats::IMAGENET,
             StatsWish::Inception => Stats::INCEPTION,
             StatsWish::None => Stats::NONE,
+            StatsWish::Given { mean, std } => Stats { mean: mean.map(|x| x as f32), std: std.map(|x| x as f32) },
         }
     }
 }
@@ -101,7 +103,7 @@ impl Decode {
 }
 
 /// Which statistics pixels are normalised with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatsWish {
     /// Those of the architecture's published weights.
@@ -113,6 +115,27 @@ pub enum StatsWish {
     Inception,
     /// None: pixels stay in [0, 1].
     None,
+    /// These.
+    Given {
+        /// Means of red, green and blue, 0 to 1.
+        mean: [f64; 3],
+        /// Their standard deviations, 0.001 to 1.
+        std: [f64; 3],
+    },
+}
+
+impl StatsWish {
+    /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
+    pub fn is_legal(&self) -> bool {
+        match self {
+            StatsWish::Given { mean, std } => {
+                let within = |range: Option<Range>, x: &f64| range.is_some_and(|range| range.holds(*x));
+                let [of_mean, of_std] = [&GIVEN.keys[0], &GIVEN.keys[1]];
+                mean.iter().all(|x| within(of_mean.range, x)) && std.iter().all(|x| within(of_std.range, x))
+            }
+            _ => true,
+        }
+    }
 }
 
 /// One augmentation of a list. Shares and probabilities lie in [0, 1].

@@ -145,17 +145,25 @@ constructs! {
         max_zoom: Zoom in range(1.0, 4.0) = "1.0";
         /// How the square is cut out.
         crop: Word [random | center | none | googlenet] = "random";
-        /// Border, pixels.
+        /// Border around the scaled image, pixels.
         pad: Count in range(0.0, 1024.0) = "0";
-        /// What the border of `pad` shows.
+        /// What the border of `pad` shows while training; the one that validation sees is always mirrored.
         pad_mode: Word [reflect | constant] = "reflect";
-        /// Augmentations besides those of the set.
+        /// Augmentations after those of the set, done in this order: first those of the scaled image; then, on the square that
+        /// is cut out of it, `trivial_augment` and `rand_augment`; at last `erase`.
         augment: Augment = "[]";
         /// Statistics that pixels are normalised with; those of the architecture's weights unless given.
-        stats: Word [imagenet | inception | none];
+        stats: Stats;
         /// How JPEGs are decoded: `reduced` takes those that keep twice the pixels that are needed at a half, a quarter or an
-        /// eighth of their sides, which is faster and nearly the same.
+        /// eighth of their sides, which is faster and nearly the same (`LANGUAGE.md` says how nearly).
         decode: Word [full | reduced] = "full";
+    }
+    /// Statistics of your own data: what pixels, as numbers from 0 to 1, are normalised with.
+    GIVEN given {
+        /// Means of red, green and blue; one number is that of all three.
+        mean: Numbers in range(0.0, 1.0), required;
+        /// Their standard deviations.
+        std: Numbers in range(0.001, 1.0), required;
     }
     /// Rotates by up to `degrees` either way about the middle; what comes in at the border is reflected.
     ROTATE rotate {
@@ -204,20 +212,20 @@ constructs! {
     /// Averages over a square of `2 * strength - 1` pixels.
     BLUR blur {
         /// How much.
-        strength: Count in range(1.0, 15.0) = "2";
+        strength: Count in range(1.0, 15.0) = "5";
         /// How often.
         p: Number in range(0.0, 1.0) = "0.5";
     }
-    /// Blackens squares anywhere in the image.
+    /// Blackens squares anywhere in the image; what comes after it in the list turns and lights them too.
     CUTOUT cutout {
         /// How many.
         holes: Count in range(1.0, 64.0), required;
-        /// Their side, pixels.
+        /// Their side, pixels of the scaled image; less where the image ends.
         length: Count in range(1.0, 1024.0), required;
         /// How often.
         p: Number in range(0.0, 1.0) = "0.5";
     }
-    /// Erases a rectangle of the square, of an aspect of 0.3 to 3.3 (random erasing).
+    /// Erases a rectangle of the square, of an aspect of 0.3 to 3.3 (random erasing). This comes after everything else.
     ERASE erase {
         /// How often.
         p: Number in range(0.0, 1.0) = "0.5";
@@ -226,9 +234,9 @@ constructs! {
         /// What it shows: the mean of the statistics that pixels are normalised with, or noise about it.
         value: Word [mean | noise] = "mean";
     }
-    /// One of 14 operations of random strength on the square (TrivialAugment, wide).
+    /// One of 14 operations of random strength (TrivialAugment, wide) on the square, in 8 bits, after the crop.
     TRIVIAL_AUGMENT trivial_augment {}
-    /// Some of 14 operations on the square, one after another, all equally strong (RandAugment).
+    /// Some of 14 operations, one after another, all equally strong (RandAugment), on the square, in 8 bits, after the crop.
     RAND_AUGMENT rand_augment {
         /// How many.
         n: Count in range(1.0, 14.0) = "2";

@@ -31,6 +31,6 @@ fuzz_target!(|bytes: &[u8]| {
     transform.valid(&image, &mut out);
     assert!(out.iter().all(|value| value.is_finite()));
     out.fill(0.0);
-    transform.train(&image, &mut Stream::new(choice, "transform").at(&[1]), &mut out);
+    transform.train(&image, Stream::new(choice, "transform").address(&[1]), &mut out);
     assert!(out.iter().all(|value| value.is_finite()));
 });

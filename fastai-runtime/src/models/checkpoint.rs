@@ -74,7 +74,7 @@ impl ModelMeta {
             Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
             _ => None,
         });
-        let stats = model.facts().stats;
+        let stats = recipe.transforms().stats(model.facts().stats);
         let meta = ModelMeta {
             recipe: recipe.name().to_string(),
             text: recipe.to_string(),
@@ -127,6 +127,7 @@ impl ModelMeta {
             && pad <= MAX_SIDE
             && augment.len() <= MAX_LAYERS
             && augment.iter().all(Augmentation::is_legal)
+            && self.transforms.stats.is_legal()
             && (1.0..=10.0).contains(&low)
             && (low..=10.0).contains(&high)
             && self.mean.iter().all(|x| x.is_finite())

@@ -197,8 +197,8 @@ impl Predictor {
                 match pass {
                     0 => transform.valid(&image, values),
                     _ => {
-                        let mut rng = Stream::new(self.meta.seed, "tta of files").at(&[name, pass as u64 - 1]);
-                        transform.train(&image, &mut rng, values);
+                        let stream = Stream::new(self.meta.seed, "tta of files");
+                        transform.train(&image, stream.address(&[name, pass as u64 - 1]), values);
                     }
                 }
             }

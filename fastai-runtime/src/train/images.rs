@@ -145,12 +145,11 @@ impl ImageExamples {
                 let counters = [stage, epoch, visit.index as u64, u64::from(visit.repeat)];
                 // An image's first turn has the same numbers whether or not others come again.
                 let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
-                let mut rng = Stream::new(seed, "transform").at(counters);
-                transform.train(image, &mut rng, out);
+                transform.train(image, Stream::new(seed, "transform").address(counters), out);
             }),
             Pass::Augmented { stage, pass } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
-                let mut rng = Stream::new(seed, "tta").at(&[stage, pass, visit.index as u64]);
-                transform.train(image, &mut rng, out);
+                let address = Stream::new(seed, "tta").address(&[stage, pass, visit.index as u64]);
+                transform.train(image, address, out);
             }),
         }
     }

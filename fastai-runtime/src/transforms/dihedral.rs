@@ -2,6 +2,7 @@
 
 use super::crop::Window;
 use super::image::{FloatImage, Pixels};
+use super::rotate::Affine;
 
 /// One of the eight symmetries of the square: quarter turns, then a flip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,12 +92,44 @@ impl Dihedral {
         }
     }
 
+    /// [`Self::forward`] of any place, pixels.
+    pub(super) fn affine(self, size: (usize, usize)) -> Affine {
+        let (bottom, right) = (size.0 as f64 - 1.0, size.1 as f64 - 1.0);
+        let [a, b, c, d, e, f] = match self.turns % 4 {
+            0 => [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+            1 => [0.0, 1.0, 0.0, -1.0, 0.0, right],
+            2 => [-1.0, 0.0, right, 0.0, -1.0, bottom],
+            _ => [0.0, -1.0, bottom, 1.0, 0.0, 0.0],
+        };
+        let last = self.size(size).1 as f64 - 1.0;
+        if self.flip { [-a, -b, last - c, d, e, f] } else { [a, b, c, d, e, f] }
+    }
+
+    /// [`Self::backward`] of any place, pixels.
+    pub(super) fn inverse(self, size: (usize, usize)) -> Affine {
+        // The inverse of what keeps lengths is its transpose.
+        let [a, b, c, d, e, f] = self.affine(size);
+        [a, d, -(a * c + d * f), b, e, -(b * c + e * f)]
+    }
+
+    /// Where `window` of an image of `size` comes to lie; it must not be empty.
+    pub(super) fn image_of(self, window: Window, size: (usize, usize)) -> Window {
+        let a = self.forward((window.top, window.left), size);
+        let b = self.forward((window.top + window.height - 1, window.left + window.width - 1), size);
+        between(a, b)
+    }
+
     /// The part of an image of `size` that comes to lie in `window`, which must not be empty.
     pub(super) fn origin(self, window: Window, size: (usize, usize)) -> Window {
         let a = self.backward((window.top, window.left), size);
         let b = self.backward((window.top + window.height - 1, window.left + window.width - 1), size);
-        Window { top: a.0.min(b.0), left: a.1.min(b.1), height: a.0.abs_diff(b.0) + 1, width: a.1.abs_diff(b.1) + 1 }
+        between(a, b)
     }
+}
+
+/// The window with these pixels in opposite corners.
+fn between(a: (usize, usize), b: (usize, usize)) -> Window {
+    Window { top: a.0.min(b.0), left: a.1.min(b.1), height: a.0.abs_diff(b.0) + 1, width: a.1.abs_diff(b.1) + 1 }
 }
 
 #[cfg(test)]
@@ -126,6 +159,12 @@ mod tests {
                     let to = d.forward(at, size);
                     assert!(to.0 < d.size(size).0 && to.1 < d.size(size).1);
                     assert_eq!(d.backward(to, size), at, "{d:?}");
+                    let place = |[a, b, c, p, q, r]: Affine, (y, x): (usize, usize)| {
+                        let (y, x) = (y as f64, x as f64);
+                        (p * x + q * y + r, a * x + b * y + c)
+                    };
+                    assert_eq!(place(d.affine(size), at), (to.0 as f64, to.1 as f64), "{d:?}");
+                    assert_eq!(place(d.inverse(size), to), (at.0 as f64, at.1 as f64), "{d:?}");
                 }
             }
         }

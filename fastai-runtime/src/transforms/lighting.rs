@@ -22,17 +22,6 @@ impl Lighting {
         Lighting { brightness, contrast }
     }
 
-    fn factor(self) -> f64 {
-        if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) }
-    }
-
-    /// This one, and then `next`, clipped once instead of twice.
-    pub(super) fn then(self, next: Lighting) -> Lighting {
-        let k = self.factor() * next.factor();
-        let contrast = if k >= 1.0 { k - 1.0 } else { 1.0 - 1.0 / k };
-        Lighting { brightness: self.brightness + next.brightness, contrast }
-    }
-
     /// `clip((x - mean) * k + mean + brightness, 0, 1)`, `k = 1 + contrast`, or `1 / (1 - contrast)` below 0.
     ///
     /// `mean` runs over the pixels and channels of the whole picture, of which `image` may be a part.
@@ -43,7 +32,7 @@ impl Lighting {
 
     /// What happens to the pixels of a picture with this mean.
     pub(super) fn change(&self, mean: f64) -> Change {
-        let k = self.factor();
+        let k = if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) };
         Change { scale: k as f32, shift: (mean - mean * k + self.brightness) as f32 }
     }
 }

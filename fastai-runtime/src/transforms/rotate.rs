@@ -30,13 +30,15 @@ pub enum Warp {
         /// Whether it is the width.
         across: bool,
     },
+    /// Any other: the pixel at `(x, y)` comes from `(a x + b y + c, d x + e y + f)`.
+    Affine(Affine),
 }
 
 /// Where pixels come from: `x' = a x + b y + c`, `y' = d x + e y + f`.
-type Affine = [f64; 6];
+pub(super) type Affine = [f64; 6];
 
 impl Warp {
-    fn affine(self, height: usize, width: usize) -> Affine {
+    pub(super) fn affine(self, height: usize, width: usize) -> Affine {
         match self {
             Warp::Rotate(degrees) => {
                 let (sin, cos) = degrees.to_radians().sin_cos();
@@ -58,12 +60,13 @@ impl Warp {
                 let ((a, c), (e, f)) = (along(width, across), along(height, !across));
                 [a, 0.0, c, 0.0, e, f]
             }
+            Warp::Affine(from) => from,
         }
     }
 }
 
 /// First `first`, then `second`, each as where its pixels come from.
-fn then(first: Affine, second: Affine) -> Affine {
+pub(super) fn then(first: Affine, second: Affine) -> Affine {
     let [a, b, c, d, e, f] = first;
     let [p, q, r, s, t, u] = second;
     [a * p + b * s, a * q + b * t, a * r + b * u + c, d * p + e * s, d * q + e * t, d * r + e * u + f]

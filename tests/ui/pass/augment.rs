@@ -2,7 +2,7 @@
 
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{
-    cutout, dihedral, erase, fit, folders, model, rotate, rotate_zoom, transforms, trivial_augment,
+    cutout, dihedral, erase, fit, folders, given, model, rotate, rotate_zoom, transforms, trivial_augment,
 };
 use fastai_dsl::{Experiment, words};
 
@@ -11,12 +11,14 @@ use fastai_dsl::{Experiment, words};
 mod facade;
 
 const SMOOTHING: f64 = 0.1;
+const MEAN: f64 = 0.3;
 
 recipe!(Chips {
     task: single_label,
     data: folders { root: "data/chips" },
     transforms: none {
         size: 64,
+        stats: given(mean = [MEAN, 0.4, 0.4], std = 0.2),
         augment: [
             rotate(9, p = 0.5),
             dihedral,
@@ -45,9 +47,10 @@ fn main() {
         trivial_augment::new().into(),
         erase::new().p(0.3).area([0.1, 0.2]).value(words::noise).into(),
     ];
+    let stats = given::new().mean([MEAN, 0.4, 0.4]).std(0.2);
     let by_hand = Start::new("Chips", words::single_label)
         .data(folders::new().root("data/chips"))
-        .transforms(words::none, transforms::new().size(64).augment(parts))
+        .transforms(words::none, transforms::new().size(64).stats(stats).augment(parts))
         .metric(words::accuracy)
         .label_smoothing(SMOOTHING)
         .mixup(0.2)

@@ -1,0 +1,22 @@
+//! The crop needs all pixels.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 64, crop: googlenet, decode: reduced },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

@@ -1,0 +1,22 @@
+//! The crop takes a part of the image as it is.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224, crop: googlenet, pad: 12 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

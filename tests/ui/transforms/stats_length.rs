@@ -1,0 +1,22 @@
+//! Statistics have a number a channel.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224, stats: given(mean = [0.3, 0.4], std = [0.2, 0.2, 0.2]) },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}
