@@ -16,6 +16,7 @@ mod left_out;
 mod loader;
 mod looks;
 mod pairs;
+mod palette;
 mod preflight;
 mod quotes;
 mod sides;
