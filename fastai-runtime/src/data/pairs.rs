@@ -33,15 +33,17 @@ pub(super) fn compare(
 ) {
     twins_of_valid(dataset, looks, duplicates, health, left_out);
     twins(dataset, looks, health);
-    let seen = |items: &[Item]| -> Vec<Sight<'_>> {
-        let mut seen = HashSet::new();
-        let distinct = items.iter().filter(|item| seen.insert(item.path.clone()));
-        distinct.filter_map(|item| looks.get_key_value(&item.path)).map(|(path, looks)| looks.sight(path)).collect()
-    };
-    let (train, valid) = (seen(&dataset.train), seen(&dataset.valid));
+    let (train, valid) = (sights(&dataset.train, looks), sights(&dataset.valid, looks));
     let (near, cut) = near(&train, &valid, MOST, BUDGET, stop);
     health.near = near;
     health.cut.near = cut;
+}
+
+/// What the images of one side are compared by, each once.
+fn sights<'a>(items: &'a [Item], looks: &'a HashMap<PathBuf, Looks>) -> Vec<Sight<'a>> {
+    let mut seen = HashSet::new();
+    let distinct = items.iter().map(|item| item.path.as_path()).filter(|path| seen.insert(*path));
+    distinct.filter_map(|path| looks.get(path).map(|looks| looks.sight(path))).collect()
 }
 
 /// Training images with the bytes of a validation image.
@@ -186,14 +188,14 @@ mod tests {
         (0..count).map(tile).collect()
     }
 
-    fn sights(looks: &[(PathBuf, Looks)]) -> Vec<Sight<'_>> {
+    fn all(looks: &[(PathBuf, Looks)]) -> Vec<Sight<'_>> {
         looks.iter().map(|(path, looks)| looks.sight(path)).collect()
     }
 
     #[test]
     fn blank_tiles_by_the_thousand_take_neither_memory_nor_time() {
         let (train, valid) = (blank(20_000, "train"), blank(5_000, "valid"));
-        let (train, valid) = (sights(&train), sights(&valid));
+        let (train, valid) = (all(&train), all(&valid));
         let stop = StopSignal::default();
         let started = std::time::Instant::now();
         // All of them are 100,000,000 pairs.

@@ -191,12 +191,15 @@ mod tests {
         bytes
     }
 
+    /// Bits, pixels a row, rows of packed numbers, and the numbers.
+    type Case<'a> = (u16, u16, &'a [&'a [u8]], &'a [u8]);
+
     #[test]
     fn numbers_of_any_width_become_colours() {
         let colors: Vec<[u16; 3]> =
             (0..256u16).map(|i| [i << 8 | 7, (255 - i) << 8, (i * 3 % 256) << 8 | 255]).collect();
         let color = |number: u8| [number, 255 - number, (u16::from(number) * 3 % 256) as u8];
-        let cases: [(u16, u16, &[&[u8]], &[u8]); 4] = [
+        let cases: [Case<'_>; 4] = [
             (8, 3, &[&[0, 200, 7], &[255, 1, 2]], &[0, 200, 7, 255, 1, 2]),
             (4, 3, &[&[0x1f, 0x20], &[0x34, 0x5f]], &[1, 15, 2, 3, 4, 5]),
             (2, 5, &[&[0b00_01_10_11, 0b10_00_00_00]], &[0, 1, 2, 3, 2]),
