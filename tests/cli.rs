@@ -86,6 +86,46 @@ fn the_plan_counts_without_training() {
 }
 
 #[test]
+fn the_plan_counts_what_a_look_at_the_images_left() {
+    let scratch = TempDir::new().unwrap();
+    let chips = Path::new(ROOT).join("examples/data/globe/train-jpg");
+    let mut files: Vec<PathBuf> = fs::read_dir(chips).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let placed = ["train/x/0", "train/x/1", "train/y/2", "train/y/3", "valid/x/4", "valid/y/5"];
+    // The last is a copy of the first.
+    for (name, file) in placed.iter().zip(files[..5].iter().chain(&files[..1])) {
+        let path = scratch.path().join("data").join(name).with_extension("jpg");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(file, path).unwrap();
+    }
+    let recipe = scratch.path().join("twins.recipe");
+    let text = format!(
+        "Twins {{ task: single_label, data: folders {{ root: {:?} }}, transforms: none {{ size: 32 }}, \
+         model: squeezenet1_1, metrics: [accuracy], train: {{ fit(0.01, 1); }}, }}",
+        scratch.path().join("data")
+    );
+    fs::write(&recipe, text).unwrap();
+    let plan = || {
+        let output = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let before = plan();
+    assert!(before.contains("on 4 training, 2 validation") && !before.contains("not counted"), "{before}");
+    fastai(&scratch)
+        .args(["show", "-q", "--out"])
+        .arg(scratch.path().join("page.html"))
+        .arg(&recipe)
+        .assert()
+        .success();
+    let after = plan();
+    assert!(after.contains("on 3 training, 2 validation"), "{after}");
+    assert!(after.contains("not counted: 1 training images with the very bytes of a validation image"), "{after}");
+    // An image that nobody looked at yet: only the list is known again.
+    fs::copy(&files[6], scratch.path().join("data/train/y/6.jpg")).unwrap();
+    assert!(plan().contains("on 5 training, 2 validation"));
+}
+
+#[test]
 fn the_plan_counts_the_memory_of_training() {
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);

@@ -2,7 +2,7 @@
 
 A smooth 48 x 36 picture is written by Pillow and OpenCV as progressive, CMYK, 4:2:0, 4:4:4 and grey JPEG, PNG of 16 bits,
 with a palette, with alpha, interlaced, of 1 bit, GIF (one of several frames), BMP, WebP (lossy, lossless, alpha) and TIFF
-(plain, LZW, deflate, 16 bits, grey, tiled strips). images.json holds for each file its size and the colours at a few
+(plain, LZW, deflate, 16 bits, grey, tiled strips, with a palette); four kinds also turned by EXIF. images.json holds for each file its size and the colours at a few
 places: of the file as Pillow reads it back, upright, alpha dropped, 16 bits cut to the upper 8.
 
     python tools/make_image_fixtures.py        needs pillow, opencv-python and numpy
@@ -64,6 +64,7 @@ def main():
     pillow("progressive444.jpg", image, 2, quality=90, progressive=True, subsampling=0)
     pillow("grey.jpg", grey, 2, quality=90)
     pillow("cmyk.jpg", image.convert("CMYK"), 3, quality=95)
+    pillow("cmyk_progressive.jpg", image.convert("CMYK"), 3, quality=95, progressive=True)
     pillow("restart.jpg", image, 3, quality=90, restart_marker_blocks=2)
     turned = Image.Exif()
     turned[0x0112] = 8
@@ -102,6 +103,14 @@ def main():
     pillow("deflate.tif", image, compression="tiff_adobe_deflate")
     pillow("grey.tif", grey)
     pillow("jpeg.tif", image, 4, compression="jpeg")
+    pillow("palette.tif", image.quantize(64))
+    pillow("palette_lzw.tif", image.quantize(200), compression="tiff_lzw")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    image.save(OUT / "exif6.webp", lossless=True, exif=turned)
+    keep("exif6.webp", np.rot90(rgb, -1), 0)
+    image.save(OUT / "turned6.tif", tiffinfo={0x0112: 6})
+    keep("turned6.tif", np.rot90(rgb, -1), 0)
     cv2.imwrite(str(OUT / "deep.tif"), deep[..., ::-1])
     keep("deep.tif", rgb, 0)
 

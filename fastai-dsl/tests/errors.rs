@@ -162,7 +162,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("E0505", "root: \"d\"", "root: \"d\", valid: column(\"is_valid\")"),
     ("E0505", "root: \"d\"", "root: \"d\", valid: grouped(\"patient\")"),
-    ("E0505", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", valid: \"valid\" }"),
     ("E0506", "[accuracy],", "[accuracy], keep_best: log_loss,"),
     (
         "E0507",

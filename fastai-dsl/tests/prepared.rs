@@ -61,6 +61,32 @@ fn a_recipe_that_fits_is_fine() {
     assert_eq!(summary().facts(&recipe).train, Some(80));
 }
 
+#[test]
+fn a_held_out_folder_of_a_csv_is_counted_as_such() {
+    let counted = Summary { split: "folder(\"held\")".into(), ..summary() };
+    for split in ["folder(\"held\")", "\"held\""] {
+        let recipe = with(&[("random(0.2)", split)]);
+        assert!(codes(&recipe, &counted.to_string()).is_empty());
+        let recipe = Source::new("x", &recipe, &[]).result.unwrap().recipe;
+        assert_eq!(recipe.data().valid, fastai_dsl::Valid::Folder("held".into()));
+        assert_eq!(counted.facts(&recipe).valid, Some(20));
+        assert_eq!(summary().facts(&recipe).valid, None);
+    }
+}
+
+#[test]
+fn a_split_is_not_told_to_become_itself() {
+    let told = |split: &str, counted: &str| {
+        let text = summary().to_string().replace("class \"pug\" 10 2", "class \"pug\" 0 12");
+        let text = text.replace("random(0.2, seed = 42, fold = 0)", counted);
+        Source::new("dogs.recipe", &with(&[("random(0.2)", split)]), &[]).verify(&text).render(false)
+    };
+    let random = told("random(0.2)", "random(0.2, seed = 42, fold = 0)");
+    assert!(random.contains("E0705") && random.contains("`valid: stratified(0.2)`"), "{random}");
+    let stratified = told("stratified(0.2)", "stratified(0.2, seed = 42, fold = 0)");
+    assert!(stratified.contains("E0705") && stratified.contains("another seed"), "{stratified}");
+}
+
 /// [`RECIPE`] with these keys replaced.
 fn with(keys: &[(&str, &str)]) -> String {
     keys.iter().fold(RECIPE.to_string(), |text, (from, to)| {

@@ -7,7 +7,47 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
 use fastai_runtime::data::{Dataset, Preflight};
 use fastai_runtime::progress::{Silent, StopSignal};
+use fastai_runtime::{random, transforms};
 use tempfile::TempDir;
+
+#[path = "../fuzz/src/picture.rs"]
+mod picture;
+#[path = "../fuzz/src/table.rs"]
+mod table;
+
+/// The engine's readers, as the fuzz targets call them.
+mod data {
+    use std::path::PathBuf;
+
+    pub use fastai_runtime::data::Dataset;
+    use fastai_runtime::transforms::Picture;
+
+    /// Decodes both ways; a panic in a decoder is one here.
+    pub fn decode(bytes: &[u8]) -> Result<image::RgbImage, String> {
+        let (_folder, path) = file(bytes);
+        let strict = super::verdict(&path);
+        let image = unguarded(fastai_runtime::data::decode(&path));
+        assert!(strict.is_err() || image.is_ok(), "what is sound by the strict decoder is sound: {image:?}");
+        image
+    }
+
+    pub fn decode_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
+        let (_folder, path) = file(bytes);
+        unguarded(fastai_runtime::data::decode_reduced(&path, Some(shorter)))
+    }
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    fn unguarded<T>(result: Result<T, String>) -> Result<T, String> {
+        assert!(!result.as_ref().is_err_and(|text| text.contains("the decoder failed on it")), "{:?}", result.err());
+        result
+    }
+}
 
 /// What comes of an input.
 enum Outcome {
@@ -170,6 +210,10 @@ fn images() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("JPEG: a part with restarts is missing", with_hole("restart.jpg", None), Refused("damaged")),
         ("JPEG progressive: cut within a scan", cut("progressive.jpg", 0.7), Refused("truncated")),
         ("JPEG progressive: a hole of zeros", with_hole("progressive.jpg", Some(0)), Refused("damaged")),
+        ("JPEG CMYK: a third of the scan is missing, the end is there", with_hole("cmyk.jpg", None), Refused("damaged")),
+        ("JPEG CMYK: a hole of zeros in the scan", with_hole("cmyk.jpg", Some(0)), Refused("damaged")),
+        ("JPEG CMYK: end marker right after the headers", { let cmyk = fixture("cmyk.jpg"); [&cmyk[..scan(&cmyk).start], &[0xff, 0xd9]].concat() }, Refused("damaged")),
+        ("JPEG CMYK progressive: a hole of zeros", with_hole("cmyk_progressive.jpg", Some(0)), Refused("damaged")),
         ("JPEG: no Huffman tables", without_segments("s420.jpg", 0xc4), Refused("not a sound Jpeg")),
         ("JPEG: no quantisation tables", without_segments("s420.jpg", 0xdb), Refused("not a sound Jpeg")),
         ("JPEG: no frame header", without_segments("s420.jpg", 0xc0), Refused("not a sound Jpeg")),
@@ -207,6 +251,8 @@ fn images() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("WebP lossless: cut within the picture", cut("lossless.webp", 0.6), Refused("not a sound WebP")),
         ("WebP: noise in the picture", [&fixture("lossless.webp")[..25], &noise(201)].concat(), Refused("not a sound WebP")),
         ("TIFF: cut within the pixels", cut("plain.tif", 0.5), Refused("not a sound Tiff")),
+        ("TIFF with a palette: cut within the pixels", cut("palette.tif", 0.5), Refused("not a sound Tiff")),
+        ("TIFF with a palette: no colours", tiff(&[(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 3), (273, 4, 1, 8), (278, 4, 1, 8), (279, 4, 1, 64)]), Refused("256 are expected")),
         ("TIFF: a directory beyond the end of the file", patched("plain.tif", 4, &[0xff, 0xff, 0xff, 0x7f]), Refused("not a sound Tiff")),
         ("TIFF: a directory without entries", tiff(&[]), Refused("not a sound Tiff")),
         ("TIFF: 4,000,000,000 strips by its directory", tiff(&[(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 4_000_000_000, 8), (279, 4, 4_000_000_000, 8)]), Refused("too large")),
@@ -335,7 +381,9 @@ fn tables() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("a row without its image", text("id,label\na,x\nb,y\nz,y\n"), Refused("labels.csv:4: no image")),
         ("two rows for one image", text("id,label\na,x\nb,y\na,y\n"), Sound),
         ("one label for all", text("id,label\na,x\nb,x\n"), Refused("at least two classes")),
-        ("a quote that never ends", text("id,label\na,\"x\nb,y\n"), Refused("at least two classes")),
+        ("a quote that never ends", text("id,label\na,\"x\nb,y\n"), Refused("labels.csv:2: a quote is opened here and never closed")),
+        ("a quote that the next one closes", text("id,label\na,\"x\nb,\"y\"\n"), Refused("labels.csv:2: the label \"x\\nb,y\\\"\" goes on over the end of the line")),
+        ("a quote within a cell", text("id,label\na,5\" pipe\nb,y\n"), Sound),
         ("bytes that are not UTF-8", b"id,label\na,x\nb,\xff\xfe\n".to_vec(), Refused("invalid UTF-8")),
         ("UTF-16", utf16, Refused("invalid UTF-8")),
         ("a byte order mark", text("\u{feff}id,label\na,x\nb,y\n"), Sound),
@@ -395,46 +443,30 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn what_the_fuzzers_found_is_survived() {
+    for (_, bytes) in corpus("decode") {
+        picture::look(&bytes);
+    }
+    // The fuzzer's other seeds.
+    for name in ["s420.jpg", "cmyk.jpg", "progressive.jpg", "palette.tif", "turned6.tif", "exif6.webp", "palette16.png"]
+    {
+        picture::look(&fixture(name));
+    }
     let folder = TempDir::new().unwrap();
-    for (name, bytes) in corpus("decode") {
-        let path = folder.path().join(&name);
-        std::fs::write(&path, bytes).unwrap();
-        // A panic in a decoder would be told as such.
-        let found = fastai_runtime::data::decode(&path).map(drop).and_then(|()| verdict(&path));
-        assert!(!found.as_ref().is_err_and(|text| text.contains("the decoder failed on it")), "{name}: {found:?}");
-    }
-    std::fs::create_dir_all(folder.path().join("img")).unwrap();
-    for name in ["a", "b", "c"] {
-        std::fs::write(folder.path().join(format!("img/{name}.jpg")), "").unwrap();
-    }
-    let columns = [Column::Position(0), Column::Position(1), Column::Name("id".to_string())];
-    let (share, seed, fold) = (0.3, 42, 0);
-    let splits = [
-        Valid::Random { share, seed, fold },
-        Valid::Stratified { share, seed, fold },
-        Valid::Grouped { column: "label".to_string(), share, seed, fold },
-        Valid::Column("label".to_string()),
-    ];
-    for (name, bytes) in corpus("csv") {
-        // The first three bytes choose how the fuzzer reads the rest; here it is read in every way.
-        std::fs::write(folder.path().join("labels.csv"), bytes.get(3..).unwrap_or_default()).unwrap();
-        for (id, valid) in columns.iter().flat_map(|id| splits.iter().map(move |valid| (id, valid))) {
-            for task in [TaskKind::SingleLabel, TaskKind::MultiLabel, TaskKind::Regression] {
-                let source = Source::Csv {
-                    labels: "labels.csv".to_string(),
-                    images: "img".to_string(),
-                    suffix: ".jpg".to_string(),
-                    id: id.clone(),
-                    label: Column::Position(1),
-                    separator: " ".to_string(),
-                    header: true,
-                };
-                let data = Data { valid: valid.clone(), corrupt: Corrupt::Skip, ..data(folder.path(), source) };
-                match Dataset::open(&data, task) {
-                    Ok(dataset) => assert!(!dataset.train.is_empty(), "{name}"),
-                    Err(error) => assert!(!error.findings.is_empty(), "{name}"),
-                }
-            }
+    table::prepare(folder.path());
+    let (mut opened, mut refused) = (0, 0);
+    for (_, bytes) in corpus("csv") {
+        match table::open(folder.path(), &bytes) {
+            true => opened += 1,
+            false => refused += 1,
+        }
+        // And by the other tasks and policies, with every split, by names and by places.
+        let text = bytes.get(3..).unwrap_or_default();
+        for (how, split) in
+            [0x0c, 0x0e, 0x1c, 0x2d, 0x3c, 0x38].into_iter().flat_map(|how| (0..8).map(move |s| (how, s)))
+        {
+            table::open(folder.path(), &[&[how, split, 64], text].concat());
+            table::open(folder.path(), &[&[how, split, 4], text].concat());
         }
     }
+    assert!(opened > 4 && refused > 2, "{opened} opened, {refused} refused");
 }

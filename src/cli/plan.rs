@@ -7,10 +7,11 @@ use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
 use fastai_dsl::{Body, DeviceWish, Facts, Plan, Recipe, Stage, Step};
-use fastai_runtime::data::Dataset;
+use fastai_runtime::activations::ActivationCache;
+use fastai_runtime::data::{Dataset, Preflight};
 use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
-use fastai_runtime::progress::Silent;
+use fastai_runtime::progress::{Silent, StopSignal};
 use fastai_runtime::report::write_atomic;
 use fastai_runtime::{RunError, RunOptions};
 
@@ -46,13 +47,13 @@ pub fn run(args: &Args) -> ExitCode {
         Err(code) => return code,
     };
     // Counting needs the data set, or the summary of it; a plan without them still says what will happen, only not how often.
-    let facts = match Dataset::open(recipe.data(), recipe.task()) {
-        Ok(dataset) => dataset.facts(),
+    let (facts, dropped) = match Dataset::open(recipe.data(), recipe.task()) {
+        Ok(dataset) => looked_at(&recipe).unwrap_or_else(|| (dataset.facts(), 0)),
         Err(error) => match summary.and_then(|file| summarised(&file, &recipe)) {
-            Some(facts) => facts,
+            Some(facts) => (facts, 0),
             None => {
                 eprintln!("note: without the data, batches are not known: {error}\n");
-                Facts::default()
+                (Facts::default(), 0)
             }
         },
     };
@@ -71,7 +72,7 @@ pub fn run(args: &Args) -> ExitCode {
     let memory: Vec<Option<StageMemory>> =
         plan.stages.iter().map(|stage| StageMemory::of(&recipe, &plan, stage)).collect();
     if !args.json {
-        print!("{}", text(&recipe, &plan, &memory));
+        print!("{}", text(&recipe, &plan, &memory, dropped));
     }
     let probed = match args.probe.then(|| probe(&recipe, args.device)).transpose() {
         Ok(probed) => probed,
@@ -90,6 +91,14 @@ pub fn run(args: &Args) -> ExitCode {
         print!("{}", probed_text(probed));
     }
     ExitCode::SUCCESS
+}
+
+/// What a run would train on, and how many images it leaves out, if an earlier run or `fastai show` looked at all of them.
+fn looked_at(recipe: &Recipe) -> Option<(Facts, usize)> {
+    let (stop, known) = (StopSignal::default(), ActivationCache::default_root().join("verified.json"));
+    let preflight = Preflight { known: Some(&known), ..Preflight::of(recipe, &stop) };
+    let (dataset, health) = preflight.recall(recipe.data(), recipe.task())?;
+    Some((dataset.facts(), health.dropped.len()))
 }
 
 fn probe(recipe: &Recipe, device: Option<DeviceWish>) -> Result<Probed, RunError> {
@@ -174,11 +183,11 @@ fn no_curve(plan: &Plan) -> &'static str {
     }
 }
 
-fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>]) -> String {
+fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: usize) -> String {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
     let facts = &plan.facts;
     let mut out = format!(
-        "{}: {} on {} training, {} validation, {} test images, {} classes\n\n",
+        "{}: {} on {} training, {} validation, {} test images, {} classes\n",
         recipe.name(),
         recipe.model().arch,
         known(facts.train),
@@ -186,6 +195,10 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>]) -> String 
         known(facts.test),
         known(facts.classes)
     );
+    if dropped > 0 {
+        out += &format!("not counted: {dropped} training images with the very bytes of a validation image\n");
+    }
+    out += "\n";
     for (i, group) in plan.groups.iter().enumerate() {
         out += &format!("group {i}  {:>12} parameters  {}\n", known(group.parameters), group.name);
     }

@@ -214,13 +214,7 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
         ValueKind::Word(_) => return Some(Valid::None),
         ValueKind::Text(path) => {
             below_root("valid", path, value.site, out);
-            if is_csv {
-                out.push(
-                    Diagnostic::error(&c::SPLIT_SOURCE, value.site, "a csv file has no validation folder")
-                        .help(format!("`random(0.2)`, or `indices({path:?})` if that is a list of ids")),
-                );
-            }
-            return (!is_csv).then(|| Valid::Folder(path.clone()));
+            return Some(Valid::Folder(path.clone()));
         }
         ValueKind::Call(name, args) => (name, args),
         _ => return None,
@@ -239,13 +233,6 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
         below_root("valid", path, bound.site("path", value.site), out);
     }
     match (name.text.as_str(), is_csv) {
-        ("folder", true) => {
-            out.push(
-                Diagnostic::error(&c::SPLIT_SOURCE, value.site, "a csv file has no validation folder")
-                    .help("`random(0.2)`, `indices(\"valid.txt\")` or `column(\"is_valid\")`"),
-            );
-            None
-        }
         ("column" | "grouped", false) => {
             out.push(
                 Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")

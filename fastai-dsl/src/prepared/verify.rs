@@ -184,10 +184,11 @@ impl Summary {
             let shown = untrained[..untrained.len().min(5)].join(", ");
             let message =
                 format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
-            out.push(
-                Diagnostic::error(&c::EMPTY_SPLIT, site, message)
-                    .help("`valid: stratified(0.2)` holds out a share of each class; else more images"),
-            );
+            let help = match valid {
+                Valid::Stratified { .. } => "a smaller share or another seed, or more images of it",
+                _ => "`valid: stratified(0.2)` holds out a share of each class; else more images",
+            };
+            out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
         }
     }
 

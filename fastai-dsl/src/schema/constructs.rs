@@ -64,7 +64,7 @@ constructs! {
         separator: Text = "\" \"";
         /// Whether the first row is a header.
         header: Switch = "on";
-        /// Which images are held out.
+        /// Which images are held out: a split, or the name of the folder that they lie in.
         valid: Split = "random(0.2)";
         /// Images a batch.
         batch: Count in range(2.0, 65536.0) = "64";
@@ -122,9 +122,9 @@ constructs! {
         /// Which slice of the permutation, from 0.
         fold: Count in range(0.0, 1000000.0) = "0";
     }
-    /// A folder of validation images.
+    /// A folder of validation images; of a csv file, all rows whose image lies in it.
     FOLDER folder {
-        /// Its path below `root`.
+        /// Its path below `root`. A csv's images lie in it as they would in `images`, or it is a folder inside of `images`.
         path: Text, required;
     }
     /// A list of image ids, one a line.

@@ -1,11 +1,10 @@
-//! Any bytes as a csv file; the first ones choose how it is read.
+//! Any bytes as a csv file.
 #![no_main]
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
-use fastai_fuzz::data::Dataset;
+use fastai_fuzz::table;
 use libfuzzer_sys::fuzz_target;
 
 /// A data set's folder, of this process.
@@ -13,66 +12,11 @@ fn root() -> &'static PathBuf {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         let root = std::env::temp_dir().join(format!("fastai-fuzz-csv-{}", std::process::id()));
-        for name in ["img", "held"] {
-            std::fs::create_dir_all(root.join(name)).unwrap();
-        }
-        for name in ["img/a.jpg", "img/b.jpg", "img/c.jpg", "held/d.jpg"] {
-            std::fs::write(root.join(name), "").unwrap();
-        }
-        std::fs::write(root.join("list.txt"), "a\nb\n").unwrap();
+        table::prepare(&root);
         root
     })
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(([how, split, columns], table)) = bytes.split_first_chunk::<3>() else { return };
-    let root = root();
-    std::fs::write(root.join("labels.csv"), table).unwrap();
-    let task = [TaskKind::SingleLabel, TaskKind::MultiLabel, TaskKind::Regression][usize::from(how % 3)];
-    let header = how & 4 != 0;
-    let column = |name: &str, place: u8| match header && columns & 64 != 0 {
-        true => Column::Name(name.to_string()),
-        false => Column::Position(u32::from(place % 4)),
-    };
-    let (share, seed, fold) = (0.3, 42, u32::from(split >> 4));
-    let valid = match split % 8 {
-        0 => Valid::Random { share, seed, fold },
-        1 => Valid::Stratified { share, seed, fold },
-        2 => Valid::Blocks { size: 2, share, seed, fold },
-        3 => Valid::Grouped { column: "label".to_string(), share, seed, fold },
-        4 => Valid::Folder("held".to_string()),
-        5 => Valid::Indices("list.txt".to_string()),
-        6 => Valid::Column("label".to_string()),
-        _ => Valid::None,
-    };
-    let data = Data {
-        root: root.to_str().unwrap().to_string(),
-        source: Source::Csv {
-            labels: "labels.csv".to_string(),
-            images: "img".to_string(),
-            suffix: if how & 8 != 0 { ".jpg" } else { "" }.to_string(),
-            id: column("id", *columns),
-            label: column("label", columns >> 2),
-            separator: if how & 16 != 0 { " " } else { ";" }.to_string(),
-            header,
-        },
-        valid,
-        test: None,
-        batch: 4,
-        workers: None,
-        corrupt: if how & 32 != 0 { Corrupt::Skip } else { Corrupt::Deny },
-        duplicates: Duplicates::Drop,
-        sampler: Sampler::Balanced,
-        resize_to: None,
-    };
-    match Dataset::open(&data, task) {
-        Ok(dataset) => {
-            assert!(!dataset.train.is_empty());
-            let weights = dataset.sampling_weights(Sampler::Balanced).unwrap();
-            assert!(weights.iter().all(|weight| weight.is_finite() && *weight > 0.0));
-            let inside = |path: &std::path::Path| path.starts_with(root);
-            assert!(dataset.train.iter().chain(&dataset.valid).all(|item| inside(&item.path)));
-        }
-        Err(error) => assert!(!error.findings.is_empty() && error.findings.len() < 500, "{error}"),
-    }
+    table::open(root(), bytes);
 });

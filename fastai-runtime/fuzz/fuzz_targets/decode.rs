@@ -1,36 +1,6 @@
-//! Any bytes as an image, and what was decoded through the pipeline of training and validation.
+//! Any bytes as an image.
 #![no_main]
 
-use fastai_dsl::{Crop, Decode, Stats, TransformSet, Transforms};
-use fastai_fuzz::data::{decode, decode_reduced};
-use fastai_fuzz::random::Stream;
-use fastai_fuzz::transforms::Transform;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
-    let Ok(image) = decode(bytes) else {
-        assert!(decode_reduced(bytes, 8).is_err(), "a broken file became an image by being reduced");
-        return;
-    };
-    // A large image takes the same path and only takes longer.
-    if u64::from(image.width()) * u64::from(image.height()) > 1 << 20 {
-        return;
-    }
-    let choice = bytes.len() as u64;
-    let crop = [Crop::Random, Crop::Center, Crop::None, Crop::Googlenet][choice as usize % 4];
-    let max_zoom = if crop == Crop::Googlenet { [1.0, 1.0] } else { [1.0, 1.3] };
-    let pad = (choice % 3) as u32;
-    let transforms = Transforms { max_zoom, crop, pad, ..Transforms::new(TransformSet::TopDown, 24) };
-    let transform = Transform::new(&transforms, Stats::IMAGENET);
-    let mut out = vec![0.0; 3 * 24 * 24];
-    transform.valid(&image, &mut out);
-    assert!(out.iter().all(|value| value.is_finite()));
-    let transforms = Transforms { decode: Decode::Reduced, ..transforms };
-    let transform = Transform::new(&transforms, Stats::IMAGENET);
-    let image = decode_reduced(bytes, transform.shorter_side().unwrap_or(8)).expect("a sound file");
-    transform.valid(&image, &mut out);
-    assert!(out.iter().all(|value| value.is_finite()));
-    out.fill(0.0);
-    transform.train(&image, Stream::new(choice, "transform").address(&[1]), &mut out);
-    assert!(out.iter().all(|value| value.is_finite()));
-});
+fuzz_target!(|bytes: &[u8]| fastai_fuzz::picture::look(bytes));

@@ -1,6 +1,9 @@
 //! The modules of fastai-runtime that read files from outside, as they are, without the engine around them.
 #![allow(dead_code, missing_docs)] // only a part of them is called from here
 
+pub mod picture;
+pub mod table;
+
 #[path = "../../src/random.rs"]
 pub mod random;
 #[path = "../../src/transforms/mod.rs"]
@@ -30,6 +33,12 @@ pub mod data {
     mod holdout;
     #[path = "../../src/data/jpeg/mod.rs"]
     mod jpeg;
+    #[path = "../../src/data/palette.rs"]
+    mod palette;
+    #[path = "../../src/data/quotes.rs"]
+    mod quotes;
+    #[path = "../../src/data/sides.rs"]
+    mod sides;
     #[path = "../../src/data/split.rs"]
     mod split;
     #[path = "../../src/data/vocabulary.rs"]

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use fastai_dsl::{Column, TaskKind, Valid};
 
 use super::dataset::Row;
 use super::findings::{Findings, names, nearest, shorten};
 use super::folders;
+use super::quotes::Quotes;
 
 /// The recipe's keys of a csv source.
 pub(super) struct CsvSource<'a> {
@@ -20,6 +21,7 @@ pub(super) struct CsvSource<'a> {
     pub(super) separator: &'a str,
     pub(super) header: bool,
     pub(super) valid: &'a Valid,
+    pub(super) test: Option<&'a str>,
     pub(super) task: TaskKind,
     /// Whether rows without their image are left out instead of being findings.
     pub(super) skip: bool,
@@ -44,8 +46,13 @@ impl CsvSource<'_> {
         if let Valid::Folder(folder) = self.valid
             && !root.join(folder).is_dir()
         {
+            let inside = format!("{}/{folder}", self.images.trim_end_matches('/'));
+            let hint = match root.join(&inside).is_dir() {
+                true => format!("; paths are below `root`: did you mean `folder({inside:?})`?"),
+                false => String::new(),
+            };
             findings.push(format!(
-                "the folder of held-out images {} (valid: folder({folder:?})) does not exist",
+                "the folder of held-out images {} (valid: folder({folder:?})) does not exist{hint}",
                 root.join(folder).display()
             ));
         }
@@ -57,32 +64,53 @@ impl CsvSource<'_> {
             }
         };
         // The reader skips a byte order mark by itself.
-        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
+        let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Quotes::new(file));
         let mut records = reader.records();
         let mut columns = None;
         let mut rows = Rows::default();
-        for (number, record) in records.by_ref().enumerate() {
-            let record = match record {
-                Ok(record) => record,
-                Err(error) => {
+        let mut number = 0;
+        // Read one ahead: only at the end of the file it is known whether its last record is one.
+        let mut ahead = None;
+        let mut whole = true;
+        loop {
+            let read = match records.next() {
+                Some(Ok(record)) => Some(record),
+                Some(Err(error)) => {
                     findings.push(format!("{}: {error}", path.display()));
-                    break;
+                    whole = false;
+                    None
                 }
+                None => None,
             };
-            let columns = match &columns {
-                Some(columns) => columns,
-                None => {
-                    let Some(found) = self.columns(&record, &path, findings) else {
-                        return (Vec::new(), String::new());
-                    };
-                    columns.insert(found)
-                }
-            };
-            if number == 0 && self.header {
-                continue;
+            let last = read.is_none();
+            let record = std::mem::replace(&mut ahead, read);
+            if let Some(line) = records.reader().get_ref().open().filter(|_| last && whole) {
+                findings.push(format!(
+                    "{}:{line}: a quote is opened here and never closed, so that the rest of the file would be one cell; \
+                     close it, or take it out",
+                    path.display()
+                ));
+                break;
             }
-            let line = record.position().map_or(number as u64 + 1, ::csv::Position::line);
-            self.row(&record, columns, &format!("{}:{line}", path.display()), root, images_exist, &mut rows);
+            if let Some(record) = record {
+                let columns = match &columns {
+                    Some(columns) => columns,
+                    None => {
+                        let Some(found) = self.columns(&record, &path, findings) else {
+                            return (Vec::new(), String::new());
+                        };
+                        columns.insert(found)
+                    }
+                };
+                if number > 0 || !self.header {
+                    let line = record.position().map_or(number + 1, ::csv::Position::line);
+                    self.row(&record, columns, &format!("{}:{line}", path.display()), root, images_exist, &mut rows);
+                }
+                number += 1;
+            }
+            if last {
+                break;
+            }
         }
         if images_exist {
             self.note_strangers(root, &rows, &path, notes);
@@ -91,24 +119,47 @@ impl CsvSource<'_> {
         (rows.report(&path, self.skip, findings, notes), label)
     }
 
-    /// Files in the folder of images that no row names: forgotten rows, or another set's images.
+    /// Files in the folder of images that no row names: forgotten rows, or another set's images. Looked for as deep as
+    /// the rows' own images lie.
     fn note_strangers(&self, root: &Path, rows: &Rows, path: &Path, notes: &mut Vec<String>) {
-        let folder = root.join(self.images);
-        let Ok(listing) = folders::list(&folder) else { return };
         let named: HashSet<&Path> = rows.rows.iter().map(|row| row.path.as_path()).collect();
-        let is_stranger = |name: &String| {
-            let file = folder.join(name);
-            name.ends_with(self.suffix) && file != path && !named.contains(file.as_path())
+        let parts_of = |id: &str| Path::new(id).components().filter(|c| matches!(c, Component::Normal(_))).count();
+        let depth = rows.rows.iter().map(|row| parts_of(&row.id).saturating_sub(1)).max().unwrap_or(0);
+        let images = root.join(self.images);
+        let held_out = match self.valid {
+            Valid::Folder(folder) => Some(root.join(folder)).filter(|folder| !folder.starts_with(&images)),
+            _ => None,
         };
-        let strangers: Vec<String> = listing.files.into_iter().filter(is_stranger).collect();
-        if !strangers.is_empty() {
-            notes.push(format!(
-                "{} files in {} have no row in {} and are left out: {}",
-                strangers.len(),
-                folder.display(),
-                path.display(),
-                names(&strangers, 3)
-            ));
+        let test = self.test.map(|test| root.join(test));
+        for folder in [Some(images), held_out].into_iter().flatten() {
+            let mut strangers = Vec::new();
+            let mut inside = vec![(PathBuf::new(), depth)];
+            while let Some((below, depth)) = inside.pop() {
+                let here = folder.join(&below);
+                if test.as_ref() == Some(&here) {
+                    continue;
+                }
+                let Ok(listing) = folders::list(&here) else { continue };
+                let is_stranger = |name: &String| {
+                    let file = here.join(name);
+                    name.ends_with(self.suffix) && file != path && !named.contains(file.as_path())
+                };
+                let found = listing.files.into_iter().filter(is_stranger);
+                strangers.extend(found.map(|name| below.join(name).to_string_lossy().into_owned()));
+                if depth > 0 {
+                    // The first is looked at next.
+                    inside.extend(listing.folders.into_iter().rev().map(|name| (below.join(name), depth - 1)));
+                }
+            }
+            if !strangers.is_empty() {
+                notes.push(format!(
+                    "{} files in {} have no row in {} and are left out: {}",
+                    strangers.len(),
+                    folder.display(),
+                    path.display(),
+                    names(&strangers, 3)
+                ));
+            }
         }
     }
 
@@ -181,6 +232,16 @@ impl CsvSource<'_> {
             return;
         }
         let id = &record[columns.id];
+        for (what, cell) in [("image name", id), ("label", &record[columns.label])] {
+            if cell.contains(['\n', '\r']) {
+                let start: String = cell.chars().take(40).collect();
+                rows.malformed.push(format!(
+                    "{place}: the {what} {start:?} goes on over the end of the line: is a quote opened here that should be \
+                     closed, or be no quote?"
+                ));
+                return;
+            }
+        }
         if id.is_empty() {
             rows.malformed.push(format!("{place}: the image name is empty"));
             return;
@@ -193,28 +254,35 @@ impl CsvSource<'_> {
         }
         let mut path = root.join(self.images).join(&relative);
         let mut held_out = None;
+        let mut nor = String::new();
         if let Valid::Folder(folder) = self.valid {
-            let other = root.join(folder).join(&relative);
-            held_out = Some(other.is_file());
-            if held_out == Some(true) {
-                if path.is_file() && path != other {
+            let folder = root.join(folder);
+            let other = folder.join(&relative);
+            if path.starts_with(&folder) {
+                held_out = Some(true);
+            } else if other.is_file() {
+                if path.is_file() {
                     rows.malformed.push(format!(
                         "{place}: {id:?} lies both in {} and in {}: it would be trained and measured on",
                         path.display(),
                         other.display()
                     ));
                 }
+                held_out = Some(true);
                 path = other;
+            } else {
+                held_out = Some(false);
+                nor = format!(", nor {}", other.display());
             }
         }
-        let absent = images_exist && held_out != Some(true) && !path.is_file();
+        let absent = images_exist && !path.is_file();
         if absent {
             let folder = root.join(self.images);
             let hint = SUFFIXES.iter().find(|s| {
                 self.suffix.is_empty() && rows.missing.is_empty() && folder.join(format!("{id}{s}")).is_file()
             });
             let hint = hint.map_or(String::new(), |s| format!(" (but {id}{s} exists: say `suffix: {s:?}`)"));
-            rows.missing.push(format!("{place}: no image {}{hint}", path.display()));
+            rows.missing.push(format!("{place}: no image {}{nor}{hint}", path.display()));
         }
         if let Some(flag) = columns.flag {
             match parse_flag(&record[flag]) {

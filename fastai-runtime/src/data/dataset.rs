@@ -49,6 +49,8 @@ pub struct Dataset {
     pub valid: Vec<Item>,
     /// Test images, sorted by name.
     pub test: Vec<Item>,
+    /// How training and validation images were parted.
+    pub split: Valid,
     /// What somebody should know although nothing is wrong.
     pub notes: Vec<String>,
 }
@@ -74,7 +76,7 @@ impl Dataset {
     /// Everything that is wrong, at once; lists of one kind are cut after 20.
     pub fn open(data: &Data, task: TaskKind) -> Result<Dataset, DataError> {
         let (dataset, findings) = Dataset::survey(data, task)?;
-        findings.or(dataset)
+        findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
     }
 
     /// As [`open`](Self::open), but gives what could be read beside what is wrong, so that the images can be looked at
@@ -100,18 +102,11 @@ impl Dataset {
         }
         let held_out = holdout::hold_out(data, &root, &rows, &mut findings);
         let test = number_test(test, &vocabulary, task, &mut findings);
+        let absent = rows.iter().zip(&held_out).filter(|(row, held_out)| row.absent && **held_out).count();
         let (train, valid) = part(rows, held_out, &vocabulary, task);
-        let dataset = Dataset { root, classes: vocabulary.into_names(), task, train, valid, test, notes };
-        Ok(dataset.checked(&data.valid, findings))
-    }
-
-    /// Looks at the parts as a whole.
-    pub(super) fn checked(mut self, valid: &Valid, mut findings: Findings) -> (Dataset, Findings) {
-        self.check_split(valid, &mut findings);
-        if self.task != TaskKind::Regression {
-            self.check_trained_classes(valid, &mut findings);
-        }
-        (self, findings)
+        let (classes, split) = (vocabulary.into_names(), data.valid.clone());
+        let dataset = Dataset { root, classes, task, train, valid, test, split, notes };
+        Ok(dataset.checked(absent, findings))
     }
 
     /// How many images and classes there are, for the plan.
@@ -156,61 +151,6 @@ impl Dataset {
             Target::Value(_) | Target::Unlabelled => 1.0,
         };
         Some(self.train.iter().map(weight).collect())
-    }
-
-    fn check_split(&self, valid: &Valid, findings: &mut Findings) {
-        let all = self.train.len() + self.valid.len();
-        if all == 0 {
-            // With no rows at all, what is wrong was found before; listings of empty folders were not.
-            if findings.is_empty() {
-                findings.push(format!("no images in {}", self.root.display()));
-            }
-        } else if self.train.is_empty() {
-            findings.push(format!("all {all} images are held out (`valid: {valid}`): none is left to train on"));
-        } else if self.valid.is_empty()
-            && *valid != Valid::None
-            // A list or folder with findings of its own holds out nothing because of them.
-            && (findings.is_empty() || !holdout::is_chosen(valid))
-        {
-            findings.push(format!(
-                "`valid: {valid}` holds out none of {all} images; give a larger part, or say `valid: all` to train on \
-                 everything"
-            ));
-        }
-    }
-
-    fn check_trained_classes(&mut self, valid: &Valid, findings: &mut Findings) {
-        let counts = self.class_counts();
-        let empty: Vec<&String> = self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
-        if empty.is_empty() || self.train.is_empty() {
-            return;
-        }
-        let text = format!(
-            "{} of {} classes have no training image and cannot be learned: {}",
-            empty.len(),
-            self.classes.len(),
-            names(&empty, 5)
-        );
-        let mut held_out: Vec<&str> = Vec::new();
-        for item in &self.valid {
-            match item.target {
-                Target::Class(class) if counts[class as usize] == 0 => held_out.push(&self.classes[class as usize]),
-                _ => {}
-            }
-        }
-        held_out.sort_unstable();
-        held_out.dedup();
-        if self.task == TaskKind::SingleLabel && holdout::is_chosen(valid) && !held_out.is_empty() {
-            findings.push(format!(
-                "`valid: {valid}` holds out all images of {}: a class that is never trained would always be wrong; leave \
-                 some of its images for training, or none in the data",
-                names(&held_out, 20)
-            ));
-        } else if held_out.is_empty() {
-            self.notes.push(text);
-        } else {
-            self.notes.push(format!("{text}; `valid: stratified(0.2)` keeps some of each class for training"));
-        }
     }
 }
 
@@ -274,6 +214,7 @@ fn read_source(
                 separator,
                 header: *header,
                 valid: &data.valid,
+                test: data.test.as_deref(),
                 task,
                 skip: data.corrupt == Corrupt::Skip,
             };

@@ -1,7 +1,7 @@
 //! From a file to 8-bit RGB.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufRead, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::jpeg;
+use super::palette::Palette;
 use crate::transforms::Picture;
 
 /// Longest side that is decoded, pixels.
@@ -131,7 +132,7 @@ fn turned(image: RgbImage, orientation: Orientation) -> RgbImage {
 }
 
 fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
-    let mut reader =
+    let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
     let Some(format) = reader.format() else {
         return Err("not an image: its content is no JPEG, PNG, GIF, BMP, WebP or TIFF".to_string());
@@ -140,6 +141,26 @@ fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
         // The decoder fills up what is missing with grey, which would be trained on.
         return Err("the JPEG is truncated: it has no end marker".to_string());
     }
+    let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
+    let (mut image, orientation) = match &palette {
+        None => stored(reader, format)?,
+        Some(palette) => {
+            fits(palette.width, palette.height)?;
+            let (numbers, orientation) =
+                stored(ImageReader::with_format(Cursor::new(&palette.grey), ImageFormat::Tiff), format)?;
+            let image = palette.look_up(&numbers.into_luma8()).ok_or("not a sound Tiff file: it has two widths")?;
+            (image.into(), orientation)
+        }
+    };
+    image.apply_orientation(orientation);
+    Ok(to_rgb(image))
+}
+
+/// The image as it is stored, and how it is to be turned.
+fn stored<R: BufRead + Seek>(
+    mut reader: ImageReader<R>,
+    format: ImageFormat,
+) -> Result<(DynamicImage, Orientation), String> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -147,16 +168,34 @@ fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|e| reason(format, &e))?;
     let (width, height) = decoder.dimensions();
-    if decoder.total_bytes() > MAX_BYTES || 3 * u64::from(width) * u64::from(height) > MAX_BYTES {
-        return Err(format!("{width} x {height} pixels take more than {} MiB", MAX_BYTES >> 20));
+    fits(width, height)?;
+    if decoder.total_bytes() > MAX_BYTES {
+        return Err(too_much(width, height));
     }
     let orientation = decoder.orientation().map_err(|e| reason(format, &e))?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| reason(format, &e))?;
-    image.apply_orientation(orientation);
+    let image = DynamicImage::from_decoder(decoder).map_err(|e| reason(format, &e))?;
     if image.width() == 0 || image.height() == 0 {
         return Err("the image has no pixels".to_string());
     }
-    Ok(to_rgb(image))
+    Ok((image, orientation))
+}
+
+/// An error for more pixels than are decoded.
+fn fits(width: u32, height: u32) -> Result<(), String> {
+    if width.max(height) > MAX_SIDE {
+        return Err(format!(
+            "too large, {width} x {height} pixels (limits: {MAX_SIDE} pixels a side, {} MiB)",
+            MAX_BYTES >> 20
+        ));
+    }
+    if 3 * u64::from(width) * u64::from(height) > MAX_BYTES {
+        return Err(too_much(width, height));
+    }
+    Ok(())
+}
+
+fn too_much(width: u32, height: u32) -> String {
+    format!("{width} x {height} pixels take more than {} MiB", MAX_BYTES >> 20)
 }
 
 fn reason(format: ImageFormat, error: &ImageError) -> String {
@@ -186,7 +225,7 @@ fn map<P: image::Pixel>(image: &image::ImageBuffer<P, Vec<P::Subpixel>>, pixel: 
 
 /// An error for a scan that ends before the last block, or that holds what cannot be there.
 ///
-/// Of CMYK files nothing is said: their decoder has no strict mode.
+/// The strict mode of the decoder looks away where a CMYK image is coded row by row; its blocks are counted here.
 fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -194,7 +233,12 @@ fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
     if decoder.decode_headers().is_err() {
         return Ok(());
     }
-    if !matches!(decoder.input_colorspace(), Some(ColorSpace::YCbCr | ColorSpace::Luma | ColorSpace::RGB)) {
+    let colors = decoder.input_colorspace();
+    if matches!(colors, Some(ColorSpace::CMYK | ColorSpace::YCCK)) && jpeg::ends_with_its_blocks(bytes) == Some(false) {
+        return Err(format!("{DAMAGED}: its coded data do not end with the last pixel"));
+    }
+    let judged = [ColorSpace::YCbCr, ColorSpace::Luma, ColorSpace::RGB, ColorSpace::CMYK, ColorSpace::YCCK];
+    if !colors.is_some_and(|colors| judged.contains(&colors)) {
         return Ok(());
     }
     match decoder.decode() {

@@ -231,9 +231,10 @@ fn build(
     keep_together(&rows, &mut held_out);
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);
     let classes = vocabulary.into_names();
-    let dataset = Dataset { root, classes, task, train, valid: valid_items, test: Vec::new(), notes: Vec::new() };
-    let (dataset, findings) = dataset.checked(valid, findings);
-    findings.or(dataset)
+    let (split, test, notes) = (valid.clone(), Vec::new(), Vec::new());
+    let dataset = Dataset { root, classes, task, train, valid: valid_items, test, split, notes };
+    let (dataset, findings) = dataset.checked(0, findings);
+    findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
 }
 
 /// The deepest folder that all paths are below.

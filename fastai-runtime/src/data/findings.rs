@@ -1,18 +1,31 @@
 //! Collects everything that is wrong, so that one look shows all of it.
 
-/// What is wrong with the data set; all findings at once, one a line.
+/// What is wrong with the data set; all findings at once, one a line, and below them what else is worth knowing.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", findings.join("\n"))]
+#[error("{}", lines(findings, notes))]
 pub struct DataError {
     /// Each names its file, line or image, what was expected and what to do.
     pub findings: Vec<String>,
+    /// What somebody should know besides, although nothing of it is wrong; often the cause of what is.
+    pub notes: Vec<String>,
 }
 
 impl DataError {
     /// An error of one finding.
     pub fn one(finding: impl Into<String>) -> Self {
-        DataError { findings: vec![finding.into()] }
+        DataError::from(vec![finding.into()])
     }
+}
+
+impl From<Vec<String>> for DataError {
+    fn from(findings: Vec<String>) -> Self {
+        DataError { findings, notes: Vec::new() }
+    }
+}
+
+fn lines(findings: &[String], notes: &[String]) -> String {
+    let notes = notes.iter().map(|note| format!("note: {note}"));
+    findings.iter().cloned().chain(notes).collect::<Vec<_>>().join("\n")
 }
 
 /// Most findings of one kind that are spelled out.
@@ -43,7 +56,12 @@ impl Findings {
 
     /// `value` if nothing was found, else all findings.
     pub(super) fn or<T>(self, value: T) -> Result<T, DataError> {
-        if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0 }) }
+        if self.0.is_empty() { Ok(value) } else { Err(DataError::from(self.0)) }
+    }
+
+    /// As [`or`](Self::or), with these notes in the error.
+    pub(super) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
+        if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0, notes: notes(&value) }) }
     }
 }
 
@@ -105,6 +123,15 @@ mod tests {
         assert_eq!(error.findings.len(), 22);
         assert_eq!(error.findings[20], "and 5 more missing files");
         assert_eq!(error.findings[21], "another kind");
+    }
+
+    #[test]
+    fn notes_stand_below_the_findings() {
+        let mut findings = Findings::default();
+        assert!(Findings::default().or_with_notes(1, |_| vec!["a note".to_string()]).is_ok());
+        findings.push("a finding");
+        let error = findings.or_with_notes(1, |_| vec!["a note".to_string()]).unwrap_err();
+        assert_eq!(error.to_string(), "a finding\nnote: a note");
     }
 
     #[test]

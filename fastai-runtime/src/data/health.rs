@@ -30,6 +30,10 @@ pub struct Health {
     pub contradictory: Vec<[PathBuf; 2]>,
     /// A training image and a validation image that show nearly the same: the validation image is no fair question.
     pub near: Vec<[PathBuf; 2]>,
+    /// Which of these lists are not complete.
+    pub cut: Cut,
+    /// Classes whose training images were all left out.
+    pub untrained: Vec<String>,
     /// Classes without a validation image.
     pub unmeasured: Vec<String>,
     /// Shorter side that the network is shown at most, pixels.
@@ -41,6 +45,17 @@ pub struct Health {
     /// Every sound file.
     #[serde(skip)]
     pub(super) files: HashMap<PathBuf, SoundFile>,
+}
+
+/// Which lists of pairs hold the first ones only, 10,000 or as many as were found in bounded time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cut {
+    /// [`Health::contradictory`].
+    pub contradictory: bool,
+    /// [`Health::identical`].
+    pub identical: bool,
+    /// [`Health::near`].
+    pub near: bool,
 }
 
 /// What copies of a file depend on.
@@ -62,12 +77,24 @@ impl Health {
     /// All pairs of images that [`notes`](Self::notes) speaks of, under what they are; paths below `root` without it.
     pub fn pairs(&self, root: &Path) -> Vec<(&'static str, Vec<[String; 2]>)> {
         let below = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let of = |cut: bool, all: &'static str, first: &'static str| if cut { first } else { all };
+        let contradictory = of(
+            self.cut.contradictory,
+            "The same bytes, different labels",
+            "The same bytes, different labels, the first",
+        );
+        let identical = of(self.cut.identical, "The same bytes", "The same bytes, the first");
+        let near = of(
+            self.cut.near,
+            "A training and a validation image that show nearly the same",
+            "A training and a validation image that show nearly the same, the first",
+        );
         let kinds = [
             ("Training images with the bytes of a validation image, left out", &self.dropped),
             ("Training images with the bytes of a validation image, trained on", &self.kept),
-            ("The same bytes, different labels", &self.contradictory),
-            ("The same bytes", &self.identical),
-            ("A training and a validation image that show nearly the same", &self.near),
+            (contradictory, &self.contradictory),
+            (identical, &self.identical),
+            (near, &self.near),
         ];
         let listed = kinds.into_iter().filter(|(_, list)| !list.is_empty());
         listed.map(|(what, list)| (what, list.iter().map(|pair| pair.each_ref().map(below)).collect())).collect()
@@ -78,11 +105,18 @@ impl Health {
         let mut notes = Vec::new();
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         let pairs = |list: &[[PathBuf; 2]]| {
-            let text: Vec<String> =
-                list.iter().take(NAMED).map(|[a, b]| format!("{} and {}", below(a), below(b))).collect();
+            let pair = |[a, b]: &[PathBuf; 2]| match a == b {
+                true => format!("{}, listed twice", below(a)),
+                false => format!("{} and {}", below(a), below(b)),
+            };
+            let text: Vec<String> = list.iter().take(NAMED).map(pair).collect();
             let more = list.len() - text.len();
             text.join("; ")
                 + &if more > 0 { format!("; and {more} more: `fastai show` lists them") } else { String::new() }
+        };
+        let count = |list: &[[PathBuf; 2]], cut: bool| match cut {
+            true => format!("at least {}", list.len()),
+            false => list.len().to_string(),
         };
         if !self.skipped.is_empty() {
             let list: Vec<String> =
@@ -108,14 +142,14 @@ impl Health {
         if !self.contradictory.is_empty() {
             notes.push(format!(
                 "{} pairs of images have the same bytes and different labels: {}",
-                self.contradictory.len(),
+                count(&self.contradictory, self.cut.contradictory),
                 pairs(&self.contradictory)
             ));
         }
         if !self.identical.is_empty() {
             notes.push(format!(
                 "{} pairs of images have the same bytes: {}",
-                self.identical.len(),
+                count(&self.identical, self.cut.identical),
                 pairs(&self.identical)
             ));
         }
@@ -123,8 +157,15 @@ impl Health {
             notes.push(format!(
                 "{} pairs of a training and a validation image show nearly the same, which flatters what is measured; \
                  `valid: blocks(..)`, `grouped(..)` or `indices(..)` can keep such images on one side: {}",
-                self.near.len(),
+                count(&self.near, self.cut.near),
                 pairs(&self.near)
+            ));
+        }
+        if !self.untrained.is_empty() {
+            notes.push(format!(
+                "{} classes cannot be learned, as all their training images are left out: {}",
+                self.untrained.len(),
+                names(&self.untrained, 5)
             ));
         }
         if !self.unmeasured.is_empty() {

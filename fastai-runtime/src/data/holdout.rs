@@ -40,7 +40,13 @@ pub(super) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
     match valid {
         Valid::Random { share, seed, fold } => cv_indices(rows.len(), *share, *seed, *fold),
         Valid::Stratified { share, seed, fold } => {
-            let keys: Vec<&[String]> = rows.iter().map(|row| row.labels.as_slice()).collect();
+            // Tags are a set: in which order a row names them does not matter.
+            let set = |row: &Row| {
+                let mut labels: Vec<String> = row.labels.clone();
+                labels.sort_unstable();
+                labels
+            };
+            let keys: Vec<Vec<String>> = rows.iter().map(set).collect();
             stratified_indices(&keys, *share, *seed, *fold)
         }
         Valid::Blocks { size, share, seed, fold } => {

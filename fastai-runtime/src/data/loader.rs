@@ -163,7 +163,7 @@ impl Iterator for Loader {
         }
         // Workers finish in any order; the message is the same every time.
         batch.broken.sort_unstable();
-        Some(Err(DataError { findings: batch.broken.into_iter().map(|(_, finding)| finding).collect() }))
+        Some(Err(DataError::from(batch.broken.into_iter().map(|(_, finding)| finding).collect::<Vec<_>>())))
     }
 }
 

@@ -45,11 +45,16 @@ impl Looks {
         let image = guarded(|| decode_strictly(&bytes))?;
         let mut digest = [0; 16];
         digest.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
-        Ok(Looks { width: image.width(), height: image.height(), digest, thumb: thumbnail(&image) })
+        Ok(Looks::new(&image, digest))
+    }
+
+    /// What an image looks like whose file has this digest.
+    pub(super) fn new(image: &RgbImage, digest: [u8; 16]) -> Looks {
+        Looks { width: image.width(), height: image.height(), digest, thumb: thumbnail(image) }
     }
 
     /// The difference hash: of each two neighbours in a row of the thumbnail, whether the right one is lighter.
-    pub(super) fn hash(&self) -> u64 {
+    fn hash(&self) -> u64 {
         let grey = |cell: usize| {
             let [r, g, b] = [0, 1, 2].map(|channel| u32::from(self.thumb[3 * cell + channel]));
             299 * r + 587 * g + 114 * b
@@ -64,24 +69,53 @@ impl Looks {
         hash
     }
 
-    /// Whether two images show nearly the same; `hash` and `other_hash` are theirs.
-    pub(super) fn is_near(&self, hash: u64, other: &Looks, other_hash: u64) -> bool {
-        if (hash ^ other_hash).count_ones() > NEAR_BITS {
+    /// What the image at `path` is compared with many others by.
+    pub(super) fn sight<'a>(&'a self, path: &'a Path) -> Sight<'a> {
+        let values = || self.thumb.iter().map(|value| u32::from(*value));
+        Sight {
+            path,
+            digest: &self.digest,
+            hash: self.hash(),
+            thumb: &self.thumb,
+            sum: values().sum(),
+            squares: values().map(|value| value * value).sum(),
+        }
+    }
+}
+
+/// An image's looks, ready to be compared with many others.
+pub(super) struct Sight<'a> {
+    pub(super) path: &'a Path,
+    digest: &'a [u8; 16],
+    hash: u64,
+    thumb: &'a [u8; THUMB],
+    /// Of the thumbnail's levels.
+    sum: u32,
+    /// Of their squares.
+    squares: u32,
+}
+
+impl Sight<'_> {
+    /// Whether the hashes are close enough that it is worth asking [`is_near`](Self::is_near).
+    pub(super) fn may_be_near(&self, other: &Sight<'_>) -> bool {
+        (self.hash ^ other.hash).count_ones() <= NEAR_BITS
+    }
+
+    /// Whether two images show nearly the same; not if they are the same, byte for byte.
+    pub(super) fn is_near(&self, other: &Sight<'_>) -> bool {
+        if !self.may_be_near(other) || self.digest == other.digest {
             return false;
         }
         let n = THUMB as f64;
-        let pairs = || self.thumb.iter().zip(&other.thumb).map(|(a, b)| (f64::from(*a), f64::from(*b)));
-        let (a, b) = pairs().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
-        let (mut aa, mut bb, mut ab, mut difference) = (0.0, 0.0, 0.0, 0.0);
-        for (x, y) in pairs() {
-            aa += (x - a) * (x - a);
-            bb += (y - b) * (y - b);
-            ab += (x - a) * (y - b);
-            difference += (x - y) * (x - y) / n;
-        }
-        if difference.sqrt() >= NEAR_LEVELS {
+        let products: u32 = self.thumb.iter().zip(other.thumb).map(|(a, b)| u32::from(*a) * u32::from(*b)).sum();
+        let [sum_a, sum_b] = [self.sum, other.sum].map(f64::from);
+        let [squares_a, squares_b, products] = [self.squares, other.squares, products].map(f64::from);
+        let difference = (squares_a + squares_b - 2.0 * products) / n;
+        if difference >= NEAR_LEVELS * NEAR_LEVELS {
             return false;
         }
+        let (aa, bb) = (squares_a - sum_a * sum_a / n, squares_b - sum_b * sum_b / n);
+        let ab = products - sum_a * sum_b / n;
         // Two images of one colour each correlate with nothing: then only the colour can tell.
         if aa.min(bb) < n { difference < 4.0 && aa.max(bb) < n } else { ab > NEAR_CORRELATION * (aa * bb).sqrt() }
     }
@@ -155,12 +189,13 @@ mod tests {
     use super::*;
 
     fn looks(image: &RgbImage) -> Looks {
-        let digest = [0; 16];
-        Looks { width: image.width(), height: image.height(), digest, thumb: thumbnail(image) }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(image.as_raw()).as_bytes()[..16]);
+        Looks::new(image, digest)
     }
 
     fn near(a: &Looks, b: &Looks) -> bool {
-        a.is_near(a.hash(), b, b.hash())
+        a.sight(Path::new("a")).is_near(&b.sight(Path::new("b")))
     }
 
     /// Smooth hills whose places depend on `seed`.

@@ -9,16 +9,14 @@ use rayon::prelude::*;
 use super::findings::Findings;
 use super::health::{Health, SoundFile};
 use super::known::{Known, Sound, Stamp};
+use super::left_out::LeftOut;
 use super::looks::Looks;
-use super::{Dataset, Item, Sizes, Target};
+use super::{Dataset, Item, Sizes, pairs};
 use crate::RunError;
-use crate::progress::{Progress, StopSignal};
+use crate::progress::{Progress, Silent, StopSignal};
 
 /// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
 type Decoded = (HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize);
-
-/// Most pairs of one kind that [`Health`] lists.
-const MAX_PAIRS: usize = 10_000;
 
 /// How a data set is looked at: every image of train, valid and test is decoded once, on all cores.
 #[derive(Clone, Debug)]
@@ -48,7 +46,8 @@ impl<'a> Preflight<'a> {
     /// Opens the data set that a recipe names and looks at its images.
     ///
     /// # Errors
-    /// Everything that is wrong with csv file, folders and images in one report; [`RunError::Stopped`].
+    /// Everything that is wrong with csv file, folders and images, and with what is left of the split, in one report with
+    /// the notes below; [`RunError::Stopped`].
     pub fn open(
         &self,
         data: &Data,
@@ -57,7 +56,8 @@ impl<'a> Preflight<'a> {
     ) -> Result<(Dataset, Health), RunError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
         let (health, findings) = self.look(&mut dataset, findings, progress)?;
-        Ok(findings.or((dataset, health))?)
+        let health = findings.or_with_notes(health, |health| notes(&dataset, health))?;
+        Ok((dataset, health))
     }
 
     /// As [`open`](Self::open), but gives what could be read beside all that would keep a run from training: for looking
@@ -76,14 +76,31 @@ impl<'a> Preflight<'a> {
         Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
     }
 
+    /// What [`open`](Self::open) would give, if that is known without decoding an image: if all of them are listed as sound
+    /// and have not changed since, and nothing is wrong.
+    pub fn recall(&self, data: &Data, task: TaskKind) -> Option<(Dataset, Health)> {
+        let known = Known::load(self.known?);
+        let (mut dataset, findings) = Dataset::survey(data, task).ok()?;
+        let is_known = |item: &Item| {
+            let sound = item.path.to_str().and_then(|name| known.files.get(name));
+            sound.is_some_and(|sound| Stamp::of(&item.path) == Some(sound.stamp))
+        };
+        let mut items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
+        if !items.all(is_known) {
+            return None;
+        }
+        let (health, findings) = self.look(&mut dataset, findings, &mut Silent).ok()?;
+        findings.or((dataset, health)).ok()
+    }
+
     /// Looks at the images of a data set, and leaves out those that the policies say.
     ///
     /// # Errors
-    /// All broken images at once: the first 20 with path and reason, then how many more, then what to do;
-    /// [`RunError::Stopped`].
+    /// All broken images at once: the first 20 with path and reason, then how many more, then what to do; sides and
+    /// classes of which nothing is left; [`RunError::Stopped`].
     pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, RunError> {
         let (health, findings) = self.look(dataset, Findings::default(), progress)?;
-        Ok(findings.or(health)?)
+        Ok(findings.or_with_notes(health, |health| notes(dataset, health))?)
     }
 
     /// Looks at all images; those that cannot be decoded are left out, be that a finding or not.
@@ -101,14 +118,16 @@ impl<'a> Preflight<'a> {
         let paths: Vec<PathBuf> = items.filter(|item| seen.insert(&item.path)).map(|item| item.path.clone()).collect();
         let (looks, broken, decoded) = self.decode(&paths, &dataset.root, progress)?;
         let mut health = Health { images: paths.len() - broken.len(), decoded, size: self.size, ..Health::default() };
+        let mut left_out = LeftOut::default();
         let too_many = 2 * broken.len() > paths.len();
-        let absent: HashSet<&Path> = broken.iter().map(|(path, _)| path.as_path()).collect();
-        for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
-            part.retain(|item| !absent.contains(item.path.as_path()));
-        }
         if self.corrupt == Corrupt::Skip && !too_many {
+            left_out.broken(dataset, &broken);
             health.skipped = broken;
         } else if !broken.is_empty() {
+            let absent: HashSet<&Path> = broken.iter().map(|(path, _)| path.as_path()).collect();
+            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+                part.retain(|item| !absent.contains(item.path.as_path()));
+            }
             let advice = match self.corrupt {
                 Corrupt::Skip => "more than half, which `corrupt: skip` does not bear with",
                 Corrupt::Deny => {
@@ -120,8 +139,12 @@ impl<'a> Preflight<'a> {
             findings.extend("broken images", broken);
             findings.push(advice);
         }
-        self.compare(dataset, &looks, &mut health);
+        pairs::compare(dataset, &looks, self.duplicates, self.stop, &mut health, &mut left_out);
+        left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
         measure(dataset, &looks, &mut health);
+        if self.stop.requested() {
+            return Err(RunError::Stopped("all images were checked; nothing was trained".to_string()));
+        }
         Ok((health, findings))
     }
 
@@ -185,74 +208,11 @@ impl<'a> Preflight<'a> {
         }
         Ok((looks, broken, done))
     }
-
-    /// Finds images that are there twice, and training images that resemble validation images.
-    fn compare(&self, dataset: &mut Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
-        let digest = |item: &Item| looks.get(&item.path).map(|looks| looks.digest);
-        let mut held_out: HashMap<[u8; 16], Item> = HashMap::new();
-        for item in &dataset.valid {
-            if let Some(digest) = digest(item) {
-                held_out.entry(digest).or_insert_with(|| item.clone());
-            }
-        }
-        let train = std::mem::take(&mut dataset.train);
-        for item in train {
-            // Rows of one file are on one side by the split.
-            match digest(&item).and_then(|digest| held_out.get(&digest)).filter(|other| other.path != item.path) {
-                None => dataset.train.push(item),
-                Some(other) => {
-                    let pair = [item.path.clone(), other.path.clone()];
-                    if other.target != item.target {
-                        push(&mut health.contradictory, pair.clone());
-                    }
-                    if self.duplicates == Duplicates::Drop {
-                        health.dropped.push(pair);
-                    } else {
-                        health.kept.push(pair);
-                        dataset.train.push(item);
-                    }
-                }
-            }
-        }
-        let mut first: HashMap<[u8; 16], &Item> = HashMap::new();
-        for item in dataset.train.iter().chain(&dataset.valid).chain(&dataset.test) {
-            let Some(digest) = digest(item) else { continue };
-            let other = *first.entry(digest).or_insert(item);
-            let pair = || [other.path.clone(), item.path.clone()];
-            if other.path == item.path || health.kept.contains(&pair()) {
-                continue;
-            }
-            push(&mut health.identical, pair());
-            if other.target != item.target && item.target != Target::Unlabelled {
-                push(&mut health.contradictory, pair());
-            }
-        }
-        health.near = near_pairs(dataset, looks);
-    }
 }
 
-fn push(pairs: &mut Vec<[PathBuf; 2]>, pair: [PathBuf; 2]) {
-    if pairs.len() < MAX_PAIRS {
-        pairs.push(pair);
-    }
-}
-
-/// Every training image beside a validation image that it resembles, but does not equal.
-fn near_pairs(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>) -> Vec<[PathBuf; 2]> {
-    let hashed = |items: &[Item]| -> Vec<(u64, &Looks, PathBuf)> {
-        let mut seen = HashSet::new();
-        let distinct = items.iter().filter(|item| seen.insert(item.path.clone()));
-        distinct.filter_map(|item| looks.get(&item.path).map(|l| (l.hash(), l, item.path.clone()))).collect()
-    };
-    let (train, valid) = (hashed(&dataset.train), hashed(&dataset.valid));
-    let of_one = |(hash, looks, path): &(u64, &Looks, PathBuf)| -> Vec<[PathBuf; 2]> {
-        let like =
-            |other: &&(u64, &Looks, PathBuf)| other.1.digest != looks.digest && looks.is_near(*hash, other.1, other.0);
-        train.iter().filter(like).map(|(_, _, other)| [other.clone(), path.clone()]).collect()
-    };
-    let mut pairs: Vec<[PathBuf; 2]> = valid.par_iter().flat_map_iter(of_one).collect();
-    pairs.truncate(MAX_PAIRS);
-    pairs
+/// All that somebody should know besides what is wrong.
+fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
+    [dataset.notes.clone(), health.notes(&dataset.root)].concat()
 }
 
 /// Sizes, and classes that nothing is measured of.
@@ -276,26 +236,18 @@ fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Heal
     if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
         return;
     }
-    let mut measured = vec![false; dataset.classes.len()];
-    for item in &dataset.valid {
-        match &item.target {
-            Target::Class(class) => measured[*class as usize] = true,
-            Target::Tags(tags) => tags.iter().for_each(|tag| measured[*tag as usize] = true),
-            Target::Value(_) | Target::Unlabelled => {}
-        }
-    }
-    let classes = dataset.classes.iter().zip(measured);
+    let classes = dataset.classes.iter().zip(dataset.measured());
     health.unmeasured = classes.filter(|(_, measured)| !measured).map(|(name, _)| name.clone()).collect();
 }
 
 #[cfg(test)]
 mod tests {
+    use fastai_dsl::Valid;
     use image::RgbImage;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::data::DataError;
-    use crate::progress::Silent;
+    use crate::data::{DataError, Target};
 
     fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, RunError> {
         let stop = StopSignal::default();
@@ -321,7 +273,16 @@ mod tests {
         let valid = train.split_off(images / 2);
         let classes = vec!["a".to_string(), "b".to_string()];
         let root = folder.path().to_path_buf();
-        Dataset { root, classes, task: TaskKind::SingleLabel, train, valid, test, notes: Vec::new() }
+        Dataset {
+            root,
+            classes,
+            task: TaskKind::SingleLabel,
+            train,
+            valid,
+            test,
+            split: Valid::None,
+            notes: Vec::new(),
+        }
     }
 
     /// Counts what the bar was told.

@@ -1,14 +1,17 @@
 //! Data sets from files, as recipes open them.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
 use tempfile::TempDir;
 
-use super::{DataError, Dataset, Health, Item, Label, Preflight, Target, cv_indices};
+use super::{Cut, DataError, Dataset, Health, Item, Label, Preflight, Target, cv_indices};
 use crate::RunError;
 use crate::progress::{Silent, StopSignal};
+
+mod preflight;
+mod splits;
 
 const RANDOM: Valid = Valid::Random { share: 0.2, seed: 42, fold: 0 };
 

@@ -179,6 +179,7 @@ mod tests {
             train: vec![item(Target::Class(0))],
             valid: vec![item(Target::Tags(vec![0, 1]))],
             test: vec![item(Target::Unlabelled)],
+            split: fastai_dsl::Valid::None,
             notes: Vec::new(),
         };
         let error = renumber(&mut dataset, &names(&["a", "c"])).unwrap_err().to_string();

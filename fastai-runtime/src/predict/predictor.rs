@@ -177,8 +177,8 @@ impl Predictor {
             Ok(())
         })?;
         if !failed.is_empty() {
-            let findings = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();
-            return Err(DataError { findings }.into());
+            let findings: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();
+            return Err(DataError::from(findings).into());
         }
         let id = |path: &PathBuf| path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let probabilities = Probabilities::new(values, self.meta.classes.len());

@@ -50,7 +50,7 @@ impl SubmissionRows {
             .map(|w| format!("id {:?} twice: {} and {}", w[0].0, w[0].1.display(), w[1].1.display()))
             .collect();
         if !twice.is_empty() {
-            return Err(DataError { findings: shortened(twice) }.into());
+            return Err(DataError::from(shortened(twice)).into());
         }
         let (ids, images) = rows.into_iter().unzip();
         Ok(SubmissionRows { ids, images })
@@ -118,8 +118,8 @@ pub fn write_submission(
                 Ok(failed) => {
                     let of = format!("{} of {} images cannot be read: nothing is written", failed.len(), rows.len());
                     let list = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();
-                    let findings = shortened(list).into_iter().chain([of]).collect();
-                    failure = Some(DataError { findings }.into());
+                    let findings: Vec<String> = shortened(list).into_iter().chain([of]).collect();
+                    failure = Some(DataError::from(findings).into());
                     Err(io::Error::other("unreadable images"))
                 }
                 Err(error) => {
@@ -178,7 +178,7 @@ pub fn check_sample(sample: &Path, header: &[String], ids: &[String]) -> Result<
         return Ok(());
     }
     findings.insert(0, format!("{}: the submission does not fit this sample", sample.display()));
-    Err(DataError { findings }.into())
+    Err(DataError::from(findings).into())
 }
 
 fn shortened(mut list: Vec<String>) -> Vec<String> {

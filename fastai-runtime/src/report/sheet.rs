@@ -164,6 +164,7 @@ fn copy(
         train: vec![item.clone()],
         valid: Vec::new(),
         test: Vec::new(),
+        split: dataset.split.clone(),
         notes: Vec::new(),
     };
     Copies { side, folder: cache.join("copies") }.make(&mut alone, health, stop, progress)?;

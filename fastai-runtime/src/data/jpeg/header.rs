@@ -15,7 +15,7 @@ pub(super) struct Header<'a> {
     pub(super) width: usize,
     /// Rows.
     pub(super) height: usize,
-    /// Luma, or luma and the two chromas.
+    /// Luma, luma and the two chromas, or four of which nothing is known.
     pub(super) components: Vec<Component>,
     /// Quantisation steps in the stored order.
     pub(super) quants: [Option<[i32; 64]>; 4],
@@ -46,7 +46,7 @@ pub(super) struct Component {
     pub(super) ac: usize,
 }
 
-/// Reads up to the scan; `None` for whatever is not a baseline JPEG of one scan in grey or YCbCr.
+/// Reads up to the scan; `None` for whatever is not a baseline JPEG of one scan in grey or YCbCr, or of four components.
 pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
     let mut header = Header {
         width: 0,
@@ -105,14 +105,14 @@ pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
         Some(transform) => transform == 1,
         None => jfif || ids == [1, 2, 3],
     };
-    (ids.len() == 1 || ycc).then_some(header)
+    (matches!(ids.len(), 1 | 4) || ycc).then_some(header)
 }
 
 impl Header<'_> {
     fn frame(&mut self, segment: &[u8]) -> Option<()> {
         let (&[precision, h1, h0, w1, w0, count], mut rest) = segment.split_first_chunk::<6>()?;
         let count = usize::from(count);
-        if precision != 8 || !self.components.is_empty() || !matches!(count, 1 | 3) || rest.len() != 3 * count {
+        if precision != 8 || !self.components.is_empty() || !matches!(count, 1 | 3 | 4) || rest.len() != 3 * count {
             return None;
         }
         self.height = usize::from(u16::from_be_bytes([h1, h0]));
@@ -132,6 +132,8 @@ impl Header<'_> {
             [(1, 1)] => true,
             // Of chroma this narrow or low libjpeg makes full rows in another way.
             [(h @ (1 | 2), v @ (1 | 2)), (1, 1), (1, 1)] => (h == 1 || self.width > 4) && (v == 1 || self.height > 2),
+            // These are not turned into colours, only counted.
+            [_, _, _, _] => factors.iter().all(|(h, v)| (1..=4).contains(h) && (1..=4).contains(v)),
             _ => false,
         };
         (known && self.width > 0 && self.height > 0).then_some(())

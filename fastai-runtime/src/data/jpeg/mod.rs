@@ -100,8 +100,57 @@ pub(super) fn is_plain(bytes: &[u8], longest: usize) -> bool {
     header.components.iter().all(|component| has(&header.dc, component.dc) && has(&header.ac, component.ac))
 }
 
+/// Whether the scan of a baseline JPEG of four components (CMYK) holds as many blocks as its header says, and nothing else;
+/// `None` for any other file.
+pub(super) fn ends_with_its_blocks(bytes: &[u8]) -> Option<bool> {
+    let header = header::read(bytes).filter(|header| header.components.len() == 4)?;
+    Some(Data::new(header.scan).is_some_and(|data| blocks(&header, &data).is_some()))
+}
+
+/// Reads all blocks of a scan, and makes nothing of them; `None` where they do not end with the data.
+fn blocks(header: &Header<'_>, data: &Data) -> Option<()> {
+    let most = |of: fn(&Component) -> usize| header.components.iter().map(of).max();
+    let mcus = header.width.div_ceil(8 * most(|c| c.h)?) * header.height.div_ceil(8 * most(|c| c.v)?);
+    let every = if header.restart == 0 { mcus } else { header.restart };
+    if data.ends.len() != mcus.div_ceil(every) {
+        return None;
+    }
+    let mut start = 0;
+    for (interval, &end) in data.ends.iter().enumerate() {
+        let mut bits = Bits::new(&data.bytes, start, end);
+        start = end;
+        for _ in interval * every..((interval + 1) * every).min(mcus) {
+            for component in &header.components {
+                let dc = header.dc.get(component.dc)?.as_ref()?;
+                let ac = header.ac.get(component.ac)?.as_ref()?;
+                for _ in 0..component.h * component.v {
+                    bits.refill();
+                    bits.read(&dc.fast, dc)?;
+                    let mut k = 1;
+                    while k <= 63 {
+                        bits.refill();
+                        k += bits.read(&ac.fast, ac)?.run + 1;
+                    }
+                    // Far past the last coefficient the mark of the end leads; just past it, more than there are.
+                    if (65..=64 + 15).contains(&k) {
+                        return None;
+                    }
+                }
+            }
+            // Whatever is coded beyond the end of the data, it is not this image's.
+            if !bits.sound() {
+                return None;
+            }
+        }
+        if bits.left() > MOST_LEFT {
+            return None;
+        }
+    }
+    Some(())
+}
+
 fn header_of(bytes: &[u8], longest: usize) -> Option<Header<'_>> {
-    let header = header::read(bytes)?;
+    let header = header::read(bytes).filter(|header| header.components.len() < 4)?;
     let (width, height) = (header.width, header.height);
     (width <= longest && height <= longest && width * height <= MOST).then_some(header)
 }
