@@ -133,11 +133,15 @@ impl fmt::Display for Data {
                 }
                 write!(f, ", header: {}", on_off(*header))?;
             }
+            Source::Given => f.write_str("given {")?,
         }
         if let Some(test) = &self.test {
             write!(f, ", test: {test:?}")?;
         }
-        write!(f, ", valid: {}, batch: {}", self.valid, self.batch)?;
+        match self.source {
+            Source::Given => write!(f, " batch: {}", self.batch)?,
+            _ => write!(f, ", valid: {}, batch: {}", self.valid, self.batch)?,
+        }
         if let Some(workers) = self.workers {
             write!(f, ", workers: {workers}")?;
         }
@@ -182,6 +186,7 @@ impl fmt::Display for Valid {
             Valid::Folder(path) => write!(f, "folder({path:?})"),
             Valid::Indices(path) => write!(f, "indices({path:?})"),
             Valid::Column(name) => write!(f, "column({name:?})"),
+            Valid::Given => f.write_str("given"),
             Valid::None => f.write_str("none"),
         }
     }

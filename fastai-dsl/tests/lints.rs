@@ -19,6 +19,7 @@ const CASES: &[(&str, &str)] = &[
     ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
     ("stats_of_other_weights", "fit(1e-2, 1);"),
     ("enlarged_copies", "fit(1e-2, 1); resize(90); fit(1e-2, 1);"),
+    ("balanced_twice", "fit(1e-2, 1);"),
 ];
 
 fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
@@ -28,9 +29,14 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
     let data = match () {
         () if is("default_valid") => "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }",
         () if is("enlarged_copies") => "folders { root: \"d\", resize_to: 96 }",
+        () if is("balanced_twice") => "folders { root: \"d\", sampler: balanced }",
         () => "folders { root: \"d\" }",
     };
-    let mixup = if is("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
+    let mixup = match () {
+        () if is("precompute_ignores_mixing") => "mixup: 0.2, cutmix: 0,",
+        () if is("balanced_twice") => "class_weights: balanced,",
+        () => "",
+    };
     let keys = match () {
         () if is("stats_of_other_weights") => ", stats: inception",
         () if is("enlarged_copies") => ", max_zoom: 1.1",
@@ -96,4 +102,19 @@ fn a_step_has_the_last_word() {
 fn a_loop_says_it_once_and_in_which_round() {
     let (found, _) = names("", "for size in [16, 24] { resize(size); fit(1e-2, 1); }");
     assert_eq!(found, ["E0304"]);
+}
+
+#[test]
+fn rare_classes_may_be_made_up_for_once() {
+    let found = |data: &str, weights: &str| {
+        let text = format!(
+            "Demo {{ task: single_label, data: folders {{ root: \"d\", sampler: {data} }}, transforms: basic {{ size: 64 }}, \
+             model: squeezenet1_1, metrics: [accuracy], class_weights: {weights}, train: {{ fit(1e-2, 1); }} }}"
+        );
+        Source::new("x", &text, &[]).diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("shuffle", "balanced"), Vec::<&str>::new());
+    // Weights that somebody chose may be about something else than how many images there are.
+    assert_eq!(found("balanced", "[1, 2]"), Vec::<&str>::new());
+    assert_eq!(found("balanced", "balanced"), ["balanced_twice"]);
 }

@@ -79,6 +79,10 @@ impl Builder<'_> {
                 Some(source) => self.keys(source, self.schema(source.name, word.site), entries),
                 None => return TokenStream::new(),
             },
+            // The one source that needs no key.
+            ("data", ValueKind::Word(word)) if word == schema::GIVEN.name => {
+                self.keys(&schema::GIVEN, self.schema(word, entry.value.site), &[])
+            }
             ("transforms", ValueKind::Block(word, entries)) => {
                 let set = self.word(&word.text, word.site);
                 let keys = self.keys(&schema::TRANSFORMS, self.schema("transforms", Site::NONE), entries);
@@ -277,7 +281,7 @@ impl Builder<'_> {
         quote! { #name #num #den }
     }
 
-    fn path(&self, path: &str, span: Span) -> TokenStream {
+    pub(crate) fn path(&self, path: &str, span: Span) -> TokenStream {
         let parts: Vec<Ident> = path.split("::").map(|part| Ident::new(part, span)).collect();
         quote! { #(#parts)::* }
     }
@@ -326,6 +330,7 @@ impl Builder<'_> {
                 self.arguments(construct, &call.args, arch, &mut out);
             }
         }
+        out.extend(self.relations(flat, arch));
         out
     }
 
@@ -347,7 +352,8 @@ impl Builder<'_> {
         match (&value.kind, key.range) {
             (ValueKind::Call(word, args), _) => {
                 if let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text) {
-                    self.arguments(split, args, arch, out);
+                    // The size of a block is none of an image.
+                    self.arguments(split, args, None, out);
                 }
             }
             (ValueKind::List(parts), _) if key.ty == Type::Augment => {
@@ -392,7 +398,7 @@ impl Builder<'_> {
     }
 }
 
-fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {
+pub(crate) fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {
     quote_spanned! { span => const _: () = ::core::assert!(#holds, #message); }
 }
 
@@ -401,7 +407,7 @@ fn found(index: usize) -> Ident {
 }
 
 /// Which key each argument is for: named ones by name, positional ones fill the rest in order.
-fn place<'a>(construct: &'static Construct, args: &'a [Arg]) -> Vec<(&'static Key, &'a Arg)> {
+pub(crate) fn place<'a>(construct: &'static Construct, args: &'a [Arg]) -> Vec<(&'static Key, &'a Arg)> {
     let named = |key: &Key| args.iter().any(|a| a.name.as_ref().is_some_and(|n| n.text == key.name));
     let mut free = construct.keys.iter().filter(|k| !named(k));
     args.iter()

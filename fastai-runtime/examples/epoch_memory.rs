@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use fastai_dsl::{Stats, TransformSet, Transforms};
-use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Target};
+use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Reading, Target};
 use fastai_runtime::random::{Stream, permutation};
 use fastai_runtime::transforms::Transform;
 use image::{Rgb, RgbImage};
@@ -58,6 +58,7 @@ fn measure(folder: &Path, count: usize, cached: bool) {
         values_per_image: 3 * SIZE * SIZE,
         load,
         threads: 2,
+        reading: Reading::Files,
         cache: cached.then(|| Arc::new(DecodedCache::new(count, DecodedCache::DEFAULT_BUDGET))),
     };
     let images: usize = Loader::new(job).expect("threads").map(|batch| batch.expect("a batch").indices.len()).sum();

@@ -272,6 +272,8 @@ fn meta() -> ModelMeta {
         seed: 42,
         threshold: Some(0.2),
         tta: Some(4),
+        class_weights: None,
+        resize_to: None,
     }
 }
 

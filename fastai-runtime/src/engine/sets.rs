@@ -1,13 +1,14 @@
 //! The data of a run: its parts, as images or as cached features.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fastai_dsl::{ClassWeights, Recipe, Sampler};
+use fastai_dsl::{ClassWeights, Recipe, Sampler, Source};
 
 use super::RunOptions;
 use crate::RunError;
 use crate::activations::Features;
-use crate::data::{Copies, DataError, Dataset, Health, Preflight};
+use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, Preflight, Reading};
 use crate::progress::Progress;
 use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Preparation};
 
@@ -47,12 +48,12 @@ impl Part {
 }
 
 impl Sets {
-    pub(super) fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
-        let images = [
-            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
-            ImageSet::new(&dataset.valid),
-            ImageSet::new(&dataset.test),
-        ];
+    pub(super) fn new(dataset: Dataset, reading: &Reading, preparation: Preparation, sampler: Sampler) -> Self {
+        // One budget for what all three keep decoded, taken first by the one that is read first: the training images.
+        let budget = Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET));
+        let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test]
+            .map(|items| ImageSet::within(items, &budget).reading(reading.clone()).checked());
+        let images = [train.weighted(dataset.sampling_weights(sampler)), valid, test];
         Sets { dataset, images, preparation, cached: None }
     }
 
@@ -75,14 +76,14 @@ impl Sets {
     }
 }
 
-/// The recipe's data set, or the one that the options give, with every image looked at.
+/// The recipe's data set, or the one that the options give, with every image looked at, and where its pixels are read.
 pub(super) fn open_data(
     recipe: &Recipe,
     options: &RunOptions,
     smoke: bool,
     cache: &Path,
     progress: &mut dyn Progress,
-) -> Result<(Dataset, Health), RunError> {
+) -> Result<(Dataset, Health, Reading), RunError> {
     let data = recipe.data();
     let known = cache.join("verified.json");
     let preflight = Preflight {
@@ -92,23 +93,26 @@ pub(super) fn open_data(
     };
     let (mut dataset, health) = match &options.dataset {
         None => preflight.open(data, recipe.task(), progress)?,
-        Some(dataset) if dataset.task != recipe.task() => {
+        Some(_) if data.source != Source::Given => {
             return Err(DataError::one(format!(
-                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
-                recipe.task().word(),
-                dataset.task.word()
+                "the recipe names its data (`data: {data}`), and `RunOptions` gives a data set too: say `data: given`, or \
+                 give none"
             ))
             .into());
         }
         Some(dataset) => {
+            of_task(recipe, dataset)?;
+            needs_validation(recipe, dataset)?;
             let mut dataset = dataset.clone();
             let health = preflight.check(&mut dataset, progress)?;
             (dataset, health)
         }
     };
+    let mut reading = Reading::Files;
     if let Some(side) = data.resize_to {
         let copies = Copies { side, folder: cache.join("copies") };
-        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
+        let (from_copies, counts) = copies.make(&dataset, &health, &options.stop, progress)?;
+        reading = from_copies;
         dataset.notes.push(format!(
             "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
             copies.folder.display(),
@@ -117,7 +121,36 @@ pub(super) fn open_data(
             counts.small
         ));
     }
-    Ok((dataset, health))
+    Ok((dataset, health, reading))
+}
+
+/// Whether the labels of a data set that was given are of the recipe's task.
+pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
+    if dataset.task == recipe.task() {
+        return Ok(());
+    }
+    Err(DataError::one(format!(
+        "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+        recipe.task().word(),
+        dataset.task.word()
+    )))
+}
+
+/// What the language says of its own sources: no `tta` and no `keep_best` without validation images.
+fn needs_validation(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
+    let needs = match (recipe.last_tta(), recipe.keep_best()) {
+        (Some(_), _) => "`tta` measures on",
+        (_, Some(_)) => "`keep_best` compares epochs on",
+        _ => return Ok(()),
+    };
+    if !dataset.valid.is_empty() {
+        return Ok(());
+    }
+    Err(DataError::one(format!(
+        "{needs} validation images, and the data set that was given holds none out: draw some \
+         (`Dataset::from_files(files, &Valid::Random {{ share: 0.2, seed: 42, fold: 0 }})`) or give both parts \
+         (`Dataset::from_parts`), or remove it from the recipe"
+    )))
 }
 
 /// The weight of each class in the loss, with mean 1 where the counts decide.

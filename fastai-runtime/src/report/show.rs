@@ -11,7 +11,7 @@ use super::gallery::{base64, thumbnail};
 use super::html::STYLE;
 use super::numbers::grouped;
 use crate::RunError;
-use crate::data::{DataError, Dataset, Health, Histogram, Item, Preflight, Target, decode_reduced};
+use crate::data::{DataError, Dataset, Health, Histogram, Item, Preflight, Reading, Target};
 use crate::progress::{Progress, StopSignal};
 use crate::random::Stream;
 use crate::transforms::Transform;
@@ -90,7 +90,8 @@ fn png(image: &RgbImage) -> Vec<u8> {
 fn sheet(recipe: &Recipe, item: &Item) -> Result<RgbImage, RunError> {
     let size = recipe.transforms().size;
     let transform = Transform::new(recipe.transforms(), recipe.model().facts().stats);
-    let image = decode_reduced(&item.path, transform.shorter_side())
+    let image = Reading::of(recipe.data().resize_to)
+        .read(&item.path, transform.shorter_side())
         .map_err(|reason| DataError::one(format!("{}: {reason}", item.path.display())))?;
     let stream = Stream::new(recipe.seed(), "transform");
     let factor = LEAST.div_ceil(size);
