@@ -19,7 +19,7 @@ impl Builder<'_> {
         let mut out = TokenStream::new();
         let data = block(flat, "data");
         let transforms = block(flat, "transforms");
-        let side = data.iter().find(|(key, _)| *key == "resize_to").map(|(_, value)| *value);
+        let side = of(&data, "resize_to");
         let mut sizes: Vec<&Value> = of(&transforms, "size").into_iter().collect();
         if let Some(Value { kind: ValueKind::Call(word, args), .. }) = of(&data, "valid")
             && let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text)

@@ -41,7 +41,8 @@ constructs! {
         /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
         /// often and frequent ones less.
         sampler: Word [shuffle | balanced] = "shuffle";
-        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those; `validate` and
+        /// `predict` see the same pixels.
         resize_to: Count in range(8.0, 8192.0);
     }
     /// Images in one folder, labels in a csv file.
@@ -79,7 +80,8 @@ constructs! {
         /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
         /// often and frequent ones less.
         sampler: Word [shuffle | balanced] = "shuffle";
-        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those; `validate` and
+        /// `predict` see the same pixels.
         resize_to: Count in range(8.0, 8192.0);
     }
     /// Images and labels that the Rust program which runs the recipe gives, in `RunOptions { dataset, .. }`; it also says
@@ -98,7 +100,8 @@ constructs! {
         /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
         /// often and frequent ones less.
         sampler: Word [shuffle | balanced] = "shuffle";
-        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those; `validate` and
+        /// `predict` see the same pixels.
         resize_to: Count in range(8.0, 8192.0);
     }
     /// A random share, exactly as fastai's `get_cv_idxs` draws it.

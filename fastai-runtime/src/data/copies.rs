@@ -105,9 +105,10 @@ impl Reading {
                 };
                 guarded(|| {
                     let whole = decode_bytes(&bytes)?;
-                    match is_larger(&whole, *side) {
-                        true => reduced(&scaled_jpeg(&whole, *side as usize)?),
-                        false => reduced(&bytes),
+                    if is_larger(&whole, *side) {
+                        reduced(&scaled_jpeg(&whole, *side as usize)?)
+                    } else {
+                        reduced(&bytes)
                     }
                 })
             }

@@ -175,3 +175,96 @@ pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use fastai_dsl::{Stats, TaskKind, TransformSet, Transforms};
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+    use crate::data::{Item, Target};
+    use crate::train::Pass;
+
+    fn dataset(train: Vec<Target>) -> Dataset {
+        let item = |target| Item { id: String::new(), path: "x".into(), target };
+        Dataset {
+            root: "root".into(),
+            classes: ["a", "b", "c"].map(String::from).to_vec(),
+            task: TaskKind::SingleLabel,
+            train: train.into_iter().map(item).collect(),
+            valid: Vec::new(),
+            test: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn close(found: Option<Vec<f32>>, expected: [f32; 3]) {
+        let found = found.unwrap();
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}, not {expected:?}");
+    }
+
+    #[test]
+    fn balanced_weights_are_inverse_counts_with_mean_1() {
+        let balanced = |train| class_weights(Some(&ClassWeights::Balanced), &dataset(train)).unwrap();
+        let classes = |counts: [usize; 3]| {
+            (0..3).flat_map(|class| vec![Target::Class(class as u32); counts[class]]).collect::<Vec<_>>()
+        };
+        // 1 to 1/2 to 1/4 is 12/7 to 6/7 to 3/7.
+        close(balanced(classes([1, 2, 4])), [12.0 / 7.0, 6.0 / 7.0, 3.0 / 7.0]);
+        close(balanced(classes([5, 5, 5])), [1.0; 3]);
+        // A class without an image weighs as one with a single image, not infinitely much.
+        close(balanced(classes([0, 2, 4])), [12.0 / 7.0, 6.0 / 7.0, 3.0 / 7.0]);
+        // An image with two tags counts for both.
+        let tags = [vec![0, 1], vec![1], vec![1, 2], vec![1], vec![]].map(Target::Tags);
+        close(balanced(tags.to_vec()), [12.0 / 9.0, 3.0 / 9.0, 12.0 / 9.0]);
+    }
+
+    #[test]
+    fn given_weights_are_one_a_class() {
+        let data = dataset(vec![Target::Class(0)]);
+        let given = |weights: &[f64]| class_weights(Some(&ClassWeights::Given(weights.to_vec())), &data);
+        close(given(&[1.0, 0.5, 3.0]).unwrap(), [1.0, 0.5, 3.0]);
+        for wrong in [&[1.0, 2.0][..], &[1.0; 4]] {
+            let error = given(wrong).unwrap_err().to_string();
+            let expected = format!("class_weights has {} numbers, but there are 3 classes: a, b, c", wrong.len());
+            assert_eq!(error, expected);
+        }
+        assert_eq!(class_weights(None, &data).unwrap(), None);
+    }
+
+    #[test]
+    fn a_balanced_run_shows_each_class_as_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut data = dataset((0..36).map(|i| Target::Class([0, 0, 0, 1, 0, 0, 2, 0, 0][i % 9])).collect());
+        for (i, item) in data.train.iter_mut().enumerate() {
+            item.path = folder.path().join(format!("{i}.png"));
+            RgbImage::from_pixel(12, 12, Rgb([i as u8; 3])).save(&item.path).unwrap();
+        }
+        data.valid = data.train.clone();
+        let class = |image: usize| match data.train[image].target {
+            Target::Class(class) => class as usize,
+            _ => panic!("a class"),
+        };
+        let transforms = Transforms::new(TransformSet::None, 8);
+        let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 8, workers: 2, seed: 42 };
+        let shown = |sampler: Sampler, part: Part, cached: bool, epoch: u64| {
+            let mut sets = Sets::new(data.clone(), &Reading::Files, preparation.clone(), sampler);
+            let features = || Features::in_memory(vec![0.0; 36], 1);
+            sets.cached =
+                cached.then(|| Cached { folder: PathBuf::new(), features: [features(), features(), features()] });
+            let mut counts = [0; 3];
+            let pass = if part == Part::Train { Pass::Shuffled { stage: 0, epoch } } else { Pass::Plain };
+            for batch in sets.examples(part, 8).batches(&pass, &Device::flex()).unwrap() {
+                batch.unwrap().images.into_iter().for_each(|image| counts[class(image)] += 1);
+            }
+            counts
+        };
+        for (epoch, cached) in [(0, false), (1, false), (2, true), (3, true)] {
+            assert_eq!(shown(Sampler::Balanced, Part::Train, cached, epoch), [12, 12, 12], "cached: {cached}");
+            assert_eq!(shown(Sampler::Shuffle, Part::Train, cached, epoch), [28, 4, 4], "cached: {cached}");
+        }
+        // What is measured is never resampled.
+        assert_eq!(shown(Sampler::Balanced, Part::Valid, false, 0), [28, 4, 4]);
+    }
+}
