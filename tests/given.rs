@@ -71,7 +71,7 @@ fn a_run_on_given_images_is_measured_and_predicts_as_any_other() {
     let message = program(&scratch, 1, &[here("validate"), run]);
     assert!(message.contains("validate_on"), "{message}");
     program(&scratch, 0, &[here("predict"), run, &paths[0], here("--quiet")]);
-    let message = program(&scratch, 1, &[here("submit"), run]);
+    let message = program(&scratch, 2, &[here("submit"), run]);
     assert!(message.contains("--images DIR"), "{message}");
     let images = scratch.path().join("images");
     program(&scratch, 0, &[here("submit"), run, here("--quiet"), here("--images"), &images]);
