@@ -218,6 +218,8 @@ catalog! {
         STATS_OF_OTHER_WEIGHTS = "stats_of_other_weights", Warn, "statistics that the weights do not know";
         /// Scaled copies should have the pixels of the largest zoom: `size` times `max_zoom`.
         ENLARGED_COPIES = "enlarged_copies", Warn, "copies smaller than the largest zoom";
+        /// `sampler: balanced` and `class_weights: balanced` each make up for rare classes alone; both together overdo it.
+        BALANCED_TWICE = "balanced_twice", Warn, "rare classes that count twice";
         /// The summary of the data has one tag on every image, or classes that are lists of tags or numbers: the task and
         /// its metrics are hardly meant.
         LABELS_OF_ANOTHER_TASK = "labels_of_another_task", Warn, "labels that look like another task's";

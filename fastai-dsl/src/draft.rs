@@ -179,6 +179,16 @@ pub struct StepCall {
 }
 
 impl Draft {
+    /// Whether a Rust constant stands anywhere.
+    pub fn has_constant(&self) -> bool {
+        let of_step = |stmt: &Stmt| match stmt {
+            Stmt::Step(call) => call.args.iter().any(|a| a.value.has_constant()),
+            // What a binding holds stands in the steps of a flat draft.
+            Stmt::Let { .. } | Stmt::For { .. } => false,
+        };
+        self.sections.iter().any(|e| e.value.has_constant()) || self.train.iter().flat_map(|t| &t.body).any(of_step)
+    }
+
     /// A draft with nothing but its name, for a stub of what could not be read.
     pub fn empty(name: impl Into<String>) -> Self {
         Draft { name: Name::new(name), doc: None, lints: Vec::new(), sections: Vec::new(), train: None }
@@ -281,6 +291,19 @@ impl Value {
             _ => {}
         }
         f(self);
+    }
+
+    /// Whether it is a Rust constant, or a list or call that holds one.
+    pub fn has_constant(&self) -> bool {
+        match &self.kind {
+            ValueKind::Const(_) => true,
+            ValueKind::List(items) => items.iter().any(Value::has_constant),
+            ValueKind::Call(_, args) => args.iter().any(|a| a.value.has_constant()),
+            ValueKind::Block(_, entries) => entries.iter().any(|e| e.value.has_constant()),
+            ValueKind::Negate(a) => a.has_constant(),
+            ValueKind::Binary(_, a, b) => a.has_constant() || b.has_constant(),
+            _ => false,
+        }
     }
 
     /// A value from a builder call.

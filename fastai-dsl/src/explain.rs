@@ -112,7 +112,7 @@ fn construct_page(construct: &Construct) -> String {
 
 /// `fit(lrs, cycles, ..)`, `folders { root, train, .. }`.
 fn written(construct: &Construct) -> String {
-    let block = matches!(construct.name, "folders" | "csv" | "transforms" | "model");
+    let block = matches!(construct.name, "folders" | "csv" | "given" | "transforms" | "model");
     if block {
         let keys: Vec<&str> = construct.keys.iter().map(|k| k.name).collect();
         format!("{} {{ {} }}", construct.name, keys.join(", "))

@@ -3,7 +3,7 @@
 use crate::draft::Value;
 use crate::rate::Rate;
 use crate::schema::{
-    IntoConstruct, blocks, blur, column, cutout, dihedral, erase, flip, folder, given, grouped, indices, lighting,
+    IntoConstruct, blocks, blur, column, cutout, dihedral, erase, flip, folder, grouped, indices, lighting, normalize,
     rand_augment, random, rotate, rotate_zoom, stratified, stretch, trivial_augment, zoom,
 };
 use crate::words::Word;
@@ -32,7 +32,7 @@ pub mod kind {
         Column
         /// A split.
         Split
-        /// `words::imagenet`, `words::inception`, `words::none` or `given::new()`.
+        /// `words::imagenet`, `words::inception`, `words::none` or `normalize::new()`.
         Stats
         /// A number or a list of them.
         Numbers
@@ -75,7 +75,7 @@ fits! {
     Counts: Vec<u32>, Vec<usize>;
     Rate: f64, Rate;
     Rates: f64, Rate, Vec<f64>, Vec<Rate>;
-    Stats: Word, given;
+    Stats: Word, normalize;
     Weights: &str, String, Word;
     Threshold: f64, f32, Word;
     ClassWeights: Word, Vec<f64>;
@@ -96,5 +96,5 @@ macro_rules! calls {
         }
     )* };
 }
-calls! { random stratified blocks grouped folder indices column given rotate lighting flip dihedral zoom stretch rotate_zoom blur cutout erase
+calls! { random stratified blocks grouped folder indices column normalize rotate lighting flip dihedral zoom stretch rotate_zoom blur cutout erase
 trivial_augment rand_augment }

@@ -85,6 +85,8 @@ const INSTEAD: &[(&str, &str)] = &[
     ("transforms_basic", "`basic { size: 224 }`"),
     ("ImageClassifierData", "a section of its own: `data: folders { root: \"data\" }` or `data: csv { .. }`"),
     ("from_paths", "a section of its own: `data: folders { root: \"data\" }`"),
+    ("from_arrays", "`data: given`, and a `Dataset::from_images(..)` in `RunOptions { dataset, .. }`"),
+    ("from_names_and_array", "`data: given`, and a `Dataset::from_images(..)` in `RunOptions { dataset, .. }`"),
     ("from_csv", "a section of its own: `data: csv { root: \"data\", labels: \"labels.csv\", images: \"train\" }`"),
     ("ConvLearner", "a section of its own: `model: squeezenet1_1`"),
     ("create_cnn", "a section of its own: `model: squeezenet1_1`"),
@@ -171,6 +173,11 @@ pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separat
     }
     if let Some(text) = instead(name) {
         return text.to_string();
+    }
+    if construct.name == "given" && [&FOLDERS, &CSV].iter().any(|c| c.key(ours).is_some()) {
+        return "the program that runs the recipe gives images, labels and what is held out, in \
+                `RunOptions { dataset, .. }`; remove it"
+            .to_string();
     }
     if let Some(home) = home(construct.name, ours, value) {
         return home;

@@ -3,8 +3,9 @@
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
+use crate::habits;
 use crate::parse::parse_value;
-use crate::schema::{SECTIONS, SOURCES, Type};
+use crate::schema::{SECTIONS, SOURCES, SPLITS, Type};
 use crate::suggest::did_you_mean;
 
 /// One `key=value`.
@@ -55,7 +56,17 @@ fn value(draft: &Draft, o: &Override) -> Value {
             computes_with_words |= [a, b].iter().any(|v| matches!(v.kind, ValueKind::Word(_) | ValueKind::Const(_)));
         }
     });
-    let wants_text = || key_type(draft, &o.key) == Some(Type::Text) && !matches!(parsed.kind, ValueKind::Text(_));
+    let wants_text = || match (key_type(draft, &o.key), &parsed.kind) {
+        (_, ValueKind::Text(_)) => false,
+        (Some(Type::Text), _) => true,
+        // A column's name is a word too; its position is a number.
+        (Some(Type::Column), kind) => !matches!(kind, ValueKind::Number(_) | ValueKind::Negate(_)),
+        // A folder's name, unless the word means something: a split without its arguments is no folder.
+        (Some(Type::Split), ValueKind::Word(w) | ValueKind::Const(w)) => {
+            !SPLITS.iter().any(|s| s.name == w) && !matches!(w.as_str(), "all" | "none") && habits::python(w).is_none()
+        }
+        _ => false,
+    };
     if computes_with_words || wants_text() { text() } else { parsed }
 }
 
@@ -63,6 +74,7 @@ fn key_type(draft: &Draft, key: &str) -> Option<Type> {
     let (section, key) = key.split_once('.')?;
     let construct = match (section, &draft.sections.iter().find(|e| e.key.text == section)?.value.kind) {
         ("data", ValueKind::Block(word, _)) => SOURCES.iter().find(|s| s.name == word.text).copied()?,
+        ("data", ValueKind::Word(word)) => SOURCES.iter().find(|s| s.name == word).copied()?,
         _ => return None,
     };
     construct.key(key).map(|(_, k)| k.ty)

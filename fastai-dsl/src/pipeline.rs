@@ -323,8 +323,11 @@ fn entry(key: &str, value: Value) -> Entry {
     Entry { key: Name::new(key), lints: Vec::new(), value }
 }
 
-/// `folders` or `csv`.
-#[diagnostic::on_unimplemented(message = "`{Self}` is no data source", note = "`folders::new()..` or `csv::new()..`")]
+/// `folders`, `csv` or `given`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no data source",
+    note = "`folders::new()..`, `csv::new()..` or `given::new()`"
+)]
 pub trait DataSource {
     /// As a value of the draft.
     fn into_value(self) -> Value;
@@ -337,6 +340,11 @@ impl DataSource for schema::folders {
 impl DataSource for schema::csv {
     fn into_value(self) -> Value {
         self.into_block("csv")
+    }
+}
+impl DataSource for schema::given {
+    fn into_value(self) -> Value {
+        self.into_block("given")
     }
 }
 
@@ -471,14 +479,30 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
     /// The checked recipe, for calls that `recipe!` made after checking them.
     ///
     /// # Panics
-    /// If the checks disagree with those that the macro ran, or if a Rust constant has an illegal value.
+    /// If the checks disagree with those that the macro ran.
     #[doc(hidden)]
     pub fn build_checked(self) -> Recipe {
         match self.build() {
             Ok(recipe) => recipe,
+            Err(diagnostics) => {
+                panic!("a recipe that `recipe!` accepted does not pass its checks; please report this:\n{diagnostics}")
+            }
+        }
+    }
+
+    /// As [`build_checked`](Self::build_checked), of a recipe with Rust constants: what holds between them and other values
+    /// is asserted while compiling where that can be said, and else found here.
+    ///
+    /// # Panics
+    /// If the constants do not fit the rest of the recipe.
+    #[doc(hidden)]
+    pub fn build_with_constants(self) -> Recipe {
+        let name = self.draft.name.text.clone();
+        match self.build() {
+            Ok(recipe) => recipe,
             Err(diagnostics) => panic!(
-                "a recipe that `recipe!` accepted does not pass its checks; unless a Rust constant in it has an illegal \
-                 value, please report this:\n{diagnostics}"
+                "recipe `{name}`: the values of its Rust constants do not fit the rest of it; change them, or write the \
+                 numbers into the recipe, where the compiler sees them:\n{diagnostics}"
             ),
         }
     }

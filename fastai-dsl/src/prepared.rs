@@ -96,6 +96,7 @@ impl Summary {
         let parts: Vec<&str> = match &data.source {
             Source::Folders { train } => vec!["folders", &data.root, train],
             Source::Csv { labels, images, .. } => vec!["csv", &data.root, labels, images],
+            Source::Given => vec!["given"],
         };
         parts.into_iter().map(str::to_string).collect()
     }

@@ -86,7 +86,7 @@ impl fmt::Display for Rest<'_> {
             StatsWish::Imagenet => f.write_str(", stats: imagenet")?,
             StatsWish::Inception => f.write_str(", stats: inception")?,
             StatsWish::None => f.write_str(", stats: none")?,
-            StatsWish::Given { mean, std } => write!(f, ", stats: given(mean = {mean:?}, std = {std:?})")?,
+            StatsWish::Given { mean, std } => write!(f, ", stats: normalize(mean = {mean:?}, std = {std:?})")?,
         }
         if t.decode != Decode::Full {
             write!(f, ", decode: {}", t.decode.word())?;
@@ -134,11 +134,15 @@ impl fmt::Display for Data {
                 }
                 write!(f, ", header: {}", on_off(*header))?;
             }
+            Source::Given => f.write_str("given {")?,
         }
         if let Some(test) = &self.test {
             write!(f, ", test: {test:?}")?;
         }
-        write!(f, ", valid: {}, batch: {}", self.valid, self.batch)?;
+        match self.source {
+            Source::Given => write!(f, " batch: {}", self.batch)?,
+            _ => write!(f, ", valid: {}, batch: {}", self.valid, self.batch)?,
+        }
         if let Some(workers) = self.workers {
             write!(f, ", workers: {workers}")?;
         }
@@ -183,6 +187,7 @@ impl fmt::Display for Valid {
             Valid::Folder(path) => write!(f, "folder({path:?})"),
             Valid::Indices(path) => write!(f, "indices({path:?})"),
             Valid::Column(name) => write!(f, "column({name:?})"),
+            Valid::Given => f.write_str("given"),
             Valid::None => f.write_str("none"),
         }
     }

@@ -36,7 +36,7 @@ pub enum Type {
     Rate,
     /// A learning rate, or one a layer group.
     Rates,
-    /// `imagenet`, `inception`, `none` or [`GIVEN`].
+    /// `imagenet`, `inception`, `none` or [`NORMALIZE`].
     Stats,
     /// `pretrained`, `none` or a path.
     Weights,
@@ -63,7 +63,7 @@ impl Type {
             Type::Counts => "a list of whole numbers",
             Type::Rate => "a learning rate",
             Type::Rates => "a learning rate, or a list with one a layer group",
-            Type::Stats => "`imagenet`, `inception`, `none`, or `given(mean = [..], std = [..])`",
+            Type::Stats => "`imagenet`, `inception`, `none`, or `normalize(mean = [..], std = [..])`",
             Type::Weights => "`pretrained`, `none`, or a path in double quotes",
             Type::Threshold => "a number or `search`",
         }

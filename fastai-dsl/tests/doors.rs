@@ -44,7 +44,7 @@ fn file_and_builder_give_equal_recipes() {
 fn augmentations_are_the_same_through_every_door() {
     let text = "Aerial { task: single_label, data: folders { root: \"d\" },
         transforms: none { size: 64, pad: 5, pad_mode: constant, decode: reduced,
-        stats: given(mean = [0.5, 0.25, 0.125], std = 0.2), augment: [
+        stats: normalize(mean = [0.5, 0.25, 0.125], std = 0.2), augment: [
             rotate(9, p = 0.5), lighting(0.05, 0.1), flip, dihedral, zoom(0.2), stretch(max = 0.1),
             rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), blur(3), blur, cutout(2, 16, p = 1),
             erase(area = [0.1, 0.2], value = noise), erase(0.3), trivial_augment, rand_augment(m = 12)] },
@@ -53,10 +53,10 @@ fn augmentations_are_the_same_through_every_door() {
     let source = Source::new("aerial.recipe", text, &[]);
     let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
     use fastai_dsl::schema::{
-        blur, cutout, dihedral, erase, flip, folders, given, lighting, rand_augment, rotate, rotate_zoom, stretch,
+        blur, cutout, dihedral, erase, flip, folders, lighting, normalize, rand_augment, rotate, rotate_zoom, stretch,
         trivial_augment, zoom,
     };
-    let stats = given::new().mean([0.5, 0.25, 0.125]).std(0.2);
+    let stats = normalize::new().mean([0.5, 0.25, 0.125]).std(0.2);
     let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(stats);
     let transforms = transforms.decode(words::reduced).augment([
         rotate::new().degrees(9).p(0.5).into(),

@@ -59,13 +59,13 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0206", "size: 64", "size: 64, pad_mode: mirror"),
     ("E0206", "size: 64", "size: 64, stats: imagenet2"),
     ("E0206", "size: 64", "size: 64, stats: stats([0.5], [0.5])"),
-    ("E0205", "size: 64", "size: 64, stats: given(mean = [0.5, 0.5, 0.5])"),
+    ("E0205", "size: 64", "size: 64, stats: normalize(mean = [0.5, 0.5, 0.5])"),
     ("E0301", "size: 64", "size: 64, stats: 0.5"),
     ("E0301", "size: 64", "size: 64, stats: [0.5, 0.5, 0.5]"),
-    ("E0302", "size: 64", "size: 64, stats: given(mean = [0.5, 0.5], std = 0.5)"),
-    ("E0302", "size: 64", "size: 64, stats: given(mean = 0.5, std = [0.2, 0.2, 0.2, 0.2])"),
-    ("E0302", "size: 64", "size: 64, stats: given(mean = 0.5, std = [0.2, 0, 0.2])"),
-    ("E0302", "size: 64", "size: 64, stats: given(mean = [124, 116, 104], std = 0.2)"),
+    ("E0302", "size: 64", "size: 64, stats: normalize(mean = [0.5, 0.5], std = 0.5)"),
+    ("E0302", "size: 64", "size: 64, stats: normalize(mean = 0.5, std = [0.2, 0.2, 0.2, 0.2])"),
+    ("E0302", "size: 64", "size: 64, stats: normalize(mean = 0.5, std = [0.2, 0, 0.2])"),
+    ("E0302", "size: 64", "size: 64, stats: normalize(mean = [124, 116, 104], std = 0.2)"),
     ("E0206", "size: 64", "size: 64, decode: half"),
     ("E0206", "fit(1e-2, 1)", "precompute(True); fit(1e-2, 1)"),
     ("E0206", "folders", "folder"),
@@ -357,6 +357,71 @@ fn an_override_that_fits_nothing_says_what_would() {
         ("a/b-c", "a", "1", "q")
     );
     assert_eq!((recipe.data().batch, recipe.data().root.as_str()), (16, "/x y/z"));
+}
+
+#[test]
+fn texts_of_data_need_no_quotes_on_a_command_line() {
+    let csv = "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }";
+    let set = |data: &str, sets: &[&str]| {
+        let sets: Vec<_> = sets.iter().map(|s| s.parse().unwrap()).collect();
+        let source = Source::new("demo.recipe", &HEAD.replacen("folders { root: \"d\" }", data, 1), &sets);
+        source.result.as_ref().map(|c| c.recipe.data().to_string()).map_err(|_| source.render(false))
+    };
+    let has = |data: &str, sets: &[&str], part: &str| {
+        let found = set(data, sets).unwrap_or_else(|error| panic!("{sets:?}: {error}"));
+        assert!(found.contains(part), "{sets:?}: {found}");
+    };
+    has(csv, &["data.label=breed", "data.id=name"], "id: \"name\", label: \"breed\"");
+    has(csv, &["data.label=Is-Dog", "data.id=NAME"], "id: \"NAME\", label: \"Is-Dog\"");
+    has(csv, &["data.label=3", "data.id=\"2\""], "id: \"2\", label: 3");
+    has(
+        csv,
+        &["data.valid=column(\"is_valid\")", "data.test=held/test"],
+        "test: \"held/test\", valid: column(\"is_valid\")",
+    );
+    has(
+        csv,
+        &["data.valid=all", "data.corrupt=skip", "data.test=test"],
+        "test: \"test\", valid: none, batch: 64, corrupt: skip",
+    );
+    let folders = "folders { root: \"d\" }";
+    has(folders, &["data.valid=held"], "valid: folder(\"held\")");
+    has(folders, &["data.valid=held/out-2"], "valid: folder(\"held/out-2\")");
+    has(folders, &["data.valid=random(0.3)"], "valid: random(0.3, seed = 42, fold = 0)");
+    has(folders, &["data.valid=\"all\""], "valid: folder(\"all\")");
+    has("given", &["data.batch=8", "data.sampler=balanced"], "given { batch: 8, sampler: balanced }");
+    for (data, wrong, part) in [
+        (csv, "data.valid=held", "a csv file has no validation folder"),
+        (csv, "data.label=-1", "E0302"),
+        (folders, "data.valid=random", "E0301"),
+        (folders, "data.corrupt=held", "E0206"),
+        ("given", "data.root=d", "remove it"),
+    ] {
+        let error = set(data, &[wrong]).unwrap_err();
+        assert!(error.contains(part), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn images_from_rust_have_no_place_and_no_split() {
+    let source = |data: &str| Source::new("demo.recipe", &HEAD.replacen("folders { root: \"d\" }", data, 1), &[]);
+    for (data, canonical) in [
+        ("given", "given { batch: 64 }"),
+        ("given {}", "given { batch: 64 }"),
+        (
+            "given { resize_to: 90, duplicates: keep, corrupt: skip, workers: 2, batch: 8, sampler: balanced }",
+            "given { batch: 8, workers: 2, corrupt: skip, duplicates: keep, sampler: balanced, resize_to: 90 }",
+        ),
+    ] {
+        let recipe = source(data).result.unwrap().recipe;
+        assert_eq!(recipe.data().to_string(), canonical);
+        let again = Source::new("canonical", &recipe.to_string(), &[]).result.unwrap().recipe;
+        assert_eq!(again, recipe);
+    }
+    for key in ["root: \"d\"", "valid: random(0.2)", "labels: \"l.csv\"", "test: \"t\""] {
+        let text = source(&format!("given {{ {key} }}")).render(false);
+        assert!(text.contains("E0204") && text.contains("RunOptions { dataset, .. }"), "{text}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ const CASES: &[(&str, &str)] = &[
     ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
     ("stats_of_other_weights", "fit(1e-2, 1);"),
     ("enlarged_copies", "fit(1e-2, 1); resize(90); fit(1e-2, 1);"),
+    ("balanced_twice", "fit(1e-2, 1);"),
 ];
 
 fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
@@ -28,9 +29,14 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
     let data = match () {
         () if is("default_valid") => "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }",
         () if is("enlarged_copies") => "folders { root: \"d\", resize_to: 96 }",
+        () if is("balanced_twice") => "folders { root: \"d\", sampler: balanced }",
         () => "folders { root: \"d\" }",
     };
-    let mixup = if is("precompute_ignores_mixing") { "mixup: 0.2, cutmix: 0," } else { "" };
+    let mixup = match () {
+        () if is("precompute_ignores_mixing") => "mixup: 0.2, cutmix: 0,",
+        () if is("balanced_twice") => "class_weights: balanced,",
+        () => "",
+    };
     let keys = match () {
         () if is("stats_of_other_weights") => ", stats: inception",
         () if is("enlarged_copies") => ", max_zoom: 1.1",
@@ -75,7 +81,7 @@ fn statistics_and_copies_that_fit_are_fine() {
     assert_eq!(found("size: 80, stats: inception", "inception_v4", ""), none);
     assert_eq!(found("size: 80, stats: imagenet", "inception_v4", ""), ["stats_of_other_weights"]);
     assert_eq!(found("size: 64, stats: none", "squeezenet1_1 { weights: none }", ""), none, "weights of nobody");
-    let given = "size: 64, stats: given([0.3, 0.3, 0.3], std = 0.2)";
+    let given = "size: 64, stats: normalize([0.3, 0.3, 0.3], std = 0.2)";
     assert_eq!(found(given, "squeezenet1_1", ""), ["stats_of_other_weights"]);
     assert_eq!(found(given, "squeezenet1_1 { weights: \"w.safetensors\" }", ""), none, "their own");
     assert_eq!(
@@ -83,11 +89,11 @@ fn statistics_and_copies_that_fit_are_fine() {
         ["stats_of_other_weights"]
     );
     assert_eq!(
-        found("size: 64, stats: given([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])", "squeezenet1_1", ""),
+        found("size: 64, stats: normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])", "squeezenet1_1", ""),
         none
     );
     // (x - 127) / 128, rounded as people do.
-    assert_eq!(found("size: 64, stats: given(0.498, 0.502)", "efficientnet_lite0", ""), none);
+    assert_eq!(found("size: 64, stats: normalize(0.498, 0.502)", "efficientnet_lite0", ""), none);
     assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 247"), none);
     assert_eq!(found("size: 224, max_zoom: 1.1", "resnet34", ", resize_to: 246"), ["enlarged_copies"]);
 }
@@ -109,4 +115,19 @@ fn a_step_has_the_last_word() {
 fn a_loop_says_it_once_and_in_which_round() {
     let (found, _) = names("", "for size in [16, 24] { resize(size); fit(1e-2, 1); }");
     assert_eq!(found, ["E0304"]);
+}
+
+#[test]
+fn rare_classes_may_be_made_up_for_once() {
+    let found = |data: &str, weights: &str| {
+        let text = format!(
+            "Demo {{ task: single_label, data: folders {{ root: \"d\", sampler: {data} }}, transforms: basic {{ size: 64 }}, \
+             model: squeezenet1_1, metrics: [accuracy], class_weights: {weights}, train: {{ fit(1e-2, 1); }} }}"
+        );
+        Source::new("x", &text, &[]).diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("shuffle", "balanced"), Vec::<&str>::new());
+    // Weights that somebody chose may be about something else than how many images there are.
+    assert_eq!(found("balanced", "[1, 2]"), Vec::<&str>::new());
+    assert_eq!(found("balanced", "balanced"), ["balanced_twice"]);
 }

@@ -42,6 +42,7 @@ fn recipe() -> impl Strategy<Value = String> {
                  corrupt: skip, duplicates: keep, sampler: balanced, resize_to: 400, batch: {n} }}"
             )
         }),
+        (2..200u32).prop_map(|b| format!("given {{ sampler: balanced, batch: {b}, resize_to: 400 }}")),
         (0..9u32).prop_map(|i| format!(
             "csv {{ root: \"d\", labels: \"l\", images: \"i\", id: {i}, label: 10, header: off, valid: none }}"
         )),

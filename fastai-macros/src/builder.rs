@@ -79,6 +79,10 @@ impl Builder<'_> {
                 Some(source) => self.keys(source, self.schema(source.name, word.site), entries),
                 None => return TokenStream::new(),
             },
+            // The one source that needs no key.
+            ("data", ValueKind::Word(word)) if word == schema::GIVEN.name => {
+                self.keys(&schema::GIVEN, self.schema(word, entry.value.site), &[])
+            }
             ("transforms", ValueKind::Block(word, entries)) => {
                 let set = self.word(&word.text, word.site);
                 let keys = self.keys(&schema::TRANSFORMS, self.schema("transforms", Site::NONE), entries);
@@ -235,7 +239,7 @@ impl Builder<'_> {
                     _ => quote! { [#(#items),*] },
                 }
             }
-            ValueKind::Call(word, args) if ty == Type::Stats => self.call(&[&schema::GIVEN], word, args),
+            ValueKind::Call(word, args) if ty == Type::Stats => self.call(&[&schema::NORMALIZE], word, args),
             ValueKind::Call(word, args) => self.call(schema::SPLITS, word, args),
             ValueKind::Const(path) => self.path(path, span),
             _ => quote! { () },
@@ -278,7 +282,7 @@ impl Builder<'_> {
         quote! { #name #num #den }
     }
 
-    fn path(&self, path: &str, span: Span) -> TokenStream {
+    pub(crate) fn path(&self, path: &str, span: Span) -> TokenStream {
         let parts: Vec<Ident> = path.split("::").map(|part| Ident::new(part, span)).collect();
         quote! { #(#parts)::* }
     }
@@ -327,6 +331,7 @@ impl Builder<'_> {
                 self.arguments(construct, &call.args, arch, &mut out);
             }
         }
+        out.extend(self.relations(flat, arch));
         out
     }
 
@@ -347,9 +352,10 @@ impl Builder<'_> {
     fn key(&self, key: &Key, value: &Value, arch: Option<&ArchFacts>, out: &mut TokenStream) {
         match (&value.kind, key.range) {
             (ValueKind::Call(word, args), _) => {
-                let calls = if key.ty == Type::Stats { &[&schema::GIVEN] } else { schema::SPLITS };
+                let calls = if key.ty == Type::Stats { &[&schema::NORMALIZE] } else { schema::SPLITS };
                 if let Some(construct) = calls.iter().find(|call| call.name == word.text) {
-                    self.arguments(construct, args, arch, out);
+                    // The size of a block is none of an image.
+                    self.arguments(construct, args, None, out);
                 }
             }
             (ValueKind::List(parts), _) if key.ty == Type::Augment => {
@@ -394,7 +400,7 @@ impl Builder<'_> {
     }
 }
 
-fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {
+pub(crate) fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {
     quote_spanned! { span => const _: () = ::core::assert!(#holds, #message); }
 }
 
@@ -403,7 +409,7 @@ fn found(index: usize) -> Ident {
 }
 
 /// Which key each argument is for: named ones by name, positional ones fill the rest in order.
-fn place<'a>(construct: &'static Construct, args: &'a [Arg]) -> Vec<(&'static Key, &'a Arg)> {
+pub(crate) fn place<'a>(construct: &'static Construct, args: &'a [Arg]) -> Vec<(&'static Key, &'a Arg)> {
     let named = |key: &Key| args.iter().any(|a| a.name.as_ref().is_some_and(|n| n.text == key.name));
     let mut free = construct.keys.iter().filter(|k| !named(k));
     args.iter()

@@ -86,7 +86,9 @@ impl Item<'_> {
         let builder = Builder { krate: self.krate, span };
         let calls = builder.calls(flat);
         let assertions = builder.assertions(flat);
-        let body = quote_spanned! { Span::mixed_site() => #calls __p.build_checked() };
+        let build = if flat.has_constant() { "build_with_constants" } else { "build_checked" };
+        let build = Ident::new(build, Span::mixed_site());
+        let body = quote_spanned! { Span::mixed_site() => #calls __p.#build() };
         let item = self.experiment(draft, &body);
         quote! { #item #assertions }
     }

@@ -7,6 +7,7 @@
 mod builder;
 mod expand;
 mod file;
+mod relations;
 mod report;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,12 +9,14 @@ use std::process::Command;
 use std::sync::Arc;
 
 use fastai_dsl::{Stats, TransformSet, Transforms};
-use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Target};
+use fastai_runtime::data::{DecodedCache, Item, LoadFn, LoadJob, Loader, Reading, Target};
 use fastai_runtime::random::{Stream, permutation};
 use fastai_runtime::transforms::Transform;
 use image::{Rgb, RgbImage};
 
 const SIZE: usize = 224;
+/// By so much the peak may grow between numbers of images, MiB.
+const MOST_GROWTH: u64 = 24;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -33,13 +35,23 @@ fn compare() {
         image.save(folder.path().join(format!("{i:05}.jpg"))).expect("room for the images");
     }
     println!("images  decoded images kept  peak memory");
-    for cached in ["plain", "cached"] {
-        for count in ["1000", "3000", "10000"] {
+    let peaks = [("plain", "none"), ("cached", "up to 512 MiB")].map(|(cached, kept)| {
+        ["1000", "3000", "10000"].map(|count| {
             let program = std::env::current_exe().expect("the path of this program");
-            let status = Command::new(program).arg(folder.path()).args([count, cached]).status();
-            assert!(status.expect("a process").success());
-        }
-    }
+            let output = Command::new(program).arg(folder.path()).args([count, cached]).output().expect("a process");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let peak: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+            println!("{count:>6}  {kept:19}  {} MiB", peak >> 10);
+            peak
+        })
+    });
+    let [plain, cached] = peaks;
+    // Ten times the images may take the room of their names and order, and 3,000 of them fill what is kept.
+    let grown = [plain[2].saturating_sub(plain[0]), cached[2].saturating_sub(cached[1])].map(|kib| kib >> 10);
+    assert!(grown.iter().all(|mib| *mib <= MOST_GROWTH), "memory grows with the number of images: by {grown:?} MiB");
+    let over = (cached[2] >> 10).saturating_sub(plain[2] >> 10);
+    assert!(over <= 512 + MOST_GROWTH, "{over} MiB are kept, not 512");
+    println!("flat: {} and {} MiB more for the last step up", grown[0], grown[1]);
 }
 
 fn measure(folder: &Path, count: usize, cached: bool) {
@@ -58,11 +70,12 @@ fn measure(folder: &Path, count: usize, cached: bool) {
         values_per_image: 3 * SIZE * SIZE,
         load,
         threads: 2,
+        reading: Reading::Files,
         cache: cached.then(|| Arc::new(DecodedCache::new(count, DecodedCache::DEFAULT_BUDGET))),
     };
     let images: usize = Loader::new(job).expect("threads").map(|batch| batch.expect("a batch").indices.len()).sum();
+    assert_eq!(images, count);
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak").trim();
-    let kept = if cached { "up to 512 MiB" } else { "none" };
-    println!("{images:6}  {kept:19}  {peak}");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    println!("{}", peak.trim().strip_suffix(" kB").expect("in kB"));
 }

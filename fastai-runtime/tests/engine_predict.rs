@@ -61,6 +61,37 @@ fn a_saved_model_measures_as_its_run_did() {
     assert!(matches!(error, RunError::Weights(_)), "{error}");
 }
 
+#[test]
+fn scaled_copies_are_measured_and_predicted_as_they_were_trained_on() {
+    let chips = Chips::new(40);
+    let text = chips.classes("fit(0.05, 1); tta(n_aug = 1);", "", "").to_string();
+    let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
+    let recipe = fastai_dsl::source::Source::new("x", &text, &sets).result.unwrap().recipe;
+    let outcome = run(&recipe, &chips.options("copies"), &mut Silent).unwrap();
+    assert!(outcome.summary.notes.iter().any(|note| note.contains(": 40 made, 0 found, 0 images")));
+    let again = measured(&chips, &recipe, &outcome);
+    assert_eq!(figures(&again.plain.evaluation), figures(outcome.summary.r#final.as_ref().unwrap()));
+    assert_eq!(figures(&again.tta.unwrap().evaluation), figures(outcome.summary.tta.as_ref().unwrap()));
+    // New files are seen as copies of them would be, so the held-out ones come out as measured.
+    let images: Vec<PathBuf> =
+        again.plain.predictions.ids.iter().map(|id| chips.path().join(format!("images/{id}.jpg"))).collect();
+    let measured = again.plain.predictions.probabilities.values();
+    let far = |said: &[f32]| said.iter().zip(measured).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let said = probabilities(&load(&outcome.folder, None).unwrap(), &images, None);
+    assert!(said.len() == 24 && far(&said) < 1e-6, "{}", far(&said));
+    let file = outcome.folder.join("models/final.safetensors");
+    let plain = chips.path().join("plain.safetensors");
+    let bytes = std::fs::read(file).unwrap();
+    let key = br#"\"resize_to\":48"#;
+    let at = bytes.windows(key.len()).position(|w| w == key).expect("the model says what it read");
+    let mut other = bytes;
+    // Copies of 60 pixels have other pixels.
+    other[at + key.len() - 2..at + key.len()].copy_from_slice(b"60");
+    std::fs::write(&plain, other).unwrap();
+    let said = probabilities(&load(&plain, None).unwrap(), &images, None);
+    assert!(far(&said) > 1e-4, "{}", far(&said));
+}
+
 /// Keeps the notes.
 #[derive(Default)]
 struct Notes(Vec<String>);

@@ -68,6 +68,43 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
 }
 
 #[test]
+fn a_run_goes_on_with_other_threads_to_the_same_weights() {
+    let chips = Chips::new(30);
+    let steps =
+        "precompute(on); fit(0.05, 1); precompute(off); unfreeze(); fit([0.0005, 0.001, 0.01], 2); fit(0.001, 1);";
+    let text = chips.classes(steps, "sampler: balanced", "mixup: 0.4, class_weights: [1, 2],").to_string();
+    let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
+    let recipe = fastai_dsl::source::Source::new("x", &text, &sets).result.unwrap().recipe;
+    // Each with a cache of its own, so that activations are computed on these threads too.
+    let with = |name: &str, threads: usize| RunOptions {
+        threads: Some(threads),
+        cache: Some(chips.path().join(format!("{name}-cache"))),
+        ..chips.options(name)
+    };
+    let whole = run(&recipe, &with("whole", 1), &mut Silent).unwrap();
+    let parts = chips.path().join("parts");
+    let mut stops = 0;
+    loop {
+        let options = with("parts", [3, 1, 2, 4][stops % 4]);
+        // Within the first fit on images, then before it ends for good.
+        let mut progress = StopAt::new(&options, bar([6, 5, 1000][stops.min(2)]));
+        let result = match stops {
+            0 => run(&recipe, &options, &mut progress),
+            _ => resume(&recipe, &parts, &options, &mut progress),
+        };
+        match result {
+            Ok(_) => break,
+            Err(RunError::Stopped(_)) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(stops, 2);
+    let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole.folder) == model(&parts), "the weights differ");
+    assert_eq!(history(&whole.folder), history(&parts));
+}
+
+#[test]
 fn what_differs_is_named_and_nothing_goes_on() {
     let chips = Chips::new(30);
     let recipe = chips.tags("fit(0.05, 1); fit(0.01, 2);", "", "");

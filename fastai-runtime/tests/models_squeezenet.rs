@@ -273,6 +273,8 @@ fn meta() -> ModelMeta {
         seed: 42,
         threshold: Some(0.2),
         tta: Some(4),
+        class_weights: None,
+        resize_to: None,
     }
 }
 
@@ -324,7 +326,7 @@ fn a_saved_model_knows_the_statistics_of_its_recipe() {
     let path = folder.path().join("given.safetensors");
     let classes: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
     for (stats, wanted) in [
-        ("stats: given(mean = [0.5, 0.25, 0.125], std = 0.2)", "mean [0.5, 0.25, 0.125] std [0.2, 0.2, 0.2]"),
+        ("stats: normalize(mean = [0.5, 0.25, 0.125], std = 0.2)", "mean [0.5, 0.25, 0.125] std [0.2, 0.2, 0.2]"),
         ("stats: inception", "mean [0.5, 0.5, 0.5] std [0.5, 0.5, 0.5]"),
         ("crop: random", "mean [0.485, 0.456, 0.406] std [0.229, 0.224, 0.225]"),
     ] {

@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> ExitCode {
         let recipe = saved::recipe(&predictor)?;
         let suffix = match &recipe.data().source {
             Source::Csv { suffix, .. } => suffix.clone(),
-            Source::Folders { .. } => String::new(),
+            Source::Folders { .. } | Source::Given => String::new(),
         };
         let images = match (&args.images, &recipe.data().test) {
             (Some(folder), _) => folder.clone(),

@@ -55,7 +55,7 @@ fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation
         "dihedral" => Augmentation::Dihedral,
         "zoom" => {
             let (max, min) = (number("max")?, number("min").unwrap_or(0.0));
-            if min > max {
+            if min > max && bound.known(&["max", "min"]) {
                 let at = bound.site("min", value.site);
                 let error = Diagnostic::error(&c::OUT_OF_RANGE, at, format!("`min` is above `max`: {min} and {max}"));
                 out.push(error.help(format!("`zoom({min}, min = {max})`")));
@@ -104,7 +104,7 @@ fn four(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<[f64; 4]> {
     let Some(ps) = bound.numbers("ps") else { return Some([0.25; 4]) };
     let sum: f64 = ps.iter().sum();
     let message = match <[f64; 4]>::try_from(ps.as_slice()) {
-        Ok(four) if (sum - 1.0).abs() < 1e-6 => return Some(four),
+        Ok(four) if (sum - 1.0).abs() < 1e-6 || !bound.known(&["ps"]) => return Some(four),
         Ok(_) => format!("four probabilities that sum to 1 expected, the sum is {}", (sum * 1e6).round() / 1e6),
         Err(_) => format!("four probabilities that sum to 1 expected, got {}", ps.len()),
     };

@@ -31,6 +31,12 @@ impl<'d> Bound<'d> {
         self.get(key).map_or(fallback, |v| v.site)
     }
 
+    /// Whether the values of all these keys are known: a Rust constant's is not while a macro checks, so what holds between
+    /// two values is asserted while compiling, and checked when the recipe is built.
+    pub(super) fn known(&self, keys: &[&str]) -> bool {
+        keys.iter().filter_map(|key| self.get(key)).all(|value| !value.has_constant())
+    }
+
     pub(super) fn text(&self, key: &str) -> Option<&'d str> {
         match &self.get(key)?.kind {
             ValueKind::Text(s) => Some(s),

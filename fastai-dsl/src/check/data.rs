@@ -3,7 +3,7 @@
 use super::{augment, bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Value, ValueKind};
+use crate::draft::{Name, Value, ValueKind};
 use crate::habits;
 use crate::recipe::{
     Column, Corrupt, Crop, Data, Decode, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet,
@@ -13,30 +13,35 @@ use crate::schema;
 use crate::suggest::did_you_mean;
 
 pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Data> {
-    let words = ["folders", "csv"];
-    let ValueKind::Block(name, entries) = &value.kind else {
-        if let ValueKind::Word(w) = &value.kind
-            && words.contains(&w.as_str())
-        {
+    let words = ["folders", "csv", "given"];
+    let nothing = Vec::new();
+    let (name, entries) = match &value.kind {
+        ValueKind::Block(name, entries) => (name.clone(), entries),
+        // It needs no key.
+        ValueKind::Word(w) if w == "given" => (Name { text: w.clone(), site: value.site }, &nothing),
+        ValueKind::Word(w) if words.contains(&w.as_str()) => {
             out.push(
                 Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs its keys"))
                     .help(format!("`{w} {{ root: \"data\", .. }}`")),
             );
-        } else {
-            unexpected("data", value, &words, out);
+            return None;
         }
-        return None;
+        _ => {
+            unexpected("data", value, &words, out);
+            return None;
+        }
     };
     let before = out.iter().count();
     let (source, bound) = match name.text.as_str() {
         "folders" => {
-            let b = bind::entries(&schema::FOLDERS, name, entries, out);
+            let b = bind::entries(&schema::FOLDERS, &name, entries, out);
             (Source::Folders { train: b.text("train").unwrap_or("train").to_string() }, b)
         }
         "csv" => {
-            let b = bind::entries(&schema::CSV, name, entries, out);
+            let b = bind::entries(&schema::CSV, &name, entries, out);
             (csv(&b, task, out), b)
         }
+        "given" => (Source::Given, bind::entries(&schema::GIVEN, &name, entries, out)),
         _ => {
             out.push(
                 Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
@@ -46,8 +51,11 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         }
     };
     let is_csv = matches!(source, Source::Csv { .. });
-    let default =
-        if is_csv { Valid::Random { share: 0.2, seed: 42, fold: 0 } } else { Valid::Folder("valid".to_string()) };
+    let default = match source {
+        Source::Csv { .. } => Valid::Random { share: 0.2, seed: 42, fold: 0 },
+        Source::Folders { .. } => Valid::Folder("valid".to_string()),
+        Source::Given => Valid::Given,
+    };
     let valid = bound.get("valid").map_or(Some(default), |v| valid(v, is_csv, out));
     if let (Some(Valid::Column(_) | Valid::Grouped { .. }), Source::Csv { header: false, .. }) = (&valid, &source) {
         out.push(
@@ -262,7 +270,7 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
 fn fold(bound: &bind::Bound, share: f64, site: Site, out: &mut Diagnostics) -> Option<u32> {
     let fold = bound.count("fold").unwrap_or(0);
     let folds = (1.0 / share + 1e-9).floor() as u32;
-    if fold >= folds {
+    if fold >= folds && bound.known(&["share", "fold"]) {
         out.push(
             Diagnostic::error(
                 &c::NO_FOLD,
@@ -294,7 +302,13 @@ pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
 
 /// Whether `data` holds validation images out, and where it says so, whatever else is wrong there.
 pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
-    let ValueKind::Block(..) = &data.kind else { return None };
+    match &data.kind {
+        // What is held out is known when the program runs.
+        ValueKind::Block(name, _) if name.text == "given" => return Some((true, data.site)),
+        ValueKind::Word(w) if w == "given" => return Some((true, data.site)),
+        ValueKind::Block(..) => {}
+        _ => return None,
+    }
     match entry(data, "valid") {
         Some(valid) => match &valid.kind {
             ValueKind::Word(w) if matches!(w.as_str(), "none" | "all") => Some((false, valid.site)),
@@ -303,6 +317,12 @@ pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
         },
         None => Some((true, data.site)),
     }
+}
+
+/// Where the sampler is said to be balanced, if it is.
+pub(super) fn balanced(data: &Value) -> Option<Site> {
+    let value = entry(data, "sampler")?;
+    matches!(&value.kind, ValueKind::Word(w) if w == "balanced").then_some(value.site)
 }
 
 /// The side of scaled copies and its place, whatever else is wrong there.
@@ -379,7 +399,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
                 "the crop may show a small part of the image, which needs all its pixels",
             ),
         ] {
-            if given {
+            if given && bound.known(&[key]) {
                 let site = bound.site(key, value.site);
                 let error = Diagnostic::error(&c::CROP_IGNORES, site, format!("`crop: googlenet` ignores `{key}`"));
                 out.push(error.help(format!("remove `{key}`")).also(bound.site("crop", value.site), why));
@@ -402,14 +422,14 @@ fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
         ValueKind::Call(name, args) => (name, args),
         _ => return Some(StatsWish::None),
     };
-    if name.text != schema::GIVEN.name {
+    if name.text != schema::NORMALIZE.name {
         out.push(
             Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown statistics `{}`", name.text))
-                .help(format!("`{GIVEN}`")),
+                .help(format!("`{NORMALIZED}`")),
         );
         return None;
     }
-    let given = bind::args(&schema::GIVEN, name, value.site, args, out);
+    let given = bind::args(&schema::NORMALIZE, name, value.site, args, out);
     let mut three = |key: &str| {
         let numbers = given.numbers(key)?;
         match numbers[..] {
@@ -418,7 +438,7 @@ fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
             _ => {
                 let message = format!("`{key}` has a number each for red, green and blue, got {}", numbers.len());
                 let error = Diagnostic::error(&c::OUT_OF_RANGE, given.site(key, value.site), message);
-                out.push(error.help(format!("`{GIVEN}`")));
+                out.push(error.help(format!("`{NORMALIZED}`")));
                 None
             }
         }
@@ -428,4 +448,4 @@ fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
 }
 
 /// An example of statistics: ImageNet's.
-const GIVEN: &str = "given(mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225])";
+const NORMALIZED: &str = "normalize(mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225])";

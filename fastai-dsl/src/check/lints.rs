@@ -7,7 +7,9 @@ use crate::draft::{Draft, LintAttr, LintLevel, StepCall, Stmt, Value, ValueKind}
 use crate::evaluate::Unused;
 use crate::plan::{Body, State};
 use crate::rate::{Base, Rate};
-use crate::recipe::{Crop, Fit, Model, Options, StatsWish, Step, TransformSet, Transforms, Weights, largest_size};
+use crate::recipe::{
+    ClassWeights, Crop, Fit, Model, Options, StatsWish, Step, TransformSet, Transforms, Weights, largest_size,
+};
 use crate::schedule::epochs;
 use crate::stats::Stats;
 use crate::suggest::did_you_mean;
@@ -50,6 +52,8 @@ pub(super) struct Parts<'a> {
     /// Side of the images' scaled copies, and where it is said.
     pub(super) copies: Option<(u32, Site)>,
     pub(super) options: &'a Options,
+    /// Where the sampler is said to be balanced, if it is.
+    pub(super) balanced: Option<Site>,
 }
 
 struct Lints<'a> {
@@ -78,6 +82,13 @@ impl<'a> Lints<'a> {
         true
     }
 
+    /// Whether one of these keys of a section is a Rust constant, whose value no lint knows.
+    fn has_constant(&self, section: &str, keys: &[&str]) -> bool {
+        let section = self.draft.sections.iter().find(|e| e.key.text == section);
+        let Some(ValueKind::Block(_, entries)) = section.map(|e| &e.value.kind) else { return false };
+        entries.iter().any(|e| keys.contains(&e.key.text.as_str()) && e.value.has_constant())
+    }
+
     /// The attributes of a section.
     fn section(&self, name: &str) -> &'a [LintAttr] {
         self.draft.sections.iter().find(|e| e.key.text == name).map_or(&[], |e| &e.lints)
@@ -99,7 +110,8 @@ pub(super) fn run(parts: &Parts, flat: &Draft, draft: &Draft, unused: &[Unused],
         precompute_ignores_mixing(parts.options, call, &mut lints);
     }
     stats_of_other_weights(parts, &mut lints);
-    enlarged_copies(parts, &mut lints);
+    enlarged_copies(parts, &steps, &mut lints);
+    balanced_twice(parts, &mut lints);
     long_run(&steps, &mut lints);
     untrained_head(&steps, &mut lints);
     walk(parts, &steps, &mut lints);
@@ -200,8 +212,15 @@ fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
 }
 
 /// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
-fn enlarged_copies(parts: &Parts, lints: &mut Lints) {
+fn enlarged_copies(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let Some((side, site)) = parts.copies else { return };
+    // Constants may be anything.
+    let resized = steps.iter().filter(|(step, _)| matches!(step, Step::Resize { .. }));
+    if lints.has_constant("transforms", &["size", "max_zoom"])
+        || resized.flat_map(|(_, call)| &call.args).any(|a| a.value.has_constant())
+    {
+        return;
+    }
     let size = largest_size(parts.transforms.size, parts.steps);
     let zoom = parts.transforms.max_zoom[1];
     let needed = (f64::from(size) * zoom).ceil() as u32;
@@ -215,6 +234,17 @@ fn enlarged_copies(parts: &Parts, lints: &mut Lints) {
     of_section(&c::ENLARGED_COPIES, "data", diagnostic, lints.draft, lints.out);
 }
 
+/// A sampler and a loss that each make up for rare classes alone.
+fn balanced_twice(parts: &Parts, lints: &mut Lints) {
+    let (Some(sampler), Some(ClassWeights::Balanced)) = (parts.balanced, &parts.options.class_weights) else { return };
+    let Some(entry) = lints.draft.sections.iter().find(|e| e.key.text == "class_weights") else { return };
+    let text = "rare classes are shown more often and weigh more: they count twice over".to_string();
+    let diagnostic = Diagnostic::error(&c::BALANCED_TWICE, entry.value.site, text)
+        .help("remove `class_weights`, or `sampler: balanced` in `data`")
+        .also(sampler, "shown more often here");
+    of_section(&c::BALANCED_TWICE, "class_weights", diagnostic, lints.draft, lints.out);
+}
+
 /// `mixup` and `cutmix`, where no fit reads images.
 fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lints) {
     let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
@@ -223,7 +253,12 @@ fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lin
             continue;
         }
         let section = lints.section(name);
-        let site = lints.draft.sections.iter().find(|e| e.key.text == name).map_or(call.word.site, |e| e.key.site);
+        let entry = lints.draft.sections.iter().find(|e| e.key.text == name);
+        if entry.is_some_and(|e| e.value.has_constant()) {
+            // It may be 0.
+            continue;
+        }
+        let site = entry.map_or(call.word.site, |e| e.key.site);
         let diagnostic = Diagnostic::error(
             &c::PRECOMPUTE_IGNORES_MIXING,
             site,
@@ -307,7 +342,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                 let text = format!("nothing that follows `{}` trains", step.word());
                 lints.fire(&c::NO_EFFECT, &call.lints, site, text, "`fit(1e-3, 1);` after it, or remove it");
             }
-            Step::Tta { .. } if !augments(parts.transforms) => {
+            Step::Tta { .. } if !augments(parts.transforms) && !lints.has_constant("transforms", &["max_zoom"]) => {
                 let text = "`transforms: none` augments nothing: only the crop differs between passes".to_string();
                 lints.fire(
                     &c::TTA_WITHOUT_AUGMENT,
@@ -367,7 +402,9 @@ fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {
         (Base::Found(a), Base::Found(b)) => a == b && factor(w[0]) > factor(w[1]),
         _ => false,
     });
-    if falls {
+    // A constant's rate is not known.
+    let known = !call.args.iter().any(|a| a.value.has_constant());
+    if falls && known {
         lints.fire(
             &c::RATES_NOT_INCREASING,
             &call.lints,

@@ -141,6 +141,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         head: value("model").and_then(model::section_head),
         copies,
     };
+    let balanced = value("data").and_then(data::balanced);
     let before = out.errors();
     let steps = steps::steps(flat, &context, out);
     let train_is_fine = out.errors() == before;
@@ -154,7 +155,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let (steps, trace) = steps?;
     // Beside an error in the steps, what they lead to is not what was meant.
     if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
-        let parts = lints::Parts { transforms, model, steps: &steps, copies, options: &options };
+        let parts = lints::Parts { transforms, model, steps: &steps, copies, options: &options, balanced };
         lints::run(&parts, flat, draft, unused, out);
     }
     let recipe = Recipe {

@@ -77,7 +77,7 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
 /// How many modules are left out, if the architecture has so many.
 fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
     let Some(cut) = bound.count("cut") else { return (!bound.given("cut")).then_some(0) };
-    if cut <= facts.max_cut() {
+    if cut <= facts.max_cut() || !bound.known(&["cut"]) {
         return Some(cut);
     }
     let last: Vec<&str> = facts.cuts.iter().map(|cut| cut.name).collect();

@@ -147,7 +147,9 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
             let size = bound.count("size")?;
             let at = bound.site("size", site);
             model::size_fits(size, state.context.facts, at, out);
-            if let Some((side, copies)) = state.context.copies {
+            if let Some((side, copies)) = state.context.copies
+                && bound.known(&["size"])
+            {
                 data::copies_fit(size, side, copies, at, out);
             }
             Some(Step::Resize { size })
@@ -261,6 +263,7 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics
     // Whichever group it is, the body trains from here on.
     let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
     if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
+        && bound.known(&["group"])
         && (group < -groups || group >= groups)
     {
         out.push(
@@ -382,7 +385,7 @@ fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) 
     let end = bound.number("end").unwrap_or(10.0);
     let index = state.finders;
     state.finders = state.finders.saturating_add(1);
-    if start >= end {
+    if start >= end && bound.known(&["start", "end"]) {
         let at = bound.site("start", bound.site("end", site));
         let mut error =
             Diagnostic::error(&c::EMPTY_SWEEP, at, format!("`start` must be below `end`, got {start} and {end}"))

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Where images and labels come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
-    /// Folder that everything else is relative to; itself relative to the working directory.
+    /// Folder that everything else is relative to; itself relative to the working directory. Empty for `given`.
     pub root: String,
-    /// Folders or a csv file.
+    /// Folders, a csv file, or a Rust program.
     pub source: Source,
     /// Which images are held out.
     pub valid: Valid,
@@ -120,6 +120,8 @@ pub enum Source {
         /// Whether the first row is a header.
         header: bool,
     },
+    /// The program that runs the recipe gives images, labels and what is held out.
+    Given,
 }
 
 /// A csv column, by name or by 0-based position.
@@ -182,6 +184,8 @@ pub enum Valid {
     Indices(String),
     /// A csv column with 0/1 or true/false.
     Column(String),
+    /// Whatever the program that gives the images holds out.
+    Given,
     /// Train on everything; nothing is measured.
     None,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{GIVEN, Range};
+use crate::schema::{NORMALIZE, Range};
 use crate::stats::Stats;
 
 /// Image size and augmentation.
@@ -130,7 +130,7 @@ impl StatsWish {
         match self {
             StatsWish::Given { mean, std } => {
                 let within = |range: Option<Range>, x: &f64| range.is_some_and(|range| range.holds(*x));
-                let [of_mean, of_std] = [&GIVEN.keys[0], &GIVEN.keys[1]];
+                let [of_mean, of_std] = [&NORMALIZE.keys[0], &NORMALIZE.keys[1]];
                 mean.iter().all(|x| within(of_mean.range, x)) && std.iter().all(|x| within(of_std.range, x))
             }
             _ => true,

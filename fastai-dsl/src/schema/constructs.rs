@@ -41,7 +41,8 @@ constructs! {
         /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
         /// often and frequent ones less.
         sampler: Word [shuffle | balanced] = "shuffle";
-        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those; `validate` and
+        /// `predict` see the same pixels.
         resize_to: Count in range(8.0, 8192.0);
     }
     /// Images in one folder, labels in a csv file.
@@ -79,7 +80,28 @@ constructs! {
         /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
         /// often and frequent ones less.
         sampler: Word [shuffle | balanced] = "shuffle";
-        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those.
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those; `validate` and
+        /// `predict` see the same pixels.
+        resize_to: Count in range(8.0, 8192.0);
+    }
+    /// Images and labels that the Rust program which runs the recipe gives, in `RunOptions { dataset, .. }`; it also says
+    /// which are held out.
+    GIVEN given {
+        /// Images a batch.
+        batch: Count in range(2.0, 65536.0) = "64";
+        /// Threads that decode and transform; one a CPU core unless given.
+        workers: Count in range(1.0, 1024.0);
+        /// What to do about files that cannot be decoded: `deny` stops before training and lists them, `skip` leaves them out
+        /// and lists them.
+        corrupt: Word [deny | skip] = "deny";
+        /// What to do about training images that equal a validation image byte for byte: `drop` leaves them out, `keep`
+        /// trains on them.
+        duplicates: Word [drop | keep] = "drop";
+        /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
+        /// often and frequent ones less.
+        sampler: Word [shuffle | balanced] = "shuffle";
+        /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those; `validate` and
+        /// `predict` see the same pixels.
         resize_to: Count in range(8.0, 8192.0);
     }
     /// A random share, exactly as fastai's `get_cv_idxs` draws it.
@@ -159,7 +181,7 @@ constructs! {
         decode: Word [full | reduced] = "full";
     }
     /// Statistics of your own data: what pixels, as numbers from 0 to 1, are normalised with.
-    GIVEN given {
+    NORMALIZE normalize {
         /// Means of red, green and blue; one number is that of all three.
         mean: Numbers in range(0.0, 1.0), required;
         /// Their standard deviations.
@@ -336,7 +358,7 @@ constructs! {
 }
 
 /// The sources of `data`.
-pub const SOURCES: &[&Construct] = &[&FOLDERS, &CSV];
+pub const SOURCES: &[&Construct] = &[&FOLDERS, &CSV, &GIVEN];
 /// The splits of `valid` that are calls.
 pub const SPLITS: &[&Construct] = &[&RANDOM, &STRATIFIED, &BLOCKS, &GROUPED, &FOLDER, &INDICES, &COLUMN];
 /// The parts of `augment`.

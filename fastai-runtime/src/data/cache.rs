@@ -4,8 +4,36 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::decode::decode_reduced;
+use super::Reading;
 use crate::transforms::Picture;
+
+/// Bytes that several caches may keep together.
+#[derive(Debug)]
+pub struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    /// At most so many bytes.
+    pub fn new(limit: usize) -> Self {
+        Budget { used: AtomicUsize::new(0), limit }
+    }
+
+    /// Bytes that are held by all who share it.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let grown = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok()
+    }
+
+    fn release(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
 
 /// Decoded images of one list of items, up to a number of bytes; shared by the loaders of many epochs.
 ///
@@ -15,8 +43,14 @@ use crate::transforms::Picture;
 pub struct DecodedCache {
     images: Vec<OnceLock<Arc<Picture>>>,
     used: AtomicUsize,
-    budget: usize,
+    budget: Arc<Budget>,
     shorter: Option<u32>,
+}
+
+impl Drop for DecodedCache {
+    fn drop(&mut self) {
+        self.budget.release(self.bytes());
+    }
 }
 
 impl DecodedCache {
@@ -25,6 +59,11 @@ impl DecodedCache {
 
     /// An empty cache for a list of `items` images that keeps at most `budget` bytes of pixels.
     pub fn new(items: usize, budget: usize) -> Self {
+        DecodedCache::sharing(items, Arc::new(Budget::new(budget)))
+    }
+
+    /// An empty cache for a list of `items` images that keeps what others leave of `budget`.
+    pub fn sharing(items: usize, budget: Arc<Budget>) -> Self {
         let images = (0..items).map(|_| OnceLock::new()).collect();
         DecodedCache { images, used: AtomicUsize::new(0), budget, shorter: None }
     }
@@ -40,23 +79,25 @@ impl DecodedCache {
         self.shorter
     }
 
-    /// Image number `index`, from memory or from the file at `path`.
+    /// Image number `index`, from memory or as `reading` has it of the file at `path`.
     ///
     /// # Errors
-    /// As [`decode`](super::decode()); failures are not remembered.
-    pub fn get_or_decode(&self, index: usize, path: &Path) -> Result<Arc<Picture>, String> {
+    /// As [`Reading::read`]; failures are not remembered.
+    pub fn get_or_read(&self, index: usize, path: &Path, reading: &Reading) -> Result<Arc<Picture>, String> {
         let slot = self.images.get(index);
         if let Some(image) = slot.and_then(OnceLock::get) {
             return Ok(Arc::clone(image));
         }
-        let image = Arc::new(decode_reduced(path, self.shorter)?);
+        let image = Arc::new(reading.read(path, self.shorter)?);
         let bytes = image.as_raw().len();
         if let Some(slot) = slot
-            && self.reserve(bytes)
-            && slot.set(Arc::clone(&image)).is_err()
+            && self.budget.reserve(bytes)
         {
-            // Another thread was faster with the same image.
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            match slot.set(Arc::clone(&image)) {
+                Ok(()) => _ = self.used.fetch_add(bytes, Ordering::Relaxed),
+                // Another thread was faster with the same image.
+                Err(_) => self.budget.release(bytes),
+            }
         }
         Ok(image)
     }
@@ -64,11 +105,6 @@ impl DecodedCache {
     /// Bytes of pixels that are held.
     pub fn bytes(&self) -> usize {
         self.used.load(Ordering::Relaxed)
-    }
-
-    fn reserve(&self, bytes: usize) -> bool {
-        let grown = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.budget);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok()
     }
 }
 
@@ -88,12 +124,13 @@ mod tests {
         }
         let cache = DecodedCache::new(3, 700);
         for (i, path) in paths.iter().enumerate() {
-            assert_eq!(cache.get_or_decode(i, path).unwrap().get_pixel(0, 0).0, [i as u8; 3]);
+            assert_eq!(cache.get_or_read(i, path, &Reading::Files).unwrap().get_pixel(0, 0).0, [i as u8; 3]);
         }
         assert_eq!(cache.bytes(), 600);
         paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
-        assert!(cache.get_or_decode(0, &paths[0]).is_ok() && cache.get_or_decode(1, &paths[1]).is_ok());
-        assert!(cache.get_or_decode(2, &paths[2]).is_err());
+        let read = |i: usize| cache.get_or_read(i, &paths[i], &Reading::Files);
+        assert!(read(0).is_ok() && read(1).is_ok());
+        assert!(read(2).is_err());
     }
 
     #[test]
@@ -103,8 +140,27 @@ mod tests {
         RgbImage::new(50, 50).save(&path).unwrap();
         let cache = DecodedCache::new(1, DecodedCache::DEFAULT_BUDGET);
         std::thread::scope(|scope| {
-            (0..8).for_each(|_| drop(scope.spawn(|| cache.get_or_decode(0, &path).unwrap())));
+            (0..8).for_each(|_| drop(scope.spawn(|| cache.get_or_read(0, &path, &Reading::Files).unwrap())));
         });
         assert_eq!(cache.bytes(), 7500);
+    }
+
+    #[test]
+    fn caches_share_a_budget_and_give_it_back() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.png");
+        RgbImage::new(10, 10).save(&path).unwrap();
+        let budget = Arc::new(Budget::new(700));
+        let caches = [4, 4].map(|items| DecodedCache::sharing(items, Arc::clone(&budget)));
+        let fill =
+            |cache: &DecodedCache| (0..4).for_each(|i| drop(cache.get_or_read(i, &path, &Reading::Files).unwrap()));
+        caches.iter().for_each(fill);
+        assert_eq!((caches[0].bytes(), caches[1].bytes(), budget.used()), (600, 0, 600));
+        let [first, second] = caches;
+        drop(first);
+        fill(&second);
+        assert_eq!((second.bytes(), budget.used()), (600, 600));
+        drop(second);
+        assert_eq!(budget.used(), 0);
     }
 }

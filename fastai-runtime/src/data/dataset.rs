@@ -85,13 +85,21 @@ impl Dataset {
     /// # Errors
     /// If there is no such folder.
     pub(super) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
+        if data.source == Source::Given {
+            return Err(DataError::one(
+                "the recipe says `data: given`: the images are given by the Rust program that runs it, and are not known \
+                 here. Run it, or go on with its run, from that program, with \
+                 `RunOptions { dataset: Some(Dataset::from_files(..)?), .. }`; or name the data in the recipe: \
+                 `data: folders { root: \"data\" }`",
+            ));
+        }
         let root = find_root(&data.root)?;
         let mut findings = Findings::default();
         let mut notes = Vec::new();
         let (rows, vocabulary) = read_source(data, task, &root, &mut findings, &mut notes);
         let suffix = match &data.source {
             Source::Csv { suffix, .. } => suffix.as_str(),
-            Source::Folders { .. } => "",
+            Source::Folders { .. } | Source::Given => "",
         };
         let test = match &data.test {
             Some(folder) => folders::read_test(&root, folder, suffix, &mut findings, &mut notes),
@@ -225,6 +233,8 @@ fn read_source(
             };
             (rows, vocabulary)
         }
+        // Refused before.
+        Source::Given => (Vec::new(), Vocabulary::new(Vec::<String>::new())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Data sets from Rust: paths and labels, or images in memory, without a csv file or class folders.
+//! Data sets from Rust, for `data: given`: paths and labels, or images in memory, without a csv file or class folders.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -132,7 +132,7 @@ impl Dataset {
         let both = rows.iter().skip(trained).filter(|row| both.contains(row.path.as_path()));
         let both = both.map(|row| format!("{} is given both to train and to measure", row.path.display())).collect();
         findings.extend("images in both parts", both);
-        let chosen = if held_out.contains(&true) { Valid::Folder("the second list".to_string()) } else { Valid::None };
+        let chosen = if held_out.contains(&true) { Valid::Given } else { Valid::None };
         build(rows, held_out, root, task, &chosen, findings)
     }
 
@@ -146,23 +146,22 @@ impl Dataset {
         images: impl IntoIterator<Item = (RgbImage, L)>,
         valid: &Valid,
     ) -> Result<Dataset, DataError> {
+        Dataset::from_files(written(folder.as_ref(), images)?, valid)
+    }
+
+    /// A data set of these training and validation images in memory, written below `folder` as
+    /// [`from_images`](Self::from_images) does, each part in a folder of its own; otherwise as
+    /// [`from_parts`](Self::from_parts). What becomes of an image that is in both is for the recipe's `duplicates` to say.
+    ///
+    /// # Errors
+    /// As [`from_parts`](Self::from_parts), and what the file system says.
+    pub fn from_image_parts<L: Into<Label>>(
+        folder: impl AsRef<Path>,
+        train: impl IntoIterator<Item = (RgbImage, L)>,
+        valid: impl IntoIterator<Item = (RgbImage, L)>,
+    ) -> Result<Dataset, DataError> {
         let folder = folder.as_ref();
-        let failed =
-            |path: &Path, error: &dyn std::fmt::Display| DataError::one(format!("{}: {error}", path.display()));
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-        let mut files = Vec::new();
-        for (image, label) in images {
-            let mut hash = blake3::Hasher::new();
-            hash.update(&image.width().to_le_bytes()).update(image.as_raw());
-            let path = folder.join(format!("{}.png", &hash.finalize().to_hex()[..32]));
-            if !path.is_file() {
-                let mut bytes = std::io::Cursor::new(Vec::new());
-                image.write_to(&mut bytes, ImageFormat::Png).map_err(|error| failed(&path, &error))?;
-                write_atomic(&path, |out| out.write_all(bytes.get_ref())).map_err(|error| failed(&path, &error))?;
-            }
-            files.push((path, label));
-        }
-        Dataset::from_files(files, valid)
+        Dataset::from_parts(written(&folder.join("train"), train)?, written(&folder.join("valid"), valid)?)
     }
 
     /// The same with these test images, in this order; nobody said what they show.
@@ -178,6 +177,25 @@ impl Dataset {
         self.test = paths.into_iter().map(|path| Item { id: id(&path), path, target: Target::Unlabelled }).collect();
         findings.or(self)
     }
+}
+
+/// Writes each image as a PNG below `folder`, named by its content, unless it is there.
+fn written<L>(folder: &Path, images: impl IntoIterator<Item = (RgbImage, L)>) -> Result<Vec<(PathBuf, L)>, DataError> {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| DataError::one(format!("{}: {error}", path.display()));
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let mut files = Vec::new();
+    for (image, label) in images {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&image.width().to_le_bytes()).update(image.as_raw());
+        let path = folder.join(format!("{}.png", &hash.finalize().to_hex()[..32]));
+        if !path.is_file() {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            image.write_to(&mut bytes, ImageFormat::Png).map_err(|error| failed(&path, &error))?;
+            write_atomic(&path, |out| out.write_all(bytes.get_ref())).map_err(|error| failed(&path, &error))?;
+        }
+        files.push((path, label));
+    }
+    Ok(files)
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -57,13 +57,13 @@ pub(super) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
             let groups: Vec<Option<&str>> = rows.iter().map(|row| row.group.as_deref()).collect();
             grouped_indices(&groups, *share, *seed, *fold)
         }
-        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::None => Vec::new(),
+        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given | Valid::None => Vec::new(),
     }
 }
 
 /// Whether somebody chose the held-out images one by one, as opposed to drawing a share.
 pub(super) fn is_chosen(valid: &Valid) -> bool {
-    matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_))
+    matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given)
 }
 
 /// Holds out the images that a text file names, one a line.
@@ -82,6 +82,7 @@ fn hold_out_listed(data: &Data, file: &Path, rows: &[Row], held_out: &mut [bool]
             places.get(id).or_else(|| places.get(format!("{}/{id}", train.trim_end_matches('/')).as_str()))
         }
         Source::Csv { suffix, .. } => places.get(id).or_else(|| places.get(id.strip_suffix(suffix.as_str())?)),
+        Source::Given => places.get(id),
     };
     let mut unknown = Vec::new();
     for (line, id) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {

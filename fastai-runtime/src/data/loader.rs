@@ -7,12 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::cache::DecodedCache;
-use super::decode::{decode_reduced, panic_text};
-use super::{DataError, Item};
+use super::decode::panic_text;
+use super::{DataError, Item, Reading};
 use crate::transforms::Picture;
-
-/// Batches that are being filled or wait to be taken.
-const AHEAD: usize = 2;
 
 /// Turns a decoded image into numbers: which one it is, the pixels, and where the numbers go.
 ///
@@ -44,6 +41,8 @@ pub struct LoadJob {
     pub load: Arc<LoadFn>,
     /// Worker threads; 0 counts as 1.
     pub threads: usize,
+    /// Where the files' pixels are read.
+    pub reading: Reading,
     /// Where decoded images are kept across epochs.
     pub cache: Option<Arc<DecodedCache>>,
 }
@@ -59,7 +58,9 @@ pub struct LoadedBatch {
 
 /// Gives the batches of a [`LoadJob`] in order, the same ones on any number of threads.
 ///
-/// At most two batches ahead of the one that was taken are in memory, and one image a worker. The first batch with a
+/// Ahead of the one that was taken one batch waits, and of those after it as many are filled as give each worker an image:
+/// with batches of at least as many images as there are workers two batches in all, of smaller ones at most
+/// `2 * batch + workers` images. So much is in memory, and one image a worker. The first batch with a
 /// broken image is an error that names all of the batch's broken images, and the last that is given. Dropping the
 /// loader stops its workers and waits for them.
 pub struct Loader {
@@ -69,6 +70,8 @@ pub struct Loader {
 
 struct Shared {
     job: LoadJob,
+    /// Batches that may be begun beyond those that were taken.
+    ahead: usize,
     /// For every place of the order how often its item came before; empty where every item comes at most once.
     repeats: Vec<u32>,
     state: Mutex<State>,
@@ -121,7 +124,8 @@ impl Loader {
         let state = State { taken: 0, next: (0, 0), open: VecDeque::new(), closed: false };
         let (state, complete, room) = (Mutex::new(state), Condvar::new(), Condvar::new());
         let repeats = repeats(&job.order, job.items.len());
-        let shared = Arc::new(Shared { job, repeats, state, complete, room });
+        let ahead = batches_ahead(threads, job.batches.first().map_or(1, ExactSizeIterator::len));
+        let shared = Arc::new(Shared { job, ahead, repeats, state, complete, room });
         let mut loader = Loader { shared, workers: Vec::with_capacity(threads) };
         for number in 0..threads {
             let shared = Arc::clone(&loader.shared);
@@ -212,7 +216,7 @@ impl Shared {
             if state.closed || batch == self.job.batches.len() {
                 return None;
             }
-            if batch < state.taken + AHEAD {
+            if batch < state.taken + self.ahead {
                 let images = self.job.batches[batch].len();
                 if place == 0 {
                     let pixels = Arc::new(Mutex::new(vec![0.0; images * self.job.values_per_image]));
@@ -231,14 +235,19 @@ impl Shared {
         let index = visit.index;
         let path = &self.job.items[index].path;
         let image = match &self.job.cache {
-            Some(cache) => cache.get_or_decode(index, path),
-            None => decode_reduced(path, None).map(Arc::new),
+            Some(cache) => cache.get_or_read(index, path, &self.job.reading),
+            None => self.job.reading.read(path, None).map(Arc::new),
         };
         let image = image.map_err(|reason| format!("{}: {reason}", path.display()))?;
         values.fill(0.0);
         catch_unwind(AssertUnwindSafe(|| (self.job.load)(visit, &image, values)))
             .map_err(|panic| format!("{}: loading it panicked: {}", path.display(), panic_text(&*panic)))
     }
+}
+
+/// One batch that waits, and as many that are filled as give each of `threads` workers an image.
+fn batches_ahead(threads: usize, batch: usize) -> usize {
+    1 + threads.div_ceil(batch.max(1)).max(1)
 }
 
 /// For every place of `order` how often its item came before; nothing where none comes twice.
@@ -294,6 +303,7 @@ mod tests {
                 to.copy_from_slice(&[index as f32, f32::from(image.get_pixel(0, 0).0[0])]);
             }),
             threads,
+            reading: Reading::Files,
             cache: None,
         }
     }
@@ -383,7 +393,7 @@ mod tests {
         let mut loader = Loader::new(LoadJob { load, ..job(&items, 4) }).unwrap();
         for taken in 1..=3 {
             loader.next().unwrap().unwrap();
-            let expected = (taken + AHEAD) * 4;
+            let expected = (taken + 2) * 4;
             let start = Instant::now();
             while loads.load(Ordering::SeqCst) < expected && start.elapsed() < Duration::from_secs(10) {
                 std::thread::sleep(Duration::from_millis(1));
@@ -391,6 +401,39 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             assert_eq!(loads.load(Ordering::SeqCst), expected);
         }
+    }
+
+    #[test]
+    fn small_batches_keep_every_worker_busy_in_bounded_memory() {
+        assert_eq!(
+            [(1, 64), (16, 64), (64, 64), (65, 64), (16, 4), (3, 2)].map(|(t, b)| batches_ahead(t, b)),
+            [2, 2, 2, 3, 5, 3]
+        );
+        let folder = TempDir::new().unwrap();
+        let items = items(&folder, 60);
+        let (inside, loads) = (Arc::new((Mutex::new(0usize), Condvar::new())), Arc::new(AtomicUsize::new(0)));
+        let (meet, counter) = (Arc::clone(&inside), Arc::clone(&loads));
+        // The first sixteen images wait for each other, which only sixteen workers at once can do.
+        let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
+            if counter.fetch_add(1, Ordering::SeqCst) >= 16 {
+                return;
+            }
+            let (count, all) = &*meet;
+            let mut count = lock(count);
+            *count += 1;
+            all.notify_all();
+            let waited = all.wait_timeout_while(count, Duration::from_secs(10), |count| *count < 16).unwrap();
+            assert!(!waited.1.timed_out(), "{} workers at once", waited.0);
+        });
+        let mut loader = Loader::new(LoadJob { load, ..job(&items, 16) }).unwrap();
+        loader.next().unwrap().unwrap();
+        // 4 are taken, and five batches of 4 may be begun: 2 * 4 + 16 images at most.
+        let start = Instant::now();
+        while loads.load(Ordering::SeqCst) < 24 && start.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(loads.load(Ordering::SeqCst), 24);
     }
 
     #[test]

@@ -28,8 +28,8 @@ mod summary;
 mod tests;
 mod vocabulary;
 
-pub use cache::DecodedCache;
-pub use copies::{Copies, CopyCounts};
+pub use cache::{Budget, DecodedCache};
+pub use copies::{Copies, CopyCounts, Reading};
 pub use dataset::{Dataset, Item, Target};
 pub use decode::{decode, decode_reduced};
 pub use files::Label;

@@ -471,6 +471,17 @@ fn images_in_memory_are_written_once() {
     assert_eq!(dataset.train[0].path, dataset.train[2].path);
     let again = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
     assert_eq!(dataset.train, again.train);
+    let parts = |valid: u8, label: &str| {
+        Dataset::from_image_parts(folder.path().join("parts"), images(), [(image(valid), label)])
+    };
+    let dataset = parts(3, "y").unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.classes.len()), (3, 1, 2));
+    assert_eq!(super::decode(&dataset.valid[0].path).unwrap(), image(3));
+    // What is in both parts is there twice, which preflight sees.
+    let twice = parts(1, "x").unwrap();
+    assert_ne!(twice.valid[0].path, twice.train[0].path);
+    let error = parts(3, "z").unwrap_err();
+    assert!(error.findings[0].contains("\"z\""), "{error}");
 }
 
 /// Four classes of two images; number 7 has the bytes of number 2.

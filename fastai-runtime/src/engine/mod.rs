@@ -20,7 +20,7 @@ use fastai_dsl::{DeviceWish, Recipe};
 pub use outcome::Outcome;
 pub use probe::{Probed, ProbedStage, probe};
 pub use trained::{Run, Trained};
-pub use validate::{Measured, Validated, validate};
+pub use validate::{Measured, Validated, validate, validate_on};
 
 use crate::RunError;
 use crate::data::Dataset;
@@ -43,7 +43,7 @@ pub struct RunOptions {
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
     pub cache: Option<PathBuf>,
-    /// The images, instead of those that the recipe's `data` names; its batch size and policies still hold.
+    /// The images of a recipe that says `data: given`, whose batch size and policies hold.
     pub dataset: Option<Dataset>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,

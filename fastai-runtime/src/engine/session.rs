@@ -33,6 +33,8 @@ pub(super) struct Session<'a> {
     pub(super) learner: Learner,
     pub(super) sets: Sets,
     pub(super) stages: Vec<Stage>,
+    /// Weight of each class in all three losses.
+    class_weights: Option<Vec<f32>>,
     pub(super) train_loss: Loss,
     pub(super) valid_loss: Option<Loss>,
     /// Of a labelled test set: measured once, when everything is over.
@@ -83,7 +85,7 @@ impl<'a> Session<'a> {
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
-        let (dataset, health) = open_data(recipe, options, smoke, cache.root(), progress)?;
+        let (dataset, health, reading) = open_data(recipe, options, smoke, cache.root(), progress)?;
         let digest = DataDigest::of(&dataset);
         if let Some(paused) = &paused {
             refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
@@ -152,6 +154,7 @@ impl<'a> Session<'a> {
             progress,
             smoke,
             seed,
+            class_weights: class_weights.clone(),
             train_loss: Loss::new(train_truth, class_weights.clone(), &training).smoothed(recipe.label_smoothing()),
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
@@ -159,7 +162,7 @@ impl<'a> Session<'a> {
             stages: Plan::new(recipe, &facts).stages,
             cache,
             record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
-            sets: Sets::new(dataset, preparation, recipe.data().sampler),
+            sets: Sets::new(dataset, &reading, preparation, recipe.data().sampler),
             folder,
             summary,
             head: model.head.clone(),
@@ -260,7 +263,8 @@ impl<'a> Session<'a> {
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
         let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
         let threshold = self.threshold.or(meta.threshold);
-        ModelMeta { head: self.head.clone(), seed: self.seed, threshold, ..meta }
+        let class_weights = self.class_weights.clone();
+        ModelMeta { head: self.head.clone(), seed: self.seed, threshold, class_weights, ..meta }
     }
 
     pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
@@ -283,12 +287,11 @@ impl<'a> Session<'a> {
         let (mut found, mut images) = (true, 0);
         let mut features = Vec::with_capacity(Part::ALL.len());
         for part in Part::ALL {
-            let items = self.sets.images[part as usize].items();
-            if items.is_empty() {
+            let files = self.sets.images[part as usize].files();
+            if files.is_empty() {
                 features.push(Features::in_memory(Vec::new(), network.head_input()));
                 continue;
             }
-            let files: Vec<_> = items.iter().map(|i| i.path.as_path()).collect();
             let examples = self.sets.images(part, size);
             let what = format!("images, activations of the {} set", part.word());
             let watch = Watch { progress: &mut *self.progress, stop: &self.stop };

@@ -1,13 +1,14 @@
 //! The data of a run: its parts, as images or as cached features.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fastai_dsl::{ClassWeights, Recipe, Sampler};
+use fastai_dsl::{ClassWeights, Recipe, Sampler, Source};
 
 use super::RunOptions;
 use crate::RunError;
 use crate::activations::Features;
-use crate::data::{Copies, DataError, Dataset, Health, Preflight};
+use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, Preflight, Reading};
 use crate::progress::Progress;
 use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Preparation};
 
@@ -47,12 +48,12 @@ impl Part {
 }
 
 impl Sets {
-    pub(super) fn new(dataset: Dataset, preparation: Preparation, sampler: Sampler) -> Self {
-        let images = [
-            ImageSet::new(&dataset.train).weighted(dataset.sampling_weights(sampler)),
-            ImageSet::new(&dataset.valid),
-            ImageSet::new(&dataset.test),
-        ];
+    pub(super) fn new(dataset: Dataset, reading: &Reading, preparation: Preparation, sampler: Sampler) -> Self {
+        // One budget for what all three keep decoded, taken first by the one that is read first: the training images.
+        let budget = Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET));
+        let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test]
+            .map(|items| ImageSet::within(items, &budget).reading(reading.clone()).checked());
+        let images = [train.weighted(dataset.sampling_weights(sampler)), valid, test];
         Sets { dataset, images, preparation, cached: None }
     }
 
@@ -75,14 +76,14 @@ impl Sets {
     }
 }
 
-/// The recipe's data set, or the one that the options give, with every image looked at.
+/// The recipe's data set, or the one that the options give, with every image looked at, and where its pixels are read.
 pub(super) fn open_data(
     recipe: &Recipe,
     options: &RunOptions,
     smoke: bool,
     cache: &Path,
     progress: &mut dyn Progress,
-) -> Result<(Dataset, Health), RunError> {
+) -> Result<(Dataset, Health, Reading), RunError> {
     let data = recipe.data();
     let known = cache.join("verified.json");
     let preflight = Preflight {
@@ -92,23 +93,26 @@ pub(super) fn open_data(
     };
     let (mut dataset, health) = match &options.dataset {
         None => preflight.open(data, recipe.task(), progress)?,
-        Some(dataset) if dataset.task != recipe.task() => {
+        Some(_) if data.source != Source::Given => {
             return Err(DataError::one(format!(
-                "the recipe says `task: {}`, but the labels of the data set that was given are {}",
-                recipe.task().word(),
-                dataset.task.word()
+                "the recipe names its data (`data: {data}`), and `RunOptions` gives a data set too: say `data: given`, or \
+                 give none"
             ))
             .into());
         }
         Some(dataset) => {
+            of_task(recipe, dataset)?;
+            needs_validation(recipe, dataset)?;
             let mut dataset = dataset.clone();
             let health = preflight.check(&mut dataset, progress)?;
             (dataset, health)
         }
     };
+    let mut reading = Reading::Files;
     if let Some(side) = data.resize_to {
         let copies = Copies { side, folder: cache.join("copies") };
-        let counts = copies.make(&mut dataset, &health, &options.stop, progress)?;
+        let (from_copies, counts) = copies.make(&dataset, &health, &options.stop, progress)?;
+        reading = from_copies;
         dataset.notes.push(format!(
             "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
             copies.folder.display(),
@@ -117,7 +121,36 @@ pub(super) fn open_data(
             counts.small
         ));
     }
-    Ok((dataset, health))
+    Ok((dataset, health, reading))
+}
+
+/// Whether the labels of a data set that was given are of the recipe's task.
+pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
+    if dataset.task == recipe.task() {
+        return Ok(());
+    }
+    Err(DataError::one(format!(
+        "the recipe says `task: {}`, but the labels of the data set that was given are {}",
+        recipe.task().word(),
+        dataset.task.word()
+    )))
+}
+
+/// What the language says of its own sources: no `tta` and no `keep_best` without validation images.
+fn needs_validation(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
+    let needs = match (recipe.last_tta(), recipe.keep_best()) {
+        (Some(_), _) => "`tta` measures on",
+        (_, Some(_)) => "`keep_best` compares epochs on",
+        _ => return Ok(()),
+    };
+    if !dataset.valid.is_empty() {
+        return Ok(());
+    }
+    Err(DataError::one(format!(
+        "{needs} validation images, and the data set that was given holds none out: draw some \
+         (`Dataset::from_files(files, &Valid::Random {{ share: 0.2, seed: 42, fold: 0 }})`) or give both parts \
+         (`Dataset::from_parts`), or remove it from the recipe"
+    )))
 }
 
 /// The weight of each class in the loss, with mean 1 where the counts decide.
@@ -140,5 +173,99 @@ pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) ->
             let mean = inverse.iter().sum::<f64>() / inverse.len().max(1) as f64;
             Ok(Some(inverse.iter().map(|w| (w / mean) as f32).collect()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use fastai_dsl::{Stats, TaskKind, TransformSet, Transforms};
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+    use crate::data::{Item, Target};
+    use crate::train::Pass;
+
+    fn dataset(train: Vec<Target>) -> Dataset {
+        let item = |target| Item { id: String::new(), path: "x".into(), target };
+        Dataset {
+            root: "root".into(),
+            classes: ["a", "b", "c"].map(String::from).to_vec(),
+            task: TaskKind::SingleLabel,
+            train: train.into_iter().map(item).collect(),
+            valid: Vec::new(),
+            test: Vec::new(),
+            split: fastai_dsl::Valid::None,
+            notes: Vec::new(),
+        }
+    }
+
+    fn close(found: Option<Vec<f32>>, expected: [f32; 3]) {
+        let found = found.unwrap();
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}, not {expected:?}");
+    }
+
+    #[test]
+    fn balanced_weights_are_inverse_counts_with_mean_1() {
+        let balanced = |train| class_weights(Some(&ClassWeights::Balanced), &dataset(train)).unwrap();
+        let classes = |counts: [usize; 3]| {
+            (0..3).flat_map(|class| vec![Target::Class(class as u32); counts[class]]).collect::<Vec<_>>()
+        };
+        // 1 to 1/2 to 1/4 is 12/7 to 6/7 to 3/7.
+        close(balanced(classes([1, 2, 4])), [12.0 / 7.0, 6.0 / 7.0, 3.0 / 7.0]);
+        close(balanced(classes([5, 5, 5])), [1.0; 3]);
+        // A class without an image weighs as one with a single image, not infinitely much.
+        close(balanced(classes([0, 2, 4])), [12.0 / 7.0, 6.0 / 7.0, 3.0 / 7.0]);
+        // An image with two tags counts for both.
+        let tags = [vec![0, 1], vec![1], vec![1, 2], vec![1], vec![]].map(Target::Tags);
+        close(balanced(tags.to_vec()), [12.0 / 9.0, 3.0 / 9.0, 12.0 / 9.0]);
+    }
+
+    #[test]
+    fn given_weights_are_one_a_class() {
+        let data = dataset(vec![Target::Class(0)]);
+        let given = |weights: &[f64]| class_weights(Some(&ClassWeights::Given(weights.to_vec())), &data);
+        close(given(&[1.0, 0.5, 3.0]).unwrap(), [1.0, 0.5, 3.0]);
+        for wrong in [&[1.0, 2.0][..], &[1.0; 4]] {
+            let error = given(wrong).unwrap_err().to_string();
+            let expected = format!("class_weights has {} numbers, but there are 3 classes: a, b, c", wrong.len());
+            assert_eq!(error, expected);
+        }
+        assert_eq!(class_weights(None, &data).unwrap(), None);
+    }
+
+    #[test]
+    fn a_balanced_run_shows_each_class_as_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut data = dataset((0..36).map(|i| Target::Class([0, 0, 0, 1, 0, 0, 2, 0, 0][i % 9])).collect());
+        for (i, item) in data.train.iter_mut().enumerate() {
+            item.path = folder.path().join(format!("{i}.png"));
+            RgbImage::from_pixel(12, 12, Rgb([i as u8; 3])).save(&item.path).unwrap();
+        }
+        data.valid = data.train.clone();
+        let class = |image: usize| match data.train[image].target {
+            Target::Class(class) => class as usize,
+            _ => panic!("a class"),
+        };
+        let transforms = Transforms::new(TransformSet::None, 8);
+        let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 8, workers: 2, seed: 42 };
+        let shown = |sampler: Sampler, part: Part, cached: bool, epoch: u64| {
+            let mut sets = Sets::new(data.clone(), &Reading::Files, preparation.clone(), sampler);
+            let features = || Features::in_memory(vec![0.0; 36], 1);
+            sets.cached =
+                cached.then(|| Cached { folder: PathBuf::new(), features: [features(), features(), features()] });
+            let mut counts = [0; 3];
+            let pass = if part == Part::Train { Pass::Shuffled { stage: 0, epoch } } else { Pass::Plain };
+            for batch in sets.examples(part, 8).batches(&pass, &Device::flex()).unwrap() {
+                batch.unwrap().images.into_iter().for_each(|image| counts[class(image)] += 1);
+            }
+            counts
+        };
+        for (epoch, cached) in [(0, false), (1, false), (2, true), (3, true)] {
+            assert_eq!(shown(Sampler::Balanced, Part::Train, cached, epoch), [12, 12, 12], "cached: {cached}");
+            assert_eq!(shown(Sampler::Shuffle, Part::Train, cached, epoch), [28, 4, 4], "cached: {cached}");
+        }
+        // What is measured is never resampled.
+        assert_eq!(shown(Sampler::Balanced, Part::Valid, false, 0), [28, 4, 4]);
     }
 }

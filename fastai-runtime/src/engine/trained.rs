@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::Experiment;
 
 use super::snapshot::text_differences;
-use super::{Outcome, RunOptions, Validated, resume, run, validate};
+use super::{Outcome, RunOptions, Validated, resume, run, validate, validate_on};
+use crate::data::Dataset;
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor};
 use crate::progress::{Progress, Silent, StopSignal};
@@ -114,11 +115,20 @@ impl<E: Experiment> Trained<E> {
     /// The recipe's data folder is looked for where it was when the network was trained.
     ///
     /// # Errors
-    /// Those of [`validate`].
+    /// Those of [`validate`]; with `data: given` the images must be given again, to [`validate_on`](Self::validate_on).
     pub fn validate(&self) -> Result<Validated<E::Task>, RunError> {
         let recipe = E::recipe();
         let root = Path::new(&self.outcome.summary.directory).join(&recipe.data().root);
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         validate(&recipe, &self.outcome.predictor(), &root, None, watch).map(Validated::of_task)
+    }
+
+    /// Predictions of the images that `dataset` holds out, with what is true of them. See [`validate_on`].
+    ///
+    /// # Errors
+    /// Those of [`validate_on`].
+    pub fn validate_on(&self, dataset: &Dataset) -> Result<Validated<E::Task>, RunError> {
+        let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+        validate_on(&E::recipe(), &self.outcome.predictor(), dataset, None, watch).map(Validated::of_task)
     }
 }

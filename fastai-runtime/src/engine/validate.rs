@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, Recipe};
+use fastai_dsl::{Corrupt, Recipe, Source};
 
 use super::measured::{self, Look};
-use super::sets::class_weights;
+use super::sets::{class_weights, of_task};
 use crate::RunError;
 use crate::activations::ActivationCache;
-use crate::data::{DataError, Dataset, Item, Preflight, Target};
+use crate::data::{DataError, Dataset, Item, Preflight, Reading, Target};
 use crate::metrics::Probabilities;
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented};
@@ -47,12 +47,13 @@ impl Validated {
 
 /// Measures the model of `recipe` on the images that it holds out of the data in `root`.
 ///
-/// On the data of the run these are the run's own validation images, and the figures are those that it reported. Of
-/// another data set, laid out in the same way, they are the images that the same rule holds out; all its classes must be
-/// classes of the model.
+/// On the data of the run these are the run's own validation images, read as the run read them (by way of scaled copies, if
+/// it did), and the figures are those that it reported: the loss weighs classes as the run's did. Of another data set, laid
+/// out in the same way, they are the images that the same rule holds out; all its classes must be classes of the model.
 ///
 /// # Errors
-/// What is wrong with the data set, all at once; [`RunError::Stopped`].
+/// What is wrong with the data set, all at once; [`RunError::Stopped`]; a recipe that says `data: given`, which
+/// [`validate_on`] measures.
 pub fn validate(
     recipe: &Recipe,
     predictor: &Predictor,
@@ -61,30 +62,78 @@ pub fn validate(
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
-    let meta = predictor.meta();
-    if meta.recipe != recipe.name() || meta.task != recipe.task() {
-        let (model, wanted) = (&meta.recipe, recipe.name());
-        return Err(
-            WeightsError(format!("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")).into()
-        );
+    if recipe.data().source == Source::Given {
+        return Err(DataError::one(format!(
+            "the images of recipe `{}` were given by a Rust program (`data: given`), and no folder has them: measure there, \
+             with `Trained::validate_on(&dataset)` or `engine::validate_on`",
+            recipe.name()
+        ))
+        .into());
     }
+    is_of(recipe, predictor)?;
     let mut data = recipe.data().clone();
     data.root = root.display().to_string();
-    // Only these policies change which images are measured, or what they weigh; looking at every image takes time.
-    let looks = data.corrupt == Corrupt::Skip || recipe.class_weights().is_some();
-    let mut dataset = if looks {
-        let preflight = Preflight {
-            size: meta.size,
-            known: Some(&ActivationCache::default_root().join("verified.json")),
-            ..Preflight::of(recipe, stop)
-        };
+    // Only this policy changes which images are measured; looking at every image takes time.
+    let dataset = if data.corrupt == Corrupt::Skip {
+        let known = ActivationCache::default_root().join("verified.json");
+        let size = predictor.meta().size;
+        let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
         preflight.open(&data, recipe.task(), progress)?.0
     } else {
         Dataset::open(&data, recipe.task())?
     };
+    measure(recipe, predictor, dataset, workers, Watch { progress, stop })
+}
+
+/// Measures the model of a recipe that says `data: given` on the images that `dataset` holds out: on the data set that the
+/// run was given, the figures that it reported.
+///
+/// # Errors
+/// Labels of another task, a class that is none of the model's; what is wrong with the images; [`RunError::Stopped`].
+pub fn validate_on(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    dataset: &Dataset,
+    workers: Option<usize>,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    let Watch { progress, stop } = watch;
+    is_of(recipe, predictor)?;
+    of_task(recipe, dataset)?;
+    let mut dataset = dataset.clone();
+    if recipe.data().corrupt == Corrupt::Skip {
+        let size = predictor.meta().size;
+        Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
+    }
+    measure(recipe, predictor, dataset, workers, Watch { progress, stop })
+}
+
+/// Whether a model is of this recipe.
+fn is_of(recipe: &Recipe, predictor: &Predictor) -> Result<(), WeightsError> {
+    let meta = predictor.meta();
+    if meta.recipe == recipe.name() && meta.task == recipe.task() {
+        return Ok(());
+    }
+    let (model, wanted) = (&meta.recipe, recipe.name());
+    Err(WeightsError(format!("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")))
+}
+
+fn measure(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    mut dataset: Dataset,
+    workers: Option<usize>,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    let Watch { progress, stop } = watch;
+    let meta = predictor.meta();
     dataset.notes.iter().for_each(|note| progress.note(note));
-    let weights = class_weights(recipe.class_weights(), &dataset)?;
     renumber(&mut dataset, &meta.classes)?;
+    // As trained. Models of earlier versions do not say: then by this data, in the model's order.
+    let weights = match (recipe.class_weights(), &meta.class_weights) {
+        (Some(_), Some(weights)) => Some(weights.clone()),
+        (wanted, _) => class_weights(wanted, &dataset)?,
+    };
     let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
     let truth =
         truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
@@ -98,7 +147,8 @@ pub fn validate(
         workers: workers.unwrap_or_else(rayon::current_num_threads),
         seed: meta.seed,
     };
-    let examples = ImageExamples::new(ImageSet::new(&dataset.valid), preparation);
+    let examples =
+        ImageExamples::new(ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to)), preparation);
     let classes = meta.classes.len();
     let mut logits =
         |pass: &Pass, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });

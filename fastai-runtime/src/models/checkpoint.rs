@@ -60,6 +60,12 @@ pub struct ModelMeta {
     pub threshold: Option<f64>,
     /// Augmented passes of the recipe's last `tta`.
     pub tta: Option<u32>,
+    /// Weight of each class in the run's losses, in the order of `classes`.
+    #[serde(default)]
+    pub class_weights: Option<Vec<f32>>,
+    /// Shorter side of the scaled copies that the run read in place of larger images, pixels.
+    #[serde(default)]
+    pub resize_to: Option<u32>,
 }
 
 impl ModelMeta {
@@ -91,6 +97,8 @@ impl ModelMeta {
             seed: recipe.seed(),
             threshold: (recipe.task() == TaskKind::MultiLabel).then(|| fixed.unwrap_or(DEFAULT_THRESHOLD)),
             tta: recipe.last_tta().map(|(_, n_aug)| n_aug),
+            class_weights: None,
+            resize_to: recipe.data().resize_to,
         };
         meta.at_size(size.unwrap_or(recipe.transforms().size))
     }
@@ -135,6 +143,8 @@ impl ModelMeta {
             && self.batch >= 1
             && self.threshold.is_none_or(|t| (0.0..=1.0).contains(&t))
             && self.tta.is_none_or(|n| (1..=1000).contains(&n))
+            && self.class_weights.as_ref().is_none_or(|w| w.len() == self.classes.len() && w.iter().all(positive))
+            && self.resize_to.is_none_or(|side| (1..=MAX_SIDE).contains(&side))
     }
 }
 

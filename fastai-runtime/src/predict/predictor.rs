@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::{Predictions, TtaWeights, average};
 use crate::RunError;
-use crate::data::{DataError, decode_reduced};
+use crate::data::{DataError, Reading};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::random::Stream;
@@ -103,7 +103,8 @@ impl Predictor {
     ///
     /// With `tta` each prediction is the mean of `ceil(tta / 4)` plain ones and `tta` augmented ones. The augmentation is
     /// drawn from the model's seed and the file's name, so what is said of an image does not depend on the other images.
-    /// However many images there are, no more than a few batches are in memory.
+    /// A model of a run with `resize_to` sees larger images as that run did: as a scaled copy would show them, which is made in
+    /// memory. However many images there are, no more than a few batches are in memory.
     ///
     /// # Errors
     /// What `each` reports; [`RunError::Stopped`] when a stop is requested.
@@ -187,7 +188,7 @@ impl Predictor {
 
     /// The plain and the augmented numbers of an image, one after the other.
     fn prepare(&self, path: &Path, transform: &Transform, passes: usize) -> Result<Vec<f32>, String> {
-        let image = decode_reduced(path, transform.shorter_side())?;
+        let image = Reading::of(self.meta.resize_to).read(path, transform.shorter_side())?;
         let side = self.meta.size as usize;
         let name = blake3::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
         let name = u64::from_le_bytes(*name.as_bytes().first_chunk().expect("a hash has 32 bytes"));

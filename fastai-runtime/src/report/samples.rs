@@ -226,6 +226,7 @@ mod tests {
             train: (0..classes).flat_map(|class| (0..=class).map(move |number| item(class, number))).collect(),
             valid: (0..classes).map(|class| item(class, classes)).collect(),
             test: Vec::new(),
+            split: fastai_dsl::Valid::None,
             notes: Vec::new(),
         }
     }

@@ -1,7 +1,5 @@
 //! Nine augmented versions of one image, three rows of three.
 
-use std::path::Path;
-
 use fastai_dsl::{Body, Facts, Plan, Recipe, Sampler, Step, Transforms};
 use image::{Rgb, RgbImage};
 use maud::{Markup, html};
@@ -9,8 +7,7 @@ use maud::{Markup, html};
 use super::html::marked;
 use super::numbers::grouped;
 use crate::RunError;
-use crate::data::{Copies, Dataset, Health, Item};
-use crate::progress::{Progress, StopSignal};
+use crate::data::{Dataset, Reading};
 use crate::train::{ImageExamples, ImageSet, Pass, Preparation};
 use crate::transforms::Transform;
 
@@ -62,37 +59,19 @@ impl Sheet {
     /// What epochs 0 to 8 of the first `fit` on images make of the training image in the middle of the list; `None` if
     /// there is no training image.
     ///
-    /// With `resize_to` they are made of the image's copy, as in a run; below `cache` it is made if it is missing.
+    /// With `resize_to` they have the pixels of the image's copy, which need not exist.
     ///
     /// # Errors
-    /// If the file cannot be read any more; [`RunError::Stopped`].
-    pub fn of(
-        recipe: &Recipe,
-        dataset: &Dataset,
-        health: &Health,
-        cache: Option<&Path>,
-        stop: &StopSignal,
-        progress: &mut dyn Progress,
-    ) -> Result<Option<Sheet>, RunError> {
+    /// If the file cannot be read any more.
+    pub fn of(recipe: &Recipe, dataset: &Dataset) -> Result<Option<Sheet>, RunError> {
         // The first of a list is often the odd one; the middle also lies in another class than the first folder's.
         let index = dataset.train.len() / 2;
         let Some(item) = dataset.train.get(index) else { return Ok(None) };
         let id = item.id.clone();
         let mut notes = Vec::new();
-        let mut items = dataset.train.clone();
+        let reading = Reading::of(recipe.data().resize_to);
         if let Some(side) = recipe.data().resize_to {
-            match cache.map(|cache| copy(item, side, cache, dataset, health, stop, progress)) {
-                Some(Ok(copied)) if copied.path != item.path => {
-                    notes.push(format!("Read from its copy of {side} pixels (`resize_to`)."));
-                    items[index] = copied;
-                }
-                Some(Ok(_)) => {}
-                Some(Err(stopped @ RunError::Stopped(_))) => return Err(stopped),
-                Some(Err(error)) => notes.push(format!(
-                    "Read from the original, as the copy of {side} pixels (`resize_to`) could not be made: {error}."
-                )),
-                None => notes.push(format!("Read from the original, not from a copy of {side} pixels (`resize_to`).")),
-            }
+            notes.push(format!("Scaled to {side} pixels first, as its copy is (`resize_to`)."));
         }
         let Shown { step, size } = Shown::of(recipe);
         if step.is_some() && recipe.data().sampler == Sampler::Balanced {
@@ -112,7 +91,7 @@ impl Sheet {
         };
         let preparation = preparation.at_size(size);
         let transform = Transform::new(&preparation.transforms, preparation.stats);
-        let examples = ImageExamples::new(ImageSet::new(&items), preparation);
+        let examples = ImageExamples::new(ImageSet::new(&dataset.train).reading(reading), preparation);
         let stage = step.as_ref().map_or(0, |(index, ..)| *index as u64);
         let version = |epoch: u32| -> Result<Vec<f32>, RunError> {
             let pass = Pass::Shuffled { stage, epoch: u64::from(epoch) };
@@ -147,30 +126,6 @@ impl Sheet {
     }
 }
 
-/// The item with the file that a run reads in its place.
-fn copy(
-    item: &Item,
-    side: u32,
-    cache: &Path,
-    dataset: &Dataset,
-    health: &Health,
-    stop: &StopSignal,
-    progress: &mut dyn Progress,
-) -> Result<Item, RunError> {
-    let mut alone = Dataset {
-        root: dataset.root.clone(),
-        classes: Vec::new(),
-        task: dataset.task,
-        train: vec![item.clone()],
-        valid: Vec::new(),
-        test: Vec::new(),
-        split: dataset.split.clone(),
-        notes: Vec::new(),
-    };
-    Copies { side, folder: cache.join("copies") }.make(&mut alone, health, stop, progress)?;
-    Ok(alone.train.remove(0))
-}
-
 /// Images of `[size, size, 3]` values, 0 to 1, side by side.
 fn draw(versions: &[Vec<f32>], size: u32) -> RgbImage {
     let factor = LEAST.div_ceil(size);
@@ -195,27 +150,26 @@ mod tests {
 
     use super::super::show::tests::{odd_or_even, pictures, recipe};
     use super::*;
-    use crate::data::Preflight;
-    use crate::progress::Silent;
+    use crate::data::{Copies, Preflight};
+    use crate::progress::{Silent, StopSignal};
     use crate::train::{Examples, Inputs};
 
     const STEPS: &str = "metrics: [accuracy], train: { precompute(on); lr_find(or = 0.1, iters = 20); fit(0.01, 1);
         precompute(off); resize(48); fit(0.01, 1, cycle_len = 2); unfreeze(); fit(0.01, 1); }";
 
-    fn sheet(recipe: &Recipe, cache: Option<&Path>) -> (Sheet, Dataset) {
+    fn sheet(recipe: &Recipe) -> (Sheet, Dataset) {
         let stop = StopSignal::default();
-        let (dataset, health) = Preflight::of(recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
-        let sheet = Sheet::of(recipe, &dataset, &health, cache, &stop, &mut Silent).unwrap().unwrap();
-        (sheet, dataset)
+        let (dataset, _) = Preflight::of(recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
+        (Sheet::of(recipe, &dataset).unwrap().unwrap(), dataset)
     }
 
     /// What the batches of a fit in step 6 have for image `index` in epochs 0 to 8, as the sheet would show it.
-    fn trained(items: &[Item], recipe: &Recipe, index: usize) -> RgbImage {
+    fn trained(set: ImageSet, recipe: &Recipe, index: usize) -> RgbImage {
         let mut transforms = recipe.transforms().clone();
         transforms.size = 48;
         let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 3, workers: 2, seed: recipe.seed() };
         let transform = Transform::new(&preparation.transforms, preparation.stats);
-        let examples = ImageExamples::new(ImageSet::new(items), preparation);
+        let examples = ImageExamples::new(set, preparation);
         let epoch = |epoch: u64| {
             let batches = examples.batches(&Pass::Shuffled { stage: 5, epoch }, &Device::flex()).unwrap();
             let shown = batches.map(Result::unwrap).find_map(|batch| {
@@ -233,13 +187,13 @@ mod tests {
     fn the_versions_are_what_the_first_fit_on_images_trains_on() {
         let folder = pictures(odd_or_even);
         let recipe = recipe(&folder, "single_label", "valid: random(0.2, seed = 1)", STEPS);
-        let (sheet, dataset) = sheet(&recipe, None);
+        let (sheet, dataset) = sheet(&recipe);
         assert_eq!((sheet.step, sheet.size, dataset.train.len()), (Some(5), 48, 16));
         assert_eq!(sheet.id, dataset.train[8].id);
         // 48 pixels are shown three times as large.
         assert_eq!(sheet.image.dimensions(), (3 * 144 + 8, 3 * 144 + 8));
-        assert!(sheet.image == trained(&dataset.train, &recipe, 8));
-        assert!(sheet.image != trained(&dataset.train, &recipe, 7));
+        assert!(sheet.image == trained(ImageSet::new(&dataset.train), &recipe, 8));
+        assert!(sheet.image != trained(ImageSet::new(&dataset.train), &recipe, 7));
         let part = |i: u32| image::imageops::crop_imm(&sheet.image, i % 3 * 148, i / 3 * 148, 144, 144).to_image();
         assert!((1..9).all(|i| part(i) != part(0)), "all versions look alike");
         assert!(sheet.notes[0].starts_with("what step 6, `fit(0.01, 1, cycle_len = 2"));
@@ -251,28 +205,23 @@ mod tests {
         let folder = pictures(odd_or_even);
         let cache = tempfile::tempdir().unwrap();
         let recipe = recipe(&folder, "single_label", "resize_to: 48", STEPS);
-        let (copied, dataset) = sheet(&recipe, Some(cache.path()));
-        assert!(copied.notes[1].contains("Read from its copy of 48 pixels"), "{:?}", copied.notes);
+        let (copied, dataset) = sheet(&recipe);
+        assert!(copied.notes[1].contains("Scaled to 48 pixels first"), "{:?}", copied.notes);
         let index = dataset.train.len() / 2;
         let stop = StopSignal::default();
-        let (mut all, health) = Preflight::of(&recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
-        let copies = Copies { side: 48, folder: cache.path().join("copies") };
-        let counts = copies.make(&mut all, &health, &stop, &mut Silent).unwrap();
-        assert_eq!(counts.found, 1, "the copy that the sheet shows");
-        assert!(copied.image == trained(&all.train, &recipe, index));
-        let (original, _) = sheet(&recipe, None);
-        assert!(original.notes[1].contains("not from a copy of 48 pixels"), "{:?}", original.notes);
-        assert!(original.image == trained(&dataset.train, &recipe, index) && original.image != copied.image);
-        let blocked = folder.path().join("labels.csv");
-        let (original, _) = sheet(&recipe, Some(&blocked));
-        assert!(original.notes[1].contains("could not be made: cannot create"), "{:?}", original.notes);
+        let (all, health) = Preflight::of(&recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
+        let copies = Copies { side: 48, folder: cache.path().to_path_buf() };
+        let (reading, counts) = copies.make(&all, &health, &stop, &mut Silent).unwrap();
+        assert!(counts.made > 0, "a run makes copies");
+        assert!(copied.image == trained(ImageSet::new(&dataset.train).reading(reading), &recipe, index));
+        assert!(copied.image != trained(ImageSet::new(&dataset.train), &recipe, index));
     }
 
     #[test]
     fn a_recipe_without_augmented_images_says_so() {
         let folder = pictures(odd_or_even);
         let steps = "metrics: [accuracy], train: { precompute(on); fit(0.01, 1); }";
-        let (sheet, _) = sheet(&recipe(&folder, "single_label", "", steps), None);
+        let (sheet, _) = sheet(&recipe(&folder, "single_label", "", steps));
         assert_eq!((sheet.step, sheet.size), (None, 32));
         assert!(sheet.notes[0].starts_with("no step trains on augmented images"), "{:?}", sheet.notes);
     }
@@ -281,7 +230,7 @@ mod tests {
     fn the_caption_says_what_else_happens_to_the_image() {
         let folder = pictures(odd_or_even);
         let steps = "metrics: [accuracy], mixup: 0.2, train: { fit(0.01, 9); }";
-        let (sheet, _) = sheet(&recipe(&folder, "single_label", "sampler: balanced", steps), None);
+        let (sheet, _) = sheet(&recipe(&folder, "single_label", "sampler: balanced", steps));
         let page = sheet.figure(recipe(&folder, "single_label", "", steps).transforms(), "").into_string();
         assert!(page.contains("The balanced sampler may leave it out") && page.contains("Before <code>mixup</code>"));
         assert!(!page.contains("The step has"), "nine epochs need no word: {page}");

@@ -39,8 +39,7 @@ impl Show {
     /// Looks at the data set of `recipe`, every image of it, and at what the transforms make of the training image in the
     /// middle of the list.
     ///
-    /// `cache` is the folder that remembers which files are sound and holds the copies of `resize_to`; without it every
-    /// image is decoded anew and copies are not looked at.
+    /// `cache` is the folder that remembers which files are sound; without it every image is decoded anew.
     ///
     /// # Errors
     /// If there is no such data folder; [`RunError::Stopped`].
@@ -53,7 +52,7 @@ impl Show {
         let known = cache.map(|cache| cache.join("verified.json"));
         let preflight = Preflight { known: known.as_deref(), ..Preflight::of(recipe, stop) };
         let (dataset, health, mut findings) = preflight.survey(recipe.data(), recipe.task(), progress)?;
-        let sheet = match Sheet::of(recipe, &dataset, &health, cache, stop, progress) {
+        let sheet = match Sheet::of(recipe, &dataset) {
             Err(RunError::Data(error)) => {
                 findings.extend(error.findings);
                 None

@@ -1,6 +1,7 @@
 //! Images as a network sees them.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,12 +9,9 @@ use fastai_dsl::{Stats, Transforms};
 
 use super::examples::{ExampleBatch, ExampleBatches, Examples, Inputs, Pass, batch_ranges, order};
 use crate::RunError;
-use crate::data::{DataError, DecodedCache, Item, LoadFn, LoadJob, Loader, Visit};
+use crate::data::{Budget, DataError, DecodedCache, Item, LoadFn, LoadJob, Loader, Reading, Visit};
 use crate::random::Stream;
 use crate::transforms::{Picture, Transform};
-
-/// Decoded pixels of one set that are kept in memory across epochs, bytes.
-const DECODED_BUDGET: usize = 512 << 20;
 
 /// How images are prepared.
 #[derive(Clone, Debug)]
@@ -52,15 +50,47 @@ impl Preparation {
 #[derive(Clone)]
 pub struct ImageSet {
     items: Arc<[Item]>,
+    reading: Reading,
+    checked: bool,
+    budget: Arc<Budget>,
     decoded: Arc<Mutex<Arc<DecodedCache>>>,
     weights: Option<Arc<[f64]>>,
 }
 
 impl ImageSet {
-    /// These files.
+    /// These files, of which 512 MiB are kept decoded.
     pub fn new(items: &[Item]) -> Self {
-        let decoded = Arc::new(DecodedCache::new(items.len(), DECODED_BUDGET));
-        ImageSet { items: items.into(), decoded: Arc::new(Mutex::new(decoded)), weights: None }
+        ImageSet::within(items, &Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET)))
+    }
+
+    /// These files, of which as much is kept decoded as others leave of `budget`.
+    pub fn within(items: &[Item], budget: &Arc<Budget>) -> Self {
+        let decoded = Arc::new(DecodedCache::sharing(items.len(), Arc::clone(budget)));
+        ImageSet {
+            items: items.into(),
+            reading: Reading::Files,
+            checked: false,
+            budget: Arc::clone(budget),
+            decoded: Arc::new(Mutex::new(decoded)),
+            weights: None,
+        }
+    }
+
+    /// The same, whose pixels are read so; nothing may have been read before.
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
+    }
+
+    /// The same, whose files were all seen to be sound: one that is not any more is an error that says so.
+    pub fn checked(mut self) -> Self {
+        self.checked = true;
+        self
+    }
+
+    /// The files that are opened for the images.
+    pub fn files(&self) -> Vec<&Path> {
+        self.items.iter().map(|item| self.reading.path(&item.path)).collect()
     }
 
     /// Where images are kept that are decoded to no less than `shorter` pixels a side. Those of another side are forgotten:
@@ -68,7 +98,7 @@ impl ImageSet {
     fn decoded(&self, shorter: Option<u32>) -> Arc<DecodedCache> {
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         if decoded.shorter() != shorter {
-            *decoded = Arc::new(DecodedCache::new(self.items.len(), DECODED_BUDGET).reduced(shorter));
+            *decoded = Arc::new(DecodedCache::sharing(self.items.len(), Arc::clone(&self.budget)).reduced(shorter));
         }
         Arc::clone(&decoded)
     }
@@ -131,6 +161,7 @@ impl ImageExamples {
             values_per_image: 3 * side * side,
             load: self.load(pass),
             threads: self.preparation.workers,
+            reading: self.set.reading.clone(),
             cache: Some(self.set.decoded(self.preparation.transform().shorter_side())),
         }
     }
@@ -165,10 +196,21 @@ impl Examples for ImageExamples {
         let order = order(self.len(), pass, self.preparation.seed, self.set.weights());
         let loader = Loader::new(self.job(pass, order, batch_ranges(self.len(), self.preparation.batch)))?;
         let device = device.clone();
+        let checked = self.set.checked;
         Ok(Box::new(loader.map(move |batch| {
-            let batch = batch?;
+            let batch = batch.map_err(|error| if checked { broke_since(error) } else { error })?;
             let data = TensorData::new(batch.pixels, [batch.indices.len(), 3, side, side]);
             Ok(ExampleBatch { inputs: Inputs::Images(Tensor::from_data(data, &device)), images: batch.indices })
         })))
     }
+}
+
+/// Adds what is known of files that were sound before the first step.
+fn broke_since(mut error: DataError) -> DataError {
+    error.findings.push(
+        "these images were sound when all were checked before the first step, and have changed since, or their disk fails; \
+         `corrupt: skip` only leaves out what is broken then: put them right and go on with `--resume`, or start again"
+            .to_string(),
+    );
+    error
 }

@@ -2,7 +2,7 @@
 
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{
-    cutout, dihedral, erase, fit, folders, given, model, rotate, rotate_zoom, transforms, trivial_augment,
+    cutout, dihedral, erase, fit, folders, normalize, model, rotate, rotate_zoom, transforms, trivial_augment,
 };
 use fastai_dsl::{Experiment, words};
 
@@ -18,7 +18,7 @@ recipe!(Chips {
     data: folders { root: "data/chips" },
     transforms: none {
         size: 64,
-        stats: given(mean = [MEAN, 0.4, 0.4], std = 0.2),
+        stats: normalize(mean = [MEAN, 0.4, 0.4], std = 0.2),
         augment: [
             rotate(9, p = 0.5),
             dihedral,
@@ -47,7 +47,7 @@ fn main() {
         trivial_augment::new().into(),
         erase::new().p(0.3).area([0.1, 0.2]).value(words::noise).into(),
     ];
-    let stats = given::new().mean([MEAN, 0.4, 0.4]).std(0.2);
+    let stats = normalize::new().mean([MEAN, 0.4, 0.4]).std(0.2);
     let by_hand = Start::new("Chips", words::single_label)
         .data(folders::new().root("data/chips"))
         .transforms(words::none, transforms::new().size(64).stats(stats).augment(parts))

@@ -8,7 +8,7 @@ recipe! {
     pub Cats {
         task: single_label,
         data: folders { root: "data/dogscats" },
-        transforms: side_on { size: 224, stats: given(mean = [0.3, 0.4], std = [0.2, 0.2, 0.2]) },
+        transforms: side_on { size: 224, stats: normalize(mean = [0.3, 0.4], std = [0.2, 0.2, 0.2]) },
         model: squeezenet1_1,
         metrics: [accuracy],
         train: {

@@ -1,0 +1,176 @@
+//! What must hold between two values, where a Rust constant is one of them: const assertions, since the constant's value is
+//! not known while the macro checks.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use fastai_dsl::ArchFacts;
+use fastai_dsl::draft::{Arg, Draft, Entry, Stmt, Value, ValueKind};
+use fastai_dsl::schema::{self, Construct};
+
+use crate::builder::{Builder, assertion, place};
+
+/// The arguments of a call, or the entries of a block, by name.
+type Given<'a> = Vec<(&'static str, &'a Value)>;
+
+impl Builder<'_> {
+    /// The assertions of a flat draft; nothing is said about values that are literals, which have been checked.
+    pub(crate) fn relations(&self, flat: &Draft, arch: Option<&ArchFacts>) -> TokenStream {
+        let mut out = TokenStream::new();
+        let data = block(flat, "data");
+        let transforms = block(flat, "transforms");
+        let side = of(&data, "resize_to");
+        let mut sizes: Vec<&Value> = of(&transforms, "size").into_iter().collect();
+        if let Some(Value { kind: ValueKind::Call(word, args), .. }) = of(&data, "valid")
+            && let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text)
+        {
+            self.fold(&arguments(split, args), &mut out);
+        }
+        if let Some(Value { kind: ValueKind::Word(crop), .. }) = of(&transforms, "crop")
+            && crop == "googlenet"
+        {
+            if let Some(zoom) = of(&transforms, "max_zoom") {
+                let message = "[E0310] `crop: googlenet` ignores `max_zoom`, which must be 1";
+                self.assert(&[zoom], |x| quote! { #(#x)* <= 1.0 }, message, &mut out);
+            }
+            if let Some(pad) = of(&transforms, "pad") {
+                let message = "[E0310] `crop: googlenet` ignores `pad`, which must be 0";
+                self.assert(&[pad], |x| quote! { #(#x)* <= 0.0 }, message, &mut out);
+            }
+        }
+        if let Some(Value { kind: ValueKind::List(parts), .. }) = of(&transforms, "augment") {
+            for part in parts {
+                if let ValueKind::Call(word, args) = &part.kind
+                    && let Some(construct) = schema::AUGMENTATIONS.iter().find(|a| a.name == word.text)
+                {
+                    self.augmentation_relations(construct, args, &mut out);
+                }
+            }
+        }
+        if let (Some(arch), Some(cut)) = (arch, of(&block(flat, "model"), "cut")) {
+            let most = arch.max_cut();
+            let message = format!("[E0302] `cut` of `{}` must be 0 to {most}", arch.name);
+            let most = Literal::f64_unsuffixed(f64::from(most));
+            self.assert(&[cut], |x| quote! { #(#x)* <= #most }, &message, &mut out);
+        }
+        for stmt in flat.train.iter().flat_map(|t| &t.body) {
+            let Stmt::Step(call) = stmt else { continue };
+            let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else { continue };
+            let given = arguments(construct, &call.args);
+            match construct.name {
+                "resize" => sizes.extend(of(&given, "size")),
+                "lr_find" => self.sweep(&given, &mut out),
+                "freeze_to" => {
+                    if let (Some(group), Some(arch)) = (of(&given, "group"), arch) {
+                        let message = format!("[E0407] the network has {} layer groups", arch.groups);
+                        let groups = Literal::f64_unsuffixed(arch.groups as f64);
+                        let holds = |x: &[TokenStream]| quote! { #(#x)* >= -#groups && #(#x)* < #groups };
+                        self.assert(&[group], holds, &message, &mut out);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(side) = side {
+            let message = "[E0302] `resize_to` is smaller than the images that the network sees";
+            for size in sizes {
+                self.assert(&[side, size], |x| pair(x, &quote!(>=)), message, &mut out);
+            }
+        }
+        out
+    }
+
+    /// There are `floor(1 / share)` folds.
+    fn fold(&self, given: &Given, out: &mut TokenStream) {
+        let fifth = Value::new(ValueKind::Number(0.2));
+        let Some(fold) = of(given, "fold") else { return };
+        let share = of(given, "share").unwrap_or(&fifth);
+        let holds = |x: &[TokenStream]| {
+            let (fold, share) = (&x[0], &x[1]);
+            quote! { #fold + 1.0 <= 1.0 / #share + 1e-9 }
+        };
+        self.assert(&[fold, share], holds, "[E0305] this `fold` does not exist for this share", out);
+    }
+
+    fn sweep(&self, given: &Given, out: &mut TokenStream) {
+        let (first, last) = (Value::new(ValueKind::Number(1e-5)), Value::new(ValueKind::Number(10.0)));
+        let start = of(given, "start").unwrap_or(&first);
+        let end = of(given, "end").unwrap_or(&last);
+        self.assert(&[start, end], |x| pair(x, &quote!(<)), "[E0412] `start` must be below `end`", out);
+    }
+
+    fn augmentation_relations(&self, construct: &'static Construct, args: &[Arg], out: &mut TokenStream) {
+        let given = arguments(construct, args);
+        if let (Some(max), Some(min)) = (of(&given, "max"), of(&given, "min")) {
+            self.assert(&[min, max], |x| pair(x, &quote!(<=)), "[E0302] `min` is above `max`", out);
+        }
+        if let Some(Value { kind: ValueKind::List(ps), .. }) = of(&given, "ps") {
+            let ps: Vec<&Value> = ps.iter().collect();
+            let holds = |x: &[TokenStream]| quote! { #(#x)+* - 1.0 < 1e-6 && 1.0 - (#(#x)+*) < 1e-6 };
+            self.assert(&ps, holds, "[E0302] four probabilities that sum to 1 expected", out);
+        }
+    }
+
+    /// Asserts what `holds` makes of the values as numbers, at the first constant among them; nothing if there is none.
+    fn assert(
+        &self,
+        values: &[&Value],
+        holds: impl Fn(&[TokenStream]) -> TokenStream,
+        message: &str,
+        out: &mut TokenStream,
+    ) {
+        let Some(constant) = values.iter().find(|v| matches!(v.kind, ValueKind::Const(_))) else { return };
+        let numbers: Option<Vec<TokenStream>> = values.iter().map(|value| self.number(value)).collect();
+        if let Some(numbers) = numbers {
+            out.extend(assertion((self.span)(constant.site), &holds(&numbers), message));
+        }
+    }
+
+    /// A value as an `f64`; `None` of what is no number.
+    fn number(&self, value: &Value) -> Option<TokenStream> {
+        match &value.kind {
+            ValueKind::Number(x) => {
+                let number = Literal::f64_unsuffixed(x.abs());
+                Some(if *x < 0.0 {
+                    quote! { (-#number) }
+                } else {
+                    quote! { #number }
+                })
+            }
+            ValueKind::Const(path) => {
+                let path = self.path(path, (self.span)(value.site));
+                Some(quote! { ((#path) as f64) })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn pair(x: &[TokenStream], operator: &TokenStream) -> TokenStream {
+    let (a, b) = (&x[0], &x[1]);
+    quote! { #a #operator #b }
+}
+
+fn of<'a>(given: &Given<'a>, key: &str) -> Option<&'a Value> {
+    given.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+}
+
+fn arguments<'a>(construct: &'static Construct, args: &'a [Arg]) -> Given<'a> {
+    place(construct, args).into_iter().map(|(key, arg)| (key.name, &arg.value)).collect()
+}
+
+/// The entries of a section that is a block of a construct's keys.
+fn block<'a>(flat: &'a Draft, section: &str) -> Given<'a> {
+    let Some(Entry { value: Value { kind: ValueKind::Block(word, entries), .. }, .. }) =
+        flat.sections.iter().find(|e| e.key.text == section)
+    else {
+        return Vec::new();
+    };
+    let construct = match section {
+        "data" => schema::SOURCES.iter().copied().find(|s| s.name == word.text),
+        "transforms" => Some(&schema::TRANSFORMS),
+        _ => Some(&schema::MODEL),
+    };
+    let Some(construct) = construct else { return Vec::new() };
+    entries.iter().filter_map(|e| Some((construct.key(&e.key.text)?.1.name, &e.value))).collect()
+}
