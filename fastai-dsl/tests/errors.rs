@@ -385,13 +385,13 @@ fn texts_of_data_need_no_quotes_on_a_command_line() {
         "test: \"test\", valid: none, batch: 64, corrupt: skip",
     );
     let folders = "folders { root: \"d\" }";
+    has(csv, &["data.valid=held"], "valid: folder(\"held\")");
     has(folders, &["data.valid=held"], "valid: folder(\"held\")");
     has(folders, &["data.valid=held/out-2"], "valid: folder(\"held/out-2\")");
     has(folders, &["data.valid=random(0.3)"], "valid: random(0.3, seed = 42, fold = 0)");
     has(folders, &["data.valid=\"all\""], "valid: folder(\"all\")");
     has("given", &["data.batch=8", "data.sampler=balanced"], "given { batch: 8, sampler: balanced }");
     for (data, wrong, part) in [
-        (csv, "data.valid=held", "a csv file has no validation folder"),
         (csv, "data.label=-1", "E0302"),
         (folders, "data.valid=random", "E0301"),
         (folders, "data.corrupt=held", "E0206"),
