@@ -123,7 +123,7 @@ fn what_is_broken_is_on_the_page_and_ends_with_1() {
     let skipping = ["looked.recipe", "--set", "data.corrupt=skip"];
     let (code, _, err) = output(&mut show(&scratch, &skipping));
     assert_eq!(code, 0, "{err}");
-    assert!(err.contains("1 images cannot be decoded and are left out"), "{err}");
+    assert!(err.contains("1 image cannot be decoded and is left out"), "{err}");
 
     // Nothing that could be shown.
     fs::remove_file(scratch.path().join("show.html")).unwrap();

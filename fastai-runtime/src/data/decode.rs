@@ -141,6 +141,10 @@ fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
         // The decoder fills up what is missing with grey, which would be trained on.
         return Err("the JPEG is truncated: it has no end marker".to_string());
     }
+    if format == ImageFormat::WebP && !webp_is_whole(bytes) {
+        // The decoder would make room for as much as the chunk says it has, up to 4 GiB.
+        return Err("the WebP is truncated: one of its chunks is longer than the file".to_string());
+    }
     let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
     let (mut image, orientation) = match &palette {
         None => stored(reader, format)?,
@@ -221,6 +225,24 @@ fn to_rgb(image: DynamicImage) -> RgbImage {
 
 fn map<P: image::Pixel>(image: &image::ImageBuffer<P, Vec<P::Subpixel>>, pixel: impl Fn(&P) -> [u8; 3]) -> RgbImage {
     RgbImage::from_fn(image.width(), image.height(), |x, y| image::Rgb(pixel(image.get_pixel(x, y))))
+}
+
+/// Whether no chunk of a WebP is longer than the file.
+fn webp_is_whole(bytes: &[u8]) -> bool {
+    let size_at = |at: usize| {
+        let size = bytes.get(at..)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*size)).ok()
+    };
+    let end = size_at(4).map_or(0, |size| size.saturating_add(8)).min(bytes.len());
+    // Behind `RIFF`, a size and `WEBP` there are chunks: four letters, a size, and so many bytes, made even.
+    let mut at = 12;
+    while let Some(size) = size_at(at + 4).filter(|_| at + 8 <= end) {
+        if size > bytes.len() - (at + 8) {
+            return false;
+        }
+        at += 8 + size + size % 2;
+    }
+    true
 }
 
 /// An error for a scan that ends before the last block, or that holds what cannot be there.

@@ -102,6 +102,16 @@ impl Health {
 
     /// What somebody should know, one line a matter; paths below `root` without it.
     pub fn notes(&self, root: &Path) -> Vec<String> {
+        self.lines(root, ": `fastai show` lists them")
+    }
+
+    /// As [`notes`](Self::notes), above the lists of [`pairs`](Self::pairs).
+    pub fn notes_with_lists(&self, root: &Path) -> Vec<String> {
+        self.lines(root, ", listed on the page")
+    }
+
+    /// `elsewhere` says where the pairs are that are not named.
+    fn lines(&self, root: &Path, elsewhere: &str) -> Vec<String> {
         let mut notes = Vec::new();
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         let pairs = |list: &[[PathBuf; 2]]| {
@@ -111,73 +121,80 @@ impl Health {
             };
             let text: Vec<String> = list.iter().take(NAMED).map(pair).collect();
             let more = list.len() - text.len();
-            text.join("; ")
-                + &if more > 0 { format!("; and {more} more: `fastai show` lists them") } else { String::new() }
+            text.join("; ") + &if more > 0 { format!("; and {more} more{elsewhere}") } else { String::new() }
         };
-        let count = |list: &[[PathBuf; 2]], cut: bool| match cut {
-            true => format!("at least {}", list.len()),
-            false => list.len().to_string(),
+        let count = |list: &[[PathBuf; 2]], cut: bool, one: &str, many: &str| match (list.len(), cut) {
+            (1, false) => format!("1 {one}"),
+            (n, false) => format!("{n} {many}"),
+            (n, true) => format!("at least {n} {many}"),
         };
+        let number = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
         if !self.skipped.is_empty() {
             let list: Vec<String> =
                 self.skipped.iter().map(|(path, reason)| format!("{}: {reason}", below(path))).collect();
-            notes.push(format!("{} images cannot be decoded and are left out: {}", list.len(), shorten(&list, 5)));
+            let images = number(list.len(), "image cannot be decoded and is", "images cannot be decoded and are");
+            notes.push(format!("{images} left out: {}", shorten(&list, 5)));
         }
         if !self.dropped.is_empty() {
+            let images = number(self.dropped.len(), "training image has", "training images have");
+            let are = if self.dropped.len() == 1 { "is" } else { "are" };
             notes.push(format!(
-                "{} training images have the very bytes of a validation image and are left out (`duplicates: keep` \
-                 trains on them): {}",
-                self.dropped.len(),
+                "{images} the very bytes of a validation image and {are} left out (`duplicates: keep` trains on them): {}",
                 pairs(&self.dropped)
             ));
         }
         if !self.kept.is_empty() {
+            let images = number(self.kept.len(), "training image has", "training images have");
+            let are = if self.kept.len() == 1 { "is" } else { "are" };
             notes.push(format!(
-                "{} training images have the very bytes of a validation image, and are trained on as `duplicates: keep` \
-                 says: {}",
-                self.kept.len(),
+                "{images} the very bytes of a validation image, and {are} trained on as `duplicates: keep` says: {}",
                 pairs(&self.kept)
             ));
         }
         if !self.contradictory.is_empty() {
             notes.push(format!(
-                "{} pairs of images have the same bytes and different labels: {}",
-                count(&self.contradictory, self.cut.contradictory),
+                "{} the same bytes and different labels: {}",
+                count(&self.contradictory, self.cut.contradictory, "pair of images has", "pairs of images have"),
                 pairs(&self.contradictory)
             ));
         }
         if !self.identical.is_empty() {
             notes.push(format!(
-                "{} pairs of images have the same bytes: {}",
-                count(&self.identical, self.cut.identical),
+                "{} the same bytes: {}",
+                count(&self.identical, self.cut.identical, "pair of images has", "pairs of images have"),
                 pairs(&self.identical)
             ));
         }
         if !self.near.is_empty() {
+            let (one, many) =
+                ("pair of a training and a validation image shows", "pairs of a training and a validation image show");
             notes.push(format!(
-                "{} pairs of a training and a validation image show nearly the same, which flatters what is measured; \
-                 `valid: blocks(..)`, `grouped(..)` or `indices(..)` can keep such images on one side: {}",
-                count(&self.near, self.cut.near),
+                "{} nearly the same, which flatters what is measured; `valid: blocks(..)`, `grouped(..)` or `indices(..)` \
+                 can keep such images on one side: {}",
+                count(&self.near, self.cut.near, one, many),
                 pairs(&self.near)
             ));
         }
         if !self.untrained.is_empty() {
-            notes.push(format!(
-                "{} classes cannot be learned, as all their training images are left out: {}",
+            let classes = number(
                 self.untrained.len(),
-                names(&self.untrained, 5)
-            ));
+                "class cannot be learned, as all its",
+                "classes cannot be learned, as all their",
+            );
+            notes.push(format!("{classes} training images are left out: {}", names(&self.untrained, 5)));
         }
         if !self.unmeasured.is_empty() {
+            let known = if self.unmeasured.len() == 1 { "it is" } else { "they are" };
+            let classes = number(self.unmeasured.len(), "class has", "classes have");
             notes.push(format!(
-                "{} classes have no validation image, so nothing says how well they are known: {}",
-                self.unmeasured.len(),
+                "{classes} no validation image, so nothing says how well {known} known: {}",
                 names(&self.unmeasured, 5)
             ));
         }
         if self.enlarged > 0 {
+            let (have, are) = if self.enlarged == 1 { ("has", "is") } else { ("have", "are") };
             notes.push(format!(
-                "{} of {} images have a shorter side below {} pixels and are enlarged",
+                "{} of {} images {have} a shorter side below {} pixels and {are} enlarged",
                 self.enlarged, self.images, self.size
             ));
         }

@@ -112,6 +112,10 @@ impl<'a> Preflight<'a> {
     ) -> Result<(Health, Findings), RunError> {
         for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             part.truncate(self.limit.unwrap_or(usize::MAX));
+            // A file that is not there was told with its row; looking at it would tell it again.
+            if !findings.is_empty() {
+                part.retain(|item| item.path.exists());
+            }
         }
         let mut seen = HashSet::new();
         let items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);

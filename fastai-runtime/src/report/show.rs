@@ -60,7 +60,7 @@ impl Show {
             other => other?,
         };
         let mut notes = dataset.notes.clone();
-        notes.extend(health.notes(&dataset.root));
+        notes.extend(health.notes_with_lists(&dataset.root));
         let mut show = Show { html: String::new(), sheet, findings, notes };
         show.html = show.page(recipe, &dataset, &health).into_string();
         Ok(show)

@@ -135,7 +135,7 @@ fn a_class_that_loses_all_its_training_images_is_named() {
     );
     assert_parts(
         &error.notes.join("\n"),
-        &["have the same bytes and different labels: train/y/3.png and valid/x/6.png"],
+        &["has the same bytes and different labels: train/y/3.png and valid/x/6.png"],
     );
     // Nothing measures it: it is a note.
     let root = files(false);
@@ -143,7 +143,7 @@ fn a_class_that_loses_all_its_training_images_is_named() {
     assert_eq!(health.untrained, ["y"]);
     assert_parts(
         &health.notes(root.path()).join("\n"),
-        &["1 classes cannot be learned, as all their training images are left out: \"y\""],
+        &["1 class cannot be learned, as all its training images are left out: \"y\""],
     );
     // Of two classes one alone is none to tell apart.
     std::fs::remove_dir_all(root.path().join("train/z")).unwrap();
@@ -182,12 +182,12 @@ fn findings_come_with_everything_else_that_was_found() {
     assert_parts(
         &error.notes.join("\n"),
         &[
-            "1 pairs of images have the same bytes and different labels: train/x/0.png and train/y/3.png",
-            "1 pairs of images have the same bytes: train/x/0.png and train/y/3.png",
-            "1 pairs of a training and a validation image show nearly the same",
+            "1 pair of images has the same bytes and different labels: train/x/0.png and train/y/3.png",
+            "1 pair of images has the same bytes: train/x/0.png and train/y/3.png",
+            "1 pair of a training and a validation image shows nearly the same",
             "train/y/2.png and valid/x/5.png",
-            "1 classes have no validation image",
-            "1 of 5 images have a shorter side below 32 pixels",
+            "1 class has no validation image",
+            "1 of 5 images has a shorter side below 32 pixels",
         ],
     );
 }
@@ -205,7 +205,7 @@ fn one_file_with_two_labels_contradicts_itself() {
     assert_eq!((health.contradictory.len(), health.identical.len()), (1, 0));
     assert_eq!(health.contradictory[0], [a.clone(), a.clone()]);
     let notes = health.notes(root.path());
-    assert_eq!(notes, ["1 pairs of images have the same bytes and different labels: img/a.jpg, listed twice"]);
+    assert_eq!(notes, ["1 pair of images has the same bytes and different labels: img/a.jpg, listed twice"]);
     // A copy of it under another name says y as well: two matters.
     std::fs::copy(&a, root.path().join("img/b.jpg")).unwrap();
     let (_, health) = open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel).unwrap();
