@@ -24,7 +24,7 @@ pub struct Sheet {
     /// The versions in rows, white lines of 4 pixels between them; small ones are enlarged by a whole factor to at least
     /// 128 pixels.
     pub image: RgbImage,
-    /// [`Item::id`] of the image.
+    /// [`id`](crate::data::Item::id) of the image.
     pub id: String,
     /// Side of a version as the network takes it, pixels.
     pub size: u32,
