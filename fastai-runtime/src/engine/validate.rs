@@ -78,7 +78,9 @@ pub fn validate(
         let known = ActivationCache::default_root().join("verified.json");
         let size = predictor.meta().size;
         let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
-        preflight.open(&data, recipe.task(), progress)?.0
+        let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;
+        health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
+        dataset
     } else {
         Dataset::open(&data, recipe.task())?
     };
@@ -103,7 +105,8 @@ pub fn validate_on(
     let mut dataset = dataset.clone();
     if recipe.data().corrupt == Corrupt::Skip {
         let size = predictor.meta().size;
-        Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
+        let health = Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
+        health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
     }
     measure(recipe, predictor, dataset, workers, Watch { progress, stop })
 }
