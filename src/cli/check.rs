@@ -21,7 +21,8 @@ pub fn run(args: &Args) -> ExitCode {
         match super::source::read_with_data(file, &args.set) {
             Ok(checked) => {
                 let steps = checked.recipe.steps().len();
-                println!("{}: `{}` is fine, {steps} steps", file.display(), checked.recipe.name());
+                let steps = if steps == 1 { "1 step".to_string() } else { format!("{steps} steps") };
+                println!("{}: `{}` is fine, {steps}", file.display(), checked.recipe.name());
             }
             Err(code) => worst = code,
         }

@@ -212,7 +212,9 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
     out += &super::table::table(&rows, 0);
     let iterations: Option<u64> =
         plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
-    out += &format!("\n{} epochs, {} training batches\n", thousands(plan.epochs()), known(iterations));
+    let epochs = if plan.epochs() == 1 { "epoch" } else { "epochs" };
+    let batches = if iterations == Some(1) { "batch" } else { "batches" };
+    out += &format!("\n{} {epochs}, {} training {batches}\n", thousands(plan.epochs()), known(iterations));
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
         out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
     }
