@@ -1,8 +1,9 @@
 //! Images that a program gives: run, measured, predicted, gone on with, and what is said where they are missing.
 
+mod program;
+
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use fastai::dsl::source::Source;
 use fastai::dsl::{DeviceWish, Recipe, Valid};
 use fastai::prelude::*;
@@ -10,6 +11,7 @@ use fastai::runtime::data::Dataset;
 use fastai::runtime::engine;
 use fastai::runtime::progress::{Progress, Silent, StopSignal};
 use fastai::runtime::report::Summary;
+use program::{fastai, stderr};
 use tempfile::TempDir;
 
 #[allow(dead_code)]
@@ -26,14 +28,6 @@ fn options(scratch: &TempDir, name: &str, dataset: Option<&Dataset>) -> RunOptio
         dataset: dataset.cloned(),
         ..RunOptions::default()
     }
-}
-
-/// What the program says on its error output with these arguments, if it ends with `code`.
-fn program(scratch: &TempDir, code: i32, args: &[&Path]) -> String {
-    let mut command = Command::cargo_bin("fastai").unwrap();
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("FASTAI_CACHE", scratch.path().join("cache"));
-    let output = command.args(args).assert().code(code).get_output().clone();
-    String::from_utf8(output.stderr).unwrap()
 }
 
 #[test]
@@ -62,19 +56,19 @@ fn a_run_on_given_images_is_measured_and_predicts_as_any_other() {
     let recipe = run.join("recipe.recipe");
     let here = |word: &'static str| Path::new(word);
     for command in ["run", "show", "prepare"] {
-        let message = program(&scratch, 1, &[here(command), &recipe]);
+        let message = stderr(fastai(&scratch).args([here(command), &recipe]), 1);
         assert!(message.contains("`data: given`") && message.contains("RunOptions { dataset: Some("), "{message}");
     }
-    let message = program(&scratch, 0, &[here("plan"), &recipe]);
+    let message = stderr(fastai(&scratch).args([here("plan"), &recipe]), 0);
     assert!(message.contains("batches are not known") && message.contains("`data: given`"), "{message}");
-    assert_eq!(program(&scratch, 0, &[here("check"), &recipe]), "");
-    let message = program(&scratch, 1, &[here("validate"), run]);
+    assert_eq!(stderr(fastai(&scratch).args([here("check"), &recipe]), 0), "");
+    let message = stderr(fastai(&scratch).args([here("validate"), run]), 1);
     assert!(message.contains("validate_on"), "{message}");
-    program(&scratch, 0, &[here("predict"), run, &paths[0], here("--quiet")]);
-    let message = program(&scratch, 2, &[here("submit"), run]);
+    fastai(&scratch).args([here("predict"), run, &paths[0], here("--quiet")]).assert().success();
+    let message = stderr(fastai(&scratch).args([here("submit"), run]), 2);
     assert!(message.contains("--images DIR"), "{message}");
     let images = scratch.path().join("images");
-    program(&scratch, 0, &[here("submit"), run, here("--quiet"), here("--images"), &images]);
+    stderr(fastai(&scratch).args([here("submit"), run, here("--quiet"), here("--images"), &images]), 0);
     assert!(run.join("submission.csv").is_file());
 }
 
@@ -107,7 +101,7 @@ fn a_run_that_was_stopped_goes_on_with_the_same_images_alone() {
     let error = Ocean::run_with(&begun, &mut StopLate(begun.stop.clone(), false)).unwrap_err();
     assert!(matches!(error, RunError::Stopped(_)), "{error}");
     let parts = scratch.path().join("parts");
-    let message = program(&scratch, 1, &[Path::new("run"), Path::new("--resume"), &parts]);
+    let message = stderr(fastai(&scratch).args([Path::new("run"), Path::new("--resume"), &parts]), 1);
     assert!(message.contains("go on with its run, from that program"), "{message}");
     let mut other = dataset.clone();
     other.train.pop();

@@ -1,15 +1,18 @@
 //! `fastai show` as a user meets it: what it writes, what it says, how it ends.
 
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use program::fastai;
 use tempfile::TempDir;
 
 /// The program in a folder of its own, with caches of its own.
 fn show(scratch: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("fastai").unwrap();
-    command.current_dir(scratch.path()).env("FASTAI_CACHE", scratch.path().join("cache")).arg("show").args(args);
+    let mut command = fastai(scratch);
+    command.current_dir(scratch.path()).arg("show").args(args);
     command
 }
 

@@ -196,7 +196,8 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
         known(facts.classes)
     );
     if dropped > 0 {
-        out += &format!("not counted: {dropped} training images with the very bytes of a validation image\n");
+        let images = if dropped == 1 { "image" } else { "images" };
+        out += &format!("not counted: {dropped} training {images} with the very bytes of a validation image\n");
     }
     out += "\n";
     for (i, group) in plan.groups.iter().enumerate() {

@@ -192,11 +192,14 @@ impl Health {
             ));
         }
         if self.enlarged > 0 {
-            let (have, are) = if self.enlarged == 1 { ("has", "is") } else { ("have", "are") };
-            notes.push(format!(
-                "{} of {} images {have} a shorter side below {} pixels and {are} enlarged",
-                self.enlarged, self.images, self.size
-            ));
+            let images = match (self.enlarged, self.images) {
+                (1, 1) => "the image has a shorter side".to_string(),
+                (1, all) => format!("1 of {all} images has a shorter side"),
+                (some, all) if some == all => format!("all {all} images have a shorter side"),
+                (some, all) => format!("{some} of {all} images have a shorter side"),
+            };
+            let are = if self.enlarged == 1 { "is" } else { "are" };
+            notes.push(format!("{images} below {} pixels and {are} enlarged", self.size));
         }
         notes
     }

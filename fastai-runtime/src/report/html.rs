@@ -6,7 +6,7 @@ use super::numbers::{bytes, duration, grouped, metric, short};
 use super::record::{EpochRow, FitCurve};
 use super::{Baseline, Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
 
-pub(super) const STYLE: &str = include_str!("report.css");
+const STYLE: &str = include_str!("report.css");
 
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +24,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-                title { (summary.name) " – fastai run" }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&format!("{} – fastai run", summary.name)))
             body {
                 h1 { (summary.name) }
                 (quotation(summary))
@@ -64,7 +58,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 (tables::facts(summary))
                 @if !summary.notes.is_empty() {
                     h2 { "Notes" }
-                    ul { @for note in &summary.notes { li { (note) } } }
+                    ul { @for note in &summary.notes { li { (marked(note)) } } }
                 }
                 @if !files.is_empty() {
                     h2 { "Files" }
@@ -272,6 +266,19 @@ fn plots(record: &Record) -> Markup {
                     }
                 }))
             }
+        }
+    }
+}
+
+/// What stands before a page: inline style, and that nothing else may be fetched or run.
+pub(super) fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
         }
     }
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use fastai_dsl::{Data, Recipe, Source};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::bars::Bars;
 use super::gallery::base64;
-use super::html::{STYLE, marked};
+use super::html::{head, marked};
 use super::numbers::grouped;
 use super::samples::samples;
 use super::sheet::Sheet;
@@ -77,13 +77,7 @@ impl Show {
         html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-                    title { (recipe.name()) " – data" }
-                    style { (PreEscaped(STYLE)) }
-                }
+                (head(&format!("{} – data", recipe.name())))
                 body {
                     h1 { (recipe.name()) ": the data" }
                     @if let Some(doc) = recipe.doc() { @for part in doc.split("\n\n") { p.soft { (marked(part)) } } }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::html::marked;
 use super::numbers::{grouped, metric};
 use super::record::{Confusion, DataOverview, TagRow};
 use super::{Counts, Summary};
@@ -139,7 +140,7 @@ pub fn tags(rows: &[TagRow]) -> Markup {
 pub fn facts(summary: &Summary) -> Markup {
     html! {
         dl {
-            dt { "Device" } dd { (summary.device) @if !summary.device_reason.is_empty() { span.soft { " – " (summary.device_reason) } } }
+            dt { "Device" } dd { (summary.device) @if !summary.device_reason.is_empty() { span.soft { " – " (marked(&summary.device_reason)) } } }
             dt { "CPU threads" } dd { (summary.threads) }
             dt { "Seed" } dd { (summary.seed) }
             dt { "Wall time" } dd { (super::numbers::duration(summary.seconds)) }
