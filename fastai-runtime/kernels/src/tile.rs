@@ -1,0 +1,172 @@
+//! The register tile of every matrix product: a few rows times one or two vectors of columns, summed in registers.
+
+use crate::isa::{Isa, Level};
+use crate::vector::{Portable, Vector};
+
+/// Where a tile lies and what happens to its sums.
+///
+/// The sum over `k` of `a[row, k] * b[k, column]`, plus bias or what `c` holds, plus residual, clamped, is stored to `c`.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    /// Products in a sum.
+    pub k: usize,
+    /// Left operand; see [`Walk`].
+    pub a: *const f32,
+    /// Numbers between two rows, or two steps of `k`, of the left operand.
+    pub a_step: usize,
+    /// Packed panel: `k` rows of whole vectors.
+    pub b: *const f32,
+    /// The output, rows of `columns` numbers.
+    pub c: *mut f32,
+    /// Numbers between two rows of the output.
+    pub c_step: usize,
+    /// Columns of the output; the panel is padded to whole vectors.
+    pub columns: usize,
+    /// Whether the sums are added to what the output holds.
+    pub accumulate: bool,
+    /// Added to each column; null for none.
+    pub bias: *const f32,
+    /// Added to each number; null for none.
+    pub residual: *const f32,
+    /// Numbers between two rows of the residual.
+    pub residual_step: usize,
+    /// Range of the output; infinite where it is open.
+    pub clamp: [f32; 2],
+}
+
+/// How the left operand lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// `a[row, k]` is at `row * a_step + k`.
+    Rows,
+    /// `a[row, k]` is at `k * a_step + row`.
+    Columns,
+}
+
+/// A clamp that changes nothing.
+pub(crate) const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+#[inline(always)]
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS: bool>(t: &Tile) {
+    // SAFETY: the caller vouches for the pointers as `run` demands, and for the CPU.
+    unsafe {
+        let mut sums = [[V::zero(); VECTORS]; ROWS];
+        let (mut a, mut b) = (t.a, t.b);
+        for _ in 0..t.k {
+            let mut right = [V::zero(); VECTORS];
+            for (j, right) in right.iter_mut().enumerate() {
+                *right = V::load(b.add(j * V::LANES));
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let left = V::splat(*a.add(if COLUMNS { row } else { row * t.a_step }));
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = left.fma(right, *sum);
+                }
+            }
+            b = b.add(VECTORS * V::LANES);
+            a = a.add(if COLUMNS { t.a_step } else { 1 });
+        }
+        let last = t.columns - (VECTORS - 1) * V::LANES;
+        let (low, high) = (V::splat(t.clamp[0]), V::splat(t.clamp[1]));
+        for (row, sums) in sums.iter().enumerate() {
+            for (j, sum) in sums.iter().enumerate() {
+                let whole = j + 1 < VECTORS || last == V::LANES;
+                let load = |p: *const f32| if whole { V::load(p) } else { V::load_first(p, last) };
+                let at = t.c.add(row * t.c_step + j * V::LANES);
+                let mut sum = *sum;
+                if t.accumulate {
+                    sum = sum.add(load(at));
+                } else if !t.bias.is_null() {
+                    sum = sum.add(load(t.bias.add(j * V::LANES)));
+                }
+                if !t.residual.is_null() {
+                    sum = sum.add(load(t.residual.add(row * t.residual_step + j * V::LANES)));
+                }
+                let sum = sum.max(low).min(high);
+                if whole {
+                    sum.store(at);
+                } else {
+                    sum.store_first(at, last);
+                }
+            }
+        }
+    }
+}
+
+type Run = unsafe fn(&Tile);
+
+/// Tables of tiles `[columns of vectors - 1][rows - 1]` for one instruction set.
+macro_rules! table {
+    ($name:ident, $vector:ty, $(#[$feature:meta])? [$($rows:literal)*]) => {
+        mod $name {
+            use super::*;
+            $(#[$feature])?
+            unsafe fn run<const R: usize, const N: usize, const C: bool>(t: &Tile) {
+                // SAFETY: the caller's.
+                unsafe { tile::<$vector, R, N, C>(t) }
+            }
+            pub(super) const ROWS: [[&[Run]; 2]; 2] = [
+                [&[$(run::<$rows, 1, false>),*], &[$(run::<$rows, 2, false>),*]],
+                [&[$(run::<$rows, 1, true>),*], &[$(run::<$rows, 2, true>),*]],
+            ];
+        }
+    };
+}
+
+table!(portable, Portable, [1 2 3 4]);
+#[cfg(target_arch = "x86_64")]
+table!(avx2, std::arch::x86_64::__m256, #[target_feature(enable = "avx2,fma")] [1 2 3 4 5 6]);
+#[cfg(target_arch = "x86_64")]
+table!(avx512, std::arch::x86_64::__m512, #[target_feature(enable = "avx512f,avx2,fma")]
+    [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+
+/// The tiles of an instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Tiles {
+    /// `[vectors - 1][rows - 1]`.
+    runs: [&'static [Run]; 2],
+    lanes: usize,
+}
+
+impl Tiles {
+    pub(crate) fn new(isa: Isa, walk: Walk) -> Self {
+        let walk = usize::from(walk == Walk::Columns);
+        let runs = match isa.level() {
+            Level::Portable => portable::ROWS[walk],
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::ROWS[walk],
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::ROWS[walk],
+        };
+        Self { runs, lanes: isa.lanes() }
+    }
+
+    /// Rows of the highest tile.
+    pub(crate) fn most_rows(self) -> usize {
+        self.runs[0].len()
+    }
+
+    /// Computes a tile of `rows` rows.
+    ///
+    /// # Safety
+    /// `rows` is from 1 to [`most_rows`](Self::most_rows), and `t.columns` from 1 to two vectors. With the vectors that
+    /// hold `t.columns` counted as one or two: `t.b` is valid for `k` rows of so many vectors; `t.a` for all `a[row, k]`,
+    /// `t.c` for reading and writing `rows` rows of `columns` numbers, the residual for reading as many and the bias for
+    /// `columns`, unless they are null. Nobody else accesses the output meanwhile, and it overlaps neither operand nor
+    /// the bias; the residual may be the output itself.
+    #[inline]
+    pub(crate) unsafe fn run(self, rows: usize, t: &Tile) {
+        let vectors = t.columns.div_ceil(self.lanes);
+        // SAFETY: the table's functions require what this one does, and instructions that the `Isa` stands for.
+        unsafe { self.runs[vectors - 1][rows - 1](t) }
+    }
+
+    /// Splits `rows` into tiles of nearly equal heights: `(first row, rows)` of each.
+    pub(crate) fn split(self, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+        let tiles = rows.div_ceil(self.most_rows()).max(1);
+        (0..tiles).map(move |tile| {
+            let (start, end) = (tile * rows / tiles, (tile + 1) * rows / tiles);
+            (start, end - start)
+        })
+    }
+}
