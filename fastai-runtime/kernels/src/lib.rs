@@ -1,2 +1,19 @@
 //! CPU kernels over slices of `f32`. The crate knows neither burn nor the recipe language, and it is the only home of
 //! `unsafe` code in the workspace.
+//!
+//! Maps are `[batch, height, width, channel]`. Results do not depend on the number of threads, bit for bit; they do depend
+//! on the [`Isa`], within rounding.
+
+pub mod conv;
+pub mod finish;
+mod gather;
+pub mod isa;
+pub mod map;
+pub mod panel;
+mod scratch;
+mod tile;
+mod vector;
+
+pub use finish::Finish;
+pub use isa::Isa;
+pub use map::{Map, MapMut, MapShape};
