@@ -251,6 +251,11 @@ impl<'a> Weights<'a> {
         Self { values, output, input, kernel }
     }
 
+    /// Output and input channels.
+    pub(crate) fn channels(&self) -> [usize; 2] {
+        [self.output, self.input]
+    }
+
     /// One weight.
     pub(crate) fn at(&self, output: usize, input: usize, y: usize, x: usize) -> f32 {
         self.values[((output * self.input + input) * self.kernel[0] + y) * self.kernel[1] + x]

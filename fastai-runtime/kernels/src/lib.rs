@@ -13,7 +13,11 @@ pub mod panel;
 mod scratch;
 mod tile;
 mod vector;
+pub mod weight_gradient;
+pub mod winograd;
 
 pub use finish::Finish;
 pub use isa::Isa;
 pub use map::{Map, MapMut, MapShape};
+pub use weight_gradient::weight_gradient;
+pub use winograd::Winograd;

@@ -41,6 +41,19 @@ impl Panels {
         panels
     }
 
+    /// Packs `k` rows, at most as many as there is room for; the other methods then see that many.
+    pub(crate) fn fill_rows<'a>(&mut self, k: usize, row: impl Fn(usize) -> &'a [f32]) {
+        self.resize(k, self.columns);
+        for first in (0..self.columns).step_by(self.width()) {
+            let (width, end) = (self.vectors_at(first) * self.lanes, self.columns.min(first + self.width()));
+            for (number, to) in self.panel_mut(first).chunks_exact_mut(width).enumerate() {
+                let (values, padding) = to.split_at_mut(end - first);
+                values.copy_from_slice(&row(number)[first..end]);
+                padding.fill(0.0);
+            }
+        }
+    }
+
     /// Columns of a whole panel.
     pub(crate) fn width(&self) -> usize {
         2 * self.lanes
@@ -72,8 +85,9 @@ impl Panels {
         &mut self.values[first * self.k..][..len]
     }
 
-    /// All values.
-    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+    /// All panels, from left to right.
+    pub(crate) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let whole = (self.width() * self.k).max(1);
+        self.values.chunks_mut(whole)
     }
 }
