@@ -11,10 +11,14 @@ use crate::tile::{OPEN, Tile, Tiles, Walk};
 
 /// Pixels that are summed in one go.
 const DEPTH: usize = 192;
-/// Rows of the gradient, `[taps * input]`, that are computed together.
+/// Rows of the gradient, `[taps * input]`, that are computed together at most.
 const ROWS: usize = 576;
-/// Parts that the work is split into at least, whatever the number of threads.
-const PARTS: usize = 16;
+/// Items that the work is split into at least where it can, whatever the number of threads.
+const ITEMS: usize = 16;
+/// Rows and columns of an item at least.
+const LEAST: usize = 128;
+/// Numbers in the sums of all parts of the pixels at most, unless there is one part.
+const SUMS: usize = 1 << 20;
 
 /// Gradient of the weights, `[output, input, height, width]`, of a convolution with one group.
 ///
@@ -29,26 +33,32 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
     assert_eq!(input.shape().batch, output.shape().batch);
     assert_eq!(gradient.len(), columns * channels * taps);
     let rows = taps * channels;
-    let blocks: Vec<_> = depths(rows, ROWS).collect();
-    // A part has at least one run of pixels.
-    let parts = PARTS.div_ceil(blocks.len()).min(pixels.div_ceil(DEPTH)).max(1);
+    // By pixels where the sums are small, then by columns, then by rows: each item copies its rows and columns.
+    let row_blocks = rows.div_ceil(ROWS);
+    let most_parts = (SUMS / (rows * columns)).min(pixels.div_ceil(DEPTH)).max(1);
+    let parts = ITEMS.div_ceil(row_blocks).min(most_parts);
+    let column_blocks = ITEMS.div_ceil(row_blocks * parts).min(columns / LEAST).max(1);
+    let row_blocks = ITEMS.div_ceil(column_blocks * parts).min(rows / LEAST).max(row_blocks);
     let tiles = Tiles::new(isa, Walk::Columns);
     scratch::with(parts * rows * columns, |sums| {
         let to = SharedMut::of(sums);
-        (0..parts * blocks.len()).into_par_iter().for_each(|item| {
-            let (part, block) = (item / blocks.len(), &blocks[item % blocks.len()]);
-            let pixels = part * pixels / parts..(part + 1) * pixels / parts;
-            scratch::with(DEPTH * (ROWS + 16), |left| {
-                let mut right = Panels::zeros(isa, DEPTH.min(pixels.len()), columns);
+        (0..parts * row_blocks * column_blocks).into_par_iter().for_each(|item| {
+            let share = |number: usize, of: usize, length: usize| number * length / of..(number + 1) * length / of;
+            let part = item / (row_blocks * column_blocks);
+            let pixels = share(part, parts, pixels);
+            let block = share(item / column_blocks % row_blocks, row_blocks, rows);
+            let line = share(item % column_blocks, column_blocks, columns);
+            scratch::with(DEPTH * (ROWS + 32), |left| {
+                let mut right = Panels::zeros(isa, DEPTH.min(pixels.len()), line.len());
                 for run in depths(pixels.len(), DEPTH) {
                     let run = pixels.start + run.start..pixels.start + run.end;
                     let step = block.len().next_multiple_of(16) + 16;
                     neighbours.gather(isa, input, run.clone(), block.clone(), left, step);
-                    right.fill_rows(run.len(), |row| output.pixel(run.start + row));
-                    for first in (0..columns).step_by(right.width()) {
-                        let width = right.width().min(columns - first);
+                    right.fill_rows(run.len(), |row| &output.pixel(run.start + row)[line.clone()]);
+                    for first in (0..line.len()).step_by(right.width()) {
+                        let width = right.width().min(line.len() - first);
                         for (row, height) in tiles.split(block.len()) {
-                            let at = (part * rows + block.start + row) * columns + first;
+                            let at = (part * rows + block.start + row) * columns + line.start + first;
                             let tile = Tile {
                                 k: run.len(),
                                 a: left[row..].as_ptr(),
@@ -65,7 +75,7 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
                                 clamp: OPEN,
                             };
                             // SAFETY: the left operand holds `run.len()` rows of `block.len()` numbers every `step`, the
-                            // panels `run.len()` rows; each item has rows of its own in the sums of its part.
+                            // panels `run.len()` rows; each item has rows and columns of its own in the sums of its part.
                             unsafe { tiles.run(height, &tile) }
                         }
                     }

@@ -21,6 +21,8 @@ const SIDE: usize = 4;
 const REACH: usize = 6;
 /// Places of a transformed tile.
 const PLACES: usize = REACH * REACH;
+/// Columns of the widest panel.
+const WIDEST: usize = 32;
 /// Products that are summed in one go.
 const DEPTH: usize = 192;
 
@@ -70,32 +72,20 @@ impl Winograd {
         }
         tasks.into_par_iter().enumerate().for_each(|(panel, mut places)| {
             let first = panel * width;
-            let (used, padded) = (width.min(columns - first), places[0].len() / k);
-            // Taps of a row of the panel, then the transformed rows of the kernel.
-            let mut taps = [[0f32; 32]; 9];
-            let mut rows = [[[0f32; 32]; 3]; REACH];
+            let (used, padded) = (width.min(columns - first), places[0].len() / k.max(1));
+            let mut taps = [[0f32; WIDEST]; 9];
             for row in 0..k {
-                for (tap, taps) in taps.iter_mut().enumerate() {
-                    for (column, to) in taps[..used].iter_mut().enumerate() {
-                        *to = value(row, first + column, tap / 3, tap % 3);
+                for column in 0..used {
+                    for (tap, taps) in taps.iter_mut().enumerate() {
+                        taps[column] = value(row, first + column, tap / 3, tap % 3);
                     }
                 }
-                for x in 0..3 {
-                    for column in 0..used {
-                        let [a, b, c] = [taps[x][column], taps[3 + x][column], taps[6 + x][column]];
-                        for (y, value) in kernel([a, b, c]).into_iter().enumerate() {
-                            rows[y][x][column] = value;
-                        }
-                    }
+                let mut rows: [*mut f32; PLACES] = [std::ptr::null_mut(); PLACES];
+                for (to, place) in rows.iter_mut().zip(&mut places) {
+                    *to = place[row * padded..(row + 1) * padded].as_mut_ptr();
                 }
-                for (y, row_of) in rows.iter().enumerate() {
-                    for column in 0..used {
-                        let [a, b, c] = [row_of[0][column], row_of[1][column], row_of[2][column]];
-                        for (x, value) in kernel([a, b, c]).into_iter().enumerate() {
-                            places[y * REACH + x][row * padded + column] = value;
-                        }
-                    }
-                }
+                // SAFETY: each pointer is valid for the `padded` numbers of a row, whole vectors of at most `WIDEST` lanes.
+                unsafe { transform_kernels(isa, &taps, &rows, padded) };
             }
         });
         Self { isa, weights }
@@ -199,11 +189,40 @@ fn together(channels: usize, tiles: usize) -> usize {
     tiles.div_ceil(blocks).max(1)
 }
 
+dispatch! {
+    unsafe fn transform_kernels(isa, taps: &[[f32; WIDEST]; 9], to: &[*mut f32; PLACES], columns: usize) =
+        transform_kernels_body;
+}
+
+#[inline(always)]
+unsafe fn transform_kernels_body<V: Vector>(taps: &[[f32; WIDEST]; 9], to: &[*mut f32; PLACES], columns: usize) {
+    for column in (0..columns).step_by(V::LANES) {
+        // SAFETY: the caller's rows hold `columns` numbers, a multiple of the lanes, and the taps at least as many.
+        unsafe {
+            let tap = |number: usize| V::load(taps[number].as_ptr().add(column));
+            let lines = [0, 1, 2].map(|x| kernel::<V>([tap(x), tap(3 + x), tap(6 + x)]));
+            for y in 0..REACH {
+                let line = kernel::<V>([lines[0][y], lines[1][y], lines[2][y]]);
+                for (x, value) in line.into_iter().enumerate() {
+                    value.store(to[y * REACH + x].add(column));
+                }
+            }
+        }
+    }
+}
+
 /// Transforms a row or column of a kernel.
-fn kernel([a, b, c]: [f32; 3]) -> [f32; REACH] {
-    let (sum, difference) = (a + c, b);
-    let (wide, cross) = (a / 24.0 + c / 6.0, b / 12.0);
-    [a / 4.0, -(sum + difference) / 6.0, (difference - sum) / 6.0, wide + cross, wide - cross, c]
+#[inline(always)]
+unsafe fn kernel<V: Vector>([a, b, c]: [V; 3]) -> [V; REACH] {
+    // SAFETY: the caller's.
+    unsafe {
+        let (quarter, sixth) = (V::splat(1.0 / 4.0), V::splat(1.0 / 6.0));
+        let (twelfth, part) = (V::splat(1.0 / 12.0), V::splat(1.0 / 24.0));
+        let sum = a.add(c);
+        let (even, odd) = (a.mul(part).add(c.mul(sixth)), b.mul(twelfth));
+        let minus = V::splat(-1.0 / 6.0);
+        [a.mul(quarter), sum.add(b).mul(minus), b.sub(sum).mul(sixth), even.add(odd), even.sub(odd), c]
+    }
 }
 
 /// Where the tiles of a map lie.
