@@ -5,11 +5,15 @@
 //! on the [`Isa`], within rounding.
 
 pub mod conv;
+pub mod convolution;
 pub mod finish;
 mod gather;
 pub mod isa;
+pub mod layout;
 pub mod map;
+pub mod norm;
 pub mod panel;
+pub mod pool;
 mod scratch;
 mod tile;
 mod vector;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::conv::{Weights, check, depths};
 use crate::finish::Finish;
 use crate::isa::{Isa, dispatch};
-use crate::map::{Map, MapMut};
+use crate::map::{Map, MapMut, MapShape, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
 use crate::tile::{OPEN, Tile, Tiles, Walk};
@@ -97,6 +97,18 @@ impl Winograd {
     /// # Panics
     /// If the channels do not belong together, or the output has rows or columns without input.
     pub fn run(&self, input: Map<'_>, pad: [usize; 2], output: &mut MapMut<'_>, finish: Finish<'_>) {
+        self.run_or_add(input, pad, output, finish, false);
+    }
+
+    /// The same, which `accumulate` adds to what the output holds.
+    pub(crate) fn run_or_add(
+        &self,
+        input: Map<'_>,
+        pad: [usize; 2],
+        output: &mut MapMut<'_>,
+        finish: Finish<'_>,
+        accumulate: bool,
+    ) {
         let (from, to) = (input.shape(), output.shape());
         assert_eq!(from.batch, to.batch);
         assert_eq!([from.channels, to.channels], [self.weights[0].k(), self.weights[0].columns()]);
@@ -111,7 +123,7 @@ impl Winograd {
         // Every item of a block transforms its input again, so columns are shared only where blocks are few.
         let shares = (4 * rayon::current_num_threads()).div_ceil(blocks).min(panels.div_ceil(2)).max(1);
         let each = panels.div_ceil(shares) * self.weights[0].width();
-        let output = Output { to: output.shared().get() as usize, step: output.step(), shape: to };
+        let output = Output { to: output.shared(), step: output.step(), shape: to, accumulate };
         (0..blocks * shares).into_par_iter().for_each(|item| {
             let (block, share) = (item / shares, item % shares);
             let range = block * together..((block + 1) * together).min(tiles);
@@ -240,11 +252,13 @@ impl Grid {
     }
 }
 
-/// Where the outputs go: an address, since threads write parts of it.
+/// Where the outputs go.
 struct Output {
-    to: usize,
+    to: SharedMut,
     step: usize,
-    shape: crate::map::MapShape,
+    shape: MapShape,
+    /// Whether they are added to what is there.
+    accumulate: bool,
 }
 
 dispatch! {
@@ -394,8 +408,11 @@ unsafe fn store_tiles_body<V: Vector>(
                         if let Some(map) = finish.residual {
                             value = value.add(load(map.as_ptr().add(pixel * map.step() + first + channel)));
                         }
+                        let to = output.to.get().add(pixel * output.step + first + channel);
+                        if output.accumulate {
+                            value = value.add(load(to));
+                        }
                         let value = value.max(low).min(high);
-                        let to = (output.to as *mut f32).add(pixel * output.step + first + channel);
                         if whole {
                             value.store(to);
                         } else {
