@@ -93,7 +93,8 @@ pub fn run(args: &Args) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a run would train on, and how many images it leaves out, if an earlier run or `fastai show` looked at all of them.
+/// Returns the facts of the data set and the number of images that a run leaves out, if an earlier run or `fastai show`
+/// checked all images.
 fn looked_at(recipe: &Recipe) -> Option<(Facts, usize)> {
     let (stop, known) = (StopSignal::default(), ActivationCache::default_root().join("verified.json"));
     let preflight = Preflight { known: Some(&known), ..Preflight::of(recipe, &stop) };
@@ -107,7 +108,7 @@ fn probe(recipe: &Recipe, device: Option<DeviceWish>) -> Result<Probed, RunError
     engine::probe(recipe, &options, &mut Silent)
 }
 
-/// What was measured, a line a step that took time.
+/// Formats the measurements, one line per step that took time.
 fn probed_text(probed: &Probed) -> String {
     let header = ["step", "", "images/s", "seconds", "peak memory"].map(str::to_string);
     let peak = |bytes: Option<u64>| bytes.map_or("?".to_string(), megabytes);
@@ -146,13 +147,13 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Counts from the summary that `fastai prepare` wrote, if it is of this data.
+/// Reads the counts from the summary that `fastai prepare` wrote, if it describes this data.
 fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
     let summary = Summary::parse(&super::source::read_summary(file).ok()?).ok()?;
     (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
 }
 
-/// What is done to images and labels besides the transform set, if anything; a line each.
+/// Formats the processing of images and labels besides the transform set, one line each.
 fn extras(recipe: &Recipe, plan: &Plan) -> String {
     let mut out = String::new();
     let augment: Vec<String> = recipe.transforms().augment.iter().map(ToString::to_string).collect();

@@ -11,7 +11,7 @@ use fastai_runtime::{RunError, progress};
 
 use super::saved::{self, Model, Tta};
 
-/// Classes whose probabilities a line for people shows.
+/// Number of classes in a line of text output.
 const SHOWN: usize = 5;
 
 #[derive(clap::Args)]
@@ -81,7 +81,7 @@ fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {
     Ok(unreadable)
 }
 
-/// A format of the output; rows are written as they come.
+/// An output format; rows are written as they arrive.
 trait Rows {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;

@@ -23,7 +23,7 @@ pub struct Args {
     set: Vec<Override>,
 }
 
-/// Differing lines that are shown.
+/// Number of differing lines in the output.
 const SHOWN: usize = 20;
 
 pub fn run(args: &Args) -> ExitCode {

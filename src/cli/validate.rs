@@ -12,9 +12,9 @@ use fastai_runtime::{RunError, progress};
 
 use super::saved::{self, Model};
 
-/// More classes than this are shown as the most confused pairs.
+/// With more classes than this, the output shows the most confused pairs instead of the matrix.
 const MATRIX: usize = 20;
-/// Pairs that are shown.
+/// Number of pairs in the output.
 const PAIRS: usize = 20;
 
 #[derive(clap::Args)]

