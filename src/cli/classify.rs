@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fastai_dsl::{ArchFacts, DeviceWish, Weights, arch};
+use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::ImagenetClassifier;
-use fastai_runtime::report::write_atomic;
 use fastai_runtime::{data, device};
 
 /// Images per batch.

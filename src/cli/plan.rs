@@ -8,11 +8,11 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
 use fastai_dsl::{Body, DeviceWish, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
+use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::{Dataset, Preflight};
 use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
 use fastai_runtime::progress::{Silent, StopSignal};
-use fastai_runtime::report::write_atomic;
 use fastai_runtime::{RunError, RunOptions};
 
 #[derive(clap::Args)]

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
+use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::summarise;
-use fastai_runtime::report::write_atomic;
 
 use super::source;
 

@@ -8,7 +8,7 @@ use burn::module::Module;
 
 use super::features::{Features, Writer};
 use crate::RunError;
-use crate::report::write_atomic;
+use crate::atomic::write_atomic;
 use crate::train::{Examples, Inputs, Learner, Pass, Watch, unreadable};
 
 /// A folder of cached activations, shared by all runs.

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Corrupt, Data, Facts, Sampler, Source, TaskKind, Valid};
 
-use super::csv::CsvSource;
+use super::DataError;
 use super::findings::{Findings, names, nearest};
+use super::sources::csv::CsvSource;
+use super::sources::folders;
+use super::splits::holdout;
 use super::vocabulary::Vocabulary;
-use super::{DataError, folders, holdout};
 
 /// One image and what it shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,16 +59,16 @@ pub struct Dataset {
 
 /// A row as it was read: label names, not yet numbers.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) path: PathBuf,
-    pub(super) labels: Vec<String>,
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) path: PathBuf,
+    pub(crate) labels: Vec<String>,
     /// Whether the source itself says that the row is held out.
-    pub(super) held_out: Option<bool>,
+    pub(crate) held_out: Option<bool>,
     /// What the row must not be parted from, for `grouped`.
-    pub(super) group: Option<String>,
+    pub(crate) group: Option<String>,
     /// Whether there is no such file, which a recipe may bear with.
-    pub(super) absent: bool,
+    pub(crate) absent: bool,
 }
 
 impl Dataset {
@@ -84,7 +86,7 @@ impl Dataset {
     ///
     /// # Errors
     /// If there is no such folder.
-    pub(super) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
+    pub(crate) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
         if data.source == Source::Given {
             return Err(DataError::one(
                 "the recipe says `data: given`: the images are given by the Rust program that runs it, and are not known \
@@ -252,7 +254,7 @@ fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findi
     findings.extend("unknown classes", list.collect());
 }
 
-pub(super) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
+pub(crate) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
     match (task, vocabulary.names()) {
         (TaskKind::SingleLabel, [only]) => findings.push(format!(
             "all {} images have the label {only:?}: a classifier needs at least two classes",
@@ -264,7 +266,7 @@ pub(super) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row
 }
 
 /// The two sides of a split, in the rows' order, with labels as numbers.
-pub(super) fn part(
+pub(crate) fn part(
     rows: Vec<Row>,
     held_out: Vec<bool>,
     vocabulary: &Vocabulary,

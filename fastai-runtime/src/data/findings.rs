@@ -33,16 +33,16 @@ const SHOWN: usize = 20;
 
 /// What is wrong so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<String>);
+pub(crate) struct Findings(Vec<String>);
 
 impl Findings {
     /// One more finding.
-    pub(super) fn push(&mut self, finding: impl Into<String>) {
+    pub(crate) fn push(&mut self, finding: impl Into<String>) {
         self.0.push(finding.into());
     }
 
     /// Findings of one kind; past the twentieth they are only counted, so that a kind never hides another.
-    pub(super) fn extend(&mut self, what: &str, findings: Vec<String>) {
+    pub(crate) fn extend(&mut self, what: &str, findings: Vec<String>) {
         let more = findings.len().saturating_sub(SHOWN);
         self.0.extend(findings.into_iter().take(SHOWN));
         if more > 0 {
@@ -50,23 +50,23 @@ impl Findings {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// `value` if nothing was found, else all findings.
-    pub(super) fn or<T>(self, value: T) -> Result<T, DataError> {
+    pub(crate) fn or<T>(self, value: T) -> Result<T, DataError> {
         if self.0.is_empty() { Ok(value) } else { Err(DataError::from(self.0)) }
     }
 
     /// As [`or`](Self::or), with these notes in the error.
-    pub(super) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
+    pub(crate) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
         if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0, notes: notes(&value) }) }
     }
 }
 
 /// `"a", "b", "c" and 4 more`: the first few names of a list that may be long.
-pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+pub(crate) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
     if list.len() > shown {
         text += &format!(" and {} more", list.len() - shown);
@@ -75,7 +75,7 @@ pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
 }
 
 /// The first few lines of a list that may be long, on one line.
-pub(super) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+pub(crate) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
     if list.len() > shown {
         text += &format!("; and {} more", list.len() - shown);
@@ -84,7 +84,7 @@ pub(super) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
 }
 
 /// The candidate that `word` was most probably meant to be, if one is close.
-pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase();
     candidates
         .iter()

@@ -10,8 +10,8 @@ use image::ImageReader;
 use rayon::prelude::*;
 
 use super::DataError;
-use super::csv::parse_flag;
 use super::dataset::{Dataset, Item, Target};
+use super::sources::csv::parse_flag;
 
 /// Sizes of images that a summary lists: photos from the web have a size each, and a summary is read by people.
 const SIZES: usize = 100;

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
 use super::torch::Element;
-use crate::report::write_atomic;
+use crate::atomic::write_atomic;
 
 /// Largest header: 16 MiB; the largest networks need less than 1 MiB.
 const MAX_HEADER: u64 = 16 << 20;

@@ -12,8 +12,8 @@ use flate2::write::GzEncoder;
 
 use super::Predictor;
 use crate::RunError;
+use crate::atomic::write_atomic;
 use crate::data::DataError;
-use crate::report::write_atomic;
 use crate::train::Watch;
 
 /// Ids that an error lists.

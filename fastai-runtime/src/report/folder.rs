@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::html::{self, WrittenFile};
 use super::record::{EpochRow, FindCurve, FitCurve, Record};
-use super::{Summary, plot, write_atomic};
+use super::{Summary, plot};
 use crate::RunError;
+use crate::atomic::write_atomic;
 
 const RECIPE: &str = "recipe.recipe";
 const HISTORY: &str = "history.csv";

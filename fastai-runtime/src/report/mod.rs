@@ -1,6 +1,5 @@
 //! The run folder: history, summary, plots, report.html.
 
-pub mod atomic;
 pub mod bars;
 pub mod folder;
 pub mod gallery;
@@ -15,7 +14,6 @@ pub mod summary;
 mod tables;
 mod verdicts;
 
-pub use atomic::write_atomic;
 pub use bars::Bars;
 pub use folder::RunFolder;
 pub use gallery::{Gallery, GalleryGroup, GalleryImage};

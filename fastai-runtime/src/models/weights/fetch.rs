@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::digest::{hex, sha256};
 use super::{Home, Published};
+use crate::atomic::write_atomic;
 use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
-use crate::report::write_atomic;
 
 /// An upper bound on the size of published files, megabytes.
 const MOST_MEGABYTES: f32 = 1000.0;

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::looks::Looks;
-use crate::report::write_atomic;
+use crate::atomic::write_atomic;
 
 /// Raised whenever the checks get stricter, so that files which older ones passed are looked at again.
 const VERSION: u32 = 2;
@@ -18,7 +18,7 @@ const MAX_LIST_BYTES: u64 = 1 << 30;
 
 /// What tells one content of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Bytes.
     size: u64,
     /// Time of change, nanoseconds since 1970.
@@ -26,7 +26,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn of(path: &Path) -> Option<Stamp> {
+    pub(crate) fn of(path: &Path) -> Option<Stamp> {
         let metadata = std::fs::metadata(path).ok()?;
         let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(Stamp { size: metadata.len(), changed: changed.as_nanos().try_into().ok()? })
@@ -35,22 +35,22 @@ impl Stamp {
 
 /// A file that was decoded without a complaint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sound {
+pub(crate) struct Sound {
     #[serde(flatten)]
-    pub(super) stamp: Stamp,
-    pub(super) looks: Looks,
+    pub(crate) stamp: Stamp,
+    pub(crate) looks: Looks,
 }
 
 /// Sound files, by absolute path.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Known {
+pub(crate) struct Known {
     version: u32,
-    pub(super) files: BTreeMap<String, Sound>,
+    pub(crate) files: BTreeMap<String, Sound>,
 }
 
 impl Known {
     /// The list in `file`; empty if there is none that can be used.
-    pub(super) fn load(file: &Path) -> Known {
+    pub(crate) fn load(file: &Path) -> Known {
         let mut bytes = Vec::new();
         let read = File::open(file).and_then(|file| file.take(MAX_LIST_BYTES).read_to_end(&mut bytes));
         match read.map(|_| serde_json::from_slice::<Known>(&bytes)) {
@@ -59,7 +59,7 @@ impl Known {
         }
     }
 
-    pub(super) fn save(&mut self, file: &Path) -> Result<(), crate::RunError> {
+    pub(crate) fn save(&mut self, file: &Path) -> Result<(), crate::RunError> {
         self.version = VERSION;
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| crate::RunError::file("create", folder, e))?;

@@ -7,15 +7,16 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
-
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::jpeg;
-use super::palette::Palette;
+use self::palette::Palette;
 use crate::transforms::Picture;
+
+mod jpeg;
+mod palette;
 
 /// Longest side that is decoded, pixels.
 const MAX_SIDE: u32 = 16_384;
@@ -52,7 +53,7 @@ pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, Stri
 }
 
 /// As [`decode_reduced`], of what a file holds.
-pub(super) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
+pub(crate) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
     match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize) {
         Some((picture, Orientation::NoTransforms)) => Ok(picture),
         Some((picture, orientation)) => Ok(turned(picture.into_pixels(), orientation).into()),
@@ -61,13 +62,13 @@ pub(super) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture
 }
 
 /// What `decoder` gives; a panic counts as a broken file.
-pub(super) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(decoder))
         .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
 }
 
 /// What a panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text,
@@ -76,7 +77,7 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// The content of a regular file, up to the limit.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     // Asked before opening: to open a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
@@ -96,7 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// As [`decode`], of what a file holds.
-pub(super) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     // Nearly every image of nearly every data set; what it does not know goes the general way.
     match decode_plain(bytes, false) {
         Some(image) => Ok(image),
@@ -106,7 +107,7 @@ pub(super) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
 
 /// As [`decode_bytes`], and stricter: a JPEG whose scan breaks off or goes astray is an error, although the general
 /// decoder fills the gap with grey. It takes twice as long for JPEGs that are not plain.
-pub(super) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
+pub(crate) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
     if let Some(image) = decode_plain(bytes, true) {
         return Ok(image);
     }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::Duplicates;
 use rayon::prelude::*;
 
+use super::health::Health;
 use super::left_out::LeftOut;
 use super::looks::{Looks, Sight};
-use super::{Dataset, Health, Item, Target};
+use crate::data::{Dataset, Item, Target};
 use crate::progress::StopSignal;
 
 /// Most pairs of one kind that [`Health`] lists.
-pub(super) const MOST: usize = 10_000;
+pub(crate) const MOST: usize = 10_000;
 /// Validation images that are compared at once.
 const CHUNK: usize = 256;
 /// Most work of the search for near-duplicates, in comparisons of two hashes: a minute on one core, enough for 100,000
@@ -23,7 +24,7 @@ const THUMBNAIL: u64 = 16;
 
 /// Finds images that are there twice, and training images that resemble validation images; takes those out of training
 /// that `duplicates` says. Broken off by `stop`, it has found less.
-pub(super) fn compare(
+pub(crate) fn compare(
     dataset: &mut Dataset,
     looks: &HashMap<PathBuf, Looks>,
     duplicates: Duplicates,

@@ -6,25 +6,25 @@ use std::path::{Component, Path, PathBuf};
 
 use fastai_dsl::{Column, TaskKind, Valid};
 
-use super::dataset::Row;
-use super::findings::{Findings, names, nearest, shorten};
 use super::folders;
 use super::quotes::Quotes;
+use crate::data::dataset::Row;
+use crate::data::findings::{Findings, names, nearest, shorten};
 
 /// The recipe's keys of a csv source.
-pub(super) struct CsvSource<'a> {
-    pub(super) labels: &'a str,
-    pub(super) images: &'a str,
-    pub(super) suffix: &'a str,
-    pub(super) id: &'a Column,
-    pub(super) label: &'a Column,
-    pub(super) separator: &'a str,
-    pub(super) header: bool,
-    pub(super) valid: &'a Valid,
-    pub(super) test: Option<&'a str>,
-    pub(super) task: TaskKind,
+pub(crate) struct CsvSource<'a> {
+    pub(crate) labels: &'a str,
+    pub(crate) images: &'a str,
+    pub(crate) suffix: &'a str,
+    pub(crate) id: &'a Column,
+    pub(crate) label: &'a Column,
+    pub(crate) separator: &'a str,
+    pub(crate) header: bool,
+    pub(crate) valid: &'a Valid,
+    pub(crate) test: Option<&'a str>,
+    pub(crate) task: TaskKind,
     /// Whether rows without their image are left out instead of being findings.
-    pub(super) skip: bool,
+    pub(crate) skip: bool,
 }
 
 /// Suffixes worth a try when a file is missing, for the hint.
@@ -32,7 +32,7 @@ const SUFFIXES: [&str; 8] = [".jpg", ".jpeg", ".png", ".JPG", ".tif", ".webp", "
 
 impl CsvSource<'_> {
     /// Reads every row, in the file's order; checks cells and files. Also gives the name of the label's column.
-    pub(super) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> (Vec<Row>, String) {
+    pub(crate) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> (Vec<Row>, String) {
         let path = root.join(self.labels);
         let images = root.join(self.images);
         let images_exist = images.is_dir();
@@ -401,7 +401,7 @@ impl Rows {
 }
 
 /// Yes or no, as a cell that says whether an image is held out.
-pub(super) fn parse_flag(cell: &str) -> Option<bool> {
+pub(crate) fn parse_flag(cell: &str) -> Option<bool> {
     match cell.trim().to_ascii_lowercase().as_str() {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::Reading;
+use super::copies::Reading;
 use crate::transforms::Picture;
 
 /// Bytes that several caches may keep together.
@@ -68,7 +68,7 @@ impl DecodedCache {
         DecodedCache { images, used: AtomicUsize::new(0), budget, shorter: None }
     }
 
-    /// The same, whose images are decoded as [`decode_reduced`](super::decode_reduced) does with `shorter`.
+    /// The same, whose images are decoded as [`decode_reduced`](crate::data::decode_reduced) does with `shorter`.
     pub fn reduced(mut self, shorter: Option<u32>) -> Self {
         self.shorter = shorter;
         self

@@ -9,12 +9,12 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use super::decode::{decode_bytes, decode_bytes_reduced, decode_reduced, guarded, read};
-use super::findings::Findings;
-use super::{DataError, Dataset, Health};
 use crate::RunError;
+use crate::atomic::write_atomic;
+use crate::data::decode::{decode_bytes, decode_bytes_reduced, decode_reduced, guarded, read};
+use crate::data::findings::Findings;
+use crate::data::{DataError, Dataset, Health};
 use crate::progress::{Progress, StopSignal};
-use crate::report::write_atomic;
 use crate::transforms::{Picture, scale_min};
 
 /// Raised whenever copies would come out differently.
@@ -83,7 +83,7 @@ impl Reading {
     /// The pixels of an image, reduced as [`decode_reduced`] does.
     ///
     /// # Errors
-    /// As [`decode`](super::decode()); the reason names the copy where that is what cannot be read, but not the image.
+    /// As [`decode`](crate::data::decode()); the reason names the copy where that is what cannot be read, but not the image.
     pub fn read(&self, image: &Path, shorter: Option<u32>) -> Result<Picture, String> {
         match self {
             Reading::Files => decode_reduced(image, shorter),

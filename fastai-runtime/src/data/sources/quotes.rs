@@ -6,7 +6,7 @@ use std::io::{self, Read};
 ///
 /// The csv reader takes everything after such a quote for one cell and says nothing. What counts as a quote, and as the
 /// end of a line, is what counts for that reader.
-pub(super) struct Quotes<R> {
+pub(crate) struct Quotes<R> {
     inner: R,
     state: State,
     /// Bytes so far.
@@ -30,12 +30,12 @@ enum State {
 }
 
 impl<R> Quotes<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Quotes { inner, state: State::Start, at: 0, line: 1, opened: 0 }
     }
 
     /// The line of the quote that is open after all that was read.
-    pub(super) fn open(&self) -> Option<u64> {
+    pub(crate) fn open(&self) -> Option<u64> {
         (self.state == State::Quoted).then_some(self.opened)
     }
 

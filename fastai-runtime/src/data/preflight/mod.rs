@@ -6,14 +6,24 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{Corrupt, Data, Duplicates, Recipe, TaskKind};
 use rayon::prelude::*;
 
-use super::findings::Findings;
-use super::health::{Health, SoundFile};
-use super::known::{Known, Sound, Stamp};
-use super::left_out::LeftOut;
-use super::looks::Looks;
-use super::{Dataset, Item, Sizes, pairs};
+use self::health::SoundFile;
+use self::known::{Known, Sound, Stamp};
+use self::left_out::LeftOut;
+use self::looks::Looks;
 use crate::RunError;
+use crate::data::findings::Findings;
+use crate::data::{Dataset, Item};
 use crate::progress::{Progress, Silent, StopSignal};
+
+pub(super) mod health;
+mod known;
+mod left_out;
+mod looks;
+mod pairs;
+mod sizes;
+
+pub use health::{Cut, Health};
+pub use sizes::Sizes;
 
 /// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
 type Decoded = (HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize);

@@ -12,12 +12,12 @@ impl Sizes {
         self.0.iter().map(|size| u64::from(size[2])).sum()
     }
 
-    /// The width of each image, ascending, for a [`Histogram`](super::Histogram).
+    /// The width of each image, ascending, for a [`Histogram`](crate::data::Histogram).
     pub fn widths(&self) -> Vec<u32> {
         self.sides(0)
     }
 
-    /// The height of each image, for a [`Histogram`](super::Histogram).
+    /// The height of each image, for a [`Histogram`](crate::data::Histogram).
     pub fn heights(&self) -> Vec<u32> {
         self.sides(1)
     }

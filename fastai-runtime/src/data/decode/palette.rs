@@ -19,13 +19,13 @@ const BLACK_IS_ZERO: u32 = 1;
 const PALETTE: u32 = 3;
 
 /// A TIFF with a palette.
-pub(super) struct Palette {
+pub(crate) struct Palette {
     /// The same file as a grey one: a byte of it is a pixel's number, or of 4, 2 and 1 bits those of two and more pixels.
-    pub(super) grey: Vec<u8>,
+    pub(crate) grey: Vec<u8>,
     /// Pixels.
-    pub(super) width: u32,
+    pub(crate) width: u32,
     /// Pixels.
-    pub(super) height: u32,
+    pub(crate) height: u32,
     bits: u32,
     colors: Vec<[u8; 3]>,
 }
@@ -35,7 +35,7 @@ impl Palette {
     ///
     /// # Errors
     /// Why a palette cannot be read.
-    pub(super) fn of(bytes: &[u8]) -> Result<Option<Palette>, String> {
+    pub(crate) fn of(bytes: &[u8]) -> Result<Option<Palette>, String> {
         let Some(directory) = Directory::first(bytes) else { return Ok(None) };
         if directory.number(INTERPRETATION) != Some(PALETTE) {
             return Ok(None);
@@ -65,7 +65,7 @@ impl Palette {
     }
 
     /// The colours of what [`grey`](Self::grey) was decoded to; `None` if that has another size.
-    pub(super) fn look_up(&self, numbers: &GrayImage) -> Option<RgbImage> {
+    pub(crate) fn look_up(&self, numbers: &GrayImage) -> Option<RgbImage> {
         let each = 8 / self.bits;
         let mask = (1u32 << self.bits) - 1;
         if numbers.dimensions() != (self.width.div_ceil(each), self.height) {
@@ -155,7 +155,7 @@ impl<'a> Directory<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::decode_bytes;
+    use super::super::decode_bytes;
 
     /// A TIFF of these rows of packed numbers, `bits` each, with `colors` of 16 bits a level.
     fn tiff(little: bool, bits: u16, width: u16, rows: &[&[u8]], colors: &[[u16; 3]], also: &[(u16, u16)]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{decode_strictly, guarded, read};
+use crate::data::decode::{decode_strictly, guarded, read};
 
 /// Thumbnail columns: one more than the hash has, which compares neighbours.
 const WIDTH: usize = 9;
@@ -23,24 +23,24 @@ const NEAR_LEVELS: f64 = 20.0;
 /// What an image looks like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub(super) struct Looks {
+pub(crate) struct Looks {
     /// Pixels, upright.
-    pub(super) width: u32,
+    pub(crate) width: u32,
     /// Pixels, upright.
-    pub(super) height: u32,
+    pub(crate) height: u32,
     /// Of the file's bytes.
-    pub(super) digest: [u8; 16],
+    pub(crate) digest: [u8; 16],
     /// Mean colours of a grid of 9 x 8 cells, row by row.
     thumb: [u8; THUMB],
 }
 
 impl Looks {
-    /// Decodes the file at `path` as [`decode`](super::decode()) does, and stricter: a JPEG whose scan breaks off or goes
+    /// Decodes the file at `path` as [`decode`](crate::data::decode()) does, and stricter: a JPEG whose scan breaks off or goes
     /// astray is an error.
     ///
     /// # Errors
     /// The reason, without the path.
-    pub(super) fn of(path: &Path) -> Result<Looks, String> {
+    pub(crate) fn of(path: &Path) -> Result<Looks, String> {
         let bytes = read(path)?;
         let image = guarded(|| decode_strictly(&bytes))?;
         let mut digest = [0; 16];
@@ -49,7 +49,7 @@ impl Looks {
     }
 
     /// What an image looks like whose file has this digest.
-    pub(super) fn new(image: &RgbImage, digest: [u8; 16]) -> Looks {
+    pub(crate) fn new(image: &RgbImage, digest: [u8; 16]) -> Looks {
         Looks { width: image.width(), height: image.height(), digest, thumb: thumbnail(image) }
     }
 
@@ -70,7 +70,7 @@ impl Looks {
     }
 
     /// What the image at `path` is compared with many others by.
-    pub(super) fn sight<'a>(&'a self, path: &'a Path) -> Sight<'a> {
+    pub(crate) fn sight<'a>(&'a self, path: &'a Path) -> Sight<'a> {
         let values = || self.thumb.iter().map(|value| u32::from(*value));
         Sight {
             path,
@@ -84,8 +84,8 @@ impl Looks {
 }
 
 /// An image's looks, ready to be compared with many others.
-pub(super) struct Sight<'a> {
-    pub(super) path: &'a Path,
+pub(crate) struct Sight<'a> {
+    pub(crate) path: &'a Path,
     digest: &'a [u8; 16],
     hash: u64,
     thumb: &'a [u8; THUMB],
@@ -97,12 +97,12 @@ pub(super) struct Sight<'a> {
 
 impl Sight<'_> {
     /// Whether the hashes are close enough that it is worth asking [`is_near`](Self::is_near).
-    pub(super) fn may_be_near(&self, other: &Sight<'_>) -> bool {
+    pub(crate) fn may_be_near(&self, other: &Sight<'_>) -> bool {
         (self.hash ^ other.hash).count_ones() <= NEAR_BITS
     }
 
     /// Whether two images show nearly the same; not if they are the same, byte for byte.
-    pub(super) fn is_near(&self, other: &Sight<'_>) -> bool {
+    pub(crate) fn is_near(&self, other: &Sight<'_>) -> bool {
         if !self.may_be_near(other) || self.digest == other.digest {
             return false;
         }

@@ -3,18 +3,18 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::dataset::Row;
-use super::findings::{Findings, names};
+use crate::data::dataset::Row;
+use crate::data::findings::{Findings, names};
 
 /// What lies directly in a folder; names sorted by bytes, hidden ones left out.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) folders: Vec<String>,
-    pub(super) files: Vec<String>,
+pub(crate) struct Listing {
+    pub(crate) folders: Vec<String>,
+    pub(crate) files: Vec<String>,
 }
 
 /// Lists `folder`. Names that start with a dot and what desktops leave behind are not images.
-pub(super) fn list(folder: &Path) -> io::Result<Listing> {
+pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -38,13 +38,13 @@ pub(super) fn list(folder: &Path) -> io::Result<Listing> {
 
 /// A labelled folder: its classes and its images, class by class, each sorted by name.
 #[derive(Debug, Default)]
-pub(super) struct ClassFolders {
-    pub(super) classes: Vec<String>,
-    pub(super) rows: Vec<Row>,
+pub(crate) struct ClassFolders {
+    pub(crate) classes: Vec<String>,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// Reads `root/folder`, which the recipe's key `key` names. An image's id is its path below `root`, with slashes.
-pub(super) fn read(
+pub(crate) fn read(
     root: &Path,
     folder: &str,
     key: &str,
@@ -108,7 +108,7 @@ pub(super) fn read(
 }
 
 /// Reads the folder `root/folder` of test images: unlabelled files, or one sub-folder a class (then rows have a label).
-pub(super) fn read_test(
+pub(crate) fn read_test(
     root: &Path,
     folder: &str,
     suffix: &str,

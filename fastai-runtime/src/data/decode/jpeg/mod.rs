@@ -340,7 +340,7 @@ mod tests {
     use crate::transforms::Pixels;
 
     /// Files and OpenCV's pixels (`tools/reference_jpeg.py`).
-    const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/jpeg.safetensors");
+    const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/jpeg.safetensors");
 
     /// Name, file, sides and pixels.
     type Golden = (String, Vec<u8>, Vec<usize>, Vec<u8>);

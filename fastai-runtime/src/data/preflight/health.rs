@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Sizes;
-use super::findings::{names, shorten};
+use super::sizes::Sizes;
+use crate::data::findings::{names, shorten};
 
 /// Pairs of images that a note names.
 const NAMED: usize = 2;
@@ -44,7 +44,7 @@ pub struct Health {
     pub sizes: [Sizes; 3],
     /// Every sound file.
     #[serde(skip)]
-    pub(super) files: HashMap<PathBuf, SoundFile>,
+    pub(crate) files: HashMap<PathBuf, SoundFile>,
 }
 
 /// Which lists of pairs hold the first ones only, 10,000 or as many as were found in bounded time.
@@ -60,15 +60,15 @@ pub struct Cut {
 
 /// What copies of a file depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SoundFile {
+pub(crate) struct SoundFile {
     /// Width and height, upright, pixels.
-    pub(super) sides: [u32; 2],
+    pub(crate) sides: [u32; 2],
     /// Of the file's bytes.
-    pub(super) digest: [u8; 16],
+    pub(crate) digest: [u8; 16],
 }
 
 impl SoundFile {
-    pub(super) fn shorter_side(&self) -> u32 {
+    pub(crate) fn shorter_side(&self) -> u32 {
         self.sides[0].min(self.sides[1])
     }
 }

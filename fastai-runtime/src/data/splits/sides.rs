@@ -2,12 +2,13 @@
 
 use fastai_dsl::{TaskKind, Valid};
 
-use super::findings::{Findings, names};
-use super::{Dataset, Target, holdout};
+use crate::data::findings::{Findings, names};
+use crate::data::splits::holdout;
+use crate::data::{Dataset, Target};
 
 impl Dataset {
     /// Looks at the two sides as a whole. `absent` rows that are held out have no image and were left out before.
-    pub(super) fn checked(mut self, absent: usize, mut findings: Findings) -> (Dataset, Findings) {
+    pub(crate) fn checked(mut self, absent: usize, mut findings: Findings) -> (Dataset, Findings) {
         self.check_split(absent, &mut findings);
         if self.task != TaskKind::Regression {
             self.check_trained_classes(&mut findings);
@@ -84,7 +85,7 @@ impl Dataset {
     }
 
     /// Whether a validation image has each class or tag, by number.
-    pub(super) fn measured(&self) -> Vec<bool> {
+    pub(crate) fn measured(&self) -> Vec<bool> {
         let mut measured = vec![false; self.classes.len()];
         for item in &self.valid {
             match &item.target {

@@ -1,16 +1,16 @@
-//! Which images are held out.
+//! Which rows of a source are held out, by the key `valid`.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use fastai_dsl::{Data, Source, Valid};
 
-use super::dataset::Row;
-use super::findings::Findings;
-use super::split::{cv_indices, grouped_indices, stratified_indices};
+use super::drawn::{cv_indices, grouped_indices, stratified_indices};
+use crate::data::dataset::Row;
+use crate::data::findings::Findings;
 
 /// Which rows are held out; all rows of one image go where its first row goes.
-pub(super) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
+pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
         Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
@@ -27,7 +27,7 @@ pub(super) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Fi
 }
 
 /// Sends all rows of one image where its first row goes.
-pub(super) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
+pub(crate) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
     // By the path, which is the same for the ids `a` and `./a`.
     let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
     for (row, held_out) in rows.iter().zip(held_out) {
@@ -36,7 +36,7 @@ pub(super) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
 }
 
 /// The rows that a drawn split holds out; none for the others.
-pub(super) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
+pub(crate) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
     match valid {
         Valid::Random { share, seed, fold } => cv_indices(rows.len(), *share, *seed, *fold),
         Valid::Stratified { share, seed, fold } => {
@@ -62,7 +62,7 @@ pub(super) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
 }
 
 /// Whether somebody chose the held-out images one by one, as opposed to drawing a share.
-pub(super) fn is_chosen(valid: &Valid) -> bool {
+pub(crate) fn is_chosen(valid: &Valid) -> bool {
     matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given)
 }
 

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{TaskKind, Valid};
 
-use super::findings::{Findings, names, shorten};
-use super::{Dataset, Health, Item, Target, holdout};
+use super::health::Health;
+use crate::data::findings::{Findings, names, shorten};
+use crate::data::splits::holdout;
+use crate::data::{Dataset, Item, Target};
 
 /// Images that a message names for each reason.
 const NAMED: usize = 3;
@@ -21,14 +23,14 @@ enum Reason {
 
 /// The images of both sides that were left out.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(crate) struct LeftOut {
     train: Vec<(Item, Reason)>,
     valid: Vec<(Item, Reason)>,
 }
 
 impl LeftOut {
     /// Takes the broken images, each with its reason, out of the data set.
-    pub(super) fn broken(&mut self, dataset: &mut Dataset, broken: &[(PathBuf, String)]) {
+    pub(crate) fn broken(&mut self, dataset: &mut Dataset, broken: &[(PathBuf, String)]) {
         let reasons: HashMap<&Path, &String> = broken.iter().map(|(path, reason)| (path.as_path(), reason)).collect();
         let reason = |item: &Item| reasons.get(item.path.as_path()).copied();
         for (side, left) in [(&mut dataset.train, &mut self.train), (&mut dataset.valid, &mut self.valid)] {
@@ -43,7 +45,7 @@ impl LeftOut {
     }
 
     /// A training image that has the bytes of a validation image.
-    pub(super) fn twin(&mut self, item: Item, of: &Path) {
+    pub(crate) fn twin(&mut self, item: Item, of: &Path) {
         self.train.push((item, Reason::Twin(of.to_path_buf())));
     }
 
@@ -51,7 +53,7 @@ impl LeftOut {
     /// finding; other classes that were lost are named in `health`.
     ///
     /// Of a data set of which only a part is looked at, classes say nothing.
-    pub(super) fn check(&self, dataset: &Dataset, part: bool, health: &mut Health, findings: &mut Findings) {
+    pub(crate) fn check(&self, dataset: &Dataset, part: bool, health: &mut Health, findings: &mut Findings) {
         let split = &dataset.split;
         if dataset.valid.is_empty() && !self.valid.is_empty() {
             findings.push(format!(

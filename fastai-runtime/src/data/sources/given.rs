@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{TaskKind, Valid};
 use image::{ImageFormat, RgbImage};
 
-use super::dataset::{Row, check_classes, part};
-use super::findings::Findings;
-use super::holdout::{drawn, is_chosen, keep_together};
-use super::vocabulary::Vocabulary;
-use super::{DataError, Dataset, Item, Target};
-use crate::report::write_atomic;
+use crate::atomic::write_atomic;
+use crate::data::dataset::{Row, check_classes, part};
+use crate::data::findings::Findings;
+use crate::data::splits::holdout::{drawn, is_chosen, keep_together};
+use crate::data::vocabulary::Vocabulary;
+use crate::data::{DataError, Dataset, Item, Target};
 
 /// What an image shows, by name.
 #[derive(Clone, Debug, PartialEq)]

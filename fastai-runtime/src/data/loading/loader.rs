@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::cache::DecodedCache;
-use super::decode::panic_text;
-use super::{DataError, Item, Reading};
+use super::copies::Reading;
+use crate::data::decode::panic_text;
+use crate::data::{DataError, Item};
 use crate::transforms::Picture;
 
 /// Turns a decoded image into numbers: which one it is, the pixels, and where the numbers go.
