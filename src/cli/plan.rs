@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(checked) => checked.recipe,
         Err(code) => return code,
     };
-    // Counting needs the data set, or the summary of it; a plan without them still says what will happen, only not how often.
+    // Counts need the data set or its summary; a plan without them still lists the steps.
     let (facts, dropped) = match Dataset::open(recipe.data(), recipe.task()) {
         Ok(dataset) => looked_at(&recipe).unwrap_or_else(|| (dataset.facts(), 0)),
         Err(error) => match summary.and_then(|file| summarised(&file, &recipe)) {
@@ -113,7 +113,7 @@ fn probed_text(probed: &Probed) -> String {
     let header = ["step", "", "images/s", "seconds", "peak memory"].map(str::to_string);
     let peak = |bytes: Option<u64>| bytes.map_or("?".to_string(), megabytes);
     let mut rows = vec![header];
-    // What only switches something takes none.
+    // Steps without computation take no memory.
     for stage in probed.stages.iter().filter(|stage| stage.images_per_s.is_some() || stage.seconds >= 0.1) {
         rows.push([
             (stage.step + 1).to_string(),
@@ -255,7 +255,7 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
         _ => String::new(),
     };
     [
-        // Steps are counted from 1 for people, as the run and the report do.
+        // Displayed step numbers start at 1, as in the run and the report.
         (index + 1).to_string(),
         stage.step.to_string(),
         stage.state.size.to_string(),

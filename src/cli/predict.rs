@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> ExitCode {
             }
             ExitCode::from(super::FAILED)
         }
-        // Whoever reads the output has seen enough.
+        // The reader closed the pipe.
         Err(RunError::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => saved::failed(&error),
     }

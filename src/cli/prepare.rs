@@ -45,7 +45,7 @@ fn one(file: &Path, args: &Args) -> Result<u8, u8> {
         super::FAILED
     };
     let mut summary = summarise(&recipe).map_err(|error| fail(error.to_string()))?;
-    // Where the data lies on this machine is not what the recipe says.
+    // The data's location on this machine is not part of the recipe.
     summary.source = Summary::source_of(written.data());
     let shown = target.display();
     if !args.check {

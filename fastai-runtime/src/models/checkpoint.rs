@@ -211,7 +211,7 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
     if meta.cut > facts.max_cut() || !meta.is_sane() {
         return Err(broken("its description contradicts itself"));
     }
-    // The file's own weights bound what the description may ask for.
+    // The file's own weights bound the sizes in the header.
     let wanted = meta.head.parameters(facts.head_input_without(meta.cut), meta.classes.len() as u64);
     let held =
         file.shapes().values().map(|s| s.iter().map(|n| *n as u64).product::<u64>()).fold(0, u64::saturating_add);

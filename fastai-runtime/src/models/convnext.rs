@@ -24,7 +24,7 @@ pub(super) fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
                 net.cut_point(nodes);
             }
         };
-        // Stages and the halving before each but the first take turns.
+        // Stages alternate with the downsampling before each stage except the first.
         let place = 2 * stage;
         if stage > 0 {
             begin(&mut net, &nodes);

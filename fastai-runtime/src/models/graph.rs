@@ -88,7 +88,7 @@ impl Graph {
     /// Layer group of the parameter of that published name, such as `layer1.0.conv1.weight`.
     pub fn group_of(&self, name: &str) -> Option<usize> {
         let layer = name.rsplit_once('.').map(|(layer, _)| layer);
-        // A factor is a tensor of its own; the others are in layers.
+        // A factor is a separate tensor; the other parameters are in layers.
         self.groups.get(name).or_else(|| self.groups.get(layer?)).copied()
     }
 

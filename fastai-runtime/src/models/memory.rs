@@ -54,7 +54,7 @@ impl StageMemory {
         let first = if trains { stage.state.first_trainable } else { head };
         let model = recipe.model();
         let bytes = activation_bytes(&model.arch, model.cut, stage.state.size as usize, first);
-        // The head alone, on features, is next to nothing.
+        // The memory of the head on features is negligible.
         let image = if trains && stage.state.body == Body::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
             weights: stage.parameter_bytes(&plan.groups)?,
@@ -168,14 +168,14 @@ impl Count<'_> {
         if let Some(norm) = spec.norm {
             y = match norm {
                 NormSpec::Batch { .. } => y,
-                // Subtracting the mean keeps nothing; of the centred map the square, the quotient and the product are made.
+                // Subtracting the mean stores nothing. The square, the quotient and the product read the centred map.
                 NormSpec::Layer { .. } => self.plain(y, self.maps[y].sides, false),
             };
             if tracked {
                 self.keep(y);
             }
             y = self.map(self.maps[y].sides, tracked);
-            // One operation with the clamp, which reads the same input again.
+            // One operation with the clamp, which reads that input again.
             if alone && clamps && matches!(norm, NormSpec::Batch { .. }) {
                 return y;
             }
@@ -205,13 +205,14 @@ impl Count<'_> {
                 y
             }
             Activation::Relu6 => self.plain(x, sides, true),
-            // The input by the error function of a part of it, plus one: each factor, and what the function was taken of.
+            // The input times one plus the error function of its scaled value: stores each factor and the function's
+            // argument.
             Activation::Gelu => {
                 let part = self.plain(x, sides, true);
                 let share = self.plain(part, sides, true);
                 self.plain(share, sides, true)
             }
-            // A product of the input and its sigmoid, each of which the other's gradient reads.
+            // The product of the input and its sigmoid: the gradient of each reads the other.
             Activation::Silu => {
                 let sigmoid = self.activation(Activation::Sigmoid, x);
                 if tracked {

@@ -1,4 +1,4 @@
-//! From a file to 8-bit RGB.
+//! Decodes image files to 8-bit RGB.
 
 use std::fs::File;
 use std::io::{BufRead, Cursor, Read, Seek};
@@ -18,18 +18,18 @@ use crate::transforms::Picture;
 mod jpeg;
 mod palette;
 
-/// Longest side that is decoded, pixels.
+/// Longest side that the decoder accepts, pixels.
 const MAX_SIDE: u32 = 16_384;
-/// Most memory that one image may take, bytes.
+/// Largest memory use of one image, bytes.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// What is said of a JPEG with a hole.
+/// The message about a JPEG with damaged data.
 const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
 
 /// Decodes the image at `path` to 8-bit RGB, upright.
 ///
-/// The kind (JPEG, PNG, GIF, BMP, WebP, TIFF) is told from the content, not from the name. The EXIF orientation is
-/// applied, grey is replicated to three channels, alpha is dropped (no blending), 16 bits are cut to the upper 8.
+/// The content, not the name, determines the format (JPEG, PNG, GIF, BMP, WebP, TIFF). The EXIF orientation is applied,
+/// grey is replicated to three channels, alpha is dropped (no blending), and 16-bit channels keep their upper 8 bits.
 ///
 /// # Errors
 /// The reason, without the path: not readable, not an image, truncated, or larger than 16384 pixels a side or 512 MiB
@@ -39,10 +39,11 @@ pub fn decode(path: &Path) -> Result<RgbImage, String> {
     guarded(|| decode_bytes(&bytes))
 }
 
-/// As [`decode`], at a half, a quarter or an eighth of its sides where the shorter one then keeps at least `shorter` pixels.
+/// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
+/// `shorter` pixels.
 ///
-/// Only baseline JPEGs are reduced, by the transform that libjpeg-turbo has for it; other images come in full, and all do
-/// without `shorter`.
+/// Only baseline JPEGs are reduced, by libjpeg-turbo's scaled transform. All other images are decoded in full, and so is
+/// every image if `shorter` is `None`.
 ///
 /// # Errors
 /// As [`decode`].
@@ -52,7 +53,7 @@ pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, Stri
     guarded(|| decode_bytes_reduced(&bytes, shorter))
 }
 
-/// As [`decode_reduced`], of what a file holds.
+/// Like [`decode_reduced`], for the bytes of a file.
 pub(crate) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
     match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize) {
         Some((picture, Orientation::NoTransforms)) => Ok(picture),
@@ -61,13 +62,13 @@ pub(crate) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture
     }
 }
 
-/// What `decoder` gives; a panic counts as a broken file.
+/// Returns the result of `decoder`; a panic counts as a broken file.
 pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(decoder))
         .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
@@ -76,14 +77,14 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-/// The content of a regular file, up to the limit.
+/// Reads a regular file up to the size limit.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    // Asked before opening: to open a pipe would wait for its writer.
+    // Checked before opening, since opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
         return Err("is no regular file".to_string());
     }
-    // As long as the file is said to be, and one more for the end to be seen.
+    // The stated length plus one byte, which detects the end.
     let mut bytes = Vec::with_capacity((metadata.len().min(MAX_BYTES) + 1) as usize);
     let file = File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
@@ -96,17 +97,17 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// As [`decode`], of what a file holds.
+/// Like [`decode`], for the bytes of a file.
 pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
-    // Nearly every image of nearly every data set; what it does not know goes the general way.
+    // Handles nearly every image of nearly every data set; other files go to the general decoder.
     match decode_plain(bytes, false) {
         Some(image) => Ok(image),
         None => decode_any(bytes),
     }
 }
 
-/// As [`decode_bytes`], and stricter: a JPEG whose scan breaks off or goes astray is an error, although the general
-/// decoder fills the gap with grey. It takes twice as long for JPEGs that are not plain.
+/// Like [`decode_bytes`], but stricter: a JPEG whose scan is truncated or corrupt is an error, although the general decoder
+/// fills the gap with grey. Decoding takes twice as long for JPEGs other than plain baseline ones.
 pub(crate) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
     if let Some(image) = decode_plain(bytes, true) {
         return Ok(image);
@@ -139,11 +140,11 @@ fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
         return Err("not an image: its content is no JPEG, PNG, GIF, BMP, WebP or TIFF".to_string());
     };
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        // The decoder fills up what is missing with grey, which would be trained on.
+        // The decoder fills missing data with grey, which training would then use.
         return Err("the JPEG is truncated: it has no end marker".to_string());
     }
     if format == ImageFormat::WebP && !webp_is_whole(bytes) {
-        // The decoder would make room for as much as the chunk says it has, up to 4 GiB.
+        // The decoder would allocate the size that the chunk states, up to 4 GiB.
         return Err("the WebP is truncated: one of its chunks is longer than the file".to_string());
     }
     let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
@@ -161,7 +162,7 @@ fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
     Ok(to_rgb(image))
 }
 
-/// The image as it is stored, and how it is to be turned.
+/// Returns the image as stored and its orientation.
 fn stored<R: BufRead + Seek>(
     mut reader: ImageReader<R>,
     format: ImageFormat,
@@ -185,7 +186,7 @@ fn stored<R: BufRead + Seek>(
     Ok((image, orientation))
 }
 
-/// An error for more pixels than are decoded.
+/// Checks the size against the decoder's limits.
 fn fits(width: u32, height: u32) -> Result<(), String> {
     if width.max(height) > MAX_SIDE {
         return Err(format!(
@@ -212,7 +213,7 @@ fn reason(format: ImageFormat, error: &ImageError) -> String {
     }
 }
 
-/// 8-bit RGB; the image crate's own conversion would round 16 bits instead of cutting them.
+/// Converts to 8-bit RGB. The image crate's own conversion would round 16-bit values instead of truncating them.
 fn to_rgb(image: DynamicImage) -> RgbImage {
     let high = |value: u16| (value >> 8) as u8;
     match image {
@@ -235,7 +236,7 @@ fn webp_is_whole(bytes: &[u8]) -> bool {
         usize::try_from(u32::from_le_bytes(*size)).ok()
     };
     let end = size_at(4).map_or(0, |size| size.saturating_add(8)).min(bytes.len());
-    // Behind `RIFF`, a size and `WEBP` there are chunks: four letters, a size, and so many bytes, made even.
+    // Chunks follow `RIFF`, a size and `WEBP`: four letters, a size, and that many bytes, padded to an even number.
     let mut at = 12;
     while let Some(size) = size_at(at + 4).filter(|_| at + 8 <= end) {
         if size > bytes.len() - (at + 8) {
@@ -246,13 +247,13 @@ fn webp_is_whole(bytes: &[u8]) -> bool {
     true
 }
 
-/// An error for a scan that ends before the last block, or that holds what cannot be there.
+/// Checks that the scan ends with the last block and contains only valid codes.
 ///
-/// The strict mode of the decoder looks away where a CMYK image is coded row by row; its blocks are counted here.
+/// The decoder's strict mode ignores damage in CMYK images that are coded row by row, so this function counts their blocks.
 fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    // What the headers do wrong, the lenient decoder has judged.
+    // The lenient decoder has already checked the headers.
     if decoder.decode_headers().is_err() {
         return Ok(());
     }
@@ -270,7 +271,7 @@ fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Whether the chain of a JPEG's segments reaches the end marker; what follows it does not matter.
+/// Whether the chain of a JPEG's segments reaches the end marker; later bytes are ignored.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
     let mut at = 2;
     loop {

@@ -1,6 +1,6 @@
-//! TIFF files whose pixels are numbers of a palette, which the image crate does not read.
+//! TIFF files with palette colours, which the image crate does not read.
 //!
-//! Read as grey they come out as those numbers; the colours are then looked up here.
+//! The image crate reads such a file as a grey image of palette indices; this module then looks the colours up.
 
 use image::{GrayImage, RgbImage};
 
@@ -20,7 +20,7 @@ const PALETTE: u32 = 3;
 
 /// A TIFF with a palette.
 pub(crate) struct Palette {
-    /// The same file as a grey one: a byte of it is a pixel's number, or of 4, 2 and 1 bits those of two and more pixels.
+    /// The file as a grey image: each byte contains one palette index or, at 4, 2 and 1 bits, two or more.
     pub(crate) grey: Vec<u8>,
     /// Pixels.
     pub(crate) width: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Palette {
 }
 
 impl Palette {
-    /// `None` for a TIFF without a palette, and for what is no sound TIFF: the general decoder says what is wrong with it.
+    /// `None` for a TIFF without a palette, and for an invalid TIFF, whose error the general decoder reports.
     ///
     /// # Errors
     /// Why a palette cannot be read.
@@ -42,7 +42,7 @@ impl Palette {
         }
         let (Some(width), Some(height)) = (directory.number(WIDTH), directory.number(HEIGHT)) else { return Ok(None) };
         let refused = |what: String| Err(format!("a TIFF with a palette, {what}; save it as RGB"));
-        // Of one bit the entry may be left out: then there is no place to say eight.
+        // At one bit the entry may be absent, and then there is no place for the value eight.
         let bits = directory.number(BITS).unwrap_or(0);
         if !matches!(bits, 1 | 2 | 4 | 8) || directory.number(SAMPLES).unwrap_or(1) != 1 {
             return refused("of which only 1, 2, 4 and 8 bits a pixel are read".to_string());
@@ -64,7 +64,7 @@ impl Palette {
         Ok(Some(Palette { grey, width, height, bits, colors }))
     }
 
-    /// The colours of what [`grey`](Self::grey) was decoded to; `None` if that has another size.
+    /// Looks up the colours of the indices decoded from [`grey`](Self::grey); `None` if their size differs.
     pub(crate) fn look_up(&self, numbers: &GrayImage) -> Option<RgbImage> {
         let each = 8 / self.bits;
         let mask = (1u32 << self.bits) - 1;
@@ -127,7 +127,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// Writes such a value into a copy of the file; nothing where there is no such entry.
+    /// Writes the value of an entry into a copy of the file; does nothing if there is no such entry.
     fn put(&self, copy: &mut [u8], tag: u16, value: u32) {
         let (Some(at), Some(_)) = (self.entry(tag), self.number(tag)) else { return };
         let place = &mut copy[at + 8..];
@@ -139,7 +139,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The palette: all reds, all greens, all blues, of 16 bits each, cut to the upper 8.
+    /// The palette: all reds, all greens, all blues, the upper 8 of 16 bits each.
     fn colors(&self, count: usize) -> Option<Vec<[u8; 3]>> {
         let at = self.entry(COLORS)?;
         if self.short(at + 2)? != 3 || self.long(at + 4)? as usize != 3 * count {
@@ -147,7 +147,7 @@ impl<'a> Directory<'a> {
         }
         let start = self.long(at + 8)? as usize;
         let levels: Vec<u16> = (0..3 * count).map(|i| self.short(start.checked_add(2 * i)?)).collect::<Option<_>>()?;
-        // Some programs write levels of 8 bits, as libtiff knows too.
+        // Some programs write 8-bit levels; libtiff handles them too.
         let shift = if levels.iter().all(|level| *level < 256) { 0 } else { 8 };
         Some((0..count).map(|i| [0, 1, 2].map(|channel| (levels[channel * count + i] >> shift) as u8)).collect())
     }

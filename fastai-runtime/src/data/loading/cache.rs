@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::copies::Reading;
 use crate::transforms::Picture;
 
-/// Bytes that several caches may keep together.
+/// A memory limit that several caches share.
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
@@ -15,12 +15,12 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// At most so many bytes.
+    /// Allows at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Budget { used: AtomicUsize::new(0), limit }
     }
 
-    /// Bytes that are held by all who share it.
+    /// Bytes in use by all caches that share the budget.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
@@ -35,10 +35,10 @@ impl Budget {
     }
 }
 
-/// Decoded images of one list of items, up to a number of bytes; shared by the loaders of many epochs.
+/// Decoded images of one list of items, up to a number of bytes. The loaders of many epochs share it.
 ///
-/// Images that come after the budget is used up are decoded again each time; nothing is ever thrown out, as an epoch
-/// visits every image once and any order of eviction would only exchange one for another.
+/// When the budget is exhausted, further images are decoded on every visit. The cache evicts nothing: an epoch visits every
+/// image once, so any eviction order would only exchange one image for another.
 #[derive(Debug)]
 pub struct DecodedCache {
     images: Vec<OnceLock<Arc<Picture>>>,
@@ -54,15 +54,15 @@ impl Drop for DecodedCache {
 }
 
 impl DecodedCache {
-    /// The usual budget: 512 MiB.
+    /// The default budget: 512 MiB.
     pub const DEFAULT_BUDGET: usize = 512 << 20;
 
-    /// An empty cache for a list of `items` images that keeps at most `budget` bytes of pixels.
+    /// An empty cache for `items` images with at most `budget` bytes of pixels.
     pub fn new(items: usize, budget: usize) -> Self {
         DecodedCache::sharing(items, Arc::new(Budget::new(budget)))
     }
 
-    /// An empty cache for a list of `items` images that keeps what others leave of `budget`.
+    /// An empty cache for `items` images that uses what the other caches leave of `budget`.
     pub fn sharing(items: usize, budget: Arc<Budget>) -> Self {
         let images = (0..items).map(|_| OnceLock::new()).collect();
         DecodedCache { images, used: AtomicUsize::new(0), budget, shorter: None }
@@ -74,15 +74,15 @@ impl DecodedCache {
         self
     }
 
-    /// The shorter side that images are reduced to at most; `None` where they are not.
+    /// The shorter side that reduced decoding preserves at least, pixels; `None` for full decoding.
     pub fn shorter(&self) -> Option<u32> {
         self.shorter
     }
 
-    /// Image number `index`, from memory or as `reading` has it of the file at `path`.
+    /// Returns image number `index` from memory, or as `reading` yields it for the file at `path`.
     ///
     /// # Errors
-    /// As [`Reading::read`]; failures are not remembered.
+    /// Those of [`Reading::read`]. Failures are not cached.
     pub fn get_or_read(&self, index: usize, path: &Path, reading: &Reading) -> Result<Arc<Picture>, String> {
         let slot = self.images.get(index);
         if let Some(image) = slot.and_then(OnceLock::get) {
@@ -102,7 +102,7 @@ impl DecodedCache {
         Ok(image)
     }
 
-    /// Bytes of pixels that are held.
+    /// Bytes of pixels in the cache.
     pub fn bytes(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Scaled copies of large images, so that every later epoch decodes small ones.
+//! Scaled copies of large images: later epochs decode the smaller copies.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
@@ -17,62 +17,61 @@ use crate::data::{DataError, Dataset, Health};
 use crate::progress::{Progress, StopSignal};
 use crate::transforms::{Picture, scale_min};
 
-/// Raised whenever copies would come out differently.
+/// Incremented whenever the copies' pixels change.
 const VERSION: u32 = 2;
 /// Quality of the copies; colours are not subsampled.
 const QUALITY: u8 = 95;
-/// Bytes of a digest: of an original, which names its copy, and of a copy, at its end.
+/// Bytes of a digest: the original's digest names its copy, and the copy's own digest ends the file.
 const DIGEST: usize = 16;
 
 /// What [`Copies::make`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CopyCounts {
-    /// Copies that were made.
+    /// Copies written.
     pub made: usize,
-    /// Copies that were there, whole.
+    /// Intact copies that existed.
     pub found: usize,
-    /// Images that are small enough as they are.
+    /// Images that need no copy because they are small enough.
     pub small: usize,
 }
 
-/// Where scaled copies are kept.
+/// The folder of scaled copies.
 ///
-/// A copy is a JPEG of quality 95 without colour subsampling, upright, its shorter side scaled to `side` by area
-/// averaging, and behind the JPEG's end the digest of all before it. Its name is the digest of the original's bytes, below a
-/// folder named by side and kind of copy, so other bytes, another side and another version of this code never meet it.
-/// Copies are written one by one and atomically: a run that was interrupted goes on where it stopped. One that was damaged
-/// since is made again.
+/// A copy is an upright JPEG of quality 95 without chroma subsampling. Area averaging scales its shorter side to `side`.
+/// The digest of the JPEG follows its end. The digest of the original's bytes names the file, in a folder named after the
+/// side and the kind of copy, so other bytes, another side or another version of this code never use it. Copies are written
+/// atomically, one by one; an interrupted run continues where it stopped, and a damaged copy is rebuilt.
 ///
-/// Which bytes an original has is known from preflight, which reads a file again only if its size or time of change differs
-/// from what it remembers: a file that changed and kept both is read from its old copy.
+/// Preflight supplies the originals' digests. It reads a file again only if the size or modification time differs from the
+/// recorded ones: a file that changed with both unchanged is read from its old copy.
 #[derive(Clone, Debug)]
 pub struct Copies {
     /// Shorter side, pixels.
     pub side: u32,
-    /// The folder that may hold copies of any data set and side.
+    /// The root folder of copies, shared by data sets and sides.
     pub folder: PathBuf,
 }
 
-/// Where the pixels of image files are read.
+/// Where the pixels of image files come from.
 #[derive(Clone, Debug, Default)]
 pub enum Reading {
     /// From the files.
     #[default]
     Files,
-    /// From scaled copies, by the path of the image; an image without one is read itself.
+    /// From scaled copies, by the path of the image; an image without a copy is read from its own file.
     Copies(Arc<HashMap<PathBuf, PathBuf>>),
-    /// From the files, scaled and compressed in memory as a copy of this shorter side, pixels, would be: the same pixels as
-    /// from a copy.
+    /// From the files, scaled and compressed in memory like a copy with this shorter side, pixels. The pixels equal those
+    /// of a copy.
     AsCopies(u32),
 }
 
 impl Reading {
-    /// For images that no run has made copies of: as copies of that side where a recipe says `resize_to`.
+    /// For images without copies: reads them as copies of that side if the recipe has `resize_to`.
     pub fn of(resize_to: Option<u32>) -> Self {
         resize_to.map_or(Reading::Files, Reading::AsCopies)
     }
 
-    /// The file that is opened for an image.
+    /// Returns the file to open for an image.
     pub fn path<'a>(&'a self, image: &'a Path) -> &'a Path {
         match self {
             Reading::Copies(copies) => copies.get(image).map_or(image, PathBuf::as_path),
@@ -80,7 +79,7 @@ impl Reading {
         }
     }
 
-    /// The pixels of an image, reduced as [`decode_reduced`] does.
+    /// Returns the pixels of an image, reduced as [`decode_reduced`] does.
     ///
     /// # Errors
     /// As [`decode`](crate::data::decode()); the reason names the copy where that is what cannot be read, but not the image.
@@ -117,12 +116,12 @@ impl Reading {
 }
 
 impl Copies {
-    /// How the images of `dataset` are read by way of copies: those whose shorter side is longer than
-    /// [`side`](Self::side) from a copy each, which is made on all cores where it is missing or damaged. `health` is what
-    /// preflight said of the data set.
+    /// Returns how to read the images of `dataset` through copies. Each image whose shorter side exceeds
+    /// [`side`](Self::side) has a copy; missing and damaged copies are made on all cores. `health` is the result of
+    /// preflight.
     ///
     /// # Errors
-    /// Images that changed since preflight and cannot be decoded any more, a folder that cannot be written,
+    /// Images that changed after preflight and can no longer be decoded, a folder that cannot be written,
     /// [`RunError::Stopped`].
     pub fn make(
         &self,
@@ -160,22 +159,22 @@ impl Copies {
                     counts.made += 1;
                     copies.insert(image.to_path_buf(), copy);
                 }
-                // It was replaced by a small one after preflight.
+                // A small file replaced the image after preflight.
                 None => counts.small += 1,
             }
         }
         Ok((Reading::Copies(Arc::new(copies)), counts))
     }
 
-    /// Where the copy of an image with this digest is.
+    /// Returns the path of the copy of an image with this digest.
     fn path(&self, digest: &[u8; DIGEST]) -> PathBuf {
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        // A folder of its own for each first byte keeps listings short.
+        // One folder per first byte keeps listings short.
         self.folder.join(format!("{}px-v{VERSION}", self.side)).join(&name[..2]).join(format!("{name}.jpg"))
     }
 
-    /// Writes the copy of an image under the digest of the very bytes that it was made of, whatever preflight saw; gives
-    /// its path, or `None` if the image needs none.
+    /// Writes the copy of an image and returns its path, or `None` if the image needs no copy. The name is the digest of
+    /// the bytes that the copy was made from, even if they differ from those that preflight saw.
     fn make_one(&self, image: &Path) -> Result<Option<PathBuf>, RunError> {
         let broken = |reason| {
             DataError::one(format!(
@@ -201,7 +200,7 @@ impl Copies {
     }
 }
 
-/// What `work` makes of each of `list`, in its order, on all cores.
+/// Applies `work` to each item of `list` on all cores; the results keep the order.
 fn in_chunks<T: Sync, R: Send>(
     list: &[T],
     what: &str,
@@ -243,7 +242,7 @@ fn is_larger(image: &RgbImage, side: u32) -> bool {
     image.width().min(image.height()) > side
 }
 
-/// Whether there is such a copy, with every byte that was written.
+/// Whether the copy exists and is intact.
 fn is_whole(copy: &Path) -> bool {
     let Ok(bytes) = std::fs::read(copy) else { return false };
     bytes.split_last_chunk::<DIGEST>().is_some_and(|(jpeg, end)| digest(jpeg) == *end)

@@ -1,4 +1,4 @@
-//! Images in batches, decoded ahead by worker threads.
+//! Loads images in batches; worker threads decode ahead.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,58 +12,58 @@ use crate::data::decode::panic_text;
 use crate::data::{DataError, Item};
 use crate::transforms::Picture;
 
-/// Turns a decoded image into numbers: which one it is, the pixels, and where the numbers go.
+/// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
 ///
-/// Called on any worker thread in any order; whatever it draws must depend on the visit alone. The destination is
-/// zeroed and holds [`LoadJob::values_per_image`] numbers.
+/// Worker threads call the function in any order, so its random draws must depend on the visit alone. The destination is
+/// zeroed and holds [`LoadJob::values_per_image`] values.
 pub type LoadFn = dyn Fn(Visit, &Picture, &mut [f32]) + Send + Sync;
 
 /// An image's turn in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// Which item.
+    /// Index of the item.
     pub index: usize,
-    /// How often it came before in the same order.
+    /// How often the item occurs earlier in the order.
     pub repeat: u32,
 }
 
-/// What a [`Loader`] is to load.
+/// The work of a [`Loader`].
 #[derive(Clone)]
 pub struct LoadJob {
     /// The images that indices refer to.
     pub items: Arc<[Item]>,
-    /// Indices into `items`, in the order of loading; an index may come more than once.
+    /// Indices into `items`, in loading order; an index may occur more than once.
     pub order: Vec<usize>,
     /// Each batch as a range of `order`.
     pub batches: Vec<Range<usize>>,
-    /// Numbers an image, `3 * size * size`.
+    /// Values per image, `3 * size * size`.
     pub values_per_image: usize,
-    /// Makes the numbers.
+    /// Computes the values of an image.
     pub load: Arc<LoadFn>,
     /// Worker threads; 0 counts as 1.
     pub threads: usize,
-    /// Where the files' pixels are read.
+    /// Where the pixels come from.
     pub reading: Reading,
-    /// Where decoded images are kept across epochs.
+    /// The cache of decoded images across epochs.
     pub cache: Option<Arc<DecodedCache>>,
 }
 
-/// A batch as the loader gives it.
+/// A batch from the loader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedBatch {
-    /// Which items, in the order of the batch.
+    /// Indices of the items, in batch order.
     pub indices: Vec<usize>,
-    /// Their numbers one after another: `[batch, values_per_image]`, e.g. `[batch, channel, height, width]`.
+    /// Their values, concatenated: `[batch, values_per_image]`, e.g. `[batch, channel, height, width]`.
     pub pixels: Vec<f32>,
 }
 
-/// Gives the batches of a [`LoadJob`] in order, the same ones on any number of threads.
+/// Yields the batches of a [`LoadJob`] in order. The batches do not depend on the number of threads.
 ///
-/// Ahead of the one that was taken one batch waits, and of those after it as many are filled as give each worker an image:
-/// with batches of at least as many images as there are workers two batches in all, of smaller ones at most
-/// `2 * batch + workers` images. So much is in memory, and one image a worker. The first batch with a
-/// broken image is an error that names all of the batch's broken images, and the last that is given. Dropping the
-/// loader stops its workers and waits for them.
+/// One complete batch waits ahead of the consumer, and as many further batches are being filled as give each worker an
+/// image: two batches in all if a batch has at least as many images as there are workers, otherwise at most
+/// `2 * batch + workers` images. That, and one image per worker, is in memory. The first batch with a broken image yields
+/// an error that names all broken images of the batch, and ends the iteration. Dropping the loader stops its workers and
+/// waits for them.
 pub struct Loader {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -71,34 +71,34 @@ pub struct Loader {
 
 struct Shared {
     job: LoadJob,
-    /// Batches that may be begun beyond those that were taken.
+    /// Batches that workers may start beyond those taken.
     ahead: usize,
-    /// For every place of the order how often its item came before; empty where every item comes at most once.
+    /// For each position of the order, how often its item occurs earlier; empty if every item occurs at most once.
     repeats: Vec<u32>,
     state: Mutex<State>,
-    /// A batch is complete.
+    /// Signals a complete batch.
     complete: Condvar,
-    /// There is room for a further batch, or nothing more to do.
+    /// Signals room for a further batch, or the end of the work.
     room: Condvar,
 }
 
 struct State {
-    /// Batches that were taken.
+    /// Batches taken by the consumer.
     taken: usize,
-    /// The next image to load: its batch, and its place in it.
+    /// The next image to load: its batch and its position in that batch.
     next: (usize, usize),
-    /// Batches `taken..`, as far as they were begun.
+    /// The started batches from `taken` on.
     open: VecDeque<Filling>,
     closed: bool,
 }
 
 /// A batch that is being filled.
 struct Filling {
-    /// Has a lock of its own, so that numbers are copied while others ask for work.
+    /// Has its own lock, so that one worker can copy values while others claim work.
     pixels: Arc<Mutex<Vec<f32>>>,
-    /// Images that are not done yet.
+    /// Images not yet loaded.
     left: usize,
-    /// Place in the batch, and what is wrong there.
+    /// Position in the batch and the error.
     broken: Vec<(usize, String)>,
 }
 
@@ -110,10 +110,10 @@ struct Claim {
 }
 
 impl Loader {
-    /// Starts to load.
+    /// Starts loading.
     ///
     /// # Errors
-    /// If the system gives not even one thread.
+    /// If the system cannot start a single thread.
     ///
     /// # Panics
     /// If a batch is empty or reaches beyond `order`, or an index beyond `items`.
@@ -133,7 +133,7 @@ impl Loader {
             let thread = std::thread::Builder::new().name(format!("loader {number}"));
             match thread.spawn(move || shared.work()) {
                 Ok(worker) => loader.workers.push(worker),
-                // Fewer threads load the same batches.
+                // Fewer threads load identical batches.
                 Err(_) if number > 0 => break,
                 Err(error) => {
                     return Err(DataError::one(format!("cannot start a thread that loads images: {error}")));
@@ -166,7 +166,7 @@ impl Iterator for Loader {
             let pixels = std::mem::take(&mut *lock(&batch.pixels));
             return Some(Ok(LoadedBatch { indices: shared.job.order[range].to_vec(), pixels }));
         }
-        // Workers finish in any order; the message is the same every time.
+        // Workers finish in any order; sorting makes the message deterministic.
         batch.broken.sort_unstable();
         Some(Err(DataError::from(batch.broken.into_iter().map(|(_, finding)| finding).collect::<Vec<_>>())))
     }
@@ -177,14 +177,14 @@ impl Drop for Loader {
         lock(&self.shared.state).closed = true;
         self.shared.room.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker catches what its images do; nothing is left that could fail.
+            // Workers catch panics of their images, so joining cannot fail.
             let _ = worker.join();
         }
     }
 }
 
 impl Shared {
-    /// A worker's life: load one image after the other until there is none left.
+    /// The loop of a worker: loads images until none are left.
     fn work(&self) {
         let mut values = vec![0.0; self.job.values_per_image];
         while let Some(claim) = self.claim() {
@@ -196,7 +196,7 @@ impl Shared {
                 lock(&claim.pixels)[start..start + values.len()].copy_from_slice(&values);
             }
             let mut state = lock(&self.state);
-            // The batch is still there: it cannot be taken before this image is done.
+            // The batch still exists: it cannot be taken before this image is loaded.
             let at = claim.batch - state.taken;
             let batch = &mut state.open[at];
             batch.left -= 1;
@@ -209,7 +209,7 @@ impl Shared {
         }
     }
 
-    /// The next image, as soon as its batch may be begun; `None` if there is nothing more to load.
+    /// Claims the next image, waiting until its batch may start; `None` if nothing is left to load.
     fn claim(&self) -> Option<Claim> {
         let mut state = lock(&self.state);
         loop {
@@ -231,7 +231,7 @@ impl Shared {
         }
     }
 
-    /// Fills `values` with an image; what goes wrong names the file.
+    /// Fills `values` with an image. The error names the file.
     fn load(&self, visit: Visit, values: &mut [f32]) -> Result<(), String> {
         let index = visit.index;
         let path = &self.job.items[index].path;
@@ -246,12 +246,12 @@ impl Shared {
     }
 }
 
-/// One batch that waits, and as many that are filled as give each of `threads` workers an image.
+/// One waiting batch, and as many batches being filled as give each of `threads` workers an image.
 fn batches_ahead(threads: usize, batch: usize) -> usize {
     1 + threads.div_ceil(batch.max(1)).max(1)
 }
 
-/// For every place of `order` how often its item came before; nothing where none comes twice.
+/// For each position of `order`, how often its item occurs earlier; empty if no item occurs twice.
 fn repeats(order: &[usize], items: usize) -> Vec<u32> {
     let mut seen = vec![0u32; items];
     let repeats: Vec<u32> = order
@@ -264,7 +264,7 @@ fn repeats(order: &[usize], items: usize) -> Vec<u32> {
     if repeats.iter().any(|n| *n > 0) { repeats } else { Vec::new() }
 }
 
-/// What the locks guard is consistent at any time, whoever panicked.
+/// Locks even after a panic: the guarded data is consistent at all times.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

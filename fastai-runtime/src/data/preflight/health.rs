@@ -1,4 +1,4 @@
-//! What is known of a data set once every image was looked at.
+//! The result of preflight: what every image of a data set revealed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,46 +8,46 @@ use serde::Serialize;
 use super::sizes::Sizes;
 use crate::data::findings::{names, shorten};
 
-/// Pairs of images that a note names.
+/// The number of image pairs that a note names.
 const NAMED: usize = 2;
 
-/// What preflight found although training may begin.
+/// Preflight's observations about a data set that training can use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Health {
-    /// Files that were looked at.
+    /// Files examined.
     pub images: usize,
-    /// Of these, how many had to be decoded; the others were known from an earlier run.
+    /// Files decoded; the others were known from an earlier run.
     pub decoded: usize,
-    /// Files that were left out because they cannot be decoded, with the reason.
+    /// Files left out because they cannot be decoded, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
-    /// Training images that were left out because a validation image has the same bytes, with that one.
+    /// Training images left out because a validation image has identical bytes, with that image.
     pub dropped: Vec<[PathBuf; 2]>,
-    /// Training images with the bytes of a validation image that are trained on all the same, with that one.
+    /// Training images kept although a validation image has identical bytes, with that image.
     pub kept: Vec<[PathBuf; 2]>,
-    /// Pairs of one set, or of training and test, with the same bytes.
+    /// Pairs within one part, or of training and test, with identical bytes.
     pub identical: Vec<[PathBuf; 2]>,
-    /// Pairs with the same bytes and different labels.
+    /// Pairs with identical bytes and different labels.
     pub contradictory: Vec<[PathBuf; 2]>,
-    /// A training image and a validation image that show nearly the same: the validation image is no fair question.
+    /// Pairs of a training and a validation image that look nearly alike, which makes the validation image a poor test.
     pub near: Vec<[PathBuf; 2]>,
-    /// Which of these lists are not complete.
+    /// Which of these lists are truncated.
     pub cut: Cut,
     /// Classes whose training images were all left out.
     pub untrained: Vec<String>,
     /// Classes without a validation image.
     pub unmeasured: Vec<String>,
-    /// Shorter side that the network is shown at most, pixels.
+    /// Largest image side that the network sees, pixels.
     pub size: u32,
-    /// Images whose shorter side has less pixels than `size`, and which are therefore enlarged.
+    /// Images whose shorter side is below `size` and which are therefore enlarged.
     pub enlarged: usize,
-    /// Of the training, validation and test images.
+    /// Image sizes of the training, validation and test parts.
     pub sizes: [Sizes; 3],
-    /// Every sound file.
+    /// Every valid file.
     #[serde(skip)]
     pub(crate) files: HashMap<PathBuf, SoundFile>,
 }
 
-/// Which lists of pairs hold the first ones only, 10,000 or as many as were found in bounded time.
+/// Which lists of pairs are truncated, at 10,000 pairs or at the search's time limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cut {
     /// [`Health::contradictory`].
@@ -58,12 +58,12 @@ pub struct Cut {
     pub near: bool,
 }
 
-/// What copies of a file depend on.
+/// The properties of a file that determine its copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SoundFile {
     /// Width and height, upright, pixels.
     pub(crate) sides: [u32; 2],
-    /// Of the file's bytes.
+    /// Digest of the file's bytes.
     pub(crate) digest: [u8; 16],
 }
 
@@ -74,7 +74,7 @@ impl SoundFile {
 }
 
 impl Health {
-    /// All pairs of images that [`notes`](Self::notes) speaks of, under what they are; paths below `root` without it.
+    /// Returns all pairs of images that [`notes`](Self::notes) mentions, by kind; paths are relative to `root`.
     pub fn pairs(&self, root: &Path) -> Vec<(&'static str, Vec<[String; 2]>)> {
         let below = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
         let of = |cut: bool, all: &'static str, first: &'static str| if cut { first } else { all };
@@ -100,17 +100,17 @@ impl Health {
         listed.map(|(what, list)| (what, list.iter().map(|pair| pair.each_ref().map(below)).collect())).collect()
     }
 
-    /// What somebody should know, one line a matter; paths below `root` without it.
+    /// Returns the warnings, one line each; paths are relative to `root`.
     pub fn notes(&self, root: &Path) -> Vec<String> {
         self.lines(root, ": `fastai show` lists them")
     }
 
-    /// As [`notes`](Self::notes), above the lists of [`pairs`](Self::pairs).
+    /// Like [`notes`](Self::notes), followed by the lists of [`pairs`](Self::pairs).
     pub fn notes_with_lists(&self, root: &Path) -> Vec<String> {
         self.lines(root, ", listed on the page")
     }
 
-    /// `elsewhere` says where the pairs are that are not named.
+    /// `elsewhere` states where the unnamed pairs are listed.
     fn lines(&self, root: &Path, elsewhere: &str) -> Vec<String> {
         let mut notes = Vec::new();
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();

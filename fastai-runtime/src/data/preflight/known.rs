@@ -1,4 +1,4 @@
-//! The list of files that were decoded before, so that a second run costs nothing.
+//! The list of files that an earlier run decoded, so that the next run need not decode them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::looks::Looks;
 use crate::atomic::write_atomic;
 
-/// Raised whenever the checks get stricter, so that files which older ones passed are looked at again.
+/// Incremented whenever the checks become stricter, so that files are checked again.
 const VERSION: u32 = 2;
-/// A longer list of known files is not read.
+/// Largest list of known files that is read, bytes.
 const MAX_LIST_BYTES: u64 = 1 << 30;
 
-/// What tells one content of a file from another without reading it.
+/// A stamp that detects changes to a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     /// Bytes.
     size: u64,
-    /// Time of change, nanoseconds since 1970.
+    /// Modification time, nanoseconds since 1970.
     changed: u64,
 }
 
@@ -33,7 +33,7 @@ impl Stamp {
     }
 }
 
-/// A file that was decoded without a complaint.
+/// A file that decodes without an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sound {
     #[serde(flatten)]
@@ -41,7 +41,7 @@ pub(crate) struct Sound {
     pub(crate) looks: Looks,
 }
 
-/// Sound files, by absolute path.
+/// Valid files, by absolute path.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Known {
     version: u32,
@@ -49,7 +49,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The list in `file`; empty if there is none that can be used.
+    /// Loads the list in `file`; empty if there is no usable one.
     pub(crate) fn load(file: &Path) -> Known {
         let mut bytes = Vec::new();
         let read = File::open(file).and_then(|file| file.take(MAX_LIST_BYTES).read_to_end(&mut bytes));

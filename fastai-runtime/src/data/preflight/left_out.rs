@@ -1,4 +1,4 @@
-//! Images that preflight leaves out of a split, and what is left without them.
+//! Images that preflight leaves out of a split, and the check of the remainder.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::data::findings::{Findings, names, shorten};
 use crate::data::splits::holdout;
 use crate::data::{Dataset, Item, Target};
 
-/// Images that a message names for each reason.
+/// The number of images that a message names for each reason.
 const NAMED: usize = 3;
 
 /// Why an image is left out.
@@ -21,7 +21,7 @@ enum Reason {
     Twin(PathBuf),
 }
 
-/// The images of both sides that were left out.
+/// The images of both parts that were left out.
 #[derive(Default)]
 pub(crate) struct LeftOut {
     train: Vec<(Item, Reason)>,
@@ -29,7 +29,7 @@ pub(crate) struct LeftOut {
 }
 
 impl LeftOut {
-    /// Takes the broken images, each with its reason, out of the data set.
+    /// Removes the broken images from the data set, each with its reason.
     pub(crate) fn broken(&mut self, dataset: &mut Dataset, broken: &[(PathBuf, String)]) {
         let reasons: HashMap<&Path, &String> = broken.iter().map(|(path, reason)| (path.as_path(), reason)).collect();
         let reason = |item: &Item| reasons.get(item.path.as_path()).copied();
@@ -44,15 +44,15 @@ impl LeftOut {
         dataset.test.retain(|item| reason(item).is_none());
     }
 
-    /// A training image that has the bytes of a validation image.
+    /// Records a training image with the bytes of a validation image.
     pub(crate) fn twin(&mut self, item: Item, of: &Path) {
         self.train.push((item, Reason::Twin(of.to_path_buf())));
     }
 
-    /// Looks again at the sides that remain: an empty one, or a class that would be measured and never trained, is a
-    /// finding; other classes that were lost are named in `health`.
+    /// Checks what remains: an empty part, or a class that would be measured but never trained, is a finding. `health`
+    /// names the other classes that were lost.
     ///
-    /// Of a data set of which only a part is looked at, classes say nothing.
+    /// If only part of the data set is examined, the classes are not checked.
     pub(crate) fn check(&self, dataset: &Dataset, part: bool, health: &mut Health, findings: &mut Findings) {
         let split = &dataset.split;
         if dataset.valid.is_empty() && !self.valid.is_empty() {
@@ -63,7 +63,7 @@ impl LeftOut {
                 reasons(self.valid.iter(), &dataset.root)
             ));
         }
-        // BatchNorm needs two.
+        // Batch norm needs two images.
         if dataset.train.len() < 2 && dataset.train.len() + self.train.len() >= 2 {
             let left = if dataset.train.is_empty() { "no training image is" } else { "one training image alone is" };
             findings.push(format!(
@@ -130,7 +130,7 @@ impl LeftOut {
         }
     }
 
-    /// What to do about training images that are left out.
+    /// Returns the advice about training images that were left out.
     fn advice(&self, split: &Valid) -> String {
         if self.train.iter().any(|(_, reason)| matches!(reason, Reason::Twin(_))) {
             format!(
@@ -143,7 +143,7 @@ impl LeftOut {
     }
 }
 
-/// How many of these images are left out for which reason, and the first few of each; paths below `root` without it.
+/// Counts the images left out by reason and names the first few of each; paths are relative to `root`.
 fn reasons<'a>(left: impl Iterator<Item = &'a (Item, Reason)>, root: &Path) -> String {
     let below = |path: &'a Path| path.strip_prefix(root).unwrap_or(path).display();
     let (mut broken, mut twins) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What preflight remembers of an image: its size, its content's digest, and a thumbnail to find its like.
+//! What preflight records about an image: its size, the digest of its content, and a thumbnail for finding similar images.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ const WIDTH: usize = 9;
 const HEIGHT: usize = 8;
 /// Numbers of a thumbnail.
 const THUMB: usize = WIDTH * HEIGHT * 3;
-/// Largest number of differing bits of two hashes whose thumbnails are compared.
+/// Largest Hamming distance of two hashes at which the thumbnails are compared.
 const NEAR_BITS: u32 = 12;
-/// Least correlation of two thumbnails that show the same.
+/// Smallest correlation of two thumbnails of similar images.
 const NEAR_CORRELATION: f64 = 0.97;
-/// Largest root mean square difference of two thumbnails that show the same, levels of 255.
+/// Largest root-mean-square difference of two thumbnails of similar images, in levels of 255.
 const NEAR_LEVELS: f64 = 20.0;
 
-/// What an image looks like.
+/// Size, digest and thumbnail of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Looks {
@@ -28,7 +28,7 @@ pub(crate) struct Looks {
     pub(crate) width: u32,
     /// Pixels, upright.
     pub(crate) height: u32,
-    /// Of the file's bytes.
+    /// Digest of the file's bytes.
     pub(crate) digest: [u8; 16],
     /// Mean colours of a grid of 9 x 8 cells, row by row.
     thumb: [u8; THUMB],
@@ -48,12 +48,12 @@ impl Looks {
         Ok(Looks::new(&image, digest))
     }
 
-    /// What an image looks like whose file has this digest.
+    /// Describes an image whose file has this digest.
     pub(crate) fn new(image: &RgbImage, digest: [u8; 16]) -> Looks {
         Looks { width: image.width(), height: image.height(), digest, thumb: thumbnail(image) }
     }
 
-    /// The difference hash: of each two neighbours in a row of the thumbnail, whether the right one is lighter.
+    /// The difference hash: for each pair of neighbours in a row of the thumbnail, whether the right one is lighter.
     fn hash(&self) -> u64 {
         let grey = |cell: usize| {
             let [r, g, b] = [0, 1, 2].map(|channel| u32::from(self.thumb[3 * cell + channel]));
@@ -69,7 +69,7 @@ impl Looks {
         hash
     }
 
-    /// What the image at `path` is compared with many others by.
+    /// Prepares the image at `path` for comparison with many others.
     pub(crate) fn sight<'a>(&'a self, path: &'a Path) -> Sight<'a> {
         let values = || self.thumb.iter().map(|value| u32::from(*value));
         Sight {
@@ -83,25 +83,25 @@ impl Looks {
     }
 }
 
-/// An image's looks, ready to be compared with many others.
+/// An image prepared for comparison with many others.
 pub(crate) struct Sight<'a> {
     pub(crate) path: &'a Path,
     digest: &'a [u8; 16],
     hash: u64,
     thumb: &'a [u8; THUMB],
-    /// Of the thumbnail's levels.
+    /// Sum of the thumbnail's levels.
     sum: u32,
-    /// Of their squares.
+    /// Sum of their squares.
     squares: u32,
 }
 
 impl Sight<'_> {
-    /// Whether the hashes are close enough that it is worth asking [`is_near`](Self::is_near).
+    /// Whether the hashes are close enough to justify calling [`is_near`](Self::is_near).
     pub(crate) fn may_be_near(&self, other: &Sight<'_>) -> bool {
         (self.hash ^ other.hash).count_ones() <= NEAR_BITS
     }
 
-    /// Whether two images show nearly the same; not if they are the same, byte for byte.
+    /// Whether two images look nearly alike; false for identical bytes.
     pub(crate) fn is_near(&self, other: &Sight<'_>) -> bool {
         if !self.may_be_near(other) || self.digest == other.digest {
             return false;
@@ -116,7 +116,7 @@ impl Sight<'_> {
         }
         let (aa, bb) = (squares_a - sum_a * sum_a / n, squares_b - sum_b * sum_b / n);
         let ab = products - sum_a * sum_b / n;
-        // Two images of one colour each correlate with nothing: then only the colour can tell.
+        // Images of a single colour have no correlation, so only the colour is compared.
         if aa.min(bb) < n { difference < 4.0 && aa.max(bb) < n } else { ab > NEAR_CORRELATION * (aa * bb).sqrt() }
     }
 }
@@ -155,7 +155,7 @@ impl From<Looks> for String {
         let mut text = String::with_capacity(2 * (8 + 16 + THUMB));
         let numbers = [looks.width.to_be_bytes(), looks.height.to_be_bytes()].concat();
         for byte in numbers.iter().chain(&looks.digest).chain(&looks.thumb) {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
         text

@@ -1,4 +1,4 @@
-//! Looks at every image once, before anything expensive begins.
+//! Checks every image once before anything expensive starts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -25,39 +25,41 @@ mod sizes;
 pub use health::{Cut, Health};
 pub use sizes::Sizes;
 
-/// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
+/// The description of every file that can be decoded, the other files with their errors, and the number of files that were
+/// not known before.
 type Decoded = (HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize);
 
-/// How a data set is looked at: every image of train, valid and test is decoded once, on all cores.
+/// The settings of the check: every image of train, valid and test is decoded once, on all cores.
 #[derive(Clone, Debug)]
 pub struct Preflight<'a> {
-    /// What to do about files that cannot be decoded. Even `skip` is an error when that is more than half of them.
+    /// The policy for files that cannot be decoded. Even with `skip`, it is an error if more than half of the files are
+    /// broken.
     pub corrupt: Corrupt,
-    /// What to do about training images that equal a validation image.
+    /// The policy for training images that equal a validation image.
     pub duplicates: Duplicates,
-    /// Largest size that the network is shown, pixels; smaller images are counted as enlarged.
+    /// Largest image side that the network sees, pixels; smaller images count as enlarged.
     pub size: u32,
-    /// Only that many images of each part, the first ones, are kept and looked at.
+    /// Keeps and checks only the first `limit` images of each part.
     pub limit: Option<usize>,
-    /// Remembers the files that were sound with their size, time of change and looks, so that the next run only asks for
-    /// those; a list that is missing or broken is made anew, and one that cannot be written is a warning.
+    /// The file that records valid images with their size, modification time and description, so that the next run checks
+    /// only those. A missing or broken list is rebuilt; a list that cannot be written is a warning.
     pub known: Option<&'a Path>,
-    /// Asked between images.
+    /// Checked between images.
     pub stop: &'a StopSignal,
 }
 
 impl<'a> Preflight<'a> {
-    /// As a recipe wants it: every image, at its largest size, with nothing known before.
+    /// The settings for a recipe: every image, at the largest size, without a list of known files.
     pub fn of(recipe: &Recipe, stop: &'a StopSignal) -> Self {
         let Data { corrupt, duplicates, .. } = *recipe.data();
         Preflight { corrupt, duplicates, size: recipe.largest_size(), limit: None, known: None, stop }
     }
 
-    /// Opens the data set that a recipe names and looks at its images.
+    /// Opens the data set of a recipe and checks its images.
     ///
     /// # Errors
-    /// Everything that is wrong with csv file, folders and images, and with what is left of the split, in one report with
-    /// the notes below; [`RunError::Stopped`].
+    /// All findings about the csv file, the folders, the images and the remaining split, in one report with the notes
+    /// below; [`RunError::Stopped`].
     pub fn open(
         &self,
         data: &Data,
@@ -70,11 +72,11 @@ impl<'a> Preflight<'a> {
         Ok((dataset, health))
     }
 
-    /// As [`open`](Self::open), but gives what could be read beside all that would keep a run from training: for looking
-    /// at a data set that is not as it should be.
+    /// Like [`open`](Self::open), but returns the readable part beside all findings that would prevent a run, so that a
+    /// broken data set can be inspected.
     ///
     /// # Errors
-    /// If there is no such folder; [`RunError::Stopped`].
+    /// If the folder does not exist; [`RunError::Stopped`].
     pub fn survey(
         &self,
         data: &Data,
@@ -86,8 +88,8 @@ impl<'a> Preflight<'a> {
         Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
     }
 
-    /// What [`open`](Self::open) would give, if that is known without decoding an image: if all of them are listed as sound
-    /// and have not changed since, and nothing is wrong.
+    /// Returns the result of [`open`](Self::open) if it is known without decoding an image: if all images are recorded as
+    /// valid and unchanged, and there are no findings.
     pub fn recall(&self, data: &Data, task: TaskKind) -> Option<(Dataset, Health)> {
         let known = Known::load(self.known?);
         let (mut dataset, findings) = Dataset::survey(data, task).ok()?;
@@ -103,17 +105,17 @@ impl<'a> Preflight<'a> {
         findings.or((dataset, health)).ok()
     }
 
-    /// Looks at the images of a data set, and leaves out those that the policies say.
+    /// Checks the images of a data set and leaves out those that the policies exclude.
     ///
     /// # Errors
-    /// All broken images at once: the first 20 with path and reason, then how many more, then what to do; sides and
-    /// classes of which nothing is left; [`RunError::Stopped`].
+    /// All broken images at once: the first 20 with path and reason, the number of the others, and the remedy; parts and
+    /// classes that are left empty; [`RunError::Stopped`].
     pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, RunError> {
         let (health, findings) = self.look(dataset, Findings::default(), progress)?;
         Ok(findings.or_with_notes(health, |health| notes(dataset, health))?)
     }
 
-    /// Looks at all images; those that cannot be decoded are left out, be that a finding or not.
+    /// Checks all images. Those that cannot be decoded are left out, whether or not that is a finding.
     fn look(
         &self,
         dataset: &mut Dataset,
@@ -122,7 +124,7 @@ impl<'a> Preflight<'a> {
     ) -> Result<(Health, Findings), RunError> {
         for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             part.truncate(self.limit.unwrap_or(usize::MAX));
-            // A file that is not there was told with its row; looking at it would tell it again.
+            // A missing file was reported with its row and is not reported again.
             if !findings.is_empty() {
                 part.retain(|item| item.path.exists());
             }
@@ -162,13 +164,14 @@ impl<'a> Preflight<'a> {
         Ok((health, findings))
     }
 
-    /// The looks of every file that can be decoded, the others with their reason, and how many were not known before.
+    /// The description of every file that can be decoded, the other files with their errors, and the number of files that
+    /// were not known before.
     fn decode(&self, paths: &[PathBuf], root: &Path, progress: &mut dyn Progress) -> Result<Decoded, RunError> {
         let mut before = self.known.map(Known::load).unwrap_or_default();
         let mut known = Known::default();
         let mut looks = HashMap::with_capacity(paths.len());
         let mut unknown = Vec::new();
-        // Asked before decoding: a file that changes meanwhile will differ from what is written down.
+        // Read before decoding, so that a file that changes meanwhile differs from the record.
         let stamps: Vec<Option<Stamp>> = paths.par_iter().map(|path| Stamp::of(path)).collect();
         for (path, stamp) in paths.iter().zip(stamps) {
             match path.to_str().and_then(|name| before.files.remove_entry(name)) {
@@ -206,7 +209,7 @@ impl<'a> Preflight<'a> {
         }
         progress.finish();
         if let Some(file) = self.known {
-            // Several data sets may share one list; of this one only what is still there is kept.
+            // Several data sets may share one list; for this one, only existing files are kept.
             let complete = done == unknown.len() && self.limit.is_none();
             let others = before.files.into_iter().filter(|(path, _)| !complete || !Path::new(path).starts_with(root));
             known.files.extend(others);
@@ -224,12 +227,12 @@ impl<'a> Preflight<'a> {
     }
 }
 
-/// All that somebody should know besides what is wrong.
+/// Returns the notes that are not findings.
 fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
     [dataset.notes.clone(), health.notes(&dataset.root)].concat()
 }
 
-/// Sizes, and classes that nothing is measured of.
+/// Records image sizes, and classes without a validation image.
 fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
     let mut seen = HashSet::new();
     health.sizes = [&dataset.train, &dataset.valid, &dataset.test].map(|items| {

@@ -1,4 +1,4 @@
-//! Images that are there twice, and training images that resemble a validation image.
+//! Finds duplicate images, and training images that resemble a validation image.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use super::looks::{Looks, Sight};
 use crate::data::{Dataset, Item, Target};
 use crate::progress::StopSignal;
 
-/// Most pairs of one kind that [`Health`] lists.
+/// Largest number of pairs of one kind that [`Health`] lists.
 pub(crate) const MOST: usize = 10_000;
-/// Validation images that are compared at once.
+/// Validation images compared at a time.
 const CHUNK: usize = 256;
-/// Most work of the search for near-duplicates, in comparisons of two hashes: a minute on one core, enough for 100,000
-/// training images beside 500,000 others.
+/// Work limit of the search for near-duplicates, in hash comparisons: a minute on one core, enough for 100,000 training
+/// images beside 500,000 others.
 const BUDGET: u64 = 50_000_000_000;
-/// What a comparison of two thumbnails costs more than one of two hashes.
+/// The cost of comparing two thumbnails, in hash comparisons.
 const THUMBNAIL: u64 = 16;
 
-/// Finds images that are there twice, and training images that resemble validation images; takes those out of training
-/// that `duplicates` says. Broken off by `stop`, it has found less.
+/// Finds duplicates and training images that resemble validation images, and removes the training images that `duplicates`
+/// drops. If `stop` interrupts the search, the result is partial.
 pub(crate) fn compare(
     dataset: &mut Dataset,
     looks: &HashMap<PathBuf, Looks>,
@@ -40,14 +40,14 @@ pub(crate) fn compare(
     health.cut.near = cut;
 }
 
-/// What the images of one side are compared by, each once.
+/// Prepares the distinct images of one part for comparison.
 fn sights<'a>(items: &'a [Item], looks: &'a HashMap<PathBuf, Looks>) -> Vec<Sight<'a>> {
     let mut seen = HashSet::new();
     let distinct = items.iter().map(|item| item.path.as_path()).filter(|path| seen.insert(*path));
     distinct.filter_map(|path| looks.get(path).map(|looks| looks.sight(path))).collect()
 }
 
-/// Training images with the bytes of a validation image.
+/// Finds training images with the bytes of a validation image.
 fn twins_of_valid(
     dataset: &mut Dataset,
     looks: &HashMap<PathBuf, Looks>,
@@ -63,7 +63,7 @@ fn twins_of_valid(
         }
     }
     for item in std::mem::take(&mut dataset.train) {
-        // Rows of one file are on one side by the split.
+        // The split keeps rows of one file in one part.
         match digest(&item).and_then(|digest| held_out.get(&digest)).filter(|other| other.path != item.path) {
             None => dataset.train.push(item),
             Some(other) => {
@@ -83,7 +83,7 @@ fn twins_of_valid(
     }
 }
 
-/// Pairs with the same bytes, and files that are listed twice with different labels.
+/// Finds pairs with identical bytes, and files listed twice with different labels.
 fn twins(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
     let kept: HashSet<[&Path; 2]> = health.kept.iter().map(|pair| pair.each_ref().map(PathBuf::as_path)).collect();
     let mut listed: HashMap<&Path, &Item> = HashMap::new();
@@ -112,7 +112,7 @@ fn twins(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health
     }
 }
 
-/// Whether there was room for one more.
+/// Adds a pair; returns whether there was room for it.
 fn push(pairs: &mut Vec<[PathBuf; 2]>, pair: [PathBuf; 2]) -> bool {
     let room = pairs.len() < MOST;
     if room {
@@ -121,11 +121,11 @@ fn push(pairs: &mut Vec<[PathBuf; 2]>, pair: [PathBuf; 2]) -> bool {
     room
 }
 
-/// Every training image beside a validation image that it resembles, but does not equal, in the order of the validation
-/// images; and whether there may be more than these, because there are more than `most`, or because the work was more
-/// than `budget` comparisons of hashes.
+/// Returns the pairs of a training image and a validation image that resemble each other without being equal, in the order
+/// of the validation images, and whether the list may be incomplete: because there are more than `most` pairs, or because
+/// the search exceeded `budget` hash comparisons.
 ///
-/// Which pairs are found does not depend on the number of threads; memory is that of [`CHUNK`] times `most` numbers.
+/// The result does not depend on the number of threads. Memory is bounded by [`CHUNK`] times `most` numbers.
 fn near(
     train: &[Sight<'_>],
     valid: &[Sight<'_>],
@@ -139,7 +139,7 @@ fn near(
         if work >= budget || stop.requested() {
             return (found, true);
         }
-        // One more than there is room for, so that it is known whether there are more.
+        // One more than the limit, to detect that there are more.
         let room = most - found.len() + 1;
         let of_one = |seen: &Sight<'_>| {
             let (mut like, mut work) = (Vec::new(), 0);

@@ -1,8 +1,8 @@
-//! How many images have which size.
+//! Counts of image sizes.
 
 use serde::Serialize;
 
-/// Sizes of the images of one set: distinct `[width, height, count]`, upright, pixels, ascending.
+/// Image sizes of one part: distinct `[width, height, count]`, upright, pixels, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sizes(pub Vec<[u32; 3]>);
 
@@ -22,7 +22,7 @@ impl Sizes {
         self.sides(1)
     }
 
-    /// The smallest and the largest width, then height; `None` without an image.
+    /// The smallest and the largest width, then the smallest and the largest height; `None` without images.
     pub fn extremes(&self) -> Option<[[u32; 2]; 2]> {
         let of = |side: usize| {
             let sides = || self.0.iter().map(|size| size[side]);

@@ -1,4 +1,4 @@
-//! Labels from a csv file: one row an image.
+//! Labels from a csv file: one row per image.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -23,15 +23,15 @@ pub(crate) struct CsvSource<'a> {
     pub(crate) valid: &'a Valid,
     pub(crate) test: Option<&'a str>,
     pub(crate) task: TaskKind,
-    /// Whether rows without their image are left out instead of being findings.
+    /// Whether rows whose image is missing are left out instead of reported as findings.
     pub(crate) skip: bool,
 }
 
-/// Suffixes worth a try when a file is missing, for the hint.
+/// Suffixes that the hint about a missing file tries.
 const SUFFIXES: [&str; 8] = [".jpg", ".jpeg", ".png", ".JPG", ".tif", ".webp", ".bmp", ".gif"];
 
 impl CsvSource<'_> {
-    /// Reads every row, in the file's order; checks cells and files. Also gives the name of the label's column.
+    /// Reads every row in file order and checks cells and files. Also returns the name of the label column.
     pub(crate) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> (Vec<Row>, String) {
         let path = root.join(self.labels);
         let images = root.join(self.images);
@@ -69,7 +69,7 @@ impl CsvSource<'_> {
         let mut columns = None;
         let mut rows = Rows::default();
         let mut number = 0;
-        // Read one ahead: only at the end of the file it is known whether its last record is one.
+        // Reads one record ahead, because only the end of the file shows whether the last record is valid.
         let mut ahead = None;
         let mut whole = true;
         loop {
@@ -119,8 +119,8 @@ impl CsvSource<'_> {
         (rows.report(&path, self.skip, findings, notes), label)
     }
 
-    /// Files in the folder of images that no row names: forgotten rows, or another set's images. Looked for as deep as
-    /// the rows' own images lie.
+    /// Notes image files that no row names: forgotten rows, or images of another set. The search goes as deep as the rows'
+    /// own images lie.
     fn note_strangers(&self, root: &Path, rows: &Rows, path: &Path, notes: &mut Vec<String>) {
         let named: HashSet<&Path> = rows.rows.iter().map(|row| row.path.as_path()).collect();
         let parts_of = |id: &str| Path::new(id).components().filter(|c| matches!(c, Component::Normal(_))).count();
@@ -147,7 +147,7 @@ impl CsvSource<'_> {
                 let found = listing.files.into_iter().filter(is_stranger);
                 strangers.extend(found.map(|name| below.join(name).to_string_lossy().into_owned()));
                 if depth > 0 {
-                    // The first is looked at next.
+                    // The caller examines the first record next.
                     inside.extend(listing.folders.into_iter().rev().map(|name| (below.join(name), depth - 1)));
                 }
             }
@@ -163,7 +163,7 @@ impl CsvSource<'_> {
         }
     }
 
-    /// Resolves the columns by the first record; `None` when one is missing (with a finding each).
+    /// Resolves the columns from the first record. Each missing column is a finding and makes the result `None`.
     fn columns(&self, first: &::csv::StringRecord, path: &Path, findings: &mut Findings) -> Option<Columns> {
         let header: Vec<&str> = first.iter().map(str::trim).collect();
         let mut resolve = |key: &str, column: &Column| match column {
@@ -341,7 +341,7 @@ struct Columns {
     group: Option<usize>,
 }
 
-/// Rows so far, and what is wrong with them, by kind.
+/// The rows read so far and their problems, by kind.
 #[derive(Default)]
 struct Rows {
     rows: Vec<Row>,
@@ -400,7 +400,7 @@ impl Rows {
     }
 }
 
-/// Yes or no, as a cell that says whether an image is held out.
+/// Parses a cell that states whether an image is held out.
 pub(crate) fn parse_flag(cell: &str) -> Option<bool> {
     match cell.trim().to_ascii_lowercase().as_str() {
         "1" | "true" => Some(true),

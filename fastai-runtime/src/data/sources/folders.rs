@@ -1,4 +1,4 @@
-//! Labels from folders: one sub-folder a class.
+//! Labels from folders: one subfolder per class.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::data::dataset::Row;
 use crate::data::findings::{Findings, names};
 
-/// What lies directly in a folder; names sorted by bytes, hidden ones left out.
+/// The entries of a folder, without subfolders' contents: names sorted by bytes, hidden ones left out.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) folders: Vec<String>,
     pub(crate) files: Vec<String>,
 }
 
-/// Lists `folder`. Names that start with a dot and what desktops leave behind are not images.
+/// Lists `folder` without names that start with a dot and without desktop metadata files.
 pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(folder)? {
@@ -107,7 +107,7 @@ pub(crate) fn read(
     ClassFolders { classes: listing.folders, rows }
 }
 
-/// Reads the folder `root/folder` of test images: unlabelled files, or one sub-folder a class (then rows have a label).
+/// Reads the folder `root/folder` of test images: unlabelled files, or one subfolder per class (then rows have a label).
 pub(crate) fn read_test(
     root: &Path,
     folder: &str,

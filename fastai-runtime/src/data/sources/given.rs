@@ -13,12 +13,12 @@ use crate::data::splits::holdout::{drawn, is_chosen, keep_together};
 use crate::data::vocabulary::Vocabulary;
 use crate::data::{DataError, Dataset, Item, Target};
 
-/// What an image shows, by name.
+/// An image's label, by name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Label {
     /// Exactly this class.
     Class(String),
-    /// These tags; maybe none.
+    /// These tags; possibly none.
     Tags(Vec<String>),
     /// This number, finite.
     Value(f32),
@@ -78,10 +78,10 @@ impl From<f32> for Label {
 }
 
 impl Dataset {
-    /// A data set of these files, split by `valid`: one of the drawn splits, or none. Numbers make a regression, lists
-    /// of tags a multi-label task, names a single-label one.
+    /// Builds a data set from these files, split by `valid`: a random split, or none. Numeric labels make it a regression,
+    /// lists of tags a multi-label task, names a single-label task.
     ///
-    /// An image's id is its path below the folder that holds them all. Nothing is decoded.
+    /// An image's id is its path relative to the common folder of all files. Nothing is decoded.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -94,8 +94,8 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// Everything that is wrong, at once: files that are not there, labels of several kinds, empty names, numbers that
-    /// are not finite, a split that needs a csv file or a folder.
+    /// All findings at once: missing files, labels of several kinds, empty names, numbers that are not finite, a split that
+    /// needs a csv file or a folder.
     pub fn from_files<P: Into<PathBuf>, L: Into<Label>>(
         files: impl IntoIterator<Item = (P, L)>,
         valid: &Valid,
@@ -113,10 +113,10 @@ impl Dataset {
         build(rows, held_out, root, task, valid, findings)
     }
 
-    /// A data set of these training and validation files; otherwise as [`from_files`](Self::from_files).
+    /// Builds a data set from these training and validation files. Otherwise like [`from_files`](Self::from_files).
     ///
     /// # Errors
-    /// As [`from_files`](Self::from_files), and a class of `valid` that no training image has.
+    /// Those of [`from_files`](Self::from_files), and a class of `valid` that no training image has.
     pub fn from_parts<P: Into<PathBuf>, L: Into<Label>>(
         train: impl IntoIterator<Item = (P, L)>,
         valid: impl IntoIterator<Item = (P, L)>,
@@ -136,11 +136,12 @@ impl Dataset {
         build(rows, held_out, root, task, &chosen, findings)
     }
 
-    /// A data set of images in memory: each is written once as a PNG below `folder`, named by its content, and then read
-    /// like any other file, so that memory stays bounded and caches work. Otherwise as [`from_files`](Self::from_files).
+    /// Builds a data set from images in memory. Each image is written once as a PNG below `folder`, named by its content,
+    /// and then read like any other file, so memory stays bounded and caches work. Otherwise like
+    /// [`from_files`](Self::from_files).
     ///
     /// # Errors
-    /// As [`from_files`](Self::from_files), and what the file system says.
+    /// Those of [`from_files`](Self::from_files), and errors of the file system.
     pub fn from_images<L: Into<Label>>(
         folder: impl AsRef<Path>,
         images: impl IntoIterator<Item = (RgbImage, L)>,
@@ -149,12 +150,12 @@ impl Dataset {
         Dataset::from_files(written(folder.as_ref(), images)?, valid)
     }
 
-    /// A data set of these training and validation images in memory, written below `folder` as
-    /// [`from_images`](Self::from_images) does, each part in a folder of its own; otherwise as
-    /// [`from_parts`](Self::from_parts). What becomes of an image that is in both is for the recipe's `duplicates` to say.
+    /// Builds a data set from these training and validation images in memory, written below `folder` as
+    /// [`from_images`](Self::from_images) does, each part in its own folder. Otherwise like
+    /// [`from_parts`](Self::from_parts). The recipe's `duplicates` decides about an image that is in both parts.
     ///
     /// # Errors
-    /// As [`from_parts`](Self::from_parts), and what the file system says.
+    /// Those of [`from_parts`](Self::from_parts), and errors of the file system.
     pub fn from_image_parts<L: Into<Label>>(
         folder: impl AsRef<Path>,
         train: impl IntoIterator<Item = (RgbImage, L)>,
@@ -164,10 +165,10 @@ impl Dataset {
         Dataset::from_parts(written(&folder.join("train"), train)?, written(&folder.join("valid"), valid)?)
     }
 
-    /// The same with these test images, in this order; nobody said what they show.
+    /// Adds these unlabelled test images, in this order.
     ///
     /// # Errors
-    /// Files that are not there.
+    /// Missing files.
     pub fn with_test<P: Into<PathBuf>>(mut self, files: impl IntoIterator<Item = P>) -> Result<Dataset, DataError> {
         let mut findings = Findings::default();
         let paths: Vec<PathBuf> = files.into_iter().map(|path| absolute(&path.into())).collect();
@@ -179,7 +180,7 @@ impl Dataset {
     }
 }
 
-/// Writes each image as a PNG below `folder`, named by its content, unless it is there.
+/// Writes each image as a PNG below `folder`, named by its content, unless the file exists.
 fn written<L>(folder: &Path, images: impl IntoIterator<Item = (RgbImage, L)>) -> Result<Vec<(PathBuf, L)>, DataError> {
     let failed = |path: &Path, error: &dyn std::fmt::Display| DataError::one(format!("{}: {error}", path.display()));
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
@@ -202,7 +203,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// The files as rows, the folder that holds them all, and the task that their labels are of.
+/// Returns the files as rows, their common folder, and the task that their labels imply.
 fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Row>, PathBuf, TaskKind) {
     let task = files.first().map_or(TaskKind::SingleLabel, |(_, label)| label.task());
     let files: Vec<(PathBuf, Label)> = files.into_iter().map(|(path, label)| (absolute(&path), label)).collect();
@@ -255,7 +256,7 @@ fn build(
     findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
 }
 
-/// The deepest folder that all paths are below.
+/// Returns the deepest common folder of all paths.
 fn common_folder<'a>(mut paths: impl Iterator<Item = &'a Path>) -> PathBuf {
     let Some(first) = paths.next().and_then(Path::parent) else { return absolute(Path::new(".")) };
     let mut common: Vec<_> = first.components().collect();

@@ -1,11 +1,11 @@
-//! Quotes of a csv file that are opened and never closed.
+//! Detects unterminated quotes in csv files.
 
 use std::io::{self, Read};
 
-/// Passes on what it reads, and remembers where the quote was opened that is still open.
+/// Forwards the bytes that it reads and tracks the start of the open quote.
 ///
-/// The csv reader takes everything after such a quote for one cell and says nothing. What counts as a quote, and as the
-/// end of a line, is what counts for that reader.
+/// The csv reader silently treats everything after an unterminated quote as one cell. This reader uses the same definitions
+/// of a quote and of a line end.
 pub(crate) struct Quotes<R> {
     inner: R,
     state: State,
@@ -13,7 +13,7 @@ pub(crate) struct Quotes<R> {
     at: u64,
     /// Line of the next byte, from 1.
     line: u64,
-    /// Line of the last quote that was opened.
+    /// Line of the last opening quote.
     opened: u64,
 }
 
@@ -21,11 +21,11 @@ pub(crate) struct Quotes<R> {
 enum State {
     /// Before the first byte of a cell.
     Start,
-    /// In a cell without quotes, where a quote is a letter like any other.
+    /// In an unquoted cell, where a quote is an ordinary character.
     Plain,
     /// In a quoted cell.
     Quoted,
-    /// After a quote in a quoted cell: the end of it, or the first of two that stand for one.
+    /// After a quote in a quoted cell: its end, or the first half of an escaped quote.
     Closed,
 }
 
@@ -34,7 +34,7 @@ impl<R> Quotes<R> {
         Quotes { inner, state: State::Start, at: 0, line: 1, opened: 0 }
     }
 
-    /// The line of the quote that is open after all that was read.
+    /// Returns the line of the quote that is still open after all bytes read.
     pub(crate) fn open(&self) -> Option<u64> {
         (self.state == State::Quoted).then_some(self.opened)
     }

@@ -1,10 +1,10 @@
-//! Drawn splits: fastai's random one, bit for bit, and those that respect classes or groups.
+//! Random splits: fastai's, bit for bit, and those that respect classes or groups.
 
 use std::collections::HashMap;
 
 use rand_mt::Mt;
 
-/// fastai's `get_cv_idxs`: which of `n` rows are held out.
+/// fastai's `get_cv_idxs`: returns which of `n` rows are held out.
 ///
 /// Slice number `fold` (from 0) of `trunc(share * n)` indices of numpy's legacy `permutation(n)` under `seed`, in the
 /// permutation's order; a slice past the end is shorter or empty.
@@ -15,16 +15,17 @@ pub fn cv_indices(n: usize, share: f64, seed: u32, fold: u32) -> Vec<usize> {
     legacy_permutation(n, seed)[start..end].to_vec()
 }
 
-/// Which rows are held out when each class gives the same share: `trunc(share * n)` in all, ascending.
+/// Returns which rows a split with equal shares of each class holds out: `trunc(share * n)` rows in all, ascending.
 ///
-/// `keys` are the rows' classes. Rows are put in the order of numpy's legacy `permutation(n)` under `seed`, then sorted
-/// by class, and dealt out evenly along that list; so a run of equal keys gives its share to within one row, and folds do
-/// not overlap. Sets of tags are classes here; rare ones are dealt out together with their neighbours in the order.
+/// `keys` are the rows' classes. The rows are ordered by numpy's legacy `permutation(n)` under `seed`, then sorted by
+/// class, and dealt out evenly along that list. A run of equal keys therefore contributes its share to within one row, and
+/// folds do not overlap. A set of tags is a class here; rare sets are dealt out together with their neighbours in the
+/// order.
 pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) -> Vec<usize> {
     let n = keys.len();
     let held_out = (share * n as f64) as usize;
     let mut order = legacy_permutation(n, seed);
-    // Stable, so that the permutation decides among equals.
+    // The sort is stable, so the permutation orders equal keys.
     order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
     let (first, end) = ((fold as u128) * held_out as u128, (u128::from(fold) + 1) * held_out as u128);
     let dealt = |place: usize| (first..end).contains(&((place as u128 * held_out as u128) % (n as u128)));
@@ -33,8 +34,8 @@ pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) 
     rows
 }
 
-/// Which rows are held out when rows of one group stay together: all rows of the groups that
-/// [`cv_indices`] picks among the groups in the order of their first rows; ascending.
+/// Returns which rows are held out if the rows of a group stay together: all rows of the groups that [`cv_indices`]
+/// selects, with the groups in the order of their first rows; ascending.
 pub fn grouped_indices<G: Eq + std::hash::Hash>(groups: &[G], share: f64, seed: u32, fold: u32) -> Vec<usize> {
     let mut numbers: HashMap<&G, usize> = HashMap::new();
     let number_of: Vec<usize> = groups

@@ -9,7 +9,7 @@ use super::drawn::{cv_indices, grouped_indices, stratified_indices};
 use crate::data::dataset::Row;
 use crate::data::findings::Findings;
 
-/// Which rows are held out; all rows of one image go where its first row goes.
+/// Returns which rows are held out. All rows of one image follow its first row.
 pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
@@ -26,21 +26,21 @@ pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Fi
     held_out
 }
 
-/// Sends all rows of one image where its first row goes.
+/// Moves all rows of one image to the part of its first row.
 pub(crate) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
-    // By the path, which is the same for the ids `a` and `./a`.
+    // Compares by path, which is equal for the ids `a` and `./a`.
     let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
     for (row, held_out) in rows.iter().zip(held_out) {
         *held_out = *first.entry(&row.path).or_insert(*held_out);
     }
 }
 
-/// The rows that a drawn split holds out; none for the others.
+/// Returns the rows that a random split holds out; none for other splits.
 pub(crate) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
     match valid {
         Valid::Random { share, seed, fold } => cv_indices(rows.len(), *share, *seed, *fold),
         Valid::Stratified { share, seed, fold } => {
-            // Tags are a set: in which order a row names them does not matter.
+            // Tags are a set, so their order in a row does not matter.
             let set = |row: &Row| {
                 let mut labels: Vec<String> = row.labels.clone();
                 labels.sort_unstable();
@@ -61,12 +61,12 @@ pub(crate) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
     }
 }
 
-/// Whether somebody chose the held-out images one by one, as opposed to drawing a share.
+/// Whether the held-out images are listed individually instead of drawn at random.
 pub(crate) fn is_chosen(valid: &Valid) -> bool {
     matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given)
 }
 
-/// Holds out the images that a text file names, one a line.
+/// Holds out the images that a text file names, one per line.
 fn hold_out_listed(data: &Data, file: &Path, rows: &[Row], held_out: &mut [bool], findings: &mut Findings) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -76,7 +76,7 @@ fn hold_out_listed(data: &Data, file: &Path, rows: &[Row], held_out: &mut [bool]
     for (index, row) in rows.iter().enumerate() {
         places.entry(&row.id).or_default().push(index);
     }
-    // In a list of a folder's images the folder itself may be left out, and so may a csv's suffix be given.
+    // A list may omit the folder of its images, and it may include a csv's suffix.
     let known = |id: &str| match &data.source {
         Source::Folders { train } => {
             places.get(id).or_else(|| places.get(format!("{}/{id}", train.trim_end_matches('/')).as_str()))

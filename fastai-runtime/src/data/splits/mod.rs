@@ -1,4 +1,4 @@
-//! Which images are held out.
+//! Selects the held-out images.
 
 pub(super) mod drawn;
 pub(super) mod holdout;

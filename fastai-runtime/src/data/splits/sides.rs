@@ -1,4 +1,4 @@
-//! Whether a split leaves enough to train on, and to measure with.
+//! Checks that a split leaves enough images for training and for validation.
 
 use fastai_dsl::{TaskKind, Valid};
 
@@ -7,7 +7,7 @@ use crate::data::splits::holdout;
 use crate::data::{Dataset, Target};
 
 impl Dataset {
-    /// Looks at the two sides as a whole. `absent` rows that are held out have no image and were left out before.
+    /// Checks the two parts as a whole. `absent` counts held-out rows without an image, which were left out before.
     pub(crate) fn checked(mut self, absent: usize, mut findings: Findings) -> (Dataset, Findings) {
         self.check_split(absent, &mut findings);
         if self.task != TaskKind::Regression {
@@ -20,7 +20,7 @@ impl Dataset {
         let valid = &self.split;
         let all = self.train.len() + self.valid.len();
         if all == 0 {
-            // With no rows at all, what is wrong was found before; listings of empty folders were not.
+            // Without rows, the cause has been reported, except for empty folders.
             if findings.is_empty() {
                 findings.push(format!("no images in {}", self.root.display()));
             }
@@ -33,7 +33,7 @@ impl Dataset {
             ));
         } else if self.valid.is_empty()
             && *valid != Valid::None
-            // A list or folder with findings of its own holds out nothing because of them.
+            // A list or folder that has findings holds out nothing for that reason.
             && (findings.is_empty() || !holdout::is_chosen(valid))
         {
             findings.push(format!(
@@ -71,7 +71,7 @@ impl Dataset {
         self.notes.push(text + advice);
     }
 
-    /// What is said of classes or tags that only validation images have, where somebody chose these.
+    /// The message about classes or tags that occur only in validation images that were listed individually.
     fn untrained(&self, classes: &[&str]) -> String {
         let (all, never) = match self.task {
             TaskKind::MultiLabel => ("all images with the tag", "a tag that is never trained would never be found"),
@@ -84,7 +84,7 @@ impl Dataset {
         )
     }
 
-    /// Whether a validation image has each class or tag, by number.
+    /// For each class or tag, whether a validation image has it.
     pub(crate) fn measured(&self) -> Vec<bool> {
         let mut measured = vec![false; self.classes.len()];
         for item in &self.valid {

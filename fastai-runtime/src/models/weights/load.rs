@@ -154,7 +154,7 @@ fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
         let fit = shapes.iter().filter(|(name, shape)| names.get(name).is_some_and(|n| fits(shape, &file.shapes()[n])));
         (arch, fit.count(), shapes.len())
     });
-    // By share, and among equals the larger network, of which the smaller is a part.
+    // Ordered by share; among equals the larger network wins, since the smaller one is a part of it.
     fits.filter(|(_, fit, _)| *fit > 0).max_by(|(_, a, of_a), (_, b, of_b)| (a * of_b, a).cmp(&(b * of_a, b)))
 }
 

@@ -30,7 +30,7 @@ pub(super) fn translate<'a>(
                 .filter_map(|name| Some((style(name.strip_prefix(prefix.as_str())?)?, name.to_owned())))
                 .collect();
             let there = wanted.iter().filter(|name| names.contains_key(name.as_ref())).count();
-            // A few accidental matches do not make a style, and would confuse the message about a foreign file.
+            // A few accidental matches are not a style and would distort the message about a foreign file.
             if (number == 0 || 2 * there > wanted.len()) && best.as_ref().is_none_or(|(most, _)| there > *most) {
                 best = Some((there, names));
             }

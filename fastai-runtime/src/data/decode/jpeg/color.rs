@@ -1,10 +1,10 @@
-//! Planes to pixels: chroma brought to full size by the triangle filter, YCbCr to RGB, both as libjpeg does it.
+//! Converts planes to pixels: the triangle filter upsamples chroma, and YCbCr becomes RGB, both as in libjpeg.
 
 /// Samples of one component.
 pub(super) struct Plane {
     /// Rows of `stride` samples.
     pub(super) samples: Vec<u8>,
-    /// Samples from one row to the next.
+    /// Distance from one row to the next, samples.
     pub(super) stride: usize,
     /// Samples of a row that belong to the image.
     pub(super) width: usize,
@@ -19,8 +19,8 @@ impl Plane {
     }
 }
 
-/// Red, green and blue of every pixel, rows from the top. Chroma that is halved is interpolated where `smooth`, else each
-/// sample is taken twice.
+/// Returns red, green and blue of every pixel, rows from the top. Subsampled chroma is interpolated if `smooth`, otherwise
+/// each sample is repeated.
 #[inline(always)]
 pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool) -> Vec<u8> {
     let mut rgb = vec![0u8; 3 * width * height];
@@ -28,7 +28,7 @@ pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool
     match planes {
         [luma, blue, red] => {
             let (halved_x, halved_y) = (blue.width < luma.width, blue.height < luma.height);
-            // One more pixel where chroma is halved and the width is odd.
+            // One more pixel if chroma is subsampled and the width is odd.
             let mut chroma = [vec![0u8; 2 * blue.width + 1], vec![0u8; 2 * blue.width + 1]];
             let mut sums = vec![0u16; blue.width];
             let mut line = [vec![0u8; width], vec![0u8; width], vec![0u8; width]];
@@ -87,7 +87,7 @@ fn rounded(a: i16, f: i16) -> i16 {
 /// `(a * f + b * g) / 65536`, rounded.
 #[inline(always)]
 fn rounded_sum([a, b]: [i16; 2], [f, g]: [i16; 2]) -> i16 {
-    // The lower halves make up for none, one or two; a quarter of their sum tells.
+    // The lower halves carry zero, one or two; a quarter of their sum shows which.
     let (p, q) = (a.wrapping_mul(f) as u16, b.wrapping_mul(g) as u16);
     let mean = (p & q).wrapping_add((p ^ q) >> 1);
     let carry = (mean >> 1).wrapping_add(1 << 13) >> 14;
@@ -100,14 +100,14 @@ fn upper(a: i16, f: i16) -> i16 {
     (i32::from(a).wrapping_mul(i32::from(f)) >> 16) as i16
 }
 
-/// The row of `plane` next to the one that row `y` of the image lies in, on the nearer side.
+/// Returns the row of `plane` adjacent to the one that contains row `y` of the image, on the nearer side.
 #[inline(always)]
 fn neighbour(plane: &Plane, y: usize) -> usize {
     let row = y / 2;
     if y.is_multiple_of(2) { row.saturating_sub(1) } else { (row + 1).min(plane.height - 1) }
 }
 
-/// Row `y` of chroma that is halved both ways.
+/// Row `y` of chroma that is subsampled in both directions.
 #[inline(always)]
 fn both(plane: &Plane, y: usize, sums: &mut [u16], out: &mut [u8]) {
     let (near, far) = (plane.row(y / 2), plane.row(neighbour(plane, y)));
@@ -126,7 +126,7 @@ fn both(plane: &Plane, y: usize, sums: &mut [u16], out: &mut [u8]) {
     out[width - 1] = triangle(last, last, 7);
 }
 
-/// A row of chroma that is halved along rows only.
+/// A row of chroma that is subsampled horizontally only.
 #[inline(always)]
 fn across(row: &[u8], out: &mut [u8]) {
     let triangle = |near: u8, far: u8, round: u16| {
@@ -141,7 +141,7 @@ fn across(row: &[u8], out: &mut [u8]) {
     out[width - 1] = row[row.len() - 1];
 }
 
-/// A row of chroma, each sample twice where it is halved along rows.
+/// A row of chroma; each sample is repeated if chroma is subsampled horizontally.
 #[inline(always)]
 fn repeat(row: &[u8], halved: bool, out: &mut [u8]) {
     if halved {
@@ -151,7 +151,7 @@ fn repeat(row: &[u8], halved: bool, out: &mut [u8]) {
     }
 }
 
-/// Row `y` of chroma that is halved along columns only.
+/// Row `y` of chroma that is subsampled vertically only.
 #[inline(always)]
 fn down(plane: &Plane, y: usize, out: &mut [u8]) {
     let (near, far) = (plane.row(y / 2), plane.row(neighbour(plane, y)));

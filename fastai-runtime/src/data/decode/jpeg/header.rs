@@ -2,20 +2,20 @@
 
 use super::huffman::{Kind, Table};
 
-/// Where coefficient `k` of the stored order stands in the block, row by row.
+/// The row-major position in the block of coefficient `k` of the stored order.
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 ];
 
-/// A baseline JPEG of one scan, as far as its scan.
+/// The headers of a baseline JPEG with one scan.
 pub(super) struct Header<'a> {
     /// Pixels a row.
     pub(super) width: usize,
     /// Rows.
     pub(super) height: usize,
-    /// Luma, luma and the two chromas, or four of which nothing is known.
+    /// Luma; luma and two chroma components; or four components of unknown meaning.
     pub(super) components: Vec<Component>,
     /// Quantisation steps in the stored order.
     pub(super) quants: [Option<[i32; 64]>; 4],
@@ -46,7 +46,8 @@ pub(super) struct Component {
     pub(super) ac: usize,
 }
 
-/// Reads up to the scan; `None` for whatever is not a baseline JPEG of one scan in grey or YCbCr, or of four components.
+/// Reads the headers up to the scan; `None` unless the file is a baseline JPEG with one scan in grey or YCbCr, or with four
+/// components.
 pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
     let mut header = Header {
         width: 0,
@@ -85,7 +86,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
             0xe0 => jfif |= segment.starts_with(b"JFIF\0"),
             0xe1 => {
                 if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
-                    // Which of several counts is the other decoder's affair.
+                    // The general decoder decides which of several counts.
                     if header.exif.replace(exif).is_some() {
                         return None;
                     }
@@ -121,7 +122,7 @@ impl Header<'_> {
             rest = after;
             let (mut h, mut v) = (usize::from(sampling >> 4), usize::from(sampling & 15));
             if count == 1 {
-                // A scan of one component has one block an MCU, whatever its factors.
+                // A scan of one component has one block per MCU, whatever its factors.
                 (h, v) = (1, 1);
             }
             self.components.push(Component { id, h, v, quant: usize::from(quant), dc: 0, ac: 0 });
@@ -130,9 +131,9 @@ impl Header<'_> {
         let factors: Vec<(usize, usize)> = self.components.iter().map(|c| (c.h, c.v)).collect();
         let known = match factors[..] {
             [(1, 1)] => true,
-            // Of chroma this narrow or low libjpeg makes full rows in another way.
+            // libjpeg upsamples chroma of this width or height in another way.
             [(h @ (1 | 2), v @ (1 | 2)), (1, 1), (1, 1)] => (h == 1 || self.width > 4) && (v == 1 || self.height > 2),
-            // These are not turned into colours, only counted.
+            // The blocks of these files are only counted.
             [_, _, _, _] => factors.iter().all(|(h, v)| (1..=4).contains(h) && (1..=4).contains(v)),
             _ => false,
         };

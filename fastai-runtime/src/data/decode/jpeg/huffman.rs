@@ -1,9 +1,9 @@
-//! Coded numbers.
+//! Decodes Huffman-coded coefficients.
 
-/// Codes up to this long are looked up.
+/// Longest code in the fast lookup table, bits.
 const FAST: u32 = 11;
 
-/// Which numbers a table codes.
+/// What a table encodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Differences of the first coefficient.
@@ -12,10 +12,10 @@ pub(super) enum Kind {
     Ac,
 }
 
-/// A coefficient as it comes out of the data.
+/// A decoded coefficient.
 #[derive(Clone, Copy)]
 pub(super) struct Coded {
-    /// Zeros before it; [`Coded::END`] where the block has no more.
+    /// The number of zeros before it; [`Coded::END`] at the end of a block.
     pub(super) run: usize,
     /// The coefficient.
     pub(super) value: i32,
@@ -26,34 +26,36 @@ impl Coded {
     const END: u32 = 128;
 }
 
-/// What a code announces, in bytes from the lowest: the bits of it and of the number that follows, its own alone, 63 less
-/// the number's, and the run of zeros before the number. 0 where there is no such code, or one too long to be looked up.
+/// The meaning of a code, in bytes from the lowest: the total bits of the code and the number that follows, the bits of the
+/// code, 63 minus the bits of the number, and the run of zeros before the number. 0 if there is no such code, or if the
+/// code is too long for the table.
 type Entry = u32;
 
-/// By the next [`FAST`] bits, what they mean.
+/// The meaning of the next [`FAST`] bits.
 pub(super) type Fast = [Entry; 1 << FAST];
 
 /// One Huffman table.
 pub(super) struct Table {
     /// For codes of up to [`FAST`] bits.
     pub(super) fast: Box<Fast>,
-    /// For the others, by the next 16 bits less `first`: few, as short codes leave little room for them.
+    /// For longer codes, indexed by the next 16 bits minus `first`. The table is short because short codes leave little
+    /// room for longer ones.
     long: Vec<Entry>,
-    /// The first longer code, as the upper of 16 bits.
+    /// The first longer code, left-aligned in 16 bits.
     first: usize,
 }
 
 impl Table {
-    /// The table with `counts[i]` codes of `i + 1` bits; `None` where such codes cannot be.
+    /// Builds the table with `counts[i]` codes of `i + 1` bits; `None` if the counts are not a prefix code.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8], kind: Kind) -> Option<Self> {
         let mut table = Table { fast: Box::new([0; 1 << FAST]), long: Vec::new(), first: 0 };
         let mut symbols = symbols.iter();
-        // Where the next code stands among all numbers of 16 bits.
+        // The next code, left-aligned in 16 bits.
         let mut next = 0usize;
         for (length, &count) in (1u32..).zip(counts) {
             let room = 1 << (16 - length);
             for _ in 0..count {
-                // Nothing for a symbol that means nothing.
+                // No entry for an invalid symbol.
                 let entry = entry(length, *symbols.next()?, kind).unwrap_or(0);
                 if length <= FAST {
                     let shift = 16 - FAST;
@@ -70,20 +72,20 @@ impl Table {
         (next <= 1 << 16).then_some(table)
     }
 
-    /// What the next 16 bits mean that begin with a longer code.
+    /// The meaning of the next 16 bits, which begin with a longer code.
     #[inline(always)]
     fn long(&self, code: usize) -> Option<Entry> {
         self.long.get(code.wrapping_sub(self.first)).copied().filter(|entry| *entry != 0)
     }
 }
 
-/// What a code of `length` bits announces that stands for `symbol`; `None` if that means nothing.
+/// The entry of a code of `length` bits for `symbol`; `None` if the symbol is invalid.
 fn entry(length: u32, symbol: u8, kind: Kind) -> Option<Entry> {
     let (run, size) = meaning(symbol, kind)?;
     Some((length + size) | length << 8 | (63 - size) << 16 | run << 24)
 }
 
-/// The run and the number of bits that a symbol announces; `None` for one that means nothing.
+/// The run and the number of bits that a symbol encodes; `None` if it is invalid.
 fn meaning(symbol: u8, kind: Kind) -> Option<(u32, u32)> {
     let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
     match (kind, run, size) {
@@ -96,16 +98,16 @@ fn meaning(symbol: u8, kind: Kind) -> Option<(u32, u32)> {
     }
 }
 
-/// Bits of one restart interval, the highest first.
+/// The bits of one restart interval, most significant first.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
-    /// The interval and, after it, at least eight bytes that are not part of it.
+    /// The interval, followed by at least eight padding bytes.
     data: &'a [u8],
     at: usize,
     end: usize,
     /// The next bits, from the top.
     next: u64,
-    /// How many of them are there.
+    /// The number of valid bits in `next`.
     count: u32,
 }
 
@@ -115,12 +117,12 @@ impl<'a> Bits<'a> {
         Bits { data, at: start, end, next: 0, count: 0 }
     }
 
-    /// Whether no more bits were used than there are.
+    /// Whether the reader has stayed within the interval.
     pub(super) fn sound(&self) -> bool {
         self.used() <= self.end as u64 * 8
     }
 
-    /// Bits that were not used, if [`sound`](Self::sound).
+    /// The number of unused bits, if [`sound`](Self::sound).
     pub(super) fn left(&self) -> u64 {
         (self.end as u64 * 8).saturating_sub(self.used())
     }
@@ -130,8 +132,8 @@ impl<'a> Bits<'a> {
         self.at as u64 * 8 - u64::from(self.count & 63)
     }
 
-    /// Makes sure of 56 bits, which are enough for two numbers with their codes; beyond the end they are zeros or another
-    /// interval's.
+    /// Loads at least 56 bits, which suffice for two codes and their numbers. Beyond the end, the bits are zeros or belong
+    /// to another interval.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         let word = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
@@ -141,18 +143,18 @@ impl<'a> Bits<'a> {
         self.count = count | 56;
     }
 
-    /// The next number, for which the bits must be there; `None` for a code that does not exist.
+    /// Decodes the next number, whose bits must be loaded; `None` for an invalid code.
     #[inline(always)]
     pub(super) fn read(&mut self, fast: &Fast, table: &Table) -> Option<Coded> {
         let mut entry = fast[(self.next >> (64 - FAST)) as usize];
         if entry == 0 {
             entry = table.long((self.next >> 48) as usize)?;
         }
-        // No branch on whether there is a number and how long it is: that is as good as random, and a wrong guess costs
-        // more than all the rest. Shifts only look at the lower six bits of how far they go.
+        // No branch depends on the presence and length of a number: these are nearly random, and a misprediction costs
+        // more than everything else. Shifts use only the lower six bits of the distance.
         let after = self.next.wrapping_shl(entry >> 8);
-        // A number's first bit says 1 for positive. Exchanged for a sign before it, the bits read as the number, or one less
-        // than a negative one.
+        // The first bit of a number is 1 for positive numbers. Replaced by a preceding sign, the bits read as the
+        // number, or as one less than a negative number.
         let signed = ((after ^ 1 << 63) as i64 >> 1) ^ 1 << 62;
         let value = signed.wrapping_shr(entry >> 16).wrapping_add((signed as u64 >> 63) as i64) as i32;
         self.next = self.next.wrapping_shl(entry);

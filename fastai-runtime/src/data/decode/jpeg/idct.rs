@@ -1,38 +1,38 @@
-//! Coefficients to samples: the integer transforms of the Independent JPEG Group ("islow", and those to fewer samples), bit
-//! for bit.
+//! Converts coefficients to samples by the integer transforms of the Independent JPEG Group ("islow" and the reduced
+//! sizes), bit for bit.
 
 /// Blocks that are transformed together.
 pub(super) const LANES: usize = 8;
 
-/// Blocks of one component that wait to be transformed.
+/// Blocks of one component awaiting the transform.
 pub(super) struct Lanes {
     /// `[coefficient, lane]`, dequantised, rows of a block one after another.
     coefficients: [i32; 64 * LANES],
-    /// Where each block's first sample goes.
+    /// The destination of each block's first sample.
     places: [usize; LANES],
-    /// Blocks that are there.
+    /// Blocks in use.
     used: usize,
-    /// The last coefficient, in the stored order, that any of them has.
+    /// The largest index, in the stored order, of a nonzero coefficient in any block.
     last: usize,
-    /// Samples along a side of what a block becomes: 8, 4, 2 or 1.
+    /// Side of a decoded block, samples: 8, 4, 2 or 1.
     side: usize,
 }
 
 impl Lanes {
-    /// None yet; blocks become `side` x `side` samples, where `side` is 8, 4, 2 or 1.
+    /// Creates an empty set. Blocks decode to `side` x `side` samples; `side` is 8, 4, 2 or 1.
     pub(super) fn new(side: usize) -> Self {
         Lanes { coefficients: [0; 64 * LANES], places: [0; LANES], used: 0, last: 0, side }
     }
 
-    /// Where the coefficients of the next block go, all of them 0 yet, and its lane: coefficient `i`, row by row, to
+    /// Returns the zeroed coefficients of the next block, and its lane: coefficient `i`, row by row, belongs at
     /// `i * LANES + lane`.
     #[inline(always)]
     pub(super) fn open(&mut self) -> (&mut [i32; 64 * LANES], usize) {
         (&mut self.coefficients, self.used & (LANES - 1))
     }
 
-    /// The block is whole: its samples go to `place`, and its last coefficient in the stored order is `last`.
-    /// Whether [`Lanes::flush`] is due.
+    /// Completes the block: its samples belong at `place`, and `last` is its last coefficient in the stored order. Returns
+    /// whether [`Lanes::flush`] is due.
     #[inline(always)]
     pub(super) fn close(&mut self, place: usize, last: usize) -> bool {
         self.places[self.used & (LANES - 1)] = place;
@@ -56,12 +56,12 @@ impl Lanes {
 
     #[inline(always)]
     fn write_full(&self, plane: &mut [u8], stride: usize) {
-        // A local, which the compiler knows to be apart.
+        // A local variable, which cannot alias.
         let mut rows = [[0u64; LANES]; 8];
         let coefficients = &self.coefficients;
         match self.last {
             0 => {
-                // One pass after the other, as the transform does to a lone first coefficient.
+                // Both passes in sequence, as the transform treats a lone first coefficient.
                 rows = [std::array::from_fn(|lane| {
                     let flat = clamped(((coefficients[lane].wrapping_shl(2)).wrapping_add(16) >> 5).wrapping_add(128));
                     u64::from(flat).wrapping_mul(0x0101_0101_0101_0101)
@@ -104,7 +104,7 @@ impl Lanes {
     }
 }
 
-/// Whether a transform to `side` samples looks at a coefficient, counted along a row or column.
+/// Whether a transform to `side` samples uses a coefficient, counted along a row or column.
 #[inline(always)]
 const fn reads<const SIDE: usize>(index: usize) -> bool {
     match SIDE {
@@ -120,7 +120,7 @@ fn short_line<const SIDE: usize>(x: [i32; 8], shift: u32) -> [i32; SIDE] {
     let sum = |terms: &[(usize, i32)]| {
         terms.iter().fold(0i32, |sum, (index, factor)| sum.wrapping_add(x[*index].wrapping_mul(*factor)))
     };
-    // Each halving of the side is a bit more to round off.
+    // Each halving of the side adds a bit to round off.
     let (even, odd, bits) = match SIDE {
         4 => {
             let (first, second) = (x[0].wrapping_shl(14), sum(&[(2, 15137), (6, -6270)]));

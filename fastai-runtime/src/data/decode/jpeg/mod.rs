@@ -1,8 +1,8 @@
-//! Baseline JPEG, the kind that nearly all data sets are made of, decoded about twice as fast as by a general decoder.
+//! A decoder for baseline JPEGs, the most common format of data sets, about twice as fast as a general decoder.
 //!
-//! Samples are those of libjpeg-turbo (and so of OpenCV and PIL) bit for bit: the same integer transform, the same filter
-//! for chroma, the same colour conversion. Everything out of the ordinary, broken files among it, is left to the general
-//! decoder, which has the last word on them.
+//! The samples equal those of libjpeg-turbo (and therefore of OpenCV and PIL) bit for bit: the integer transform, the
+//! chroma filter and the colour conversion are identical. All other files, including broken ones, go to the general
+//! decoder, whose verdict counts.
 
 mod color;
 mod header;
@@ -19,25 +19,26 @@ use self::idct::{LANES, Lanes};
 use crate::kernels::wide::{Wide, wide};
 use crate::transforms::Picture;
 
-/// Most pixels that are decoded here: those of a large camera.
+/// Largest number of pixels that this decoder accepts: that of a large camera.
 const MOST: usize = 100_000_000;
 
-/// Most bits after the last block that are no damage: padding to a byte, and a byte or two that some encoders add.
+/// Largest number of bits after the last block that is not damage: padding to a byte, and a byte or two that some encoders
+/// add.
 const MOST_LEFT: u64 = 24;
 
-/// The image as it is stored, and how it is to be turned; `None` where this is not a whole baseline JPEG in one scan, grey
-/// or YCbCr with chroma in full or half, or not larger than `longest` a side.
+/// Returns the image as stored and its orientation. `None` unless the file is a complete baseline JPEG with one scan, in
+/// grey or YCbCr with full or halved chroma, and at most `longest` pixels a side.
 ///
-/// `exact` also refuses data beyond the last block, as is left where a part of the scan was lost or overwritten.
+/// `exact` also rejects data beyond the last block, which remains where part of the scan was lost or overwritten.
 pub(super) fn decode(bytes: &[u8], longest: usize, exact: bool) -> Option<(RgbImage, Orientation)> {
     decode_header(&header_of(bytes, longest)?, Scale::FULL, exact)
 }
 
-/// As [`decode`], at a half, a quarter or an eighth of its sides, as far as the shorter one keeps at least `shorter`
-/// pixels; `None` where it does not.
+/// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
+/// `shorter` pixels; `None` if no reduction does.
 ///
-/// Where the sides are no multiples of the reduction the last pixels show only in part what was in the image; such an image
-/// is only reduced if it is stored upright.
+/// If a side is not a multiple of the reduction, the last pixels cover the image only in part. Such an image is reduced
+/// only if it is stored upright.
 pub(super) fn decode_reduced(bytes: &[u8], longest: usize, shorter: usize) -> Option<(Picture, Orientation)> {
     let header = header_of(bytes, longest)?;
     let upright = orientation(&header) == Orientation::NoTransforms;
@@ -62,27 +63,26 @@ fn orientation(header: &Header<'_>) -> Orientation {
     header.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Shortest side of a reduced image: of fewer samples libjpeg brings chroma to size in other ways.
+/// Shortest side of a reduced image: below it, libjpeg upsamples chroma in other ways.
 const SHORTEST: usize = 8;
 
-/// How large an image comes out: blocks of 8 x 8 pixels become blocks of so many.
+/// The output scale: the side that a block of 8 x 8 pixels decodes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Scale(usize);
 
 impl Scale {
     const FULL: Scale = Scale(8);
-    /// The others, smallest first.
+    /// The reduced scales, smallest first.
     const REDUCED: [Scale; 3] = [Scale(1), Scale(2), Scale(4)];
 
-    /// What a side of so many pixels becomes.
+    /// Returns the scaled length of a side of `full` pixels.
     fn side(self, full: usize) -> usize {
         (full * self.0).div_ceil(8)
     }
 
-    /// Samples along a side of a component's blocks, where `sampling` are its factors and `most` the largest ones.
+    /// Returns the side of a component's decoded blocks, samples; `sampling` are its factors and `most` the largest ones.
     ///
-    /// Chroma that is coded at half the size is transformed to twice as many where luma is reduced: it then needs no
-    /// interpolation.
+    /// If luma is reduced, chroma coded at half the size decodes to blocks twice as large, which needs no interpolation.
     fn block(self, sampling: (usize, usize), most: (usize, usize)) -> usize {
         let mut side = self.0;
         let fits = |most: usize, factor: usize, side: usize| (most * self.0).is_multiple_of(2 * factor * side);
@@ -93,21 +93,21 @@ impl Scale {
     }
 }
 
-/// Whether the headers are those of an image that is decoded here, so that [`decode`] only fails because of its scan.
+/// Whether this decoder accepts the headers, so that [`decode`] can only fail because of the scan.
 pub(super) fn is_plain(bytes: &[u8], longest: usize) -> bool {
     let Some(header) = header_of(bytes, longest) else { return false };
     let has = |tables: &[Option<Table>], index: usize| tables.get(index).is_some_and(Option::is_some);
     header.components.iter().all(|component| has(&header.dc, component.dc) && has(&header.ac, component.ac))
 }
 
-/// Whether the scan of a baseline JPEG of four components (CMYK) holds as many blocks as its header says, and nothing else;
+/// Whether the scan of a baseline JPEG with four components (CMYK) contains exactly the blocks that its header states;
 /// `None` for any other file.
 pub(super) fn ends_with_its_blocks(bytes: &[u8]) -> Option<bool> {
     let header = header::read(bytes).filter(|header| header.components.len() == 4)?;
     Some(Data::new(header.scan).is_some_and(|data| blocks(&header, &data).is_some()))
 }
 
-/// Reads all blocks of a scan, and makes nothing of them; `None` where they do not end with the data.
+/// Reads all blocks of a scan and discards them; `None` if they do not end with the data.
 fn blocks(header: &Header<'_>, data: &Data) -> Option<()> {
     let most = |of: fn(&Component) -> usize| header.components.iter().map(of).max();
     let mcus = header.width.div_ceil(8 * most(|c| c.h)?) * header.height.div_ceil(8 * most(|c| c.v)?);
@@ -131,13 +131,13 @@ fn blocks(header: &Header<'_>, data: &Data) -> Option<()> {
                         bits.refill();
                         k += bits.read(&ac.fast, ac)?.run + 1;
                     }
-                    // Far past the last coefficient the mark of the end leads; just past it, more than there are.
+                    // The end mark leads far past the last coefficient; too many coefficients lead just past it.
                     if (65..=64 + 15).contains(&k) {
                         return None;
                     }
                 }
             }
-            // Whatever is coded beyond the end of the data, it is not this image's.
+            // Codes beyond the end of the data do not belong to this image.
             if !bits.sound() {
                 return None;
             }
@@ -155,16 +155,16 @@ fn header_of(bytes: &[u8], longest: usize) -> Option<Header<'_>> {
     (width <= longest && height <= longest && width * height <= MOST).then_some(header)
 }
 
-/// The coded data without the zeros that follow bytes of ones.
+/// The coded data without byte stuffing.
 struct Data {
-    /// All intervals one after another, and eight zeros.
+    /// All intervals, concatenated, and eight zeros.
     bytes: Vec<u8>,
     /// Where each restart interval ends.
     ends: Vec<usize>,
 }
 
 impl Data {
-    /// `None` where the markers are not restarts in order and then the end.
+    /// `None` unless the markers are restarts in order, followed by the end.
     fn new(scan: &[u8]) -> Option<Self> {
         let mut data = Data { bytes: Vec::with_capacity(scan.len() + 8), ends: Vec::new() };
         let mut rest = scan;
@@ -175,7 +175,7 @@ impl Data {
             rest = &rest[at + 1..];
             match marker {
                 0x00 => data.bytes.push(0xff),
-                // A fill byte: the next is looked at again.
+                // A fill byte: the next byte is examined again.
                 0xff => continue,
                 0xd9 => break,
                 restart if usize::from(restart) == 0xd0 + data.ends.len() % 8 => data.ends.push(data.bytes.len()),
@@ -197,16 +197,16 @@ struct Scan<'a> {
     exact: bool,
 }
 
-/// What the decoding of one component needs.
+/// The decoding state of one component.
 struct Part<'a> {
     component: &'a Component,
     dc: &'a Table,
     ac: &'a Table,
-    /// In the stored order: the coefficient's place among the [`Lanes`], and its quantisation step.
+    /// In the stored order: the coefficient's position in the [`Lanes`] and its quantisation step.
     steps: [(u32, i32); 64],
     /// The first coefficient of the block before.
     before: i32,
-    /// Samples along a side of what a block becomes.
+    /// Side of a decoded block, samples.
     side: usize,
     lanes: Lanes,
     plane: Plane,
