@@ -169,7 +169,7 @@ fn extras(recipe: &Recipe, plan: &Plan) -> String {
         .filter_map(|(name, alpha)| Some(format!("{name}({})", alpha?)))
         .collect();
     if !mixed.is_empty() {
-        let fits: Vec<&Stage> = plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).collect();
+        let fits: Vec<&Stage> = plan.stages.iter().filter(|s| s.step.is_fit()).collect();
         let on_images = fits.iter().filter(|s| s.state.body != Body::Precomputed).count();
         out += &format!("batches  {} in {on_images} of {} fits\n", mixed.join(" or "), fits.len());
     }
@@ -212,8 +212,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
         rows.push(row(i, stage, plan.groups.len()));
     }
     out += &super::table::table(&rows, 0);
-    let iterations: Option<u64> =
-        plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
+    let iterations: Option<u64> = plan.stages.iter().filter(|s| s.step.trains()).map(|s| s.iterations).sum();
     let epochs = if plan.epochs() == 1 { "epoch" } else { "epochs" };
     let batches = if iterations == Some(1) { "batch" } else { "batches" };
     out += &format!("\n{} {epochs}, {} training {batches}\n", thousands(plan.epochs()), known(iterations));
@@ -242,7 +241,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
 
 fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
-    let works = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+    let works = stage.step.trains();
     let trains = if works { stage.state.trains(groups) } else { String::new() };
     let rates = match &stage.step {
         Step::Fit(fit) => {

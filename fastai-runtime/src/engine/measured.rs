@@ -107,11 +107,8 @@ pub(super) fn describe(
             None
         }
         Truth::Tags { .. } => {
-            let fixed = metrics.iter().find_map(|m| match m {
-                Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
-                _ => None,
-            });
-            let searched = metrics.iter().any(|m| matches!(m, Metric::F2 { threshold: Threshold::Search }));
+            let fixed = metrics.iter().find_map(Metric::fixed_threshold);
+            let searched = metrics.iter().any(|m| m.threshold() == Some(Threshold::Search));
             let threshold =
                 fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { DEFAULT_THRESHOLD });
             record.tags = Some(tag_table(probabilities, truth, threshold, names));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Body, Fit, LrFind, Recipe, Schedule, Stage, State, Step};
+use fastai_dsl::{Body, Fit, LrFind, MetricKind, Recipe, Schedule, Stage, State, Step};
 
 use super::measured::{self, Look};
 use super::session::Session;
@@ -28,7 +28,7 @@ impl Session<'_> {
             let stage = self.stages[index].clone();
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
-            let trains = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+            let trains = stage.step.trains();
             let body = stage.state.body != Body::Precomputed && stage.state.first_trainable + 1 < groups;
             let mut summary = StageSummary {
                 step: index,
@@ -43,7 +43,7 @@ impl Session<'_> {
             summary.seconds = started.elapsed().as_secs_f64();
             self.summary.stages.push(summary);
             result.map_err(|error| place(error, index, &stage.step))?;
-            self.trained |= matches!(stage.step, Step::Fit(_) | Step::Head(_) | Step::Load { .. });
+            self.trained |= stage.step.changes_weights();
             self.keep(index + 1, began.elapsed().as_secs_f64())?;
             if self.stop.requested() {
                 return Err(RunError::Stopped(String::new()));
@@ -207,7 +207,7 @@ impl Session<'_> {
         drop((examples, valid));
         timed(summary, result.images, result.seconds);
         let kept = result.kept.map(|epoch| {
-            let by = self.recipe.keep_best().unwrap_or("val_loss");
+            let by = self.recipe.keep_best().map_or("val_loss", MetricKind::word);
             format!("epoch {epoch}, the best of {} by {by}", result.epochs.len())
         });
         if let Some(kept) = &kept {
@@ -218,7 +218,7 @@ impl Session<'_> {
             self.note(format!(
                 "step {} `{}`: val_loss was lowest after epoch {} ({:.4}) and ended at {:.4}, while trn_loss fell on \
                  from {:.4} to {:.4}: from there the network learns its training images by heart; train for fewer \
-                 epochs, or give more dropout, augmentation or `keep_best: val_loss`",
+                 epochs, or give more dropout, augmentation or a `keep_best`",
                 index + 1,
                 stage.step,
                 turn.epoch,

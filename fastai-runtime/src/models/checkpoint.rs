@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
-use fastai_dsl::{Augmentation, HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Threshold, Transforms, arch};
+use fastai_dsl::{Augmentation, HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Transforms, arch};
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
@@ -76,10 +76,7 @@ impl ModelMeta {
             Step::Resize { size } => Some(*size),
             _ => None,
         });
-        let fixed = recipe.metrics().iter().find_map(|metric| match metric {
-            Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
-            _ => None,
-        });
+        let fixed = recipe.metrics().iter().find_map(Metric::fixed_threshold);
         let stats = recipe.transforms().stats(model.facts().stats);
         let meta = ModelMeta {
             recipe: recipe.name().to_string(),

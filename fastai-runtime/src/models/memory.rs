@@ -1,6 +1,6 @@
 //! The memory of a pass through a network, counted from its layers without building them.
 
-use fastai_dsl::{Body, Plan, Recipe, Stage, Step};
+use fastai_dsl::{Body, Plan, Recipe, Stage};
 use serde::Serialize;
 
 use super::conv_norm::{Activation, NormSpec};
@@ -46,10 +46,10 @@ pub struct StageMemory {
 impl StageMemory {
     /// Estimates the memory of a stage; `None` for steps without computation, and while the number of classes is unknown.
     pub fn of(recipe: &Recipe, plan: &Plan, stage: &Stage) -> Option<Self> {
-        let trains = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
-        if !trains && !matches!(stage.step, Step::Tta { .. } | Step::Precompute { on: true }) {
+        if !stage.step.runs_network() {
             return None;
         }
+        let trains = stage.step.trains();
         let head = plan.groups.len() - 1;
         let first = if trains { stage.state.first_trainable } else { head };
         let model = recipe.model();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Metric, TaskKind};
+use fastai_dsl::{Metric, MetricKind, TaskKind};
 
 use super::examples::{Examples, Pass};
 use super::learner::{Learner, Watch};
@@ -36,7 +36,7 @@ pub struct FitPlan<'a> {
     /// What is measured after each epoch.
     pub metrics: &'a [Metric],
     /// Keep the weights of the epoch that is best by this metric, or by `val_loss`.
-    pub keep_best: Option<&'a str>,
+    pub keep_best: Option<MetricKind>,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -221,11 +221,10 @@ struct Best {
 }
 
 impl Best {
-    fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, by: &str, metrics: &[Metric], look: &Look) {
-        let column = metrics.iter().position(|m| m.word() == by);
+    fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, by: MetricKind, metrics: &[Metric], look: &Look) {
+        let column = metrics.iter().position(|m| m.kind() == by);
         let score = match column {
-            Some(i) if metrics[i].higher_is_better() => look.metrics[i].1,
-            Some(i) => -look.metrics[i].1,
+            Some(i) => by.direction().gain(0.0, look.metrics[i].1),
             None => -look.loss,
         };
         if best.as_ref().is_none_or(|b| score > b.score) {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
+use crate::word_enums::word_enums;
+
 mod data;
 mod metric;
 mod model;
@@ -54,7 +57,7 @@ pub struct Options {
     /// Largest global gradient norm.
     pub clip: Option<f64>,
     /// Keep the weights of the epoch that was best by this metric.
-    pub keep_best: Option<String>,
+    pub keep_best: Option<MetricKind>,
 }
 
 impl Recipe {
@@ -96,7 +99,7 @@ impl Recipe {
     }
     /// Which device the recipe asks for.
     pub fn device(&self) -> DeviceWish {
-        self.options.device.unwrap_or_default()
+        self.options.device.unwrap_or(DeviceWish::Auto)
     }
     /// Whether `report.html` is written.
     pub fn report(&self) -> bool {
@@ -123,8 +126,8 @@ impl Recipe {
         self.options.clip
     }
     /// The metric by which the best epoch is kept; `None` = the last epoch counts.
-    pub fn keep_best(&self) -> Option<&str> {
-        self.options.keep_best.as_deref()
+    pub fn keep_best(&self) -> Option<MetricKind> {
+        self.options.keep_best
     }
     /// How many `lr_find` steps there are.
     pub fn finders(&self) -> usize {
@@ -145,53 +148,48 @@ impl Recipe {
     }
 }
 
-/// What a label is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskKind {
-    /// Exactly one class an image: log-softmax and cross-entropy.
-    SingleLabel,
-    /// Any number of tags an image: sigmoid and binary cross-entropy.
-    MultiLabel,
-    /// A number an image: no activation, L1.
-    Regression,
+/// What a recipe has where it does not write the key.
+macro_rules! registry_defaults {
+    ($($name:ident = $construct:ident.$key:ident;)+) => { $(
+        impl Default for $name {
+            fn default() -> Self {
+                let written = schema::$construct.key(stringify!($key)).and_then(|(_, key)| key.default);
+                written.and_then(Self::parse).expect("the registry has a default for this key")
+            }
+        }
+    )+ };
+}
+registry_defaults! {
+    Corrupt = FOLDERS.corrupt;
+    Duplicates = FOLDERS.duplicates;
+    Sampler = FOLDERS.sampler;
+    PadMode = TRANSFORMS.pad_mode;
+    Decode = TRANSFORMS.decode;
 }
 
-impl TaskKind {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            TaskKind::SingleLabel => "single_label",
-            TaskKind::MultiLabel => "multi_label",
-            TaskKind::Regression => "regression",
-        }
+word_enums! {
+    values in option_words;
+
+    /// What a label is.
+    TaskKind {
+        /// Exactly one class an image: log-softmax and cross-entropy.
+        SingleLabel = "single_label",
+        /// Any number of tags an image: sigmoid and binary cross-entropy.
+        MultiLabel = "multi_label",
+        /// A number an image: no activation, L1.
+        Regression = "regression",
     }
-}
 
-/// Which device to run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceWish {
-    /// CUDA, else a real wgpu adapter, else the CPU.
-    #[default]
-    Auto,
-    /// CUDA or an error.
-    Cuda,
-    /// wgpu or an error.
-    Wgpu,
-    /// The CPU.
-    Cpu,
-}
-
-impl DeviceWish {
-    /// The word in a recipe and on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            DeviceWish::Auto => "auto",
-            DeviceWish::Cuda => "cuda",
-            DeviceWish::Wgpu => "wgpu",
-            DeviceWish::Cpu => "cpu",
-        }
+    /// Which device to run on.
+    DeviceWish {
+        /// CUDA, else a real wgpu adapter, else the CPU.
+        Auto = auto,
+        /// CUDA or an error.
+        Cuda = cuda,
+        /// wgpu or an error.
+        Wgpu = wgpu,
+        /// The CPU.
+        Cpu = cpu,
     }
 }
 
