@@ -1,7 +1,9 @@
 //! Selects the device at run time.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use fastai_dsl::DeviceWish;
+
+use crate::RunError;
 
 /// The requested device is not available.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,15 @@ pub struct DeviceError(pub String);
 pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
     built.map_err(|why| DeviceError(format!("cannot compute on {threads} threads: {why}")))
+}
+
+/// The values of a tensor, in row-major order.
+///
+/// # Errors
+/// If the device does not return 32-bit floats.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunError> {
+    let values = tensor.into_data().try_into_vec::<f32>();
+    values.map_err(|e| RunError::Unsupported(format!("the device returned values that are not 32-bit floats: {e:?}")))
 }
 
 /// The kind of a device.

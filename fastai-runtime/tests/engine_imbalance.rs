@@ -9,8 +9,7 @@ use fastai_dsl::Recipe;
 use fastai_runtime::data::Dataset;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
 use fastai_runtime::metrics::Truth;
-use fastai_runtime::progress::{Silent, StopSignal};
-use fastai_runtime::train::Watch;
+use fastai_runtime::progress::{Silent, StopSignal, Watch};
 
 fn measured(recipe: &Recipe, outcome: &Outcome, root: &Path) -> Validated {
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };

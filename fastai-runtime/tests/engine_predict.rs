@@ -10,9 +10,8 @@ use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::predict::{Predictor, SubmissionRows, image_files, write_submission};
-use fastai_runtime::progress::{Progress, Silent, StopSignal};
+use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Summary};
-use fastai_runtime::train::Watch;
 
 fn load(path: &Path, model: Option<&str>) -> Result<Predictor, RunError> {
     Predictor::load(path, model, &Device::flex())

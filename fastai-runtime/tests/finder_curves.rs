@@ -11,12 +11,12 @@ use fastai_dsl::{Anneal, LrFind, Metric, Recipe, Schedule, Suggest, Threshold};
 use fastai_runtime::activations::{ActivationCache, CacheKey, Features};
 use fastai_runtime::data::{Dataset, Item, Target};
 use fastai_runtime::device;
-use fastai_runtime::metrics::Truth;
+use fastai_runtime::metrics::{self, Truth};
 use fastai_runtime::models::{self, Network};
-use fastai_runtime::progress::{Silent, StopSignal};
+use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::train::{
-    CachedExamples, Examples, FindPlan, FitPlan, Found, ImageExamples, ImageSet, Learner, Loss, Mixing, Preparation,
-    Validation, Watch, find_rate, fit, suggest,
+    CachedExamples, Examples, FindPlan, FindResult, FitPlan, ImageExamples, ImageSet, Learner, Loss, Mixing,
+    Preparation, Validation, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ fn features(recipe: &Recipe, dataset: &Dataset, learner: &Learner) -> [Features;
     })
 }
 
-fn sweep(learner: &mut Learner, examples: &dyn Examples, loss: &Loss, seed: u64) -> Found {
+fn sweep(learner: &mut Learner, examples: &dyn Examples, loss: &Loss, seed: u64) -> FindResult {
     let find = LrFind { index: 0, suggest: Suggest::Valley, or: None, start: 1e-5, end: 10.0, iters: None };
     let plan = FindPlan {
         stage: 0,
@@ -193,12 +193,12 @@ fn trained(
     let plan = FitPlan {
         stage: 1,
         epochs: (0..cycles).map(|c| u64::from(mult.pow(c))).sum(),
-        factors: Box::new(schedule.factors(batches)),
+        settings: Box::new(schedule.settings(batches)),
         lrs: vec![rate; learner.network().groups()],
         wds: Vec::new(),
         clip: None,
         mixing: Mixing::default(),
-        metrics: &[metric],
+        metrics: &[metrics::of(&metric)],
         keep_best: None,
         seed,
     };

@@ -9,7 +9,7 @@ use fastai_dsl::HeadSpec;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::{Head, Network};
 use fastai_runtime::random::Stream;
-use fastai_runtime::train::{Inputs, Learner, Loss, Rates};
+use fastai_runtime::train::{GroupRates, Inputs, Learner, Loss};
 use safetensors::SafeTensors;
 
 const ROWS: usize = 200;
@@ -81,9 +81,9 @@ fn run(case: &str, truth: Truth, wd: f64, clip: Option<f64>) {
     for (step, (images, lr)) in batches.zip(lrs).enumerate() {
         let x: Vec<f32> = images.iter().flat_map(|i| features[i * FEATURES..][..FEATURES].iter().copied()).collect();
         let x = Tensor::from_data(TensorData::new(x, [images.len(), FEATURES]), &device);
-        let rates = Rates { lrs: vec![f64::from(lr); 3], wds: vec![wd; 3] };
+        let rates = GroupRates { lrs: vec![f64::from(lr); 3], wds: vec![wd; 3], momentum: 0.9 };
         let mut rng = Stream::new(0, "dropout").at(&[step as u64]);
-        losses.push(learner.step(&mut sgd, Inputs::Features(x), images, &loss, &rates, &mut rng) as f32);
+        losses.push(learner.step(&mut *sgd, Inputs::Features(x), images, &loss, &rates, &mut rng) as f32);
     }
     let difference = worst(&losses, &golden.floats(&format!("{case}.losses")));
     assert!(difference < 1e-4, "{case}: losses differ by {difference}: {losses:?}");

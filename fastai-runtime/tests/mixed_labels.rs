@@ -49,7 +49,7 @@ fn losses_and_gradients_are_pytorchs() {
         };
         let weights = name.ends_with("weighted").then(|| golden.weights.clone());
         let smoothing = if name.contains("smoothed") { 0.1 } else { 0.0 };
-        let loss = Loss::new(truth, weights, &device).smoothed(smoothing);
+        let loss = Loss::smoothed(truth, weights, smoothing, &device);
         let logits = Tensor::<2>::from_data(TensorData::new(golden.logits.clone(), [6, 4]), &device).require_grad();
         let mix = (!name.starts_with("smoothed")).then_some(&mix);
         let value = loss.of(logits.clone(), Targets::new(&images, mix));
@@ -72,12 +72,13 @@ fn an_unmixed_batch_has_the_plain_loss() {
         [Truth::Classes(vec![2, 1]), Truth::Tags { cells: vec![true, false, true, false, true, true], tags: 3 }]
     {
         for weights in [None, Some(vec![0.5, 1.0, 1.5])] {
-            let loss = Loss::new(truth.clone(), weights, &device);
+            let loss = Loss::new(truth.clone(), weights.clone(), &device);
             let value = |targets: Targets<'_>| loss.of(logits(), targets).into_scalar::<f32>();
             let (plain, mixed) = (value((&[0, 1][..]).into()), value(Targets::new(&[0, 1], Some(&mix))));
             assert!((plain - mixed).abs() < 1e-6 * plain.abs().max(1.0), "{plain} {mixed}");
             // What is measured is never smoothed.
-            let measured = loss.clone().smoothed(0.5).of_all(&[2.0, -1.0, 0.5, -3.0, 0.0, 6.0]);
+            let measured =
+                Loss::smoothed(truth.clone(), weights.clone(), 0.5, &device).of_all(&[2.0, -1.0, 0.5, -3.0, 0.0, 6.0]);
             assert_eq!(measured, loss.of_all(&[2.0, -1.0, 0.5, -3.0, 0.0, 6.0]));
         }
     }

@@ -4,10 +4,12 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use fastai_runtime::data::Sizes;
+use fastai_runtime::metrics::{Confusion, MetricValue, TagRow};
 use fastai_runtime::report::{
-    Bars, Baseline, CacheUse, ClassCount, Confusion, Counts, DataOverview, EpochRow, Evaluation, FindCurve, FitCurve,
-    Gallery, GalleryGroup, GalleryImage, MetricValue, Record, RunFolder, StageSummary, Summary, TagRow, html, plot,
+    Bars, Baseline, CacheUse, ClassCount, Counts, DataOverview, Evaluation, Gallery, GalleryGroup, GalleryImage,
+    Record, RunFolder, StageSummary, Summary, html, plot,
 };
+use fastai_runtime::train::{EpochRow, FindCurve, FitCurve};
 
 fn metric(name: &str, value: f64, interval: Option<[f64; 2]>, n: usize) -> MetricValue {
     MetricValue { name: name.into(), value, interval, n, chosen_here: None }

@@ -11,7 +11,7 @@ use fastai_dsl::HeadSpec;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::Stream;
-use fastai_runtime::train::{Inputs, Learner, Loss, Rates};
+use fastai_runtime::train::{GroupRates, Inputs, Learner, Loss};
 use serde::Deserialize;
 
 const IMAGES: usize = 32;
@@ -121,7 +121,7 @@ fn trains(name: &str, case: &Case) {
         }
     };
     let loss = Loss::new(truth, case.weights.clone(), &device);
-    let rates = Rates { lrs: case.lrs.clone(), wds: case.wds.clone() };
+    let rates = GroupRates { lrs: case.lrs.clone(), wds: case.wds.clone(), momentum: 0.9 };
     let mut optimizer = learner.optimizer(case.clip);
     for (step, want) in case.losses.iter().enumerate() {
         if case.second == Some(step) {
@@ -133,7 +133,7 @@ fn trains(name: &str, case: &Case) {
         let rows: Vec<usize> = (first..first + BATCH).collect();
         let inputs = Inputs::Images(images(&rows, &device));
         let mut rng = Stream::new(0, "dropout").at(&[step as u64]);
-        let got = learner.step(&mut optimizer, inputs, &rows, &loss, &rates, &mut rng);
+        let got = learner.step(&mut *optimizer, inputs, &rows, &loss, &rates, &mut rng);
         assert!((got - want).abs() < 1e-3 * want.abs().max(1.0), "{name}: {got} for {want} at step {step}");
     }
     let rows: Vec<usize> = (0..IMAGES).collect();

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fastai_dsl::TaskKind;
+use fastai_runtime::RunError;
 use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files};
-use fastai_runtime::train::Watch;
-use fastai_runtime::{RunError, progress};
+use fastai_runtime::progress::{self, Watch};
 
 use super::saved::{self, Model, Tta};
 

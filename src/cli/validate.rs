@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fastai_dsl::{Metric, Recipe};
+use fastai_runtime::RunError;
 use fastai_runtime::engine::{self, Measured, Validated};
-use fastai_runtime::metrics::{Truth, confusion, tag_table};
-use fastai_runtime::report::{Confusion, Evaluation, TagRow};
-use fastai_runtime::train::Watch;
-use fastai_runtime::{RunError, progress};
+use fastai_runtime::metrics::{Confusion, TagRow, Truth, confusion, tag_table};
+use fastai_runtime::progress::{self, Watch};
+use fastai_runtime::report::Evaluation;
 
 use super::saved::{self, Model};
 

@@ -12,7 +12,8 @@ use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::{Dataset, Item, Target};
 use crate::metrics::Probabilities;
-use crate::report::{EpochRow, Record, Summary};
+use crate::report::{Record, Summary};
+use crate::train::EpochRow;
 
 /// Version of the snapshot's layout.
 const FORMAT: u32 = 1;

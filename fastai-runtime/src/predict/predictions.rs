@@ -4,8 +4,7 @@ use std::marker::PhantomData;
 
 use fastai_dsl::{MultiLabel, SingleLabel};
 
-use crate::metrics::{self, Probabilities, Truth};
-use crate::report::Confusion;
+use crate::metrics::{self, Confusion, Probabilities, Truth};
 
 /// Probabilities of a list of images, in its order. `T` is the task, if it is known at compile time.
 ///

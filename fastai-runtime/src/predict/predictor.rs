@@ -10,13 +10,13 @@ use fastai_dsl::TaskKind;
 use rayon::prelude::*;
 
 use super::{Predictions, TtaWeights, average};
-use crate::RunError;
 use crate::data::{DataError, Reading};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
+use crate::progress::Watch;
 use crate::random::Stream;
-use crate::train::{Watch, activate_for, unreadable};
 use crate::transforms::Transform;
+use crate::{RunError, device};
 
 /// Memory limit of prepared images that wait for the network, bytes.
 const AHEAD: usize = 64 << 20;
@@ -216,9 +216,7 @@ impl Predictor {
         for pixels in pixels {
             let data = TensorData::new(pixels, [count, 3, side, side]);
             let out = self.network.forward(Tensor::from_data(data, &self.device));
-            let mut values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
-            activate_for(self.meta.task, &mut values, classes);
-            passes.push(Probabilities::new(values, classes));
+            passes.push(Probabilities::of_logits(self.meta.task, device::read(out)?, classes));
         }
         Ok(match tta {
             None => passes.swap_remove(0),

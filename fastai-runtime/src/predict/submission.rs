@@ -14,7 +14,7 @@ use super::Predictor;
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::DataError;
-use crate::train::Watch;
+use crate::progress::Watch;
 
 /// The number of ids that an error lists.
 const SHOWN: usize = 20;

@@ -95,7 +95,7 @@ pub fn hindsight(summary: &Summary) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::MetricValue;
+    use crate::metrics::MetricValue;
 
     fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
         let metric = MetricValue { name: name.into(), value, interval: Some(interval), n: 100, chosen_here: None };

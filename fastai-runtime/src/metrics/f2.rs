@@ -1,9 +1,62 @@
 //! F-beta with beta 2, which counts a missed tag four times as much as a wrong one.
 
-use super::probabilities::{Probabilities, Truth};
+use fastai_dsl::{Direction, Metric, MetricKind, Threshold};
+
+use super::interval::bootstrap;
+use super::{Measure, Probabilities, Truth, mean};
 
 /// The thresholds that a search tries, in order: .17, .18, .. .23, those of the Planet competition's lesson.
 pub const SEARCHED_THRESHOLDS: [f64; 7] = [0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23];
+
+/// Mean F2 over the images, with a bootstrap interval.
+///
+/// A searched threshold is kept while resampling: the interval is that of the threshold's F2, not of the search.
+#[derive(Clone, Copy, Debug)]
+pub struct F2 {
+    /// How probabilities become tags.
+    pub threshold: Threshold,
+}
+
+impl F2 {
+    fn metric(&self) -> Metric {
+        Metric::F2 { threshold: self.threshold }
+    }
+
+    /// The threshold on these images.
+    fn threshold_on(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        match self.threshold {
+            Threshold::Fixed(threshold) => threshold,
+            Threshold::Search => f2_search(predicted, truth).0,
+        }
+    }
+}
+
+impl Measure for F2 {
+    fn column(&self) -> &str {
+        self.metric().column()
+    }
+
+    fn direction(&self) -> Direction {
+        MetricKind::F2.direction()
+    }
+
+    fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        let Truth::Tags { .. } = truth else { return f64::NAN };
+        f2(predicted, truth, self.threshold_on(predicted, truth))
+    }
+
+    fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
+        bootstrap(&f2_of_images(predicted, truth, self.threshold_on(predicted, truth)), draw)
+    }
+
+    fn chosen_here(&self, predicted: &Probabilities, truth: &Truth) -> Option<String> {
+        let search = matches!(self.threshold, Threshold::Search);
+        search.then(|| {
+            let threshold = self.threshold_on(predicted, truth);
+            format!("threshold {threshold:.2}, the best of .17 to .23 on these images")
+        })
+    }
+}
 
 /// F2 from counts: `5 hits / (5 hits + 4 missed + wrong)`; 0 where nothing is true and nothing was said.
 pub(super) fn f2_from_counts(hits: u64, missed: u64, wrong: u64) -> f64 {
@@ -33,8 +86,7 @@ pub fn f2_of_images(probabilities: &Probabilities, truth: &Truth, threshold: f64
 
 /// Mean over the images of [`f2_of_images`]; 0 for an empty set.
 pub fn f2(probabilities: &Probabilities, truth: &Truth, threshold: f64) -> f64 {
-    let values = f2_of_images(probabilities, truth, threshold);
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    mean(&f2_of_images(probabilities, truth, threshold))
 }
 
 /// The threshold with the best F2 on these very images, the first of equals, and that F2.

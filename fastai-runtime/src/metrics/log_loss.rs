@@ -1,20 +1,34 @@
-//! Accuracy, log loss and the errors of numbers.
+//! Log loss.
 
-use super::probabilities::{Probabilities, Truth};
+use fastai_dsl::{Direction, Metric, MetricKind};
+
+use super::absolute_error::absolute_errors;
+use super::interval::bootstrap;
+use super::{Measure, Probabilities, Truth, mean};
 
 /// Probabilities are kept this far from 0 and 1 before their logarithm is taken, as scikit-learn does.
 const CLIP: f64 = 1e-15;
 
-/// Share of images whose most probable class is the true one; 0 for an empty set.
-///
-/// ```
-/// use fastai_runtime::metrics::{Probabilities, accuracy};
-/// let p = Probabilities::new(vec![0.9, 0.1, 0.4, 0.6], 2);
-/// assert_eq!(accuracy(&p, &[0, 0]), 0.5);
-/// ```
-pub fn accuracy(probabilities: &Probabilities, classes: &[u32]) -> f64 {
-    let right = (0..probabilities.len()).filter(|&i| probabilities.top(i) == classes[i] as usize).count();
-    right as f64 / probabilities.len().max(1) as f64
+/// Mean negative log-probability of the label, or mean binary cross-entropy, with a bootstrap interval.
+#[derive(Clone, Copy, Debug)]
+pub struct LogLoss;
+
+impl Measure for LogLoss {
+    fn column(&self) -> &str {
+        Metric::LogLoss.column()
+    }
+
+    fn direction(&self) -> Direction {
+        MetricKind::LogLoss.direction()
+    }
+
+    fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        log_loss(predicted, truth)
+    }
+
+    fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
+        bootstrap(&log_loss_of_images(predicted, truth), draw)
+    }
 }
 
 /// Log loss of each image: `-ln p[true class]` of the renormalised row, or the mean binary cross-entropy over its tags.
@@ -48,38 +62,22 @@ pub fn log_loss_of_images(probabilities: &Probabilities, truth: &Truth) -> Vec<f
     }
 }
 
-/// How far each predicted number is from the true one.
-pub fn absolute_errors(predicted: &Probabilities, values: &[f32]) -> Vec<f64> {
-    predicted.values().iter().zip(values).map(|(p, value)| (f64::from(*p) - f64::from(*value)).abs()).collect()
-}
-
 /// The loss of predictions that are probabilities already, or numbers: log loss or mean absolute error.
 pub fn loss_of_predictions(predicted: &Probabilities, truth: &Truth) -> f64 {
     match truth {
-        Truth::Values(values) => {
-            let errors = absolute_errors(predicted, values);
-            errors.iter().sum::<f64>() / errors.len().max(1) as f64
-        }
+        Truth::Values(values) => mean(&absolute_errors(predicted, values)),
         _ => log_loss(predicted, truth),
     }
 }
 
 /// Mean of [`log_loss_of_images`]; 0 for an empty set.
 pub fn log_loss(probabilities: &Probabilities, truth: &Truth) -> f64 {
-    let losses = log_loss_of_images(probabilities, truth);
-    losses.iter().sum::<f64>() / losses.len().max(1) as f64
+    mean(&log_loss_of_images(probabilities, truth))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_of_equal_probabilities_wins() {
-        let p = Probabilities::new(vec![0.4, 0.4, 0.2], 3);
-        assert_eq!(accuracy(&p, &[0]), 1.0);
-        assert_eq!(accuracy(&p, &[1]), 0.0);
-    }
 
     #[test]
     fn log_loss_renormalises_rows_and_survives_zero() {
