@@ -1,11 +1,9 @@
 //! Smoothed labels and mixed images in whole runs: what they change, what they leave as it is, and that neither threads
 //! nor anything but the seed decides what is drawn.
 
-mod chips;
-
 use std::path::Path;
 
-use chips::Chips;
+use crate::chips::Chips;
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::run;
 use fastai_runtime::progress::Silent;

@@ -1,13 +1,11 @@
 //! Batch norms folded into convolutions change neither features nor digests, and are never out of date.
 
-mod models_reference;
-
+use crate::reference::{formula, values, write_body};
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::HeadSpec;
 use fastai_runtime::models::{self, Network};
-use models_reference::{formula, values, write_body};
 
 fn new(arch: &str, device: &Device) -> Network {
     Network::new(arch, &HeadSpec { hidden: vec![], dropout: vec![0.0] }, 3, 1, device)

@@ -1,12 +1,10 @@
 //! Whole runs on a few real satellite chips.
 
-mod chips;
-
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::chips::{self, Chips, StopAt, with_weights};
 use burn::module::Module;
-use chips::{Chips, StopAt, with_weights};
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, RunOptions, run};
 use fastai_runtime::progress::{Progress, Silent};

@@ -1,5 +1,4 @@
 //! A folder with a few real satellite chips, and what tests of whole runs on it share.
-#![allow(dead_code, reason = "not every test program asks for everything")]
 
 use std::path::{Path, PathBuf};
 

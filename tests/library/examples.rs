@@ -23,7 +23,7 @@ macro_rules! pairs {
 }
 
 pairs! {
-    dogs_vs_cats DogsVsCats "../examples/dogs_vs_cats.recipe" "../examples/dogs_vs_cats.rs";
-    dogbreed DogBreed "../examples/dogbreed.recipe" "../examples/dogbreed.rs";
-    planet Planet "../examples/planet.recipe" "../examples/planet.rs";
+    dogs_vs_cats DogsVsCats "../../examples/dogs_vs_cats.recipe" "../../examples/dogs_vs_cats.rs";
+    dogbreed DogBreed "../../examples/dogbreed.recipe" "../../examples/dogbreed.rs";
+    planet Planet "../../examples/planet.recipe" "../../examples/planet.rs";
 }

@@ -72,7 +72,7 @@ fn zoom_and_blur_are_opencvs() {
 }
 
 /// What the original's `INTER_AREA` makes of it lies up to this far away, on noise, and further from the truth
-/// (`transforms_sequence.rs`).
+/// (`sequence.rs`).
 const STRETCHED: f32 = 0.1;
 
 #[test]

@@ -1,12 +1,11 @@
 //! The program as a user meets it: exit codes, messages, a run from file to folder.
 
-mod program;
-
 use std::fs;
 use std::path::Path;
 
+use crate::call::{ROOT, fastai, stderr};
+use crate::small::small;
 use assert_cmd::Command;
-use program::{ROOT, fastai, small, stderr};
 use serde_json::Value;
 use tempfile::TempDir;
 

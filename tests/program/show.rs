@@ -1,12 +1,10 @@
 //! `fastai show` as a user meets it: what it writes, what it says, how it ends.
 
-mod program;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::call::fastai;
 use assert_cmd::Command;
-use program::fastai;
 use tempfile::TempDir;
 
 /// The program in a folder of its own, with caches of its own.

@@ -1,22 +1,18 @@
 //! Broken files and tables, each with what comes of it: never a panic, never a silent guess.
 //!
-//! `cargo test --test broken_inputs -- --nocapture` prints the tables.
+//! `cargo test -p fastai-runtime --test data broken_inputs -- --nocapture` prints the tables.
 
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
 use fastai_runtime::data::{Dataset, Preflight};
 use fastai_runtime::progress::{Silent, StopSignal};
-use fastai_runtime::{random, transforms};
 use tempfile::TempDir;
 
-#[path = "../fuzz/src/picture.rs"]
-mod picture;
-#[path = "../fuzz/src/table.rs"]
-mod table;
+use crate::{picture, table};
 
 /// The engine's readers, as the fuzz targets call them.
-mod data {
+pub mod data {
     use std::path::PathBuf;
 
     pub use fastai_runtime::data::Dataset;

@@ -1,10 +1,8 @@
 //! Interrupted runs go on as if nothing had happened.
 
-mod chips;
-
 use std::path::Path;
 
-use chips::{Chips, StopAt, bar};
+use crate::chips::{self, Chips, StopAt, bar};
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::{resume, run};
 use fastai_runtime::progress::Silent;

@@ -7,7 +7,8 @@ use std::process::Output;
 use assert_cmd::Command;
 use tempfile::TempDir;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::call::ROOT;
+
 const SQUEEZENET: &str = "examples/data/squeezenet1_1.safetensors";
 const CHIP: &str = "examples/data/globe/train-jpg/train_0.jpg";
 

@@ -1,7 +1,7 @@
 //! What the finder reads off the curves of real runs, and whether the rate trains.
 //!
 //! `golden/finder_curves.json` holds the losses of single batches of sweeps from 1e-5 to 10 over cached features. On a
-//! machine with the data sets and weights, `UPDATE=1 cargo test -p fastai-runtime --test finder_curves` makes it anew.
+//! machine with the data sets and weights, `UPDATE=1 cargo test -p fastai-runtime --test training finder_curves` makes it anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,9 @@
 //! What can be done with a finished run: predict, measure, submit.
 
-mod chips;
-
 use std::path::{Path, PathBuf};
 
+use crate::chips::Chips;
 use burn::tensor::Device;
-use chips::Chips;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
 use fastai_runtime::metrics::Truth;

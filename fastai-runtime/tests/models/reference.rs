@@ -1,8 +1,5 @@
 //! Inputs and weights by formula; tools/reference_models.py has the same.
 
-// Each test file uses some of it.
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

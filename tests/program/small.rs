@@ -1,21 +1,11 @@
-//! The program for tests, in the repository's root and on small data.
-#![allow(dead_code)] // each test file calls a part of it
+//! A run of seconds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use tempfile::TempDir;
 
-/// The repository's root.
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// The program, in the repository's root, with caches of its own.
-pub fn fastai(scratch: &TempDir) -> Command {
-    let mut command = Command::cargo_bin("fastai").unwrap();
-    command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
-    command
-}
+use crate::call::ROOT;
 
 /// A recipe on the first chips of the quickstart's data.
 pub fn small(scratch: &TempDir) -> PathBuf {
@@ -41,10 +31,4 @@ pub fn small(scratch: &TempDir) -> PathBuf {
     );
     fs::write(&file, text).unwrap();
     file
-}
-
-/// What it says on its error output, if it ends with `code`.
-pub fn stderr(command: &mut Command, code: i32) -> String {
-    let output = command.assert().code(code).get_output().clone();
-    String::from_utf8(output.stderr).unwrap()
 }

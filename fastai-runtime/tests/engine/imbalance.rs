@@ -1,10 +1,8 @@
 //! Class weights in whole runs, without anything else that changes a loss, and in what measures a run again.
 
-mod chips;
-
 use std::path::Path;
 
-use chips::{Chips, recipe, weights};
+use crate::chips::{Chips, recipe, weights};
 use fastai_dsl::Recipe;
 use fastai_runtime::data::Dataset;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};

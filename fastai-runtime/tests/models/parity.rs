@@ -1,18 +1,16 @@
 //! Every network gives the numbers of torchvision or of its home (tools/reference_models.py makes them; it tells the
 //! formulas for inputs and weights).
 
-mod models_reference;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::reference::{formula, noise_images, values, weights, write_body};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 use fastai_dsl::{HeadSpec, Weights};
 use fastai_runtime::models::{self, Classifier, Network, Pass};
-use models_reference::{formula, noise_images, values, weights, write_body};
 use safetensors::SafeTensors;
 
 const SIZES: [(&str, usize, usize); 3] = [("203x257", 203, 257), ("224", 224, 224), ("299", 299, 299)];

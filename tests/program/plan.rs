@@ -1,11 +1,10 @@
 //! `fastai plan` as a user meets it: what it counts, measures and draws.
 
-mod program;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use program::{ROOT, fastai, small, stderr};
+use crate::call::{ROOT, fastai, stderr};
+use crate::small::small;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,9 +1,8 @@
 //! Images that a program gives: run, measured, predicted, gone on with, and what is said where they are missing.
 
-mod program;
-
 use std::path::{Path, PathBuf};
 
+use crate::call::{fastai, stderr};
 use fastai::dsl::source::Source;
 use fastai::dsl::{DeviceWish, Recipe, Valid};
 use fastai::prelude::*;
@@ -11,11 +10,10 @@ use fastai::runtime::data::Dataset;
 use fastai::runtime::engine;
 use fastai::runtime::progress::{Progress, Silent, StopSignal};
 use fastai::runtime::report::Summary;
-use program::{fastai, stderr};
 use tempfile::TempDir;
 
 #[allow(dead_code)]
-#[path = "../examples/from_rust.rs"]
+#[path = "../../examples/from_rust.rs"]
 mod example;
 
 use example::{Ocean, chips};

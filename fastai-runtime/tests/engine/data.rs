@@ -1,10 +1,8 @@
 //! Whole runs that need more of the data than a plain csv file: numbers as labels, data sets from Rust, policies.
 
-mod chips;
-
 use std::path::PathBuf;
 
-use chips::{examples, options, recipe, weights};
+use crate::chips::{self, examples, options, recipe, weights};
 use fastai_dsl::Valid;
 use fastai_runtime::data::{Dataset, Label, decode};
 use fastai_runtime::engine::{Outcome, RunOptions, run};

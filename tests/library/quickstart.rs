@@ -5,11 +5,11 @@ use fastai::dsl::{Facts, Plan};
 use fastai::prelude::*;
 
 #[allow(dead_code)]
-#[path = "../examples/quickstart.rs"]
+#[path = "../../examples/quickstart.rs"]
 mod example;
 
 mod from_file {
-    fastai::include_recipe!("../examples/quickstart.recipe");
+    fastai::include_recipe!("../../examples/quickstart.recipe");
 
     pub fn recipe() -> fastai::dsl::Recipe {
         <QuickStart as fastai::prelude::Experiment>::recipe()
@@ -18,7 +18,7 @@ mod from_file {
 
 #[test]
 fn macro_included_file_and_program_give_equal_recipes_and_plans() {
-    let text = include_str!("../examples/quickstart.recipe");
+    let text = include_str!("../../examples/quickstart.recipe");
     let read = Source::new("quickstart.recipe", text, &[]).result.unwrap().recipe;
     let rust = example::QuickStart::recipe();
     assert_eq!(rust, read);
