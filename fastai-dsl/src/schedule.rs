@@ -1,21 +1,9 @@
-//! Schedules: a factor of the learning rate and a momentum for each batch. The plan prints them, the report draws them and
-//! the optimizer is given them, all from here.
+//! Learning-rate schedules as iterators of a dimensionless factor: the plan prints them, the report draws them and the
+//! optimizer is given them, all from here.
 
 use crate::recipe::{Anneal, Fit, LrFind};
 
-/// Share of the past in the moving average of the gradients, unless a schedule moves it.
-pub const MOMENTUM: f64 = 0.9;
-
-/// The settings of one batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Setting {
-    /// Factor of the full learning rate of every layer group.
-    pub rate: f64,
-    /// Momentum of the optimizer.
-    pub momentum: f64,
-}
-
-/// How rate and momentum move while a `fit` runs.
+/// How the rate moves while a `fit` runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// The full rate at every batch.
@@ -40,7 +28,7 @@ impl Schedule {
         }
     }
 
-    /// The settings of every batch from the first, without end.
+    /// The factor of every batch from the first, without end.
     ///
     /// With cosine cycles the first `ceil(n / 20)` batches of the whole fit run at a hundredth of the rate, `n` being the
     /// batches of the first cycle, while the cosine already advances: what fastai 0.7 does.
@@ -48,25 +36,25 @@ impl Schedule {
     /// ```
     /// use fastai_dsl::{Anneal, Schedule};
     /// let s = Schedule::Cycles { anneal: Anneal::Cosine, cycle_len: 1, cycle_mult: 2 };
-    /// let f: Vec<f64> = s.settings(20).take(21).map(|setting| setting.rate).collect();
+    /// let f: Vec<f64> = s.factors(20).take(21).collect();
     /// assert_eq!(f[0], 0.01);
     /// assert!((f[1] - 0.9938).abs() < 1e-4 && (f[19] - 0.00616).abs() < 1e-5);
     /// assert_eq!(f[20], 1.0);
     /// ```
-    pub fn settings(&self, batches_per_epoch: u64) -> Settings {
+    pub fn factors(&self, batches_per_epoch: u64) -> Factors {
         let (anneal, length, mult) = match *self {
             Schedule::Constant => (None, 1, 1),
             Schedule::Cycles { anneal, cycle_len, cycle_mult } => {
                 (Some(anneal), batches_per_epoch.max(1) * u64::from(cycle_len), u64::from(cycle_mult))
             }
         };
-        Settings { anneal, mult, length, position: 0, batch: 0, warm_until: length as f64 / 20.0 }
+        Factors { anneal, mult, length, position: 0, batch: 0, warm_until: length as f64 / 20.0 }
     }
 }
 
-/// Iterator of [`Schedule::settings`].
+/// Iterator of [`Schedule::factors`].
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct Factors {
     anneal: Option<Anneal>,
     mult: u64,
     length: u64,
@@ -75,13 +63,13 @@ pub struct Settings {
     warm_until: f64,
 }
 
-impl Iterator for Settings {
-    type Item = Setting;
+impl Iterator for Factors {
+    type Item = f64;
 
-    fn next(&mut self) -> Option<Setting> {
-        let Some(anneal) = self.anneal else { return Some(Setting { rate: 1.0, momentum: MOMENTUM }) };
+    fn next(&mut self) -> Option<f64> {
+        let Some(anneal) = self.anneal else { return Some(1.0) };
         let part = self.position as f64 / self.length as f64;
-        let rate = match anneal {
+        let factor = match anneal {
             Anneal::Cosine if (self.batch as f64) < self.warm_until => 0.01,
             Anneal::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * part).cos()),
             Anneal::Linear => 1.0 - part,
@@ -92,7 +80,7 @@ impl Iterator for Settings {
             self.position = 0;
             self.length = self.length.saturating_mul(self.mult);
         }
-        Some(Setting { rate, momentum: MOMENTUM })
+        Some(factor)
     }
 }
 

@@ -2,7 +2,6 @@
 #![deny(unsafe_code)]
 
 pub mod activations;
-pub mod atomic;
 pub mod data;
 pub mod device;
 pub mod engine;

@@ -1,11 +1,11 @@
-//! Clean termination on signals.
+//! Ending tidily when somebody asks for it.
 
 use fastai_runtime::progress::StopSignal;
 
-/// Returns a stop signal that Ctrl-C and SIGTERM (`kill`, a batch system's time limit) set.
+/// A stop signal that Ctrl-C sets, and whatever ends programs from outside (SIGTERM: `kill`, a batch system's time limit).
 ///
-/// The first signal requests a clean end, the second ends the program at once. SIGHUP (a lost terminal) is ignored here, so
-/// `nohup` works.
+/// The first asks for a tidy end, the second does not wait for it. A lost terminal (SIGHUP) is left alone, so that `nohup`
+/// works.
 pub fn signal() -> StopSignal {
     let stop = StopSignal::default();
     if let Err(error) = listen(stop.clone()) {
@@ -20,7 +20,7 @@ fn listen(stop: StopSignal) -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(move || asked(&stop, 130))
 }
 
-/// ctrlc's own feature for SIGTERM would also handle SIGHUP.
+/// ctrlc's own feature for this would take SIGHUP, too.
 #[cfg(unix)]
 fn terminations(stop: StopSignal) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;

@@ -5,23 +5,17 @@
 //! on the [`Isa`], within rounding.
 
 pub mod conv;
-pub mod convolution;
+pub mod depthwise;
 pub mod finish;
 mod gather;
 pub mod isa;
-pub mod layout;
 pub mod map;
-pub mod norm;
 pub mod panel;
-pub mod pool;
+mod prefetch;
 mod scratch;
 mod tile;
 mod vector;
-pub mod weight_gradient;
-pub mod winograd;
 
 pub use finish::Finish;
 pub use isa::Isa;
 pub use map::{Map, MapMut, MapShape};
-pub use weight_gradient::weight_gradient;
-pub use winograd::Winograd;

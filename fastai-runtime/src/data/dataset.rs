@@ -1,17 +1,15 @@
-//! The data set of a recipe: its images, their labels and the held-out part.
+//! The data set that a recipe names: which images there are, what they show, which are held out.
 
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Corrupt, Data, Facts, Sampler, Source, TaskKind, Valid};
 
-use super::DataError;
+use super::csv::CsvSource;
 use super::findings::{Findings, names, nearest};
-use super::sources::csv::CsvSource;
-use super::sources::folders;
-use super::splits::holdout;
 use super::vocabulary::Vocabulary;
+use super::{DataError, folders, holdout};
 
-/// One image with its label.
+/// One image and what it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// The csv's image name; for labelled folders the path below the root, with slashes; for unlabelled test images the
@@ -19,74 +17,74 @@ pub struct Item {
     pub id: String,
     /// The file, absolute.
     pub path: PathBuf,
-    /// The label.
+    /// What it shows.
     pub target: Target,
 }
 
-/// An image's label, as indices into [`Dataset::classes`].
+/// What an image shows, in numbers of [`Dataset::classes`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// Exactly this class.
     Class(u32),
-    /// These tags, ascending, without repetitions; possibly none.
+    /// These tags, ascending, without repetitions; maybe none.
     Tags(Vec<u32>),
     /// This number, finite.
     Value(f32),
-    /// No label.
+    /// Nobody said.
     Unlabelled,
 }
 
-/// An opened data set. Its files exist; [`Preflight`](super::Preflight) decodes them.
+/// An opened data set. Files were seen to exist; [`Preflight`](super::Preflight) decodes them.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The root folder of all files, absolute.
+    /// The folder that everything lies in, absolute.
     pub root: PathBuf,
-    /// Names of the classes or tags, sorted by bytes; for a regression, the single name of the measured quantity.
+    /// Names of the classes or tags, sorted by bytes; of a regression the one name of what is measured.
     pub classes: Vec<String>,
     /// What a label is.
     pub task: TaskKind,
-    /// Training images, in the order of the csv file or the sorted listing.
+    /// Images to train on, in the order of the csv file or the sorted listing.
     pub train: Vec<Item>,
-    /// Validation images, in the order of the csv file or the sorted listing.
+    /// Images that are held out, in the same order.
     pub valid: Vec<Item>,
     /// Test images, sorted by name.
     pub test: Vec<Item>,
-    /// The split into training and validation images.
+    /// How training and validation images were parted.
     pub split: Valid,
-    /// Warnings that do not stop the run.
+    /// What somebody should know although nothing is wrong.
     pub notes: Vec<String>,
 }
 
-/// A row with label names instead of indices.
+/// A row as it was read: label names, not yet numbers.
 #[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) id: String,
-    pub(crate) path: PathBuf,
-    pub(crate) labels: Vec<String>,
-    /// Whether the source itself holds the row out.
-    pub(crate) held_out: Option<bool>,
-    /// The row's group, for `grouped`: rows of one group stay together.
-    pub(crate) group: Option<String>,
-    /// Whether the file is missing; a recipe may tolerate that.
-    pub(crate) absent: bool,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) path: PathBuf,
+    pub(super) labels: Vec<String>,
+    /// Whether the source itself says that the row is held out.
+    pub(super) held_out: Option<bool>,
+    /// What the row must not be parted from, for `grouped`.
+    pub(super) group: Option<String>,
+    /// Whether there is no such file, which a recipe may bear with.
+    pub(super) absent: bool,
 }
 
 impl Dataset {
     /// Reads labels and listings, splits, and checks that every file is there; decodes nothing.
     ///
     /// # Errors
-    /// All findings at once; after 20 findings of one kind, the rest is only counted.
+    /// Everything that is wrong, at once; lists of one kind are cut after 20.
     pub fn open(data: &Data, task: TaskKind) -> Result<Dataset, DataError> {
         let (dataset, findings) = Dataset::survey(data, task)?;
         findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
     }
 
-    /// Like [`open`](Self::open), but returns the readable part beside the findings, so that the images can be examined in
-    /// the same step.
+    /// As [`open`](Self::open), but gives what could be read beside what is wrong, so that the images can be looked at
+    /// in the same breath.
     ///
     /// # Errors
-    /// If the folder does not exist.
-    pub(crate) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
+    /// If there is no such folder.
+    pub(super) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
         if data.source == Source::Given {
             return Err(DataError::one(
                 "the recipe says `data: given`: the images are given by the Rust program that runs it, and are not known \
@@ -119,7 +117,7 @@ impl Dataset {
         Ok(dataset.checked(absent, findings))
     }
 
-    /// Returns the numbers of images and classes for the plan.
+    /// How many images and classes there are, for the plan.
     pub fn facts(&self) -> Facts {
         Facts {
             train: Some(self.train.len() as u64),
@@ -129,7 +127,7 @@ impl Dataset {
         }
     }
 
-    /// Returns the number of training images of each class or tag, by index.
+    /// Training images a class or tag, by number.
     pub fn class_counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.classes.len()];
         for item in &self.train {
@@ -142,11 +140,11 @@ impl Dataset {
         counts
     }
 
-    /// Returns the sampling weight of each training image relative to the others; `None` for the shuffle, which visits each
-    /// image once.
+    /// How often each training image should be shown, relative to the others; `None` for the shuffle, which shows each
+    /// once.
     ///
-    /// The weight of an image is the reciprocal of the number of training images of its class or, with several tags, of its
-    /// rarest tag. Images without a tag form a class of their own.
+    /// An image weighs one by the number of training images with its class or, of several tags, with its rarest tag;
+    /// images without a tag are a class of their own.
     pub fn sampling_weights(&self, sampler: Sampler) -> Option<Vec<f64>> {
         if sampler == Sampler::Shuffle {
             return None;
@@ -235,12 +233,12 @@ fn read_source(
             };
             (rows, vocabulary)
         }
-        // Rejected earlier.
+        // Refused before.
         Source::Given => (Vec::new(), Vocabulary::new(Vec::<String>::new())),
     }
 }
 
-/// Reports classes of another folder that are not among the training classes: separate numbering would shift labels.
+/// Every class of another folder must be one of the training classes: numbering them apart would shift labels.
 fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findings: &mut Findings) {
     let known: Vec<&str> = vocabulary.names().iter().map(String::as_str).collect();
     if known.is_empty() {
@@ -254,7 +252,7 @@ fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findi
     findings.extend("unknown classes", list.collect());
 }
 
-pub(crate) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
+pub(super) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
     match (task, vocabulary.names()) {
         (TaskKind::SingleLabel, [only]) => findings.push(format!(
             "all {} images have the label {only:?}: a classifier needs at least two classes",
@@ -265,15 +263,15 @@ pub(crate) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row
     }
 }
 
-/// Returns the two parts of a split in row order, with labels as indices.
-pub(crate) fn part(
+/// The two sides of a split, in the rows' order, with labels as numbers.
+pub(super) fn part(
     rows: Vec<Row>,
     held_out: Vec<bool>,
     vocabulary: &Vocabulary,
     task: TaskKind,
 ) -> (Vec<Item>, Vec<Item>) {
     let (mut train, mut valid) = (Vec::new(), Vec::new());
-    // Rows with missing files take part in the split, so that a file added later does not move any other row.
+    // Absent rows took part in the split, so that a file that turns up later moves no other.
     for (row, held_out) in rows.into_iter().zip(held_out).filter(|(row, _)| !row.absent) {
         let item = number(row, vocabulary, task);
         if held_out { valid.push(item) } else { train.push(item) }
@@ -293,7 +291,7 @@ fn number(row: Row, vocabulary: &Vocabulary, task: TaskKind) -> Item {
             Target::Tags(numbers)
         }
         (_, Some(class)) => Target::Class(*class),
-        // Only rows with a finding reach this point.
+        // Only rows with a finding get here.
         (_, None) => Target::Unlabelled,
     };
     Item { id: row.id, path: row.path, target }

@@ -3,7 +3,6 @@
 mod measured;
 mod outcome;
 mod paused;
-mod predictions;
 mod probe;
 mod session;
 mod sets;

@@ -9,11 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::measured::Look;
 use crate::RunError;
-use crate::atomic::write_atomic;
 use crate::data::{Dataset, Item, Target};
 use crate::metrics::Probabilities;
-use crate::report::{Record, Summary};
-use crate::train::EpochRow;
+use crate::report::{EpochRow, Record, Summary, write_atomic};
 
 /// Version of the snapshot's layout.
 const FORMAT: u32 = 1;

@@ -1,4 +1,4 @@
-//! The unit that networks consist of: convolution, batch norm, residual, activation.
+//! The unit that networks are written from: convolution, batch norm, residual, activation.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, relu, sigmoid, silu};
@@ -10,7 +10,7 @@ use super::layer_norm::LayerNorm;
 use super::norm::{BatchNorm, Pass};
 use crate::kernels::{ConvArgs, conv};
 
-/// The activation after the convolution and the residual.
+/// What follows the convolution (and the residual).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// Nothing.
@@ -27,14 +27,14 @@ pub enum Activation {
     Gelu,
 }
 
-/// The initial value of a channel's trained factor.
+/// What a channel's trained factor starts with.
 const LAYER_SCALE: f32 = 1e-6;
 
-/// Bounds of a clamp without effect.
+/// A clamp that changes nothing.
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Activation {
-    /// The bounds of an activation that is a clamp.
+    /// The range that it clamps to, if that is what it does.
     fn bounds(self) -> Option<[f32; 2]> {
         match self {
             Activation::None => Some(UNBOUNDED),
@@ -56,12 +56,12 @@ impl Activation {
     }
 }
 
-/// Padding with zeros around the image.
+/// Zeros around the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     /// None.
     Valid,
-    /// Half the kernel on every side: an odd kernel at stride 1 preserves the image size.
+    /// Half the kernel on every side: an odd kernel at stride 1 keeps the image's size.
     Half,
     /// TensorFlow's SAME: output `ceil(input / stride)`; an odd zero goes right and below, so it depends on the
     /// input's size.
@@ -83,7 +83,7 @@ impl Padding {
     }
 }
 
-/// The kind and parameters of a norm.
+/// What a norm has beside its channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NormSpec {
     /// Each channel over the batch and the image.
@@ -143,19 +143,19 @@ pub struct ConvSpec {
     pub kernel: [usize; 2],
     /// Pixels between two outputs.
     pub stride: usize,
-    /// Number of channel groups; `input` for a depthwise convolution.
+    /// Groups of channels that do not see each other; `input` for a depthwise convolution.
     pub groups: usize,
-    /// Padding with zeros around the image.
+    /// Zeros around the image.
     pub padding: Padding,
-    /// Whether the convolution has a bias.
+    /// A bias of the convolution's own.
     pub bias: bool,
     /// The norm, if there is one.
     pub norm: Option<NormSpec>,
-    /// Factor of the output before a residual is added.
+    /// What the output is multiplied by before a residual is added.
     pub scale: f32,
     /// Whether each channel of the output has a trained factor, before a residual is added.
     pub layer_scale: bool,
-    /// The activation.
+    /// What comes last.
     pub activation: Activation,
 }
 
@@ -176,44 +176,44 @@ impl ConvSpec {
             activation: Activation::Relu,
         }
     }
-    /// A norm of `channels` channels without a convolution, then ReLU.
+    /// A norm of that many channels alone, then ReLU.
     pub fn norm_only(channels: usize, norm: NormSpec) -> Self {
         Self::new(channels, channels, 1).norm(norm)
     }
-    /// Sets the kernel's height and width.
+    /// The same with a kernel of that height and width.
     pub fn kernel(self, kernel: [usize; 2]) -> Self {
         Self { kernel, ..self }
     }
-    /// Sets the stride.
+    /// The same with another stride.
     pub fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
-    /// Sets the number of groups.
+    /// The same with other groups.
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
-    /// Sets the padding.
+    /// The same with other padding.
     pub fn padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
-    /// Replaces the bias by a norm.
+    /// The same with a norm in place of the bias.
     pub fn norm(self, norm: NormSpec) -> Self {
         Self { norm: Some(norm), bias: false, ..self }
     }
-    /// Adds a bias, even beside a norm.
+    /// The same with a bias, beside a norm too.
     pub fn biased(self) -> Self {
         Self { bias: true, ..self }
     }
-    /// Sets the factor of the output before a residual is added.
+    /// The same with the output scaled before a residual is added.
     pub fn scale(self, scale: f32) -> Self {
         Self { scale, ..self }
     }
-    /// Sets the activation.
+    /// The same with another activation.
     pub fn activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
     }
 
-    /// Returns the output's height and width for those of the input.
+    /// Height and width of the output for an input of that height and width.
     pub fn output_side(&self, input: [usize; 2]) -> [usize; 2] {
         std::array::from_fn(|axis| {
             let (before, after) = self.padding.along(input[axis], self.kernel[axis], self.stride);
@@ -244,8 +244,8 @@ pub struct ConvNorm {
     spec: ConvSpec,
 }
 
-/// A unit with its batch norm folded into the convolution, which computes the unit's evaluation in fewer passes over
-/// memory. It captures the values at one moment and does not follow later changes.
+/// A unit whose batch norm is part of its convolution: what it computes with the running statistics, in fewer passes
+/// over memory. Made of the values at one moment; it knows nothing of later ones.
 #[derive(Clone, Debug)]
 pub(super) enum Folded {
     /// Kernel and bias of a convolution.
@@ -255,8 +255,7 @@ pub(super) enum Folded {
 }
 
 impl ConvNorm {
-    /// Creates a unit with Kaiming normal weights from stream `index` of the seed's body, and biases 0. Without `convolves`
-    /// it consists of a norm only.
+    /// Kaiming normal weights from stream `index` of the seed's body, biases 0. Without `convolves` it is a norm alone.
     pub fn new(spec: ConvSpec, convolves: bool, seed: u64, index: u64, device: &Device) -> Self {
         let inner = spec.input / spec.groups;
         let [height, width] = spec.kernel;
@@ -295,7 +294,7 @@ impl ConvNorm {
         self.end(y, residual)
     }
 
-    /// Computes the result of [`forward`](Self::forward) in evaluation from the folded values.
+    /// What [`forward`](Self::forward) gives in evaluation, from the folded values.
     pub(super) fn forward_folded(&self, x: Tensor<4>, residual: Option<Tensor<4>>, folded: &Folded) -> Tensor<4> {
         let y = match folded {
             Folded::Conv(weight, bias) => self.convolve(x, weight.clone(), Some(bias.clone())),
@@ -328,12 +327,12 @@ impl ConvNorm {
         }
     }
 
-    /// Whether the weights exist already, drawn or replaced.
+    /// Whether its random weights were drawn, or replaced.
     pub(super) fn is_initialized(&self) -> bool {
         self.conv.as_ref().is_none_or(|conv| conv.weight.is_initialized())
     }
 
-    /// Whether a backward pass computes a gradient for any of its tensors.
+    /// Whether a backward pass gives any of its tensors a gradient.
     pub(super) fn requires_grad(&self) -> bool {
         let conv = self
             .conv

@@ -1,4 +1,4 @@
-//! Describes a network's layers without building it.
+//! What a network is made of, without making it.
 
 use super::conv_norm::{ConvSpec, NormSpec};
 use super::graph::{Graph, Node, UnitSpec};
@@ -10,48 +10,49 @@ use crate::kernels::PoolArgs;
 pub struct LayerRow {
     /// Published name of the convolution, of a norm alone, or nothing for a pool.
     pub name: String,
-    /// A description, such as `conv 3x3 / 2, 32 groups, norm`.
+    /// What it is, such as `conv 3x3 / 2, 32 groups, norm`.
     pub kind: String,
     /// Layer group, counted from the input; a pool belongs to the group of the layer before it.
     pub group: usize,
     /// Channels, height and width of its output.
     pub output: [usize; 3],
-    /// Trainable parameters, including those of its norm.
+    /// Trainable parameters, those of its norm included.
     pub parameters: u64,
-    /// Multiply-adds for one image. By convention only convolutions count, not norms, activations and pools.
+    /// Multiplications with an addition for one image: the convolution's, as is the custom; norms, activations and pools
+    /// count nothing.
     pub multiply_adds: u64,
 }
 
-/// Returns the layers of the body of `arch` for one square image with a side of `size` pixels, in execution order.
+/// The layers of the body of `arch` for one square image of `size` pixels a side, in the order they run in.
 ///
 /// # Panics
-/// If `arch` is not one of [`names`](super::names), or the image is smaller than the architecture allows.
+/// If `arch` is none of [`names`](super::names), or the image is below the architecture's smallest.
 pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
     describe_cut(arch, 0, size)
 }
 
-/// Like [`describe`], without the body's last `cut` modules.
+/// The same without the body's last `cut` modules.
 ///
 /// # Panics
-/// Those of [`describe`], and if there are fewer modules.
+/// As [`describe`], and if there are not so many.
 pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
     Rows::of(&networks::blueprint(arch).body.without_last(cut as usize), [3, size, size]).0
 }
 
-/// Returns the layers of the published classifier of `arch`, which follow those of [`describe`].
+/// The layers of the published classifier of `arch`, which follow those of [`describe`].
 ///
 /// # Panics
-/// Those of [`describe`].
+/// As [`describe`].
 pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
     let blueprint = networks::blueprint(arch);
     let (_, map) = Rows::of(&blueprint.body, [3, size, size]);
     Rows::of(&blueprint.top, map).0
 }
 
-/// Returns channels, height and width of the body's output for a square image with a side of `size` pixels.
+/// Channels, height and width of the map that the body of `arch` makes of a square image of `size` pixels a side.
 ///
 /// # Panics
-/// Those of [`describe`].
+/// As [`describe`].
 pub fn map_sides(arch: &str, size: usize) -> [usize; 3] {
     Rows::of(&networks::blueprint(arch).body, [3, size, size]).1
 }
@@ -62,7 +63,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Returns the rows and the dimensions of the output.
+    /// The rows, and the sides of what comes out.
     fn of(graph: &Graph, input: [usize; 3]) -> (Vec<LayerRow>, [usize; 3]) {
         let mut rows = Rows { units: &graph.units, rows: Vec::new() };
         let output = rows.add(&graph.root, input);

@@ -1,4 +1,4 @@
-//! The networks by their names in recipes.
+//! Every network by the name that a recipe writes.
 
 use super::convnext;
 use super::densenet;
@@ -11,7 +11,7 @@ use super::resnet::{self, Blocks};
 use super::squeezenet;
 use super::vgg;
 
-/// Builds a network's layers.
+/// Writes a network's layers.
 type Family = fn() -> Blueprint;
 
 const NETWORKS: &[(&str, Family)] = &[
@@ -41,15 +41,15 @@ const NETWORKS: &[(&str, Family)] = &[
     ("inception_resnet_v2", inception::inception_resnet_v2),
 ];
 
-/// Names of the architectures in recipes.
+/// Names of the architectures, as a recipe writes them.
 pub fn names() -> impl Iterator<Item = &'static str> {
     NETWORKS.iter().map(|(name, _)| *name)
 }
 
-/// Returns the layers of the architecture `arch`.
+/// The layers of the architecture of that name.
 ///
 /// # Panics
-/// If `arch` is not one of [`names`]; that of a checked recipe always is.
+/// If `arch` is none of [`names`]; a checked recipe's is one.
 pub fn blueprint(arch: &str) -> Blueprint {
     let found = NETWORKS.iter().find(|(name, _)| *name == arch);
     found.expect("a checked recipe names a known architecture").1()

@@ -1,4 +1,4 @@
-//! Finds the image files that paths name.
+//! Which image files somebody means.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::RunError;
 
-/// Suffixes of image files; decoding checks the content later.
+/// Names that end so are images; whether they are is told from the content later.
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
 
-/// Largest folder depth; deeper nesting indicates a loop of links.
+/// Folders deeper than this are a loop of links.
 const DEEPEST: usize = 64;
 
-/// Returns the files that `paths` name: files unchanged, and for each folder all images in it and below it, sorted by name.
+/// The files that `paths` name: files as they are, and of each folder all images in it and below it, sorted by name.
 ///
-/// In folders, the suffix determines the images; hidden files and folders are left out.
+/// Within folders the name decides what is an image; hidden files and folders are left out.
 ///
 /// # Errors
 /// A folder that cannot be listed, or one without any image.
@@ -22,7 +22,7 @@ pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            // A missing file is reported with the unreadable ones.
+            // A file that is not there is reported with the unreadable ones.
             files.push(path.clone());
             continue;
         }

@@ -1,14 +1,15 @@
-//! A network's predictions for images.
+//! What a network says about images.
 
 use std::marker::PhantomData;
 
 use fastai_dsl::{MultiLabel, SingleLabel};
 
-use crate::metrics::{self, Confusion, Probabilities, Truth};
+use crate::metrics::{self, Probabilities, Truth};
+use crate::report::Confusion;
 
-/// Probabilities of a list of images, in its order. `T` is the task, if it is known at compile time.
+/// Probabilities of a list of images, in its order. `T` is the task, where it is known while compiling.
 ///
-/// The task determines the available methods. Single-label predictions have an accuracy:
+/// The task decides what can be asked. One label an image has an accuracy:
 ///
 /// ```
 /// use fastai_runtime::metrics::{Probabilities, Truth};
@@ -22,7 +23,7 @@ use crate::metrics::{self, Confusion, Probabilities, Truth};
 /// assert_eq!((p.argmax(), p.accuracy()), (vec![0, 1], Some(0.5)));
 /// ```
 ///
-/// Multi-label predictions have neither an accuracy nor a most probable class, and single-label predictions have no F2:
+/// Many tags an image have none, and no most probable class either; what one has, the other cannot be asked for:
 ///
 /// ```compile_fail,E0599
 /// # use fastai_runtime::predict::Predictions;
@@ -38,8 +39,8 @@ use crate::metrics::{self, Confusion, Probabilities, Truth};
 /// }
 /// ```
 ///
-/// The values are probabilities for every task: there are no logarithms to undo, and a metric accepts neither a stack of
-/// predictions nor their exponentials, as the last slides of the lesson tried.
+/// Probabilities are probabilities, whatever the task: there are no logarithms to undo, and a metric takes neither a
+/// stack of predictions nor their exponentials, as the last slides of the lesson tried.
 ///
 /// ```compile_fail,E0599
 /// # use fastai_runtime::predict::Predictions;
@@ -51,7 +52,7 @@ use crate::metrics::{self, Confusion, Probabilities, Truth};
 /// ```compile_fail,E0308
 /// use fastai_runtime::metrics::{Probabilities, accuracy};
 /// fn wrong(passes: &[Probabilities], truth: &[u32]) -> f64 {
-///     accuracy(passes, truth) // `predict::average` combines them first
+///     accuracy(passes, truth) // `predict::average` makes one of them first
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -62,18 +63,18 @@ pub struct Predictions<T = ()> {
     pub classes: Vec<String>,
     /// `[image, class]`.
     pub probabilities: Probabilities,
-    /// The labels, if known.
+    /// What is true of them, where that is known.
     pub targets: Option<Truth>,
     task: PhantomData<T>,
 }
 
 impl<T> Predictions<T> {
-    /// Creates predictions: one row of `probabilities` per id, one column per class.
+    /// Puts predictions together: one row of `probabilities` an id, one column a class.
     pub fn new(ids: Vec<String>, classes: Vec<String>, probabilities: Probabilities, targets: Option<Truth>) -> Self {
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
     }
 
-    /// Changes the task type to that of the recipe, which the engine knows to match.
+    /// The same with another task as its type: that of the recipe, which the engine knows to be theirs.
     pub(crate) fn into_task<U>(self) -> Predictions<U> {
         let Predictions { ids, classes, probabilities, targets, .. } = self;
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
@@ -89,7 +90,7 @@ impl<T> Predictions<T> {
         self.ids.is_empty()
     }
 
-    /// Mean log loss; `None` without labels.
+    /// Mean log loss; `None` where nobody knows what is true.
     pub fn log_loss(&self) -> Option<f64> {
         self.targets.as_ref().map(|truth| metrics::log_loss(&self.probabilities, truth))
     }
@@ -102,32 +103,32 @@ impl Predictions<SingleLabel> {
         (&self.classes[class], self.probabilities.row(image)[class])
     }
 
-    /// Index of the most probable class of each image, the first of equals.
+    /// The number of the most probable class of each image, the first of equals.
     pub fn argmax(&self) -> Vec<usize> {
         (0..self.len()).map(|image| self.probabilities.top(image)).collect()
     }
 
-    /// The share of images whose most probable class is the true one; `None` without labels.
+    /// Share of images whose most probable class is the true one; `None` where nobody knows what is true.
     pub fn accuracy(&self) -> Option<f64> {
         self.truth().map(|truth| metrics::accuracy(&self.probabilities, truth))
     }
 
-    /// The confusion matrix; `None` without labels.
+    /// How often each class was called each class; `None` where nobody knows what is true.
     pub fn confusion(&self) -> Option<Confusion> {
         self.truth().map(|truth| metrics::confusion(&self.probabilities, truth, &self.classes))
     }
 
-    /// Returns at most `n` images of `class` that were predicted correctly, the most probable first.
+    /// Images that are of `class` and were said to be, surest first: at most `n`.
     pub fn most_correct(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_correct(&self.probabilities, truth, class, n))
     }
 
-    /// Returns at most `n` images of `class` that were predicted as another class, the least probable first.
+    /// Images that are of `class` and were said to be another, the least probable first: at most `n`.
     pub fn most_incorrect(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_incorrect(&self.probabilities, truth, class, n))
     }
 
-    /// Returns at most `n` images of `class`, those whose probability of it is nearest to `1 / classes` first.
+    /// Images that are of `class`, those first whose probability of it is nearest to `1 / classes`: at most `n`.
     pub fn most_uncertain(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_uncertain(&self.probabilities, truth, class, n))
     }
@@ -141,20 +142,19 @@ impl Predictions<SingleLabel> {
 }
 
 impl Predictions<MultiLabel> {
-    /// The predicted tags of an image: those with a probability above `threshold`.
+    /// The tags of an image: those with a probability above `threshold`.
     pub fn tags(&self, image: usize, threshold: f64) -> Vec<&str> {
         let row = self.probabilities.row(image);
         let said = self.classes.iter().zip(row).filter(|(_, p)| f64::from(**p) > threshold);
         said.map(|(tag, _)| tag.as_str()).collect()
     }
 
-    /// Mean F2 over the images, with the tags above `threshold` predicted; `None` without labels.
+    /// Mean F2 over the images, a tag being said above `threshold`; `None` where nobody knows what is true.
     pub fn f2(&self, threshold: f64) -> Option<f64> {
         self.targets.as_ref().map(|truth| metrics::f2(&self.probabilities, truth, threshold))
     }
 
-    /// Returns the best threshold of 0.17, 0.18, .. 0.23 and its F2 on these images. Since it was selected on them, the F2
-    /// is optimistic.
+    /// The threshold of .17, .18, .. .23 with the best F2 on these very images, and that F2: it flatters.
     pub fn best_threshold(&self) -> Option<(f64, f64)> {
         self.targets.as_ref().map(|truth| metrics::f2_search(&self.probabilities, truth))
     }

@@ -10,10 +10,18 @@ use rand_chacha::ChaCha8Rng;
 use super::examples::{Examples, Inputs, Pass};
 use super::loss::Loss;
 use super::mixing::Targets;
-use super::optimizer::{ByTensor, GroupRates, Optimizer, Sgd};
+use super::sgd::{Rates, Sgd};
+use crate::RunError;
 use crate::models::Network;
-use crate::progress::Watch;
-use crate::{RunError, device};
+use crate::progress::{Progress, StopSignal};
+
+/// Whom a long piece of work tells how far it is, and who may stop it.
+pub struct Watch<'a> {
+    /// Told how far the work is.
+    pub progress: &'a mut dyn Progress,
+    /// Asked after every batch.
+    pub stop: &'a StopSignal,
+}
 
 /// Holds the network on its autodiff device; steps change its tensors in place.
 #[derive(Debug)]
@@ -50,12 +58,10 @@ impl Learner {
     }
 
     /// A new optimizer for what is trainable now.
-    ///
-    /// `clip` bounds the L2 norm of all gradients together.
-    pub fn optimizer(&self, clip: Option<f64>) -> Box<dyn Optimizer> {
+    pub fn optimizer(&self, clip: Option<f64>) -> Sgd {
         let parameters = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
-        Box::new(ByTensor::new(Sgd, groups, clip))
+        Sgd::new(groups, clip)
     }
 
     /// One training step; gives the batch's loss before it.
@@ -63,11 +69,11 @@ impl Learner {
     /// `rng` draws the dropout. `targets` are the rows of `loss`'s truth that `inputs` shows.
     pub fn step<'a>(
         &mut self,
-        optimizer: &mut dyn Optimizer,
+        optimizer: &mut Sgd,
         inputs: Inputs,
         targets: impl Into<Targets<'a>>,
         loss: &Loss,
-        rates: &GroupRates,
+        rates: &Rates,
         rng: &mut ChaCha8Rng,
     ) -> f64 {
         let mut network = self.network.take().expect("only absent within a step");
@@ -105,7 +111,8 @@ impl Learner {
                 Inputs::Features(features) => network.logits(features),
                 Inputs::Images(images) => network.forward(images),
             };
-            logits.extend_from_slice(&device::read(out)?);
+            let values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
+            logits.extend_from_slice(&values);
             done += batch.images.len() as u64;
             progress.advance(done, "");
             if stop.requested() {
@@ -116,4 +123,9 @@ impl Learner {
         progress.finish();
         Ok(logits)
     }
+}
+
+/// Values that did not come off the device as f32.
+pub(crate) fn unreadable(error: &dyn std::fmt::Debug) -> RunError {
+    RunError::Unsupported(format!("the device gave values that are not 32-bit floats: {error:?}"))
 }

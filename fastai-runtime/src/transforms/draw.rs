@@ -1,4 +1,4 @@
-//! The random values of one training image.
+//! Everything random about one training image.
 
 use fastai_dsl::{Augmentation, Crop};
 use rand_chacha::ChaCha8Rng;
@@ -14,19 +14,18 @@ use crate::random::{Address, below, chance, uniform, unit};
 /// Probability of a random zoom.
 const OFTEN: f64 = 0.75;
 
-/// The random values of one training image.
+/// Everything random about one training image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
-    /// The zoom: the shorter side becomes `trunc(zoom * size)`, but at least the size. 1 means none; the googlenet crop
-    /// does not zoom.
+    /// The shorter side becomes `trunc(zoom * size)`, but at least the size; 1 is none. The googlenet crop does not zoom.
     pub zoom: f64,
-    /// The operations before the crop, in order.
+    /// What is done before the crop, in this order.
     pub parts: Vec<Part>,
     /// The crop.
     pub cut: Cut,
-    /// The operations on the square after rounding to 8 bits, in order.
+    /// What is done to the square, in this order, after it was rounded to 8 bits.
     pub operations: Vec<Operation>,
-    /// The rectangles to erase last.
+    /// What is erased at last.
     pub patches: Vec<Patch>,
 }
 
@@ -37,9 +36,9 @@ pub enum Part {
     Warp(Warp),
     /// Quarter turns and a flip.
     Dihedral(Dihedral),
-    /// Brightness and contrast, about the mean of the whole image.
+    /// Brightness and contrast, about the mean of all the image.
     Lighting(Lighting),
-    /// The average over a square with this odd side, pixels.
+    /// The average over a square of so many pixels a side, an odd number.
     Blur(usize),
     /// A black square.
     Hole(Hole),
@@ -48,23 +47,23 @@ pub enum Part {
 /// A black square.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hole {
-    /// Vertical position of its centre relative to the height, in `[0, 1)`.
+    /// Its middle, down, as a part of the height in `[0, 1)`.
     pub row: f64,
-    /// Horizontal position of its centre relative to the width, in `[0, 1)`.
+    /// Its middle, to the right, as a part of the width in `[0, 1)`.
     pub column: f64,
-    /// Its side, pixels of the scaled image; shorter at the border.
+    /// Its side, pixels of the scaled image; less where the image ends.
     pub length: usize,
 }
 
-/// The generators that parts draw from. These are the numbers of zoom and crop; [`kind`] contains those of augmentations.
+/// Which of an image's generators a part draws from. The numbers of zoom and crop; [`kind`] has those of augmentations.
 const ZOOM: u32 = 0;
 const CROP: u32 = 1;
 
-/// The number of generators.
+/// How many numbers of parts there are.
 const KINDS: usize = 14;
 
-/// The number of the generator that an augmentation draws from. The number of a kind never changes, since the pixels of a
-/// seed depend on it.
+/// Which of an image's generators an augmentation draws from. A number stays that of its kind for good: pixels of a seed
+/// depend on it.
 fn kind(augmentation: &Augmentation) -> u32 {
     match augmentation {
         Augmentation::Rotate { .. } => 2,
@@ -83,15 +82,15 @@ fn kind(augmentation: &Augmentation) -> u32 {
 }
 
 impl Draw {
-    /// A draw with only a crop.
+    /// Nothing drawn but the crop.
     pub fn plain(cut: Cut) -> Self {
         Draw { zoom: 1.0, parts: Vec::new(), cut, operations: Vec::new(), patches: Vec::new() }
     }
 
-    /// Draws the random values at `address` for an image that becomes a square of `side` pixels.
+    /// What `address` says of an image that becomes a square of `side` pixels.
     ///
-    /// Each part has its own generator, addressed by its kind and by the number of parts of that kind before it in
-    /// `augmentations`. Neither the values nor the presence of other parts change its draws.
+    /// Each part has a generator of its own, addressed by its kind and how many of its kind come before it in
+    /// `augmentations`: neither another's numbers nor its presence change what it draws.
     pub(super) fn new<'a>(
         max_zoom: [f64; 2],
         crop: Crop,
@@ -114,7 +113,7 @@ impl Draw {
         draw
     }
 
-    /// Adds the draws of one augmentation for a square of `side` pixels.
+    /// Adds what one augmentation draws for a square of `side` pixels.
     fn add(&mut self, augmentation: &Augmentation, side: usize, rng: &mut ChaCha8Rng) {
         let stretched = |max: f64, rng: &mut ChaCha8Rng| {
             Part::Warp(Warp::Stretch { factor: uniform(rng, 1.0, 1.0 + max), across: chance(rng, 0.5) })
@@ -174,7 +173,7 @@ impl Draw {
         }
     }
 
-    /// Whether height and width are swapped before the crop.
+    /// Whether height and width have changed places before the crop.
     pub(super) fn turned(&self) -> bool {
         let odd = |part: &&Part| matches!(part, Part::Dihedral(dihedral) if dihedral.turns % 2 == 1);
         self.parts.iter().filter(odd).count() % 2 == 1

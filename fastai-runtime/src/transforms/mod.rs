@@ -1,8 +1,7 @@
-//! Transform sets and their parts (fastai 0.7's formulas and later augmentations), from a decoded image to the network's
-//! square input.
+//! Transform sets and their parts (fastai 0.7's formulas, and the augmentations that came after it), from a decoded image to the square that a network reads.
 //!
-//! Drawing is separate from applying: [`Transform::draw`] draws all random values at an address, and [`Transform::apply`]
-//! depends only on the image and the [`Draw`].
+//! Drawing is separate from applying: [`Transform::draw`] takes everything random from an address, and
+//! [`Transform::apply`] is a function of the image and the [`Draw`] alone.
 
 mod blur;
 mod crop;

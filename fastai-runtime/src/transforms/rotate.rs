@@ -1,11 +1,11 @@
-//! Rotation, zoom and stretching about the centre of the canvas: one bilinear sampling with reflected borders.
+//! Rotation, zoom and stretching about the middle on the same canvas: one bilinear sampling, borders reflected.
 
 use std::ops::Range;
 
 use super::image::{FloatImage, Pixels};
 use crate::kernels::bilinear::{BITS, Place, bilinear, plain};
 
-/// Rotates `source` counter-clockwise by `degrees` about `(width / 2, height / 2)`, integer divisions.
+/// `source` turned by `degrees` counter-clockwise about `(width / 2, height / 2)`, whole divisions.
 pub fn rotate<P: Pixels>(source: &P, degrees: f64) -> FloatImage {
     let (height, width) = source.size();
     let rotation = Rotation::new(degrees, height, width);
@@ -19,22 +19,22 @@ pub fn rotate<P: Pixels>(source: &P, degrees: f64) -> FloatImage {
 /// A change of geometry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Warp {
-    /// Counter-clockwise rotation about `(width / 2, height / 2)`, integer divisions; degrees.
+    /// Counter-clockwise about `(width / 2, height / 2)`, whole divisions; degrees.
     Rotate(f64),
-    /// Enlarges by this factor about the centre.
+    /// Enlarged by this factor about the middle.
     Zoom(f64),
-    /// Enlarges width or height by this factor and keeps the centre.
+    /// Width or height enlarged by this factor, and the middle of that cut out.
     Stretch {
         /// At least 1.
         factor: f64,
-        /// Whether the width is enlarged.
+        /// Whether it is the width.
         across: bool,
     },
-    /// Any affine map: the pixel at `(x, y)` comes from `(a x + b y + c, d x + e y + f)`.
+    /// Any other: the pixel at `(x, y)` comes from `(a x + b y + c, d x + e y + f)`.
     Affine(Affine),
 }
 
-/// An inverse affine map: `x' = a x + b y + c`, `y' = d x + e y + f`.
+/// Where pixels come from: `x' = a x + b y + c`, `y' = d x + e y + f`.
 pub(super) type Affine = [f64; 6];
 
 impl Warp {
@@ -65,15 +65,15 @@ impl Warp {
     }
 }
 
-/// Composes two inverse maps: `first`, then `second`.
+/// First `first`, then `second`, each as where its pixels come from.
 pub(super) fn then(first: Affine, second: Affine) -> Affine {
     let [a, b, c, d, e, f] = first;
     let [p, q, r, s, t, u] = second;
     [a * p + b * s, a * q + b * t, a * r + b * u + c, d * p + e * s, d * q + e * t, d * r + e * u + f]
 }
 
-/// A warp of one canvas. Coordinates are fixed-point numbers: stepping along a row is an exact addition, and splitting a
-/// coordinate into pixel and fraction is a shift.
+/// One rotation of one canvas. Coordinates are fixed-point numbers: stepping along a row is an addition that does not
+/// round, and splitting one into pixel and fraction is a shift.
 pub(super) struct Rotation {
     /// [`Affine`] in fixed point.
     from: [i64; 6],
@@ -92,7 +92,8 @@ impl Rotation {
         Rotation { from: [cos, -sin, x, sin, cos, y], height, width }
     }
 
-    /// Composes all `warps` into one sampling, which is sharper than sampling for each of them.
+    /// All of `warps`, one after another, in one sampling: what is sampled once stays sharper than what is sampled anew
+    /// by each of them.
     pub(super) fn of_all(warps: &[Warp], height: usize, width: usize) -> Self {
         if let [Warp::Rotate(degrees)] = *warps {
             return Rotation::new(degrees, height, width);

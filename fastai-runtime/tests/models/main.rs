@@ -1,6 +1,0 @@
-//! Networks against the numbers of their references.
-
-mod folding;
-mod parity;
-mod reference;
-mod squeezenet;

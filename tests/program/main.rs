@@ -1,8 +1,0 @@
-//! The program as a user meets it.
-
-mod call;
-mod cli;
-mod plan;
-mod show;
-mod small;
-mod weights;
