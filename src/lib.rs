@@ -1,7 +1,7 @@
 //! Train image classifiers in Rust.
 //!
-//! A recipe states data, transforms, architecture and the staged fit calls of fastai's 2018 lesson 2. It is checked while
-//! the program that holds it compiles, and runs on burn: on CUDA, else wgpu, else the CPU.
+//! A recipe states data, transforms, architecture and the staged fit calls of fastai's 2018 lesson 2. The compiler checks
+//! it with the program that contains it, and burn runs it on CUDA, wgpu or the CPU, in that order of preference.
 //!
 //! ```no_run
 //! use fastai::prelude::*;
@@ -37,17 +37,16 @@ pub use fastai_dsl as dsl;
 pub use fastai_dsl::{pipeline, schema, words};
 pub use fastai_runtime as runtime;
 
-/// Declares a recipe as a type. See the crate's documentation and LANGUAGE.md.
+/// Declares a recipe as a type. The crate's documentation has an example; LANGUAGE.md defines the language.
 ///
-/// `recipe!( Name { .. } );` is formatted by rustfmt if it begins with neither `pub` nor `///`; `recipe! { .. }` is left
-/// alone by it.
+/// rustfmt formats `recipe!( Name { .. } );` unless it starts with `pub` or `///`; it leaves `recipe! { .. }` unchanged.
 #[macro_export]
 macro_rules! recipe {
     ($($tokens:tt)*) => { $crate::__private::recipe_at! { [$crate] $($tokens)* } };
 }
 
-/// Declares the recipe of a file as a type: `include_recipe!("dogbreed.recipe");`, looked for beside the source file, then
-/// in the package's folder. Cargo rebuilds when the file changes.
+/// Declares the recipe of a file as a type: `include_recipe!("dogbreed.recipe");`. The path is relative to the source file,
+/// otherwise to the package's folder. Cargo rebuilds when the file changes.
 #[macro_export]
 macro_rules! include_recipe {
     ($path:literal) => {
@@ -55,7 +54,7 @@ macro_rules! include_recipe {
     };
 }
 
-/// What a program that trains needs.
+/// The items that a training program needs.
 pub mod prelude {
     pub use crate::{include_recipe, recipe};
     pub use fastai_dsl::{Experiment, MultiLabel, Regression, SingleLabel};

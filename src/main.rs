@@ -5,7 +5,8 @@ mod cli;
 
 use std::process::ExitCode;
 
-// Training allocates and frees large buffers at every batch; the system's allocator gives them back to the kernel each time.
+// Training allocates and frees large buffers at every batch; the system's allocator returns them to the kernel each
+// time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

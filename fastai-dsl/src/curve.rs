@@ -3,7 +3,6 @@
 //! Drawn is the factor of each fit's own rate, 0 to 1, over all training batches: that is known before a rate is found.
 
 use crate::plan::{Plan, Stage};
-use crate::recipe::Step;
 
 /// Longer plans are not walked batch by batch.
 const MOST_BATCHES: u64 = 20_000_000;
@@ -23,7 +22,7 @@ impl Curve {
     /// The curve in `columns` parts, or fewer if there are fewer batches. `None` while the batches are not known, if there
     /// are none, and for more than 20 million.
     pub fn new(plan: &Plan, columns: usize) -> Option<Curve> {
-        let fits = || plan.stages.iter().enumerate().filter(|(_, s)| matches!(s.step, Step::Fit(_)));
+        let fits = || plan.stages.iter().enumerate().filter(|(_, s)| s.step.is_fit());
         let batches = fits().map(|(_, s)| s.iterations).sum::<Option<u64>>()?;
         if batches == 0 || batches > MOST_BATCHES || columns == 0 {
             return None;

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
-use crate::schema::{CONSTRUCTS, Construct, Key, METRICS, SECTIONS, STEPS, Section, TRANSFORM_SETS};
+use crate::recipe::{MetricKind, TransformSet};
+use crate::schema::{CONSTRUCTS, Construct, Key, SECTIONS, STEPS, Section};
 use crate::suggest::closest;
 
 /// The page about a code, lint, section, step, source, split, key or architecture.
@@ -22,7 +23,7 @@ pub fn page(topic: &str) -> Result<String, String> {
         return Ok(code_page(code));
     }
     let mut pages: Vec<String> = SECTIONS.iter().filter(|s| s.name == topic).map(section_page).collect();
-    let word = if TRANSFORM_SETS.contains(&topic) { "transforms" } else { topic };
+    let word = if TransformSet::parse(topic).is_some() { "transforms" } else { topic };
     // Of a section and a construct of one name (`transforms`), the construct says what the section's keys are.
     pages.extend(CONSTRUCTS.iter().filter(|c| c.name == word).map(|c| construct_page(c)));
     pages.extend(arch::find(topic).map(arch_page));
@@ -94,7 +95,7 @@ fn section_page(section: &Section) -> String {
     let required = if section.required { "required" } else { "optional" };
     let mut out = format!("section `{}`, {required}\n\n{}\n\n    {}\n", section.name, section.doc, section.example);
     if section.name == "metrics" {
-        let _ = writeln!(out, "\none or more of {}", METRICS.join(", "));
+        let _ = writeln!(out, "\none or more of {}", MetricKind::WORDS.join(", "));
     }
     out
 }

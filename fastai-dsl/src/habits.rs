@@ -1,7 +1,8 @@
 //! What people bring along from the notebook: names of the original library, Python's words, and what ours are called.
 
 use crate::draft::{Arg, Value, ValueKind};
-use crate::schema::{CSV, Construct, FOLDERS, METRICS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
+use crate::recipe::MetricKind;
+use crate::schema::{CSV, Construct, FOLDERS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
 use crate::suggest::{closest, did_you_mean, list};
 
 /// (name in the original, ours)
@@ -251,7 +252,7 @@ pub(crate) fn step_help(name: &str, args: &[Arg]) -> String {
             _ => format!("`{}` is a section, not a step: `{}`", section.name, section.example),
         };
     }
-    if METRICS.contains(&name) {
+    if MetricKind::parse(name).is_some() {
         return format!("metrics are measured after each epoch: `metrics: [{name}]`");
     }
     match closest(name, STEPS.iter().map(|s| s.name)) {

@@ -28,6 +28,7 @@ pub mod schema;
 pub mod source;
 pub mod stats;
 pub mod suggest;
+mod word_enums;
 pub mod words;
 
 pub use arch::ArchFacts;
@@ -39,9 +40,9 @@ pub use pipeline::Pipeline;
 pub use plan::{Body, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Duplicates, Erased, Fit,
-    HeadSpec, LrFind, Metric, Model, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step, Suggest, TaskKind,
-    Threshold, TransformSet, Transforms, Valid, Weights,
+    Anneal, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Direction, Duplicates, Erased,
+    Fit, HeadSpec, LrFind, Metric, MetricKind, Model, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step,
+    StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

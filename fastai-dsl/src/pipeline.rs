@@ -38,7 +38,7 @@
 //! | `fit(lrs, ..)` | one rate: [`Rates`] | one rate or `G` | one rate or `G` |
 //! | `tta(..)` | does not compile: [`OnImages`] | `Frozen` | `Unfrozen` |
 //!
-//! A metric must measure the task ([`Metric`]), and every value must fit its key ([`Fits`]); a pipeline that is dropped without
+//! A metric must measure the task ([`Measures`]), and every value must fit its key ([`Fits`]); a pipeline that is dropped without
 //! `build` is a warning. Each of these says in our words what is wrong:
 //!
 //! ```compile_fail
@@ -78,9 +78,9 @@ use crate::draft::{Arg, Draft, Entry, LintAttr, LintLevel, Name, StepCall, Stmt,
 use crate::experiment::Task;
 use crate::fits::{Fits, kind};
 use crate::rate::Rate;
-use crate::recipe::Recipe;
+use crate::recipe::{Measures, Recipe};
 use crate::schema::{self, IntoConstruct};
-use crate::words::{Arch, Metric, Off, On};
+use crate::words::{Arch, Off, On};
 
 /// State: only the head trains, on cached activations.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +226,7 @@ impl<T: Task> Start<T> {
     }
 
     /// Adds a metric.
-    pub fn metric(mut self, metric: impl Metric<T>) -> Self {
+    pub fn metric(mut self, metric: impl Measures<T>) -> Self {
         let value = metric.into();
         match self.draft.sections.iter_mut().find(|e| e.key.text == "metrics") {
             Some(Entry { value: Value { kind: ValueKind::List(items), .. }, .. }) => items.push(value),
@@ -291,7 +291,7 @@ impl<T: Task> Start<T> {
     }
 
     /// Keeps the epoch that was best by this metric.
-    pub fn keep_best(self, metric: impl Metric<T>) -> Self {
+    pub fn keep_best(self, metric: impl Measures<T>) -> Self {
         let value = metric.into();
         self.section("keep_best", value)
     }

@@ -133,11 +133,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The factor of every training batch of a `fit` (empty for other steps).
+    /// The factor of the learning rate for every training batch of a `fit` (empty for other steps).
     pub fn factors(&self) -> Box<dyn Iterator<Item = f64>> {
         match (&self.step, self.batches_per_epoch, self.iterations) {
             (Step::Fit(fit), Some(batches), Some(iterations)) => {
-                Box::new(Schedule::of(fit).factors(batches).take(iterations as usize))
+                Box::new(Schedule::of(fit).settings(batches).take(iterations as usize).map(|setting| setting.rate))
             }
             _ => Box::new(std::iter::empty()),
         }

@@ -56,8 +56,8 @@ impl fmt::Display for Recipe {
         if let Some(clip) = o.clip {
             writeln!(f, "    clip: {clip:?},")?;
         }
-        if let Some(best) = &o.keep_best {
-            writeln!(f, "    keep_best: {best},")?;
+        if let Some(best) = o.keep_best {
+            writeln!(f, "    keep_best: {},", best.word())?;
         }
         writeln!(f, "    train: {{")?;
         for step in &self.steps {

@@ -1,9 +1,21 @@
-//! Learning-rate schedules as iterators of a dimensionless factor: the plan prints them, the report draws them and the
-//! optimizer is given them, all from here.
+//! Schedules: a factor of the learning rate and a momentum for each batch. The plan prints them, the report draws them and
+//! the optimizer is given them, all from here.
 
 use crate::recipe::{Anneal, Fit, LrFind};
 
-/// How the rate moves while a `fit` runs.
+/// Share of the past in the moving average of the gradients, unless a schedule moves it.
+pub const MOMENTUM: f64 = 0.9;
+
+/// The settings of one batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// Factor of the full learning rate of every layer group.
+    pub rate: f64,
+    /// Momentum of the optimizer.
+    pub momentum: f64,
+}
+
+/// How rate and momentum move while a `fit` runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// The full rate at every batch.
@@ -28,7 +40,7 @@ impl Schedule {
         }
     }
 
-    /// The factor of every batch from the first, without end.
+    /// The settings of every batch from the first, without end.
     ///
     /// With cosine cycles the first `ceil(n / 20)` batches of the whole fit run at a hundredth of the rate, `n` being the
     /// batches of the first cycle, while the cosine already advances: what fastai 0.7 does.
@@ -36,25 +48,25 @@ impl Schedule {
     /// ```
     /// use fastai_dsl::{Anneal, Schedule};
     /// let s = Schedule::Cycles { anneal: Anneal::Cosine, cycle_len: 1, cycle_mult: 2 };
-    /// let f: Vec<f64> = s.factors(20).take(21).collect();
+    /// let f: Vec<f64> = s.settings(20).take(21).map(|setting| setting.rate).collect();
     /// assert_eq!(f[0], 0.01);
     /// assert!((f[1] - 0.9938).abs() < 1e-4 && (f[19] - 0.00616).abs() < 1e-5);
     /// assert_eq!(f[20], 1.0);
     /// ```
-    pub fn factors(&self, batches_per_epoch: u64) -> Factors {
+    pub fn settings(&self, batches_per_epoch: u64) -> Settings {
         let (anneal, length, mult) = match *self {
             Schedule::Constant => (None, 1, 1),
             Schedule::Cycles { anneal, cycle_len, cycle_mult } => {
                 (Some(anneal), batches_per_epoch.max(1) * u64::from(cycle_len), u64::from(cycle_mult))
             }
         };
-        Factors { anneal, mult, length, position: 0, batch: 0, warm_until: length as f64 / 20.0 }
+        Settings { anneal, mult, length, position: 0, batch: 0, warm_until: length as f64 / 20.0 }
     }
 }
 
-/// Iterator of [`Schedule::factors`].
+/// Iterator of [`Schedule::settings`].
 #[derive(Clone, Debug)]
-pub struct Factors {
+pub struct Settings {
     anneal: Option<Anneal>,
     mult: u64,
     length: u64,
@@ -63,13 +75,13 @@ pub struct Factors {
     warm_until: f64,
 }
 
-impl Iterator for Factors {
-    type Item = f64;
+impl Iterator for Settings {
+    type Item = Setting;
 
-    fn next(&mut self) -> Option<f64> {
-        let Some(anneal) = self.anneal else { return Some(1.0) };
+    fn next(&mut self) -> Option<Setting> {
+        let Some(anneal) = self.anneal else { return Some(Setting { rate: 1.0, momentum: MOMENTUM }) };
         let part = self.position as f64 / self.length as f64;
-        let factor = match anneal {
+        let rate = match anneal {
             Anneal::Cosine if (self.batch as f64) < self.warm_until => 0.01,
             Anneal::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * part).cos()),
             Anneal::Linear => 1.0 - part,
@@ -80,7 +92,7 @@ impl Iterator for Factors {
             self.position = 0;
             self.length = self.length.saturating_mul(self.mult);
         }
-        Some(factor)
+        Some(Setting { rate, momentum: MOMENTUM })
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::draft::{Arg, Name, Value, ValueKind};
 use crate::experiment::{MultiLabel, Regression, SingleLabel};
 use crate::fits::{Fits, kind};
+use crate::recipe::Measures;
 
 /// A word that stands for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,71 +25,18 @@ macro_rules! words {
 words! {
     /// Nothing: no transforms, no crop, random weights, no validation.
     none;
-    /// Rotation and lighting.
-    basic;
-    /// Rotation, lighting, left-right flips: photos taken from the side.
-    side_on;
-    /// Rotation, lighting, all eight flips and turns: images from above.
-    top_down;
     /// The architecture's published weights.
     pretrained;
-    /// The random crop.
-    random;
-    /// The centre crop.
-    center;
-    /// The crop of random area and aspect.
-    googlenet;
-    /// A border that mirrors the image.
-    reflect;
-    /// A black border.
-    constant;
-    /// JPEGs at their own size.
-    full;
-    /// Large JPEGs at a part of their size.
-    reduced;
     /// ImageNet's mean and standard deviation.
     imagenet;
     /// Mean and standard deviation 0.5.
     inception;
-    /// The longest falling stretch of the finder's curve.
-    valley;
-    /// The steepest point of the finder's curve.
-    steep;
-    /// A tenth of the rate with the lowest loss.
-    minimum;
-    /// Half a cosine a cycle.
-    cosine;
-    /// A straight line a cycle.
-    linear;
     /// The best threshold on the images it is measured on.
     search;
-    /// CUDA, else wgpu, else the CPU.
-    auto;
-    /// CUDA.
-    cuda;
-    /// wgpu.
-    wgpu;
-    /// The CPU.
-    cpu;
-    /// Weights inverse to the class counts.
-    balanced;
     /// Train on all images, hold out none.
     all;
-    /// Each training image once an epoch.
-    shuffle;
-    /// Stop at images that cannot be decoded.
-    deny;
-    /// Leave out images that cannot be decoded.
-    skip;
-    /// Leave out training images that equal a validation image.
-    drop;
-    /// Keep training images that equal a validation image.
-    keep;
-    /// Erase to the mean of the statistics.
-    mean;
-    /// Erase to noise about the mean.
-    noise;
 }
+pub use crate::recipe::{data_words::*, option_words::*, step_words::*, transforms_words::*};
 
 /// The task with one class an image, as a value.
 pub const single_label: SingleLabel = SingleLabel;
@@ -218,28 +166,8 @@ pub use self::vgg19_bn as vgg19;
 /// The course's name of [`wide_resnet50_2`].
 pub use self::wide_resnet50_2 as wrn;
 
-/// Something that measures data of task `T`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not measure `{T}` data",
-    note = "`accuracy` is for single_label, `f2` for multi_label, `mae` for regression, `log_loss` for labels of both kinds"
-)]
-pub trait Metric<T>: Into<Value> {}
+pub use crate::recipe::metric_words::*;
 
-/// Share of images whose most probable class is the label.
-#[derive(Clone, Copy, Debug)]
-pub struct accuracy;
-/// Mean negative log-probability of the label, or mean binary cross-entropy.
-#[derive(Clone, Copy, Debug)]
-pub struct log_loss;
-/// Mean absolute error.
-#[derive(Clone, Copy, Debug)]
-pub struct mae;
-/// Root of the mean squared error.
-#[derive(Clone, Copy, Debug)]
-pub struct rmse;
-/// F-beta with beta 2 at the fixed threshold 0.2; [`f2_at`] takes another.
-#[derive(Clone, Copy, Debug)]
-pub struct f2;
 /// [`f2`] with a threshold of its own.
 #[derive(Clone, Debug)]
 pub struct F2At(Value);
@@ -249,22 +177,7 @@ pub fn f2_at(threshold: impl Fits<kind::Threshold>) -> F2At {
     F2At(threshold.into())
 }
 
-impl Metric<SingleLabel> for accuracy {}
-impl Metric<SingleLabel> for log_loss {}
-impl Metric<MultiLabel> for log_loss {}
-impl Metric<MultiLabel> for f2 {}
-impl Metric<MultiLabel> for F2At {}
-impl Metric<Regression> for mae {}
-impl Metric<Regression> for rmse {}
-
-macro_rules! metric_values {
-    ($($name:ident)*) => { $(
-        impl From<$name> for Value {
-            fn from(_: $name) -> Value { Value::new(ValueKind::Word(stringify!($name).to_string())) }
-        }
-    )* };
-}
-metric_values! { accuracy log_loss mae rmse f2 }
+impl Measures<MultiLabel> for F2At {}
 impl From<F2At> for Value {
     fn from(metric: F2At) -> Value {
         let arg = Arg { name: Some(Name::new("threshold")), value: metric.0 };

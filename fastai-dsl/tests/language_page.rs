@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
+use fastai_dsl::Direction;
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::catalog::{ERRORS, LINTS};
+use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{CONSTRUCTS, Construct, SECTIONS, STEPS};
 
 const BEGIN: &str = "<!-- begin: made from the registry -->\n";
@@ -44,6 +46,15 @@ fn reference() -> String {
     out.push_str("\n### Steps\n");
     for c in STEPS {
         construct(&mut out, c, &format!(": `{}`", c.signature()));
+    }
+    out.push_str("\n### Metrics\n\n| metric | measures | better | meaning |\n|---|---|---|---|\n");
+    for (kind, doc) in METRICS {
+        let tasks: Vec<String> = kind.tasks().iter().map(|task| format!("`{}`", task.word())).collect();
+        let better = match kind.direction() {
+            Direction::Higher => "higher",
+            Direction::Lower => "lower",
+        };
+        writeln!(out, "| `{}` | {} | {better} | {} |", kind.word(), tasks.join(", "), doc.trim()).unwrap();
     }
     out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | largest `cut` | smallest image | |\n|---|---|---|---|---|---|---|\n");
     for a in ARCHS {

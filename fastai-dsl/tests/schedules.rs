@@ -25,7 +25,7 @@ fn cosine_cycles_agree() {
         let (len, mult) = (number("cycle_len") as u32, number("cycle_mult") as u32);
         let schedule = Schedule::Cycles { anneal: Anneal::Cosine, cycle_len: len, cycle_mult: mult };
         let want: Vec<f64> = case["factors"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
-        let got: Vec<f64> = schedule.factors(number("nb")).take(want.len()).collect();
+        let got: Vec<f64> = schedule.settings(number("nb")).take(want.len()).map(|setting| setting.rate).collect();
         for (k, (g, w)) in got.iter().zip(&want).enumerate() {
             assert!(close(*g, *w), "{case:.80}: batch {k}: {g} instead of {w}");
         }
@@ -59,5 +59,5 @@ fn sweeps_agree() {
 #[test]
 fn a_cycle_of_one_batch_restarts() {
     let schedule = Schedule::Cycles { anneal: Anneal::Cosine, cycle_len: 1, cycle_mult: 1 };
-    assert_eq!(schedule.factors(1).take(4).collect::<Vec<_>>(), [0.01, 1.0, 1.0, 1.0]);
+    assert_eq!(schedule.settings(1).take(4).map(|s| s.rate).collect::<Vec<_>>(), [0.01, 1.0, 1.0, 1.0]);
 }

@@ -6,9 +6,8 @@ use quote::{quote, quote_spanned};
 use fastai_dsl::draft::{Draft, Name, ValueKind};
 use fastai_dsl::parse::{Parsed, parse};
 use fastai_dsl::prepared;
-use fastai_dsl::schema::TASKS;
 use fastai_dsl::suggest::closest;
-use fastai_dsl::{Diagnostics, Site, check_with};
+use fastai_dsl::{Diagnostics, Site, TaskKind, check_with};
 
 use crate::builder::Builder;
 use crate::file;
@@ -141,13 +140,13 @@ fn task(draft: &Draft) -> Ident {
     let word = draft.sections.iter().find(|e| e.key.text == "task").map(|e| &e.value.kind);
     // The stub of a misspelt task is of the task that was meant.
     let meant = match word {
-        Some(ValueKind::Word(w)) => closest(w, TASKS.iter().copied()),
+        Some(ValueKind::Word(w)) => closest(w, TaskKind::WORDS.iter().copied()).and_then(TaskKind::parse),
         _ => None,
     };
-    let name = match meant {
-        Some("multi_label") => "MultiLabel",
-        Some("regression") => "Regression",
-        _ => "SingleLabel",
+    let name = match meant.unwrap_or(TaskKind::SingleLabel) {
+        TaskKind::SingleLabel => "SingleLabel",
+        TaskKind::MultiLabel => "MultiLabel",
+        TaskKind::Regression => "Regression",
     };
     Ident::new(name, Span::mixed_site())
 }

@@ -12,7 +12,7 @@ use fastai_runtime::kernels::{ConvArgs, conv, norm_clamp};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
-use fastai_runtime::train::{CachedExamples, Examples, Inputs, Learner, Loss, Pass, Rates};
+use fastai_runtime::train::{CachedExamples, Examples, GroupRates, Inputs, Learner, Loss, Pass};
 use fastai_runtime::transforms::Transform;
 
 const TAGS: usize = 17;
@@ -51,13 +51,13 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
     let examples = CachedExamples { features: &features, batch: 64, seed: 42, weights: None };
     let device = learner.device().clone();
     let loss = Loss::new(truth(786), None, &device);
-    let rates = Rates { lrs: vec![0.01; 3], wds: Vec::new() };
+    let rates = GroupRates { lrs: vec![0.01; 3], wds: Vec::new(), momentum: 0.9 };
     let mut optimizer = learner.optimizer(None);
     let seconds = best(runs, || {
         for (k, batch) in examples.batches(&Pass::Shuffled { stage: 0, epoch: 0 }, &device).unwrap().enumerate() {
             let batch = batch.unwrap();
             let mut rng = Stream::new(1, "dropout").at(&[k as u64]);
-            learner.step(&mut optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng);
+            learner.step(&mut *optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng);
         }
     });
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
@@ -130,14 +130,14 @@ fn a_training_step_of_the_whole_network(runs: usize) {
         let mut learner = learner_of(arch, 0);
         let device = learner.device().clone();
         let loss = Loss::new(truth(IMAGES), None, &device);
-        let rates = Rates { lrs: vec![1e-4; 3], wds: Vec::new() };
+        let rates = GroupRates { lrs: vec![1e-4; 3], wds: Vec::new(), momentum: 0.9 };
         let images: Vec<usize> = (0..IMAGES).collect();
         for &size in sizes {
             let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &device);
             let mut optimizer = learner.optimizer(None);
             let seconds = best(runs, || {
                 let mut rng = Stream::new(1, "dropout").at(&[]);
-                learner.step(&mut optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
+                learner.step(&mut *optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
             });
             println!("{arch} training step, {size} px, batch {IMAGES}: {:.1} images/s", IMAGES as f64 / seconds);
         }

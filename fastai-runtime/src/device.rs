@@ -1,23 +1,36 @@
-//! Picks the device when the program runs.
+//! Selects the device at run time.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use fastai_dsl::DeviceWish;
 
-/// The wanted device is not there.
+use crate::RunError;
+
+/// The requested device is not available.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DeviceError(pub String);
 
-/// Has all CPU work of this process done by that many threads, instead of one a core. Call it before anything else.
+/// Limits all CPU work of this process to `threads` threads (at least 1) instead of one per core.
+///
+/// Call this function before any other function of the engine.
 ///
 /// # Errors
-/// If threads are working already, or the system gives none.
+/// If the thread pool already exists, or if the system cannot start the threads.
 pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
     built.map_err(|why| DeviceError(format!("cannot compute on {threads} threads: {why}")))
 }
 
-/// Kind of device.
+/// The values of a tensor, in row-major order.
+///
+/// # Errors
+/// If the device does not return 32-bit floats.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunError> {
+    let values = tensor.into_data().try_into_vec::<f32>();
+    values.map_err(|e| RunError::Unsupported(format!("the device returned values that are not 32-bit floats: {e:?}")))
+}
+
+/// The kind of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {
     /// An NVIDIA GPU through CUDA.
@@ -28,23 +41,27 @@ pub enum DeviceKind {
     Cpu,
 }
 
-/// A device, and why it is this one.
+/// A selected device and the reason for the selection.
 #[derive(Clone, Debug)]
 pub struct Picked {
     /// burn's device, without autodiff.
     pub device: Device,
     /// Its kind.
     pub kind: DeviceKind,
-    /// A name for people.
+    /// A name to display.
     pub name: String,
-    /// What was tried before and why it was not taken; empty when nothing was.
+    /// The devices tried first and why each was rejected; empty if there were none.
     pub reason: String,
 }
 
-/// The device to run on: CUDA, else a GPU through wgpu, else the CPU, or the one that is asked for by name.
+/// Returns the device to run on.
 ///
-/// Missing drivers are no error when the choice is free. Software graphics adapters are only used for
-/// [`DeviceWish::Wgpu`] with `FASTAI_SOFTWARE_GPU=1` in the environment: they are slower than the CPU.
+/// [`DeviceWish::Auto`] selects CUDA, then a GPU through wgpu, then the CPU; missing drivers are not an error. Software graphics
+/// adapters are slower than the CPU, so they are used only for [`DeviceWish::Wgpu`] with `FASTAI_SOFTWARE_GPU=1` in the
+/// environment.
+///
+/// # Errors
+/// If the wish names a device and that device is not available.
 pub fn pick(wish: DeviceWish) -> Result<Picked, DeviceError> {
     let cpu = |reason: String| Picked {
         device: Device::flex(),
@@ -99,7 +116,7 @@ fn wgpu(_software: bool) -> Result<Picked, String> {
 fn wgpu(software: bool) -> Result<Picked, String> {
     use burn::tensor::DeviceType;
     let mut types = Vec::new();
-    // burn's Vulkan compiler is the faster one where the adapter has it.
+    // Where the adapter supports it, burn's Vulkan compiler is faster.
     #[cfg(feature = "vulkan")]
     types.push(DeviceType::Vulkan);
     #[cfg(feature = "wgpu")]
@@ -124,22 +141,22 @@ fn wgpu(software: bool) -> Result<Picked, String> {
     })
 }
 
-/// Runs a probe; a driver that makes it panic counts as missing.
+/// Runs a probe; a driver that panics counts as missing.
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 fn probe<T>(find: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
     std::panic::catch_unwind(find).map_err(|_| "the driver failed when it was asked for its devices".into())
 }
 
-/// The part's name, or a general one.
+/// The device's name, after a general one.
 #[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan"))]
 fn name(device: &Device, general: &str) -> String {
     format!("{general} ({device:?})")
 }
 
-/// Whether an adapter computes on the CPU.
+/// Returns whether an adapter computes on the CPU.
 #[cfg(any(feature = "wgpu", feature = "vulkan"))]
 fn is_software(device: &Device) -> bool {
-    // burn keeps the adapter's kind inside its device value and shows it only there.
+    // burn exposes the adapter's kind only through the debug text of the device.
     format!("{device:?}").contains("Cpu")
 }
 

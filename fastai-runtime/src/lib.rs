@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod activations;
+pub mod atomic;
 pub mod data;
 pub mod device;
 pub mod engine;

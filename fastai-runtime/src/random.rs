@@ -1,8 +1,8 @@
-//! The one seed's named random streams.
+//! Named random streams of one seed.
 //!
-//! Every random draw of a run comes from a generator addressed by what it is for: the seed, the name of a stream and a
-//! few counters such as stage, epoch and image. Nothing is drawn from a shared generator, so results depend neither on
-//! how many threads draw nor on the order in which they do.
+//! Every random draw of a run uses a generator that is addressed by its purpose: the seed, the name of a stream, and a few
+//! counters such as stage, epoch and image. No generator is shared, so results depend neither on the number of threads nor
+//! on the order of draws.
 
 use std::f64::consts::TAU;
 
@@ -27,14 +27,14 @@ impl Stream {
         Stream { seed, name }
     }
 
-    /// The generator at these counters: always the same numbers, whenever and on whichever thread it is asked for.
+    /// Returns the generator at these counters. Its numbers do not depend on the time or thread of the call.
     ///
     /// The key is BLAKE3 of the seed, the name (length first) and the counters, so neighbours are unrelated.
     pub fn at(&self, counters: &[u64]) -> ChaCha8Rng {
         ChaCha8Rng::from_seed(self.address(counters).key)
     }
 
-    /// These counters for something of which each part draws for itself.
+    /// Returns the address at these counters, for an object whose parts draw independently.
     pub fn address(&self, counters: &[u64]) -> Address {
         let mut hash = blake3::Hasher::new();
         hash.update(&self.seed.to_le_bytes());
@@ -47,17 +47,17 @@ impl Stream {
     }
 }
 
-/// One place of a [`Stream`], such as one image of one epoch, of which each part has a generator of its own: what one part
-/// draws, and whether it is there, changes nothing about the others.
+/// One address in a [`Stream`], such as one image of one epoch. Each part of the object has its own generator, so neither
+/// the draws of a part nor its presence affect the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
     key: [u8; 32],
 }
 
 impl Address {
-    /// The generator of the part of this kind with this number among those of its kind. Always the same numbers.
+    /// Returns the generator of part number `number` of this kind. It always yields the same numbers.
     ///
-    /// All parts have one key, which takes a hash, and each its own of ChaCha's streams, which takes nothing.
+    /// All parts share one key, which costs one hash, and each has its own ChaCha stream, which costs nothing.
     pub fn part(&self, kind: u32, number: u32) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::from_seed(self.key);
         rng.set_stream((u64::from(kind) << 32) | u64::from(number));
@@ -80,7 +80,7 @@ pub fn chance(rng: &mut ChaCha8Rng, p: f64) -> bool {
     unit(rng) < p
 }
 
-/// An integer from `0..n`, each equally likely. `n` must not be 0.
+/// A uniform integer from `0..n`. `n` must not be 0.
 pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
     assert!(n > 0, "nothing to draw from");
     // Draws above the largest multiple of n would favour the small numbers.
@@ -93,11 +93,11 @@ pub fn below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
     }
 }
 
-/// `count` numbers of a normal distribution with mean 0, by the Box-Muller transform.
+/// `count` normal variates with mean 0, by the Box-Muller transform.
 pub fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     let mut values = Vec::with_capacity(count + 1);
     while values.len() < count {
-        // 1 - unit is from (0, 1], so its logarithm is finite.
+        // 1 - unit lies in (0, 1], so its logarithm is finite.
         let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt() * deviation;
         let (sin, cos) = (TAU * unit(rng)).sin_cos();
         values.push((radius * cos) as f32);
@@ -109,17 +109,17 @@ pub fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
 
 /// A number from `[0, 1]` of the Beta distribution with both parameters `alpha`, above 0.
 ///
-/// The share of one of two Gamma numbers in their sum. Of small parameters most numbers are close to 0 or 1, and the Gamma
-/// numbers themselves too small for a double, which is why their logarithms are drawn.
+/// The quotient of one of two Gamma variates and their sum. For small parameters most values are close to 0 or 1, and the
+/// variates themselves underflow a double, so their logarithms are drawn.
 pub fn beta(rng: &mut ChaCha8Rng, alpha: f64) -> f64 {
     let (one, other) = (log_gamma_number(rng, alpha), log_gamma_number(rng, alpha));
     1.0 / (1.0 + (other - one).exp())
 }
 
-/// The logarithm of a number of the Gamma distribution with shape `alpha` and scale 1 (Marsaglia and Tsang, 2000).
+/// The logarithm of a Gamma variate with shape `alpha` and scale 1 (Marsaglia and Tsang, 2000).
 fn log_gamma_number(rng: &mut ChaCha8Rng, alpha: f64) -> f64 {
     if alpha < 1.0 {
-        // 1 - unit is from (0, 1], so its logarithm is finite.
+        // 1 - unit lies in (0, 1], so its logarithm is finite.
         let scale = (1.0 - unit(rng)).ln() / alpha;
         return log_gamma_number(rng, alpha + 1.0) + scale;
     }
@@ -134,7 +134,7 @@ fn log_gamma_number(rng: &mut ChaCha8Rng, alpha: f64) -> f64 {
     }
 }
 
-/// A permutation of `0..n`, each equally likely (Fisher-Yates).
+/// A uniform permutation of `0..n` (Fisher-Yates).
 pub fn permutation(rng: &mut ChaCha8Rng, n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {

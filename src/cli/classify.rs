@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fastai_dsl::{ArchFacts, DeviceWish, Weights, arch};
+use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::ImagenetClassifier;
-use fastai_runtime::report::write_atomic;
 use fastai_runtime::{data, device};
 
-/// Images that the network sees at a time.
+/// Images per batch.
 const BATCH: usize = 16;
 
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub struct Args {
     device: DeviceWish,
 }
 
-/// An architecture by its name.
+/// Finds an architecture by its name.
 pub(super) fn network(name: &str) -> Result<&'static ArchFacts, String> {
     arch::find(name).ok_or_else(|| {
         let names: Vec<&str> = arch::ARCHS.iter().map(|a| a.name).collect();
@@ -129,7 +129,7 @@ fn classify(args: &Args) -> Result<ExitCode, (u8, String)> {
     Ok(if unread == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
 }
 
-/// The classes of the largest logits and their probabilities, the largest first; among equals the first.
+/// Returns the classes with the largest logits and their probabilities, largest first; equal logits keep class order.
 fn most_probable(logits: &[f32], top: usize) -> Vec<(usize, f64)> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits.iter().map(|v| f64::from(v - largest).exp()).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fastai_dsl::fmt::{FormatError, format};
-use fastai_runtime::report::write_atomic;
+use fastai_runtime::atomic::write_atomic;
 
 use super::source::read_bytes;
 

@@ -1,5 +1,5 @@
-//! The command line: one file a subcommand. Exit codes: 0 done, 1 the run failed, 2 the recipe or the command is wrong,
-//! 130 stopped by Ctrl-C or SIGTERM.
+//! The command line: one file per subcommand. Exit codes: 0 success, 1 the run failed, 2 the recipe or the command is
+//! invalid, 130 stopped by Ctrl-C or SIGTERM.
 
 #[macro_use]
 mod output;
@@ -26,9 +26,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A recipe or a command that is wrong.
+/// Exit code of an invalid recipe or command.
 const WRONG: u8 = 2;
-/// A run that failed.
+/// Exit code of a failed run.
 const FAILED: u8 = 1;
 
 /// Train image classifiers from checked recipes.

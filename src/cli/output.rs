@@ -1,12 +1,12 @@
 //! The standard streams, for all commands at once.
 //!
-//! `std`'s `print!` panics when its reader has gone away, as in `fastai plan FILE | head -1`. The macros of the same
-//! names here take their place in every command: a reader that went away is no failure, a full disk is one.
+//! `std`'s `print!` panics if the reader closes the pipe, as in `fastai plan FILE | head -1`. These macros of the same name
+//! replace it in every command: a closed pipe is no failure, a full disk is one.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 
-/// Writes to the standard output; what cannot be written for another reason than that nobody reads ends the program.
+/// Writes to standard output. Any error other than a closed pipe ends the program.
 pub fn print(text: Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     match out.write_fmt(text).and_then(|()| out.flush()) {
@@ -18,7 +18,7 @@ pub fn print(text: Arguments<'_>) {
     }
 }
 
-/// Writes to the standard error; where that cannot be written there is nobody to tell.
+/// Writes to standard error and ignores write errors.
 pub fn complain(text: Arguments<'_>) {
     let _ = std::io::stderr().lock().write_fmt(text);
 }

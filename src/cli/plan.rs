@@ -8,11 +8,11 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
 use fastai_dsl::{Body, DeviceWish, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
+use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::{Dataset, Preflight};
 use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
 use fastai_runtime::progress::{Silent, StopSignal};
-use fastai_runtime::report::write_atomic;
 use fastai_runtime::{RunError, RunOptions};
 
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(checked) => checked.recipe,
         Err(code) => return code,
     };
-    // Counting needs the data set, or the summary of it; a plan without them still says what will happen, only not how often.
+    // Counts need the data set or its summary; a plan without them still lists the steps.
     let (facts, dropped) = match Dataset::open(recipe.data(), recipe.task()) {
         Ok(dataset) => looked_at(&recipe).unwrap_or_else(|| (dataset.facts(), 0)),
         Err(error) => match summary.and_then(|file| summarised(&file, &recipe)) {
@@ -93,7 +93,8 @@ pub fn run(args: &Args) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a run would train on, and how many images it leaves out, if an earlier run or `fastai show` looked at all of them.
+/// Returns the facts of the data set and the number of images that a run leaves out, if an earlier run or `fastai show`
+/// checked all images.
 fn looked_at(recipe: &Recipe) -> Option<(Facts, usize)> {
     let (stop, known) = (StopSignal::default(), ActivationCache::default_root().join("verified.json"));
     let preflight = Preflight { known: Some(&known), ..Preflight::of(recipe, &stop) };
@@ -107,12 +108,12 @@ fn probe(recipe: &Recipe, device: Option<DeviceWish>) -> Result<Probed, RunError
     engine::probe(recipe, &options, &mut Silent)
 }
 
-/// What was measured, a line a step that took time.
+/// Formats the measurements, one line per step that took time.
 fn probed_text(probed: &Probed) -> String {
     let header = ["step", "", "images/s", "seconds", "peak memory"].map(str::to_string);
     let peak = |bytes: Option<u64>| bytes.map_or("?".to_string(), megabytes);
     let mut rows = vec![header];
-    // What only switches something takes none.
+    // Steps without computation take no memory.
     for stage in probed.stages.iter().filter(|stage| stage.images_per_s.is_some() || stage.seconds >= 0.1) {
         rows.push([
             (stage.step + 1).to_string(),
@@ -146,13 +147,13 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Counts from the summary that `fastai prepare` wrote, if it is of this data.
+/// Reads the counts from the summary that `fastai prepare` wrote, if it describes this data.
 fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
     let summary = Summary::parse(&super::source::read_summary(file).ok()?).ok()?;
     (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
 }
 
-/// What is done to images and labels besides the transform set, if anything; a line each.
+/// Formats the processing of images and labels besides the transform set, one line each.
 fn extras(recipe: &Recipe, plan: &Plan) -> String {
     let mut out = String::new();
     let augment: Vec<String> = recipe.transforms().augment.iter().map(ToString::to_string).collect();
@@ -168,7 +169,7 @@ fn extras(recipe: &Recipe, plan: &Plan) -> String {
         .filter_map(|(name, alpha)| Some(format!("{name}({})", alpha?)))
         .collect();
     if !mixed.is_empty() {
-        let fits: Vec<&Stage> = plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_))).collect();
+        let fits: Vec<&Stage> = plan.stages.iter().filter(|s| s.step.is_fit()).collect();
         let on_images = fits.iter().filter(|s| s.state.body != Body::Precomputed).count();
         out += &format!("batches  {} in {on_images} of {} fits\n", mixed.join(" or "), fits.len());
     }
@@ -211,8 +212,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
         rows.push(row(i, stage, plan.groups.len()));
     }
     out += &super::table::table(&rows, 0);
-    let iterations: Option<u64> =
-        plan.stages.iter().filter(|s| matches!(s.step, Step::Fit(_) | Step::LrFind(_))).map(|s| s.iterations).sum();
+    let iterations: Option<u64> = plan.stages.iter().filter(|s| s.step.trains()).map(|s| s.iterations).sum();
     let epochs = if plan.epochs() == 1 { "epoch" } else { "epochs" };
     let batches = if iterations == Some(1) { "batch" } else { "batches" };
     out += &format!("\n{} {epochs}, {} training {batches}\n", thousands(plan.epochs()), known(iterations));
@@ -241,7 +241,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
 
 fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
-    let works = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
+    let works = stage.step.trains();
     let trains = if works { stage.state.trains(groups) } else { String::new() };
     let rates = match &stage.step {
         Step::Fit(fit) => {
@@ -254,7 +254,7 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
         _ => String::new(),
     };
     [
-        // Steps are counted from 1 for people, as the run and the report do.
+        // Displayed step numbers start at 1, as in the run and the report.
         (index + 1).to_string(),
         stage.step.to_string(),
         stage.state.size.to_string(),

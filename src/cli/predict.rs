@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fastai_dsl::TaskKind;
+use fastai_runtime::RunError;
 use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files};
-use fastai_runtime::train::Watch;
-use fastai_runtime::{RunError, progress};
+use fastai_runtime::progress::{self, Watch};
 
 use super::saved::{self, Model, Tta};
 
-/// Classes whose probabilities a line for people shows.
+/// Number of classes in a line of text output.
 const SHOWN: usize = 5;
 
 #[derive(clap::Args)]
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> ExitCode {
             }
             ExitCode::from(super::FAILED)
         }
-        // Whoever reads the output has seen enough.
+        // The reader closed the pipe.
         Err(RunError::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => saved::failed(&error),
     }
@@ -81,7 +81,7 @@ fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {
     Ok(unreadable)
 }
 
-/// A format of the output; rows are written as they come.
+/// An output format; rows are written as they arrive.
 trait Rows {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;

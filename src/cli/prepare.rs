@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::Summary;
+use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::summarise;
-use fastai_runtime::report::write_atomic;
 
 use super::source;
 
@@ -23,7 +23,7 @@ pub struct Args {
     set: Vec<Override>,
 }
 
-/// Differing lines that are shown.
+/// Number of differing lines in the output.
 const SHOWN: usize = 20;
 
 pub fn run(args: &Args) -> ExitCode {
@@ -45,7 +45,7 @@ fn one(file: &Path, args: &Args) -> Result<u8, u8> {
         super::FAILED
     };
     let mut summary = summarise(&recipe).map_err(|error| fail(error.to_string()))?;
-    // Where the data lies on this machine is not what the recipe says.
+    // The data's location on this machine is not part of the recipe.
     summary.source = Summary::source_of(written.data());
     let shown = target.display();
     if !args.check {

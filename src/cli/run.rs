@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Says what there is to say about a run that cannot be continued, before its recipe is read.
+/// Reports a run that cannot be continued before reading its recipe.
 fn nothing_to_resume(folder: &Path) -> Option<ExitCode> {
     if !folder.is_dir() {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
@@ -113,7 +113,7 @@ fn nothing_to_resume(folder: &Path) -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// What the run reached, as people read it.
+/// Formats the results of the run.
 fn reached(summary: &Summary) -> String {
     let mut out = String::new();
     if summary.smoke {

@@ -1,4 +1,4 @@
-//! A run's saved model, as `predict`, `submit` and `validate` open it.
+//! Opens a run's saved model for `predict`, `submit` and `validate`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,7 +59,7 @@ impl Model {
         Predictor::load(&self.run, self.model.as_deref(), &picked.device)
     }
 
-    /// The folder that relative paths of the recipe begin at: where the run was started.
+    /// The working directory of the run, which relative paths of the recipe refer to.
     pub fn directory(&self) -> PathBuf {
         let folders = self.run.ancestors().take(3);
         let summary = folders.filter(|folder| folder.is_dir()).find_map(|folder| Summary::read(folder).ok());
@@ -67,10 +67,10 @@ impl Model {
     }
 }
 
-/// The recipe that a model was trained by; its header holds the text.
+/// Reads the recipe of a model from its header.
 ///
 /// # Errors
-/// The exit code, after everything has been said: a text that this version does not read any more.
+/// The exit code, after reporting the errors: a text that this version cannot read.
 pub fn recipe(predictor: &Predictor) -> Result<Recipe, ExitCode> {
     let source = Source::new("the model's recipe", &predictor.meta().text, &[]);
     match &source.result {
@@ -83,7 +83,7 @@ pub fn recipe(predictor: &Predictor) -> Result<Recipe, ExitCode> {
     }
 }
 
-/// Says what went wrong. A stop is no failure, but scripts must see that the work is not finished.
+/// Reports an error and returns the exit code. A stop is not a failure, but scripts must see that the work is unfinished.
 pub fn failed(error: &RunError) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED })

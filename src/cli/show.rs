@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use fastai_dsl::overrides::Override;
 use fastai_runtime::activations::ActivationCache;
-use fastai_runtime::report::{Show, write_atomic};
+use fastai_runtime::atomic::write_atomic;
+use fastai_runtime::report::Show;
 use fastai_runtime::{RunError, progress};
 
 use super::saved;

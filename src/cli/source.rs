@@ -11,15 +11,15 @@ use fastai_dsl::{Checked, prepared};
 /// Reads and checks a file; findings go to stderr.
 ///
 /// # Errors
-/// The exit code, after everything has been said.
+/// The exit code, after reporting the errors.
 pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
     said(open(path, overrides)?)
 }
 
-/// As [`read`], and holds the recipe to the summary of its data, if there is one beside the file.
+/// Like [`read`], and checks the recipe against the summary of its data, if there is one beside the file.
 ///
 /// # Errors
-/// The exit code, after everything has been said.
+/// The exit code, after reporting the errors.
 pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
     let source = open(path, overrides)?;
     match summary_of(path, &source) {
@@ -34,12 +34,12 @@ pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, Ex
     }
 }
 
-/// The file of the summary of a recipe's data: beside the recipe, named after it.
+/// Returns the path of the summary of a recipe's data: beside the recipe, named after it.
 pub fn summary_of(path: &Path, source: &Source) -> Option<PathBuf> {
     Some(path.with_file_name(prepared::file_name(source.name()?)))
 }
 
-/// Reads and checks a file, says nothing about what it finds.
+/// Reads and checks a file without reporting its findings.
 ///
 /// # Errors
 /// The exit code, if it cannot be read.
@@ -51,7 +51,7 @@ pub fn open(path: &Path, overrides: &[Override]) -> Result<Source, ExitCode> {
     Ok(Source::from_bytes(&path.to_string_lossy(), &bytes, overrides))
 }
 
-/// Says what was found.
+/// Reports the findings.
 ///
 /// # Errors
 /// The exit code, if there is no recipe.
@@ -71,7 +71,7 @@ pub fn said(source: Source) -> Result<Checked, ExitCode> {
 /// The bytes of a recipe file.
 ///
 /// # Errors
-/// What is wrong, with the file's absolute path.
+/// The error with the file's absolute path.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     at_most(LARGEST, "recipe", path)
 }
@@ -79,7 +79,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
 /// The text of the summary of a recipe's data.
 ///
 /// # Errors
-/// What is wrong, with the file's absolute path.
+/// The error with the file's absolute path.
 pub fn read_summary(path: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&at_most(prepared::LARGEST, "summary", path)?).into_owned())
 }

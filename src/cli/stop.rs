@@ -1,11 +1,11 @@
-//! Ending tidily when somebody asks for it.
+//! Clean termination on signals.
 
 use fastai_runtime::progress::StopSignal;
 
-/// A stop signal that Ctrl-C sets, and whatever ends programs from outside (SIGTERM: `kill`, a batch system's time limit).
+/// Returns a stop signal that Ctrl-C and SIGTERM (`kill`, a batch system's time limit) set.
 ///
-/// The first asks for a tidy end, the second does not wait for it. A lost terminal (SIGHUP) is left alone, so that `nohup`
-/// works.
+/// The first signal requests a clean end, the second ends the program at once. SIGHUP (a lost terminal) is ignored here, so
+/// `nohup` works.
 pub fn signal() -> StopSignal {
     let stop = StopSignal::default();
     if let Err(error) = listen(stop.clone()) {
@@ -20,7 +20,7 @@ fn listen(stop: StopSignal) -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(move || asked(&stop, 130))
 }
 
-/// ctrlc's own feature for this would take SIGHUP, too.
+/// ctrlc's own feature for SIGTERM would also handle SIGHUP.
 #[cfg(unix)]
 fn terminations(stop: StopSignal) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;

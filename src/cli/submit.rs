@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fastai_dsl::{Source, TaskKind};
+use fastai_runtime::RunError;
 use fastai_runtime::predict::{
     Predictor, SubmissionRows, check_sample, image_files, submission_header, write_submission,
 };
-use fastai_runtime::train::Watch;
-use fastai_runtime::{RunError, progress};
+use fastai_runtime::progress::{self, Watch};
 
 use super::saved::{self, Model, Tta};
 

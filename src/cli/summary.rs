@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
     let body = describe_cut(facts.name, cut, size);
-    // The published classifier reads the whole body's map.
+    // The published classifier needs the output of the whole body.
     let top = if cut == 0 { describe_top(facts.name, size) } else { Vec::new() };
     let mut rows = vec![["group", "layer", "kind", "output", "parameters", "multiply-adds"].map(str::to_owned)];
     rows.extend(body.iter().map(|row| cells(&row.group.to_string(), row)));

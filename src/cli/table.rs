@@ -1,6 +1,6 @@
-//! Columns side by side.
+//! Aligned columns.
 
-/// Lines of cells that begin together; those of the last `numbers` columns end together.
+/// Aligns cells in columns: left, and right in the last `numbers` columns.
 pub fn table<const N: usize>(rows: &[[String; N]], numbers: usize) -> String {
     let widths: [usize; N] = std::array::from_fn(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0));
     let mut out = String::new();

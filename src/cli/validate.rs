@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use fastai_dsl::{Metric, Recipe, Threshold};
+use fastai_dsl::{Metric, Recipe};
+use fastai_runtime::RunError;
 use fastai_runtime::engine::{self, Measured, Validated};
-use fastai_runtime::metrics::{Truth, confusion, tag_table};
-use fastai_runtime::report::{Confusion, Evaluation, TagRow};
-use fastai_runtime::train::Watch;
-use fastai_runtime::{RunError, progress};
+use fastai_runtime::metrics::{Confusion, TagRow, Truth, confusion, tag_table};
+use fastai_runtime::progress::{self, Watch};
+use fastai_runtime::report::Evaluation;
 
 use super::saved::{self, Model};
 
-/// More classes than this are shown as the most confused pairs.
+/// With more classes than this, the output shows the most confused pairs instead of the matrix.
 const MATRIX: usize = 20;
-/// Pairs that are shown.
+/// Number of pairs in the output.
 const PAIRS: usize = 20;
 
 #[derive(clap::Args)]
@@ -83,10 +83,7 @@ fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> Strin
     match &last.targets {
         Some(Truth::Classes(truth)) => out += &matrix(&confusion(&last.probabilities, truth, &last.classes)),
         Some(truth @ Truth::Tags { .. }) => {
-            let fixed = recipe.metrics().iter().find_map(|metric| match metric {
-                Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
-                _ => None,
-            });
+            let fixed = recipe.metrics().iter().find_map(Metric::fixed_threshold);
             let threshold = fixed.or(threshold).unwrap_or(0.5);
             out += &tags(&tag_table(&last.probabilities, truth, threshold, &last.classes), threshold);
         }

@@ -38,7 +38,7 @@ enum Action {
     },
 }
 
-/// Files that are in the program.
+/// Files that the program contains.
 fn bundled(path: &str) -> Option<&'static [u8]> {
     (path == "examples/data/squeezenet1_1.safetensors")
         .then_some(include_bytes!("../../examples/data/squeezenet1_1.safetensors").as_slice())

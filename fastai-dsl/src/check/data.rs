@@ -342,27 +342,21 @@ fn entry<'v>(block: &'v Value, key: &str) -> Option<&'v Value> {
 pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transforms> {
     let ValueKind::Block(name, entries) = &value.kind else {
         match &value.kind {
-            ValueKind::Word(w) if schema::TRANSFORM_SETS.contains(&w.as_str()) => out.push(
+            ValueKind::Word(w) if TransformSet::parse(w).is_some() => out.push(
                 Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs `size`"))
                     .help(format!("`{w} {{ size: 224 }}`")),
             ),
-            _ => unexpected("transforms", value, schema::TRANSFORM_SETS, out),
+            _ => unexpected("transforms", value, TransformSet::WORDS, out),
         }
         return None;
     };
-    let set = match name.text.as_str() {
-        "none" => Some(TransformSet::None),
-        "basic" => Some(TransformSet::Basic),
-        "side_on" => Some(TransformSet::SideOn),
-        "top_down" => Some(TransformSet::TopDown),
-        word => {
-            out.push(
-                Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{word}`"))
-                    .help(habits::word_help(word, schema::TRANSFORM_SETS)),
-            );
-            None
-        }
-    };
+    let set = TransformSet::parse(&name.text);
+    if set.is_none() {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{}`", name.text))
+                .help(habits::word_help(&name.text, TransformSet::WORDS)),
+        );
+    }
     let bound = bind::entries(&schema::TRANSFORMS, name, entries, out);
     let max_zoom = match bound.numbers("max_zoom").as_deref() {
         Some([z]) => [1.0, *z],

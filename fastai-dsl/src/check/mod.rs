@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, Entry, LintAttr, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Recipe, TaskKind, Threshold};
+use crate::recipe::{ClassWeights, DeviceWish, Metric, MetricKind, Options, Recipe, TaskKind, Threshold};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
@@ -198,15 +198,25 @@ fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
 }
 
 fn task(value: &Value, out: &mut Diagnostics) -> Option<TaskKind> {
-    match &value.kind {
-        ValueKind::Word(w) if w == "single_label" => Some(TaskKind::SingleLabel),
-        ValueKind::Word(w) if w == "multi_label" => Some(TaskKind::MultiLabel),
-        ValueKind::Word(w) if w == "regression" => Some(TaskKind::Regression),
-        _ => {
-            unexpected("task", value, schema::TASKS, out);
-            None
-        }
+    choice("task", value, TaskKind::WORDS, TaskKind::parse, out)
+}
+
+/// The variant that a section's word stands for.
+fn choice<T>(
+    section: &str,
+    value: &Value,
+    words: &[&str],
+    parse: impl Fn(&str) -> Option<T>,
+    out: &mut Diagnostics,
+) -> Option<T> {
+    let found = match &value.kind {
+        ValueKind::Word(word) => parse(word),
+        _ => None,
+    };
+    if found.is_none() {
+        unexpected(section, value, words, out);
     }
+    found
 }
 
 fn metrics(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
@@ -246,68 +256,55 @@ fn metrics(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<V
 }
 
 fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Metric> {
-    let (word, threshold) = match &value.kind {
-        ValueKind::Word(w) => (w.as_str(), Threshold::Fixed(0.2)),
-        ValueKind::Call(name, args) if name.text == "f2" => {
+    let (word, args) = match &value.kind {
+        ValueKind::Word(word) => (word.as_str(), None),
+        ValueKind::Call(name, args) => (name.text.as_str(), Some((name, args))),
+        ValueKind::Broken => return None,
+        _ => {
+            out.push(
+                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
+                    .help(list(MetricKind::WORDS.iter().copied())),
+            );
+            return None;
+        }
+    };
+    let Some(kind) = MetricKind::parse(word) else {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"))
+                .help(did_you_mean(word, MetricKind::WORDS.iter().copied())),
+        );
+        return None;
+    };
+    let metric = match (kind, args) {
+        (MetricKind::F2, Some((name, args))) => {
             let bound = bind::args(&schema::F2, name, value.site, args, out);
             let threshold = match bound.get("threshold").map(|v| &v.kind) {
                 Some(ValueKind::Word(_)) => Threshold::Search,
                 _ => Threshold::Fixed(bound.number("threshold").unwrap_or(0.2)),
             };
-            ("f2", threshold)
+            Metric::F2 { threshold }
         }
-        ValueKind::Call(name, _) if schema::METRICS.contains(&name.text.as_str()) => {
+        (MetricKind::F2, None) => Metric::F2 { threshold: Threshold::Fixed(0.2) },
+        (_, Some(_)) => {
             out.push(
-                Diagnostic::error(&c::TOO_MANY, value.site, format!("`{}` takes no arguments", name.text))
-                    .help(format!("`{}`", name.text)),
+                Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
+                    .help(format!("`{word}`")),
             );
             return None;
         }
-        ValueKind::Call(name, _) => (name.text.as_str(), Threshold::Search),
-        ValueKind::Broken => return None,
-        _ => {
-            out.push(
-                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
-                    .help(list(schema::METRICS.iter().copied())),
-            );
-            return None;
-        }
+        (MetricKind::Accuracy, None) => Metric::Accuracy,
+        (MetricKind::LogLoss, None) => Metric::LogLoss,
+        (MetricKind::MeanAbsError, None) => Metric::MeanAbsError,
+        (MetricKind::RootMeanSquareError, None) => Metric::RootMeanSquareError,
     };
-    let metric = match word {
-        "accuracy" => Metric::Accuracy,
-        "log_loss" => Metric::LogLoss,
-        "f2" => Metric::F2 { threshold },
-        "mae" => Metric::MeanAbsError,
-        "rmse" => Metric::RootMeanSquareError,
-        _ => {
-            out.push(
-                Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"))
-                    .help(did_you_mean(word, schema::METRICS.iter().copied())),
-            );
-            return None;
-        }
-    };
-    if let Some((task, set)) = task {
-        let instead = match (metric, task) {
-            (Metric::Accuracy | Metric::LogLoss | Metric::F2 { .. }, TaskKind::Regression) => Some("mae"),
-            (Metric::Accuracy | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::MultiLabel) => Some("f2"),
-            (Metric::F2 { .. } | Metric::MeanAbsError | Metric::RootMeanSquareError, TaskKind::SingleLabel) => {
-                Some("accuracy")
-            }
-            _ => None,
-        };
-        if let Some(instead) = instead {
-            out.push(
-                Diagnostic::error(
-                    &c::METRIC_TASK,
-                    value.site,
-                    format!("`{word}` does not measure `{}` data", task.word()),
-                )
-                .help(format!("`{instead}`, or another `task`"))
+    if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
+        let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
+        out.push(
+            Diagnostic::error(&c::METRIC_TASK, value.site, format!("`{word}` does not measure `{}` data", task.word()))
+                .help(format!("{instead}, or another `task`"))
                 .also(set, "the task is set here"),
-            );
-            return None;
-        }
+        );
+        return None;
     }
     Some(metric)
 }
@@ -359,27 +356,15 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
     let label_smoothing = for_task("label_smoothing", label_smoothing, &labels[..1], "one label an image");
     let mixup = for_task("mixup", mixup, &labels, "labels");
     let cutmix = for_task("cutmix", cutmix, &labels, "labels");
-    let mut word = |name: &str, words: &[&str]| {
-        let value = &sections.get(name)?.value;
-        match &value.kind {
-            ValueKind::Word(w) if words.contains(&w.as_str()) => Some(w.clone()),
-            _ => {
-                unexpected(name, value, words, out);
-                None
-            }
-        }
-    };
-    let device = word("device", schema::DEVICES).map(|w| match w.as_str() {
-        "cuda" => DeviceWish::Cuda,
-        "wgpu" => DeviceWish::Wgpu,
-        "cpu" => DeviceWish::Cpu,
-        _ => DeviceWish::Auto,
-    });
-    let report = word("report", &["on", "off"]).map(|w| w == "on");
-    let keep_best = word("keep_best", schema::METRICS);
-    if let (Some(best), Some(metrics), Some(entry)) = (&keep_best, metrics, sections.get("keep_best")) {
-        let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
-        if !words.contains(&best.as_str()) {
+    let value = |name: &str| sections.get(name).map(|entry| &entry.value);
+    let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
+    let switch = |word: &str| ["off", "on"].iter().position(|w| *w == word).map(|on| on == 1);
+    let report = value("report").and_then(|v| choice("report", v, &["on", "off"], switch, out));
+    let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, MetricKind::WORDS, MetricKind::parse, out));
+    if let (Some(best), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best")) {
+        if !metrics.iter().any(|m| m.kind() == best) {
+            let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
+            let best = best.word();
             out.push(
                 Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
                     .help(match words.as_slice() {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::word_enums::word_enums;
+
 /// Where images and labels come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
@@ -31,66 +33,31 @@ pub struct Data {
     pub resize_to: Option<u32>,
 }
 
-/// What to do about files that are missing or cannot be decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Corrupt {
-    /// Stop before training and list them all.
-    #[default]
-    Deny,
-    /// Leave them out and list them.
-    Skip,
-}
+word_enums! {
+    values in data_words;
 
-impl Corrupt {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Corrupt::Deny => "deny",
-            Corrupt::Skip => "skip",
-        }
+    /// What to do about files that are missing or cannot be decoded.
+    Corrupt {
+        /// Stop before training and list them all.
+        Deny = deny,
+        /// Leave them out and list them.
+        Skip = skip,
     }
-}
 
-/// What to do about training images that equal a validation image byte for byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Duplicates {
-    /// Leave them out of training; the validation set stays as the split says.
-    #[default]
-    Drop,
-    /// Train on them.
-    Keep,
-}
-
-impl Duplicates {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Duplicates::Drop => "drop",
-            Duplicates::Keep => "keep",
-        }
+    /// What to do about training images that equal a validation image byte for byte.
+    Duplicates {
+        /// Leave them out of training; the validation set stays as the split says.
+        Drop = drop,
+        /// Train on them.
+        Keep = keep,
     }
-}
 
-/// How an epoch goes through the training images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sampler {
-    /// Each image once, in random order.
-    #[default]
-    Shuffle,
-    /// As many images as there are, each as often as its class is rare.
-    Balanced,
-}
-
-impl Sampler {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Sampler::Shuffle => "shuffle",
-            Sampler::Balanced => "balanced",
-        }
+    /// How an epoch goes through the training images.
+    Sampler {
+        /// Each image once, in random order.
+        Shuffle = shuffle,
+        /// As many images as there are, each as often as its class is rare.
+        Balanced = balanced,
     }
 }
 

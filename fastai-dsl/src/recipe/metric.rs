@@ -2,57 +2,167 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is measured on the validation set, accumulated over the whole set.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Share of images whose most probable class is the label (single-label).
-    Accuracy,
-    /// Mean of -ln p(label) (single-label), or mean binary cross-entropy (multi-label).
-    LogLoss,
-    /// Mean over images of F-beta with beta 2 (multi-label).
+use super::TaskKind;
+use crate::draft::{Value, ValueKind};
+use crate::experiment;
+use crate::word_enums::word_enums;
+
+/// Declares the metrics: each with its word, which way it improves, the tasks that it measures and its parameters.
+macro_rules! metrics {
+    ($(
+        #[doc = $doc:literal]
+        $metric:ident $({ $(#[$about_field:meta])* $field:ident: $ty:ty })? = $word:ident,
+            $better:ident is better, measures $($task:ident)|+;
+    )+) => {
+        word_enums! {
+            /// A metric without its parameters.
+            MetricKind { $( #[doc = $doc] $metric = $word, )+ }
+        }
+
+        /// Every metric with its description.
+        pub const METRICS: &[(MetricKind, &str)] = &[$( (MetricKind::$metric, $doc), )+];
+
+        /// What is measured on the validation set, accumulated over the whole set.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Metric {
+            $( #[doc = $doc] $metric $({ $(#[$about_field])* $field: $ty })?, )+
+        }
+
+        impl Metric {
+            /// The metric without its parameters.
+            pub fn kind(&self) -> MetricKind {
+                match self { $( Metric::$metric { .. } => MetricKind::$metric, )+ }
+            }
+        }
+
+        impl MetricKind {
+            /// Which values of the metric are the better ones.
+            pub fn direction(self) -> Direction {
+                match self { $( MetricKind::$metric => Direction::$better, )+ }
+            }
+
+            /// The tasks whose predictions the metric measures.
+            pub fn tasks(self) -> &'static [TaskKind] {
+                match self { $( MetricKind::$metric => &[$(TaskKind::$task),+], )+ }
+            }
+        }
+
+        /// The metrics as values of the typed builder.
+        #[allow(non_camel_case_types)] // they are spelled as in a recipe
+        pub mod metric_words {
+            use super::*;
+            $(
+                #[doc = $doc]
+                #[derive(Clone, Copy, Debug)]
+                pub struct $word;
+
+                impl From<$word> for Value {
+                    fn from(_: $word) -> Value {
+                        Value::new(ValueKind::Word(stringify!($word).to_string()))
+                    }
+                }
+
+                $( impl Measures<experiment::$task> for $word {} )+
+            )+
+        }
+    };
+}
+metrics! {
+    /// Share of images whose most probable class is the label.
+    Accuracy = accuracy, Higher is better, measures SingleLabel;
+    /// Mean negative log-probability of the label, or mean binary cross-entropy.
+    LogLoss = log_loss, Lower is better, measures SingleLabel | MultiLabel;
+    /// F-beta with beta 2, the mean over images.
     F2 {
         /// How probabilities become tags.
-        threshold: Threshold,
-    },
-    /// Mean absolute error (regression).
-    MeanAbsError,
-    /// Root of the mean squared error (regression).
-    RootMeanSquareError,
+        threshold: Threshold
+    } = f2, Higher is better, measures MultiLabel;
+    /// Mean absolute error.
+    MeanAbsError = mae, Lower is better, measures Regression;
+    /// Root of the mean squared error.
+    RootMeanSquareError = rmse, Lower is better, measures Regression;
+}
+
+/// A value of the typed builder that measures data of task `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not measure `{T}` data",
+    note = "LANGUAGE.md lists the tasks that each metric measures"
+)]
+pub trait Measures<T>: Into<Value> {}
+
+/// Which values of a metric are the better ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The metric improves as it rises.
+    Higher,
+    /// The metric improves as it falls.
+    Lower,
+}
+
+impl Direction {
+    /// How much better `after` is than `before`; negative where it is worse.
+    pub fn gain(self, before: f64, after: f64) -> f64 {
+        match self {
+            Direction::Higher => after - before,
+            Direction::Lower => before - after,
+        }
+    }
 }
 
 impl Metric {
-    /// Name of the table's column; a searched threshold is marked `f2_best`.
+    /// Name of the table's column: the word, but `f2_best` for a searched threshold.
     pub fn column(&self) -> &'static str {
-        match self {
-            Metric::Accuracy => "accuracy",
-            Metric::LogLoss => "log_loss",
-            Metric::F2 { threshold: Threshold::Fixed(_) } => "f2",
-            Metric::F2 { threshold: Threshold::Search } => "f2_best",
-            Metric::MeanAbsError => "mae",
-            Metric::RootMeanSquareError => "rmse",
+        match self.threshold() {
+            Some(Threshold::Search) => "f2_best",
+            _ => self.word(),
         }
     }
 
     /// The word in a recipe, whatever its arguments.
     pub fn word(&self) -> &'static str {
+        self.kind().word()
+    }
+
+    /// How probabilities become tags, for a metric of tags.
+    pub fn threshold(&self) -> Option<Threshold> {
         match self {
-            Metric::F2 { .. } => "f2",
-            other => other.column(),
+            Metric::F2 { threshold } => Some(*threshold),
+            _ => None,
         }
     }
 
-    /// Whether larger is better.
-    pub fn higher_is_better(&self) -> bool {
-        matches!(self, Metric::Accuracy | Metric::F2 { .. })
+    /// The threshold, where the recipe fixes one.
+    pub fn fixed_threshold(&self) -> Option<f64> {
+        match self.threshold()? {
+            Threshold::Fixed(threshold) => Some(threshold),
+            Threshold::Search => None,
+        }
     }
 }
 
-/// How probabilities become tags: a tag is said when `p > threshold`.
+impl MetricKind {
+    /// The metric that a column of the table shows, see [`Metric::column`].
+    pub fn of_column(column: &str) -> Option<Self> {
+        Self::parse(column.strip_suffix("_best").unwrap_or(column))
+    }
+
+    /// Whether the metric measures predictions of that task.
+    pub fn measures(self, task: TaskKind) -> bool {
+        self.tasks().contains(&task)
+    }
+
+    /// The first metric that measures this task and no other.
+    pub fn of_task(task: TaskKind) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.tasks() == [task])
+    }
+}
+
+/// How probabilities become tags: an image bears a tag when `p > threshold`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Threshold {
-    /// A fixed number, 0.2 unless told.
+    /// A fixed number.
     Fixed(f64),
     /// The best of .17, .18, .. .23 on the images it is measured on, one for all of them.
     Search,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HeadSpec;
 use crate::rate::Rate;
+use crate::word_enums::word_enums;
 
 /// One step of `train`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,22 +67,104 @@ pub(crate) fn largest_size(first: u32, steps: &[Step]) -> u32 {
 }
 
 impl Step {
+    /// The step without its arguments.
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Step::Precompute { .. } => StepKind::Precompute,
+            Step::LrFind(_) => StepKind::LrFind,
+            Step::Fit(_) => StepKind::Fit,
+            Step::Freeze => StepKind::Freeze,
+            Step::FreezeTo { .. } => StepKind::FreezeTo,
+            Step::Unfreeze => StepKind::Unfreeze,
+            Step::BnFreeze { .. } => StepKind::BnFreeze,
+            Step::Head(_) => StepKind::Head,
+            Step::Resize { .. } => StepKind::Resize,
+            Step::Tta { .. } => StepKind::Tta,
+            Step::Save { .. } => StepKind::Save,
+            Step::Load { .. } => StepKind::Load,
+        }
+    }
+
     /// The step's word in a recipe.
     pub fn word(&self) -> &'static str {
-        match self {
-            Step::Precompute { .. } => "precompute",
-            Step::LrFind(_) => "lr_find",
-            Step::Fit(_) => "fit",
-            Step::Freeze => "freeze",
-            Step::FreezeTo { .. } => "freeze_to",
-            Step::Unfreeze => "unfreeze",
-            Step::BnFreeze { .. } => "bn_freeze",
-            Step::Head(_) => "head",
-            Step::Resize { .. } => "resize",
-            Step::Tta { .. } => "tta",
-            Step::Save { .. } => "save",
-            Step::Load { .. } => "load",
-        }
+        self.kind().word()
+    }
+
+    /// Whether the step takes training batches: `fit`, and `lr_find`, which restores the weights afterwards.
+    pub fn trains(&self) -> bool {
+        self.kind().trains()
+    }
+
+    /// Whether the step is a `fit`.
+    pub fn is_fit(&self) -> bool {
+        self.kind() == StepKind::Fit
+    }
+
+    /// Whether the step leaves other weights behind: `fit`, `head` and `load`.
+    pub fn changes_weights(&self) -> bool {
+        matches!(self.kind(), StepKind::Fit | StepKind::Head | StepKind::Load)
+    }
+
+    /// Whether the step runs the network on the data set: the steps that train, `tta` and `precompute(on)`.
+    pub fn runs_network(&self) -> bool {
+        self.trains() || matches!(self, Step::Tta { .. } | Step::Precompute { on: true })
+    }
+}
+
+impl StepKind {
+    /// Whether the step takes training batches: `fit`, and `lr_find`, which restores the weights afterwards.
+    pub fn trains(self) -> bool {
+        matches!(self, StepKind::Fit | StepKind::LrFind)
+    }
+}
+
+word_enums! {
+    values in step_words;
+
+    /// A step without its arguments, in the order of the language page.
+    StepKind {
+        /// Switch cached activations on or off.
+        Precompute = "precompute",
+        /// Train everything.
+        Unfreeze = "unfreeze",
+        /// Train one layer group and everything after it.
+        FreezeTo = "freeze_to",
+        /// Train only the head.
+        Freeze = "freeze",
+        /// Train.
+        Fit = "fit",
+        /// Learning-rate finder.
+        LrFind = "lr_find",
+        /// A new, untrained head.
+        Head = "head",
+        /// Another image size.
+        Resize = "resize",
+        /// Test-time augmentation.
+        Tta = "tta",
+        /// BatchNorms of the body keep their running statistics.
+        BnFreeze = "bn_freeze",
+        /// Save the model.
+        Save = "save",
+        /// Load a saved model.
+        Load = "load",
+    }
+
+    /// How `lr_find` reads a rate off its curve.
+    Suggest {
+        /// The longest falling stretch, two thirds along it.
+        Valley = valley,
+        /// Where the loss falls fastest.
+        Steep = steep,
+        /// A tenth of the rate with the lowest loss.
+        Minimum = minimum,
+    }
+
+    /// Shape of a cycle.
+    Anneal {
+        /// Half a cosine, from the full rate to nothing.
+        Cosine = cosine,
+        /// A straight line, from the full rate to nothing.
+        Linear = linear,
     }
 }
 
@@ -109,29 +192,6 @@ impl LrFind {
     }
 }
 
-/// How `lr_find` reads a rate off its curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Suggest {
-    /// The longest falling stretch, two thirds along it.
-    Valley,
-    /// Where the loss falls fastest.
-    Steep,
-    /// A tenth of the rate with the lowest loss.
-    Minimum,
-}
-
-impl Suggest {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Suggest::Valley => "valley",
-            Suggest::Steep => "steep",
-            Suggest::Minimum => "minimum",
-        }
-    }
-}
-
 /// Arguments of `fit`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
@@ -147,24 +207,4 @@ pub struct Fit {
     pub wds: Vec<f64>,
     /// Shape of a cycle.
     pub anneal: Anneal,
-}
-
-/// Shape of a cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Anneal {
-    /// Half a cosine, from the full rate to nothing.
-    Cosine,
-    /// A straight line, from the full rate to nothing.
-    Linear,
-}
-
-impl Anneal {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Anneal::Cosine => "cosine",
-            Anneal::Linear => "linear",
-        }
-    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::{NORMALIZE, Range};
 use crate::stats::Stats;
+use crate::word_enums::word_enums;
 
 /// Image size and augmentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,45 +61,55 @@ impl Transforms {
     }
 }
 
-/// What the border of `pad` shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PadMode {
-    /// The image, mirrored: `2 1 0 | 0 1 2`.
-    #[default]
-    Reflect,
-    /// Black.
-    Constant,
-}
+word_enums! {
+    values in transforms_words;
 
-impl PadMode {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            PadMode::Reflect => "reflect",
-            PadMode::Constant => "constant",
-        }
+    /// fastai's transform sets.
+    TransformSet {
+        /// Rotation by up to 10 degrees, lighting.
+        Basic = basic,
+        /// Basic and left-right flips: photos taken from the side.
+        SideOn = side_on,
+        /// Basic and all eight flips and quarter turns: images from above.
+        TopDown = top_down,
+        /// No augmentation (the crop stays random).
+        None = "none",
     }
-}
 
-/// At which size JPEGs are decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decode {
-    /// At their own.
-    #[default]
-    Full,
-    /// At a half, a quarter or an eighth of it, where enough pixels are left.
-    Reduced,
-}
+    /// How a square is cut out of the scaled image while training; validation uses the centre for `Random` and `Googlenet`.
+    Crop {
+        /// A random square.
+        Random = random,
+        /// The centre.
+        Center = center,
+        /// No crop: squash to the square.
+        None = "none",
+        /// A random area of 8 to 100 % and aspect 3/4 to 4/3, squashed.
+        Googlenet = googlenet,
+    }
 
-impl Decode {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Decode::Full => "full",
-            Decode::Reduced => "reduced",
-        }
+    /// What the border of `pad` shows.
+    PadMode {
+        /// The image, mirrored: `2 1 0 | 0 1 2`.
+        Reflect = reflect,
+        /// Black.
+        Constant = constant,
+    }
+
+    /// At which size JPEGs are decoded.
+    Decode {
+        /// At their own.
+        Full = full,
+        /// At a half, a quarter or an eighth of it, where enough pixels are left.
+        Reduced = reduced,
+    }
+
+    /// What an erased rectangle shows.
+    Erased {
+        /// The mean that pixels are normalised with: zeros to the network.
+        Mean = mean,
+        /// A normal distribution about it with its deviation, drawn for each channel of each pixel.
+        Noise = noise,
     }
 }
 
@@ -222,27 +233,6 @@ pub enum Augmentation {
     },
 }
 
-/// What an erased rectangle shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Erased {
-    /// The mean that pixels are normalised with: zeros to the network.
-    #[default]
-    Mean,
-    /// A normal distribution about it with its deviation, drawn for each channel of each pixel.
-    Noise,
-}
-
-impl Erased {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Erased::Mean => "mean",
-            Erased::Noise => "noise",
-        }
-    }
-}
-
 impl Augmentation {
     /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
     pub fn is_legal(&self) -> bool {
@@ -266,58 +256,6 @@ impl Augmentation {
             Augmentation::Erase { p, area: [min, max], .. } => share(p) && 0.0 < min && min <= max && max < 1.0,
             Augmentation::TrivialAugment => true,
             Augmentation::RandAugment { n, m } => (1..=14).contains(&n) && m <= 30,
-        }
-    }
-}
-
-/// fastai's transform sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransformSet {
-    /// No augmentation (the crop stays random).
-    None,
-    /// Rotation by up to 10 degrees, lighting.
-    Basic,
-    /// Basic and left-right flips: photos taken from the side.
-    SideOn,
-    /// Basic and all eight flips and quarter turns: images from above.
-    TopDown,
-}
-
-impl TransformSet {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            TransformSet::None => "none",
-            TransformSet::Basic => "basic",
-            TransformSet::SideOn => "side_on",
-            TransformSet::TopDown => "top_down",
-        }
-    }
-}
-
-/// How a square is cut out of the scaled image while training; validation uses the centre for `Random` and `Googlenet`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Crop {
-    /// A random square.
-    Random,
-    /// The centre.
-    Center,
-    /// No crop: squash to the square.
-    None,
-    /// A random area of 8 to 100 % and aspect 3/4 to 4/3, squashed.
-    Googlenet,
-}
-
-impl Crop {
-    /// The word in a recipe.
-    pub fn word(self) -> &'static str {
-        match self {
-            Crop::Random => "random",
-            Crop::Center => "center",
-            Crop::None => "none",
-            Crop::Googlenet => "googlenet",
         }
     }
 }

@@ -376,14 +376,6 @@ pub const AUGMENTATIONS: &[&Construct] = &[
     &TRIVIAL_AUGMENT,
     &RAND_AUGMENT,
 ];
-/// The transform sets.
-pub const TRANSFORM_SETS: &[&str] = &["basic", "side_on", "top_down", "none"];
-/// The metrics.
-pub const METRICS: &[&str] = &["accuracy", "log_loss", "f2", "mae", "rmse"];
-/// The tasks.
-pub const TASKS: &[&str] = &["single_label", "multi_label", "regression"];
-/// The devices.
-pub const DEVICES: &[&str] = &["auto", "cuda", "wgpu", "cpu"];
 /// The steps, in the order of the language page.
 pub const STEPS: &[&Construct] =
     &[&PRECOMPUTE, &UNFREEZE, &FREEZE_TO, &FREEZE, &FIT, &LR_FIND, &HEAD, &RESIZE, &TTA, &BN_FREEZE, &SAVE, &LOAD];

@@ -251,6 +251,11 @@ impl<'a> Weights<'a> {
         Self { values, output, input, kernel }
     }
 
+    /// Output and input channels.
+    pub(crate) fn channels(&self) -> [usize; 2] {
+        [self.output, self.input]
+    }
+
     /// One weight.
     pub(crate) fn at(&self, output: usize, input: usize, y: usize, x: usize) -> f32 {
         self.values[((output * self.input + input) * self.kernel[0] + y) * self.kernel[1] + x]
@@ -259,17 +264,18 @@ impl<'a> Weights<'a> {
     /// `[taps * input, output]`, tap by tap.
     fn forward(&self, isa: Isa) -> Panels {
         let [height, width] = self.kernel;
-        Panels::pack(isa, height * width * self.input, self.output, |k, output| {
-            let (tap, input) = (k / self.input, k % self.input);
-            self.at(output, input, tap / width, tap % width)
+        let taps = height * width;
+        Panels::pack(isa, taps, self.input, self.output, |tap, input, output| {
+            self.values[(output * self.input + input) * taps + tap]
         })
     }
 
     /// `[taps * output, input]` of the taps `ys` and `xs`, tap by tap.
     fn backward(&self, isa: Isa, ys: &[usize], xs: &[usize]) -> Panels {
-        Panels::pack(isa, ys.len() * xs.len() * self.output, self.input, |k, input| {
-            let (tap, output) = (k / self.output, k % self.output);
-            self.at(output, input, ys[tap / xs.len()], xs[tap % xs.len()])
+        let [height, width] = self.kernel;
+        let taps: Vec<usize> = ys.iter().flat_map(|y| xs.iter().map(move |x| y * width + x)).collect();
+        Panels::pack(isa, taps.len(), self.output, self.input, |tap, output, input| {
+            self.values[(output * self.input + input) * height * width + taps[tap]]
         })
     }
 }

@@ -5,17 +5,23 @@
 //! on the [`Isa`], within rounding.
 
 pub mod conv;
-pub mod depthwise;
+pub mod convolution;
 pub mod finish;
 mod gather;
 pub mod isa;
+pub mod layout;
 pub mod map;
+pub mod norm;
 pub mod panel;
-mod prefetch;
+pub mod pool;
 mod scratch;
 mod tile;
 mod vector;
+pub mod weight_gradient;
+pub mod winograd;
 
 pub use finish::Finish;
 pub use isa::Isa;
 pub use map::{Map, MapMut, MapShape};
+pub use weight_gradient::weight_gradient;
+pub use winograd::Winograd;

@@ -147,6 +147,10 @@ impl<'a> MapMut<'a> {
         self.step
     }
 
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        self.values
+    }
+
     pub(crate) fn shared(&mut self) -> SharedMut {
         SharedMut(self.values.as_mut_ptr())
     }

@@ -1,5 +1,7 @@
 //! The right operand of a matrix product, packed: panels of two vectors' width, each stored row by row.
 
+use rayon::prelude::*;
+
 use crate::isa::Isa;
 
 /// A matrix `[k, columns]` in panels; the last panel is padded with zeros to one or two whole vectors.
@@ -26,19 +28,44 @@ impl Panels {
         self.values.resize(k * padded, 0.0);
     }
 
-    /// Packs what `value(k, column)` gives.
-    pub fn pack(isa: Isa, k: usize, columns: usize, mut value: impl FnMut(usize, usize) -> f32) -> Self {
-        let mut panels = Self::zeros(isa, k, columns);
-        for first in (0..columns).step_by(panels.width()) {
-            let (width, end) = (panels.vectors_at(first) * panels.lanes, columns.min(first + panels.width()));
-            let panel = &mut panels.values[first * k..][..width * k];
-            for (row, to) in panel.chunks_exact_mut(width).enumerate() {
-                for (to, column) in to.iter_mut().zip(first..end) {
-                    *to = value(row, column);
+    /// Packs `[tap, inner, column]` of what `value(tap, inner, column)` gives.
+    pub(crate) fn pack(
+        isa: Isa,
+        taps: usize,
+        inner: usize,
+        columns: usize,
+        value: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        let mut panels = Self::zeros(isa, taps * inner, columns);
+        let (width, lanes) = (panels.width(), panels.lanes);
+        panels.values.par_chunks_mut((width * taps * inner).max(1)).enumerate().for_each(|(panel, values)| {
+            let first = panel * width;
+            let used = width.min(columns - first);
+            let padded = used.div_ceil(lanes) * lanes;
+            // A line of each tap in turn: the taps of a weight lie side by side.
+            for row in 0..inner {
+                for tap in 0..taps {
+                    let to = &mut values[(tap * inner + row) * padded..][..used];
+                    for (column, to) in to.iter_mut().enumerate() {
+                        *to = value(tap, row, first + column);
+                    }
                 }
             }
-        }
+        });
         panels
+    }
+
+    /// Packs `k` rows, at most as many as there is room for; the other methods then see that many.
+    pub(crate) fn fill_rows<'a>(&mut self, k: usize, row: impl Fn(usize) -> &'a [f32]) {
+        self.resize(k, self.columns);
+        for first in (0..self.columns).step_by(self.width()) {
+            let (width, end) = (self.vectors_at(first) * self.lanes, self.columns.min(first + self.width()));
+            for (number, to) in self.panel_mut(first).chunks_exact_mut(width).enumerate() {
+                let (values, padding) = to.split_at_mut(end - first);
+                values.copy_from_slice(&row(number)[first..end]);
+                padding.fill(0.0);
+            }
+        }
     }
 
     /// Columns of a whole panel.
@@ -72,8 +99,9 @@ impl Panels {
         &mut self.values[first * self.k..][..len]
     }
 
-    /// All values.
-    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+    /// All panels, from left to right.
+    pub(crate) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let whole = (self.width() * self.k).max(1);
+        self.values.chunks_mut(whole)
     }
 }

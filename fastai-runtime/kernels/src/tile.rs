@@ -47,6 +47,7 @@ pub(crate) enum Walk {
 pub(crate) const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // indices into several arrays at once
 unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS: bool>(t: &Tile) {
     // SAFETY: the caller vouches for the pointers as `run` demands, and for the CPU.
     unsafe {
@@ -54,26 +55,35 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
         let (mut a, mut b) = (t.a, t.b);
         for _ in 0..t.k {
             let mut right = [V::zero(); VECTORS];
-            for (j, right) in right.iter_mut().enumerate() {
-                *right = V::load(b.add(j * V::LANES));
+            for j in 0..VECTORS {
+                right[j] = V::load(b.add(j * V::LANES));
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for row in 0..ROWS {
                 let left = V::splat(*a.add(if COLUMNS { row } else { row * t.a_step }));
-                for (sum, right) in sums.iter_mut().zip(right) {
-                    *sum = left.fma(right, *sum);
+                for j in 0..VECTORS {
+                    sums[row][j] = left.fma(right[j], sums[row][j]);
                 }
             }
             b = b.add(VECTORS * V::LANES);
             a = a.add(if COLUMNS { t.a_step } else { 1 });
         }
+        // The loop below is not unrolled. It reads the sums from memory of their own, or the compiler would keep them in
+        // memory all along.
+        let mut held = std::mem::MaybeUninit::<[[V; VECTORS]; ROWS]>::uninit();
+        let held = held.as_mut_ptr().cast::<V>();
+        for row in 0..ROWS {
+            for j in 0..VECTORS {
+                held.add(row * VECTORS + j).write(sums[row][j]);
+            }
+        }
         let last = t.columns - (VECTORS - 1) * V::LANES;
         let (low, high) = (V::splat(t.clamp[0]), V::splat(t.clamp[1]));
-        for (row, sums) in sums.iter().enumerate() {
-            for (j, sum) in sums.iter().enumerate() {
+        for row in 0..ROWS {
+            for j in 0..VECTORS {
                 let whole = j + 1 < VECTORS || last == V::LANES;
                 let load = |p: *const f32| if whole { V::load(p) } else { V::load_first(p, last) };
                 let at = t.c.add(row * t.c_step + j * V::LANES);
-                let mut sum = *sum;
+                let mut sum = held.add(row * VECTORS + j).read();
                 if t.accumulate {
                     sum = sum.add(load(at));
                 } else if !t.bias.is_null() {

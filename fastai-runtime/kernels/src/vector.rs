@@ -10,9 +10,6 @@
 pub(crate) unsafe trait Vector: Copy {
     /// Numbers in a register.
     const LANES: usize;
-    /// Rows of the register tile of a matrix product.
-    const ROWS: usize;
-
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
     unsafe fn store(self, p: *mut f32);
@@ -31,6 +28,8 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn min(self, other: Self) -> Self;
     /// `self` where `low < at < high`, else 0.
     unsafe fn inside(self, at: Self, low: Self, high: Self) -> Self;
+    /// `self` where `a == b`, else 0.
+    unsafe fn where_equal(self, a: Self, b: Self) -> Self;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -61,7 +60,6 @@ const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 // SAFETY: `load` and `store` touch 8 numbers, `*_first` touch `n`.
 unsafe impl Vector for Portable {
     const LANES: usize = 8;
-    const ROWS: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -129,6 +127,14 @@ unsafe impl Vector for Portable {
         }
         out
     }
+    #[inline(always)]
+    unsafe fn where_equal(self, a: Self, b: Self) -> Self {
+        let mut out = self;
+        for i in 0..8 {
+            out.0[i] = if a.0[i] == b.0[i] { self.0[i] } else { 0.0 };
+        }
+        out
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -151,7 +157,6 @@ mod x86 {
     #[allow(clippy::undocumented_unsafe_blocks)]
     unsafe impl Vector for __m256 {
         const LANES: usize = 8;
-        const ROWS: usize = 6;
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
@@ -205,13 +210,16 @@ mod x86 {
                 _mm256_and_ps(self, _mm256_and_ps(above, below))
             }
         }
+        #[inline(always)]
+        unsafe fn where_equal(self, a: Self, b: Self) -> Self {
+            unsafe { _mm256_and_ps(self, _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) }
+        }
     }
 
     // SAFETY: as above, with AVX-512F.
     #[allow(clippy::undocumented_unsafe_blocks)]
     unsafe impl Vector for __m512 {
         const LANES: usize = 16;
-        const ROWS: usize = 14;
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
@@ -264,6 +272,10 @@ mod x86 {
                 let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(at, high);
                 _mm512_maskz_mov_ps(above & below, self)
             }
+        }
+        #[inline(always)]
+        unsafe fn where_equal(self, a: Self, b: Self) -> Self {
+            unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), self) }
         }
     }
 }

@@ -7,9 +7,10 @@ use std::time::UNIX_EPOCH;
 use burn::module::Module;
 
 use super::features::{Features, Writer};
-use crate::RunError;
-use crate::report::write_atomic;
-use crate::train::{Examples, Inputs, Learner, Pass, Watch, unreadable};
+use crate::atomic::write_atomic;
+use crate::progress::Watch;
+use crate::train::{Examples, Inputs, Learner, Pass};
+use crate::{RunError, device};
 
 /// A folder of cached activations, shared by all runs.
 #[derive(Clone, Debug)]
@@ -130,8 +131,7 @@ impl ActivationCache {
                         Inputs::Images(images) => network.features(images),
                         Inputs::Features(features) => features,
                     };
-                    let values = features.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
-                    writer.add(&values).map_err(Failed::Disk)?;
+                    writer.add(&device::read(features)?).map_err(Failed::Disk)?;
                     done += batch.images.len() as u64;
                     progress.advance(done, "");
                     if stop.requested() {

@@ -1,15 +1,17 @@
-//! The data set that a recipe names: which images there are, what they show, which are held out.
+//! The data set of a recipe: its images, their labels and the held-out part.
 
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Corrupt, Data, Facts, Sampler, Source, TaskKind, Valid};
 
-use super::csv::CsvSource;
+use super::DataError;
 use super::findings::{Findings, names, nearest};
+use super::sources::csv::CsvSource;
+use super::sources::folders;
+use super::splits::holdout;
 use super::vocabulary::Vocabulary;
-use super::{DataError, folders, holdout};
 
-/// One image and what it shows.
+/// One image with its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// The csv's image name; for labelled folders the path below the root, with slashes; for unlabelled test images the
@@ -17,74 +19,74 @@ pub struct Item {
     pub id: String,
     /// The file, absolute.
     pub path: PathBuf,
-    /// What it shows.
+    /// The label.
     pub target: Target,
 }
 
-/// What an image shows, in numbers of [`Dataset::classes`].
+/// An image's label, as indices into [`Dataset::classes`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// Exactly this class.
     Class(u32),
-    /// These tags, ascending, without repetitions; maybe none.
+    /// These tags, ascending, without repetitions; possibly none.
     Tags(Vec<u32>),
     /// This number, finite.
     Value(f32),
-    /// Nobody said.
+    /// No label.
     Unlabelled,
 }
 
-/// An opened data set. Files were seen to exist; [`Preflight`](super::Preflight) decodes them.
+/// An opened data set. Its files exist; [`Preflight`](super::Preflight) decodes them.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The folder that everything lies in, absolute.
+    /// The root folder of all files, absolute.
     pub root: PathBuf,
-    /// Names of the classes or tags, sorted by bytes; of a regression the one name of what is measured.
+    /// Names of the classes or tags, sorted by bytes; for a regression, the single name of the measured quantity.
     pub classes: Vec<String>,
     /// What a label is.
     pub task: TaskKind,
-    /// Images to train on, in the order of the csv file or the sorted listing.
+    /// Training images, in the order of the csv file or the sorted listing.
     pub train: Vec<Item>,
-    /// Images that are held out, in the same order.
+    /// Validation images, in the order of the csv file or the sorted listing.
     pub valid: Vec<Item>,
     /// Test images, sorted by name.
     pub test: Vec<Item>,
-    /// How training and validation images were parted.
+    /// The split into training and validation images.
     pub split: Valid,
-    /// What somebody should know although nothing is wrong.
+    /// Warnings that do not stop the run.
     pub notes: Vec<String>,
 }
 
-/// A row as it was read: label names, not yet numbers.
+/// A row with label names instead of indices.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) path: PathBuf,
-    pub(super) labels: Vec<String>,
-    /// Whether the source itself says that the row is held out.
-    pub(super) held_out: Option<bool>,
-    /// What the row must not be parted from, for `grouped`.
-    pub(super) group: Option<String>,
-    /// Whether there is no such file, which a recipe may bear with.
-    pub(super) absent: bool,
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) path: PathBuf,
+    pub(crate) labels: Vec<String>,
+    /// Whether the source itself holds the row out.
+    pub(crate) held_out: Option<bool>,
+    /// The row's group, for `grouped`: rows of one group stay together.
+    pub(crate) group: Option<String>,
+    /// Whether the file is missing; a recipe may tolerate that.
+    pub(crate) absent: bool,
 }
 
 impl Dataset {
     /// Reads labels and listings, splits, and checks that every file is there; decodes nothing.
     ///
     /// # Errors
-    /// Everything that is wrong, at once; lists of one kind are cut after 20.
+    /// All findings at once; after 20 findings of one kind, the rest is only counted.
     pub fn open(data: &Data, task: TaskKind) -> Result<Dataset, DataError> {
         let (dataset, findings) = Dataset::survey(data, task)?;
         findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
     }
 
-    /// As [`open`](Self::open), but gives what could be read beside what is wrong, so that the images can be looked at
-    /// in the same breath.
+    /// Like [`open`](Self::open), but returns the readable part beside the findings, so that the images can be examined in
+    /// the same step.
     ///
     /// # Errors
-    /// If there is no such folder.
-    pub(super) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
+    /// If the folder does not exist.
+    pub(crate) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
         if data.source == Source::Given {
             return Err(DataError::one(
                 "the recipe says `data: given`: the images are given by the Rust program that runs it, and are not known \
@@ -117,7 +119,7 @@ impl Dataset {
         Ok(dataset.checked(absent, findings))
     }
 
-    /// How many images and classes there are, for the plan.
+    /// Returns the numbers of images and classes for the plan.
     pub fn facts(&self) -> Facts {
         Facts {
             train: Some(self.train.len() as u64),
@@ -127,7 +129,7 @@ impl Dataset {
         }
     }
 
-    /// Training images a class or tag, by number.
+    /// Returns the number of training images of each class or tag, by index.
     pub fn class_counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.classes.len()];
         for item in &self.train {
@@ -140,11 +142,11 @@ impl Dataset {
         counts
     }
 
-    /// How often each training image should be shown, relative to the others; `None` for the shuffle, which shows each
-    /// once.
+    /// Returns the sampling weight of each training image relative to the others; `None` for the shuffle, which visits each
+    /// image once.
     ///
-    /// An image weighs one by the number of training images with its class or, of several tags, with its rarest tag;
-    /// images without a tag are a class of their own.
+    /// The weight of an image is the reciprocal of the number of training images of its class or, with several tags, of its
+    /// rarest tag. Images without a tag form a class of their own.
     pub fn sampling_weights(&self, sampler: Sampler) -> Option<Vec<f64>> {
         if sampler == Sampler::Shuffle {
             return None;
@@ -233,12 +235,12 @@ fn read_source(
             };
             (rows, vocabulary)
         }
-        // Refused before.
+        // Rejected earlier.
         Source::Given => (Vec::new(), Vocabulary::new(Vec::<String>::new())),
     }
 }
 
-/// Every class of another folder must be one of the training classes: numbering them apart would shift labels.
+/// Reports classes of another folder that are not among the training classes: separate numbering would shift labels.
 fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findings: &mut Findings) {
     let known: Vec<&str> = vocabulary.names().iter().map(String::as_str).collect();
     if known.is_empty() {
@@ -252,7 +254,7 @@ fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findi
     findings.extend("unknown classes", list.collect());
 }
 
-pub(super) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
+pub(crate) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row], findings: &mut Findings) {
     match (task, vocabulary.names()) {
         (TaskKind::SingleLabel, [only]) => findings.push(format!(
             "all {} images have the label {only:?}: a classifier needs at least two classes",
@@ -263,15 +265,15 @@ pub(super) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[Row
     }
 }
 
-/// The two sides of a split, in the rows' order, with labels as numbers.
-pub(super) fn part(
+/// Returns the two parts of a split in row order, with labels as indices.
+pub(crate) fn part(
     rows: Vec<Row>,
     held_out: Vec<bool>,
     vocabulary: &Vocabulary,
     task: TaskKind,
 ) -> (Vec<Item>, Vec<Item>) {
     let (mut train, mut valid) = (Vec::new(), Vec::new());
-    // Absent rows took part in the split, so that a file that turns up later moves no other.
+    // Rows with missing files take part in the split, so that a file added later does not move any other row.
     for (row, held_out) in rows.into_iter().zip(held_out).filter(|(row, _)| !row.absent) {
         let item = number(row, vocabulary, task);
         if held_out { valid.push(item) } else { train.push(item) }
@@ -291,7 +293,7 @@ fn number(row: Row, vocabulary: &Vocabulary, task: TaskKind) -> Item {
             Target::Tags(numbers)
         }
         (_, Some(class)) => Target::Class(*class),
-        // Only rows with a finding get here.
+        // Only rows with a finding reach this point.
         (_, None) => Target::Unlabelled,
     };
     Item { id: row.id, path: row.path, target }

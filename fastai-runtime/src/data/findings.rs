@@ -1,17 +1,17 @@
-//! Collects everything that is wrong, so that one look shows all of it.
+//! Collects all findings, so that one report contains every one of them.
 
-/// What is wrong with the data set; all findings at once, one a line, and below them what else is worth knowing.
+/// The errors of a data set: all findings at once, one per line, followed by the notes.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", lines(findings, notes))]
 pub struct DataError {
-    /// Each names its file, line or image, what was expected and what to do.
+    /// Each finding names the file, line or image, what was expected, and the remedy.
     pub findings: Vec<String>,
-    /// What somebody should know besides, although nothing of it is wrong; often the cause of what is.
+    /// Notes that are not errors; they often explain the findings.
     pub notes: Vec<String>,
 }
 
 impl DataError {
-    /// An error of one finding.
+    /// Creates an error with a single finding.
     pub fn one(finding: impl Into<String>) -> Self {
         DataError::from(vec![finding.into()])
     }
@@ -28,21 +28,21 @@ fn lines(findings: &[String], notes: &[String]) -> String {
     findings.iter().cloned().chain(notes).collect::<Vec<_>>().join("\n")
 }
 
-/// Most findings of one kind that are spelled out.
+/// The number of findings of one kind that are listed.
 const SHOWN: usize = 20;
 
-/// What is wrong so far.
+/// The findings so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<String>);
+pub(crate) struct Findings(Vec<String>);
 
 impl Findings {
-    /// One more finding.
-    pub(super) fn push(&mut self, finding: impl Into<String>) {
+    /// Adds a finding.
+    pub(crate) fn push(&mut self, finding: impl Into<String>) {
         self.0.push(finding.into());
     }
 
-    /// Findings of one kind; past the twentieth they are only counted, so that a kind never hides another.
-    pub(super) fn extend(&mut self, what: &str, findings: Vec<String>) {
+    /// Adds findings of one kind. After the twentieth they are only counted, so no kind hides another.
+    pub(crate) fn extend(&mut self, what: &str, findings: Vec<String>) {
         let more = findings.len().saturating_sub(SHOWN);
         self.0.extend(findings.into_iter().take(SHOWN));
         if more > 0 {
@@ -50,23 +50,23 @@ impl Findings {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// `value` if nothing was found, else all findings.
-    pub(super) fn or<T>(self, value: T) -> Result<T, DataError> {
+    /// Returns `value` if there are no findings, otherwise the findings as an error.
+    pub(crate) fn or<T>(self, value: T) -> Result<T, DataError> {
         if self.0.is_empty() { Ok(value) } else { Err(DataError::from(self.0)) }
     }
 
-    /// As [`or`](Self::or), with these notes in the error.
-    pub(super) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
+    /// Like [`or`](Self::or), with these notes in the error.
+    pub(crate) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
         if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0, notes: notes(&value) }) }
     }
 }
 
-/// `"a", "b", "c" and 4 more`: the first few names of a list that may be long.
-pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+/// Formats the first `shown` names of a list: `"a", "b", "c" and 4 more`.
+pub(crate) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
     if list.len() > shown {
         text += &format!(" and {} more", list.len() - shown);
@@ -74,8 +74,8 @@ pub(super) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     text
 }
 
-/// The first few lines of a list that may be long, on one line.
-pub(super) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+/// Joins the first `shown` lines of a list into one line.
+pub(crate) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
     if list.len() > shown {
         text += &format!("; and {} more", list.len() - shown);
@@ -83,8 +83,8 @@ pub(super) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     text
 }
 
-/// The candidate that `word` was most probably meant to be, if one is close.
-pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+/// Returns the candidate closest to `word`, if one is close enough.
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase();
     candidates
         .iter()

@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 
-/// Counts of values in bins of equal width, as `numpy.histogram` makes them.
+/// Counts of values in bins of equal width, like `numpy.histogram`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Histogram {
-    /// Ends of the bins, ascending; one more than bins.
+    /// Edges of the bins, ascending; one more than there are bins.
     pub edges: Vec<f64>,
     /// Values in each bin; the last one includes its upper end.
     pub counts: Vec<u64>,
 }
 
 impl Histogram {
-    /// `bins` bins from the smallest value to the largest; a single value lies in the middle of a range of 1, and no value
-    /// at all leaves a range from 0 to 1. The values must be finite.
+    /// Counts `values` in `bins` bins from the smallest value to the largest. A single distinct value lies in the middle of
+    /// a range of width 1; without values the range is 0 to 1. The values must be finite.
     ///
     /// # Panics
     /// If `bins` is 0.

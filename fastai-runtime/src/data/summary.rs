@@ -1,4 +1,4 @@
-//! What `fastai prepare` commits: the counts of a data set, made from the files.
+//! The summary that `fastai prepare` writes: the counts of a data set, computed from the files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,17 +10,17 @@ use image::ImageReader;
 use rayon::prelude::*;
 
 use super::DataError;
-use super::csv::parse_flag;
 use super::dataset::{Dataset, Item, Target};
+use super::sources::csv::parse_flag;
 
-/// Sizes of images that a summary lists: photos from the web have a size each, and a summary is read by people.
+/// The number of image sizes that a summary lists: web photos all have different sizes, and people read summaries.
 const SIZES: usize = 100;
 
-/// Reads the data set of a recipe: labels, listings and the headers of all images, no pixels. The same files give the same
-/// summary, whatever their times.
+/// Summarises the data set of a recipe from labels, listings and image headers, without pixels. Equal files yield equal
+/// summaries, regardless of their modification times.
 ///
 /// # Errors
-/// Everything that [`Dataset::open`] finds wrong.
+/// Those of [`Dataset::open`].
 pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
     let data = recipe.data();
     let dataset = Dataset::open(data, recipe.task())?;
@@ -42,7 +42,7 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
         numbers(&item.target).iter().for_each(|class| classes[*class as usize].1 += 1);
         summary.tags = summary.tags.max(numbers(&item.target).len() as u64);
     }
-    // A regression has an output and no classes.
+    // A regression has one output and no classes.
     if recipe.task() != TaskKind::Regression {
         summary.classes = dataset.classes.iter().cloned().zip(classes).collect();
     }
@@ -80,7 +80,7 @@ pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
     Ok(summary)
 }
 
-/// What the cells of each column are.
+/// Returns the kind of cells in each column.
 fn columns(reader: &mut ::csv::Reader<File>) -> ::csv::Result<Vec<Cells>> {
     let mut columns: Vec<Option<Cells>> = Vec::new();
     let mut record = ::csv::StringRecord::new();
@@ -96,7 +96,7 @@ fn columns(reader: &mut ::csv::Reader<File>) -> ::csv::Result<Vec<Cells>> {
             *cells = Some(match (*cells, here) {
                 (None, here) => here,
                 (Some(before), here) if before == here => here,
-                // 0 and 1 are numbers too; true and false beside numbers are nobody's column.
+                // 0 and 1 are numbers too; a column that mixes true and false with numbers has no kind.
                 (Some(Cells::Flag | Cells::Number), Cells::Flag | Cells::Number) => Cells::Number,
                 _ => Cells::Text,
             });
@@ -113,8 +113,8 @@ fn numbers(target: &Target) -> &[u32] {
     }
 }
 
-/// Counts of the most frequent sizes, at most that many, and of all others under 0 x 0; of two that are equally frequent
-/// the smaller is kept.
+/// Counts the `most` most frequent sizes, and all others under 0 x 0. Of two equally frequent sizes, the smaller one is
+/// kept.
 fn most_frequent(sizes: Vec<(u32, u32)>, most: usize) -> BTreeMap<(u32, u32), u64> {
     let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     for size in sizes {
@@ -130,7 +130,7 @@ fn most_frequent(sizes: Vec<(u32, u32)>, most: usize) -> BTreeMap<(u32, u32), u6
     kept
 }
 
-/// Width and height from the file's header; 0 x 0 if it has none that is understood.
+/// Width and height from the file's header; 0 x 0 if the header cannot be read.
 fn size(path: &Path) -> (u32, u32) {
     let dimensions = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
     std::panic::catch_unwind(dimensions).ok().flatten().unwrap_or((0, 0))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-/// The classes or tags of a data set, sorted by bytes; a class's number is its place.
+/// The classes or tags of a data set, sorted by bytes; the index of a class is its position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vocabulary {
     names: Vec<String>,
@@ -10,7 +10,7 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The distinct `names`, sorted by bytes (as Python sorts them, and as fastai numbers classes).
+    /// Collects the distinct `names`, sorted by bytes, which is how Python sorts them and fastai numbers classes.
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
         let names: Vec<String> = names.into_iter().map(Into::into).collect::<BTreeSet<_>>().into_iter().collect();
         let numbers = names.iter().zip(0..).map(|(name, number)| (name.clone(), number)).collect();

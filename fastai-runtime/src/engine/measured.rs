@@ -1,11 +1,12 @@
 //! Predictions turned into what the summary and the report show.
 
 use fastai_dsl::{Metric, TaskKind, Threshold};
+use rand::Rng;
 
 use crate::data::{Dataset, Health, Item, Target};
 use crate::metrics::{
-    Probabilities, Truth, accuracy, confusion, constant_answer, constant_number, f2, f2_search, loss_of_predictions,
-    measure_with_interval, tag_table,
+    self, Measure, Probabilities, Truth, accuracy, confusion, constant_answer, constant_number, f2, f2_search,
+    loss_of_predictions, tag_table,
 };
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
@@ -66,15 +67,15 @@ pub(super) fn evaluation(
     set: &str,
     look: &Look,
     truth: &Truth,
-    metrics: &[Metric],
+    metrics: &[Box<dyn Measure>],
     seed: u64,
     counters: &[u64],
 ) -> Evaluation {
-    let value = |(index, metric): (usize, &Metric)| {
+    let value = |(index, metric): (usize, &Box<dyn Measure>)| {
         let mut key = counters.to_vec();
         key.push(index as u64);
         let mut rng = Stream::new(seed, "bootstrap").at(&key);
-        let mut value = measure_with_interval(metric, &look.probabilities, truth, &mut rng);
+        let mut value = metrics::measured(metric.as_ref(), &look.probabilities, truth, &mut || rng.next_u64());
         if let Some(chosen) = &look.chosen {
             value.chosen_here = Some(match value.chosen_here {
                 Some(other) => format!("{other}; {chosen}"),
@@ -107,11 +108,8 @@ pub(super) fn describe(
             None
         }
         Truth::Tags { .. } => {
-            let fixed = metrics.iter().find_map(|m| match m {
-                Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
-                _ => None,
-            });
-            let searched = metrics.iter().any(|m| matches!(m, Metric::F2 { threshold: Threshold::Search }));
+            let fixed = metrics.iter().find_map(Metric::fixed_threshold);
+            let searched = metrics.iter().any(|m| m.threshold() == Some(Threshold::Search));
             let threshold =
                 fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { DEFAULT_THRESHOLD });
             record.tags = Some(tag_table(probabilities, truth, threshold, names));

@@ -3,6 +3,7 @@
 mod measured;
 mod outcome;
 mod paused;
+mod predictions;
 mod probe;
 mod session;
 mod sets;

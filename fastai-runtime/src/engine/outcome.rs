@@ -8,9 +8,8 @@ use fastai_dsl::TaskKind;
 use crate::RunError;
 use crate::models::{ModelMeta, Network};
 use crate::predict::{Predictions, Predictor};
-use crate::progress::{Silent, StopSignal};
+use crate::progress::{Silent, StopSignal, Watch};
 use crate::report::Summary;
-use crate::train::Watch;
 
 /// A finished run.
 #[derive(Debug)]

@@ -1,24 +1,24 @@
 //! A run in progress: what is open, and how it ends.
 
-use std::path::PathBuf;
-
 use burn::module::Module;
 use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
 
 use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
-use super::sets::{Cached, Part, Sets, class_weights, open_data};
+use super::sets::{Sets, class_weights, open_data};
 use super::snapshot::{DataDigest, SavedLook, Snapshot, SnapshotFolder};
+use super::steps::save;
 use super::{Outcome, RunOptions};
 use crate::RunError;
-use crate::activations::{ActivationCache, CacheKey, Features};
+use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
 use crate::device;
+use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{Learner, Loss, Preparation, Watch, merged_batches};
+use crate::train::{Learner, Loss, Preparation, merged_batches};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -39,6 +39,8 @@ pub(super) struct Session<'a> {
     pub(super) valid_loss: Option<Loss>,
     /// Of a labelled test set: measured once, when everything is over.
     pub(super) test_loss: Option<Loss>,
+    /// The recipe's metrics, in its order.
+    pub(super) metrics: Vec<Box<dyn Measure>>,
     pub(super) cache: ActivationCache,
     pub(super) folder: RunFolder,
     pub(super) summary: Summary,
@@ -155,11 +157,12 @@ impl<'a> Session<'a> {
             smoke,
             seed,
             class_weights: class_weights.clone(),
-            train_loss: Loss::new(train_truth, class_weights.clone(), &training).smoothed(recipe.label_smoothing()),
+            train_loss: Loss::smoothed(train_truth, class_weights.clone(), recipe.label_smoothing(), &training),
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
             stages: Plan::new(recipe, &facts).stages,
+            metrics: metrics::all_of(recipe.metrics()),
             cache,
             record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
             sets: Sets::new(dataset, &reading, preparation, recipe.data().sampler),
@@ -267,52 +270,11 @@ impl<'a> Session<'a> {
         ModelMeta { head: self.head.clone(), seed: self.seed, threshold, class_weights, ..meta }
     }
 
-    pub(super) fn save(&self, name: &str, size: u32) -> Result<PathBuf, RunError> {
-        let path = self.folder.model_path(name)?;
-        models::save_model(&self.learner.network().valid(), &self.meta(size), &path)?;
-        Ok(path)
-    }
-
-    /// Makes the features of all sets available for the network as it is, at `size`; `None` if they are already.
-    ///
-    /// Gives the folder and whether everything was found there.
-    pub(super) fn precompute(&mut self, size: u32) -> Result<Option<(PathBuf, bool)>, RunError> {
-        let network = self.learner.network();
-        let preparation = self.sets.preparation.at_size(size);
-        let key = CacheKey::new(&models::body_digest(network), &preparation.signature());
-        let folder = self.cache.folder(&key);
-        if self.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
-            return Ok(None);
-        }
-        let (mut found, mut images) = (true, 0);
-        let mut features = Vec::with_capacity(Part::ALL.len());
-        for part in Part::ALL {
-            let files = self.sets.images[part as usize].files();
-            if files.is_empty() {
-                features.push(Features::in_memory(Vec::new(), network.head_input()));
-                continue;
-            }
-            let examples = self.sets.images(part, size);
-            let what = format!("images, activations of the {} set", part.word());
-            let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
-            let opened = self.cache.open(&key, &files, &examples, &self.learner, &what, watch)?;
-            found &= opened.found;
-            images += opened.features.rows();
-            features.push(opened.features);
-        }
-        if let Ok(features) = features.try_into() {
-            self.sets.cached = Some(Cached { folder: folder.clone(), features });
-        }
-        let did = if found { "found" } else { "made" };
-        self.note(format!("{did} the cache of activations of {images} images at {size} pixels: {}", folder.display()));
-        Ok(Some((folder, found)))
-    }
-
     /// Ends a run whose steps are all through.
     pub(super) fn complete(mut self) -> Result<Outcome, RunError> {
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = "complete".to_string();
-        let saved = self.save("final", size).and_then(|_| {
+        let saved = save::run(&self, "final", size).and_then(|_| {
             // The weights of an earlier stop are superseded; the report lists what is in the folder.
             let _ = std::fs::remove_file(self.folder.model_path("interrupted")?);
             self.write()
@@ -339,7 +301,7 @@ impl<'a> Session<'a> {
     pub(super) fn stopped(mut self) -> RunError {
         let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = "stopped".to_string();
-        let saved = self.save("interrupted", size).and_then(|path| self.write().map(|()| path));
+        let saved = save::run(&self, "interrupted", size).and_then(|path| self.write().map(|()| path));
         match saved {
             Ok(path) => RunError::Stopped(format!(
                 "the weights are in {}, what was reached is in {}",

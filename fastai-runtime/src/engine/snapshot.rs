@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::measured::Look;
 use crate::RunError;
+use crate::atomic::write_atomic;
 use crate::data::{Dataset, Item, Target};
 use crate::metrics::Probabilities;
-use crate::report::{EpochRow, Record, Summary, write_atomic};
+use crate::report::{Record, Summary};
+use crate::train::EpochRow;
 
 /// Version of the snapshot's layout.
 const FORMAT: u32 = 1;

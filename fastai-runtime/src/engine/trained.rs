@@ -10,9 +10,8 @@ use super::{Outcome, RunOptions, Validated, resume, run, validate, validate_on};
 use crate::data::Dataset;
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor};
-use crate::progress::{Progress, Silent, StopSignal};
+use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::Summary;
-use crate::train::Watch;
 use crate::{RunError, device};
 
 /// Runs a recipe: every [`Experiment`] has it.

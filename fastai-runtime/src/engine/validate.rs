@@ -9,11 +9,12 @@ use super::sets::{class_weights, of_task};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Dataset, Item, Preflight, Reading, Target};
-use crate::metrics::Probabilities;
+use crate::metrics::{self, Probabilities};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented};
+use crate::progress::Watch;
 use crate::report::Evaluation;
-use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation, Watch, activate_for};
+use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation};
 
 /// Predictions of labelled images, and how good they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,14 +154,12 @@ fn measure(
     let examples =
         ImageExamples::new(ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to)), preparation);
     let classes = meta.classes.len();
+    let metrics = metrics::all_of(recipe.metrics());
     let mut logits =
         |pass: &Pass, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
-    let probabilities = |mut values: Vec<f32>| {
-        activate_for(recipe.task(), &mut values, classes);
-        Probabilities::new(values, classes)
-    };
+    let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);
     let measured = |look: Look, counter: usize| Measured {
-        evaluation: measured::evaluation("valid", &look, &truth, recipe.metrics(), meta.seed, &[counter as u64]),
+        evaluation: measured::evaluation("valid", &look, &truth, &metrics, meta.seed, &[counter as u64]),
         predictions: Predictions::new(
             dataset.valid.iter().map(|item| item.id.clone()).collect(),
             meta.classes.clone(),

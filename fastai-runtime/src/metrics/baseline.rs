@@ -1,6 +1,6 @@
 //! What always saying the same thing would reach.
 
-use super::fbeta::f2_from_counts;
+use super::f2::f2_from_counts;
 use super::probabilities::Truth;
 
 /// Subsets times distinct tag sets that are tried one by one; beyond, tags are added greedily.

@@ -1,8 +1,47 @@
 //! What was taken for what, and how each tag did.
 
-use super::fbeta::f2_from_counts;
+use serde::{Deserialize, Serialize};
+
+use super::f2::f2_from_counts;
 use super::probabilities::{Probabilities, Truth};
-use crate::report::{Confusion, TagRow};
+
+/// How often each true class was called each class.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// Class names, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// `counts[truth][said]`, images.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Confusion {
+    /// What was taken for what: images, true class and said class, the most frequent first, of equals the first.
+    pub fn mistakes(&self) -> Vec<(u64, usize, usize)> {
+        let cells = self.counts.iter().enumerate().flat_map(|(truth, row)| {
+            row.iter().enumerate().filter_map(move |(said, &n)| (said != truth && n > 0).then_some((n, truth, said)))
+        });
+        let mut mistakes: Vec<_> = cells.collect();
+        mistakes.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        mistakes
+    }
+}
+
+/// How the predictions did on one tag.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TagRow {
+    /// The tag.
+    pub tag: String,
+    /// Validation images that have it.
+    pub support: u64,
+    /// Validation images that were said to have it.
+    pub said: u64,
+    /// Share of the said ones that have it; NaN where it was never said.
+    pub precision: f64,
+    /// Share of those that have it that were said to; NaN where none has it.
+    pub recall: f64,
+    /// F2 of this tag alone: recall counts twice as much as precision.
+    pub f2: f64,
+}
 
 /// How often each true class (row) was called each class (column): the most probable one of each image.
 pub fn confusion(probabilities: &Probabilities, truth: &[u32], names: &[String]) -> Confusion {

@@ -29,7 +29,7 @@ pub fn wilson(right: u64, n: u64) -> [f64; 2] {
 /// Percentile bootstrap of a mean: the 2.5 % and 97.5 % quantiles of the means of [`RESAMPLES`] draws with replacement.
 ///
 /// `draw` gives independent, uniform 64-bit numbers. `None` for fewer than two values.
-pub fn bootstrap(values: &[f64], mut draw: impl FnMut() -> u64) -> Option<[f64; 2]> {
+pub fn bootstrap(values: &[f64], draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
     if values.len() < 2 {
         return None;
     }
@@ -76,13 +76,13 @@ mod tests {
     #[test]
     fn the_bootstrap_agrees_with_the_normal_approximation() {
         let values: Vec<f64> = (0..400).map(|i| f64::from(i % 2)).collect();
-        let [low, high] = bootstrap(&values, generator()).unwrap();
+        let [low, high] = bootstrap(&values, &mut generator()).unwrap();
         let half = Z * 0.5 / 20.0;
         assert!((low - (0.5 - half)).abs() < 0.008 && (high - (0.5 + half)).abs() < 0.008, "{low} {high}");
     }
 
     #[test]
     fn one_value_has_no_interval() {
-        assert_eq!(bootstrap(&[1.0], generator()), None);
+        assert_eq!(bootstrap(&[1.0], &mut generator()), None);
     }
 }

@@ -1,19 +1,90 @@
-//! Metrics, accumulated over the whole set and never averaged a batch.
+//! Metrics, computed over the whole set and never averaged over batches.
+//!
+//! Each metric is one file with one [`Measure`]; [`of`] lists them.
 
+mod absolute_error;
+mod accuracy;
 mod baseline;
 mod confusion;
-mod fbeta;
+mod f2;
 mod interval;
-mod measure;
+mod log_loss;
 mod probabilities;
-mod single;
+mod squared_error;
 mod telling;
+mod value;
 
+use std::fmt::Debug;
+
+use fastai_dsl::{Direction, Metric};
+
+pub use absolute_error::{MeanAbsError, absolute_errors};
+pub use accuracy::{Accuracy, accuracy};
 pub use baseline::{ConstantAnswer, constant_answer, constant_number};
-pub use confusion::{confusion, tag_table};
-pub use fbeta::{SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search};
+pub use confusion::{Confusion, TagRow, confusion, tag_table};
+pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search};
 pub use interval::{RESAMPLES, bootstrap, wilson};
-pub use measure::{measure, measure_with_interval};
+pub use log_loss::{LogLoss, log_loss, log_loss_of_images, loss_of_predictions};
+pub(crate) use probabilities::log_sum_exp;
 pub use probabilities::{Probabilities, Truth};
-pub use single::{absolute_errors, accuracy, log_loss, log_loss_of_images, loss_of_predictions};
+pub use squared_error::RootMeanSquareError;
 pub use telling::{most_correct, most_incorrect, most_uncertain};
+pub use value::MetricValue;
+pub(crate) use value::number_or_nan;
+
+/// One metric: its name, its direction, and its computation over a whole set.
+pub trait Measure: Debug + Send + Sync {
+    /// Name of its column in the epoch table, in `history.csv` and in the report.
+    fn column(&self) -> &str;
+
+    /// Which values are the better ones.
+    fn direction(&self) -> Direction;
+
+    /// The value over all images; NaN for labels of a task that it does not measure.
+    fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64;
+
+    /// The 95 % interval of the value; `draw` returns independent, uniform 64-bit numbers.
+    fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]>;
+
+    /// What it chose on these very images, such as a searched threshold; that flatters the value.
+    fn chosen_here(&self, _predicted: &Probabilities, _truth: &Truth) -> Option<String> {
+        None
+    }
+}
+
+/// The computation of a recipe's metric.
+pub fn of(metric: &Metric) -> Box<dyn Measure> {
+    match *metric {
+        Metric::Accuracy => Box::new(Accuracy),
+        Metric::LogLoss => Box::new(LogLoss),
+        Metric::F2 { threshold } => Box::new(F2 { threshold }),
+        Metric::MeanAbsError => Box::new(MeanAbsError),
+        Metric::RootMeanSquareError => Box::new(RootMeanSquareError),
+    }
+}
+
+/// The computations of a recipe's metrics, in their order.
+pub fn all_of(metrics: &[Metric]) -> Vec<Box<dyn Measure>> {
+    metrics.iter().map(of).collect()
+}
+
+/// The value with its interval and with what was chosen on these very images.
+pub fn measured(
+    metric: &dyn Measure,
+    predicted: &Probabilities,
+    truth: &Truth,
+    draw: &mut dyn FnMut() -> u64,
+) -> MetricValue {
+    MetricValue {
+        name: metric.column().to_string(),
+        value: metric.value(predicted, truth),
+        interval: metric.interval(predicted, truth, draw),
+        n: truth.len(),
+        chosen_here: metric.chosen_here(predicted, truth),
+    }
+}
+
+/// Mean of the values; 0 for none.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}

@@ -1,5 +1,7 @@
 //! What was predicted and what is true, in plain memory.
 
+use fastai_dsl::TaskKind;
+
 /// Probabilities of a set of images, row-major `[image, class]`, in `[0, 1]`.
 ///
 /// Rows of a single-label task sum to 1 (a softmax); those of a multi-label task need not (sigmoids).
@@ -18,6 +20,27 @@ impl Probabilities {
     pub fn new(values: Vec<f32>, classes: usize) -> Self {
         assert!(classes > 0 && values.len().is_multiple_of(classes), "{} values, {classes} a row", values.len());
         Probabilities { values, classes }
+    }
+
+    /// What a task predicts by the outputs of a network, `[image, output]`: the softmax of each row (classes), sigmoids
+    /// (tags), or the outputs themselves (numbers).
+    ///
+    /// # Panics
+    ///
+    /// If `logits` is not a whole number of rows.
+    pub fn of_logits(task: TaskKind, mut logits: Vec<f32>, classes: usize) -> Self {
+        for row in logits.chunks_exact_mut(classes.max(1)) {
+            let total = if task == TaskKind::SingleLabel { log_sum_exp(row) } else { 0.0 };
+            for x in row {
+                let wide = f64::from(*x);
+                *x = match task {
+                    TaskKind::SingleLabel => (wide - total).exp() as f32,
+                    TaskKind::MultiLabel => (1.0 / (1.0 + (-wide).exp())) as f32,
+                    TaskKind::Regression => *x,
+                };
+            }
+        }
+        Self::new(logits, classes)
     }
 
     /// Images.
@@ -57,6 +80,12 @@ impl Probabilities {
     }
 }
 
+/// Logarithm of the sum of the exponentials, without overflow.
+pub(crate) fn log_sum_exp(row: &[f32]) -> f64 {
+    let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    largest + row.iter().map(|&x| (f64::from(x) - largest).exp()).sum::<f64>().ln()
+}
+
 /// What is true of a set of images.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Truth {
@@ -74,6 +103,15 @@ pub enum Truth {
 }
 
 impl Truth {
+    /// The task that has such labels.
+    pub fn task(&self) -> TaskKind {
+        match self {
+            Truth::Classes(_) => TaskKind::SingleLabel,
+            Truth::Tags { .. } => TaskKind::MultiLabel,
+            Truth::Values(_) => TaskKind::Regression,
+        }
+    }
+
     /// Images.
     pub fn len(&self) -> usize {
         match self {
@@ -94,5 +132,19 @@ impl Truth {
             Truth::Classes(_) | Truth::Values(_) => &[],
             Truth::Tags { cells, tags } => &cells[image * tags..][..*tags],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_become_what_the_task_predicts() {
+        let logits = || vec![2.0, -1.0, 0.5, -30.0, 0.0, 60.0];
+        let p = Probabilities::of_logits(TaskKind::SingleLabel, logits(), 3);
+        assert!((p.row(0).iter().sum::<f32>() - 1.0).abs() < 1e-6 && p.row(1)[2] > 0.999);
+        assert_eq!(Probabilities::of_logits(TaskKind::MultiLabel, logits(), 3).row(1)[1], 0.5);
+        assert_eq!(Probabilities::of_logits(TaskKind::Regression, logits(), 1).values(), logits());
     }
 }

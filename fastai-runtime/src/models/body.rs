@@ -13,12 +13,12 @@ use super::networks;
 use super::norm::Pass;
 use crate::kernels::{PoolArgs, max_pool};
 
-/// The convolutions of a network, up to and without the pool.
+/// The convolutions of a network, up to but excluding the pooling.
 ///
 /// Its parameters are visited under their published names, such as `layer1.0.conv1.weight`.
 ///
-/// A unit that has nothing to learn from a pass runs with its batch norm folded into the convolution. That is done once,
-/// when the unit first runs, and kept as long as the unit is frozen.
+/// A frozen unit runs with its batch norm folded into the convolution. The fold is computed when the unit first runs and
+/// kept as long as the unit is frozen.
 #[derive(Clone, Debug)]
 pub struct Body {
     units: Vec<ConvNorm>,
@@ -30,15 +30,15 @@ impl Body {
     /// A body with random weights.
     ///
     /// # Panics
-    /// If `arch` is none of [`names`](super::names); a checked recipe's is one.
+    /// If `arch` is not one of [`names`](super::names); that of a checked recipe always is.
     pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
         Self::cut(arch, 0, seed, device)
     }
 
-    /// The same without its last `cut` modules, as [`Graph::without_last`] counts them.
+    /// Creates a body with random weights, without its last `cut` modules as [`Graph::without_last`] counts them.
     ///
     /// # Panics
-    /// As [`new`](Self::new), and if there are not so many.
+    /// Those of [`new`](Self::new), and if there are fewer modules.
     pub fn cut(arch: &str, cut: u32, seed: u64, device: &Device) -> Self {
         Self::of(networks::blueprint(arch).body.without_last(cut as usize), seed, device)
     }
@@ -54,7 +54,7 @@ impl Body {
         Self { folds: vec![OnceLock::new(); units.len()], units, graph }
     }
 
-    /// The layers and how they are joined.
+    /// The graph of the layers.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -64,16 +64,16 @@ impl Body {
         self.forward_seen(x, pass, &mut |_, _| ())
     }
 
-    /// The same; `see` is shown the published name and the output (batch norm, residual and activation included) of
-    /// every unit.
+    /// Like [`forward`](Self::forward); calls `see` with the published name and the output (batch norm, residual and
+    /// activation included) of every unit.
     pub fn forward_seen(&self, x: Tensor<4>, pass: &mut Pass, see: &mut dyn FnMut(&str, &Tensor<4>)) -> Tensor<4> {
         Walk { body: self, pass, see }.run(&self.graph.root, x)
     }
 
-    /// Folds are made anew when they are next needed.
+    /// Discards the folds; the next pass computes them again.
     ///
-    /// Whoever gives *frozen* units other values calls this. Training and the running statistics of training passes
-    /// change only units that are not frozen, and those are never kept.
+    /// Call this function after changing values of *frozen* units. Training steps and running statistics change only units
+    /// that are not frozen, and those have no folds.
     pub(super) fn forget_folds(&mut self) {
         self.folds.fill(OnceLock::new());
     }
@@ -83,7 +83,7 @@ impl Body {
     }
 }
 
-/// Whether neither steps nor passes change the unit.
+/// Whether neither training steps nor passes change the unit.
 fn frozen(unit: &ConvNorm) -> bool {
     unit.is_initialized() && !unit.requires_grad() && unit.batch_norm().is_none_or(|norm| !norm.learns.is_enabled())
 }
@@ -142,7 +142,7 @@ fn avg_pool(x: Tensor<4>, args: PoolArgs) -> Tensor<4> {
     avg_pool2d(x, options)
 }
 
-/// As the derived implementation would be, but for the published names and the folds.
+/// Like the derived implementation, except for the published names and the folds.
 impl Module for Body {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         for (unit, names) in self.units.iter().zip(&self.graph.units) {
@@ -186,7 +186,7 @@ impl Module for Body {
     }
 }
 
-/// What a body tells visitors that its parts are in.
+/// The container type that a body reports to visitors.
 const CONTAINER: &str = "Struct:Body";
 
 /// Visits a part under its published name.

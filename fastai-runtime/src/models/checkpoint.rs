@@ -1,10 +1,10 @@
-//! A whole model in one file.
+//! A saved model: weights and header in one file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
-use fastai_dsl::{Augmentation, HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Threshold, Transforms, arch};
+use fastai_dsl::{Augmentation, HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Transforms, arch};
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
@@ -14,19 +14,19 @@ use super::safetensors_file::{self, Array};
 use super::tensor_file::TensorFile;
 use crate::transforms::Transform;
 
-/// The one metadata key of a saved model, under which its description is. One, because several come in any order, and the
-/// same training must give the same file.
+/// The only metadata key of a saved model, which contains its header. A single key keeps files reproducible, since the
+/// order of several keys varies.
 const FORMAT: &str = "fastai model 2";
 
-/// Widest layer of a head that is read back.
+/// Largest width of a head's layer that is accepted.
 const MAX_WIDTH: u32 = 1 << 20;
-/// Most hidden layers of a head that is read back.
+/// Largest number of hidden layers that is accepted.
 const MAX_LAYERS: usize = 64;
 
-/// Largest image side that is read back, pixels.
+/// Largest image side that is accepted, pixels.
 const MAX_SIDE: u32 = 1 << 14;
 
-/// What is stored beside the weights: with it the file alone is enough to predict.
+/// The header of a saved model: everything besides the weights that prediction needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelMeta {
     /// Name of the recipe, such as `DogBreed`.
@@ -35,51 +35,48 @@ pub struct ModelMeta {
     pub text: String,
     /// Name of the architecture.
     pub arch: String,
-    /// Modules at the end of the body that were left out.
+    /// Modules left out at the end of the body.
     #[serde(default)]
     pub cut: u32,
     /// The head's shape.
     pub head: HeadSpec,
     /// Class names in order.
     pub classes: Vec<String>,
-    /// Side of the images that the model was last trained on, pixels.
+    /// Image side of the last training stage, pixels.
     pub size: u32,
     /// What a label is.
     pub task: TaskKind,
-    /// How images are prepared, at `size`.
+    /// The preparation of images, at `size`.
     pub transforms: Transforms,
-    /// Mean a channel that pixels are normalised with.
+    /// Mean of each channel, for normalising pixels.
     pub mean: [f32; 3],
-    /// Standard deviation a channel.
+    /// Standard deviation of each channel.
     pub std: [f32; 3],
-    /// Images a batch.
+    /// Images per batch.
     pub batch: u32,
-    /// The run's seed: that of the augmentations of `tta`.
+    /// The run's seed, which also determines the augmentations of `tta`.
     pub seed: u64,
-    /// For tags: one is said when its probability is above this.
+    /// The probability above which a tag is predicted.
     pub threshold: Option<f64>,
     /// Augmented passes of the recipe's last `tta`.
     pub tta: Option<u32>,
     /// Weight of each class in the run's losses, in the order of `classes`.
     #[serde(default)]
     pub class_weights: Option<Vec<f32>>,
-    /// Shorter side of the scaled copies that the run read in place of larger images, pixels.
+    /// Shorter side of the scaled copies that the run read instead of larger images, pixels.
     #[serde(default)]
     pub resize_to: Option<u32>,
 }
 
 impl ModelMeta {
-    /// The description of a model of `recipe` as its steps leave it: with its first head, and at its last size.
+    /// Returns the header of a model of `recipe` after its last step, with its first head and its last image size.
     pub fn of(recipe: &Recipe, classes: Vec<String>) -> Self {
         let model = recipe.model();
         let size = recipe.steps().iter().rev().find_map(|step| match step {
             Step::Resize { size } => Some(*size),
             _ => None,
         });
-        let fixed = recipe.metrics().iter().find_map(|metric| match metric {
-            Metric::F2 { threshold: Threshold::Fixed(t) } => Some(*t),
-            _ => None,
-        });
+        let fixed = recipe.metrics().iter().find_map(Metric::fixed_threshold);
         let stats = recipe.transforms().stats(model.facts().stats);
         let meta = ModelMeta {
             recipe: recipe.name().to_string(),
@@ -103,24 +100,24 @@ impl ModelMeta {
         meta.at_size(size.unwrap_or(recipe.transforms().size))
     }
 
-    /// The same with images of another side, pixels.
+    /// Sets the image side, pixels.
     pub fn at_size(mut self, size: u32) -> Self {
         self.size = size;
         self.transforms.size = size;
         self
     }
 
-    /// How images are prepared.
+    /// The preparation of images.
     pub fn transform(&self) -> Transform {
         Transform::new(&self.transforms, self.stats())
     }
 
-    /// What pixels are normalised with.
+    /// The statistics for normalising pixels.
     pub fn stats(&self) -> Stats {
         Stats { mean: self.mean, std: self.std }
     }
 
-    /// Whether everything is within what a recipe can say: a description is read from a file, and files lie.
+    /// Whether all values are ones that a recipe can have: the header comes from an untrusted file.
     fn is_sane(&self) -> bool {
         let Transforms { size, max_zoom: [low, high], pad, ref augment, .. } = self.transforms;
         let positive = |x: &f32| x.is_finite() && *x > 0.0;
@@ -148,10 +145,10 @@ impl ModelMeta {
     }
 }
 
-/// Above this probability a tag is said where a recipe names no threshold, as in the planet lesson.
+/// The probability above which a tag is predicted if the recipe names no threshold, as in the planet lesson.
 pub(crate) const DEFAULT_THRESHOLD: f64 = 0.2;
 
-/// Writes the model as safetensors, with `meta` in its metadata; readers see the old file or the new one, never half.
+/// Writes the model as safetensors, atomically, with `meta` in its metadata.
 pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<(), WeightsError> {
     let mut tensors = BTreeMap::new();
     parameter::visit(network, |at, seen| {
@@ -169,8 +166,7 @@ pub fn read_model(path: &Path, device: &Device) -> Result<(Network, ModelMeta), 
     Ok((fill(network, file, path)?, meta))
 }
 
-/// The network with the weights of a saved model, which must be of the recipe, architecture, head and classes of `meta`
-/// (sizes may differ).
+/// Loads the weights of a saved model, whose recipe, architecture, head and classes must match `meta`; sizes may differ.
 pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Network, WeightsError> {
     let (file, found) = open(path)?;
     let mut other = Vec::new();
@@ -212,7 +208,7 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
     if meta.cut > facts.max_cut() || !meta.is_sane() {
         return Err(broken("its description contradicts itself"));
     }
-    // The file's own weights bound what the description may ask for.
+    // The file's own weights bound the sizes in the header.
     let wanted = meta.head.parameters(facts.head_input_without(meta.cut), meta.classes.len() as u64);
     let held =
         file.shapes().values().map(|s| s.iter().map(|n| *n as u64).product::<u64>()).fold(0, u64::saturating_add);

@@ -1,4 +1,4 @@
-//! A network as it was published: with the classifier of its 1000 ImageNet classes.
+//! A published network with the classifier of its 1000 ImageNet classes.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -10,12 +10,12 @@ use super::networks;
 use super::norm::Pass;
 use super::parameter;
 
-/// A body and its published classifier; a [`Network`](super::Network) has fastai's head in its place.
+/// A body and its published classifier; a [`Network`](super::Network) has fastai's head instead.
 #[derive(Module, Debug)]
 pub struct Classifier {
     /// The convolutions.
     pub body: Body,
-    /// From the body's map to the logits. Linear layers are 1x1 convolutions here, or as large as the map they read.
+    /// Maps the body's output to the logits. Linear layers are convolutions of 1x1 or of the size of their input map.
     pub top: Body,
     arch: String,
 }
@@ -24,17 +24,17 @@ impl Classifier {
     /// Random weights.
     ///
     /// # Panics
-    /// If `arch` is none of [`names`](super::names).
+    /// If `arch` is not one of [`names`](super::names).
     pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
         let blueprint = networks::blueprint(arch);
         let top = Body::of(blueprint.top, seed, device);
         Self { body: Body::of(blueprint.body, seed, device), top, arch: arch.to_owned() }
     }
 
-    /// What the language knows about the architecture.
+    /// The language's facts about the architecture.
     ///
     /// # Panics
-    /// Never: [`new`](Self::new) takes only known ones.
+    /// Never: [`new`](Self::new) accepts only known architectures.
     pub fn facts(&self) -> &'static ArchFacts {
         arch::find(&self.arch).expect("made from a known architecture")
     }
@@ -46,7 +46,7 @@ impl Classifier {
         self.top.forward(map, &mut pass).flatten(1, 3)
     }
 
-    /// The same in training, without dropout: batch norms use the batch and learn from it.
+    /// Logits `[batch, 1000]` in training, without dropout: batch norms use the batch and update their statistics.
     pub fn forward_train(&mut self, x: Tensor<4>) -> Tensor<2> {
         let mut pass = Pass::train();
         let map = self.body.forward(x, &mut pass);
@@ -63,10 +63,10 @@ impl Classifier {
         found
     }
 
-    /// Every parameter and running statistic from `values(published name, sides)`, in row-major order.
+    /// Sets every parameter and running statistic to `values(published name, sides)`, in row-major order.
     ///
     /// # Errors
-    /// Those of `values`, and another count of numbers than the sides say; the first of them.
+    /// The first error of `values`, or a number of values that does not match the sides.
     pub fn filled(
         self,
         mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, WeightsError>,

@@ -1,4 +1,4 @@
-//! The unit that networks are written from: convolution, batch norm, residual, activation.
+//! The unit that networks consist of: convolution, batch norm, residual, activation.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, relu, sigmoid, silu};
@@ -10,7 +10,7 @@ use super::layer_norm::LayerNorm;
 use super::norm::{BatchNorm, Pass};
 use crate::kernels::{ConvArgs, conv};
 
-/// What follows the convolution (and the residual).
+/// The activation after the convolution and the residual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// Nothing.
@@ -27,14 +27,14 @@ pub enum Activation {
     Gelu,
 }
 
-/// What a channel's trained factor starts with.
+/// The initial value of a channel's trained factor.
 const LAYER_SCALE: f32 = 1e-6;
 
-/// A clamp that changes nothing.
+/// Bounds of a clamp without effect.
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 impl Activation {
-    /// The range that it clamps to, if that is what it does.
+    /// The bounds of an activation that is a clamp.
     fn bounds(self) -> Option<[f32; 2]> {
         match self {
             Activation::None => Some(UNBOUNDED),
@@ -56,12 +56,12 @@ impl Activation {
     }
 }
 
-/// Zeros around the image.
+/// Padding with zeros around the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     /// None.
     Valid,
-    /// Half the kernel on every side: an odd kernel at stride 1 keeps the image's size.
+    /// Half the kernel on every side: an odd kernel at stride 1 preserves the image size.
     Half,
     /// TensorFlow's SAME: output `ceil(input / stride)`; an odd zero goes right and below, so it depends on the
     /// input's size.
@@ -83,7 +83,7 @@ impl Padding {
     }
 }
 
-/// What a norm has beside its channels.
+/// The kind and parameters of a norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NormSpec {
     /// Each channel over the batch and the image.
@@ -143,19 +143,19 @@ pub struct ConvSpec {
     pub kernel: [usize; 2],
     /// Pixels between two outputs.
     pub stride: usize,
-    /// Groups of channels that do not see each other; `input` for a depthwise convolution.
+    /// Number of channel groups; `input` for a depthwise convolution.
     pub groups: usize,
-    /// Zeros around the image.
+    /// Padding with zeros around the image.
     pub padding: Padding,
-    /// A bias of the convolution's own.
+    /// Whether the convolution has a bias.
     pub bias: bool,
     /// The norm, if there is one.
     pub norm: Option<NormSpec>,
-    /// What the output is multiplied by before a residual is added.
+    /// Factor of the output before a residual is added.
     pub scale: f32,
     /// Whether each channel of the output has a trained factor, before a residual is added.
     pub layer_scale: bool,
-    /// What comes last.
+    /// The activation.
     pub activation: Activation,
 }
 
@@ -176,44 +176,44 @@ impl ConvSpec {
             activation: Activation::Relu,
         }
     }
-    /// A norm of that many channels alone, then ReLU.
+    /// A norm of `channels` channels without a convolution, then ReLU.
     pub fn norm_only(channels: usize, norm: NormSpec) -> Self {
         Self::new(channels, channels, 1).norm(norm)
     }
-    /// The same with a kernel of that height and width.
+    /// Sets the kernel's height and width.
     pub fn kernel(self, kernel: [usize; 2]) -> Self {
         Self { kernel, ..self }
     }
-    /// The same with another stride.
+    /// Sets the stride.
     pub fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
-    /// The same with other groups.
+    /// Sets the number of groups.
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
-    /// The same with other padding.
+    /// Sets the padding.
     pub fn padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
-    /// The same with a norm in place of the bias.
+    /// Replaces the bias by a norm.
     pub fn norm(self, norm: NormSpec) -> Self {
         Self { norm: Some(norm), bias: false, ..self }
     }
-    /// The same with a bias, beside a norm too.
+    /// Adds a bias, even beside a norm.
     pub fn biased(self) -> Self {
         Self { bias: true, ..self }
     }
-    /// The same with the output scaled before a residual is added.
+    /// Sets the factor of the output before a residual is added.
     pub fn scale(self, scale: f32) -> Self {
         Self { scale, ..self }
     }
-    /// The same with another activation.
+    /// Sets the activation.
     pub fn activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
     }
 
-    /// Height and width of the output for an input of that height and width.
+    /// Returns the output's height and width for those of the input.
     pub fn output_side(&self, input: [usize; 2]) -> [usize; 2] {
         std::array::from_fn(|axis| {
             let (before, after) = self.padding.along(input[axis], self.kernel[axis], self.stride);
@@ -244,8 +244,8 @@ pub struct ConvNorm {
     spec: ConvSpec,
 }
 
-/// A unit whose batch norm is part of its convolution: what it computes with the running statistics, in fewer passes
-/// over memory. Made of the values at one moment; it knows nothing of later ones.
+/// A unit with its batch norm folded into the convolution, which computes the unit's evaluation in fewer passes over
+/// memory. It captures the values at one moment and does not follow later changes.
 #[derive(Clone, Debug)]
 pub(super) enum Folded {
     /// Kernel and bias of a convolution.
@@ -255,7 +255,8 @@ pub(super) enum Folded {
 }
 
 impl ConvNorm {
-    /// Kaiming normal weights from stream `index` of the seed's body, biases 0. Without `convolves` it is a norm alone.
+    /// Creates a unit with Kaiming normal weights from stream `index` of the seed's body, and biases 0. Without `convolves`
+    /// it consists of a norm only.
     pub fn new(spec: ConvSpec, convolves: bool, seed: u64, index: u64, device: &Device) -> Self {
         let inner = spec.input / spec.groups;
         let [height, width] = spec.kernel;
@@ -294,7 +295,7 @@ impl ConvNorm {
         self.end(y, residual)
     }
 
-    /// What [`forward`](Self::forward) gives in evaluation, from the folded values.
+    /// Computes the result of [`forward`](Self::forward) in evaluation from the folded values.
     pub(super) fn forward_folded(&self, x: Tensor<4>, residual: Option<Tensor<4>>, folded: &Folded) -> Tensor<4> {
         let y = match folded {
             Folded::Conv(weight, bias) => self.convolve(x, weight.clone(), Some(bias.clone())),
@@ -327,12 +328,12 @@ impl ConvNorm {
         }
     }
 
-    /// Whether its random weights were drawn, or replaced.
+    /// Whether the weights exist already, drawn or replaced.
     pub(super) fn is_initialized(&self) -> bool {
         self.conv.as_ref().is_none_or(|conv| conv.weight.is_initialized())
     }
 
-    /// Whether a backward pass gives any of its tensors a gradient.
+    /// Whether a backward pass computes a gradient for any of its tensors.
     pub(super) fn requires_grad(&self) -> bool {
         let conv = self
             .conv

@@ -4,12 +4,12 @@ use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
 use super::graph::{Blueprint, Builder, Node};
 
 const NORM: NormSpec = NormSpec::Layer { epsilon: 1e-6 };
-/// Channels inside a block, in those around it.
+/// Ratio of the channels inside a block to those around it.
 const EXPANSION: usize = 4;
 /// The first stage of the second layer group.
 const SPLIT: usize = 2;
 
-/// `features.0` to `features.7` with so many channels and blocks in each stage.
+/// `features.0` to `features.7`, with the channels and blocks of each stage.
 pub(super) fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
     let mut net = Builder::default();
     let stem = patches(3, channels[0], 4).norm(NORM).biased();
@@ -24,7 +24,7 @@ pub(super) fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
                 net.cut_point(nodes);
             }
         };
-        // Stages and the halving before each but the first take turns.
+        // Stages alternate with the downsampling before each stage except the first.
         let place = 2 * stage;
         if stage > 0 {
             begin(&mut net, &nodes);
@@ -47,7 +47,7 @@ pub(super) fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
     Blueprint { body: net.finish(nodes), top: top.finish(layers) }
 }
 
-/// Squares of `side` pixels that do not overlap.
+/// A convolution over non-overlapping squares of `side` pixels.
 fn patches(input: usize, output: usize, side: usize) -> ConvSpec {
     ConvSpec::new(input, output, side).stride(side).padding(Padding::Valid).activation(Activation::None)
 }

@@ -5,11 +5,11 @@ use super::conv_norm::{Activation, ConvSpec, NormSpec};
 use super::graph::{Blueprint, Builder, Node};
 use crate::kernels::PoolArgs;
 
-/// Channels of a dense layer's 1x1 convolution, in those that the layer adds.
+/// Ratio of the channels of a dense layer's 1x1 convolution to those that the layer adds.
 const BOTTLENECK: usize = 4;
 
-/// The network with that many channels in the stem, added by each layer, and layers in each block; the second layer group
-/// begins after the second block.
+/// The network with `stem` channels in the stem, `growth` channels per layer and `depths` layers per block. The second
+/// layer group begins after the second block.
 pub(super) fn blueprint(stem: usize, growth: usize, depths: [usize; 4]) -> Blueprint {
     let mut net = Builder::default();
     let conv = |input, output, kernel| ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH);
@@ -47,7 +47,7 @@ pub(super) fn blueprint(stem: usize, growth: usize, depths: [usize; 4]) -> Bluep
     Blueprint { body: net.finish(nodes), top }
 }
 
-/// The input, and beside it what a layer makes of it.
+/// Concatenates the input and the layer's output.
 fn dense(net: &mut Builder, name: &str, input: usize, growth: usize) -> Node {
     let squeezed = BOTTLENECK * growth;
     let squeeze = ConvSpec::new(input, squeezed, 1).norm(NormSpec::PYTORCH);
@@ -59,7 +59,7 @@ fn dense(net: &mut Builder, name: &str, input: usize, growth: usize) -> Node {
     Node::Concat(vec![Node::identity(), Node::Chain(layer)])
 }
 
-/// A convolution without anything after it.
+/// A convolution without norm and activation.
 fn plain(input: usize, output: usize, kernel: usize) -> ConvSpec {
     ConvSpec { bias: false, ..ConvSpec::new(input, output, kernel).activation(Activation::None) }
 }

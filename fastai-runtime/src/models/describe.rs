@@ -1,4 +1,4 @@
-//! What a network is made of, without making it.
+//! Describes a network's layers without building it.
 
 use super::conv_norm::{ConvSpec, NormSpec};
 use super::graph::{Graph, Node, UnitSpec};
@@ -10,49 +10,48 @@ use crate::kernels::PoolArgs;
 pub struct LayerRow {
     /// Published name of the convolution, of a norm alone, or nothing for a pool.
     pub name: String,
-    /// What it is, such as `conv 3x3 / 2, 32 groups, norm`.
+    /// A description, such as `conv 3x3 / 2, 32 groups, norm`.
     pub kind: String,
     /// Layer group, counted from the input; a pool belongs to the group of the layer before it.
     pub group: usize,
     /// Channels, height and width of its output.
     pub output: [usize; 3],
-    /// Trainable parameters, those of its norm included.
+    /// Trainable parameters, including those of its norm.
     pub parameters: u64,
-    /// Multiplications with an addition for one image: the convolution's, as is the custom; norms, activations and pools
-    /// count nothing.
+    /// Multiply-adds for one image. By convention only convolutions count, not norms, activations and pools.
     pub multiply_adds: u64,
 }
 
-/// The layers of the body of `arch` for one square image of `size` pixels a side, in the order they run in.
+/// Returns the layers of the body of `arch` for one square image with a side of `size` pixels, in execution order.
 ///
 /// # Panics
-/// If `arch` is none of [`names`](super::names), or the image is below the architecture's smallest.
+/// If `arch` is not one of [`names`](super::names), or the image is smaller than the architecture allows.
 pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
     describe_cut(arch, 0, size)
 }
 
-/// The same without the body's last `cut` modules.
+/// Like [`describe`], without the body's last `cut` modules.
 ///
 /// # Panics
-/// As [`describe`], and if there are not so many.
+/// Those of [`describe`], and if there are fewer modules.
 pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
     Rows::of(&networks::blueprint(arch).body.without_last(cut as usize), [3, size, size]).0
 }
 
-/// The layers of the published classifier of `arch`, which follow those of [`describe`].
+/// Returns the layers of the published classifier of `arch`, which follow those of [`describe`].
 ///
 /// # Panics
-/// As [`describe`].
+/// Those of [`describe`].
 pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
     let blueprint = networks::blueprint(arch);
     let (_, map) = Rows::of(&blueprint.body, [3, size, size]);
     Rows::of(&blueprint.top, map).0
 }
 
-/// Channels, height and width of the map that the body of `arch` makes of a square image of `size` pixels a side.
+/// Returns channels, height and width of the body's output for a square image with a side of `size` pixels.
 ///
 /// # Panics
-/// As [`describe`].
+/// Those of [`describe`].
 pub fn map_sides(arch: &str, size: usize) -> [usize; 3] {
     Rows::of(&networks::blueprint(arch).body, [3, size, size]).1
 }
@@ -63,7 +62,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The rows, and the sides of what comes out.
+    /// Returns the rows and the dimensions of the output.
     fn of(graph: &Graph, input: [usize; 3]) -> (Vec<LayerRow>, [usize; 3]) {
         let mut rows = Rows { units: &graph.units, rows: Vec::new() };
         let output = rows.add(&graph.root, input);

@@ -4,7 +4,7 @@
 use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
 use super::graph::{Blueprint, Builder, Node, linear_top};
 
-/// The published momentum is .01, for training from scratch over hundreds of epochs; with it the statistics of a short
+/// The published momentum is 0.01, for training from scratch over hundreds of epochs. With it, the statistics of a short
 /// fine-tuning would lag behind the weights.
 const NORM: NormSpec = NormSpec::Batch { epsilon: 1e-3, momentum: 0.1 };
 

@@ -1,44 +1,44 @@
-//! A network as data: which units it has, what they are called in published weights, and how they are joined.
+//! A network as data: its units, their names in published weights, and their connections.
 //!
-//! Each family's file writes one of these. The weights are in a [`Body`](super::Body), which walks the graph.
+//! Each family's file builds such a graph. A [`Body`](super::Body) contains the weights and walks the graph.
 
 use std::collections::HashMap;
 
 use super::conv_norm::{Activation, ConvSpec};
 use crate::kernels::PoolArgs;
 
-/// A place in a network: takes a map `[batch, channel, height, width]` and gives one.
+/// A node of a network: maps one tensor `[batch, channel, height, width]` to another.
 #[derive(Clone, Debug)]
 pub enum Node {
-    /// The unit of that number.
+    /// The unit with this index.
     Unit(usize),
-    /// One after the other; an empty chain gives its input.
+    /// Nodes in sequence; an empty chain returns its input.
     Chain(Vec<Node>),
-    /// The branch, and then the unit `last`, which adds what the shortcut made of the input before its activation.
+    /// The branch, followed by the unit `last`, which adds the shortcut's output before its activation.
     Residual {
         /// Nodes before the last unit.
         branch: Vec<Node>,
         /// Number of the last unit.
         last: usize,
-        /// What is added.
+        /// The shortcut.
         shortcut: Box<Node>,
     },
-    /// Channels of all nodes side by side, each given the input.
+    /// Concatenates the channels of all nodes, each applied to the input.
     Concat(Vec<Node>),
     /// The largest value in each window.
     MaxPool(PoolArgs),
     /// The mean of each window; pixels outside the image do not count.
     AvgPool(PoolArgs),
-    /// Means over parts of the image, so that the output has this side.
+    /// Adaptive average pooling to this side.
     AdaptiveAvg(usize),
     /// An activation alone.
     Activate(Activation),
-    /// Squeeze and excitation: the input, each channel times what the node makes of the channels' means.
+    /// Squeeze and excitation: each channel of the input times the node's output for the channel means.
     Gate(Box<Node>),
 }
 
 impl Node {
-    /// The input as it is.
+    /// Returns its input.
     pub fn identity() -> Self {
         Node::Chain(Vec::new())
     }
@@ -55,29 +55,29 @@ pub struct UnitSpec {
     pub layer_scale: Option<String>,
     /// Layer group, counted from the input.
     pub group: usize,
-    /// Its shape.
+    /// The shape of the unit.
     pub spec: ConvSpec,
 }
 
 impl UnitSpec {
-    /// Name of the unit: the convolution's, or that of a norm alone.
+    /// Returns the unit's name: that of its convolution, or of the norm without one.
     pub fn name(&self) -> &str {
         self.conv.as_deref().or(self.norm.as_deref()).unwrap_or_default()
     }
 }
 
-/// Units and how they are joined.
+/// Units and their connections.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// The units; a [`Node::Unit`] counts from 0.
     pub units: Vec<UnitSpec>,
-    /// What happens to the input.
+    /// The node that processes the input.
     pub root: Node,
     groups: HashMap<String, usize>,
     cut_points: Vec<CutPoint>,
 }
 
-/// Where a module of the root chain begins that [`Graph::without_last`] can leave out.
+/// The start of a module of the root chain that [`Graph::without_last`] can remove.
 #[derive(Clone, Copy, Debug)]
 struct CutPoint {
     node: usize,
@@ -88,19 +88,19 @@ impl Graph {
     /// Layer group of the parameter of that published name, such as `layer1.0.conv1.weight`.
     pub fn group_of(&self, name: &str) -> Option<usize> {
         let layer = name.rsplit_once('.').map(|(layer, _)| layer);
-        // A factor is a tensor of its own; the others are in layers.
+        // A factor is a separate tensor; the other parameters are in layers.
         self.groups.get(name).or_else(|| self.groups.get(layer?)).copied()
     }
 
-    /// Modules that can be left out; the second layer group keeps one.
+    /// The number of removable modules; the second layer group keeps one.
     pub fn cuts(&self) -> usize {
         self.cut_points.len().saturating_sub(1)
     }
 
-    /// The graph without its last `cut` modules.
+    /// Returns the graph without its last `cut` modules.
     ///
     /// # Panics
-    /// If it has not so many [`cuts`](Self::cuts); a checked recipe's has.
+    /// If the graph has fewer [`cuts`](Self::cuts); that of a checked recipe has enough.
     pub fn without_last(mut self, cut: usize) -> Self {
         assert!(cut <= self.cuts(), "{cut} of {} modules", self.cuts());
         let kept = self.cut_points.len() - cut;
@@ -113,13 +113,13 @@ impl Graph {
     }
 }
 
-/// A published network: the body, and the classifier that its ImageNet weights end with.
+/// A published network: the body and the classifier of its ImageNet weights.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
-    /// Up to and without the pool.
+    /// The layers up to but excluding the pooling.
     pub body: Graph,
-    /// From the body's map to the logits `[batch, 1000, 1, 1]`. Linear layers are convolutions: their weights are
-    /// published as `[output, input]`, the same numbers in the same order.
+    /// Maps the body's output to the logits `[batch, 1000, 1, 1]`. Linear layers are convolutions: their weights are
+    /// published as `[output, input]`, with the same numbers in the same order.
     pub top: Graph,
 }
 
@@ -147,13 +147,13 @@ impl Builder {
         node
     }
 
-    /// A convolution and its norm, which `spec` has.
+    /// A convolution with the norm of `spec`.
     pub fn conv_norm(&mut self, conv: impl Into<String>, norm: impl Into<String>, spec: ConvSpec) -> Node {
         debug_assert!(spec.norm.is_some());
         self.unit(Some(conv.into()), Some(norm.into()), spec)
     }
 
-    /// A norm alone, and the activation of `spec`.
+    /// A norm without a convolution, and the activation of `spec`.
     pub fn norm(&mut self, name: impl Into<String>, spec: ConvSpec) -> Node {
         debug_assert!(spec.norm.is_some() && spec.input == spec.output);
         self.unit(None, Some(name.into()), spec)
@@ -164,19 +164,20 @@ impl Builder {
         Node::Unit(self.units.len() - 1)
     }
 
-    /// Units from here on are in the next layer group.
+    /// Starts the next layer group.
     pub fn next_group(&mut self) {
         self.group += 1;
     }
 
-    /// A module begins after `nodes` of the root chain that can be left out with all that follows. Of the second layer
-    /// group all modules are told, the first too.
+    /// Marks the start, after `nodes` of the root chain, of a module that can be removed with everything after it. Mark
+    /// every module of the second layer group, including the first.
     pub fn cut_point(&mut self, nodes: &[Node]) {
         debug_assert!(self.group > 0, "the first layer group is kept");
         self.cut_points.push(CutPoint { node: nodes.len(), unit: self.units.len() });
     }
 
-    /// The branch, whose last node is a unit, with the shortcut added before that unit's activation.
+    /// Builds a residual node from the branch, whose last node is a unit, with the shortcut added before that unit's
+    /// activation.
     ///
     /// # Panics
     /// If the branch does not end with a unit.
@@ -198,7 +199,7 @@ impl Builder {
     }
 }
 
-/// The usual classifier: averages over the map, then one linear layer called `name`.
+/// The usual classifier: average pooling, then one linear layer called `name`.
 pub fn linear_top(name: &str, channels: usize) -> Graph {
     let mut net = Builder::default();
     let linear = net.conv(name, ConvSpec::new(channels, 1000, 1).activation(Activation::None));

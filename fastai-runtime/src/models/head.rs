@@ -22,7 +22,7 @@ pub struct HeadLayer {
     dropout: f64,
 }
 
-/// For each hidden layer BatchNorm, dropout, linear, ReLU, and last BatchNorm, dropout, linear to the classes.
+/// For each hidden layer: batch norm, dropout, linear, ReLU. The last layer has no ReLU and outputs the classes.
 #[derive(Module, Debug)]
 pub struct Head {
     /// The hidden layers, then the last one.
@@ -33,11 +33,11 @@ const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 impl Head {
-    /// A new head: weights Kaiming normal (fan in, gain sqrt 2), biases 0. `number` counts the heads of a run, so that a
-    /// second one starts from other weights.
+    /// Creates a head with Kaiming normal weights (fan in, gain sqrt 2) and biases 0. `number` counts the heads of a run,
+    /// so that each starts from different weights.
     ///
     /// # Panics
-    /// If `spec.dropout` has not one value more than `spec.hidden`; a checked recipe's always has.
+    /// If `spec.dropout` does not have one value more than `spec.hidden`; that of a checked recipe always has.
     pub fn new(spec: &HeadSpec, input: usize, classes: usize, seed: u64, number: u64, device: &Device) -> Self {
         assert_eq!(spec.dropout.len(), spec.hidden.len() + 1, "one dropout a linear layer");
         let mut width = input;
@@ -67,7 +67,8 @@ impl Head {
         self.run(features, None, &mut Pass::eval())
     }
 
-    /// The same in training: batch statistics (collected in `pass`) and dropout, its mask drawn from `rng`.
+    /// Logits `[batch, classes]` in training: uses batch statistics, which `pass` collects, and dropout with a mask drawn
+    /// from `rng`.
     pub fn forward_train(&self, features: Tensor<2>, rng: &mut ChaCha8Rng, pass: &mut Pass) -> Tensor<2> {
         self.run(features, Some(rng), pass)
     }
@@ -92,8 +93,8 @@ impl Head {
     }
 }
 
-/// Sets values to 0 with probability `p` and scales the others by `1 / (1 - p)`. The mask is drawn on the host, so that
-/// it is the same on every device.
+/// Sets values to 0 with probability `p` and scales the others by `1 / (1 - p)`. The host draws the mask, so it is the same
+/// on every device.
 fn dropout(x: Tensor<2>, p: f64, rng: &mut ChaCha8Rng) -> Tensor<2> {
     if p <= 0.0 {
         return x;

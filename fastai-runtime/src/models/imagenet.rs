@@ -1,4 +1,4 @@
-//! The classes of ImageNet's 2012 challenge, which published classifiers tell apart.
+//! The classes of ImageNet's 2012 challenge, which published classifiers distinguish.
 
 /// English names of the 1000 classes, in the order of the logits. From torchvision; see NOTICE.
 pub fn imagenet_classes() -> Vec<&'static str> {

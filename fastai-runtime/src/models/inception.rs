@@ -8,10 +8,10 @@ use crate::kernels::PoolArgs;
 const NORM: NormSpec = NormSpec::Batch { epsilon: 1e-3, momentum: 0.1 };
 /// Halves the map, without padding.
 const HALVE: Node = Node::MaxPool(PoolArgs { kernel: 3, stride: 2, pad: 0, ceil: false });
-/// Keeps the map's size.
+/// Preserves the map's size.
 const SMOOTH: Node = Node::AvgPool(PoolArgs { kernel: 3, stride: 1, pad: 1, ceil: false });
 
-/// A convolution that keeps the map's size.
+/// A convolution that preserves the map's size.
 fn keep(input: usize, output: usize, kernel: usize) -> ConvSpec {
     ConvSpec::new(input, output, kernel).norm(NORM)
 }
@@ -19,7 +19,7 @@ fn keep(input: usize, output: usize, kernel: usize) -> ConvSpec {
 fn shrink(input: usize, output: usize) -> ConvSpec {
     keep(input, output, 3).padding(Padding::Valid)
 }
-/// The same every second pixel.
+/// A 3x3 convolution without padding at stride 2.
 fn halve(input: usize, output: usize) -> ConvSpec {
     shrink(input, output).stride(2)
 }
@@ -54,7 +54,7 @@ fn averages(net: &mut Builder, name: &str, input: usize, output: usize) -> Node 
     Node::Chain(vec![SMOOTH, conv(net, &format!("{name}.branch3.1"), keep(input, output, 1))])
 }
 
-/// `features.0` to `features.20`, 1536 channels: fastai cuts the last module off.
+/// `features.0` to `features.20`, 1536 channels; fastai removes the last module.
 pub(super) fn inception_v4() -> Blueprint {
     let mut net = Builder::default();
     let mut nodes = Vec::new();
@@ -112,7 +112,7 @@ pub(super) fn inception_v4() -> Blueprint {
     Blueprint { body: net.finish(nodes), top: last_module_and_linear() }
 }
 
-/// The module that fastai cuts off, and the classifier.
+/// The module that fastai removes, and the classifier.
 fn last_module_and_linear() -> Graph {
     let mut net = Builder::default();
     let module = inception_c(&mut net, "features.21");

@@ -1,4 +1,4 @@
-//! Start values, drawn on the host so that they are the same on every device and with any number of threads.
+//! Initial values, drawn on the host so that they are equal on every device and with any number of threads.
 
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::random::{Stream, normal};
 
-/// Which part of the network start values are for; parts never share random numbers.
+/// The part of the network that initial values belong to; parts never share random numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
     /// The convolutions.
@@ -24,8 +24,8 @@ pub(crate) fn stream(seed: u64, part: Part, index: u64) -> ChaCha8Rng {
     Stream::new(seed, "init").at(&[kind, number, index])
 }
 
-/// Kaiming normal weights for ReLU networks: deviation `sqrt(2 / fan_in)`. They are drawn when they are first read, so
-/// weights that a file replaces cost nothing.
+/// Kaiming normal weights for ReLU networks: standard deviation `sqrt(2 / fan_in)`. They are drawn on first use, so weights
+/// that a file replaces cost nothing.
 pub(crate) fn kaiming<const D: usize>(
     mut rng: ChaCha8Rng,
     shape: [usize; D],

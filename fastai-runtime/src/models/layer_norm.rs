@@ -7,7 +7,7 @@ use super::init;
 
 /// Normalises the channels of each pixel of `[batch, channel, height, width]`; parameter names are PyTorch's.
 ///
-/// It uses neither the batch nor running statistics, so it does the same in training and in evaluation.
+/// It uses neither batch nor running statistics, so training and evaluation are identical.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// Scale of each channel.

@@ -1,30 +1,31 @@
-//! What a pass through a network keeps in memory, counted from its layers without making them.
+//! The memory of a pass through a network, counted from its layers without building them.
 
-use fastai_dsl::{Body, Plan, Recipe, Stage, Step};
+use fastai_dsl::{Body, Plan, Recipe, Stage};
 use serde::Serialize;
 
 use super::conv_norm::{Activation, NormSpec};
 use super::graph::{Graph, Node, UnitSpec};
 use super::networks;
 
-/// Bytes that one image takes in the body, in f32.
+/// Bytes per image in the body, in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActivationBytes {
-    /// Kept from the forward pass until the backward pass has used them.
+    /// Stored from the forward pass until the backward pass uses them.
     pub kept: u64,
-    /// Of the layer with the largest maps: its input, and twice its output. No pass does with less; of a body that does not
-    /// train it is all.
+    /// The maps of the largest layer: its input and twice its output. Every pass needs them, and a frozen body needs
+    /// nothing else.
     pub passing: u64,
 }
 
-/// What a square image of `size` pixels a side takes in the body of `arch` without its last `cut` modules while the layer
-/// groups from `first` on train.
+/// Returns the bytes of a square image with a side of `size` pixels in the body of `arch` without its last `cut` modules,
+/// while the layer groups from `first` on train.
 ///
-/// Counted are the maps that the operations' backward passes read: a convolution's and a batch norm's input, an
-/// activation's output. What a library needs to compute a layer, such as unrolled windows, is not.
+/// The count covers the maps that backward passes read: the input of a convolution or batch norm, the output of an
+/// activation. It excludes a library's workspace, such as unrolled windows.
 ///
 /// # Panics
-/// If `arch` is none of [`names`](super::names) or has not so many modules, or the image is below the architecture's smallest.
+/// If `arch` is not one of [`names`](super::names) or has fewer modules, or the image is smaller than the architecture
+/// allows.
 pub fn activation_bytes(arch: &str, cut: u32, size: usize, first: usize) -> ActivationBytes {
     let graph: Graph = networks::blueprint(arch).body.without_last(cut as usize);
     let mut count = Count { units: &graph.units, first, maps: Vec::new(), bytes: ActivationBytes::default() };
@@ -33,27 +34,27 @@ pub fn activation_bytes(arch: &str, cut: u32, size: usize, first: usize) -> Acti
     count.bytes
 }
 
-/// What the network takes while a step goes through images or features, bytes in f32.
+/// The memory of the network while a step processes images or features, bytes in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StageMemory {
     /// Weights, gradients and momentum.
     pub weights: u64,
-    /// What a batch keeps for the backward pass, and the largest layer's maps.
+    /// The maps that a batch stores for the backward pass, and those of the largest layer.
     pub activations: u64,
 }
 
 impl StageMemory {
-    /// `None` for steps that only switch something, and while the number of classes is unknown.
+    /// Estimates the memory of a stage; `None` for steps without computation, and while the number of classes is unknown.
     pub fn of(recipe: &Recipe, plan: &Plan, stage: &Stage) -> Option<Self> {
-        let trains = matches!(stage.step, Step::Fit(_) | Step::LrFind(_));
-        if !trains && !matches!(stage.step, Step::Tta { .. } | Step::Precompute { on: true }) {
+        if !stage.step.runs_network() {
             return None;
         }
+        let trains = stage.step.trains();
         let head = plan.groups.len() - 1;
         let first = if trains { stage.state.first_trainable } else { head };
         let model = recipe.model();
         let bytes = activation_bytes(&model.arch, model.cut, stage.state.size as usize, first);
-        // The head alone, on features, is next to nothing.
+        // The memory of the head on features is negligible.
         let image = if trains && stage.state.body == Body::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
             weights: stage.parameter_bytes(&plan.groups)?,
@@ -71,7 +72,7 @@ impl StageMemory {
 #[derive(Clone, Copy)]
 struct Map {
     sides: [usize; 3],
-    /// Whether a backward pass goes through it.
+    /// Whether a backward pass reaches the map.
     tracked: bool,
     kept: bool,
 }
@@ -96,7 +97,7 @@ impl Count<'_> {
         4 * self.maps[id].sides.iter().product::<usize>() as u64
     }
 
-    /// Some operation's backward pass reads the map; several may.
+    /// Records that an operation's backward pass reads the map; several may.
     fn keep(&mut self, id: Id) {
         if !std::mem::replace(&mut self.maps[id].kept, true) {
             self.bytes.kept += self.size_of(id);
@@ -167,14 +168,14 @@ impl Count<'_> {
         if let Some(norm) = spec.norm {
             y = match norm {
                 NormSpec::Batch { .. } => y,
-                // Subtracting the mean keeps nothing; of the centred map the square, the quotient and the product are made.
+                // Subtracting the mean stores nothing. The square, the quotient and the product read the centred map.
                 NormSpec::Layer { .. } => self.plain(y, self.maps[y].sides, false),
             };
             if tracked {
                 self.keep(y);
             }
             y = self.map(self.maps[y].sides, tracked);
-            // One operation with the clamp, which reads the same input again.
+            // One operation with the clamp, which reads that input again.
             if alone && clamps && matches!(norm, NormSpec::Batch { .. }) {
                 return y;
             }
@@ -204,13 +205,14 @@ impl Count<'_> {
                 y
             }
             Activation::Relu6 => self.plain(x, sides, true),
-            // The input by the error function of a part of it, plus one: each factor, and what the function was taken of.
+            // The input times one plus the error function of its scaled value: stores each factor and the function's
+            // argument.
             Activation::Gelu => {
                 let part = self.plain(x, sides, true);
                 let share = self.plain(part, sides, true);
                 self.plain(share, sides, true)
             }
-            // A product of the input and its sigmoid, each of which the other's gradient reads.
+            // The product of the input and its sigmoid: the gradient of each reads the other.
             Activation::Silu => {
                 let sigmoid = self.activation(Activation::Sigmoid, x);
                 if tracked {

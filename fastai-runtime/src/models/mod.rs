@@ -1,10 +1,10 @@
 //! Networks, heads and weights.
 //!
-//! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. Bodies are written from one unit,
-//! [`ConvNorm`]: each family's file gives a [`graph`], which a body fills with weights and walks. Evaluation and training
-//! are different methods: `forward(&self, ..)` never changes anything, `forward_train(&mut self, ..)` uses batch
-//! statistics, draws dropout from the stream it is given and moves the running statistics. Nothing depends on the
-//! device's own random numbers or on an ambient mode.
+//! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. A body consists of the unit
+//! [`ConvNorm`]: each family's file builds a [`graph`], and a body adds weights and walks it. Evaluation and training are
+//! different methods: `forward(&self, ..)` never changes anything; `forward_train(&mut self, ..)` uses batch statistics,
+//! draws dropout from the given stream, and updates the running statistics. Nothing depends on the device's random numbers
+//! or on an ambient mode.
 
 pub mod body;
 pub mod checkpoint;
@@ -52,7 +52,7 @@ pub use norm::{BatchNorm, Pass};
 pub use parameter::ParameterInfo;
 pub use weights::{body_digest, load_body, load_classifier, resolve};
 
-/// Weights are missing, broken, or of another network.
+/// Weights are missing, broken, or belong to another network.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WeightsError(pub String);

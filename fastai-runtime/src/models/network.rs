@@ -13,7 +13,7 @@ use super::pool::concat_pool;
 
 /// An image classifier.
 ///
-/// Clones are independent: training one never changes the other, so a clone is a snapshot.
+/// Clones are independent: training one never changes another, so a clone serves as a snapshot.
 #[derive(Module, Debug)]
 pub struct Network {
     /// The convolutions.
@@ -24,19 +24,19 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network with random weights; everything is trainable. Published weights come by
-    /// [`load_body`](super::load_body).
+    /// Creates a network with random weights, all of them trainable. [`load_body`](super::load_body) loads published
+    /// weights.
     ///
     /// # Panics
-    /// If `arch` is not one of [`fastai_dsl::arch::ARCHS`]; a checked recipe's is.
+    /// If `arch` is not one of [`fastai_dsl::arch::ARCHS`]; that of a checked recipe always is.
     pub fn new(arch: &str, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Self {
         Self::cut(arch, 0, head, classes, seed, device)
     }
 
-    /// The same with the last `cut` modules of the body left out.
+    /// Creates a network with random weights, without the last `cut` modules of the body.
     ///
     /// # Panics
-    /// As [`new`](Self::new), and if the architecture has not so many; a checked recipe's has.
+    /// Those of [`new`](Self::new), and if the architecture has fewer modules; that of a checked recipe has enough.
     pub fn cut(arch: &str, cut: u32, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Self {
         let input = facts(arch).head_input_without(cut) as usize;
         Self {
@@ -51,12 +51,12 @@ impl Network {
         &self.arch
     }
 
-    /// What the language knows about the architecture.
+    /// The language's facts about the architecture.
     pub fn facts(&self) -> &'static ArchFacts {
         facts(&self.arch)
     }
 
-    /// Width of the head's input: features of an image.
+    /// Width of the head's input: features per image.
     pub fn head_input(&self) -> usize {
         self.head.widths().first().map_or(0, |[input, _]| *input)
     }
@@ -66,7 +66,7 @@ impl Network {
         self.head.widths().last().map_or(0, |[_, classes]| *classes)
     }
 
-    /// The same body with a new, untrained head. `number` counts the heads of a run: the first is 0.
+    /// Replaces the head by a new, untrained one. `number` counts the heads of a run from 0.
     pub fn new_head(self, head: &HeadSpec, classes: usize, seed: u64, number: u64, device: &Device) -> Self {
         let input = self.head_input();
         Self { head: Head::new(head, input, classes, seed, number, device), ..self }
@@ -77,7 +77,8 @@ impl Network {
         concat_pool(self.body.forward(x, &mut Pass::eval()))
     }
 
-    /// The same in training: batch norms of groups that are not frozen use the batch and learn from it.
+    /// Features `[batch, head_input]` in training: batch norms of groups that are not frozen use the batch and update their
+    /// statistics.
     pub fn features_train(&mut self, x: Tensor<4>) -> Tensor<2> {
         let mut pass = Pass::train();
         let features = concat_pool(self.body.forward(x, &mut pass));
@@ -90,7 +91,7 @@ impl Network {
         self.head.forward(features)
     }
 
-    /// The same in training: batch statistics, and dropout drawn from `rng`.
+    /// Logits `[batch, classes]` of features in training: uses batch statistics, and dropout drawn from `rng`.
     pub fn logits_train(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
         let mut pass = Pass::train();
         let logits = self.head.forward_train(features, rng, &mut pass);
@@ -103,7 +104,7 @@ impl Network {
         self.logits(self.features(x))
     }
 
-    /// The same in training.
+    /// Logits `[batch, classes]` of normalised images in training.
     pub fn forward_train(&mut self, x: Tensor<4>, rng: &mut ChaCha8Rng) -> Tensor<2> {
         let features = self.features_train(x);
         self.logits_train(features, rng)
@@ -139,7 +140,7 @@ impl Network {
         found
     }
 
-    /// Name and sides of every parameter and running statistic, in module order. Random weights are not drawn for it.
+    /// Name and sides of every parameter and running statistic, in module order. Does not draw random weights.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         let mut found = Vec::new();
         parameter::visit(self, |name, seen| found.push((name.to_owned(), seen.shape)));
@@ -153,9 +154,9 @@ impl Network {
         ParamGroup::from_ids(ids)
     }
 
-    /// Groups from `first_trainable` on are trained, the ones before are frozen: no gradients, and their batch norms use
-    /// and keep the running statistics. `bn_frozen` keeps the statistics of the whole body (their weights still train
-    /// where the group does). The head's batch norms always learn.
+    /// Trains the groups from `first_trainable` on and freezes the earlier ones: they have no gradients, and their batch
+    /// norms use and keep the running statistics. `bn_frozen` keeps the statistics of the whole body, while the weights of
+    /// its batch norms still train where the group does. The head's batch norms always learn.
     pub fn set_frozen(self, first_trainable: usize, bn_frozen: bool) -> Self {
         let names = self.clone();
         self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() })

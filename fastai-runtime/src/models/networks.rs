@@ -1,4 +1,4 @@
-//! Every network by the name that a recipe writes.
+//! The networks by their names in recipes.
 
 use super::convnext;
 use super::densenet;
@@ -11,7 +11,7 @@ use super::resnet::{self, Blocks};
 use super::squeezenet;
 use super::vgg;
 
-/// Writes a network's layers.
+/// Builds a network's layers.
 type Family = fn() -> Blueprint;
 
 const NETWORKS: &[(&str, Family)] = &[
@@ -41,15 +41,15 @@ const NETWORKS: &[(&str, Family)] = &[
     ("inception_resnet_v2", inception::inception_resnet_v2),
 ];
 
-/// Names of the architectures, as a recipe writes them.
+/// Names of the architectures in recipes.
 pub fn names() -> impl Iterator<Item = &'static str> {
     NETWORKS.iter().map(|(name, _)| *name)
 }
 
-/// The layers of the architecture of that name.
+/// Returns the layers of the architecture `arch`.
 ///
 /// # Panics
-/// If `arch` is none of [`names`]; a checked recipe's is one.
+/// If `arch` is not one of [`names`]; that of a checked recipe always is.
 pub fn blueprint(arch: &str) -> Blueprint {
     let found = NETWORKS.iter().find(|(name, _)| *name == arch);
     found.expect("a checked recipe names a known architecture").1()

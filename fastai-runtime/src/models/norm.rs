@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor};
 use super::init;
 use crate::kernels::norm_clamp;
 
-/// One pass through a network: evaluation, or training with the running statistics it leaves.
+/// One pass through a network: evaluation, or training with the resulting running statistics.
 ///
-/// Layers only read themselves during a pass. What a training pass learned about the data is collected here and
-/// written into the model afterwards ([`Pass::apply`]), so a clone of a model never changes behind its owner's back.
+/// Layers are immutable during a pass. A training pass collects the new running statistics here, and [`Pass::apply`] writes
+/// them into the model afterwards, so a model never changes as a side effect.
 #[derive(Debug, Default)]
 pub struct Pass {
     training: bool,
@@ -18,11 +18,11 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Running statistics are used and nothing is learned.
+    /// An evaluation pass: uses running statistics and updates nothing.
     pub fn eval() -> Self {
         Self::default()
     }
-    /// Batch statistics are used where the layer is not frozen.
+    /// A training pass: uses batch statistics in layers that are not frozen.
     pub fn train() -> Self {
         Self { training: true, statistics: Vec::new() }
     }
@@ -30,7 +30,7 @@ impl Pass {
     pub fn is_training(&self) -> bool {
         self.training
     }
-    /// The model with the running statistics that this pass left.
+    /// Returns the model with the running statistics of this pass.
     pub fn apply<M: Module>(self, module: M) -> M {
         if self.statistics.is_empty() { module } else { module.map(&mut Apply(self.statistics)) }
     }
@@ -53,8 +53,8 @@ impl ModuleMapper for Apply {
 
 /// Normalises each channel of `[batch, channel, ..]`; parameter names are PyTorch's.
 ///
-/// In training the batch's mean and biased variance are used, and the running variance collects the *unbiased* one,
-/// as PyTorch does (burn's own layer collects the biased one). A frozen layer uses its running statistics always.
+/// Training uses the batch's mean and biased variance, and the running variance collects the *unbiased* one, as in PyTorch
+/// (burn's own layer collects the biased one). A frozen layer always uses its running statistics.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Scale of each channel.
@@ -65,7 +65,7 @@ pub struct BatchNorm {
     pub running_mean: Param<Tensor<1>>,
     /// Moving average of the unbiased variances.
     pub running_var: Param<Tensor<1>>,
-    /// Whether training passes use, and learn from, the batch.
+    /// Whether training passes use the batch and update the running statistics.
     pub learns: Param<Flag>,
     epsilon: f64,
     momentum: f64,
@@ -85,7 +85,7 @@ impl BatchNorm {
         }
     }
 
-    /// Factor and shift of each channel that it amounts to with its running statistics, without gradients.
+    /// The equivalent factor and shift of each channel with the running statistics, without gradients.
     pub(super) fn affine(&self) -> (Tensor<1>, Tensor<1>) {
         let deviation = (self.running_var.val().detach() + self.epsilon).sqrt();
         let scale = self.weight.val().detach() / deviation;
@@ -93,8 +93,8 @@ impl BatchNorm {
         (scale, shift)
     }
 
-    /// Normalises `x`. A batch with a single value a channel has no variance, so it is normalised with the running
-    /// statistics (PyTorch refuses it).
+    /// Normalises `x`. A batch with a single value per channel has no variance and is normalised with the running
+    /// statistics (PyTorch rejects it).
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
         let values = self.learned_from(&x.dims(), pass);
         let (mean, variance) = (self.running_mean.val().detach(), self.running_var.val().detach());
@@ -106,7 +106,7 @@ impl BatchNorm {
         batch.output
     }
 
-    /// The same, and the output clamped to `bounds`, in one operation.
+    /// Normalises `x` and clamps the result to `bounds` in one operation.
     pub(super) fn forward_clamped(&self, x: Tensor<4>, bounds: [f32; 2], pass: &mut Pass) -> Tensor<4> {
         let values = self.learned_from(&x.dims(), pass);
         let fixed = values.is_none().then(|| (self.running_mean.val().detach(), self.running_var.val().detach()));
@@ -117,13 +117,13 @@ impl BatchNorm {
         normed.output
     }
 
-    /// Values a channel in the batch, if the pass uses them and learns from them.
+    /// Values per channel in the batch, if the pass uses and learns from the batch.
     fn learned_from(&self, dims: &[usize], pass: &Pass) -> Option<usize> {
         let values = dims.iter().product::<usize>() / dims[1].max(1);
         (pass.training && self.learns.is_enabled() && values >= 2).then_some(values)
     }
 
-    /// Keeps in `pass` what the running statistics become after a batch.
+    /// Records in `pass` the running statistics after a batch.
     fn collect(&self, mean: Tensor<1>, variance: Tensor<1>, values: usize, pass: &mut Pass) {
         let unbiased = values as f64 / (values - 1) as f64;
         let blend = |old: Tensor<1>, new: Tensor<1>, scale: f64| {

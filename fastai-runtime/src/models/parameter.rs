@@ -8,7 +8,7 @@ use super::network::Network;
 /// A parameter (or running statistic) of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterInfo {
-    /// `body.` and the name in published weights, or `head.` and its place in the head.
+    /// `body.` and the name in published weights, or `head.` and the position in the head.
     pub name: String,
     /// burn's id: constant through training.
     pub id: ParamId,
@@ -18,7 +18,7 @@ pub struct ParameterInfo {
     pub group: usize,
     /// A running statistic: part of the model, but never trained.
     pub buffer: bool,
-    /// Whether a backward pass gives it a gradient.
+    /// Whether a backward pass computes its gradient.
     pub trainable: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn is_buffer(name: &str) -> bool {
     name.ends_with(".running_mean") || name.ends_with(".running_var")
 }
 
-/// The path to where a walk is; variants of enums are no part of it.
+/// The current path of a walk, without enum variants.
 #[derive(Debug, Default)]
 pub(super) struct Path(Vec<String>);
 
@@ -81,7 +81,7 @@ pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
     module.visit(&mut Visit { path: Path::default(), each });
 }
 
-/// What [`visit`] shows of a tensor. Functions, because asking a weight that was never read draws it.
+/// A tensor as [`visit`] presents it. The members are functions because reading an uninitialised weight draws it.
 pub(super) struct Seen<'a> {
     pub(super) id: ParamId,
     pub(super) requires_grad: &'a dyn Fn() -> bool,
@@ -89,14 +89,14 @@ pub(super) struct Seen<'a> {
     pub(super) read: &'a dyn Fn() -> Vec<f32>,
 }
 
-/// Replaces tensors: `values(name)` gives the new ones, in row-major order and of the same shape.
+/// Replaces tensors by `values(name)`, in row-major order and of the same shape.
 pub(super) fn replace(network: Network, values: impl FnMut(&str) -> Option<Vec<f32>>) -> Network {
     let mut network = map_values(network, values);
     network.body.forget_folds();
     network
 }
 
-/// [`replace`] in any module; whoever has frozen bodies in it lets them forget their folds.
+/// Like [`replace`], for any module. The caller discards the folds of frozen bodies in it.
 pub(super) fn map_values<M: Module>(module: M, values: impl FnMut(&str) -> Option<Vec<f32>>) -> M {
     struct Replace<F> {
         path: Path,

@@ -5,12 +5,12 @@ use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
 use super::graph::{Blueprint, Builder, Node, linear_top};
 use crate::kernels::PoolArgs;
 
-/// What the members of the family differ in.
+/// The parameters that distinguish members of the family.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
     /// Blocks of each stage.
     depths: [usize; 4],
-    /// Three convolutions a block, the last with four times the channels, instead of two.
+    /// Three convolutions per block, the last with four times the channels, instead of two.
     bottleneck: bool,
     /// Groups of the 3x3 convolution.
     groups: usize,
@@ -25,7 +25,7 @@ impl Blocks {
     pub(super) fn bottleneck(depths: [usize; 4]) -> Self {
         Self { bottleneck: true, ..Self::basic(depths) }
     }
-    /// The same with another 3x3 convolution: ResNeXt, <https://arxiv.org/abs/1611.05431>, and wide ResNet,
+    /// Sets the groups and width of the 3x3 convolution: ResNeXt, <https://arxiv.org/abs/1611.05431>, and wide ResNet,
     /// <https://arxiv.org/abs/1605.07146>.
     pub(super) fn groups(self, groups: usize, width: usize) -> Self {
         Self { groups, width, ..self }

@@ -1,4 +1,4 @@
-//! Reads and writes safetensors files; what is read is never trusted.
+//! Reads and writes safetensors files. Input files are untrusted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek, SeekFrom};
@@ -8,11 +8,11 @@ use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
 use super::torch::Element;
-use crate::report::write_atomic;
+use crate::atomic::write_atomic;
 
-/// Largest header: 16 MiB, where the largest networks need less than one.
+/// Largest header: 16 MiB; the largest networks need less than 1 MiB.
 const MAX_HEADER: u64 = 16 << 20;
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
 
 /// One tensor, widened to f32.
@@ -36,7 +36,7 @@ pub(super) struct Entry {
     bytes: u64,
 }
 
-/// An open file: its header is read, its tensors when they are asked for.
+/// An open file: the header is read at once, tensors on request.
 #[derive(Debug)]
 pub(super) struct Reader<R> {
     source: R,
@@ -45,7 +45,7 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Whether a file that begins like this may be a safetensors file: a possible length, and JSON.
+    /// Whether a file with this start may be a safetensors file: a plausible length, then JSON.
     pub(super) fn recognizes(start: &[u8]) -> bool {
         let length = start.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
         length.is_some_and(|n| n <= MAX_HEADER) && start.get(8) == Some(&b'{')
@@ -97,12 +97,12 @@ impl<R: Read + Seek> Reader<R> {
         &self.tensors
     }
 
-    /// Texts that the file holds beside the tensors.
+    /// The metadata beside the tensors.
     pub(super) fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
     }
 
-    /// The numbers of a tensor in row-major order; `None` if there is no such tensor.
+    /// Reads the values of a tensor in row-major order; `None` if there is no such tensor.
     pub(super) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, String>> {
         let entry = self.tensors.get(name)?;
         let mut left = entry.bytes as usize;
@@ -123,7 +123,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 }
 
-/// Writes f32 tensors and metadata: to a temporary name in the same folder, synced, then renamed.
+/// Writes f32 tensors and metadata atomically: to a temporary name in the same folder, synced, then renamed.
 pub(super) fn write(
     path: &Path,
     tensors: &BTreeMap<String, Array>,

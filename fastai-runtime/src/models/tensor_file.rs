@@ -1,4 +1,4 @@
-//! One door to files of tensors, whatever their format; which it is is seen from the bytes, not from the name.
+//! Reads files of tensors in any supported format. The bytes, not the name, determine the format.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use super::WeightsError;
 use super::safetensors_file::Reader;
 use super::torch::Checkpoint;
 
-/// An open file: names and shapes are read, numbers when they are asked for, so that one tensor at a time is in memory.
+/// An open file: names and shapes are read at once, values on request, so that one tensor at a time is in memory.
 #[derive(Debug)]
 pub(super) struct TensorFile {
     path: PathBuf,
@@ -26,7 +26,7 @@ enum Source {
 impl TensorFile {
     /// Opens a safetensors file or one that `torch.save` wrote (a zip archive or the pickle before it).
     ///
-    /// Tensors of f64, f32, f16 and bf16 are there, integers are left out.
+    /// Contains the tensors of type f64, f32, f16 and bf16; integers are left out.
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
         let broken = |why: String| WeightsError(format!("{}: {why}", path.display()));
         let cannot = |e: std::io::Error| broken(format!("cannot read: {e}"));
@@ -51,12 +51,12 @@ impl TensorFile {
         Ok(Self { path: path.to_owned(), source, shapes })
     }
 
-    /// Names and shapes of what is in it.
+    /// Names and shapes of the tensors.
     pub(super) fn shapes(&self) -> &BTreeMap<String, Vec<usize>> {
         &self.shapes
     }
 
-    /// A text beside the tensors; torch files have none.
+    /// A metadata value; torch files have none.
     pub(super) fn metadata(&self, key: &str) -> Option<&str> {
         match &self.source {
             Source::Safetensors(file) => file.metadata().get(key).map(String::as_str),
@@ -64,7 +64,7 @@ impl TensorFile {
         }
     }
 
-    /// What the format is called.
+    /// The name of the format.
     pub(super) fn format(&self) -> &'static str {
         match &self.source {
             Source::Safetensors(_) => "safetensors",
@@ -72,7 +72,7 @@ impl TensorFile {
         }
     }
 
-    /// The numbers of a tensor, row-major.
+    /// Reads the values of a tensor, row-major.
     pub(super) fn read(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
         let values = match &mut self.source {
             Source::Safetensors(file) => file.read(name),
@@ -83,7 +83,7 @@ impl TensorFile {
     }
 }
 
-/// What people may have taken for weights.
+/// Describes a file that is not a weights file.
 fn what_it_is(start: &[u8]) -> &'static str {
     match start {
         [] => "the file is empty",

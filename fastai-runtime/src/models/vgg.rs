@@ -22,7 +22,7 @@ pub(super) fn blueprint(depths: [usize; 5]) -> Blueprint {
             if begins || (split && number == 0) {
                 net.cut_point(&nodes);
             }
-            // Convolution, batch norm and ReLU are three places.
+            // Convolution, batch norm and ReLU take three positions.
             let spec = ConvSpec::new(input, output, 3).norm(NormSpec::PYTORCH).biased();
             nodes.push(net.conv_norm(format!("features.{place}"), format!("features.{}", place + 1), spec));
             input = output;

@@ -1,4 +1,4 @@
-//! Which image files somebody means.
+//! Finds the image files that paths name.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::RunError;
 
-/// Names that end so are images; whether they are is told from the content later.
+/// Suffixes of image files; decoding checks the content later.
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
 
-/// Folders deeper than this are a loop of links.
+/// Largest folder depth; deeper nesting indicates a loop of links.
 const DEEPEST: usize = 64;
 
-/// The files that `paths` name: files as they are, and of each folder all images in it and below it, sorted by name.
+/// Returns the files that `paths` name: files unchanged, and for each folder all images in it and below it, sorted by name.
 ///
-/// Within folders the name decides what is an image; hidden files and folders are left out.
+/// In folders, the suffix determines the images; hidden files and folders are left out.
 ///
 /// # Errors
 /// A folder that cannot be listed, or one without any image.
@@ -22,7 +22,7 @@ pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            // A file that is not there is reported with the unreadable ones.
+            // A missing file is reported with the unreadable ones.
             files.push(path.clone());
             continue;
         }

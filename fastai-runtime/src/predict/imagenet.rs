@@ -1,4 +1,4 @@
-//! Published networks as they came, with their 1000 classes.
+//! Published networks with their 1000 classes.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use image::{RgbImage, imageops};
 use crate::models::{Classifier, WeightsError, load_classifier};
 use crate::transforms::Transform;
 
-/// A published network with its classifier, and the way from images to it.
+/// A published network with its classifier and its image preparation.
 #[derive(Debug)]
 pub struct ImagenetClassifier {
     network: Classifier,
@@ -20,7 +20,7 @@ pub struct ImagenetClassifier {
 }
 
 impl ImagenetClassifier {
-    /// The network with the weights at `path`, for squares of `size` pixels.
+    /// Loads the network with the weights at `path`, for squares of `size` pixels.
     ///
     /// # Errors
     /// Those of [`load_classifier`].
@@ -31,14 +31,15 @@ impl ImagenetClassifier {
         Ok(Self { network, transform, side: size as usize, share: 1.0, device: device.clone() })
     }
 
-    /// The same network, shown only the middle square of each image, whose side is that share (0 to 1) of the image's
-    /// shorter side. Most accuracies are published for .875.
+    /// Crops each image to its central square, whose side is `share` (0 to 1) of the image's shorter side. Most accuracies
+    /// are published for 0.875.
     pub fn middle(self, share: f64) -> Self {
         Self { share: share.clamp(0.0, 1.0), ..self }
     }
 
-    /// Logits, 1000 an image in the order of [`imagenet_classes`](crate::models::imagenet_classes): the shorter side is
-    /// scaled to the size, the middle is cut out, and the pixels are normalised as the network was trained.
+    /// Returns the logits, 1000 per image in the order of [`imagenet_classes`](crate::models::imagenet_classes). The
+    /// shorter side is scaled to the size, the centre is cropped, and the pixels are normalised with the network's
+    /// statistics.
     ///
     /// # Panics
     /// If an image has no pixels.

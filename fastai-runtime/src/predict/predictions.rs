@@ -1,15 +1,14 @@
-//! What a network says about images.
+//! A network's predictions for images.
 
 use std::marker::PhantomData;
 
 use fastai_dsl::{MultiLabel, SingleLabel};
 
-use crate::metrics::{self, Probabilities, Truth};
-use crate::report::Confusion;
+use crate::metrics::{self, Confusion, Probabilities, Truth};
 
-/// Probabilities of a list of images, in its order. `T` is the task, where it is known while compiling.
+/// Probabilities of a list of images, in its order. `T` is the task, if it is known at compile time.
 ///
-/// The task decides what can be asked. One label an image has an accuracy:
+/// The task determines the available methods. Single-label predictions have an accuracy:
 ///
 /// ```
 /// use fastai_runtime::metrics::{Probabilities, Truth};
@@ -23,7 +22,7 @@ use crate::report::Confusion;
 /// assert_eq!((p.argmax(), p.accuracy()), (vec![0, 1], Some(0.5)));
 /// ```
 ///
-/// Many tags an image have none, and no most probable class either; what one has, the other cannot be asked for:
+/// Multi-label predictions have neither an accuracy nor a most probable class, and single-label predictions have no F2:
 ///
 /// ```compile_fail,E0599
 /// # use fastai_runtime::predict::Predictions;
@@ -39,8 +38,8 @@ use crate::report::Confusion;
 /// }
 /// ```
 ///
-/// Probabilities are probabilities, whatever the task: there are no logarithms to undo, and a metric takes neither a
-/// stack of predictions nor their exponentials, as the last slides of the lesson tried.
+/// The values are probabilities for every task: there are no logarithms to undo, and a metric accepts neither a stack of
+/// predictions nor their exponentials, as the last slides of the lesson tried.
 ///
 /// ```compile_fail,E0599
 /// # use fastai_runtime::predict::Predictions;
@@ -52,7 +51,7 @@ use crate::report::Confusion;
 /// ```compile_fail,E0308
 /// use fastai_runtime::metrics::{Probabilities, accuracy};
 /// fn wrong(passes: &[Probabilities], truth: &[u32]) -> f64 {
-///     accuracy(passes, truth) // `predict::average` makes one of them first
+///     accuracy(passes, truth) // `predict::average` combines them first
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -63,18 +62,18 @@ pub struct Predictions<T = ()> {
     pub classes: Vec<String>,
     /// `[image, class]`.
     pub probabilities: Probabilities,
-    /// What is true of them, where that is known.
+    /// The labels, if known.
     pub targets: Option<Truth>,
     task: PhantomData<T>,
 }
 
 impl<T> Predictions<T> {
-    /// Puts predictions together: one row of `probabilities` an id, one column a class.
+    /// Creates predictions: one row of `probabilities` per id, one column per class.
     pub fn new(ids: Vec<String>, classes: Vec<String>, probabilities: Probabilities, targets: Option<Truth>) -> Self {
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
     }
 
-    /// The same with another task as its type: that of the recipe, which the engine knows to be theirs.
+    /// Changes the task type to that of the recipe, which the engine knows to match.
     pub(crate) fn into_task<U>(self) -> Predictions<U> {
         let Predictions { ids, classes, probabilities, targets, .. } = self;
         Predictions { ids, classes, probabilities, targets, task: PhantomData }
@@ -90,7 +89,7 @@ impl<T> Predictions<T> {
         self.ids.is_empty()
     }
 
-    /// Mean log loss; `None` where nobody knows what is true.
+    /// Mean log loss; `None` without labels.
     pub fn log_loss(&self) -> Option<f64> {
         self.targets.as_ref().map(|truth| metrics::log_loss(&self.probabilities, truth))
     }
@@ -103,32 +102,32 @@ impl Predictions<SingleLabel> {
         (&self.classes[class], self.probabilities.row(image)[class])
     }
 
-    /// The number of the most probable class of each image, the first of equals.
+    /// Index of the most probable class of each image, the first of equals.
     pub fn argmax(&self) -> Vec<usize> {
         (0..self.len()).map(|image| self.probabilities.top(image)).collect()
     }
 
-    /// Share of images whose most probable class is the true one; `None` where nobody knows what is true.
+    /// The share of images whose most probable class is the true one; `None` without labels.
     pub fn accuracy(&self) -> Option<f64> {
         self.truth().map(|truth| metrics::accuracy(&self.probabilities, truth))
     }
 
-    /// How often each class was called each class; `None` where nobody knows what is true.
+    /// The confusion matrix; `None` without labels.
     pub fn confusion(&self) -> Option<Confusion> {
         self.truth().map(|truth| metrics::confusion(&self.probabilities, truth, &self.classes))
     }
 
-    /// Images that are of `class` and were said to be, surest first: at most `n`.
+    /// Returns at most `n` images of `class` that were predicted correctly, the most probable first.
     pub fn most_correct(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_correct(&self.probabilities, truth, class, n))
     }
 
-    /// Images that are of `class` and were said to be another, the least probable first: at most `n`.
+    /// Returns at most `n` images of `class` that were predicted as another class, the least probable first.
     pub fn most_incorrect(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_incorrect(&self.probabilities, truth, class, n))
     }
 
-    /// Images that are of `class`, those first whose probability of it is nearest to `1 / classes`: at most `n`.
+    /// Returns at most `n` images of `class`, those whose probability of it is nearest to `1 / classes` first.
     pub fn most_uncertain(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_uncertain(&self.probabilities, truth, class, n))
     }
@@ -142,19 +141,20 @@ impl Predictions<SingleLabel> {
 }
 
 impl Predictions<MultiLabel> {
-    /// The tags of an image: those with a probability above `threshold`.
+    /// The predicted tags of an image: those with a probability above `threshold`.
     pub fn tags(&self, image: usize, threshold: f64) -> Vec<&str> {
         let row = self.probabilities.row(image);
         let said = self.classes.iter().zip(row).filter(|(_, p)| f64::from(**p) > threshold);
         said.map(|(tag, _)| tag.as_str()).collect()
     }
 
-    /// Mean F2 over the images, a tag being said above `threshold`; `None` where nobody knows what is true.
+    /// Mean F2 over the images, with the tags above `threshold` predicted; `None` without labels.
     pub fn f2(&self, threshold: f64) -> Option<f64> {
         self.targets.as_ref().map(|truth| metrics::f2(&self.probabilities, truth, threshold))
     }
 
-    /// The threshold of .17, .18, .. .23 with the best F2 on these very images, and that F2: it flatters.
+    /// Returns the best threshold of 0.17, 0.18, .. 0.23 and its F2 on these images. Since it was selected on them, the F2
+    /// is optimistic.
     pub fn best_threshold(&self) -> Option<(f64, f64)> {
         self.targets.as_ref().map(|truth| metrics::f2_search(&self.probabilities, truth))
     }

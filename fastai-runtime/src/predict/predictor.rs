@@ -1,4 +1,4 @@
-//! A saved model, ready to say what images show.
+//! A saved model, ready to predict.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use fastai_dsl::TaskKind;
 use rayon::prelude::*;
 
 use super::{Predictions, TtaWeights, average};
-use crate::RunError;
 use crate::data::{DataError, Reading};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
+use crate::progress::Watch;
 use crate::random::Stream;
-use crate::train::{Watch, activate_for, unreadable};
 use crate::transforms::Transform;
+use crate::{RunError, device};
 
-/// Pixels of prepared images that wait for the network, bytes.
+/// Memory limit of prepared images that wait for the network, bytes.
 const AHEAD: usize = 64 << 20;
 
-/// A network with all that is needed to use it: no training data, no published weights.
+/// A network with everything that prediction needs; neither training data nor published weights are required.
 #[derive(Clone, Debug)]
 pub struct Predictor {
     network: Network,
@@ -29,21 +29,21 @@ pub struct Predictor {
     device: Device,
 }
 
-/// What is said about one image.
+/// The prediction for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Said<'a> {
-    /// Which of the images.
+    /// Index of the image.
     pub image: usize,
     /// Its file.
     pub path: &'a Path,
-    /// One probability a class, in the order of the classes.
+    /// One probability per class, in the order of the classes.
     pub probabilities: &'a [f32],
 }
 
-/// An image that nothing could be said about.
+/// An image that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Which of the images.
+    /// Index of the image.
     pub image: usize,
     /// Its file.
     pub path: PathBuf,
@@ -54,10 +54,10 @@ pub struct Unreadable {
 impl Predictor {
     /// Loads a model: `path` is a `.safetensors` file that a run saved, or a run folder.
     ///
-    /// Of a run folder `model` is loaded, the `NAME` of `save("NAME")`; without it the one that the run ended with.
+    /// In a run folder, `model` selects the `NAME` of `save("NAME")`; without it, the run's final model is loaded.
     ///
     /// # Errors
-    /// If there is no such model (those that there are are named), or it is broken.
+    /// If there is no such model (the error lists the existing ones), or it is broken.
     pub fn load(path: &Path, model: Option<&str>, device: &Device) -> Result<Self, RunError> {
         let (network, meta) = models::read_model(&model_file(path, model)?, device)?;
         Ok(Predictor { network, meta, device: device.clone() })
@@ -67,7 +67,7 @@ impl Predictor {
         Predictor { network: network.valid(), meta, device: device.without_autodiff() }
     }
 
-    /// What is known of the model.
+    /// The model's header.
     pub fn meta(&self) -> &ModelMeta {
         &self.meta
     }
@@ -82,8 +82,8 @@ impl Predictor {
         &self.meta.classes
     }
 
-    /// Which classes or tags are said for an image of these probabilities: the most probable class, or the tags above
-    /// `threshold`; nothing of numbers.
+    /// Returns the predicted labels for an image's probabilities: the most probable class, or the tags above `threshold`;
+    /// empty for regressions.
     pub fn said<'a>(&'a self, probabilities: &[f32], threshold: f64) -> Vec<&'a str> {
         let classes = &self.meta.classes;
         match self.meta.task {
@@ -99,15 +99,15 @@ impl Predictor {
         }
     }
 
-    /// Goes through the images in their order and calls `each` for every one that can be read; gives the others.
+    /// Predicts the images in order, calls `each` for every readable one, and returns the others.
     ///
-    /// With `tta` each prediction is the mean of `ceil(tta / 4)` plain ones and `tta` augmented ones. The augmentation is
-    /// drawn from the model's seed and the file's name, so what is said of an image does not depend on the other images.
-    /// A model of a run with `resize_to` sees larger images as that run did: as a scaled copy would show them, which is made in
-    /// memory. However many images there are, no more than a few batches are in memory.
+    /// With `tta`, each prediction is the mean of `ceil(tta / 4)` plain and `tta` augmented predictions. The model's seed
+    /// and the file's name determine the augmentation, so the prediction for an image does not depend on the other images.
+    /// A model of a run with `resize_to` sees larger images as that run did: as a scaled copy would show them, computed in
+    /// memory. Memory is bounded by a few batches, however many images there are.
     ///
     /// # Errors
-    /// What `each` reports; [`RunError::Stopped`] when a stop is requested.
+    /// The errors of `each`; [`RunError::Stopped`] on a stop request.
     pub fn stream(
         &self,
         images: &[PathBuf],
@@ -167,10 +167,10 @@ impl Predictor {
         result.map(|()| failed)
     }
 
-    /// Probabilities of all images, which must be readable.
+    /// Returns the probabilities of all images, which must be readable.
     ///
     /// # Errors
-    /// Everything that cannot be read, at once.
+    /// All unreadable images at once.
     pub fn predict(&self, images: &[PathBuf], tta: Option<u32>, watch: Watch<'_>) -> Result<Predictions, RunError> {
         let mut values = Vec::with_capacity(images.len() * self.meta.classes.len());
         let failed = self.stream(images, tta, watch, &mut |said| {
@@ -186,7 +186,7 @@ impl Predictor {
         Ok(Predictions::new(images.iter().map(id).collect(), self.meta.classes.clone(), probabilities, None))
     }
 
-    /// The plain and the augmented numbers of an image, one after the other.
+    /// Returns the plain and the augmented inputs of an image, concatenated.
     fn prepare(&self, path: &Path, transform: &Transform, passes: usize) -> Result<Vec<f32>, String> {
         let image = Reading::of(self.meta.resize_to).read(path, transform.shorter_side())?;
         let side = self.meta.size as usize;
@@ -216,9 +216,7 @@ impl Predictor {
         for pixels in pixels {
             let data = TensorData::new(pixels, [count, 3, side, side]);
             let out = self.network.forward(Tensor::from_data(data, &self.device));
-            let mut values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
-            activate_for(self.meta.task, &mut values, classes);
-            passes.push(Probabilities::new(values, classes));
+            passes.push(Probabilities::of_logits(self.meta.task, device::read(out)?, classes));
         }
         Ok(match tta {
             None => passes.swap_remove(0),

@@ -1,4 +1,4 @@
-//! Files for a competition.
+//! Submission files for competitions.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -12,13 +12,13 @@ use flate2::write::GzEncoder;
 
 use super::Predictor;
 use crate::RunError;
+use crate::atomic::write_atomic;
 use crate::data::DataError;
-use crate::report::write_atomic;
-use crate::train::Watch;
+use crate::progress::Watch;
 
-/// Ids that an error lists.
+/// The number of ids that an error lists.
 const SHOWN: usize = 20;
-/// A sample submission of more bytes is not read, unpacked.
+/// Largest sample submission that is read, bytes after decompression.
 const MAX_SAMPLE: u64 = 1 << 30;
 
 /// The rows of a submission: ids sorted, each with its image.
@@ -29,8 +29,8 @@ pub struct SubmissionRows {
 }
 
 impl SubmissionRows {
-    /// The rows of these images: an id is the file's name without folder and without `suffix`, or without whatever stands
-    /// after its last dot.
+    /// Builds the rows of these images. An id is the file name without its folder and without `suffix`, or without its
+    /// extension.
     ///
     /// # Errors
     /// Two images with one id.
@@ -72,8 +72,8 @@ impl SubmissionRows {
     }
 }
 
-/// The header: `id` and one column a class for one label an image (the dog-breed competition's), `image_name,tags` for
-/// many (the planet competition's).
+/// Returns the header: `id` and one column per class for single-label tasks (the dog-breed competition's),
+/// `image_name,tags` for multi-label tasks (the planet competition's).
 pub fn submission_header(predictor: &Predictor) -> Vec<String> {
     match predictor.meta().task {
         TaskKind::MultiLabel => vec!["image_name".to_string(), "tags".to_string()],
@@ -81,12 +81,13 @@ pub fn submission_header(predictor: &Predictor) -> Vec<String> {
     }
 }
 
-/// Predicts the rows and writes them to `out`, packed if its name ends with `.gz`.
+/// Predicts the rows and writes them to `out`, compressed if its name ends with `.gz`.
 ///
-/// One label an image: a probability a class. Many: the tags with a probability above `threshold`, joined by spaces.
+/// Single-label rows contain a probability per class. Multi-label rows contain the tags with a probability above
+/// `threshold`, joined by spaces.
 ///
 /// # Errors
-/// Every image that cannot be read, and then nothing is written: a submission without a row is refused where it counts.
+/// All unreadable images; nothing is written then, since a submission without some rows would be rejected.
 pub fn write_submission(
     predictor: &Predictor,
     rows: &SubmissionRows,
@@ -95,7 +96,7 @@ pub fn write_submission(
     out: &Path,
     watch: Watch<'_>,
 ) -> Result<(), RunError> {
-    // What went wrong with an image passes through the writer, which only knows errors of the disk.
+    // Carries an image's error through the writer, whose error type covers only the disk.
     let mut failure = None;
     let written = write_atomic(out, |file| {
         let content = |to: &mut dyn Write| -> io::Result<()> {
@@ -142,7 +143,7 @@ pub fn write_submission(
 /// Checks header and ids against a sample submission, a csv file or a gzipped one; the order of its rows does not matter.
 ///
 /// # Errors
-/// Every kind of difference: columns, missing ids, ids too many.
+/// Every kind of difference: columns, missing ids, surplus ids.
 pub fn check_sample(sample: &Path, header: &[String], ids: &[String]) -> Result<(), RunError> {
     let cannot = |e: io::Error| RunError::file("read", sample, e);
     let file = BufReader::new(File::open(sample).map_err(cannot)?);

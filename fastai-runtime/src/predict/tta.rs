@@ -4,7 +4,7 @@ use crate::RunError;
 use crate::metrics::Probabilities;
 use crate::train::Pass;
 
-/// How often each prediction counts.
+/// The weights of plain and augmented predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TtaWeights {
     /// Copies of the plain prediction: a quarter of the augmented ones, rounded up.
@@ -31,10 +31,10 @@ impl TtaWeights {
     }
 }
 
-/// The mean of probabilities, never of their logarithms: rows that sum to 1 still do.
+/// Averages probabilities, not their logarithms, so rows that sum to 1 still do.
 ///
 /// # Panics
-/// If the passes are not of the same images and classes.
+/// If the passes differ in images or classes.
 pub fn average(plain: &Probabilities, copies: u32, augmented: &[Probabilities]) -> Probabilities {
     let mut sums: Vec<f64> = plain.values().iter().map(|p| f64::from(*p) * f64::from(copies)).collect();
     for pass in augmented {
@@ -47,8 +47,8 @@ pub fn average(plain: &Probabilities, copies: u32, augmented: &[Probabilities]) 
     Probabilities::new(sums.iter().map(|s| (s / count) as f32).collect(), plain.classes())
 }
 
-/// The mean over `plain` and `n_aug` augmented predictions of the same images, each made by `predict`, which is told how
-/// to go through them and what to call that. `stage` is the index of the `tta` step.
+/// Averages `plain` and `n_aug` augmented predictions of the same images. `predict` computes each augmented one from the
+/// pass and its title; `stage` is the index of the `tta` step.
 pub(crate) fn augmented(
     plain: &Probabilities,
     n_aug: u32,

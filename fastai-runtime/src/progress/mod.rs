@@ -46,6 +46,14 @@ impl StopSignal {
     }
 }
 
+/// What a long piece of work reports to, and what may stop it.
+pub struct Watch<'a> {
+    /// Receives the work's events.
+    pub progress: &'a mut dyn Progress,
+    /// Asked after every batch.
+    pub stop: &'a StopSignal,
+}
+
 /// Says nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;

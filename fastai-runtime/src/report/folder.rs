@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::html::{self, WrittenFile};
-use super::record::{EpochRow, FindCurve, FitCurve, Record};
-use super::{Summary, plot, write_atomic};
+use super::record::Record;
+use super::{Summary, plot};
 use crate::RunError;
+use crate::atomic::write_atomic;
+use crate::train::{EpochRow, FindCurve, FitCurve};
 
 const RECIPE: &str = "recipe.recipe";
 const HISTORY: &str = "history.csv";

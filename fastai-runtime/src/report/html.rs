@@ -3,8 +3,9 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{bytes, duration, grouped, metric, short};
-use super::record::{EpochRow, FitCurve};
-use super::{Baseline, Evaluation, MetricValue, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
+use super::{Baseline, Evaluation, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
+use crate::metrics::MetricValue;
+use crate::train::{EpochRow, FitCurve};
 
 const STYLE: &str = include_str!("report.css");
 

@@ -1,6 +1,5 @@
 //! The run folder: history, summary, plots, report.html.
 
-pub mod atomic;
 pub mod bars;
 pub mod folder;
 pub mod gallery;
@@ -15,12 +14,11 @@ pub mod summary;
 mod tables;
 mod verdicts;
 
-pub use atomic::write_atomic;
 pub use bars::Bars;
 pub use folder::RunFolder;
 pub use gallery::{Gallery, GalleryGroup, GalleryImage};
-pub use record::{ClassCount, Confusion, DataOverview, EpochRow, FindCurve, FitCurve, Record, TagRow};
+pub use record::{ClassCount, DataOverview, Record};
 pub use sheet::Sheet;
 pub use show::Show;
-pub use summary::{Baseline, CacheUse, Counts, Evaluation, MetricValue, StageSummary, Summary};
+pub use summary::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Summary};
 pub(crate) use verdicts::body_lost;

@@ -11,7 +11,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::numbers::{grouped, power, short as rate};
-use super::record::{FindCurve, FitCurve};
+use crate::train::{FindCurve, FitCurve};
 
 /// Okabe and Ito's palette: told apart with every common kind of colour vision.
 const PALETTE: [RGBColor; 6] = [
@@ -334,7 +334,7 @@ fn printable(text: impl Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::EpochRow;
+    use crate::train::EpochRow;
 
     #[test]
     fn a_stopped_fit_shows_its_epochs_where_they_ended() {

@@ -1,6 +1,6 @@
 //! Nine augmented versions of one image, three rows of three.
 
-use fastai_dsl::{Body, Facts, Plan, Recipe, Sampler, Step, Transforms};
+use fastai_dsl::{Body, Facts, Plan, Recipe, Sampler, Transforms};
 use image::{Rgb, RgbImage};
 use maud::{Markup, html};
 
@@ -45,7 +45,7 @@ impl Shown {
     /// The first `fit` on images. A finder trains, too, but what it trained is put back.
     fn of(recipe: &Recipe) -> Self {
         let stages = Plan::new(recipe, &Facts::default()).stages.into_iter().enumerate();
-        let mut fits = stages.filter(|(_, stage)| matches!(stage.step, Step::Fit(_)));
+        let mut fits = stages.filter(|(_, stage)| stage.step.is_fit());
         match fits.find(|(_, stage)| stage.state.body != Body::Precomputed) {
             Some((index, stage)) => {
                 Shown { step: Some((index, stage.step.to_string(), stage.epochs)), size: stage.state.size }

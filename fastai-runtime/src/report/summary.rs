@@ -1,12 +1,12 @@
 //! What a run reached: the content of `summary.json` and of the report.
 
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::RunError;
+use crate::metrics::{MetricValue, number_or_nan};
 
 /// Larger files are no summary of a run.
 const MAX_BYTES: u64 = 64 << 20;
@@ -79,11 +79,6 @@ impl Summary {
     }
 }
 
-/// JSON has no NaN: it is written as `null`, and read back as what it was.
-fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
-}
-
 /// Images used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -154,33 +149,6 @@ pub struct Evaluation {
     pub val_loss: f64,
     /// The recipe's metrics, in order.
     pub metrics: Vec<MetricValue>,
-}
-
-/// One metric with what is needed to read it honestly.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MetricValue {
-    /// Column name, `f2`.
-    pub name: String,
-    /// The value.
-    #[serde(deserialize_with = "number_or_nan")]
-    pub value: f64,
-    /// 95 % interval: Wilson for accuracy, bootstrap over images for F2 and losses.
-    pub interval: Option<[f64; 2]>,
-    /// Images it was measured on.
-    pub n: usize,
-    /// What was chosen on these very images, such as a searched threshold.
-    pub chosen_here: Option<String>,
-}
-
-/// `accuracy 0.9825 (95 % 0.9643 to 0.9915), what was chosen`
-impl fmt::Display for MetricValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:.4}", self.name, self.value)?;
-        if let Some([low, high]) = self.interval {
-            write!(f, " (95 % {low:.4} to {high:.4})")?;
-        }
-        self.chosen_here.as_ref().map_or(Ok(()), |chosen| write!(f, ", {chosen}"))
-    }
 }
 
 /// Always saying the same thing.

@@ -4,8 +4,9 @@ use maud::{Markup, PreEscaped, html};
 
 use super::html::marked;
 use super::numbers::{grouped, metric};
-use super::record::{Confusion, DataOverview, TagRow};
+use super::record::DataOverview;
 use super::{Counts, Summary};
+use crate::metrics::{Confusion, TagRow};
 
 /// More classes than this are listed folded, and their confusion as pairs.
 const MANY: usize = 40;

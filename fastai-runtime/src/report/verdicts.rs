@@ -1,5 +1,6 @@
 //! What a stage brought, in words that do not flatter.
 
+use fastai_dsl::{Direction, MetricKind};
 use maud::{Markup, html};
 
 use super::numbers::metric;
@@ -25,18 +26,14 @@ impl<'a> Change<'a> {
 
     /// By how much it became better; negative for worse.
     fn gain(&self) -> f64 {
-        if higher_is_better(self.name) { self.after - self.before } else { self.before - self.after }
+        // Anything but a metric is a loss.
+        MetricKind::of_column(self.name).map_or(Direction::Lower, MetricKind::direction).gain(self.before, self.after)
     }
 
     /// Whether the two intervals do not meet; false where there are none.
     fn is_clear(&self) -> bool {
         self.intervals.is_some_and(|([a, b], [c, d])| b < c || d < a)
     }
-}
-
-/// Accuracies and F scores rise; losses and errors fall.
-fn higher_is_better(name: &str) -> bool {
-    name.starts_with("acc") || name.starts_with('f') || name.starts_with("precision") || name.starts_with("recall")
 }
 
 /// What somebody should think of whose body got worse by training.
@@ -98,7 +95,7 @@ pub fn hindsight(summary: &Summary) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::MetricValue;
+    use crate::metrics::MetricValue;
 
     fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
         let metric = MetricValue { name: name.into(), value, interval: Some(interval), n: 100, chosen_here: None };

@@ -1,17 +1,18 @@
 //! The learning-rate finder.
 
 use fastai_dsl::LrFind;
-use fastai_dsl::schedule::sweep;
+use fastai_dsl::schedule::{MOMENTUM, sweep};
 
 use super::examples::{Examples, Pass};
-use super::learner::{Learner, Watch};
+use super::learner::Learner;
 use super::loss::Loss;
 use super::mixing::{Mixing, Targets};
+use super::optimizer::GroupRates;
 use super::recorder::SmoothedLoss;
-use super::sgd::Rates;
 use super::suggestion::suggest;
 use crate::RunError;
 use crate::models::Network;
+use crate::progress::Watch;
 use crate::random::Stream;
 
 /// The best loss counts from this batch on (0-based), so a trained network is not stopped by its first losses.
@@ -38,7 +39,7 @@ pub struct FindPlan<'a> {
 
 /// What a sweep saw.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
+pub struct FindResult {
     /// Rate of each batch, rising; the batch at which the loss exploded is left out.
     pub rates: Vec<f64>,
     /// Smoothed loss after each batch.
@@ -80,7 +81,7 @@ pub fn find_rate(
     loss: &Loss,
     plan: FindPlan<'_>,
     watch: Watch<'_>,
-) -> Result<Found, RunError> {
+) -> Result<FindResult, RunError> {
     let FindPlan { stage, find, iterations, clip, mixing, seed } = plan;
     let Watch { progress, stop } = watch;
     let before = Some(learner.network().clone());
@@ -88,21 +89,21 @@ pub fn find_rate(
     let groups = guard.learner.network().groups();
     let device = guard.learner.device().clone();
     let mut optimizer = guard.learner.optimizer(clip);
-    let mut found = Found::default();
+    let mut found = FindResult::default();
     let mut smoothed = SmoothedLoss::default();
     let mut best = 1e9;
-    let mut rates = sweep(find, iterations).enumerate();
+    let mut sweep = sweep(find, iterations).enumerate();
     progress.begin("batches", u64::from(iterations));
     'epochs: for epoch in 0.. {
         for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
-            let Some((k, rate)) = rates.next() else { break 'epochs };
+            let Some((k, rate)) = sweep.next() else { break 'epochs };
             let mut batch = batch?;
-            let step = Rates { lrs: vec![rate; groups], wds: Vec::new() };
+            let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: MOMENTUM };
             let counters = [stage, k as u64];
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
             let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&counters);
-            let value = guard.learner.step(&mut optimizer, batch.inputs, targets, loss, &step, &mut rng);
+            let value = guard.learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng);
             let shown = smoothed.add(value);
             found.batches += 1;
             found.images += batch.images.len() as u64;

@@ -2,20 +2,20 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Metric, TaskKind};
+use fastai_dsl::schedule::Setting;
 
+use super::curves::EpochRow;
 use super::examples::{Examples, Pass};
-use super::learner::{Learner, Watch};
-use super::loss::{Loss, activate_for};
+use super::learner::Learner;
+use super::loss::Loss;
 use super::mixing::{Mixing, Targets};
+use super::optimizer::GroupRates;
 use super::recorder::SmoothedLoss;
-use super::sgd::Rates;
 use crate::RunError;
-use crate::metrics::{Probabilities, Truth, measure};
+use crate::metrics::{Measure, Probabilities};
 use crate::models::Network;
-use crate::progress::Progress;
+use crate::progress::{Progress, Watch};
 use crate::random::Stream;
-use crate::report::EpochRow;
 
 /// What a `fit` does.
 pub struct FitPlan<'a> {
@@ -23,8 +23,8 @@ pub struct FitPlan<'a> {
     pub stage: u64,
     /// Epochs.
     pub epochs: u64,
-    /// Factor of the rates for every batch.
-    pub factors: Box<dyn Iterator<Item = f64>>,
+    /// Factor of the rates, and momentum, for every batch.
+    pub settings: Box<dyn Iterator<Item = Setting>>,
     /// Full learning rate of each layer group, earliest first.
     pub lrs: Vec<f64>,
     /// Weight decay of each layer group.
@@ -34,9 +34,9 @@ pub struct FitPlan<'a> {
     /// How images of a batch are mixed.
     pub mixing: Mixing,
     /// What is measured after each epoch.
-    pub metrics: &'a [Metric],
-    /// Keep the weights of the epoch that is best by this metric, or by `val_loss`.
-    pub keep_best: Option<&'a str>,
+    pub metrics: &'a [Box<dyn Measure>],
+    /// Keep the weights of the epoch that is best by this one of `metrics`.
+    pub keep_best: Option<usize>,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -94,7 +94,7 @@ pub fn fit(
     on_epoch: &mut dyn FnMut(&EpochRow) -> Result<(), RunError>,
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
-    let FitPlan { stage, epochs, mut factors, lrs, wds, clip, mixing, metrics, keep_best, seed } = plan;
+    let FitPlan { stage, epochs, mut settings, lrs, wds, clip, mixing, metrics, keep_best, seed } = plan;
     let mut optimizer = learner.optimizer(clip);
     let device = learner.device().clone();
     let mut smoothed = SmoothedLoss::default();
@@ -109,7 +109,7 @@ pub fn fit(
         kept: None,
     };
     let mut best: Option<Best> = None;
-    let mut rates = Rates { lrs: lrs.clone(), wds };
+    let mut rates = GroupRates { lrs: lrs.clone(), wds, momentum: 0.0 };
     let mut iteration = 0;
     show_header(metrics, validation.is_some(), progress);
     for epoch in 0..epochs {
@@ -118,15 +118,17 @@ pub fn fit(
         let mut done = 0;
         for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
             let mut batch = batch?;
-            let factor = factors.next().unwrap_or(0.0);
+            // A schedule has no end.
+            let Some(setting) = settings.next() else { break };
+            rates.momentum = setting.momentum;
             for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut result.rates) {
-                *rate = full * factor;
+                *rate = full * setting.rate;
                 recorded.push(*rate);
             }
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, iteration]));
             let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&[stage, iteration]);
-            let value = learner.step(&mut optimizer, batch.inputs, targets, loss, &rates, &mut rng);
+            let value = learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng);
             if !value.is_finite() {
                 progress.finish();
                 return Err(diverged(epoch, iteration, value, &rates.lrs));
@@ -166,7 +168,7 @@ pub fn fit(
         show_row(&row, validation.is_some(), progress);
         on_epoch(&row)?;
         if let (Some(by), Some(measured)) = (keep_best, &measured) {
-            Best::offer(&mut best, learner, epoch, by, metrics, measured);
+            Best::offer(&mut best, learner, epoch, metrics[by].as_ref(), measured.metrics[by].1, measured);
         }
         result.predictions = measured.map(|m| m.probabilities);
         result.epochs.push(row);
@@ -188,27 +190,24 @@ fn diverged(epoch: u64, batch: u64, value: f64, rates: &[f64]) -> RunError {
     ))
 }
 
-/// What one look at the validation set gave.
-struct Look {
+/// What an epoch reached on the validation set.
+struct ValidationResult {
     loss: f64,
     metrics: Vec<(String, f64)>,
     probabilities: Probabilities,
 }
 
-fn evaluate(learner: &Learner, set: Validation<'_>, metrics: &[Metric], watch: Watch<'_>) -> Result<Look, RunError> {
-    let mut logits = learner.logits(set.examples, &Pass::Plain, "images, validation", watch)?;
-    let loss = set.loss.of_all(&logits);
-    let truth = set.loss.truth();
-    let classes = learner.network().classes();
-    let task = match truth {
-        Truth::Classes(_) => TaskKind::SingleLabel,
-        Truth::Tags { .. } => TaskKind::MultiLabel,
-        Truth::Values(_) => TaskKind::Regression,
-    };
-    activate_for(task, &mut logits, classes);
-    let probabilities = Probabilities::new(logits, classes);
-    let measured = metrics.iter().map(|m| (m.column().to_string(), measure(m, &probabilities, truth))).collect();
-    Ok(Look { loss, metrics: measured, probabilities })
+fn evaluate(
+    learner: &Learner,
+    set: Validation<'_>,
+    metrics: &[Box<dyn Measure>],
+    watch: Watch<'_>,
+) -> Result<ValidationResult, RunError> {
+    let logits = learner.logits(set.examples, &Pass::Plain, "images, validation", watch)?;
+    let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
+    let probabilities = Probabilities::of_logits(truth.task(), logits, learner.network().classes());
+    let metrics = metrics.iter().map(|m| (m.column().to_string(), m.value(&probabilities, truth))).collect();
+    Ok(ValidationResult { loss, metrics, probabilities })
 }
 
 /// The best epoch so far.
@@ -221,25 +220,27 @@ struct Best {
 }
 
 impl Best {
-    fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, by: &str, metrics: &[Metric], look: &Look) {
-        let column = metrics.iter().position(|m| m.word() == by);
-        let score = match column {
-            Some(i) if metrics[i].higher_is_better() => look.metrics[i].1,
-            Some(i) => -look.metrics[i].1,
-            None => -look.loss,
-        };
+    fn offer(
+        best: &mut Option<Best>,
+        learner: &Learner,
+        epoch: u64,
+        by: &dyn Measure,
+        value: f64,
+        reached: &ValidationResult,
+    ) {
+        let score = by.direction().gain(0.0, value);
         if best.as_ref().is_none_or(|b| score > b.score) {
-            let (network, probabilities) = (learner.network().clone(), look.probabilities.clone());
+            let (network, probabilities) = (learner.network().clone(), reached.probabilities.clone());
             *best = Some(Best { epoch, score, network, probabilities });
         }
     }
 }
 
-fn show_header(metrics: &[Metric], measured: bool, progress: &mut dyn Progress) {
+fn show_header(metrics: &[Box<dyn Measure>], measured: bool, progress: &mut dyn Progress) {
     let mut columns = vec!["epoch", "trn_loss"];
     if measured {
         columns.push("val_loss");
-        columns.extend(metrics.iter().map(Metric::column));
+        columns.extend(metrics.iter().map(|metric| metric.column()));
     }
     progress.table_header(&columns);
 }

@@ -10,18 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use super::examples::{Examples, Inputs, Pass};
 use super::loss::Loss;
 use super::mixing::Targets;
-use super::sgd::{Rates, Sgd};
-use crate::RunError;
+use super::optimizer::{ByTensor, GroupRates, Optimizer, Sgd};
 use crate::models::Network;
-use crate::progress::{Progress, StopSignal};
-
-/// Whom a long piece of work tells how far it is, and who may stop it.
-pub struct Watch<'a> {
-    /// Told how far the work is.
-    pub progress: &'a mut dyn Progress,
-    /// Asked after every batch.
-    pub stop: &'a StopSignal,
-}
+use crate::progress::Watch;
+use crate::{RunError, device};
 
 /// Holds the network on its autodiff device; steps change its tensors in place.
 #[derive(Debug)]
@@ -58,10 +50,12 @@ impl Learner {
     }
 
     /// A new optimizer for what is trainable now.
-    pub fn optimizer(&self, clip: Option<f64>) -> Sgd {
+    ///
+    /// `clip` bounds the L2 norm of all gradients together.
+    pub fn optimizer(&self, clip: Option<f64>) -> Box<dyn Optimizer> {
         let parameters = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
-        Sgd::new(groups, clip)
+        Box::new(ByTensor::new(Sgd, groups, clip))
     }
 
     /// One training step; gives the batch's loss before it.
@@ -69,11 +63,11 @@ impl Learner {
     /// `rng` draws the dropout. `targets` are the rows of `loss`'s truth that `inputs` shows.
     pub fn step<'a>(
         &mut self,
-        optimizer: &mut Sgd,
+        optimizer: &mut dyn Optimizer,
         inputs: Inputs,
         targets: impl Into<Targets<'a>>,
         loss: &Loss,
-        rates: &Rates,
+        rates: &GroupRates,
         rng: &mut ChaCha8Rng,
     ) -> f64 {
         let mut network = self.network.take().expect("only absent within a step");
@@ -111,8 +105,7 @@ impl Learner {
                 Inputs::Features(features) => network.logits(features),
                 Inputs::Images(images) => network.forward(images),
             };
-            let values = out.into_data().try_into_vec::<f32>().map_err(|e| unreadable(&e))?;
-            logits.extend_from_slice(&values);
+            logits.extend_from_slice(&device::read(out)?);
             done += batch.images.len() as u64;
             progress.advance(done, "");
             if stop.requested() {
@@ -123,9 +116,4 @@ impl Learner {
         progress.finish();
         Ok(logits)
     }
-}
-
-/// Values that did not come off the device as f32.
-pub(crate) fn unreadable(error: &dyn std::fmt::Debug) -> RunError {
-    RunError::Unsupported(format!("the device gave values that are not 32-bit floats: {error:?}"))
 }

@@ -1,6 +1,6 @@
 //! The training loss as fastai shows it, and what the epochs of a `fit` say together.
 
-use crate::report::EpochRow;
+use super::curves::EpochRow;
 
 /// Share of the past in the moving average.
 const MOMENTUM: f64 = 0.98;

@@ -2,8 +2,8 @@
 
 use super::image::{FloatImage, Pixels};
 
-/// Each pixel becomes the average of the `side` x `side` pixels around it, `side` odd; at the border the image is mirrored
-/// without repeating the edge, `2 1 | 0 1 2` (OpenCV's `blur`).
+/// Replaces each pixel by the average of the `side` x `side` pixels around it, `side` odd. The border is mirrored without
+/// repeating the edge, `2 1 | 0 1 2` (OpenCV's `blur`).
 pub fn blur(image: &FloatImage, side: usize) -> FloatImage {
     let (height, width) = image.size();
     let reach = side / 2;
@@ -34,7 +34,7 @@ pub fn blur(image: &FloatImage, side: usize) -> FloatImage {
     blurred
 }
 
-/// The pixel of an axis of `n` pixels that stands for `index`, anywhere on the line.
+/// Maps any `index` to a pixel of an axis of `n` pixels by mirroring.
 fn mirror(index: i64, n: usize) -> usize {
     if n == 1 {
         return 0;

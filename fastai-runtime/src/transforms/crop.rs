@@ -1,4 +1,4 @@
-//! Where the square is cut out.
+//! The crop of the square.
 
 use fastai_dsl::Crop;
 use rand_chacha::ChaCha8Rng;
@@ -18,21 +18,21 @@ pub struct Window {
     pub width: usize,
 }
 
-/// A crop with all that is random about it drawn. Positions are relative, so no image needs to be at hand.
+/// A crop with its random values drawn. Positions are relative, so drawing needs no image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cut {
     /// The square in the middle.
     Center,
     /// The square whose first row and column are `floor(u * (side - size))`.
     At {
-        /// Down, in `[0, 1)`.
+        /// Vertical position, in `[0, 1)`.
         row: f64,
-        /// To the right, in `[0, 1)`.
+        /// Horizontal position, in `[0, 1)`.
         column: f64,
     },
-    /// Everything, squashed.
+    /// The whole image, squashed.
     Squash,
-    /// A part of drawn area and aspect, squashed.
+    /// A part with random area and aspect ratio, squashed.
     Area(Box<Area>),
 }
 
@@ -46,8 +46,8 @@ impl Cut {
         }
     }
 
-    /// What is cut out of an image of `image` (height, width) that is to become a square of `size`; `None` where the
-    /// image is to be scaled to `size` and its centre taken instead.
+    /// Returns the window to cut from an image of `image` (height, width) for a square of `size`; `None` if the image is to
+    /// be scaled to `size` and cropped in the centre instead.
     pub(super) fn window(&self, image: (usize, usize), size: usize) -> Option<Window> {
         let (height, width) = image;
         match self {
@@ -62,7 +62,7 @@ impl Cut {
     }
 }
 
-/// The square of `size` in the middle of `image` (height, width), which must be as large.
+/// The central square of `size` in `image` (height, width), which must be at least that large.
 pub(super) fn center(image: (usize, usize), size: usize) -> Window {
     let start = |n: usize| n.saturating_sub(size).div_ceil(2);
     Window { top: start(image.0), left: start(image.1), height: size, width: size }
@@ -71,7 +71,7 @@ pub(super) fn center(image: (usize, usize), size: usize) -> Window {
 /// The googlenet crop: the first of ten tries that fits the image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
-    /// Height and width change places, in every try.
+    /// Whether height and width are swapped in every try.
     pub swap: bool,
     /// The tries in order.
     pub tries: [Try; 10],
@@ -84,9 +84,9 @@ pub struct Try {
     pub fraction: f64,
     /// Width by height, in `[0.75, 1.333)`.
     pub aspect: f64,
-    /// Down, in `[0, 1)`.
+    /// Vertical position, in `[0, 1)`.
     pub row: f64,
-    /// To the right, in `[0, 1)`.
+    /// Horizontal position, in `[0, 1)`.
     pub column: f64,
 }
 
@@ -105,7 +105,7 @@ impl Area {
     fn window(&self, (height, width): (usize, usize)) -> Option<Window> {
         let area = height as f64 * width as f64;
         self.tries.iter().find_map(|t| {
-            // Never 0, as it would be of a single pixel.
+            // Never 0, which a single pixel would give.
             let side = |squared: f64| ((squared.sqrt() + 0.5) as usize).max(1);
             let (mut w, mut h) = (side(t.fraction * area * t.aspect), side(t.fraction * area / t.aspect));
             if self.swap {

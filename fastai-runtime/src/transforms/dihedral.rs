@@ -14,21 +14,21 @@ pub struct Dihedral {
 }
 
 impl Dihedral {
-    /// Nothing turned, nothing flipped.
+    /// The identity.
     pub const IDENTITY: Dihedral = Dihedral { turns: 0, flip: false };
 
-    /// This one, and then `next`.
+    /// Composes two symmetries: `self`, then `next`.
     pub fn then(self, next: Dihedral) -> Dihedral {
         let turns = if self.flip { 4 - next.turns % 4 } else { next.turns };
         Dihedral { turns: (self.turns + turns) % 4, flip: self.flip != next.flip }
     }
 
-    /// Height and width of an image of `size` afterwards.
+    /// Height and width of an image of `size` after the symmetry.
     pub fn size(self, size: (usize, usize)) -> (usize, usize) {
         if self.turns.is_multiple_of(2) { size } else { (size.1, size.0) }
     }
 
-    /// `source` turned and flipped.
+    /// Applies the symmetry to `source`.
     pub fn apply<P: Pixels>(self, source: &P) -> FloatImage {
         let from = source.size();
         let (height, width) = self.size(from);
@@ -43,8 +43,8 @@ impl Dihedral {
         image
     }
 
-    /// Puts `line`, pixels of an image of `size` from `(y, x)` to the right, where they belong in `part`, which is
-    /// `window` of the turned and flipped image. All of them must fall inside.
+    /// Writes `line`, the pixels of an image of `size` from `(y, x)` to the right, to their positions in `part`, which is
+    /// `window` of the transformed image. All of them must lie inside.
     #[inline(always)]
     pub(super) fn place(
         self,
@@ -59,7 +59,7 @@ impl Dihedral {
             (i - window.top) * window.width + j - window.left
         };
         let mut to = index(x);
-        // Backwards where flipped: the difference wraps, and so does the sum.
+        // Runs backwards if flipped: the difference wraps, and so does the sum.
         let step = if line.len() > 1 { index(x + 1).wrapping_sub(to) } else { 0 };
         let pixels = part.pixels_mut();
         for pixel in line {
@@ -68,7 +68,7 @@ impl Dihedral {
         }
     }
 
-    /// Where the pixel `(y, x)` of an image of `size` goes.
+    /// Maps the pixel `(y, x)` of an image of `size` to its new position.
     pub(super) fn forward(self, (y, x): (usize, usize), size: (usize, usize)) -> (usize, usize) {
         let (height, width) = size;
         let (i, j) = match self.turns % 4 {
@@ -80,7 +80,7 @@ impl Dihedral {
         (i, if self.flip { self.size(size).1 - 1 - j } else { j })
     }
 
-    /// Which pixel of an image of `size` comes to `(i, j)`.
+    /// Returns the pixel of an image of `size` that moves to `(i, j)`.
     pub(super) fn backward(self, (i, j): (usize, usize), size: (usize, usize)) -> (usize, usize) {
         let (height, width) = size;
         let j = if self.flip { self.size(size).1 - 1 - j } else { j };
@@ -92,7 +92,7 @@ impl Dihedral {
         }
     }
 
-    /// [`Self::forward`] of any place, pixels.
+    /// [`Self::forward`] for any position, pixels.
     pub(super) fn affine(self, size: (usize, usize)) -> Affine {
         let (bottom, right) = (size.0 as f64 - 1.0, size.1 as f64 - 1.0);
         let [a, b, c, d, e, f] = match self.turns % 4 {
@@ -105,21 +105,21 @@ impl Dihedral {
         if self.flip { [-a, -b, last - c, d, e, f] } else { [a, b, c, d, e, f] }
     }
 
-    /// [`Self::backward`] of any place, pixels.
+    /// [`Self::backward`] for any position, pixels.
     pub(super) fn inverse(self, size: (usize, usize)) -> Affine {
-        // The inverse of what keeps lengths is its transpose.
+        // The inverse of an isometry is its transpose.
         let [a, b, c, d, e, f] = self.affine(size);
         [a, d, -(a * c + d * f), b, e, -(b * c + e * f)]
     }
 
-    /// Where `window` of an image of `size` comes to lie; it must not be empty.
+    /// Maps a nonempty `window` of an image of `size` to its new position.
     pub(super) fn image_of(self, window: Window, size: (usize, usize)) -> Window {
         let a = self.forward((window.top, window.left), size);
         let b = self.forward((window.top + window.height - 1, window.left + window.width - 1), size);
         between(a, b)
     }
 
-    /// The part of an image of `size` that comes to lie in `window`, which must not be empty.
+    /// Returns the part of an image of `size` that moves to `window`, which must not be empty.
     pub(super) fn origin(self, window: Window, size: (usize, usize)) -> Window {
         let a = self.backward((window.top, window.left), size);
         let b = self.backward((window.top + window.height - 1, window.left + window.width - 1), size);
@@ -127,7 +127,7 @@ impl Dihedral {
     }
 }
 
-/// The window with these pixels in opposite corners.
+/// The window with these opposite corners.
 fn between(a: (usize, usize), b: (usize, usize)) -> Window {
     Window { top: a.0.min(b.0), left: a.1.min(b.1), height: a.0.abs_diff(b.0) + 1, width: a.1.abs_diff(b.1) + 1 }
 }

@@ -1,4 +1,4 @@
-//! Everything random about one training image.
+//! The random values of one training image.
 
 use fastai_dsl::{Augmentation, Crop};
 use rand_chacha::ChaCha8Rng;
@@ -14,18 +14,19 @@ use crate::random::{Address, below, chance, uniform, unit};
 /// Probability of a random zoom.
 const OFTEN: f64 = 0.75;
 
-/// Everything random about one training image.
+/// The random values of one training image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
-    /// The shorter side becomes `trunc(zoom * size)`, but at least the size; 1 is none. The googlenet crop does not zoom.
+    /// The zoom: the shorter side becomes `trunc(zoom * size)`, but at least the size. 1 means none; the googlenet crop
+    /// does not zoom.
     pub zoom: f64,
-    /// What is done before the crop, in this order.
+    /// The operations before the crop, in order.
     pub parts: Vec<Part>,
     /// The crop.
     pub cut: Cut,
-    /// What is done to the square, in this order, after it was rounded to 8 bits.
+    /// The operations on the square after rounding to 8 bits, in order.
     pub operations: Vec<Operation>,
-    /// What is erased at last.
+    /// The rectangles to erase last.
     pub patches: Vec<Patch>,
 }
 
@@ -36,9 +37,9 @@ pub enum Part {
     Warp(Warp),
     /// Quarter turns and a flip.
     Dihedral(Dihedral),
-    /// Brightness and contrast, about the mean of all the image.
+    /// Brightness and contrast, about the mean of the whole image.
     Lighting(Lighting),
-    /// The average over a square of so many pixels a side, an odd number.
+    /// The average over a square with this odd side, pixels.
     Blur(usize),
     /// A black square.
     Hole(Hole),
@@ -47,23 +48,23 @@ pub enum Part {
 /// A black square.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hole {
-    /// Its middle, down, as a part of the height in `[0, 1)`.
+    /// Vertical position of its centre relative to the height, in `[0, 1)`.
     pub row: f64,
-    /// Its middle, to the right, as a part of the width in `[0, 1)`.
+    /// Horizontal position of its centre relative to the width, in `[0, 1)`.
     pub column: f64,
-    /// Its side, pixels of the scaled image; less where the image ends.
+    /// Its side, pixels of the scaled image; shorter at the border.
     pub length: usize,
 }
 
-/// Which of an image's generators a part draws from. The numbers of zoom and crop; [`kind`] has those of augmentations.
+/// The generators that parts draw from. These are the numbers of zoom and crop; [`kind`] contains those of augmentations.
 const ZOOM: u32 = 0;
 const CROP: u32 = 1;
 
-/// How many numbers of parts there are.
+/// The number of generators.
 const KINDS: usize = 14;
 
-/// Which of an image's generators an augmentation draws from. A number stays that of its kind for good: pixels of a seed
-/// depend on it.
+/// The number of the generator that an augmentation draws from. The number of a kind never changes, since the pixels of a
+/// seed depend on it.
 fn kind(augmentation: &Augmentation) -> u32 {
     match augmentation {
         Augmentation::Rotate { .. } => 2,
@@ -82,15 +83,15 @@ fn kind(augmentation: &Augmentation) -> u32 {
 }
 
 impl Draw {
-    /// Nothing drawn but the crop.
+    /// A draw with only a crop.
     pub fn plain(cut: Cut) -> Self {
         Draw { zoom: 1.0, parts: Vec::new(), cut, operations: Vec::new(), patches: Vec::new() }
     }
 
-    /// What `address` says of an image that becomes a square of `side` pixels.
+    /// Draws the random values at `address` for an image that becomes a square of `side` pixels.
     ///
-    /// Each part has a generator of its own, addressed by its kind and how many of its kind come before it in
-    /// `augmentations`: neither another's numbers nor its presence change what it draws.
+    /// Each part has its own generator, addressed by its kind and by the number of parts of that kind before it in
+    /// `augmentations`. Neither the values nor the presence of other parts change its draws.
     pub(super) fn new<'a>(
         max_zoom: [f64; 2],
         crop: Crop,
@@ -113,7 +114,7 @@ impl Draw {
         draw
     }
 
-    /// Adds what one augmentation draws for a square of `side` pixels.
+    /// Adds the draws of one augmentation for a square of `side` pixels.
     fn add(&mut self, augmentation: &Augmentation, side: usize, rng: &mut ChaCha8Rng) {
         let stretched = |max: f64, rng: &mut ChaCha8Rng| {
             Part::Warp(Warp::Stretch { factor: uniform(rng, 1.0, 1.0 + max), across: chance(rng, 0.5) })
@@ -173,7 +174,7 @@ impl Draw {
         }
     }
 
-    /// Whether height and width have changed places before the crop.
+    /// Whether height and width are swapped before the crop.
     pub(super) fn turned(&self) -> bool {
         let odd = |part: &&Part| matches!(part, Part::Dihedral(dihedral) if dihedral.turns % 2 == 1);
         self.parts.iter().filter(odd).count() % 2 == 1

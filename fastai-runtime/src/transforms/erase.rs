@@ -1,4 +1,4 @@
-//! Random erasing: a rectangle of the network's input is overwritten.
+//! Random erasing: overwrites a rectangle of the network's input.
 
 use fastai_dsl::Erased;
 use rand_chacha::ChaCha8Rng;
@@ -12,22 +12,22 @@ const ASPECT: (f64, f64) = (0.3, 3.3);
 /// Tries until a rectangle fits.
 const TRIES: usize = 10;
 
-/// A rectangle that is erased.
+/// A rectangle to erase.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patch {
     /// Where.
     pub window: Window,
-    /// The seed of its noise; without, it shows the mean.
+    /// The seed of its noise; `None` fills it with the mean.
     pub noise: Option<u64>,
 }
 
 impl Patch {
-    /// A rectangle in a square of `side` pixels whose share of it lies in `area`: torchvision's `RandomErasing`. `None`
-    /// where ten tries found none that is smaller than the square both ways.
+    /// Draws a rectangle in a square of `side` pixels whose share of the area lies in `area`, like torchvision's
+    /// `RandomErasing`. `None` if ten tries find no rectangle smaller than the square in both directions.
     pub(super) fn draw(area: [f64; 2], value: Erased, side: usize, rng: &mut ChaCha8Rng) -> Option<Self> {
         let window = (0..TRIES).find_map(|_| {
             let pixels = uniform(rng, area[0], area[1]) * (side * side) as f64;
-            // A logarithm, so that high rectangles are as likely as wide ones.
+            // Drawn in logarithmic scale, so that tall rectangles are as likely as wide ones.
             let aspect = uniform(rng, ASPECT.0.ln(), ASPECT.1.ln()).exp();
             let height = (pixels * aspect).sqrt().round_ties_even() as usize;
             let width = (pixels / aspect).sqrt().round_ties_even() as usize;
@@ -40,7 +40,7 @@ impl Patch {
         Some(Patch { window, noise: (value == Erased::Noise).then(|| rng.next_u64()) })
     }
 
-    /// Erases it from `values`, `[3, side, side]`, normalised: there the mean is 0 and the deviation 1.
+    /// Erases the rectangle from the normalised `values`, `[3, side, side]`, whose mean is 0 and standard deviation 1.
     pub(super) fn erase(&self, values: &mut [f32], side: usize) {
         let Window { top, left, height, width } = self.window;
         let rows = (0..3 * height).map(|row| (row / height * side + top + row % height) * side + left);

@@ -5,28 +5,28 @@ use std::cell::RefCell;
 use super::crop::Window;
 use crate::kernels::wide::{Wide, wide};
 
-/// Pixels in rows from the top, red, green and blue first in each: what scaling and rotation can read.
+/// The source of scaling and rotation: pixels in rows from the top, with red, green and blue first in each.
 pub trait Pixels {
-    /// One number of a pixel.
+    /// One channel of a pixel.
     type Sample: Copy + Into<f32>;
-    /// Samples stored a pixel.
+    /// Samples per stored pixel.
     const LANES: usize;
-    /// What brings a sample to `[0, 1]`.
+    /// The factor that maps a sample to `[0, 1]`.
     const UNIT: f32;
 
     /// Height and width, pixels.
     fn size(&self) -> (usize, usize);
-    /// Height and width of what the pixels show, in pixels: the last row and column may show only in part what there is.
+    /// Height and width of the image content in pixels: content may fill the last row and column only in part.
     fn extent(&self) -> (f64, f64) {
         let (height, width) = self.size();
         (height as f64, width as f64)
     }
     /// All samples, `[height, width, LANES]`.
     fn samples(&self) -> &[Self::Sample];
-    /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth number is 0.
+    /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth value is 0.
     fn pixel(&self, index: usize) -> [f32; 4];
 
-    /// The pixels as they are stored, if that is as [`pixel`](Self::pixel) gives them.
+    /// The stored pixels, if their format is that of [`pixel`](Self::pixel).
     #[inline(always)]
     fn stored(&self) -> Option<&[[f32; 4]]> {
         None
@@ -53,7 +53,7 @@ impl Pixels for image::RgbImage {
     }
 }
 
-/// A decoded image: 8-bit pixels, and the part of them that was in the file.
+/// A decoded image: 8-bit pixels, and the extent of the content in them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     pixels: image::RgbImage,
@@ -61,16 +61,17 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Pixels that show an image of so many pixels' `height` and `width`: as many as there are, or less than one less each.
+    /// Creates a picture whose content has these fractional `height` and `width`: each less than one pixel below the number
+    /// of rows or columns.
     ///
     /// # Panics
-    /// Where the pixels do not fit the extent.
+    /// If the pixels do not fit the extent.
     pub fn new(pixels: image::RgbImage, height: f64, width: f64) -> Self {
         assert_eq!(pixels.dimensions(), (width.ceil() as u32, height.ceil() as u32), "pixels of another image");
         Picture { pixels, extent: (height, width) }
     }
 
-    /// The pixels alone.
+    /// Returns the pixels.
     pub fn into_pixels(self) -> image::RgbImage {
         self.pixels
     }
@@ -116,7 +117,7 @@ impl Pixels for Picture {
 
 /// An image of floats, channels in `[0, 1]`.
 ///
-/// A pixel is four floats, the last one 0: whole pixels then move and blend in one vector register.
+/// A pixel is four floats, the last one 0, so that a pixel fits one vector register.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloatImage {
     height: usize,
@@ -130,7 +131,7 @@ impl FloatImage {
         FloatImage { height, width, pixels: vec![[0.0; 4]; height * width] }
     }
 
-    /// An image whose pixels are any that there were in another one, all of which are to be written.
+    /// An image with arbitrary initial pixels; the caller writes all of them.
     pub(super) fn unwritten(height: usize, width: usize) -> Self {
         let mut pixels = spare();
         pixels.resize(height * width, [0.0; 4]);
@@ -143,7 +144,7 @@ impl FloatImage {
         Self::window_of(source, Window { top: 0, left: 0, height, width })
     }
 
-    /// An image of `rgb`, `[height, width, 3]`; `None` where the number of floats is another.
+    /// Creates an image from `rgb`, `[height, width, 3]`; `None` if the number of floats differs.
     pub fn from_rgb(height: usize, width: usize, rgb: &[f32]) -> Option<Self> {
         if height.checked_mul(width)?.checked_mul(3)? != rgb.len() {
             return None;
@@ -172,12 +173,12 @@ impl FloatImage {
         &self.pixels
     }
 
-    /// The pixels, to be changed.
+    /// The pixels, mutable.
     pub fn pixels_mut(&mut self) -> &mut [[f32; 4]] {
         &mut self.pixels
     }
 
-    /// The image in 8 bits a channel after a change of its pixels, rounded to the nearest.
+    /// Converts to 8 bits per channel after applying `change` to each pixel, rounding to nearest.
     pub(super) fn to_bytes(&self, change: impl Fn([f32; 4]) -> [f32; 4]) -> image::RgbImage {
         image::RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
             let [r, g, b, _] = change(self.pixels[y as usize * self.width + x as usize]);
@@ -191,7 +192,7 @@ impl FloatImage {
     }
 }
 
-/// A part of an image to be converted.
+/// A part of an image to convert.
 struct Convert<'a, P> {
     source: &'a P,
     window: Window,
@@ -216,18 +217,18 @@ impl<P: Pixels> Wide for Convert<'_, P> {
     }
 }
 
-/// Most images whose memory a thread keeps for the next ones, which then need not be cleared: that was 6 % of what the
-/// transforms of a photo to 224 pixels take.
+/// Number of images whose memory a thread keeps for reuse; reused memory needs no clearing, which took 6 % of the
+/// transforms of a photo to 224 pixels.
 const SPARES: usize = 3;
 
-/// Most pixels of such an image: 16 MiB.
+/// Largest image that is kept for reuse, pixels: 16 MiB.
 const SPARE_PIXELS: usize = 1 << 20;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<[f32; 4]>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Pixels of an image that is gone, or none.
+/// Takes the pixels of a dropped image, if any.
 fn spare() -> Vec<[f32; 4]> {
     SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
@@ -238,7 +239,7 @@ impl Drop for FloatImage {
         if pixels.capacity() == 0 || pixels.capacity() > SPARE_PIXELS {
             return;
         }
-        // A thread that ends has no place for them any more.
+        // A thread that is ending can no longer store them.
         let _ = SPARE.try_with(|spare| {
             let mut spare = spare.borrow_mut();
             if spare.len() < SPARES {

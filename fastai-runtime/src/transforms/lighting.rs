@@ -8,14 +8,14 @@ use crate::random::uniform;
 /// A change of brightness and contrast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lighting {
-    /// What is added to every channel.
+    /// Offset of every channel.
     pub brightness: f64,
-    /// By how much more (or, negative, less) channels differ from the mean.
+    /// Change of contrast: positive values increase the distance of channels from the mean.
     pub contrast: f64,
 }
 
 impl Lighting {
-    /// Up to these limits, either sign.
+    /// Draws a change up to these limits, of either sign.
     pub(super) fn draw(brightness: f64, contrast: f64, rng: &mut ChaCha8Rng) -> Self {
         let brightness = uniform(rng, -brightness, brightness);
         let contrast = uniform(rng, -contrast, contrast);
@@ -24,20 +24,20 @@ impl Lighting {
 
     /// `clip((x - mean) * k + mean + brightness, 0, 1)`, `k = 1 + contrast`, or `1 / (1 - contrast)` below 0.
     ///
-    /// `mean` runs over the pixels and channels of the whole picture, of which `image` may be a part.
+    /// `mean` is over the pixels and channels of the whole picture, of which `image` may be a part.
     pub fn apply(&self, image: &mut FloatImage, mean: f64) {
         let change = self.change(mean);
         image.pixels_mut().iter_mut().for_each(|pixel| *pixel = change.of(*pixel));
     }
 
-    /// What happens to the pixels of a picture with this mean.
+    /// Returns the change of pixels for a picture with this mean.
     pub(super) fn change(&self, mean: f64) -> Change {
         let k = if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) };
         Change { scale: k as f32, shift: (mean - mean * k + self.brightness) as f32 }
     }
 }
 
-/// What happens to a pixel: `clip(x * scale + shift, 0, 1)`.
+/// A change of pixels: `clip(x * scale + shift, 0, 1)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change {
     scale: f32,
@@ -45,7 +45,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Nothing, to pixels in `[0, 1]`.
+    /// The change that keeps pixels in `[0, 1]`.
     pub(super) const NONE: Change = Change { scale: 1.0, shift: 0.0 };
 
     #[inline(always)]

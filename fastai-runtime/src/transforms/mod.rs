@@ -1,7 +1,8 @@
-//! Transform sets and their parts (fastai 0.7's formulas, and the augmentations that came after it), from a decoded image to the square that a network reads.
+//! Transform sets and their parts (fastai 0.7's formulas and later augmentations), from a decoded image to the network's
+//! square input.
 //!
-//! Drawing is separate from applying: [`Transform::draw`] takes everything random from an address, and
-//! [`Transform::apply`] is a function of the image and the [`Draw`] alone.
+//! Drawing is separate from applying: [`Transform::draw`] draws all random values at an address, and [`Transform::apply`]
+//! depends only on the image and the [`Draw`].
 
 mod blur;
 mod crop;

@@ -1,4 +1,4 @@
-//! From an image to a network's input.
+//! Converts an image to a network's input.
 
 use fastai_dsl::Stats;
 
@@ -6,7 +6,7 @@ use super::image::FloatImage;
 use super::lighting::Change;
 use crate::kernels::wide::{Wide, wide};
 
-/// Writes `(x - mean) / std` of each channel into `out`, `[3, height, width]`, after the `change` of light.
+/// Writes `(x - mean) / std` of each channel into `out`, `[3, height, width]`, after the lighting `change`.
 pub(super) fn normalize(image: &FloatImage, change: Change, stats: &Stats, out: &mut [f32]) {
     wide(Normalize { image, change, stats, out });
 }

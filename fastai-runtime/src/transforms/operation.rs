@@ -1,14 +1,14 @@
 //! The operations of TrivialAugment and RandAugment.
 //!
-//! They work on 8-bit squares and give, bit for bit, what torchvision's `TrivialAugmentWide` and `RandAugment` (transforms
-//! v2, nearest neighbour, black fill) give for images of Pillow.
+//! The operations work on 8-bit squares, and their results equal those of torchvision's `TrivialAugmentWide` and
+//! `RandAugment` (transforms v2, nearest neighbour, black fill) on Pillow images bit for bit.
 
 use image::{Rgb, RgbImage};
 use rand_chacha::ChaCha8Rng;
 
 use crate::random::{below, chance};
 
-/// Strengths an operation has: bins 0 to 30.
+/// Number of strengths of an operation: bins 0 to 30.
 const BINS: u64 = 31;
 
 /// An operation with its strength.
@@ -16,31 +16,31 @@ const BINS: u64 = 31;
 pub enum Operation {
     /// Nothing.
     Identity,
-    /// Rows shifted by this many pixels a row.
+    /// Shifts rows by this many pixels per row.
     ShearX(f64),
-    /// Columns shifted by this many pixels a column.
+    /// Shifts columns by this many pixels per column.
     ShearY(f64),
-    /// Shifted to the right, pixels.
+    /// Shifts to the right, pixels.
     TranslateX(i32),
-    /// Shifted down, pixels.
+    /// Shifts down, pixels.
     TranslateY(i32),
-    /// Turned counter-clockwise about the middle, degrees.
+    /// Rotates counter-clockwise about the centre, degrees.
     Rotate(f64),
-    /// This much brighter: a factor of 1 plus it.
+    /// Changes brightness: a factor of 1 plus the value.
     Brightness(f64),
-    /// This much more saturated: 1 plus it times the difference to the grey image.
+    /// Changes saturation: the difference from the grey image times 1 plus the value.
     Color(f64),
-    /// This much more contrast: 1 plus it times the difference to the mean.
+    /// Changes contrast: the difference from the mean times 1 plus the value.
     Contrast(f64),
-    /// This much sharper: 1 plus it times the difference to the smoothed image.
+    /// Changes sharpness: the difference from the smoothed image times 1 plus the value.
     Sharpness(f64),
-    /// Only this many upper bits of each channel.
+    /// Keeps this many upper bits of each channel.
     Posterize(u32),
-    /// Channels at or above this are inverted.
+    /// Inverts channels at or above the value.
     Solarize(f64),
-    /// Each channel stretched to all of 0 to 255.
+    /// Stretches each channel to the full range of 0 to 255.
     AutoContrast,
-    /// Each channel's histogram made flat.
+    /// Equalises each channel's histogram.
     Equalize,
 }
 
@@ -52,37 +52,37 @@ struct Space {
     translate: f32,
     degrees: f32,
     enhance: f32,
-    /// Bits that posterizing takes away.
+    /// Bits that posterizing removes.
     bits: u32,
 }
 
 impl Operation {
-    /// One of the 14 of TrivialAugment's wide space, each as often, as are the strengths and both directions.
+    /// Draws one of the 14 operations of TrivialAugment's wide space, its strength and its direction, all uniformly.
     pub(super) fn trivial(rng: &mut ChaCha8Rng) -> Self {
         let (kind, bin, negative) = (below(rng, 14) as usize, below(rng, BINS) as u32, chance(rng, 0.5));
         Operation::wide(kind, bin, negative)
     }
 
-    /// The operation number `kind` (0 to 13, in the order of the enum) of TrivialAugment's wide space at strength `bin`
-    /// (0 to 30), in the other direction where it has one and `negative` is true.
+    /// Returns operation `kind` (0 to 13, in enum order) of TrivialAugment's wide space at strength `bin` (0 to 30), in the
+    /// opposite direction if it has one and `negative` is true.
     pub fn wide(kind: usize, bin: u32, negative: bool) -> Self {
         let space = Space { shear: 0.99, translate: 32.0, degrees: 135.0, enhance: 0.99, bits: 6 };
         space.operation(kind, bin, negative)
     }
 
-    /// One of RandAugment's 14 at strength `bin` for a square of `side` pixels.
+    /// Draws one of RandAugment's 14 operations at strength `bin` for a square of `side` pixels.
     pub(super) fn rand(bin: u32, side: usize, rng: &mut ChaCha8Rng) -> Self {
         let (kind, negative) = (below(rng, 14) as usize, chance(rng, 0.5));
         Operation::rand_of(kind, bin, negative, side)
     }
 
-    /// As [`Operation::wide`], of RandAugment's space for a square of `side` pixels.
+    /// Like [`Operation::wide`], for RandAugment's space and a square of `side` pixels.
     pub fn rand_of(kind: usize, bin: u32, negative: bool, side: usize) -> Self {
         let translate = (150.0 / 331.0 * side as f64) as f32;
         Space { shear: 0.3, translate, degrees: 30.0, enhance: 0.9, bits: 4 }.operation(kind, bin, negative)
     }
 
-    /// The image after it.
+    /// Applies the operation.
     pub fn apply(self, image: RgbImage) -> RgbImage {
         let (width, height) = (f64::from(image.width()), f64::from(image.height()));
         match self {
@@ -117,7 +117,7 @@ impl Operation {
                         return v;
                     }
                     let scale = 255.0 / (high - low) as f64;
-                    // A conversion cuts the fraction off, and what is below 0 or above 255.
+                    // The conversion truncates the fraction and clips to 0 to 255.
                     (f64::from(v) * scale - low as f64 * scale) as u8
                 })
             }
@@ -154,14 +154,14 @@ impl Space {
     }
 }
 
-/// The `bin`-th of 31 evenly spaced numbers, counted from the nearer end and rounded once, as PyTorch
-/// does: a shift by 15.999999 pixels is one by 15.
+/// The `bin`-th of 31 evenly spaced numbers, counted from the nearer end and rounded once, as in PyTorch: a shift by
+/// 15.999999 pixels is a shift by 15.
 fn spaced(first: f32, last: f32, bin: u32) -> f32 {
     let step = (last - first) / 30.0;
     if bin < 15 { step.mul_add(bin as f32, first) } else { (-step).mul_add((30 - bin) as f32, last) }
 }
 
-/// Where the pixels of an image that is turned about `(cx, cy)` come from.
+/// The inverse affine map of a rotation about `(cx, cy)`.
 fn turned(degrees: f64, cx: f64, cy: f64) -> [f64; 6] {
     // Fifteen digits, so that a quarter turn is exactly one.
     let rounded = |v: f64| (v * 1e15).round() / 1e15;
@@ -170,8 +170,8 @@ fn turned(degrees: f64, cx: f64, cy: f64) -> [f64; 6] {
     [cos, sin, cos * -cx + sin * -cy + cx, -sin, cos, -sin * -cx + cos * -cy + cy]
 }
 
-/// The pixel at `(x, y)` becomes the one at `(a x + b y + c, d x + e y + f)`, middles of pixels and nearest neighbours;
-/// black beyond. Coordinates have 16 fractional bits, as Pillow's.
+/// Samples the pixel at `(x, y)` from `(a x + b y + c, d x + e y + f)`: pixel centres, nearest neighbour, black outside.
+/// Coordinates have 16 fractional bits, like Pillow's.
 fn affine(image: &RgbImage, [a, b, c, d, e, f]: [f64; 6]) -> RgbImage {
     let fixed = |v: f64| (v * 65536.0 + 0.5).floor() as i64;
     let (right, down) = ((fixed(a), fixed(d)), (fixed(b), fixed(e)));
@@ -186,7 +186,7 @@ fn affine(image: &RgbImage, [a, b, c, d, e, f]: [f64; 6]) -> RgbImage {
     })
 }
 
-/// `image` moved away from `from` by `1 + by` times their difference, cut off to 0 to 255.
+/// Extrapolates from `from` to `image` by `1 + by` times their difference, clipped to 0 to 255.
 fn blend(from: &RgbImage, mut image: RgbImage, by: f64) -> RgbImage {
     let factor = (1.0 + by) as f32;
     for (to, from) in image.iter_mut().zip(from.iter()) {
@@ -201,7 +201,7 @@ fn grey(Rgb([r, g, b]): Rgb<u8>) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
 }
 
-/// The average over 3 x 3 pixels, the middle one counted five times; pixels at the border stay.
+/// The average over 3 x 3 pixels with the centre weighted five times; border pixels stay unchanged.
 fn smooth(image: &RgbImage) -> RgbImage {
     let (width, height) = image.dimensions();
     RgbImage::from_fn(width, height, |x, y| {
@@ -217,7 +217,7 @@ fn smooth(image: &RgbImage) -> RgbImage {
     })
 }
 
-/// Each channel through a function of its value and number.
+/// Applies a function of value and channel index to each channel.
 fn look_up(mut image: RgbImage, of: impl Fn(u8, usize) -> u8) -> RgbImage {
     let table: [[u8; 256]; 3] = std::array::from_fn(|channel| std::array::from_fn(|v| of(v as u8, channel)));
     for pixel in image.pixels_mut() {
@@ -226,7 +226,7 @@ fn look_up(mut image: RgbImage, of: impl Fn(u8, usize) -> u8) -> RgbImage {
     image
 }
 
-/// How often each value comes, a channel.
+/// The histogram of each channel.
 fn histograms(image: &RgbImage) -> [[usize; 256]; 3] {
     let mut counts = [[0; 256]; 3];
     for pixel in image.pixels() {
@@ -237,7 +237,7 @@ fn histograms(image: &RgbImage) -> [[usize; 256]; 3] {
     counts
 }
 
-/// The table that makes a histogram flat, as far as whole steps allow.
+/// The table that equalises a histogram, as far as integer steps allow.
 fn equal(counts: &[usize; 256]) -> [u8; 256] {
     let last = counts.iter().rev().find(|n| **n > 0).copied().unwrap_or(0);
     let step = (counts.iter().sum::<usize>() - last) / 255;

@@ -5,7 +5,7 @@ use fastai_dsl::PadMode;
 use super::image::{FloatImage, Pixels};
 use crate::kernels::bilinear::reflect;
 
-/// `image` with `pad` pixels more on each side, reflected or black.
+/// Adds a border of `pad` pixels on each side of `image`, reflected or black.
 pub(super) fn pad(image: &FloatImage, pad: usize, mode: PadMode) -> FloatImage {
     let (height, width) = image.size();
     let mut padded = FloatImage::black(height + 2 * pad, width + 2 * pad);

@@ -1,4 +1,4 @@
-//! The whole way from a decoded image to a network's input.
+//! The complete transform from a decoded image to a network's input.
 
 use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Transforms};
 
@@ -14,7 +14,7 @@ use super::stage::Stage;
 use crate::kernels::wide::{Wide, wide};
 use crate::random::Address;
 
-/// Counts up whenever the numbers that [`Transform::valid`] writes change.
+/// Incremented whenever the output of [`Transform::valid`] changes.
 const VERSION: u32 = 3;
 
 /// The rotation of the sets.
@@ -23,21 +23,21 @@ const ROTATE: Augmentation = Augmentation::Rotate { degrees: 10.0, p: 0.75 };
 /// The change of light of the sets.
 const LIGHTING: Augmentation = Augmentation::Lighting { brightness: 0.05, contrast: 0.05 };
 
-/// How many times the pixels that are needed a reduced image keeps along its shorter side. With fewer the averages that
-/// scaling takes would differ more from those of all pixels.
+/// Oversampling of reduced images along the shorter side. With less, the averages of scaling would differ more from those
+/// of all pixels.
 const SPARE: u32 = 2;
 
-/// Longest canvas, times its shorter side.
+/// Largest aspect ratio of a canvas.
 const LONGEST: usize = 64;
 
-/// Most pixels of a canvas that is longer than two squares, 64 MiB of floats: a strip of 16000 x 100 pixels scaled to its
-/// full length would take gigabytes.
+/// Largest canvas that is longer than two squares, pixels, which is 64 MiB of floats: a strip of 16000 x 100 pixels scaled
+/// to its full length would take gigabytes.
 const SURROUNDINGS: usize = 1 << 22;
 
-/// Images to network inputs, as a recipe's `transforms` section says.
+/// Converts images to network inputs according to a recipe's `transforms` section.
 ///
-/// Training: scale the shorter side to the size (times a random zoom), pad, augment, crop, work on the 8-bit square,
-/// normalise, erase. Validation: scale, pad, crop, normalise. What fastai 0.7 has is done by its formulas.
+/// Training: scale the shorter side to the size (times a random zoom), pad, augment, crop, apply 8-bit operations to the
+/// square, normalise, erase. Validation: scale, pad, crop, normalise. Transforms that exist in fastai 0.7 use its formulas.
 #[derive(Clone, Debug)]
 pub struct Transform {
     config: Transforms,
@@ -47,7 +47,7 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// The transforms of `cfg` for a network trained on pixels of these `stats`.
+    /// Creates the transforms of `cfg` for a network trained on pixels with these `stats`.
     pub fn new(cfg: &Transforms, stats: Stats) -> Self {
         Transform { config: cfg.clone(), size: cfg.size as usize, pad: cfg.pad as usize, stats: cfg.stats(stats) }
     }
@@ -55,25 +55,25 @@ impl Transform {
     /// Writes `image`, randomly augmented, as `[3, size, size]`. The same address gives the same augmentation.
     ///
     /// # Panics
-    /// Where `out` has another length, or the image no pixels.
+    /// If `out` has another length, or the image has no pixels.
     pub fn train<P: Pixels>(&self, image: &P, address: Address, out: &mut [f32]) {
         self.apply(image, &self.draw(address), out);
     }
 
-    /// Writes `image` as `[3, size, size]`, nothing random about it. Its border is always reflected.
+    /// Writes `image` as `[3, size, size]` without random transforms. The border is always reflected.
     ///
     /// # Panics
-    /// Where `out` has another length, or the image no pixels.
+    /// If `out` has another length, or the image has no pixels.
     pub fn valid<P: Pixels>(&self, image: &P, out: &mut [f32]) {
         let cut = if self.config.crop == Crop::None { Cut::Squash } else { Cut::Center };
         self.write(image, &Draw::plain(cut), PadMode::Reflect, out);
     }
 
-    /// Undoes the normalisation: images as a network takes them, `[3, size, size]` or a batch `[n, 3, size, size]`, as
-    /// `[size, size, 3]` or `[n, size, size, 3]`, `x * std + mean`, not clipped.
+    /// Undoes the normalisation: converts network inputs, `[3, size, size]` or a batch `[n, 3, size, size]`, to
+    /// `[size, size, 3]` or `[n, size, size, 3]` by `x * std + mean`, without clipping.
     ///
     /// # Panics
-    /// Where the values are not those of whole images of this transform's size.
+    /// If the values are not complete images of this transform's size.
     pub fn denorm(&self, values: &[f32]) -> Vec<f32> {
         let plane = self.size * self.size;
         let n = values.len();
@@ -85,17 +85,17 @@ impl Transform {
         images.flat_map(|image| (0..plane).flat_map(move |i| pixel(image, i))).collect()
     }
 
-    /// All that [`Transform::valid`] depends on besides the image, as text that stays the same from run to run.
+    /// Everything that [`Transform::valid`] depends on besides the image, as a text that is stable between runs.
     pub fn signature(&self) -> String {
-        // Neither crop of the middle sees a border, and that of a squashed image is reflected whatever training shows.
+        // Neither centre crop includes the border, and a squashed image has a reflected border regardless of training.
         let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
         let Stats { mean, std } = self.stats;
         let decoded = self.shorter_side().map_or(String::new(), |side| format!(" decoded to {side}"));
         format!("transforms {VERSION}: size {} crop {crop} pad {pad} mean {mean:?} std {std:?}{decoded}", self.size)
     }
 
-    /// The shorter side that a decoded image must keep, pixels: twice that of the largest zoom. `None` where images are to
-    /// be decoded in full, as the googlenet crop always needs them.
+    /// The shorter side that reduced decoding must preserve, pixels: twice that of the largest zoom. `None` for full
+    /// decoding, which the googlenet crop always needs.
     pub fn shorter_side(&self) -> Option<u32> {
         match (self.config.decode, self.config.crop) {
             (Decode::Full, _) | (_, Crop::Googlenet) => None,
@@ -108,8 +108,8 @@ impl Transform {
         ((zoom * self.size as f64) as usize).max(self.size)
     }
 
-    /// Draws the parameters of one training image. Each part of the transforms draws for itself: changing one of them, or
-    /// adding one, leaves the draws of the others as they were.
+    /// Draws the random values of one training image. Each part draws independently: changing or adding one leaves the
+    /// draws of the others unchanged.
     pub fn draw(&self, address: Address) -> Draw {
         let set: &[Augmentation] = match self.config.set {
             TransformSet::None => &[],
@@ -124,7 +124,7 @@ impl Transform {
     /// Writes `image` transformed by `draw` as `[3, size, size]`.
     ///
     /// # Panics
-    /// Where `out` has another length, or the image no pixels.
+    /// If `out` has another length, or the image has no pixels.
     pub fn apply<P: Pixels>(&self, image: &P, draw: &Draw, out: &mut [f32]) {
         self.write(image, draw, self.config.pad_mode, out);
     }
@@ -133,7 +133,7 @@ impl Transform {
         assert_eq!(out.len(), 3 * self.size * self.size, "[3, size, size] with size {}", self.size);
         assert!(image.size().0 > 0 && image.size().1 > 0, "an image without pixels");
         let (mut square, mut change) = match draw.cut {
-            // This crop comes of the full image: it scales by itself.
+            // This crop uses the full image and scales by itself.
             Cut::Area(_) => self.square(image, draw),
             _ => self.scaled_square(image, draw, border),
         };
@@ -146,7 +146,7 @@ impl Transform {
         draw.patches.iter().for_each(|patch| patch.erase(out, self.size));
     }
 
-    /// The square of a draw that scales first, and the change of light that is still to be made.
+    /// Returns the square of a draw that scales first, and the lighting change still to apply.
     fn scaled_square<P: Pixels>(&self, image: &P, draw: &Draw, border: PadMode) -> (FloatImage, Change) {
         let target = self.target(draw.zoom);
         let mut scaled = scaled_size(image.extent(), target);
@@ -165,7 +165,7 @@ impl Transform {
         self.square(&canvas, draw)
     }
 
-    /// Augments the `canvas` and cuts the square; the change of light is left to the caller.
+    /// Augments the `canvas` and crops the square; the caller applies the lighting change.
     fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> (FloatImage, Change) {
         let stages = Stage::all(&draw.parts, canvas.size());
         let (first, rest) = stages.split_first().expect("at least one stage");
@@ -177,7 +177,7 @@ impl Transform {
         self.cut(&last.blurred(whole), last, &draw.cut)
     }
 
-    /// The square that `cut` takes of what the last stage makes of `canvas`.
+    /// Returns the square that `cut` takes from the last stage's result for `canvas`.
     fn cut<P: Pixels>(&self, canvas: &P, stage: &Stage, cut: &Cut) -> (FloatImage, Change) {
         match cut.window(stage.shown(), self.size) {
             Some(window) if (window.height, window.width) == (self.size, self.size) => {
@@ -188,7 +188,7 @@ impl Transform {
                     augment(canvas, stage, window)
                 }
             }
-            // Light is clipped, so scaling comes after it.
+            // Lighting clips, so scaling follows it.
             Some(window) => (resize(&stage.part(canvas, window), self.size, self.size), Change::NONE),
             None => {
                 let whole = stage.whole(canvas);
@@ -199,14 +199,15 @@ impl Transform {
     }
 }
 
-/// The longest side of a canvas whose shorter side is `target`, pixels: as [`SURROUNDINGS`] and [`LONGEST`] allow, but
-/// twice that side in any case.
+/// The longest side of a canvas whose shorter side is `target`, pixels, within [`SURROUNDINGS`] and [`LONGEST`], but at
+/// least twice that side.
 fn longest(target: usize) -> usize {
     (SURROUNDINGS / target).min(LONGEST * target).max(2 * target)
 }
 
-/// What is made of an image of `scaled` pixels whose shorter side is `target`: all of it, but of a long strip only what is
-/// around the crop. Rotation then turns about the middle of that, and light keeps its mean.
+/// Returns the window to compute of an image of `scaled` pixels whose shorter side is `target`: the whole image, or the
+/// surroundings of the crop in a long strip. Rotation then turns about the centre of the window, and lighting uses its
+/// mean.
 fn surroundings(scaled: (usize, usize), target: usize, draw: &Draw) -> Window {
     let (mut row, mut column) = match draw.cut {
         Cut::At { row, column } => (row, column),
@@ -220,10 +221,10 @@ fn surroundings(scaled: (usize, usize), target: usize, draw: &Draw) -> Window {
     Window { top: start(row, scaled.0 - height), left: start(column, scaled.1 - width), height, width }
 }
 
-/// What `window` shows of `canvas` after rotation and flips, and the change of light that is to follow.
+/// Returns `window` of `canvas` after rotation and flips, and the lighting change to apply.
 ///
-/// Turns, flips and crops only select pixels, so no image is made between them. The mean that lighting keeps is exactly
-/// that of the whole rotated canvas, which is why all of its rows are computed wherever there is lighting.
+/// Turns, flips and crops only select pixels, so they need no intermediate image. Lighting uses the exact mean of the whole
+/// rotated canvas, so all of its rows are computed if there is lighting.
 pub(super) fn augment<P: Pixels>(canvas: &P, draw: &Stage, window: Window) -> (FloatImage, Change) {
     wide(Augment { canvas, draw, window })
 }
@@ -291,7 +292,7 @@ impl<P: Pixels> Wide for Augment<'_, P> {
 /// The sum of all channels of a row.
 #[inline(always)]
 fn total(line: &[[f32; 4]]) -> f64 {
-    // Many sums that do not wait for one another.
+    // Independent sums, which run in parallel.
     let mut sums = [0f32; 32];
     let (blocks, rest) = line.as_flattened().as_chunks::<32>();
     for block in blocks {

@@ -1,11 +1,11 @@
-//! Rotation, zoom and stretching about the middle on the same canvas: one bilinear sampling, borders reflected.
+//! Rotation, zoom and stretching about the centre of the canvas: one bilinear sampling with reflected borders.
 
 use std::ops::Range;
 
 use super::image::{FloatImage, Pixels};
 use crate::kernels::bilinear::{BITS, Place, bilinear, plain};
 
-/// `source` turned by `degrees` counter-clockwise about `(width / 2, height / 2)`, whole divisions.
+/// Rotates `source` counter-clockwise by `degrees` about `(width / 2, height / 2)`, integer divisions.
 pub fn rotate<P: Pixels>(source: &P, degrees: f64) -> FloatImage {
     let (height, width) = source.size();
     let rotation = Rotation::new(degrees, height, width);
@@ -19,22 +19,22 @@ pub fn rotate<P: Pixels>(source: &P, degrees: f64) -> FloatImage {
 /// A change of geometry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Warp {
-    /// Counter-clockwise about `(width / 2, height / 2)`, whole divisions; degrees.
+    /// Counter-clockwise rotation about `(width / 2, height / 2)`, integer divisions; degrees.
     Rotate(f64),
-    /// Enlarged by this factor about the middle.
+    /// Enlarges by this factor about the centre.
     Zoom(f64),
-    /// Width or height enlarged by this factor, and the middle of that cut out.
+    /// Enlarges width or height by this factor and keeps the centre.
     Stretch {
         /// At least 1.
         factor: f64,
-        /// Whether it is the width.
+        /// Whether the width is enlarged.
         across: bool,
     },
-    /// Any other: the pixel at `(x, y)` comes from `(a x + b y + c, d x + e y + f)`.
+    /// Any affine map: the pixel at `(x, y)` comes from `(a x + b y + c, d x + e y + f)`.
     Affine(Affine),
 }
 
-/// Where pixels come from: `x' = a x + b y + c`, `y' = d x + e y + f`.
+/// An inverse affine map: `x' = a x + b y + c`, `y' = d x + e y + f`.
 pub(super) type Affine = [f64; 6];
 
 impl Warp {
@@ -65,15 +65,15 @@ impl Warp {
     }
 }
 
-/// First `first`, then `second`, each as where its pixels come from.
+/// Composes two inverse maps: `first`, then `second`.
 pub(super) fn then(first: Affine, second: Affine) -> Affine {
     let [a, b, c, d, e, f] = first;
     let [p, q, r, s, t, u] = second;
     [a * p + b * s, a * q + b * t, a * r + b * u + c, d * p + e * s, d * q + e * t, d * r + e * u + f]
 }
 
-/// One rotation of one canvas. Coordinates are fixed-point numbers: stepping along a row is an addition that does not
-/// round, and splitting one into pixel and fraction is a shift.
+/// A warp of one canvas. Coordinates are fixed-point numbers: stepping along a row is an exact addition, and splitting a
+/// coordinate into pixel and fraction is a shift.
 pub(super) struct Rotation {
     /// [`Affine`] in fixed point.
     from: [i64; 6],
@@ -92,8 +92,7 @@ impl Rotation {
         Rotation { from: [cos, -sin, x, sin, cos, y], height, width }
     }
 
-    /// All of `warps`, one after another, in one sampling: what is sampled once stays sharper than what is sampled anew
-    /// by each of them.
+    /// Composes all `warps` into one sampling, which is sharper than sampling for each of them.
     pub(super) fn of_all(warps: &[Warp], height: usize, width: usize) -> Self {
         if let [Warp::Rotate(degrees)] = *warps {
             return Rotation::new(degrees, height, width);

@@ -1,4 +1,4 @@
-//! Scaling as OpenCV's `INTER_AREA` does it.
+//! Scaling like OpenCV's `INTER_AREA`.
 
 use super::crop::Window;
 use super::image::{FloatImage, Pixels};
@@ -12,19 +12,19 @@ pub(super) fn scaled_size(extent: (f64, f64), target: usize) -> (usize, usize) {
     (side(extent.0), side(extent.1))
 }
 
-/// Scales the shorter side to `target` pixels; the sides keep their ratio up to rounding down.
+/// Scales the shorter side to `target` pixels, preserving the aspect ratio up to rounding down.
 pub fn scale_min<P: Pixels>(source: &P, target: usize) -> FloatImage {
     let (height, width) = scaled_size(source.extent(), target);
     resize(source, height, width)
 }
 
-/// Scales to `height` x `width`: the average over the area that a pixel covers where both sides shrink, else a blend of
-/// the two nearest pixels an axis (OpenCV's `INTER_AREA`, which is not the usual bilinear enlargement).
+/// Scales to `height` x `width`: area averaging if both sides shrink, otherwise a blend of the two nearest pixels per axis
+/// (OpenCV's `INTER_AREA`, which differs from the usual bilinear enlargement).
 pub fn resize<P: Pixels>(source: &P, height: usize, width: usize) -> FloatImage {
     resize_window(source, (height, width), Window { top: 0, left: 0, height, width })
 }
 
-/// The part in `window` of `source` scaled to `size`: the same numbers as cutting after [`resize`], without its cost.
+/// Computes `window` of `source` scaled to `size`. The values equal those of cropping after [`resize`], at a lower cost.
 pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window: Window) -> FloatImage {
     let (from, extent) = (source.size(), source.extent());
     if extent == (size.0 as f64, size.1 as f64) {
@@ -41,7 +41,7 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
     wide(Resize { source, window, rows: &rows, columns: &columns })
 }
 
-/// Scaling with the weights at hand.
+/// A scaling with its weights.
 struct Resize<'a, P> {
     source: &'a P,
     window: Window,
@@ -85,7 +85,7 @@ fn blend_rows<'a, S: Copy + Into<f32> + 'a>(
     unit: f32,
     row_of: impl Fn(usize) -> &'a [S],
 ) {
-    // The usual number of rows in one go; of more, the others go in pairs, which halves the traffic of the sums.
+    // The usual number of rows in one pass; further rows go in pairs, which halves the memory traffic of the sums.
     let head = match *weights {
         [u] => {
             let u = u * unit;
@@ -127,7 +127,7 @@ fn blend_rows<'a, S: Copy + Into<f32> + 'a>(
 /// For each target pixel of one axis, the first source pixel and the weights of it and its followers.
 struct Axis {
     starts: Vec<usize>,
-    /// Where each target pixel's weights begin, and at last where they all end.
+    /// The start of each target pixel's weights, followed by the end of all.
     offsets: Vec<usize>,
     weights: Vec<f32>,
 }
@@ -174,7 +174,7 @@ impl Axis {
         let mut axis = Axis::with_capacity(count, 2);
         for d in first..first + count {
             let start = ((d as f64 * scale).floor() as usize).min(from - 1);
-            // OpenCV rounds to f32 before it takes the floor, which decides where a new pixel falls on an old one.
+            // OpenCV rounds to f32 before taking the floor, which matters where a new pixel coincides with an old one.
             let past = ((d + 1) as f64 - (start + 1) as f64 * inverse) as f32;
             let fraction = if past <= 0.0 { 0.0 } else { past - past.floor() };
             if fraction > 0.0 && start + 1 < from {
@@ -219,7 +219,7 @@ impl Columns {
             Columns { taps, starts: Vec::with_capacity(count), weights: Vec::with_capacity(count * taps) };
         for d in 0..count {
             let (start, weights) = axis.taps(d);
-            // At the far end the zeros come first, so that nothing outside is read.
+            // At the far end the zeros come first, so that no pixel outside is read.
             let shifted = start.min(from - taps);
             columns.weights.resize(d * taps + start - shifted, [0.0; 4]);
             columns.weights.extend(weights.iter().map(|&w| [w, w, w, 0.0]));

@@ -1,4 +1,4 @@
-//! Which parts of a draw are done in one pass over the image.
+//! Groups the parts of a draw into passes over the image.
 
 use super::blur::blur;
 use super::crop::Window;
@@ -9,23 +9,23 @@ use super::lighting::Lighting;
 use super::pipeline::augment;
 use super::rotate::{Warp, then};
 
-/// What one pass makes of a canvas: blurred, sampled, turned, lit, and blackened in places, in this order.
+/// One pass over a canvas: blur, sampling, turns and flips, lighting and black squares, in this order.
 ///
-/// The result is that of the parts one after another, but for sampling: warps that follow one another, with turns and
-/// flips among them, are one sampling. A part that does not fit behind what a pass does already begins the next one.
+/// The result equals that of the parts in sequence, except for sampling: consecutive warps, with turns and flips among
+/// them, share one sampling. A part that cannot follow the parts of a pass starts the next pass.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     /// Height and width of the canvas before.
     size: (usize, usize),
-    /// The side of the square that is averaged.
+    /// The side of the averaging square.
     blur: Option<usize>,
-    /// Warps in their order, before turns and flip.
+    /// Warps in order, before turns and flips.
     pub(super) warps: Vec<Warp>,
-    /// Quarter turns and flip.
+    /// Quarter turns and a flip.
     pub(super) dihedral: Dihedral,
-    /// Brightness and contrast; turns and flips leave the mean alone, so it does not matter which comes first.
+    /// Brightness and contrast. Turns and flips preserve the mean, so their order relative to lighting does not matter.
     pub(super) lighting: Option<Lighting>,
-    /// What is black at last.
+    /// The black squares, applied last.
     holes: Vec<Window>,
 }
 
@@ -34,7 +34,7 @@ impl Stage {
         Stage { size, blur: None, warps: Vec::new(), dihedral: Dihedral::IDENTITY, lighting: None, holes: Vec::new() }
     }
 
-    /// The passes that make `parts` of a canvas of `size`, at least one; the first does not blur.
+    /// Returns the passes for `parts` on a canvas of `size`, at least one; the first has no blur.
     pub(super) fn all(parts: &[Part], size: (usize, usize)) -> Vec<Self> {
         let mut done = Vec::new();
         let mut stage = Stage::new(size);
@@ -49,13 +49,13 @@ impl Stage {
         done
     }
 
-    /// Whether `part` may be done by this pass too.
+    /// Whether this pass can also apply `part`.
     fn takes(&self, part: &Part) -> bool {
         match part {
             Part::Dihedral(_) | Part::Hole(_) => true,
-            // Clipped light is not what the light of sampled pixels is, nor are the edges of holes.
+            // Clipped lighting and the edges of holes do not commute with sampling.
             Part::Warp(_) => self.lighting.is_none() && self.holes.is_empty(),
-            // Its mean is that of what comes before it.
+            // Lighting uses the mean of the pixels before it.
             Part::Lighting(_) => self.lighting.is_none() && self.holes.is_empty(),
             Part::Blur(_) => false,
         }
@@ -65,7 +65,7 @@ impl Stage {
         match part {
             Part::Warp(warp) if self.dihedral == Dihedral::IDENTITY => self.warps.push(warp),
             Part::Warp(warp) => {
-                // The same warp before the turn: turned back, warped, and turned.
+                // Moves the warp before the turn: turn back, warp, turn.
                 let (height, width) = self.shown();
                 let (turn, back) = (self.dihedral.affine(self.size), self.dihedral.inverse(self.size));
                 self.warps.push(Warp::Affine(then(back, then(warp.affine(height, width), turn))));
@@ -81,7 +81,7 @@ impl Stage {
         }
     }
 
-    /// Height and width of the canvas afterwards.
+    /// Height and width of the canvas after the pass.
     pub(super) fn shown(&self) -> (usize, usize) {
         self.dihedral.size(self.size)
     }
@@ -91,7 +91,7 @@ impl Stage {
         !self.holes.is_empty()
     }
 
-    /// What it makes of `canvas`, which was blurred where it is to be, in `window`.
+    /// Applies the pass to `canvas`, already blurred if necessary, and returns `window` of the result.
     pub(super) fn part<P: Pixels>(&self, canvas: &P, window: Window) -> FloatImage {
         let (mut part, change) = augment(canvas, self, window);
         if self.lighting.is_some() {
@@ -101,13 +101,13 @@ impl Stage {
         part
     }
 
-    /// What it makes of all of `canvas`.
+    /// Applies the pass to the whole `canvas`.
     pub(super) fn whole<P: Pixels>(&self, canvas: &P) -> FloatImage {
         let (height, width) = self.shown();
         self.part(canvas, Window { top: 0, left: 0, height, width })
     }
 
-    /// The canvas that it begins with.
+    /// Applies the blur.
     pub(super) fn blurred(&self, canvas: FloatImage) -> FloatImage {
         match self.blur {
             Some(side) => blur(&canvas, side),
@@ -117,8 +117,8 @@ impl Stage {
 }
 
 impl Hole {
-    /// What it blackens of an image of `size`, by the original's formula: `y - length / 2` to `y + length / 2`, cut off below
-    /// 0 and at the end, and rounded down. `None` where that is nothing.
+    /// Returns the window of the hole in an image of `size`, by the original's formula: `y - length / 2` to
+    /// `y + length / 2`, clipped at 0 and at the end, and rounded down. `None` if the window is empty.
     fn window(&self, size: (usize, usize)) -> Option<Window> {
         let ends = |middle: f64, side: usize| {
             let middle = (middle * side as f64) as usize;

@@ -158,7 +158,7 @@ impl Graph {
         };
         let view = view.first().copied();
         let length = self.count(length, "storage length")?;
-        // Keys are texts, in files by Python 2 sometimes numbers.
+        // Keys are strings; in files from Python 2 sometimes numbers.
         let key: Box<str> = match self.node(key) {
             Node::Text(text) => text.clone(),
             Node::Int(n) => n.to_string().into(),
@@ -204,7 +204,7 @@ impl Graph {
         match (function, items) {
             (Global::OrderedDict, []) => self.add(Node::Dict(Vec::new())),
             (Global::OrderedDict, &[pairs]) => {
-                // Python 2 hands the content over in the call.
+                // Python 2 passes the content in the call.
                 let pairs: Result<Vec<(Id, Id)>, TorchError> = self
                     .items(pairs)?
                     .iter()

@@ -52,7 +52,7 @@ pub(super) fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Parse
             Node::Int(n) => n.to_string(),
             _ => return Err(TorchError::new("damaged: a storage without a key")),
         };
-        // A storage that nothing uses has no known type, and so no known end.
+        // An unused storage has no known type and therefore no known end.
         let index = graph
             .find_storage(&named)
             .ok_or_else(|| TorchError(format!("damaged: storage `{}` belongs to no tensor", shown(&named))))?;

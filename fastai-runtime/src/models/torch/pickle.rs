@@ -101,7 +101,7 @@ impl<R: Read> Machine<'_, R> {
         let node = match opcode {
             b'.' => return self.pop().map(Some),
             0x80 => return self.protocol(),
-            // FRAME groups bytes for reading ahead; its length says nothing about values.
+            // FRAME groups bytes for read-ahead; its length does not concern values.
             0x95 => return self.input.array::<8>().map(|_| None),
             b'(' => return self.mark(),
             b'q' => return self.input.byte().and_then(|at| self.remember(u32::from(at))),

@@ -7,7 +7,7 @@ use super::{TensorEntry, TorchError};
 
 /// Most numbers of a tensor: 2^31, 8 GiB as f32.
 const MAX_COUNT: u64 = 1 << 31;
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
 /// A view that is spread wider than this factor (and this many numbers) is not read: its span would take the memory.
 const MAX_SPREAD: (u64, u64) = (16, 1 << 16);
@@ -79,7 +79,7 @@ impl TensorEntry {
         let mut at = 0;
         for _ in 0..count {
             out.push(numbers[at]);
-            // The next index in row-major order, and its place.
+            // The next index in row-major order and its position.
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
                 at += self.stride[axis];
@@ -98,7 +98,7 @@ impl TensorEntry {
         let io = |e: std::io::Error| TorchError::io(&e);
         reader.seek(SeekFrom::Start(self.at)).map_err(io)?;
         let mut left = count * self.element.size() as usize;
-        // The storage was found to be in the file, so this much is there.
+        // The storage lies within the file, so these bytes exist.
         let mut out = Vec::with_capacity(count);
         let mut chunk = vec![0; CHUNK.min(left)];
         while left > 0 {

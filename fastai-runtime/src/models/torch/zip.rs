@@ -122,7 +122,7 @@ struct Bounds {
 
 /// What the end of the archive says of its directory.
 fn bounds<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Bounds, TorchError> {
-    // The end record is the last thing but for a comment of at most 64 kB.
+    // Only a comment of at most 64 kB follows the end record.
     let tail_length = length.min(END as u64 + u64::from(u16::MAX));
     let tail = read_at(reader, length - tail_length, tail_length as usize)?;
     let at = (0..=tail.len().saturating_sub(END))

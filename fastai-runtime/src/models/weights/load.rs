@@ -1,4 +1,4 @@
-//! Puts a file's tensors into a network.
+//! Loads a file's tensors into a network.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,41 +9,41 @@ use super::names;
 use crate::models::tensor_file::TensorFile;
 use crate::models::{Body, Classifier, Network, WeightsError, networks, parameter};
 
-/// How many differences an error lists.
+/// The number of differences that an error lists.
 const SHOWN: usize = 6;
 
-/// What a file of tensors is, for people.
+/// A description of a file of tensors.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// What its format is called.
+    /// The name of its format.
     pub format: &'static str,
     /// Name and shape of each tensor of a floating type.
     pub tensors: BTreeMap<String, Vec<usize>>,
-    /// The known network whose body it has, if there is one.
+    /// The known network whose body the file contains, if any.
     pub arch: Option<&'static str>,
 }
 
-/// Looks into a file without reading its numbers.
+/// Inspects a file without reading its values.
 pub fn inspect(path: &Path) -> Result<Inspection, WeightsError> {
     let file = TensorFile::open(path)?;
     let arch = looks_like(&file).filter(|(_, fit, of)| fit == of).map(|(arch, ..)| arch);
     Ok(Inspection { format: file.format(), tensors: file.shapes().clone(), arch })
 }
 
-/// Whether the file has every tensor of the body of `arch` without its last `cut` modules, by name and shape; the error is
-/// that of [`load_body`].
+/// Checks that the file contains every tensor of the body of `arch` without its last `cut` modules, by name and shape. The
+/// error is that of [`load_body`].
 ///
-/// Reads no numbers and makes no network, so that a foreign file is found before anything else is done.
+/// Reads no values and builds no network, so that an unsuitable file is detected first.
 pub fn check(path: &Path, arch: &str, cut: u32) -> Result<(), WeightsError> {
     let file = TensorFile::open(path)?;
     fit(&file, path, arch, &body_shapes(arch, cut)).map(|_| ())
 }
 
-/// The network with its body's weights from a safetensors or torch file of published names.
+/// Loads the body's weights from a safetensors or torch file with published names.
 ///
-/// Names may begin with `module.`, `model.`, `backbone.` and the like. Further tensors in the file, such as the published
-/// classifier, are ignored. A missing tensor or another shape is an error that names the first of them and the network
-/// that the file is of, and then nothing is loaded. One tensor at a time is in memory beside the network.
+/// Names may start with `module.`, `model.`, `backbone.` and similar prefixes. Further tensors in the file, such as the
+/// published classifier, are ignored. If a tensor is missing or has another shape, nothing is loaded; the error names the
+/// first such tensor and the network that the file belongs to. One tensor at a time is in memory beside the network.
 pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError> {
     let mut file = TensorFile::open(path)?;
     let shapes = network.shapes().into_iter();
@@ -65,13 +65,13 @@ pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError>
     failed.map_or(Ok(network), Err)
 }
 
-/// The network as it was published, with body and classifier from a file as [`load_body`] takes.
+/// Loads body and classifier of a published network from a file like those of [`load_body`].
 ///
-/// Linear layers may be `[output, input]` in the file. Of 1001 classes the first, the background that networks from
-/// TensorFlow have, is left out.
+/// Linear layers may be `[output, input]` in the file. Networks from TensorFlow have 1001 classes, of which the first, the
+/// background, is left out.
 ///
 /// # Errors
-/// As those of [`load_body`]: also if the file has no classifier, or one of other classes.
+/// Those of [`load_body`], and if the file has no classifier or one with other classes.
 pub fn load_classifier(classifier: Classifier, path: &Path) -> Result<Classifier, WeightsError> {
     let mut file = TensorFile::open(path)?;
     let names = fit(&file, path, classifier.facts().name, &classifier.shapes())?;
@@ -86,8 +86,8 @@ pub fn load_classifier(classifier: Classifier, path: &Path) -> Result<Classifier
     })
 }
 
-/// Whether numbers of shape `found` are those of a layer of shape `wanted`: the same, a linear layer in two dimensions, or
-/// a row of background before the 1000 classes.
+/// Whether values of shape `found` fit a layer of shape `wanted`: equal shapes, a linear layer in two dimensions, or a row
+/// of background before the 1000 classes.
 fn fits(wanted: &[usize], found: &[usize]) -> bool {
     let columns = |shape: &[usize]| shape.iter().skip(1).product::<usize>();
     let linear = wanted.len() == 4 && found.len() == 2;
@@ -104,7 +104,7 @@ fn finite(values: Vec<f32>, path: &Path, name: &str) -> Result<Vec<f32>, Weights
     Err(WeightsError(format!("{}: {name}: has values that are not finite", path.display())))
 }
 
-/// Published name to name in the file, if all of `wanted` is there.
+/// Maps published names to names in the file, if the file contains all of `wanted`.
 fn fit(
     file: &TensorFile,
     path: &Path,
@@ -145,7 +145,7 @@ fn fit(
     )))
 }
 
-/// The known network of whose body most tensors are in the file, by name and shape; how many, and of how many.
+/// Returns the known network with the most body tensors in the file, by name and shape, with their number and the total.
 fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
     let fits = networks::names().map(|arch| {
         let shapes = body_shapes(arch, 0);
@@ -154,7 +154,7 @@ fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
         let fit = shapes.iter().filter(|(name, shape)| names.get(name).is_some_and(|n| fits(shape, &file.shapes()[n])));
         (arch, fit.count(), shapes.len())
     });
-    // By share, and among equals the larger network, of which the smaller is a part.
+    // Ordered by share; among equals the larger network wins, since the smaller one is a part of it.
     fits.filter(|(_, fit, _)| *fit > 0).max_by(|(_, a, of_a), (_, b, of_b)| (a * of_b, a).cmp(&(b * of_a, b)))
 }
 
@@ -167,7 +167,7 @@ fn body_shapes(arch: &str, cut: u32) -> Vec<(String, Vec<usize>)> {
     shapes
 }
 
-/// blake3 digest, in hexadecimal, of the body's parameters and running statistics: names, shapes and values in module
+/// The blake3 digest, in hexadecimal, of the body's parameters and running statistics: names, shapes and values in module
 /// order. Part of the key of cached activations.
 pub fn body_digest(network: &Network) -> String {
     let mut hash = blake3::Hasher::new();

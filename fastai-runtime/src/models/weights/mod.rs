@@ -1,4 +1,4 @@
-//! The body's weights: the published ones that are known, where they are looked for, how they come, and loading them.
+//! The body's weights: the catalogue of published weights, search, download and loading.
 
 mod digest;
 mod fetch;

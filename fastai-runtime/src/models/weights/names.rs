@@ -1,23 +1,23 @@
-//! The names that tensors have in files, and the ones that networks are published with.
+//! Translates the names of tensors in files to published names.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// Words that training scripts put in front of every name.
+/// Prefixes that training scripts add to every name.
 const WRAPPERS: [&str; 8] = ["module", "model", "backbone", "encoder", "network", "net", "body", "_orig_mod"];
-/// Most wrappers in a row.
+/// Largest number of consecutive prefixes.
 const MAX_DEPTH: usize = 3;
-/// Most prefixes that are tried: more than a real file has.
+/// Largest number of prefix combinations that are tried, more than a real file has.
 const MAX_PREFIXES: usize = 16;
 
-/// How a family of files writes names: the published name, or `None` for one that it does not know.
+/// A naming style of a family of files: returns the published name, or `None` for an unknown name.
 type Style = fn(&str) -> Option<String>;
 
 /// The styles, the published one first.
 const STYLES: [Style; 4] = [|name| Some(name.to_owned()), dotted_dense, numbered_resnext, numbered_mobile];
 
-/// Published name to name in the file, for a file of these names.
+/// Maps published names to the names in a file.
 ///
-/// Of all prefixes made of [`WRAPPERS`] and all styles, the pair is taken under which most of `wanted` are there.
+/// Of all combinations of prefixes from [`WRAPPERS`] and styles, the one that finds most of `wanted` wins.
 pub(super) fn translate<'a>(
     file: impl Iterator<Item = &'a str> + Clone,
     wanted: &[impl AsRef<str>],
@@ -30,7 +30,7 @@ pub(super) fn translate<'a>(
                 .filter_map(|name| Some((style(name.strip_prefix(prefix.as_str())?)?, name.to_owned())))
                 .collect();
             let there = wanted.iter().filter(|name| names.contains_key(name.as_ref())).count();
-            // A few accidental matches do not make a style, and would confuse the message about a foreign file.
+            // A few accidental matches are not a style and would distort the message about a foreign file.
             if (number == 0 || 2 * there > wanted.len()) && best.as_ref().is_none_or(|(most, _)| there > *most) {
                 best = Some((there, names));
             }
@@ -39,7 +39,7 @@ pub(super) fn translate<'a>(
     best.map(|(_, names)| names).unwrap_or_default()
 }
 
-/// Every beginning of a name that consists of wrappers, the empty one first.
+/// Returns every prefix of a name that consists of wrappers, the empty one first.
 fn prefixes<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let mut found = BTreeSet::from([String::new()]);
     for name in names {

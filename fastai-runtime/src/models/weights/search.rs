@@ -1,4 +1,4 @@
-//! Where weights are looked for.
+//! The search for weights.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::Published;
 use super::digest::sha256;
 use crate::models::WeightsError;
 
-/// Endings of files of one's own, tried in this order.
+/// Extensions of the user's own files, tried in this order.
 const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
 
 /// A file of weights.
@@ -18,16 +18,16 @@ pub struct Found {
     pub path: PathBuf,
     /// Its sha256, 64 hexadecimal digits.
     pub sha256: String,
-    /// Whose it is.
+    /// The owner.
     pub origin: Origin,
 }
 
-/// Whose a file of weights is.
+/// The owner of a weights file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Origin {
-    /// Published, and its digest is the published one.
+    /// A published file with the published digest.
     Published(&'static Published),
-    /// The user's own.
+    /// The user's own file.
     Own,
 }
 
@@ -38,7 +38,7 @@ impl Found {
         Ok(Self { path, sha256, origin: published.map_or(Origin::Own, Origin::Published) })
     }
 
-    /// A line for people: which file, whose, and its digest.
+    /// Formats the file, its owner and its digest as one line.
     pub fn describe(&self) -> String {
         let whose = match self.origin {
             Origin::Published(p) => format!("published as {}, {}", p.name, p.licence),
@@ -48,24 +48,24 @@ impl Found {
     }
 }
 
-/// The file that holds a body's weights: `None` for random ones.
+/// Returns the file with a body's weights; `None` for random weights.
 ///
 /// `Weights::File` is a path relative to the working directory, or the name of published weights such as `resnet50_v2`.
-/// `Weights::Pretrained` are the published ones of the architecture. Both are looked for in the folder that
-/// `$FASTAI_WEIGHTS` names, then in the [cache](cache_folder); in each, the published file is taken before one's own
-/// `ARCH.safetensors`, `.pth` or `.pt`. A file under a published file's name must have the published digest.
+/// `Weights::Pretrained` means the published weights of the architecture. The search covers the folder in
+/// `$FASTAI_WEIGHTS`, then the [cache](cache_folder); in each, the published file precedes the user's own
+/// `ARCH.safetensors`, `.pth` or `.pt`. A file with a published file's name must have the published digest.
 pub fn resolve(weights: &Weights, arch: &str) -> Result<Option<Found>, WeightsError> {
     let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
     resolve_in(weights, arch, folder.as_deref(), cache_folder().as_deref())
 }
 
-/// Where fetched weights are kept, for all projects: `~/.cache/fastai/weights`; `None` without a home folder.
+/// The folder of fetched weights for all projects: `~/.cache/fastai/weights`; `None` without a home folder.
 pub fn cache_folder() -> Option<PathBuf> {
     let home = ["HOME", "USERPROFILE"].iter().find_map(|name| std::env::var_os(name).filter(|v| !v.is_empty()));
     home.map(|home| PathBuf::from(home).join(".cache/fastai/weights"))
 }
 
-/// Where the file of published weights is, in `$FASTAI_WEIGHTS` or the cache; its digest is not looked at.
+/// Returns the path of published weights in `$FASTAI_WEIGHTS` or the cache, without checking the digest.
 pub fn installed(published: &Published) -> Option<PathBuf> {
     let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
     folder.into_iter().chain(cache_folder()).map(|folder| folder.join(published.file)).find(|path| path.is_file())
@@ -116,7 +116,7 @@ fn resolve_in(
     }
 }
 
-/// The published file, if it is in one of these folders; another file under its name is refused.
+/// Returns the published file if one of these folders contains it; another file with its name is an error.
 fn take(published: &'static Published, places: &[&Path]) -> Result<Option<Found>, WeightsError> {
     let Some(path) = places.iter().map(|place| place.join(published.file)).find(|path| path.is_file()) else {
         return Ok(None);

@@ -1,0 +1,204 @@
+//! The checked recipe: plain data, the only thing the engine takes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::schema;
+use crate::word_enums::word_enums;
+
+mod data;
+mod metric;
+mod model;
+mod step;
+mod transforms;
+
+pub use data::*;
+pub use metric::*;
+pub use model::*;
+pub use step::*;
+pub use transforms::*;
+
+/// A recipe that passed every check. Only [`crate::check`] makes one, whichever door it came through.
+///
+/// Its [`std::fmt::Display`] is flat canonical text (loops unrolled, values evaluated) that parses back to an equal recipe;
+/// run folders and model headers store that text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recipe {
+    pub(crate) name: String,
+    pub(crate) doc: Option<String>,
+    pub(crate) task: TaskKind,
+    pub(crate) data: Data,
+    pub(crate) transforms: Transforms,
+    pub(crate) model: Model,
+    pub(crate) metrics: Vec<Metric>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) options: Options,
+}
+
+/// The optional sections of a recipe.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct Options {
+    /// The one seed that every random draw comes from. Default 42.
+    pub seed: Option<u64>,
+    /// Which device the recipe asks for; `run --device` overrides it.
+    pub device: Option<DeviceWish>,
+    /// Whether `report.html` is written. Default yes.
+    pub report: Option<bool>,
+    /// Weights of the classes in the loss.
+    pub class_weights: Option<ClassWeights>,
+    /// Share of each label that is spread over all classes while training.
+    #[serde(default)]
+    pub label_smoothing: Option<f64>,
+    /// Parameter of the Beta distribution that `mixup` draws shares from.
+    #[serde(default)]
+    pub mixup: Option<f64>,
+    /// Parameter of the Beta distribution that `cutmix` draws areas from.
+    #[serde(default)]
+    pub cutmix: Option<f64>,
+    /// Largest global gradient norm.
+    pub clip: Option<f64>,
+    /// Keep the weights of the epoch that was best by this metric.
+    pub keep_best: Option<MetricKind>,
+}
+
+impl Recipe {
+    /// The type name, `DogBreed`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// The recipe's doc comment.
+    pub fn doc(&self) -> Option<&str> {
+        self.doc.as_deref()
+    }
+    /// One label an image, many, or a number.
+    pub fn task(&self) -> TaskKind {
+        self.task
+    }
+    /// Where images and labels come from.
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+    /// Image size and augmentation at the start (`resize` changes the size later).
+    pub fn transforms(&self) -> &Transforms {
+        &self.transforms
+    }
+    /// Architecture, head and weights.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+    /// What is measured after each epoch, in the order of the table's columns.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+    /// The flat list of steps: loops unrolled, `let`s evaluated.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+    /// The seed that every random draw comes from (default 42).
+    pub fn seed(&self) -> u64 {
+        self.options.seed.unwrap_or(42)
+    }
+    /// Which device the recipe asks for.
+    pub fn device(&self) -> DeviceWish {
+        self.options.device.unwrap_or(DeviceWish::Auto)
+    }
+    /// Whether `report.html` is written.
+    pub fn report(&self) -> bool {
+        self.options.report.unwrap_or(true)
+    }
+    /// Weights of the classes in the loss; `None` = all equal.
+    pub fn class_weights(&self) -> Option<&ClassWeights> {
+        self.options.class_weights.as_ref()
+    }
+    /// Share of each label that is spread over all classes while training, in `[0, 1)`; 0 = none.
+    pub fn label_smoothing(&self) -> f64 {
+        self.options.label_smoothing.unwrap_or(0.0)
+    }
+    /// Parameter of `mixup`'s Beta distribution, above 0; `None` = no blending.
+    pub fn mixup(&self) -> Option<f64> {
+        self.options.mixup.filter(|alpha| *alpha > 0.0)
+    }
+    /// Parameter of `cutmix`'s Beta distribution, above 0; `None` = no cutting.
+    pub fn cutmix(&self) -> Option<f64> {
+        self.options.cutmix.filter(|alpha| *alpha > 0.0)
+    }
+    /// Largest global gradient norm; `None` = no clipping.
+    pub fn clip(&self) -> Option<f64> {
+        self.options.clip
+    }
+    /// The metric by which the best epoch is kept; `None` = the last epoch counts.
+    pub fn keep_best(&self) -> Option<MetricKind> {
+        self.options.keep_best
+    }
+    /// How many `lr_find` steps there are.
+    pub fn finders(&self) -> usize {
+        self.steps.iter().filter(|s| matches!(s, Step::LrFind(_))).count()
+    }
+
+    /// The largest size that images are shown at, pixels.
+    pub fn largest_size(&self) -> u32 {
+        step::largest_size(self.transforms.size, &self.steps)
+    }
+
+    /// The last `tta` step: its index from 0, and how many augmented predictions it asks for.
+    pub fn last_tta(&self) -> Option<(usize, u32)> {
+        self.steps.iter().enumerate().rev().find_map(|(index, step)| match step {
+            Step::Tta { n_aug } => Some((index, *n_aug)),
+            _ => None,
+        })
+    }
+}
+
+/// What a recipe has where it does not write the key.
+macro_rules! registry_defaults {
+    ($($name:ident = $construct:ident.$key:ident;)+) => { $(
+        impl Default for $name {
+            fn default() -> Self {
+                let written = schema::$construct.key(stringify!($key)).and_then(|(_, key)| key.default);
+                written.and_then(Self::parse).expect("the registry has a default for this key")
+            }
+        }
+    )+ };
+}
+registry_defaults! {
+    Corrupt = FOLDERS.corrupt;
+    Duplicates = FOLDERS.duplicates;
+    Sampler = FOLDERS.sampler;
+    PadMode = TRANSFORMS.pad_mode;
+    Decode = TRANSFORMS.decode;
+}
+
+word_enums! {
+    values in option_words;
+
+    /// What a label is.
+    TaskKind {
+        /// Exactly one class an image: log-softmax and cross-entropy.
+        SingleLabel = "single_label",
+        /// Any number of tags an image: sigmoid and binary cross-entropy.
+        MultiLabel = "multi_label",
+        /// A number an image: no activation, L1.
+        Regression = "regression",
+    }
+
+    /// Which device to run on.
+    DeviceWish {
+        /// CUDA, else a real wgpu adapter, else the CPU.
+        Auto = auto,
+        /// CUDA or an error.
+        Cuda = cuda,
+        /// wgpu or an error.
+        Wgpu = wgpu,
+        /// The CPU.
+        Cpu = cpu,
+    }
+}
+
+/// Weights of the classes in the loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// Inverse to the class's count in the training set, mean 1.
+    Balanced,
+    /// One a class, in class order.
+    Given(Vec<f64>),
+}

@@ -1,0 +1,71 @@
+//! Enums whose variants are words of the language.
+
+/// Declares enums whose variants each stand for one word: the variants, their words, the parser and the listing, and in
+/// the module that is named first the words as values of the typed builder.
+///
+/// A word in double quotes has no such value: another enum has it too, or [`crate::words`] declares it as a type.
+macro_rules! word_enums {
+    (values in $values:ident; $($enums:tt)+) => {
+        $crate::word_enums::word_enums!($($enums)+);
+
+        /// The words as values of the typed builder.
+        #[allow(non_upper_case_globals)] // they are spelled as in a recipe
+        pub mod $values {
+            use crate::words::Word;
+            $crate::word_enums::word_enums!(@values $($enums)+);
+        }
+    };
+    (@values $(
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$about:meta])* $variant:ident = $($word:ident)? $($plain:literal)?, )+ }
+    )+) => {
+        $($( $crate::word_enums::word_enums!(@value [$(#[$about])*] $($word)? $($plain)?); )+)+
+    };
+    (@value [$($about:tt)*] $word:ident) => {
+        $($about)*
+        pub const $word: Word = Word(stringify!($word));
+    };
+    (@value [$($about:tt)*] $plain:literal) => {};
+    ($(
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[$about:meta])* $variant:ident = $($word:ident)? $($plain:literal)?, )+ }
+    )+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+            pub enum $name { $( $(#[$about])* $variant, )+ }
+
+            impl $name {
+                /// Every variant, in the order in which messages list the words.
+                pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+                /// The words of [`Self::ALL`].
+                pub const WORDS: &'static [&'static str] = &[$(concat!($(stringify!($word))? $($plain)?)),+];
+
+                /// The word in a recipe.
+                pub const fn word(self) -> &'static str {
+                    Self::WORDS[self as usize]
+                }
+
+                /// The variant that `word` stands for.
+                pub fn parse(word: &str) -> Option<Self> {
+                    Self::ALL.iter().copied().find(|variant| variant.word() == word)
+                }
+            }
+
+            /// As its word.
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.serialize_str(self.word())
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let word = <String as serde::Deserialize>::deserialize(deserializer)?;
+                    Self::parse(&word).ok_or_else(|| serde::de::Error::unknown_variant(&word, Self::WORDS))
+                }
+            }
+        )+
+    };
+}
+pub(crate) use word_enums;

@@ -1,0 +1,77 @@
+//! How fast convolutions are on this CPU: `cargo bench --profile dev -p fastai-kernels --bench conv`. GFLOP/s count the
+//! products of the plain convolution, for Winograd too.
+
+use std::time::Instant;
+
+use fastai_kernels::conv::{Forward, Weights, Window, input_gradient};
+use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, Winograd, weight_gradient};
+
+/// Input channels, output channels, side, kernel, stride.
+const LAYERS: [[usize; 5]; 14] = [
+    [3, 64, 224, 7, 2],
+    [64, 64, 56, 3, 1],
+    [64, 128, 56, 3, 2],
+    [128, 128, 28, 3, 1],
+    [256, 256, 14, 3, 1],
+    [512, 512, 7, 3, 1],
+    [64, 64, 56, 1, 1],
+    [256, 64, 56, 1, 1],
+    [64, 256, 56, 1, 1],
+    [256, 1024, 14, 1, 1],
+    [1024, 256, 14, 1, 1],
+    [512, 2048, 7, 1, 1],
+    [16, 64, 55, 3, 1],
+    [64, 16, 55, 1, 1],
+];
+
+fn main() {
+    let batch: usize = std::env::var("BATCH").ok().and_then(|v| v.parse().ok()).unwrap_or(16);
+    let isa = Isa::detect();
+    println!("{}, {} threads, batch {batch}: ms (GFLOP/s)", isa.name(), rayon::current_num_threads());
+    println!("{:>22} {:>16} {:>16} {:>16} {:>16} {:>12}", "layer", "forward", "winograd", "dx", "dw", "pack, ms");
+    for [input, output, side, kernel, stride] in LAYERS {
+        let pad = kernel / 2;
+        let out = (side + 2 * pad - kernel) / stride + 1;
+        let window = Window { kernel: [kernel; 2], stride, pad: [pad; 2], input: [side; 2], output: [out; 2] };
+        let from = MapShape { batch, height: side, width: side, channels: input };
+        let to = MapShape { batch, height: out, width: out, channels: output };
+        let fill = |len: usize| (0..len).map(|i| (i * 7919 % 1000) as f32 / 1000.0 - 0.5).collect::<Vec<_>>();
+        let (x, dy, values) = (fill(from.numbers()), fill(to.numbers()), fill(input * output * kernel * kernel));
+        let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), values.clone());
+        let weights = Weights::new(&values, output, input, [kernel; 2]);
+        let flops = 2.0 * (to.numbers() * input * kernel * kernel) as f64;
+        let cell = |seconds: f64| format!("{:.2} ({:.0})", seconds * 1e3, flops / seconds / 1e9);
+        let forward = Forward::new(isa, weights);
+        let (input_map, dy) = (Map::new(&x, from), Map::new(&dy, to));
+        let finish = Finish { clamp: [0.0, f32::INFINITY], ..Finish::PLAIN };
+        let direct = best(|| forward.run(input_map, window, &mut MapMut::new(&mut y, to), finish));
+        let mut pack = best(|| drop(std::hint::black_box(Forward::new(isa, weights))));
+        let winograd = (kernel == 3 && stride == 1).then(|| {
+            pack = best(|| drop(std::hint::black_box(Winograd::new(isa, weights))));
+            let winograd = Winograd::new(isa, weights);
+            best(|| winograd.run(input_map, [1, 1], &mut MapMut::new(&mut y, to), finish))
+        });
+        let back = best(|| input_gradient(isa, dy, weights, window, &mut MapMut::new(&mut dx, from), false));
+        let gradient = best(|| weight_gradient(isa, input_map, dy, window, &mut dw));
+        println!(
+            "{:>22} {:>16} {:>16} {:>16} {:>16} {:>12.2}",
+            format!("{kernel}x{kernel} s{stride} {input}-{output} @{side}"),
+            cell(direct),
+            winograd.map_or(String::new(), cell),
+            cell(back),
+            cell(gradient),
+            pack * 1e3,
+        );
+    }
+}
+
+/// The best of several runs after a warm-up, seconds.
+fn best(mut run: impl FnMut()) -> f64 {
+    run();
+    let timed = |run: &mut dyn FnMut()| {
+        let started = Instant::now();
+        run();
+        started.elapsed().as_secs_f64()
+    };
+    (0..9).map(|_| timed(&mut run)).fold(f64::INFINITY, f64::min)
+}

@@ -1,0 +1,205 @@
+//! A convolution of any groups, by the kernel that suits its sides.
+
+use crate::conv::{self, Forward, Weights, Window};
+use crate::finish::Finish;
+use crate::isa::Isa;
+use crate::map::{Map, MapMut};
+use crate::weight_gradient::weight_gradient;
+use crate::winograd::Winograd;
+
+/// Channels and kernel of a convolution, whose weights are `[output, input / groups, height, width]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sides {
+    /// Channels of the input.
+    pub input: usize,
+    /// Channels of the output.
+    pub output: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Pixels between two outputs.
+    pub stride: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+/// Channels of a group that are worth a matrix product of their own: a vector.
+const GROUP: usize = 16;
+/// Channels from which on a transform costs less than the products it saves.
+const TRANSFORMED: usize = 16;
+
+impl Sides {
+    /// Numbers of the weights.
+    pub fn weights(&self) -> usize {
+        self.output * self.input / self.groups * self.kernel[0] * self.kernel[1]
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Whether Winograd's algorithm computes it.
+    fn is_transformed(&self) -> bool {
+        self.kernel == [3, 3] && self.stride == 1 && self.groups == 1 && self.input.min(self.output) >= TRANSFORMED
+    }
+
+    /// The convolution in as many groups as are worth it, of groups side by side: narrow ones are joined, with zeros between
+    /// them.
+    fn joined(&self) -> Joined {
+        let each = [self.input / self.groups, self.output / self.groups];
+        let joins =
+            |count: &usize| self.groups.is_multiple_of(*count) && (count * each[1] >= GROUP || *count == self.groups);
+        let count = (1..=self.groups).find(joins).unwrap_or(self.groups);
+        Joined { count, each, taps: self.taps(), groups: self.groups / count }
+    }
+}
+
+/// Groups of a convolution that are computed together.
+struct Joined {
+    /// Groups in one.
+    count: usize,
+    /// Channels of the input and output of a group.
+    each: [usize; 2],
+    taps: usize,
+    /// What is left of the groups.
+    groups: usize,
+}
+
+impl Joined {
+    fn input(&self) -> usize {
+        self.count * self.each[0]
+    }
+    fn output(&self) -> usize {
+        self.count * self.each[1]
+    }
+
+    /// Calls `see` with the place of each run of weights, `[input of a group, taps]`, in all weights and in those of the joined
+    /// group `group`.
+    fn runs(&self, group: usize, mut see: impl FnMut(usize, usize)) {
+        let run = self.each[0] * self.taps;
+        for output in 0..self.output() {
+            let inner = output / self.each[1];
+            see((group * self.output() + output) * run, (output * self.count + inner) * run);
+        }
+    }
+
+    /// Weights of a joined group, `[output, input, taps]`.
+    fn spread(&self, weights: &[f32], group: usize) -> Vec<f32> {
+        let run = self.each[0] * self.taps;
+        let mut spread = vec![0f32; self.output() * self.input() * self.taps];
+        self.runs(group, |from, to| spread[to..to + run].copy_from_slice(&weights[from..from + run]));
+        spread
+    }
+}
+
+/// A convolution whose weights are packed for the forward pass.
+#[derive(Debug)]
+pub struct Convolution {
+    sides: Sides,
+    kernel: Kernel,
+}
+
+#[derive(Debug)]
+enum Kernel {
+    Products(Forward),
+    Transformed(Winograd),
+    Groups(Vec<Forward>),
+}
+
+impl Convolution {
+    /// Packs `weights`, `[output, input / groups, height, width]`.
+    ///
+    /// # Panics
+    /// If there are more or fewer weights than the sides say.
+    pub fn new(isa: Isa, weights: &[f32], sides: Sides) -> Self {
+        assert_eq!(weights.len(), sides.weights());
+        let kernel = if sides.is_transformed() {
+            Kernel::Transformed(Winograd::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
+        } else if sides.groups == 1 {
+            Kernel::Products(Forward::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
+        } else {
+            let joined = sides.joined();
+            let group = |group| {
+                let weights = joined.spread(weights, group);
+                Forward::new(isa, Weights::new(&weights, joined.output(), joined.input(), sides.kernel))
+            };
+            Kernel::Groups((0..joined.groups).map(group).collect())
+        };
+        Self { sides, kernel }
+    }
+
+    /// Convolves `input` into `output`.
+    ///
+    /// # Panics
+    /// If the shapes do not belong together.
+    pub fn run(&self, input: Map<'_>, window: Window, output: &mut MapMut<'_>, finish: Finish<'_>) {
+        match &self.kernel {
+            Kernel::Products(forward) => forward.run(input, window, output, finish),
+            Kernel::Transformed(winograd) => winograd.run(input, window.pad, output, finish),
+            Kernel::Groups(groups) => {
+                let joined = self.sides.joined();
+                for (group, forward) in groups.iter().enumerate() {
+                    let (from, to) = (group * joined.input(), group * joined.output());
+                    let finish = Finish {
+                        bias: finish.bias.map(|bias| &bias[to..to + joined.output()]),
+                        residual: finish.residual.map(|map| map.channels(to, joined.output())),
+                        clamp: finish.clamp,
+                    };
+                    let input = input.channels(from, joined.input());
+                    forward.run(input, window, &mut output.channels(to, joined.output()), finish);
+                }
+            }
+        }
+    }
+}
+
+/// Gradient of a convolution's input, which is set, or added to if `accumulate`.
+///
+/// # Panics
+/// If the shapes do not belong together.
+pub fn input_gradient(
+    isa: Isa,
+    output: Map<'_>,
+    weights: &[f32],
+    sides: Sides,
+    window: Window,
+    input: &mut MapMut<'_>,
+    accumulate: bool,
+) {
+    assert_eq!(weights.len(), sides.weights());
+    if sides.is_transformed() {
+        let winograd = Winograd::backward(isa, Weights::new(weights, sides.output, sides.input, sides.kernel));
+        return winograd.run_or_add(output, window.pad.map(|pad| 2 - pad), input, Finish::PLAIN, accumulate);
+    }
+    if sides.groups == 1 {
+        let weights = Weights::new(weights, sides.output, sides.input, sides.kernel);
+        return conv::input_gradient(isa, output, weights, window, input, accumulate);
+    }
+    let joined = sides.joined();
+    for group in 0..joined.groups {
+        let weights = joined.spread(weights, group);
+        let weights = Weights::new(&weights, joined.output(), joined.input(), sides.kernel);
+        let output = output.channels(group * joined.output(), joined.output());
+        let mut input = input.channels(group * joined.input(), joined.input());
+        conv::input_gradient(isa, output, weights, window, &mut input, accumulate);
+    }
+}
+
+/// Gradient of a convolution's weights, `[output, input / groups, height, width]`.
+///
+/// # Panics
+/// If the shapes do not belong together.
+pub fn kernel_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, sides: Sides, window: Window, gradient: &mut [f32]) {
+    assert_eq!(gradient.len(), sides.weights());
+    if sides.groups == 1 {
+        return weight_gradient(isa, input, output, window, gradient);
+    }
+    let joined = sides.joined();
+    let mut spread = vec![0f32; joined.output() * joined.input() * joined.taps];
+    let run = joined.each[0] * joined.taps;
+    for group in 0..joined.groups {
+        let input = input.channels(group * joined.input(), joined.input());
+        let output = output.channels(group * joined.output(), joined.output());
+        weight_gradient(isa, input, output, window, &mut spread);
+        joined.runs(group, |to, from| gradient[to..to + run].copy_from_slice(&spread[from..from + run]));
+    }
+}

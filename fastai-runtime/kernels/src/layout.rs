@@ -1,0 +1,82 @@
+//! Between `[batch, channel, height, width]` and maps.
+
+use rayon::prelude::*;
+
+use crate::map::{Map, MapMut, MapShape};
+
+/// Pixels that are turned together.
+const PIXELS: usize = 64;
+
+/// Copies planes, `[batch, channel, height, width]`, to a dense map.
+///
+/// # Panics
+/// If there are more or fewer numbers than the map has.
+pub fn from_planes(planes: &[f32], shape: MapShape, map: &mut [f32]) {
+    let (plane, channels) = (shape.height * shape.width, shape.channels);
+    assert_eq!([planes.len(), map.len()], [shape.numbers(); 2]);
+    if plane * channels == 0 {
+        return;
+    }
+    map.par_chunks_mut(plane * channels).zip(planes.par_chunks(plane * channels)).for_each(|(map, planes)| {
+        for (part, map) in map.chunks_mut(PIXELS * channels).enumerate() {
+            for (channel, plane) in planes.chunks_exact(plane).enumerate() {
+                let values = &plane[part * PIXELS..];
+                map.iter_mut().skip(channel).step_by(channels).zip(values).for_each(|(to, from)| *to = *from);
+            }
+        }
+    });
+}
+
+/// Copies a map to planes, `[batch, channel, height, width]`.
+///
+/// # Panics
+/// If there are more or fewer numbers than the map has.
+pub fn to_planes(map: Map<'_>, planes: &mut [f32]) {
+    let shape = map.shape();
+    let (plane, channels) = (shape.height * shape.width, shape.channels);
+    assert_eq!(planes.len(), shape.numbers());
+    if plane * channels == 0 {
+        return;
+    }
+    planes.par_chunks_mut(plane * channels).enumerate().for_each(|(image, planes)| {
+        for first in (0..plane).step_by(PIXELS) {
+            for pixel in first..plane.min(first + PIXELS) {
+                for (channel, value) in map.pixel(image * plane + pixel).iter().enumerate() {
+                    planes[channel * plane + pixel] = *value;
+                }
+            }
+        }
+    });
+}
+
+/// Copies a map to another of its shape.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn copy(from: Map<'_>, to: &mut MapMut<'_>) {
+    let shape = from.shape();
+    assert_eq!(shape, to.shape());
+    let (step, channels) = (to.step(), shape.channels);
+    if shape.numbers() == 0 {
+        return;
+    }
+    to.values_mut().par_chunks_mut(step).take(shape.pixels()).enumerate().with_min_len(64).for_each(|(pixel, to)| {
+        to[..channels].copy_from_slice(from.pixel(pixel));
+    });
+}
+
+/// Adds a map to another of its shape.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn add(from: Map<'_>, to: &mut MapMut<'_>) {
+    let shape = from.shape();
+    assert_eq!(shape, to.shape());
+    let (step, channels) = (to.step(), shape.channels);
+    if shape.numbers() == 0 {
+        return;
+    }
+    to.values_mut().par_chunks_mut(step).take(shape.pixels()).enumerate().with_min_len(64).for_each(|(pixel, to)| {
+        to[..channels].iter_mut().zip(from.pixel(pixel)).for_each(|(to, from)| *to += from);
+    });
+}

@@ -1,0 +1,444 @@
+//! 3x3 convolutions with stride 1 by Winograd's F(4x4, 3x3): tiles of 4x4 outputs from 6x6 inputs, with 36 products instead
+//! of 144 for each pair of channels. <https://arxiv.org/abs/1509.09308>
+//!
+//! Input tiles are transformed, multiplied in each of the 36 places by the transformed weights, `[tile, input] * [input,
+//! output]`, and transformed back. The largest error against float64 is about 1e-5 of the largest output.
+
+use rayon::prelude::*;
+
+use crate::conv::{Weights, check, depths};
+use crate::finish::Finish;
+use crate::isa::{Isa, dispatch};
+use crate::map::{Map, MapMut, MapShape, SharedMut};
+use crate::panel::Panels;
+use crate::scratch;
+use crate::tile::{OPEN, Tile, Tiles, Walk};
+use crate::vector::Vector;
+
+/// Outputs of a tile along a side.
+const SIDE: usize = 4;
+/// Inputs of a tile along a side.
+const REACH: usize = 6;
+/// Places of a transformed tile.
+const PLACES: usize = REACH * REACH;
+/// Columns of the widest panel.
+const WIDEST: usize = 32;
+/// Products that are summed in one go.
+const DEPTH: usize = 192;
+
+/// Transformed weights of a 3x3 convolution with stride 1.
+#[derive(Debug)]
+pub struct Winograd {
+    isa: Isa,
+    /// `[input, output]` for each place.
+    weights: Vec<Panels>,
+}
+
+impl Winograd {
+    /// Transforms the weights of a convolution, `[output, input, 3, 3]`.
+    ///
+    /// # Panics
+    /// If the kernel is another.
+    pub fn new(isa: Isa, weights: Weights<'_>) -> Self {
+        let [outputs, inputs] = weights.channels();
+        Self::transformed(isa, inputs, outputs, |input, output, y, x| weights.at(output, input, y, x))
+    }
+
+    /// Transforms the weights of a convolution for the gradient of its input, which is the convolution of the output's
+    /// gradient with the weights turned by half a turn, inputs and outputs exchanged, and `2 - pad` zeros around.
+    ///
+    /// # Panics
+    /// If the kernel is another.
+    pub fn backward(isa: Isa, weights: Weights<'_>) -> Self {
+        let [outputs, inputs] = weights.channels();
+        Self::transformed(isa, outputs, inputs, |output, input, y, x| weights.at(output, input, 2 - y, 2 - x))
+    }
+
+    fn transformed(
+        isa: Isa,
+        k: usize,
+        columns: usize,
+        value: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        let mut weights: Vec<Panels> = (0..PLACES).map(|_| Panels::zeros(isa, k, columns)).collect();
+        let width = weights[0].width();
+        // Each task has the same panel of all places.
+        let mut tasks: Vec<Vec<&mut [f32]>> =
+            (0..columns.div_ceil(width)).map(|_| Vec::with_capacity(PLACES)).collect();
+        for place in &mut weights {
+            for (task, panel) in tasks.iter_mut().zip(place.panels_mut()) {
+                task.push(panel);
+            }
+        }
+        tasks.into_par_iter().enumerate().for_each(|(panel, mut places)| {
+            let first = panel * width;
+            let (used, padded) = (width.min(columns - first), places[0].len() / k.max(1));
+            let mut taps = [[0f32; WIDEST]; 9];
+            for row in 0..k {
+                for column in 0..used {
+                    for (tap, taps) in taps.iter_mut().enumerate() {
+                        taps[column] = value(row, first + column, tap / 3, tap % 3);
+                    }
+                }
+                let mut rows: [*mut f32; PLACES] = [std::ptr::null_mut(); PLACES];
+                for (to, place) in rows.iter_mut().zip(&mut places) {
+                    *to = place[row * padded..(row + 1) * padded].as_mut_ptr();
+                }
+                // SAFETY: each pointer is valid for the `padded` numbers of a row, whole vectors of at most `WIDEST` lanes.
+                unsafe { transform_kernels(isa, &taps, &rows, padded) };
+            }
+        });
+        Self { isa, weights }
+    }
+
+    /// Convolves `input` into `output`, with `pad` zeros above and to the left; below and to the right the output's sides
+    /// say how many.
+    ///
+    /// # Panics
+    /// If the channels do not belong together, or the output has rows or columns without input.
+    pub fn run(&self, input: Map<'_>, pad: [usize; 2], output: &mut MapMut<'_>, finish: Finish<'_>) {
+        self.run_or_add(input, pad, output, finish, false);
+    }
+
+    /// The same, which `accumulate` adds to what the output holds.
+    pub(crate) fn run_or_add(
+        &self,
+        input: Map<'_>,
+        pad: [usize; 2],
+        output: &mut MapMut<'_>,
+        finish: Finish<'_>,
+        accumulate: bool,
+    ) {
+        let (from, to) = (input.shape(), output.shape());
+        assert_eq!(from.batch, to.batch);
+        assert_eq!([from.channels, to.channels], [self.weights[0].k(), self.weights[0].columns()]);
+        check(&finish, output);
+        let down = to.height.div_ceil(SIDE);
+        let across = to.width.div_ceil(SIDE);
+        let tiles = to.batch * down * across;
+        let grid = Grid { down, across, pad };
+        let together = together(from.channels, tiles);
+        let blocks = tiles.div_ceil(together);
+        let panels = to.channels.div_ceil(self.weights[0].width());
+        // Every item of a block transforms its input again, so columns are shared only where blocks are few.
+        let shares = (4 * rayon::current_num_threads()).div_ceil(blocks).min(panels.div_ceil(2)).max(1);
+        let each = panels.div_ceil(shares) * self.weights[0].width();
+        let output = Output { to: output.shared(), step: output.step(), shape: to, accumulate };
+        (0..blocks * shares).into_par_iter().for_each(|item| {
+            let (block, share) = (item / shares, item % shares);
+            let range = block * together..((block + 1) * together).min(tiles);
+            let columns = share * each..((share + 1) * each).min(to.channels);
+            if !columns.is_empty() {
+                self.block(input, &grid, range, columns, &output, &finish);
+            }
+        });
+    }
+
+    /// The outputs of some tiles and channels.
+    fn block(
+        &self,
+        input: Map<'_>,
+        grid: &Grid,
+        range: std::ops::Range<usize>,
+        columns: std::ops::Range<usize>,
+        output: &Output,
+        finish: &Finish<'_>,
+    ) {
+        let k = input.shape().channels;
+        let step = k.next_multiple_of(16) + 16;
+        let count = range.len();
+        let width = self.weights[0].width();
+        let tiles = Tiles::new(self.isa, Walk::Rows);
+        // Panels whose products stay in the second-level cache together with their weights.
+        let wide = 2 * width;
+        scratch::with(PLACES * count * step, |left| {
+            // SAFETY: the buffer has a row of `step` numbers for each place and tile.
+            unsafe { load_tiles(self.isa, input, grid, range.clone(), left.as_mut_ptr(), step) };
+            scratch::with(PLACES * count * wide, |sums| {
+                for first in columns.clone().step_by(wide) {
+                    let used = wide.min(columns.end - first);
+                    for (place, weights) in self.weights.iter().enumerate() {
+                        for numbers in depths(k, DEPTH) {
+                            for column in (first..first + used).step_by(width) {
+                                for (row, height) in tiles.split(count) {
+                                    let at = (place * count + row) * wide + column - first;
+                                    let tile = Tile {
+                                        k: numbers.len(),
+                                        a: left[(place * count + row) * step + numbers.start..].as_ptr(),
+                                        a_step: step,
+                                        b: weights.row(numbers.start, column).as_ptr(),
+                                        c: sums[at..].as_mut_ptr(),
+                                        c_step: wide,
+                                        columns: width.min(first + used - column),
+                                        accumulate: numbers.start > 0,
+                                        bias: std::ptr::null(),
+                                        residual: std::ptr::null(),
+                                        residual_step: 0,
+                                        clamp: OPEN,
+                                    };
+                                    // SAFETY: the left operand holds `count` rows of `k` numbers every `step` for each
+                                    // place, the sums `count` rows of `wide` numbers, which are this thread's.
+                                    unsafe { tiles.run(height, &tile) }
+                                }
+                            }
+                        }
+                    }
+                    // SAFETY: the sums hold `count` rows of `wide` numbers for each place; the tiles and channels of the
+                    // output are this item's. Bias and residual were checked to be of the output's shape.
+                    unsafe {
+                        store_tiles(self.isa, sums.as_ptr(), wide, grid, range.clone(), output, first, used, finish);
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// Tiles that are computed together: few enough to stay in the second-level cache, enough to be worth reading the weights.
+fn together(channels: usize, tiles: usize) -> usize {
+    let most = if channels <= 128 { 56 } else { 112 };
+    let blocks = tiles.div_ceil(most).max(1);
+    tiles.div_ceil(blocks).max(1)
+}
+
+dispatch! {
+    unsafe fn transform_kernels(isa, taps: &[[f32; WIDEST]; 9], to: &[*mut f32; PLACES], columns: usize) =
+        transform_kernels_body;
+}
+
+#[inline(always)]
+unsafe fn transform_kernels_body<V: Vector>(taps: &[[f32; WIDEST]; 9], to: &[*mut f32; PLACES], columns: usize) {
+    for column in (0..columns).step_by(V::LANES) {
+        // SAFETY: the caller's rows hold `columns` numbers, a multiple of the lanes, and the taps at least as many.
+        unsafe {
+            let tap = |number: usize| V::load(taps[number].as_ptr().add(column));
+            let lines = [0, 1, 2].map(|x| kernel::<V>([tap(x), tap(3 + x), tap(6 + x)]));
+            for y in 0..REACH {
+                let line = kernel::<V>([lines[0][y], lines[1][y], lines[2][y]]);
+                for (x, value) in line.into_iter().enumerate() {
+                    value.store(to[y * REACH + x].add(column));
+                }
+            }
+        }
+    }
+}
+
+/// Transforms a row or column of a kernel.
+#[inline(always)]
+unsafe fn kernel<V: Vector>([a, b, c]: [V; 3]) -> [V; REACH] {
+    // SAFETY: the caller's.
+    unsafe {
+        let (quarter, sixth) = (V::splat(1.0 / 4.0), V::splat(1.0 / 6.0));
+        let (twelfth, part) = (V::splat(1.0 / 12.0), V::splat(1.0 / 24.0));
+        let sum = a.add(c);
+        let (even, odd) = (a.mul(part).add(c.mul(sixth)), b.mul(twelfth));
+        let minus = V::splat(-1.0 / 6.0);
+        [a.mul(quarter), sum.add(b).mul(minus), b.sub(sum).mul(sixth), even.add(odd), even.sub(odd), c]
+    }
+}
+
+/// Where the tiles of a map lie.
+struct Grid {
+    down: usize,
+    across: usize,
+    pad: [usize; 2],
+}
+
+impl Grid {
+    /// Image, row and column of tile `number`.
+    #[inline(always)]
+    fn tile(&self, number: usize) -> [usize; 3] {
+        [number / (self.down * self.across), number / self.across % self.down, number % self.across]
+    }
+}
+
+/// Where the outputs go.
+struct Output {
+    to: SharedMut,
+    step: usize,
+    shape: MapShape,
+    /// Whether they are added to what is there.
+    accumulate: bool,
+}
+
+dispatch! {
+    unsafe fn load_tiles(
+        isa, input: Map<'_>, grid: &Grid, range: std::ops::Range<usize>, to: *mut f32, step: usize,
+    ) = load_tiles_body;
+}
+
+#[inline(always)]
+unsafe fn load_tiles_body<V: Vector>(
+    input: Map<'_>,
+    grid: &Grid,
+    range: std::ops::Range<usize>,
+    to: *mut f32,
+    step: usize,
+) {
+    let shape = input.shape();
+    let count = range.len();
+    let outside = [0f32; 16];
+    for (row, tile) in range.enumerate() {
+        let [image, down, across] = grid.tile(tile);
+        let (top, left) =
+            ((down * SIDE) as isize - grid.pad[0] as isize, (across * SIDE) as isize - grid.pad[1] as isize);
+        // The pixels of the tile; what lies outside the image is 0 in every channel.
+        let mut pixels = [(outside.as_ptr(), 0usize); PLACES];
+        for (place, pixel) in pixels.iter_mut().enumerate() {
+            let (y, x) = (top + (place / REACH) as isize, left + (place % REACH) as isize);
+            if y >= 0 && x >= 0 && y < shape.height as isize && x < shape.width as isize {
+                let number = (image * shape.height + y as usize) * shape.width + x as usize;
+                // SAFETY: a pixel of the input.
+                *pixel = (unsafe { input.as_ptr().add(number * input.step()) }, 1);
+            }
+        }
+        let mut channel = 0;
+        while channel < shape.channels {
+            let lanes = V::LANES.min(shape.channels - channel);
+            // SAFETY: `lanes` channels of each pixel from `channel` on, or zeros; the caller's buffer has a row of `step`
+            // numbers, at least as many as channels rounded up to vectors, for each place and tile.
+            unsafe {
+                let load = |place: usize| {
+                    let (pixel, inside) = pixels[place];
+                    let at = pixel.add(channel * inside);
+                    if lanes == V::LANES { V::load(at) } else { V::load_first(at, lanes) }
+                };
+                let mut columns = [[V::zero(); REACH]; REACH];
+                for x in 0..REACH {
+                    let column = data::<V>([
+                        load(x),
+                        load(REACH + x),
+                        load(2 * REACH + x),
+                        load(3 * REACH + x),
+                        load(4 * REACH + x),
+                        load(5 * REACH + x),
+                    ]);
+                    for y in 0..REACH {
+                        columns[y][x] = column[y];
+                    }
+                }
+                for (y, line) in columns.into_iter().enumerate() {
+                    for (x, value) in data::<V>(line).into_iter().enumerate() {
+                        value.store(to.add(((y * REACH + x) * count + row) * step + channel));
+                    }
+                }
+            }
+            channel += V::LANES;
+        }
+    }
+}
+
+/// Transforms a row or column of inputs.
+#[inline(always)]
+unsafe fn data<V: Vector>([a, b, c, d, e, f]: [V; REACH]) -> [V; REACH] {
+    // SAFETY: the caller's.
+    unsafe {
+        let (four, five, two) = (V::splat(4.0), V::splat(-5.0), V::splat(2.0));
+        let minus_four = V::splat(-4.0);
+        // 4a - 5c + e
+        let first = a.fma(four, c.fma(five, e));
+        // d - 4b, e - 4c: sums and differences of them are the next two.
+        let (odd, even) = (b.fma(minus_four, d), c.fma(minus_four, e));
+        // 2(d - b), e - c.
+        let (odd2, even2) = (d.sub(b).mul(two), e.sub(c));
+        // 4b - 5d + f
+        let last = b.fma(four, d.fma(five, f));
+        [first, even.add(odd), even.sub(odd), even2.add(odd2), even2.sub(odd2), last]
+    }
+}
+
+dispatch! {
+    unsafe fn store_tiles(
+        isa,
+        sums: *const f32,
+        step: usize,
+        grid: &Grid,
+        range: std::ops::Range<usize>,
+        output: &Output,
+        first: usize,
+        used: usize,
+        finish: &Finish<'_>,
+    ) = store_tiles_body;
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn store_tiles_body<V: Vector>(
+    sums: *const f32,
+    step: usize,
+    grid: &Grid,
+    range: std::ops::Range<usize>,
+    output: &Output,
+    first: usize,
+    used: usize,
+    finish: &Finish<'_>,
+) {
+    let count = range.len();
+    let shape = output.shape;
+    for (row, tile) in range.enumerate() {
+        let [image, down, across] = grid.tile(tile);
+        let (top, left) = (down * SIDE, across * SIDE);
+        let (height, width) = (SIDE.min(shape.height - top), SIDE.min(shape.width - left));
+        let corner = (image * shape.height + top) * shape.width + left;
+        let mut channel = 0;
+        while channel < used {
+            let lanes = V::LANES.min(used - channel);
+            let whole = lanes == V::LANES;
+            // SAFETY: the caller's sums have rows of `step` numbers, a multiple of the lanes; `lanes` channels from
+            // `first + channel` on of the tile's pixels inside the output, of the residual and of the bias.
+            unsafe {
+                let load = |p: *const f32| if whole { V::load(p) } else { V::load_first(p, lanes) };
+                let (low, high) = (V::splat(finish.clamp[0]), V::splat(finish.clamp[1]));
+                let bias = match finish.bias {
+                    Some(bias) => load(bias.as_ptr().add(first + channel)),
+                    None => V::zero(),
+                };
+                let mut columns = [[V::zero(); REACH]; SIDE];
+                for x in 0..REACH {
+                    let at = |y: usize| V::load(sums.add(((y * REACH + x) * count + row) * step + channel));
+                    let column = result::<V>([at(0), at(1), at(2), at(3), at(4), at(5)]);
+                    for y in 0..SIDE {
+                        columns[y][x] = column[y];
+                    }
+                }
+                for (y, line) in columns.into_iter().enumerate().take(height) {
+                    for (x, value) in result::<V>(line).into_iter().enumerate().take(width) {
+                        let pixel = corner + y * shape.width + x;
+                        let mut value = value.add(bias);
+                        if let Some(map) = finish.residual {
+                            value = value.add(load(map.as_ptr().add(pixel * map.step() + first + channel)));
+                        }
+                        let to = output.to.get().add(pixel * output.step + first + channel);
+                        if output.accumulate {
+                            value = value.add(load(to));
+                        }
+                        let value = value.max(low).min(high);
+                        if whole {
+                            value.store(to);
+                        } else {
+                            value.store_first(to, lanes);
+                        }
+                    }
+                }
+            }
+            channel += V::LANES;
+        }
+    }
+}
+
+/// Transforms a row or column of sums back.
+#[inline(always)]
+unsafe fn result<V: Vector>([a, b, c, d, e, f]: [V; REACH]) -> [V; SIDE] {
+    // SAFETY: the caller's.
+    unsafe {
+        let (sum, difference) = (b.add(c), b.sub(c));
+        let (sum2, difference2) = (d.add(e), d.sub(e));
+        let (two, four, eight) = (V::splat(2.0), V::splat(4.0), V::splat(8.0));
+        [
+            a.add(sum).add(sum2),
+            difference2.fma(two, difference),
+            sum2.fma(four, sum),
+            difference2.fma(eight, difference).add(f),
+        ]
+    }
+}

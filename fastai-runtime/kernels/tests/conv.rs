@@ -1,0 +1,241 @@
+//! Convolutions and their gradients against float64, over random shapes and every instruction set of this CPU.
+
+use fastai_kernels::conv::{Forward, Weights, Window, input_gradient};
+use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, Winograd, weight_gradient};
+use proptest::prelude::*;
+
+/// Numbers between -1 and 1, the same for the same seed.
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    batch: usize,
+    input: usize,
+    output: usize,
+    window: Window,
+    /// Numbers between pixels that belong to neither map.
+    gap: usize,
+}
+
+impl Case {
+    fn from(&self) -> MapShape {
+        let [height, width] = self.window.input;
+        MapShape { batch: self.batch, height, width, channels: self.input }
+    }
+    fn to(&self) -> MapShape {
+        let [height, width] = self.window.output;
+        MapShape { batch: self.batch, height, width, channels: self.output }
+    }
+
+    /// Calls `see` with the numbers of an output, an input and a weight for every product of the convolution.
+    fn products(&self, mut see: impl FnMut([usize; 2], [usize; 2], usize)) {
+        let Window { kernel, stride, pad, input, output } = self.window;
+        for image in 0..self.batch {
+            for (y, x) in (0..output[0]).flat_map(|y| (0..output[1]).map(move |x| (y, x))) {
+                for (ky, kx) in (0..kernel[0]).flat_map(|y| (0..kernel[1]).map(move |x| (y, x))) {
+                    let at = [(y * stride + ky).wrapping_sub(pad[0]), (x * stride + kx).wrapping_sub(pad[1])];
+                    if at[0] >= input[0] || at[1] >= input[1] {
+                        continue;
+                    }
+                    let from = (image * input[0] + at[0]) * input[1] + at[1];
+                    let to = (image * output[0] + y) * output[1] + x;
+                    for o in 0..self.output {
+                        for i in 0..self.input {
+                            let weight = ((o * self.input + i) * kernel[0] + ky) * kernel[1] + kx;
+                            see([to, o], [from, i], weight);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    (
+        1..3usize,
+        1..70usize,
+        1..70usize,
+        (1..6usize, 1..6usize),
+        1..3usize,
+        0..3usize,
+        (5..17usize, 5..17usize),
+        0..4usize,
+    )
+        .prop_map(|(batch, input, output, (kh, kw), stride, pad, (h, w), gap)| {
+            let pad = [pad.min(kh - 1), pad.min(kw - 1)];
+            let out = |side: usize, pad: usize, kernel: usize| (side + 2 * pad - kernel) / stride + 1;
+            let window = Window {
+                kernel: [kh, kw],
+                stride,
+                pad,
+                input: [h, w],
+                output: [out(h, pad[0], kh), out(w, pad[1], kw)],
+            };
+            Case { batch, input, output, window, gap }
+        })
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(1e-9f64, |m, x| m.max(x.abs()))
+}
+
+/// The largest error, as a share of the largest sum.
+fn deviation(got: &[f32], want: &[f64], largest: f64) -> f64 {
+    assert_eq!(got.len(), want.len());
+    got.iter().zip(want).fold(0f64, |m, (a, b)| m.max((f64::from(*a) - b).abs())) / largest
+}
+
+/// The map's numbers without the gaps.
+fn dense(map: Map<'_>) -> Vec<f32> {
+    (0..map.shape().pixels()).flat_map(|pixel| map.pixel(pixel).to_vec()).collect()
+}
+
+/// Largest relative error of a sum in single precision that no sum of these lengths exceeds.
+const DIRECT: f64 = 3e-6;
+const WINOGRAD: f64 = 3e-5;
+
+fn check_forward(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCaseError> {
+    let (from, to) = (case.from(), case.to());
+    let steps = [from.channels + case.gap, to.channels + 2 * case.gap];
+    let x = numbers(from.pixels() * steps[0], seed);
+    let residual = numbers(to.pixels() * steps[1], seed + 1);
+    let bias = numbers(to.channels, seed + 2);
+    let taps = case.window.kernel[0] * case.window.kernel[1];
+    let weights = numbers(to.channels * from.channels * taps, seed + 3);
+    let mut want: Vec<f64> = (0..to.numbers())
+        .map(|i| f64::from(bias[i % to.channels]) + f64::from(residual[i / to.channels * steps[1] + i % to.channels]))
+        .collect();
+    case.products(|[to_pixel, o], [pixel, i], weight| {
+        want[to_pixel * to.channels + o] += f64::from(x[pixel * steps[0] + i]) * f64::from(weights[weight]);
+    });
+    let unclamped = largest(&want);
+    want.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0));
+    for isa in Isa::available() {
+        let weights = Weights::new(&weights, to.channels, from.channels, case.window.kernel);
+        let mut y = vec![f32::NAN; to.pixels() * steps[1]];
+        let mut output = MapMut::part(&mut y, to, steps[1]);
+        let finish =
+            Finish { bias: Some(&bias), residual: Some(Map::part(&residual, to, steps[1])), clamp: [0.0, 6.0] };
+        let input = Map::part(&x, from, steps[0]);
+        if winograd {
+            Winograd::new(isa, weights).run(input, case.window.pad, &mut output, finish);
+        } else {
+            Forward::new(isa, weights).run(input, case.window, &mut output, finish);
+        }
+        let error = deviation(&dense(output.as_map()), &want, unclamped);
+        prop_assert!(error < if winograd { WINOGRAD } else { DIRECT }, "{isa:?} {error}");
+        prop_assert!(y.chunks(steps[1]).all(|p| p.iter().skip(to.channels).all(|v| v.is_nan())), "gaps are left alone");
+    }
+    Ok(())
+}
+
+fn check_gradients(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCaseError> {
+    let (from, to) = (case.from(), case.to());
+    let steps = [from.channels + case.gap, to.channels + 2 * case.gap];
+    let x = numbers(from.pixels() * steps[0], seed);
+    let dy = numbers(to.pixels() * steps[1], seed + 1);
+    let taps = case.window.kernel[0] * case.window.kernel[1];
+    let weights = numbers(to.channels * from.channels * taps, seed + 3);
+    let start = numbers(from.pixels() * steps[0], seed + 4);
+    let mut dx = vec![0f64; from.numbers()];
+    let mut dw = vec![0f64; weights.len()];
+    case.products(|[to_pixel, o], [pixel, i], weight| {
+        let dy = f64::from(dy[to_pixel * steps[1] + o]);
+        dx[pixel * from.channels + i] += dy * f64::from(weights[weight]);
+        dw[weight] += dy * f64::from(x[pixel * steps[0] + i]);
+    });
+    let added: Vec<f64> = dx
+        .iter()
+        .enumerate()
+        .map(|(i, v)| v + f64::from(start[i / from.channels * steps[0] + i % from.channels]))
+        .collect();
+    let (input, output) = (Map::part(&x, from, steps[0]), Map::part(&dy, to, steps[1]));
+    for isa in Isa::available() {
+        let packed = Weights::new(&weights, to.channels, from.channels, case.window.kernel);
+        for accumulate in [false, true] {
+            let mut got = start.clone();
+            let mut gradient = MapMut::part(&mut got, from, steps[0]);
+            if winograd {
+                let pad = case.window.pad.map(|pad| 2 - pad);
+                let old = start.clone();
+                let residual = accumulate.then(|| Map::part(&old, from, steps[0]));
+                let finish = Finish { residual, ..Finish::PLAIN };
+                Winograd::backward(isa, packed).run(output, pad, &mut gradient, finish);
+            } else {
+                input_gradient(isa, output, packed, case.window, &mut gradient, accumulate);
+            }
+            let error = deviation(&dense(gradient.as_map()), if accumulate { &added } else { &dx }, largest(&dx));
+            prop_assert!(error < if winograd { WINOGRAD } else { DIRECT }, "dx {isa:?} {error}");
+        }
+        let mut got = vec![f32::NAN; weights.len()];
+        weight_gradient(isa, input, output, case.window, &mut got);
+        let error = deviation(&got, &dw, largest(&dw));
+        prop_assert!(error < DIRECT, "dw {isa:?} {error}");
+    }
+    Ok(())
+}
+
+fn as_winograd(case: Case) -> Case {
+    let pad = case.window.pad.map(|pad| pad.min(2));
+    let input = case.window.input;
+    let output = [input[0] + 2 * pad[0] - 2, input[1] + 2 * pad[1] - 2];
+    Case { window: Window { kernel: [3, 3], stride: 1, pad, input, output }, ..case }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn forward(case in cases(), seed in 0..1000u64) {
+        check_forward(&case, seed, false)?;
+    }
+
+    #[test]
+    fn gradients(case in cases(), seed in 0..1000u64) {
+        check_gradients(&case, seed, false)?;
+    }
+
+    #[test]
+    fn winograd(case in cases(), seed in 0..1000u64) {
+        let case = as_winograd(case);
+        check_forward(&case, seed, true)?;
+        check_gradients(&case, seed, true)?;
+    }
+}
+
+#[test]
+fn sums_longer_than_a_run_and_more_threads_than_one() {
+    let window = Window { kernel: [3, 3], stride: 1, pad: [1, 1], input: [14, 14], output: [14, 14] };
+    let case = Case { batch: 3, input: 130, output: 100, window, gap: 0 };
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let five = rayon::ThreadPoolBuilder::new().num_threads(5).build().unwrap();
+    for winograd in [false, true] {
+        five.install(|| check_forward(&case, 1, winograd)).unwrap();
+        five.install(|| check_gradients(&case, 1, winograd)).unwrap();
+    }
+    let x = numbers(case.from().numbers(), 1);
+    let dy = numbers(case.to().numbers(), 2);
+    let weights = numbers(130 * 100 * 9, 3);
+    let all = || {
+        let weights = Weights::new(&weights, 100, 130, [3, 3]);
+        let isa = Isa::detect();
+        let (input, gradient) = (Map::new(&x, case.from()), Map::new(&dy, case.to()));
+        let (mut y, mut w) = (vec![0f32; case.to().numbers()], vec![0f32; case.to().numbers()]);
+        let (mut dx, mut dw) = (vec![0f32; case.from().numbers()], vec![0f32; 130 * 100 * 9]);
+        Forward::new(isa, weights).run(input, window, &mut MapMut::new(&mut y, case.to()), Finish::PLAIN);
+        Winograd::new(isa, weights).run(input, [1, 1], &mut MapMut::new(&mut w, case.to()), Finish::PLAIN);
+        input_gradient(isa, gradient, weights, window, &mut MapMut::new(&mut dx, case.from()), false);
+        weight_gradient(isa, input, gradient, window, &mut dw);
+        [y, w, dx, dw]
+    };
+    assert!(one.install(all) == five.install(all), "results depend on the number of threads");
+}

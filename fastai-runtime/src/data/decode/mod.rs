@@ -1,0 +1,408 @@
+//! Decodes image files to 8-bit RGB.
+
+use std::fs::File;
+use std::io::{BufRead, Cursor, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use self::palette::Palette;
+use crate::transforms::Picture;
+
+mod jpeg;
+mod palette;
+
+/// Longest side that the decoder accepts, pixels.
+const MAX_SIDE: u32 = 16_384;
+/// Largest memory use of one image, bytes.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// The message about a JPEG with damaged data.
+const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
+
+/// Decodes the image at `path` to 8-bit RGB, upright.
+///
+/// The content, not the name, determines the format (JPEG, PNG, GIF, BMP, WebP, TIFF). The EXIF orientation is applied,
+/// grey is replicated to three channels, alpha is dropped (no blending), and 16-bit channels keep their upper 8 bits.
+///
+/// # Errors
+/// The reason, without the path: not readable, not an image, truncated, or larger than 16384 pixels a side or 512 MiB
+/// in memory. A decoder that panics counts as a broken file.
+pub fn decode(path: &Path) -> Result<RgbImage, String> {
+    let bytes = read(path)?;
+    guarded(|| decode_bytes(&bytes))
+}
+
+/// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
+/// `shorter` pixels.
+///
+/// Only baseline JPEGs are reduced, by libjpeg-turbo's scaled transform. All other images are decoded in full, and so is
+/// every image if `shorter` is `None`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, String> {
+    let Some(shorter) = shorter else { return decode(path).map(Picture::from) };
+    let bytes = read(path)?;
+    guarded(|| decode_bytes_reduced(&bytes, shorter))
+}
+
+/// Like [`decode_reduced`], for the bytes of a file.
+pub(crate) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
+    match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize) {
+        Some((picture, Orientation::NoTransforms)) => Ok(picture),
+        Some((picture, orientation)) => Ok(turned(picture.into_pixels(), orientation).into()),
+        None => decode_bytes(bytes).map(Picture::from),
+    }
+}
+
+/// Returns the result of `decoder`; a panic counts as a broken file.
+pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decoder))
+        .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
+}
+
+/// Returns the message of a panic.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "a panic without a message",
+    }
+}
+
+/// Reads a regular file up to the size limit.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    // Checked before opening, since opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?;
+    if !metadata.is_file() {
+        return Err("is no regular file".to_string());
+    }
+    // The stated length plus one byte, which detects the end.
+    let mut bytes = Vec::with_capacity((metadata.len().min(MAX_BYTES) + 1) as usize);
+    let file = File::open(path).map_err(|e| format!("cannot be read: {e}"))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+    }
+    if bytes.is_empty() {
+        return Err("the file is empty (0 bytes)".to_string());
+    }
+    Ok(bytes)
+}
+
+/// Like [`decode`], for the bytes of a file.
+pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+    // Handles nearly every image of nearly every data set; other files go to the general decoder.
+    match decode_plain(bytes, false) {
+        Some(image) => Ok(image),
+        None => decode_any(bytes),
+    }
+}
+
+/// Like [`decode_bytes`], but stricter: a JPEG whose scan is truncated or corrupt is an error, although the general decoder
+/// fills the gap with grey. Decoding takes twice as long for JPEGs other than plain baseline ones.
+pub(crate) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
+    if let Some(image) = decode_plain(bytes, true) {
+        return Ok(image);
+    }
+    let image = decode_any(bytes)?;
+    if image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) {
+        if jpeg::is_plain(bytes, MAX_SIDE as usize) {
+            return Err(format!("{DAMAGED}: its coded data do not end with the last pixel"));
+        }
+        jpeg_is_sound(bytes)?;
+    }
+    Ok(image)
+}
+
+fn decode_plain(bytes: &[u8], exact: bool) -> Option<RgbImage> {
+    let (image, orientation) = jpeg::decode(bytes, MAX_SIDE as usize, exact)?;
+    Some(turned(image, orientation))
+}
+
+fn turned(image: RgbImage, orientation: Orientation) -> RgbImage {
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    to_rgb(image)
+}
+
+fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
+    let reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
+    let Some(format) = reader.format() else {
+        return Err("not an image: its content is no JPEG, PNG, GIF, BMP, WebP or TIFF".to_string());
+    };
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        // The decoder fills missing data with grey, which training would then use.
+        return Err("the JPEG is truncated: it has no end marker".to_string());
+    }
+    if format == ImageFormat::WebP && !webp_is_whole(bytes) {
+        // The decoder would allocate the size that the chunk states, up to 4 GiB.
+        return Err("the WebP is truncated: one of its chunks is longer than the file".to_string());
+    }
+    let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
+    let (mut image, orientation) = match &palette {
+        None => stored(reader, format)?,
+        Some(palette) => {
+            fits(palette.width, palette.height)?;
+            let (numbers, orientation) =
+                stored(ImageReader::with_format(Cursor::new(&palette.grey), ImageFormat::Tiff), format)?;
+            let image = palette.look_up(&numbers.into_luma8()).ok_or("not a sound Tiff file: it has two widths")?;
+            (image.into(), orientation)
+        }
+    };
+    image.apply_orientation(orientation);
+    Ok(to_rgb(image))
+}
+
+/// Returns the image as stored and its orientation.
+fn stored<R: BufRead + Seek>(
+    mut reader: ImageReader<R>,
+    format: ImageFormat,
+) -> Result<(DynamicImage, Orientation), String> {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| reason(format, &e))?;
+    let (width, height) = decoder.dimensions();
+    fits(width, height)?;
+    if decoder.total_bytes() > MAX_BYTES {
+        return Err(too_much(width, height));
+    }
+    let orientation = decoder.orientation().map_err(|e| reason(format, &e))?;
+    let image = DynamicImage::from_decoder(decoder).map_err(|e| reason(format, &e))?;
+    if image.width() == 0 || image.height() == 0 {
+        return Err("the image has no pixels".to_string());
+    }
+    Ok((image, orientation))
+}
+
+/// Checks the size against the decoder's limits.
+fn fits(width: u32, height: u32) -> Result<(), String> {
+    if width.max(height) > MAX_SIDE {
+        return Err(format!(
+            "too large, {width} x {height} pixels (limits: {MAX_SIDE} pixels a side, {} MiB)",
+            MAX_BYTES >> 20
+        ));
+    }
+    if 3 * u64::from(width) * u64::from(height) > MAX_BYTES {
+        return Err(too_much(width, height));
+    }
+    Ok(())
+}
+
+fn too_much(width: u32, height: u32) -> String {
+    format!("{width} x {height} pixels take more than {} MiB", MAX_BYTES >> 20)
+}
+
+fn reason(format: ImageFormat, error: &ImageError) -> String {
+    match error {
+        ImageError::Limits(error) => {
+            format!("too large, {error} (limits: {MAX_SIDE} pixels a side, {} MiB)", MAX_BYTES >> 20)
+        }
+        error => format!("not a sound {format:?} file: {error}"),
+    }
+}
+
+/// Converts to 8-bit RGB. The image crate's own conversion would round 16-bit values instead of truncating them.
+fn to_rgb(image: DynamicImage) -> RgbImage {
+    let high = |value: u16| (value >> 8) as u8;
+    match image {
+        DynamicImage::ImageLuma16(i) => map(&i, |p| [high(p.0[0]); 3]),
+        DynamicImage::ImageLumaA16(i) => map(&i, |p| [high(p.0[0]); 3]),
+        DynamicImage::ImageRgb16(i) => map(&i, |p| [high(p.0[0]), high(p.0[1]), high(p.0[2])]),
+        DynamicImage::ImageRgba16(i) => map(&i, |p| [high(p.0[0]), high(p.0[1]), high(p.0[2])]),
+        image => image.into_rgb8(),
+    }
+}
+
+fn map<P: image::Pixel>(image: &image::ImageBuffer<P, Vec<P::Subpixel>>, pixel: impl Fn(&P) -> [u8; 3]) -> RgbImage {
+    RgbImage::from_fn(image.width(), image.height(), |x, y| image::Rgb(pixel(image.get_pixel(x, y))))
+}
+
+/// Whether no chunk of a WebP is longer than the file.
+fn webp_is_whole(bytes: &[u8]) -> bool {
+    let size_at = |at: usize| {
+        let size = bytes.get(at..)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*size)).ok()
+    };
+    let end = size_at(4).map_or(0, |size| size.saturating_add(8)).min(bytes.len());
+    // Chunks follow `RIFF`, a size and `WEBP`: four letters, a size, and that many bytes, padded to an even number.
+    let mut at = 12;
+    while let Some(size) = size_at(at + 4).filter(|_| at + 8 <= end) {
+        if size > bytes.len() - (at + 8) {
+            return false;
+        }
+        at += 8 + size + size % 2;
+    }
+    true
+}
+
+/// Checks that the scan ends with the last block and contains only valid codes.
+///
+/// The decoder's strict mode ignores damage in CMYK images that are coded row by row, so this function counts their blocks.
+fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    // The lenient decoder has already checked the headers.
+    if decoder.decode_headers().is_err() {
+        return Ok(());
+    }
+    let colors = decoder.input_colorspace();
+    if matches!(colors, Some(ColorSpace::CMYK | ColorSpace::YCCK)) && jpeg::ends_with_its_blocks(bytes) == Some(false) {
+        return Err(format!("{DAMAGED}: its coded data do not end with the last pixel"));
+    }
+    let judged = [ColorSpace::YCbCr, ColorSpace::Luma, ColorSpace::RGB, ColorSpace::CMYK, ColorSpace::YCCK];
+    if !colors.is_some_and(|colors| judged.contains(&colors)) {
+        return Ok(());
+    }
+    match decoder.decode() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{DAMAGED}: {error:?}")),
+    }
+}
+
+/// Whether the chain of a JPEG's segments reaches the end marker; later bytes are ignored.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    loop {
+        // The next marker. Within a scan `FF 00` is data and `FF D0` to `FF D7` are restarts; stray bytes between
+        // segments are skipped, as decoders do.
+        let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) else { return false };
+        at += found + 1;
+        match bytes.get(at) {
+            None => return false,
+            Some(0xd9) => return true,
+            Some(0xff) => {}
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(_) => {
+                let Some([high, low]) = bytes.get(at + 1..at + 3) else { return false };
+                at += 1 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{GrayImage, ImageBuffer, ImageEncoder, Luma, Rgb, Rgba, RgbaImage};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// Every pixel differs, so that the scan is long.
+    fn noisy(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x ^ y) as u8]))
+    }
+
+    #[test]
+    fn the_content_counts_and_not_the_name() {
+        let folder = TempDir::new().unwrap();
+        let image = noisy(13, 7);
+        let path = file(&folder, "a.jpg", &encode(image.clone(), ImageFormat::Png));
+        assert_eq!(decode(&path).unwrap(), image);
+    }
+
+    #[test]
+    fn every_pixel_type_becomes_8_bit_rgb() {
+        let folder = TempDir::new().unwrap();
+        let check = |image: DynamicImage, expected: [u8; 3]| {
+            let path = file(&folder, "a", &encode(image, ImageFormat::Png));
+            assert_eq!(decode(&path).unwrap().get_pixel(0, 0).0, expected);
+        };
+        check(GrayImage::from_pixel(2, 2, Luma([77])).into(), [77, 77, 77]);
+        check(RgbaImage::from_pixel(2, 2, Rgba([200, 100, 50, 0])).into(), [200, 100, 50]);
+        let deep = ImageBuffer::from_pixel(2, 2, Rgb([0x12ffu16, 0xff00, 0x00ff]));
+        check(DynamicImage::ImageRgb16(deep), [0x12, 0xff, 0x00]);
+        let deep = ImageBuffer::from_pixel(2, 2, Luma([0x80ffu16]));
+        check(DynamicImage::ImageLuma16(deep), [0x80, 0x80, 0x80]);
+    }
+
+    #[test]
+    fn the_exif_orientation_is_applied() {
+        let folder = TempDir::new().unwrap();
+        // One entry: tag 0x0112 (orientation), type short, count 1, value 6: turn by 90 degrees clockwise.
+        let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        let mut image = RgbImage::from_pixel(32, 16, Rgb([0, 0, 0]));
+        (0..16).for_each(|y| (0..16).for_each(|x| image.put_pixel(x, y, Rgb([255, 255, 255]))));
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.encode_image(&image).unwrap();
+        let decoded = decode(&file(&folder, "a.jpg", &bytes)).unwrap();
+        assert_eq!(decoded.dimensions(), (16, 32));
+        assert!(decoded.get_pixel(8, 4).0[0] > 250 && decoded.get_pixel(8, 28).0[0] < 5);
+    }
+
+    #[test]
+    fn truncated_files_are_errors() {
+        let folder = TempDir::new().unwrap();
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Tiff] {
+            let whole = encode(noisy(97, 61), format);
+            decode(&file(&folder, "whole", &whole)).unwrap();
+            for kept in [whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10] {
+                let result = decode(&file(&folder, "cut", &whole[..kept]));
+                assert!(result.is_err(), "{format:?} cut to {kept} of {} bytes", whole.len());
+            }
+        }
+        let whole = encode(noisy(97, 61), ImageFormat::Jpeg);
+        let error = decode(&file(&folder, "cut", &whole[..whole.len() / 2])).unwrap_err();
+        assert_eq!(error, "the JPEG is truncated: it has no end marker");
+    }
+
+    #[test]
+    fn bytes_after_a_jpegs_end_do_no_harm() {
+        let folder = TempDir::new().unwrap();
+        let mut bytes = encode(noisy(40, 30), ImageFormat::Jpeg);
+        bytes.extend_from_slice(&[0; 100]);
+        assert_eq!(decode(&file(&folder, "a", &bytes)).unwrap().dimensions(), (40, 30));
+    }
+
+    #[test]
+    fn what_is_no_image_is_named_so() {
+        let folder = TempDir::new().unwrap();
+        assert_eq!(decode(&file(&folder, "a.jpg", b"")).unwrap_err(), "the file is empty (0 bytes)");
+        assert!(decode(&file(&folder, "a.jpg", b"<html>404</html>")).unwrap_err().starts_with("not an image"));
+        assert_eq!(decode(folder.path()).unwrap_err(), "is no regular file");
+        assert!(decode(&folder.path().join("none")).unwrap_err().starts_with("cannot be read"));
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        let folder = TempDir::new().unwrap();
+        let mut bytes = encode(noisy(4, 4), ImageFormat::Bmp);
+        // Width and height are little-endian words at bytes 18 and 22 of a BMP.
+        bytes[18..22].copy_from_slice(&60_000i32.to_le_bytes());
+        bytes[22..26].copy_from_slice(&60_000i32.to_le_bytes());
+        let error = decode(&file(&folder, "a", &bytes)).unwrap_err();
+        assert!(error.contains("16384"), "{error}");
+        bytes[18..22].copy_from_slice(&16_000i32.to_le_bytes());
+        bytes[22..26].copy_from_slice(&16_000i32.to_le_bytes());
+        let error = decode(&file(&folder, "a", &bytes)).unwrap_err();
+        assert!(error.contains("512 MiB"), "{error}");
+    }
+}

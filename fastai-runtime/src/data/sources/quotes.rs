@@ -1,0 +1,97 @@
+//! Detects unterminated quotes in csv files.
+
+use std::io::{self, Read};
+
+/// Forwards the bytes that it reads and tracks the start of the open quote.
+///
+/// The csv reader silently treats everything after an unterminated quote as one cell. This reader uses the same definitions
+/// of a quote and of a line end.
+pub(crate) struct Quotes<R> {
+    inner: R,
+    state: State,
+    /// Bytes so far.
+    at: u64,
+    /// Line of the next byte, from 1.
+    line: u64,
+    /// Line of the last opening quote.
+    opened: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before the first byte of a cell.
+    Start,
+    /// In an unquoted cell, where a quote is an ordinary character.
+    Plain,
+    /// In a quoted cell.
+    Quoted,
+    /// After a quote in a quoted cell: its end, or the first half of an escaped quote.
+    Closed,
+}
+
+impl<R> Quotes<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Quotes { inner, state: State::Start, at: 0, line: 1, opened: 0 }
+    }
+
+    /// Returns the line of the quote that is still open after all bytes read.
+    pub(crate) fn open(&self) -> Option<u64> {
+        (self.state == State::Quoted).then_some(self.opened)
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.state = match (self.state, byte) {
+            (State::Quoted, b'"') => State::Closed,
+            (State::Quoted, _) => State::Quoted,
+            (State::Start, b'"') => {
+                self.opened = self.line;
+                State::Quoted
+            }
+            (State::Closed, b'"') => State::Quoted,
+            (_, b',' | b'\n' | b'\r') => State::Start,
+            // A byte order mark is no part of the first cell.
+            (State::Start, 0xef | 0xbb | 0xbf) if self.at < 3 => State::Start,
+            _ => State::Plain,
+        };
+        self.line += u64::from(byte == b'\n');
+        self.at += 1;
+    }
+}
+
+impl<R: Read> Read for Quotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        buffer[..count].iter().for_each(|byte| self.byte(*byte));
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(text: &str) -> Option<u64> {
+        let mut quotes = Quotes::new(text.as_bytes());
+        io::copy(&mut quotes, &mut io::sink()).unwrap();
+        quotes.open()
+    }
+
+    #[test]
+    fn the_open_quote_is_found_where_the_csv_reader_opens_it() {
+        assert_eq!(open("a,b\nc,\"d\"\n"), None);
+        assert_eq!(open("a,b\nc,\"d\ne,f\n"), Some(2));
+        assert_eq!(open("a,\"b\"\"\nc\",\"d\n"), Some(2));
+        assert_eq!(open("\u{feff}\"a\n"), Some(1));
+        // Within a cell a quote is a letter.
+        assert_eq!(open("a,5\" pipe\nb,c\n"), None);
+        assert_eq!(open("a,\"b\" \"c\n"), None);
+        assert_eq!(open("a\r\n\r\n\"b"), Some(3));
+        // The csv reader agrees: what is open swallows the rest of the file.
+        for text in ["a,\"b\"\"\nc\",\"d\ne,f\n", "a,5\" pipe\nb,c\n", "a,\"b\" \"c\nd,e\n", "\u{feff}\"a\nb,c\n"] {
+            let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+            let last = reader.records().last().unwrap().unwrap();
+            let swallowed = last.get(last.len() - 1).is_some_and(|cell| cell.ends_with('\n'));
+            assert_eq!(open(text).is_some(), swallowed, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Random splits: fastai's, bit for bit, and those that respect classes or groups.
+
+use std::collections::HashMap;
+
+use rand_mt::Mt;
+
+/// fastai's `get_cv_idxs`: returns which of `n` rows are held out.
+///
+/// Slice number `fold` (from 0) of `trunc(share * n)` indices of numpy's legacy `permutation(n)` under `seed`, in the
+/// permutation's order; a slice past the end is shorter or empty.
+pub fn cv_indices(n: usize, share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    let held_out = (share * n as f64) as usize;
+    let start = held_out.saturating_mul(fold as usize).min(n);
+    let end = start.saturating_add(held_out).min(n);
+    legacy_permutation(n, seed)[start..end].to_vec()
+}
+
+/// Returns which rows a split with equal shares of each class holds out: `trunc(share * n)` rows in all, ascending.
+///
+/// `keys` are the rows' classes. The rows are ordered by numpy's legacy `permutation(n)` under `seed`, then sorted by
+/// class, and dealt out evenly along that list. A run of equal keys therefore contributes its share to within one row, and
+/// folds do not overlap. A set of tags is a class here; rare sets are dealt out together with their neighbours in the
+/// order.
+pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    let n = keys.len();
+    let held_out = (share * n as f64) as usize;
+    let mut order = legacy_permutation(n, seed);
+    // The sort is stable, so the permutation orders equal keys.
+    order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
+    let (first, end) = ((fold as u128) * held_out as u128, (u128::from(fold) + 1) * held_out as u128);
+    let dealt = |place: usize| (first..end).contains(&((place as u128 * held_out as u128) % (n as u128)));
+    let mut rows: Vec<usize> = (0..n).filter(|place| dealt(*place)).map(|place| order[place]).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Returns which rows are held out if the rows of a group stay together: all rows of the groups that [`cv_indices`]
+/// selects, with the groups in the order of their first rows; ascending.
+pub fn grouped_indices<G: Eq + std::hash::Hash>(groups: &[G], share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    let mut numbers: HashMap<&G, usize> = HashMap::new();
+    let number_of: Vec<usize> = groups
+        .iter()
+        .map(|group| {
+            let next = numbers.len();
+            *numbers.entry(group).or_insert(next)
+        })
+        .collect();
+    let mut picked = vec![false; numbers.len()];
+    cv_indices(numbers.len(), share, seed, fold).into_iter().for_each(|group| picked[group] = true);
+    (0..groups.len()).filter(|row| picked[number_of[*row]]).collect()
+}
+
+/// `numpy.random.RandomState(seed).permutation(n)` as numpy has computed it since its first versions.
+fn legacy_permutation(n: usize, seed: u32) -> Vec<usize> {
+    // `Mt::new` is init_genrand, which numpy uses for an integer seed; not init_by_array.
+    let mut mt = Mt::new(seed);
+    let mut order: Vec<usize> = (0..n).collect();
+    for i in (1..n).rev() {
+        order.swap(i, bounded(&mut mt, i as u64) as usize);
+    }
+    order
+}
+
+/// An integer from `0..=max` by masking and rejection; 32-bit draws up to 2^32 - 1, as numpy does.
+fn bounded(mt: &mut Mt, max: u64) -> u64 {
+    let mask = u64::MAX >> max.leading_zeros().min(63);
+    loop {
+        let draw = if max <= u64::from(u32::MAX) {
+            u64::from(mt.next_u32())
+        } else {
+            u64::from(mt.next_u32()) << 32 | u64::from(mt.next_u32())
+        };
+        if draw & mask <= max {
+            return draw & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permutations_are_numpys() {
+        assert_eq!(legacy_permutation(10, 42), [8, 1, 5, 0, 7, 2, 9, 4, 3, 6]);
+        assert_eq!(legacy_permutation(5, 42), [1, 4, 2, 0, 3]);
+        assert_eq!(legacy_permutation(20, 42)[..8], [0, 17, 15, 1, 8, 5, 11, 3]);
+        assert_eq!(legacy_permutation(8, 1), [7, 2, 1, 6, 0, 4, 3, 5]);
+        assert_eq!(legacy_permutation(8, 0), [6, 2, 1, 7, 3, 0, 5, 4]);
+    }
+
+    #[test]
+    fn dog_breeds_split_is_fastais() {
+        let held_out = cv_indices(10222, 0.2, 42, 0);
+        assert_eq!(held_out.len(), 2044);
+        assert_eq!(held_out[..5], [2882, 4514, 7717, 33, 4924]);
+        assert_eq!(held_out[2041..], [8922, 6774, 37]);
+        assert_eq!(held_out.iter().sum::<usize>(), 10_320_706);
+        assert!(held_out.contains(&0) && !held_out.contains(&1));
+        assert_eq!(cv_indices(10222, 0.2, 42, 1)[..5], [3979, 6887, 7975, 10220, 4695]);
+        assert_eq!(cv_indices(10222, 0.2, 42, 5).len(), 2);
+        assert!(cv_indices(10222, 0.2, 42, 6).is_empty());
+    }
+
+    #[test]
+    fn planets_split_is_fastais() {
+        let held_out = cv_indices(40479, 0.2, 42, 0);
+        assert_eq!(held_out.len(), 8095);
+        assert_eq!(held_out[..5], [34602, 11243, 14499, 18918, 30631]);
+        assert_eq!(held_out.iter().sum::<usize>(), 163_567_548);
+    }
+
+    #[test]
+    fn each_class_gives_its_share_and_folds_do_not_overlap() {
+        // 7, 100, 3 and 391 of a class.
+        let class = |i: usize| match i {
+            0..7 => 3,
+            7..107 => 0,
+            107..110 => 9,
+            _ => 1,
+        };
+        let keys: Vec<i32> = (0..501).map(|i| class(i * 37 % 501)).collect();
+        for share in [0.2, 0.25, 0.3, 0.1] {
+            let mut seen = vec![0; 501];
+            for fold in 0..(1.0 / share) as u32 {
+                let held_out = stratified_indices(&keys, share, 42, fold);
+                assert_eq!(held_out.len(), (share * 501.0) as usize);
+                for key in [0, 1, 3, 9] {
+                    let all = keys.iter().filter(|k| **k == key).count() as f64;
+                    let held = held_out.iter().filter(|i| keys[**i] == key).count() as f64;
+                    assert!((held - all * share).abs() < 1.3, "{share} fold {fold} class {key}: {held} of {all}");
+                }
+                held_out.iter().for_each(|i| seen[*i] += 1);
+            }
+            assert!(seen.iter().all(|n| *n <= 1));
+        }
+        // As numpy and Python's stable sort give it.
+        let held_out = stratified_indices(&keys, 0.2, 42, 0);
+        assert_eq!((&held_out[..6], held_out.iter().sum::<usize>()), (&[0, 1, 4, 5, 22, 29][..], 25_797));
+        assert_eq!(stratified_indices(&keys, 0.2, 42, 1)[..3], [8, 9, 10]);
+        assert_ne!(stratified_indices(&keys, 0.2, 42, 0), stratified_indices(&keys, 0.2, 43, 0));
+    }
+
+    #[test]
+    fn groups_stay_together() {
+        let groups: Vec<usize> = (0..2100).map(|i| i / 20).collect();
+        let held_out = grouped_indices(&groups, 0.2, 42, 0);
+        assert_eq!(held_out.len(), 420);
+        let blocks: Vec<usize> = held_out.iter().step_by(20).map(|i| i / 20).collect();
+        let mut expected = cv_indices(105, 0.2, 42, 0);
+        expected.sort_unstable();
+        assert_eq!(blocks, expected);
+        assert!(held_out.chunks(20).all(|b| b.windows(2).all(|w| w[1] == w[0] + 1)));
+    }
+
+    #[test]
+    fn nothing_to_split_is_no_panic() {
+        assert!(stratified_indices::<u8>(&[], 0.2, 42, 0).is_empty());
+        assert!(stratified_indices(&[1, 2], 0.2, 42, u32::MAX).is_empty());
+        assert!(grouped_indices::<u8>(&[], 0.2, 42, 3).is_empty());
+        assert!(cv_indices(0, 0.2, 42, 0).is_empty());
+        assert!(cv_indices(1, 0.2, 42, u32::MAX).is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! Selects the held-out images.
+
+pub(super) mod drawn;
+pub(super) mod holdout;
+mod sides;
+
+pub use drawn::{cv_indices, grouped_indices, stratified_indices};

@@ -1,0 +1,101 @@
+//! What a session's network predicts, and how it is measured.
+
+use super::measured::{self, Look};
+use super::session::Session;
+use super::sets::Part;
+use super::steps::precompute;
+use super::worst;
+use crate::RunError;
+use crate::metrics::{Probabilities, Truth};
+use crate::predict::augmented;
+use crate::progress::Watch;
+use crate::report::{Evaluation, StageSummary};
+use crate::train::{Loss, Pass};
+
+impl Session<'_> {
+    /// Measures what step `index` left on the validation set, and makes it what the report shows.
+    pub(super) fn show(&mut self, look: &Look, truth: &Truth, index: usize) -> Evaluation {
+        let (metrics, dataset) = (self.recipe.metrics(), &self.sets.dataset);
+        self.threshold = measured::describe(&mut self.record, &look.probabilities, truth, metrics, &dataset.classes);
+        self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
+        measured::evaluation("valid", look, truth, &self.metrics, self.seed, &[index as u64])
+    }
+
+    /// The mean over `plain` and augmented predictions of a part by the network as it is; `index` is the `tta` step's.
+    pub(super) fn augmented(
+        &mut self,
+        part: Part,
+        plain: &Probabilities,
+        index: usize,
+        n_aug: u32,
+        size: u32,
+    ) -> Result<Probabilities, RunError> {
+        augmented(plain, n_aug, index, |pass, what| self.predict(part, size, pass, what))
+    }
+
+    /// Predictions of a part by the network as it is.
+    pub(super) fn predict(
+        &mut self,
+        part: Part,
+        size: u32,
+        pass: &Pass,
+        what: &str,
+    ) -> Result<Probabilities, RunError> {
+        let images = self.sets.images(part, size);
+        let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+        let logits = self.learner.logits(&images, pass, what, watch)?;
+        Ok(Probabilities::of_logits(self.recipe.task(), logits, self.learner.network().classes()))
+    }
+
+    /// Looks at a labelled part with the network as it is.
+    fn look_at(&mut self, part: Part, size: u32, loss: &Loss) -> Result<Look, RunError> {
+        let examples = self.sets.examples(part, size);
+        let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
+        let logits = self.learner.logits(&*examples, &Pass::Plain, "images, final evaluation", watch)?;
+        let mean_loss = loss.of_all(&logits);
+        let probabilities = Probabilities::of_logits(self.recipe.task(), logits, self.learner.network().classes());
+        Ok(Look::plain(probabilities, mean_loss))
+    }
+
+    /// Measures the network that the steps leave, unless the last fit has just done it, and then, once, a labelled test
+    /// set.
+    pub(super) fn measure_final(&mut self) -> Result<(), RunError> {
+        let Some(state) = self.stages.last().map(|last| last.state.clone()) else { return Ok(()) };
+        let size = state.size;
+        // A run that goes on here has opened no cache yet.
+        precompute::prepare(self, &state, &mut StageSummary::default())?;
+        let counters = [self.stages.len() as u64];
+        let seed = self.seed;
+        if let Some(loss) = self.valid_loss.clone() {
+            let look = match self.look.take() {
+                Some(look) => look,
+                None => self.look_at(Part::Valid, size, &loss)?,
+            };
+            let found = measured::evaluation("valid", &look, loss.truth(), &self.metrics, seed, &counters);
+            self.summary.r#final = Some(found);
+            self.compare_with_baseline(&look, loss.truth());
+        }
+        if let Some(loss) = self.test_loss.clone() {
+            let look = self.look_at(Part::Test, size, &loss)?;
+            let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
+            self.summary.test = Some(found);
+            if let Some((index, n_aug)) = self.recipe.last_tta() {
+                let mean = self.augmented(Part::Test, &look.probabilities, index, n_aug, size)?;
+                let look = Look::averaged(mean, n_aug, loss.truth());
+                let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
+                self.summary.test_tta = Some(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// Warns if always giving the same answer would be as good as what was trained.
+    fn compare_with_baseline(&mut self, look: &Look, truth: &Truth) {
+        let trained = self.summary.stages.iter().any(|stage| stage.kind == "fit") && !self.smoke;
+        let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };
+        baseline.reached = Some(measured::in_baselines_measure(&look.probabilities, truth, self.threshold));
+        if let Some(warning) = baseline.unbeaten() {
+            self.progress.warn(&warning);
+        }
+    }
+}

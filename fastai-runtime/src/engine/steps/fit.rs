@@ -1,0 +1,109 @@
+//! `fit(..)`.
+
+use fastai_dsl::{Fit, Schedule};
+
+use super::{Running, mixing, precompute, timed};
+use crate::RunError;
+use crate::engine::measured::Look;
+use crate::engine::session::Session;
+use crate::engine::sets::Part;
+use crate::progress::Watch;
+use crate::report::body_lost;
+use crate::train::{self, Ending, EpochRow, FitCurve, FitPlan, Validation, turning_point};
+
+pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
+    let Running { index, stage, summary } = at;
+    precompute::prepare(session, &stage.state, summary)?;
+    let groups = session.learner.network().groups();
+    let found = &session.summary.found_rates;
+    let lrs = stage.rates.iter().map(|rate| rate.resolve(found)).collect::<Option<Vec<f64>>>();
+    let lrs = lrs.ok_or_else(|| RunError::NoRate("a rate refers to a finder that has not run".into()))?;
+    let wds = match step.wds.as_slice() {
+        [] => vec![0.0; groups],
+        [one] => vec![*one; groups],
+        many => many.to_vec(),
+    };
+    let recipe = session.recipe;
+    let plan = FitPlan {
+        stage: index as u64,
+        epochs: if session.smoke { 1 } else { stage.epochs },
+        settings: Box::new(Schedule::of(step).settings(stage.batches_per_epoch.unwrap_or(1))),
+        lrs,
+        wds,
+        clip: recipe.clip(),
+        mixing: mixing(recipe),
+        metrics: &session.metrics,
+        keep_best: recipe.keep_best().and_then(|best| recipe.metrics().iter().position(|m| m.kind() == best)),
+        seed: session.seed,
+    };
+    let size = stage.state.size;
+    let examples = session.sets.examples(Part::Train, size);
+    let valid = session.sets.examples(Part::Valid, size);
+    let validation = session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss });
+    let folder = &mut session.folder;
+    let mut on_epoch = |row: &EpochRow| folder.append_epoch(index, row).map(|_| ());
+    let result = train::fit(
+        &mut session.learner,
+        &*examples,
+        &session.train_loss,
+        validation,
+        plan,
+        Watch { progress: &mut *session.progress, stop: &session.stop },
+        &mut on_epoch,
+    )?;
+    drop((examples, valid));
+    timed(summary, result.images, result.seconds);
+    let kept = recipe
+        .keep_best()
+        .zip(result.kept)
+        .map(|(by, epoch)| format!("epoch {epoch}, the best of {} by {}", result.epochs.len(), by.word()));
+    if let Some(kept) = &kept {
+        session.note(format!("keep_best: {kept}"));
+    }
+    if let (Some(turn), Some(last)) = (turning_point(&result.epochs), result.epochs.last()) {
+        summary.turned_at = Some(turn.epoch);
+        session.note(format!(
+            "step {} `{}`: val_loss was lowest after epoch {} ({:.4}) and ended at {:.4}, while trn_loss fell on from \
+             {:.4} to {:.4}: from there the network learns its training images by heart; train for fewer epochs, or \
+             give more dropout or augmentation, or `keep_best`",
+            index + 1,
+            stage.step,
+            turn.epoch,
+            turn.val_loss,
+            last.val_loss,
+            turn.trn_loss,
+            last.trn_loss
+        ));
+    }
+    let shown = result.kept.map_or(result.epochs.last(), |k| result.epochs.get(k as usize));
+    session.look = match (result.predictions, shown) {
+        (Some(probabilities), Some(row)) => Some(Look {
+            probabilities,
+            loss: row.val_loss,
+            trn_loss: Some(row.trn_loss),
+            made: "plain".to_string(),
+            chosen: kept,
+        }),
+        _ => None,
+    };
+    session.record.fits.push(FitCurve {
+        step: index,
+        title: summary.text.clone(),
+        rates: result.rates,
+        losses: result.losses,
+        epochs: result.epochs,
+    });
+    if let (Some(look), Some(loss)) = (session.look.take(), &session.valid_loss) {
+        let truth = loss.truth().clone();
+        let evaluation = session.show(&look, &truth, index);
+        session.look = Some(look);
+        if let Some(lost) = body_lost(&session.summary.stages, summary, &evaluation) {
+            session.note(format!("step {} `{}`: {lost}", index + 1, stage.step));
+        }
+        summary.evaluation = Some(evaluation);
+    }
+    match result.ending {
+        Ending::Complete => Ok(()),
+        Ending::Stopped => Err(RunError::Stopped(String::new())),
+    }
+}

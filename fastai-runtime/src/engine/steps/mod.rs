@@ -1,0 +1,105 @@
+//! What each step of a recipe does: one file per step. A step that only changes what trains has none.
+
+mod fit;
+mod head;
+mod load;
+mod lr_find;
+pub(super) mod precompute;
+pub(super) mod save;
+mod tta;
+
+use std::time::Instant;
+
+use fastai_dsl::{Body, Recipe, Stage, Step};
+
+use super::session::Session;
+use crate::RunError;
+use crate::report::StageSummary;
+use crate::train::Mixing;
+
+/// A step while it runs.
+struct Running<'a> {
+    /// 0-based index of the recipe's step.
+    index: usize,
+    stage: &'a Stage,
+    /// What the step fills in.
+    summary: &'a mut StageSummary,
+}
+
+impl Session<'_> {
+    /// Runs every step in order, then measures the network that they leave.
+    pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
+        let (count, groups) = (self.stages.len(), self.learner.network().groups());
+        for index in self.next_stage()..count {
+            let stage = self.stages[index].clone();
+            self.progress.stage(index, count, &title(&stage));
+            let started = Instant::now();
+            let trains = stage.step.trains();
+            let body = stage.state.body != Body::Precomputed && stage.state.first_trainable + 1 < groups;
+            let mut summary = StageSummary {
+                step: index,
+                kind: stage.step.word().to_string(),
+                text: stage.step.to_string(),
+                size: stage.state.size,
+                trains: if trains { stage.state.trains(groups) } else { String::new() },
+                trains_body: trains && body,
+                ..StageSummary::default()
+            };
+            let result = self.run_step(Running { index, stage: &stage, summary: &mut summary });
+            summary.seconds = started.elapsed().as_secs_f64();
+            self.summary.stages.push(summary);
+            result.map_err(|error| place(error, index, &stage.step))?;
+            self.trained |= stage.step.changes_weights();
+            self.keep(index + 1, began.elapsed().as_secs_f64())?;
+            if self.stop.requested() {
+                return Err(RunError::Stopped(String::new()));
+            }
+        }
+        self.measure_final()
+    }
+
+    fn run_step(&mut self, at: Running<'_>) -> Result<(), RunError> {
+        match &at.stage.step {
+            Step::Precompute { .. } => precompute::prepare(self, &at.stage.state, at.summary),
+            Step::LrFind(find) => lr_find::run(self, find, at),
+            Step::Fit(fit) => fit::run(self, fit, at),
+            Step::Tta { n_aug } => tta::run(self, *n_aug, at),
+            Step::Head(spec) => head::run(self, spec),
+            Step::Save { name } => save::run(self, name, at.stage.state.size).map(|_| ()),
+            Step::Load { name } => load::run(self, name, at.stage.state.size),
+            Step::Resize { .. } => {
+                self.look = None;
+                Ok(())
+            }
+            Step::Freeze | Step::Unfreeze | Step::FreezeTo { .. } | Step::BnFreeze { .. } => Ok(()),
+        }
+    }
+}
+
+/// How the recipe mixes training images.
+fn mixing(recipe: &Recipe) -> Mixing {
+    Mixing { mixup: recipe.mixup(), cutmix: recipe.cutmix() }
+}
+
+fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {
+    summary.images = images;
+    summary.images_per_s = if seconds > 0.0 { images as f64 / seconds } else { 0.0 };
+}
+
+/// The stage for people: the step and its epochs.
+fn title(stage: &Stage) -> String {
+    match &stage.step {
+        Step::Fit(_) => format!("{} ({} epoch{})", stage.step, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),
+        step => step.to_string(),
+    }
+}
+
+/// Adds the step to an error that cannot know it.
+fn place(error: RunError, index: usize, step: &Step) -> RunError {
+    let at = |text: String| format!("step {} `{step}`: {text}", index + 1);
+    match error {
+        RunError::Diverged(text) => RunError::Diverged(at(text)),
+        RunError::NoRate(text) => RunError::NoRate(at(text)),
+        other => other,
+    }
+}

@@ -1,0 +1,16 @@
+//! `save("NAME")`, and the models that a run saves by itself.
+
+use std::path::PathBuf;
+
+use burn::module::Module;
+
+use crate::RunError;
+use crate::engine::session::Session;
+use crate::models;
+
+/// Saves the network as it is, for images of `size` pixels; returns the file.
+pub(in crate::engine) fn run(session: &Session<'_>, name: &str, size: u32) -> Result<PathBuf, RunError> {
+    let path = session.folder.model_path(name)?;
+    models::save_model(&session.learner.network().valid(), &session.meta(size), &path)?;
+    Ok(path)
+}

@@ -1,0 +1,32 @@
+//! `tta(..)`: test-time augmentation on the validation images.
+
+use super::{Running, precompute};
+use crate::RunError;
+use crate::engine::measured::Look;
+use crate::engine::session::Session;
+use crate::engine::sets::Part;
+use crate::train::Pass;
+
+pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Result<(), RunError> {
+    let Running { index, stage, summary } = at;
+    precompute::prepare(session, &stage.state, summary)?;
+    let Some(loss) = &session.valid_loss else {
+        session.note("tta: there are no validation images".to_string());
+        return Ok(());
+    };
+    let truth = loss.truth().clone();
+    let size = stage.state.size;
+    // A fit that has just ended has predicted them already.
+    let plain = match &session.look {
+        Some(look) => look.probabilities.clone(),
+        None => session.predict(Part::Valid, size, &Pass::Plain, "images, plain prediction")?,
+    };
+    let mean = session.augmented(Part::Valid, &plain, index, n_aug, size)?;
+    let look = Look::averaged(mean, n_aug, &truth);
+    let evaluation = session.show(&look, &truth, index);
+    let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
+    session.progress.note(&format!("{}: {}", look.made, values.join(", ")));
+    summary.evaluation = Some(evaluation.clone());
+    session.summary.tta = Some(evaluation);
+    Ok(())
+}

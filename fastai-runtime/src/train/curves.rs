@@ -1,0 +1,50 @@
+//! What the finder and the fit loop record: the rows of the epoch table and the curves that a report draws.
+
+use serde::{Deserialize, Serialize};
+
+/// What one `lr_find` saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FindCurve {
+    /// 0-based index of the recipe's step.
+    pub step: usize,
+    /// The step as canonical text.
+    pub title: String,
+    /// Learning rate of each batch (of the last layer group), increasing.
+    pub rates: Vec<f64>,
+    /// Smoothed loss after each batch; as long as `rates`.
+    pub losses: Vec<f64>,
+    /// The suggested rate.
+    pub suggestion: Option<f64>,
+    /// The rule that chose it: `valley`, `steep` or `minimum`.
+    pub rule: String,
+}
+
+/// What one `fit` did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FitCurve {
+    /// 0-based index of the recipe's step.
+    pub step: usize,
+    /// The step as canonical text.
+    pub title: String,
+    /// Learning rate of every batch, one list per layer group, earliest group first.
+    pub rates: Vec<Vec<f64>>,
+    /// Smoothed training loss after every batch.
+    pub losses: Vec<f64>,
+    /// One row per finished epoch.
+    pub epochs: Vec<EpochRow>,
+}
+
+/// What one epoch measured: a row of the epoch table and of `history.csv`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// Counted from 0 within its `fit`.
+    pub epoch: u64,
+    /// Smoothed training loss at the end of the epoch.
+    pub trn_loss: f64,
+    /// Mean validation loss; NaN without validation images.
+    pub val_loss: f64,
+    /// Column name and value of each metric, in the recipe's order.
+    pub metrics: Vec<(String, f64)>,
+    /// Wall time of the epoch with its validation, seconds.
+    pub seconds: f64,
+}

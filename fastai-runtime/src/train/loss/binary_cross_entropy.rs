@@ -1,0 +1,66 @@
+//! Binary cross-entropy.
+
+use burn::tensor::activation::log_sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{Criterion, foreign, rows};
+use crate::metrics::Truth;
+use crate::train::Targets;
+
+/// Binary cross-entropy of the sigmoid, from logits: the plain mean over all cells, each times the weight of its tag.
+#[derive(Clone, Debug)]
+pub struct BinaryCrossEntropy {
+    weights: Option<Vec<f32>>,
+    // The weights as `[1, tag]`.
+    row: Option<Tensor<2>>,
+}
+
+impl BinaryCrossEntropy {
+    /// `weights` has a weight for each tag.
+    pub fn new(weights: Option<Vec<f32>>, device: &Device) -> Self {
+        let row = weights.as_ref().map(|w| Tensor::from_data(TensorData::new(w.clone(), [1, w.len()]), device));
+        BinaryCrossEntropy { weights, row }
+    }
+}
+
+impl Criterion for BinaryCrossEntropy {
+    fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
+        let Truth::Tags { tags, .. } = truth else { foreign(truth) };
+        let images = targets.images();
+        let lacks = |&tag: &bool| if tag { 0.0 } else { 1.0 };
+        let absent: Vec<f32> = if targets.mixed() {
+            let mixed = |place: usize| {
+                let [(own, share), (other, rest)] = targets.shown(place);
+                let both = truth.tags_of(own).iter().zip(truth.tags_of(other));
+                both.map(move |(a, b)| share * lacks(a) + rest * lacks(b))
+            };
+            (0..images.len()).flat_map(mixed).collect()
+        } else {
+            images.iter().flat_map(|&i| truth.tags_of(i).iter().map(lacks)).collect()
+        };
+        let absent = Tensor::<2>::from_data(TensorData::new(absent, [images.len(), *tags]), &logits.device());
+        // -y ln s(x) - (1 - y) ln(1 - s(x)), with ln(1 - s(x)) = ln s(x) - x: stable, and smooth at 0.
+        let losses = absent * logits.clone() - log_sigmoid(logits);
+        match &self.row {
+            None => losses.mean(),
+            Some(weights) => (losses * weights.clone()).mean(),
+        }
+    }
+
+    fn of_set(&self, logits: &[f32], truth: &Truth) -> f64 {
+        let Truth::Tags { tags, .. } = truth else { foreign(truth) };
+        let weight = |tag: usize| self.weights.as_ref().map_or(1.0, |w| f64::from(w[tag]));
+        let of_image = |(image, row): (usize, &[f32])| {
+            let cells = row.iter().zip(truth.tags_of(image)).enumerate();
+            let sum: f64 = cells
+                .map(|(tag, (&x, &has))| {
+                    let x = f64::from(x);
+                    let miss = x.max(0.0) - if has { x } else { 0.0 };
+                    weight(tag) * (miss + (-x.abs()).exp().ln_1p())
+                })
+                .sum();
+            sum / *tags as f64
+        };
+        rows(logits, truth).enumerate().map(of_image).sum::<f64>() / truth.len().max(1) as f64
+    }
+}

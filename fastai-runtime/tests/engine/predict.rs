@@ -1,0 +1,232 @@
+//! What can be done with a finished run: predict, measure, submit.
+
+use std::path::{Path, PathBuf};
+
+use crate::chips::Chips;
+use burn::tensor::Device;
+use fastai_runtime::RunError;
+use fastai_runtime::engine::{Outcome, Validated, run, validate};
+use fastai_runtime::metrics::Truth;
+use fastai_runtime::predict::{Predictor, SubmissionRows, image_files, write_submission};
+use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
+use fastai_runtime::report::{Evaluation, Summary};
+
+fn load(path: &Path, model: Option<&str>) -> Result<Predictor, RunError> {
+    Predictor::load(path, model, &Device::flex())
+}
+
+fn probabilities(predictor: &Predictor, images: &[PathBuf], tta: Option<u32>) -> Vec<f32> {
+    let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+    predictor.predict(images, tta, watch).unwrap().probabilities.values().to_vec()
+}
+
+fn measured(chips: &Chips, recipe: &fastai_dsl::Recipe, outcome: &Outcome) -> Validated {
+    let predictor = load(&outcome.folder, None).unwrap();
+    let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+    validate(recipe, &predictor, chips.path(), None, watch).unwrap()
+}
+
+/// Everything but the training loss and what was chosen while training, of which a saved model knows nothing.
+fn figures(evaluation: &Evaluation) -> impl PartialEq + std::fmt::Debug + use<> {
+    let metrics: Vec<_> = evaluation.metrics.iter().map(|m| (m.name.clone(), m.value, m.interval, m.n)).collect();
+    (evaluation.set.clone(), evaluation.predictions.clone(), evaluation.n, evaluation.val_loss, metrics)
+}
+
+#[test]
+fn a_saved_model_measures_as_its_run_did() {
+    let chips = Chips::new(40);
+    let recipe =
+        chips.tags("fit(0.05, 1); unfreeze(); fit([0.001, 0.005, 0.02], 1); tta(n_aug = 2);", "", "clip: 1.0,");
+    let outcome = run(&recipe, &chips.options("tags"), &mut Silent).unwrap();
+    let again = measured(&chips, &recipe, &outcome);
+    assert_eq!(figures(&again.plain.evaluation), figures(outcome.summary.r#final.as_ref().unwrap()));
+    assert_eq!(figures(&again.tta.unwrap().evaluation), figures(outcome.summary.tta.as_ref().unwrap()));
+    assert!(matches!(again.plain.predictions.targets, Some(Truth::Tags { .. })));
+
+    // Another data set: other images, fewer tags, the same names.
+    let other = Chips::new(16);
+    let text = std::fs::read_to_string(other.path().join("labels.csv")).unwrap();
+    std::fs::write(other.path().join("labels.csv"), text.replace(" mountain", "")).unwrap();
+    assert_ne!(measured(&other, &recipe, &outcome).plain.evaluation.n, again.plain.evaluation.n);
+    std::fs::write(other.path().join("labels.csv"), text.replace("ocean", "sea")).unwrap();
+    let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+    let error = validate(&recipe, &load(&outcome.folder, None).unwrap(), other.path(), None, watch).unwrap_err();
+    assert!(error.to_string().contains("none of the model's: sea"), "{error}");
+    let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+    let wrong = chips.classes("fit(0.05, 1);", "", "");
+    let error = validate(&wrong, &load(&outcome.folder, None).unwrap(), chips.path(), None, watch).unwrap_err();
+    assert!(matches!(error, RunError::Weights(_)), "{error}");
+}
+
+#[test]
+fn scaled_copies_are_measured_and_predicted_as_they_were_trained_on() {
+    let chips = Chips::new(40);
+    let text = chips.classes("fit(0.05, 1); tta(n_aug = 1);", "", "").to_string();
+    let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
+    let recipe = fastai_dsl::source::Source::new("x", &text, &sets).result.unwrap().recipe;
+    let outcome = run(&recipe, &chips.options("copies"), &mut Silent).unwrap();
+    assert!(outcome.summary.notes.iter().any(|note| note.contains(": 40 made, 0 found, 0 images")));
+    let again = measured(&chips, &recipe, &outcome);
+    assert_eq!(figures(&again.plain.evaluation), figures(outcome.summary.r#final.as_ref().unwrap()));
+    assert_eq!(figures(&again.tta.unwrap().evaluation), figures(outcome.summary.tta.as_ref().unwrap()));
+    // New files are seen as copies of them would be, so the held-out ones come out as measured.
+    let images: Vec<PathBuf> =
+        again.plain.predictions.ids.iter().map(|id| chips.path().join(format!("images/{id}.jpg"))).collect();
+    let measured = again.plain.predictions.probabilities.values();
+    let far = |said: &[f32]| said.iter().zip(measured).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let said = probabilities(&load(&outcome.folder, None).unwrap(), &images, None);
+    assert!(said.len() == 24 && far(&said) < 1e-6, "{}", far(&said));
+    let file = outcome.folder.join("models/final.safetensors");
+    let plain = chips.path().join("plain.safetensors");
+    let bytes = std::fs::read(file).unwrap();
+    let key = br#"\"resize_to\":48"#;
+    let at = bytes.windows(key.len()).position(|w| w == key).expect("the model says what it read");
+    let mut other = bytes;
+    // Copies of 60 pixels have other pixels.
+    other[at + key.len() - 2..at + key.len()].copy_from_slice(b"60");
+    std::fs::write(&plain, other).unwrap();
+    let said = probabilities(&load(&plain, None).unwrap(), &images, None);
+    assert!(far(&said) > 1e-4, "{}", far(&said));
+}
+
+/// Keeps the notes.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Progress for Notes {
+    fn note(&mut self, line: &str) {
+        self.0.push(line.to_string());
+    }
+    fn warn(&mut self, _: &str) {}
+    fn stage(&mut self, _: usize, _: usize, _: &str) {}
+    fn begin(&mut self, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn finish(&mut self) {}
+    fn table_header(&mut self, _: &[&str]) {}
+    fn table_row(&mut self, _: u64, _: &[f64]) {}
+}
+
+#[test]
+fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
+    let chips = Chips::new(50);
+    // The last ten rows become the test set.
+    let labels = std::fs::read_to_string(chips.path().join("classes.csv")).unwrap();
+    let rows: Vec<&str> = labels.lines().collect();
+    for row in &rows[41..] {
+        let (id, class) = row.split_once(',').unwrap();
+        let folder = chips.path().join("test").join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::rename(chips.path().join(format!("images/{id}.jpg")), folder.join(format!("{id}.jpg"))).unwrap();
+    }
+    std::fs::write(chips.path().join("classes.csv"), rows[..41].join("\n")).unwrap();
+    let recipe = chips.classes("precompute(on); fit(0.05, 2); precompute(off); tta(n_aug = 1);", "test: \"test\"", "");
+    let mut notes = Notes::default();
+    let outcome = run(&recipe, &chips.options("run"), &mut notes).unwrap();
+    let made = notes.0.iter().find(|note| note.contains("made the cache")).unwrap();
+    assert!(made.contains("activations of 50 images"), "training, validation and test images: {made}");
+    let summary = Summary::read(&outcome.folder).unwrap();
+    assert!(summary.test.is_some() && summary.test_tta.is_some(), "they are in summary.json");
+    let (plain, tta) = (outcome.summary.test.as_ref().unwrap(), outcome.summary.test_tta.as_ref().unwrap());
+    assert_eq!((plain.set.as_str(), plain.n, plain.predictions.as_str()), ("test", 10, "plain"));
+    assert_eq!((tta.n, tta.predictions.as_str()), (10, "tta: 1 plain + 1 augmented"));
+    let accuracy = &plain.metrics[0];
+    assert!(accuracy.chosen_here.is_none() && accuracy.interval.is_some() && (0.0..=1.0).contains(&accuracy.value));
+
+    // Features and images give the same figures.
+    let again = measured(&chips, &recipe, &outcome);
+    let last = summary.r#final.unwrap();
+    assert!((again.plain.evaluation.val_loss - last.val_loss).abs() < 1e-4);
+
+    // The dog-breed layout: a probability a class, sorted ids.
+    let images = image_files(&[chips.path().join("test")]).unwrap();
+    let rows = SubmissionRows::new(images.clone(), ".jpg").unwrap();
+    let out = chips.path().join("submission.csv");
+    let predictor = outcome.predictor();
+    let submit = |out: &Path| {
+        let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+        write_submission(&predictor, &rows, Some(1), 0.5, out, watch)
+    };
+    submit(&out).unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("id,dry,wet", 11));
+    let ids: Vec<&str> = lines[1..].iter().map(|line| line.split(',').next().unwrap()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    for line in &lines[1..] {
+        let sum: f32 = line.split(',').skip(1).map(|p| p.parse::<f32>().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{line}");
+    }
+    // A submission lacks no row: the old file stays.
+    std::fs::write(&images[3], b"no image").unwrap();
+    let error = submit(&out).unwrap_err();
+    assert!(
+        matches!(error, RunError::Data(_)) && error.to_string().contains("1 of 10 images cannot be read"),
+        "{error}"
+    );
+    assert!(error.to_string().contains(images[3].to_str().unwrap()), "{error}");
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), text);
+}
+
+#[test]
+fn a_model_file_is_all_that_predicting_needs() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("fit(0.05, 1); save(\"head\"); resize(48); fit(0.01, 1); tta(n_aug = 3);", "", "");
+    let outcome = run(&recipe, &chips.options("run"), &mut Silent).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("model.safetensors");
+    std::fs::copy(outcome.folder.join("models/final.safetensors"), &file).unwrap();
+    let images = elsewhere.path().join("images");
+    std::fs::rename(chips.path().join("images"), &images).unwrap();
+    drop(chips);
+
+    let predictor = load(&file, None).unwrap();
+    assert_eq!((predictor.meta().size, predictor.meta().tta, predictor.meta().threshold), (48, Some(3), Some(0.2)));
+    let files = image_files(&[images]).unwrap();
+    let all = probabilities(&predictor, &files, Some(3));
+    assert_eq!(all.len(), 30 * predictor.classes().len());
+    assert!(all.iter().all(|p| (0.0..=1.0).contains(p)));
+    // What is said of an image does not depend on what else is asked.
+    let one = probabilities(&predictor, &files[20..21], Some(3));
+    let width = predictor.classes().len();
+    assert!(one.iter().zip(&all[20 * width..]).all(|(a, b)| (a - b).abs() < 1e-5));
+    assert_ne!(one, probabilities(&predictor, &files[20..21], None));
+
+    // Images that cannot be read are listed, the others predicted.
+    std::fs::write(&files[7], b"no image").unwrap();
+    let mut asked = files.clone();
+    asked.push(elsewhere.path().join("gone.jpg"));
+    let mut said = Vec::new();
+    let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+    let failed = predictor
+        .stream(&asked, None, watch, &mut |row| {
+            said.push(row.image);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(said, (0..30).filter(|i| *i != 7).collect::<Vec<_>>());
+    let failed: Vec<_> = failed.iter().map(|f| (f.image, f.reason.as_str())).collect();
+    assert!(failed[0].0 == 7 && failed[0].1.starts_with("not an image"), "{failed:?}");
+    assert!(failed[1].0 == 30 && failed[1].1.starts_with("cannot be read"), "{failed:?}");
+
+    let stop = StopSignal::default();
+    stop.request();
+    let error =
+        predictor.stream(&files, None, Watch { progress: &mut Silent, stop: &stop }, &mut |_| Ok(())).unwrap_err();
+    assert!(matches!(error, RunError::Stopped(_)), "{error}");
+}
+
+#[test]
+fn models_of_a_run_are_found_by_name() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("fit(0.05, 1); save(\"head\"); fit(0.01, 1);", "", "");
+    let options = chips.options("run");
+    let outcome = run(&recipe, &options, &mut Silent).unwrap();
+    assert!(load(&outcome.folder, Some("head")).is_ok());
+    let error = load(&outcome.folder, Some("heads")).unwrap_err().to_string();
+    assert!(error.contains("no model \"heads\"; it has final, head"), "{error}");
+    std::fs::remove_file(outcome.folder.join("models/final.safetensors")).unwrap();
+    let error = load(&outcome.folder, None).unwrap_err().to_string();
+    assert!(error.contains("has not ended") && error.contains("--model`: head"), "{error}");
+    let error = load(&chips.path().join("nothing"), None).unwrap_err().to_string();
+    assert!(error.contains("nothing"), "{error}");
+}

@@ -1,0 +1,180 @@
+//! Interrupted runs go on as if nothing had happened.
+
+use std::path::Path;
+
+use crate::chips::{self, Chips, StopAt, bar};
+use fastai_dsl::Recipe;
+use fastai_runtime::engine::{resume, run};
+use fastai_runtime::progress::Silent;
+use fastai_runtime::report::Summary;
+use fastai_runtime::{RunError, RunOptions};
+
+const LESSON: &str = "precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 2); head(hidden = [8]); fit(0.05, 1);
+    precompute(off); fit(0.02, 1, cycle_len = 1); save(\"head\"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
+    tta(n_aug = 1); load(\"head\"); resize(48); freeze(); fit(0.01, 1);";
+
+/// The history without its last column, the seconds.
+fn history(run: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
+    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
+}
+
+fn figures(summary: &Summary) -> impl PartialEq + std::fmt::Debug + use<> {
+    let stages: Vec<_> =
+        summary.stages.iter().map(|s| (s.step, s.text.clone(), s.evaluation.clone(), s.suggestion, s.images)).collect();
+    (stages, summary.tta.clone(), summary.r#final.clone(), summary.found_rates.clone(), summary.status.clone())
+}
+
+#[test]
+fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
+    let chips = Chips::new(40);
+    let text = chips.tags(LESSON, "", "clip: 1.0, mixup: 0.4, cutmix: 1,").to_string();
+    let more = "transforms.augment=[trivial_augment, erase(value = noise)]".parse().unwrap();
+    let recipe = fastai_dsl::source::Source::new("x", &text, &[more]).result.unwrap().recipe;
+    let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
+    assert!(!whole.folder.join("resume").exists());
+
+    let parts = chips.path().join("parts");
+    let mut stops = 0;
+    let outcome = loop {
+        // A fit has four bars: every stage is interrupted before, within and after its first epoch.
+        let options = chips.options("parts");
+        let mut progress = StopAt::new(&options, bar([1, 4, 2, 5][stops % 4]));
+        let result = match stops {
+            0 => run(&recipe, &options, &mut progress),
+            _ => resume(&recipe, &parts, &options, &mut progress),
+        };
+        match result {
+            Ok(outcome) => break outcome,
+            Err(RunError::Stopped(_)) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+        let held: Vec<_> = std::fs::read_dir(parts.join("resume")).unwrap().collect();
+        assert!(held.len() <= 3, "the state, the lock and one file of weights: {held:?}");
+        assert_eq!(Summary::read(&parts).unwrap().status, "stopped");
+        assert!(stops < 60, "a run that never gets on");
+    };
+    assert!(stops >= 8, "{stops}");
+    let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole.folder) == model(&parts), "the weights differ");
+    assert_eq!(history(&whole.folder), history(&parts));
+    assert_eq!(figures(&whole.summary), figures(&outcome.summary));
+    assert!(!parts.join("resume").exists() && !parts.join("models/interrupted.safetensors").exists());
+
+    let error = resume(&recipe, &parts, &chips.options("parts"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Resume(_)) && error.to_string().contains("is complete"), "{error}");
+}
+
+#[test]
+fn a_run_goes_on_with_other_threads_to_the_same_weights() {
+    let chips = Chips::new(30);
+    let steps =
+        "precompute(on); fit(0.05, 1); precompute(off); unfreeze(); fit([0.0005, 0.001, 0.01], 2); fit(0.001, 1);";
+    let text = chips.classes(steps, "sampler: balanced", "mixup: 0.4, class_weights: [1, 2],").to_string();
+    let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
+    let recipe = fastai_dsl::source::Source::new("x", &text, &sets).result.unwrap().recipe;
+    // Each with a cache of its own, so that activations are computed on these threads too.
+    let with = |name: &str, threads: usize| RunOptions {
+        threads: Some(threads),
+        cache: Some(chips.path().join(format!("{name}-cache"))),
+        ..chips.options(name)
+    };
+    let whole = run(&recipe, &with("whole", 1), &mut Silent).unwrap();
+    let parts = chips.path().join("parts");
+    let mut stops = 0;
+    loop {
+        let options = with("parts", [3, 1, 2, 4][stops % 4]);
+        // Within the first fit on images, then before it ends for good.
+        let mut progress = StopAt::new(&options, bar([6, 5, 1000][stops.min(2)]));
+        let result = match stops {
+            0 => run(&recipe, &options, &mut progress),
+            _ => resume(&recipe, &parts, &options, &mut progress),
+        };
+        match result {
+            Ok(_) => break,
+            Err(RunError::Stopped(_)) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(stops, 2);
+    let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole.folder) == model(&parts), "the weights differ");
+    assert_eq!(history(&whole.folder), history(&parts));
+}
+
+#[test]
+fn what_differs_is_named_and_nothing_goes_on() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("fit(0.05, 1); fit(0.01, 2);", "", "");
+    let options = chips.options("stopped");
+    let mut progress = StopAt::new(&options, bar(4));
+    let error = run(&recipe, &options, &mut progress).unwrap_err();
+    assert!(matches!(error, RunError::Stopped(_)), "{error}");
+    let folder = options.out.unwrap();
+    let before = std::fs::read(folder.join("summary.json")).unwrap();
+    let refused = |recipe: &Recipe, options: &RunOptions| {
+        let error = resume(recipe, &folder, options, &mut Silent).unwrap_err();
+        assert!(matches!(error, RunError::Resume(_)), "{error}");
+        assert_eq!(std::fs::read(folder.join("summary.json")).unwrap(), before);
+        error.to_string()
+    };
+
+    let other = chips.tags("fit(0.05, 1); fit(0.02, 2);", "", "");
+    let error = refused(&other, &chips.options("x"));
+    assert!(error.contains("- fit(0.01, 2);\n  + fit(0.02, 2);"), "{error}");
+
+    let seeded = RunOptions { seed: Some(43), ..chips.options("x") };
+    let error = refused(&recipe, &seeded);
+    assert!(error.contains("the seed differs: 42 when the run began, 43 now"), "{error}");
+
+    let labels = chips.path().join("labels.csv");
+    let text = std::fs::read_to_string(&labels).unwrap();
+    let fewer: Vec<&str> = text.lines().take(21).collect();
+    std::fs::write(&labels, fewer.join("\n")).unwrap();
+    let error = refused(&recipe, &chips.options("x"));
+    assert!(error.contains("training set: 21 images when the run began, 14 now"), "{error}");
+    std::fs::write(&labels, text.replace(" coast", "")).unwrap();
+    let error = refused(&recipe, &chips.options("x"));
+    assert!(error.contains("classes: ") && error.contains("images as before, but other"), "{error}");
+    std::fs::write(&labels, text).unwrap();
+
+    let error = resume(&recipe, &chips.path().join("none"), &chips.options("x"), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("there is no run folder"), "{error}");
+    let error = resume(&recipe, chips.path(), &chips.options("x"), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("holds nothing that a run could go on from"), "{error}");
+
+    resume(&recipe, &folder, &chips.options("x"), &mut Silent).unwrap();
+}
+
+#[test]
+fn original_weights_are_needed_only_until_the_first_fit_is_through() {
+    let chips = Chips::new(30);
+    let weights = chips.path().join("body.safetensors");
+    std::fs::copy(chips::weights(), &weights).unwrap();
+    let recipe = chips::with_weights(&chips.tags("fit(0.05, 1); fit(0.01, 2);", "", ""), &weights);
+    let stop_at = |name: &str, bars| {
+        let options = chips.options(name);
+        let mut progress = StopAt::new(&options, bar(bars));
+        let error = run(&recipe, &options, &mut progress).unwrap_err();
+        assert!(matches!(error, RunError::Stopped(_)), "{error}");
+        options.out.unwrap()
+    };
+    let (early, late) = (stop_at("early", 2), stop_at("late", 4));
+    std::fs::remove_file(&weights).unwrap();
+    let error = resume(&recipe, &early, &chips.options("x"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Weights(_)) && error.to_string().contains("body.safetensors"), "{error}");
+    resume(&recipe, &late, &chips.options("x"), &mut Silent).unwrap();
+
+    // Other weights at that place are noticed.
+    let head = fastai_dsl::HeadSpec { hidden: vec![], dropout: vec![0.0] };
+    let network = fastai_runtime::models::Network::new("squeezenet1_1", &head, 2, 7, &burn::tensor::Device::flex());
+    let meta = fastai_runtime::models::ModelMeta::of(&recipe, vec!["a".into(), "b".into()]);
+    let other = chips.path().join("other.safetensors");
+    fastai_runtime::models::save_model(&network, &meta, &other).unwrap();
+    let file = std::fs::read(&other).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let body = tensors.iter().filter_map(|(name, view)| Some((name.strip_prefix("body.")?, view)));
+    safetensors::serialize_to_file(body, None, &weights).unwrap();
+    let error = resume(&recipe, &early, &chips.options("x"), &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("not those that the run began with"), "{error}");
+}

@@ -1,0 +1,364 @@
+//! Whole runs on a few real satellite chips.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::chips::{self, Chips, StopAt, with_weights};
+use burn::module::Module;
+use fastai_runtime::RunError;
+use fastai_runtime::engine::{Outcome, RunOptions, run};
+use fastai_runtime::progress::{Progress, Silent};
+
+fn weights(outcome: &Outcome) -> Vec<Vec<u8>> {
+    struct Read(Vec<Vec<u8>>);
+    impl burn::module::ModuleVisitor for Read {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::tensor::Tensor<D>>) {
+            self.0.push(param.val().into_data().as_bytes().to_vec());
+        }
+    }
+    let mut read = Read(Vec::new());
+    outcome.network.visit(&mut read);
+    read.0
+}
+
+/// Keeps what a run says.
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Log {
+    fn add(&mut self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+    fn has(&self, part: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|line| line.contains(part))
+    }
+}
+
+impl Progress for Log {
+    fn note(&mut self, line: &str) {
+        self.add(format!("note {line}"));
+    }
+    fn warn(&mut self, line: &str) {
+        self.add(format!("warn {line}"));
+    }
+    fn stage(&mut self, index: usize, count: usize, title: &str) {
+        self.add(format!("stage {index}/{count} {title}"));
+    }
+    fn begin(&mut self, what: &str, total: u64) {
+        self.add(format!("begin {what} {total}"));
+    }
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn finish(&mut self) {}
+    fn table_header(&mut self, columns: &[&str]) {
+        self.add(format!("header {}", columns.join(" ")));
+    }
+    fn table_row(&mut self, epoch: u64, values: &[f64]) {
+        self.add(format!("row {epoch} {}", values.len()));
+    }
+}
+
+const LESSON: &str = "precompute(on); fit(0.05, 2); precompute(off); fit(0.02, 1, cycle_len = 1); save(\"head\");
+    unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1); tta(n_aug = 2);";
+
+#[test]
+fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
+    let chips = Chips::new(60);
+    let recipe = chips.tags(LESSON, "", "");
+    let mut log = Log::default();
+    let first = run(&recipe, &chips.options("first"), &mut log).unwrap();
+    assert!(log.has("made the cache"));
+    assert!(log.has("header epoch trn_loss val_loss f2 log_loss"));
+    assert!(log.has("row 1 4"));
+    for file in ["recipe.recipe", "history.csv", "summary.json", "report.html", "models/final.safetensors"] {
+        assert!(first.folder.join(file).is_file(), "{file}");
+    }
+    assert!(first.folder.join("models/head.safetensors").is_file());
+    let summary = &first.summary;
+    assert_eq!(summary.status, "complete");
+    assert_eq!((summary.counts.train, summary.counts.valid), (42, 18));
+    let last = summary.r#final.as_ref().unwrap();
+    assert_eq!((last.set.as_str(), last.n, last.metrics.len()), ("valid", 18, 2));
+    assert!(last.metrics.iter().all(|m| m.interval.is_some_and(|[low, high]| low <= m.value && m.value <= high)));
+    assert_eq!(summary.tta.as_ref().unwrap().predictions, "tta: 1 plain + 2 augmented");
+    assert_eq!(summary.stages[1].trains, "the head, on cached activations");
+    assert!(!summary.stages[0].cache.as_ref().unwrap().found);
+
+    let mut log = Log::default();
+    let second = run(&recipe, &chips.options("second"), &mut log).unwrap();
+    assert!(log.has("found the cache"));
+    assert!(second.summary.stages[0].cache.as_ref().unwrap().found);
+    assert_eq!(weights(&first), weights(&second));
+}
+
+#[test]
+fn one_thread_and_two_give_the_same_weights() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags(LESSON, "", "");
+    let run_on = |threads: usize| {
+        let mut options = chips.options(&format!("threads-{threads}"));
+        options.threads = Some(threads);
+        options.cache = Some(chips.path().join(format!("cache-{threads}")));
+        run(&recipe, &options, &mut Silent).unwrap()
+    };
+    let (one, two) = (run_on(1), run_on(2));
+    assert_eq!(weights(&one), weights(&two));
+    assert_eq!(one.summary.tta, two.summary.tta);
+}
+
+#[test]
+fn the_finder_restores_the_weights_exactly() {
+    let chips = Chips::new(40);
+    let with = chips.tags("let lr = lr_find(or = 0.01); fit(lr / 1000000000.0, 1);", "", "");
+    let plain = chips.tags("save(\"start\");", "", "");
+    let swept =
+        run(&chips.tags("let lr = lr_find(or = 0.01); save(\"a\");", "", ""), &chips.options("swept"), &mut Silent);
+    let swept = swept.unwrap();
+    let untouched = run(&plain, &chips.options("plain"), &mut Silent).unwrap();
+    assert_eq!(weights(&swept), weights(&untouched));
+    let found = run(&with, &chips.options("with"), &mut Silent).unwrap();
+    assert_eq!(found.summary.found_rates.len(), 1);
+    assert!(found.folder.join("lr_find-1.svg").is_file());
+}
+
+#[test]
+fn a_damaged_cache_is_made_again() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("precompute(on); fit(0.05, 1);", "", "");
+    let first = run(&recipe, &chips.options("first"), &mut Silent).unwrap();
+    let folder = PathBuf::from(&first.summary.stages[0].cache.as_ref().unwrap().path);
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[100] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let mut log = Log::default();
+    let second = run(&recipe, &chips.options("second"), &mut log).unwrap();
+    assert!(log.has("is damaged") && log.has("made the cache"));
+    assert_eq!(weights(&first), weights(&second));
+}
+
+#[test]
+fn a_stop_saves_the_weights_and_says_where() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("fit(0.05, 3);", "", "");
+    let options = chips.options("stopped");
+    let mut progress = StopAt::new(&options, |bar: &str| bar.contains("epoch 0"));
+    let error = run(&recipe, &options, &mut progress).unwrap_err();
+    assert!(matches!(error, RunError::Stopped(_)));
+    let folder = chips.path().join("stopped");
+    assert!(error.to_string().contains("interrupted.safetensors"), "{error}");
+    assert!(folder.join("models/interrupted.safetensors").is_file());
+    assert!(std::fs::read_to_string(folder.join("summary.json")).unwrap().contains("\"stopped\""));
+}
+
+#[test]
+fn a_stop_at_any_place_keeps_what_was_reached() {
+    let chips = Chips::new(30);
+    let recipe =
+        chips.tags("precompute(on); let lr = lr_find(or = 0.01); fit(lr, 2); precompute(off); tta(n_aug = 1);", "", "");
+    for (bar, finished_epochs) in
+        [("activations", 0), ("batches", 0), ("epoch 0", 0), ("epoch 1", 1), ("validation", 0), ("augmented", 2)]
+    {
+        let options = RunOptions { cache: None, ..chips.options(&format!("stop-{bar}")) };
+        let options = RunOptions { cache: Some(chips.path().join(format!("cache-{bar}"))), ..options };
+        let mut progress = StopAt::new(&options, |now: &str| now.contains(bar));
+        let error = run(&recipe, &options, &mut progress).unwrap_err();
+        assert!(matches!(error, RunError::Stopped(_)), "{bar}: {error}");
+        let folder = options.out.unwrap();
+        assert!(folder.join("models/interrupted.safetensors").is_file(), "{bar}");
+        let rows = std::fs::read_to_string(folder.join("history.csv")).map_or(0, |h| h.lines().count() - 1);
+        assert_eq!(rows, finished_epochs, "{bar}");
+        let text = std::fs::read_to_string(folder.join("summary.json")).unwrap();
+        let summary: fastai_runtime::report::Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(summary.status, "stopped", "{bar}");
+    }
+}
+
+#[test]
+fn broken_and_missing_images_are_found_before_training() {
+    let chips = Chips::new(30);
+    let images: Vec<PathBuf> =
+        std::fs::read_dir(chips.path().join("images")).unwrap().map(|e| e.unwrap().path()).collect();
+    let bytes = std::fs::read(&images[0]).unwrap();
+    std::fs::write(&images[0], &bytes[..100]).unwrap();
+    let recipe = chips.tags("fit(0.05, 1);", "", "");
+    let error = run(&recipe, &chips.options("broken"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Data(_)), "{error}");
+    assert!(error.to_string().contains(images[0].file_name().unwrap().to_str().unwrap()), "{error}");
+    assert!(!chips.path().join("broken").exists());
+    std::fs::remove_file(&images[0]).unwrap();
+    let error = run(&recipe, &chips.options("missing"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Data(_)), "{error}");
+    assert!(error.to_string().contains(images[0].file_stem().unwrap().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn foreign_weights_are_an_error_that_names_the_file() {
+    let chips = Chips::new(30);
+    let foreign = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/head.safetensors");
+    let recipe = with_weights(&chips.tags("fit(0.05, 1);", "", ""), &foreign);
+    let error = run(&recipe, &chips.options("foreign"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::Weights(_)), "{error}");
+    assert!(error.to_string().contains("head.safetensors"), "{error}");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_made_is_an_error_that_names_it() {
+    let chips = Chips::new(30);
+    let mut options = chips.options("x");
+    options.out = Some(chips.path().join("labels.csv").join("run"));
+    let error = run(&chips.tags("fit(0.05, 1);", "", ""), &options, &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::File { .. }), "{error}");
+    assert!(error.to_string().contains("labels.csv"), "{error}");
+}
+
+#[test]
+fn the_best_epoch_is_kept_and_marked() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags("precompute(on); fit(0.3, 8);", "", "keep_best: f2,");
+    let searched = recipe.to_string().replace("[f2, log_loss]", "[f2(threshold = search), log_loss]");
+    let searched = chips::recipe(&searched);
+    let mut best_by_loss_is_another = false;
+    // Several start weights: in some of these runs the epoch of the best F2 is not that of the smallest loss.
+    for (name, recipe, seed) in [
+        ("fixed", &recipe, 42),
+        ("searched", &searched, 42),
+        ("one", &recipe, 1),
+        ("two", &recipe, 2),
+        ("three", &recipe, 3),
+    ] {
+        let options = RunOptions { seed: Some(seed), ..chips.options(name) };
+        let outcome = run(recipe, &options, &mut Silent).unwrap();
+        let last = outcome.summary.r#final.unwrap();
+        assert!(last.metrics[0].chosen_here.as_ref().unwrap().contains("the best of 8 by f2"), "{last:?}");
+        let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+        let column = |i: usize| -> Vec<f64> {
+            history.lines().skip(1).map(|l| l.split(',').nth(i).unwrap().parse().unwrap()).collect()
+        };
+        let (val_loss, f2) = (column(3), column(4));
+        assert_eq!(f2.len(), 8);
+        let best = f2.iter().copied().fold(f64::MIN, f64::max);
+        assert!((last.metrics[0].value - best).abs() < 1e-12, "{name}: {} of {f2:?}", last.metrics[0].value);
+        let by_loss = (0..8).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
+        best_by_loss_is_another |= f2[by_loss] < best;
+    }
+    assert!(best_by_loss_is_another, "a run in which the two agree proves nothing");
+}
+
+#[test]
+fn a_trailing_batch_of_one_is_merged_with_a_notice() {
+    // 17 training images in batches of 8.
+    let chips = Chips::new(24);
+    let steps = "let a = lr_find(or = 0.01, iters = 12); fit(a, 1); precompute(on);
+        let b = lr_find(or = 0.01, iters = 12); fit(b, 2, cycle_len = 1); precompute(off); unfreeze(); fit(0.0001, 1);";
+    let mut log = Log::default();
+    let outcome = run(&chips.tags(steps, "", ""), &chips.options("tail"), &mut log).unwrap();
+    let summary = &outcome.summary;
+    assert_eq!(summary.counts.train, 17);
+    let notice = "17 training images in batches of 8 leave one over";
+    assert!(log.has(notice) && summary.notes.iter().any(|n| n.contains(notice)), "{:?}", summary.notes);
+    let trained: Vec<u64> = summary.stages.iter().filter(|s| s.kind == "fit").map(|s| s.images).collect();
+    assert_eq!(trained, [17, 34, 17]);
+    let mut log = Log::default();
+    run(&Chips::new(22).tags("fit(0.01, 1);", "", ""), &chips.options("even"), &mut log).unwrap();
+    assert!(!log.has("leave one over"));
+}
+
+#[test]
+fn where_validation_turns_is_marked() {
+    let chips = Chips::new(40);
+    let outcome =
+        run(&chips.tags("precompute(on); fit(0.3, 30);", "", ""), &chips.options("turn"), &mut Silent).unwrap();
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let val_loss: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(3).unwrap().parse().unwrap()).collect();
+    let lowest = (0..30).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
+    assert_eq!(outcome.summary.stages[1].turned_at, Some(lowest as u64), "{val_loss:?}");
+    let notes = &outcome.summary.notes;
+    assert!(notes.iter().any(|n| n.contains(&format!("val_loss was lowest after epoch {lowest}"))), "{notes:?}");
+}
+
+#[test]
+fn a_body_that_lost_by_training_is_named_in_the_notes_and_in_the_report() {
+    let chips = Chips::new(60);
+    let steps = "precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit(0.3, 1);";
+    let outcome = run(&chips.tags(steps, "", "clip: 1.0,"), &chips.options("lost"), &mut Silent).unwrap();
+    let f2 = |stage: usize| outcome.summary.stages[stage].evaluation.as_ref().unwrap().metrics[0].value;
+    assert!(f2(4) < f2(1), "the rate was meant to spoil the network");
+    let expected = format!("step 5 `fit(0.3, 1)`: f2 {:.4} became {:.4}: training the body cost more", f2(1), f2(4));
+    let notes = &outcome.summary.notes;
+    assert!(notes.iter().any(|note| note.starts_with(&expected)), "{expected} is not in {notes:?}");
+    let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+    assert!(report.contains("lost ") && report.contains("training the body cost more than it brought"));
+}
+
+#[test]
+fn a_result_that_a_constant_reaches_is_warned_of_whatever_the_task() {
+    let chips = Chips::new(40);
+    for (name, recipe) in [
+        // A rate that changes nothing.
+        ("tags", chips.tags("fit(1e-9, 1);", "", "")),
+        ("classes", chips.classes("fit(1e-9, 1);", "", "")),
+    ] {
+        let mut log = Log::default();
+        let outcome = run(&recipe, &chips.options(name), &mut log).unwrap();
+        let baseline = outcome.summary.baseline.unwrap();
+        assert!(baseline.reached.unwrap() <= baseline.value, "{name}: a network that knows nothing: {baseline:?}");
+        assert_eq!(baseline.reached, Some(outcome.summary.r#final.unwrap().metrics[0].value), "{name}");
+        assert!(log.has(&format!("warn the run ended with {} ", baseline.metric)), "{name}");
+        let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+        assert!(report.contains("NOT BETTER THAN A CONSTANT"), "{name}");
+    }
+    let more = Chips::new(60);
+    let recipe = more.classes("precompute(on); fit(0.1, 15);", "", "");
+    let baseline = run(&recipe, &more.options("learned"), &mut Silent).unwrap().summary.baseline.unwrap();
+    assert!(baseline.reached.unwrap() > baseline.value && baseline.unbeaten().is_none(), "{baseline:?}");
+    let mut options = chips.options("smoke");
+    options.smoke = true;
+    let smoke = run(&chips.classes("fit(1e-9, 1);", "", ""), &options, &mut Silent).unwrap();
+    assert_eq!(smoke.summary.baseline.unwrap().reached, None, "two batches are not held against anything");
+}
+
+#[test]
+fn a_loss_that_explodes_names_the_step_and_a_way_out() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags("unfreeze(); fit(10.0, 30);", "", "");
+    match run(&recipe, &chips.options("diverged"), &mut Silent) {
+        Err(error) => {
+            assert!(matches!(error, RunError::Diverged(_)), "{error}");
+            assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
+            let summary = std::fs::read_to_string(chips.path().join("diverged/summary.json")).unwrap();
+            assert!(summary.contains("\"failed\""));
+            let report = std::fs::read_to_string(chips.path().join("diverged/report.html")).unwrap();
+            assert!(
+                report.contains("FAILED: the numbers") && report.contains("use smaller rates"),
+                "the report says so"
+            );
+        }
+        Ok(_) => panic!("a rate of 10 on the whole network must diverge"),
+    }
+}
+
+#[test]
+fn smoke_runs_two_batches_a_stage() {
+    let chips = Chips::new(60);
+    let mut options = chips.options("smoke");
+    options.smoke = true;
+    let outcome = run(&chips.tags(LESSON, "", ""), &options, &mut Silent).unwrap();
+    assert!(outcome.summary.smoke);
+    assert!(outcome.summary.stages.iter().all(|s| s.images <= 16));
+}
+
+#[test]
+fn a_trained_network_predicts_files() {
+    let chips = Chips::new(30);
+    let outcome = run(&chips.tags("fit(0.05, 1);", "", ""), &chips.options("predict"), &mut Silent).unwrap();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(chips.path().join("images")).unwrap().map(|e| e.unwrap().path()).take(3).collect();
+    files.sort();
+    let predictions = outcome.predict(&files).unwrap();
+    assert_eq!((predictions.len(), predictions.probabilities.classes()), (3, outcome.classes.len()));
+    assert!(predictions.probabilities.values().iter().all(|p| (0.0..=1.0).contains(p)));
+    let error = outcome.predict(&[chips.path().join("absent.jpg")]).unwrap_err().to_string();
+    assert!(error.contains("absent.jpg"), "{error}");
+}

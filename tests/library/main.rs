@@ -1,0 +1,8 @@
+//! The facade as a program uses it: recipes as types and as files, runs, images that a program supplies.
+
+#[path = "../program/call.rs"]
+mod call;
+mod examples;
+mod given;
+mod quickstart;
+mod typed;

@@ -1,0 +1,8 @@
+//! The program as a user meets it.
+
+mod call;
+mod cli;
+mod plan;
+mod show;
+mod small;
+mod weights;
