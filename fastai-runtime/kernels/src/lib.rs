@@ -6,6 +6,7 @@
 
 pub mod conv;
 pub mod convolution;
+pub mod depthwise;
 pub mod finish;
 mod gather;
 pub mod isa;
@@ -14,6 +15,7 @@ pub mod map;
 pub mod norm;
 pub mod panel;
 pub mod pool;
+mod prefetch;
 mod scratch;
 mod tile;
 mod vector;
