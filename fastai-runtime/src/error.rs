@@ -1,4 +1,4 @@
-//! Why a run failed. Each message names the file, line, key or image, what was expected, and what to do.
+//! The reasons why a run fails. Each message names the file, line, key or image, what was expected, and the remedy.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The data set is not as the recipe says. All findings at once.
+    /// The data set does not match the recipe. Contains all findings.
     #[error("{0}")]
     Data(#[from] crate::data::DataError),
-    /// Weights are missing, broken, or of another network.
+    /// Weights are missing, broken, or belong to another network.
     #[error("{0}")]
     Weights(#[from] crate::models::WeightsError),
-    /// The wanted device is not there.
+    /// The requested device is not available.
     #[error("{0}")]
     Device(#[from] crate::device::DeviceError),
     /// A file could not be read or written.
@@ -22,22 +22,22 @@ pub enum RunError {
         action: &'static str,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// `lr_find` suggested nothing and the recipe gives no `or`.
+    /// `lr_find` suggested no rate and the recipe has no `or`.
     #[error("{0}")]
     NoRate(String),
     /// The loss became NaN or infinite.
     #[error("{0}")]
     Diverged(String),
-    /// Something the recipe asks for that the engine cannot do (yet).
+    /// The engine does not support a feature that the recipe uses.
     #[error("{0}")]
     Unsupported(String),
-    /// A run that cannot be continued, or one that does not need to be.
+    /// The run cannot be continued, or is complete.
     #[error("{0}")]
     Resume(String),
-    /// Stopped by Ctrl-C or SIGTERM; what was saved is in the run folder.
+    /// Ctrl-C or SIGTERM stopped the run; the run folder contains its saved state.
     #[error("stopped: {0}")]
     Stopped(String),
 }

@@ -1,4 +1,4 @@
-//! Finds cached features, or computes and keeps them.
+//! Looks features up in the cache, or computes and stores them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ pub struct CacheKey {
 }
 
 impl CacheKey {
-    /// The key of a body (its digest covers the architecture and every weight) that sees images prepared as `transforms`
-    /// says: a text that differs wherever the pixels do.
+    /// Returns the key of a body and of the way its images are prepared. `body_digest` covers the architecture and every
+    /// weight; `transforms` is a text that differs whenever the pixels differ.
     pub fn new(body_digest: &str, transforms: &str) -> Self {
         let mut hash = blake3::Hasher::new_derive_key("fastai activations 1");
         for part in [body_digest, transforms] {
@@ -36,7 +36,7 @@ impl CacheKey {
         CacheKey { digest: hash.finalize() }
     }
 
-    /// The key of these very files, in this order: path, size and time of change of each.
+    /// Returns the digest of these files in this order: path, size and modification time of each.
     fn of_files(&self, files: &[&Path]) -> Result<blake3::Hash, RunError> {
         let mut hash = blake3::Hasher::new();
         hash.update(self.digest.as_bytes());
@@ -53,24 +53,24 @@ impl CacheKey {
     }
 }
 
-/// Features, and whether they were there.
+/// Features, and whether the cache contained them.
 #[derive(Debug)]
 pub struct Opened {
     /// The features, in the order of the files.
     pub features: Features,
-    /// True if nothing had to be computed.
+    /// True if the features came from the cache.
     pub found: bool,
     /// The file.
     pub path: PathBuf,
 }
 
 impl ActivationCache {
-    /// The cache in `root`, which is made when something is kept.
+    /// Returns the cache in `root`. The first write creates the folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         ActivationCache { root: root.into() }
     }
 
-    /// Where caches are kept by default: `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
+    /// Returns the default folder of caches: `$FASTAI_CACHE`, otherwise `.fastai/activations` in the working directory.
     pub fn default_root() -> PathBuf {
         match std::env::var_os("FASTAI_CACHE") {
             Some(path) if !path.is_empty() => PathBuf::from(path),
@@ -88,9 +88,10 @@ impl ActivationCache {
         self.root.join(&key.digest.to_hex()[..16])
     }
 
-    /// The features of `examples`, which are `files` in order: found, or computed by the body of the learner's network and kept.
+    /// Returns the features of `examples`, whose images are `files` in this order: from the cache, or computed by the body
+    /// of the learner's network and stored.
     ///
-    /// A file that is damaged is computed again, with a note. The new file appears whole or not at all.
+    /// A damaged file is computed again, with a note. The new file is written atomically.
     ///
     /// # Errors
     /// An image that cannot be read, a file that cannot be written (named), or [`RunError::Stopped`].
@@ -119,7 +120,7 @@ impl ActivationCache {
         let network = network.valid();
         let device = learner.device().clone().without_autodiff();
         progress.begin(what, rows as u64);
-        // A reader's error passes through the writer, which only knows those of the disk.
+        // Carries a reader's error through the writer, whose error type covers only the disk.
         let mut failure = None;
         let written = write_atomic(&path, |out| {
             let mut writer = Writer::begin(out, digest.as_bytes(), rows, width)?;

@@ -33,7 +33,7 @@ enum Store {
 }
 
 impl Features {
-    /// Features that are in memory already; `values` are whole rows.
+    /// Wraps features in memory; `values` contains complete rows.
     pub fn in_memory(values: Vec<f32>, width: usize) -> Self {
         Features { rows: values.len().checked_div(width).unwrap_or(0), width, store: Store::Memory(values) }
     }
@@ -48,10 +48,10 @@ impl Features {
         self.width
     }
 
-    /// The rows of these images, one after the other.
+    /// Returns the rows of these images, concatenated.
     ///
     /// # Errors
-    /// If the file cannot be read any more.
+    /// If the file can no longer be read.
     ///
     /// # Panics
     /// If an image is not one of [`rows`](Self::rows).
@@ -76,7 +76,7 @@ impl Features {
         Ok(values)
     }
 
-    /// Opens a file of exactly this content; says in words what is wrong with another one.
+    /// Opens a file with exactly this key and these dimensions. The error describes how another file differs.
     pub(super) fn open(path: &Path, key: &[u8; 32], rows: usize, width: usize) -> io::Result<Result<Self, String>> {
         Self::open_within(path, key, rows, width, IN_MEMORY)
     }
@@ -89,7 +89,7 @@ impl Features {
         in_memory: u64,
     ) -> io::Result<Result<Self, String>> {
         let mut file = File::open(path)?;
-        // The size is known beforehand, so a foreign file costs no memory.
+        // The expected size is known, so a foreign file costs no memory.
         let values = rows as u64 * width as u64 * 4;
         let size = HEADER as u64 + values + DIGEST as u64;
         let found = file.metadata()?.len();
@@ -126,7 +126,7 @@ impl Features {
     }
 }
 
-/// Writes a file of features as they are computed.
+/// Writes features to a file while they are computed.
 pub(super) struct Writer<'a> {
     out: &'a mut dyn Write,
     digest: blake3::Hasher,

@@ -1,4 +1,4 @@
-//! Predictions turned into what the summary and the report show.
+//! Converts predictions into the content of the summary and the report.
 
 use fastai_dsl::{Metric, TaskKind, Threshold};
 use rand::Rng;
@@ -13,20 +13,20 @@ use crate::predict::TtaWeights;
 use crate::random::Stream;
 use crate::report::{Bars, Baseline, ClassCount, DataOverview, Evaluation, Record};
 
-/// Predictions of a set, with what is needed to say how good they are.
+/// Predictions of a part, with the information that their evaluation needs.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) probabilities: Probabilities,
     pub(super) loss: f64,
     pub(super) trn_loss: Option<f64>,
-    /// How the predictions were made, in words.
+    /// How the predictions were computed, in words.
     pub(super) made: String,
-    /// What was chosen on these images beside thresholds, such as the best epoch.
+    /// What was selected on these images besides thresholds, such as the best epoch.
     pub(super) chosen: Option<String>,
 }
 
 impl Look {
-    /// One plain prediction an image, of this mean loss.
+    /// One plain prediction per image, with this mean loss.
     pub(super) fn plain(probabilities: Probabilities, loss: f64) -> Self {
         Look { probabilities, loss, trn_loss: None, made: "plain".to_string(), chosen: None }
     }
@@ -38,7 +38,7 @@ impl Look {
     }
 }
 
-/// What is true of labelled images; `None` if some are not labelled.
+/// Returns the labels of images; `None` if some have no label.
 pub(super) fn truth_of(items: &[Item], classes: usize, task: TaskKind) -> Option<Truth> {
     if task == TaskKind::SingleLabel {
         let class = |item: &Item| match item.target {
@@ -94,7 +94,7 @@ pub(super) fn evaluation(
     }
 }
 
-/// Fills the report's confusion matrix or tag table; gives the threshold above which a tag is said.
+/// Fills the report's confusion matrix or tag table and returns the threshold for predicting a tag.
 pub(super) fn describe(
     record: &mut Record,
     probabilities: &Probabilities,
@@ -119,7 +119,7 @@ pub(super) fn describe(
     }
 }
 
-/// What always saying the same thing would reach on the validation set.
+/// Returns the score of the best constant answer on the validation set.
 pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option<Baseline> {
     if let (Truth::Values(train), Truth::Values(valid)) = (train, valid) {
         let (says, value) = constant_number(train, valid)?;
@@ -131,7 +131,7 @@ pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option
     Some(Baseline { says: says.join(" "), metric: metric.to_string(), value: answer.value, reached: None })
 }
 
-/// What predictions reach in the measure of [`baseline`]; a tag is said above `threshold`.
+/// Returns the score of predictions in the metric of [`baseline`]; tags above `threshold` are predicted.
 pub(super) fn in_baselines_measure(probabilities: &Probabilities, truth: &Truth, threshold: Option<f64>) -> f64 {
     match truth {
         Truth::Classes(classes) => accuracy(probabilities, classes),

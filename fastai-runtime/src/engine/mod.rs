@@ -29,7 +29,7 @@ use crate::progress::{Progress, StopSignal};
 use paused::Paused;
 use session::Session;
 
-/// How to run, as opposed to what.
+/// Options of a run that are not part of the recipe.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// Overrides the recipe's device.
@@ -40,37 +40,38 @@ pub struct RunOptions {
     pub seed: Option<u64>,
     /// CPU threads; default all cores.
     pub threads: Option<usize>,
-    /// Two batches a stage: does it run at all?
+    /// Runs two batches per stage to test that every stage works.
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.
     pub cache: Option<PathBuf>,
-    /// The images of a recipe that says `data: given`, whose batch size and policies hold.
+    /// The images for a recipe with `data: given`; the recipe's batch size and policies apply.
     pub dataset: Option<Dataset>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,
 }
 
-/// Runs the recipe: weights, device, data set and preflight first, then step after step, then the run folder's report.
+/// Runs the recipe: opens the weights, the device and the data set, runs preflight, executes the steps, and writes the
+/// report of the run folder.
 ///
-/// The same recipe, data, seed and device give the same weights, on any number of threads.
+/// Equal recipes, data, seeds and devices yield equal weights, on any number of threads.
 ///
 /// # Errors
-/// Whatever can be found before training starts is: missing weights, a missing device, everything that is wrong with the
-/// data at once, an output folder that cannot be written. Later, a loss that diverges, a finder that suggests nothing, a
-/// full disk. A run that was stopped saves its weights and gives [`RunError::Stopped`]; the run folder of a stopped or
-/// failed run keeps what was reached.
+/// Errors that can be detected before training are reported first: missing weights, a missing device, all findings about
+/// the data at once, an output folder that cannot be written. Later errors are a loss that diverges, a finder without a
+/// suggestion, and a full disk. A stopped run saves its weights and returns [`RunError::Stopped`]; the run folder of a
+/// stopped or failed run keeps the results so far.
 pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
     on_threads(options, || run_here(recipe, options, progress, None))
 }
 
-/// Goes on with the run in `folder` after its last finished stage, however it ended: stopped, failed or killed.
+/// Continues the run in `folder` after its last finished stage, whether it was stopped, failed or was killed.
 ///
-/// On the CPU the weights that it ends with are bit for bit those of a run that was never interrupted, and so are the
-/// figures of every epoch. Of `options`, `out` is not used, and seed and `smoke` must be those of the run or not given.
+/// On the CPU, the final weights and the figures of every epoch equal those of an uninterrupted run bit for bit.
+/// `options.out` is ignored; seed and `smoke` must match those of the run or be absent.
 ///
 /// # Errors
-/// [`RunError::Resume`] if the run is complete, another process runs it, or recipe, seed or data are not those it began
-/// with: everything that differs is named. Then those of [`run`].
+/// [`RunError::Resume`] if the run is complete, if another process executes it, or if recipe, seed or data differ from
+/// those of the run; the error names every difference. Otherwise those of [`run`].
 pub fn resume(
     recipe: &Recipe,
     folder: &Path,
@@ -81,7 +82,7 @@ pub fn resume(
     on_threads(options, || run_here(recipe, options, progress, Some(paused)))
 }
 
-/// Whether the run in `folder` can go on: it was begun, and is not complete.
+/// Whether the run in `folder` can continue: it has started and is not complete.
 pub fn is_unfinished(folder: &Path) -> bool {
     snapshot::SnapshotFolder::exists(folder)
 }

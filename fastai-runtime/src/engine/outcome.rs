@@ -1,4 +1,4 @@
-//! What a run leaves in memory.
+//! The result of a run in memory.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::report::Summary;
 /// A finished run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What it reached, as `summary.json` says it.
+    /// The content of `summary.json`.
     pub summary: Summary,
     /// The run folder.
     pub folder: PathBuf,
@@ -29,7 +29,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What an earlier run left.
+    /// Wraps the result of an earlier run.
     pub(super) fn loaded(predictor: Predictor, summary: Summary, folder: PathBuf) -> Self {
         let (network, device) = predictor.network();
         let meta = predictor.meta().clone();
@@ -44,16 +44,17 @@ impl Outcome {
         }
     }
 
-    /// Probabilities of image files, in their order; prepared as the validation images were.
+    /// Returns the probabilities of image files in their order, prepared like the validation images.
     ///
     /// # Errors
-    /// Every file that is no readable image, named with its reason.
+    /// Every file that is not a readable image, with the reason.
     pub fn predict(&self, paths: &[PathBuf]) -> Result<Predictions, RunError> {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         self.predictor().predict(paths, None, watch)
     }
 
-    /// The network as a predictor: for test-time augmentation, for more images than fit into memory, for submissions.
+    /// Returns the network as a predictor: for test-time augmentation, for more images than fit into memory, for
+    /// submissions.
     pub fn predictor(&self) -> Predictor {
         Predictor::new(self.network.clone(), self.meta.clone(), self.device.clone())
     }

@@ -1,4 +1,4 @@
-//! A run that ended early, before it goes on.
+//! A run that ended early and is about to continue.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
 use crate::RunError;
 use crate::report::Summary;
 
-/// A run that ended before it was complete, ready to go on.
+/// An incomplete run, ready to continue.
 pub(super) struct Paused {
     pub(super) folder: PathBuf,
     pub(super) snapshots: SnapshotFolder,
@@ -17,10 +17,11 @@ pub(super) struct Paused {
 }
 
 impl Paused {
-    /// Takes the run of `recipe` in `folder`.
+    /// Opens the run of `recipe` in `folder`.
     ///
     /// # Errors
-    /// If there is none, it is complete, another process runs it, or recipe, seed or smoke are not those it began with.
+    /// If there is no run, it is complete, another process executes it, or recipe, seed or smoke differ from those of the
+    /// run.
     pub(super) fn take(recipe: &Recipe, folder: &Path, options: &RunOptions) -> Result<Self, RunError> {
         if !SnapshotFolder::exists(folder) {
             let shown = folder.display();
@@ -55,7 +56,7 @@ impl Paused {
     }
 }
 
-/// Refuses to go on with the run in `folder` if anything differs.
+/// Returns an error if anything differs from the run in `folder`.
 pub(super) fn refuse(folder: &Path, differs: &[String]) -> Result<(), RunError> {
     if differs.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a session's network predicts, and how it is measured.
+//! Predictions of a session's network and their evaluation.
 
 use super::measured::{self, Look};
 use super::session::Session;
@@ -13,7 +13,7 @@ use crate::report::{Evaluation, StageSummary};
 use crate::train::{Loss, Pass};
 
 impl Session<'_> {
-    /// Measures what step `index` left on the validation set, and makes it what the report shows.
+    /// Measures the result of step `index` on the validation part and passes it to the report.
     pub(super) fn show(&mut self, look: &Look, truth: &Truth, index: usize) -> Evaluation {
         let (metrics, dataset) = (self.recipe.metrics(), &self.sets.dataset);
         self.threshold = measured::describe(&mut self.record, &look.probabilities, truth, metrics, &dataset.classes);
@@ -21,7 +21,7 @@ impl Session<'_> {
         measured::evaluation("valid", look, truth, &self.metrics, self.seed, &[index as u64])
     }
 
-    /// The mean over `plain` and augmented predictions of a part by the network as it is; `index` is the `tta` step's.
+    /// Averages `plain` and augmented predictions of the current network for a part; `index` is that of the `tta` step.
     pub(super) fn augmented(
         &mut self,
         part: Part,
@@ -33,7 +33,7 @@ impl Session<'_> {
         augmented(plain, n_aug, index, |pass, what| self.predict(part, size, pass, what))
     }
 
-    /// Predictions of a part by the network as it is.
+    /// Returns the current network's predictions for a part.
     pub(super) fn predict(
         &mut self,
         part: Part,
@@ -47,7 +47,7 @@ impl Session<'_> {
         Ok(Probabilities::of_logits(self.recipe.task(), logits, self.learner.network().classes()))
     }
 
-    /// Looks at a labelled part with the network as it is.
+    /// Predicts a labelled part with the current network.
     fn look_at(&mut self, part: Part, size: u32, loss: &Loss) -> Result<Look, RunError> {
         let examples = self.sets.examples(part, size);
         let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
@@ -57,12 +57,11 @@ impl Session<'_> {
         Ok(Look::plain(probabilities, mean_loss))
     }
 
-    /// Measures the network that the steps leave, unless the last fit has just done it, and then, once, a labelled test
-    /// set.
+    /// Measures the final network, unless the last fit just did, and then, once, a labelled test set.
     pub(super) fn measure_final(&mut self) -> Result<(), RunError> {
         let Some(state) = self.stages.last().map(|last| last.state.clone()) else { return Ok(()) };
         let size = state.size;
-        // A run that goes on here has opened no cache yet.
+        // A run that resumes here has not opened a cache yet.
         precompute::prepare(self, &state, &mut StageSummary::default())?;
         let counters = [self.stages.len() as u64];
         let seed = self.seed;
@@ -89,7 +88,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Warns if always giving the same answer would be as good as what was trained.
+    /// Warns if a constant answer scores as well as the trained network.
     fn compare_with_baseline(&mut self, look: &Look, truth: &Truth) {
         let trained = self.summary.stages.iter().any(|stage| stage.kind == "fit") && !self.smoke;
         let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };

@@ -1,4 +1,4 @@
-//! How long a recipe will take and how much memory it needs, measured on its first batches.
+//! Estimates the time and memory of a recipe from its first batches.
 
 use std::time::Instant;
 
@@ -12,41 +12,41 @@ use crate::device::{self, DeviceKind};
 use crate::progress::Progress;
 use crate::report::{StageSummary, Summary};
 
-/// What the first batches of a recipe took, and what the whole will take by them.
+/// Measurements of the first batches, and the estimates for the whole recipe.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probed {
-    /// Which device, in words.
+    /// The device, in words.
     pub device: String,
-    /// One a step, in order.
+    /// One per step, in order.
     pub stages: Vec<ProbedStage>,
-    /// Seconds that measuring the last network, its report and saving it will take.
+    /// Estimated seconds for the final measurement, the report and saving.
     pub ending: f64,
-    /// Seconds of the steps and the ending together. Looking at every image before the first step is not in it.
+    /// Estimated seconds of the steps and the ending together, without preflight.
     pub seconds: f64,
-    /// Largest resident memory of the process while it ran, bytes; on Linux only. What a GPU holds is not in it.
+    /// Peak resident memory of the process during the probe, bytes; Linux only. GPU memory is not included.
     pub peak_bytes: Option<u64>,
 }
 
-/// What the first batches of one step took.
+/// Measurements of the first batches of one step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbedStage {
     /// 0-based index of the recipe's step.
     pub step: usize,
     /// The step as canonical text.
     pub text: String,
-    /// Images a second in training, if the step trains.
+    /// Training throughput, images per second, if the step trains.
     pub images_per_s: Option<f64>,
-    /// Seconds that the whole step will take.
+    /// Estimated seconds of the whole step.
     pub seconds: f64,
-    /// Largest resident memory of the process during the step, bytes. Pages that an earlier step has used and the allocator
-    /// kept are in it.
+    /// Peak resident memory of the process during the step, bytes. Pages that the allocator kept from an earlier step are
+    /// included.
     pub peak_bytes: Option<u64>,
 }
 
-/// Runs two batches of every step on the recipe's own data and device, in a folder that is removed, and says what the whole
-/// would take: the measured time an image, times the images that the plan has. Activations are made anew.
+/// Runs two batches of every step on the recipe's own data and device, in a temporary folder, and extrapolates: the
+/// measured time per image times the number of images in the plan. Activations are always computed anew.
 ///
-/// On a GPU everything runs twice, and the second time counts: the first compiles kernels.
+/// On a GPU everything runs twice and the second time counts, since the first one compiles kernels.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -92,7 +92,7 @@ pub fn probe(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress)
     Ok(Probed { device: picked.name, stages, ending, seconds, peak_bytes: after.into_iter().max().flatten() })
 }
 
-/// From the images of a probe to those of the whole run.
+/// Scales the images of a probe to those of the whole run.
 struct Scale<'a> {
     whole: Facts,
     part: &'a Summary,
@@ -100,36 +100,36 @@ struct Scale<'a> {
 }
 
 impl Scale<'_> {
-    /// How many times the images of a set are those of the probe.
+    /// Returns the ratio of a part's images to those of the probe.
     fn times(whole: Option<u64>, part: usize) -> f64 {
         if part == 0 { 0.0 } else { whole.unwrap_or(0) as f64 / part as f64 }
     }
 
-    /// Of the validation set.
+    /// The ratio for the validation part.
     fn valid(&self) -> f64 {
         Self::times(self.whole.valid, self.part.counts.valid)
     }
 
-    /// Of what is measured in the end.
+    /// The ratio for the final measurement.
     fn measured(&self) -> f64 {
         let counts = &self.part.counts;
         let whole = self.whole.valid.unwrap_or(0) + self.whole.test.unwrap_or(0);
         Self::times(Some(whole), counts.valid + counts.test).max(1.0)
     }
 
-    /// Of all sets together, which activations are made of.
+    /// The ratio for all parts together, whose activations are cached.
     fn all(&self) -> f64 {
         let counts = &self.part.counts;
         let whole = [self.whole.train, self.whole.valid, self.whole.test].into_iter().flatten().sum();
         Self::times(Some(whole), counts.train + counts.valid + counts.test)
     }
 
-    /// Seconds of a whole stage whose first batches took what `measured` says.
+    /// Estimates the seconds of a whole stage from the measurements of its first batches.
     fn seconds(&self, stage: &Stage, measured: &StageSummary) -> f64 {
         let cache = measured.cache.as_ref().map_or(0.0, |cache| cache.seconds);
         let per_image = if measured.images_per_s > 0.0 { 1.0 / measured.images_per_s } else { 0.0 };
         let training = measured.images as f64 * per_image;
-        // Validation, above all.
+        // Mainly validation.
         let rest = (measured.seconds - cache - training).max(0.0);
         let whole = match &stage.step {
             Step::Fit(_) => {
@@ -147,7 +147,7 @@ impl Scale<'_> {
     }
 }
 
-/// Passes a run's events on, and remembers when each stage began and how much memory the one before it had.
+/// Forwards a run's events and records the start of each stage and the peak memory of the stage before it.
 struct Watched<'a> {
     inner: &'a mut dyn Progress,
     stages: Vec<Begun>,
@@ -160,11 +160,11 @@ struct Begun {
 }
 
 impl Watched<'_> {
-    /// The peak of every stage that has begun; the last one's is up to now.
+    /// Returns the peak memory of every started stage; that of the last one is the peak so far.
     fn peaks(&self) -> Vec<Option<u64>> {
         let after = self.stages.iter().skip(1).map(|stage| stage.before);
         let mut peaks: Vec<Option<u64>> = after.chain([peak()]).collect();
-        // What opening the session took is the first stage's.
+        // The first stage includes the time to open the session.
         if let (Some(first), Some(stage)) = (peaks.first_mut(), self.stages.first()) {
             *first = (*first).max(stage.before);
         }
@@ -201,14 +201,14 @@ impl Progress for Watched<'_> {
     }
 }
 
-/// Largest resident memory of this process since it was reset, bytes; Linux says it.
+/// Peak resident memory of this process since the last reset, bytes; Linux only.
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }
 
-/// Where this is not allowed, peaks are those of the process so far.
+/// Resets the peak memory. Without permission, peaks cover the whole process.
 fn reset_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -1,4 +1,4 @@
-//! A run in progress: what is open, and how it ends.
+//! A run in progress: its open resources and its end.
 
 use burn::module::Module;
 use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
@@ -33,11 +33,11 @@ pub(super) struct Session<'a> {
     pub(super) learner: Learner,
     pub(super) sets: Sets,
     pub(super) stages: Vec<Stage>,
-    /// Weight of each class in all three losses.
+    /// Weight of each class in the losses of all parts.
     class_weights: Option<Vec<f32>>,
     pub(super) train_loss: Loss,
     pub(super) valid_loss: Option<Loss>,
-    /// Of a labelled test set: measured once, when everything is over.
+    /// The loss of a labelled test set, which is measured once at the end.
     pub(super) test_loss: Option<Loss>,
     /// The recipe's metrics, in its order.
     pub(super) metrics: Vec<Box<dyn Measure>>,
@@ -45,25 +45,26 @@ pub(super) struct Session<'a> {
     pub(super) folder: RunFolder,
     pub(super) summary: Summary,
     pub(super) record: Record,
-    /// The head as it is now, and how many there were.
+    /// The current head, and the number of heads before it.
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
-    /// Predictions of the validation set by the network as it is now.
+    /// Predictions of the current network for the validation part.
     pub(super) look: Option<Look>,
-    /// Above which probability a tag is said.
+    /// The probability above which a tag is predicted.
     pub(super) threshold: Option<f64>,
     snapshots: SnapshotFolder,
-    /// What the run would go on from if it ended now; `summary`, `record` and the like are filled in when it is written.
+    /// The state from which the run would continue if it ended now; `summary`, `record` and others are filled in when it is
+    /// written.
     snapshot: Snapshot,
     /// Whether the weights differ from those of the snapshot.
     pub(super) trained: bool,
-    /// Wall time before this process took over, seconds.
+    /// Wall time before this process resumed the run, seconds.
     seconds_before: f64,
 }
 
 impl<'a> Session<'a> {
-    /// Opens everything that a run needs, cheapest first, and makes the run folder when all of it is there; or goes on
-    /// where `paused` ended.
+    /// Opens everything that a run needs, cheapest first, and creates the run folder last; or continues where `paused`
+    /// ended.
     pub(super) fn open(
         recipe: &'a Recipe,
         options: &RunOptions,
@@ -185,7 +186,7 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Puts the session where its snapshot was taken.
+    /// Restores the session to its snapshot.
     fn restore(&mut self) -> Result<(), RunError> {
         let finished = self.snapshot.finished;
         if finished > self.stages.len() {
@@ -219,7 +220,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The first stage that is not finished.
+    /// Returns the first unfinished stage.
     pub(super) fn next_stage(&self) -> usize {
         self.snapshot.finished
     }
@@ -229,7 +230,7 @@ impl<'a> Session<'a> {
         self.seconds_before + seconds
     }
 
-    /// Writes down that `finished` stages are done, and all that the next one needs.
+    /// Writes a snapshot: `finished` stages are done, and the snapshot contains everything that the next one needs.
     pub(super) fn keep(&mut self, finished: usize, seconds: f64) -> Result<(), RunError> {
         if self.trained {
             let name = format!("after-{finished}.safetensors");
@@ -256,13 +257,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// A line for people that the summary keeps.
+    /// Reports a line and records it in the summary.
     pub(super) fn note(&mut self, line: String) {
         self.progress.note(&line);
         self.summary.notes.push(line);
     }
 
-    /// What a saved model says of itself.
+    /// Returns the header of a saved model.
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
         let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
         let threshold = self.threshold.or(meta.threshold);
@@ -270,7 +271,7 @@ impl<'a> Session<'a> {
         ModelMeta { head: self.head.clone(), seed: self.seed, threshold, class_weights, ..meta }
     }
 
-    /// Ends a run whose steps are all through.
+    /// Completes a run after its last step.
     pub(super) fn complete(mut self) -> Result<Outcome, RunError> {
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = "complete".to_string();
@@ -284,7 +285,7 @@ impl<'a> Session<'a> {
         }
         let network = self.learner.network().valid();
         let meta = self.meta(size);
-        // Until this the run could go on from its last stage; now there is nothing left to do.
+        // Up to this point the run could resume from its last stage; now it is complete.
         self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
@@ -297,7 +298,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Ends a run that was asked to stop.
+    /// Ends a run after a stop request.
     pub(super) fn stopped(mut self) -> RunError {
         let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = "stopped".to_string();
@@ -312,7 +313,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ends a run that failed, with the summary of what was reached; its own error is the one that counts.
+    /// Ends a failed run with a summary of the results so far, and returns the run's own error.
     pub(super) fn failed(mut self, error: RunError) -> RunError {
         self.summary.status = "failed".to_string();
         self.summary.notes.push(error.to_string());

@@ -1,4 +1,4 @@
-//! The data of a run: its parts, as images or as cached features.
+//! The data of a run: its parts as images or as cached features.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, Pref
 use crate::progress::Progress;
 use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Preparation};
 
-/// The images, and the features of them that are at hand.
+/// The images and their cached features, if available.
 pub(super) struct Sets {
     pub(super) dataset: Dataset,
-    /// Training, validation and test files, with what of them is decoded.
+    /// Training, validation and test files, with their decoded images.
     pub(super) images: [ImageSet; 3],
     pub(super) preparation: Preparation,
     pub(super) cached: Option<Cached>,
 }
 
-/// Features of all parts by one body at one size.
+/// Features of all parts for one body and one image size.
 pub(super) struct Cached {
     pub(super) folder: PathBuf,
     pub(super) features: [Features; 3],
 }
 
-/// One of the data set's parts.
+/// A part of the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Train,
@@ -49,7 +49,7 @@ impl Part {
 
 impl Sets {
     pub(super) fn new(dataset: Dataset, reading: &Reading, preparation: Preparation, sampler: Sampler) -> Self {
-        // One budget for what all three keep decoded, taken first by the one that is read first: the training images.
+        // One budget for the decoded images of all three parts. The training images are read first and use it first.
         let budget = Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET));
         let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test]
             .map(|items| ImageSet::within(items, &budget).reading(reading.clone()).checked());
@@ -62,7 +62,7 @@ impl Sets {
         ImageExamples::new(self.images[part as usize].clone(), self.preparation.at_size(size))
     }
 
-    /// A part as the network should see it: the cached features, if they are there, else images of `size` pixels.
+    /// Returns a part as the input of the network: cached features if available, otherwise images of `size` pixels.
     pub(super) fn examples(&self, part: Part, size: u32) -> Box<dyn Examples + '_> {
         match &self.cached {
             Some(cached) => Box::new(CachedExamples {
@@ -76,7 +76,7 @@ impl Sets {
     }
 }
 
-/// The recipe's data set, or the one that the options give, with every image looked at, and where its pixels are read.
+/// Opens the data set of the recipe or of the options, runs preflight, and returns where the pixels come from.
 pub(super) fn open_data(
     recipe: &Recipe,
     options: &RunOptions,
@@ -124,7 +124,7 @@ pub(super) fn open_data(
     Ok((dataset, health, reading))
 }
 
-/// Whether the labels of a data set that was given are of the recipe's task.
+/// Checks that the labels of a given data set fit the recipe's task.
 pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
     if dataset.task == recipe.task() {
         return Ok(());
@@ -136,7 +136,7 @@ pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataErro
     )))
 }
 
-/// What the language says of its own sources: no `tta` and no `keep_best` without validation images.
+/// Applies the language's rule to given data: no `tta` and no `keep_best` without validation images.
 fn needs_validation(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
     let needs = match (recipe.last_tta(), recipe.keep_best()) {
         (Some(_), _) => "`tta` measures on",
@@ -153,7 +153,7 @@ fn needs_validation(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError>
     )))
 }
 
-/// The weight of each class in the loss, with mean 1 where the counts decide.
+/// Returns the weight of each class in the loss; weights from counts have mean 1.
 pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) -> Result<Option<Vec<f32>>, RunError> {
     match wanted {
         None => Ok(None),
@@ -168,7 +168,7 @@ pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) ->
         ))
         .into()),
         Some(ClassWeights::Balanced) => {
-            // A class without training images would weigh infinitely much; it counts as one with a single image.
+            // A class without training images would have an infinite weight; it counts as one with a single image.
             let inverse: Vec<f64> = dataset.class_counts().iter().map(|n| 1.0 / (*n).max(1) as f64).collect();
             let mean = inverse.iter().sum::<f64>() / inverse.len().max(1) as f64;
             Ok(Some(inverse.iter().map(|w| (w / mean) as f32).collect()))

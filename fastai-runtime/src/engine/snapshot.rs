@@ -1,4 +1,4 @@
-//! What a run writes after each stage, so that it can go on from there.
+//! The state that a run writes after each stage, so that it can continue from there.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,16 +17,16 @@ use crate::train::EpochRow;
 
 /// Version of the snapshot's layout.
 const FORMAT: u32 = 1;
-/// The folder within a run folder; it is there exactly while a run is not complete.
+/// The folder within a run folder; it exists exactly while the run is incomplete.
 const FOLDER: &str = "resume";
 const STATE: &str = "state.cbor";
 const LOCK: &str = "lock";
-/// Larger snapshots are not read: the curves of a million batches take less.
+/// Largest snapshot that is read, bytes; the curves of a million batches take less.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Everything that the next stage needs of those before it, but the weights, which are a file beside it.
+/// Everything that the next stage needs from earlier ones, except the weights, which are in a file beside it.
 ///
-/// CBOR rather than JSON: every float comes back with the same bits, NaN too.
+/// The format is CBOR because floats come back with identical bits, including NaN.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     pub(super) format: u32,
@@ -35,11 +35,11 @@ pub(super) struct Snapshot {
     pub(super) seed: u64,
     pub(super) smoke: bool,
     pub(super) data: DataDigest,
-    /// Digest of the body that the run began with.
+    /// Digest of the initial body.
     pub(super) body: String,
-    /// Stages that are finished.
+    /// Finished stages.
     pub(super) finished: usize,
-    /// File of the weights, within the folder; `None` while they are those that the run began with.
+    /// Name of the weights file within the folder; `None` while the weights are the initial ones.
     pub(super) weights: Option<String>,
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
@@ -51,7 +51,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot of a run that has not begun.
+    /// The snapshot of a run before its first stage.
     pub(super) fn begin(recipe: String, seed: u64, smoke: bool, data: DataDigest, body: String) -> Self {
         Snapshot {
             format: FORMAT,
@@ -73,7 +73,7 @@ impl Snapshot {
     }
 }
 
-/// Predictions of the validation set by the network as it is, in plain numbers.
+/// Predictions of the current network for the validation part, in serialisable form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SavedLook {
     values: Vec<f32>,
@@ -94,7 +94,7 @@ impl SavedLook {
         }
     }
 
-    /// The look at `images` images and `classes` classes; `None` if it is of other ones.
+    /// Restores the predictions for `images` images and `classes` classes; `None` if the numbers differ.
     pub(super) fn restore(self, images: usize, classes: usize) -> Option<Look> {
         (self.values.len() == images * classes).then(|| Look {
             probabilities: Probabilities::new(self.values, classes),
@@ -106,11 +106,11 @@ impl SavedLook {
     }
 }
 
-/// What tells one data set from another without reading pixels: names, labels and file sizes.
+/// A digest of a data set without its pixels: names, labels and file sizes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DataDigest {
     classes: Vec<String>,
-    /// Images and digest of the training, validation and test set.
+    /// Number of images and digest of the training, validation and test parts.
     parts: [(usize, String); 3],
 }
 
@@ -122,7 +122,7 @@ impl DataDigest {
         }
     }
 
-    /// In words, one a line, where the data of the run differ from `now`; empty if nowhere.
+    /// Returns the differences between the run's data and `now` in words, one per line.
     pub(super) fn differences(&self, now: &DataDigest) -> Vec<String> {
         let mut found = Vec::new();
         if self.classes != now.classes {
@@ -160,19 +160,19 @@ fn digest(items: &[Item]) -> String {
     hash.finalize().to_hex().to_string()
 }
 
-/// The snapshot folder of a run, held by this process alone.
+/// The snapshot folder of a run, locked by this process.
 #[derive(Debug)]
 pub(super) struct SnapshotFolder {
     path: PathBuf,
-    // Locked as long as it is open: the lock goes with the process, however that ends.
+    // The lock lasts as long as the file is open; it ends with the process in every case.
     _lock: File,
 }
 
 impl SnapshotFolder {
-    /// Takes the snapshot folder of the run folder `run`, which is made if it is not there.
+    /// Locks the snapshot folder of the run folder `run` and creates it if necessary.
     ///
     /// # Errors
-    /// If another process holds it: the run is still going on.
+    /// If another process holds the lock: the run is still in progress.
     pub(super) fn take(run: &Path) -> Result<Self, RunError> {
         let path = run.join(FOLDER);
         std::fs::create_dir_all(&path).map_err(|e| RunError::file("create", &path, e))?;
@@ -184,13 +184,13 @@ impl SnapshotFolder {
             Err(std::fs::TryLockError::WouldBlock) => {
                 return Err(RunError::Resume(format!("{} is being run by another process", run.display())));
             }
-            // Some network file systems have no locks: then nobody is kept out.
+            // Some network file systems have no locks; other processes are then not excluded.
             Err(std::fs::TryLockError::Error(_)) => {}
         }
         Ok(SnapshotFolder { path, _lock: file })
     }
 
-    /// Whether the run folder `run` has a snapshot to go on from.
+    /// Whether the run folder `run` contains a snapshot to continue from.
     pub(super) fn exists(run: &Path) -> bool {
         run.join(FOLDER).join(STATE).is_file()
     }
@@ -200,11 +200,11 @@ impl SnapshotFolder {
         self.path.join(name)
     }
 
-    /// Makes `snapshot` the one to go on from; what only an older one needed is removed.
+    /// Writes `snapshot` as the state to continue from and removes files that only older snapshots needed.
     pub(super) fn write(&self, snapshot: &Snapshot) -> Result<(), RunError> {
         write_atomic(self.file(STATE), |out| ciborium::into_writer(snapshot, out).map_err(io::Error::other))?;
         let needed = |name: &str| [Some(STATE), Some(LOCK), snapshot.weights.as_deref()].contains(&Some(name));
-        // What cannot be removed costs space, nothing else; the next snapshot tries again.
+        // A file that cannot be removed only costs space; the next snapshot tries again.
         for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
             if entry.file_name().to_str().is_none_or(|name| !needed(name)) {
                 let _ = std::fs::remove_file(entry.path());
@@ -237,23 +237,23 @@ impl SnapshotFolder {
         Ok(snapshot)
     }
 
-    /// Removes everything: the run is complete.
+    /// Removes the folder, since the run is complete.
     pub(super) fn remove(self) -> Result<(), RunError> {
         let state = self.file(STATE);
         let path = self.path.clone();
-        // Windows removes no open file.
+        // Windows cannot remove an open file.
         drop(self);
         match std::fs::remove_file(&state) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(RunError::file("remove", state, e)),
             _ => {}
         }
-        // Without its state the rest means nothing, whether it goes or not.
+        // Without its state the rest is meaningless, whether or not it can be removed.
         let _ = std::fs::remove_dir_all(path);
         Ok(())
     }
 }
 
-/// The first lines in which two recipes differ, `-` before those of the run and `+` before the others.
+/// Returns the first lines in which two recipes differ, with `-` before those of the run and `+` before the others.
 pub(super) fn text_differences(run: &str, other: &str) -> Vec<String> {
     const SHOWN: usize = 6;
     let (a, b): (Vec<&str>, Vec<&str>) = (run.lines().collect(), other.lines().collect());

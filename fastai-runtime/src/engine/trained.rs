@@ -1,4 +1,4 @@
-//! Running a recipe that is a type.
+//! Runs recipes that are types.
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::Summary;
 use crate::{RunError, device};
 
-/// Runs a recipe: every [`Experiment`] has it.
+/// Runs a recipe; implemented for every [`Experiment`].
 pub trait Run: Experiment {
     /// Runs the recipe silently. See [`run`].
     ///
@@ -33,7 +33,7 @@ pub trait Run: Experiment {
         Ok(Trained { outcome, recipe: PhantomData })
     }
 
-    /// Goes on with a run of this recipe that ended before it was complete. See [`resume`].
+    /// Continues an incomplete run of this recipe. See [`resume`].
     ///
     /// # Errors
     /// Those of [`resume`].
@@ -52,7 +52,7 @@ pub struct Trained<E> {
     recipe: PhantomData<fn() -> E>,
 }
 
-// Derived, it would ask for `E: Debug`, and a recipe's type has nothing to show.
+// A derived implementation would require `E: Debug`, which recipe types lack.
 impl<E> std::fmt::Debug for Trained<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Trained").field("outcome", &self.outcome).finish()
@@ -60,10 +60,11 @@ impl<E> std::fmt::Debug for Trained<E> {
 }
 
 impl<E: Experiment> Trained<E> {
-    /// Loads what a run of this recipe left: `run` is its folder, or a model file in it.
+    /// Loads the result of a run of this recipe: `run` is its folder, or a model file in it.
     ///
     /// # Errors
-    /// A model of another recipe, by name, or of an earlier text of this one: the lines that differ are shown.
+    /// If the model belongs to another recipe, by name, or to an earlier text of this one; the error shows the lines that
+    /// differ.
     pub fn load(run: impl AsRef<Path>) -> Result<Self, RunError> {
         let run = run.as_ref();
         let recipe = E::recipe();
@@ -88,7 +89,7 @@ impl<E: Experiment> Trained<E> {
         }
         let summary = match Summary::read(run) {
             Ok(summary) => summary,
-            // A model file knows what it is, but not what it reached.
+            // A model file has no results of its run.
             Err(_) => Summary {
                 name: meta.recipe.clone(),
                 recipe: meta.text.clone(),
@@ -109,12 +110,12 @@ impl<E: Experiment> Trained<E> {
         self.outcome.predict(paths).map(Predictions::into_task)
     }
 
-    /// Predictions of the images that the recipe holds out, with what is true of them. See [`validate`].
+    /// Returns predictions for the recipe's validation images, with their labels. See [`validate`].
     ///
-    /// The recipe's data folder is looked for where it was when the network was trained.
+    /// The recipe's data folder must be where it was during training.
     ///
     /// # Errors
-    /// Those of [`validate`]; with `data: given` the images must be given again, to [`validate_on`](Self::validate_on).
+    /// Those of [`validate`]. With `data: given`, call [`validate_on`](Self::validate_on) with the images instead.
     pub fn validate(&self) -> Result<Validated<E::Task>, RunError> {
         let recipe = E::recipe();
         let root = Path::new(&self.outcome.summary.directory).join(&recipe.data().root);
@@ -122,7 +123,7 @@ impl<E: Experiment> Trained<E> {
         validate(&recipe, &self.outcome.predictor(), &root, None, watch).map(Validated::of_task)
     }
 
-    /// Predictions of the images that `dataset` holds out, with what is true of them. See [`validate_on`].
+    /// Returns predictions for the validation images of `dataset`, with their labels. See [`validate_on`].
     ///
     /// # Errors
     /// Those of [`validate_on`].

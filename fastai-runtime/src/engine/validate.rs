@@ -16,21 +16,21 @@ use crate::progress::Watch;
 use crate::report::Evaluation;
 use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation};
 
-/// Predictions of labelled images, and how good they are.
+/// Predictions of labelled images with their evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured<T = ()> {
-    /// What was said, with what is true.
+    /// The predictions, with the labels.
     pub predictions: Predictions<T>,
     /// The recipe's metrics.
     pub evaluation: Evaluation,
 }
 
-/// What a saved model reaches on a validation set.
+/// The evaluation of a saved model on a validation set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validated<T = ()> {
-    /// By one plain prediction an image.
+    /// With one plain prediction per image.
     pub plain: Measured<T>,
-    /// By test-time augmentation, if the recipe has a `tta` step.
+    /// With test-time augmentation, if the recipe has a `tta` step.
     pub tta: Option<Measured<T>>,
 }
 
@@ -46,15 +46,16 @@ impl Validated {
     }
 }
 
-/// Measures the model of `recipe` on the images that it holds out of the data in `root`.
+/// Measures the model of `recipe` on the validation images of the data in `root`.
 ///
-/// On the data of the run these are the run's own validation images, read as the run read them (by way of scaled copies, if
-/// it did), and the figures are those that it reported: the loss weighs classes as the run's did. Of another data set, laid
-/// out in the same way, they are the images that the same rule holds out; all its classes must be classes of the model.
+/// On the data of the run, these are the run's own validation images, read as the run read them (through scaled copies, if
+/// it used them), and the results equal those that the run reported: the loss weights classes as the run's did. On another
+/// data set with the same layout, they are the images that the recipe's split holds out; all of its classes must be classes
+/// of the model.
 ///
 /// # Errors
-/// What is wrong with the data set, all at once; [`RunError::Stopped`]; a recipe that says `data: given`, which
-/// [`validate_on`] measures.
+/// All findings about the data set at once; [`RunError::Stopped`]; a recipe with `data: given`, which [`validate_on`]
+/// measures.
 pub fn validate(
     recipe: &Recipe,
     predictor: &Predictor,
@@ -74,7 +75,7 @@ pub fn validate(
     is_of(recipe, predictor)?;
     let mut data = recipe.data().clone();
     data.root = root.display().to_string();
-    // Only this policy changes which images are measured; looking at every image takes time.
+    // Only this policy affects the measured images, and checking every image takes time.
     let dataset = if data.corrupt == Corrupt::Skip {
         let known = ActivationCache::default_root().join("verified.json");
         let size = predictor.meta().size;
@@ -88,11 +89,11 @@ pub fn validate(
     measure(recipe, predictor, dataset, workers, Watch { progress, stop })
 }
 
-/// Measures the model of a recipe that says `data: given` on the images that `dataset` holds out: on the data set that the
-/// run was given, the figures that it reported.
+/// Measures the model of a recipe with `data: given` on the validation images of `dataset`. On the data set of the run, the
+/// results equal those that the run reported.
 ///
 /// # Errors
-/// Labels of another task, a class that is none of the model's; what is wrong with the images; [`RunError::Stopped`].
+/// Labels of another task, a class unknown to the model, findings about the images, [`RunError::Stopped`].
 pub fn validate_on(
     recipe: &Recipe,
     predictor: &Predictor,
@@ -112,7 +113,7 @@ pub fn validate_on(
     measure(recipe, predictor, dataset, workers, Watch { progress, stop })
 }
 
-/// Whether a model is of this recipe.
+/// Checks that a model belongs to this recipe.
 fn is_of(recipe: &Recipe, predictor: &Predictor) -> Result<(), WeightsError> {
     let meta = predictor.meta();
     if meta.recipe == recipe.name() && meta.task == recipe.task() {
@@ -133,7 +134,8 @@ fn measure(
     let meta = predictor.meta();
     dataset.notes.iter().for_each(|note| progress.note(note));
     renumber(&mut dataset, &meta.classes)?;
-    // As trained. Models of earlier versions do not say: then by this data, in the model's order.
+    // The weights of the training run. Models of earlier versions lack them; then they derive from this data, in the
+    // model's class order.
     let weights = match (recipe.class_weights(), &meta.class_weights) {
         (Some(_), Some(weights)) => Some(weights.clone()),
         (wanted, _) => class_weights(wanted, &dataset)?,
@@ -182,7 +184,7 @@ fn measure(
     Ok(Validated { plain: first, tta })
 }
 
-/// Numbers the labels as the model does; its classes may be more.
+/// Renumbers the labels by the model's classes; the model may have more.
 fn renumber(dataset: &mut Dataset, classes: &[String]) -> Result<(), RunError> {
     if dataset.classes == classes {
         return Ok(());

@@ -1,23 +1,23 @@
-//! Chooses the images that the report shows.
+//! Selects the images for the report.
 
 use super::measured::Look;
 use crate::data::Item;
 use crate::metrics::{Probabilities, Truth, f2_of_images, log_loss_of_images, most_incorrect, most_uncertain};
 use crate::report::{Gallery, GalleryGroup, GalleryImage};
 
-/// Most images that a report shows: some 6 kB each.
+/// Largest number of images in a report, about 6 kB each.
 const BUDGET: usize = 96;
-/// Most images of a class and kind.
+/// Largest number of images per class and kind.
 const PER_CLASS: usize = 4;
-/// Images of a kind, where classes are too many to show some of each.
+/// Images per kind if there are too many classes to show images of each.
 const OVERALL: usize = 30;
-/// Other classes or tags that are named beside an image.
+/// Other classes or tags named beside an image.
 const NAMED: usize = 6;
 
-/// The images that the predictions get most wrong, and those they are least sure of.
+/// Selects the most incorrect and the most uncertain predictions.
 ///
-/// With few classes some of each class, otherwise the worst of all. Of tags the images with the worst F2 at `threshold`.
-/// `None` of numbers, which are neither right nor wrong.
+/// With few classes, images of each class; otherwise the worst of all. For tags, the images with the lowest F2 at
+/// `threshold`. `None` for regressions.
 pub(super) fn gallery(
     look: &Look,
     truth: &Truth,
@@ -71,7 +71,7 @@ fn single(p: &Probabilities, truth: &[u32], items: &[Item], classes: &[String]) 
     (wrong.len(), groups)
 }
 
-/// By how much the most probable class leads.
+/// The margin of the most probable class.
 fn lead(row: &[f32]) -> f32 {
     let (first, second) = row
         .iter()

@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::numbers::{grouped, short};
 use crate::data::{Dataset, Histogram, Item, Sizes, Target};
 
-/// Bins of a histogram, as the lesson draws it.
+/// Bins of a histogram, as in the lesson.
 const BINS: usize = 10;
-/// Sides from here on are left out of the second histogram.
+/// The second histogram omits sides of this length and longer, pixels.
 const LONG: u32 = 1000;
 
-/// Counted ranges, drawn as bars.
+/// A histogram as rows of bars.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bars {
-    /// What was counted.
+    /// The title: what was counted.
     pub title: String,
-    /// What each bar stands for, `97 – 185`, and how often that is, from the smallest to the largest.
+    /// The label of each bar, `97 – 185`, and its count, from the smallest value to the largest.
     pub rows: Vec<(String, u64)>,
 }
 
 impl Bars {
-    /// Widths and heights of training images in ten bins; where some are longer, those below 1,000 pixels by themselves too, as a
-    /// few large photos would leave all others in one bar.
+    /// Histograms of the widths and heights of training images in ten bins. If some sides reach 1,000 pixels, further
+    /// histograms show only the shorter sides, because a few large photos would put all others into one bar.
     pub fn of_sizes(sizes: &Sizes) -> Vec<Bars> {
         let mut all = Vec::new();
         for (title, sides) in [("Width", sizes.widths()), ("Height", sizes.heights())] {
@@ -41,7 +41,7 @@ impl Bars {
         all
     }
 
-    /// The numbers that a regression learns, of training and of validation images; none for other tasks.
+    /// Histograms of a regression's targets for training and validation images; none for other tasks.
     pub fn of_targets(dataset: &Dataset) -> Vec<Bars> {
         let what = dataset.classes.first().map_or("value", String::as_str);
         let of = |(set, items): (&str, &[Item])| {
@@ -55,7 +55,7 @@ impl Bars {
         [("training", &dataset.train[..]), ("validation", &dataset.valid)].into_iter().filter_map(of).collect()
     }
 
-    /// Whole numbers in ten bins; fewer than ten different ones each by itself. `None` without one.
+    /// Counts integers in ten bins, or each value separately if there are fewer than ten; `None` without values.
     fn of_sides(title: &str, sides: &[u32]) -> Option<Bars> {
         let (low, high) = (*sides.iter().min()?, *sides.iter().max()?);
         let row = |first: u32, last: u32, count: u64| {
@@ -75,7 +75,7 @@ impl Bars {
         Some(Bars { title: title.to_string(), rows })
     }
 
-    /// Numbers in ten bins, or all in one row if they are one number. `None` without one.
+    /// Counts numbers in ten bins, or in one row if all are equal; `None` without values.
     pub fn of_values(title: &str, values: &[f32]) -> Option<Bars> {
         let first = *values.first()?;
         let title = title.to_string();
@@ -91,7 +91,7 @@ impl Bars {
     /// The table in a card.
     pub fn card(&self) -> Markup {
         let most = self.rows.iter().map(|row| row.1).max().unwrap_or(0).max(1);
-        // Few are not none.
+        // A nonzero count is never drawn as empty.
         let width = |count: u64| match count {
             0 => "width:0".to_string(),
             _ => format!("width:max(2px,{:.1}%)", 100.0 * count as f64 / most as f64),
@@ -113,7 +113,7 @@ fn number(side: u32) -> String {
     grouped(side.into())
 }
 
-/// The edges with as many decimals as tell neighbours apart, in powers of ten where that would be many digits.
+/// Formats the edges with enough decimals to distinguish neighbours, or as powers of ten if that takes many digits.
 fn labels(edges: &[f64]) -> Vec<String> {
     let width = (edges[edges.len() - 1] - edges[0]) / (edges.len() - 1) as f64;
     let decimals = (1.0 - width.log10().floor()).max(0.0);

@@ -1,4 +1,4 @@
-//! The run folder: everything that a run leaves, in one place.
+//! The run folder: all files that a run writes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,9 +18,9 @@ const SUMMARY: &str = "summary.json";
 const REPORT: &str = "report.html";
 const MODELS: &str = "models";
 
-/// Where a run writes: `recipe.recipe`, `history.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
+/// The folder of a run: `recipe.recipe`, `history.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
 ///
-/// Every file is written with [`write_atomic`]: a run killed at any instant leaves whole files.
+/// Every file is written with [`write_atomic`], so a run that is killed at any instant leaves complete files.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -28,12 +28,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder: `out`, or `runs/NAME-YYYYMMDD-HHMMSS` (UTC) under the working directory.
+    /// Creates the folder: `out`, or `runs/NAME-YYYYMMDD-HHMMSS` (UTC) in the working directory.
     ///
-    /// Nothing that exists is ever written into: `out` may exist only if it is an empty folder.
+    /// The function never writes into an existing run: `out` may exist only as an empty folder.
     ///
     /// # Errors
-    /// If `out` is a file, holds an earlier run or anything else, or cannot be made.
+    /// If `out` is a file, contains an earlier run or anything else, or cannot be created.
     pub fn create(out: Option<&Path>, recipe_name: &str) -> Result<Self, RunError> {
         let path = match out {
             Some(path) => {
@@ -48,13 +48,14 @@ impl RunFolder {
         Ok(RunFolder { path, history: Vec::new() })
     }
 
-    /// The folder of a run that goes on: `history` has the epochs of its finished stages, and the file is made to say so.
+    /// Opens the folder of a resumed run: `history` contains the epochs of its finished stages, and `history.csv` is
+    /// rewritten to match.
     ///
     /// # Errors
     /// If `path` is no folder, or cannot be written.
     pub fn reopen(path: &Path, history: Vec<(usize, EpochRow)>) -> Result<Self, RunError> {
         let folder = RunFolder { path: path.to_path_buf(), history };
-        // What a killed writer left.
+        // The remains of a killed writer.
         for folder in [path.to_path_buf(), path.join(MODELS)] {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 if entry.file_name().to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
@@ -76,15 +77,16 @@ impl RunFolder {
         &self.path
     }
 
-    /// Writes `recipe.recipe`: the canonical text, which runs again as it is. Gives the file's path, as all of these do.
+    /// Writes `recipe.recipe`: the canonical text, which can run again unchanged. Returns the file's path, like the other
+    /// writers.
     pub fn write_recipe(&self, text: &str) -> Result<PathBuf, RunError> {
         self.write_text(RECIPE, text)
     }
 
     /// Adds an epoch to `history.csv`. `stage` is the 0-based index of the recipe's step, as in [`StageSummary`](super::StageSummary).
     ///
-    /// Columns: `stage, epoch, trn_loss, val_loss`, one a metric, `seconds`. A metric that an earlier row lacks is left
-    /// empty there. The whole file is rewritten each time: it is small, and so never half written.
+    /// Columns: `stage, epoch, trn_loss, val_loss`, one per metric, `seconds`. A metric that an earlier row lacks stays
+    /// empty there. The file is small and is rewritten as a whole each time, so it is always complete.
     pub fn append_epoch(&mut self, stage: usize, row: &EpochRow) -> Result<PathBuf, RunError> {
         self.history.push((stage, row.clone()));
         self.write_history()
@@ -110,7 +112,7 @@ impl RunFolder {
         Ok(path)
     }
 
-    /// Where `save("NAME")` writes: `models/NAME.safetensors`. Makes `models/`.
+    /// Returns the path for `save("NAME")`, `models/NAME.safetensors`, and creates `models/`.
     ///
     /// # Errors
     /// If the name is not a plain file name (letters, digits, `_`, `-`, `.`; not starting with `.`), longer than 100 bytes,
@@ -138,9 +140,9 @@ impl RunFolder {
         self.write_text("losses.svg", &plot::losses(fits))
     }
 
-    /// Writes every plot that the record has something for, then `report.html`; gives the report's path.
+    /// Writes every plot that the record has data for, then `report.html`; returns the report's path.
     ///
-    /// Call it last: the report lists the files that are in the folder.
+    /// Call this function last, since the report lists the files in the folder.
     pub fn write_report(&self, summary: &Summary, record: &Record) -> Result<PathBuf, RunError> {
         for curve in &record.finds {
             self.write_find_plot(curve)?;
@@ -159,7 +161,7 @@ impl RunFolder {
         Ok(path)
     }
 
-    /// The files of the folder and of the folders in it, sorted by name, the report itself left out.
+    /// The files in the folder and its subfolders, sorted by name, without the report itself.
     fn files(&self) -> io::Result<Vec<WrittenFile>> {
         let mut files = Vec::new();
         let mut folders = vec![PathBuf::new()];
@@ -169,7 +171,7 @@ impl RunFolder {
                 let name = folder.join(entry.file_name());
                 let kind = entry.file_type()?;
                 if kind.is_dir() {
-                    // What a run goes on from is gone when it is complete.
+                    // The resume folder is removed when the run completes.
                     if name != Path::new("resume") {
                         folders.push(name);
                     }
@@ -186,7 +188,7 @@ impl RunFolder {
     }
 }
 
-/// Makes `path`, or takes it if it is an empty folder.
+/// Creates `path`, or uses it if it is an empty folder.
 fn claim(path: &Path) -> io::Result<()> {
     match std::fs::read_dir(path) {
         Ok(mut entries) => match entries.next() {
@@ -208,7 +210,7 @@ fn claim(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes `parent/name`, or `parent/name-2`, `-3`, .. when another run began in the same second.
+/// Creates `parent/name`, or `parent/name-2`, `-3`, .. if another run started in the same second.
 fn claim_new(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
     std::fs::create_dir_all(parent).map_err(|e| RunError::file("create", parent, e))?;
     let mut path = parent.join(name);
@@ -225,7 +227,7 @@ fn claim_new(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
     }
 }
 
-/// The recipe's name with everything but letters, digits, `_` and `-` made `_`.
+/// The recipe's name with all characters except letters, digits, `_` and `-` replaced by `_`.
 fn file_name_of(recipe_name: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
     let name: String = recipe_name.chars().take(60).map(plain).collect();

@@ -1,4 +1,4 @@
-//! Images worth a look, with what was said of them.
+//! Images worth inspecting, with their predictions.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::numbers::{grouped, metric};
 use crate::data::decode;
 
-/// Longest side of a thumbnail, pixels: twice what is shown, for sharp screens.
+/// Longest side of a thumbnail, pixels: twice the displayed size, for high-resolution screens.
 const SIDE: u32 = 192;
 const QUALITY: u8 = 80;
 
-/// Images worth a look, group by group.
+/// Groups of images worth inspecting.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gallery {
-    /// Which predictions they are chosen by, in words.
+    /// The predictions that select the images, in words.
     pub made: String,
-    /// Images that were said wrongly, shown or not.
+    /// Incorrectly predicted images, shown or not.
     pub wrong: u64,
-    /// Images that were looked at.
+    /// Images examined.
     pub n: u64,
     /// The groups.
     pub groups: Vec<GalleryGroup>,
@@ -38,25 +38,25 @@ pub struct GalleryGroup {
 /// One image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GalleryImage {
-    /// Its name in the data set.
+    /// The image's name in the data set.
     pub id: String,
     /// Its file.
     pub path: PathBuf,
-    /// The class it is of; for tags those that were rightly said.
+    /// The true class; for tags, the correctly predicted ones.
     pub is: String,
-    /// What was said of it instead, with probabilities; for tags those too many.
+    /// The predicted class with its probability; for tags, the wrongly predicted ones.
     pub said: Vec<(String, f32)>,
-    /// Tags that it has and that were not said, with probabilities.
+    /// Missed tags, with probabilities.
     pub missing: Vec<(String, f32)>,
     /// Probability of the true class, or the image's F2.
     pub value: f32,
-    /// A small JPEG, in base64; made when the report is.
+    /// A small JPEG in base64; created with the report.
     #[serde(skip)]
     pub thumbnail: Option<String>,
 }
 
 impl Gallery {
-    /// Makes the thumbnails. An image that cannot be read any more goes without.
+    /// Creates the thumbnails, except of images that can no longer be read.
     pub fn make_thumbnails(&mut self) {
         for image in self.groups.iter_mut().flat_map(|group| &mut group.images) {
             image.thumbnail = thumbnail(&image.path);

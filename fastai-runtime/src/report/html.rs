@@ -1,4 +1,4 @@
-//! `report.html`: one file that says what a run reached, and how.
+//! `report.html`: a single file with a run's results and their origin.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -18,7 +18,7 @@ pub struct WrittenFile {
     pub bytes: u64,
 }
 
-/// The report as one self-contained page: style and plots are inline, nothing is fetched, no script runs.
+/// Renders the report as one self-contained page: styles and plots are inline, nothing is fetched, and no script runs.
 ///
 /// All text from outside (class names, paths, the recipe) is escaped.
 pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> String {
@@ -90,7 +90,7 @@ fn banners(summary: &Summary) -> Markup {
     }
 }
 
-/// The recipe's doc comment, word for word, and marked as words from elsewhere: it may quote what others reached.
+/// The recipe's doc comment, verbatim and marked as a quotation, since it may quote the results of others.
 fn quotation(summary: &Summary) -> Markup {
     html! {
         @if let Some(doc) = &summary.doc {
@@ -143,7 +143,7 @@ fn card(title: &str, evaluation: &Evaluation) -> Markup {
     }
 }
 
-/// How sure the value is, and what flatters it.
+/// The uncertainty of the value, and what makes it optimistic.
 fn honesty(value: &MetricValue) -> Markup {
     html! {
         p.soft {
@@ -271,7 +271,7 @@ fn plots(record: &Record) -> Markup {
     }
 }
 
-/// What stands before a page: inline style, and that nothing else may be fetched or run.
+/// The head of a page: inline style, and a policy that forbids fetching and scripts.
 pub(super) fn head(title: &str) -> Markup {
     html! {
         head {
@@ -284,7 +284,7 @@ pub(super) fn head(title: &str) -> Markup {
     }
 }
 
-/// Text whose words in backticks are code.
+/// Renders text with words in backticks as code.
 pub(super) fn marked(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {

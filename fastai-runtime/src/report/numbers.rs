@@ -1,6 +1,6 @@
-//! How the report writes numbers.
+//! Number formats of the report.
 
-/// `12 345`: digits in groups of three, with a narrow space that does not break.
+/// `12 345`: digits in groups of three, separated by narrow no-break spaces.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + 6);
@@ -13,7 +13,7 @@ pub fn grouped(n: u64) -> String {
     text
 }
 
-/// Three digits that count: `0.012`, `3e-5`.
+/// Three significant digits: `0.012`, `3e-5`.
 pub fn short(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude == 0.0 || !value.is_finite() {
@@ -40,7 +40,7 @@ pub fn power(value: f64) -> String {
     }
 }
 
-/// Four decimals for metrics and losses; a dash where there is no value.
+/// Four decimals for metrics and losses; a dash for a missing value.
 pub fn metric(value: f64) -> String {
     if value.is_nan() { "–".to_string() } else { format!("{value:.4}") }
 }

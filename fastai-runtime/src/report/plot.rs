@@ -1,7 +1,7 @@
 //! Plots as SVG, for the run folder and inline in the report.
 //!
-//! The SVG writes its labels as text in the reader's own sans-serif font, so no font is needed here. Values that are not
-//! finite are left out, long series are thinned, and nothing is drawn outside the axes.
+//! Labels are SVG text in the reader's sans-serif font, so no font is embedded. Values that are not finite are omitted,
+//! long series are thinned, and nothing is drawn outside the axes.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::numbers::{grouped, power, short as rate};
 use crate::train::{FindCurve, FitCurve};
 
-/// Okabe and Ito's palette: told apart with every common kind of colour vision.
+/// Okabe and Ito's palette, which is distinguishable with every common kind of colour vision.
 const PALETTE: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -26,13 +26,14 @@ const INK: RGBColor = RGBColor(51, 51, 51);
 const GRID: RGBColor = RGBColor(230, 230, 230);
 const BORDER: RGBColor = RGBColor(153, 153, 153);
 const SIZE: (u32, u32) = (860, 340);
-/// Points that a line keeps: about two a pixel.
+/// Points per line: about two per pixel.
 const POINTS: usize = 1600;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// The loss of an `lr_find` over the learning rate (log scale), the suggestion marked. Where the loss runs away it is cut.
+/// Plots the loss of an `lr_find` over the learning rate (log scale) and marks the suggestion. The curve ends where the
+/// loss diverges.
 pub fn find(curve: &FindCurve) -> String {
     let points: Vec<(f64, f64)> = curve
         .rates
@@ -116,7 +117,7 @@ fn draw_find(area: &Area, curve: &FindCurve, points: &[(f64, f64)]) -> Drawn {
     let (lowest, min) =
         points.iter().enumerate().map(|(i, p)| (i, p.1)).min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
     let before = points[..=lowest].iter().map(|p| p.1).fold(min, f64::max);
-    // The fall is what one looks at; the flight after it may be four times as high.
+    // The fall is the relevant part; the divergence after it may be four times as high.
     let span = (before - min).max(if lowest == 0 { min.abs() } else { 0.1 * min.abs() }).max(1e-6);
     let y = padded(min, (before + 0.3 * span).max(min + span));
     let (first, last) = (points[0].0, points[points.len() - 1].0);
@@ -136,7 +137,7 @@ fn draw_find(area: &Area, curve: &FindCurve, points: &[(f64, f64)]) -> Drawn {
     Ok(())
 }
 
-/// `points` until the first that is above `top` after the lowest, which is moved down the line to `top`.
+/// Returns `points` up to the first one above `top` after the lowest; that point moves down along the line to `top`.
 fn cut_at(points: &[(f64, f64)], lowest: usize, top: f64) -> Vec<(f64, f64)> {
     let Some(over) = (lowest + 1..points.len()).find(|i| points[*i].1 > top) else { return points.to_vec() };
     let ((x0, y0), (x1, y1)) = (points[over - 1], points[over]);
@@ -158,7 +159,7 @@ fn draw(plot: impl FnOnce(&Area) -> Drawn) -> String {
     }
 }
 
-/// A plot that only says why there is none.
+/// A placeholder with the reason for a missing plot.
 fn nothing(why: &str) -> String {
     let mut svg = String::new();
     {
@@ -218,7 +219,7 @@ fn draw_legend(area: &Area, entries: &[(String, RGBColor)]) -> Drawn {
     Ok(())
 }
 
-/// A line where each fit begins, with the number of its step.
+/// Draws a line at the start of each fit, with the number of its step.
 fn draw_borders<X, Y>(
     chart: &mut ChartContext<SVGBackend, Cartesian2d<X, Y>>,
     fits: &[FitCurve],
@@ -237,7 +238,7 @@ where
             let dashes = [(x, y.start), (x, y.end)];
             chart.draw_series(DashedLineSeries::new(dashes, 4, 4, BORDER.stroke_width(1)))?;
         }
-        // A stage too short for a label of its own goes without.
+        // A stage too short for a label has none.
         if x - labelled < 0.07 * total {
             continue;
         }
@@ -266,7 +267,7 @@ fn line(values: &[f64], start: usize) -> Vec<(f64, f64)> {
     values.iter().enumerate().map(|(i, v)| ((start + i) as f64, *v)).filter(|p| p.1.is_finite()).collect()
 }
 
-/// Where each epoch ended, with its validation loss.
+/// The end of each epoch with its validation loss.
 fn epoch_ends(fit: &FitCurve, start: usize) -> Vec<(f64, f64)> {
     let batches = length(fit);
     let mut from = 0;
@@ -283,7 +284,8 @@ fn epoch_ends(fit: &FitCurve, start: usize) -> Vec<(f64, f64)> {
     ends
 }
 
-/// At most about [`POINTS`] points that look the same: the lowest and the highest of each run of neighbours.
+/// Thins a series to about [`POINTS`] points with the same appearance: the lowest and the highest of each run of
+/// neighbours.
 fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= POINTS {
         return points.to_vec();
@@ -301,7 +303,7 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     kept
 }
 
-/// A range with some air, never empty; loss axes do not go below 0 for air alone.
+/// Extends a range by a margin, so that it is never empty; the margin alone does not take a loss axis below 0.
 fn padded(low: f64, high: f64) -> Range<f64> {
     let air = if high > low { 0.06 * (high - low) } else { 0.1 * low.abs().max(1e-3) };
     let bottom = if low >= 0.0 { (low - air).max(0.0) } else { low - air };
@@ -309,7 +311,7 @@ fn padded(low: f64, high: f64) -> Range<f64> {
 }
 
 fn colour(group: usize, groups: usize) -> RGBColor {
-    // The head, which always trains, has the first colour whatever the network.
+    // The head always trains, so it always has the first colour.
     PALETTE[(groups - 1 - group) % PALETTE.len()]
 }
 
@@ -326,7 +328,7 @@ fn thousands(value: f64) -> String {
     grouped(value.round().max(0.0) as u64)
 }
 
-/// Without the control characters that XML forbids.
+/// Removes the control characters that XML forbids.
 fn printable(text: impl Display) -> String {
     text.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! What the engine collects for plots and tables while a run goes on.
+//! The data for plots and tables that the engine collects during a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,29 +6,29 @@ use super::{Bars, Gallery};
 use crate::metrics::{Confusion, TagRow};
 use crate::train::{FindCurve, FitCurve};
 
-/// What a run leaves to draw, beside its [`Summary`](super::Summary).
+/// The data of a run's plots and tables, beside its [`Summary`](super::Summary).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Images of each class or tag.
     pub data: DataOverview,
-    /// One an `lr_find`, in order.
+    /// One per `lr_find`, in order.
     pub finds: Vec<FindCurve>,
-    /// One a `fit`, in order.
+    /// One per `fit`, in order.
     pub fits: Vec<FitCurve>,
     /// Single label: the last predictions for the validation set (`tta` if the recipe has one).
     pub confusion: Option<Confusion>,
-    /// The images that the last predictions for the validation set got most wrong.
+    /// The worst of the last predictions for the validation set.
     pub gallery: Option<Gallery>,
-    /// Multi label: how the last predictions for the validation set did on each tag.
+    /// Multi label: the scores of the last predictions for the validation set, by tag.
     pub tags: Option<Vec<TagRow>>,
 }
 
-/// What the data set holds.
+/// The content of the data set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataOverview {
-    /// One a class or tag, in the order of the outputs. An image with several tags counts once for each.
+    /// One per class or tag, in output order. An image with several tags counts once for each.
     pub classes: Vec<ClassCount>,
-    /// Sizes of the training images; of a regression the values of training and validation images before them.
+    /// Sizes of the training images; for a regression, preceded by the target values of training and validation images.
     #[serde(default)]
     pub histograms: Vec<Bars>,
 }

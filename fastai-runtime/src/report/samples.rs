@@ -1,4 +1,4 @@
-//! What a data set holds: how many images of what, and some of them.
+//! The content of a data set: counts and sample images.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,21 +12,21 @@ use super::gallery::thumbnail;
 use super::numbers::grouped;
 use crate::data::{Dataset, Item, Target};
 
-/// More classes than this are shown in columns.
+/// With more classes than this, the page shows them in columns.
 const MANY: usize = 30;
-/// Images of each of a few classes.
+/// Sample images per class, with few classes.
 const SAMPLES: usize = 6;
-/// Images of each of many classes.
+/// Sample images per class, with many classes.
 const FEW: usize = 3;
-/// Most images on the page; with more classes than this, only some are shown.
+/// Largest number of images on the page; with more classes than this, only some classes appear.
 const BUDGET: usize = 360;
-/// Images across the range of a number.
+/// Sample images across the range of a regression's target.
 const VALUES: usize = 12;
 
-/// The images of a page by file, small and in base64; those that cannot be read any more are left out.
+/// The thumbnails of a page by file, in base64; images that can no longer be read are left out.
 type Thumbnails<'a> = HashMap<&'a Path, String>;
 
-/// Counts and samples of each class or tag, or of what is measured.
+/// Counts and samples of each class or tag, or of the regression target.
 pub fn samples(dataset: &Dataset) -> Markup {
     if dataset.task == TaskKind::Regression { values(dataset) } else { classes(dataset) }
 }
@@ -38,7 +38,7 @@ fn value(item: &Item) -> Option<f32> {
     }
 }
 
-/// The numbers that are to be learned, and images from the smallest to the largest.
+/// The regression targets, and images from the smallest target to the largest.
 fn values(dataset: &Dataset) -> Markup {
     let mut items: Vec<(f32, &Item)> = dataset.train.iter().filter_map(|item| Some((value(item)?, item))).collect();
     if items.is_empty() {
@@ -55,13 +55,13 @@ fn values(dataset: &Dataset) -> Markup {
     }
 }
 
-/// The number as it was read: `40.512`, `7`, `1e20`.
+/// The number as read: `40.512`, `7`, `1e20`.
 fn exact(value: f32) -> String {
     let text = format!("{value:?}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_string)
 }
 
-/// How many images each class has, and a few of its training images.
+/// The number of images of each class, and a few of its training images.
 fn classes(dataset: &Dataset) -> Markup {
     let tags = dataset.task == TaskKind::MultiLabel;
     let (what, plural) = if tags { ("tag", "Tags") } else { ("class", "Classes") };
@@ -130,7 +130,7 @@ fn columns(counts: &[(&str, usize, usize)]) -> Markup {
     }
 }
 
-/// A row of images a class.
+/// One row of images per class.
 fn rows(dataset: &Dataset, members: &[Vec<&Item>]) -> Markup {
     let shown: Vec<Vec<&Item>> = members.iter().map(|items| spread(items, SAMPLES)).collect();
     let pictures = thumbnails(shown.iter().flatten().copied());
@@ -141,7 +141,7 @@ fn rows(dataset: &Dataset, members: &[Vec<&Item>]) -> Markup {
     } }
 }
 
-/// A few images of each of many classes; of very many, of the largest and the smallest.
+/// A few images per class; with very many classes, only of the largest and the smallest.
 fn grid(dataset: &Dataset, members: &[Vec<&Item>]) -> Markup {
     let all = members.len();
     let mut order: Vec<usize> = (0..all).collect();
@@ -190,7 +190,7 @@ fn thumb(item: &Item, pictures: &Thumbnails) -> Markup {
     }
 }
 
-/// At most `count` of `list`, evenly spaced, the first and the last among them.
+/// Selects at most `count` items of `list`, evenly spaced, including the first and the last.
 fn spread<T: Copy>(list: &[T], count: usize) -> Vec<T> {
     if list.len() <= count {
         return list.to_vec();

@@ -11,38 +11,38 @@ use crate::data::{Dataset, Reading};
 use crate::train::{ImageExamples, ImageSet, Pass, Preparation};
 use crate::transforms::Transform;
 
-/// Versions a side of the sheet.
+/// Versions per side of the sheet.
 const SIDE: u32 = 3;
-/// Pixels between them.
+/// Gap between versions, pixels.
 const GAP: u32 = 4;
-/// A version is enlarged to at least this many pixels.
+/// Smallest displayed side of a version, pixels.
 const LEAST: u32 = 128;
 
 /// Nine augmented versions of one training image.
 #[derive(Clone, Debug)]
 pub struct Sheet {
-    /// The versions in rows, white lines of 4 pixels between them; small ones are enlarged by a whole factor to at least
+    /// The versions in rows, separated by white lines of 4 pixels; small ones are enlarged by an integer factor to at least
     /// 128 pixels.
     pub image: RgbImage,
     /// [`id`](crate::data::Item::id) of the image.
     pub id: String,
-    /// Side of a version as the network takes it, pixels.
+    /// Side of a version at the network's input size, pixels.
     pub size: u32,
-    /// The step whose epochs 0 to 8 these are; `None` where no step trains on images.
+    /// The step whose epochs 0 to 8 the versions show; `None` if no step trains on images.
     pub step: Option<usize>,
-    /// What else is to be said of it, one sentence each.
+    /// Further remarks, one sentence each.
     notes: Vec<String>,
 }
 
-/// What the versions are of.
+/// The origin of the versions.
 struct Shown {
-    /// The step, its text and its epochs.
+    /// The step with its text and number of epochs.
     step: Option<(usize, String, u64)>,
     size: u32,
 }
 
 impl Shown {
-    /// The first `fit` on images. A finder trains, too, but what it trained is put back.
+    /// Finds the first `fit` on images. A finder trains too, but restores the weights.
     fn of(recipe: &Recipe) -> Self {
         let stages = Plan::new(recipe, &Facts::default()).stages.into_iter().enumerate();
         let mut fits = stages.filter(|(_, stage)| stage.step.is_fit());
@@ -56,15 +56,16 @@ impl Shown {
 }
 
 impl Sheet {
-    /// What epochs 0 to 8 of the first `fit` on images make of the training image in the middle of the list; `None` if
-    /// there is no training image.
+    /// Renders the middle training image as epochs 0 to 8 of the first `fit` on images see it; `None` without training
+    /// images.
     ///
-    /// With `resize_to` they have the pixels of the image's copy, which need not exist.
+    /// With `resize_to`, the pixels are those of the image's copy, which need not exist.
     ///
     /// # Errors
-    /// If the file cannot be read any more.
+    /// If the file can no longer be read.
     pub fn of(recipe: &Recipe, dataset: &Dataset) -> Result<Option<Sheet>, RunError> {
-        // The first of a list is often the odd one; the middle also lies in another class than the first folder's.
+        // The first image of a list is often unusual; the middle one also belongs to another class than the first
+        // folder's.
         let index = dataset.train.len() / 2;
         let Some(item) = dataset.train.get(index) else { return Ok(None) };
         let id = item.id.clone();
@@ -110,7 +111,7 @@ impl Sheet {
         Ok(Some(Sheet { image: draw(&versions, size), id, size, step: step.map(|(index, ..)| index), notes }))
     }
 
-    /// The sheet with its caption; `source` is the picture as a `data:` address.
+    /// Renders the sheet with its caption; `source` is the picture as a `data:` URL.
     pub(super) fn figure(&self, transforms: &Transforms, source: &str) -> Markup {
         let augment: Vec<String> = transforms.augment.iter().map(|a| format!(", `{a}`")).collect();
         html! {

@@ -1,4 +1,4 @@
-//! A page to look at a data set before training on it.
+//! A page for inspecting a data set before training.
 
 use std::path::Path;
 
@@ -17,32 +17,31 @@ use crate::RunError;
 use crate::data::{Dataset, Health, Preflight};
 use crate::progress::{Progress, StopSignal};
 
-/// Rows of the csv file that are shown.
+/// Rows of the csv file on the page.
 const ROWS: usize = 5;
-/// Letters of a cell that are shown.
+/// Characters of a cell on the page.
 const LETTERS: usize = 80;
 
 /// What `fastai show` writes.
 #[derive(Clone, Debug)]
 pub struct Show {
-    /// One self-contained page: images are inline, nothing is fetched, no script runs.
+    /// A self-contained page: images are inline, nothing is fetched, and no script runs.
     pub html: String,
-    /// Nine augmented versions of one training image, if there is one that can be read.
+    /// Nine augmented versions of one training image, if one can be read.
     pub sheet: Option<Sheet>,
-    /// What would keep a run from beginning to train, one a line; the page shows what can be read all the same.
+    /// Errors that would prevent training, one per line. The page still shows everything readable.
     pub findings: Vec<String>,
-    /// What somebody should know although training may begin.
+    /// Warnings that do not prevent training.
     pub notes: Vec<String>,
 }
 
 impl Show {
-    /// Looks at the data set of `recipe`, every image of it, and at what the transforms make of the training image in the
-    /// middle of the list.
+    /// Checks every image of the recipe's data set and applies the transforms to the middle training image.
     ///
-    /// `cache` is the folder that remembers which files are sound; without it every image is decoded anew.
+    /// `cache` is the folder with the list of valid files; without it, every image is decoded again.
     ///
     /// # Errors
-    /// If there is no such data folder; [`RunError::Stopped`].
+    /// If the data folder does not exist; [`RunError::Stopped`].
     pub fn new(
         recipe: &Recipe,
         cache: Option<&Path>,
@@ -66,7 +65,7 @@ impl Show {
         Ok(show)
     }
 
-    /// The sheet as a PNG file's bytes: the picture that the page has.
+    /// The sheet as the bytes of a PNG file, equal to the picture on the page.
     pub fn png(&self) -> Option<Vec<u8>> {
         self.sheet.as_ref().map(|sheet| png(&sheet.image))
     }
@@ -98,7 +97,7 @@ impl Show {
         }
     }
 
-    /// What preflight found, errors first.
+    /// The findings of preflight, errors first.
     fn checked(&self, dataset: &Dataset, health: &Health) -> Markup {
         html! {
             @if !self.findings.is_empty() {
@@ -123,7 +122,7 @@ impl Show {
 
 fn png(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Writing to memory does not fail, and the sides are those of an image that is there.
+    // Writing to memory does not fail, and the dimensions are those of an existing image.
     let _ = image.write_with_encoder(PngEncoder::new(&mut bytes));
     bytes
 }
@@ -152,7 +151,7 @@ fn csv_rows(data: &Data, dataset: &Dataset) -> Markup {
     }
 }
 
-/// Sizes of the training images as histograms, of the others as a line.
+/// Image sizes: histograms for the training part, a line for the others.
 fn sizes(health: &Health) -> Markup {
     let [train, valid, test] = &health.sizes;
     let bars = Bars::of_sizes(train);

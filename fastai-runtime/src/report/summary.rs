@@ -1,4 +1,4 @@
-//! What a run reached: the content of `summary.json` and of the report.
+//! The results of a run: the content of `summary.json` and of the report.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::RunError;
 use crate::metrics::{MetricValue, number_or_nan};
 
-/// Larger files are no summary of a run.
+/// Largest `summary.json` that is read, bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The content of `summary.json`.
@@ -18,7 +18,7 @@ pub struct Summary {
     pub format: u32,
     /// `running` (or killed), `complete`, `stopped` (Ctrl-C, SIGTERM) or `failed`.
     pub status: String,
-    /// True for `run --smoke`: two batches a stage, numbers mean nothing.
+    /// True for `run --smoke`: two batches per stage, so the figures are meaningless.
     pub smoke: bool,
     /// The recipe's name.
     pub name: String,
@@ -30,12 +30,12 @@ pub struct Summary {
     pub task: String,
     /// Seed of the run.
     pub seed: u64,
-    /// The working directory of the run: relative paths of the recipe begin there.
+    /// The working directory of the run, which the recipe's relative paths refer to.
     #[serde(default)]
     pub directory: String,
-    /// Which device, in words.
+    /// The device, in words.
     pub device: String,
-    /// Why that one.
+    /// The reason for the choice of the device.
     pub device_reason: String,
     /// CPU threads.
     pub threads: usize,
@@ -43,25 +43,25 @@ pub struct Summary {
     pub classes: Vec<String>,
     /// Images used.
     pub counts: Counts,
-    /// One a stage that was reached, in order.
+    /// One per stage reached, in order.
     pub stages: Vec<StageSummary>,
     /// The last `tta`.
     pub tta: Option<Evaluation>,
     /// The last stage's evaluation: never the best of several, unless the recipe says `keep_best`.
     pub r#final: Option<Evaluation>,
-    /// A labelled test set, measured once when everything was over; nothing was chosen on it.
+    /// The evaluation on a labelled test set, measured once at the end; nothing was selected on it.
     #[serde(default)]
     pub test: Option<Evaluation>,
-    /// The same by test-time augmentation, if the recipe has a `tta` step.
+    /// The evaluation on the test set with test-time augmentation, if the recipe has a `tta` step.
     #[serde(default)]
     pub test_tta: Option<Evaluation>,
     /// Rates that `lr_find` suggested, in order.
     pub found_rates: Vec<f64>,
-    /// Baseline: always saying the same thing (most frequent class, or the best constant tag set chosen on train).
+    /// The baseline: the best constant answer (the most frequent class, or the best constant tag set on the training part).
     pub baseline: Option<Baseline>,
     /// Wall time of the whole run, seconds.
     pub seconds: f64,
-    /// Notices that the run gave (merged batches, caches found).
+    /// Notices of the run (merged batches, cache hits).
     pub notes: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl Summary {
     /// Reads `summary.json` of the run folder `folder`.
     ///
     /// # Errors
-    /// If the file is not there or is no summary.
+    /// If the file does not exist or is not a summary.
     pub fn read(folder: &Path) -> Result<Summary, RunError> {
         let path = folder.join("summary.json");
         let cannot = |e| RunError::file("read", &path, e);
@@ -108,26 +108,26 @@ pub struct StageSummary {
     pub trains_body: bool,
     /// Wall time, seconds.
     pub seconds: f64,
-    /// Images that went through the network (or cached features), training only.
+    /// Images (or cached features) processed in training.
     pub images: u64,
     /// `images / seconds` of the training part.
     pub images_per_s: f64,
-    /// For a `fit`: what the last epoch measured. For `tta`: the averaged predictions.
+    /// For a `fit`: the evaluation of the last epoch. For `tta`: that of the averaged predictions.
     pub evaluation: Option<Evaluation>,
-    /// For a `fit`: the epoch (from 0) after which the validation loss rose while the training loss fell on, if there is one.
+    /// For a `fit`: the epoch (from 0) after which the validation loss rose while the training loss kept falling, if any.
     pub turned_at: Option<u64>,
-    /// For `lr_find`: what was suggested.
+    /// For `lr_find`: the suggested rate.
     pub suggestion: Option<f64>,
-    /// For a stage with cached activations: whether the cache was found rather than built, and where.
+    /// For a stage with cached activations: the use of the cache.
     pub cache: Option<CacheUse>,
 }
 
-/// How a stage used the activation cache.
+/// A stage's use of the activation cache.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CacheUse {
     /// Folder of the cache.
     pub path: String,
-    /// True if nothing had to be computed.
+    /// True if the features came from the cache.
     pub found: bool,
     /// Seconds to build (or open) it.
     pub seconds: f64,
@@ -138,7 +138,7 @@ pub struct CacheUse {
 pub struct Evaluation {
     /// Which images: `valid` or `test`.
     pub set: String,
-    /// How the predictions were made: `plain` or `tta: 1 plain + 4 augmented`.
+    /// How the predictions were computed: `plain` or `tta: 1 plain + 4 augmented`.
     pub predictions: String,
     /// Images measured.
     pub n: usize,
@@ -151,23 +151,23 @@ pub struct Evaluation {
     pub metrics: Vec<MetricValue>,
 }
 
-/// Always saying the same thing.
+/// The best constant answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// What it says: a class, tags separated by spaces, or a number.
+    /// The answer: a class, tags separated by spaces, or a number.
     pub says: String,
     /// `accuracy`, `f2` or `mae`.
     pub metric: String,
     /// Its value on the validation set.
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
-    /// The same measure of the network that the run ended with; `None` if nothing was trained.
+    /// The final network's score in the baseline's metric; `None` if nothing was trained.
     #[serde(default)]
     pub reached: Option<f64>,
 }
 
 impl Baseline {
-    /// Says so if the run ended no better than this.
+    /// Returns a warning if the run ended no better than the baseline.
     pub fn unbeaten(&self) -> Option<String> {
         let reached = self.reached?;
         let better = if self.metric == "mae" { reached < self.value } else { reached > self.value };

@@ -8,7 +8,7 @@ use super::record::DataOverview;
 use super::{Counts, Summary};
 use crate::metrics::{Confusion, TagRow};
 
-/// More classes than this are listed folded, and their confusion as pairs.
+/// With more classes than this, the list is collapsed and the confusion shown as pairs.
 const MANY: usize = 40;
 /// Most confused pairs listed.
 const PAIRS: usize = 30;
@@ -78,7 +78,7 @@ fn matrix(confusion: &Confusion) -> Markup {
 
 fn cell(right: bool, count: u64, sum: u64) -> Markup {
     let share = if sum == 0 { 0.0 } else { count as f64 / sum as f64 };
-    // Mistakes are few: their colour grows faster.
+    // Mistakes are few, so their colour scale is steeper.
     let depth = if right { share } else { share.sqrt() } * 0.9;
     let class = match (right, depth > 0.5) {
         (true, true) => "on strong",
@@ -137,7 +137,7 @@ pub fn tags(rows: &[TagRow]) -> Markup {
     }
 }
 
-/// What ran, where and why there.
+/// The facts of the run: recipe, device and the reason for it.
 pub fn facts(summary: &Summary) -> Markup {
     html! {
         dl {

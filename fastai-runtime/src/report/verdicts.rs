@@ -1,4 +1,4 @@
-//! What a stage brought, in words that do not flatter.
+//! Plain statements about the gain of each stage.
 
 use fastai_dsl::{Direction, MetricKind};
 use maud::{Markup, html};
@@ -24,23 +24,23 @@ impl<'a> Change<'a> {
         Some(Change { name: &first.name, before: old.value, after: first.value, intervals })
     }
 
-    /// By how much it became better; negative for worse.
+    /// The improvement; negative if the figure became worse.
     fn gain(&self) -> f64 {
         // Anything but a metric is a loss.
         MetricKind::of_column(self.name).map_or(Direction::Lower, MetricKind::direction).gain(self.before, self.after)
     }
 
-    /// Whether the two intervals do not meet; false where there are none.
+    /// Whether the two intervals are disjoint; false without intervals.
     fn is_clear(&self) -> bool {
         self.intervals.is_some_and(|([a, b], [c, d])| b < c || d < a)
     }
 }
 
-/// What somebody should think of whose body got worse by training.
+/// The advice if training the body lowered the score.
 const BODY_LOST: &str =
     "training the body cost more than it brought. Lower rates for it, fewer epochs, or no unfreezing";
 
-/// Says by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
+/// States by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
 pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation) -> Option<String> {
     let before = before.iter().rev().filter(|stage| stage.kind == "fit").find_map(|stage| stage.evaluation.as_ref())?;
     let change = Change::between(before, after).filter(|_| now.kind == "fit" && now.trains_body)?;
@@ -48,11 +48,11 @@ pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation
     (change.gain() < 0.0 && old != new).then(|| format!("{} {old} became {new}: {BODY_LOST}", change.name))
 }
 
-/// What `stage` made of the figures before it.
+/// Compares the figures after `stage` with those before it.
 pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) -> Markup {
     let Some(change) = Change::between(before, after) else { return html! {} };
     let gain = change.gain();
-    // What four decimals do not show is no change.
+    // A difference below four decimals counts as no change.
     let shown = metric(gain.abs());
     let size = before.n != after.n;
     html! {
@@ -71,7 +71,7 @@ pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) ->
     }
 }
 
-/// Says so where the run did not end with its best stage.
+/// Notes that the run did not end with its best stage.
 pub fn hindsight(summary: &Summary) -> Markup {
     let last = summary.tta.as_ref().or(summary.r#final.as_ref());
     let best = summary.stages.iter().filter_map(|stage| Some((stage, stage.evaluation.as_ref()?))).max_by(|a, b| {

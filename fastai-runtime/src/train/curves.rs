@@ -1,8 +1,8 @@
-//! What the finder and the fit loop record: the rows of the epoch table and the curves that a report draws.
+//! The records of the finder and the fit loop: the rows of the epoch table and the curves that a report draws.
 
 use serde::{Deserialize, Serialize};
 
-/// What one `lr_find` saw.
+/// The curve of one `lr_find`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FindCurve {
     /// 0-based index of the recipe's step.
@@ -19,7 +19,7 @@ pub struct FindCurve {
     pub rule: String,
 }
 
-/// What one `fit` did.
+/// The curves of one `fit`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FitCurve {
     /// 0-based index of the recipe's step.
@@ -34,7 +34,7 @@ pub struct FitCurve {
     pub epochs: Vec<EpochRow>,
 }
 
-/// What one epoch measured: a row of the epoch table and of `history.csv`.
+/// The measurements of one epoch: a row of the epoch table and of `history.csv`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Counted from 0 within its `fit`.
@@ -45,6 +45,6 @@ pub struct EpochRow {
     pub val_loss: f64,
     /// Column name and value of each metric, in the recipe's order.
     pub metrics: Vec<(String, f64)>,
-    /// Wall time of the epoch with its validation, seconds.
+    /// Wall time of the epoch including validation, seconds.
     pub seconds: f64,
 }

@@ -1,4 +1,4 @@
-//! What a stage trains on or measures: images, or the features that were computed of them before.
+//! The examples of a stage: images, or features computed from them earlier.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::RunError;
 use crate::activations::Features;
 use crate::random::{Stream, permutation, unit};
 
-/// What goes into the network.
+/// The network's input.
 #[derive(Clone, Debug)]
 pub enum Inputs {
     /// Concat-pooled features `[batch, head_input]`.
@@ -18,28 +18,28 @@ pub enum Inputs {
     Images(Tensor<4>),
 }
 
-/// A batch: inputs, and which images of the set they are.
+/// A batch: inputs, and the rows of their images in the set.
 #[derive(Clone, Debug)]
 pub struct ExampleBatch {
-    /// What goes into the network.
+    /// The network's input.
     pub inputs: Inputs,
-    /// Row of each in the set.
+    /// Row of each image in the set.
     pub images: Vec<usize>,
 }
 
-/// How a set is gone through.
+/// The order and augmentation of one pass over a set.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pass {
-    /// Every image in the set's order, without augmentation.
+    /// Every image in set order, without augmentation.
     Plain,
-    /// Every image in the set's order, augmented; `pass` counts these.
+    /// Every image in set order, augmented; `pass` counts the augmented passes.
     Augmented {
         /// Stage of the run: keys the random draws.
         stage: u64,
-        /// Which pass.
+        /// Index of the pass.
         pass: u64,
     },
-    /// Every image once, or as often as its weight says, shuffled and augmented.
+    /// Every image once, or as often as its weight states, shuffled and augmented.
     Shuffled {
         /// Stage of the run: keys the random draws.
         stage: u64,
@@ -51,7 +51,7 @@ pub enum Pass {
 /// The batches of a pass, in order.
 pub type ExampleBatches<'a> = Box<dyn Iterator<Item = Result<ExampleBatch, RunError>> + 'a>;
 
-/// A set of images that can be gone through, batch by batch.
+/// A set of images that yields batches.
 pub trait Examples {
     /// Images.
     fn len(&self) -> usize;
@@ -59,23 +59,23 @@ pub trait Examples {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Starts a pass; inputs are made on `device`.
+    /// Starts a pass; inputs are created on `device`.
     ///
     /// # Errors
-    /// If reading cannot begin; each batch has its own result.
+    /// If reading cannot start; each batch has its own result.
     fn batches<'a>(&'a self, pass: &Pass, device: &Device) -> Result<ExampleBatches<'a>, RunError>;
 }
 
-/// Features from the cache. There is nothing to augment: every pass but the shuffled one is the plain one.
+/// Features from the cache. Features cannot be augmented, so every pass except the shuffled one equals the plain one.
 #[derive(Clone, Copy, Debug)]
 pub struct CachedExamples<'a> {
     /// The features.
     pub features: &'a Features,
-    /// Images a batch.
+    /// Images per batch.
     pub batch: usize,
     /// Seed of the shuffles.
     pub seed: u64,
-    /// How often a shuffled pass shows each image, relative to the others; `None` for once.
+    /// Sampling weight of each image in a shuffled pass, relative to the others; `None` to visit each image once.
     pub weights: Option<&'a [f64]>,
 }
 
@@ -111,10 +111,10 @@ pub(super) fn order(n: usize, pass: &Pass, seed: u64, weights: Option<&[f64]>) -
     }
 }
 
-/// As many images as there are, each as often as its share of the weights says, rounded up or down at random.
+/// Draws as many images as there are, each in proportion to its weight, rounded up or down at random.
 ///
-/// Systematic resampling: evenly spaced points over the cumulated weights in the shuffled order, then shuffled again. The
-/// counts vary less than those of independent draws, and no image is left out that is due one.
+/// Uses systematic resampling: evenly spaced points over the cumulative weights in shuffled order, then another shuffle.
+/// The counts vary less than those of independent draws, and an image whose expected count is at least 1 always occurs.
 fn resample(order: &[usize], weights: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
     let total: f64 = order.iter().map(|index| weights[*index]).sum();
     let step = total / order.len().max(1) as f64;
@@ -128,7 +128,7 @@ fn resample(order: &[usize], weights: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize
             point += step;
         }
     }
-    // Rounding may leave the last point just beyond the end.
+    // Rounding may put the last point just beyond the end.
     while let (true, Some(last)) = (drawn.len() < order.len(), order.last()) {
         drawn.push(*last);
     }
@@ -147,7 +147,7 @@ pub(super) fn batch_ranges(n: usize, batch: usize) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Says that `n` images in batches of `batch` leave one image over, and what becomes of it.
+/// Returns the notice that `n` images in batches of `batch` leave one image over, which joins the batch before.
 pub(crate) fn merged_batches(n: usize, batch: usize) -> Option<String> {
     let merged = batch > 1 && n > batch && n % batch == 1;
     merged.then(|| {

@@ -15,46 +15,46 @@ use crate::models::Network;
 use crate::progress::Watch;
 use crate::random::Stream;
 
-/// The best loss counts from this batch on (0-based), so a trained network is not stopped by its first losses.
+/// The batch (0-based) from which the best loss counts, so that the first losses of a trained network do not end the sweep.
 const GUARD: usize = 11;
-/// The sweep stops where the smoothed loss is this many times the best.
+/// The sweep ends when the smoothed loss exceeds the best by this factor.
 const EXPLODED: f64 = 4.0;
 
-/// What a sweep does.
+/// The parameters of a sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct FindPlan<'a> {
     /// Stage of the run: keys the random draws.
     pub stage: u64,
-    /// The rates, and how one is read off.
+    /// The range of rates and the suggestion rule.
     pub find: &'a LrFind,
     /// Batches.
     pub iterations: u32,
-    /// Largest norm of all gradients together.
+    /// Largest global gradient norm.
     pub clip: Option<f64>,
-    /// How images of a batch are mixed.
+    /// The mixing of images in a batch.
     pub mixing: Mixing,
     /// Seed of the run.
     pub seed: u64,
 }
 
-/// What a sweep saw.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FindResult {
-    /// Rate of each batch, rising; the batch at which the loss exploded is left out.
+    /// Rate of each batch, rising, without the batch at which the loss exploded.
     pub rates: Vec<f64>,
     /// Smoothed loss after each batch.
     pub losses: Vec<f64>,
-    /// Loss of each batch alone: what the suggestion is read off.
+    /// Loss of each individual batch, which determines the suggestion.
     pub batch_losses: Vec<f64>,
     /// The suggested rate.
     pub suggestion: Option<f64>,
-    /// Batches that were trained, the last one included.
+    /// Batches trained, including the last one.
     pub batches: u64,
-    /// Images that were trained on.
+    /// Images trained on.
     pub images: u64,
 }
 
-/// Puts the network back when the finder ends, however it ends.
+/// Restores the network when the finder ends, in every case.
 struct Restore<'a> {
     learner: &'a mut Learner,
     before: Option<Network>,
@@ -68,13 +68,13 @@ impl Drop for Restore<'_> {
     }
 }
 
-/// Trains for the plan's batches at rising rates, the same for all groups, and reads a rate off the losses.
+/// Trains for the plan's batches at rising rates, equal for all layer groups, and derives a rate from the losses.
 ///
-/// The set is cycled as often as needed. The sweep ends early when the smoothed loss is not a number or more than 4
-/// times the best. Weights and running statistics are afterwards exactly as before, also after an error or a stop.
+/// The set repeats as often as needed. The sweep ends early when the smoothed loss is not a number or exceeds 4 times the
+/// best. Afterwards, weights and running statistics are exactly as before, also after an error or a stop.
 ///
 /// # Errors
-/// What the examples report; [`RunError::Stopped`] when a stop is requested.
+/// Errors of the examples; [`RunError::Stopped`] on a stop request.
 pub fn find_rate(
     learner: &mut Learner,
     examples: &dyn Examples,

@@ -17,7 +17,7 @@ use crate::models::Network;
 use crate::progress::{Progress, Watch};
 use crate::random::Stream;
 
-/// What a `fit` does.
+/// The parameters of a `fit`.
 pub struct FitPlan<'a> {
     /// Stage of the run: keys the random draws.
     pub stage: u64,
@@ -29,19 +29,19 @@ pub struct FitPlan<'a> {
     pub lrs: Vec<f64>,
     /// Weight decay of each layer group.
     pub wds: Vec<f64>,
-    /// Largest norm of all gradients together.
+    /// Largest global gradient norm.
     pub clip: Option<f64>,
-    /// How images of a batch are mixed.
+    /// The mixing of images in a batch.
     pub mixing: Mixing,
-    /// What is measured after each epoch.
+    /// The metrics after each epoch.
     pub metrics: &'a [Box<dyn Measure>],
-    /// Keep the weights of the epoch that is best by this one of `metrics`.
+    /// Keeps the weights of the best epoch by the metric with this index in `metrics`.
     pub keep_best: Option<usize>,
     /// Seed of the run.
     pub seed: u64,
 }
 
-/// The set that is measured after each epoch.
+/// The set measured after each epoch.
 #[derive(Clone, Copy)]
 pub struct Validation<'a> {
     /// The images.
@@ -50,40 +50,40 @@ pub struct Validation<'a> {
     pub loss: &'a Loss,
 }
 
-/// How a `fit` ended.
+/// The outcome of a `fit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All epochs are through.
+    /// All epochs are finished.
     Complete,
-    /// Somebody asked it to stop.
+    /// A stop was requested.
     Stopped,
 }
 
-/// What a `fit` leaves beside the weights.
+/// The result of a `fit` besides the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitResult {
     /// How it ended.
     pub ending: Ending,
-    /// Learning rate of every batch, one list a layer group.
+    /// Learning rate of every batch, one list per layer group.
     pub rates: Vec<Vec<f64>>,
     /// Smoothed training loss after every batch.
     pub losses: Vec<f64>,
-    /// One a finished epoch.
+    /// One per finished epoch.
     pub epochs: Vec<EpochRow>,
-    /// Images that were trained on.
+    /// Images trained on.
     pub images: u64,
-    /// Seconds of training alone.
+    /// Seconds of training, without validation.
     pub seconds: f64,
-    /// Probabilities of the validation set by the weights that the fit leaves.
+    /// Probabilities of the validation set with the final weights of the fit.
     pub predictions: Option<Probabilities>,
-    /// Which epoch's weights were kept, if `keep_best` chose among several.
+    /// The epoch whose weights were kept, if `keep_best` chose among several.
     pub kept: Option<u64>,
 }
 
-/// Trains; after each epoch measures, shows a row of the table and calls `on_epoch`.
+/// Trains. After each epoch, measures the validation set, prints a row of the table, and calls `on_epoch`.
 ///
 /// # Errors
-/// What the examples or `on_epoch` report; [`RunError::Diverged`] when a batch's loss is not finite.
+/// Errors of the examples or of `on_epoch`; [`RunError::Diverged`] when a batch's loss is not finite.
 pub fn fit(
     learner: &mut Learner,
     examples: &dyn Examples,
@@ -190,7 +190,7 @@ fn diverged(epoch: u64, batch: u64, value: f64, rates: &[f64]) -> RunError {
     ))
 }
 
-/// What an epoch reached on the validation set.
+/// The validation result of an epoch.
 struct ValidationResult {
     loss: f64,
     metrics: Vec<(String, f64)>,

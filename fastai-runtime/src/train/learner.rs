@@ -1,4 +1,4 @@
-//! The network while a run trains it.
+//! The network during training.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,10 @@ use crate::models::Network;
 use crate::progress::Watch;
 use crate::{RunError, device};
 
-/// Holds the network on its autodiff device; steps change its tensors in place.
+/// Owns the network on its autodiff device; training steps change its tensors in place.
 #[derive(Debug)]
 pub struct Learner {
-    // Only absent within a step.
+    // Absent only within a step.
     network: Option<Network>,
     device: Device,
 }
@@ -39,28 +39,28 @@ impl Learner {
         &self.device
     }
 
-    /// Changes the network as a whole.
+    /// Applies a function to the network.
     pub fn change(&mut self, change: impl FnOnce(Network) -> Network) {
         self.network = self.network.take().map(change);
     }
 
-    /// Puts another network in place, such as a snapshot: a clone of [`network`](Self::network).
+    /// Replaces the network, for example by a snapshot: a clone of [`network`](Self::network).
     pub fn replace(&mut self, network: Network) {
         self.network = Some(network);
     }
 
-    /// A new optimizer for what is trainable now.
+    /// Creates an optimizer for the currently trainable parameters.
     ///
-    /// `clip` bounds the L2 norm of all gradients together.
+    /// `clip` bounds the global gradient norm.
     pub fn optimizer(&self, clip: Option<f64>) -> Box<dyn Optimizer> {
         let parameters = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
         Box::new(ByTensor::new(Sgd, groups, clip))
     }
 
-    /// One training step; gives the batch's loss before it.
+    /// Performs one training step and returns the batch's loss before the step.
     ///
-    /// `rng` draws the dropout. `targets` are the rows of `loss`'s truth that `inputs` shows.
+    /// `rng` draws the dropout. `targets` are the rows of the labels in `loss` that belong to `inputs`.
     pub fn step<'a>(
         &mut self,
         optimizer: &mut dyn Optimizer,
@@ -85,7 +85,7 @@ impl Learner {
     /// Logits `[image, class]` of all examples in their order, in evaluation.
     ///
     /// # Errors
-    /// What the examples report; [`RunError::Stopped`] as soon as a stop is requested.
+    /// Errors of the examples; [`RunError::Stopped`] on a stop request.
     pub fn logits(
         &self,
         examples: &dyn Examples,

@@ -1,4 +1,4 @@
-//! Mixup and cutmix: training images of a batch mixed with one another, and their labels with them.
+//! Mixup and cutmix: mixes the training images of a batch and their labels.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -7,11 +7,12 @@ use super::examples::Inputs;
 use crate::random::{beta, chance, permutation, unit};
 use crate::transforms::Window;
 
-/// How training images are mixed.
+/// The mixing of training images.
 ///
-/// Each image has a partner in its batch (a random permutation) and its own share, as in fastai: of mixup (Zhang et al.
-/// 2018) the larger of lambda and 1 - lambda, so that an image is never mostly another one; of cutmix (Yun et al. 2019)
-/// the area that the partner's rectangle leaves. With both, a batch is one or the other, each as often.
+/// Each image has a partner in its batch (a random permutation) and its own share, as in fastai. For mixup (Zhang et al.
+/// 2018) the share is the larger of lambda and 1 - lambda, so an image always contributes more than its partner; for cutmix
+/// (Yun et al. 2019) it is the area outside the partner's rectangle. With both, each batch uses either with equal
+/// probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mixing {
     /// Parameter of the Beta distribution of mixup's shares, above 0; `None` for no mixup.
@@ -21,7 +22,7 @@ pub struct Mixing {
 }
 
 impl Mixing {
-    /// Mixes images in place and says how. Features stay as they are: each was computed of one image.
+    /// Mixes images in place and returns the mix. Features stay unchanged, since each was computed from one image.
     pub fn mix(&self, inputs: &mut Inputs, rng: &mut ChaCha8Rng) -> Option<Mix> {
         let Inputs::Images(images) = inputs else { return None };
         let [count, _, height, width] = images.dims();
@@ -30,7 +31,7 @@ impl Mixing {
         Some(mix)
     }
 
-    /// Draws how a batch of `count` images of `size` (height, width) is mixed; `None` where none is.
+    /// Draws the mix of a batch of `count` images of `size` (height, width); `None` without mixing.
     pub fn draw(&self, count: usize, size: (usize, usize), rng: &mut ChaCha8Rng) -> Option<Mix> {
         let blends = match (self.mixup, self.cutmix) {
             (None, None) => return None,
@@ -53,8 +54,8 @@ impl Mixing {
     }
 }
 
-/// A rectangle of an image of `size` that leaves about the share `lambda`: its sides are to the image's as the root of
-/// 1 - lambda to 1, its middle is anywhere, and what lies beyond the border is cut off.
+/// Draws a rectangle in an image of `size` that leaves about the share `lambda`. Its sides are the image's times the square
+/// root of 1 - lambda, its centre is uniform, and the part beyond the border is cut off.
 fn cut(lambda: f64, (height, width): (usize, usize), rng: &mut ChaCha8Rng) -> Window {
     let part = (1.0 - lambda).sqrt();
     let (row, column) = (unit(rng), unit(rng));
@@ -66,32 +67,32 @@ fn cut(lambda: f64, (height, width): (usize, usize), rng: &mut ChaCha8Rng) -> Wi
     Window { top, left, height: bottom - top, width: right - left }
 }
 
-/// How the images of one batch were mixed.
+/// The mix of one batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mix {
     partners: Vec<usize>,
     shares: Vec<f32>,
-    // What each image shows of its partner; without, the two are blended.
+    // The rectangle of each image that shows its partner; `None` for blending.
     windows: Option<Vec<Window>>,
 }
 
 impl Mix {
-    /// Images blended: each with its own share and the place in the batch of its partner.
+    /// Creates a blend: each image's own share and its partner's position in the batch.
     ///
     /// # Panics
-    /// Where there are not as many shares as partners, or a partner is not in the batch.
+    /// If the numbers of shares and partners differ, or a partner is not in the batch.
     pub fn blend(partners: Vec<usize>, shares: Vec<f32>) -> Self {
         assert_eq!(partners.len(), shares.len(), "a share for each image");
         assert!(partners.iter().all(|p| *p < shares.len()), "partners are of the same batch");
         Mix { partners, shares, windows: None }
     }
 
-    /// Place in the batch of each image's partner.
+    /// Position in the batch of each image's partner.
     pub fn partners(&self) -> &[usize] {
         &self.partners
     }
 
-    /// Share of each image that is its own, in `[0, 1]`.
+    /// Each image's own share, in `[0, 1]`.
     pub fn shares(&self) -> &[f32] {
         &self.shares
     }
@@ -106,8 +107,8 @@ impl Mix {
         images * own.clone() + others * own.neg().add_scalar(1.0)
     }
 
-    /// How much each pixel shows of the image itself, `[batch, 1, height, width]` or, where it is all the same in an
-    /// image, `[batch, 1, 1, 1]`.
+    /// The share of the image itself in each pixel, `[batch, 1, height, width]`, or `[batch, 1, 1, 1]` if it is constant in
+    /// an image.
     fn own(&self, (height, width): (usize, usize), device: &Device) -> Tensor<4> {
         let count = self.shares.len();
         let Some(windows) = &self.windows else {
@@ -123,7 +124,7 @@ impl Mix {
     }
 }
 
-/// What a batch is held to: its images, and how they were mixed.
+/// The targets of a batch: its images and their mix.
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
     images: &'a [usize],
@@ -131,16 +132,16 @@ pub struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    /// The images by their row in the truth, mixed so.
+    /// Creates targets from the images' rows in the labels and their mix.
     ///
     /// # Panics
-    /// Where the mix is of another number of images.
+    /// If the mix has another number of images.
     pub fn new(images: &'a [usize], mix: Option<&'a Mix>) -> Self {
         assert!(mix.is_none_or(|mix| mix.shares.len() == images.len()), "a mix of these images");
         Targets { images, mix }
     }
 
-    /// The images, unmixed first.
+    /// The rows of the images, without their partners.
     pub(super) fn images(&self) -> &'a [usize] {
         self.images
     }
@@ -150,7 +151,7 @@ impl<'a> Targets<'a> {
         self.mix.is_some()
     }
 
-    /// What the image at `place` of the batch shows: images by their row in the truth, and their shares.
+    /// Returns the two rows that the image at `place` in the batch combines, with their shares.
     pub(super) fn shown(&self, place: usize) -> [(usize, f32); 2] {
         match self.mix {
             None => [(self.images[place], 1.0), (self.images[place], 0.0)],

@@ -1,11 +1,11 @@
-//! The training loss as fastai shows it, and what the epochs of a `fit` say together.
+//! fastai's smoothed training loss, and the turning point of a `fit`.
 
 use super::curves::EpochRow;
 
 /// Share of the past in the moving average.
 const MOMENTUM: f64 = 0.98;
 
-/// Exponential moving average of the batches' losses, debiased: the first value shown is the first loss itself.
+/// Debiased exponential moving average of the batch losses: the first value equals the first loss.
 ///
 /// ```
 /// use fastai_runtime::train::SmoothedLoss;
@@ -20,7 +20,7 @@ pub struct SmoothedLoss {
 }
 
 impl SmoothedLoss {
-    /// Adds a batch's loss and gives the smoothed value: `a <- .98 a + .02 loss`, shown as `a / (1 - .98^k)`.
+    /// Adds a batch's loss and returns the smoothed value: `a <- 0.98 a + 0.02 loss`, shown as `a / (1 - 0.98^k)`.
     pub fn add(&mut self, loss: f64) -> f64 {
         self.average = MOMENTUM * self.average + (1.0 - MOMENTUM) * loss;
         self.batches += 1;
@@ -33,13 +33,13 @@ impl SmoothedLoss {
     }
 }
 
-/// A rise of the validation loss below this share of its lowest value says nothing.
+/// Smallest rise of the validation loss, relative to its lowest value, that counts.
 const LEAST_RISE: f64 = 0.01;
 
-/// The epoch after which validation loss turned: it was lowest there, has risen by at least 1 % when the last epoch ends,
-/// and meanwhile the training loss went on falling. From there the network learns its training images by heart.
+/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch while the
+/// training loss kept falling. From that epoch on, the network overfits.
 ///
-/// `None` also where a restart only shook the network for a while: what counts is how the fit ends, not each epoch.
+/// A temporary rise after a restart does not count: only the end of the fit matters.
 pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let last = epochs.last()?;
     let lowest = epochs.iter().filter(|e| e.val_loss.is_finite()).min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;

@@ -1,35 +1,35 @@
-//! Reads a learning rate off the finder's curve.
+//! Derives a learning rate from the finder's curve.
 
 use fastai_dsl::Suggest;
 
-/// Fewer points than this say nothing.
+/// Smallest number of points for a suggestion.
 const FEWEST: usize = 8;
-/// The loss must fall by this share of its start, or nothing is suggested.
+/// Smallest fall of the loss, relative to its start, for a suggestion.
 const LEAST_FALL: f64 = 0.05;
-/// It must also fall by this many standard errors of the curve: noise alone wanders by about four, seldom by more.
+/// Smallest fall in standard errors of the curve: noise alone drifts by about four, seldom by more.
 const LEAST_ERRORS: f64 = 6.0;
-/// `valley` stops where this share of the fall is done.
+/// The share of the fall at which `valley` picks the rate.
 const DONE: f64 = 0.75;
-/// A loss below this share of the start counts as this share: what is left of it is noise, which a logarithm would blow up.
+/// Lower bound of the loss relative to its start: below it, only noise remains, which the logarithm would magnify.
 const FLOOR: f64 = 0.02;
-/// The curve counts until it has risen to this many times its lowest value.
+/// The curve ends when it exceeds its lowest value by this factor.
 const EXPLODED: f64 = 4.0;
 
-/// The rate that a sweep suggests: `rates` rise, `losses` are those of the single batches, not smoothed.
+/// Returns the rate that a sweep suggests. `rates` rise; `losses` are those of individual batches, not smoothed.
 ///
-/// The losses are averaged over a centred window of a tenth of the sweep, which, unlike the moving average of the table,
-/// does not lag behind the rate; only whole windows count. What comes after the curve has risen to four times its lowest
-/// value is left out, and what matters is the fall from its highest point to its lowest one after that. Fewer than 8
-/// batches, or a fall of less than 5 % or within the noise of the batches, suggest nothing. Otherwise:
+/// The losses are averaged over a centred window of a tenth of the sweep, which does not lag behind the rate, unlike the
+/// table's moving average; only complete windows count. The curve ends where it exceeds four times its lowest value, and
+/// the relevant fall is the one from its highest point to the lowest point after that. Fewer than 8 batches, or a fall of
+/// less than 5 % or within the noise of the batches, suggest no rate. Otherwise:
 ///
-/// * `valley`: the first rate at which three quarters of the fall are done, the loss being taken by its logarithm (from
-///   2.0 to 0.02, that is 0.06): the loss still falls clearly there, and the bottom, where it soon explodes, is some way
-///   off. Neither the length of the plateau before the fall nor the place of the lowest point, which noise moves along
-///   a flat bottom, has much to say;
-/// * `steep`: where the loss falls fastest over the logarithm of the rate;
+/// * `valley`: the first rate at which three quarters of the fall in log loss are done (from 2.0 to 0.02, that is 0.06).
+///   The loss still falls clearly there, and the minimum, beyond which it soon explodes, is some way off. The length of the
+///   plateau before the fall and the position of the lowest point, which noise moves along a flat minimum, have little
+///   influence.
+/// * `steep`: the rate at which the loss falls fastest over the logarithm of the rate.
 /// * `minimum`: a tenth of the rate with the lowest loss.
 ///
-/// A loss of another unit (all losses times a constant) gives the same rate.
+/// Multiplying all losses by a constant does not change the rate.
 pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<f64> {
     let n = rates.len().min(losses.len());
     if n < FEWEST || losses[..n].iter().any(|l| !l.is_finite()) {
@@ -59,7 +59,7 @@ pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<f64> {
     }
 }
 
-/// The curve up to where it is four times its lowest value so far.
+/// Returns the curve up to the point where it exceeds four times its lowest value so far.
 fn until_exploded(curve: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut lowest = f64::INFINITY;
     curve

@@ -11,7 +11,7 @@ use crate::engine::sets::Part;
 use crate::progress::Watch;
 use crate::train::{FindCurve, FindPlan, find_rate};
 
-/// The rate of a smoke run's finder, whose two batches suggest nothing.
+/// The rate that a smoke run's finder returns, since two batches suggest none.
 const SMOKE_RATE: f64 = 1e-3;
 
 pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> Result<(), RunError> {

@@ -1,4 +1,4 @@
-//! What each step of a recipe does: one file per step. A step that only changes what trains has none.
+//! The actions of the steps of a recipe, one file per step. A step that only changes the trained layers has no file.
 
 mod fit;
 mod head;
@@ -22,12 +22,12 @@ struct Running<'a> {
     /// 0-based index of the recipe's step.
     index: usize,
     stage: &'a Stage,
-    /// What the step fills in.
+    /// The summary that the step fills in.
     summary: &'a mut StageSummary,
 }
 
 impl Session<'_> {
-    /// Runs every step in order, then measures the network that they leave.
+    /// Runs every step in order, then measures the resulting network.
     pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
         let (count, groups) = (self.stages.len(), self.learner.network().groups());
         for index in self.next_stage()..count {
@@ -76,7 +76,7 @@ impl Session<'_> {
     }
 }
 
-/// How the recipe mixes training images.
+/// The mixing of training images in the recipe.
 fn mixing(recipe: &Recipe) -> Mixing {
     Mixing { mixup: recipe.mixup(), cutmix: recipe.cutmix() }
 }
@@ -86,7 +86,7 @@ fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {
     summary.images_per_s = if seconds > 0.0 { images as f64 / seconds } else { 0.0 };
 }
 
-/// The stage for people: the step and its epochs.
+/// Describes a stage: the step and its epochs.
 fn title(stage: &Stage) -> String {
     match &stage.step {
         Step::Fit(_) => format!("{} ({} epoch{})", stage.step, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),

@@ -1,4 +1,4 @@
-//! `precompute(on)`, and what every step does that needs the network in its state.
+//! `precompute(on)`, and the preparation of every step that uses the network.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::models;
 use crate::progress::Watch;
 use crate::report::{CacheUse, StageSummary};
 
-/// Freezes what the state freezes, and opens or drops the cached activations.
+/// Freezes the layer groups that the state freezes, and opens or drops the cached activations.
 pub(in crate::engine) fn prepare(
     session: &mut Session<'_>,
     state: &State,
@@ -34,9 +34,9 @@ pub(in crate::engine) fn prepare(
     Ok(())
 }
 
-/// Makes the features of all sets available for the network as it is, at `size`; `None` if they are already.
+/// Makes the features of all parts available for the current network at `size`; `None` if they already are.
 ///
-/// Returns the folder, and whether everything was found there.
+/// Returns the folder and whether it contained everything.
 fn open(session: &mut Session<'_>, size: u32) -> Result<Option<(PathBuf, bool)>, RunError> {
     let network = session.learner.network();
     let preparation = session.sets.preparation.at_size(size);

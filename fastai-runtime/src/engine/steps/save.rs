@@ -1,4 +1,4 @@
-//! `save("NAME")`, and the models that a run saves by itself.
+//! `save("NAME")`, and the models that every run saves.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::RunError;
 use crate::engine::session::Session;
 use crate::models;
 
-/// Saves the network as it is, for images of `size` pixels; returns the file.
+/// Saves the current network, for images of `size` pixels; returns the file.
 pub(in crate::engine) fn run(session: &Session<'_>, name: &str, size: u32) -> Result<PathBuf, RunError> {
     let path = session.folder.model_path(name)?;
     models::save_model(&session.learner.network().valid(), &session.meta(size), &path)?;

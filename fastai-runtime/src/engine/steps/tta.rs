@@ -16,7 +16,7 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
     };
     let truth = loss.truth().clone();
     let size = stage.state.size;
-    // A fit that has just ended has predicted them already.
+    // The preceding fit has computed these predictions already.
     let plain = match &session.look {
         Some(look) => look.probabilities.clone(),
         None => session.predict(Part::Valid, size, &Pass::Plain, "images, plain prediction")?,

@@ -9,7 +9,7 @@ use crate::train::Targets;
 
 /// Cross-entropy of the log-softmax, from logits.
 ///
-/// With weights the weighted sum is divided by the sum of the weights of the labels, before smoothing, as in PyTorch.
+/// With weights, the weighted sum is divided by the sum of the labels' weights before smoothing, as in PyTorch.
 #[derive(Clone, Debug)]
 pub struct CrossEntropy {
     /// Weight of each class.
@@ -23,7 +23,7 @@ impl CrossEntropy {
         self.weights.as_ref().map_or(1.0, |w| f64::from(w[class]))
     }
 
-    /// What the log-probability of each class counts for each image, `[batch, class]`.
+    /// The weight of each class's log-probability for each image, `[batch, class]`.
     fn shares(&self, classes: &[u32], targets: Targets<'_>, width: usize) -> Vec<f32> {
         let count = targets.images().len();
         let shown = |place: usize| targets.shown(place).map(|(i, share)| (classes[i] as usize, f64::from(share)));

@@ -1,4 +1,4 @@
-//! What training makes small: on the device for a batch, on the host for a whole set.
+//! Losses: on the device for a batch in training, on the host for a whole set.
 
 mod absolute_error;
 mod binary_cross_entropy;
@@ -16,19 +16,19 @@ pub use cross_entropy::CrossEntropy;
 use super::mixing::Targets;
 use crate::metrics::Truth;
 
-/// How far what the network gives is from the truth. One file implements each.
+/// A loss function of logits and labels. Each implementation has its own file.
 pub trait Criterion: Debug {
-    /// Mean loss `[1]` of logits `[batch, output]`; `targets` are rows of `truth`, mixed as the images were.
+    /// Mean loss `[1]` of logits `[batch, output]`; `targets` are rows of `truth`, with the mix of their images.
     ///
     /// # Panics
-    /// If `truth` is of a task that it is not for, as the other method does.
+    /// If `truth` belongs to another task; `of_set` panics too.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision; neither smoothed nor mixed.
+    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing.
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64;
 }
 
-/// A [`Criterion`] with what is true of a set of images.
+/// A [`Criterion`] with the labels of a set of images.
 #[derive(Clone, Debug)]
 pub struct Loss {
     truth: Truth,
@@ -36,14 +36,14 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// The loss of a task: cross-entropy of classes, binary cross-entropy of tags, mean absolute error of numbers.
-    /// `weights` has a weight for each class or tag.
+    /// Creates the loss of a task: cross-entropy for classes, binary cross-entropy for tags, mean absolute error for
+    /// numbers. `weights` contains a weight for each class or tag.
     pub fn new(truth: Truth, weights: Option<Vec<f32>>, device: &Device) -> Self {
         Self::smoothed(truth, weights, 0.0, device)
     }
 
-    /// [`new`](Self::new) with the share `smoothing` of each class label, in `[0, 1)`, spread evenly over all classes in
-    /// training.
+    /// Like [`new`](Self::new), with the share `smoothing` of each class label, in `[0, 1)`, spread evenly over all classes
+    /// in training.
     pub fn smoothed(truth: Truth, weights: Option<Vec<f32>>, smoothing: f64, device: &Device) -> Self {
         let criterion: Arc<dyn Criterion> = match truth {
             Truth::Classes(_) => Arc::new(CrossEntropy { weights, smoothing }),
@@ -53,23 +53,24 @@ impl Loss {
         Loss { truth, criterion }
     }
 
-    /// A loss of one's own.
+    /// Creates a loss from any criterion.
     pub fn of_criterion(truth: Truth, criterion: Arc<dyn Criterion>) -> Self {
         Loss { truth, criterion }
     }
 
-    /// What is true of the images, which are named by their row in it.
+    /// The labels of the images; a row identifies an image.
     pub fn truth(&self) -> &Truth {
         &self.truth
     }
 
-    /// Mean loss `[1]` of logits `[batch, output]` for these images. Labels of mixed images are mixed in the same shares.
+    /// Mean loss `[1]` of logits `[batch, output]` for these images. The labels of mixed images are mixed with the images'
+    /// shares.
     pub fn of<'a>(&self, logits: Tensor<2>, targets: impl Into<Targets<'a>>) -> Tensor<1> {
         self.criterion.of_batch(logits, &self.truth, targets.into())
     }
 
-    /// Mean loss over the whole set, from logits `[image, output]` on the host, in double precision; neither smoothed
-    /// nor mixed.
+    /// Mean loss over the whole set, from logits `[image, output]` on the host, in double precision, without smoothing and
+    /// mixing.
     pub fn of_all(&self, logits: &[f32]) -> f64 {
         self.criterion.of_set(logits, &self.truth)
     }
@@ -80,7 +81,7 @@ fn rows<'a>(logits: &'a [f32], truth: &Truth) -> std::slice::ChunksExact<'a, f32
     logits.chunks_exact((logits.len() / truth.len().max(1)).max(1))
 }
 
-/// A truth that is not of the criterion's task.
+/// Panics about labels of another task.
 fn foreign(truth: &Truth) -> ! {
     unreachable!("labels of the task {}", truth.task().word())
 }

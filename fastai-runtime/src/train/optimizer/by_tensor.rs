@@ -1,4 +1,4 @@
-//! Optimizers that treat every tensor by itself.
+//! Optimizers that update every tensor independently.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use burn::tensor::Tensor;
 use super::{GroupRates, Optimizer, OptimizerState};
 use crate::models::Network;
 
-/// How one tensor changes by its gradient.
+/// The update rule of one tensor.
 pub trait Rule: Send {
-    /// What it keeps for each tensor between steps, by name: `velocity`.
+    /// Names of the state tensors per parameter, such as `velocity`.
     const KEEPS: &'static [&'static str];
 
-    /// The new weights. `kept` has one place for each name of [`KEEPS`](Self::KEEPS), empty before the first step; what
-    /// stands there afterwards is kept.
+    /// Returns the new weights. `kept` has one entry per name in [`KEEPS`](Self::KEEPS), empty before the first step; its
+    /// values after the call are kept for the next step.
     fn update<const D: usize>(
         &self,
         weight: Tensor<D>,
@@ -50,7 +50,7 @@ pub struct ByTensor<R> {
 }
 
 impl<R: Rule> ByTensor<R> {
-    /// An optimizer for parameters of these layer groups; `clip` bounds the L2 norm of all gradients together.
+    /// Creates an optimizer for parameters of these layer groups; `clip` bounds the global gradient norm.
     pub fn new(rule: R, groups: HashMap<ParamId, usize>, clip: Option<f64>) -> Self {
         let kept = R::KEEPS.iter().map(|_| GradientsParams::new()).collect();
         ByTensor { rule, groups, clip, steps: 0, kept, bytes: 0 }
@@ -103,7 +103,7 @@ fn names(network: &Network) -> HashMap<ParamId, String> {
     network.parameters().into_iter().map(|p| (p.id, p.name)).collect()
 }
 
-/// L2 norm of all gradients together.
+/// The global L2 norm of the gradients.
 fn norm<M: Module>(module: &M, grads: &GradientsParams) -> f64 {
     struct Squares<'a> {
         grads: &'a GradientsParams,

@@ -1,7 +1,7 @@
-//! What changes the weights by their gradients.
+//! Optimizers: updates of the weights from their gradients.
 //!
-//! An [`Optimizer`] takes a step with a rate and a weight decay per layer group. One that treats every tensor by itself is
-//! a [`Rule`] of a few lines: [`ByTensor`] does the rest.
+//! An [`Optimizer`] performs a step with a learning rate and a weight decay per layer group. An optimizer that updates
+//! every tensor independently is a [`Rule`] of a few lines; [`ByTensor`] supplies the rest.
 
 mod by_tensor;
 mod sgd;
@@ -27,31 +27,32 @@ pub struct GroupRates {
     pub momentum: f64,
 }
 
-/// Changes a network by its gradients. One is made for each `fit`, and begins without any history.
+/// Updates a network from its gradients. Each `fit` creates a new optimizer without history.
 pub trait Optimizer: Send {
-    /// Takes one step. Parameters without a gradient stay as they are.
+    /// Performs one step. Parameters without a gradient stay unchanged.
     ///
-    /// Tensors that nobody else holds are changed in place, so hand over the network rather than a clone of it.
+    /// Tensors without other owners change in place, so pass the network itself rather than a clone.
     fn step(&mut self, network: Network, grads: GradientsParams, rates: &GroupRates) -> Network;
 
-    /// Bytes of the tensors that it keeps from one step to the next.
+    /// Bytes of the state tensors.
     fn state_bytes(&self) -> u64;
 
-    /// Everything that the next step depends on. [`restore`](Self::restore) puts a new optimizer there, bit for bit.
+    /// Returns the state that the next step depends on. [`restore`](Self::restore) gives a new optimizer this state, bit
+    /// for bit.
     fn snapshot(&self, network: &Network) -> OptimizerState;
 
-    /// Goes on where `state` was taken.
+    /// Restores `state`.
     ///
     /// # Errors
-    /// If a tensor in `state` is none of this optimizer's and this network's, or has other sides.
+    /// If a tensor in `state` belongs to another optimizer or network, or has another shape.
     fn restore(&mut self, network: &Network, state: OptimizerState) -> Result<(), String>;
 }
 
-/// What an optimizer remembers, in plain memory.
+/// The state of an optimizer on the host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OptimizerState {
     /// Steps so far.
     pub steps: u64,
-    /// Tensors by what they are and the parameter that they belong to: `velocity/head.layers.0.linear.weight`.
+    /// State tensors by name and parameter: `velocity/head.layers.0.linear.weight`.
     pub tensors: BTreeMap<String, TensorData>,
 }
