@@ -138,14 +138,14 @@ fn key_line(key: &Key) -> String {
 
 fn arch_page(facts: &ArchFacts) -> String {
     let mut out = format!("{}\n\n{}\n\n", facts.name, facts.doc);
-    for (i, (name, parameters)) in facts.body.iter().enumerate() {
+    for (i, (name, parameters)) in facts.body().iter().enumerate() {
         let _ = writeln!(out, "  group {i}: {name}, {parameters} parameters");
     }
-    let _ = writeln!(out, "  group {}: the head, from {} features", facts.body.len(), facts.head_input);
-    for (cut, left) in (1..).zip(facts.cuts) {
+    let _ = writeln!(out, "  group {}: the head, from {} features", facts.body().len(), facts.head_input());
+    for (cut, left) in (1..).zip(facts.cuts()) {
         let _ = writeln!(out, "  `cut: {cut}` takes {} off and leaves {} features", left.name, 2 * left.channels);
     }
-    let norm = if facts.batch_norm { "batch norm in the body" } else { "no batch norm in the body" };
+    let norm = if facts.has_batch_norm() { "batch norm in the body" } else { "no batch norm in the body" };
     let _ = writeln!(out, "\nimages of at least {} px; {norm}", facts.min_size);
     out
 }

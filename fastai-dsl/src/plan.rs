@@ -59,7 +59,7 @@ impl State {
         let random = model.weights == Weights::None;
         State {
             body: if random { Body::Unfrozen } else { Body::Frozen },
-            first_trainable: if random { 0 } else { model.facts().groups - 1 },
+            first_trainable: if random { 0 } else { model.facts().groups() - 1 },
             bn_frozen: false,
             size,
             head: model.head.clone(),
@@ -193,7 +193,7 @@ impl Plan {
         let mut state = State::start(recipe);
         let mut stages = Vec::with_capacity(recipe.steps().len());
         for step in recipe.steps() {
-            let after = state.after(step, arch.groups);
+            let after = state.after(step, arch.groups());
             // A step that switches something runs in the state that it makes.
             let during = match step {
                 Step::LrFind(_) | Step::Fit(_) | Step::Tta { .. } => state.clone(),
@@ -268,7 +268,7 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
             stage.epochs = schedule::epochs(fit.cycles, fit.cycle_len, fit.cycle_mult);
             stage.batches_per_epoch = batches;
             stage.iterations = batches.map(|b| b.saturating_mul(stage.epochs));
-            stage.rates = group_rates(fit, arch.groups);
+            stage.rates = group_rates(fit, arch.groups());
         }
         Step::LrFind(find) => {
             stage.batches_per_epoch = batches;

@@ -57,15 +57,15 @@ fn reference() -> String {
         writeln!(out, "| `{}` | {} | {better} | {} |", kind.word(), tasks.join(", "), doc.trim()).unwrap();
     }
     out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | largest `cut` | smallest image | |\n|---|---|---|---|---|---|---|\n");
-    for a in ARCHS {
+    for a in ARCHS.iter() {
         let names: Vec<String> = std::iter::once(&a.name).chain(a.aliases).map(|n| format!("`{n}`")).collect();
-        let parameters: u64 = a.body.iter().map(|g| g.1).sum();
+        let parameters: u64 = a.body().iter().map(|g| g.1).sum();
         writeln!(
             out,
             "| {} | {} | {parameters} | {} | {} | {} px | {} |",
             names.join(", "),
-            a.groups,
-            a.head_input,
+            a.groups(),
+            a.head_input(),
             a.max_cut(),
             a.min_size,
             a.doc

@@ -62,8 +62,8 @@ impl Builder<'_> {
                 "lr_find" => self.sweep(&given, &mut out),
                 "freeze_to" => {
                     if let (Some(group), Some(arch)) = (of(&given, "group"), arch) {
-                        let message = format!("[E0407] the network has {} layer groups", arch.groups);
-                        let groups = Literal::f64_unsuffixed(arch.groups as f64);
+                        let message = format!("[E0407] the network has {} layer groups", arch.groups());
+                        let groups = Literal::f64_unsuffixed(arch.groups() as f64);
                         let holds = |x: &[TokenStream]| quote! { #(#x)* >= -#groups && #(#x)* < #groups };
                         self.assert(&[group], holds, &message, &mut out);
                     }

@@ -157,7 +157,7 @@ fn all_on_cache<'d>(parts: &Parts, steps: &[(&Step, &'d StepCall)]) -> Option<&'
     let mut state = State::of(parts.model, parts.transforms.size);
     let mut on_cache: Option<&StepCall> = None;
     for (step, call) in steps {
-        state = state.after(step, parts.model.facts().groups);
+        state = state.after(step, parts.model.facts().groups());
         match (step, state.body) {
             (Step::Fit(_), Body::Precomputed) => on_cache = on_cache.or(Some(call)),
             (Step::Fit(_) | Step::Tta { .. }, _) => return None,
@@ -318,7 +318,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let (mut head_trained, mut searched) = (false, false);
     for (i, (step, call)) in steps.iter().enumerate() {
         let site = call.word.site;
-        let next = state.after(step, facts.groups);
+        let next = state.after(step, facts.groups());
         match step {
             Step::Unfreeze | Step::FreezeTo { .. }
                 if !head_trained && next.body == Body::Unfrozen && parts.model.weights != Weights::None =>
@@ -330,8 +330,8 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                 let text = format!("`precompute` is {} already", if *on { "on" } else { "off" });
                 lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
-            Step::BnFreeze { .. } if state.body == Body::Precomputed || !facts.batch_norm => {
-                let text = if facts.batch_norm {
+            Step::BnFreeze { .. } if state.body == Body::Precomputed || !facts.has_batch_norm() => {
+                let text = if facts.has_batch_norm() {
                     "`bn_freeze` does nothing while activations are precomputed".to_string()
                 } else {
                     format!("`{}` has no batch norm in its body", facts.name)

@@ -80,7 +80,7 @@ fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
     if cut <= facts.max_cut() || !bound.known(&["cut"]) {
         return Some(cut);
     }
-    let last: Vec<&str> = facts.cuts.iter().map(|cut| cut.name).collect();
+    let last: Vec<&str> = facts.cuts().iter().map(|cut| cut.name.as_str()).collect();
     out.push(
         Diagnostic::error(
             &c::OUT_OF_RANGE,

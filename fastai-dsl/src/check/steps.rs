@@ -2,7 +2,7 @@
 
 use super::bind::{self, Bound};
 use super::{data, model};
-use crate::arch::{ARCHS, ArchFacts};
+use crate::arch::{ArchFacts, GROUPS};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, StepCall, Stmt, ValueKind};
@@ -75,7 +75,7 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
     let mut state = State {
         body: context.random.map(|(random, _)| if random { Body::Unfrozen } else { Body::Frozen }),
         since: context.random.map_or(Site::NONE, |(_, site)| site),
-        groups: context.facts.map(|f| f.groups).or_else(groups_of_all),
+        groups: Some(context.facts.map_or(GROUPS, ArchFacts::groups)),
         context,
         head: context.head.clone(),
         saved: Vec::new(),
@@ -107,12 +107,6 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         }
     }
     whole.then_some((steps, trace))
-}
-
-/// The number of layer groups, if every architecture has as many.
-fn groups_of_all() -> Option<usize> {
-    let first = ARCHS.first()?.groups;
-    ARCHS.iter().all(|a| a.groups == first).then_some(first)
 }
 
 fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
@@ -356,7 +350,7 @@ fn rate_count(lrs: &[Rate], site: Site, state: &State, out: &mut Diagnostics) ->
     let mut error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {groups} layer groups"))
         .help(format!("give 1 or {groups}, earliest layers first: `{}`", spread(lrs, groups)));
     if let Some(facts) = state.context.facts {
-        let names: Vec<&str> = facts.body.iter().map(|(n, _)| *n).chain(["head"]).collect();
+        let names: Vec<&str> = facts.body().iter().map(|(n, _)| n.as_str()).chain(["head"]).collect();
         error = error.note(format!("the groups are {}", names.join("; ")));
     }
     out.push(error);

@@ -9,29 +9,8 @@ use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
+pub use fastai_dsl::arch::unit::PoolArgs;
 use rayon::prelude::*;
-
-/// How to pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolArgs {
-    /// Side of the square window, pixels.
-    pub kernel: usize,
-    /// Pixels between two windows.
-    pub stride: usize,
-    /// Pixels that windows reach over each border; what lies there is not looked at.
-    pub pad: usize,
-    /// Whether a last window may hang over the right and bottom border (PyTorch's `ceil_mode`).
-    pub ceil: bool,
-}
-
-impl PoolArgs {
-    /// Windows along a side; PyTorch's rule, by which no window lies wholly outside.
-    pub fn windows(self, side: usize) -> usize {
-        let reach = side + 2 * self.pad - self.kernel;
-        let windows = if self.ceil { reach.div_ceil(self.stride) } else { reach / self.stride } + 1;
-        windows - usize::from((windows - 1) * self.stride >= side + self.pad)
-    }
-}
 
 /// Max pool of `[batch, channel, height, width]`.
 ///

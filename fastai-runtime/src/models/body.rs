@@ -6,12 +6,12 @@ use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d};
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
+use fastai_dsl::arch::graph::{Graph, Node};
+use fastai_dsl::arch::unit::PoolArgs;
 
-use super::conv_norm::{ConvNorm, Folded};
-use super::graph::{Graph, Node};
-use super::networks;
+use super::conv_norm::{ConvNorm, Folded, activate};
 use super::norm::Pass;
-use crate::kernels::{PoolArgs, max_pool};
+use crate::kernels::max_pool;
 
 /// The convolutions of a network, up to but excluding the pooling.
 ///
@@ -30,7 +30,7 @@ impl Body {
     /// A body with random weights.
     ///
     /// # Panics
-    /// If `arch` is not one of [`names`](super::names); that of a checked recipe always is.
+    /// If `arch` is unknown; that of a checked recipe never is.
     pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
         Self::cut(arch, 0, seed, device)
     }
@@ -40,7 +40,7 @@ impl Body {
     /// # Panics
     /// Those of [`new`](Self::new), and if there are fewer modules.
     pub fn cut(arch: &str, cut: u32, seed: u64, device: &Device) -> Self {
-        Self::of(networks::blueprint(arch).body.without_last(cut as usize), seed, device)
+        Self::of(super::facts(arch).blueprint().body.without_last(cut as usize), seed, device)
     }
 
     /// A graph with random weights.
@@ -109,7 +109,7 @@ impl Walk<'_> {
             Node::AvgPool(args) => avg_pool(x, *args),
             Node::AdaptiveAvg(1) => x.mean_dim(3).mean_dim(2),
             Node::AdaptiveAvg(side) => adaptive_avg_pool2d(x, [*side; 2]),
-            Node::Activate(activation) => activation.of(x),
+            Node::Activate(activation) => activate(*activation, x),
             Node::Gate(gate) => {
                 let means = x.clone().mean_dim(3).mean_dim(2);
                 x * self.run(gate, means)

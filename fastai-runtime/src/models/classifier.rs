@@ -2,11 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use fastai_dsl::{ArchFacts, arch};
+use fastai_dsl::ArchFacts;
 
 use super::WeightsError;
 use super::body::Body;
-use super::networks;
+use super::facts;
 use super::norm::Pass;
 use super::parameter;
 
@@ -24,19 +24,16 @@ impl Classifier {
     /// Random weights.
     ///
     /// # Panics
-    /// If `arch` is not one of [`names`](super::names).
+    /// If `arch` is unknown.
     pub fn new(arch: &str, seed: u64, device: &Device) -> Self {
-        let blueprint = networks::blueprint(arch);
+        let blueprint = facts(arch).blueprint();
         let top = Body::of(blueprint.top, seed, device);
         Self { body: Body::of(blueprint.body, seed, device), top, arch: arch.to_owned() }
     }
 
     /// The language's facts about the architecture.
-    ///
-    /// # Panics
-    /// Never: [`new`](Self::new) accepts only known architectures.
     pub fn facts(&self) -> &'static ArchFacts {
-        arch::find(&self.arch).expect("made from a known architecture")
+        facts(&self.arch)
     }
 
     /// Logits `[batch, 1000]` of normalised images `[batch, 3, height, width]`, in evaluation.

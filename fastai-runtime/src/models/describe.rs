@@ -1,9 +1,9 @@
 //! Describes a network's layers without building it.
 
-use super::conv_norm::{ConvSpec, NormSpec};
-use super::graph::{Graph, Node, UnitSpec};
-use super::networks;
-use crate::kernels::PoolArgs;
+use fastai_dsl::arch::graph::{Graph, Node, UnitSpec};
+use fastai_dsl::arch::unit::{ConvSpec, NormSpec, PoolArgs};
+
+use super::facts;
 
 /// One layer of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub struct LayerRow {
 /// Returns the layers of the body of `arch` for one square image with a side of `size` pixels, in execution order.
 ///
 /// # Panics
-/// If `arch` is not one of [`names`](super::names), or the image is smaller than the architecture allows.
+/// If `arch` is unknown, or the image is smaller than the architecture allows.
 pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
     describe_cut(arch, 0, size)
 }
@@ -35,7 +35,7 @@ pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
 /// # Panics
 /// Those of [`describe`], and if there are fewer modules.
 pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
-    Rows::of(&networks::blueprint(arch).body.without_last(cut as usize), [3, size, size]).0
+    Rows::of(&facts(arch).blueprint().body.without_last(cut as usize), [3, size, size]).0
 }
 
 /// Returns the layers of the published classifier of `arch`, which follow those of [`describe`].
@@ -43,7 +43,7 @@ pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
 /// # Panics
 /// Those of [`describe`].
 pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
-    let blueprint = networks::blueprint(arch);
+    let blueprint = facts(arch).blueprint();
     let (_, map) = Rows::of(&blueprint.body, [3, size, size]);
     Rows::of(&blueprint.top, map).0
 }
@@ -53,7 +53,7 @@ pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
 /// # Panics
 /// Those of [`describe`].
 pub fn map_sides(arch: &str, size: usize) -> [usize; 3] {
-    Rows::of(&networks::blueprint(arch).body, [3, size, size]).1
+    Rows::of(&facts(arch).blueprint().body, [3, size, size]).1
 }
 
 struct Rows<'a> {
@@ -116,26 +116,19 @@ impl Rows<'_> {
         let unit = &self.units[number];
         let spec = &unit.spec;
         debug_assert_eq!(channels, spec.input, "{}", unit.name());
-        let factors = 2 * u64::from(spec.norm.is_some()) + u64::from(spec.layer_scale);
-        let factors = factors * spec.output as u64;
-        let row = |kind, output: [usize; 3], weights: u64, bias: u64| LayerRow {
+        let (kind, [height, width]) = match unit.conv {
+            Some(_) => (kind(spec), spec.output_side([height, width])),
+            None => (norm(spec).to_owned(), [height, width]),
+        };
+        let output = [spec.output, height, width];
+        self.rows.push(LayerRow {
             name: unit.name().to_owned(),
             kind,
             group: unit.group,
             output,
-            parameters: weights + bias + factors,
-            multiply_adds: weights * (output[1] * output[2]) as u64,
-        };
-        let row = if unit.conv.is_some() {
-            let [oh, ow] = spec.output_side([height, width]);
-            let weights = spec.output * (spec.input / spec.groups) * spec.kernel[0] * spec.kernel[1];
-            let bias = if spec.bias { spec.output as u64 } else { 0 };
-            row(kind(spec), [spec.output, oh, ow], weights as u64, bias)
-        } else {
-            row(norm(spec).to_owned(), [channels, height, width], 0, 0)
-        };
-        let output = row.output;
-        self.rows.push(row);
+            parameters: unit.parameters(),
+            multiply_adds: unit.weights() * (height * width) as u64,
+        });
         output
     }
 }

@@ -1,11 +1,11 @@
 //! The memory of a pass through a network, counted from its layers without building them.
 
+use fastai_dsl::arch::graph::{Node, UnitSpec};
+use fastai_dsl::arch::unit::{Activation, NormSpec};
 use fastai_dsl::{Body, Plan, Recipe, Stage};
 use serde::Serialize;
 
-use super::conv_norm::{Activation, NormSpec};
-use super::graph::{Graph, Node, UnitSpec};
-use super::networks;
+use super::facts;
 
 /// Bytes per image in the body, in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub struct ActivationBytes {
 /// activation. It excludes a library's workspace, such as unrolled windows.
 ///
 /// # Panics
-/// If `arch` is not one of [`names`](super::names) or has fewer modules, or the image is smaller than the architecture
+/// If `arch` is unknown or has fewer modules, or the image is smaller than the architecture
 /// allows.
 pub fn activation_bytes(arch: &str, cut: u32, size: usize, first: usize) -> ActivationBytes {
-    let graph: Graph = networks::blueprint(arch).body.without_last(cut as usize);
+    let graph = facts(arch).blueprint().body.without_last(cut as usize);
     let mut count = Count { units: &graph.units, first, maps: Vec::new(), bytes: ActivationBytes::default() };
     let image = count.map([3, size, size], false);
     count.node(&graph.root, image);
@@ -164,7 +164,7 @@ impl Count<'_> {
         let passing = self.size_of(x) + 2 * self.size_of(y);
         self.bytes.passing = self.bytes.passing.max(passing);
         let alone = residual.is_none() && spec.scale == 1.0 && !spec.layer_scale;
-        let clamps = matches!(spec.activation, Activation::None | Activation::Relu | Activation::Relu6);
+        let clamps = spec.activation.bounds().is_some();
         if let Some(norm) = spec.norm {
             y = match norm {
                 NormSpec::Batch { .. } => y,
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn frozen_groups_keep_nothing() {
-        for arch in networks::names() {
+        for arch in fastai_dsl::arch::ARCHS.iter().map(|arch| arch.name) {
             let [all, late, head] = [0, 1, 2].map(|first| activation_bytes(arch, 0, 224, first));
             assert!(all.kept > late.kept && late.kept > 0, "{arch}: {all:?} {late:?}");
             assert_eq!(head.kept, 0, "{arch}");

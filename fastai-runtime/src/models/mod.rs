@@ -1,7 +1,8 @@
 //! Networks, heads and weights.
 //!
 //! A [`Network`] is a [`Body`] (the convolutions), concat pooling, and a [`Head`]. A body consists of the unit
-//! [`ConvNorm`]: each family's file builds a [`graph`], and a body adds weights and walks it. Evaluation and training are
+//! [`ConvNorm`]: the language describes each architecture as a [graph](fastai_dsl::arch::graph), and a body adds weights
+//! and walks it. Evaluation and training are
 //! different methods: `forward(&self, ..)` never changes anything; `forward_train(&mut self, ..)` uses batch statistics,
 //! draws dropout from the given stream, and updates the running statistics. Nothing depends on the device's random numbers
 //! or on an ambient mode.
@@ -10,47 +11,45 @@ pub mod body;
 pub mod checkpoint;
 pub mod classifier;
 pub mod conv_norm;
-mod convnext;
-mod densenet;
 pub mod describe;
-mod efficientnet;
-mod efficientnet_lite;
-pub mod graph;
 pub mod head;
 mod imagenet;
-mod inception;
 pub mod init;
 pub mod layer_norm;
 pub mod memory;
-mod mobilenet;
 pub mod network;
-pub mod networks;
 pub mod norm;
 pub mod parameter;
 pub mod pool;
-mod resnet;
 pub mod safetensors_file;
-mod squeezenet;
 mod tensor_file;
 mod torch;
-mod vgg;
 pub mod weights;
+
+use fastai_dsl::{ArchFacts, arch};
 
 pub use body::Body;
 pub(crate) use checkpoint::DEFAULT_THRESHOLD;
 pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
 pub use classifier::Classifier;
-pub use conv_norm::{Activation, ConvNorm, ConvSpec, Norm, NormSpec, Padding};
+pub use conv_norm::{ConvNorm, Norm};
 pub use describe::{LayerRow, describe, describe_cut, describe_top, map_sides};
 pub use head::Head;
 pub use imagenet::imagenet_classes;
 pub use layer_norm::LayerNorm;
 pub use memory::{ActivationBytes, StageMemory, activation_bytes};
 pub use network::Network;
-pub use networks::names;
 pub use norm::{BatchNorm, Pass};
 pub use parameter::ParameterInfo;
 pub use weights::{body_digest, load_body, load_classifier, resolve};
+
+/// The architecture called `name`.
+///
+/// # Panics
+/// If it is unknown; that of a checked recipe never is.
+fn facts(name: &str) -> &'static ArchFacts {
+    arch::find(name).expect("a checked recipe names a known architecture")
+}
 
 /// Weights are missing, broken, or belong to another network.
 #[derive(Debug, thiserror::Error)]

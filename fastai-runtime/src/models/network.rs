@@ -2,10 +2,11 @@
 
 use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
 use burn::tensor::{Device, Tensor};
-use fastai_dsl::{ArchFacts, HeadSpec, arch};
+use fastai_dsl::{ArchFacts, HeadSpec};
 use rand_chacha::ChaCha8Rng;
 
 use super::body::Body;
+use super::facts;
 use super::head::Head;
 use super::norm::Pass;
 use super::parameter::{self, ParameterInfo, Path};
@@ -112,7 +113,7 @@ impl Network {
 
     /// Layer groups, the head included.
     pub fn groups(&self) -> usize {
-        self.facts().groups
+        self.facts().groups()
     }
 
     /// Layer group, counted from the input, of the parameter of that [name](ParameterInfo::name).
@@ -161,10 +162,6 @@ impl Network {
         let names = self.clone();
         self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() })
     }
-}
-
-fn facts(name: &str) -> &'static ArchFacts {
-    arch::find(name).expect("a checked recipe names a known architecture")
 }
 
 struct Freeze<'a> {

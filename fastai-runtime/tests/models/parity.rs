@@ -9,6 +9,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
+use fastai_dsl::arch::ARCHS;
 use fastai_dsl::{HeadSpec, Weights};
 use fastai_runtime::models::{self, Classifier, Network, Pass};
 use safetensors::SafeTensors;
@@ -164,7 +165,7 @@ fn trial_agrees(golden: &Golden, arch: &str, trial: usize) -> Result<(), String>
         network = optimizer.step(0.001, network, grads);
         if step == 1 {
             let statistics = find(&network, |name| name.contains(".running_") && wanted(name).is_some());
-            assert_eq!(statistics.len(), if network.facts().batch_norm { 4 } else { 0 }, "{prefix}: statistics");
+            assert_eq!(statistics.len(), if network.facts().has_batch_norm() { 4 } else { 0 }, "{prefix}: statistics");
             for (name, _, found) in statistics {
                 close(&samples(&found), wanted(&name).unwrap(), 1e-3, &format!("{prefix}: {name}"))?;
             }
@@ -220,6 +221,6 @@ fn cut_bodies_give_the_features_of_home() {
 #[test]
 fn every_network_is_tested() {
     // The first has real weights, and a test of its own.
-    let all: Vec<&str> = models::names().filter(|name| *name != "squeezenet1_1").collect();
+    let all: Vec<&str> = ARCHS.iter().map(|arch| arch.name).filter(|name| *name != "squeezenet1_1").collect();
     assert_eq!(all, TESTED);
 }

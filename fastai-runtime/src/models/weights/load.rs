@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
+use fastai_dsl::arch::ARCHS;
 
 use super::names;
 use crate::models::tensor_file::TensorFile;
-use crate::models::{Body, Classifier, Network, WeightsError, networks, parameter};
+use crate::models::{Body, Classifier, Network, WeightsError, parameter};
 
 /// The number of differences that an error lists.
 const SHOWN: usize = 6;
@@ -147,12 +148,12 @@ fn fit(
 
 /// Returns the known network with the most body tensors in the file, by name and shape, with their number and the total.
 fn looks_like(file: &TensorFile) -> Option<(&'static str, usize, usize)> {
-    let fits = networks::names().map(|arch| {
-        let shapes = body_shapes(arch, 0);
+    let fits = ARCHS.iter().map(|arch| {
+        let shapes = body_shapes(arch.name, 0);
         let wanted: Vec<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         let names = names::translate(file.shapes().keys().map(String::as_str), &wanted);
         let fit = shapes.iter().filter(|(name, shape)| names.get(name).is_some_and(|n| fits(shape, &file.shapes()[n])));
-        (arch, fit.count(), shapes.len())
+        (arch.name, fit.count(), shapes.len())
     });
     // Ordered by share; among equals the larger network wins, since the smaller one is a part of it.
     fits.filter(|(_, fit, _)| *fit > 0).max_by(|(_, a, of_a), (_, b, of_b)| (a * of_b, a).cmp(&(b * of_a, b)))

@@ -1,13 +1,36 @@
 //! ResNet, <https://arxiv.org/abs/1512.03385>, and its wider relatives, as torchvision has them: the stride is in the 3x3
 //! convolution.
 
-use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::architectures;
 use super::graph::{Blueprint, Builder, Node, linear_top};
-use crate::kernels::PoolArgs;
+use super::unit::{Activation, ConvSpec, NormSpec, Padding, PoolArgs};
+use crate::stats::Stats;
+
+architectures! {
+    min_size: 32, stats: Stats::IMAGENET;
+    /// ResNet-18.
+    resnet18 => || blueprint(Blocks::basic([2, 2, 2, 2]));
+    /// ResNet-34: what the course starts with.
+    resnet34 => || blueprint(Blocks::basic([3, 4, 6, 3]));
+    /// ResNet-50.
+    resnet50 => || blueprint(Blocks::bottleneck([3, 4, 6, 3]));
+    /// ResNet-101.
+    resnet101 => || blueprint(Blocks::bottleneck([3, 4, 23, 3]));
+    /// ResNet-152.
+    resnet152 => || blueprint(Blocks::bottleneck([3, 8, 36, 3]));
+    /// ResNeXt-50, 32 groups.
+    resnext50_32x4d | resnext50 => || blueprint(Blocks::bottleneck([3, 4, 6, 3]).groups(32, 4));
+    /// ResNeXt-101, 32 groups.
+    resnext101_32x4d | resnext101 => || blueprint(Blocks::bottleneck([3, 4, 23, 3]).groups(32, 4));
+    /// ResNeXt-101, 64 groups: the course's most accurate.
+    resnext101_64x4d | resnext101_64 => || blueprint(Blocks::bottleneck([3, 4, 23, 3]).groups(64, 4));
+    /// wide ResNet-50, twice the channels inside a block.
+    wide_resnet50_2 | wrn => || blueprint(Blocks::bottleneck([3, 4, 6, 3]).groups(1, 128));
+}
 
 /// The parameters that distinguish members of the family.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Blocks {
+struct Blocks {
     /// Blocks of each stage.
     depths: [usize; 4],
     /// Three convolutions per block, the last with four times the channels, instead of two.
@@ -19,32 +42,32 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn basic(depths: [usize; 4]) -> Self {
+    fn basic(depths: [usize; 4]) -> Self {
         Self { depths, bottleneck: false, groups: 1, width: 64 }
     }
-    pub(super) fn bottleneck(depths: [usize; 4]) -> Self {
+    fn bottleneck(depths: [usize; 4]) -> Self {
         Self { bottleneck: true, ..Self::basic(depths) }
     }
     /// Sets the groups and width of the 3x3 convolution: ResNeXt, <https://arxiv.org/abs/1611.05431>, and wide ResNet,
     /// <https://arxiv.org/abs/1605.07146>.
-    pub(super) fn groups(self, groups: usize, width: usize) -> Self {
+    fn groups(self, groups: usize, width: usize) -> Self {
         Self { groups, width, ..self }
     }
 }
 
 /// The network of these blocks; the first layer group ends after the second stage.
-pub(super) fn blueprint(blocks: Blocks) -> Blueprint {
-    let mut net = Builder::default();
+fn blueprint(blocks: Blocks) -> Blueprint {
+    let mut net = Builder::body("conv1, layer1, layer2");
     let stem = ConvSpec::new(3, 64, 7).stride(2).norm(NormSpec::PYTORCH);
     let pool = PoolArgs { kernel: 3, stride: 2, pad: 1, ceil: false };
     let mut nodes = vec![net.conv_norm("conv1", "bn1", stem), Node::MaxPool(pool)];
     let mut input = 64;
     for (stage, depth) in blocks.depths.into_iter().enumerate() {
         if stage == 2 {
-            net.next_group();
+            net.next_group("layer3, layer4");
         }
         if stage >= 2 {
-            net.cut_point(&nodes);
+            net.cut_point(&nodes, format!("layer{}", stage + 1));
         }
         let output = (64 << stage) * if blocks.bottleneck { 4 } else { 1 };
         for number in 0..depth {

@@ -1,11 +1,10 @@
 //! A network as data: its units, their names in published weights, and their connections.
 //!
-//! Each family's file builds such a graph. A [`Body`](super::Body) contains the weights and walks the graph.
+//! Each family's file builds such a graph; the engine adds the weights and walks it.
 
 use std::collections::HashMap;
 
-use super::conv_norm::{Activation, ConvSpec};
-use crate::kernels::PoolArgs;
+use super::unit::{Activation, ConvSpec, NormSpec, PoolArgs};
 
 /// A node of a network: maps one tensor `[batch, channel, height, width]` to another.
 #[derive(Clone, Debug)]
@@ -64,6 +63,19 @@ impl UnitSpec {
     pub fn name(&self) -> &str {
         self.conv.as_deref().or(self.norm.as_deref()).unwrap_or_default()
     }
+
+    /// Returns the number of weights of the convolution; 0 for a norm alone.
+    pub fn weights(&self) -> u64 {
+        let ConvSpec { input, output, kernel, groups, .. } = self.spec;
+        if self.conv.is_some() { (output * (input / groups) * kernel[0] * kernel[1]) as u64 } else { 0 }
+    }
+
+    /// Returns the number of trainable parameters.
+    pub fn parameters(&self) -> u64 {
+        let bias = self.conv.is_some() && self.spec.bias;
+        let vectors = u64::from(bias) + 2 * u64::from(self.spec.norm.is_some()) + u64::from(self.spec.layer_scale);
+        self.weights() + vectors * self.spec.output as u64
+    }
 }
 
 /// Units and their connections.
@@ -73,15 +85,28 @@ pub struct Graph {
     pub units: Vec<UnitSpec>,
     /// The node that processes the input.
     pub root: Node,
+    holds: Vec<String>,
     groups: HashMap<String, usize>,
     cut_points: Vec<CutPoint>,
 }
 
 /// The start of a module of the root chain that [`Graph::without_last`] can remove.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct CutPoint {
+    name: String,
     node: usize,
     unit: usize,
+}
+
+/// A module at the end of a body that can be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its published name.
+    pub name: String,
+    /// Its trainable parameters.
+    pub parameters: u64,
+    /// Channels of the map that remains without it.
+    pub channels: u32,
 }
 
 impl Graph {
@@ -104,12 +129,59 @@ impl Graph {
     pub fn without_last(mut self, cut: usize) -> Self {
         assert!(cut <= self.cuts(), "{cut} of {} modules", self.cuts());
         let kept = self.cut_points.len() - cut;
-        if let (Some(end), Node::Chain(nodes)) = (self.cut_points.get(kept).copied(), &mut self.root) {
+        if let (Some(end), Node::Chain(nodes)) = (self.cut_points.get(kept), &mut self.root) {
             nodes.truncate(end.node);
             self.units.truncate(end.unit);
             self.cut_points.truncate(kept);
         }
         self
+    }
+
+    /// Returns what each layer group contains, and its trainable parameters.
+    pub fn groups(&self) -> Vec<(String, u64)> {
+        let mut groups: Vec<(String, u64)> = self.holds.iter().map(|holds| (holds.clone(), 0)).collect();
+        for unit in &self.units {
+            groups[unit.group].1 += unit.parameters();
+        }
+        groups
+    }
+
+    /// Whether a unit has a batch norm.
+    pub fn has_batch_norm(&self) -> bool {
+        self.units.iter().any(|unit| matches!(unit.spec.norm, Some(NormSpec::Batch { .. })))
+    }
+
+    /// Returns the channels of the output for an image.
+    pub fn channels(&self) -> usize {
+        self.channels_after(&self.root, 3)
+    }
+
+    /// Returns the modules that can be removed, the last first.
+    pub fn removable(&self) -> Vec<Module> {
+        let Node::Chain(nodes) = &self.root else { return Vec::new() };
+        let mut end = self.units.len();
+        let modules = self.cut_points.iter().skip(1).rev().map(|point| {
+            let units = point.unit..std::mem::replace(&mut end, point.unit);
+            Module {
+                name: point.name.clone(),
+                parameters: self.units[units].iter().map(UnitSpec::parameters).sum(),
+                channels: self.channels_through(&nodes[..point.node], 3) as u32,
+            }
+        });
+        modules.collect()
+    }
+
+    fn channels_after(&self, node: &Node, input: usize) -> usize {
+        match node {
+            Node::Unit(number) | Node::Residual { last: number, .. } => self.units[*number].spec.output,
+            Node::Chain(nodes) => self.channels_through(nodes, input),
+            Node::Concat(nodes) => nodes.iter().map(|node| self.channels_after(node, input)).sum(),
+            Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) | Node::Gate(_) => input,
+        }
+    }
+
+    fn channels_through(&self, nodes: &[Node], input: usize) -> usize {
+        nodes.iter().fold(input, |channels, node| self.channels_after(node, channels))
     }
 }
 
@@ -124,14 +196,24 @@ pub struct Blueprint {
 }
 
 /// Collects the units of a graph.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Builder {
     units: Vec<UnitSpec>,
-    group: usize,
+    holds: Vec<String>,
     cut_points: Vec<CutPoint>,
 }
 
 impl Builder {
+    /// Starts a body; `holds` says what its first layer group contains.
+    pub fn body(holds: impl Into<String>) -> Self {
+        Self { units: Vec::new(), holds: vec![holds.into()], cut_points: Vec::new() }
+    }
+
+    /// Starts a classifier.
+    pub fn top() -> Self {
+        Self::body("classifier")
+    }
+
     /// A convolution without norm.
     pub fn conv(&mut self, name: impl Into<String>, spec: ConvSpec) -> Node {
         debug_assert!(spec.norm.is_none());
@@ -160,20 +242,20 @@ impl Builder {
     }
 
     fn unit(&mut self, conv: Option<String>, norm: Option<String>, spec: ConvSpec) -> Node {
-        self.units.push(UnitSpec { conv, norm, layer_scale: None, group: self.group, spec });
+        self.units.push(UnitSpec { conv, norm, layer_scale: None, group: self.holds.len() - 1, spec });
         Node::Unit(self.units.len() - 1)
     }
 
-    /// Starts the next layer group.
-    pub fn next_group(&mut self) {
-        self.group += 1;
+    /// Starts the next layer group; `holds` says what it contains.
+    pub fn next_group(&mut self, holds: impl Into<String>) {
+        self.holds.push(holds.into());
     }
 
-    /// Marks the start, after `nodes` of the root chain, of a module that can be removed with everything after it. Mark
-    /// every module of the second layer group, including the first.
-    pub fn cut_point(&mut self, nodes: &[Node]) {
-        debug_assert!(self.group > 0, "the first layer group is kept");
-        self.cut_points.push(CutPoint { node: nodes.len(), unit: self.units.len() });
+    /// Marks the start, after `nodes` of the root chain, of the module `name`, which can be removed with everything after
+    /// it. Mark every module of the second layer group, including the first.
+    pub fn cut_point(&mut self, nodes: &[Node], name: impl Into<String>) {
+        debug_assert!(self.holds.len() > 1, "the first layer group is kept");
+        self.cut_points.push(CutPoint { name: name.into(), node: nodes.len(), unit: self.units.len() });
     }
 
     /// Builds a residual node from the branch, whose last node is a unit, with the shortcut added before that unit's
@@ -195,13 +277,13 @@ impl Builder {
                 debug_assert!(twice.is_none(), "two layers called {name}");
             }
         }
-        Graph { units: self.units, root: Node::Chain(nodes), groups, cut_points: self.cut_points }
+        Graph { units: self.units, root: Node::Chain(nodes), holds: self.holds, groups, cut_points: self.cut_points }
     }
 }
 
 /// The usual classifier: average pooling, then one linear layer called `name`.
 pub fn linear_top(name: &str, channels: usize) -> Graph {
-    let mut net = Builder::default();
+    let mut net = Builder::top();
     let linear = net.conv(name, ConvSpec::new(channels, 1000, 1).activation(Activation::None));
     net.finish(vec![Node::AdaptiveAvg(1), linear])
 }

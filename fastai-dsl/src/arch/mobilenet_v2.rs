@@ -1,7 +1,15 @@
 //! MobileNet V2, <https://arxiv.org/abs/1801.04381>, as torchvision has it.
 
-use super::conv_norm::{Activation, ConvSpec, NormSpec};
+use super::architectures;
 use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::unit::{Activation, ConvSpec, NormSpec};
+use crate::stats::Stats;
+
+architectures! {
+    min_size: 32, stats: Stats::IMAGENET;
+    /// MobileNet V2.
+    mobilenet_v2 => mobilenet_v2;
+}
 
 /// Expansion, output channels, blocks and first stride of each stage.
 const STAGES: [(usize, usize, usize, usize); 7] =
@@ -10,8 +18,8 @@ const STAGES: [(usize, usize, usize, usize); 7] =
 const SPLIT: usize = 7;
 
 /// `features.0` to `features.18`, 1280 channels.
-pub(super) fn mobilenet_v2() -> Blueprint {
-    let mut net = Builder::default();
+fn mobilenet_v2() -> Blueprint {
+    let mut net = Builder::body(format!("features 0..={}", SPLIT - 1));
     let conv = |input, output, kernel| {
         ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH).activation(Activation::Relu6)
     };
@@ -20,10 +28,10 @@ pub(super) fn mobilenet_v2() -> Blueprint {
     for (expansion, output, blocks, first_stride) in STAGES {
         for block in 0..blocks {
             if place == SPLIT {
-                net.next_group();
+                net.next_group(format!("features {SPLIT}..=18"));
             }
             if place >= SPLIT {
-                net.cut_point(&nodes);
+                net.cut_point(&nodes, format!("features.{place}"));
             }
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
@@ -49,7 +57,7 @@ pub(super) fn mobilenet_v2() -> Blueprint {
             place += 1;
         }
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "features.18");
     nodes.push(net.conv_norm("features.18.0", "features.18.1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
 }

@@ -1,7 +1,15 @@
 //! EfficientNet-B0, <https://arxiv.org/abs/1905.11946>, as torchvision has it, without stochastic depth.
 
-use super::conv_norm::{Activation, ConvSpec, NormSpec};
+use super::architectures;
 use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::unit::{Activation, ConvSpec, NormSpec};
+use crate::stats::Stats;
+
+architectures! {
+    min_size: 32, stats: Stats::IMAGENET;
+    /// EfficientNet-B0: as accurate as ResNet-50 with a tenth of its multiplications.
+    efficientnet_b0 => efficientnet_b0;
+}
 
 /// Expansion, kernel, first stride, output channels and blocks of each stage.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -21,16 +29,16 @@ fn conv(input: usize, output: usize, kernel: usize) -> ConvSpec {
 }
 
 /// `features.0` to `features.8`, 1280 channels.
-pub(super) fn efficientnet_b0() -> Blueprint {
-    let mut net = Builder::default();
+fn efficientnet_b0() -> Blueprint {
+    let mut net = Builder::body(format!("features 0..={}", SPLIT - 1));
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", conv(3, 32, 3).stride(2))];
     let mut input = 32;
     for (stage, (expansion, kernel, first_stride, output, blocks)) in (1..).zip(STAGES) {
         if stage == SPLIT {
-            net.next_group();
+            net.next_group(format!("features {SPLIT}..={}", STAGES.len() + 1));
         }
         if stage >= SPLIT {
-            net.cut_point(&nodes);
+            net.cut_point(&nodes, format!("features.{stage}"));
         }
         for block in 0..blocks {
             let stride = if block == 0 { first_stride } else { 1 };
@@ -40,7 +48,7 @@ pub(super) fn efficientnet_b0() -> Blueprint {
             input = output;
         }
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "features.8");
     nodes.push(net.conv_norm("features.8.0", "features.8.1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
 }

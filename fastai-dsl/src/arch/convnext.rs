@@ -1,7 +1,15 @@
 //! ConvNeXt, <https://arxiv.org/abs/2201.03545>, as torchvision has it, without stochastic depth.
 
-use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::architectures;
 use super::graph::{Blueprint, Builder, Node};
+use super::unit::{Activation, ConvSpec, NormSpec, Padding};
+use crate::stats::Stats;
+
+architectures! {
+    min_size: 32, stats: Stats::IMAGENET;
+    /// ConvNeXt-T: depthwise 7x7 convolutions, layer norms instead of batch norms.
+    convnext_tiny => || blueprint([96, 192, 384, 768], [3, 3, 9, 3]);
+}
 
 const NORM: NormSpec = NormSpec::Layer { epsilon: 1e-6 };
 /// Ratio of the channels inside a block to those around it.
@@ -10,35 +18,35 @@ const EXPANSION: usize = 4;
 const SPLIT: usize = 2;
 
 /// `features.0` to `features.7`, with the channels and blocks of each stage.
-pub(super) fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
-    let mut net = Builder::default();
+fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
+    let mut net = Builder::body(format!("features 0..={}", 2 * SPLIT - 1));
     let stem = patches(3, channels[0], 4).norm(NORM).biased();
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", stem)];
     let mut input = channels[0];
     for (stage, (output, depth)) in channels.into_iter().zip(depths).enumerate() {
         if stage == SPLIT {
-            net.next_group();
+            net.next_group(format!("features {}..={}", 2 * SPLIT, 2 * channels.len() - 1));
         }
-        let begin = |net: &mut Builder, nodes: &[Node]| {
+        let begin = |net: &mut Builder, nodes: &[Node], place: usize| {
             if stage >= SPLIT {
-                net.cut_point(nodes);
+                net.cut_point(nodes, format!("features.{place}"));
             }
         };
         // Stages alternate with the downsampling before each stage except the first.
         let place = 2 * stage;
         if stage > 0 {
-            begin(&mut net, &nodes);
+            begin(&mut net, &nodes, place);
             let norm = ConvSpec::norm_only(input, NORM).activation(Activation::None);
             nodes.push(net.norm(format!("features.{place}.0"), norm));
             nodes.push(net.conv(format!("features.{place}.1"), patches(input, output, 2)));
         }
-        begin(&mut net, &nodes);
+        begin(&mut net, &nodes, place + 1);
         for number in 0..depth {
             nodes.push(block(&mut net, &format!("features.{}.{number}", place + 1), output));
         }
         input = output;
     }
-    let mut top = Builder::default();
+    let mut top = Builder::top();
     let layers = vec![
         Node::AdaptiveAvg(1),
         top.norm("classifier.0", ConvSpec::norm_only(input, NORM).activation(Activation::None)),

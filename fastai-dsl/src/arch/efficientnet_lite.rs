@@ -1,8 +1,20 @@
 //! EfficientNet-lite: EfficientNet, <https://arxiv.org/abs/1905.11946>, without squeeze and excitation and with ReLU6, as
 //! its TensorFlow weights and their PyTorch conversions have it. Parameters are called as in lukemelas' EfficientNet.
 
-use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::architectures;
 use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::unit::{Activation, ConvSpec, NormSpec, Padding};
+use crate::stats::Stats;
+
+architectures! {
+    min_size: 32, stats: Stats::TENSORFLOW_LITE;
+    /// EfficientNet-lite0: the most accurate for its time on a CPU, its weights come in a package.
+    efficientnet_lite0 => || blueprint(1.0, 1.0, 5);
+    /// EfficientNet-lite1, for 240 px.
+    efficientnet_lite1 => || blueprint(1.0, 1.1, 7);
+    /// EfficientNet-lite2, for 260 px.
+    efficientnet_lite2 => || blueprint(1.1, 1.2, 7);
+}
 
 /// The published momentum is 0.01, for training from scratch over hundreds of epochs. With it, the statistics of a short
 /// fine-tuning would lag behind the weights.
@@ -21,23 +33,26 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 
 /// The network with channels and depths scaled (stem, first and last depth, and head are not); the first `split` blocks
 /// are in the first layer group.
-pub(super) fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
-    let mut net = Builder::default();
+fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
+    let mut net = Builder::body(format!("_conv_stem, _blocks 0..={}", split - 1));
     let conv = |input, output, kernel| {
         ConvSpec::new(input, output, kernel).padding(Padding::Same).norm(NORM).activation(Activation::Relu6)
     };
     let mut nodes = vec![net.conv_norm("_conv_stem", "_bn0", conv(3, 32, 3).stride(2))];
     let (mut input, mut number) = (32, 0);
+    let deepened = |stage: usize, blocks: usize| {
+        let ends = stage == 0 || stage == STAGES.len() - 1;
+        if ends { blocks } else { (blocks as f64 * depth).ceil() as usize }
+    };
+    let last = STAGES.iter().enumerate().map(|(stage, (.., blocks))| deepened(stage, *blocks)).sum::<usize>() - 1;
     for (stage, (kernel, first_stride, expansion, channels, blocks)) in STAGES.into_iter().enumerate() {
         let output = round_to_8(channels as f64 * width);
-        let ends = stage == 0 || stage == STAGES.len() - 1;
-        let blocks = if ends { blocks } else { (blocks as f64 * depth).ceil() as usize };
-        for block in 0..blocks {
+        for block in 0..deepened(stage, blocks) {
             if number == split {
-                net.next_group();
+                net.next_group(format!("_blocks {split}..={last}, _conv_head"));
             }
             if number >= split {
-                net.cut_point(&nodes);
+                net.cut_point(&nodes, format!("_blocks.{number}"));
             }
             let stride = if block == 0 { first_stride } else { 1 };
             let name = format!("_blocks.{number}");
@@ -63,7 +78,7 @@ pub(super) fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
             number += 1;
         }
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "_conv_head");
     nodes.push(net.conv_norm("_conv_head", "_bn1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("_fc", 1280) }
 }

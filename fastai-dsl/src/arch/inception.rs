@@ -1,9 +1,18 @@
 //! Inception v4 and Inception-ResNet v2, <https://arxiv.org/abs/1602.07261>, as Cadene's pretrained-models has them, which
 //! fastai 0.7 used.
 
-use super::conv_norm::{Activation, ConvSpec, NormSpec, Padding};
+use super::architectures;
 use super::graph::{Blueprint, Builder, Graph, Node, linear_top};
-use crate::kernels::PoolArgs;
+use super::unit::{Activation, ConvSpec, NormSpec, Padding, PoolArgs};
+use crate::stats::Stats;
+
+architectures! {
+    min_size: 75, stats: Stats::INCEPTION;
+    /// Inception v4 without its last module, as fastai cuts it.
+    inception_v4 | inception_4 => inception_v4;
+    /// Inception-ResNet v2.
+    inception_resnet_v2 | inceptionresnet_2 => inception_resnet_v2;
+}
 
 const NORM: NormSpec = NormSpec::Batch { epsilon: 1e-3, momentum: 0.1 };
 /// Halves the map, without padding.
@@ -55,8 +64,8 @@ fn averages(net: &mut Builder, name: &str, input: usize, output: usize) -> Node 
 }
 
 /// `features.0` to `features.20`, 1536 channels; fastai removes the last module.
-pub(super) fn inception_v4() -> Blueprint {
-    let mut net = Builder::default();
+fn inception_v4() -> Blueprint {
+    let mut net = Builder::body("features 0..=8");
     let mut nodes = Vec::new();
     for (place, spec) in [halve(3, 32), shrink(32, 32), keep(32, 64, 3)].into_iter().enumerate() {
         nodes.push(conv(&mut net, &format!("features.{place}"), spec));
@@ -68,8 +77,8 @@ pub(super) fn inception_v4() -> Blueprint {
     nodes.push(Node::Concat(vec![conv(&mut net, "features.5.conv", halve(192, 192)), HALVE]));
     for place in 6..=9 {
         if place == 9 {
-            net.next_group();
-            net.cut_point(&nodes);
+            net.next_group("features 9..=20");
+            net.cut_point(&nodes, "features.9");
         }
         let name = format!("features.{place}");
         let specs: [&[ConvSpec]; 3] = [
@@ -81,13 +90,13 @@ pub(super) fn inception_v4() -> Blueprint {
         all.push(averages(&mut net, &name, 384, 96));
         nodes.push(Node::Concat(all));
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "features.10");
     let specs: [&[ConvSpec]; 2] = [&[halve(384, 384)], &[keep(384, 192, 1), keep(192, 224, 3), halve(224, 256)]];
     let mut all = branches(&mut net, "features.10", &specs);
     all.push(HALVE);
     nodes.push(Node::Concat(all));
     for place in 11..=17 {
-        net.cut_point(&nodes);
+        net.cut_point(&nodes, format!("features.{place}"));
         let name = format!("features.{place}");
         let down_across =
             [keep(1024, 192, 1), down(192, 192, 7), across(192, 224, 7), down(224, 224, 7), across(224, 256, 7)];
@@ -97,7 +106,7 @@ pub(super) fn inception_v4() -> Blueprint {
         all.push(averages(&mut net, &name, 1024, 128));
         nodes.push(Node::Concat(all));
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "features.18");
     let specs: [&[ConvSpec]; 2] = [
         &[keep(1024, 192, 1), halve(192, 192)],
         &[keep(1024, 256, 1), across(256, 256, 7), down(256, 320, 7), halve(320, 320)],
@@ -106,7 +115,7 @@ pub(super) fn inception_v4() -> Blueprint {
     all.push(HALVE);
     nodes.push(Node::Concat(all));
     for place in 19..=20 {
-        net.cut_point(&nodes);
+        net.cut_point(&nodes, format!("features.{place}"));
         nodes.push(inception_c(&mut net, &format!("features.{place}")));
     }
     Blueprint { body: net.finish(nodes), top: last_module_and_linear() }
@@ -114,7 +123,7 @@ pub(super) fn inception_v4() -> Blueprint {
 
 /// The module that fastai removes, and the classifier.
 fn last_module_and_linear() -> Graph {
-    let mut net = Builder::default();
+    let mut net = Builder::top();
     let module = inception_c(&mut net, "features.21");
     let linear = net.conv("last_linear", ConvSpec::new(1536, 1000, 1).activation(Activation::None));
     net.finish(vec![module, Node::AdaptiveAvg(1), linear])
@@ -138,8 +147,8 @@ fn inception_c(net: &mut Builder, name: &str) -> Node {
 }
 
 /// `conv2d_1a` to `conv2d_7b`, 1536 channels; the second layer group begins with `mixed_6a`.
-pub(super) fn inception_resnet_v2() -> Blueprint {
-    let mut net = Builder::default();
+fn inception_resnet_v2() -> Blueprint {
+    let mut net = Builder::body("conv2d_1a to repeat");
     let mut nodes = vec![
         conv(&mut net, "conv2d_1a", halve(3, 32)),
         conv(&mut net, "conv2d_2a", shrink(32, 32)),
@@ -165,19 +174,19 @@ pub(super) fn inception_resnet_v2() -> Blueprint {
         ];
         nodes.push(scaled(&mut net, &format!("repeat.{block}"), &specs, ConvSpec::new(128, 320, 1).scale(0.17)));
     }
-    net.next_group();
-    net.cut_point(&nodes);
+    net.next_group("mixed_6a to conv2d_7b");
+    net.cut_point(&nodes, "mixed_6a");
     let specs: [&[ConvSpec]; 2] = [&[halve(320, 384)], &[keep(320, 256, 1), keep(256, 256, 3), halve(256, 384)]];
     let mut all = branches(&mut net, "mixed_6a", &specs);
     all.push(HALVE);
     nodes.push(Node::Concat(all));
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "repeat_1");
     for block in 0..20 {
         let specs: [&[ConvSpec]; 2] =
             [&[keep(1088, 192, 1)], &[keep(1088, 128, 1), across(128, 160, 7), down(160, 192, 7)]];
         nodes.push(scaled(&mut net, &format!("repeat_1.{block}"), &specs, ConvSpec::new(384, 1088, 1).scale(0.1)));
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "mixed_7a");
     let specs: [&[ConvSpec]; 3] = [
         &[keep(1088, 256, 1), halve(256, 384)],
         &[keep(1088, 256, 1), halve(256, 288)],
@@ -189,13 +198,13 @@ pub(super) fn inception_resnet_v2() -> Blueprint {
     let specs: [&[ConvSpec]; 2] =
         [&[keep(2080, 192, 1)], &[keep(2080, 192, 1), across(192, 224, 3), down(224, 256, 3)]];
     let last = ConvSpec::new(448, 2080, 1);
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "repeat_2");
     for block in 0..9 {
         nodes.push(scaled(&mut net, &format!("repeat_2.{block}"), &specs, last.scale(0.2)));
     }
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "block8");
     nodes.push(scaled(&mut net, "block8", &specs, last.activation(Activation::None)));
-    net.cut_point(&nodes);
+    net.cut_point(&nodes, "conv2d_7b");
     nodes.push(conv(&mut net, "conv2d_7b", keep(2080, 1536, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("last_linear", 1536) }
 }
