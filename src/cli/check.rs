@@ -1,9 +1,12 @@
 //! `fastai check`
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use fastai_dsl::overrides::Override;
+
+use super::failure::{Failure, each};
+use super::numbers::counted;
+use super::source;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -15,17 +18,11 @@ pub struct Args {
     set: Vec<Override>,
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    let mut worst = ExitCode::SUCCESS;
-    for file in &args.files {
-        match super::source::read_with_data(file, &args.set) {
-            Ok(checked) => {
-                let steps = checked.recipe.steps().len();
-                let steps = if steps == 1 { "1 step".to_string() } else { format!("{steps} steps") };
-                println!("{}: `{}` is fine, {steps}", file.display(), checked.recipe.name());
-            }
-            Err(code) => worst = code,
-        }
-    }
-    worst
+pub fn run(args: &Args) -> Result<(), Failure> {
+    each(&args.files, |file| {
+        let checked = source::read_with_data(file, &args.set)?;
+        let steps = counted(checked.recipe.steps().len() as u64, "step", "steps");
+        println!("{}: `{}` is fine, {steps}", file.display(), checked.recipe.name());
+        Ok(())
+    })
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use fastai_dsl::{ArchFacts, DeviceWish, Weights, arch};
 use fastai_runtime::atomic::write_atomic;
@@ -10,6 +9,8 @@ use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::ImagenetClassifier;
 use fastai_runtime::{data, device};
+
+use super::failure::{Exit, Failure};
 
 /// Images per batch.
 const BATCH: usize = 16;
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     crop: f64,
     /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
-    #[arg(long, default_value = "auto", value_parser = wish)]
+    #[arg(long, default_value = "auto", value_parser = super::run::device)]
     device: DeviceWish,
 }
 
@@ -56,29 +57,11 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "more than 0 and at most 1".to_owned())
 }
 
-fn wish(text: &str) -> Result<DeviceWish, String> {
-    [DeviceWish::Auto, DeviceWish::Cuda, DeviceWish::Wgpu, DeviceWish::Cpu]
-        .into_iter()
-        .find(|d| d.word() == text)
-        .ok_or_else(|| "one of auto, cuda, wgpu, cpu".to_string())
-}
-
-pub fn run(args: &Args) -> ExitCode {
-    match classify(args) {
-        Ok(code) => code,
-        Err((code, message)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(code)
-        }
-    }
-}
-
-fn classify(args: &Args) -> Result<ExitCode, (u8, String)> {
-    let failed = |e: &dyn std::fmt::Display| (super::FAILED, e.to_string());
+pub fn run(args: &Args) -> Result<(), Failure> {
     let facts = args.arch;
     let weights = args.weights.clone().map_or(Weights::Pretrained, Weights::File);
-    let found = resolve(&weights, facts.name).map_err(|e| failed(&e))?;
-    let found = found.ok_or_else(|| failed(&"a network without weights knows no classes"))?;
+    let found = resolve(&weights, facts.name)?;
+    let found = found.ok_or_else(|| Failure::Failed("a network without weights knows no classes".to_string()))?;
     let published = match found.origin {
         Origin::Published(published) => Some(published),
         Origin::Own => Published::of(facts.name).next(),
@@ -86,11 +69,10 @@ fn classify(args: &Args) -> Result<ExitCode, (u8, String)> {
     let size = args.size.or(published.map(|p| p.size)).unwrap_or(224);
     if size < facts.min_size {
         let smallest = facts.min_size;
-        return Err((super::WRONG, format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
+        return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
     }
-    let picked = device::pick(args.device).map_err(|e| failed(&e))?;
-    let network =
-        ImagenetClassifier::load(facts, &found.path, size, &picked.device).map_err(|e| failed(&e))?.middle(args.crop);
+    let picked = device::pick(args.device)?;
+    let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device)?.middle(args.crop);
     eprintln!("{}", found.describe());
 
     let names = imagenet_classes();
@@ -121,12 +103,11 @@ fn classify(args: &Args) -> Result<ExitCode, (u8, String)> {
     }
     if let Some(path) = &args.logits {
         if unread > 0 {
-            return Err((super::FAILED, format!("{unread} images could not be read; no logits were written")));
+            return Err(Failure::Failed(format!("{unread} images could not be read; no logits were written")));
         }
-        let written = write_atomic(path, |out| npy(out, &logits, names.len()));
-        written.map_err(|e| failed(&e))?;
+        write_atomic(path, |out| npy(out, &logits, names.len()))?;
     }
-    Ok(if unread == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) })
+    if unread == 0 { Ok(()) } else { Err(Failure::Reported(Exit::Failed)) }
 }
 
 /// Returns the classes with the largest logits and their probabilities, largest first; equal logits keep class order.

@@ -1,8 +1,8 @@
 //! `fastai explain`
 
-use std::process::ExitCode;
-
 use fastai_dsl::explain;
+
+use super::failure::Failure;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -10,19 +10,12 @@ pub struct Args {
     topic: Option<String>,
 }
 
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let Some(topic) = &args.topic else {
         println!("{}", explain::index());
-        return ExitCode::SUCCESS;
+        return Ok(());
     };
-    match explain::page(topic) {
-        Ok(page) => {
-            print!("{page}");
-            ExitCode::SUCCESS
-        }
-        Err(help) => {
-            eprintln!("error: nothing is called `{topic}`: {help}");
-            ExitCode::from(super::WRONG)
-        }
-    }
+    let page = explain::page(topic);
+    print!("{}", page.map_err(|help| Failure::Invalid(format!("nothing is called `{topic}`: {help}")))?);
+    Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use fastai_dsl::fmt::{FormatError, format};
 use fastai_runtime::atomic::write_atomic;
 
+use super::failure::{Exit, Failure, each};
 use super::source::read_bytes;
 
 #[derive(clap::Args)]
@@ -19,26 +19,16 @@ pub struct Args {
     check: bool,
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    let mut worst = 0;
-    for file in &args.files {
-        let code = match one(file, args.check) {
-            Ok(code) => code,
-            Err(message) => {
-                eprintln!("error: {message}");
-                super::WRONG
-            }
-        };
-        worst = worst.max(code);
-    }
-    ExitCode::from(worst)
+pub fn run(args: &Args) -> Result<(), Failure> {
+    each(&args.files, |file| one(file, args.check))
 }
 
-fn one(file: &Path, check: bool) -> Result<u8, String> {
+fn one(file: &Path, check: bool) -> Result<(), Failure> {
+    let invalid = Failure::Invalid;
     let stdin = file == Path::new("-");
     let bytes = if stdin {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("cannot read stdin: {error}"))?;
+        std::io::stdin().read_to_end(&mut bytes).map_err(|error| invalid(format!("cannot read stdin: {error}")))?;
         bytes
     } else {
         read_bytes(file)?
@@ -48,25 +38,26 @@ fn one(file: &Path, check: bool) -> Result<u8, String> {
         Ok(new) => new,
         Err(FormatError::Broken(source)) => {
             eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
-            return Err(format!("{name} does not parse, so it was left as it is"));
+            return Err(invalid(format!("{name} does not parse, so it was left as it is")));
         }
         Err(FormatError::Differs) => {
-            return Err(format!("formatting {name} would change the recipe; it was left as it is. Please report this"));
+            let why = format!("formatting {name} would change the recipe; it was left as it is. Please report this");
+            return Err(invalid(why));
         }
     };
     let same = new.as_bytes() == bytes;
     if check {
         if !same {
             println!("{name} is not formatted{}", first_difference(&bytes, &new));
+            return Err(Failure::Reported(Exit::Failed));
         }
-        return Ok(if same { 0 } else { super::FAILED });
-    }
-    if stdin {
-        std::io::stdout().write_all(new.as_bytes()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    } else if stdin {
+        let written = std::io::stdout().write_all(new.as_bytes());
+        written.map_err(|error| invalid(format!("cannot write to stdout: {error}")))?;
     } else if !same {
-        write_atomic(file, |out| out.write_all(new.as_bytes())).map_err(|error| error.to_string())?;
+        write_atomic(file, |out| out.write_all(new.as_bytes())).map_err(|error| invalid(error.to_string()))?;
     }
-    Ok(0)
+    Ok(())
 }
 
 /// `: line 3 should be "    task: single_label,"`

@@ -7,7 +7,9 @@ mod output;
 mod check;
 mod classify;
 mod explain;
+mod failure;
 mod fmt;
+mod numbers;
 mod plan;
 mod predict;
 mod prepare;
@@ -25,11 +27,6 @@ mod weights;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-/// Exit code of an invalid recipe or command.
-const WRONG: u8 = 2;
-/// Exit code of a failed run.
-const FAILED: u8 = 1;
 
 /// Train image classifiers from checked recipes.
 #[derive(Parser)]
@@ -70,7 +67,7 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let done = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
@@ -84,5 +81,6 @@ pub fn main() -> ExitCode {
         Command::Classify(args) => classify::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Weights(args) => weights::run(&args),
-    }
+    };
+    done.map_or_else(|failure| ExitCode::from(failure.report() as u8), |()| ExitCode::SUCCESS)
 }

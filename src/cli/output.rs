@@ -6,13 +6,15 @@
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 
+use super::failure::Failure;
+
 /// Writes to standard output. Any error other than a closed pipe ends the program.
 pub fn print(text: Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     match out.write_fmt(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(format_args!("error: cannot write the standard output: {error}\n"));
-            std::process::exit(i32::from(super::FAILED));
+            let failure = Failure::Failed(format!("cannot write the standard output: {error}"));
+            std::process::exit(failure.report() as i32);
         }
         _ => {}
     }

@@ -1,7 +1,6 @@
 //! `fastai plan`
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
@@ -14,6 +13,9 @@ use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
 use fastai_runtime::progress::{Silent, StopSignal};
 use fastai_runtime::{RunError, RunOptions};
+
+use super::failure::Failure;
+use super::numbers::{counted, megabytes, seconds, thousands};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,16 +38,10 @@ pub struct Args {
     set: Vec<Override>,
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    let source = match super::source::open(&args.file, &args.set) {
-        Ok(source) => source,
-        Err(code) => return code,
-    };
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let source = super::source::open(&args.file, &args.set)?;
     let summary = super::source::summary_of(&args.file, &source);
-    let recipe = match super::source::said(source) {
-        Ok(checked) => checked.recipe,
-        Err(code) => return code,
-    };
+    let recipe = super::source::said(source)?.recipe;
     // Counts need the data set or its summary; a plan without them still lists the steps.
     let (facts, dropped) = match Dataset::open(recipe.data(), recipe.task()) {
         Ok(dataset) => looked_at(&recipe).unwrap_or_else(|| (dataset.facts(), 0)),
@@ -60,27 +56,17 @@ pub fn run(args: &Args) -> ExitCode {
     let plan = Plan::new(&recipe, &facts);
     if let Some(file) = &args.svg {
         let Some(curve) = Curve::new(&plan, 1480) else {
-            eprintln!("error: there is no curve to draw: {}", no_curve(&plan));
-            return ExitCode::from(super::FAILED);
+            return Err(Failure::Failed(format!("there is no curve to draw: {}", no_curve(&plan))));
         };
         let svg = curve.svg(recipe.name());
-        if let Err(error) = write_atomic(file, |out| out.write_all(svg.as_bytes())) {
-            eprintln!("error: {error}");
-            return ExitCode::from(super::FAILED);
-        }
+        write_atomic(file, |out| out.write_all(svg.as_bytes()))?;
     }
     let memory: Vec<Option<StageMemory>> =
         plan.stages.iter().map(|stage| StageMemory::of(&recipe, &plan, stage)).collect();
     if !args.json {
         print!("{}", text(&recipe, &plan, &memory, dropped));
     }
-    let probed = match args.probe.then(|| probe(&recipe, args.device)).transpose() {
-        Ok(probed) => probed,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED });
-        }
-    };
+    let probed = args.probe.then(|| probe(&recipe, args.device)).transpose()?;
     if args.json {
         let (name, recipe) = (recipe.name(), recipe.to_string());
         let value = serde_json::json!({
@@ -90,7 +76,7 @@ pub fn run(args: &Args) -> ExitCode {
     } else if let Some(probed) = &probed {
         print!("{}", probed_text(probed));
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// Returns the facts of the data set and the number of images that a run leaves out, if an earlier run or `fastai show`
@@ -130,21 +116,6 @@ fn probed_text(probed: &Probed) -> String {
         probed.device,
         super::table::table(&rows, 3)
     )
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", thousands((bytes as f64 / 1e6).round() as u64))
-}
-
-/// `0.4`, `75`, `1:02:03`.
-fn seconds(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{seconds:.1}"),
-        10..120 => whole.to_string(),
-        120..3600 => format!("{}:{:02}", whole / 60, whole % 60),
-        _ => format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60),
-    }
 }
 
 /// Reads the counts from the summary that `fastai prepare` wrote, if it describes this data.
@@ -197,8 +168,8 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
         known(facts.classes)
     );
     if dropped > 0 {
-        let images = if dropped == 1 { "image" } else { "images" };
-        out += &format!("not counted: {dropped} training {images} with the very bytes of a validation image\n");
+        let images = counted(dropped as u64, "training image", "training images");
+        out += &format!("not counted: {images} with the very bytes of a validation image\n");
     }
     out += "\n";
     for (i, group) in plan.groups.iter().enumerate() {
@@ -213,9 +184,10 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
     }
     out += &super::table::table(&rows, 0);
     let iterations: Option<u64> = plan.stages.iter().filter(|s| s.step.trains()).map(|s| s.iterations).sum();
-    let epochs = if plan.epochs() == 1 { "epoch" } else { "epochs" };
-    let batches = if iterations == Some(1) { "batch" } else { "batches" };
-    out += &format!("\n{} {epochs}, {} training {batches}\n", thousands(plan.epochs()), known(iterations));
+    let epochs = counted(plan.epochs(), "epoch", "epochs");
+    let batches =
+        iterations.map_or("? training batches".to_string(), |n| counted(n, "training batch", "training batches"));
+    out += &format!("\n{epochs}, {batches}\n");
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
         out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
     }
@@ -267,16 +239,4 @@ fn row(index: usize, stage: &Stage, groups: usize) -> [String; 7] {
 
 fn shown(rate: fastai_dsl::Rate) -> String {
     rate.fixed().map_or_else(|| rate.to_string(), |x| format!("{}", (x * 1e6).round() / 1e6))
-}
-
-pub(super) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(d);
-    }
-    out
 }

@@ -2,14 +2,14 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use fastai_dsl::TaskKind;
 use fastai_runtime::RunError;
 use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files};
 use fastai_runtime::progress::{self, Watch};
 
-use super::saved::{self, Model, Tta};
+use super::failure::Failure;
+use super::saved::{Model, Tta};
 
 /// Number of classes in a line of text output.
 const SHOWN: usize = 5;
@@ -42,20 +42,18 @@ pub fn threshold(text: &str) -> Result<f64, String> {
     value.ok().filter(|t| (0.0..=1.0).contains(t)).ok_or_else(|| "a number from 0 to 1".to_string())
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    match predict(args) {
-        Ok(unreadable) if unreadable.is_empty() => ExitCode::SUCCESS,
-        Ok(unreadable) => {
-            eprintln!("error: {} of the images cannot be read:", unreadable.len());
-            for image in &unreadable {
-                eprintln!("  {}: {}", image.path.display(), image.reason);
-            }
-            ExitCode::from(super::FAILED)
-        }
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let unreadable = match predict(args) {
         // The reader closed the pipe.
-        Err(RunError::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => saved::failed(&error),
+        Err(RunError::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        done => done?,
+    };
+    if unreadable.is_empty() {
+        return Ok(());
     }
+    let reasons: Vec<String> =
+        unreadable.iter().map(|image| format!("\n  {}: {}", image.path.display(), image.reason)).collect();
+    Err(Failure::Failed(format!("{} of the images cannot be read:{}", unreadable.len(), reasons.concat())))
 }
 
 fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {

@@ -1,14 +1,13 @@
 //! `fastai run`
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use fastai_dsl::DeviceWish;
 use fastai_dsl::overrides::Override;
 use fastai_runtime::report::{Baseline, Evaluation, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
 
-use super::saved;
+use super::failure::Failure;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -52,18 +51,17 @@ pub fn device(text: &str) -> Result<DeviceWish, String> {
         .ok_or_else(|| "one of auto, cuda, wgpu, cpu".to_string())
 }
 
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(folder) = &args.resume
-        && let Some(code) = nothing_to_resume(folder)
+        && let Some(summary) = complete(folder)?
     {
-        return code;
+        print!("{}", reached(&summary));
+        println!("{} is complete: there is nothing left to do", folder.display());
+        return Ok(());
     }
     let own = args.resume.as_ref().map(|run| run.join("recipe.recipe"));
-    let Some(file) = args.file.as_ref().or(own.as_ref()) else { return ExitCode::from(super::WRONG) };
-    let recipe = match super::source::read(file, &args.set) {
-        Ok(checked) => checked.recipe,
-        Err(code) => return code,
-    };
+    let Some(file) = args.file.as_ref().or(own.as_ref()) else { unreachable!("clap requires a file or a run") };
+    let recipe = super::source::read(file, &args.set)?.recipe;
     let options = RunOptions {
         device: args.device,
         out: args.out.clone(),
@@ -79,38 +77,28 @@ pub fn run(args: &Args) -> ExitCode {
         Some(folder) => engine::resume(&recipe, folder, &options, progress.as_mut()),
         None => engine::run(&recipe, &options, progress.as_mut()),
     };
-    match result {
-        Ok(outcome) => {
-            drop(progress);
-            print!("{}", reached(&outcome.summary));
-            println!("run folder: {}", outcome.folder.display());
-            let report = outcome.folder.join("report.html");
-            if report.is_file() {
-                println!("report: {}", report.display());
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            drop(progress);
-            saved::failed(&error)
-        }
+    drop(progress);
+    let outcome = result?;
+    print!("{}", reached(&outcome.summary));
+    println!("run folder: {}", outcome.folder.display());
+    let report = outcome.folder.join("report.html");
+    if report.is_file() {
+        println!("report: {}", report.display());
     }
+    Ok(())
 }
 
-/// Reports a run that cannot be continued before reading its recipe.
-fn nothing_to_resume(folder: &Path) -> Option<ExitCode> {
+/// Returns the summary of a run that leaves nothing to resume. Its recipe need not be read.
+///
+/// # Errors
+/// If there is no such folder.
+fn complete(folder: &Path) -> Result<Option<Summary>, Failure> {
     if !folder.is_dir() {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-        eprintln!("error: there is no run folder {}", absolute.display());
-        return Some(ExitCode::from(super::WRONG));
+        return Err(Failure::Invalid(format!("there is no run folder {}", absolute.display())));
     }
-    let summary = Summary::read(folder).ok()?;
-    if summary.status != "complete" || engine::is_unfinished(folder) {
-        return None;
-    }
-    print!("{}", reached(&summary));
-    println!("{} is complete: there is nothing left to do", folder.display());
-    Some(ExitCode::SUCCESS)
+    let summary = Summary::read(folder).ok();
+    Ok(summary.filter(|summary| summary.status == "complete" && !engine::is_unfinished(folder)))
 }
 
 /// Formats the results of the run.

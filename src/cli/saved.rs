@@ -1,13 +1,14 @@
 //! Opens a run's saved model for `predict`, `submit` and `validate`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use fastai_dsl::source::Source;
 use fastai_dsl::{DeviceWish, Recipe};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device};
+
+use super::failure::Failure;
 
 /// Which model, and what it computes on.
 #[derive(clap::Args)]
@@ -70,21 +71,15 @@ impl Model {
 /// Reads the recipe of a model from its header.
 ///
 /// # Errors
-/// The exit code, after reporting the errors: a text that this version cannot read.
-pub fn recipe(predictor: &Predictor) -> Result<Recipe, ExitCode> {
+/// If this version cannot read the text.
+pub fn recipe(predictor: &Predictor) -> Result<Recipe, Failure> {
     let source = Source::new("the model's recipe", &predictor.meta().text, &[]);
     match &source.result {
         Ok(checked) => Ok(checked.recipe.clone()),
         Err(_) => {
             eprintln!("{}\n", source.render(false));
-            eprintln!("error: this version does not understand the recipe that the model was trained by");
-            Err(ExitCode::from(super::WRONG))
+            let why = "this version does not understand the recipe that the model was trained by";
+            Err(Failure::Invalid(why.to_string()))
         }
     }
-}
-
-/// Reports an error and returns the exit code. A stop is not a failure, but scripts must see that the work is unfinished.
-pub fn failed(error: &RunError) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(if matches!(error, RunError::Stopped(_)) { 130 } else { super::FAILED })
 }

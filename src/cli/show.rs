@@ -1,7 +1,6 @@
 //! `fastai show`
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use fastai_dsl::overrides::Override;
 use fastai_runtime::activations::ActivationCache;
@@ -9,7 +8,7 @@ use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::report::Show;
 use fastai_runtime::{RunError, progress};
 
-use super::saved;
+use super::failure::{Exit, Failure};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -29,19 +28,15 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let picture = args.out.with_extension("png");
     if args.png && picture == args.out {
-        eprintln!(
-            "error: `--png` writes {}, where `--out` puts the page: give the page another name",
+        return Err(Failure::Invalid(format!(
+            "`--png` writes {}, where `--out` puts the page: give the page another name",
             picture.display()
-        );
-        return ExitCode::from(super::WRONG);
+        )));
     }
-    let recipe = match super::source::read(&args.file, &args.set) {
-        Ok(checked) => checked.recipe,
-        Err(code) => return code,
-    };
+    let recipe = super::source::read(&args.file, &args.set)?.recipe;
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let cache = ActivationCache::default_root();
@@ -51,18 +46,14 @@ pub fn run(args: &Args) -> ExitCode {
         Ok((show, files))
     });
     drop(progress);
-    match shown {
-        Ok((show, files)) => {
-            for file in files {
-                println!("{}", file.display());
-            }
-            for finding in &show.findings {
-                eprintln!("error: {finding}");
-            }
-            if show.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
-        }
-        Err(error) => saved::failed(&error),
+    let (show, files) = shown?;
+    for file in files {
+        println!("{}", file.display());
     }
+    for finding in &show.findings {
+        eprintln!("error: {finding}");
+    }
+    if show.findings.is_empty() { Ok(()) } else { Err(Failure::Reported(Exit::Failed)) }
 }
 
 fn write(args: &Args, show: &Show) -> Result<Vec<PathBuf>, RunError> {

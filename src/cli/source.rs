@@ -2,34 +2,30 @@
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, Source};
 use fastai_dsl::{Checked, prepared};
 
+use super::failure::{Exit, Failure};
+use super::numbers::counted;
+
 /// Reads and checks a file; findings go to stderr.
 ///
 /// # Errors
-/// The exit code, after reporting the errors.
-pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
+/// If the file cannot be read or contains no valid recipe.
+pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
     said(open(path, overrides)?)
 }
 
 /// Like [`read`], and checks the recipe against the summary of its data, if there is one beside the file.
 ///
 /// # Errors
-/// The exit code, after reporting the errors.
-pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, ExitCode> {
+/// If a file cannot be read, or the recipe is invalid or does not fit the summary.
+pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
     let source = open(path, overrides)?;
     match summary_of(path, &source) {
-        Some(file) if file.is_file() => match read_summary(&file) {
-            Ok(text) => said(source.verify(&text)),
-            Err(message) => {
-                eprintln!("error: {message}");
-                Err(ExitCode::from(super::WRONG))
-            }
-        },
+        Some(file) if file.is_file() => said(source.verify(&read_summary(&file).map_err(Failure::Invalid)?)),
         _ => said(source),
     }
 }
@@ -42,44 +38,39 @@ pub fn summary_of(path: &Path, source: &Source) -> Option<PathBuf> {
 /// Reads and checks a file without reporting its findings.
 ///
 /// # Errors
-/// The exit code, if it cannot be read.
-pub fn open(path: &Path, overrides: &[Override]) -> Result<Source, ExitCode> {
-    let bytes = read_bytes(path).map_err(|message| {
-        eprintln!("error: {message}");
-        ExitCode::from(super::WRONG)
-    })?;
-    Ok(Source::from_bytes(&path.to_string_lossy(), &bytes, overrides))
+/// If the file cannot be read.
+pub fn open(path: &Path, overrides: &[Override]) -> Result<Source, Failure> {
+    Ok(Source::from_bytes(&path.to_string_lossy(), &read_bytes(path)?, overrides))
 }
 
 /// Reports the findings.
 ///
 /// # Errors
-/// The exit code, if there is no recipe.
-pub fn said(source: Source) -> Result<Checked, ExitCode> {
+/// If there is no recipe.
+pub fn said(source: Source) -> Result<Checked, Failure> {
     if !source.diagnostics().is_empty() {
         eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
     }
     let path = source.path;
     source.result.map_err(|found| {
         let errors = found.iter().filter(|d| d.severity == fastai_dsl::Severity::Error).count() + found.dropped();
-        let s = if errors == 1 { "" } else { "s" };
-        eprintln!("{path}: {errors} error{s}; `fastai explain CODE` tells more");
-        ExitCode::from(super::WRONG)
+        eprintln!("{path}: {}; `fastai explain CODE` tells more", counted(errors as u64, "error", "errors"));
+        Failure::Reported(Exit::Invalid)
     })
 }
 
 /// The bytes of a recipe file.
 ///
 /// # Errors
-/// The error with the file's absolute path.
-pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
-    at_most(LARGEST, "recipe", path)
+/// If the file cannot be read; the message contains its absolute path.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    at_most(LARGEST, "recipe", path).map_err(Failure::Invalid)
 }
 
 /// The text of the summary of a recipe's data.
 ///
 /// # Errors
-/// The error with the file's absolute path.
+/// The message, with the file's absolute path.
 pub fn read_summary(path: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&at_most(prepared::LARGEST, "summary", path)?).into_owned())
 }

@@ -1,7 +1,6 @@
 //! `fastai submit`
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
@@ -10,6 +9,7 @@ use fastai_runtime::predict::{
 };
 use fastai_runtime::progress::{self, Watch};
 
+use super::failure::Failure;
 use super::saved::{self, Model, Tta};
 
 #[derive(clap::Args)]
@@ -38,24 +38,22 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    let result = args.model.load().map_err(|e| saved::failed(&e)).and_then(|predictor| {
-        let recipe = saved::recipe(&predictor)?;
-        let suffix = match &recipe.data().source {
-            Source::Csv { suffix, .. } => suffix.clone(),
-            Source::Folders { .. } | Source::Given => String::new(),
-        };
-        let images = match (&args.images, &recipe.data().test) {
-            (Some(folder), _) => folder.clone(),
-            (None, Some(test)) => args.model.directory().join(&recipe.data().root).join(test),
-            (None, None) => {
-                eprintln!("error: the recipe has no test folder: name one with `--images DIR`");
-                return Err(ExitCode::from(super::WRONG));
-            }
-        };
-        submit(args, &predictor, images, &suffix).map_err(|e| saved::failed(&e))
-    });
-    result.map_or_else(|code| code, |()| ExitCode::SUCCESS)
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let predictor = args.model.load()?;
+    let recipe = saved::recipe(&predictor)?;
+    let suffix = match &recipe.data().source {
+        Source::Csv { suffix, .. } => suffix.clone(),
+        Source::Folders { .. } | Source::Given => String::new(),
+    };
+    let images = match (&args.images, &recipe.data().test) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(test)) => args.model.directory().join(&recipe.data().root).join(test),
+        (None, None) => {
+            let why = "the recipe has no test folder: name one with `--images DIR`";
+            return Err(Failure::Invalid(why.to_string()));
+        }
+    };
+    Ok(submit(args, &predictor, images, &suffix)?)
 }
 
 fn submit(args: &Args, predictor: &Predictor, images: PathBuf, suffix: &str) -> Result<(), RunError> {

@@ -1,10 +1,10 @@
 //! `fastai summary`
 
-use std::process::ExitCode;
-
 use fastai_dsl::ArchFacts;
 use fastai_runtime::models::{LayerRow, describe_cut, describe_top};
 
+use super::failure::Failure;
+use super::numbers::thousands;
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -20,18 +20,18 @@ pub struct Args {
     cut: u32,
 }
 
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let facts = args.arch;
     if args.size < facts.min_size {
-        eprintln!("error: --size {}: {} needs at least {} pixels", args.size, facts.name, facts.min_size);
-        return ExitCode::from(super::WRONG);
+        let (size, smallest) = (args.size, facts.min_size);
+        return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
     }
     if args.cut > facts.max_cut() {
-        eprintln!("error: --cut {}: {} can lose at most {} modules", args.cut, facts.name, facts.max_cut());
-        return ExitCode::from(super::WRONG);
+        let (cut, most) = (args.cut, facts.max_cut());
+        return Err(Failure::Invalid(format!("--cut {cut}: {} can lose at most {most} modules", facts.name)));
     }
     print!("{}", text(facts, args.cut, args.size as usize));
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
@@ -57,7 +57,7 @@ fn text(facts: &ArchFacts, cut: u32, size: usize) -> String {
 
 fn cells(group: &str, row: &LayerRow) -> [String; 6] {
     let [channels, height, width] = row.output;
-    let count = |n: u64| if n == 0 { String::new() } else { super::plan::thousands(n) };
+    let count = |n: u64| if n == 0 { String::new() } else { thousands(n) };
     [
         group.to_owned(),
         row.name.clone(),
@@ -71,5 +71,5 @@ fn cells(group: &str, row: &LayerRow) -> [String; 6] {
 fn total<'a>(group: &str, holds: &str, rows: impl Iterator<Item = &'a LayerRow> + Clone) -> [String; 4] {
     let parameters = rows.clone().map(|row| row.parameters).sum();
     let multiply_adds = rows.map(|row| row.multiply_adds).sum();
-    [group.to_owned(), holds.to_owned(), super::plan::thousands(parameters), super::plan::thousands(multiply_adds)]
+    [group.to_owned(), holds.to_owned(), thousands(parameters), thousands(multiply_adds)]
 }

@@ -1,15 +1,14 @@
 //! `fastai validate`
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use fastai_dsl::{Metric, Recipe};
-use fastai_runtime::RunError;
 use fastai_runtime::engine::{self, Measured, Validated};
 use fastai_runtime::metrics::{Confusion, TagRow, Truth, confusion, tag_table};
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::report::Evaluation;
 
+use super::failure::Failure;
 use super::saved::{self, Model};
 
 /// With more classes than this, the output shows the most confused pairs instead of the matrix.
@@ -32,35 +31,27 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    let result = args.model.load().map_err(|e| saved::failed(&e)).and_then(|predictor| {
-        let recipe = saved::recipe(&predictor)?;
-        let root = match &args.data {
-            Some(root) => root.clone(),
-            None => args.model.directory().join(&recipe.data().root),
-        };
-        let stop = super::stop::signal();
-        let mut progress = progress::auto(args.quiet);
-        let watch = Watch { progress: progress.as_mut(), stop: &stop };
-        let validated = engine::validate(&recipe, &predictor, &root, None, watch).map_err(|e| saved::failed(&e))?;
-        Ok((recipe, validated, predictor.meta().threshold))
-    });
-    match result {
-        Ok((recipe, validated, threshold)) => {
-            let printed = if args.json { json(&validated) } else { Ok(text(&recipe, &validated, threshold)) };
-            match printed {
-                Ok(text) => {
-                    print!("{text}");
-                    ExitCode::SUCCESS
-                }
-                Err(error) => saved::failed(&error),
-            }
-        }
-        Err(code) => code,
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let predictor = args.model.load()?;
+    let recipe = saved::recipe(&predictor)?;
+    let root = match &args.data {
+        Some(root) => root.clone(),
+        None => args.model.directory().join(&recipe.data().root),
+    };
+    let stop = super::stop::signal();
+    let mut progress = progress::auto(args.quiet);
+    let watch = Watch { progress: progress.as_mut(), stop: &stop };
+    let validated = engine::validate(&recipe, &predictor, &root, None, watch)?;
+    drop(progress);
+    if args.json {
+        println!("{:#}", json(&validated));
+    } else {
+        print!("{}", text(&recipe, &validated, predictor.meta().threshold));
     }
+    Ok(())
 }
 
-fn json(validated: &Validated) -> Result<String, RunError> {
+fn json(validated: &Validated) -> serde_json::Value {
     let set = |measured: &Measured| {
         let matrix = match &measured.predictions.targets {
             Some(Truth::Classes(truth)) => {
@@ -70,8 +61,7 @@ fn json(validated: &Validated) -> Result<String, RunError> {
         };
         serde_json::json!({ "evaluation": measured.evaluation, "confusion": matrix })
     };
-    let value = serde_json::json!({ "plain": set(&validated.plain), "tta": validated.tta.as_ref().map(set) });
-    Ok(format!("{value:#}\n"))
+    serde_json::json!({ "plain": set(&validated.plain), "tta": validated.tta.as_ref().map(set) })
 }
 
 fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> String {

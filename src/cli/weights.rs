@@ -1,10 +1,11 @@
 //! `fastai weights`
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
+use fastai_runtime::RunError;
 use fastai_runtime::models::weights::{self, Home, PUBLISHED, Published};
 
+use super::failure::Failure;
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -44,29 +45,17 @@ fn bundled(path: &str) -> Option<&'static [u8]> {
         .then_some(include_bytes!("../../examples/data/squeezenet1_1.safetensors").as_slice())
 }
 
-pub fn run(args: &Args) -> ExitCode {
-    let done = match &args.action {
-        Action::List => {
-            print!("{}", list());
-            return ExitCode::SUCCESS;
-        }
-        Action::Get { names, from } => get(names, from.as_deref()),
-        Action::Verify { names } => verify(names),
-        Action::Info { what } => info(what),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((code, message)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(code)
-        }
+pub fn run(args: &Args) -> Result<(), Failure> {
+    match &args.action {
+        Action::List => list(),
+        Action::Get { names, from } => return get(names, from.as_deref()),
+        Action::Verify { names } => return verify(names),
+        Action::Info { what } => return info(what),
     }
+    Ok(())
 }
 
-/// Exit code and message.
-type Failure = (u8, String);
-
-fn find(name: &str) -> Result<&'static Published, Failure> {
+fn find(name: &str) -> Result<&'static Published, String> {
     Published::find(name).ok_or_else(|| {
         let near: Vec<&str> =
             PUBLISHED.iter().map(|p| p.name).filter(|known| known.contains(name) || name.contains(known)).collect();
@@ -74,15 +63,19 @@ fn find(name: &str) -> Result<&'static Published, Failure> {
             [] => "`fastai weights list` shows what is".to_owned(),
             near => format!("did you mean {}?", near.join(" or ")),
         };
-        (super::WRONG, format!("no published weights called `{name}` are known; {help}"))
+        format!("no published weights called `{name}` are known; {help}")
     })
 }
 
-fn cache() -> Result<PathBuf, Failure> {
-    weights::cache_folder().ok_or_else(|| (super::FAILED, "there is no home folder: $HOME is not set".to_owned()))
+fn find_all(names: &[String]) -> Result<Vec<&'static Published>, Failure> {
+    names.iter().map(|name| find(name).map_err(Failure::Invalid)).collect()
 }
 
-fn list() -> String {
+fn cache() -> Result<PathBuf, Failure> {
+    weights::cache_folder().ok_or_else(|| Failure::Failed("there is no home folder: $HOME is not set".to_owned()))
+}
+
+fn list() {
     let mut rows = vec![["name", "network", "MB", "top-1", "licence", "here", "from"].map(str::to_owned)];
     for p in PUBLISHED {
         let from = match p.home {
@@ -100,21 +93,24 @@ fn list() -> String {
             from,
         ]);
     }
-    table(&rows, 0) + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
+    print!(
+        "{}",
+        table(&rows, 0)
+            + "\ntop-1 is what the publisher reports on ImageNet, in percent; nothing of it is measured here\n"
+    );
 }
 
 fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
     if from.is_some() && names.len() > 1 {
-        return Err((super::WRONG, "--from takes one name: a file is of one network".to_owned()));
+        return Err(Failure::Invalid("--from takes one name: a file is of one network".to_owned()));
     }
-    let wanted: Vec<&Published> = names.iter().map(|name| find(name)).collect::<Result<_, _>>()?;
+    let wanted = find_all(names)?;
     let cache = cache()?;
     for published in wanted {
         let fetched = match from {
-            Some(file) => weights::import(published, file, &cache),
-            None => weights::get(published, &cache, bundled, |line| eprintln!("{line}")),
+            Some(file) => weights::import(published, file, &cache)?,
+            None => weights::get(published, &cache, bundled, |line| eprintln!("{line}"))?,
         };
-        let fetched = fetched.map_err(|e| (super::FAILED, e.to_string()))?;
         let did = if fetched.present { "already here" } else { "fetched" };
         println!("{}: {did}, verified: {}", published.name, fetched.path.display());
     }
@@ -124,7 +120,7 @@ fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
 fn verify(names: &[String]) -> Result<(), Failure> {
     let wanted: Vec<&Published> = match names {
         [] => PUBLISHED.iter().filter(|p| weights::installed(p).is_some()).collect(),
-        names => names.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+        names => find_all(names)?,
     };
     if wanted.is_empty() {
         println!("no published weights are here; `fastai weights list` shows what can be fetched");
@@ -150,7 +146,7 @@ fn verify(names: &[String]) -> Result<(), Failure> {
             }
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err((super::FAILED, format!("not as published: {}", wrong.join(", ")))) }
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("not as published: {}", wrong.join(", ")))) }
 }
 
 fn info(what: &str) -> Result<(), Failure> {
@@ -175,10 +171,10 @@ fn info(what: &str) -> Result<(), Failure> {
     }
     let path = Path::new(what);
     if !path.is_file() {
-        return find(what).map(drop).map_err(|(code, message)| (code, format!("{message}; nor is it a file")));
+        return find(what).map(drop).map_err(|why| Failure::Invalid(format!("{why}; nor is it a file")));
     }
-    let seen = weights::inspect(path).map_err(|e| (super::FAILED, e.to_string()))?;
-    let digest = weights::sha256(path).map_err(|e| (super::FAILED, format!("cannot read {}: {e}", path.display())))?;
+    let seen = weights::inspect(path)?;
+    let digest = weights::sha256(path).map_err(|e| RunError::file("read", path, e))?;
     let numbers: usize = seen.tensors.values().map(|shape| shape.iter().product::<usize>()).sum();
     let mut out = format!("{what}: {}, {} tensors, {numbers} numbers\n", seen.format, seen.tensors.len());
     out += &format!("sha256:  {digest}\nnetwork: {}\n", seen.arch.unwrap_or("none that is known"));

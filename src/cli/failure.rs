@@ -1,0 +1,79 @@
+//! How a command ends when it does not succeed.
+
+use fastai_runtime::RunError;
+use fastai_runtime::data::DataError;
+use fastai_runtime::device::DeviceError;
+use fastai_runtime::models::WeightsError;
+
+/// The exit codes of an unsuccessful command, the best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// The command failed.
+    Failed = 1,
+    /// The recipe or the command is invalid.
+    Invalid = 2,
+    /// Ctrl-C or SIGTERM. A stop is not a failure, but scripts must see that the work is unfinished.
+    Stopped = 130,
+}
+
+/// Why a command does not succeed.
+pub enum Failure {
+    /// The recipe or the command is invalid.
+    Invalid(String),
+    /// The command failed.
+    Failed(String),
+    /// The engine failed, or stopped on request.
+    Engine(RunError),
+    /// The command has printed the reason itself.
+    Reported(Exit),
+}
+
+impl Failure {
+    /// Prints the reason, unless the command has, and returns the exit code.
+    pub fn report(&self) -> Exit {
+        match self {
+            Failure::Invalid(why) | Failure::Failed(why) => eprintln!("error: {why}"),
+            Failure::Engine(error) => eprintln!("error: {error}"),
+            Failure::Reported(_) => {}
+        }
+        match self {
+            Failure::Invalid(_) => Exit::Invalid,
+            Failure::Engine(RunError::Stopped(_)) => Exit::Stopped,
+            Failure::Failed(_) | Failure::Engine(_) => Exit::Failed,
+            Failure::Reported(exit) => *exit,
+        }
+    }
+}
+
+/// Calls `command` for every item, in order, and reports the failures.
+///
+/// # Errors
+/// The worst exit code.
+pub fn each<T>(items: &[T], command: impl Fn(&T) -> Result<(), Failure>) -> Result<(), Failure> {
+    let exits = items.iter().filter_map(|item| command(item).err().map(|failure| failure.report()));
+    exits.max().map_or(Ok(()), |worst| Err(Failure::Reported(worst)))
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Failure::Engine(error)
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Failure::Engine(error.into())
+    }
+}
+
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Self {
+        Failure::Engine(error.into())
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        Failure::Engine(error.into())
+    }
+}
