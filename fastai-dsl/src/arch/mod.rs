@@ -96,7 +96,7 @@ pub struct ArchFacts {
     pub name: &'static str,
     /// Other names that a recipe may use.
     pub aliases: &'static [&'static str],
-    /// One line for people.
+    /// A one-line description.
     pub doc: &'static str,
     /// Smallest image side that leaves a feature map.
     pub min_size: u32,
@@ -161,7 +161,7 @@ impl ArchFacts {
         2 * self.derived().channels
     }
 
-    /// Whether the body has BatchNorms (`bn_freeze` does nothing without).
+    /// Whether the body has batch norms; without them, `bn_freeze` has no effect.
     pub fn has_batch_norm(&self) -> bool {
         self.derived().batch_norm
     }
@@ -180,8 +180,8 @@ impl ArchFacts {
         self.cuts().len() as u32
     }
 
-    /// [`head_input`](Self::head_input) without the body's last `cut` modules; of a larger `cut` than the architecture has,
-    /// that of the largest.
+    /// [`head_input`](Self::head_input) without the body's last `cut` modules. A larger `cut` than the architecture allows
+    /// counts as the largest.
     pub fn head_input_without(&self, cut: u32) -> u32 {
         self.removed(cut).last().map_or(self.head_input(), |last| 2 * last.channels)
     }
@@ -202,7 +202,7 @@ impl ArchFacts {
     }
 }
 
-/// The architecture of that name or alias.
+/// Finds an architecture by name or alias.
 pub fn find(name: &str) -> Option<&'static ArchFacts> {
     ARCHS.iter().find(|a| a.name == name || a.aliases.contains(&name))
 }
