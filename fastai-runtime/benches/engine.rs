@@ -8,11 +8,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use fastai_dsl::{HeadSpec, Stats, TransformSet, Transforms};
 use fastai_runtime::activations::Features;
+use fastai_runtime::data::Traversal;
 use fastai_runtime::kernels::{ConvArgs, conv, norm_clamp};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
-use fastai_runtime::train::{CachedExamples, Examples, GroupRates, Inputs, Learner, Loss, Pass};
+use fastai_runtime::train::{CachedExamples, Examples, GroupRates, Inputs, Learner, Loss};
 use fastai_runtime::transforms::Transform;
 
 const TAGS: usize = 17;
@@ -54,7 +55,7 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
     let rates = GroupRates { lrs: vec![0.01; 3], wds: Vec::new(), momentum: 0.9 };
     let mut optimizer = learner.optimizer(None);
     let seconds = best(runs, || {
-        for (k, batch) in examples.batches(&Pass::Shuffled { stage: 0, epoch: 0 }, &device).unwrap().enumerate() {
+        for (k, batch) in examples.batches(&Traversal::Shuffled { stage: 0, epoch: 0 }, &device).unwrap().enumerate() {
             let batch = batch.unwrap();
             let mut rng = Stream::new(1, "dropout").at(&[k as u64]);
             learner.step(&mut *optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::data::{FileError, OpenError};
+
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,15 +18,8 @@ pub enum RunError {
     #[error("{0}")]
     Device(#[from] crate::device::DeviceError),
     /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// `write`, `read`, `create`.
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// `lr_find` suggested no rate and the recipe has no `or`.
     #[error("{0}")]
     NoRate(String),
@@ -45,6 +40,16 @@ pub enum RunError {
 impl RunError {
     /// Wraps an input/output error with the file it concerns.
     pub fn file(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        RunError::File { action, path: path.into(), source }
+        RunError::File(FileError::new(action, path, source))
+    }
+}
+
+impl From<OpenError> for RunError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Data(error) => RunError::Data(error),
+            OpenError::File(error) => RunError::File(error),
+            OpenError::Stopped(how_far) => RunError::Stopped(how_far),
+        }
     }
 }

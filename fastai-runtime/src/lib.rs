@@ -2,8 +2,6 @@
 #![deny(unsafe_code)]
 
 pub mod activations;
-pub mod atomic;
-pub mod data;
 pub mod device;
 pub mod engine;
 pub mod error;
@@ -12,11 +10,10 @@ pub mod kernels;
 pub mod metrics;
 pub mod models;
 pub mod predict;
-pub mod progress;
-pub mod random;
 pub mod report;
 pub mod train;
-pub mod transforms;
+
+pub use fastai_data::{self as data, atomic, progress, random, transforms};
 
 pub use engine::{Run, RunOptions, Trained};
 pub use error::RunError;

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use fastai_dsl::{Augmentation, Decode, Stats, TransformSet, Transforms};
 use fastai_runtime::data::{Budget, Item, LoadFn, LoadJob, Loader, Reading, Target};
-use fastai_runtime::train::{Examples, ImageExamples, ImageSet, Pass, Preparation};
+use fastai_runtime::data::{ImageExamples, ImageSet, Preparation, Traversal};
 
 /// What the system counts for this process: resident memory in KiB, threads, open files.
 fn held() -> [usize; 3] {
@@ -90,10 +89,10 @@ fn of_examples() {
     let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 4, workers: 3, seed: 42 };
     leaves_nothing(12_000, |epoch| {
         let examples = ImageExamples::new(set.clone(), preparation.at_size([96, 200][epoch % 2]));
-        let pass = Pass::Shuffled { stage: 0, epoch: epoch as u64 };
+        let pass = Traversal::Shuffled { stage: 0, epoch: epoch as u64 };
         let taken = if epoch % 5 == 4 { 1 } else { 3 };
-        let batches = examples.batches(&pass, &Device::flex()).unwrap().take(taken);
-        assert_eq!(batches.map(Result::unwrap).map(|batch| batch.images.len()).sum::<usize>(), 4 * taken);
+        let batches = examples.load(&pass).unwrap().take(taken);
+        assert_eq!(batches.map(Result::unwrap).map(|batch| batch.indices.len()).sum::<usize>(), 4 * taken);
         assert!(budget.used() <= 6 * 400 * 300 * 3 && budget.used() > 0, "{}", budget.used());
     });
     drop(set);

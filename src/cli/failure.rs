@@ -1,7 +1,7 @@
 //! How a command ends when it does not succeed.
 
 use fastai_runtime::RunError;
-use fastai_runtime::data::DataError;
+use fastai_runtime::data::{DataError, FileError};
 use fastai_runtime::device::DeviceError;
 use fastai_runtime::models::WeightsError;
 
@@ -57,6 +57,12 @@ pub fn each<T>(items: &[T], command: impl Fn(&T) -> Result<(), Failure>) -> Resu
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         Failure::Engine(error)
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Failure::Engine(error.into())
     }
 }
 

@@ -4,6 +4,7 @@
 //! Maps are `[batch, height, width, channel]`. Results do not depend on the number of threads, bit for bit; they do depend
 //! on the [`Isa`], within rounding.
 
+pub mod bilinear;
 pub mod conv;
 pub mod convolution;
 pub mod depthwise;
@@ -20,6 +21,7 @@ mod scratch;
 mod tile;
 mod vector;
 pub mod weight_gradient;
+pub mod wide;
 pub mod winograd;
 
 pub use finish::Finish;

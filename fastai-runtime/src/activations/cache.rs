@@ -8,8 +8,9 @@ use burn::module::Module;
 
 use super::features::{Features, Writer};
 use crate::atomic::write_atomic;
+use crate::data::Traversal;
 use crate::progress::Watch;
-use crate::train::{Examples, Inputs, Learner, Pass};
+use crate::train::{Examples, Inputs, Learner};
 use crate::{RunError, device};
 
 /// A folder of cached activations, shared by all runs.
@@ -126,7 +127,7 @@ impl ActivationCache {
             let mut writer = Writer::begin(out, digest.as_bytes(), rows, width)?;
             let mut compute = || -> Result<(), Failed> {
                 let mut done = 0;
-                for batch in examples.batches(&Pass::Plain, &device)? {
+                for batch in examples.batches(&Traversal::Plain, &device)? {
                     let batch = batch?;
                     let features = match batch.inputs {
                         Inputs::Images(images) => network.features(images),

@@ -6,11 +6,12 @@ use super::sets::Part;
 use super::steps::precompute;
 use super::worst;
 use crate::RunError;
+use crate::data::Traversal;
 use crate::metrics::{Probabilities, Truth};
 use crate::predict::augmented;
 use crate::progress::Watch;
 use crate::report::{Evaluation, StageSummary};
-use crate::train::{Loss, Pass};
+use crate::train::Loss;
 
 impl Session<'_> {
     /// Measures the result of step `index` on the validation part and passes it to the report.
@@ -38,7 +39,7 @@ impl Session<'_> {
         &mut self,
         part: Part,
         size: u32,
-        pass: &Pass,
+        pass: &Traversal,
         what: &str,
     ) -> Result<Probabilities, RunError> {
         let images = self.sets.images(part, size);
@@ -51,7 +52,7 @@ impl Session<'_> {
     fn look_at(&mut self, part: Part, size: u32, loss: &Loss) -> Result<Look, RunError> {
         let examples = self.sets.examples(part, size);
         let watch = Watch { progress: &mut *self.progress, stop: &self.stop };
-        let logits = self.learner.logits(&*examples, &Pass::Plain, "images, final evaluation", watch)?;
+        let logits = self.learner.logits(&*examples, &Traversal::Plain, "images, final evaluation", watch)?;
         let mean_loss = loss.of_all(&logits);
         let probabilities = Probabilities::of_logits(self.recipe.task(), logits, self.learner.network().classes());
         Ok(Look::plain(probabilities, mean_loss))

@@ -12,13 +12,14 @@ use super::{Outcome, RunOptions};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
+use crate::data::{Preparation, merged_batches};
 use crate::device;
 use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Counts, Record, RunFolder, Summary};
-use crate::train::{Learner, Loss, Preparation, merged_batches};
+use crate::train::{Learner, Loss};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;

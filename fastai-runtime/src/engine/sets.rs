@@ -9,8 +9,9 @@ use super::RunOptions;
 use crate::RunError;
 use crate::activations::Features;
 use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, Preflight, Reading};
+use crate::data::{ImageExamples, ImageSet, Preparation};
 use crate::progress::Progress;
-use crate::train::{CachedExamples, Examples, ImageExamples, ImageSet, Preparation};
+use crate::train::{CachedExamples, Examples};
 
 /// The images and their cached features, if available.
 pub(super) struct Sets {
@@ -183,8 +184,8 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     use super::*;
+    use crate::data::Traversal;
     use crate::data::{Item, Target};
-    use crate::train::Pass;
 
     fn dataset(train: Vec<Target>) -> Dataset {
         let item = |target| Item { id: String::new(), path: "x".into(), target };
@@ -255,7 +256,7 @@ mod tests {
             sets.cached =
                 cached.then(|| Cached { folder: PathBuf::new(), features: [features(), features(), features()] });
             let mut counts = [0; 3];
-            let pass = if part == Part::Train { Pass::Shuffled { stage: 0, epoch } } else { Pass::Plain };
+            let pass = if part == Part::Train { Traversal::Shuffled { stage: 0, epoch } } else { Traversal::Plain };
             for batch in sets.examples(part, 8).batches(&pass, &Device::flex()).unwrap() {
                 batch.unwrap().images.into_iter().for_each(|image| counts[class(image)] += 1);
             }

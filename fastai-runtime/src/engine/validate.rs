@@ -9,12 +9,13 @@ use super::sets::{class_weights, of_task};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Dataset, Item, Preflight, Reading, Target};
+use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::metrics::{self, Probabilities};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented};
 use crate::progress::Watch;
 use crate::report::Evaluation;
-use crate::train::{ImageExamples, ImageSet, Learner, Loss, Pass, Preparation};
+use crate::train::{Learner, Loss};
 
 /// Predictions of labelled images with their evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,7 +159,7 @@ fn measure(
     let classes = meta.classes.len();
     let metrics = metrics::all_of(recipe.metrics());
     let mut logits =
-        |pass: &Pass, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
+        |pass: &Traversal, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
     let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);
     let measured = |look: Look, counter: usize| Measured {
         evaluation: measured::evaluation("valid", &look, &truth, &metrics, meta.seed, &[counter as u64]),
@@ -170,7 +171,7 @@ fn measure(
         ),
     };
 
-    let values = logits(&Pass::Plain, "images, plain prediction")?;
+    let values = logits(&Traversal::Plain, "images, plain prediction")?;
     let loss = Loss::new(truth.clone(), weights, &device.clone().without_autodiff()).of_all(&values);
     let plain = probabilities(values);
     let first = measured(Look::plain(plain.clone(), loss), recipe.steps().len());

@@ -1,13 +1,11 @@
 //! CPU kernels for what burn's flex backend does slowly, as extension operations with their own backward pass. On every
 //! other device the same functions are burn's own operations.
 
-pub mod bilinear;
 pub mod conv;
 mod depthwise;
 mod geometry;
 pub mod norm;
 pub mod pool;
-pub mod wide;
 
 pub use conv::{ConvArgs, conv};
 pub use norm::{NormArgs, Normed, norm_clamp};

@@ -137,7 +137,7 @@ pub fn write_submission(
             content(file)
         }
     });
-    failure.map_or(written, Err)
+    failure.map_or_else(|| written.map_err(RunError::from), Err)
 }
 
 /// Checks header and ids against a sample submission, a csv file or a gzipped one; the order of its rows does not matter.

@@ -1,8 +1,8 @@
 //! Test-time augmentation: the mean over plain and augmented predictions.
 
 use crate::RunError;
+use crate::data::Traversal;
 use crate::metrics::Probabilities;
-use crate::train::Pass;
 
 /// The weights of plain and augmented predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +53,12 @@ pub(crate) fn augmented(
     plain: &Probabilities,
     n_aug: u32,
     stage: usize,
-    mut predict: impl FnMut(&Pass, &str) -> Result<Probabilities, RunError>,
+    mut predict: impl FnMut(&Traversal, &str) -> Result<Probabilities, RunError>,
 ) -> Result<Probabilities, RunError> {
     let mut passes = Vec::with_capacity(n_aug as usize);
     for pass in 0..u64::from(n_aug) {
         let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
-        passes.push(predict(&Pass::Augmented { stage: stage as u64, pass }, &what)?);
+        passes.push(predict(&Traversal::Augmented { stage: stage as u64, pass }, &what)?);
     }
     Ok(average(plain, TtaWeights::new(n_aug).plain, &passes))
 }

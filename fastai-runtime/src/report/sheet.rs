@@ -8,7 +8,7 @@ use super::html::marked;
 use super::numbers::grouped;
 use crate::RunError;
 use crate::data::{Dataset, Reading};
-use crate::train::{ImageExamples, ImageSet, Pass, Preparation};
+use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::transforms::Transform;
 
 /// Versions per side of the sheet.
@@ -95,7 +95,7 @@ impl Sheet {
         let examples = ImageExamples::new(ImageSet::new(&dataset.train).reading(reading), preparation);
         let stage = step.as_ref().map_or(0, |(index, ..)| *index as u64);
         let version = |epoch: u32| -> Result<Vec<f32>, RunError> {
-            let pass = Pass::Shuffled { stage, epoch: u64::from(epoch) };
+            let pass = Traversal::Shuffled { stage, epoch: u64::from(epoch) };
             Ok(transform.denorm(&examples.pixels(&pass, index)?))
         };
         let versions = (0..SIDE * SIDE).map(version).collect::<Result<Vec<_>, _>>()?;
@@ -146,14 +146,12 @@ fn draw(versions: &[Vec<f32>], size: u32) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
     use fastai_dsl::Stats;
 
     use super::super::show::tests::{odd_or_even, pictures, recipe};
     use super::*;
     use crate::data::{Copies, Preflight};
     use crate::progress::{Silent, StopSignal};
-    use crate::train::{Examples, Inputs};
 
     const STEPS: &str = "metrics: [accuracy], train: { precompute(on); lr_find(or = 0.1, iters = 20); fit(0.01, 1);
         precompute(off); resize(48); fit(0.01, 1, cycle_len = 2); unfreeze(); fit(0.01, 1); }";
@@ -172,12 +170,10 @@ mod tests {
         let transform = Transform::new(&preparation.transforms, preparation.stats);
         let examples = ImageExamples::new(set, preparation);
         let epoch = |epoch: u64| {
-            let batches = examples.batches(&Pass::Shuffled { stage: 5, epoch }, &Device::flex()).unwrap();
+            let batches = examples.load(&Traversal::Shuffled { stage: 5, epoch }).unwrap();
             let shown = batches.map(Result::unwrap).find_map(|batch| {
-                let place = batch.images.iter().position(|image| *image == index)?;
-                let Inputs::Images(tensor) = batch.inputs else { panic!("images") };
-                let values = tensor.into_data().try_to_vec::<f32>().unwrap();
-                Some(transform.denorm(&values)[place * 3 * 48 * 48..][..3 * 48 * 48].to_vec())
+                let place = batch.indices.iter().position(|image| *image == index)?;
+                Some(transform.denorm(&batch.pixels)[place * 3 * 48 * 48..][..3 * 48 * 48].to_vec())
             });
             shown.expect("every epoch shows every image")
         };

@@ -3,7 +3,7 @@
 use fastai_dsl::LrFind;
 use fastai_dsl::schedule::{MOMENTUM, sweep};
 
-use super::examples::{Examples, Pass};
+use super::examples::Examples;
 use super::learner::Learner;
 use super::loss::Loss;
 use super::mixing::{Mixing, Targets};
@@ -11,6 +11,7 @@ use super::optimizer::GroupRates;
 use super::recorder::SmoothedLoss;
 use super::suggestion::suggest;
 use crate::RunError;
+use crate::data::Traversal;
 use crate::models::Network;
 use crate::progress::Watch;
 use crate::random::Stream;
@@ -95,7 +96,7 @@ pub fn find_rate(
     let mut sweep = sweep(find, iterations).enumerate();
     progress.begin("batches", u64::from(iterations));
     'epochs: for epoch in 0.. {
-        for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
+        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, &device)? {
             let Some((k, rate)) = sweep.next() else { break 'epochs };
             let mut batch = batch?;
             let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: MOMENTUM };

@@ -5,13 +5,14 @@ use std::time::Instant;
 use fastai_dsl::schedule::Setting;
 
 use super::curves::EpochRow;
-use super::examples::{Examples, Pass};
+use super::examples::Examples;
 use super::learner::Learner;
 use super::loss::Loss;
 use super::mixing::{Mixing, Targets};
 use super::optimizer::GroupRates;
 use super::recorder::SmoothedLoss;
 use crate::RunError;
+use crate::data::Traversal;
 use crate::metrics::{Measure, Probabilities};
 use crate::models::Network;
 use crate::progress::{Progress, Watch};
@@ -116,7 +117,7 @@ pub fn fit(
         let started = Instant::now();
         progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
         let mut done = 0;
-        for batch in examples.batches(&Pass::Shuffled { stage, epoch }, &device)? {
+        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, &device)? {
             let mut batch = batch?;
             // A schedule has no end.
             let Some(setting) = settings.next() else { break };
@@ -203,7 +204,7 @@ fn evaluate(
     metrics: &[Box<dyn Measure>],
     watch: Watch<'_>,
 ) -> Result<ValidationResult, RunError> {
-    let logits = learner.logits(set.examples, &Pass::Plain, "images, validation", watch)?;
+    let logits = learner.logits(set.examples, &Traversal::Plain, "images, validation", watch)?;
     let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
     let probabilities = Probabilities::of_logits(truth.task(), logits, learner.network().classes());
     let metrics = metrics.iter().map(|m| (m.column().to_string(), m.value(&probabilities, truth))).collect();

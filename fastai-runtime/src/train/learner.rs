@@ -7,10 +7,11 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use rand_chacha::ChaCha8Rng;
 
-use super::examples::{Examples, Inputs, Pass};
+use super::examples::{Examples, Inputs};
 use super::loss::Loss;
 use super::mixing::Targets;
 use super::optimizer::{ByTensor, GroupRates, Optimizer, Sgd};
+use crate::data::Traversal;
 use crate::models::Network;
 use crate::progress::Watch;
 use crate::{RunError, device};
@@ -89,7 +90,7 @@ impl Learner {
     pub fn logits(
         &self,
         examples: &dyn Examples,
-        pass: &Pass,
+        pass: &Traversal,
         what: &str,
         watch: Watch<'_>,
     ) -> Result<Vec<f32>, RunError> {

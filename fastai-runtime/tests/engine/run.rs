@@ -209,7 +209,7 @@ fn an_output_folder_that_cannot_be_made_is_an_error_that_names_it() {
     let mut options = chips.options("x");
     options.out = Some(chips.path().join("labels.csv").join("run"));
     let error = run(&chips.tags("fit(0.05, 1);", "", ""), &options, &mut Silent).unwrap_err();
-    assert!(matches!(error, RunError::File { .. }), "{error}");
+    assert!(matches!(error, RunError::File(_)), "{error}");
     assert!(error.to_string().contains("labels.csv"), "{error}");
 }
 

@@ -10,13 +10,13 @@ use fastai_dsl::source::Source;
 use fastai_dsl::{Anneal, LrFind, Metric, Recipe, Schedule, Suggest, Threshold};
 use fastai_runtime::activations::{ActivationCache, CacheKey, Features};
 use fastai_runtime::data::{Dataset, Item, Target};
+use fastai_runtime::data::{ImageExamples, ImageSet, Preparation};
 use fastai_runtime::device;
 use fastai_runtime::metrics::{self, Truth};
 use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::train::{
-    CachedExamples, Examples, FindPlan, FindResult, FitPlan, ImageExamples, ImageSet, Learner, Loss, Mixing,
-    Preparation, Validation, find_rate, fit, suggest,
+    CachedExamples, Examples, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, Validation, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,9 @@
 //! The pixels of an epoch are a function of seed, stage, epoch and image: neither the number of threads nor what was run
 //! before plays a part.
 
-use burn::tensor::Device;
 use fastai_dsl::{Augmentation, Erased, Stats, TransformSet, Transforms};
+use fastai_runtime::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use fastai_runtime::data::{Item, Target};
-use fastai_runtime::train::{Examples, ImageExamples, ImageSet, Inputs, Pass, Preparation};
 use image::{Rgb, RgbImage};
 
 const IMAGES: usize = 23;
@@ -36,13 +35,12 @@ fn examples(items: &[Item], workers: usize, seed: u64) -> ImageExamples {
 }
 
 /// Which images, in which order, and all their numbers.
-fn epoch(examples: &ImageExamples, pass: &Pass) -> (Vec<usize>, Vec<f32>) {
+fn epoch(examples: &ImageExamples, pass: &Traversal) -> (Vec<usize>, Vec<f32>) {
     let (mut order, mut pixels) = (Vec::new(), Vec::new());
-    for batch in examples.batches(pass, &Device::flex()).unwrap() {
+    for batch in examples.load(pass).unwrap() {
         let batch = batch.unwrap();
-        order.extend(batch.images);
-        let Inputs::Images(images) = batch.inputs else { panic!("images are asked for") };
-        pixels.extend(images.into_data().try_to_vec::<f32>().unwrap());
+        order.extend(batch.indices);
+        pixels.extend(batch.pixels);
     }
     (order, pixels)
 }
@@ -51,17 +49,18 @@ fn epoch(examples: &ImageExamples, pass: &Pass) -> (Vec<usize>, Vec<f32>) {
 fn an_epoch_has_the_same_pixels_on_any_number_of_threads_and_after_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let items = items(folder.path());
-    let wanted = [0, 1, 2].map(|number| epoch(&examples(&items, 1, 42), &Pass::Shuffled { stage: 3, epoch: number }));
+    let wanted =
+        [0, 1, 2].map(|number| epoch(&examples(&items, 1, 42), &Traversal::Shuffled { stage: 3, epoch: number }));
     assert_ne!(wanted[0], wanted[1]);
     for workers in [2, 16] {
         let again = examples(&items, workers, 42);
         // Backwards, as no run does: the third epoch alone is what a run that is taken up again begins with.
         for number in [2, 1, 0] {
-            let pass = Pass::Shuffled { stage: 3, epoch: number as u64 };
+            let pass = Traversal::Shuffled { stage: 3, epoch: number as u64 };
             assert!(epoch(&again, &pass) == wanted[number], "epoch {number} on {workers} threads");
         }
     }
-    let tta = Pass::Augmented { stage: 3, pass: 1 };
+    let tta = Traversal::Augmented { stage: 3, pass: 1 };
     assert!(epoch(&examples(&items, 1, 42), &tta) == epoch(&examples(&items, 16, 42), &tta));
 }
 
@@ -69,7 +68,7 @@ fn an_epoch_has_the_same_pixels_on_any_number_of_threads_and_after_any_other() {
 fn seed_stage_and_epoch_all_count() {
     let folder = tempfile::tempdir().unwrap();
     let items = items(folder.path());
-    let at = |seed, stage, number| epoch(&examples(&items, 2, seed), &Pass::Shuffled { stage, epoch: number }).1;
+    let at = |seed, stage, number| epoch(&examples(&items, 2, seed), &Traversal::Shuffled { stage, epoch: number }).1;
     let base = at(42, 0, 0);
     assert!(at(43, 0, 0) != base && at(42, 1, 0) != base && at(42, 0, 1) != base);
     assert!(at(42, 0, 0) == base);

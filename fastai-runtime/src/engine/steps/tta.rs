@@ -2,10 +2,10 @@
 
 use super::{Running, precompute};
 use crate::RunError;
+use crate::data::Traversal;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
-use crate::train::Pass;
 
 pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
@@ -19,7 +19,7 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
     // The preceding fit has computed these predictions already.
     let plain = match &session.look {
         Some(look) => look.probabilities.clone(),
-        None => session.predict(Part::Valid, size, &Pass::Plain, "images, plain prediction")?,
+        None => session.predict(Part::Valid, size, &Traversal::Plain, "images, plain prediction")?,
     };
     let mean = session.augmented(Part::Valid, &plain, index, n_aug, size)?;
     let look = Look::averaged(mean, n_aug, &truth);

@@ -1,0 +1,159 @@
+//! Collects all findings, so that one report contains every one of them.
+
+use crate::FileError;
+
+/// The errors of a data set: all findings at once, one per line, followed by the notes.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", lines(findings, notes))]
+pub struct DataError {
+    /// Each finding names the file, line or image, what was expected, and the remedy.
+    pub findings: Vec<String>,
+    /// Notes that are not errors; they often explain the findings.
+    pub notes: Vec<String>,
+}
+
+impl DataError {
+    /// Creates an error with a single finding.
+    pub fn one(finding: impl Into<String>) -> Self {
+        DataError::from(vec![finding.into()])
+    }
+}
+
+impl From<Vec<String>> for DataError {
+    fn from(findings: Vec<String>) -> Self {
+        DataError { findings, notes: Vec::new() }
+    }
+}
+
+fn lines(findings: &[String], notes: &[String]) -> String {
+    let notes = notes.iter().map(|note| format!("note: {note}"));
+    findings.iter().cloned().chain(notes).collect::<Vec<_>>().join("\n")
+}
+
+/// Why a data set could not be opened, checked or copied.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data set is not as the recipe says.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A stop was requested; the text says how far the work got.
+    #[error("stopped: {0}")]
+    Stopped(String),
+}
+
+/// The number of findings of one kind that are listed.
+const SHOWN: usize = 20;
+
+/// The findings so far.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<String>);
+
+impl Findings {
+    /// Adds a finding.
+    pub(crate) fn push(&mut self, finding: impl Into<String>) {
+        self.0.push(finding.into());
+    }
+
+    /// Adds findings of one kind. After the twentieth they are only counted, so no kind hides another.
+    pub(crate) fn extend(&mut self, what: &str, findings: Vec<String>) {
+        let more = findings.len().saturating_sub(SHOWN);
+        self.0.extend(findings.into_iter().take(SHOWN));
+        if more > 0 {
+            self.0.push(format!("and {more} more {what}"));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns `value` if there are no findings, otherwise the findings as an error.
+    pub(crate) fn or<T>(self, value: T) -> Result<T, DataError> {
+        if self.0.is_empty() { Ok(value) } else { Err(DataError::from(self.0)) }
+    }
+
+    /// Like [`or`](Self::or), with these notes in the error.
+    pub(crate) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
+        if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0, notes: notes(&value) }) }
+    }
+}
+
+/// Formats the first `shown` names of a list: `"a", "b", "c" and 4 more`.
+pub(crate) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+    let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
+    if list.len() > shown {
+        text += &format!(" and {} more", list.len() - shown);
+    }
+    text
+}
+
+/// Joins the first `shown` lines of a list into one line.
+pub(crate) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
+    let mut text = list.iter().take(shown).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
+    if list.len() > shown {
+        text += &format!("; and {} more", list.len() - shown);
+    }
+    text
+}
+
+/// Returns the candidate closest to `word`, if one is close enough.
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    candidates
+        .iter()
+        .map(|c| (distance(&lower, &c.to_lowercase()), *c))
+        .filter(|(d, c)| *d <= c.chars().count().max(3) / 3)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, c)| c)
+}
+
+/// Levenshtein distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_kind_is_cut_and_does_not_hide_the_next() {
+        let mut findings = Findings::default();
+        findings.extend("missing files", (0..25).map(|i| format!("file {i}")).collect());
+        findings.push("another kind");
+        let error = findings.or(()).unwrap_err();
+        assert_eq!(error.findings.len(), 22);
+        assert_eq!(error.findings[20], "and 5 more missing files");
+        assert_eq!(error.findings[21], "another kind");
+    }
+
+    #[test]
+    fn notes_stand_below_the_findings() {
+        let mut findings = Findings::default();
+        assert!(Findings::default().or_with_notes(1, |_| vec!["a note".to_string()]).is_ok());
+        findings.push("a finding");
+        let error = findings.or_with_notes(1, |_| vec!["a note".to_string()]).unwrap_err();
+        assert_eq!(error.to_string(), "a finding\nnote: a note");
+    }
+
+    #[test]
+    fn the_nearest_name_is_close_or_none() {
+        assert_eq!(nearest("bread", &["id", "breed"]), Some("breed"));
+        assert_eq!(nearest("Breed", &["id", "breed"]), Some("breed"));
+        assert_eq!(nearest("species", &["id", "breed"]), None);
+    }
+}

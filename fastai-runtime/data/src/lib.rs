@@ -1,0 +1,36 @@
+//! Images and labels, from the sources that a recipe names to batches of pixels.
+//!
+//! The crate knows neither tensors nor networks, so a change of the loader compiles without burn.
+#![forbid(unsafe_code)]
+
+pub mod atomic;
+mod dataset;
+mod decode;
+mod findings;
+mod histogram;
+mod loading;
+mod preflight;
+pub mod progress;
+pub mod random;
+mod sources;
+mod splits;
+mod summary;
+#[cfg(test)]
+mod tests;
+pub mod transforms;
+mod vocabulary;
+
+pub use atomic::FileError;
+pub use dataset::{Dataset, Item, Target};
+pub use decode::{decode, decode_reduced};
+pub use findings::{DataError, OpenError};
+pub use histogram::Histogram;
+pub use loading::{
+    Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch, Loader,
+    Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
+};
+pub use preflight::{Cut, Health, Preflight, Sizes};
+pub use sources::Label;
+pub use splits::{cv_indices, grouped_indices, stratified_indices};
+pub use summary::summarise;
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,393 @@
+//! Checks every image once before anything expensive starts.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use fastai_dsl::{Corrupt, Data, Duplicates, Recipe, TaskKind};
+use rayon::prelude::*;
+
+use self::health::SoundFile;
+use self::known::{Known, Sound, Stamp};
+use self::left_out::LeftOut;
+use self::looks::Looks;
+use crate::OpenError;
+use crate::findings::Findings;
+use crate::progress::{Progress, Silent, StopSignal};
+use crate::{Dataset, Item};
+
+pub(super) mod health;
+mod known;
+mod left_out;
+mod looks;
+mod pairs;
+mod sizes;
+
+pub use health::{Cut, Health};
+pub use sizes::Sizes;
+
+/// The description of every file that can be decoded, the other files with their errors, and the number of files that were
+/// not known before.
+type Decoded = (HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize);
+
+/// The settings of the check: every image of train, valid and test is decoded once, on all cores.
+#[derive(Clone, Debug)]
+pub struct Preflight<'a> {
+    /// The policy for files that cannot be decoded. Even with `skip`, it is an error if more than half of the files are
+    /// broken.
+    pub corrupt: Corrupt,
+    /// The policy for training images that equal a validation image.
+    pub duplicates: Duplicates,
+    /// Largest image side that the network sees, pixels; smaller images count as enlarged.
+    pub size: u32,
+    /// Keeps and checks only the first `limit` images of each part.
+    pub limit: Option<usize>,
+    /// The file that records valid images with their size, modification time and description, so that the next run checks
+    /// only those. A missing or broken list is rebuilt; a list that cannot be written is a warning.
+    pub known: Option<&'a Path>,
+    /// Checked between images.
+    pub stop: &'a StopSignal,
+}
+
+impl<'a> Preflight<'a> {
+    /// The settings for a recipe: every image, at the largest size, without a list of known files.
+    pub fn of(recipe: &Recipe, stop: &'a StopSignal) -> Self {
+        let Data { corrupt, duplicates, .. } = *recipe.data();
+        Preflight { corrupt, duplicates, size: recipe.largest_size(), limit: None, known: None, stop }
+    }
+
+    /// Opens the data set of a recipe and checks its images.
+    ///
+    /// # Errors
+    /// All findings about the csv file, the folders, the images and the remaining split, in one report with the notes
+    /// below; [`OpenError::Stopped`].
+    pub fn open(
+        &self,
+        data: &Data,
+        task: TaskKind,
+        progress: &mut dyn Progress,
+    ) -> Result<(Dataset, Health), OpenError> {
+        let (mut dataset, findings) = Dataset::survey(data, task)?;
+        let (health, findings) = self.look(&mut dataset, findings, progress)?;
+        let health = findings.or_with_notes(health, |health| notes(&dataset, health))?;
+        Ok((dataset, health))
+    }
+
+    /// Like [`open`](Self::open), but returns the readable part beside all findings that would prevent a run, so that a
+    /// broken data set can be inspected.
+    ///
+    /// # Errors
+    /// If the folder does not exist; [`OpenError::Stopped`].
+    pub fn survey(
+        &self,
+        data: &Data,
+        task: TaskKind,
+        progress: &mut dyn Progress,
+    ) -> Result<(Dataset, Health, Vec<String>), OpenError> {
+        let (mut dataset, findings) = Dataset::survey(data, task)?;
+        let (health, findings) = self.look(&mut dataset, findings, progress)?;
+        Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
+    }
+
+    /// Returns the result of [`open`](Self::open) if it is known without decoding an image: if all images are recorded as
+    /// valid and unchanged, and there are no findings.
+    pub fn recall(&self, data: &Data, task: TaskKind) -> Option<(Dataset, Health)> {
+        let known = Known::load(self.known?);
+        let (mut dataset, findings) = Dataset::survey(data, task).ok()?;
+        let is_known = |item: &Item| {
+            let sound = item.path.to_str().and_then(|name| known.files.get(name));
+            sound.is_some_and(|sound| Stamp::of(&item.path) == Some(sound.stamp))
+        };
+        let mut items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
+        if !items.all(is_known) {
+            return None;
+        }
+        let (health, findings) = self.look(&mut dataset, findings, &mut Silent).ok()?;
+        findings.or((dataset, health)).ok()
+    }
+
+    /// Checks the images of a data set and leaves out those that the policies exclude.
+    ///
+    /// # Errors
+    /// All broken images at once: the first 20 with path and reason, the number of the others, and the remedy; parts and
+    /// classes that are left empty; [`OpenError::Stopped`].
+    pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, OpenError> {
+        let (health, findings) = self.look(dataset, Findings::default(), progress)?;
+        Ok(findings.or_with_notes(health, |health| notes(dataset, health))?)
+    }
+
+    /// Checks all images. Those that cannot be decoded are left out, whether or not that is a finding.
+    fn look(
+        &self,
+        dataset: &mut Dataset,
+        mut findings: Findings,
+        progress: &mut dyn Progress,
+    ) -> Result<(Health, Findings), OpenError> {
+        for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+            part.truncate(self.limit.unwrap_or(usize::MAX));
+            // A missing file was reported with its row and is not reported again.
+            if !findings.is_empty() {
+                part.retain(|item| item.path.exists());
+            }
+        }
+        let mut seen = HashSet::new();
+        let items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
+        let paths: Vec<PathBuf> = items.filter(|item| seen.insert(&item.path)).map(|item| item.path.clone()).collect();
+        let (looks, broken, decoded) = self.decode(&paths, &dataset.root, progress)?;
+        let mut health = Health { images: paths.len() - broken.len(), decoded, size: self.size, ..Health::default() };
+        let mut left_out = LeftOut::default();
+        let too_many = 2 * broken.len() > paths.len();
+        if self.corrupt == Corrupt::Skip && !too_many {
+            left_out.broken(dataset, &broken);
+            health.skipped = broken;
+        } else if !broken.is_empty() {
+            let absent: HashSet<&Path> = broken.iter().map(|(path, _)| path.as_path()).collect();
+            for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+                part.retain(|item| !absent.contains(item.path.as_path()));
+            }
+            let advice = match self.corrupt {
+                Corrupt::Skip => "more than half, which `corrupt: skip` does not bear with",
+                Corrupt::Deny => {
+                    "replace each of these files, or remove it (and its row in the csv file), or say `corrupt: skip`"
+                }
+            };
+            let advice = format!("{} of {} images cannot be decoded: {advice}", broken.len(), paths.len());
+            let broken = broken.into_iter().map(|(path, reason)| format!("{}: {reason}", path.display())).collect();
+            findings.extend("broken images", broken);
+            findings.push(advice);
+        }
+        pairs::compare(dataset, &looks, self.duplicates, self.stop, &mut health, &mut left_out);
+        left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
+        measure(dataset, &looks, &mut health);
+        if self.stop.requested() {
+            return Err(OpenError::Stopped("all images were checked; nothing was trained".to_string()));
+        }
+        Ok((health, findings))
+    }
+
+    /// The description of every file that can be decoded, the other files with their errors, and the number of files that
+    /// were not known before.
+    fn decode(&self, paths: &[PathBuf], root: &Path, progress: &mut dyn Progress) -> Result<Decoded, OpenError> {
+        let mut before = self.known.map(Known::load).unwrap_or_default();
+        let mut known = Known::default();
+        let mut looks = HashMap::with_capacity(paths.len());
+        let mut unknown = Vec::new();
+        // Read before decoding, so that a file that changes meanwhile differs from the record.
+        let stamps: Vec<Option<Stamp>> = paths.par_iter().map(|path| Stamp::of(path)).collect();
+        for (path, stamp) in paths.iter().zip(stamps) {
+            match path.to_str().and_then(|name| before.files.remove_entry(name)) {
+                Some((name, sound)) if Some(sound.stamp) == stamp => {
+                    looks.insert(path.clone(), sound.looks.clone());
+                    known.files.insert(name, sound);
+                }
+                _ => unknown.push((path, stamp)),
+            }
+        }
+        let mut broken = Vec::new();
+        if unknown.is_empty() {
+            return Ok((looks, broken, 0));
+        }
+        progress.begin("images checked", unknown.len() as u64);
+        let mut done = 0;
+        for chunk in unknown.chunks(32 * rayon::current_num_threads()) {
+            if self.stop.requested() {
+                break;
+            }
+            let results: Vec<_> = chunk.par_iter().map(|(path, _)| Looks::of(path)).collect();
+            for ((path, stamp), result) in chunk.iter().zip(results) {
+                match result {
+                    Err(reason) => broken.push(((*path).clone(), reason)),
+                    Ok(found) => {
+                        if let (Some(name), Some(stamp)) = (path.to_str(), stamp) {
+                            known.files.insert(name.to_string(), Sound { stamp: *stamp, looks: found.clone() });
+                        }
+                        looks.insert((*path).clone(), found);
+                    }
+                }
+            }
+            done += chunk.len();
+            progress.advance(done as u64, "");
+        }
+        progress.finish();
+        if let Some(file) = self.known {
+            // Several data sets may share one list; for this one, only existing files are kept.
+            let complete = done == unknown.len() && self.limit.is_none();
+            let others = before.files.into_iter().filter(|(path, _)| !complete || !Path::new(path).starts_with(root));
+            known.files.extend(others);
+            if let Err(error) = known.save(file) {
+                progress.warn(&format!("the images will be checked again next time: {error}"));
+            }
+        }
+        if done < unknown.len() {
+            return Err(OpenError::Stopped(format!(
+                "{done} of {} images were checked; nothing was trained",
+                unknown.len()
+            )));
+        }
+        Ok((looks, broken, done))
+    }
+}
+
+/// Returns the notes that are not findings.
+fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
+    [dataset.notes.clone(), health.notes(&dataset.root)].concat()
+}
+
+/// Records image sizes, and classes without a validation image.
+fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
+    let mut seen = HashSet::new();
+    health.sizes = [&dataset.train, &dataset.valid, &dataset.test].map(|items| {
+        let mut sizes: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+        let mut here = HashSet::new();
+        for item in items {
+            let Some(looks) = looks.get(&item.path).filter(|_| here.insert(&item.path)) else { continue };
+            *sizes.entry((looks.width, looks.height)).or_default() += 1;
+            let small = looks.width.min(looks.height) < health.size;
+            health.enlarged += usize::from(small && seen.insert(&item.path));
+        }
+        Sizes(sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect())
+    });
+    let file = |(path, looks): (&PathBuf, &Looks)| {
+        (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
+    };
+    health.files = looks.iter().map(file).collect();
+    if dataset.valid.is_empty() || dataset.task == TaskKind::Regression {
+        return;
+    }
+    let classes = dataset.classes.iter().zip(dataset.measured());
+    health.unmeasured = classes.filter(|(_, measured)| !measured).map(|(name, _)| name.clone()).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::Valid;
+    use image::RgbImage;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{DataError, Target};
+
+    fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, OpenError> {
+        let stop = StopSignal::default();
+        let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Drop);
+        Preflight { corrupt, duplicates, size: 8, limit: None, known, stop: &stop }.check(dataset, progress)
+    }
+
+    fn findings(result: Result<Health, OpenError>) -> DataError {
+        match result {
+            Err(OpenError::Data(error)) => error,
+            other => panic!("expected findings, got {other:?}"),
+        }
+    }
+
+    fn dataset(folder: &TempDir, images: usize) -> Dataset {
+        let item = |i: usize| {
+            let path = folder.path().join(format!("{i}.png"));
+            RgbImage::from_pixel(8, 8, image::Rgb([5 * i as u8, 0, 0])).save(&path).unwrap();
+            Item { id: i.to_string(), path, target: Target::Class(0) }
+        };
+        let mut train: Vec<Item> = (0..images).map(item).collect();
+        let test = train.split_off(images - 1);
+        let valid = train.split_off(images / 2);
+        let classes = vec!["a".to_string(), "b".to_string()];
+        let root = folder.path().to_path_buf();
+        Dataset {
+            root,
+            classes,
+            task: TaskKind::SingleLabel,
+            train,
+            valid,
+            test,
+            split: Valid::None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Counts what the bar was told.
+    #[derive(Default)]
+    struct Counts {
+        total: u64,
+        done: u64,
+        warnings: Vec<String>,
+    }
+
+    impl Progress for Counts {
+        fn note(&mut self, _: &str) {}
+        fn warn(&mut self, line: &str) {
+            self.warnings.push(line.to_string());
+        }
+        fn stage(&mut self, _: usize, _: usize, _: &str) {}
+        fn begin(&mut self, _: &str, total: u64) {
+            self.total = total;
+        }
+        fn advance(&mut self, done: u64, _: &str) {
+            self.done = done;
+        }
+        fn finish(&mut self) {}
+        fn table_header(&mut self, _: &[&str]) {}
+        fn table_row(&mut self, _: u64, _: &[f64]) {}
+    }
+
+    #[test]
+    fn all_broken_images_are_named_in_one_error() {
+        let folder = TempDir::new().unwrap();
+        let mut dataset = dataset(&folder, 40);
+        for i in 10..40 {
+            std::fs::write(folder.path().join(format!("{i}.png")), b"nothing").unwrap();
+        }
+        let error = findings(check(&mut dataset, None, &mut Silent));
+        assert_eq!(error.findings.len(), 22);
+        assert!(error.findings[0].contains("10.png: not an image"), "{error}");
+        assert_eq!(error.findings[20], "and 10 more broken images");
+        assert!(error.findings[21].starts_with("30 of 40 images cannot be decoded"), "{error}");
+    }
+
+    #[test]
+    fn a_second_run_only_decodes_what_changed() {
+        let folder = TempDir::new().unwrap();
+        let dataset = dataset(&folder, 6);
+        let list = folder.path().join("cache/verified.json");
+        let run = || {
+            let mut counts = Counts::default();
+            let result = check(&mut dataset.clone(), Some(&list), &mut counts);
+            assert_eq!(counts.total, counts.done);
+            (counts.total, result.is_ok())
+        };
+        assert_eq!(run(), (6, true));
+        assert_eq!(run(), (0, true));
+        std::fs::write(&dataset.valid[0].path, b"x").unwrap();
+        assert_eq!(run(), (1, false));
+        assert_eq!(run(), (1, false));
+        RgbImage::new(9, 9).save(&dataset.valid[0].path).unwrap();
+        assert_eq!(run(), (1, true));
+        for broken in [&b"{\"version\": 2, \"fil"[..], b"", b"{\"version\": 0, \"files\": {}}"] {
+            std::fs::write(&list, broken).unwrap();
+            assert_eq!(run(), (6, true));
+            assert_eq!(run(), (0, true));
+        }
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_written_is_a_warning() {
+        let folder = TempDir::new().unwrap();
+        let mut dataset = dataset(&folder, 2);
+        let blocked = folder.path().join("0.png").join("verified.json");
+        let mut counts = Counts::default();
+        check(&mut dataset, Some(&blocked), &mut counts).unwrap();
+        assert_eq!(counts.warnings.len(), 1);
+        assert!(counts.warnings[0].contains("0.png"), "{}", counts.warnings[0]);
+    }
+
+    #[test]
+    fn lists_of_several_data_sets_live_in_one_file() {
+        let (a, b, c) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+        let list = c.path().join("verified.json");
+        let mut one = dataset(&a, 4);
+        check(&mut one, Some(&list), &mut Silent).unwrap();
+        one.train.pop();
+        std::fs::write(&one.train[0].path, b"changed").unwrap();
+        check(&mut dataset(&b, 3), Some(&list), &mut Silent).unwrap();
+        assert_eq!(Known::load(&list).files.len(), 7);
+        assert!(check(&mut one, Some(&list), &mut Silent).is_err());
+        assert_eq!(Known::load(&list).files.len(), 3 + 2);
+    }
+}

@@ -1,0 +1,100 @@
+//! Which rows of a source are held out, by the key `valid`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use fastai_dsl::{Data, Source, Valid};
+
+use super::drawn::{cv_indices, grouped_indices, stratified_indices};
+use crate::dataset::Row;
+use crate::findings::Findings;
+
+/// Returns which rows are held out. All rows of one image follow its first row.
+pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
+    let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
+    match &data.valid {
+        Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
+        Valid::Column(column) if matches!(data.source, Source::Folders { .. }) => {
+            findings.push(format!("`valid: column({column:?})` needs `data: csv`; folders have no columns"));
+        }
+        Valid::Grouped { column, .. } if matches!(data.source, Source::Folders { .. }) => {
+            findings.push(format!("`valid: grouped({column:?})` needs `data: csv`; folders have no columns"));
+        }
+        valid => drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true),
+    }
+    keep_together(rows, &mut held_out);
+    held_out
+}
+
+/// Moves all rows of one image to the part of its first row.
+pub(crate) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
+    // Compares by path, which is equal for the ids `a` and `./a`.
+    let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
+    for (row, held_out) in rows.iter().zip(held_out) {
+        *held_out = *first.entry(&row.path).or_insert(*held_out);
+    }
+}
+
+/// Returns the rows that a random split holds out; none for other splits.
+pub(crate) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
+    match valid {
+        Valid::Random { share, seed, fold } => cv_indices(rows.len(), *share, *seed, *fold),
+        Valid::Stratified { share, seed, fold } => {
+            // Tags are a set, so their order in a row does not matter.
+            let set = |row: &Row| {
+                let mut labels: Vec<String> = row.labels.clone();
+                labels.sort_unstable();
+                labels
+            };
+            let keys: Vec<Vec<String>> = rows.iter().map(set).collect();
+            stratified_indices(&keys, *share, *seed, *fold)
+        }
+        Valid::Blocks { size, share, seed, fold } => {
+            let blocks: Vec<usize> = (0..rows.len()).map(|row| row / (*size).max(1) as usize).collect();
+            grouped_indices(&blocks, *share, *seed, *fold)
+        }
+        Valid::Grouped { share, seed, fold, .. } => {
+            let groups: Vec<Option<&str>> = rows.iter().map(|row| row.group.as_deref()).collect();
+            grouped_indices(&groups, *share, *seed, *fold)
+        }
+        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given | Valid::None => Vec::new(),
+    }
+}
+
+/// Whether the held-out images are listed individually instead of drawn at random.
+pub(crate) fn is_chosen(valid: &Valid) -> bool {
+    matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given)
+}
+
+/// Holds out the images that a text file names, one per line.
+fn hold_out_listed(data: &Data, file: &Path, rows: &[Row], held_out: &mut [bool], findings: &mut Findings) {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return findings.push(format!("cannot read {} (valid: indices): {error}", file.display())),
+    };
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        places.entry(&row.id).or_default().push(index);
+    }
+    // A list may omit the folder of its images, and it may include a csv's suffix.
+    let known = |id: &str| match &data.source {
+        Source::Folders { train } => {
+            places.get(id).or_else(|| places.get(format!("{}/{id}", train.trim_end_matches('/')).as_str()))
+        }
+        Source::Csv { suffix, .. } => places.get(id).or_else(|| places.get(id.strip_suffix(suffix.as_str())?)),
+        Source::Given => places.get(id),
+    };
+    let mut unknown = Vec::new();
+    for (line, id) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {
+        if id.is_empty() {
+            continue;
+        }
+        match known(id) {
+            Some(rows) => rows.iter().for_each(|row| held_out[*row] = true),
+            None => unknown.push(format!("{}:{}: no image is called {id:?}", file.display(), line + 1)),
+        }
+    }
+    if !rows.is_empty() {
+        findings.extend("unknown image names", unknown);
+    }
+}

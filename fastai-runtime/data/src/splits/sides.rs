@@ -1,0 +1,99 @@
+//! Checks that a split leaves enough images for training and for validation.
+
+use fastai_dsl::{TaskKind, Valid};
+
+use crate::findings::{Findings, names};
+use crate::splits::holdout;
+use crate::{Dataset, Target};
+
+impl Dataset {
+    /// Checks the two parts as a whole. `absent` counts held-out rows without an image, which were left out before.
+    pub(crate) fn checked(mut self, absent: usize, mut findings: Findings) -> (Dataset, Findings) {
+        self.check_split(absent, &mut findings);
+        if self.task != TaskKind::Regression {
+            self.check_trained_classes(&mut findings);
+        }
+        (self, findings)
+    }
+
+    fn check_split(&self, absent: usize, findings: &mut Findings) {
+        let valid = &self.split;
+        let all = self.train.len() + self.valid.len();
+        if all == 0 {
+            // Without rows, the cause has been reported, except for empty folders.
+            if findings.is_empty() {
+                findings.push(format!("no images in {}", self.root.display()));
+            }
+        } else if self.train.is_empty() {
+            findings.push(format!("all {all} images are held out (`valid: {valid}`): none is left to train on"));
+        } else if self.valid.is_empty() && absent > 0 {
+            findings.push(format!(
+                "`valid: {valid}` holds out {absent} rows, and none of them has an image: `corrupt: skip` leaves nothing \
+                 to measure with; hold out others, or say `valid: all` to train on everything"
+            ));
+        } else if self.valid.is_empty()
+            && *valid != Valid::None
+            // A list or folder that has findings holds out nothing for that reason.
+            && (findings.is_empty() || !holdout::is_chosen(valid))
+        {
+            findings.push(format!(
+                "`valid: {valid}` holds out none of {all} images; give a larger part, or say `valid: all` to train on \
+                 everything"
+            ));
+        }
+    }
+
+    fn check_trained_classes(&mut self, findings: &mut Findings) {
+        let counts = self.class_counts();
+        let empty: Vec<&String> = self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
+        if empty.is_empty() || self.train.is_empty() {
+            return;
+        }
+        let text = format!(
+            "{} of {} classes have no training image and cannot be learned: {}",
+            empty.len(),
+            self.classes.len(),
+            names(&empty, 5)
+        );
+        let measured = self.measured();
+        let held_out: Vec<&str> =
+            (0..counts.len()).filter(|c| counts[*c] == 0 && measured[*c]).map(|c| self.classes[c].as_str()).collect();
+        if holdout::is_chosen(&self.split) && !held_out.is_empty() {
+            findings.push(self.untrained(&held_out));
+            return;
+        }
+        let advice = match (&self.split, self.task) {
+            _ if held_out.is_empty() => "",
+            (Valid::Stratified { .. }, _) => "; a smaller share or another seed may leave some of it for training",
+            (_, TaskKind::MultiLabel) => "; `valid: stratified(0.2)` holds out a share of each set of tags",
+            _ => "; `valid: stratified(0.2)` keeps some of each class for training",
+        };
+        self.notes.push(text + advice);
+    }
+
+    /// The message about classes or tags that occur only in validation images that were listed individually.
+    fn untrained(&self, classes: &[&str]) -> String {
+        let (all, never) = match self.task {
+            TaskKind::MultiLabel => ("all images with the tag", "a tag that is never trained would never be found"),
+            _ => ("all images of", "a class that is never trained would always be wrong"),
+        };
+        format!(
+            "`valid: {}` holds out {all} {}: {never}; leave some of its images for training, or none in the data",
+            self.split,
+            names(classes, 20)
+        )
+    }
+
+    /// For each class or tag, whether a validation image has it.
+    pub(crate) fn measured(&self) -> Vec<bool> {
+        let mut measured = vec![false; self.classes.len()];
+        for item in &self.valid {
+            match &item.target {
+                Target::Class(class) => measured[*class as usize] = true,
+                Target::Tags(tags) => tags.iter().for_each(|tag| measured[*tag as usize] = true),
+                Target::Value(_) | Target::Unlabelled => {}
+            }
+        }
+        measured
+    }
+}

@@ -1,0 +1,577 @@
+//! Data sets from files, as recipes open them.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
+use tempfile::TempDir;
+
+use super::{Cut, DataError, Dataset, Health, Item, Label, Preflight, Target, cv_indices};
+use crate::OpenError;
+use crate::progress::{Silent, StopSignal};
+
+mod preflight;
+mod splits;
+
+const RANDOM: Valid = Valid::Random { share: 0.2, seed: 42, fold: 0 };
+
+/// A folder with these files; every image is an empty file, as opening decodes nothing.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn data(root: &Path, source: Source, valid: Valid) -> Data {
+    Data {
+        root: root.to_str().unwrap().to_string(),
+        source,
+        valid,
+        test: None,
+        batch: 4,
+        workers: None,
+        corrupt: Corrupt::Deny,
+        duplicates: Duplicates::Drop,
+        sampler: Sampler::Shuffle,
+        resize_to: None,
+    }
+}
+
+fn folders() -> Source {
+    Source::Folders { train: "train".to_string() }
+}
+
+fn csv() -> Source {
+    Source::Csv {
+        labels: "labels.csv".to_string(),
+        images: "img".to_string(),
+        suffix: ".jpg".to_string(),
+        id: Column::Name("id".to_string()),
+        label: Column::Name("label".to_string()),
+        separator: " ".to_string(),
+        header: true,
+    }
+}
+
+/// A csv data set of `rows` (id, label, flag) with an image for each row.
+fn rows(rows: &[(&str, &str, &str)]) -> TempDir {
+    let text: String = rows.iter().map(|(id, label, flag)| format!("{id},{label},{flag}\n")).collect();
+    let folder = folder(&[("labels.csv", &format!("id,label,flag\n{text}"))]);
+    std::fs::create_dir(folder.path().join("img")).unwrap();
+    for (id, ..) in rows {
+        std::fs::write(folder.path().join(format!("img/{id}.jpg")), "").unwrap();
+    }
+    folder
+}
+
+fn check(dataset: &mut Dataset, corrupt: Corrupt, duplicates: Duplicates, size: u32) -> Result<Health, OpenError> {
+    let stop = StopSignal::default();
+    let preflight = Preflight { corrupt, duplicates, size, limit: None, known: None, stop: &stop };
+    preflight.check(dataset, &mut Silent)
+}
+
+fn ids(items: &[Item]) -> Vec<&str> {
+    items.iter().map(|item| item.id.as_str()).collect()
+}
+
+fn single(data: &Data) -> Result<Dataset, DataError> {
+    Dataset::open(data, TaskKind::SingleLabel)
+}
+
+/// The only finding of a data set that must not open.
+fn only_finding(data: &Data) -> String {
+    let mut findings = single(data).unwrap_err().findings;
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    findings.remove(0)
+}
+
+#[test]
+fn folders_are_classes_in_byte_order() {
+    let root = folder(&[
+        ("train/dog/2.jpg", ""),
+        ("train/dog/10.jpg", ""),
+        ("train/Cat/1.jpg", ""),
+        ("train/Cat/.DS_Store", ""),
+        ("valid/dog/7.jpg", ""),
+        ("test/b.jpg", ""),
+        ("test/a.jpg", ""),
+    ]);
+    let mut data = data(root.path(), folders(), Valid::Folder("valid".to_string()));
+    data.test = Some("test".to_string());
+    let dataset = single(&data).unwrap();
+    assert_eq!(dataset.classes, ["Cat", "dog"]);
+    assert_eq!(ids(&dataset.train), ["train/Cat/1.jpg", "train/dog/10.jpg", "train/dog/2.jpg"]);
+    assert_eq!(dataset.train[1].path, root.path().join("train/dog/10.jpg"));
+    // `valid` has no Cat folder: its dogs are class 1 all the same.
+    assert_eq!(dataset.valid[0].target, Target::Class(1));
+    assert_eq!(ids(&dataset.test), ["a", "b"]);
+    assert_eq!(dataset.test[0].target, Target::Unlabelled);
+    let facts = dataset.facts();
+    assert_eq!((facts.train, facts.valid, facts.test, facts.classes), (Some(3), Some(1), Some(2), Some(2)));
+    assert_eq!(dataset.class_counts(), [1, 2]);
+}
+
+#[test]
+fn a_class_of_the_valid_folder_must_be_a_training_class() {
+    let root = folder(&[("train/cat/1.jpg", ""), ("train/dog/1.jpg", ""), ("valid/Dogs/1.jpg", "")]);
+    let finding = only_finding(&data(root.path(), folders(), Valid::Folder("valid".to_string())));
+    assert!(finding.contains("class \"Dogs\"") && finding.contains("did you mean \"dog\"?"), "{finding}");
+}
+
+#[test]
+fn a_missing_root_is_named_absolutely_with_the_working_directory() {
+    let mut data = data(Path::new("no/such/folder"), folders(), RANDOM);
+    let here = std::env::current_dir().unwrap();
+    let finding = only_finding(&data);
+    assert!(finding.contains(&format!("{} does not exist", here.join("no/such/folder").display())), "{finding}");
+    assert!(finding.ends_with(&format!("working directory {}", here.display())), "{finding}");
+    data.root = here.join("Cargo.toml").to_str().unwrap().to_string();
+    assert!(only_finding(&data).ends_with("Cargo.toml is no folder"));
+}
+
+#[test]
+fn all_findings_come_at_once() {
+    let root = folder(&[("labels.csv", "id,label\na,x\n,y\nb,\n../c,z\nd, y\n"), ("img/a.jpg", "")]);
+    let mut data = data(root.path(), csv(), Valid::Indices("held_out.txt".to_string()));
+    data.test = Some("test".to_string());
+    let text = single(&data).unwrap_err().to_string();
+    let csv = root.path().join("labels.csv");
+    for expected in [
+        format!("{}:3: the image name is empty", csv.display()),
+        format!("{}:4: the label is empty", csv.display()),
+        format!("{}:4: no image {}", csv.display(), root.path().join("img/b.jpg").display()),
+        format!("{}:5: the image name \"../c\" leads out", csv.display()),
+        format!("{}:6: no image", csv.display()),
+        format!("{}:6: white space around the label \" y\"", csv.display()),
+        format!("cannot list {}", root.path().join("test").display()),
+        format!("cannot read {}", root.path().join("held_out.txt").display()),
+    ] {
+        assert!(text.contains(&expected), "{expected}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn a_missing_csv_does_not_hide_a_missing_folder() {
+    let root = folder(&[]);
+    let text = single(&data(root.path(), csv(), Valid::Folder("held".to_string()))).unwrap_err().to_string();
+    for expected in ["cannot open", "the folder of images", "the folder of held-out images"] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_column_lists_the_headers() {
+    let root = folder(&[("labels.csv", "name,labels\na,x\n"), ("img/a.jpg", "")]);
+    let findings = single(&data(root.path(), csv(), RANDOM)).unwrap_err().findings;
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert!(findings[0].contains("no column \"id\"") && findings[0].contains("\"name\", \"labels\""));
+    assert!(findings[1].contains("no column \"label\"") && findings[1].ends_with("did you mean \"labels\"?"));
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_header() {
+    let root = folder(&[("labels.csv", "\u{feff}id,label\na,x\nb,y\n"), ("img/a.jpg", ""), ("img/b.jpg", "")]);
+    assert_eq!(single(&data(root.path(), csv(), Valid::None)).unwrap().classes, ["x", "y"]);
+}
+
+#[test]
+fn columns_by_position_without_a_header() {
+    let root = folder(&[("labels.csv", "x,a\ny,b\n"), ("img/a.jpg", ""), ("img/b.jpg", "")]);
+    let by_position = |id, header| {
+        let Source::Csv { labels, images, suffix, separator, .. } = csv() else { unreachable!() };
+        let (id, label) = (Column::Position(id), Column::Position(0));
+        data(root.path(), Source::Csv { labels, images, suffix, id, label, separator, header }, Valid::None)
+    };
+    let dataset = single(&by_position(1, false)).unwrap();
+    assert_eq!(ids(&dataset.train), ["a", "b"]);
+    assert!(only_finding(&by_position(2, false)).contains("no column 2 (id: 2, counted from 0)"));
+}
+
+#[test]
+fn tags_are_sorted_numbers_without_repetitions() {
+    let root = rows(&[("a", "sea land sea", ""), ("b", "", ""), ("c", "land  sky", "")]);
+    let dataset = Dataset::open(&data(root.path(), csv(), Valid::None), TaskKind::MultiLabel).unwrap();
+    assert_eq!(dataset.classes, ["land", "sea", "sky"]);
+    let tags: Vec<&Target> = dataset.train.iter().map(|item| &item.target).collect();
+    assert_eq!(tags, [&Target::Tags(vec![0, 1]), &Target::Tags(vec![]), &Target::Tags(vec![0, 2])]);
+    assert_eq!(dataset.notes.len(), 1, "{:?}", dataset.notes);
+    // A single label may hold a space.
+    let dataset = single(&data(rows(&[("a", "golden retriever", ""), ("b", "pug", "")]).path(), csv(), Valid::None));
+    assert_eq!(dataset.unwrap().classes, ["golden retriever", "pug"]);
+}
+
+#[test]
+fn the_random_split_is_fastais_and_keeps_the_order_of_the_file() {
+    let names: Vec<String> = (0..50).map(|i| format!("{i:02}")).collect();
+    let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), ["x", "y"][i % 2], "")).collect();
+    let root = rows(&table);
+    let dataset = single(&data(root.path(), csv(), RANDOM)).unwrap();
+    let held_out: HashSet<usize> = cv_indices(50, 0.2, 42, 0).into_iter().collect();
+    assert_eq!(held_out.len(), 10);
+    let (valid, train): (Vec<_>, Vec<_>) = (0..50).partition(|i| held_out.contains(i));
+    assert_eq!(ids(&dataset.valid), valid.iter().map(|i| names[*i].as_str()).collect::<Vec<_>>());
+    assert_eq!(ids(&dataset.train), train.iter().map(|i| names[*i].as_str()).collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_of_one_image_never_straddle_the_split() {
+    let names: Vec<String> = (0..60).map(|i| format!("{}{}", if i % 7 == 0 { "./" } else { "" }, i % 20)).collect();
+    let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), ["x", "y"][i % 2], "")).collect();
+    let root = rows(&table);
+    for fold in 0..5 {
+        let valid = Valid::Random { share: 0.2, seed: 42, fold };
+        let dataset = single(&data(root.path(), csv(), valid)).unwrap();
+        assert_eq!(dataset.train.len() + dataset.valid.len(), 60);
+        let held_out: HashSet<&Path> = dataset.valid.iter().map(|item| item.path.as_path()).collect();
+        assert!(dataset.train.iter().all(|item| !held_out.contains(item.path.as_path())), "fold {fold}");
+    }
+}
+
+#[test]
+fn a_list_of_held_out_images() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("a", "y", "")]);
+    let list = |text: &str| {
+        std::fs::write(root.path().join("valid.txt"), text).unwrap();
+        data(root.path(), csv(), Valid::Indices("valid.txt".to_string()))
+    };
+    let dataset = single(&list("a\r\n\n")).unwrap();
+    assert_eq!((ids(&dataset.train), ids(&dataset.valid)), (vec!["b", "c"], vec!["a", "a"]));
+    assert_eq!(ids(&single(&list("b.jpg\n")).unwrap().valid), ["b"]);
+    let findings = single(&list("b\nd\n\ne\n")).unwrap_err().findings;
+    assert_eq!(findings.len(), 2);
+    assert!(findings[0].ends_with("valid.txt:2: no image is called \"d\""), "{findings:?}");
+    assert!(findings[1].ends_with("valid.txt:4: no image is called \"e\""), "{findings:?}");
+    assert!(only_finding(&list("a\nb\nc\n")).starts_with("all 4 images are held out"));
+    assert!(only_finding(&list("\n")).contains("holds out none of 4 images"));
+}
+
+#[test]
+fn a_column_of_held_out_images() {
+    let flagged = |flags: [&str; 3]| {
+        let root = rows(&[("a", "x", flags[0]), ("b", "y", flags[1]), ("c", "x", flags[2]), ("d", "y", "0")]);
+        let dataset = single(&data(root.path(), csv(), Valid::Column("flag".to_string())));
+        dataset.map(|d| ids(&d.valid).join(" ")).map_err(|e| e.to_string())
+    };
+    assert_eq!(flagged(["0", "TRUE", "1"]).unwrap(), "b c");
+    assert!(flagged(["0", "maybe", "1"]).unwrap_err().contains("labels.csv:3: \"maybe\" says neither yes nor no"));
+}
+
+#[test]
+fn a_folder_of_held_out_images_beside_a_csv() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "y", "")]);
+    std::fs::create_dir(root.path().join("held")).unwrap();
+    std::fs::rename(root.path().join("img/b.jpg"), root.path().join("held/b.jpg")).unwrap();
+    let data = data(root.path(), csv(), Valid::Folder("held".to_string()));
+    let dataset = single(&data).unwrap();
+    assert_eq!((ids(&dataset.train), ids(&dataset.valid)), (vec!["a", "c"], vec!["b"]));
+    assert_eq!(dataset.valid[0].path, root.path().join("held/b.jpg"));
+    std::fs::write(root.path().join("img/b.jpg"), "").unwrap();
+    assert!(only_finding(&data).contains("it would be trained and measured on"));
+}
+
+#[test]
+fn a_class_that_is_only_held_out_is_named() {
+    let root = rows(&[("a", "x", "0"), ("b", "y", "0"), ("c", "z", "1")]);
+    let finding = only_finding(&data(root.path(), csv(), Valid::Column("flag".to_string())));
+    assert!(finding.starts_with("`valid: column(\"flag\")` holds out all images of \"z\""), "{finding}");
+    // Nobody chose what a drawn share holds out.
+    let dataset = single(&data(root.path(), csv(), Valid::Random { share: 0.34, seed: 42, fold: 0 })).unwrap();
+    assert_eq!(dataset.classes, ["x", "y", "z"]);
+    assert_eq!(dataset.notes.len(), 1);
+    assert!(dataset.notes[0].starts_with("1 of 3 classes have no training image"), "{}", dataset.notes[0]);
+    assert!(dataset.notes[0].contains("stratified"), "{}", dataset.notes[0]);
+}
+
+#[test]
+fn one_class_is_nothing_to_learn() {
+    let root = rows(&[("a", "x", ""), ("b", "x", "")]);
+    let finding = only_finding(&data(root.path(), csv(), Valid::None));
+    assert_eq!(finding, "all 2 images have the label \"x\": a classifier needs at least two classes");
+}
+
+#[test]
+fn nothing_held_out_is_an_error_unless_wanted() {
+    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
+    assert!(only_finding(&data(root.path(), csv(), RANDOM)).ends_with("or say `valid: all` to train on everything"));
+    let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len()), (2, 0));
+    assert_eq!(dataset.facts().valid, Some(0));
+}
+
+#[test]
+fn empty_test_folders_are_findings() {
+    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
+    std::fs::create_dir_all(root.path().join("test/x")).unwrap();
+    let mut data = data(root.path(), csv(), Valid::None);
+    data.test = Some("test".to_string());
+    assert!(only_finding(&data).starts_with("no images in any sub-folder"));
+    data.test = Some("test/x".to_string());
+    assert!(only_finding(&data).ends_with("is empty"));
+}
+
+#[test]
+fn the_globe_example_opens_and_every_image_decodes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/globe");
+    let source = Source::Csv {
+        labels: "train_v2.csv".to_string(),
+        images: "train-jpg".to_string(),
+        suffix: ".jpg".to_string(),
+        id: Column::Position(0),
+        label: Column::Position(1),
+        separator: " ".to_string(),
+        header: true,
+    };
+    let data = data(&root, source, Valid::Indices("valid.txt".to_string()));
+    let dataset = Dataset::open(&data, TaskKind::MultiLabel).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len()), (828, 307));
+    assert_eq!(dataset.classes, ["coast", "habitation", "inland_water", "land", "lowland", "mountain", "ocean"]);
+    let mut dataset = dataset;
+    let health = check(&mut dataset, Corrupt::Deny, Duplicates::Drop, 64).unwrap();
+    assert_eq!((health.images, health.enlarged), (1135, 0));
+}
+
+#[test]
+fn numbers_are_a_regression() {
+    let root = rows(&[("a", "1.5", ""), ("b", "-2", ""), ("c", " 3e1", "")]);
+    let open = |root: &Path| Dataset::open(&data(root, csv(), Valid::None), TaskKind::Regression);
+    let dataset = open(root.path()).unwrap();
+    assert_eq!(dataset.classes, ["label"]);
+    let values: Vec<&Target> = dataset.train.iter().map(|item| &item.target).collect();
+    assert_eq!(values, [&Target::Value(1.5), &Target::Value(-2.0), &Target::Value(30.0)]);
+    let findings = open(rows(&[("a", "1", ""), ("b", "x", ""), ("c", "inf", "")]).path()).unwrap_err().findings;
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(findings[0].ends_with("labels.csv:3: the label \"x\" is no finite number"), "{findings:?}");
+    let folders = folder(&[("train/a/1.jpg", ""), ("train/b/1.jpg", "")]);
+    let data = data(folders.path(), self::folders(), Valid::None);
+    let error = Dataset::open(&data, TaskKind::Regression).unwrap_err();
+    assert!(error.findings[0].contains("needs `data: csv`"), "{error}");
+}
+
+#[test]
+fn groups_of_a_column_stay_together() {
+    let names: Vec<String> = (0..60).map(|i| format!("{i}")).collect();
+    let places: Vec<String> = (0..60).map(|i| format!("place {}", i * 7 % 12)).collect();
+    let table: Vec<_> = (0..60).map(|i| (names[i].as_str(), ["x", "y"][i % 2], places[i].as_str())).collect();
+    let root = rows(&table);
+    let place_of = |item: &Item| places[item.id.parse::<usize>().unwrap()].clone();
+    let mut held_out = Vec::new();
+    for fold in 0..4 {
+        let valid = Valid::Grouped { column: "flag".to_string(), share: 0.25, seed: 42, fold };
+        let dataset = single(&data(root.path(), csv(), valid)).unwrap();
+        let sides = [&dataset.train, &dataset.valid].map(|s| s.iter().map(place_of).collect::<HashSet<_>>());
+        assert!(sides[0].is_disjoint(&sides[1]) && sides[1].len() == 3);
+        held_out.extend(ids(&dataset.valid).into_iter().map(String::from));
+    }
+    assert_eq!(held_out.iter().collect::<HashSet<_>>().len(), 60, "every image is held out in one fold");
+    let valid = Valid::Grouped { column: "place".to_string(), share: 0.25, seed: 42, fold: 0 };
+    assert!(only_finding(&data(root.path(), csv(), valid)).contains("no column \"place\""));
+}
+
+#[test]
+fn names_enter_neither_splits_nor_labels() {
+    // The same table twice, the second with names that say the class: all that may differ is the names.
+    let labels = ["x", "y", "z"];
+    let plain: Vec<String> = (0..90).map(|i| format!("{:03}", i * 7 % 90)).collect();
+    let telling: Vec<String> = (0..90).map(|i| format!("{}{i:03}", labels[i % 3])).collect();
+    let splits = [
+        RANDOM,
+        Valid::Stratified { share: 0.2, seed: 42, fold: 1 },
+        Valid::Blocks { size: 7, share: 0.2, seed: 42, fold: 0 },
+    ];
+    for valid in splits {
+        let sides = [&plain, &telling].map(|names| {
+            let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), labels[i % 3], "")).collect();
+            let root = rows(&table);
+            let dataset = single(&data(root.path(), csv(), valid.clone())).unwrap();
+            let place = |item: &Item| names.iter().position(|n| *n == item.id).unwrap();
+            let side = |items: &[Item]| -> Vec<(usize, String)> {
+                items.iter().map(|item| (place(item), format!("{:?}", item.target))).collect()
+            };
+            (side(&dataset.train), side(&dataset.valid))
+        });
+        assert_eq!(sides[0], sides[1], "{valid}");
+        assert!(!sides[0].1.is_empty());
+    }
+}
+
+#[test]
+fn rows_without_a_file_may_be_left_out_and_move_no_other() {
+    let names: Vec<String> = (0..50).map(|i| format!("{i:02}")).collect();
+    let table: Vec<_> = names.iter().enumerate().map(|(i, n)| (n.as_str(), ["x", "y"][i % 2], "")).collect();
+    let root = rows(&table);
+    let whole = single(&data(root.path(), csv(), RANDOM)).unwrap();
+    let lost = ["03", "17", "40"];
+    lost.iter().for_each(|name| std::fs::remove_file(root.path().join(format!("img/{name}.jpg"))).unwrap());
+    assert_eq!(single(&data(root.path(), csv(), RANDOM)).unwrap_err().findings.len(), 3);
+    let skip = |root: &Path| Data { corrupt: Corrupt::Skip, ..data(root, csv(), RANDOM) };
+    let rest = single(&skip(root.path())).unwrap();
+    let without = |items: &[Item]| -> Vec<String> {
+        ids(items).into_iter().filter(|id| !lost.contains(id)).map(String::from).collect()
+    };
+    assert_eq!(ids(&rest.train), without(&whole.train));
+    assert_eq!(ids(&rest.valid), without(&whole.valid));
+    assert!(rest.notes[0].starts_with("3 of 50 rows have no image and are left out"), "{:?}", rest.notes);
+    names[..30].iter().for_each(|name| drop(std::fs::remove_file(root.path().join(format!("img/{name}.jpg")))));
+    let findings = single(&skip(root.path())).unwrap_err().findings;
+    assert!(findings[0].contains("more than half of the rows have no image"), "{findings:?}");
+}
+
+#[test]
+fn files_without_a_row_are_a_note() {
+    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
+    std::fs::write(root.path().join("img/c.jpg"), "").unwrap();
+    std::fs::write(root.path().join("img/c.txt"), "").unwrap();
+    let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
+    assert_eq!(dataset.notes.len(), 1);
+    assert!(dataset.notes[0].starts_with("1 files in ") && dataset.notes[0].ends_with("left out: \"c.jpg\""));
+}
+
+#[test]
+fn files_and_labels_from_rust() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "y", "")]);
+    let file = |name: &str| root.path().join(format!("img/{name}.jpg"));
+    let files = [(file("c"), "x"), (file("a"), "y"), (file("b"), "x"), (file("d"), "y")];
+    let dataset = Dataset::from_files(files.clone(), &Valid::Random { share: 0.5, seed: 42, fold: 0 }).unwrap();
+    assert_eq!((dataset.task, dataset.root.as_path()), (TaskKind::SingleLabel, root.path().join("img").as_path()));
+    assert_eq!(dataset.classes, ["x", "y"]);
+    // numpy's permutation(4) under seed 42 is 1 3 0 2.
+    assert_eq!((ids(&dataset.train), ids(&dataset.valid)), (vec!["c.jpg", "b.jpg"], vec!["a.jpg", "d.jpg"]));
+    let tags = |t: &[&str]| Label::from(t);
+    let parts = Dataset::from_parts([(file("a"), tags(&["s", "r", "s"]))], [(file("b"), tags(&[]))]).unwrap();
+    assert_eq!((parts.task, parts.classes.len()), (TaskKind::MultiLabel, 2));
+    assert_eq!((&parts.train[0].target, &parts.valid[0].target), (&Target::Tags(vec![0, 1]), &Target::Tags(vec![])));
+    let numbers = Dataset::from_files([(file("a"), 0.1f32), (file("b"), -3.0)], &Valid::None).unwrap();
+    assert_eq!((numbers.task, &numbers.train[0].target), (TaskKind::Regression, &Target::Value(0.1)));
+    let tested = numbers.with_test([file("d")]).unwrap();
+    assert_eq!((tested.test[0].id.as_str(), &tested.test[0].target), ("d", &Target::Unlabelled));
+    assert!(tested.with_test([file("z")]).unwrap_err().findings[0].starts_with("no image "));
+
+    let wrong = [(file("z"), Label::from("x")), (file("a"), Label::from(1.0)), (file("b"), Label::from(" "))];
+    let findings = Dataset::from_files(wrong, &Valid::Folder("valid".to_string())).unwrap_err().findings;
+    assert_eq!(findings.len(), 4, "{findings:#?}");
+    let error = Dataset::from_parts(files[..3].to_vec(), files[2..].to_vec()).unwrap_err();
+    assert!(error.findings[0].ends_with("b.jpg is given both to train and to measure"), "{error}");
+    let error = Dataset::from_parts(files[..3].to_vec(), [(file("d"), "z")]).unwrap_err();
+    assert!(error.findings[0].contains("\"z\""), "{error}");
+    assert!(Dataset::from_files(Vec::<(String, String)>::new(), &Valid::None).is_err());
+}
+
+#[test]
+fn images_in_memory_are_written_once() {
+    let folder = TempDir::new().unwrap();
+    let image = |grey: u8| image::RgbImage::from_pixel(6, 4, image::Rgb([grey; 3]));
+    let images = || [(image(1), "x"), (image(2), "y"), (image(1), "x")];
+    let dataset = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path().join("made")).unwrap().count(), 2);
+    assert_eq!(super::decode(&dataset.train[1].path).unwrap(), image(2));
+    assert_eq!(dataset.train[0].path, dataset.train[2].path);
+    let again = Dataset::from_images(folder.path().join("made"), images(), &Valid::None).unwrap();
+    assert_eq!(dataset.train, again.train);
+    let parts = |valid: u8, label: &str| {
+        Dataset::from_image_parts(folder.path().join("parts"), images(), [(image(valid), label)])
+    };
+    let dataset = parts(3, "y").unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.classes.len()), (3, 1, 2));
+    assert_eq!(super::decode(&dataset.valid[0].path).unwrap(), image(3));
+    // What is in both parts is there twice, which preflight sees.
+    let twice = parts(1, "x").unwrap();
+    assert_ne!(twice.valid[0].path, twice.train[0].path);
+    let error = parts(3, "z").unwrap_err();
+    assert!(error.findings[0].contains("\"z\""), "{error}");
+}
+
+/// Four classes of two images; number 7 has the bytes of number 2.
+fn with_twins() -> (TempDir, Dataset) {
+    let folder = TempDir::new().unwrap();
+    let file = |i: u8| {
+        let path = folder.path().join(format!("{i}.png"));
+        let shade = if i == 7 { 2 } else { i };
+        image::RgbImage::from_fn(40, 30, |x, y| {
+            image::Rgb([(x as u8).wrapping_mul(shade), y as u8 * shade, 9 * shade])
+        })
+        .save(&path)
+        .unwrap();
+        (path, ["x", "y"][usize::from(i % 2)])
+    };
+    let files: Vec<_> = (0..8).map(file).collect();
+    let dataset = Dataset::from_parts(files[3..].to_vec(), files[..3].to_vec()).unwrap();
+    (folder, dataset)
+}
+
+#[test]
+fn a_twin_of_a_validation_image_is_not_trained_on_unless_said() {
+    let (folder, dataset) = with_twins();
+    let mut dropped = dataset.clone();
+    let health = check(&mut dropped, Corrupt::Deny, Duplicates::Drop, 32).unwrap();
+    let pair = [folder.path().join("7.png"), folder.path().join("2.png")];
+    assert_eq!((&health.dropped, health.kept.len()), (&vec![pair.clone()], 0));
+    assert_eq!(
+        (ids(&dropped.train), ids(&dropped.valid)),
+        (vec!["3.png", "4.png", "5.png", "6.png"], ids(&dataset.valid))
+    );
+    // Number 7 said y, number 2 says x.
+    assert_eq!(health.contradictory, std::slice::from_ref(&pair));
+    assert_eq!((health.images, health.enlarged), (8, 7));
+    assert_eq!(health.sizes.map(|sizes| sizes.0), [vec![[40, 30, 4]], vec![[40, 30, 3]], vec![]]);
+    let mut kept = dataset.clone();
+    let health = check(&mut kept, Corrupt::Deny, Duplicates::Keep, 30).unwrap();
+    assert_eq!((health.kept.clone(), kept.train.len(), health.enlarged), (vec![pair], 5, 0));
+    let notes = health.notes(folder.path());
+    assert!(notes[0].contains("7.png and 2.png") && notes[0].contains("duplicates: keep"), "{notes:#?}");
+}
+
+#[test]
+fn broken_images_may_be_left_out_but_not_most_of_them() {
+    let (folder, dataset) = with_twins();
+    let spoil = |i: u8| std::fs::write(folder.path().join(format!("{i}.png")), "no image").unwrap();
+    spoil(0);
+    spoil(4);
+    let mut rest = dataset.clone();
+    let health = check(&mut rest, Corrupt::Skip, Duplicates::Drop, 30).unwrap();
+    assert_eq!((ids(&rest.train), ids(&rest.valid)), (vec!["3.png", "5.png", "6.png"], vec!["1.png", "2.png"]));
+    assert_eq!(health.skipped.len(), 2);
+    assert!(health.notes(folder.path())[0].starts_with("2 images cannot be decoded and are left out: "));
+    (0..5).for_each(spoil);
+    let error = check(&mut dataset.clone(), Corrupt::Skip, Duplicates::Drop, 30).unwrap_err().to_string();
+    assert!(error.contains("5 of 8 images cannot be decoded: more than half"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_rows_and_with_images_is_one_report() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "x", ""), ("d", "", "")]);
+    std::fs::remove_file(root.path().join("img/b.jpg")).unwrap();
+    let stop = StopSignal::default();
+    let preflight = Preflight {
+        corrupt: Corrupt::Deny,
+        duplicates: Duplicates::Drop,
+        size: 8,
+        limit: None,
+        known: None,
+        stop: &stop,
+    };
+    let error = preflight.open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel, &mut Silent).unwrap_err();
+    let text = error.to_string();
+    for expected in ["the label is empty", "no image", "a.jpg: the file is empty (0 bytes)", "c.jpg: the file is empty"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    stop.request();
+    let root = rows(&[("a", "x", ""), ("b", "y", "")]);
+    let stopped = preflight.open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel, &mut Silent);
+    assert!(matches!(stopped, Err(OpenError::Stopped(_))), "{stopped:?}");
+}
+
+#[test]
+fn rare_classes_weigh_more_in_the_balanced_sampler() {
+    let root = rows(&[("a", "x", ""), ("b", "y", ""), ("c", "y", ""), ("d", "y", "")]);
+    let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
+    assert_eq!(dataset.sampling_weights(Sampler::Shuffle), None);
+    assert_eq!(dataset.sampling_weights(Sampler::Balanced).unwrap(), [1.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
+    let root = rows(&[("a", "sea land", ""), ("b", "land", ""), ("c", "", ""), ("d", "", "")]);
+    let dataset = Dataset::open(&data(root.path(), csv(), Valid::None), TaskKind::MultiLabel).unwrap();
+    assert_eq!(dataset.sampling_weights(Sampler::Balanced).unwrap(), [1.0, 0.5, 0.5, 0.5]);
+}

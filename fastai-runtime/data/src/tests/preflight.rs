@@ -1,0 +1,265 @@
+//! What preflight finds on images, and what is left when it leaves some out.
+
+use image::{Rgb, RgbImage};
+
+use super::*;
+use crate::random::{Stream, unit};
+
+/// A picture like no other: 6 x 6 fields of random colours.
+fn picture(seed: u64) -> RgbImage {
+    let mut rng = Stream::new(seed, "fields").at(&[]);
+    let colors: Vec<[u8; 3]> = (0..36).map(|_| [0; 3].map(|_: u8| (255.0 * unit(&mut rng)) as u8)).collect();
+    RgbImage::from_fn(48, 48, |x, y| Rgb(colors[(y / 8 * 6 + x / 8) as usize]))
+}
+
+/// A folder with these pictures by number; no picture is a file of text.
+fn pictures(files: &[(&str, Option<u64>)]) -> TempDir {
+    let folder = folder(&files.iter().map(|(name, _)| (*name, "no image")).collect::<Vec<_>>());
+    for (name, seed) in files {
+        if let Some(seed) = seed {
+            picture(*seed).save(folder.path().join(name)).unwrap();
+        }
+    }
+    folder
+}
+
+fn open(data: &Data, task: TaskKind) -> Result<(Dataset, Health), OpenError> {
+    let stop = StopSignal::default();
+    let Data { corrupt, duplicates, .. } = *data;
+    Preflight { corrupt, duplicates, size: 32, limit: None, known: None, stop: &stop }.open(data, task, &mut Silent)
+}
+
+/// `data: folders` with its `valid` folder and the policy for broken files.
+fn parted(root: &Path, corrupt: Corrupt) -> Data {
+    Data { corrupt, ..data(root, folders(), Valid::Folder("valid".to_string())) }
+}
+
+/// The error of a data set that must not open.
+fn refused(data: &Data) -> DataError {
+    match open(data, TaskKind::SingleLabel) {
+        Err(OpenError::Data(error)) => error,
+        other => panic!("expected findings, got {other:?}"),
+    }
+}
+
+fn assert_parts(text: &str, parts: &[&str]) {
+    parts.iter().for_each(|part| assert!(text.contains(part), "{part}\nis not in\n{text}"));
+}
+
+#[test]
+fn a_validation_side_of_broken_images_is_an_error_that_names_them() {
+    let broken = ["valid/x/0.png", "valid/x/1.png", "valid/x/2.png", "valid/y/3.png", "valid/y/4.png"];
+    let sound = ["train/x/5.png", "train/x/6.png", "train/x/7.png", "train/y/8.png", "train/y/9.png", "train/y/a.png"];
+    let files: Vec<(&str, Option<u64>)> = broken
+        .iter()
+        .map(|name| (*name, None))
+        .chain(sound.iter().zip(0..).map(|(name, i)| (*name, Some(i))))
+        .collect();
+    let root = pictures(&files);
+    let error = refused(&parted(root.path(), Corrupt::Skip));
+    assert_eq!(error.findings.len(), 1, "{error}");
+    assert_parts(
+        &error.findings[0],
+        &[
+            "no image is left to measure with: all 5 that `valid: folder(\"valid\")` holds out are left out",
+            "5 cannot be decoded (`corrupt: skip`): valid/x/0.png: not an image",
+            "; and 2 more",
+            "`valid: all`",
+        ],
+    );
+    // The note that lists them stands below.
+    assert_parts(&error.notes.join("\n"), &["5 images cannot be decoded and are left out: valid/x/0.png"]);
+    // One that is sound is enough.
+    picture(90).save(root.path().join("valid/y/4.png")).unwrap();
+    let (dataset, health) = open(&parted(root.path(), Corrupt::Skip), TaskKind::SingleLabel).unwrap();
+    assert_eq!((dataset.valid.len(), health.skipped.len(), health.unmeasured), (1, 4, vec!["x".to_string()]));
+}
+
+#[test]
+fn a_validation_folder_that_is_a_copy_of_the_training_folder_is_told_as_such() {
+    let root = pictures(&[
+        ("train/x/0.png", Some(0)),
+        ("train/x/1.png", Some(1)),
+        ("train/y/2.png", Some(2)),
+        ("valid/x/other.png", Some(0)),
+        ("valid/x/names.png", Some(1)),
+        ("valid/y/here.png", Some(2)),
+    ]);
+    let error = refused(&parted(root.path(), Corrupt::Deny));
+    assert_eq!(error.findings.len(), 1, "{error}");
+    assert_parts(
+        &error.findings[0],
+        &[
+            "no training image is left: 3 have the very bytes of a validation image (`duplicates: drop`): \
+             train/x/0.png and valid/x/other.png; train/x/1.png and valid/x/names.png; train/y/2.png and",
+            "`duplicates: keep`",
+        ],
+    );
+    assert_parts(&error.notes.join("\n"), &["3 training images have the very bytes of a validation image"]);
+    let keep = Data { duplicates: Duplicates::Keep, ..parted(root.path(), Corrupt::Deny) };
+    let (dataset, health) = open(&keep, TaskKind::SingleLabel).unwrap();
+    assert_eq!((dataset.train.len(), health.kept.len()), (3, 3));
+    // One image alone trains no network either.
+    picture(7).save(root.path().join("train/y/new.png")).unwrap();
+    let error = refused(&parted(root.path(), Corrupt::Deny));
+    assert_parts(&error.findings[0], &["one training image alone is left: 3 have the very bytes"]);
+}
+
+#[test]
+fn a_class_that_loses_all_its_training_images_is_named() {
+    let files = |of_y: bool| {
+        let mut files = vec![
+            ("train/x/0.png", Some(0)),
+            ("train/x/1.png", Some(1)),
+            ("train/y/2.png", None),
+            ("train/y/3.png", Some(3)),
+            ("train/z/4.png", Some(4)),
+            ("valid/x/5.png", Some(5)),
+            // A copy of the one image of y that is sound.
+            ("valid/x/6.png", Some(3)),
+        ];
+        if of_y {
+            files.push(("valid/y/7.png", Some(7)));
+        }
+        pictures(&files)
+    };
+    let error = refused(&parted(files(true).path(), Corrupt::Skip));
+    assert_eq!(error.findings.len(), 1, "{error}");
+    assert_parts(
+        &error.findings[0],
+        &[
+            "no training image is left of \"y\", which `valid: folder(\"valid\")` measures",
+            "1 cannot be decoded (`corrupt: skip`): train/y/2.png: not an image",
+            "1 have the very bytes of a validation image (`duplicates: drop`): train/y/3.png and valid/x/6.png",
+        ],
+    );
+    assert_parts(
+        &error.notes.join("\n"),
+        &["has the same bytes and different labels: train/y/3.png and valid/x/6.png"],
+    );
+    // Nothing measures it: it is a note.
+    let root = files(false);
+    let (_, health) = open(&parted(root.path(), Corrupt::Skip), TaskKind::SingleLabel).unwrap();
+    assert_eq!(health.untrained, ["y"]);
+    assert_parts(
+        &health.notes(root.path()).join("\n"),
+        &["1 class cannot be learned, as all its training images are left out: \"y\""],
+    );
+    // Of two classes one alone is none to tell apart.
+    std::fs::remove_dir_all(root.path().join("train/z")).unwrap();
+    let error = refused(&parted(root.path(), Corrupt::Skip));
+    assert_parts(&error.findings[0], &["only images of \"x\" are left to train on", "train/y/2.png"]);
+}
+
+#[test]
+fn held_out_rows_without_images_are_told_as_such() {
+    let root = rows(&[("a", "x", "0"), ("b", "y", "0"), ("c", "x", "1"), ("d", "y", "0")]);
+    std::fs::remove_file(root.path().join("img/c.jpg")).unwrap();
+    let data = Data { corrupt: Corrupt::Skip, ..data(root.path(), csv(), Valid::Column("flag".to_string())) };
+    let error = single(&data).unwrap_err();
+    assert_eq!(error.findings.len(), 1, "{error}");
+    assert_parts(&error.findings[0], &["holds out 1 rows, and none of them has an image", "`valid: all`"]);
+    assert_parts(&error.to_string(), &["\nnote: 1 of 4 rows have no image and are left out"]);
+}
+
+#[test]
+fn findings_come_with_everything_else_that_was_found() {
+    let root = pictures(&[
+        ("train/x/0.png", Some(0)),
+        ("train/x/1.png", None),
+        ("train/y/2.png", Some(2)),
+        ("train/y/3.png", Some(0)),
+        ("valid/x/4.png", Some(4)),
+    ]);
+    // The same at another size and a little lighter.
+    let mut near = picture(2);
+    near.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|level| level.saturating_add(3)));
+    image::imageops::resize(&near, 24, 24, image::imageops::FilterType::Triangle)
+        .save(root.path().join("valid/x/5.png"))
+        .unwrap();
+    let error = refused(&parted(root.path(), Corrupt::Deny));
+    assert_parts(&error.findings.join("\n"), &["train/x/1.png: not an image", "1 of 6 images cannot be decoded"]);
+    assert_parts(
+        &error.notes.join("\n"),
+        &[
+            "1 pair of images has the same bytes and different labels: train/x/0.png and train/y/3.png",
+            "1 pair of images has the same bytes: train/x/0.png and train/y/3.png",
+            "1 pair of a training and a validation image shows nearly the same",
+            "train/y/2.png and valid/x/5.png",
+            "1 class has no validation image",
+            "1 of 5 images has a shorter side below 32 pixels",
+        ],
+    );
+}
+
+#[test]
+fn one_file_with_two_labels_contradicts_itself() {
+    let table = [("a", "x", ""), ("b", "y", ""), ("a", "y", ""), ("./a", "y", ""), ("c", "x", ""), ("c", "x", "")];
+    let root = rows(&table);
+    for (name, seed) in [("a", 0), ("b", 1), ("c", 2)] {
+        picture(seed).save_with_format(root.path().join(format!("img/{name}.jpg")), image::ImageFormat::Png).unwrap();
+    }
+    let (dataset, health) = open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel).unwrap();
+    assert_eq!(dataset.train.len(), 6);
+    let a = root.path().join("img/a.jpg");
+    assert_eq!((health.contradictory.len(), health.identical.len()), (1, 0));
+    assert_eq!(health.contradictory[0], [a.clone(), a.clone()]);
+    let notes = health.notes(root.path());
+    assert_eq!(notes, ["1 pair of images has the same bytes and different labels: img/a.jpg, listed twice"]);
+    // A copy of it under another name says y as well: two matters.
+    std::fs::copy(&a, root.path().join("img/b.jpg")).unwrap();
+    let (_, health) = open(&data(root.path(), csv(), Valid::None), TaskKind::SingleLabel).unwrap();
+    assert_eq!((health.contradictory.len(), health.identical.len()), (2, 1));
+}
+
+#[test]
+fn lists_that_are_cut_say_so() {
+    let pair = || [PathBuf::from("r/a"), PathBuf::from("r/b")];
+    let lists = |cut| Health { identical: vec![pair(); 3], near: vec![pair(); 4], cut, ..Health::default() };
+    let notes = lists(Cut::default()).notes(Path::new("r")).join("\n");
+    assert_parts(&notes, &["3 pairs of images", "4 pairs of a training"]);
+    assert!(!notes.contains("at least"));
+    let cut = lists(Cut { identical: true, near: true, contradictory: false });
+    assert_parts(
+        &cut.notes(Path::new("r")).join("\n"),
+        &["at least 3 pairs of images", "at least 4 pairs of a training"],
+    );
+    let titles: Vec<&str> = cut.pairs(Path::new("r")).into_iter().map(|(title, _)| title).collect();
+    assert!(titles.iter().all(|title| title.ends_with("the first")), "{titles:?}");
+}
+
+/// Ground seen from above: smooth, and nowhere the same.
+fn ground(x: f64, y: f64) -> Rgb<u8> {
+    let wave = |k: f64| (x / (31.0 + k) + (y / 47.0).sin() * 2.0).sin() + (y / (23.0 + 2.0 * k) - x / 90.0).cos();
+    Rgb([1.0, 5.0, 9.0].map(|k| (127.0 + 60.0 * wave(k)) as u8))
+}
+
+#[test]
+fn neighbouring_crops_on_both_sides_are_found() {
+    let folder = TempDir::new().unwrap();
+    let crop = |name: &str, left: u32| {
+        let path = folder.path().join(format!("{name}.png"));
+        RgbImage::from_fn(128, 128, |x, y| ground(f64::from(x + left), f64::from(y))).save(&path).unwrap();
+        (path, if name < "c" { "x" } else { "y" })
+    };
+    // The first two of each side overlap by all but a few columns, the others show other ground.
+    let train = [crop("a", 0), crop("b", 1000), crop("c", 2000), crop("d", 3000)];
+    let valid = [crop("a_next", 5), crop("c_next", 2004), crop("e", 4000)];
+    let mut dataset = Dataset::from_parts(train, valid).unwrap();
+    let health = check(&mut dataset, Corrupt::Deny, Duplicates::Drop, 64).unwrap();
+    let names: Vec<[String; 2]> = health
+        .near
+        .iter()
+        .map(|pair| pair.each_ref().map(|p| p.file_stem().unwrap().to_string_lossy().into()))
+        .collect();
+    assert_eq!(names, [["a", "a_next"], ["c", "c_next"]]);
+    assert_eq!(health.cut, Cut::default());
+    // On one side they are no leak.
+    let all: Vec<_> = dataset.train.iter().chain(&dataset.valid).map(|item| (item.path.clone(), "x")).collect();
+    let mut blocks: Vec<_> = all.clone();
+    blocks.sort();
+    let other = [crop("z", 9000)].map(|(path, _)| (path, "y"));
+    let train: Vec<_> = blocks.into_iter().chain(other).collect();
+    let mut dataset = Dataset::from_parts(train, [crop("zz", 9500)]).unwrap();
+    assert_eq!(check(&mut dataset, Corrupt::Deny, Duplicates::Drop, 64).unwrap().near, Vec::<[PathBuf; 2]>::new());
+}
