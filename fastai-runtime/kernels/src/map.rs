@@ -147,6 +147,15 @@ impl<'a> MapMut<'a> {
         self.step
     }
 
+    /// All numbers of a dense map.
+    ///
+    /// # Panics
+    /// If it is part of a wider one.
+    pub fn dense_mut(self) -> &'a mut [f32] {
+        assert_eq!(self.step, self.shape.channels, "part of a wider map");
+        &mut self.values[..self.shape.numbers()]
+    }
+
     pub(crate) fn values_mut(&mut self) -> &mut [f32] {
         self.values
     }

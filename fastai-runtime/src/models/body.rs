@@ -10,6 +10,7 @@ use fastai_dsl::arch::graph::{Graph, Node};
 use fastai_dsl::arch::unit::PoolArgs;
 
 use super::conv_norm::{ConvNorm, Folded, activate};
+use super::cpu;
 use super::norm::Pass;
 use crate::kernels::max_pool;
 
@@ -22,8 +23,17 @@ use crate::kernels::max_pool;
 #[derive(Clone, Debug)]
 pub struct Body {
     units: Vec<ConvNorm>,
-    folds: Vec<OnceLock<Folded>>,
+    kept: Vec<Kept>,
     graph: Arc<Graph>,
+}
+
+/// What is made of a frozen unit when it first runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// For burn's operations.
+    fold: OnceLock<Folded>,
+    /// For the CPU's kernels.
+    pub(super) ready: OnceLock<Arc<cpu::Ready>>,
 }
 
 impl Body {
@@ -51,7 +61,7 @@ impl Body {
     }
 
     fn with(units: Vec<ConvNorm>, graph: Arc<Graph>) -> Self {
-        Self { folds: vec![OnceLock::new(); units.len()], units, graph }
+        Self { kept: vec![Kept::default(); units.len()], units, graph }
     }
 
     /// The graph of the layers.
@@ -61,7 +71,10 @@ impl Body {
 
     /// `[batch, 3, height, width]` to `[batch, channel, height', width']`.
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        self.forward_seen(x, pass, &mut |_, _| ())
+        match cpu::forward(&self.graph, &self.units, &self.kept, &x, pass) {
+            Some(y) => y,
+            None => self.forward_seen(x, pass, &mut |_, _| ()),
+        }
     }
 
     /// Like [`forward`](Self::forward); calls `see` with the published name and the output (batch norm, residual and
@@ -75,11 +88,11 @@ impl Body {
     /// Call this function after changing values of *frozen* units. Training steps and running statistics change only units
     /// that are not frozen, and those have no folds.
     pub(super) fn forget_folds(&mut self) {
-        self.folds.fill(OnceLock::new());
+        self.kept.fill(Kept::default());
     }
 
-    fn zip(self) -> impl Iterator<Item = (ConvNorm, OnceLock<Folded>)> {
-        self.units.into_iter().zip(self.folds)
+    fn zip(self) -> impl Iterator<Item = (ConvNorm, Kept)> {
+        self.units.into_iter().zip(self.kept)
     }
 }
 
@@ -123,7 +136,7 @@ impl Walk<'_> {
         let foldable = |learns: bool| plain && (!learns || !self.pass.is_training());
         let y = match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
-                let folded = self.body.folds[number].get_or_init(|| unit.fold(norm));
+                let folded = self.body.kept[number].fold.get_or_init(|| unit.fold(norm));
                 unit.forward_folded(x, residual, folded)
             }
             _ => unit.forward(x, residual, self.pass),
@@ -154,16 +167,16 @@ impl Module for Body {
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let graph = self.graph.clone();
-        let (mut units, mut folds) = (Vec::new(), Vec::new());
-        for ((mut unit, fold), names) in self.zip().zip(&graph.units) {
+        let (mut units, mut kept) = (Vec::new(), Vec::new());
+        for ((mut unit, made), names) in self.zip().zip(&graph.units) {
             let before = frozen(&unit);
             unit.conv = map_as(unit.conv, &names.conv, mapper);
             unit.norm = map_as(unit.norm, &names.norm, mapper);
             unit.layer_scale = map_as(unit.layer_scale, &names.layer_scale, mapper);
-            folds.push(if before && frozen(&unit) { fold } else { OnceLock::new() });
+            kept.push(if before && frozen(&unit) { made } else { Kept::default() });
             units.push(unit);
         }
-        Self { units, folds, graph }
+        Self { units, kept, graph }
     }
 
     fn collect_devices(&self, devices: Devices) -> Devices {
@@ -230,7 +243,9 @@ mod tests {
     fn frozen_units_are_folded_once() {
         let device = Device::flex().autodiff();
         let body = Body::new("resnet18", 1, &device);
-        let folded = |body: &Body| body.folds.iter().filter(|fold| fold.get().is_some()).count();
+        let folded = |body: &Body| {
+            body.kept.iter().filter(|kept| kept.fold.get().is_some() || kept.ready.get().is_some()).count()
+        };
         let run = |body: &Body| {
             body.forward(Tensor::zeros([1, 3, 32, 32], &device), &mut Pass::train());
             folded(body)

@@ -139,6 +139,27 @@ impl ConvNorm {
         }
     }
 
+    /// Its shape.
+    pub(super) fn spec(&self) -> &ConvSpec {
+        &self.spec
+    }
+
+    /// One of the tensors that a backward pass gives a gradient.
+    pub(super) fn trained(&self) -> Option<burn::backend::DispatchTensor> {
+        let conv = self.conv.as_ref();
+        let norm = self.norm.as_ref().map(|norm| match norm {
+            Norm::Batch(norm) => [&norm.weight, &norm.bias],
+            Norm::Layer(norm) => [&norm.weight, &norm.bias],
+        });
+        let vectors = conv.and_then(|conv| conv.bias.as_ref()).into_iter().chain(norm.into_iter().flatten());
+        let weight = conv.map(|conv| &conv.weight).filter(|weight| weight.is_require_grad());
+        let scale = self.layer_scale.as_ref().filter(|scale| scale.is_require_grad());
+        weight
+            .map(|weight| weight.val().into_dispatch())
+            .or_else(|| scale.map(|scale| scale.val().into_dispatch()))
+            .or_else(|| vectors.into_iter().find(|vector| vector.is_require_grad()).map(|v| v.val().into_dispatch()))
+    }
+
     /// Its batch norm, if it has one.
     pub(super) fn batch_norm(&self) -> Option<&BatchNorm> {
         match &self.norm {

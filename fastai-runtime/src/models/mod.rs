@@ -11,6 +11,7 @@ pub mod body;
 pub mod checkpoint;
 pub mod classifier;
 pub mod conv_norm;
+mod cpu;
 pub mod describe;
 pub mod head;
 mod imagenet;

@@ -117,14 +117,19 @@ impl BatchNorm {
         normed.output
     }
 
+    /// Added to the variance.
+    pub(super) fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
     /// Values per channel in the batch, if the pass uses and learns from the batch.
-    fn learned_from(&self, dims: &[usize], pass: &Pass) -> Option<usize> {
+    pub(super) fn learned_from(&self, dims: &[usize], pass: &Pass) -> Option<usize> {
         let values = dims.iter().product::<usize>() / dims[1].max(1);
         (pass.training && self.learns.is_enabled() && values >= 2).then_some(values)
     }
 
     /// Records in `pass` the running statistics after a batch.
-    fn collect(&self, mean: Tensor<1>, variance: Tensor<1>, values: usize, pass: &mut Pass) {
+    pub(super) fn collect(&self, mean: Tensor<1>, variance: Tensor<1>, values: usize, pass: &mut Pass) {
         let unbiased = values as f64 / (values - 1) as f64;
         let blend = |old: Tensor<1>, new: Tensor<1>, scale: f64| {
             (old.detach() * (1.0 - self.momentum) + new.detach() * (self.momentum * scale)).detach()

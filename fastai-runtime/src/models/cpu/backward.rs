@@ -1,0 +1,162 @@
+//! The backward pass through a tape.
+
+use burn::backend::autodiff::NodeId;
+use fastai_kernels::norm::{self, GradientFactors};
+use fastai_kernels::{Finish, Isa, convolution, layout, pool};
+
+use super::buffer::Value;
+use super::shape;
+use super::tape::{Entry, MapNumber, Tape, UnitEntry};
+
+/// Gradient of a parameter: its node, numbers and sides.
+pub(super) type ParameterGradient = (NodeId, Vec<f32>, Vec<usize>);
+
+/// Gradients on their way back.
+struct Back {
+    maps: Vec<Option<Value>>,
+    parameters: Vec<ParameterGradient>,
+}
+
+/// Gradients of the parameters, and of map `input` if it has one, from that of map `output`.
+pub(super) fn run(
+    tape: Tape,
+    output: MapNumber,
+    gradient: Value,
+    input: MapNumber,
+) -> (Vec<ParameterGradient>, Option<Value>) {
+    let mut back = Back { maps: vec![None; tape.maps], parameters: Vec::new() };
+    back.maps[output] = Some(gradient);
+    for entry in tape.entries.into_iter().rev() {
+        match entry {
+            Entry::Unit(entry) => back.unit(*entry),
+            Entry::MaxPool { args, x, from, to } => {
+                let Some(dy) = back.maps[to].take() else { continue };
+                let mut dx = Value::new(x.shape());
+                pool::max_pool_gradient(Isa::detect(), x.map(), dy.map(), shape::pool(&args), &mut dx.fresh());
+                back.add(from, dx);
+            }
+            Entry::Concat { parts, to } => {
+                let Some(dy) = back.maps[to].take() else { continue };
+                for (number, first, channels) in parts {
+                    back.add(number, dy.channels(first, channels));
+                }
+            }
+        }
+    }
+    let Back { mut maps, parameters } = back;
+    let input = maps.get_mut(input).and_then(Option::take);
+    (parameters, input)
+}
+
+impl Back {
+    fn add(&mut self, number: MapNumber, gradient: Value) {
+        match &mut self.maps[number] {
+            Some(sum) => layout::add(gradient.map(), &mut sum.make_mut()),
+            none => *none = Some(gradient),
+        }
+    }
+
+    fn parameter(&mut self, node: Option<NodeId>, values: impl FnOnce() -> Vec<f32>, sides: Vec<usize>) {
+        if let Some(node) = node {
+            self.parameters.push((node, values(), sides));
+        }
+    }
+
+    fn unit(&mut self, mut entry: UnitEntry) {
+        let Some(mut dy) = self.maps[entry.to].take() else { return };
+        let isa = Isa::detect();
+        let channels = entry.spec.output;
+        let clamp = entry.spec.activation.bounds().expect("the kernels know the graph");
+        // Through the activation: in place where nobody else has the gradient.
+        let zeros = vec![0f32; if entry.norm.is_none() && entry.inner.is_some() { channels } else { 0 }];
+        let inner = entry.inner.take();
+        let mean: &[f32] = entry.norm.as_ref().map_or(&zeros, |norm| &norm.mean);
+        let with = inner.as_ref().map(|inner| (inner.map(), mean));
+        let sums = if clamp == Finish::PLAIN.clamp && with.is_none() && entry.bias.is_none() {
+            None
+        } else {
+            let mut g = Value::new(dy.shape());
+            let sums = norm::clamp_gradient(isa, dy.map(), entry.output.map(), clamp, with, &mut g.fresh());
+            dy = g;
+            Some(sums)
+        };
+        if let Some(residual) = entry.residual {
+            self.add(residual, dy.clone());
+        }
+        let factor = |channel: usize| entry.factor.as_ref().map_or(1.0, |factor| factor[channel]);
+        let sum = |channel: usize| sums.as_ref().map_or(0.0, |sums| sums.gradient[channel]);
+        let product = |channel: usize| sums.as_ref().map_or(0.0, |sums| sums.products[channel]);
+        let each = |of: &dyn Fn(usize) -> f32| (0..channels).map(of).collect::<Vec<f32>>();
+        let none = each(&|_| 0.0);
+        // Through the factors and the norm.
+        if let Some(found) = &entry.norm {
+            let (weight, bias) = (found.weight.values(), found.bias.values());
+            let inverse = &found.inverse;
+            self.parameter(found.weight_node, || each(&|c| factor(c) * inverse[c] * product(c)), vec![channels]);
+            self.parameter(found.bias_node, || each(&|c| factor(c) * sum(c)), vec![channels]);
+            let scale = entry.spec.scale;
+            let of_scale = |c: usize| scale * (weight[c] * inverse[c] * product(c) + bias[c] * sum(c));
+            self.parameter(entry.layer_scale, || each(&of_scale), vec![channels, 1, 1]);
+            let through = each(&|c| factor(c) * weight[c] * inverse[c]);
+            let count = dy.shape().pixels() as f32;
+            let (distance, shift) = if found.learned {
+                let distance = each(&|c| -through[c] * product(c) * inverse[c] * inverse[c] / count);
+                (distance, each(&|c| -through[c] * sum(c) / count))
+            } else {
+                (none.clone(), none.clone())
+            };
+            let factors = GradientFactors { gradient: &through, distance: &distance, mean, shift: &shift };
+            let input = inner.as_ref().expect("a norm keeps its input");
+            dy = pass(isa, dy, input, &factors);
+        } else if let (Some(scales), Some(input)) = (&entry.factor, &inner) {
+            let scale = entry.spec.scale;
+            self.parameter(entry.layer_scale, || each(&|c| scale * product(c)), vec![channels, 1, 1]);
+            let factors = GradientFactors { gradient: scales, distance: &none, mean: &none, shift: &none };
+            dy = pass(isa, dy, input, &factors);
+        }
+        drop(inner);
+        // Through the convolution. With a norm after it the bias has what is left of the sums.
+        if entry.bias.is_some() {
+            let values = match &entry.norm {
+                Some(found) if found.learned => none.clone(),
+                Some(found) => each(&|c| factor(c) * found.weight.values()[c] * found.inverse[c] * sum(c)),
+                None => each(&|c| factor(c) * sum(c)),
+            };
+            self.parameter(entry.bias, || values, vec![channels]);
+        }
+        let Some((weight, node)) = &entry.weight else {
+            if let Some(from) = entry.from {
+                self.add(from, dy);
+            }
+            return;
+        };
+        let sides = shape::sides(&entry.spec);
+        if let Some(node) = node {
+            let mut gradient = vec![0f32; sides.weights()];
+            convolution::kernel_gradient(isa, entry.x.map(), dy.map(), sides, entry.window, &mut gradient);
+            let [height, width] = sides.kernel;
+            self.parameters.push((*node, gradient, vec![channels, sides.input / sides.groups, height, width]));
+        }
+        if let Some(from) = entry.from {
+            let shape = entry.x.shape();
+            let (mut dx, add) = match self.maps[from].take() {
+                Some(dx) => (dx, true),
+                None => (Value::new(shape), false),
+            };
+            let mut to = dx.make_mut();
+            convolution::input_gradient(isa, dy.map(), weight.values(), sides, entry.window, &mut to, add);
+            self.maps[from] = Some(dx);
+        }
+    }
+}
+
+/// The second pass of a norm's gradient, in place where nobody else has the gradient.
+fn pass(isa: Isa, mut dy: Value, input: &Value, factors: &GradientFactors<'_>) -> Value {
+    if let Some(mut to) = dy.map_mut() {
+        norm::input_gradient(isa, None, input.map(), factors, &mut to);
+        return dy;
+    }
+    let mut to = Value::new(dy.shape());
+    norm::input_gradient(isa, Some(dy.map()), input.map(), factors, &mut to.fresh());
+    to
+}

@@ -1,0 +1,72 @@
+//! A body without anything to learn from a pass.
+
+use std::sync::Arc;
+
+use fastai_kernels::{Isa, MapMut, layout, pool};
+
+use super::super::body::Kept;
+use super::super::conv_norm::ConvNorm;
+use super::buffer::Value;
+use super::ready::Ready;
+use super::shape;
+use fastai_dsl::arch::graph::{Graph, Node};
+
+/// The units of a body, made ready as they are needed.
+#[derive(Clone, Copy)]
+pub(super) struct Evaluation<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) units: &'a [ConvNorm],
+    pub(super) kept: &'a [Kept],
+}
+
+impl Evaluation<'_> {
+    /// The output of a node.
+    pub(super) fn run(&self, node: &Node, x: Value) -> Value {
+        match node {
+            Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.run(node, x)),
+            _ => {
+                let mut output = Value::new(shape::node(self.graph, node, x.shape()));
+                self.run_into(node, x, &mut output.fresh());
+                output
+            }
+        }
+    }
+
+    /// Writes the output of a node.
+    fn run_into(&self, node: &Node, x: Value, output: &mut MapMut<'_>) {
+        match node {
+            Node::Unit(number) => self.unit(*number, &x, None, output),
+            Node::Chain(nodes) => match nodes.split_last() {
+                Some((last, nodes)) => {
+                    let x = nodes.iter().fold(x, |x, node| self.run(node, x));
+                    self.run_into(last, x, output);
+                }
+                None => layout::copy(x.map(), output),
+            },
+            Node::Residual { branch, last, shortcut } => {
+                let residual = self.run(shortcut, x.clone());
+                let x = branch.iter().fold(x, |x, node| self.run(node, x));
+                self.unit(*last, &x, Some(&residual), output);
+            }
+            Node::Concat(nodes) => {
+                let mut first = 0;
+                for node in nodes {
+                    let channels = shape::node(self.graph, node, x.shape()).channels;
+                    self.run_into(node, x.clone(), &mut output.channels(first, channels));
+                    first += channels;
+                }
+            }
+            Node::MaxPool(args) => pool::max_pool(Isa::detect(), x.map(), shape::pool(args), output),
+            Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) | Node::Gate(_) => {
+                unreachable!("the kernels know the graph")
+            }
+        }
+    }
+
+    /// Writes the output of a unit.
+    pub(super) fn unit(&self, number: usize, x: &Value, residual: Option<&Value>, output: &mut MapMut<'_>) {
+        let unit = &self.units[number];
+        let ready = self.kept[number].ready.get_or_init(|| Arc::new(Ready::new(unit).expect("a body on the CPU")));
+        ready.run(unit, x, residual, output);
+    }
+}

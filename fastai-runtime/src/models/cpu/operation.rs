@@ -1,0 +1,143 @@
+//! The body as one operation of burn's autodiff.
+
+use std::sync::{Arc, Mutex};
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use fastai_kernels::{MapShape, layout};
+
+use super::super::body::Kept;
+use super::super::conv_norm::ConvNorm;
+use super::super::norm::Pass;
+use super::backward;
+use super::buffer::Value;
+use super::evaluate::Evaluation;
+use super::float;
+use super::shape;
+use super::tape::{MapNumber, Recording, Tape};
+use fastai_dsl::arch::graph::Graph;
+
+/// A tensor of the CPU backend that autodiff knows.
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
+/// A body's output, `[batch, channel, height', width']`, if it and its kernels are on the CPU.
+pub(in crate::models) fn forward(
+    graph: &Graph,
+    units: &[ConvNorm],
+    kept: &[Kept],
+    x: &Tensor<4>,
+    pass: &mut Pass,
+) -> Option<Tensor<4>> {
+    if !shape::is_known(graph) || x.shape().num_elements() == 0 {
+        return None;
+    }
+    let [batch, channels, height, width] = x.dims();
+    let input = x.clone().into_dispatch();
+    let context = input.autodiff;
+    let (tensor, node) = float::parts(x.clone())?;
+    let planes = float::contiguous(tensor)?;
+    let mut value = Value::new(MapShape { batch, height, width, channels });
+    layout::from_planes(planes.values(), value.shape(), value.fresh().dense_mut());
+    let evaluation = Evaluation { graph, units, kept };
+    let trained = units.iter().find(|unit| unit.requires_grad());
+    if trained.is_none() && node.is_none() && !learns(units, pass) {
+        let output = evaluation.run(&graph.root, value);
+        return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
+    }
+    let mut recording = Recording { evaluation, pass, tape: Tape::default() };
+    let (output, number, wanted) = recording.record(value, node.is_some());
+    let planes = float::primitive(planes_of(&output), sides(&output).to_vec());
+    if !wanted {
+        return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
+    }
+    let pass = TapedPass { tape: recording.tape, output: number, shape: output.shape() };
+    let anchors = [autodiff(input)?, trained.map_or_else(|| autodiff(x.clone().into_dispatch()), anchor)?];
+    let nodes = anchors.each_ref().map(|anchor| anchor.node());
+    let primitive = match BodyBackward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(Arc::new(Mutex::new(Some(pass))), planes),
+        OpsKind::UnTracked(prep) => prep.finish(planes),
+    };
+    let kind = DispatchTensorKind::Flex(BackendTensor::Autodiff(primitive));
+    let kind = DispatchTensorKind::Autodiff(Box::new(kind));
+    Some(Tensor::from_dispatch(DispatchTensor { kind, autodiff: context }))
+}
+
+/// Whether the pass changes running statistics.
+fn learns(units: &[ConvNorm], pass: &Pass) -> bool {
+    pass.is_training() && units.iter().filter_map(ConvNorm::batch_norm).any(|norm| norm.learns.is_enabled())
+}
+
+fn is_enabled(context: burn::backend::DispatchAutodiffContext) -> bool {
+    context != burn::backend::DispatchAutodiffContext::Disabled
+}
+
+fn sides(value: &Value) -> [usize; 4] {
+    let shape = value.shape();
+    [shape.batch, shape.channels, shape.height, shape.width]
+}
+
+fn planes_of(value: &Value) -> Vec<f32> {
+    let mut planes = vec![0f32; value.shape().numbers()];
+    layout::to_planes(value.map(), &mut planes);
+    planes
+}
+
+/// The autodiff tensor of a unit's first trained parameter.
+fn anchor(unit: &ConvNorm) -> Option<Tracked> {
+    unit.trained().and_then(autodiff)
+}
+
+fn autodiff(tensor: DispatchTensor) -> Option<Tracked> {
+    match tensor.kind {
+        DispatchTensorKind::Autodiff(inner) => match *inner {
+            DispatchTensorKind::Flex(BackendTensor::Autodiff(tensor)) => Some(tensor),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A pass that waits for its gradient.
+#[derive(Debug)]
+struct TapedPass {
+    tape: Tape,
+    output: MapNumber,
+    shape: MapShape,
+}
+
+/// Number of the map that a pass begins with.
+const INPUT: MapNumber = 0;
+
+/// The backward pass. Its parents are the input and one of the trained parameters, which stands for all: gradients of the
+/// others are registered beside it, as parameters are leaves that nothing follows.
+#[derive(Debug)]
+struct BodyBackward;
+
+impl Backward<Flex, 2> for BodyBackward {
+    type State = Arc<Mutex<Option<TapedPass>>>;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy: FlexTensor = grads.consume::<Flex>(&ops.node);
+        let taken = ops.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let TapedPass { tape, output, shape } = taken.expect("a pass goes back once");
+        let dy = float::contiguous(dy).expect("gradients of 32 bits");
+        let mut value = Value::new(shape);
+        layout::from_planes(dy.values(), shape, value.fresh().dense_mut());
+        drop(dy);
+        let (parameters, input) = backward::run(tape, output, value, INPUT);
+        for (node, values, sides) in parameters {
+            grads.register::<Flex>(node, float::primitive(values, sides));
+        }
+        let [parent, _] = ops.parents;
+        if let (Some(parent), Some(input)) = (parent, input) {
+            let shape = input.shape();
+            let sides = vec![shape.batch, shape.channels, shape.height, shape.width];
+            grads.register::<Flex>(parent.id, float::primitive(planes_of(&input), sides));
+        }
+    }
+}

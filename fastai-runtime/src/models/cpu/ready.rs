@@ -1,0 +1,80 @@
+//! A unit that has nothing to learn from a pass: its norm and factors are part of its convolution, whose weights are packed.
+
+use fastai_kernels::convolution::Convolution;
+use fastai_kernels::{Finish, Isa, MapMut, norm};
+
+use super::super::conv_norm::{ConvNorm, Norm};
+use super::buffer::Value;
+use super::float::{Floats, floats};
+use super::shape;
+
+/// A unit for evaluation. It is made of the values at one moment and knows nothing of later ones.
+#[derive(Debug)]
+pub(in crate::models) struct Ready {
+    convolution: Option<Convolution>,
+    /// Of each channel; part of the weights where there is a convolution.
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Ready {
+    /// Folds and packs a unit, unless its tensors are on another device.
+    pub(super) fn new(unit: &ConvNorm) -> Option<Self> {
+        let spec = unit.spec();
+        let channels = spec.output;
+        let (mut scale, mut shift) = match &unit.norm {
+            Some(Norm::Batch(norm)) => {
+                let (scale, shift) = norm.affine();
+                (floats(scale)?.values().to_vec(), floats(shift)?.values().to_vec())
+            }
+            _ => (vec![1.0; channels], vec![0.0; channels]),
+        };
+        if let Some(factor) = factor(unit)? {
+            scale.iter_mut().zip(&factor).for_each(|(scale, factor)| *scale *= factor);
+            shift.iter_mut().zip(&factor).for_each(|(shift, factor)| *shift *= factor);
+        }
+        let Some(conv) = &unit.conv else { return Some(Self { convolution: None, scale, shift }) };
+        if let Some(bias) = &conv.bias {
+            let bias = floats(bias.val())?;
+            for ((shift, scale), bias) in shift.iter_mut().zip(&scale).zip(bias.values()) {
+                *shift += bias * scale;
+            }
+        }
+        let sides = shape::sides(spec);
+        let mut weights = floats(conv.weight.val())?.values().to_vec();
+        let each = sides.weights() / channels;
+        for (weights, scale) in weights.chunks_exact_mut(each).zip(&scale) {
+            weights.iter_mut().for_each(|weight| *weight *= scale);
+        }
+        Some(Self { convolution: Some(Convolution::new(Isa::detect(), &weights, sides)), scale, shift })
+    }
+
+    /// The unit's output.
+    pub(super) fn run(&self, unit: &ConvNorm, x: &Value, residual: Option<&Value>, output: &mut MapMut<'_>) {
+        let spec = unit.spec();
+        let clamp = spec.activation.bounds().expect("the kernels know the graph");
+        let residual = residual.map(Value::map);
+        match &self.convolution {
+            Some(convolution) => {
+                let finish = Finish { bias: Some(&self.shift), residual, clamp };
+                convolution.run(x.map(), shape::window(spec, x.shape()), output, finish);
+            }
+            None => norm::affine(Isa::detect(), x.map(), &self.scale, &self.shift, residual, clamp, output),
+        }
+    }
+}
+
+/// What the norm's output is multiplied by before a residual is added, if that changes it. None if the tensor is on another
+/// device.
+#[allow(clippy::option_option)]
+pub(super) fn factor(unit: &ConvNorm) -> Option<Option<Vec<f32>>> {
+    let spec = unit.spec();
+    let scale = match &unit.layer_scale {
+        Some(scale) => Some(floats::<3>(scale.val())?),
+        None => None,
+    };
+    Some(match scale.as_ref().map(Floats::values) {
+        Some(values) => Some(values.iter().map(|value| value * spec.scale).collect()),
+        None => (spec.scale != 1.0).then(|| vec![spec.scale; spec.output]),
+    })
+}

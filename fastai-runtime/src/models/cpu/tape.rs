@@ -1,0 +1,287 @@
+//! A training pass through a body, and what its backward pass needs.
+
+use burn::backend::autodiff::NodeId;
+use burn::tensor::Tensor;
+use fastai_kernels::conv::Window;
+use fastai_kernels::convolution::Convolution;
+use fastai_kernels::{Finish, Isa, layout, norm, pool};
+
+use fastai_dsl::arch::graph::Node;
+use fastai_dsl::arch::unit::{ConvSpec, PoolArgs};
+
+use super::super::conv_norm::{ConvNorm, Norm};
+use super::super::norm::{BatchNorm, Pass};
+use super::buffer::Value;
+use super::evaluate::Evaluation;
+use super::float::{self, Floats};
+use super::{ready, shape};
+
+/// Number of a map that a pass made, for its gradient.
+pub(super) type MapNumber = usize;
+
+/// A map on its way.
+#[derive(Clone)]
+struct Made {
+    value: Value,
+    number: MapNumber,
+    /// Whether a gradient is wanted of it.
+    wanted: bool,
+}
+
+/// What was done, in order.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    pub(super) entries: Vec<Entry>,
+    pub(super) maps: usize,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Unit(Box<UnitEntry>),
+    MaxPool {
+        args: PoolArgs,
+        x: Value,
+        from: MapNumber,
+        to: MapNumber,
+    },
+    /// The maps and their channels, side by side.
+    Concat {
+        parts: Vec<(MapNumber, usize, usize)>,
+        to: MapNumber,
+    },
+}
+
+/// A unit's operation.
+#[derive(Debug)]
+pub(super) struct UnitEntry {
+    pub(super) spec: ConvSpec,
+    pub(super) window: Window,
+    pub(super) x: Value,
+    /// The input's number, if its gradient is wanted.
+    pub(super) from: Option<MapNumber>,
+    pub(super) weight: Option<(Floats, Option<NodeId>)>,
+    pub(super) bias: Option<NodeId>,
+    /// The norm's input, or that of the channels' factors.
+    pub(super) inner: Option<Value>,
+    pub(super) norm: Option<NormEntry>,
+    /// Factors of the channels, and the node of those that are trained.
+    pub(super) factor: Option<Vec<f32>>,
+    pub(super) layer_scale: Option<NodeId>,
+    /// The residual's number, if its gradient is wanted.
+    pub(super) residual: Option<MapNumber>,
+    pub(super) output: Value,
+    pub(super) to: MapNumber,
+}
+
+/// A batch norm's operation.
+#[derive(Debug)]
+pub(super) struct NormEntry {
+    pub(super) mean: Vec<f32>,
+    /// One over the standard deviation.
+    pub(super) inverse: Vec<f32>,
+    pub(super) weight: Floats,
+    pub(super) weight_node: Option<NodeId>,
+    pub(super) bias: Floats,
+    pub(super) bias_node: Option<NodeId>,
+    /// Whether mean and deviation are those of the batch.
+    pub(super) learned: bool,
+}
+
+/// Walks a graph and writes a tape.
+pub(super) struct Recording<'a> {
+    pub(super) evaluation: Evaluation<'a>,
+    pub(super) pass: &'a mut Pass,
+    pub(super) tape: Tape,
+}
+
+impl Recording<'_> {
+    /// The output of the graph, its number, and whether anything before it is trained.
+    pub(super) fn record(&mut self, x: Value, wanted: bool) -> (Value, MapNumber, bool) {
+        let x = self.made(x, wanted);
+        let graph = self.evaluation.graph;
+        let made = self.run(&graph.root, x);
+        (made.value, made.number, made.wanted)
+    }
+
+    fn made(&mut self, value: Value, wanted: bool) -> Made {
+        let number = self.tape.maps;
+        self.tape.maps += 1;
+        Made { value, number, wanted }
+    }
+
+    fn run(&mut self, node: &Node, x: Made) -> Made {
+        match node {
+            Node::Unit(number) => self.unit(*number, x, None),
+            Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.run(node, x)),
+            Node::Residual { branch, last, shortcut } => {
+                let residual = self.run(shortcut, x.clone());
+                let x = branch.iter().fold(x, |x, node| self.run(node, x));
+                self.unit(*last, x, Some(residual))
+            }
+            Node::Concat(nodes) => self.concat(node, nodes, x),
+            Node::MaxPool(args) => {
+                let mut output = Value::new(shape::pooled(args, x.value.shape()));
+                pool::max_pool(Isa::detect(), x.value.map(), shape::pool(args), &mut output.fresh());
+                let made = self.made(output, x.wanted);
+                if x.wanted {
+                    let entry = Entry::MaxPool { args: *args, x: x.value, from: x.number, to: made.number };
+                    self.tape.entries.push(entry);
+                }
+                made
+            }
+            Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) | Node::Gate(_) => {
+                unreachable!("the kernels know the graph")
+            }
+        }
+    }
+
+    fn concat(&mut self, node: &Node, nodes: &[Node], x: Made) -> Made {
+        let mut output = Value::new(shape::node(self.evaluation.graph, node, x.value.shape()));
+        let (mut parts, mut wanted, mut first) = (Vec::new(), false, 0);
+        for node in nodes {
+            let part = self.run(node, x.clone());
+            let channels = part.value.shape().channels;
+            layout::copy(part.value.map(), &mut output.fresh().channels(first, channels));
+            if part.wanted {
+                parts.push((part.number, first, channels));
+            }
+            wanted |= part.wanted;
+            first += channels;
+        }
+        // Units keep their outputs in the joined map from here on.
+        for (number, first, channels) in &parts {
+            let last = self.tape.entries.iter_mut().rev().find_map(|entry| match entry {
+                Entry::Unit(unit) if unit.to == *number => Some(unit),
+                _ => None,
+            });
+            if let Some(unit) = last {
+                unit.output = output.channels(*first, *channels);
+            }
+        }
+        let made = self.made(output, wanted);
+        if wanted {
+            self.tape.entries.push(Entry::Concat { parts, to: made.number });
+        }
+        made
+    }
+
+    fn unit(&mut self, number: usize, x: Made, residual: Option<Made>) -> Made {
+        let unit = &self.evaluation.units[number];
+        let wanted = unit.requires_grad() || x.wanted || residual.as_ref().is_some_and(|made| made.wanted);
+        let learns = self.pass.is_training() && unit.batch_norm().is_some_and(|norm| norm.learns.is_enabled());
+        if !wanted && !learns {
+            let shape = shape::unit(&self.evaluation.graph.units[number], x.value.shape());
+            let mut output = Value::new(shape);
+            let residual = residual.as_ref().map(|made| &made.value);
+            self.evaluation.unit(number, &x.value, residual, &mut output.fresh());
+            return self.made(output, false);
+        }
+        let mut entry = self.forward(unit, &x, residual.as_ref());
+        let made = self.made(entry.output.clone(), wanted);
+        entry.to = made.number;
+        if wanted {
+            self.tape.entries.push(Entry::Unit(Box::new(entry)));
+        }
+        made
+    }
+
+    fn forward(&mut self, unit: &ConvNorm, x: &Made, residual: Option<&Made>) -> UnitEntry {
+        let isa = Isa::detect();
+        let spec = *unit.spec();
+        let clamp = spec.activation.bounds().expect("the kernels know the graph");
+        let window = shape::window(&spec, x.value.shape());
+        let factor = ready::factor(unit).expect("a body on the CPU");
+        let mut entry = UnitEntry {
+            spec,
+            window,
+            x: x.value.clone(),
+            from: x.wanted.then_some(x.number),
+            weight: None,
+            bias: None,
+            inner: None,
+            norm: None,
+            layer_scale: unit.layer_scale.as_ref().and_then(|scale| node(scale.val())),
+            factor,
+            residual: residual.filter(|made| made.wanted).map(|made| made.number),
+            output: x.value.clone(),
+            to: 0,
+        };
+        let added = residual.map(|made| made.value.map());
+        let plain = unit.norm.is_none() && entry.factor.is_none();
+        if let Some(conv) = &unit.conv {
+            let (weight, weight_node) = floats(conv.weight.val());
+            let bias = conv.bias.as_ref().map(|bias| floats(bias.val()));
+            entry.bias = bias.as_ref().and_then(|(_, node)| *node);
+            let convolution = Convolution::new(isa, weight.values(), shape::sides(&spec));
+            entry.weight = Some((weight, weight_node));
+            let [height, width] = window.output;
+            let shape = fastai_kernels::MapShape { height, width, channels: spec.output, ..x.value.shape() };
+            let mut output = Value::new(shape);
+            let finish = Finish {
+                bias: bias.as_ref().map(|(bias, _)| bias.values()),
+                residual: added.filter(|_| plain),
+                clamp: if plain { clamp } else { Finish::PLAIN.clamp },
+            };
+            convolution.run(x.value.map(), window, &mut output.fresh(), finish);
+            entry.output = output;
+        }
+        if plain {
+            return entry;
+        }
+        let inner = entry.output;
+        let channels = spec.output;
+        let (mut scale, mut shift) = (vec![1.0; channels], vec![0.0; channels]);
+        if let Some(Norm::Batch(norm)) = &unit.norm {
+            let found = self.normalise(norm, &inner);
+            for channel in 0..channels {
+                scale[channel] = found.weight.values()[channel] * found.inverse[channel];
+                shift[channel] = found.bias.values()[channel] - found.mean[channel] * scale[channel];
+            }
+            entry.norm = Some(found);
+        }
+        if let Some(factor) = &entry.factor {
+            scale.iter_mut().zip(factor).for_each(|(scale, factor)| *scale *= factor);
+            shift.iter_mut().zip(factor).for_each(|(shift, factor)| *shift *= factor);
+        }
+        let mut output = Value::new(inner.shape());
+        norm::affine(isa, inner.map(), &scale, &shift, added, clamp, &mut output.fresh());
+        entry.inner = Some(inner);
+        entry.output = output;
+        entry
+    }
+
+    /// Statistics of a batch norm's input: the batch's, which the pass collects, or the running ones.
+    fn normalise(&mut self, norm: &BatchNorm, x: &Value) -> NormEntry {
+        let shape = x.shape();
+        let (weight, weight_node) = floats(norm.weight.val());
+        let (bias, bias_node) = floats(norm.bias.val());
+        let dims = [shape.batch, shape.channels, shape.height, shape.width];
+        let values = norm.learned_from(&dims, self.pass);
+        let (mean, variance) = match values {
+            Some(values) => {
+                let moments = norm::moments(Isa::detect(), x.map());
+                let vector = |values: &[f32]| float::tensor(values.to_vec(), [values.len()], true);
+                norm.collect(vector(&moments.mean), vector(&moments.variance), values, self.pass);
+                (moments.mean, moments.variance)
+            }
+            None => {
+                let (mean, variance) = (floats(norm.running_mean.val()).0, floats(norm.running_var.val()).0);
+                (mean.values().to_vec(), variance.values().to_vec())
+            }
+        };
+        let epsilon = norm.epsilon();
+        let inverse = variance.iter().map(|variance| (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32).collect();
+        NormEntry { mean, inverse, weight, weight_node, bias, bias_node, learned: values.is_some() }
+    }
+}
+
+/// Numbers of a parameter, and its node if it is trained.
+fn floats<const D: usize>(tensor: Tensor<D>) -> (Floats, Option<NodeId>) {
+    let (tensor, node) = float::parts(tensor).expect("a body on the CPU");
+    (float::contiguous(tensor).expect("parameters of 32 bits"), node)
+}
+
+fn node<const D: usize>(tensor: Tensor<D>) -> Option<NodeId> {
+    float::parts(tensor).and_then(|(_, node)| node)
+}
