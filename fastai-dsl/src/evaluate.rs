@@ -327,10 +327,8 @@ fn written_out(value: &Value) -> String {
 
 /// Whether an argument somewhere takes this word, or what Python has for it.
 fn is_word(word: &str) -> bool {
-    let legal = ["on", "off", "none", "pretrained", "search"];
-    legal.contains(&word)
-        || crate::habits::python(word).is_some()
-        || crate::schema::CONSTRUCTS.iter().flat_map(|c| c.keys).any(|k| k.words.contains(&word))
+    crate::habits::python(word).is_some()
+        || crate::schema::constructs().flat_map(|c| c.keys).any(|k| k.legal_words().contains(&word))
 }
 
 fn found_rate(site: Site, out: &mut Diagnostics) -> ValueKind {

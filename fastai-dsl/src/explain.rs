@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
 use crate::recipe::{MetricKind, TransformSet};
-use crate::schema::{CONSTRUCTS, Construct, Key, SECTIONS, STEPS, Section};
+use crate::schema::{Construct, Key, SECTIONS, STEPS, Section, constructs};
 use crate::suggest::closest;
 
 /// The page about a code, lint, section, step, source, split, key or architecture.
@@ -25,10 +25,10 @@ pub fn page(topic: &str) -> Result<String, String> {
     let mut pages: Vec<String> = SECTIONS.iter().filter(|s| s.name == topic).map(section_page).collect();
     let word = if TransformSet::parse(topic).is_some() { "transforms" } else { topic };
     // Of a section and a construct of one name (`transforms`), the construct says what the section's keys are.
-    pages.extend(CONSTRUCTS.iter().filter(|c| c.name == word).map(|c| construct_page(c)));
+    pages.extend(constructs().filter(|c| c.name == word).map(construct_page));
     pages.extend(arch::find(topic).map(arch_page));
     if pages.is_empty() {
-        pages.extend(CONSTRUCTS.iter().flat_map(|c| {
+        pages.extend(constructs().flat_map(|c| {
             c.keys.iter().filter(|k| k.name == topic).map(|k| format!("in {}:\n{}", written(c), key_line(k)))
         }));
     }
@@ -41,8 +41,8 @@ pub fn page(topic: &str) -> Result<String, String> {
 
 fn topics() -> impl Iterator<Item = &'static str> {
     let codes = ERRORS.iter().chain(LINTS).map(|c| c.id);
-    let words = SECTIONS.iter().map(|s| s.name).chain(CONSTRUCTS.iter().map(|c| c.name));
-    let keys = CONSTRUCTS.iter().flat_map(|c| c.keys).map(|k| k.name);
+    let words = SECTIONS.iter().map(|s| s.name).chain(constructs().map(|c| c.name));
+    let keys = constructs().flat_map(|c| c.keys).map(|k| k.name);
     codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name))
 }
 
@@ -57,10 +57,10 @@ pub fn index() -> String {
         out.push('\n');
     };
     let line = |doc: &str| doc.trim().lines().next().unwrap_or_default().to_string();
-    let is_step = |c: &&&Construct| STEPS.iter().any(|s| s.name == c.name);
+    let is_step = |c: &&Construct| STEPS.iter().any(|s| s.name == c.name);
     list("sections", SECTIONS.iter().map(|s| (s.name, line(s.doc))).collect());
     list("steps", STEPS.iter().map(|c| (c.name, line(c.doc))).collect());
-    let words = CONSTRUCTS.iter().filter(|c| !is_step(c));
+    let words = constructs().filter(|c| !is_step(c));
     list("sources, splits and metrics", words.map(|c| (c.name, line(c.doc))).collect());
     list("architectures", ARCHS.iter().map(|a| (a.name, line(a.doc))).collect());
     list("lints", LINTS.iter().map(|c| (c.id, c.title.to_string())).collect());

@@ -2,10 +2,7 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{
-    IntoConstruct, blocks, blur, column, cutout, dihedral, erase, flip, folder, grouped, indices, lighting, normalize,
-    rand_augment, random, rotate, rotate_zoom, stratified, stretch, trivial_augment, zoom,
-};
+use crate::schema::{blocks, column, folder, grouped, indices, normalize, random, stratified};
 use crate::words::Word;
 
 /// Kinds of values, one a [`crate::schema::Type`].
@@ -88,13 +85,3 @@ impl<const N: usize> Fits<kind::Counts> for [usize; N] {}
 impl<const N: usize> Fits<kind::Counts> for [u32; N] {}
 impl<const N: usize> Fits<kind::Rates> for [f64; N] {}
 impl<const N: usize> Fits<kind::Rates> for [Rate; N] {}
-
-macro_rules! calls {
-    ($($name:ident)*) => { $(
-        impl From<$name> for Value {
-            fn from(call: $name) -> Value { call.into_call() }
-        }
-    )* };
-}
-calls! { random stratified blocks grouped folder indices column normalize rotate lighting flip dihedral zoom stretch rotate_zoom blur cutout erase
-trivial_augment rand_augment }

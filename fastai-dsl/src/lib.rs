@@ -13,6 +13,7 @@ mod experiment;
 pub mod explain;
 pub mod fits;
 pub mod fmt;
+mod from_value;
 mod habits;
 pub mod overrides;
 pub mod parse;

@@ -4,9 +4,10 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    Anneal, Augmentation, ClassWeights, Column, Corrupt, Data, Decode, Duplicates, HeadSpec, Metric, PadMode, Recipe,
-    Sampler, Source, StatsWish, Step, Suggest, Threshold, Transforms, Valid, Weights,
+    ClassWeights, Column, Data, HeadSpec, Metric, Recipe, Source, StatsWish, Step, Threshold, Transforms, Valid,
+    Weights,
 };
+use crate::schema::{CSV, Construct, F2, FIT, GIVEN, LR_FIND, TRANSFORMS};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,9 +75,7 @@ struct Rest<'a>(&'a Transforms);
 impl fmt::Display for Rest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = self.0;
-        if t.pad_mode != PadMode::Reflect {
-            write!(f, ", pad_mode: {}", t.pad_mode.word())?;
-        }
+        unless_default(f, &TRANSFORMS, "pad_mode", ": ", t.pad_mode.word())?;
         if !t.augment.is_empty() {
             let parts: Vec<String> = t.augment.iter().map(ToString::to_string).collect();
             write!(f, ", augment: [{}]", parts.join(", "))?;
@@ -88,34 +87,13 @@ impl fmt::Display for Rest<'_> {
             StatsWish::None => f.write_str(", stats: none")?,
             StatsWish::Given { mean, std } => write!(f, ", stats: normalize(mean = {mean:?}, std = {std:?})")?,
         }
-        if t.decode != Decode::Full {
-            write!(f, ", decode: {}", t.decode.word())?;
-        }
-        Ok(())
+        unless_default(f, &TRANSFORMS, "decode", ": ", t.decode.word())
     }
 }
 
-impl fmt::Display for Augmentation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Augmentation::Rotate { degrees, p } => write!(f, "rotate({degrees:?}, p = {p:?})"),
-            Augmentation::Lighting { brightness, contrast } => write!(f, "lighting({brightness:?}, {contrast:?})"),
-            Augmentation::Flip { p } => write!(f, "flip({p:?})"),
-            Augmentation::Dihedral => f.write_str("dihedral"),
-            Augmentation::Zoom { max, min } => write!(f, "zoom({max:?}, min = {min:?})"),
-            Augmentation::Stretch { max } => write!(f, "stretch({max:?})"),
-            Augmentation::RotateZoom { degrees, zoom, stretch, ps } => {
-                write!(f, "rotate_zoom({degrees:?}, {zoom:?}, {stretch:?}, ps = {ps:?})")
-            }
-            Augmentation::Blur { strength, p } => write!(f, "blur({strength}, p = {p:?})"),
-            Augmentation::Cutout { holes, length, p } => write!(f, "cutout({holes}, {length}, p = {p:?})"),
-            Augmentation::Erase { p, area, value } => {
-                write!(f, "erase({p:?}, area = {area:?}, value = {})", value.word())
-            }
-            Augmentation::TrivialAugment => f.write_str("trivial_augment"),
-            Augmentation::RandAugment { n, m } => write!(f, "rand_augment({n}, {m})"),
-        }
-    }
+/// A key or argument, unless its value is what the registry takes without it.
+fn unless_default(f: &mut fmt::Formatter<'_>, construct: &Construct, key: &str, is: &str, text: &str) -> fmt::Result {
+    if construct.is_default(key, text) { Ok(()) } else { write!(f, ", {key}{is}{text}") }
 }
 
 fn on_off(on: bool) -> &'static str {
@@ -129,9 +107,7 @@ impl fmt::Display for Data {
             Source::Csv { labels, images, suffix, id, label, separator, header } => {
                 write!(f, "csv {{ root: {:?}, labels: {labels:?}, images: {images:?}, ", self.root)?;
                 write!(f, "suffix: {suffix:?}, id: {id}, label: {label}")?;
-                if separator != " " {
-                    write!(f, ", separator: {separator:?}")?;
-                }
+                unless_default(f, &CSV, "separator", ": ", &format!("{separator:?}"))?;
                 write!(f, ", header: {}", on_off(*header))?;
             }
             Source::Given => f.write_str("given {")?,
@@ -146,15 +122,10 @@ impl fmt::Display for Data {
         if let Some(workers) = self.workers {
             write!(f, ", workers: {workers}")?;
         }
-        if self.corrupt != Corrupt::Deny {
-            write!(f, ", corrupt: {}", self.corrupt.word())?;
-        }
-        if self.duplicates != Duplicates::Drop {
-            write!(f, ", duplicates: {}", self.duplicates.word())?;
-        }
-        if self.sampler != Sampler::Shuffle {
-            write!(f, ", sampler: {}", self.sampler.word())?;
-        }
+        // Every source has these keys.
+        unless_default(f, &GIVEN, "corrupt", ": ", self.corrupt.word())?;
+        unless_default(f, &GIVEN, "duplicates", ": ", self.duplicates.word())?;
+        unless_default(f, &GIVEN, "sampler", ": ", self.sampler.word())?;
         if let Some(side) = self.resize_to {
             write!(f, ", resize_to: {side}")?;
         }
@@ -207,8 +178,10 @@ impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Metric::F2 { threshold: Threshold::Search } => f.write_str("f2(threshold = search)"),
-            Metric::F2 { threshold: Threshold::Fixed(t) } if *t != 0.2 => write!(f, "f2(threshold = {t:?})"),
-            other => f.write_str(other.column()),
+            Metric::F2 { threshold: Threshold::Fixed(t) } if !F2.is_default("threshold", &format!("{t:?}")) => {
+                write!(f, "f2(threshold = {t:?})")
+            }
+            other => f.write_str(other.word()),
         }
     }
 }
@@ -240,9 +213,8 @@ impl fmt::Display for Step {
             Step::LrFind(find) => {
                 write!(f, "let lr{} = lr_find(", find.index + 1)?;
                 let mut args = Vec::new();
-                match find.suggest {
-                    Suggest::Valley => {}
-                    other => args.push(format!("suggest = {}", other.word())),
+                if !LR_FIND.is_default("suggest", find.suggest.word()) {
+                    args.push(format!("suggest = {}", find.suggest.word()));
                 }
                 if let Some(or) = find.or {
                     args.push(format!("or = {or:?}"));
@@ -262,17 +234,13 @@ impl fmt::Display for Step {
                 if let Some(len) = fit.cycle_len {
                     write!(f, ", cycle_len = {len}")?;
                 }
-                if fit.cycle_mult != 1 {
-                    write!(f, ", cycle_mult = {}", fit.cycle_mult)?;
-                }
+                unless_default(f, &FIT, "cycle_mult", " = ", &fit.cycle_mult.to_string())?;
                 match fit.wds.as_slice() {
                     [] => {}
                     [one] => write!(f, ", wds = {}", number(*one))?,
                     many => write!(f, ", wds = {many:?}")?,
                 }
-                if fit.anneal == Anneal::Linear {
-                    write!(f, ", anneal = linear")?;
-                }
+                unless_default(f, &FIT, "anneal", " = ", fit.anneal.word())?;
                 f.write_str(")")
             }
         }

@@ -52,6 +52,15 @@ macro_rules! word_enums {
                 }
             }
 
+            impl $crate::from_value::FromValue for $name {
+                fn from_value(value: &$crate::draft::Value, _key: &$crate::schema::Key) -> Option<Self> {
+                    match &value.kind {
+                        $crate::draft::ValueKind::Word(word) => Self::parse(word),
+                        _ => None,
+                    }
+                }
+            }
+
             /// As its word.
             impl serde::Serialize for $name {
                 fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

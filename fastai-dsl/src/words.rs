@@ -36,7 +36,7 @@ words! {
     /// Train on all images, hold out none.
     all;
 }
-pub use crate::recipe::{data_words::*, option_words::*, step_words::*, transforms_words::*};
+pub use crate::recipe::{augmentation_words::*, data_words::*, option_words::*, step_words::*, transforms_words::*};
 
 /// The task with one class an image, as a value.
 pub const single_label: SingleLabel = SingleLabel;

@@ -7,7 +7,7 @@ use fastai_dsl::Direction;
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::catalog::{ERRORS, LINTS};
 use fastai_dsl::recipe::METRICS;
-use fastai_dsl::schema::{CONSTRUCTS, Construct, SECTIONS, STEPS};
+use fastai_dsl::schema::{Construct, SECTIONS, STEPS, constructs};
 
 const BEGIN: &str = "<!-- begin: made from the registry -->\n";
 const END: &str = "<!-- end -->\n";
@@ -34,13 +34,17 @@ fn construct(out: &mut String, c: &Construct, what: &str) {
 }
 
 fn reference() -> String {
-    let mut out = String::from("\n### Sections\n\n| section | required | meaning | example |\n|---|---|---|---|\n");
+    let mut out = String::from("\n### Sections\n\n| section | default | meaning | example |\n|---|---|---|---|\n");
     for s in SECTIONS {
-        let required = if s.required { "yes" } else { "" };
-        writeln!(out, "| `{}` | {required} | {} | `{}` |", s.name, s.doc, s.example.replace('|', "\\|")).unwrap();
+        let default = match s.default {
+            Some(default) => format!("`{default}`"),
+            None if s.required => "required".to_string(),
+            None => String::new(),
+        };
+        writeln!(out, "| `{}` | {default} | {} | `{}` |", s.name, s.doc, s.example.replace('|', "\\|")).unwrap();
     }
     out.push_str("\n### Keys of sections\n");
-    for c in CONSTRUCTS.iter().filter(|c| !STEPS.iter().any(|s| s.name == c.name)) {
+    for c in constructs().filter(|c| !STEPS.iter().any(|s| s.name == c.name)) {
         construct(&mut out, c, "");
     }
     out.push_str("\n### Steps\n");

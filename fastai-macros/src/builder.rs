@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 
 use fastai_dsl::draft::{Arg, Draft, Entry, Name, StepCall, Stmt, Value, ValueKind};
 use fastai_dsl::schema::{self, Construct, Key, Range, Type};
-use fastai_dsl::{ArchFacts, Base, Rate, Site};
+use fastai_dsl::{ArchFacts, Base, MetricKind, Rate, Site};
 
 pub(crate) struct Builder<'a> {
     pub(crate) krate: &'a TokenStream,
@@ -308,21 +308,19 @@ impl Builder<'_> {
                 ("model", ValueKind::Block(_, entries)) => self.block(&schema::MODEL, entries, arch, &mut out),
                 ("metrics", ValueKind::List(items)) => {
                     for item in items {
-                        if let ValueKind::Call(_, args) = &item.kind {
-                            self.arguments(&schema::F2, args, arch, &mut out);
+                        if let ValueKind::Call(word, args) = &item.kind
+                            && let Some(kind) = MetricKind::parse(&word.text)
+                        {
+                            self.arguments(kind.construct(), args, arch, &mut out);
                         }
                     }
                 }
-                ("seed", _) => self.range("seed", schema::SEED_RANGE, &entry.value, &mut out),
-                ("clip", _) => self.range("clip", schema::CLIP_RANGE, &entry.value, &mut out),
-                ("label_smoothing", _) => {
-                    self.range("label_smoothing", schema::LABEL_SMOOTHING_RANGE, &entry.value, &mut out);
+                (name, _) => {
+                    let section = schema::SECTIONS.iter().find(|section| section.name == name);
+                    if let Some(range) = section.and_then(|section| section.range) {
+                        self.range(name, range, &entry.value, &mut out);
+                    }
                 }
-                (name @ ("mixup" | "cutmix"), _) => self.range(name, schema::MIXING_RANGE, &entry.value, &mut out),
-                ("class_weights", _) => {
-                    self.range("class_weights", schema::CLASS_WEIGHT_RANGE, &entry.value, &mut out);
-                }
-                _ => {}
             }
         }
         for stmt in flat.train.iter().flat_map(|t| &t.body) {

@@ -10,8 +10,23 @@ use fastai_dsl::schema::{self, Construct};
 
 use crate::builder::{Builder, assertion, place};
 
-/// The arguments of a call, or the entries of a block, by name.
-type Given<'a> = Vec<(&'static str, &'a Value)>;
+/// The arguments of a call, or the entries of a block.
+struct Given<'a> {
+    construct: &'static Construct,
+    values: Vec<(&'static str, &'a Value)>,
+}
+
+impl<'a> Given<'a> {
+    /// What is written for a key.
+    fn written(&self, key: &str) -> Option<&'a Value> {
+        self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+    }
+
+    /// What is written for a key, or the registry's default.
+    fn value(&self, key: &str) -> Option<&'a Value> {
+        self.written(key).or_else(|| self.construct.key(key)?.1.default_value())
+    }
+}
 
 impl Builder<'_> {
     /// The assertions of a flat draft; nothing is said about values that are literals, which have been checked.
@@ -19,26 +34,28 @@ impl Builder<'_> {
         let mut out = TokenStream::new();
         let data = block(flat, "data");
         let transforms = block(flat, "transforms");
-        let side = of(&data, "resize_to");
-        let mut sizes: Vec<&Value> = of(&transforms, "size").into_iter().collect();
-        if let Some(Value { kind: ValueKind::Call(word, args), .. }) = of(&data, "valid")
+        let in_data = |key: &str| data.as_ref().and_then(|given| given.written(key));
+        let in_transforms = |key: &str| transforms.as_ref().and_then(|given| given.written(key));
+        let side = in_data("resize_to");
+        let mut sizes: Vec<&Value> = in_transforms("size").into_iter().collect();
+        if let Some(Value { kind: ValueKind::Call(word, args), .. }) = in_data("valid")
             && let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text)
         {
             self.fold(&arguments(split, args), &mut out);
         }
-        if let Some(Value { kind: ValueKind::Word(crop), .. }) = of(&transforms, "crop")
+        if let Some(Value { kind: ValueKind::Word(crop), .. }) = in_transforms("crop")
             && crop == "googlenet"
         {
-            if let Some(zoom) = of(&transforms, "max_zoom") {
+            if let Some(zoom) = in_transforms("max_zoom") {
                 let message = "[E0310] `crop: googlenet` ignores `max_zoom`, which must be 1";
                 self.assert(&[zoom], |x| quote! { #(#x)* <= 1.0 }, message, &mut out);
             }
-            if let Some(pad) = of(&transforms, "pad") {
+            if let Some(pad) = in_transforms("pad") {
                 let message = "[E0310] `crop: googlenet` ignores `pad`, which must be 0";
                 self.assert(&[pad], |x| quote! { #(#x)* <= 0.0 }, message, &mut out);
             }
         }
-        if let Some(Value { kind: ValueKind::List(parts), .. }) = of(&transforms, "augment") {
+        if let Some(Value { kind: ValueKind::List(parts), .. }) = in_transforms("augment") {
             for part in parts {
                 if let ValueKind::Call(word, args) = &part.kind
                     && let Some(construct) = schema::AUGMENTATIONS.iter().find(|a| a.name == word.text)
@@ -47,7 +64,7 @@ impl Builder<'_> {
                 }
             }
         }
-        if let (Some(arch), Some(cut)) = (arch, of(&block(flat, "model"), "cut")) {
+        if let (Some(arch), Some(cut)) = (arch, block(flat, "model").and_then(|model| model.written("cut"))) {
             let most = arch.max_cut();
             let message = format!("[E0302] `cut` of `{}` must be 0 to {most}", arch.name);
             let most = Literal::f64_unsuffixed(f64::from(most));
@@ -58,10 +75,10 @@ impl Builder<'_> {
             let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else { continue };
             let given = arguments(construct, &call.args);
             match construct.name {
-                "resize" => sizes.extend(of(&given, "size")),
+                "resize" => sizes.extend(given.written("size")),
                 "lr_find" => self.sweep(&given, &mut out),
                 "freeze_to" => {
-                    if let (Some(group), Some(arch)) = (of(&given, "group"), arch) {
+                    if let (Some(group), Some(arch)) = (given.written("group"), arch) {
                         let message = format!("[E0407] the network has {} layer groups", arch.groups());
                         let groups = Literal::f64_unsuffixed(arch.groups() as f64);
                         let holds = |x: &[TokenStream]| quote! { #(#x)* >= -#groups && #(#x)* < #groups };
@@ -82,9 +99,7 @@ impl Builder<'_> {
 
     /// There are `floor(1 / share)` folds.
     fn fold(&self, given: &Given, out: &mut TokenStream) {
-        let fifth = Value::new(ValueKind::Number(0.2));
-        let Some(fold) = of(given, "fold") else { return };
-        let share = of(given, "share").unwrap_or(&fifth);
+        let (Some(fold), Some(share)) = (given.written("fold"), given.value("share")) else { return };
         let holds = |x: &[TokenStream]| {
             let (fold, share) = (&x[0], &x[1]);
             quote! { #fold + 1.0 <= 1.0 / #share + 1e-9 }
@@ -93,18 +108,16 @@ impl Builder<'_> {
     }
 
     fn sweep(&self, given: &Given, out: &mut TokenStream) {
-        let (first, last) = (Value::new(ValueKind::Number(1e-5)), Value::new(ValueKind::Number(10.0)));
-        let start = of(given, "start").unwrap_or(&first);
-        let end = of(given, "end").unwrap_or(&last);
+        let (Some(start), Some(end)) = (given.value("start"), given.value("end")) else { return };
         self.assert(&[start, end], |x| pair(x, &quote!(<)), "[E0412] `start` must be below `end`", out);
     }
 
     fn augmentation_relations(&self, construct: &'static Construct, args: &[Arg], out: &mut TokenStream) {
         let given = arguments(construct, args);
-        if let (Some(max), Some(min)) = (of(&given, "max"), of(&given, "min")) {
+        if let (Some(max), Some(min)) = (given.written("max"), given.written("min")) {
             self.assert(&[min, max], |x| pair(x, &quote!(<=)), "[E0302] `min` is above `max`", out);
         }
-        if let Some(Value { kind: ValueKind::List(ps), .. }) = of(&given, "ps") {
+        if let Some(Value { kind: ValueKind::List(ps), .. }) = given.written("ps") {
             let ps: Vec<&Value> = ps.iter().collect();
             let holds = |x: &[TokenStream]| quote! { #(#x)+* - 1.0 < 1e-6 && 1.0 - (#(#x)+*) < 1e-6 };
             self.assert(&ps, holds, "[E0302] four probabilities that sum to 1 expected", out);
@@ -151,26 +164,22 @@ fn pair(x: &[TokenStream], operator: &TokenStream) -> TokenStream {
     quote! { #a #operator #b }
 }
 
-fn of<'a>(given: &Given<'a>, key: &str) -> Option<&'a Value> {
-    given.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
-}
-
 fn arguments<'a>(construct: &'static Construct, args: &'a [Arg]) -> Given<'a> {
-    place(construct, args).into_iter().map(|(key, arg)| (key.name, &arg.value)).collect()
+    Given { construct, values: place(construct, args).into_iter().map(|(key, arg)| (key.name, &arg.value)).collect() }
 }
 
 /// The entries of a section that is a block of a construct's keys.
-fn block<'a>(flat: &'a Draft, section: &str) -> Given<'a> {
+fn block<'a>(flat: &'a Draft, section: &str) -> Option<Given<'a>> {
     let Some(Entry { value: Value { kind: ValueKind::Block(word, entries), .. }, .. }) =
         flat.sections.iter().find(|e| e.key.text == section)
     else {
-        return Vec::new();
+        return None;
     };
     let construct = match section {
         "data" => schema::SOURCES.iter().copied().find(|s| s.name == word.text),
         "transforms" => Some(&schema::TRANSFORMS),
         _ => Some(&schema::MODEL),
-    };
-    let Some(construct) = construct else { return Vec::new() };
-    entries.iter().filter_map(|e| Some((construct.key(&e.key.text)?.1.name, &e.value))).collect()
+    }?;
+    let values = entries.iter().filter_map(|e| Some((construct.key(&e.key.text)?.1.name, &e.value))).collect();
+    Some(Given { construct, values })
 }

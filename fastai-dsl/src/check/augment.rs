@@ -5,18 +5,18 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Name, Value, ValueKind};
 use crate::habits;
-use crate::recipe::{Augmentation, Erased};
+use crate::recipe::Augmentation;
 use crate::schema::AUGMENTATIONS;
 
 /// The parts of the list in order; `None` where one of them is wrong.
-pub(super) fn augment(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<Vec<Augmentation>> {
-    let Some(value) = bound.get("augment") else { return Some(Vec::new()) };
+pub(super) fn augment(bound: &Bound, out: &mut Diagnostics) -> Option<Vec<Augmentation>> {
+    let Some(value) = bound.value("augment") else { return None };
     let ValueKind::List(items) = &value.kind else { return None };
-    let parts: Vec<Option<Augmentation>> = items.iter().map(|item| part(item, site, out)).collect();
+    let parts: Vec<Option<Augmentation>> = items.iter().map(|item| part(item, out)).collect();
     parts.into_iter().collect()
 }
 
-fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation> {
+fn part(value: &Value, out: &mut Diagnostics) -> Option<Augmentation> {
     let nothing = Vec::new();
     let (name, args) = match &value.kind {
         ValueKind::Call(name, args) => (name.clone(), args),
@@ -46,71 +46,46 @@ fn part(value: &Value, site: Site, out: &mut Diagnostics) -> Option<Augmentation
     if out.iter().count() != before {
         return None;
     }
-    let number = |key: &str| bound.number(key);
-    let p = number("p");
-    Some(match name.text.as_str() {
-        "rotate" => Augmentation::Rotate { degrees: number("degrees")?, p: p.unwrap_or(0.75) },
-        "lighting" => Augmentation::Lighting { brightness: number("brightness")?, contrast: number("contrast")? },
-        "flip" => Augmentation::Flip { p: p.unwrap_or(0.5) },
-        "dihedral" => Augmentation::Dihedral,
-        "zoom" => {
-            let (max, min) = (number("max")?, number("min").unwrap_or(0.0));
-            if min > max && bound.known(&["max", "min"]) {
-                let at = bound.site("min", value.site);
-                let error = Diagnostic::error(&c::OUT_OF_RANGE, at, format!("`min` is above `max`: {min} and {max}"));
-                out.push(error.help(format!("`zoom({min}, min = {max})`")));
-                return None;
-            }
-            Augmentation::Zoom { max, min }
-        }
-        "stretch" => Augmentation::Stretch { max: number("max")? },
-        "rotate_zoom" => Augmentation::RotateZoom {
-            degrees: number("degrees")?,
-            zoom: number("zoom")?,
-            stretch: number("stretch")?,
-            ps: four(&bound, site, out)?,
-        },
-        "blur" => Augmentation::Blur { strength: bound.count("strength").unwrap_or(5), p: p.unwrap_or(0.5) },
-        "erase" => Augmentation::Erase {
-            p: p.unwrap_or(0.5),
-            area: area(&bound, value.site, out)?,
-            value: if bound.word("value") == Some("noise") { Erased::Noise } else { Erased::Mean },
-        },
-        "trivial_augment" => Augmentation::TrivialAugment,
-        "rand_augment" => {
-            Augmentation::RandAugment { n: bound.count("n").unwrap_or(2), m: bound.count("m").unwrap_or(9) }
-        }
-        _ => Augmentation::Cutout { holes: bound.count("holes")?, length: bound.count("length")?, p: p.unwrap_or(0.5) },
-    })
+    relations(&bound, value.site, out)?;
+    Augmentation::lower(&bound)
 }
 
-/// The smallest and the largest share that `erase` erases.
-fn area(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<[f64; 2]> {
-    let [min, max] = match bound.numbers("area").as_deref() {
-        Some([both]) => [*both, *both],
-        Some([min, max]) => [*min, *max],
-        _ => [0.02, 0.33],
-    };
-    if min > max {
+/// What must hold between the arguments.
+fn relations(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<()> {
+    if let (Some(max), Some(min)) = (bound.read::<f64>("max"), bound.read::<f64>("min"))
+        && min > max
+        && bound.known(&["max", "min"])
+    {
+        let message = format!("`min` is above `max`: {min} and {max}");
+        let error = Diagnostic::error(&c::OUT_OF_RANGE, bound.site("min", site), message);
+        out.push(error.help(format!("`zoom({min}, min = {max})`")));
+        return None;
+    }
+    if let Some([min, max]) = bound.read::<[f64; 2]>("area")
+        && min > max
+    {
         let error = Diagnostic::error(&c::OUT_OF_RANGE, bound.site("area", site), format!("[{min}, {max}] is empty"));
         out.push(error.help(format!("`area = [{max}, {min}]`")));
         return None;
     }
-    Some([min, max])
+    match bound.read::<Vec<f64>>("ps") {
+        Some(ps) => four(&ps, bound, site, out),
+        None => Some(()),
+    }
 }
 
 /// Four probabilities whose sum is 1.
-fn four(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<[f64; 4]> {
-    let Some(ps) = bound.numbers("ps") else { return Some([0.25; 4]) };
+fn four(ps: &[f64], bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<()> {
     let sum: f64 = ps.iter().sum();
-    let message = match <[f64; 4]>::try_from(ps.as_slice()) {
-        Ok(four) if (sum - 1.0).abs() < 1e-6 || !bound.known(&["ps"]) => return Some(four),
-        Ok(_) => format!("four probabilities that sum to 1 expected, the sum is {}", (sum * 1e6).round() / 1e6),
-        Err(_) => format!("four probabilities that sum to 1 expected, got {}", ps.len()),
+    let message = match ps.len() {
+        4 if (sum - 1.0).abs() < 1e-6 || !bound.known(&["ps"]) => return Some(()),
+        4 => format!("four probabilities that sum to 1 expected, the sum is {}", (sum * 1e6).round() / 1e6),
+        n => format!("four probabilities that sum to 1 expected, got {n}"),
     };
+    let default = bound.construct().key("ps").and_then(|(_, key)| key.default).unwrap_or_default();
     out.push(
         Diagnostic::error(&c::OUT_OF_RANGE, bound.site("ps", site), message)
-            .help("of rotation, zoom, stretch and nothing: `ps = [0.25, 0.25, 0.25, 0.25]`"),
+            .help(format!("of rotation, zoom, stretch and nothing: `ps = {default}`")),
     );
     None
 }

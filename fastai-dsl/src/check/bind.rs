@@ -3,106 +3,69 @@
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
+use crate::from_value::FromValue;
 use crate::habits;
-use crate::rate::Rate;
 use crate::schema::{Construct, Key, Range, Type};
 use crate::suggest::list;
 
 /// The values of a construct's keys, by their index in the registry.
-pub(super) struct Bound<'d> {
+pub(crate) struct Bound<'d> {
     construct: &'static Construct,
     values: Vec<Option<&'d Value>>,
     given: Vec<bool>,
 }
 
 impl<'d> Bound<'d> {
-    /// The value that was given for `key`, if it is of the right kind.
-    pub(super) fn get(&self, key: &str) -> Option<&'d Value> {
+    fn new(construct: &'static Construct) -> Self {
+        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] }
+    }
+
+    /// The construct whose keys these are.
+    pub(crate) fn construct(&self) -> &'static Construct {
+        self.construct
+    }
+
+    /// What is written for `key`, if it is of the right kind.
+    pub(super) fn written(&self, key: &str) -> Option<&'d Value> {
         let (i, _) = self.construct.key(key)?;
         self.values[i].filter(|v| v.kind != ValueKind::Broken)
     }
 
-    /// Whether something was given for `key`, right or wrong.
+    /// Whether something is written for `key`, right or wrong.
     pub(super) fn given(&self, key: &str) -> bool {
         self.construct.key(key).is_some_and(|(i, _)| self.given[i])
     }
 
+    /// What is written for `key`, or the registry's default where nothing is; `None` of what was refused, and of a key
+    /// without a default.
+    pub(super) fn value(&self, key: &str) -> Option<&'d Value> {
+        let (i, key) = self.construct.key(key)?;
+        if self.given[i] { self.written(key.name) } else { key.default_value() }
+    }
+
+    /// [`value`](Self::value) as the type that a recipe holds.
+    pub(crate) fn read<T: FromValue>(&self, key: &str) -> Option<T> {
+        let (_, described) = self.construct.key(key)?;
+        T::from_value(self.value(key)?, described)
+    }
+
+    /// Where `key` is written.
     pub(super) fn site(&self, key: &str, fallback: Site) -> Site {
-        self.get(key).map_or(fallback, |v| v.site)
+        self.written(key).map_or(fallback, |v| v.site)
     }
 
     /// Whether the values of all these keys are known: a Rust constant's is not while a macro checks, so what holds between
     /// two values is asserted while compiling, and checked when the recipe is built.
     pub(super) fn known(&self, keys: &[&str]) -> bool {
-        keys.iter().filter_map(|key| self.get(key)).all(|value| !value.has_constant())
+        keys.iter().filter_map(|key| self.written(key)).all(|value| !value.has_constant())
     }
 
+    /// The text that is written for `key`.
     pub(super) fn text(&self, key: &str) -> Option<&'d str> {
-        match &self.get(key)?.kind {
+        match &self.written(key)?.kind {
             ValueKind::Text(s) => Some(s),
             _ => None,
         }
-    }
-
-    pub(super) fn number(&self, key: &str) -> Option<f64> {
-        self.as_number(key, self.get(key)?)
-    }
-
-    pub(super) fn count(&self, key: &str) -> Option<u32> {
-        self.number(key).map(|x| x as u32)
-    }
-
-    pub(super) fn word(&self, key: &str) -> Option<&'d str> {
-        match &self.get(key)?.kind {
-            ValueKind::Word(w) => Some(w),
-            _ => None,
-        }
-    }
-
-    pub(super) fn switch(&self, key: &str) -> Option<bool> {
-        self.word(key).map(|w| w == "on")
-    }
-
-    fn as_number(&self, key: &str, value: &Value) -> Option<f64> {
-        match value.kind {
-            ValueKind::Number(x) => Some(x),
-            // A constant's value is checked while compiling and again when the recipe is built.
-            ValueKind::Const(_) => self.construct.key(key).map(|(_, k)| stand_in(k)),
-            _ => None,
-        }
-    }
-
-    /// A number, or a list of them.
-    pub(super) fn numbers(&self, key: &str) -> Option<Vec<f64>> {
-        match &self.get(key)?.kind {
-            ValueKind::List(items) => Some(items.iter().filter_map(|v| self.as_number(key, v)).collect()),
-            _ => Some(vec![self.as_number(key, self.get(key)?)?]),
-        }
-    }
-
-    pub(super) fn rates(&self, key: &str) -> Option<Vec<Rate>> {
-        match &self.get(key)?.kind {
-            ValueKind::List(items) => Some(items.iter().filter_map(as_rate).collect()),
-            _ => Some(vec![as_rate(self.get(key)?)?]),
-        }
-    }
-}
-
-fn as_rate(value: &Value) -> Option<Rate> {
-    match value.kind {
-        ValueKind::Number(x) => Some(Rate::from(x)),
-        ValueKind::Rate(r) => Some(r),
-        ValueKind::Const(_) => Some(Rate::from(1e-3)),
-        _ => None,
-    }
-}
-
-/// A legal number that stands for a constant whose value is not known while checking.
-fn stand_in(key: &Key) -> f64 {
-    match key.range {
-        Some(r) if r.lo_in => r.lo.max(if key.name == "size" { 224.0 } else { r.lo }),
-        Some(r) => r.lo + (r.hi - r.lo).min(1.0) / 2.0,
-        None => 1.0,
     }
 }
 
@@ -113,8 +76,7 @@ pub(super) fn entries<'d>(
     entries: &'d [Entry],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound =
-        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
+    let mut bound = Bound::new(construct);
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     for entry in entries.iter().filter(|e| !e.key.text.is_empty()) {
         let Some((i, key)) = construct.key(&entry.key.text) else {
@@ -162,8 +124,7 @@ pub(super) fn args<'d>(
     args: &'d [Arg],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound =
-        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] };
+    let mut bound = Bound::new(construct);
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     let mut place = |i: usize, value: &'d Value, out: &mut Diagnostics| {
         if fits(&construct.keys[i], value, out) {
@@ -240,19 +201,9 @@ fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
         .also(first, "first given here")
 }
 
-/// The words of [`Type::Stats`].
-const STATS: &[&str] = &["imagenet", "inception", "none"];
-
 /// What to write where the word `w` does not fit `key`.
 fn word_help(key: &Key, w: &str) -> String {
-    let legal: &[&str] = match key.ty {
-        Type::Switch => &["on", "off"],
-        Type::Weights => &["pretrained", "none"],
-        Type::Stats => STATS,
-        Type::Threshold => &["search"],
-        Type::Split => &["all", "none"],
-        _ => key.words,
-    };
+    let legal = key.legal_words();
     match (habits::python(w), key.ty) {
         (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
         (Some("on"), Type::Weights) => "`pretrained`".to_string(),
@@ -288,7 +239,7 @@ fn instance(key: &Key) -> &'static str {
         Type::Switch => "on",
         Type::Zoom => "1.1",
         Type::Augment => "[rotate(10), flip]",
-        Type::Word => "none",
+        Type::Word => key.words.first().copied().unwrap_or("none"),
         Type::Split => "random(0.2)",
         Type::Counts => "[512]",
         Type::Weights => "pretrained",
@@ -352,12 +303,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
         (ValueKind::Const(_), Type::Weights) => true,
         (ValueKind::Const(_), Type::Text) if key.name == "root" => true,
         (ValueKind::Rate(_), Type::Rate | Type::Rates) => true,
-        (ValueKind::Word(w), Type::Switch) if matches!(w.as_str(), "on" | "off") => true,
-        (ValueKind::Word(w), Type::Word) if key.words.contains(&w.as_str()) => true,
-        (ValueKind::Word(w), Type::Weights) if matches!(w.as_str(), "pretrained" | "none") => true,
-        (ValueKind::Word(w), Type::Threshold) if w == "search" => true,
-        (ValueKind::Word(w), Type::Split) if matches!(w.as_str(), "all" | "none") => true,
-        (ValueKind::Word(w), Type::Stats) if STATS.contains(&w.as_str()) => true,
+        (ValueKind::Word(w), _) if key.legal_words().contains(&w.as_str()) => true,
         (ValueKind::Call(..), Type::Split | Type::Stats) => true,
         // Its parts are checked one by one.
         (ValueKind::List(_), Type::Augment) => true,
@@ -425,4 +371,28 @@ pub(super) fn range_ok(name: &str, range: &Range, x: f64, site: Site, out: &mut 
     };
     out.push(error);
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{SECTIONS, constructs};
+
+    #[test]
+    fn every_default_fits_its_own_key() {
+        for (construct, key) in constructs().flat_map(|c| c.keys.iter().map(move |key| (c, key))) {
+            let Some(default) = key.default_value() else { continue };
+            let mut out = Diagnostics::default();
+            assert!(fits(key, default, &mut out), "{}: {}: {out:?}", construct.name, key.name);
+            assert!(!key.required, "{}: {} must be given and has a default", construct.name, key.name);
+        }
+        for section in SECTIONS {
+            if let (Some(range), Some(default)) = (section.range, section.default) {
+                assert!(range.holds(default.parse().unwrap()), "{}", section.name);
+            }
+            if let ([_, ..], Some(default)) = (section.words, section.default) {
+                assert!(section.words.contains(&default), "{}", section.name);
+            }
+        }
+    }
 }

@@ -6,58 +6,59 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Name, Value, ValueKind};
 use crate::habits;
 use crate::recipe::{
-    Column, Corrupt, Crop, Data, Decode, Duplicates, PadMode, Sampler, Source, StatsWish, TaskKind, TransformSet,
-    Transforms, Valid,
+    Column, Crop, Data, Decode, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms, Valid,
 };
-use crate::schema;
+use crate::schema::{self, Construct};
 use crate::suggest::did_you_mean;
 
 pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Data> {
-    let words = ["folders", "csv", "given"];
+    let words: Vec<&str> = schema::SOURCES.iter().map(|source| source.name).collect();
+    let needs_keys = |source: &Construct| source.keys.iter().any(|key| key.required);
     let nothing = Vec::new();
     let (name, entries) = match &value.kind {
         ValueKind::Block(name, entries) => (name.clone(), entries),
-        // It needs no key.
-        ValueKind::Word(w) if w == "given" => (Name { text: w.clone(), site: value.site }, &nothing),
-        ValueKind::Word(w) if words.contains(&w.as_str()) => {
-            out.push(
-                Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs its keys"))
-                    .help(format!("`{w} {{ root: \"data\", .. }}`")),
-            );
-            return None;
-        }
+        ValueKind::Word(w) => match schema::SOURCES.iter().find(|source| source.name == w) {
+            Some(source) if needs_keys(source) => {
+                out.push(
+                    Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs its keys"))
+                        .help(format!("`{w} {{ root: \"data\", .. }}`")),
+                );
+                return None;
+            }
+            Some(_) => (Name { text: w.clone(), site: value.site }, &nothing),
+            None => {
+                unexpected("data", value, &words, out);
+                return None;
+            }
+        },
         _ => {
             unexpected("data", value, &words, out);
             return None;
         }
     };
+    let Some(construct) = schema::SOURCES.iter().find(|source| source.name == name.text) else {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
+                .help(habits::word_help(&name.text, &words)),
+        );
+        return None;
+    };
     let before = out.iter().count();
-    let (source, bound) = match name.text.as_str() {
-        "folders" => {
-            let b = bind::entries(&schema::FOLDERS, &name, entries, out);
-            (Source::Folders { train: b.text("train").unwrap_or("train").to_string() }, b)
-        }
-        "csv" => {
-            let b = bind::entries(&schema::CSV, &name, entries, out);
-            (csv(&b, task, out), b)
-        }
-        "given" => (Source::Given, bind::entries(&schema::GIVEN, &name, entries, out)),
-        _ => {
-            out.push(
-                Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
-                    .help(habits::word_help(&name.text, &words)),
-            );
-            return None;
-        }
+    let bound = bind::entries(construct, &name, entries, out);
+    let source = if construct.name == schema::FOLDERS.name {
+        bound.read("train").map(|train| Source::Folders { train })
+    } else if construct.name == schema::CSV.name {
+        csv(&bound, task, out)
+    } else {
+        Some(Source::Given)
     };
-    let is_csv = matches!(source, Source::Csv { .. });
-    let default = match source {
-        Source::Csv { .. } => Valid::Random { share: 0.2, seed: 42, fold: 0 },
-        Source::Folders { .. } => Valid::Folder("valid".to_string()),
-        Source::Given => Valid::Given,
+    let has_columns = construct.name == schema::CSV.name;
+    let valid = match bound.value("valid") {
+        Some(written) => valid(written, has_columns, out),
+        None if bound.given("valid") => None,
+        None => Some(Valid::Given),
     };
-    let valid = bound.get("valid").map_or(Some(default), |v| valid(v, is_csv, out));
-    if let (Some(Valid::Column(_) | Valid::Grouped { .. }), Source::Csv { header: false, .. }) = (&valid, &source) {
+    if let (Some(Valid::Column(_) | Valid::Grouped { .. }), Some(false)) = (&valid, bound.read("header")) {
         out.push(
             Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "a split by column needs a header")
                 .help("`header: on`, or another split"),
@@ -74,19 +75,19 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
                 .help("`root: \".\"` is the working directory"),
         );
     }
+    needs_classes(construct, valid.as_ref(), task, &bound, value.site, out);
     let data = Data {
-        root: bound.text("root").unwrap_or_default().to_string(),
-        source,
+        root: bound.read("root").unwrap_or_default(),
+        source: source?,
         valid: valid?,
-        test: bound.text("test").map(str::to_string),
-        batch: bound.count("batch").unwrap_or(64),
-        workers: bound.count("workers"),
-        corrupt: if bound.word("corrupt") == Some("skip") { Corrupt::Skip } else { Corrupt::Deny },
-        duplicates: if bound.word("duplicates") == Some("keep") { Duplicates::Keep } else { Duplicates::Drop },
-        sampler: if bound.word("sampler") == Some("balanced") { Sampler::Balanced } else { Sampler::Shuffle },
-        resize_to: bound.count("resize_to"),
+        test: bound.read("test"),
+        batch: bound.read("batch")?,
+        workers: bound.read("workers"),
+        corrupt: bound.read("corrupt")?,
+        duplicates: bound.read("duplicates")?,
+        sampler: bound.read("sampler")?,
+        resize_to: bound.read("resize_to"),
     };
-    needs_classes(&data, task, &bound, value.site, out);
     (out.iter().count() == before).then_some(data)
 }
 
@@ -107,7 +108,14 @@ pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &m
 }
 
 /// A class cannot be rare, nor have a proportion, where labels are numbers.
-fn needs_classes(data: &Data, task: Option<TaskKind>, bound: &bind::Bound, site: Site, out: &mut Diagnostics) {
+fn needs_classes(
+    source: &Construct,
+    valid: Option<&Valid>,
+    task: Option<TaskKind>,
+    bound: &bind::Bound,
+    site: Site,
+    out: &mut Diagnostics,
+) {
     if task != Some(TaskKind::Regression) {
         return;
     }
@@ -121,26 +129,22 @@ fn needs_classes(data: &Data, task: Option<TaskKind>, bound: &bind::Bound, site:
             .help(help),
         );
     };
-    if data.sampler == Sampler::Balanced {
+    if bound.read("sampler") == Some(Sampler::Balanced) {
         refuse("sampler", "`sampler: balanced`", "`sampler: shuffle`");
     }
-    if matches!(data.valid, Valid::Stratified { .. }) {
+    if matches!(valid, Some(Valid::Stratified { .. })) {
         refuse("valid", "`stratified`", "`random(0.2)`");
     }
-    if matches!(data.source, Source::Folders { .. }) {
+    if source.name == schema::FOLDERS.name {
         refuse("root", "`data: folders`", "`data: csv`, with a column of numbers");
     }
 }
 
-fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source {
-    let column = |key: &str, default: u32| match b.get(key).map(|v| &v.kind) {
-        Some(ValueKind::Text(name)) => Column::Name(name.clone()),
-        _ => b.count(key).map_or(Column::Position(default), Column::Position),
-    };
-    let header = b.switch("header").unwrap_or(true);
-    let (id, label) = (column("id", 0), column("label", 1));
+fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
+    let (id, label) = (b.read::<Column>("id"), b.read::<Column>("label"));
+    let header = b.read("header");
     for (key, col) in [("id", &id), ("label", &label)] {
-        if let (Column::Name(name), false) = (col, header) {
+        if let (Some(Column::Name(name)), Some(false)) = (col, header) {
             out.push(
                 Diagnostic::error(
                     &c::NO_HEADER,
@@ -151,7 +155,7 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source
             );
         }
     }
-    if id == label {
+    if id.is_some() && id == label {
         out.push(
             Diagnostic::error(
                 &c::TWICE,
@@ -162,14 +166,13 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source
             .also(b.site("id", Site::NONE), "the image's name"),
         );
     }
-    let suffix = b.text("suffix").unwrap_or_default();
-    if !suffix.is_empty() && !suffix.starts_with('.') {
+    if let Some(suffix) = b.text("suffix").filter(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
         out.push(
             Diagnostic::error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"))
                 .help(format!("`suffix: \".{suffix}\"`")),
         );
     }
-    if b.get("separator").is_some() && matches!(task, Some(TaskKind::SingleLabel | TaskKind::Regression)) {
+    if b.written("separator").is_some() && matches!(task, Some(TaskKind::SingleLabel | TaskKind::Regression)) {
         out.push(
             Diagnostic::error(
                 &c::SEPARATOR_TASK,
@@ -189,15 +192,15 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Source
             .help("`separator: \" \"`"),
         );
     }
-    Source::Csv {
-        labels: b.text("labels").unwrap_or_default().to_string(),
-        images: b.text("images").unwrap_or_default().to_string(),
-        suffix: suffix.to_string(),
-        id,
-        label,
-        separator: b.text("separator").unwrap_or(" ").to_string(),
-        header,
-    }
+    Some(Source::Csv {
+        labels: b.read("labels")?,
+        images: b.read("images")?,
+        suffix: b.read("suffix")?,
+        id: id?,
+        label: label?,
+        separator: b.read("separator")?,
+        header: header?,
+    })
 }
 
 fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
@@ -240,35 +243,33 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
     if let Some(path) = bound.text("path") {
         below_root("valid", path, bound.site("path", value.site), out);
     }
-    match (name.text.as_str(), is_csv) {
-        ("column" | "grouped", false) => {
-            out.push(
-                Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
-                    .help("`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`"),
-            );
-            None
-        }
-        ("folder", _) => Some(Valid::Folder(bound.text("path")?.to_string())),
-        ("indices", _) => Some(Valid::Indices(bound.text("path")?.to_string())),
-        ("column", _) => Some(Valid::Column(bound.text("name")?.to_string())),
-        (word, _) => {
-            let by_default = if matches!(word, "blocks" | "grouped") { Some(0.2) } else { None };
-            let share = bound.number("share").or(by_default)?;
-            let fold = fold(&bound, share, value.site, out)?;
-            let seed = bound.count("seed").unwrap_or(42);
-            Some(match word {
-                "random" => Valid::Random { share, seed, fold },
-                "stratified" => Valid::Stratified { share, seed, fold },
-                "blocks" => Valid::Blocks { size: bound.count("size")?, share, seed, fold },
-                _ => Valid::Grouped { column: bound.text("name")?.to_string(), share, seed, fold },
-            })
-        }
+    if let ("column" | "grouped", false) = (construct.name, is_csv) {
+        out.push(
+            Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
+                .help("`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`"),
+        );
+        return None;
+    }
+    let fold = match construct.key("fold") {
+        Some(_) => Some(fold(&bound, value.site, out)?),
+        None => None,
+    };
+    let (share, seed) = (bound.read("share"), bound.read("seed"));
+    match construct.name {
+        "random" => Some(Valid::Random { share: share?, seed: seed?, fold: fold? }),
+        "stratified" => Some(Valid::Stratified { share: share?, seed: seed?, fold: fold? }),
+        "blocks" => Some(Valid::Blocks { size: bound.read("size")?, share: share?, seed: seed?, fold: fold? }),
+        "grouped" => Some(Valid::Grouped { column: bound.read("name")?, share: share?, seed: seed?, fold: fold? }),
+        "folder" => Some(Valid::Folder(bound.read("path")?)),
+        "indices" => Some(Valid::Indices(bound.read("path")?)),
+        "column" => Some(Valid::Column(bound.read("name")?)),
+        _ => None,
     }
 }
 
 /// The slice of a permutation that is held out, if there are that many.
-fn fold(bound: &bind::Bound, share: f64, site: Site, out: &mut Diagnostics) -> Option<u32> {
-    let fold = bound.count("fold").unwrap_or(0);
+fn fold(bound: &bind::Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
+    let (share, fold) = (bound.read::<f64>("share")?, bound.read::<u32>("fold")?);
     let folds = (1.0 / share + 1e-9).floor() as u32;
     if fold >= folds && bound.known(&["share", "fold"]) {
         out.push(
@@ -358,38 +359,28 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         );
     }
     let bound = bind::entries(&schema::TRANSFORMS, name, entries, out);
-    let max_zoom = match bound.numbers("max_zoom").as_deref() {
-        Some([z]) => [1.0, *z],
-        Some([lo, hi]) => {
+    let max_zoom = bound.read::<Vec<f64>>("max_zoom").map(|zoom| match zoom[..] {
+        [lo, hi] => {
             if lo > hi {
-                out.push(
-                    Diagnostic::error(
-                        &c::OUT_OF_RANGE,
-                        bound.site("max_zoom", value.site),
-                        format!("[{lo}, {hi}] is empty"),
-                    )
-                    .help(format!("`[{hi}, {lo}]`")),
-                );
+                let at = bound.site("max_zoom", value.site);
+                let error = Diagnostic::error(&c::OUT_OF_RANGE, at, format!("[{lo}, {hi}] is empty"));
+                out.push(error.help(format!("`[{hi}, {lo}]`")));
             }
-            [*lo, *hi]
+            [lo, hi]
         }
-        _ => [1.0, 1.0],
-    };
-    let crop = match bound.word("crop") {
-        Some("center") => Crop::Center,
-        Some("none") => Crop::None,
-        Some("googlenet") => Crop::Googlenet,
-        _ => Crop::Random,
-    };
-    let decode = if bound.word("decode") == Some("reduced") { Decode::Reduced } else { Decode::Full };
-    let pad = bound.count("pad").unwrap_or(0);
-    if crop == Crop::Googlenet {
+        // A single number is the largest zoom.
+        _ => [1.0, zoom.last().copied().unwrap_or(1.0)],
+    });
+    let crop = bound.read("crop");
+    let decode = bound.read("decode");
+    let pad = bound.read("pad");
+    if crop == Some(Crop::Googlenet) {
         for (key, given, why) in [
-            ("max_zoom", max_zoom != [1.0, 1.0], "the crop draws its own scale"),
-            ("pad", pad > 0, "the crop takes a part of the image as it is"),
+            ("max_zoom", max_zoom.is_some_and(|zoom| zoom != [1.0, 1.0]), "the crop draws its own scale"),
+            ("pad", pad.is_some_and(|pad| pad > 0), "the crop takes a part of the image as it is"),
             (
                 "decode",
-                decode == Decode::Reduced,
+                decode == Some(Decode::Reduced),
                 "the crop may show a small part of the image, which needs all its pixels",
             ),
         ] {
@@ -400,21 +391,31 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
             }
         }
     }
-    let augment = augment::augment(&bound, value.site, out);
-    let pad_mode = if bound.word("pad_mode") == Some("constant") { PadMode::Constant } else { PadMode::Reflect };
+    let augment = augment::augment(&bound, out);
     let stats = stats(&bound, out);
-    let size = bound.count("size")?;
-    Some(Transforms { set: set?, size, max_zoom, crop, pad, pad_mode, augment: augment?, stats: stats?, decode })
+    Some(Transforms {
+        set: set?,
+        size: bound.read("size")?,
+        max_zoom: max_zoom?,
+        crop: crop?,
+        pad: pad?,
+        pad_mode: bound.read("pad_mode")?,
+        augment: augment?,
+        stats: stats?,
+        decode: decode?,
+    })
 }
 
 /// What pixels are normalised with.
 fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
-    let Some(value) = bound.get("stats") else { return Some(StatsWish::Weights) };
+    if !bound.given("stats") {
+        return Some(StatsWish::default());
+    }
+    let value = bound.written("stats")?;
     let (name, args) = match &value.kind {
-        ValueKind::Word(word) if word == "imagenet" => return Some(StatsWish::Imagenet),
-        ValueKind::Word(word) if word == "inception" => return Some(StatsWish::Inception),
+        ValueKind::Word(word) => return StatsWish::of_word(word),
         ValueKind::Call(name, args) => (name, args),
-        _ => return Some(StatsWish::None),
+        _ => return None,
     };
     if name.text != schema::NORMALIZE.name {
         out.push(
@@ -425,7 +426,7 @@ fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
     }
     let given = bind::args(&schema::NORMALIZE, name, value.site, args, out);
     let mut three = |key: &str| {
-        let numbers = given.numbers(key)?;
+        let numbers = given.read::<Vec<f64>>(key)?;
         match numbers[..] {
             [all] => Some([all; 3]),
             [red, green, blue] => Some([red, green, blue]),

@@ -8,14 +8,15 @@ mod model;
 mod steps;
 
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
-use crate::draft::{Draft, Entry, LintAttr, Value, ValueKind};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Draft, Entry, LintAttr, Name, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{ClassWeights, DeviceWish, Metric, MetricKind, Options, Recipe, TaskKind, Threshold};
+use crate::recipe::{ClassWeights, DeviceWish, Metric, MetricKind, Options, Recipe, TaskKind};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
+pub(crate) use bind::Bound;
 pub(crate) use lints::of_section as lint_of_section;
 
 /// A recipe that passed, with what the front end needs besides.
@@ -49,11 +50,9 @@ pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnos
     let recipe = lower(&flat, draft, &unused, &mut out);
     lints::default_valid(draft, &mut out);
     lints::known(draft, &mut out);
+    debug_assert!(recipe.is_some() || out.has_errors(), "the checks refused a recipe and did not say why");
     match recipe {
-        Some((recipe, trace)) if !out.has_errors() => {
-            debug_assert!(out.iter().all(|d| d.severity == Severity::Warning));
-            Ok(Checked { recipe, trace, flat, warnings: out })
-        }
+        Some((recipe, trace)) if !out.has_errors() => Ok(Checked { recipe, trace, flat, warnings: out }),
         _ => Err(out),
     }
 }
@@ -210,7 +209,7 @@ fn choice<T>(
     out: &mut Diagnostics,
 ) -> Option<T> {
     let found = match &value.kind {
-        ValueKind::Word(word) => parse(word),
+        ValueKind::Word(word) if words.contains(&word.as_str()) => parse(word),
         _ => None,
     };
     if found.is_none() {
@@ -258,7 +257,7 @@ fn metrics(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<V
 fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Metric> {
     let (word, args) = match &value.kind {
         ValueKind::Word(word) => (word.as_str(), None),
-        ValueKind::Call(name, args) => (name.text.as_str(), Some((name, args))),
+        ValueKind::Call(name, args) => (name.text.as_str(), Some(args)),
         ValueKind::Broken => return None,
         _ => {
             out.push(
@@ -275,28 +274,16 @@ fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Me
         );
         return None;
     };
-    let metric = match (kind, args) {
-        (MetricKind::F2, Some((name, args))) => {
-            let bound = bind::args(&schema::F2, name, value.site, args, out);
-            let threshold = match bound.get("threshold").map(|v| &v.kind) {
-                Some(ValueKind::Word(_)) => Threshold::Search,
-                _ => Threshold::Fixed(bound.number("threshold").unwrap_or(0.2)),
-            };
-            Metric::F2 { threshold }
-        }
-        (MetricKind::F2, None) => Metric::F2 { threshold: Threshold::Fixed(0.2) },
-        (_, Some(_)) => {
-            out.push(
-                Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
-                    .help(format!("`{word}`")),
-            );
-            return None;
-        }
-        (MetricKind::Accuracy, None) => Metric::Accuracy,
-        (MetricKind::LogLoss, None) => Metric::LogLoss,
-        (MetricKind::MeanAbsError, None) => Metric::MeanAbsError,
-        (MetricKind::RootMeanSquareError, None) => Metric::RootMeanSquareError,
-    };
+    let construct = kind.construct();
+    if construct.keys.is_empty() && args.is_some() {
+        out.push(
+            Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
+                .help(format!("`{word}`")),
+        );
+        return None;
+    }
+    let name = Name { text: word.to_string(), site: value.site };
+    let bound = bind::args(construct, &name, value.site, args.map_or(&[], Vec::as_slice), out);
     if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
         let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
         out.push(
@@ -306,14 +293,14 @@ fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Me
         );
         return None;
     }
-    Some(metric)
+    kind.lower(&bound)
 }
 
 fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
-    let number = |name: &str, range: &schema::Range, out: &mut Diagnostics| {
+    let number = |name: &str, out: &mut Diagnostics| {
         let value = &sections.get(name)?.value;
         match value.kind {
-            ValueKind::Number(x) => bind::range_ok(name, range, x, value.site, out).then_some((x, value.site)),
+            ValueKind::Number(x) => in_range(name, x, value.site, out).then_some((x, value.site)),
             ValueKind::Broken => None,
             ValueKind::Const(_) => Some((1.0, value.site)),
             _ => {
@@ -329,7 +316,7 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
             }
         }
     };
-    let seed = number("seed", &schema::SEED_RANGE, out).and_then(|(x, site)| {
+    let seed = number("seed", out).and_then(|(x, site)| {
         if x.fract() != 0.0 {
             out.push(
                 Diagnostic::error(&c::NOT_WHOLE, site, format!("`seed` is a whole number, got {x}")).help("`seed: 42`"),
@@ -338,10 +325,10 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
         }
         Some(x as u64)
     });
-    let clip = number("clip", &schema::CLIP_RANGE, out).map(|(x, _)| x);
-    let label_smoothing = number("label_smoothing", &schema::LABEL_SMOOTHING_RANGE, out);
-    let mixup = number("mixup", &schema::MIXING_RANGE, out);
-    let cutmix = number("cutmix", &schema::MIXING_RANGE, out);
+    let clip = number("clip", out).map(|(x, _)| x);
+    let label_smoothing = number("label_smoothing", out);
+    let mixup = number("mixup", out);
+    let cutmix = number("cutmix", out);
     let mut for_task = |name: &str, given: Option<(f64, Site)>, legal: &[TaskKind], needs: &str| {
         let (x, site) = given?;
         if let Some((kind, set)) = task.filter(|(kind, _)| !legal.contains(kind)) {
@@ -358,8 +345,8 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
     let cutmix = for_task("cutmix", cutmix, &labels, "labels");
     let value = |name: &str| sections.get(name).map(|entry| &entry.value);
     let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
-    let switch = |word: &str| ["off", "on"].iter().position(|w| *w == word).map(|on| on == 1);
-    let report = value("report").and_then(|v| choice("report", v, &["on", "off"], switch, out));
+    let switches = schema::section("report").words;
+    let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
     let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, MetricKind::WORDS, MetricKind::parse, out));
     if let (Some(best), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best")) {
         if !metrics.iter().any(|m| m.kind() == best) {
@@ -379,6 +366,11 @@ fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, 
     Options { seed, device, report, class_weights, label_smoothing, mixup, cutmix, clip, keep_best }
 }
 
+/// Whether a section's number is within its range; reports one that is not.
+fn in_range(section: &str, x: f64, site: Site, out: &mut Diagnostics) -> bool {
+    schema::section(section).range.is_none_or(|range| bind::range_ok(section, &range, x, site, out))
+}
+
 fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<ClassWeights> {
     if let Some((TaskKind::Regression, set)) = task {
         out.push(
@@ -394,9 +386,7 @@ fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Op
             let mut weights = Vec::new();
             for item in items {
                 match item.kind {
-                    ValueKind::Number(x)
-                        if bind::range_ok("class_weights", &schema::CLASS_WEIGHT_RANGE, x, item.site, out) =>
-                    {
+                    ValueKind::Number(x) if in_range("class_weights", x, item.site, out) => {
                         weights.push(x);
                     }
                     ValueKind::Const(_) => weights.push(1.0),
@@ -414,7 +404,7 @@ fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Op
             (weights.len() == items.len()).then_some(ClassWeights::Given(weights))
         }
         _ => {
-            unexpected("class_weights", value, &["balanced"], out);
+            unexpected("class_weights", value, schema::section("class_weights").words, out);
             None
         }
     }

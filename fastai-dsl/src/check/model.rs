@@ -5,7 +5,7 @@ use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Name, Value, ValueKind};
-use crate::recipe::{HeadSpec, Model, Weights};
+use crate::recipe::{HeadSpec, Model};
 use crate::schema;
 use crate::suggest::{closest, list};
 
@@ -65,18 +65,14 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     }
     let bound = bind::entries(&schema::MODEL, &name, entries, out);
     let head = head(&bound, value.site, out);
-    let weights = match bound.get("weights").map(|v| &v.kind) {
-        Some(ValueKind::Text(path)) => Weights::File(path.clone()),
-        Some(ValueKind::Word(w)) if w == "none" => Weights::None,
-        _ => Weights::Pretrained,
-    };
-    let cut = facts.map_or(Some(0), |facts| cut(&bound, facts, out));
-    Some(Model { arch: facts?.name.to_string(), cut: cut?, head: head?, weights })
+    let weights = bound.read("weights");
+    let cut = facts.and_then(|facts| cut(&bound, facts, out));
+    Some(Model { arch: facts?.name.to_string(), cut: cut?, head: head?, weights: weights? })
 }
 
 /// How many modules are left out, if the architecture has so many.
 fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
-    let Some(cut) = bound.count("cut") else { return (!bound.given("cut")).then_some(0) };
+    let cut = bound.read::<u32>("cut")?;
     if cut <= facts.max_cut() || !bound.known(&["cut"]) {
         return Some(cut);
     }
@@ -132,20 +128,15 @@ pub(super) fn section_head(model: &Value) -> Option<HeadSpec> {
     spec.filter(|_| !said.has_errors())
 }
 
-/// Hidden layers and dropouts, with fastai's defaults: `[512]`, and .25 before each hidden layer and .5 before the last.
+/// Hidden layers and dropouts. The default dropouts are one before each hidden layer and another before the last layer.
 pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<HeadSpec> {
-    let hidden: Vec<u32> =
-        bound.numbers("hidden").map_or_else(|| vec![512], |h| h.into_iter().map(|x| x as u32).collect());
+    let hidden: Vec<u32> = bound.read("hidden")?;
     let layers = hidden.len() + 1;
-    let dropout = match bound.numbers("dropout") {
-        None => {
-            let mut d = vec![0.25; layers - 1];
-            d.push(0.5);
-            d
-        }
-        Some(one) if one.len() == 1 => vec![one[0]; layers],
-        Some(many) if many.len() == layers => many,
-        Some(many) => {
+    let dropout = match bound.read::<Vec<f64>>("dropout")? {
+        _ if !bound.given("dropout") => default_dropouts(layers),
+        one if one.len() == 1 => vec![one[0]; layers],
+        many if many.len() == layers => many,
+        many => {
             out.push(
                 Diagnostic::error(
                     &c::DROPOUT_COUNT,
@@ -158,7 +149,7 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
                         many.len()
                     ),
                 )
-                .help(format!("one for all, or {layers}: `dropout: {}`", dropouts(layers))),
+                .help(format!("one for all, or {layers}: `dropout: {:?}`", default_dropouts(layers))),
             );
             return None;
         }
@@ -166,11 +157,12 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
     Some(HeadSpec { hidden, dropout })
 }
 
-/// fastai's dropouts before that many linear layers.
-fn dropouts(layers: usize) -> String {
-    let mut numbers = vec!["0.25"; layers - 1];
-    numbers.push("0.5");
-    format!("[{}]", numbers.join(", "))
+/// The default dropouts before that many linear layers.
+fn default_dropouts(layers: usize) -> Vec<f64> {
+    let [hidden, last]: [f64; 2] = schema::MODEL.default("dropout");
+    let mut dropouts = vec![hidden; layers - 1];
+    dropouts.push(last);
+    dropouts
 }
 
 /// Reports an image size below the architecture's minimum; below every architecture's, if that is not known.

@@ -9,8 +9,7 @@ use crate::draft::{Draft, Entry, StepCall, Stmt, ValueKind};
 use crate::habits;
 use crate::plan::Body;
 use crate::rate::Rate;
-use crate::recipe::{Anneal, Fit, HeadSpec, LrFind, Step, Suggest};
-use crate::schema::STEPS;
+use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind};
 
 /// What the steps need to know of the other sections; `None` where those are broken.
 pub(super) struct Context {
@@ -111,34 +110,34 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
 
 fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
     let word = call.word.text.as_str();
-    let Some(construct) = STEPS.iter().find(|s| s.name == word) else {
+    let Some(kind) = StepKind::parse(word) else {
         out.push(
             Diagnostic::error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"))
                 .help(habits::step_help(word, &call.args)),
         );
         return None;
     };
-    let bound = bind::args(construct, &call.word, call.word.site, &call.args, out);
+    let bound = bind::args(kind.construct(), &call.word, call.word.site, &call.args, out);
     let site = call.word.site;
-    match word {
-        "precompute" => precompute(bound.switch("state"), site, state, out),
-        "unfreeze" => Some(unfreeze(Step::Unfreeze, site, state, out)),
-        "freeze" => {
+    match kind {
+        StepKind::Precompute => precompute(bound.read("state"), site, state, out),
+        StepKind::Unfreeze => Some(unfreeze(Step::Unfreeze, site, state, out)),
+        StepKind::Freeze => {
             if state.body == Some(Body::Unfrozen) {
                 (state.body, state.since) = (Some(Body::Frozen), site);
             }
             Some(Step::Freeze)
         }
-        "freeze_to" => freeze_to(&bound, site, state, out),
-        "bn_freeze" => Some(Step::BnFreeze { on: bound.switch("state")? }),
-        "fit" => fit(&bound, site, state, out),
-        "lr_find" => lr_find(&bound, site, state, out),
-        "head" => {
+        StepKind::FreezeTo => freeze_to(&bound, site, state, out),
+        StepKind::BnFreeze => Some(Step::BnFreeze { on: bound.read("state")? }),
+        StepKind::Fit => fit(&bound, site, state, out),
+        StepKind::LrFind => lr_find(&bound, site, state, out),
+        StepKind::Head => {
             state.head = model::head(&bound, site, out);
             state.head.clone().map(Step::Head)
         }
-        "resize" => {
-            let size = bound.count("size")?;
+        StepKind::Resize => {
+            let size = bound.read("size")?;
             let at = bound.site("size", site);
             model::size_fits(size, state.context.facts, at, out);
             if let Some((side, copies)) = state.context.copies
@@ -148,9 +147,9 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
             }
             Some(Step::Resize { size })
         }
-        "tta" => tta(&bound, site, state, out),
-        "save" => save(&bound, site, state, out),
-        _ => load(&bound, site, state, out),
+        StepKind::Tta => tta(&bound, site, state, out),
+        StepKind::Save => save(&bound, site, state, out),
+        StepKind::Load => load(&bound, site, state, out),
     }
 }
 
@@ -253,7 +252,7 @@ fn unfreeze(step: Step, site: Site, state: &mut State, out: &mut Diagnostics) ->
 }
 
 fn freeze_to(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    let group = bound.number("group").map(|x| x as i32);
+    let group: Option<i32> = bound.read("group");
     // Whichever group it is, the body trains from here on.
     let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
     if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
@@ -300,13 +299,16 @@ fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Optio
             );
         }
     }
-    let lrs = bound.rates("lrs");
+    let lrs = bound.read::<Vec<Rate>>("lrs");
     let mut good = true;
-    if let (Some(lrs), Some(ValueKind::List(_))) = (&lrs, bound.get("lrs").map(|v| &v.kind)) {
+    if let (Some(lrs), Some(ValueKind::List(_))) = (&lrs, bound.written("lrs").map(|v| &v.kind)) {
         good &= rate_count(lrs, bound.site("lrs", site), state, out);
     }
-    let wds = bound.numbers("wds").unwrap_or_default();
-    if let Some(groups) = state.groups.filter(|g| wds.len() > 1 && wds.len() != *g) {
+    let wds = bound.read::<Vec<f64>>("wds");
+    if let (Some(wds), Some(groups)) = (&wds, state.groups)
+        && wds.len() > 1
+        && wds.len() != groups
+    {
         out.push(
             Diagnostic::error(
                 &c::RATE_COUNT,
@@ -319,11 +321,11 @@ fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Optio
     }
     let fit = Fit {
         lrs: lrs?,
-        cycles: bound.count("cycles")?,
-        cycle_len: bound.count("cycle_len"),
-        cycle_mult: bound.count("cycle_mult").unwrap_or(1),
-        wds: if wds.iter().all(|w| *w == 0.0) { Vec::new() } else { wds },
-        anneal: if bound.word("anneal") == Some("linear") { Anneal::Linear } else { Anneal::Cosine },
+        cycles: bound.read("cycles")?,
+        cycle_len: bound.read("cycle_len"),
+        cycle_mult: bound.read("cycle_mult")?,
+        wds: wds.filter(|wds| wds.iter().any(|w| *w != 0.0)).unwrap_or_default(),
+        anneal: bound.read("anneal")?,
     };
     good.then_some(Step::Fit(fit))
 }
@@ -375,15 +377,15 @@ fn spread(lrs: &[Rate], groups: usize) -> String {
 }
 
 fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    let start = bound.number("start").unwrap_or(1e-5);
-    let end = bound.number("end").unwrap_or(10.0);
     let index = state.finders;
     state.finders = state.finders.saturating_add(1);
+    let (start, end): (f64, f64) = (bound.read("start")?, bound.read("end")?);
     if start >= end && bound.known(&["start", "end"]) {
         let at = bound.site("start", bound.site("end", site));
+        let default = |key: &str| bound.construct().key(key).and_then(|(_, key)| key.default).unwrap_or_default();
         let mut error =
             Diagnostic::error(&c::EMPTY_SWEEP, at, format!("`start` must be below `end`, got {start} and {end}"))
-                .help("`start = 1e-5, end = 10`");
+                .help(format!("`start = {}, end = {}`", default("start"), default("end")));
         if bound.given("start") && bound.given("end") {
             error = error.also(bound.site("end", site), "the sweep ends here");
         }
@@ -392,15 +394,11 @@ fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) 
     }
     Some(Step::LrFind(LrFind {
         index,
-        suggest: match bound.word("suggest") {
-            Some("steep") => Suggest::Steep,
-            Some("minimum") => Suggest::Minimum,
-            _ => Suggest::Valley,
-        },
-        or: bound.number("or"),
+        suggest: bound.read("suggest")?,
+        or: bound.read("or"),
         start,
         end,
-        iters: bound.count("iters"),
+        iters: bound.read("iters"),
     }))
 }
 
@@ -421,7 +419,7 @@ fn tta(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> O
                 .also(place, "none are held out here"),
         );
     }
-    Some(Step::Tta { n_aug: bound.count("n_aug").unwrap_or(4) })
+    Some(Step::Tta { n_aug: bound.read("n_aug")? })
 }
 
 fn saved_name(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<String> {

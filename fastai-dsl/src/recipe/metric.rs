@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::TaskKind;
+use crate::check::Bound;
 use crate::draft::{Value, ValueKind};
 use crate::experiment;
+use crate::schema::{self, Construct};
 use crate::word_enums::word_enums;
 
 /// Declares the metrics: each with its word, which way it improves, the tasks that it measures and its parameters.
@@ -40,6 +42,15 @@ macro_rules! metrics {
             /// Which values of the metric are the better ones.
             pub fn direction(self) -> Direction {
                 match self { $( MetricKind::$metric => Direction::$better, )+ }
+            }
+
+            /// The metric with the arguments that a recipe writes; `None` if one of them was refused.
+            pub(crate) fn lower(self, bound: &Bound) -> Option<Metric> {
+                match self {
+                    $( MetricKind::$metric => {
+                        Some(Metric::$metric $({ $field: bound.read(stringify!($field))? })?)
+                    } )+
+                }
             }
 
             /// The tasks whose predictions the metric measures.
@@ -142,6 +153,12 @@ impl Metric {
 }
 
 impl MetricKind {
+    /// The metric's parameters in the registry.
+    pub fn construct(self) -> &'static Construct {
+        const PLAIN: Construct = Construct { name: "", doc: "", keys: &[] };
+        schema::constructs().find(|construct| construct.name == self.word()).unwrap_or(&PLAIN)
+    }
+
     /// The metric that a column of the table shows, see [`Metric::column`].
     pub fn of_column(column: &str) -> Option<Self> {
         Self::parse(column.strip_suffix("_best").unwrap_or(column))

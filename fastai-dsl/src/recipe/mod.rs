@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::schema;
 use crate::word_enums::word_enums;
 
+pub(crate) mod augmentation;
 mod data;
 mod metric;
 mod model;
 mod step;
 mod transforms;
 
+pub use augmentation::{Augmentation, Erased, augmentation_words};
 pub use data::*;
 pub use metric::*;
 pub use model::*;
@@ -37,11 +39,11 @@ pub struct Recipe {
 /// The optional sections of a recipe.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Options {
-    /// The one seed that every random draw comes from. Default 42.
+    /// The one seed that every random draw comes from.
     pub seed: Option<u64>,
     /// Which device the recipe asks for; `run --device` overrides it.
     pub device: Option<DeviceWish>,
-    /// Whether `report.html` is written. Default yes.
+    /// Whether `report.html` is written.
     pub report: Option<bool>,
     /// Weights of the classes in the loss.
     pub class_weights: Option<ClassWeights>,
@@ -93,17 +95,17 @@ impl Recipe {
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
-    /// The seed that every random draw comes from (default 42).
+    /// The seed that every random draw comes from.
     pub fn seed(&self) -> u64 {
-        self.options.seed.unwrap_or(42)
+        self.options.seed.unwrap_or_else(|| schema::section("seed").default())
     }
     /// Which device the recipe asks for.
     pub fn device(&self) -> DeviceWish {
-        self.options.device.unwrap_or(DeviceWish::Auto)
+        self.options.device.unwrap_or_else(|| schema::section("device").default())
     }
     /// Whether `report.html` is written.
     pub fn report(&self) -> bool {
-        self.options.report.unwrap_or(true)
+        self.options.report.unwrap_or_else(|| schema::section("report").default())
     }
     /// Weights of the classes in the loss; `None` = all equal.
     pub fn class_weights(&self) -> Option<&ClassWeights> {
@@ -111,7 +113,7 @@ impl Recipe {
     }
     /// Share of each label that is spread over all classes while training, in `[0, 1)`; 0 = none.
     pub fn label_smoothing(&self) -> f64 {
-        self.options.label_smoothing.unwrap_or(0.0)
+        self.options.label_smoothing.unwrap_or_else(|| schema::section("label_smoothing").default())
     }
     /// Parameter of `mixup`'s Beta distribution, above 0; `None` = no blending.
     pub fn mixup(&self) -> Option<f64> {
@@ -153,8 +155,7 @@ macro_rules! registry_defaults {
     ($($name:ident = $construct:ident.$key:ident;)+) => { $(
         impl Default for $name {
             fn default() -> Self {
-                let written = schema::$construct.key(stringify!($key)).and_then(|(_, key)| key.default);
-                written.and_then(Self::parse).expect("the registry has a default for this key")
+                schema::$construct.default(stringify!($key))
             }
         }
     )+ };

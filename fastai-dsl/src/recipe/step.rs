@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HeadSpec;
 use crate::rate::Rate;
+use crate::schema::{Construct, STEPS};
 use crate::word_enums::word_enums;
 
 /// One step of `train`.
@@ -112,6 +113,11 @@ impl Step {
 }
 
 impl StepKind {
+    /// The step in the registry.
+    pub fn construct(self) -> &'static Construct {
+        STEPS.iter().find(|step| step.name == self.word()).expect("every step is in the registry")
+    }
+
     /// Whether the step takes training batches: `fit`, and `lr_find`, which restores the weights afterwards.
     pub fn trains(self) -> bool {
         matches!(self, StepKind::Fit | StepKind::LrFind)

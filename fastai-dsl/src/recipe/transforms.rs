@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{NORMALIZE, Range};
+use super::Augmentation;
+use crate::schema::{NORMALIZE, Range, TRANSFORMS};
 use crate::stats::Stats;
 use crate::word_enums::word_enums;
 
@@ -34,18 +35,18 @@ pub struct Transforms {
 }
 
 impl Transforms {
-    /// Transforms of a set, with everything else as it is unless a recipe says otherwise.
+    /// Transforms of a set; every other key has its default.
     pub fn new(set: TransformSet, size: u32) -> Self {
         Transforms {
             set,
             size,
-            max_zoom: [1.0, 1.0],
-            crop: Crop::Random,
-            pad: 0,
-            pad_mode: PadMode::Reflect,
+            max_zoom: [1.0, TRANSFORMS.default("max_zoom")],
+            crop: TRANSFORMS.default("crop"),
+            pad: TRANSFORMS.default("pad"),
+            pad_mode: TRANSFORMS.default("pad_mode"),
             augment: Vec::new(),
-            stats: StatsWish::Weights,
-            decode: Decode::Full,
+            stats: StatsWish::default(),
+            decode: TRANSFORMS.default("decode"),
         }
     }
 
@@ -103,14 +104,6 @@ word_enums! {
         /// At a half, a quarter or an eighth of it, where enough pixels are left.
         Reduced = reduced,
     }
-
-    /// What an erased rectangle shows.
-    Erased {
-        /// The mean that pixels are normalised with: zeros to the network.
-        Mean = mean,
-        /// A normal distribution about it with its deviation, drawn for each channel of each pixel.
-        Noise = noise,
-    }
 }
 
 /// Which statistics pixels are normalised with.
@@ -136,6 +129,16 @@ pub enum StatsWish {
 }
 
 impl StatsWish {
+    /// The statistics that a word stands for.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "imagenet" => Some(StatsWish::Imagenet),
+            "inception" => Some(StatsWish::Inception),
+            "none" => Some(StatsWish::None),
+            _ => None,
+        }
+    }
+
     /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
     pub fn is_legal(&self) -> bool {
         match self {
@@ -145,117 +148,6 @@ impl StatsWish {
                 mean.iter().all(|x| within(of_mean.range, x)) && std.iter().all(|x| within(of_std.range, x))
             }
             _ => true,
-        }
-    }
-}
-
-/// One augmentation of a list. Shares and probabilities lie in [0, 1].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Augmentation {
-    /// Rotation about the middle.
-    Rotate {
-        /// Largest angle either way.
-        degrees: f64,
-        /// How often.
-        p: f64,
-    },
-    /// Brightness and contrast.
-    Lighting {
-        /// Largest change of brightness either way.
-        brightness: f64,
-        /// Largest change of contrast either way.
-        contrast: f64,
-    },
-    /// Mirrored left to right.
-    Flip {
-        /// How often.
-        p: f64,
-    },
-    /// One of the eight flips and quarter turns.
-    Dihedral,
-    /// Enlargement about the middle, by `1 + min` to `1 + max`.
-    Zoom {
-        /// Largest.
-        max: f64,
-        /// Smallest.
-        min: f64,
-    },
-    /// Enlargement of one side, by up to `1 + max`.
-    Stretch {
-        /// Largest.
-        max: f64,
-    },
-    /// One of rotation, zoom, stretch and nothing.
-    RotateZoom {
-        /// Largest angle either way.
-        degrees: f64,
-        /// Largest enlargement of both sides.
-        zoom: f64,
-        /// Largest enlargement of one side.
-        stretch: f64,
-        /// Probabilities of the four, whose sum is 1.
-        ps: [f64; 4],
-    },
-    /// The average over a square of `2 * strength - 1` pixels.
-    Blur {
-        /// How much.
-        strength: u32,
-        /// How often.
-        p: f64,
-    },
-    /// Black squares.
-    Cutout {
-        /// How many.
-        holes: u32,
-        /// Their side, pixels.
-        length: u32,
-        /// How often.
-        p: f64,
-    },
-    /// A rectangle erased.
-    Erase {
-        /// How often.
-        p: f64,
-        /// Smallest and largest share of the square.
-        area: [f64; 2],
-        /// What it shows.
-        value: Erased,
-    },
-    /// One of 14 operations, of any strength.
-    TrivialAugment,
-    /// Several of 14 operations, equally strong.
-    RandAugment {
-        /// How many.
-        n: u32,
-        /// How strong, 0 to 30.
-        m: u32,
-    },
-}
-
-impl Augmentation {
-    /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
-    pub fn is_legal(&self) -> bool {
-        let share = |p: f64| (0.0..=1.0).contains(&p);
-        let more = |x: f64| (0.0..=3.0).contains(&x);
-        let angle = |x: f64| (0.0..=180.0).contains(&x);
-        match *self {
-            Augmentation::Rotate { degrees, p } => angle(degrees) && share(p),
-            Augmentation::Lighting { brightness, contrast } => share(brightness) && (0.0..1.0).contains(&contrast),
-            Augmentation::Flip { p } => share(p),
-            Augmentation::Dihedral => true,
-            Augmentation::Zoom { max, min } => more(min) && more(max) && min <= max,
-            Augmentation::Stretch { max } => more(max),
-            Augmentation::RotateZoom { degrees, zoom, stretch, ps } => {
-                angle(degrees) && more(zoom) && more(stretch) && ps.into_iter().all(share)
-            }
-            Augmentation::Blur { strength, p } => (1..=15).contains(&strength) && share(p),
-            Augmentation::Cutout { holes, length, p } => {
-                (1..=64).contains(&holes) && (1..=1024).contains(&length) && share(p)
-            }
-            Augmentation::Erase { p, area: [min, max], .. } => share(p) && 0.0 < min && min <= max && max < 1.0,
-            Augmentation::TrivialAugment => true,
-            Augmentation::RandAugment { n, m } => (1..=14).contains(&n) && m <= 30,
         }
     }
 }

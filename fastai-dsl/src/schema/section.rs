@@ -1,7 +1,8 @@
 //! The sections of a recipe.
 
-use super::Range;
-use super::constructs::{above, below, range};
+use super::{Key, Range, Type, above, below, range};
+use crate::from_value::FromValue;
+use crate::recipe::{DeviceWish, MetricKind, TaskKind};
 
 /// A section of a recipe.
 #[derive(Debug)]
@@ -14,86 +15,120 @@ pub struct Section {
     pub required: bool,
     /// How it is written.
     pub example: &'static str,
+    /// Legal numbers, of a section that is a number or a list of them.
+    pub range: Option<Range>,
+    /// Legal words, of a section that is a word.
+    pub words: &'static [&'static str],
+    /// What a recipe has without the section, as it would be written.
+    pub default: Option<&'static str>,
+}
+
+impl Section {
+    /// A section that may be left out.
+    const fn new(name: &'static str, example: &'static str, doc: &'static str) -> Self {
+        Section { name, doc, required: false, example, range: None, words: &[], default: None }
+    }
+
+    const fn required(self) -> Self {
+        Section { required: true, ..self }
+    }
+
+    const fn within(self, range: Range) -> Self {
+        Section { range: Some(range), ..self }
+    }
+
+    const fn one_of(self, words: &'static [&'static str]) -> Self {
+        Section { words, ..self }
+    }
+
+    const fn unless_given(self, default: &'static str) -> Self {
+        Section { default: Some(default), ..self }
+    }
+
+    /// What a recipe has without the section.
+    ///
+    /// # Panics
+    /// If the registry has no such default.
+    pub(crate) fn default<T: FromValue>(&self) -> T {
+        let key = Key {
+            name: self.name,
+            doc: self.doc,
+            ty: Type::Word,
+            range: self.range,
+            words: self.words,
+            default: self.default,
+            required: self.required,
+        };
+        let found = key.default_value().and_then(|value| T::from_value(value, &key));
+        found.expect("the registry has a default of this type")
+    }
+}
+
+/// The section of that name.
+///
+/// # Panics
+/// If there is none.
+pub fn section(name: &str) -> &'static Section {
+    SECTIONS.iter().find(|section| section.name == name).expect("a section of the registry")
 }
 
 /// All sections, in the order in which they are printed.
 pub const SECTIONS: &[Section] = &[
-    Section {
-        name: "task",
-        doc: "What a label is. Stated, never guessed: one stray two-word label must not turn a task multi-label.",
-        required: true,
-        example: "task: single_label",
-    },
-    Section {
-        name: "data",
-        doc: "Where images and labels come from.",
-        required: true,
-        example: "data: folders { root: \"data/dogscats\" }",
-    },
-    Section {
-        name: "transforms",
-        doc: "Image size and augmentation.",
-        required: true,
-        example: "transforms: side_on { size: 224 }",
-    },
-    Section { name: "model", doc: "The network.", required: true, example: "model: squeezenet1_1" },
-    Section {
-        name: "metrics",
-        doc: "What is measured after each epoch.",
-        required: true,
-        example: "metrics: [accuracy]",
-    },
-    Section { name: "train", doc: "The steps.", required: true, example: "train: { fit(1e-2, 3); }" },
-    Section { name: "seed", doc: "Seed of every random draw, 42 unless given.", required: false, example: "seed: 42" },
-    Section {
-        name: "device",
-        doc: "auto (CUDA, else wgpu, else the CPU), cuda, wgpu or cpu.",
-        required: false,
-        example: "device: auto",
-    },
-    Section { name: "report", doc: "Whether report.html is written.", required: false, example: "report: on" },
-    Section {
-        name: "class_weights",
-        doc: "Weights of the classes in the loss: balanced, or one a class in class order.",
-        required: false,
-        example: "class_weights: balanced",
-    },
-    Section {
-        name: "label_smoothing",
-        doc: "Share of each label that is spread over all classes while training; single_label only.",
-        required: false,
-        example: "label_smoothing: 0.1",
-    },
-    Section {
-        name: "mixup",
-        doc: "Blends each training image and its label with another of its batch; the parameter of the Beta distribution \
-              that shares are drawn from, 0 for none.",
-        required: false,
-        example: "mixup: 0.2",
-    },
-    Section {
-        name: "cutmix",
-        doc: "Puts a part of another training image of the batch, and as much of its label, into each; the parameter as \
-              for mixup. With both, each batch is one or the other.",
-        required: false,
-        example: "cutmix: 1.0",
-    },
-    Section { name: "clip", doc: "Largest global gradient norm.", required: false, example: "clip: 1.0" },
-    Section {
-        name: "keep_best",
-        doc: "Keep the epoch that was best by this metric, instead of the last.",
-        required: false,
-        example: "keep_best: accuracy",
-    },
+    Section::new(
+        "task",
+        "task: single_label",
+        "What a label is. Stated, never guessed: one stray two-word label must not turn a task multi-label.",
+    )
+    .required()
+    .one_of(TaskKind::WORDS),
+    Section::new("data", "data: folders { root: \"data/dogscats\" }", "Where images and labels come from.").required(),
+    Section::new("transforms", "transforms: side_on { size: 224 }", "Image size and augmentation.").required(),
+    Section::new("model", "model: squeezenet1_1", "The network.").required(),
+    Section::new("metrics", "metrics: [accuracy]", "What is measured after each epoch.").required(),
+    Section::new("train", "train: { fit(1e-2, 3); }", "The steps.").required(),
+    // Whole numbers that a double holds exactly.
+    Section::new("seed", "seed: 42", "Seed of every random draw.")
+        .within(range(0.0, 9_007_199_254_740_991.0))
+        .unless_given("42"),
+    Section::new("device", "device: auto", "auto (CUDA, else wgpu, else the CPU), cuda, wgpu or cpu.")
+        .one_of(DeviceWish::WORDS)
+        .unless_given("auto"),
+    Section::new("report", "report: on", "Whether report.html is written.")
+        .one_of(Type::Switch.words())
+        .unless_given("on"),
+    Section::new(
+        "class_weights",
+        "class_weights: balanced",
+        "Weights of the classes in the loss: balanced, or one a class in class order.",
+    )
+    .within(above(0.0, 1e6))
+    .one_of(&["balanced"]),
+    Section::new(
+        "label_smoothing",
+        "label_smoothing: 0.1",
+        "Share of each label that is spread over all classes while training; single_label only.",
+    )
+    .within(below(0.0, 1.0))
+    .unless_given("0"),
+    Section::new(
+        "mixup",
+        "mixup: 0.2",
+        "Blends each training image and its label with another of its batch; the parameter of the Beta distribution \
+         that shares are drawn from, 0 for none.",
+    )
+    .within(range(0.0, 100.0)),
+    Section::new(
+        "cutmix",
+        "cutmix: 1.0",
+        "Puts a part of another training image of the batch, and as much of its label, into each; the parameter as \
+         for mixup. With both, each batch is one or the other.",
+    )
+    .within(range(0.0, 100.0)),
+    Section::new("clip", "clip: 1.0", "Largest global gradient norm.").within(above(0.0, 1e6)),
+    Section::new(
+        "keep_best",
+        "keep_best: accuracy",
+        "Keep the epoch that was best by this metric, instead of the last.",
+    )
+    .one_of(MetricKind::WORDS),
 ];
-
-/// Range of `seed`: whole numbers that a double holds exactly.
-pub const SEED_RANGE: Range = range(0.0, 9_007_199_254_740_991.0);
-/// Range of `label_smoothing`.
-pub const LABEL_SMOOTHING_RANGE: Range = below(0.0, 1.0);
-/// Range of the parameter of `mixup` and `cutmix`.
-pub const MIXING_RANGE: Range = range(0.0, 100.0);
-/// Range of `clip`.
-pub const CLIP_RANGE: Range = above(0.0, 1e6);
-/// Range of one class weight.
-pub const CLASS_WEIGHT_RANGE: Range = above(0.0, 1e6);

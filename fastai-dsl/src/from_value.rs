@@ -1,0 +1,124 @@
+//! Values of the language as the Rust values of a recipe.
+
+use crate::draft::{Value, ValueKind};
+use crate::rate::Rate;
+use crate::recipe::{Column, Threshold, Weights};
+use crate::schema::Key;
+
+/// What a value stands for once it fits its key; `None` of a value of another kind.
+pub(crate) trait FromValue: Sized {
+    fn from_value(value: &Value, key: &Key) -> Option<Self>;
+}
+
+/// A legal number that stands for a constant whose value is not known while checking: it is checked while compiling, and
+/// again when the recipe is built.
+fn stand_in(key: &Key) -> f64 {
+    match key.range {
+        Some(r) if r.lo_in => r.lo.max(if key.name == "size" { 224.0 } else { r.lo }),
+        Some(r) => r.lo + (r.hi - r.lo).min(1.0) / 2.0,
+        None => 1.0,
+    }
+}
+
+impl FromValue for f64 {
+    fn from_value(value: &Value, key: &Key) -> Option<Self> {
+        match value.kind {
+            ValueKind::Number(x) => Some(x),
+            ValueKind::Const(_) => Some(stand_in(key)),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! whole_numbers {
+    ($($ty:ty)*) => { $(
+        impl FromValue for $ty {
+            fn from_value(value: &Value, key: &Key) -> Option<Self> {
+                f64::from_value(value, key).map(|x| x as $ty)
+            }
+        }
+    )* };
+}
+whole_numbers! { u32 i32 u64 }
+
+impl FromValue for bool {
+    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Word(word) if word == "on" => Some(true),
+            ValueKind::Word(word) if word == "off" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for String {
+    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Text(text) => Some(text.clone()),
+            ValueKind::Const(_) => Some(String::new()),
+            _ => None,
+        }
+    }
+}
+
+/// A list, or one value as a list of one.
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: &Value, key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::List(items) => items.iter().map(|item| T::from_value(item, key)).collect(),
+            _ => Some(vec![T::from_value(value, key)?]),
+        }
+    }
+}
+
+/// A list of as many numbers, or one number for all of them.
+impl<const N: usize> FromValue for [f64; N] {
+    fn from_value(value: &Value, key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::List(_) => Vec::from_value(value, key)?.try_into().ok(),
+            _ => Some([f64::from_value(value, key)?; N]),
+        }
+    }
+}
+
+impl FromValue for Rate {
+    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
+        match value.kind {
+            ValueKind::Number(x) => Some(Rate::from(x)),
+            ValueKind::Rate(rate) => Some(rate),
+            ValueKind::Const(_) => Some(Rate::from(1e-3)),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Column {
+    fn from_value(value: &Value, key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Text(name) => Some(Column::Name(name.clone())),
+            _ => u32::from_value(value, key).map(Column::Position),
+        }
+    }
+}
+
+impl FromValue for Weights {
+    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Text(path) => Some(Weights::File(path.clone())),
+            ValueKind::Word(word) if word == "none" => Some(Weights::None),
+            ValueKind::Word(word) if word == "pretrained" => Some(Weights::Pretrained),
+            // A path that is not known yet; nothing is checked about the weights of a file.
+            ValueKind::Const(_) => Some(Weights::Pretrained),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Threshold {
+    fn from_value(value: &Value, key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Word(word) if word == "search" => Some(Threshold::Search),
+            _ => f64::from_value(value, key).map(Threshold::Fixed),
+        }
+    }
+}
