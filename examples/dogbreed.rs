@@ -3,7 +3,7 @@
 //! `cargo run --example dogbreed`, where the recipe's data are; the weights by `fastai weights get efficientnet_lite0`.
 
 use fastai::prelude::*;
-use fastai::runtime::progress;
+use fastai::progress;
 
 recipe! {
     /// Which of 120 breeds is this dog? Kaggle's dog-breed-identification, in minutes on a laptop without a GPU.

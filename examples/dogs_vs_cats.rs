@@ -3,7 +3,7 @@
 //! `cargo run --example dogs_vs_cats`, where the recipe's data are; the weights by `fastai weights get efficientnet_lite0`.
 
 use fastai::prelude::*;
-use fastai::runtime::progress;
+use fastai::progress;
 
 recipe! {
     /// Cats or dogs? Kaggle's dogs-vs-cats, in minutes on a laptop without a GPU.

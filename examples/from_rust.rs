@@ -5,10 +5,9 @@
 use std::error::Error;
 use std::path::Path;
 
-use fastai::dsl::Valid;
+use fastai::data::{Dataset, Valid, decode};
 use fastai::prelude::*;
-use fastai::runtime::data::{Dataset, decode};
-use fastai::runtime::progress;
+use fastai::progress;
 
 recipe! {
     /// Is there ocean on this chip?

@@ -3,7 +3,7 @@
 //! `cargo run --example planet`, where the recipe's data are; the weights by `fastai weights get efficientnet_lite0`.
 
 use fastai::prelude::*;
-use fastai::runtime::progress;
+use fastai::progress;
 
 recipe! {
     /// Tags of pictures from above, in the layout of Kaggle's planet: `train_v2.csv` (`image_name,tags`) and `train-jpg/`.

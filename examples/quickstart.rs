@@ -3,7 +3,7 @@
 //! `cargo run --example quickstart`, from the repository's root.
 
 use fastai::prelude::*;
-use fastai::runtime::progress;
+use fastai::progress;
 
 recipe! {
     /// Tags of satellite chips cut from a map of the whole earth.

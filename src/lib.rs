@@ -33,10 +33,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub use fastai_dsl as dsl;
-pub use fastai_dsl::{pipeline, schema, words};
-pub use fastai_runtime as runtime;
-
 /// Declares a recipe as a type. The crate's documentation has an example; LANGUAGE.md defines the language.
 ///
 /// rustfmt formats `recipe!( Name { .. } );` unless it starts with `pub` or `///`; it leaves `recipe! { .. }` unchanged.
@@ -60,6 +56,45 @@ pub mod prelude {
     pub use fastai_dsl::{Experiment, MultiLabel, Regression, SingleLabel};
     pub use fastai_runtime::predict::Predictions;
     pub use fastai_runtime::{Run, RunError, RunOptions, Trained};
+}
+
+/// The typed builder: a recipe as Rust calls. [`schema`](pipeline::schema) has the settings of each construct,
+/// [`words`](pipeline::words) the words of the language.
+pub mod pipeline {
+    pub use fastai_dsl::pipeline::*;
+    pub use fastai_dsl::{schema, words};
+}
+
+/// Runs recipes: [`run`](engine::run), [`resume`](engine::resume), their [`RunOptions`](engine::RunOptions) and their
+/// [`RunError`](engine::RunError).
+pub mod engine {
+    pub use fastai_dsl::{DeviceWish, Recipe};
+    pub use fastai_runtime::engine::*;
+    pub use fastai_runtime::error::*;
+}
+
+/// Images and labels that a program supplies for `data: given`.
+pub mod data {
+    pub use fastai_dsl::Valid;
+    pub use fastai_runtime::data::{Dataset, Item, Label, Target, decode};
+}
+
+/// Predictions of trained networks and submissions.
+pub mod predict {
+    pub use fastai_runtime::device::{DeviceKind, Picked, pick};
+    pub use fastai_runtime::metrics::{Probabilities, Truth};
+    pub use fastai_runtime::predict::{
+        Predictions, Predictor, Said, SubmissionRows, Unreadable, check_sample, image_files, submission_header,
+        write_submission,
+    };
+}
+
+pub use fastai_runtime::progress;
+
+/// The content of a run folder.
+pub mod report {
+    pub use fastai_runtime::metrics::MetricValue;
+    pub use fastai_runtime::report::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Summary};
 }
 
 #[doc(hidden)]

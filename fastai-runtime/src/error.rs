@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::data::{FileError, OpenError};
+use crate::data::OpenError;
+pub use crate::data::{DataError, FileError};
+pub use crate::device::DeviceError;
+pub use crate::models::WeightsError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -10,13 +13,13 @@ use crate::data::{FileError, OpenError};
 pub enum RunError {
     /// The data set does not match the recipe. Contains all findings.
     #[error("{0}")]
-    Data(#[from] crate::data::DataError),
+    Data(#[from] DataError),
     /// Weights are missing, broken, or belong to another network.
     #[error("{0}")]
-    Weights(#[from] crate::models::WeightsError),
+    Weights(#[from] WeightsError),
     /// The requested device is not available.
     #[error("{0}")]
-    Device(#[from] crate::device::DeviceError),
+    Device(#[from] DeviceError),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),

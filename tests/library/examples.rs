@@ -1,7 +1,7 @@
 //! Each example as Rust and as a file is one recipe. (That every recipe file is fine is tested in fastai-macros.)
 
-use fastai::dsl::source::Source;
 use fastai::prelude::*;
+use fastai_dsl::source::Source;
 
 macro_rules! pairs {
     ($($name:ident $recipe:ident $file:literal $rust:literal;)*) => {

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::call::{fastai, stderr};
-use fastai::dsl::source::Source;
-use fastai::dsl::{DeviceWish, Recipe, Valid};
+use fastai::data::{Dataset, Valid};
+use fastai::engine::{self, DeviceWish, Recipe};
 use fastai::prelude::*;
-use fastai::runtime::data::Dataset;
-use fastai::runtime::engine;
-use fastai::runtime::progress::{Progress, Silent, StopSignal};
-use fastai::runtime::report::Summary;
+use fastai::progress::{Progress, Silent, StopSignal};
+use fastai::report::Summary;
+use fastai_dsl::source::Source;
 use tempfile::TempDir;
 
 #[allow(dead_code)]

@@ -1,8 +1,8 @@
 //! The quickstart as Rust and as a file is one recipe.
 
-use fastai::dsl::source::Source;
-use fastai::dsl::{Facts, Plan};
 use fastai::prelude::*;
+use fastai_dsl::source::Source;
+use fastai_dsl::{Facts, Plan};
 
 #[allow(dead_code)]
 #[path = "../../examples/quickstart.rs"]
@@ -11,7 +11,7 @@ mod example;
 mod from_file {
     fastai::include_recipe!("../../examples/quickstart.recipe");
 
-    pub fn recipe() -> fastai::dsl::Recipe {
+    pub fn recipe() -> fastai_dsl::Recipe {
         <QuickStart as fastai::prelude::Experiment>::recipe()
     }
 }
