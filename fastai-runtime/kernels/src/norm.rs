@@ -1,6 +1,6 @@
 //! Batch normalisation of maps: statistics, the pass forward, and the two passes of its gradient.
 //!
-//! Sums over pixels are taken in blocks of [`BLOCK`] pixels in single precision; blocks are added in double precision, in
+//! Sums over pixels are taken in blocks of `BLOCK` pixels in single precision; blocks are added in double precision, in
 //! order.
 
 use rayon::prelude::*;
