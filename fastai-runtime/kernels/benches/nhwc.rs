@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use fastai_kernels::conv::Window;
+use fastai_kernels::pool::{self, PoolWindow};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, depthwise};
 
 const BATCH: usize = 16;
@@ -94,6 +95,53 @@ fn depthwise(isa: Isa) {
     }
 }
 
+fn pool(isa: Isa) {
+    for (channels, side, pool) in
+        [(64, 112, PoolWindow { kernel: 3, stride: 2, pad: 1 }), (64, 112, PoolWindow { kernel: 2, stride: 2, pad: 0 })]
+    {
+        let (shape, x) = map(channels, side);
+        let to_shape = MapShape { height: side / 2, width: side / 2, ..shape };
+        let (mut y, mut dx) = (vec![0.0; to_shape.numbers()], x.clone());
+        let mut winners = vec![0; y.len()];
+        let name = |what: &str| format!("{what} {channels}@{side} {k}x{k}", k = pool.kernel);
+        let numbers = x.len() + y.len();
+        line(&name("max"), isa, numbers, 0.0, || {
+            pool::max_pool(isa, Map::new(&x, shape), pool, &mut MapMut::new(&mut y, to_shape));
+        });
+        line(&name("max winners"), isa, numbers, 0.0, || {
+            let y = &mut MapMut::new(&mut y, to_shape);
+            pool::max_pool_winners(isa, Map::new(&x, shape), pool, y, &mut winners);
+        });
+        line(&name("max dx"), isa, numbers, 0.0, || {
+            let dx = &mut MapMut::new(&mut dx, shape);
+            pool::winners_gradient(isa, &winners, Map::new(&y, to_shape), pool, dx, false);
+        });
+        line(&name("max dx without winners"), isa, numbers + x.len(), 0.0, || {
+            let dx = &mut MapMut::new(&mut dx, shape);
+            pool::max_pool_gradient(isa, Map::new(&x, shape), Map::new(&y, to_shape), pool, dx);
+        });
+        line(&name("average"), isa, numbers, 0.0, || {
+            pool::average_pool(isa, Map::new(&x, shape), pool, &mut MapMut::new(&mut y, to_shape));
+        });
+        line(&name("average dx"), isa, numbers, 0.0, || {
+            let dx = &mut MapMut::new(&mut dx, shape);
+            pool::average_pool_gradient(isa, Map::new(&y, to_shape), pool, dx, false);
+        });
+    }
+    for (channels, side) in [(144, 56), (1280, 7)] {
+        let (shape, x) = map(channels, side);
+        let to_shape = MapShape { height: 1, width: 1, ..shape };
+        let (mut y, mut dx) = (vec![0.0; to_shape.numbers()], x.clone());
+        line(&format!("mean {channels}@{side}"), isa, x.len(), 0.0, || {
+            pool::adaptive_average(isa, Map::new(&x, shape), &mut MapMut::new(&mut y, to_shape));
+        });
+        line(&format!("mean dx {channels}@{side}"), isa, x.len(), 0.0, || {
+            let dx = &mut MapMut::new(&mut dx, shape);
+            pool::adaptive_average_gradient(isa, Map::new(&y, to_shape), dx, false);
+        });
+    }
+}
+
 /// What the memory gives: the standard library's copy.
 fn copy(channels: usize, side: usize) {
     let (shape, x) = map(channels, side);
@@ -103,13 +151,14 @@ fn copy(channels: usize, side: usize) {
 
 fn main() {
     // Everything on the one thread of a pool, which need not be woken.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    pool.install(|| {
+    let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    thread.install(|| {
         for (channels, side) in [(32, 112), (240, 28), (960, 7)] {
             copy(channels, side);
         }
         for isa in Isa::available().into_iter().skip(1).rev() {
             depthwise(isa);
+            pool(isa);
         }
     });
 }

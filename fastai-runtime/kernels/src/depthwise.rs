@@ -6,16 +6,15 @@
 
 use rayon::prelude::*;
 
+use crate::block::{BLOCK, each, meeting};
 use crate::conv::{Window, check};
 use crate::finish::Finish;
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, SharedMut};
 use crate::prefetch;
 use crate::tile::OPEN;
-use crate::vector::Vector;
+use crate::vector::{Vector, load, store};
 
-/// Outputs of a row that are summed together. The maps of the usual networks are multiples of 7 wide.
-const BLOCK: usize = 7;
 /// Most rows of a kernel.
 const HEIGHT: usize = 7;
 /// Outputs (of one channel each) that are worth a thread's attention.
@@ -26,11 +25,6 @@ const PIXELS: usize = 512;
 const SHARES: usize = 64;
 /// Channels of a share, where there are fewer shares of pixels; a multiple of every vector's lanes.
 const CHANNELS: usize = 128;
-
-/// Runs a block once for each of the numbers, which are constants in it.
-macro_rules! each {
-    ($i:ident in [$($n:literal)*] $body:block) => { $({ #[allow(non_upper_case_globals)] const $i: usize = $n; $body })* };
-}
 
 /// Weights as `[channel vector][tap][lane]`.
 #[derive(Debug)]
@@ -138,25 +132,6 @@ struct Line<'a> {
     clamp: [f32; 2],
 }
 
-#[inline(always)]
-unsafe fn load<V: Vector, const EDGE: bool>(p: *const f32, lanes: usize) -> V {
-    // SAFETY: the caller's pointer is valid for `lanes` numbers, which are a whole vector unless `EDGE`.
-    unsafe { if !EDGE || lanes == V::LANES { V::load(p) } else { V::load_first(p, lanes) } }
-}
-
-#[inline(always)]
-unsafe fn store<V: Vector, const EDGE: bool>(v: V, p: *mut f32, lanes: usize) {
-    // SAFETY: as for `load`.
-    unsafe { if !EDGE || lanes == V::LANES { v.store(p) } else { v.store_first(p, lanes) } }
-}
-
-/// The output of a block whose tap `tap` meets the block's pixel `pixel`.
-#[inline(always)]
-fn meeting<const KX: usize, const S: usize>(pixel: usize, tap: usize) -> Option<usize> {
-    let first = pixel.checked_sub(tap)?;
-    (tap < KX && first.is_multiple_of(S) && first / S < BLOCK).then_some(first / S)
-}
-
 /// A block of outputs, as [`Line`] describes them: `EDGE` where it has less than `BLOCK` outputs or less than a vector of
 /// channels, or reads over the border.
 #[inline(always)]
@@ -178,7 +153,7 @@ unsafe fn forward_block<V: Vector, const KX: usize, const S: usize, const EDGE: 
                 prefetch::write(line.to.wrapping_add((line.outputs + x + i) * line.to_step + channel));
             }
         }
-        let start = if line.bias.is_null() { V::zero() } else { load::<V, EDGE>(line.bias.add(channel), lanes) };
+        let start = if line.bias.is_null() { V::zero() } else { load::<V>(EDGE, line.bias.add(channel), lanes) };
         let mut sums = [start; BLOCK];
         let weights = line.taps.values.as_ptr().add(channel * line.taps.count);
         for row in &line.from.rows[..line.from.count] {
@@ -189,7 +164,7 @@ unsafe fn forward_block<V: Vector, const KX: usize, const S: usize, const EDGE: 
             let source = row.source.wrapping_offset(from * step as isize).wrapping_add(channel);
             each!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18] {
                 if I < (BLOCK - 1) * S + KX && (!EDGE || (low..high).contains(&I)) {
-                    let pixel = load::<V, EDGE>(source.wrapping_add(I * step), lanes);
+                    let pixel = load::<V>(EDGE, source.wrapping_add(I * step), lanes);
                     each!(K in [0 1 2 3 4 5 6] {
                         if let Some(output) = meeting::<KX, S>(I, K) {
                             sums[output] = pixel.fma(taps[K], sums[output]);
@@ -204,10 +179,10 @@ unsafe fn forward_block<V: Vector, const KX: usize, const S: usize, const EDGE: 
                 let mut sum = sums[I];
                 if !line.residual.is_null() {
                     let residual = line.residual.add((x + I) * line.residual_step + channel);
-                    sum = sum.add(load::<V, EDGE>(residual, lanes));
+                    sum = sum.add(load::<V>(EDGE, residual, lanes));
                 }
                 let to = line.to.add((x + I) * line.to_step + channel);
-                store::<V, EDGE>(highest.min(lowest.max(sum)), to, lanes);
+                store::<V>(EDGE, highest.min(lowest.max(sum)), to, lanes);
             }
         });
     }
@@ -270,8 +245,8 @@ fn check_window(window: &Window, input: Map<'_>, output: Map<'_>) {
     assert!([1, 2].contains(&window.stride), "a depthwise stride of {}", window.stride);
 }
 
-/// Calls `work` for each row of `batch` images, a few rows of `numbers` numbers at a time for a thread.
-fn rows(batch: usize, height: usize, numbers: usize, work: impl Fn(usize, usize) + Sync) {
+/// Calls `work(image, y)` for each row of `batch` images, a few rows of `numbers` numbers at a time for a thread.
+pub(crate) fn rows(batch: usize, height: usize, numbers: usize, work: impl Fn(usize, usize) + Sync) {
     let rows = batch * height;
     let each = (ITEM / numbers.max(1)).max(1);
     (0..rows.div_ceil(each)).into_par_iter().for_each(|item| {
@@ -431,7 +406,7 @@ unsafe fn gradient_block<V: Vector, const KX: usize, const S: usize, const EDGE:
         let bias = sums.add((line.taps - 1) * V::LANES);
         each!(I in [0 1 2 3 4 5 6] {
             if !EDGE || I < count {
-                outputs[I] = load::<V, EDGE>(line.output.add((x + I) * line.output_step + channel), lanes);
+                outputs[I] = load::<V>(EDGE, line.output.add((x + I) * line.output_step + channel), lanes);
             }
         });
         let [a, b, c, d, e, f, g] = outputs;
@@ -445,7 +420,7 @@ unsafe fn gradient_block<V: Vector, const KX: usize, const S: usize, const EDGE:
             let source = row.source.wrapping_offset(from * step as isize).wrapping_add(channel);
             each!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18] {
                 if I < (BLOCK - 1) * S + KX && (!EDGE || (low..high).contains(&I)) {
-                    let pixel = load::<V, EDGE>(source.wrapping_add(I * step), lanes);
+                    let pixel = load::<V>(EDGE, source.wrapping_add(I * step), lanes);
                     each!(K in [0 1 2 3 4 5 6] {
                         if let Some(output) = meeting::<KX, S>(I, K) {
                             taps[K] = pixel.fma(outputs[output], taps[K]);

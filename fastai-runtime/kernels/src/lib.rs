@@ -5,6 +5,7 @@
 //! on the [`Isa`], within rounding.
 
 pub mod bilinear;
+mod block;
 pub mod conv;
 pub mod convolution;
 pub mod depthwise;
@@ -13,6 +14,7 @@ mod gather;
 pub mod isa;
 pub mod layout;
 pub mod map;
+mod math;
 pub mod norm;
 pub mod panel;
 pub mod pool;

@@ -28,8 +28,6 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn min(self, other: Self) -> Self;
     /// `self` where `low < at < high`, else 0.
     unsafe fn inside(self, at: Self, low: Self, high: Self) -> Self;
-    /// `self` where `a == b`, else 0.
-    unsafe fn where_equal(self, a: Self, b: Self) -> Self;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -38,14 +36,34 @@ pub(crate) unsafe trait Vector: Copy {
     }
 }
 
+/// The first `lanes` lanes, which are all of them unless `part`.
+///
+/// # Safety
+/// The pointer is valid for `lanes` numbers, from 1 to a whole vector; the CPU has the type's instructions.
+#[inline(always)]
+pub(crate) unsafe fn load<V: Vector>(part: bool, p: *const f32, lanes: usize) -> V {
+    // SAFETY: the caller's.
+    unsafe { if part && lanes < V::LANES { V::load_first(p, lanes) } else { V::load(p) } }
+}
+
+/// Stores the first `lanes` lanes, which are all of them unless `part`.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+pub(crate) unsafe fn store<V: Vector>(part: bool, v: V, p: *mut f32, lanes: usize) {
+    // SAFETY: the caller's.
+    unsafe { if part && lanes < V::LANES { v.store_first(p, lanes) } else { v.store(p) } }
+}
+
 /// Eight lanes as an array; compilers make vectors of the target of it.
 #[derive(Clone, Copy)]
 #[repr(align(32))]
-pub(crate) struct Portable([f32; 8]);
+pub(crate) struct Portable(pub(crate) [f32; 8]);
 
 impl Portable {
     #[inline(always)]
-    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+    pub(crate) fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         let mut out = self;
         for i in 0..8 {
             out.0[i] = f(self.0[i], other.0[i]);
@@ -127,14 +145,6 @@ unsafe impl Vector for Portable {
         }
         out
     }
-    #[inline(always)]
-    unsafe fn where_equal(self, a: Self, b: Self) -> Self {
-        let mut out = self;
-        for i in 0..8 {
-            out.0[i] = if a.0[i] == b.0[i] { self.0[i] } else { 0.0 };
-        }
-        out
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -210,10 +220,6 @@ mod x86 {
                 _mm256_and_ps(self, _mm256_and_ps(above, below))
             }
         }
-        #[inline(always)]
-        unsafe fn where_equal(self, a: Self, b: Self) -> Self {
-            unsafe { _mm256_and_ps(self, _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) }
-        }
     }
 
     // SAFETY: as above, with AVX-512F.
@@ -272,10 +278,6 @@ mod x86 {
                 let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(at, high);
                 _mm512_maskz_mov_ps(above & below, self)
             }
-        }
-        #[inline(always)]
-        unsafe fn where_equal(self, a: Self, b: Self) -> Self {
-            unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), self) }
         }
     }
 }

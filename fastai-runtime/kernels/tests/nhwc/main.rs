@@ -2,6 +2,7 @@
 //! instruction set of this CPU.
 
 mod depthwise;
+mod pool;
 
 use fastai_kernels::{Isa, Map, MapMut, MapShape};
 
