@@ -1,6 +1,7 @@
 //! A convolution of any groups, by the kernel that suits its sides.
 
 use crate::conv::{self, Forward, Weights, Window};
+use crate::depthwise;
 use crate::finish::Finish;
 use crate::isa::Isa;
 use crate::map::{Map, MapMut};
@@ -40,6 +41,13 @@ impl Sides {
     /// Whether Winograd's algorithm computes it.
     fn is_transformed(&self) -> bool {
         self.kernel == [3, 3] && self.stride == 1 && self.groups == 1 && self.input.min(self.output) >= TRANSFORMED
+    }
+
+    /// Whether every channel has a kernel of its own, which the kernels for that know.
+    fn is_depthwise(&self) -> bool {
+        self.groups > 1
+            && [self.input, self.output] == [self.groups; 2]
+            && depthwise::is_known(self.kernel, self.stride)
     }
 
     /// The convolution in as many groups as are worth it, of groups side by side: narrow ones are joined, with zeros between
@@ -102,6 +110,7 @@ pub struct Convolution {
 enum Kernel {
     Products(Forward),
     Transformed(Winograd),
+    Depthwise(depthwise::Forward),
     Groups(Vec<Forward>),
 }
 
@@ -116,6 +125,8 @@ impl Convolution {
             Kernel::Transformed(Winograd::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
         } else if sides.groups == 1 {
             Kernel::Products(Forward::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
+        } else if sides.is_depthwise() {
+            Kernel::Depthwise(depthwise::Forward::new(isa, weights, sides.output, sides.kernel))
         } else {
             let joined = sides.joined();
             let group = |group| {
@@ -135,6 +146,7 @@ impl Convolution {
         match &self.kernel {
             Kernel::Products(forward) => forward.run(input, window, output, finish),
             Kernel::Transformed(winograd) => winograd.run(input, window.pad, output, finish),
+            Kernel::Depthwise(forward) => forward.run(input, window, output, finish),
             Kernel::Groups(groups) => {
                 let joined = self.sides.joined();
                 for (group, forward) in groups.iter().enumerate() {
@@ -174,6 +186,9 @@ pub fn input_gradient(
         let weights = Weights::new(weights, sides.output, sides.input, sides.kernel);
         return conv::input_gradient(isa, output, weights, window, input, accumulate);
     }
+    if sides.is_depthwise() {
+        return depthwise::input_gradient(isa, output, weights, window, input, accumulate);
+    }
     let joined = sides.joined();
     for group in 0..joined.groups {
         let weights = joined.spread(weights, group);
@@ -192,6 +207,9 @@ pub fn kernel_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, sides: Sides, 
     assert_eq!(gradient.len(), sides.weights());
     if sides.groups == 1 {
         return weight_gradient(isa, input, output, window, gradient);
+    }
+    if sides.is_depthwise() {
+        return depthwise::weight_gradient(isa, input, output, window, gradient, None);
     }
     let joined = sides.joined();
     let mut spread = vec![0f32; joined.output() * joined.input() * joined.taps];
