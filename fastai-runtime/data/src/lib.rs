@@ -26,8 +26,8 @@ pub use decode::{decode, decode_reduced};
 pub use findings::{DataError, OpenError};
 pub use histogram::Histogram;
 pub use loading::{
-    Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch, Loader,
-    Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
+    BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
+    Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{Cut, Health, Preflight, Sizes};
 pub use sources::Label;

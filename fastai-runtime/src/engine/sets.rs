@@ -53,7 +53,7 @@ impl Sets {
         // One budget for the decoded images of all three parts. The training images are read first and use it first.
         let budget = Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET));
         let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test]
-            .map(|items| ImageSet::within(items, &budget).reading(reading.clone()).checked());
+            .map(|items| ImageSet::within(items, &budget).reading(reading.clone()).validated());
         let images = [train.weighted(dataset.sampling_weights(sampler)), valid, test];
         Sets { dataset, images, preparation, cached: None }
     }

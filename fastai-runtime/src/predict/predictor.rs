@@ -1,21 +1,19 @@
 //! A saved model, ready to predict.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::TaskKind;
-use rayon::prelude::*;
 
 use super::{Predictions, TtaWeights, average};
-use crate::data::{DataError, Reading};
+use crate::data::{DataError, Item, LoadJob, Loader, Reading, Target, Visit};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::progress::Watch;
 use crate::random::Stream;
-use crate::transforms::Transform;
+use crate::transforms::Picture;
 use crate::{RunError, device};
 
 /// Memory limit of prepared images that wait for the network, bytes.
@@ -116,55 +114,29 @@ impl Predictor {
         each: &mut dyn FnMut(Said<'_>) -> Result<(), RunError>,
     ) -> Result<Vec<Unreadable>, RunError> {
         let Watch { progress, stop } = watch;
-        let side = self.meta.size as usize;
         let passes = 1 + tta.unwrap_or(0) as usize;
-        let fit = AHEAD / (passes * 3 * side * side * 4).max(1);
-        let chunk = fit.clamp(1, self.meta.batch.clamp(1, 1024) as usize);
         let mut failed = Vec::new();
+        let loader = Loader::new(self.job(images, passes))?;
         progress.begin("images", images.len() as u64);
-        let result = std::thread::scope(|scope| {
-            // One chunk is prepared while the network works on the one before it.
-            let (sender, receiver) = mpsc::sync_channel(1);
-            scope.spawn(move || {
-                let transform = self.meta.transform();
-                for (number, paths) in images.chunks(chunk).enumerate() {
-                    let prepared: Vec<Result<Vec<f32>, String>> =
-                        paths.par_iter().map(|path| self.prepare(path, &transform, passes)).collect();
-                    if sender.send((number * chunk, prepared)).is_err() {
-                        return;
-                    }
-                }
-            });
-            for (first, prepared) in receiver {
-                let mut rows = Vec::with_capacity(prepared.len());
-                let mut pixels = vec![Vec::new(); passes];
-                let done = (first + prepared.len()) as u64;
-                for (image, prepared) in prepared.into_iter().enumerate().map(|(i, p)| (first + i, p)) {
-                    match prepared {
-                        Ok(values) => {
-                            rows.push(image);
-                            for (pass, values) in pixels.iter_mut().zip(values.chunks_exact(3 * side * side)) {
-                                pass.extend_from_slice(values);
-                            }
-                        }
-                        Err(reason) => failed.push(Unreadable { image, path: images[image].clone(), reason }),
-                    }
-                }
-                if !rows.is_empty() {
-                    let probabilities = self.probabilities(pixels, rows.len(), tta)?;
-                    for (&image, probabilities) in rows.iter().zip(probabilities.rows()) {
-                        each(Said { image, path: &images[image], probabilities })?;
-                    }
-                }
-                progress.advance(done, "");
-                if stop.requested() {
-                    return Err(RunError::Stopped(format!("{done} of {} images are through", images.len())));
+        let mut done = 0;
+        for mut batch in loader {
+            done += batch.indices.len() as u64;
+            let broken = batch.take_broken().into_iter();
+            failed.extend(broken.map(|(image, reason)| Unreadable { image, path: images[image].clone(), reason }));
+            if !batch.indices.is_empty() {
+                let probabilities = self.probabilities(&batch.pixels, batch.indices.len(), tta)?;
+                for (&image, probabilities) in batch.indices.iter().zip(probabilities.rows()) {
+                    each(Said { image, path: &images[image], probabilities })?;
                 }
             }
-            Ok(())
-        });
+            progress.advance(done, "");
+            if stop.requested() {
+                progress.finish();
+                return Err(RunError::Stopped(format!("{done} of {} images are through", images.len())));
+            }
+        }
         progress.finish();
-        result.map(|()| failed)
+        Ok(failed)
     }
 
     /// Returns the probabilities of all images, which must be readable.
@@ -186,38 +158,58 @@ impl Predictor {
         Ok(Predictions::new(images.iter().map(id).collect(), self.meta.classes.clone(), probabilities, None))
     }
 
-    /// Returns the plain and the augmented inputs of an image, concatenated.
-    fn prepare(&self, path: &Path, transform: &Transform, passes: usize) -> Result<Vec<f32>, String> {
-        let image = Reading::of(self.meta.resize_to).read(path, transform.shorter_side())?;
-        let side = self.meta.size as usize;
-        let name = blake3::hash(path.file_name().unwrap_or_default().as_encoded_bytes());
-        let name = u64::from_le_bytes(*name.as_bytes().first_chunk().expect("a hash has 32 bytes"));
-        let mut values = vec![0.0; passes * 3 * side * side];
-        let fill = AssertUnwindSafe(|| {
-            for (pass, values) in values.chunks_exact_mut(3 * side * side).enumerate() {
-                match pass {
-                    0 => transform.valid(&image, values),
-                    _ => {
-                        let stream = Stream::new(self.meta.seed, "tta of files");
-                        transform.train(&image, stream.address(&[name, pass as u64 - 1]), values);
-                    }
-                }
+    /// Loads the images in order, each with its plain input and `passes - 1` augmented ones.
+    fn job(&self, images: &[PathBuf], passes: usize) -> LoadJob {
+        let item = |path: &PathBuf| Item { id: String::new(), path: path.clone(), target: Target::Unlabelled };
+        let items: Arc<[Item]> = images.iter().map(item).collect();
+        let input = self.input_len();
+        let batch = (AHEAD / (passes * input * 4)).clamp(1, self.meta.batch.clamp(1, 1024) as usize);
+        let transform = self.meta.transform();
+        let shorter = transform.shorter_side();
+        let (files, seed) = (Arc::clone(&items), self.meta.seed);
+        let load = move |visit: Visit, image: &Picture, inputs: &mut [f32]| {
+            let name = files[visit.index].path.file_name().unwrap_or_default();
+            let name = blake3::hash(name.as_encoded_bytes());
+            let name = u64::from_le_bytes(*name.as_bytes().first_chunk().expect("a hash has 32 bytes"));
+            let (plain, augmented) = inputs.split_at_mut(input);
+            transform.valid(image, plain);
+            for (pass, values) in augmented.chunks_exact_mut(input).enumerate() {
+                let stream = Stream::new(seed, "tta of files");
+                transform.train(image, stream.address(&[name, pass as u64]), values);
             }
-        });
-        catch_unwind(fill).map_err(|_| "preparing it failed".to_string())?;
-        Ok(values)
+        };
+        LoadJob {
+            items,
+            order: (0..images.len()).collect(),
+            batches: (0..images.len()).step_by(batch).map(|at| at..images.len().min(at + batch)).collect(),
+            values_per_image: passes * input,
+            load: Arc::new(load),
+            threads: rayon::current_num_threads(),
+            reading: Reading::of(self.meta.resize_to),
+            shorter,
+            cache: None,
+        }
     }
 
-    /// Probabilities of `count` images from the pixels of each pass.
-    fn probabilities(&self, pixels: Vec<Vec<f32>>, count: usize, tta: Option<u32>) -> Result<Probabilities, RunError> {
+    /// Values of one input, `3 * size * size`.
+    fn input_len(&self) -> usize {
+        3 * (self.meta.size as usize).pow(2)
+    }
+
+    /// Probabilities of `count` images from their inputs `[count, pass, 3, size, size]`.
+    fn probabilities(&self, inputs: &[f32], count: usize, tta: Option<u32>) -> Result<Probabilities, RunError> {
         let side = self.meta.size as usize;
         let classes = self.meta.classes.len();
-        let mut passes = Vec::with_capacity(pixels.len());
-        for pixels in pixels {
-            let data = TensorData::new(pixels, [count, 3, side, side]);
+        let passes = inputs.len() / (count * self.input_len());
+        let of_pass = |pass: usize| {
+            let images = inputs.chunks_exact(passes * self.input_len());
+            let pixels: Vec<&[f32]> =
+                images.map(|image| &image[pass * self.input_len()..][..self.input_len()]).collect();
+            let data = TensorData::new(pixels.concat(), [count, 3, side, side]);
             let out = self.network.forward(Tensor::from_data(data, &self.device));
-            passes.push(Probabilities::of_logits(self.meta.task, device::read(out)?, classes));
-        }
+            Ok(Probabilities::of_logits(self.meta.task, device::read(out)?, classes))
+        };
+        let mut passes = (0..passes).map(of_pass).collect::<Result<Vec<_>, RunError>>()?;
         Ok(match tta {
             None => passes.swap_remove(0),
             Some(n_aug) => average(&passes[0], TtaWeights::new(n_aug).plain, &passes[1..]),

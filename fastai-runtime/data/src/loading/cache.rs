@@ -1,10 +1,8 @@
 //! Decoded images in memory, so that a small data set is decoded once.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::copies::Reading;
 use crate::transforms::Picture;
 
 /// A memory limit that several caches share.
@@ -44,7 +42,6 @@ pub struct DecodedCache {
     images: Vec<OnceLock<Arc<Picture>>>,
     used: AtomicUsize,
     budget: Arc<Budget>,
-    shorter: Option<u32>,
 }
 
 impl Drop for DecodedCache {
@@ -65,30 +62,23 @@ impl DecodedCache {
     /// An empty cache for `items` images that uses what the other caches leave of `budget`.
     pub fn sharing(items: usize, budget: Arc<Budget>) -> Self {
         let images = (0..items).map(|_| OnceLock::new()).collect();
-        DecodedCache { images, used: AtomicUsize::new(0), budget, shorter: None }
+        DecodedCache { images, used: AtomicUsize::new(0), budget }
     }
 
-    /// The same, whose images are decoded as [`decode_reduced`](crate::decode_reduced) does with `shorter`.
-    pub fn reduced(mut self, shorter: Option<u32>) -> Self {
-        self.shorter = shorter;
-        self
-    }
-
-    /// The shorter side that reduced decoding preserves at least, pixels; `None` for full decoding.
-    pub fn shorter(&self) -> Option<u32> {
-        self.shorter
-    }
-
-    /// Returns image number `index` from memory, or as `reading` yields it for the file at `path`.
+    /// Returns image number `index` from the cache, or as `read` yields it.
     ///
     /// # Errors
-    /// Those of [`Reading::read`]. Failures are not cached.
-    pub fn get_or_read(&self, index: usize, path: &Path, reading: &Reading) -> Result<Arc<Picture>, String> {
+    /// Those of `read`. Failures are not cached.
+    pub fn get_or_insert(
+        &self,
+        index: usize,
+        read: impl FnOnce() -> Result<Picture, String>,
+    ) -> Result<Arc<Picture>, String> {
         let slot = self.images.get(index);
         if let Some(image) = slot.and_then(OnceLock::get) {
             return Ok(Arc::clone(image));
         }
-        let image = Arc::new(reading.read(path, self.shorter)?);
+        let image = Arc::new(read()?);
         let bytes = image.as_raw().len();
         if let Some(slot) = slot
             && self.budget.reserve(bytes)
@@ -111,49 +101,42 @@ impl DecodedCache {
 #[cfg(test)]
 mod tests {
     use image::{Rgb, RgbImage};
-    use tempfile::TempDir;
 
     use super::*;
 
+    fn grey(level: u8) -> Result<Picture, String> {
+        Ok(RgbImage::from_pixel(10, 10, Rgb([level; 3])).into())
+    }
+
+    fn gone() -> Result<Picture, String> {
+        Err("it is gone".to_string())
+    }
+
     #[test]
     fn images_are_kept_until_the_budget_is_used_up() {
-        let folder = TempDir::new().unwrap();
-        let paths: Vec<_> = (0..3u8).map(|i| folder.path().join(format!("{i}.png"))).collect();
-        for (i, path) in paths.iter().enumerate() {
-            RgbImage::from_pixel(10, 10, Rgb([i as u8; 3])).save(path).unwrap();
-        }
         let cache = DecodedCache::new(3, 700);
-        for (i, path) in paths.iter().enumerate() {
-            assert_eq!(cache.get_or_read(i, path, &Reading::Files).unwrap().get_pixel(0, 0).0, [i as u8; 3]);
+        for i in 0..3u8 {
+            assert_eq!(cache.get_or_insert(i.into(), || grey(i)).unwrap().get_pixel(0, 0).0, [i; 3]);
         }
         assert_eq!(cache.bytes(), 600);
-        paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
-        let read = |i: usize| cache.get_or_read(i, &paths[i], &Reading::Files);
-        assert!(read(0).is_ok() && read(1).is_ok());
-        assert!(read(2).is_err());
+        assert!([0, 1].iter().all(|i| cache.get_or_insert(*i, gone).is_ok()));
+        assert!(cache.get_or_insert(2, gone).is_err());
     }
 
     #[test]
     fn an_image_that_two_threads_decode_counts_once() {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("a.png");
-        RgbImage::new(50, 50).save(&path).unwrap();
         let cache = DecodedCache::new(1, DecodedCache::DEFAULT_BUDGET);
         std::thread::scope(|scope| {
-            (0..8).for_each(|_| drop(scope.spawn(|| cache.get_or_read(0, &path, &Reading::Files).unwrap())));
+            (0..8).for_each(|_| drop(scope.spawn(|| cache.get_or_insert(0, || grey(1)).unwrap())));
         });
-        assert_eq!(cache.bytes(), 7500);
+        assert_eq!(cache.bytes(), 300);
     }
 
     #[test]
     fn caches_share_a_budget_and_give_it_back() {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("a.png");
-        RgbImage::new(10, 10).save(&path).unwrap();
         let budget = Arc::new(Budget::new(700));
         let caches = [4, 4].map(|items| DecodedCache::sharing(items, Arc::clone(&budget)));
-        let fill =
-            |cache: &DecodedCache| (0..4).for_each(|i| drop(cache.get_or_read(i, &path, &Reading::Files).unwrap()));
+        let fill = |cache: &DecodedCache| (0..4).for_each(|i| drop(cache.get_or_insert(i, || grey(1)).unwrap()));
         caches.iter().for_each(fill);
         assert_eq!((caches[0].bytes(), caches[1].bytes(), budget.used()), (600, 0, 600));
         let [first, second] = caches;

@@ -44,6 +44,8 @@ pub struct LoadJob {
     pub threads: usize,
     /// Where the pixels come from.
     pub reading: Reading,
+    /// Decode reduced, as [`decode_reduced`](crate::decode_reduced) does with this shorter side, pixels.
+    pub shorter: Option<u32>,
     /// The cache of decoded images across epochs.
     pub cache: Option<Arc<DecodedCache>>,
 }
@@ -55,14 +57,54 @@ pub struct LoadedBatch {
     pub indices: Vec<usize>,
     /// Their values, concatenated: `[batch, values_per_image]`, e.g. `[batch, channel, height, width]`.
     pub pixels: Vec<f32>,
+    /// The images that could not be loaded, in batch order. Their values are zeros.
+    pub broken: Vec<BrokenImage>,
+}
+
+/// An image that could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BrokenImage {
+    /// Its place in the batch.
+    pub place: usize,
+    /// Why, without the path.
+    pub reason: String,
+}
+
+impl LoadedBatch {
+    /// The batch, if every image was loaded.
+    ///
+    /// # Errors
+    /// All broken images of the batch, with their paths in `items`.
+    pub fn whole(self, items: &[Item]) -> Result<LoadedBatch, DataError> {
+        if self.broken.is_empty() {
+            return Ok(self);
+        }
+        let path = |image: &BrokenImage| items[self.indices[image.place]].path.display();
+        let findings = self.broken.iter().map(|image| format!("{}: {}", path(image), image.reason));
+        Err(DataError::from(findings.collect::<Vec<_>>()))
+    }
+
+    /// Removes the broken images from the batch and returns the index and the reason of each.
+    pub fn take_broken(&mut self) -> Vec<(usize, String)> {
+        let values_per_image = self.pixels.len() / self.indices.len().max(1);
+        let broken = std::mem::take(&mut self.broken);
+        let remove = |image: BrokenImage| {
+            let start = image.place * values_per_image;
+            self.pixels.drain(start..start + values_per_image);
+            (self.indices.remove(image.place), image.reason)
+        };
+        // From the end, so that the places of the others stay valid.
+        let mut removed: Vec<_> = broken.into_iter().rev().map(remove).collect();
+        removed.reverse();
+        removed
+    }
 }
 
 /// Yields the batches of a [`LoadJob`] in order. The batches do not depend on the number of threads.
 ///
 /// One complete batch waits ahead of the consumer, and as many further batches are being filled as give each worker an
 /// image: two batches in all if a batch has at least as many images as there are workers, otherwise at most
-/// `2 * batch + workers` images. That, and one image per worker, is in memory. The first batch with a broken image yields
-/// an error that names all broken images of the batch, and ends the iteration. Dropping the loader stops its workers and
+/// `2 * batch + workers` images. That, and one image per worker, is in memory. Dropping the loader stops its workers and
 /// waits for them.
 pub struct Loader {
     shared: Arc<Shared>,
@@ -99,7 +141,7 @@ struct Filling {
     /// Images not yet loaded.
     left: usize,
     /// Position in the batch and the error.
-    broken: Vec<(usize, String)>,
+    broken: Vec<BrokenImage>,
 }
 
 /// One image to load.
@@ -145,7 +187,7 @@ impl Loader {
 }
 
 impl Iterator for Loader {
-    type Item = Result<LoadedBatch, DataError>;
+    type Item = LoadedBatch;
 
     fn next(&mut self) -> Option<Self::Item> {
         let shared = &self.shared;
@@ -159,16 +201,12 @@ impl Iterator for Loader {
         let mut batch = state.open.pop_front()?;
         let range = shared.job.batches[state.taken].clone();
         state.taken += 1;
-        state.closed = !batch.broken.is_empty();
         drop(state);
         shared.room.notify_all();
-        if batch.broken.is_empty() {
-            let pixels = std::mem::take(&mut *lock(&batch.pixels));
-            return Some(Ok(LoadedBatch { indices: shared.job.order[range].to_vec(), pixels }));
-        }
-        // Workers finish in any order; sorting makes the message deterministic.
+        // Workers finish in any order; the reports are the same every time.
         batch.broken.sort_unstable();
-        Some(Err(DataError::from(batch.broken.into_iter().map(|(_, finding)| finding).collect::<Vec<_>>())))
+        let pixels = std::mem::take(&mut *lock(&batch.pixels));
+        Some(LoadedBatch { indices: shared.job.order[range].to_vec(), pixels, broken: batch.broken })
     }
 }
 
@@ -200,8 +238,8 @@ impl Shared {
             let at = claim.batch - state.taken;
             let batch = &mut state.open[at];
             batch.left -= 1;
-            if let Err(finding) = result {
-                batch.broken.push((claim.place, finding));
+            if let Err(reason) = result {
+                batch.broken.push(BrokenImage { place: claim.place, reason });
             }
             if batch.left == 0 {
                 self.complete.notify_one();
@@ -235,14 +273,14 @@ impl Shared {
     fn load(&self, visit: Visit, values: &mut [f32]) -> Result<(), String> {
         let index = visit.index;
         let path = &self.job.items[index].path;
+        let read = || self.job.reading.read(path, self.job.shorter);
         let image = match &self.job.cache {
-            Some(cache) => cache.get_or_read(index, path, &self.job.reading),
-            None => self.job.reading.read(path, None).map(Arc::new),
+            Some(cache) => cache.get_or_insert(index, read)?,
+            None => Arc::new(read()?),
         };
-        let image = image.map_err(|reason| format!("{}: {reason}", path.display()))?;
         values.fill(0.0);
         catch_unwind(AssertUnwindSafe(|| (self.job.load)(visit, &image, values)))
-            .map_err(|panic| format!("{}: loading it panicked: {}", path.display(), panic_text(&*panic)))
+            .map_err(|panic| format!("loading it panicked: {}", panic_text(&*panic)))
     }
 }
 
@@ -305,6 +343,7 @@ mod tests {
             }),
             threads,
             reading: Reading::Files,
+            shorter: None,
             cache: None,
         }
     }
@@ -317,7 +356,7 @@ mod tests {
         for threads in [0, 1, 2, 7, 64] {
             for cache in [None, Some(Arc::clone(&cache))] {
                 let loader = Loader::new(LoadJob { cache, ..job(&items, threads) }).unwrap();
-                let batches: Vec<LoadedBatch> = loader.map(Result::unwrap).collect();
+                let batches: Vec<LoadedBatch> = loader.collect();
                 assert_eq!(batches.len(), 8);
                 assert_eq!(batches[7].indices, [1, 0]);
                 let indices: Vec<usize> = batches.iter().flat_map(|b| b.indices.clone()).collect();
@@ -330,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_batch_names_all_its_files_and_is_the_last() {
+    fn a_broken_batch_names_all_its_files_and_the_next_one_follows() {
         let folder = TempDir::new().unwrap();
         let items = items(&folder, 30);
         for i in [3, 20, 21] {
@@ -338,15 +377,26 @@ mod tests {
         }
         for threads in [1, 8] {
             let mut loader = Loader::new(job(&items, threads)).unwrap();
-            assert!(loader.next().unwrap().is_ok());
-            assert!(loader.next().unwrap().is_ok());
-            let error = loader.next().unwrap().unwrap_err();
+            assert!(loader.next().unwrap().broken.is_empty());
+            assert!(loader.next().unwrap().broken.is_empty());
+            let error = loader.next().unwrap().whole(&items).unwrap_err();
             // Batch 2 holds 21, 20, 19, 18.
             assert_eq!(error.findings.len(), 2);
             assert!(error.findings[0].contains("21.png: the file is empty"), "{error}");
             assert!(error.findings[1].contains("20.png: the file is empty"), "{error}");
-            assert!(loader.next().is_none());
+            assert!(loader.next().unwrap().whole(&items).is_ok());
         }
+    }
+
+    #[test]
+    fn broken_images_are_taken_out_of_their_batch() {
+        let folder = TempDir::new().unwrap();
+        let items = items(&folder, 4);
+        [3, 1].iter().for_each(|i: &usize| std::fs::write(&items[*i].path, b"").unwrap());
+        let mut batch = Loader::new(job(&items, 2)).unwrap().next().unwrap();
+        let broken: Vec<usize> = batch.take_broken().into_iter().map(|(index, _)| index).collect();
+        assert_eq!((broken, batch.indices, batch.pixels), (vec![3, 1], vec![2, 0], vec![2.0, 2.0, 0.0, 0.0]));
+        assert!(batch.broken.is_empty());
     }
 
     #[test]
@@ -356,10 +406,10 @@ mod tests {
         for threads in [1, 4] {
             let load: Arc<LoadFn> = Arc::new(|visit, _, _| assert!(visit.index != 5, "five is right out"));
             let mut loader = Loader::new(LoadJob { load, ..job(&items, threads) }).unwrap();
-            assert!(loader.next().unwrap().is_ok());
-            let error = loader.next().unwrap().unwrap_err();
+            assert!(loader.next().unwrap().broken.is_empty());
+            let error = loader.next().unwrap().whole(&items).unwrap_err();
             assert!(error.findings[0].contains("5.png: loading it panicked: five is right out"), "{error}");
-            assert!(loader.next().is_none());
+            assert!(loader.next().unwrap().whole(&items).is_ok());
         }
     }
 
@@ -374,7 +424,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(2));
         });
         let mut loader = Loader::new(LoadJob { load, ..job(&items, 3) }).unwrap();
-        loader.next().unwrap().unwrap();
+        loader.next().unwrap();
         drop(loader);
         let after = loads.load(Ordering::SeqCst);
         assert!(after <= 12, "{after} images for one batch of 4 and two ahead");
@@ -393,7 +443,7 @@ mod tests {
         });
         let mut loader = Loader::new(LoadJob { load, ..job(&items, 4) }).unwrap();
         for taken in 1..=3 {
-            loader.next().unwrap().unwrap();
+            loader.next().unwrap();
             let expected = (taken + 2) * 4;
             let start = Instant::now();
             while loads.load(Ordering::SeqCst) < expected && start.elapsed() < Duration::from_secs(10) {
@@ -427,7 +477,7 @@ mod tests {
             assert!(!waited.1.timed_out(), "{} workers at once", waited.0);
         });
         let mut loader = Loader::new(LoadJob { load, ..job(&items, 16) }).unwrap();
-        loader.next().unwrap().unwrap();
+        loader.next().unwrap();
         // 4 are taken, and five batches of 4 may be begun: 2 * 4 + 16 images at most.
         let start = Instant::now();
         while loads.load(Ordering::SeqCst) < 24 && start.elapsed() < Duration::from_secs(10) {
@@ -444,7 +494,7 @@ mod tests {
         let load: Arc<LoadFn> = Arc::new(|visit, _, to| to.copy_from_slice(&[visit.index as f32, visit.repeat as f32]));
         let order = vec![2, 0, 2, 2, 0, 1];
         let job = LoadJob { load, order, batches: vec![0..4, 4..6], ..job(&items, 3) };
-        let pixels: Vec<f32> = Loader::new(job).unwrap().flat_map(|batch| batch.unwrap().pixels).collect();
+        let pixels: Vec<f32> = Loader::new(job).unwrap().flat_map(|batch| batch.pixels).collect();
         assert_eq!(pixels, [2., 0., 0., 0., 2., 1., 2., 2., 0., 1., 1., 0.]);
     }
 

@@ -2,12 +2,16 @@
 
 mod cache;
 mod copies;
+mod examples;
 mod image_set;
 mod loader;
+mod preparation;
 mod traversal;
 
 pub use cache::{Budget, DecodedCache};
 pub use copies::{Copies, CopyCounts, Reading};
-pub use image_set::{ImageExamples, ImageSet, Preparation};
-pub use loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
+pub use examples::ImageExamples;
+pub use image_set::ImageSet;
+pub use loader::{BrokenImage, LoadFn, LoadJob, LoadedBatch, Loader, Visit};
+pub use preparation::Preparation;
 pub use traversal::{Traversal, batch_ranges, merged_batches, order};

@@ -1,0 +1,114 @@
+//! A set of images with its preparation: what a pass reads.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::image_set::ImageSet;
+use super::loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
+use super::preparation::Preparation;
+use super::traversal::{Traversal, batch_ranges, order};
+use crate::DataError;
+use crate::random::Stream;
+use crate::transforms::Picture;
+
+/// Images that are decoded and transformed on demand.
+#[derive(Clone, Debug)]
+pub struct ImageExamples {
+    set: ImageSet,
+    preparation: Preparation,
+}
+
+impl ImageExamples {
+    /// The images of `set`, prepared by `preparation`.
+    pub fn new(set: ImageSet, preparation: Preparation) -> Self {
+        ImageExamples { set, preparation }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.set.items().len()
+    }
+
+    /// Whether the set has no images.
+    pub fn is_empty(&self) -> bool {
+        self.set.items().is_empty()
+    }
+
+    /// Side of the network's input, pixels.
+    pub fn side(&self) -> usize {
+        self.preparation.transforms.size as usize
+    }
+
+    /// Starts a pass: its batches in order, `[batch, 3, side, side]`, loaded ahead by worker threads.
+    ///
+    /// # Errors
+    /// If no thread can be started. A batch with unreadable images yields an error that names all of them.
+    pub fn load(
+        &self,
+        traversal: &Traversal,
+    ) -> Result<impl Iterator<Item = Result<LoadedBatch, DataError>> + use<>, DataError> {
+        let order = order(self.len(), traversal, self.preparation.seed, self.set.weights());
+        let loader = Loader::new(self.job(traversal, order, batch_ranges(self.len(), self.preparation.batch)))?;
+        let (items, validated) = (self.set.shared_items(), self.set.is_validated());
+        Ok(loader.map(move |batch| {
+            batch.whole(&items).map_err(|error| if validated { changed_since_preflight(error) } else { error })
+        }))
+    }
+
+    /// Returns the input of one image in a pass, `[3, side, side]`: the values that the pass's batches have for it, at its
+    /// first occurrence.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    ///
+    /// # Panics
+    /// If there is no image with this index.
+    pub fn pixels(&self, traversal: &Traversal, index: usize) -> Result<Vec<f32>, DataError> {
+        let batch = Loader::new(self.job(traversal, vec![index], batch_ranges(1, 1)))?.next();
+        batch.map_or(Ok(Vec::new()), |batch| Ok(batch.whole(self.set.items())?.pixels))
+    }
+
+    fn job(&self, traversal: &Traversal, order: Vec<usize>, batches: Vec<Range<usize>>) -> LoadJob {
+        let shorter = self.preparation.transform().shorter_side();
+        LoadJob {
+            items: self.set.shared_items(),
+            order,
+            batches,
+            values_per_image: 3 * self.side() * self.side(),
+            load: self.load_fn(traversal),
+            threads: self.preparation.workers,
+            reading: self.set.source().clone(),
+            shorter,
+            cache: Some(self.set.decoded(shorter)),
+        }
+    }
+
+    /// The function that computes an image's input in this pass; it depends on the image and its visit alone.
+    fn load_fn(&self, traversal: &Traversal) -> Arc<LoadFn> {
+        let transform = self.preparation.transform();
+        let seed = self.preparation.seed;
+        match *traversal {
+            Traversal::Plain => Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out)),
+            Traversal::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
+                let counters = [stage, epoch, visit.index as u64, u64::from(visit.repeat)];
+                // The first occurrence of an image has the same values whether or not the image occurs again.
+                let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
+                transform.train(image, Stream::new(seed, "transform").address(counters), out);
+            }),
+            Traversal::Augmented { stage, pass } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
+                let address = Stream::new(seed, "tta").address(&[stage, pass, visit.index as u64]);
+                transform.train(image, address, out);
+            }),
+        }
+    }
+}
+
+/// Adds that the files were sound before the first step.
+fn changed_since_preflight(mut error: DataError) -> DataError {
+    error.findings.push(
+        "these images were sound when all were checked before the first step, and have changed since, or their disk fails; \
+         `corrupt: skip` only leaves out what is broken then: put them right and go on with `--resume`, or start again"
+            .to_string(),
+    );
+    error
+}
