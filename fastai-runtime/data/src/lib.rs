@@ -34,3 +34,9 @@ pub use sources::Label;
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
 pub use vocabulary::Vocabulary;
+
+/// The decoders without the guard that turns a panic into an error, for the fuzz targets.
+#[doc(hidden)]
+pub mod unguarded {
+    pub use crate::decode::{decode_bytes as decode, decode_bytes_reduced as decode_reduced, decode_strictly};
+}

@@ -3,14 +3,25 @@
 
 use fastai_dsl::{Crop, Decode, Stats, TransformSet, Transforms};
 
-use crate::data::{decode, decode_reduced};
-use crate::random::Stream;
-use crate::transforms::Transform;
+use fastai_data::random::Stream;
+use fastai_data::transforms::Transform;
+use fastai_data::unguarded;
+use image::RgbImage;
 
-/// Decodes these bytes and transforms what they show.
+/// Decodes `bytes` strictly and tolerantly; a panic of a decoder is a panic here.
+fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+    let image = unguarded::decode(bytes);
+    if let Ok(strict) = unguarded::decode_strictly(bytes) {
+        let image = image.as_ref().expect("what is sound by the strict decoder is sound");
+        assert_eq!(strict.dimensions(), image.dimensions());
+    }
+    image
+}
+
+/// Decodes `bytes` and transforms the image that they contain.
 pub fn look(bytes: &[u8]) {
     let Ok(image) = decode(bytes) else {
-        assert!(decode_reduced(bytes, 8).is_err(), "a broken file became an image by being reduced");
+        assert!(unguarded::decode_reduced(bytes, 8).is_err(), "a broken file became an image by being reduced");
         return;
     };
     // A large image takes the same path and only takes longer.
@@ -28,7 +39,7 @@ pub fn look(bytes: &[u8]) {
     assert!(out.iter().all(|value| value.is_finite()));
     let transforms = Transforms { decode: Decode::Reduced, ..transforms };
     let transform = Transform::new(&transforms, Stats::IMAGENET);
-    let image = decode_reduced(bytes, transform.shorter_side().unwrap_or(8)).expect("a sound file");
+    let image = unguarded::decode_reduced(bytes, transform.shorter_side().unwrap_or(8)).expect("a sound file");
     transform.valid(&image, &mut out);
     assert!(out.iter().all(|value| value.is_finite()));
     out.fill(0.0);

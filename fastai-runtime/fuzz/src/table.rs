@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
+use fastai_data::Dataset;
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
-
-use crate::data::Dataset;
 
 /// Makes the folder of the data set: images, one of them held out, and a list of held-out ones.
 pub fn prepare(root: &Path) {

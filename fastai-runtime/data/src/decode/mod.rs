@@ -54,7 +54,7 @@ pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, Stri
 }
 
 /// Like [`decode_reduced`], for the bytes of a file.
-pub(crate) fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
+pub fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
     match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize) {
         Some((picture, Orientation::NoTransforms)) => Ok(picture),
         Some((picture, orientation)) => Ok(turned(picture.into_pixels(), orientation).into()),
@@ -98,7 +98,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Like [`decode`], for the bytes of a file.
-pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     // Handles nearly every image of nearly every data set; other files go to the general decoder.
     match decode_plain(bytes, false) {
         Some(image) => Ok(image),
@@ -108,7 +108,7 @@ pub(crate) fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
 
 /// Like [`decode_bytes`], but stricter: a JPEG whose scan is truncated or corrupt is an error, although the general decoder
 /// fills the gap with grey. Decoding takes twice as long for JPEGs other than plain baseline ones.
-pub(crate) fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
+pub fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
     if let Some(image) = decode_plain(bytes, true) {
         return Ok(image);
     }

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use fastai_data::progress::{Silent, StopSignal};
+use fastai_data::{Dataset, Health, Histogram, Preflight, cv_indices};
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
-use fastai_runtime::data::{Dataset, Health, Histogram, Preflight, cv_indices};
-use fastai_runtime::progress::{Silent, StopSignal};
 
 fn set(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("FASTAI_TEST_DATA").map(PathBuf::from);
-    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
     let folder = root.join(name);
     if !folder.is_dir() {
         eprintln!("skipped: no {}", folder.display());
@@ -160,7 +160,7 @@ fn photos_of_pets_and_breeds_are_sound() {
 /// Compares the sides of the training images with what Pillow and numpy made of the same files
 /// (`tools/reference_histograms.py`).
 fn compare_sides(name: &str, health: &Health) {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/histograms.json");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/histograms.json");
     let cases: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let [train, ..] = &health.sizes;
     for (what, mut sides) in [("widths", train.widths()), ("heights", train.heights())] {

@@ -1,49 +1,15 @@
 //! Broken files and tables, each with what comes of it: never a panic, never a silent guess.
 //!
-//! `cargo test -p fastai-runtime --test data broken_inputs -- --nocapture` prints the tables.
+//! `cargo test -p fastai-data --test data broken_inputs -- --nocapture` prints the tables.
 
 use std::path::{Path, PathBuf};
 
+use fastai_data::progress::{Silent, StopSignal};
+use fastai_data::{Dataset, Preflight};
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
-use fastai_runtime::data::{Dataset, Preflight};
-use fastai_runtime::progress::{Silent, StopSignal};
 use tempfile::TempDir;
 
 use crate::{picture, table};
-
-/// The engine's readers, as the fuzz targets call them.
-pub mod data {
-    use std::path::PathBuf;
-
-    pub use fastai_runtime::data::Dataset;
-    use fastai_runtime::transforms::Picture;
-
-    /// Decodes both ways; a panic in a decoder is one here.
-    pub fn decode(bytes: &[u8]) -> Result<image::RgbImage, String> {
-        let (_folder, path) = file(bytes);
-        let strict = super::verdict(&path);
-        let image = unguarded(fastai_runtime::data::decode(&path));
-        assert!(strict.is_err() || image.is_ok(), "what is sound by the strict decoder is sound: {image:?}");
-        image
-    }
-
-    pub fn decode_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
-        let (_folder, path) = file(bytes);
-        unguarded(fastai_runtime::data::decode_reduced(&path, Some(shorter)))
-    }
-
-    fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("image");
-        std::fs::write(&path, bytes).unwrap();
-        (folder, path)
-    }
-
-    fn unguarded<T>(result: Result<T, String>) -> Result<T, String> {
-        assert!(!result.as_ref().is_err_and(|text| text.contains("the decoder failed on it")), "{:?}", result.err());
-        result
-    }
-}
 
 /// What comes of an input.
 enum Outcome {
@@ -55,7 +21,7 @@ enum Outcome {
 use Outcome::{Refused, Sound};
 
 fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/images").join(name)).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/images").join(name)).unwrap()
 }
 
 /// Where `pattern` begins in `bytes`.
@@ -267,7 +233,7 @@ fn look(dataset: &mut Dataset) -> Result<(), String> {
 
 /// What preflight says of one file beside a sound one.
 fn verdict(path: &Path) -> Result<(), String> {
-    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/images/alpha.png");
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/images/alpha.png");
     let mut dataset = Dataset::from_files([(path.to_path_buf(), "x"), (sound, "y")], &Valid::None)
         .map_err(|error| error.to_string())?;
     look(&mut dataset)
@@ -427,7 +393,7 @@ fn broken_tables_are_refused_with_the_line() {
 
 /// The files of a target's corpus, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

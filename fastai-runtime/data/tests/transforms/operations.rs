@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use fastai_data::random::Stream;
+use fastai_data::transforms::{Cut, Draw, Operation, Patch, Transform, Window};
 use fastai_dsl::{Augmentation, Erased, Stats, TransformSet, Transforms};
-use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::{Cut, Draw, Operation, Patch, Transform, Window};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 
 fn golden() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/operations.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/operations.json");
     serde_json::from_slice(&std::fs::read(path).expect("the golden file is part of the sources")).unwrap()
 }
 

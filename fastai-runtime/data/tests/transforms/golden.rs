@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Crop, PadMode, Stats, TransformSet, Transforms};
-use fastai_runtime::transforms::{
+use fastai_data::transforms::{
     Area, Cut, Dihedral, Draw, FloatImage, Lighting, Part, Pixels, Transform, Try, Warp, Window, resize, rotate,
     scale_min,
 };
+use fastai_dsl::{Crop, PadMode, Stats, TransformSet, Transforms};
 use image::RgbImage;
 use safetensors::SafeTensors;
 
@@ -24,7 +24,7 @@ struct Golden {
 
 impl Golden {
     fn open() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transforms.safetensors");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/transforms.safetensors");
         Golden { bytes: std::fs::read(path).expect("the golden file is part of the sources") }
     }
 
@@ -243,7 +243,7 @@ fn noise(height: u32, width: u32) -> RgbImage {
 
 #[test]
 fn odd_shapes_fill_the_square() {
-    let stream = fastai_runtime::random::Stream::new(5, "transform");
+    let stream = fastai_data::random::Stream::new(5, "transform");
     let pictures =
         [(1, 1), (1, 2), (2, 1), (20, 1000), (1000, 20), (48, 48), (48, 49), (7, 300), (1, 40_000), (47, 48)];
     for (case, (height, width)) in pictures.into_iter().enumerate() {
@@ -330,7 +330,7 @@ fn borders_and_squashing_are_opencvs() {
 
 #[test]
 fn draws_follow_the_set() {
-    let stream = fastai_runtime::random::Stream::new(11, "transform");
+    let stream = fastai_data::random::Stream::new(11, "transform");
     let draws = |set, crop, max_zoom| -> Vec<Draw> {
         let t = Transform::new(&Transforms { max_zoom, crop, ..Transforms::new(set, 64) }, RAW);
         (0..4000).map(|i| t.draw(stream.address(&[i]))).collect()

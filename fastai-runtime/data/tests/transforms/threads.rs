@@ -1,9 +1,9 @@
 //! The pixels of an epoch are a function of seed, stage, epoch and image: neither the number of threads nor what was run
 //! before plays a part.
 
+use fastai_data::{ImageExamples, ImageSet, Preparation, Traversal};
+use fastai_data::{Item, Target};
 use fastai_dsl::{Augmentation, Erased, Stats, TransformSet, Transforms};
-use fastai_runtime::data::{ImageExamples, ImageSet, Preparation, Traversal};
-use fastai_runtime::data::{Item, Target};
 use image::{Rgb, RgbImage};
 
 const IMAGES: usize = 23;

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use fastai_data::random::Stream;
+use fastai_data::transforms::{Cut, Dihedral, Draw, FloatImage, Hole, Part, Pixels, Transform, Warp, blur};
 use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
-use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::{Cut, Dihedral, Draw, FloatImage, Hole, Part, Pixels, Transform, Warp, blur};
 use image::RgbImage;
 use safetensors::SafeTensors;
 
@@ -16,7 +16,7 @@ const PICTURES: [&str; 2] = ["noise_40x31", "smooth_75x100"];
 const RAW: Stats = Stats::NONE;
 
 fn golden(name: &str) -> (Vec<usize>, Vec<u8>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transforms.safetensors");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/transforms.safetensors");
     let bytes = std::fs::read(path).expect("the golden file is part of the sources");
     let tensors = SafeTensors::deserialize(&bytes).expect("the golden file is whole");
     let view = tensors.tensor(name).unwrap();

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use fastai_runtime::data::{Dataset, Preflight, decode};
-use fastai_runtime::progress::{Silent, StopSignal};
+use fastai_data::progress::{Silent, StopSignal};
+use fastai_data::{Dataset, Preflight, decode};
 use serde_json::Value;
 
 fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/images")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/images")
 }
 
 fn expected() -> serde_json::Map<String, Value> {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_data::random::Stream;
+use fastai_data::transforms::{Pixels, Transform};
+use fastai_data::{decode, decode_reduced};
 use fastai_dsl::{Crop, Decode, Stats, TransformSet, Transforms};
-use fastai_runtime::data::{decode, decode_reduced};
-use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::{Pixels, Transform};
 
 /// Most that the mean of one validation image's differences may be, grey levels.
 const MEAN: f32 = 4.0;
@@ -16,7 +16,7 @@ const MOST: f32 = 48.0;
 
 fn photos() -> Option<Vec<PathBuf>> {
     let data = std::env::var_os("FASTAI_TEST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     let mut files = Vec::new();
     for class in ["cats", "dogs"] {
         let entries = std::fs::read_dir(data.join("dogscats/train").join(class)).ok()?;
@@ -101,7 +101,7 @@ fn augmented_photos_differ_as_little() {
 
 #[test]
 fn small_images_are_decoded_in_full() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/globe/train-jpg");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/globe/train-jpg");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.truncate(40);

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use fastai_data::{Budget, Item, LoadFn, LoadJob, Loader, Reading, Target};
+use fastai_data::{ImageExamples, ImageSet, Preparation, Traversal};
 use fastai_dsl::{Augmentation, Decode, Stats, TransformSet, Transforms};
-use fastai_runtime::data::{Budget, Item, LoadFn, LoadJob, Loader, Reading, Target};
-use fastai_runtime::data::{ImageExamples, ImageSet, Preparation, Traversal};
 
 /// What the system counts for this process: resident memory in KiB, threads, open files.
 fn held() -> [usize; 3] {

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
-use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::{
+use fastai_data::random::Stream;
+use fastai_data::transforms::{
     Cut, Dihedral, Draw, FloatImage, Hole, Lighting, Part, Pixels, Transform, Warp, blur, rotate,
 };
+use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
 use image::RgbImage;
 use safetensors::SafeTensors;
 
@@ -226,7 +226,7 @@ fn errors(warps: &[Warp], value: impl Fn(usize, usize, usize) -> f32) -> (f64, f
 
 #[test]
 fn one_sampling_is_closer_to_the_truth_than_several() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transforms.safetensors");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/transforms.safetensors");
     let bytes = std::fs::read(path).expect("the golden file is part of the sources");
     let tensors = SafeTensors::deserialize(&bytes).expect("the golden file is whole");
     let values: Vec<f32> =
