@@ -6,6 +6,7 @@
 
 pub mod bilinear;
 mod block;
+mod buffer;
 pub mod conv;
 pub mod convolution;
 pub mod depthwise;
@@ -26,6 +27,7 @@ pub mod weight_gradient;
 pub mod wide;
 pub mod winograd;
 
+pub use buffer::Buffer;
 pub use finish::Finish;
 pub use isa::Isa;
 pub use map::{Map, MapMut, MapShape};

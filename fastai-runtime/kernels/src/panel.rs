@@ -2,30 +2,23 @@
 
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
 use crate::isa::Isa;
 
 /// A matrix `[k, columns]` in panels; the last panel is padded with zeros to one or two whole vectors.
 #[derive(Clone, Debug)]
 pub struct Panels {
-    values: Vec<f32>,
+    values: Buffer,
     k: usize,
     columns: usize,
     lanes: usize,
 }
 
 impl Panels {
-    /// A matrix of zeros for this instruction set.
-    pub fn zeros(isa: Isa, k: usize, columns: usize) -> Self {
-        let mut panels = Self { values: Vec::new(), k: 0, columns: 0, lanes: isa.lanes() };
-        panels.resize(k, columns);
-        panels
-    }
-
-    /// Another size; the values are zeros or older ones.
-    pub(crate) fn resize(&mut self, k: usize, columns: usize) {
-        let padded = columns.div_ceil(self.lanes) * self.lanes;
-        (self.k, self.columns) = (k, columns);
-        self.values.resize(k * padded, 0.0);
+    /// A matrix of any values for this instruction set.
+    pub(crate) fn new(isa: Isa, k: usize, columns: usize) -> Self {
+        let lanes = isa.lanes();
+        Self { values: Buffer::new(k * columns.next_multiple_of(lanes)), k, columns, lanes }
     }
 
     /// Packs `[tap, inner, column]` of what `value(tap, inner, column)` gives.
@@ -36,28 +29,32 @@ impl Panels {
         columns: usize,
         value: impl Fn(usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        let mut panels = Self::zeros(isa, taps * inner, columns);
+        let mut panels = Self::new(isa, taps * inner, columns);
         let (width, lanes) = (panels.width(), panels.lanes);
-        panels.values.par_chunks_mut((width * taps * inner).max(1)).enumerate().for_each(|(panel, values)| {
-            let first = panel * width;
-            let used = width.min(columns - first);
-            let padded = used.div_ceil(lanes) * lanes;
-            // A line of each tap in turn: the taps of a weight lie side by side.
-            for row in 0..inner {
-                for tap in 0..taps {
-                    let to = &mut values[(tap * inner + row) * padded..][..used];
-                    for (column, to) in to.iter_mut().enumerate() {
-                        *to = value(tap, row, first + column);
+        panels.values.values_mut().par_chunks_mut((width * taps * inner).max(1)).enumerate().for_each(
+            |(panel, values)| {
+                let first = panel * width;
+                let used = width.min(columns - first);
+                let padded = used.div_ceil(lanes) * lanes;
+                // A line of each tap in turn: the taps of a weight lie side by side.
+                for row in 0..inner {
+                    for tap in 0..taps {
+                        let (to, padding) = values[(tap * inner + row) * padded..][..padded].split_at_mut(used);
+                        for (column, to) in to.iter_mut().enumerate() {
+                            *to = value(tap, row, first + column);
+                        }
+                        padding.fill(0.0);
                     }
                 }
-            }
-        });
+            },
+        );
         panels
     }
 
     /// Packs `k` rows, at most as many as there is room for; the other methods then see that many.
     pub(crate) fn fill_rows<'a>(&mut self, k: usize, row: impl Fn(usize) -> &'a [f32]) {
-        self.resize(k, self.columns);
+        assert!(k * self.columns.next_multiple_of(self.lanes) <= self.values.values().len());
+        self.k = k;
         for first in (0..self.columns).step_by(self.width()) {
             let (width, end) = (self.vectors_at(first) * self.lanes, self.columns.min(first + self.width()));
             for (number, to) in self.panel_mut(first).chunks_exact_mut(width).enumerate() {
@@ -90,18 +87,18 @@ impl Panels {
 
     /// Row `k` of the panel that begins with column `first`, a multiple of the panel's width, and all after it.
     pub(crate) fn row(&self, k: usize, first: usize) -> &[f32] {
-        &self.values[first * self.k + k * self.vectors_at(first) * self.lanes..]
+        &self.values.values()[first * self.k + k * self.vectors_at(first) * self.lanes..]
     }
 
     /// The panel that begins with column `first`.
     pub(crate) fn panel_mut(&mut self, first: usize) -> &mut [f32] {
         let len = self.vectors_at(first) * self.lanes * self.k;
-        &mut self.values[first * self.k..][..len]
+        &mut self.values.values_mut()[first * self.k..][..len]
     }
 
     /// All panels, from left to right.
     pub(crate) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         let whole = (self.width() * self.k).max(1);
-        self.values.chunks_mut(whole)
+        self.values.values_mut().chunks_mut(whole)
     }
 }

@@ -49,7 +49,7 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
             let block = share(item / column_blocks % row_blocks, row_blocks, rows);
             let line = share(item % column_blocks, column_blocks, columns);
             scratch::with(DEPTH * (ROWS + 32), |left| {
-                let mut right = Panels::zeros(isa, DEPTH.min(pixels.len()), line.len());
+                let mut right = Panels::new(isa, DEPTH.min(pixels.len()), line.len());
                 for run in depths(pixels.len(), DEPTH) {
                     let run = pixels.start + run.start..pixels.start + run.end;
                     let step = block.len().next_multiple_of(16) + 16;

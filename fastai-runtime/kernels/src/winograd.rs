@@ -60,7 +60,7 @@ impl Winograd {
         columns: usize,
         value: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     ) -> Self {
-        let mut weights: Vec<Panels> = (0..PLACES).map(|_| Panels::zeros(isa, k, columns)).collect();
+        let mut weights: Vec<Panels> = (0..PLACES).map(|_| Panels::new(isa, k, columns)).collect();
         let width = weights[0].width();
         // Each task has the same panel of all places.
         let mut tasks: Vec<Vec<&mut [f32]>> =
@@ -117,7 +117,7 @@ impl Winograd {
         let across = to.width.div_ceil(SIDE);
         let tiles = to.batch * down * across;
         let grid = Grid { down, across, pad };
-        let together = together(from.channels, tiles);
+        let together = together([from.channels, to.channels], tiles);
         let blocks = tiles.div_ceil(together);
         let panels = to.channels.div_ceil(self.weights[0].width());
         // Every item of a block transforms its input again, so columns are shared only where blocks are few.
@@ -149,11 +149,13 @@ impl Winograd {
         let count = range.len();
         let width = self.weights[0].width();
         let tiles = Tiles::new(self.isa, Walk::Rows);
+        // Places begin in different sets of the caches.
+        let slab = count * step + 32;
         // Panels whose products stay in the second-level cache together with their weights.
         let wide = 2 * width;
-        scratch::with(PLACES * count * step, |left| {
-            // SAFETY: the buffer has a row of `step` numbers for each place and tile.
-            unsafe { load_tiles(self.isa, input, grid, range.clone(), left.as_mut_ptr(), step) };
+        scratch::with(PLACES * slab, |left| {
+            // SAFETY: the buffer has a slab of rows of `step` numbers for each place.
+            unsafe { load_tiles(self.isa, input, grid, range.clone(), left.as_mut_ptr(), [slab, step]) };
             scratch::with(PLACES * count * wide, |sums| {
                 for first in columns.clone().step_by(wide) {
                     let used = wide.min(columns.end - first);
@@ -164,7 +166,7 @@ impl Winograd {
                                     let at = (place * count + row) * wide + column - first;
                                     let tile = Tile {
                                         k: numbers.len(),
-                                        a: left[(place * count + row) * step + numbers.start..].as_ptr(),
+                                        a: left[place * slab + row * step + numbers.start..].as_ptr(),
                                         a_step: step,
                                         b: weights.row(numbers.start, column).as_ptr(),
                                         c: sums[at..].as_mut_ptr(),
@@ -194,9 +196,19 @@ impl Winograd {
     }
 }
 
-/// Tiles that are computed together: few enough to stay in the second-level cache, enough to be worth reading the weights.
-fn together(channels: usize, tiles: usize) -> usize {
-    let most = if channels <= 128 { 56 } else { 112 };
+/// Bytes of transformed tiles that stay in the second-level cache beside their products.
+const CACHED: usize = 600 << 10;
+/// Bytes of weights that are worth reading for every block of tiles.
+const WEIGHTS: usize = 16 << 20;
+
+/// Tiles that are computed together: few enough to stay in the second-level cache, unless the weights are so large that they
+/// are to be read only once or twice.
+fn together(channels: [usize; 2], tiles: usize) -> usize {
+    let most = if PLACES * channels[0] * channels[1] * size_of::<f32>() > WEIGHTS {
+        112
+    } else {
+        (CACHED / (PLACES * (channels[0] + 16) * size_of::<f32>()) / 14 * 14).clamp(14, 56)
+    };
     let blocks = tiles.div_ceil(most).max(1);
     tiles.div_ceil(blocks).max(1)
 }
@@ -211,12 +223,17 @@ unsafe fn transform_kernels_body<V: Vector>(taps: &[[f32; WIDEST]; 9], to: &[*mu
     for column in (0..columns).step_by(V::LANES) {
         // SAFETY: the caller's rows hold `columns` numbers, a multiple of the lanes, and the taps at least as many.
         unsafe {
-            let tap = |number: usize| V::load(taps[number].as_ptr().add(column));
-            let lines = [0, 1, 2].map(|x| kernel::<V>([tap(x), tap(3 + x), tap(6 + x)]));
+            let mut lines = [[V::zero(); REACH]; 3];
+            for x in 0..3 {
+                let a = V::load(taps[x].as_ptr().add(column));
+                let b = V::load(taps[3 + x].as_ptr().add(column));
+                let c = V::load(taps[6 + x].as_ptr().add(column));
+                lines[x] = kernel::<V>([a, b, c]);
+            }
             for y in 0..REACH {
                 let line = kernel::<V>([lines[0][y], lines[1][y], lines[2][y]]);
-                for (x, value) in line.into_iter().enumerate() {
-                    value.store(to[y * REACH + x].add(column));
+                for x in 0..REACH {
+                    line[x].store(to[y * REACH + x].add(column));
                 }
             }
         }
@@ -263,7 +280,8 @@ struct Output {
 
 dispatch! {
     unsafe fn load_tiles(
-        isa, input: Map<'_>, grid: &Grid, range: std::ops::Range<usize>, to: *mut f32, step: usize,
+        isa, input: Map<'_>, grid: &Grid, range: std::ops::Range<usize>, to: *mut f32,
+        steps: [usize; 2],
     ) = load_tiles_body;
 }
 
@@ -273,10 +291,9 @@ unsafe fn load_tiles_body<V: Vector>(
     grid: &Grid,
     range: std::ops::Range<usize>,
     to: *mut f32,
-    step: usize,
+    [slab, step]: [usize; 2],
 ) {
     let shape = input.shape();
-    let count = range.len();
     let outside = [0f32; 16];
     for (row, tile) in range.enumerate() {
         let [image, down, across] = grid.tile(tile);
@@ -319,7 +336,7 @@ unsafe fn load_tiles_body<V: Vector>(
                 }
                 for (y, line) in columns.into_iter().enumerate() {
                     for (x, value) in data::<V>(line).into_iter().enumerate() {
-                        value.store(to.add(((y * REACH + x) * count + row) * step + channel));
+                        value.store(to.add((y * REACH + x) * slab + row * step + channel));
                     }
                 }
             }

@@ -4,9 +4,9 @@ use burn::backend::autodiff::NodeId;
 use fastai_kernels::norm::{self, GradientFactors};
 use fastai_kernels::{Finish, Isa, convolution, layout, pool};
 
-use super::buffer::Value;
 use super::shape;
 use super::tape::{Entry, MapNumber, Tape, UnitEntry};
+use super::value::Value;
 
 /// Gradient of a parameter: its node, numbers and sides.
 pub(super) type ParameterGradient = (NodeId, Vec<f32>, Vec<usize>);

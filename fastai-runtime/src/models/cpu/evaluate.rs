@@ -6,9 +6,9 @@ use fastai_kernels::{Isa, MapMut, layout, pool};
 
 use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
-use super::buffer::Value;
 use super::ready::Ready;
 use super::shape;
+use super::value::Value;
 use fastai_dsl::arch::graph::{Graph, Node};
 
 /// The units of a body, made ready as they are needed.

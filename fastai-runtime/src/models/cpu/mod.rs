@@ -5,13 +5,13 @@
 //! [`Convolution::run`](fastai_kernels::convolution::Convolution::run). A unit that learns is in [`tape`] and [`backward`].
 
 mod backward;
-mod buffer;
 mod evaluate;
 mod float;
 mod operation;
 mod ready;
 mod shape;
 mod tape;
+mod value;
 
 pub(super) use operation::forward;
 pub(super) use ready::Ready;

@@ -15,11 +15,11 @@ use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
 use super::super::norm::Pass;
 use super::backward;
-use super::buffer::Value;
 use super::evaluate::Evaluation;
 use super::float;
 use super::shape;
 use super::tape::{MapNumber, Recording, Tape};
+use super::value::Value;
 use fastai_dsl::arch::graph::Graph;
 
 /// A tensor of the CPU backend that autodiff knows.

@@ -11,9 +11,9 @@ use fastai_dsl::arch::unit::{ConvSpec, PoolArgs};
 
 use super::super::conv_norm::{ConvNorm, Norm};
 use super::super::norm::{BatchNorm, Pass};
-use super::buffer::Value;
 use super::evaluate::Evaluation;
 use super::float::{self, Floats};
+use super::value::Value;
 use super::{ready, shape};
 
 /// Number of a map that a pass made, for its gradient.
