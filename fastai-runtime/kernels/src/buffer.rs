@@ -2,6 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Free numbers that are kept at least, 128 MiB.
+const LEAST_KEPT: usize = 32 << 20;
+
 /// Free buffers, the oldest first, and how much is and was in use.
 #[derive(Debug, Default)]
 struct Shelf {
@@ -18,7 +21,7 @@ fn shelf() -> MutexGuard<'static, Shelf> {
     SHELF.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Numbers that go back to the shelf when they are dropped. No more is kept there than was ever in use at once.
+/// Numbers that go back to the shelf when they are dropped. What is kept there is bounded by what was ever in use at once.
 #[derive(Debug)]
 pub struct Buffer(Vec<f32>);
 
@@ -66,7 +69,8 @@ impl Drop for Buffer {
         shelf.used = shelf.used.saturating_sub(values.len());
         shelf.free_numbers += values.len();
         shelf.free.push(values);
-        while shelf.free_numbers > shelf.most_used {
+        let limit = LEAST_KEPT.max(shelf.most_used / 4 * 5);
+        while shelf.free_numbers > limit {
             let oldest = shelf.free.remove(0);
             shelf.free_numbers -= oldest.len();
         }
