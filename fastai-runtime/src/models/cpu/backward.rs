@@ -2,10 +2,10 @@
 
 use burn::backend::autodiff::NodeId;
 use fastai_kernels::norm::{self, GradientFactors};
-use fastai_kernels::{Finish, Isa, convolution, layout, pool};
+use fastai_kernels::{Finish, Isa, MapShape, convolution, layout, pool};
 
 use super::shape;
-use super::tape::{Entry, MapNumber, Tape, UnitEntry};
+use super::tape::{Entry, MapNumber, Pool, Tape, UnitEntry};
 use super::value::Value;
 
 /// Gradient of a parameter: its node, numbers and sides.
@@ -26,14 +26,20 @@ pub(super) fn run(
 ) -> (Vec<ParameterGradient>, Option<Value>) {
     let mut back = Back { maps: vec![None; tape.maps], parameters: Vec::new() };
     back.maps[output] = Some(gradient);
+    let isa = Isa::detect();
     for entry in tape.entries.into_iter().rev() {
         match entry {
             Entry::Unit(entry) => back.unit(*entry),
-            Entry::MaxPool { args, x, from, to } => {
+            Entry::Pool { pool, input, from, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
-                let mut dx = Value::new(x.shape());
-                pool::max_pool_gradient(Isa::detect(), x.map(), dy.map(), shape::pool(&args), &mut dx.fresh());
-                back.add(from, dx);
+                let (mut dx, add) = back.sum(from, input);
+                let mut to = dx.make_mut();
+                match pool {
+                    Pool::Max(window, winners) => pool::winners_gradient(isa, &winners, dy.map(), window, &mut to, add),
+                    Pool::Average(window) => pool::average_pool_gradient(isa, dy.map(), window, &mut to, add),
+                    Pool::Adaptive => pool::adaptive_average_gradient(isa, dy.map(), &mut to, add),
+                }
+                back.maps[from] = Some(dx);
             }
             Entry::Concat { parts, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
@@ -53,6 +59,14 @@ impl Back {
         match &mut self.maps[number] {
             Some(sum) => layout::add(gradient.map(), &mut sum.make_mut()),
             none => *none = Some(gradient),
+        }
+    }
+
+    /// The sum of a map's gradients so far and whether there is one, or where it begins.
+    fn sum(&mut self, number: MapNumber, shape: MapShape) -> (Value, bool) {
+        match self.maps[number].take() {
+            Some(sum) => (sum, true),
+            None => (Value::new(shape), false),
         }
     }
 
@@ -139,10 +153,7 @@ impl Back {
         }
         if let Some(from) = entry.from {
             let shape = entry.x.shape();
-            let (mut dx, add) = match self.maps[from].take() {
-                Some(dx) => (dx, true),
-                None => (Value::new(shape), false),
-            };
+            let (mut dx, add) = self.sum(from, shape);
             let mut to = dx.make_mut();
             convolution::input_gradient(isa, dy.map(), weight.values(), sides, entry.window, &mut to, add);
             self.maps[from] = Some(dx);

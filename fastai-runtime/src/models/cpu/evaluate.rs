@@ -57,9 +57,9 @@ impl Evaluation<'_> {
                 }
             }
             Node::MaxPool(args) => pool::max_pool(Isa::detect(), x.map(), shape::pool(args), output),
-            Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) | Node::Gate(_) => {
-                unreachable!("the kernels know the graph")
-            }
+            Node::AvgPool(args) => pool::average_pool(Isa::detect(), x.map(), shape::pool(args), output),
+            Node::AdaptiveAvg(_) => pool::adaptive_average(Isa::detect(), x.map(), output),
+            Node::Activate(_) | Node::Gate(_) => unreachable!("the kernels know the graph"),
         }
     }
 

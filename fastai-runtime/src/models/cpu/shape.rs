@@ -68,9 +68,9 @@ pub(super) fn is_known(graph: &Graph) -> bool {
 
 fn is_known_node(node: &Node) -> bool {
     match node {
-        Node::Unit(_) | Node::MaxPool(_) => true,
+        Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) => true,
         Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().all(is_known_node),
         Node::Residual { branch, shortcut, .. } => branch.iter().all(is_known_node) && is_known_node(shortcut),
-        Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) | Node::Gate(_) => false,
+        Node::Activate(_) | Node::Gate(_) => false,
     }
 }

@@ -4,10 +4,11 @@ use burn::backend::autodiff::NodeId;
 use burn::tensor::Tensor;
 use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Convolution;
-use fastai_kernels::{Finish, Isa, layout, norm, pool};
+use fastai_kernels::pool::PoolWindow;
+use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, layout, norm, pool};
 
 use fastai_dsl::arch::graph::Node;
-use fastai_dsl::arch::unit::{ConvSpec, PoolArgs};
+use fastai_dsl::arch::unit::ConvSpec;
 
 use super::super::conv_norm::{ConvNorm, Norm};
 use super::super::norm::{BatchNorm, Pass};
@@ -39,9 +40,9 @@ pub(super) struct Tape {
 #[derive(Debug)]
 pub(super) enum Entry {
     Unit(Box<UnitEntry>),
-    MaxPool {
-        args: PoolArgs,
-        x: Value,
+    Pool {
+        pool: Pool,
+        input: MapShape,
         from: MapNumber,
         to: MapNumber,
     },
@@ -50,6 +51,15 @@ pub(super) enum Entry {
         parts: Vec<(MapNumber, usize, usize)>,
         to: MapNumber,
     },
+}
+
+/// A pool's operation.
+#[derive(Debug)]
+pub(super) enum Pool {
+    /// With the place of each maximum in its window.
+    Max(PoolWindow, Vec<u8>),
+    Average(PoolWindow),
+    Adaptive,
 }
 
 /// A unit's operation.
@@ -120,20 +130,48 @@ impl Recording<'_> {
                 self.unit(*last, x, Some(residual))
             }
             Node::Concat(nodes) => self.concat(node, nodes, x),
-            Node::MaxPool(args) => {
-                let mut output = Value::new(shape::pooled(args, x.value.shape()));
-                pool::max_pool(Isa::detect(), x.value.map(), shape::pool(args), &mut output.fresh());
-                let made = self.made(output, x.wanted);
-                if x.wanted {
-                    let entry = Entry::MaxPool { args: *args, x: x.value, from: x.number, to: made.number };
-                    self.tape.entries.push(entry);
-                }
-                made
+            Node::MaxPool(args) => self.pool(
+                x,
+                |shape| shape::pooled(args, shape),
+                |from, to| {
+                    let mut winners = vec![0u8; to.shape().numbers()];
+                    pool::max_pool_winners(Isa::detect(), from, shape::pool(args), to, &mut winners);
+                    Pool::Max(shape::pool(args), winners)
+                },
+            ),
+            Node::AvgPool(args) => self.pool(
+                x,
+                |shape| shape::pooled(args, shape),
+                |from, to| {
+                    pool::average_pool(Isa::detect(), from, shape::pool(args), to);
+                    Pool::Average(shape::pool(args))
+                },
+            ),
+            Node::AdaptiveAvg(side) => {
+                let shape = |shape| MapShape { height: *side, width: *side, ..shape };
+                self.pool(x, shape, |from, to| {
+                    pool::adaptive_average(Isa::detect(), from, to);
+                    Pool::Adaptive
+                })
             }
-            Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) | Node::Gate(_) => {
-                unreachable!("the kernels know the graph")
-            }
+            Node::Activate(_) | Node::Gate(_) => unreachable!("the kernels know the graph"),
         }
+    }
+
+    fn pool(
+        &mut self,
+        x: Made,
+        shape: impl Fn(MapShape) -> MapShape,
+        run: impl FnOnce(Map<'_>, &mut MapMut<'_>) -> Pool,
+    ) -> Made {
+        let mut output = Value::new(shape(x.value.shape()));
+        let pool = run(x.value.map(), &mut output.fresh());
+        let made = self.made(output, x.wanted);
+        if x.wanted {
+            let entry = Entry::Pool { pool, input: x.value.shape(), from: x.number, to: made.number };
+            self.tape.entries.push(entry);
+        }
+        made
     }
 
     fn concat(&mut self, node: &Node, nodes: &[Node], x: Made) -> Made {
@@ -216,7 +254,7 @@ impl Recording<'_> {
             let convolution = Convolution::new(isa, weight.values(), shape::sides(&spec));
             entry.weight = Some((weight, weight_node));
             let [height, width] = window.output;
-            let shape = fastai_kernels::MapShape { height, width, channels: spec.output, ..x.value.shape() };
+            let shape = MapShape { height, width, channels: spec.output, ..x.value.shape() };
             let mut output = Value::new(shape);
             let finish = Finish {
                 bias: bias.as_ref().map(|(bias, _)| bias.values()),
