@@ -5,10 +5,32 @@ use fastai_dsl::DeviceWish;
 
 use crate::RunError;
 
-/// The requested device is not available.
+/// A device is not available or does not compute.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct DeviceError(pub String);
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The requested device is not available.
+    #[error(
+        "no {kind} device: {reason}. Build with `--features gpu` on a machine that has one, or take `device: auto`"
+    )]
+    Missing {
+        /// The kind of the device.
+        kind: DeviceKind,
+        /// The reason, e.g. a missing driver.
+        reason: String,
+    },
+    /// The CPU's thread pool could not be started.
+    #[error("cannot compute on {threads} threads: {reason}")]
+    Threads {
+        /// The requested number of threads.
+        threads: usize,
+        /// The error of the thread pool.
+        reason: rayon::ThreadPoolBuildError,
+    },
+    /// The device returned values that are not 32-bit floats.
+    #[error("the device returned values that are not 32-bit floats: {0}")]
+    Values(String),
+}
 
 /// Limits all CPU work of this process to `threads` threads (at least 1) instead of one per core.
 ///
@@ -18,7 +40,7 @@ pub struct DeviceError(pub String);
 /// If the thread pool already exists, or if the system cannot start the threads.
 pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
     let built = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
-    built.map_err(|why| DeviceError(format!("cannot compute on {threads} threads: {why}")))
+    built.map_err(|reason| DeviceError::Threads { threads, reason })
 }
 
 /// The values of a tensor, in row-major order.
@@ -27,7 +49,7 @@ pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
 /// If the device does not return 32-bit floats.
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunError> {
     let values = tensor.into_data().try_into_vec::<f32>();
-    values.map_err(|e| RunError::Unsupported(format!("the device returned values that are not 32-bit floats: {e:?}")))
+    values.map_err(|e| DeviceError::Values(format!("{e:?}")).into())
 }
 
 /// The kind of a device.
@@ -39,6 +61,16 @@ pub enum DeviceKind {
     Wgpu,
     /// The CPU.
     Cpu,
+}
+
+impl std::fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DeviceKind::Cuda => "CUDA",
+            DeviceKind::Wgpu => "wgpu",
+            DeviceKind::Cpu => "CPU",
+        })
+    }
 }
 
 /// A selected device and the reason for the selection.
@@ -69,17 +101,12 @@ pub fn pick(wish: DeviceWish) -> Result<Picked, DeviceError> {
         name: format!("CPU ({} threads)", rayon::current_num_threads()),
         reason,
     };
-    let missing = |kind: &str, why: String| {
-        DeviceError(format!(
-            "no {kind} device: {why}. Build with `--features gpu` on a machine that has one, or take `device: auto`"
-        ))
-    };
     match wish {
         DeviceWish::Cpu => Ok(cpu(String::new())),
-        DeviceWish::Cuda => cuda().map_err(|why| missing("CUDA", why)),
+        DeviceWish::Cuda => cuda().map_err(|reason| DeviceError::Missing { kind: DeviceKind::Cuda, reason }),
         DeviceWish::Wgpu => {
             let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|v| v == "1");
-            wgpu(software).map_err(|why| missing("wgpu", why))
+            wgpu(software).map_err(|reason| DeviceError::Missing { kind: DeviceKind::Wgpu, reason })
         }
         DeviceWish::Auto => {
             let no_cuda = match cuda() {

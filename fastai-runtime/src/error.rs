@@ -1,49 +1,175 @@
-//! The reasons why a run fails. Each message names the file, line, key or image, what was expected, and the remedy.
+//! The reasons why a run fails. Each message is complete: it names the file, line, key or image, what was expected, and the
+//! remedy, and contains the error of the system, which is therefore a field and not a `source`.
 
+use std::fmt;
 use std::path::PathBuf;
+
+use fastai_dsl::Step;
 
 use crate::data::OpenError;
 pub use crate::data::{DataError, FileError};
 pub use crate::device::DeviceError;
-pub use crate::models::WeightsError;
+pub use crate::models::{MissingWeights, WeightsError};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The data set does not match the recipe. Contains all findings.
-    #[error("{0}")]
+    #[error(transparent)]
     Data(#[from] DataError),
     /// Weights are missing, broken, or belong to another network.
-    #[error("{0}")]
+    #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The requested device is not available.
-    #[error("{0}")]
+    /// A device is not available or does not compute.
+    #[error(transparent)]
     Device(#[from] DeviceError),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
     /// `lr_find` suggested no rate and the recipe has no `or`.
-    #[error("{0}")]
-    NoRate(String),
-    /// The loss became NaN or infinite.
-    #[error("{0}")]
-    Diverged(String),
-    /// The engine does not support a feature that the recipe uses.
-    #[error("{0}")]
-    Unsupported(String),
+    #[error(
+        "{step}: the loss does not fall clearly at any rate from {start:e} to {end:e}, so no rate is suggested; look at {} \
+         and write a rate, or give `or = 1e-2`",
+        plot.display()
+    )]
+    NoRate {
+        /// The `lr_find` step.
+        step: FailedStep,
+        /// The lowest rate of the sweep.
+        start: f64,
+        /// The highest rate of the sweep.
+        end: f64,
+        /// The plot of the sweep.
+        plot: PathBuf,
+    },
+    /// The training loss became NaN or infinite.
+    #[error(
+        "{}the training loss became {loss} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
+         rates, or bound the gradient with `clip: 1.0`",
+        step.as_ref().map_or(String::new(), |step| format!("{step}: ")),
+        rates.iter().map(|rate| format!("{rate:.2e}")).collect::<Vec<_>>().join(", ")
+    )]
+    Diverged {
+        /// The `fit` step of a run.
+        step: Option<FailedStep>,
+        /// The loss.
+        loss: f64,
+        /// The epoch of the fit, from 1.
+        epoch: u64,
+        /// The batch of the fit, from 1.
+        batch: u64,
+        /// The learning rates of that batch, one per layer group.
+        rates: Vec<f64>,
+    },
     /// The run cannot be continued, or is complete.
-    #[error("{0}")]
-    Resume(String),
-    /// Ctrl-C or SIGTERM stopped the run; the run folder contains its saved state.
-    #[error("stopped: {0}")]
-    Stopped(String),
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// Ctrl-C or SIGTERM stopped the work.
+    #[error("stopped{0}")]
+    Stopped(Reached),
+}
+
+/// A step of the recipe that failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailedStep {
+    /// Its number, from 1.
+    pub number: usize,
+    /// The step as the recipe writes it.
+    pub call: String,
+}
+
+impl FailedStep {
+    pub(crate) fn new(index: usize, step: &Step) -> Self {
+        FailedStep { number: index + 1, call: step.to_string() }
+    }
+}
+
+impl fmt::Display for FailedStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {} `{}`", self.number, self.call)
+    }
+}
+
+/// How far the work got before it stopped.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reached {
+    /// The work ended after a batch and keeps nothing.
+    Batch,
+    /// A part of the work is done; the text counts it.
+    Part(String),
+    /// A run ended after a batch; [`resume`](crate::engine::resume) continues it.
+    Run {
+        /// The weights at the end.
+        weights: PathBuf,
+        /// The run folder with all results so far.
+        folder: PathBuf,
+    },
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reached::Batch => Ok(()),
+            Reached::Part(text) => write!(f, ": {text}"),
+            Reached::Run { weights, folder } => {
+                write!(f, ": the weights are in {}, what was reached is in {}", weights.display(), folder.display())
+            }
+        }
+    }
+}
+
+/// Why a run cannot be continued.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The run has ended.
+    #[error("the run in {} is complete: there is nothing left to do", .0.display())]
+    Complete(PathBuf),
+    /// The folder contains no snapshot.
+    #[error("{} holds nothing that a run could go on from: name a run folder, or start anew", .0.display())]
+    NoSnapshot(PathBuf),
+    /// The folder does not exist.
+    #[error("there is no run folder {}", .0.display())]
+    NoFolder(PathBuf),
+    /// Another process executes the run.
+    #[error("{} is being run by another process", .0.display())]
+    Running(PathBuf),
+    /// Recipe, seed or data differ from those of the run.
+    #[error(
+        "the run in {} cannot go on:\n{}\ngive it what it began with, or start a new run",
+        folder.display(),
+        differences.join("\n")
+    )]
+    Differs {
+        /// The run folder.
+        folder: PathBuf,
+        /// Every difference, in lines.
+        differences: Vec<String>,
+    },
+    /// The snapshot cannot be used.
+    #[error("{}: {reason}; the run cannot be continued: start it anew", path.display())]
+    Broken {
+        /// The snapshot.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl RunError {
     /// Wraps an input/output error with the file it concerns.
-    pub fn file(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        RunError::File(FileError::new(action, path, source))
+    pub fn file(action: &'static str, path: impl Into<PathBuf>, error: std::io::Error) -> Self {
+        RunError::File(FileError::new(action, path, error))
+    }
+
+    /// Adds the step to an error of a fit, which does not know it.
+    pub(crate) fn in_step(mut self, index: usize, failed: &Step) -> Self {
+        if let RunError::Diverged { step, .. } = &mut self {
+            *step = Some(FailedStep::new(index, failed));
+        }
+        self
     }
 }
 
@@ -52,7 +178,7 @@ impl From<OpenError> for RunError {
         match error {
             OpenError::Data(error) => RunError::Data(error),
             OpenError::File(error) => RunError::File(error),
-            OpenError::Stopped(how_far) => RunError::Stopped(how_far),
+            OpenError::Stopped(part) => RunError::Stopped(Reached::Part(part)),
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn threshold(text: &str) -> Result<f64, String> {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let unreadable = match predict(args) {
         // The reader closed the pipe.
-        Err(RunError::File(error)) if error.source.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(RunError::File(file)) if file.error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         done => done?,
     };
     if unreadable.is_empty() {

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {source}", path.display())]
+#[error("cannot {action} {}: {error}", path.display())]
 pub struct FileError {
     /// `write`, `read`, `create`.
     pub action: &'static str,
     /// Which file.
     pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
+    /// The error of the system. It is part of the message and therefore not a `source`.
+    pub error: io::Error,
 }
 
 impl FileError {
     /// Adds to an error of the system which file it is about and what was done with it.
-    pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        FileError { action, path: path.into(), source }
+    pub fn new(action: &'static str, path: impl Into<PathBuf>, error: io::Error) -> Self {
+        FileError { action, path: path.into(), error }
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
             full.write_all(b"x")
         })
         .unwrap_err();
-        assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.error.kind(), io::ErrorKind::StorageFull);
         assert!(names(folder.path()).is_empty());
     }
 

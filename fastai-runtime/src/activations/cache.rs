@@ -9,6 +9,7 @@ use burn::module::Module;
 use super::features::{Features, Writer};
 use crate::atomic::write_atomic;
 use crate::data::Traversal;
+use crate::error::Reached;
 use crate::progress::Watch;
 use crate::train::{Examples, Inputs, Learner};
 use crate::{RunError, device};
@@ -137,7 +138,7 @@ impl ActivationCache {
                     done += batch.images.len() as u64;
                     progress.advance(done, "");
                     if stop.requested() {
-                        return Err(Failed::Run(RunError::Stopped(String::new())));
+                        return Err(Failed::Run(RunError::Stopped(Reached::Batch)));
                     }
                 }
                 Ok(())

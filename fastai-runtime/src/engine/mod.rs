@@ -25,6 +25,7 @@ pub use validate::{Measured, Validated, validate, validate_on};
 
 use crate::RunError;
 use crate::data::Dataset;
+use crate::device::DeviceError;
 use crate::progress::{Progress, StopSignal};
 use paused::Paused;
 use session::Session;
@@ -92,7 +93,7 @@ fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, Ru
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .build()
-        .map_err(|e| RunError::Unsupported(format!("cannot start {threads} threads: {e}; ask for fewer")))?;
+        .map_err(|reason| DeviceError::Threads { threads, reason })?;
     pool.install(work)
 }
 

@@ -7,6 +7,7 @@ use fastai_dsl::Recipe;
 use super::RunOptions;
 use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
 use crate::RunError;
+use crate::error::ResumeError;
 use crate::report::Summary;
 
 /// An incomplete run, ready to continue.
@@ -24,17 +25,13 @@ impl Paused {
     /// run.
     pub(super) fn take(recipe: &Recipe, folder: &Path, options: &RunOptions) -> Result<Self, RunError> {
         if !SnapshotFolder::exists(folder) {
-            let shown = folder.display();
+            let run = folder.to_path_buf();
             let why = match Summary::read(folder) {
-                Ok(summary) if summary.status == "complete" => {
-                    format!("the run in {shown} is complete: there is nothing left to do")
-                }
-                _ if folder.is_dir() => {
-                    format!("{shown} holds nothing that a run could go on from: name a run folder, or start anew")
-                }
-                _ => format!("there is no run folder {shown}"),
+                Ok(summary) if summary.status == "complete" => ResumeError::Complete(run),
+                _ if folder.is_dir() => ResumeError::NoSnapshot(run),
+                _ => ResumeError::NoFolder(run),
             };
-            return Err(RunError::Resume(why));
+            return Err(why.into());
         }
         let snapshots = SnapshotFolder::take(folder)?;
         let snapshot = snapshots.read()?;
@@ -51,19 +48,15 @@ impl Paused {
         if options.smoke && !snapshot.smoke {
             differs.push("the run did not begin as a smoke run".to_string());
         }
-        refuse(folder, &differs)?;
+        refuse(folder, differs)?;
         Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot })
     }
 }
 
 /// Returns an error if anything differs from the run in `folder`.
-pub(super) fn refuse(folder: &Path, differs: &[String]) -> Result<(), RunError> {
-    if differs.is_empty() {
+pub(super) fn refuse(folder: &Path, differences: Vec<String>) -> Result<(), ResumeError> {
+    if differences.is_empty() {
         return Ok(());
     }
-    Err(RunError::Resume(format!(
-        "the run in {} cannot go on:\n{}\ngive it what it began with, or start a new run",
-        folder.display(),
-        differs.join("\n")
-    )))
+    Err(ResumeError::Differs { folder: folder.to_path_buf(), differences })
 }

@@ -14,6 +14,7 @@ use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
 use crate::device;
+use crate::error::{Reached, ResumeError};
 use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
@@ -92,7 +93,7 @@ impl<'a> Session<'a> {
         let (dataset, health, reading) = open_data(recipe, options, smoke, cache.root(), progress)?;
         let digest = DataDigest::of(&dataset);
         if let Some(paused) = &paused {
-            refuse(&paused.folder, &paused.snapshot.data.differences(&digest))?;
+            refuse(&paused.folder, paused.snapshot.data.differences(&digest))?;
         }
         if dataset.train.len() < 2 {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
@@ -147,7 +148,7 @@ impl<'a> Session<'a> {
             Some(Paused { folder, snapshots, mut snapshot }) => {
                 if snapshot.weights.is_none() && snapshot.body != body {
                     let differs = "the weights that the recipe names are not those that the run began with".to_string();
-                    refuse(&folder, &[differs])?;
+                    refuse(&folder, vec![differs])?;
                 }
                 (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot)
             }
@@ -191,7 +192,8 @@ impl<'a> Session<'a> {
     fn restore(&mut self) -> Result<(), RunError> {
         let finished = self.snapshot.finished;
         if finished > self.stages.len() {
-            return Err(RunError::Resume(format!("{finished} stages are finished of {}", self.stages.len())));
+            let reason = format!("{finished} stages are finished of {}", self.stages.len());
+            return Err(ResumeError::Broken { path: self.folder.path().to_path_buf(), reason }.into());
         }
         self.head = self.snapshot.head.clone();
         self.heads = self.snapshot.heads;
@@ -305,11 +307,7 @@ impl<'a> Session<'a> {
         self.summary.status = "stopped".to_string();
         let saved = save::run(&self, "interrupted", size).and_then(|path| self.write().map(|()| path));
         match saved {
-            Ok(path) => RunError::Stopped(format!(
-                "the weights are in {}, what was reached is in {}",
-                path.display(),
-                self.folder.path().display()
-            )),
+            Ok(weights) => RunError::Stopped(Reached::Run { weights, folder: self.folder.path().to_path_buf() }),
             Err(error) => error,
         }
     }

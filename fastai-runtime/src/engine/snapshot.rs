@@ -11,6 +11,7 @@ use super::measured::Look;
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::{Dataset, Item, Target};
+use crate::error::ResumeError;
 use crate::metrics::Probabilities;
 use crate::report::{Record, Summary};
 use crate::train::EpochRow;
@@ -182,7 +183,7 @@ impl SnapshotFolder {
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(RunError::Resume(format!("{} is being run by another process", run.display())));
+                return Err(ResumeError::Running(run.to_path_buf()).into());
             }
             // Some network file systems have no locks; other processes are then not excluded.
             Err(std::fs::TryLockError::Error(_)) => {}
@@ -216,9 +217,7 @@ impl SnapshotFolder {
     /// Reads the snapshot.
     pub(super) fn read(&self) -> Result<Snapshot, RunError> {
         let path = self.file(STATE);
-        let bad = |why: String| {
-            RunError::Resume(format!("{}: {why}; the run cannot be continued: start it anew", path.display()))
-        };
+        let bad = |reason: String| RunError::from(ResumeError::Broken { path: path.clone(), reason });
         let mut bytes = Vec::new();
         let file = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
         file.map_err(|e| RunError::file("read", &path, e))?;

@@ -71,7 +71,7 @@ impl<E: Experiment> Trained<E> {
         let picked = device::pick(recipe.device())?;
         let predictor = Predictor::load(run, None, &picked.device)?;
         let meta = predictor.meta();
-        let refused = |why: String| Err(RunError::Weights(WeightsError(format!("{}: {why}", run.display()))));
+        let refused = |why: String| Err(WeightsError::unfit(run, why).into());
         if meta.recipe != E::NAME {
             return refused(format!("a model of recipe `{}`, not of `{}`", meta.recipe, E::NAME));
         }

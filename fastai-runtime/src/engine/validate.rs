@@ -121,7 +121,7 @@ fn is_of(recipe: &Recipe, predictor: &Predictor) -> Result<(), WeightsError> {
         return Ok(());
     }
     let (model, wanted) = (&meta.recipe, recipe.name());
-    Err(WeightsError(format!("a model of recipe `{model}`, but recipe `{wanted}` is to be measured")))
+    Err(WeightsError::OtherRecipe { model: model.clone(), wanted: wanted.to_string() })
 }
 
 fn measure(

@@ -12,6 +12,7 @@ use super::network::Network;
 use super::parameter;
 use super::safetensors_file::{self, Array};
 use super::tensor_file::TensorFile;
+use crate::data::FileError;
 use crate::transforms::Transform;
 
 /// The only metadata key of a saved model, which contains its header. A single key keeps files reproducible, since the
@@ -154,7 +155,7 @@ pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<()
     parameter::visit(network, |at, seen| {
         tensors.insert(at.to_owned(), Array { shape: seen.shape.clone(), values: (seen.read)() });
     });
-    let json = serde_json::to_string(meta).map_err(|e| WeightsError(format!("{}: {e}", path.display())))?;
+    let json = serde_json::to_string(meta).map_err(|e| FileError::new("write", path, e.into()))?;
     let metadata = HashMap::from([(FORMAT.to_owned(), json)]);
     safetensors_file::write(path, &tensors, metadata)
 }
@@ -181,11 +182,9 @@ pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Net
     differs("hidden layers", format!("{:?}", meta.head.hidden), format!("{:?}", found.head.hidden));
     differs("classes", meta.classes.join(", "), found.classes.join(", "));
     if !other.is_empty() {
-        return Err(WeightsError(format!(
-            "{}: a model of another run\n{}\nload a model that this recipe saved",
-            path.display(),
-            other.join("\n")
-        )));
+        let other = other.join("\n");
+        let reason = format!("a model of another run\n{other}\nload a model that this recipe saved");
+        return Err(WeightsError::unfit(path, reason));
     }
     fill(network, file, path)
 }
@@ -193,9 +192,9 @@ pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Net
 fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if !absolute.is_file() {
-        return Err(WeightsError(format!("no model at {}: save it first, or correct the name", absolute.display())));
+        return Err(WeightsError::NoModel(absolute));
     }
-    let broken = |why: &str| WeightsError(format!("{}: {why}", path.display()));
+    let broken = |why: &str| WeightsError::unfit(path, why);
     let file = TensorFile::open(path)?;
     let meta = file
         .metadata(FORMAT)
@@ -227,11 +226,8 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
         .collect();
     if !wrong.is_empty() {
         let shown = wrong.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-        return Err(WeightsError(format!(
-            "{}: {} tensors are missing or of another shape, such as {shown}",
-            path.display(),
-            wrong.len()
-        )));
+        let reason = format!("{} tensors are missing or of another shape, such as {shown}", wrong.len());
+        return Err(WeightsError::unfit(path, reason));
     }
     let mut failed = None;
     let network = parameter::replace(network, |name| match file.read(name) {

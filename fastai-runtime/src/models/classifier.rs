@@ -73,7 +73,7 @@ impl Classifier {
             let found = values(&name, &shape)?;
             let wanted: usize = shape.iter().product();
             if found.len() != wanted {
-                return Err(WeightsError(format!("{name}: {} numbers, {wanted} wanted", found.len())));
+                return Err(WeightsError::Length { layer: name, found: found.len(), wanted });
             }
             all.insert(name, found);
         }

@@ -13,6 +13,7 @@ pub mod classifier;
 pub mod conv_norm;
 mod cpu;
 pub mod describe;
+mod error;
 pub mod head;
 mod imagenet;
 pub mod init;
@@ -35,6 +36,7 @@ pub use checkpoint::{ModelMeta, load_model, read_model, save_model};
 pub use classifier::Classifier;
 pub use conv_norm::{ConvNorm, Norm};
 pub use describe::{LayerRow, describe, describe_cut, describe_top, map_sides};
+pub use error::{MissingWeights, WeightsError};
 pub use head::Head;
 pub use imagenet::imagenet_classes;
 pub use layer_norm::LayerNorm;
@@ -51,8 +53,3 @@ pub use weights::{body_digest, load_body, load_classifier, resolve};
 fn facts(name: &str) -> &'static ArchFacts {
     arch::find(name).expect("a checked recipe names a known architecture")
 }
-
-/// Weights are missing, broken, or belong to another network.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct WeightsError(pub String);

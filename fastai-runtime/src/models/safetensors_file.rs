@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, Metadata, TensorView};
 use super::WeightsError;
 use super::torch::Element;
 use crate::atomic::write_atomic;
+use crate::data::FileError;
 
 /// Largest header: 16 MiB; the largest networks need less than 1 MiB.
 const MAX_HEADER: u64 = 16 << 20;
@@ -129,18 +130,18 @@ pub(super) fn write(
     tensors: &BTreeMap<String, Array>,
     metadata: HashMap<String, String>,
 ) -> Result<(), WeightsError> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| WeightsError(format!("{}: {what}: {e}", path.display()));
+    let failed = |e| FileError::new("write", path, std::io::Error::other(e));
     let bytes: Vec<(&String, &Array, Vec<u8>)> = tensors
         .iter()
         .map(|(name, array)| (name, array, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
         .collect();
     let mut views = Vec::new();
     for (name, array, data) in &bytes {
-        let view = TensorView::new(Dtype::F32, array.shape.clone(), data).map_err(|e| failed("cannot write", &e))?;
+        let view = TensorView::new(Dtype::F32, array.shape.clone(), data).map_err(failed)?;
         views.push((name.as_str(), view));
     }
-    let out = safetensors::serialize(views, Some(metadata)).map_err(|e| failed("cannot write", &e))?;
+    let out = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| failed("cannot create its folder", &e))?;
-    write_atomic(path, |file| file.write_all(&out)).map_err(|e| WeightsError(e.to_string()))
+    std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
+    Ok(write_atomic(path, |file| file.write_all(&out))?)
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::WeightsError;
 use super::safetensors_file::Reader;
 use super::torch::Checkpoint;
+use crate::data::FileError;
 
 /// An open file: names and shapes are read at once, values on request, so that one tensor at a time is in memory.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ impl TensorFile {
     ///
     /// Contains the tensors of type f64, f32, f16 and bf16; integers are left out.
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
-        let broken = |why: String| WeightsError(format!("{}: {why}", path.display()));
-        let cannot = |e: std::io::Error| broken(format!("cannot read: {e}"));
+        let broken = |why: String| WeightsError::unfit(path, why);
+        let cannot = |e| FileError::new("read", path, e);
         let mut file = File::open(path).map_err(cannot)?;
         let mut start = Vec::new();
         (&mut file).take(512).read_to_end(&mut start).map_err(cannot)?;
@@ -79,7 +80,7 @@ impl TensorFile {
             Source::Torch(file) => file.read(name).map(|values| values.map_err(|e| e.to_string())),
         };
         let values = values.unwrap_or_else(|| Err(format!("tensor `{name}`: not in the file")));
-        values.map_err(|why| WeightsError(format!("{}: {why}", self.path.display())))
+        values.map_err(|why| WeightsError::unfit(&self.path, why))
     }
 }
 

@@ -9,6 +9,7 @@ use fastai_dsl::TaskKind;
 
 use super::{Predictions, TtaWeights, average};
 use crate::data::{DataError, Item, LoadJob, Loader, Reading, Target, Visit};
+use crate::error::Reached;
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::progress::Watch;
@@ -132,7 +133,8 @@ impl Predictor {
             progress.advance(done, "");
             if stop.requested() {
                 progress.finish();
-                return Err(RunError::Stopped(format!("{done} of {} images are through", images.len())));
+                let part = format!("{done} of {} images are through", images.len());
+                return Err(RunError::Stopped(Reached::Part(part)));
             }
         }
         progress.finish();
@@ -219,11 +221,11 @@ impl Predictor {
 
 /// The file of a model: `path` itself, or the one called `model` in the run folder `path`.
 fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
-    let wrong = |text: String| RunError::Weights(WeightsError(text));
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     if !path.is_dir() {
         if let Some(name) = model {
-            return Err(wrong(format!("{} is no run folder, so it has no model {name:?}", absolute.display())));
+            let reason = format!("not a run folder, so it has no model {name:?}");
+            return Err(WeightsError::unfit(&absolute, reason).into());
         }
         return Ok(path.to_path_buf());
     }
@@ -246,5 +248,5 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
             format!("the run has not ended; choose one of its models with `--model`: {}", there.join(", "))
         }
     };
-    Err(wrong(format!("{}: {what}", absolute.display())))
+    Err(WeightsError::unfit(&absolute, what).into())
 }

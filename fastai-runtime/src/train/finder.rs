@@ -12,6 +12,7 @@ use super::recorder::SmoothedLoss;
 use super::suggestion::suggest;
 use crate::RunError;
 use crate::data::Traversal;
+use crate::error::Reached;
 use crate::models::Network;
 use crate::progress::Watch;
 use crate::random::Stream;
@@ -111,7 +112,7 @@ pub fn find_rate(
             progress.advance(found.batches, &format!("rate {rate:.1e}, loss {shown:.4}"));
             if stop.requested() {
                 progress.finish();
-                return Err(RunError::Stopped(String::new()));
+                return Err(RunError::Stopped(Reached::Batch));
             }
             if !shown.is_finite() || shown > EXPLODED * best {
                 break 'epochs;

@@ -132,7 +132,8 @@ pub fn fit(
             let value = learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng);
             if !value.is_finite() {
                 progress.finish();
-                return Err(diverged(epoch, iteration, value, &rates.lrs));
+                let (loss, rates) = (value, rates.lrs.clone());
+                return Err(RunError::Diverged { step: None, loss, epoch, batch: iteration, rates });
             }
             iteration += 1;
             done += batch.images.len() as u64;
@@ -180,15 +181,6 @@ pub fn fit(
         result.predictions = Some(best.probabilities);
     }
     Ok(result)
-}
-
-fn diverged(epoch: u64, batch: u64, value: f64, rates: &[f64]) -> RunError {
-    let rates: Vec<String> = rates.iter().map(|r| format!("{r:.2e}")).collect();
-    RunError::Diverged(format!(
-        "the training loss became {value} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
-         rates, or bound the gradient with `clip: 1.0`",
-        rates.join(", ")
-    ))
 }
 
 /// The validation result of an epoch.

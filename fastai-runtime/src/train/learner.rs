@@ -12,6 +12,7 @@ use super::loss::Loss;
 use super::mixing::Targets;
 use super::optimizer::{ByTensor, GroupRates, Optimizer, Sgd};
 use crate::data::Traversal;
+use crate::error::Reached;
 use crate::models::Network;
 use crate::progress::Watch;
 use crate::{RunError, device};
@@ -111,7 +112,7 @@ impl Learner {
             progress.advance(done, "");
             if stop.requested() {
                 progress.finish();
-                return Err(RunError::Stopped(String::new()));
+                return Err(RunError::Stopped(Reached::Batch));
             }
         }
         progress.finish();

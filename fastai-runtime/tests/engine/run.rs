@@ -325,7 +325,7 @@ fn a_loss_that_explodes_names_the_step_and_a_way_out() {
     let recipe = chips.tags("unfreeze(); fit(10.0, 30);", "", "");
     match run(&recipe, &chips.options("diverged"), &mut Silent) {
         Err(error) => {
-            assert!(matches!(error, RunError::Diverged(_)), "{error}");
+            assert!(matches!(error, RunError::Diverged { .. }), "{error}");
             assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
             let summary = std::fs::read_to_string(chips.path().join("diverged/summary.json")).unwrap();
             assert!(summary.contains("\"failed\""));

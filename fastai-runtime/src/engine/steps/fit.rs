@@ -7,6 +7,7 @@ use crate::RunError;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
+use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
 use crate::report::body_lost;
 use crate::train::{self, Ending, EpochRow, FitCurve, FitPlan, Validation, turning_point};
@@ -17,7 +18,10 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let groups = session.learner.network().groups();
     let found = &session.summary.found_rates;
     let lrs = stage.rates.iter().map(|rate| rate.resolve(found)).collect::<Option<Vec<f64>>>();
-    let lrs = lrs.ok_or_else(|| RunError::NoRate("a rate refers to a finder that has not run".into()))?;
+    let lrs = lrs.ok_or_else(|| ResumeError::Broken {
+        path: session.folder.path().to_path_buf(),
+        reason: "a rate refers to a finder that has not run".to_string(),
+    })?;
     let wds = match step.wds.as_slice() {
         [] => vec![0.0; groups],
         [one] => vec![*one; groups],
@@ -50,7 +54,8 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         plan,
         Watch { progress: &mut *session.progress, stop: &session.stop },
         &mut on_epoch,
-    )?;
+    )
+    .map_err(|error| error.in_step(index, &stage.step))?;
     drop((examples, valid));
     timed(summary, result.images, result.seconds);
     let kept = recipe
@@ -104,6 +109,6 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     }
     match result.ending {
         Ending::Complete => Ok(()),
-        Ending::Stopped => Err(RunError::Stopped(String::new())),
+        Ending::Stopped => Err(RunError::Stopped(Reached::Batch)),
     }
 }

@@ -8,6 +8,7 @@ use super::{Running, mixing, precompute, timed};
 use crate::RunError;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
+use crate::error::FailedStep;
 use crate::progress::Watch;
 use crate::train::{FindCurve, FindPlan, find_rate};
 
@@ -58,13 +59,8 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         }
         (None, None) if session.smoke => SMOKE_RATE,
         (None, None) => {
-            return Err(RunError::NoRate(format!(
-                "the loss does not fall clearly at any rate from {:e} to {:e}, so no rate is suggested; look at {} and \
-                 write a rate, or give `or = 1e-2`",
-                find.start,
-                find.end,
-                plot.display()
-            )));
+            let step = FailedStep::new(index, &stage.step);
+            return Err(RunError::NoRate { step, start: find.start, end: find.end, plot });
         }
     };
     session.summary.found_rates.push(rate);

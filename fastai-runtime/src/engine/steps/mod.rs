@@ -14,6 +14,7 @@ use fastai_dsl::{Body, Recipe, Stage, Step};
 
 use super::session::Session;
 use crate::RunError;
+use crate::error::Reached;
 use crate::report::StageSummary;
 use crate::train::Mixing;
 
@@ -48,11 +49,11 @@ impl Session<'_> {
             let result = self.run_step(Running { index, stage: &stage, summary: &mut summary });
             summary.seconds = started.elapsed().as_secs_f64();
             self.summary.stages.push(summary);
-            result.map_err(|error| place(error, index, &stage.step))?;
+            result?;
             self.trained |= stage.step.changes_weights();
             self.keep(index + 1, began.elapsed().as_secs_f64())?;
             if self.stop.requested() {
-                return Err(RunError::Stopped(String::new()));
+                return Err(RunError::Stopped(Reached::Batch));
             }
         }
         self.measure_final()
@@ -91,15 +92,5 @@ fn title(stage: &Stage) -> String {
     match &stage.step {
         Step::Fit(_) => format!("{} ({} epoch{})", stage.step, stage.epochs, if stage.epochs == 1 { "" } else { "s" }),
         step => step.to_string(),
-    }
-}
-
-/// Adds the step to an error that cannot know it.
-fn place(error: RunError, index: usize, step: &Step) -> RunError {
-    let at = |text: String| format!("step {} `{step}`: {text}", index + 1);
-    match error {
-        RunError::Diverged(text) => RunError::Diverged(at(text)),
-        RunError::NoRate(text) => RunError::NoRate(at(text)),
-        other => other,
     }
 }

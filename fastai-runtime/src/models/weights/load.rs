@@ -102,7 +102,7 @@ fn finite(values: Vec<f32>, path: &Path, name: &str) -> Result<Vec<f32>, Weights
     if values.iter().all(|v| v.is_finite()) {
         return Ok(values);
     }
-    Err(WeightsError(format!("{}: {name}: has values that are not finite", path.display())))
+    Err(WeightsError::unfit(path, format!("{name}: has values that are not finite")))
 }
 
 /// Maps published names to names in the file, if the file contains all of `wanted`.
@@ -137,13 +137,13 @@ fn fit(
         Some((other, fit, of)) if 2 * fit > of => format!("; it looks like {other} ({fit} of {of} tensors fit)"),
         _ => String::new(),
     };
-    Err(WeightsError(format!(
-        "{}: not the weights of {arch}: {} of {} tensors do not fit\n{text}\nthe file's first names are {first}{looks}\n\
+    let reason = format!(
+        "not the weights of {arch}: {} of {} tensors do not fit\n{text}\nthe file's first names are {first}{looks}\n\
          give a file of {arch} with its published parameter names",
-        path.display(),
         differences.len(),
         wanted.len(),
-    )))
+    );
+    Err(WeightsError::unfit(path, reason))
 }
 
 /// Returns the known network with the most body tensors in the file, by name and shape, with their number and the total.

@@ -6,7 +6,8 @@ use fastai_dsl::Weights;
 
 use super::Published;
 use super::digest::sha256;
-use crate::models::WeightsError;
+use crate::data::FileError;
+use crate::models::{MissingWeights, WeightsError};
 
 /// Extensions of the user's own files, tried in this order.
 const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
@@ -33,7 +34,7 @@ pub enum Origin {
 
 impl Found {
     fn new(path: PathBuf) -> Result<Self, WeightsError> {
-        let sha256 = sha256(&path).map_err(|e| WeightsError(format!("{}: cannot read: {e}", path.display())))?;
+        let sha256 = sha256(&path).map_err(|e| FileError::new("read", &path, e))?;
         let published = super::PUBLISHED.iter().find(|p| p.is(&sha256));
         Ok(Self { path, sha256, origin: published.map_or(Origin::Own, Origin::Published) })
     }
@@ -78,6 +79,10 @@ fn resolve_in(
     cache: Option<&Path>,
 ) -> Result<Option<Found>, WeightsError> {
     let places: Vec<&Path> = folder.into_iter().chain(cache).collect();
+    let missing = |weights, published, own| {
+        let searched = places.iter().map(|place| place.to_path_buf()).collect();
+        WeightsError::from(MissingWeights { weights, published, own, searched, has_folder: folder.is_some() })
+    };
     match weights {
         Weights::None => Ok(None),
         Weights::File(file) => {
@@ -88,14 +93,10 @@ fn resolve_in(
             if let Some(published) = Published::find(file) {
                 return match take(published, &places)? {
                     Some(found) => Ok(Some(found)),
-                    None => Err(missing(&format!("weights {file}"), &[published], &[], &places, folder.is_none())),
+                    None => Err(missing(format!("weights {file}"), Some(published), Vec::new())),
                 };
             }
-            Err(WeightsError(format!(
-                "no weights at {}: the recipe's `weights` is relative to the working directory, or a name that \
-                 `fastai weights list` shows; correct it, or write `weights: none` to start from random weights",
-                path.display()
-            )))
+            Err(WeightsError::NoFile(path))
         }
         Weights::Pretrained => {
             let published: Vec<&'static Published> = Published::of(arch).collect();
@@ -110,8 +111,7 @@ fn resolve_in(
                     return Found::new(path).map(Some);
                 }
             }
-            let first = published.first().map_or(&[][..], std::slice::from_ref);
-            Err(missing(&format!("pretrained weights of {arch}"), first, &own, &places, folder.is_none()))
+            Err(missing(format!("pretrained weights of {arch}"), published.first().copied(), own))
         }
     }
 }
@@ -125,48 +125,18 @@ fn take(published: &'static Published, places: &[&Path]) -> Result<Option<Found>
     if published.is(&found.sha256) {
         return Ok(Some(found));
     }
-    Err(WeightsError(format!(
-        "{}: not the published weights {}\n  sha256 published: {}\n  sha256 of the file: {}\nremove it and run `fastai \
-         weights get {}`; to use it all the same, name it in the recipe: `weights: \"{}\"`",
-        found.path.display(),
-        published.name,
-        published.sha256,
-        found.sha256,
-        published.name,
-        found.path.display()
-    )))
-}
-
-fn missing(
-    what: &str,
-    published: &[&'static Published],
-    own: &[String],
-    places: &[&Path],
-    unset: bool,
-) -> WeightsError {
-    let mut text = format!("no {what}");
-    if let Some(p) = published.first() {
-        text += &format!("\n  wanted: {} (sha256 {})", p.file, p.sha256);
-    }
-    if !own.is_empty() {
-        text += &format!("\n  or a file of your own: {}", own.join(", "));
-    }
-    for (i, place) in places.iter().enumerate() {
-        text += &format!("\n  {} {}", if i == 0 { "looked in:" } else { "          " }, place.display());
-    }
-    if unset {
-        text += "\n             ($FASTAI_WEIGHTS is not set)";
-    }
-    text += match published.first() {
-        Some(p) => {
-            let size = p.megabytes.map_or(String::new(), |_| p.size_in_words() + " ");
-            format!("\nrun `fastai weights get {}` ({size}from {}), name", p.name, p.origin())
-        }
-        None => "\nput one there, name".to_owned(),
-    }
-    .as_str();
-    text += " a file with `weights: \"PATH\"`, or start from random weights with `weights: none`";
-    WeightsError(text)
+    let path = found.path.display().to_string();
+    Err(WeightsError::NotPublished {
+        name: published.name,
+        published: published.sha256,
+        found: found.sha256,
+        advice: format!(
+            "remove it and run `fastai weights get {}`; to use it all the same, name it in the recipe: \
+             `weights: \"{path}\"`",
+            published.name
+        ),
+        from: path,
+    })
 }
 
 #[cfg(test)]
@@ -207,7 +177,8 @@ mod tests {
     fn a_published_name_demands_the_published_digest_unless_the_recipe_names_the_file() {
         let cache = folder(&[(squeezenet().file, b"something else")]);
         let path = cache.path().join(squeezenet().file);
-        let error = resolve_in(&Weights::Pretrained, "squeezenet1_1", None, Some(cache.path())).unwrap_err().0;
+        let error =
+            resolve_in(&Weights::Pretrained, "squeezenet1_1", None, Some(cache.path())).unwrap_err().to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
         assert!(error.contains(squeezenet().sha256) && error.contains("weights get squeezenet1_1"), "{error}");
         let named = Weights::File(path.display().to_string());
@@ -218,7 +189,11 @@ mod tests {
     #[test]
     fn missing_weights_say_what_is_wanted_where_and_how_to_get_it() {
         let cache = folder(&[]);
-        let error = resolve_in(&Weights::Pretrained, "efficientnet_lite0", None, Some(cache.path())).unwrap_err().0;
+        let error = resolve_in(&Weights::Pretrained, "efficientnet_lite0", None, Some(cache.path())).unwrap_err();
+        let WeightsError::Missing(missing) = &error else { panic!("{error:?}") };
+        assert_eq!(missing.published.map(|p| p.name), Some("efficientnet_lite0"));
+        assert_eq!((missing.searched.as_slice(), missing.has_folder), ([cache.path().to_owned()].as_slice(), false));
+        let error = error.to_string();
         for part in [
             "efficientnet-lite0-57934424.pth",
             "efficientnet_lite0.safetensors",
@@ -228,10 +203,11 @@ mod tests {
         ] {
             assert!(error.contains(part), "{part}: {error}");
         }
-        let error =
-            resolve_in(&Weights::File("resnet50_v2".into()), "resnet50", None, Some(cache.path())).unwrap_err().0;
+        let error = resolve_in(&Weights::File("resnet50_v2".into()), "resnet50", None, Some(cache.path()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("fastai weights get resnet50_v2"), "{error}");
-        let error = resolve_in(&Weights::File("absent.pth".into()), "resnet50", None, None).unwrap_err().0;
+        let error = resolve_in(&Weights::File("absent.pth".into()), "resnet50", None, None).unwrap_err().to_string();
         assert!(error.contains("absent.pth") && error.contains("weights list"), "{error}");
         assert!(resolve_in(&Weights::None, "resnet50", None, None).unwrap().is_none());
     }
