@@ -51,9 +51,9 @@ def head(inputs, classes=7):
 
 
 class WithHead(nn.Module):
-    def __init__(self, body, width):
+    def __init__(self, body, width, classes=7):
         super().__init__()
-        self.body, self.head = body, head(2 * width)
+        self.body, self.head = body, head(2 * width, classes)
 
     def forward(self, x):
         x = self.body(x)

@@ -1,10 +1,9 @@
 //! How fast the parts of a run are: `cargo bench --profile dev --workspace --bench engine -- [PART ..] [--runs N]` (the dev
-//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head`, `kernels`, `networks`
-//! and `run`, all unless some are named. `tools/bench_engine.py` puts `kernels` and `networks` beside PyTorch.
+//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head`, `kernels` and `run`, all
+//! unless some are named. `tools/bench_engine.py` puts `kernels` beside PyTorch; whole networks are `fastai bench`'s.
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use fastai_dsl::{HeadSpec, Stats, TransformSet, Transforms};
 use fastai_runtime::activations::Features;
@@ -13,19 +12,15 @@ use fastai_runtime::kernels::{ConvArgs, conv, norm_clamp};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
-use fastai_runtime::train::{CachedExamples, Examples, GroupRates, Inputs, Learner, Loss};
+use fastai_runtime::train::{CachedExamples, Examples, GroupRates, Learner, Loss};
 use fastai_runtime::transforms::Transform;
 
 const TAGS: usize = 17;
 
 fn learner(first_trainable: usize) -> Learner {
-    learner_of("squeezenet1_1", first_trainable)
-}
-
-fn learner_of(arch: &str, first_trainable: usize) -> Learner {
     let device = Device::flex().autodiff();
     let head = HeadSpec { hidden: vec![512], dropout: vec![0.25, 0.5] };
-    let network = Network::new(arch, &head, TAGS, 42, &device);
+    let network = Network::new("squeezenet1_1", &head, TAGS, 42, &device);
     Learner::new(network.set_frozen(first_trainable, false), device)
 }
 
@@ -64,8 +59,7 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
 }
 
-const ARCHS: [(&str, &[usize]); 2] = [("squeezenet1_1", &[64, 128, 224]), ("efficientnet_lite0", &[128, 224])];
-/// Images a batch, as in `tools/bench_torch_networks.py`.
+/// Images a batch, as in `tools/bench_torch_kernels.py`.
 const IMAGES: usize = 16;
 
 /// Depthwise convolutions as EfficientNet-lite0 has them at 224 pixels: channels, side, kernel, stride.
@@ -110,38 +104,6 @@ fn kernels(runs: usize) {
                 x.grad(&grads).zip(weight.grad(&grads)).unwrap();
             }),
         );
-    }
-}
-
-fn features_of_images(runs: usize) {
-    for (arch, sizes) in ARCHS {
-        let network = learner_of(arch, 2).network().valid();
-        for &size in sizes {
-            let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &Device::flex());
-            let seconds = best(runs, || {
-                network.features(x.clone()).into_data();
-            });
-            println!("{arch} forward, {size} px, batch {IMAGES}: {:.1} images/s", IMAGES as f64 / seconds);
-        }
-    }
-}
-
-fn a_training_step_of_the_whole_network(runs: usize) {
-    for (arch, sizes) in ARCHS {
-        let mut learner = learner_of(arch, 0);
-        let device = learner.device().clone();
-        let loss = Loss::new(truth(IMAGES), None, &device);
-        let rates = GroupRates { lrs: vec![1e-4; 3], wds: Vec::new(), momentum: 0.9 };
-        let images: Vec<usize> = (0..IMAGES).collect();
-        for &size in sizes {
-            let x = Tensor::<4>::random([IMAGES, 3, size, size], Distribution::Default, &device);
-            let mut optimizer = learner.optimizer(None);
-            let seconds = best(runs, || {
-                let mut rng = Stream::new(1, "dropout").at(&[]);
-                learner.step(&mut *optimizer, Inputs::Images(x.clone()), &images, &loss, &rates, &mut rng);
-            });
-            println!("{arch} training step, {size} px, batch {IMAGES}: {:.1} images/s", IMAGES as f64 / seconds);
-        }
     }
 }
 
@@ -216,8 +178,8 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--runs" => runs = arguments.next().and_then(|n| n.parse().ok()).expect("--runs N"),
-            "transforms" | "head" | "kernels" | "networks" | "run" => parts.push(argument),
-            other => panic!("{other} is none of transforms, head, kernels, networks, run, --runs N"),
+            "transforms" | "head" | "kernels" | "run" => parts.push(argument),
+            other => panic!("{other} is none of transforms, head, kernels, run, --runs N"),
         }
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
@@ -229,10 +191,6 @@ fn main() {
     }
     if wanted("kernels") {
         kernels(runs);
-    }
-    if wanted("networks") {
-        features_of_images(runs);
-        a_training_step_of_the_whole_network(runs);
     }
     if wanted("run") {
         a_run_on_all_chips();

@@ -13,6 +13,8 @@ pub use fastai_data::{self as data, progress};
 #[doc(hidden)]
 pub mod activations;
 #[doc(hidden)]
+pub mod bench;
+#[doc(hidden)]
 #[allow(unsafe_code)] // the only place for it; each block states its proof
 pub mod kernels;
 #[doc(hidden)]

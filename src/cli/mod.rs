@@ -4,6 +4,7 @@
 #[macro_use]
 mod output;
 
+mod bench;
 mod check;
 mod classify;
 mod explain;
@@ -62,6 +63,8 @@ enum Command {
     Classify(classify::Args),
     /// Show a network's layers, output shapes, parameters and multiply-adds
     Summary(summary::Args),
+    /// Measure the speed of a network on the CPU: images per second, GFLOP/s, memory, time per layer
+    Bench(bench::Args),
     /// Published weights: list, get, verify, info
     Weights(weights::Args),
 }
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Summary(args) => summary::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Weights(args) => weights::run(&args),
     };
     done.map_or_else(|failure| ExitCode::from(failure.report() as u8), |()| ExitCode::SUCCESS)

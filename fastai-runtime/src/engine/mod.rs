@@ -19,6 +19,7 @@ use std::time::Instant;
 use fastai_dsl::{DeviceWish, Recipe};
 
 pub use outcome::Outcome;
+pub(crate) use probe::peak as peak_resident;
 pub use probe::{Probed, ProbedStage, probe};
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate, validate_on};

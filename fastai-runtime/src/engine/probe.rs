@@ -202,7 +202,7 @@ impl Progress for Watched<'_> {
 }
 
 /// Peak resident memory of this process since the last reset, bytes; Linux only.
-fn peak() -> Option<u64> {
+pub(crate) fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
