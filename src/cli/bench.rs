@@ -34,7 +34,7 @@ pub struct Args {
     /// Number of timed runs, after an untimed one
     #[arg(long, default_value_t = 5, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=MOST_RUNS as i64))]
     runs: u32,
-    /// List the time of each layer of the body in a forward pass
+    /// List the time of each layer of the body, forward and backward
     #[arg(long)]
     layers: bool,
     /// Print JSON: seconds per batch, memory in kB of 1024 bytes
@@ -156,17 +156,18 @@ fn text(report: &BenchReport) -> String {
 }
 
 fn of_layers(layers: &[LayerTime]) -> String {
-    let whole: f64 = layers.iter().map(|layer| layer.seconds).sum();
-    let head = ["layer", "kind", "output", "ms", "share", "GFLOP/s"].map(str::to_owned);
+    let whole: f64 = layers.iter().map(LayerTime::seconds).sum();
+    let head = ["layer", "kind", "output", "ms forward", "GFLOP/s", "ms backward", "share"].map(str::to_owned);
     let mut rows = vec![head];
     rows.extend(layers.iter().map(|layer| {
         let [channels, height, width] = layer.output;
         let output = if channels == 0 { String::new() } else { format!("{channels} x {height} x {width}") };
-        let share = format!("{:.1} %", 100.0 * layer.seconds / whole);
         let gflops = layer.gflops().map_or(String::new(), |speed| format!("{speed:.1}"));
-        [layer.name.clone(), layer.kind.clone(), output, ms(layer.seconds), share, gflops]
+        let backward = if layer.backward > 0.0 { ms(layer.backward) } else { String::new() };
+        let share = format!("{:.1} %", 100.0 * layer.seconds() / whole);
+        [layer.name.clone(), layer.kind.clone(), output, ms(layer.forward), gflops, backward, share]
     }));
-    table(&rows, 3)
+    table(&rows, 4)
 }
 
 fn ms(seconds: f64) -> String {

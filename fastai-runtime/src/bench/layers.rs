@@ -1,13 +1,10 @@
 //! The time of a body, layer by layer.
 
-use std::collections::HashMap;
-use std::time::Instant;
-
-use burn::tensor::Tensor;
+use fastai_dsl::arch::graph::Graph;
 use serde::Serialize;
 
 use super::{Workload, median};
-use crate::models::{Body, Pass, describe};
+use crate::models::{Direction, UnitTime, describe};
 
 /// The time of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,54 +15,56 @@ pub struct LayerTime {
     pub kind: String,
     /// Channels, height and width of its output.
     pub output: [usize; 3],
-    /// Multiply-adds of the batch.
+    /// Multiply-adds of the forward pass of the batch.
     pub multiply_adds: u64,
-    /// Seconds for the batch: convolution, norm, residual and activation, and the pool or concatenation before them.
-    pub seconds: f64,
+    /// Seconds of the forward pass of the batch: convolution, norm, residual and activation.
+    pub forward: f64,
+    /// Seconds of the backward pass of the batch; 0 if there is none.
+    pub backward: f64,
 }
 
 impl LayerTime {
-    /// Returns the speed in GFLOP/s, two operations per multiply-add, or `None` for a layer without multiply-adds.
+    /// Returns the seconds of both passes.
+    pub fn seconds(&self) -> f64 {
+        self.forward + self.backward
+    }
+
+    /// Returns the speed of the forward pass in GFLOP/s, two operations per multiply-add, or `None` for a layer without
+    /// multiply-adds.
     pub fn gflops(&self) -> Option<f64> {
-        (self.multiply_adds > 0 && self.seconds > 0.0).then(|| 2e-9 * self.multiply_adds as f64 / self.seconds)
+        (self.multiply_adds > 0 && self.forward > 0.0).then(|| 2e-9 * self.multiply_adds as f64 / self.forward)
     }
 }
 
-/// Returns the seconds of each layer in one forward pass, by name.
-///
-/// No other code knows how layers are timed: a body that runs as one operation reports its own times here.
-pub(super) fn seconds(body: &Body, images: Tensor<4>, training: bool) -> HashMap<String, f64> {
-    let mut pass = if training { Pass::train() } else { Pass::eval() };
-    let mut times = HashMap::new();
-    let mut begun = Instant::now();
-    // Operations on the CPU are complete when they return.
-    let mut see = |name: &str, _: &Tensor<4>| {
-        times.insert(name.to_owned(), begun.elapsed().as_secs_f64());
-        begun = Instant::now();
+/// Returns the layers of the workload with their medians over the passes, followed by the remainder of the median pass. A pass
+/// is its seconds and the times of its units.
+pub(super) fn rows(workload: &Workload, graph: &Graph, passes: &[(f64, Vec<UnitTime>)]) -> Vec<LayerTime> {
+    let seconds = |name: &str, direction: Direction| {
+        let is_it = |time: &&UnitTime| {
+            time.direction == direction && graph.units.get(time.unit).is_some_and(|unit| unit.name() == name)
+        };
+        median(passes.iter().map(|(_, times)| times.iter().filter(is_it).map(|time| time.seconds).sum()).collect())
     };
-    drop(body.forward_seen(images, &mut pass, &mut see));
-    times
-}
-
-/// Returns the layers of the workload with their medians over the passes, followed by the remainder of `whole` seconds.
-pub(super) fn rows(workload: &Workload, passes: &[HashMap<String, f64>], whole: f64) -> Vec<LayerTime> {
     let layers = describe(workload.arch, workload.size).into_iter().filter(|layer| !layer.name.is_empty());
     let mut rows: Vec<LayerTime> = layers
         .map(|layer| LayerTime {
-            seconds: median(passes.iter().filter_map(|pass| pass.get(&layer.name).copied()).collect()),
+            forward: seconds(&layer.name, Direction::Forward),
+            backward: seconds(&layer.name, Direction::Backward),
             name: layer.name,
             kind: layer.kind,
             output: layer.output,
             multiply_adds: layer.multiply_adds * workload.batch as u64,
         })
         .collect();
-    let known: f64 = rows.iter().map(|row| row.seconds).sum();
+    let known: f64 = rows.iter().map(LayerTime::seconds).sum();
+    let whole = median(passes.iter().map(|(seconds, _)| *seconds).collect());
     rows.push(LayerTime {
         name: "rest".to_owned(),
         kind: String::new(),
         output: [0; 3],
         multiply_adds: 0,
-        seconds: (whole - known).max(0.0),
+        forward: (whole - known).max(0.0),
+        backward: 0.0,
     });
     rows
 }

@@ -23,7 +23,7 @@ pub use sgemm::sgemm_speed;
 
 use crate::device;
 use crate::metrics::{Probabilities, Truth};
-use crate::models::{Network, describe};
+use crate::models::{Network, describe, unit_times};
 use crate::random::Stream;
 use crate::train::{GroupRates, Inputs, Learner, Loss, Optimizer};
 use crate::transforms::Transform;
@@ -168,20 +168,17 @@ impl Bench {
         started.elapsed().as_secs_f64()
     }
 
-    /// Returns the seconds of each layer, the median over `runs` forward passes, in the order of `fastai summary`.
+    /// Returns the seconds of each layer, the median over `runs` times the whole work, in the order of `fastai summary`.
     ///
-    /// The last row, `rest`, is the remainder of the whole work: pools after the last layer, the head, and in training the
-    /// loss, the backward pass and the optimizer. The layers of [`BenchMode::Train`] run with the batch's statistics.
+    /// The last row, `rest`, is the remainder: pools, changes of layout, the head, the loss, the optimizer, and the backward
+    /// pass of a body that does not run as one operation.
     pub fn layers(&mut self, runs: usize) -> Vec<LayerTime> {
-        let whole = median((0..runs.max(1)).map(|_| self.time()).collect());
-        let passes = (0..runs.max(1)).map(|_| match &self.work {
-            Work::Evaluate { network, images } => layers::seconds(&network.body, images.clone(), false),
-            Work::Predict { network, images, transform } => {
-                layers::seconds(&network.body, tensor(images, transform, self.workload.size), false)
-            }
-            Work::Train(training) => layers::seconds(&training.learner.network().body, training.images.clone(), true),
-        });
-        layers::rows(&self.workload, &passes.collect::<Vec<_>>(), whole)
+        let passes: Vec<_> = (0..runs.max(1)).map(|_| unit_times(|| self.time())).collect();
+        let body = match &self.work {
+            Work::Evaluate { network, .. } | Work::Predict { network, .. } => &network.body,
+            Work::Train(training) => &training.learner.network().body,
+        };
+        layers::rows(&self.workload, body.graph(), &passes)
     }
 }
 
@@ -252,7 +249,9 @@ mod tests {
             let names: Vec<String> = named.map(|layer| layer.name).collect();
             let (rest, timed) = layers.split_last().unwrap();
             assert_eq!(timed.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>(), names, "{mode:?}");
-            assert!(timed.iter().all(|layer| layer.seconds > 0.0), "{mode:?}");
+            assert!(timed.iter().all(|layer| layer.forward > 0.0), "{mode:?}");
+            let back = timed.iter().all(|layer| layer.backward > 0.0);
+            assert_eq!(back, mode == BenchMode::Train, "{mode:?}");
             assert_eq!(rest.multiply_adds, 0, "{mode:?}");
         }
     }

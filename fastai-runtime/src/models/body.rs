@@ -12,6 +12,7 @@ use fastai_dsl::arch::unit::PoolArgs;
 use super::conv_norm::{ConvNorm, Folded, activate};
 use super::cpu;
 use super::norm::Pass;
+use super::unit_times::{Direction, timed};
 use crate::kernels::max_pool;
 
 /// The convolutions of a network, up to but excluding the pooling.
@@ -133,14 +134,15 @@ impl Walk<'_> {
     fn unit(&mut self, number: usize, x: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
         let unit = &self.body.units[number];
         let plain = !unit.requires_grad();
-        let foldable = |learns: bool| plain && (!learns || !self.pass.is_training());
-        let y = match unit.batch_norm() {
+        let training = self.pass.is_training();
+        let foldable = |learns: bool| plain && (!learns || !training);
+        let y = timed(number, Direction::Forward, || match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
                 let folded = self.body.kept[number].fold.get_or_init(|| unit.fold(norm));
                 unit.forward_folded(x, residual, folded)
             }
             _ => unit.forward(x, residual, self.pass),
-        };
+        });
         (self.see)(self.body.graph.units[number].name(), &y);
         y
     }

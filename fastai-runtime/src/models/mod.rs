@@ -26,6 +26,7 @@ pub mod pool;
 pub mod safetensors_file;
 mod tensor_file;
 mod torch;
+mod unit_times;
 pub mod weights;
 
 use fastai_dsl::{ArchFacts, arch};
@@ -44,6 +45,7 @@ pub use memory::{ActivationBytes, StageMemory, activation_bytes};
 pub use network::Network;
 pub use norm::{BatchNorm, Pass};
 pub use parameter::ParameterInfo;
+pub use unit_times::{Direction, UnitTime, unit_times};
 pub use weights::{body_digest, load_body, load_classifier, resolve};
 
 /// The architecture called `name`.

@@ -4,6 +4,7 @@ use burn::backend::autodiff::NodeId;
 use fastai_kernels::norm::{self, GradientFactors};
 use fastai_kernels::{Finish, Isa, MapShape, convolution, layout, pool};
 
+use super::super::unit_times::{Direction, timed};
 use super::shape;
 use super::tape::{Entry, MapNumber, Pool, Tape, UnitEntry};
 use super::value::Value;
@@ -29,7 +30,7 @@ pub(super) fn run(
     let isa = Isa::detect();
     for entry in tape.entries.into_iter().rev() {
         match entry {
-            Entry::Unit(entry) => back.unit(*entry),
+            Entry::Unit(entry) => timed(entry.number, Direction::Backward, || back.unit(*entry)),
             Entry::Pool { pool, input, from, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
                 let (mut dx, add) = back.sum(from, input);

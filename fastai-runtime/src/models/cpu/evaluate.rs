@@ -6,6 +6,7 @@ use fastai_kernels::{Isa, MapMut, layout, pool};
 
 use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
+use super::super::unit_times::{Direction, timed};
 use super::ready::Ready;
 use super::shape;
 use super::value::Value;
@@ -67,6 +68,6 @@ impl Evaluation<'_> {
     pub(super) fn unit(&self, number: usize, x: &Value, residual: Option<&Value>, output: &mut MapMut<'_>) {
         let unit = &self.units[number];
         let ready = self.kept[number].ready.get_or_init(|| Arc::new(Ready::new(unit).expect("a body on the CPU")));
-        ready.run(unit, x, residual, output);
+        timed(number, Direction::Forward, || ready.run(unit, x, residual, output));
     }
 }

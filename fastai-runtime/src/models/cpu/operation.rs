@@ -14,6 +14,7 @@ use fastai_kernels::{MapShape, layout};
 use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
 use super::super::norm::Pass;
+use super::super::unit_times::on_pool;
 use super::backward;
 use super::evaluate::Evaluation;
 use super::float;
@@ -46,12 +47,11 @@ pub(in crate::models) fn forward(
     let evaluation = Evaluation { graph, units, kept };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) {
-        // On a thread of the pool, which need not be woken for every unit.
-        let output = rayon::scope(|_| evaluation.run(&graph.root, value));
+        let output = on_pool(|| evaluation.run(&graph.root, value));
         return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
     }
     let mut recording = Recording { evaluation, pass, tape: Tape::default() };
-    let (output, number, wanted) = rayon::scope(|_| recording.record(value, node.is_some()));
+    let (output, number, wanted) = on_pool(|| recording.record(value, node.is_some()));
     let planes = float::primitive(planes_of(&output), sides(&output).to_vec());
     if !wanted {
         return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
@@ -130,7 +130,7 @@ impl Backward<Flex, 2> for BodyBackward {
         let mut value = Value::new(shape);
         layout::from_planes(dy.values(), shape, value.fresh().dense_mut());
         drop(dy);
-        let (parameters, input) = rayon::scope(|_| backward::run(tape, output, value, INPUT));
+        let (parameters, input) = on_pool(|| backward::run(tape, output, value, INPUT));
         for (node, values, sides) in parameters {
             grads.register::<Flex>(node, float::primitive(values, sides));
         }

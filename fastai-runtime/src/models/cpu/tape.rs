@@ -10,8 +10,9 @@ use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, layout, norm, pool};
 use fastai_dsl::arch::graph::Node;
 use fastai_dsl::arch::unit::ConvSpec;
 
-use super::super::conv_norm::{ConvNorm, Norm};
+use super::super::conv_norm::Norm;
 use super::super::norm::{BatchNorm, Pass};
+use super::super::unit_times::{Direction, timed};
 use super::evaluate::Evaluation;
 use super::float::{self, Floats};
 use super::value::Value;
@@ -65,6 +66,8 @@ pub(super) enum Pool {
 /// A unit's operation.
 #[derive(Debug)]
 pub(super) struct UnitEntry {
+    /// Its number in the graph.
+    pub(super) number: usize,
     pub(super) spec: ConvSpec,
     pub(super) window: Window,
     pub(super) x: Value,
@@ -215,7 +218,7 @@ impl Recording<'_> {
             self.evaluation.unit(number, &x.value, residual, &mut output.fresh());
             return self.made(output, false);
         }
-        let mut entry = self.forward(unit, &x, residual.as_ref());
+        let mut entry = timed(number, Direction::Forward, || self.forward(number, &x, residual.as_ref()));
         let made = self.made(entry.output.clone(), wanted);
         entry.to = made.number;
         if wanted {
@@ -224,13 +227,15 @@ impl Recording<'_> {
         made
     }
 
-    fn forward(&mut self, unit: &ConvNorm, x: &Made, residual: Option<&Made>) -> UnitEntry {
+    fn forward(&mut self, number: usize, x: &Made, residual: Option<&Made>) -> UnitEntry {
+        let unit = &self.evaluation.units[number];
         let isa = Isa::detect();
         let spec = *unit.spec();
         let clamp = spec.activation.bounds().expect("the kernels know the graph");
         let window = shape::window(&spec, x.value.shape());
         let factor = ready::factor(unit).expect("a body on the CPU");
         let mut entry = UnitEntry {
+            number,
             spec,
             window,
             x: x.value.clone(),

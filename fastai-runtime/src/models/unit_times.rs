@@ -1,0 +1,80 @@
+//! The time of each unit of a body, for benches.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+/// A pass through a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the images to the features.
+    Forward,
+    /// From the gradient of the features to those of the parameters.
+    Backward,
+}
+
+/// The time of one unit in one pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitTime {
+    /// Number of the unit in the body's graph.
+    pub unit: usize,
+    /// Which pass.
+    pub direction: Direction,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+thread_local! {
+    static TIMES: RefCell<Option<Vec<UnitTime>>> = const { RefCell::new(None) };
+}
+
+/// Returns the result of `work`, and the times of the units that this thread runs meanwhile, in order.
+///
+/// Operations of the CPU backend are complete when they return; on other devices the times mean nothing. The backward pass
+/// appears only where the body runs as one operation.
+pub fn unit_times<T>(work: impl FnOnce() -> T) -> (T, Vec<UnitTime>) {
+    let outer = TIMES.replace(Some(Vec::new()));
+    let result = work();
+    (result, TIMES.replace(outer).unwrap_or_default())
+}
+
+/// Runs a body on a thread of the pool, which need not be woken for every unit; the times count as those of this thread.
+pub(super) fn on_pool<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    if !is_recording() {
+        return rayon::scope(|_| body());
+    }
+    let (result, found) = rayon::scope(|_| unit_times(body));
+    TIMES.with_borrow_mut(|times| times.iter_mut().for_each(|times| times.extend_from_slice(&found)));
+    result
+}
+
+fn is_recording() -> bool {
+    TIMES.with_borrow(Option::is_some)
+}
+
+/// Runs one unit, and records its time if [`unit_times`] is running.
+pub(super) fn timed<T>(unit: usize, direction: Direction, work: impl FnOnce() -> T) -> T {
+    if !is_recording() {
+        return work();
+    }
+    let begun = Instant::now();
+    let result = work();
+    let seconds = begun.elapsed().as_secs_f64();
+    TIMES.with_borrow_mut(|times| times.iter_mut().for_each(|times| times.push(UnitTime { unit, direction, seconds })));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_timed_only_on_request() {
+        let run = || timed(3, Direction::Backward, || 7);
+        assert_eq!(run(), 7);
+        let (result, times) = unit_times(run);
+        assert_eq!((result, times.len(), times[0].unit, times[0].direction), (7, 1, 3, Direction::Backward));
+        assert!(unit_times(|| ()).1.is_empty());
+        assert_eq!(unit_times(|| on_pool(run)).1.len(), 1);
+        assert_eq!(unit_times(|| unit_times(run)).1.len(), 0);
+    }
+}
