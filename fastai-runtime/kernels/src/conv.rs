@@ -9,7 +9,7 @@ use crate::isa::Isa;
 use crate::map::{Map, MapMut, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
-use crate::tile::{OPEN, Tile, Tiles, Walk};
+use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
 
 /// Outputs that are computed together: what they read stays in the second-level cache.
 const ROWS: usize = 112;
@@ -198,6 +198,7 @@ fn to_places(
                                 k: numbers.len(),
                                 // SAFETY: a row of the block, or a pixel of the source.
                                 a: unsafe { a.add((pixel - rows.start) * a_step) },
+                                segments: WHOLE,
                                 a_step,
                                 b: weights.row(numbers.start, first).as_ptr(),
                                 // SAFETY: a channel of a pixel of the output.
@@ -256,13 +257,18 @@ impl<'a> Weights<'a> {
         [self.output, self.input]
     }
 
+    /// Height and width of the kernel.
+    pub(crate) fn kernel(&self) -> [usize; 2] {
+        self.kernel
+    }
+
     /// One weight.
     pub(crate) fn at(&self, output: usize, input: usize, y: usize, x: usize) -> f32 {
         self.values[((output * self.input + input) * self.kernel[0] + y) * self.kernel[1] + x]
     }
 
     /// `[taps * input, output]`, tap by tap.
-    fn forward(&self, isa: Isa) -> Panels {
+    pub(crate) fn forward(&self, isa: Isa) -> Panels {
         let [height, width] = self.kernel;
         let taps = height * width;
         Panels::pack(isa, taps, self.input, self.output, |tap, input, output| {
@@ -271,7 +277,7 @@ impl<'a> Weights<'a> {
     }
 
     /// `[taps * output, input]` of the taps `ys` and `xs`, tap by tap.
-    fn backward(&self, isa: Isa, ys: &[usize], xs: &[usize]) -> Panels {
+    pub(crate) fn backward(&self, isa: Isa, ys: &[usize], xs: &[usize]) -> Panels {
         let [height, width] = self.kernel;
         let taps: Vec<usize> = ys.iter().flat_map(|y| xs.iter().map(move |x| y * width + x)).collect();
         Panels::pack(isa, taps.len(), self.output, self.input, |tap, output, input| {

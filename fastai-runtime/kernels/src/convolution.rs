@@ -2,6 +2,7 @@
 
 use crate::conv::{self, Forward, Weights, Window};
 use crate::depthwise;
+use crate::direct::Direct;
 use crate::finish::Finish;
 use crate::isa::Isa;
 use crate::map::{Map, MapMut};
@@ -99,19 +100,32 @@ impl Joined {
     }
 }
 
+impl Joined {
+    /// The joined groups, packed by `pack`.
+    fn direct(
+        &self,
+        isa: Isa,
+        weights: &[f32],
+        kernel: [usize; 2],
+        pack: impl FnOnce(Isa, &[Weights<'_>]) -> Direct,
+    ) -> Direct {
+        let spread: Vec<Vec<f32>> = (0..self.groups).map(|group| self.spread(weights, group)).collect();
+        let groups: Vec<_> =
+            spread.iter().map(|weights| Weights::new(weights, self.output(), self.input(), kernel)).collect();
+        pack(isa, &groups)
+    }
+}
+
 /// A convolution whose weights are packed for the forward pass.
 #[derive(Debug)]
-pub struct Convolution {
-    sides: Sides,
-    kernel: Kernel,
-}
+pub struct Convolution(Kernel);
 
 #[derive(Debug)]
 enum Kernel {
     Products(Forward),
     Transformed(Winograd),
     Depthwise(depthwise::Forward),
-    Groups(Vec<Forward>),
+    Direct(Direct),
 }
 
 impl Convolution {
@@ -123,19 +137,14 @@ impl Convolution {
         assert_eq!(weights.len(), sides.weights());
         let kernel = if sides.is_transformed() {
             Kernel::Transformed(Winograd::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
-        } else if sides.groups == 1 {
-            Kernel::Products(Forward::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
         } else if sides.is_depthwise() {
             Kernel::Depthwise(depthwise::Forward::new(isa, weights, sides.output, sides.kernel))
+        } else if sides.groups == 1 && sides.input >= GROUP {
+            Kernel::Products(Forward::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
         } else {
-            let joined = sides.joined();
-            let group = |group| {
-                let weights = joined.spread(weights, group);
-                Forward::new(isa, Weights::new(&weights, joined.output(), joined.input(), sides.kernel))
-            };
-            Kernel::Groups((0..joined.groups).map(group).collect())
+            Kernel::Direct(sides.joined().direct(isa, weights, sides.kernel, Direct::new))
         };
-        Self { sides, kernel }
+        Self(kernel)
     }
 
     /// Convolves `input` into `output`.
@@ -143,23 +152,11 @@ impl Convolution {
     /// # Panics
     /// If the shapes do not belong together.
     pub fn run(&self, input: Map<'_>, window: Window, output: &mut MapMut<'_>, finish: Finish<'_>) {
-        match &self.kernel {
+        match &self.0 {
             Kernel::Products(forward) => forward.run(input, window, output, finish),
             Kernel::Transformed(winograd) => winograd.run(input, window.pad, output, finish),
             Kernel::Depthwise(forward) => forward.run(input, window, output, finish),
-            Kernel::Groups(groups) => {
-                let joined = self.sides.joined();
-                for (group, forward) in groups.iter().enumerate() {
-                    let (from, to) = (group * joined.input(), group * joined.output());
-                    let finish = Finish {
-                        bias: finish.bias.map(|bias| &bias[to..to + joined.output()]),
-                        residual: finish.residual.map(|map| map.channels(to, joined.output())),
-                        clamp: finish.clamp,
-                    };
-                    let input = input.channels(from, joined.input());
-                    forward.run(input, window, &mut output.channels(to, joined.output()), finish);
-                }
-            }
+            Kernel::Direct(direct) => direct.run(input, window, output, finish, false),
         }
     }
 }
@@ -190,6 +187,16 @@ pub fn input_gradient(
         return depthwise::input_gradient(isa, output, weights, window, input, accumulate);
     }
     let joined = sides.joined();
+    if window.stride == 1 && (0..2).all(|axis| window.pad[axis] < window.kernel[axis]) {
+        let back = Window {
+            pad: [0, 1].map(|axis| window.kernel[axis] - 1 - window.pad[axis]),
+            input: window.output,
+            output: window.input,
+            ..window
+        };
+        let direct = joined.direct(isa, weights, sides.kernel, Direct::backward);
+        return direct.run(output, back, input, Finish::PLAIN, accumulate);
+    }
     for group in 0..joined.groups {
         let weights = joined.spread(weights, group);
         let weights = Weights::new(&weights, joined.output(), joined.input(), sides.kernel);

@@ -93,6 +93,15 @@ impl<'a> Map<'a> {
         Map { values: &self.values[first..], shape: self.shape.with_channels(channels), step: self.step }
     }
 
+    /// All numbers of a dense map.
+    ///
+    /// # Panics
+    /// If it is part of a wider one.
+    pub fn dense(&self) -> &'a [f32] {
+        assert!(self.is_dense(), "part of a wider map");
+        &self.values[..self.shape.numbers()]
+    }
+
     /// Pixel `number`, counted over all images.
     pub fn pixel(&self, number: usize) -> &'a [f32] {
         &self.values[number * self.step..][..self.shape.channels]

@@ -5,16 +5,18 @@ use crate::vector::{Portable, Vector};
 
 /// Where a tile lies and what happens to its sums.
 ///
-/// The sum over `k` of `a[row, k] * b[k, column]`, plus bias or what `c` holds, plus residual, clamped, is stored to `c`.
+/// The sum over all segments and `k` of `a[row, k] * b[k, column]`, plus bias or what `c` holds, plus residual, clamped, is stored to `c`.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile {
-    /// Products in a sum.
+pub(crate) struct Tile<'a> {
+    /// Products in a segment of a sum.
     pub k: usize,
     /// Left operand; see [`Walk`].
     pub a: *const f32,
+    /// Where the left operand of each segment begins, counted from `a`.
+    pub segments: &'a [usize],
     /// Numbers between two rows, or two steps of `k`, of the left operand.
     pub a_step: usize,
-    /// Packed panel: `k` rows of whole vectors.
+    /// Packed panel: `k` rows of whole vectors for each segment.
     pub b: *const f32,
     /// The output, rows of `columns` numbers.
     pub c: *mut f32,
@@ -34,6 +36,9 @@ pub(crate) struct Tile {
     pub clamp: [f32; 2],
 }
 
+/// The one segment of a left operand without gaps.
+pub(crate) const WHOLE: &[usize] = &[0];
+
 /// How the left operand lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Walk {
@@ -48,24 +53,27 @@ pub(crate) const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // indices into several arrays at once
-unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS: bool>(t: &Tile) {
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS: bool>(t: &Tile<'_>) {
     // SAFETY: the caller vouches for the pointers as `run` demands, and for the CPU.
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
-        let (mut a, mut b) = (t.a, t.b);
-        for _ in 0..t.k {
-            let mut right = [V::zero(); VECTORS];
-            for j in 0..VECTORS {
-                right[j] = V::load(b.add(j * V::LANES));
-            }
-            for row in 0..ROWS {
-                let left = V::splat(*a.add(if COLUMNS { row } else { row * t.a_step }));
+        let mut b = t.b;
+        for segment in t.segments {
+            let mut a = t.a.add(*segment);
+            for _ in 0..t.k {
+                let mut right = [V::zero(); VECTORS];
                 for j in 0..VECTORS {
-                    sums[row][j] = left.fma(right[j], sums[row][j]);
+                    right[j] = V::load(b.add(j * V::LANES));
                 }
+                for row in 0..ROWS {
+                    let left = V::splat(*a.add(if COLUMNS { row } else { row * t.a_step }));
+                    for j in 0..VECTORS {
+                        sums[row][j] = left.fma(right[j], sums[row][j]);
+                    }
+                }
+                b = b.add(VECTORS * V::LANES);
+                a = a.add(if COLUMNS { t.a_step } else { 1 });
             }
-            b = b.add(VECTORS * V::LANES);
-            a = a.add(if COLUMNS { t.a_step } else { 1 });
         }
         // The loop below is not unrolled. It reads the sums from memory of their own, or the compiler would keep them in
         // memory all along.
@@ -103,7 +111,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
     }
 }
 
-type Run = unsafe fn(&Tile);
+type Run = unsafe fn(&Tile<'_>);
 
 /// Tables of tiles `[columns of vectors - 1][rows - 1]` for one instruction set.
 macro_rules! table {
@@ -111,7 +119,7 @@ macro_rules! table {
         mod $name {
             use super::*;
             $(#[$feature])?
-            unsafe fn run<const R: usize, const N: usize, const C: bool>(t: &Tile) {
+            unsafe fn run<const R: usize, const N: usize, const C: bool>(t: &Tile<'_>) {
                 // SAFETY: the caller's.
                 unsafe { tile::<$vector, R, N, C>(t) }
             }
@@ -160,12 +168,12 @@ impl Tiles {
     ///
     /// # Safety
     /// `rows` is from 1 to [`most_rows`](Self::most_rows), and `t.columns` from 1 to two vectors. With the vectors that
-    /// hold `t.columns` counted as one or two: `t.b` is valid for `k` rows of so many vectors; `t.a` for all `a[row, k]`,
+    /// hold `t.columns` counted as one or two: `t.b` is valid for `k` rows of so many vectors a segment; `t.a` for all `a[row, k]` of each,
     /// `t.c` for reading and writing `rows` rows of `columns` numbers, the residual for reading as many and the bias for
     /// `columns`, unless they are null. Nobody else accesses the output meanwhile, and it overlaps neither operand nor
     /// the bias; the residual may be the output itself.
     #[inline]
-    pub(crate) unsafe fn run(self, rows: usize, t: &Tile) {
+    pub(crate) unsafe fn run(self, rows: usize, t: &Tile<'_>) {
         let vectors = t.columns.div_ceil(self.lanes);
         // SAFETY: the table's functions require what this one does, and instructions that the `Isa` stands for.
         unsafe { self.runs[vectors - 1][rows - 1](t) }

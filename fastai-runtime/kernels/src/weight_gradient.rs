@@ -7,7 +7,7 @@ use crate::isa::Isa;
 use crate::map::{Map, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
-use crate::tile::{OPEN, Tile, Tiles, Walk};
+use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
 
 /// Pixels that are summed in one go.
 const DEPTH: usize = 192;
@@ -62,6 +62,7 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
                             let tile = Tile {
                                 k: run.len(),
                                 a: left[row..].as_ptr(),
+                                segments: WHOLE,
                                 a_step: step,
                                 b: right.row(0, first).as_ptr(),
                                 // SAFETY: a row and column of the part's sums.

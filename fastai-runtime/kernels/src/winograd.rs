@@ -12,7 +12,7 @@ use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, MapShape, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
-use crate::tile::{OPEN, Tile, Tiles, Walk};
+use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
 use crate::vector::Vector;
 
 /// Outputs of a tile along a side.
@@ -167,6 +167,7 @@ impl Winograd {
                                     let tile = Tile {
                                         k: numbers.len(),
                                         a: left[place * slab + row * step + numbers.start..].as_ptr(),
+                                        segments: WHOLE,
                                         a_step: step,
                                         b: weights.row(numbers.start, column).as_ptr(),
                                         c: sums[at..].as_mut_ptr(),

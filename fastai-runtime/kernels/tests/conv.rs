@@ -1,6 +1,7 @@
 //! Convolutions and their gradients against float64, over random shapes and every instruction set of this CPU.
 
 use fastai_kernels::conv::{Forward, Weights, Window, input_gradient};
+use fastai_kernels::convolution::{self, Convolution, Sides};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, Winograd, weight_gradient};
 use proptest::prelude::*;
 
@@ -184,6 +185,49 @@ fn check_gradients(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCas
     Ok(())
 }
 
+/// A convolution in groups is one whose weights between groups are zero.
+fn check_groups(case: &Case, groups: usize, seed: u64) -> Result<(), TestCaseError> {
+    let (from, to) = (case.from(), case.to());
+    let kernel = case.window.kernel;
+    let sides = Sides { input: case.input, output: case.output, kernel, stride: case.window.stride, groups };
+    let (x, dy) = (numbers(from.numbers(), seed), numbers(to.numbers(), seed + 1));
+    let (weights, start) = (numbers(sides.weights(), seed + 2), numbers(from.numbers(), seed + 3));
+    let (each_in, each_out, taps) = (case.input / groups, case.output / groups, kernel[0] * kernel[1]);
+    // The number of a weight among the group's, if both channels are in one group.
+    let inner = |o: usize, i: usize, weight: usize| {
+        (o / each_out == i / each_in).then(|| (o * each_in + i % each_in) * taps + weight % taps)
+    };
+    let (mut y, mut dx, mut dw) = (vec![0f64; to.numbers()], vec![0f64; from.numbers()], vec![0f64; weights.len()]);
+    case.products(|[to_pixel, o], [pixel, i], weight| {
+        let Some(weight) = inner(o, i, weight) else { return };
+        let (x, dy) = (f64::from(x[pixel * case.input + i]), f64::from(dy[to_pixel * case.output + o]));
+        y[to_pixel * case.output + o] += x * f64::from(weights[weight]);
+        dx[pixel * case.input + i] += dy * f64::from(weights[weight]);
+        dw[weight] += x * dy;
+    });
+    let added: Vec<f64> = dx.iter().zip(&start).map(|(dx, start)| dx + f64::from(*start)).collect();
+    let (input, output) = (Map::new(&x, from), Map::new(&dy, to));
+    for isa in Isa::available() {
+        let mut got = vec![f32::NAN; to.numbers()];
+        let finish = Finish::PLAIN;
+        Convolution::new(isa, &weights, sides).run(input, case.window, &mut MapMut::new(&mut got, to), finish);
+        let error = deviation(&got, &y, largest(&y));
+        prop_assert!(error < WINOGRAD, "y {isa:?} {error}");
+        for (accumulate, want) in [(false, &dx), (true, &added)] {
+            let mut got = start.clone();
+            let mut to = MapMut::new(&mut got, from);
+            convolution::input_gradient(isa, output, &weights, sides, case.window, &mut to, accumulate);
+            let error = deviation(&got, want, largest(&dx));
+            prop_assert!(error < WINOGRAD, "dx {isa:?} {error}");
+        }
+        let mut got = vec![f32::NAN; weights.len()];
+        convolution::kernel_gradient(isa, input, output, sides, case.window, &mut got);
+        let error = deviation(&got, &dw, largest(&dw));
+        prop_assert!(error < WINOGRAD, "dw {isa:?} {error}");
+    }
+    Ok(())
+}
+
 fn as_winograd(case: Case) -> Case {
     let pad = case.window.pad.map(|pad| pad.min(2));
     let input = case.window.input;
@@ -202,6 +246,12 @@ proptest! {
     #[test]
     fn gradients(case in cases(), seed in 0..1000u64) {
         check_gradients(&case, seed, false)?;
+    }
+
+    #[test]
+    fn groups(case in cases(), groups in 1..9usize, seed in 0..1000u64) {
+        let case = Case { input: groups * (case.input % 5 + 1), output: groups * (case.output % 9 + 1), ..case };
+        check_groups(&case, groups, seed)?;
     }
 
     #[test]
