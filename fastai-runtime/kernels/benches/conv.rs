@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
-use fastai_kernels::conv::{Forward, Weights, Window, input_gradient};
-use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, Winograd, weight_gradient};
+use fastai_kernels::conv::{Forward, Weights, Window};
+use fastai_kernels::convolution::{self, Convolution, Sides};
+use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape};
 
 /// Input channels, output channels, side, kernel, stride.
 const LAYERS: [[usize; 5]; 14] = [
@@ -28,7 +29,7 @@ fn main() {
     let batch: usize = std::env::var("BATCH").ok().and_then(|v| v.parse().ok()).unwrap_or(16);
     let isa = Isa::detect();
     println!("{}, {} threads, batch {batch}: ms (GFLOP/s)", isa.name(), rayon::current_num_threads());
-    println!("{:>22} {:>16} {:>16} {:>16} {:>16} {:>12}", "layer", "forward", "winograd", "dx", "dw", "pack, ms");
+    println!("{:>22} {:>16} {:>16} {:>16} {:>16} {:>12}", "layer", "products", "chosen", "dx", "dw", "pack, ms");
     for [input, output, side, kernel, stride] in LAYERS {
         let pad = kernel / 2;
         let out = (side + 2 * pad - kernel) / stride + 1;
@@ -45,19 +46,20 @@ fn main() {
         let (input_map, dy) = (Map::new(&x, from), Map::new(&dy, to));
         let finish = Finish { clamp: [0.0, f32::INFINITY], ..Finish::PLAIN };
         let direct = best(|| forward.run(input_map, window, &mut MapMut::new(&mut y, to), finish));
-        let mut pack = best(|| drop(std::hint::black_box(Forward::new(isa, weights))));
-        let winograd = (kernel == 3 && stride == 1).then(|| {
-            pack = best(|| drop(std::hint::black_box(Winograd::new(isa, weights))));
-            let winograd = Winograd::new(isa, weights);
-            best(|| winograd.run(input_map, [1, 1], &mut MapMut::new(&mut y, to), finish))
+        let sides = Sides { input, output, kernel: [kernel; 2], stride, groups: 1 };
+        let pack = best(|| drop(std::hint::black_box(Convolution::new(isa, &values, sides))));
+        let convolution = Convolution::new(isa, &values, sides);
+        let chosen = best(|| convolution.run(input_map, window, &mut MapMut::new(&mut y, to), finish));
+        let back = best(|| {
+            let mut dx = MapMut::new(&mut dx, from);
+            convolution::input_gradient(isa, dy, &values, sides, window, &mut dx, false);
         });
-        let back = best(|| input_gradient(isa, dy, weights, window, &mut MapMut::new(&mut dx, from), false));
-        let gradient = best(|| weight_gradient(isa, input_map, dy, window, &mut dw));
+        let gradient = best(|| convolution::kernel_gradient(isa, input_map, dy, sides, window, &mut dw));
         println!(
             "{:>22} {:>16} {:>16} {:>16} {:>16} {:>12.2}",
             format!("{kernel}x{kernel} s{stride} {input}-{output} @{side}"),
             cell(direct),
-            winograd.map_or(String::new(), cell),
+            cell(chosen),
             cell(back),
             cell(gradient),
             pack * 1e3,

@@ -10,6 +10,7 @@ mod buffer;
 pub mod conv;
 pub mod convolution;
 pub mod depthwise;
+pub mod descent;
 mod direct;
 pub mod finish;
 mod gather;

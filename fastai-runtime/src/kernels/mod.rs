@@ -3,6 +3,7 @@
 
 pub mod conv;
 mod depthwise;
+pub(crate) mod float;
 mod geometry;
 pub mod norm;
 pub mod pool;

@@ -6,7 +6,6 @@
 
 mod backward;
 mod evaluate;
-mod float;
 mod operation;
 mod ready;
 mod shape;

@@ -17,10 +17,10 @@ use super::super::norm::Pass;
 use super::super::unit_times::on_pool;
 use super::backward;
 use super::evaluate::Evaluation;
-use super::float;
 use super::shape;
 use super::tape::{MapNumber, Recording, Tape};
 use super::value::Value;
+use crate::kernels::float;
 use fastai_dsl::arch::graph::Graph;
 
 /// A tensor of the CPU backend that autodiff knows.

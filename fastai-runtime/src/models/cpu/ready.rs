@@ -4,9 +4,9 @@ use fastai_kernels::convolution::Convolution;
 use fastai_kernels::{Finish, Isa, MapMut, norm};
 
 use super::super::conv_norm::{ConvNorm, Norm};
-use super::float::{Floats, floats};
 use super::shape;
 use super::value::Value;
+use crate::kernels::float::{Floats, floats};
 
 /// A unit for evaluation. It is made of the values at one moment and knows nothing of later ones.
 #[derive(Debug)]

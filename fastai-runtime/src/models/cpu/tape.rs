@@ -14,9 +14,9 @@ use super::super::conv_norm::Norm;
 use super::super::norm::{BatchNorm, Pass};
 use super::super::unit_times::{Direction, timed};
 use super::evaluate::Evaluation;
-use super::float::{self, Floats};
 use super::value::Value;
 use super::{ready, shape};
+use crate::kernels::float::{self, Floats};
 
 /// Number of a map that a pass made, for its gradient.
 pub(super) type MapNumber = usize;

@@ -1,8 +1,10 @@
 //! Stochastic gradient descent with momentum, as fastai trains.
 
 use burn::tensor::Tensor;
+use fastai_kernels::descent::{self, SgdStep};
 
 use super::{Rule, TensorStep};
+use crate::kernels::float;
 
 /// SGD with momentum, without dampening and Nesterov: `v <- m v + g + wd w`, `w <- w - lr v`.
 ///
@@ -16,21 +18,67 @@ impl Rule for Sgd {
     fn update<const D: usize>(
         &self,
         weight: Tensor<D>,
-        mut grad: Tensor<D>,
+        grad: Tensor<D>,
         kept: &mut [Option<Tensor<D>>],
         step: TensorStep,
     ) -> Tensor<D> {
-        if step.decay != 0.0 {
-            grad = grad + weight.clone().mul_scalar(step.decay);
+        match fused(weight, grad, &mut kept[0], step) {
+            Ok(weight) => weight,
+            Err((weight, grad)) => composed(weight, grad, &mut kept[0], step),
         }
-        let velocity = match kept[0].take() {
-            Some(velocity) => velocity.mul_scalar(step.momentum) + grad,
-            None => grad,
-        };
-        let weight = weight - velocity.clone().mul_scalar(step.rate);
-        kept[0] = Some(velocity);
-        weight
     }
+}
+
+/// The step by burn's operations.
+fn composed<const D: usize>(
+    weight: Tensor<D>,
+    mut grad: Tensor<D>,
+    velocity: &mut Option<Tensor<D>>,
+    step: TensorStep,
+) -> Tensor<D> {
+    if step.decay != 0.0 {
+        grad = grad + weight.clone().mul_scalar(step.decay);
+    }
+    let moving = match velocity.take() {
+        Some(velocity) => velocity.mul_scalar(step.momentum) + grad,
+        None => grad,
+    };
+    let weight = weight - moving.clone().mul_scalar(step.rate);
+    *velocity = Some(moving);
+    weight
+}
+
+/// The step in one pass over the CPU's memory, with the result of burn's operations bit for bit, or the operands where they
+/// are on another device.
+fn fused<const D: usize>(
+    weight: Tensor<D>,
+    grad: Tensor<D>,
+    velocity: &mut Option<Tensor<D>>,
+    step: TensorStep,
+) -> Result<Tensor<D>, (Tensor<D>, Tensor<D>)> {
+    let mut weight = match float::owned(weight) {
+        Ok(weight) => weight,
+        Err(weight) => return Err((weight, grad)),
+    };
+    let grad = match float::owned(grad) {
+        Ok(grad) => grad,
+        Err(grad) => return Err((float::wrap(weight), grad)),
+    };
+    let kept = match velocity.take().map(float::owned) {
+        Some(Err(other)) => {
+            *velocity = Some(other);
+            return Err((float::wrap(weight), float::wrap(grad)));
+        }
+        Some(Ok(kept)) => Some(kept),
+        None => None,
+    };
+    let fresh = kept.is_none();
+    // What a first step writes has the gradient's sides; its numbers do not matter.
+    let mut moving = kept.unwrap_or_else(|| grad.clone());
+    let step = SgdStep { rate: step.rate as f32, decay: step.decay as f32, momentum: step.momentum as f32 };
+    descent::sgd(weight.storage_mut(), grad.storage(), moving.storage_mut(), fresh, step);
+    *velocity = Some(float::wrap(moving));
+    Ok(float::wrap(weight))
 }
 
 #[cfg(test)]
@@ -38,6 +86,24 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+
+    #[test]
+    fn one_pass_gives_the_bits_of_burns_operations() {
+        let device = Device::flex();
+        let random = || Tensor::<2>::random([70, 600], burn::tensor::Distribution::Default, &device);
+        let bits = |tensor: &Tensor<2>| tensor.clone().into_data().try_to_vec::<f32>().unwrap();
+        for decay in [0.0, 1e-2] {
+            let (mut ours, mut velocity) = (random(), None);
+            let (mut theirs, mut other) = (ours.clone(), None);
+            for number in 1..4 {
+                let (grad, step) = (random(), TensorStep { rate: 0.03, decay, momentum: 0.9, number });
+                ours = fused(ours, grad.clone(), &mut velocity, step).expect("tensors on the CPU");
+                theirs = composed(theirs, grad, &mut other, step);
+                assert!(bits(&ours) == bits(&theirs), "step {number}");
+                assert!(bits(velocity.as_ref().unwrap()) == bits(other.as_ref().unwrap()), "velocity {number}");
+            }
+        }
+    }
 
     #[test]
     fn momentum_and_decay_go_in_as_pytorch_does() {
