@@ -9,9 +9,11 @@ mod decode;
 mod findings;
 mod histogram;
 mod loading;
+mod opening;
 mod preflight;
 pub mod progress;
 pub mod random;
+mod row;
 mod sources;
 mod splits;
 mod summary;
@@ -29,7 +31,7 @@ pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
-pub use preflight::{Cut, Health, Preflight, Sizes};
+pub use preflight::{Health, Preflight, Sizes, Truncated};
 pub use sources::Label;
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;

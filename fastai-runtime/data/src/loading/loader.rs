@@ -117,14 +117,14 @@ struct Shared {
     ahead: usize,
     /// For each position of the order, how often its item occurs earlier; empty if every item occurs at most once.
     repeats: Vec<u32>,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Signals a complete batch.
     complete: Condvar,
     /// Signals room for a further batch, or the end of the work.
     room: Condvar,
 }
 
-struct State {
+struct Queue {
     /// Batches taken by the consumer.
     taken: usize,
     /// The next image to load: its batch and its position in that batch.
@@ -164,7 +164,7 @@ impl Loader {
         assert!(job.order.iter().all(|index| *index < job.items.len()), "an index beyond the items");
         let images: usize = job.batches.iter().map(ExactSizeIterator::len).sum();
         let threads = job.threads.max(1).min(images);
-        let state = State { taken: 0, next: (0, 0), open: VecDeque::new(), closed: false };
+        let state = Queue { taken: 0, next: (0, 0), open: VecDeque::new(), closed: false };
         let (state, complete, room) = (Mutex::new(state), Condvar::new(), Condvar::new());
         let repeats = repeats(&job.order, job.items.len());
         let ahead = batches_ahead(threads, job.batches.first().map_or(1, ExactSizeIterator::len));

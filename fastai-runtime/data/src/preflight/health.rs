@@ -31,7 +31,7 @@ pub struct Health {
     /// Pairs of a training and a validation image that look nearly alike, which makes the validation image a poor test.
     pub near: Vec<[PathBuf; 2]>,
     /// Which of these lists are truncated.
-    pub cut: Cut,
+    pub cut: Truncated,
     /// Classes whose training images were all left out.
     pub untrained: Vec<String>,
     /// Classes without a validation image.
@@ -49,7 +49,7 @@ pub struct Health {
 
 /// Which lists of pairs are truncated, at 10,000 pairs or at the search's time limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Cut {
+pub struct Truncated {
     /// [`Health::contradictory`].
     pub contradictory: bool,
     /// [`Health::identical`].

@@ -22,7 +22,7 @@ mod looks;
 mod pairs;
 mod sizes;
 
-pub use health::{Cut, Health};
+pub use health::{Health, Truncated};
 pub use sizes::Sizes;
 
 /// The description of every file that can be decoded, the other files with their errors, and the number of files that were

@@ -8,8 +8,8 @@ use fastai_dsl::{Column, TaskKind, Valid};
 
 use super::folders;
 use super::quotes::Quotes;
-use crate::dataset::Row;
 use crate::findings::{Findings, names, nearest, shorten};
+use crate::row::SourceRow;
 
 /// The recipe's keys of a csv source.
 pub(crate) struct CsvSource<'a> {
@@ -32,7 +32,12 @@ const SUFFIXES: [&str; 8] = [".jpg", ".jpeg", ".png", ".JPG", ".tif", ".webp", "
 
 impl CsvSource<'_> {
     /// Reads every row in file order and checks cells and files. Also returns the name of the label column.
-    pub(crate) fn read(&self, root: &Path, findings: &mut Findings, notes: &mut Vec<String>) -> (Vec<Row>, String) {
+    pub(crate) fn read(
+        &self,
+        root: &Path,
+        findings: &mut Findings,
+        notes: &mut Vec<String>,
+    ) -> (Vec<SourceRow>, String) {
         let path = root.join(self.labels);
         let images = root.join(self.images);
         let images_exist = images.is_dir();
@@ -67,7 +72,7 @@ impl CsvSource<'_> {
         let mut reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Quotes::new(file));
         let mut records = reader.records();
         let mut columns = None;
-        let mut rows = Rows::default();
+        let mut rows = CsvRows::default();
         let mut number = 0;
         // Reads one record ahead, because only the end of the file shows whether the last record is valid.
         let mut ahead = None;
@@ -121,7 +126,7 @@ impl CsvSource<'_> {
 
     /// Notes image files that no row names: forgotten rows, or images of another set. The search goes as deep as the rows'
     /// own images lie.
-    fn note_strangers(&self, root: &Path, rows: &Rows, path: &Path, notes: &mut Vec<String>) {
+    fn note_strangers(&self, root: &Path, rows: &CsvRows, path: &Path, notes: &mut Vec<String>) {
         let named: HashSet<&Path> = rows.rows.iter().map(|row| row.path.as_path()).collect();
         let parts_of = |id: &str| Path::new(id).components().filter(|c| matches!(c, Component::Normal(_))).count();
         let depth = rows.rows.iter().map(|row| parts_of(&row.id).saturating_sub(1)).max().unwrap_or(0);
@@ -164,7 +169,7 @@ impl CsvSource<'_> {
     }
 
     /// Resolves the columns from the first record. Each missing column is a finding and makes the result `None`.
-    fn columns(&self, first: &::csv::StringRecord, path: &Path, findings: &mut Findings) -> Option<Columns> {
+    fn columns(&self, first: &::csv::StringRecord, path: &Path, findings: &mut Findings) -> Option<CsvColumns> {
         let header: Vec<&str> = first.iter().map(str::trim).collect();
         let mut resolve = |key: &str, column: &Column| match column {
             Column::Position(position) => {
@@ -214,17 +219,17 @@ impl CsvSource<'_> {
             true => header[label].to_string(),
             false => "value".to_string(),
         };
-        Some(Columns { id: id?, label, label_name, flag: flag?, group: group? })
+        Some(CsvColumns { id: id?, label, label_name, flag: flag?, group: group? })
     }
 
     fn row(
         &self,
         record: &::csv::StringRecord,
-        columns: &Columns,
+        columns: &CsvColumns,
         place: &str,
         root: &Path,
         images_exist: bool,
-        rows: &mut Rows,
+        rows: &mut CsvRows,
     ) {
         let needed = columns.id.max(columns.label).max(columns.flag.unwrap_or(0)).max(columns.group.unwrap_or(0)) + 1;
         if record.len() < needed {
@@ -295,11 +300,11 @@ impl CsvSource<'_> {
         }
         let labels = self.labels_of(&record[columns.label], place, rows);
         let group = columns.group.map(|group| record[group].to_string());
-        rows.rows.push(Row { id: id.to_string(), path, labels, held_out, group, absent: absent && self.skip });
+        rows.rows.push(SourceRow { id: id.to_string(), path, labels, held_out, group, absent: absent && self.skip });
     }
 
     /// The label, or the tags without repetitions.
-    fn labels_of(&self, cell: &str, place: &str, rows: &mut Rows) -> Vec<String> {
+    fn labels_of(&self, cell: &str, place: &str, rows: &mut CsvRows) -> Vec<String> {
         let mut labels: Vec<String> = Vec::new();
         if self.task == TaskKind::MultiLabel && !self.separator.is_empty() {
             for tag in cell.split(self.separator) {
@@ -333,7 +338,7 @@ impl CsvSource<'_> {
     }
 }
 
-struct Columns {
+struct CsvColumns {
     id: usize,
     label: usize,
     label_name: String,
@@ -343,16 +348,16 @@ struct Columns {
 
 /// The rows read so far and their problems, by kind.
 #[derive(Default)]
-struct Rows {
-    rows: Vec<Row>,
+struct CsvRows {
+    rows: Vec<SourceRow>,
     malformed: Vec<String>,
     missing: Vec<String>,
     spaced: Vec<String>,
     empty_tags: usize,
 }
 
-impl Rows {
-    fn report(self, path: &Path, skip: bool, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<Row> {
+impl CsvRows {
+    fn report(self, path: &Path, skip: bool, findings: &mut Findings, notes: &mut Vec<String>) -> Vec<SourceRow> {
         findings.extend("rows like these", self.malformed);
         if skip && !self.missing.is_empty() && 2 * self.missing.len() <= self.rows.len() {
             notes.push(format!(

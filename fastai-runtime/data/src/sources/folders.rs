@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::Row;
 use crate::findings::{Findings, names};
+use crate::row::SourceRow;
 
 /// The entries of a folder, without subfolders' contents: names sorted by bytes, hidden ones left out.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
 #[derive(Debug, Default)]
 pub(crate) struct ClassFolders {
     pub(crate) classes: Vec<String>,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<SourceRow>,
 }
 
 /// Reads `root/folder`, which the recipe's key `key` names. An image's id is its path below `root`, with slashes.
@@ -92,7 +92,7 @@ pub(crate) fn read(
                 if inside.files.is_empty() {
                     notes.push(format!("class {class:?} has no images in {}", path.display()));
                 }
-                rows.extend(inside.files.into_iter().map(|file| Row {
+                rows.extend(inside.files.into_iter().map(|file| SourceRow {
                     id: format!("{}/{class}/{file}", folder.trim_end_matches('/')),
                     path: path.join(file),
                     labels: vec![class.clone()],
@@ -114,7 +114,7 @@ pub(crate) fn read_test(
     suffix: &str,
     findings: &mut Findings,
     notes: &mut Vec<String>,
-) -> Vec<Row> {
+) -> Vec<SourceRow> {
     let path = root.join(folder);
     match list(&path) {
         Err(error) => {
@@ -147,7 +147,7 @@ pub(crate) fn read_test(
             };
             let row = |file: String| {
                 let path: PathBuf = path.join(&file);
-                Row { id: id(&file), path, labels: Vec::new(), held_out: None, group: None, absent: false }
+                SourceRow { id: id(&file), path, labels: Vec::new(), held_out: None, group: None, absent: false }
             };
             listing.files.into_iter().map(row).collect()
         }

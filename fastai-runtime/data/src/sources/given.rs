@@ -7,8 +7,8 @@ use fastai_dsl::{TaskKind, Valid};
 use image::{ImageFormat, RgbImage};
 
 use crate::atomic::write_atomic;
-use crate::dataset::{Row, check_classes, part};
 use crate::findings::Findings;
+use crate::row::{SourceRow, check_classes, part};
 use crate::splits::holdout::{drawn, is_chosen, keep_together};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
@@ -204,7 +204,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Returns the files as rows, their common folder, and the task that their labels imply.
-fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Row>, PathBuf, TaskKind) {
+fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<SourceRow>, PathBuf, TaskKind) {
     let task = files.first().map_or(TaskKind::SingleLabel, |(_, label)| label.task());
     let files: Vec<(PathBuf, Label)> = files.into_iter().map(|(path, label)| (absolute(&path), label)).collect();
     let root = common_folder(files.iter().map(|(path, _)| path.as_path()));
@@ -225,7 +225,7 @@ fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Row>, 
         }
         let below = path.strip_prefix(&root).unwrap_or(&path);
         let id = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-        rows.push(Row { id, path, labels, held_out: None, group: None, absent: false });
+        rows.push(SourceRow { id, path, labels, held_out: None, group: None, absent: false });
     }
     findings.extend("missing images", missing);
     findings.extend("labels like these", wrong);
@@ -233,7 +233,7 @@ fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Row>, 
 }
 
 fn build(
-    rows: Vec<Row>,
+    rows: Vec<SourceRow>,
     mut held_out: Vec<bool>,
     root: PathBuf,
     task: TaskKind,

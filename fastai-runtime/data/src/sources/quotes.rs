@@ -8,7 +8,7 @@ use std::io::{self, Read};
 /// of a quote and of a line end.
 pub(crate) struct Quotes<R> {
     inner: R,
-    state: State,
+    state: Cell,
     /// Bytes so far.
     at: u64,
     /// Line of the next byte, from 1.
@@ -18,7 +18,7 @@ pub(crate) struct Quotes<R> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Cell {
     /// Before the first byte of a cell.
     Start,
     /// In an unquoted cell, where a quote is an ordinary character.
@@ -31,27 +31,27 @@ enum State {
 
 impl<R> Quotes<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Quotes { inner, state: State::Start, at: 0, line: 1, opened: 0 }
+        Quotes { inner, state: Cell::Start, at: 0, line: 1, opened: 0 }
     }
 
     /// Returns the line of the quote that is still open after all bytes read.
     pub(crate) fn open(&self) -> Option<u64> {
-        (self.state == State::Quoted).then_some(self.opened)
+        (self.state == Cell::Quoted).then_some(self.opened)
     }
 
     fn byte(&mut self, byte: u8) {
         self.state = match (self.state, byte) {
-            (State::Quoted, b'"') => State::Closed,
-            (State::Quoted, _) => State::Quoted,
-            (State::Start, b'"') => {
+            (Cell::Quoted, b'"') => Cell::Closed,
+            (Cell::Quoted, _) => Cell::Quoted,
+            (Cell::Start, b'"') => {
                 self.opened = self.line;
-                State::Quoted
+                Cell::Quoted
             }
-            (State::Closed, b'"') => State::Quoted,
-            (_, b',' | b'\n' | b'\r') => State::Start,
+            (Cell::Closed, b'"') => Cell::Quoted,
+            (_, b',' | b'\n' | b'\r') => Cell::Start,
             // A byte order mark is no part of the first cell.
-            (State::Start, 0xef | 0xbb | 0xbf) if self.at < 3 => State::Start,
-            _ => State::Plain,
+            (Cell::Start, 0xef | 0xbb | 0xbf) if self.at < 3 => Cell::Start,
+            _ => Cell::Plain,
         };
         self.line += u64::from(byte == b'\n');
         self.at += 1;

@@ -6,11 +6,11 @@ use std::path::Path;
 use fastai_dsl::{Data, Source, Valid};
 
 use super::drawn::{cv_indices, grouped_indices, stratified_indices};
-use crate::dataset::Row;
 use crate::findings::Findings;
+use crate::row::SourceRow;
 
 /// Returns which rows are held out. All rows of one image follow its first row.
-pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Findings) -> Vec<bool> {
+pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[SourceRow], findings: &mut Findings) -> Vec<bool> {
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
         Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
@@ -27,7 +27,7 @@ pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[Row], findings: &mut Fi
 }
 
 /// Moves all rows of one image to the part of its first row.
-pub(crate) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
+pub(crate) fn keep_together(rows: &[SourceRow], held_out: &mut [bool]) {
     // Compares by path, which is equal for the ids `a` and `./a`.
     let mut first: HashMap<&Path, bool> = HashMap::with_capacity(rows.len());
     for (row, held_out) in rows.iter().zip(held_out) {
@@ -36,12 +36,12 @@ pub(crate) fn keep_together(rows: &[Row], held_out: &mut [bool]) {
 }
 
 /// Returns the rows that a random split holds out; none for other splits.
-pub(crate) fn drawn(valid: &Valid, rows: &[Row]) -> Vec<usize> {
+pub(crate) fn drawn(valid: &Valid, rows: &[SourceRow]) -> Vec<usize> {
     match valid {
         Valid::Random { share, seed, fold } => cv_indices(rows.len(), *share, *seed, *fold),
         Valid::Stratified { share, seed, fold } => {
             // Tags are a set, so their order in a row does not matter.
-            let set = |row: &Row| {
+            let set = |row: &SourceRow| {
                 let mut labels: Vec<String> = row.labels.clone();
                 labels.sort_unstable();
                 labels
@@ -67,7 +67,7 @@ pub(crate) fn is_chosen(valid: &Valid) -> bool {
 }
 
 /// Holds out the images that a text file names, one per line.
-fn hold_out_listed(data: &Data, file: &Path, rows: &[Row], held_out: &mut [bool], findings: &mut Findings) {
+fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut [bool], findings: &mut Findings) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => return findings.push(format!("cannot read {} (valid: indices): {error}", file.display())),

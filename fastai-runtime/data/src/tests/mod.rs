@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
 use tempfile::TempDir;
 
-use super::{Cut, DataError, Dataset, Health, Item, Label, Preflight, Target, cv_indices};
+use super::{DataError, Dataset, Health, Item, Label, Preflight, Target, Truncated, cv_indices};
 use crate::OpenError;
 use crate::progress::{Silent, StopSignal};
 

@@ -216,10 +216,10 @@ fn one_file_with_two_labels_contradicts_itself() {
 fn lists_that_are_cut_say_so() {
     let pair = || [PathBuf::from("r/a"), PathBuf::from("r/b")];
     let lists = |cut| Health { identical: vec![pair(); 3], near: vec![pair(); 4], cut, ..Health::default() };
-    let notes = lists(Cut::default()).notes(Path::new("r")).join("\n");
+    let notes = lists(Truncated::default()).notes(Path::new("r")).join("\n");
     assert_parts(&notes, &["3 pairs of images", "4 pairs of a training"]);
     assert!(!notes.contains("at least"));
-    let cut = lists(Cut { identical: true, near: true, contradictory: false });
+    let cut = lists(Truncated { identical: true, near: true, contradictory: false });
     assert_parts(
         &cut.notes(Path::new("r")).join("\n"),
         &["at least 3 pairs of images", "at least 4 pairs of a training"],
@@ -253,7 +253,7 @@ fn neighbouring_crops_on_both_sides_are_found() {
         .map(|pair| pair.each_ref().map(|p| p.file_stem().unwrap().to_string_lossy().into()))
         .collect();
     assert_eq!(names, [["a", "a_next"], ["c", "c_next"]]);
-    assert_eq!(health.cut, Cut::default());
+    assert_eq!(health.cut, Truncated::default());
     // On one side they are no leak.
     let all: Vec<_> = dataset.train.iter().chain(&dataset.valid).map(|item| (item.path.clone(), "x")).collect();
     let mut blocks: Vec<_> = all.clone();

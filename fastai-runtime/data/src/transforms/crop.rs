@@ -80,7 +80,7 @@ pub struct Area {
 /// One try of the googlenet crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Try {
-    /// Part of the image's area, in `[0.08, 1)`.
+    /// Effect of the image's area, in `[0.08, 1)`.
     pub fraction: f64,
     /// Width by height, in `[0.75, 1.333)`.
     pub aspect: f64,

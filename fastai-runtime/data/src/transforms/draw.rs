@@ -21,7 +21,7 @@ pub struct Draw {
     /// does not zoom.
     pub zoom: f64,
     /// The operations before the crop, in order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<Effect>,
     /// The crop.
     pub cut: Cut,
     /// The operations on the square after rounding to 8 bits, in order.
@@ -32,7 +32,7 @@ pub struct Draw {
 
 /// One change of a scaled and padded image.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Part {
+pub enum Effect {
     /// Rotation, zoom or stretching on the same canvas.
     Warp(Warp),
     /// Quarter turns and a flip.
@@ -117,9 +117,9 @@ impl Draw {
     /// Adds the draws of one augmentation for a square of `side` pixels.
     fn add(&mut self, augmentation: &Augmentation, side: usize, rng: &mut ChaCha8Rng) {
         let stretched = |max: f64, rng: &mut ChaCha8Rng| {
-            Part::Warp(Warp::Stretch { factor: uniform(rng, 1.0, 1.0 + max), across: chance(rng, 0.5) })
+            Effect::Warp(Warp::Stretch { factor: uniform(rng, 1.0, 1.0 + max), across: chance(rng, 0.5) })
         };
-        let rotated = |degrees: f64, rng: &mut ChaCha8Rng| Part::Warp(Warp::Rotate(uniform(rng, -degrees, degrees)));
+        let rotated = |degrees: f64, rng: &mut ChaCha8Rng| Effect::Warp(Warp::Rotate(uniform(rng, -degrees, degrees)));
         match *augmentation {
             Augmentation::Rotate { degrees, p } => {
                 if chance(rng, p) {
@@ -127,12 +127,12 @@ impl Draw {
                 }
             }
             Augmentation::Lighting { brightness, contrast } => {
-                self.parts.push(Part::Lighting(Lighting::draw(brightness, contrast, rng)));
+                self.parts.push(Effect::Lighting(Lighting::draw(brightness, contrast, rng)));
             }
             Augmentation::Flip { p } => self.turn(Dihedral { turns: 0, flip: chance(rng, p) }),
             Augmentation::Dihedral => self.turn(Dihedral { turns: below(rng, 4) as u8, flip: chance(rng, 0.5) }),
             Augmentation::Zoom { max, min } => {
-                self.parts.push(Part::Warp(Warp::Zoom(uniform(rng, 1.0 + min, 1.0 + max))));
+                self.parts.push(Effect::Warp(Warp::Zoom(uniform(rng, 1.0 + min, 1.0 + max))));
             }
             Augmentation::Stretch { max } => self.parts.push(stretched(max, rng)),
             Augmentation::RotateZoom { degrees, zoom, stretch, ps } => {
@@ -140,20 +140,20 @@ impl Draw {
                 if u < ps[0] {
                     self.parts.push(rotated(degrees, rng));
                 } else if u < ps[0] + ps[1] {
-                    self.parts.push(Part::Warp(Warp::Zoom(uniform(rng, 1.0, 1.0 + zoom))));
+                    self.parts.push(Effect::Warp(Warp::Zoom(uniform(rng, 1.0, 1.0 + zoom))));
                 } else if u < ps[0] + ps[1] + ps[2] {
                     self.parts.push(stretched(stretch, rng));
                 }
             }
             Augmentation::Blur { strength, p } => {
                 if chance(rng, p) {
-                    self.parts.push(Part::Blur(2 * strength as usize - 1));
+                    self.parts.push(Effect::Blur(2 * strength as usize - 1));
                 }
             }
             Augmentation::Cutout { holes, length, p } => {
                 if chance(rng, p) {
                     let hole = |_| Hole { row: unit(rng), column: unit(rng), length: length as usize };
-                    self.parts.extend((0..holes).map(hole).map(Part::Hole));
+                    self.parts.extend((0..holes).map(hole).map(Effect::Hole));
                 }
             }
             Augmentation::Erase { p, area, value } => {
@@ -170,13 +170,13 @@ impl Draw {
 
     fn turn(&mut self, dihedral: Dihedral) {
         if dihedral != Dihedral::IDENTITY {
-            self.parts.push(Part::Dihedral(dihedral));
+            self.parts.push(Effect::Dihedral(dihedral));
         }
     }
 
     /// Whether height and width are swapped before the crop.
     pub(super) fn turned(&self) -> bool {
-        let odd = |part: &&Part| matches!(part, Part::Dihedral(dihedral) if dihedral.turns % 2 == 1);
+        let odd = |part: &&Effect| matches!(part, Effect::Dihedral(dihedral) if dihedral.turns % 2 == 1);
         self.parts.iter().filter(odd).count() % 2 == 1
     }
 }

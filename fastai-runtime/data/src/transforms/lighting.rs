@@ -10,7 +10,7 @@ use crate::random::uniform;
 pub struct Lighting {
     /// Offset of every channel.
     pub brightness: f64,
-    /// Change of contrast: positive values increase the distance of channels from the mean.
+    /// LevelChange of contrast: positive values increase the distance of channels from the mean.
     pub contrast: f64,
 }
 
@@ -31,22 +31,22 @@ impl Lighting {
     }
 
     /// Returns the change of pixels for a picture with this mean.
-    pub(super) fn change(&self, mean: f64) -> Change {
+    pub(super) fn change(&self, mean: f64) -> LevelChange {
         let k = if self.contrast >= 0.0 { 1.0 + self.contrast } else { 1.0 / (1.0 - self.contrast) };
-        Change { scale: k as f32, shift: (mean - mean * k + self.brightness) as f32 }
+        LevelChange { scale: k as f32, shift: (mean - mean * k + self.brightness) as f32 }
     }
 }
 
 /// A change of pixels: `clip(x * scale + shift, 0, 1)`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Change {
+pub(super) struct LevelChange {
     scale: f32,
     shift: f32,
 }
 
-impl Change {
+impl LevelChange {
     /// The change that keeps pixels in `[0, 1]`.
-    pub(super) const NONE: Change = Change { scale: 1.0, shift: 0.0 };
+    pub(super) const NONE: LevelChange = LevelChange { scale: 1.0, shift: 0.0 };
 
     #[inline(always)]
     pub(super) fn of(self, pixel: [f32; 4]) -> [f32; 4] {

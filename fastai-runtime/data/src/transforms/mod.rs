@@ -15,14 +15,14 @@ mod normalize;
 mod operation;
 mod pad;
 mod pipeline;
+mod resampling;
 mod rotate;
 mod scale;
-mod stage;
 
 pub use blur::blur;
 pub use crop::{Area, Cut, Try, Window};
 pub use dihedral::Dihedral;
-pub use draw::{Draw, Hole, Part};
+pub use draw::{Draw, Effect, Hole};
 pub use erase::Patch;
 pub use image::{FloatImage, Picture, Pixels};
 pub use lighting::Lighting;

@@ -3,17 +3,17 @@
 use fastai_dsl::Stats;
 
 use super::image::FloatImage;
-use super::lighting::Change;
+use super::lighting::LevelChange;
 use fastai_kernels::wide::{Wide, wide};
 
 /// Writes `(x - mean) / std` of each channel into `out`, `[3, height, width]`, after the lighting `change`.
-pub(super) fn normalize(image: &FloatImage, change: Change, stats: &Stats, out: &mut [f32]) {
+pub(super) fn normalize(image: &FloatImage, change: LevelChange, stats: &Stats, out: &mut [f32]) {
     wide(Normalize { image, change, stats, out });
 }
 
 struct Normalize<'a> {
     image: &'a FloatImage,
-    change: Change,
+    change: LevelChange,
     stats: &'a Stats,
     out: &'a mut [f32],
 }

@@ -5,14 +5,12 @@ use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Trans
 use super::crop::{Cut, Window, center};
 use super::draw::Draw;
 use super::image::{FloatImage, Pixels};
-use super::lighting::Change;
+use super::lighting::LevelChange;
 use super::normalize::normalize;
 use super::pad::pad;
-use super::rotate::Rotation;
+use super::resampling::{Resampling, augment};
 use super::scale::{resize, resize_window, scaled_size};
-use super::stage::Stage;
 use crate::random::Address;
-use fastai_kernels::wide::{Wide, wide};
 
 /// Incremented whenever the output of [`Transform::valid`] changes.
 const VERSION: u32 = 3;
@@ -140,14 +138,14 @@ impl Transform {
         if !draw.operations.is_empty() {
             let whole = square.to_bytes(|pixel| change.of(pixel));
             let worked = draw.operations.iter().fold(whole, |image, operation| operation.apply(image));
-            (square, change) = (FloatImage::from_pixels(&worked), Change::NONE);
+            (square, change) = (FloatImage::from_pixels(&worked), LevelChange::NONE);
         }
         normalize(&square, change, &self.stats, out);
         draw.patches.iter().for_each(|patch| patch.erase(out, self.size));
     }
 
     /// Returns the square of a draw that scales first, and the lighting change still to apply.
-    fn scaled_square<P: Pixels>(&self, image: &P, draw: &Draw, border: PadMode) -> (FloatImage, Change) {
+    fn scaled_square<P: Pixels>(&self, image: &P, draw: &Draw, border: PadMode) -> (FloatImage, LevelChange) {
         let target = self.target(draw.zoom);
         let mut scaled = scaled_size(image.extent(), target);
         let squash = draw.cut == Cut::Squash;
@@ -156,7 +154,7 @@ impl Transform {
         }
         if draw.parts.is_empty() && !squash && (self.pad == 0 || draw.cut == Cut::Center) {
             let window = draw.cut.window(scaled, self.size).expect("only an area has no window");
-            return (resize_window(image, scaled, window), Change::NONE);
+            return (resize_window(image, scaled, window), LevelChange::NONE);
         }
         let mut canvas = resize_window(image, scaled, surroundings(scaled, target, draw));
         if self.pad > 0 {
@@ -166,8 +164,8 @@ impl Transform {
     }
 
     /// Augments the `canvas` and crops the square; the caller applies the lighting change.
-    fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> (FloatImage, Change) {
-        let stages = Stage::all(&draw.parts, canvas.size());
+    fn square<P: Pixels>(&self, canvas: &P, draw: &Draw) -> (FloatImage, LevelChange) {
+        let stages = Resampling::all(&draw.parts, canvas.size());
         let (first, rest) = stages.split_first().expect("at least one stage");
         let Some((last, between)) = rest.split_last() else { return self.cut(canvas, first, &draw.cut) };
         let mut whole = first.whole(canvas);
@@ -178,22 +176,22 @@ impl Transform {
     }
 
     /// Returns the square that `cut` takes from the last stage's result for `canvas`.
-    fn cut<P: Pixels>(&self, canvas: &P, stage: &Stage, cut: &Cut) -> (FloatImage, Change) {
+    fn cut<P: Pixels>(&self, canvas: &P, stage: &Resampling, cut: &Cut) -> (FloatImage, LevelChange) {
         match cut.window(stage.shown(), self.size) {
             Some(window) if (window.height, window.width) == (self.size, self.size) => {
                 if stage.has_holes() {
                     // Black stays black.
-                    (stage.part(canvas, window), Change::NONE)
+                    (stage.part(canvas, window), LevelChange::NONE)
                 } else {
                     augment(canvas, stage, window)
                 }
             }
             // Lighting clips, so scaling follows it.
-            Some(window) => (resize(&stage.part(canvas, window), self.size, self.size), Change::NONE),
+            Some(window) => (resize(&stage.part(canvas, window), self.size, self.size), LevelChange::NONE),
             None => {
                 let whole = stage.whole(canvas);
                 let scaled = scaled_size(whole.extent(), self.size);
-                (resize_window(&whole, scaled, center(scaled, self.size)), Change::NONE)
+                (resize_window(&whole, scaled, center(scaled, self.size)), LevelChange::NONE)
             }
         }
     }
@@ -219,87 +217,6 @@ fn surroundings(scaled: (usize, usize), target: usize, draw: &Draw) -> Window {
     let (height, width) = (scaled.0.min(longest(target)), scaled.1.min(longest(target)));
     let start = |u: f64, room: usize| (u * room as f64) as usize;
     Window { top: start(row, scaled.0 - height), left: start(column, scaled.1 - width), height, width }
-}
-
-/// Returns `window` of `canvas` after rotation and flips, and the lighting change to apply.
-///
-/// Turns, flips and crops only select pixels, so they need no intermediate image. Lighting uses the exact mean of the whole
-/// rotated canvas, so all of its rows are computed if there is lighting.
-pub(super) fn augment<P: Pixels>(canvas: &P, draw: &Stage, window: Window) -> (FloatImage, Change) {
-    wide(Augment { canvas, draw, window })
-}
-
-struct Augment<'a, P> {
-    canvas: &'a P,
-    draw: &'a Stage,
-    window: Window,
-}
-
-impl<P: Pixels> Wide for Augment<'_, P> {
-    type Output = (FloatImage, Change);
-
-    #[inline(always)]
-    fn run(self) -> (FloatImage, Change) {
-        let Augment { canvas, draw, window } = self;
-        let size = canvas.size();
-        let origin = draw.dihedral.origin(window, size);
-        let needed =
-            if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
-        let rotation = (!draw.warps.is_empty()).then(|| Rotation::of_all(&draw.warps, size.0, size.1));
-
-        // Without turns, rows stay rows, in their order.
-        let rows = draw.dihedral.turns.is_multiple_of(4);
-        let mut part = FloatImage::unwritten(window.height, window.width);
-        let mut sum = 0f64;
-        let mut line = vec![[0f32; 4]; needed.width];
-        for y in needed.top..needed.top + needed.height {
-            let stored = canvas.stored().filter(|_| rotation.is_none());
-            let line: &[[f32; 4]] = match (&rotation, stored) {
-                (_, Some(pixels)) => &pixels[y * size.1 + needed.left..][..needed.width],
-                (Some(rotation), None) => {
-                    rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line);
-                    &line
-                }
-                (None, None) => {
-                    let first = y * size.1 + needed.left;
-                    line.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = canvas.pixel(first + x));
-                    &line
-                }
-            };
-            if draw.lighting.is_some() {
-                sum += total(line);
-            }
-            if (origin.top..origin.top + origin.height).contains(&y) {
-                let shown = &line[origin.left - needed.left..][..origin.width];
-                if !rows {
-                    draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
-                    continue;
-                }
-                let row = &mut part.pixels_mut()[(y - origin.top) * origin.width..][..origin.width];
-                if draw.dihedral.flip {
-                    row.iter_mut().zip(shown.iter().rev()).for_each(|(to, from)| *to = *from);
-                } else {
-                    row.copy_from_slice(shown);
-                }
-            }
-        }
-        let change =
-            draw.lighting.map_or(Change::NONE, |lighting| lighting.change(sum / (3.0 * size.0 as f64 * size.1 as f64)));
-        (part, change)
-    }
-}
-
-/// The sum of all channels of a row.
-#[inline(always)]
-fn total(line: &[[f32; 4]]) -> f64 {
-    // Independent sums, which run in parallel.
-    let mut sums = [0f32; 32];
-    let (blocks, rest) = line.as_flattened().as_chunks::<32>();
-    for block in blocks {
-        sums.iter_mut().zip(block).for_each(|(sum, v)| *sum += v);
-    }
-    let rest: f32 = rest.iter().sum();
-    f64::from(sums.iter().sum::<f32>() + rest)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use fastai_data::random::Stream;
-use fastai_data::transforms::{Cut, Dihedral, Draw, FloatImage, Hole, Part, Pixels, Transform, Warp, blur};
+use fastai_data::transforms::{Cut, Dihedral, Draw, Effect, FloatImage, Hole, Pixels, Transform, Warp, blur};
 use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -44,7 +44,7 @@ fn shown(name: &str, draw: Draw) -> (usize, Vec<f32>) {
     (size as usize, out)
 }
 
-fn from(parts: Vec<Part>) -> Draw {
+fn from(parts: Vec<Effect>) -> Draw {
     Draw { parts, ..Draw::plain(Cut::At { row: 0.0, column: 0.0 }) }
 }
 
@@ -60,11 +60,11 @@ fn close(name: &str, (size, got): (usize, Vec<f32>), wanted: &FloatImage, tolera
 #[test]
 fn zoom_and_blur_are_opencvs() {
     for name in PICTURES {
-        let zoomed = shown(name, from(vec![Part::Warp(Warp::Zoom(1.3))]));
+        let zoomed = shown(name, from(vec![Effect::Warp(Warp::Zoom(1.3))]));
         close(name, zoomed, &floats(&format!("zoom_{name}")), TOLERANCE);
         for side in [3, 9] {
             let wanted = floats(&format!("blur_{side}_{name}"));
-            close(name, shown(name, from(vec![Part::Blur(side)])), &wanted, TOLERANCE);
+            close(name, shown(name, from(vec![Effect::Blur(side)])), &wanted, TOLERANCE);
             let whole = blur(&FloatImage::from_pixels(&picture(name)), side);
             assert_eq!(whole.size(), wanted.size());
         }
@@ -79,7 +79,7 @@ const STRETCHED: f32 = 0.1;
 fn stretching_is_opencvs_linear_one() {
     let name = "noise_40x31";
     for (across, direction) in [(true, "across"), (false, "down")] {
-        let draw = || from(vec![Part::Warp(Warp::Stretch { factor: 1.25, across })]);
+        let draw = || from(vec![Effect::Warp(Warp::Stretch { factor: 1.25, across })]);
         close(name, shown(name, draw()), &floats(&format!("stretch_linear_{direction}_{name}")), TOLERANCE);
         close(name, shown(name, draw()), &floats(&format!("stretch_area_{direction}_{name}")), STRETCHED);
     }
@@ -91,11 +91,11 @@ fn warps_are_one_sampling() {
     for name in PICTURES {
         let there_and_back = [Warp::Rotate(20.0), Warp::Zoom(1.5), Warp::Zoom(1.0 / 1.5), Warp::Rotate(-20.0)];
         let source = FloatImage::from_pixels(&picture(name));
-        close(name, shown(name, from(there_and_back.map(Part::Warp).to_vec())), &source, TOLERANCE);
+        close(name, shown(name, from(there_and_back.map(Effect::Warp).to_vec())), &source, TOLERANCE);
         // Nor do turns and flips among them part them.
-        let mirror = Part::Dihedral(Dihedral { turns: 0, flip: true });
-        let half = Part::Dihedral(Dihedral { turns: 2, flip: false });
-        let [a, b, c, d] = there_and_back.map(Part::Warp);
+        let mirror = Effect::Dihedral(Dihedral { turns: 0, flip: true });
+        let half = Effect::Dihedral(Dihedral { turns: 2, flip: false });
+        let [a, b, c, d] = there_and_back.map(Effect::Warp);
         let turned = vec![mirror, a, b, mirror, half, half, mirror, c, d, mirror];
         close(name, shown(name, from(turned)), &source, TOLERANCE);
     }
@@ -107,7 +107,7 @@ fn cutout_is_the_originals() {
     // The middles of the reference, as parts of 40 rows and 31 columns.
     let holes = [(20, 10, 7), (11, 23, 6), (0, 0, 8), (39, 30, 5), (5, 15, 1)];
     let hole = |(y, x, length)| {
-        Part::Hole(Hole { row: (f64::from(y) + 0.5) / 40.0, column: (f64::from(x) + 0.5) / 31.0, length })
+        Effect::Hole(Hole { row: (f64::from(y) + 0.5) / 40.0, column: (f64::from(x) + 0.5) / 31.0, length })
     };
     close(name, shown(name, from(holes.map(hole).to_vec())), &floats(&format!("cutout_{name}")), TOLERANCE);
 }
@@ -126,23 +126,23 @@ fn parts_are_drawn_as_often_and_as_strongly_as_they_say() {
     let near = |share: f64, p: f64| assert!((share - p).abs() < 0.056, "{share} is not {p}");
 
     let zooms = draws(vec![Augmentation::Zoom { max: 0.4, min: 0.2 }]);
-    assert!(zooms.iter().all(|d| matches!(d.parts[..], [Part::Warp(Warp::Zoom(z))] if (1.2..1.4).contains(&z))));
+    assert!(zooms.iter().all(|d| matches!(d.parts[..], [Effect::Warp(Warp::Zoom(z))] if (1.2..1.4).contains(&z))));
     let stretches = draws(vec![Augmentation::Stretch { max: 0.5 }]);
-    near(share(&stretches, &|d| matches!(d.parts[..], [Part::Warp(Warp::Stretch { across: true, .. })])), 0.5);
+    near(share(&stretches, &|d| matches!(d.parts[..], [Effect::Warp(Warp::Stretch { across: true, .. })])), 0.5);
     let one_of =
         draws(vec![Augmentation::RotateZoom { degrees: 9.0, zoom: 0.2, stretch: 0.1, ps: [0.1, 0.2, 0.3, 0.4] }]);
-    near(share(&one_of, &|d| matches!(d.parts[..], [Part::Warp(Warp::Rotate(_))])), 0.1);
-    near(share(&one_of, &|d| matches!(d.parts[..], [Part::Warp(Warp::Zoom(_))])), 0.2);
-    near(share(&one_of, &|d| matches!(d.parts[..], [Part::Warp(Warp::Stretch { .. })])), 0.3);
+    near(share(&one_of, &|d| matches!(d.parts[..], [Effect::Warp(Warp::Rotate(_))])), 0.1);
+    near(share(&one_of, &|d| matches!(d.parts[..], [Effect::Warp(Warp::Zoom(_))])), 0.2);
+    near(share(&one_of, &|d| matches!(d.parts[..], [Effect::Warp(Warp::Stretch { .. })])), 0.3);
     near(share(&one_of, &|d| d.parts.is_empty()), 0.4);
     let blurs = draws(vec![Augmentation::Blur { strength: 3, p: 0.2 }]);
-    near(share(&blurs, &|d| d.parts == [Part::Blur(5)]), 0.2);
+    near(share(&blurs, &|d| d.parts == [Effect::Blur(5)]), 0.2);
     let holes = draws(vec![Augmentation::Cutout { holes: 2, length: 16, p: 0.7 }]);
-    near(share(&holes, &|d| matches!(d.parts[..], [Part::Hole(_), Part::Hole(_)])), 0.7);
+    near(share(&holes, &|d| matches!(d.parts[..], [Effect::Hole(_), Effect::Hole(_)])), 0.7);
     let flips = draws(vec![Augmentation::Flip { p: 0.3 }, Augmentation::Flip { p: 0.6 }]);
     near(share(&flips, &|d| d.parts.len() == 2), 0.18);
     let eight = draws(vec![Augmentation::Dihedral]);
-    near(share(&eight, &|d| d.parts == [Part::Dihedral(Dihedral { turns: 3, flip: true })]), 0.125);
+    near(share(&eight, &|d| d.parts == [Effect::Dihedral(Dihedral { turns: 3, flip: true })]), 0.125);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_list_after_a_set_adds_to_it() {
         let other = more.draw(stream.address(&[i]));
         assert_eq!((draw.zoom, &draw.cut), (other.zoom, &other.cut));
         assert!(other.parts.starts_with(&draw.parts));
-        let of = |part: &Part| matches!(part, Part::Dihedral(dihedral) if dihedral.turns > 0);
+        let of = |part: &Effect| matches!(part, Effect::Dihedral(dihedral) if dihedral.turns > 0);
         turned += usize::from(other.parts.last().is_some_and(of));
     }
     assert!(turned > 50, "{turned}");

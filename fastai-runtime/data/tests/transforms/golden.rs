@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fastai_data::transforms::{
-    Area, Cut, Dihedral, Draw, FloatImage, Lighting, Part, Pixels, Transform, Try, Warp, Window, resize, rotate,
+    Area, Cut, Dihedral, Draw, Effect, FloatImage, Lighting, Pixels, Transform, Try, Warp, Window, resize, rotate,
     scale_min,
 };
 use fastai_dsl::{Crop, PadMode, Stats, TransformSet, Transforms};
@@ -171,9 +171,9 @@ fn the_whole_training_pipeline() {
     let draw = Draw {
         zoom: 1.05,
         parts: vec![
-            Part::Warp(Warp::Rotate(7.3)),
-            Part::Lighting(Lighting { brightness: 0.03, contrast: -0.02 }),
-            Part::Dihedral(Dihedral { turns: 0, flip: true }),
+            Effect::Warp(Warp::Rotate(7.3)),
+            Effect::Lighting(Lighting { brightness: 0.03, contrast: -0.02 }),
+            Effect::Dihedral(Dihedral { turns: 0, flip: true }),
         ],
         ..draw(Cut::At { row: 0.3, column: 0.7 })
     };
@@ -186,13 +186,13 @@ fn step_by_step(picture: &RgbImage, draw: &Draw, size: usize, window: impl Fn((u
     let mut image = scale_min(picture, ((draw.zoom * size as f64) as usize).max(size));
     for part in &draw.parts {
         image = match part {
-            Part::Warp(Warp::Rotate(degrees)) => rotate(&image, *degrees),
-            Part::Lighting(lighting) => {
+            Effect::Warp(Warp::Rotate(degrees)) => rotate(&image, *degrees),
+            Effect::Lighting(lighting) => {
                 let mu = mean(&image);
                 lighting.apply(&mut image, mu);
                 image
             }
-            Part::Dihedral(dihedral) => dihedral.apply(&image),
+            Effect::Dihedral(dihedral) => dihedral.apply(&image),
             other => panic!("{other:?}"),
         };
     }
@@ -211,8 +211,8 @@ fn fused_is_the_same_as_step_by_step() {
         for k in 0..8 {
             let dihedral = Dihedral { turns: k / 2, flip: k % 2 == 1 };
             let cut = Cut::At { row: 0.99, column: 0.4 };
-            let rotated = angle.map(|angle| Part::Warp(Warp::Rotate(angle)));
-            let parts = [rotated, lighting.map(Part::Lighting), Some(Part::Dihedral(dihedral))];
+            let rotated = angle.map(|angle| Effect::Warp(Warp::Rotate(angle)));
+            let parts = [rotated, lighting.map(Effect::Lighting), Some(Effect::Dihedral(dihedral))];
             let d = Draw { zoom, parts: parts.into_iter().flatten().collect(), ..draw(cut) };
             let mut out = vec![0.0; 3 * 50 * 50];
             Transform::new(&config(TransformSet::TopDown, 50, Crop::Random), RAW).apply(&picture, &d, &mut out);
@@ -350,12 +350,12 @@ fn draws_follow_the_set() {
     near(share(&basic, &|d| d.zoom > 1.1), 0.375);
     let (angle, light) = (
         |d: &Draw| match d.parts[..] {
-            [Part::Lighting(_)] => None,
-            [Part::Warp(Warp::Rotate(angle)), Part::Lighting(_)] => Some(angle),
+            [Effect::Lighting(_)] => None,
+            [Effect::Warp(Warp::Rotate(angle)), Effect::Lighting(_)] => Some(angle),
             _ => panic!("{d:?}"),
         },
         |d: &Draw| match d.parts[..] {
-            [.., Part::Lighting(lighting)] => lighting,
+            [.., Effect::Lighting(lighting)] => lighting,
             _ => panic!("{d:?}"),
         },
     );
@@ -385,7 +385,7 @@ fn draws_follow_the_set() {
 /// Turns and flip, which come last in the sets.
 fn dihedral(draw: &Draw) -> Dihedral {
     match draw.parts.last() {
-        Some(Part::Dihedral(dihedral)) => *dihedral,
+        Some(Effect::Dihedral(dihedral)) => *dihedral,
         _ => Dihedral::IDENTITY,
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fastai_data::random::Stream;
 use fastai_data::transforms::{
-    Cut, Dihedral, Draw, FloatImage, Hole, Lighting, Part, Pixels, Transform, Warp, blur, rotate,
+    Cut, Dihedral, Draw, Effect, FloatImage, Hole, Lighting, Pixels, Transform, Warp, blur, rotate,
 };
 use fastai_dsl::{Augmentation, Crop, Erased, Stats, TransformSet, Transforms};
 use image::RgbImage;
@@ -25,18 +25,18 @@ fn noise(height: u32, width: u32) -> RgbImage {
 }
 
 /// `parts` one after another, each of a whole image.
-fn one_by_one(image: FloatImage, parts: &[Part]) -> FloatImage {
+fn one_by_one(image: FloatImage, parts: &[Effect]) -> FloatImage {
     parts.iter().fold(image, |mut image, part| match *part {
-        Part::Warp(Warp::Rotate(degrees)) => rotate(&image, degrees),
-        Part::Dihedral(dihedral) => dihedral.apply(&image),
-        Part::Blur(side) => blur(&image, side),
-        Part::Lighting(lighting) => {
+        Effect::Warp(Warp::Rotate(degrees)) => rotate(&image, degrees),
+        Effect::Dihedral(dihedral) => dihedral.apply(&image),
+        Effect::Blur(side) => blur(&image, side),
+        Effect::Lighting(lighting) => {
             let values = image.to_rgb();
             let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
             lighting.apply(&mut image, mean);
             image
         }
-        Part::Hole(hole) => {
+        Effect::Hole(hole) => {
             let (height, width) = image.size();
             let ends = |middle: f64, side: usize| {
                 let middle = (middle * side as f64).floor();
@@ -49,7 +49,7 @@ fn one_by_one(image: FloatImage, parts: &[Part]) -> FloatImage {
             }
             image
         }
-        Part::Warp(other) => panic!("{other:?}"),
+        Effect::Warp(other) => panic!("{other:?}"),
     })
 }
 
@@ -60,22 +60,22 @@ fn largest_difference(got: &[f32], wanted: &[f32]) -> f32 {
 
 #[test]
 fn the_result_is_that_of_the_lists_order() {
-    let rotated = |degrees| Part::Warp(Warp::Rotate(degrees));
-    let lit = |brightness, contrast| Part::Lighting(Lighting { brightness, contrast });
-    let hole = |row, column, length| Part::Hole(Hole { row, column, length });
-    let mirrored = Part::Dihedral(Dihedral { turns: 0, flip: true });
-    let turned = Part::Dihedral(Dihedral { turns: 1, flip: false });
-    let both = Part::Dihedral(Dihedral { turns: 3, flip: true });
-    let lists: &[&[Part]] = &[
+    let rotated = |degrees| Effect::Warp(Warp::Rotate(degrees));
+    let lit = |brightness, contrast| Effect::Lighting(Lighting { brightness, contrast });
+    let hole = |row, column, length| Effect::Hole(Hole { row, column, length });
+    let mirrored = Effect::Dihedral(Dihedral { turns: 0, flip: true });
+    let turned = Effect::Dihedral(Dihedral { turns: 1, flip: false });
+    let both = Effect::Dihedral(Dihedral { turns: 3, flip: true });
+    let lists: &[&[Effect]] = &[
         &[hole(0.4, 0.5, 21), rotated(45.0)],
         &[rotated(45.0), hole(0.4, 0.5, 21)],
         &[hole(0.4, 0.5, 9), lit(0.3, 0.5)],
         &[lit(0.3, 0.5), hole(0.4, 0.5, 9)],
         &[hole(0.2, 0.9, 11), turned, hole(0.2, 0.9, 11), both, hole(0.9, 0.1, 8), mirrored],
-        &[Part::Blur(3), rotated(20.0)],
-        &[rotated(20.0), Part::Blur(3)],
-        &[Part::Blur(3), Part::Blur(7), Part::Blur(1)],
-        &[Part::Blur(5), lit(-0.2, 0.3), Part::Blur(3), hole(0.5, 0.5, 10), Part::Blur(3)],
+        &[Effect::Blur(3), rotated(20.0)],
+        &[rotated(20.0), Effect::Blur(3)],
+        &[Effect::Blur(3), Effect::Blur(7), Effect::Blur(1)],
+        &[Effect::Blur(5), lit(-0.2, 0.3), Effect::Blur(3), hole(0.5, 0.5, 10), Effect::Blur(3)],
         &[lit(0.2, 0.4), lit(-0.3, -0.2)],
         &[lit(0.2, 0.4), rotated(30.0), lit(-0.3, -0.2), both],
         &[turned, rotated(30.0)],
@@ -159,14 +159,14 @@ fn a_changed_part_draws_its_own_numbers_and_nobody_elses() {
     let differs = (0..200).filter(|&i| {
         let (often, never) = (drawn(list(1.0, 10.0), i), drawn(list(0.0, 10.0), i));
         // Without its chance a part is not there; whatever always is, is the same.
-        let always = |part: &&Part| !matches!(part, Part::Hole(_) | Part::Blur(_));
+        let always = |part: &&Effect| !matches!(part, Effect::Hole(_) | Effect::Blur(_));
         let [rest, less] = [&often, &never].map(|draw| draw.parts.iter().filter(always).copied().collect::<Vec<_>>());
         assert_eq!(rest[1..], less, "all but the first rotation");
         assert_eq!((&often.operations, &often.cut, often.zoom), (&never.operations, &never.cut, never.zoom));
         assert!(never.patches.is_empty());
         // Twice the angle is the same turn, twice as far.
-        let [Part::Warp(Warp::Rotate(one)), ..] = often.parts[..] else { panic!("{often:?}") };
-        let [Part::Warp(Warp::Rotate(two)), ..] = drawn(list(1.0, 20.0), i).parts[..] else { panic!() };
+        let [Effect::Warp(Warp::Rotate(one)), ..] = often.parts[..] else { panic!("{often:?}") };
+        let [Effect::Warp(Warp::Rotate(two)), ..] = drawn(list(1.0, 20.0), i).parts[..] else { panic!() };
         assert!((two - 2.0 * one).abs() < 1e-9);
         !often.patches.is_empty()
     });
@@ -248,7 +248,7 @@ fn one_sampling_is_closer_to_the_truth_than_several() {
         let original = |y: usize, x: usize, c: usize| steps[(y * WIDTH + x) * 3 + c];
         // The picture in two squares, from the left and from the right.
         let squares = [0.0, 0.999].map(|column| {
-            let parts = warps.iter().copied().map(Part::Warp).collect();
+            let parts = warps.iter().copied().map(Effect::Warp).collect();
             let mut out = vec![0.0; 3 * HEIGHT * HEIGHT];
             let draw = Draw { parts, ..Draw::plain(Cut::At { row: 0.0, column }) };
             let config = Transforms::new(TransformSet::None, HEIGHT as u32);
@@ -282,7 +282,7 @@ fn warps_are_made_in_their_order() {
     let picture = FloatImage::from_rgb(HEIGHT, WIDTH, &values).unwrap();
     let mut out = vec![0.0; 3 * HEIGHT * HEIGHT];
     let config = Transforms::new(TransformSet::None, HEIGHT as u32);
-    let parts = warps.map(Part::Warp).to_vec();
+    let parts = warps.map(Effect::Warp).to_vec();
     let draw = Draw { parts, ..Draw::plain(Cut::At { row: 0.0, column: 0.0 }) };
     Transform::new(&config, RAW).apply(&picture, &draw, &mut out);
     let of = |y: usize, x: usize, c: usize| out[(c * HEIGHT + y) * HEIGHT + x.min(HEIGHT - 1)];
@@ -308,11 +308,11 @@ fn a_window_of_rows_is_enough_for_a_strip() {
     let config = Transforms { max_zoom: [1.1, 1.1], ..Transforms::new(TransformSet::SideOn, 1024) };
     let transform = Transform::new(&config, RAW);
     let mut out = vec![f32::NAN; 3 * 1024 * 1024];
-    let draw = Draw { zoom: 1.1, parts: vec![Part::Warp(Warp::Rotate(5.0))], ..Draw::plain(Cut::Center) };
+    let draw = Draw { zoom: 1.1, parts: vec![Effect::Warp(Warp::Rotate(5.0))], ..Draw::plain(Cut::Center) };
     transform.apply(&picture, &draw, &mut out);
     assert!(out.iter().all(|v| (0.0..=1.0).contains(v)));
     // What is seen is the middle: unrotated, the pixels are those of the whole strip.
-    let lit = Part::Lighting(Lighting { brightness: 0.0, contrast: 0.0 });
+    let lit = Effect::Lighting(Lighting { brightness: 0.0, contrast: 0.0 });
     let (mut some, mut all) = (out.clone(), out);
     transform.apply(&picture, &Draw { zoom: 1.1, parts: vec![lit], ..Draw::plain(Cut::Center) }, &mut some);
     transform.apply(&picture, &Draw { zoom: 1.1, ..Draw::plain(Cut::Center) }, &mut all);

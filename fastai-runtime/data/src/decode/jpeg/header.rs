@@ -1,6 +1,6 @@
 //! The segments before a JPEG's scan.
 
-use super::huffman::{Kind, Table};
+use super::huffman::{Table, TableClass};
 
 /// The row-major position in the block of coefficient `k` of the stored order.
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -147,8 +147,8 @@ impl Header<'_> {
             segment = &rest[symbols.len()..];
             let slot = usize::from(class & 15);
             match class >> 4 {
-                0 => *self.dc.get_mut(slot)? = Some(Table::new(counts, symbols, Kind::Dc)?),
-                1 => *self.ac.get_mut(slot)? = Some(Table::new(counts, symbols, Kind::Ac)?),
+                0 => *self.dc.get_mut(slot)? = Some(Table::new(counts, symbols, TableClass::Dc)?),
+                1 => *self.ac.get_mut(slot)? = Some(Table::new(counts, symbols, TableClass::Ac)?),
                 _ => return None,
             }
         }

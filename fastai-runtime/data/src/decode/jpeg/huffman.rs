@@ -5,7 +5,7 @@ const FAST: u32 = 11;
 
 /// What a table encodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TableClass {
     /// Differences of the first coefficient.
     Dc,
     /// Runs of zeros and the coefficient after them.
@@ -47,7 +47,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Builds the table with `counts[i]` codes of `i + 1` bits; `None` if the counts are not a prefix code.
-    pub(super) fn new(counts: &[u8; 16], symbols: &[u8], kind: Kind) -> Option<Self> {
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8], kind: TableClass) -> Option<Self> {
         let mut table = Table { fast: Box::new([0; 1 << FAST]), long: Vec::new(), first: 0 };
         let mut symbols = symbols.iter();
         // The next code, left-aligned in 16 bits.
@@ -80,20 +80,20 @@ impl Table {
 }
 
 /// The entry of a code of `length` bits for `symbol`; `None` if the symbol is invalid.
-fn entry(length: u32, symbol: u8, kind: Kind) -> Option<Entry> {
+fn entry(length: u32, symbol: u8, kind: TableClass) -> Option<Entry> {
     let (run, size) = meaning(symbol, kind)?;
     Some((length + size) | length << 8 | (63 - size) << 16 | run << 24)
 }
 
 /// The run and the number of bits that a symbol encodes; `None` if it is invalid.
-fn meaning(symbol: u8, kind: Kind) -> Option<(u32, u32)> {
+fn meaning(symbol: u8, kind: TableClass) -> Option<(u32, u32)> {
     let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
     match (kind, run, size) {
-        (Kind::Dc, 0, 0..=11) => Some((0, size)),
-        (Kind::Ac, 0, 0) => Some((Coded::END, 0)),
+        (TableClass::Dc, 0, 0..=11) => Some((0, size)),
+        (TableClass::Ac, 0, 0) => Some((Coded::END, 0)),
         // Sixteen zeros: fifteen, and one more as the value.
-        (Kind::Ac, 15, 0) => Some((15, 0)),
-        (Kind::Ac, _, 1..=10) => Some((run, size)),
+        (TableClass::Ac, 15, 0) => Some((15, 0)),
+        (TableClass::Ac, _, 1..=10) => Some((run, size)),
         _ => None,
     }
 }

@@ -31,7 +31,7 @@ const MOST_LEFT: u64 = 24;
 ///
 /// `exact` also rejects data beyond the last block, which remains where part of the scan was lost or overwritten.
 pub(super) fn decode(bytes: &[u8], longest: usize, exact: bool) -> Option<(RgbImage, Orientation)> {
-    decode_header(&header_of(bytes, longest)?, Scale::FULL, exact)
+    decode_header(&header_of(bytes, longest)?, Reduction::FULL, exact)
 }
 
 /// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
@@ -43,7 +43,7 @@ pub(super) fn decode_reduced(bytes: &[u8], longest: usize, shorter: usize) -> Op
     let header = header_of(bytes, longest)?;
     let upright = orientation(&header) == Orientation::NoTransforms;
     let (height, width) = (header.height, header.width);
-    let scale = Scale::REDUCED.into_iter().find(|scale| {
+    let scale = Reduction::REDUCED.into_iter().find(|scale| {
         let whole = |side: usize| (side * scale.0).is_multiple_of(8);
         height.min(width) * scale.0 >= 8 * shorter.max(SHORTEST) && (upright || whole(height) && whole(width))
     })?;
@@ -52,9 +52,9 @@ pub(super) fn decode_reduced(bytes: &[u8], longest: usize, shorter: usize) -> Op
     Some((Picture::new(pixels, extent(height), extent(width)), orientation))
 }
 
-fn decode_header(header: &Header<'_>, scale: Scale, exact: bool) -> Option<(RgbImage, Orientation)> {
+fn decode_header(header: &Header<'_>, scale: Reduction, exact: bool) -> Option<(RgbImage, Orientation)> {
     let (width, height) = (scale.side(header.width), scale.side(header.height));
-    let data = Data::new(header.scan)?;
+    let data = EntropyData::new(header.scan)?;
     let pixels = wide(Scan { header, data: &data, scale, exact })?;
     Some((RgbImage::from_raw(width as u32, height as u32, pixels)?, orientation(header)))
 }
@@ -68,12 +68,12 @@ const SHORTEST: usize = 8;
 
 /// The output scale: the side that a block of 8 x 8 pixels decodes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Scale(usize);
+struct Reduction(usize);
 
-impl Scale {
-    const FULL: Scale = Scale(8);
+impl Reduction {
+    const FULL: Reduction = Reduction(8);
     /// The reduced scales, smallest first.
-    const REDUCED: [Scale; 3] = [Scale(1), Scale(2), Scale(4)];
+    const REDUCED: [Reduction; 3] = [Reduction(1), Reduction(2), Reduction(4)];
 
     /// Returns the scaled length of a side of `full` pixels.
     fn side(self, full: usize) -> usize {
@@ -104,11 +104,11 @@ pub(super) fn is_plain(bytes: &[u8], longest: usize) -> bool {
 /// `None` for any other file.
 pub(super) fn ends_with_its_blocks(bytes: &[u8]) -> Option<bool> {
     let header = header::read(bytes).filter(|header| header.components.len() == 4)?;
-    Some(Data::new(header.scan).is_some_and(|data| blocks(&header, &data).is_some()))
+    Some(EntropyData::new(header.scan).is_some_and(|data| blocks(&header, &data).is_some()))
 }
 
 /// Reads all blocks of a scan and discards them; `None` if they do not end with the data.
-fn blocks(header: &Header<'_>, data: &Data) -> Option<()> {
+fn blocks(header: &Header<'_>, data: &EntropyData) -> Option<()> {
     let most = |of: fn(&Component) -> usize| header.components.iter().map(of).max();
     let mcus = header.width.div_ceil(8 * most(|c| c.h)?) * header.height.div_ceil(8 * most(|c| c.v)?);
     let every = if header.restart == 0 { mcus } else { header.restart };
@@ -156,17 +156,17 @@ fn header_of(bytes: &[u8], longest: usize) -> Option<Header<'_>> {
 }
 
 /// The coded data without byte stuffing.
-struct Data {
+struct EntropyData {
     /// All intervals, concatenated, and eight zeros.
     bytes: Vec<u8>,
     /// Where each restart interval ends.
     ends: Vec<usize>,
 }
 
-impl Data {
+impl EntropyData {
     /// `None` unless the markers are restarts in order, followed by the end.
     fn new(scan: &[u8]) -> Option<Self> {
-        let mut data = Data { bytes: Vec::with_capacity(scan.len() + 8), ends: Vec::new() };
+        let mut data = EntropyData { bytes: Vec::with_capacity(scan.len() + 8), ends: Vec::new() };
         let mut rest = scan;
         loop {
             let at = memchr::memchr(0xff, rest)?;
@@ -192,13 +192,13 @@ impl Data {
 /// A scan to be decoded.
 struct Scan<'a> {
     header: &'a Header<'a>,
-    data: &'a Data,
-    scale: Scale,
+    data: &'a EntropyData,
+    scale: Reduction,
     exact: bool,
 }
 
 /// The decoding state of one component.
-struct Part<'a> {
+struct Fragment<'a> {
     component: &'a Component,
     dc: &'a Table,
     ac: &'a Table,
@@ -226,7 +226,7 @@ impl Wide for Scan<'_> {
         for component in &header.components {
             let side = self.scale.block((component.h, component.v), (h, v));
             let stride = columns * component.h * side;
-            parts.push(Part {
+            parts.push(Fragment {
                 component,
                 dc: header.dc.get(component.dc)?.as_ref()?,
                 ac: header.ac.get(component.ac)?.as_ref()?,
@@ -270,11 +270,11 @@ impl Wide for Scan<'_> {
         }
         let (width, height) = (self.scale.side(header.width), self.scale.side(header.height));
         // At an eighth libjpeg repeats halved chroma instead of interpolating it.
-        Some(color::to_rgb(&planes, width, height, self.scale != Scale(1)))
+        Some(color::to_rgb(&planes, width, height, self.scale != Reduction(1)))
     }
 }
 
-impl Part<'_> {
+impl Fragment<'_> {
     /// Reads the component's blocks of one MCU.
     #[inline(always)]
     fn mcu(&mut self, bits: &mut Bits, row: usize, column: usize) -> Option<()> {
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn reduced_pixels_are_libjpegs_bit_for_bit() {
-        for (reduction, scale) in [("2", Scale(4)), ("4", Scale(2)), ("8", Scale(1))] {
+        for (reduction, scale) in [("2", Reduction(4)), ("4", Reduction(2)), ("8", Reduction(1))] {
             let golden = golden_at(reduction);
             assert!(golden.len() >= 6, "{reduction}");
             for (name, file, shape, pixels) in golden {

@@ -3,18 +3,18 @@
 use super::blur::blur;
 use super::crop::Window;
 use super::dihedral::Dihedral;
-use super::draw::{Hole, Part};
+use super::draw::{Effect, Hole};
 use super::image::{FloatImage, Pixels};
-use super::lighting::Lighting;
-use super::pipeline::augment;
-use super::rotate::{Warp, then};
+use super::lighting::{LevelChange, Lighting};
+use super::rotate::{Rotation, Warp, then};
+use fastai_kernels::wide::{Wide, wide};
 
 /// One pass over a canvas: blur, sampling, turns and flips, lighting and black squares, in this order.
 ///
 /// The result equals that of the parts in sequence, except for sampling: consecutive warps, with turns and flips among
 /// them, share one sampling. A part that cannot follow the parts of a pass starts the next pass.
 #[derive(Clone, Debug)]
-pub(super) struct Stage {
+pub(super) struct Resampling {
     /// Height and width of the canvas before.
     size: (usize, usize),
     /// The side of the averaging square.
@@ -29,18 +29,25 @@ pub(super) struct Stage {
     holes: Vec<Window>,
 }
 
-impl Stage {
+impl Resampling {
     fn new(size: (usize, usize)) -> Self {
-        Stage { size, blur: None, warps: Vec::new(), dihedral: Dihedral::IDENTITY, lighting: None, holes: Vec::new() }
+        Resampling {
+            size,
+            blur: None,
+            warps: Vec::new(),
+            dihedral: Dihedral::IDENTITY,
+            lighting: None,
+            holes: Vec::new(),
+        }
     }
 
     /// Returns the passes for `parts` on a canvas of `size`, at least one; the first has no blur.
-    pub(super) fn all(parts: &[Part], size: (usize, usize)) -> Vec<Self> {
+    pub(super) fn all(parts: &[Effect], size: (usize, usize)) -> Vec<Self> {
         let mut done = Vec::new();
-        let mut stage = Stage::new(size);
+        let mut stage = Resampling::new(size);
         for part in parts {
             if !stage.takes(part) {
-                let next = Stage::new(stage.shown());
+                let next = Resampling::new(stage.shown());
                 done.push(std::mem::replace(&mut stage, next));
             }
             stage.add(*part);
@@ -50,34 +57,34 @@ impl Stage {
     }
 
     /// Whether this pass can also apply `part`.
-    fn takes(&self, part: &Part) -> bool {
+    fn takes(&self, part: &Effect) -> bool {
         match part {
-            Part::Dihedral(_) | Part::Hole(_) => true,
+            Effect::Dihedral(_) | Effect::Hole(_) => true,
             // Clipped lighting and the edges of holes do not commute with sampling.
-            Part::Warp(_) => self.lighting.is_none() && self.holes.is_empty(),
+            Effect::Warp(_) => self.lighting.is_none() && self.holes.is_empty(),
             // Lighting uses the mean of the pixels before it.
-            Part::Lighting(_) => self.lighting.is_none() && self.holes.is_empty(),
-            Part::Blur(_) => false,
+            Effect::Lighting(_) => self.lighting.is_none() && self.holes.is_empty(),
+            Effect::Blur(_) => false,
         }
     }
 
-    fn add(&mut self, part: Part) {
+    fn add(&mut self, part: Effect) {
         match part {
-            Part::Warp(warp) if self.dihedral == Dihedral::IDENTITY => self.warps.push(warp),
-            Part::Warp(warp) => {
+            Effect::Warp(warp) if self.dihedral == Dihedral::IDENTITY => self.warps.push(warp),
+            Effect::Warp(warp) => {
                 // Moves the warp before the turn: turn back, warp, turn.
                 let (height, width) = self.shown();
                 let (turn, back) = (self.dihedral.affine(self.size), self.dihedral.inverse(self.size));
                 self.warps.push(Warp::Affine(then(back, then(warp.affine(height, width), turn))));
             }
-            Part::Dihedral(next) => {
+            Effect::Dihedral(next) => {
                 let size = self.shown();
                 self.holes.iter_mut().for_each(|hole| *hole = next.image_of(*hole, size));
                 self.dihedral = self.dihedral.then(next);
             }
-            Part::Lighting(lighting) => self.lighting = Some(lighting),
-            Part::Blur(side) => self.blur = Some(side),
-            Part::Hole(hole) => self.holes.extend(hole.window(self.shown())),
+            Effect::Lighting(lighting) => self.lighting = Some(lighting),
+            Effect::Blur(side) => self.blur = Some(side),
+            Effect::Hole(hole) => self.holes.extend(hole.window(self.shown())),
         }
     }
 
@@ -140,4 +147,86 @@ fn blacken(part: &mut FloatImage, hole: Window, window: Window) {
     for row in part.pixels_mut().chunks_exact_mut(window.width).skip(rows.start).take(rows.len()) {
         row[columns.clone()].fill([0.0; 4]);
     }
+}
+
+/// Returns `window` of `canvas` after rotation and flips, and the lighting change to apply.
+///
+/// Turns, flips and crops only select pixels, so they need no intermediate image. Lighting uses the exact mean of the whole
+/// rotated canvas, so all of its rows are computed if there is lighting.
+pub(super) fn augment<P: Pixels>(canvas: &P, draw: &Resampling, window: Window) -> (FloatImage, LevelChange) {
+    wide(Augment { canvas, draw, window })
+}
+
+struct Augment<'a, P> {
+    canvas: &'a P,
+    draw: &'a Resampling,
+    window: Window,
+}
+
+impl<P: Pixels> Wide for Augment<'_, P> {
+    type Output = (FloatImage, LevelChange);
+
+    #[inline(always)]
+    fn run(self) -> (FloatImage, LevelChange) {
+        let Augment { canvas, draw, window } = self;
+        let size = canvas.size();
+        let origin = draw.dihedral.origin(window, size);
+        let needed =
+            if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
+        let rotation = (!draw.warps.is_empty()).then(|| Rotation::of_all(&draw.warps, size.0, size.1));
+
+        // Without turns, rows stay rows, in their order.
+        let rows = draw.dihedral.turns.is_multiple_of(4);
+        let mut part = FloatImage::unwritten(window.height, window.width);
+        let mut sum = 0f64;
+        let mut line = vec![[0f32; 4]; needed.width];
+        for y in needed.top..needed.top + needed.height {
+            let stored = canvas.stored().filter(|_| rotation.is_none());
+            let line: &[[f32; 4]] = match (&rotation, stored) {
+                (_, Some(pixels)) => &pixels[y * size.1 + needed.left..][..needed.width],
+                (Some(rotation), None) => {
+                    rotation.row(canvas, y, needed.left..needed.left + needed.width, &mut line);
+                    &line
+                }
+                (None, None) => {
+                    let first = y * size.1 + needed.left;
+                    line.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = canvas.pixel(first + x));
+                    &line
+                }
+            };
+            if draw.lighting.is_some() {
+                sum += total(line);
+            }
+            if (origin.top..origin.top + origin.height).contains(&y) {
+                let shown = &line[origin.left - needed.left..][..origin.width];
+                if !rows {
+                    draw.dihedral.place(shown, (y, origin.left), size, window, &mut part);
+                    continue;
+                }
+                let row = &mut part.pixels_mut()[(y - origin.top) * origin.width..][..origin.width];
+                if draw.dihedral.flip {
+                    row.iter_mut().zip(shown.iter().rev()).for_each(|(to, from)| *to = *from);
+                } else {
+                    row.copy_from_slice(shown);
+                }
+            }
+        }
+        let change = draw
+            .lighting
+            .map_or(LevelChange::NONE, |lighting| lighting.change(sum / (3.0 * size.0 as f64 * size.1 as f64)));
+        (part, change)
+    }
+}
+
+/// The sum of all channels of a row.
+#[inline(always)]
+fn total(line: &[[f32; 4]]) -> f64 {
+    // Independent sums, which run in parallel.
+    let mut sums = [0f32; 32];
+    let (blocks, rest) = line.as_flattened().as_chunks::<32>();
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, v)| *sum += v);
+    }
+    let rest: f32 = rest.iter().sum();
+    f64::from(sums.iter().sum::<f32>() + rest)
 }

@@ -1,0 +1,67 @@
+//! The rows of a source: images with label names, before the vocabulary numbers them.
+
+use std::path::PathBuf;
+
+use fastai_dsl::TaskKind;
+
+use crate::findings::Findings;
+use crate::{Item, Target, Vocabulary};
+
+/// A row with label names instead of indices.
+#[derive(Debug)]
+pub(crate) struct SourceRow {
+    pub(crate) id: String,
+    pub(crate) path: PathBuf,
+    pub(crate) labels: Vec<String>,
+    /// Whether the source itself holds the row out.
+    pub(crate) held_out: Option<bool>,
+    /// The row's group, for `grouped`: rows of one group stay together.
+    pub(crate) group: Option<String>,
+    /// Whether the file is missing; a recipe may tolerate that.
+    pub(crate) absent: bool,
+}
+
+pub(crate) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[SourceRow], findings: &mut Findings) {
+    match (task, vocabulary.names()) {
+        (TaskKind::SingleLabel, [only]) => findings.push(format!(
+            "all {} images have the label {only:?}: a classifier needs at least two classes",
+            rows.len()
+        )),
+        (TaskKind::MultiLabel, []) => findings.push(format!("none of {} images has a tag", rows.len())),
+        _ => {}
+    }
+}
+
+/// Returns the two parts of a split in row order, with labels as indices.
+pub(crate) fn part(
+    rows: Vec<SourceRow>,
+    held_out: Vec<bool>,
+    vocabulary: &Vocabulary,
+    task: TaskKind,
+) -> (Vec<Item>, Vec<Item>) {
+    let (mut train, mut valid) = (Vec::new(), Vec::new());
+    // Rows with missing files take part in the split, so that a file added later does not move any other row.
+    for (row, held_out) in rows.into_iter().zip(held_out).filter(|(row, _)| !row.absent) {
+        let item = number(row, vocabulary, task);
+        if held_out { valid.push(item) } else { train.push(item) }
+    }
+    (train, valid)
+}
+
+pub(crate) fn number(row: SourceRow, vocabulary: &Vocabulary, task: TaskKind) -> Item {
+    if task == TaskKind::Regression {
+        let value = row.labels.first().and_then(|cell| cell.trim().parse().ok());
+        return Item { id: row.id, path: row.path, target: value.map_or(Target::Unlabelled, Target::Value) };
+    }
+    let mut numbers: Vec<u32> = row.labels.iter().filter_map(|label| vocabulary.number(label)).collect();
+    let target = match (task, numbers.first()) {
+        (TaskKind::MultiLabel, _) => {
+            numbers.sort_unstable();
+            Target::Tags(numbers)
+        }
+        (_, Some(class)) => Target::Class(*class),
+        // Only rows with a finding reach this point.
+        (_, None) => Target::Unlabelled,
+    };
+    Item { id: row.id, path: row.path, target }
+}
