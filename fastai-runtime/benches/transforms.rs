@@ -12,7 +12,7 @@ use std::time::Instant;
 use fastai_dsl::{Decode, Stats, TransformSet, Transforms};
 use fastai_runtime::data::{decode, decode_reduced};
 use fastai_runtime::random::Stream;
-use fastai_runtime::transforms::{Draw, Part, Transform};
+use fastai_runtime::transforms::{Draw, Effect, Transform};
 
 /// Side of the square, pixels.
 const SIZE: u32 = 224;
@@ -93,7 +93,7 @@ fn phases(files: &[PathBuf], transform: &Transform, stream: Stream) {
 
 fn unlit(draw: &Draw) -> Draw {
     let mut draw = draw.clone();
-    draw.parts.retain(|part| !matches!(part, Part::Lighting(_)));
+    draw.parts.retain(|part| !matches!(part, Effect::Lighting(_)));
     draw
 }
 

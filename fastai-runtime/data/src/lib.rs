@@ -32,7 +32,7 @@ pub use loading::{
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{Health, Preflight, Sizes, Truncated};
-pub use sources::Label;
+pub use sources::{Label, image_files};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
 pub use vocabulary::Vocabulary;

@@ -1,13 +1,12 @@
 //! Predictions and test-time augmentation.
 
-mod files;
 mod imagenet;
 mod predictions;
 mod predictor;
 mod submission;
 mod tta;
 
-pub use files::image_files;
+pub use crate::data::image_files;
 pub use imagenet::ImagenetClassifier;
 pub use predictions::Predictions;
 pub use predictor::{Predictor, Said, Unreadable};

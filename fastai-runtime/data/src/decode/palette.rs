@@ -1,6 +1,10 @@
 //! TIFF files with palette colours, which the image crate does not read.
 //!
 //! The image crate reads such a file as a grey image of palette indices; this module then looks the colours up.
+//!
+//! Land-cover maps and scanned drawings are stored this way, and palettes of PNG, GIF and BMP files are read too, so a
+//! refusal would be an exception that users have to convert whole data sets for. The module goes once the image crate reads
+//! such files.
 
 use image::{GrayImage, RgbImage};
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::files::entries;
 use crate::findings::{Findings, names};
 use crate::row::SourceRow;
 
@@ -13,26 +14,15 @@ pub(crate) struct Listing {
     pub(crate) files: Vec<String>,
 }
 
-/// Lists `folder` without names that start with a dot and without desktop metadata files.
+/// Lists `folder` without hidden names and desktop metadata files.
 pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().into_string().map_err(|name| {
+    for entry in entries(folder)? {
+        let name = entry.name.into_string().map_err(|name| {
             io::Error::new(io::ErrorKind::InvalidData, format!("the name {name:?} in it is not UTF-8: rename it"))
         })?;
-        if name.starts_with('.') || matches!(name.as_str(), "Thumbs.db" | "desktop.ini") {
-            continue;
-        }
-        // `metadata` follows links, `file_type` would not.
-        if std::fs::metadata(entry.path()).is_ok_and(|m| m.is_dir()) {
-            listing.folders.push(name);
-        } else {
-            listing.files.push(name);
-        }
+        if entry.is_folder { listing.folders.push(name) } else { listing.files.push(name) }
     }
-    listing.folders.sort_unstable();
-    listing.files.sort_unstable();
     Ok(listing)
 }
 

@@ -1,10 +1,10 @@
-//! Finds the image files that paths name.
+//! Lists folders, and finds the image files that paths name.
 
-use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::RunError;
+use crate::FileError;
 
 /// Suffixes of image files; decoding checks the content later.
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
@@ -12,13 +12,34 @@ const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", 
 /// Largest folder depth; deeper nesting indicates a loop of links.
 const DEEPEST: usize = 64;
 
+/// A file or folder in a folder.
+pub(crate) struct FolderEntry {
+    pub(crate) name: OsString,
+    pub(crate) is_folder: bool,
+}
+
+/// Lists `folder`, sorted by the bytes of the names, without names that start with a dot and without desktop metadata
+/// files. Links are what they point to.
+pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") && name != "Thumbs.db" && name != "desktop.ini" {
+            entries.push(FolderEntry { name, is_folder: entry.path().is_dir() });
+        }
+    }
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
 /// Returns the files that `paths` name: files unchanged, and for each folder all images in it and below it, sorted by name.
 ///
 /// In folders, the suffix determines the images; hidden files and folders are left out.
 ///
 /// # Errors
 /// A folder that cannot be listed, or one without any image.
-pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
+pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FileError> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -27,13 +48,13 @@ pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
             continue;
         }
         let before = files.len();
-        walk(path, 0, &mut files).map_err(|(folder, e)| RunError::file("list", folder, e))?;
+        walk(path, 0, &mut files).map_err(|(folder, e)| FileError::new("list", folder, e))?;
         if files.len() == before {
             let none = io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("there is no image in it: no name ends with .{}", SUFFIXES.join(", .")),
             );
-            return Err(RunError::file("predict", path, none));
+            return Err(FileError::new("predict", path, none));
         }
     }
     Ok(files)
@@ -44,14 +65,9 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), (Pa
     if depth > DEEPEST {
         return Err(at(io::Error::other(format!("more than {DEEPEST} folders within each other"))));
     }
-    let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).map_err(at)? {
-        names.insert(entry.map_err(at)?.file_name());
-    }
-    for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
-        let path = folder.join(name);
-        // Follows links, which a listing does not.
-        if path.is_dir() {
+    for entry in entries(folder).map_err(at)? {
+        let path = folder.join(entry.name);
+        if entry.is_folder {
             walk(&path, depth + 1, files)?;
         } else if is_image_name(&path) {
             files.push(path);
