@@ -1,4 +1,4 @@
-//! Files that are either whole or not there.
+//! Atomic file writes.
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -17,16 +17,17 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// Adds to an error of the system which file it is about and what was done with it.
+    /// Adds the file and the operation to an error of the system.
     pub fn new(action: &'static str, path: impl Into<PathBuf>, error: io::Error) -> Self {
         FileError { action, path: path.into(), error }
     }
 }
 
-/// Writes `path` so that a reader, or a run killed at any instant, sees the old content or the new one, never a part.
+/// Writes `path` atomically: a reader sees the old content or the new one, never a part, even if the process is killed at
+/// any instant.
 ///
-/// `content` writes into a temporary file in the same folder, which is synced and renamed. If anything fails (a full
-/// disk, a read-only folder, `content` itself) the temporary file is removed, the old file stays, and the error names
+/// `content` writes to a temporary file in the same folder, which is then synced and renamed. On any failure (a full disk,
+/// a read-only folder, an error of `content`) the temporary file is removed, the old file stays, and the error names
 /// `path`. The folder must exist.
 pub fn write_atomic(
     path: impl AsRef<Path>,
@@ -49,7 +50,7 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     prefix.push(".");
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".tmp");
-    // tempfile makes private files; results are as readable as any other file of the user.
+    // tempfile creates private files; results get the user's usual permissions.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
@@ -59,7 +60,8 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     drop(buffered);
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
-    // The rename lasts only once the folder is synced. Not every file system can sync a folder; the file is whole anyway.
+    // The rename is durable only after syncing the folder. Some file systems cannot sync a folder; the file is complete
+    // anyway.
     #[cfg(unix)]
     if let Ok(folder) = std::fs::File::open(folder) {
         let _ = folder.sync_all();

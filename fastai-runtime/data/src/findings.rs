@@ -30,7 +30,7 @@ fn lines(findings: &[String], notes: &[String]) -> String {
     findings.iter().cloned().chain(notes).collect::<Vec<_>>().join("\n")
 }
 
-/// Why a data set could not be opened, checked or copied.
+/// The reason why a data set could not be opened, checked or copied.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The data set is not as the recipe says.

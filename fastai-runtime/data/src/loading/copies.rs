@@ -83,7 +83,7 @@ impl Reading {
     /// Returns the pixels of an image, reduced as [`decode_reduced`] does.
     ///
     /// # Errors
-    /// As [`decode`](crate::decode()); the reason names the copy where that is what cannot be read, but not the image.
+    /// Those of [`decode`](crate::decode()). The reason names an unreadable copy, but never the image.
     pub fn read(&self, image: &Path, shorter: Option<u32>) -> Result<Picture, String> {
         match self {
             Reading::Files => decode_reduced(image, shorter),

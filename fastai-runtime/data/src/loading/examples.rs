@@ -1,4 +1,4 @@
-//! A set of images with its preparation: what a pass reads.
+//! A set of images with its preparation.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct ImageExamples {
 }
 
 impl ImageExamples {
-    /// The images of `set`, prepared by `preparation`.
+    /// Combines a set with its preparation.
     pub fn new(set: ImageSet, preparation: Preparation) -> Self {
         ImageExamples { set, preparation }
     }

@@ -18,7 +18,7 @@ pub struct ImageSet {
     weights: Option<Arc<[f64]>>,
 }
 
-/// Images decoded to no less than `shorter` pixels a side, or in full.
+/// Images decoded to at least `shorter` pixels a side, or in full.
 struct Decoded {
     shorter: Option<u32>,
     cache: Arc<DecodedCache>,
@@ -31,12 +31,12 @@ impl Decoded {
 }
 
 impl ImageSet {
-    /// A set that keeps up to 512 MiB of decoded images.
+    /// Creates a set that keeps up to 512 MiB of decoded images.
     pub fn new(items: &[Item]) -> Self {
         ImageSet::within(items, &Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET)))
     }
 
-    /// A set that keeps as many decoded images as the other sets leave of `budget`.
+    /// Creates a set that uses what the other sets leave of `budget` for decoded images.
     pub fn within(items: &[Item], budget: &Arc<Budget>) -> Self {
         ImageSet {
             items: items.into(),
@@ -60,13 +60,13 @@ impl ImageSet {
         self
     }
 
-    /// Sets how often a shuffled pass shows each file, relative to the others; `None` for once.
+    /// Sets the sampling weight of each file in shuffled passes, relative to the others; `None` to visit each file once.
     pub fn weighted(mut self, weights: Option<Vec<f64>>) -> Self {
         self.weights = weights.map(Arc::from);
         self
     }
 
-    /// How often a shuffled pass shows each file, relative to the others; `None` for once.
+    /// The sampling weight of each file in a shuffled pass, relative to the others; `None` to visit each file once.
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
@@ -76,7 +76,7 @@ impl ImageSet {
         &self.items
     }
 
-    /// The files that are opened for the images.
+    /// Returns the files to open for the images.
     pub fn files(&self) -> Vec<&Path> {
         self.items.iter().map(|item| self.reading.path(&item.path)).collect()
     }
@@ -93,7 +93,7 @@ impl ImageSet {
         self.validated
     }
 
-    /// The cache of images decoded to no less than `shorter` pixels a side. Images decoded to another side are dropped,
+    /// Returns the cache of images decoded to at least `shorter` pixels a side. Images decoded to another side are dropped,
     /// since pixels must not depend on earlier requests.
     pub(super) fn decoded(&self, shorter: Option<u32>) -> Arc<DecodedCache> {
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);

@@ -44,7 +44,7 @@ pub struct LoadJob {
     pub threads: usize,
     /// Where the pixels come from.
     pub reading: Reading,
-    /// Decode reduced, as [`decode_reduced`](crate::decode_reduced) does with this shorter side, pixels.
+    /// The shorter side for [`decode_reduced`](crate::decode_reduced), pixels.
     pub shorter: Option<u32>,
     /// The cache of decoded images across epochs.
     pub cache: Option<Arc<DecodedCache>>,
@@ -64,9 +64,9 @@ pub struct LoadedBatch {
 /// An image that could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BrokenImage {
-    /// Its place in the batch.
+    /// Position in the batch.
     pub place: usize,
-    /// Why, without the path.
+    /// The reason, without the path.
     pub reason: String,
 }
 

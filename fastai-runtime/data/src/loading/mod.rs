@@ -1,4 +1,4 @@
-//! Batches of pixels, decoded ahead by worker threads, from the files or from scaled copies of them.
+//! Loads batches of pixels; worker threads decode ahead, from the files or from scaled copies.
 
 mod cache;
 mod copies;

@@ -1,10 +1,10 @@
-//! The way from an image to the network's input.
+//! The preparation of images for the network's input.
 
 use fastai_dsl::{Stats, Transforms};
 
 use crate::transforms::Transform;
 
-/// The way from an image to the network's input, and the batches it arrives in.
+/// The preparation of images for the network's input, and the size of batches.
 #[derive(Clone, Debug)]
 pub struct Preparation {
     /// Size, crop and augmentation.
@@ -20,14 +20,14 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// This preparation at another image side, pixels.
+    /// Returns the preparation with another image side, pixels.
     pub fn at_size(&self, size: u32) -> Self {
         let mut other = self.clone();
         other.transforms.size = size;
         other
     }
 
-    /// Returns a text that differs wherever the pixels of a plain pass do.
+    /// Returns a text that differs whenever the pixels of a plain pass differ.
     pub fn signature(&self) -> String {
         self.transform().signature()
     }

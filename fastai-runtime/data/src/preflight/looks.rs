@@ -35,8 +35,8 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    /// Decodes the file at `path` as [`decode`](crate::decode()) does, and stricter: a JPEG whose scan breaks off or goes
-    /// astray is an error.
+    /// Decodes the file at `path` like [`decode`](crate::decode()), but stricter: a JPEG whose scan is truncated or corrupt
+    /// is an error.
     ///
     /// # Errors
     /// The reason, without the path.

@@ -8,9 +8,10 @@ use super::{Progress, table};
 /// Seconds between two lines of a bar.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// One line a stage, a note and a table row; a bar that lasts says every 10 seconds how far it is and how long it will take.
+/// Prints one line per stage, note and table row. A long-running bar prints its progress and the remaining time every 10
+/// seconds.
 ///
-/// A stream that nobody reads any more (a closed pipe) does not stop the run: what cannot be written is dropped.
+/// A closed pipe does not stop the run: output that cannot be written is dropped.
 #[derive(Debug)]
 pub struct Lines<W> {
     out: W,
@@ -32,7 +33,7 @@ impl<W: Write + Send> Lines<W> {
         Self::with_clock(out, Instant::now)
     }
 
-    /// With a clock of one's own.
+    /// Uses the given clock.
     fn with_clock(out: W, clock: fn() -> Instant) -> Self {
         Lines { out, clock, bar: None }
     }
@@ -43,7 +44,7 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn line(&mut self, line: &str) {
-        // A reader that went away must not cost hours of training.
+        // A closed pipe must not cost hours of training.
         let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
     }
 }

@@ -1,4 +1,4 @@
-//! What a run tells the person who waits for it.
+//! Progress output of a run.
 
 mod lines;
 mod table;
@@ -11,50 +11,50 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use lines::Lines;
 pub use terminal::Terminal;
 
-/// Receives a run's events in order; the engine calls it from one thread.
+/// Receives a run's events in order, from a single thread.
 pub trait Progress: Send {
-    /// One line worth reading: the device and why, a cache that was found, a notice.
+    /// Reports a line of information: the device and the reason for it, a cache hit, a notice.
     fn note(&mut self, line: &str);
-    /// A warning: nothing failed, but somebody should look.
+    /// Reports a warning that does not stop the run.
     fn warn(&mut self, line: &str);
     /// Stage `index` of `count` begins, e.g. `fit 1e-2 x 3 (7 epochs, head only)`.
     fn stage(&mut self, index: usize, count: usize, title: &str);
-    /// A bar of `total` units (batches, images) begins; `what` names the units. A bar that runs is replaced.
+    /// Starts a bar of `total` units (batches, images), named by `what`. Replaces the current bar.
     fn begin(&mut self, what: &str, total: u64);
-    /// `done` units of the bar are through; `message` is short, such as the smoothed loss.
+    /// Sets the bar to `done` units; `message` is short, such as the smoothed loss.
     fn advance(&mut self, done: u64, message: &str);
-    /// The bar is over.
+    /// Ends the bar.
     fn finish(&mut self);
-    /// Header of fastai's epoch table, shown once a fit: `epoch`, `trn_loss`, `val_loss`, metric columns.
+    /// Prints the header of fastai's epoch table, once per fit: `epoch`, `trn_loss`, `val_loss`, metric columns.
     fn table_header(&mut self, columns: &[&str]);
-    /// One row of the table: epoch from 0, and one value a further column (6 decimals).
+    /// Prints one row of the table: the epoch from 0, and one value per further column (6 decimals).
     fn table_row(&mut self, epoch: u64, values: &[f64]);
 }
 
-/// Asks a run to stop at the next batch; cheap to clone, set from a signal handler.
+/// A request to stop the run at the next batch. Cheap to clone; a signal handler can set it.
 #[derive(Clone, Debug, Default)]
 pub struct StopSignal(Arc<AtomicBool>);
 
 impl StopSignal {
-    /// Asks for the stop.
+    /// Requests the stop.
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
-    /// Whether somebody asked.
+    /// Whether a stop was requested.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What a long piece of work reports to, and what may stop it.
+/// Progress output and stop signal of a long operation.
 pub struct Watch<'a> {
-    /// Receives the work's events.
+    /// Receives the progress.
     pub progress: &'a mut dyn Progress,
-    /// Asked after every batch.
+    /// Checked after every batch.
     pub stop: &'a StopSignal,
 }
 
-/// Says nothing.
+/// Discards all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -69,9 +69,9 @@ impl Progress for Silent {
     fn table_row(&mut self, _: u64, _: &[f64]) {}
 }
 
-/// What fits the place where the run's stderr goes: nothing if `quiet`, bars on a terminal, else plain lines.
+/// Returns the progress output that suits stderr: none if `quiet`, bars on a terminal, otherwise plain lines.
 ///
-/// Progress goes to stderr, so that stdout stays free for results.
+/// Progress goes to stderr, so that stdout carries only results.
 pub fn auto(quiet: bool) -> Box<dyn Progress> {
     if quiet {
         Box::new(Silent)

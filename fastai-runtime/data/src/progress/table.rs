@@ -3,7 +3,7 @@
 /// Width of every column.
 const WIDTH: usize = 10;
 
-/// `epoch      trn_loss   val_loss   f2`: each name padded to 10, a space between.
+/// `epoch      trn_loss   val_loss   f2`: each name padded to 10 characters, separated by spaces.
 pub fn header(columns: &[&str]) -> String {
     joined(columns.iter().map(|name| format!("{name:<WIDTH$}")))
 }

@@ -1,4 +1,4 @@
-//! Progress on a terminal: one bar at the bottom, what lasts above it.
+//! Progress on a terminal: one bar at the bottom, permanent lines above it.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -29,10 +29,10 @@ impl Terminal {
         Terminal { bar: ProgressBar::hidden(), target: ProgressDrawTarget::stderr }
     }
 
-    /// Prints above the bar, if one runs.
+    /// Prints a line above the current bar.
     fn line(&self, line: &str) {
         if self.bar.is_hidden() || self.bar.is_finished() {
-            // A terminal that went away must not stop the run.
+            // A closed terminal must not stop the run.
             let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{line}\n"));
         } else {
             self.bar.println(line);
@@ -40,7 +40,7 @@ impl Terminal {
     }
 }
 
-/// The remaining time, once there is something to reckon it from.
+/// Writes the remaining time, once it can be estimated.
 fn left(state: &ProgressState, out: &mut dyn Write) {
     if state.pos() > 0 {
         let _ = write!(out, "  {} left", remaining(state.eta().as_secs_f64()));
@@ -63,12 +63,12 @@ impl Progress for Terminal {
 
     fn begin(&mut self, what: &str, total: u64) {
         self.finish();
-        // The template is a constant, and a test holds it to be valid.
+        // The template is a constant, and a test checks it.
         let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar = ProgressBar::with_draw_target(Some(total), (self.target)())
             .with_style(style.with_key("left", left).progress_chars("━━─"))
             .with_prefix(what.to_string());
-        // The clock runs on while one batch takes long.
+        // The clock advances during long batches.
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
 
