@@ -8,6 +8,7 @@ use crate::isa::Isa;
 use crate::map::{Map, MapMut};
 use crate::weight_gradient::weight_gradient;
 use crate::winograd::Winograd;
+use crate::winograd_gradient;
 
 /// Channels and kernel of a convolution, whose weights are `[output, input / groups, height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -212,6 +213,9 @@ pub fn input_gradient(
 /// If the shapes do not belong together.
 pub fn kernel_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, sides: Sides, window: Window, gradient: &mut [f32]) {
     assert_eq!(gradient.len(), sides.weights());
+    if sides.is_transformed() {
+        return winograd_gradient::weight_gradient(isa, input, output, window, gradient);
+    }
     if sides.groups == 1 {
         return weight_gradient(isa, input, output, window, gradient);
     }

@@ -28,6 +28,7 @@ mod vector;
 pub mod weight_gradient;
 pub mod wide;
 pub mod winograd;
+mod winograd_gradient;
 
 pub use buffer::Buffer;
 pub use finish::Finish;

@@ -16,11 +16,11 @@ use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
 use crate::vector::Vector;
 
 /// Outputs of a tile along a side.
-const SIDE: usize = 4;
+pub(crate) const SIDE: usize = 4;
 /// Inputs of a tile along a side.
-const REACH: usize = 6;
+pub(crate) const REACH: usize = 6;
 /// Places of a transformed tile.
-const PLACES: usize = REACH * REACH;
+pub(crate) const PLACES: usize = REACH * REACH;
 /// Columns of the widest panel.
 const WIDEST: usize = 32;
 /// Products that are summed in one go.
@@ -256,16 +256,16 @@ unsafe fn kernel<V: Vector>([a, b, c]: [V; 3]) -> [V; REACH] {
 }
 
 /// Where the tiles of a map lie.
-struct Grid {
-    down: usize,
-    across: usize,
-    pad: [usize; 2],
+pub(crate) struct Grid {
+    pub down: usize,
+    pub across: usize,
+    pub pad: [usize; 2],
 }
 
 impl Grid {
     /// Image, row and column of tile `number`.
     #[inline(always)]
-    fn tile(&self, number: usize) -> [usize; 3] {
+    pub(crate) fn tile(&self, number: usize) -> [usize; 3] {
         [number / (self.down * self.across), number / self.across % self.down, number % self.across]
     }
 }
@@ -280,7 +280,7 @@ struct Output {
 }
 
 dispatch! {
-    unsafe fn load_tiles(
+    pub(crate) unsafe fn load_tiles(
         isa, input: Map<'_>, grid: &Grid, range: std::ops::Range<usize>, to: *mut f32,
         steps: [usize; 2],
     ) = load_tiles_body;

@@ -181,6 +181,13 @@ fn check_gradients(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCas
         weight_gradient(isa, input, output, case.window, &mut got);
         let error = deviation(&got, &dw, largest(&dw));
         prop_assert!(error < DIRECT, "dw {isa:?} {error}");
+        if winograd && from.channels.min(to.channels) >= 16 {
+            let Window { kernel, stride, .. } = case.window;
+            let sides = Sides { input: from.channels, output: to.channels, kernel, stride, groups: 1 };
+            convolution::kernel_gradient(isa, input, output, sides, case.window, &mut got);
+            let error = deviation(&got, &dw, largest(&dw));
+            prop_assert!(error < WINOGRAD, "dw by tiles {isa:?} {error}");
+        }
     }
     Ok(())
 }
