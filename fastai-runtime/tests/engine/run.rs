@@ -281,11 +281,11 @@ fn where_validation_turns_is_marked() {
 #[test]
 fn a_body_that_lost_by_training_is_named_in_the_notes_and_in_the_report() {
     let chips = Chips::new(60);
-    let steps = "precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit(0.3, 1);";
+    let steps = "precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit(2.0, 1);";
     let outcome = run(&chips.tags(steps, "", "clip: 1.0,"), &chips.options("lost"), &mut Silent).unwrap();
     let f2 = |stage: usize| outcome.summary.stages[stage].evaluation.as_ref().unwrap().metrics[0].value;
     assert!(f2(4) < f2(1), "the rate was meant to spoil the network");
-    let expected = format!("step 5 `fit(0.3, 1)`: f2 {:.4} became {:.4}: training the body cost more", f2(1), f2(4));
+    let expected = format!("step 5 `fit(2.0, 1)`: f2 {:.4} became {:.4}: training the body cost more", f2(1), f2(4));
     let notes = &outcome.summary.notes;
     assert!(notes.iter().any(|note| note.starts_with(&expected)), "{expected} is not in {notes:?}");
     let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
