@@ -2,30 +2,38 @@
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use fastai_kernels::conv::{Forward, Weights, Window};
+use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape};
 
 use super::report::SgemmSpeed;
 
-/// Side of the matrices: packing costs little at this size, and a measurement takes about a second.
+/// Side of the matrices: a measurement takes less than a second.
 const SIDE: usize = 2048;
+/// Height and width of the left matrix as an image of `SIDE` pixels.
+const IMAGE: [usize; 2] = [32, 64];
 /// Timed products after an untimed one.
 const PRODUCTS: usize = 5;
 
 /// Measures the fastest of several products of two 2048 x 2048 matrices of f32 on all threads of this process.
 ///
-/// burn computes them by the `gemm` crate, so this is the speed of that crate's kernels on this CPU. A library with wider
-/// vectors can be faster: `tools/bench_networks.py` measures PyTorch's product too.
+/// The product is this library's own, a 1x1 convolution whose right operand is packed beforehand. `tools/bench_networks.py`
+/// measures PyTorch's product too.
 pub fn sgemm_speed() -> SgemmSpeed {
-    let device = Device::flex();
-    let [a, b] = [0, 1].map(|_| Tensor::<2>::random([SIDE, SIDE], Distribution::Default, &device));
-    let time = |_| {
+    let isa = Isa::detect();
+    let numbers = |seed: usize| (0..SIDE * SIDE).map(|i| ((i + seed) % 1009) as f32 / 1009.0 - 0.5).collect::<Vec<_>>();
+    let (left, right) = (numbers(0), numbers(7));
+    let mut product = vec![0f32; SIDE * SIDE];
+    let forward = Forward::new(isa, Weights::new(&right, SIDE, SIDE, [1, 1]));
+    let shape = MapShape { batch: 1, height: IMAGE[0], width: IMAGE[1], channels: SIDE };
+    let window = Window { kernel: [1, 1], stride: 1, pad: [0, 0], input: IMAGE, output: IMAGE };
+    let mut time = |_| {
         let started = Instant::now();
-        drop(a.clone().matmul(b.clone()));
+        forward.run(Map::new(&left, shape), window, &mut MapMut::new(&mut product, shape), Finish::PLAIN);
         started.elapsed().as_secs_f64()
     };
-    let best = (0..=PRODUCTS).map(time).skip(1).fold(f64::INFINITY, f64::min);
+    let best = (0..=PRODUCTS).map(&mut time).skip(1).fold(f64::INFINITY, f64::min);
     SgemmSpeed {
         gflops: 2e-9 * (SIDE as f64).powi(3) / best,
-        by: format!("{SIDE} x {SIDE} x {SIDE} by the gemm crate through burn, best of {PRODUCTS}"),
+        by: format!("{SIDE} x {SIDE} x {SIDE} by this library's {} kernel, best of {PRODUCTS}", isa.name()),
     }
 }
