@@ -134,14 +134,14 @@ fn braille(bits: u8) -> char {
 mod tests {
     use super::*;
     use crate::plan::Facts;
-    use crate::source::Source;
+    use crate::source::RecipeText;
 
     fn plan(train: &str, images: Option<u64>) -> Plan {
         let text = format!(
             "A {{ task: single_label, data: folders {{ root: \"d\", batch: 64 }}, transforms: none {{ size: 64 }}, \
              model: squeezenet1_1, metrics: [accuracy], train: {{ {train} }} }}"
         );
-        let recipe = Source::new("x", &text, &[]).result.unwrap().recipe;
+        let recipe = RecipeText::new("x", &text, &[]).result.unwrap().recipe;
         Plan::new(&recipe, &Facts { train: images, ..Facts::default() })
     }
 

@@ -38,12 +38,12 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 pub use draft::Draft;
 pub use experiment::{Experiment, MultiLabel, Regression, SingleLabel, Task};
 pub use pipeline::Pipeline;
-pub use plan::{Body, Facts, Plan, Stage, State};
+pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Direction, Duplicates, Erased,
-    Fit, HeadSpec, LrFind, Metric, MetricKind, Model, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step,
-    StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    Anneal, Architecture, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Direction,
+    Duplicates, Erased, Fit, HeadSpec, LrFind, Metric, MetricKind, Model, Options, PadMode, Recipe, Sampler, Source,
+    StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

@@ -22,7 +22,7 @@ pub struct Facts {
 /// Which part of the network trains, and on what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Body {
+pub enum BodyState {
     /// Only the head, on cached activations.
     Precomputed,
     /// Only the head, on images.
@@ -35,7 +35,7 @@ pub enum Body {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct State {
     /// Which part trains, and on what.
-    pub body: Body,
+    pub body: BodyState,
     /// First layer group that trains; groups before it are frozen.
     pub first_trainable: usize,
     /// Whether the body's BatchNorms keep their running statistics although they train.
@@ -58,7 +58,7 @@ impl State {
     pub(crate) fn of(model: &Model, size: u32) -> Self {
         let random = model.weights == Weights::None;
         State {
-            body: if random { Body::Unfrozen } else { Body::Frozen },
+            body: if random { BodyState::Unfrozen } else { BodyState::Frozen },
             first_trainable: if random { 0 } else { model.facts().groups() - 1 },
             bn_frozen: false,
             size,
@@ -70,7 +70,7 @@ impl State {
     /// What trains of a network with that many layer groups, in words: `the last 2 of 3 layer groups, on images`.
     pub fn trains(&self, groups: usize) -> String {
         match (self.body, groups - self.first_trainable.min(groups)) {
-            (Body::Precomputed, _) => "the head, on cached activations".to_string(),
+            (BodyState::Precomputed, _) => "the head, on cached activations".to_string(),
             (_, 0 | 1) => "the head, on images".to_string(),
             (_, last) if last == groups => "the whole network, on images".to_string(),
             (_, last) => format!("the last {last} of {groups} layer groups, on images"),
@@ -81,27 +81,27 @@ impl State {
     pub fn after(&self, step: &Step, groups: usize) -> Self {
         let mut next = self.clone();
         match step {
-            Step::Precompute { on: true } => next.body = Body::Precomputed,
+            Step::Precompute { on: true } => next.body = BodyState::Precomputed,
             Step::Precompute { on: false } => {
-                if self.body == Body::Precomputed {
-                    next.body = Body::Frozen;
+                if self.body == BodyState::Precomputed {
+                    next.body = BodyState::Frozen;
                 }
             }
             Step::Freeze => {
-                if self.body == Body::Unfrozen {
-                    next.body = Body::Frozen;
+                if self.body == BodyState::Unfrozen {
+                    next.body = BodyState::Frozen;
                 }
                 next.first_trainable = groups - 1;
             }
             Step::Unfreeze => {
-                next.body = Body::Unfrozen;
+                next.body = BodyState::Unfrozen;
                 next.first_trainable = 0;
             }
             Step::FreezeTo { group } => {
                 let n = i64::from(*group);
                 let g = if n < 0 { n + groups as i64 } else { n };
                 next.first_trainable = g.clamp(0, groups as i64 - 1) as usize;
-                next.body = Body::Unfrozen;
+                next.body = BodyState::Unfrozen;
             }
             Step::BnFreeze { on } => next.bn_frozen = *on,
             Step::Head(head) => next.head = head.clone(),
@@ -159,7 +159,7 @@ pub struct Group {
 /// are 90 epochs.
 ///
 /// ```
-/// use fastai_dsl::source::Source;
+/// use fastai_dsl::source::RecipeText;
 /// use fastai_dsl::{Facts, Plan};
 ///
 /// let text = "ImageNet {
@@ -170,7 +170,7 @@ pub struct Group {
 ///     metrics: [accuracy],
 ///     train: { fit(0.1, 90); },
 /// }";
-/// let recipe = Source::new("imagenet.recipe", text, &[]).result.unwrap().recipe;
+/// let recipe = RecipeText::new("imagenet.recipe", text, &[]).result.unwrap().recipe;
 /// let plan = Plan::new(&recipe, &Facts { train: Some(1_280_000), ..Facts::default() });
 /// assert_eq!(plan.stages[0].batches_per_epoch, Some(5_000));
 /// assert_eq!(plan.stages[0].iterations, Some(450_000));
@@ -222,7 +222,7 @@ impl Stage {
     /// Bytes of weights, gradients and momentum while this stage trains, in f32: what memory holds before any image. The
     /// activations of a batch come on top. `None` while the number of classes is unknown.
     pub fn parameter_bytes(&self, groups: &[Group]) -> Option<u64> {
-        let first = if self.state.body == Body::Precomputed {
+        let first = if self.state.body == BodyState::Precomputed {
             groups.len().checked_sub(1)?
         } else {
             self.state.first_trainable
@@ -249,7 +249,7 @@ fn state_head_parameters(recipe: &Recipe, facts: &Facts) -> Option<u64> {
 fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
     let arch = recipe.model().facts();
     let batches = facts.train.map(|n| batches_per_epoch(n, recipe.data().batch));
-    let precomputed = state.body == Body::Precomputed;
+    let precomputed = state.body == BodyState::Precomputed;
     let features = || {
         let images = facts.train? + facts.valid.unwrap_or(0) + facts.test.unwrap_or(0);
         Some(images * u64::from(recipe.model().head_input()) * 4)
@@ -299,9 +299,9 @@ mod tests {
                 State { body, first_trainable, bn_frozen: false, size: 64, head: head.clone(), body_trained: false };
             state.trains(3)
         };
-        assert_eq!(words(Body::Precomputed, 0), "the head, on cached activations");
-        assert_eq!(words(Body::Frozen, 2), "the head, on images");
-        assert_eq!(words(Body::Unfrozen, 0), "the whole network, on images");
-        assert_eq!(words(Body::Unfrozen, 1), "the last 2 of 3 layer groups, on images");
+        assert_eq!(words(BodyState::Precomputed, 0), "the head, on cached activations");
+        assert_eq!(words(BodyState::Frozen, 2), "the head, on images");
+        assert_eq!(words(BodyState::Unfrozen, 0), "the whole network, on images");
+        assert_eq!(words(BodyState::Unfrozen, 1), "the last 2 of 3 layer groups, on images");
     }
 }

@@ -18,7 +18,7 @@ pub const LARGEST: usize = 1 << 20;
 
 /// What a text gave: the recipe, or why there is none; either way the places in the text.
 #[derive(Debug)]
-pub struct Source {
+pub struct RecipeText {
     /// The name of the file, for messages.
     pub path: String,
     /// The text, without a byte order mark.
@@ -32,19 +32,19 @@ pub struct Source {
     public: bool,
 }
 
-impl Source {
+impl RecipeText {
     /// Reads and checks bytes that should be a recipe's text. Never panics, whatever they are.
-    pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> Source {
-        Source::read(path, bytes, |draft, found| checked(draft, found, overrides))
+    pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> RecipeText {
+        RecipeText::read(path, bytes, |draft, found| checked(draft, found, overrides))
     }
 
     /// Reads and checks a text. Never panics, whatever the text.
-    pub fn new(path: &str, text: &str, overrides: &[Override]) -> Source {
-        Source::from_bytes(path, text.as_bytes(), overrides)
+    pub fn new(path: &str, text: &str, overrides: &[Override]) -> RecipeText {
+        RecipeText::from_bytes(path, text.as_bytes(), overrides)
     }
 
     /// Holds the recipe, if there is one, to the text of its data's [summary](crate::prepared).
-    pub fn verify(mut self, summary: &str) -> Source {
+    pub fn verify(mut self, summary: &str) -> RecipeText {
         let Some(draft) = &self.draft else { return self };
         self.result = self.result.and_then(|checked| prepared::verify(checked, draft, summary));
         self
@@ -56,15 +56,15 @@ impl Source {
     }
 
     /// Reads without checking: there is no recipe, and the findings are those of the parser.
-    pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> Source {
-        Source::read(path, bytes, |_, found| Err(found))
+    pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> RecipeText {
+        RecipeText::read(path, bytes, |_, found| Err(found))
     }
 
     fn read(
         path: &str,
         bytes: &[u8],
         check: impl FnOnce(Draft, Diagnostics) -> Result<Checked, Diagnostics>,
-    ) -> Source {
+    ) -> RecipeText {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
@@ -75,12 +75,12 @@ impl Source {
                 let message = format!("the text is not UTF-8: byte {:#04x} in line {line}", bytes[at]);
                 let found = Diagnostic::error(&c::NOT_UTF8, Site(0), message)
                     .help(format!("save it as UTF-8, or convert it: `iconv -f LATIN1 -t UTF-8 {path}`"));
-                return Source::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
+                return RecipeText::failed(path, &text, found, at..at + '\u{fffd}'.len_utf8());
             }
         };
         if let Err(error) = scan(text) {
             let (diagnostic, place) = scan_error(error, text);
-            return Source::failed(path, text, diagnostic, place);
+            return RecipeText::failed(path, text, diagnostic, place);
         }
         let quotes = single_quotes(text);
         let readable = double_quotes(text, &quotes);
@@ -90,7 +90,7 @@ impl Source {
                 let place = error.span().byte_range();
                 let found = Diagnostic::error(&c::LEX, Site(0), "this character has no place in a recipe")
                     .help("comments begin with `//`, texts stand in double quotes: `\"data\"`");
-                return Source::failed(path, text, found, place);
+                return RecipeText::failed(path, text, found, place);
             }
         };
         let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
@@ -110,13 +110,13 @@ impl Source {
             Some(draft) => check(draft, diagnostics),
         };
         let public = !visibility.is_empty();
-        Source { path: path.to_string(), text: text.to_string(), result, draft, places, public }
+        RecipeText { path: path.to_string(), text: text.to_string(), result, draft, places, public }
     }
 
-    fn failed(path: &str, text: &str, diagnostic: Diagnostic, place: Range<usize>) -> Source {
+    fn failed(path: &str, text: &str, diagnostic: Diagnostic, place: Range<usize>) -> RecipeText {
         let mut diagnostics = Diagnostics::default();
         diagnostics.push(diagnostic);
-        Source {
+        RecipeText {
             path: path.to_string(),
             text: text.to_string(),
             result: Err(diagnostics),

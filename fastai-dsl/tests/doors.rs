@@ -3,12 +3,12 @@
 use fastai_dsl::overrides::Override;
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, transforms, tta};
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Augmentation, Erased, Facts, Plan, Recipe, StatsWish, check, words};
 
 fn quickstart() -> Recipe {
     let text = include_str!("../../examples/quickstart.recipe");
-    let source = Source::new("quickstart.recipe", text, &[]);
+    let source = RecipeText::new("quickstart.recipe", text, &[]);
     assert!(source.diagnostics().is_empty(), "an example without warnings:\n{}", source.render(false));
     source.result.unwrap().recipe
 }
@@ -50,7 +50,7 @@ fn augmentations_are_the_same_through_every_door() {
             erase(area = [0.1, 0.2], value = noise), erase(0.3), trivial_augment, rand_augment(m = 12)] },
         model: squeezenet1_1, metrics: [accuracy], label_smoothing: 0.1, mixup: 0.2, cutmix: 1,
         train: { fit(1e-2, 1); } }";
-    let source = Source::new("aerial.recipe", text, &[]);
+    let source = RecipeText::new("aerial.recipe", text, &[]);
     let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
     use fastai_dsl::schema::{
         blur, cutout, dihedral, erase, flip, folders, lighting, normalize, rand_augment, rotate, rotate_zoom, stretch,
@@ -94,7 +94,7 @@ fn augmentations_are_the_same_through_every_door() {
     assert!(recipe.transforms().stats.is_legal());
     assert!(recipe.transforms().augment.iter().all(Augmentation::is_legal));
     let canonical = recipe.to_string();
-    assert_eq!(&Source::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+    assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn labels_are_mixed_and_smoothed_from_outside_too() {
     let text = include_str!("../../examples/dogs_vs_cats.recipe");
     let set = |text: &str| text.parse::<Override>().unwrap();
     let overrides = ["label_smoothing=0.1", "mixup=0.4", "cutmix=0", "transforms.augment=[erase, trivial_augment]"];
-    let source = Source::new("dogs_vs_cats.recipe", text, &overrides.map(set));
+    let source = RecipeText::new("dogs_vs_cats.recipe", text, &overrides.map(set));
     let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
     assert_eq!((recipe.label_smoothing(), recipe.mixup(), recipe.cutmix()), (0.1, Some(0.4), None));
     let erase = Augmentation::Erase { p: 0.5, area: [0.02, 0.33], value: Erased::Mean };
@@ -112,7 +112,7 @@ fn labels_are_mixed_and_smoothed_from_outside_too() {
 #[test]
 fn the_trace_leads_back_to_the_text() {
     let text = include_str!("../../examples/quickstart.recipe");
-    let source = Source::new("quickstart.recipe", text, &[]);
+    let source = RecipeText::new("quickstart.recipe", text, &[]);
     let checked = source.result.as_ref().unwrap();
     for (step, site) in checked.recipe.steps().iter().zip(&checked.trace) {
         assert_eq!(&text[source.place(*site)], step.word());

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use fastai_dsl::Severity;
 use fastai_dsl::catalog::ERRORS;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 
 const HEAD: &str = "Demo {\n    task: single_label,\n    data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    \
                     model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1); },\n}\n";
 
 fn codes(text: &str) -> Vec<&'static str> {
-    let source = Source::new("demo.recipe", text, &[]);
+    let source = RecipeText::new("demo.recipe", text, &[]);
     let mut codes: Vec<&str> = source.diagnostics().iter().map(|d| d.code.id).collect();
     codes.dedup();
     codes
@@ -238,7 +238,7 @@ const TOGETHER: &[(&str, &str)] = &[
 /// The errors of the recipe with these mistakes, each in a line of its own.
 fn errors_of(mistakes: &[&(&str, &str, &str)]) -> Vec<&'static str> {
     let text = mistakes.iter().fold(HEAD.to_string(), |text, (_, from, to)| text.replacen(from, to, 1));
-    let source = Source::new("demo.recipe", &text, &[]);
+    let source = RecipeText::new("demo.recipe", &text, &[]);
     let mut codes: Vec<&str> =
         source.diagnostics().iter().filter(|d| d.severity == Severity::Error).map(|d| d.code.id).collect();
     codes.sort_unstable();
@@ -308,7 +308,7 @@ fn every_error_of_the_catalogue_is_provoked() {
 #[test]
 fn every_error_has_a_help() {
     for (code, from, to) in CASES {
-        let source = Source::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
+        let source = RecipeText::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
         for d in source.diagnostics().iter() {
             assert!(d.help.is_some() || d.code.id == "E0102", "{code} ({to:?}): {d:?}");
         }
@@ -326,31 +326,31 @@ fn many_mistakes_are_shown_at_once() {
         codes(&text),
         ["E0206", "E0104", "E0302", "E0204", "E0207", "E0209", "E0205", "E0105", "E0211", "E0210"],
         "{}",
-        Source::new("demo.recipe", &text, &[]).render(false)
+        RecipeText::new("demo.recipe", &text, &[]).render(false)
     );
 }
 
 #[test]
 fn text_that_is_not_utf8_names_its_line() {
-    let source = Source::from_bytes("demo.recipe", b"Demo {\n  task: \xff,\n}", &[]);
+    let source = RecipeText::from_bytes("demo.recipe", b"Demo {\n  task: \xff,\n}", &[]);
     let text = source.render(false);
     assert!(text.contains("E0100") && text.contains("0xff in line 2") && text.contains("demo.recipe:2:9"), "{text}");
 }
 
 #[test]
 fn an_override_that_fits_nothing_says_what_would() {
-    let source = Source::new("demo.recipe", HEAD, &["data.batchh=3".parse().unwrap(), "sede=3".parse().unwrap()]);
+    let source = RecipeText::new("demo.recipe", HEAD, &["data.batchh=3".parse().unwrap(), "sede=3".parse().unwrap()]);
     let text = source.render(false);
     assert!(
         text.contains("did you mean `batch`?") && text.contains("E0605") && text.contains("did you mean `seed`?"),
         "{text}"
     );
     let good =
-        Source::new("demo.recipe", HEAD, &["data.batch=16".parse().unwrap(), "data.root=/x y/z".parse().unwrap()]);
+        RecipeText::new("demo.recipe", HEAD, &["data.batch=16".parse().unwrap(), "data.root=/x y/z".parse().unwrap()]);
     let recipe = good.result.unwrap().recipe;
     let path = |value: &str| {
         let set = format!("data.root={value}").parse().unwrap();
-        Source::new("demo.recipe", HEAD, &[set]).result.unwrap().recipe.data().root.clone()
+        RecipeText::new("demo.recipe", HEAD, &[set]).result.unwrap().recipe.data().root.clone()
     };
     assert_eq!(
         (path("a/b-c").as_str(), path("a").as_str(), path("1").as_str(), path("\"q\"").as_str()),
@@ -364,7 +364,7 @@ fn texts_of_data_need_no_quotes_on_a_command_line() {
     let csv = "csv { root: \"d\", labels: \"l.csv\", images: \"i\" }";
     let set = |data: &str, sets: &[&str]| {
         let sets: Vec<_> = sets.iter().map(|s| s.parse().unwrap()).collect();
-        let source = Source::new("demo.recipe", &HEAD.replacen("folders { root: \"d\" }", data, 1), &sets);
+        let source = RecipeText::new("demo.recipe", &HEAD.replacen("folders { root: \"d\" }", data, 1), &sets);
         source.result.as_ref().map(|c| c.recipe.data().to_string()).map_err(|_| source.render(false))
     };
     let has = |data: &str, sets: &[&str], part: &str| {
@@ -404,7 +404,7 @@ fn texts_of_data_need_no_quotes_on_a_command_line() {
 
 #[test]
 fn images_from_rust_have_no_place_and_no_split() {
-    let source = |data: &str| Source::new("demo.recipe", &HEAD.replacen("folders { root: \"d\" }", data, 1), &[]);
+    let source = |data: &str| RecipeText::new("demo.recipe", &HEAD.replacen("folders { root: \"d\" }", data, 1), &[]);
     for (data, canonical) in [
         ("given", "given { batch: 64 }"),
         ("given {}", "given { batch: 64 }"),
@@ -415,7 +415,7 @@ fn images_from_rust_have_no_place_and_no_split() {
     ] {
         let recipe = source(data).result.unwrap().recipe;
         assert_eq!(recipe.data().to_string(), canonical);
-        let again = Source::new("canonical", &recipe.to_string(), &[]).result.unwrap().recipe;
+        let again = RecipeText::new("canonical", &recipe.to_string(), &[]).result.unwrap().recipe;
         assert_eq!(again, recipe);
     }
     for key in ["root: \"d\"", "valid: random(0.2)", "labels: \"l.csv\"", "test: \"t\""] {
@@ -439,7 +439,7 @@ fn hostile_texts_are_errors() {
         ["", "\0", "A {}", "A", "///", "\u{feff}", "A {\r\n}\r\n", "A { x: '{' }", "A { x: r\"\\\" }", "\u{200e}A {}"];
     for text in texts.into_iter().chain(small.map(String::from)) {
         let before = std::time::Instant::now();
-        let source = Source::new("x.recipe", &text, &[]);
+        let source = RecipeText::new("x.recipe", &text, &[]);
         assert!(source.diagnostics().has_errors());
         assert!(!source.render(false).is_empty());
         // A megabyte takes well below a second; what is quadratic takes minutes.
@@ -449,7 +449,7 @@ fn hostile_texts_are_errors() {
 
 #[test]
 fn very_many_mistakes_are_counted_rather_than_shown() {
-    let source = Source::new("x.recipe", &format!("A {{ {} }}", "x, ".repeat(1000)), &[]);
+    let source = RecipeText::new("x.recipe", &format!("A {{ {} }}", "x, ".repeat(1000)), &[]);
     let text = source.render(false);
     assert_eq!(text.matches("error[").count(), 100);
     assert!(text.ends_with(&format!("and {} more", source.diagnostics().dropped())), "{text}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fastai_dsl::catalog::{Code, ERRORS, LINTS};
 use fastai_dsl::explain;
 use fastai_dsl::schema::{SECTIONS, constructs};
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 
 /// The sections that an example leaves out.
 const BASE: &[(&str, &str)] = &[
@@ -28,7 +28,7 @@ fn examples(code: &Code) -> [&'static str; 2] {
 
 /// An example as a file: whole recipes stand alone, sections are completed, `$ fastai` lines are overrides, what follows
 /// `$ cat` is the summary of the data.
-fn read(example: &str) -> Source {
+fn read(example: &str) -> RecipeText {
     if let Some((recipe, summary)) = example.split_once("\n\n$ cat Demo.prepared\n") {
         return read(recipe).verify(summary);
     }
@@ -42,7 +42,11 @@ fn read(example: &str) -> Source {
         missing.join("\n")
     };
     if let Some((_, set)) = example.split_once("--set ") {
-        return Source::new("example.recipe", &format!("Demo {{\n{}\n}}", base("")), &[set.trim().parse().unwrap()]);
+        return RecipeText::new(
+            "example.recipe",
+            &format!("Demo {{\n{}\n}}", base("")),
+            &[set.trim().parse().unwrap()],
+        );
     }
     let mut words = example.split(' ');
     let whole = words.next().is_some_and(|w| !w.contains([':', '#'])) && words.next() == Some("{");
@@ -55,7 +59,7 @@ fn read(example: &str) -> Source {
         }
         bytes.extend_from_slice(part.as_bytes());
     }
-    Source::from_bytes("example.recipe", &bytes, &[])
+    RecipeText::from_bytes("example.recipe", &bytes, &[])
 }
 
 #[test]
@@ -88,7 +92,8 @@ fn pages_are_proper_pages() {
             panic!("{} and {other} say the same", code.id);
         }
     }
-    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/explain")).unwrap().count();
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/explain")).unwrap();
+    let files = folder.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|e| e == "md")).count();
     assert_eq!(files, ERRORS.len() + LINTS.len(), "a page for each code, and no other");
 }
 

@@ -1,7 +1,7 @@
 //! The formatter: cases by hand, and properties over recipes with comments at random places.
 
 use fastai_dsl::fmt::{FormatError, WIDTH, format};
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use proptest::prelude::*;
 
 fn formatted(text: &str) -> String {
@@ -236,7 +236,7 @@ proptest! {
         }
         let twice = format("x.recipe", once.as_bytes());
         prop_assert!(matches!(&twice, Ok(twice) if *twice == once), "not idempotent:\n{}\n{:?}\nfrom\n{}", once, twice, text);
-        let checked = |text: &str| Source::new("x", text, &[]).result.map(|c| c.recipe).map_err(|d| d.iter().count());
+        let checked = |text: &str| RecipeText::new("x", text, &[]).result.map(|c| c.recipe).map_err(|d| d.iter().count());
         prop_assert_eq!(checked(&once), checked(&text));
     }
 }

@@ -1,7 +1,7 @@
 //! What readers of the original's lessons will type, and the line that they are told to type instead.
 
 use fastai_dsl::Severity;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 
 const HEAD: &str = "Demo {\n    task: single_label,\n    data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    \
                     model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1); },\n}\n";
@@ -98,7 +98,7 @@ fn habits_are_answered_with_what_to_type() {
     let mut failures = Vec::new();
     for (from, to, code, help) in HABITS {
         assert!(HEAD.contains(from), "{from}");
-        let source = Source::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
+        let source = RecipeText::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
         let found: Vec<_> = source.diagnostics().iter().filter(|d| d.severity == Severity::Error).collect();
         let said =
             |d: &&&fastai_dsl::Diagnostic| d.code.id == *code && d.help.as_ref().is_some_and(|h| h.contains(help));
@@ -117,7 +117,7 @@ fn what_works_as_it_is_typed_is_no_mistake() {
         ("fit(1e-2, 1)", "fit(lrs = 1e-2, cycles = 3, cycle_len=1)"),
         ("size: 64", "size:64,max_zoom:1.1,"),
     ] {
-        let source = Source::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
+        let source = RecipeText::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
         assert!(source.diagnostics().is_empty(), "{to}\n{}", source.render(false));
     }
 }

@@ -1,7 +1,7 @@
 //! Each lint fires where it should, is silenced by `allow`, and is an error under `deny`.
 
 use fastai_dsl::catalog::LINTS;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 
 const CASES: &[(&str, &str)] = &[
     ("precompute_ignores_augment", "precompute(on); fit(1e-2, 1);"),
@@ -46,7 +46,7 @@ fn names(attr: &str, steps: &str) -> (Vec<&'static str>, bool) {
         "{attr} Demo {{ task: single_label, data: {data}, transforms: {set} {{ size: 64{keys} }}, \
          model: squeezenet1_1, metrics: [accuracy], {mixup} train: {{ {steps} }} }}"
     );
-    let source = Source::new("x", &text, &[]);
+    let source = RecipeText::new("x", &text, &[]);
     (source.diagnostics().iter().map(|d| d.code.id).collect(), source.diagnostics().has_errors())
 }
 
@@ -73,7 +73,7 @@ fn statistics_and_copies_that_fit_are_fine() {
             "Demo {{ task: single_label, data: folders {{ root: \"d\"{data} }}, transforms: side_on {{ {transforms} }}, \
              model: {model}, metrics: [accuracy], train: {{ fit(1e-2, 1); }} }}"
         );
-        let source = Source::new("x", &text, &[]);
+        let source = RecipeText::new("x", &text, &[]);
         source.diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
     };
     let none = Vec::<&str>::new();
@@ -124,7 +124,7 @@ fn rare_classes_may_be_made_up_for_once() {
             "Demo {{ task: single_label, data: folders {{ root: \"d\", sampler: {data} }}, transforms: basic {{ size: 64 }}, \
              model: squeezenet1_1, metrics: [accuracy], class_weights: {weights}, train: {{ fit(1e-2, 1); }} }}"
         );
-        Source::new("x", &text, &[]).diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
+        RecipeText::new("x", &text, &[]).diagnostics().iter().map(|d| d.code.id).collect::<Vec<_>>()
     };
     assert_eq!(found("shuffle", "balanced"), Vec::<&str>::new());
     // Weights that somebody chose may be about something else than how many images there are.

@@ -1,8 +1,8 @@
 //! A recipe held to the summary of its data.
 
 use fastai_dsl::catalog::ERRORS;
-use fastai_dsl::prepared::{Cells, Summary};
-use fastai_dsl::source::Source;
+use fastai_dsl::prepared::{Cells, DataSummary};
+use fastai_dsl::source::RecipeText;
 
 const RECIPE: &str = r#"Dogs {
     task: single_label,
@@ -15,8 +15,8 @@ const RECIPE: &str = r#"Dogs {
 }
 "#;
 
-fn summary() -> Summary {
-    Summary {
+fn summary() -> DataSummary {
+    DataSummary {
         source: ["csv", "d", "l.csv", "train"].map(String::from).to_vec(),
         split: "random(0.2, seed = 42, fold = 0)".into(),
         labels: ["single_label", "breed"].map(String::from).to_vec(),
@@ -35,7 +35,7 @@ fn summary() -> Summary {
 }
 
 fn codes(recipe: &str, summary: &str) -> Vec<&'static str> {
-    let source = Source::new("dogs.recipe", recipe, &[]).verify(summary);
+    let source = RecipeText::new("dogs.recipe", recipe, &[]).verify(summary);
     assert!(
         !source.diagnostics().has_errors() || source.render(false).contains("dogs.recipe:"),
         "{}",
@@ -47,8 +47,8 @@ fn codes(recipe: &str, summary: &str) -> Vec<&'static str> {
 #[test]
 fn text_and_back() {
     let text = summary().to_string();
-    assert_eq!(Summary::parse(&text).unwrap(), summary());
-    assert!(summary().differences(&Summary::parse(&text).unwrap()).is_empty());
+    assert_eq!(DataSummary::parse(&text).unwrap(), summary());
+    assert!(summary().differences(&DataSummary::parse(&text).unwrap()).is_empty());
     let mut other = summary();
     other.classes.insert("pug".into(), (9, 3));
     assert_eq!(summary().differences(&other), ["- class \"pug\" 10 2", "+ class \"pug\" 9 3"]);
@@ -57,17 +57,17 @@ fn text_and_back() {
 #[test]
 fn a_recipe_that_fits_is_fine() {
     assert!(codes(RECIPE, &summary().to_string()).is_empty());
-    let recipe = Source::new("x", RECIPE, &[]).result.unwrap().recipe;
+    let recipe = RecipeText::new("x", RECIPE, &[]).result.unwrap().recipe;
     assert_eq!(summary().facts(&recipe).train, Some(80));
 }
 
 #[test]
 fn a_held_out_folder_of_a_csv_is_counted_as_such() {
-    let counted = Summary { split: "folder(\"held\")".into(), ..summary() };
+    let counted = DataSummary { split: "folder(\"held\")".into(), ..summary() };
     for split in ["folder(\"held\")", "\"held\""] {
         let recipe = with(&[("random(0.2)", split)]);
         assert!(codes(&recipe, &counted.to_string()).is_empty());
-        let recipe = Source::new("x", &recipe, &[]).result.unwrap().recipe;
+        let recipe = RecipeText::new("x", &recipe, &[]).result.unwrap().recipe;
         assert_eq!(recipe.data().valid, fastai_dsl::Valid::Folder("held".into()));
         assert_eq!(counted.facts(&recipe).valid, Some(20));
         assert_eq!(summary().facts(&recipe).valid, None);
@@ -79,7 +79,7 @@ fn a_split_is_not_told_to_become_itself() {
     let told = |split: &str, counted: &str| {
         let text = summary().to_string().replace("class \"pug\" 10 2", "class \"pug\" 0 12");
         let text = text.replace("random(0.2, seed = 42, fold = 0)", counted);
-        Source::new("dogs.recipe", &with(&[("random(0.2)", split)]), &[]).verify(&text).render(false)
+        RecipeText::new("dogs.recipe", &with(&[("random(0.2)", split)]), &[]).verify(&text).render(false)
     };
     let random = told("random(0.2)", "random(0.2, seed = 42, fold = 0)");
     assert!(random.contains("E0705") && random.contains("`valid: stratified(0.2)`"), "{random}");
@@ -96,8 +96,8 @@ fn with(keys: &[(&str, &str)]) -> String {
 }
 
 /// The summary with other classes, each with its training and validation images, and other labels.
-fn counted(labels: &[&str], classes: &[(&str, u64, u64)]) -> Summary {
-    Summary {
+fn counted(labels: &[&str], classes: &[(&str, u64, u64)]) -> DataSummary {
+    DataSummary {
         labels: labels.iter().map(ToString::to_string).collect(),
         classes: classes.iter().map(|(name, train, valid)| (name.to_string(), (*train, *valid))).collect(),
         ..summary()
@@ -152,12 +152,12 @@ fn what_is_right_is_not_found() {
     let weight = REGRESSION.into_iter().chain([("\"breed\"", "\"weight\"")]).collect::<Vec<_>>();
     let numbers = counted(&["regression", "weight"], &[]);
     assert!(codes(&with(&weight), &numbers.to_string()).is_empty());
-    let recipe = Source::new("x", &with(&weight), &[]).result.unwrap().recipe;
+    let recipe = RecipeText::new("x", &with(&weight), &[]).result.unwrap().recipe;
     assert_eq!(numbers.facts(&recipe).classes, Some(1), "one output");
     let flagged = with(&[("random(0.2)", "column(\"held_out\")")]);
     assert!(codes(&flagged, &summary().to_string()).is_empty());
     // A summary that says nothing of labels and columns is held to nothing about them.
-    let less = Summary { labels: Vec::new(), columns: Vec::new(), ..summary() };
+    let less = DataSummary { labels: Vec::new(), columns: Vec::new(), ..summary() };
     assert!(codes(RECIPE, &less.to_string()).is_empty());
     // One tag tells something where others lack it.
     let some = counted(&["multi_label", "breed", " "], &[("pug", 40, 10)]);
@@ -173,14 +173,14 @@ fn labels_of_another_task_are_a_lint() {
         let classes: Vec<(&str, u64, u64)> = names.iter().map(|name| (*name, 10, 2)).collect();
         counted(&["single_label", "breed"], &classes).to_string()
     };
-    let one_each = Summary { labels: ["multi_label", "breed", " "].map(String::from).to_vec(), ..summary() };
+    let one_each = DataSummary { labels: ["multi_label", "breed", " "].map(String::from).to_vec(), ..summary() };
     let tags = single(&["clear primary", "clear primary water", "haze", "haze primary", "haze water", "primary"]);
     for (recipe, summary, help) in [
         (&multi, one_each.to_string(), "`task: single_label`"),
         (&plain, tags, "`separator: \" \"`"),
         (&plain, single(&["0.5", "1", "2.25"]), "`task: regression`"),
     ] {
-        let source = Source::new("dogs.recipe", recipe, &[]).verify(&summary);
+        let source = RecipeText::new("dogs.recipe", recipe, &[]).verify(&summary);
         assert!(source.result.is_ok(), "{}", source.render(false));
         assert_eq!(codes(recipe, &summary), ["labels_of_another_task"]);
         let text = source.render(false).replace("with `", "`");
@@ -188,7 +188,7 @@ fn labels_of_another_task_are_a_lint() {
         let allowed = format!("#[allow(labels_of_another_task)]\n{recipe}");
         assert!(codes(&allowed, &summary).is_empty());
         let denied = recipe.replace("    task:", "    #[deny(labels_of_another_task)]\n    task:");
-        assert!(Source::new("x", &denied, &[]).verify(&summary).result.is_err());
+        assert!(RecipeText::new("x", &denied, &[]).verify(&summary).result.is_err());
     }
     let dogs = single(&["black dog", "black cat", "hot dog", "white cat"]);
     for summary in [dogs, single(&["0", "1", "2"]), single(&["n02085620", "n02085782"])] {
@@ -198,7 +198,7 @@ fn labels_of_another_task_are_a_lint() {
 
 #[test]
 fn a_wrong_name_has_a_help() {
-    let source = Source::new("dogs.recipe", &RECIPE.replace("label: \"breed\"", "label: \"bread\""), &[]);
+    let source = RecipeText::new("dogs.recipe", &RECIPE.replace("label: \"breed\"", "label: \"bread\""), &[]);
     let text = source.verify(&summary().to_string()).render(false);
     assert!(text.contains("did you mean `breed`?") && text.contains("dogs.recipe:3:"), "{text}");
 }

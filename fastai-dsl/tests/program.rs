@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{catalog, prepared};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/ui");
@@ -15,7 +15,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/ui");
 struct Case {
     /// Where its `.check` is.
     golden: PathBuf,
-    source: Source,
+    source: RecipeText,
     /// The compiler's output, if there is one.
     compiler: Option<String>,
 }
@@ -44,8 +44,8 @@ fn cases() -> Vec<Case> {
 }
 
 /// The recipe, held to the summary of its data if there is one beside the file.
-fn read(file: &Path, recipe: &[u8]) -> Source {
-    let source = Source::from_bytes("cats.recipe", recipe, &[]);
+fn read(file: &Path, recipe: &[u8]) -> RecipeText {
+    let source = RecipeText::from_bytes("cats.recipe", recipe, &[]);
     let summary = source.name().map(|name| file.with_file_name(prepared::file_name(name)));
     match summary.and_then(|file| fs::read_to_string(file).ok()) {
         Some(summary) => source.verify(&summary),

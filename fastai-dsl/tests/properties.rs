@@ -1,6 +1,6 @@
 //! Properties over generated recipes and texts.
 
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use proptest::prelude::*;
 
 fn rate() -> impl Strategy<Value = String> {
@@ -75,11 +75,11 @@ proptest! {
 
     #[test]
     fn canonical_text_parses_back_to_an_equal_recipe(text in recipe()) {
-        let source = Source::new("x", &text, &[]);
+        let source = RecipeText::new("x", &text, &[]);
         let rendered = source.render(false);
         let recipe = source.result.map_err(|_| TestCaseError::fail(rendered))?.recipe;
         let canonical = recipe.to_string();
-        let again = Source::new("y", &canonical, &[]);
+        let again = RecipeText::new("y", &canonical, &[]);
         let rendered = again.render(false);
         let again = again.result.map_err(|_| TestCaseError::fail(format!("{rendered}\n{canonical}")))?.recipe;
         prop_assert_eq!(again, recipe);
@@ -87,7 +87,7 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
-        let source = Source::new("x", &text, &[]);
+        let source = RecipeText::new("x", &text, &[]);
         prop_assert!(source.diagnostics().has_errors());
         source.render(false);
     }
@@ -97,6 +97,6 @@ proptest! {
         let start = at.index(text.len());
         let end = (start + len).min(text.len());
         let damaged = format!("{}{with}{}", &text[..start], &text[end..]);
-        Source::new("x", &damaged, &[]).render(false);
+        RecipeText::new("x", &damaged, &[]).render(false);
     }
 }

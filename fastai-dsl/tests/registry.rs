@@ -1,7 +1,7 @@
 //! The registry executes: every key of every construct with values of every kind is either refused with a reason or kept.
 
 use fastai_dsl::schema::{self, Construct, Key};
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
 
 /// Values of every kind, at the edges of ranges and beyond them.
@@ -64,11 +64,11 @@ fn recipe(section: &str, value: &str) -> String {
 
 /// Nothing is refused without a reason, and what is kept survives its canonical text.
 fn holds(text: &str) {
-    let source = Source::new("x", text, &[]);
+    let source = RecipeText::new("x", text, &[]);
     match &source.result {
         Ok(checked) => {
             let canonical = checked.recipe.to_string();
-            let again = Source::new("y", &canonical, &[]);
+            let again = RecipeText::new("y", &canonical, &[]);
             let kept = again.result.as_ref().map(|again| &again.recipe).ok();
             assert_eq!(kept, Some(&checked.recipe), "{text}\n{canonical}\n{}", again.render(false));
         }

@@ -8,7 +8,7 @@ use quote::quote;
 use fastai_dsl::draft::Draft;
 use fastai_dsl::prepared;
 use fastai_dsl::scan;
-use fastai_dsl::source::{LARGEST, Source};
+use fastai_dsl::source::{LARGEST, RecipeText};
 
 use crate::expand::{Item, split_path};
 use crate::report;
@@ -82,28 +82,28 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
 }
 
 /// The summary of a recipe's data.
-pub(crate) struct DataSummary {
+pub(crate) struct SummaryFile {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
 
 /// The summary that `fastai prepare` wrote beside `file`, if it did. One that cannot be read is empty, which is an error.
-pub(crate) fn summary(file: &Path, recipe: &str) -> Option<DataSummary> {
+pub(crate) fn summary(file: &Path, recipe: &str) -> Option<SummaryFile> {
     let path = file.with_file_name(prepared::file_name(recipe));
     path.is_file().then(|| {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        DataSummary { path, text }
+        SummaryFile { path, text }
     })
 }
 
 /// The summary of a recipe in Rust source: beside the source file, else in the package's folder.
-pub(crate) fn summary_near(span: Span, recipe: &str) -> Option<DataSummary> {
+pub(crate) fn summary_near(span: Span, recipe: &str) -> Option<SummaryFile> {
     folders(span).iter().find_map(|folder| summary(&folder.join("source.rs"), recipe))
 }
 
 /// Checks the file's text with proc-macro2's own lexer, because the compiler's tokens of a text do not say where in it they
 /// are.
-fn read(name: &str, bytes: &[u8]) -> Source {
+fn read(name: &str, bytes: &[u8]) -> RecipeText {
     struct Own;
     impl Drop for Own {
         fn drop(&mut self) {
@@ -112,11 +112,11 @@ fn read(name: &str, bytes: &[u8]) -> Source {
     }
     proc_macro2::fallback::force();
     let _own = Own;
-    Source::from_bytes(name, bytes, &[])
+    RecipeText::from_bytes(name, bytes, &[])
 }
 
 /// The lints of a file, each with its place in the file: the compiler can only point at the path.
-fn lints(source: &Source, span: Span) -> TokenStream {
+fn lints(source: &RecipeText, span: Span) -> TokenStream {
     let found = source.diagnostics();
     let rendered = source.render_each();
     found.iter().zip(rendered).map(|(d, text)| report::lint(d.code.id, &text, span)).collect()

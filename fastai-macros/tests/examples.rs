@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Experiment, Recipe};
 
 macro_rules! examples {
@@ -34,12 +34,12 @@ examples! {
 #[test]
 fn macro_and_file_give_equal_recipes() {
     for (file, built, text) in all() {
-        let source = Source::new(file, text, &[]);
+        let source = RecipeText::new(file, text, &[]);
         assert!(source.diagnostics().is_empty(), "{file}: examples give no warning\n{}", source.render(false));
         let checked = source.result.unwrap().recipe;
         assert_eq!(built, checked, "{file}");
         let text = checked.to_string();
-        let canonical = Source::new(file, &text, &[]).result.unwrap().recipe;
+        let canonical = RecipeText::new(file, &text, &[]).result.unwrap().recipe;
         assert_eq!(canonical, checked, "{file}");
         assert_eq!(canonical.to_string(), text, "{file}");
     }

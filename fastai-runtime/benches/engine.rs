@@ -122,7 +122,7 @@ fn a_run_on_all_chips() {
         data.join("globe"),
         data.join("squeezenet1_1.safetensors"),
     );
-    let source = fastai_dsl::source::Source::new("globe.recipe", &text, &[]);
+    let source = fastai_dsl::source::RecipeText::new("globe.recipe", &text, &[]);
     let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
     let folder = tempfile::tempdir().unwrap();
     let options = fastai_runtime::RunOptions {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
-use fastai_dsl::prepared::Summary;
-use fastai_dsl::{Body, DeviceWish, Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::prepared::DataSummary;
+use fastai_dsl::{BodyState, DeviceWish, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::{Dataset, Preflight};
@@ -120,8 +120,8 @@ fn probed_text(probed: &Probed) -> String {
 
 /// Reads the counts from the summary that `fastai prepare` wrote, if it describes this data.
 fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
-    let summary = Summary::parse(&super::source::read_summary(file).ok()?).ok()?;
-    (Summary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
+    let summary = DataSummary::parse(&super::source::read_summary(file).ok()?).ok()?;
+    (DataSummary::source_of(recipe.data()) == summary.source).then(|| summary.facts(recipe))
 }
 
 /// Formats the processing of images and labels besides the transform set, one line each.
@@ -141,7 +141,7 @@ fn extras(recipe: &Recipe, plan: &Plan) -> String {
         .collect();
     if !mixed.is_empty() {
         let fits: Vec<&Stage> = plan.stages.iter().filter(|s| s.step.is_fit()).collect();
-        let on_images = fits.iter().filter(|s| s.state.body != Body::Precomputed).count();
+        let on_images = fits.iter().filter(|s| s.state.body != BodyState::Precomputed).count();
         out += &format!("batches  {} in {on_images} of {} fits\n", mixed.join(" or "), fits.len());
     }
     out

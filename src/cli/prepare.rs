@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
-use fastai_dsl::prepared::Summary;
+use fastai_dsl::prepared::DataSummary;
 use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::summarise;
 
@@ -38,7 +38,7 @@ fn one(file: &Path, args: &Args) -> Result<(), Failure> {
     let Some(target) = target else { return Err(Failure::Reported(Exit::Invalid)) };
     let mut summary = summarise(&recipe)?;
     // The data's location on this machine is not part of the recipe.
-    summary.source = Summary::source_of(written.data());
+    summary.source = DataSummary::source_of(written.data());
     let shown = target.display();
     if !args.check {
         let text = summary.to_string();
@@ -51,7 +51,7 @@ fn one(file: &Path, args: &Args) -> Result<(), Failure> {
         return Err(Failure::Failed(format!("there is no {shown}: {command}")));
     }
     let text = source::read_summary(&target).map_err(Failure::Failed)?;
-    let before = Summary::parse(&text).map_err(|why| Failure::Failed(format!("{shown}: {why}")))?;
+    let before = DataSummary::parse(&text).map_err(|why| Failure::Failed(format!("{shown}: {why}")))?;
     let differences = before.differences(&summary);
     if differences.is_empty() {
         println!("{shown} is up to date");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{DeviceWish, Recipe};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
@@ -73,7 +73,7 @@ impl Model {
 /// # Errors
 /// If this version cannot read the text.
 pub fn recipe(predictor: &Predictor) -> Result<Recipe, Failure> {
-    let source = Source::new("the model's recipe", &predictor.meta().text, &[]);
+    let source = RecipeText::new("the model's recipe", &predictor.meta().text, &[]);
     match &source.result {
         Ok(checked) => Ok(checked.recipe.clone()),
         Err(_) => {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
-use fastai_dsl::source::{LARGEST, Source};
+use fastai_dsl::source::{LARGEST, RecipeText};
 use fastai_dsl::{Checked, prepared};
 
 use super::failure::{Exit, Failure};
@@ -31,7 +31,7 @@ pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, Fa
 }
 
 /// Returns the path of the summary of a recipe's data: beside the recipe, named after it.
-pub fn summary_of(path: &Path, source: &Source) -> Option<PathBuf> {
+pub fn summary_of(path: &Path, source: &RecipeText) -> Option<PathBuf> {
     Some(path.with_file_name(prepared::file_name(source.name()?)))
 }
 
@@ -39,15 +39,15 @@ pub fn summary_of(path: &Path, source: &Source) -> Option<PathBuf> {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn open(path: &Path, overrides: &[Override]) -> Result<Source, Failure> {
-    Ok(Source::from_bytes(&path.to_string_lossy(), &read_bytes(path)?, overrides))
+pub fn open(path: &Path, overrides: &[Override]) -> Result<RecipeText, Failure> {
+    Ok(RecipeText::from_bytes(&path.to_string_lossy(), &read_bytes(path)?, overrides))
 }
 
 /// Reports the findings.
 ///
 /// # Errors
 /// If there is no recipe.
-pub fn said(source: Source) -> Result<Checked, Failure> {
+pub fn said(source: RecipeText) -> Result<Checked, Failure> {
     if !source.diagnostics().is_empty() {
         eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
     }

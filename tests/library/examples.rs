@@ -1,7 +1,7 @@
 //! Each example as Rust and as a file is one recipe. (That every recipe file is fine is tested in fastai-macros.)
 
 use fastai::prelude::*;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 
 macro_rules! pairs {
     ($($name:ident $recipe:ident $file:literal $rust:literal;)*) => {
@@ -14,7 +14,7 @@ macro_rules! pairs {
         #[test]
         fn macro_and_file_give_equal_recipes() {
             $(
-                let read = Source::new($file, include_str!($file), &[]).result.unwrap().recipe;
+                let read = RecipeText::new($file, include_str!($file), &[]).result.unwrap().recipe;
                 assert_eq!($name::$recipe::recipe(), read, $file);
                 assert_eq!($name::$recipe::NAME, stringify!($recipe));
             )*

@@ -8,7 +8,7 @@ use fastai::engine::{self, DeviceWish, Recipe};
 use fastai::prelude::*;
 use fastai::progress::{Progress, Silent, StopSignal};
 use fastai::report::Summary;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use tempfile::TempDir;
 
 #[allow(dead_code)]
@@ -119,7 +119,7 @@ fn what_does_not_fit_the_given_images_is_said_before_anything_is_trained() {
             "Ocean {{ task: {task}, data: {data}, transforms: none {{ size: 64 }}, model: squeezenet1_1 {{ weights: \
              \"examples/data/squeezenet1_1.safetensors\" }}, metrics: [], {rest} }}"
         );
-        Source::new("x", &text, &[]).result.unwrap().recipe
+        RecipeText::new("x", &text, &[]).result.unwrap().recipe
     };
     let error = |recipe: &Recipe, dataset: Option<&Dataset>| {
         let error = engine::run(recipe, &options(&scratch, "none", dataset), &mut Silent).unwrap_err();

@@ -1,7 +1,7 @@
 //! The quickstart as Rust and as a file is one recipe.
 
 use fastai::prelude::*;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Facts, Plan};
 
 #[allow(dead_code)]
@@ -19,7 +19,7 @@ mod from_file {
 #[test]
 fn macro_included_file_and_program_give_equal_recipes_and_plans() {
     let text = include_str!("../../examples/quickstart.recipe");
-    let read = Source::new("quickstart.recipe", text, &[]).result.unwrap().recipe;
+    let read = RecipeText::new("quickstart.recipe", text, &[]).result.unwrap().recipe;
     let rust = example::QuickStart::recipe();
     assert_eq!(rust, read);
     assert_eq!(from_file::recipe(), read);

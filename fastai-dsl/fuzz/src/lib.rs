@@ -2,7 +2,7 @@
 
 use fastai_dsl::fmt::{FormatError, format};
 use fastai_dsl::parse::parse_value;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Facts, Plan};
 
 /// Reads, renders, checks, prints, plans and formats: nothing panics, a recipe's text reads back to it, and formatting is
@@ -10,12 +10,12 @@ use fastai_dsl::{Facts, Plan};
 pub fn check(bytes: &[u8]) {
     // The lexer remembers every text of the thread.
     proc_macro2::extra::invalidate_current_thread_spans();
-    let source = Source::from_bytes("fuzz.recipe", bytes, &[]);
+    let source = RecipeText::from_bytes("fuzz.recipe", bytes, &[]);
     source.render(false);
     source.render_each();
     if let Ok(checked) = &source.result {
         let canonical = checked.recipe.to_string();
-        let again = Source::new("canonical.recipe", &canonical, &[]);
+        let again = RecipeText::new("canonical.recipe", &canonical, &[]);
         match &again.result {
             Ok(again) => assert_eq!(again.recipe, checked.recipe, "{canonical}"),
             Err(_) => panic!("{}\n{canonical}", again.render(false)),

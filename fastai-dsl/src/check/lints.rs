@@ -5,7 +5,7 @@ use crate::catalog::{self as c, Code, LINTS};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, LintAttr, LintLevel, StepCall, Stmt, Value, ValueKind};
 use crate::evaluate::Unused;
-use crate::plan::{Body, State};
+use crate::plan::{BodyState, State};
 use crate::rate::{Base, Rate};
 use crate::recipe::{
     ClassWeights, Crop, Fit, Model, Options, StatsWish, Step, TransformSet, Transforms, Weights, largest_size,
@@ -45,7 +45,7 @@ pub(super) fn known(draft: &Draft, out: &mut Diagnostics) {
 }
 
 /// What lints look at: the sections that they are about.
-pub(super) struct Parts<'a> {
+pub(super) struct Subject<'a> {
     pub(super) transforms: &'a Transforms,
     pub(super) model: &'a Model,
     pub(super) steps: &'a [Step],
@@ -95,7 +95,7 @@ impl<'a> Lints<'a> {
     }
 }
 
-pub(super) fn run(parts: &Parts, flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) {
+pub(super) fn run(parts: &Subject, flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) {
     let calls: Vec<&StepCall> = flat.train.iter().flat_map(|t| &t.body).filter_map(as_call).collect();
     let mut lints = Lints { draft, out };
     for binding in unused {
@@ -153,13 +153,13 @@ fn augments(t: &Transforms) -> bool {
 }
 
 /// The first fit, if all of them use cached activations and no step shows random images to the network.
-fn all_on_cache<'d>(parts: &Parts, steps: &[(&Step, &'d StepCall)]) -> Option<&'d StepCall> {
+fn all_on_cache<'d>(parts: &Subject, steps: &[(&Step, &'d StepCall)]) -> Option<&'d StepCall> {
     let mut state = State::of(parts.model, parts.transforms.size);
     let mut on_cache: Option<&StepCall> = None;
     for (step, call) in steps {
         state = state.after(step, parts.model.facts().groups());
         match (step, state.body) {
-            (Step::Fit(_), Body::Precomputed) => on_cache = on_cache.or(Some(call)),
+            (Step::Fit(_), BodyState::Precomputed) => on_cache = on_cache.or(Some(call)),
             (Step::Fit(_) | Step::Tta { .. }, _) => return None,
             _ => {}
         }
@@ -167,7 +167,7 @@ fn all_on_cache<'d>(parts: &Parts, steps: &[(&Step, &'d StepCall)]) -> Option<&'
     on_cache
 }
 
-fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints) {
+fn precompute_ignores_augment(parts: &Subject, call: &StepCall, lints: &mut Lints) {
     if !augments(parts.transforms) {
         return;
     }
@@ -184,7 +184,7 @@ fn precompute_ignores_augment(parts: &Parts, call: &StepCall, lints: &mut Lints)
     lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, section, train, &lints.draft.lints], diagnostic);
 }
 
-fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
+fn stats_of_other_weights(parts: &Subject, lints: &mut Lints) {
     let facts = parts.model.facts();
     let wanted = parts.transforms.stats(facts.stats);
     let given = matches!(parts.transforms.stats, StatsWish::Given { .. });
@@ -212,7 +212,7 @@ fn stats_of_other_weights(parts: &Parts, lints: &mut Lints) {
 }
 
 /// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
-fn enlarged_copies(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+fn enlarged_copies(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let Some((side, site)) = parts.copies else { return };
     // Constants may be anything.
     let resized = steps.iter().filter(|(step, _)| matches!(step, Step::Resize { .. }));
@@ -235,7 +235,7 @@ fn enlarged_copies(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lint
 }
 
 /// A sampler and a loss that each make up for rare classes alone.
-fn balanced_twice(parts: &Parts, lints: &mut Lints) {
+fn balanced_twice(parts: &Subject, lints: &mut Lints) {
     let (Some(sampler), Some(ClassWeights::Balanced)) = (parts.balanced, &parts.options.class_weights) else { return };
     let Some(entry) = lints.draft.sections.iter().find(|e| e.key.text == "class_weights") else { return };
     let text = "rare classes are shown more often and weigh more: they count twice over".to_string();
@@ -312,7 +312,7 @@ fn long_run(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     }
 }
 
-fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+fn walk(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let facts = parts.model.facts();
     let mut state = State::of(parts.model, parts.transforms.size);
     let (mut head_trained, mut searched) = (false, false);
@@ -321,16 +321,16 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
         let next = state.after(step, facts.groups());
         match step {
             Step::Unfreeze | Step::FreezeTo { .. }
-                if !head_trained && next.body == Body::Unfrozen && parts.model.weights != Weights::None =>
+                if !head_trained && next.body == BodyState::Unfrozen && parts.model.weights != Weights::None =>
             {
                 let text = format!("`{}` before the new head has trained", step.word());
                 lints.fire(&c::UNFREEZE_BEFORE_HEAD, &call.lints, site, text, "`fit(1e-2, 1);` before it");
             }
-            Step::Precompute { on } if *on == (state.body == Body::Precomputed) => {
+            Step::Precompute { on } if *on == (state.body == BodyState::Precomputed) => {
                 let text = format!("`precompute` is {} already", if *on { "on" } else { "off" });
                 lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
-            Step::BnFreeze { .. } if state.body == Body::Precomputed || !facts.has_batch_norm() => {
+            Step::BnFreeze { .. } if state.body == BodyState::Precomputed || !facts.has_batch_norm() => {
                 let text = if facts.has_batch_norm() {
                     "`bn_freeze` does nothing while activations are precomputed".to_string()
                 } else {
@@ -363,7 +363,7 @@ fn walk(parts: &Parts, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                 rates(fit, &state, call, lints);
             }
             Step::Head(_) => head_trained = false,
-            Step::Resize { .. } if state.body == Body::Unfrozen => {
+            Step::Resize { .. } if state.body == BodyState::Unfrozen => {
                 let freezes = matches!(steps.get(i + 1), Some((Step::Freeze, _)));
                 if !freezes {
                     let text = "`resize` while the whole network trains".to_string();
@@ -388,7 +388,7 @@ fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {
         return;
     }
     let site = lrs_site(call);
-    if state.body == Body::Frozen {
+    if state.body == BodyState::Frozen {
         lints.fire(
             &c::RATES_OF_FROZEN_GROUPS,
             &call.lints,

@@ -111,7 +111,7 @@ impl<'d> Sections<'d> {
 }
 
 /// What a value of the task is checked against, and where it was set.
-type Task = (TaskKind, Site);
+type TaskAt = (TaskKind, Site);
 
 fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
     let sections = Sections::new(flat, out);
@@ -154,7 +154,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let (steps, trace) = steps?;
     // Beside an error in the steps, what they lead to is not what was meant.
     if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
-        let parts = lints::Parts { transforms, model, steps: &steps, copies, options: &options, balanced };
+        let parts = lints::Subject { transforms, model, steps: &steps, copies, options: &options, balanced };
         lints::run(&parts, flat, draft, unused, out);
     }
     let recipe = Recipe {
@@ -218,7 +218,7 @@ fn choice<T>(
     found
 }
 
-fn metrics(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
+fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
     let ValueKind::List(items) = &value.kind else {
         if value.kind != ValueKind::Broken {
             out.push(
@@ -254,7 +254,7 @@ fn metrics(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<V
     good.then_some(metrics)
 }
 
-fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Metric> {
+fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Metric> {
     let (word, args) = match &value.kind {
         ValueKind::Word(word) => (word.as_str(), None),
         ValueKind::Call(name, args) => (name.text.as_str(), Some(args)),
@@ -296,7 +296,7 @@ fn metric(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<Me
     kind.lower(&bound)
 }
 
-fn options(sections: &Sections, task: Option<Task>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
+fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
     let number = |name: &str, out: &mut Diagnostics| {
         let value = &sections.get(name)?.value;
         match value.kind {
@@ -371,7 +371,7 @@ fn in_range(section: &str, x: f64, site: Site, out: &mut Diagnostics) -> bool {
     schema::section(section).range.is_none_or(|range| bind::range_ok(section, &range, x, site, out))
 }
 
-fn class_weights(value: &Value, task: Option<Task>, out: &mut Diagnostics) -> Option<ClassWeights> {
+fn class_weights(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<ClassWeights> {
     if let Some((TaskKind::Regression, set)) = task {
         out.push(
             Diagnostic::error(&c::TASK_OPTION, value.site, "`class_weights` needs classes, the task is `regression`")

@@ -67,7 +67,7 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     let head = head(&bound, value.site, out);
     let weights = bound.read("weights");
     let cut = facts.and_then(|facts| cut(&bound, facts, out));
-    Some(Model { arch: facts?.name.to_string(), cut: cut?, head: head?, weights: weights? })
+    Some(Model { arch: facts?.into(), cut: cut?, head: head?, weights: weights? })
 }
 
 /// How many modules are left out, if the architecture has so many.

@@ -7,7 +7,7 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, StepCall, Stmt, ValueKind};
 use crate::habits;
-use crate::plan::Body;
+use crate::plan::BodyState;
 use crate::rate::Rate;
 use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind};
 
@@ -31,9 +31,9 @@ struct Saved {
 }
 
 /// What holds between two steps, as far as legality goes.
-struct State<'a> {
+struct Walk<'a> {
     /// `None` where a broken step or section leaves it open; nothing is said about what follows then.
-    body: Option<Body>,
+    body: Option<BodyState>,
     /// The step that led to `body`.
     since: Site,
     /// `None` while the architecture is not known and not all have as many.
@@ -71,8 +71,8 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         );
         return None;
     }
-    let mut state = State {
-        body: context.random.map(|(random, _)| if random { Body::Unfrozen } else { Body::Frozen }),
+    let mut state = Walk {
+        body: context.random.map(|(random, _)| if random { BodyState::Unfrozen } else { BodyState::Frozen }),
         since: context.random.map_or(Site::NONE, |(_, site)| site),
         groups: Some(context.facts.map_or(GROUPS, ArchFacts::groups)),
         context,
@@ -108,7 +108,7 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
     whole.then_some((steps, trace))
 }
 
-fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let word = call.word.text.as_str();
     let Some(kind) = StepKind::parse(word) else {
         out.push(
@@ -123,8 +123,8 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
         StepKind::Precompute => precompute(bound.read("state"), site, state, out),
         StepKind::Unfreeze => Some(unfreeze(Step::Unfreeze, site, state, out)),
         StepKind::Freeze => {
-            if state.body == Some(Body::Unfrozen) {
-                (state.body, state.since) = (Some(Body::Frozen), site);
+            if state.body == Some(BodyState::Unfrozen) {
+                (state.body, state.since) = (Some(BodyState::Frozen), site);
             }
             Some(Step::Freeze)
         }
@@ -153,7 +153,7 @@ fn step(call: &StepCall, state: &mut State, out: &mut Diagnostics) -> Option<Ste
     }
 }
 
-fn save(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+fn save(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let Some(name) = saved_name(bound, site, out) else {
         state.saved_something = true;
         return None;
@@ -176,7 +176,7 @@ fn save(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> 
     Some(Step::Save { name })
 }
 
-fn load(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+fn load(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let name = saved_name(bound, site, out)?;
     let at = bound.site("name", site);
     match state.saved.iter().rfind(|s| s.name == name) {
@@ -205,13 +205,13 @@ fn load(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> 
     Some(Step::Load { name })
 }
 
-fn precompute(on: Option<bool>, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+fn precompute(on: Option<bool>, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let Some(on) = on else {
         state.body = None;
         return None;
     };
     match (on, state.body) {
-        (true, Some(Body::Unfrozen)) => {
+        (true, Some(BodyState::Unfrozen)) => {
             let random = state.context.random.filter(|(random, place)| *random && *place == state.since);
             let error = match random {
                 Some((_, place)) => {
@@ -226,17 +226,19 @@ fn precompute(on: Option<bool>, site: Site, state: &mut State, out: &mut Diagnos
                 }
             };
             out.push(error);
-            (state.body, state.since) = (Some(Body::Precomputed), site);
+            (state.body, state.since) = (Some(BodyState::Precomputed), site);
         }
-        (true, Some(Body::Frozen)) | (true, None) => (state.body, state.since) = (Some(Body::Precomputed), site),
-        (false, Some(Body::Precomputed)) => (state.body, state.since) = (Some(Body::Frozen), site),
+        (true, Some(BodyState::Frozen)) | (true, None) => {
+            (state.body, state.since) = (Some(BodyState::Precomputed), site)
+        }
+        (false, Some(BodyState::Precomputed)) => (state.body, state.since) = (Some(BodyState::Frozen), site),
         _ => {}
     }
     Some(Step::Precompute { on })
 }
 
-fn unfreeze(step: Step, site: Site, state: &mut State, out: &mut Diagnostics) -> Step {
-    if state.body == Some(Body::Precomputed) {
+fn unfreeze(step: Step, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Step {
+    if state.body == Some(BodyState::Precomputed) {
         out.push(
             Diagnostic::error(
                 &c::UNFREEZE_PRECOMPUTED,
@@ -247,11 +249,11 @@ fn unfreeze(step: Step, site: Site, state: &mut State, out: &mut Diagnostics) ->
             .also(state.since, "switched on here"),
         );
     }
-    (state.body, state.since) = (Some(Body::Unfrozen), site);
+    (state.body, state.since) = (Some(BodyState::Unfrozen), site);
     step
 }
 
-fn freeze_to(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let group: Option<i32> = bound.read("group");
     // Whichever group it is, the body trains from here on.
     let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
@@ -276,7 +278,7 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics
     group.map(|_| step)
 }
 
-fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Option<Step> {
+fn fit(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Step> {
     if !bound.given("cycle_len") {
         if bound.given("cycle_mult") {
             out.push(
@@ -330,12 +332,12 @@ fn fit(bound: &Bound, site: Site, state: &State, out: &mut Diagnostics) -> Optio
     good.then_some(Step::Fit(fit))
 }
 
-fn rate_count(lrs: &[Rate], site: Site, state: &State, out: &mut Diagnostics) -> bool {
+fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> bool {
     let n = lrs.len();
     if n == 1 {
         return true;
     }
-    if state.body == Some(Body::Precomputed) {
+    if state.body == Some(BodyState::Precomputed) {
         let one = lrs.last().and_then(Rate::fixed).map_or("lr".to_string(), crate::draft::number);
         out.push(
             Diagnostic::error(
@@ -376,7 +378,7 @@ fn spread(lrs: &[Rate], groups: usize) -> String {
     format!("[{}]", rates.join(", "))
 }
 
-fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
+fn lr_find(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let index = state.finders;
     state.finders = state.finders.saturating_add(1);
     let (start, end): (f64, f64) = (bound.read("start")?, bound.read("end")?);
@@ -402,15 +404,15 @@ fn lr_find(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) 
     }))
 }
 
-fn tta(bound: &Bound, site: Site, state: &mut State, out: &mut Diagnostics) -> Option<Step> {
-    if state.body == Some(Body::Precomputed) {
+fn tta(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
+    if state.body == Some(BodyState::Precomputed) {
         out.push(
             Diagnostic::error(&c::TTA_PRECOMPUTED, site, "`tta` needs images, but `precompute` is on")
                 .help("`precompute(off);` before it")
                 .also(state.since, "switched on here"),
         );
         // Said once; what follows is checked as if it had been done.
-        (state.body, state.since) = (Some(Body::Frozen), site);
+        (state.body, state.since) = (Some(BodyState::Frozen), site);
     }
     if let Some((false, place)) = state.context.valid {
         out.push(

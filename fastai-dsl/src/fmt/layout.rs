@@ -1,15 +1,15 @@
 //! The tree as text.
 
 use super::WIDTH;
-use super::tree::{Comment, Content, Element, Group, Kind, Lead, LeadKind, Piece};
+use super::tree::{Brackets, Comment, Content, Element, Kind, Lead, LeadKind, Piece};
 
 const INDENT: usize = 4;
 /// Longer lines do not push the comments of their block to the right.
 const ALIGNED: usize = 80;
 
 /// The text of a whole file.
-pub(super) fn file(file: &Group) -> String {
-    let mut out = Out::default();
+pub(super) fn file(file: &Brackets) -> String {
+    let mut out = Printer::default();
     let mut first = true;
     for element in &file.content.elements {
         out.leads(&element.leads, 0, &mut first);
@@ -25,11 +25,11 @@ pub(super) fn file(file: &Group) -> String {
 }
 
 #[derive(Default)]
-struct Out {
+struct Printer {
     text: String,
 }
 
-impl Out {
+impl Printer {
     fn line_end(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.truncate(self.text.trim_end_matches(' ').len());
@@ -92,7 +92,7 @@ fn body(pieces: &[Piece], indent: usize, column: usize) -> String {
     }
     // Groups that must break do, or else the last; all, if the first line is still too long. Keys in front of another group
     // break with it: once broken they stay so, and the next formatting must come to the same end.
-    let groups: Vec<&Group> = pieces.iter().filter_map(breakable).collect();
+    let groups: Vec<&Brackets> = pieces.iter().filter_map(breakable).collect();
     let keys_in_front = groups.iter().rev().skip(1).any(|group| group.kind == Kind::Keys);
     let forced = pieces.iter().any(|piece| matches!(piece, Piece::Group(group) if flat_group(group).is_none()));
     let mut seen = 0;
@@ -106,25 +106,25 @@ fn body(pieces: &[Piece], indent: usize, column: usize) -> String {
     broken(pieces, indent, &mut |_| None)
 }
 
-fn breakable(piece: &Piece) -> Option<&Group> {
+fn breakable(piece: &Piece) -> Option<&Brackets> {
     match piece {
         Piece::Group(group) if is_breakable(group) => Some(group),
         _ => None,
     }
 }
 
-fn is_breakable(group: &Group) -> bool {
+fn is_breakable(group: &Brackets) -> bool {
     !matches!(group.kind, Kind::Plain { .. }) && !group.content.elements.is_empty()
 }
 
 /// The pieces with the groups that `flat` gives no text for broken.
-fn broken(pieces: &[Piece], indent: usize, flat: &mut dyn FnMut(&Group) -> Option<String>) -> String {
+fn broken(pieces: &[Piece], indent: usize, flat: &mut dyn FnMut(&Brackets) -> Option<String>) -> String {
     join(pieces, indent, &mut |group| Some(flat(group).unwrap_or_else(|| broken_group(group, indent))))
         .unwrap_or_default()
 }
 
 /// The pieces with spaces between them; `None` if one of them has no text.
-fn join(pieces: &[Piece], indent: usize, group: &mut dyn FnMut(&Group) -> Option<String>) -> Option<String> {
+fn join(pieces: &[Piece], indent: usize, group: &mut dyn FnMut(&Brackets) -> Option<String>) -> Option<String> {
     let mut out = String::new();
     let mut spacing = Spacing::default();
     for piece in pieces {
@@ -204,7 +204,7 @@ fn brackets(kind: Kind) -> (&'static str, &'static str, Option<char>) {
 }
 
 /// The group on one line, if it may stand on one.
-fn flat_group(group: &Group) -> Option<String> {
+fn flat_group(group: &Brackets) -> Option<String> {
     let (open, close, separator) = brackets(group.kind);
     let Content { opening, elements, tail, broken } = &group.content;
     if elements.is_empty() && tail.is_empty() && opening.is_empty() {
@@ -257,11 +257,11 @@ fn flat_comment(comment: &Comment) -> Option<String> {
 }
 
 /// The group with each element on lines of its own.
-fn broken_group(group: &Group, indent: usize) -> String {
+fn broken_group(group: &Brackets, indent: usize) -> String {
     let (open, close, separator) = brackets(group.kind);
     let content = &group.content;
     let inner = indent + INDENT;
-    let mut out = Out { text: open.to_string() };
+    let mut out = Printer { text: open.to_string() };
     for comment in &content.opening {
         out.text.push(' ');
         out.text += &comment.text;

@@ -7,7 +7,7 @@ mod layout;
 mod tree;
 
 use crate::draft::Draft;
-use crate::source::Source;
+use crate::source::RecipeText;
 
 /// Lines are broken to fit, where there is a place to break them.
 pub const WIDTH: usize = 100;
@@ -16,7 +16,7 @@ pub const WIDTH: usize = 100;
 #[derive(Debug)]
 pub enum FormatError {
     /// It does not parse: the text with its errors.
-    Broken(Box<Source>),
+    Broken(Box<RecipeText>),
     /// What would have been printed is another recipe: a mistake of the formatter.
     Differs,
 }
@@ -31,7 +31,7 @@ pub enum FormatError {
 /// # Errors
 /// Texts that do not parse; mistakes of other kinds do not matter here.
 pub fn format(path: &str, bytes: &[u8]) -> Result<String, FormatError> {
-    let source = Source::parse_only(path, bytes);
+    let source = RecipeText::parse_only(path, bytes);
     if source.diagnostics().has_errors() {
         return Err(FormatError::Broken(Box::new(source)));
     }
@@ -39,7 +39,7 @@ pub fn format(path: &str, bytes: &[u8]) -> Result<String, FormatError> {
     let text = source.text.replace("\r\n", "\n");
     let file = tree::read(&text).ok_or(FormatError::Differs)?;
     let formatted = layout::file(&file);
-    let again = Source::parse_only(path, formatted.as_bytes());
+    let again = RecipeText::parse_only(path, formatted.as_bytes());
     if again.diagnostics().has_errors() || without_sites(again.draft) != without_sites(source.draft) {
         return Err(FormatError::Differs);
     }

@@ -35,12 +35,12 @@ pub(super) enum Piece {
     Literal(String),
     Punct(char),
     Comment(Comment),
-    Group(Group),
+    Group(Brackets),
 }
 
 /// What stands between a pair of brackets.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct Brackets {
     pub(super) kind: Kind,
     pub(super) content: Content,
 }
@@ -88,7 +88,7 @@ pub(super) struct Element {
 }
 
 /// Reads a text that parses; `None` if it does not even become tokens.
-pub(super) fn read(text: &str) -> Option<Group> {
+pub(super) fn read(text: &str) -> Option<Brackets> {
     let comments = scan(text).ok()?;
     let tokens: TokenStream = text.parse().ok()?;
     let mut flat = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn read(text: &str) -> Option<Group> {
     }
     let mut reader = Reader { tokens, at: 0 };
     let content = reader.content(Kind::File);
-    Some(Group { kind: Kind::File, content })
+    Some(Brackets { kind: Kind::File, content })
 }
 
 #[derive(Clone, Debug)]
@@ -348,7 +348,7 @@ impl Reader {
         self.at += 1;
         let content = self.content(kind);
         self.at += 1;
-        Piece::Group(Group { kind, content })
+        Piece::Group(Brackets { kind, content })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Cells, Summary};
+use super::{Cells, DataSummary};
 use crate::catalog as c;
 use crate::check::{self, Checked};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
@@ -19,7 +19,7 @@ const ANEW: &str = "write it anew: `fastai prepare FILE`";
 /// # Errors
 /// What does not fit, with the recipe's warnings.
 pub fn verify(mut checked: Checked, draft: &Draft, summary: &str) -> Result<Checked, Diagnostics> {
-    let found = match Summary::parse(summary) {
+    let found = match DataSummary::parse(summary) {
         Ok(summary) => summary.verify(&checked.recipe, draft),
         Err(why) => {
             let mut out = Diagnostics::default();
@@ -33,13 +33,13 @@ pub fn verify(mut checked: Checked, draft: &Draft, summary: &str) -> Result<Chec
     if failed { Err(checked.warnings) } else { Ok(checked) }
 }
 
-impl Summary {
+impl DataSummary {
     /// Holds a recipe to its data.
     pub fn verify(&self, recipe: &Recipe, draft: &Draft) -> Diagnostics {
         let mut out = Diagnostics::default();
         let data = recipe.data();
         let at = |key: &str| site(draft, "data", Some(key));
-        if Summary::source_of(data) != self.source {
+        if DataSummary::source_of(data) != self.source {
             let message = format!("the summary is of {}, the recipe names other data", self.source.join(" "));
             out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
             return out;
@@ -72,7 +72,7 @@ impl Summary {
         if out.has_errors() {
             return out;
         }
-        let labels = Summary::labels_of(recipe);
+        let labels = DataSummary::labels_of(recipe);
         if !self.labels.is_empty() && self.labels != labels {
             let message = format!(
                 "the summary counted the labels of {}, the recipe reads {}",

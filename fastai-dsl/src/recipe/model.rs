@@ -1,14 +1,67 @@
 //! The network, its head and its weights.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arch::{self, ArchFacts};
+
+/// An architecture that the language knows; a recipe and its records hold the name.
+#[derive(Clone, Copy)]
+pub struct Architecture(&'static ArchFacts);
+
+impl From<&'static ArchFacts> for Architecture {
+    fn from(facts: &'static ArchFacts) -> Self {
+        Architecture(facts)
+    }
+}
+
+impl Architecture {
+    /// The name in a recipe.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+}
+
+impl PartialEq for Architecture {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl fmt::Debug for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.name(), f)
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// As its name.
+impl Serialize for Architecture {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Architecture {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let facts = arch::find(&name).ok_or_else(|| D::Error::custom(format!("unknown architecture `{name}`")))?;
+        Ok(Architecture(facts))
+    }
+}
 
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// Name of the architecture, one of [`arch::ARCHS`].
-    pub arch: String,
+    /// The architecture.
+    pub arch: Architecture,
     /// Modules at the end of the body that are left out, at most [`ArchFacts::max_cut`].
     #[serde(default)]
     pub cut: u32,
@@ -21,7 +74,7 @@ pub struct Model {
 impl Model {
     /// What the language knows about the architecture.
     pub fn facts(&self) -> &'static ArchFacts {
-        arch::find(&self.arch).expect("a checked recipe names a known architecture")
+        self.arch.0
     }
 
     /// Width of the features that the head reads.

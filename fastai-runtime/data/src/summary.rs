@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use fastai_dsl::prepared::{Cells, Summary};
+use fastai_dsl::prepared::{Cells, DataSummary};
 use fastai_dsl::{Recipe, Source, TaskKind};
 use image::ImageReader;
 use rayon::prelude::*;
@@ -21,17 +21,17 @@ const SIZES: usize = 100;
 ///
 /// # Errors
 /// Those of [`Dataset::open`].
-pub fn summarise(recipe: &Recipe) -> Result<Summary, DataError> {
+pub fn summarise(recipe: &Recipe) -> Result<DataSummary, DataError> {
     let data = recipe.data();
     let dataset = Dataset::open(data, recipe.task())?;
-    let mut summary = Summary {
-        source: Summary::source_of(data),
+    let mut summary = DataSummary {
+        source: DataSummary::source_of(data),
         split: data.valid.to_string(),
-        labels: Summary::labels_of(recipe),
+        labels: DataSummary::labels_of(recipe),
         train: dataset.train.len() as u64,
         valid: dataset.valid.len() as u64,
         test: dataset.test.len() as u64,
-        ..Summary::default()
+        ..DataSummary::default()
     };
     let mut classes = vec![(0, 0); dataset.classes.len()];
     for item in &dataset.train {

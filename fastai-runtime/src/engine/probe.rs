@@ -215,7 +215,7 @@ fn reset_peak() {
 
 #[cfg(test)]
 mod tests {
-    use fastai_dsl::source::Source;
+    use fastai_dsl::source::RecipeText;
 
     use super::*;
     use crate::report::{CacheUse, Counts};
@@ -225,7 +225,7 @@ mod tests {
             "A {{ task: single_label, data: folders {{ root: \"d\", batch: 10 }}, transforms: side_on {{ size: 64 }}, \
              model: squeezenet1_1, metrics: [accuracy], train: {{ {steps} }} }}"
         );
-        let recipe = Source::new("a.recipe", &text, &[]).result.unwrap().recipe;
+        let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
         Plan::new(&recipe, &WHOLE)
     }
 

@@ -76,12 +76,12 @@ impl<'a> Session<'a> {
         let model = recipe.model();
         let weights = match &paused {
             Some(paused) if paused.snapshot.weights.is_some() => None,
-            _ => models::resolve(&model.weights, &model.arch)?,
+            _ => models::resolve(&model.weights, model.arch.name())?,
         };
         let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
         let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);
         if let Some(found) = &weights {
-            models::weights::check(&found.path, &model.arch, model.cut)?;
+            models::weights::check(&found.path, model.arch.name(), model.cut)?;
         }
         let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
         let because = if picked.reason.is_empty() { String::new() } else { format!(": {}", picked.reason) };
@@ -99,7 +99,8 @@ impl<'a> Session<'a> {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
         }
         let training = picked.device.clone().autodiff();
-        let mut network = Network::cut(&model.arch, model.cut, &model.head, dataset.classes.len(), seed, &training);
+        let mut network =
+            Network::cut(model.arch.name(), model.cut, &model.head, dataset.classes.len(), seed, &training);
         if let Some(found) = &weights {
             network = models::load_body(network, &found.path)?;
         }
@@ -201,7 +202,7 @@ impl<'a> Session<'a> {
         if let Some(name) = &self.snapshot.weights {
             let device = self.learner.device().clone();
             let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
-            let network = Network::cut(&model.arch, model.cut, &self.head, classes, self.seed, &device);
+            let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device);
             let meta = self.meta(self.recipe.transforms().size);
             self.learner.replace(models::load_model(network, &meta, &self.snapshots.file(name))?);
         }

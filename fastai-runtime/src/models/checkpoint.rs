@@ -82,7 +82,7 @@ impl ModelMeta {
         let meta = ModelMeta {
             recipe: recipe.name().to_string(),
             text: recipe.to_string(),
-            arch: model.arch.clone(),
+            arch: model.arch.name().to_string(),
             cut: model.cut,
             head: model.head.clone(),
             classes,

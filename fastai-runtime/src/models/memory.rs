@@ -2,7 +2,7 @@
 
 use fastai_dsl::arch::graph::{Node, UnitSpec};
 use fastai_dsl::arch::unit::{Activation, NormSpec};
-use fastai_dsl::{Body, Plan, Recipe, Stage};
+use fastai_dsl::{BodyState, Plan, Recipe, Stage};
 use serde::Serialize;
 
 use super::facts;
@@ -53,9 +53,9 @@ impl StageMemory {
         let head = plan.groups.len() - 1;
         let first = if trains { stage.state.first_trainable } else { head };
         let model = recipe.model();
-        let bytes = activation_bytes(&model.arch, model.cut, stage.state.size as usize, first);
+        let bytes = activation_bytes(model.arch.name(), model.cut, stage.state.size as usize, first);
         // The memory of the head on features is negligible.
-        let image = if trains && stage.state.body == Body::Precomputed { 0 } else { bytes.kept + bytes.passing };
+        let image = if trains && stage.state.body == BodyState::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
             weights: stage.parameter_bytes(&plan.groups)?,
             activations: image * u64::from(recipe.data().batch),

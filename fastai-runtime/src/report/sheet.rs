@@ -1,6 +1,6 @@
 //! Nine augmented versions of one image, three rows of three.
 
-use fastai_dsl::{Body, Facts, Plan, Recipe, Sampler, Transforms};
+use fastai_dsl::{BodyState, Facts, Plan, Recipe, Sampler, Transforms};
 use image::{Rgb, RgbImage};
 use maud::{Markup, html};
 
@@ -46,7 +46,7 @@ impl Shown {
     fn of(recipe: &Recipe) -> Self {
         let stages = Plan::new(recipe, &Facts::default()).stages.into_iter().enumerate();
         let mut fits = stages.filter(|(_, stage)| stage.step.is_fit());
-        match fits.find(|(_, stage)| stage.state.body != Body::Precomputed) {
+        match fits.find(|(_, stage)| stage.state.body != BodyState::Precomputed) {
             Some((index, stage)) => {
                 Shown { step: Some((index, stage.step.to_string(), stage.epochs)), size: stage.state.size }
             }

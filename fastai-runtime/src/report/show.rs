@@ -212,7 +212,7 @@ pub(super) mod tests {
                 transforms: side_on {{ size: 32, max_zoom: 1.1 }}, model: squeezenet1_1, {sections} }}",
             folder.path()
         );
-        let source = fastai_dsl::source::Source::new("shown.recipe", &text, &[]);
+        let source = fastai_dsl::source::RecipeText::new("shown.recipe", &text, &[]);
         source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe.clone()
     }
 

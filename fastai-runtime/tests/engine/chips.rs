@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::Recipe;
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_runtime::RunOptions;
 use fastai_runtime::progress::{Progress, StopSignal};
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ pub fn weights() -> PathBuf {
 
 /// The recipe that a text is.
 pub fn recipe(text: &str) -> Recipe {
-    let source = Source::new("test.recipe", text, &[]);
+    let source = RecipeText::new("test.recipe", text, &[]);
     match &source.result {
         Ok(checked) => checked.recipe.clone(),
         Err(_) => panic!("{}", source.render(false)),

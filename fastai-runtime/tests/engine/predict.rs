@@ -63,7 +63,7 @@ fn scaled_copies_are_measured_and_predicted_as_they_were_trained_on() {
     let chips = Chips::new(40);
     let text = chips.classes("fit(0.05, 1); tta(n_aug = 1);", "", "").to_string();
     let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
-    let recipe = fastai_dsl::source::Source::new("x", &text, &sets).result.unwrap().recipe;
+    let recipe = fastai_dsl::source::RecipeText::new("x", &text, &sets).result.unwrap().recipe;
     let outcome = run(&recipe, &chips.options("copies"), &mut Silent).unwrap();
     assert!(outcome.summary.notes.iter().any(|note| note.contains(": 40 made, 0 found, 0 images")));
     let again = measured(&chips, &recipe, &outcome);

@@ -30,7 +30,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let chips = Chips::new(40);
     let text = chips.tags(LESSON, "", "clip: 1.0, mixup: 0.4, cutmix: 1,").to_string();
     let more = "transforms.augment=[trivial_augment, erase(value = noise)]".parse().unwrap();
-    let recipe = fastai_dsl::source::Source::new("x", &text, &[more]).result.unwrap().recipe;
+    let recipe = fastai_dsl::source::RecipeText::new("x", &text, &[more]).result.unwrap().recipe;
     let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
     assert!(!whole.folder.join("resume").exists());
 
@@ -72,7 +72,7 @@ fn a_run_goes_on_with_other_threads_to_the_same_weights() {
         "precompute(on); fit(0.05, 1); precompute(off); unfreeze(); fit([0.0005, 0.001, 0.01], 2); fit(0.001, 1);";
     let text = chips.classes(steps, "sampler: balanced", "mixup: 0.4, class_weights: [1, 2],").to_string();
     let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
-    let recipe = fastai_dsl::source::Source::new("x", &text, &sets).result.unwrap().recipe;
+    let recipe = fastai_dsl::source::RecipeText::new("x", &text, &sets).result.unwrap().recipe;
     // Each with a cache of its own, so that activations are computed on these threads too.
     let with = |name: &str, threads: usize| RunOptions {
         threads: Some(threads),

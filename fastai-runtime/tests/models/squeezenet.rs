@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{HeadSpec, StatsWish, TaskKind, TransformSet, Transforms, Weights, arch};
 use fastai_runtime::models::{self, Body, ModelMeta, Network, Pass};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -329,7 +329,7 @@ fn a_saved_model_knows_the_statistics_of_its_recipe() {
             "Demo {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: none {{ size: 64, {stats} }}, \
              model: squeezenet1_1 {{ hidden: [16] }}, metrics: [accuracy], train: {{ fit(1e-2, 1); }} }}"
         );
-        let recipe = Source::new("demo.recipe", &text, &[]).result.unwrap().recipe;
+        let recipe = RecipeText::new("demo.recipe", &text, &[]).result.unwrap().recipe;
         models::save_model(&squeezenet(&device), &ModelMeta::of(&recipe, classes.clone()), &path).unwrap();
         let (_, read) = models::read_model(&path, &device).unwrap();
         assert!(read.transform().signature().contains(wanted), "{}", read.transform().signature());

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::source::Source;
+use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Anneal, LrFind, Metric, Recipe, Schedule, Suggest, Threshold};
 use fastai_runtime::activations::{ActivationCache, CacheKey, Features};
 use fastai_runtime::data::{Dataset, Item, Target};
@@ -107,7 +107,7 @@ fn recipe(case: &Case, root: &Path) -> Option<Recipe> {
         case.arch,
         weights(case.arch)?
     );
-    let source = Source::new("case.recipe", &text, &[]);
+    let source = RecipeText::new("case.recipe", &text, &[]);
     match &source.result {
         Ok(checked) => Some(checked.recipe.clone()),
         Err(_) if fastai_dsl::arch::find(&case.arch).is_none() => None,
@@ -131,8 +131,8 @@ fn truth(items: &[Item], classes: usize) -> Truth {
 fn network(recipe: &Recipe, classes: usize, seed: u64) -> Learner {
     let device = device::pick(fastai_dsl::DeviceWish::Cpu).unwrap().device.autodiff();
     let model = recipe.model();
-    let network = Network::new(&model.arch, &model.head, classes, seed, &device);
-    let path = models::resolve(&model.weights, &model.arch).unwrap().unwrap();
+    let network = Network::new(model.arch.name(), &model.head, classes, seed, &device);
+    let path = models::resolve(&model.weights, model.arch.name()).unwrap().unwrap();
     let network = models::load_body(network, &path.path).unwrap();
     let groups = network.groups();
     Learner::new(network.set_frozen(groups - 1, false), device)

@@ -47,6 +47,6 @@ fn main() {
     assert_eq!(Cats::recipe(), by_hand);
     assert_eq!(from_file::Cats::recipe(), by_hand);
     let text = by_hand.to_string();
-    let again = fastai_dsl::source::Source::new("canonical", &text, &[]).result.unwrap().recipe;
+    let again = fastai_dsl::source::RecipeText::new("canonical", &text, &[]).result.unwrap().recipe;
     assert_eq!(again, by_hand);
 }

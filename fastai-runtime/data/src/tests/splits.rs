@@ -113,7 +113,7 @@ fn a_summary_counts_the_held_out_folder_of_a_csv() {
             train: {{ fit(1e-2, 1); }}, }}",
         root.path()
     );
-    let recipe = fastai_dsl::source::Source::new("held", &text, &[]).result.unwrap().recipe;
+    let recipe = fastai_dsl::source::RecipeText::new("held", &text, &[]).result.unwrap().recipe;
     let summary = crate::summarise(&recipe).unwrap();
     assert_eq!((summary.train, summary.valid, summary.split.as_str()), (3, 1, "folder(\"held\")"));
     assert_eq!(summary.classes["y"], (1, 1));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{Body, LrFind};
+use fastai_dsl::{BodyState, LrFind};
 
 use super::{Running, mixing, precompute, timed};
 use crate::RunError;
@@ -19,7 +19,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
     let Running { index, stage, summary } = at;
     let state = &stage.state;
     precompute::prepare(session, state, summary)?;
-    let iterations = if session.smoke { 2 } else { find.iterations(state.body == Body::Precomputed) };
+    let iterations = if session.smoke { 2 } else { find.iterations(state.body == BodyState::Precomputed) };
     let started = Instant::now();
     let found = find_rate(
         &mut session.learner,

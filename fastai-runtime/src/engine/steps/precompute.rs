@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use fastai_dsl::{Body, State};
+use fastai_dsl::{BodyState, State};
 
 use crate::RunError;
 use crate::activations::{CacheKey, Features};
@@ -20,7 +20,7 @@ pub(in crate::engine) fn prepare(
     summary: &mut StageSummary,
 ) -> Result<(), RunError> {
     session.learner.change(|network| network.set_frozen(state.first_trainable, state.bn_frozen));
-    if state.body != Body::Precomputed {
+    if state.body != BodyState::Precomputed {
         session.sets.cached = None;
         return Ok(());
     }

@@ -61,7 +61,7 @@ impl Cells {
 
 /// What a data set holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct DataSummary {
     /// Kind, root and paths of the source, as the recipe gives them.
     pub source: Vec<String>,
     /// The split that the counts were taken with, as a recipe's canonical text has it.
@@ -90,7 +90,7 @@ pub struct Summary {
     pub classes: BTreeMap<String, (u64, u64)>,
 }
 
-impl Summary {
+impl DataSummary {
     /// Kind, root and paths of a recipe's source.
     pub fn source_of(data: &Data) -> Vec<String> {
         let parts: Vec<&str> = match &data.source {
@@ -131,11 +131,11 @@ impl Summary {
     ///
     /// # Errors
     /// The line that is wrong, and why.
-    pub fn parse(text: &str) -> Result<Summary, String> {
+    pub fn parse(text: &str) -> Result<DataSummary, String> {
         if text.len() > LARGEST {
             return Err("it is larger than 4 MiB".to_string());
         }
-        let mut summary = Summary::default();
+        let mut summary = DataSummary::default();
         let mut format = None;
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#')) {
             let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -184,7 +184,7 @@ impl Summary {
     }
 
     /// What differs from another summary, one line each; empty if nothing does.
-    pub fn differences(&self, now: &Summary) -> Vec<String> {
+    pub fn differences(&self, now: &DataSummary) -> Vec<String> {
         let (before, after) = (self.to_string(), now.to_string());
         let missing = |a: &str, b: &str, sign: char| -> Vec<String> {
             let there: std::collections::HashSet<&str> = b.lines().collect();
@@ -201,7 +201,7 @@ pub fn file_name(recipe: &str) -> String {
     format!("{recipe}.prepared")
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for DataSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |words: &[String]| words.iter().map(|w| format!(" {w:?}")).collect::<String>();
         writeln!(f, "# Written by `fastai prepare`; commit it.")?;
