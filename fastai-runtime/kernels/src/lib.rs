@@ -4,6 +4,7 @@
 //! Maps are `[batch, height, width, channel]`. Results do not depend on the number of threads, bit for bit; they do depend
 //! on the [`Isa`], within rounding.
 
+pub mod activation;
 pub mod bilinear;
 mod block;
 mod buffer;
@@ -13,8 +14,10 @@ pub mod depthwise;
 pub mod descent;
 mod direct;
 pub mod finish;
+pub mod gate;
 mod gather;
 pub mod isa;
+pub mod layer_norm;
 pub mod layout;
 pub mod map;
 mod math;

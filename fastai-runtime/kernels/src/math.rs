@@ -14,6 +14,8 @@ pub(crate) unsafe trait Math: Vector {
     unsafe fn scale(self, n: Self) -> Self;
     /// `yes` where `self > other`, else `no`, also where either is NaN.
     unsafe fn above(self, other: Self, yes: Self, no: Self) -> Self;
+    /// The first `n <= LANES` lanes; the others are 0.
+    unsafe fn first(self, n: usize) -> Self;
     /// The first `n <= LANES` lanes, whole numbers from 0 to 255, as bytes.
     unsafe fn store_bytes(self, p: *mut u8, n: usize);
     /// `self` where the byte is `wanted`, else 0; of the first `n <= LANES` lanes, the others are 0.
@@ -79,6 +81,12 @@ unsafe impl Math for Portable {
         out
     }
     #[inline(always)]
+    unsafe fn first(self, n: usize) -> Self {
+        let mut out = self;
+        out.0.iter_mut().skip(n).for_each(|x| *x = 0.0);
+        out
+    }
+    #[inline(always)]
     unsafe fn store_bytes(self, p: *mut u8, n: usize) {
         for (i, x) in self.0.iter().enumerate().take(n) {
             // SAFETY: the caller's pointer is valid for `n` bytes.
@@ -127,6 +135,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn above(self, other: Self, yes: Self, no: Self) -> Self {
             unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(self, other)) }
+        }
+        #[inline(always)]
+        unsafe fn first(self, n: usize) -> Self {
+            unsafe {
+                let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+                let first = _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), lane);
+                _mm256_and_ps(self, _mm256_castsi256_ps(first))
+            }
         }
         #[inline(always)]
         unsafe fn store_bytes(self, p: *mut u8, n: usize) {
@@ -179,6 +195,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn above(self, other: Self, yes: Self, no: Self) -> Self {
             unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self, other), no, yes) }
+        }
+        #[inline(always)]
+        unsafe fn first(self, n: usize) -> Self {
+            unsafe { _mm512_maskz_mov_ps(((1u32 << n) - 1) as __mmask16, self) }
         }
         #[inline(always)]
         unsafe fn store_bytes(self, p: *mut u8, n: usize) {

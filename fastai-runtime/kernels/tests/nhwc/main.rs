@@ -1,7 +1,10 @@
 //! Kernels over `[batch, height, width, channel]` against plain loops in double precision, over random shapes, on every
 //! instruction set of this CPU.
 
+mod activation;
 mod depthwise;
+mod gate;
+mod layer_norm;
 mod pool;
 
 use fastai_kernels::{Isa, Map, MapMut, MapShape};

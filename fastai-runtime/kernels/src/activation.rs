@@ -1,0 +1,252 @@
+//! Activations that are no clamp, and their gradients.
+//!
+//! Exponentials are polynomials. The largest errors, against float64, are those that the tests assert; on a CPU without
+//! fused multiplication the tail of GELU below -3 is less exact.
+
+use rayon::prelude::*;
+
+use crate::isa::{Isa, dispatch};
+use crate::map::{Map, MapMut, SharedMut};
+use crate::math::Math;
+use crate::vector::{load, store};
+
+/// Numbers that a thread takes at least.
+const ITEM: usize = 1 << 13;
+
+/// A function of each number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `x / (1 + exp(-x))`.
+    Silu,
+    /// `x` times the share of the normal distribution below it.
+    Gelu,
+    /// `clamp(x / 6 + 1 / 2, 0, 1)`.
+    HardSigmoid,
+    /// `x * clamp(x / 6 + 1 / 2, 0, 1)`.
+    HardSwish,
+}
+
+/// `exp(x)`; 0 and infinity where it is too small or large.
+///
+/// # Safety
+/// The CPU has the instructions of `V`, as for all functions below.
+#[inline(always)]
+unsafe fn exp<V: Math>(x: V) -> V {
+    // SAFETY: the caller's.
+    unsafe {
+        let c = |x: f32| V::splat(x);
+        // Bounds as first operands, so that a NaN stays.
+        let x = c(-104.0).max(c(89.0).min(x));
+        let n = x.mul(c(std::f32::consts::LOG2_E)).round();
+        // ln 2 as a sum of a number of few bits, whose products with `n` are exact, and a rest.
+        let r = n.fma(c(2.121_944_4e-4), n.fma(c(-0.693_359_4), x));
+        let p = c(1.987_569_1e-4).fma(r, c(1.398_199_9e-3));
+        let p = p.fma(r, c(8.333_452e-3)).fma(r, c(4.166_579_6e-2)).fma(r, c(1.666_666_5e-1)).fma(r, c(0.5));
+        p.fma(r.mul(r), r.add(c(1.0))).scale(n)
+    }
+}
+
+/// `1 / (1 + exp(-x))` and `1 / (1 + exp(x))`, both exact where they are small.
+#[inline(always)]
+unsafe fn sigmoids<V: Math>(x: V) -> [V; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let one = V::splat(1.0);
+        let e = exp(V::zero().sub(x.abs()));
+        let large = one.div(one.add(e));
+        let small = e.mul(large);
+        [x.above(V::zero(), large, small), x.above(V::zero(), small, large)]
+    }
+}
+
+/// The share of the normal distribution below `x`, and its density there.
+#[inline(always)]
+unsafe fn normal<V: Math>(x: V) -> [V; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        let c = |x: f32| V::splat(x);
+        let a = c(20.0).min(x.abs());
+        // The square with what its rounding loses, which the exponential would enlarge.
+        let square = a.mul(a);
+        let lost = a.fma(a, V::zero().sub(square));
+        let e = exp(square.mul(c(-0.5)));
+        let e = e.mul(lost.mul(c(-0.5))).add(e);
+        // Of `share / (e * t)`, a polynomial in `t` from 0 to 1 with an error of 3e-8.
+        let t = c(1.0).div(a.fma(c(0.3), c(1.0)));
+        let p = c(-0.020_624_924).fma(t, c(0.112_443_79)).fma(t, c(-0.228_233_53)).fma(t, c(0.191_812_16));
+        let p = p.fma(t, c(-0.079_447_43)).fma(t, c(0.096_170_26)).fma(t, c(0.078_384_79));
+        let p = p.fma(t, c(0.110_236_52)).fma(t, c(0.119_571_68)).fma(t, c(0.119_686_7));
+        let tail = e.mul(t.mul(p));
+        // A NaN takes the second way and stays.
+        [x.above(V::zero(), c(1.0).sub(tail), tail), e.mul(c(0.398_942_3))]
+    }
+}
+
+impl Activation {
+    #[inline(always)]
+    unsafe fn value<V: Math>(self, x: V) -> V {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Activation::Sigmoid => sigmoids(x)[0],
+                Activation::Silu => x.mul(sigmoids(x)[0]),
+                Activation::Gelu => x.mul(normal(x)[0]),
+                Activation::HardSigmoid => hard(x),
+                Activation::HardSwish => x.mul(hard(x)),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn slope<V: Math>(self, x: V) -> V {
+        // SAFETY: the caller's.
+        unsafe {
+            let c = |x: f32| V::splat(x);
+            match self {
+                Activation::Sigmoid => {
+                    let [below, above] = sigmoids(x);
+                    below.mul(above)
+                }
+                Activation::Silu => {
+                    let [below, above] = sigmoids(x);
+                    below.mul(x.fma(above, c(1.0)))
+                }
+                Activation::Gelu => {
+                    let [share, density] = normal(x);
+                    // Beyond 20 the density is 0, and an infinity times it would be NaN.
+                    c(-20.0).max(c(20.0).min(x)).fma(density, share)
+                }
+                Activation::HardSigmoid => c(1.0 / 6.0).inside(x, c(-3.0), c(3.0)),
+                Activation::HardSwish => {
+                    let slope = x.fma(c(1.0 / 3.0), c(0.5));
+                    x.above(c(3.0), c(1.0), c(-3.0).above(x, V::zero(), slope))
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn hard<V: Math>(x: V) -> V {
+    // SAFETY: the caller's.
+    unsafe {
+        let c = |x: f32| V::splat(x);
+        c(1.0).min(c(0.0).max(x.fma(c(1.0 / 6.0), c(0.5))))
+    }
+}
+
+/// What a pass over maps of one shape reads and writes; without a source it is what the output holds.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    source: Option<Map<'a>>,
+    at: Option<Map<'a>>,
+    to: SharedMut,
+    to_step: usize,
+    channels: usize,
+}
+
+dispatch! {
+    unsafe fn forward(isa, activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) = forward_body;
+}
+dispatch! {
+    unsafe fn backward(isa, activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) = backward_body;
+}
+
+/// Calls `$pass` for an activation that is a constant in it.
+macro_rules! constant {
+    ($activation:ident, [$($name:ident)*], $pass:ident $arguments:tt) => {
+        match $activation {
+            $(Activation::$name => constant!(@ $pass (Activation::$name) $arguments),)*
+        }
+    };
+    (@ $pass:ident ($name:path) ($($argument:expr),*)) => { $pass::<V>($name, $($argument),*) };
+}
+
+#[inline(always)]
+unsafe fn forward_body<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
+    // SAFETY: the caller's.
+    unsafe { constant!(activation, [Sigmoid Silu Gelu HardSigmoid HardSwish], forward_of(pass, pixels)) }
+}
+
+#[inline(always)]
+unsafe fn backward_body<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
+    // SAFETY: the caller's.
+    unsafe { constant!(activation, [Sigmoid Silu Gelu HardSigmoid HardSwish], backward_of(pass, pixels)) }
+}
+
+#[inline(always)]
+unsafe fn forward_of<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
+    // SAFETY: the caller's.
+    unsafe { each(pass, pixels, |x: V, _| activation.value(x)) }
+}
+
+#[inline(always)]
+unsafe fn backward_of<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
+    // SAFETY: the caller's.
+    unsafe { each(pass, pixels, |gradient: V, x| gradient.mul(activation.slope(x))) }
+}
+
+/// Sets the outputs to `of(source, at)`; `at` is 0 where there is no map of it.
+#[inline(always)]
+unsafe fn each<V: Math>(pass: Pass<'_>, pixels: std::ops::Range<usize>, of: impl Fn(V, V) -> V) {
+    let Pass { source, at, to, to_step, channels } = pass;
+    for pixel in pixels {
+        // SAFETY: a pixel of each map.
+        let (to, source, at) = unsafe {
+            let to = to.get().add(pixel * to_step);
+            let source = source.map_or(to.cast_const(), |map| map.as_ptr().add(pixel * map.step()));
+            (to, source, at.map(|map| map.as_ptr().add(pixel * map.step())))
+        };
+        for channel in (0..channels).step_by(V::LANES) {
+            let lanes = V::LANES.min(channels - channel);
+            // SAFETY: `lanes` channels of a pixel of each map.
+            unsafe {
+                let x = load::<V>(true, source.add(channel), lanes);
+                let at = at.map_or(V::zero(), |at| load::<V>(true, at.add(channel), lanes));
+                store(true, of(x, at), to.add(channel), lanes);
+            }
+        }
+    }
+}
+
+/// Calls `work` for parts of the pixels of all maps, which are dense in one piece where all maps are.
+fn run(
+    isa: Isa,
+    activation: Activation,
+    backward_too: bool,
+    source: Option<Map<'_>>,
+    at: Option<Map<'_>>,
+    output: &mut MapMut<'_>,
+) {
+    let shape = output.shape();
+    assert!(source.iter().chain(&at).all(|map| map.shape() == shape), "maps of one shape");
+    let each = (ITEM / shape.channels.max(1)).max(1);
+    let pass = Pass { source, at, to_step: output.step(), to: output.shared(), channels: shape.channels };
+    let pixels = shape.pixels();
+    (0..pixels.div_ceil(each)).into_par_iter().for_each(|item| {
+        let pixels = item * each..((item + 1) * each).min(pixels);
+        // SAFETY: pixels of maps of one shape; the output's belong to this call only, and it is borrowed uniquely.
+        unsafe {
+            if backward_too { backward(isa, activation, pass, pixels) } else { forward(isa, activation, pass, pixels) }
+        }
+    });
+}
+
+/// Sets `output` to the activation of each number of `x`, or of `output` itself if there is no `x`.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn activate(isa: Isa, activation: Activation, x: Option<Map<'_>>, output: &mut MapMut<'_>) {
+    run(isa, activation, false, x, None, output);
+}
+
+/// Gradient of the input of [`activate`], from that input, `x`, and the gradient `dy` of its output; without `dy` it is what
+/// `dx` holds.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn activation_gradient(isa: Isa, activation: Activation, x: Map<'_>, dy: Option<Map<'_>>, dx: &mut MapMut<'_>) {
+    run(isa, activation, true, dy, Some(x), dx);
+}
