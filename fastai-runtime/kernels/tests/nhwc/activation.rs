@@ -85,7 +85,7 @@ fn bounds(activation: Activation, isa: Isa) -> [f64; 2] {
     match activation {
         Activation::Sigmoid => [3.0, 5.0],
         Activation::Silu => [4.0, 8.0],
-        Activation::Gelu if fused => [5.0, 16.0],
+        Activation::Gelu if fused => [8.0, 16.0],
         Activation::Gelu => [80.0, 20.0],
         Activation::HardSigmoid | Activation::HardSwish => [2.0, 6.0],
     }
