@@ -23,6 +23,11 @@ impl LayerNorm {
         Self { weight: init::constant(1.0, channels, device), bias: init::constant(0.0, channels, device), epsilon }
     }
 
+    /// The term added to the variance.
+    pub(super) fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
     /// Normalises `x` by each pixel's mean and biased variance.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let sides = [1, x.dims()[1], 1, 1];

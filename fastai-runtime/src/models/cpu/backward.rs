@@ -2,7 +2,7 @@
 
 use burn::backend::autodiff::NodeId;
 use fastai_kernels::norm::{self, GradientFactors};
-use fastai_kernels::{Finish, Isa, MapShape, convolution, layout, pool};
+use fastai_kernels::{Finish, Isa, MapShape, activation, convolution, gate, layer_norm, layout, pool};
 
 use super::super::unit_times::{Direction, timed};
 use super::shape;
@@ -41,6 +41,31 @@ pub(super) fn run(
                     Pool::Adaptive => pool::adaptive_average_gradient(isa, dy.map(), &mut to, add),
                 }
                 back.maps[from] = Some(dx);
+            }
+            Entry::Activate { activation, x, output, from, to } => {
+                let Some(dy) = back.maps[to].take() else { continue };
+                let mut dx = Value::new(x.shape());
+                match shape::smooth(activation) {
+                    Some(smooth) => {
+                        activation::activation_gradient(isa, smooth, x.map(), Some(dy.map()), &mut dx.fresh());
+                    }
+                    None => {
+                        let clamp = shape::clamp(activation);
+                        norm::clamp_gradient(isa, dy.map(), output.map(), clamp, None, &mut dx.fresh());
+                    }
+                }
+                back.add(from, dx);
+            }
+            Entry::Gate { x: (x, from), gate: (gate, gate_from), to } => {
+                let Some(dy) = back.maps[to].take() else { continue };
+                let (mut dx, mut dgate) = (Value::new(x.shape()), Value::new(gate.shape()));
+                let maps = (x.map(), gate.map(), Some(dy.map()));
+                gate::gate_gradient(isa, maps.0, maps.1, maps.2, &mut dx.fresh(), &mut dgate.fresh());
+                for (number, gradient) in [(from, dx), (gate_from, dgate)] {
+                    if let Some(number) = number {
+                        back.add(number, gradient);
+                    }
+                }
             }
             Entry::Concat { parts, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
@@ -81,7 +106,21 @@ impl Back {
         let Some(mut dy) = self.maps[entry.to].take() else { return };
         let isa = Isa::detect();
         let channels = entry.spec.output;
-        let clamp = entry.spec.activation.bounds().expect("the kernels know the graph");
+        let clamp = shape::clamp(entry.spec.activation);
+        if let (Some(smooth), Some(before)) = (shape::smooth(entry.spec.activation), &entry.before) {
+            let mut g = Value::new(dy.shape());
+            activation::activation_gradient(isa, smooth, before.map(), Some(dy.map()), &mut g.fresh());
+            dy = g;
+        }
+        if let (Some((values, [weight, bias])), Some(inner)) = (entry.layer_norm.take(), &entry.inner) {
+            let mut dx = Value::new(dy.shape());
+            let found =
+                layer_norm::layer_norm_gradient(isa, inner.map(), values.kernel(), Some(dy.map()), &mut dx.fresh());
+            dy = dx;
+            self.parameter(weight, || found.weight, vec![channels]);
+            self.parameter(bias, || found.bias, vec![channels]);
+            entry.inner = None;
+        }
         // Through the activation: in place where nobody else has the gradient.
         let zeros = vec![0f32; if entry.norm.is_none() && entry.inner.is_some() { channels } else { 0 }];
         let inner = entry.inner.take();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use fastai_kernels::{Isa, MapMut, layout, pool};
+use fastai_dsl::arch::unit::Activation;
+use fastai_kernels::{Isa, Map, MapMut, MapShape, activation, gate, layout, norm, pool};
 
 use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
@@ -11,6 +12,26 @@ use super::ready::Ready;
 use super::shape;
 use super::value::Value;
 use fastai_dsl::arch::graph::{Graph, Node};
+
+/// An activation alone.
+pub(super) fn activate(activation: Activation, x: Map<'_>, output: &mut MapMut<'_>) {
+    let isa = Isa::detect();
+    match shape::smooth(activation) {
+        Some(smooth) => activation::activate(isa, smooth, Some(x), output),
+        None => {
+            let channels = x.shape().channels;
+            let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
+            norm::affine(isa, x, &ones, &zeros, None, shape::clamp(activation), output);
+        }
+    }
+}
+
+/// The mean of each channel and image.
+fn means(x: &Value) -> Value {
+    let mut means = Value::new(MapShape { height: 1, width: 1, ..x.shape() });
+    pool::adaptive_average(Isa::detect(), x.map(), &mut means.fresh());
+    means
+}
 
 /// The units of a body, made ready as they are needed.
 #[derive(Clone, Copy)]
@@ -60,7 +81,11 @@ impl Evaluation<'_> {
             Node::MaxPool(args) => pool::max_pool(Isa::detect(), x.map(), shape::pool(args), output),
             Node::AvgPool(args) => pool::average_pool(Isa::detect(), x.map(), shape::pool(args), output),
             Node::AdaptiveAvg(_) => pool::adaptive_average(Isa::detect(), x.map(), output),
-            Node::Activate(_) | Node::Gate(_) => unreachable!("the kernels know the graph"),
+            Node::Activate(activation) => activate(*activation, x.map(), output),
+            Node::Gate(gate) => {
+                let gates = self.run(gate, means(&x));
+                gate::gate(Isa::detect(), Some(x.map()), gates.map(), output);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! A unit that has nothing to learn from a pass: its norm and factors are part of its convolution, whose weights are packed.
 
 use fastai_kernels::convolution::Convolution;
-use fastai_kernels::{Finish, Isa, MapMut, norm};
+use fastai_kernels::{Finish, Isa, MapMut, activation, layer_norm, norm};
 
 use super::super::conv_norm::{ConvNorm, Norm};
 use super::shape;
@@ -15,6 +15,22 @@ pub(in crate::models) struct Ready {
     /// Of each channel; part of the weights where there is a convolution.
     scale: Vec<f32>,
     shift: Vec<f32>,
+    layer_norm: Option<LayerNormValues>,
+}
+
+/// Weight, bias and epsilon of a layer norm.
+#[derive(Debug)]
+pub(super) struct LayerNormValues {
+    pub(super) weight: Floats,
+    pub(super) bias: Floats,
+    pub(super) epsilon: f32,
+}
+
+impl LayerNormValues {
+    pub(super) fn kernel(&self) -> layer_norm::LayerNorm<'_> {
+        let Self { weight, bias, epsilon } = self;
+        layer_norm::LayerNorm { weight: weight.values(), bias: bias.values(), epsilon: *epsilon }
+    }
 }
 
 impl Ready {
@@ -33,7 +49,15 @@ impl Ready {
             scale.iter_mut().zip(&factor).for_each(|(scale, factor)| *scale *= factor);
             shift.iter_mut().zip(&factor).for_each(|(shift, factor)| *shift *= factor);
         }
-        let Some(conv) = &unit.conv else { return Some(Self { convolution: None, scale, shift }) };
+        let layer_norm = match &unit.norm {
+            Some(Norm::Layer(norm)) => Some(LayerNormValues {
+                weight: floats(norm.weight.val())?,
+                bias: floats(norm.bias.val())?,
+                epsilon: norm.epsilon() as f32,
+            }),
+            _ => None,
+        };
+        let Some(conv) = &unit.conv else { return Some(Self { convolution: None, scale, shift, layer_norm }) };
         if let Some(bias) = &conv.bias {
             let bias = floats(bias.val())?;
             for ((shift, scale), bias) in shift.iter_mut().zip(&scale).zip(bias.values()) {
@@ -46,20 +70,29 @@ impl Ready {
         for (weights, scale) in weights.chunks_exact_mut(each).zip(&scale) {
             weights.iter_mut().for_each(|weight| *weight *= scale);
         }
-        Some(Self { convolution: Some(Convolution::new(Isa::detect(), &weights, sides)), scale, shift })
+        let convolution = Some(Convolution::new(Isa::detect(), &weights, sides));
+        Some(Self { convolution, scale, shift, layer_norm })
     }
 
     /// The unit's output.
     pub(super) fn run(&self, unit: &ConvNorm, x: &Value, residual: Option<&Value>, output: &mut MapMut<'_>) {
-        let spec = unit.spec();
-        let clamp = spec.activation.bounds().expect("the kernels know the graph");
+        let (isa, spec) = (Isa::detect(), unit.spec());
+        let clamp = shape::clamp(spec.activation);
         let residual = residual.map(Value::map);
-        match &self.convolution {
-            Some(convolution) => {
+        match (&self.convolution, &self.layer_norm) {
+            (Some(convolution), _) => {
                 let finish = Finish { bias: Some(&self.shift), residual, clamp };
                 convolution.run(x.map(), shape::window(spec, x.shape()), output, finish);
             }
-            None => norm::affine(Isa::detect(), x.map(), &self.scale, &self.shift, residual, clamp, output),
+            (None, None) => norm::affine(isa, x.map(), &self.scale, &self.shift, residual, clamp, output),
+            (None, Some(_)) => {}
+        }
+        if let Some(values) = &self.layer_norm {
+            let x = self.convolution.is_none().then(|| x.map());
+            layer_norm::layer_norm(isa, x, values.kernel(), output);
+        }
+        if let Some(smooth) = shape::smooth(spec.activation) {
+            activation::activate(isa, smooth, None, output);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Shapes of maps on their way through a graph, and which graphs the CPU's kernels know.
 
-use fastai_kernels::MapShape;
 use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Sides;
 use fastai_kernels::pool::PoolWindow;
+use fastai_kernels::{Finish, MapShape, activation};
 
 use fastai_dsl::arch::graph::{Graph, Node, UnitSpec};
-use fastai_dsl::arch::unit::{ConvSpec, NormSpec, PoolArgs};
+use fastai_dsl::arch::unit::{Activation, ConvSpec, NormSpec, PoolArgs};
 
 /// Channels and kernel of a unit's convolution.
 pub(super) fn sides(spec: &ConvSpec) -> Sides {
@@ -58,19 +58,39 @@ pub(super) fn node(graph: &Graph, at: &Node, input: MapShape) -> MapShape {
     }
 }
 
-/// Whether there is a kernel for every part of the graph.
-pub(super) fn is_known(graph: &Graph) -> bool {
-    let unit = |unit: &UnitSpec| {
-        unit.spec.activation.bounds().is_some() && !matches!(unit.spec.norm, Some(NormSpec::Layer { .. }))
-    };
-    graph.units.iter().all(unit) && is_known_node(&graph.root)
+/// The kernel of an activation that is not a clamp.
+pub(super) fn smooth(activation: Activation) -> Option<activation::Activation> {
+    match activation {
+        Activation::None | Activation::Relu | Activation::Relu6 => None,
+        Activation::Silu => Some(activation::Activation::Silu),
+        Activation::Sigmoid => Some(activation::Activation::Sigmoid),
+        Activation::Gelu => Some(activation::Activation::Gelu),
+    }
 }
 
-fn is_known_node(node: &Node) -> bool {
+/// The range that an activation clamps to; open for one that is not a clamp.
+pub(super) fn clamp(activation: Activation) -> [f32; 2] {
+    activation.bounds().unwrap_or(Finish::PLAIN.clamp)
+}
+
+/// Whether there is a kernel for every part of the graph: for all but what no network has beside a layer norm.
+pub(super) fn is_known(graph: &Graph) -> bool {
+    let unit = |unit: &UnitSpec| {
+        let spec = &unit.spec;
+        let alone = spec.activation == Activation::None && spec.scale == 1.0 && !spec.layer_scale;
+        alone || !matches!(spec.norm, Some(NormSpec::Layer { .. }))
+    };
+    graph.units.iter().all(unit) && is_known_node(graph, &graph.root)
+}
+
+fn is_known_node(graph: &Graph, node: &Node) -> bool {
     match node {
-        Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) => true,
-        Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().all(is_known_node),
-        Node::Residual { branch, shortcut, .. } => branch.iter().all(is_known_node) && is_known_node(shortcut),
-        Node::Activate(_) | Node::Gate(_) => false,
+        Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) => true,
+        Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().all(|node| is_known_node(graph, node)),
+        Node::Residual { branch, last, shortcut } => {
+            let adds = !matches!(graph.units[*last].spec.norm, Some(NormSpec::Layer { .. }));
+            adds && branch.iter().all(|node| is_known_node(graph, node)) && is_known_node(graph, shortcut)
+        }
+        Node::Gate(gate) => is_known_node(graph, gate),
     }
 }

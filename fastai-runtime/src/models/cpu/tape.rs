@@ -5,15 +5,16 @@ use burn::tensor::Tensor;
 use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Convolution;
 use fastai_kernels::pool::PoolWindow;
-use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, layout, norm, pool};
+use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, activation, gate, layer_norm, layout, norm, pool};
 
 use fastai_dsl::arch::graph::Node;
-use fastai_dsl::arch::unit::ConvSpec;
+use fastai_dsl::arch::unit::{Activation, ConvSpec};
 
 use super::super::conv_norm::Norm;
 use super::super::norm::{BatchNorm, Pass};
 use super::super::unit_times::{Direction, timed};
-use super::evaluate::Evaluation;
+use super::evaluate::{self, Evaluation};
+use super::ready::LayerNormValues;
 use super::value::Value;
 use super::{ready, shape};
 use crate::kernels::float::{self, Floats};
@@ -47,6 +48,19 @@ pub(super) enum Entry {
         from: MapNumber,
         to: MapNumber,
     },
+    Activate {
+        activation: Activation,
+        x: Value,
+        output: Value,
+        from: MapNumber,
+        to: MapNumber,
+    },
+    /// Channels of `x` times their gates, each map with its number if its gradient is wanted.
+    Gate {
+        x: (Value, Option<MapNumber>),
+        gate: (Value, Option<MapNumber>),
+        to: MapNumber,
+    },
     /// The maps and their channels, side by side.
     Concat {
         parts: Vec<(MapNumber, usize, usize)>,
@@ -78,6 +92,9 @@ pub(super) struct UnitEntry {
     /// The norm's input, or that of the channels' factors.
     pub(super) inner: Option<Value>,
     pub(super) norm: Option<NormEntry>,
+    pub(super) layer_norm: Option<(LayerNormValues, [Option<NodeId>; 2])>,
+    /// The input of an activation that is not a clamp.
+    pub(super) before: Option<Value>,
     /// Factors of the channels, and the node of those that are trained.
     pub(super) factor: Option<Vec<f32>>,
     pub(super) layer_scale: Option<NodeId>,
@@ -150,15 +167,41 @@ impl Recording<'_> {
                     Pool::Average(shape::pool(args))
                 },
             ),
-            Node::AdaptiveAvg(side) => {
-                let shape = |shape| MapShape { height: *side, width: *side, ..shape };
-                self.pool(x, shape, |from, to| {
-                    pool::adaptive_average(Isa::detect(), from, to);
-                    Pool::Adaptive
-                })
+            Node::AdaptiveAvg(side) => self.average(x, *side),
+            Node::Activate(activation) => {
+                let mut output = Value::new(x.value.shape());
+                evaluate::activate(*activation, x.value.map(), &mut output.fresh());
+                let made = self.made(output, x.wanted);
+                if x.wanted {
+                    let (x, from) = (x.value, x.number);
+                    let (output, to) = (made.value.clone(), made.number);
+                    self.tape.entries.push(Entry::Activate { activation: *activation, x, output, from, to });
+                }
+                made
             }
-            Node::Activate(_) | Node::Gate(_) => unreachable!("the kernels know the graph"),
+            Node::Gate(gate) => {
+                let means = self.average(x.clone(), 1);
+                let gates = self.run(gate, means);
+                let mut output = Value::new(x.value.shape());
+                gate::gate(Isa::detect(), Some(x.value.map()), gates.value.map(), &mut output.fresh());
+                let made = self.made(output, x.wanted || gates.wanted);
+                if made.wanted {
+                    let number = |made: &Made| made.wanted.then_some(made.number);
+                    let (x, gate) = ((x.value.clone(), number(&x)), (gates.value.clone(), number(&gates)));
+                    self.tape.entries.push(Entry::Gate { x, gate, to: made.number });
+                }
+                made
+            }
         }
+    }
+
+    /// Averages over parts of the image, so that the output has this side.
+    fn average(&mut self, x: Made, side: usize) -> Made {
+        let shape = |shape| MapShape { height: side, width: side, ..shape };
+        self.pool(x, shape, |from, to| {
+            pool::adaptive_average(Isa::detect(), from, to);
+            Pool::Adaptive
+        })
     }
 
     fn pool(
@@ -231,7 +274,7 @@ impl Recording<'_> {
         let unit = &self.evaluation.units[number];
         let isa = Isa::detect();
         let spec = *unit.spec();
-        let clamp = spec.activation.bounds().expect("the kernels know the graph");
+        let clamp = shape::clamp(spec.activation);
         let window = shape::window(&spec, x.value.shape());
         let factor = ready::factor(unit).expect("a body on the CPU");
         let mut entry = UnitEntry {
@@ -244,6 +287,8 @@ impl Recording<'_> {
             bias: None,
             inner: None,
             norm: None,
+            layer_norm: None,
+            before: None,
             layer_scale: unit.layer_scale.as_ref().and_then(|scale| node(scale.val())),
             factor,
             residual: residual.filter(|made| made.wanted).map(|made| made.number),
@@ -270,9 +315,19 @@ impl Recording<'_> {
             entry.output = output;
         }
         if plain {
-            return entry;
+            return activated(entry);
         }
         let inner = entry.output;
+        if let Some(Norm::Layer(norm)) = &unit.norm {
+            let ((weight, weight_node), (bias, bias_node)) = (floats(norm.weight.val()), floats(norm.bias.val()));
+            let values = LayerNormValues { weight, bias, epsilon: norm.epsilon() as f32 };
+            let mut output = Value::new(inner.shape());
+            layer_norm::layer_norm(isa, Some(inner.map()), values.kernel(), &mut output.fresh());
+            entry.layer_norm = Some((values, [weight_node, bias_node]));
+            entry.inner = Some(inner);
+            entry.output = output;
+            return entry;
+        }
         let channels = spec.output;
         let (mut scale, mut shift) = (vec![1.0; channels], vec![0.0; channels]);
         if let Some(Norm::Batch(norm)) = &unit.norm {
@@ -291,7 +346,7 @@ impl Recording<'_> {
         norm::affine(isa, inner.map(), &scale, &shift, added, clamp, &mut output.fresh());
         entry.inner = Some(inner);
         entry.output = output;
-        entry
+        activated(entry)
     }
 
     /// Statistics of a batch norm's input: the batch's, which the pass collects, or the running ones.
@@ -317,6 +372,16 @@ impl Recording<'_> {
         let inverse = variance.iter().map(|variance| (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32).collect();
         NormEntry { mean, inverse, weight, weight_node, bias, bias_node, learned: values.is_some() }
     }
+}
+
+/// The entry with the activation's output, if the activation is not a clamp that was applied before.
+fn activated(mut entry: UnitEntry) -> UnitEntry {
+    if let Some(smooth) = shape::smooth(entry.spec.activation) {
+        let mut output = Value::new(entry.output.shape());
+        activation::activate(Isa::detect(), smooth, Some(entry.output.map()), &mut output.fresh());
+        entry.before = Some(std::mem::replace(&mut entry.output, output));
+    }
+    entry
 }
 
 /// Numbers of a parameter, and its node if it is trained.
