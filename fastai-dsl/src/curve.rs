@@ -1,10 +1,10 @@
 //! The learning-rate curve of a plan, drawn as text and as SVG.
 //!
-//! Drawn is the factor of each fit's own rate, 0 to 1, over all training batches: that is known before a rate is found.
+//! The curve shows the factor of each fit's rate, 0 to 1, over all training batches, which is known before a rate is found.
 
 use crate::plan::{Plan, Stage};
 
-/// Longer plans are not walked batch by batch.
+/// The most batches of a plan that is drawn.
 const MOST_BATCHES: u64 = 20_000_000;
 
 /// The smallest and largest factor in each of a number of equal parts of the training.

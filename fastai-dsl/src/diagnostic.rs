@@ -1,4 +1,4 @@
-//! What is wrong with a recipe: code, place, what to type instead. Collected, never thrown at the first.
+//! Findings about a recipe: code, place, message and what to type instead. The front ends collect all of them.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The unchecked recipe: what a front end read or a builder collected. It may hold anything that can be written.
+//! The unchecked recipe that a front end reads or a builder collects. It may hold anything that can be written.
 
 use std::fmt;
 
@@ -45,14 +45,14 @@ pub struct Train {
     pub lints: Vec<LintAttr>,
     /// The statements.
     pub body: Vec<Stmt>,
-    /// Whether a statement could not be read, so that an empty body means nothing.
+    /// Whether a statement could not be parsed, so that an empty body is no mistake of its own.
     pub broken: bool,
 }
 
 /// `key: value`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The key; empty if none could be read, and then nothing is reported as missing.
+    /// The key; empty if none could be parsed, in which case nothing is reported as missing.
     pub key: Name,
     /// Lint levels on the entry.
     pub lints: Vec<LintAttr>,
@@ -112,7 +112,7 @@ pub enum ValueKind {
     Rate(Rate),
     /// The path of a Rust constant, `BATCH` or `config::BATCH`.
     Const(String),
-    /// Something that could not be read; reported already, so nothing more is said about it.
+    /// Text that could not be parsed; reported already, so the checks stay silent about it.
     Broken,
 }
 
@@ -172,24 +172,24 @@ pub struct StepCall {
     pub lints: Vec<LintAttr>,
     /// The place of the whole call.
     pub site: Site,
-    /// In which round of which loops it was unrolled, `size = 128`; empty outside of loops.
+    /// The rounds of the loops that it was unrolled from, `size = 128`; empty outside loops.
     pub rounds: Vec<String>,
     /// The name that a `let` gave to what the step finds (`lr_find` only).
     pub binds: Option<Name>,
 }
 
 impl Draft {
-    /// Whether a Rust constant stands anywhere.
+    /// Whether the draft contains a Rust constant.
     pub fn has_constant(&self) -> bool {
         let of_step = |stmt: &Stmt| match stmt {
             Stmt::Step(call) => call.args.iter().any(|a| a.value.has_constant()),
-            // What a binding holds stands in the steps of a flat draft.
+            // In a flat draft the steps contain the bound values.
             Stmt::Let { .. } | Stmt::For { .. } => false,
         };
         self.sections.iter().any(|e| e.value.has_constant()) || self.train.iter().flat_map(|t| &t.body).any(of_step)
     }
 
-    /// A draft with nothing but its name, for a stub of what could not be read.
+    /// A draft that has only a name, for the stub of an unparsed recipe.
     pub fn empty(name: impl Into<String>) -> Self {
         Draft { name: Name::new(name), doc: None, lints: Vec::new(), sections: Vec::new(), train: None }
     }
@@ -272,12 +272,12 @@ impl Value {
         }
     }
 
-    /// Forgets the places of this value and of all inside of it.
+    /// Forgets the places of this value and of all values inside it.
     pub(crate) fn forget_sites(&mut self) {
         self.for_each(&mut Value::forget_site);
     }
 
-    /// Calls `f` on every value inside of this one, then on this one.
+    /// Calls `f` on every value inside this one, then on this one.
     pub fn for_each(&mut self, f: &mut impl FnMut(&mut Value)) {
         match &mut self.kind {
             ValueKind::Call(_, args) => args.iter_mut().for_each(|a| a.value.for_each(f)),

@@ -1,7 +1,6 @@
-//! A draft without `let`, `for` and arithmetic: what the typed builder collects in the first place.
+//! Turns a draft into one without `let`, `for` and arithmetic, as the typed builder collects it.
 //!
-//! Loops are unrolled and values computed here, so that the checks see the same flat list of steps whichever door the
-//! recipe came through.
+//! Unrolling loops and computing values here gives the checks one flat list of steps for every front end.
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
@@ -9,7 +8,7 @@ use crate::draft::{Arg, Draft, Name, Op, StepCall, Stmt, Train, Value, ValueKind
 use crate::rate::Rate;
 use crate::suggest::did_you_mean;
 
-/// A recipe may unroll to this many steps.
+/// The most steps that a recipe may unroll to.
 pub const MAX_STEPS: usize = 10_000;
 
 /// A binding that nothing reads.
@@ -32,7 +31,7 @@ pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Unused>) {
     scope.block(&train.body, &mut steps, out);
     scope.leave(0);
     let body = steps.into_iter().map(Stmt::Step).collect();
-    // An empty loop and a broken one leave no steps either; those have been reported.
+    // A broken loop leaves no steps either, and has been reported.
     let broken = train.broken || !train.body.is_empty();
     flat.train = Some(Train { body, broken, ..train.clone() });
     (flat, scope.unused)
@@ -43,7 +42,7 @@ struct Binding {
     name: Name,
     value: Value,
     read: bool,
-    /// Loop names count as read (a loop that only repeats is fine), and so do names of what could not be read.
+    /// Whether the name counts as read: a loop's name (a loop may only repeat), and the name of a broken value.
     counts: bool,
 }
 
@@ -135,7 +134,7 @@ impl Scope {
             );
             bound.kind = ValueKind::Broken;
         }
-        // Of a value that could not be read nobody knows whether it was needed.
+        // Whether a broken value was needed is unknown.
         let counts = bound.kind == ValueKind::Broken;
         self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts });
     }
@@ -203,7 +202,7 @@ impl Scope {
         Value { kind, site }
     }
 
-    /// A word that nothing binds stays a word, unless it is a bound name with a slip of the pen.
+    /// A word that nothing binds stays a word, unless it is a misspelt bound name.
     fn unbound(&self, word: &str, site: Site, out: &mut Diagnostics) -> ValueKind {
         let names = self.bindings.iter().map(|b| b.name.text.as_str());
         match crate::suggest::closest(word, names) {
@@ -325,7 +324,7 @@ fn written_out(value: &Value) -> String {
     }
 }
 
-/// Whether an argument somewhere takes this word, or what Python has for it.
+/// Whether some key takes this word, or the word is Python's spelling of one.
 fn is_word(word: &str) -> bool {
     crate::habits::python(word).is_some()
         || crate::schema::constructs().flat_map(|c| c.keys).any(|k| k.legal_words().contains(&word))
@@ -345,7 +344,7 @@ fn no_number(value: &Value, site: Site, out: &mut Diagnostics, scope: &Scope) ->
         ValueKind::Word(word) => Diagnostic::error(&c::UNKNOWN_NAME, value.site, format!("nothing binds `{word}`"))
             .help(scope.names_help(word)),
         ValueKind::List(items) if !items.is_empty() => Diagnostic::error(&c::ARITHMETIC, site, "arithmetic on a list")
-            .help("reckon with each item: `[lr / 9, lr / 3, lr]`"),
+            .help("compute each item: `[lr / 9, lr / 3, lr]`"),
         _ => Diagnostic::error(&c::ARITHMETIC, site, format!("arithmetic on {}", value.kind_name()))
             .help("`+ - * /` work on numbers: `1e-2 / 9`"),
     };

@@ -13,7 +13,7 @@ use crate::suggest::did_you_mean;
 pub struct Override {
     /// `data.batch`, `seed`, or the name of a `let`.
     pub key: String,
-    /// The value as it was given.
+    /// The value as given.
     pub value: String,
 }
 
@@ -25,7 +25,7 @@ impl std::str::FromStr for Override {
     }
 }
 
-/// Edits the draft; what fits nothing is reported.
+/// Edits the draft; reports overrides that match nothing.
 pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
     for o in overrides {
         let value = value(draft, o);
@@ -86,7 +86,7 @@ fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
             if let Stmt::Let { name, value: bound } = stmt
                 && name.text == key
             {
-                // A finder that is replaced by a number is not run at all.
+                // A finder replaced by a number does not run.
                 *bound = Value { site: bound.site, ..value };
                 return Ok(());
             }
@@ -123,7 +123,7 @@ fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<
     };
     match entries.iter_mut().find(|e| e.key.text == key) {
         Some(found) => found.value = Value { site: found.value.site, ..value },
-        // The checks say whether the key exists.
+        // The checks report a key that does not exist.
         None => entries.push(Entry {
             key: Name { text: key.to_string(), site: entry.value.site },
             lints: Vec::new(),

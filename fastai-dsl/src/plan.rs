@@ -1,4 +1,4 @@
-//! The plan: what a recipe will do, step by step, computed without running it.
+//! The plan: every step of a recipe with its epochs, batches, rates and states, computed without running it.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::rate::Rate;
 use crate::recipe::{Fit, HeadSpec, Model, Recipe, Step, Weights};
 use crate::schedule::{self, Schedule};
 
-/// What is known about the data set. Each is `None` until somebody counted.
+/// Counts of the data set; `None` until counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// Training images.
@@ -31,7 +31,7 @@ pub enum BodyState {
     Unfrozen,
 }
 
-/// What holds between two steps.
+/// The state between two steps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct State {
     /// Which part trains, and on what.
@@ -49,12 +49,12 @@ pub struct State {
 }
 
 impl State {
-    /// What holds before the first step.
+    /// The state before the first step.
     pub fn start(recipe: &Recipe) -> Self {
         Self::of(recipe.model(), recipe.transforms().size)
     }
 
-    /// What holds before the first step of a recipe with that model and image size.
+    /// The state before the first step of a recipe with that model and image size.
     pub(crate) fn of(model: &Model, size: u32) -> Self {
         let random = model.weights == Weights::None;
         State {
@@ -67,7 +67,7 @@ impl State {
         }
     }
 
-    /// What trains of a network with that many layer groups, in words: `the last 2 of 3 layer groups, on images`.
+    /// Describes which of that many layer groups train: `the last 2 of 3 layer groups, on images`.
     pub fn trains(&self, groups: usize) -> String {
         match (self.body, groups - self.first_trainable.min(groups)) {
             (BodyState::Precomputed, _) => "the head, on cached activations".to_string(),
@@ -77,7 +77,7 @@ impl State {
         }
     }
 
-    /// What holds after `step`.
+    /// The state after `step`.
     pub fn after(&self, step: &Step, groups: usize) -> Self {
         let mut next = self.clone();
         match step {
@@ -113,20 +113,20 @@ impl State {
     }
 }
 
-/// One step with what it will take. `stages[i]` belongs to `recipe.steps()[i]`.
+/// One step with its state and its costs. `stages[i]` belongs to `recipe.steps()[i]`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
     /// The step.
     pub step: Step,
-    /// What holds while it runs.
+    /// The state while the step runs.
     pub state: State,
     /// Epochs (a finder has none).
     pub epochs: u64,
-    /// Batches an epoch, while the number of images is known.
+    /// Batches per epoch; `None` while the number of images is unknown.
     pub batches_per_epoch: Option<u64>,
     /// Training batches in all.
     pub iterations: Option<u64>,
-    /// The rate of each layer group, earliest first; one for all is repeated. Frozen groups show theirs although it does nothing.
+    /// The rate of each layer group, earliest first; a single rate is repeated. Frozen groups have one too, without effect.
     pub rates: Vec<Rate>,
     /// Bytes of the activation cache that this step builds or needs (f32 features of train, valid and test).
     pub cache_bytes: Option<u64>,
@@ -147,13 +147,13 @@ impl Stage {
 /// Parameters of one layer group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Group {
-    /// What it holds.
+    /// The names of its modules.
     pub name: String,
     /// Parameters; `None` for the head while the number of classes is unknown.
     pub parameters: Option<u64>,
 }
 
-/// What a recipe will do, step by step.
+/// The steps of a recipe with their states and costs.
 ///
 /// ImageNet as the lesson counts it: 1,280,000 images in batches of 256 are 5,000 iterations an epoch, so 450,000 iterations
 /// are 90 epochs.
@@ -178,11 +178,11 @@ pub struct Group {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// One a step.
+    /// One stage per step.
     pub stages: Vec<Stage>,
     /// Layer groups, earliest first, the head (as at the start) last.
     pub groups: Vec<Group>,
-    /// What was known about the data.
+    /// The counts that the plan was computed with.
     pub facts: Facts,
 }
 
@@ -194,7 +194,7 @@ impl Plan {
         let mut stages = Vec::with_capacity(recipe.steps().len());
         for step in recipe.steps() {
             let after = state.after(step, arch.groups());
-            // A step that switches something runs in the state that it makes.
+            // A step that switches something runs in the state that it produces.
             let during = match step {
                 Step::LrFind(_) | Step::Fit(_) | Step::Tta { .. } => state.clone(),
                 _ => after.clone(),
@@ -219,8 +219,8 @@ impl Plan {
 }
 
 impl Stage {
-    /// Bytes of weights, gradients and momentum while this stage trains, in f32: what memory holds before any image. The
-    /// activations of a batch come on top. `None` while the number of classes is unknown.
+    /// Bytes of weights, gradients and momentum in f32 while this stage trains, without the activations of a batch. `None`
+    /// while the number of classes is unknown.
     pub fn parameter_bytes(&self, groups: &[Group]) -> Option<u64> {
         let first = if self.state.body == BodyState::Precomputed {
             groups.len().checked_sub(1)?
@@ -234,7 +234,7 @@ impl Stage {
     }
 }
 
-/// Batches an epoch: a trailing batch of one is merged into the batch before it, because BatchNorm cannot train on it.
+/// Batches per epoch: a trailing batch of one is merged into the batch before it, because BatchNorm cannot train on it.
 pub fn batches_per_epoch(images: u64, batch: u32) -> u64 {
     let batch = u64::from(batch.max(1));
     let batches = images.div_ceil(batch);
@@ -279,7 +279,7 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
     stage
 }
 
-/// One rate a layer group: a single rate is repeated.
+/// One rate per layer group: a single rate is repeated.
 pub fn group_rates(fit: &Fit, groups: usize) -> Vec<Rate> {
     match fit.lrs.as_slice() {
         [one] => vec![*one; groups],

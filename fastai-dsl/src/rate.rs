@@ -1,4 +1,4 @@
-//! Learning rates: a fixed number, or one that `lr_find` will suggest while the recipe runs.
+//! Learning rates: fixed numbers, or rates that `lr_find` suggests while the recipe runs.
 
 use std::fmt;
 use std::ops::{Div, Mul};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Base {
-    /// A number that is known while compiling.
+    /// A number that is known at compile time.
     Fixed(f64),
     /// The suggestion of the recipe's n-th `lr_find` (0-based), known when that step has run.
     Found(u16),
@@ -17,8 +17,8 @@ pub enum Base {
 
 /// A learning rate, `base * num / den`.
 ///
-/// A rate that is yet to be found can be scaled by positive constants and nothing else, so that every rate of a
-/// recipe keeps its meaning without running: `lr / 9`, `lr * 0.1`.
+/// A rate that is yet to be found can only be scaled by positive constants, so that every rate of a recipe is meaningful
+/// before the run: `lr / 9`, `lr * 0.1`.
 ///
 /// ```
 /// use fastai_dsl::Rate;
@@ -60,7 +60,7 @@ impl Rate {
         self.den
     }
 
-    /// The rate as a number; `found[i]` is what the i-th `lr_find` suggested. `None` while that has not run.
+    /// The rate as a number; `found[i]` is the suggestion of the `i`-th `lr_find`. `None` until that step has run.
     pub fn resolve(&self, found: &[f64]) -> Option<f64> {
         match self.base {
             Base::Fixed(x) => Some(x),

@@ -1,4 +1,4 @@
-//! The text front end: a recipe file's text to a checked recipe, or to rendered errors.
+//! The text front end: turns a recipe file's text into a checked recipe or rendered errors.
 
 use std::ops::Range;
 
@@ -13,10 +13,10 @@ use crate::parse::{Parsed, parse};
 use crate::prepared;
 use crate::scan::{ScanError, scan};
 
-/// Bytes; a larger recipe file is a mistake.
+/// The largest recipe file, in bytes.
 pub const LARGEST: usize = 1 << 20;
 
-/// What a text gave: the recipe, or why there is none; either way the places in the text.
+/// The result of reading a text: the recipe or the reasons why there is none, and the places in the text.
 #[derive(Debug)]
 pub struct RecipeText {
     /// The name of the file, for messages.
@@ -25,7 +25,7 @@ pub struct RecipeText {
     pub text: String,
     /// The recipe with its warnings, or all errors (and warnings).
     pub result: Result<Checked, Diagnostics>,
-    /// What was read, checked or not; `None` if there is not even a name.
+    /// The draft, checked or not; `None` if there is not even a name.
     pub draft: Option<Draft>,
     /// Byte ranges of the sites.
     pub places: Vec<Range<usize>>,
@@ -33,17 +33,17 @@ pub struct RecipeText {
 }
 
 impl RecipeText {
-    /// Reads and checks bytes that should be a recipe's text. Never panics, whatever they are.
+    /// Reads and checks the bytes of a recipe's text. Does not panic on any input.
     pub fn from_bytes(path: &str, bytes: &[u8], overrides: &[Override]) -> RecipeText {
         RecipeText::read(path, bytes, |draft, found| checked(draft, found, overrides))
     }
 
-    /// Reads and checks a text. Never panics, whatever the text.
+    /// Reads and checks a text. Does not panic on any input.
     pub fn new(path: &str, text: &str, overrides: &[Override]) -> RecipeText {
         RecipeText::from_bytes(path, text.as_bytes(), overrides)
     }
 
-    /// Holds the recipe, if there is one, to the text of its data's [summary](crate::prepared).
+    /// Verifies the recipe, if there is one, against the text of its data's [summary](crate::prepared).
     pub fn verify(mut self, summary: &str) -> RecipeText {
         let Some(draft) = &self.draft else { return self };
         self.result = self.result.and_then(|checked| prepared::verify(checked, draft, summary));
@@ -170,7 +170,7 @@ impl RecipeText {
         if diagnostic.site != Site::NONE {
             let at = self.place(diagnostic.site);
             let also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
-            // Only the lines that are shown are given to the renderer: it walks all that it gets, for every finding.
+            // The renderer walks its whole input for every finding, so it gets only the lines that are shown.
             let (mut first, mut last) = (at.start, at.end);
             if let Some((also, _)) = &also {
                 (first, last) = (first.min(also.start), last.max(also.end));
@@ -248,7 +248,7 @@ fn single_quotes(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         let rest = &text.as_bytes()[at..];
-        // Looked for only where it is needed: a line may be a megabyte long.
+        // Searched for on demand only: a line may be a megabyte long.
         let line = || rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
         let doc = rest.starts_with(b"///");
         match rest[0] {

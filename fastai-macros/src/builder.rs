@@ -1,4 +1,4 @@
-//! A flat draft as calls of the typed builder, each with the user's own identifier and span.
+//! Emits a flat draft as calls of the typed builder, each with the user's identifier and span.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -199,7 +199,7 @@ impl Builder<'_> {
         };
         match &value.kind {
             ValueKind::Number(x) if matches!(ty, Type::Count | Type::Counts | Type::Column) => {
-                // Within the ranges of the registry whole numbers fit; a wrong one is an error elsewhere.
+                // The registry's ranges of whole numbers fit; the checks report a number out of range.
                 if x.abs() <= f64::from(i32::MAX) {
                     spanned(Literal::i32_unsuffixed(*x as i32))
                 } else {
@@ -287,7 +287,7 @@ impl Builder<'_> {
         quote! { #(#parts)::* }
     }
 
-    /// A const assertion of what a literal would be checked for, for each Rust constant, at its span.
+    /// For each Rust constant, at its span, a const assertion of what the checks require of a literal.
     pub(crate) fn assertions(&self, flat: &Draft) -> TokenStream {
         let mut out = TokenStream::new();
         let arch = flat.sections.iter().find(|e| e.key.text == "model").and_then(|e| match &e.value.kind {
@@ -352,7 +352,7 @@ impl Builder<'_> {
             (ValueKind::Call(word, args), _) => {
                 let calls = if key.ty == Type::Stats { &[&schema::NORMALIZE] } else { schema::SPLITS };
                 if let Some(construct) = calls.iter().find(|call| call.name == word.text) {
-                    // The size of a block is none of an image.
+                    // The `size` of a block is not an image size.
                     self.arguments(construct, args, None, out);
                 }
             }

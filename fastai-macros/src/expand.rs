@@ -1,4 +1,4 @@
-//! A recipe's tokens to items: the type, its `Experiment` implementation, errors and lints at the user's own spans.
+//! Expands a recipe's tokens to items: the type, its `Experiment` implementation, and errors and lints at the user's spans.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -51,7 +51,7 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
             let errors = report::all(&diagnostics, &|site| places.both(site));
             let stub = item.stub(&draft);
             let mirror = item.mirror(&draft, &begun, &|site| places.first(site));
-            // First: an editor finds the type before the cursor by its offset, which the errors' texts would shift.
+            // The mirror comes first: editors look types up by offset, which the texts of the errors would shift.
             quote! { #mirror #tracked #errors #stub }
         }
     }
@@ -92,10 +92,10 @@ impl Item<'_> {
         quote! { #item #assertions }
     }
 
-    /// The type with a body that is never reached: the rest of the user's file keeps its meaning beside the errors.
+    /// The type with an unreachable body, so that the rest of the user's file compiles beside the errors.
     pub(crate) fn stub(&self, draft: &Draft) -> TokenStream {
         let item = self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") });
-        // The compiler would say of a name in lower case what has been said.
+        // A lower-case name has been reported already.
         quote! { #[allow(non_camel_case_types)] #item }
     }
 
@@ -138,7 +138,7 @@ impl Item<'_> {
 
 fn task(draft: &Draft) -> Ident {
     let word = draft.sections.iter().find(|e| e.key.text == "task").map(|e| &e.value.kind);
-    // The stub of a misspelt task is of the task that was meant.
+    // The stub of a misspelt task has the task that was meant.
     let meant = match word {
         Some(ValueKind::Word(w)) => closest(w, TaskKind::WORDS.iter().copied()).and_then(TaskKind::parse),
         _ => None,

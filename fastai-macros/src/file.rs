@@ -1,4 +1,4 @@
-//! `include_recipe!`: the same from a file.
+//! Expands `include_recipe!`: a recipe from a file.
 
 use std::path::{Path, PathBuf};
 
@@ -67,10 +67,10 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
                 .render_each()
                 .into_iter()
                 .map(|text| report::error(text.strip_prefix("error").unwrap_or(&text), (span, span)));
-            // A text that is not even tokens still says what it wants to be called.
+            // A text that does not lex may still contain its name.
             let nameless = || scan::recipe_name(&source.text).map(Draft::empty);
             let stub = source.draft.clone().or_else(nameless).filter(|d| is_ident(&d.name.text)).map(|draft| {
-                // What could not be read may have been meant to be public, and so may it be.
+                // The visibility of an unparsed recipe is unknown; public compiles everywhere.
                 let public = source.is_public() || source.draft.is_none();
                 let visibility = if public { quote!(pub) } else { TokenStream::new() };
                 let ident = Ident::new(&draft.name.text, span);
@@ -87,7 +87,7 @@ pub(crate) struct SummaryFile {
     pub(crate) text: String,
 }
 
-/// The summary that `fastai prepare` wrote beside `file`, if it did. One that cannot be read is empty, which is an error.
+/// The summary that `fastai prepare` wrote beside `file`, if any. An unreadable summary becomes an empty text, which is an error.
 pub(crate) fn summary(file: &Path, recipe: &str) -> Option<SummaryFile> {
     let path = file.with_file_name(prepared::file_name(recipe));
     path.is_file().then(|| {

@@ -29,7 +29,7 @@ pub fn recipe_at(input: TokenStream) -> TokenStream {
     expand::recipe(input.into()).into()
 }
 
-/// `include_recipe_at!{ [path] "file.recipe" }`: the same from a file, which cargo then tracks.
+/// `include_recipe_at!{ [path] "file.recipe" }`: a checked recipe from a file, which cargo then tracks.
 #[proc_macro]
 pub fn include_recipe_at(input: TokenStream) -> TokenStream {
     let _alone = alone();

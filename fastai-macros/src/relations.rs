@@ -1,5 +1,5 @@
-//! What must hold between two values, where a Rust constant is one of them: const assertions, since the constant's value is
-//! not known while the macro checks.
+//! Const assertions for relations between two values of which one is a Rust constant, whose value is unknown while the macro
+//! checks.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -29,7 +29,7 @@ impl<'a> Given<'a> {
 }
 
 impl Builder<'_> {
-    /// The assertions of a flat draft; nothing is said about values that are literals, which have been checked.
+    /// The assertions of a flat draft. Relations between literals have been checked already.
     pub(crate) fn relations(&self, flat: &Draft, arch: Option<&ArchFacts>) -> TokenStream {
         let mut out = TokenStream::new();
         let data = block(flat, "data");
@@ -124,7 +124,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Asserts what `holds` makes of the values as numbers, at the first constant among them; nothing if there is none.
+    /// Asserts `holds` of the values as numbers, at the first constant among them; does nothing if there is none.
     fn assert(
         &self,
         values: &[&Value],
@@ -139,7 +139,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A value as an `f64`; `None` of what is no number.
+    /// A value as an `f64`; `None` if it is not a number.
     fn number(&self, value: &Value) -> Option<TokenStream> {
         match &value.kind {
             ValueKind::Number(x) => {

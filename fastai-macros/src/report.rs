@@ -1,5 +1,5 @@
-//! Findings as the compiler shows them: errors as `compile_error!`, lints as the use of a deprecated constant that bears
-//! the lint's name, both at the user's spans.
+//! Emits findings for the compiler: errors as `compile_error!`, lints as the use of a deprecated constant with the lint's
+//! name, both at the user's spans.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -20,7 +20,7 @@ pub(crate) fn all(diagnostics: &Diagnostics, spans: &dyn Fn(Site) -> (Span, Span
 }
 
 /// The finding's text. Stable Rust gives a macro no labels for a second place, and a second `compile_error!` would count one
-/// mistake twice; so that place is named by its line.
+/// mistake twice, so the text names the line of the second place.
 fn text(diagnostic: &Diagnostic, spans: &dyn Fn(Site) -> (Span, Span)) -> String {
     let mut text = diagnostic.text();
     if let Some((site, label)) = &diagnostic.also {

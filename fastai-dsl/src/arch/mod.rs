@@ -23,6 +23,7 @@ use graph::{Blueprint, Module};
 
 /// Layer groups of every architecture, the head included, as in fastai.
 pub const GROUPS: usize = 3;
+const _: () = assert!(GROUPS == 3, "the words of the architectures say how many groups there are");
 
 /// Declares the networks of a family: `family` for the registry, and a word for each name and alias.
 macro_rules! architectures {
@@ -44,12 +45,13 @@ macro_rules! architectures {
         /// The names as Rust types.
         #[allow(non_camel_case_types)]
         pub mod words {
-            use $crate::arch::{Arch, GROUPS};
+            use $crate::arch::Arch;
             $(
                 $(#[doc = $doc])+
                 #[derive(Clone, Copy, Debug)]
                 pub struct $name;
-                impl Arch<GROUPS> for $name {
+                // `GROUPS` as a literal, which the compiler's messages show as it stands.
+                impl Arch<3> for $name {
                     const NAME: &'static str = stringify!($name);
                 }
                 $(

@@ -8,7 +8,7 @@ use crate::habits;
 use crate::recipe::Augmentation;
 use crate::schema::AUGMENTATIONS;
 
-/// The parts of the list in order; `None` where one of them is wrong.
+/// The parts of the list in order; `None` if one of them was refused.
 pub(super) fn augment(bound: &Bound, out: &mut Diagnostics) -> Option<Vec<Augmentation>> {
     let Some(value) = bound.value("augment") else { return None };
     let ValueKind::List(items) = &value.kind else { return None };
@@ -50,7 +50,7 @@ fn part(value: &Value, out: &mut Diagnostics) -> Option<Augmentation> {
     Augmentation::lower(&bound)
 }
 
-/// What must hold between the arguments.
+/// Checks the relations between arguments.
 fn relations(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<()> {
     if let (Some(max), Some(min)) = (bound.read::<f64>("max"), bound.read::<f64>("min"))
         && min > max
@@ -74,7 +74,7 @@ fn relations(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<()> {
     }
 }
 
-/// Four probabilities whose sum is 1.
+/// Reports anything but four probabilities whose sum is 1.
 fn four(ps: &[f64], bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<()> {
     let sum: f64 = ps.iter().sum();
     let message = match ps.len() {

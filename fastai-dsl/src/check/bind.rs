@@ -1,4 +1,4 @@
-//! Fits what was written to a construct of the registry: names, kinds, ranges, what is missing or doubled.
+//! Matches entries and arguments with a construct of the registry: names, kinds, ranges, missing and doubled keys.
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
@@ -25,19 +25,18 @@ impl<'d> Bound<'d> {
         self.construct
     }
 
-    /// What is written for `key`, if it is of the right kind.
+    /// The value written for `key`, unless it was refused.
     pub(super) fn written(&self, key: &str) -> Option<&'d Value> {
         let (i, _) = self.construct.key(key)?;
         self.values[i].filter(|v| v.kind != ValueKind::Broken)
     }
 
-    /// Whether something is written for `key`, right or wrong.
+    /// Whether the recipe writes `key`, rightly or wrongly.
     pub(super) fn given(&self, key: &str) -> bool {
         self.construct.key(key).is_some_and(|(i, _)| self.given[i])
     }
 
-    /// What is written for `key`, or the registry's default where nothing is; `None` of what was refused, and of a key
-    /// without a default.
+    /// The value written for `key`, else the registry's default; `None` for a refused value and for a key without a default.
     pub(super) fn value(&self, key: &str) -> Option<&'d Value> {
         let (i, key) = self.construct.key(key)?;
         if self.given[i] { self.written(key.name) } else { key.default_value() }
@@ -54,8 +53,8 @@ impl<'d> Bound<'d> {
         self.written(key).map_or(fallback, |v| v.site)
     }
 
-    /// Whether the values of all these keys are known: a Rust constant's is not while a macro checks, so what holds between
-    /// two values is asserted while compiling, and checked when the recipe is built.
+    /// Whether the values of all these keys are known. The value of a Rust constant is unknown while a macro checks: relations
+    /// between two values are then asserted at compile time, and checked when the recipe is built.
     pub(super) fn known(&self, keys: &[&str]) -> bool {
         keys.iter().filter_map(|key| self.written(key)).all(|value| !value.has_constant())
     }
@@ -69,7 +68,7 @@ impl<'d> Bound<'d> {
     }
 }
 
-/// Fits `key: value` entries.
+/// Matches `key: value` entries with their construct.
 pub(super) fn entries<'d>(
     construct: &'static Construct,
     word: &Name,
@@ -116,7 +115,7 @@ pub(super) fn entries<'d>(
     bound
 }
 
-/// Fits arguments: named ones leave the list of parameters, positional ones fill the rest in order.
+/// Matches arguments with their construct: positional ones fill, in order, the parameters that no argument names.
 pub(super) fn args<'d>(
     construct: &'static Construct,
     word: &Name,
@@ -186,7 +185,7 @@ pub(super) fn args<'d>(
     bound
 }
 
-/// A wrong name that plainly means one of the keys takes its place: that key is neither missing nor filled by position.
+/// A wrong name that plainly means a key takes that key's place, which is then neither missing nor filled by position.
 fn take_what_was_meant(construct: &Construct, name: &Name, first: &mut [Option<Site>]) {
     if let Some(i) = habits::meant(construct, &name.text)
         && first[i].is_none()
@@ -220,7 +219,7 @@ fn call(construct: &Construct) -> String {
     format!("{}({})", construct.name, needed.join(", "))
 }
 
-/// A value for a key, for helps.
+/// An example of a value for a key, for help texts.
 fn instance(key: &Key) -> &'static str {
     match key.name {
         "root" => return "\"data\"",
@@ -299,13 +298,13 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             ValueKind::Const(_),
             Type::Count | Type::Number | Type::Numbers | Type::Rate | Type::Rates | Type::Threshold | Type::Zoom,
         ) => true,
-        // Of the texts only paths are open: the others have rules that a constant's type cannot promise.
+        // Among texts only paths may be constants: the others follow rules that a constant's type cannot promise.
         (ValueKind::Const(_), Type::Weights) => true,
         (ValueKind::Const(_), Type::Text) if key.name == "root" => true,
         (ValueKind::Rate(_), Type::Rate | Type::Rates) => true,
         (ValueKind::Word(w), _) if key.legal_words().contains(&w.as_str()) => true,
         (ValueKind::Call(..), Type::Split | Type::Stats) => true,
-        // Its parts are checked one by one.
+        // `augment` checks the parts one by one.
         (ValueKind::List(_), Type::Augment) => true,
         (ValueKind::List(items), Type::Zoom) => {
             if items.len() != 2 {
@@ -318,7 +317,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             })
         }
         (ValueKind::List(items), Type::Numbers | Type::Counts | Type::Rates) => {
-            // Not `all`, which would stop at the first mistake.
+            // `all` would stop at the first mistake.
             items.iter().fold(true, |good, v| {
                 good & match (&v.kind, key.ty) {
                     (ValueKind::Number(x), Type::Counts) => {
@@ -352,7 +351,7 @@ fn in_range(key: &Key, x: f64, site: Site, out: &mut Diagnostics) -> bool {
     }
 }
 
-/// Reports a number outside of its range; the help is the nearest legal one where that makes sense.
+/// Reports a number outside its range; the help names the nearest legal number where that makes sense.
 pub(super) fn range_ok(name: &str, range: &Range, x: f64, site: Site, out: &mut Diagnostics) -> bool {
     if range.holds(x) {
         return true;

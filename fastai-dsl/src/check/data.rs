@@ -91,7 +91,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     (out.iter().count() == before).then_some(data)
 }
 
-/// Scaled copies that are smaller than what the network sees, which is said at `site`, would be enlarged again.
+/// Reports at `site` scaled copies that are smaller than the image that the network sees: they would be enlarged again.
 pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &mut Diagnostics) {
     if side < size {
         let mut error = Diagnostic::error(
@@ -107,7 +107,7 @@ pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &m
     }
 }
 
-/// A class cannot be rare, nor have a proportion, where labels are numbers.
+/// Reports options that need classes where labels are numbers.
 fn needs_classes(
     source: &Construct,
     valid: Option<&Valid>,
@@ -214,7 +214,7 @@ fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
     }
 }
 
-/// The last folder of a path that leads elsewhere.
+/// The last folder of a path that leaves the data set.
 fn inside(path: &str) -> &str {
     let mut parts = path.rsplit(['/', '\\']).filter(|p| !p.is_empty() && *p != ".." && !p.contains(':'));
     parts.next().unwrap_or("train")
@@ -267,7 +267,7 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
     }
 }
 
-/// The slice of a permutation that is held out, if there are that many.
+/// The slice of the permutation that is held out, if it exists.
 fn fold(bound: &bind::Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
     let (share, fold) = (bound.read::<f64>("share")?, bound.read::<u32>("fold")?);
     let folds = (1.0 / share + 1e-9).floor() as u32;
@@ -289,7 +289,7 @@ fn fold(bound: &bind::Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
     Some(fold)
 }
 
-/// The size of `transforms` and its place, whatever else is wrong there; `None` if it is no legal number.
+/// The size in `transforms` and its place, even if the section has other mistakes; `None` if it is not a legal number.
 pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
     let (_, key) = schema::TRANSFORMS.key("size")?;
     let value = entry(value, "size")?;
@@ -301,10 +301,10 @@ pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
     }
 }
 
-/// Whether `data` holds validation images out, and where it says so, whatever else is wrong there.
+/// Whether `data` holds out validation images, and where it says so, even if the section has other mistakes.
 pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
     match &data.kind {
-        // What is held out is known when the program runs.
+        // The program that runs the recipe says which images are held out.
         ValueKind::Block(name, _) if name.text == "given" => return Some((true, data.site)),
         ValueKind::Word(w) if w == "given" => return Some((true, data.site)),
         ValueKind::Block(..) => {}
@@ -320,13 +320,13 @@ pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
     }
 }
 
-/// Where the sampler is said to be balanced, if it is.
+/// Where the recipe sets a balanced sampler, if it does.
 pub(super) fn balanced(data: &Value) -> Option<Site> {
     let value = entry(data, "sampler")?;
     matches!(&value.kind, ValueKind::Word(w) if w == "balanced").then_some(value.site)
 }
 
-/// The side of scaled copies and its place, whatever else is wrong there.
+/// The side of scaled copies and its place, even if the section has other mistakes.
 pub(super) fn resize_to(data: &Value) -> Option<(u32, Site)> {
     let value = entry(data, "resize_to")?;
     match value.kind {

@@ -1,4 +1,4 @@
-//! Lints: recipes that run, but hardly as meant.
+//! Lints: findings about recipes that run, but probably not as intended.
 
 use super::level;
 use crate::catalog::{self as c, Code, LINTS};
@@ -44,15 +44,15 @@ pub(super) fn known(draft: &Draft, out: &mut Diagnostics) {
     }
 }
 
-/// What lints look at: the sections that they are about.
+/// The sections that the lints are about.
 pub(super) struct Subject<'a> {
     pub(super) transforms: &'a Transforms,
     pub(super) model: &'a Model,
     pub(super) steps: &'a [Step],
-    /// Side of the images' scaled copies, and where it is said.
+    /// Side of the images' scaled copies, and where the recipe sets it.
     pub(super) copies: Option<(u32, Site)>,
     pub(super) options: &'a Options,
-    /// Where the sampler is said to be balanced, if it is.
+    /// Where the recipe sets a balanced sampler, if it does.
     pub(super) balanced: Option<Site>,
 }
 
@@ -68,21 +68,21 @@ impl<'a> Lints<'a> {
         self.at(lint, &[step, train, &self.draft.lints], Diagnostic::error(lint, site, message).help(help))
     }
 
-    /// The lint at a place with these attributes, innermost first; whether it was shown.
+    /// Reports the lint at a place with these attributes, innermost first; returns whether it is shown.
     fn at(&mut self, lint: &'static Code, attrs: &[&[LintAttr]], mut diagnostic: Diagnostic) -> bool {
         diagnostic.severity = match level(lint, attrs) {
             LintLevel::Allow => return false,
             LintLevel::Warn => Severity::Warning,
             LintLevel::Deny => Severity::Error,
         };
-        // A loop's step is looked at once a round.
+        // The lints see a loop's step in every round.
         if !self.out.has(lint, diagnostic.site) {
             self.out.push(diagnostic);
         }
         true
     }
 
-    /// Whether one of these keys of a section is a Rust constant, whose value no lint knows.
+    /// Whether one of these keys of a section is a Rust constant, whose value is unknown here.
     fn has_constant(&self, section: &str, keys: &[&str]) -> bool {
         let section = self.draft.sections.iter().find(|e| e.key.text == section);
         let Some(ValueKind::Block(_, entries)) = section.map(|e| &e.value.kind) else { return false };
@@ -103,7 +103,7 @@ pub(super) fn run(parts: &Subject, flat: &Draft, draft: &Draft, unused: &[Unused
         let help = format!("remove it, or call it `_{}`", binding.name.text);
         lints.fire(&c::UNUSED_LET, &[], binding.name.site, text, &help);
     }
-    // A step that could not be lowered has been reported, and then this is not called; the two lists run in parallel.
+    // The lints run only when every step was lowered, so the two lists are parallel.
     let steps: Vec<(&Step, &StepCall)> = parts.steps.iter().zip(calls).collect();
     if let Some(call) = all_on_cache(parts, &steps) {
         precompute_ignores_augment(parts, call, &mut lints);
@@ -117,7 +117,7 @@ pub(super) fn run(parts: &Subject, flat: &Draft, draft: &Draft, unused: &[Unused
     walk(parts, &steps, &mut lints);
 }
 
-/// The lint about `data`, which looks at no other section.
+/// The lint that depends on `data` alone.
 pub(super) fn default_valid(draft: &Draft, out: &mut Diagnostics) {
     let Some(entry) = draft.sections.iter().find(|e| e.key.text == "data") else { return };
     let ValueKind::Block(word, entries) = &entry.value.kind else { return };
@@ -190,7 +190,7 @@ fn stats_of_other_weights(parts: &Subject, lints: &mut Lints) {
     let given = matches!(parts.transforms.stats, StatsWish::Given { .. });
     match parts.model.weights {
         Weights::None => return,
-        // Weights of one's own, and what they were trained with.
+        // The user's own weights, with their own statistics.
         Weights::File(_) if given => return,
         _ if wanted.is_near(&facts.stats) => return,
         _ => {}
@@ -214,7 +214,7 @@ fn stats_of_other_weights(parts: &Subject, lints: &mut Lints) {
 /// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
 fn enlarged_copies(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let Some((side, site)) = parts.copies else { return };
-    // Constants may be anything.
+    // The value of a constant is unknown.
     let resized = steps.iter().filter(|(step, _)| matches!(step, Step::Resize { .. }));
     if lints.has_constant("transforms", &["size", "max_zoom"])
         || resized.flat_map(|(_, call)| &call.args).any(|a| a.value.has_constant())
@@ -234,7 +234,7 @@ fn enlarged_copies(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Li
     of_section(&c::ENLARGED_COPIES, "data", diagnostic, lints.draft, lints.out);
 }
 
-/// A sampler and a loss that each make up for rare classes alone.
+/// A sampler and a loss that each compensate for rare classes.
 fn balanced_twice(parts: &Subject, lints: &mut Lints) {
     let (Some(sampler), Some(ClassWeights::Balanced)) = (parts.balanced, &parts.options.class_weights) else { return };
     let Some(entry) = lints.draft.sections.iter().find(|e| e.key.text == "class_weights") else { return };
@@ -255,7 +255,7 @@ fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lin
         let section = lints.section(name);
         let entry = lints.draft.sections.iter().find(|e| e.key.text == name);
         if entry.is_some_and(|e| e.value.has_constant()) {
-            // It may be 0.
+            // The constant may be 0.
             continue;
         }
         let site = entry.map_or(call.word.site, |e| e.key.site);
@@ -270,7 +270,7 @@ fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lin
     }
 }
 
-/// A head that `save` or `tta` uses although it is as random as it was made, or that nothing uses at all.
+/// A head that `save` or `tta` uses before any training, or that nothing uses at all.
 fn untrained_head(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let mut trained = false;
     let mut made: Option<&StepCall> = None;
@@ -402,7 +402,7 @@ fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {
         (Base::Found(a), Base::Found(b)) => a == b && factor(w[0]) > factor(w[1]),
         _ => false,
     });
-    // A constant's rate is not known.
+    // The value of a constant is unknown.
     let known = !call.args.iter().any(|a| a.value.has_constant());
     if falls && known {
         lints.fire(

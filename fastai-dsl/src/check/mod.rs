@@ -1,4 +1,5 @@
-//! Draft to [`Recipe`]: every check that needs no data. All findings at once; one section's mistake never hides another's.
+//! Checks a draft and lowers it to a [`Recipe`]: everything that needs no data. Reports all findings at once; a mistake in one
+//! section never hides a mistake in another.
 
 mod augment;
 mod bind;
@@ -19,28 +20,28 @@ use crate::suggest::{did_you_mean, list};
 pub(crate) use bind::Bound;
 pub(crate) use lints::of_section as lint_of_section;
 
-/// A recipe that passed, with what the front end needs besides.
+/// A recipe that passed the checks, and what the front end needs besides.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The recipe.
     pub recipe: Recipe,
-    /// `trace[i]` is the place of the step that the recipe's step i came from.
+    /// `trace[i]` is the place of the `i`-th step of the recipe in the text.
     pub trace: Vec<Site>,
-    /// The draft without `let`, `for` and arithmetic: what a builder would have collected.
+    /// The draft without `let`, `for` and arithmetic, as a builder collects it.
     pub flat: Draft,
     /// The lints that fired.
     pub warnings: Diagnostics,
 }
 
-/// Checks a draft. The only way to a [`Recipe`].
+/// Checks a draft; nothing else makes a [`Recipe`].
 ///
 /// # Errors
-/// All findings (warnings among them) if one of them is an error.
+/// All findings, warnings included, if one of them is an error.
 pub fn check(draft: &Draft) -> Result<Checked, Diagnostics> {
     check_with(draft, Diagnostics::default())
 }
 
-/// [`check`], with what the parser found before.
+/// [`check`], preceded by the findings of the parser.
 ///
 /// # Errors
 /// As [`check`].
@@ -110,7 +111,7 @@ impl<'d> Sections<'d> {
     }
 }
 
-/// What a value of the task is checked against, and where it was set.
+/// The task, and where the recipe sets it.
 type TaskAt = (TaskKind, Site);
 
 fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
@@ -121,7 +122,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let data = value("data").and_then(|v| data::data(v, kind, out));
     let transforms = value("transforms").and_then(|v| data::transforms(v, out));
     let model = value("model").and_then(|v| model::model(v, out));
-    // What a section says counts even where another of its keys is broken, so that no mistake hides the next.
+    // A section's valid keys count even if another of its keys is broken, so that no mistake hides the next.
     let facts = value("model").and_then(model::facts);
     if let Some((size, site)) = value("transforms").and_then(data::size) {
         model::size_fits(size, facts, site, out);
@@ -152,7 +153,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         );
     }
     let (steps, trace) = steps?;
-    // Beside an error in the steps, what they lead to is not what was meant.
+    // The states that broken steps lead through are not those that were meant.
     if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
         let parts = lints::Subject { transforms, model, steps: &steps, copies, options: &options, balanced };
         lints::run(&parts, flat, draft, unused, out);

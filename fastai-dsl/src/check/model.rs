@@ -1,4 +1,4 @@
-//! `model`, and the heads of `model` and `head(..)`.
+//! Checks `model`, and the heads of `model` and `head(..)`.
 
 use super::bind::{self, Bound};
 use crate::arch::{self, ARCHS, ArchFacts};
@@ -9,8 +9,8 @@ use crate::recipe::{HeadSpec, Model};
 use crate::schema;
 use crate::suggest::{closest, list};
 
-/// Networks of the original's table and other well-known ones: a name that is right elsewhere deserves a better answer than
-/// the most similar spelling.
+/// Well-known networks that this version does not have, the original's included: for such a name the most similar spelling is
+/// no useful answer.
 const ELSEWHERE: &[&str] = &[
     "alexnet",
     "darknet_53",
@@ -70,7 +70,7 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     Some(Model { arch: facts?.into(), cut: cut?, head: head?, weights: weights? })
 }
 
-/// How many modules are left out, if the architecture has so many.
+/// How many modules are left out, if the architecture has that many.
 fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
     let cut = bound.read::<u32>("cut")?;
     if cut <= facts.max_cut() || !bound.known(&["cut"]) {
@@ -89,7 +89,7 @@ fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
     None
 }
 
-/// The architecture, whatever else is wrong with the section.
+/// The architecture, even if the section has other mistakes.
 pub(super) fn facts(model: &Value) -> Option<&'static ArchFacts> {
     match &model.kind {
         ValueKind::Word(name) => arch::find(name),
@@ -98,7 +98,7 @@ pub(super) fn facts(model: &Value) -> Option<&'static ArchFacts> {
     }
 }
 
-/// Whether the body's weights are random, and where the recipe says so; `None` if that is not known.
+/// Whether the body's weights are random, and where the recipe says so; `None` if that is unknown.
 pub(super) fn random_weights(model: &Value) -> Option<(bool, Site)> {
     let ValueKind::Block(_, entries) = &model.kind else {
         return (model.kind != ValueKind::Broken).then_some((false, model.site));
@@ -114,7 +114,7 @@ pub(super) fn random_weights(model: &Value) -> Option<(bool, Site)> {
     }
 }
 
-/// The head of the section, whatever else is wrong there; what is wrong with the head itself has been said.
+/// The head that the section describes, even if the section has other mistakes; reports nothing.
 pub(super) fn section_head(model: &Value) -> Option<HeadSpec> {
     let nothing = Vec::new();
     let (name, entries) = match &model.kind {
@@ -165,7 +165,7 @@ fn default_dropouts(layers: usize) -> Vec<f64> {
     dropouts
 }
 
-/// Reports an image size below the architecture's minimum; below every architecture's, if that is not known.
+/// Reports an image size below the architecture's minimum; if the architecture is unknown, below the smallest minimum of all.
 pub(super) fn size_fits(size: u32, facts: Option<&ArchFacts>, site: Site, out: &mut Diagnostics) {
     let least = facts.or_else(|| ARCHS.iter().min_by_key(|a| a.min_size));
     let Some(least) = least.filter(|f| size < f.min_size) else { return };

@@ -1,4 +1,4 @@
-//! The steps of `train`: each against its description, then the states they lead through.
+//! Checks the steps of `train`: each against its construct, then the states that they lead through.
 
 use super::bind::{self, Bound};
 use super::{data, model};
@@ -11,15 +11,15 @@ use crate::plan::BodyState;
 use crate::rate::Rate;
 use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind};
 
-/// What the steps need to know of the other sections; `None` where those are broken.
+/// Facts from the other sections that the steps depend on; `None` where a section is broken.
 pub(super) struct Context {
     pub(super) facts: Option<&'static ArchFacts>,
-    /// Whether the body's weights are random, and where that is said.
+    /// Whether the body's weights are random, and where the recipe says so.
     pub(super) random: Option<(bool, Site)>,
-    /// Whether images are held out, and where that is said.
+    /// Whether images are held out, and where the recipe says so.
     pub(super) valid: Option<(bool, Site)>,
     pub(super) head: Option<HeadSpec>,
-    /// Side of the images' scaled copies, and where it is said.
+    /// Side of the images' scaled copies, and where the recipe sets it.
     pub(super) copies: Option<(u32, Site)>,
 }
 
@@ -30,9 +30,9 @@ struct Saved {
     head: Option<HeadSpec>,
 }
 
-/// What holds between two steps, as far as legality goes.
+/// The state between two steps, as far as it decides which steps are legal.
 struct Walk<'a> {
-    /// `None` where a broken step or section leaves it open; nothing is said about what follows then.
+    /// `None` after a broken step or section, about whose consequences the checks stay silent.
     body: Option<BodyState>,
     /// The step that led to `body`.
     since: Site,
@@ -88,7 +88,7 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         let Stmt::Step(call) = stmt else { continue };
         let mut found = Diagnostics::default();
         let step = step(call, &mut state, &mut found);
-        // A loop's body is checked once a round, with other numbers in the messages: the first round that fails speaks.
+        // A loop's body is checked in every round, with other numbers in the messages: only the first failure is reported.
         let new = |d: &&Diagnostic| call.rounds.is_empty() || !out.has(d.code, d.site);
         let found: Vec<Diagnostic> = found.iter().filter(new).cloned().collect();
         for mut diagnostic in found {
@@ -255,7 +255,7 @@ fn unfreeze(step: Step, site: Site, state: &mut Walk, out: &mut Diagnostics) -> 
 
 fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let group: Option<i32> = bound.read("group");
-    // Whichever group it is, the body trains from here on.
+    // The body trains from here on, whichever group it is.
     let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
     if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
         && bound.known(&["group"])
@@ -361,7 +361,7 @@ fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> 
     false
 }
 
-/// As many rates as there are groups: even steps (of the exponent) from the first given one to the last.
+/// One rate per group, spaced evenly on a logarithmic scale from the first given rate to the last.
 fn spread(lrs: &[Rate], groups: usize) -> String {
     let ends = lrs.first().and_then(Rate::fixed).zip(lrs.last().and_then(Rate::fixed));
     let Some((first, last)) = ends.filter(|(a, b)| *a > 0.0 && a < b && groups > 1) else {
@@ -411,7 +411,7 @@ fn tta(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
                 .help("`precompute(off);` before it")
                 .also(state.since, "switched on here"),
         );
-        // Said once; what follows is checked as if it had been done.
+        // Reported once; the following steps are checked as if `precompute` were off.
         (state.body, state.since) = (Some(BodyState::Frozen), site);
     }
     if let Some((false, place)) = state.context.valid {

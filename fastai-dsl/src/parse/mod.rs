@@ -1,7 +1,7 @@
-//! Tokens to a [`Draft`]: a hand descent over syn's cursor that never stops at the first mistake.
+//! A recursive-descent parser from tokens to a [`Draft`] that does not stop at the first mistake.
 //!
-//! A production that cannot go on reports, skips token trees to the next `,` or `;` of its own level, and goes on; groups are
-//! atomic, so a mistake never leaves its brackets. What could not be read becomes [`ValueKind::Broken`], about which the
+//! A production that fails reports the mistake, skips token trees to the next `,` or `;` of its own level, and continues.
+//! Groups are atomic, so a mistake never leaves its brackets. Unparsed text becomes [`ValueKind::Broken`], about which the
 //! checks stay silent.
 
 mod literal;
@@ -17,7 +17,7 @@ use crate::draft::{Draft, Entry, LintAttr, LintLevel, Name, Train, Value, ValueK
 use crate::scan::MAX_DEPTH;
 use crate::schema::SECTIONS;
 
-/// What the parser read; [`Site`]s are indices into `spans`.
+/// The parser's result; [`Site`]s are indices into `spans`.
 #[derive(Debug)]
 pub struct Parsed {
     /// The recipe, however broken; `None` if there is not even a name.
@@ -30,11 +30,11 @@ pub struct Parsed {
     pub visibility: TokenStream,
     /// The name as it was written.
     pub name: Option<proc_macro2::Ident>,
-    /// Words that stand where a step should, or alone after `let name =`: an editor completes them to steps.
+    /// Words in place of a step, or alone after `let name =`, which an editor completes to steps.
     pub begun: Vec<Name>,
 }
 
-/// Reads one recipe. Never panics, never stops at the first mistake.
+/// Parses one recipe. Never panics, and does not stop at the first mistake.
 pub fn parse(tokens: TokenStream) -> Parsed {
     let mut out = Out::default();
     if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
@@ -55,7 +55,7 @@ pub fn parse(tokens: TokenStream) -> Parsed {
     Parsed { draft, diagnostics, spans, visibility, name, begun }
 }
 
-/// Visibility and name of a recipe that is not read any further.
+/// Visibility and name of a recipe that is not parsed any further.
 fn header(tokens: TokenStream) -> (TokenStream, Option<proc_macro2::Ident>) {
     let mut visibility = TokenStream::new();
     for token in tokens {
@@ -132,7 +132,7 @@ impl<'a> Parser<'a, '_> {
         self.out.diagnostics.push(diagnostic);
     }
 
-    /// Runs a production whose findings nobody needs.
+    /// Runs a production and discards its findings.
     fn quietly<T>(&mut self, production: fn(&mut Self) -> T) -> T {
         let before = std::mem::take(&mut self.out.diagnostics);
         let result = production(self);
@@ -140,7 +140,7 @@ impl<'a> Parser<'a, '_> {
         result
     }
 
-    /// The next token as a help may repeat it.
+    /// The next token as a help text may quote it.
     fn upcoming(&self) -> String {
         match self.cursor.token_tree() {
             Some((token @ (TokenTree::Literal(_) | TokenTree::Ident(_)), _)) => {
@@ -157,7 +157,7 @@ impl<'a> Parser<'a, '_> {
         Diagnostic::error(code, self.out.site(span, span), message)
     }
 
-    /// An error at the last token taken: what is missing, is missing after it.
+    /// An error at the last token taken, after which something is missing.
     fn error_after(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
         let span = self.last;
         Diagnostic::error(code, self.out.site(span, span), message)
@@ -269,7 +269,7 @@ impl<'a> Parser<'a, '_> {
                     .error_here(&c::HEADER, format!("expected `{{` after `{}`", draft.name.text))
                     .help(format!("`{} {{ task: single_label, .. }}`", draft.name.text));
                 self.report(error);
-                // Nothing is said to be missing in what could not be read.
+                // Text that could not be parsed may hold the missing keys.
                 draft.sections.push(*broken_entry(Name { text: String::new(), site: draft.name.site }));
                 return (Some(draft), visibility, Some(ident));
             }
@@ -450,7 +450,7 @@ fn camel_case(word: &str) -> String {
     word.split('_').map(capital).collect()
 }
 
-/// A single value without its places, as `--set` takes it; `None` if the text is none.
+/// Parses a single value, as `--set` takes it, without places; `None` if the text is not one value.
 pub fn parse_value(text: &str) -> Option<crate::draft::Value> {
     crate::scan::scan(text).ok()?;
     let tokens: TokenStream = text.parse().ok()?;

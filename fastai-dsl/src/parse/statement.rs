@@ -60,7 +60,7 @@ impl Parser<'_, '_> {
         }
         let error = self.error_after(&c::MISSING_SEMICOLON, format!("expected `;` after {what}")).help("add `;` here");
         self.report(error);
-        // The next statement most likely begins right here.
+        // The next statement most likely begins here.
         if self.cursor.ident().is_none() && !self.peek_punct('#') {
             self.skip_past(';');
         }
@@ -161,7 +161,7 @@ impl Parser<'_, '_> {
             let known = STEPS.iter().any(|s| s.name == word.text);
             if let Some(object) = object {
                 self.no_object(&object, habits::method_help(&word.text, &args));
-                // The help has said it all.
+                // The help says everything.
                 habits::translate(&mut args);
                 if !known || self.peek_punct('.') {
                     self.skip_past(';');

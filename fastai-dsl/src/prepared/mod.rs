@@ -1,8 +1,8 @@
-//! What `fastai prepare` knows about a recipe's data set: a small text that is committed beside the recipe, so that the macro
-//! and `fastai check` can hold the recipe to the data without reading it.
+//! The summary that `fastai prepare` writes of a recipe's data set: a small text, committed beside the recipe, against which
+//! the macro and `fastai check` verify the recipe without reading the data.
 //!
-//! Text in, findings out: who reads the data set is not this crate's business. The text is one fact a line, so that a change
-//! of the data is a readable difference:
+//! This crate reads the text; the engine reads the data set. The text has one fact per line, so that a change of the data is a
+//! readable difference:
 //!
 //! ```text
 //! # Written by `fastai prepare`; commit it.
@@ -30,12 +30,12 @@ mod verify;
 
 pub use verify::verify;
 
-/// The layout of the text; a summary of another is made anew.
+/// The version of the text's layout; a summary of another version has to be written anew.
 pub const FORMAT: u32 = 1;
-/// Bytes; larger texts are no summaries.
+/// The largest summary, in bytes.
 pub const LARGEST: usize = 4 << 20;
 
-/// What all cells of a csv column are; an empty one may be anything.
+/// The kind of all cells of a csv column; empty cells do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cells {
     /// 0 and 1, or true and false.
@@ -66,7 +66,7 @@ pub struct DataSummary {
     pub source: Vec<String>,
     /// The split that the counts were taken with, as a recipe's canonical text has it.
     pub split: String,
-    /// What the labels were read as, which the classes and their counts depend on.
+    /// How the labels were read, which decides on the classes and their counts.
     pub labels: Vec<String>,
     /// The csv's first row, if it is a header.
     pub header: Option<Vec<String>>,
@@ -101,7 +101,7 @@ impl DataSummary {
         parts.into_iter().map(str::to_string).collect()
     }
 
-    /// What a recipe reads the labels as: its task, the label's column and the separator of tags.
+    /// How a recipe reads the labels: its task, the label's column and the separator of tags.
     pub fn labels_of(recipe: &Recipe) -> Vec<String> {
         let mut words = vec![recipe.task().word().to_string()];
         if let Source::Csv { label, separator, .. } = &recipe.data().source {

@@ -1,4 +1,4 @@
-//! A recipe held to the summary of its data.
+//! Verifies a recipe against the summary of its data.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::draft::{Draft, ValueKind};
 use crate::recipe::{ClassWeights, Column, Recipe, Source, TaskKind, Valid};
 use crate::suggest::did_you_mean;
 
-/// What separates tags, other than what a recipe says.
+/// Separators of tags other than the recipe's.
 const SEPARATORS: [&str; 4] = [" ", ";", ",", "|"];
 const ANEW: &str = "write it anew: `fastai prepare FILE`";
 
-/// Holds a checked recipe to the summary's text; lints are added to its warnings.
+/// Verifies a checked recipe against the summary's text and adds lints to its warnings.
 ///
 /// # Errors
-/// What does not fit, with the recipe's warnings.
+/// All contradictions, with the recipe's warnings.
 pub fn verify(mut checked: Checked, draft: &Draft, summary: &str) -> Result<Checked, Diagnostics> {
     let found = match DataSummary::parse(summary) {
         Ok(summary) => summary.verify(&checked.recipe, draft),
@@ -34,7 +34,7 @@ pub fn verify(mut checked: Checked, draft: &Draft, summary: &str) -> Result<Chec
 }
 
 impl DataSummary {
-    /// Holds a recipe to its data.
+    /// Verifies a recipe against its data.
     pub fn verify(&self, recipe: &Recipe, draft: &Draft) -> Diagnostics {
         let mut out = Diagnostics::default();
         let data = recipe.data();
@@ -82,7 +82,7 @@ impl DataSummary {
             out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
             return out;
         }
-        // What follows is about classes.
+        // The following checks are about classes.
         if recipe.task() == TaskKind::Regression {
             return out;
         }
@@ -96,7 +96,7 @@ impl DataSummary {
         out
     }
 
-    /// Reports a column that the csv does not have; what its cells are, if that is known.
+    /// Reports a column that the csv does not have; returns the kind of its cells, if known.
     fn column(&self, key: &str, column: &Column, site: Site, out: &mut Diagnostics) -> Option<Cells> {
         let header = self.header.as_deref();
         let position = match column {

@@ -145,7 +145,7 @@ pub struct Key {
     pub range: Option<Range>,
     /// Legal words.
     pub words: &'static [&'static str],
-    /// The value if it is left out, as it would be written.
+    /// The value of a key that a recipe leaves out, as text.
     pub default: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
@@ -157,7 +157,7 @@ impl Key {
         if self.words.is_empty() { self.ty.words() } else { self.words }
     }
 
-    /// The value if it is left out.
+    /// The value of a key that a recipe leaves out.
     pub fn default_value(&self) -> Option<&'static Value> {
         static DEFAULTS: LazyLock<HashMap<&str, Value>> = LazyLock::new(|| {
             let written = constructs().flat_map(|c| c.keys).filter_map(|key| key.default);

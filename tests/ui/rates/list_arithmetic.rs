@@ -1,4 +1,4 @@
-//! A list is reckoned with item by item.
+//! Arithmetic works on each item of a list, not on the list.
 
 #[macro_use]
 #[path = "../facade.rs"]
