@@ -1,14 +1,13 @@
 //! How fast the parts of a run are: `cargo bench --profile dev --workspace --bench engine -- [PART ..] [--runs N]` (the dev
-//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head`, `kernels` and `run`, all
-//! unless some are named. `tools/bench_engine.py` puts `kernels` beside PyTorch; whole networks are `fastai bench`'s.
+//! profile is optimised, and burn is compiled for it already). The parts are `transforms`, `head` and `run`, all unless
+//! some are named. Whole networks are `fastai bench`'s, single kernels those of the benches of `fastai-kernels`.
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Device;
 use fastai_dsl::{HeadSpec, Stats, TransformSet, Transforms};
 use fastai_runtime::activations::Features;
 use fastai_runtime::data::Traversal;
-use fastai_runtime::kernels::{ConvArgs, conv, norm_clamp};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
@@ -57,54 +56,6 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
         }
     });
     println!("cached head epoch, 786 x 1024, batch 64: {:.1} ms", seconds * 1e3);
-}
-
-/// Images a batch, as in `tools/bench_torch_kernels.py`.
-const IMAGES: usize = 16;
-
-/// Depthwise convolutions as EfficientNet-lite0 has them at 224 pixels: channels, side, kernel, stride.
-const DEPTHWISE: [[usize; 4]; 4] = [[32, 112, 3, 1], [96, 112, 3, 2], [240, 28, 5, 1], [240, 28, 5, 2]];
-/// Batch norms followed by ReLU6: channels and side.
-const NORMS: [[usize; 2]; 2] = [[32, 112], [240, 28]];
-
-fn kernels(runs: usize) {
-    let device = Device::flex().autodiff();
-    let random = |shape| Tensor::<4>::random(shape, Distribution::Default, &device);
-    let row = |name: String, seconds: f64| println!("{name}, batch {IMAGES}: {:.2} ms", seconds * 1e3);
-    for [channels, side, kernel, stride] in DEPTHWISE {
-        let args = ConvArgs { stride, pad: [kernel / 2; 2], groups: channels };
-        let x = random([IMAGES, channels, side, side]);
-        let weight = random([channels, 1, kernel, kernel]).require_grad();
-        let name = format!("depthwise {kernel}x{kernel} stride {stride}, {channels} x {side} x {side}");
-        let (plain, plain_weight) = (x.clone().inner(), weight.clone().inner());
-        row(
-            format!("{name}, forward"),
-            best(runs, || {
-                conv(plain.clone(), plain_weight.clone(), None, args).into_data();
-            }),
-        );
-        let x = x.require_grad();
-        row(
-            format!("{name}, forward and backward"),
-            best(runs, || {
-                let grads = conv(x.clone(), weight.clone(), None, args).sum().backward();
-                x.grad(&grads).zip(weight.grad(&grads)).unwrap();
-            }),
-        );
-    }
-    for [channels, side] in NORMS {
-        let x = random([IMAGES, channels, side, side]).require_grad();
-        let vector = || Tensor::<1>::random([channels], Distribution::Default, &device).require_grad();
-        let (weight, bias) = (vector(), vector());
-        row(
-            format!("batch norm and ReLU6, {channels} x {side} x {side}, forward and backward"),
-            best(runs, || {
-                let normed = norm_clamp(x.clone(), weight.clone(), bias.clone(), None, 1e-3, [0.0, 6.0]);
-                let grads = normed.output.sum().backward();
-                x.grad(&grads).zip(weight.grad(&grads)).unwrap();
-            }),
-        );
-    }
 }
 
 fn a_run_on_all_chips() {
@@ -178,8 +129,8 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--runs" => runs = arguments.next().and_then(|n| n.parse().ok()).expect("--runs N"),
-            "transforms" | "head" | "kernels" | "run" => parts.push(argument),
-            other => panic!("{other} is none of transforms, head, kernels, run, --runs N"),
+            "transforms" | "head" | "run" => parts.push(argument),
+            other => panic!("{other} is none of transforms, head, run, --runs N"),
         }
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
@@ -188,9 +139,6 @@ fn main() {
     }
     if wanted("head") {
         an_epoch_of_the_head_on_786_cached_rows_of_1024(runs);
-    }
-    if wanted("kernels") {
-        kernels(runs);
     }
     if wanted("run") {
         a_run_on_all_chips();

@@ -1,9 +1,10 @@
 //! The engine of fastai: executes a checked recipe on burn, on CUDA, else wgpu, else the CPU.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod device;
 pub mod engine;
 pub mod error;
+mod float;
 pub mod metrics;
 pub mod predict;
 pub mod report;
@@ -14,9 +15,6 @@ pub use fastai_data::{self as data, progress};
 pub mod activations;
 #[doc(hidden)]
 pub mod bench;
-#[doc(hidden)]
-#[allow(unsafe_code)] // the only place for it; each block states its proof
-pub mod kernels;
 #[doc(hidden)]
 pub mod models;
 #[doc(hidden)]

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
-use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d};
-use burn::tensor::ops::AvgPoolOptions;
+use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::arch::graph::{Graph, Node};
 use fastai_dsl::arch::unit::PoolArgs;
@@ -13,7 +13,6 @@ use super::conv_norm::{ConvNorm, Folded, activate};
 use super::cpu;
 use super::norm::Pass;
 use super::unit_times::{Direction, timed};
-use crate::kernels::max_pool;
 
 /// The convolutions of a network, up to but excluding the pooling.
 ///
@@ -146,6 +145,14 @@ impl Walk<'_> {
         (self.see)(self.body.graph.units[number].name(), &y);
         y
     }
+}
+
+fn max_pool(x: Tensor<4>, args: PoolArgs) -> Tensor<4> {
+    let options = MaxPoolOptions::new([args.kernel; 2])
+        .with_stride([args.stride; 2])
+        .with_padding([args.pad; 2])
+        .with_ceil_mode(args.ceil);
+    max_pool2d(x, options)
 }
 
 fn avg_pool(x: Tensor<4>, args: PoolArgs) -> Tensor<4> {

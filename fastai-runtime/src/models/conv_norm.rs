@@ -2,14 +2,14 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, relu, sigmoid, silu};
-use burn::tensor::ops::PadMode;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::arch::unit::{Activation, ConvSpec, NormSpec, UNBOUNDED};
 
 use super::init::{self, Part};
 use super::layer_norm::LayerNorm;
 use super::norm::{BatchNorm, Pass};
-use crate::kernels::{ConvArgs, conv};
 
 /// The initial value of a channel's trained factor.
 const LAYER_SCALE: f32 = 1e-6;
@@ -206,7 +206,7 @@ impl ConvNorm {
         } else {
             (x.pad([(top, bottom), (left, right)], PadMode::Constant(0.0)), [0, 0])
         };
-        conv(x, weight, bias, ConvArgs { stride, pad, groups })
+        conv2d(x, weight, bias, ConvOptions::new([stride; 2], pad, [1, 1], groups))
     }
 }
 

@@ -5,7 +5,6 @@ use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
 use super::init;
-use crate::kernels::norm_clamp;
 
 /// One pass through a network: evaluation, or training with the resulting running statistics.
 ///
@@ -106,15 +105,14 @@ impl BatchNorm {
         batch.output
     }
 
-    /// Normalises `x` and clamps the result to `bounds` in one operation.
+    /// Normalises `x` and clamps the result to `bounds`.
     pub(super) fn forward_clamped(&self, x: Tensor<4>, bounds: [f32; 2], pass: &mut Pass) -> Tensor<4> {
-        let values = self.learned_from(&x.dims(), pass);
-        let fixed = values.is_none().then(|| (self.running_mean.val().detach(), self.running_var.val().detach()));
-        let normed = norm_clamp(x, self.weight.val(), self.bias.val(), fixed, self.epsilon, bounds);
-        if let Some(values) = values {
-            self.collect(normed.mean, normed.variance, values, pass);
+        let normed = self.forward(x, pass);
+        match bounds {
+            [f32::NEG_INFINITY, f32::INFINITY] => normed,
+            [low, f32::INFINITY] => normed.clamp_min(low),
+            [low, high] => normed.clamp(low, high),
         }
-        normed.output
     }
 
     /// Added to the variance.

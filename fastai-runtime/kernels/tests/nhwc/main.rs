@@ -5,6 +5,7 @@ mod activation;
 mod depthwise;
 mod gate;
 mod layer_norm;
+mod norm;
 mod pool;
 
 use fastai_kernels::{Isa, Map, MapMut, MapShape};

@@ -20,7 +20,7 @@ use super::evaluate::Evaluation;
 use super::shape;
 use super::tape::{MapNumber, Recording, Tape};
 use super::value::Value;
-use crate::kernels::float;
+use crate::float;
 use fastai_dsl::arch::graph::Graph;
 
 /// A tensor of the CPU backend that autodiff knows.

@@ -6,7 +6,7 @@ use fastai_kernels::{Finish, Isa, MapMut, activation, layer_norm, norm};
 use super::super::conv_norm::{ConvNorm, Norm};
 use super::shape;
 use super::value::Value;
-use crate::kernels::float::{Floats, floats};
+use crate::float::{Floats, floats};
 
 /// A unit for evaluation. It is made of the values at one moment and knows nothing of later ones.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::evaluate::{self, Evaluation};
 use super::ready::LayerNormValues;
 use super::value::Value;
 use super::{ready, shape};
-use crate::kernels::float::{self, Floats};
+use crate::float::{self, Floats};
 
 /// Number of a map that a pass made, for its gradient.
 pub(super) type MapNumber = usize;

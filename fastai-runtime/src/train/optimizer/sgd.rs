@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use fastai_kernels::descent::{self, SgdStep};
 
 use super::{Rule, TensorStep};
-use crate::kernels::float;
+use crate::float;
 
 /// SGD with momentum, without dampening and Nesterov: `v <- m v + g + wd w`, `w <- w - lr v`.
 ///
