@@ -93,8 +93,9 @@ pub use fastai_runtime::progress;
 
 /// The content of a run folder.
 pub mod report {
+    pub use fastai_dsl::{MetricKind, StepKind, TaskKind};
     pub use fastai_runtime::metrics::MetricValue;
-    pub use fastai_runtime::report::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Summary};
+    pub use fastai_runtime::report::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Status, Summary};
 }
 
 #[doc(hidden)]

@@ -5,11 +5,16 @@ Probabilities are whole thousandths (single label, rows sum to 1000) or odd half
 on a threshold. No arg-max tie, no zero probability of a true class.
 
     single   list of cases: classes, probs [n, classes], targets [n] -> accuracy, log_loss,
-             confusion (rows = true, columns = predicted)
+             confusion (rows = true, columns = predicted), auroc (one class against the rest, the mean
+             over the classes that have positive and negative images; of two classes the second)
     multi    list of cases: probs, targets (0/1) -> fbeta2_at_0.2 (mean over rows of F2; a row with
              no true and no predicted tag counts 0), fbeta2_best over the thresholds 0.17, 0.18, ..,
              0.23 with best_threshold (the first of equals), accuracy_thresh_0.5 (share of cells),
-             micro_* at 0.5 (precision, recall, f1 over all cells), per_row_f2 at 0.2
+             micro_* at 0.5 (precision, recall, f1 over all cells), per_row_f2 at 0.2, auroc (the mean
+             over the tags that have positive and negative images)
+    auroc    list of cases full of ties, some with classes or tags that all or none of the images bear:
+             probs, targets ([n] or [n, tags]) -> auroc and interval, the 2.5 % and 97.5 % quantiles of
+             1000 bootstrap resamples
 
 A probability counts as a tag when it is greater than the threshold.
 
@@ -47,7 +52,52 @@ def single_case(rng, rows, classes, sharpness):
         "targets": targets.tolist(),
         "accuracy": metrics.accuracy_score(targets, probs.argmax(1)),
         "log_loss": metrics.log_loss(targets, probs, labels=labels),
+        "auroc": auroc(targets, probs),
         "confusion": metrics.confusion_matrix(targets, probs.argmax(1), labels=labels).tolist(),
+    }
+
+
+def auroc(targets, probs):
+    """Macro average, one class against the rest; classes without both kinds of images are left out."""
+    if targets.ndim == 1:
+        classes = probs.shape[1]
+        cells = (targets[:, None] == np.arange(classes)).astype(int)
+        if classes == 2:
+            cells, probs = cells[:, 1:], probs[:, 1:]
+    else:
+        cells = targets
+    both = [c for c in range(cells.shape[1]) if 0 < cells[:, c].sum() < len(cells)]
+    areas = [metrics.roc_auc_score(cells[:, c], probs[:, c]) for c in both]
+    value = float(np.mean(areas)) if areas else None
+    if len(both) == cells.shape[1] and targets.ndim == 1 and probs.shape[1] > 2:
+        if np.allclose(probs.sum(1), 1):  # or scikit-learn refuses
+            assert abs(value - metrics.roc_auc_score(targets, probs, multi_class="ovr", average="macro")) < 1e-12
+    elif len(both) == cells.shape[1]:
+        assert abs(value - metrics.roc_auc_score(cells, probs, average="macro")) < 1e-12
+    return value
+
+
+def auroc_case(rng, rows, classes, single):
+    # Tenths: most images tie with others.
+    probs = rng.integers(0, 11, (rows, classes)) / 10
+    if single:
+        targets = rng.integers(0, classes - 1, rows) if classes > 2 else rng.integers(0, 2, rows)
+        probs[np.arange(rows), targets] += 0.2
+    else:
+        targets = (rng.random((rows, classes)) < 0.4).astype(int)
+        targets[:, 0], targets[:, 1] = 0, 1
+        probs = probs + 0.3 * targets
+    probs = probs.round(4)  # what is written has the ties
+    values = []
+    for _ in range(1000):
+        drawn = rng.integers(0, rows, rows)
+        values.append(auroc(targets[drawn], probs[drawn]))
+    values = [v for v in values if v is not None]
+    return {
+        "probs": probs.tolist(),
+        "targets": targets.tolist(),
+        "auroc": auroc(targets, probs),
+        "interval": np.quantile(values, [0.025, 0.975]).tolist(),
     }
 
 
@@ -75,6 +125,7 @@ def multi_case(rng, rows, classes, density):
         "micro_precision_0.5": metrics.precision_score(targets, half, average="micro"),
         "micro_recall_0.5": metrics.recall_score(targets, half, average="micro"),
         "micro_f1_0.5": metrics.f1_score(targets, half, average="micro"),
+        "auroc": auroc(targets, probs),
         "per_row_f2": [f2(t[None], (p[None] > 0.2).astype(int)) for t, p in zip(targets, probs)],
     }
 
@@ -88,6 +139,8 @@ def main():
         "single": [single_case(rng, *c) for c in ((40, 5, 1.0), (25, 2, 0.5), (60, 12, 1.5))],
         "multi": [multi_case(rng, *c) for c in ((50, 7, 0.3), (30, 17, 0.15))],
     }
+    rng = np.random.default_rng(12)
+    out["auroc"] = [auroc_case(rng, *c) for c in ((60, 4, True), (50, 2, True), (80, 5, False))]
     for case in out["multi"]:
         assert abs(np.mean(case["per_row_f2"]) - case["fbeta2_at_0.2"]) < 1e-12
     small = f2(np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]),

@@ -139,8 +139,8 @@ catalog! {
         /// A saved model has the head that it was trained with.
         LOAD_HEAD = "E0414", "load of a model with another head";
 
-        /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss is for both kinds of
-        /// labels.
+        /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss and auroc are for both
+        /// kinds of labels.
         METRIC_TASK = "E0501", "a metric for another task";
         /// A cell holds several tags only if the task is multi_label.
         SEPARATOR_TASK = "E0502", "`separator` without tags";

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::DeviceWish;
 use fastai_dsl::overrides::Override;
-use fastai_runtime::report::{Baseline, Evaluation, Summary};
+use fastai_runtime::report::{Baseline, Evaluation, Status, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
 
 use super::failure::Failure;
@@ -98,7 +98,7 @@ fn complete(folder: &Path) -> Result<Option<Summary>, Failure> {
         return Err(Failure::Invalid(format!("there is no run folder {}", absolute.display())));
     }
     let summary = Summary::read(folder).ok();
-    Ok(summary.filter(|summary| summary.status == "complete" && !engine::is_unfinished(folder)))
+    Ok(summary.filter(|summary| summary.status == Status::Complete && !engine::is_unfinished(folder)))
 }
 
 /// Formats the results of the run.
@@ -108,7 +108,7 @@ fn reached(summary: &Summary) -> String {
         out += "smoke run: two batches a stage, the numbers mean nothing\n";
     }
     if let Some(baseline) = &summary.baseline {
-        out += &format!("always saying `{}`: {} {:.4}\n", baseline.says, baseline.metric, baseline.value);
+        out += &format!("always saying `{}`: {} {:.4}\n", baseline.says, baseline.metric.word(), baseline.value);
     }
     if let Some(last) = &summary.r#final {
         out += &line("final", last);

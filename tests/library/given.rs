@@ -7,7 +7,7 @@ use fastai::data::{Dataset, Valid};
 use fastai::engine::{self, DeviceWish, Recipe};
 use fastai::prelude::*;
 use fastai::progress::{Progress, Silent, StopSignal};
-use fastai::report::Summary;
+use fastai::report::{Status, Summary};
 use fastai_dsl::source::RecipeText;
 use tempfile::TempDir;
 
@@ -104,7 +104,7 @@ fn a_run_that_was_stopped_goes_on_with_the_same_images_alone() {
     other.train.pop();
     let error = Ocean::resume(&parts, &options(&scratch, "x", Some(&other)), &mut Silent).unwrap_err().to_string();
     assert!(error.contains("training set: "), "{error}");
-    assert_eq!(Summary::read(&parts).unwrap().status, "stopped");
+    assert_eq!(Summary::read(&parts).unwrap().status, Status::Stopped);
     Ocean::resume(&parts, &options(&scratch, "x", Some(&dataset)), &mut Silent).unwrap();
     let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
     assert!(model(&whole) == model(&parts));

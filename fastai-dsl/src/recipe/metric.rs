@@ -84,6 +84,8 @@ metrics! {
     Accuracy = accuracy, Higher is better, measures SingleLabel;
     /// Mean negative log-probability of the label, or mean binary cross-entropy.
     LogLoss = log_loss, Lower is better, measures SingleLabel | MultiLabel;
+    /// Area under the ROC curve, the mean over the classes (each against the rest) or over the tags.
+    Auroc = auroc, Higher is better, measures SingleLabel | MultiLabel;
     /// F-beta with beta 2, the mean over images.
     F2 {
         /// How probabilities become tags.

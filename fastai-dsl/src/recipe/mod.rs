@@ -172,8 +172,10 @@ word_enums! {
     values in option_words;
 
     /// What a label is.
+    #[derive(Default)]
     TaskKind {
         /// Exactly one class an image: log-softmax and cross-entropy.
+        #[default]
         SingleLabel = "single_label",
         /// Any number of tags an image: sigmoid and binary cross-entropy.
         MultiLabel = "multi_label",

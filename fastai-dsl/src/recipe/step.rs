@@ -128,6 +128,7 @@ word_enums! {
     values in step_words;
 
     /// A step without its arguments, in the order of the language page.
+    #[derive(Default)]
     StepKind {
         /// Switch cached activations on or off.
         Precompute = "precompute",
@@ -138,6 +139,7 @@ word_enums! {
         /// Train only the head.
         Freeze = "freeze",
         /// Train.
+        #[default]
         Fit = "fit",
         /// Learning-rate finder.
         LrFind = "lr_find",

@@ -1,6 +1,6 @@
 //! Converts predictions into the content of the summary and the report.
 
-use fastai_dsl::{Metric, TaskKind, Threshold};
+use fastai_dsl::{Metric, MetricKind, TaskKind, Threshold};
 use rand::Rng;
 
 use crate::data::{Dataset, Health, Item, Target};
@@ -60,6 +60,35 @@ pub(super) fn truth_of(items: &[Item], classes: usize, task: TaskKind) -> Option
         tags.iter().for_each(|&tag| row[tag as usize] = true);
     }
     Some(Truth::Tags { cells, tags: classes })
+}
+
+/// Says which classes or tags a metric cannot measure on images of these labels.
+///
+/// # Errors
+/// A metric that can measure none of them, in words.
+pub(super) fn left_out(
+    metrics: &[Box<dyn Measure>],
+    set: &str,
+    truth: &Truth,
+    names: &[String],
+) -> Result<Vec<String>, String> {
+    let mut notes = Vec::new();
+    for metric in metrics {
+        let (name, unmeasured) = (metric.column(), metric.unmeasured(truth, names.len()));
+        if unmeasured.len() == names.len() && !names.is_empty() {
+            return Err(format!(
+                "`{name}` cannot be measured on the {set} images: it needs a class or tag that some of them have and others                  have not, and there is none; hold out other images, or measure something else"
+            ));
+        }
+        if !unmeasured.is_empty() {
+            let listed: Vec<&str> = unmeasured.iter().map(|&class| names[class].as_str()).collect();
+            notes.push(format!(
+                "{name} of the {set} images leaves out {}, which all or none of them have",
+                listed.join(", ")
+            ));
+        }
+    }
+    Ok(notes)
 }
 
 /// The set's metrics with intervals; `counters` key the bootstrap.
@@ -123,12 +152,12 @@ pub(super) fn describe(
 pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option<Baseline> {
     if let (Truth::Values(train), Truth::Values(valid)) = (train, valid) {
         let (says, value) = constant_number(train, valid)?;
-        return Some(Baseline { says: says.to_string(), metric: "mae".to_string(), value, reached: None });
+        return Some(Baseline { says: says.to_string(), metric: MetricKind::MeanAbsError, value, reached: None });
     }
     let answer = constant_answer(train, valid)?;
     let says: Vec<&str> = answer.says.iter().map(|&c| names[c].as_str()).collect();
-    let metric = if matches!(train, Truth::Classes(_)) { "accuracy" } else { "f2" };
-    Some(Baseline { says: says.join(" "), metric: metric.to_string(), value: answer.value, reached: None })
+    let metric = if matches!(train, Truth::Classes(_)) { MetricKind::Accuracy } else { MetricKind::F2 };
+    Some(Baseline { says: says.join(" "), metric, value: answer.value, reached: None })
 }
 
 /// Returns the score of predictions in the metric of [`baseline`]; tags above `threshold` are predicted.

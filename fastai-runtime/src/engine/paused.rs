@@ -8,7 +8,7 @@ use super::RunOptions;
 use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
 use crate::RunError;
 use crate::error::ResumeError;
-use crate::report::Summary;
+use crate::report::{Status, Summary};
 
 /// An incomplete run, ready to continue.
 pub(super) struct Paused {
@@ -27,7 +27,7 @@ impl Paused {
         if !SnapshotFolder::exists(folder) {
             let run = folder.to_path_buf();
             let why = match Summary::read(folder) {
-                Ok(summary) if summary.status == "complete" => ResumeError::Complete(run),
+                Ok(summary) if summary.status == Status::Complete => ResumeError::Complete(run),
                 _ if folder.is_dir() => ResumeError::NoSnapshot(run),
                 _ => ResumeError::NoFolder(run),
             };

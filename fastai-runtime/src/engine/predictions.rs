@@ -1,5 +1,7 @@
 //! Predictions of a session's network and their evaluation.
 
+use fastai_dsl::StepKind;
+
 use super::measured::{self, Look};
 use super::session::Session;
 use super::sets::Part;
@@ -91,7 +93,7 @@ impl Session<'_> {
 
     /// Warns if a constant answer scores as well as the trained network.
     fn compare_with_baseline(&mut self, look: &Look, truth: &Truth) {
-        let trained = self.summary.stages.iter().any(|stage| stage.kind == "fit") && !self.smoke;
+        let trained = self.summary.stages.iter().any(|stage| stage.kind == StepKind::Fit) && !self.smoke;
         let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };
         baseline.reached = Some(measured::in_baselines_measure(&look.probabilities, truth, self.threshold));
         if let Some(warning) = baseline.unbeaten() {

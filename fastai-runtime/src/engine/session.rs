@@ -19,7 +19,7 @@ use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
-use crate::report::{Counts, Record, RunFolder, Summary};
+use crate::report::{Counts, Record, RunFolder, Status, Summary};
 use crate::train::{Learner, Loss};
 
 /// Version of `summary.json`.
@@ -112,16 +112,27 @@ impl<'a> Session<'a> {
             .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
         let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());
         let test_truth = truth(&dataset.test).filter(|t| !t.is_empty());
+        let metrics = metrics::all_of(recipe.metrics());
+        let mut left_out = Vec::new();
+        for (set, truth) in [("validation", &valid_truth), ("test", &test_truth)] {
+            let Some(truth) = truth else { continue };
+            match measured::left_out(&metrics, set, truth, &dataset.classes) {
+                Ok(notes) => left_out.extend(notes),
+                // The first batches of a set need not hold every class.
+                Err(why) if smoke => left_out.push(why),
+                Err(why) => return Err(DataError::one(why).into()),
+            }
+        }
         let class_weights = class_weights(recipe.class_weights(), &dataset)?;
         let baseline = valid_truth.as_ref().and_then(|v| measured::baseline(&train_truth, v, &dataset.classes));
         let mut summary = Summary {
             format: FORMAT,
-            status: "running".to_string(),
+            status: Status::Running,
             smoke,
             name: recipe.name().to_string(),
             doc: recipe.doc().map(str::to_string),
             recipe: recipe.to_string(),
-            task: recipe.task().word().to_string(),
+            task: recipe.task(),
             seed,
             directory: std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
             device: picked.name,
@@ -134,7 +145,12 @@ impl<'a> Session<'a> {
         };
         let merged = merged_batches(dataset.train.len(), batch);
         let weights = weights.iter().map(Found::describe);
-        for note in weights.chain(dataset.notes.iter().cloned()).chain(health.notes(&dataset.root)).chain(merged) {
+        for note in weights
+            .chain(dataset.notes.iter().cloned())
+            .chain(health.notes(&dataset.root))
+            .chain(merged)
+            .chain(left_out)
+        {
             progress.note(&note);
             summary.notes.push(note);
         }
@@ -166,7 +182,7 @@ impl<'a> Session<'a> {
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
             stages: Plan::new(recipe, &facts).stages,
-            metrics: metrics::all_of(recipe.metrics()),
+            metrics,
             cache,
             record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
             sets: Sets::new(dataset, &reading, preparation, recipe.data().sampler),
@@ -278,7 +294,7 @@ impl<'a> Session<'a> {
     /// Completes a run after its last step.
     pub(super) fn complete(mut self) -> Result<Outcome, RunError> {
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
-        self.summary.status = "complete".to_string();
+        self.summary.status = Status::Complete;
         let saved = save::run(&self, "final", size).and_then(|_| {
             // The weights of an earlier stop are superseded; the report lists what is in the folder.
             let _ = std::fs::remove_file(self.folder.model_path("interrupted")?);
@@ -305,7 +321,7 @@ impl<'a> Session<'a> {
     /// Ends a run after a stop request.
     pub(super) fn stopped(mut self) -> RunError {
         let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
-        self.summary.status = "stopped".to_string();
+        self.summary.status = Status::Stopped;
         let saved = save::run(&self, "interrupted", size).and_then(|path| self.write().map(|()| path));
         match saved {
             Ok(weights) => RunError::Stopped(Reached::Run { weights, folder: self.folder.path().to_path_buf() }),
@@ -315,7 +331,7 @@ impl<'a> Session<'a> {
 
     /// Ends a failed run with a summary of the results so far, and returns the run's own error.
     pub(super) fn failed(mut self, error: RunError) -> RunError {
-        self.summary.status = "failed".to_string();
+        self.summary.status = Status::Failed;
         self.summary.notes.push(error.to_string());
         if let Err(second) = self.write() {
             self.progress.warn(&second.to_string());

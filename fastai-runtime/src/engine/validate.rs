@@ -158,6 +158,8 @@ fn measure(
         ImageExamples::new(ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to)), preparation);
     let classes = meta.classes.len();
     let metrics = metrics::all_of(recipe.metrics());
+    let left_out = measured::left_out(&metrics, "validation", &truth, &meta.classes).map_err(DataError::one)?;
+    left_out.iter().for_each(|note| progress.note(note));
     let mut logits =
         |pass: &Traversal, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
     let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);

@@ -28,24 +28,46 @@ pub fn wilson(right: u64, n: u64) -> [f64; 2] {
 
 /// Percentile bootstrap of a mean: the 2.5 % and 97.5 % quantiles of the means of [`RESAMPLES`] draws with replacement.
 ///
-/// `draw` gives independent, uniform 64-bit numbers. `None` for fewer than two values.
+/// `draw` returns independent, uniform 64-bit numbers. `None` for fewer than two values.
 pub fn bootstrap(values: &[f64], draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
-    if values.len() < 2 {
+    let n = values.len();
+    let mean = |_| (0..n).map(|_| values[drawn(n, draw)]).sum::<f64>() / n as f64;
+    (n >= 2).then(|| quantiles((0..RESAMPLES).map(mean).collect()))?
+}
+
+/// Percentile bootstrap of any statistic of `n` images: `statistic` gets how often each was drawn. A draw without a value
+/// (`None`) is left out; `None` for fewer than two images, or if no draw has a value.
+pub fn bootstrap_of(
+    n: usize,
+    resamples: usize,
+    draw: &mut dyn FnMut() -> u64,
+    statistic: impl Fn(&[u32]) -> Option<f64>,
+) -> Option<[f64; 2]> {
+    if n < 2 {
         return None;
     }
-    let n = values.len();
-    let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            // Multiply-shift maps 64 bits onto 0..n; its bias, n / 2^64, is far below anything measured here.
-            let sum: f64 = (0..n).map(|_| values[((u128::from(draw()) * n as u128) >> 64) as usize]).sum();
-            sum / n as f64
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
+    let mut counts = vec![0; n];
+    let mut resample = |_| {
+        counts.fill(0);
+        (0..n).for_each(|_| counts[drawn(n, draw)] += 1);
+        statistic(&counts)
+    };
+    quantiles((0..resamples).filter_map(&mut resample).collect())
+}
+
+/// One of `0..n`. Multiply-shift maps 64 bits onto it; the bias, n / 2^64, is far below anything measured here.
+fn drawn(n: usize, draw: &mut dyn FnMut() -> u64) -> usize {
+    ((u128::from(draw()) * n as u128) >> 64) as usize
+}
+
+/// The 2.5 % and 97.5 % quantiles, interpolated; `None` without a value.
+fn quantiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
+    let last = values.len().checked_sub(1)?;
+    values.sort_by(f64::total_cmp);
     let quantile = |q: f64| {
-        let at = q * (RESAMPLES - 1) as f64;
+        let at = q * last as f64;
         let (low, part) = (at.floor() as usize, at.fract());
-        means[low] + part * (means[(low + 1).min(RESAMPLES - 1)] - means[low])
+        values[low] + part * (values[(low + 1).min(last)] - values[low])
     };
     Some([quantile(0.025), quantile(0.975)])
 }

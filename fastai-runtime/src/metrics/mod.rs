@@ -4,6 +4,7 @@
 
 mod absolute_error;
 mod accuracy;
+mod auroc;
 mod baseline;
 mod confusion;
 mod f2;
@@ -20,6 +21,7 @@ use fastai_dsl::{Direction, Metric};
 
 pub use absolute_error::{MeanAbsError, absolute_errors};
 pub use accuracy::{Accuracy, accuracy};
+pub use auroc::{Auroc, auroc};
 pub use baseline::{ConstantAnswer, constant_answer, constant_number};
 pub use confusion::{Confusion, TagRow, confusion, tag_table};
 pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search};
@@ -50,6 +52,11 @@ pub trait Measure: Debug + Send + Sync {
     fn chosen_here(&self, _predicted: &Probabilities, _truth: &Truth) -> Option<String> {
         None
     }
+
+    /// The classes or tags, of `classes`, that it cannot measure on images of these labels, and leaves out.
+    fn unmeasured(&self, _truth: &Truth, _classes: usize) -> Vec<usize> {
+        Vec::new()
+    }
 }
 
 /// The computation of a recipe's metric.
@@ -57,6 +64,7 @@ pub fn of(metric: &Metric) -> Box<dyn Measure> {
     match *metric {
         Metric::Accuracy => Box::new(Accuracy),
         Metric::LogLoss => Box::new(LogLoss),
+        Metric::Auroc => Box::new(Auroc),
         Metric::F2 { threshold } => Box::new(F2 { threshold }),
         Metric::MeanAbsError => Box::new(MeanAbsError),
         Metric::RootMeanSquareError => Box::new(RootMeanSquareError),

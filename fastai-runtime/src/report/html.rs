@@ -1,9 +1,10 @@
 //! `report.html`: a single file with a run's results and their origin.
 
+use fastai_dsl::{StepKind, TaskKind};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{bytes, duration, grouped, metric, short};
-use super::{Baseline, Evaluation, Record, StageSummary, Summary, gallery, plot, tables, verdicts};
+use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, gallery, plot, tables, verdicts};
 use crate::metrics::MetricValue;
 use crate::train::{EpochRow, FitCurve};
 
@@ -49,10 +50,10 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 }
                 @if let Some(shown) = record.gallery.as_ref().filter(|g| !g.groups.is_empty()) {
                     h2 { "Images worth a look" }
-                    (gallery::gallery(shown, summary.task == "multi_label"))
+                    (gallery::gallery(shown, summary.task == TaskKind::MultiLabel))
                 }
                 h2 { "Data" }
-                (tables::data(&summary.counts, &summary.task, &record.data))
+                (tables::data(&summary.counts, summary.task, &record.data))
                 h2 { "Recipe" }
                 pre { (summary.recipe) }
                 h2 { "Run" }
@@ -78,11 +79,11 @@ fn banners(summary: &Summary) -> Markup {
         @if summary.smoke {
             div.banner { "SMOKE RUN: two batches a stage, to see whether everything works. The numbers mean nothing." }
         }
-        @match summary.status.as_str() {
-            "complete" => {},
-            "running" => div.banner { "NOT COMPLETE: the run is going on, or was killed. The numbers are those of the stages that were finished." },
-            "stopped" => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
-            other => div.banner { (other.to_uppercase()) ": the numbers are those of the stages that were reached." },
+        @match summary.status {
+            Status::Complete => {},
+            Status::Running => div.banner { "NOT COMPLETE: the run is going on, or was killed. The numbers are those of the stages that were finished." },
+            Status::Stopped => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
+            Status::Failed => div.banner { "FAILED: the numbers are those of the stages that were reached." },
         }
         @if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
             div.banner { "NOT BETTER THAN A CONSTANT: " (warning) "." }
@@ -115,7 +116,7 @@ fn headline(summary: &Summary) -> Markup {
             @if let Some(baseline) = &summary.baseline {
                 div.card.plain {
                     h3 { "Always the same answer" }
-                    p.value { (metric(baseline.value)) " " small { (baseline.metric) } }
+                    p.value { (metric(baseline.value)) " " small { (baseline.metric.word()) } }
                     p { "Saying " q { (baseline.says) } " for every image." }
                 }
             }
@@ -178,7 +179,7 @@ fn stages(summary: &Summary) -> Markup {
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
                     td.brought { (brought(stage, before)) }
                 }
-                ({ if stage.kind == "fit" && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
+                ({ if stage.kind == StepKind::Fit && stage.evaluation.is_some() { before = stage.evaluation.as_ref(); } "" })
             } }
         } }
     }

@@ -20,5 +20,5 @@ pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, DataOverview, Record};
 pub use sheet::Sheet;
 pub use show::Show;
-pub use summary::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Summary};
+pub use summary::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Status, Summary};
 pub(crate) use verdicts::body_lost;

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
@@ -11,13 +12,28 @@ use crate::metrics::{MetricValue, number_or_nan};
 /// Largest `summary.json` that is read, bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// How far a run came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It is going on, or was killed.
+    #[default]
+    Running,
+    /// All steps are through.
+    Complete,
+    /// Ctrl-C or SIGTERM ended it.
+    Stopped,
+    /// An error ended it.
+    Failed,
+}
+
 /// The content of `summary.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Version of this layout.
     pub format: u32,
-    /// `running` (or killed), `complete`, `stopped` (Ctrl-C, SIGTERM) or `failed`.
-    pub status: String,
+    /// How far the run came.
+    pub status: Status,
     /// True for `run --smoke`: two batches per stage, so the figures are meaningless.
     pub smoke: bool,
     /// The recipe's name.
@@ -26,8 +42,8 @@ pub struct Summary {
     pub doc: Option<String>,
     /// Canonical text of the recipe.
     pub recipe: String,
-    /// `single_label`, `multi_label` or `regression`.
-    pub task: String,
+    /// What a label is.
+    pub task: TaskKind,
     /// Seed of the run.
     pub seed: u64,
     /// The working directory of the run, which the recipe's relative paths refer to.
@@ -95,8 +111,8 @@ pub struct Counts {
 pub struct StageSummary {
     /// 0-based index of the recipe's step.
     pub step: usize,
-    /// `precompute`, `lr_find`, `fit`, `tta`, `unfreeze`, ..: the step's word.
-    pub kind: String,
+    /// The step without its arguments.
+    pub kind: StepKind,
     /// The step as canonical text, `fit(0.01, 3, cycle_len = 1)`.
     pub text: String,
     /// Image side, pixels.
@@ -152,12 +168,12 @@ pub struct Evaluation {
 }
 
 /// The best constant answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The answer: a class, tags separated by spaces, or a number.
     pub says: String,
-    /// `accuracy`, `f2` or `mae`.
-    pub metric: String,
+    /// What it is measured by.
+    pub metric: MetricKind,
     /// Its value on the validation set.
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
@@ -170,12 +186,14 @@ impl Baseline {
     /// Returns a warning if the run ended no better than the baseline.
     pub fn unbeaten(&self) -> Option<String> {
         let reached = self.reached?;
-        let better = if self.metric == "mae" { reached < self.value } else { reached > self.value };
+        let better = self.metric.direction().gain(self.value, reached) > 0.0;
         (!better).then(|| {
             format!(
                 "the run ended with {} {reached:.4}, no better than always saying `{}` ({:.4}): nothing useful was \
                  learned. Look at the learning rates and at the labels; few images need more epochs or smaller batches",
-                self.metric, self.says, self.value
+                self.metric.word(),
+                self.says,
+                self.value
             )
         })
     }
@@ -188,7 +206,8 @@ mod tests {
     #[test]
     fn a_result_is_held_against_the_constant_answer() {
         let unbeaten = |metric: &str, value, reached| {
-            Baseline { says: "x".into(), metric: metric.into(), value, reached }.unbeaten().is_some()
+            let metric = MetricKind::parse(metric).unwrap();
+            Baseline { says: "x".into(), metric, value, reached }.unbeaten().is_some()
         };
         assert!(!unbeaten("accuracy", 0.5, None));
         assert!(!unbeaten("accuracy", 0.5, Some(0.51)));

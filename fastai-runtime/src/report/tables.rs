@@ -1,5 +1,6 @@
 //! The report's large tables: the data set, the confusion matrix, the tags.
 
+use fastai_dsl::TaskKind;
 use maud::{Markup, PreEscaped, html};
 
 use super::html::marked;
@@ -13,8 +14,8 @@ const MANY: usize = 40;
 /// Most confused pairs listed.
 const PAIRS: usize = 30;
 
-pub fn data(counts: &Counts, task: &str, data: &DataOverview) -> Markup {
-    let what = if task == "multi_label" { "tag" } else { "class" };
+pub fn data(counts: &Counts, task: TaskKind, data: &DataOverview) -> Markup {
+    let what = if task == TaskKind::MultiLabel { "tag" } else { "class" };
     let most = data.classes.iter().map(|c| c.train).max().unwrap_or(0).max(1);
     let table = html! {
         table {

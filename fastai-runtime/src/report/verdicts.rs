@@ -1,6 +1,6 @@
 //! Plain statements about the gain of each stage.
 
-use fastai_dsl::{Direction, MetricKind};
+use fastai_dsl::{Direction, MetricKind, StepKind};
 use maud::{Markup, html};
 
 use super::numbers::metric;
@@ -42,8 +42,9 @@ const BODY_LOST: &str =
 
 /// States by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
 pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation) -> Option<String> {
-    let before = before.iter().rev().filter(|stage| stage.kind == "fit").find_map(|stage| stage.evaluation.as_ref())?;
-    let change = Change::between(before, after).filter(|_| now.kind == "fit" && now.trains_body)?;
+    let before =
+        before.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())?;
+    let change = Change::between(before, after).filter(|_| now.kind == StepKind::Fit && now.trains_body)?;
     let (old, new) = (metric(change.before), metric(change.after));
     (change.gain() < 0.0 && old != new).then(|| format!("{} {old} became {new}: {BODY_LOST}", change.name))
 }
@@ -64,7 +65,7 @@ pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) ->
         } @else {
             div.note {
                 strong { "lost " (shown) } @if change.is_clear() { ", clearly" }
-                @if stage.kind == "fit" && stage.trains_body { ": " (BODY_LOST) "." }
+                @if stage.kind == StepKind::Fit && stage.trains_body { ": " (BODY_LOST) "." }
             }
         }
         @if size { div.soft { small { "on other images than before" } } }
@@ -103,7 +104,7 @@ mod tests {
     }
 
     fn stage(trains_body: bool) -> StageSummary {
-        StageSummary { kind: "fit".into(), trains_body, ..StageSummary::default() }
+        StageSummary { kind: StepKind::Fit, trains_body, ..StageSummary::default() }
     }
 
     #[test]
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_body_that_lost_is_held_against_the_last_fit() {
         let fit = |value| StageSummary { evaluation: Some(evaluation("accuracy", value, [0.0, 1.0])), ..stage(false) };
-        let tta = StageSummary { kind: "tta".into(), ..fit(0.99) };
+        let tta = StageSummary { kind: StepKind::Tta, ..fit(0.99) };
         let before = [fit(0.95), fit(0.9), tta];
         let after = |value| evaluation("accuracy", value, [0.0, 1.0]);
         let said = body_lost(&before, &stage(true), &after(0.8)).unwrap();

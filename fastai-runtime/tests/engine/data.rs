@@ -61,7 +61,7 @@ fn a_number_is_learned_from_images_and_labels_in_rust() {
     let run_made = run(&recipe, &RunOptions { dataset: Some(dataset), ..options(folder.path(), "blue") }, &mut Silent);
     let outcome: Outcome = run_made.unwrap();
     let baseline = outcome.summary.baseline.clone().unwrap();
-    assert_eq!(baseline.metric, "mae");
+    assert_eq!(baseline.metric.word(), "mae");
     let reached = &outcome.summary.r#final.as_ref().unwrap().metrics;
     let (mae, rmse) = (reached[0].value, reached[1].value);
     assert_eq!((reached[0].name.as_str(), reached[1].name.as_str()), ("mae", "rmse"));

@@ -3,11 +3,12 @@
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
+use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use fastai_runtime::data::Sizes;
 use fastai_runtime::metrics::{Confusion, MetricValue, TagRow};
 use fastai_runtime::report::{
     Bars, Baseline, CacheUse, ClassCount, Counts, DataOverview, Evaluation, Gallery, GalleryGroup, GalleryImage,
-    Record, RunFolder, StageSummary, Summary, html, plot,
+    Record, RunFolder, StageSummary, Status, Summary, html, plot,
 };
 use fastai_runtime::train::{EpochRow, FindCurve, FitCurve};
 
@@ -71,7 +72,7 @@ fn fit(
 fn stage(step: usize, kind: &str, text: &str, trains: &str, result: Option<Evaluation>) -> StageSummary {
     StageSummary {
         step,
-        kind: kind.into(),
+        kind: StepKind::parse(kind).unwrap(),
         text: text.into(),
         size: 224,
         trains: trains.into(),
@@ -94,11 +95,11 @@ fn cats() -> (Summary, Record) {
     cached.cache = Some(CacheUse { path: ".fastai/activations/9f3c2a".into(), found: false, seconds: 412.0 });
     let summary = Summary {
         format: 1,
-        status: "complete".into(),
+        status: Status::Complete,
         name: "DogsCats".into(),
         doc: Some("Is this a dog or a cat?".into()),
         recipe: "recipe DogsCats {\n    task: single_label,\n    data: folders { root: \"data/dogscats\" },\n    train: {\n        precompute(on);\n        let lr = lr_find(suggest = valley, or = 1e-2);\n        fit(lr, 2);\n    },\n}\n".into(),
-        task: "single_label".into(),
+        task: TaskKind::SingleLabel,
         seed: 42,
         device: "CPU, 2 threads (flex)".into(),
         device_reason: "no CUDA driver, no wgpu adapter".into(),
@@ -122,7 +123,7 @@ fn cats() -> (Summary, Record) {
         tta: Some(tta),
         r#final: Some(last),
         found_rates: vec![1e-2],
-        baseline: Some(Baseline { says: "dog".into(), metric: "accuracy".into(), value: 0.5, reached: Some(0.9925) }),
+        baseline: Some(Baseline { says: "dog".into(), metric: MetricKind::Accuracy, value: 0.5, reached: Some(0.9925) }),
         seconds: 3725.0,
         notes: vec!["23 000 images in batches of 64: the last batch has 24.".into()],
         ..Summary::default()
@@ -209,12 +210,12 @@ fn planet() -> (Summary, Record) {
     });
     let summary = Summary {
         format: 1,
-        status: "stopped".into(),
+        status: Status::Stopped,
         smoke: true,
         name: "Planet<img src=x onerror=alert(1)>".into(),
         doc: Some("</style><script src=//evil.example/x.js></script>".into()),
         recipe: "recipe Planet { task: multi_label, data: csv { root: \"</pre><b>\" } }".into(),
-        task: "multi_label".into(),
+        task: TaskKind::MultiLabel,
         device: "CUDA 0: NVIDIA H100 <80GB>".into(),
         device_reason: "the first of 1".into(),
         threads: 16,
@@ -230,7 +231,7 @@ fn planet() -> (Summary, Record) {
         r#final: Some(last),
         baseline: Some(Baseline {
             says: "clear primary".into(),
-            metric: "f2".into(),
+            metric: MetricKind::F2,
             value: 0.6412,
             reached: Some(0.6),
         }),

@@ -6,7 +6,7 @@ use crate::chips::{self, Chips, StopAt, bar};
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::{resume, run};
 use fastai_runtime::progress::Silent;
-use fastai_runtime::report::Summary;
+use fastai_runtime::report::{Status, Summary};
 use fastai_runtime::{RunError, RunOptions};
 
 const LESSON: &str = "precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 2); head(hidden = [8]); fit(0.05, 1);
@@ -22,7 +22,7 @@ fn history(run: &Path) -> Vec<String> {
 fn figures(summary: &Summary) -> impl PartialEq + std::fmt::Debug + use<> {
     let stages: Vec<_> =
         summary.stages.iter().map(|s| (s.step, s.text.clone(), s.evaluation.clone(), s.suggestion, s.images)).collect();
-    (stages, summary.tta.clone(), summary.r#final.clone(), summary.found_rates.clone(), summary.status.clone())
+    (stages, summary.tta.clone(), summary.r#final.clone(), summary.found_rates.clone(), summary.status)
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
         }
         let held: Vec<_> = std::fs::read_dir(parts.join("resume")).unwrap().collect();
         assert!(held.len() <= 3, "the state, the lock and one file of weights: {held:?}");
-        assert_eq!(Summary::read(&parts).unwrap().status, "stopped");
+        assert_eq!(Summary::read(&parts).unwrap().status, Status::Stopped);
         assert!(stops < 60, "a run that never gets on");
     };
     assert!(stops >= 8, "{stops}");

@@ -5,9 +5,11 @@ use std::sync::Mutex;
 
 use crate::chips::{self, Chips, StopAt, with_weights};
 use burn::module::Module;
+use fastai_dsl::StepKind;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, RunOptions, run};
 use fastai_runtime::progress::{Progress, Silent};
+use fastai_runtime::report::Status;
 
 fn weights(outcome: &Outcome) -> Vec<Vec<u8>> {
     struct Read(Vec<Vec<u8>>);
@@ -74,7 +76,7 @@ fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
     }
     assert!(first.folder.join("models/head.safetensors").is_file());
     let summary = &first.summary;
-    assert_eq!(summary.status, "complete");
+    assert_eq!(summary.status, Status::Complete);
     assert_eq!((summary.counts.train, summary.counts.valid), (42, 18));
     let last = summary.r#final.as_ref().unwrap();
     assert_eq!((last.set.as_str(), last.n, last.metrics.len()), ("valid", 18, 2));
@@ -171,7 +173,7 @@ fn a_stop_at_any_place_keeps_what_was_reached() {
         assert_eq!(rows, finished_epochs, "{bar}");
         let text = std::fs::read_to_string(folder.join("summary.json")).unwrap();
         let summary: fastai_runtime::report::Summary = serde_json::from_str(&text).unwrap();
-        assert_eq!(summary.status, "stopped", "{bar}");
+        assert_eq!(summary.status, Status::Stopped, "{bar}");
     }
 }
 
@@ -247,6 +249,42 @@ fn the_best_epoch_is_kept_and_marked() {
 }
 
 #[test]
+fn the_area_under_the_curve_is_shown_kept_and_named_where_it_is_none() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags("precompute(on); fit(0.3, 4);", "", "keep_best: f2,");
+    let text = recipe.to_string().replace("[f2, log_loss]", "[auroc, f2]").replace("keep_best: f2", "keep_best: auroc");
+    let mut log = Log::default();
+    let outcome = run(&chips::recipe(&text), &chips.options("auroc"), &mut log).unwrap();
+    assert!(log.has("header epoch trn_loss val_loss auroc f2"));
+    let last = outcome.summary.r#final.unwrap();
+    let (name, value, interval) = (&last.metrics[0].name, last.metrics[0].value, last.metrics[0].interval.unwrap());
+    assert!(
+        name == "auroc" && (0.0..=1.0).contains(&value) && interval[0] <= value && value <= interval[1],
+        "{last:?}"
+    );
+    assert!(last.metrics[0].chosen_here.as_ref().unwrap().contains("the best of 4 by auroc"), "{last:?}");
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let column = |line: &str| -> f64 { line.split(',').nth(4).unwrap().parse().unwrap() };
+    assert_eq!(history.lines().next(), Some("stage,epoch,trn_loss,val_loss,auroc,f2,seconds"));
+    let best = history.lines().skip(1).map(column).fold(f64::MIN, f64::max);
+    assert!((value - best).abs() < 1e-12, "{value} of {history}");
+    assert!(std::fs::read_to_string(outcome.folder.join("report.html")).unwrap().contains("auroc"));
+    // A few chips lack some of the tags.
+    assert!(log.has("note auroc of the validation images leaves out "));
+
+    // All validation images of one class: said before anything trains.
+    let mut dataset = fastai_runtime::data::Dataset::open(recipe.data(), recipe.task()).unwrap();
+    dataset.valid.truncate(1);
+    let given = recipe.to_string();
+    let (start, end) = (given.find("data: ").unwrap(), given.find("transforms: ").unwrap());
+    let given = format!("{}data: given,\n    {}", &given[..start], &given[end..]).replace("[f2, log_loss]", "[auroc]");
+    let given = given.replace("keep_best: f2,", "");
+    let options = RunOptions { dataset: Some(dataset), ..chips.options("none") };
+    let error = run(&chips::recipe(&given), &options, &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("`auroc` cannot be measured on the validation images"), "{error}");
+}
+
+#[test]
 fn a_trailing_batch_of_one_is_merged_with_a_notice() {
     // 17 training images in batches of 8.
     let chips = Chips::new(24);
@@ -258,7 +296,7 @@ fn a_trailing_batch_of_one_is_merged_with_a_notice() {
     assert_eq!(summary.counts.train, 17);
     let notice = "17 training images in batches of 8 leave one over";
     assert!(log.has(notice) && summary.notes.iter().any(|n| n.contains(notice)), "{:?}", summary.notes);
-    let trained: Vec<u64> = summary.stages.iter().filter(|s| s.kind == "fit").map(|s| s.images).collect();
+    let trained: Vec<u64> = summary.stages.iter().filter(|s| s.kind == StepKind::Fit).map(|s| s.images).collect();
     assert_eq!(trained, [17, 34, 17]);
     let mut log = Log::default();
     run(&Chips::new(22).tags("fit(0.01, 1);", "", ""), &chips.options("even"), &mut log).unwrap();
@@ -305,7 +343,7 @@ fn a_result_that_a_constant_reaches_is_warned_of_whatever_the_task() {
         let baseline = outcome.summary.baseline.unwrap();
         assert!(baseline.reached.unwrap() <= baseline.value, "{name}: a network that knows nothing: {baseline:?}");
         assert_eq!(baseline.reached, Some(outcome.summary.r#final.unwrap().metrics[0].value), "{name}");
-        assert!(log.has(&format!("warn the run ended with {} ", baseline.metric)), "{name}");
+        assert!(log.has(&format!("warn the run ended with {} ", baseline.metric.word())), "{name}");
         let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
         assert!(report.contains("NOT BETTER THAN A CONSTANT"), "{name}");
     }

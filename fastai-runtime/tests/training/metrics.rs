@@ -1,6 +1,10 @@
 //! The metrics against scikit-learn. The golden file is made by `tools/reference_metrics.py`.
 
-use fastai_runtime::metrics::{Probabilities, Truth, accuracy, confusion, f2, f2_of_images, f2_search, log_loss};
+use fastai_runtime::metrics::{
+    Auroc, Measure, Probabilities, Truth, accuracy, auroc, confusion, f2, f2_of_images, f2_search, log_loss,
+};
+use fastai_runtime::random::Stream;
+use rand::Rng;
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -32,6 +36,7 @@ fn single_label() {
         close(accuracy(&p, &classes), &case["accuracy"], 1e-12);
         // Probabilities are f32 here and f64 there.
         close(log_loss(&p, &Truth::Classes(classes.clone())), &case["log_loss"], 1e-6);
+        close(auroc(&p, &Truth::Classes(classes.clone())), &case["auroc"], 1e-12);
         assert_eq!(serde_json::to_value(confusion(&p, &classes, &names).counts).unwrap(), case["confusion"]);
     }
 }
@@ -43,11 +48,33 @@ fn multi_label() {
         let cells = rows(&case["targets"]).iter().flatten().map(|t| *t == 1.0).collect();
         let truth = Truth::Tags { cells, tags: p.classes() };
         close(f2(&p, &truth, 0.2), &case["fbeta2_at_0.2"], 1e-12);
+        close(auroc(&p, &truth), &case["auroc"], 1e-12);
         let (threshold, best) = f2_search(&p, &truth);
         close(best, &case["fbeta2_best"], 1e-12);
         close(threshold, &case["best_threshold"], 1e-12);
         for (found, expected) in f2_of_images(&p, &truth, 0.2).iter().zip(case["per_row_f2"].as_array().unwrap()) {
             close(*found, expected, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn area_under_the_curve_with_ties_and_missing_classes() {
+    for case in golden()["auroc"].as_array().unwrap() {
+        let p = probabilities(&case["probs"]);
+        let truth = match serde_json::from_value::<Vec<u32>>(case["targets"].clone()) {
+            Ok(classes) => Truth::Classes(classes),
+            Err(_) => {
+                let cells = rows(&case["targets"]).iter().flatten().map(|t| *t == 1.0).collect();
+                Truth::Tags { cells, tags: p.classes() }
+            }
+        };
+        close(auroc(&p, &truth), &case["auroc"], 1e-12);
+        let mut rng = Stream::new(1, "bootstrap").at(&[]);
+        let interval = Auroc.interval(&p, &truth, &mut || rng.next_u64()).unwrap();
+        // Two bootstraps of 1000 resamples: their quantiles differ by about a twentieth of the interval's length.
+        for (found, expected) in interval.iter().zip(case["interval"].as_array().unwrap()) {
+            close(*found, expected, 0.025);
         }
     }
 }

@@ -39,7 +39,7 @@ impl Session<'_> {
             let body = stage.state.body != BodyState::Precomputed && stage.state.first_trainable + 1 < groups;
             let mut summary = StageSummary {
                 step: index,
-                kind: stage.step.word().to_string(),
+                kind: stage.step.kind(),
                 text: stage.step.to_string(),
                 size: stage.state.size,
                 trains: if trains { stage.state.trains(groups) } else { String::new() },
