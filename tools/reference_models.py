@@ -401,6 +401,17 @@ NETWORKS = {
         ["features.0.0", "features.18.0"],
         ["features.0.1", "features.18.1"],
     ),
+    "mobilenet_v3_large": (
+        tv("mobilenet_v3_large"),
+        {
+            "features.1.block.1.0": "features.1",
+            "features.5.block.3.0": "features.5",
+            "features.14.block.3.0": "features.14",
+            "features.16.0": "features.16",
+        },
+        ["features.0.0", "features.16.0"],
+        ["features.0.1", "features.16.1"],
+    ),
     "efficientnet_b0": (
         tv("efficientnet_b0"),
         {
@@ -441,6 +452,7 @@ NETWORKS = {
 # Modules that are left out at the end of a body, and the last one that stays.
 CUTS = {
     "mobilenet_v2": {1: "features.17", 11: "features.7"},
+    "mobilenet_v3_large": {1: "features.15", 9: "features.7"},
     "efficientnet_lite0": {1: "_blocks.15", 5: "_blocks.11"},
     "efficientnet_b0": {1: "features.7"},
     "convnext_tiny": {1: "features.6", 2: "features.5"},

@@ -1,7 +1,8 @@
 //! EfficientNet-B0, <https://arxiv.org/abs/1905.11946>, as torchvision has it, without stochastic depth.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::graph::{Blueprint, Builder, linear_top};
+use super::inverted::{Excitation, inverted};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
 
@@ -44,34 +45,14 @@ fn efficientnet_b0() -> Blueprint {
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
             let depthwise = conv(wide, wide, kernel).stride(stride).groups(wide);
-            nodes.push(inverted(&mut net, &format!("features.{stage}.{block}.block"), [input, output], depthwise));
+            let excitation =
+                Excitation { squeezed: (input / 4).max(1), inner: Activation::Silu, factor: Activation::Sigmoid };
+            let name = format!("features.{stage}.{block}.block");
+            nodes.push(inverted(&mut net, &name, [input, output], depthwise, Some(excitation)));
             input = output;
         }
     }
     net.cut_point(&nodes, "features.8");
     nodes.push(net.conv_norm("features.8.0", "features.8.1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("classifier.1", 1280) }
-}
-
-/// Expansion, depthwise convolution, squeeze and excitation, projection.
-fn inverted(net: &mut Builder, name: &str, [input, output]: [usize; 2], depthwise: ConvSpec) -> Node {
-    let wide = depthwise.input;
-    let (mut branch, mut at) = (Vec::new(), 0);
-    if wide > input {
-        branch.push(net.conv_norm(format!("{name}.0.0"), format!("{name}.0.1"), conv(input, wide, 1)));
-        at = 1;
-    }
-    branch.push(net.conv_norm(format!("{name}.{at}.0"), format!("{name}.{at}.1"), depthwise));
-    let (gate, squeezed) = (format!("{name}.{}", at + 1), (input / 4).max(1));
-    branch.push(Node::Gate(Box::new(Node::Chain(vec![
-        net.conv(format!("{gate}.fc1"), ConvSpec::new(wide, squeezed, 1).activation(Activation::Silu)),
-        net.conv(format!("{gate}.fc2"), ConvSpec::new(squeezed, wide, 1).activation(Activation::Sigmoid)),
-    ]))));
-    let (last, project) = (format!("{name}.{}", at + 2), conv(wide, output, 1).activation(Activation::None));
-    branch.push(net.conv_norm(format!("{last}.0"), format!("{last}.1"), project));
-    if depthwise.stride == 1 && input == output {
-        Builder::residual(branch, Node::identity())
-    } else {
-        Node::Chain(branch)
-    }
 }

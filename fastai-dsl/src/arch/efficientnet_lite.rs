@@ -3,6 +3,7 @@
 
 use super::architectures;
 use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::inverted::round_to_8;
 use super::unit::{Activation, ConvSpec, NormSpec, Padding};
 use crate::stats::Stats;
 
@@ -81,10 +82,4 @@ fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
     net.cut_point(&nodes, "_conv_head");
     nodes.push(net.conv_norm("_conv_head", "_bn1", conv(input, 1280, 1)));
     Blueprint { body: net.finish(nodes), top: linear_top("_fc", 1280) }
-}
-
-/// The nearest multiple of 8, but not below nine tenths of the number.
-fn round_to_8(channels: f64) -> usize {
-    let rounded = (((channels + 4.0) / 8.0).floor() * 8.0).max(8.0);
-    (if rounded < 0.9 * channels { rounded + 8.0 } else { rounded }) as usize
 }

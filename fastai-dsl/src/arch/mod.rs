@@ -10,7 +10,9 @@ mod efficientnet;
 mod efficientnet_lite;
 pub mod graph;
 mod inception;
+mod inverted;
 mod mobilenet_v2;
+mod mobilenet_v3;
 mod resnet;
 mod squeezenet;
 pub mod unit;
@@ -78,7 +80,7 @@ macro_rules! families {
     };
 }
 families! {
-    squeezenet mobilenet_v2 efficientnet_lite efficientnet convnext resnet vgg densenet inception
+    squeezenet mobilenet_v2 mobilenet_v3 efficientnet_lite efficientnet convnext resnet vgg densenet inception
 }
 
 /// An architecture with `G` layer groups.

@@ -13,6 +13,10 @@ pub enum Activation {
     Silu,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `x` times [`HardSigmoid`](Activation::HardSigmoid).
+    HardSwish,
+    /// `min(max(x / 6 + 1 / 2, 0), 1)`.
+    HardSigmoid,
     /// `x` times the share of the normal distribution below it.
     Gelu,
 }
@@ -27,7 +31,11 @@ impl Activation {
             Activation::None => Some(UNBOUNDED),
             Activation::Relu => Some([0.0, f32::INFINITY]),
             Activation::Relu6 => Some([0.0, 6.0]),
-            Activation::Silu | Activation::Sigmoid | Activation::Gelu => None,
+            Activation::Silu
+            | Activation::Sigmoid
+            | Activation::HardSwish
+            | Activation::HardSigmoid
+            | Activation::Gelu => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The unit that networks consist of: convolution, batch norm, residual, activation.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, relu, sigmoid, silu};
+use burn::tensor::activation::{gelu, hard_sigmoid, hard_swish, relu, sigmoid, silu};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -218,6 +218,8 @@ pub(super) fn activate(activation: Activation, x: Tensor<4>) -> Tensor<4> {
         Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::Silu => silu(x),
         Activation::Sigmoid => sigmoid(x),
+        Activation::HardSwish => hard_swish(x),
+        Activation::HardSigmoid => hard_sigmoid(x, 1.0 / 6.0, 0.5),
         Activation::Gelu => gelu(x),
     }
 }

@@ -179,6 +179,7 @@ mod tests {
             ("vgg16_bn", 138_365_992, 15.47),
             ("densenet161", 28_681_000, 7.728),
             ("mobilenet_v2", 3_504_872, 0.301),
+            ("mobilenet_v3_large", 5_483_032, 0.217),
             ("efficientnet_b0", 5_288_548, 0.386),
             ("convnext_tiny", 28_589_128, 4.456),
         ] {

@@ -205,6 +205,11 @@ impl Count<'_> {
                 y
             }
             Activation::Relu6 => self.plain(x, sides, true),
+            // A clamp of a multiple of the input.
+            Activation::HardSigmoid => {
+                let line = self.plain(x, sides, false);
+                self.plain(line, sides, true)
+            }
             // The input times one plus the error function of its scaled value: stores each factor and the function's
             // argument.
             Activation::Gelu => {
@@ -212,11 +217,13 @@ impl Count<'_> {
                 let share = self.plain(part, sides, true);
                 self.plain(share, sides, true)
             }
-            // The product of the input and its sigmoid: the gradient of each reads the other.
-            Activation::Silu => {
-                let sigmoid = self.activation(Activation::Sigmoid, x);
+            // The product of the input and its (hard) sigmoid: the gradient of each reads the other.
+            Activation::Silu | Activation::HardSwish => {
+                let hard = activation == Activation::HardSwish;
+                let sigmoid = self.activation(if hard { Activation::HardSigmoid } else { Activation::Sigmoid }, x);
                 if tracked {
                     self.keep(x);
+                    self.keep(sigmoid);
                 }
                 self.map(sides, self.maps[sigmoid].tracked)
             }

@@ -65,6 +65,8 @@ pub(super) fn smooth(activation: Activation) -> Option<activation::Activation> {
         Activation::Silu => Some(activation::Activation::Silu),
         Activation::Sigmoid => Some(activation::Activation::Sigmoid),
         Activation::Gelu => Some(activation::Activation::Gelu),
+        Activation::HardSwish => Some(activation::Activation::HardSwish),
+        Activation::HardSigmoid => Some(activation::Activation::HardSigmoid),
     }
 }
 

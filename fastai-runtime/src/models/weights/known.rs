@@ -187,6 +187,8 @@ pub const PUBLISHED: &[Published] = &[
     lite!("0", "57934424", "8a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18.8, 224),
     lite!("1", "77cc7160", "d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 21.9, 240),
     lite!("2", "9656183e", "aeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 24.7, 260),
+    torchvision!("mobilenet_v3_large", 21.1, "8738ca79", 74.042),
+    torchvision!("mobilenet_v3_large_v2" of "mobilenet_v3_large", 21.1, "5c1a4163", 75.274),
     torchvision!("mobilenet_v2", 14.2, "b0353104", 71.878),
     torchvision!("mobilenet_v2_v2" of "mobilenet_v2", 14.3, "7ebf99e0", 72.154),
     Published {
