@@ -1,7 +1,7 @@
 //! ConvNeXt, <https://arxiv.org/abs/2201.03545>, as torchvision has it, without stochastic depth.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node};
+use super::graph::{Blueprint, GraphBuilder, Node};
 use super::unit::{Activation, ConvSpec, NormSpec, Padding};
 use crate::stats::Stats;
 
@@ -19,7 +19,7 @@ const SPLIT: usize = 2;
 
 /// `features.0` to `features.7`, with the channels and blocks of each stage.
 fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
-    let mut net = Builder::body(format!("features 0..={}", 2 * SPLIT - 1));
+    let mut net = GraphBuilder::body(format!("features 0..={}", 2 * SPLIT - 1));
     let stem = patches(3, channels[0], 4).norm(NORM).biased();
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", stem)];
     let mut input = channels[0];
@@ -27,7 +27,7 @@ fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
         if stage == SPLIT {
             net.next_group(format!("features {}..={}", 2 * SPLIT, 2 * channels.len() - 1));
         }
-        let begin = |net: &mut Builder, nodes: &[Node], place: usize| {
+        let begin = |net: &mut GraphBuilder, nodes: &[Node], place: usize| {
             if stage >= SPLIT {
                 net.cut_point(nodes, format!("features.{place}"));
             }
@@ -46,7 +46,7 @@ fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
         }
         input = output;
     }
-    let mut top = Builder::top();
+    let mut top = GraphBuilder::top();
     let layers = vec![
         Node::AdaptiveAvg(1),
         top.norm("classifier.0", ConvSpec::norm_only(input, NORM).activation(Activation::None)),
@@ -61,7 +61,7 @@ fn patches(input: usize, output: usize, side: usize) -> ConvSpec {
 }
 
 /// Depthwise 7x7 convolution, layer norm, and two linear layers (1x1 convolutions here) beside the input.
-fn block(net: &mut Builder, name: &str, channels: usize) -> Node {
+fn block(net: &mut GraphBuilder, name: &str, channels: usize) -> Node {
     let wide = EXPANSION * channels;
     let depthwise = ConvSpec::new(channels, channels, 7).groups(channels).norm(NORM).biased();
     let branch = vec![
@@ -73,5 +73,5 @@ fn block(net: &mut Builder, name: &str, channels: usize) -> Node {
             ConvSpec::new(wide, channels, 1).activation(Activation::None),
         ),
     ];
-    Builder::residual(branch, Node::identity())
+    GraphBuilder::residual(branch, Node::identity())
 }

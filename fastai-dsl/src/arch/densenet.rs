@@ -2,7 +2,7 @@
 //! output as it is, and the published classifier begins with one.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node};
+use super::graph::{Blueprint, GraphBuilder, Node};
 use super::unit::{Activation, ConvSpec, NormSpec, PoolArgs};
 use crate::stats::Stats;
 
@@ -24,7 +24,7 @@ const BOTTLENECK: usize = 4;
 /// The network with `stem` channels in the stem, `growth` channels per layer and `depths` layers per block. The second
 /// layer group begins after the second block.
 fn blueprint(stem: usize, growth: usize, depths: [usize; 4]) -> Blueprint {
-    let mut net = Builder::body("conv0, denseblock1, denseblock2");
+    let mut net = GraphBuilder::body("conv0, denseblock1, denseblock2");
     let conv = |input, output, kernel| ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH);
     let pool = PoolArgs { kernel: 3, stride: 2, pad: 1, ceil: false };
     let mut nodes =
@@ -55,14 +55,14 @@ fn blueprint(stem: usize, growth: usize, depths: [usize; 4]) -> Blueprint {
     }
     let last = ConvSpec::norm_only(channels, NormSpec::PYTORCH).activation(Activation::None);
     nodes.push(net.norm("features.norm5", last));
-    let mut top = Builder::top();
+    let mut top = GraphBuilder::top();
     let linear = top.conv("classifier", ConvSpec::new(channels, 1000, 1).activation(Activation::None));
     let top = top.finish(vec![Node::Activate(Activation::Relu), Node::AdaptiveAvg(1), linear]);
     Blueprint { body: net.finish(nodes), top }
 }
 
 /// Concatenates the input and the layer's output.
-fn dense(net: &mut Builder, name: &str, input: usize, growth: usize) -> Node {
+fn dense(net: &mut GraphBuilder, name: &str, input: usize, growth: usize) -> Node {
     let squeezed = BOTTLENECK * growth;
     let squeeze = ConvSpec::new(input, squeezed, 1).norm(NormSpec::PYTORCH);
     let layer = vec![

@@ -1,7 +1,7 @@
 //! EfficientNet-B0, <https://arxiv.org/abs/1905.11946>, as torchvision has it, without stochastic depth.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, linear_top};
+use super::graph::{Blueprint, GraphBuilder, linear_top};
 use super::inverted::{Excitation, inverted};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
@@ -31,7 +31,7 @@ fn conv(input: usize, output: usize, kernel: usize) -> ConvSpec {
 
 /// `features.0` to `features.8`, 1280 channels.
 fn efficientnet_b0() -> Blueprint {
-    let mut net = Builder::body(format!("features 0..={}", SPLIT - 1));
+    let mut net = GraphBuilder::body(format!("features 0..={}", SPLIT - 1));
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", conv(3, 32, 3).stride(2))];
     let mut input = 32;
     for (stage, (expansion, kernel, first_stride, output, blocks)) in (1..).zip(STAGES) {

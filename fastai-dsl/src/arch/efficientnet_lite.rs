@@ -2,7 +2,7 @@
 //! its TensorFlow weights and their PyTorch conversions have it. Parameters are called as in lukemelas' EfficientNet.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::graph::{Blueprint, GraphBuilder, Node, linear_top};
 use super::inverted::round_to_8;
 use super::unit::{Activation, ConvSpec, NormSpec, Padding};
 use crate::stats::Stats;
@@ -35,7 +35,7 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 /// The network with channels and depths scaled (stem, first and last depth, and head are not); the first `split` blocks
 /// are in the first layer group.
 fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
-    let mut net = Builder::body(format!("_conv_stem, _blocks 0..={}", split - 1));
+    let mut net = GraphBuilder::body(format!("_conv_stem, _blocks 0..={}", split - 1));
     let conv = |input, output, kernel| {
         ConvSpec::new(input, output, kernel).padding(Padding::Same).norm(NORM).activation(Activation::Relu6)
     };
@@ -71,7 +71,7 @@ fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
             let project = conv(wide, output, 1).activation(Activation::None);
             branch.push(net.conv_norm(format!("{name}._project_conv"), format!("{name}._bn2"), project));
             nodes.push(if stride == 1 && input == output {
-                Builder::residual(branch, Node::identity())
+                GraphBuilder::residual(branch, Node::identity())
             } else {
                 Node::Chain(branch)
             });

@@ -197,13 +197,13 @@ pub struct Blueprint {
 
 /// Collects the units of a graph.
 #[derive(Debug)]
-pub struct Builder {
+pub struct GraphBuilder {
     units: Vec<UnitSpec>,
     holds: Vec<String>,
     cut_points: Vec<CutPoint>,
 }
 
-impl Builder {
+impl GraphBuilder {
     /// Starts a body; `holds` says what its first layer group contains.
     pub fn body(holds: impl Into<String>) -> Self {
         Self { units: Vec::new(), holds: vec![holds.into()], cut_points: Vec::new() }
@@ -283,7 +283,7 @@ impl Builder {
 
 /// The usual classifier: average pooling, then one linear layer called `name`.
 pub fn linear_top(name: &str, channels: usize) -> Graph {
-    let mut net = Builder::top();
+    let mut net = GraphBuilder::top();
     let linear = net.conv(name, ConvSpec::new(channels, 1000, 1).activation(Activation::None));
     net.finish(vec![Node::AdaptiveAvg(1), linear])
 }

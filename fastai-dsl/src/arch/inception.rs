@@ -2,7 +2,7 @@
 //! fastai 0.7 used.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Graph, Node, linear_top};
+use super::graph::{Blueprint, Graph, GraphBuilder, Node, linear_top};
 use super::unit::{Activation, ConvSpec, NormSpec, Padding, PoolArgs};
 use crate::stats::Stats;
 
@@ -41,12 +41,12 @@ fn down(input: usize, output: usize, n: usize) -> ConvSpec {
     keep(input, output, 1).kernel([n, 1])
 }
 
-fn conv(net: &mut Builder, name: &str, spec: ConvSpec) -> Node {
+fn conv(net: &mut GraphBuilder, name: &str, spec: ConvSpec) -> Node {
     net.conv_norm(format!("{name}.conv"), format!("{name}.bn"), spec)
 }
 
 /// A branch called `name` of one unit, or of several called `name.0`, `name.1`, ..
-fn branch(net: &mut Builder, name: &str, specs: &[ConvSpec]) -> Node {
+fn branch(net: &mut GraphBuilder, name: &str, specs: &[ConvSpec]) -> Node {
     match specs {
         [one] => conv(net, name, *one),
         many => Node::Chain(many.iter().enumerate().map(|(n, s)| conv(net, &format!("{name}.{n}"), *s)).collect()),
@@ -54,18 +54,18 @@ fn branch(net: &mut Builder, name: &str, specs: &[ConvSpec]) -> Node {
 }
 
 /// Branches `name.branch0`, `name.branch1`, .. side by side.
-fn branches(net: &mut Builder, name: &str, all: &[&[ConvSpec]]) -> Vec<Node> {
+fn branches(net: &mut GraphBuilder, name: &str, all: &[&[ConvSpec]]) -> Vec<Node> {
     all.iter().enumerate().map(|(n, specs)| branch(net, &format!("{name}.branch{n}"), specs)).collect()
 }
 
 /// The branch of averages and a 1x1 convolution that comes last in a module.
-fn averages(net: &mut Builder, name: &str, input: usize, output: usize) -> Node {
+fn averages(net: &mut GraphBuilder, name: &str, input: usize, output: usize) -> Node {
     Node::Chain(vec![SMOOTH, conv(net, &format!("{name}.branch3.1"), keep(input, output, 1))])
 }
 
 /// `features.0` to `features.20`, 1536 channels; fastai removes the last module.
 fn inception_v4() -> Blueprint {
-    let mut net = Builder::body("features 0..=8");
+    let mut net = GraphBuilder::body("features 0..=8");
     let mut nodes = Vec::new();
     for (place, spec) in [halve(3, 32), shrink(32, 32), keep(32, 64, 3)].into_iter().enumerate() {
         nodes.push(conv(&mut net, &format!("features.{place}"), spec));
@@ -123,13 +123,13 @@ fn inception_v4() -> Blueprint {
 
 /// The module that fastai removes, and the classifier.
 fn last_module_and_linear() -> Graph {
-    let mut net = Builder::top();
+    let mut net = GraphBuilder::top();
     let module = inception_c(&mut net, "features.21");
     let linear = net.conv("last_linear", ConvSpec::new(1536, 1000, 1).activation(Activation::None));
     net.finish(vec![module, Node::AdaptiveAvg(1), linear])
 }
 
-fn inception_c(net: &mut Builder, name: &str) -> Node {
+fn inception_c(net: &mut GraphBuilder, name: &str) -> Node {
     let mut conv = |part: &str, spec| conv(net, &format!("{name}.{part}"), spec);
     let first = conv("branch0", keep(1536, 256, 1));
     let second = Node::Chain(vec![
@@ -148,7 +148,7 @@ fn inception_c(net: &mut Builder, name: &str) -> Node {
 
 /// `conv2d_1a` to `conv2d_7b`, 1536 channels; the second layer group begins with `mixed_6a`.
 fn inception_resnet_v2() -> Blueprint {
-    let mut net = Builder::body("conv2d_1a to repeat");
+    let mut net = GraphBuilder::body("conv2d_1a to repeat");
     let mut nodes = vec![
         conv(&mut net, "conv2d_1a", halve(3, 32)),
         conv(&mut net, "conv2d_2a", shrink(32, 32)),
@@ -210,8 +210,8 @@ fn inception_resnet_v2() -> Blueprint {
 }
 
 /// A residual block: branches side by side, then `last`, a 1x1 convolution with a bias, called `name.conv2d`.
-fn scaled(net: &mut Builder, name: &str, specs: &[&[ConvSpec]], last: ConvSpec) -> Node {
+fn scaled(net: &mut GraphBuilder, name: &str, specs: &[&[ConvSpec]], last: ConvSpec) -> Node {
     let all = Node::Concat(branches(net, name, specs));
     let last = net.conv(format!("{name}.conv2d"), last);
-    Builder::residual(vec![all, last], Node::identity())
+    GraphBuilder::residual(vec![all, last], Node::identity())
 }

@@ -1,6 +1,6 @@
 //! The inverted residual block, <https://arxiv.org/abs/1801.04381>, under torchvision's names since MobileNet V3.
 
-use super::graph::{Builder, Node};
+use super::graph::{GraphBuilder, Node};
 use super::unit::{Activation, ConvSpec};
 
 /// Squeeze and excitation.
@@ -17,7 +17,7 @@ pub(super) struct Excitation {
 /// Expansion, depthwise convolution, squeeze and excitation, projection; a residual where the map keeps its shape. All
 /// convolutions have the norm of `depthwise`, and all but the last its activation.
 pub(super) fn inverted(
-    net: &mut Builder,
+    net: &mut GraphBuilder,
     name: &str,
     [input, output]: [usize; 2],
     depthwise: ConvSpec,
@@ -26,7 +26,7 @@ pub(super) fn inverted(
     let wide = depthwise.input;
     let pointwise = |input, output| ConvSpec { input, output, kernel: [1; 2], stride: 1, groups: 1, ..depthwise };
     let mut branch = Vec::new();
-    let mut push = |net: &mut Builder, spec| {
+    let mut push = |net: &mut GraphBuilder, spec| {
         let name = format!("{name}.{}", branch.len());
         branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), spec));
     };
@@ -45,7 +45,7 @@ pub(super) fn inverted(
     let project = pointwise(wide, output).activation(Activation::None);
     branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), project));
     if depthwise.stride == 1 && input == output {
-        Builder::residual(branch, Node::identity())
+        GraphBuilder::residual(branch, Node::identity())
     } else {
         Node::Chain(branch)
     }

@@ -1,7 +1,7 @@
 //! MobileNet V2, <https://arxiv.org/abs/1801.04381>, as torchvision has it.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::graph::{Blueprint, GraphBuilder, Node, linear_top};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
 
@@ -19,7 +19,7 @@ const SPLIT: usize = 7;
 
 /// `features.0` to `features.18`, 1280 channels.
 fn mobilenet_v2() -> Blueprint {
-    let mut net = Builder::body(format!("features 0..={}", SPLIT - 1));
+    let mut net = GraphBuilder::body(format!("features 0..={}", SPLIT - 1));
     let conv = |input, output, kernel| {
         ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH).activation(Activation::Relu6)
     };
@@ -36,7 +36,7 @@ fn mobilenet_v2() -> Blueprint {
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
             let (mut branch, mut at) = (Vec::new(), 0);
-            let mut inner = |net: &mut Builder, spec| {
+            let mut inner = |net: &mut GraphBuilder, spec| {
                 let name = format!("features.{place}.conv.{at}");
                 at += 1;
                 branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), spec));
@@ -49,7 +49,7 @@ fn mobilenet_v2() -> Blueprint {
             let project = conv(wide, output, 1).activation(Activation::None);
             branch.push(net.conv_norm(format!("{name}.{at}"), format!("{name}.{}", at + 1), project));
             nodes.push(if stride == 1 && input == output {
-                Builder::residual(branch, Node::identity())
+                GraphBuilder::residual(branch, Node::identity())
             } else {
                 Node::Chain(branch)
             });

@@ -1,7 +1,7 @@
 //! MobileNet V3, <https://arxiv.org/abs/1905.02244>, as torchvision has it.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node};
+use super::graph::{Blueprint, GraphBuilder, Node};
 use super::inverted::{Excitation, inverted, round_to_8};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
@@ -44,7 +44,7 @@ fn conv(input: usize, output: usize, kernel: usize, activation: Activation) -> C
 
 /// `features.0` to `features.16`, 960 channels.
 fn mobilenet_v3_large() -> Blueprint {
-    let mut net = Builder::body(format!("features 0..={}", SPLIT - 1));
+    let mut net = GraphBuilder::body(format!("features 0..={}", SPLIT - 1));
     let stem = conv(3, 16, 3, Activation::HardSwish).stride(2);
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", stem)];
     let mut input = 16;
@@ -67,7 +67,7 @@ fn mobilenet_v3_large() -> Blueprint {
     net.cut_point(&nodes, format!("features.{LAST}"));
     let last = conv(input, 6 * input, 1, Activation::HardSwish);
     nodes.push(net.conv_norm(format!("features.{LAST}.0"), format!("features.{LAST}.1"), last));
-    let mut top = Builder::top();
+    let mut top = GraphBuilder::top();
     let layers = vec![
         Node::AdaptiveAvg(1),
         top.conv("classifier.0", ConvSpec::new(last.output, 1280, 1).activation(Activation::HardSwish)),

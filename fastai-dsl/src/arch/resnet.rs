@@ -2,7 +2,7 @@
 //! convolution.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node, linear_top};
+use super::graph::{Blueprint, GraphBuilder, Node, linear_top};
 use super::unit::{Activation, ConvSpec, NormSpec, Padding, PoolArgs};
 use crate::stats::Stats;
 
@@ -57,7 +57,7 @@ impl Blocks {
 
 /// The network of these blocks; the first layer group ends after the second stage.
 fn blueprint(blocks: Blocks) -> Blueprint {
-    let mut net = Builder::body("conv1, layer1, layer2");
+    let mut net = GraphBuilder::body("conv1, layer1, layer2");
     let stem = ConvSpec::new(3, 64, 7).stride(2).norm(NormSpec::PYTORCH);
     let pool = PoolArgs { kernel: 3, stride: 2, pad: 1, ceil: false };
     let mut nodes = vec![net.conv_norm("conv1", "bn1", stem), Node::MaxPool(pool)];
@@ -80,7 +80,7 @@ fn blueprint(blocks: Blocks) -> Blueprint {
     Blueprint { body: net.finish(nodes), top: linear_top("fc", input) }
 }
 
-fn block(net: &mut Builder, name: &str, blocks: Blocks, channels: [usize; 3], stride: usize) -> Node {
+fn block(net: &mut GraphBuilder, name: &str, blocks: Blocks, channels: [usize; 3], stride: usize) -> Node {
     let [input, planes, output] = channels;
     let wide = planes * blocks.width / 64 * blocks.groups;
     let conv = |input, output, kernel| ConvSpec::new(input, output, kernel).norm(NormSpec::PYTORCH);
@@ -98,5 +98,5 @@ fn block(net: &mut Builder, name: &str, blocks: Blocks, channels: [usize; 3], st
         let spec = conv(input, output, 1).stride(stride).padding(Padding::Valid).activation(Activation::None);
         net.conv_norm(format!("{name}.downsample.0"), format!("{name}.downsample.1"), spec)
     };
-    Builder::residual(branch, shortcut)
+    GraphBuilder::residual(branch, shortcut)
 }

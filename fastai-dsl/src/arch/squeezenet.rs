@@ -1,7 +1,7 @@
 //! SqueezeNet 1.1, <https://arxiv.org/abs/1602.07360>, as torchvision has it.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node};
+use super::graph::{Blueprint, GraphBuilder, Node};
 use super::unit::{ConvSpec, Padding, PoolArgs};
 use crate::stats::Stats;
 
@@ -18,7 +18,7 @@ const AFTER_POOLS: [usize; 3] = [3, 6, 9];
 
 /// `features.0` to `features.12`, 512 channels; the first layer group ends with `features.4`.
 fn squeezenet1_1() -> Blueprint {
-    let mut net = Builder::body("features 0..=4");
+    let mut net = GraphBuilder::body("features 0..=4");
     let stem = ConvSpec::new(3, 64, 3).stride(2).padding(Padding::Valid);
     let mut nodes = vec![net.conv("features.0", stem)];
     let mut input = 64;
@@ -41,7 +41,7 @@ fn squeezenet1_1() -> Blueprint {
         nodes.push(Node::Concat(expand));
         input = 2 * expanded;
     }
-    let mut top = Builder::top();
+    let mut top = GraphBuilder::top();
     let classifier = top.conv("classifier.1", ConvSpec::new(512, 1000, 1));
     Blueprint { body: net.finish(nodes), top: top.finish(vec![classifier, Node::AdaptiveAvg(1)]) }
 }

@@ -1,7 +1,7 @@
 //! VGG with batch norm, <https://arxiv.org/abs/1409.1556>, as torchvision has it.
 
 use super::architectures;
-use super::graph::{Blueprint, Builder, Node};
+use super::graph::{Blueprint, GraphBuilder, Node};
 use super::unit::{Activation, ConvSpec, NormSpec, Padding, PoolArgs};
 use crate::stats::Stats;
 
@@ -18,7 +18,7 @@ const SPLIT: usize = 22;
 
 /// The network with so many convolutions before each pool.
 fn blueprint(depths: [usize; 5]) -> Blueprint {
-    let mut net = Builder::body(format!("features 0..={}", SPLIT - 1));
+    let mut net = GraphBuilder::body(format!("features 0..={}", SPLIT - 1));
     let last = 3 * depths.iter().sum::<usize>() + depths.len() - 1;
     let (mut nodes, mut input, mut place) = (Vec::new(), 3, 0);
     let mut split = false;
@@ -41,7 +41,7 @@ fn blueprint(depths: [usize; 5]) -> Blueprint {
         nodes.push(Node::MaxPool(PoolArgs { kernel: 2, stride: 2, pad: 0, ceil: false }));
         place += 1;
     }
-    let mut top = Builder::top();
+    let mut top = GraphBuilder::top();
     let linear = |input, output, kernel| ConvSpec::new(input, output, kernel).padding(Padding::Valid);
     let layers = vec![
         Node::AdaptiveAvg(7),

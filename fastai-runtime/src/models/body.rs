@@ -80,7 +80,7 @@ impl Body {
     /// Like [`forward`](Self::forward); calls `see` with the published name and the output (batch norm, residual and
     /// activation included) of every unit.
     pub fn forward_seen(&self, x: Tensor<4>, pass: &mut Pass, see: &mut dyn FnMut(&str, &Tensor<4>)) -> Tensor<4> {
-        Walk { body: self, pass, see }.run(&self.graph.root, x)
+        BodyWalk { body: self, pass, see }.run(&self.graph.root, x)
     }
 
     /// Discards the folds; the next pass computes them again.
@@ -101,13 +101,13 @@ fn frozen(unit: &ConvNorm) -> bool {
     unit.is_initialized() && !unit.requires_grad() && unit.batch_norm().is_none_or(|norm| !norm.learns.is_enabled())
 }
 
-struct Walk<'a> {
+struct BodyWalk<'a> {
     body: &'a Body,
     pass: &'a mut Pass,
     see: &'a mut dyn FnMut(&str, &Tensor<4>),
 }
 
-impl Walk<'_> {
+impl BodyWalk<'_> {
     fn run(&mut self, node: &Node, x: Tensor<4>) -> Tensor<4> {
         match node {
             Node::Unit(number) => self.unit(*number, x, None),

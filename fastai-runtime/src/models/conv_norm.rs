@@ -7,7 +7,7 @@ use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::arch::unit::{Activation, ConvSpec, NormSpec, UNBOUNDED};
 
-use super::init::{self, Part};
+use super::init::{self, NetworkPart};
 use super::layer_norm::LayerNorm;
 use super::norm::{BatchNorm, Pass};
 
@@ -80,7 +80,7 @@ impl ConvNorm {
         let inner = spec.input / spec.groups;
         let [height, width] = spec.kernel;
         let conv = convolves.then(|| {
-            let rng = init::stream(seed, Part::Body, index);
+            let rng = init::stream(seed, NetworkPart::Body, index);
             let shape = [spec.output, inner, height, width];
             Conv {
                 weight: init::kaiming(rng, shape, inner * height * width, device),

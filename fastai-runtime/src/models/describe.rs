@@ -35,7 +35,7 @@ pub fn describe(arch: &str, size: usize) -> Vec<LayerRow> {
 /// # Panics
 /// Those of [`describe`], and if there are fewer modules.
 pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
-    Rows::of(&facts(arch).blueprint().body.without_last(cut as usize), [3, size, size]).0
+    LayerRows::of(&facts(arch).blueprint().body.without_last(cut as usize), [3, size, size]).0
 }
 
 /// Returns the layers of the published classifier of `arch`, which follow those of [`describe`].
@@ -44,8 +44,8 @@ pub fn describe_cut(arch: &str, cut: u32, size: usize) -> Vec<LayerRow> {
 /// Those of [`describe`].
 pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
     let blueprint = facts(arch).blueprint();
-    let (_, map) = Rows::of(&blueprint.body, [3, size, size]);
-    Rows::of(&blueprint.top, map).0
+    let (_, map) = LayerRows::of(&blueprint.body, [3, size, size]);
+    LayerRows::of(&blueprint.top, map).0
 }
 
 /// Returns channels, height and width of the body's output for a square image with a side of `size` pixels.
@@ -53,18 +53,18 @@ pub fn describe_top(arch: &str, size: usize) -> Vec<LayerRow> {
 /// # Panics
 /// Those of [`describe`].
 pub fn map_sides(arch: &str, size: usize) -> [usize; 3] {
-    Rows::of(&facts(arch).blueprint().body, [3, size, size]).1
+    LayerRows::of(&facts(arch).blueprint().body, [3, size, size]).1
 }
 
-struct Rows<'a> {
+struct LayerRows<'a> {
     units: &'a [UnitSpec],
     rows: Vec<LayerRow>,
 }
 
-impl Rows<'_> {
+impl LayerRows<'_> {
     /// Returns the rows and the dimensions of the output.
     fn of(graph: &Graph, input: [usize; 3]) -> (Vec<LayerRow>, [usize; 3]) {
-        let mut rows = Rows { units: &graph.units, rows: Vec::new() };
+        let mut rows = LayerRows { units: &graph.units, rows: Vec::new() };
         let output = rows.add(&graph.root, input);
         (rows.rows, output)
     }

@@ -9,7 +9,7 @@ use fastai_dsl::HeadSpec;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::init::{self, Part};
+use super::init::{self, NetworkPart};
 use super::norm::{BatchNorm, Pass};
 
 /// Batch norm, dropout, linear.
@@ -46,7 +46,7 @@ impl Head {
             .zip(&spec.dropout)
             .enumerate()
             .map(|(index, (output, &dropout))| {
-                let rng = init::stream(seed, Part::Head(number), index as u64);
+                let rng = init::stream(seed, NetworkPart::Head(number), index as u64);
                 let layer = HeadLayer {
                     norm: BatchNorm::new(width, EPSILON, MOMENTUM, device),
                     linear: Linear {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn dropout_keeps_the_mean_and_its_share() {
         let device = Device::flex();
-        let mut rng = init::stream(3, Part::Head(9), 0);
+        let mut rng = init::stream(3, NetworkPart::Head(9), 0);
         let y = dropout(Tensor::ones([100, 200], &device), 0.25, &mut rng).into_data().try_to_vec::<f32>().unwrap();
         let dropped = y.iter().filter(|v| **v == 0.0).count() as f64 / 20_000.0;
         assert!((dropped - 0.25).abs() < 0.015, "{dropped}");

@@ -8,7 +8,7 @@ use crate::random::{Stream, normal};
 
 /// The part of the network that initial values belong to; parts never share random numbers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum NetworkPart {
     /// The convolutions.
     Body,
     /// The `n`-th head of a run, counted from 0.
@@ -16,10 +16,10 @@ pub(crate) enum Part {
 }
 
 /// The generator of the `index`-th weight of a part: stream `init` at (body 0 or head 1, number, index).
-pub(crate) fn stream(seed: u64, part: Part, index: u64) -> ChaCha8Rng {
+pub(crate) fn stream(seed: u64, part: NetworkPart, index: u64) -> ChaCha8Rng {
     let (kind, number) = match part {
-        Part::Body => (0, 0),
-        Part::Head(n) => (1, n),
+        NetworkPart::Body => (0, 0),
+        NetworkPart::Head(n) => (1, n),
     };
     Stream::new(seed, "init").at(&[kind, number, index])
 }
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn normal_has_the_wanted_moments() {
-        let values = normal(&mut stream(42, Part::Head(0), 0), 100_001, 0.5);
+        let values = normal(&mut stream(42, NetworkPart::Head(0), 0), 100_001, 0.5);
         assert_eq!(values.len(), 100_001);
         let n = values.len() as f64;
         let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
@@ -71,11 +71,11 @@ mod tests {
     #[test]
     fn streams_differ_by_seed_part_and_index() {
         let mut first: Vec<u64> = [
-            stream(1, Part::Body, 0),
-            stream(2, Part::Body, 0),
-            stream(1, Part::Body, 1),
-            stream(1, Part::Head(0), 0),
-            stream(1, Part::Head(1), 0),
+            stream(1, NetworkPart::Body, 0),
+            stream(2, NetworkPart::Body, 0),
+            stream(1, NetworkPart::Body, 1),
+            stream(1, NetworkPart::Head(0), 0),
+            stream(1, NetworkPart::Head(1), 0),
         ]
         .iter_mut()
         .map(|r| r.next_u64())

@@ -70,7 +70,7 @@ impl StageMemory {
 
 /// A tensor of the pass.
 #[derive(Clone, Copy)]
-struct Map {
+struct PassMap {
     sides: [usize; 3],
     /// Whether a backward pass reaches the map.
     tracked: bool,
@@ -83,13 +83,13 @@ type Id = usize;
 struct Count<'a> {
     units: &'a [UnitSpec],
     first: usize,
-    maps: Vec<Map>,
+    maps: Vec<PassMap>,
     bytes: ActivationBytes,
 }
 
 impl Count<'_> {
     fn map(&mut self, sides: [usize; 3], tracked: bool) -> Id {
-        self.maps.push(Map { sides, tracked, kept: false });
+        self.maps.push(PassMap { sides, tracked, kept: false });
         self.maps.len() - 1
     }
 
@@ -194,7 +194,7 @@ impl Count<'_> {
     }
 
     fn activation(&mut self, activation: Activation, x: Id) -> Id {
-        let Map { sides, tracked, .. } = self.maps[x];
+        let PassMap { sides, tracked, .. } = self.maps[x];
         match activation {
             Activation::None => x,
             Activation::Relu | Activation::Sigmoid => {

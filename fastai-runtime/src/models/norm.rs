@@ -31,13 +31,13 @@ impl Pass {
     }
     /// Returns the model with the running statistics of this pass.
     pub fn apply<M: Module>(self, module: M) -> M {
-        if self.statistics.is_empty() { module } else { module.map(&mut Apply(self.statistics)) }
+        if self.statistics.is_empty() { module } else { module.map(&mut ApplyStatistics(self.statistics)) }
     }
 }
 
-struct Apply(Vec<(ParamId, Tensor<1>)>);
+struct ApplyStatistics(Vec<(ParamId, Tensor<1>)>);
 
-impl ModuleMapper for Apply {
+impl ModuleMapper for ApplyStatistics {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.0.iter().position(|(id, _)| *id == param.id) {
             Some(found) => {

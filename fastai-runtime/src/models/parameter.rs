@@ -56,11 +56,11 @@ impl Path {
 
 /// Calls `each(name, seen)` for every float tensor in module order.
 pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
-    struct Visit<F> {
+    struct EachTensor<F> {
         path: Path,
         each: F,
     }
-    impl<F: FnMut(&str, Seen<'_>)> ModuleVisitor for Visit<F> {
+    impl<F: FnMut(&str, Seen<'_>)> ModuleVisitor for EachTensor<F> {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
         }
@@ -78,7 +78,7 @@ pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
             (self.each)(&self.path.joined(), seen);
         }
     }
-    module.visit(&mut Visit { path: Path::default(), each });
+    module.visit(&mut EachTensor { path: Path::default(), each });
 }
 
 /// A tensor as [`visit`] presents it. The members are functions because reading an uninitialised weight draws it.

@@ -7,7 +7,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
-use super::torch::Element;
+use super::torch::NumberType;
 use crate::atomic::write_atomic;
 use crate::data::FileError;
 
@@ -27,11 +27,11 @@ pub(super) struct Array {
 
 /// A tensor of a floating type in a file.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct StoredTensor {
     /// Sides.
     pub(super) shape: Vec<usize>,
     /// Type of its numbers in the file.
-    pub(super) element: Element,
+    pub(super) element: NumberType,
     /// Where its bytes are in the file.
     at: u64,
     bytes: u64,
@@ -39,13 +39,13 @@ pub(super) struct Entry {
 
 /// An open file: the header is read at once, tensors on request.
 #[derive(Debug)]
-pub(super) struct Reader<R> {
+pub(super) struct SafetensorsReader<R> {
     source: R,
-    tensors: BTreeMap<String, Entry>,
+    tensors: BTreeMap<String, StoredTensor>,
     metadata: HashMap<String, String>,
 }
 
-impl<R: Read + Seek> Reader<R> {
+impl<R: Read + Seek> SafetensorsReader<R> {
     /// Whether a file with this start may be a safetensors file: a plausible length, then JSON.
     pub(super) fn recognizes(start: &[u8]) -> bool {
         let length = start.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
@@ -79,13 +79,13 @@ impl<R: Read + Seek> Reader<R> {
             let (from, to) = (data + info.data_offsets.0 as u64, data.saturating_add(info.data_offsets.1 as u64));
             end = end.max(to);
             let element = match info.dtype {
-                Dtype::F64 => Element::F64,
-                Dtype::F32 => Element::F32,
-                Dtype::F16 => Element::F16,
-                Dtype::BF16 => Element::Bf16,
+                Dtype::F64 => NumberType::F64,
+                Dtype::F32 => NumberType::F32,
+                Dtype::F16 => NumberType::F16,
+                Dtype::BF16 => NumberType::Bf16,
                 _ => continue,
             };
-            tensors.insert(name, Entry { shape: info.shape.clone(), element, at: from, bytes: to - from });
+            tensors.insert(name, StoredTensor { shape: info.shape.clone(), element, at: from, bytes: to - from });
         }
         if end != length {
             return Err(format!("broken safetensors file: {length} bytes, where its header describes {end}"));
@@ -94,7 +94,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The tensors of floating types.
-    pub(super) fn tensors(&self) -> &BTreeMap<String, Entry> {
+    pub(super) fn tensors(&self) -> &BTreeMap<String, StoredTensor> {
         &self.tensors
     }
 

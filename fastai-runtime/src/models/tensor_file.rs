@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::WeightsError;
-use super::safetensors_file::Reader;
+use super::safetensors_file::SafetensorsReader;
 use super::torch::Checkpoint;
 use crate::data::FileError;
 
@@ -14,13 +14,13 @@ use crate::data::FileError;
 #[derive(Debug)]
 pub(super) struct TensorFile {
     path: PathBuf,
-    source: Source,
+    source: Format,
     shapes: BTreeMap<String, Vec<usize>>,
 }
 
 #[derive(Debug)]
-enum Source {
-    Safetensors(Reader<File>),
+enum Format {
+    Safetensors(SafetensorsReader<File>),
     Torch(Checkpoint<File>),
 }
 
@@ -36,9 +36,9 @@ impl TensorFile {
         (&mut file).take(512).read_to_end(&mut start).map_err(cannot)?;
         file.seek(SeekFrom::Start(0)).map_err(cannot)?;
         let source = if Checkpoint::<File>::recognizes(&start) {
-            Source::Torch(Checkpoint::open(file).map_err(|e| broken(e.to_string()))?)
-        } else if Reader::<File>::recognizes(&start) {
-            Source::Safetensors(Reader::open(file).map_err(broken)?)
+            Format::Torch(Checkpoint::open(file).map_err(|e| broken(e.to_string()))?)
+        } else if SafetensorsReader::<File>::recognizes(&start) {
+            Format::Safetensors(SafetensorsReader::open(file).map_err(broken)?)
         } else {
             return Err(broken(format!(
                 "{}; weights are read from safetensors files and from files that `torch.save` wrote",
@@ -46,8 +46,8 @@ impl TensorFile {
             )));
         };
         let shapes = match &source {
-            Source::Safetensors(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
-            Source::Torch(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
+            Format::Safetensors(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
+            Format::Torch(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
         };
         Ok(Self { path: path.to_owned(), source, shapes })
     }
@@ -60,24 +60,24 @@ impl TensorFile {
     /// A metadata value; torch files have none.
     pub(super) fn metadata(&self, key: &str) -> Option<&str> {
         match &self.source {
-            Source::Safetensors(file) => file.metadata().get(key).map(String::as_str),
-            Source::Torch(_) => None,
+            Format::Safetensors(file) => file.metadata().get(key).map(String::as_str),
+            Format::Torch(_) => None,
         }
     }
 
     /// The name of the format.
     pub(super) fn format(&self) -> &'static str {
         match &self.source {
-            Source::Safetensors(_) => "safetensors",
-            Source::Torch(file) => file.container(),
+            Format::Safetensors(_) => "safetensors",
+            Format::Torch(file) => file.container(),
         }
     }
 
     /// Reads the values of a tensor, row-major.
     pub(super) fn read(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
         let values = match &mut self.source {
-            Source::Safetensors(file) => file.read(name),
-            Source::Torch(file) => file.read(name).map(|values| values.map_err(|e| e.to_string())),
+            Format::Safetensors(file) => file.read(name),
+            Format::Torch(file) => file.read(name).map(|values| values.map_err(|e| e.to_string())),
         };
         let values = values.unwrap_or_else(|| Err(format!("tensor `{name}`: not in the file")));
         values.map_err(|why| WeightsError::unfit(&self.path, why))

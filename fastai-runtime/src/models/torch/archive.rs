@@ -2,15 +2,15 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::graph::Graph;
-use super::zip::{Packing, Place, ZipDirectory};
-use super::{MAX_PICKLE, Parsed, TorchError, pickle, shown};
+use super::arena::Arena;
+use super::zip::{EntryPlace, Packing, ZipDirectory};
+use super::{MAX_PICKLE, ParsedFile, TorchError, pickle, shown};
 
 pub(super) fn recognizes(start: &[u8]) -> bool {
     start.starts_with(b"PK\x03\x04")
 }
 
-pub(super) fn parse<R: Read + Seek>(reader: &mut R) -> Result<Parsed, TorchError> {
+pub(super) fn parse<R: Read + Seek>(reader: &mut R) -> Result<ParsedFile, TorchError> {
     let directory = ZipDirectory::read(reader)?;
     let mut pickles = directory.names().filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
     let (Some(pickle), None) = (pickles.next(), pickles.next()) else {
@@ -26,11 +26,11 @@ pub(super) fn parse<R: Read + Seek>(reader: &mut R) -> Result<Parsed, TorchError
     if has("byteorder") && small(&directory, reader, &format!("{folder}byteorder"), 16)? != b"little" {
         return Err(TorchError::new("refused: written by a big-endian machine"));
     }
-    let mut graph = Graph::default();
+    let mut arena = Arena::default();
     let description = small(&directory, reader, pickle, MAX_PICKLE)?;
-    let root = pickle::load(&mut description.as_slice(), &mut graph)?;
-    let mut places = Vec::with_capacity(graph.storages().len());
-    for storage in graph.storages() {
+    let root = pickle::load(&mut description.as_slice(), &mut arena)?;
+    let mut places = Vec::with_capacity(arena.storages().len());
+    for storage in arena.storages() {
         let name = format!("{folder}data/{}", storage.key);
         let place = stored(&directory, reader, &name)?;
         if storage.length.checked_mul(storage.element.size()).is_none_or(|bytes| bytes > place.size) {
@@ -49,11 +49,11 @@ pub(super) fn parse<R: Read + Seek>(reader: &mut R) -> Result<Parsed, TorchError
     if sorted.windows(2).any(|pair| pair[0].start + pair[0].size > pair[1].start) {
         return Err(TorchError::new("damaged: storages that lie on each other"));
     }
-    Ok(Parsed { graph, root, places: places.iter().map(|place| place.start).collect() })
+    Ok(ParsedFile { arena, root, places: places.iter().map(|place| place.start).collect() })
 }
 
 /// The place of an entry that is not compressed.
-fn stored<R: Read + Seek>(directory: &ZipDirectory, reader: &mut R, name: &str) -> Result<Place, TorchError> {
+fn stored<R: Read + Seek>(directory: &ZipDirectory, reader: &mut R, name: &str) -> Result<EntryPlace, TorchError> {
     let place = directory.place(reader, name)?;
     if place.packing == Packing::Stored {
         return Ok(place);

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 /// Type of a storage's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Element {
+pub(crate) enum NumberType {
     /// 64-bit float; rounded when read.
     F64,
     /// 32-bit float.
@@ -17,7 +17,7 @@ pub(crate) enum Element {
     Integer(u8),
 }
 
-impl Element {
+impl NumberType {
     /// The type of one of torch's storage classes.
     pub(super) fn of_storage(class: &str) -> Option<Self> {
         Some(match class {

@@ -2,8 +2,8 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::graph::{Graph, Node};
-use super::{Parsed, TorchError, pickle, shown};
+use super::arena::{Arena, PickleNode};
+use super::{ParsedFile, TorchError, pickle, shown};
 
 /// The number that the first pickle holds.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
@@ -17,46 +17,46 @@ pub(super) fn recognizes(start: &[u8]) -> bool {
 }
 
 /// Reads a file of `length` bytes.
-pub(super) fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Parsed, TorchError> {
+pub(super) fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<ParsedFile, TorchError> {
     let io = |e: std::io::Error| TorchError::io(&e);
     reader.rewind().map_err(io)?;
     let mut input = BufReader::new(reader);
-    let mut graph = Graph::default();
-    let magic = pickle::load(&mut input, &mut graph)?;
-    let version = pickle::load(&mut input, &mut graph)?;
+    let mut arena = Arena::default();
+    let magic = pickle::load(&mut input, &mut arena)?;
+    let version = pickle::load(&mut input, &mut arena)?;
     for (id, expected) in [(magic, MAGIC), (version, VERSION)] {
-        if !matches!(graph.node(id), Node::Int(found) if *found == expected) {
+        if !matches!(arena.node(id), PickleNode::Int(found) if *found == expected) {
             return Err(TorchError::new("not a file that torch.save wrote: its first numbers are others"));
         }
     }
-    let system = pickle::load(&mut input, &mut graph)?;
-    let little = match graph.node(system) {
-        Node::Dict(entries) => entries.iter().any(|(key, value)| {
-            graph.text(*key) == Some("little_endian") && matches!(graph.node(*value), Node::Bool(true))
+    let system = pickle::load(&mut input, &mut arena)?;
+    let little = match arena.node(system) {
+        PickleNode::Dict(entries) => entries.iter().any(|(key, value)| {
+            arena.text(*key) == Some("little_endian") && matches!(arena.node(*value), PickleNode::Bool(true))
         }),
         _ => false,
     };
     if !little {
         return Err(TorchError::new("refused: written by a big-endian machine"));
     }
-    let root = pickle::load(&mut input, &mut graph)?;
-    let keys = pickle::load(&mut input, &mut graph)?;
-    let Node::List(keys) = graph.node(keys) else {
+    let root = pickle::load(&mut input, &mut arena)?;
+    let keys = pickle::load(&mut input, &mut arena)?;
+    let PickleNode::List(keys) = arena.node(keys) else {
         return Err(TorchError::new("damaged: no list of storages after the weights' description"));
     };
-    let mut places = vec![None; graph.storages().len()];
+    let mut places = vec![None; arena.storages().len()];
     let mut at = input.stream_position().map_err(io)?;
     for key in keys {
-        let named = match graph.node(*key) {
-            Node::Text(text) => text.to_string(),
-            Node::Int(n) => n.to_string(),
+        let named = match arena.node(*key) {
+            PickleNode::Text(text) => text.to_string(),
+            PickleNode::Int(n) => n.to_string(),
             _ => return Err(TorchError::new("damaged: a storage without a key")),
         };
         // An unused storage has no known type and therefore no known end.
-        let index = graph
+        let index = arena
             .find_storage(&named)
             .ok_or_else(|| TorchError(format!("damaged: storage `{}` belongs to no tensor", shown(&named))))?;
-        let storage = graph.storage(index);
+        let storage = arena.storage(index);
         let mut count = [0; 8];
         input.seek(SeekFrom::Start(at)).map_err(io)?;
         input.read_exact(&mut count).map_err(io)?;
@@ -79,5 +79,5 @@ pub(super) fn parse<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Parse
     }
     let places: Option<Vec<u64>> = places.into_iter().collect();
     let places = places.ok_or_else(|| TorchError::new("damaged: a storage is missing"))?;
-    Ok(Parsed { graph, root, places })
+    Ok(ParsedFile { arena, root, places })
 }

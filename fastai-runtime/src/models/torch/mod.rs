@@ -13,8 +13,8 @@
 //! This folder depends on the standard library and `half` alone, so that it is fuzzed without the tensor library.
 
 mod archive;
+mod arena;
 mod element;
-mod graph;
 mod legacy;
 mod pickle;
 mod state;
@@ -25,8 +25,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 
-pub(crate) use element::Element;
-use graph::{Graph, Id};
+use arena::{Arena, Id};
+pub(crate) use element::NumberType;
 pub(crate) use zip::{Packing, ZipDirectory};
 
 /// Largest pickle that is read, bytes: a network of a thousand layers needs about a quarter of a megabyte.
@@ -63,7 +63,7 @@ pub(crate) struct TensorEntry {
     /// Sides.
     pub(crate) shape: Vec<usize>,
     /// Type of its numbers in the file.
-    pub(crate) element: Element,
+    pub(crate) element: NumberType,
     stride: Vec<usize>,
     /// Where element 0 is, bytes from the start of the file.
     at: u64,
@@ -90,7 +90,7 @@ impl<R: Read + Seek> Checkpoint<R> {
         reader.rewind().map_err(io)?;
         (&mut reader).take(16).read_to_end(&mut start).map_err(io)?;
         let length = reader.seek(SeekFrom::End(0)).map_err(io)?;
-        let (container, Parsed { graph, root, places }) = if archive::recognizes(&start) {
+        let (container, ParsedFile { arena, root, places }) = if archive::recognizes(&start) {
             ("torch (zip archive)", archive::parse(&mut reader)?)
         } else if legacy::recognizes(&start) {
             ("torch (before 1.6)", legacy::parse(&mut reader, length)?)
@@ -98,9 +98,9 @@ impl<R: Read + Seek> Checkpoint<R> {
             return Err(TorchError::new("not a file that torch.save wrote"));
         };
         let mut tensors = BTreeMap::new();
-        for (name, tensor) in state::tensors(&graph, root)? {
-            let view = graph.tensor(tensor);
-            let storage = graph.storage(view.storage);
+        for (name, tensor) in state::tensors(&arena, root)? {
+            let view = arena.tensor(tensor);
+            let storage = arena.storage(view.storage);
             if !storage.element.is_float() {
                 continue;
             }
@@ -130,8 +130,8 @@ impl<R: Read + Seek> Checkpoint<R> {
 }
 
 /// What a container's parser gives: the pickle's values, and where each storage begins.
-struct Parsed {
-    graph: Graph,
+struct ParsedFile {
+    arena: Arena,
     root: Id,
     places: Vec<u64>,
 }

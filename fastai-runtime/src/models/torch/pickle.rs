@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::graph::{Global, Graph, Id, Node};
+use super::arena::{Arena, Global, Id, PickleNode};
 use super::{MAX_PICKLE, TorchError, shown};
 
 /// Most values that a file may remember for later.
@@ -12,10 +12,10 @@ const MAX_MEMO: usize = 1 << 20;
 const MAX_STACK: usize = 1 << 20;
 
 /// Runs the pickle that `input` begins with, up to and with its STOP, and gives its value.
-pub(super) fn load(input: &mut impl Read, graph: &mut Graph) -> Result<Id, TorchError> {
+pub(super) fn load(input: &mut impl Read, arena: &mut Arena) -> Result<Id, TorchError> {
     let mut machine = Machine {
         input: Input { input, left: MAX_PICKLE },
-        graph,
+        arena,
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -87,7 +87,7 @@ impl<R: Read> Input<'_, R> {
 
 struct Machine<'a, R> {
     input: Input<'a, R>,
-    graph: &'a mut Graph,
+    arena: &'a mut Arena,
     stack: Vec<Id>,
     /// Where the marks are in the stack.
     marks: Vec<usize>,
@@ -115,63 +115,63 @@ impl<R: Read> Machine<'_, R> {
             b'R' | b'Q' => {
                 let argument = self.pop()?;
                 let value = match opcode {
-                    b'Q' => self.graph.resolve(argument)?,
+                    b'Q' => self.arena.resolve(argument)?,
                     _ => {
                         let function = self.pop()?;
-                        self.graph.call(function, argument)?
+                        self.arena.call(function, argument)?
                     }
                 };
                 return self.push(value);
             }
-            b'N' => Node::None,
-            0x88 => Node::Bool(true),
-            0x89 => Node::Bool(false),
-            b'K' => Node::Int(i128::from(self.input.byte()?)),
-            b'M' => Node::Int(i128::from(u16::from_le_bytes(self.input.array()?))),
-            b'J' => Node::Int(i128::from(i32::from_le_bytes(self.input.array()?))),
+            b'N' => PickleNode::None,
+            0x88 => PickleNode::Bool(true),
+            0x89 => PickleNode::Bool(false),
+            b'K' => PickleNode::Int(i128::from(self.input.byte()?)),
+            b'M' => PickleNode::Int(i128::from(u16::from_le_bytes(self.input.array()?))),
+            b'J' => PickleNode::Int(i128::from(i32::from_le_bytes(self.input.array()?))),
             0x8a => self.long()?,
             b'G' => {
                 self.input.array::<8>()?;
-                Node::Float
+                PickleNode::Float
             }
             b'U' | 0x8c => {
                 let length = self.input.byte()?;
-                Node::Text(self.input.text(u64::from(length))?)
+                PickleNode::Text(self.input.text(u64::from(length))?)
             }
             b'T' | b'X' => {
                 let length = u32::from_le_bytes(self.input.array()?);
-                Node::Text(self.input.text(u64::from(length))?)
+                PickleNode::Text(self.input.text(u64::from(length))?)
             }
             0x8d => {
                 let length = u64::from_le_bytes(self.input.array()?);
-                Node::Text(self.input.text(length)?)
+                PickleNode::Text(self.input.text(length)?)
             }
-            b'}' => Node::Dict(Vec::new()),
-            b']' => Node::List(Vec::new()),
-            b')' => Node::Tuple(Vec::new()),
-            b't' => Node::Tuple(self.pop_to_mark()?),
+            b'}' => PickleNode::Dict(Vec::new()),
+            b']' => PickleNode::List(Vec::new()),
+            b')' => PickleNode::Tuple(Vec::new()),
+            b't' => PickleNode::Tuple(self.pop_to_mark()?),
             0x85..=0x87 => {
                 let mut items = Vec::with_capacity(3);
                 for _ in 0x85..=opcode {
                     items.push(self.pop()?);
                 }
                 items.reverse();
-                Node::Tuple(items)
+                PickleNode::Tuple(items)
             }
             b'c' => {
                 let module = self.input.line()?;
-                Node::Global(Global::find(&module, &self.input.line()?)?)
+                PickleNode::Global(Global::find(&module, &self.input.line()?)?)
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                match (self.graph.text(module), self.graph.text(name)) {
-                    (Some(module), Some(name)) => Node::Global(Global::find(module, name)?),
+                match (self.arena.text(module), self.arena.text(name)) {
+                    (Some(module), Some(name)) => PickleNode::Global(Global::find(module, name)?),
                     _ => return Err(TorchError::new("damaged: a Python function without a name")),
                 }
             }
             other => return Err(refused(other)),
         };
-        let id = self.graph.add(node)?;
+        let id = self.arena.add(node)?;
         self.push(id)
     }
 
@@ -237,8 +237,10 @@ impl<R: Read> Machine<'_, R> {
         };
         let target = self.top()?;
         let (pairs, rest) = items.as_chunks::<2>();
-        match self.graph.node_mut(target) {
-            Node::Dict(entries) if rest.is_empty() => entries.extend(pairs.iter().map(|[key, value]| (*key, *value))),
+        match self.arena.node_mut(target) {
+            PickleNode::Dict(entries) if rest.is_empty() => {
+                entries.extend(pairs.iter().map(|[key, value]| (*key, *value)))
+            }
             _ => return Err(TorchError::new("damaged: an entry for something that is no dictionary")),
         }
         Ok(None)
@@ -247,8 +249,8 @@ impl<R: Read> Machine<'_, R> {
     fn append(&mut self, single: bool) -> Result<Option<Id>, TorchError> {
         let items = if single { vec![self.pop()?] } else { self.pop_to_mark()? };
         let target = self.top()?;
-        match self.graph.node_mut(target) {
-            Node::List(list) => list.extend(items),
+        match self.arena.node_mut(target) {
+            PickleNode::List(list) => list.extend(items),
             _ => return Err(TorchError::new("damaged: an item for something that is no list")),
         }
         Ok(None)
@@ -259,8 +261,8 @@ impl<R: Read> Machine<'_, R> {
     fn build(&mut self) -> Result<Option<Id>, TorchError> {
         self.pop()?;
         let target = self.top()?;
-        match self.graph.node(target) {
-            Node::Dict(_) => Ok(None),
+        match self.arena.node(target) {
+            PickleNode::Dict(_) => Ok(None),
             _ => Err(TorchError::new("refused: opcode BUILD on something that is no dictionary")),
         }
     }
@@ -272,7 +274,7 @@ impl<R: Read> Machine<'_, R> {
     }
 
     /// LONG1: a little-endian two's complement integer of so many bytes.
-    fn long(&mut self) -> Result<Node, TorchError> {
+    fn long(&mut self) -> Result<PickleNode, TorchError> {
         let length = self.input.byte()?;
         if length > 16 {
             return Err(TorchError(format!("refused: an integer of {length} bytes")));
@@ -281,7 +283,7 @@ impl<R: Read> Machine<'_, R> {
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let mut whole = [if negative { 0xff } else { 0 }; 16];
         whole[..bytes.len()].copy_from_slice(&bytes);
-        Ok(Node::Int(i128::from_le_bytes(whole)))
+        Ok(PickleNode::Int(i128::from_le_bytes(whole)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which of a file's values is the state dictionary.
 
-use super::graph::{Graph, Id, Node};
+use super::arena::{Arena, Id, PickleNode};
 use super::{TorchError, shown};
 
 /// Where training scripts put the weights of what they save, first choice first.
@@ -20,12 +20,12 @@ const KEYS: [&str; 10] = [
 const MAX_DEPTH: usize = 4;
 
 /// The tensors of the state dictionary, which is the root or under a known key: name and index.
-pub(super) fn tensors(graph: &Graph, root: Id) -> Result<Vec<(&str, u32)>, TorchError> {
+pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, TorchError> {
     let mut at = root;
     for _ in 0..MAX_DEPTH {
-        let Node::Dict(entries) = graph.node(at) else { break };
+        let PickleNode::Dict(entries) = arena.node(at) else { break };
         let under = KEYS.iter().find_map(|key| {
-            let (_, value) = entries.iter().find(|(k, v)| graph.text(*k) == Some(key) && is_dict(graph, *v))?;
+            let (_, value) = entries.iter().find(|(k, v)| arena.text(*k) == Some(key) && is_dict(arena, *v))?;
             Some(*value)
         });
         match under {
@@ -33,19 +33,19 @@ pub(super) fn tensors(graph: &Graph, root: Id) -> Result<Vec<(&str, u32)>, Torch
             None => break,
         }
     }
-    let Node::Dict(entries) = graph.node(at) else {
-        return Err(TorchError(format!("holds {} and not a dictionary of tensors", kind(graph.node(at)))));
+    let PickleNode::Dict(entries) = arena.node(at) else {
+        return Err(TorchError(format!("holds {} and not a dictionary of tensors", kind(arena.node(at)))));
     };
     let tensors: Vec<(&str, u32)> = entries
         .iter()
-        .filter_map(|(key, value)| match graph.node(*value) {
-            Node::Tensor(tensor) => Some((graph.text(*key)?, *tensor)),
+        .filter_map(|(key, value)| match arena.node(*value) {
+            PickleNode::Tensor(tensor) => Some((arena.text(*key)?, *tensor)),
             _ => None,
         })
         .collect();
     if tensors.is_empty() {
         let mut keys: Vec<String> =
-            entries.iter().filter_map(|(key, _)| graph.text(*key)).take(5).map(|k| format!("`{}`", shown(k))).collect();
+            entries.iter().filter_map(|(key, _)| arena.text(*key)).take(5).map(|k| format!("`{}`", shown(k))).collect();
         if entries.len() > keys.len() {
             keys.push(format!("{} more", entries.len() - keys.len()));
         }
@@ -58,19 +58,19 @@ pub(super) fn tensors(graph: &Graph, root: Id) -> Result<Vec<(&str, u32)>, Torch
     Ok(tensors)
 }
 
-fn is_dict(graph: &Graph, id: Id) -> bool {
-    matches!(graph.node(id), Node::Dict(_))
+fn is_dict(arena: &Arena, id: Id) -> bool {
+    matches!(arena.node(id), PickleNode::Dict(_))
 }
 
-fn kind(node: &Node) -> &'static str {
+fn kind(node: &PickleNode) -> &'static str {
     match node {
-        Node::None => "nothing",
-        Node::Bool(_) | Node::Int(_) | Node::Float => "a number",
-        Node::Text(_) => "a text",
-        Node::List(_) | Node::Tuple(_) => "a list",
-        Node::Dict(_) => "a dictionary",
-        Node::Global(_) => "a class",
-        Node::Storage { .. } => "a storage",
-        Node::Tensor(_) => "a single tensor",
+        PickleNode::None => "nothing",
+        PickleNode::Bool(_) | PickleNode::Int(_) | PickleNode::Float => "a number",
+        PickleNode::Text(_) => "a text",
+        PickleNode::List(_) | PickleNode::Tuple(_) => "a list",
+        PickleNode::Dict(_) => "a dictionary",
+        PickleNode::Global(_) => "a class",
+        PickleNode::Storage { .. } => "a storage",
+        PickleNode::Tensor(_) => "a single tensor",
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum Packing {
 
 /// Where an entry's bytes are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct EntryPlace {
     /// First byte in the file.
     pub(crate) start: u64,
     /// How many bytes, as they are packed.
@@ -47,7 +47,7 @@ pub(crate) struct Place {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Record {
+struct DirectoryRecord {
     packing: Packing,
     size: u64,
     header: u64,
@@ -56,7 +56,7 @@ struct Record {
 /// An archive's directory.
 #[derive(Debug)]
 pub(crate) struct ZipDirectory {
-    records: HashMap<String, Record>,
+    records: HashMap<String, DirectoryRecord>,
     /// Bytes of the file.
     length: u64,
 }
@@ -93,7 +93,7 @@ impl ZipDirectory {
     }
 
     /// Where an entry's bytes are; the error if it is not there, or not whole.
-    pub(crate) fn place<R: Read + Seek>(&self, reader: &mut R, name: &str) -> Result<Place, TorchError> {
+    pub(crate) fn place<R: Read + Seek>(&self, reader: &mut R, name: &str) -> Result<EntryPlace, TorchError> {
         let record = self
             .records
             .get(name)
@@ -110,7 +110,7 @@ impl ZipDirectory {
         if start.checked_add(record.size).is_none_or(|end| end > self.length) {
             return Err(beyond());
         }
-        Ok(Place { start, size: record.size, packing: record.packing })
+        Ok(EntryPlace { start, size: record.size, packing: record.packing })
     }
 }
 
@@ -151,7 +151,7 @@ fn bounds<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Bounds, TorchEr
 }
 
 /// The record that `bytes` begin with, its name, and what comes after it.
-fn record(bytes: &[u8]) -> Option<(String, Record, &[u8])> {
+fn record(bytes: &[u8]) -> Option<(String, DirectoryRecord, &[u8])> {
     let (fixed, rest) = bytes.split_at_checked(RECORD)?;
     if !fixed.starts_with(b"PK\x01\x02") {
         return None;
@@ -175,7 +175,7 @@ fn record(bytes: &[u8]) -> Option<(String, Record, &[u8])> {
     if packing == Packing::Stored && unpacked != size {
         return None;
     }
-    Some((String::from_utf8_lossy(name).into_owned(), Record { packing, size, header }, rest))
+    Some((String::from_utf8_lossy(name).into_owned(), DirectoryRecord { packing, size, header }, rest))
 }
 
 fn extra_field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {

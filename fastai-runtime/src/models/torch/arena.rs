@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::view::View;
-use super::{Element, TorchError, shown};
+use super::{NumberType, TorchError, shown};
 
 /// Most values of a file; each takes about 50 bytes at most, and more only for text that the file holds itself.
 const MAX_NODES: usize = 1 << 21;
@@ -16,7 +16,7 @@ pub(super) struct Id(u32);
 
 /// A value.
 #[derive(Debug)]
-pub(super) enum Node {
+pub(super) enum PickleNode {
     None,
     Bool(bool),
     Int(i128),
@@ -42,7 +42,7 @@ pub(super) enum Global {
     RebuildTensor,
     RebuildParameter,
     Size,
-    Storage(Element),
+    Storage(NumberType),
 }
 
 impl Global {
@@ -61,7 +61,7 @@ impl Global {
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
             ("torch", "Size") => Ok(Self::Size),
-            ("torch" | "torch.cuda", class) => Element::of_storage(class).map(Self::Storage).ok_or_else(refused),
+            ("torch" | "torch.cuda", class) => NumberType::of_storage(class).map(Self::Storage).ok_or_else(refused),
             _ => Err(refused()),
         }
     }
@@ -71,22 +71,22 @@ impl Global {
 #[derive(Debug)]
 pub(super) struct Storage {
     pub(super) key: Box<str>,
-    pub(super) element: Element,
+    pub(super) element: NumberType,
     /// How many.
     pub(super) length: u64,
 }
 
 /// The arena.
 #[derive(Debug, Default)]
-pub(super) struct Graph {
-    nodes: Vec<Node>,
+pub(super) struct Arena {
+    nodes: Vec<PickleNode>,
     storages: Vec<Storage>,
     keys: HashMap<Box<str>, u32>,
     tensors: Vec<View>,
 }
 
-impl Graph {
-    pub(super) fn add(&mut self, node: Node) -> Result<Id, TorchError> {
+impl Arena {
+    pub(super) fn add(&mut self, node: PickleNode) -> Result<Id, TorchError> {
         if self.nodes.len() >= MAX_NODES {
             return Err(TorchError(format!("refused: the pickle makes more than {MAX_NODES} values")));
         }
@@ -94,17 +94,17 @@ impl Graph {
         Ok(Id(self.nodes.len() as u32 - 1))
     }
 
-    pub(super) fn node(&self, id: Id) -> &Node {
+    pub(super) fn node(&self, id: Id) -> &PickleNode {
         &self.nodes[id.0 as usize]
     }
 
-    pub(super) fn node_mut(&mut self, id: Id) -> &mut Node {
+    pub(super) fn node_mut(&mut self, id: Id) -> &mut PickleNode {
         &mut self.nodes[id.0 as usize]
     }
 
     pub(super) fn text(&self, id: Id) -> Option<&str> {
         match self.node(id) {
-            Node::Text(text) => Some(text),
+            PickleNode::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -128,14 +128,14 @@ impl Graph {
 
     fn items(&self, id: Id) -> Result<&[Id], TorchError> {
         match self.node(id) {
-            Node::Tuple(items) | Node::List(items) => Ok(items),
+            PickleNode::Tuple(items) | PickleNode::List(items) => Ok(items),
             _ => Err(TorchError::new("damaged: a tuple was expected")),
         }
     }
 
     fn count(&self, id: Id, what: &str) -> Result<u64, TorchError> {
         match self.node(id) {
-            Node::Int(n) => u64::try_from(*n).map_err(|_| TorchError(format!("a {what} of {n}"))),
+            PickleNode::Int(n) => u64::try_from(*n).map_err(|_| TorchError(format!("a {what} of {n}"))),
             _ => Err(TorchError(format!("damaged: the {what} is not a number"))),
         }
     }
@@ -153,15 +153,15 @@ impl Graph {
                  its weights with `torch.save(model.state_dict(), PATH)`"
             )));
         }
-        let &Node::Global(Global::Storage(element)) = self.node(class) else {
+        let &PickleNode::Global(Global::Storage(element)) = self.node(class) else {
             return Err(TorchError::new("damaged: a storage without a class"));
         };
         let view = view.first().copied();
         let length = self.count(length, "storage length")?;
         // Keys are strings; in files from Python 2 sometimes numbers.
         let key: Box<str> = match self.node(key) {
-            Node::Text(text) => text.clone(),
-            Node::Int(n) => n.to_string().into(),
+            PickleNode::Text(text) => text.clone(),
+            PickleNode::Int(n) => n.to_string().into(),
             _ => return Err(TorchError::new("damaged: a storage without a key")),
         };
         let storage = match self.keys.get(&key) {
@@ -180,7 +180,7 @@ impl Graph {
             }
         };
         let (start, length) = match view.map(|v| self.node(v)) {
-            None | Some(Node::None) => (0, length),
+            None | Some(PickleNode::None) => (0, length),
             Some(_) => {
                 let &[_, start, part] = self.items(view.expect("just matched"))? else {
                     return Err(TorchError::new("damaged: a part of a storage without a place"));
@@ -192,17 +192,17 @@ impl Graph {
                 (start, part)
             }
         };
-        self.add(Node::Storage { storage, start, length })
+        self.add(PickleNode::Storage { storage, start, length })
     }
 
     /// The result of a call.
     pub(super) fn call(&mut self, function: Id, arguments: Id) -> Result<Id, TorchError> {
-        let &Node::Global(function) = self.node(function) else {
+        let &PickleNode::Global(function) = self.node(function) else {
             return Err(TorchError::new("refused: a call of something that is no function"));
         };
         let items = self.items(arguments)?;
         match (function, items) {
-            (Global::OrderedDict, []) => self.add(Node::Dict(Vec::new())),
+            (Global::OrderedDict, []) => self.add(PickleNode::Dict(Vec::new())),
             (Global::OrderedDict, &[pairs]) => {
                 // Python 2 passes the content in the call.
                 let pairs: Result<Vec<(Id, Id)>, TorchError> = self
@@ -213,10 +213,10 @@ impl Graph {
                         _ => Err(TorchError::new("damaged: a dictionary's entry that is no pair")),
                     })
                     .collect();
-                self.add(Node::Dict(pairs?))
+                self.add(PickleNode::Dict(pairs?))
             }
             (Global::RebuildTensor, &[storage, offset, shape, stride, ..]) => {
-                let &Node::Storage { storage, start, length } = self.node(storage) else {
+                let &PickleNode::Storage { storage, start, length } = self.node(storage) else {
                     return Err(TorchError::new("damaged: a tensor without a storage"));
                 };
                 let offset = self.count(offset, "tensor offset")?;
@@ -224,9 +224,11 @@ impl Graph {
                 let view = View { storage, start, length, offset, shape, stride };
                 self.tensors.push(view);
                 let index = self.tensors.len() as u32 - 1;
-                self.add(Node::Tensor(index))
+                self.add(PickleNode::Tensor(index))
             }
-            (Global::RebuildParameter, &[tensor, ..]) if matches!(self.node(tensor), Node::Tensor(_)) => Ok(tensor),
+            (Global::RebuildParameter, &[tensor, ..]) if matches!(self.node(tensor), PickleNode::Tensor(_)) => {
+                Ok(tensor)
+            }
             (Global::Size, &[sides]) => Ok(sides),
             _ => Err(TorchError(format!("damaged: a call of {function:?} with other arguments"))),
         }
