@@ -33,7 +33,7 @@ fn a_good_recipe_is_fine_and_a_bad_one_shows_every_mistake() {
 fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
-    assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("one a group"));
+    assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("one per layer group"));
     let output = fastai(&scratch).args(["explain", "fit"]).assert().success();
     assert!(String::from_utf8_lossy(&output.get_output().stdout).contains("cycle_mult"));
     let output = fastai(&scratch).arg("explain").assert().success();

@@ -77,7 +77,8 @@ pub(super) fn left_out(
         let (name, unmeasured) = (metric.column(), metric.unmeasured(truth, names.len()));
         if unmeasured.len() == names.len() && !names.is_empty() {
             return Err(format!(
-                "`{name}` cannot be measured on the {set} images: it needs a class or tag that some of them have and others                  have not, and there is none; hold out other images, or measure something else"
+                "`{name}` cannot be measured on the {set} images: it needs a class or tag that some of them have and others \
+                 have not, and there is none; hold out other images, or measure something else"
             ));
         }
         if !unmeasured.is_empty() {

@@ -269,18 +269,25 @@ fn the_area_under_the_curve_is_shown_kept_and_named_where_it_is_none() {
     let best = history.lines().skip(1).map(column).fold(f64::MIN, f64::max);
     assert!((value - best).abs() < 1e-12, "{value} of {history}");
     assert!(std::fs::read_to_string(outcome.folder.join("report.html")).unwrap().contains("auroc"));
-    // A few chips lack some of the tags.
-    assert!(log.has("note auroc of the validation images leaves out "));
 
-    // All validation images of one class: said before anything trains.
-    let mut dataset = fastai_runtime::data::Dataset::open(recipe.data(), recipe.task()).unwrap();
-    dataset.valid.truncate(1);
+    let dataset = |valid: usize| {
+        let mut dataset = fastai_runtime::data::Dataset::open(recipe.data(), recipe.task()).unwrap();
+        dataset.valid.truncate(valid);
+        Some(dataset)
+    };
     let given = recipe.to_string();
     let (start, end) = (given.find("data: ").unwrap(), given.find("transforms: ").unwrap());
     let given = format!("{}data: given,\n    {}", &given[..start], &given[end..]).replace("[f2, log_loss]", "[auroc]");
-    let given = given.replace("keep_best: f2,", "");
-    let options = RunOptions { dataset: Some(dataset), ..chips.options("none") };
-    let error = run(&chips::recipe(&given), &options, &mut Silent).unwrap_err().to_string();
+    let given = chips::recipe(&given.replace("keep_best: f2,", ""));
+
+    // Three images all have, or all lack, some of the tags.
+    let mut log = Log::default();
+    run(&given, &RunOptions { dataset: dataset(3), ..chips.options("few") }, &mut log).unwrap();
+    assert!(log.has("note auroc of the validation images leaves out "));
+
+    // One image does so with every tag: said before anything trains.
+    let options = RunOptions { dataset: dataset(1), ..chips.options("none") };
+    let error = run(&given, &options, &mut Silent).unwrap_err().to_string();
     assert!(error.contains("`auroc` cannot be measured on the validation images"), "{error}");
 }
 

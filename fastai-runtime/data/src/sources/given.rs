@@ -86,7 +86,7 @@ impl Dataset {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # for name in ["a.png", "b.png"] { std::fs::write(folder.path().join(name), "")?; }
-    /// use fastai_runtime::data::Dataset;
+    /// use fastai_data::Dataset;
     /// let files = [(folder.path().join("a.png"), "cat"), (folder.path().join("b.png"), "dog")];
     /// let dataset = Dataset::from_files(files, &fastai_dsl::Valid::None)?;
     /// assert_eq!(dataset.classes, ["cat", "dog"]);

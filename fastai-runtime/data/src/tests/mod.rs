@@ -315,7 +315,7 @@ fn empty_test_folders_are_findings() {
 
 #[test]
 fn the_globe_example_opens_and_every_image_decodes() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/globe");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/globe");
     let source = Source::Csv {
         labels: "train_v2.csv".to_string(),
         images: "train-jpg".to_string(),
