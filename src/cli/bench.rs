@@ -15,7 +15,7 @@ use super::table::table;
 const MOST_RUNS: u32 = 10_000;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct BenchArgs {
     /// The network, by its name in recipes
     #[arg(long, value_parser = super::classify::network)]
     arch: &'static ArchFacts,
@@ -69,7 +69,7 @@ impl Mode {
     }
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let facts = args.arch;
     if args.size < facts.min_size {
         let (size, smallest) = (args.size, facts.min_size);

@@ -9,7 +9,7 @@ use super::numbers::counted;
 use super::source;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct CheckArgs {
     /// Recipe files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -18,7 +18,7 @@ pub struct Args {
     set: Vec<Override>,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     each(&args.files, |file| {
         let checked = source::read_with_data(file, &args.set)?;
         let steps = counted(checked.recipe.steps().len() as u64, "step", "steps");

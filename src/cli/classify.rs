@@ -16,7 +16,7 @@ use super::failure::{Exit, Failure};
 const BATCH: usize = 16;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ClassifyArgs {
     /// Image files
     #[arg(required = true)]
     images: Vec<PathBuf>,
@@ -57,7 +57,7 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "more than 0 and at most 1".to_owned())
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     let facts = args.arch;
     let weights = args.weights.clone().map_or(Weights::Pretrained, Weights::File);
     let found = resolve(&weights, facts.name)?;

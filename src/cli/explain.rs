@@ -5,12 +5,12 @@ use fastai_dsl::explain;
 use super::failure::Failure;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ExplainArgs {
     /// An error's code, a lint's name or a word of the language (`fit`, `csv`, `batch`); without it, all of them are listed
     topic: Option<String>,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let Some(topic) = &args.topic else {
         println!("{}", explain::index());
         return Ok(());

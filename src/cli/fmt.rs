@@ -10,7 +10,7 @@ use super::failure::{Exit, Failure, each};
 use super::source::read_bytes;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct FmtArgs {
     /// Recipe files, rewritten in place; `-` reads stdin and prints to stdout
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -19,7 +19,7 @@ pub struct Args {
     check: bool,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &FmtArgs) -> Result<(), Failure> {
     each(&args.files, |file| one(file, args.check))
 }
 

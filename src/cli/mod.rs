@@ -40,33 +40,33 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Check recipe files: every mistake at once, exit code 2 if there is one
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Format recipe files: layout only, comments stay
-    Fmt(fmt::Args),
+    Fmt(fmt::FmtArgs),
     /// Show what a recipe will do, step by step, without running it
-    Plan(plan::Args),
+    Plan(plan::PlanArgs),
     /// Write a summary of a recipe's data, to be committed: the compiler and `fastai check` then hold the recipe to it
-    Prepare(prepare::Args),
+    Prepare(prepare::PrepareArgs),
     /// Look at a recipe's data: a page with what is wrong, labels, classes, sizes, and one image augmented nine times
-    Show(show::Args),
+    Show(show::ShowArgs),
     /// Run a recipe
-    Run(run::Args),
+    Run(run::RunArgs),
     /// Say what images show, with a model that a run saved
-    Predict(predict::Args),
+    Predict(predict::PredictArgs),
     /// Measure a saved model on the images that its recipe holds out, or on another data folder
-    Validate(validate::Args),
+    Validate(validate::ValidateArgs),
     /// Write a competition's file for the recipe's test images
-    Submit(submit::Args),
+    Submit(submit::SubmitArgs),
     /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Say what images show by a published network and its 1000 ImageNet classes
-    Classify(classify::Args),
+    Classify(classify::ClassifyArgs),
     /// Show a network's layers, output shapes, parameters and multiply-adds
-    Summary(summary::Args),
+    Summary(summary::SummaryArgs),
     /// Measure the speed of a network on the CPU: images per second, GFLOP/s, memory, time per layer
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
     /// Published weights: list, get, verify, info
-    Weights(weights::Args),
+    Weights(weights::WeightsArgs),
 }
 
 pub fn main() -> ExitCode {

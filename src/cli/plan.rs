@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::numbers::{counted, megabytes, seconds, thousands};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PlanArgs {
     /// The recipe file
     file: PathBuf,
     /// Print JSON
@@ -38,7 +38,7 @@ pub struct Args {
     set: Vec<Override>,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let source = super::source::open(&args.file, &args.set)?;
     let summary = super::source::summary_of(&args.file, &source);
     let recipe = super::source::said(source)?.recipe;

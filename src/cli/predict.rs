@@ -9,15 +9,15 @@ use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files};
 use fastai_runtime::progress::{self, Watch};
 
 use super::failure::Failure;
-use super::saved::{Model, Tta};
+use super::saved::{SavedModel, Tta};
 
 /// Number of classes in a line of text output.
 const SHOWN: usize = 5;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PredictArgs {
     #[command(flatten)]
-    model: Model,
+    model: SavedModel,
     /// Images, or folders: all images in and below them, sorted by name
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -42,7 +42,7 @@ pub fn threshold(text: &str) -> Result<f64, String> {
     value.ok().filter(|t| (0.0..=1.0).contains(t)).ok_or_else(|| "a number from 0 to 1".to_string())
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &PredictArgs) -> Result<(), Failure> {
     let unreadable = match predict(args) {
         // The reader closed the pipe.
         Err(RunError::File(file)) if file.error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -56,12 +56,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Err(Failure::Failed(format!("{} of the images cannot be read:{}", unreadable.len(), reasons.concat())))
 }
 
-fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {
+fn predict(args: &PredictArgs) -> Result<Vec<Unreadable>, RunError> {
     let predictor = args.model.load()?;
     let images = image_files(&args.paths)?;
     let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer: Box<dyn Rows> = match (args.csv, args.json) {
+    let mut writer: Box<dyn Printer> = match (args.csv, args.json) {
         (true, _) => Box::new(Csv(csv::Writer::from_writer(&mut out))),
         (_, true) => Box::new(Json { out: &mut out, rows: 0 }),
         _ => Box::new(Text(&mut out)),
@@ -80,7 +80,7 @@ fn predict(args: &Args) -> Result<Vec<Unreadable>, RunError> {
 }
 
 /// An output format; rows are written as they arrive.
-trait Rows {
+trait Printer {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
     fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()>;
@@ -88,7 +88,7 @@ trait Rows {
 
 struct Text<W>(W);
 
-impl<W: Write> Rows for Text<W> {
+impl<W: Write> Printer for Text<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
         let meta = predictor.meta();
         let what = match meta.task {
@@ -118,7 +118,7 @@ impl<W: Write> Rows for Text<W> {
 
 struct Csv<W: Write>(csv::Writer<W>);
 
-impl<W: Write> Rows for Csv<W> {
+impl<W: Write> Printer for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: f64) -> io::Result<()> {
         let classes = predictor.classes().iter().map(String::as_str);
         Ok(self.0.write_record(std::iter::once("file").chain(classes).chain(["said"]))?)
@@ -141,7 +141,7 @@ struct Json<W> {
     rows: usize,
 }
 
-impl<W: Write> Rows for Json<W> {
+impl<W: Write> Printer for Json<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
         let meta = predictor.meta();
         let classes = serde_json::to_string(&meta.classes)?;

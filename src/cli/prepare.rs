@@ -11,7 +11,7 @@ use super::failure::{Exit, Failure, each};
 use super::source;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PrepareArgs {
     /// Recipe files; the summary is written beside each, as `NAME.prepared`
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -26,11 +26,11 @@ pub struct Args {
 /// Number of differing lines in the output.
 const SHOWN: usize = 20;
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &PrepareArgs) -> Result<(), Failure> {
     each(&args.files, |file| one(file, args))
 }
 
-fn one(file: &Path, args: &Args) -> Result<(), Failure> {
+fn one(file: &Path, args: &PrepareArgs) -> Result<(), Failure> {
     let plain = source::open(file, &[])?;
     let target = source::summary_of(file, &plain);
     let written = source::said(plain)?.recipe;

@@ -10,7 +10,7 @@ use fastai_runtime::{RunOptions, engine, progress};
 use super::failure::Failure;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct RunArgs {
     /// The recipe file
     #[arg(required_unless_present = "resume")]
     file: Option<PathBuf>,
@@ -51,7 +51,7 @@ pub fn device(text: &str) -> Result<DeviceWish, String> {
         .ok_or_else(|| "one of auto, cuda, wgpu, cpu".to_string())
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
     if let Some(folder) = &args.resume
         && let Some(summary) = complete(folder)?
     {

@@ -12,7 +12,7 @@ use super::failure::Failure;
 
 /// Which model, and what it computes on.
 #[derive(clap::Args)]
-pub struct Model {
+pub struct SavedModel {
     /// A run folder, or a model that a run saved (`.safetensors`)
     run: PathBuf,
     /// Another model of the run than its last: the NAME of `save("NAME")`
@@ -45,7 +45,7 @@ impl Tta {
     }
 }
 
-impl Model {
+impl SavedModel {
     pub fn path(&self) -> &Path {
         &self.run
     }

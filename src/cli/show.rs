@@ -11,7 +11,7 @@ use fastai_runtime::{RunError, progress};
 use super::failure::{Exit, Failure};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ShowArgs {
     /// The recipe file
     file: PathBuf,
     /// Where the page goes
@@ -28,7 +28,7 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &ShowArgs) -> Result<(), Failure> {
     let picture = args.out.with_extension("png");
     if args.png && picture == args.out {
         return Err(Failure::Invalid(format!(
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if show.findings.is_empty() { Ok(()) } else { Err(Failure::Reported(Exit::Failed)) }
 }
 
-fn write(args: &Args, show: &Show) -> Result<Vec<PathBuf>, RunError> {
+fn write(args: &ShowArgs, show: &Show) -> Result<Vec<PathBuf>, RunError> {
     write_atomic(&args.out, |file| file.write_all(show.html.as_bytes()))?;
     let mut files = vec![args.out.clone()];
     if let Some(picture) = show.png().filter(|_| args.png) {

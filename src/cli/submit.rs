@@ -10,12 +10,12 @@ use fastai_runtime::predict::{
 use fastai_runtime::progress::{self, Watch};
 
 use super::failure::Failure;
-use super::saved::{self, Model, Tta};
+use super::saved::{self, SavedModel, Tta};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct SubmitArgs {
     #[command(flatten)]
-    model: Model,
+    model: SavedModel,
     /// The file, packed if its name ends with `.gz`; `submission.csv` beside the run's files unless given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     let predictor = args.model.load()?;
     let recipe = saved::recipe(&predictor)?;
     let suffix = match &recipe.data().source {
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(submit(args, &predictor, images, &suffix)?)
 }
 
-fn submit(args: &Args, predictor: &Predictor, images: PathBuf, suffix: &str) -> Result<(), RunError> {
+fn submit(args: &SubmitArgs, predictor: &Predictor, images: PathBuf, suffix: &str) -> Result<(), RunError> {
     let rows = SubmissionRows::new(image_files(&[images])?, suffix)?;
     if let Some(sample) = &args.sample {
         check_sample(sample, &submission_header(predictor), rows.ids())?;

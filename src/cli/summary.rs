@@ -8,7 +8,7 @@ use super::numbers::thousands;
 use super::table::table;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct SummaryArgs {
     /// The network, as a recipe names it
     #[arg(long, value_parser = super::classify::network)]
     arch: &'static ArchFacts,
@@ -20,7 +20,7 @@ pub struct Args {
     cut: u32,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &SummaryArgs) -> Result<(), Failure> {
     let facts = args.arch;
     if args.size < facts.min_size {
         let (size, smallest) = (args.size, facts.min_size);

@@ -9,7 +9,7 @@ use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::report::Evaluation;
 
 use super::failure::Failure;
-use super::saved::{self, Model};
+use super::saved::{self, SavedModel};
 
 /// With more classes than this, the output shows the most confused pairs instead of the matrix.
 const MATRIX: usize = 20;
@@ -17,9 +17,9 @@ const MATRIX: usize = 20;
 const PAIRS: usize = 20;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ValidateArgs {
     #[command(flatten)]
-    model: Model,
+    model: SavedModel,
     /// Another data folder of the same layout; the run's own unless given
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let predictor = args.model.load()?;
     let recipe = saved::recipe(&predictor)?;
     let root = match &args.data {

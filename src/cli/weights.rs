@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::table::table;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct WeightsArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -45,7 +45,7 @@ fn bundled(path: &str) -> Option<&'static [u8]> {
         .then_some(include_bytes!("../../examples/data/squeezenet1_1.safetensors").as_slice())
 }
 
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &WeightsArgs) -> Result<(), Failure> {
     match &args.action {
         Action::List => list(),
         Action::Get { names, from } => return get(names, from.as_deref()),
