@@ -39,6 +39,7 @@ pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Option<Floats> {
 
 /// Its numbers to write, if it is a tensor of 32-bit floats on the CPU without autodiff. Nobody else should have the tensor,
 /// or the numbers are copied.
+#[allow(clippy::result_large_err)] // the tensor itself comes back
 pub(crate) fn owned<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
     let dispatch = tensor.into_dispatch();
     match dispatch.kind {

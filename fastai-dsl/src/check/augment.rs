@@ -10,7 +10,7 @@ use crate::schema::AUGMENTATIONS;
 
 /// The parts of the list in order; `None` if one of them was refused.
 pub(super) fn augment(bound: &Bound, out: &mut Diagnostics) -> Option<Vec<Augmentation>> {
-    let Some(value) = bound.value("augment") else { return None };
+    let value = bound.value("augment")?;
     let ValueKind::List(items) = &value.kind else { return None };
     let parts: Vec<Option<Augmentation>> = items.iter().map(|item| part(item, out)).collect();
     parts.into_iter().collect()

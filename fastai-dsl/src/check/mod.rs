@@ -349,19 +349,19 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let switches = schema::section("report").words;
     let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
     let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, MetricKind::WORDS, MetricKind::parse, out));
-    if let (Some(best), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best")) {
-        if !metrics.iter().any(|m| m.kind() == best) {
-            let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
-            let best = best.word();
-            out.push(
-                Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
-                    .help(match words.as_slice() {
-                        [] => format!("`metrics: [{best}]`"),
-                        _ => format!("add it to `metrics`, or one of {}", list(words)),
-                    })
-                    .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
-            );
-        }
+    if let (Some(best), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best"))
+        && !metrics.iter().any(|m| m.kind() == best)
+    {
+        let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
+        let best = best.word();
+        out.push(
+            Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
+                .help(match words.as_slice() {
+                    [] => format!("`metrics: [{best}]`"),
+                    _ => format!("add it to `metrics`, or one of {}", list(words)),
+                })
+                .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
+        );
     }
     let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
     Options { seed, device, report, class_weights, label_smoothing, mixup, cutmix, clip, keep_best }

@@ -4,6 +4,9 @@
 //! Maps are `[batch, height, width, channel]`. Results do not depend on the number of threads, bit for bit; they do depend
 //! on the [`Isa`], within rounding.
 
+// Loops over registers index several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 pub mod activation;
 pub mod bilinear;
 mod block;

@@ -52,7 +52,6 @@ pub(crate) enum Walk {
 pub(crate) const OPEN: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // indices into several arrays at once
 unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS: bool>(t: &Tile<'_>) {
     // SAFETY: the caller vouches for the pointers as `run` demands, and for the CPU.
     unsafe {

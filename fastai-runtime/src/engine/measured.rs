@@ -101,11 +101,11 @@ pub(super) fn evaluation(
     seed: u64,
     counters: &[u64],
 ) -> Evaluation {
-    let value = |(index, metric): (usize, &Box<dyn Measure>)| {
+    let value = |(index, metric): (usize, &dyn Measure)| {
         let mut key = counters.to_vec();
         key.push(index as u64);
         let mut rng = Stream::new(seed, "bootstrap").at(&key);
-        let mut value = metrics::measured(metric.as_ref(), &look.probabilities, truth, &mut || rng.next_u64());
+        let mut value = metrics::measured(metric, &look.probabilities, truth, &mut || rng.next_u64());
         if let Some(chosen) = &look.chosen {
             value.chosen_here = Some(match value.chosen_here {
                 Some(other) => format!("{other}; {chosen}"),
@@ -120,7 +120,7 @@ pub(super) fn evaluation(
         n: truth.len(),
         trn_loss: look.trn_loss,
         val_loss: look.loss,
-        metrics: metrics.iter().enumerate().map(value).collect(),
+        metrics: metrics.iter().map(AsRef::as_ref).enumerate().map(value).collect(),
     }
 }
 

@@ -110,7 +110,7 @@ fn recipe(case: &Case, root: &Path) -> Option<Recipe> {
     let source = RecipeText::new("case.recipe", &text, &[]);
     match &source.result {
         Ok(checked) => Some(checked.recipe.clone()),
-        Err(_) if fastai_dsl::arch::find(&case.arch).is_none() => None,
+        Err(_) if fastai_dsl::arch::find(case.arch).is_none() => None,
         Err(_) => panic!("{}", source.render(false)),
     }
 }

@@ -50,6 +50,7 @@ fn composed<const D: usize>(
 
 /// The step in one pass over the CPU's memory, with the result of burn's operations bit for bit, or the operands where they
 /// are on another device.
+#[allow(clippy::result_large_err)] // the operands themselves come back
 fn fused<const D: usize>(
     weight: Tensor<D>,
     grad: Tensor<D>,
