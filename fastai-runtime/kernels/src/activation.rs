@@ -36,15 +36,18 @@ pub enum Activation {
 unsafe fn exp<V: Math>(x: V) -> V {
     // SAFETY: the caller's.
     unsafe {
-        let c = |x: f32| V::splat(x);
         // Bounds as first operands, so that a NaN stays.
-        let x = c(-104.0).max(c(89.0).min(x));
-        let n = x.mul(c(std::f32::consts::LOG2_E)).round();
+        let x = V::splat(-104.0).max(V::splat(89.0).min(x));
+        let n = x.mul(V::splat(std::f32::consts::LOG2_E)).round();
         // ln 2 as a sum of a number of few bits, whose products with `n` are exact, and a rest.
-        let r = n.fma(c(2.121_944_4e-4), n.fma(c(-0.693_359_4), x));
-        let p = c(1.987_569_1e-4).fma(r, c(1.398_199_9e-3));
-        let p = p.fma(r, c(8.333_452e-3)).fma(r, c(4.166_579_6e-2)).fma(r, c(1.666_666_5e-1)).fma(r, c(0.5));
-        p.fma(r.mul(r), r.add(c(1.0))).scale(n)
+        let r = n.fma(V::splat(2.121_944_4e-4), n.fma(V::splat(-0.693_359_4), x));
+        let p = V::splat(1.987_569_1e-4).fma(r, V::splat(1.398_199_9e-3));
+        let p = p
+            .fma(r, V::splat(8.333_452e-3))
+            .fma(r, V::splat(4.166_579_6e-2))
+            .fma(r, V::splat(1.666_666_5e-1))
+            .fma(r, V::splat(0.5));
+        p.fma(r.mul(r), r.add(V::splat(1.0))).scale(n)
     }
 }
 
@@ -66,21 +69,23 @@ unsafe fn sigmoids<V: Math>(x: V) -> [V; 2] {
 unsafe fn normal<V: Math>(x: V) -> [V; 2] {
     // SAFETY: the caller's.
     unsafe {
-        let c = |x: f32| V::splat(x);
-        let a = c(20.0).min(x.abs());
+        let a = V::splat(20.0).min(x.abs());
         // The square with what its rounding loses, which the exponential would enlarge.
         let square = a.mul(a);
         let lost = a.fma(a, V::zero().sub(square));
-        let e = exp(square.mul(c(-0.5)));
-        let e = e.mul(lost.mul(c(-0.5))).add(e);
+        let e = exp(square.mul(V::splat(-0.5)));
+        let e = e.mul(lost.mul(V::splat(-0.5))).add(e);
         // Of `share / (e * t)`, a polynomial in `t` from 0 to 1 with an error of 3e-8.
-        let t = c(1.0).div(a.fma(c(0.3), c(1.0)));
-        let p = c(-0.020_624_924).fma(t, c(0.112_443_79)).fma(t, c(-0.228_233_53)).fma(t, c(0.191_812_16));
-        let p = p.fma(t, c(-0.079_447_43)).fma(t, c(0.096_170_26)).fma(t, c(0.078_384_79));
-        let p = p.fma(t, c(0.110_236_52)).fma(t, c(0.119_571_68)).fma(t, c(0.119_686_7));
+        let t = V::splat(1.0).div(a.fma(V::splat(0.3), V::splat(1.0)));
+        let p = V::splat(-0.020_624_924)
+            .fma(t, V::splat(0.112_443_79))
+            .fma(t, V::splat(-0.228_233_53))
+            .fma(t, V::splat(0.191_812_16));
+        let p = p.fma(t, V::splat(-0.079_447_43)).fma(t, V::splat(0.096_170_26)).fma(t, V::splat(0.078_384_79));
+        let p = p.fma(t, V::splat(0.110_236_52)).fma(t, V::splat(0.119_571_68)).fma(t, V::splat(0.119_686_7));
         let tail = e.mul(t.mul(p));
         // A NaN takes the second way and stays.
-        [x.above(V::zero(), c(1.0).sub(tail), tail), e.mul(c(0.398_942_3))]
+        [x.above(V::zero(), V::splat(1.0).sub(tail), tail), e.mul(V::splat(0.398_942_3))]
     }
 }
 
@@ -103,7 +108,6 @@ impl Activation {
     unsafe fn slope<V: Math>(self, x: V) -> V {
         // SAFETY: the caller's.
         unsafe {
-            let c = |x: f32| V::splat(x);
             match self {
                 Activation::Sigmoid => {
                     let [below, above] = sigmoids(x);
@@ -111,17 +115,17 @@ impl Activation {
                 }
                 Activation::Silu => {
                     let [below, above] = sigmoids(x);
-                    below.mul(x.fma(above, c(1.0)))
+                    below.mul(x.fma(above, V::splat(1.0)))
                 }
                 Activation::Gelu => {
                     let [share, density] = normal(x);
                     // Beyond 20 the density is 0, and an infinity times it would be NaN.
-                    c(-20.0).max(c(20.0).min(x)).fma(density, share)
+                    V::splat(-20.0).max(V::splat(20.0).min(x)).fma(density, share)
                 }
-                Activation::HardSigmoid => c(1.0 / 6.0).inside(x, c(-3.0), c(3.0)),
+                Activation::HardSigmoid => V::splat(1.0 / 6.0).inside(x, V::splat(-3.0), V::splat(3.0)),
                 Activation::HardSwish => {
-                    let slope = x.fma(c(1.0 / 3.0), c(0.5));
-                    x.above(c(3.0), c(1.0), c(-3.0).above(x, V::zero(), slope))
+                    let slope = x.fma(V::splat(1.0 / 3.0), V::splat(0.5));
+                    x.above(V::splat(3.0), V::splat(1.0), V::splat(-3.0).above(x, V::zero(), slope))
                 }
             }
         }
@@ -131,9 +135,36 @@ impl Activation {
 #[inline(always)]
 unsafe fn hard<V: Math>(x: V) -> V {
     // SAFETY: the caller's.
-    unsafe {
-        let c = |x: f32| V::splat(x);
-        c(1.0).min(c(0.0).max(x.fma(c(1.0 / 6.0), c(0.5))))
+    unsafe { V::splat(1.0).min(V::splat(0.0).max(x.fma(V::splat(1.0 / 6.0), V::splat(0.5)))) }
+}
+
+/// What a pass does with a number of the source and one beside it. (A closure would be a function without the instructions of
+/// `V`, in which nothing is inlined.)
+trait Each: Copy {
+    unsafe fn of<V: Math>(self, source: V, at: V) -> V;
+}
+
+/// The value of the source.
+#[derive(Clone, Copy)]
+struct Value(Activation);
+
+impl Each for Value {
+    #[inline(always)]
+    unsafe fn of<V: Math>(self, source: V, _: V) -> V {
+        // SAFETY: the caller's.
+        unsafe { self.0.value(source) }
+    }
+}
+
+/// The source times the slope at the number beside it.
+#[derive(Clone, Copy)]
+struct Slope(Activation);
+
+impl Each for Slope {
+    #[inline(always)]
+    unsafe fn of<V: Math>(self, source: V, at: V) -> V {
+        // SAFETY: the caller's.
+        unsafe { source.mul(self.0.slope(at)) }
     }
 }
 
@@ -154,58 +185,42 @@ dispatch! {
     unsafe fn backward(isa, activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) = backward_body;
 }
 
-/// Calls `$pass` for an activation that is a constant in it.
+/// Calls `each` for an activation that is a constant in it.
 macro_rules! constant {
-    ($activation:ident, [$($name:ident)*], $pass:ident $arguments:tt) => {
+    ($activation:ident, $each:ident, $pass:ident, $pixels:ident, [$($name:ident)*]) => {
         match $activation {
-            $(Activation::$name => constant!(@ $pass (Activation::$name) $arguments),)*
+            $(Activation::$name => each::<V, _>($each(Activation::$name), $pass, $pixels),)*
         }
     };
-    (@ $pass:ident ($name:path) ($($argument:expr),*)) => { $pass::<V>($name, $($argument),*) };
 }
 
 #[inline(always)]
 unsafe fn forward_body<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
     // SAFETY: the caller's.
-    unsafe { constant!(activation, [Sigmoid Silu Gelu HardSigmoid HardSwish], forward_of(pass, pixels)) }
+    unsafe { constant!(activation, Value, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
 }
 
 #[inline(always)]
 unsafe fn backward_body<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
     // SAFETY: the caller's.
-    unsafe { constant!(activation, [Sigmoid Silu Gelu HardSigmoid HardSwish], backward_of(pass, pixels)) }
+    unsafe { constant!(activation, Slope, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
 }
 
+/// Sets the outputs; without a map beside the source the numbers there are 0.
 #[inline(always)]
-unsafe fn forward_of<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
-    // SAFETY: the caller's.
-    unsafe { each(pass, pixels, |x: V, _| activation.value(x)) }
-}
-
-#[inline(always)]
-unsafe fn backward_of<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
-    // SAFETY: the caller's.
-    unsafe { each(pass, pixels, |gradient: V, x| gradient.mul(activation.slope(x))) }
-}
-
-/// Sets the outputs to `of(source, at)`; `at` is 0 where there is no map of it.
-#[inline(always)]
-unsafe fn each<V: Math>(pass: Pass<'_>, pixels: std::ops::Range<usize>, of: impl Fn(V, V) -> V) {
+unsafe fn each<V: Math, E: Each>(each: E, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
     let Pass { source, at, to, to_step, channels } = pass;
     for pixel in pixels {
-        // SAFETY: a pixel of each map.
-        let (to, source, at) = unsafe {
-            let to = to.get().add(pixel * to_step);
-            let source = source.map_or(to.cast_const(), |map| map.as_ptr().add(pixel * map.step()));
-            (to, source, at.map(|map| map.as_ptr().add(pixel * map.step())))
-        };
+        let to = to.get().wrapping_add(pixel * to_step);
+        let source = source.map_or(to.cast_const(), |map| map.as_ptr().wrapping_add(pixel * map.step()));
+        let at = at.map_or(std::ptr::null(), |map| map.as_ptr().wrapping_add(pixel * map.step()));
         for channel in (0..channels).step_by(V::LANES) {
             let lanes = V::LANES.min(channels - channel);
             // SAFETY: `lanes` channels of a pixel of each map.
             unsafe {
                 let x = load::<V>(true, source.add(channel), lanes);
-                let at = at.map_or(V::zero(), |at| load::<V>(true, at.add(channel), lanes));
-                store(true, of(x, at), to.add(channel), lanes);
+                let at = if at.is_null() { V::zero() } else { load::<V>(true, at.add(channel), lanes) };
+                store(true, each.of(x, at), to.add(channel), lanes);
             }
         }
     }

@@ -36,29 +36,60 @@ impl LayerNorm<'_> {
     }
 }
 
-/// The sums of the two numbers that `of(channel, lanes)` gives for vectors of `channels` channels, of which lanes beyond
-/// `lanes` do not count.
+/// Two terms for each channel of a pixel. (A closure would be a function without the instructions of `V`, in which nothing
+/// is inlined.)
+trait Terms<V: Math> {
+    /// Those of the `lanes` channels from `channel` on; other lanes do not count.
+    unsafe fn of(&self, channel: usize, lanes: usize) -> [V; 2];
+}
+
+/// The sums of the terms of `channels` channels.
 #[inline(always)]
-unsafe fn totals<V: Math>(channels: usize, mut of: impl FnMut(usize, usize) -> [V; 2]) -> [f32; 2] {
-    // SAFETY: the caller has the instructions of `V`.
+unsafe fn totals<V: Math>(channels: usize, terms: &impl Terms<V>) -> [f32; 2] {
+    // SAFETY: the caller has the instructions of `V`, and the terms the channels.
     unsafe {
         let mut sums = [[V::zero(); 2]; 4];
         let mut channel = 0;
         while channel + 4 * V::LANES <= channels {
             for (i, [a, b]) in sums.iter_mut().enumerate() {
-                let [more_a, more_b] = of(channel + i * V::LANES, V::LANES);
+                let [more_a, more_b] = terms.of(channel + i * V::LANES, V::LANES);
                 (*a, *b) = (a.add(more_a), b.add(more_b));
             }
             channel += 4 * V::LANES;
         }
         while channel < channels {
             let lanes = V::LANES.min(channels - channel);
-            let [a, b] = of(channel, lanes).map(|more| if lanes == V::LANES { more } else { more.first(lanes) });
-            sums[0] = [sums[0][0].add(a), sums[0][1].add(b)];
+            let [a, b] = terms.of(channel, lanes);
+            sums[0] = [sums[0][0].add(a.first(lanes)), sums[0][1].add(b.first(lanes))];
             channel += V::LANES;
         }
         let [a, b, c, d] = sums;
-        [0, 1].map(|i| a[i].add(b[i]).add(c[i].add(d[i])).sum())
+        [a[0].add(b[0]).add(c[0].add(d[0])).sum(), a[1].add(b[1]).add(c[1].add(d[1])).sum()]
+    }
+}
+
+/// The numbers, and nothing.
+struct Plain(*const f32);
+
+impl<V: Math> Terms<V> for Plain {
+    #[inline(always)]
+    unsafe fn of(&self, channel: usize, lanes: usize) -> [V; 2] {
+        // SAFETY: the caller's.
+        unsafe { [load(true, self.0.add(channel), lanes), V::zero()] }
+    }
+}
+
+/// Squares of the distances from a mean, and nothing.
+struct Squares(*const f32, f32);
+
+impl<V: Math> Terms<V> for Squares {
+    #[inline(always)]
+    unsafe fn of(&self, channel: usize, lanes: usize) -> [V; 2] {
+        // SAFETY: the caller's.
+        unsafe {
+            let delta = load::<V>(true, self.0.add(channel), lanes).sub(V::splat(self.1));
+            [delta.mul(delta), V::zero()]
+        }
     }
 }
 
@@ -67,14 +98,10 @@ unsafe fn totals<V: Math>(channels: usize, mut of: impl FnMut(usize, usize) -> [
 unsafe fn statistics<V: Math>(x: *const f32, channels: usize, epsilon: f32) -> [f32; 2] {
     // SAFETY: the caller's pointer is valid for `channels` numbers.
     unsafe {
-        let load = |channel, lanes| load::<V>(true, x.add(channel), lanes);
         let count = channels as f32;
-        let mean = totals::<V>(channels, |channel, lanes| [load(channel, lanes), V::zero()])[0] / count;
-        let squares = totals::<V>(channels, |channel, lanes| {
-            let delta = load(channel, lanes).sub(V::splat(mean));
-            [delta.mul(delta), V::zero()]
-        });
-        [mean, 1.0 / (squares[0] / count + epsilon).sqrt()]
+        let mean = totals::<V>(channels, &Plain(x))[0] / count;
+        let variance = totals::<V>(channels, &Squares(x, mean))[0] / count;
+        [mean, 1.0 / (variance + epsilon).sqrt()]
     }
 }
 
@@ -101,9 +128,9 @@ unsafe fn forward_body<V: Math>(
             let [mean, inverse] = statistics::<V>(x, channels, norm.epsilon);
             for channel in (0..channels).step_by(V::LANES) {
                 let lanes = V::LANES.min(channels - channel);
-                let load = |from: *const f32| load::<V>(true, from.add(channel), lanes);
-                let scaled = load(x).sub(V::splat(mean)).mul(V::splat(inverse));
-                let y = scaled.fma(load(norm.weight.as_ptr()), load(norm.bias.as_ptr()));
+                let scaled = load::<V>(true, x.add(channel), lanes).sub(V::splat(mean)).mul(V::splat(inverse));
+                let weight = load::<V>(true, norm.weight.as_ptr().add(channel), lanes);
+                let y = scaled.fma(weight, load(true, norm.bias.as_ptr().add(channel), lanes));
                 store(true, y, to.add(channel), lanes);
             }
         }
@@ -141,36 +168,64 @@ dispatch! {
     unsafe fn backward(isa, pass: Pass<'_>, pixels: std::ops::Range<usize>, sums: &mut [f32]) = backward_body;
 }
 
+/// A pixel's gradient times the factors, and that times its scaled numbers. On the way the gradients of factors and shifts are
+/// added to their sums.
+struct Products {
+    x: *const f32,
+    dy: *const f32,
+    weight: *const f32,
+    of_weight: *mut f32,
+    of_bias: *mut f32,
+    mean: f32,
+    inverse: f32,
+}
+
+impl Products {
+    /// The pixel's numbers with mean 0 and variance 1.
+    #[inline(always)]
+    unsafe fn scaled<V: Math>(&self, channel: usize, lanes: usize) -> V {
+        // SAFETY: the caller's.
+        unsafe { load::<V>(true, self.x.add(channel), lanes).sub(V::splat(self.mean)).mul(V::splat(self.inverse)) }
+    }
+}
+
+impl<V: Math> Terms<V> for Products {
+    #[inline(always)]
+    unsafe fn of(&self, channel: usize, lanes: usize) -> [V; 2] {
+        // SAFETY: the caller's; the sums belong to it alone.
+        unsafe {
+            let (scaled, dy) = (self.scaled::<V>(channel, lanes), load::<V>(true, self.dy.add(channel), lanes));
+            let (of_weight, of_bias) = (self.of_weight.add(channel), self.of_bias.add(channel));
+            store(true, scaled.fma(dy, load(true, of_weight, lanes)), of_weight, lanes);
+            store(true, load::<V>(true, of_bias, lanes).add(dy), of_bias, lanes);
+            let gradient = dy.mul(load(true, self.weight.add(channel), lanes));
+            [gradient, gradient.mul(scaled)]
+        }
+    }
+}
+
 /// Adds the gradients of factors and shifts to `sums`, `[2, channel]`.
 #[inline(always)]
 unsafe fn backward_body<V: Math>(pass: Pass<'_>, pixels: std::ops::Range<usize>, sums: &mut [f32]) {
     let Pass { x, dy, norm, to, step } = pass;
     let channels = norm.weight.len();
-    let [of_weight, of_bias] = [sums.as_mut_ptr(), sums.as_mut_ptr().wrapping_add(channels)];
+    let (weight, of_weight) = (norm.weight.as_ptr(), sums.as_mut_ptr());
+    let of_bias = of_weight.wrapping_add(channels);
     for pixel in pixels {
+        let to = to.get().wrapping_add(pixel * step);
+        let x = x.as_ptr().wrapping_add(pixel * x.step());
+        let dy = dy.map_or(to.cast_const(), |dy| dy.as_ptr().wrapping_add(pixel * dy.step()));
         // SAFETY: the channels of a pixel of each map, of the factors and of the sums.
         unsafe {
-            let to = to.get().add(pixel * step);
-            let x = x.as_ptr().add(pixel * x.step());
-            let dy = dy.map_or(to.cast_const(), |dy| dy.as_ptr().add(pixel * dy.step()));
             let [mean, inverse] = statistics::<V>(x, channels, norm.epsilon);
-            let scaled = |channel: usize, lanes: usize| {
-                load::<V>(true, x.add(channel), lanes).sub(V::splat(mean)).mul(V::splat(inverse))
-            };
-            let [all, along] = totals::<V>(channels, |channel, lanes| {
-                let load = |from: *const f32| load::<V>(true, from.add(channel), lanes);
-                let (scaled, dy) = (scaled(channel, lanes), load(dy));
-                store(true, scaled.fma(dy, load(of_weight)), of_weight.add(channel), lanes);
-                store(true, load(of_bias).add(dy), of_bias.add(channel), lanes);
-                let gradient = dy.mul(load(norm.weight.as_ptr()));
-                [gradient, gradient.mul(scaled)]
-            });
-            let [all, along] = [all, along].map(|sum| V::splat(-sum / channels as f32));
+            let products = Products { x, dy, weight, of_weight, of_bias, mean, inverse };
+            let [all, along] = totals::<V>(channels, &products);
+            let (all, along) = (V::splat(-all / channels as f32), V::splat(-along / channels as f32));
             for channel in (0..channels).step_by(V::LANES) {
                 let lanes = V::LANES.min(channels - channel);
-                let load = |from: *const f32| load::<V>(true, from.add(channel), lanes);
-                let gradient = load(dy).fma(load(norm.weight.as_ptr()), all);
-                let gradient = scaled(channel, lanes).fma(along, gradient);
+                let dy = load::<V>(true, dy.add(channel), lanes);
+                let gradient = dy.fma(load(true, weight.add(channel), lanes), all);
+                let gradient = products.scaled::<V>(channel, lanes).fma(along, gradient);
                 store(true, gradient.mul(V::splat(inverse)), to.add(channel), lanes);
             }
         }

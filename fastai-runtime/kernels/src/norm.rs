@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, SharedMut};
-use crate::vector::Vector;
+use crate::prefetch;
+use crate::vector::{Vector, load, store};
 
 /// Pixels whose sums are taken in single precision.
 const BLOCK: usize = 256;
@@ -43,21 +44,22 @@ pub fn moments(isa: Isa, x: Map<'_>) -> Moments {
         // SAFETY: pixels of the map; `sums` has two numbers for each channel.
         unsafe { block_moments(isa, x, block(number, pixels), sums.as_mut_ptr()) };
     });
-    let mut moments = Moments { mean: vec![0.0; channels], variance: vec![0.0; channels] };
-    for channel in 0..channels {
-        let (mut count, mut mean, mut squares) = (0f64, 0f64, 0f64);
-        for (number, sums) in sums.chunks_exact(2 * channels).enumerate() {
-            let more = block(number, pixels).len() as f64;
-            let (block_mean, block_squares) = (f64::from(sums[channel]), f64::from(sums[channels + channel]));
-            let (delta, total) = (block_mean - mean, count + more);
-            mean += delta * more / total;
-            squares += block_squares + delta * delta * count * more / total;
-            count = total;
-        }
-        moments.mean[channel] = mean as f32;
-        moments.variance[channel] = (squares / count) as f32;
+    let (mut mean, mut squares) = (vec![0f64; channels], vec![0f64; channels]);
+    let of_blocks = || sums.chunks_exact((2 * channels).max(1)).enumerate();
+    for (number, sums) in of_blocks() {
+        let share = block(number, pixels).len() as f64 / pixels as f64;
+        mean.iter_mut().zip(sums).for_each(|(mean, of_block)| *mean += share * f64::from(*of_block));
     }
-    moments
+    for (number, sums) in of_blocks() {
+        let count = block(number, pixels).len() as f64;
+        let of_block = sums[..channels].iter().zip(&sums[channels..]);
+        for ((squares, mean), (block_mean, block_squares)) in squares.iter_mut().zip(&mean).zip(of_block) {
+            let delta = f64::from(*block_mean) - mean;
+            *squares += f64::from(*block_squares) + count * delta * delta;
+        }
+    }
+    let to_single = |values: Vec<f64>, by: f64| values.into_iter().map(|value| (value * by) as f32).collect();
+    Moments { mean: to_single(mean, 1.0), variance: to_single(squares, 1.0 / pixels as f64) }
 }
 
 dispatch! {
@@ -66,69 +68,62 @@ dispatch! {
 
 #[inline(always)]
 unsafe fn block_moments_body<V: Vector>(x: Map<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
-    let (channels, step) = (x.shape().channels, x.step());
+    let channels = x.shape().channels;
     let mut first = 0;
     while first < channels {
-        let vectors = ((channels - first) / V::LANES).min(WIDE);
-        // SAFETY: the caller's pixels and channels.
+        let left = channels - first;
+        // SAFETY: the caller's, for the channels from `first` on.
         unsafe {
-            let start = x.as_ptr().add(pixels.start * step + first);
-            let count = pixels.len();
-            if vectors == WIDE {
-                let mut total = [V::zero(); WIDE];
-                for pixel in 0..count {
-                    for j in 0..WIDE {
-                        total[j] = total[j].add(V::load(start.add(pixel * step + j * V::LANES)));
-                    }
-                }
-                let share = V::splat(1.0 / count as f32);
-                let mean = total.map(|total| total.mul(share));
-                let mut squares = [V::zero(); WIDE];
-                for pixel in 0..count {
-                    for j in 0..WIDE {
-                        let delta = V::load(start.add(pixel * step + j * V::LANES)).sub(mean[j]);
-                        squares[j] = delta.fma(delta, squares[j]);
-                    }
-                }
-                for j in 0..WIDE {
-                    mean[j].store(sums.add(first + j * V::LANES));
-                    squares[j].store(sums.add(channels + first + j * V::LANES));
-                }
+            if left >= WIDE * V::LANES {
+                moments_columns::<V, WIDE>(x, pixels.clone(), first, V::LANES, sums);
                 first += WIDE * V::LANES;
             } else {
-                let lanes = V::LANES.min(channels - first);
-                let load = |pixel: usize| {
-                    let at = start.add(pixel * step);
-                    if lanes == V::LANES { V::load(at) } else { V::load_first(at, lanes) }
-                };
-                let mut total = V::zero();
-                for pixel in 0..count {
-                    total = total.add(load(pixel));
-                }
-                let mean = total.mul(V::splat(1.0 / count as f32));
-                let mut squares = V::zero();
-                for pixel in 0..count {
-                    let delta = load(pixel).sub(mean);
-                    squares = delta.fma(delta, squares);
-                }
-                put(mean, sums.add(first), lanes);
-                put(squares, sums.add(channels + first), lanes);
-                first += lanes;
+                moments_columns::<V, 1>(x, pixels.clone(), first, left.min(V::LANES), sums);
+                first += V::LANES;
             }
         }
     }
 }
 
+/// Means of the pixels' `VECTORS` vectors of `lanes` channels, whole ones if there are several, and sums of the squares of
+/// what lies beside them.
 #[inline(always)]
-unsafe fn put<V: Vector>(value: V, to: *mut f32, lanes: usize) {
-    // SAFETY: the caller's pointer is valid for `lanes` numbers.
-    unsafe { if lanes == V::LANES { value.store(to) } else { value.store_first(to, lanes) } }
-}
-
-#[inline(always)]
-unsafe fn get<V: Vector>(from: *const f32, lanes: usize) -> V {
-    // SAFETY: the caller's pointer is valid for `lanes` numbers.
-    unsafe { if lanes == V::LANES { V::load(from) } else { V::load_first(from, lanes) } }
+unsafe fn moments_columns<V: Vector, const VECTORS: usize>(
+    x: Map<'_>,
+    pixels: std::ops::Range<usize>,
+    first: usize,
+    lanes: usize,
+    sums: *mut f32,
+) {
+    let part = VECTORS == 1;
+    // SAFETY: those channels of pixels of the map; `sums` has two numbers for each channel.
+    unsafe {
+        let at = |pixel: usize, i: usize| x.as_ptr().wrapping_add(pixel * x.step() + first + i * V::LANES);
+        let mut means = [V::zero(); VECTORS];
+        for pixel in pixels.clone() {
+            for (i, total) in means.iter_mut().enumerate() {
+                *total = total.add(load(part, at(pixel, i), lanes));
+            }
+        }
+        let share = V::splat(1.0 / pixels.len() as f32);
+        for mean in &mut means {
+            *mean = mean.mul(share);
+        }
+        let mut squares = [V::zero(); VECTORS];
+        for pixel in pixels.clone() {
+            for (i, squares) in squares.iter_mut().enumerate() {
+                let delta = load::<V>(part, at(pixel, i), lanes).sub(means[i]);
+                *squares = delta.fma(delta, *squares);
+                // The block is in the cache by now: time to fetch the next one.
+                prefetch::read(at(pixel + pixels.len(), i));
+            }
+        }
+        for i in 0..VECTORS {
+            let to = sums.add(first + i * V::LANES);
+            store(part, means[i], to, lanes);
+            store(part, squares[i], to.add(x.shape().channels), lanes);
+        }
+    }
 }
 
 /// `clamp(x * scale + shift + residual)`, scale and shift those of the channel.
@@ -181,14 +176,16 @@ unsafe fn block_affine_body<V: Vector>(
             // SAFETY: `lanes` channels of a pixel of each map.
             unsafe {
                 let (low, high) = (V::splat(clamp[0]), V::splat(clamp[1]));
-                let value = get::<V>(x.as_ptr().add(pixel * x.step() + first), lanes);
-                let (scale, shift) =
-                    (get::<V>(scale.as_ptr().add(first), lanes), get::<V>(shift.as_ptr().add(first), lanes));
+                let value = load::<V>(true, x.as_ptr().add(pixel * x.step() + first), lanes);
+                let (scale, shift) = (
+                    load::<V>(true, scale.as_ptr().add(first), lanes),
+                    load::<V>(true, shift.as_ptr().add(first), lanes),
+                );
                 let mut value = value.fma(scale, shift);
                 if let Some(map) = residual {
-                    value = value.add(get::<V>(map.as_ptr().add(pixel * map.step() + first), lanes));
+                    value = value.add(load::<V>(true, map.as_ptr().add(pixel * map.step() + first), lanes));
                 }
-                put(value.max(low).min(high), to.get().add(pixel * step + first), lanes);
+                store(true, high.min(low.max(value)), to.get().add(pixel * step + first), lanes);
             }
         }
     }
@@ -201,6 +198,18 @@ pub struct GradientSums {
     pub gradient: Vec<f32>,
     /// Sum of the gradient times the input's distance from its mean; empty without an input.
     pub products: Vec<f32>,
+}
+
+/// What the first pass of a gradient reads and writes.
+#[derive(Clone, Copy)]
+struct FirstPass<'a> {
+    /// Without it, it is what `to` holds.
+    dy: Option<Map<'a>>,
+    output: Map<'a>,
+    clamp: [f32; 2],
+    input: Option<(Map<'a>, &'a [f32])>,
+    to: SharedMut,
+    step: usize,
 }
 
 /// The first pass: the gradient of a clamped output, `dy`, goes on where the output lies inside the clamp; its sums and its
@@ -216,72 +225,119 @@ pub fn clamp_gradient(
     input: Option<(Map<'_>, &[f32])>,
     gradient: &mut MapMut<'_>,
 ) -> GradientSums {
-    let shape = dy.shape();
-    assert_eq!([shape; 2], [output.shape(), gradient.shape()]);
-    assert!(input.is_none_or(|(map, mean)| map.shape() == shape && mean.len() >= shape.channels));
-    let (to, step, pixels, channels) = (gradient.shared(), gradient.step(), shape.pixels(), shape.channels);
-    let mut sums = vec![0f32; blocks(pixels) * 2 * channels];
-    sums.par_chunks_mut((2 * channels).max(1)).enumerate().for_each(|(number, sums)| {
-        // SAFETY: pixels of maps of one shape; the gradient's of this block are nobody else's.
-        unsafe {
-            block_clamp_gradient(isa, dy, output, clamp, input, to, step, block(number, pixels), sums.as_mut_ptr());
-        }
-    });
-    let add = |offset: usize| {
-        let channel = |channel: usize| {
-            sums.chunks_exact(2 * channels).map(|sums| f64::from(sums[offset + channel])).sum::<f64>() as f32
-        };
-        (0..channels).map(channel).collect()
-    };
-    GradientSums { gradient: add(0), products: if input.is_some() { add(channels) } else { Vec::new() } }
+    first_pass(isa, Some(dy), output, clamp, input, gradient)
 }
 
-dispatch! {
-    unsafe fn block_clamp_gradient(
-        isa, dy: Map<'_>, output: Map<'_>, clamp: [f32; 2], input: Option<(Map<'_>, &[f32])>, to: SharedMut, step: usize,
-        pixels: std::ops::Range<usize>, sums: *mut f32,
-    ) = block_clamp_gradient_body;
-}
-
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn block_clamp_gradient_body<V: Vector>(
-    dy: Map<'_>,
+/// As [`clamp_gradient`], of the gradient that `gradient` holds.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn clamp_gradient_in_place(
+    isa: Isa,
     output: Map<'_>,
     clamp: [f32; 2],
     input: Option<(Map<'_>, &[f32])>,
-    to: SharedMut,
-    step: usize,
-    pixels: std::ops::Range<usize>,
-    sums: *mut f32,
-) {
-    let channels = dy.shape().channels;
-    let masked = clamp != crate::tile::OPEN;
-    for first in (0..channels).step_by(V::LANES) {
-        let lanes = V::LANES.min(channels - first);
-        // SAFETY: `lanes` channels of pixels of each map; `sums` has two numbers for each channel.
+    gradient: &mut MapMut<'_>,
+) -> GradientSums {
+    first_pass(isa, None, output, clamp, input, gradient)
+}
+
+fn first_pass(
+    isa: Isa,
+    dy: Option<Map<'_>>,
+    output: Map<'_>,
+    clamp: [f32; 2],
+    input: Option<(Map<'_>, &[f32])>,
+    gradient: &mut MapMut<'_>,
+) -> GradientSums {
+    let shape = gradient.shape();
+    assert!(output.shape() == shape && dy.is_none_or(|map| map.shape() == shape), "maps of one shape");
+    assert!(input.is_none_or(|(map, mean)| map.shape() == shape && mean.len() >= shape.channels));
+    let (pixels, channels) = (shape.pixels(), shape.channels);
+    let pass = FirstPass { dy, output, clamp, input, step: gradient.step(), to: gradient.shared() };
+    let mut sums = vec![0f32; blocks(pixels) * 2 * channels];
+    sums.par_chunks_mut((2 * channels).max(1)).enumerate().for_each(|(number, sums)| {
+        // SAFETY: pixels of maps of one shape; the gradient's of this block are nobody else's, and the sums are two for each
+        // channel.
+        unsafe { block_first_pass(isa, pass, block(number, pixels), sums.as_mut_ptr()) };
+    });
+    let mut totals = vec![0f64; 2 * channels];
+    for sums in sums.chunks_exact((2 * channels).max(1)) {
+        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(*sum));
+    }
+    let to_single = |totals: &[f64]| totals.iter().map(|total| *total as f32).collect();
+    let products = if input.is_some() { to_single(&totals[channels..]) } else { Vec::new() };
+    GradientSums { gradient: to_single(&totals[..channels]), products }
+}
+
+dispatch! {
+    unsafe fn block_first_pass(isa, pass: FirstPass<'_>, pixels: std::ops::Range<usize>, sums: *mut f32)
+        = block_first_pass_body;
+}
+
+#[inline(always)]
+unsafe fn block_first_pass_body<V: Vector>(pass: FirstPass<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
+    let channels = pass.output.shape().channels;
+    let mut first = 0;
+    while first < channels {
+        let left = channels - first;
+        // SAFETY: the caller's, for the channels from `first` on.
         unsafe {
-            let (low, high) = (V::splat(clamp[0]), V::splat(clamp[1]));
-            let mean = match input {
-                Some((_, mean)) => get::<V>(mean.as_ptr().add(first), lanes),
-                None => V::zero(),
-            };
-            let (mut total, mut products) = (V::zero(), V::zero());
-            for pixel in pixels.clone() {
-                let mut g = get::<V>(dy.as_ptr().add(pixel * dy.step() + first), lanes);
-                if masked {
-                    let at = get::<V>(output.as_ptr().add(pixel * output.step() + first), lanes);
-                    g = g.inside(at, low, high);
-                }
-                total = total.add(g);
-                if let Some((map, _)) = input {
-                    let x = get::<V>(map.as_ptr().add(pixel * map.step() + first), lanes);
-                    products = g.fma(x.sub(mean), products);
-                }
-                put(g, to.get().add(pixel * step + first), lanes);
+            if left >= WIDE * V::LANES {
+                first_pass_columns::<V, WIDE>(pass, pixels.clone(), first, V::LANES, sums, channels);
+                first += WIDE * V::LANES;
+            } else {
+                first_pass_columns::<V, 1>(pass, pixels.clone(), first, left.min(V::LANES), sums, channels);
+                first += V::LANES;
             }
-            put(total, sums.add(first), lanes);
-            put(products, sums.add(channels + first), lanes);
+        }
+    }
+}
+
+/// The first pass of the pixels' `VECTORS` vectors of `lanes` channels, whole ones if there are several.
+#[inline(always)]
+unsafe fn first_pass_columns<V: Vector, const VECTORS: usize>(
+    pass: FirstPass<'_>,
+    pixels: std::ops::Range<usize>,
+    first: usize,
+    lanes: usize,
+    sums: *mut f32,
+    channels: usize,
+) {
+    let masked = pass.clamp != crate::tile::OPEN;
+    let part = VECTORS == 1;
+    // SAFETY: those channels of pixels of each map; `sums` has two numbers for each channel.
+    unsafe {
+        let (low, high) = (V::splat(pass.clamp[0]), V::splat(pass.clamp[1]));
+        let mut means = [V::zero(); VECTORS];
+        if let Some((_, mean)) = pass.input {
+            for (i, to) in means.iter_mut().enumerate() {
+                *to = load(part, mean.as_ptr().add(first + i * V::LANES), lanes);
+            }
+        }
+        let (mut totals, mut products) = ([V::zero(); VECTORS], [V::zero(); VECTORS]);
+        for pixel in pixels {
+            let to = pass.to.get().add(pixel * pass.step + first);
+            let dy = pass.dy.map_or(to.cast_const(), |map| map.as_ptr().add(pixel * map.step() + first));
+            let output = pass.output.as_ptr().add(pixel * pass.output.step() + first);
+            for i in 0..VECTORS {
+                let at = i * V::LANES;
+                let mut g = load::<V>(part, dy.add(at), lanes);
+                if masked {
+                    g = g.inside(load::<V>(part, output.add(at), lanes), low, high);
+                }
+                totals[i] = totals[i].add(g);
+                if let Some((map, _)) = pass.input {
+                    let x = load::<V>(part, map.as_ptr().add(pixel * map.step() + first + at), lanes);
+                    products[i] = g.fma(x.sub(means[i]), products[i]);
+                }
+                store(part, g, to.add(at), lanes);
+            }
+        }
+        for i in 0..VECTORS {
+            let to = sums.add(first + i * V::LANES);
+            store(part, totals[i], to, lanes);
+            store(part, products[i], to.add(channels), lanes);
         }
     }
 }
@@ -341,6 +397,8 @@ unsafe fn block_input_gradient_body<V: Vector>(
     pixels: std::ops::Range<usize>,
 ) {
     let channels = input.shape().channels;
+    let GradientFactors { gradient: factor, distance, mean, shift } = factors;
+    let columns = [factor, distance, mean, shift].map(|values| values.as_ptr());
     for pixel in pixels {
         for first in (0..channels).step_by(V::LANES) {
             let lanes = V::LANES.min(channels - first);
@@ -348,13 +406,14 @@ unsafe fn block_input_gradient_body<V: Vector>(
             unsafe {
                 let at = to.get().add(pixel * step + first);
                 let g = match gradient {
-                    Some(map) => get::<V>(map.as_ptr().add(pixel * map.step() + first), lanes),
-                    None => get::<V>(at, lanes),
+                    Some(map) => load::<V>(true, map.as_ptr().add(pixel * map.step() + first), lanes),
+                    None => load::<V>(true, at, lanes),
                 };
-                let of = |values: &[f32]| get::<V>(values.as_ptr().add(first), lanes);
-                let x = get::<V>(input.as_ptr().add(pixel * input.step() + first), lanes);
-                let rest = x.sub(of(factors.mean)).fma(of(factors.distance), of(factors.shift));
-                put(g.fma(of(factors.gradient), rest), at, lanes);
+                let [factor, distance, mean, shift] = columns.map(|values| values.wrapping_add(first));
+                let x = load::<V>(true, input.as_ptr().add(pixel * input.step() + first), lanes);
+                let delta = x.sub(load(true, mean, lanes));
+                let rest = delta.fma(load(true, distance, lanes), load(true, shift, lanes));
+                store(true, g.fma(load(true, factor, lanes), rest), at, lanes);
             }
         }
     }

@@ -5,6 +5,7 @@ mod activation;
 mod depthwise;
 mod gate;
 mod layer_norm;
+mod layout;
 mod norm;
 mod pool;
 
