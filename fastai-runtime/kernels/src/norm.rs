@@ -15,6 +15,10 @@ const BLOCK: usize = 256;
 /// Vectors of channels that are summed side by side in registers.
 const WIDE: usize = 4;
 
+/// Pixels of which a pass takes a few columns before it takes the next columns, so that it walks through memory nearly in
+/// order.
+const GROUP: usize = 8;
+
 /// Mean and biased variance of each channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
@@ -278,23 +282,26 @@ dispatch! {
 #[inline(always)]
 unsafe fn block_first_pass_body<V: Vector>(pass: FirstPass<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
     let channels = pass.output.shape().channels;
-    let mut first = 0;
-    while first < channels {
-        let left = channels - first;
-        // SAFETY: the caller's, for the channels from `first` on.
-        unsafe {
-            if left >= WIDE * V::LANES {
-                first_pass_columns::<V, WIDE>(pass, pixels.clone(), first, V::LANES, sums, channels);
-                first += WIDE * V::LANES;
-            } else {
-                first_pass_columns::<V, 1>(pass, pixels.clone(), first, left.min(V::LANES), sums, channels);
-                first += V::LANES;
+    for start in pixels.clone().step_by(GROUP) {
+        let pixels = start..pixels.end.min(start + GROUP);
+        let mut first = 0;
+        while first < channels {
+            let left = channels - first;
+            // SAFETY: the caller's, for the channels from `first` on.
+            unsafe {
+                if left >= WIDE * V::LANES {
+                    first_pass_columns::<V, WIDE>(pass, pixels.clone(), first, V::LANES, sums, channels);
+                    first += WIDE * V::LANES;
+                } else {
+                    first_pass_columns::<V, 1>(pass, pixels.clone(), first, left.min(V::LANES), sums, channels);
+                    first += V::LANES;
+                }
             }
         }
     }
 }
 
-/// The first pass of the pixels' `VECTORS` vectors of `lanes` channels, whole ones if there are several.
+/// The first pass of the pixels' `VECTORS` vectors of `lanes` channels, whole ones if there are several. The sums are added to.
 #[inline(always)]
 unsafe fn first_pass_columns<V: Vector, const VECTORS: usize>(
     pass: FirstPass<'_>,
@@ -316,12 +323,29 @@ unsafe fn first_pass_columns<V: Vector, const VECTORS: usize>(
             }
         }
         let (mut totals, mut products) = ([V::zero(); VECTORS], [V::zero(); VECTORS]);
+        for i in 0..VECTORS {
+            let from = sums.add(first + i * V::LANES);
+            totals[i] = load(part, from, lanes);
+            products[i] = load(part, from.add(channels), lanes);
+        }
         for pixel in pixels {
             let to = pass.to.get().add(pixel * pass.step + first);
             let dy = pass.dy.map_or(to.cast_const(), |map| map.as_ptr().add(pixel * map.step() + first));
             let output = pass.output.as_ptr().add(pixel * pass.output.step() + first);
             for i in 0..VECTORS {
                 let at = i * V::LANES;
+                if at.is_multiple_of(prefetch::LINE) {
+                    prefetch::write(to.wrapping_add(GROUP * pass.step + at));
+                    if let Some(map) = pass.dy {
+                        prefetch::read(dy.wrapping_add(GROUP * map.step() + at));
+                    }
+                    if masked {
+                        prefetch::read(output.wrapping_add(GROUP * pass.output.step() + at));
+                    }
+                    if let Some((map, _)) = pass.input {
+                        prefetch::read(map.as_ptr().wrapping_add((pixel + GROUP) * map.step() + first + at));
+                    }
+                }
                 let mut g = load::<V>(part, dy.add(at), lanes);
                 if masked {
                     g = g.inside(load::<V>(part, output.add(at), lanes), low, high);
@@ -397,23 +421,65 @@ unsafe fn block_input_gradient_body<V: Vector>(
     pixels: std::ops::Range<usize>,
 ) {
     let channels = input.shape().channels;
-    let GradientFactors { gradient: factor, distance, mean, shift } = factors;
-    let columns = [factor, distance, mean, shift].map(|values| values.as_ptr());
-    for pixel in pixels {
-        for first in (0..channels).step_by(V::LANES) {
-            let lanes = V::LANES.min(channels - first);
-            // SAFETY: `lanes` channels of a pixel of each map.
+    for start in pixels.clone().step_by(GROUP) {
+        let pixels = start..pixels.end.min(start + GROUP);
+        let mut first = 0;
+        while first < channels {
+            let left = channels - first;
+            // SAFETY: the caller's, for the channels from `first` on.
             unsafe {
-                let at = to.get().add(pixel * step + first);
-                let g = match gradient {
-                    Some(map) => load::<V>(true, map.as_ptr().add(pixel * map.step() + first), lanes),
-                    None => load::<V>(true, at, lanes),
-                };
-                let [factor, distance, mean, shift] = columns.map(|values| values.wrapping_add(first));
-                let x = load::<V>(true, input.as_ptr().add(pixel * input.step() + first), lanes);
-                let delta = x.sub(load(true, mean, lanes));
-                let rest = delta.fma(load(true, distance, lanes), load(true, shift, lanes));
-                store(true, g.fma(load(true, factor, lanes), rest), at, lanes);
+                if left >= WIDE * V::LANES {
+                    let lanes = V::LANES;
+                    input_gradient_columns::<V, WIDE>(gradient, input, factors, to, step, pixels.clone(), first, lanes);
+                    first += WIDE * V::LANES;
+                } else {
+                    let lanes = left.min(V::LANES);
+                    input_gradient_columns::<V, 1>(gradient, input, factors, to, step, pixels.clone(), first, lanes);
+                    first += V::LANES;
+                }
+            }
+        }
+    }
+}
+
+/// The second pass of the pixels' `VECTORS` vectors of `lanes` channels, whole ones if there are several.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn input_gradient_columns<V: Vector, const VECTORS: usize>(
+    gradient: Option<Map<'_>>,
+    input: Map<'_>,
+    factors: &GradientFactors<'_>,
+    to: SharedMut,
+    step: usize,
+    pixels: std::ops::Range<usize>,
+    first: usize,
+    lanes: usize,
+) {
+    let part = VECTORS == 1;
+    let (input_step, ahead) = (input.step(), GROUP);
+    // SAFETY: those channels of pixels of each map, and of the factors.
+    unsafe {
+        let mut columns = [[V::zero(); VECTORS]; 4];
+        let values = [factors.gradient, factors.distance, factors.mean, factors.shift];
+        for (column, values) in columns.iter_mut().zip(values) {
+            for (i, to) in column.iter_mut().enumerate() {
+                *to = load(part, values.as_ptr().add(first + i * V::LANES), lanes);
+            }
+        }
+        let [factor, distance, mean, shift] = columns;
+        for pixel in pixels {
+            let to = to.get().add(pixel * step + first);
+            let gradient = gradient.map_or(to.cast_const(), |map| map.as_ptr().add(pixel * map.step() + first));
+            let input = input.as_ptr().add(pixel * input_step + first);
+            for i in 0..VECTORS {
+                let at = i * V::LANES;
+                if at.is_multiple_of(prefetch::LINE) {
+                    prefetch::read(input.wrapping_add(ahead * input_step + at));
+                    prefetch::write(to.wrapping_add(ahead * step + at));
+                }
+                let delta = load::<V>(part, input.add(at), lanes).sub(mean[i]);
+                let rest = delta.fma(distance[i], shift[i]);
+                store(part, load::<V>(part, gradient.add(at), lanes).fma(factor[i], rest), to.add(at), lanes);
             }
         }
     }
