@@ -38,7 +38,7 @@ catalog! {
         UNBALANCED = "E0101", "unbalanced delimiters";
         /// A recipe needs no more than a handful of nested brackets; 64 is the limit, which protects the compiler's stack.
         TOO_DEEP = "E0102", "brackets nested too deeply";
-        /// A number, a text in double quotes, a word, a list in square brackets, or a call was expected here.
+        /// A number, a string in double quotes, a word, a list in square brackets, or a call was expected here.
         EXPECTED_VALUE = "E0103", "expected a value";
         /// Sections, keys, arguments and list items are separated by commas.
         MISSING_COMMA = "E0104", "missing `,`";

@@ -7,20 +7,20 @@ use crate::plan::{Plan, Stage};
 /// The most batches of a plan that is drawn.
 const MOST_BATCHES: u64 = 20_000_000;
 
-/// The smallest and largest factor in each of a number of equal parts of the training.
+/// The smallest and largest factor in each of several equal parts of the training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     /// (smallest, largest) factor, part by part.
     pub parts: Vec<(f64, f64)>,
-    /// Each fit: its index among the plan's stages, and the part in which it begins.
+    /// For each fit, its index among the plan's stages and the part in which it starts.
     pub fits: Vec<(usize, usize)>,
     /// Training batches of all fits.
     pub batches: u64,
 }
 
 impl Curve {
-    /// The curve in `columns` parts, or fewer if there are fewer batches. `None` while the batches are not known, if there
-    /// are none, and for more than 20 million.
+    /// Computes the curve in `columns` parts, or fewer if there are fewer batches. `None` if the batches are unknown, if
+    /// there are none, or if there are more than 20 million.
     pub fn new(plan: &Plan, columns: usize) -> Option<Curve> {
         let fits = || plan.stages.iter().enumerate().filter(|(_, s)| s.step.is_fit());
         let batches = fits().map(|(_, s)| s.iterations).sum::<Option<u64>>()?;
@@ -42,8 +42,8 @@ impl Curve {
         Some(curve)
     }
 
-    /// `rows` lines of braille, two parts and four steps of height a character, and a line with the numbers of the steps
-    /// (from 1) where their fits begin.
+    /// Draws the curve as `rows` lines of braille, with two parts and four height steps per character, and a line with the
+    /// step numbers (from 1) where fits start.
     pub fn text(&self, rows: usize) -> String {
         let (columns, dots) = (self.parts.len().div_ceil(2), rows * 4);
         let mut cells = vec![vec![0u8; columns]; rows];
@@ -67,7 +67,7 @@ impl Curve {
         let mut numbers = String::from("  ");
         for (stage, part) in &self.fits {
             let column = 2 + part / 2;
-            // A number that has no room is left out.
+            // A number without room is omitted.
             if numbers.len() <= column {
                 numbers.extend(std::iter::repeat_n(' ', column - numbers.len()));
                 numbers += &(stage + 1).to_string();
@@ -78,7 +78,7 @@ impl Curve {
         out
     }
 
-    /// A document of 800 x 240 pixels.
+    /// Draws the curve as an SVG document of 800 x 240 pixels.
     pub fn svg(&self, title: &str) -> String {
         const LEFT: f64 = 40.0;
         const TOP: f64 = 30.0;

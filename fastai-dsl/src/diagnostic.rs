@@ -11,14 +11,14 @@ use crate::catalog::Code;
 pub struct Site(pub u32);
 
 impl Site {
-    /// No place in a text: the value came from builder calls.
+    /// No place in a text: the value comes from builder calls.
     pub const NONE: Site = Site(u32::MAX);
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// There is no recipe.
+    /// An error: there is no recipe.
     Error,
     /// A lint.
     Warning,
@@ -31,20 +31,20 @@ pub struct Diagnostic {
     pub code: &'static Code,
     /// Error or warning.
     pub severity: Severity,
-    /// What is wrong, with the numbers of this recipe.
+    /// The message, with the values of this recipe.
     pub message: String,
     /// Where.
     pub site: Site,
     /// A second place, such as "first set here".
     pub also: Option<(Site, String)>,
-    /// What to type instead.
+    /// A suggestion: what to type instead.
     pub help: Option<String>,
-    /// A fact worth knowing.
+    /// Additional information.
     pub note: Option<String>,
 }
 
 impl Diagnostic {
-    /// An error at `site`.
+    /// Creates an error at `site`.
     pub fn error(code: &'static Code, site: Site, message: impl Into<String>) -> Self {
         Diagnostic {
             code,
@@ -57,25 +57,25 @@ impl Diagnostic {
         }
     }
 
-    /// The same finding with something to type.
+    /// Adds a suggestion.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same finding with a help, if there is one.
+    /// Adds a suggestion, if there is one.
     pub fn help_if(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
         self
     }
 
-    /// The same finding with a fact.
+    /// Adds a note.
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
     }
 
-    /// The same finding with a second place; a builder's calls have none.
+    /// Adds a second site. Builder calls have none.
     pub fn also(mut self, site: Site, label: impl Into<String>) -> Self {
         if site != Site::NONE {
             self.also = Some((site, label.into()));
@@ -83,7 +83,7 @@ impl Diagnostic {
         self
     }
 
-    /// Message, help and note as the compiler prints them below an error.
+    /// Formats message, help and note as the compiler prints them below an error.
     pub fn text(&self) -> String {
         let mut text = match self.severity {
             Severity::Error => format!("[{}] {}", self.code.id, self.message),
@@ -101,10 +101,10 @@ impl Diagnostic {
     }
 }
 
-/// More findings than this are counted and not kept.
+/// Largest number of findings that are kept; further ones are only counted.
 const MOST: usize = 100;
 
-/// All findings of one recipe, in the order of the text; the same one is kept once.
+/// All findings about one recipe in text order, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -113,7 +113,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds a finding, unless the same was said of the same place.
+    /// Adds a finding, unless it duplicates one at the same site.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let (code, site) = (diagnostic.code.id, diagnostic.site);
         let new = site == Site::NONE || self.seen.insert((code, site));
@@ -121,7 +121,7 @@ impl Diagnostics {
         if !new && self.list.iter().any(same) {
             return;
         }
-        // A text of another kind would otherwise be shown a thousand times over.
+        // A file that is not a recipe would otherwise produce thousands of findings.
         if self.list.len() >= MOST && (diagnostic.severity == Severity::Warning || self.has_errors()) {
             self.dropped += 1;
             return;
@@ -129,12 +129,12 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
-    /// Findings that are not among [`iter`](Self::iter) because there are very many.
+    /// The number of findings that [`iter`](Self::iter) omits because there are too many.
     pub fn dropped(&self) -> usize {
         self.dropped
     }
 
-    /// Whether that code was found at that place of a text.
+    /// Whether there is a finding with this code at this site.
     pub fn has(&self, code: &Code, site: Site) -> bool {
         site != Site::NONE && self.seen.contains(&(code.id, site))
     }
@@ -152,12 +152,12 @@ impl Diagnostics {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }
 
-    /// How many of them are errors.
+    /// The number of errors.
     pub fn errors(&self) -> usize {
         self.list.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no findings.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

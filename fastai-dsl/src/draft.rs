@@ -16,11 +16,11 @@ pub struct Draft {
     pub lints: Vec<LintAttr>,
     /// The sections but `train`, in order.
     pub sections: Vec<Entry>,
-    /// The steps; `None` if there is no `train`.
+    /// The steps; `None` without `train`.
     pub train: Option<Train>,
 }
 
-/// A word with its place.
+/// A word with its site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The text.
@@ -60,7 +60,7 @@ pub struct Entry {
     pub value: Value,
 }
 
-/// `#[allow(name)]` and its kin.
+/// `#[allow(name)]`, `#[warn(name)]` or `#[deny(name)]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LintAttr {
     /// The level.
@@ -69,27 +69,27 @@ pub struct LintAttr {
     pub name: Name,
 }
 
-/// How a lint is treated.
+/// The level of a lint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LintLevel {
-    /// Not at all.
+    /// Ignored.
     Allow,
-    /// As a warning.
+    /// Reported as a warning.
     Warn,
-    /// As an error.
+    /// Reported as an error.
     Deny,
 }
 
-/// A value with its place.
+/// A value with its site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Value {
-    /// What it is.
+    /// The kind of the value.
     pub kind: ValueKind,
     /// The place.
     pub site: Site,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValueKind {
     /// `224`, `1e-2`.
@@ -132,7 +132,7 @@ pub enum Op {
 /// An argument of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arg {
-    /// Its name, if it was given by name.
+    /// The name, if the argument is named.
     pub name: Option<Name>,
     /// The value.
     pub value: Value,
@@ -174,7 +174,7 @@ pub struct StepCall {
     pub site: Site,
     /// The rounds of the loops that it was unrolled from, `size = 128`; empty outside loops.
     pub rounds: Vec<String>,
-    /// The name that a `let` gave to what the step finds (`lr_find` only).
+    /// The name that a `let` binds to the step's result (`lr_find` only).
     pub binds: Option<Name>,
 }
 
@@ -216,7 +216,7 @@ impl Draft {
 }
 
 impl Draft {
-    /// Forgets all places, so that two drafts can be compared for what they say.
+    /// Removes all sites, so that two drafts can be compared by content.
     pub fn forget_sites(&mut self) {
         fn lints(lints: &mut [LintAttr]) {
             lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
@@ -293,7 +293,7 @@ impl Value {
         f(self);
     }
 
-    /// Whether it is a Rust constant, or a list or call that holds one.
+    /// Whether the value is a Rust constant, or a list or call that contains one.
     pub fn has_constant(&self) -> bool {
         match &self.kind {
             ValueKind::Const(_) => true,
@@ -311,11 +311,11 @@ impl Value {
         Value { kind, site: Site::NONE }
     }
 
-    /// What it is, for "expected .., got ..".
+    /// Describes the kind for "expected .., got ..".
     pub fn kind_name(&self) -> String {
         match &self.kind {
             ValueKind::Number(x) => format!("the number {}", number(*x)),
-            ValueKind::Text(s) => format!("the text {s:?}"),
+            ValueKind::Text(s) => format!("the string {s:?}"),
             ValueKind::Word(w) => format!("`{w}`"),
             ValueKind::Call(w, _) => format!("`{}(..)`", w.text),
             ValueKind::Block(w, _) => format!("`{} {{ .. }}`", w.text),
@@ -328,12 +328,12 @@ impl Value {
     }
 }
 
-/// A number as people write it: whole numbers without a dot.
+/// Formats a number; whole numbers have no decimal point.
 pub fn number(x: f64) -> String {
     if x.fract() == 0.0 && x.abs() < 1e15 { format!("{}", x as i64) } else { format!("{x:?}") }
 }
 
-/// The value as it would be written.
+/// Formats the value as recipe text.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -11,14 +11,14 @@ use crate::suggest::did_you_mean;
 /// The most steps that a recipe may unroll to.
 pub const MAX_STEPS: usize = 10_000;
 
-/// A binding that nothing reads.
+/// A binding that is never read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unused {
     /// Its name.
     pub name: Name,
 }
 
-/// The flat draft, and the bindings that nothing reads.
+/// Returns the flat draft and the unused bindings.
 pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Unused>) {
     let mut flat = Draft { train: None, ..draft.clone() };
     for entry in &mut flat.sections {
@@ -130,7 +130,7 @@ impl Scope {
         ) {
             out.push(
                 Diagnostic::error(&c::WRONG_TYPE, value.site, format!("`let` cannot bind {}", bound.kind_name()))
-                    .help("a number, a text, a list, or a search: `let lr = lr_find(or = 1e-2);`"),
+                    .help("a number, a string, a list, or a search: `let lr = lr_find(or = 1e-2);`"),
             );
             bound.kind = ValueKind::Broken;
         }
@@ -163,8 +163,8 @@ impl Scope {
         }
     }
 
-    /// The value with names replaced and arithmetic done. `names`: whether `let` names may stand here; words that are not
-    /// bound stay words.
+    /// Substitutes names and computes arithmetic. `names` states whether `let` names are allowed here; words without a
+    /// binding stay words.
     fn value(&mut self, value: &Value, out: &mut Diagnostics, names: bool) -> Value {
         let site = value.site;
         let kind = match &value.kind {
@@ -259,7 +259,7 @@ impl Scope {
         }
     }
 
-    /// `{name}` in a text; `{{` and `}}` are braces. `None` if something in it was reported.
+    /// Substitutes `{name}` in a string; `{{` and `}}` are literal braces. `None` if an error was reported.
     fn interpolate(&mut self, text: &str, site: Site, out: &mut Diagnostics) -> Option<String> {
         let mut result = String::new();
         let mut rest = text;
@@ -275,7 +275,7 @@ impl Scope {
             let end = if brace == "{" { after.find('}') } else { None };
             let Some(end) = end else {
                 out.push(
-                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("a single `{brace}` in a text"))
+                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("a single `{brace}` in a string"))
                         .help(format!("write `{brace}{brace}`, or `{{name}}` for the value of a `let` or loop")),
                 );
                 return None;
@@ -288,7 +288,7 @@ impl Scope {
                 Some(_) => {
                     out.push(
                         Diagnostic::error(&c::WRONG_TYPE, site, format!("`{name}` has no text that is known now"))
-                            .help("only numbers and texts stand in a text"),
+                            .help("only numbers and strings can be inserted into a string"),
                     );
                     return None;
                 }

@@ -1,9 +1,9 @@
-//! What `recipe!` implements, and the marker types of tasks.
+//! The trait that `recipe!` implements, and the marker types of tasks.
 
 use crate::recipe::{Recipe, TaskKind};
 
-/// A recipe as a type. `recipe!` and `include_recipe!` implement this and nothing else; running is an extension trait of
-/// the engine.
+/// A recipe as a type. `recipe!` and `include_recipe!` implement only this trait; running is an extension trait of the
+/// engine.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no recipe",
     note = "declare it with `recipe! {{ .. }}` or `include_recipe!(\"file.recipe\")`"
@@ -17,23 +17,23 @@ pub trait Experiment: Sized + 'static {
     fn recipe() -> Recipe;
 }
 
-/// What a label is, as a type: predictions carry it, so that a metric for another task does not compile.
+/// The kind of label, as a type. Predictions carry it, so that a metric for another task does not compile.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no task",
     note = "tasks are words: `words::single_label`, `words::multi_label` or `words::regression`"
 )]
 pub trait Task: Copy + Send + Sync + 'static {
-    /// The same as a value.
+    /// The task as a value.
     const KIND: TaskKind;
 }
 
-/// Exactly one class an image.
+/// Exactly one class per image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SingleLabel;
-/// Any number of tags an image.
+/// Any number of tags per image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiLabel;
-/// A number an image.
+/// A number per image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Regression;
 

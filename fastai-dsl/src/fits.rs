@@ -1,11 +1,11 @@
-//! Which Rust values a key of the registry takes: the typed side of [`crate::schema::Type`].
+//! The Rust values that a key of the registry accepts: the typed side of [`crate::schema::Type`].
 
 use crate::draft::Value;
 use crate::rate::Rate;
 use crate::schema::{blocks, column, folder, grouped, indices, normalize, random, stratified};
 use crate::words::Word;
 
-/// Kinds of values, one a [`crate::schema::Type`].
+/// Kinds of values, one per [`crate::schema::Type`].
 pub mod kind {
     macro_rules! kinds {
         ($($(#[doc = $doc:literal])+ $name:ident)*) => { $( $(#[doc = $doc])+ #[derive(Debug)] pub enum $name {} )* };
@@ -48,10 +48,10 @@ pub mod kind {
     }
 }
 
-/// A Rust value that a key of kind `K` takes.
+/// A Rust value that a key of kind `K` accepts.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fit a key that takes a `{K}`",
-    note = "whole numbers are written without a dot, texts in double quotes, words as `words::NAME`"
+    note = "whole numbers are written without a dot, strings in double quotes, words as `words::NAME`"
 )]
 pub trait Fits<K>: Into<Value> {}
 

@@ -1,17 +1,17 @@
-//! Values of the language as the Rust values of a recipe.
+//! Converts values of the language to Rust values of a recipe.
 
 use crate::draft::{Value, ValueKind};
 use crate::rate::Rate;
 use crate::recipe::{Column, Threshold, Weights};
 use crate::schema::Key;
 
-/// What a value stands for once it fits its key; `None` of a value of another kind.
+/// Converts a value that fits its key; `None` for a value of another kind.
 pub(crate) trait FromValue: Sized {
     fn from_value(value: &Value, key: &Key) -> Option<Self>;
 }
 
-/// A legal number that stands for a constant whose value is not known while checking: it is checked while compiling, and
-/// again when the recipe is built.
+/// A legal placeholder for a constant whose value is unknown during the checks. The compiler checks the constant, and
+/// building the recipe checks it again.
 fn stand_in(key: &Key) -> f64 {
     match key.range {
         Some(r) if r.lo_in => r.lo.max(if key.name == "size" { 224.0 } else { r.lo }),
@@ -71,7 +71,7 @@ impl<T: FromValue> FromValue for Vec<T> {
     }
 }
 
-/// A list of as many numbers, or one number for all of them.
+/// A list of this length, or one number for all items.
 impl<const N: usize> FromValue for [f64; N] {
     fn from_value(value: &Value, key: &Key) -> Option<Self> {
         match &value.kind {

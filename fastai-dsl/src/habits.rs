@@ -1,11 +1,11 @@
-//! What people bring along from the notebook: names of the original library, Python's words, and what ours are called.
+//! Habits from the original library and Python: their names, and the equivalents here.
 
 use crate::draft::{Arg, Value, ValueKind};
 use crate::recipe::MetricKind;
 use crate::schema::{CSV, Construct, FOLDERS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
 use crate::suggest::{closest, did_you_mean, list};
 
-/// (name in the original, ours)
+/// (name in the original, name here)
 const RENAMED: &[(&str, &str)] = &[
     ("sz", "size"),
     ("img_size", "size"),
@@ -65,7 +65,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("cutmix_alpha", "cutmix"),
 ];
 
-/// What has no name of its own in a recipe, and what to write instead.
+/// Names without an equivalent in a recipe, and what to write instead.
 const INSTEAD: &[(&str, &str)] = &[
     ("cycle_save_name", "a step of its own, after the `fit`: `save(\"224_all\");`"),
     ("use_clr", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
@@ -122,7 +122,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("match", "a recipe decides nothing while it runs; write two recipes, or `for size in [64, 128] { .. }`"),
 ];
 
-/// Python's `True`, `False` and `None` (and their like) as words of the language.
+/// Maps Python's `True`, `False`, `None` and similar names to words of the language.
 pub(crate) fn python(word: &str) -> Option<&'static str> {
     match word {
         "True" | "true" | "yes" | "On" | "ON" => Some("on"),
@@ -132,7 +132,7 @@ pub(crate) fn python(word: &str) -> Option<&'static str> {
     }
 }
 
-/// What to write instead of a name that the language has no place for.
+/// Returns what to write instead of a name without an equivalent.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     INSTEAD.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
 }
@@ -149,7 +149,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The key that was meant by a name that `construct` lacks, if that is plain: nothing is said to be missing then.
+/// Returns the key that a name unknown to `construct` clearly means; that key is then not reported as missing.
 pub(crate) fn meant(construct: &Construct, name: &str) -> Option<usize> {
     let ours = renamed(name);
     construct.key(ours).map(|(i, _)| i).or_else(|| {
@@ -158,14 +158,14 @@ pub(crate) fn meant(construct: &Construct, name: &str) -> Option<usize> {
     })
 }
 
-/// The section that was meant by an unknown one.
+/// Returns the section that an unknown name means.
 pub(crate) fn meant_section(name: &str) -> Option<&'static str> {
     let names = || SECTIONS.iter().map(|s| s.name);
     names().find(|n| *n == renamed(name)).or_else(|| closest(name, names()))
 }
 
-/// The help for a key (`separator` is `: `) or argument (` = `) that `construct` lacks: the original's name, a near one, the
-/// place that has it, or all that are legal.
+/// Returns the help for a key (`separator` is `: `) or argument (` = `) that `construct` lacks: the original's name, a
+/// similar one, the construct that has it, or all legal ones.
 pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separator: &str) -> String {
     let keys = || construct.keys.iter().map(|k| k.name);
     let ours = renamed(name);
@@ -190,7 +190,7 @@ pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separat
     }
 }
 
-/// A step as it would be written, with the value if it takes just one.
+/// Formats a step, with the value if it takes exactly one.
 fn step(name: &str, value: &Value) -> String {
     match name {
         "fit" => "fit(1e-2, 3);".to_string(),
@@ -203,7 +203,7 @@ fn step(name: &str, value: &Value) -> String {
     }
 }
 
-/// Where else a key, section or step of that name belongs.
+/// Returns where a key, section or step of this name belongs.
 fn home(here: &str, name: &str, value: &Value) -> Option<String> {
     if STEPS.iter().any(|s| s.name == name) {
         return Some(format!("a step of `train`: `{}`", step(name, value)));
@@ -280,7 +280,7 @@ fn shown_arg(arg: &Arg) -> String {
     }
 }
 
-/// Python's words in arguments as ours.
+/// Replaces Python's words in arguments by words of the language.
 pub(crate) fn translate(args: &mut [Arg]) {
     for arg in args {
         arg.value.for_each(&mut |v| {
@@ -304,12 +304,12 @@ pub(crate) fn value_help(name: &str, args: Option<&[Arg]>) -> String {
     }
 }
 
-/// Whether a function of numpy or torch makes an array of its argument.
+/// Whether a function of numpy or torch creates an array from its argument.
 pub(crate) fn is_array(name: &str) -> bool {
     matches!(name, "array" | "asarray" | "tensor" | "list" | "FloatTensor")
 }
 
-/// The help for a word where one of `words` should stand.
+/// Returns the help for a word where one of `words` is expected.
 pub(crate) fn word_help(word: &str, words: &[&str]) -> String {
     if let Some(ours) = python(word).filter(|w| words.contains(w)) {
         return format!("`{ours}`");

@@ -1,5 +1,5 @@
-//! The recipe language of fastai: text, tokens or builder calls in; a checked [`Recipe`] (plain data), its [`Plan`] and
-//! [`Diagnostics`] out. No tensors, no files, no clock.
+//! The recipe language of fastai: turns text, tokens or builder calls into a checked [`Recipe`] (plain data), its [`Plan`]
+//! and [`Diagnostics`]. The crate uses no tensors, no files and no clock.
 #![forbid(unsafe_code)]
 
 pub mod arch;
@@ -48,7 +48,7 @@ pub use recipe::{
 pub use schedule::Schedule;
 pub use stats::Stats;
 
-/// What the macros' output names, re-exported by the facade under its own `__private`.
+/// The items that the macros' output names; the facade re-exports them under its own `__private`.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::draft::Value;

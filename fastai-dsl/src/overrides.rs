@@ -42,7 +42,7 @@ pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
     }
 }
 
-/// The value as the key takes it: a text on a command line needs no quotes, and `data/cats` is a path rather than a
+/// Parses the value for its key: a string on a command line needs no quotes, and `data/cats` is a path rather than a
 /// division.
 fn value(draft: &Draft, o: &Override) -> Value {
     let text = || Value::new(ValueKind::Text(o.value.clone()));
@@ -61,7 +61,7 @@ fn value(draft: &Draft, o: &Override) -> Value {
         (Some(Type::Text), _) => true,
         // A column's name is a word too; its position is a number.
         (Some(Type::Column), kind) => !matches!(kind, ValueKind::Number(_) | ValueKind::Negate(_)),
-        // A folder's name, unless the word means something: a split without its arguments is no folder.
+        // A folder's name, unless the word is reserved: a split without its arguments is not a folder.
         (Some(Type::Split), ValueKind::Word(w) | ValueKind::Const(w)) => {
             !SPLITS.iter().any(|s| s.name == w) && !matches!(w.as_str(), "all" | "none") && habits::python(w).is_none()
         }

@@ -1,7 +1,7 @@
-//! The typed builder: a recipe written as Rust calls, whose states rustc checks.
+//! The typed builder: recipes as Rust calls, whose states rustc checks.
 //!
-//! `recipe!` expands to these calls; write them by hand where a recipe depends on something that only Rust knows.
-//! [`Pipeline::build`] runs the same checks as every other door, and equal calls give equal recipes.
+//! `recipe!` expands to these calls. Write them by hand if a recipe depends on values that only Rust knows.
+//! [`Pipeline::build`] runs the same checks as every other front end, and equal calls yield equal recipes.
 //!
 //! ```
 //! use fastai_dsl::pipeline::{Pipeline, Start};
@@ -38,8 +38,8 @@
 //! | `fit(lrs, ..)` | one rate: [`Rates`] | one rate or `G` | one rate or `G` |
 //! | `tta(..)` | does not compile: [`OnImages`] | `Frozen` | `Unfrozen` |
 //!
-//! A metric must measure the task ([`Measures`]), and every value must fit its key ([`Fits`]); a pipeline that is dropped without
-//! `build` is a warning. Each of these says in our words what is wrong:
+//! A metric must fit the task ([`Measures`]), and every value must fit its key ([`Fits`]). Dropping a pipeline without
+//! `build` is a warning. Each violation has a message in the terms of the language:
 //!
 //! ```compile_fail
 //! # use fastai_dsl::{words, pipeline::Start, schema::{fit, folders, model, transforms}};
@@ -50,11 +50,11 @@
 //! // error: this step needs images, but `precompute` is on
 //! ```
 //!
-//! What types cannot know (ranges, names, what is missing) is found by [`Pipeline::build`], all at once.
+//! [`Pipeline::build`] finds the errors that types cannot express (ranges, names, missing keys), all at once.
 //!
 //! # Loops and decisions
 //!
-//! A loop must end in the state that it began with; shadow the pipeline:
+//! A loop must end in the state in which it began; shadow the pipeline:
 //!
 //! ```
 //! # use fastai_dsl::{words, pipeline::Start, schema::{fit, folders, model, transforms}};
@@ -92,7 +92,7 @@ pub struct Frozen;
 #[derive(Clone, Copy, Debug)]
 pub struct Unfrozen;
 
-/// A state in which images go through the body.
+/// A state in which images pass through the body.
 #[diagnostic::on_unimplemented(
     message = "this step needs images, but `precompute` is on",
     label = "only cached activations here",
@@ -104,7 +104,7 @@ impl OnImages for Unfrozen {}
 
 /// `freeze()` keeps cached activations.
 pub trait Freezes {
-    /// The state after it.
+    /// The resulting state.
     type Next;
 }
 impl Freezes for Precomputed {
@@ -117,14 +117,14 @@ impl Freezes for Unfrozen {
     type Next = Frozen;
 }
 
-/// What `precompute(on)` and `precompute(off)` do to a state.
+/// The effect of `precompute(on)` and `precompute(off)` on a state.
 #[diagnostic::on_unimplemented(
     message = "`precompute(on)` needs a frozen body",
     label = "the body trains here, so its activations will change",
     note = "write `.freeze()` before it; the argument is `words::on` or `words::off`"
 )]
 pub trait Switch<B>: Into<Value> {
-    /// The state after it.
+    /// The resulting state.
     type Next;
 }
 impl Switch<Frozen> for On {
@@ -143,15 +143,15 @@ impl Switch<Unfrozen> for Off {
     type Next = Unfrozen;
 }
 
-/// One learning rate, or one a layer group.
+/// One learning rate, or one per layer group.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither one learning rate nor one for each of {G} layer groups",
-    label = "one rate, or one a group",
+    label = "one rate, or one per group",
     note = "`[lr / 9.0, lr / 3.0, lr]`; with `precompute` on there is one group, the head",
     note = "a rate is an `f64`, or what `lr_find` gave"
 )]
 pub trait Rates<B, const G: usize> {
-    /// As a value of the draft.
+    /// Converts to a value of the draft.
     fn into_value(self) -> Value;
 }
 impl<B, const G: usize> Rates<B, G> for f64 {
@@ -193,7 +193,7 @@ pub struct Start<T> {
 }
 
 impl<T: Task> Start<T> {
-    /// A recipe of that name and task (`words::single_label`, `words::multi_label`, `words::regression`).
+    /// Starts a recipe with this name and task (`words::single_label`, `words::multi_label`, `words::regression`).
     pub fn new(name: &str, _task: T) -> Self {
         let task = entry("task", Value::new(ValueKind::Word(T::KIND.word().to_string())));
         Start {
@@ -208,7 +208,7 @@ impl<T: Task> Start<T> {
         self
     }
 
-    /// Treats a lint as nothing, as a warning or as an error, in the whole recipe.
+    /// Sets the level of a lint for the whole recipe.
     pub fn lint(mut self, level: LintLevel, name: &str) -> Self {
         self.draft.lints.push(LintAttr { level, name: Name::new(name) });
         self
@@ -270,15 +270,14 @@ impl<T: Task> Start<T> {
         self.section("label_smoothing", value)
     }
 
-    /// Blends each training image and its label with another of its batch; `alpha` of the Beta distribution that shares
-    /// are drawn from.
+    /// Blends each training image and its label with another of its batch; `alpha` of the Beta distribution of shares.
     pub fn mixup(self, alpha: impl Fits<kind::Number>) -> Self {
         let value = alpha.into();
         self.section("mixup", value)
     }
 
-    /// Puts a part of another training image of the batch, and as much of its label, into each; `alpha` of the Beta
-    /// distribution that areas are drawn from.
+    /// Pastes a part of another training image of the batch, with the same share of its label, into each image; `alpha` of
+    /// the Beta distribution of areas.
     pub fn cutmix(self, alpha: impl Fits<kind::Number>) -> Self {
         let value = alpha.into();
         self.section("cutmix", value)
@@ -290,7 +289,7 @@ impl<T: Task> Start<T> {
         self.section("clip", value)
     }
 
-    /// Keeps the epoch that was best by this metric.
+    /// Keeps the best epoch by this metric.
     pub fn keep_best(self, metric: impl Measures<T>) -> Self {
         let value = metric.into();
         self.section("keep_best", value)
@@ -329,7 +328,7 @@ fn entry(key: &str, value: Value) -> Entry {
     note = "`folders::new()..`, `csv::new()..` or `given::new()`"
 )]
 pub trait DataSource {
-    /// As a value of the draft.
+    /// Converts to a value of the draft.
     fn into_value(self) -> Value;
 }
 impl DataSource for schema::folders {
@@ -348,7 +347,7 @@ impl DataSource for schema::given {
     }
 }
 
-/// A recipe in the making: task `T`, body state `B`, `G` layer groups.
+/// A recipe under construction: task `T`, body state `B`, `G` layer groups.
 #[must_use = "a pipeline does nothing until `build`"]
 #[derive(Clone, Debug)]
 pub struct Pipeline<T, B, const G: usize> {
@@ -407,7 +406,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         self.push("freeze_to", vec![positional(group.into())])
     }
 
-    /// Keeps the body's BatchNorm statistics, or no longer.
+    /// Freezes or unfreezes the body's batch norm statistics.
     pub fn bn_freeze(self, switch: impl Fits<kind::Switch>) -> Self {
         let value = switch.into();
         self.push("bn_freeze", vec![positional(value)])
@@ -420,7 +419,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         self.push("fit", args)
     }
 
-    /// Sweeps the learning rate and suggests one, which is known when the recipe runs.
+    /// Sweeps the learning rate and suggests a rate, which is known only when the recipe runs.
     #[must_use = "the pipeline goes on in what `lr_find` gives back, beside the rate"]
     pub fn lr_find(self, options: schema::lr_find) -> (Self, Rate) {
         let rate = Rate::found(self.finders);
@@ -460,7 +459,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         self.push("load", vec![positional(value)])
     }
 
-    /// Treats a lint as nothing, as a warning or as an error, at the step before.
+    /// Sets the level of a lint for the preceding step.
     pub fn lint(mut self, level: LintLevel, name: &str) -> Self {
         if let Some(Stmt::Step(call)) = self.draft.train.as_mut().and_then(|t| t.body.last_mut()) {
             call.lints.push(LintAttr { level, name: Name::new(name) });
@@ -476,7 +475,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         check(&self.draft).map(|checked| checked.recipe)
     }
 
-    /// The checked recipe, for calls that `recipe!` made after checking them.
+    /// Returns the recipe, for calls that `recipe!` emits after checking.
     ///
     /// # Panics
     /// If the checks disagree with those that the macro ran.
@@ -490,8 +489,8 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         }
     }
 
-    /// As [`build_checked`](Self::build_checked), of a recipe with Rust constants: what holds between them and other values
-    /// is asserted while compiling where that can be said, and else found here.
+    /// Like [`build_checked`](Self::build_checked), for a recipe with Rust constants. Relations between constants and other
+    /// values are asserted at compile time where possible, and otherwise checked here.
     ///
     /// # Panics
     /// If the constants do not fit the rest of the recipe.
@@ -512,7 +511,7 @@ fn positional(value: Value) -> Arg {
     Arg { name: None, value }
 }
 
-/// A text of the builder is as it stands: braces are no names.
+/// A builder's string is literal: braces do not mark names.
 fn text(value: Value) -> Value {
     match value.kind {
         ValueKind::Text(s) => Value::new(ValueKind::Text(s.replace('{', "{{").replace('}', "}}"))),

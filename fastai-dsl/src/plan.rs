@@ -19,7 +19,7 @@ pub struct Facts {
     pub classes: Option<u64>,
 }
 
-/// Which part of the network trains, and on what.
+/// The part of the network that trains, and its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyState {
@@ -34,11 +34,11 @@ pub enum BodyState {
 /// The state between two steps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct State {
-    /// Which part trains, and on what.
+    /// The part that trains, and its input.
     pub body: BodyState,
     /// First layer group that trains; groups before it are frozen.
     pub first_trainable: usize,
-    /// Whether the body's BatchNorms keep their running statistics although they train.
+    /// Whether the body's batch norms keep their running statistics while they train.
     pub bn_frozen: bool,
     /// Image side, pixels.
     pub size: u32,
@@ -155,7 +155,7 @@ pub struct Group {
 
 /// The steps of a recipe with their states and costs.
 ///
-/// ImageNet as the lesson counts it: 1,280,000 images in batches of 256 are 5,000 iterations an epoch, so 450,000 iterations
+/// Example: the lesson's ImageNet. 1,280,000 images in batches of 256 are 5,000 iterations per epoch, so 450,000 iterations
 /// are 90 epochs.
 ///
 /// ```

@@ -69,7 +69,7 @@ impl fmt::Display for Recipe {
     }
 }
 
-/// The keys of `transforms` that few recipes give.
+/// The rarely used keys of `transforms`.
 struct Rest<'a>(&'a Transforms);
 
 impl fmt::Display for Rest<'_> {
@@ -91,7 +91,7 @@ impl fmt::Display for Rest<'_> {
     }
 }
 
-/// A key or argument, unless its value is what the registry takes without it.
+/// Formats a key or argument, unless its value is the registry's default.
 fn unless_default(f: &mut fmt::Formatter<'_>, construct: &Construct, key: &str, is: &str, text: &str) -> fmt::Result {
     if construct.is_default(key, text) { Ok(()) } else { write!(f, ", {key}{is}{text}") }
 }
@@ -196,7 +196,7 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// The step as it would be written, `fit(0.01, 3, cycle_len = 1)`; a finder with the `let` that later rates refer to.
+/// Formats the step, `fit(0.01, 3, cycle_len = 1)`; a finder includes the `let` that later rates refer to.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -247,7 +247,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Braces in a text of `train` would be taken for a name.
+/// Escapes braces in a string of `train`, which would otherwise mark a name.
 fn escaped(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
 }

@@ -40,7 +40,7 @@ impl Rate {
         Rate { base: Base::Found(index), num: 1.0, den: 1.0 }
     }
 
-    /// What the rate is based on.
+    /// The base of the rate.
     pub fn base(&self) -> Base {
         self.base
     }
@@ -50,12 +50,12 @@ impl Rate {
         self.num / self.den
     }
 
-    /// What the base is multiplied by; 1 for a fixed rate.
+    /// The numerator of the factor; 1 for a fixed rate.
     pub fn numerator(&self) -> f64 {
         self.num
     }
 
-    /// What the base is divided by; 1 for a fixed rate.
+    /// The denominator of the factor; 1 for a fixed rate.
     pub fn denominator(&self) -> f64 {
         self.den
     }
@@ -100,7 +100,7 @@ impl Div<f64> for Rate {
     }
 }
 
-/// `0.01`, or `lr1 * 2.0 / 9.0` for a rate that is yet to be found (finders are counted from 1 for people).
+/// `0.01`, or `lr1 * 2.0 / 9.0` for a rate from `lr_find` (displayed finder numbers start at 1).
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.base {

@@ -1,17 +1,17 @@
-//! One walk over the raw text before it becomes tokens: brackets, strings, comments.
+//! Scans the raw text once before it becomes tokens: brackets, strings, comments.
 //!
-//! The lexer that follows recurses into brackets and says little about what is wrong, so unbalanced or very deep brackets get
-//! their message here, with the place.
+//! The lexer recurses into brackets and its errors say little, so this scan reports unbalanced and deeply nested brackets
+//! with their positions.
 
 use std::ops::Range;
 
-/// Brackets may be nested this deep.
+/// Largest nesting depth of brackets.
 pub const MAX_DEPTH: usize = 64;
 
-/// What the walk found wrong.
+/// An error of the scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScanError {
-    /// A bracket without a partner; for a mismatch the second range is what it met.
+    /// A bracket without a partner; for a mismatch, `met` is the token in the partner's place.
     Unbalanced {
         /// The bracket.
         open: char,
@@ -22,16 +22,16 @@ pub enum ScanError {
     },
     /// More than [`MAX_DEPTH`] brackets inside each other.
     TooDeep(Range<usize>),
-    /// A text or comment that never ends.
+    /// An unterminated string or comment.
     Unfinished {
-        /// `text` or `comment`.
+        /// `string` or `comment`.
         what: &'static str,
         /// Where it begins.
         at: Range<usize>,
     },
 }
 
-/// Walks `text`; the first thing wrong, or the byte ranges of the comments (doc comments are not among them).
+/// Scans `text` and returns the byte ranges of the comments (without doc comments), or the first error.
 pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
     let bytes = text.as_bytes();
     let mut comments = Vec::new();
@@ -59,10 +59,10 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
                 i = end;
             }
             b'r' if let Some(hashes) = raw_string(bytes, i) => {
-                let unfinished = ScanError::Unfinished { what: "text", at: i..i + 1 };
+                let unfinished = ScanError::Unfinished { what: "string", at: i..i + 1 };
                 i = raw_string_end(bytes, i + hashes + 2, hashes).ok_or(unfinished)?;
             }
-            b'"' => i = string(bytes, i).ok_or(ScanError::Unfinished { what: "text", at: i..i + 1 })?,
+            b'"' => i = string(bytes, i).ok_or(ScanError::Unfinished { what: "string", at: i..i + 1 })?,
             c @ (b'{' | b'(' | b'[') => {
                 open.push((c, i));
                 if open.len() > MAX_DEPTH {
@@ -90,8 +90,7 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
     }
 }
 
-/// The name of the recipe in a text that may be broken anywhere: the first capitalised word behind comments, attributes and
-/// `pub`.
+/// Finds the name of the recipe in a possibly broken text: the first capitalised word after comments, attributes and `pub`.
 pub fn recipe_name(text: &str) -> Option<&str> {
     let mut rest = text.trim_start_matches('\u{feff}');
     loop {
@@ -137,7 +136,7 @@ fn string(bytes: &[u8], start: usize) -> Option<usize> {
     None
 }
 
-/// How many `#` a raw string has that begins with the `r` at `start`, if one does.
+/// Returns the number of `#` of the raw string that starts with the `r` at `start`, if there is one.
 fn raw_string(bytes: &[u8], start: usize) -> Option<usize> {
     let in_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii();
     let prefix = if start > 0 && matches!(bytes[start - 1], b'b' | b'c') { start - 1 } else { start };
@@ -187,7 +186,7 @@ mod tests {
         let text = "/** doc */ A { x: r\"\\\", /**/ y: r#\"}\" {\"#, /*** no doc */ /*! doc */ }";
         let comments: Vec<&str> = scan(text).unwrap().into_iter().map(|r| &text[r]).collect();
         assert_eq!(comments, ["/**/", "/*** no doc */"]);
-        assert!(matches!(scan("A { x: r#\"\" }"), Err(ScanError::Unfinished { what: "text", .. })));
+        assert!(matches!(scan("A { x: r#\"\" }"), Err(ScanError::Unfinished { what: "string", .. })));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Schedules: a factor of the learning rate and a momentum for each batch. The plan prints them, the report draws them and
-//! the optimizer is given them, all from here.
+//! Schedules: a factor of the learning rate and a momentum for each batch, as the only source for the plan, the report and
+//! the optimizer.
 
 use crate::recipe::{Anneal, Fit, LrFind};
 
-/// Share of the past in the moving average of the gradients, unless a schedule moves it.
+/// The default momentum: share of the past in the moving average of the gradients.
 pub const MOMENTUM: f64 = 0.9;
 
 /// The settings of one batch.
@@ -15,7 +15,7 @@ pub struct Setting {
     pub momentum: f64,
 }
 
-/// How rate and momentum move while a `fit` runs.
+/// The course of learning rate and momentum during a `fit`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Schedule {
     /// The full rate at every batch.
@@ -40,10 +40,10 @@ impl Schedule {
         }
     }
 
-    /// The settings of every batch from the first, without end.
+    /// Returns the settings of every batch, as an infinite iterator.
     ///
-    /// With cosine cycles the first `ceil(n / 20)` batches of the whole fit run at a hundredth of the rate, `n` being the
-    /// batches of the first cycle, while the cosine already advances: what fastai 0.7 does.
+    /// With cosine cycles, the first `ceil(n / 20)` batches of the whole fit run at a hundredth of the rate, where `n` is
+    /// the number of batches in the first cycle. The cosine advances meanwhile, as in fastai 0.7.
     ///
     /// ```
     /// use fastai_dsl::{Anneal, Schedule};
@@ -117,7 +117,7 @@ pub fn epochs(cycles: u32, cycle_len: Option<u32>, cycle_mult: u32) -> u64 {
     if cycle_mult <= 1 { u64::from(cycles) * u64::from(cycle_len.unwrap_or(1)) } else { total }
 }
 
-/// The rates of a finder's sweep: `start * (end / start)^(k / iterations)`, `k` from 0; `end` is never quite reached.
+/// The rates of a finder's sweep: `start * (end / start)^(k / iterations)`, `k` from 0; the sweep stays below `end`.
 pub fn sweep(find: &LrFind, iterations: u32) -> impl Iterator<Item = f64> + Clone + use<> {
     let (start, ratio) = (find.start, find.end / find.start);
     (0..iterations).map(move |k| start * ratio.powf(f64::from(k) / f64::from(iterations)))

@@ -50,12 +50,12 @@ impl RecipeText {
         self
     }
 
-    /// The recipe's name, if it has one.
+    /// The recipe's name, if there is one.
     pub fn name(&self) -> Option<&str> {
         self.draft.as_ref().map(|draft| draft.name.text.as_str())
     }
 
-    /// Reads without checking: there is no recipe, and the findings are those of the parser.
+    /// Parses without checking; the findings are those of the parser.
     pub(crate) fn parse_only(path: &str, bytes: &[u8]) -> RecipeText {
         RecipeText::read(path, bytes, |_, found| Err(found))
     }
@@ -89,7 +89,7 @@ impl RecipeText {
             Err(error) => {
                 let place = error.span().byte_range();
                 let found = Diagnostic::error(&c::LEX, Site(0), "this character has no place in a recipe")
-                    .help("comments begin with `//`, texts stand in double quotes: `\"data\"`");
+                    .help("comments begin with `//`, strings are in double quotes: `\"data\"`");
                 return RecipeText::failed(path, text, found, place);
             }
         };
@@ -101,7 +101,7 @@ impl RecipeText {
             let inner = &text[place.start + 1..place.end - 1];
             let site = Site(places.len() as u32);
             diagnostics.push(
-                Diagnostic::error(&c::LITERAL, site, "texts stand in double quotes").help(format!("`\"{inner}\"`")),
+                Diagnostic::error(&c::LITERAL, site, "strings are in double quotes").help(format!("`\"{inner}\"`")),
             );
             places.push(place);
         }
@@ -155,7 +155,7 @@ impl RecipeText {
         all.join("\n\n")
     }
 
-    /// Each finding by itself in the compiler's style, without colour.
+    /// Each finding separately in the compiler's style, without colour.
     pub fn render_each(&self) -> Vec<String> {
         self.diagnostics().iter().map(|d| self.render_one(d, &Renderer::plain())).collect()
     }
@@ -212,8 +212,8 @@ fn checked(mut draft: Draft, parsed: Diagnostics, overrides: &[Override]) -> Res
     check_with(&draft, diagnostics)
 }
 
-/// The lexer numbers bytes over all texts of the thread; the first token of this text is at its first byte that is neither
-/// blank nor comment, which the caller's text tells.
+/// The lexer counts bytes over all texts of a thread. The first token of this text is at its first byte that is neither
+/// blank nor comment, which determines the offset.
 fn first_offset(text: &str, lexer: usize) -> usize {
     let mut rest = text;
     loop {
@@ -236,7 +236,8 @@ fn first_offset(text: &str, lexer: usize) -> usize {
     lexer.wrapping_sub(text.len() - rest.len())
 }
 
-/// Texts in single quotes, Python's way. (A single character between them is a character to the lexer, and the parser's.)
+/// Finds strings in single quotes, as in Python. (A single character in single quotes is a character literal to the lexer
+/// and the parser.)
 fn single_quotes(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -274,7 +275,7 @@ fn single_quotes(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The text with double quotes in place of those, so that all of it can be read.
+/// Replaces those quotes by double quotes, so that the whole text can be parsed.
 fn double_quotes(text: &str, quotes: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for range in quotes {
@@ -336,7 +337,7 @@ fn scan_error(error: ScanError, text: &str) -> (Diagnostic, Range<usize>) {
             at,
         ),
         ScanError::Unfinished { what, at } => (
-            Diagnostic::error(&c::LEX, Site(0), format!("this {what} never ends")).help(if what == "text" {
+            Diagnostic::error(&c::LEX, Site(0), format!("this {what} never ends")).help(if what == "string" {
                 "close it with `\"`"
             } else {
                 "close it with `*/`"

@@ -1,6 +1,6 @@
-//! Did-you-mean.
+//! Spelling suggestions.
 
-/// The candidate that is most like `word`, if one is like it at all.
+/// Returns the candidate most similar to `word`, if one is similar enough.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
@@ -11,7 +11,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, c)| c)
 }
 
-/// "did you mean `x`?", or the list of what is legal.
+/// Returns "did you mean `x`?", or the list of legal words.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
     match closest(word, candidates.clone()) {
         Some(c) => format!("did you mean `{c}`?"),

@@ -1,9 +1,9 @@
 //! Enums whose variants are words of the language.
 
-/// Declares enums whose variants each stand for one word: the variants, their words, the parser and the listing, and in
-/// the module that is named first the words as values of the typed builder.
+/// Declares enums whose variants stand for one word each: the variants, their words, the parser, the listing, and, in the
+/// module named first, the words as values of the typed builder.
 ///
-/// A word in double quotes has no such value: another enum has it too, or [`crate::words`] declares it as a type.
+/// A word in double quotes has no value of the builder, because another enum or [`crate::words`] declares it.
 macro_rules! word_enums {
     (values in $values:ident; $($enums:tt)+) => {
         $crate::word_enums::word_enums!($($enums)+);
@@ -36,7 +36,7 @@ macro_rules! word_enums {
             pub enum $name { $( $(#[$about])* $variant, )+ }
 
             impl $name {
-                /// Every variant, in the order in which messages list the words.
+                /// All variants, in the order of the words in messages.
                 pub const ALL: &'static [Self] = &[$(Self::$variant),+];
                 /// The words of [`Self::ALL`].
                 pub const WORDS: &'static [&'static str] = &[$(concat!($(stringify!($word))? $($plain)?)),+];
@@ -46,7 +46,7 @@ macro_rules! word_enums {
                     Self::WORDS[self as usize]
                 }
 
-                /// The variant that `word` stands for.
+                /// Returns the variant of `word`.
                 pub fn parse(word: &str) -> Option<Self> {
                     Self::ALL.iter().copied().find(|variant| variant.word() == word)
                 }
@@ -61,7 +61,7 @@ macro_rules! word_enums {
                 }
             }
 
-            /// As its word.
+            /// Serialises the variant as its word.
             impl serde::Serialize for $name {
                 fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                     serializer.serialize_str(self.word())

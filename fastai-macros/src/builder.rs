@@ -66,7 +66,7 @@ impl Builder<'_> {
         quote! { #krate::__private::schema::#ident }
     }
 
-    /// The beginning of a step as a path into the steps, from where an editor completes it.
+    /// Emits a partly typed step as a path into the steps, which an editor can complete.
     pub(crate) fn begun_step(&self, word: &Name) -> TokenStream {
         let (krate, step) = (self.krate, self.ident(word));
         quote! { let _: #krate::__private::schema::steps::#step; }
@@ -79,7 +79,7 @@ impl Builder<'_> {
                 Some(source) => self.keys(source, self.schema(source.name, word.site), entries),
                 None => return TokenStream::new(),
             },
-            // The one source that needs no key.
+            // The only source without required keys.
             ("data", ValueKind::Word(word)) if word == schema::GIVEN.name => {
                 self.keys(&schema::GIVEN, self.schema(word, entry.value.site), &[])
             }
@@ -234,7 +234,7 @@ impl Builder<'_> {
                     }
                 });
                 match items.len() {
-                    // One rate in brackets is one rate: the builder's arrays have one a group.
+                    // One rate in brackets is a single rate: the builder's arrays have one per layer group.
                     1 if ty == Type::Rates => quote! { #(#items)* },
                     _ => quote! { [#(#items),*] },
                 }
@@ -406,7 +406,8 @@ fn found(index: usize) -> Ident {
     Ident::new(&format!("__lr{}", index + 1), Span::mixed_site())
 }
 
-/// Which key each argument is for: named ones by name, positional ones fill the rest in order.
+/// Assigns each argument to its key: positional arguments fill the parameters from left to right, skipping those passed by
+/// name.
 pub(crate) fn place<'a>(construct: &'static Construct, args: &'a [Arg]) -> Vec<(&'static Key, &'a Arg)> {
     let named = |key: &Key| args.iter().any(|a| a.name.as_ref().is_some_and(|n| n.text == key.name));
     let mut free = construct.keys.iter().filter(|k| !named(k));

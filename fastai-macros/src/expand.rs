@@ -13,7 +13,7 @@ use crate::builder::Builder;
 use crate::file;
 use crate::report;
 
-/// Splits the path of the facade, which comes in brackets, from what the user wrote.
+/// Separates the path of the facade, in brackets, from the user's tokens.
 pub(crate) fn split_path(input: TokenStream) -> (TokenStream, TokenStream) {
     let mut tokens = input.into_iter();
     match tokens.next() {
@@ -72,7 +72,7 @@ impl Places<'_> {
     }
 }
 
-/// What a recipe becomes in the user's crate.
+/// The expansion of a recipe in the user's crate.
 pub(crate) struct Item<'a> {
     pub(crate) krate: &'a TokenStream,
     pub(crate) visibility: &'a TokenStream,
@@ -99,9 +99,9 @@ impl Item<'_> {
         quote! { #[allow(non_camel_case_types)] #item }
     }
 
-    /// The calls of a broken recipe, for an editor only: they carry the user's identifiers onto documented items, so that
-    /// completion works while the recipe is being written. What is `begun` of a step is looked up among all steps, whatever
-    /// the calls before it are.
+    /// Emits the calls of a broken recipe for editors: they map the user's identifiers to documented items, so that
+    /// completion works while the user types. Partly typed steps (`begun`) resolve against all steps, whatever the calls
+    /// before them.
     fn mirror(&self, draft: &Draft, begun: &[Name], span: &dyn Fn(Site) -> Span) -> TokenStream {
         let (flat, _) = fastai_dsl::evaluate::evaluate(draft, &mut Diagnostics::default());
         let builder = Builder { krate: self.krate, span };

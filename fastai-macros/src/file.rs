@@ -101,8 +101,7 @@ pub(crate) fn summary_near(span: Span, recipe: &str) -> Option<SummaryFile> {
     folders(span).iter().find_map(|folder| summary(&folder.join("source.rs"), recipe))
 }
 
-/// Checks the file's text with proc-macro2's own lexer, because the compiler's tokens of a text do not say where in it they
-/// are.
+/// Checks the file's text with proc-macro2's own lexer, because the compiler's tokens carry no positions in the text.
 fn read(name: &str, bytes: &[u8]) -> RecipeText {
     struct Own;
     impl Drop for Own {
@@ -115,7 +114,7 @@ fn read(name: &str, bytes: &[u8]) -> RecipeText {
     RecipeText::from_bytes(name, bytes, &[])
 }
 
-/// The lints of a file, each with its place in the file: the compiler can only point at the path.
+/// Emits the lints of a file with their positions in it, since the compiler can only point at the path.
 fn lints(source: &RecipeText, span: Span) -> TokenStream {
     let found = source.diagnostics();
     let rendered = source.render_each();
@@ -137,7 +136,7 @@ fn text_of(literal: &Literal) -> Option<String> {
     (!inner.contains('\\')).then(|| inner.to_string())
 }
 
-/// Where a relative path may be: beside the source file, then in the package's folder.
+/// The folders that a relative path may refer to: that of the source file, then the package's.
 fn folders(span: Span) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(parent) = span.local_file().as_deref().and_then(Path::parent) {

@@ -1,7 +1,7 @@
-//! The compile-time front end of fastai: a thin shim over `fastai-dsl`, which holds the language.
+//! The compile-time front end of fastai: a thin layer over `fastai-dsl`, which implements the language.
 //!
-//! The facade's `recipe!` and `include_recipe!` forward here with the path of their own crate in front, so that the output
-//! names items that the user's crate can reach: `[$crate] ..`.
+//! The facade's `recipe!` and `include_recipe!` forward to these macros with the path of their own crate in front,
+//! `[$crate] ..`, so that the output names items that the user's crate can reach.
 #![forbid(unsafe_code)]
 
 mod builder;

@@ -17,12 +17,12 @@ struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// What is written for a key.
+    /// Returns the written value of a key.
     fn written(&self, key: &str) -> Option<&'a Value> {
         self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
     }
 
-    /// What is written for a key, or the registry's default.
+    /// Returns the value of a key, or the registry's default.
     fn value(&self, key: &str) -> Option<&'a Value> {
         self.written(key).or_else(|| self.construct.key(key)?.1.default_value())
     }

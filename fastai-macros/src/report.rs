@@ -30,7 +30,8 @@ fn text(diagnostic: &Diagnostic, spans: &dyn Fn(Site) -> (Span, Span)) -> String
     text
 }
 
-/// `compile_error!` whose first token has the first span and whose last has the last: the compiler underlines all between.
+/// Emits `compile_error!` whose first and last tokens have these spans, so that the compiler underlines everything between
+/// them.
 pub(crate) fn error(text: &str, (first, last): (Span, Span)) -> TokenStream {
     let mut message = Group::new(Delimiter::Brace, quote! { #text });
     message.set_span(last);

@@ -137,7 +137,7 @@ impl Graph {
         self
     }
 
-    /// Returns what each layer group contains, and its trainable parameters.
+    /// Returns the content of each layer group and its number of trainable parameters.
     pub fn groups(&self) -> Vec<(String, u64)> {
         let mut groups: Vec<(String, u64)> = self.holds.iter().map(|holds| (holds.clone(), 0)).collect();
         for unit in &self.units {
@@ -204,7 +204,7 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// Starts a body; `holds` says what its first layer group contains.
+    /// Starts a body; `holds` describes the content of its first layer group.
     pub fn body(holds: impl Into<String>) -> Self {
         Self { units: Vec::new(), holds: vec![holds.into()], cut_points: Vec::new() }
     }
@@ -246,7 +246,7 @@ impl GraphBuilder {
         Node::Unit(self.units.len() - 1)
     }
 
-    /// Starts the next layer group; `holds` says what it contains.
+    /// Starts the next layer group; `holds` describes its content.
     pub fn next_group(&mut self, holds: impl Into<String>) {
         self.holds.push(holds.into());
     }

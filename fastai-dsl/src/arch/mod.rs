@@ -23,7 +23,7 @@ use std::sync::{LazyLock, OnceLock};
 use crate::stats::Stats;
 use graph::{Blueprint, Module};
 
-/// Layer groups of every architecture, the head included, as in fastai.
+/// Number of layer groups of every architecture including the head, as in fastai.
 pub const GROUPS: usize = 3;
 const _: () = assert!(GROUPS == 3, "the words of the architectures say how many groups there are");
 
@@ -155,7 +155,7 @@ impl ArchFacts {
         GROUPS
     }
 
-    /// What each layer group of the body contains, and its trainable parameters.
+    /// The content of each body group and its number of trainable parameters.
     pub fn body(&self) -> &[(String, u64)] {
         &self.derived().groups
     }
@@ -179,7 +179,7 @@ impl ArchFacts {
         &self.derived().modules
     }
 
-    /// Most modules that `cut` can remove.
+    /// The largest legal `cut`.
     pub fn max_cut(&self) -> u32 {
         self.cuts().len() as u32
     }
@@ -190,7 +190,7 @@ impl ArchFacts {
         self.removed(cut).last().map_or(self.head_input(), |last| 2 * last.channels)
     }
 
-    /// What each body group contains without the last `cut` modules, and its trainable parameters.
+    /// The content of each body group without the last `cut` modules, and its number of trainable parameters.
     pub fn groups_without(&self, cut: u32) -> Vec<(String, u64)> {
         let (mut groups, removed) = (self.body().to_vec(), self.removed(cut));
         if let (Some((holds, parameters)), false) = (groups.last_mut(), removed.is_empty()) {

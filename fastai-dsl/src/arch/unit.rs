@@ -179,21 +179,21 @@ impl ConvSpec {
     }
 }
 
-/// How to pool.
+/// The parameters of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolArgs {
     /// Side of the square window, pixels.
     pub kernel: usize,
     /// Pixels between two windows.
     pub stride: usize,
-    /// Pixels that windows reach over each border; what lies there is not looked at.
+    /// Pixels by which windows extend beyond each border; pixels outside are ignored.
     pub pad: usize,
-    /// Whether a last window may hang over the right and bottom border (PyTorch's `ceil_mode`).
+    /// Whether the last window may extend beyond the right and bottom borders (PyTorch's `ceil_mode`).
     pub ceil: bool,
 }
 
 impl PoolArgs {
-    /// Windows along a side; PyTorch's rule, by which no window lies wholly outside.
+    /// Number of windows along a side, by PyTorch's rule: no window lies completely outside.
     pub fn windows(self, side: usize) -> usize {
         let reach = side + 2 * self.pad - self.kernel;
         let windows = if self.ceil { reach.div_ceil(self.stride) } else { reach / self.stride } + 1;

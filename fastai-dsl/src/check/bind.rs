@@ -20,7 +20,7 @@ impl<'d> Bound<'d> {
         Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] }
     }
 
-    /// The construct whose keys these are.
+    /// The construct of the keys.
     pub(crate) fn construct(&self) -> &'static Construct {
         self.construct
     }
@@ -42,13 +42,13 @@ impl<'d> Bound<'d> {
         if self.given[i] { self.written(key.name) } else { key.default_value() }
     }
 
-    /// [`value`](Self::value) as the type that a recipe holds.
+    /// Returns [`value`](Self::value) as the type in a recipe.
     pub(crate) fn read<T: FromValue>(&self, key: &str) -> Option<T> {
         let (_, described) = self.construct.key(key)?;
         T::from_value(self.value(key)?, described)
     }
 
-    /// Where `key` is written.
+    /// The site of `key`.
     pub(super) fn site(&self, key: &str, fallback: Site) -> Site {
         self.written(key).map_or(fallback, |v| v.site)
     }
@@ -59,7 +59,7 @@ impl<'d> Bound<'d> {
         keys.iter().filter_map(|key| self.written(key)).all(|value| !value.has_constant())
     }
 
-    /// The text that is written for `key`.
+    /// Returns the written string of `key`.
     pub(super) fn text(&self, key: &str) -> Option<&'d str> {
         match &self.written(key)?.kind {
             ValueKind::Text(s) => Some(s),
@@ -200,7 +200,7 @@ fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
         .also(first, "first given here")
 }
 
-/// What to write where the word `w` does not fit `key`.
+/// Returns a suggestion for a word `w` that does not fit `key`.
 fn word_help(key: &Key, w: &str) -> String {
     let legal = key.legal_words();
     match (habits::python(w), key.ty) {
@@ -213,7 +213,7 @@ fn word_help(key: &Key, w: &str) -> String {
     }
 }
 
-/// The call with a value for each argument that it needs.
+/// Formats a call with a value for each required argument.
 fn call(construct: &Construct) -> String {
     let needed: Vec<&str> = construct.keys.iter().filter(|k| k.required).map(instance).collect();
     format!("{}({})", construct.name, needed.join(", "))
@@ -246,7 +246,7 @@ fn instance(key: &Key) -> &'static str {
     }
 }
 
-/// Whether the value is of the key's kind; reports what is not.
+/// Checks the kind of a value and reports mismatches.
 fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
     let wrong = |value: &Value, out: &mut Diagnostics| {
         let expected = match key.words {

@@ -406,7 +406,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
     })
 }
 
-/// What pixels are normalised with.
+/// The statistics for normalising pixels.
 fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
     if !bound.given("stats") {
         return Some(StatsWish::default());
@@ -442,5 +442,5 @@ fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
     Some(StatsWish::Given { mean: mean?, std: std? })
 }
 
-/// An example of statistics: ImageNet's.
+/// Example statistics: those of ImageNet.
 const NORMALIZED: &str = "normalize(mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225])";

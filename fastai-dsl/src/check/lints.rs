@@ -14,7 +14,7 @@ use crate::schedule::epochs;
 use crate::stats::Stats;
 use crate::suggest::did_you_mean;
 
-/// More epochs than this are a long run.
+/// The number of epochs above which a run is long.
 const LONG: u64 = 500;
 
 /// Reports lint attributes that name no lint.
@@ -62,7 +62,7 @@ struct Lints<'a> {
 }
 
 impl<'a> Lints<'a> {
-    /// The lint at a step of `train`.
+    /// Reports a lint at a step of `train`.
     fn fire(&mut self, lint: &'static Code, step: &[LintAttr], site: Site, message: String, help: &str) -> bool {
         let train: &[LintAttr] = self.draft.train.as_ref().map_or(&[], |t| &t.lints);
         self.at(lint, &[step, train, &self.draft.lints], Diagnostic::error(lint, site, message).help(help))
@@ -128,7 +128,7 @@ pub(super) fn default_valid(draft: &Draft, out: &mut Diagnostics) {
     }
 }
 
-/// Reports a finding about a section at the lint's level there.
+/// Reports a finding about a section at the lint's level for that section.
 pub(crate) fn of_section(
     lint: &'static Code,
     section: &str,
@@ -152,7 +152,7 @@ fn augments(t: &Transforms) -> bool {
     t.set != TransformSet::None || !t.augment.is_empty() || t.max_zoom[1] > 1.0 || t.crop == Crop::Googlenet
 }
 
-/// The first fit, if all of them use cached activations and no step shows random images to the network.
+/// Returns the first fit if every fit uses cached activations and no step passes random images to the network.
 fn all_on_cache<'d>(parts: &Subject, steps: &[(&Step, &'d StepCall)]) -> Option<&'d StepCall> {
     let mut state = State::of(parts.model, parts.transforms.size);
     let mut on_cache: Option<&StepCall> = None;
@@ -211,7 +211,7 @@ fn stats_of_other_weights(parts: &Subject, lints: &mut Lints) {
     of_section(&c::STATS_OF_OTHER_WEIGHTS, "transforms", diagnostic, lints.draft, lints.out);
 }
 
-/// Copies that are smaller than the largest random zoom; copies that are smaller than the image itself are an error.
+/// Checks for copies that are smaller than the largest random zoom. Copies smaller than the image size itself are an error.
 fn enlarged_copies(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let Some((side, site)) = parts.copies else { return };
     // The value of a constant is unknown.
@@ -245,7 +245,7 @@ fn balanced_twice(parts: &Subject, lints: &mut Lints) {
     of_section(&c::BALANCED_TWICE, "class_weights", diagnostic, lints.draft, lints.out);
 }
 
-/// `mixup` and `cutmix`, where no fit reads images.
+/// Checks for `mixup` and `cutmix` in recipes whose fits read no images.
 fn precompute_ignores_mixing(options: &Options, call: &StepCall, lints: &mut Lints) {
     let train: &[LintAttr] = lints.draft.train.as_ref().map_or(&[], |t| &t.lints);
     for (name, alpha) in [("mixup", options.mixup), ("cutmix", options.cutmix)] {

@@ -44,7 +44,7 @@ pub fn check(draft: &Draft) -> Result<Checked, Diagnostics> {
 /// [`check`], preceded by the findings of the parser.
 ///
 /// # Errors
-/// As [`check`].
+/// Those of [`check`].
 pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnostics> {
     let mut out = parsed;
     let (flat, unused) = evaluate(draft, &mut out);
@@ -58,7 +58,7 @@ pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnos
     }
 }
 
-/// The sections of a draft by name; reports unknown, doubled and missing ones.
+/// The sections of a draft by name; reports unknown, duplicate and missing ones.
 struct Sections<'d> {
     draft: &'d Draft,
 }
@@ -201,7 +201,7 @@ fn task(value: &Value, out: &mut Diagnostics) -> Option<TaskKind> {
     choice("task", value, TaskKind::WORDS, TaskKind::parse, out)
 }
 
-/// The variant that a section's word stands for.
+/// Returns the variant of a section's word.
 fn choice<T>(
     section: &str,
     value: &Value,
@@ -341,7 +341,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
         Some(x)
     };
     let labels = [TaskKind::SingleLabel, TaskKind::MultiLabel];
-    let label_smoothing = for_task("label_smoothing", label_smoothing, &labels[..1], "one label an image");
+    let label_smoothing = for_task("label_smoothing", label_smoothing, &labels[..1], "one label per image");
     let mixup = for_task("mixup", mixup, &labels, "labels");
     let cutmix = for_task("cutmix", cutmix, &labels, "labels");
     let value = |name: &str| sections.get(name).map(|entry| &entry.value);
@@ -367,7 +367,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     Options { seed, device, report, class_weights, label_smoothing, mixup, cutmix, clip, keep_best }
 }
 
-/// Whether a section's number is within its range; reports one that is not.
+/// Checks that a section's number is within its range and reports a violation.
 fn in_range(section: &str, x: f64, site: Site, out: &mut Diagnostics) -> bool {
     schema::section(section).range.is_none_or(|range| bind::range_ok(section, &range, x, site, out))
 }

@@ -128,7 +128,8 @@ pub(super) fn section_head(model: &Value) -> Option<HeadSpec> {
     spec.filter(|_| !said.has_errors())
 }
 
-/// Hidden layers and dropouts. The default dropouts are one before each hidden layer and another before the last layer.
+/// Returns hidden layers and dropouts. The defaults are one dropout before each hidden layer and another before the last
+/// layer.
 pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<HeadSpec> {
     let hidden: Vec<u32> = bound.read("hidden")?;
     let layers = hidden.len() + 1;
@@ -157,7 +158,7 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
     Some(HeadSpec { hidden, dropout })
 }
 
-/// The default dropouts before that many linear layers.
+/// Returns the default dropouts of `layers` linear layers.
 fn default_dropouts(layers: usize) -> Vec<f64> {
     let [hidden, last]: [f64; 2] = schema::MODEL.default("dropout");
     let mut dropouts = vec![hidden; layers - 1];

@@ -23,7 +23,7 @@ pub(super) struct Context {
     pub(super) copies: Option<(u32, Site)>,
 }
 
-/// A model that a `save` wrote.
+/// A model written by `save`.
 struct Saved {
     name: String,
     site: Site,
@@ -36,12 +36,12 @@ struct Walk<'a> {
     body: Option<BodyState>,
     /// The step that led to `body`.
     since: Site,
-    /// `None` while the architecture is not known and not all have as many.
+    /// `None` if the architecture is unknown and architectures differ in their number.
     groups: Option<usize>,
     context: &'a Context,
     head: Option<HeadSpec>,
     saved: Vec<Saved>,
-    /// Whether a `save` could not be read: its name may be any.
+    /// Whether a `save` could not be parsed; its name may be any.
     saved_something: bool,
     finders: u16,
 }
@@ -162,7 +162,7 @@ fn save(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> O
     if let Some(first) = state.saved.iter().find(|s| s.name == name) {
         let looped = first.site == at && at != Site::NONE;
         let help = if looped {
-            "put the loop's name into the text: `save(\"{size}\")`".to_string()
+            "put the loop's name into the string: `save(\"{size}\")`".to_string()
         } else {
             format!("another name: `save({:?})`", format!("{name}_2"))
         };

@@ -1,4 +1,4 @@
-//! What `fastai explain` prints: the page of an error or lint, or what the registry knows of a word of the language.
+//! The pages of `fastai explain`: those of errors and lints, and the registry's description of a word.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::suggest::closest;
 /// The page about a code, lint, section, step, source, split, key or architecture.
 ///
 /// # Errors
-/// What was most likely meant, if there is no such topic.
+/// A suggestion, if there is no such topic.
 ///
 /// ```
 /// let page = fastai_dsl::explain::page("fit").unwrap();
@@ -24,7 +24,7 @@ pub fn page(topic: &str) -> Result<String, String> {
     }
     let mut pages: Vec<String> = SECTIONS.iter().filter(|s| s.name == topic).map(section_page).collect();
     let word = if TransformSet::parse(topic).is_some() { "transforms" } else { topic };
-    // Of a section and a construct of one name (`transforms`), the construct says what the section's keys are.
+    // If a section and a construct share a name (`transforms`), the construct lists the section's keys.
     pages.extend(constructs().filter(|c| c.name == word).map(construct_page));
     pages.extend(arch::find(topic).map(arch_page));
     if pages.is_empty() {
@@ -46,7 +46,7 @@ fn topics() -> impl Iterator<Item = &'static str> {
     codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name))
 }
 
-/// All topics but keys, with a line each.
+/// All topics except keys, one line each.
 pub fn index() -> String {
     let mut out = String::new();
     let mut list = |title: &str, rows: Vec<(&str, String)>| {

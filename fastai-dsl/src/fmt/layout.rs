@@ -1,10 +1,10 @@
-//! The tree as text.
+//! Prints the tree as text.
 
 use super::WIDTH;
 use super::tree::{Brackets, Comment, Content, Element, Kind, Lead, LeadKind, Piece};
 
 const INDENT: usize = 4;
-/// Longer lines do not push the comments of their block to the right.
+/// Longest line that aligns the comments of its block.
 const ALIGNED: usize = 80;
 
 /// The text of a whole file.
@@ -49,7 +49,7 @@ impl Printer {
         }
     }
 
-    /// `first` is whether nothing stands between here and the opening bracket.
+    /// `first` states whether this is the first item after the opening bracket.
     fn leads(&mut self, leads: &[Lead], indent: usize, first: &mut bool) {
         for lead in leads {
             self.blank_line(lead.blank && !*first);
@@ -67,7 +67,7 @@ impl Printer {
         }
     }
 
-    /// Comments behind an element, the first after `gap` spaces.
+    /// Prints the comments after an element, the first after `gap` spaces.
     fn trailing(&mut self, comments: &[Comment], indent: usize, gap: usize) {
         for (i, comment) in comments.iter().enumerate() {
             if self.text.ends_with('\n') {
@@ -83,15 +83,15 @@ impl Printer {
     }
 }
 
-/// The pieces of an element that begins in column `column` of a line indented by `indent`, without its separator.
+/// Prints the pieces of an element that starts at column `column` of a line indented by `indent`, without its separator.
 fn body(pieces: &[Piece], indent: usize, column: usize) -> String {
     if let Some(flat) = join(pieces, indent, &mut |group| flat_group(group))
         && column + width(&flat) < WIDTH
     {
         return flat;
     }
-    // Groups that must break do, or else the last; all, if the first line is still too long. Keys in front of another group
-    // break with it: once broken they stay so, and the next formatting must come to the same end.
+    // Groups that must break do, otherwise the last group; all of them if the first line is still too long. Keys in
+    // front of another group break with it: once broken they stay so, and formatting must be idempotent.
     let groups: Vec<&Brackets> = pieces.iter().filter_map(breakable).collect();
     let keys_in_front = groups.iter().rev().skip(1).any(|group| group.kind == Kind::Keys);
     let forced = pieces.iter().any(|piece| matches!(piece, Piece::Group(group) if flat_group(group).is_none()));
@@ -117,13 +117,13 @@ fn is_breakable(group: &Brackets) -> bool {
     !matches!(group.kind, Kind::Plain { .. }) && !group.content.elements.is_empty()
 }
 
-/// The pieces with the groups that `flat` gives no text for broken.
+/// Prints the pieces, with the groups for which `flat` returns no text broken over lines.
 fn broken(pieces: &[Piece], indent: usize, flat: &mut dyn FnMut(&Brackets) -> Option<String>) -> String {
     join(pieces, indent, &mut |group| Some(flat(group).unwrap_or_else(|| broken_group(group, indent))))
         .unwrap_or_default()
 }
 
-/// The pieces with spaces between them; `None` if one of them has no text.
+/// Joins the pieces with spaces; `None` if one of them has no text.
 fn join(pieces: &[Piece], indent: usize, group: &mut dyn FnMut(&Brackets) -> Option<String>) -> Option<String> {
     let mut out = String::new();
     let mut spacing = Spacing::default();
@@ -147,14 +147,14 @@ fn join(pieces: &[Piece], indent: usize, group: &mut dyn FnMut(&Brackets) -> Opt
     Some(out)
 }
 
-/// What the space before the next piece depends on.
+/// The state that determines the space before the next piece.
 #[derive(Default)]
 struct Spacing {
     started: bool,
     after_comment: bool,
-    /// The last piece that is no comment, if it is a punctuation mark.
+    /// The last piece that is not a comment, if it is punctuation.
     mark: Option<char>,
-    /// Whether that mark belongs to what follows it: a sign, a `#`, the second half of `::`.
+    /// Whether that mark binds to the next piece: a sign, a `#`, the second half of `::`.
     binds: bool,
     /// Whether that piece is a word.
     word: bool,
@@ -203,7 +203,7 @@ fn brackets(kind: Kind) -> (&'static str, &'static str, Option<char>) {
     }
 }
 
-/// The group on one line, if it may stand on one.
+/// Prints the group on one line, if that is allowed.
 fn flat_group(group: &Brackets) -> Option<String> {
     let (open, close, separator) = brackets(group.kind);
     let Content { opening, elements, tail, broken } = &group.content;
@@ -256,7 +256,7 @@ fn flat_comment(comment: &Comment) -> Option<String> {
     (!comment.ends_line).then(|| comment.text.clone())
 }
 
-/// The group with each element on lines of its own.
+/// Prints the group with each element on its own lines.
 fn broken_group(group: &Brackets, indent: usize) -> String {
     let (open, close, separator) = brackets(group.kind);
     let content = &group.content;
@@ -289,7 +289,7 @@ fn broken_group(group: &Brackets, indent: usize) -> String {
 
 /// The element with its separator.
 fn element_text(element: &Element, indent: usize, separator: Option<char>) -> String {
-    // What is joined before it takes room on its line.
+    // Joined items before it take room on its line.
     let joined: usize = element
         .leads
         .iter()
@@ -311,7 +311,7 @@ fn element_text(element: &Element, indent: usize, separator: Option<char>) -> St
     text
 }
 
-/// In which column, from the block's indentation, the comment behind each element stands.
+/// Returns the column, relative to the block's indentation, of the comment after each element.
 fn comment_columns(elements: &[Element], texts: &[String]) -> Vec<usize> {
     let aligned = |i: usize| {
         !elements[i].trailing.is_empty()

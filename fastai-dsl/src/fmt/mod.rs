@@ -1,7 +1,7 @@
-//! The formatter: one layout for a recipe's text, comments kept where they are.
+//! The formatter: one layout for recipe text; comments stay in place.
 //!
-//! It moves white space, separators and nothing else: numbers keep their spelling, parentheses stay. What it prints is parsed
-//! again and must be the same recipe, so that a mistake of the formatter can never change one.
+//! The formatter changes only white space and separators: numbers keep their spelling, parentheses stay. It parses its
+//! output again and compares the recipes, so a bug of the formatter can never change a recipe.
 
 mod layout;
 mod tree;
@@ -9,27 +9,27 @@ mod tree;
 use crate::draft::Draft;
 use crate::source::RecipeText;
 
-/// Lines are broken to fit, where there is a place to break them.
+/// The line width, where a line can be broken.
 pub const WIDTH: usize = 100;
 
-/// Why a text was not formatted.
+/// The reason why a text was not formatted.
 #[derive(Debug)]
 pub enum FormatError {
-    /// It does not parse: the text with its errors.
+    /// The text does not parse; contains the text with its errors.
     Broken(Box<RecipeText>),
-    /// What would have been printed is another recipe: a mistake of the formatter.
+    /// The output would be another recipe, which is a bug of the formatter.
     Differs,
 }
 
-/// The formatted text of a recipe file: four spaces a level, one key or step a line, a trailing comma in broken lists, at
-/// most one blank line in a row, comments at the ends of lines aligned within a block. Keys in braces that begin on a line of
-/// their own stay there; whatever else fits stands on one line.
+/// Formats a recipe file: four spaces per level, one key or step per line, a trailing comma in broken lists, at most one
+/// consecutive blank line, trailing comments aligned within a block. Keys in braces that start on their own lines stay
+/// there; everything else that fits stays on one line.
 ///
-/// Formatting a formatted text changes nothing, and the draft of the result is that of `bytes` but for the places. Line ends
-/// are those of the first line.
+/// Formatting is idempotent, and the result parses to the draft of `bytes` except for sites. Line endings are those of the
+/// first line.
 ///
 /// # Errors
-/// Texts that do not parse; mistakes of other kinds do not matter here.
+/// Texts that do not parse; other errors are ignored here.
 pub fn format(path: &str, bytes: &[u8]) -> Result<String, FormatError> {
     let source = RecipeText::parse_only(path, bytes);
     if source.diagnostics().has_errors() {

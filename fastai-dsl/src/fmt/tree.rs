@@ -1,10 +1,10 @@
-//! Tokens and comments as a tree of groups and their elements: what the layout needs to know, and no more.
+//! Tokens and comments as a tree of groups and elements, reduced to what the layout needs.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::scan::scan;
 
-/// A comment or a doc comment, as it was written.
+/// A comment or doc comment, verbatim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Comment {
     pub(super) text: String,
@@ -12,13 +12,13 @@ pub(super) struct Comment {
     pub(super) ends_line: bool,
 }
 
-/// What stands before an element: a comment, a doc comment or an attribute.
+/// An item before an element: a comment, a doc comment or an attribute.
 #[derive(Debug)]
 pub(super) struct Lead {
     pub(super) what: LeadKind,
     /// Whether a blank line stands before it.
     pub(super) blank: bool,
-    /// Whether the next thing stands on the same line.
+    /// Whether the next item is on the same line.
     pub(super) joined: bool,
 }
 
@@ -38,14 +38,14 @@ pub(super) enum Piece {
     Group(Brackets),
 }
 
-/// What stands between a pair of brackets.
+/// The content of a pair of brackets.
 #[derive(Debug)]
 pub(super) struct Brackets {
     pub(super) kind: Kind,
     pub(super) content: Content,
 }
 
-/// What a pair of brackets holds, which says how it is separated and broken.
+/// The kind of a pair of brackets, which determines its separators and line breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The whole file: one element without brackets.
@@ -83,11 +83,11 @@ pub(super) struct Element {
     /// Whether a blank line stands before the body.
     pub(super) blank: bool,
     pub(super) body: Vec<Piece>,
-    /// Comments behind it on its line.
+    /// Comments after it on its line.
     pub(super) trailing: Vec<Comment>,
 }
 
-/// Reads a text that parses; `None` if it does not even become tokens.
+/// Reads a text that parses; `None` if it does not lex.
 pub(super) fn read(text: &str) -> Option<Brackets> {
     let comments = scan(text).ok()?;
     let tokens: TokenStream = text.parse().ok()?;
@@ -126,7 +126,7 @@ fn flatten(text: &str, tokens: TokenStream, out: &mut Vec<(usize, usize, Token)>
     let mut doc = None;
     for token in tokens {
         let range = token.span().byte_range();
-        // A doc comment is `#[doc = ".."]` in tokens, all of which lie at the comment.
+        // A doc comment becomes the tokens `#[doc = ".."]`, all located at the comment.
         let is_doc =
             text[range.start..].starts_with('/') && !matches!(&token, TokenTree::Punct(p) if p.as_char() == '/');
         if is_doc || doc == Some(range.start) {
@@ -162,7 +162,7 @@ fn flatten(text: &str, tokens: TokenStream, out: &mut Vec<(usize, usize, Token)>
 }
 
 struct Reader {
-    /// Each with the number of line ends before it.
+    /// Each token with the number of line breaks before it.
     tokens: Vec<(usize, Token)>,
     at: usize,
 }
@@ -178,7 +178,7 @@ impl Reader {
         token
     }
 
-    /// Everything up to the closing bracket, which is left.
+    /// Reads everything up to the closing bracket, which is not consumed.
     fn content(&mut self, kind: Kind) -> Content {
         let mut content = Content::default();
         if kind != Kind::File {
@@ -210,7 +210,7 @@ impl Reader {
         }
     }
 
-    /// Whether a line ends behind the comments that come next; `at_bracket` is the answer for a closing bracket there.
+    /// Whether a line ends after the next comments; `at_bracket` is the answer if a closing bracket follows.
     fn ends_line_after(&self, at_bracket: bool) -> bool {
         let mut rest = self.tokens[self.at + 1..].iter();
         loop {
@@ -261,7 +261,7 @@ impl Reader {
         pieces
     }
 
-    /// One element with its separator and the comments behind it.
+    /// Reads one element with its separator and the comments after it.
     fn element(&mut self, kind: Kind, leads: Vec<Lead>) -> Element {
         let mut element = Element { leads, ..Element::default() };
         element.blank = self.peek().is_some_and(|(newlines, _)| *newlines > 1);
@@ -280,7 +280,7 @@ impl Reader {
                 }
                 Token::Comment(_) if self.only_comments_before_end(separator) => {
                     self.comments_before_end(&mut element);
-                    // What is left begins lines of its own.
+                    // The remaining comments start their own lines.
                     if !matches!(self.peek(), Some((_, Token::Punct(p))) if Some(*p) == separator) {
                         break;
                     }
@@ -352,7 +352,7 @@ impl Reader {
     }
 }
 
-/// What a bracket opens, by what stands before it.
+/// Determines the kind of a group from the tokens before it.
 fn group_kind(open: char, outer: Kind, body: &[Piece]) -> Kind {
     let mut before = body.iter().rev().filter(|p| !matches!(p, Piece::Comment(_)));
     let last = before.next();
@@ -363,7 +363,7 @@ fn group_kind(open: char, outer: Kind, body: &[Piece]) -> Kind {
         '(' => Kind::Plain { open: '(', close: ')' },
         _ if outer == Kind::File => Kind::Sections,
         _ if matches!(last, Some(Piece::Punct(':'))) => Kind::Steps,
-        // The list of a loop may be written as a block, which is an error of another kind.
+        // The list of a loop may be written as a block, which another check reports.
         _ if outer == Kind::Steps && !matches!(last, Some(Piece::Word(_))) => Kind::Steps,
         _ => Kind::Keys,
     }

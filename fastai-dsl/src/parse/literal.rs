@@ -1,4 +1,4 @@
-//! Literals: numbers and texts, and helps for those that Rust knows but the language does not.
+//! Literals: numbers and strings, and suggestions for Rust literals that the language lacks.
 
 use proc_macro2::{Literal, Span};
 
@@ -8,14 +8,14 @@ use crate::diagnostic::Diagnostic;
 use crate::draft::{Value, ValueKind};
 
 impl Parser<'_, '_> {
-    /// The literal that comes next, if one does.
+    /// Parses the next literal, if there is one.
     pub(super) fn literal(&mut self) -> Option<Value> {
         let (literal, rest) = self.cursor.literal()?;
         let first = literal.span();
         self.last = first;
         self.cursor = rest;
         let mut kind = self.read(literal, first);
-        // `20%`: the sign is no operator of the language.
+        // `20%`: the language has no such operator.
         if let (ValueKind::Number(x), true) = (&kind, self.peek_punct('%')) {
             let share = x / 100.0;
             let error =
@@ -54,8 +54,8 @@ impl Parser<'_, '_> {
                 format!("numbers have no units or types: `{}`", n.base10_digits()),
             ),
             _ => refuse(
-                format!("`{text}` is neither a number nor a text"),
-                "texts stand in double quotes: `\"..\"`".to_string(),
+                format!("`{text}` is neither a number nor a string"),
+                "strings are in double quotes: `\"..\"`".to_string(),
             ),
         }
     }

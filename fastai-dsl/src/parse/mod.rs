@@ -20,13 +20,13 @@ use crate::schema::SECTIONS;
 /// The parser's result; [`Site`]s are indices into `spans`.
 #[derive(Debug)]
 pub struct Parsed {
-    /// The recipe, however broken; `None` if there is not even a name.
+    /// The draft, possibly with broken parts; `None` without a name.
     pub draft: Option<Draft>,
-    /// What was wrong with the text.
+    /// The findings about the text.
     pub diagnostics: Diagnostics,
     /// First and last token of each site.
     pub spans: Vec<(Span, Span)>,
-    /// Tokens before the name that are not doc comments or lints: the visibility.
+    /// The visibility: tokens before the name other than doc comments and lints.
     pub visibility: TokenStream,
     /// The name as it was written.
     pub name: Option<proc_macro2::Ident>,
@@ -107,9 +107,9 @@ impl Out {
 /// A place in one group of tokens.
 struct Parser<'a, 'o> {
     cursor: Cursor<'a>,
-    /// The bracket that closes the group: where an error at its end points.
+    /// The closing bracket of the group, which errors at its end point to.
     end: Span,
-    /// The last token that was taken.
+    /// The last consumed token.
     last: Span,
     out: &'o mut Out,
 }
@@ -210,14 +210,14 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// Skips to just behind the next `separator`, or to the end of the group.
+    /// Skips past the next `separator`, or to the end of the group.
     fn skip_past(&mut self, separator: char) {
         while !self.cursor.eof() && !self.punct(separator) {
             self.skip_one();
         }
     }
 
-    /// Skips to just behind the next comma, or the semicolon that stands for one.
+    /// Skips past the next comma, or a semicolon in its place.
     fn skip_entry(&mut self) {
         while !self.cursor.eof() && !self.punct(',') && !self.punct(';') {
             self.skip_one();
@@ -327,7 +327,8 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// `key:`; on anything else reports, skips to behind the next comma or semicolon and gives a broken entry.
+    /// Parses `key:`. On anything else, reports an error, skips past the next comma or semicolon, and returns a broken
+    /// entry.
     fn key(&mut self, what: &str) -> Result<Name, Box<Entry>> {
         let Some(key) = self.name() else {
             let error =
@@ -358,7 +359,7 @@ impl<'a> Parser<'a, '_> {
         Err(broken_entry(key))
     }
 
-    /// The comma between two entries; a missing one is reported, and reading goes on if the next entry begins there.
+    /// Parses the comma between two entries. Reports a missing one and continues if the next entry starts there.
     fn separator(&mut self, what: &str) {
         if self.cursor.eof() || self.punct(',') {
             return;

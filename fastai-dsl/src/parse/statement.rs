@@ -10,7 +10,7 @@ use crate::habits;
 use crate::schema::STEPS;
 
 impl Parser<'_, '_> {
-    /// Statements up to the end of the group, and whether one of them could not be read.
+    /// Parses statements up to the end of the group; also returns whether one of them failed.
     pub(super) fn statements(&mut self) -> (Vec<Stmt>, bool) {
         let mut body = Vec::new();
         let mut broken = false;
@@ -188,11 +188,11 @@ impl Parser<'_, '_> {
         self.report(Diagnostic::error(&c::EXPECTED_STEP, object.site, message).help(help));
     }
 
-    /// `precompute = True`, `learn.precompute = True`, `lr = 0.2`: Python's way, read as what was meant so that the steps
-    /// that follow are checked as such.
+    /// `precompute = True`, `learn.precompute = True`, `lr = 0.2`: Python assignments, parsed as the intended steps so that
+    /// the steps after them are checked in the right state.
     fn assignment(&mut self, object: Option<&Name>, word: Name, first: proc_macro2::Span) -> Stmt {
         let right = self.peek_word().and_then(|w| habits::instead(&w));
-        // What is wrong with the value says nothing new.
+        // Errors in the value add no information.
         let value = self.quietly(Self::value);
         let site = self.site(first);
         let at = object.map_or(word.site, |o| o.site);

@@ -13,8 +13,8 @@ use crate::habits;
 const MAX_OPERATORS: usize = 64;
 
 impl<'a> Parser<'a, '_> {
-    /// A value. Where there is none, reports and gives [`ValueKind::Broken`] without taking anything but what cannot begin
-    /// the next entry.
+    /// Parses a value. If there is none, reports an error and returns [`ValueKind::Broken`], consuming only tokens that
+    /// cannot start the next entry.
     pub(super) fn value(&mut self) -> Value {
         let mut left = self.product();
         for _ in 0..MAX_OPERATORS {
@@ -30,7 +30,7 @@ impl<'a> Parser<'a, '_> {
         self.too_long(left)
     }
 
-    /// Stops at a computation that would nest too deeply to be walked.
+    /// Rejects an expression that nests too deeply.
     fn too_long(&mut self, value: Value) -> Value {
         let error = self
             .error_here(&c::TOO_DEEP, format!("a computation of more than {MAX_OPERATORS} operators"))
@@ -119,17 +119,17 @@ impl<'a> Parser<'a, '_> {
         }
         let error = self
             .error_here(&c::EXPECTED_VALUE, "expected a value")
-            .help("a number, a text in double quotes, a word, a list in `[ ]`, or a call");
+            .help("a number, a string in double quotes, a word, a list in `[ ]`, or a call");
         self.report(error);
         let site = error_site(self, first);
-        // What can neither be a value nor a separator is in the way.
+        // Skips tokens that are neither a value nor a separator.
         if !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
             self.skip_one();
         }
         Value { kind: ValueKind::Broken, site }
     }
 
-    /// `(64, 128)`: Python's tuple, read as the list that was meant.
+    /// `(64, 128)`: a Python tuple, parsed as the intended list.
     fn tuple(&mut self, content: Cursor<'a>, end: Span, first: Span) -> Value {
         let items = self.inside(content, end).arguments(false);
         let site = self.site(first);
@@ -150,7 +150,7 @@ impl<'a> Parser<'a, '_> {
         Value { kind, site }
     }
 
-    /// `np.array([..])`, `models.resnet34`: a list is read as it was meant, everything else as nothing.
+    /// `np.array([..])`, `models.resnet34`: a list is parsed as intended, everything else as broken.
     fn object(&mut self, object: &Name, first: Span) -> Value {
         let mut last: Option<Name> = None;
         let mut args: Option<Vec<Arg>> = None;

@@ -59,24 +59,24 @@ impl Cells {
     }
 }
 
-/// What a data set holds.
+/// The content of a data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataSummary {
-    /// Kind, root and paths of the source, as the recipe gives them.
+    /// Kind, root and paths of the source, as in the recipe.
     pub source: Vec<String>,
-    /// The split that the counts were taken with, as a recipe's canonical text has it.
+    /// The split of the counts, in canonical text.
     pub split: String,
     /// How the labels were read, which decides on the classes and their counts.
     pub labels: Vec<String>,
     /// The csv's first row, if it is a header.
     pub header: Option<Vec<String>>,
-    /// What the cells of each of the csv's columns are.
+    /// The kind of cells in each column of the csv.
     pub columns: Vec<Cells>,
-    /// How many images have which ending, with its dot.
+    /// Number of images by suffix, with its dot.
     pub suffixes: BTreeMap<String, u64>,
-    /// How many images have which width and height, pixels; the rest under 0 x 0.
+    /// Number of images by width and height, pixels; the rest under 0 x 0.
     pub sizes: BTreeMap<(u32, u32), u64>,
-    /// Most labels of one image.
+    /// Largest number of labels of one image.
     pub tags: u64,
     /// Test images.
     pub test: u64,
@@ -116,7 +116,7 @@ impl DataSummary {
         words
     }
 
-    /// Counts for a plan: exact if the recipe's split is the one that was counted.
+    /// Counts for a plan: exact if the recipe's split is that of the summary.
     pub fn facts(&self, recipe: &Recipe) -> Facts {
         let counted = recipe.data().valid.to_string() == self.split;
         Facts {
@@ -130,7 +130,7 @@ impl DataSummary {
     /// Reads a summary's text.
     ///
     /// # Errors
-    /// The line that is wrong, and why.
+    /// The invalid line and the reason.
     pub fn parse(text: &str) -> Result<DataSummary, String> {
         if text.len() > LARGEST {
             return Err("it is larger than 4 MiB".to_string());
@@ -183,7 +183,7 @@ impl DataSummary {
         Some(())
     }
 
-    /// What differs from another summary, one line each; empty if nothing does.
+    /// The differences from another summary, one line each.
     pub fn differences(&self, now: &DataSummary) -> Vec<String> {
         let (before, after) = (self.to_string(), now.to_string());
         let missing = |a: &str, b: &str, sign: char| -> Vec<String> {

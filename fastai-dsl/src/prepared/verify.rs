@@ -121,7 +121,7 @@ impl DataSummary {
         self.columns.get(position).copied()
     }
 
-    /// The names of the columns that are such, as a help; else what to do without one.
+    /// Returns the names of matching columns as a help, or `without` if there are none.
     fn columns_of(&self, such: impl Fn(Cells) -> bool, without: &str) -> String {
         let names = self.header.iter().flatten().zip(&self.columns).filter(|(_, cells)| such(**cells));
         let names: Vec<String> = names.map(|(name, _)| format!("`{name}`")).collect();
@@ -159,7 +159,7 @@ impl DataSummary {
         let message = format!("{} class weights for {} classes", weights.len(), self.classes.len());
         let names: Vec<&str> = self.classes.keys().map(String::as_str).take(10).collect();
         let more = if self.classes.len() > 10 { ", .." } else { "" };
-        let help = format!("`class_weights: balanced`, or one a class in the order {}{more}", names.join(", "));
+        let help = format!("`class_weights: balanced`, or one per class in the order {}{more}", names.join(", "));
         out.push(Diagnostic::error(&c::CLASS_WEIGHT_COUNT, site, message).help(help));
     }
 
@@ -192,7 +192,7 @@ impl DataSummary {
         }
     }
 
-    /// Whether the separator is one that the tags are written with, as far as that can be told.
+    /// Checks that the separator fits the tags, as far as the summary shows.
     fn tags(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) -> bool {
         let Source::Csv { separator, .. } = &recipe.data().source else { return true };
         if recipe.task() != TaskKind::MultiLabel || self.tags > 1 {
@@ -210,7 +210,7 @@ impl DataSummary {
         let message = match (recipe.task(), names.as_slice()) {
             (_, []) => "the data has no class".to_string(),
             (TaskKind::SingleLabel, [one]) => format!("the data has one class, `{one}`"),
-            // One tag tells something only if there are images without it.
+            // A single tag is informative only if some images lack it.
             (TaskKind::MultiLabel, [one]) if self.labelled() == self.train + self.valid => {
                 format!("every image has the one tag `{one}`: whatever says it is always right")
             }
@@ -219,12 +219,12 @@ impl DataSummary {
         out.push(Diagnostic::error(&c::FEW_CLASSES, site, message).help("check `label`, `separator` or the folders"));
     }
 
-    /// Labels of all images together.
+    /// The total number of labels.
     fn labelled(&self) -> u64 {
         self.classes.values().map(|(train, valid)| train + valid).sum()
     }
 
-    /// The lint about labels that look like those of another task, whose metrics then say little.
+    /// Checks the lint about labels that suggest another task.
     fn another_task(&self, recipe: &Recipe, draft: &Draft, out: &mut Diagnostics) {
         let found = match recipe.task() {
             TaskKind::MultiLabel if self.tags == 1 && self.labelled() == self.train + self.valid => (
@@ -264,7 +264,7 @@ fn lists_of_tags(names: &[&str]) -> Option<(&'static str, usize)> {
         let lists: Vec<BTreeSet<&str>> = names.iter().map(|name| name.split(separator).collect()).collect();
         let tags: BTreeSet<&str> = lists.iter().flatten().copied().collect();
         let nested = |a: &BTreeSet<&str>| lists.iter().any(|b| a.len() > 1 && a.len() < b.len() && a.is_subset(b));
-        // Of very many classes the first say it too.
+        // With very many classes, the first ones suffice.
         (tags.len() < names.len() && lists.iter().take(100).any(nested)).then_some((separator, tags.len()))
     })
 }
@@ -275,7 +275,7 @@ fn measurements(names: &[&str]) -> bool {
     numbers.is_some_and(|numbers| numbers.iter().any(|x: &f64| x.fract() != 0.0))
 }
 
-/// Where a key of a section stands: its value, else the section, else the recipe's name.
+/// Returns the site of a key's value, otherwise of the section, otherwise of the recipe's name.
 fn site(draft: &Draft, section: &str, key: Option<&str>) -> Site {
     let Some(entry) = draft.sections.iter().find(|e| e.key.text == section) else { return draft.name.site };
     if let (Some(key), ValueKind::Block(_, entries)) = (key, &entry.value.kind)

@@ -1,4 +1,4 @@
-//! Augmentations: each declared once, with its word, its keys and what a recipe holds of it.
+//! Augmentations: one declaration each, with word, keys and the fields in a recipe.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::schema::{Construct, Key};
 use crate::word_enums::word_enums;
 
 /// Declares the augmentations: the constructs of the registry, the variants of [`Augmentation`] with their lowering, and
-/// what the canonical text and the ranges need of their arguments.
+/// the access to arguments for canonical text and range checks.
 macro_rules! augmentations {
     ($(
         $(#[doc = $doc:literal])+
@@ -41,7 +41,7 @@ macro_rules! augmentations {
         )+ }
 
         impl Augmentation {
-            /// The augmentation that a construct's bound keys stand for; `None` if one of them was refused.
+            /// Returns the augmentation of a construct's bound keys; `None` if one of them was rejected.
             pub(crate) fn lower(bound: &Bound) -> Option<Self> {
                 match bound.construct().name {
                     $( stringify!($name) => {
@@ -51,7 +51,7 @@ macro_rules! augmentations {
                 }
             }
 
-            /// The construct, and each argument in its order.
+            /// Returns the construct and its arguments in order.
             fn arguments(&self) -> (&'static Construct, Vec<&dyn Argument>) {
                 match self { $(
                     Augmentation::$variant $({ $($key),+ })? => (&calls::$konst, vec![$($($key as &dyn Argument),+)?]),
@@ -81,28 +81,28 @@ macro_rules! argument {
 }
 
 augmentations! {
-    /// Rotates by up to `degrees` either way about the middle; what comes in at the border is reflected.
+    /// Rotates by up to `degrees` in either direction about the centre, with a reflected border.
     Rotate = ROTATE rotate {
         /// Largest angle.
         degrees: Number in range(0.0, 180.0), required;
-        /// How often.
+        /// Probability.
         p: Number in range(0.0, 1.0) = "0.75";
     }
     /// Changes brightness and contrast.
     Lighting = LIGHTING lighting {
-        /// Largest change of brightness, of a range of 0 to 1.
+        /// Largest change of brightness, relative to a range of 0 to 1.
         brightness: Number in range(0.0, 1.0), required;
-        /// Largest change of contrast: a factor of up to `1 + contrast` either way.
+        /// Largest change of contrast: a factor of up to `1 + contrast` or its reciprocal.
         contrast: Number in below(0.0, 1.0), required;
     }
     /// Mirrors left to right.
     Flip = FLIP flip {
-        /// How often.
+        /// Probability.
         p: Number in range(0.0, 1.0) = "0.5";
     }
-    /// One of the eight flips and quarter turns, each as often.
+    /// One of the eight combinations of flips and quarter turns, drawn uniformly.
     Dihedral = DIHEDRAL dihedral;
-    /// Enlarges about the middle by a factor of `1 + min` to `1 + max`.
+    /// Enlarges about the centre by a factor of `1 + min` to `1 + max`.
     Zoom = ZOOM zoom {
         /// Largest enlargement.
         max: Number in range(0.0, 3.0), required;
@@ -114,7 +114,7 @@ augmentations! {
         /// Largest enlargement.
         max: Number in range(0.0, 3.0), required;
     }
-    /// One of `rotate`, `zoom`, `stretch` and nothing.
+    /// One of `rotate`, `zoom`, `stretch` and no change.
     RotateZoom = ROTATE_ZOOM rotate_zoom {
         /// Largest angle.
         degrees: Number in range(0.0, 180.0), required;
@@ -129,30 +129,30 @@ augmentations! {
     Blur = BLUR blur {
         /// How much.
         strength: Count in range(1.0, 15.0) = "5";
-        /// How often.
+        /// Probability.
         p: Number in range(0.0, 1.0) = "0.5";
     }
-    /// Blackens squares anywhere in the image; what comes after it in the list turns and lights them too.
+    /// Blackens squares anywhere in the image; later augmentations in the list transform the squares too.
     Cutout = CUTOUT cutout {
         /// How many.
         holes: Count in range(1.0, 64.0), required;
-        /// Their side, pixels of the scaled image; less where the image ends.
+        /// Side of the squares, pixels of the scaled image; shorter at the border.
         length: Count in range(1.0, 1024.0), required;
-        /// How often.
+        /// Probability.
         p: Number in range(0.0, 1.0) = "0.5";
     }
-    /// Erases a rectangle of the square, of an aspect of 0.3 to 3.3 (random erasing). This comes after everything else.
+    /// Erases a rectangle of the square with an aspect ratio of 0.3 to 3.3 (random erasing), after everything else.
     Erase = ERASE erase {
-        /// How often.
+        /// Probability.
         p: Number in range(0.0, 1.0) = "0.5";
-        /// Its share of the square, `[min, max]`.
+        /// The rectangle's share of the square, `[min, max]`.
         area: Zoom in open(0.0, 1.0) = "[0.02, 0.33]";
-        /// What it shows: the mean of the statistics that pixels are normalised with, or noise about it.
+        /// Content of the rectangle: the mean of the normalisation statistics, or noise about it.
         value: Word(Erased) = "mean";
     }
-    /// One of 14 operations of random strength (TrivialAugment, wide) on the square, in 8 bits, after the crop.
+    /// One of 14 operations with random strength (TrivialAugment, wide) on the 8-bit square after the crop.
     TrivialAugment = TRIVIAL_AUGMENT trivial_augment;
-    /// Some of 14 operations, one after another, all equally strong (RandAugment), on the square, in 8 bits, after the crop.
+    /// Several of 14 operations with equal strength (RandAugment) on the 8-bit square after the crop.
     RandAugment = RAND_AUGMENT rand_augment {
         /// How many.
         n: Count in range(1.0, 14.0) = "2";
@@ -164,20 +164,20 @@ augmentations! {
 word_enums! {
     values in augmentation_words;
 
-    /// What an erased rectangle shows.
+    /// The content of an erased rectangle.
     Erased {
-        /// The mean that pixels are normalised with: zeros to the network.
+        /// The mean of the statistics, which is zero after normalisation.
         Mean = mean,
-        /// A normal distribution about it with its deviation, drawn for each channel of each pixel.
+        /// Normal noise with the mean and deviation of the statistics, drawn for each channel of each pixel.
         Noise = noise,
     }
 }
 
 /// An argument of an augmentation.
 trait Argument {
-    /// As a recipe writes it.
+    /// Formats the argument as recipe text.
     fn text(&self) -> String;
-    /// The numbers in it.
+    /// Returns its numbers.
     fn numbers(&self) -> Vec<f64>;
 }
 impl Argument for f64 {
@@ -214,7 +214,7 @@ impl Argument for Erased {
 }
 
 impl Augmentation {
-    /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
+    /// Whether the values are ones that a recipe can have: a header from a file may contain others.
     pub fn is_legal(&self) -> bool {
         let (construct, arguments) = self.arguments();
         let in_range = |(key, argument): (&Key, &&dyn Argument)| {
@@ -228,7 +228,7 @@ impl Augmentation {
     }
 }
 
-/// As in a recipe: the arguments that must be given by position, at least one, the others by name.
+/// Formats the augmentation as recipe text: required arguments by position, the others by name.
 impl fmt::Display for Augmentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (construct, arguments) = self.arguments();

@@ -7,7 +7,7 @@ use crate::word_enums::word_enums;
 /// Where images and labels come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
-    /// Folder that everything else is relative to; itself relative to the working directory. Empty for `given`.
+    /// The folder that all other paths are relative to; itself relative to the working directory. Empty for `given`.
     pub root: String,
     /// Folders, a csv file, or a Rust program.
     pub source: Source,
@@ -15,14 +15,14 @@ pub struct Data {
     pub valid: Valid,
     /// Folder of unlabelled test images below `root` (or one sub-folder a class).
     pub test: Option<String>,
-    /// Images a batch, at least 2 (batch norm).
+    /// Images per batch, at least 2 (because of batch norm).
     pub batch: u32,
-    /// Threads that decode and transform; `None` = one a CPU core.
+    /// Threads that decode and transform; `None` means one per CPU core.
     pub workers: Option<u32>,
     /// What to do about files that are missing or cannot be decoded.
     #[serde(default)]
     pub corrupt: Corrupt,
-    /// What to do about training images that equal a validation image.
+    /// The policy for training images that equal a validation image.
     #[serde(default)]
     pub duplicates: Duplicates,
     /// How an epoch goes through the training images.
@@ -56,7 +56,7 @@ word_enums! {
     Sampler {
         /// Each image once, in random order.
         Shuffle = shuffle,
-        /// As many images as there are, each as often as its class is rare.
+        /// As many images as there are, drawn in inverse proportion to the size of their class.
         Balanced = balanced,
     }
 }
@@ -65,12 +65,12 @@ word_enums! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// One sub-folder a class.
+    /// One subfolder per class.
     Folders {
         /// Folder of the training images, below `root`.
         train: String,
     },
-    /// A csv file with one row an image.
+    /// A csv file with one row per image.
     Csv {
         /// The csv file, below `root`.
         labels: String,
@@ -87,7 +87,7 @@ pub enum Source {
         /// Whether the first row is a header.
         header: bool,
     },
-    /// The program that runs the recipe gives images, labels and what is held out.
+    /// The program that runs the recipe supplies images, labels and the held-out part.
     Given,
 }
 
@@ -125,7 +125,7 @@ pub enum Valid {
     },
     /// Blocks of consecutive images, held out as a whole.
     Blocks {
-        /// Images a block, at least 2.
+        /// Images per block, at least 2.
         size: u32,
         /// Share of all blocks, in (0, 1).
         share: f64,
@@ -151,8 +151,8 @@ pub enum Valid {
     Indices(String),
     /// A csv column with 0/1 or true/false.
     Column(String),
-    /// Whatever the program that gives the images holds out.
+    /// The images that the program holds out.
     Given,
-    /// Train on everything; nothing is measured.
+    /// Train on all images without validation.
     None,
 }

@@ -1,4 +1,4 @@
-//! What is measured.
+//! Metrics.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::experiment;
 use crate::schema::{self, Construct};
 use crate::word_enums::word_enums;
 
-/// Declares the metrics: each with its word, which way it improves, the tasks that it measures and its parameters.
+/// Declares the metrics: each with its word, its direction, its tasks and its parameters.
 macro_rules! metrics {
     ($(
         #[doc = $doc:literal]
@@ -24,7 +24,7 @@ macro_rules! metrics {
         /// Every metric with its description.
         pub const METRICS: &[(MetricKind, &str)] = &[$( (MetricKind::$metric, $doc), )+];
 
-        /// What is measured on the validation set, accumulated over the whole set.
+        /// A metric, computed over the whole validation set.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Metric {
@@ -39,12 +39,12 @@ macro_rules! metrics {
         }
 
         impl MetricKind {
-            /// Which values of the metric are the better ones.
+            /// The direction in which the metric improves.
             pub fn direction(self) -> Direction {
                 match self { $( MetricKind::$metric => Direction::$better, )+ }
             }
 
-            /// The metric with the arguments that a recipe writes; `None` if one of them was refused.
+            /// Returns the metric with the recipe's arguments; `None` if one of them was rejected.
             pub(crate) fn lower(self, bound: &Bound) -> Option<Metric> {
                 match self {
                     $( MetricKind::$metric => {
@@ -53,7 +53,7 @@ macro_rules! metrics {
                 }
             }
 
-            /// The tasks whose predictions the metric measures.
+            /// The tasks that the metric supports.
             pub fn tasks(self) -> &'static [TaskKind] {
                 match self { $( MetricKind::$metric => &[$(TaskKind::$task),+], )+ }
             }
@@ -88,7 +88,7 @@ metrics! {
     Auroc = auroc, Higher is better, measures SingleLabel | MultiLabel;
     /// F-beta with beta 2, the mean over images.
     F2 {
-        /// How probabilities become tags.
+        /// The rule for predicting tags.
         threshold: Threshold
     } = f2, Higher is better, measures MultiLabel;
     /// Mean absolute error.
@@ -97,14 +97,14 @@ metrics! {
     RootMeanSquareError = rmse, Lower is better, measures Regression;
 }
 
-/// A value of the typed builder that measures data of task `T`.
+/// A value of the typed builder: a metric for task `T`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not measure `{T}` data",
     note = "LANGUAGE.md lists the tasks that each metric measures"
 )]
 pub trait Measures<T>: Into<Value> {}
 
-/// Which values of a metric are the better ones.
+/// The direction in which a metric improves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The metric improves as it rises.
@@ -114,7 +114,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// How much better `after` is than `before`; negative where it is worse.
+    /// Returns the improvement from `before` to `after`; negative if the metric became worse.
     pub fn gain(self, before: f64, after: f64) -> f64 {
         match self {
             Direction::Higher => after - before,
@@ -124,7 +124,7 @@ impl Direction {
 }
 
 impl Metric {
-    /// Name of the table's column: the word, but `f2_best` for a searched threshold.
+    /// Name of the table's column: the word, or `f2_best` with a threshold search.
     pub fn column(&self) -> &'static str {
         match self.threshold() {
             Some(Threshold::Search) => "f2_best",
@@ -137,7 +137,7 @@ impl Metric {
         self.kind().word()
     }
 
-    /// How probabilities become tags, for a metric of tags.
+    /// The rule for predicting tags, for a metric of tags.
     pub fn threshold(&self) -> Option<Threshold> {
         match self {
             Metric::F2 { threshold } => Some(*threshold),
@@ -145,7 +145,7 @@ impl Metric {
         }
     }
 
-    /// The threshold, where the recipe fixes one.
+    /// The threshold, if the recipe fixes one.
     pub fn fixed_threshold(&self) -> Option<f64> {
         match self.threshold()? {
             Threshold::Fixed(threshold) => Some(threshold),
@@ -161,28 +161,28 @@ impl MetricKind {
         schema::constructs().find(|construct| construct.name == self.word()).unwrap_or(&PLAIN)
     }
 
-    /// The metric that a column of the table shows, see [`Metric::column`].
+    /// Returns the metric of a table column, see [`Metric::column`].
     pub fn of_column(column: &str) -> Option<Self> {
         Self::parse(column.strip_suffix("_best").unwrap_or(column))
     }
 
-    /// Whether the metric measures predictions of that task.
+    /// Whether the metric supports the task.
     pub fn measures(self, task: TaskKind) -> bool {
         self.tasks().contains(&task)
     }
 
-    /// The first metric that measures this task and no other.
+    /// The first metric that supports only this task.
     pub fn of_task(task: TaskKind) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.tasks() == [task])
     }
 }
 
-/// How probabilities become tags: an image bears a tag when `p > threshold`.
+/// The rule for predicting tags: a tag is predicted if `p > threshold`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Threshold {
     /// A fixed number.
     Fixed(f64),
-    /// The best of .17, .18, .. .23 on the images it is measured on, one for all of them.
+    /// The best of 0.17, 0.18, .. 0.23 on the measured images, the same for all tags.
     Search,
 }

@@ -1,4 +1,4 @@
-//! The checked recipe: plain data, the only thing the engine takes.
+//! The checked recipe: plain data, and the only input of the engine.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub use model::*;
 pub use step::*;
 pub use transforms::*;
 
-/// A recipe that passed every check. Only [`crate::check`] makes one, whichever door it came through.
+/// A recipe that passed every check. Only [`crate::check`] creates recipes, for every front end.
 ///
 /// Its [`std::fmt::Display`] is flat canonical text (loops unrolled, values evaluated) that parses back to an equal recipe;
 /// run folders and model headers store that text.
@@ -41,7 +41,7 @@ pub struct Recipe {
 pub struct Options {
     /// The one seed that every random draw comes from.
     pub seed: Option<u64>,
-    /// Which device the recipe asks for; `run --device` overrides it.
+    /// The requested device; `run --device` overrides it.
     pub device: Option<DeviceWish>,
     /// Whether `report.html` is written.
     pub report: Option<bool>,
@@ -71,7 +71,7 @@ impl Recipe {
     pub fn doc(&self) -> Option<&str> {
         self.doc.as_deref()
     }
-    /// One label an image, many, or a number.
+    /// The task: one label per image, several tags, or a number.
     pub fn task(&self) -> TaskKind {
         self.task
     }
@@ -87,7 +87,7 @@ impl Recipe {
     pub fn model(&self) -> &Model {
         &self.model
     }
-    /// What is measured after each epoch, in the order of the table's columns.
+    /// The metrics after each epoch, in the order of the table's columns.
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
     }
@@ -95,7 +95,7 @@ impl Recipe {
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
-    /// The seed that every random draw comes from.
+    /// The seed of every random draw.
     pub fn seed(&self) -> u64 {
         self.options.seed.unwrap_or_else(|| schema::section("seed").default())
     }
@@ -136,12 +136,12 @@ impl Recipe {
         self.steps.iter().filter(|s| matches!(s, Step::LrFind(_))).count()
     }
 
-    /// The largest size that images are shown at, pixels.
+    /// The largest image size, pixels.
     pub fn largest_size(&self) -> u32 {
         step::largest_size(self.transforms.size, &self.steps)
     }
 
-    /// The last `tta` step: its index from 0, and how many augmented predictions it asks for.
+    /// The last `tta` step: its index from 0 and its number of augmented passes.
     pub fn last_tta(&self) -> Option<(usize, u32)> {
         self.steps.iter().enumerate().rev().find_map(|(index, step)| match step {
             Step::Tta { n_aug } => Some((index, *n_aug)),
@@ -150,7 +150,7 @@ impl Recipe {
     }
 }
 
-/// What a recipe has where it does not write the key.
+/// The defaults of keys that a recipe omits.
 macro_rules! registry_defaults {
     ($($name:ident = $construct:ident.$key:ident;)+) => { $(
         impl Default for $name {
@@ -174,16 +174,16 @@ word_enums! {
     /// What a label is.
     #[derive(Default)]
     TaskKind {
-        /// Exactly one class an image: log-softmax and cross-entropy.
+        /// Exactly one class per image: log-softmax and cross-entropy.
         #[default]
         SingleLabel = "single_label",
-        /// Any number of tags an image: sigmoid and binary cross-entropy.
+        /// Any number of tags per image: sigmoid and binary cross-entropy.
         MultiLabel = "multi_label",
-        /// A number an image: no activation, L1.
+        /// A number per image: no activation, L1 loss.
         Regression = "regression",
     }
 
-    /// Which device to run on.
+    /// The requested device.
     DeviceWish {
         /// CUDA, else a real wgpu adapter, else the CPU.
         Auto = auto,
@@ -200,8 +200,8 @@ word_enums! {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassWeights {
-    /// Inverse to the class's count in the training set, mean 1.
+    /// Inversely proportional to the class's count in the training set, with mean 1.
     Balanced,
-    /// One a class, in class order.
+    /// One per class, in class order.
     Given(Vec<f64>),
 }

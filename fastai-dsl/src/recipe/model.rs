@@ -72,7 +72,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// What the language knows about the architecture.
+    /// The language's facts about the architecture.
     pub fn facts(&self) -> &'static ArchFacts {
         self.arch.0
     }

@@ -16,7 +16,7 @@ pub enum Step {
         /// On or off.
         on: bool,
     },
-    /// Learning-rate finder; the weights are as before when it ends.
+    /// Runs the learning-rate finder, which restores the weights when it ends.
     LrFind(LrFind),
     /// Train.
     Fit(Fit),
@@ -34,7 +34,7 @@ pub enum Step {
         /// On or off.
         on: bool,
     },
-    /// A new, untrained head (the deck's second learner).
+    /// Creates a new, untrained head (the lesson's second learner).
     Head(HeadSpec),
     /// Another image size, pixels.
     Resize {
@@ -58,7 +58,7 @@ pub enum Step {
     },
 }
 
-/// The largest size in pixels that `steps` show images at, which begin at `first`.
+/// Returns the largest image size in `steps`, pixels, starting at `first`.
 pub(crate) fn largest_size(first: u32, steps: &[Step]) -> u32 {
     let sizes = steps.iter().filter_map(|step| match step {
         Step::Resize { size } => Some(*size),
@@ -91,7 +91,7 @@ impl Step {
         self.kind().word()
     }
 
-    /// Whether the step takes training batches: `fit`, and `lr_find`, which restores the weights afterwards.
+    /// Whether the step runs training batches: `fit`, and `lr_find`, which restores the weights afterwards.
     pub fn trains(&self) -> bool {
         self.kind().trains()
     }
@@ -101,7 +101,7 @@ impl Step {
         self.kind() == StepKind::Fit
     }
 
-    /// Whether the step leaves other weights behind: `fit`, `head` and `load`.
+    /// Whether the step changes the weights: `fit`, `head` and `load`.
     pub fn changes_weights(&self) -> bool {
         matches!(self.kind(), StepKind::Fit | StepKind::Head | StepKind::Load)
     }
@@ -118,7 +118,7 @@ impl StepKind {
         STEPS.iter().find(|step| step.name == self.word()).expect("every step is in the registry")
     }
 
-    /// Whether the step takes training batches: `fit`, and `lr_find`, which restores the weights afterwards.
+    /// Whether the step runs training batches: `fit`, and `lr_find`, which restores the weights afterwards.
     pub fn trains(self) -> bool {
         matches!(self, StepKind::Fit | StepKind::LrFind)
     }
@@ -157,9 +157,9 @@ word_enums! {
         Load = "load",
     }
 
-    /// How `lr_find` reads a rate off its curve.
+    /// The rule by which `lr_find` derives a rate from its curve.
     Suggest {
-        /// The longest falling stretch, two thirds along it.
+        /// The first rate at which three quarters of the fall in log loss are done.
         Valley = valley,
         /// Where the loss falls fastest.
         Steep = steep,
@@ -169,9 +169,9 @@ word_enums! {
 
     /// Shape of a cycle.
     Anneal {
-        /// Half a cosine, from the full rate to nothing.
+        /// Half a cosine, from the full rate to zero.
         Cosine = cosine,
-        /// A straight line, from the full rate to nothing.
+        /// A straight line, from the full rate to zero.
         Linear = linear,
     }
 }
@@ -179,11 +179,11 @@ word_enums! {
 /// Arguments of `lr_find`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LrFind {
-    /// Which finder of the recipe this is, from 0; rates refer to it.
+    /// Index of the finder in the recipe, from 0; rates refer to it.
     pub index: u16,
-    /// How a rate is read off the curve.
+    /// The rule that derives a rate from the curve.
     pub suggest: Suggest,
-    /// Used when the curve suggests nothing; without it the run stops there.
+    /// The rate to use if the curve suggests none; without it the run stops there.
     pub or: Option<f64>,
     /// First rate of the sweep.
     pub start: f64,
@@ -203,7 +203,7 @@ impl LrFind {
 /// Arguments of `fit`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
-    /// One rate for all groups, or one a group, earliest layers first.
+    /// One rate for all layer groups, or one per layer group, earliest first.
     pub lrs: Vec<Rate>,
     /// Cycles with `cycle_len`, epochs without.
     pub cycles: u32,
@@ -211,7 +211,7 @@ pub struct Fit {
     pub cycle_len: Option<u32>,
     /// Each cycle is this many times as long as the one before.
     pub cycle_mult: u32,
-    /// L2 weight decay: none, one for all groups, or one a group.
+    /// L2 weight decay: none, one for all layer groups, or one per layer group.
     pub wds: Vec<f64>,
     /// Shape of a cycle.
     pub anneal: Anneal,

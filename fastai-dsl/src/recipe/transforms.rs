@@ -26,16 +26,16 @@ pub struct Transforms {
     /// Augmentations besides those of the set, in the order of the recipe.
     #[serde(default)]
     pub augment: Vec<Augmentation>,
-    /// Statistics that pixels are normalised with.
+    /// The statistics for normalising pixels.
     #[serde(default)]
     pub stats: StatsWish,
-    /// At which size JPEGs are decoded.
+    /// The size at which JPEGs are decoded.
     #[serde(default)]
     pub decode: Decode,
 }
 
 impl Transforms {
-    /// Transforms of a set; every other key has its default.
+    /// Creates the transforms of a set; every other key has its default.
     pub fn new(set: TransformSet, size: u32) -> Self {
         Transforms {
             set,
@@ -97,16 +97,16 @@ word_enums! {
         Constant = constant,
     }
 
-    /// At which size JPEGs are decoded.
+    /// The size at which JPEGs are decoded.
     Decode {
-        /// At their own.
+        /// At full size.
         Full = full,
-        /// At a half, a quarter or an eighth of it, where enough pixels are left.
+        /// At a half, a quarter or an eighth of the size, if enough pixels remain.
         Reduced = reduced,
     }
 }
 
-/// Which statistics pixels are normalised with.
+/// The statistics for normalising pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatsWish {
@@ -119,7 +119,7 @@ pub enum StatsWish {
     Inception,
     /// None: pixels stay in [0, 1].
     None,
-    /// These.
+    /// The given statistics.
     Given {
         /// Means of red, green and blue, 0 to 1.
         mean: [f64; 3],
@@ -129,7 +129,7 @@ pub enum StatsWish {
 }
 
 impl StatsWish {
-    /// The statistics that a word stands for.
+    /// The statistics of a word.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         match word {
             "imagenet" => Some(StatsWish::Imagenet),
@@ -139,7 +139,7 @@ impl StatsWish {
         }
     }
 
-    /// Whether its numbers are some that a recipe can say: a description that is read from a file may hold others.
+    /// Whether the values are ones that a recipe can have: a header from a file may contain others.
     pub fn is_legal(&self) -> bool {
         match self {
             StatsWish::Given { mean, std } => {

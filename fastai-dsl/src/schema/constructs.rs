@@ -3,13 +3,13 @@
 construct_lists! {
     /// The sources of `data`.
     SOURCES in sources {
-        /// Images in folders, one sub-folder a class.
+        /// Images in folders, one subfolder per class.
         FOLDERS folders {
             /// Folder of the data set, relative to the working directory.
             root: Text, required;
             /// Folder of the training images, below `root`.
             train: Text = "\"train\"";
-            /// Which images are held out: a folder's name, or a split.
+            /// The held-out images: a folder's name, or a split.
             valid: Split = "\"valid\"";
             /// Folder of test images, below `root`.
             test: Text;
@@ -30,15 +30,14 @@ construct_lists! {
             id: Column in range(0.0, 10000.0) = "0";
             /// Column of the label or the tags.
             label: Column in range(0.0, 10000.0) = "1";
-            /// What separates tags (multi_label).
+            /// The separator of tags (multi_label).
             separator: Text = "\" \"";
             /// Whether the first row is a header.
             header: Switch = "on";
-            /// Which images are held out: a split, or the name of the folder that they lie in.
+            /// The held-out images: a split, or the name of the folder that contains them.
             valid: Split = "random(0.2)";
         } + loading
-        /// Images and labels that the Rust program which runs the recipe gives, in `RunOptions { dataset, .. }`; it also says
-        /// which are held out.
+        /// Images, labels and the held-out part that the Rust program supplies in `RunOptions { dataset, .. }`.
         GIVEN given {} + loading
     }
     /// The splits of `valid` that are calls.
@@ -48,14 +47,14 @@ construct_lists! {
             /// Share of all images.
             share: Number in open(0.0, 1.0), required;
         } + drawn
-        /// A random share of each class: `random` that keeps the classes' proportions, also with few images a class.
+        /// A random share of each class: preserves the classes' proportions, even with few images per class.
         STRATIFIED stratified {
             /// Share of all images.
             share: Number in open(0.0, 1.0), required;
         } + drawn
-        /// A random share of blocks of consecutive images, for images whose neighbours in the list show nearly the same.
+        /// A random share of blocks of consecutive images, for lists in which neighbouring images look alike.
         BLOCKS blocks {
-            /// Images a block, in the order of the csv file or of the sorted listing.
+            /// Images per block, in the order of the csv file or of the sorted listing.
             size: Count in range(2.0, 1000000.0), required;
             /// Share of all blocks.
             share: Number in open(0.0, 1.0) = "0.2";
@@ -67,17 +66,17 @@ construct_lists! {
             /// Share of all groups.
             share: Number in open(0.0, 1.0) = "0.2";
         } + drawn
-        /// A folder of validation images; of a csv file, all rows whose image lies in it.
+        /// A folder of validation images; with a csv file, all rows whose image lies in it.
         FOLDER folder {
-            /// Its path below `root`. A csv's images lie in it as they would in `images`, or it is a folder inside of `images`.
+            /// The folder's path below `root`. With a csv file, it is laid out like `images`, or lies inside `images`.
             path: Text, required;
         }
-        /// A list of image ids, one a line.
+        /// A list of image ids, one per line.
         INDICES indices {
             /// The text file, below `root`.
             path: Text, required;
         }
-        /// A csv column that says which images are held out (`1`, `true`).
+        /// A csv column that marks the held-out images (`1`, `true`).
         COLUMN column {
             /// The column's name.
             name: Text, required;
@@ -91,26 +90,26 @@ construct_lists! {
             size: Count in range(8.0, 4096.0), required;
             /// Largest random zoom, or `[min, max]`.
             max_zoom: Zoom in range(1.0, 4.0) = "1.0";
-            /// How the square is cut out.
+            /// The crop of the square.
             crop: Word(Crop) = "random";
             /// Border around the scaled image, pixels.
             pad: Count in range(0.0, 1024.0) = "0";
-            /// What the border of `pad` shows while training; the one that validation sees is always mirrored.
+            /// Content of the border of `pad` in training; validation always mirrors the border.
             pad_mode: Word(PadMode) = "reflect";
-            /// Augmentations after those of the set, done in this order: first those of the scaled image; then, on the square that
-            /// is cut out of it, `trivial_augment` and `rand_augment`; at last `erase`.
+            /// Augmentations after those of the set, in list order: first those of the scaled image; then, on the cropped
+            /// square, `trivial_augment` and `rand_augment`; last `erase`.
             augment: Augment = "[]";
-            /// Statistics that pixels are normalised with; those of the architecture's weights unless given.
+            /// Statistics for normalising pixels; the default is those of the architecture's weights.
             stats: Stats;
-            /// How JPEGs are decoded: `reduced` takes those that keep twice the pixels that are needed at a half, a quarter or an
-            /// eighth of their sides, which is faster and nearly the same (`LANGUAGE.md` says how nearly).
+            /// Decoding of JPEGs: `reduced` decodes at a half, a quarter or an eighth of the side lengths if twice the
+            /// needed pixels remain, which is faster and nearly equal (`LANGUAGE.md` states the differences).
             decode: Word(Decode) = "full";
         }
-        /// Statistics of your own data: what pixels, as numbers from 0 to 1, are normalised with.
+        /// Statistics of your own data for normalising pixels, which are numbers from 0 to 1.
         NORMALIZE normalize {
-            /// Means of red, green and blue; one number is that of all three.
+            /// Means of red, green and blue; a single number applies to all three.
             mean: Numbers in range(0.0, 1.0), required;
-            /// Their standard deviations.
+            /// Standard deviations of red, green and blue.
             std: Numbers in range(0.001, 1.0), required;
         }
     }
@@ -118,14 +117,14 @@ construct_lists! {
     NETWORK in network {
         /// The network: an architecture with a new head.
         MODEL model {
-            /// Where the body's weights come from.
+            /// The source of the body's weights.
             weights: Weights = "pretrained";
-            /// Modules at the end of the body that are left out; `fastai explain ARCH` names them.
+            /// Number of modules to remove from the end of the body; `fastai explain ARCH` names them.
             cut: Count in range(0.0, 64.0) = "0";
         } + layers
         /// F-beta with beta 2, the mean over images.
         F2 f2 {
-            /// A tag is said when its probability is above this number; `search` takes the best of .17 to .23.
+            /// A tag is predicted if its probability exceeds this number; `search` takes the best of 0.17 to 0.23.
             threshold: Threshold in open(0.0, 1.0) = "0.2";
         }
     }
@@ -147,45 +146,45 @@ construct_lists! {
         FREEZE freeze {}
         /// Trains: `cycles` epochs at a constant rate, or `cycles` cycles with warm restarts if `cycle_len` is given.
         FIT fit {
-            /// One rate, or one a layer group, earliest first.
+            /// One rate, or one per layer group, earliest first.
             lrs: Rates in above(0.0, 10.0), required;
             /// Epochs, or cycles if `cycle_len` is given.
             cycles: Count in range(1.0, 100000.0), required;
             /// Epochs of the first cycle.
             cycle_len: Count in range(1.0, 100000.0);
-            /// Each cycle is this many times as long as the one before.
+            /// Factor between the lengths of successive cycles.
             cycle_mult: Count in range(1.0, 1000.0) = "1";
-            /// L2 weight decay, one for all groups or one a group.
+            /// L2 weight decay, one for all layer groups or one per layer group.
             wds: Numbers in range(0.0, 1.0) = "0";
             /// Shape of a cycle.
             anneal: Word(Anneal) = "cosine";
         }
         /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
         LR_FIND lr_find {
-            /// How a rate is read off the curve.
+            /// The rule that derives a rate from the curve.
             suggest: Word(Suggest) = "valley";
-            /// Used when the curve suggests nothing; without it the run stops there.
+            /// The rate to use if the curve suggests none; without it the run stops there.
             or: Number in above(0.0, 10.0);
             /// First rate.
             start: Number in above(0.0, 10.0) = "1e-5";
             /// The sweep ends just below this rate.
             end: Number in above(0.0, 100.0) = "10";
-            /// Batches; 100 on cached activations and 40 from images unless given.
+            /// Batches; the default is 100 on cached activations and 40 from images.
             iters: Count in range(12.0, 100000.0);
         }
-        /// A new, untrained head.
+        /// Replaces the head by a new, untrained one.
         HEAD head {} + layers
-        /// Another image size from here on.
+        /// Changes the image size from here on.
         RESIZE resize {
             /// Side of the square, pixels.
             size: Count in range(8.0, 4096.0), required;
         }
-        /// Averages the plain prediction and augmented ones.
+        /// Averages plain and augmented predictions (test-time augmentation).
         TTA tta {
             /// Augmented passes.
             n_aug: Count in range(1.0, 1000.0) = "4";
         }
-        /// Keeps the body's BatchNorm statistics while its weights train.
+        /// Freezes the body's batch norm statistics while its weights train.
         BN_FREEZE bn_freeze {
             /// `on` or `off`.
             state: Switch, required;
@@ -195,7 +194,7 @@ construct_lists! {
             /// File name without its suffix.
             name: Text, required;
         }
-        /// Loads a model that a `save` before it wrote.
+        /// Loads a model that an earlier `save` wrote.
         LOAD load {
             /// File name without its suffix.
             name: Text, required;

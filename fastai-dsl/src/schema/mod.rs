@@ -65,7 +65,7 @@ impl Type {
     /// "expected ..".
     pub fn expected(self) -> &'static str {
         match self {
-            Type::Text => "a text in double quotes",
+            Type::Text => "a string in double quotes",
             Type::Count => "a whole number",
             Type::Number => "a number",
             Type::Switch => "`on` or `off`",
@@ -79,7 +79,7 @@ impl Type {
             Type::Numbers => "a number, or a list of numbers",
             Type::Counts => "a list of whole numbers",
             Type::Rate => "a learning rate",
-            Type::Rates => "a learning rate, or a list with one a layer group",
+            Type::Rates => "a learning rate, or a list with one per layer group",
             Type::Stats => "`imagenet`, `inception`, `none`, or `normalize(mean = [..], std = [..])`",
             Type::Weights => "`pretrained`, `none`, or a path in double quotes",
             Type::Threshold => "a number or `search`",
@@ -295,21 +295,21 @@ macro_rules! shared_keys {
     };
     ([loading] $doc:tt $konst:ident $name:ident $keys:tt) => {
         $crate::schema::construct! { $doc $konst $name $keys {
-            /// Images a batch.
+            /// Images per batch.
             batch: Count in range(2.0, 65536.0) = "64";
-            /// Threads that decode and transform; one a CPU core unless given.
+            /// Threads that decode and transform; the default is one per CPU core.
             workers: Count in range(1.0, 1024.0);
-            /// What to do about files that are missing or cannot be decoded: `deny` stops before training and lists them,
-            /// `skip` leaves them out and lists them.
+            /// Policy for files that are missing or cannot be decoded: `deny` lists them and stops before training, `skip`
+            /// lists them and leaves them out.
             corrupt: Word(Corrupt) = "deny";
-            /// What to do about training images that equal a validation image byte for byte: `drop` leaves them out, `keep`
+            /// Policy for training images that equal a validation image byte for byte: `drop` leaves them out, `keep`
             /// trains on them.
             duplicates: Word(Duplicates) = "drop";
-            /// How an epoch goes through the training images: `shuffle` shows each once, `balanced` shows rare classes more
-            /// often and frequent ones less.
+            /// The order of an epoch: `shuffle` visits each training image once, `balanced` visits rare classes more often
+            /// and frequent ones less.
             sampler: Word(Sampler) = "shuffle";
-            /// Keeps copies of the images scaled to this shorter side, pixels, in the cache folder, and reads those;
-            /// `validate` and `predict` see the same pixels.
+            /// Keeps copies of the images, scaled to this shorter side in pixels, in the cache folder and reads the copies;
+            /// `validate` and `predict` see equal pixels.
             resize_to: Count in range(8.0, 8192.0);
         } }
     };
@@ -317,13 +317,13 @@ macro_rules! shared_keys {
         $crate::schema::construct! { $doc $konst $name $keys {
             /// Seed of the permutation.
             seed: Count in range(0.0, 4294967295.0) = "42";
-            /// Which slice of the permutation, from 0; folds do not overlap.
+            /// Index of the slice of the permutation, from 0; folds do not overlap.
             fold: Count in range(0.0, 1000000.0) = "0";
         } }
     };
     ([layers] $doc:tt $konst:ident $name:ident $keys:tt) => {
         $crate::schema::construct! { $doc $konst $name {
-            /// Dropout before each linear layer of the head: one a layer, or one for all.
+            /// Dropout before each linear layer of the head: one per layer, or one for all.
             dropout: Numbers in below(0.0, 1.0) = "[0.25, 0.5]";
             /// Widths of the head's hidden layers.
             hidden: Counts in range(1.0, 65536.0) = "[512]";

@@ -77,58 +77,56 @@ pub const SECTIONS: &[Section] = &[
     Section::new(
         "task",
         "task: single_label",
-        "What a label is. Stated, never guessed: one stray two-word label must not turn a task multi-label.",
+        "The kind of label. It is stated instead of guessed, so that one stray two-word label cannot make a task multi-label.",
     )
     .required()
     .one_of(TaskKind::WORDS),
-    Section::new("data", "data: folders { root: \"data/dogscats\" }", "Where images and labels come from.").required(),
+    Section::new("data", "data: folders { root: \"data/dogscats\" }", "The source of images and labels.").required(),
     Section::new("transforms", "transforms: side_on { size: 224 }", "Image size and augmentation.").required(),
     Section::new("model", "model: squeezenet1_1", "The network.").required(),
-    Section::new("metrics", "metrics: [accuracy]", "What is measured after each epoch.").required(),
+    Section::new("metrics", "metrics: [accuracy]", "The metrics after each epoch.").required(),
     Section::new("train", "train: { fit(1e-2, 3); }", "The steps.").required(),
     // Whole numbers that a double holds exactly.
     Section::new("seed", "seed: 42", "Seed of every random draw.")
         .within(range(0.0, 9_007_199_254_740_991.0))
         .unless_given("42"),
-    Section::new("device", "device: auto", "auto (CUDA, else wgpu, else the CPU), cuda, wgpu or cpu.")
+    Section::new("device", "device: auto", "The device: `auto` selects CUDA, then wgpu, then the CPU.")
         .one_of(DeviceWish::WORDS)
         .unless_given("auto"),
-    Section::new("report", "report: on", "Whether report.html is written.")
+    Section::new("report", "report: on", "Whether the run writes report.html.")
         .one_of(Type::Switch.words())
         .unless_given("on"),
     Section::new(
         "class_weights",
         "class_weights: balanced",
-        "Weights of the classes in the loss: balanced, or one a class in class order.",
+        "Weights of the classes in the loss: `balanced`, or one per class in class order.",
     )
     .within(above(0.0, 1e6))
     .one_of(&["balanced"]),
     Section::new(
         "label_smoothing",
         "label_smoothing: 0.1",
-        "Share of each label that is spread over all classes while training; single_label only.",
+        "Share of each label that training spreads over all classes; single_label only.",
     )
     .within(below(0.0, 1.0))
     .unless_given("0"),
     Section::new(
         "mixup",
         "mixup: 0.2",
-        "Blends each training image and its label with another of its batch; the parameter of the Beta distribution \
-         that shares are drawn from, 0 for none.",
+        "Blends each training image and its label with another of its batch. The value is the parameter of the Beta distribution of shares; 0 turns mixing off.",
     )
     .within(range(0.0, 100.0)),
     Section::new(
         "cutmix",
         "cutmix: 1.0",
-        "Puts a part of another training image of the batch, and as much of its label, into each; the parameter as \
-         for mixup. With both, each batch is one or the other.",
+        "Pastes a part of another training image of the batch, with the same share of its label, into each image. The value is the parameter of the Beta distribution of areas. With `mixup` as well, each batch uses one of the two.",
     )
     .within(range(0.0, 100.0)),
     Section::new("clip", "clip: 1.0", "Largest global gradient norm.").within(above(0.0, 1e6)),
     Section::new(
         "keep_best",
         "keep_best: accuracy",
-        "Keep the epoch that was best by this metric, instead of the last.",
+        "Keeps the best epoch by this metric instead of the last one.",
     )
     .one_of(MetricKind::WORDS),
 ];
