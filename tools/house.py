@@ -179,7 +179,8 @@ def test_programs(package):
         files |= {p.relative_to(package) for p in package.glob("tests/*/main.rs")}
     for table in tables:
         keys = dict(re.findall(r'^(\w+)\s*=\s*"([^"]*)"', table, re.M))
-        files.add(Path(keys.get("path", f"tests/{keys.get('name')}.rs")))
+        folder = Path(f"tests/{keys.get('name')}/main.rs")
+        files.add(Path(keys["path"]) if "path" in keys else folder if folder in files else folder.parent.with_suffix(".rs"))
     return len(files)
 
 
