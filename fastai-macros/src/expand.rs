@@ -25,11 +25,11 @@ pub(crate) fn split_path(input: TokenStream) -> (TokenStream, TokenStream) {
 pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
     let Parsed { draft, diagnostics, spans, visibility, name, begun } = parse(tokens);
-    let places = Places { spans: &spans };
+    let places = SpanPlaces { spans: &spans };
     let Some(name) = name else {
         return report::all(&diagnostics, &|site| places.both(site));
     };
-    let item = Item { krate: &krate, visibility: &visibility, name: &name };
+    let item = RecipeItem { krate: &krate, visibility: &visibility, name: &name };
     let Some(draft) = draft else {
         let errors = report::all(&diagnostics, &|site| places.both(site));
         let stub = item.stub(&Draft::empty(name.to_string()));
@@ -58,11 +58,11 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
 }
 
 /// Spans of sites.
-struct Places<'a> {
+struct SpanPlaces<'a> {
     spans: &'a [(Span, Span)],
 }
 
-impl Places<'_> {
+impl SpanPlaces<'_> {
     fn both(&self, site: Site) -> (Span, Span) {
         self.spans.get(site.0 as usize).copied().unwrap_or((Span::call_site(), Span::call_site()))
     }
@@ -73,13 +73,13 @@ impl Places<'_> {
 }
 
 /// The expansion of a recipe in the user's crate.
-pub(crate) struct Item<'a> {
+pub(crate) struct RecipeItem<'a> {
     pub(crate) krate: &'a TokenStream,
     pub(crate) visibility: &'a TokenStream,
     pub(crate) name: &'a Ident,
 }
 
-impl Item<'_> {
+impl RecipeItem<'_> {
     /// The type and its implementation, as calls of the typed builder.
     pub(crate) fn checked(&self, draft: &Draft, flat: &Draft, span: &dyn Fn(Site) -> Span) -> TokenStream {
         let builder = Builder { krate: self.krate, span };
@@ -117,7 +117,7 @@ impl Item<'_> {
     }
 
     fn experiment(&self, draft: &Draft, body: &TokenStream) -> TokenStream {
-        let Item { krate, visibility, name } = self;
+        let RecipeItem { krate, visibility, name } = self;
         let docs = draft.doc.iter().flat_map(|d| d.split('\n')).map(|line| {
             let line = format!(" {line}");
             quote! { #[doc = #line] }

@@ -10,7 +10,7 @@ use fastai_dsl::prepared;
 use fastai_dsl::scan;
 use fastai_dsl::source::{LARGEST, RecipeText};
 
-use crate::expand::{Item, split_path};
+use crate::expand::{RecipeItem, split_path};
 use crate::report;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {
@@ -57,7 +57,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
         Ok(checked) => {
             let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
             let ident = Ident::new(&checked.flat.name.text, span);
-            let item = Item { krate: &krate, visibility: &visibility, name: &ident };
+            let item = RecipeItem { krate: &krate, visibility: &visibility, name: &ident };
             let items = item.checked(&checked.flat, &checked.flat, &|_| span);
             let warnings = lints(&source, span);
             quote! { #tracked #items #warnings }
@@ -74,7 +74,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
                 let public = source.is_public() || source.draft.is_none();
                 let visibility = if public { quote!(pub) } else { TokenStream::new() };
                 let ident = Ident::new(&draft.name.text, span);
-                Item { krate: &krate, visibility: &visibility, name: &ident }.stub(&draft)
+                RecipeItem { krate: &krate, visibility: &visibility, name: &ident }.stub(&draft)
             });
             quote! { #tracked #(#errors)* #stub }
         }

@@ -61,7 +61,7 @@ fn predict(args: &PredictArgs) -> Result<Vec<Unreadable>, RunError> {
     let images = image_files(&args.paths)?;
     let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer: Box<dyn Printer> = match (args.csv, args.json) {
+    let mut writer: Box<dyn PredictionWriter> = match (args.csv, args.json) {
         (true, _) => Box::new(Csv(csv::Writer::from_writer(&mut out))),
         (_, true) => Box::new(Json { out: &mut out, rows: 0 }),
         _ => Box::new(Text(&mut out)),
@@ -80,7 +80,7 @@ fn predict(args: &PredictArgs) -> Result<Vec<Unreadable>, RunError> {
 }
 
 /// An output format; rows are written as they arrive.
-trait Printer {
+trait PredictionWriter {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
     fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()>;
@@ -88,7 +88,7 @@ trait Printer {
 
 struct Text<W>(W);
 
-impl<W: Write> Printer for Text<W> {
+impl<W: Write> PredictionWriter for Text<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
         let meta = predictor.meta();
         let what = match meta.task {
@@ -118,7 +118,7 @@ impl<W: Write> Printer for Text<W> {
 
 struct Csv<W: Write>(csv::Writer<W>);
 
-impl<W: Write> Printer for Csv<W> {
+impl<W: Write> PredictionWriter for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: f64) -> io::Result<()> {
         let classes = predictor.classes().iter().map(String::as_str);
         Ok(self.0.write_record(std::iter::once("file").chain(classes).chain(["said"]))?)
@@ -141,7 +141,7 @@ struct Json<W> {
     rows: usize,
 }
 
-impl<W: Write> Printer for Json<W> {
+impl<W: Write> PredictionWriter for Json<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
         let meta = predictor.meta();
         let classes = serde_json::to_string(&meta.classes)?;

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use fastai_kernels::conv::{Forward, Weights, Window};
+use fastai_kernels::conv::{Forward, PackedWeights, Window};
 use fastai_kernels::convolution::{self, Convolution, Sides};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape};
 
@@ -39,7 +39,7 @@ fn main() {
         let fill = |len: usize| (0..len).map(|i| (i * 7919 % 1000) as f32 / 1000.0 - 0.5).collect::<Vec<_>>();
         let (x, dy, values) = (fill(from.numbers()), fill(to.numbers()), fill(input * output * kernel * kernel));
         let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), values.clone());
-        let weights = Weights::new(&values, output, input, [kernel; 2]);
+        let weights = PackedWeights::new(&values, output, input, [kernel; 2]);
         let flops = 2.0 * (to.numbers() * input * kernel * kernel) as f64;
         let cell = |seconds: f64| format!("{:.2} ({:.0})", seconds * 1e3, flops / seconds / 1e9);
         let forward = Forward::new(isa, weights);

@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use fastai_kernels::activation::{Activation, activate, activation_gradient};
+use fastai_kernels::activation::{SmoothActivation, activate, activation_gradient};
 use fastai_kernels::conv::Window;
-use fastai_kernels::layer_norm::{LayerNorm, layer_norm, layer_norm_gradient};
+use fastai_kernels::layer_norm::{LayerNormWeights, layer_norm, layer_norm_gradient};
 use fastai_kernels::norm::{self, GradientFactors};
 use fastai_kernels::pool::{self, PoolWindow};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, depthwise, gate, layout};
@@ -107,7 +107,7 @@ fn depthwise(isa: Isa) {
         let weights = vec![0.1; channels * kernel * kernel];
         let name = |what: &str| format!("depthwise {what} {channels}@{side} {kernel}x{kernel} s{stride}");
         let (numbers, products) = (shape.numbers() + to_shape.numbers(), 2 * to_shape.numbers() * kernel * kernel);
-        let forward = depthwise::Forward::new(isa, &weights, channels, [kernel; 2]);
+        let forward = depthwise::DepthwisePass::new(isa, &weights, channels, [kernel; 2]);
         line(&name("forward"), isa, numbers, products as f64, || {
             let finish = Finish { clamp: [0.0, 6.0], bias: Some(&weights[..channels]), ..Finish::PLAIN };
             forward.run(Map::new(&x, shape), window, &mut MapMut::new(&mut y, to_shape), finish);
@@ -201,7 +201,7 @@ fn norm(isa: Isa) {
         line(&name("input gradient in place"), isa, 3 * numbers, 0.0, || {
             norm::input_gradient(isa, None, x, &factors, &mut MapMut::new(&mut g, shape));
         });
-        let layer = LayerNorm { weight: &each, bias: &each, epsilon: 1e-6 };
+        let layer = LayerNormWeights { weight: &each, bias: &each, epsilon: 1e-6 };
         line(&name("layer norm"), isa, 2 * numbers, 0.0, || {
             layer_norm(isa, Some(x), layer, &mut MapMut::new(&mut g, shape));
         });
@@ -216,7 +216,7 @@ fn activation(isa: Isa) {
     let (shape, x) = map(channels, side);
     let (mut y, mut g) = (Aligned::new(x.len()), Aligned::new(x.len()));
     let x = Map::new(&x, shape);
-    for activation in [Activation::Silu, Activation::Gelu, Activation::HardSwish] {
+    for activation in [SmoothActivation::Silu, SmoothActivation::Gelu, SmoothActivation::HardSwish] {
         line(&format!("{activation:?} {channels}@{side}"), isa, 2 * shape.numbers(), 0.0, || {
             activate(isa, activation, Some(x), &mut MapMut::new(&mut y, shape));
         });

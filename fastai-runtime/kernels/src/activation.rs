@@ -15,7 +15,7 @@ const ITEM: usize = 1 << 13;
 
 /// A function of each number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activation {
+pub enum SmoothActivation {
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
     /// `x / (1 + exp(-x))`.
@@ -89,17 +89,17 @@ unsafe fn normal<V: Math>(x: V) -> [V; 2] {
     }
 }
 
-impl Activation {
+impl SmoothActivation {
     #[inline(always)]
     unsafe fn value<V: Math>(self, x: V) -> V {
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Activation::Sigmoid => sigmoids(x)[0],
-                Activation::Silu => x.mul(sigmoids(x)[0]),
-                Activation::Gelu => x.mul(normal(x)[0]),
-                Activation::HardSigmoid => hard(x),
-                Activation::HardSwish => x.mul(hard(x)),
+                SmoothActivation::Sigmoid => sigmoids(x)[0],
+                SmoothActivation::Silu => x.mul(sigmoids(x)[0]),
+                SmoothActivation::Gelu => x.mul(normal(x)[0]),
+                SmoothActivation::HardSigmoid => hard(x),
+                SmoothActivation::HardSwish => x.mul(hard(x)),
             }
         }
     }
@@ -109,21 +109,21 @@ impl Activation {
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Activation::Sigmoid => {
+                SmoothActivation::Sigmoid => {
                     let [below, above] = sigmoids(x);
                     below.mul(above)
                 }
-                Activation::Silu => {
+                SmoothActivation::Silu => {
                     let [below, above] = sigmoids(x);
                     below.mul(x.fma(above, V::splat(1.0)))
                 }
-                Activation::Gelu => {
+                SmoothActivation::Gelu => {
                     let [share, density] = normal(x);
                     // Beyond 20 the density is 0, and an infinity times it would be NaN.
                     V::splat(-20.0).max(V::splat(20.0).min(x)).fma(density, share)
                 }
-                Activation::HardSigmoid => V::splat(1.0 / 6.0).inside(x, V::splat(-3.0), V::splat(3.0)),
-                Activation::HardSwish => {
+                SmoothActivation::HardSigmoid => V::splat(1.0 / 6.0).inside(x, V::splat(-3.0), V::splat(3.0)),
+                SmoothActivation::HardSwish => {
                     let slope = x.fma(V::splat(1.0 / 3.0), V::splat(0.5));
                     x.above(V::splat(3.0), V::splat(1.0), V::splat(-3.0).above(x, V::zero(), slope))
                 }
@@ -146,9 +146,9 @@ trait Each: Copy {
 
 /// The value of the source.
 #[derive(Clone, Copy)]
-struct Value(Activation);
+struct ActivationValue(SmoothActivation);
 
-impl Each for Value {
+impl Each for ActivationValue {
     #[inline(always)]
     unsafe fn of<V: Math>(self, source: V, _: V) -> V {
         // SAFETY: the caller's.
@@ -158,7 +158,7 @@ impl Each for Value {
 
 /// The source times the slope at the number beside it.
 #[derive(Clone, Copy)]
-struct Slope(Activation);
+struct Slope(SmoothActivation);
 
 impl Each for Slope {
     #[inline(always)]
@@ -170,7 +170,7 @@ impl Each for Slope {
 
 /// What a pass over maps of one shape reads and writes; without a source it is what the output holds.
 #[derive(Clone, Copy)]
-struct Pass<'a> {
+struct ActivationSpan<'a> {
     source: Option<Map<'a>>,
     at: Option<Map<'a>>,
     to: SharedMut,
@@ -179,37 +179,45 @@ struct Pass<'a> {
 }
 
 dispatch! {
-    unsafe fn forward(isa, activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) = forward_body;
+    unsafe fn forward(isa, activation: SmoothActivation, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) = forward_body;
 }
 dispatch! {
-    unsafe fn backward(isa, activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) = backward_body;
+    unsafe fn backward(isa, activation: SmoothActivation, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) = backward_body;
 }
 
 /// Calls `each` for an activation that is a constant in it.
 macro_rules! constant {
     ($activation:ident, $each:ident, $pass:ident, $pixels:ident, [$($name:ident)*]) => {
         match $activation {
-            $(Activation::$name => each::<V, _>($each(Activation::$name), $pass, $pixels),)*
+            $(SmoothActivation::$name => each::<V, _>($each(SmoothActivation::$name), $pass, $pixels),)*
         }
     };
 }
 
 #[inline(always)]
-unsafe fn forward_body<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
+unsafe fn forward_body<V: Math>(
+    activation: SmoothActivation,
+    pass: ActivationSpan<'_>,
+    pixels: std::ops::Range<usize>,
+) {
     // SAFETY: the caller's.
-    unsafe { constant!(activation, Value, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
+    unsafe { constant!(activation, ActivationValue, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
 }
 
 #[inline(always)]
-unsafe fn backward_body<V: Math>(activation: Activation, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
+unsafe fn backward_body<V: Math>(
+    activation: SmoothActivation,
+    pass: ActivationSpan<'_>,
+    pixels: std::ops::Range<usize>,
+) {
     // SAFETY: the caller's.
     unsafe { constant!(activation, Slope, pass, pixels, [Sigmoid Silu Gelu HardSigmoid HardSwish]) }
 }
 
 /// Sets the outputs; without a map beside the source the numbers there are 0.
 #[inline(always)]
-unsafe fn each<V: Math, E: Each>(each: E, pass: Pass<'_>, pixels: std::ops::Range<usize>) {
-    let Pass { source, at, to, to_step, channels } = pass;
+unsafe fn each<V: Math, E: Each>(each: E, pass: ActivationSpan<'_>, pixels: std::ops::Range<usize>) {
+    let ActivationSpan { source, at, to, to_step, channels } = pass;
     for pixel in pixels {
         let to = to.get().wrapping_add(pixel * to_step);
         let source = source.map_or(to.cast_const(), |map| map.as_ptr().wrapping_add(pixel * map.step()));
@@ -229,7 +237,7 @@ unsafe fn each<V: Math, E: Each>(each: E, pass: Pass<'_>, pixels: std::ops::Rang
 /// Calls `work` for parts of the pixels of all maps, which are dense in one piece where all maps are.
 fn run(
     isa: Isa,
-    activation: Activation,
+    activation: SmoothActivation,
     backward_too: bool,
     source: Option<Map<'_>>,
     at: Option<Map<'_>>,
@@ -238,7 +246,7 @@ fn run(
     let shape = output.shape();
     assert!(source.iter().chain(&at).all(|map| map.shape() == shape), "maps of one shape");
     let each = (ITEM / shape.channels.max(1)).max(1);
-    let pass = Pass { source, at, to_step: output.step(), to: output.shared(), channels: shape.channels };
+    let pass = ActivationSpan { source, at, to_step: output.step(), to: output.shared(), channels: shape.channels };
     let pixels = shape.pixels();
     (0..pixels.div_ceil(each)).into_par_iter().for_each(|item| {
         let pixels = item * each..((item + 1) * each).min(pixels);
@@ -253,7 +261,7 @@ fn run(
 ///
 /// # Panics
 /// If the shapes differ.
-pub fn activate(isa: Isa, activation: Activation, x: Option<Map<'_>>, output: &mut MapMut<'_>) {
+pub fn activate(isa: Isa, activation: SmoothActivation, x: Option<Map<'_>>, output: &mut MapMut<'_>) {
     run(isa, activation, false, x, None, output);
 }
 
@@ -262,6 +270,12 @@ pub fn activate(isa: Isa, activation: Activation, x: Option<Map<'_>>, output: &m
 ///
 /// # Panics
 /// If the shapes differ.
-pub fn activation_gradient(isa: Isa, activation: Activation, x: Map<'_>, dy: Option<Map<'_>>, dx: &mut MapMut<'_>) {
+pub fn activation_gradient(
+    isa: Isa,
+    activation: SmoothActivation,
+    x: Map<'_>,
+    dy: Option<Map<'_>>,
+    dx: &mut MapMut<'_>,
+) {
     run(isa, activation, true, dy, Some(x), dx);
 }

@@ -9,7 +9,7 @@ use crate::isa::Isa;
 use crate::map::{Map, MapMut, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
-use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
+use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
 
 /// Outputs that are computed together: what they read stays in the second-level cache.
 const ROWS: usize = 112;
@@ -173,7 +173,7 @@ fn to_places(
     let rows = batch * places.grid[0] * places.grid[1];
     let direct = neighbours.is_identity(source) && !source.step().is_multiple_of(512);
     let shares = Shares::new(rows, columns, weights.width());
-    let tiles = Tiles::new(isa, Walk::Rows);
+    let tiles = Tiles::new(isa, TileOrder::Rows);
     (0..shares.items()).into_par_iter().for_each(|item| {
         let (rows, columns) = shares.item(item, columns);
         scratch::with(if direct { 0 } else { ROWS * (DEPTH + 16) }, |block| {
@@ -233,17 +233,17 @@ pub(crate) fn check(finish: &Finish<'_>, output: &MapMut<'_>) {
     assert!(finish.residual.is_none_or(|map| map.shape() == output.shape()), "a residual of the output's shape");
 }
 
-/// Weights of a convolution with one group, `[output, input, height, width]`, as its kernels read them.
+/// PackedWeights of a convolution with one group, `[output, input, height, width]`, as its kernels read them.
 #[derive(Clone, Copy, Debug)]
-pub struct Weights<'a> {
+pub struct PackedWeights<'a> {
     values: &'a [f32],
     output: usize,
     input: usize,
     kernel: [usize; 2],
 }
 
-impl<'a> Weights<'a> {
-    /// Weights of these sides.
+impl<'a> PackedWeights<'a> {
+    /// PackedWeights of these sides.
     ///
     /// # Panics
     /// If there are more or fewer `values`.
@@ -295,7 +295,7 @@ pub struct Forward {
 
 impl Forward {
     /// Packs the weights.
-    pub fn new(isa: Isa, weights: Weights<'_>) -> Self {
+    pub fn new(isa: Isa, weights: PackedWeights<'_>) -> Self {
         Self { isa, weights: weights.forward(isa) }
     }
 
@@ -317,7 +317,7 @@ impl Forward {
 pub fn input_gradient(
     isa: Isa,
     output: Map<'_>,
-    weights: Weights<'_>,
+    weights: PackedWeights<'_>,
     window: Window,
     input: &mut MapMut<'_>,
     accumulate: bool,

@@ -1,6 +1,6 @@
 //! A convolution of any groups, by the kernel that suits its sides.
 
-use crate::conv::{self, Forward, Weights, Window};
+use crate::conv::{self, Forward, PackedWeights, Window};
 use crate::depthwise;
 use crate::direct::Direct;
 use crate::finish::Finish;
@@ -92,7 +92,7 @@ impl Joined {
         }
     }
 
-    /// Weights of a joined group, `[output, input, taps]`.
+    /// PackedWeights of a joined group, `[output, input, taps]`.
     fn spread(&self, weights: &[f32], group: usize) -> Vec<f32> {
         let run = self.each[0] * self.taps;
         let mut spread = vec![0f32; self.output() * self.input() * self.taps];
@@ -108,11 +108,11 @@ impl Joined {
         isa: Isa,
         weights: &[f32],
         kernel: [usize; 2],
-        pack: impl FnOnce(Isa, &[Weights<'_>]) -> Direct,
+        pack: impl FnOnce(Isa, &[PackedWeights<'_>]) -> Direct,
     ) -> Direct {
         let spread: Vec<Vec<f32>> = (0..self.groups).map(|group| self.spread(weights, group)).collect();
         let groups: Vec<_> =
-            spread.iter().map(|weights| Weights::new(weights, self.output(), self.input(), kernel)).collect();
+            spread.iter().map(|weights| PackedWeights::new(weights, self.output(), self.input(), kernel)).collect();
         pack(isa, &groups)
     }
 }
@@ -125,7 +125,7 @@ pub struct Convolution(Kernel);
 enum Kernel {
     Products(Forward),
     Transformed(Winograd),
-    Depthwise(depthwise::Forward),
+    Depthwise(depthwise::DepthwisePass),
     Direct(Direct),
 }
 
@@ -137,11 +137,14 @@ impl Convolution {
     pub fn new(isa: Isa, weights: &[f32], sides: Sides) -> Self {
         assert_eq!(weights.len(), sides.weights());
         let kernel = if sides.is_transformed() {
-            Kernel::Transformed(Winograd::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
+            Kernel::Transformed(Winograd::new(
+                isa,
+                PackedWeights::new(weights, sides.output, sides.input, sides.kernel),
+            ))
         } else if sides.is_depthwise() {
-            Kernel::Depthwise(depthwise::Forward::new(isa, weights, sides.output, sides.kernel))
+            Kernel::Depthwise(depthwise::DepthwisePass::new(isa, weights, sides.output, sides.kernel))
         } else if sides.groups == 1 && sides.input >= GROUP {
-            Kernel::Products(Forward::new(isa, Weights::new(weights, sides.output, sides.input, sides.kernel)))
+            Kernel::Products(Forward::new(isa, PackedWeights::new(weights, sides.output, sides.input, sides.kernel)))
         } else {
             Kernel::Direct(sides.joined().direct(isa, weights, sides.kernel, Direct::new))
         };
@@ -177,11 +180,11 @@ pub fn input_gradient(
 ) {
     assert_eq!(weights.len(), sides.weights());
     if sides.is_transformed() {
-        let winograd = Winograd::backward(isa, Weights::new(weights, sides.output, sides.input, sides.kernel));
+        let winograd = Winograd::backward(isa, PackedWeights::new(weights, sides.output, sides.input, sides.kernel));
         return winograd.run_or_add(output, window.pad.map(|pad| 2 - pad), input, Finish::PLAIN, accumulate);
     }
     if sides.groups == 1 {
-        let weights = Weights::new(weights, sides.output, sides.input, sides.kernel);
+        let weights = PackedWeights::new(weights, sides.output, sides.input, sides.kernel);
         return conv::input_gradient(isa, output, weights, window, input, accumulate);
     }
     if sides.is_depthwise() {
@@ -200,7 +203,7 @@ pub fn input_gradient(
     }
     for group in 0..joined.groups {
         let weights = joined.spread(weights, group);
-        let weights = Weights::new(&weights, joined.output(), joined.input(), sides.kernel);
+        let weights = PackedWeights::new(&weights, joined.output(), joined.input(), sides.kernel);
         let output = output.channels(group * joined.output(), joined.output());
         let mut input = input.channels(group * joined.input(), joined.input());
         conv::input_gradient(isa, output, weights, window, &mut input, accumulate);

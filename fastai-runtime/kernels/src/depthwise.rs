@@ -26,7 +26,7 @@ const SHARES: usize = 64;
 /// Channels of a share, where there are fewer shares of pixels; a multiple of every vector's lanes.
 const CHANNELS: usize = 128;
 
-/// Weights as `[channel vector][tap][lane]`.
+/// PackedWeights as `[channel vector][tap][lane]`.
 #[derive(Debug)]
 struct Taps {
     values: Vec<f32>,
@@ -261,14 +261,14 @@ pub(crate) fn rows(batch: usize, height: usize, numbers: usize, work: impl Fn(us
 
 /// A depthwise convolution, its weights packed for the forward pass.
 #[derive(Debug)]
-pub struct Forward {
+pub struct DepthwisePass {
     isa: Isa,
     taps: Taps,
     channels: usize,
     kernel: [usize; 2],
 }
 
-impl Forward {
+impl DepthwisePass {
     /// Packs weights `[channel, kernel height, kernel width]`.
     ///
     /// # Panics
@@ -330,7 +330,7 @@ fn phase(start: usize, kernel: usize, stride: usize, pad: usize) -> Vec<(usize, 
 /// `input` is set, or added to if `accumulate`.
 ///
 /// # Panics
-/// If the shapes do not belong together, or for a kernel or stride that [`Forward::run`] does not have.
+/// If the shapes do not belong together, or for a kernel or stride that [`DepthwisePass::run`] does not have.
 pub fn input_gradient(
     isa: Isa,
     output: Map<'_>,
@@ -466,7 +466,7 @@ widths!(gradient_width, gradient_row, &GradientLine, [
 /// from its `input` and the gradient `output` of its output. Both are set.
 ///
 /// # Panics
-/// If the shapes do not belong together, or for a kernel or stride that [`Forward::run`] does not have.
+/// If the shapes do not belong together, or for a kernel or stride that [`DepthwisePass::run`] does not have.
 pub fn weight_gradient(
     isa: Isa,
     input: Map<'_>,

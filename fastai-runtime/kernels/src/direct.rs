@@ -4,12 +4,12 @@
 use rayon::prelude::*;
 
 use crate::buffer::Buffer;
-use crate::conv::{Weights, Window, check};
+use crate::conv::{PackedWeights, Window, check};
 use crate::finish::Finish;
 use crate::isa::Isa;
 use crate::map::{Map, MapMut, MapShape};
 use crate::panel::Panels;
-use crate::tile::{Tile, Tiles, Walk};
+use crate::tile::{Tile, TileOrder, Tiles};
 
 /// Outputs that a thread computes together at least.
 const OUTPUTS: usize = 224;
@@ -30,7 +30,7 @@ impl Direct {
     ///
     /// # Panics
     /// If the groups differ in their sides.
-    pub(crate) fn new(isa: Isa, groups: &[Weights<'_>]) -> Self {
+    pub(crate) fn new(isa: Isa, groups: &[PackedWeights<'_>]) -> Self {
         let (input, kernel) = groups.first().map_or((0, [1, 1]), |group| (group.channels()[1], group.kernel()));
         assert!(groups.iter().all(|group| group.channels() == groups[0].channels() && group.kernel() == kernel));
         Self { isa, groups: groups.iter().map(|group| group.forward(isa)).collect(), input, kernel }
@@ -38,7 +38,7 @@ impl Direct {
 
     /// The same for the gradient of the input at stride 1, which is the convolution of the output's gradient with the
     /// weights turned by half a turn.
-    pub(crate) fn backward(isa: Isa, groups: &[Weights<'_>]) -> Self {
+    pub(crate) fn backward(isa: Isa, groups: &[PackedWeights<'_>]) -> Self {
         let (output, kernel) = groups.first().map_or((0, [1, 1]), |group| (group.channels()[0], group.kernel()));
         let [ys, xs] = kernel.map(|side| (0..side).rev().collect::<Vec<_>>());
         Self { isa, groups: groups.iter().map(|group| group.backward(isa, &ys, &xs)).collect(), input: output, kernel }
@@ -78,7 +78,7 @@ impl Direct {
         let rows_each = OUTPUTS.div_ceil(to.width).min(to.height);
         let blocks = to.height.div_ceil(rows_each);
         let (address, step) = (output.shared(), output.step());
-        let tiles = Tiles::new(self.isa, Walk::Rows);
+        let tiles = Tiles::new(self.isa, TileOrder::Rows);
         let stride = window.stride;
         (0..to.batch * blocks).into_par_iter().for_each(|item| {
             let (image, block) = (item / blocks, item % blocks);

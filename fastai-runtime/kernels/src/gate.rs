@@ -62,7 +62,7 @@ pub fn gate(isa: Isa, x: Option<Map<'_>>, gate: Map<'_>, output: &mut MapMut<'_>
 }
 
 /// An image's part of a gate's gradient.
-struct Part<'a> {
+struct ImagePart<'a> {
     x: Map<'a>,
     dy: Option<Map<'a>>,
     gate: &'a [f32],
@@ -72,11 +72,11 @@ struct Part<'a> {
 }
 
 dispatch! {
-    unsafe fn gradient(isa, part: &Part<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) = gradient_body;
+    unsafe fn gradient(isa, part: &ImagePart<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) = gradient_body;
 }
 
 #[inline(always)]
-unsafe fn gradient_body<V: Vector>(part: &Part<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
+unsafe fn gradient_body<V: Vector>(part: &ImagePart<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
     let mut channel = part.channels.start;
     while channel < part.channels.end {
         let left = part.channels.end - channel;
@@ -96,7 +96,7 @@ unsafe fn gradient_body<V: Vector>(part: &Part<'_>, pixels: std::ops::Range<usiz
 
 #[inline(always)]
 unsafe fn gradient_columns<V: Vector, const VECTORS: usize>(
-    part: &Part<'_>,
+    part: &ImagePart<'_>,
     pixels: std::ops::Range<usize>,
     channel: usize,
     lanes: usize,
@@ -150,7 +150,7 @@ pub fn gate_gradient(
         let (image, first) = (item / parts, item % parts * CHANNELS);
         let channels = first..(first + CHANNELS).min(shape.channels);
         let mut totals = [0f64; CHANNELS];
-        let part = Part { x, dy, gate: gate.pixel(image), to, step, channels: channels.clone() };
+        let part = ImagePart { x, dy, gate: gate.pixel(image), to, step, channels: channels.clone() };
         for start in (0..pixels).step_by(PIXELS) {
             let mut sums = [0f32; CHANNELS];
             let pixels = image * pixels + start..image * pixels + pixels.min(start + PIXELS);

@@ -12,7 +12,7 @@ const PIXELS: usize = 128;
 
 /// Factor and shift of each channel, and what is added to a pixel's variance.
 #[derive(Clone, Copy, Debug)]
-pub struct LayerNorm<'a> {
+pub struct LayerNormWeights<'a> {
     /// Factors, `[channel]`.
     pub weight: &'a [f32],
     /// Shifts, `[channel]`.
@@ -21,7 +21,7 @@ pub struct LayerNorm<'a> {
     pub epsilon: f32,
 }
 
-/// Gradients of a [`LayerNorm`].
+/// Gradients of a [`LayerNormWeights`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerNormGradient {
     /// Of the factors, `[channel]`.
@@ -30,7 +30,7 @@ pub struct LayerNormGradient {
     pub bias: Vec<f32>,
 }
 
-impl LayerNorm<'_> {
+impl LayerNormWeights<'_> {
     fn check(&self, channels: usize) {
         assert_eq!([self.weight.len(), self.bias.len()], [channels; 2], "a factor and a shift of every channel");
     }
@@ -79,10 +79,10 @@ impl<V: Math> Terms<V> for Plain {
     }
 }
 
-/// Squares of the distances from a mean, and nothing.
-struct Squares(*const f32, f32);
+/// Deviations of the distances from a mean, and nothing.
+struct Deviations(*const f32, f32);
 
-impl<V: Math> Terms<V> for Squares {
+impl<V: Math> Terms<V> for Deviations {
     #[inline(always)]
     unsafe fn of(&self, channel: usize, lanes: usize) -> [V; 2] {
         // SAFETY: the caller's.
@@ -100,21 +100,21 @@ unsafe fn statistics<V: Math>(x: *const f32, channels: usize, epsilon: f32) -> [
     unsafe {
         let count = channels as f32;
         let mean = totals::<V>(channels, &Plain(x))[0] / count;
-        let variance = totals::<V>(channels, &Squares(x, mean))[0] / count;
+        let variance = totals::<V>(channels, &Deviations(x, mean))[0] / count;
         [mean, 1.0 / (variance + epsilon).sqrt()]
     }
 }
 
 dispatch! {
     unsafe fn forward(
-        isa, x: Option<Map<'_>>, norm: LayerNorm<'_>, to: SharedMut, step: usize, pixels: std::ops::Range<usize>,
+        isa, x: Option<Map<'_>>, norm: LayerNormWeights<'_>, to: SharedMut, step: usize, pixels: std::ops::Range<usize>,
     ) = forward_body;
 }
 
 #[inline(always)]
 unsafe fn forward_body<V: Math>(
     x: Option<Map<'_>>,
-    norm: LayerNorm<'_>,
+    norm: LayerNormWeights<'_>,
     to: SharedMut,
     step: usize,
     pixels: std::ops::Range<usize>,
@@ -141,7 +141,7 @@ unsafe fn forward_body<V: Math>(
 ///
 /// # Panics
 /// If the shapes do not belong together.
-pub fn layer_norm(isa: Isa, x: Option<Map<'_>>, norm: LayerNorm<'_>, output: &mut MapMut<'_>) {
+pub fn layer_norm(isa: Isa, x: Option<Map<'_>>, norm: LayerNormWeights<'_>, output: &mut MapMut<'_>) {
     let shape = output.shape();
     norm.check(shape.channels);
     assert!(x.is_none_or(|x| x.shape() == shape), "maps of one shape");
@@ -156,16 +156,16 @@ pub fn layer_norm(isa: Isa, x: Option<Map<'_>>, norm: LayerNorm<'_>, output: &mu
 
 /// What the gradient reads and writes.
 #[derive(Clone, Copy)]
-struct Pass<'a> {
+struct GradientSpan<'a> {
     x: Map<'a>,
     dy: Option<Map<'a>>,
-    norm: LayerNorm<'a>,
+    norm: LayerNormWeights<'a>,
     to: SharedMut,
     step: usize,
 }
 
 dispatch! {
-    unsafe fn backward(isa, pass: Pass<'_>, pixels: std::ops::Range<usize>, sums: &mut [f32]) = backward_body;
+    unsafe fn backward(isa, pass: GradientSpan<'_>, pixels: std::ops::Range<usize>, sums: &mut [f32]) = backward_body;
 }
 
 /// A pixel's gradient times the factors, and that times its scaled numbers. On the way the gradients of factors and shifts are
@@ -206,8 +206,8 @@ impl<V: Math> Terms<V> for Products {
 
 /// Adds the gradients of factors and shifts to `sums`, `[2, channel]`.
 #[inline(always)]
-unsafe fn backward_body<V: Math>(pass: Pass<'_>, pixels: std::ops::Range<usize>, sums: &mut [f32]) {
-    let Pass { x, dy, norm, to, step } = pass;
+unsafe fn backward_body<V: Math>(pass: GradientSpan<'_>, pixels: std::ops::Range<usize>, sums: &mut [f32]) {
+    let GradientSpan { x, dy, norm, to, step } = pass;
     let channels = norm.weight.len();
     let (weight, of_weight) = (norm.weight.as_ptr(), sums.as_mut_ptr());
     let of_bias = of_weight.wrapping_add(channels);
@@ -240,7 +240,7 @@ unsafe fn backward_body<V: Math>(pass: Pass<'_>, pixels: std::ops::Range<usize>,
 pub fn layer_norm_gradient(
     isa: Isa,
     x: Map<'_>,
-    norm: LayerNorm<'_>,
+    norm: LayerNormWeights<'_>,
     dy: Option<Map<'_>>,
     dx: &mut MapMut<'_>,
 ) -> LayerNormGradient {
@@ -248,7 +248,7 @@ pub fn layer_norm_gradient(
     norm.check(shape.channels);
     assert!(dx.shape() == shape && dy.is_none_or(|dy| dy.shape() == shape), "maps of one shape");
     let (pixels, channels) = (shape.pixels(), shape.channels);
-    let pass = Pass { x, dy, norm, step: dx.step(), to: dx.shared() };
+    let pass = GradientSpan { x, dy, norm, step: dx.step(), to: dx.shared() };
     let mut sums = vec![0f32; pixels.div_ceil(PIXELS) * 2 * channels];
     sums.par_chunks_mut((2 * channels).max(1)).enumerate().for_each(|(item, sums)| {
         let pixels = item * PIXELS..((item + 1) * PIXELS).min(pixels);

@@ -314,7 +314,7 @@ struct SpreadRow<'a> {
 
 /// A window, as seen from a pixel.
 #[derive(Clone, Copy)]
-struct Seen {
+struct Overlap {
     output: usize,
     tap: u8,
 }
@@ -326,13 +326,13 @@ dispatch! {
 #[inline(always)]
 unsafe fn max_spread_body<V: Math>(row: &SpreadRow<'_>, y: usize, window: PoolWindow, winners: *const u8) {
     // A pixel lies in at most as many windows as a window has pixels.
-    let mut seen = [Seen { output: 0, tap: 0 }; MOST * MOST];
+    let mut seen = [Overlap { output: 0, tap: 0 }; MOST * MOST];
     for (x, xs) in row.xs.iter().enumerate() {
         let mut count = 0;
         for oy in row.ys.clone() {
             for ox in xs.clone() {
                 let tap = (y + window.pad - oy * window.stride) * window.kernel + x + window.pad - ox * window.stride;
-                seen[count] = Seen { output: oy * row.width + ox, tap: tap as u8 };
+                seen[count] = Overlap { output: oy * row.width + ox, tap: tap as u8 };
                 count += 1;
             }
         }
@@ -349,7 +349,7 @@ unsafe fn max_spread_body<V: Math>(row: &SpreadRow<'_>, y: usize, window: PoolWi
 }
 
 #[inline(always)]
-unsafe fn max_spread_pixel<V: Math>(row: &SpreadRow<'_>, x: usize, winners: *const u8, seen: &[Seen]) {
+unsafe fn max_spread_pixel<V: Math>(row: &SpreadRow<'_>, x: usize, winners: *const u8, seen: &[Overlap]) {
     let channels = row.channels.end;
     for channel in (0..channels).step_by(V::LANES) {
         let lanes = V::LANES.min(channels - channel);

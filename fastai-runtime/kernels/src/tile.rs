@@ -10,7 +10,7 @@ use crate::vector::{Portable, Vector};
 pub(crate) struct Tile<'a> {
     /// Products in a segment of a sum.
     pub k: usize,
-    /// Left operand; see [`Walk`].
+    /// Left operand; see [`TileOrder`].
     pub a: *const f32,
     /// Where the left operand of each segment begins, counted from `a`.
     pub segments: &'a [usize],
@@ -41,7 +41,7 @@ pub(crate) const WHOLE: &[usize] = &[0];
 
 /// How the left operand lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Walk {
+pub(crate) enum TileOrder {
     /// `a[row, k]` is at `row * a_step + k`.
     Rows,
     /// `a[row, k]` is at `k * a_step + row`.
@@ -146,8 +146,8 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    pub(crate) fn new(isa: Isa, walk: Walk) -> Self {
-        let walk = usize::from(walk == Walk::Columns);
+    pub(crate) fn new(isa: Isa, walk: TileOrder) -> Self {
+        let walk = usize::from(walk == TileOrder::Columns);
         let runs = match isa.level() {
             Level::Portable => portable::ROWS[walk],
             #[cfg(target_arch = "x86_64")]

@@ -7,7 +7,7 @@ use crate::isa::Isa;
 use crate::map::{Map, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
-use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
+use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
 
 /// Pixels that are summed in one go.
 const DEPTH: usize = 192;
@@ -39,7 +39,7 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
     let parts = ITEMS.div_ceil(row_blocks).min(most_parts);
     let column_blocks = ITEMS.div_ceil(row_blocks * parts).min(columns / LEAST).max(1);
     let row_blocks = ITEMS.div_ceil(column_blocks * parts).min(rows / LEAST).max(row_blocks);
-    let tiles = Tiles::new(isa, Walk::Columns);
+    let tiles = Tiles::new(isa, TileOrder::Columns);
     scratch::with(parts * rows * columns, |sums| {
         let to = SharedMut::of(sums);
         (0..parts * row_blocks * column_blocks).into_par_iter().for_each(|item| {

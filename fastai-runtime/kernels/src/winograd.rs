@@ -6,13 +6,13 @@
 
 use rayon::prelude::*;
 
-use crate::conv::{Weights, check, depths};
+use crate::conv::{PackedWeights, check, depths};
 use crate::finish::Finish;
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, MapShape, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
-use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
+use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
 use crate::vector::Vector;
 
 /// Outputs of a tile along a side.
@@ -39,7 +39,7 @@ impl Winograd {
     ///
     /// # Panics
     /// If the kernel is another.
-    pub fn new(isa: Isa, weights: Weights<'_>) -> Self {
+    pub fn new(isa: Isa, weights: PackedWeights<'_>) -> Self {
         let [outputs, inputs] = weights.channels();
         Self::transformed(isa, inputs, outputs, |input, output, y, x| weights.at(output, input, y, x))
     }
@@ -49,7 +49,7 @@ impl Winograd {
     ///
     /// # Panics
     /// If the kernel is another.
-    pub fn backward(isa: Isa, weights: Weights<'_>) -> Self {
+    pub fn backward(isa: Isa, weights: PackedWeights<'_>) -> Self {
         let [outputs, inputs] = weights.channels();
         Self::transformed(isa, outputs, inputs, |output, input, y, x| weights.at(output, input, 2 - y, 2 - x))
     }
@@ -148,7 +148,7 @@ impl Winograd {
         let step = k.next_multiple_of(16) + 16;
         let count = range.len();
         let width = self.weights[0].width();
-        let tiles = Tiles::new(self.isa, Walk::Rows);
+        let tiles = Tiles::new(self.isa, TileOrder::Rows);
         // Places begin in different sets of the caches.
         let slab = count * step + 32;
         // Panels whose products stay in the second-level cache together with their weights.

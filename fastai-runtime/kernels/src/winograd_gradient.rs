@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 use crate::conv::{Window, depths};
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, SharedMut};
-use crate::tile::{OPEN, Tile, Tiles, WHOLE, Walk};
+use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
 use crate::vector::Vector;
 use crate::winograd::{Grid, PLACES, REACH, SIDE, load_tiles};
 
@@ -62,7 +62,7 @@ pub(crate) fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window:
             for run in depths(count, DEPTH) {
                 for first in (0..columns).step_by(2 * lanes) {
                     let width = (padded - first).min(2 * lanes);
-                    let walk = Tiles::new(isa, Walk::Columns);
+                    let walk = Tiles::new(isa, TileOrder::Columns);
                     for (row, height) in walk.split(channels) {
                         let tile = Tile {
                             k: run.len(),

@@ -1,6 +1,6 @@
 //! Convolutions and their gradients against float64, over random shapes and every instruction set of this CPU.
 
-use fastai_kernels::conv::{Forward, Weights, Window, input_gradient};
+use fastai_kernels::conv::{Forward, PackedWeights, Window, input_gradient};
 use fastai_kernels::convolution::{self, Convolution, Sides};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, Winograd, weight_gradient};
 use proptest::prelude::*;
@@ -121,7 +121,7 @@ fn check_forward(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCaseE
     let unclamped = largest(&want);
     want.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0));
     for isa in Isa::available() {
-        let weights = Weights::new(&weights, to.channels, from.channels, case.window.kernel);
+        let weights = PackedWeights::new(&weights, to.channels, from.channels, case.window.kernel);
         let mut y = vec![f32::NAN; to.pixels() * steps[1]];
         let mut output = MapMut::part(&mut y, to, steps[1]);
         let finish =
@@ -161,7 +161,7 @@ fn check_gradients(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCas
         .collect();
     let (input, output) = (Map::part(&x, from, steps[0]), Map::part(&dy, to, steps[1]));
     for isa in Isa::available() {
-        let packed = Weights::new(&weights, to.channels, from.channels, case.window.kernel);
+        let packed = PackedWeights::new(&weights, to.channels, from.channels, case.window.kernel);
         for accumulate in [false, true] {
             let mut got = start.clone();
             let mut gradient = MapMut::part(&mut got, from, steps[0]);
@@ -283,7 +283,7 @@ fn sums_longer_than_a_run_and_more_threads_than_one() {
     let dy = numbers(case.to().numbers(), 2);
     let weights = numbers(130 * 100 * 9, 3);
     let all = || {
-        let weights = Weights::new(&weights, 100, 130, [3, 3]);
+        let weights = PackedWeights::new(&weights, 100, 130, [3, 3]);
         let isa = Isa::detect();
         let (input, gradient) = (Map::new(&x, case.from()), Map::new(&dy, case.to()));
         let (mut y, mut w) = (vec![0f32; case.to().numbers()], vec![0f32; case.to().numbers()]);

@@ -4,7 +4,7 @@ use fastai_dsl::arch::graph::Graph;
 use serde::Serialize;
 
 use super::{Workload, median};
-use crate::models::{Direction, UnitTime, describe};
+use crate::models::{PassDirection, UnitTime, describe};
 
 /// The time of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,7 +39,7 @@ impl LayerTime {
 /// Returns the layers of the workload with their medians over the passes, followed by the remainder of the median pass. A pass
 /// is its seconds and the times of its units.
 pub(super) fn rows(workload: &Workload, graph: &Graph, passes: &[(f64, Vec<UnitTime>)]) -> Vec<LayerTime> {
-    let seconds = |name: &str, direction: Direction| {
+    let seconds = |name: &str, direction: PassDirection| {
         let is_it = |time: &&UnitTime| {
             time.direction == direction && graph.units.get(time.unit).is_some_and(|unit| unit.name() == name)
         };
@@ -48,8 +48,8 @@ pub(super) fn rows(workload: &Workload, graph: &Graph, passes: &[(f64, Vec<UnitT
     let layers = describe(workload.arch, workload.size).into_iter().filter(|layer| !layer.name.is_empty());
     let mut rows: Vec<LayerTime> = layers
         .map(|layer| LayerTime {
-            forward: seconds(&layer.name, Direction::Forward),
-            backward: seconds(&layer.name, Direction::Backward),
+            forward: seconds(&layer.name, PassDirection::Forward),
+            backward: seconds(&layer.name, PassDirection::Backward),
             name: layer.name,
             kind: layer.kind,
             output: layer.output,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_kernels::conv::{Forward, Weights, Window};
+use fastai_kernels::conv::{Forward, PackedWeights, Window};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape};
 
 use super::report::SgemmSpeed;
@@ -23,7 +23,7 @@ pub fn sgemm_speed() -> SgemmSpeed {
     let numbers = |seed: usize| (0..SIDE * SIDE).map(|i| ((i + seed) % 1009) as f32 / 1009.0 - 0.5).collect::<Vec<_>>();
     let (left, right) = (numbers(0), numbers(7));
     let mut product = vec![0f32; SIDE * SIDE];
-    let forward = Forward::new(isa, Weights::new(&right, SIDE, SIDE, [1, 1]));
+    let forward = Forward::new(isa, PackedWeights::new(&right, SIDE, SIDE, [1, 1]));
     let shape = MapShape { batch: 1, height: IMAGE[0], width: IMAGE[1], channels: SIDE };
     let window = Window { kernel: [1, 1], stride: 1, pad: [0, 0], input: IMAGE, output: IMAGE };
     let mut time = |_| {

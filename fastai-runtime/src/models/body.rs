@@ -12,7 +12,7 @@ use fastai_dsl::arch::unit::PoolArgs;
 use super::conv_norm::{ConvNorm, Folded, activate};
 use super::cpu;
 use super::norm::Pass;
-use super::unit_times::{Direction, timed};
+use super::unit_times::{PassDirection, timed};
 
 /// The convolutions of a network, up to but excluding the pooling.
 ///
@@ -135,7 +135,7 @@ impl BodyWalk<'_> {
         let plain = !unit.requires_grad();
         let training = self.pass.is_training();
         let foldable = |learns: bool| plain && (!learns || !training);
-        let y = timed(number, Direction::Forward, || match unit.batch_norm() {
+        let y = timed(number, PassDirection::Forward, || match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
                 let folded = self.body.kept[number].fold.get_or_init(|| unit.fold(norm));
                 unit.forward_folded(x, residual, folded)

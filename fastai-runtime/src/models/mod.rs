@@ -45,7 +45,7 @@ pub use memory::{ActivationBytes, StageMemory, activation_bytes};
 pub use network::Network;
 pub use norm::{BatchNorm, Pass};
 pub use parameter::ParameterInfo;
-pub use unit_times::{Direction, UnitTime, unit_times};
+pub use unit_times::{PassDirection, UnitTime, unit_times};
 pub use weights::{body_digest, load_body, load_classifier, resolve};
 
 /// The architecture called `name`.

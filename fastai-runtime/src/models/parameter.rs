@@ -55,12 +55,12 @@ impl Path {
 }
 
 /// Calls `each(name, seen)` for every float tensor in module order.
-pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
+pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, SeenTensor<'_>)) {
     struct EachTensor<F> {
         path: Path,
         each: F,
     }
-    impl<F: FnMut(&str, Seen<'_>)> ModuleVisitor for EachTensor<F> {
+    impl<F: FnMut(&str, SeenTensor<'_>)> ModuleVisitor for EachTensor<F> {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
         }
@@ -69,7 +69,7 @@ pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let read = || param.val().into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
-            let seen = Seen {
+            let seen = SeenTensor {
                 id: param.id,
                 requires_grad: &|| param.is_require_grad(),
                 shape: param.lazy_shape().to_vec(),
@@ -82,7 +82,7 @@ pub(super) fn visit<M: Module>(module: &M, each: impl FnMut(&str, Seen<'_>)) {
 }
 
 /// A tensor as [`visit`] presents it. The members are functions because reading an uninitialised weight draws it.
-pub(super) struct Seen<'a> {
+pub(super) struct SeenTensor<'a> {
     pub(super) id: ParamId,
     pub(super) requires_grad: &'a dyn Fn() -> bool,
     pub(super) shape: Vec<usize>,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// A pass through a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum PassDirection {
     /// From the images to the features.
     Forward,
     /// From the gradient of the features to those of the parameters.
@@ -18,7 +18,7 @@ pub struct UnitTime {
     /// Number of the unit in the body's graph.
     pub unit: usize,
     /// Which pass.
-    pub direction: Direction,
+    pub direction: PassDirection,
     /// Seconds.
     pub seconds: f64,
 }
@@ -52,7 +52,7 @@ fn is_recording() -> bool {
 }
 
 /// Runs one unit, and records its time if [`unit_times`] is running.
-pub(super) fn timed<T>(unit: usize, direction: Direction, work: impl FnOnce() -> T) -> T {
+pub(super) fn timed<T>(unit: usize, direction: PassDirection, work: impl FnOnce() -> T) -> T {
     if !is_recording() {
         return work();
     }
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn units_are_timed_only_on_request() {
-        let run = || timed(3, Direction::Backward, || 7);
+        let run = || timed(3, PassDirection::Backward, || 7);
         assert_eq!(run(), 7);
         let (result, times) = unit_times(run);
-        assert_eq!((result, times.len(), times[0].unit, times[0].direction), (7, 1, 3, Direction::Backward));
+        assert_eq!((result, times.len(), times[0].unit, times[0].direction), (7, 1, 3, PassDirection::Backward));
         assert!(unit_times(|| ()).1.is_empty());
         assert_eq!(unit_times(|| on_pool(run)).1.len(), 1);
         assert_eq!(unit_times(|| unit_times(run)).1.len(), 0);

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::examples::Inputs;
 use crate::random::{beta, chance, permutation, unit};
-use crate::transforms::Window;
+use crate::transforms::CropWindow;
 
 /// The mixing of training images.
 ///
@@ -47,7 +47,7 @@ impl Mixing {
             return Some(Mix { partners, shares: (0..count).map(share).collect(), windows: None });
         }
         let alpha = self.cutmix?;
-        let windows: Vec<Window> = (0..count).map(|_| cut(beta(rng, alpha), size, rng)).collect();
+        let windows: Vec<CropWindow> = (0..count).map(|_| cut(beta(rng, alpha), size, rng)).collect();
         let area = (size.0 * size.1).max(1) as f64;
         let shares = windows.iter().map(|w| (1.0 - (w.height * w.width) as f64 / area) as f32).collect();
         Some(Mix { partners, shares, windows: Some(windows) })
@@ -56,7 +56,7 @@ impl Mixing {
 
 /// Draws a rectangle in an image of `size` that leaves about the share `lambda`. Its sides are the image's times the square
 /// root of 1 - lambda, its centre is uniform, and the part beyond the border is cut off.
-fn cut(lambda: f64, (height, width): (usize, usize), rng: &mut ChaCha8Rng) -> Window {
+fn cut(lambda: f64, (height, width): (usize, usize), rng: &mut ChaCha8Rng) -> CropWindow {
     let part = (1.0 - lambda).sqrt();
     let (row, column) = (unit(rng), unit(rng));
     let ends = |middle: f64, side: usize| {
@@ -64,7 +64,7 @@ fn cut(lambda: f64, (height, width): (usize, usize), rng: &mut ChaCha8Rng) -> Wi
         (middle.saturating_sub(reach), (middle + reach).min(side))
     };
     let ((top, bottom), (left, right)) = (ends(row, height), ends(column, width));
-    Window { top, left, height: bottom - top, width: right - left }
+    CropWindow { top, left, height: bottom - top, width: right - left }
 }
 
 /// The mix of one batch.
@@ -73,7 +73,7 @@ pub struct Mix {
     partners: Vec<usize>,
     shares: Vec<f32>,
     // The rectangle of each image that shows its partner; `None` for blending.
-    windows: Option<Vec<Window>>,
+    windows: Option<Vec<CropWindow>>,
 }
 
 impl Mix {

@@ -7,7 +7,7 @@ use crate::random::{chance, uniform, unit};
 
 /// A rectangle of an image, pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct CropWindow {
     /// First row.
     pub top: usize,
     /// First column.
@@ -48,24 +48,24 @@ impl Cut {
 
     /// Returns the window to cut from an image of `image` (height, width) for a square of `size`; `None` if the image is to
     /// be scaled to `size` and cropped in the centre instead.
-    pub(super) fn window(&self, image: (usize, usize), size: usize) -> Option<Window> {
+    pub(super) fn window(&self, image: (usize, usize), size: usize) -> Option<CropWindow> {
         let (height, width) = image;
         match self {
             Cut::Center => Some(center(image, size)),
             Cut::At { row, column } => {
                 let start = |u: f64, n: usize| (u * n.saturating_sub(size) as f64).floor() as usize;
-                Some(Window { top: start(*row, height), left: start(*column, width), height: size, width: size })
+                Some(CropWindow { top: start(*row, height), left: start(*column, width), height: size, width: size })
             }
-            Cut::Squash => Some(Window { top: 0, left: 0, height, width }),
+            Cut::Squash => Some(CropWindow { top: 0, left: 0, height, width }),
             Cut::Area(area) => area.window(image),
         }
     }
 }
 
 /// The central square of `size` in `image` (height, width), which must be at least that large.
-pub(super) fn center(image: (usize, usize), size: usize) -> Window {
+pub(super) fn center(image: (usize, usize), size: usize) -> CropWindow {
     let start = |n: usize| n.saturating_sub(size).div_ceil(2);
-    Window { top: start(image.0), left: start(image.1), height: size, width: size }
+    CropWindow { top: start(image.0), left: start(image.1), height: size, width: size }
 }
 
 /// The googlenet crop: the first of ten tries that fits the image.
@@ -102,7 +102,7 @@ impl Area {
         Area { swap, tries }
     }
 
-    fn window(&self, (height, width): (usize, usize)) -> Option<Window> {
+    fn window(&self, (height, width): (usize, usize)) -> Option<CropWindow> {
         let area = height as f64 * width as f64;
         self.tries.iter().find_map(|t| {
             // Never 0, which a single pixel would give.
@@ -112,7 +112,7 @@ impl Area {
                 (w, h) = (h, w);
             }
             let start = |u: f64, room: usize| (u * (room + 1) as f64) as usize;
-            (h <= height && w <= width).then(|| Window {
+            (h <= height && w <= width).then(|| CropWindow {
                 top: start(t.row, height - h),
                 left: start(t.column, width - w),
                 height: h,

@@ -1,6 +1,6 @@
 //! Quarter turns and the left-right flip.
 
-use super::crop::Window;
+use super::crop::CropWindow;
 use super::image::{FloatImage, Pixels};
 use super::rotate::Affine;
 
@@ -32,7 +32,7 @@ impl Dihedral {
     pub fn apply<P: Pixels>(self, source: &P) -> FloatImage {
         let from = source.size();
         let (height, width) = self.size(from);
-        let window = Window { top: 0, left: 0, height, width };
+        let window = CropWindow { top: 0, left: 0, height, width };
         let mut image = FloatImage::black(height, width);
         let mut line = Vec::with_capacity(from.1);
         for y in 0..from.0 {
@@ -51,7 +51,7 @@ impl Dihedral {
         line: &[[f32; 4]],
         (y, x): (usize, usize),
         size: (usize, usize),
-        window: Window,
+        window: CropWindow,
         part: &mut FloatImage,
     ) {
         let index = |x: usize| {
@@ -113,14 +113,14 @@ impl Dihedral {
     }
 
     /// Maps a nonempty `window` of an image of `size` to its new position.
-    pub(super) fn image_of(self, window: Window, size: (usize, usize)) -> Window {
+    pub(super) fn image_of(self, window: CropWindow, size: (usize, usize)) -> CropWindow {
         let a = self.forward((window.top, window.left), size);
         let b = self.forward((window.top + window.height - 1, window.left + window.width - 1), size);
         between(a, b)
     }
 
     /// Returns the part of an image of `size` that moves to `window`, which must not be empty.
-    pub(super) fn origin(self, window: Window, size: (usize, usize)) -> Window {
+    pub(super) fn origin(self, window: CropWindow, size: (usize, usize)) -> CropWindow {
         let a = self.backward((window.top, window.left), size);
         let b = self.backward((window.top + window.height - 1, window.left + window.width - 1), size);
         between(a, b)
@@ -128,8 +128,8 @@ impl Dihedral {
 }
 
 /// The window with these opposite corners.
-fn between(a: (usize, usize), b: (usize, usize)) -> Window {
-    Window { top: a.0.min(b.0), left: a.1.min(b.1), height: a.0.abs_diff(b.0) + 1, width: a.1.abs_diff(b.1) + 1 }
+fn between(a: (usize, usize), b: (usize, usize)) -> CropWindow {
+    CropWindow { top: a.0.min(b.0), left: a.1.min(b.1), height: a.0.abs_diff(b.0) + 1, width: a.1.abs_diff(b.1) + 1 }
 }
 
 #[cfg(test)]

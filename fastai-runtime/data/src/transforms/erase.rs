@@ -4,7 +4,7 @@ use fastai_dsl::Erased;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
-use super::crop::Window;
+use super::crop::CropWindow;
 use crate::random::{Stream, normal, uniform};
 
 /// Smallest and largest aspect, height by width.
@@ -16,7 +16,7 @@ const TRIES: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patch {
     /// Where.
-    pub window: Window,
+    pub window: CropWindow,
     /// The seed of its noise; `None` fills it with the mean.
     pub noise: Option<u64>,
 }
@@ -35,14 +35,14 @@ impl Patch {
                 return None;
             }
             let start = |length: usize, rng: &mut ChaCha8Rng| uniform(rng, 0.0, (side - length + 1) as f64) as usize;
-            Some(Window { top: start(height, rng), left: start(width, rng), height, width })
+            Some(CropWindow { top: start(height, rng), left: start(width, rng), height, width })
         })?;
         Some(Patch { window, noise: (value == Erased::Noise).then(|| rng.next_u64()) })
     }
 
     /// Erases the rectangle from the normalised `values`, `[3, side, side]`, whose mean is 0 and standard deviation 1.
     pub(super) fn erase(&self, values: &mut [f32], side: usize) {
-        let Window { top, left, height, width } = self.window;
+        let CropWindow { top, left, height, width } = self.window;
         let rows = (0..3 * height).map(|row| (row / height * side + top + row % height) * side + left);
         match self.noise {
             None => rows.for_each(|start| values[start..start + width].fill(0.0)),

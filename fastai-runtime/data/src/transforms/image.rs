@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::crop::Window;
+use super::crop::CropWindow;
 use fastai_kernels::wide::{Wide, wide};
 
 /// The source of scaling and rotation: pixels in rows from the top, with red, green and blue first in each.
@@ -141,7 +141,7 @@ impl FloatImage {
     /// Converts the whole of `source`.
     pub fn from_pixels<P: Pixels>(source: &P) -> Self {
         let (height, width) = source.size();
-        Self::window_of(source, Window { top: 0, left: 0, height, width })
+        Self::window_of(source, CropWindow { top: 0, left: 0, height, width })
     }
 
     /// Creates an image from `rgb`, `[height, width, 3]`; `None` if the number of floats differs.
@@ -154,7 +154,7 @@ impl FloatImage {
     }
 
     /// The part of `source` in `window`, which must lie inside.
-    pub fn window_of<P: Pixels>(source: &P, window: Window) -> Self {
+    pub fn window_of<P: Pixels>(source: &P, window: CropWindow) -> Self {
         wide(Convert { source, window })
     }
 
@@ -195,7 +195,7 @@ impl FloatImage {
 /// A part of an image to convert.
 struct Convert<'a, P> {
     source: &'a P,
-    window: Window,
+    window: CropWindow,
 }
 
 impl<P: Pixels> Wide for Convert<'_, P> {
@@ -203,7 +203,7 @@ impl<P: Pixels> Wide for Convert<'_, P> {
 
     #[inline(always)]
     fn run(self) -> FloatImage {
-        let Convert { source, window: Window { top, left, height, width } } = self;
+        let Convert { source, window: CropWindow { top, left, height, width } } = self;
         let mut image = FloatImage::unwritten(height, width);
         let stride = source.size().1;
         for (y, row) in image.pixels.chunks_exact_mut(width.max(1)).enumerate() {

@@ -20,7 +20,7 @@ mod rotate;
 mod scale;
 
 pub use blur::blur;
-pub use crop::{Area, Cut, Try, Window};
+pub use crop::{Area, CropWindow, Cut, Try};
 pub use dihedral::Dihedral;
 pub use draw::{Draw, Effect, Hole};
 pub use erase::Patch;

@@ -2,7 +2,7 @@
 
 use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Transforms};
 
-use super::crop::{Cut, Window, center};
+use super::crop::{CropWindow, Cut, center};
 use super::draw::Draw;
 use super::image::{FloatImage, Pixels};
 use super::lighting::LevelChange;
@@ -206,7 +206,7 @@ fn longest(target: usize) -> usize {
 /// Returns the window to compute of an image of `scaled` pixels whose shorter side is `target`: the whole image, or the
 /// surroundings of the crop in a long strip. Rotation then turns about the centre of the window, and lighting uses its
 /// mean.
-fn surroundings(scaled: (usize, usize), target: usize, draw: &Draw) -> Window {
+fn surroundings(scaled: (usize, usize), target: usize, draw: &Draw) -> CropWindow {
     let (mut row, mut column) = match draw.cut {
         Cut::At { row, column } => (row, column),
         _ => (0.5, 0.5),
@@ -216,7 +216,7 @@ fn surroundings(scaled: (usize, usize), target: usize, draw: &Draw) -> Window {
     }
     let (height, width) = (scaled.0.min(longest(target)), scaled.1.min(longest(target)));
     let start = |u: f64, room: usize| (u * room as f64) as usize;
-    Window { top: start(row, scaled.0 - height), left: start(column, scaled.1 - width), height, width }
+    CropWindow { top: start(row, scaled.0 - height), left: start(column, scaled.1 - width), height, width }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Groups the parts of a draw into passes over the image.
 
 use super::blur::blur;
-use super::crop::Window;
+use super::crop::CropWindow;
 use super::dihedral::Dihedral;
 use super::draw::{Effect, Hole};
 use super::image::{FloatImage, Pixels};
@@ -26,7 +26,7 @@ pub(super) struct Resampling {
     /// Brightness and contrast. Turns and flips preserve the mean, so their order relative to lighting does not matter.
     pub(super) lighting: Option<Lighting>,
     /// The black squares, applied last.
-    holes: Vec<Window>,
+    holes: Vec<CropWindow>,
 }
 
 impl Resampling {
@@ -99,7 +99,7 @@ impl Resampling {
     }
 
     /// Applies the pass to `canvas`, already blurred if necessary, and returns `window` of the result.
-    pub(super) fn part<P: Pixels>(&self, canvas: &P, window: Window) -> FloatImage {
+    pub(super) fn part<P: Pixels>(&self, canvas: &P, window: CropWindow) -> FloatImage {
         let (mut part, change) = augment(canvas, self, window);
         if self.lighting.is_some() {
             part.pixels_mut().iter_mut().for_each(|pixel| *pixel = change.of(*pixel));
@@ -111,7 +111,7 @@ impl Resampling {
     /// Applies the pass to the whole `canvas`.
     pub(super) fn whole<P: Pixels>(&self, canvas: &P) -> FloatImage {
         let (height, width) = self.shown();
-        self.part(canvas, Window { top: 0, left: 0, height, width })
+        self.part(canvas, CropWindow { top: 0, left: 0, height, width })
     }
 
     /// Applies the blur.
@@ -126,19 +126,19 @@ impl Resampling {
 impl Hole {
     /// Returns the window of the hole in an image of `size`, by the original's formula: `y - length / 2` to
     /// `y + length / 2`, clipped at 0 and at the end, and rounded down. `None` if the window is empty.
-    fn window(&self, size: (usize, usize)) -> Option<Window> {
+    fn window(&self, size: (usize, usize)) -> Option<CropWindow> {
         let ends = |middle: f64, side: usize| {
             let middle = (middle * side as f64) as usize;
             let first = middle.saturating_sub(self.length.div_ceil(2));
             (first, (middle + self.length / 2).min(side) - first)
         };
         let ((top, height), (left, width)) = (ends(self.row, size.0), ends(self.column, size.1));
-        (height > 0 && width > 0).then_some(Window { top, left, height, width })
+        (height > 0 && width > 0).then_some(CropWindow { top, left, height, width })
     }
 }
 
 /// Blackens `hole` in `part`, which is `window` of its image.
-fn blacken(part: &mut FloatImage, hole: Window, window: Window) {
+fn blacken(part: &mut FloatImage, hole: CropWindow, window: CropWindow) {
     let shown = |first: usize, count: usize, from: usize, side: usize| {
         first.saturating_sub(from).min(side)..(first + count).saturating_sub(from).min(side)
     };
@@ -153,14 +153,14 @@ fn blacken(part: &mut FloatImage, hole: Window, window: Window) {
 ///
 /// Turns, flips and crops only select pixels, so they need no intermediate image. Lighting uses the exact mean of the whole
 /// rotated canvas, so all of its rows are computed if there is lighting.
-pub(super) fn augment<P: Pixels>(canvas: &P, draw: &Resampling, window: Window) -> (FloatImage, LevelChange) {
+pub(super) fn augment<P: Pixels>(canvas: &P, draw: &Resampling, window: CropWindow) -> (FloatImage, LevelChange) {
     wide(Augment { canvas, draw, window })
 }
 
 struct Augment<'a, P> {
     canvas: &'a P,
     draw: &'a Resampling,
-    window: Window,
+    window: CropWindow,
 }
 
 impl<P: Pixels> Wide for Augment<'_, P> {
@@ -171,8 +171,11 @@ impl<P: Pixels> Wide for Augment<'_, P> {
         let Augment { canvas, draw, window } = self;
         let size = canvas.size();
         let origin = draw.dihedral.origin(window, size);
-        let needed =
-            if draw.lighting.is_some() { Window { top: 0, left: 0, height: size.0, width: size.1 } } else { origin };
+        let needed = if draw.lighting.is_some() {
+            CropWindow { top: 0, left: 0, height: size.0, width: size.1 }
+        } else {
+            origin
+        };
         let rotation = (!draw.warps.is_empty()).then(|| Rotation::of_all(&draw.warps, size.0, size.1));
 
         // Without turns, rows stay rows, in their order.

@@ -1,6 +1,6 @@
 //! Scaling like OpenCV's `INTER_AREA`.
 
-use super::crop::Window;
+use super::crop::CropWindow;
 use super::image::{FloatImage, Pixels};
 use fastai_kernels::wide::{Wide, wide};
 
@@ -21,11 +21,11 @@ pub fn scale_min<P: Pixels>(source: &P, target: usize) -> FloatImage {
 /// Scales to `height` x `width`: area averaging if both sides shrink, otherwise a blend of the two nearest pixels per axis
 /// (OpenCV's `INTER_AREA`, which differs from the usual bilinear enlargement).
 pub fn resize<P: Pixels>(source: &P, height: usize, width: usize) -> FloatImage {
-    resize_window(source, (height, width), Window { top: 0, left: 0, height, width })
+    resize_window(source, (height, width), CropWindow { top: 0, left: 0, height, width })
 }
 
 /// Computes `window` of `source` scaled to `size`. The values equal those of cropping after [`resize`], at a lower cost.
-pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window: Window) -> FloatImage {
+pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window: CropWindow) -> FloatImage {
     let (from, extent) = (source.size(), source.extent());
     if extent == (size.0 as f64, size.1 as f64) {
         return FloatImage::window_of(source, window);
@@ -44,7 +44,7 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
 /// A scaling with its weights.
 struct Resize<'a, P> {
     source: &'a P,
-    window: Window,
+    window: CropWindow,
     rows: &'a Axis,
     columns: &'a Columns,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fastai_data::transforms::{
-    Area, Cut, Dihedral, Draw, Effect, FloatImage, Lighting, Pixels, Transform, Try, Warp, Window, resize, rotate,
+    Area, CropWindow, Cut, Dihedral, Draw, Effect, FloatImage, Lighting, Pixels, Transform, Try, Warp, resize, rotate,
     scale_min,
 };
 use fastai_dsl::{Crop, PadMode, Stats, TransformSet, Transforms};
@@ -105,7 +105,7 @@ fn the_centre_is_opencvs() {
     let mut out = vec![0.0; 3 * 31 * 31];
     Transform::new(&config(TransformSet::None, 31, Crop::Center), RAW).valid(&golden.picture("noise_40x31"), &mut out);
     close("center", &interleave(&out), &golden.floats("center_31_noise_40x31").1, TOLERANCE);
-    let window = Window { top: 22, left: 35, height: 31, width: 31 };
+    let window = CropWindow { top: 22, left: 35, height: 31, width: 31 };
     golden.check("center_31_noise_75x100", &FloatImage::window_of(&golden.picture("noise_75x100"), window));
 }
 
@@ -182,7 +182,12 @@ fn the_whole_training_pipeline() {
 }
 
 /// One step after the other on whole images, as the original does it.
-fn step_by_step(picture: &RgbImage, draw: &Draw, size: usize, window: impl Fn((usize, usize)) -> Window) -> Vec<f32> {
+fn step_by_step(
+    picture: &RgbImage,
+    draw: &Draw,
+    size: usize,
+    window: impl Fn((usize, usize)) -> CropWindow,
+) -> Vec<f32> {
     let mut image = scale_min(picture, ((draw.zoom * size as f64) as usize).max(size));
     for part in &draw.parts {
         image = match part {
@@ -216,7 +221,7 @@ fn fused_is_the_same_as_step_by_step() {
             let d = Draw { zoom, parts: parts.into_iter().flatten().collect(), ..draw(cut) };
             let mut out = vec![0.0; 3 * 50 * 50];
             Transform::new(&config(TransformSet::TopDown, 50, Crop::Random), RAW).apply(&picture, &d, &mut out);
-            let wanted = step_by_step(&picture, &d, 50, |(h, w)| Window {
+            let wanted = step_by_step(&picture, &d, 50, |(h, w)| CropWindow {
                 top: (0.99 * (h - 50) as f64) as usize,
                 left: (0.4 * (w - 50) as f64) as usize,
                 height: 50,
@@ -226,7 +231,8 @@ fn fused_is_the_same_as_step_by_step() {
 
             let d = Draw { cut: Cut::Squash, ..d };
             Transform::new(&config(TransformSet::TopDown, 50, Crop::None), RAW).apply(&picture, &d, &mut out);
-            let wanted = step_by_step(&picture, &d, 50, |(height, width)| Window { top: 0, left: 0, height, width });
+            let wanted =
+                step_by_step(&picture, &d, 50, |(height, width)| CropWindow { top: 0, left: 0, height, width });
             close(&format!("{d:?}"), &interleave(&out), &wanted, 1e-6);
         }
     }

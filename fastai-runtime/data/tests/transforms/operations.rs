@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use fastai_data::random::Stream;
-use fastai_data::transforms::{Cut, Draw, Operation, Patch, Transform, Window};
+use fastai_data::transforms::{CropWindow, Cut, Draw, Operation, Patch, Transform};
 use fastai_dsl::{Augmentation, Erased, Stats, TransformSet, Transforms};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
@@ -131,7 +131,7 @@ fn erased_pixels_show_the_mean_or_noise_and_others_stay() {
         transform.apply(&picture, &Draw { patches, ..Draw::plain(Cut::Center) }, &mut out);
         out
     };
-    let window = Window { top: 3, left: 10, height: 20, width: 22 };
+    let window = CropWindow { top: 3, left: 10, height: 20, width: 22 };
     let inside = |i: usize| (3..23).contains(&(i % 1024 / 32)) && i % 32 >= 10;
     let plain = apply(Vec::new());
     let mean = apply(vec![Patch { window, noise: None }]);
@@ -159,7 +159,7 @@ fn as_much_is_erased_as_torchvision_erases() {
     // Five standard deviations of the difference of two samples of 20,000.
     assert!((often - reference[0].as_f64().unwrap()).abs() < 0.025);
     assert!((share - reference[1].as_f64().unwrap()).abs() < 0.0055);
-    let inside = |w: &Window| w.top + w.height <= 32 && w.left + w.width <= 32;
+    let inside = |w: &CropWindow| w.top + w.height <= 32 && w.left + w.width <= 32;
     assert!(found.iter().flat_map(|d| &d.patches).all(|p| inside(&p.window) && p.noise.is_none()));
     let always = draws(Augmentation::Erase { p: 1.0, area: [0.1, 0.1], value: Erased::Noise });
     assert!(always.iter().all(|d| d.patches.len() == 1 && d.patches[0].noise.is_some()));

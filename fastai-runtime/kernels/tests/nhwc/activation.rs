@@ -1,6 +1,6 @@
 //! Activations.
 
-use fastai_kernels::activation::{Activation, activate, activation_gradient};
+use fastai_kernels::activation::{SmoothActivation, activate, activation_gradient};
 use fastai_kernels::{Isa, Map, MapMut, MapShape};
 
 use crate::{assert_near, everywhere, on_threads};
@@ -24,31 +24,31 @@ fn normal(x: f64) -> f64 {
     0.5 + density * sum
 }
 
-fn value(activation: Activation, x: f64) -> f64 {
+fn value(activation: SmoothActivation, x: f64) -> f64 {
     let hard = (x / 6.0 + 0.5).clamp(0.0, 1.0);
     match activation {
-        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Activation::Silu => x / (1.0 + (-x).exp()),
-        Activation::Gelu => x * normal(x),
-        Activation::HardSigmoid => hard,
-        Activation::HardSwish => x * hard,
+        SmoothActivation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        SmoothActivation::Silu => x / (1.0 + (-x).exp()),
+        SmoothActivation::Gelu => x * normal(x),
+        SmoothActivation::HardSigmoid => hard,
+        SmoothActivation::HardSwish => x * hard,
     }
 }
 
-fn slope(activation: Activation, x: f64) -> f64 {
+fn slope(activation: SmoothActivation, x: f64) -> f64 {
     let sigmoid = 1.0 / (1.0 + (-x).exp());
     match activation {
-        Activation::Sigmoid => sigmoid / (1.0 + x.exp()),
-        Activation::Silu => sigmoid * (1.0 + x / (1.0 + x.exp())),
-        Activation::Gelu => normal(x) + x * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt(),
-        Activation::HardSigmoid => {
+        SmoothActivation::Sigmoid => sigmoid / (1.0 + x.exp()),
+        SmoothActivation::Silu => sigmoid * (1.0 + x / (1.0 + x.exp())),
+        SmoothActivation::Gelu => normal(x) + x * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt(),
+        SmoothActivation::HardSigmoid => {
             if x.abs() < 3.0 {
                 1.0 / 6.0
             } else {
                 0.0
             }
         }
-        Activation::HardSwish => {
+        SmoothActivation::HardSwish => {
             if x < -3.0 {
                 0.0
             } else if x > 3.0 {
@@ -60,8 +60,13 @@ fn slope(activation: Activation, x: f64) -> f64 {
     }
 }
 
-const ALL: [Activation; 5] =
-    [Activation::Sigmoid, Activation::Silu, Activation::Gelu, Activation::HardSigmoid, Activation::HardSwish];
+const ALL: [SmoothActivation; 5] = [
+    SmoothActivation::Sigmoid,
+    SmoothActivation::Silu,
+    SmoothActivation::Gelu,
+    SmoothActivation::HardSigmoid,
+    SmoothActivation::HardSwish,
+];
 
 /// Every 4999th number with an absolute value from 2^-20 to `most`.
 fn numbers(most: f32) -> Vec<f32> {
@@ -80,14 +85,14 @@ fn worst(results: &[f32], x: &[f32], least: f64, wanted: impl Fn(f64) -> f64) ->
 }
 
 /// Units of the last place by which values and slopes may be wrong. Near their roots slopes are measured by those of 1/16.
-fn bounds(activation: Activation, isa: Isa) -> [f64; 2] {
+fn bounds(activation: SmoothActivation, isa: Isa) -> [f64; 2] {
     let fused = isa != Isa::portable();
     match activation {
-        Activation::Sigmoid => [3.0, 5.0],
-        Activation::Silu => [4.0, 8.0],
-        Activation::Gelu if fused => [8.0, 16.0],
-        Activation::Gelu => [80.0, 20.0],
-        Activation::HardSigmoid | Activation::HardSwish => [2.0, 6.0],
+        SmoothActivation::Sigmoid => [3.0, 5.0],
+        SmoothActivation::Silu => [4.0, 8.0],
+        SmoothActivation::Gelu if fused => [8.0, 16.0],
+        SmoothActivation::Gelu => [80.0, 20.0],
+        SmoothActivation::HardSigmoid | SmoothActivation::HardSwish => [2.0, 6.0],
     }
 }
 
@@ -97,12 +102,12 @@ fn a_few_units_of_the_last_place() {
         for activation in ALL {
             let least = f64::from(f32::MIN_POSITIVE);
             // GELU is a normal number down to -13.
-            let x = numbers(if activation == Activation::Gelu { 13.0 } else { 85.0 });
+            let x = numbers(if activation == SmoothActivation::Gelu { 13.0 } else { 85.0 });
             let shape = MapShape { batch: 1, height: 1, width: x.len(), channels: 1 };
             let mut y = x.clone();
             activate(isa, activation, None, &mut MapMut::new(&mut y, shape));
             // A hard sigmoid is 1/2 more than its smallest values are.
-            let hard = matches!(activation, Activation::HardSigmoid | Activation::HardSwish);
+            let hard = matches!(activation, SmoothActivation::HardSigmoid | SmoothActivation::HardSwish);
             let y_worst = worst(&y, &x, if hard { 1.0 } else { least }, |x| value(activation, x));
             let mut dx = vec![1.0; x.len()];
             activation_gradient(isa, activation, Map::new(&x, shape), None, &mut MapMut::new(&mut dx, shape));
@@ -123,7 +128,7 @@ fn limits_are_exact() {
             let shape = MapShape { batch: 1, height: 1, width: 1, channels: x.len() };
             let mut y = x;
             activate(isa, activation, None, &mut MapMut::new(&mut y, shape));
-            let gate = matches!(activation, Activation::Sigmoid | Activation::HardSigmoid);
+            let gate = matches!(activation, SmoothActivation::Sigmoid | SmoothActivation::HardSigmoid);
             assert_eq!(y[..4], if gate { [0.5, 1.0, 1.0, 0.0] } else { [0.0, 200.0, 1e30, 0.0] }, "{activation:?}");
             assert!(y[4].is_nan());
             let mut dx = [1.0; 5];

@@ -60,7 +60,7 @@ fn forward_is_the_sum_over_the_window() {
         let got = on_threads(|| {
             let mut output = before.clone();
             let finish = Finish { bias: bias.as_deref(), residual: residual.as_ref().map(Owned::map), clamp };
-            depthwise::Forward::new(isa, &case.weights, case.input.channels, case.window.kernel).run(
+            depthwise::DepthwisePass::new(isa, &case.weights, case.input.channels, case.window.kernel).run(
                 input.map(),
                 case.window,
                 &mut output.map_mut(),
@@ -160,7 +160,7 @@ fn nan_stays() {
         let values = vec![f32::NAN; shape.numbers()];
         let mut output = vec![0.0; shape.numbers()];
         let finish = Finish { clamp: [0.0, 6.0], ..Finish::PLAIN };
-        depthwise::Forward::new(isa, &[1.0; 17 * 9], 17, [3, 3]).run(
+        depthwise::DepthwisePass::new(isa, &[1.0; 17 * 9], 17, [3, 3]).run(
             fastai_kernels::Map::new(&values, shape),
             window,
             &mut fastai_kernels::MapMut::new(&mut output, shape),

@@ -1,7 +1,7 @@
 //! Layer normalisation.
 
 use fastai_kernels::MapShape;
-use fastai_kernels::layer_norm::{LayerNorm, layer_norm, layer_norm_gradient};
+use fastai_kernels::layer_norm::{LayerNormWeights, layer_norm, layer_norm_gradient};
 
 use crate::{assert_near, everywhere, on_threads};
 
@@ -22,7 +22,7 @@ fn layer_norm_and_its_gradient() {
         let (dy, before, in_place) = (random.map(shape), random.map(shape), random.chance());
         let (weight, bias) = (random.numbers(channels), random.numbers(channels));
         let epsilon = 1e-3f32;
-        let norm = LayerNorm { weight: &weight, bias: &bias, epsilon };
+        let norm = LayerNormWeights { weight: &weight, bias: &bias, epsilon };
         let got = on_threads(|| {
             let mut y = if in_place { x.clone() } else { before.clone() };
             layer_norm(isa, (!in_place).then_some(x.map()), norm, &mut y.map_mut());

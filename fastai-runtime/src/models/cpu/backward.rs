@@ -4,17 +4,17 @@ use burn::backend::autodiff::NodeId;
 use fastai_kernels::norm::{self, GradientFactors};
 use fastai_kernels::{Finish, Isa, MapShape, activation, convolution, gate, layer_norm, layout, pool};
 
-use super::super::unit_times::{Direction, timed};
+use super::super::unit_times::{PassDirection, timed};
+use super::feature_map::FeatureMap;
 use super::shape;
-use super::tape::{Entry, MapNumber, Pool, Tape, UnitEntry};
-use super::value::Value;
+use super::tape::{MapNumber, Pool, Tape, TapeEntry, UnitEntry};
 
 /// Gradient of a parameter: its node, numbers and sides.
 pub(super) type ParameterGradient = (NodeId, Vec<f32>, Vec<usize>);
 
 /// Gradients on their way back.
 struct Back {
-    maps: Vec<Option<Value>>,
+    maps: Vec<Option<FeatureMap>>,
     parameters: Vec<ParameterGradient>,
 }
 
@@ -22,16 +22,16 @@ struct Back {
 pub(super) fn run(
     tape: Tape,
     output: MapNumber,
-    gradient: Value,
+    gradient: FeatureMap,
     input: MapNumber,
-) -> (Vec<ParameterGradient>, Option<Value>) {
+) -> (Vec<ParameterGradient>, Option<FeatureMap>) {
     let mut back = Back { maps: vec![None; tape.maps], parameters: Vec::new() };
     back.maps[output] = Some(gradient);
     let isa = Isa::detect();
     for entry in tape.entries.into_iter().rev() {
         match entry {
-            Entry::Unit(entry) => timed(entry.number, Direction::Backward, || back.unit(*entry)),
-            Entry::Pool { pool, input, from, to } => {
+            TapeEntry::Unit(entry) => timed(entry.number, PassDirection::Backward, || back.unit(*entry)),
+            TapeEntry::Pool { pool, input, from, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
                 let (mut dx, add) = back.sum(from, input);
                 let mut to = dx.make_mut();
@@ -42,9 +42,9 @@ pub(super) fn run(
                 }
                 back.maps[from] = Some(dx);
             }
-            Entry::Activate { activation, x, output, from, to } => {
+            TapeEntry::Activate { activation, x, output, from, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
-                let mut dx = Value::new(x.shape());
+                let mut dx = FeatureMap::new(x.shape());
                 match shape::smooth(activation) {
                     Some(smooth) => {
                         activation::activation_gradient(isa, smooth, x.map(), Some(dy.map()), &mut dx.fresh());
@@ -56,9 +56,9 @@ pub(super) fn run(
                 }
                 back.add(from, dx);
             }
-            Entry::Gate { x: (x, from), gate: (gate, gate_from), to } => {
+            TapeEntry::Gate { x: (x, from), gate: (gate, gate_from), to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
-                let (mut dx, mut dgate) = (Value::new(x.shape()), Value::new(gate.shape()));
+                let (mut dx, mut dgate) = (FeatureMap::new(x.shape()), FeatureMap::new(gate.shape()));
                 let maps = (x.map(), gate.map(), Some(dy.map()));
                 gate::gate_gradient(isa, maps.0, maps.1, maps.2, &mut dx.fresh(), &mut dgate.fresh());
                 for (number, gradient) in [(from, dx), (gate_from, dgate)] {
@@ -67,7 +67,7 @@ pub(super) fn run(
                     }
                 }
             }
-            Entry::Concat { parts, to } => {
+            TapeEntry::Concat { parts, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
                 for (number, first, channels) in parts {
                     back.add(number, dy.channels(first, channels));
@@ -81,7 +81,7 @@ pub(super) fn run(
 }
 
 impl Back {
-    fn add(&mut self, number: MapNumber, gradient: Value) {
+    fn add(&mut self, number: MapNumber, gradient: FeatureMap) {
         match &mut self.maps[number] {
             Some(sum) => layout::add(gradient.map(), &mut sum.make_mut()),
             none => *none = Some(gradient),
@@ -89,10 +89,10 @@ impl Back {
     }
 
     /// The sum of a map's gradients so far and whether there is one, or where it begins.
-    fn sum(&mut self, number: MapNumber, shape: MapShape) -> (Value, bool) {
+    fn sum(&mut self, number: MapNumber, shape: MapShape) -> (FeatureMap, bool) {
         match self.maps[number].take() {
             Some(sum) => (sum, true),
-            None => (Value::new(shape), false),
+            None => (FeatureMap::new(shape), false),
         }
     }
 
@@ -108,12 +108,12 @@ impl Back {
         let channels = entry.spec.output;
         let clamp = shape::clamp(entry.spec.activation);
         if let (Some(smooth), Some(before)) = (shape::smooth(entry.spec.activation), &entry.before) {
-            let mut g = Value::new(dy.shape());
+            let mut g = FeatureMap::new(dy.shape());
             activation::activation_gradient(isa, smooth, before.map(), Some(dy.map()), &mut g.fresh());
             dy = g;
         }
         if let (Some((values, [weight, bias])), Some(inner)) = (entry.layer_norm.take(), &entry.inner) {
-            let mut dx = Value::new(dy.shape());
+            let mut dx = FeatureMap::new(dy.shape());
             let found =
                 layer_norm::layer_norm_gradient(isa, inner.map(), values.kernel(), Some(dy.map()), &mut dx.fresh());
             dy = dx;
@@ -129,7 +129,7 @@ impl Back {
         let sums = if clamp == Finish::PLAIN.clamp && with.is_none() && entry.bias.is_none() {
             None
         } else {
-            let mut g = Value::new(dy.shape());
+            let mut g = FeatureMap::new(dy.shape());
             let sums = norm::clamp_gradient(isa, dy.map(), entry.output.map(), clamp, with, &mut g.fresh());
             dy = g;
             Some(sums)
@@ -202,12 +202,12 @@ impl Back {
 }
 
 /// The second pass of a norm's gradient, in place where nobody else has the gradient.
-fn pass(isa: Isa, mut dy: Value, input: &Value, factors: &GradientFactors<'_>) -> Value {
+fn pass(isa: Isa, mut dy: FeatureMap, input: &FeatureMap, factors: &GradientFactors<'_>) -> FeatureMap {
     if let Some(mut to) = dy.map_mut() {
         norm::input_gradient(isa, None, input.map(), factors, &mut to);
         return dy;
     }
-    let mut to = Value::new(dy.shape());
+    let mut to = FeatureMap::new(dy.shape());
     norm::input_gradient(isa, Some(dy.map()), input.map(), factors, &mut to.fresh());
     to
 }

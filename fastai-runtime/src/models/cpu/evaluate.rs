@@ -7,10 +7,10 @@ use fastai_kernels::{Isa, Map, MapMut, MapShape, activation, gate, layout, norm,
 
 use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
-use super::super::unit_times::{Direction, timed};
+use super::super::unit_times::{PassDirection, timed};
+use super::feature_map::FeatureMap;
 use super::ready::Ready;
 use super::shape;
-use super::value::Value;
 use fastai_dsl::arch::graph::{Graph, Node};
 
 /// An activation alone.
@@ -27,27 +27,27 @@ pub(super) fn activate(activation: Activation, x: Map<'_>, output: &mut MapMut<'
 }
 
 /// The mean of each channel and image.
-fn means(x: &Value) -> Value {
-    let mut means = Value::new(MapShape { height: 1, width: 1, ..x.shape() });
+fn means(x: &FeatureMap) -> FeatureMap {
+    let mut means = FeatureMap::new(MapShape { height: 1, width: 1, ..x.shape() });
     pool::adaptive_average(Isa::detect(), x.map(), &mut means.fresh());
     means
 }
 
 /// The units of a body, made ready as they are needed.
 #[derive(Clone, Copy)]
-pub(super) struct Evaluation<'a> {
+pub(super) struct BodyEvaluation<'a> {
     pub(super) graph: &'a Graph,
     pub(super) units: &'a [ConvNorm],
     pub(super) kept: &'a [Kept],
 }
 
-impl Evaluation<'_> {
+impl BodyEvaluation<'_> {
     /// The output of a node.
-    pub(super) fn run(&self, node: &Node, x: Value) -> Value {
+    pub(super) fn run(&self, node: &Node, x: FeatureMap) -> FeatureMap {
         match node {
             Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.run(node, x)),
             _ => {
-                let mut output = Value::new(shape::node(self.graph, node, x.shape()));
+                let mut output = FeatureMap::new(shape::node(self.graph, node, x.shape()));
                 self.run_into(node, x, &mut output.fresh());
                 output
             }
@@ -55,7 +55,7 @@ impl Evaluation<'_> {
     }
 
     /// Writes the output of a node.
-    fn run_into(&self, node: &Node, x: Value, output: &mut MapMut<'_>) {
+    fn run_into(&self, node: &Node, x: FeatureMap, output: &mut MapMut<'_>) {
         match node {
             Node::Unit(number) => self.unit(*number, &x, None, output),
             Node::Chain(nodes) => match nodes.split_last() {
@@ -90,9 +90,9 @@ impl Evaluation<'_> {
     }
 
     /// Writes the output of a unit.
-    pub(super) fn unit(&self, number: usize, x: &Value, residual: Option<&Value>, output: &mut MapMut<'_>) {
+    pub(super) fn unit(&self, number: usize, x: &FeatureMap, residual: Option<&FeatureMap>, output: &mut MapMut<'_>) {
         let unit = &self.units[number];
         let ready = self.kept[number].ready.get_or_init(|| Arc::new(Ready::new(unit).expect("a body on the CPU")));
-        timed(number, Direction::Forward, || ready.run(unit, x, residual, output));
+        timed(number, PassDirection::Forward, || ready.run(unit, x, residual, output));
     }
 }

@@ -6,11 +6,11 @@
 
 mod backward;
 mod evaluate;
+mod feature_map;
 mod operation;
 mod ready;
 mod shape;
 mod tape;
-mod value;
 
 pub(super) use operation::forward;
 pub(super) use ready::Ready;

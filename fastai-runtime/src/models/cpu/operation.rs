@@ -16,10 +16,10 @@ use super::super::conv_norm::ConvNorm;
 use super::super::norm::Pass;
 use super::super::unit_times::on_pool;
 use super::backward;
-use super::evaluate::Evaluation;
+use super::evaluate::BodyEvaluation;
+use super::feature_map::FeatureMap;
 use super::shape;
 use super::tape::{MapNumber, Recording, Tape};
-use super::value::Value;
 use crate::float;
 use fastai_dsl::arch::graph::Graph;
 
@@ -42,9 +42,9 @@ pub(in crate::models) fn forward(
     let context = input.autodiff;
     let (tensor, node) = float::parts(x.clone())?;
     let planes = float::contiguous(tensor)?;
-    let mut value = Value::new(MapShape { batch, height, width, channels });
+    let mut value = FeatureMap::new(MapShape { batch, height, width, channels });
     layout::from_planes(planes.values(), value.shape(), value.fresh().dense_mut());
-    let evaluation = Evaluation { graph, units, kept };
+    let evaluation = BodyEvaluation { graph, units, kept };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) {
         let output = on_pool(|| evaluation.run(&graph.root, value));
@@ -77,12 +77,12 @@ fn is_enabled(context: burn::backend::DispatchAutodiffContext) -> bool {
     context != burn::backend::DispatchAutodiffContext::Disabled
 }
 
-fn sides(value: &Value) -> [usize; 4] {
+fn sides(value: &FeatureMap) -> [usize; 4] {
     let shape = value.shape();
     [shape.batch, shape.channels, shape.height, shape.width]
 }
 
-fn planes_of(value: &Value) -> Vec<f32> {
+fn planes_of(value: &FeatureMap) -> Vec<f32> {
     let mut planes = vec![0f32; value.shape().numbers()];
     layout::to_planes(value.map(), &mut planes);
     planes
@@ -127,7 +127,7 @@ impl Backward<Flex, 2> for BodyBackward {
         let taken = ops.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let TapedPass { tape, output, shape } = taken.expect("a pass goes back once");
         let dy = float::contiguous(dy).expect("gradients of 32 bits");
-        let mut value = Value::new(shape);
+        let mut value = FeatureMap::new(shape);
         layout::from_planes(dy.values(), shape, value.fresh().dense_mut());
         drop(dy);
         let (parameters, input) = on_pool(|| backward::run(tape, output, value, INPUT));

@@ -4,8 +4,8 @@ use fastai_kernels::convolution::Convolution;
 use fastai_kernels::{Finish, Isa, MapMut, activation, layer_norm, norm};
 
 use super::super::conv_norm::{ConvNorm, Norm};
+use super::feature_map::FeatureMap;
 use super::shape;
-use super::value::Value;
 use crate::float::{Floats, floats};
 
 /// A unit for evaluation. It is made of the values at one moment and knows nothing of later ones.
@@ -27,9 +27,9 @@ pub(super) struct LayerNormValues {
 }
 
 impl LayerNormValues {
-    pub(super) fn kernel(&self) -> layer_norm::LayerNorm<'_> {
+    pub(super) fn kernel(&self) -> layer_norm::LayerNormWeights<'_> {
         let Self { weight, bias, epsilon } = self;
-        layer_norm::LayerNorm { weight: weight.values(), bias: bias.values(), epsilon: *epsilon }
+        layer_norm::LayerNormWeights { weight: weight.values(), bias: bias.values(), epsilon: *epsilon }
     }
 }
 
@@ -75,10 +75,10 @@ impl Ready {
     }
 
     /// The unit's output.
-    pub(super) fn run(&self, unit: &ConvNorm, x: &Value, residual: Option<&Value>, output: &mut MapMut<'_>) {
+    pub(super) fn run(&self, unit: &ConvNorm, x: &FeatureMap, residual: Option<&FeatureMap>, output: &mut MapMut<'_>) {
         let (isa, spec) = (Isa::detect(), unit.spec());
         let clamp = shape::clamp(spec.activation);
-        let residual = residual.map(Value::map);
+        let residual = residual.map(FeatureMap::map);
         match (&self.convolution, &self.layer_norm) {
             (Some(convolution), _) => {
                 let finish = Finish { bias: Some(&self.shift), residual, clamp };

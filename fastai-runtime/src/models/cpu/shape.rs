@@ -59,14 +59,14 @@ pub(super) fn node(graph: &Graph, at: &Node, input: MapShape) -> MapShape {
 }
 
 /// The kernel of an activation that is not a clamp.
-pub(super) fn smooth(activation: Activation) -> Option<activation::Activation> {
+pub(super) fn smooth(activation: Activation) -> Option<activation::SmoothActivation> {
     match activation {
         Activation::None | Activation::Relu | Activation::Relu6 => None,
-        Activation::Silu => Some(activation::Activation::Silu),
-        Activation::Sigmoid => Some(activation::Activation::Sigmoid),
-        Activation::Gelu => Some(activation::Activation::Gelu),
-        Activation::HardSwish => Some(activation::Activation::HardSwish),
-        Activation::HardSigmoid => Some(activation::Activation::HardSigmoid),
+        Activation::Silu => Some(activation::SmoothActivation::Silu),
+        Activation::Sigmoid => Some(activation::SmoothActivation::Sigmoid),
+        Activation::Gelu => Some(activation::SmoothActivation::Gelu),
+        Activation::HardSwish => Some(activation::SmoothActivation::HardSwish),
+        Activation::HardSigmoid => Some(activation::SmoothActivation::HardSigmoid),
     }
 }
 

@@ -12,10 +12,10 @@ use fastai_dsl::arch::unit::{Activation, ConvSpec};
 
 use super::super::conv_norm::Norm;
 use super::super::norm::{BatchNorm, Pass};
-use super::super::unit_times::{Direction, timed};
-use super::evaluate::{self, Evaluation};
+use super::super::unit_times::{PassDirection, timed};
+use super::evaluate::{self, BodyEvaluation};
+use super::feature_map::FeatureMap;
 use super::ready::LayerNormValues;
-use super::value::Value;
 use super::{ready, shape};
 use crate::float::{self, Floats};
 
@@ -25,7 +25,7 @@ pub(super) type MapNumber = usize;
 /// A map on its way.
 #[derive(Clone)]
 struct Made {
-    value: Value,
+    value: FeatureMap,
     number: MapNumber,
     /// Whether a gradient is wanted of it.
     wanted: bool,
@@ -34,13 +34,13 @@ struct Made {
 /// What was done, in order.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<TapeEntry>,
     pub(super) maps: usize,
 }
 
 /// One operation.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum TapeEntry {
     Unit(Box<UnitEntry>),
     Pool {
         pool: Pool,
@@ -50,15 +50,15 @@ pub(super) enum Entry {
     },
     Activate {
         activation: Activation,
-        x: Value,
-        output: Value,
+        x: FeatureMap,
+        output: FeatureMap,
         from: MapNumber,
         to: MapNumber,
     },
     /// Channels of `x` times their gates, each map with its number if its gradient is wanted.
     Gate {
-        x: (Value, Option<MapNumber>),
-        gate: (Value, Option<MapNumber>),
+        x: (FeatureMap, Option<MapNumber>),
+        gate: (FeatureMap, Option<MapNumber>),
         to: MapNumber,
     },
     /// The maps and their channels, side by side.
@@ -84,23 +84,23 @@ pub(super) struct UnitEntry {
     pub(super) number: usize,
     pub(super) spec: ConvSpec,
     pub(super) window: Window,
-    pub(super) x: Value,
+    pub(super) x: FeatureMap,
     /// The input's number, if its gradient is wanted.
     pub(super) from: Option<MapNumber>,
     pub(super) weight: Option<(Floats, Option<NodeId>)>,
     pub(super) bias: Option<NodeId>,
     /// The norm's input, or that of the channels' factors.
-    pub(super) inner: Option<Value>,
+    pub(super) inner: Option<FeatureMap>,
     pub(super) norm: Option<NormEntry>,
     pub(super) layer_norm: Option<(LayerNormValues, [Option<NodeId>; 2])>,
     /// The input of an activation that is not a clamp.
-    pub(super) before: Option<Value>,
+    pub(super) before: Option<FeatureMap>,
     /// Factors of the channels, and the node of those that are trained.
     pub(super) factor: Option<Vec<f32>>,
     pub(super) layer_scale: Option<NodeId>,
     /// The residual's number, if its gradient is wanted.
     pub(super) residual: Option<MapNumber>,
-    pub(super) output: Value,
+    pub(super) output: FeatureMap,
     pub(super) to: MapNumber,
 }
 
@@ -120,21 +120,21 @@ pub(super) struct NormEntry {
 
 /// Walks a graph and writes a tape.
 pub(super) struct Recording<'a> {
-    pub(super) evaluation: Evaluation<'a>,
+    pub(super) evaluation: BodyEvaluation<'a>,
     pub(super) pass: &'a mut Pass,
     pub(super) tape: Tape,
 }
 
 impl Recording<'_> {
     /// The output of the graph, its number, and whether anything before it is trained.
-    pub(super) fn record(&mut self, x: Value, wanted: bool) -> (Value, MapNumber, bool) {
+    pub(super) fn record(&mut self, x: FeatureMap, wanted: bool) -> (FeatureMap, MapNumber, bool) {
         let x = self.made(x, wanted);
         let graph = self.evaluation.graph;
         let made = self.run(&graph.root, x);
         (made.value, made.number, made.wanted)
     }
 
-    fn made(&mut self, value: Value, wanted: bool) -> Made {
+    fn made(&mut self, value: FeatureMap, wanted: bool) -> Made {
         let number = self.tape.maps;
         self.tape.maps += 1;
         Made { value, number, wanted }
@@ -169,26 +169,26 @@ impl Recording<'_> {
             ),
             Node::AdaptiveAvg(side) => self.average(x, *side),
             Node::Activate(activation) => {
-                let mut output = Value::new(x.value.shape());
+                let mut output = FeatureMap::new(x.value.shape());
                 evaluate::activate(*activation, x.value.map(), &mut output.fresh());
                 let made = self.made(output, x.wanted);
                 if x.wanted {
                     let (x, from) = (x.value, x.number);
                     let (output, to) = (made.value.clone(), made.number);
-                    self.tape.entries.push(Entry::Activate { activation: *activation, x, output, from, to });
+                    self.tape.entries.push(TapeEntry::Activate { activation: *activation, x, output, from, to });
                 }
                 made
             }
             Node::Gate(gate) => {
                 let means = self.average(x.clone(), 1);
                 let gates = self.run(gate, means);
-                let mut output = Value::new(x.value.shape());
+                let mut output = FeatureMap::new(x.value.shape());
                 gate::gate(Isa::detect(), Some(x.value.map()), gates.value.map(), &mut output.fresh());
                 let made = self.made(output, x.wanted || gates.wanted);
                 if made.wanted {
                     let number = |made: &Made| made.wanted.then_some(made.number);
                     let (x, gate) = ((x.value.clone(), number(&x)), (gates.value.clone(), number(&gates)));
-                    self.tape.entries.push(Entry::Gate { x, gate, to: made.number });
+                    self.tape.entries.push(TapeEntry::Gate { x, gate, to: made.number });
                 }
                 made
             }
@@ -210,18 +210,18 @@ impl Recording<'_> {
         shape: impl Fn(MapShape) -> MapShape,
         run: impl FnOnce(Map<'_>, &mut MapMut<'_>) -> Pool,
     ) -> Made {
-        let mut output = Value::new(shape(x.value.shape()));
+        let mut output = FeatureMap::new(shape(x.value.shape()));
         let pool = run(x.value.map(), &mut output.fresh());
         let made = self.made(output, x.wanted);
         if x.wanted {
-            let entry = Entry::Pool { pool, input: x.value.shape(), from: x.number, to: made.number };
+            let entry = TapeEntry::Pool { pool, input: x.value.shape(), from: x.number, to: made.number };
             self.tape.entries.push(entry);
         }
         made
     }
 
     fn concat(&mut self, node: &Node, nodes: &[Node], x: Made) -> Made {
-        let mut output = Value::new(shape::node(self.evaluation.graph, node, x.value.shape()));
+        let mut output = FeatureMap::new(shape::node(self.evaluation.graph, node, x.value.shape()));
         let (mut parts, mut wanted, mut first) = (Vec::new(), false, 0);
         for node in nodes {
             let part = self.run(node, x.clone());
@@ -236,7 +236,7 @@ impl Recording<'_> {
         // Units keep their outputs in the joined map from here on.
         for (number, first, channels) in &parts {
             let last = self.tape.entries.iter_mut().rev().find_map(|entry| match entry {
-                Entry::Unit(unit) if unit.to == *number => Some(unit),
+                TapeEntry::Unit(unit) if unit.to == *number => Some(unit),
                 _ => None,
             });
             if let Some(unit) = last {
@@ -245,7 +245,7 @@ impl Recording<'_> {
         }
         let made = self.made(output, wanted);
         if wanted {
-            self.tape.entries.push(Entry::Concat { parts, to: made.number });
+            self.tape.entries.push(TapeEntry::Concat { parts, to: made.number });
         }
         made
     }
@@ -256,16 +256,16 @@ impl Recording<'_> {
         let learns = self.pass.is_training() && unit.batch_norm().is_some_and(|norm| norm.learns.is_enabled());
         if !wanted && !learns {
             let shape = shape::unit(&self.evaluation.graph.units[number], x.value.shape());
-            let mut output = Value::new(shape);
+            let mut output = FeatureMap::new(shape);
             let residual = residual.as_ref().map(|made| &made.value);
             self.evaluation.unit(number, &x.value, residual, &mut output.fresh());
             return self.made(output, false);
         }
-        let mut entry = timed(number, Direction::Forward, || self.forward(number, &x, residual.as_ref()));
+        let mut entry = timed(number, PassDirection::Forward, || self.forward(number, &x, residual.as_ref()));
         let made = self.made(entry.output.clone(), wanted);
         entry.to = made.number;
         if wanted {
-            self.tape.entries.push(Entry::Unit(Box::new(entry)));
+            self.tape.entries.push(TapeEntry::Unit(Box::new(entry)));
         }
         made
     }
@@ -305,7 +305,7 @@ impl Recording<'_> {
             entry.weight = Some((weight, weight_node));
             let [height, width] = window.output;
             let shape = MapShape { height, width, channels: spec.output, ..x.value.shape() };
-            let mut output = Value::new(shape);
+            let mut output = FeatureMap::new(shape);
             let finish = Finish {
                 bias: bias.as_ref().map(|(bias, _)| bias.values()),
                 residual: added.filter(|_| plain),
@@ -321,7 +321,7 @@ impl Recording<'_> {
         if let Some(Norm::Layer(norm)) = &unit.norm {
             let ((weight, weight_node), (bias, bias_node)) = (floats(norm.weight.val()), floats(norm.bias.val()));
             let values = LayerNormValues { weight, bias, epsilon: norm.epsilon() as f32 };
-            let mut output = Value::new(inner.shape());
+            let mut output = FeatureMap::new(inner.shape());
             layer_norm::layer_norm(isa, Some(inner.map()), values.kernel(), &mut output.fresh());
             entry.layer_norm = Some((values, [weight_node, bias_node]));
             entry.inner = Some(inner);
@@ -342,7 +342,7 @@ impl Recording<'_> {
             scale.iter_mut().zip(factor).for_each(|(scale, factor)| *scale *= factor);
             shift.iter_mut().zip(factor).for_each(|(shift, factor)| *shift *= factor);
         }
-        let mut output = Value::new(inner.shape());
+        let mut output = FeatureMap::new(inner.shape());
         norm::affine(isa, inner.map(), &scale, &shift, added, clamp, &mut output.fresh());
         entry.inner = Some(inner);
         entry.output = output;
@@ -350,7 +350,7 @@ impl Recording<'_> {
     }
 
     /// Statistics of a batch norm's input: the batch's, which the pass collects, or the running ones.
-    fn normalise(&mut self, norm: &BatchNorm, x: &Value) -> NormEntry {
+    fn normalise(&mut self, norm: &BatchNorm, x: &FeatureMap) -> NormEntry {
         let shape = x.shape();
         let (weight, weight_node) = floats(norm.weight.val());
         let (bias, bias_node) = floats(norm.bias.val());
@@ -377,7 +377,7 @@ impl Recording<'_> {
 /// The entry with the activation's output, if the activation is not a clamp that was applied before.
 fn activated(mut entry: UnitEntry) -> UnitEntry {
     if let Some(smooth) = shape::smooth(entry.spec.activation) {
-        let mut output = Value::new(entry.output.shape());
+        let mut output = FeatureMap::new(entry.output.shape());
         activation::activate(Isa::detect(), smooth, Some(entry.output.map()), &mut output.fresh());
         entry.before = Some(std::mem::replace(&mut entry.output, output));
     }

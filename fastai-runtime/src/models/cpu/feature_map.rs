@@ -6,14 +6,14 @@ use fastai_kernels::{Buffer, Map, MapMut, MapShape};
 
 /// A map in a buffer, which may hold more channels than the map's. Clones share the buffer.
 #[derive(Clone, Debug)]
-pub(super) struct Value {
+pub(super) struct FeatureMap {
     buffer: Arc<Buffer>,
     shape: MapShape,
     first: usize,
     step: usize,
 }
 
-impl Value {
+impl FeatureMap {
     /// A dense map of any values.
     pub(super) fn new(shape: MapShape) -> Self {
         let buffer = Arc::new(Buffer::new(shape.numbers()));
@@ -44,7 +44,7 @@ impl Value {
     /// The map to write. A buffer that others read is copied before.
     pub(super) fn make_mut(&mut self) -> MapMut<'_> {
         if Arc::get_mut(&mut self.buffer).is_none() {
-            let mut copy = Value::new(self.shape);
+            let mut copy = FeatureMap::new(self.shape);
             fastai_kernels::layout::copy(self.map(), &mut copy.fresh());
             *self = copy;
         }
