@@ -69,6 +69,7 @@ pub mod pipeline {
 /// [`RunError`](engine::RunError).
 pub mod engine {
     pub use fastai_dsl::{DeviceWish, Recipe};
+    pub use fastai_runtime::device::DeviceRequest;
     pub use fastai_runtime::engine::*;
     pub use fastai_runtime::error::*;
 }
@@ -81,7 +82,7 @@ pub mod data {
 
 /// Predictions of trained networks and submissions.
 pub mod predict {
-    pub use fastai_runtime::device::{DeviceKind, Picked, pick};
+    pub use fastai_runtime::device::{DeviceKind, DeviceRequest, Picked, pick};
     pub use fastai_runtime::metrics::{Probabilities, Truth};
     pub use fastai_runtime::predict::{
         Predictions, Predictor, Said, SubmissionRows, Unreadable, check_sample, image_files, submission_header,

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use fastai_dsl::{ArchFacts, DeviceWish, Weights, arch};
+use fastai_dsl::{ArchFacts, Weights, arch};
 use fastai_runtime::atomic::write_atomic;
+use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::ImagenetClassifier;
@@ -40,8 +41,8 @@ pub struct ClassifyArgs {
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     crop: f64,
     /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
-    #[arg(long, default_value = "auto", value_parser = super::run::device)]
-    device: DeviceWish,
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
 }
 
 /// Finds an architecture by its name.

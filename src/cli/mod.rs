@@ -7,6 +7,7 @@ mod output;
 mod bench;
 mod check;
 mod classify;
+mod doctor;
 mod explain;
 mod failure;
 mod fmt;
@@ -63,8 +64,10 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Show a network's layers, output shapes, parameters and multiply-adds
     Summary(summary::SummaryArgs),
-    /// Measure the speed of a network on the CPU: images per second, GFLOP/s, memory, time per layer
+    /// Measure the speed of a network on a device: images per second, GFLOP/s, memory, time per layer
     Bench(bench::BenchArgs),
+    /// Look for devices and the libraries they need, and test each device
+    Doctor(doctor::DoctorArgs),
     /// Published weights: list, get, verify, info
     Weights(weights::WeightsArgs),
 }
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Classify(args) => classify::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Weights(args) => weights::run(&args),
     };
     done.map_or_else(|failure| ExitCode::from(failure.report() as u8), |()| ExitCode::SUCCESS)

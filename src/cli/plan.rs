@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::DataSummary;
-use fastai_dsl::{BodyState, DeviceWish, Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::{BodyState, Facts, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::{Dataset, Preflight};
+use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::engine::{self, Probed};
 use fastai_runtime::models::StageMemory;
 use fastai_runtime::progress::{Silent, StopSignal};
@@ -31,8 +32,8 @@ pub struct PlanArgs {
     #[arg(long)]
     probe: bool,
     /// Where to probe: auto, cuda, wgpu or cpu
-    #[arg(long, value_parser = super::run::device, requires = "probe")]
-    device: Option<DeviceWish>,
+    #[arg(long, requires = "probe")]
+    device: Option<DeviceRequest>,
     /// Plan with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
@@ -88,7 +89,7 @@ fn looked_at(recipe: &Recipe) -> Option<(Facts, usize)> {
     Some((dataset.facts(), health.dropped.len()))
 }
 
-fn probe(recipe: &Recipe, device: Option<DeviceWish>) -> Result<Probed, RunError> {
+fn probe(recipe: &Recipe, device: Option<DeviceRequest>) -> Result<Probed, RunError> {
     eprintln!("two batches of every step ..");
     let options = RunOptions { device, stop: super::stop::signal(), ..RunOptions::default() };
     engine::probe(recipe, &options, &mut Silent)

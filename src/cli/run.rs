@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::DeviceWish;
 use fastai_dsl::overrides::Override;
+use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::report::{Baseline, Evaluation, Status, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
 
@@ -21,9 +21,10 @@ pub struct RunArgs {
     /// Run with a key replaced: `--set data.batch=16`, or a top-level `let`: `--set lr=0.1`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
-    /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
-    #[arg(long, value_parser = device)]
-    device: Option<DeviceWish>,
+    /// Where to run: auto (the first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU), cuda, wgpu, vulkan, metal
+    /// or cpu; `cuda:1` is the second CUDA device
+    #[arg(long)]
+    device: Option<DeviceRequest>,
     /// The run folder, new or empty; `runs/NAME-TIME` unless given
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -42,13 +43,6 @@ pub struct RunArgs {
     /// Two batches a stage: does it run at all? The numbers mean nothing
     #[arg(long)]
     smoke: bool,
-}
-
-pub fn device(text: &str) -> Result<DeviceWish, String> {
-    [DeviceWish::Auto, DeviceWish::Cuda, DeviceWish::Wgpu, DeviceWish::Cpu]
-        .into_iter()
-        .find(|d| d.word() == text)
-        .ok_or_else(|| "one of auto, cuda, wgpu, cpu".to_string())
 }
 
 pub fn run(args: &RunArgs) -> Result<(), Failure> {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::Recipe;
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{DeviceWish, Recipe};
+use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device};
@@ -18,9 +19,9 @@ pub struct SavedModel {
     /// Another model of the run than its last: the NAME of `save("NAME")`
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Where to compute: auto, cuda, wgpu or cpu
-    #[arg(long, value_parser = super::run::device, default_value = "auto")]
-    device: DeviceWish,
+    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
     /// CPU threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,

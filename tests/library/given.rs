@@ -21,7 +21,7 @@ fn options(scratch: &TempDir, name: &str, dataset: Option<&Dataset>) -> RunOptio
     RunOptions {
         out: Some(scratch.path().join(name)),
         cache: Some(scratch.path().join("cache")),
-        device: Some(DeviceWish::Cpu),
+        device: Some(DeviceWish::Cpu.into()),
         dataset: dataset.cloned(),
         ..RunOptions::default()
     }

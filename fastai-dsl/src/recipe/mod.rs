@@ -185,12 +185,16 @@ word_enums! {
 
     /// The requested device.
     DeviceWish {
-        /// CUDA, else a real wgpu adapter, else the CPU.
+        /// The first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU.
         Auto = auto,
         /// CUDA or an error.
         Cuda = cuda,
-        /// wgpu or an error.
+        /// wgpu, which selects Vulkan, Metal or Direct3D 12, or an error.
         Wgpu = wgpu,
+        /// Vulkan or an error.
+        Vulkan = vulkan,
+        /// Metal or an error.
+        Metal = metal,
         /// The CPU.
         Cpu = cpu,
     }

@@ -90,7 +90,7 @@ pub const SECTIONS: &[Section] = &[
     Section::new("seed", "seed: 42", "Seed of every random draw.")
         .within(range(0.0, 9_007_199_254_740_991.0))
         .unless_given("42"),
-    Section::new("device", "device: auto", "The device: `auto` selects CUDA, then wgpu, then the CPU.")
+    Section::new("device", "device: auto", "The device: `auto` selects the first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU.")
         .one_of(DeviceWish::WORDS)
         .unless_given("auto"),
     Section::new("report", "report: on", "Whether the run writes report.html.")

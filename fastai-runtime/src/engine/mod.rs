@@ -16,7 +16,7 @@ mod worst;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fastai_dsl::{DeviceWish, Recipe};
+use fastai_dsl::Recipe;
 
 pub use outcome::Outcome;
 pub(crate) use probe::peak as peak_resident;
@@ -26,7 +26,7 @@ pub use validate::{Measured, Validated, validate, validate_on};
 
 use crate::RunError;
 use crate::data::Dataset;
-use crate::device::DeviceError;
+use crate::device::{DeviceError, DeviceRequest};
 use crate::progress::{Progress, StopSignal};
 use paused::Paused;
 use session::Session;
@@ -35,7 +35,7 @@ use session::Session;
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// Overrides the recipe's device.
-    pub device: Option<DeviceWish>,
+    pub device: Option<DeviceRequest>,
     /// The run folder; default `runs/NAME-TIME`.
     pub out: Option<PathBuf>,
     /// Overrides the recipe's seed.
@@ -106,7 +106,7 @@ fn run_here(
 ) -> Result<Outcome, RunError> {
     let started = Instant::now();
     let mut session = Session::open(recipe, options, progress, paused)?;
-    let result = session.run_steps(started);
+    let result = session.run_unfinished(started);
     session.summary.seconds = session.wall_time(started.elapsed().as_secs_f64());
     match result {
         Ok(()) => session.complete(),

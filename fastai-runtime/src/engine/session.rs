@@ -1,5 +1,7 @@
 //! A run in progress: its open resources and its end.
 
+use std::time::Instant;
+
 use burn::module::Module;
 use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
 
@@ -13,7 +15,7 @@ use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
-use crate::device;
+use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::{Reached, ResumeError};
 use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
@@ -32,6 +34,8 @@ pub(super) struct Session<'a> {
     pub(super) progress: &'a mut dyn Progress,
     pub(super) smoke: bool,
     pub(super) seed: u64,
+    /// The kind of the device; failures of a GPU's driver are panics of burn.
+    device: DeviceKind,
     pub(super) learner: Learner,
     pub(super) sets: Sets,
     pub(super) stages: Vec<Stage>,
@@ -83,8 +87,9 @@ impl<'a> Session<'a> {
         if let Some(found) = &weights {
             models::weights::check(&found.path, model.arch.name(), model.cut)?;
         }
-        let picked = device::pick(options.device.unwrap_or(recipe.device()))?;
-        let because = if picked.reason.is_empty() { String::new() } else { format!(": {}", picked.reason) };
+        let picked = device::pick(options.device.unwrap_or(recipe.device().into()))?;
+        let rejected = picked.rejected.join("; ");
+        let because = if rejected.is_empty() { String::new() } else { format!(": {rejected}") };
         progress.note(&format!("device: {}{because}", picked.name));
         let batch = recipe.data().batch as usize;
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
@@ -136,7 +141,7 @@ impl<'a> Session<'a> {
             seed,
             directory: std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
             device: picked.name,
-            device_reason: picked.reason,
+            device_reason: rejected,
             threads,
             classes: dataset.classes.clone(),
             counts: counts(&facts),
@@ -172,6 +177,7 @@ impl<'a> Session<'a> {
         };
         let mut session = Session {
             recipe,
+            device: picked.kind,
             stop: options.stop.clone(),
             progress,
             smoke,
@@ -289,6 +295,17 @@ impl<'a> Session<'a> {
         let threshold = self.threshold.or(meta.threshold);
         let class_weights = self.class_weights.clone();
         ModelMeta { head: self.head.clone(), seed: self.seed, threshold, class_weights, ..meta }
+    }
+
+    /// Runs the unfinished steps. A failure of a GPU's driver becomes an error, so that the run keeps its results.
+    pub(super) fn run_unfinished(&mut self, started: Instant) -> Result<(), RunError> {
+        if self.device == DeviceKind::Cpu {
+            return self.run_steps(started);
+        }
+        device::guarded(|| self.run_steps(started)).unwrap_or_else(|reason| {
+            self.progress.finish();
+            Err(DeviceError::Failed { name: self.summary.device.clone(), reason }.into())
+        })
     }
 
     /// Completes a run after its last step.

@@ -1,0 +1,278 @@
+//! Devices: the request, the devices of this machine, and the choice among them at run time.
+
+mod backend;
+mod doctor;
+mod guard;
+mod library;
+mod request;
+mod self_test;
+
+use burn::tensor::{Device, Tensor};
+use fastai_dsl::DeviceWish;
+
+use crate::RunError;
+
+pub use backend::FoundDevice;
+pub use doctor::{Diagnosis, KindDiagnosis, TestedDevice};
+pub(crate) use guard::guarded;
+pub use library::Library;
+pub use request::{DeviceRequest, DeviceRequestError};
+pub use self_test::self_test;
+
+/// A device is not available or does not compute.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// This program contains no backend for the requested device.
+    #[error(
+        "this program is built without {}: build it with `--features {}`, or take `--device auto`",
+        kind, kind.word()
+    )]
+    NotBuilt {
+        /// The kind of the device.
+        kind: DeviceKind,
+    },
+    /// The requested device is not available.
+    #[error(
+        "no device `{request}`: {reason}. `fastai doctor` lists what is missing; `--device auto` takes what there is"
+    )]
+    Missing {
+        /// The request.
+        request: DeviceRequest,
+        /// The reason, e.g. a missing driver.
+        reason: String,
+    },
+    /// The requested device exists and does not compute.
+    #[error("{name} does not compute: {reason}. `fastai doctor` tests each device; `--device cpu` computes without it")]
+    Broken {
+        /// The device's name.
+        name: String,
+        /// The driver's reason.
+        reason: String,
+    },
+    /// The device failed in the middle of the work.
+    #[error("{name} failed: {reason}. {}", advice(reason))]
+    Failed {
+        /// The device's name.
+        name: String,
+        /// The driver's reason.
+        reason: String,
+    },
+    /// The CPU's thread pool could not be started.
+    #[error("cannot compute on {threads} threads: {reason}")]
+    Threads {
+        /// The requested number of threads.
+        threads: usize,
+        /// The error of the thread pool.
+        reason: rayon::ThreadPoolBuildError,
+    },
+    /// The device returned values that are not 32-bit floats.
+    #[error("the device returned values that are not 32-bit floats: {0}")]
+    Values(String),
+}
+
+/// Limits all CPU work of this process to `threads` threads (at least 1) instead of one per core.
+///
+/// Call this function before any other function of the engine.
+///
+/// # Errors
+/// If the thread pool already exists, or if the system cannot start the threads.
+pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
+    let built = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
+    built.map_err(|reason| DeviceError::Threads { threads, reason })
+}
+
+/// The values of a tensor, in row-major order.
+///
+/// # Errors
+/// If the device does not return 32-bit floats.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunError> {
+    let values = tensor.into_data().try_into_vec::<f32>();
+    values.map_err(|e| DeviceError::Values(format!("{e:?}")).into())
+}
+
+/// What to do about a device that failed in the middle of the work.
+fn advice(reason: &str) -> &'static str {
+    let reason = reason.to_lowercase();
+    let memory = ["out of memory", "outofmemory", "out_of_memory", "allocat", "too large"];
+    if memory.iter().any(|word| reason.contains(word)) {
+        "Its memory was probably too small: lower `batch` in `data` or `size` in `transforms`"
+    } else {
+        "If it fails again, `fastai doctor` tests the device and `--device cpu` computes without it"
+    }
+}
+
+/// The kind of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// An NVIDIA GPU through CUDA.
+    Cuda,
+    /// A GPU of Apple through Metal.
+    Metal,
+    /// A GPU through Vulkan.
+    Vulkan,
+    /// A GPU through wgpu, which selects Vulkan, Metal or Direct3D 12.
+    Wgpu,
+    /// The CPU.
+    Cpu,
+}
+
+impl std::fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            DeviceKind::Cuda => "CUDA",
+            DeviceKind::Metal => "Metal",
+            DeviceKind::Vulkan => "Vulkan",
+            DeviceKind::Wgpu => "wgpu",
+            DeviceKind::Cpu => "CPU",
+        })
+    }
+}
+
+/// A selected device and the reason for the selection.
+#[derive(Clone, Debug)]
+pub struct Picked {
+    /// burn's device, without autodiff.
+    pub device: Device,
+    /// Its kind.
+    pub kind: DeviceKind,
+    /// A name to display.
+    pub name: String,
+    /// Why each kind of device that was tried first was rejected.
+    pub rejected: Vec<String>,
+}
+
+impl Picked {
+    fn new(found: FoundDevice, name: &str) -> Self {
+        let FoundDevice { device, kind, index, .. } = found;
+        let name = match (kind, index) {
+            (DeviceKind::Cpu, _) => format!("CPU ({name})"),
+            (kind, 0) => format!("{name} ({kind})"),
+            (kind, index) => format!("{name} ({kind} {index})"),
+        };
+        Picked { device, kind, name, rejected: Vec::new() }
+    }
+}
+
+/// Returns the device to run on, which has passed [`self_test`] unless it is the CPU.
+///
+/// [`DeviceWish::Auto`] selects CUDA, then Metal, Vulkan and wgpu, then the CPU; missing drivers and devices that do not
+/// compute are not an error. Software graphics adapters are slower than the CPU, so they are used only on a request for
+/// their kind with `FASTAI_SOFTWARE_GPU=1` in the environment.
+///
+/// # Errors
+/// If the request names a device and that device is not available or does not compute.
+pub fn pick(request: impl Into<DeviceRequest>) -> Result<Picked, DeviceError> {
+    let request = request.into();
+    let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|value| value == "1");
+    let kind = match request.wish {
+        DeviceWish::Auto => {
+            let mut rejected = Vec::new();
+            for kind in DeviceKind::ALL {
+                match first_of(kind, 0, false).and_then(|found| opened(found).map_err(|error| error.to_string())) {
+                    Ok(picked) => return Ok(Picked { rejected, ..picked }),
+                    Err(reason) => rejected.push(reason),
+                }
+            }
+            return Err(DeviceError::Missing { request, reason: rejected.join("; ") });
+        }
+        DeviceWish::Cuda => DeviceKind::Cuda,
+        DeviceWish::Metal => DeviceKind::Metal,
+        DeviceWish::Vulkan => DeviceKind::Vulkan,
+        DeviceWish::Wgpu => DeviceKind::Wgpu,
+        DeviceWish::Cpu => DeviceKind::Cpu,
+    };
+    if !kind.is_built() {
+        return Err(DeviceError::NotBuilt { kind });
+    }
+    let found = first_of(kind, request.index.unwrap_or(0), software)
+        .map_err(|reason| DeviceError::Missing { request, reason })?;
+    opened(found)
+}
+
+/// Device number `index` of a kind; software adapters count only if they are allowed.
+fn first_of(kind: DeviceKind, index: usize, software: bool) -> Result<FoundDevice, String> {
+    let all = kind.devices()?;
+    let usable: Vec<&FoundDevice> = all.iter().filter(|device| software || !device.software).collect();
+    if let Some(found) = usable.get(index) {
+        return Ok((*found).clone());
+    }
+    Err(match (usable.len(), all.len()) {
+        (0, 0) => kind.absent().to_string(),
+        (0, _) => format!(
+            "only software graphics adapters for `{word}` (FASTAI_SOFTWARE_GPU=1 with `--device {word}` uses them)",
+            word = kind.word()
+        ),
+        (1, _) => format!("this machine has one {kind} device, `{}:0`", kind.word()),
+        (count, _) => {
+            format!("this machine has {count} {kind} devices, `{word}:0` to `{word}:{}`", count - 1, word = kind.word())
+        }
+    })
+}
+
+impl DeviceKind {
+    /// Why there is no device of this kind, as far as the program can tell.
+    const fn absent(self) -> &'static str {
+        match self {
+            DeviceKind::Cuda => "no CUDA driver or no CUDA device",
+            DeviceKind::Metal => "no Metal device",
+            DeviceKind::Vulkan => "no Vulkan driver or no graphics adapter for it",
+            DeviceKind::Wgpu => "no graphics adapter for wgpu",
+            DeviceKind::Cpu => "no CPU",
+        }
+    }
+}
+
+/// Opens and tests a device.
+fn opened(found: FoundDevice) -> Result<Picked, DeviceError> {
+    let broken = |name: &str, reason| DeviceError::Broken { name: name.to_string(), reason };
+    let name = found.name().map_err(|reason| broken(&format!("{} {}", found.kind, found.index), reason))?;
+    if found.kind != DeviceKind::Cpu {
+        self_test(&found.device).map_err(|reason| broken(&name, reason))?;
+    }
+    Ok(Picked::new(found, &name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GPU: bool = cfg!(any(feature = "cuda", feature = "wgpu", feature = "vulkan", feature = "metal"));
+
+    #[test]
+    fn the_cpu_is_always_there() {
+        let picked = pick(DeviceWish::Cpu).unwrap();
+        assert_eq!(picked.kind, DeviceKind::Cpu);
+        assert!(picked.rejected.is_empty());
+    }
+
+    #[test]
+    fn auto_says_what_was_tried() {
+        let picked = pick(DeviceWish::Auto).unwrap();
+        if !GPU {
+            assert_eq!(picked.kind, DeviceKind::Cpu);
+            let words = ["cuda", "metal", "vulkan", "wgpu"];
+            assert_eq!(picked.rejected, words.map(|word| format!("built without `{word}`")));
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_that_is_not_built_in_is_an_error_with_a_way_out() {
+        let error = pick(DeviceWish::Cuda).unwrap_err().to_string();
+        assert!(error.contains("built without CUDA") && error.contains("--features cuda"), "{error}");
+    }
+
+    #[test]
+    fn a_number_beyond_the_devices_says_what_there_is() {
+        let error = first_of(DeviceKind::Cpu, 3, false).unwrap_err();
+        assert_eq!(error, "this machine has one CPU device, `cpu:0`");
+    }
+
+    #[test]
+    fn failures_come_with_advice() {
+        let failed = |reason: &str| DeviceError::Failed { name: "GPU".into(), reason: reason.into() }.to_string();
+        assert!(failed("CUDA_ERROR_OUT_OF_MEMORY").contains("lower `batch`"));
+        assert!(failed("device lost").contains("fastai doctor"));
+    }
+}
