@@ -105,7 +105,7 @@ pub fn find_rate(
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
             let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&counters);
-            let value = guard.learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng);
+            let value = guard.learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng).read();
             let shown = smoothed.add(value);
             found.batches += 1;
             found.images += batch.images.len() as u64;

@@ -117,6 +117,7 @@ pub fn fit(
         let started = Instant::now();
         progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
         let mut done = 0;
+        let mut unread = Vec::new();
         for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, &device)? {
             let mut batch = batch?;
             // A schedule has no end.
@@ -129,21 +130,30 @@ pub fn fit(
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, iteration]));
             let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&[stage, iteration]);
-            let value = learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng);
-            if !value.is_finite() {
-                progress.finish();
-                let (loss, rates) = (value, rates.lrs.clone());
-                return Err(RunError::Diverged { step: None, loss, epoch, batch: iteration, rates });
-            }
+            unread.push(learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng));
             iteration += 1;
             done += batch.images.len() as u64;
-            result.losses.push(smoothed.add(value));
+            let stopping = stop.requested();
+            if unread.len() < learner.batches_per_reading() && done < examples.len() as u64 && !stopping {
+                continue;
+            }
+            let first = iteration - unread.len() as u64;
+            for (batch, loss) in (first..).zip(unread.drain(..)) {
+                let loss = loss.read();
+                if !loss.is_finite() {
+                    progress.finish();
+                    let rates = result.rates.iter().map(|rates| rates[batch as usize]).collect();
+                    return Err(RunError::Diverged { step: None, loss, epoch, batch, rates });
+                }
+                result.losses.push(smoothed.add(loss));
+            }
             progress.advance(done, &format!("loss {:.4}", smoothed.value()));
-            if stop.requested() {
+            if stopping {
                 result.ending = Ending::Stopped;
                 break;
             }
         }
+        debug_assert!(unread.is_empty(), "an epoch ends with its last batch");
         progress.finish();
         result.images += done;
         result.seconds += started.elapsed().as_secs_f64();

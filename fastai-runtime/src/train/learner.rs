@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::examples::{Examples, Inputs};
@@ -16,6 +16,17 @@ use crate::error::Reached;
 use crate::models::Network;
 use crate::progress::Watch;
 use crate::{RunError, device};
+
+/// The loss of a batch, which may still be computed by the device.
+#[derive(Clone, Debug)]
+pub struct BatchLoss(Tensor<1>);
+
+impl BatchLoss {
+    /// Waits for the loss.
+    pub fn read(self) -> f64 {
+        f64::from(self.0.into_scalar::<f32>())
+    }
+}
 
 /// Owns the network on its autodiff device; training steps change its tensors in place.
 #[derive(Debug)]
@@ -60,6 +71,13 @@ impl Learner {
         Box::new(ByTensor::new(Sgd, groups, clip))
     }
 
+    /// Batches whose losses are read from the device together.
+    ///
+    /// Reading makes the program wait for a GPU, which then waits for its next batch; the CPU computes at once.
+    pub(crate) fn batches_per_reading(&self) -> usize {
+        if self.device.clone().without_autodiff() == Device::flex() { 1 } else { 16 }
+    }
+
     /// Performs one training step and returns the batch's loss before the step.
     ///
     /// `rng` draws the dropout. `targets` are the rows of the labels in `loss` that belong to `inputs`.
@@ -71,7 +89,7 @@ impl Learner {
         loss: &Loss,
         rates: &GroupRates,
         rng: &mut ChaCha8Rng,
-    ) -> f64 {
+    ) -> BatchLoss {
         let mut network = self.network.take().expect("only absent within a step");
         let logits = match inputs {
             Inputs::Features(features) => network.logits_train(features, rng),
@@ -79,9 +97,8 @@ impl Learner {
         };
         let loss = loss.of(logits, targets);
         let grads = GradientsParams::from_grads(loss.backward(), &network);
-        let value = f64::from(loss.into_scalar::<f32>());
         self.network = Some(optimizer.step(network, grads, rates));
-        value
+        BatchLoss(loss.detach())
     }
 
     /// Logits `[image, class]` of all examples in their order, in evaluation.

@@ -15,7 +15,7 @@ pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
 pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
-pub use learner::Learner;
+pub use learner::{BatchLoss, Learner};
 pub use loss::{AbsoluteError, BinaryCrossEntropy, Criterion, CrossEntropy, Loss};
 pub use mixing::{Mix, Mixing, Targets};
 pub use optimizer::{ByTensor, GroupRates, Optimizer, OptimizerState, Rule, Sgd, TensorStep};
