@@ -31,12 +31,12 @@ pub fn with_weights(recipe: &Recipe, path: &Path) -> Recipe {
     self::recipe(&recipe.to_string().replace(&format!("{:?}", weights()), &format!("{path:?}")))
 }
 
-/// On the CPU, into `folder/name`, with a cache beside it.
+/// On the device under test, into `folder/name`, with a cache beside it.
 pub fn options(folder: &Path, name: &str) -> RunOptions {
     RunOptions {
         out: Some(folder.join(name)),
         cache: Some(folder.join("cache")),
-        device: Some(fastai_dsl::DeviceWish::Cpu),
+        device: Some(crate::device::request()),
         ..RunOptions::default()
     }
 }

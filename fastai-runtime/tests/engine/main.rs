@@ -2,6 +2,9 @@
 
 mod chips;
 mod data;
+#[path = "../device.rs"]
+#[allow(dead_code)] // each test program uses a part
+mod device;
 mod imbalance;
 mod mixing;
 mod predict;

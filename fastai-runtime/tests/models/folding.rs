@@ -1,5 +1,6 @@
 //! Batch norms folded into convolutions change neither features nor digests, and are never out of date.
 
+use crate::device;
 use crate::reference::{formula, values, write_body};
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
@@ -11,16 +12,16 @@ fn new(arch: &str, device: &Device) -> Network {
     Network::new(arch, &HeadSpec { hidden: vec![], dropout: vec![0.0] }, 3, 1, device)
 }
 
+/// The bound for features that are computed twice.
+const BOUND: f64 = 1e-4;
+
 fn close(got: Tensor<2>, want: &[f32], what: &str) {
-    let got = values(got);
-    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-    assert!(got.len() == want.len() && worst <= 1e-4 * largest, "{what}: differs by {worst} of {largest}");
+    device::close(&values(got), want, BOUND, what).unwrap();
 }
 
 #[test]
 fn folded_features_are_the_features() {
-    let device = Device::flex();
+    let device = device::under_test();
     let training = device.clone().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weights.safetensors");
@@ -48,7 +49,7 @@ fn folded_features_are_the_features() {
 
 #[test]
 fn folds_follow_the_weights() {
-    let device = Device::flex();
+    let device = device::under_test();
     let training = device.clone().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first.safetensors"), folder.path().join("second.safetensors"));

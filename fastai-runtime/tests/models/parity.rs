@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::device::{self, close};
 use crate::reference::{formula, noise_images, values, weights, write_body};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, SgdConfig};
@@ -40,7 +41,7 @@ fn classifier(arch: &str, lift: f64, device: &Device) -> Classifier {
 /// The published weights, which are not in the repository: `fastai weights get efficientnet_lite0`.
 #[test]
 fn the_published_lite0_says_what_it_says_in_pytorch() {
-    let device = Device::flex();
+    let device = device::under_test();
     let Ok(Some(found)) = models::weights::resolve(&Weights::Pretrained, "efficientnet_lite0") else {
         println!("skipped: no weights of EfficientNet-lite0");
         return;
@@ -57,18 +58,6 @@ fn the_published_lite0_says_what_it_says_in_pytorch() {
 
 fn samples(all: &[f32]) -> Vec<f32> {
     all.iter().step_by((all.len() / 64).max(1)).take(64).copied().collect()
-}
-
-/// Whether the largest difference is within `tolerance` of the largest value wanted.
-fn close(got: &[f32], want: &[f32], tolerance: f32, what: &str) -> Result<(), String> {
-    assert_eq!(got.len(), want.len(), "{what}");
-    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
-    assert!(largest > 0.0, "{what}: nothing to compare with");
-    let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-    if std::env::var_os("FASTAI_TEST_SHOW").is_some() {
-        println!("{what}: {:.1e}", worst / largest);
-    }
-    if worst <= tolerance * largest { Ok(()) } else { Err(format!("{what}: differs by {worst} of {largest}")) }
 }
 
 /// Published name, id and values of the parameters and statistics that `wanted` picks by name.
@@ -99,7 +88,7 @@ fn find(network: &Classifier, wanted: impl Fn(&str) -> bool) -> Vec<(String, Par
 
 /// In evaluation: the logits and the outputs of three units or more.
 fn evaluates(golden: &Golden, arch: &str) {
-    let device = Device::flex();
+    let device = device::under_test();
     let network = classifier(arch, 0.0, &device);
     for (size, height, width) in SIZES {
         let prefix = format!("{arch}/{size}/");
@@ -139,7 +128,7 @@ fn trains(golden: &Golden, arch: &str) {
 fn trial_agrees(golden: &Golden, arch: &str, trial: usize) -> Result<(), String> {
     let prefix = format!("{arch}/train{trial}");
     let wanted = |name: &str| golden.get(&format!("{prefix}/{name}"));
-    let device = Device::flex().autodiff();
+    let device = device::under_test().autodiff();
     let mut network = classifier(arch, if arch.starts_with("vgg") { 2.0 } else { 3.0 }, &device);
     let side = if arch.starts_with("inception") { 107 } else { 64 };
     let images = noise_images(&format!("images {trial}"), [4, 3, side, side], &device);
@@ -200,7 +189,7 @@ networks! {
 /// Bodies without their last modules, loaded from files of whole ones.
 #[test]
 fn cut_bodies_give_the_features_of_home() {
-    let (golden, device) = (golden(), Device::flex());
+    let (golden, device) = (golden(), device::under_test());
     let head = HeadSpec { hidden: vec![], dropout: vec![0.0] };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("body.safetensors");

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::device;
+use crate::reference::{formula, values};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
 use fastai_dsl::source::RecipeText;
@@ -44,33 +46,15 @@ fn tensors(path: &Path) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
         .collect()
 }
 
-fn formula(n: usize, h: usize, w: usize, device: &Device) -> Tensor<4> {
-    let mut values = Vec::with_capacity(n * 3 * h * w);
-    for i in 0..n * 3 * h * w {
-        let (b, c, y, x) = (i / (3 * h * w), i / (h * w) % 3, i / w % h, i % w);
-        let (b, c, y, x) = (b as f64, c as f64, y as f64, x as f64);
-        let v = 1.5 * (0.13 * y + 0.7 * c + b).sin() + 0.8 * (0.09 * x * (c + 1.0) - 0.05 * y).cos();
-        values.push(v as f32);
-    }
-    Tensor::from_data(TensorData::new(values, [n, 3, h, w]), device)
-}
-
-fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-    t.into_data().try_to_vec().unwrap()
-}
-
 fn close(got: &[f32], want: &[f32], what: &str) {
-    assert_eq!(got.len(), want.len(), "{what}");
-    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let worst = got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-    assert!(worst <= 1e-4 * largest, "{what}: differs by {worst} of {largest}");
+    device::close(got, want, 1e-4, what).unwrap();
 }
 
 #[test]
 fn pooled_features_and_logits_are_pytorchs() {
     let golden = tensors(&root().join("fastai-runtime/tests/golden/squeezenet1_1.safetensors"));
     let published = tensors(&weights_file());
-    let device = Device::flex();
+    let device = device::under_test();
     let network = squeezenet(&device);
     let (shape, kernel) = published["classifier.1.weight"].clone();
     let kernel = Tensor::<4>::from_data(TensorData::new(kernel, shape), &device);
@@ -90,7 +74,7 @@ fn pooled_features_and_logits_are_pytorchs() {
 
 #[test]
 fn networks_have_the_parameters_that_the_language_derives() {
-    let device = Device::flex();
+    let device = device::under_test();
     for facts in arch::ARCHS.iter() {
         let network = Network::new(facts.name, &head(), 7, 1, &device);
         assert_eq!(network.groups(), facts.groups(), "{}", facts.name);
@@ -122,7 +106,7 @@ fn networks_have_the_parameters_that_the_language_derives() {
 /// What the language says of bodies that are cut is what the engine makes of them.
 #[test]
 fn every_cut_is_known_by_its_name_parameters_and_channels() {
-    let device = Device::flex();
+    let device = device::under_test();
     for facts in arch::ARCHS.iter() {
         let whole = Body::new(facts.name, 1, &device);
         assert_eq!(whole.graph().cuts(), facts.cuts().len(), "{}", facts.name);
@@ -147,7 +131,7 @@ fn every_cut_is_known_by_its_name_parameters_and_channels() {
 
 #[test]
 fn a_cut_model_is_saved_with_its_cut() {
-    let device = Device::flex();
+    let device = device::under_test();
     let network = Network::cut("squeezenet1_1", 2, &head(), 5, 1, &device);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.safetensors");
@@ -164,7 +148,7 @@ fn a_cut_model_is_saved_with_its_cut() {
 
 #[test]
 fn layers_are_described_as_they_run() {
-    let device = Device::flex();
+    let device = device::under_test();
     for arch in ["squeezenet1_1", "efficientnet_lite0", "efficientnet_b0", "convnext_tiny", "resnet18", "densenet121"] {
         let network = Network::new(arch, &head(), 7, 1, &device);
         let mut rows = models::describe(arch, 75).into_iter().filter(|row| !row.name.is_empty());
@@ -183,7 +167,7 @@ fn layers_are_described_as_they_run() {
 
 #[test]
 fn frozen_groups_get_no_gradient_and_the_head_still_learns() {
-    let device = Device::flex().autodiff();
+    let device = device::under_test().autodiff();
     let network = squeezenet(&device);
     for first in 0..3 {
         let mut network = network.clone().set_frozen(first, false);
@@ -207,7 +191,7 @@ fn frozen_groups_get_no_gradient_and_the_head_still_learns() {
 
 #[test]
 fn training_passes_depend_on_nothing_but_the_stream() {
-    let device = Device::flex().autodiff();
+    let device = device::under_test().autodiff();
     let run = |threads: usize| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
             let mut network = squeezenet(&device);
@@ -220,7 +204,7 @@ fn training_passes_depend_on_nothing_but_the_stream() {
 
 #[test]
 fn the_wrong_file_is_refused_by_its_first_differences() {
-    let device = Device::flex();
+    let device = device::under_test();
     let network = Network::new("squeezenet1_1", &head(), 5, 1, &device);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.safetensors");
@@ -275,7 +259,7 @@ fn meta() -> ModelMeta {
 
 #[test]
 fn a_saved_model_comes_back_and_another_recipes_is_refused() {
-    let device = Device::flex();
+    let device = device::under_test();
     let network = squeezenet(&device);
     let meta = meta();
     let folder = tempfile::tempdir().unwrap();
@@ -316,7 +300,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
 
 #[test]
 fn a_saved_model_knows_the_statistics_of_its_recipe() {
-    let device = Device::flex();
+    let device = device::under_test();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("given.safetensors");
     let classes: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).to_vec();

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::device::{self, worst};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::HeadSpec;
@@ -62,14 +63,9 @@ fn start(golden: &Golden, device: &Device) -> Network {
     network.set_frozen(2, false)
 }
 
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 fn run(case: &str, truth: Truth, wd: f64, clip: Option<f64>) {
     let golden = Golden::read();
-    let device = Device::flex().autodiff();
+    let device = device::under_test().autodiff();
     let mut learner = Learner::new(start(&golden, &device), device.clone());
     let loss = Loss::new(truth, None, &device);
     let mut sgd = learner.optimizer(clip);
@@ -83,24 +79,28 @@ fn run(case: &str, truth: Truth, wd: f64, clip: Option<f64>) {
         let x = Tensor::from_data(TensorData::new(x, [images.len(), FEATURES]), &device);
         let rates = GroupRates { lrs: vec![f64::from(lr); 3], wds: vec![wd; 3], momentum: 0.9 };
         let mut rng = Stream::new(0, "dropout").at(&[step as u64]);
-        losses.push(learner.step(&mut *sgd, Inputs::Features(x), images, &loss, &rates, &mut rng) as f32);
+        losses.push(learner.step(&mut *sgd, Inputs::Features(x), images, &loss, &rates, &mut rng).read() as f32);
     }
-    let difference = worst(&losses, &golden.floats(&format!("{case}.losses")));
-    assert!(difference < 1e-4, "{case}: losses differ by {difference}: {losses:?}");
+    let same = |got: &[f32], bound: f64, name: &str| {
+        let what = format!("{case}.{name}");
+        device::within(f64::from(worst(got, &golden.floats(&what))), bound, &what).unwrap();
+    };
+    same(&losses, 1e-4, "losses");
     assert_eq!(losses.len(), 30);
 
     let network = learner.network().valid();
     for (k, layer) in network.head.layers.iter().enumerate() {
         let mean = layer.norm.running_mean.val().into_data().try_to_vec::<f32>().unwrap();
         let variance = layer.norm.running_var.val().into_data().try_to_vec::<f32>().unwrap();
-        assert!(worst(&mean, &golden.floats(&format!("{case}.bn{k}.running_mean"))) < 1e-4, "{case} bn{k}");
-        assert!(worst(&variance, &golden.floats(&format!("{case}.bn{k}.running_var"))) < 1e-3, "{case} bn{k}");
+        same(&mean, 1e-4, &format!("bn{k}.running_mean"));
+        same(&variance, 1e-3, &format!("bn{k}.running_var"));
         let weight = layer.linear.weight.val().into_data().try_to_vec::<f32>().unwrap();
-        assert!(worst(&weight, &golden.transposed(&format!("{case}.lin{k}.weight"))) < 1e-4, "{case} lin{k}");
+        let name = format!("{case}.lin{k}.weight");
+        device::within(f64::from(worst(&weight, &golden.transposed(&name))), 1e-4, &name).unwrap();
     }
-    let x = Tensor::from_data(TensorData::new(features, [ROWS, FEATURES]), &Device::flex());
+    let x = Tensor::from_data(TensorData::new(features, [ROWS, FEATURES]), &device::under_test());
     let logits = network.logits(x).into_data().try_to_vec::<f32>().unwrap();
-    assert!(worst(&logits, &golden.floats(&format!("{case}.eval"))) < 1e-3, "{case} logits");
+    same(&logits, 1e-3, "eval");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Losses, metrics, training steps and the finder against PyTorch, scikit-learn and recorded sweeps.
 
+#[path = "../device.rs"]
+#[allow(dead_code)] // each test program uses a part
+mod device;
 mod finder_curves;
 mod head;
 mod metrics;

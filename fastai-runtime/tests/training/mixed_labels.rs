@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::device;
+use burn::tensor::{Tensor, TensorData};
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::train::{Loss, Mix, Targets};
 use serde::Deserialize;
@@ -31,7 +32,7 @@ struct Case {
 fn losses_and_gradients_are_pytorchs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mixed_labels.json");
     let golden: Golden = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let device = Device::flex().autodiff();
+    let device = device::under_test().autodiff();
     // The batch is part of a larger set, in another order: rows of the truth are not places of the batch.
     let images = [7, 2, 5, 0, 3, 9];
     let mut classes = vec![1u32; 10];
@@ -58,14 +59,13 @@ fn losses_and_gradients_are_pytorchs() {
         for (got, wanted) in gradients.iter().zip(&case.gradient) {
             worst = worst.max((f64::from(*got) - wanted).abs());
         }
-        println!("{name}: largest difference {worst:e}");
-        assert!(worst < TOLERANCE, "{name}: {worst:e}");
+        device::within(worst, TOLERANCE, &format!("{name}: loss and gradient")).unwrap();
     }
 }
 
 #[test]
 fn an_unmixed_batch_has_the_plain_loss() {
-    let device = Device::flex();
+    let device = device::under_test();
     let logits = || Tensor::<2>::from_data(TensorData::new(vec![2.0f32, -1.0, 0.5, -3.0, 0.0, 6.0], [2, 3]), &device);
     let mix = Mix::blend(vec![1, 0], vec![1.0, 1.0]);
     for truth in
@@ -86,7 +86,7 @@ fn an_unmixed_batch_has_the_plain_loss() {
 
 #[test]
 fn numbers_are_blended_in_the_images_shares() {
-    let device = Device::flex();
+    let device = device::under_test();
     let loss = Loss::new(Truth::Values(vec![0.0, 10.0]), None, &device);
     let logits = Tensor::<2>::from_data(TensorData::new(vec![0.0f32, 0.0], [2, 1]), &device);
     let mix = Mix::blend(vec![1, 0], vec![0.75, 0.5]);

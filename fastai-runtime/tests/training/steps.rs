@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use crate::device;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::HeadSpec;
@@ -108,7 +109,7 @@ fn spec(hidden: u32) -> HeadSpec {
 }
 
 fn trains(name: &str, case: &Case) {
-    let device = Device::flex().autodiff();
+    let device = device::under_test().autodiff();
     let network = Network::new(&case.arch, &spec(16), CLASSES, 1, &device);
     let network = filled(filled(network, "body.", ""), "head.", "head.");
     let mut learner = Learner::new(network.set_frozen(case.first, case.bn_freeze), device.clone());
@@ -133,15 +134,16 @@ fn trains(name: &str, case: &Case) {
         let rows: Vec<usize> = (first..first + BATCH).collect();
         let inputs = Inputs::Images(images(&rows, &device));
         let mut rng = Stream::new(0, "dropout").at(&[step as u64]);
-        let got = learner.step(&mut *optimizer, inputs, &rows, &loss, &rates, &mut rng);
-        assert!((got - want).abs() < 1e-3 * want.abs().max(1.0), "{name}: {got} for {want} at step {step}");
+        let got = learner.step(&mut *optimizer, inputs, &rows, &loss, &rates, &mut rng).read();
+        let error = (got - want).abs() / want.abs().max(1.0);
+        device::within(error, 1e-3, &format!("{name}: loss of step {step}")).unwrap();
     }
     let rows: Vec<usize> = (0..IMAGES).collect();
     let network = learner.network().valid();
-    let logits = network.forward(images(&rows, &Device::flex())).into_data().try_to_vec::<f32>().unwrap();
+    let logits = network.forward(images(&rows, &device::under_test())).into_data().try_to_vec::<f32>().unwrap();
     let (got, want) = (loss.of_all(&logits), case.r#final);
     // Where a unit falls on the other side of a kink in one of the steps, evaluation shows it most.
-    assert!((got - want).abs() < 5e-3 * want.abs().max(1.0), "{name}: {got} for {want} in evaluation");
+    device::within((got - want).abs() / want.abs().max(1.0), 5e-3, &format!("{name}: loss in evaluation")).unwrap();
 }
 
 #[test]
