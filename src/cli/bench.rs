@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use clap::ValueEnum;
 use fastai_dsl::ArchFacts;
 use fastai_runtime::bench::{Bench, BenchMode, BenchReport, LayerTime, Workload, sgemm_speed};
-use fastai_runtime::device;
+use fastai_runtime::device::{self, DeviceRequest};
 
 use super::failure::Failure;
 use super::numbers::{counted, thousands};
@@ -28,6 +28,9 @@ pub struct BenchArgs {
     /// What is measured
     #[arg(long, value_enum, default_value_t = Mode::Forward)]
     mode: Mode,
+    /// What computes: cpu, cuda, wgpu, vulkan or metal; `cuda:1` is the second CUDA device
+    #[arg(long, default_value = "cpu")]
+    device: DeviceRequest,
     /// Number of CPU threads [default: all cores]
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -84,13 +87,14 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         device::limit_threads(usize::from(threads))?;
     }
     let workload = Workload::new(facts, usize::from(args.batch), args.size as usize, args.mode.measured());
-    let mut bench = Bench::prepare(workload);
+    let picked = device::pick(args.device)?;
+    let mut bench = Bench::prepare(workload, &picked.device);
     let seconds = match args.paced {
         true => paced(&mut bench)?,
         false => (0..args.runs).map(|_| bench.time()).collect(),
     };
     let runs = seconds.len();
-    let mut report = BenchReport::new(workload, seconds, sgemm_speed);
+    let mut report = BenchReport::new(workload, &picked.name, seconds, || sgemm_speed(&picked.device));
     if args.layers {
         report = report.with_layers(bench.layers(runs));
     }
@@ -134,7 +138,8 @@ fn text(report: &BenchReport) -> String {
     let runs = counted(report.seconds.len() as u64, "run", "runs");
     let threads = counted(report.threads as u64, "thread", "threads");
     let images = counted(batch as u64, "image", "images");
-    let mut out = format!("{arch}, {mode}, {images} of {size} x {size} pixels, {threads}, {runs}\n\n");
+    let device = &report.device;
+    let mut out = format!("{arch}, {mode}, {images} of {size} x {size} pixels, {device}, {threads}, {runs}\n\n");
     let rate = |seconds: f64| format!("{:.1}", batch as f64 / seconds);
     let gflops = |seconds: f64| 2e-9 * report.multiply_adds as f64 / seconds;
     let row = |name: &str, seconds: f64| {

@@ -1,7 +1,7 @@
-//! Measures the speed of a network on this machine's CPU.
+//! Measures the speed of a network on a device.
 //!
 //! A [`Workload`] names the work, [`Bench::prepare`] builds the network and its input, [`Bench::time`] does the work once, and
-//! [`BenchReport`] compares the times with the CPU's matrix product. Weights and pixels are random; times do not depend on
+//! [`BenchReport`] compares the times with the device's matrix product. Weights and pixels are random; times do not depend on
 //! them.
 
 mod layers;
@@ -85,10 +85,11 @@ impl Workload {
     }
 }
 
-/// A network and its input on the CPU.
+/// A network and its input on a device.
 pub struct Bench {
     workload: Workload,
     work: Work,
+    device: Device,
 }
 
 enum Work {
@@ -107,12 +108,13 @@ struct Training {
 }
 
 impl Bench {
-    /// Builds the network with the default head of recipes and does the work once, which folds norms and maps memory.
+    /// Builds the network with the default head of recipes and does the work once, which folds norms, maps memory and compiles
+    /// the kernels of a GPU.
     ///
     /// # Panics
     /// If the size is below the architecture's minimum.
-    pub fn prepare(workload: Workload) -> Self {
-        let device = Device::flex().autodiff();
+    pub fn prepare(workload: Workload, device: &Device) -> Self {
+        let device = device.clone().autodiff();
         let head = HeadSpec { hidden: vec![512], dropout: vec![0.25, 0.5] };
         let network = Network::new(workload.arch, &head, CLASSES, 42, &device);
         let groups = network.groups();
@@ -143,7 +145,7 @@ impl Bench {
                 Work::Predict { network: evaluated(network), images: pictures(batch, size), transform }
             }
         };
-        let mut bench = Self { workload, work };
+        let mut bench = Self { workload, work, device: device.without_autodiff() };
         bench.time();
         bench
     }
@@ -161,10 +163,11 @@ impl Bench {
                 network.forward(images.clone()).into_data();
             }
             Work::Predict { network, images, transform } => {
-                predict(network, images, transform, self.workload.size);
+                predict(network, images, transform, self.workload.size, &self.device);
             }
             Work::Train(training) => training.step(),
         }
+        self.device.sync().expect("the device computes");
         started.elapsed().as_secs_f64()
     }
 
@@ -186,7 +189,7 @@ impl Training {
     fn step(&mut self) {
         let mut rng = Stream::new(1, "dropout").at(&[]);
         let Self { learner, optimizer, loss, rates, images, rows } = self;
-        learner.step(&mut **optimizer, Inputs::Images(images.clone()), &*rows, loss, rates, &mut rng);
+        learner.step(&mut **optimizer, Inputs::Images(images.clone()), &*rows, loss, rates, &mut rng).read();
     }
 }
 
@@ -198,16 +201,23 @@ fn pictures(count: usize, side: usize) -> Vec<RgbImage> {
 }
 
 /// Returns the normalised images `[batch, 3, size, size]`.
-fn tensor(images: &[RgbImage], transform: &Transform, size: usize) -> Tensor<4> {
+fn tensor(images: &[RgbImage], transform: &Transform, size: usize, device: &Device) -> Tensor<4> {
     let mut pixels = vec![0.0; images.len() * 3 * size * size];
     let each = images.par_iter().zip(pixels.par_chunks_mut(3 * size * size));
     each.for_each(|(image, out)| transform.valid(image, out));
-    Tensor::from_data(TensorData::new(pixels, [images.len(), 3, size, size]), &Device::flex())
+    Tensor::from_data(TensorData::new(pixels, [images.len(), 3, size, size]), device)
 }
 
 /// Returns the probabilities of the images.
-fn predict(network: &Network, images: &[RgbImage], transform: &Transform, size: usize) -> Probabilities {
-    let logits = device::read(network.forward(tensor(images, transform, size))).expect("the CPU computes in f32");
+fn predict(
+    network: &Network,
+    images: &[RgbImage],
+    transform: &Transform,
+    size: usize,
+    device: &Device,
+) -> Probabilities {
+    let inputs = tensor(images, transform, size, device);
+    let logits = device::read(network.forward(inputs)).expect("the network computes in f32");
     Probabilities::of_logits(TaskKind::SingleLabel, logits, CLASSES)
 }
 
@@ -242,7 +252,7 @@ mod tests {
     #[test]
     fn every_mode_runs_and_its_layers_are_those_of_the_network() {
         for mode in [BenchMode::Forward, BenchMode::Train, BenchMode::Frozen, BenchMode::Predict] {
-            let mut bench = Bench::prepare(workload(mode));
+            let mut bench = Bench::prepare(workload(mode), &Device::flex());
             assert!(bench.time() > 0.0, "{mode:?}");
             let layers = bench.layers(1);
             let named = describe("resnet18", 32).into_iter().filter(|layer| !layer.name.is_empty());
@@ -258,10 +268,12 @@ mod tests {
 
     #[test]
     fn probabilities_add_up_to_one() {
-        let Work::Predict { network, images, transform } = Bench::prepare(workload(BenchMode::Predict)).work else {
+        let Work::Predict { network, images, transform } =
+            Bench::prepare(workload(BenchMode::Predict), &Device::flex()).work
+        else {
             panic!("predict prepares a prediction")
         };
-        for row in predict(&network, &images, &transform, 32).rows() {
+        for row in predict(&network, &images, &transform, 32, &Device::flex()).rows() {
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
         }
     }

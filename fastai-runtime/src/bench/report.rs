@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{LayerTime, Workload, median};
 use crate::engine::peak_resident;
 
-/// The CPU's speed in matrix products.
+/// A device's speed in matrix products.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SgemmSpeed {
     /// Speed in GFLOP/s.
@@ -20,6 +20,8 @@ pub struct BenchReport {
     /// The work that was repeated.
     #[serde(flatten)]
     pub workload: Workload,
+    /// Name of the device.
+    pub device: String,
     /// Number of CPU threads.
     pub threads: usize,
     /// Seconds of each run, in order, without the first, untimed run.
@@ -34,7 +36,7 @@ pub struct BenchReport {
     pub multiply_adds: u64,
     /// Speed in GFLOP/s, two operations per multiply-add, from the median.
     pub gflops: f64,
-    /// The CPU's speed in matrix products on the same threads.
+    /// The device's speed in matrix products, a CPU's on the same threads.
     pub sgemm: SgemmSpeed,
     /// [`gflops`](Self::gflops) as a share of it.
     pub share_of_sgemm: f64,
@@ -54,7 +56,7 @@ impl BenchReport {
     ///
     /// # Panics
     /// If there are no runs.
-    pub fn new(workload: Workload, seconds: Vec<f64>, sgemm: impl FnOnce() -> SgemmSpeed) -> Self {
+    pub fn new(workload: Workload, device: &str, seconds: Vec<f64>, sgemm: impl FnOnce() -> SgemmSpeed) -> Self {
         assert!(!seconds.is_empty(), "a report is of at least one run");
         let peak_kb = peak_resident().map(|bytes| bytes / 1024);
         let sgemm = sgemm();
@@ -67,6 +69,7 @@ impl BenchReport {
             images_per_s: workload.batch as f64 / median,
             share_of_sgemm: gflops / sgemm.gflops,
             layers: None,
+            device: device.to_owned(),
             workload,
             seconds,
             median,
