@@ -136,10 +136,9 @@ fn text(report: &BenchReport) -> String {
         BenchMode::Predict => "prediction",
     };
     let runs = counted(report.seconds.len() as u64, "run", "runs");
-    let threads = counted(report.threads as u64, "thread", "threads");
     let images = counted(batch as u64, "image", "images");
     let device = &report.device;
-    let mut out = format!("{arch}, {mode}, {images} of {size} x {size} pixels, {device}, {threads}, {runs}\n\n");
+    let mut out = format!("{arch}, {mode}, {images} of {size} x {size} pixels, {device}, {runs}\n\n");
     let rate = |seconds: f64| format!("{:.1}", batch as f64 / seconds);
     let gflops = |seconds: f64| 2e-9 * report.multiply_adds as f64 / seconds;
     let row = |name: &str, seconds: f64| {

@@ -1,7 +1,7 @@
 //! `fastai doctor`
 
 use fastai_runtime::activations::ActivationCache;
-use fastai_runtime::device::{Diagnosis, KindDiagnosis, TestedDevice};
+use fastai_runtime::device::{DeviceKind, Diagnosis, KindDiagnosis, TestedDevice};
 use fastai_runtime::models::weights;
 
 use super::failure::{Exit, Failure};
@@ -24,6 +24,9 @@ pub fn run(_: &DoctorArgs) -> Result<(), Failure> {
     print!("{}", table(&rows, 0));
     let built = diagnosis.kinds.iter().map(|found| found.kind).filter(|kind| kind.is_built());
     let needed: Vec<_> = built.collect();
+    if needed == [DeviceKind::Cpu] {
+        println!("this program is built for the CPU alone; `--features gpu` adds CUDA, Vulkan and wgpu");
+    }
     let libraries = diagnosis.libraries.iter().filter(|library| library.needed_by.iter().any(|k| needed.contains(k)));
     let rows: Vec<_> = libraries
         .map(|library| {

@@ -28,7 +28,7 @@ fn refused(arguments: &[&str], input: &str, parts: &[&str]) {
 #[test]
 fn a_report_is_a_table_and_its_layers() {
     let text = stdout(&bench(&["--batch", "2", "--runs", "2", "--threads", "1", "--layers"], ""));
-    assert!(text.starts_with("squeezenet1_1, forward, 2 images of 32 x 32 pixels, 1 thread, 2 runs\n"), "{text}");
+    assert!(text.starts_with("squeezenet1_1, forward, 2 images of 32 x 32 pixels, CPU (1 thread), 2 runs\n"), "{text}");
     for part in ["images/s", "GFLOP/s", "\nmedian ", "\nbest ", "\nsgemm: ", "\nfeatures.0 ", "\nrest "] {
         assert!(text.contains(part), "{part}: {text}");
     }

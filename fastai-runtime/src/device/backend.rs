@@ -116,5 +116,8 @@ fn opened_name(_: &Device) -> Result<String, String> {
 }
 
 fn cpu_name() -> String {
-    format!("{} threads", rayon::current_num_threads())
+    match rayon::current_num_threads() {
+        1 => "1 thread".to_string(),
+        threads => format!("{threads} threads"),
+    }
 }
