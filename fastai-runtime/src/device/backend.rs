@@ -19,6 +19,14 @@ pub struct FoundDevice {
 }
 
 impl FoundDevice {
+    /// The word for `--device`, e.g. `cuda:0`.
+    pub fn word(&self) -> String {
+        match self.kind {
+            DeviceKind::Cpu => self.kind.word().to_string(),
+            kind => format!("{}:{}", kind.word(), self.index),
+        }
+    }
+
     /// The name that the device gives itself, e.g. `NVIDIA H100 PCIe`. This opens the device.
     ///
     /// # Errors
