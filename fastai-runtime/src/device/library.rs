@@ -111,8 +111,8 @@ fn cuda_folders() -> Vec<PathBuf> {
 }
 
 fn cuda_headers() -> Option<String> {
-    let found = cuda_folders().into_iter().map(|folder| folder.join("include"));
-    let found = found.filter(|folder| folder.join("cuda_runtime.h").is_file()).next();
+    let mut folders = cuda_folders().into_iter().map(|folder| folder.join("include"));
+    let found = folders.find(|folder| folder.join("cuda_runtime.h").is_file());
     found.map(|folder| folder.display().to_string())
 }
 
