@@ -1,6 +1,7 @@
 //! Atomic file writes.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -29,15 +30,126 @@ impl FileError {
 /// `content` writes to a temporary file in the same folder, which is then synced and renamed. On any failure (a full disk,
 /// a read-only folder, an error of `content`) the temporary file is removed, the old file stays, and the error names
 /// `path`. The folder must exist.
+///
+/// What exists already keeps its kind. A regular file keeps its permissions, owner and group; a symbolic link stays, and
+/// the file that it leads to is written, atomically and beside that file. `content` goes straight into a pipe, a terminal
+/// or another character device, and is appended to an open file behind `/proc/self/fd` or `/dev/stdout`. Folders, block
+/// devices and sockets are errors, whoever the user is.
 pub fn write_atomic(
     path: impl AsRef<Path>,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
     let path = path.as_ref();
-    replace(path, content).map_err(|e| FileError::new("write", path, e))
+    let write = || match Target::of(path)? {
+        Target::New(path) => replace(&path, None, content),
+        Target::Regular(path, old) => replace(&path, Some(&old), content),
+        Target::Stream { append } => stream(path, append, content),
+    };
+    write().map_err(|e| FileError::new("write", path, e))
 }
 
-fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// The prefix and the suffix of the temporary names that files have while they are written: `.NAME.xxxxxx.tmp`.
+const TEMPORARY: (&str, &str) = (".", ".tmp");
+
+/// Removes the temporary files that killed processes left in `folder`. The caller makes sure that no process writes there
+/// now. What cannot be removed only costs space.
+pub fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let temporary = name.to_str().is_some_and(|n| n.starts_with(TEMPORARY.0) && n.ends_with(TEMPORARY.1));
+        if temporary && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// What is at a path that is to be written.
+enum Target {
+    /// Nothing; links lead here.
+    New(PathBuf),
+    /// A regular file; links lead here.
+    Regular(PathBuf, Metadata),
+    /// What takes bytes in order.
+    Stream { append: bool },
+}
+
+impl Target {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = match std::fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Target::New(follow(path)?)),
+            found => found?,
+        };
+        if found.is_file() {
+            let end = std::fs::canonicalize(path).and_then(|end| Ok((open_elsewhere(path)?, end)));
+            return Ok(match end {
+                Ok((false, end)) => Target::Regular(end, found),
+                // The name behind a descriptor may be gone; the file is still open.
+                _ => Target::Stream { append: true },
+            });
+        }
+        let refused = |what: &str| Err(io::Error::other(format!("this is {what}; name a file")));
+        if found.is_dir() {
+            return refused("a folder");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileTypeExt;
+            let kind = found.file_type();
+            if kind.is_block_device() {
+                return refused("a block device");
+            }
+            if kind.is_socket() {
+                return refused("a socket");
+            }
+        }
+        Ok(Target::Stream { append: false })
+    }
+}
+
+/// The most links on the way to a file, as on Linux.
+const MAX_LINKS: usize = 40;
+
+/// Where a link leads that leads to nothing yet; other paths stay as they are.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// Whether the path leads through the descriptors of a process: replacing the file behind one would leave the process with
+/// the old file.
+fn open_elsewhere(path: &Path) -> io::Result<bool> {
+    let mut path = std::path::absolute(path)?;
+    for _ in 0..MAX_LINKS {
+        let folder = path.parent().map(std::fs::canonicalize).transpose()?.unwrap_or_default();
+        if folder.starts_with("/proc") {
+            return Ok(true);
+        }
+        match std::fs::read_link(&path) {
+            Ok(next) => path = folder.join(next),
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+fn stream(path: &Path, append: bool, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).append(append).open(path)?;
+    let mut buffered = BufWriter::new(file);
+    content(&mut buffered)?;
+    buffered.flush()
+}
+
+fn replace(
+    path: &Path,
+    old: Option<&Metadata>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let Some(name) = path.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is not the name of a file"));
     };
@@ -45,15 +157,19 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut prefix = OsString::from(".");
+    let mut prefix = OsString::from(TEMPORARY.0);
     prefix.push(name);
     prefix.push(".");
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".tmp");
+    builder.prefix(&prefix).suffix(TEMPORARY.1);
     // tempfile creates private files; results get the user's usual permissions.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
+    if let Some(old) = old {
+        keep_owner(file.as_file(), old)?;
+        file.as_file().set_permissions(old.permissions())?;
+    }
     let mut buffered = BufWriter::new(file.as_file_mut());
     content(&mut buffered)?;
     buffered.flush()?;
@@ -66,6 +182,29 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     if let Ok(folder) = std::fs::File::open(folder) {
         let _ = folder.sync_all();
     }
+    Ok(())
+}
+
+/// Gives the new file the owner and the group of the old one.
+#[cfg(unix)]
+fn keep_owner(file: &std::fs::File, old: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    let kept = fchown(file, Some(old.uid()), Some(old.gid()));
+    kept.map_err(|_| {
+        let (uid, gid) = (old.uid(), old.gid());
+        io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("it belongs to user {uid} and group {gid}, which a new file cannot; remove it or name another"),
+        )
+    })
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &std::fs::File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -150,5 +289,79 @@ mod tests {
         write_atomic(&path, |w| w.write_all(b"x")).unwrap();
         let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), mode(&plain));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_target_is_written() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("deep");
+        std::fs::create_dir(&deep).unwrap();
+        let (real, link, second) = (deep.join("real.csv"), folder.path().join("link.csv"), folder.path().join("2.csv"));
+        std::fs::write(&real, "old").unwrap();
+        std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
+        let owner = std::fs::metadata(&real).unwrap().uid();
+        symlink("deep/real.csv", &link).unwrap();
+        symlink("link.csv", &second).unwrap();
+        write_atomic(&second, |w| w.write_all(b"new")).unwrap();
+        assert_eq!(std::fs::read(&real).unwrap(), b"new");
+        assert!(link.is_symlink() && second.is_symlink());
+        assert_eq!(names(&deep), ["real.csv"]);
+        let found = std::fs::metadata(&real).unwrap();
+        assert_eq!((found.mode() & 0o7777, found.uid()), (0o640, owner));
+        // A link to nothing creates the file that it names; a circle is an error.
+        let (dangling, circle) = (folder.path().join("dangling"), folder.path().join("circle"));
+        symlink("deep/later", &dangling).unwrap();
+        symlink("circle", &circle).unwrap();
+        write_atomic(&dangling, |w| w.write_all(b"x")).unwrap();
+        assert_eq!(names(&deep), ["later", "real.csv"]);
+        assert!(write_atomic(&circle, |w| w.write_all(b"x")).is_err() && circle.is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_written_into_or_refused() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        write_atomic(&pipe, |w| w.write_all(b"through")).unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(std::fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+        let socket = folder.path().join("socket");
+        let _held = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let error = write_atomic(&socket, |w| w.write_all(b"x")).unwrap_err().to_string();
+        assert!(error.contains("socket: this is a socket"), "{error}");
+        assert!(std::fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
+        assert_eq!(names(folder.path()), ["pipe", "socket"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_open_file_is_appended_to() {
+        use std::os::fd::AsRawFd;
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = std::fs::File::create(folder.path().join("out")).unwrap();
+        file.write_all(b"first\n").unwrap();
+        let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+        write_atomic(&name, |w| w.write_all(b"second\n")).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("out")).unwrap(), b"first\nsecond\n");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_sweep_takes_temporary_files_only() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".a.features.Xy12.tmp", "a.tmp", ".hidden", "a.features"] {
+            std::fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        sweep(folder.path());
+        assert_eq!(names(folder.path()), [".hidden", "a.features", "a.tmp"]);
     }
 }
