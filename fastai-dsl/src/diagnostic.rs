@@ -104,6 +104,16 @@ impl Diagnostic {
 /// Largest number of findings that are kept; further ones are only counted.
 const MOST: usize = 100;
 
+/// Longest message, help or note, bytes.
+const LONGEST: usize = 4096;
+
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push_str(" ..");
+    }
+}
+
 /// All findings about one recipe in text order, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
@@ -114,7 +124,10 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// Adds a finding, unless it duplicates one at the same site.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        // A value in a message may be megabytes long.
+        shorten(&mut diagnostic.message);
+        [&mut diagnostic.help, &mut diagnostic.note].into_iter().flatten().for_each(shorten);
         let (code, site) = (diagnostic.code.id, diagnostic.site);
         let new = site == Site::NONE || self.seen.insert((code, site));
         let same = |d: &Diagnostic| d.code.id == code && d.site == site && d.message == diagnostic.message;

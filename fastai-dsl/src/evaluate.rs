@@ -2,14 +2,24 @@
 //!
 //! Unrolling loops and computing values here gives the checks one flat list of steps for every front end.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Arg, Draft, Name, Op, StepCall, Stmt, Train, Value, ValueKind};
+use crate::draft::{Arg, Draft, Entry, Name, Op, StepCall, Stmt, Train, Value, ValueKind};
 use crate::rate::Rate;
 use crate::suggest::did_you_mean;
 
 /// The most steps that a recipe may unroll to.
 pub const MAX_STEPS: usize = 10_000;
+/// The most values that loops and bindings may unroll to; ten thousand steps of lists and arithmetic need fewer.
+pub const MAX_VALUES: usize = 250_000;
+/// The most bytes of strings that loops and bindings may unroll to.
+pub const MAX_TEXT: usize = 4 << 20;
+/// The most characters of a value in the description of a loop's round.
+const ROUND: usize = 80;
+/// The most names, innermost first, among which a misspelt one is searched.
+const NEAREST: usize = 64;
 
 /// A binding that is never read.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,18 +31,20 @@ pub struct Unused {
 /// Returns the flat draft and the unused bindings.
 pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Unused>) {
     let mut flat = Draft { train: None, ..draft.clone() };
+    let mut sections = Scope::default();
     for entry in &mut flat.sections {
-        let value = entry.value.clone();
-        entry.value = Scope::default().value(&value, out, false);
+        let value = std::mem::replace(&mut entry.value, Value::new(ValueKind::Broken));
+        entry.value = sections.value(&value, out, false);
     }
     let Some(train) = &draft.train else { return (flat, Vec::new()) };
     let mut scope = Scope { in_train: true, ..Scope::default() };
     let mut steps = Vec::new();
+    let errors = out.errors();
     scope.block(&train.body, &mut steps, out);
     scope.leave(0);
     let body = steps.into_iter().map(Stmt::Step).collect();
-    // A broken loop leaves no steps either, and has been reported.
-    let broken = train.broken || !train.body.is_empty();
+    // What was reported may have been meant as a step.
+    let broken = train.broken || out.errors() > errors;
     flat.train = Some(Train { body, broken, ..train.clone() });
     (flat, scope.unused)
 }
@@ -41,34 +53,106 @@ pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Unused>) {
 struct Binding {
     name: Name,
     value: Value,
+    /// What a copy of the value takes.
+    size: Size,
     read: bool,
     /// Whether the name counts as read: a loop's name (a loop may only repeat), and the name of a broken value.
     counts: bool,
 }
 
+/// What a value takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    /// Itself and the values within it.
+    values: usize,
+    /// Bytes of its strings.
+    text: usize,
+}
+
+impl Size {
+    fn of(value: &Value) -> Self {
+        let one = Size { values: 1, text: 0 };
+        let all = |values: &mut dyn Iterator<Item = &Value>| values.fold(one, |sum, value| sum.and(Size::of(value)));
+        match &value.kind {
+            ValueKind::Text(text) | ValueKind::Word(text) | ValueKind::Const(text) => Size { text: text.len(), ..one },
+            ValueKind::List(items) => all(&mut items.iter()),
+            ValueKind::Call(_, args) => all(&mut args.iter().map(|a| &a.value)),
+            ValueKind::Block(_, entries) => all(&mut entries.iter().map(|e| &e.value)),
+            ValueKind::Negate(inner) => one.and(Size::of(inner)),
+            ValueKind::Binary(_, a, b) => one.and(Size::of(a)).and(Size::of(b)),
+            ValueKind::Number(_) | ValueKind::Rate(_) | ValueKind::Broken => one,
+        }
+    }
+
+    fn and(self, other: Size) -> Self {
+        Size { values: self.values.saturating_add(other.values), text: self.text.saturating_add(other.text) }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Scope {
     bindings: Vec<Binding>,
+    /// Positions in `bindings` by name, outermost first.
+    by_name: HashMap<String, Vec<usize>>,
     rounds: Vec<String>,
     finders: u16,
     in_train: bool,
+    /// What was unrolled so far.
+    spent: Size,
+    /// Whether a limit was exceeded, after which everything is broken.
     full: bool,
     unused: Vec<Unused>,
+    known_unused: HashSet<Site>,
 }
 
 impl Scope {
     fn leave(&mut self, depth: usize) {
-        for binding in self.bindings.drain(depth..) {
-            let known = self.unused.iter().any(|u| u.name.site == binding.name.site);
-            if !binding.read && !binding.counts && !binding.name.text.starts_with('_') && !known {
+        for binding in self.bindings.drain(depth..).rev() {
+            self.by_name.entry(binding.name.text.clone()).or_default().pop();
+            if !binding.read
+                && !binding.counts
+                && !binding.name.text.starts_with('_')
+                && (binding.name.site == Site::NONE || self.known_unused.insert(binding.name.site))
+            {
                 self.unused.push(Unused { name: binding.name });
             }
+        }
+    }
+
+    fn enter(&mut self, name: &Name, value: Value, counts: bool) {
+        self.by_name.entry(name.text.clone()).or_default().push(self.bindings.len());
+        let size = Size::of(&value);
+        self.bindings.push(Binding { name: name.clone(), value, size, read: false, counts });
+    }
+
+    /// Counts what is unrolled at `site`; false if that is more than a recipe may unroll to.
+    fn spend(&mut self, size: Size, site: Site, out: &mut Diagnostics) -> bool {
+        if self.full {
+            return false;
+        }
+        self.spent = self.spent.and(size);
+        let limit = match self.spent {
+            Size { values, .. } if values > MAX_VALUES => format!("more than {MAX_VALUES} values"),
+            Size { text, .. } if text > MAX_TEXT => format!("more than {} MiB of strings", MAX_TEXT >> 20),
+            _ => return true,
+        };
+        self.overflow(limit, site, out);
+        false
+    }
+
+    fn overflow(&mut self, limit: String, site: Site, out: &mut Diagnostics) {
+        if !std::mem::replace(&mut self.full, true) {
+            let message = format!("the recipe unrolls to {limit}");
+            out.push(Diagnostic::error(&c::OUT_OF_RANGE, site, message).help("loop less often, over shorter lists"));
         }
     }
 
     fn block(&mut self, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
         let depth = self.bindings.len();
         for stmt in body {
+            if self.full {
+                break;
+            }
             match stmt {
                 Stmt::Let { name, value } => self.bind(name, value, steps, out),
                 Stmt::For { name, list, body } => self.repeat(name, list, body, steps, out),
@@ -87,17 +171,16 @@ impl Scope {
         }
         if steps.len() < MAX_STEPS {
             steps.push(call);
-        } else if !std::mem::replace(&mut self.full, true) {
-            out.push(
-                Diagnostic::error(&c::OUT_OF_RANGE, call.site, format!("more than {MAX_STEPS} steps"))
-                    .help("loop less often"),
-            );
+        } else {
+            self.overflow(format!("more than {MAX_STEPS} steps"), call.site, out);
         }
     }
 
     fn call(&mut self, call: &StepCall, out: &mut Diagnostics) -> StepCall {
         let args =
             call.args.iter().map(|a| Arg { name: a.name.clone(), value: self.value(&a.value, out, true) }).collect();
+        let described = self.rounds.iter().map(String::len).sum::<usize>() + call.word.text.len();
+        self.spend(Size { values: 1, text: described }, call.site, out);
         StepCall { args, rounds: self.rounds.clone(), ..call.clone() }
     }
 
@@ -136,7 +219,7 @@ impl Scope {
         }
         // Whether a broken value was needed is unknown.
         let counts = bound.kind == ValueKind::Broken;
-        self.bindings.push(Binding { name: name.clone(), value: bound, read: false, counts });
+        self.enter(name, bound, counts);
     }
 
     fn repeat(&mut self, name: &Name, list: &Value, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
@@ -155,8 +238,8 @@ impl Scope {
             }
             let value = self.value(item, out, true);
             let depth = self.bindings.len();
-            self.rounds.push(format!("{} = {value}", name.text));
-            self.bindings.push(Binding { name: name.clone(), value, read: false, counts: true });
+            self.rounds.push(format!("{} = {}", name.text, shortened(&value.to_string())));
+            self.enter(name, value, true);
             self.block(body, steps, out);
             self.leave(depth);
             self.rounds.pop();
@@ -167,8 +250,15 @@ impl Scope {
     /// binding stay words.
     fn value(&mut self, value: &Value, out: &mut Diagnostics, names: bool) -> Value {
         let site = value.site;
+        let text = match &value.kind {
+            ValueKind::Text(text) | ValueKind::Word(text) => text.len(),
+            _ => 0,
+        };
+        if !self.spend(Size { values: 1, text }, site, out) {
+            return Value { kind: ValueKind::Broken, site };
+        }
         let kind = match &value.kind {
-            ValueKind::Word(word) if names => match self.lookup(word) {
+            ValueKind::Word(word) if names => match self.lookup(word, site, out) {
                 Some(bound) => bound.kind,
                 None => self.unbound(word, site, out),
             },
@@ -181,18 +271,18 @@ impl Scope {
                 args.iter().map(|a| Arg { name: a.name.clone(), value: self.value(&a.value, out, names) }).collect(),
             ),
             ValueKind::Block(word, entries) => {
-                let mut entries = entries.clone();
-                for entry in &mut entries {
-                    entry.value = self.value(&entry.value.clone(), out, names);
-                }
-                ValueKind::Block(word.clone(), entries)
+                let one = |entry: &Entry| Entry { value: self.value(&entry.value, out, names), ..entry.clone() };
+                ValueKind::Block(word.clone(), entries.iter().map(one).collect())
             }
-            ValueKind::Negate(inner) => match self.value(inner, out, names).kind {
-                ValueKind::Number(x) => ValueKind::Number(-x),
-                ValueKind::Rate(_) => found_rate(site, out),
-                ValueKind::Broken => ValueKind::Broken,
-                _ => no_number(&self.value(inner, out, names), site, out, self),
-            },
+            ValueKind::Negate(inner) => {
+                let inner = self.value(inner, out, names);
+                match inner.kind {
+                    ValueKind::Number(x) => ValueKind::Number(-x),
+                    ValueKind::Rate(_) => found_rate(site, out),
+                    ValueKind::Broken => ValueKind::Broken,
+                    _ => no_number(&inner, site, out, self),
+                }
+            }
             ValueKind::Binary(op, a, b) => {
                 let (a, b) = (self.value(a, out, names), self.value(b, out, names));
                 self.arithmetic(*op, &a, &b, site, out)
@@ -204,23 +294,32 @@ impl Scope {
 
     /// A word that nothing binds stays a word, unless it is a misspelt bound name.
     fn unbound(&self, word: &str, site: Site, out: &mut Diagnostics) -> ValueKind {
-        let names = self.bindings.iter().map(|b| b.name.text.as_str());
-        match crate::suggest::closest(word, names) {
-            Some(near) if word.len() > 1 && !is_word(word) => {
+        if word.len() <= 1 || self.bindings.is_empty() || is_word(word) {
+            return ValueKind::Word(word.to_string());
+        }
+        match crate::suggest::closest(word, self.nearest()) {
+            Some(near) => {
                 out.push(
                     Diagnostic::error(&c::UNKNOWN_NAME, site, format!("nothing binds `{word}`"))
                         .help(format!("did you mean `{near}`?")),
                 );
                 ValueKind::Broken
             }
-            _ => ValueKind::Word(word.to_string()),
+            None => ValueKind::Word(word.to_string()),
         }
     }
 
-    fn lookup(&mut self, word: &str) -> Option<Value> {
-        let binding = self.bindings.iter_mut().rev().find(|b| b.name.text == word)?;
-        binding.read = true;
-        Some(binding.value.clone())
+    /// The innermost names.
+    fn nearest(&self) -> impl Iterator<Item = &str> + Clone {
+        self.bindings.iter().rev().take(NEAREST).map(|b| b.name.text.as_str())
+    }
+
+    /// The value that is bound to `word`, copied to `site`.
+    fn lookup(&mut self, word: &str, site: Site, out: &mut Diagnostics) -> Option<Value> {
+        let at = *self.by_name.get(word)?.last()?;
+        self.bindings[at].read = true;
+        let copied = self.spend(self.bindings[at].size, site, out);
+        Some(if copied { self.bindings[at].value.clone() } else { Value { kind: ValueKind::Broken, site } })
     }
 
     fn arithmetic(&mut self, op: Op, a: &Value, b: &Value, site: Site, out: &mut Diagnostics) -> ValueKind {
@@ -281,7 +380,7 @@ impl Scope {
                 return None;
             };
             let name = after[..end].trim();
-            match self.lookup(name).map(|v| v.kind) {
+            match self.lookup(name, site, out).map(|v| v.kind) {
                 Some(ValueKind::Number(x)) => result.push_str(&crate::draft::number(x)),
                 Some(ValueKind::Text(s)) => result.push_str(&s),
                 Some(ValueKind::Broken) => return None,
@@ -300,12 +399,21 @@ impl Scope {
             }
             rest = &after[end + 1..];
         }
-        Some(result + rest)
+        result.push_str(rest);
+        self.spend(Size { values: 0, text: result.len() }, site, out).then_some(result)
     }
 
     fn names_help(&self, name: &str) -> String {
-        let names: Vec<&str> = self.bindings.iter().map(|b| b.name.text.as_str()).collect();
+        let names: Vec<&str> = self.nearest().collect();
         if names.is_empty() { format!("bind it first: `let {name} = 1e-2;`") } else { did_you_mean(name, names) }
+    }
+}
+
+/// The value of a loop's name as its messages show it.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(ROUND) {
+        Some((end, _)) => format!("{}..", &value[..end]),
+        None => value.to_string(),
     }
 }
 

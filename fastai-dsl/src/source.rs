@@ -13,8 +13,11 @@ use crate::parse::{Parsed, parse};
 use crate::prepared;
 use crate::scan::{ScanError, scan};
 
-/// The largest recipe file, in bytes.
-pub const LARGEST: usize = 1 << 20;
+/// The largest recipe file, in bytes. Ten thousand steps, one a line, are smaller.
+pub const LARGEST: usize = 256 << 10;
+
+/// The most bytes of the text that a finding shows.
+const WINDOW: usize = 16 << 10;
 
 /// The result of reading a text: the recipe or the reasons why there is none, and the places in the text.
 #[derive(Debug)]
@@ -168,8 +171,8 @@ impl RecipeText {
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.id);
         let mut group = annotate_snippets::Group::with_title(title);
         if diagnostic.site != Site::NONE {
-            let at = self.place(diagnostic.site);
-            let also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
+            let mut at = self.place(diagnostic.site);
+            let mut also = diagnostic.also.as_ref().map(|(site, label)| (self.place(*site), label));
             // The renderer walks its whole input for every finding, so it gets only the lines that are shown.
             let (mut first, mut last) = (at.start, at.end);
             if let Some((also, _)) = &also {
@@ -177,6 +180,13 @@ impl RecipeText {
             }
             first = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
             last = self.text[last..].find('\n').map_or(self.text.len(), |i| last + i);
+            if last - first > WINDOW {
+                // A line may be a megabyte long; the place is shown with what is near it.
+                first = first.max(self.text.floor_char_boundary(at.start.saturating_sub(WINDOW / 4)));
+                last = last.min(self.text.ceil_char_boundary(at.start + WINDOW / 2));
+                at.end = at.end.min(last);
+                also = also.filter(|(also, _)| first <= also.start && also.end <= last);
+            }
             let here = |range: Range<usize>| range.start - first..range.end - first;
             let mut snippet = Snippet::source(&self.text[first..last])
                 .line_start(self.text[..first].matches('\n').count() + 1)
@@ -262,8 +272,11 @@ fn single_quotes(text: &str) -> Vec<Range<usize>> {
                 }
                 at += end + 1;
             }
-            b'\'' => match rest[1..line()].iter().position(|b| *b == b'\'').map(|n| n + 2) {
-                Some(n) if n > 3 && !rest[..n].contains(&b'"') && !rest[..n].contains(&b'\\') => {
+            // Not searched for to the end of the line, which may be far.
+            b'\'' => match rest[1..].iter().position(|b| matches!(b, b'\'' | b'\n')).map(|n| n + 2) {
+                Some(n)
+                    if n > 3 && rest[n - 1] == b'\'' && !rest[..n].contains(&b'"') && !rest[..n].contains(&b'\\') =>
+                {
                     found.push(at..at + n);
                     at += n;
                 }

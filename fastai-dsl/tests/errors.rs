@@ -62,6 +62,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0205", "size: 64", "size: 64, stats: normalize(mean = [0.5, 0.5, 0.5])"),
     ("E0301", "size: 64", "size: 64, stats: 0.5"),
     ("E0301", "size: 64", "size: 64, stats: [0.5, 0.5, 0.5]"),
+    ("E0302", "model: squeezenet1_1", "model: squeezenet1_1 { hidden: [65536, 65536] }"),
+    ("E0302", "fit(1e-2, 1)", "fit(1e-2, 64, cycle_len = 1, cycle_mult = 2)"),
     ("E0302", "size: 64", "size: 64, stats: normalize(mean = [0.5, 0.5], std = 0.5)"),
     ("E0302", "size: 64", "size: 64, stats: normalize(mean = 0.5, std = [0.2, 0.2, 0.2, 0.2])"),
     ("E0302", "size: 64", "size: 64, stats: normalize(mean = 0.5, std = [0.2, 0, 0.2])"),
@@ -453,4 +455,43 @@ fn very_many_mistakes_are_counted_rather_than_shown() {
     let text = source.render(false);
     assert_eq!(text.matches("error[").count(), 100);
     assert!(text.ends_with(&format!("and {} more", source.diagnostics().dropped())), "{text}");
+}
+
+/// What a small text unrolls to has limits, each named with its line.
+#[test]
+fn a_recipe_that_unrolls_to_too_much_is_refused_at_once() {
+    let loops = |body: &str| {
+        let open: String = (0..9).map(|i| format!("for a{i} in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] {{ ")).collect();
+        format!("{open}{body}{}", "}".repeat(9))
+    };
+    let grown = |last: &str| {
+        let lets: String = (1..30).map(|i| format!("let b{i} = [b{0}, b{0}, b{0}]; ", i - 1)).collect();
+        format!("let b0 = 1; {lets}{last}")
+    };
+    let written = |last: &str| {
+        let lets: String = (1..30).map(|i| format!("let t{i} = \"{{t{0}}}{{t{0}}}\"; ", i - 1)).collect();
+        format!("let t0 = \"0123456789\"; {lets}{last}")
+    };
+    for (train, limit) in [
+        (loops(""), "250000 values"),
+        (loops("let x = a1;"), "250000 values"),
+        (loops("unfreeze();"), "10000 steps"),
+        (grown("fit(b29, 1);"), "250000 values"),
+        (grown("for x in [b29] { fit(x, 1); }"), "250000 values"),
+        (written("save(\"{t29}\");"), "4 MiB of strings"),
+        ("fit(0.1, 100000); ".repeat(11), "1000000 epochs up to here"),
+        (format!("fit({}, 1);", "1".repeat(100_000)), "a literal of 100000 characters"),
+        (format!("save(\"{}\");", "x".repeat(100_000)), "a string of 100002 bytes"),
+        (format!("fit({});", "x = 1, ".repeat(1000)), "more than 500 arguments"),
+        ("; ".repeat(110_000), "more than 100000 tokens"),
+    ] {
+        let text = HEAD.replace("fit(1e-2, 1);", &format!("fit(1e-2, 1);\n{train}"));
+        let source = RecipeText::new("demo.recipe", &text, &[]);
+        let said = source.render(false);
+        assert!(source.result.is_err() && said.contains(limit), "{limit}: {said:.2000}");
+        assert!(said.contains("demo.recipe:8:") || said.contains("demo.recipe:7:"), "{said:.2000}");
+    }
+    // A `let` alone is no step.
+    let source = RecipeText::new("demo.recipe", &HEAD.replace("fit(1e-2, 1);", "let x = 1;"), &[]);
+    assert!(source.render(false).contains("E0408"), "{}", source.render(false));
 }

@@ -45,7 +45,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
         Err(error) => return fail(format!("cannot read `{}`: {error}", path.display())),
     };
     if bytes.len() > LARGEST {
-        return fail(format!("`{}` is larger than 1 MiB: no recipe is", path.display()));
+        return fail(format!("`{}` is larger than {} KiB: no recipe is", path.display(), LARGEST >> 10));
     }
     let mut tracked = track(&path);
     let mut source = read(&name, &bytes);

@@ -25,6 +25,11 @@ const ELSEWHERE: &[&str] = &[
     "vit_b_16",
 ];
 
+/// The most linear layers of a head.
+const MAX_LAYERS: usize = 64;
+/// The most parameters between the hidden layers of a head: 4 GiB of weights.
+const MAX_PARAMETERS: u64 = 1 << 30;
+
 pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     let nothing = Vec::new();
     let (name, entries) = match &value.kind {
@@ -133,6 +138,17 @@ pub(super) fn section_head(model: &Value) -> Option<HeadSpec> {
 pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<HeadSpec> {
     let hidden: Vec<u32> = bound.read("hidden")?;
     let layers = hidden.len() + 1;
+    if layers > MAX_LAYERS {
+        out.push(
+            Diagnostic::error(
+                &c::OUT_OF_RANGE,
+                bound.site("hidden", site),
+                format!("a head of more than {MAX_LAYERS} layers"),
+            )
+            .help("`hidden: [512]`"),
+        );
+        return None;
+    }
     let dropout = match bound.read::<Vec<f64>>("dropout")? {
         _ if !bound.given("dropout") => default_dropouts(layers),
         one if one.len() == 1 => vec![one[0]; layers],
@@ -155,7 +171,20 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
             return None;
         }
     };
-    Some(HeadSpec { hidden, dropout })
+    let head = HeadSpec { hidden, dropout };
+    // The body's output and the classes count little beside layers of this size.
+    if head.parameters(1, 1) > MAX_PARAMETERS {
+        out.push(
+            Diagnostic::error(
+                &c::OUT_OF_RANGE,
+                bound.site("hidden", site),
+                format!("the head has {} parameters, more than {MAX_PARAMETERS}", head.parameters(1, 1)),
+            )
+            .help("narrower layers: `hidden: [512]`"),
+        );
+        return None;
+    }
+    Some(head)
 }
 
 /// Returns the default dropouts of `layers` linear layers.

@@ -10,6 +10,10 @@ use crate::habits;
 use crate::plan::BodyState;
 use crate::rate::Rate;
 use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind};
+use crate::schedule;
+
+/// The most epochs of a recipe. At one second each they take eleven days.
+const MAX_EPOCHS: u64 = 1_000_000;
 
 /// Facts from the other sections that the steps depend on; `None` where a section is broken.
 pub(super) struct Context {
@@ -44,6 +48,8 @@ struct Walk<'a> {
     /// Whether a `save` could not be parsed; its name may be any.
     saved_something: bool,
     finders: u16,
+    /// Epochs so far.
+    epochs: u64,
 }
 
 pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> Option<(Vec<Step>, Vec<Site>)> {
@@ -80,6 +86,7 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         saved: Vec::new(),
         saved_something: false,
         finders: 0,
+        epochs: 0,
     };
     let mut steps = Vec::new();
     let mut trace = Vec::new();
@@ -278,7 +285,7 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics)
     group.map(|_| step)
 }
 
-fn fit(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Step> {
+fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     if !bound.given("cycle_len") {
         if bound.given("cycle_mult") {
             out.push(
@@ -301,8 +308,28 @@ fn fit(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option
             );
         }
     }
-    let lrs = bound.read::<Vec<Rate>>("lrs");
     let mut good = true;
+    if let (Some(cycles), Some(mult)) = (bound.read::<u32>("cycles"), bound.read::<u32>("cycle_mult"))
+        && bound.known(&["cycles", "cycle_len", "cycle_mult"])
+    {
+        state.epochs = state.epochs.saturating_add(schedule::epochs(cycles, bound.read("cycle_len"), mult));
+        if state.epochs > MAX_EPOCHS {
+            let key = if mult > 1 { "cycle_mult" } else { "cycles" };
+            out.push(
+                Diagnostic::error(
+                    &c::OUT_OF_RANGE,
+                    bound.site(key, site),
+                    format!("more than {MAX_EPOCHS} epochs up to here"),
+                )
+                .help(format!(
+                    "a smaller `{key}`: the lesson's cycles are `fit(lr, 3, cycle_len = 1, cycle_mult = 2)`"
+                )),
+            );
+            good = false;
+            state.epochs = 0;
+        }
+    }
+    let lrs = bound.read::<Vec<Rate>>("lrs");
     if let (Some(lrs), Some(ValueKind::List(_))) = (&lrs, bound.written("lrs").map(|v| &v.kind)) {
         good &= rate_count(lrs, bound.site("lrs", site), state, out);
     }

@@ -95,15 +95,20 @@ fn body(pieces: &[Piece], indent: usize, column: usize) -> String {
     let groups: Vec<&Brackets> = pieces.iter().filter_map(breakable).collect();
     let keys_in_front = groups.iter().rev().skip(1).any(|group| group.kind == Kind::Keys);
     let forced = pieces.iter().any(|piece| matches!(piece, Piece::Group(group) if flat_group(group).is_none()));
+    let flat = |seen: &mut usize, group: &Brackets| {
+        *seen += usize::from(is_breakable(group));
+        if !forced && *seen == groups.len() && is_breakable(group) { None } else { flat_group(group) }
+    };
+    let fits = groups.is_empty()
+        || !keys_in_front && {
+            // Printing the groups twice at each level would take exponential time; the first line needs only their openings.
+            let mut seen = 0;
+            let mut opened = |group: &Brackets| Some(flat(&mut seen, group).unwrap_or_else(|| opening(group) + "\n"));
+            let first = join(pieces, indent, &mut opened).unwrap_or_default();
+            column + first.lines().next().map_or(0, width) <= WIDTH
+        };
     let mut seen = 0;
-    let text = broken(pieces, indent, &mut |group| {
-        seen += usize::from(is_breakable(group));
-        if !forced && seen == groups.len() && is_breakable(group) { None } else { flat_group(group) }
-    });
-    if !keys_in_front && column + text.lines().next().map_or(0, width) <= WIDTH || groups.is_empty() {
-        return text;
-    }
-    broken(pieces, indent, &mut |_| None)
+    broken(pieces, indent, &mut |group| if fits { flat(&mut seen, group) } else { None })
 }
 
 fn breakable(piece: &Piece) -> Option<&Brackets> {
@@ -256,16 +261,18 @@ fn flat_comment(comment: &Comment) -> Option<String> {
     (!comment.ends_line).then(|| comment.text.clone())
 }
 
+/// The first line of a group whose elements are on their own lines.
+fn opening(group: &Brackets) -> String {
+    let comments = group.content.opening.iter().map(|comment| format!(" {}", comment.text));
+    std::iter::once(brackets(group.kind).0.to_string()).chain(comments).collect()
+}
+
 /// Prints the group with each element on its own lines.
 fn broken_group(group: &Brackets, indent: usize) -> String {
-    let (open, close, separator) = brackets(group.kind);
+    let (_, close, separator) = brackets(group.kind);
     let content = &group.content;
     let inner = indent + INDENT;
-    let mut out = Printer { text: open.to_string() };
-    for comment in &content.opening {
-        out.text.push(' ');
-        out.text += &comment.text;
-    }
+    let mut out = Printer { text: opening(group) };
     out.line_end();
     let texts: Vec<String> = content.elements.iter().map(|element| element_text(element, inner, separator)).collect();
     let columns = comment_columns(&content.elements, &texts);

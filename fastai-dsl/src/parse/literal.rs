@@ -7,6 +7,11 @@ use crate::catalog as c;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Value, ValueKind};
 
+/// The longest string literal, bytes; a path is shorter.
+const MAX_STRING: usize = 4096;
+/// The longest other literal, characters. The shortest text of a number has at most 24.
+const MAX_DIGITS: usize = 128;
+
 impl Parser<'_, '_> {
     /// Parses the next literal, if there is one.
     pub(super) fn literal(&mut self) -> Option<Value> {
@@ -35,6 +40,12 @@ impl Parser<'_, '_> {
             self.out.diagnostics.push(Diagnostic::error(&c::LITERAL, site, message).help(help));
             ValueKind::Broken
         };
+        let string = text.ends_with(['"', '#']);
+        let longest = if string { MAX_STRING } else { MAX_DIGITS };
+        if text.len() > longest {
+            let (what, unit) = if string { ("a string", "bytes") } else { ("a literal", "characters") };
+            return refuse(format!("{what} of {} {unit}", text.len()), format!("at most {longest}"));
+        }
         match syn::Lit::new(literal) {
             syn::Lit::Str(s) if s.suffix().is_empty() => ValueKind::Text(s.value()),
             syn::Lit::Int(n) if n.suffix().is_empty() => match n.base10_digits().parse::<f64>() {

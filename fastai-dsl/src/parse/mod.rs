@@ -37,12 +37,23 @@ pub struct Parsed {
 /// Parses one recipe. Never panics, and does not stop at the first mistake.
 pub fn parse(tokens: TokenStream) -> Parsed {
     let mut out = Out::default();
-    if let Some(span) = deeper_than(&tokens, MAX_DEPTH) {
+    if let Some(excess) = excess(&tokens) {
+        let (code, span, message, help) = match excess {
+            Excess::Depth(span) => (
+                &c::TOO_DEEP,
+                span,
+                format!("brackets are nested more than {MAX_DEPTH} deep"),
+                "one value, or a list of them: `[accuracy]`",
+            ),
+            Excess::Tokens(span) => (
+                &c::OUT_OF_RANGE,
+                span,
+                format!("more than {MAX_TOKENS} tokens"),
+                "loop over a list: `for size in [64, 128]`",
+            ),
+        };
         let site = out.site(span, span);
-        out.diagnostics.push(
-            Diagnostic::error(&c::TOO_DEEP, site, format!("brackets are nested more than {MAX_DEPTH} deep"))
-                .help("one value, or a list of them: `[accuracy]`"),
-        );
+        out.diagnostics.push(Diagnostic::error(code, site, message).help(help));
         let Out { spans, diagnostics, begun } = out;
         let (visibility, name) = header(tokens);
         return Parsed { draft: None, diagnostics, spans, visibility, name, begun };
@@ -70,21 +81,35 @@ fn header(tokens: TokenStream) -> (TokenStream, Option<proc_macro2::Ident>) {
     (visibility, None)
 }
 
-/// The first bracket that is nested deeper than `limit`, found without recursion.
-fn deeper_than(tokens: &TokenStream, limit: usize) -> Option<Span> {
+/// The most tokens that are read.
+const MAX_TOKENS: usize = 100_000;
+
+/// What is too much for the recursive parser, and where it begins.
+enum Excess {
+    /// A bracket nested deeper than [`MAX_DEPTH`].
+    Depth(Span),
+    /// The first of too many tokens.
+    Tokens(Span),
+}
+
+/// Searches without recursion.
+fn excess(tokens: &TokenStream) -> Option<Excess> {
     let mut stack = vec![tokens.clone().into_iter()];
+    let mut count = 0;
     while let Some(top) = stack.last_mut() {
-        match top.next() {
-            None => {
-                stack.pop();
+        let Some(token) = top.next() else {
+            stack.pop();
+            continue;
+        };
+        count += 1;
+        if count > MAX_TOKENS {
+            return Some(Excess::Tokens(token.span()));
+        }
+        if let TokenTree::Group(group) = token {
+            if stack.len() > MAX_DEPTH {
+                return Some(Excess::Depth(group.span_open()));
             }
-            Some(TokenTree::Group(group)) => {
-                if stack.len() > limit {
-                    return Some(group.span_open());
-                }
-                stack.push(group.stream().into_iter());
-            }
-            Some(_) => {}
+            stack.push(group.stream().into_iter());
         }
     }
     None
@@ -103,6 +128,9 @@ impl Out {
         Site((self.spans.len() - 1) as u32)
     }
 }
+
+/// The most sections, keys of a construct, or arguments of a call that are read.
+const MAX_KEYS: usize = 500;
 
 /// A place in one group of tokens.
 struct Parser<'a, 'o> {
@@ -217,6 +245,21 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
+    /// Whether a group has more keys or arguments than any construct could take; reports it and skips the rest, so that no
+    /// check has to compare a hundred thousand of them.
+    fn crowded(&mut self, count: usize, what: &str) -> bool {
+        if count < MAX_KEYS {
+            return false;
+        }
+        let error =
+            self.error_here(&c::TOO_MANY, format!("more than {MAX_KEYS} {what}")).help("remove those that repeat");
+        self.report(error);
+        while !self.cursor.eof() {
+            self.skip_one();
+        }
+        true
+    }
+
     /// Skips past the next comma, or a semicolon in its place.
     fn skip_entry(&mut self) {
         while !self.cursor.eof() && !self.punct(',') && !self.punct(';') {
@@ -284,7 +327,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn sections(&mut self, draft: &mut Draft) {
-        while !self.cursor.eof() {
+        while !self.cursor.eof() && !self.crowded(draft.sections.len(), "sections") {
             let (_, lints) = self.attributes();
             if self.cursor.eof() {
                 break;
