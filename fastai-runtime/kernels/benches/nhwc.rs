@@ -8,7 +8,7 @@ use std::time::Instant;
 use fastai_kernels::activation::{SmoothActivation, activate, activation_gradient};
 use fastai_kernels::conv::Window;
 use fastai_kernels::layer_norm::{LayerNormWeights, layer_norm, layer_norm_gradient};
-use fastai_kernels::norm::{self, GradientFactors};
+use fastai_kernels::norm::{self, Clamped, GradientFactors};
 use fastai_kernels::pool::{self, PoolWindow};
 use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, depthwise, gate, layout};
 
@@ -191,11 +191,11 @@ fn norm(isa: Isa) {
         let out = Map::new(&y, shape);
         line(&name("clamp gradient"), isa, 4 * numbers, 0.0, || {
             let g = &mut MapMut::new(&mut g, shape);
-            drop(norm::clamp_gradient(isa, dy, out, [0.0, 6.0], Some((x, &each)), g));
+            drop(norm::clamp_gradient(isa, dy, Clamped::Map(out), [0.0, 6.0], Some((x, &each)), g));
         });
         line(&name("clamp gradient in place"), isa, 4 * numbers, 0.0, || {
             let g = &mut MapMut::new(&mut g, shape);
-            drop(norm::clamp_gradient_in_place(isa, out, [0.0, 6.0], Some((x, &each)), g));
+            drop(norm::clamp_gradient_in_place(isa, Clamped::Map(out), [0.0, 6.0], Some((x, &each)), g));
         });
         let factors = GradientFactors { gradient: &each, distance: &each, mean: &each, shift: &each };
         line(&name("input gradient in place"), isa, 3 * numbers, 0.0, || {

@@ -204,12 +204,26 @@ pub struct GradientSums {
     pub products: Vec<f32>,
 }
 
+/// The output of a clamp, which tells where its gradient goes on.
+#[derive(Clone, Copy)]
+pub enum Clamped<'a> {
+    /// The output.
+    Map(Map<'a>),
+    /// The output is that of [`affine`] without a residual, of the input and these factors and shifts of each channel.
+    OfInput {
+        /// Factors.
+        scale: &'a [f32],
+        /// Shifts.
+        shift: &'a [f32],
+    },
+}
+
 /// What the first pass of a gradient reads and writes.
 #[derive(Clone, Copy)]
 struct FirstPass<'a> {
     /// Without it, it is what `to` holds.
     dy: Option<Map<'a>>,
-    output: Map<'a>,
+    output: Clamped<'a>,
     clamp: [f32; 2],
     input: Option<(Map<'a>, &'a [f32])>,
     to: SharedMut,
@@ -220,11 +234,11 @@ struct FirstPass<'a> {
 /// products with `input`'s distance from `mean` are those of the norm's shift and scale.
 ///
 /// # Panics
-/// If the shapes differ.
+/// If the shapes differ, or if the output is that of an input that is not there.
 pub fn clamp_gradient(
     isa: Isa,
     dy: Map<'_>,
-    output: Map<'_>,
+    output: Clamped<'_>,
     clamp: [f32; 2],
     input: Option<(Map<'_>, &[f32])>,
     gradient: &mut MapMut<'_>,
@@ -235,10 +249,10 @@ pub fn clamp_gradient(
 /// As [`clamp_gradient`], of the gradient that `gradient` holds.
 ///
 /// # Panics
-/// If the shapes differ.
+/// As [`clamp_gradient`].
 pub fn clamp_gradient_in_place(
     isa: Isa,
-    output: Map<'_>,
+    output: Clamped<'_>,
     clamp: [f32; 2],
     input: Option<(Map<'_>, &[f32])>,
     gradient: &mut MapMut<'_>,
@@ -249,21 +263,32 @@ pub fn clamp_gradient_in_place(
 fn first_pass(
     isa: Isa,
     dy: Option<Map<'_>>,
-    output: Map<'_>,
+    output: Clamped<'_>,
     clamp: [f32; 2],
     input: Option<(Map<'_>, &[f32])>,
     gradient: &mut MapMut<'_>,
 ) -> GradientSums {
     let shape = gradient.shape();
-    assert!(output.shape() == shape && dy.is_none_or(|map| map.shape() == shape), "maps of one shape");
+    assert!(dy.is_none_or(|map| map.shape() == shape), "maps of one shape");
+    match output {
+        Clamped::Map(map) => assert_eq!(map.shape(), shape, "maps of one shape"),
+        Clamped::OfInput { scale, shift } => {
+            assert!(input.is_some() && scale.len() >= shape.channels && shift.len() >= shape.channels);
+        }
+    }
     assert!(input.is_none_or(|(map, mean)| map.shape() == shape && mean.len() >= shape.channels));
     let (pixels, channels) = (shape.pixels(), shape.channels);
     let pass = FirstPass { dy, output, clamp, input, step: gradient.step(), to: gradient.shared() };
+    let mask = match output {
+        _ if clamp == crate::tile::OPEN => Mask::None,
+        Clamped::Map(_) => Mask::Output,
+        Clamped::OfInput { .. } => Mask::Input,
+    };
     let mut sums = vec![0f32; blocks(pixels) * 2 * channels];
     sums.par_chunks_mut((2 * channels).max(1)).enumerate().for_each(|(number, sums)| {
         // SAFETY: pixels of maps of one shape; the gradient's of this block are nobody else's, and the sums are two for each
         // channel.
-        unsafe { block_first_pass(isa, pass, block(number, pixels), sums.as_mut_ptr()) };
+        unsafe { block_first_pass(isa, pass, mask, channels, block(number, pixels), sums.as_mut_ptr()) };
     });
     let mut totals = vec![0f64; 2 * channels];
     for sums in sums.chunks_exact((2 * channels).max(1)) {
@@ -274,36 +299,58 @@ fn first_pass(
     GradientSums { gradient: to_single(&totals[..channels]), products }
 }
 
+/// Which numbers tell where a gradient goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mask {
+    /// It goes on everywhere.
+    None,
+    /// The output's.
+    Output,
+    /// The input's, times the factors and shifted.
+    Input,
+}
+
 dispatch! {
-    unsafe fn block_first_pass(isa, pass: FirstPass<'_>, pixels: std::ops::Range<usize>, sums: *mut f32)
-        = block_first_pass_body;
+    unsafe fn block_first_pass(
+        isa, pass: FirstPass<'_>, mask: Mask, channels: usize, pixels: std::ops::Range<usize>, sums: *mut f32,
+    ) = block_first_pass_body;
 }
 
 #[inline(always)]
-unsafe fn block_first_pass_body<V: Vector>(pass: FirstPass<'_>, pixels: std::ops::Range<usize>, sums: *mut f32) {
-    let channels = pass.output.shape().channels;
+unsafe fn block_first_pass_body<V: Vector>(
+    pass: FirstPass<'_>,
+    mask: Mask,
+    channels: usize,
+    pixels: std::ops::Range<usize>,
+    sums: *mut f32,
+) {
     for start in pixels.clone().step_by(GROUP) {
         let pixels = start..pixels.end.min(start + GROUP);
         let mut first = 0;
         while first < channels {
             let left = channels - first;
+            let (wide, lanes) = (left >= WIDE * V::LANES, left.min(V::LANES));
+            let pixels = pixels.clone();
             // SAFETY: the caller's, for the channels from `first` on.
             unsafe {
-                if left >= WIDE * V::LANES {
-                    first_pass_columns::<V, WIDE>(pass, pixels.clone(), first, V::LANES, sums, channels);
-                    first += WIDE * V::LANES;
-                } else {
-                    first_pass_columns::<V, 1>(pass, pixels.clone(), first, left.min(V::LANES), sums, channels);
-                    first += V::LANES;
+                match (mask, wide) {
+                    (Mask::None, true) => columns::<V, WIDE, 0>(pass, pixels, first, lanes, sums, channels),
+                    (Mask::None, false) => columns::<V, 1, 0>(pass, pixels, first, lanes, sums, channels),
+                    (Mask::Output, true) => columns::<V, WIDE, 1>(pass, pixels, first, lanes, sums, channels),
+                    (Mask::Output, false) => columns::<V, 1, 1>(pass, pixels, first, lanes, sums, channels),
+                    (Mask::Input, true) => columns::<V, WIDE, 2>(pass, pixels, first, lanes, sums, channels),
+                    (Mask::Input, false) => columns::<V, 1, 2>(pass, pixels, first, lanes, sums, channels),
                 }
             }
+            first += if wide { WIDE * V::LANES } else { V::LANES };
         }
     }
 }
 
 /// The first pass of the pixels' `VECTORS` vectors of `lanes` channels, whole ones if there are several. The sums are added to.
+/// `MASK` is 1 if the output tells where the gradient goes on, 2 if the input does, 0 if it goes on everywhere.
 #[inline(always)]
-unsafe fn first_pass_columns<V: Vector, const VECTORS: usize>(
+unsafe fn columns<V: Vector, const VECTORS: usize, const MASK: u8>(
     pass: FirstPass<'_>,
     pixels: std::ops::Range<usize>,
     first: usize,
@@ -311,27 +358,33 @@ unsafe fn first_pass_columns<V: Vector, const VECTORS: usize>(
     sums: *mut f32,
     channels: usize,
 ) {
-    let masked = pass.clamp != crate::tile::OPEN;
     let part = VECTORS == 1;
-    // SAFETY: those channels of pixels of each map; `sums` has two numbers for each channel.
+    // SAFETY: those channels of pixels of each map; `sums` has two numbers for each channel. Where the input tells, there is
+    // one, with a factor and a shift for each channel.
     unsafe {
         let (low, high) = (V::splat(pass.clamp[0]), V::splat(pass.clamp[1]));
-        let mut means = [V::zero(); VECTORS];
-        if let Some((_, mean)) = pass.input {
-            for (i, to) in means.iter_mut().enumerate() {
-                *to = load(part, mean.as_ptr().add(first + i * V::LANES), lanes);
-            }
-        }
+        let [mut means, mut scales, mut shifts] = [[V::zero(); VECTORS]; 3];
         let (mut totals, mut products) = ([V::zero(); VECTORS], [V::zero(); VECTORS]);
         for i in 0..VECTORS {
-            let from = sums.add(first + i * V::LANES);
-            totals[i] = load(part, from, lanes);
-            products[i] = load(part, from.add(channels), lanes);
+            let at = first + i * V::LANES;
+            if let Some((_, mean)) = pass.input {
+                means[i] = load(part, mean.as_ptr().add(at), lanes);
+            }
+            if let (2, Clamped::OfInput { scale, shift }) = (MASK, pass.output) {
+                scales[i] = load(part, scale.as_ptr().add(at), lanes);
+                shifts[i] = load(part, shift.as_ptr().add(at), lanes);
+            }
+            totals[i] = load(part, sums.add(at), lanes);
+            products[i] = load(part, sums.add(channels + at), lanes);
         }
+        let (output, output_step) = match pass.output {
+            Clamped::Map(map) if MASK == 1 => (map.as_ptr(), map.step()),
+            _ => (std::ptr::null(), 0),
+        };
         for pixel in pixels {
             let to = pass.to.get().add(pixel * pass.step + first);
             let dy = pass.dy.map_or(to.cast_const(), |map| map.as_ptr().add(pixel * map.step() + first));
-            let output = pass.output.as_ptr().add(pixel * pass.output.step() + first);
+            let output = output.wrapping_add(pixel * output_step + first);
             for i in 0..VECTORS {
                 let at = i * V::LANES;
                 if at.is_multiple_of(prefetch::LINE) {
@@ -339,22 +392,25 @@ unsafe fn first_pass_columns<V: Vector, const VECTORS: usize>(
                     if let Some(map) = pass.dy {
                         prefetch::read(dy.wrapping_add(GROUP * map.step() + at));
                     }
-                    if masked {
-                        prefetch::read(output.wrapping_add(GROUP * pass.output.step() + at));
+                    if MASK == 1 {
+                        prefetch::read(output.wrapping_add(GROUP * output_step + at));
                     }
                     if let Some((map, _)) = pass.input {
                         prefetch::read(map.as_ptr().wrapping_add((pixel + GROUP) * map.step() + first + at));
                     }
                 }
                 let mut g = load::<V>(part, dy.add(at), lanes);
-                if masked {
+                if MASK == 1 {
                     g = g.inside(load::<V>(part, output.add(at), lanes), low, high);
                 }
-                totals[i] = totals[i].add(g);
                 if let Some((map, _)) = pass.input {
                     let x = load::<V>(part, map.as_ptr().add(pixel * map.step() + first + at), lanes);
+                    if MASK == 2 {
+                        g = g.inside(x.fma(scales[i], shifts[i]), low, high);
+                    }
                     products[i] = g.fma(x.sub(means[i]), products[i]);
                 }
+                totals[i] = totals[i].add(g);
                 store(part, g, to.add(at), lanes);
             }
         }

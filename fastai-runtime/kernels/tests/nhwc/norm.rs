@@ -1,7 +1,7 @@
 //! Batch normalisation.
 
 use fastai_kernels::MapShape;
-use fastai_kernels::norm::{self, GradientFactors};
+use fastai_kernels::norm::{self, Clamped, GradientFactors};
 
 use crate::{Owned, Random, assert_near, everywhere, on_threads};
 
@@ -79,9 +79,9 @@ fn gradient_goes_through_where_the_output_is_inside() {
             let mut gradient = if in_place { dy.clone() } else { before.clone() };
             let to = &mut gradient.map_mut();
             let sums = if in_place {
-                norm::clamp_gradient_in_place(isa, output.map(), clamp, input, to)
+                norm::clamp_gradient_in_place(isa, Clamped::Map(output.map()), clamp, input, to)
             } else {
-                norm::clamp_gradient(isa, dy.map(), output.map(), clamp, input, to)
+                norm::clamp_gradient(isa, dy.map(), Clamped::Map(output.map()), clamp, input, to)
             };
             gradient.assert_gaps(if in_place { &dy } else { &before });
             [gradient.dense(), sums.gradient, sums.products].concat()
@@ -100,6 +100,26 @@ fn gradient_goes_through_where_the_output_is_inside() {
         wanted.extend(sums);
         wanted.extend(if with_input { products } else { Vec::new() });
         assert_near(&got, &wanted, 2e-5, isa.name());
+    });
+}
+
+#[test]
+fn an_output_that_was_not_kept_lets_the_same_gradient_through() {
+    everywhere(30, |isa, random| {
+        let shape = shape(random);
+        let (dy, input, before) = (random.map(shape), random.map(shape), random.map(shape));
+        let clamp = random.one_of(&CLAMPS);
+        let [scale, shift, mean] = [(); 3].map(|()| random.numbers(shape.channels));
+        let mut output = before.clone();
+        norm::affine(isa, input.map(), &scale, &shift, None, clamp, &mut output.map_mut());
+        let gradient = |output: Clamped<'_>| {
+            let mut gradient = before.clone();
+            let sums =
+                norm::clamp_gradient(isa, dy.map(), output, clamp, Some((input.map(), &mean)), &mut gradient.map_mut());
+            [gradient.dense(), sums.gradient, sums.products].concat()
+        };
+        let again = gradient(Clamped::OfInput { scale: &scale, shift: &shift });
+        assert_eq!(again, gradient(Clamped::Map(output.map())), "{}", isa.name());
     });
 }
 

@@ -1,13 +1,13 @@
 //! The backward pass through a tape.
 
 use burn::backend::autodiff::NodeId;
-use fastai_kernels::norm::{self, GradientFactors};
+use fastai_kernels::norm::{self, Clamped, GradientFactors};
 use fastai_kernels::{Finish, Isa, MapShape, activation, convolution, gate, layer_norm, layout, pool};
 
 use super::super::unit_times::{PassDirection, timed};
 use super::feature_map::FeatureMap;
 use super::shape;
-use super::tape::{MapNumber, Pool, Tape, TapeEntry, UnitEntry};
+use super::tape::{KeptMap, MapNumber, Pool, Tape, TapeEntry, UnitEntry, UnitOutput};
 
 /// Gradient of a parameter: its node, numbers and sides.
 pub(super) type ParameterGradient = (NodeId, Vec<f32>, Vec<usize>);
@@ -28,9 +28,10 @@ pub(super) fn run(
     let mut back = Back { maps: vec![None; tape.maps], parameters: Vec::new() };
     back.maps[output] = Some(gradient);
     let isa = Isa::detect();
-    for entry in tape.entries.into_iter().rev() {
+    let mut entries = tape.entries;
+    while let Some(entry) = entries.pop() {
         match entry {
-            TapeEntry::Unit(entry) => timed(entry.number, PassDirection::Backward, || back.unit(*entry)),
+            TapeEntry::Unit(entry) => timed(entry.number, PassDirection::Backward, || back.unit(*entry, &entries)),
             TapeEntry::Pool { pool, input, from, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
                 let (mut dx, add) = back.sum(from, input);
@@ -51,7 +52,8 @@ pub(super) fn run(
                     }
                     None => {
                         let clamp = shape::clamp(activation);
-                        norm::clamp_gradient(isa, dy.map(), output.map(), clamp, None, &mut dx.fresh());
+                        let output = Clamped::Map(output.map());
+                        norm::clamp_gradient(isa, dy.map(), output, clamp, None, &mut dx.fresh());
                     }
                 }
                 back.add(from, dx);
@@ -102,7 +104,8 @@ impl Back {
         }
     }
 
-    fn unit(&mut self, mut entry: UnitEntry) {
+    /// Goes back through a unit; `before` is what was done before it.
+    fn unit(&mut self, mut entry: UnitEntry, before: &[TapeEntry]) {
         let Some(mut dy) = self.maps[entry.to].take() else { return };
         let isa = Isa::detect();
         let channels = entry.spec.output;
@@ -129,9 +132,19 @@ impl Back {
         let sums = if clamp == Finish::PLAIN.clamp && with.is_none() && entry.bias.is_none() {
             None
         } else {
-            let mut g = FeatureMap::new(dy.shape());
-            let sums = norm::clamp_gradient(isa, dy.map(), entry.output.map(), clamp, with, &mut g.fresh());
-            dy = g;
+            let output = match &entry.output {
+                UnitOutput::Kept(output) => Clamped::Map(output.map()),
+                UnitOutput::OfInner { scale, shift } => Clamped::OfInput { scale, shift },
+            };
+            let sums = match dy.map_mut() {
+                Some(mut dy) => norm::clamp_gradient_in_place(isa, output, clamp, with, &mut dy),
+                None => {
+                    let mut g = FeatureMap::new(dy.shape());
+                    let sums = norm::clamp_gradient(isa, dy.map(), output, clamp, with, &mut g.fresh());
+                    dy = g;
+                    sums
+                }
+            };
             Some(sums)
         };
         if let Some(residual) = entry.residual {
@@ -187,7 +200,14 @@ impl Back {
         let sides = shape::sides(&entry.spec);
         if let Some(node) = node {
             let mut gradient = vec![0f32; sides.weights()];
-            convolution::kernel_gradient(isa, entry.x.map(), dy.map(), sides, entry.window, &mut gradient);
+            let x = match (&entry.x, before) {
+                (KeptMap::Whole(x), _) => x.clone(),
+                (KeptMap::Again(_, place), before) => match &before[*place] {
+                    TapeEntry::Unit(unit) => unit.output_again(),
+                    _ => panic!("a map is computed again by a unit"),
+                },
+            };
+            convolution::kernel_gradient(isa, x.map(), dy.map(), sides, entry.window, &mut gradient);
             let [height, width] = sides.kernel;
             self.parameters.push((*node, gradient, vec![channels, sides.input / sides.groups, height, width]));
         }

@@ -29,6 +29,26 @@ struct Made {
     number: MapNumber,
     /// Whether a gradient is wanted of it.
     wanted: bool,
+    /// The place on the tape of the unit that can compute the map again.
+    again: Option<usize>,
+}
+
+/// A map that a backward pass needs.
+#[derive(Debug)]
+pub(super) enum KeptMap {
+    /// The map.
+    Whole(FeatureMap),
+    /// Its shape, and the place on the tape of the unit that computes it again.
+    Again(MapShape, usize),
+}
+
+impl KeptMap {
+    pub(super) fn shape(&self) -> MapShape {
+        match self {
+            KeptMap::Whole(map) => map.shape(),
+            KeptMap::Again(shape, _) => *shape,
+        }
+    }
 }
 
 /// What was done, in order.
@@ -84,7 +104,7 @@ pub(super) struct UnitEntry {
     pub(super) number: usize,
     pub(super) spec: ConvSpec,
     pub(super) window: Window,
-    pub(super) x: FeatureMap,
+    pub(super) x: KeptMap,
     /// The input's number, if its gradient is wanted.
     pub(super) from: Option<MapNumber>,
     pub(super) weight: Option<(Floats, Option<NodeId>)>,
@@ -100,8 +120,33 @@ pub(super) struct UnitEntry {
     pub(super) layer_scale: Option<NodeId>,
     /// The residual's number, if its gradient is wanted.
     pub(super) residual: Option<MapNumber>,
-    pub(super) output: FeatureMap,
+    pub(super) output: UnitOutput,
     pub(super) to: MapNumber,
+}
+
+/// A unit's output, which its gradient needs.
+#[derive(Debug)]
+pub(super) enum UnitOutput {
+    /// The map.
+    Kept(FeatureMap),
+    /// The norm's input times these factors of the channels and shifted, clamped: two maps of one size would be kept else.
+    OfInner { scale: Vec<f32>, shift: Vec<f32> },
+}
+
+impl UnitEntry {
+    /// The output that was not kept, once more, with the same bits.
+    ///
+    /// # Panics
+    /// If the output is kept.
+    pub(super) fn output_again(&self) -> FeatureMap {
+        let (UnitOutput::OfInner { scale, shift }, Some(inner)) = (&self.output, &self.inner) else {
+            panic!("an output that was kept")
+        };
+        let mut output = FeatureMap::new(inner.shape());
+        let clamp = shape::clamp(self.spec.activation);
+        norm::affine(Isa::detect(), inner.map(), scale, shift, None, clamp, &mut output.fresh());
+        output
+    }
 }
 
 /// A batch norm's operation.
@@ -137,7 +182,7 @@ impl Recording<'_> {
     fn made(&mut self, value: FeatureMap, wanted: bool) -> Made {
         let number = self.tape.maps;
         self.tape.maps += 1;
-        Made { value, number, wanted }
+        Made { value, number, wanted, again: None }
     }
 
     fn run(&mut self, node: &Node, x: Made) -> Made {
@@ -239,8 +284,8 @@ impl Recording<'_> {
                 TapeEntry::Unit(unit) if unit.to == *number => Some(unit),
                 _ => None,
             });
-            if let Some(unit) = last {
-                unit.output = output.channels(*first, *channels);
+            if let Some(UnitEntry { output: UnitOutput::Kept(kept), .. }) = last.map(Box::as_mut) {
+                *kept = output.channels(*first, *channels);
             }
         }
         let made = self.made(output, wanted);
@@ -261,16 +306,18 @@ impl Recording<'_> {
             self.evaluation.unit(number, &x.value, residual, &mut output.fresh());
             return self.made(output, false);
         }
-        let mut entry = timed(number, PassDirection::Forward, || self.forward(number, &x, residual.as_ref()));
-        let made = self.made(entry.output.clone(), wanted);
+        let (mut entry, output) = timed(number, PassDirection::Forward, || self.forward(number, &x, residual.as_ref()));
+        let mut made = self.made(output, wanted);
         entry.to = made.number;
         if wanted {
+            made.again = matches!(entry.output, UnitOutput::OfInner { .. }).then_some(self.tape.entries.len());
             self.tape.entries.push(TapeEntry::Unit(Box::new(entry)));
         }
         made
     }
 
-    fn forward(&mut self, number: usize, x: &Made, residual: Option<&Made>) -> UnitEntry {
+    /// What the backward pass needs of a unit, and the unit's output.
+    fn forward(&mut self, number: usize, x: &Made, residual: Option<&Made>) -> (UnitEntry, FeatureMap) {
         let unit = &self.evaluation.units[number];
         let isa = Isa::detect();
         let spec = *unit.spec();
@@ -281,7 +328,10 @@ impl Recording<'_> {
             number,
             spec,
             window,
-            x: x.value.clone(),
+            x: match x.again {
+                Some(place) => KeptMap::Again(x.value.shape(), place),
+                None => KeptMap::Whole(x.value.clone()),
+            },
             from: x.wanted.then_some(x.number),
             weight: None,
             bias: None,
@@ -292,9 +342,10 @@ impl Recording<'_> {
             layer_scale: unit.layer_scale.as_ref().and_then(|scale| node(scale.val())),
             factor,
             residual: residual.filter(|made| made.wanted).map(|made| made.number),
-            output: x.value.clone(),
+            output: UnitOutput::Kept(x.value.clone()),
             to: 0,
         };
+        let mut output = x.value.clone();
         let added = residual.map(|made| made.value.map());
         let plain = unit.norm.is_none() && entry.factor.is_none();
         if let Some(conv) = &unit.conv {
@@ -305,19 +356,18 @@ impl Recording<'_> {
             entry.weight = Some((weight, weight_node));
             let [height, width] = window.output;
             let shape = MapShape { height, width, channels: spec.output, ..x.value.shape() };
-            let mut output = FeatureMap::new(shape);
+            output = FeatureMap::new(shape);
             let finish = Finish {
                 bias: bias.as_ref().map(|(bias, _)| bias.values()),
                 residual: added.filter(|_| plain),
                 clamp: if plain { clamp } else { Finish::PLAIN.clamp },
             };
             convolution.run(x.value.map(), window, &mut output.fresh(), finish);
-            entry.output = output;
         }
         if plain {
-            return activated(entry);
+            return activated(entry, output);
         }
-        let inner = entry.output;
+        let inner = output;
         if let Some(Norm::Layer(norm)) = &unit.norm {
             let ((weight, weight_node), (bias, bias_node)) = (floats(norm.weight.val()), floats(norm.bias.val()));
             let values = LayerNormValues { weight, bias, epsilon: norm.epsilon() as f32 };
@@ -325,8 +375,8 @@ impl Recording<'_> {
             layer_norm::layer_norm(isa, Some(inner.map()), values.kernel(), &mut output.fresh());
             entry.layer_norm = Some((values, [weight_node, bias_node]));
             entry.inner = Some(inner);
-            entry.output = output;
-            return entry;
+            entry.output = UnitOutput::Kept(output.clone());
+            return (entry, output);
         }
         let channels = spec.output;
         let (mut scale, mut shift) = (vec![1.0; channels], vec![0.0; channels]);
@@ -345,8 +395,11 @@ impl Recording<'_> {
         let mut output = FeatureMap::new(inner.shape());
         norm::affine(isa, inner.map(), &scale, &shift, added, clamp, &mut output.fresh());
         entry.inner = Some(inner);
-        entry.output = output;
-        activated(entry)
+        if added.is_none() && shape::smooth(spec.activation).is_none() {
+            entry.output = UnitOutput::OfInner { scale, shift };
+            return (entry, output);
+        }
+        activated(entry, output)
     }
 
     /// Statistics of a batch norm's input: the batch's, which the pass collects, or the running ones.
@@ -374,14 +427,15 @@ impl Recording<'_> {
     }
 }
 
-/// The entry with the activation's output, if the activation is not a clamp that was applied before.
-fn activated(mut entry: UnitEntry) -> UnitEntry {
+/// The entry and its output after the activation, unless the activation is a clamp that was applied before.
+fn activated(mut entry: UnitEntry, mut output: FeatureMap) -> (UnitEntry, FeatureMap) {
     if let Some(smooth) = shape::smooth(entry.spec.activation) {
-        let mut output = FeatureMap::new(entry.output.shape());
-        activation::activate(Isa::detect(), smooth, Some(entry.output.map()), &mut output.fresh());
-        entry.before = Some(std::mem::replace(&mut entry.output, output));
+        let mut after = FeatureMap::new(output.shape());
+        activation::activate(Isa::detect(), smooth, Some(output.map()), &mut after.fresh());
+        entry.before = Some(std::mem::replace(&mut output, after));
     }
-    entry
+    entry.output = UnitOutput::Kept(output.clone());
+    (entry, output)
 }
 
 /// Numbers of a parameter, and its node if it is trained.
