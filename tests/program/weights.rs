@@ -38,8 +38,12 @@ fn cached(scratch: &TempDir) -> PathBuf {
 #[test]
 fn weights_come_into_the_cache_are_verified_and_used() {
     let scratch = TempDir::new().unwrap();
-    let missing = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
-    fails(&missing, 1, &["squeezenet1_1-60b2ce7e.safetensors", "run `fastai weights get squeezenet1_1`"]);
+    let missing = fastai(&scratch, &["classify", CHIP, "--arch", "resnet18"]);
+    fails(&missing, 1, &["resnet18-f37072fd.pth", "run `fastai weights get resnet18`"]);
+    // The program contains these.
+    let said = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
+    assert!(said.status.success(), "{}", text(&said.stderr));
+    fs::remove_file(cached(&scratch)).unwrap();
 
     let got = fastai(&scratch, &["weights", "get", "squeezenet1_1"]);
     assert!(got.status.success(), "{}", text(&got.stderr));

@@ -238,7 +238,7 @@ impl<'a> Parser<'a, '_> {
     /// `value, name = value, ..` up to the end of the group; a list has no names.
     pub(super) fn arguments(&mut self, named: bool) -> Vec<Arg> {
         let mut args = Vec::new();
-        while !self.cursor.eof() && !(named && self.crowded(args.len(), "arguments")) {
+        while !(self.cursor.eof() || named && self.crowded(args.len(), "arguments")) {
             let name = self.argument_name(named);
             let value = self.value();
             args.push(Arg { name, value });

@@ -1,6 +1,7 @@
 //! The body's weights: the catalogue of published weights, search, download and loading.
 
 mod digest;
+mod embedded;
 mod fetch;
 mod known;
 mod load;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::Weights;
 
-use super::Published;
 use super::digest::sha256;
+use super::{Published, embedded};
 use crate::data::FileError;
 use crate::models::{MissingWeights, WeightsError};
 
@@ -54,7 +54,8 @@ impl Found {
 /// `Weights::File` is a path relative to the working directory, or the name of published weights such as `resnet50_v2`.
 /// `Weights::Pretrained` means the published weights of the architecture. The search covers the folder in
 /// `$FASTAI_WEIGHTS`, then the [cache](cache_folder); in each, the published file precedes the user's own
-/// `ARCH.safetensors`, `.pth` or `.pt`. A file with a published file's name must have the published digest.
+/// `ARCH.safetensors`, `.pth` or `.pt`. A file with a published file's name must have the published digest. Weights inside
+/// the program (feature `embedded-weights`: SqueezeNet 1.1) are the last place; they are written into the cache.
 pub fn resolve(weights: &Weights, arch: &str) -> Result<Option<Found>, WeightsError> {
     let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
     resolve_in(weights, arch, folder.as_deref(), cache_folder().as_deref())
@@ -91,7 +92,11 @@ fn resolve_in(
                 return Found::new(path).map(Some);
             }
             if let Some(published) = Published::find(file) {
-                return match take(published, &places)? {
+                let found = match take(published, &places)? {
+                    Some(found) => Some(found),
+                    None => unpacked(published, cache)?,
+                };
+                return match found {
                     Some(found) => Ok(Some(found)),
                     None => Err(missing(format!("weights {file}"), Some(published), Vec::new())),
                 };
@@ -111,9 +116,20 @@ fn resolve_in(
                     return Found::new(path).map(Some);
                 }
             }
+            for candidate in &published {
+                if let Some(found) = unpacked(candidate, cache)? {
+                    return Ok(Some(found));
+                }
+            }
             Err(missing(format!("pretrained weights of {arch}"), published.first().copied(), own))
         }
     }
+}
+
+/// The published file from inside this program, written into the cache.
+fn unpacked(published: &'static Published, cache: Option<&Path>) -> Result<Option<Found>, WeightsError> {
+    let folder = embedded::unpack(published, cache)?;
+    folder.map_or(Ok(None), |folder| take(published, &[&folder]))
 }
 
 /// Returns the published file if one of these folders contains it; another file with its name is an error.
@@ -184,6 +200,21 @@ mod tests {
         let named = Weights::File(path.display().to_string());
         let found = resolve_in(&named, "squeezenet1_1", None, Some(cache.path())).unwrap().unwrap();
         assert!(matches!(found.origin, Origin::Own));
+    }
+
+    #[cfg(feature = "embedded-weights")]
+    #[test]
+    fn the_program_itself_is_the_last_place() {
+        let cache = folder(&[]);
+        for weights in [Weights::Pretrained, Weights::File("squeezenet1_1".into())] {
+            let found = resolve_in(&weights, "squeezenet1_1", None, Some(cache.path())).unwrap().unwrap();
+            assert_eq!(found.path, cache.path().join(squeezenet().file));
+            assert!(matches!(found.origin, Origin::Published(p) if p.name == "squeezenet1_1"));
+        }
+        // A file in the place of a folder: the temporary folder takes over.
+        let blocked = cache.path().join(squeezenet().file);
+        let found = resolve_in(&Weights::Pretrained, "squeezenet1_1", None, Some(&blocked)).unwrap().unwrap();
+        assert!(found.path.starts_with(std::env::temp_dir().join("fastai-weights")), "{}", found.path.display());
     }
 
     #[test]
