@@ -39,6 +39,14 @@ impl Window {
         Neighbours { rows: rows.collect(), step: self.stride, grid: self.output }
     }
 
+    /// Which taps read the input's rows (axis 0) or columns (axis 1) `start + stride * i`, the last tap first: number of the
+    /// tap, and the output that reads it, counted from `i`.
+    pub(crate) fn taps_of(&self, axis: usize, start: usize) -> Vec<(usize, isize)> {
+        let (reach, stride) = ((start + self.pad[axis]) as isize, self.stride as isize);
+        let taps = (0..self.kernel[axis]).rev().map(|tap| (tap, reach - tap as isize));
+        taps.filter(|(_, rest)| rest % stride == 0).map(|(tap, rest)| (tap, rest.div_euclid(stride))).collect()
+    }
+
     /// Whether it maps each pixel by itself.
     pub fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.pad == [0, 0]
@@ -327,13 +335,7 @@ pub fn input_gradient(
     assert_eq!([input.shape().height, input.shape().width], window.input);
     for y in 0..s.min(window.input[0]) {
         for x in 0..s.min(window.input[1]) {
-            // Pixels `(y + s * i, x + s * j)` read the output at `i + (y + pad - ky) / s` wherever that divides.
-            let taps = |start: usize, pad: usize, kernel: usize| -> Vec<(usize, isize)> {
-                let reach = (start + pad) as isize;
-                let taps = (0..kernel).rev().filter(|k| (reach - *k as isize) % s as isize == 0);
-                taps.map(|k| (k, (reach - k as isize).div_euclid(s as isize))).collect()
-            };
-            let (ys, xs) = (taps(y, window.pad[0], window.kernel[0]), taps(x, window.pad[1], window.kernel[1]));
+            let (ys, xs) = (window.taps_of(0, y), window.taps_of(1, x));
             let places = Places::every(input, [y, x], s);
             if ys.is_empty() || xs.is_empty() {
                 if !accumulate {

@@ -4,6 +4,7 @@ use crate::conv::{self, Forward, PackedWeights, Window};
 use crate::depthwise;
 use crate::direct::Direct;
 use crate::finish::Finish;
+use crate::grouped::{self, GroupedPass};
 use crate::isa::Isa;
 use crate::map::{Map, MapMut};
 use crate::weight_gradient::weight_gradient;
@@ -50,6 +51,13 @@ impl Sides {
         self.groups > 1
             && [self.input, self.output] == [self.groups; 2]
             && depthwise::is_known(self.kernel, self.stride)
+    }
+
+    /// Channels of a group, which are as many in the output, if `known` says that the kernels for narrow groups take them.
+    fn group_channels(&self, isa: Isa, known: fn(Isa, usize, [usize; 2], usize) -> bool) -> Option<usize> {
+        let each = self.input / self.groups;
+        let even = self.groups > 1 && self.input == self.output;
+        (even && known(isa, each, self.kernel, self.stride)).then_some(each)
     }
 
     /// The convolution in as many groups as are worth it, of groups side by side: narrow ones are joined, with zeros between
@@ -126,6 +134,7 @@ enum Kernel {
     Products(Forward),
     Transformed(Winograd),
     Depthwise(depthwise::DepthwisePass),
+    Grouped(GroupedPass),
     Direct(Direct),
 }
 
@@ -143,6 +152,8 @@ impl Convolution {
             ))
         } else if sides.is_depthwise() {
             Kernel::Depthwise(depthwise::DepthwisePass::new(isa, weights, sides.output, sides.kernel))
+        } else if let Some(each) = sides.group_channels(isa, grouped::is_known) {
+            Kernel::Grouped(GroupedPass::new(isa, weights, [sides.input, each], sides.kernel))
         } else if sides.groups == 1 && sides.input >= GROUP {
             Kernel::Products(Forward::new(isa, PackedWeights::new(weights, sides.output, sides.input, sides.kernel)))
         } else {
@@ -159,6 +170,7 @@ impl Convolution {
         match &self.0 {
             Kernel::Products(forward) => forward.run(input, window, output, finish),
             Kernel::Transformed(winograd) => winograd.run(input, window.pad, output, finish),
+            Kernel::Grouped(forward) => forward.run(input, window, output, finish),
             Kernel::Depthwise(forward) => forward.run(input, window, output, finish),
             Kernel::Direct(direct) => direct.run(input, window, output, finish, false),
         }
@@ -189,6 +201,9 @@ pub fn input_gradient(
     }
     if sides.is_depthwise() {
         return depthwise::input_gradient(isa, output, weights, window, input, accumulate);
+    }
+    if let Some(each) = sides.group_channels(isa, grouped::is_known) {
+        return grouped::input_gradient(isa, output, weights, each, window, input, accumulate);
     }
     let joined = sides.joined();
     if window.stride == 1 && (0..2).all(|axis| window.pad[axis] < window.kernel[axis]) {
@@ -224,6 +239,9 @@ pub fn kernel_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, sides: Sides, 
     }
     if sides.is_depthwise() {
         return depthwise::weight_gradient(isa, input, output, window, gradient, None);
+    }
+    if let Some(each) = sides.group_channels(isa, grouped::has_weight_gradient) {
+        return grouped::weight_gradient(isa, input, output, each, window, gradient);
     }
     let joined = sides.joined();
     let mut spread = vec![0f32; joined.output() * joined.input() * joined.taps];

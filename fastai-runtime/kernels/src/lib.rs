@@ -19,6 +19,7 @@ mod direct;
 pub mod finish;
 pub mod gate;
 mod gather;
+mod grouped;
 pub mod isa;
 pub mod layer_norm;
 pub mod layout;

@@ -28,6 +28,12 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn min(self, other: Self) -> Self;
     /// `self` where `low < at < high`, else 0.
     unsafe fn inside(self, at: Self, low: Self, high: Self) -> Self;
+    /// Numbers of lanes in a register.
+    type Order: Copy;
+    /// The first `LANES` of `numbers`, each below `LANES`.
+    unsafe fn order(numbers: &[u32; 16]) -> Self::Order;
+    /// In each lane what `self` holds in the lane of that number.
+    unsafe fn reorder(self, order: Self::Order) -> Self;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -145,6 +151,21 @@ unsafe impl Vector for Portable {
         }
         out
     }
+    type Order = [u32; 8];
+    #[inline(always)]
+    unsafe fn order(numbers: &[u32; 16]) -> Self::Order {
+        let mut order = [0; 8];
+        order.copy_from_slice(&numbers[..8]);
+        order
+    }
+    #[inline(always)]
+    unsafe fn reorder(self, order: Self::Order) -> Self {
+        let mut out = self;
+        for i in 0..8 {
+            out.0[i] = self.0[order[i] as usize & 7];
+        }
+        out
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -220,6 +241,15 @@ mod x86 {
                 _mm256_and_ps(self, _mm256_and_ps(above, below))
             }
         }
+        type Order = __m256i;
+        #[inline(always)]
+        unsafe fn order(numbers: &[u32; 16]) -> Self::Order {
+            unsafe { _mm256_loadu_si256(numbers.as_ptr().cast()) }
+        }
+        #[inline(always)]
+        unsafe fn reorder(self, order: Self::Order) -> Self {
+            unsafe { _mm256_permutevar8x32_ps(self, order) }
+        }
     }
 
     // SAFETY: as above, with AVX-512F.
@@ -278,6 +308,15 @@ mod x86 {
                 let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(at, high);
                 _mm512_maskz_mov_ps(above & below, self)
             }
+        }
+        type Order = __m512i;
+        #[inline(always)]
+        unsafe fn order(numbers: &[u32; 16]) -> Self::Order {
+            unsafe { _mm512_loadu_si512(numbers.as_ptr().cast()) }
+        }
+        #[inline(always)]
+        unsafe fn reorder(self, order: Self::Order) -> Self {
+            unsafe { _mm512_permutexvar_ps(order, self) }
         }
     }
 }

@@ -197,35 +197,50 @@ fn check_groups(case: &Case, groups: usize, seed: u64) -> Result<(), TestCaseErr
     let (from, to) = (case.from(), case.to());
     let kernel = case.window.kernel;
     let sides = Sides { input: case.input, output: case.output, kernel, stride: case.window.stride, groups };
-    let (x, dy) = (numbers(from.numbers(), seed), numbers(to.numbers(), seed + 1));
-    let (weights, start) = (numbers(sides.weights(), seed + 2), numbers(from.numbers(), seed + 3));
+    let steps = [from.channels + case.gap, to.channels + 2 * case.gap];
+    let (x, dy) = (numbers(from.pixels() * steps[0], seed), numbers(to.pixels() * steps[1], seed + 1));
+    let (weights, start) = (numbers(sides.weights(), seed + 2), numbers(from.pixels() * steps[0], seed + 3));
+    let (bias, residual) = (numbers(to.channels, seed + 4), numbers(to.pixels() * steps[1], seed + 5));
     let (each_in, each_out, taps) = (case.input / groups, case.output / groups, kernel[0] * kernel[1]);
     // The number of a weight among the group's, if both channels are in one group.
     let inner = |o: usize, i: usize, weight: usize| {
         (o / each_out == i / each_in).then(|| (o * each_in + i % each_in) * taps + weight % taps)
     };
-    let (mut y, mut dx, mut dw) = (vec![0f64; to.numbers()], vec![0f64; from.numbers()], vec![0f64; weights.len()]);
+    let mut y: Vec<f64> = (0..to.numbers())
+        .map(|i| f64::from(bias[i % to.channels]) + f64::from(residual[i / to.channels * steps[1] + i % to.channels]))
+        .collect();
+    let (mut dx, mut dw) = (vec![0f64; from.numbers()], vec![0f64; weights.len()]);
     case.products(|[to_pixel, o], [pixel, i], weight| {
         let Some(weight) = inner(o, i, weight) else { return };
-        let (x, dy) = (f64::from(x[pixel * case.input + i]), f64::from(dy[to_pixel * case.output + o]));
+        let (x, dy) = (f64::from(x[pixel * steps[0] + i]), f64::from(dy[to_pixel * steps[1] + o]));
         y[to_pixel * case.output + o] += x * f64::from(weights[weight]);
         dx[pixel * case.input + i] += dy * f64::from(weights[weight]);
         dw[weight] += x * dy;
     });
-    let added: Vec<f64> = dx.iter().zip(&start).map(|(dx, start)| dx + f64::from(*start)).collect();
-    let (input, output) = (Map::new(&x, from), Map::new(&dy, to));
+    let unclamped = largest(&y);
+    y.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0));
+    let added: Vec<f64> = (dx.iter().enumerate())
+        .map(|(i, dx)| dx + f64::from(start[i / from.channels * steps[0] + i % from.channels]))
+        .collect();
+    let (input, output) = (Map::part(&x, from, steps[0]), Map::part(&dy, to, steps[1]));
     for isa in Isa::available() {
-        let mut got = vec![f32::NAN; to.numbers()];
-        let finish = Finish::PLAIN;
-        Convolution::new(isa, &weights, sides).run(input, case.window, &mut MapMut::new(&mut got, to), finish);
-        let error = deviation(&got, &y, largest(&y));
+        let mut got = vec![f32::NAN; to.pixels() * steps[1]];
+        let mut map = MapMut::part(&mut got, to, steps[1]);
+        let finish =
+            Finish { bias: Some(&bias), residual: Some(Map::part(&residual, to, steps[1])), clamp: [0.0, 6.0] };
+        Convolution::new(isa, &weights, sides).run(input, case.window, &mut map, finish);
+        let error = deviation(&dense(map.as_map()), &y, unclamped);
         prop_assert!(error < WINOGRAD, "y {isa:?} {error}");
+        prop_assert!(got.chunks(steps[1]).all(|p| p.iter().skip(to.channels).all(|v| v.is_nan())), "gaps are left");
         for (accumulate, want) in [(false, &dx), (true, &added)] {
             let mut got = start.clone();
-            let mut to = MapMut::new(&mut got, from);
+            let mut to = MapMut::part(&mut got, from, steps[0]);
             convolution::input_gradient(isa, output, &weights, sides, case.window, &mut to, accumulate);
-            let error = deviation(&got, want, largest(&dx));
+            let error = deviation(&dense(to.as_map()), want, largest(&dx));
             prop_assert!(error < WINOGRAD, "dx {isa:?} {error}");
+            let gap =
+                |values: &[f32]| values.chunks(steps[0]).flat_map(|p| p[from.channels..].to_vec()).collect::<Vec<_>>();
+            prop_assert!(gap(&got) == gap(&start), "gaps are left");
         }
         let mut got = vec![f32::NAN; weights.len()];
         convolution::kernel_gradient(isa, input, output, sides, case.window, &mut got);
@@ -233,6 +248,15 @@ fn check_groups(case: &Case, groups: usize, seed: u64) -> Result<(), TestCaseErr
         prop_assert!(error < WINOGRAD, "dw {isa:?} {error}");
     }
     Ok(())
+}
+
+/// A convolution in groups of as many outputs as inputs, for which there are kernels of their own.
+fn narrow(each: usize, groups: usize, side: usize, stride: usize, [height, width]: [usize; 2], gap: usize) -> Case {
+    let pad = side / 2;
+    let out = |length: usize| (length + 2 * pad - side) / stride + 1;
+    let window =
+        Window { kernel: [side; 2], stride, pad: [pad; 2], input: [height, width], output: [out(height), out(width)] };
+    Case { batch: 2, input: each * groups, output: each * groups, window, gap }
 }
 
 fn as_winograd(case: Case) -> Case {
@@ -258,6 +282,15 @@ proptest! {
     #[test]
     fn groups(case in cases(), groups in 1..9usize, seed in 0..1000u64) {
         let case = Case { input: groups * (case.input % 5 + 1), output: groups * (case.output % 9 + 1), ..case };
+        check_groups(&case, groups, seed)?;
+    }
+
+    #[test]
+    fn narrow_groups(
+        each in 2..6u32, groups in 1..7usize, side in 0..2usize, stride in 1..3usize,
+        input in (2..12usize, 2..33usize), gap in 0..3usize, seed in 0..1000u64,
+    ) {
+        let case = narrow(1 << each, groups, 2 * side + 1, stride, [input.0, input.1], gap);
         check_groups(&case, groups, seed)?;
     }
 
@@ -295,4 +328,28 @@ fn sums_longer_than_a_run_and_more_threads_than_one() {
         [y, w, dx, dw]
     };
     assert!(one.install(all) == five.install(all), "results depend on the number of threads");
+}
+
+#[test]
+fn groups_on_more_threads_than_one() {
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let five = rayon::ThreadPoolBuilder::new().num_threads(5).build().unwrap();
+    for (each, stride) in [(4, 1), (8, 2), (32, 1), (32, 2)] {
+        let groups = 10;
+        let case = narrow(each, groups, 3, stride, [20, 17], 0);
+        let sides = Sides { input: case.input, output: case.output, kernel: [3, 3], stride, groups };
+        let (x, dy) = (numbers(case.from().numbers(), 1), numbers(case.to().numbers(), 2));
+        let weights = numbers(sides.weights(), 3);
+        let all = || {
+            let isa = Isa::detect();
+            let (input, gradient) = (Map::new(&x, case.from()), Map::new(&dy, case.to()));
+            let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), weights.clone());
+            let (y_map, dx_map) = (&mut MapMut::new(&mut y, case.to()), &mut MapMut::new(&mut dx, case.from()));
+            Convolution::new(isa, &weights, sides).run(input, case.window, y_map, Finish::PLAIN);
+            convolution::input_gradient(isa, gradient, &weights, sides, case.window, dx_map, false);
+            convolution::kernel_gradient(isa, input, gradient, sides, case.window, &mut dw);
+            [y, dx, dw]
+        };
+        assert!(one.install(all) == five.install(all), "results depend on the number of threads: {each}, {stride}");
+    }
 }
