@@ -23,6 +23,7 @@ mod grouped;
 pub mod isa;
 pub mod layer_norm;
 pub mod layout;
+pub mod linear;
 pub mod map;
 mod math;
 pub mod norm;

@@ -9,6 +9,7 @@ use fastai_dsl::HeadSpec;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::cpu;
 use super::init::{self, NetworkPart};
 use super::norm::{BatchNorm, Pass};
 
@@ -82,7 +83,8 @@ impl Head {
             if let Some(rng) = rng.as_deref_mut() {
                 x = dropout(x, layer.dropout, rng);
             }
-            x = layer.linear.forward(x);
+            let evaluated = if pass.is_training() { None } else { cpu::evaluate_linear(&layer.linear, &x) };
+            x = evaluated.unwrap_or_else(|| layer.linear.forward(x));
         }
         x
     }

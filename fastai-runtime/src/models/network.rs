@@ -6,6 +6,7 @@ use fastai_dsl::{ArchFacts, HeadSpec};
 use rand_chacha::ChaCha8Rng;
 
 use super::body::Body;
+use super::cpu;
 use super::facts;
 use super::head::Head;
 use super::norm::Pass;
@@ -102,7 +103,7 @@ impl Network {
 
     /// Logits `[batch, classes]` of normalised images `[batch, 3, height, width]`, in evaluation.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        self.logits(self.features(x))
+        cpu::together(x, |x| self.logits(self.features(x)))
     }
 
     /// Logits `[batch, classes]` of normalised images in training.

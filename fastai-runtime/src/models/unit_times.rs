@@ -1,6 +1,7 @@
 //! The time of each unit of a body, for benches.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// A pass through a body.
@@ -38,13 +39,64 @@ pub fn unit_times<T>(work: impl FnOnce() -> T) -> (T, Vec<UnitTime>) {
 }
 
 /// Runs a body on a thread of the pool, which need not be woken for every unit; the times count as those of this thread.
-pub(super) fn on_pool<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+///
+/// With `awake`, the pool's other threads look for work all the time until the body ends. A thread that sleeps between two
+/// units takes longer to wake up than a small unit runs.
+pub(super) fn on_pool<T: Send>(awake: bool, body: impl FnOnce() -> T + Send) -> T {
     if !is_recording() {
-        return rayon::scope(|_| body());
+        return on_threads(awake, body);
     }
-    let (result, found) = rayon::scope(|_| unit_times(body));
+    let (result, found) = on_threads(awake, || unit_times(body));
     TIMES.with_borrow_mut(|times| times.iter_mut().for_each(|times| times.extend_from_slice(&found)));
     result
+}
+
+fn on_threads<T: Send>(awake: bool, body: impl FnOnce() -> T + Send) -> T {
+    let ended = AtomicBool::new(false);
+    rayon::scope(|scope| {
+        let own = rayon::current_thread_index();
+        if awake && rayon::current_num_threads() > 1 {
+            // A broadcast reaches this thread too, when it waits for the scope or for a part of a unit; it must not stay.
+            let ended = &ended;
+            scope.spawn_broadcast(move |_, other| {
+                if Some(other.index()) != own {
+                    look_for_work(ended);
+                }
+            });
+        }
+        let ending = Ending(&ended);
+        let result = body();
+        drop(ending);
+        result
+    })
+}
+
+/// Tells the other threads that the body has ended, even if it panics.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Looks this often before it lets other programs run.
+const LOOKS: u32 = 512;
+
+fn look_for_work(ended: &AtomicBool) {
+    let mut looks = 0u32;
+    while !ended.load(Ordering::Acquire) {
+        if rayon::yield_now() == Some(rayon::Yield::Executed) {
+            looks = 0;
+            continue;
+        }
+        looks += 1;
+        if looks.is_multiple_of(LOOKS) {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
 }
 
 fn is_recording() -> bool {
@@ -74,7 +126,7 @@ mod tests {
         let (result, times) = unit_times(run);
         assert_eq!((result, times.len(), times[0].unit, times[0].direction), (7, 1, 3, PassDirection::Backward));
         assert!(unit_times(|| ()).1.is_empty());
-        assert_eq!(unit_times(|| on_pool(run)).1.len(), 1);
+        assert_eq!(unit_times(|| on_pool(true, run)).1.len(), 1);
         assert_eq!(unit_times(|| unit_times(run)).1.len(), 0);
     }
 }

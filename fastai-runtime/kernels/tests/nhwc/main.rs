@@ -6,6 +6,7 @@ mod depthwise;
 mod gate;
 mod layer_norm;
 mod layout;
+mod linear;
 mod norm;
 mod pool;
 

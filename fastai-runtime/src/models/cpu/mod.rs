@@ -7,10 +7,12 @@
 mod backward;
 mod evaluate;
 mod feature_map;
+mod linear;
 mod operation;
 mod ready;
 mod shape;
 mod tape;
 
-pub(super) use operation::forward;
+pub(super) use linear::evaluate_linear;
+pub(super) use operation::{forward, together};
 pub(super) use ready::Ready;

@@ -26,6 +26,20 @@ use fastai_dsl::arch::graph::Graph;
 /// A tensor of the CPU backend that autodiff knows.
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
+/// Pixels of a batch whose units run for less time than a sleeping thread takes to wake up.
+const FEW_PIXELS: usize = 1 << 18;
+
+/// Runs `work` on one thread of the pool where that pays, as every operation of its own would wake one up: for few images on
+/// the CPU.
+pub(in crate::models) fn together<T: Send>(x: Tensor<4>, work: impl FnOnce(Tensor<4>) -> T + Send) -> T {
+    let [batch, _, height, width] = x.dims();
+    if batch * height * width <= FEW_PIXELS && float::parts(x.clone()).is_some() {
+        on_pool(true, || work(x))
+    } else {
+        work(x)
+    }
+}
+
 /// A body's output, `[batch, channel, height', width']`, if it and its kernels are on the CPU.
 pub(in crate::models) fn forward(
     graph: &Graph,
@@ -47,11 +61,11 @@ pub(in crate::models) fn forward(
     let evaluation = BodyEvaluation { graph, units, kept };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) {
-        let output = on_pool(|| evaluation.run(&graph.root, value));
+        let output = on_pool(false, || evaluation.run(&graph.root, value));
         return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
     }
     let mut recording = Recording { evaluation, pass, tape: Tape::default() };
-    let (output, number, wanted) = on_pool(|| recording.record(value, node.is_some()));
+    let (output, number, wanted) = on_pool(false, || recording.record(value, node.is_some()));
     let planes = float::primitive(planes_of(&output), sides(&output).to_vec());
     if !wanted {
         return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
@@ -73,7 +87,7 @@ fn learns(units: &[ConvNorm], pass: &Pass) -> bool {
     pass.is_training() && units.iter().filter_map(ConvNorm::batch_norm).any(|norm| norm.learns.is_enabled())
 }
 
-fn is_enabled(context: burn::backend::DispatchAutodiffContext) -> bool {
+pub(super) fn is_enabled(context: burn::backend::DispatchAutodiffContext) -> bool {
     context != burn::backend::DispatchAutodiffContext::Disabled
 }
 
@@ -130,7 +144,7 @@ impl Backward<Flex, 2> for BodyBackward {
         let mut value = FeatureMap::new(shape);
         layout::from_planes(dy.values(), shape, value.fresh().dense_mut());
         drop(dy);
-        let (parameters, input) = on_pool(|| backward::run(tape, output, value, INPUT));
+        let (parameters, input) = on_pool(false, || backward::run(tape, output, value, INPUT));
         for (node, values, sides) in parameters {
             grads.register::<Flex>(node, float::primitive(values, sides));
         }
