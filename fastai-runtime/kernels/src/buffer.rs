@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Numbers, free and in use, that the shelf may hold in any case, 128 MiB.
-const LEAST_KEPT: usize = 32 << 20;
+/// Numbers, free and in use, that the shelf may hold in any case, 512 MiB: evaluation of a batch needs no new memory then.
+const LEAST_KEPT: usize = 128 << 20;
 
 /// Free buffers, the oldest first, and how many numbers are and were in use.
 #[derive(Debug, Default)]

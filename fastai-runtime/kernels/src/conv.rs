@@ -3,18 +3,21 @@
 
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
 use crate::finish::Finish;
 use crate::gather::{Neighbours, TapRow};
 use crate::isa::Isa;
-use crate::map::{Map, MapMut, SharedMut};
+use crate::map::{Map, MapMut, SharedConst, SharedMut};
 use crate::panel::Panels;
 use crate::scratch;
 use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
 
 /// Outputs that are computed together: what they read stays in the second-level cache.
 const ROWS: usize = 112;
+/// Outputs whose rows a thread gathers for all threads.
+const SHARED_ROWS: usize = 16;
 /// Products that are summed in one go: a panel of so many rows stays in the first-level cache.
-const DEPTH: usize = 192;
+const DEPTH: usize = 256;
 
 /// Sides of a convolution with one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +69,7 @@ impl Shares {
         let row_blocks = rows.div_ceil(ROWS);
         let panels = columns.div_ceil(width);
         let wanted = 8 * rayon::current_num_threads();
-        let column_blocks = wanted.div_ceil(row_blocks.max(1)).min(panels.div_ceil(2)).max(1);
+        let column_blocks = wanted.div_ceil(row_blocks.max(1)).min(panels).max(1);
         let columns_each = panels.div_ceil(column_blocks) * width;
         Self { rows, row_blocks, column_blocks: columns.div_ceil(columns_each.max(1)), columns_each }
     }
@@ -78,7 +81,7 @@ impl Shares {
     /// Rows and columns of item `number`.
     fn item(&self, number: usize, columns: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (row, column) = (number / self.column_blocks, number % self.column_blocks);
-        let rows = row * ROWS..((row + 1) * ROWS).min(self.rows);
+        let rows = row * self.rows / self.row_blocks..(row + 1) * self.rows / self.row_blocks;
         let columns = column * self.columns_each..((column + 1) * self.columns_each).min(columns);
         (rows, columns)
     }
@@ -182,14 +185,28 @@ fn to_places(
     let direct = neighbours.is_identity(source) && !source.step().is_multiple_of(512);
     let shares = Shares::new(rows, columns, weights.width());
     let tiles = Tiles::new(isa, TileOrder::Rows);
+    // Several items read the same rows: they are gathered once for all of them.
+    let gathered = (!direct && shares.column_blocks > 1).then(|| {
+        let step = k.next_multiple_of(16) + 16;
+        let mut buffer = Buffer::new(rows * step);
+        buffer.values_mut().par_chunks_mut(SHARED_ROWS * step).enumerate().for_each(|(part, to)| {
+            let first = part * SHARED_ROWS;
+            neighbours.gather(isa, source, first..(first + SHARED_ROWS).min(rows), 0..k, to, step);
+        });
+        (buffer, step)
+    });
+    let whole = match &gathered {
+        Some((buffer, step)) => Some((buffer.values().as_ptr(), *step)),
+        None => direct.then(|| (source.as_ptr(), source.step())),
+    };
+    let whole = whole.map(|(rows, step)| (SharedConst::of(rows), step));
     (0..shares.items()).into_par_iter().for_each(|item| {
         let (rows, columns) = shares.item(item, columns);
-        scratch::with(if direct { 0 } else { ROWS * (DEPTH + 16) }, |block| {
+        scratch::with(if whole.is_some() { 0 } else { ROWS * (DEPTH + 16) }, |block| {
             for numbers in depths(k, DEPTH) {
-                let (a, a_step) = if direct {
-                    let first = rows.start * source.step() + numbers.start;
-                    // SAFETY: a pixel and channel of the source.
-                    (unsafe { source.as_ptr().add(first) }, source.step())
+                let (a, a_step) = if let Some((all, step)) = whole {
+                    // SAFETY: a pixel and channel of the source, or a number of a gathered row.
+                    (unsafe { all.get().add(rows.start * step + numbers.start) }, step)
                 } else {
                     let step = numbers.len().next_multiple_of(16) + 16;
                     neighbours.gather(isa, source, rows.clone(), numbers.clone(), block, step);
@@ -222,8 +239,8 @@ fn to_places(
                                 residual_step: residual.map_or(0, |map| map.step()),
                                 clamp: if ends { finish.clamp } else { OPEN },
                             };
-                            // SAFETY: the block holds `rows.len()` rows of `numbers.len()` numbers every `a_step`, as does
-                            // the source from that pixel on when it is read directly; the panels hold `k` rows of whole
+                            // SAFETY: the block holds `rows.len()` rows of `numbers.len()` numbers every `a_step`, as do
+                            // the gathered rows, or the source from that pixel on when it is read directly; the panels hold `k` rows of whole
                             // vectors for `width` columns; the pixels of a run lie in the output every `c_step`, and items
                             // have pixels and channels of their own. Bias and residual were checked to have the output's
                             // channels and pixels, and are borrowed beside a unique borrow of the output.

@@ -6,6 +6,10 @@ use crate::map::{Map, MapMut, MapShape};
 
 /// Pixels that are turned together.
 const PIXELS: usize = 64;
+/// Pixels of an image that a thread turns.
+const PIXELS_EACH: usize = 64 * PIXELS;
+/// Channels of an image that a thread turns back: a few cache lines of each pixel.
+const CHANNELS_EACH: usize = 64;
 
 /// Copies planes, `[batch, channel, height, width]`, to a dense map.
 ///
@@ -18,12 +22,14 @@ pub fn from_planes(planes: &[f32], shape: MapShape, map: &mut [f32]) {
         return;
     }
     map.par_chunks_mut(plane * channels).zip(planes.par_chunks(plane * channels)).for_each(|(map, planes)| {
-        for (part, map) in map.chunks_mut(PIXELS * channels).enumerate() {
-            for (channel, plane) in planes.chunks_exact(plane).enumerate() {
-                let values = &plane[part * PIXELS..];
-                map.iter_mut().skip(channel).step_by(channels).zip(values).for_each(|(to, from)| *to = *from);
+        map.par_chunks_mut(PIXELS_EACH * channels).enumerate().for_each(|(share, map)| {
+            for (part, map) in map.chunks_mut(PIXELS * channels).enumerate() {
+                for (channel, plane) in planes.chunks_exact(plane).enumerate() {
+                    let values = &plane[share * PIXELS_EACH + part * PIXELS..];
+                    map.iter_mut().skip(channel).step_by(channels).zip(values).for_each(|(to, from)| *to = *from);
+                }
             }
-        }
+        });
     });
 }
 
@@ -39,13 +45,17 @@ pub fn to_planes(map: Map<'_>, planes: &mut [f32]) {
         return;
     }
     planes.par_chunks_mut(plane * channels).enumerate().for_each(|(image, planes)| {
-        for first in (0..plane).step_by(PIXELS) {
-            for pixel in first..plane.min(first + PIXELS) {
-                for (channel, value) in map.pixel(image * plane + pixel).iter().enumerate() {
-                    planes[channel * plane + pixel] = *value;
+        planes.par_chunks_mut(plane * CHANNELS_EACH).enumerate().for_each(|(share, planes)| {
+            let channels = share * CHANNELS_EACH..channels.min((share + 1) * CHANNELS_EACH);
+            for first in (0..plane).step_by(PIXELS) {
+                for pixel in first..plane.min(first + PIXELS) {
+                    let values = &map.pixel(image * plane + pixel)[channels.clone()];
+                    for (channel, value) in values.iter().enumerate() {
+                        planes[channel * plane + pixel] = *value;
+                    }
                 }
             }
-        }
+        });
     });
 }
 

@@ -193,3 +193,23 @@ impl SharedMut {
         self.0
     }
 }
+
+/// Numbers that threads read.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedConst(*const f32);
+
+// SAFETY: it is an address; whoever reads through it vouches that nobody writes there meanwhile.
+unsafe impl Send for SharedConst {}
+// SAFETY: as above.
+unsafe impl Sync for SharedConst {}
+
+impl SharedConst {
+    pub(crate) fn of(values: *const f32) -> Self {
+        Self(values)
+    }
+
+    /// The address; a method, so that closures capture the whole.
+    pub(crate) fn get(self) -> *const f32 {
+        self.0
+    }
+}

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use crate::buffer::Buffer;
 use crate::conv::{PackedWeights, check, depths};
 use crate::finish::Finish;
 use crate::isa::{Isa, dispatch};
@@ -23,15 +24,30 @@ pub(crate) const REACH: usize = 6;
 pub(crate) const PLACES: usize = REACH * REACH;
 /// Columns of the widest panel.
 const WIDEST: usize = 32;
-/// Products that are summed in one go.
+/// Products that are summed in one go with weights that are transformed beforehand.
 const DEPTH: usize = 192;
+/// Products that are summed in one go with weights that are transformed where they are used: those of a panel stay in the
+/// second-level cache in all places.
+const SHORT: usize = 64;
+/// Bytes of transformed weights that are worth keeping: four times as many as the weights, which most caches hold.
+const KEPT: usize = 5 << 19;
 
-/// Transformed weights of a 3x3 convolution with stride 1.
+/// Weights of a 3x3 convolution with stride 1.
 #[derive(Debug)]
 pub struct Winograd {
     isa: Isa,
-    /// `[input, output]` for each place.
-    weights: Vec<Panels>,
+    /// Inputs and outputs.
+    channels: [usize; 2],
+    weights: Held,
+}
+
+/// What is kept of the weights. The choice depends on the channels alone, as it decides how sums are rounded.
+#[derive(Debug)]
+enum Held {
+    /// The transformed weights, `[input, output]` for each place.
+    Transformed(Vec<Panels>),
+    /// The weights, `[input * tap, output]`. Reading four times as many from memory takes longer than transforming them.
+    Taps(Panels),
 }
 
 impl Winograd {
@@ -60,6 +76,12 @@ impl Winograd {
         columns: usize,
         value: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
     ) -> Self {
+        let channels = [k, columns];
+        if PLACES * k * columns * size_of::<f32>() > KEPT {
+            let taps =
+                Panels::pack(isa, 1, 9 * k, columns, |_, row, column| value(row / 9, column, row % 9 / 3, row % 3));
+            return Self { isa, channels, weights: Held::Taps(taps) };
+        }
         let mut weights: Vec<Panels> = (0..PLACES).map(|_| Panels::new(isa, k, columns)).collect();
         let width = weights[0].width();
         // Each task has the same panel of all places.
@@ -88,7 +110,12 @@ impl Winograd {
                 unsafe { transform_kernels(isa, &taps, &rows, padded) };
             }
         });
-        Self { isa, weights }
+        Self { isa, channels, weights: Held::Transformed(weights) }
+    }
+
+    /// Columns of a whole panel.
+    fn width(&self) -> usize {
+        2 * self.isa.lanes()
     }
 
     /// Convolves `input` into `output`, with `pad` zeros above and to the left; below and to the right the output's sides
@@ -111,77 +138,121 @@ impl Winograd {
     ) {
         let (from, to) = (input.shape(), output.shape());
         assert_eq!(from.batch, to.batch);
-        assert_eq!([from.channels, to.channels], [self.weights[0].k(), self.weights[0].columns()]);
+        assert_eq!([from.channels, to.channels], self.channels);
         check(&finish, output);
+        if to.numbers() == 0 {
+            return;
+        }
         let down = to.height.div_ceil(SIDE);
         let across = to.width.div_ceil(SIDE);
         let tiles = to.batch * down * across;
         let grid = Grid { down, across, pad };
-        let together = together([from.channels, to.channels], tiles);
+        let together = self.together(tiles);
         let blocks = tiles.div_ceil(together);
-        let panels = to.channels.div_ceil(self.weights[0].width());
-        // Every item of a block transforms its input again, so columns are shared only where blocks are few.
-        let shares = (4 * rayon::current_num_threads()).div_ceil(blocks).min(panels.div_ceil(2)).max(1);
-        let each = panels.div_ceil(shares) * self.weights[0].width();
+        let panels = to.channels.div_ceil(self.width());
+        // Columns are shared where blocks are few.
+        let shares = (8 * rayon::current_num_threads()).div_ceil(blocks).min(panels);
         let output = Output { to: output.shared(), step: output.step(), shape: to, accumulate };
+        let range = |block: usize| block * together..((block + 1) * together).min(tiles);
+        let sides = Slab::new(from.channels, together);
+        if 2 * blocks >= 8 * rayon::current_num_threads() || shares == 1 {
+            return (0..blocks).into_par_iter().for_each(|block| {
+                scratch::with(sides.numbers(), |left| {
+                    // SAFETY: the buffer has a slab of rows for each place.
+                    unsafe { load_tiles(self.isa, input, &grid, range(block), left.as_mut_ptr(), sides.steps()) };
+                    self.columns(left, sides, &grid, range(block), 0..to.channels, &output, &finish);
+                });
+            });
+        }
+        let mut buffer = Buffer::new(blocks * sides.numbers());
+        let slabs = SharedMut::of(buffer.values_mut());
+        let parts = together.min(4 * rayon::current_num_threads());
+        (0..blocks * parts).into_par_iter().for_each(|item| {
+            let (block, part) = (item / parts, item % parts);
+            let (range, rows) = (range(block), part * together / parts..(part + 1) * together / parts);
+            let rows = rows.start.min(range.len())..rows.end.min(range.len());
+            let tiles = range.start + rows.start..range.start + rows.end;
+            // SAFETY: each block has a slab of rows for each place, and each item rows of its own.
+            unsafe {
+                let to = slabs.get().add(block * sides.numbers() + rows.start * sides.step);
+                load_tiles(self.isa, input, &grid, tiles, to, sides.steps());
+            }
+        });
+        let slabs = buffer.values();
         (0..blocks * shares).into_par_iter().for_each(|item| {
             let (block, share) = (item / shares, item % shares);
-            let range = block * together..((block + 1) * together).min(tiles);
-            let columns = share * each..((share + 1) * each).min(to.channels);
-            if !columns.is_empty() {
-                self.block(input, &grid, range, columns, &output, &finish);
-            }
+            let column = |share: usize| (share * panels / shares * self.width()).min(to.channels);
+            let left = &slabs[block * sides.numbers()..][..sides.numbers()];
+            self.columns(left, sides, &grid, range(block), column(share)..column(share + 1), &output, &finish);
         });
     }
 
-    /// The outputs of some tiles and channels.
-    fn block(
+    /// Tiles that are computed together: few enough to stay in the second-level cache, unless the weights are so large that
+    /// they are to be read only once or twice.
+    fn together(&self, tiles: usize) -> usize {
+        let most = match &self.weights {
+            Held::Transformed(_) => {
+                (CACHED / (PLACES * (self.channels[0] + 16) * size_of::<f32>()) / 14 * 14).clamp(14, 56)
+            }
+            Held::Taps(_) => MANY,
+        };
+        let blocks = tiles.div_ceil(most).max(1);
+        tiles.div_ceil(blocks).max(1)
+    }
+
+    /// The outputs of some tiles, whose transformed inputs are given, in some channels.
+    #[allow(clippy::too_many_arguments)]
+    fn columns(
         &self,
-        input: Map<'_>,
+        left: &[f32],
+        sides: Slab,
         grid: &Grid,
         range: std::ops::Range<usize>,
         columns: std::ops::Range<usize>,
         output: &Output,
         finish: &Finish<'_>,
     ) {
-        let k = input.shape().channels;
-        let step = k.next_multiple_of(16) + 16;
-        let count = range.len();
-        let width = self.weights[0].width();
-        let tiles = Tiles::new(self.isa, TileOrder::Rows);
-        // Places begin in different sets of the caches.
-        let slab = count * step + 32;
+        let (k, count) = (self.channels[0], range.len());
+        let (width, lanes) = (self.width(), self.isa.lanes());
         // Panels whose products stay in the second-level cache together with their weights.
-        let wide = 2 * width;
-        scratch::with(PLACES * slab, |left| {
-            // SAFETY: the buffer has a slab of rows of `step` numbers for each place.
-            unsafe { load_tiles(self.isa, input, grid, range.clone(), left.as_mut_ptr(), [slab, step]) };
-            scratch::with(PLACES * count * wide, |sums| {
+        let (wide, deep) = match self.weights {
+            Held::Transformed(_) => (2 * width, 0),
+            Held::Taps(_) => (width, SHORT.min(k)),
+        };
+        // Places begin in different sets of the caches.
+        let step = deep * width + 32;
+        scratch::with(PLACES * count * wide, |sums| {
+            scratch::with(if deep > 0 { PLACES * step } else { 0 }, |transformed| {
                 for first in columns.clone().step_by(wide) {
                     let used = wide.min(columns.end - first);
-                    for (place, weights) in self.weights.iter().enumerate() {
-                        for numbers in depths(k, DEPTH) {
-                            for column in (first..first + used).step_by(width) {
-                                for (row, height) in tiles.split(count) {
-                                    let at = (place * count + row) * wide + column - first;
-                                    let tile = Tile {
-                                        k: numbers.len(),
-                                        a: left[place * slab + row * step + numbers.start..].as_ptr(),
-                                        segments: WHOLE,
-                                        a_step: step,
-                                        b: weights.row(numbers.start, column).as_ptr(),
-                                        c: sums[at..].as_mut_ptr(),
-                                        c_step: wide,
-                                        columns: width.min(first + used - column),
-                                        accumulate: numbers.start > 0,
-                                        bias: std::ptr::null(),
-                                        residual: std::ptr::null(),
-                                        residual_step: 0,
-                                        clamp: OPEN,
-                                    };
-                                    // SAFETY: the left operand holds `count` rows of `k` numbers every `step` for each
-                                    // place, the sums `count` rows of `wide` numbers, which are this thread's.
-                                    unsafe { tiles.run(height, &tile) }
+                    let products = Products { left, sides, count, sums: sums.as_mut_ptr(), step: wide };
+                    match &self.weights {
+                        Held::Transformed(weights) => {
+                            for (place, weights) in weights.iter().enumerate() {
+                                for numbers in depths(k, DEPTH) {
+                                    for column in (0..used).step_by(width) {
+                                        let b = weights.row(numbers.start, first + column).as_ptr();
+                                        let columns = column..used.min(column + width);
+                                        // SAFETY: the panel holds the rows of these numbers.
+                                        unsafe { self.products(&products, place, numbers.clone(), b, columns) };
+                                    }
+                                }
+                            }
+                        }
+                        Held::Taps(weights) => {
+                            let padded = used.div_ceil(lanes) * lanes;
+                            for numbers in depths(k, deep) {
+                                let taps = weights.row(9 * numbers.start, first).as_ptr();
+                                // SAFETY: the panel holds 9 rows of `padded` numbers for each of these numbers, and the
+                                // buffer as many in each place.
+                                unsafe {
+                                    let to = transformed.as_mut_ptr();
+                                    transform_panel(self.isa, taps, numbers.len(), padded, to, step);
+                                }
+                                for place in 0..PLACES {
+                                    let b = transformed[place * step..].as_ptr();
+                                    // SAFETY: the buffer holds the rows of these numbers in each place.
+                                    unsafe { self.products(&products, place, numbers.clone(), b, 0..used) };
                                 }
                             }
                         }
@@ -195,23 +266,118 @@ impl Winograd {
             });
         });
     }
+
+    /// Sums the products of some numbers in a place for the columns `columns` of the sums, a panel's.
+    ///
+    /// # Safety
+    /// `b` is valid for rows of whole vectors for these columns, one for each of the numbers.
+    unsafe fn products(
+        &self,
+        products: &Products<'_>,
+        place: usize,
+        numbers: std::ops::Range<usize>,
+        b: *const f32,
+        columns: std::ops::Range<usize>,
+    ) {
+        let Products { left, sides, count, sums, step } = *products;
+        let tiles = Tiles::new(self.isa, TileOrder::Rows);
+        for (row, height) in tiles.split(count) {
+            // SAFETY: a number of the sums.
+            let c = unsafe { sums.add((place * count + row) * step + columns.start) };
+            let tile = Tile {
+                k: numbers.len(),
+                a: left[place * sides.slab + row * sides.step + numbers.start..].as_ptr(),
+                segments: WHOLE,
+                a_step: sides.step,
+                b,
+                c,
+                c_step: step,
+                columns: columns.len(),
+                accumulate: numbers.start > 0,
+                bias: std::ptr::null(),
+                residual: std::ptr::null(),
+                residual_step: 0,
+                clamp: OPEN,
+            };
+            // SAFETY: the left operand holds `count` rows of all numbers every `sides.step` for each place, the sums
+            // `count` rows of `step` numbers, which are this thread's, and the right operand is the caller's.
+            unsafe { tiles.run(height, &tile) }
+        }
+    }
+}
+
+/// Where transformed tiles lie: `[place, tile, channel]`.
+#[derive(Clone, Copy)]
+struct Slab {
+    /// Numbers from one place to the next.
+    slab: usize,
+    /// Numbers from one tile to the next.
+    step: usize,
+}
+
+impl Slab {
+    /// For so many tiles. Places begin in different sets of the caches.
+    fn new(channels: usize, tiles: usize) -> Self {
+        let step = channels.next_multiple_of(16) + 16;
+        Self { slab: tiles * step + 32, step }
+    }
+
+    fn numbers(self) -> usize {
+        PLACES * self.slab
+    }
+
+    fn steps(self) -> [usize; 2] {
+        [self.slab, self.step]
+    }
+}
+
+/// The left operand of a block and where its sums go: `[place, tile, column]`.
+#[derive(Clone, Copy)]
+struct Products<'a> {
+    left: &'a [f32],
+    sides: Slab,
+    count: usize,
+    sums: *mut f32,
+    /// Columns of a row of sums.
+    step: usize,
 }
 
 /// Bytes of transformed tiles that stay in the second-level cache beside their products.
 const CACHED: usize = 600 << 10;
-/// Bytes of weights that are worth reading for every block of tiles.
-const WEIGHTS: usize = 16 << 20;
+/// Tiles that are computed together where each block transforms the weights again.
+const MANY: usize = 64;
 
-/// Tiles that are computed together: few enough to stay in the second-level cache, unless the weights are so large that they
-/// are to be read only once or twice.
-fn together(channels: [usize; 2], tiles: usize) -> usize {
-    let most = if PLACES * channels[0] * channels[1] * size_of::<f32>() > WEIGHTS {
-        112
-    } else {
-        (CACHED / (PLACES * (channels[0] + 16) * size_of::<f32>()) / 14 * 14).clamp(14, 56)
-    };
-    let blocks = tiles.div_ceil(most).max(1);
-    tiles.div_ceil(blocks).max(1)
+dispatch! {
+    unsafe fn transform_panel(isa, taps: *const f32, k: usize, columns: usize, to: *mut f32, step: usize) =
+        transform_panel_body;
+}
+
+/// Transforms `[k, tap, column]` to `[place, k, column]` with `step` numbers from one place to the next.
+#[inline(always)]
+unsafe fn transform_panel_body<V: Vector>(taps: *const f32, k: usize, columns: usize, to: *mut f32, step: usize) {
+    for row in 0..k {
+        for column in (0..columns).step_by(V::LANES) {
+            // SAFETY: the caller's taps hold 9 rows of `columns` numbers, a multiple of the lanes, for each `k`, and `to`
+            // a row for each `k` in each place.
+            unsafe {
+                let at = taps.add(9 * row * columns + column);
+                let mut lines = [[V::zero(); REACH]; 3];
+                for x in 0..3 {
+                    let a = V::load(at.add(x * columns));
+                    let b = V::load(at.add((3 + x) * columns));
+                    let c = V::load(at.add((6 + x) * columns));
+                    lines[x] = kernel::<V>([a, b, c]);
+                }
+                let to = to.add(row * columns + column);
+                for y in 0..REACH {
+                    let line = kernel::<V>([lines[0][y], lines[1][y], lines[2][y]]);
+                    for x in 0..REACH {
+                        line[x].store(to.add((y * REACH + x) * step));
+                    }
+                }
+            }
+        }
+    }
 }
 
 dispatch! {

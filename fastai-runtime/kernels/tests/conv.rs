@@ -305,29 +305,54 @@ proptest! {
 #[test]
 fn sums_longer_than_a_run_and_more_threads_than_one() {
     let window = Window { kernel: [3, 3], stride: 1, pad: [1, 1], input: [14, 14], output: [14, 14] };
-    let case = Case { batch: 3, input: 130, output: 100, window, gap: 0 };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let five = rayon::ThreadPoolBuilder::new().num_threads(5).build().unwrap();
-    for winograd in [false, true] {
-        five.install(|| check_forward(&case, 1, winograd)).unwrap();
-        five.install(|| check_gradients(&case, 1, winograd)).unwrap();
-    }
-    let x = numbers(case.from().numbers(), 1);
-    let dy = numbers(case.to().numbers(), 2);
-    let weights = numbers(130 * 100 * 9, 3);
-    let all = || {
-        let weights = PackedWeights::new(&weights, 100, 130, [3, 3]);
+    // Winograd's weights are transformed beforehand for the first, and where they are used for the second.
+    for [inputs, outputs] in [[130, 100], [130, 150]] {
+        let case = Case { batch: 3, input: inputs, output: outputs, window, gap: 0 };
+        for winograd in [false, true] {
+            five.install(|| check_forward(&case, 1, winograd)).unwrap();
+            five.install(|| check_gradients(&case, 1, winograd)).unwrap();
+        }
+        let x = numbers(case.from().numbers(), 1);
+        let dy = numbers(case.to().numbers(), 2);
+        let weights = numbers(inputs * outputs * 9, 3);
+        let packed = PackedWeights::new(&weights, outputs, inputs, [3, 3]);
         let isa = Isa::detect();
-        let (input, gradient) = (Map::new(&x, case.from()), Map::new(&dy, case.to()));
-        let (mut y, mut w) = (vec![0f32; case.to().numbers()], vec![0f32; case.to().numbers()]);
-        let (mut dx, mut dw) = (vec![0f32; case.from().numbers()], vec![0f32; 130 * 100 * 9]);
-        Forward::new(isa, weights).run(input, window, &mut MapMut::new(&mut y, case.to()), Finish::PLAIN);
-        Winograd::new(isa, weights).run(input, [1, 1], &mut MapMut::new(&mut w, case.to()), Finish::PLAIN);
-        input_gradient(isa, gradient, weights, window, &mut MapMut::new(&mut dx, case.from()), false);
-        weight_gradient(isa, input, gradient, window, &mut dw);
-        [y, w, dx, dw]
+        let all = || {
+            let (input, gradient) = (Map::new(&x, case.from()), Map::new(&dy, case.to()));
+            let (mut y, mut w) = (vec![0f32; case.to().numbers()], vec![0f32; case.to().numbers()]);
+            let (mut dx, mut dw) = (vec![0f32; case.from().numbers()], vec![0f32; weights.len()]);
+            Forward::new(isa, packed).run(input, window, &mut MapMut::new(&mut y, case.to()), Finish::PLAIN);
+            Winograd::new(isa, packed).run(input, [1, 1], &mut MapMut::new(&mut w, case.to()), Finish::PLAIN);
+            input_gradient(isa, gradient, packed, window, &mut MapMut::new(&mut dx, case.from()), false);
+            weight_gradient(isa, input, gradient, window, &mut dw);
+            [y, w, dx, dw]
+        };
+        assert!(one.install(all) == five.install(all), "results depend on the number of threads");
+        assert_images_are_independent(&case, &x, packed);
+    }
+}
+
+/// An image's output is the same alone and in a batch large enough to be shared between threads in another way.
+fn assert_images_are_independent(case: &Case, x: &[f32], weights: PackedWeights<'_>) {
+    let isa = Isa::detect();
+    let many = Case { batch: 40, ..case.clone() };
+    let images: Vec<f32> = x.iter().copied().cycle().take(many.from().numbers()).collect();
+    let run = |winograd: bool, case: &Case, x: &[f32]| {
+        let mut y = vec![0f32; case.to().numbers()];
+        let (input, mut output) = (Map::new(x, case.from()), MapMut::new(&mut y, case.to()));
+        if winograd {
+            Winograd::new(isa, weights).run(input, case.window.pad, &mut output, Finish::PLAIN);
+        } else {
+            Forward::new(isa, weights).run(input, case.window, &mut output, Finish::PLAIN);
+        }
+        y
     };
-    assert!(one.install(all) == five.install(all), "results depend on the number of threads");
+    for winograd in [false, true] {
+        let (few, many) = (run(winograd, case, x), run(winograd, &many, &images));
+        assert!(many.chunks(few.len()).all(|images| *images == few[..images.len()]), "results depend on the batch");
+    }
 }
 
 #[test]
