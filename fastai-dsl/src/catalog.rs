@@ -212,6 +212,8 @@ catalog! {
         DEFAULT_VALID = "default_valid", Allow, "a csv file without `valid`";
         /// The lesson looks for a learning rate before the first fit.
         NO_LR_FIND = "no_lr_find", Allow, "a fit before any lr_find";
+        /// Once the head has trained, a sweep may suggest nothing; without `or` a tenth of the head's last rate is then used.
+        FINDER_WITHOUT_OR = "finder_without_or", Warn, "a later lr_find without `or`";
         /// The lesson freezes the body after changing the size, and trains the head first.
         RESIZE_WITHOUT_FREEZE = "resize_without_freeze", Allow, "resize while unfrozen";
         /// The pretrained body expects pixels as it was trained on; without `stats` it gets them.

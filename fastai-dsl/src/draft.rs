@@ -178,6 +178,15 @@ pub struct StepCall {
     pub binds: Option<Name>,
 }
 
+impl StepCall {
+    /// Whether the step is a `freeze_to` of the last layer group, written as a number: it then says what `freeze()` says.
+    pub fn trains_only_head(&self) -> bool {
+        let head = [-1.0, (crate::arch::GROUPS - 1) as f64];
+        let [only] = self.args.as_slice() else { return false };
+        self.word.text == "freeze_to" && matches!(only.value.kind, ValueKind::Number(group) if head.contains(&group))
+    }
+}
+
 impl Draft {
     /// Whether the draft contains a Rust constant.
     pub fn has_constant(&self) -> bool {
@@ -218,26 +227,7 @@ impl Draft {
 impl Draft {
     /// Removes all sites, so that two drafts can be compared by content.
     pub fn forget_sites(&mut self) {
-        fn lints(lints: &mut [LintAttr]) {
-            lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
-        }
-        fn statements(body: &mut [Stmt]) {
-            for stmt in body {
-                match stmt {
-                    Stmt::Let { name, .. } => name.site = Site::NONE,
-                    Stmt::For { name, body, .. } => {
-                        name.site = Site::NONE;
-                        statements(body);
-                    }
-                    Stmt::Step(call) => {
-                        call.site = Site::NONE;
-                        call.word.site = Site::NONE;
-                        lints(&mut call.lints);
-                        call.args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = Site::NONE);
-                    }
-                }
-            }
-        }
+        let lints = |lints: &mut [LintAttr]| lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
         self.name.site = Site::NONE;
         lints(&mut self.lints);
         for entry in &mut self.sections {
@@ -247,25 +237,50 @@ impl Draft {
         if let Some(train) = &mut self.train {
             train.key.site = Site::NONE;
             lints(&mut train.lints);
-            statements(&mut train.body);
+            relocate(&mut train.body, Site::NONE);
         }
-        self.for_each_value(&mut Value::forget_site);
+        self.for_each_value(&mut |value| value.put_at(Site::NONE));
+    }
+}
+
+/// Puts statements and everything in them at one place.
+pub(crate) fn relocate(body: &mut [Stmt], site: Site) {
+    for stmt in body {
+        match stmt {
+            Stmt::Let { name, value } => {
+                name.site = site;
+                value.for_each(&mut |value| value.put_at(site));
+            }
+            Stmt::For { name, list, body } => {
+                name.site = site;
+                list.for_each(&mut |value| value.put_at(site));
+                relocate(body, site);
+            }
+            Stmt::Step(call) => {
+                (call.site, call.word.site) = (site, site);
+                call.lints.iter_mut().for_each(|l| l.name.site = site);
+                for arg in &mut call.args {
+                    arg.name.iter_mut().for_each(|name| name.site = site);
+                    arg.value.for_each(&mut |value| value.put_at(site));
+                }
+            }
+        }
     }
 }
 
 impl Value {
-    fn forget_site(&mut self) {
-        self.site = Site::NONE;
+    fn put_at(&mut self, site: Site) {
+        self.site = site;
         match &mut self.kind {
             ValueKind::Call(name, args) => {
-                name.site = Site::NONE;
-                args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = Site::NONE);
+                name.site = site;
+                args.iter_mut().filter_map(|a| a.name.as_mut()).for_each(|n| n.site = site);
             }
             ValueKind::Block(name, entries) => {
-                name.site = Site::NONE;
+                name.site = site;
                 for entry in entries {
-                    entry.key.site = Site::NONE;
-                    entry.lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
+                    entry.key.site = site;
+                    entry.lints.iter_mut().for_each(|l| l.name.site = site);
                 }
             }
             _ => {}
@@ -274,7 +289,7 @@ impl Value {
 
     /// Forgets the places of this value and of all values inside it.
     pub(crate) fn forget_sites(&mut self) {
-        self.for_each(&mut Value::forget_site);
+        self.for_each(&mut |value| value.put_at(Site::NONE));
     }
 
     /// Calls `f` on every value inside this one, then on this one.

@@ -405,7 +405,11 @@ impl Scope {
 
     fn names_help(&self, name: &str) -> String {
         let names: Vec<&str> = self.nearest().collect();
-        if names.is_empty() { format!("bind it first: `let {name} = 1e-2;`") } else { did_you_mean(name, names) }
+        if names.is_empty() {
+            format!("bind it first: `let {name} = {};`", likely(name))
+        } else {
+            did_you_mean(name, names)
+        }
     }
 }
 
@@ -458,4 +462,12 @@ fn no_number(value: &Value, site: Site, out: &mut Diagnostics, scope: &Scope) ->
     };
     out.push(error);
     ValueKind::Broken
+}
+/// A value that a name suggests, for helps: a size, or a learning rate.
+fn likely(name: &str) -> &'static str {
+    let lower = name.to_lowercase();
+    match ["sz", "size", "px"].iter().any(|part| lower.contains(part)) {
+        true => "224",
+        false => "1e-2",
+    }
 }

@@ -71,12 +71,15 @@ const INSTEAD: &[(&str, &str)] = &[
     ("use_clr", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
     ("use_clr_beta", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
     ("aug_tfms", "the word before the braces: `side_on { size: 224 }`"),
-    ("pretrained", "weights are a key of `model`: `weights: none` for random ones"),
+    ("pretrained", "weights are a key of `model`: `weights: pretrained`, or `weights: none` for random ones"),
     ("custom_head", "the head is described by `hidden: [512]` and `dropout: 0.5`"),
     ("continuous", "that is a task: `task: regression`"),
     ("loss_func", "the task decides on the loss: `task: single_label`"),
     ("crit", "the task decides on the loss: `task: single_label`"),
-    ("opt_fn", "the optimiser is fixed: SGD with momentum 0.9; remove it"),
+    (
+        "opt_fn",
+        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
+    ),
     ("set_data", "another size is `resize(299);`"),
     ("get_cv_idxs", "`valid: random(0.2, seed = 42)` in `data`"),
     ("tfms_from_model", "a section of its own: `transforms: side_on { size: 224, max_zoom: 1.1 }`"),
@@ -93,7 +96,25 @@ const INSTEAD: &[(&str, &str)] = &[
     ("create_cnn", "a section of its own: `model: squeezenet1_1`"),
     ("TTA", "`tta();`"),
     ("fit_gen", "`fit(1e-2, 3);`"),
-    ("fit_one_cycle", "`fit(1e-2, 3, cycle_len = 1);`"),
+    ("fit_one_cycle", "one cycle of three epochs, without the rise at its start: `fit(1e-2, 1, cycle_len = 3);`"),
+    (
+        "fine_tune",
+        "its two parts: the head, `fit(1e-2, 1);`, then everything, `unfreeze();` and `fit([1e-4, 1e-3, 1e-2], 3, cycle_len = 1);`",
+    ),
+    ("cnn_learner", "a section of its own: `model: squeezenet1_1`"),
+    ("vision_learner", "a section of its own: `model: squeezenet1_1`"),
+    (
+        "adam",
+        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
+    ),
+    (
+        "optimizer",
+        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
+    ),
+    (
+        "momentum",
+        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
+    ),
     ("bn_freeze", "`bn_freeze(on);`"),
     ("RandomErasing", "`erase(p = 0.5)`"),
     ("random_erasing", "`erase(p = 0.5)`"),
@@ -110,7 +131,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("confusion_matrix", "it is in the run's `report.html`; remove this step"),
     ("predict", "predictions are made after the run, from a model that `save(\"224_all\");` wrote"),
     ("predict_array", "predictions are made after the run, from a model that `save(\"224_all\");` wrote"),
-    ("exp", "predictions are probabilities already; remove it"),
     ("summary", "`fastai plan FILE` prints it; remove this step"),
     ("print", "a recipe prints nothing; remove it"),
     ("import", "nothing is imported: steps like `fit(1e-2, 3);` are there from the start"),
@@ -135,6 +155,48 @@ pub(crate) fn python(word: &str) -> Option<&'static str> {
 /// Returns what to write instead of a name without an equivalent.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     INSTEAD.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+}
+
+/// What shows what a function of a notebook shows.
+const SHOWN: &[(&[&str], &str)] = &[
+    (
+        &["plots", "stack", "denorm", "next", "iter", "aug_dl", "get_augs", "imshow"],
+        "`fastai show FILE` draws an image as nine epochs see it",
+    ),
+    (
+        &["hist", "open", "fnames", "trn_ds", "val_ds", "label_df", "data", "listdir", "size", "shape", "read_csv"],
+        "`fastai show FILE` shows the data set: labels, sample images, sizes",
+    ),
+    (
+        &["accuracy_np", "accuracy", "log_loss", "f2", "fbeta", "metrics"],
+        "metrics are measured after each epoch and by `tta();`: `metrics: [accuracy, log_loss]`",
+    ),
+    (&["mean", "exp", "log_preds", "probs"], "`tta();` and predictions give mean probabilities already"),
+    (
+        &["get_data"],
+        "sections of their own: `data: folders { root: \"data\" }` and `transforms: side_on { size: 224 }`; another size later is `resize(299);`",
+    ),
+];
+
+/// Returns what shows what a function or an object of a notebook shows.
+pub(crate) fn shows(name: &str) -> Option<&'static str> {
+    SHOWN.iter().find(|(names, _)| names.contains(&name)).map(|(_, text)| *text)
+}
+
+/// Returns what a name of the original is called here.
+pub(crate) fn renamed_to(name: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(n, _)| *n == name).map(|(_, ours)| *ours)
+}
+
+/// All names of the original that have an answer.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let shown = SHOWN.iter().flat_map(|(names, _)| names.iter().copied());
+    RENAMED.iter().map(|(name, _)| *name).chain(INSTEAD.iter().map(|(name, _)| *name)).chain(shown)
+}
+
+/// The answers, each with the name that it is about.
+pub(crate) fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
+    INSTEAD.iter().copied().chain(SHOWN.iter().map(|(names, text)| (names[0], *text)))
 }
 
 fn renamed(name: &str) -> &str {
@@ -190,26 +252,41 @@ pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separat
     }
 }
 
+/// Formats a step as it is often written.
+pub(crate) fn step(name: &str) -> String {
+    step_with(name, None)
+}
+
 /// Formats a step, with the value if it takes exactly one.
-fn step(name: &str, value: &Value) -> String {
+fn step_with(name: &str, value: Option<&Value>) -> String {
     match name {
         "fit" => "fit(1e-2, 3);".to_string(),
         "lr_find" => "let lr = lr_find(or = 1e-2);".to_string(),
         "head" => "head(hidden = [512]);".to_string(),
-        _ if STEPS.iter().any(|s| s.name == name && s.keys.iter().any(|k| k.required)) => {
-            format!("{name}({});", shown(value))
-        }
-        _ => format!("{name}();"),
+        "freeze_to" if value.is_none() => "freeze_to(1);".to_string(),
+        "resize" if value.is_none() => "resize(299);".to_string(),
+        "save" | "load" if value.is_none() => format!("{name}(\"224_all\");"),
+        "precompute" | "bn_freeze" if value.is_none() => format!("{name}(on);"),
+        _ => match value {
+            Some(value) if STEPS.iter().any(|s| s.name == name && s.keys.iter().any(|k| k.required)) => {
+                format!("{name}({});", shown(value))
+            }
+            _ => format!("{name}();"),
+        },
     }
 }
 
 /// Returns where a key, section or step of this name belongs.
 fn home(here: &str, name: &str, value: &Value) -> Option<String> {
     if STEPS.iter().any(|s| s.name == name) {
-        return Some(format!("a step of `train`: `{}`", step(name, value)));
+        return Some(format!("a step of `train`: `{}`", step_with(name, Some(value))));
     }
     if let Some(section) = SECTIONS.iter().find(|s| s.name == name && s.name != here) {
         return Some(format!("a section of its own: `{}`", section.example));
+    }
+    let in_data = [&FOLDERS, &CSV].map(|c| c.key(name).is_some());
+    if in_data == [true, true] && !matches!(here, "folders" | "csv" | "given") {
+        return Some(format!("it belongs into `data`: `{name}: {}`", shown(value)));
     }
     let blocks: [(&str, &Construct); 5] = [
         ("`data: folders { .. }`", &FOLDERS),
@@ -243,7 +320,7 @@ pub(crate) fn section_help(name: &str, value: &Value) -> String {
 
 /// The help for an unknown step.
 pub(crate) fn step_help(name: &str, args: &[Arg]) -> String {
-    if let Some(text) = instead(name) {
+    if let Some(text) = instead(name).or_else(|| shows(name)) {
         return text.to_string();
     }
     if let Some(section) = SECTIONS.iter().find(|s| s.name == name || s.name == renamed(name)) {
@@ -261,35 +338,6 @@ pub(crate) fn step_help(name: &str, args: &[Arg]) -> String {
             format!("did you mean `{near}({});`?", args.join(", "))
         }
         None => format!("one of {}", list(STEPS.iter().map(|s| s.name))),
-    }
-}
-
-/// The help for `object.method(args)` as a step.
-pub(crate) fn method_help(method: &str, args: &[Arg]) -> String {
-    if STEPS.iter().any(|s| s.name == method) {
-        let args: Vec<String> = args.iter().map(shown_arg).collect();
-        return format!("steps stand alone: `{method}({});`", args.join(", "));
-    }
-    step_help(method, args)
-}
-
-fn shown_arg(arg: &Arg) -> String {
-    match &arg.name {
-        Some(name) => format!("{} = {}", name.text, shown(&arg.value)),
-        None => shown(&arg.value),
-    }
-}
-
-/// Replaces Python's words in arguments by words of the language.
-pub(crate) fn translate(args: &mut [Arg]) {
-    for arg in args {
-        arg.value.for_each(&mut |v| {
-            if let ValueKind::Word(w) = &mut v.kind
-                && let Some(ours) = python(w)
-            {
-                *w = ours.to_string();
-            }
-        });
     }
 }
 

@@ -15,12 +15,14 @@ pub mod fits;
 pub mod fmt;
 mod from_value;
 mod habits;
+pub mod import;
 pub mod overrides;
 pub mod parse;
 pub mod pipeline;
 pub mod plan;
 pub mod prepared;
 mod print;
+mod python;
 pub mod rate;
 pub mod recipe;
 pub mod scan;
@@ -42,8 +44,8 @@ pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
     Anneal, Architecture, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Direction,
-    Duplicates, Erased, Fit, HeadSpec, LrFind, Metric, MetricKind, Model, Options, PadMode, Recipe, Sampler, Source,
-    StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    Duplicates, Erased, Fit, HeadSpec, KeepBest, LrFind, Metric, MetricKind, Model, Options, PadMode, Recipe, Sampler,
+    Source, StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

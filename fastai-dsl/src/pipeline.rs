@@ -57,14 +57,14 @@
 //! A loop must end in the state in which it began; shadow the pipeline:
 //!
 //! ```
-//! # use fastai_dsl::{words, pipeline::Start, schema::{fit, folders, model, transforms}};
+//! # use fastai_dsl::{words, pipeline::Start, schema::{fit, folders, model, resize, transforms}};
 //! # let p = Start::new("A", words::single_label)
 //! #     .data(folders::new().root("d")).transforms(words::side_on, transforms::new().size(64))
 //! #     .metric(words::accuracy).model(words::squeezenet1_1, model::new());
 //! # let p = p.fit(1e-2, 1, fit::new());
 //! let mut p = p.unfreeze();
 //! for size in [128, 224] {
-//!     let frozen = p.resize(size).freeze().fit(1e-2, 1, fit::new().cycle_len(1));
+//!     let frozen = p.resize(size, resize::new()).freeze().fit(1e-2, 1, fit::new().cycle_len(1));
 //!     p = frozen.unfreeze().fit([1e-4, 1e-3, 1e-2], 2, fit::new().cycle_len(1)).save(format!("{size}"));
 //! }
 //! assert_eq!(p.build().unwrap().steps().len(), 14);
@@ -289,7 +289,7 @@ impl<T: Task> Start<T> {
         self.section("clip", value)
     }
 
-    /// Keeps the best epoch by this metric.
+    /// Keeps the best epoch by this metric, or by `words::val_loss`.
     pub fn keep_best(self, metric: impl Measures<T>) -> Self {
         let value = metric.into();
         self.section("keep_best", value)
@@ -433,10 +433,11 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         self.push("head", options.into_args())
     }
 
-    /// Another image size, pixels.
-    pub fn resize(self, size: impl Fits<kind::Count>) -> Self {
-        let value = size.into();
-        self.push("resize", vec![positional(value)])
+    /// Another image size, pixels, and another batch size if `resize::new().batch(..)` is given.
+    pub fn resize(self, size: impl Fits<kind::Count>, options: schema::resize) -> Self {
+        let mut args = vec![positional(size.into())];
+        args.extend(options.into_args());
+        self.push("resize", args)
     }
 
     /// Averages the plain prediction and augmented ones.

@@ -42,6 +42,8 @@ pub struct State {
     pub bn_frozen: bool,
     /// Image side, pixels.
     pub size: u32,
+    /// Images per batch.
+    pub batch: u32,
     /// The head.
     pub head: HeadSpec,
     /// Whether the body's weights differ from the file's (something has trained it).
@@ -51,17 +53,18 @@ pub struct State {
 impl State {
     /// The state before the first step.
     pub fn start(recipe: &Recipe) -> Self {
-        Self::of(recipe.model(), recipe.transforms().size)
+        Self::of(recipe.model(), recipe.transforms().size, recipe.data().batch)
     }
 
-    /// The state before the first step of a recipe with that model and image size.
-    pub(crate) fn of(model: &Model, size: u32) -> Self {
+    /// The state before the first step of a recipe with that model, image size and batch size.
+    pub(crate) fn of(model: &Model, size: u32, batch: u32) -> Self {
         let random = model.weights == Weights::None;
         State {
             body: if random { BodyState::Unfrozen } else { BodyState::Frozen },
             first_trainable: if random { 0 } else { model.facts().groups() - 1 },
             bn_frozen: false,
             size,
+            batch,
             head: model.head.clone(),
             body_trained: random,
         }
@@ -101,11 +104,19 @@ impl State {
                 let n = i64::from(*group);
                 let g = if n < 0 { n + groups as i64 } else { n };
                 next.first_trainable = g.clamp(0, groups as i64 - 1) as usize;
-                next.body = BodyState::Unfrozen;
+                let head_only = next.first_trainable + 1 == groups;
+                next.body = match (head_only, self.body) {
+                    (false, _) => BodyState::Unfrozen,
+                    (true, BodyState::Unfrozen) => BodyState::Frozen,
+                    (true, body) => body,
+                };
             }
             Step::BnFreeze { on } => next.bn_frozen = *on,
             Step::Head(head) => next.head = head.clone(),
-            Step::Resize { size } => next.size = *size,
+            Step::Resize { size, batch } => {
+                next.size = *size;
+                next.batch = batch.unwrap_or(self.batch);
+            }
             Step::Fit(_) => next.body_trained |= self.first_trainable + 1 < groups,
             Step::LrFind(_) | Step::Tta { .. } | Step::Save { .. } | Step::Load { .. } => {}
         }
@@ -248,7 +259,7 @@ fn state_head_parameters(recipe: &Recipe, facts: &Facts) -> Option<u64> {
 
 fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
     let arch = recipe.model().facts();
-    let batches = facts.train.map(|n| batches_per_epoch(n, recipe.data().batch));
+    let batches = facts.train.map(|n| batches_per_epoch(n, state.batch));
     let precomputed = state.body == BodyState::Precomputed;
     let features = || {
         let images = facts.train? + facts.valid.unwrap_or(0) + facts.test.unwrap_or(0);
@@ -295,8 +306,15 @@ mod tests {
     fn what_trains_is_said_in_words() {
         let head = HeadSpec { hidden: Vec::new(), dropout: Vec::new() };
         let words = |body, first_trainable| {
-            let state =
-                State { body, first_trainable, bn_frozen: false, size: 64, head: head.clone(), body_trained: false };
+            let state = State {
+                body,
+                first_trainable,
+                bn_frozen: false,
+                size: 64,
+                batch: 64,
+                head: head.clone(),
+                body_trained: false,
+            };
             state.trains(3)
         };
         assert_eq!(words(BodyState::Precomputed, 0), "the head, on cached activations");

@@ -157,6 +157,7 @@ impl fmt::Display for Valid {
             }
             Valid::Folder(path) => write!(f, "folder({path:?})"),
             Valid::Indices(path) => write!(f, "indices({path:?})"),
+            Valid::Rows(positions) => write!(f, "rows({positions:?})"),
             Valid::Column(name) => write!(f, "column({name:?})"),
             Valid::Given => f.write_str("given"),
             Valid::None => f.write_str("none"),
@@ -206,7 +207,8 @@ impl fmt::Display for Step {
             Step::Unfreeze => f.write_str("unfreeze()"),
             Step::FreezeTo { group } => write!(f, "freeze_to({group})"),
             Step::Head(head) => write!(f, "head({})", Named(head, " = ")),
-            Step::Resize { size } => write!(f, "resize({size})"),
+            Step::Resize { size, batch: None } => write!(f, "resize({size})"),
+            Step::Resize { size, batch: Some(batch) } => write!(f, "resize({size}, batch = {batch})"),
             Step::Tta { n_aug } => write!(f, "tta(n_aug = {n_aug})"),
             Step::Save { name } => write!(f, "save({:?})", escaped(name)),
             Step::Load { name } => write!(f, "load({:?})", escaped(name)),

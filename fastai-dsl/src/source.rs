@@ -97,10 +97,16 @@ impl RecipeText {
             }
         };
         let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
-        let Parsed { draft, mut diagnostics, spans, visibility, .. } = parse(tokens);
+        let Parsed { draft, mut diagnostics, spans, visibility, originals, .. } = parse(tokens);
         let mut places: Vec<Range<usize>> =
             spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect();
+        let originals: Vec<Range<usize>> =
+            originals.iter().map(|(a, b)| self::place(text, offset, a.byte_range(), b.byte_range())).collect();
         for place in quotes {
+            // Answered with the statement of the original that it stands in.
+            if originals.iter().any(|o| o.start <= place.start && place.end <= o.end) {
+                continue;
+            }
             let inner = &text[place.start + 1..place.end - 1];
             let site = Site(places.len() as u32);
             diagnostics.push(
@@ -294,6 +300,12 @@ fn double_quotes(text: &str, quotes: &[Range<usize>]) -> String {
     for range in quotes {
         bytes[range.start] = b'"';
         bytes[range.end - 1] = b'"';
+        // The prefix of `f'{sz}'` is no part of a string here.
+        let before = |n: usize| range.start.checked_sub(n).map(|i| text.as_bytes()[i]);
+        let in_word = before(2).is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if matches!(before(1), Some(b'f' | b'F' | b'r' | b'R' | b'u' | b'b')) && !in_word {
+            bytes[range.start - 1] = b' ';
+        }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_string())
 }

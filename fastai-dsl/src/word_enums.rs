@@ -17,9 +17,9 @@ macro_rules! word_enums {
     };
     (@values $(
         $(#[$meta:meta])*
-        $name:ident { $( $(#[$about:meta])* $variant:ident = $($word:ident)? $($plain:literal)?, )+ }
+        $name:ident { $( $(#[doc = $about:literal])+ $(#[$attribute:ident])? $variant:ident = $($word:ident)? $($plain:literal)?, )+ }
     )+) => {
-        $($( $crate::word_enums::word_enums!(@value [$(#[$about])*] $($word)? $($plain)?); )+)+
+        $($( $crate::word_enums::word_enums!(@value [$(#[doc = $about])+] $($word)? $($plain)?); )+)+
     };
     (@value [$($about:tt)*] $word:ident) => {
         $($about)*
@@ -28,18 +28,21 @@ macro_rules! word_enums {
     (@value [$($about:tt)*] $plain:literal) => {};
     ($(
         $(#[$meta:meta])*
-        $name:ident { $( $(#[$about:meta])* $variant:ident = $($word:ident)? $($plain:literal)?, )+ }
+        $name:ident { $( $(#[doc = $about:literal])+ $(#[$attribute:ident])? $variant:ident = $($word:ident)? $($plain:literal)?, )+ }
     )+) => {
         $(
             $(#[$meta])*
             #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-            pub enum $name { $( $(#[$about])* $variant, )+ }
+            pub enum $name { $( $(#[doc = $about])+ $(#[$attribute])? $variant, )+ }
 
             impl $name {
                 /// All variants, in the order of the words in messages.
                 pub const ALL: &'static [Self] = &[$(Self::$variant),+];
                 /// The words of [`Self::ALL`].
                 pub const WORDS: &'static [&'static str] = &[$(concat!($(stringify!($word))? $($plain)?)),+];
+
+                /// The meanings of [`Self::WORDS`].
+                pub const DOCS: &'static [&'static str] = &[$(concat!($($about),+)),+];
 
                 /// The word in a recipe.
                 pub const fn word(self) -> &'static str {

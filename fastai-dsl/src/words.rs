@@ -20,7 +20,12 @@ macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident;)*) => { $(
         $(#[doc = $doc])+
         pub const $name: Word = Word(stringify!($name));
-    )* };
+    )*
+
+    /// The words that no enum declares, with their meanings.
+    pub(crate) const DOCS: &[(&str, &str)] =
+        &[("on", " Switched on."), ("off", " Switched off."), $((stringify!($name), concat!($($doc),+))),*];
+    };
 }
 words! {
     /// Nothing: no transforms, no crop, random weights, no validation.
@@ -72,6 +77,7 @@ impl Fits<kind::Switch> for Off {}
 pub use crate::arch::Arch;
 pub use crate::arch::words::*;
 
+pub use crate::recipe::keep_best_words::*;
 pub use crate::recipe::metric_words::*;
 
 /// [`f2`] with a threshold of its own.

@@ -2,7 +2,7 @@
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::pipeline::Start;
-use fastai_dsl::schema::{csv, fit, indices, lr_find, model, transforms, tta};
+use fastai_dsl::schema::{csv, fit, indices, lr_find, model, resize, transforms, tta};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Augmentation, Erased, Facts, Plan, Recipe, StatsWish, check, words};
 
@@ -29,7 +29,8 @@ fn by_hand() -> Recipe {
         .clip(1.0)
         .model(words::squeezenet1_1, model::new().weights("examples/data/squeezenet1_1.safetensors"));
     let (p, lr) = p.precompute(words::on).lr_find(lr_find::new().or(0.2));
-    let p = p.fit(0.2, 2, fit::new().cycle_len(1).cycle_mult(2)).precompute(words::off).resize(128).freeze();
+    let p =
+        p.fit(0.2, 2, fit::new().cycle_len(1).cycle_mult(2)).precompute(words::off).resize(128, resize::new()).freeze();
     let p = p.fit(lr, 1, fit::new().cycle_len(1)).unfreeze();
     let p = p.fit([1e-3, 1e-2, 0.1], 2, fit::new().cycle_len(1).cycle_mult(2));
     p.save("128_all").tta(tta::new()).build().unwrap()

@@ -1,5 +1,7 @@
 //! Each error of the catalogue, provoked by a recipe with that one mistake.
 
+mod common;
+
 use std::collections::BTreeSet;
 
 use fastai_dsl::Severity;
@@ -308,13 +310,20 @@ fn every_error_of_the_catalogue_is_provoked() {
 }
 
 #[test]
-fn every_error_has_a_help() {
+fn every_error_has_a_help_whose_code_is_legal() {
+    let mut failures = Vec::new();
     for (code, from, to) in CASES {
         let source = RecipeText::new("demo.recipe", &HEAD.replacen(from, to, 1), &[]);
         for d in source.diagnostics().iter() {
             assert!(d.help.is_some() || d.code.id == "E0102", "{code} ({to:?}): {d:?}");
+            for piece in common::code(d.help.as_deref().unwrap_or_default()) {
+                if let Err(why) = common::check(piece) {
+                    failures.push(format!("{code} ({to:?}): `{piece}`\n{why}"));
+                }
+            }
         }
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The pages of `fastai explain`: the first example of each has exactly its mistake, the second none.
 
+mod common;
+
 use std::collections::BTreeMap;
 
 use fastai_dsl::catalog::{Code, ERRORS, LINTS};
@@ -99,9 +101,88 @@ fn pages_are_proper_pages() {
 
 #[test]
 fn every_word_is_explained() {
-    for topic in SECTIONS.iter().map(|s| s.name).chain(constructs().map(|c| c.name)) {
+    for topic in SECTIONS.iter().map(|s| s.name).chain(constructs().map(|c| c.name)).chain(explain::topics()) {
+        let page = explain::page(topic).unwrap_or_else(|help| panic!("{topic}: {help}"));
+        assert!(page.len() > topic.len() + 10, "{topic}: {page}");
+    }
+    // Every word of every recipe of the examples, and the names that its readers bring along.
+    for topic in [
+        "accuracy",
+        "log_loss",
+        "auroc",
+        "f2",
+        "mae",
+        "rmse",
+        "single_label",
+        "multi_label",
+        "regression",
+        "on",
+        "off",
+        "pretrained",
+        "imagenet",
+        "inception",
+        "none",
+        "all",
+        "search",
+        "cosine",
+        "linear",
+        "valley",
+        "steep",
+        "minimum",
+        "balanced",
+        "shuffle",
+        "center",
+        "googlenet",
+        "reflect",
+        "auto",
+        "cpu",
+        "cuda",
+        "skip",
+        "deny",
+        "keep",
+        "drop",
+        "val_loss",
+        "trn_loss",
+        "epoch",
+        "iteration",
+        "batchsize",
+        "underfitting",
+        "overfitting",
+        "sgdr",
+        "augmentation",
+        "set_data",
+        "sched",
+        "get_augs",
+        "ConvLearner",
+        "ImageClassifierData",
+        "tfms_from_model",
+        "transforms_side_on",
+        "TTA",
+        "sz",
+        "bs",
+        "ps",
+        "val_idxs",
+        "get_cv_idxs",
+        "cycle_save_name",
+        "use_clr",
+        "fit_one_cycle",
+        "fine_tune",
+        "adam",
+        "resnext101_64",
+        "lr",
+        "learn",
+        "plot",
+        "np",
+        "data",
+        "True",
+        "learning_rate",
+        "dn121",
+    ] {
         assert!(explain::page(topic).is_ok(), "{topic}");
     }
+    assert!(explain::page("adam").unwrap().contains("SGD"), "no other augmentation");
+    assert!(explain::page("cosine").unwrap().contains("`anneal` of `fit`"));
+    assert!(explain::page("sz").unwrap().contains("Instead: `size`"));
     for (topic, part) in [
         ("E0404", "E0404: wrong number of learning rates"),
         ("long_run", "A lint, `warn` unless"),
@@ -118,4 +199,37 @@ fn every_word_is_explained() {
     assert_eq!(explain::page("fitt").unwrap_err(), "did you mean `fit`?");
     let index = explain::index();
     assert!(ERRORS.iter().chain(LINTS).all(|c| index.contains(c.id)));
+}
+
+#[test]
+fn code_that_a_help_proposes_is_legal() {
+    let mut failures = Vec::new();
+    let mut checked = 0;
+    let mut check = |from: &str, text: &str| {
+        for piece in common::code(text) {
+            checked += 1;
+            if let Err(why) = common::check(piece) {
+                failures.push(format!("{from}: `{piece}` in {text:?}\n{why}"));
+            }
+        }
+    };
+    for (name, text) in explain::advice() {
+        check(name, text);
+    }
+    for section in SECTIONS {
+        check(section.name, &format!("`{}`", section.example));
+    }
+    for code in ERRORS.iter().chain(LINTS) {
+        let example = examples(code)[0];
+        for diagnostic in read(example).diagnostics().iter() {
+            // Columns of the example's own data are no words of the language.
+            let help = diagnostic.help.as_deref().unwrap_or_default();
+            let own = common::code(help).into_iter().all(|piece| code.id.starts_with("E07") && example.contains(piece));
+            if !own {
+                check(code.id, help);
+            }
+        }
+    }
+    assert!(checked >= 200, "{checked}");
+    assert!(failures.is_empty(), "{} of {checked}\n{}", failures.len(), failures.join("\n\n"));
 }

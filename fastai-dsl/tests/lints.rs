@@ -16,6 +16,7 @@ const CASES: &[(&str, &str)] = &[
     ("no_effect", "precompute(off); fit(1e-2, 1);"),
     ("default_valid", "fit(1e-2, 1);"),
     ("no_lr_find", "fit(1e-2, 1);"),
+    ("finder_without_or", "fit(1e-2, 1); let lr = lr_find(); fit(lr, 1);"),
     ("resize_without_freeze", "fit(1e-2, 1); unfreeze(); fit(1e-3, 1); resize(64); fit(1e-3, 1);"),
     ("stats_of_other_weights", "fit(1e-2, 1);"),
     ("enlarged_copies", "fit(1e-2, 1); resize(90); fit(1e-2, 1);"),

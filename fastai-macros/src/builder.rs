@@ -155,6 +155,11 @@ impl Builder<'_> {
     }
 
     fn step(&self, call: &StepCall, finders: &mut usize) -> TokenStream {
+        // The builder's types know only that the group is a number; a group that is the head's is `freeze`.
+        if call.trains_only_head() {
+            let freeze = Ident::new("freeze", (self.span)(call.word.site));
+            return quote_spanned! { Span::mixed_site() => let __p = __p.#freeze(); };
+        }
         let method = self.ident(&call.word);
         let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else {
             // Unknown steps are errors already; the editor completes them from here.

@@ -24,7 +24,7 @@ pub(crate) fn split_path(input: TokenStream) -> (TokenStream, TokenStream) {
 
 pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
-    let Parsed { draft, diagnostics, spans, visibility, name, begun } = parse(tokens);
+    let Parsed { draft, diagnostics, spans, visibility, name, begun, .. } = parse(tokens);
     let places = SpanPlaces { spans: &spans };
     let Some(name) = name else {
         return report::all(&diagnostics, &|site| places.both(site));

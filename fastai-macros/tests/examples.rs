@@ -27,7 +27,9 @@ examples! {
     "../../examples/planet.recipe" planet Planet
     "../../examples/quickstart.recipe" quickstart QuickStart
     "../../examples/full/dogbreed.recipe" full_dogbreed DogBreedFull
+    "../../examples/full/dogbreed_notebook.recipe" full_dogbreed_notebook DogBreedNotebook
     "../../examples/full/dogs_vs_cats.recipe" full_dogs_vs_cats DogsVsCatsFull
+    "../../examples/full/dogs_vs_cats_resnet34.recipe" full_resnet34 DogsVsCatsResnet34
     "../../examples/full/planet.recipe" full_planet PlanetFull
 }
 

@@ -136,7 +136,7 @@ fn needs_classes(
         refuse("valid", "`stratified`", "`random(0.2)`");
     }
     if source.name == schema::FOLDERS.name {
-        refuse("root", "`data: folders`", "`data: csv`, with a column of numbers");
+        refuse("root", "`data: folders`", "`data: csv { .. }`, with a column of numbers");
     }
 }
 
@@ -262,6 +262,7 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
         "grouped" => Some(Valid::Grouped { column: bound.read("name")?, share: share?, seed: seed?, fold: fold? }),
         "folder" => Some(Valid::Folder(bound.read("path")?)),
         "indices" => Some(Valid::Indices(bound.read("path")?)),
+        "rows" => Some(Valid::Rows(bound.read("positions")?)),
         "column" => Some(Valid::Column(bound.read("name")?)),
         _ => None,
     }

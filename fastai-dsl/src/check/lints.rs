@@ -52,6 +52,8 @@ pub(super) struct Subject<'a> {
     /// Side of the images' scaled copies, and where the recipe sets it.
     pub(super) copies: Option<(u32, Site)>,
     pub(super) options: &'a Options,
+    /// Images per batch.
+    pub(super) batch: u32,
     /// Where the recipe sets a balanced sampler, if it does.
     pub(super) balanced: Option<Site>,
 }
@@ -99,6 +101,10 @@ pub(super) fn run(parts: &Subject, flat: &Draft, draft: &Draft, unused: &[Unused
     let calls: Vec<&StepCall> = flat.train.iter().flat_map(|t| &t.body).filter_map(as_call).collect();
     let mut lints = Lints { draft, out };
     for binding in unused {
+        // A statement that must change anyhow.
+        if lints.out.iter().any(|d| d.site == binding.name.site) {
+            continue;
+        }
         let text = format!("`{}` is never read", binding.name.text);
         let help = format!("remove it, or call it `_{}`", binding.name.text);
         lints.fire(&c::UNUSED_LET, &[], binding.name.site, text, &help);
@@ -113,6 +119,7 @@ pub(super) fn run(parts: &Subject, flat: &Draft, draft: &Draft, unused: &[Unused
     enlarged_copies(parts, &steps, &mut lints);
     balanced_twice(parts, &mut lints);
     long_run(&steps, &mut lints);
+    finder_without_or(&steps, &mut lints);
     untrained_head(&steps, &mut lints);
     walk(parts, &steps, &mut lints);
 }
@@ -154,7 +161,7 @@ fn augments(t: &Transforms) -> bool {
 
 /// Returns the first fit if every fit uses cached activations and no step passes random images to the network.
 fn all_on_cache<'d>(parts: &Subject, steps: &[(&Step, &'d StepCall)]) -> Option<&'d StepCall> {
-    let mut state = State::of(parts.model, parts.transforms.size);
+    let mut state = State::of(parts.model, parts.transforms.size, parts.batch);
     let mut on_cache: Option<&StepCall> = None;
     for (step, call) in steps {
         state = state.after(step, parts.model.facts().groups());
@@ -292,6 +299,23 @@ fn untrained_head(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     }
 }
 
+/// A search after the head has trained that may suggest nothing, whose rate a later fit uses.
+fn finder_without_or(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
+    let mut trained = false;
+    for (i, &(step, call)) in steps.iter().enumerate() {
+        let Step::LrFind(find) = step else {
+            trained |= step.is_fit();
+            continue;
+        };
+        let uses = |rate: &Rate| rate.base() == Base::Found(find.index);
+        let read = steps[i..].iter().any(|(step, _)| matches!(step, Step::Fit(fit) if fit.lrs.iter().any(uses)));
+        if trained && find.or.is_none() && read {
+            let text = "the head has trained, so this search may suggest nothing".to_string();
+            lints.fire(&c::FINDER_WITHOUT_OR, &call.lints, call.word.site, text, "`lr_find(or = 1e-3)`");
+        }
+    }
+}
+
 fn long_run(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let mut total = 0u64;
     for (step, call) in steps {
@@ -314,7 +338,7 @@ fn long_run(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
 
 fn walk(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let facts = parts.model.facts();
-    let mut state = State::of(parts.model, parts.transforms.size);
+    let mut state = State::of(parts.model, parts.transforms.size, parts.batch);
     let (mut head_trained, mut searched) = (false, false);
     for (i, (step, call)) in steps.iter().enumerate() {
         let site = call.word.site;

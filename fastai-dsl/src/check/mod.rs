@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, Name, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{ClassWeights, DeviceWish, Metric, MetricKind, Options, Recipe, TaskKind};
+use crate::recipe::{ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Recipe, TaskKind};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
@@ -155,7 +155,8 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let (steps, trace) = steps?;
     // The states that broken steps lead through are not those that were meant.
     if let (Some(transforms), Some(model), true) = (&transforms, &model, train_is_fine) {
-        let parts = lints::Subject { transforms, model, steps: &steps, copies, options: &options, balanced };
+        let batch = data.as_ref().map_or(0, |data| data.batch);
+        let parts = lints::Subject { transforms, model, steps: &steps, copies, options: &options, batch, balanced };
         lints::run(&parts, flat, draft, unused, out);
     }
     let recipe = Recipe {
@@ -269,10 +270,11 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
         }
     };
     let Some(kind) = MetricKind::parse(word) else {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"))
-                .help(did_you_mean(word, MetricKind::WORDS.iter().copied())),
-        );
+        let help = match KeepBest::parse(word) {
+            Some(_) => "the loss is measured in every run; remove it".to_string(),
+            None => did_you_mean(word, MetricKind::WORDS.iter().copied()),
+        };
+        out.push(Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`")).help(help));
         return None;
     };
     let construct = kind.construct();
@@ -348,8 +350,8 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
     let switches = schema::section("report").words;
     let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
-    let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, MetricKind::WORDS, MetricKind::parse, out));
-    if let (Some(best), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best"))
+    let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, KeepBest::WORDS, KeepBest::parse, out));
+    if let (Some(KeepBest::Metric(best)), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best"))
         && !metrics.iter().any(|m| m.kind() == best)
     {
         let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
@@ -358,7 +360,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
             Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
                 .help(match words.as_slice() {
                     [] => format!("`metrics: [{best}]`"),
-                    _ => format!("add it to `metrics`, or one of {}", list(words)),
+                    _ => format!("add it to `metrics`, or one of {}, `val_loss`", list(words)),
                 })
                 .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
         );

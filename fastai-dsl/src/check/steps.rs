@@ -144,6 +144,14 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
             state.head.clone().map(Step::Head)
         }
         StepKind::Resize => {
+            // The second number of `resize(224, 224)` is hardly meant as a batch size.
+            if let Some(second) = call.args.iter().filter(|arg| arg.name.is_none()).nth(1) {
+                out.push(
+                    Diagnostic::error(&c::TOO_MANY, second.value.site, "images are square: `resize` takes one side")
+                        .help(format!("another batch size is named: `batch = {}`", second.value)),
+                );
+                return None;
+            }
             let size = bound.read("size")?;
             let at = bound.site("size", site);
             model::size_fits(size, state.context.facts, at, out);
@@ -152,7 +160,7 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
             {
                 data::copies_fit(size, side, copies, at, out);
             }
-            Some(Step::Resize { size })
+            Some(Step::Resize { size, batch: bound.read("batch") })
         }
         StepKind::Tta => tta(&bound, site, state, out),
         StepKind::Save => save(&bound, site, state, out),
@@ -262,6 +270,16 @@ fn unfreeze(step: Step, site: Site, state: &mut Walk, out: &mut Diagnostics) -> 
 
 fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let group: Option<i32> = bound.read("group");
+    if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))
+        && bound.known(&["group"])
+        && (group == -1 || group == groups - 1)
+    {
+        // Only the head trains: what `freeze()` says.
+        if state.body == Some(BodyState::Unfrozen) {
+            (state.body, state.since) = (Some(BodyState::Frozen), site);
+        }
+        return Some(Step::Freeze);
+    }
     // The body trains from here on, whichever group it is.
     let step = unfreeze(Step::FreezeTo { group: group.unwrap_or(0) }, site, state, out);
     if let (Some(group), Some(groups)) = (group, state.groups.map(|g| g as i32))

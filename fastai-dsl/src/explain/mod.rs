@@ -1,14 +1,16 @@
 //! The pages of `fastai explain`: those of errors and lints, and the registry's description of a word.
 
+mod glossary;
+
 use std::fmt::Write;
 
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
 use crate::recipe::{MetricKind, TransformSet};
 use crate::schema::{Construct, Key, SECTIONS, STEPS, Section, constructs};
-use crate::suggest::closest;
+use crate::suggest::nearest;
 
-/// The page about a code, lint, section, step, source, split, key or architecture.
+/// The page about a code, lint, section, step, source, split, key, architecture, metric, word, or a name of the original.
 ///
 /// # Errors
 /// A suggestion, if there is no such topic.
@@ -27,26 +29,42 @@ pub fn page(topic: &str) -> Result<String, String> {
     // If a section and a construct share a name (`transforms`), the construct lists the section's keys.
     pages.extend(constructs().filter(|c| c.name == word).map(construct_page));
     pages.extend(arch::find(topic).map(arch_page));
-    if pages.is_empty() {
+    // A set of transforms has the page of its section.
+    pages.extend(glossary::pages(topic));
+    if pages.is_empty() || is_key(topic) {
         pages.extend(constructs().flat_map(|c| {
             c.keys.iter().filter(|k| k.name == topic).map(|k| format!("in {}:\n{}", written(c), key_line(k)))
         }));
     }
     if pages.is_empty() {
-        let near = closest(topic, topics());
+        let near = nearest(topic, topics(), LEAST_LIKENESS);
         return Err(near.map_or("`fastai explain` lists all".to_string(), |n| format!("did you mean `{n}`?")));
     }
     Ok(pages.join("\n"))
 }
 
-fn topics() -> impl Iterator<Item = &'static str> {
+/// Similarity from which a topic is proposed: a wrong page is worse than none.
+const LEAST_LIKENESS: f64 = 0.84;
+
+fn is_key(topic: &str) -> bool {
+    constructs().flat_map(|c| c.keys).any(|key| key.name == topic)
+}
+
+/// Helps and glossary entries that propose code, each with the name that it is about.
+#[doc(hidden)]
+pub fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
+    glossary::advice()
+}
+
+/// Every topic that has a page.
+pub fn topics() -> impl Iterator<Item = &'static str> {
     let codes = ERRORS.iter().chain(LINTS).map(|c| c.id);
     let words = SECTIONS.iter().map(|s| s.name).chain(constructs().map(|c| c.name));
     let keys = constructs().flat_map(|c| c.keys).map(|k| k.name);
-    codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name))
+    codes.chain(words).chain(keys).chain(ARCHS.iter().map(|a| a.name)).chain(glossary::topics())
 }
 
-/// All topics except keys, one line each.
+/// The topics, one line each, without keys, words and names of the original.
 pub fn index() -> String {
     let mut out = String::new();
     let mut list = |title: &str, rows: Vec<(&str, String)>| {

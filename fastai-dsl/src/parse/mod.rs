@@ -30,6 +30,8 @@ pub struct Parsed {
     pub visibility: TokenStream,
     /// The name as it was written.
     pub name: Option<proc_macro2::Ident>,
+    /// First and last token of each statement of the original, which were answered as a whole.
+    pub originals: Vec<(Span, Span)>,
     /// Words in place of a step, or alone after `let name =`, which an editor completes to steps.
     pub begun: Vec<Name>,
 }
@@ -54,16 +56,16 @@ pub fn parse(tokens: TokenStream) -> Parsed {
         };
         let site = out.site(span, span);
         out.diagnostics.push(Diagnostic::error(code, site, message).help(help));
-        let Out { spans, diagnostics, begun } = out;
+        let Out { spans, diagnostics, originals, begun } = out;
         let (visibility, name) = header(tokens);
-        return Parsed { draft: None, diagnostics, spans, visibility, name, begun };
+        return Parsed { draft: None, diagnostics, spans, visibility, name, originals, begun };
     }
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
     let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
     let (draft, visibility, name) = parser.recipe();
-    let Out { spans, diagnostics, begun } = out;
-    Parsed { draft, diagnostics, spans, visibility, name, begun }
+    let Out { spans, diagnostics, originals, begun } = out;
+    Parsed { draft, diagnostics, spans, visibility, name, originals, begun }
 }
 
 /// Visibility and name of a recipe that is not parsed any further.
@@ -119,6 +121,7 @@ fn excess(tokens: &TokenStream) -> Option<Excess> {
 struct Out {
     spans: Vec<(Span, Span)>,
     diagnostics: Diagnostics,
+    originals: Vec<(Span, Span)>,
     begun: Vec<Name>,
 }
 
@@ -158,14 +161,6 @@ impl<'a> Parser<'a, '_> {
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.out.diagnostics.push(diagnostic);
-    }
-
-    /// Runs a production and discards its findings.
-    fn quietly<T>(&mut self, production: fn(&mut Self) -> T) -> T {
-        let before = std::mem::take(&mut self.out.diagnostics);
-        let result = production(self);
-        self.out.diagnostics = before;
-        result
     }
 
     /// The next token as a help text may quote it.
@@ -492,6 +487,17 @@ fn camel_case(word: &str) -> String {
         chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
     };
     word.split('_').map(capital).collect()
+}
+
+/// Parses statements of `train` that the language itself wrote, all at one place.
+fn statements_of(text: &str, site: Site) -> Vec<crate::draft::Stmt> {
+    let Ok(tokens) = text.parse::<TokenStream>() else { return Vec::new() };
+    let mut out = Out::default();
+    let buffer = TokenBuffer::new2(tokens);
+    let end = Span::call_site();
+    let mut statements = Parser { cursor: buffer.begin(), end, last: end, out: &mut out }.statements().0;
+    crate::draft::relocate(&mut statements, site);
+    statements
 }
 
 /// Parses a single value, as `--set` takes it, without places; `None` if the text is not one value.

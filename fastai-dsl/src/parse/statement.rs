@@ -7,6 +7,7 @@ use crate::catalog as c;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Arg, Name, StepCall, Stmt, Value, ValueKind};
 use crate::habits;
+use crate::import;
 use crate::schema::STEPS;
 
 impl Parser<'_, '_> {
@@ -27,7 +28,13 @@ impl Parser<'_, '_> {
                     let stmt = match word {
                         "let" => self.binding(),
                         "for" => self.repeat(),
-                        "if" | "while" | "loop" | "match" | "def" | "import" | "from" => self.foreign(),
+                        "if" | "while" | "loop" | "match" | "import" | "from" => self.foreign(),
+                        _ if self.is_original() => {
+                            let found = self.original();
+                            broken |= found.is_empty();
+                            body.extend(found);
+                            continue;
+                        }
                         _ => match self.step() {
                             Some(Stmt::Step(step)) => Some(Stmt::Step(StepCall { lints, ..step })),
                             other => other,
@@ -147,92 +154,110 @@ impl Parser<'_, '_> {
 
     fn step(&mut self) -> Option<Stmt> {
         let first = self.here();
-        let mut word = self.name()?;
-        // `learn.fit(..)`, `learn.sched.plot()`: the notebook's habit.
-        let mut object: Option<Name> = None;
-        while self.punct('.') {
-            let Some(method) = self.name() else { break };
-            object.get_or_insert(word);
-            word = method;
-        }
+        let word = self.name()?;
+        let known = STEPS.iter().any(|s| s.name == word.text);
         if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
-            let mut args = self.inside(content, end).arguments(true);
+            let args = match known {
+                true => self.inside(content, end).arguments(true),
+                // What is wrong with the arguments of an unknown step adds nothing.
+                false => {
+                    let before = std::mem::take(&mut self.out.diagnostics);
+                    let args = self.inside(content, end).arguments(true);
+                    self.out.diagnostics = before;
+                    args
+                }
+            };
             let site = self.site(first);
-            let known = STEPS.iter().any(|s| s.name == word.text);
-            if let Some(object) = object {
-                self.no_object(&object, habits::method_help(&word.text, &args));
-                // The help says everything.
-                habits::translate(&mut args);
-                if !known || self.peek_punct('.') {
-                    self.skip_past(';');
-                    return None;
+            match known {
+                true => self.semicolon(&format!("`{}(..)`", word.text)),
+                false => {
+                    self.line();
+                    self.out.originals.push((first, self.last));
                 }
             }
-            self.semicolon(&format!("`{}(..)`", word.text));
             return Some(call(word, args, site));
         }
-        if self.punct('=') {
-            return Some(self.assignment(object.as_ref(), word, first));
-        }
-        let error = self
-            .error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text))
-            .help(format!("steps are calls: `{}();`", word.text));
+        let near = crate::suggest::closest(&word.text, STEPS.iter().map(|s| s.name));
+        let help = match near {
+            Some(step) => format!("steps are calls: `{}`", habits::step(step)),
+            None => "a name by itself does nothing here; remove it".to_string(),
+        };
+        let error = self.error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text)).help(help);
         self.report(error);
         self.out.begun.push(word);
-        self.skip_past(';');
+        self.line();
         None
     }
 
-    fn no_object(&mut self, object: &Name, help: String) {
-        let message = format!("there is no object `{}` in a recipe", object.text);
-        self.report(Diagnostic::error(&c::EXPECTED_STEP, object.site, message).help(help));
-    }
-
-    /// `precompute = True`, `learn.precompute = True`, `lr = 0.2`: Python assignments, parsed as the intended steps so that
-    /// the steps after them are checked in the right state.
-    fn assignment(&mut self, object: Option<&Name>, word: Name, first: proc_macro2::Span) -> Stmt {
-        let right = self.peek_word().and_then(|w| habits::instead(&w));
-        // Errors in the value add no information.
-        let value = self.quietly(Self::value);
-        let site = self.site(first);
-        let at = object.map_or(word.site, |o| o.site);
-        let error = Diagnostic::error(&c::EXPECTED_STEP, at, "nothing is assigned in a recipe");
-        let stmt = if STEPS.iter().any(|s| s.name == word.text && s.keys.len() == 1) {
-            let kind = match &value.kind {
-                ValueKind::Word(w) => ValueKind::Word(habits::python(w).unwrap_or(w).to_string()),
-                other => other.clone(),
-            };
-            let value = Value { kind, ..value };
-            self.report(error.help(format!("`{}({value});`", word.text)));
-            call(word, vec![Arg { name: None, value }], site)
-        } else {
-            let theirs = match &value.kind {
-                ValueKind::Call(name, _) => habits::instead(&name.text),
-                _ => None,
-            };
-            let mut readable = true;
-            value.clone().for_each(&mut |v| readable &= v.kind != ValueKind::Broken);
-            let help = match theirs {
-                Some(text) => text.to_string(),
-                None if readable => format!("`let {} = {value};`", word.text),
-                None => right.map_or_else(|| format!("`let {} = 1e-2;` binds a name", word.text), str::to_string),
-            };
-            self.report(error.help(help));
-            let kind = if bindable(&value) { value.kind } else { ValueKind::Broken };
-            Stmt::Let { name: word, value: Value { kind, ..value } }
-        };
-        if !self.punct(';') {
-            self.skip_past(';');
+    /// Whether a statement of the original begins here: `learn.fit(..)`, `lr = 0.2`, `x, y = f()`, `def f(x):`, `return x`.
+    fn is_original(&self) -> bool {
+        let Some((word, rest)) = self.cursor.ident() else { return false };
+        if word == "def" || word == "return" {
+            return true;
         }
-        stmt
+        match rest.punct() {
+            Some((p, after)) if p.as_char() == '=' => !matches!(after.punct(), Some((q, _)) if q.as_char() == '='),
+            Some((p, after)) if p.as_char() == '.' => after.ident().is_some(),
+            Some((p, _)) => p.as_char() == ',',
+            None => false,
+        }
     }
-}
 
-fn bindable(value: &Value) -> bool {
-    match &value.kind {
-        ValueKind::Call(name, _) => name.text == "lr_find",
-        ValueKind::Block(..) => false,
-        _ => true,
+    /// Skips to the end of the statement: past its `;`, or before the first token on another line. Returns its text.
+    fn line(&mut self) -> String {
+        let mut tokens = proc_macro2::TokenStream::new();
+        while !self.cursor.eof() && !self.punct(';') {
+            if self.here().start().line > self.last.end().line {
+                break;
+            }
+            let Some((token, rest)) = self.cursor.token_tree() else { break };
+            self.last = token.span();
+            self.cursor = rest;
+            tokens.extend([token]);
+        }
+        tokens.to_string()
+    }
+
+    /// A statement of the original: reported with what to type, and taken as that, so that the steps after it are checked in
+    /// the right state.
+    fn original(&mut self) -> Vec<Stmt> {
+        let first = self.here();
+        let word = self.peek_word().unwrap_or_default();
+        let is_object =
+            matches!(self.cursor.ident().and_then(|(_, rest)| rest.punct()), Some((p, _)) if p.as_char() == '.');
+        // The first token is on the line of the statement.
+        self.last = first;
+        let text = self.line();
+        if word == "def" {
+            // The body is what is further to the right.
+            while !self.cursor.eof() && self.here().start().column > first.start().column {
+                self.last = self.here();
+                self.line();
+            }
+        }
+        let site = self.site(first);
+        self.out.originals.push((first, self.last));
+        let message = match word.as_str() {
+            "def" | "return" => format!("a recipe has no `{word}`"),
+            _ if is_object => format!("there is no object `{word}` in a recipe"),
+            _ => "nothing is assigned in a recipe".to_string(),
+        };
+        let answer = import::answer(&text).unwrap_or_default();
+        let help = match answer.help() {
+            empty if empty.is_empty() => "`train` holds `let`, `for` and steps: `fit(1e-2, 3);`".to_string(),
+            help => help,
+        };
+        self.report(Diagnostic::error(&c::EXPECTED_STEP, site, message).help(help));
+        let mut statements = super::statements_of(&answer.steps.join(" "), site);
+        let names = import::bound_names(&text);
+        for name in names {
+            // What later statements may name, of which nothing is known.
+            if !statements.iter().any(|s| matches!(s, Stmt::Let { name: bound, .. } if bound.text == name)) {
+                let value = Value { kind: ValueKind::Broken, site };
+                statements.push(Stmt::Let { name: Name { text: name, site }, value });
+            }
+        }
+        statements
     }
 }
 

@@ -149,6 +149,8 @@ pub enum Valid {
     Folder(String),
     /// A text file below `root` with one image id a line.
     Indices(String),
+    /// The images at these positions, from 0, in the order of the csv file or of the sorted listing.
+    Rows(Vec<u32>),
     /// A csv column with 0/1 or true/false.
     Column(String),
     /// The images that the program holds out.

@@ -7,6 +7,7 @@ use crate::word_enums::word_enums;
 
 pub(crate) mod augmentation;
 mod data;
+mod keep_best;
 mod metric;
 mod model;
 mod step;
@@ -14,6 +15,7 @@ mod transforms;
 
 pub use augmentation::{Augmentation, Erased, augmentation_words};
 pub use data::*;
+pub use keep_best::*;
 pub use metric::*;
 pub use model::*;
 pub use step::*;
@@ -59,7 +61,7 @@ pub struct Options {
     /// Largest global gradient norm.
     pub clip: Option<f64>,
     /// Keep the weights of the epoch that was best by this metric.
-    pub keep_best: Option<MetricKind>,
+    pub keep_best: Option<KeepBest>,
 }
 
 impl Recipe {
@@ -127,8 +129,8 @@ impl Recipe {
     pub fn clip(&self) -> Option<f64> {
         self.options.clip
     }
-    /// The metric by which the best epoch is kept; `None` = the last epoch counts.
-    pub fn keep_best(&self) -> Option<MetricKind> {
+    /// What the best epoch is kept by; `None` = the last epoch counts.
+    pub fn keep_best(&self) -> Option<KeepBest> {
         self.options.keep_best
     }
     /// How many `lr_find` steps there are.

@@ -36,10 +36,13 @@ pub enum Step {
     },
     /// Creates a new, untrained head (the lesson's second learner).
     Head(HeadSpec),
-    /// Another image size, pixels.
+    /// Another image size.
     Resize {
-        /// Side of the square.
+        /// Side of the square, pixels.
         size: u32,
+        /// Images per batch from here on; `None` leaves the number as it is.
+        #[serde(default)]
+        batch: Option<u32>,
     },
     /// Test-time augmentation on the validation set (and the test set, if there is one).
     Tta {
@@ -61,7 +64,7 @@ pub enum Step {
 /// Returns the largest image size in `steps`, pixels, starting at `first`.
 pub(crate) fn largest_size(first: u32, steps: &[Step]) -> u32 {
     let sizes = steps.iter().filter_map(|step| match step {
-        Step::Resize { size } => Some(*size),
+        Step::Resize { size, .. } => Some(*size),
         _ => None,
     });
     sizes.fold(first, u32::max)
@@ -159,7 +162,7 @@ word_enums! {
 
     /// The rule by which `lr_find` derives a rate from its curve.
     Suggest {
-        /// The first rate at which three quarters of the fall in log loss are done.
+        /// The first rate at which three quarters of the fall in log loss are done, or a tenth of that of the rise.
         Valley = valley,
         /// Where the loss falls fastest.
         Steep = steep,
@@ -183,7 +186,7 @@ pub struct LrFind {
     pub index: u16,
     /// The rule that derives a rate from the curve.
     pub suggest: Suggest,
-    /// The rate to use if the curve suggests none; without it the run stops there.
+    /// The rate to use if the curve suggests none.
     pub or: Option<f64>,
     /// First rate of the sweep.
     pub start: f64,

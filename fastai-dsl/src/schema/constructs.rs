@@ -76,6 +76,11 @@ construct_lists! {
             /// The text file, below `root`.
             path: Text, required;
         }
+        /// A list of positions, as the original's `val_idxs`.
+        ROWS rows {
+            /// Positions from 0, in the order of the csv file or of the sorted listing.
+            positions: Counts in range(0.0, 4294967295.0), required;
+        }
         /// A csv column that marks the held-out images (`1`, `true`).
         COLUMN column {
             /// The column's name.
@@ -163,7 +168,8 @@ construct_lists! {
         LR_FIND lr_find {
             /// The rule that derives a rate from the curve.
             suggest: Word(Suggest) = "valley";
-            /// The rate to use if the curve suggests none; without it the run stops there.
+            /// The rate to use if the curve suggests none; without it a tenth of the head's last rate, and before the first
+            /// `fit` the run stops there.
             or: Number in above(0.0, 10.0);
             /// First rate.
             start: Number in above(0.0, 10.0) = "1e-5";
@@ -174,10 +180,12 @@ construct_lists! {
         }
         /// Replaces the head by a new, untrained one.
         HEAD head {} + layers
-        /// Changes the image size from here on.
+        /// Changes the image size from here on, and the batch size if `batch` is given.
         RESIZE resize {
             /// Side of the square, pixels.
             size: Count in range(8.0, 4096.0), required;
+            /// Images per batch from here on; unchanged unless given.
+            batch: Count in range(2.0, 65536.0);
         }
         /// Averages plain and augmented predictions (test-time augmentation).
         TTA tta {

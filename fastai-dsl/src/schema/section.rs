@@ -2,7 +2,7 @@
 
 use super::{Key, Range, Type, above, below, range};
 use crate::from_value::FromValue;
-use crate::recipe::{DeviceWish, MetricKind, TaskKind};
+use crate::recipe::{DeviceWish, KeepBest, TaskKind};
 
 /// A section of a recipe.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ pub const SECTIONS: &[Section] = &[
     Section::new(
         "keep_best",
         "keep_best: accuracy",
-        "Keeps the best epoch by this metric instead of the last one.",
+        "Keeps the best epoch by one of the recipe's metrics, or by `val_loss`, instead of the last one.",
     )
-    .one_of(MetricKind::WORDS),
+    .one_of(KeepBest::WORDS),
 ];

@@ -1,7 +1,7 @@
 //! A loop must end in the state that it began with.
 
 use fastai_dsl::pipeline::{Frozen, Pipeline, Start};
-use fastai_dsl::schema::{folders, model, transforms};
+use fastai_dsl::schema::{folders, model, resize, transforms};
 use fastai_dsl::{SingleLabel, words};
 
 fn base() -> Pipeline<SingleLabel, Frozen, 3> {
@@ -15,7 +15,7 @@ fn base() -> Pipeline<SingleLabel, Frozen, 3> {
 fn main() {
     let mut p = base();
     for size in [128, 224] {
-        p = p.resize(size).unfreeze();
+        p = p.resize(size, resize::new()).unfreeze();
     }
     let _ = p;
 }

@@ -1,7 +1,7 @@
 //! The macro, the file and the builder give equal recipes.
 
 use fastai_dsl::pipeline::Start;
-use fastai_dsl::schema::{fit, folders, lr_find, model, transforms, tta};
+use fastai_dsl::schema::{fit, folders, lr_find, model, resize, transforms, tta};
 use fastai_dsl::{Experiment, words};
 
 #[macro_use]
@@ -42,7 +42,7 @@ fn main() {
     let (p, lr) = p.precompute(words::on).lr_find(lr_find::new().suggest(words::valley).or(1e-2));
     let p = p.fit(lr, 2, fit::new()).precompute(words::off).fit(lr, 1, fit::new().cycle_len(1)).unfreeze();
     let p = p.fit([lr / 100.0, lr / 10.0, lr], 3, fit::new().cycle_len(1).cycle_mult(2));
-    let by_hand = p.save("224_all").resize(299).tta(tta::new().n_aug(4)).build().unwrap();
+    let by_hand = p.save("224_all").resize(299, resize::new()).tta(tta::new().n_aug(4)).build().unwrap();
 
     assert_eq!(Cats::recipe(), by_hand);
     assert_eq!(from_file::Cats::recipe(), by_hand);

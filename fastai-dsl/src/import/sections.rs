@@ -1,0 +1,392 @@
+//! Sections from the constructors of data, transforms and learners.
+
+use super::world::{NamedValue, World, number, text};
+use crate::arch;
+use crate::habits;
+use crate::python::{CallArgument, Expr};
+use crate::recipe::TaskKind;
+
+/// Keys with their values as recipe text.
+type Keys = Vec<(&'static str, String)>;
+
+/// `data`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DataSpec {
+    source: &'static str,
+    keys: Keys,
+    pub(super) batch: Option<u32>,
+    pub(super) transforms: Option<TransformSpec>,
+    pub(super) is_regression: bool,
+}
+
+/// `transforms`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TransformSpec {
+    set: &'static str,
+    pub(super) size: Option<u32>,
+    keys: Keys,
+}
+
+/// `model`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ModelSpec {
+    pub(super) arch: String,
+    pub(super) keys: Keys,
+}
+
+impl DataSpec {
+    pub(super) fn section(&self) -> String {
+        format!("data: {}", block(self.source, &self.keys))
+    }
+
+    /// Whether two data sets differ in nothing that a run could not change on its way: size, batch and augmentation.
+    pub(super) fn is_same_source(&self, other: &DataSpec) -> bool {
+        let rest = |d: &DataSpec| {
+            let fixed = |(key, _): &&(&str, String)| !matches!(*key, "batch" | "resize_to" | "workers");
+            (d.source, d.keys.iter().filter(fixed).cloned().collect::<Vec<_>>())
+        };
+        rest(self) == rest(other)
+    }
+
+    pub(super) fn set(&mut self, key: &'static str, value: String) {
+        match self.keys.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, old)) => *old = value,
+            None => self.keys.push((key, value)),
+        }
+    }
+
+    pub(super) fn unset(&mut self, key: &str) {
+        self.keys.retain(|(k, _)| *k != key);
+    }
+
+    /// The side of the images' copies.
+    pub(super) fn copies(&self) -> Option<u32> {
+        self.keys.iter().find(|(key, _)| *key == "resize_to")?.1.parse().ok()
+    }
+}
+
+impl TransformSpec {
+    pub(super) fn section(&self) -> String {
+        let size = self.size.map_or("224".to_string(), |size| size.to_string());
+        let keys: Keys = [("size", size)].into_iter().chain(self.keys.iter().cloned()).collect();
+        format!("transforms: {}", block(self.set, &keys))
+    }
+
+    pub(super) fn at_size(&self, size: Option<u32>) -> Self {
+        TransformSpec { size, ..self.clone() }
+    }
+
+    /// Whether images are augmented.
+    pub(super) fn augments(&self) -> bool {
+        self.set != "none" || self.keys.iter().any(|(key, _)| matches!(*key, "augment" | "max_zoom"))
+    }
+}
+
+impl ModelSpec {
+    pub(super) fn section(&self) -> String {
+        format!("model: {}", if self.keys.is_empty() { self.arch.clone() } else { block(&self.arch, &self.keys) })
+    }
+}
+
+fn block(word: &str, keys: &Keys) -> String {
+    let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    format!("{word} {{ {} }}", keys.join(", "))
+}
+
+/// The arguments of a call by the names of its parameters.
+pub(super) struct Arguments<'a> {
+    arguments: &'a [CallArgument],
+    parameters: &'static [&'static str],
+    read: Vec<&'static str>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(arguments: &'a [CallArgument], parameters: &'static [&'static str]) -> Self {
+        Arguments { arguments, parameters, read: Vec::new() }
+    }
+
+    /// The argument of that name, written by name or position; `None` also for Python's `None`.
+    pub(super) fn get(&mut self, name: &'static str) -> Option<&'a Expr> {
+        self.read.push(name);
+        let index = self.parameters.iter().position(|p| *p == name)?;
+        let named = self.arguments.iter().find(|a| a.name.as_deref() == Some(name));
+        let positional = || self.arguments.iter().filter(|a| a.name.is_none()).nth(index);
+        named.or_else(positional).map(|a| &a.value).filter(|v| v.name() != Some("None"))
+    }
+
+    /// The arguments that were not read.
+    pub(super) fn rest(&self) -> Vec<String> {
+        let mut position = 0;
+        let mut rest = Vec::new();
+        for argument in self.arguments {
+            let name = match &argument.name {
+                Some(name) => name.as_str(),
+                None => {
+                    position += 1;
+                    self.parameters.get(position - 1).copied().unwrap_or("an argument")
+                }
+            };
+            if !self.read.contains(&name) && argument.value.name() != Some("None") {
+                rest.push(name.to_string());
+            }
+        }
+        rest
+    }
+}
+
+const FROM_PATHS: &[&str] =
+    &["path", "bs", "tfms", "trn_name", "val_name", "test_name", "test_with_labels", "num_workers"];
+const FROM_CSV: &[&str] = &[
+    "path",
+    "folder",
+    "csv_fname",
+    "bs",
+    "tfms",
+    "val_idxs",
+    "suffix",
+    "test_name",
+    "continuous",
+    "skip_header",
+    "num_workers",
+    "cat_separator",
+];
+const FROM_MODEL: &[&str] =
+    &["f_model", "sz", "aug_tfms", "max_zoom", "pad", "crop_type", "tfm_y", "sz_y", "pad_mode", "norm_y", "scale"];
+const SPLIT: &[&str] = &["n", "cv_idx", "val_pct", "seed"];
+
+impl World {
+    fn whole(&self, value: Option<&Expr>) -> Option<u32> {
+        let x = self.resolve(value?).number()?;
+        (x.fract() == 0.0 && (0.0..4e9).contains(&x)).then_some(x as u32)
+    }
+
+    fn string(&self, value: Option<&Expr>) -> Option<String> {
+        text(self.resolve(value?))
+    }
+
+    /// Says which arguments have no equivalent.
+    pub(super) fn unread(&mut self, arguments: &Arguments) {
+        for name in arguments.rest() {
+            match habits::instead(&name) {
+                Some(text) => self.remark(&format!("`{name}`: {text}")),
+                None => self.remark(&format!("`{name}` has no equivalent and is left out")),
+            }
+        }
+    }
+
+    /// `ImageClassifierData.from_paths(..)`, `from_csv(..)`.
+    pub(super) fn data_call(&mut self, name: &str, arguments: &[CallArgument]) -> Option<DataSpec> {
+        let mut a = Arguments::new(arguments, if name == "from_csv" { FROM_CSV } else { FROM_PATHS });
+        let path = self.string(a.get("path")).filter(|path| !path.is_empty());
+        let root = path.clone().map_or("data".to_string(), |path| match path.trim_end_matches('/') {
+            "" => "/".to_string(),
+            path => path.to_string(),
+        });
+        if path.is_none() && !self.alone {
+            self.remark("the folder is not literal: `root` needs yours");
+        }
+        let mut data = DataSpec {
+            source: "folders",
+            keys: vec![("root", format!("{root:?}"))],
+            batch: self.whole(a.get("bs")),
+            transforms: None,
+            is_regression: false,
+        };
+        if name == "from_csv" {
+            data.source = "csv";
+            let labels = self.string(a.get("csv_fname"));
+            // The original opens the file as it is named; a recipe looks for it below the root.
+            let below = |file: &str| {
+                let inside = path.as_ref().and_then(|path| file.strip_prefix(path.as_str()));
+                inside.unwrap_or(file).trim_start_matches("{PATH}").trim_start_matches('/').to_string()
+            };
+            data.set("labels", format!("{:?}", labels.map_or("labels.csv".to_string(), |file| below(&file))));
+            data.set("images", format!("{:?}", self.string(a.get("folder")).unwrap_or_else(|| "train".to_string())));
+            if let Some(suffix) = self.string(a.get("suffix")).filter(|s| !s.is_empty()) {
+                data.set("suffix", format!("{suffix:?}"));
+            }
+            if let Some(separator) = self.string(a.get("cat_separator")).filter(|s| s != " ") {
+                data.set("separator", format!("{separator:?}"));
+            }
+            if a.get("skip_header").and_then(Expr::name) == Some("False") {
+                data.set("header", "off".to_string());
+            }
+            data.is_regression = a.get("continuous").and_then(Expr::name) == Some("True");
+            data.set("valid", "random(0.2, seed = 42)".to_string());
+            if let Some(split) = a.get("val_idxs") {
+                match self.split(split) {
+                    Some(split) => data.set("valid", split),
+                    None if self.alone => {}
+                    None => self.remark("`val_idxs` is not literal: `valid` is the original's default split"),
+                }
+            }
+        } else {
+            for (theirs, ours, default) in [("trn_name", "train", "train"), ("val_name", "valid", "valid")] {
+                if let Some(folder) = self.string(a.get(theirs)).filter(|folder| folder != default) {
+                    data.set(ours, format!("{folder:?}"));
+                }
+            }
+            // A recipe finds the labels of a test set by itself.
+            a.get("test_with_labels");
+        }
+        if let Some(test) = self.string(a.get("test_name")) {
+            data.set("test", format!("{test:?}"));
+        }
+        if let Some(batch) = data.batch.filter(|batch| *batch != 64) {
+            data.set("batch", batch.to_string());
+        }
+        if let Some(workers) = self.whole(a.get("num_workers")).filter(|n| *n > 0) {
+            data.set("workers", workers.to_string());
+        }
+        if let Some(tfms) = a.get("tfms")
+            && let NamedValue::Transforms(transforms) = self.evaluate(tfms)
+        {
+            data.transforms = Some(transforms);
+        }
+        self.unread(&a);
+        Some(data)
+    }
+
+    /// A split from `get_cv_idxs(n)`, a name of one, or a list of positions.
+    fn split(&mut self, value: &Expr) -> Option<String> {
+        if let Some((_, "get_cv_idxs" | "get_cv_idx", arguments)) = value.call() {
+            return Some(self.split_call(arguments));
+        }
+        if let Some(NamedValue::Split(split)) = value.name().and_then(|name| self.known(name)) {
+            return Some(split.clone());
+        }
+        match self.resolve(value) {
+            Expr::List(items) if items.iter().all(|item| item.number().is_some()) && !items.is_empty() => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                Some(format!("rows([{}])", items.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn split_call(&mut self, arguments: &[CallArgument]) -> String {
+        let mut a = Arguments::new(arguments, SPLIT);
+        a.get("n");
+        let share = a.get("val_pct").and_then(|e| self.resolve(e).number()).unwrap_or(0.2);
+        let seed = self.whole(a.get("seed")).unwrap_or(42);
+        let fold = self.whole(a.get("cv_idx")).unwrap_or(0);
+        self.unread(&a);
+        let fold = if fold > 0 { format!(", fold = {fold}") } else { String::new() };
+        format!("random({}, seed = {seed}{fold})", crate::draft::number(share))
+    }
+
+    /// `tfms_from_model(..)`, `tfms_from_stats(..)`.
+    pub(super) fn transforms_call(&mut self, name: &str, arguments: &[CallArgument]) -> TransformSpec {
+        let mut a = Arguments::new(arguments, FROM_MODEL);
+        // The statistics follow from the architecture.
+        let first = a.get("f_model");
+        let mut spec = TransformSpec { set: "none", size: self.whole(a.get("sz")), keys: Vec::new() };
+        if spec.size.is_none() && !self.alone {
+            self.remark("the size is not literal: `size` needs yours");
+        }
+        match a.get("aug_tfms") {
+            None => {}
+            Some(Expr::List(items)) => self.augmentations(items, &mut spec),
+            Some(set) => match set.last_name() {
+                Some("transforms_side_on") => spec.set = "side_on",
+                Some("transforms_top_down") => spec.set = "top_down",
+                Some("transforms_basic") => spec.set = "basic",
+                _ => match self.resolve(set) {
+                    Expr::List(items) => self.augmentations(&items, &mut spec),
+                    _ => self.remark("`aug_tfms` is not literal: `augment: [..]` lists augmentations"),
+                },
+            },
+        }
+        match a.get("max_zoom").map(|zoom| self.resolve(zoom)) {
+            Some(zoom) if zoom.number().is_some_and(|x| x > 1.0) || matches!(zoom, Expr::List(_)) => {
+                spec.keys.push(("max_zoom", zoom.to_string()));
+            }
+            _ => {}
+        }
+        match a.get("crop_type").and_then(Expr::last_name) {
+            Some("CENTER") => spec.keys.push(("crop", "center".to_string())),
+            Some("NO") => spec.keys.push(("crop", "none".to_string())),
+            Some("GOOGLENET") => spec.keys.push(("crop", "googlenet".to_string())),
+            _ => {}
+        }
+        if let Some(pad) = self.whole(a.get("pad")).filter(|pad| *pad > 0) {
+            spec.keys.push(("pad", pad.to_string()));
+        }
+        match a.get("pad_mode").and_then(Expr::last_name) {
+            Some("BORDER_CONSTANT") => spec.keys.push(("pad_mode", "zeros".to_string())),
+            Some("BORDER_REPLICATE") => spec.keys.push(("pad_mode", "border".to_string())),
+            _ => {}
+        }
+        if name == "tfms_from_stats" && first.and_then(Expr::last_name) == Some("inception_stats") {
+            spec.keys.push(("stats", "inception".to_string()));
+        }
+        self.unread(&a);
+        spec
+    }
+
+    /// `[RandomRotate(10), RandomFlip()]`.
+    fn augmentations(&mut self, items: &[Expr], spec: &mut TransformSpec) {
+        let mut list = Vec::new();
+        for item in items {
+            let Some((_, name, arguments)) = item.call() else {
+                self.remark("an augmentation is not a call");
+                continue;
+            };
+            let numbers: Vec<String> = arguments
+                .iter()
+                .filter(|a| a.name.is_none())
+                .filter_map(|a| self.resolve(&a.value).number().and_then(number))
+                .map(|e| e.to_string())
+                .collect();
+            let p = arguments.iter().find(|a| a.name.as_deref() == Some("p")).map(|a| format!("p = {}", a.value));
+            let word = match name {
+                "RandomRotate" => "rotate",
+                "RandomLighting" => "lighting",
+                "RandomFlip" => "flip",
+                "RandomDihedral" => "dihedral",
+                "RandomZoom" => "zoom",
+                "RandomStretch" => "stretch",
+                "RandomRotateZoom" => "rotate_zoom",
+                "RandomBlur" => "blur",
+                "Cutout" => "cutout",
+                _ => {
+                    self.remark(&format!("`{name}` has no equivalent and is left out"));
+                    continue;
+                }
+            };
+            let arguments: Vec<String> = numbers.into_iter().chain(p).collect();
+            list.push(if arguments.is_empty() {
+                word.to_string()
+            } else {
+                format!("{word}({})", arguments.join(", "))
+            });
+        }
+        if !list.is_empty() {
+            spec.keys.push(("augment", format!("[{}]", list.join(", "))));
+        }
+    }
+
+    /// The architecture that a name or `models.name` stands for.
+    pub(super) fn arch(&mut self, value: Option<&Expr>) -> String {
+        let name = value.map(|v| self.resolve(v)).and_then(|v| v.last_name().map(str::to_string));
+        match name.as_deref().and_then(arch::find) {
+            Some(facts) => facts.name.to_string(),
+            None => {
+                if !self.alone {
+                    self.remark("the architecture is not one of a recipe's: `model` needs yours");
+                }
+                "resnet34".to_string()
+            }
+        }
+    }
+
+    pub(super) fn task(&self) -> TaskKind {
+        if self.data.as_ref().is_some_and(|data| data.is_regression) {
+            return TaskKind::Regression;
+        }
+        match self.metrics.iter().any(|metric| metric.starts_with("f2")) {
+            true => TaskKind::MultiLabel,
+            false => TaskKind::SingleLabel,
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! What is known at a statement: names, sections and the steps so far.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::Answer;
+use super::sections::{DataSpec, ModelSpec, TransformSpec};
+use crate::habits;
+use crate::plan::BodyState;
+use crate::python::{Assigned, CallArgument, Expr, Function, Statement, StatementKind};
+
+/// Deepest calls of the notebook's own functions that are followed.
+const MAX_CALLS: usize = 8;
+/// Statements that a loop is unrolled to.
+const MAX_STATEMENTS: usize = 5_000;
+
+/// The value of a name.
+#[derive(Clone, Debug)]
+pub(super) enum NamedValue {
+    /// A literal or a computation with names.
+    Value(Expr),
+    Transforms(TransformSpec),
+    Data(DataSpec),
+    /// A split in the recipe's language.
+    Split(String),
+    Learner,
+    Function(Function),
+    /// The result of an `lr_find`: a rate.
+    Rate,
+    /// Predictions, images, tables: nothing that a recipe names.
+    Nothing,
+}
+
+/// A line of `train`.
+#[derive(Clone, Debug)]
+enum TrainLine {
+    Step(String),
+    /// `let name = value;`, written if a later line reads the name; otherwise `unread` stands in its place, if anything.
+    Let {
+        name: String,
+        value: String,
+        unread: Option<String>,
+    },
+    /// A statement that was not translated.
+    Comment(String),
+}
+
+#[derive(Default)]
+pub(super) struct World {
+    names: BTreeMap<String, NamedValue>,
+    pub(super) data: Option<DataSpec>,
+    pub(super) transforms: Option<TransformSpec>,
+    pub(super) model: Option<ModelSpec>,
+    pub(super) metrics: Vec<String>,
+    pub(super) clip: Option<String>,
+    /// Comments before the first learner.
+    head: Vec<String>,
+    lines: Vec<TrainLine>,
+    pub(super) body: Option<BodyState>,
+    pub(super) size: Option<u32>,
+    pub(super) batch: Option<u32>,
+    pub(super) saved: Vec<String>,
+    /// Whether a single line is read, whose names are unknown.
+    pub(super) alone: bool,
+    calls: usize,
+    statements: usize,
+    /// The statement at hand, and whether a part of it was translated.
+    current: String,
+    used: bool,
+    reasons: Vec<String>,
+    pub(super) translated: usize,
+    pub(super) comments: usize,
+    pub(super) left_out: usize,
+}
+
+impl World {
+    /// The world of a line by itself: `learn` is a learner, everything else unknown.
+    pub(super) fn of_a_line() -> Self {
+        World {
+            names: BTreeMap::from([("learn".to_string(), NamedValue::Learner)]),
+            alone: true,
+            body: Some(BodyState::Frozen),
+            ..World::default()
+        }
+    }
+
+    /// Reads a statement of the notebook.
+    pub(super) fn statement(&mut self, statement: &Statement) {
+        self.statements += 1;
+        if self.statements > MAX_STATEMENTS {
+            return;
+        }
+        if let StatementKind::For { name, list, body } = &statement.kind
+            && let Some(Expr::List(items)) = Some(self.resolve(list))
+            && !self.alone
+        {
+            for item in items {
+                self.names.insert(name.clone(), NamedValue::Value(item));
+                body.iter().for_each(|inner| self.statement(inner));
+            }
+            return;
+        }
+        self.current.clone_from(&statement.text);
+        self.used = false;
+        self.reasons.clear();
+        match &statement.kind {
+            StatementKind::Import => {
+                self.left_out += 1;
+                return;
+            }
+            StatementKind::Def(function) => {
+                self.names.insert(function.name.clone(), NamedValue::Function(function.clone()));
+                self.reason("a recipe has no functions: write what the function does where it is called");
+                // What it does is translated where it is called.
+                self.used = !self.alone;
+            }
+            StatementKind::Assign { targets, value } => self.assign(targets, value),
+            StatementKind::Expr(value) | StatementKind::Return(value) => {
+                self.evaluate(value);
+            }
+            StatementKind::For { .. } => self.reason("loops are `for size in [64, 128] { fit(1e-2, 1); }`"),
+            StatementKind::Other => {
+                let first = statement.text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+                let help = habits::instead(first).unwrap_or("a recipe has no such statement; remove it");
+                self.reason(help);
+            }
+        }
+        match self.used {
+            true => self.translated += 1,
+            false => self.comment(),
+        }
+    }
+
+    /// Keeps the statement at hand as a comment, with the reasons.
+    fn comment(&mut self) {
+        self.comments += 1;
+        let mut text = self.current.replace('\n', "\n// ");
+        // A comment need not be removed.
+        let reasons: Vec<&str> = self.reasons.iter().map(|r| r.split("; remove").next().unwrap_or(r)).collect();
+        if !reasons.is_empty() {
+            let _ = write!(text, "\n//   ({})", reasons.join("; "));
+        }
+        match self.model {
+            Some(_) => self.lines.push(TrainLine::Comment(text)),
+            None => self.head.push(text),
+        }
+    }
+
+    /// Adds a remark to a statement that was translated in part.
+    pub(super) fn remark(&mut self, text: &str) {
+        if self.alone {
+            return self.reason(text);
+        }
+        let line = format!("{}\n//   ({text})", self.current);
+        match self.model {
+            Some(_) => self.lines.push(TrainLine::Comment(line)),
+            None => self.head.push(line),
+        }
+    }
+
+    pub(super) fn reason(&mut self, text: &str) {
+        if !self.reasons.iter().any(|r| r == text) {
+            self.reasons.push(text.to_string());
+        }
+    }
+
+    pub(super) fn step(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.used = true;
+        let last = matches!(self.lines.last(), Some(TrainLine::Step(last)) if *last == text);
+        if !(last && text == "freeze();") {
+            self.lines.push(TrainLine::Step(text));
+        }
+    }
+
+    /// Notes that the statement at hand became a part of a section.
+    pub(super) fn done(&mut self) {
+        self.used = true;
+    }
+
+    fn assign(&mut self, targets: &[Assigned], value: &Expr) {
+        if let [Assigned::Attribute(object, attribute)] = targets {
+            return match object.root().map(|root| self.names.get(root)) {
+                Some(Some(NamedValue::Learner)) => self.set_attribute(attribute, value),
+                _ => self.reason("a recipe has no objects; remove it"),
+            };
+        }
+        if let ([Assigned::Name(name)], Some("True" | "False"), true) = (targets, value.name(), self.alone)
+            && matches!(name.as_str(), "precompute" | "bn_freeze")
+        {
+            return self.set_attribute(name, value);
+        }
+        let known = self.evaluate(value);
+        for target in targets {
+            let Assigned::Name(name) = target else {
+                if let Assigned::Names(names) = target {
+                    names.iter().for_each(|name| _ = self.names.insert(name.clone(), NamedValue::Nothing));
+                }
+                continue;
+            };
+            match &known {
+                NamedValue::Rate => {
+                    let found = match self.lines.pop() {
+                        Some(TrainLine::Step(step)) => step,
+                        _ => "lr_find();".to_string(),
+                    };
+                    let value = found.trim_end_matches(';').replace("lr_find()", "lr_find(or = 1e-2)");
+                    self.lines.push(TrainLine::Let { name: name.clone(), value, unread: Some(found) });
+                }
+                NamedValue::Value(value) if is_plain(value) => {
+                    self.lines.push(TrainLine::Let { name: name.clone(), value: value.to_string(), unread: None });
+                    self.used = true;
+                }
+                NamedValue::Value(Expr::Other(_) | Expr::Index(..) | Expr::Attribute(..) | Expr::Choice { .. }) => {}
+                NamedValue::Value(_) => self.used = !self.alone,
+                _ => {}
+            }
+            self.names.insert(name.clone(), known.clone());
+        }
+    }
+
+    /// The value of an expression, with the steps that its calls mean.
+    pub(super) fn evaluate(&mut self, value: &Expr) -> NamedValue {
+        if let Some((object, name, arguments)) = value.call() {
+            let arguments = arguments.to_vec();
+            if object.is_none()
+                && let Some(NamedValue::Function(function)) = self.names.get(name).cloned()
+            {
+                return self.call(&function, &arguments);
+            }
+            if let Some(found) = self.known_call(object, name, &arguments) {
+                return found;
+            }
+            self.no_equivalent(value, name);
+            return NamedValue::Nothing;
+        }
+        match value {
+            Expr::Name(name) => match self.names.get(name) {
+                Some(known) => {
+                    let known = known.clone();
+                    if !self.alone {
+                        // A name by itself only shows its value.
+                        self.used = true;
+                    }
+                    known
+                }
+                None => NamedValue::Value(value.clone()),
+            },
+            Expr::Choice { condition, yes, no } => match self.holds(condition) {
+                Some(true) => self.evaluate(&yes.clone()),
+                Some(false) => self.evaluate(&no.clone()),
+                None => NamedValue::Value(value.clone()),
+            },
+            // `probs[0], y`, `x[1]`: what is shown.
+            Expr::List(items) if items.iter().any(|item| item.call().is_some()) => {
+                for item in items {
+                    match item.call() {
+                        Some((_, name, _)) => self.no_equivalent(item, name),
+                        None => continue,
+                    }
+                }
+                NamedValue::Nothing
+            }
+            Expr::Index(..) | Expr::Attribute(..) => {
+                self.about(value);
+                NamedValue::Value(value.clone())
+            }
+            Expr::Other(_) => {
+                self.about(value);
+                NamedValue::Value(value.clone())
+            }
+            Expr::Binary(..) if value.has_object() => {
+                self.about(value);
+                NamedValue::Nothing
+            }
+            _ => NamedValue::Value(value.clone()),
+        }
+    }
+
+    /// Says what to do without a function of the original.
+    fn no_equivalent(&mut self, value: &Expr, name: &str) {
+        match habits::instead(name).or_else(|| habits::shows(name)) {
+            Some(text) => self.reason(text),
+            None => self.about(value),
+        }
+    }
+
+    /// Says what to do without an object of the original.
+    fn about(&mut self, value: &Expr) {
+        let names = value.names();
+        let known = names.iter().find_map(|name| habits::shows(name).or_else(|| habits::instead(name)));
+        let learner = names.first().is_some_and(|name| matches!(self.names.get(*name), Some(NamedValue::Learner)));
+        self.reason(match known {
+            Some(text) => text,
+            None if learner => "a recipe has no such step; remove it",
+            None => {
+                "a recipe computes and shows nothing itself: the run's `report.html` shows the data and the results"
+            }
+        });
+    }
+
+    /// Calls a function of the notebook.
+    fn call(&mut self, function: &Function, arguments: &[CallArgument]) -> NamedValue {
+        if self.calls >= MAX_CALLS {
+            self.reason("the functions call each other too deeply");
+            return NamedValue::Nothing;
+        }
+        let outer = self.names.clone();
+        let mut positional = arguments.iter().filter(|a| a.name.is_none());
+        for (name, default) in &function.parameters {
+            let named = arguments.iter().find(|a| a.name.as_deref() == Some(name));
+            let value = named.or_else(|| positional.next()).map(|a| &a.value).or(default.as_ref());
+            if let Some(value) = value {
+                let known = match value {
+                    Expr::Name(other) => outer.get(other).cloned(),
+                    _ => None,
+                };
+                self.names.insert(name.clone(), known.unwrap_or_else(|| NamedValue::Value(self.resolve(value))));
+            }
+        }
+        self.calls += 1;
+        let mut result = NamedValue::Nothing;
+        for statement in &function.body {
+            match &statement.kind {
+                StatementKind::Return(value) => {
+                    result = self.evaluate(value);
+                    break;
+                }
+                StatementKind::Assign { targets, value } => {
+                    let lines = self.lines.len();
+                    self.assign(targets, value);
+                    // Local names are no `let`s of the recipe.
+                    let kept = self.lines.split_off(lines);
+                    self.lines
+                        .extend(kept.into_iter().filter(|line| !matches!(line, TrainLine::Let { unread: None, .. })));
+                }
+                StatementKind::Expr(value) => _ = self.evaluate(value),
+                _ => {}
+            }
+        }
+        self.calls -= 1;
+        self.names = outer;
+        result
+    }
+
+    pub(super) fn known(&self, name: &str) -> Option<&NamedValue> {
+        self.names.get(name)
+    }
+
+    /// Whether the object of a method is the learner.
+    pub(super) fn is_learner(&self, object: &Expr) -> bool {
+        object.name().is_some_and(|name| matches!(self.names.get(name), Some(NamedValue::Learner)))
+    }
+
+    /// The expression with the values of names in place of the names, computed as far as it is literal.
+    pub(super) fn resolve(&self, value: &Expr) -> Expr {
+        self.resolved(value, 0)
+    }
+
+    fn resolved(&self, value: &Expr, depth: usize) -> Expr {
+        if depth > 32 {
+            return value.clone();
+        }
+        let inner = |e: &Expr| self.resolved(e, depth + 1);
+        match value {
+            Expr::Name(name) => match self.names.get(name) {
+                Some(NamedValue::Value(known)) if known != value => inner(known),
+                _ => value.clone(),
+            },
+            Expr::Text { text, interpolated: true } => {
+                Expr::Text { text: self.interpolate(text, depth), interpolated: false }
+            }
+            Expr::List(items) => Expr::List(items.iter().map(inner).collect()),
+            Expr::Negate(negated) => Expr::Negate(Box::new(inner(negated))),
+            Expr::Binary(op, left, right) => match (op, inner(left), inner(right)) {
+                ('+', Expr::Text { text: a, .. }, Expr::Text { text: b, .. }) => {
+                    Expr::Text { text: a + &b, interpolated: false }
+                }
+                ('/', Expr::Text { text: a, .. }, Expr::Text { text: b, .. }) => {
+                    Expr::Text { text: format!("{}/{b}", a.trim_end_matches('/')), interpolated: false }
+                }
+                (op, left, right) => match (left.number(), right.number()) {
+                    (Some(a), Some(b)) => number(match op {
+                        '+' => a + b,
+                        '-' => a - b,
+                        '*' => a * b,
+                        _ => a / b,
+                    })
+                    .unwrap_or_else(|| value.clone()),
+                    _ => Expr::Binary(*op, Box::new(left), Box::new(right)),
+                },
+            },
+            Expr::Call(..) => match value.call() {
+                Some((_, "array" | "asarray" | "list" | "tuple", [only])) => inner(&only.value),
+                Some((None, "int", [only])) => {
+                    inner(&only.value).number().and_then(|x| number(x.trunc())).unwrap_or_else(|| value.clone())
+                }
+                Some((None, "str" | "Path", [only])) => inner(&only.value),
+                Some((Some(_), "join", parts)) => {
+                    let texts: Option<Vec<String>> = parts.iter().map(|p| text(inner(&p.value))).collect();
+                    texts.map_or_else(|| value.clone(), |texts| Expr::Text { text: join(&texts), interpolated: false })
+                }
+                _ => value.clone(),
+            },
+            _ => value.clone(),
+        }
+    }
+
+    /// The text of an f-string.
+    fn interpolate(&self, template: &str, depth: usize) -> String {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            out.push_str(before);
+            let Some((name, tail)) = after.split_once('}') else {
+                out.push('{');
+                rest = after;
+                continue;
+            };
+            match self.resolved(&Expr::Name(name.to_string()), depth + 1) {
+                Expr::Text { text, .. } | Expr::Number(text) => out.push_str(&text),
+                _ => {
+                    let _ = write!(out, "{{{name}}}");
+                }
+            }
+            rest = tail;
+        }
+        out + rest
+    }
+
+    /// Whether a comparison holds.
+    fn holds(&self, condition: &(Expr, &'static str, Expr)) -> Option<bool> {
+        let (a, b) = (self.resolve(&condition.0).number()?, self.resolve(&condition.2).number()?);
+        Some(match condition.1 {
+            "<" => a < b,
+            ">" => a > b,
+            "<=" => a <= b,
+            ">=" => a >= b,
+            "==" => a == b,
+            _ => a != b,
+        })
+    }
+
+    /// The answer to the only statement that was read.
+    pub(super) fn answer(&self) -> Answer {
+        let steps = self.lines.iter().filter_map(|line| match line {
+            TrainLine::Step(text) => Some(text.clone()),
+            TrainLine::Let { name, value, .. } => Some(format!("let {name} = {value};")),
+            TrainLine::Comment(_) => None,
+        });
+        let mut sections = Vec::new();
+        sections.extend(self.data.as_ref().map(DataSpec::section));
+        sections.extend(self.transforms.as_ref().map(TransformSpec::section));
+        if let Some(model) = &self.model {
+            sections.push(model.section());
+            sections.extend(self.metrics_section());
+        }
+        sections.extend(self.clip.as_ref().map(|clip| format!("clip: {clip}")));
+        Answer { steps: steps.collect(), sections, reasons: self.reasons.clone() }
+    }
+
+    pub(super) fn metrics_section(&self) -> Option<String> {
+        (!self.metrics.is_empty()).then(|| format!("metrics: [{}]", self.metrics.join(", ")))
+    }
+
+    /// The text of the recipe, unformatted.
+    pub(super) fn recipe(&self, name: &str) -> String {
+        let mut out = format!("{name} {{\n");
+        let comment = |out: &mut String, text: &str| {
+            text.lines().for_each(|line| {
+                let line = line.strip_prefix("// ").unwrap_or(line);
+                let _ = writeln!(out, "// {}", line.trim_start_matches("//").trim_end());
+            })
+        };
+        self.head.iter().for_each(|text| comment(&mut out, text));
+        let metrics = self.metrics_section().unwrap_or_else(|| "metrics: [accuracy]".to_string());
+        let task = self.task();
+        let mut section = |text: Option<String>, instead: &str| match text {
+            Some(text) => out.push_str(&format!("{text},\n")),
+            None => out.push_str(&format!("// The notebook does not say:\n{instead},\n")),
+        };
+        section(Some(format!("task: {}", task.word())), "");
+        section(self.data.as_ref().map(DataSpec::section), "data: folders { root: \"data\" }");
+        section(self.transforms.as_ref().map(TransformSpec::section), "transforms: side_on { size: 224 }");
+        section(self.model.as_ref().map(ModelSpec::section), "model: resnet34");
+        section(Some(metrics), "");
+        if let Some(clip) = &self.clip {
+            section(Some(format!("clip: {clip}")), "");
+        }
+        out.push_str("train: {\n");
+        let mut written = Vec::new();
+        let mut read = String::new();
+        for line in self.lines.iter().rev() {
+            match line {
+                TrainLine::Step(text) => {
+                    read.push_str(text);
+                    written.push(text.clone());
+                }
+                TrainLine::Let { name, value, .. } if reads(&read, name) => {
+                    // An earlier binding of the name is not read by what follows this one.
+                    read = without(&read, name);
+                    read.push_str(value);
+                    written.push(format!("let {name} = {value};"));
+                }
+                TrainLine::Let { unread, .. } => written.extend(unread.clone()),
+                TrainLine::Comment(text) => {
+                    let mut lines = String::new();
+                    comment(&mut lines, text);
+                    written.push(lines.trim_end().to_string());
+                }
+            }
+        }
+        written.iter().rev().for_each(|line| out.push_str(&format!("{line}\n")));
+        out.push_str("},\n}\n");
+        out
+    }
+}
+
+/// Whether the text reads the name, as a word or in a string's braces.
+fn reads(text: &str, name: &str) -> bool {
+    words(text).any(|word| word == name)
+}
+
+fn without(text: &str, name: &str) -> String {
+    words(text).filter(|word| *word != name).map(|word| format!("{word} ")).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// Whether an expression is one of numbers and names, which a `let` binds.
+fn is_plain(value: &Expr) -> bool {
+    match value {
+        Expr::Number(_) => true,
+        Expr::List(items) => !items.is_empty() && items.iter().all(|item| is_plain(item) || is_scaled(item)),
+        Expr::Negate(_) | Expr::Binary(..) => is_scaled(value),
+        _ => false,
+    }
+}
+
+/// A name or a number, or a computation with them.
+fn is_scaled(value: &Expr) -> bool {
+    match value {
+        Expr::Number(_) | Expr::Name(_) => true,
+        Expr::Negate(inner) => is_scaled(inner),
+        Expr::Binary(_, left, right) => is_scaled(left) && is_scaled(right),
+        _ => false,
+    }
+}
+
+/// A finite number as an expression.
+pub(super) fn number(x: f64) -> Option<Expr> {
+    x.is_finite().then(|| Expr::Number(crate::draft::number(x)))
+}
+
+pub(super) fn text(value: Expr) -> Option<String> {
+    match value {
+        Expr::Text { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+fn join(parts: &[String]) -> String {
+    parts.iter().map(|p| p.trim_end_matches('/')).collect::<Vec<_>>().join("/")
+}
