@@ -161,6 +161,35 @@ pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option
     Some(Baseline { says: says.join(" "), metric, value: answer.value, reached: None })
 }
 
+/// Returns the mean loss of the best constant answer on the training images: the entropy of the labels, or the mean distance
+/// from the median number. Losses with class weights count the classes equally.
+pub(super) fn constant_loss(train: &Truth, classes: usize, weighted: bool) -> f64 {
+    let entropy = |share: f64| if share > 0.0 { -share * share.ln() } else { 0.0 };
+    let loss = match train {
+        Truth::Classes(_) if weighted => (classes as f64).ln(),
+        Truth::Classes(labels) => {
+            let mut counts = vec![0usize; classes];
+            labels.iter().for_each(|&class| counts[class as usize] += 1);
+            counts.iter().map(|&n| entropy(n as f64 / labels.len().max(1) as f64)).sum()
+        }
+        Truth::Tags { cells, tags } => {
+            let rows = (cells.len() / tags.max(&1)).max(1) as f64;
+            let share =
+                |tag: usize| cells.iter().skip(tag).step_by((*tags).max(1)).filter(|cell| **cell).count() as f64 / rows;
+            let each = (0..*tags).map(share).map(|p| entropy(p) + entropy(1.0 - p));
+            each.sum::<f64>() / (*tags).max(1) as f64
+        }
+        Truth::Values(values) => {
+            let mut sorted = values.clone();
+            sorted.sort_by(f32::total_cmp);
+            let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+            values.iter().map(|v| f64::from((v - median).abs())).sum::<f64>() / values.len().max(1) as f64
+        }
+    };
+    // One class, or equal numbers: any answer is right, and no loss is high.
+    loss.max(1e-6)
+}
+
 /// Returns the score of predictions in the metric of [`baseline`]; tags above `threshold` are predicted.
 pub(super) fn in_baselines_measure(probabilities: &Probabilities, truth: &Truth, threshold: Option<f64>) -> f64 {
     match truth {

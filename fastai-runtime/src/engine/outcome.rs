@@ -9,13 +9,17 @@ use crate::RunError;
 use crate::models::{ModelMeta, Network};
 use crate::predict::{Predictions, Predictor};
 use crate::progress::{Silent, StopSignal, Watch};
-use crate::report::Summary;
+use crate::report::{BatchRow, Summary};
 
 /// A finished run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The content of `summary.json`.
     pub summary: Summary,
+    /// Loss and rates of every training batch: the content of `batches.csv`.
+    ///
+    /// Empty for a run that was loaded from a folder without that file.
+    pub batches: Vec<BatchRow>,
     /// The run folder.
     pub folder: PathBuf,
     /// The trained network, without autodiff.
@@ -30,10 +34,11 @@ pub struct Outcome {
 
 impl Outcome {
     /// Wraps the result of an earlier run.
-    pub(super) fn loaded(predictor: Predictor, summary: Summary, folder: PathBuf) -> Self {
+    pub(super) fn loaded(predictor: Predictor, summary: Summary, folder: PathBuf) -> Result<Self, RunError> {
         let (network, device) = predictor.network();
         let meta = predictor.meta().clone();
-        Outcome {
+        Ok(Outcome {
+            batches: BatchRow::read(&folder)?,
             summary,
             folder,
             network: network.clone(),
@@ -41,7 +46,7 @@ impl Outcome {
             task: meta.task,
             device: device.clone(),
             meta,
-        }
+        })
     }
 
     /// Returns the probabilities of image files in their order, prepared like the validation images.

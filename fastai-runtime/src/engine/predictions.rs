@@ -88,6 +88,9 @@ impl Session<'_> {
                 self.summary.test_tta = Some(found);
             }
         }
+        if let Some(warning) = self.summary.lost() {
+            self.progress.warn(&warning);
+        }
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
 use crate::models::{self, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
-use crate::report::{Counts, Record, RunFolder, Status, Summary};
+use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
 use crate::train::{Learner, Loss};
 
 /// Version of `summary.json`.
@@ -45,6 +45,8 @@ pub(super) struct Session<'a> {
     pub(super) valid_loss: Option<Loss>,
     /// The loss of a labelled test set, which is measured once at the end.
     pub(super) test_loss: Option<Loss>,
+    /// The mean loss of the best constant answer.
+    pub(super) constant_loss: f64,
     /// The recipe's metrics, in its order.
     pub(super) metrics: Vec<Box<dyn Measure>>,
     pub(super) cache: ActivationCache,
@@ -175,6 +177,7 @@ impl<'a> Session<'a> {
                 (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot)
             }
         };
+        let constant_loss = measured::constant_loss(&train_truth, dataset.classes.len(), class_weights.is_some());
         let mut session = Session {
             recipe,
             device: picked.kind,
@@ -188,6 +191,7 @@ impl<'a> Session<'a> {
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
             stages: Plan::new(recipe, &facts).stages,
+            constant_loss,
             metrics,
             cache,
             record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
@@ -279,6 +283,9 @@ impl<'a> Session<'a> {
         };
         self.snapshots.write(&kept)?;
         self.folder.write_summary(&self.summary)?;
+        if finished == 0 || self.stages[finished - 1].step.trains() {
+            self.folder.write_batches(&self.record)?;
+        }
         self.snapshot.finished = finished;
         Ok(())
     }
@@ -332,6 +339,7 @@ impl<'a> Session<'a> {
             meta,
             network,
             summary: self.summary,
+            batches: BatchRow::of_run(&self.record),
         })
     }
 
@@ -358,6 +366,7 @@ impl<'a> Session<'a> {
 
     fn write(&mut self) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
+        self.folder.write_batches(&self.record)?;
         if self.recipe.report() {
             if let Some(gallery) = &mut self.record.gallery {
                 gallery.make_thumbnails();

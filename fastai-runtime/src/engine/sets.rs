@@ -58,6 +58,11 @@ impl Sets {
         Sets { dataset, images, preparation, cached: None }
     }
 
+    /// Changes the number of images per batch.
+    pub(super) fn set_batch(&mut self, batch: u32) {
+        self.preparation.batch = batch as usize;
+    }
+
     /// A part as images of `size` pixels.
     pub(super) fn images(&self, part: Part, size: u32) -> ImageExamples {
         ImageExamples::new(self.images[part as usize].clone(), self.preparation.at_size(size))

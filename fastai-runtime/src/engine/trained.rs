@@ -99,7 +99,7 @@ impl<E: Experiment> Trained<E> {
             },
         };
         let folder = if run.is_dir() { run } else { run.parent().unwrap_or(run) }.to_path_buf();
-        Ok(Trained { outcome: Outcome::loaded(predictor, summary, folder), recipe: PhantomData })
+        Ok(Trained { outcome: Outcome::loaded(predictor, summary, folder)?, recipe: PhantomData })
     }
 
     /// Probabilities of image files, in their order. See [`Outcome::predict`].

@@ -74,7 +74,7 @@ impl ModelMeta {
     pub fn of(recipe: &Recipe, classes: Vec<String>) -> Self {
         let model = recipe.model();
         let size = recipe.steps().iter().rev().find_map(|step| match step {
-            Step::Resize { size } => Some(*size),
+            Step::Resize { size, .. } => Some(*size),
             _ => None,
         });
         let fixed = recipe.metrics().iter().find_map(Metric::fixed_threshold);

@@ -58,7 +58,7 @@ impl StageMemory {
         let image = if trains && stage.state.body == BodyState::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
             weights: stage.parameter_bytes(&plan.groups)?,
-            activations: image * u64::from(recipe.data().batch),
+            activations: image * u64::from(stage.state.batch),
         })
     }
 

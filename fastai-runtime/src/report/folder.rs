@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::html::{self, WrittenFile};
 use super::record::Record;
-use super::{Summary, plot};
+use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::train::{EpochRow, FindCurve, FitCurve};
@@ -18,7 +18,7 @@ const SUMMARY: &str = "summary.json";
 const REPORT: &str = "report.html";
 const MODELS: &str = "models";
 
-/// The folder of a run: `recipe.recipe`, `history.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
+/// The folder of a run: `recipe.recipe`, `history.csv`, `batches.csv`, `summary.json`, plots (`*.svg`), `report.html`, `models/`.
 ///
 /// Every file is written with [`write_atomic`], so a run that is killed at any instant leaves complete files.
 #[derive(Debug)]
@@ -98,6 +98,19 @@ impl RunFolder {
             write_atomic(&path, |out| write_history(&self.history, out))?;
         } else if path.exists() {
             std::fs::remove_file(&path).map_err(|e| RunError::file("remove", &path, e))?;
+        }
+        Ok(path)
+    }
+
+    /// Writes `batches.csv`, unless nothing has trained yet.
+    ///
+    /// Columns: `stage, epoch, batch, loss, smoothed`, and the learning rate of each layer group, `lr_0, lr_1, ..`; the last
+    /// one is the head's.
+    pub fn write_batches(&self, record: &Record) -> Result<PathBuf, RunError> {
+        let path = self.path.join(batches::FILE);
+        let rows = BatchRow::of_run(record);
+        if !rows.is_empty() {
+            write_atomic(&path, |out| batches::write(&rows, out))?;
         }
         Ok(path)
     }

@@ -85,6 +85,7 @@ fn banners(summary: &Summary) -> Markup {
             Status::Stopped => div.banner { "STOPPED before the recipe's end: the numbers are those of the stages that were reached." },
             Status::Failed => div.banner { "FAILED: the numbers are those of the stages that were reached." },
         }
+        @if let Some(warning) = summary.lost() { div.banner { "TRAINING FAILED: " (marked(&warning)) "." } }
         @if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
             div.banner { "NOT BETTER THAN A CONSTANT: " (warning) "." }
         }
@@ -209,6 +210,9 @@ fn brought(stage: &StageSummary, before: Option<&Evaluation>) -> Markup {
         }
         @if let Some(epoch) = stage.turned_at {
             div.note { "▲ validation loss rose after epoch " (epoch) " while training loss fell" }
+        }
+        @if let Some(judgement) = &stage.judgement {
+            div.note { strong { (verdicts::name(judgement.course)) } " from epoch " (judgement.epoch) ": see the notes" }
         }
     }
 }

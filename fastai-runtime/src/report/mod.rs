@@ -1,6 +1,7 @@
 //! The run folder: history, summary, plots, report.html.
 
 pub mod bars;
+pub mod batches;
 pub mod folder;
 pub mod gallery;
 pub mod html;
@@ -15,10 +16,11 @@ mod tables;
 mod verdicts;
 
 pub use bars::Bars;
+pub use batches::BatchRow;
 pub use folder::RunFolder;
 pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, DataOverview, Record};
 pub use sheet::Sheet;
 pub use show::Show;
 pub use summary::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Status, Summary};
-pub(crate) use verdicts::body_lost;
+pub(crate) use verdicts::{body_lost, course};

@@ -11,7 +11,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::numbers::{grouped, power, short as rate};
-use crate::train::{FindCurve, FitCurve};
+use crate::train::{FindCurve, FitCurve, skipped, windowed};
 
 /// Okabe and Ito's palette, which is distinguishable with every common kind of colour vision.
 const PALETTE: [RGBColor; 6] = [
@@ -32,20 +32,22 @@ const POINTS: usize = 1600;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Plots the loss of an `lr_find` over the learning rate (log scale) and marks the suggestion. The curve ends where the
-/// loss diverges.
+/// Plots the loss of an `lr_find` over the learning rate (log scale) and marks the suggestion: the smoothed loss, as the
+/// original draws it, and the mean of neighbouring batches, from which the rate follows. As in the original, the first ten
+/// batches are left out. The curves end where the loss diverges.
 pub fn find(curve: &FindCurve) -> String {
-    let points: Vec<(f64, f64)> = curve
-        .rates
-        .iter()
-        .zip(&curve.losses)
-        .map(|(x, y)| (*x, *y))
-        .filter(|(x, y)| x.is_finite() && *x > 0.0 && y.is_finite())
-        .collect();
-    if points.len() < 2 {
+    let first = skipped(curve.rates.len());
+    let points = |losses: &[f64], from: usize| -> Vec<(f64, f64)> {
+        let all = curve.rates.iter().skip(from).zip(losses).skip(first.saturating_sub(from));
+        all.map(|(x, y)| (*x, *y)).filter(|(x, y)| x.is_finite() && *x > 0.0 && y.is_finite()).collect()
+    };
+    let smoothed = points(&curve.losses, 0);
+    if smoothed.len() < 2 {
         return nothing("too few batches to draw a curve");
     }
-    draw(|area| draw_find(area, curve, &points))
+    let (means, half) = windowed(&curve.batch_losses);
+    let means = points(&means, half);
+    draw(|area| draw_find(area, curve, &smoothed, &means))
 }
 
 /// The learning rate of each layer group over the batches of all fits.
@@ -113,18 +115,37 @@ pub fn losses(fits: &[FitCurve]) -> String {
     })
 }
 
-fn draw_find(area: &Area, curve: &FindCurve, points: &[(f64, f64)]) -> Drawn {
+/// The range of a finder's curve that a reader looks at: from its lowest point to its highest before that one, with some of
+/// the rise after it, which may be many times as high.
+fn fall(points: &[(f64, f64)]) -> (usize, f64, f64) {
     let (lowest, min) =
         points.iter().enumerate().map(|(i, p)| (i, p.1)).min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
-    let before = points[..=lowest].iter().map(|p| p.1).fold(min, f64::max);
-    // The fall is the relevant part; the divergence after it may be four times as high.
+    let before = points[..points.len().min(lowest + 1)].iter().map(|p| p.1).fold(min, f64::max);
     let span = (before - min).max(if lowest == 0 { min.abs() } else { 0.1 * min.abs() }).max(1e-6);
-    let y = padded(min, (before + 0.3 * span).max(min + span));
-    let (first, last) = (points[0].0, points[points.len() - 1].0);
+    (lowest, min, (before + 0.3 * span).max(min + span))
+}
+
+fn draw_find(area: &Area, curve: &FindCurve, smoothed: &[(f64, f64)], means: &[(f64, f64)]) -> Drawn {
+    let (lowest, mut min, mut top) = fall(smoothed);
+    let mut legend = vec![("training loss, smoothed".to_string(), PALETTE[0])];
+    let around = (means.len() > 1).then(|| fall(means));
+    if let Some((_, low, high)) = around {
+        (min, top) = (min.min(low), top.max(high));
+        legend.push(("mean of neighbouring batches".to_string(), BORDER));
+    }
+    let y = padded(min, top);
+    let (first, last) = (smoothed[0].0, smoothed[smoothed.len() - 1].0);
     let x = if last > first { first..last } else { first..first * 10.0 };
-    let mut chart = builder(area, 22).build_cartesian_2d(x.clone().log_scale(), y.clone())?;
-    mesh(&mut chart, "learning rate (log scale)", "training loss, smoothed", &|x| power(*x), &|y| rate(*y))?;
-    let shown = cut_at(points, lowest, y.end);
+    draw_legend(area, &legend)?;
+    let mut chart = builder(area, 46).build_cartesian_2d(x.clone().log_scale(), y.clone())?;
+    mesh(&mut chart, "learning rate (log scale)", "training loss", &|x| power(*x), &|y| rate(*y))?;
+    if let Some((lowest, ..)) = around {
+        let within: Vec<(f64, f64)> = means.iter().filter(|p| x.contains(&p.0)).copied().collect();
+        let before = means.len() - within.len();
+        let shown = cut_at(&within, lowest.saturating_sub(before), y.end);
+        chart.draw_series(LineSeries::new(thin(&shown), BORDER.stroke_width(1)))?;
+    }
+    let shown = cut_at(smoothed, lowest, y.end);
     chart.draw_series(LineSeries::new(thin(&shown), PALETTE[0].stroke_width(2)))?;
     let Some(at) = curve.suggestion.filter(|s| x.contains(s)) else { return Ok(()) };
     chart.draw_series(LineSeries::new([(at, y.start), (at, y.end)], PALETTE[1].stroke_width(2)))?;
@@ -269,19 +290,7 @@ fn line(values: &[f64], start: usize) -> Vec<(f64, f64)> {
 
 /// The end of each epoch with its validation loss.
 fn epoch_ends(fit: &FitCurve, start: usize) -> Vec<(f64, f64)> {
-    let batches = length(fit);
-    let mut from = 0;
-    let mut ends = Vec::with_capacity(fit.epochs.len());
-    for (i, epoch) in fit.epochs.iter().enumerate() {
-        // An epoch's training loss is the smoothed loss after its last batch; a fit that was stopped within an epoch
-        // cannot be divided evenly.
-        let even = batches * (i + 1) / fit.epochs.len();
-        let found = fit.losses.get(from..).and_then(|rest| rest.iter().position(|loss| *loss == epoch.trn_loss));
-        let end = found.map_or(even, |n| from + n + 1);
-        from = end;
-        ends.push(((start + end) as f64, epoch.val_loss));
-    }
-    ends
+    fit.ends.iter().zip(&fit.epochs).map(|(end, epoch)| ((start + end) as f64, epoch.val_loss)).collect()
 }
 
 /// Thins a series to about [`POINTS`] points with the same appearance: the lowest and the highest of each run of
@@ -342,11 +351,9 @@ mod tests {
     fn a_stopped_fit_shows_its_epochs_where_they_ended() {
         let losses: Vec<f64> = (0..25).map(|i| 1.0 / f64::from(i + 1)).collect();
         let row = |end: usize| EpochRow { trn_loss: losses[end - 1], val_loss: 0.5, ..EpochRow::default() };
-        let fit = FitCurve { epochs: vec![row(10), row(20)], losses: losses.clone(), ..FitCurve::default() };
+        let (epochs, ends) = (vec![row(10), row(20)], vec![10, 20]);
+        let fit = FitCurve { epochs, ends, losses: losses.clone(), ..FitCurve::default() };
         assert_eq!(epoch_ends(&fit, 100), [(110.0, 0.5), (120.0, 0.5)]);
-        let unknown = vec![EpochRow { trn_loss: 7.0, val_loss: 0.5, ..EpochRow::default() }; 5];
-        let ends: Vec<f64> = epoch_ends(&FitCurve { epochs: unknown, ..fit }, 0).iter().map(|p| p.0).collect();
-        assert_eq!(ends, [5.0, 10.0, 15.0, 20.0, 25.0], "without a match the batches are shared evenly");
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub struct Record {
     pub finds: Vec<FindCurve>,
     /// One per `fit`, in order.
     pub fits: Vec<FitCurve>,
-    /// Single label: the last predictions for the validation set (`tta` if the recipe has one).
+    /// Single label: the confusion in the last predictions for the validation set, those of `tta` if it is the last step to
+    /// predict.
     pub confusion: Option<Confusion>,
     /// The worst of the last predictions for the validation set.
     pub gallery: Option<Gallery>,

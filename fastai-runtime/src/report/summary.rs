@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::RunError;
 use crate::metrics::{MetricValue, number_or_nan};
+use crate::train::{Course, Judgement};
 
 /// Largest `summary.json` that is read, bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -82,6 +83,25 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Returns a warning if the last `fit` left weights that say nothing, whatever the metrics are.
+    pub fn lost(&self) -> Option<String> {
+        let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit).filter(|_| !self.smoke)?;
+        let judgement = stage.judgement.filter(|j| matches!(j.course, Course::Diverged | Course::Collapsed))?;
+        let what = match judgement.course {
+            Course::Diverged => "diverged",
+            _ => "fell back to a constant answer",
+        };
+        Some(format!(
+            "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}), so the result means nothing: the \
+             learning rate is too high. Look for one with `let lr = lr_find(or = 1e-3);`, or take a tenth of it",
+            stage.step + 1,
+            stage.text,
+            judgement.epoch,
+            loss(judgement.trn_loss),
+            loss(judgement.val_loss)
+        ))
+    }
+
     /// Reads `summary.json` of the run folder `folder`.
     ///
     /// # Errors
@@ -93,6 +113,11 @@ impl Summary {
         std::fs::File::open(&path).and_then(|f| f.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(cannot)?;
         serde_json::from_slice(&bytes).map_err(|e| cannot(e.into()))
     }
+}
+
+/// A loss for messages: four decimals, or a power of ten if it is large.
+pub(crate) fn loss(value: f64) -> String {
+    if value.abs() < 1000.0 { format!("{value:.4}") } else { format!("{value:.1e}") }
 }
 
 /// Images used.
@@ -132,6 +157,9 @@ pub struct StageSummary {
     pub evaluation: Option<Evaluation>,
     /// For a `fit`: the epoch (from 0) after which the validation loss rose while the training loss kept falling, if any.
     pub turned_at: Option<u64>,
+    /// For a `fit`: the name of the course that its losses took, if there is one to warn of.
+    #[serde(default)]
+    pub judgement: Option<Judgement>,
     /// For `lr_find`: the suggested rate.
     pub suggestion: Option<f64>,
     /// For a stage with cached activations: the use of the cache.

@@ -1,10 +1,12 @@
 //! Plain statements about the gain of each stage.
 
-use fastai_dsl::{Direction, MetricKind, StepKind};
+use fastai_dsl::{BodyState, Direction, MetricKind, StepKind};
 use maud::{Markup, html};
 
 use super::numbers::metric;
+use super::summary::loss;
 use super::{Evaluation, StageSummary, Summary};
+use crate::train::{Course, Judgement};
 
 /// A figure before and after, by the first metric of the recipe or by the loss.
 struct Change<'a> {
@@ -47,6 +49,54 @@ pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation
     let change = Change::between(before, after).filter(|_| now.kind == StepKind::Fit && now.trains_body)?;
     let (old, new) = (metric(change.before), metric(change.after));
     (change.gain() < 0.0 && old != new).then(|| format!("{} {old} became {new}: {BODY_LOST}", change.name))
+}
+
+/// The name of a course, for tables.
+pub fn name(course: Course) -> &'static str {
+    match course {
+        Course::Diverged => "diverged",
+        Course::Collapsed => "collapsed",
+        Course::Damaged => "damaged the body",
+        Course::Overfitting => "overfitting",
+        Course::Underfitting => "underfitting",
+    }
+}
+
+/// States the course of a fit in the words of the course, with what it would do next.
+pub fn course(judgement: &Judgement, body: BodyState) -> String {
+    let Judgement { course, epoch, trn_loss, val_loss } = *judgement;
+    let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), loss(val_loss));
+    match course {
+        Course::Diverged => format!(
+            "diverged in epoch {epoch} ({losses}): the learning rate is too high; look for one with \
+             `let lr = lr_find(or = 1e-3);`, or take a tenth of it"
+        ),
+        Course::Collapsed => format!(
+            "collapsed in epoch {epoch} ({losses}): the network answers the same for every image; the learning rate is too \
+             high, take a tenth of it"
+        ),
+        Course::Damaged => format!(
+            "damaged the body from epoch {epoch} on ({losses}): its rates are too high; a tenth of them, or \
+             `bn_freeze(on);` before it"
+        ),
+        Course::Overfitting => format!(
+            "overfitting from epoch {epoch} on ({losses}): the network learns its training images by heart, and its training \
+             loss falls below what holds for new images. Fewer epochs, more augmentation (`max_zoom: 1.1`), more dropout, or \
+             larger images (`resize(299);`); a run that has reached this point may end with `tta();`"
+        ),
+        Course::Underfitting => {
+            let next = match body {
+                BodyState::Precomputed => {
+                    "train the head longer or at the rate that `lr_find` suggests, then go on with `precompute(off);`"
+                }
+                BodyState::Frozen => "train longer, or the whole network: `unfreeze();`",
+                BodyState::Unfrozen => {
+                    "train longer: `cycle_len = 1, cycle_mult = 2`, or at the rate that `lr_find` suggests"
+                }
+            };
+            format!("underfitting in epoch {epoch} ({losses}): both losses are still high; {next}")
+        }
+    }
 }
 
 /// Compares the figures after `stage` with those before it.

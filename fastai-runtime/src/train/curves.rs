@@ -13,9 +13,12 @@ pub struct FindCurve {
     pub rates: Vec<f64>,
     /// Smoothed loss after each batch; as long as `rates`.
     pub losses: Vec<f64>,
+    /// Loss of each individual batch; as long as `rates`.
+    #[serde(default)]
+    pub batch_losses: Vec<f64>,
     /// The suggested rate.
     pub suggestion: Option<f64>,
-    /// The rule that chose it: `valley`, `steep` or `minimum`.
+    /// What chose it, in words: `valley`, `steep`, `minimum`, or `a tenth of the rise`.
     pub rule: String,
 }
 
@@ -30,6 +33,12 @@ pub struct FitCurve {
     pub rates: Vec<Vec<f64>>,
     /// Smoothed training loss after every batch.
     pub losses: Vec<f64>,
+    /// Loss of each individual batch; as long as `losses`.
+    #[serde(default)]
+    pub batch_losses: Vec<f64>,
+    /// Number of batches up to the end of each finished epoch; as long as `epochs`.
+    #[serde(default)]
+    pub ends: Vec<usize>,
     /// One row per finished epoch.
     pub epochs: Vec<EpochRow>,
 }

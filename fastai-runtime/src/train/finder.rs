@@ -9,7 +9,7 @@ use super::loss::Loss;
 use super::mixing::{Mixing, Targets};
 use super::optimizer::GroupRates;
 use super::recorder::SmoothedLoss;
-use super::suggestion::suggest;
+use super::suggestion::{Suggestion, suggest};
 use crate::RunError;
 use crate::data::Traversal;
 use crate::error::Reached;
@@ -49,11 +49,37 @@ pub struct FindResult {
     /// Loss of each individual batch, which determines the suggestion.
     pub batch_losses: Vec<f64>,
     /// The suggested rate.
-    pub suggestion: Option<f64>,
+    pub suggestion: Option<Suggestion>,
     /// Batches trained, including the last one.
     pub batches: u64,
     /// Images trained on.
     pub images: u64,
+}
+
+/// When a sweep ends early.
+struct SweepEnd {
+    batch: usize,
+    best: f64,
+}
+
+impl Default for SweepEnd {
+    fn default() -> Self {
+        SweepEnd { batch: 0, best: 1e9 }
+    }
+}
+
+impl SweepEnd {
+    /// Whether the sweep ends with the next batch, of this smoothed loss.
+    fn reached(&mut self, smoothed: f64) -> bool {
+        if !smoothed.is_finite() || smoothed > EXPLODED * self.best {
+            return true;
+        }
+        if self.batch >= GUARD {
+            self.best = self.best.min(smoothed);
+        }
+        self.batch += 1;
+        false
+    }
 }
 
 /// Restores the network when the finder ends, in every case.
@@ -93,7 +119,7 @@ pub fn find_rate(
     let mut optimizer = guard.learner.optimizer(clip);
     let mut found = FindResult::default();
     let mut smoothed = SmoothedLoss::default();
-    let mut best = 1e9;
+    let mut ending = SweepEnd::default();
     let mut sweep = sweep(find, iterations).enumerate();
     progress.begin("batches", u64::from(iterations));
     'epochs: for epoch in 0.. {
@@ -114,11 +140,8 @@ pub fn find_rate(
                 progress.finish();
                 return Err(RunError::Stopped(Reached::Batch));
             }
-            if !shown.is_finite() || shown > EXPLODED * best {
+            if ending.reached(shown) {
                 break 'epochs;
-            }
-            if k >= GUARD && shown < best {
-                best = shown;
             }
             found.rates.push(rate);
             found.losses.push(shown);
@@ -131,4 +154,33 @@ pub fn find_rate(
     progress.finish();
     found.suggestion = suggest(find.suggest, &found.rates, &found.batch_losses);
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The independent implementation of `tools/reference_schedules.py`; `null` stands for NaN.
+    #[test]
+    fn smoothing_and_the_end_of_a_sweep_agree_with_the_original() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fastai-dsl/tests/golden/schedules.json");
+        let golden: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let cases = golden["smooth"].as_array().unwrap();
+        assert_eq!(cases.len(), 5);
+        for case in cases {
+            let numbers = |key: &str| -> Vec<f64> {
+                case[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect()
+            };
+            let (mut smoothed, mut ending) = (SmoothedLoss::default(), SweepEnd::default());
+            let shown: Vec<f64> = numbers("losses").into_iter().map(|loss| smoothed.add(loss)).collect();
+            for (k, (got, want)) in shown.iter().zip(numbers("smoothed")).enumerate() {
+                let same = (got - want).abs() <= 1e-9 * want.abs() || (got.is_nan() && want.is_nan());
+                assert!(same, "{}: batch {k}: {got} instead of {want}", case["name"]);
+            }
+            let recorded = shown.iter().take_while(|loss| !ending.reached(**loss)).count();
+            assert_eq!(recorded as u64, case["recorded"].as_u64().unwrap(), "{}", case["name"]);
+        }
+    }
 }

@@ -36,10 +36,19 @@ pub struct FitPlan<'a> {
     pub mixing: Mixing,
     /// The metrics after each epoch.
     pub metrics: &'a [Box<dyn Measure>],
-    /// Keeps the weights of the best epoch by the metric with this index in `metrics`.
-    pub keep_best: Option<usize>,
+    /// Keeps the weights of the best epoch by this.
+    pub keep_best: Option<BestBy>,
     /// Seed of the run.
     pub seed: u64,
+}
+
+/// What epochs are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BestBy {
+    /// The validation loss.
+    ValLoss,
+    /// The metric with this index in the plan's.
+    Metric(usize),
 }
 
 /// The set measured after each epoch.
@@ -69,6 +78,10 @@ pub struct FitResult {
     pub rates: Vec<Vec<f64>>,
     /// Smoothed training loss after every batch.
     pub losses: Vec<f64>,
+    /// Loss of each individual batch.
+    pub batch_losses: Vec<f64>,
+    /// Number of batches up to the end of each finished epoch.
+    pub ends: Vec<usize>,
     /// One per finished epoch.
     pub epochs: Vec<EpochRow>,
     /// Images trained on.
@@ -103,6 +116,8 @@ pub fn fit(
         ending: Ending::Complete,
         rates: vec![Vec::new(); lrs.len()],
         losses: Vec::new(),
+        batch_losses: Vec::new(),
+        ends: Vec::new(),
         epochs: Vec::new(),
         images: 0,
         seconds: 0.0,
@@ -146,6 +161,7 @@ pub fn fit(
                     return Err(RunError::Diverged { step: None, loss, epoch, batch, rates });
                 }
                 result.losses.push(smoothed.add(loss));
+                result.batch_losses.push(loss);
             }
             progress.advance(done, &format!("loss {:.4}", smoothed.value()));
             if stopping {
@@ -180,9 +196,15 @@ pub fn fit(
         show_row(&row, validation.is_some(), progress);
         on_epoch(&row)?;
         if let (Some(by), Some(measured)) = (keep_best, &measured) {
-            Best::offer(&mut best, learner, epoch, metrics[by].as_ref(), measured.metrics[by].1, measured);
+            // Larger is better.
+            let score = match by {
+                BestBy::ValLoss => -measured.loss,
+                BestBy::Metric(by) => metrics[by].direction().gain(0.0, measured.metrics[by].1),
+            };
+            Best::offer(&mut best, learner, epoch, score, measured);
         }
         result.predictions = measured.map(|m| m.probabilities);
+        result.ends.push(result.losses.len());
         result.epochs.push(row);
     }
     if let Some(best) = best {
@@ -223,15 +245,7 @@ struct Best {
 }
 
 impl Best {
-    fn offer(
-        best: &mut Option<Best>,
-        learner: &Learner,
-        epoch: u64,
-        by: &dyn Measure,
-        value: f64,
-        reached: &ValidationResult,
-    ) {
-        let score = by.direction().gain(0.0, value);
+    fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, score: f64, reached: &ValidationResult) {
         if best.as_ref().is_none_or(|b| score > b.score) {
             let (network, probabilities) = (learner.network().clone(), reached.probabilities.clone());
             *best = Some(Best { epoch, score, network, probabilities });

@@ -1,5 +1,6 @@
 //! The fit loop, the finder, the optimizer, the recorder.
 
+mod course;
 mod curves;
 mod examples;
 mod finder;
@@ -11,13 +12,14 @@ mod optimizer;
 mod recorder;
 mod suggestion;
 
+pub use course::{Against, Course, Judgement, judge};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
-pub use fit::{Ending, FitPlan, FitResult, Validation, fit};
+pub use fit::{BestBy, Ending, FitPlan, FitResult, Validation, fit};
 pub use learner::{BatchLoss, Learner};
 pub use loss::{AbsoluteError, BinaryCrossEntropy, Criterion, CrossEntropy, Loss};
 pub use mixing::{Mix, Mixing, Targets};
 pub use optimizer::{ByTensor, GroupRates, Optimizer, OptimizerState, Rule, Sgd, TensorStep};
 pub use recorder::{SmoothedLoss, turning_point};
-pub use suggestion::suggest;
+pub use suggestion::{Basis, Suggestion, skipped, suggest, windowed};

@@ -27,7 +27,15 @@ fn find(step: usize, title: &str) -> FindCurve {
     let loss = |r: &f64| 0.68 - 0.55 / (1.0 + (-(r.ln() - 0.004f64.ln()) * 1.6).exp()) + (r / 0.35).powf(2.2) * 0.4;
     let losses: Vec<f64> = rates.iter().map(loss).take_while(|l| *l < 2.4).collect();
     let rates = rates[..losses.len()].to_vec();
-    FindCurve { step, title: title.into(), rates, losses, suggestion: Some(1e-2), rule: "valley".into() }
+    FindCurve {
+        step,
+        title: title.into(),
+        rates,
+        batch_losses: losses.clone(),
+        losses,
+        suggestion: Some(1e-2),
+        rule: "valley".into(),
+    }
 }
 
 /// `cycles` of `batches`, each a cosine down from the rates; the loss falls from `high` to `low`.
@@ -64,7 +72,9 @@ fn fit(
         step,
         title: title.into(),
         rates: rates.iter().map(|r| factors.iter().map(|f| r * f).collect()).collect(),
+        batch_losses: losses.clone(),
         losses,
+        ends: (1..=vals.len()).map(|e| e * batches).collect(),
         epochs,
     }
 }
@@ -430,7 +440,8 @@ fn plots_keep_to_their_axes_whatever_they_are_given() {
         let curve =
             FindCurve { rates: rates.clone(), losses: losses.clone(), suggestion: Some(1e-4), ..FindCurve::default() };
         let epochs = vec![EpochRow { val_loss: f64::NAN, ..EpochRow::default() }; 2];
-        let fits = [FitCurve { rates: vec![rates], losses: losses.clone(), epochs, ..FitCurve::default() }];
+        let ends = vec![losses.len() / 2, losses.len()];
+        let fits = [FitCurve { rates: vec![rates], losses: losses.clone(), ends, epochs, ..FitCurve::default() }];
         for svg in [plot::find(&curve), plot::rates(&fits), plot::losses(&fits)] {
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
             assert!(!svg.contains("NaN"));
@@ -444,7 +455,7 @@ fn the_find_plot_marks_the_suggestion_and_cuts_the_flight() {
     let svg = plot::find(&find(1, "lr_find"));
     assert!(svg.contains("0.01  valley"));
     assert!(svg.contains("learning rate (log scale)") && svg.contains("training loss, smoothed"));
-    assert_within_axes(&svg, 20..=290);
+    assert_within_axes(&svg, 44..=290);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use fastai_dsl::StepKind;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, RunOptions, run};
 use fastai_runtime::progress::{Progress, Silent};
-use fastai_runtime::report::Status;
+use fastai_runtime::report::{BatchRow, Status};
+use fastai_runtime::train::{Course, SmoothedLoss};
 
 fn weights(outcome: &Outcome) -> Vec<Vec<u8>> {
     struct Read(Vec<Vec<u8>>);
@@ -90,6 +91,88 @@ fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
     assert!(log.has("found the cache"));
     assert!(second.summary.stages[0].cache.as_ref().unwrap().found);
     assert_eq!(weights(&first), weights(&second));
+}
+
+#[test]
+fn every_batch_is_written_with_its_loss_and_rates() {
+    let chips = Chips::new(40);
+    let steps = "let lr = lr_find(or = 0.01, iters = 12); fit(0.05, 2); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);";
+    let outcome = run(&chips.tags(steps, "", ""), &chips.options("batches"), &mut Silent).unwrap();
+    let read = BatchRow::read(&outcome.folder).unwrap();
+    assert_eq!(read, outcome.batches);
+    let of = |step: usize| read.iter().filter(move |row| row.step == step).collect::<Vec<_>>();
+    // 28 images in batches of 8.
+    assert_eq!((of(0).len(), of(1).len(), of(3).len()), (12, 8, 4));
+    assert!(of(0).iter().all(|row| row.epoch.is_none()) && of(0).windows(2).all(|w| w[0].rates < w[1].rates));
+    assert_eq!(of(1).iter().map(|row| row.epoch.unwrap()).collect::<Vec<_>>(), [0, 0, 0, 0, 1, 1, 1, 1]);
+    assert_eq!(of(3)[1].rates.len(), 3);
+    assert!((of(3)[1].rates[2] / of(3)[1].rates[0] - 20.0).abs() < 1e-9, "{:?}", of(3)[1]);
+    // The table's training loss is the smoothed one after the last batch of its epoch.
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let trn_loss: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(2).unwrap().parse().unwrap()).collect();
+    assert_eq!(trn_loss, [of(1)[3].smoothed, of(1)[7].smoothed, of(3)[3].smoothed]);
+    let mut smoothed = SmoothedLoss::default();
+    assert!(of(1).iter().all(|row| smoothed.add(row.loss) == row.smoothed));
+}
+
+#[test]
+fn a_resize_changes_the_batch_too_and_chosen_rows_are_held_out() {
+    let chips = Chips::new(40);
+    let steps = "fit(0.05, 1); resize(96, batch = 14); fit(0.05, 1); resize(64); fit(0.05, 1);";
+    let recipe = chips.tags(steps, "", "").to_string();
+    let rows = recipe.replace("random(0.3, seed = 42, fold = 0)", "rows([0, 3, 5, 39])");
+    assert_ne!(rows, recipe);
+    let outcome = run(&chips::recipe(&rows), &chips.options("rows"), &mut Silent).unwrap();
+    assert_eq!((outcome.summary.counts.train, outcome.summary.counts.valid), (36, 4));
+    let batches = |step: usize| outcome.batches.iter().filter(|row| row.step == step).count();
+    assert_eq!((batches(0), batches(2), batches(4)), (5, 3, 3));
+    let beyond = chips::recipe(&recipe.replace("random(0.3, seed = 42, fold = 0)", "rows([0, 40])"));
+    let error = run(&beyond, &chips.options("beyond"), &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("counts from 0 to 39, but names 40"), "{error}");
+}
+
+#[test]
+fn a_later_search_that_finds_nothing_goes_on_with_a_tenth_of_the_heads_rate() {
+    let chips = Chips::new(40);
+    // Rates that change nothing, so that the loss neither falls nor rises.
+    let steps = "fit(0.02, 1); let lr = lr_find(start = 1e-9, end = 1e-8, iters = 12); fit(lr, 1);";
+    let mut log = Log::default();
+    let outcome = run(&chips.tags(steps, "", ""), &chips.options("tenth"), &mut log).unwrap();
+    assert!(log.has("lr_find suggests nothing; a tenth of the head's last rate is used, 2.00e-3"));
+    assert!((outcome.summary.found_rates[0] - 0.002).abs() < 1e-12);
+    // A first search whose rate is used has nothing to go on with; one whose rate nothing uses need not.
+    let nothing = "lr_find(start = 1e-9, end = 1e-8, iters = 12); fit(0.02, 1);";
+    run(&chips.tags(nothing, "", ""), &chips.options("unused"), &mut Silent).unwrap();
+    let first = "let lr = lr_find(start = 1e-9, end = 1e-8, iters = 12); fit(lr, 1);";
+    let error = run(&chips.tags(first, "", ""), &chips.options("first"), &mut Silent).unwrap_err();
+    assert!(matches!(error, RunError::NoRate { .. }), "{error}");
+}
+
+#[test]
+fn a_training_that_diverged_is_said_whatever_the_metrics_are() {
+    let chips = Chips::new(40);
+    let recipe = chips.classes("unfreeze(); fit(10, 2);", "", "clip: 1.0,");
+    let mut log = Log::default();
+    let outcome = run(&recipe, &chips.options("diverged"), &mut log).unwrap();
+    let judgement = outcome.summary.stages[1].judgement.unwrap();
+    assert_eq!(judgement.course, Course::Diverged, "{judgement:?}");
+    assert!(log.has("training diverged in epoch") && outcome.summary.lost().is_some());
+    let notes = outcome.summary.notes.join("\n");
+    assert!(notes.contains("diverged in epoch") && !notes.contains("by heart"), "{notes}");
+    let report = std::fs::read_to_string(outcome.folder.join("report.html")).unwrap();
+    assert!(report.contains("TRAINING FAILED"));
+}
+
+#[test]
+fn the_epoch_of_the_lowest_loss_can_be_kept() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags("precompute(on); fit(0.3, 30);", "", "keep_best: val_loss,");
+    let outcome = run(&recipe, &chips.options("val_loss"), &mut Silent).unwrap();
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let losses: Vec<f64> = history.lines().skip(1).map(|l| l.split(',').nth(3).unwrap().parse().unwrap()).collect();
+    let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(outcome.summary.r#final.unwrap().val_loss, lowest, "{losses:?}");
+    assert!(lowest < *losses.last().unwrap(), "the last epoch would have been kept anyway: {losses:?}");
 }
 
 #[test]
@@ -320,7 +403,7 @@ fn where_validation_turns_is_marked() {
     let lowest = (0..30).min_by(|a, b| val_loss[*a].total_cmp(&val_loss[*b])).unwrap();
     assert_eq!(outcome.summary.stages[1].turned_at, Some(lowest as u64), "{val_loss:?}");
     let notes = &outcome.summary.notes;
-    assert!(notes.iter().any(|n| n.contains(&format!("val_loss was lowest after epoch {lowest}"))), "{notes:?}");
+    assert!(notes.iter().any(|n| n.contains(&format!("overfitting from epoch {lowest} on"))), "{notes:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the finder reads off the curves of real runs, and whether the rate trains.
 //!
 //! `golden/finder_curves.json` holds the losses of single batches of sweeps from 1e-5 to 10 over cached features. On a
-//! machine with the data sets and weights, `UPDATE=1 cargo test -p fastai-runtime --test training finder_curves` makes it anew.
+//! machine with the data sets and weights, `UPDATE=1 cargo test --workspace --test training on_real_data -- --ignored` makes
+//! it anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,10 @@ use fastai_runtime::device;
 use fastai_runtime::metrics::{self, Truth};
 use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
+use fastai_runtime::report::plot;
 use fastai_runtime::train::{
-    CachedExamples, Examples, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, Validation, find_rate, fit, suggest,
+    CachedExamples, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, SmoothedLoss,
+    Validation, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +49,44 @@ fn curves_of_real_runs_suggest_a_rate_that_trains() {
     let curves: BTreeMap<String, Curve> = serde_json::from_slice(&std::fs::read(golden()).unwrap()).unwrap();
     assert!(curves.len() >= 9, "{}", curves.len());
     for (name, curve) in &curves {
-        let rate = suggest(Suggest::Valley, &rates(curve), &curve.losses).unwrap();
+        let rate = suggest(Suggest::Valley, &rates(curve), &curve.losses).unwrap().rate;
         let [low, high] = curve.within;
         assert!((low..=high).contains(&rate), "{name}: {rate:.2e}");
+    }
+}
+
+/// Sweeps of 40 batches through whole networks whose heads had trained: `golden/finder_curves_unfrozen.json` holds the
+/// losses in `batches.csv` of the runs `precompute(on); lr_find(); fit(lr, 2); precompute(off); fit(lr, 2, cycle_len = 1);
+/// unfreeze(); lr_find();`, with the published weights.
+#[test]
+fn curves_of_trained_networks_suggest_a_rate_in_the_valley() {
+    let path = golden().with_file_name("finder_curves_unfrozen.json");
+    let curves: BTreeMap<String, Curve> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(curves.len(), 6);
+    for (name, curve) in &curves {
+        let [low, high] = curve.within;
+        for rule in [Suggest::Valley, Suggest::Minimum] {
+            let found = suggest(rule, &rates(curve), &curve.losses).unwrap_or_else(|| panic!("{name}: nothing"));
+            assert!((low..=high).contains(&found.rate), "{name}: {found:?}");
+        }
+    }
+}
+
+/// The plot shows what lies between the tenth batch and the explosion, as a person would look at it.
+#[test]
+fn plots_of_trained_networks_show_the_whole_sweep() {
+    let path = golden().with_file_name("finder_curves_unfrozen.json");
+    let curves: BTreeMap<String, Curve> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for (name, curve) in &curves {
+        let mut smoothed = SmoothedLoss::default();
+        let losses: Vec<f64> = curve.losses.iter().map(|loss| smoothed.add(*loss)).collect();
+        let batch_losses = curve.losses.clone();
+        let svg = plot::find(&FindCurve { rates: rates(curve), losses, batch_losses, ..FindCurve::default() });
+        let longest = svg.split("<polyline").filter(|part| part.contains("#0072B2")).map(|part| {
+            part.split("points=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().split_whitespace().count()
+        });
+        let points = longest.max().unwrap();
+        assert!(points >= 15, "{name}: {points} points of {}", curve.losses.len());
     }
 }
 
@@ -110,7 +148,6 @@ fn recipe(case: &Case, root: &Path) -> Option<Recipe> {
     let source = RecipeText::new("case.recipe", &text, &[]);
     match &source.result {
         Ok(checked) => Some(checked.recipe.clone()),
-        Err(_) if fastai_dsl::arch::find(case.arch).is_none() => None,
         Err(_) => panic!("{}", source.render(false)),
     }
 }
@@ -209,14 +246,12 @@ fn trained(
 }
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data and the weights in $FASTAI_WEIGHTS"]
 fn on_real_data_the_suggested_rate_trains() {
-    let Some(root) = data_root() else { return eprintln!("skipped: no data sets") };
+    let root = data_root().expect("the data sets");
     let mut curves = BTreeMap::new();
     for case in CASES {
-        let Some(recipe) = recipe(case, &root) else {
-            eprintln!("skipped: no weights of {}", case.arch);
-            continue;
-        };
+        let recipe = recipe(case, &root).unwrap_or_else(|| panic!("the weights of {}", case.arch));
         let dataset = Dataset::open(recipe.data(), recipe.task()).unwrap();
         let batch = recipe.data().batch as usize;
         let name = format!("{} at {} px, {}", dataset.root.file_name().unwrap().display(), case.size, case.arch);
@@ -230,7 +265,7 @@ fn on_real_data_the_suggested_rate_trains() {
             learner = network(&recipe, dataset.classes.len(), seed);
             let train = CachedExamples { features: &train, batch, seed, weights: None };
             let found = sweep(&mut learner, &train, &train_loss, seed);
-            let rate = found.suggestion.unwrap();
+            let rate = found.suggestion.unwrap().rate;
             eprintln!("{name}, seed {seed}: {rate:.2e}");
             assert!(case.within[0] <= rate && rate <= case.within[1], "{name}, seed {seed}: {rate:.2e}");
             let losses = found.batch_losses.iter().map(|l| (l * 1e4).round() / 1e4).collect();

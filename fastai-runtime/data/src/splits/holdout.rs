@@ -14,6 +14,18 @@ pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[SourceRow], findings: &
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
         Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
+        Valid::Rows(positions) => {
+            let beyond = |position: &&u32| **position as usize >= rows.len();
+            let unknown: Vec<String> = positions.iter().filter(beyond).map(u32::to_string).collect();
+            if !unknown.is_empty() && !rows.is_empty() {
+                findings.push(format!(
+                    "`valid: rows(..)` counts from 0 to {}, but names {}",
+                    rows.len() - 1,
+                    unknown.join(", ")
+                ));
+            }
+            positions.iter().filter(|p| (**p as usize) < rows.len()).for_each(|p| held_out[*p as usize] = true);
+        }
         Valid::Column(column) if matches!(data.source, Source::Folders { .. }) => {
             findings.push(format!("`valid: column({column:?})` needs `data: csv`; folders have no columns"));
         }
@@ -57,13 +69,15 @@ pub(crate) fn drawn(valid: &Valid, rows: &[SourceRow]) -> Vec<usize> {
             let groups: Vec<Option<&str>> = rows.iter().map(|row| row.group.as_deref()).collect();
             grouped_indices(&groups, *share, *seed, *fold)
         }
-        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given | Valid::None => Vec::new(),
+        Valid::Folder(_) | Valid::Indices(_) | Valid::Rows(_) | Valid::Column(_) | Valid::Given | Valid::None => {
+            Vec::new()
+        }
     }
 }
 
 /// Whether the held-out images are listed individually instead of drawn at random.
 pub(crate) fn is_chosen(valid: &Valid) -> bool {
-    matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) | Valid::Given)
+    matches!(valid, Valid::Folder(_) | Valid::Indices(_) | Valid::Rows(_) | Valid::Column(_) | Valid::Given)
 }
 
 /// Holds out the images that a text file names, one per line.

@@ -53,11 +53,9 @@ fn differences(files: &[PathBuf], size: u32) -> (Vec<(f32, f32)>, usize) {
 }
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data"]
 fn photos_differ_by_less_than_is_seen() {
-    let Some(files) = photos() else {
-        println!("skipped: no photos");
-        return;
-    };
+    let files = photos().expect("the photos");
     let mut failed = Vec::new();
     for size in [16, 32, 48, 64, 80] {
         let (apart, smaller) = differences(&files, size);
@@ -80,11 +78,9 @@ fn photos_differ_by_less_than_is_seen() {
 }
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data"]
 fn augmented_photos_differ_as_little() {
-    let Some(files) = photos() else {
-        println!("skipped: no photos");
-        return;
-    };
+    let files = photos().expect("the photos");
     let (full, reduced) = (transform(64, Decode::Full), transform(64, Decode::Reduced));
     let mut pair = [vec![0.0; 3 * 64 * 64], vec![0.0; 3 * 64 * 64]];
     let mut sum = 0.0;

@@ -7,15 +7,12 @@ use fastai_data::progress::{Silent, StopSignal};
 use fastai_data::{Dataset, Health, Histogram, Preflight, cv_indices};
 use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
 
-fn set(name: &str) -> Option<PathBuf> {
+fn set(name: &str) -> PathBuf {
     let root = std::env::var_os("FASTAI_TEST_DATA").map(PathBuf::from);
     let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
     let folder = root.join(name);
-    if !folder.is_dir() {
-        eprintln!("skipped: no {}", folder.display());
-        return None;
-    }
-    Some(folder)
+    assert!(folder.is_dir(), "no {}", folder.display());
+    folder
 }
 
 fn data(root: &Path, source: Source, valid: Valid) -> Data {
@@ -55,8 +52,9 @@ fn look(data: &Data, task: TaskKind, size: u32) -> (Dataset, Health) {
 const RANDOM: Valid = Valid::Random { share: 0.2, seed: 42, fold: 0 };
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data"]
 fn the_chips_leak_under_a_random_split_and_not_under_a_blocked_one() {
-    let Some(root) = set("ucmerced") else { return };
+    let root = set("ucmerced");
     let chips = |valid| data(&root, csv("train_v2.csv", "train-jpg"), valid);
     let (dataset, health) = look(&chips(RANDOM), TaskKind::MultiLabel, 256);
     let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -89,8 +87,9 @@ fn the_chips_leak_under_a_random_split_and_not_under_a_blocked_one() {
 }
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data"]
 fn identical_images_on_both_sides_are_dropped_from_training() {
-    let Some(root) = set("ucmerced") else { return };
+    let root = set("ucmerced");
     // Some seed parts airplane01 from airplane02.
     let apart = |seed: &u32| {
         let held_out: HashSet<usize> = cv_indices(2100, 0.2, *seed, 0).into_iter().collect();
@@ -106,8 +105,9 @@ fn identical_images_on_both_sides_are_dropped_from_training() {
 }
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data"]
 fn the_breeds_split_is_the_originals() {
-    let Some(root) = set("dogbreed") else { return };
+    let root = set("dogbreed");
     // Opening looks for files and decodes none: empty ones stand for the images that are not here.
     let whole = tempfile::tempdir().unwrap();
     std::fs::copy(root.join("labels_full.csv"), whole.path().join("labels.csv")).unwrap();
@@ -139,8 +139,10 @@ fn per_class(dataset: &Dataset) -> Vec<u64> {
 }
 
 #[test]
+#[ignore = "needs the data sets at $FASTAI_TEST_DATA or ../shared/data"]
 fn photos_of_pets_and_breeds_are_sound() {
-    if let Some(root) = set("dogscats") {
+    {
+        let root = set("dogscats");
         let source = Source::Folders { train: "train".to_string() };
         let (dataset, health) =
             look(&data(&root, source, Valid::Folder("valid".to_string())), TaskKind::SingleLabel, 224);
@@ -148,7 +150,8 @@ fn photos_of_pets_and_breeds_are_sound() {
         eprintln!("dogscats: {:#?}", health.notes(&root));
         compare_sides("dogscats", &health);
     }
-    if let Some(root) = set("dogbreed") {
+    {
+        let root = set("dogbreed");
         let (dataset, health) = look(&data(&root, csv("labels.csv", "train"), RANDOM), TaskKind::SingleLabel, 224);
         assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (800, 200));
         eprintln!("dogbreed: {:#?}", health.notes(&root));

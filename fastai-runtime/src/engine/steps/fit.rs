@@ -1,6 +1,6 @@
 //! `fit(..)`.
 
-use fastai_dsl::{Fit, Schedule};
+use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
 use super::{Running, mixing, precompute, timed};
 use crate::RunError;
@@ -9,8 +9,8 @@ use crate::engine::session::Session;
 use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
-use crate::report::body_lost;
-use crate::train::{self, Ending, EpochRow, FitCurve, FitPlan, Validation, turning_point};
+use crate::report::{body_lost, course};
+use crate::train::{self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, Validation, judge, turning_point};
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
@@ -37,7 +37,10 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         clip: recipe.clip(),
         mixing: mixing(recipe),
         metrics: &session.metrics,
-        keep_best: recipe.keep_best().and_then(|best| recipe.metrics().iter().position(|m| m.kind() == best)),
+        keep_best: recipe.keep_best().and_then(|best| match best {
+            KeepBest::ValLoss => Some(BestBy::ValLoss),
+            KeepBest::Metric(best) => recipe.metrics().iter().position(|m| m.kind() == best).map(BestBy::Metric),
+        }),
         seed: session.seed,
     };
     let size = stage.state.size;
@@ -65,20 +68,17 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     if let Some(kept) = &kept {
         session.note(format!("keep_best: {kept}"));
     }
-    if let (Some(turn), Some(last)) = (turning_point(&result.epochs), result.epochs.last()) {
-        summary.turned_at = Some(turn.epoch);
-        session.note(format!(
-            "step {} `{}`: val_loss was lowest after epoch {} ({:.4}) and ended at {:.4}, while trn_loss fell on from \
-             {:.4} to {:.4}: from there the network learns its training images by heart; train for fewer epochs, or \
-             give more dropout or augmentation, or `keep_best`",
-            index + 1,
-            stage.step,
-            turn.epoch,
-            turn.val_loss,
-            last.val_loss,
-            turn.trn_loss,
-            last.trn_loss
-        ));
+    summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
+    let before =
+        session.summary.stages.iter().rev().find_map(|s| s.evaluation.as_ref().filter(|_| s.kind == StepKind::Fit));
+    let against = Against {
+        constant: session.constant_loss,
+        before: before.map(|evaluation| evaluation.val_loss),
+        trains_body: summary.trains_body,
+    };
+    summary.judgement = judge(&result.epochs, against).filter(|_| !session.smoke && result.kept.is_none());
+    if let Some(judgement) = &summary.judgement {
+        session.note(format!("step {} `{}`: {}", index + 1, stage.step, course(judgement, stage.state.body)));
     }
     let shown = result.kept.map_or(result.epochs.last(), |k| result.epochs.get(k as usize));
     session.look = match (result.predictions, shown) {
@@ -96,6 +96,8 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         title: summary.text.clone(),
         rates: result.rates,
         losses: result.losses,
+        batch_losses: result.batch_losses,
+        ends: result.ends,
         epochs: result.epochs,
     });
     if let (Some(look), Some(loss)) = (session.look.take(), &session.valid_loss) {

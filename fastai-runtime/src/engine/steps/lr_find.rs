@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fastai_dsl::{BodyState, LrFind};
+use fastai_dsl::{Base, BodyState, LrFind, Step};
 
 use super::{Running, mixing, precompute, timed};
 use crate::RunError;
@@ -10,7 +10,7 @@ use crate::engine::session::Session;
 use crate::engine::sets::Part;
 use crate::error::FailedStep;
 use crate::progress::Watch;
-use crate::train::{FindCurve, FindPlan, find_rate};
+use crate::train::{Basis, FindCurve, FindPlan, Suggestion, find_rate};
 
 /// The rate that a smoke run's finder returns, since two batches suggest none.
 const SMOKE_RATE: f64 = 1e-3;
@@ -36,20 +36,32 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         Watch { progress: &mut *session.progress, stop: &session.stop },
     )?;
     timed(summary, found.images, started.elapsed().as_secs_f64());
-    summary.suggestion = found.suggestion;
+    summary.suggestion = found.suggestion.map(|s| s.rate);
     let curve = FindCurve {
         step: index,
         title: summary.text.clone(),
         rates: found.rates,
         losses: found.losses,
-        suggestion: found.suggestion,
-        rule: find.suggest.word().to_string(),
+        batch_losses: found.batch_losses,
+        suggestion: found.suggestion.map(|s| s.rate),
+        rule: match found.suggestion.map(|s| s.basis) {
+            Some(Basis::Rise) => "a tenth of the rise".to_string(),
+            _ => find.suggest.word().to_string(),
+        },
     };
     let plot = session.folder.write_find_plot(&curve)?;
     session.record.finds.push(curve);
     let rate = match (found.suggestion, find.or) {
-        (Some(rate), _) => {
+        (Some(Suggestion { rate, basis: Basis::Fall }), _) => {
             session.note(format!("lr_find suggests {rate:.2e} ({})", find.suggest.word()));
+            rate
+        }
+        (Some(Suggestion { rate, basis: Basis::Rise }), _) => {
+            session.note(format!(
+                "lr_find suggests {rate:.2e}: the loss falls nowhere clearly, as is usual once the head has trained, and the \
+                 rate is a tenth of the one from which it rises; see {}",
+                plot.display()
+            ));
             rate
         }
         (None, Some(rate)) => {
@@ -58,11 +70,40 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
             rate
         }
         (None, None) if session.smoke => SMOKE_RATE,
-        (None, None) => {
-            let step = FailedStep::new(index, &stage.step);
-            return Err(RunError::NoRate { step, start: find.start, end: find.end, plot });
-        }
+        (None, None) => match last_rate(session, index) {
+            Some(rate) => {
+                session.note(format!(
+                    "lr_find suggests nothing; a tenth of the head's last rate is used, {:.2e}; see {}. `or = 1e-3` in the \
+                     step chooses another",
+                    rate / 10.0,
+                    plot.display()
+                ));
+                rate / 10.0
+            }
+            None if !is_read(session, index, find) => {
+                session.note(format!("lr_find suggests nothing; no step uses its rate; see {}", plot.display()));
+                find.start
+            }
+            None => {
+                let step = FailedStep::new(index, &stage.step);
+                return Err(RunError::NoRate { step, start: find.start, end: find.end, plot });
+            }
+        },
     };
     session.summary.found_rates.push(rate);
     Ok(())
+}
+
+/// The head's full learning rate in the last `fit` before step `index`.
+fn last_rate(session: &Session<'_>, index: usize) -> Option<f64> {
+    let fit = session.stages[..index].iter().rev().find(|stage| stage.step.is_fit())?;
+    fit.rates.last()?.resolve(&session.summary.found_rates)
+}
+
+/// Whether a `fit` after step `index` uses the rate of the finder.
+fn is_read(session: &Session<'_>, index: usize, find: &LrFind) -> bool {
+    let reads = |stage: &fastai_dsl::Stage| {
+        matches!(stage.step, Step::Fit(_)) && stage.rates.iter().any(|rate| rate.base() == Base::Found(find.index))
+    };
+    session.stages[index..].iter().any(reads)
 }

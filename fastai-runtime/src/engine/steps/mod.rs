@@ -33,6 +33,7 @@ impl Session<'_> {
         let (count, groups) = (self.stages.len(), self.learner.network().groups());
         for index in self.next_stage()..count {
             let stage = self.stages[index].clone();
+            self.sets.set_batch(stage.state.batch);
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
             let trains = stage.step.trains();
