@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod fmt;
+mod import;
 mod numbers;
 mod plan;
 mod predict;
@@ -60,6 +61,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::ExplainArgs),
+    /// Turn the fastai 0.7 calls of a notebook or script into a recipe; what has no equivalent stays as comments
+    Import(import::ImportArgs),
     /// Say what images show by a published network and its 1000 ImageNet classes
     Classify(classify::ClassifyArgs),
     /// Show a network's layers, output shapes, parameters and multiply-adds
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -202,7 +202,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
             stage.step,
             megabytes(memory.weights),
             megabytes(memory.activations),
-            recipe.data().batch
+            stage.state.batch
         );
     }
     if let Some(curve) = Curve::new(plan, 160) {

@@ -107,6 +107,9 @@ fn reached(summary: &Summary) -> String {
     if let Some(last) = &summary.r#final {
         out += &line("final", last);
     }
+    if let Some(warning) = summary.lost() {
+        out += &format!("warning: {warning}\n");
+    }
     if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
         out += &format!("warning: {warning}\n");
     }

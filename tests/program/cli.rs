@@ -30,6 +30,32 @@ fn a_good_recipe_is_fine_and_a_bad_one_shows_every_mistake() {
 }
 
 #[test]
+fn import_turns_a_notebook_into_a_recipe_that_checks() {
+    let scratch = TempDir::new().unwrap();
+    let notebook = scratch.path().join("lesson1-tiny.ipynb");
+    let cells = r##"{"cells": [
+        {"cell_type": "markdown", "source": ["# Dogs"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "from fastai.conv_learner import *"]},
+        {"cell_type": "code", "source": "tfms = tfms_from_model(resnet34, 224, aug_tfms=transforms_side_on, max_zoom=1.1)"},
+        {"cell_type": "code", "source": "data = ImageClassifierData.from_paths('data/dogscats/', tfms=tfms)"},
+        {"cell_type": "code", "source": "learn = ConvLearner.pretrained(resnet34, data)\nlearn.fit(1e-2, 3, cycle_len=1)"},
+        {"cell_type": "code", "source": "learn.sched.plot_lr()"}], "nbformat": 4}"##;
+    fs::write(&notebook, cells).unwrap();
+    let out = scratch.path().join("tiny.recipe");
+    let said = stderr(fastai(&scratch).arg("import").arg(&notebook).arg("--out").arg(&out), 0);
+    assert!(said.contains("4 statements translated, 1 kept as comments, 2 imports"), "{said}");
+    let text = fs::read_to_string(&out).unwrap();
+    assert!(text.starts_with("Lesson1Tiny {") && text.contains("fit(1e-2, 3, cycle_len = 1);"), "{text}");
+    fastai(&scratch).arg("check").arg(&out).assert().success();
+    assert!(stderr(fastai(&scratch).arg("import").arg(&notebook).arg("--out").arg(&out), 2).contains("exists"));
+    let script = scratch.path().join("other.py");
+    fs::write(&script, "print(1)").unwrap();
+    assert!(stderr(fastai(&scratch).arg("import").arg(&script), 2).contains("no call of fastai 0.7"));
+    fs::write(&notebook, "{").unwrap();
+    assert!(stderr(fastai(&scratch).arg("import").arg(&notebook), 2).contains("is not a notebook"));
+}
+
+#[test]
 fn explain_knows_codes_lints_and_words() {
     let scratch = TempDir::new().unwrap();
     let output = fastai(&scratch).args(["explain", "E0404"]).assert().success();
