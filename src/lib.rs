@@ -85,8 +85,7 @@ pub mod predict {
     pub use fastai_runtime::device::{DeviceKind, DeviceRequest, Picked, pick};
     pub use fastai_runtime::metrics::{Probabilities, Truth};
     pub use fastai_runtime::predict::{
-        Predictions, Predictor, Said, SubmissionRows, Unreadable, check_sample, image_files, submission_header,
-        write_submission,
+        Predictions, Predictor, Said, Submission, SubmissionCell, SubmissionFormat, Unreadable, image_files,
     };
 }
 

@@ -7,16 +7,20 @@ Number i of a storage of n is (i - n / 2) / 4, which every floating type holds e
 expected values.
 
 How to run
-    pip install torch
+    pip install numpy torch
     python tools/reference_torch_files.py
 """
 
+import argparse
 import collections
+import datetime
 import io
 import os
+import pathlib
 import pickle
 import zipfile
 
+import numpy as np
 import torch
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden", "torch")
@@ -67,6 +71,26 @@ def compressed(name, value):
             out.writestr(entry.filename, source.read(entry))
 
 
+def beside():
+    """What training scripts save beside the weights: objects of all kinds, which a reader must pass over."""
+    net = module()
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.ones(1, 1, 2, 2)).sum().backward()
+    optimizer.step()
+    return {
+        "args": argparse.Namespace(lr=0.1, data=pathlib.PurePosixPath("/data"), sizes=(64, 128), seeds={1, 2}),
+        "best": np.float64(0.5),
+        "history": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "when": datetime.datetime(2026, 1, 2),
+        "classes": collections.Counter("abca"),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": collections.defaultdict(list, {"lr": [0.1]}),
+        "rng": torch.get_rng_state(),
+        "numpy_rng": np.random.RandomState(0).get_state(),
+        "dtype": torch.float32,
+    }
+
+
 class Calls:
     def __reduce__(self):
         return os.system, ("echo executed",)
@@ -87,6 +111,7 @@ def main():
             {"epoch": 3, "best": 0.5, "arch": "tiny", "state_dict": wrapped, "optimizer": {"state": {0: {"step": 5}}, "lr": [0.1, None, True]}},
             **options,
         )
+        write(f"beside.{ending}.pth", {**beside(), "state_dict": wrapped}, **options)
         write(f"calls.{ending}.pth", {"weight": numbers(2), "evil": Calls()}, **options)
         write(f"whole_model.{ending}.pth", module(), **options)
         write(f"expanded.{ending}.pth", {"weight": numbers(1).expand(1000)}, **options)
@@ -97,4 +122,5 @@ def main():
         pickle.dump({"weight": [1.0, 2.0]}, f)
 
 
-main()
+if __name__ == "__main__":
+    main()

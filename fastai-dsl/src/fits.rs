@@ -2,7 +2,7 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{blocks, column, folder, grouped, indices, normalize, random, rows, stratified};
+use crate::schema::{blocks, column, folder, grouped, indices, normalize, random, rows, sample, stratified};
 use crate::words::Word;
 
 /// Kinds of values, one per [`crate::schema::Type`].
@@ -13,6 +13,8 @@ pub mod kind {
     kinds! {
         /// A text.
         Text
+        /// A text or a list of them.
+        Texts
         /// A whole number.
         Count
         /// A number.
@@ -27,6 +29,10 @@ pub mod kind {
         Word
         /// A column's name or position.
         Column
+        /// A list of columns' names or positions.
+        Columns
+        /// `words::all` or `sample::new()`.
+        Extent
         /// A split.
         Split
         /// `words::imagenet`, `words::inception`, `words::none` or `normalize::new()`.
@@ -60,6 +66,9 @@ macro_rules! fits {
 }
 fits! {
     Text: &str, String;
+    Texts: &str, String, Vec<&str>, Vec<String>;
+    Columns: Vec<Value>, Vec<&str>, Vec<String>, Vec<i32>, Vec<u32>, Vec<usize>;
+    Extent: Word, sample;
     Count: u8, u16, i32, u32, i64, u64, usize;
     Number: f64, f32, i32, u32, i64, u64, usize;
     Switch: Word;
@@ -78,6 +87,11 @@ fits! {
     ClassWeights: Word, Vec<f64>;
 }
 impl<const N: usize> Fits<kind::Augment> for [Value; N] {}
+impl<const N: usize> Fits<kind::Texts> for [&str; N] {}
+impl<const N: usize> Fits<kind::Texts> for [String; N] {}
+impl<const N: usize> Fits<kind::Columns> for [Value; N] {}
+impl<const N: usize> Fits<kind::Columns> for [&str; N] {}
+impl<const N: usize> Fits<kind::Columns> for [i32; N] {}
 impl<const N: usize> Fits<kind::Numbers> for [f64; N] {}
 impl<const N: usize> Fits<kind::ClassWeights> for [f64; N] {}
 impl<const N: usize> Fits<kind::Counts> for [i32; N] {}

@@ -44,8 +44,9 @@ pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
     Anneal, Architecture, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Direction,
-    Duplicates, Erased, Fit, HeadSpec, KeepBest, LrFind, Metric, MetricKind, Model, Options, PadMode, Recipe, Sampler,
-    Source, StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    Duplicates, Encoding, Erased, Extent, Fit, HeadSpec, KeepBest, LrFind, Metric, MetricKind, Model, Options, PadMode,
+    Recipe, Sampler, Source, StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid,
+    Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

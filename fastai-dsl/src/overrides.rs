@@ -59,6 +59,7 @@ fn value(draft: &Draft, o: &Override) -> Value {
     let wants_text = || match (key_type(draft, &o.key), &parsed.kind) {
         (_, ValueKind::Text(_)) => false,
         (Some(Type::Text), _) => true,
+        (Some(Type::Texts), kind) => !matches!(kind, ValueKind::List(_)),
         // A column's name is a word too; its position is a number.
         (Some(Type::Column), kind) => !matches!(kind, ValueKind::Number(_) | ValueKind::Negate(_)),
         // A folder's name, unless the word is reserved: a split without its arguments is not a folder.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    ClassWeights, Column, Data, HeadSpec, Metric, Recipe, Source, StatsWish, Step, Threshold, Transforms, Valid,
-    Weights,
+    ClassWeights, Column, Data, Extent, HeadSpec, Metric, Recipe, Source, StatsWish, Step, Threshold, Transforms,
+    Valid, Weights,
 };
 use crate::schema::{CSV, Construct, F2, FIT, GIVEN, LR_FIND, TRANSFORMS};
 
@@ -87,7 +87,8 @@ impl fmt::Display for Rest<'_> {
             StatsWish::None => f.write_str(", stats: none")?,
             StatsWish::Given { mean, std } => write!(f, ", stats: normalize(mean = {mean:?}, std = {std:?})")?,
         }
-        unless_default(f, &TRANSFORMS, "decode", ": ", t.decode.word())
+        unless_default(f, &TRANSFORMS, "decode", ": ", t.decode.word())?;
+        unless_default(f, &TRANSFORMS, "bits", ": ", &t.bits.to_string())
     }
 }
 
@@ -104,11 +105,22 @@ impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Folders { train } => write!(f, "folders {{ root: {:?}, train: {train:?}", self.root)?,
-            Source::Csv { labels, images, suffix, id, label, separator, header } => {
+            Source::Csv { labels, images, suffix, id, label, columns, separator, header, delimiter, encoding } => {
                 write!(f, "csv {{ root: {:?}, labels: {labels:?}, images: {images:?}, ", self.root)?;
-                write!(f, "suffix: {suffix:?}, id: {id}, label: {label}")?;
+                match &suffix[..] {
+                    [one] => write!(f, "suffix: {one:?}, id: {id}")?,
+                    several => write!(f, "suffix: {several:?}, id: {id}")?,
+                }
+                if columns.is_empty() {
+                    write!(f, ", label: {label}")?;
+                } else {
+                    let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+                    write!(f, ", columns: [{}]", columns.join(", "))?;
+                }
                 unless_default(f, &CSV, "separator", ": ", &format!("{separator:?}"))?;
                 write!(f, ", header: {}", on_off(*header))?;
+                unless_default(f, &CSV, "delimiter", ": ", &format!("{:?}", delimiter.to_string()))?;
+                unless_default(f, &CSV, "encoding", ": ", encoding.word())?;
             }
             Source::Given => f.write_str("given {")?,
         }
@@ -128,6 +140,9 @@ impl fmt::Display for Data {
         unless_default(f, &GIVEN, "sampler", ": ", self.sampler.word())?;
         if let Some(side) = self.resize_to {
             write!(f, ", resize_to: {side}")?;
+        }
+        if let Extent::Sample(images) = self.preflight {
+            write!(f, ", preflight: sample({images})")?;
         }
         f.write_str(" }")
     }

@@ -90,6 +90,9 @@ impl RecipeText {
         let tokens: proc_macro2::TokenStream = match readable.parse() {
             Ok(tokens) => tokens,
             Err(error) => {
+                if let Some((found, place)) = unknown_escape(text) {
+                    return RecipeText::failed(path, text, found, place);
+                }
                 let place = error.span().byte_range();
                 let found = Diagnostic::error(&c::LEX, Site(0), "this character has no place in a recipe")
                     .help("comments begin with `//`, strings are in double quotes: `\"data\"`");
@@ -292,6 +295,52 @@ fn single_quotes(text: &str) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// The first backslash in a string that begins no escape of the language, as in a path of Windows.
+fn unknown_escape(text: &str) -> Option<(Diagnostic, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let comments = scan(text).ok()?;
+    let mut at = 0;
+    while at < bytes.len() {
+        if let Some(comment) = comments.iter().find(|c| c.contains(&at)) {
+            at = comment.end;
+            continue;
+        }
+        if bytes[at] != b'"' {
+            at += 1;
+            continue;
+        }
+        let start = at + 1;
+        let mut end = start;
+        let mut wrong = None;
+        while end < bytes.len() && bytes[end] != b'"' {
+            if bytes[end] == b'\\' {
+                let next = bytes.get(end + 1).copied().unwrap_or(b'"');
+                let hexadecimal = |b: Option<&u8>| b.is_some_and(u8::is_ascii_hexdigit);
+                let known = match next {
+                    b'n' | b'r' | b't' | b'0' | b'\\' | b'"' | b'\'' | b'\n' | b'\r' => true,
+                    b'x' => hexadecimal(bytes.get(end + 2)) && hexadecimal(bytes.get(end + 3)),
+                    b'u' => bytes.get(end + 2) == Some(&b'{'),
+                    _ => false,
+                };
+                if !known && wrong.is_none() {
+                    wrong = Some((end, text[end + 1..].chars().next().unwrap_or('"')));
+                }
+                end += 1;
+            }
+            end += 1;
+        }
+        if let Some((place, letter)) = wrong {
+            let whole = text.get(start..end.min(bytes.len()))?;
+            let (slashes, doubled) = (whole.replace('\\', "/"), whole.replace('\\', "\\\\"));
+            let found = Diagnostic::error(&c::LEX, Site(0), format!("`\\{letter}` is no escape in a string"))
+                .help(format!("for a path, `\"{slashes}\"` or `\"{doubled}\"`"));
+            return Some((found, place..place + 1 + letter.len_utf8()));
+        }
+        at = end + 1;
+    }
+    None
 }
 
 /// Replaces those quotes by double quotes, so that the whole text can be parsed.

@@ -84,7 +84,7 @@ fn a_split_is_not_told_to_become_itself() {
     let random = told("random(0.2)", "random(0.2, seed = 42, fold = 0)");
     assert!(random.contains("E0705") && random.contains("`valid: stratified(0.2)`"), "{random}");
     let stratified = told("stratified(0.2)", "stratified(0.2, seed = 42, fold = 0)");
-    assert!(stratified.contains("E0705") && stratified.contains("another seed"), "{stratified}");
+    assert!(stratified.contains("E0705") && stratified.contains("more images of it"), "{stratified}");
 }
 
 /// [`RECIPE`] with these keys replaced.
@@ -193,6 +193,39 @@ fn labels_of_another_task_are_a_lint() {
     let dogs = single(&["black dog", "black cat", "hot dog", "white cat"]);
     for summary in [dogs, single(&["0", "1", "2"]), single(&["n02085620", "n02085782"])] {
         assert!(codes(&plain, &summary).is_empty(), "{summary}");
+    }
+}
+
+#[test]
+fn columns_of_flags_beside_the_labels_are_a_lint() {
+    let recipe = with(&[("[1, 2, 3]", "balanced"), ("label: \"breed\"", "label: \"healthy\"")]);
+    let flags = DataSummary {
+        labels: ["single_label", "healthy"].map(String::from).to_vec(),
+        header: Some(["id", "healthy", "rust", "scab"].map(String::from).to_vec()),
+        columns: vec![Cells::Text, Cells::Flag, Cells::Flag, Cells::Flag],
+        classes: [("0".to_string(), (40, 10)), ("1".to_string(), (40, 10))].into(),
+        ..summary()
+    };
+    let source = RecipeText::new("dogs.recipe", &recipe, &[]).verify(&flags.to_string());
+    assert_eq!(codes(&recipe, &flags.to_string()), ["labels_of_another_task"], "{}", source.render(false));
+    assert!(source.render(false).contains("`columns: [\"healthy\", \"rust\", \"scab\"]` instead of `label`"));
+    // With `columns`, each of them is looked up.
+    let several = recipe.replace("label: \"healthy\"", "columns: [\"healthy\", \"rust\", \"scb\"]");
+    let flags = DataSummary { labels: ["single_label", "healthy", "rust", "scb"].map(String::from).to_vec(), ..flags };
+    assert_eq!(codes(&several, &flags.to_string()), ["E0703"]);
+}
+
+#[test]
+fn classes_that_differ_in_case_or_blanks_are_a_lint() {
+    let plain = with(&[("[1, 2, 3]", "balanced")]);
+    for (names, expected) in [
+        (&[("Pug", 1, 1), ("beagle", 4, 1), ("pug", 4, 1)][..], &["classes_alike"][..]),
+        (&[("basset hound", 4, 1), ("bassethound", 4, 1), ("pug", 4, 1)], &["classes_alike"]),
+        (&[("basset", 4, 1), ("hound", 4, 1), ("pug", 4, 1)], &[]),
+    ] {
+        let summary = counted(&["single_label", "breed"], names).to_string();
+        assert_eq!(codes(&plain, &summary), expected);
+        assert!(codes(&format!("#[allow(classes_alike)]\n{plain}"), &summary).is_empty());
     }
 }
 

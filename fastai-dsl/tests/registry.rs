@@ -111,6 +111,8 @@ fn every_key_takes_every_value_or_says_why_not() {
                 recipe("data", &block(construct.name))
             } else if within(schema::SPLITS) {
                 recipe("data", &format!("csv {{ root: \"d\", labels: \"l\", images: \"i\", valid: {call} }}"))
+            } else if within(schema::CHECKS) {
+                recipe("data", &format!("folders {{ root: \"d\", preflight: {call} }}"))
             } else if construct.name == schema::TRANSFORMS.name {
                 recipe("transforms", &block("none"))
             } else if construct.name == schema::NORMALIZE.name {

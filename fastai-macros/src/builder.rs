@@ -203,7 +203,7 @@ impl Builder<'_> {
             quote! { #literal }
         };
         match &value.kind {
-            ValueKind::Number(x) if matches!(ty, Type::Count | Type::Counts | Type::Column) => {
+            ValueKind::Number(x) if matches!(ty, Type::Count | Type::Counts | Type::Column | Type::Columns) => {
                 // The registry's ranges of whole numbers fit; the checks report a number out of range.
                 if x.abs() <= f64::from(i32::MAX) {
                     spanned(Literal::i32_unsuffixed(*x as i32))
@@ -227,6 +227,14 @@ impl Builder<'_> {
                 });
                 quote! { ::std::vec::Vec::<#krate::__private::Value>::from([#(#items),*]) }
             }
+            ValueKind::List(items) if ty == Type::Columns => {
+                let krate = self.krate;
+                let items = items.iter().map(|column| {
+                    let column = self.value(column, ty);
+                    quote! { #krate::__private::Value::from(#column) }
+                });
+                quote! { ::std::vec::Vec::<#krate::__private::Value>::from([#(#items),*]) }
+            }
             ValueKind::List(items) => {
                 let mixed = ty == Type::Rates && items.iter().any(|v| !matches!(v.kind, ValueKind::Number(_)));
                 let krate = self.krate;
@@ -245,6 +253,7 @@ impl Builder<'_> {
                 }
             }
             ValueKind::Call(word, args) if ty == Type::Stats => self.call(&[&schema::NORMALIZE], word, args),
+            ValueKind::Call(word, args) if ty == Type::Extent => self.call(schema::CHECKS, word, args),
             ValueKind::Call(word, args) => self.call(schema::SPLITS, word, args),
             ValueKind::Const(path) => self.path(path, span),
             _ => quote! { () },
@@ -355,7 +364,11 @@ impl Builder<'_> {
     fn key(&self, key: &Key, value: &Value, arch: Option<&ArchFacts>, out: &mut TokenStream) {
         match (&value.kind, key.range) {
             (ValueKind::Call(word, args), _) => {
-                let calls = if key.ty == Type::Stats { &[&schema::NORMALIZE] } else { schema::SPLITS };
+                let calls = match key.ty {
+                    Type::Stats => &[&schema::NORMALIZE],
+                    Type::Extent => schema::CHECKS,
+                    _ => schema::SPLITS,
+                };
                 if let Some(construct) = calls.iter().find(|call| call.name == word.text) {
                     // The `size` of a block is not an image size.
                     self.arguments(construct, args, None, out);

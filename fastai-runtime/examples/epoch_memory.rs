@@ -71,7 +71,7 @@ fn measure(folder: &Path, count: usize, cached: bool) {
         load,
         threads: 2,
         reading: Reading::Files,
-        shorter: None,
+        demand: fastai_runtime::data::Demand::FULL,
         cache: cached.then(|| Arc::new(DecodedCache::new(count, DecodedCache::DEFAULT_BUDGET))),
     };
     let images: usize = Loader::new(job).expect("threads").map(|batch| batch.indices.len()).sum();

@@ -1,6 +1,6 @@
 //! `fastai fmt`
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::fmt::{FormatError, format};
@@ -8,6 +8,7 @@ use fastai_runtime::atomic::write_atomic;
 
 use super::failure::{Exit, Failure, each};
 use super::source::read_bytes;
+use super::{color, output};
 
 #[derive(clap::Args)]
 pub struct FmtArgs {
@@ -37,7 +38,7 @@ fn one(file: &Path, check: bool) -> Result<(), Failure> {
     let new = match format(&name, &bytes) {
         Ok(new) => new,
         Err(FormatError::Broken(source)) => {
-            eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
+            output::complain_styled(&format!("{}\n\n", source.render(color::on_stderr())));
             return Err(invalid(format!("{name} does not parse, so it was left as it is")));
         }
         Err(FormatError::Differs) => {

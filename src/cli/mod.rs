@@ -7,6 +7,7 @@ mod output;
 mod bench;
 mod check;
 mod classify;
+mod color;
 mod doctor;
 mod explain;
 mod failure;
@@ -29,12 +30,15 @@ mod weights;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train image classifiers from checked recipes.
 #[derive(Parser)]
 #[command(name = "fastai", version, propagate_version = true)]
 struct Cli {
+    /// When to colour messages
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = color::ColorWish::Auto)]
+    color: color::ColorWish,
     #[command(subcommand)]
     command: Command,
 }
@@ -76,7 +80,10 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::command().color(color::ColorWish::before_parsing().of_parser());
+    let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    parsed.color.apply();
+    let done = match parsed.command {
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),

@@ -43,9 +43,13 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let source = super::source::open(&args.file, &args.set)?;
     let summary = super::source::summary_of(&args.file, &source);
     let recipe = super::source::said(source)?.recipe;
+    super::source::finds_data(&args.file, &recipe)?;
     // Counts need the data set or its summary; a plan without them still lists the steps.
     let (facts, dropped) = match Dataset::open(recipe.data(), recipe.task()) {
-        Ok(dataset) => looked_at(&recipe).unwrap_or_else(|| (dataset.facts(), 0)),
+        Ok(dataset) => {
+            let facts = dataset.facts();
+            looked_at(&recipe, dataset).unwrap_or((facts, 0))
+        }
         Err(error) => match summary.and_then(|file| summarised(&file, &recipe)) {
             Some(facts) => (facts, 0),
             None => {
@@ -82,10 +86,10 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
 
 /// Returns the facts of the data set and the number of images that a run leaves out, if an earlier run or `fastai show`
 /// checked all images.
-fn looked_at(recipe: &Recipe) -> Option<(Facts, usize)> {
-    let (stop, known) = (StopSignal::default(), ActivationCache::default_root().join("verified.json"));
+fn looked_at(recipe: &Recipe, dataset: Dataset) -> Option<(Facts, usize)> {
+    let (stop, known) = (StopSignal::default(), ActivationCache::default_root().join("verified.bin"));
     let preflight = Preflight { known: Some(&known), ..Preflight::of(recipe, &stop) };
-    let (dataset, health) = preflight.recall(recipe.data(), recipe.task())?;
+    let (dataset, health) = preflight.recall(dataset)?;
     Some((dataset.facts(), health.dropped.len()))
 }
 

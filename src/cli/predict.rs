@@ -3,10 +3,11 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use fastai_dsl::TaskKind;
+use fastai_dsl::source::RecipeText;
+use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
-use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files};
-use fastai_runtime::progress::{self, Watch};
+use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files, tag_separator};
+use fastai_runtime::progress::{self, Watch, shown};
 
 use super::failure::Failure;
 use super::saved::{SavedModel, Tta};
@@ -60,11 +61,15 @@ fn predict(args: &PredictArgs) -> Result<Vec<Unreadable>, RunError> {
     let predictor = args.model.load()?;
     let images = image_files(&args.paths)?;
     let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
+    // A model of another program's version says its tags parted by blanks.
+    let recipe = RecipeText::new("the model's recipe", &predictor.meta().text, &[]).result.ok();
+    let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());
+    let separator = tag_separator(&source, predictor.classes()).to_string();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut writer: Box<dyn PredictionWriter> = match (args.csv, args.json) {
-        (true, _) => Box::new(Csv(csv::Writer::from_writer(&mut out))),
+        (true, _) => Box::new(Csv { out: csv::Writer::from_writer(&mut out), separator }),
         (_, true) => Box::new(Json { out: &mut out, rows: 0 }),
-        _ => Box::new(Text(&mut out)),
+        _ => Box::new(Text { out: &mut out, separator }),
     };
     let cannot = |e| RunError::file("write", "the standard output", e);
     writer.begin(&predictor, threshold).map_err(cannot)?;
@@ -86,7 +91,11 @@ trait PredictionWriter {
     fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()>;
 }
 
-struct Text<W>(W);
+struct Text<W> {
+    out: W,
+    /// Between tags.
+    separator: String,
+}
 
 impl<W: Write> PredictionWriter for Text<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
@@ -96,43 +105,47 @@ impl<W: Write> PredictionWriter for Text<W> {
             TaskKind::SingleLabel => "the most probable class".to_string(),
             TaskKind::Regression => "a number an image".to_string(),
         };
-        writeln!(self.0, "# {}, {what}; classes: {}", meta.recipe, meta.classes.join(" "))
+        writeln!(self.out, "# {}, {what}; classes: {}", meta.recipe, meta.classes.join(&self.separator))
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
         let mut order: Vec<usize> = (0..said.probabilities.len()).collect();
         order.sort_by(|a, b| said.probabilities[*b].total_cmp(&said.probabilities[*a]));
-        let shown: Vec<String> = order
+        let best: Vec<String> = order
             .iter()
             .take(SHOWN)
             .map(|&c| format!("{} {:.4}", predictor.classes()[c], said.probabilities[c]))
             .collect();
-        let names = if names.is_empty() { "-".to_string() } else { names.join(" ") };
-        writeln!(self.0, "{}\t{names}\t{}", said.path.display(), shown.join(", "))
+        let names = if names.is_empty() { "-".to_string() } else { names.join(&self.separator) };
+        writeln!(self.out, "{}", shown(&format!("{}\t{names}\t{}", said.path.display(), best.join(", "))))
     }
 
     fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }
 
-struct Csv<W: Write>(csv::Writer<W>);
+struct Csv<W: Write> {
+    out: csv::Writer<W>,
+    /// Between tags.
+    separator: String,
+}
 
 impl<W: Write> PredictionWriter for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: f64) -> io::Result<()> {
         let classes = predictor.classes().iter().map(String::as_str);
-        Ok(self.0.write_record(std::iter::once("file").chain(classes).chain(["said"]))?)
+        Ok(self.out.write_record(std::iter::once("file").chain(classes).chain(["said"]))?)
     }
 
     fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
         let mut fields = vec![said.path.display().to_string()];
         fields.extend(said.probabilities.iter().map(f32::to_string));
-        fields.push(names.join(" "));
-        Ok(self.0.write_record(fields)?)
+        fields.push(names.join(&self.separator));
+        Ok(self.out.write_record(fields)?)
     }
 
     fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }
 

@@ -35,8 +35,10 @@ fn one(file: &Path, args: &PrepareArgs) -> Result<(), Failure> {
     let target = source::summary_of(file, &plain);
     let written = source::said(plain)?.recipe;
     let recipe = source::read(file, &args.set)?.recipe;
+    source::finds_data(file, &recipe)?;
     let Some(target) = target else { return Err(Failure::Reported(Exit::Invalid)) };
-    let mut summary = summarise(&recipe)?;
+    let (mut summary, notes) = summarise(&recipe)?;
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
     // The data's location on this machine is not part of the recipe.
     summary.source = DataSummary::source_of(written.data());
     let shown = target.display();

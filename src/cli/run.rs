@@ -56,6 +56,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let own = args.resume.as_ref().map(|run| run.join("recipe.recipe"));
     let Some(file) = args.file.as_ref().or(own.as_ref()) else { unreachable!("clap requires a file or a run") };
     let recipe = super::source::read(file, &args.set)?.recipe;
+    if args.resume.is_none() {
+        super::source::finds_data(file, &recipe)?;
+    }
     let options = RunOptions {
         device: args.device,
         out: args.out.clone(),

@@ -37,6 +37,7 @@ pub fn run(args: &ShowArgs) -> Result<(), Failure> {
         )));
     }
     let recipe = super::source::read(&args.file, &args.set)?.recipe;
+    super::source::finds_data(&args.file, &recipe)?;
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let cache = ActivationCache::default_root();

@@ -1,14 +1,17 @@
 //! Reading recipe files for the subcommands.
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, RecipeText};
-use fastai_dsl::{Checked, prepared};
+use fastai_dsl::{Checked, Recipe, Source, prepared};
+
+use fastai_runtime::progress::shown;
 
 use super::failure::{Exit, Failure};
 use super::numbers::counted;
+use super::{color, output};
 
 /// Reads and checks a file; findings go to stderr.
 ///
@@ -40,7 +43,7 @@ pub fn summary_of(path: &Path, source: &RecipeText) -> Option<PathBuf> {
 /// # Errors
 /// If the file cannot be read.
 pub fn open(path: &Path, overrides: &[Override]) -> Result<RecipeText, Failure> {
-    Ok(RecipeText::from_bytes(&path.to_string_lossy(), &read_bytes(path)?, overrides))
+    Ok(RecipeText::from_bytes(&shown(&path.to_string_lossy()), &read_bytes(path)?, overrides))
 }
 
 /// Reports the findings.
@@ -49,7 +52,7 @@ pub fn open(path: &Path, overrides: &[Override]) -> Result<RecipeText, Failure> 
 /// If there is no recipe.
 pub fn said(source: RecipeText) -> Result<Checked, Failure> {
     if !source.diagnostics().is_empty() {
-        eprintln!("{}\n", source.render(std::io::stderr().is_terminal()));
+        output::complain_styled(&format!("{}\n\n", source.render(color::on_stderr())));
     }
     let path = source.path;
     source.result.map_err(|found| {
@@ -57,6 +60,25 @@ pub fn said(source: RecipeText) -> Result<Checked, Failure> {
         eprintln!("{path}: {}; `fastai explain CODE` tells more", counted(errors as u64, "error", "errors"));
         Failure::Reported(Exit::Invalid)
     })
+}
+
+/// Refuses a recipe whose data folder does not exist in the working directory, but beside the recipe.
+///
+/// # Errors
+/// What to type instead.
+pub fn finds_data(path: &Path, recipe: &Recipe) -> Result<(), Failure> {
+    let root = Path::new(&recipe.data().root);
+    let beside = path.parent().map(|folder| folder.join(root)).unwrap_or_default();
+    if recipe.data().source == Source::Given || root.is_absolute() || root.is_dir() || !beside.is_dir() {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Err(Failure::Failed(format!(
+        "the data folder {root:?} is looked up from the working directory and is not there; it is beside the recipe: say \
+         `--set 'data.root={}'`, write that into the recipe, or start in {}",
+        beside.display(),
+        folder.display()
+    )))
 }
 
 /// The bytes of a recipe file.

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
-use fastai_runtime::predict::{
-    Predictor, SubmissionRows, check_sample, image_files, submission_header, write_submission,
-};
+use fastai_runtime::predict::{Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{self, Watch};
 
 use super::failure::Failure;
@@ -30,9 +28,16 @@ pub struct SubmitArgs {
     /// One plain prediction an image, though the recipe has a `tta` step
     #[arg(long, conflicts_with = "tta")]
     no_tta: bool,
-    /// A sample submission that header and ids must fit
+    /// The competition's sample: the file gets its header, its ids, and its order of rows and columns
     #[arg(long, value_name = "FILE")]
     sample: Option<PathBuf>,
+    /// The columns: classes (id and a probability per class), label (id,label), probability (id,label, that of the second
+    /// of two classes) or tags (image_name,tags); the task and the sample decide unless given
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    format: Option<SubmissionFormat>,
+    /// What parts tags; the recipe's separator unless given
+    #[arg(long, value_name = "TEXT")]
+    separator: Option<String>,
     /// Say nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
@@ -41,10 +46,6 @@ pub struct SubmitArgs {
 pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     let predictor = args.model.load()?;
     let recipe = saved::recipe(&predictor)?;
-    let suffix = match &recipe.data().source {
-        Source::Csv { suffix, .. } => suffix.clone(),
-        Source::Folders { .. } | Source::Given => String::new(),
-    };
     let images = match (&args.images, &recipe.data().test) {
         (Some(folder), _) => folder.clone(),
         (None, Some(test)) => args.model.directory().join(&recipe.data().root).join(test),
@@ -53,14 +54,28 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
             return Err(Failure::Invalid(why.to_string()));
         }
     };
-    Ok(submit(args, &predictor, images, &suffix)?)
+    Ok(submit(args, &predictor, &recipe.data().source, images)?)
 }
 
-fn submit(args: &SubmitArgs, predictor: &Predictor, images: PathBuf, suffix: &str) -> Result<(), RunError> {
-    let rows = SubmissionRows::new(image_files(&[images])?, suffix)?;
-    if let Some(sample) = &args.sample {
-        check_sample(sample, &submission_header(predictor), rows.ids())?;
-    }
+fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: PathBuf) -> Result<(), RunError> {
+    let suffixes: &[String] = match source {
+        Source::Csv { suffix, .. } => suffix,
+        Source::Folders { .. } | Source::Given => &[],
+    };
+    let own = match source {
+        Source::Csv { separator, .. } => separator.as_str(),
+        Source::Folders { .. } | Source::Given => " ",
+    };
+    let separator = args.separator.as_deref().unwrap_or(own);
+    let images = image_files(&[images])?;
+    let submission = match &args.sample {
+        Some(sample) => Submission::like_sample(predictor, images, suffixes, sample, args.format, separator)?,
+        None => {
+            let format = args.format.unwrap_or(SubmissionFormat::of(predictor.meta().task));
+            Submission::in_format(predictor, images, suffixes, format, separator)?
+        }
+    };
+    submission.notes().iter().for_each(|note| eprintln!("note: {note}"));
     let tta = match (args.no_tta, args.tta.passes(predictor)) {
         (true, _) => None,
         (false, given) => given.or(predictor.meta().tta),
@@ -73,13 +88,18 @@ fn submit(args: &SubmitArgs, predictor: &Predictor, images: PathBuf, suffix: &st
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
-    write_submission(predictor, &rows, tta, threshold, &out, watch)?;
+    submission.write(predictor, tta, threshold, &out, watch)?;
     drop(progress);
     let how = tta.map_or("plain predictions".to_string(), |n| format!("{n} augmented predictions and the plain one"));
     let above = match predictor.meta().task {
         TaskKind::MultiLabel => format!(", tags above {threshold}"),
         _ => String::new(),
     };
-    println!("{}: {} rows, {how}{above}", out.display(), rows.len());
+    println!("{}: {} rows, {how}{above}; {}", out.display(), submission.len(), submission.describe());
     Ok(())
+}
+
+fn format(word: &str) -> Result<SubmissionFormat, String> {
+    let known = SubmissionFormat::ALL.into_iter().find(|format| format.word() == word);
+    known.ok_or_else(|| format!("one of {}", SubmissionFormat::ALL.map(SubmissionFormat::word).join(", ")))
 }

@@ -208,7 +208,7 @@ fn word_help(key: &Key, w: &str) -> String {
         (Some("on"), Type::Weights) => "`pretrained`".to_string(),
         (Some("off"), Type::Weights) => "`none`".to_string(),
         _ if !legal.is_empty() => habits::word_help(w, legal),
-        (_, Type::Text | Type::Column) => format!("`\"{w}\"`"),
+        (_, Type::Text | Type::Texts | Type::Column | Type::Columns) => format!("`\"{w}\"`"),
         _ => format!("bind `{w}` first: `let {w} = ..;`"),
     }
 }
@@ -233,6 +233,9 @@ fn instance(key: &Key) -> &'static str {
     }
     match key.ty {
         Type::Text => "\"name\"",
+        Type::Texts => "\".jpg\"",
+        Type::Columns => "[\"cat\", \"dog\"]",
+        Type::Extent => "sample(10000)",
         Type::Count | Type::Column => "1",
         Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
         Type::Switch => "on",
@@ -273,6 +276,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             ),
             ValueKind::Text(s) if s.parse::<f64>().is_ok() => error.help(format!("without quotes: `{s}`")),
             ValueKind::Text(s) if key.words.contains(&s.as_str()) => error.help(format!("without quotes: `{s}`")),
+            ValueKind::Text(_) if key.ty == Type::Columns => error.help(format!("`[{value}]`")),
             _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
             _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key)))),
         };
@@ -281,7 +285,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
     };
     match (&value.kind, key.ty) {
         (ValueKind::Broken, _) => false,
-        (ValueKind::Text(_), Type::Text | Type::Column | Type::Split | Type::Weights) => true,
+        (ValueKind::Text(_), Type::Text | Type::Texts | Type::Column | Type::Split | Type::Weights) => true,
         (ValueKind::Number(x), Type::Count | Type::Column) => {
             whole(key, *x, value.site, out) && in_range(key, *x, value.site, out)
         }
@@ -303,7 +307,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
         (ValueKind::Const(_), Type::Text) if key.name == "root" => true,
         (ValueKind::Rate(_), Type::Rate | Type::Rates) => true,
         (ValueKind::Word(w), _) if key.legal_words().contains(&w.as_str()) => true,
-        (ValueKind::Call(..), Type::Split | Type::Stats) => true,
+        (ValueKind::Call(..), Type::Split | Type::Stats | Type::Extent) => true,
         // `augment` checks the parts one by one.
         (ValueKind::List(_), Type::Augment) => true,
         (ValueKind::List(items), Type::Zoom) => {
@@ -314,6 +318,18 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
                 ValueKind::Number(x) => in_range(key, x, v.site, out),
                 ValueKind::Broken => false,
                 _ => wrong(v, out),
+            })
+        }
+        (ValueKind::List(items), Type::Texts | Type::Columns) if !items.is_empty() => {
+            items.iter().fold(true, |good, v| {
+                good & match (&v.kind, key.ty) {
+                    (ValueKind::Text(_), _) => true,
+                    (ValueKind::Number(x), Type::Columns) => {
+                        whole(key, *x, v.site, out) && in_range(key, *x, v.site, out)
+                    }
+                    (ValueKind::Broken, _) => false,
+                    _ => wrong(v, out),
+                }
             })
         }
         (ValueKind::List(items), Type::Numbers | Type::Counts | Type::Rates) => {

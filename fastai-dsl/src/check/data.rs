@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Name, Value, ValueKind};
 use crate::habits;
 use crate::recipe::{
-    Column, Crop, Data, Decode, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms, Valid,
+    Column, Crop, Data, Decode, Extent, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms, Valid,
 };
 use crate::schema::{self, Construct};
 use crate::suggest::did_you_mean;
@@ -87,6 +87,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         duplicates: bound.read("duplicates")?,
         sampler: bound.read("sampler")?,
         resize_to: bound.read("resize_to"),
+        preflight: extent(bound.value("preflight")?, out)?,
     };
     (out.iter().count() == before).then_some(data)
 }
@@ -105,6 +106,19 @@ pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &m
         }
         out.push(error);
     }
+}
+
+/// How many images are examined before training.
+fn extent(value: &Value, out: &mut Diagnostics) -> Option<Extent> {
+    let ValueKind::Call(name, args) = &value.kind else { return Some(Extent::All) };
+    if name.text != schema::SAMPLE.name {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("`preflight` has no `{}`", name.text))
+                .help("`preflight: sample(10000)` or `preflight: all`"),
+        );
+        return None;
+    }
+    bind::args(&schema::SAMPLE, name, value.site, args, out).read("images").map(Extent::Sample)
 }
 
 /// Reports options that need classes where labels are numbers.
@@ -155,7 +169,7 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option
             );
         }
     }
-    if id.is_some() && id == label {
+    if id.is_some() && id == label && b.read::<Vec<Column>>("columns").is_none() {
         out.push(
             Diagnostic::error(
                 &c::TWICE,
@@ -166,12 +180,31 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option
             .also(b.site("id", Site::NONE), "the image's name"),
         );
     }
-    if let Some(suffix) = b.text("suffix").filter(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
+    let suffixes = b.read::<Vec<String>>("suffix").unwrap_or_default();
+    if let Some(suffix) = suffixes.iter().find(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
         out.push(
             Diagnostic::error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"))
                 .help(format!("`suffix: \".{suffix}\"`")),
         );
     }
+    let columns = b.read::<Vec<Column>>("columns").unwrap_or_default();
+    label_columns(b, &columns, task, out);
+    let delimiter = b.read::<String>("delimiter");
+    let delimiter = delimiter.filter(|text| {
+        let fits =
+            matches!(text.as_bytes(), [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | b'\0'));
+        if !fits {
+            out.push(
+                Diagnostic::error(
+                    &c::WRONG_TYPE,
+                    b.site("delimiter", Site::NONE),
+                    format!("`delimiter` is the one character between cells, got {text:?}"),
+                )
+                .help("`delimiter: \";\"`; `\"\\t\"` is a tab"),
+            );
+        }
+        fits
+    });
     if b.written("separator").is_some() && matches!(task, Some(TaskKind::SingleLabel | TaskKind::Regression)) {
         out.push(
             Diagnostic::error(
@@ -198,9 +231,70 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option
         suffix: b.read("suffix")?,
         id: id?,
         label: label?,
+        columns,
         separator: b.read("separator")?,
         header: header?,
+        delimiter: delimiter?.chars().next()?,
+        encoding: b.read("encoding")?,
     })
+}
+
+/// Checks the columns that hold a class or a tag each.
+fn label_columns(b: &bind::Bound, columns: &[Column], task: Option<TaskKind>, out: &mut Diagnostics) {
+    if columns.is_empty() {
+        return;
+    }
+    let site = b.site("columns", Site::NONE);
+    if b.written("label").is_some() {
+        out.push(
+            Diagnostic::error(&c::TWICE, site, "`label` and `columns` both name where the labels are")
+                .help("keep one of them")
+                .also(b.site("label", site), "the column of the label"),
+        );
+    }
+    if task == Some(TaskKind::Regression) {
+        out.push(
+            Diagnostic::error(&c::TASK_OPTION, site, "`columns` needs classes, the task is `regression`")
+                .help("`label`, with a column of numbers"),
+        );
+    }
+    if task == Some(TaskKind::SingleLabel) && columns.len() == 1 {
+        out.push(
+            Diagnostic::error(&c::TASK_OPTION, site, "`columns` names one column, and a classifier needs two classes")
+                .help(format!("`label: {}`, or a column for each class", columns[0])),
+        );
+    }
+    let twice = columns.iter().enumerate().find(|(i, column)| columns[..*i].contains(column));
+    if let Some((_, column)) = twice {
+        out.push(
+            Diagnostic::error(&c::TWICE, site, format!("column {column} is given twice")).help("keep one of them"),
+        );
+    }
+    if b.read::<Column>("id").is_some_and(|id| columns.contains(&id)) {
+        out.push(
+            Diagnostic::error(&c::TWICE, site, "`id` and `columns` name the same column")
+                .help("positions count from 0: `id: 0, columns: [1, 2]`")
+                .also(b.site("id", site), "the image's name"),
+        );
+    }
+    if b.read("header") == Some(false)
+        && let Some(Column::Name(name)) = columns.iter().find(|column| matches!(column, Column::Name(_)))
+    {
+        out.push(
+            Diagnostic::error(&c::NO_HEADER, site, format!("column {name:?} has no name without a header"))
+                .help("their positions from 0: `columns: [1, 2]`, or `header: on`"),
+        );
+    }
+    if b.written("separator").is_some() {
+        out.push(
+            Diagnostic::error(
+                &c::SEPARATOR_TASK,
+                b.site("separator", site),
+                "`separator` is for several tags in a cell, and `columns` hold one each",
+            )
+            .help("remove `separator`, or `label` instead of `columns`"),
+        );
+    }
 }
 
 fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
@@ -404,6 +498,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         augment: augment?,
         stats: stats?,
         decode: decode?,
+        bits: bound.read("bits")?,
     })
 }
 

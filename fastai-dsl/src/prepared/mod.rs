@@ -104,11 +104,16 @@ impl DataSummary {
     /// How a recipe reads the labels: its task, the label's column and the separator of tags.
     pub fn labels_of(recipe: &Recipe) -> Vec<String> {
         let mut words = vec![recipe.task().word().to_string()];
-        if let Source::Csv { label, separator, .. } = &recipe.data().source {
-            words.push(match label {
+        if let Source::Csv { label, columns, separator, .. } = &recipe.data().source {
+            let name = |column: &Column| match column {
                 Column::Name(name) => name.clone(),
                 Column::Position(position) => position.to_string(),
-            });
+            };
+            if !columns.is_empty() {
+                words.extend(columns.iter().map(name));
+                return words;
+            }
+            words.push(name(label));
             if recipe.task() == TaskKind::MultiLabel {
                 words.push(separator.clone());
             }
@@ -194,6 +199,20 @@ impl DataSummary {
         lines.extend(missing(&after, &before, '+'));
         lines
     }
+}
+
+/// The pairs of class names that differ in case or white space only, in the order of the second name.
+pub fn alike<'a>(names: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let mut first: std::collections::HashMap<String, &str> = std::collections::HashMap::new();
+    let mut pairs = Vec::new();
+    for name in names {
+        let plain: String = name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+        match first.entry(plain) {
+            std::collections::hash_map::Entry::Occupied(before) => pairs.push((*before.get(), *name)),
+            std::collections::hash_map::Entry::Vacant(free) => drop(free.insert(name)),
+        }
+    }
+    pairs
 }
 
 /// The file of a recipe's summary, beside the recipe.

@@ -44,10 +44,16 @@ impl DataSummary {
             out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
             return out;
         }
-        if let Source::Csv { id, label, suffix, .. } = &data.source {
+        if let Source::Csv { id, label, columns, suffix, .. } = &data.source {
             self.column("id", id, at("id"), &mut out);
             self.suffix(suffix, at("suffix"), &mut out);
-            let found = self.column("label", label, at("label"), &mut out);
+            for column in columns {
+                self.column("columns", column, at("columns"), &mut out);
+            }
+            let found = match columns[..] {
+                [] => self.column("label", label, at("label"), &mut out),
+                _ => None,
+            };
             if recipe.task() == TaskKind::Regression && found == Some(Cells::Text) {
                 self.not_numbers(label, at("label"), &mut out);
             }
@@ -92,6 +98,7 @@ impl DataSummary {
         self.number_of_classes(recipe, site(draft, "data", None), &mut out);
         if separated && !out.has_errors() {
             self.another_task(recipe, draft, &mut out);
+            self.classes_alike(draft, &mut out);
         }
         out
     }
@@ -140,13 +147,15 @@ impl DataSummary {
         );
     }
 
-    fn suffix(&self, suffix: &str, site: Site, out: &mut Diagnostics) {
-        if suffix.is_empty() || self.suffixes.is_empty() || self.suffixes.keys().any(|s| s.ends_with(suffix)) {
+    fn suffix(&self, suffixes: &[String], site: Site, out: &mut Diagnostics) {
+        let ends = |suffix: &String| suffix.is_empty() || self.suffixes.keys().any(|s| s.ends_with(suffix.as_str()));
+        if self.suffixes.is_empty() || suffixes.iter().any(ends) {
             return;
         }
         let most = self.suffixes.iter().max_by_key(|(_, n)| **n).map_or("", |(s, _)| s);
+        let said = suffixes.iter().map(|suffix| format!("{suffix:?}")).collect::<Vec<_>>().join(" or ");
         out.push(
-            Diagnostic::error(&c::NO_SUFFIX, site, format!("no image ends with {suffix:?}"))
+            Diagnostic::error(&c::NO_SUFFIX, site, format!("no image ends with {said}"))
                 .help(format!("`suffix: {most:?}`")),
         );
     }
@@ -185,7 +194,7 @@ impl DataSummary {
             let message =
                 format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
             let help = match valid {
-                Valid::Stratified { .. } => "a smaller share or another seed, or more images of it",
+                Valid::Stratified { .. } => "more images of it; or write the summary anew: `fastai prepare FILE`",
                 _ => "`valid: stratified(0.2)` holds out a share of each class; else more images",
             };
             out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
@@ -194,8 +203,8 @@ impl DataSummary {
 
     /// Checks that the separator fits the tags, as far as the summary shows.
     fn tags(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) -> bool {
-        let Source::Csv { separator, .. } = &recipe.data().source else { return true };
-        if recipe.task() != TaskKind::MultiLabel || self.tags > 1 {
+        let Source::Csv { separator, columns, .. } = &recipe.data().source else { return true };
+        if !columns.is_empty() || recipe.task() != TaskKind::MultiLabel || self.tags > 1 {
             return true;
         }
         let mut others = SEPARATORS.into_iter().filter(|s| s != separator);
@@ -227,6 +236,7 @@ impl DataSummary {
     /// Checks the lint about labels that suggest another task.
     fn another_task(&self, recipe: &Recipe, draft: &Draft, out: &mut Diagnostics) {
         let found = match recipe.task() {
+            _ if self.one_hot(recipe).is_some() => self.one_hot(recipe).unwrap_or_default(),
             TaskKind::MultiLabel if self.tags == 1 && self.labelled() == self.train + self.valid => (
                 "every image has exactly one tag, as `single_label` data has".to_string(),
                 "`task: single_label` with `metrics: [accuracy]`".to_string(),
@@ -254,6 +264,51 @@ impl DataSummary {
         let help = format!("{help}, or `#[allow(labels_of_another_task)]` on the recipe");
         let diagnostic = Diagnostic::error(&c::LABELS_OF_ANOTHER_TASK, site(draft, "task", None), message).help(help);
         check::lint_of_section(&c::LABELS_OF_ANOTHER_TASK, "task", diagnostic, draft, out);
+    }
+}
+
+impl DataSummary {
+    /// The message and the help about a label column that holds only 0 and 1 beside others that do too.
+    fn one_hot(&self, recipe: &Recipe) -> Option<(String, String)> {
+        let (data, header) = (recipe.data(), self.header.as_deref()?);
+        let Source::Csv { label, columns, .. } = &data.source else { return None };
+        let place = |column: &Column| match column {
+            Column::Name(name) => header.iter().position(|h| h == name),
+            Column::Position(position) => Some(*position as usize),
+        };
+        let label = place(label).filter(|_| columns.is_empty())?;
+        let split = match &data.valid {
+            Valid::Column(name) => place(&Column::Name(name.clone())),
+            _ => None,
+        };
+        let flags = self.columns.iter().enumerate().filter(|(i, cells)| **cells == Cells::Flag && Some(*i) != split);
+        let flags: Vec<usize> = flags.map(|(i, _)| i).collect();
+        if flags.len() < 2 || !flags.contains(&label) {
+            return None;
+        }
+        let names: Vec<String> = flags.iter().filter_map(|i| header.get(*i)).map(|name| format!("{name:?}")).collect();
+        Some((
+            format!("the label's column holds only 0 and 1, as do {} columns in all: is each a class?", flags.len()),
+            format!("`columns: [{}]` instead of `label`", names.join(", ")),
+        ))
+    }
+
+    /// Checks the lint about classes that differ in case or blanks only.
+    fn classes_alike(&self, draft: &Draft, out: &mut Diagnostics) {
+        let names: Vec<&str> = self.classes.keys().map(String::as_str).collect();
+        let alike = super::alike(&names);
+        let Some((first, second)) = alike.first() else { return };
+        let count = |name: &str| self.classes.get(name).map_or(0, |n| n.0 + n.1);
+        let more =
+            if alike.len() > 1 { format!(", and {} more pairs like it", alike.len() - 1) } else { String::new() };
+        let message = format!(
+            "classes {first:?} ({} images) and {second:?} ({}) differ in case or blanks only{more}",
+            count(first),
+            count(second)
+        );
+        let help = "write them alike in the data, or `#[allow(classes_alike)]` on the recipe";
+        let diagnostic = Diagnostic::error(&c::CLASSES_ALIKE, site(draft, "data", None), message).help(help);
+        check::lint_of_section(&c::CLASSES_ALIKE, "data", diagnostic, draft, out);
     }
 }
 

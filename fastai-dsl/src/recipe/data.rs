@@ -31,6 +31,20 @@ pub struct Data {
     /// Shorter side of the scaled copies that are read instead of the images, pixels.
     #[serde(default)]
     pub resize_to: Option<u32>,
+    /// The images that are examined before training.
+    #[serde(default)]
+    pub preflight: Extent,
+}
+
+/// How many images are examined before training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// Every image.
+    #[default]
+    All,
+    /// At most so many of each part.
+    Sample(u32),
 }
 
 word_enums! {
@@ -50,6 +64,16 @@ word_enums! {
         Drop = drop,
         /// Train on them.
         Keep = keep,
+    }
+
+    /// How the bytes of a csv file stand for characters.
+    Encoding {
+        /// UTF-8, with or without a byte order mark.
+        Utf8 = utf8,
+        /// Latin-1 with the additions of Windows-1252.
+        Latin1 = latin1,
+        /// UTF-16, in the order of its byte order mark, else little-endian.
+        Utf16 = utf16,
     }
 
     /// How an epoch goes through the training images.
@@ -76,16 +100,22 @@ pub enum Source {
         labels: String,
         /// Folder of the images, below `root`.
         images: String,
-        /// Appended to the id to make the file name, `.jpg`.
-        suffix: String,
+        /// Appended to the id to make the file name, `.jpg`; of several, the first that makes the name of a file.
+        suffix: Vec<String>,
         /// Column of the image name.
         id: Column,
-        /// Column of the label or the tags.
+        /// Column of the label or the tags, unless there are `columns`.
         label: Column,
+        /// Columns of 0 and 1, one for each class or tag; or columns with one tag each. Empty if there is a `label`.
+        columns: Vec<Column>,
         /// What separates tags in a cell (multi-label only).
         separator: String,
         /// Whether the first row is a header.
         header: bool,
+        /// The character between cells.
+        delimiter: char,
+        /// How the file's bytes are read.
+        encoding: Encoding,
     },
     /// The program that runs the recipe supplies images, labels and the held-out part.
     Given,

@@ -166,6 +166,7 @@ registry_defaults! {
     Corrupt = FOLDERS.corrupt;
     Duplicates = FOLDERS.duplicates;
     Sampler = FOLDERS.sampler;
+    Encoding = CSV.encoding;
     PadMode = TRANSFORMS.pad_mode;
     Decode = TRANSFORMS.decode;
 }

@@ -32,6 +32,13 @@ pub struct Transforms {
     /// The size at which JPEGs are decoded.
     #[serde(default)]
     pub decode: Decode,
+    /// Bits that 16-bit images use, 8 to 16.
+    #[serde(default = "all_bits")]
+    pub bits: u32,
+}
+
+fn all_bits() -> u32 {
+    TRANSFORMS.default("bits")
 }
 
 impl Transforms {
@@ -47,6 +54,7 @@ impl Transforms {
             augment: Vec::new(),
             stats: StatsWish::default(),
             decode: TRANSFORMS.default("decode"),
+            bits: all_bits(),
         }
     }
 

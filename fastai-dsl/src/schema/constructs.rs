@@ -24,14 +24,21 @@ construct_lists! {
             images: Text, required;
             /// Folder of test images, below `root`.
             test: Text;
-            /// Appended to the id to make a file name, `".jpg"`.
-            suffix: Text = "\"\"";
+            /// Appended to the id to make a file name, `".jpg"`. Of several, the first that makes the name of a file.
+            suffix: Texts = "\"\"";
             /// Column of the image name.
             id: Column in range(0.0, 10000.0) = "0";
             /// Column of the label or the tags.
             label: Column in range(0.0, 10000.0) = "1";
             /// The separator of tags (multi_label).
             separator: Text = "\" \"";
+            /// Instead of `label`: columns of 0 and 1, one for each class or tag, which bear its name; or, for tags, columns
+            /// with one tag each.
+            columns: Columns in range(0.0, 10000.0);
+            /// The character between cells: `";"`, `"\t"`.
+            delimiter: Text = "\",\"";
+            /// How the file's bytes are read: `utf8`, `latin1` (Windows-1252) or `utf16`.
+            encoding: Word(Encoding) = "utf8";
             /// Whether the first row is a header.
             header: Switch = "on";
             /// The held-out images: a split, or the name of the folder that contains them.
@@ -87,6 +94,14 @@ construct_lists! {
             name: Text, required;
         }
     }
+    /// What the key `preflight` of `data` takes.
+    CHECKS in checks {
+        /// So many images of each part, in random order.
+        SAMPLE sample {
+            /// Images of each part.
+            images: Count in range(1.0, 1000000000.0), required;
+        }
+    }
     /// What `transforms` and its key `stats` take.
     IMAGES in images {
         /// Image size and augmentation: `basic`, `side_on`, `top_down` or `none`.
@@ -109,6 +124,9 @@ construct_lists! {
             /// Decoding of JPEGs: `reduced` decodes at a half, a quarter or an eighth of the side lengths if twice the
             /// needed pixels remain, which is faster and nearly equal (`LANGUAGE.md` states the differences).
             decode: Word(Decode) = "full";
+            /// The bits that 16-bit images use: with `12`, the value 4095 is white. Sensors and scanners often store 10 or 12
+            /// bits in 16, and such images are nearly black without this key.
+            bits: Count in range(8.0, 16.0) = "16";
         }
         /// Statistics of your own data for normalising pixels, which are numbers from 0 to 1.
         NORMALIZE normalize {

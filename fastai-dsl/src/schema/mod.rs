@@ -17,6 +17,8 @@ use crate::parse::parse_value;
 pub enum Type {
     /// `"text"`
     Text,
+    /// `"text"`, or a list of them.
+    Texts,
     /// A whole number.
     Count,
     /// A number.
@@ -31,6 +33,10 @@ pub enum Type {
     Word,
     /// A csv column: name or position.
     Column,
+    /// A list of csv columns.
+    Columns,
+    /// `all` or [`SAMPLE`].
+    Extent,
     /// A split: `all`, `none` or one of [`SPLITS`].
     Split,
     /// A number, or a list of them.
@@ -58,6 +64,7 @@ impl Type {
             Type::Stats => &["imagenet", "inception", "none"],
             Type::Threshold => &["search"],
             Type::Split => &["all", "none"],
+            Type::Extent => &["all"],
             _ => &[],
         }
     }
@@ -66,6 +73,7 @@ impl Type {
     pub fn expected(self) -> &'static str {
         match self {
             Type::Text => "a string in double quotes",
+            Type::Texts => "a string in double quotes, or a list of them",
             Type::Count => "a whole number",
             Type::Number => "a number",
             Type::Switch => "`on` or `off`",
@@ -73,6 +81,8 @@ impl Type {
             Type::Augment => "a list, `[rotate(10), flip]`",
             Type::Word => "a word",
             Type::Column => "a column's name in double quotes, or its position",
+            Type::Columns => "a list of columns, `[\"cat\", \"dog\"]`",
+            Type::Extent => "`all` or `sample(10000)`",
             Type::Split => {
                 "a split such as `random(0.2)`, `stratified(0.2)` or `folder(\"..\")`, or `all` (or `none`) to train on everything"
             }
@@ -311,6 +321,9 @@ macro_rules! shared_keys {
             /// Keeps copies of the images, scaled to this shorter side in pixels, in the cache folder and reads the copies;
             /// `validate` and `predict` see equal pixels.
             resize_to: Count in range(8.0, 8192.0);
+            /// The images that are decoded and compared before training: `all`, or at most so many of each part, in
+            /// random order. Unexamined images that cannot be decoded stop the run when they are met.
+            preflight: Extent = "all";
         } }
     };
     ([drawn] $doc:tt $konst:ident $name:ident $keys:tt) => {
@@ -386,5 +399,5 @@ pub use section::*;
 
 /// Every construct, in the order of the language page.
 pub fn constructs() -> impl Iterator<Item = &'static Construct> {
-    [SOURCES, SPLITS, IMAGES, AUGMENTATIONS, NETWORK, STEPS].into_iter().flatten().copied()
+    [SOURCES, SPLITS, CHECKS, IMAGES, AUGMENTATIONS, NETWORK, STEPS].into_iter().flatten().copied()
 }

@@ -24,7 +24,7 @@ mod vocabulary;
 
 pub use atomic::FileError;
 pub use dataset::{Dataset, Item, Target};
-pub use decode::{decode, decode_reduced};
+pub use decode::{Demand, decode, decode_as, decode_reduced};
 pub use findings::{DataError, OpenError};
 pub use histogram::Histogram;
 pub use loading::{
@@ -32,7 +32,7 @@ pub use loading::{
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{Health, Preflight, Sizes, Truncated};
-pub use sources::{Label, image_files};
+pub use sources::{Label, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
 pub use vocabulary::Vocabulary;
@@ -40,5 +40,5 @@ pub use vocabulary::Vocabulary;
 /// The decoders without the guard that turns a panic into an error, for the fuzz targets.
 #[doc(hidden)]
 pub mod unguarded {
-    pub use crate::decode::{decode_bytes as decode, decode_bytes_reduced as decode_reduced, decode_strictly};
+    pub use crate::decode::{decode_bytes as decode, decode_bytes_reduced as decode_reduced, jpeg_decoder};
 }

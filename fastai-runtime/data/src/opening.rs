@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::prepared::alike;
 use fastai_dsl::{Corrupt, Data, Source, TaskKind, Valid};
 
-use crate::findings::{Findings, names, nearest};
+use crate::findings::{Findings, names, nearest, shorten};
 use crate::row::{SourceRow, check_classes, number, part};
 use crate::sources::csv::CsvSource;
-use crate::sources::folders;
+use crate::sources::{folders, neighbours};
 use crate::splits::holdout;
 use crate::{DataError, Dataset, Item, Target, Vocabulary};
 
@@ -39,9 +40,9 @@ impl Dataset {
         let mut findings = Findings::default();
         let mut notes = Vec::new();
         let (rows, vocabulary) = read_source(data, task, &root, &mut findings, &mut notes);
-        let suffix = match &data.source {
-            Source::Csv { suffix, .. } => suffix.as_str(),
-            Source::Folders { .. } | Source::Given => "",
+        let suffix: &[String] = match &data.source {
+            Source::Csv { suffix, .. } => suffix,
+            Source::Folders { .. } | Source::Given => &[],
         };
         let test = match &data.test {
             Some(folder) => folders::read_test(&root, folder, suffix, &mut findings, &mut notes),
@@ -50,7 +51,10 @@ impl Dataset {
         if !rows.is_empty() {
             check_classes(&vocabulary, task, &rows, &mut findings);
         }
-        let held_out = holdout::hold_out(data, &root, &rows, &mut findings);
+        if task != TaskKind::Regression {
+            notes.extend(similar_classes(&vocabulary));
+        }
+        let held_out = holdout::hold_out(data, &root, &rows, &mut findings, &mut notes);
         let test = number_test(test, &vocabulary, task, &mut findings);
         let absent = rows.iter().zip(&held_out).filter(|(row, held_out)| row.absent && **held_out).count();
         let (train, valid) = part(rows, held_out, &vocabulary, task);
@@ -74,7 +78,21 @@ fn find_root(root: &str) -> Result<PathBuf, DataError> {
         let here = std::env::current_dir().map_or("?".into(), |d| d.display().to_string());
         format!("; the recipe says root: {root:?}, which is looked up from the working directory {here}")
     };
-    Err(DataError::one(format!("the data folder {} {is}{from}", absolute.display())))
+    let hint = if absolute.exists() { String::new() } else { neighbours::root_hint(root) };
+    Err(DataError::one(format!("the data folder {} {is}{hint}{from}", absolute.display())))
+}
+
+/// The note about classes that differ in case or blanks only.
+fn similar_classes(vocabulary: &Vocabulary) -> Option<String> {
+    let all: Vec<&str> = vocabulary.names().iter().map(String::as_str).collect();
+    let alike: Vec<String> = alike(&all).into_iter().map(|(a, b)| format!("{a:?} and {b:?}")).collect();
+    (!alike.is_empty()).then(|| {
+        format!(
+            "{} pairs of classes differ in case or blanks only; is each pair one class? {}",
+            alike.len(),
+            shorten(&alike, 5)
+        )
+    })
 }
 
 fn read_source(
@@ -110,15 +128,18 @@ fn read_source(
             }
             (rows, vocabulary)
         }
-        Source::Csv { labels, images, suffix, id, label, separator, header } => {
+        Source::Csv { labels, images, suffix, id, label, columns, separator, header, delimiter, encoding } => {
             let source = CsvSource {
                 labels,
                 images,
-                suffix,
+                suffixes: suffix,
                 id,
                 label,
+                columns,
                 separator,
                 header: *header,
+                delimiter: *delimiter,
+                encoding: *encoding,
                 valid: &data.valid,
                 test: data.test.as_deref(),
                 task,

@@ -1,7 +1,6 @@
 //! The summary that `fastai prepare` writes: the counts of a data set, computed from the files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 use fastai_dsl::prepared::{Cells, DataSummary};
@@ -11,17 +10,17 @@ use rayon::prelude::*;
 
 use super::DataError;
 use super::dataset::{Dataset, Item, Target};
-use super::sources::csv::parse_flag;
+use super::sources::csv::{self, parse_flag};
 
 /// The number of image sizes that a summary lists: web photos all have different sizes, and people read summaries.
 const SIZES: usize = 100;
 
 /// Summarises the data set of a recipe from labels, listings and image headers, without pixels. Equal files yield equal
-/// summaries, regardless of their modification times.
+/// summaries, regardless of their modification times. Also returns the notes about the data set.
 ///
 /// # Errors
 /// Those of [`Dataset::open`].
-pub fn summarise(recipe: &Recipe) -> Result<DataSummary, DataError> {
+pub fn summarise(recipe: &Recipe) -> Result<(DataSummary, Vec<String>), DataError> {
     let data = recipe.data();
     let dataset = Dataset::open(data, recipe.task())?;
     let mut summary = DataSummary {
@@ -63,25 +62,25 @@ pub fn summarise(recipe: &Recipe) -> Result<DataSummary, DataError> {
         digest.update(&(id.len() as u64).to_le_bytes()).update(id.as_bytes()).update(&bytes.to_le_bytes());
     }
     summary.digests = BTreeMap::from([("images".to_string(), short(&digest.finalize()))]);
-    if let Source::Csv { labels, header, .. } = &data.source {
+    if let Source::Csv { labels, header, delimiter, encoding, .. } = &data.source {
         let path = dataset.root.join(labels);
         let cannot = |error: &dyn std::fmt::Display| DataError::one(format!("cannot read {}: {error}", path.display()));
         let mut digest = blake3::Hasher::new();
         digest.update_mmap(&path).map_err(|error| cannot(&error))?;
         summary.digests.insert(labels.clone(), short(&digest.finalize()));
-        let file = File::open(&path).map_err(|error| cannot(&error))?;
-        let mut reader = ::csv::ReaderBuilder::new().has_headers(*header).flexible(true).from_reader(file);
+        let mut reader = csv::open(&path, *delimiter, *encoding).map_err(DataError::one)?;
         if *header {
-            let header = reader.headers().map_err(|error| cannot(&error))?;
+            let mut header = ::csv::StringRecord::new();
+            reader.read_record(&mut header).map_err(|error| cannot(&error))?;
             summary.header = Some(header.iter().map(|name| name.trim().to_string()).collect());
         }
         summary.columns = columns(&mut reader).map_err(|error| cannot(&error))?;
     }
-    Ok(summary)
+    Ok((summary, dataset.notes))
 }
 
 /// Returns the kind of cells in each column.
-fn columns(reader: &mut ::csv::Reader<File>) -> ::csv::Result<Vec<Cells>> {
+fn columns<R: std::io::Read>(reader: &mut ::csv::Reader<R>) -> ::csv::Result<Vec<Cells>> {
     let mut columns: Vec<Option<Cells>> = Vec::new();
     let mut record = ::csv::StringRecord::new();
     while reader.read_record(&mut record)? {
@@ -157,8 +156,10 @@ mod tests {
         let path = folder.path().join("l.csv");
         let text = "id,flag,word,count,mixed,empty,price\na,1,true,0,1,,1.5\nb,0,FALSE,7,x,,\nc,,true,1,0,,-2e3,more\n";
         std::fs::write(&path, text).unwrap();
-        let mut reader =
-            ::csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(File::open(&path).unwrap());
+        let mut reader = ::csv::ReaderBuilder::new()
+            .has_headers(true)
+            .flexible(true)
+            .from_reader(std::fs::File::open(&path).unwrap());
         let (f, n, t) = (Cells::Flag, Cells::Number, Cells::Text);
         assert_eq!(columns(&mut reader).unwrap(), [t, f, f, n, t, t, n, t]);
     }

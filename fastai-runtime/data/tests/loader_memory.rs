@@ -56,7 +56,7 @@ fn of_a_loader() {
             load,
             threads: 3,
             reading: Reading::Files,
-            shorter: None,
+            demand: fastai_data::Demand::FULL,
             cache: None,
         };
         let taken = if number % 3 == 2 { 1 } else { usize::MAX };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fastai_data::Dataset;
-use fastai_dsl::{Column, Corrupt, Data, Duplicates, Sampler, Source, TaskKind, Valid};
+use fastai_dsl::{Column, Corrupt, Data, Duplicates, Encoding, Sampler, Source, TaskKind, Valid};
 
 /// Makes the folder of the data set: images, one of them held out, and a list of held-out ones.
 pub fn prepare(root: &Path) {
@@ -42,11 +42,17 @@ pub fn open(root: &Path, bytes: &[u8]) -> bool {
         source: Source::Csv {
             labels: "labels.csv".to_string(),
             images: "img".to_string(),
-            suffix: if how & 8 != 0 { ".jpg" } else { "" }.to_string(),
+            suffix: vec![if how & 8 != 0 { ".jpg" } else { "" }.to_string()],
             id: column("id", *columns),
             label: column("label", columns >> 2),
+            columns: match split >> 6 {
+                1 => vec![column("a", 1), column("b", 2)],
+                _ => Vec::new(),
+            },
             separator: if how & 16 != 0 { " " } else { ";" }.to_string(),
             header,
+            delimiter: [',', ';', '\t', '|'][usize::from(split >> 3 & 3)],
+            encoding: [Encoding::Utf8, Encoding::Utf8, Encoding::Latin1, Encoding::Utf16][usize::from(split >> 5 & 3)],
         },
         valid,
         test: None,
@@ -56,6 +62,7 @@ pub fn open(root: &Path, bytes: &[u8]) -> bool {
         duplicates: Duplicates::Drop,
         sampler: Sampler::Balanced,
         resize_to: None,
+        preflight: fastai_dsl::Extent::All,
     };
     match Dataset::open(&data, task) {
         Ok(dataset) => {

@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
             metrics,
             cache,
             record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
-            sets: Sets::new(dataset, &reading, preparation, recipe.data().sampler),
+            sets: Sets::new(dataset, &reading, preparation, recipe.data().sampler, recipe.data().preflight),
             folder,
             summary,
             head: model.head.clone(),

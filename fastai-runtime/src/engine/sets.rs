@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fastai_dsl::{ClassWeights, Recipe, Sampler, Source};
+use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source};
 
 use super::RunOptions;
 use crate::RunError;
@@ -49,11 +49,19 @@ impl Part {
 }
 
 impl Sets {
-    pub(super) fn new(dataset: Dataset, reading: &Reading, preparation: Preparation, sampler: Sampler) -> Self {
+    pub(super) fn new(
+        dataset: Dataset,
+        reading: &Reading,
+        preparation: Preparation,
+        sampler: Sampler,
+        examined: Extent,
+    ) -> Self {
         // One budget for the decoded images of all three parts. The training images are read first and use it first.
         let budget = Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET));
         let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test]
-            .map(|items| ImageSet::within(items, &budget).reading(reading.clone()).validated());
+            .map(|items| ImageSet::within(items, &budget).reading(reading.clone()))
+            // An image that no one has looked at may never have been sound.
+            .map(|set| if examined == Extent::All { set.validated() } else { set });
         let images = [train.weighted(dataset.sampling_weights(sampler)), valid, test];
         Sets { dataset, images, preparation, cached: None }
     }
@@ -91,7 +99,7 @@ pub(super) fn open_data(
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, Health, Reading), RunError> {
     let data = recipe.data();
-    let known = cache.join("verified.json");
+    let known = cache.join("verified.bin");
     let preflight = Preflight {
         limit: smoke.then_some(2 * data.batch as usize),
         known: Some(&known),
@@ -116,7 +124,7 @@ pub(super) fn open_data(
     };
     let mut reading = Reading::Files;
     if let Some(side) = data.resize_to {
-        let copies = Copies { side, folder: cache.join("copies") };
+        let copies = Copies { side, bits: recipe.transforms().bits, folder: cache.join("copies") };
         let (from_copies, counts) = copies.make(&dataset, &health, &options.stop, progress)?;
         reading = from_copies;
         dataset.notes.push(format!(
@@ -256,7 +264,7 @@ mod tests {
         let transforms = Transforms::new(TransformSet::None, 8);
         let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 8, workers: 2, seed: 42 };
         let shown = |sampler: Sampler, part: Part, cached: bool, epoch: u64| {
-            let mut sets = Sets::new(data.clone(), &Reading::Files, preparation.clone(), sampler);
+            let mut sets = Sets::new(data.clone(), &Reading::Files, preparation.clone(), sampler, Extent::All);
             let features = || Features::in_memory(vec![0.0; 36], 1);
             sets.cached =
                 cached.then(|| Cached { folder: PathBuf::new(), features: [features(), features(), features()] });

@@ -78,7 +78,7 @@ pub fn validate(
     data.root = root.display().to_string();
     // Only this policy affects the measured images, and checking every image takes time.
     let dataset = if data.corrupt == Corrupt::Skip {
-        let known = ActivationCache::default_root().join("verified.json");
+        let known = ActivationCache::default_root().join("verified.bin");
         let size = predictor.meta().size;
         let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
         let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;

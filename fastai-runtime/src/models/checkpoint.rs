@@ -131,6 +131,7 @@ impl ModelMeta {
             && (1..=MAX_SIDE).contains(&size)
             && size == self.size
             && pad <= MAX_SIDE
+            && (8..=16).contains(&self.transforms.bits)
             && augment.len() <= MAX_LAYERS
             && augment.iter().all(Augmentation::is_legal)
             && self.transforms.stats.is_legal()

@@ -10,6 +10,6 @@ pub use crate::data::image_files;
 pub use imagenet::ImagenetClassifier;
 pub use predictions::Predictions;
 pub use predictor::{Predictor, Said, Unreadable};
-pub use submission::{SubmissionRows, check_sample, submission_header, write_submission};
+pub use submission::{Submission, SubmissionCell, SubmissionFormat, tag_separator};
 pub(crate) use tta::augmented;
 pub use tta::{TtaWeights, average};

@@ -167,7 +167,7 @@ impl Predictor {
         let input = self.input_len();
         let batch = (AHEAD / (passes * input * 4)).clamp(1, self.meta.batch.clamp(1, 1024) as usize);
         let transform = self.meta.transform();
-        let shorter = transform.shorter_side();
+        let demand = transform.demand();
         let (files, seed) = (Arc::clone(&items), self.meta.seed);
         let load = move |visit: Visit, image: &Picture, inputs: &mut [f32]| {
             let name = files[visit.index].path.file_name().unwrap_or_default();
@@ -188,7 +188,7 @@ impl Predictor {
             load: Arc::new(load),
             threads: rayon::current_num_threads(),
             reading: Reading::of(self.meta.resize_to),
-            shorter,
+            demand,
             cache: None,
         }
     }

@@ -207,7 +207,7 @@ mod tests {
         let index = dataset.train.len() / 2;
         let stop = StopSignal::default();
         let (all, health) = Preflight::of(&recipe, &stop).open(recipe.data(), recipe.task(), &mut Silent).unwrap();
-        let copies = Copies { side: 48, folder: cache.path().to_path_buf() };
+        let copies = Copies { side: 48, bits: 16, folder: cache.path().to_path_buf() };
         let (reading, counts) = copies.make(&all, &health, &stop, &mut Silent).unwrap();
         assert!(counts.made > 0, "a run makes copies");
         assert!(copied.image == trained(ImageSet::new(&dataset.train).reading(reading), &recipe, index));

@@ -48,7 +48,7 @@ impl Show {
         stop: &StopSignal,
         progress: &mut dyn Progress,
     ) -> Result<Show, RunError> {
-        let known = cache.map(|cache| cache.join("verified.json"));
+        let known = cache.map(|cache| cache.join("verified.bin"));
         let preflight = Preflight { known: known.as_deref(), ..Preflight::of(recipe, stop) };
         let (dataset, health, mut findings) = preflight.survey(recipe.data(), recipe.task(), progress)?;
         let sheet = match Sheet::of(recipe, &dataset) {

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
 use fastai_runtime::metrics::Truth;
-use fastai_runtime::predict::{Predictor, SubmissionRows, image_files, write_submission};
+use fastai_runtime::predict::{Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Summary};
 
@@ -139,12 +139,13 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
 
     // The dog-breed layout: a probability a class, sorted ids.
     let images = image_files(&[chips.path().join("test")]).unwrap();
-    let rows = SubmissionRows::new(images.clone(), ".jpg").unwrap();
     let out = chips.path().join("submission.csv");
     let predictor = outcome.predictor();
+    let suffixes = [".jpg".to_string()];
+    let plan = Submission::in_format(&predictor, images.clone(), &suffixes, SubmissionFormat::Classes, " ").unwrap();
     let submit = |out: &Path| {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        write_submission(&predictor, &rows, Some(1), 0.5, out, watch)
+        plan.write(&predictor, Some(1), 0.5, out, watch)
     };
     submit(&out).unwrap();
     let text = std::fs::read_to_string(&out).unwrap();
@@ -156,6 +157,48 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
         let sum: f32 = line.split(',').skip(1).map(|p| p.parse::<f32>().unwrap()).sum();
         assert!((sum - 1.0).abs() < 1e-5, "{line}");
     }
+    // In the form of a sample: its header, its order of rows and columns, its ids with suffix.
+    let sample = chips.path().join("sample.csv");
+    let like = |text: &str, format: Option<SubmissionFormat>| {
+        std::fs::write(&sample, text).unwrap();
+        Submission::like_sample(&predictor, images.clone(), &suffixes, &sample, format, " ")
+    };
+    let rows = |value: &str| -> String { ids.iter().rev().map(|id| format!("{id}.jpg,{value}\n")).collect() };
+    let written = |plan: &Submission| -> Vec<Vec<String>> {
+        let out = chips.path().join("like.csv");
+        let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+        plan.write(&predictor, Some(1), 0.5, &out, watch).unwrap();
+        let text = std::fs::read_to_string(&out).unwrap();
+        text.lines().map(|line| line.split(',').map(str::to_string).collect()).collect()
+    };
+    let other_order = written(&like(&format!("image,wet,dry\n{}", rows("0.5,0.5")), None).unwrap());
+    assert_eq!(other_order[0], ["image", "wet", "dry"]);
+    let by_id = |row: &[String]| lines[1..].iter().find(|line| line.starts_with(&row[0].replace(".jpg", ","))).copied();
+    for (row, id) in other_order[1..].iter().zip(ids.iter().rev()) {
+        assert_eq!(row[0], format!("{id}.jpg"));
+        assert_eq!(by_id(row).unwrap(), format!("{id},{},{}", row[2], row[1]));
+    }
+    let redux = written(&like(&format!("id,label\n{}", rows("0.5")), None).unwrap());
+    assert_eq!(redux[0], ["id", "label"]);
+    for row in &redux[1..] {
+        assert!(by_id(row).unwrap().ends_with(&format!(",{}", row[1])), "the probability of the second class");
+    }
+    let classes = written(&like(&format!("id,label\n{}", rows("dry")), None).unwrap());
+    assert!(classes[1..].iter().all(|row| row[1] == "dry" || row[1] == "wet"), "{classes:?}");
+    let chosen = written(&like(&format!("id,label\n{}", rows("0")), Some(SubmissionFormat::Label)).unwrap());
+    assert_eq!(chosen[1..], classes[1..]);
+    let some = like(&format!("id,dry,wet\n{}.jpg,0,0\n", ids[2]), None).unwrap();
+    assert!(some.len() == 1 && some.notes()[0].starts_with("9 images are not in the sample"), "{:?}", some.notes());
+    let error = like("id,dry,mud\nnone,0,0\n", None).unwrap_err().to_string();
+    for part in
+        ["no class of the model: \"mud\"", "without a column in the sample: \"wet\"", "without an image: \"none\""]
+    {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
+    let error = like("id,dry,wet\n1,0\n", None).unwrap_err().to_string();
+    assert!(error.contains("sample.csv:2: 2 cells, the header has 3"), "{error}");
+    let error = Submission::in_format(&predictor, images.clone(), &suffixes, SubmissionFormat::Tags, " ").unwrap_err();
+    assert!(error.to_string().contains("needs tags"), "{error}");
     // A submission lacks no row: the old file stays.
     std::fs::write(&images[3], b"no image").unwrap();
     let error = submit(&out).unwrap_err();

@@ -1,9 +1,11 @@
 //! Decodes image files to 8-bit RGB.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
@@ -12,10 +14,12 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use self::jpeg::{Outline, Unfit};
 use self::palette::Palette;
 use crate::transforms::Picture;
 
 mod jpeg;
+mod orientation;
 mod palette;
 
 /// Longest side that the decoder accepts, pixels.
@@ -25,6 +29,21 @@ const MAX_BYTES: u64 = 512 << 20;
 
 /// The message about a JPEG with damaged data.
 const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
+
+/// How an image is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The pixels that the shorter side keeps when a JPEG is decoded at a half, a quarter or an eighth of its side lengths;
+    /// `None` for full decoding.
+    pub shorter: Option<u32>,
+    /// The bits that 16-bit images use, 8 to 16: the upper 8 of them remain, and larger values are white.
+    pub bits: u32,
+}
+
+impl Demand {
+    /// Full decoding of images that use all their bits.
+    pub const FULL: Demand = Demand { shorter: None, bits: 16 };
+}
 
 /// Decodes the image at `path` to 8-bit RGB, upright.
 ///
@@ -48,24 +67,65 @@ pub fn decode(path: &Path) -> Result<RgbImage, String> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_reduced(path: &Path, shorter: Option<u32>) -> Result<Picture, String> {
-    let Some(shorter) = shorter else { return decode(path).map(Picture::from) };
+    decode_as(path, Demand { shorter, ..Demand::FULL })
+}
+
+/// Like [`decode`], as demanded.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_as(path: &Path, demand: Demand) -> Result<Picture, String> {
     let bytes = read(path)?;
-    guarded(|| decode_bytes_reduced(&bytes, shorter))
+    guarded(|| decode_bytes_as(&bytes, demand))
+}
+
+/// Like [`decode_as`], for the bytes of a file.
+pub(crate) fn decode_bytes_as(bytes: &[u8], demand: Demand) -> Result<Picture, String> {
+    match demand.shorter {
+        Some(shorter) => reduced(bytes, shorter, demand.bits),
+        None => decode_noted(bytes, demand.bits).map(|(image, _)| image.into()),
+    }
 }
 
 /// Like [`decode_reduced`], for the bytes of a file.
 pub fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, String> {
-    match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize) {
-        Some((picture, Orientation::NoTransforms)) => Ok(picture),
-        Some((picture, orientation)) => Ok(turned(picture.into_pixels(), orientation).into()),
-        None => decode_bytes(bytes).map(Picture::from),
-    }
+    reduced(bytes, shorter, Demand::FULL.bits)
 }
 
-/// Returns the result of `decoder`; a panic counts as a broken file.
+fn reduced(bytes: &[u8], shorter: u32, bits: u32) -> Result<Picture, String> {
+    if let Some(outline) = Outline::of(bytes) {
+        let orientation = orientation::of(outline.exif);
+        let upright = orientation == Orientation::NoTransforms;
+        match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize, upright) {
+            Ok(picture) if upright => return Ok(picture),
+            Ok(picture) => return Ok(turned(picture.into_pixels(), orientation).into()),
+            Err(Unfit::Damaged(reason)) => return Err(format!("{DAMAGED}: {reason}")),
+            Err(Unfit::Foreign) => {}
+        }
+    }
+    decode_noted(bytes, bits).map(|(image, _)| image.into())
+}
+
+thread_local! {
+    /// Whether this thread runs a decoder, whose panics are reported as broken files and print nothing.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns the result of `decoder`; a panic counts as a broken file and prints nothing.
 pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(decoder))
-        .unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !DECODING.get() {
+                before(info);
+            }
+        }));
+    });
+    let outer = DECODING.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(decoder));
+    DECODING.set(outer);
+    result.unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
 }
 
 /// Returns the message of a panic.
@@ -99,67 +159,129 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 /// Like [`decode`], for the bytes of a file.
 pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
-    // Handles nearly every image of nearly every data set; other files go to the general decoder.
-    match decode_plain(bytes, false) {
-        Some(image) => Ok(image),
-        None => decode_any(bytes),
+    decode_noted(bytes, Demand::FULL.bits).map(|(image, _)| image)
+}
+
+/// Something about a sound image that its pixels do not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// A JPEG has so many bytes of coded data beyond its last block.
+    Surplus(u64),
+    /// The largest value of a 16-bit image needs so many bits.
+    Bits(u32),
+}
+
+/// Decodes an image whose 16-bit channels use `bits` bits, with what is remarkable.
+pub(crate) fn decode_noted(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), String> {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => decode_jpeg(bytes),
+        _ => decode_any(bytes, bits),
     }
 }
 
-/// Like [`decode_bytes`], but stricter: a JPEG whose scan is truncated or corrupt is an error, although the general decoder
-/// fills the gap with grey. Decoding takes twice as long for JPEGs other than plain baseline ones.
-pub fn decode_strictly(bytes: &[u8]) -> Result<RgbImage, String> {
-    if let Some(image) = decode_plain(bytes, true) {
-        return Ok(image);
+/// Which decoder is responsible for a JPEG: `own`, or `general` for the general one.
+pub fn jpeg_decoder(bytes: &[u8]) -> &'static str {
+    match jpeg::decode(bytes, MAX_SIDE as usize) {
+        Err(Unfit::Foreign) => "general",
+        _ => "own",
     }
-    let image = decode_any(bytes)?;
-    if image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) {
-        if jpeg::is_plain(bytes, MAX_SIDE as usize) {
-            return Err(format!("{DAMAGED}: its coded data do not end with the last pixel"));
+}
+
+/// Decodes a JPEG. One whose scan is truncated or corrupt is an error, although decoders would fill the gap with grey.
+fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, Option<Remark>), String> {
+    let Some(outline) = Outline::of(bytes) else {
+        return Err("the JPEG is truncated: it has no end marker".to_string());
+    };
+    let orientation = orientation::of(outline.exif);
+    match jpeg::decode(bytes, MAX_SIDE as usize) {
+        Ok(found) => {
+            let remark = (found.surplus > 0).then_some(Remark::Surplus(found.surplus));
+            return Ok((turned(found.image, orientation), remark));
         }
-        jpeg_is_sound(bytes)?;
+        Err(Unfit::Damaged(reason)) => return Err(format!("{DAMAGED}: {reason}")),
+        // The general decoder returns green stripes for these.
+        Err(Unfit::Foreign) if outline.sequential && outline.scans > 1 => {
+            return Err(
+                "the JPEG has several scans of a kind that this program does not read; write it again as a plain \
+                        or a progressive JPEG"
+                    .to_string(),
+            );
+        }
+        Err(Unfit::Foreign) => {}
     }
-    Ok(image)
+    let image = progressive(bytes)?;
+    Ok((turned(image, orientation), None))
 }
 
-fn decode_plain(bytes: &[u8], exact: bool) -> Option<RgbImage> {
-    let (image, orientation) = jpeg::decode(bytes, MAX_SIDE as usize, exact)?;
-    Some(turned(image, orientation))
+/// Decodes a JPEG other than those of [`jpeg`], in particular a progressive one; as stored.
+fn progressive(bytes: &[u8]) -> Result<RgbImage, String> {
+    let strict = || -> Option<Result<RgbImage, String>> {
+        let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        // The lenient decoder says what is wrong with the headers.
+        decoder.decode_headers().ok()?;
+        let (width, height) = decoder.dimensions()?;
+        if let Err(reason) = fits(width as u32, height as u32) {
+            return Some(Err(reason));
+        }
+        let judged = [ColorSpace::YCbCr, ColorSpace::Luma, ColorSpace::RGB, ColorSpace::CMYK, ColorSpace::YCCK];
+        if !judged.contains(&decoder.input_colorspace()?) {
+            return None;
+        }
+        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::RGB));
+        let pixels = match decoder.decode() {
+            Ok(pixels) => pixels,
+            Err(error) => return Some(Err(format!("{DAMAGED}: {error:?}"))),
+        };
+        RgbImage::from_raw(width as u32, height as u32, pixels).map(Ok)
+    };
+    let lenient = || {
+        let reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+        stored(reader, ImageFormat::Jpeg).map(|(image, _)| to_rgb(image, Demand::FULL.bits).0)
+    };
+    match strict() {
+        Some(Ok(image)) => Ok(image),
+        Some(Err(reason)) => lenient().and(Err(reason)),
+        None => lenient(),
+    }
 }
 
 fn turned(image: RgbImage, orientation: Orientation) -> RgbImage {
     let mut image = DynamicImage::ImageRgb8(image);
     image.apply_orientation(orientation);
-    to_rgb(image)
+    image.into_rgb8()
 }
 
-fn decode_any(bytes: &[u8]) -> Result<RgbImage, String> {
+fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), String> {
     let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| format!("cannot be read: {e}"))?;
     let Some(format) = reader.format() else {
         return Err("not an image: its content is no JPEG, PNG, GIF, BMP, WebP or TIFF".to_string());
     };
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        // The decoder fills missing data with grey, which training would then use.
-        return Err("the JPEG is truncated: it has no end marker".to_string());
-    }
     if format == ImageFormat::WebP && !webp_is_whole(bytes) {
         // The decoder would allocate the size that the chunk states, up to 4 GiB.
         return Err("the WebP is truncated: one of its chunks is longer than the file".to_string());
     }
     let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
-    let (mut image, orientation) = match &palette {
+    let (mut image, stated) = match &palette {
         None => stored(reader, format)?,
         Some(palette) => {
             fits(palette.width, palette.height)?;
-            let (numbers, orientation) =
+            let (numbers, stated) =
                 stored(ImageReader::with_format(Cursor::new(&palette.grey), ImageFormat::Tiff), format)?;
             let image = palette.look_up(&numbers.into_luma8()).ok_or("not a sound Tiff file: it has two widths")?;
-            (image.into(), orientation)
+            (image.into(), stated)
         }
     };
-    image.apply_orientation(orientation);
-    Ok(to_rgb(image))
+    // A TIFF's own list of tags has the form of EXIF.
+    let own = (format == ImageFormat::Tiff).then_some(bytes);
+    image.apply_orientation(match orientation::of(own) {
+        Orientation::NoTransforms => stated,
+        own => own,
+    });
+    let (image, used) = to_rgb(image, bits);
+    // Ten and twelve bits are those of sensors.
+    Ok((image, used.filter(|used| *used <= 12 && bits == Demand::FULL.bits).map(Remark::Bits)))
 }
 
 /// Returns the image as stored and its orientation.
@@ -178,7 +300,10 @@ fn stored<R: BufRead + Seek>(
     if decoder.total_bytes() > MAX_BYTES {
         return Err(too_much(width, height));
     }
-    let orientation = decoder.orientation().map_err(|e| reason(format, &e))?;
+    let orientation = match decoder.exif_metadata().map_err(|e| reason(format, &e))? {
+        Some(exif) => orientation::of(Some(&exif)),
+        None => decoder.orientation().map_err(|e| reason(format, &e))?,
+    };
     let image = DynamicImage::from_decoder(decoder).map_err(|e| reason(format, &e))?;
     if image.width() == 0 || image.height() == 0 {
         return Err("the image has no pixels".to_string());
@@ -213,16 +338,27 @@ fn reason(format: ImageFormat, error: &ImageError) -> String {
     }
 }
 
-/// Converts to 8-bit RGB. The image crate's own conversion would round 16-bit values instead of truncating them.
-fn to_rgb(image: DynamicImage) -> RgbImage {
-    let high = |value: u16| (value >> 8) as u8;
-    match image {
+/// Converts to 8-bit RGB, and returns the bits that the largest value of a 16-bit image needs. The image crate's own
+/// conversion would round 16-bit values instead of truncating them.
+fn to_rgb(image: DynamicImage, bits: u32) -> (RgbImage, Option<u32>) {
+    let largest = match &image {
+        DynamicImage::ImageLuma16(i) => i.as_raw().iter().max(),
+        DynamicImage::ImageLumaA16(i) => i.as_raw().iter().step_by(2).max(),
+        DynamicImage::ImageRgb16(i) => i.as_raw().iter().max(),
+        DynamicImage::ImageRgba16(i) => i.pixels().flat_map(|pixel| &pixel.0[..3]).max(),
+        _ => None,
+    };
+    // An entirely black image shows nothing about its bits.
+    let used = largest.filter(|largest| **largest > 0).map(|largest| u16::BITS - largest.leading_zeros());
+    let high = |value: u16| (value >> (bits.clamp(8, 16) - 8)).min(255) as u8;
+    let image = match image {
         DynamicImage::ImageLuma16(i) => map(&i, |p| [high(p.0[0]); 3]),
         DynamicImage::ImageLumaA16(i) => map(&i, |p| [high(p.0[0]); 3]),
         DynamicImage::ImageRgb16(i) => map(&i, |p| [high(p.0[0]), high(p.0[1]), high(p.0[2])]),
         DynamicImage::ImageRgba16(i) => map(&i, |p| [high(p.0[0]), high(p.0[1]), high(p.0[2])]),
         image => image.into_rgb8(),
-    }
+    };
+    (image, used)
 }
 
 fn map<P: image::Pixel>(image: &image::ImageBuffer<P, Vec<P::Subpixel>>, pixel: impl Fn(&P) -> [u8; 3]) -> RgbImage {
@@ -245,51 +381,6 @@ fn webp_is_whole(bytes: &[u8]) -> bool {
         at += 8 + size + size % 2;
     }
     true
-}
-
-/// Checks that the scan ends with the last block and contains only valid codes.
-///
-/// The decoder's strict mode ignores damage in CMYK images that are coded row by row, so this function counts their blocks.
-fn jpeg_is_sound(bytes: &[u8]) -> Result<(), String> {
-    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    // The lenient decoder has already checked the headers.
-    if decoder.decode_headers().is_err() {
-        return Ok(());
-    }
-    let colors = decoder.input_colorspace();
-    if matches!(colors, Some(ColorSpace::CMYK | ColorSpace::YCCK)) && jpeg::ends_with_its_blocks(bytes) == Some(false) {
-        return Err(format!("{DAMAGED}: its coded data do not end with the last pixel"));
-    }
-    let judged = [ColorSpace::YCbCr, ColorSpace::Luma, ColorSpace::RGB, ColorSpace::CMYK, ColorSpace::YCCK];
-    if !colors.is_some_and(|colors| judged.contains(&colors)) {
-        return Ok(());
-    }
-    match decoder.decode() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("{DAMAGED}: {error:?}")),
-    }
-}
-
-/// Whether the chain of a JPEG's segments reaches the end marker; later bytes are ignored.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    loop {
-        // The next marker. Within a scan `FF 00` is data and `FF D0` to `FF D7` are restarts; stray bytes between
-        // segments are skipped, as decoders do.
-        let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) else { return false };
-        at += found + 1;
-        match bytes.get(at) {
-            None => return false,
-            Some(0xd9) => return true,
-            Some(0xff) => {}
-            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
-            Some(_) => {
-                let Some([high, low]) = bytes.get(at + 1..at + 3) else { return false };
-                at += 1 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::FileError;
 use crate::OpenError;
 use crate::atomic::write_atomic;
-use crate::decode::{decode_bytes, decode_bytes_reduced, decode_reduced, guarded, read};
+use crate::decode::{Demand, decode_as, decode_bytes_as, decode_noted, guarded, read};
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
 use crate::transforms::{Picture, scale_min};
@@ -49,6 +49,8 @@ pub struct CopyCounts {
 pub struct Copies {
     /// Shorter side, pixels.
     pub side: u32,
+    /// The bits that 16-bit images use.
+    pub bits: u32,
     /// The root folder of copies, shared by data sets and sides.
     pub folder: PathBuf,
 }
@@ -80,16 +82,16 @@ impl Reading {
         }
     }
 
-    /// Returns the pixels of an image, reduced as [`decode_reduced`] does.
+    /// Returns the pixels of an image, as demanded.
     ///
     /// # Errors
     /// Those of [`decode`](crate::decode()). The reason names an unreadable copy, but never the image.
-    pub fn read(&self, image: &Path, shorter: Option<u32>) -> Result<Picture, String> {
+    pub fn read(&self, image: &Path, demand: Demand) -> Result<Picture, String> {
         match self {
-            Reading::Files => decode_reduced(image, shorter),
+            Reading::Files => decode_as(image, demand),
             Reading::Copies(_) => {
                 let file = self.path(image);
-                decode_reduced(file, shorter).map_err(|reason| {
+                decode_as(file, demand).map_err(|reason| {
                     if file == image {
                         return reason;
                     }
@@ -99,16 +101,12 @@ impl Reading {
             }
             Reading::AsCopies(side) => {
                 let bytes = read(image)?;
-                let reduced = |bytes: &[u8]| match shorter {
-                    Some(shorter) => decode_bytes_reduced(bytes, shorter),
-                    None => decode_bytes(bytes).map(Picture::from),
-                };
                 guarded(|| {
-                    let whole = decode_bytes(&bytes)?;
+                    let (whole, _) = decode_noted(&bytes, demand.bits)?;
                     if is_larger(&whole, *side) {
-                        reduced(&scaled_jpeg(&whole, *side as usize)?)
+                        decode_bytes_as(&scaled_jpeg(&whole, *side as usize)?, demand)
                     } else {
-                        reduced(&bytes)
+                        decode_bytes_as(&bytes, demand)
                     }
                 })
             }
@@ -170,8 +168,9 @@ impl Copies {
     /// Returns the path of the copy of an image with this digest.
     fn path(&self, digest: &[u8; DIGEST]) -> PathBuf {
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let bits = if self.bits == Demand::FULL.bits { String::new() } else { format!("-{}bit", self.bits) };
         // One folder per first byte keeps listings short.
-        self.folder.join(format!("{}px-v{VERSION}", self.side)).join(&name[..2]).join(format!("{name}.jpg"))
+        self.folder.join(format!("{}px-v{VERSION}{bits}", self.side)).join(&name[..2]).join(format!("{name}.jpg"))
     }
 
     /// Writes the copy of an image and returns its path, or `None` if the image needs no copy. The name is the digest of
@@ -185,7 +184,7 @@ impl Copies {
             ))
         };
         let bytes = read(image).map_err(broken)?;
-        let decoded = guarded(|| decode_bytes(&bytes)).map_err(broken)?;
+        let (decoded, _) = guarded(|| decode_noted(&bytes, self.bits)).map_err(broken)?;
         if !is_larger(&decoded, self.side) {
             return Ok(None);
         }
@@ -295,7 +294,16 @@ mod tests {
     fn look(dataset: &Dataset) -> Health {
         let stop = StopSignal::default();
         let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Keep);
-        let preflight = Preflight { corrupt, duplicates, size: 8, limit: None, known: None, stop: &stop };
+        let preflight = Preflight {
+            corrupt,
+            duplicates,
+            size: 8,
+            bits: 16,
+            extent: fastai_dsl::Extent::All,
+            limit: None,
+            known: None,
+            stop: &stop,
+        };
         preflight.check(&mut dataset.clone(), &mut Silent).unwrap()
     }
 
@@ -307,12 +315,12 @@ mod tests {
     fn copies_are_made_once_and_show_the_same() {
         let folder = TempDir::new().unwrap();
         let (dataset, health) = dataset(&folder, 6);
-        let copies = Copies { side: 20, folder: folder.path().join("copies") };
+        let copies = Copies { side: 20, bits: 16, folder: folder.path().join("copies") };
         let (reading, counts) = make(&copies, &dataset, &health);
         assert_eq!(counts, CopyCounts { made: 6, found: 0, small: 1 });
         for item in &dataset.train[..6] {
             assert_ne!(reading.path(&item.path), item.path);
-            let copy = reading.read(&item.path, None).unwrap();
+            let copy = reading.read(&item.path, Demand::FULL).unwrap();
             assert_eq!((copy.width(), copy.height()), (30, 20));
             let expected = scale_min(&decode(&item.path).unwrap(), 20).to_rgb();
             let difference = copy.as_raw().iter().zip(&expected).map(|(a, b)| (f32::from(*a) - b * 255.0).abs());
@@ -322,8 +330,8 @@ mod tests {
         assert_eq!(reading.path(&dataset.train[6].path), dataset.train[6].path);
         // Without a copy the same pixels come, reduced or not.
         for (item, shorter) in dataset.train.iter().flat_map(|item| [None, Some(5)].map(|shorter| (item, shorter))) {
-            let [copy, made] =
-                [&reading, &Reading::of(Some(20))].map(|reading| reading.read(&item.path, shorter).unwrap());
+            let [copy, made] = [&reading, &Reading::of(Some(20))]
+                .map(|reading| reading.read(&item.path, Demand { shorter, ..Demand::FULL }).unwrap());
             assert_eq!((copy.width(), copy.as_raw()), (made.width(), made.as_raw()), "{shorter:?}");
         }
         assert_eq!(make(&copies, &dataset, &health).1, CopyCounts { made: 0, found: 6, small: 1 });
@@ -333,7 +341,7 @@ mod tests {
     fn what_is_gone_damaged_or_changed_is_made_again() {
         let folder = TempDir::new().unwrap();
         let (dataset, health) = dataset(&folder, 6);
-        let copies = Copies { side: 20, folder: folder.path().join("copies") };
+        let copies = Copies { side: 20, bits: 16, folder: folder.path().join("copies") };
         let reading = make(&copies, &dataset, &health).0;
         let image = |i: usize| dataset.train[i].path.as_path();
         let whole: Vec<Vec<u8>> = (0..6).map(|i| std::fs::read(reading.path(image(i))).unwrap()).collect();
@@ -352,14 +360,14 @@ mod tests {
             assert!(std::fs::read(again.path(image(i))).unwrap() == *bytes, "copy {i}");
         }
         assert_ne!(again.path(image(4)), reading.path(image(4)));
-        assert_eq!(again.read(image(4), None).unwrap().width(), 20);
+        assert_eq!(again.read(image(4), Demand::FULL).unwrap().width(), 20);
     }
 
     #[test]
     fn a_file_that_changes_after_preflight_leaves_no_copy_under_its_old_name() {
         let folder = TempDir::new().unwrap();
         let (dataset, health) = dataset(&folder, 6);
-        let copies = Copies { side: 20, folder: folder.path().join("copies") };
+        let copies = Copies { side: 20, bits: 16, folder: folder.path().join("copies") };
         let (old, replaced, shrunk) =
             (std::fs::read(&dataset.train[0].path).unwrap(), &dataset.train[0].path, &dataset.train[1].path);
         RgbImage::from_pixel(90, 90, Rgb([200, 2, 3])).save(replaced).unwrap();
@@ -367,20 +375,20 @@ mod tests {
         let (reading, counts) = make(&copies, &dataset, &health);
         assert_eq!(counts, CopyCounts { made: 5, found: 0, small: 2 });
         assert_eq!(reading.path(shrunk), shrunk);
-        assert_eq!(reading.read(replaced, None).unwrap().width(), 20);
+        assert_eq!(reading.read(replaced, Demand::FULL).unwrap().width(), 20);
         // The old file comes back, and so do its own pixels.
         std::fs::write(replaced, old).unwrap();
         let (reading, counts) = make(&copies, &dataset, &look(&dataset));
-        assert_eq!((counts.made, reading.read(replaced, None).unwrap().width()), (1, 30));
+        assert_eq!((counts.made, reading.read(replaced, Demand::FULL).unwrap().width()), (1, 30));
         // What breaks then is named with the reason and what to do.
         std::fs::write(replaced, "spoilt").unwrap();
-        let fresh = Copies { side: 21, folder: folder.path().join("copies") };
+        let fresh = Copies { side: 21, bits: 16, folder: folder.path().join("copies") };
         let error = fresh.make(&dataset, &health, &StopSignal::default(), &mut Silent).unwrap_err().to_string();
         assert!(error.contains("0.png: not an image") && error.contains("it has changed since"), "{error}");
         // So is an image whose copy breaks while it is used, beside the copy.
         let (image, copy) = (&dataset.train[2].path, reading.path(&dataset.train[2].path));
         std::fs::write(copy, "spoilt").unwrap();
-        let error = reading.read(image, None).unwrap_err();
+        let error = reading.read(image, Demand::FULL).unwrap_err();
         assert!(error.contains(&format!("its copy {} cannot be read (not an image", copy.display())), "{error}");
     }
 
@@ -408,7 +416,7 @@ mod tests {
     fn a_stop_in_the_middle_leaves_what_was_made() {
         let folder = TempDir::new().unwrap();
         let (dataset, health) = dataset(&folder, 28);
-        let copies = Copies { side: 20, folder: folder.path().join("copies") };
+        let copies = Copies { side: 20, bits: 16, folder: folder.path().join("copies") };
         let stopped = |what: &'static str, at: u64| {
             let stop = StopSignal::default();
             let error = copies.make(&dataset, &health, &stop, &mut StopAt(stop.clone(), what, at, false)).unwrap_err();

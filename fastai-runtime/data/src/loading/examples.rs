@@ -69,7 +69,7 @@ impl ImageExamples {
     }
 
     fn job(&self, traversal: &Traversal, order: Vec<usize>, batches: Vec<Range<usize>>) -> LoadJob {
-        let shorter = self.preparation.transform().shorter_side();
+        let demand = self.preparation.transform().demand();
         LoadJob {
             items: self.set.shared_items(),
             order,
@@ -78,8 +78,8 @@ impl ImageExamples {
             load: self.load_fn(traversal),
             threads: self.preparation.workers,
             reading: self.set.source().clone(),
-            shorter,
-            cache: Some(self.set.decoded(shorter)),
+            demand,
+            cache: Some(self.set.decoded(demand)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cache::{Budget, DecodedCache};
 use super::copies::Reading;
-use crate::Item;
+use crate::{Demand, Item};
 
 /// A list of image files with the decoded images that fit into memory. Clones share the decoded images.
 #[derive(Clone)]
@@ -18,15 +18,15 @@ pub struct ImageSet {
     weights: Option<Arc<[f64]>>,
 }
 
-/// Images decoded to at least `shorter` pixels a side, or in full.
+/// Images decoded as demanded.
 struct Decoded {
-    shorter: Option<u32>,
+    demand: Demand,
     cache: Arc<DecodedCache>,
 }
 
 impl Decoded {
-    fn new(items: usize, budget: &Arc<Budget>, shorter: Option<u32>) -> Self {
-        Decoded { shorter, cache: Arc::new(DecodedCache::sharing(items, Arc::clone(budget))) }
+    fn new(items: usize, budget: &Arc<Budget>, demand: Demand) -> Self {
+        Decoded { demand, cache: Arc::new(DecodedCache::sharing(items, Arc::clone(budget))) }
     }
 }
 
@@ -43,7 +43,7 @@ impl ImageSet {
             reading: Reading::Files,
             validated: false,
             budget: Arc::clone(budget),
-            decoded: Arc::new(Mutex::new(Decoded::new(items.len(), budget, None))),
+            decoded: Arc::new(Mutex::new(Decoded::new(items.len(), budget, Demand::FULL))),
             weights: None,
         }
     }
@@ -93,12 +93,12 @@ impl ImageSet {
         self.validated
     }
 
-    /// Returns the cache of images decoded to at least `shorter` pixels a side. Images decoded to another side are dropped,
-    /// since pixels must not depend on earlier requests.
-    pub(super) fn decoded(&self, shorter: Option<u32>) -> Arc<DecodedCache> {
+    /// Returns the cache of images decoded as demanded. Images decoded in another way are dropped, since pixels must not
+    /// depend on earlier requests.
+    pub(super) fn decoded(&self, demand: Demand) -> Arc<DecodedCache> {
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
-        if decoded.shorter != shorter {
-            *decoded = Decoded::new(self.items.len(), &self.budget, shorter);
+        if decoded.demand != demand {
+            *decoded = Decoded::new(self.items.len(), &self.budget, demand);
         }
         Arc::clone(&decoded.cache)
     }

@@ -10,7 +10,7 @@ use super::cache::DecodedCache;
 use super::copies::Reading;
 use crate::decode::panic_text;
 use crate::transforms::Picture;
-use crate::{DataError, Item};
+use crate::{DataError, Demand, Item};
 
 /// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
 ///
@@ -44,8 +44,8 @@ pub struct LoadJob {
     pub threads: usize,
     /// Where the pixels come from.
     pub reading: Reading,
-    /// The shorter side for [`decode_reduced`](crate::decode_reduced), pixels.
-    pub shorter: Option<u32>,
+    /// How the images are decoded.
+    pub demand: Demand,
     /// The cache of decoded images across epochs.
     pub cache: Option<Arc<DecodedCache>>,
 }
@@ -273,7 +273,7 @@ impl Shared {
     fn load(&self, visit: Visit, values: &mut [f32]) -> Result<(), String> {
         let index = visit.index;
         let path = &self.job.items[index].path;
-        let read = || self.job.reading.read(path, self.job.shorter);
+        let read = || self.job.reading.read(path, self.job.demand);
         let image = match &self.job.cache {
             Some(cache) => cache.get_or_insert(index, read)?,
             None => Arc::new(read()?),
@@ -343,7 +343,7 @@ mod tests {
             }),
             threads,
             reading: Reading::Files,
-            shorter: None,
+            demand: Demand::FULL,
             cache: None,
         }
     }

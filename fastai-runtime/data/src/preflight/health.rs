@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::sizes::Sizes;
+use crate::decode::Remark;
 use crate::findings::{names, shorten};
 
 /// The number of image pairs that a note names.
@@ -42,6 +43,12 @@ pub struct Health {
     pub enlarged: usize,
     /// Image sizes of the training, validation and test parts.
     pub sizes: [Sizes; 3],
+    /// Images that were not examined.
+    pub unseen: usize,
+    /// JPEGs with coded data beyond their last pixel, and how many bytes.
+    pub surplus: Vec<(PathBuf, u64)>,
+    /// 16-bit images that use so few bits that they are nearly black, and how many bits.
+    pub dark: Vec<(PathBuf, u32)>,
     /// Every valid file.
     #[serde(skip)]
     pub(crate) files: HashMap<PathBuf, SoundFile>,
@@ -74,6 +81,15 @@ impl SoundFile {
 }
 
 impl Health {
+    /// Records what is remarkable about a file.
+    pub(crate) fn remark(&mut self, path: &Path, remark: Option<Remark>) {
+        match remark {
+            Some(Remark::Surplus(bytes)) => self.surplus.push((path.to_path_buf(), bytes)),
+            Some(Remark::Bits(bits)) => self.dark.push((path.to_path_buf(), bits)),
+            None => {}
+        }
+    }
+
     /// Returns all pairs of images that [`notes`](Self::notes) mentions, by kind; paths are relative to `root`.
     pub fn pairs(&self, root: &Path) -> Vec<(&'static str, Vec<[String; 2]>)> {
         let below = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
@@ -129,6 +145,35 @@ impl Health {
             (n, true) => format!("at least {n} {many}"),
         };
         let number = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+        if self.unseen > 0 {
+            notes.push(format!(
+                "{} of {} images were examined, as `preflight` says; whether the others can be decoded shows when they are \
+                 read",
+                self.images,
+                self.images + self.unseen
+            ));
+        }
+        if !self.surplus.is_empty() {
+            let list: Vec<String> =
+                self.surplus.iter().map(|(path, bytes)| format!("{} ({bytes} bytes)", below(path))).collect();
+            let images = number(list.len(), "JPEG has", "JPEGs have");
+            notes.push(format!(
+                "{images} data beyond the last pixel, which are ignored; if the picture looks shifted, the file is damaged: \
+                 {}",
+                shorten(&list, 3)
+            ));
+        }
+        if let Some(most) = self.dark.iter().map(|(_, bits)| *bits).max() {
+            let list: Vec<String> =
+                self.dark.iter().map(|(path, bits)| format!("{} ({bits} bits)", below(path))).collect();
+            let images = number(list.len(), "16-bit image uses", "16-bit images use");
+            // Sensors give 10, 12 or 14 bits.
+            let bits = [8, 10, 12].into_iter().find(|bits| *bits >= most).unwrap_or(12);
+            notes.push(format!(
+                "{images} at most {most} of their bits and are nearly black: `bits: {bits}` in `transforms` scales them: {}",
+                shorten(&list, 3)
+            ));
+        }
         if !self.skipped.is_empty() {
             let list: Vec<String> =
                 self.skipped.iter().map(|(path, reason)| format!("{}: {reason}", below(path))).collect();

@@ -1,23 +1,28 @@
 //! The list of files that an earlier run decoded, so that the next run need not decode them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-
-use serde::{Deserialize, Serialize};
 
 use super::looks::Looks;
 use crate::atomic::{FileError, write_atomic};
+use crate::decode::Remark;
 
-/// Incremented whenever the checks become stricter, so that files are checked again.
-const VERSION: u32 = 2;
-/// Largest list of known files that is read, bytes.
-const MAX_LIST_BYTES: u64 = 1 << 30;
+/// The first bytes of a list; the number is incremented whenever the checks become stricter, so that files are checked
+/// again.
+const BEGIN: &[u8; 16] = b"fastai verified3";
+/// Largest number of files in a list.
+const MOST: u64 = 100_000_000;
+/// Longest path in a list, bytes.
+const LONGEST: usize = 64 << 10;
+/// Bytes of the digest that ends a list.
+const DIGEST: usize = 16;
 
 /// A stamp that detects changes to a file without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// Bytes.
     size: u64,
@@ -34,36 +39,132 @@ impl Stamp {
 }
 
 /// A file that decodes without an error.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sound {
-    #[serde(flatten)]
     pub(crate) stamp: Stamp,
-    pub(crate) looks: Looks,
+    /// The bits that 16-bit images were said to use.
+    pub(crate) bits: u32,
+    pub(crate) remark: Option<Remark>,
+    pub(crate) looks: Arc<Looks>,
 }
 
 /// Valid files, by absolute path.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Known {
-    version: u32,
-    pub(crate) files: BTreeMap<String, Sound>,
+    pub(crate) files: HashMap<Box<str>, Sound>,
 }
 
 impl Known {
     /// Loads the list in `file`; empty if there is no usable one.
     pub(crate) fn load(file: &Path) -> Known {
-        let mut bytes = Vec::new();
-        let read = File::open(file).and_then(|file| file.take(MAX_LIST_BYTES).read_to_end(&mut bytes));
-        match read.map(|_| serde_json::from_slice::<Known>(&bytes)) {
-            Ok(Ok(list)) if list.version == VERSION => list,
-            _ => Known::default(),
-        }
+        read(file).unwrap_or_default()
     }
 
-    pub(crate) fn save(&mut self, file: &Path) -> Result<(), FileError> {
-        self.version = VERSION;
+    pub(crate) fn save(&self, file: &Path) -> Result<(), FileError> {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
         }
-        write_atomic(file, |out| Ok(serde_json::to_writer(out, &self)?))
+        write_atomic(file, |out| {
+            let mut out = Digesting { inner: BufWriter::new(out), digest: blake3::Hasher::new() };
+            out.write_all(BEGIN)?;
+            out.write_all(&(self.files.len() as u64).to_le_bytes())?;
+            // Sorted, so that equal lists are equal files.
+            let mut files: Vec<(&Box<str>, &Sound)> = self.files.iter().collect();
+            files.sort_unstable_by_key(|(path, _)| *path);
+            for (path, sound) in files {
+                out.write_all(&(path.len() as u32).to_le_bytes())?;
+                out.write_all(path.as_bytes())?;
+                out.write_all(&sound.stamp.size.to_le_bytes())?;
+                out.write_all(&sound.stamp.changed.to_le_bytes())?;
+                let (kind, value) = match sound.remark {
+                    None => (0, 0),
+                    Some(Remark::Surplus(bytes)) => (1, bytes),
+                    Some(Remark::Bits(bits)) => (2, u64::from(bits)),
+                };
+                out.write_all(&[sound.bits as u8, kind])?;
+                out.write_all(&value.to_le_bytes())?;
+                out.write_all(&sound.looks.to_bytes())?;
+            }
+            let digest = out.digest.finalize();
+            out.inner.write_all(&digest.as_bytes()[..DIGEST])?;
+            out.inner.flush()
+        })
+    }
+}
+
+fn read(file: &Path) -> io::Result<Known> {
+    let broken = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut input =
+        Digesting { inner: BufReader::with_capacity(1 << 16, File::open(file)?), digest: blake3::Hasher::new() };
+    if &input.array::<16>()? != BEGIN {
+        return Err(broken());
+    }
+    let count = u64::from_le_bytes(input.array()?);
+    if count > MOST {
+        return Err(broken());
+    }
+    // A broken count must not reserve memory.
+    let mut files = HashMap::with_capacity(count.min(1 << 16) as usize);
+    for _ in 0..count {
+        let length = u32::from_le_bytes(input.array()?) as usize;
+        if length > LONGEST {
+            return Err(broken());
+        }
+        let mut path = vec![0; length];
+        input.read_exact(&mut path)?;
+        let path = String::from_utf8(path).map_err(|_| broken())?;
+        let (size, changed) = (u64::from_le_bytes(input.array()?), u64::from_le_bytes(input.array()?));
+        let [bits, kind] = input.array()?;
+        let value = u64::from_le_bytes(input.array()?);
+        let remark = match kind {
+            0 => None,
+            1 => Some(Remark::Surplus(value)),
+            2 => Some(Remark::Bits(value as u32)),
+            _ => return Err(broken()),
+        };
+        let looks = Arc::new(Looks::from_bytes(&input.array()?));
+        let sound = Sound { stamp: Stamp { size, changed }, bits: u32::from(bits), remark, looks };
+        files.insert(path.into_boxed_str(), sound);
+    }
+    let expected = input.digest.finalize();
+    let mut found = [0; DIGEST];
+    input.inner.read_exact(&mut found)?;
+    if found != expected.as_bytes()[..DIGEST] {
+        return Err(broken());
+    }
+    Ok(Known { files })
+}
+
+/// Forwards bytes and computes their digest.
+struct Digesting<T> {
+    inner: T,
+    digest: blake3::Hasher,
+}
+
+impl<R: Read> Digesting<R> {
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl<R: Read> Read for Digesting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }

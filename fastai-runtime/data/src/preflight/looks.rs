@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
 
-use crate::decode::{decode_strictly, guarded, read};
+use crate::decode::{Remark, decode_noted, guarded, read};
 
 /// Thumbnail columns: one more than the hash has, which compares neighbours.
 const WIDTH: usize = 9;
@@ -21,8 +20,7 @@ const NEAR_CORRELATION: f64 = 0.97;
 const NEAR_LEVELS: f64 = 20.0;
 
 /// Size, digest and thumbnail of an image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Looks {
     /// Pixels, upright.
     pub(crate) width: u32,
@@ -35,17 +33,16 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    /// Decodes the file at `path` like [`decode`](crate::decode()), but stricter: a JPEG whose scan is truncated or corrupt
-    /// is an error.
+    /// Decodes the file at `path` like [`decode`](crate::decode()).
     ///
     /// # Errors
     /// The reason, without the path.
-    pub(crate) fn of(path: &Path) -> Result<Looks, String> {
+    pub(crate) fn of(path: &Path, bits: u32) -> Result<(Looks, Option<Remark>), String> {
         let bytes = read(path)?;
-        let image = guarded(|| decode_strictly(&bytes))?;
+        let (image, remark) = guarded(|| decode_noted(&bytes, bits))?;
         let mut digest = [0; 16];
         digest.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
-        Ok(Looks::new(&image, digest))
+        Ok((Looks::new(&image, digest), remark))
     }
 
     /// Describes an image whose file has this digest.
@@ -149,36 +146,25 @@ fn thumbnail(image: &RgbImage) -> [u8; THUMB] {
     thumb
 }
 
-impl From<Looks> for String {
-    fn from(looks: Looks) -> String {
-        use std::fmt::Write;
-        let mut text = String::with_capacity(2 * (8 + 16 + THUMB));
-        let numbers = [looks.width.to_be_bytes(), looks.height.to_be_bytes()].concat();
-        for byte in numbers.iter().chain(&looks.digest).chain(&looks.thumb) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+/// Bytes of [`Looks::to_bytes`].
+pub(crate) const BYTES: usize = 8 + 16 + THUMB;
+
+impl Looks {
+    pub(crate) fn to_bytes(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        bytes[..4].copy_from_slice(&self.width.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.height.to_le_bytes());
+        bytes[8..24].copy_from_slice(&self.digest);
+        bytes[24..].copy_from_slice(&self.thumb);
+        bytes
     }
-}
 
-impl TryFrom<String> for Looks {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Looks, String> {
-        let nibble = |digit: u8| char::from(digit).to_digit(16).map(|n| n as u8);
-        let byte = |pair: &[u8]| Some(nibble(pair[0])? << 4 | nibble(pair[1])?);
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks_exact(2).map(byte).collect();
-        let whole = || -> Option<Looks> {
-            let bytes = bytes.filter(|_| text.len() == 2 * (8 + 16 + THUMB))?;
-            Some(Looks {
-                width: u32::from_be_bytes(bytes[..4].try_into().ok()?),
-                height: u32::from_be_bytes(bytes[4..8].try_into().ok()?),
-                digest: bytes[8..24].try_into().ok()?,
-                thumb: bytes[24..].try_into().ok()?,
-            })
-        };
-        whole().ok_or_else(|| "not the looks of an image".to_string())
+    pub(crate) fn from_bytes(bytes: &[u8; BYTES]) -> Looks {
+        let part = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        let (mut digest, mut thumb) = ([0; 16], [0; THUMB]);
+        digest.copy_from_slice(&bytes[8..24]);
+        thumb.copy_from_slice(&bytes[24..]);
+        Looks { width: u32::from_le_bytes(part(0)), height: u32::from_le_bytes(part(4)), digest, thumb }
     }
 }
 
@@ -233,12 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn looks_survive_their_text() {
+    fn looks_survive_their_bytes() {
         let looks = looks(&hills(33, 44, 2.0));
-        let text = String::from(looks.clone());
-        assert_eq!(Looks::try_from(text.clone()), Ok(looks));
-        assert!(Looks::try_from(text[1..].to_string()).is_err());
-        assert!(Looks::try_from(text.replacen('0', "ü", 1)).is_err());
-        assert!(Looks::try_from(String::new()).is_err());
+        assert_eq!(Looks::from_bytes(&looks.to_bytes()), looks);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fastai_dsl::{Corrupt, Data, Duplicates, Recipe, TaskKind};
+use fastai_dsl::{Corrupt, Data, Duplicates, Extent, Recipe, TaskKind};
 use rayon::prelude::*;
 
 use self::health::SoundFile;
@@ -13,6 +14,7 @@ use self::looks::Looks;
 use crate::OpenError;
 use crate::findings::Findings;
 use crate::progress::{Progress, Silent, StopSignal};
+use crate::random::{Stream, below};
 use crate::{Dataset, Item};
 
 pub(super) mod health;
@@ -27,7 +29,17 @@ pub use sizes::Sizes;
 
 /// The description of every file that can be decoded, the other files with their errors, and the number of files that were
 /// not known before.
-type Decoded = (HashMap<PathBuf, Looks>, Vec<(PathBuf, String)>, usize);
+type Decoded = (Described, Vec<(PathBuf, String)>, usize);
+
+/// The descriptions of images, by path.
+pub(crate) type Described = HashMap<PathBuf, Arc<Looks>>;
+
+/// Whether training images that resemble a validation image are searched for, which is most of the work of comparing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Near {
+    Search,
+    Skip,
+}
 
 /// The settings of the check: every image of train, valid and test is decoded once, on all cores.
 #[derive(Clone, Debug)]
@@ -39,6 +51,10 @@ pub struct Preflight<'a> {
     pub duplicates: Duplicates,
     /// Largest image side that the network sees, pixels; smaller images count as enlarged.
     pub size: u32,
+    /// The bits that 16-bit images use, 8 to 16.
+    pub bits: u32,
+    /// Which images are examined; the others are kept unseen.
+    pub extent: Extent,
     /// Keeps and checks only the first `limit` images of each part.
     pub limit: Option<usize>,
     /// The file that records valid images with their size, modification time and description, so that the next run checks
@@ -52,7 +68,10 @@ impl<'a> Preflight<'a> {
     /// The settings for a recipe: every image, at the largest size, without a list of known files.
     pub fn of(recipe: &Recipe, stop: &'a StopSignal) -> Self {
         let Data { corrupt, duplicates, .. } = *recipe.data();
-        Preflight { corrupt, duplicates, size: recipe.largest_size(), limit: None, known: None, stop }
+        // Copies are made of what was examined.
+        let extent = if recipe.data().resize_to.is_some() { Extent::All } else { recipe.data().preflight };
+        let bits = recipe.transforms().bits;
+        Preflight { corrupt, duplicates, size: recipe.largest_size(), bits, extent, limit: None, known: None, stop }
     }
 
     /// Opens the data set of a recipe and checks its images.
@@ -67,7 +86,7 @@ impl<'a> Preflight<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health), OpenError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let (health, findings) = self.look(&mut dataset, findings, progress)?;
+        let (health, findings) = self.look(&mut dataset, findings, Near::Search, self.load(), progress)?;
         let health = findings.or_with_notes(health, |health| notes(&dataset, health))?;
         Ok((dataset, health))
     }
@@ -84,24 +103,22 @@ impl<'a> Preflight<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(Dataset, Health, Vec<String>), OpenError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
-        let (health, findings) = self.look(&mut dataset, findings, progress)?;
+        let (health, findings) = self.look(&mut dataset, findings, Near::Search, self.load(), progress)?;
         Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
     }
 
-    /// Returns the result of [`open`](Self::open) if it is known without decoding an image: if all images are recorded as
-    /// valid and unchanged, and there are no findings.
-    pub fn recall(&self, data: &Data, task: TaskKind) -> Option<(Dataset, Health)> {
+    /// Returns the result of [`check`](Self::check) if it is known without decoding an image: if all images are recorded as
+    /// valid and unchanged, and there are no findings. Near-duplicates are not searched for.
+    pub fn recall(&self, mut dataset: Dataset) -> Option<(Dataset, Health)> {
         let known = Known::load(self.known?);
-        let (mut dataset, findings) = Dataset::survey(data, task).ok()?;
-        let is_known = |item: &Item| {
+        let is_known = |item: &&Item| {
             let sound = item.path.to_str().and_then(|name| known.files.get(name));
-            sound.is_some_and(|sound| Stamp::of(&item.path) == Some(sound.stamp))
+            sound.is_some_and(|sound| sound.bits == self.bits && Stamp::of(&item.path) == Some(sound.stamp))
         };
-        let mut items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
-        if !items.all(is_known) {
+        if !self.examined(&dataset).par_iter().all(is_known) {
             return None;
         }
-        let (health, findings) = self.look(&mut dataset, findings, &mut Silent).ok()?;
+        let (health, findings) = self.look(&mut dataset, Findings::default(), Near::Skip, known, &mut Silent).ok()?;
         findings.or((dataset, health)).ok()
     }
 
@@ -111,8 +128,13 @@ impl<'a> Preflight<'a> {
     /// All broken images at once: the first 20 with path and reason, the number of the others, and the remedy; parts and
     /// classes that are left empty; [`OpenError::Stopped`].
     pub fn check(&self, dataset: &mut Dataset, progress: &mut dyn Progress) -> Result<Health, OpenError> {
-        let (health, findings) = self.look(dataset, Findings::default(), progress)?;
+        let (health, findings) = self.look(dataset, Findings::default(), Near::Search, self.load(), progress)?;
         Ok(findings.or_with_notes(health, |health| notes(dataset, health))?)
+    }
+
+    /// The images that an earlier run found sound.
+    fn load(&self) -> Known {
+        self.known.map(Known::load).unwrap_or_default()
     }
 
     /// Checks all images. Those that cannot be decoded are left out, whether or not that is a finding.
@@ -120,6 +142,8 @@ impl<'a> Preflight<'a> {
         &self,
         dataset: &mut Dataset,
         mut findings: Findings,
+        near: Near,
+        known: Known,
         progress: &mut dyn Progress,
     ) -> Result<(Health, Findings), OpenError> {
         for part in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
@@ -130,10 +154,14 @@ impl<'a> Preflight<'a> {
             }
         }
         let mut seen = HashSet::new();
-        let items = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test);
-        let paths: Vec<PathBuf> = items.filter(|item| seen.insert(&item.path)).map(|item| item.path.clone()).collect();
-        let (looks, broken, decoded) = self.decode(&paths, &dataset.root, progress)?;
-        let mut health = Health { images: paths.len() - broken.len(), decoded, size: self.size, ..Health::default() };
+        let all = dataset.train.len() + dataset.valid.len() + dataset.test.len();
+        let items = self.examined(dataset);
+        let unseen = all - items.len();
+        let paths: Vec<PathBuf> =
+            items.into_iter().filter(|item| seen.insert(&item.path)).map(|item| item.path.clone()).collect();
+        let mut health = Health { size: self.size, unseen, ..Health::default() };
+        let (looks, broken, decoded) = self.decode(&paths, &dataset.root, known, &mut health, progress)?;
+        (health.images, health.decoded) = (paths.len() - broken.len(), decoded);
         let mut left_out = LeftOut::default();
         let too_many = 2 * broken.len() > paths.len();
         if self.corrupt == Corrupt::Skip && !too_many {
@@ -155,7 +183,7 @@ impl<'a> Preflight<'a> {
             findings.extend("broken images", broken);
             findings.push(advice);
         }
-        pairs::compare(dataset, &looks, self.duplicates, self.stop, &mut health, &mut left_out);
+        pairs::compare(dataset, &looks, self.duplicates, near, self.stop, &mut health, &mut left_out);
         left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
         measure(dataset, &looks, &mut health);
         if self.stop.requested() {
@@ -166,8 +194,14 @@ impl<'a> Preflight<'a> {
 
     /// The description of every file that can be decoded, the other files with their errors, and the number of files that
     /// were not known before.
-    fn decode(&self, paths: &[PathBuf], root: &Path, progress: &mut dyn Progress) -> Result<Decoded, OpenError> {
-        let mut before = self.known.map(Known::load).unwrap_or_default();
+    fn decode(
+        &self,
+        paths: &[PathBuf],
+        root: &Path,
+        mut before: Known,
+        health: &mut Health,
+        progress: &mut dyn Progress,
+    ) -> Result<Decoded, OpenError> {
         let mut known = Known::default();
         let mut looks = HashMap::with_capacity(paths.len());
         let mut unknown = Vec::new();
@@ -175,8 +209,9 @@ impl<'a> Preflight<'a> {
         let stamps: Vec<Option<Stamp>> = paths.par_iter().map(|path| Stamp::of(path)).collect();
         for (path, stamp) in paths.iter().zip(stamps) {
             match path.to_str().and_then(|name| before.files.remove_entry(name)) {
-                Some((name, sound)) if Some(sound.stamp) == stamp => {
-                    looks.insert(path.clone(), sound.looks.clone());
+                Some((name, sound)) if Some(sound.stamp) == stamp && sound.bits == self.bits => {
+                    health.remark(path, sound.remark);
+                    looks.insert(path.clone(), Arc::clone(&sound.looks));
                     known.files.insert(name, sound);
                 }
                 _ => unknown.push((path, stamp)),
@@ -192,13 +227,16 @@ impl<'a> Preflight<'a> {
             if self.stop.requested() {
                 break;
             }
-            let results: Vec<_> = chunk.par_iter().map(|(path, _)| Looks::of(path)).collect();
+            let results: Vec<_> = chunk.par_iter().map(|(path, _)| Looks::of(path, self.bits)).collect();
             for ((path, stamp), result) in chunk.iter().zip(results) {
                 match result {
                     Err(reason) => broken.push(((*path).clone(), reason)),
-                    Ok(found) => {
+                    Ok((found, remark)) => {
+                        let found = Arc::new(found);
+                        health.remark(path, remark);
                         if let (Some(name), Some(stamp)) = (path.to_str(), stamp) {
-                            known.files.insert(name.to_string(), Sound { stamp: *stamp, looks: found.clone() });
+                            let (stamp, bits, looks) = (*stamp, self.bits, Arc::clone(&found));
+                            known.files.insert(name.into(), Sound { stamp, bits, remark, looks });
                         }
                         looks.insert((*path).clone(), found);
                     }
@@ -210,8 +248,9 @@ impl<'a> Preflight<'a> {
         progress.finish();
         if let Some(file) = self.known {
             // Several data sets may share one list; for this one, only existing files are kept.
-            let complete = done == unknown.len() && self.limit.is_none();
-            let others = before.files.into_iter().filter(|(path, _)| !complete || !Path::new(path).starts_with(root));
+            let complete = done == unknown.len() && self.limit.is_none() && self.extent == Extent::All;
+            let others =
+                before.files.into_iter().filter(|(path, _)| !complete || !Path::new(&**path).starts_with(root));
             known.files.extend(others);
             if let Err(error) = known.save(file) {
                 progress.warn(&format!("the images will be checked again next time: {error}"));
@@ -227,13 +266,34 @@ impl<'a> Preflight<'a> {
     }
 }
 
+impl Preflight<'_> {
+    /// The images that are examined: all, or a random sample of each part, which the seed of the shuffle does not affect.
+    fn examined<'d>(&self, dataset: &'d Dataset) -> Vec<&'d Item> {
+        let parts = [&dataset.train, &dataset.valid, &dataset.test];
+        let Extent::Sample(most) = self.extent else { return parts.into_iter().flatten().collect() };
+        let of_part = |(number, items): (usize, &'d Vec<Item>)| {
+            let draws = Stream::new(0, "preflight");
+            let mut rng = draws.at(&[number as u64]);
+            let mut places: Vec<usize> = (0..items.len()).collect();
+            let count = items.len().min(most as usize);
+            for place in 0..count {
+                places.swap(place, place + below(&mut rng, (items.len() - place) as u64) as usize);
+            }
+            places.truncate(count);
+            places.sort_unstable();
+            places.into_iter().map(|place| &items[place]).collect::<Vec<_>>()
+        };
+        parts.into_iter().enumerate().flat_map(of_part).collect()
+    }
+}
+
 /// Returns the notes that are not findings.
 fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
     [dataset.notes.clone(), health.notes(&dataset.root)].concat()
 }
 
 /// Records image sizes, and classes without a validation image.
-fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
+fn measure(dataset: &Dataset, looks: &Described, health: &mut Health) {
     let mut seen = HashSet::new();
     health.sizes = [&dataset.train, &dataset.valid, &dataset.test].map(|items| {
         let mut sizes: BTreeMap<(u32, u32), u32> = BTreeMap::new();
@@ -246,7 +306,7 @@ fn measure(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Heal
         }
         Sizes(sizes.into_iter().map(|((width, height), count)| [width, height, count]).collect())
     });
-    let file = |(path, looks): (&PathBuf, &Looks)| {
+    let file = |(path, looks): (&PathBuf, &Arc<Looks>)| {
         (path.clone(), SoundFile { sides: [looks.width, looks.height], digest: looks.digest })
     };
     health.files = looks.iter().map(file).collect();
@@ -269,7 +329,17 @@ mod tests {
     fn check(dataset: &mut Dataset, known: Option<&Path>, progress: &mut dyn Progress) -> Result<Health, OpenError> {
         let stop = StopSignal::default();
         let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Drop);
-        Preflight { corrupt, duplicates, size: 8, limit: None, known, stop: &stop }.check(dataset, progress)
+        Preflight {
+            corrupt,
+            duplicates,
+            size: 8,
+            bits: 16,
+            extent: fastai_dsl::Extent::All,
+            limit: None,
+            known,
+            stop: &stop,
+        }
+        .check(dataset, progress)
     }
 
     fn findings(result: Result<Health, OpenError>) -> DataError {
@@ -345,7 +415,7 @@ mod tests {
     fn a_second_run_only_decodes_what_changed() {
         let folder = TempDir::new().unwrap();
         let dataset = dataset(&folder, 6);
-        let list = folder.path().join("cache/verified.json");
+        let list = folder.path().join("cache/verified.bin");
         let run = || {
             let mut counts = Counts::default();
             let result = check(&mut dataset.clone(), Some(&list), &mut counts);
@@ -370,7 +440,7 @@ mod tests {
     fn a_list_that_cannot_be_written_is_a_warning() {
         let folder = TempDir::new().unwrap();
         let mut dataset = dataset(&folder, 2);
-        let blocked = folder.path().join("0.png").join("verified.json");
+        let blocked = folder.path().join("0.png").join("verified.bin");
         let mut counts = Counts::default();
         check(&mut dataset, Some(&blocked), &mut counts).unwrap();
         assert_eq!(counts.warnings.len(), 1);
@@ -380,7 +450,7 @@ mod tests {
     #[test]
     fn lists_of_several_data_sets_live_in_one_file() {
         let (a, b, c) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
-        let list = c.path().join("verified.json");
+        let list = c.path().join("verified.bin");
         let mut one = dataset(&a, 4);
         check(&mut one, Some(&list), &mut Silent).unwrap();
         one.train.pop();

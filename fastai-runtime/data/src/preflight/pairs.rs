@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::health::Health;
 use super::left_out::LeftOut;
-use super::looks::{Looks, Sight};
+use super::looks::Sight;
+use super::{Described, Near};
 use crate::progress::StopSignal;
 use crate::{Dataset, Item, Target};
 
@@ -26,22 +27,24 @@ const THUMBNAIL: u64 = 16;
 /// drops. If `stop` interrupts the search, the result is partial.
 pub(crate) fn compare(
     dataset: &mut Dataset,
-    looks: &HashMap<PathBuf, Looks>,
+    looks: &Described,
     duplicates: Duplicates,
+    near: Near,
     stop: &StopSignal,
     health: &mut Health,
     left_out: &mut LeftOut,
 ) {
     twins_of_valid(dataset, looks, duplicates, health, left_out);
     twins(dataset, looks, health);
+    if near == Near::Skip {
+        return;
+    }
     let (train, valid) = (sights(&dataset.train, looks), sights(&dataset.valid, looks));
-    let (near, cut) = near(&train, &valid, MOST, BUDGET, stop);
-    health.near = near;
-    health.cut.near = cut;
+    (health.near, health.cut.near) = self::near(&train, &valid, MOST, BUDGET, stop);
 }
 
 /// Prepares the distinct images of one part for comparison.
-fn sights<'a>(items: &'a [Item], looks: &'a HashMap<PathBuf, Looks>) -> Vec<Sight<'a>> {
+fn sights<'a>(items: &'a [Item], looks: &'a Described) -> Vec<Sight<'a>> {
     let mut seen = HashSet::new();
     let distinct = items.iter().map(|item| item.path.as_path()).filter(|path| seen.insert(*path));
     distinct.filter_map(|path| looks.get(path).map(|looks| looks.sight(path))).collect()
@@ -50,7 +53,7 @@ fn sights<'a>(items: &'a [Item], looks: &'a HashMap<PathBuf, Looks>) -> Vec<Sigh
 /// Finds training images with the bytes of a validation image.
 fn twins_of_valid(
     dataset: &mut Dataset,
-    looks: &HashMap<PathBuf, Looks>,
+    looks: &Described,
     duplicates: Duplicates,
     health: &mut Health,
     left_out: &mut LeftOut,
@@ -84,7 +87,7 @@ fn twins_of_valid(
 }
 
 /// Finds pairs with identical bytes, and files listed twice with different labels.
-fn twins(dataset: &Dataset, looks: &HashMap<PathBuf, Looks>, health: &mut Health) {
+fn twins(dataset: &Dataset, looks: &Described, health: &mut Health) {
     let kept: HashSet<[&Path; 2]> = health.kept.iter().map(|pair| pair.each_ref().map(PathBuf::as_path)).collect();
     let mut listed: HashMap<&Path, &Item> = HashMap::new();
     let mut twice: HashSet<&Path> = HashSet::new();
@@ -176,6 +179,7 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     use super::*;
+    use crate::preflight::looks::Looks;
 
     /// Tiles of one colour, hardly different from each other: each resembles each.
     fn blank(count: usize, side: &str) -> Vec<(PathBuf, Looks)> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::{Progress, table};
+use super::{Progress, shown, table};
 
 /// Seconds between two lines of a bar.
 const EVERY: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl<W: Write + Send> Lines<W> {
 
     fn line(&mut self, line: &str) {
         // A closed pipe must not cost hours of training.
-        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        let _ = writeln!(self.out, "{}", shown(line)).and_then(|()| self.out.flush());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lists folders, and finds the image files that paths name.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::FileError;
@@ -10,7 +10,22 @@ use crate::FileError;
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
 
 /// Largest folder depth; deeper nesting indicates a loop of links.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
+
+/// Names that systems and programs leave in folders, in any case; names that begin with a dot are left out as well.
+const SYSTEM: [&str; 11] = [
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "@recycle",
+    "$recycle.bin",
+    "lost+found",
+    "system volume information",
+    "__pycache__",
+    "desktop.ini",
+    "thumbs.db",
+    "icon\r",
+];
 
 /// A file or folder in a folder.
 pub(crate) struct FolderEntry {
@@ -18,15 +33,30 @@ pub(crate) struct FolderEntry {
     pub(crate) is_folder: bool,
 }
 
-/// Lists `folder`, sorted by the bytes of the names, without names that start with a dot and without desktop metadata
-/// files. Links are what they point to.
+/// Whether systems and programs, not people, put a name into a folder.
+fn is_system(name: &std::ffi::OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    if bytes.starts_with(b".") {
+        return true;
+    }
+    // Windows keeps thumbnails under several names.
+    let lower = bytes.to_ascii_lowercase();
+    let thumbs = lower.starts_with(b"ehthumbs") && lower.ends_with(b".db");
+    thumbs || SYSTEM.iter().any(|known| lower == known.as_bytes())
+}
+
+/// Lists `folder`, sorted by the bytes of the names, without names that start with a dot and without those of systems.
+/// Links are what they point to.
 pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") && name != "Thumbs.db" && name != "desktop.ini" {
-            entries.push(FolderEntry { name, is_folder: entry.path().is_dir() });
+        let kind = entry.file_type()?;
+        // Only a link needs another look.
+        let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
+        if !is_system(&name) {
+            entries.push(FolderEntry { name, is_folder });
         }
     }
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -35,7 +65,8 @@ pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
 
 /// Returns the files that `paths` name: files unchanged, and for each folder all images in it and below it, sorted by name.
 ///
-/// In folders, the suffix determines the images; hidden files and folders are left out.
+/// In folders, the suffix or the first bytes determine the images; hidden files and folders are left out, and so are those
+/// of systems.
 ///
 /// # Errors
 /// A folder that cannot be listed, or one without any image.
@@ -69,16 +100,26 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), (Pa
         let path = folder.join(entry.name);
         if entry.is_folder {
             walk(&path, depth + 1, files)?;
-        } else if is_image_name(&path) {
+        } else if is_image(&path) {
             files.push(path);
         }
     }
     Ok(())
 }
 
-fn is_image_name(path: &Path) -> bool {
+/// Whether the file at `path` is meant as an image: by its suffix, or else by its first bytes.
+pub(crate) fn is_image(path: &Path) -> bool {
     let suffix = path.extension().and_then(|s| s.to_str()).unwrap_or_default();
-    SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+    SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known)) || begins_as_image(path).unwrap_or(false)
+}
+
+fn begins_as_image(path: &Path) -> Option<bool> {
+    // Opening a pipe would wait for its writer.
+    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let mut start = Vec::with_capacity(16);
+    std::fs::File::open(path).ok()?.take(16).read_to_end(&mut start).ok()?;
+    use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    Some(matches!(image::guess_format(&start), Ok(Bmp | Gif | Jpeg | Png | Tiff | WebP)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use image::{ImageFormat, RgbImage};
 use crate::atomic::write_atomic;
 use crate::findings::Findings;
 use crate::row::{SourceRow, check_classes, part};
-use crate::splits::holdout::{drawn, is_chosen, keep_together};
+use crate::splits::holdout::{drawn, is_chosen, keep_last, keep_together};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
 
@@ -248,9 +248,13 @@ fn build(
         check_classes(&vocabulary, task, &rows, &mut findings);
     }
     keep_together(&rows, &mut held_out);
+    let notes: Vec<String> = match valid {
+        Valid::Stratified { .. } => keep_last(&rows, &mut held_out).into_iter().collect(),
+        _ => Vec::new(),
+    };
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);
     let classes = vocabulary.into_names();
-    let (split, test, notes) = (valid.clone(), Vec::new(), Vec::new());
+    let (split, test) = (valid.clone(), Vec::new());
     let dataset = Dataset { root, classes, task, train, valid: valid_items, test, split, notes };
     let (dataset, findings) = dataset.checked(0, findings);
     findings.or_with_notes(dataset, |dataset| dataset.notes.clone())

@@ -4,7 +4,8 @@ pub(super) mod csv;
 mod files;
 pub(super) mod folders;
 mod given;
-mod quotes;
+pub(super) mod neighbours;
 
 pub use files::image_files;
+pub use folders::test_id;
 pub use given::Label;

@@ -1,16 +1,22 @@
 //! Which rows of a source are held out, by the key `valid`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use fastai_dsl::{Data, Source, Valid};
 
 use super::drawn::{cv_indices, grouped_indices, stratified_indices};
-use crate::findings::Findings;
+use crate::findings::{Findings, names};
 use crate::row::SourceRow;
 
 /// Returns which rows are held out. All rows of one image follow its first row.
-pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[SourceRow], findings: &mut Findings) -> Vec<bool> {
+pub(crate) fn hold_out(
+    data: &Data,
+    root: &Path,
+    rows: &[SourceRow],
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) -> Vec<bool> {
     let mut held_out: Vec<bool> = rows.iter().map(|row| row.held_out == Some(true)).collect();
     match &data.valid {
         Valid::Indices(file) => hold_out_listed(data, &root.join(file), rows, &mut held_out, findings),
@@ -35,7 +41,56 @@ pub(crate) fn hold_out(data: &Data, root: &Path, rows: &[SourceRow], findings: &
         valid => drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true),
     }
     keep_together(rows, &mut held_out);
+    if let Valid::Stratified { .. } = &data.valid {
+        notes.extend(keep_last(rows, &mut held_out));
+    }
     held_out
+}
+
+/// Moves images back to training until each class or tag has one there. Returns the note about classes with a single image,
+/// which cannot be stratified.
+pub(crate) fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<String> {
+    let mut images: HashMap<&str, (HashSet<&Path>, usize)> = HashMap::new();
+    let mut trained: HashSet<&str> = HashSet::new();
+    for (row, held_out) in rows.iter().zip(held_out.iter()) {
+        for label in &row.labels {
+            if !*held_out {
+                trained.insert(label);
+            }
+        }
+    }
+    // Only classes with few images can lose them all or have a single one.
+    for (index, row) in rows.iter().enumerate() {
+        for label in &row.labels {
+            let (paths, first) = images.entry(label).or_insert_with(|| (HashSet::new(), index));
+            if paths.len() < 2 {
+                paths.insert(&row.path);
+            }
+            if !trained.contains(label.as_str()) {
+                *first = (*first).min(index);
+            }
+        }
+    }
+    let mut lost: Vec<usize> =
+        images.iter().filter(|(label, _)| !trained.contains(*label)).map(|(_, (_, first))| *first).collect();
+    lost.sort_unstable();
+    let back: HashSet<&Path> = lost.into_iter().map(|row| rows[row].path.as_path()).collect();
+    if !back.is_empty() {
+        for (row, held_out) in rows.iter().zip(held_out.iter_mut()) {
+            *held_out &= !back.contains(row.path.as_path());
+        }
+    }
+    let mut alone: Vec<&str> =
+        images.iter().filter(|(_, (paths, _))| paths.len() == 1).map(|(label, _)| *label).collect();
+    alone.sort_unstable();
+    (!alone.is_empty()).then(|| {
+        format!(
+            "{} of {} classes have a single image, which `stratified` leaves for training, so nothing measures them: {}",
+            alone.len(),
+            images.len(),
+            names(&alone, 5)
+        )
+    })
 }
 
 /// Moves all rows of one image to the part of its first row.
@@ -95,7 +150,10 @@ fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut 
         Source::Folders { train } => {
             places.get(id).or_else(|| places.get(format!("{}/{id}", train.trim_end_matches('/')).as_str()))
         }
-        Source::Csv { suffix, .. } => places.get(id).or_else(|| places.get(id.strip_suffix(suffix.as_str())?)),
+        Source::Csv { suffix, .. } => places.get(id).or_else(|| {
+            let stem = suffix.iter().filter_map(|suffix| id.strip_suffix(suffix.as_str())).find(|stem| *stem != id);
+            places.get(stem?)
+        }),
         Source::Given => places.get(id),
     };
     let mut unknown = Vec::new();

@@ -64,7 +64,6 @@ impl Dataset {
         }
         let advice = match (&self.split, self.task) {
             _ if held_out.is_empty() => "",
-            (Valid::Stratified { .. }, _) => "; a smaller share or another seed may leave some of it for training",
             (_, TaskKind::MultiLabel) => "; `valid: stratified(0.2)` holds out a share of each set of tags",
             _ => "; `valid: stratified(0.2)` keeps some of each class for training",
         };

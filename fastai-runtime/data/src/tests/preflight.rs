@@ -26,7 +26,17 @@ fn pictures(files: &[(&str, Option<u64>)]) -> TempDir {
 fn open(data: &Data, task: TaskKind) -> Result<(Dataset, Health), OpenError> {
     let stop = StopSignal::default();
     let Data { corrupt, duplicates, .. } = *data;
-    Preflight { corrupt, duplicates, size: 32, limit: None, known: None, stop: &stop }.open(data, task, &mut Silent)
+    Preflight {
+        corrupt,
+        duplicates,
+        size: 32,
+        bits: 16,
+        extent: fastai_dsl::Extent::All,
+        limit: None,
+        known: None,
+        stop: &stop,
+    }
+    .open(data, task, &mut Silent)
 }
 
 /// `data: folders` with its `valid` folder and the policy for broken files.

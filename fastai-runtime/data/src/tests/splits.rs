@@ -38,9 +38,13 @@ fn a_tag_that_only_chosen_validation_images_have_is_named() {
     };
     let note = drawn(|fold| Valid::Random { share: 0.25, seed: 42, fold });
     assert!(note.contains("\"boat\"; `valid: stratified(0.2)`"), "{note}");
-    // Which is no advice to one who does that.
-    let note = drawn(|fold| Valid::Stratified { share: 0.25, seed: 42, fold });
-    assert!(note.contains("another seed") && !note.contains("stratified"), "{note}");
+    // `stratified` leaves each tag an image to train on, and says if nothing is left to hold out.
+    for fold in 0..4 {
+        match tags(&data(root.path(), csv(), Valid::Stratified { share: 0.25, seed: 42, fold })) {
+            Ok(dataset) => assert!(dataset.class_counts().iter().all(|count| *count > 0), "fold {fold}"),
+            Err(error) => assert!(error.findings[0].contains("holds out none of 4 images"), "{error}"),
+        }
+    }
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn a_summary_counts_the_held_out_folder_of_a_csv() {
         root.path()
     );
     let recipe = fastai_dsl::source::RecipeText::new("held", &text, &[]).result.unwrap().recipe;
-    let summary = crate::summarise(&recipe).unwrap();
+    let (summary, _) = crate::summarise(&recipe).unwrap();
     assert_eq!((summary.train, summary.valid, summary.split.as_str()), (3, 1, "folder(\"held\")"));
     assert_eq!(summary.classes["y"], (1, 1));
     assert_eq!(summary.facts(&recipe).valid, Some(1));

@@ -10,6 +10,7 @@ use super::normalize::normalize;
 use super::pad::pad;
 use super::resampling::{Resampling, augment};
 use super::scale::{resize, resize_window, scaled_size};
+use crate::Demand;
 use crate::random::Address;
 
 /// Incremented whenever the output of [`Transform::valid`] changes.
@@ -88,7 +89,10 @@ impl Transform {
         // Neither centre crop includes the border, and a squashed image has a reflected border regardless of training.
         let (crop, pad) = if self.config.crop == Crop::None { ("none", self.pad) } else { ("center", 0) };
         let Stats { mean, std } = self.stats;
-        let decoded = self.shorter_side().map_or(String::new(), |side| format!(" decoded to {side}"));
+        let mut decoded = self.shorter_side().map_or(String::new(), |side| format!(" decoded to {side}"));
+        if self.config.bits != Demand::FULL.bits {
+            decoded += &format!(" of {} bits", self.config.bits);
+        }
         format!("transforms {VERSION}: size {} crop {crop} pad {pad} mean {mean:?} std {std:?}{decoded}", self.size)
     }
 
@@ -99,6 +103,11 @@ impl Transform {
             (Decode::Full, _) | (_, Crop::Googlenet) => None,
             (Decode::Reduced, _) => Some((self.target(self.config.max_zoom[1]) as u32).saturating_mul(SPARE)),
         }
+    }
+
+    /// How images are to be decoded.
+    pub fn demand(&self) -> Demand {
+        Demand { shorter: self.shorter_side(), bits: self.config.bits }
     }
 
     /// The shorter side of an image scaled with `zoom`, pixels.

@@ -176,8 +176,8 @@ fn images() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("JPEG CMYK: a hole of zeros in the scan", with_hole("cmyk.jpg", Some(0)), Refused("damaged")),
         ("JPEG CMYK: end marker right after the headers", { let cmyk = fixture("cmyk.jpg"); [&cmyk[..scan(&cmyk).start], &[0xff, 0xd9]].concat() }, Refused("damaged")),
         ("JPEG CMYK progressive: a hole of zeros", with_hole("cmyk_progressive.jpg", Some(0)), Refused("damaged")),
-        ("JPEG: no Huffman tables", without_segments("s420.jpg", 0xc4), Refused("not a sound Jpeg")),
-        ("JPEG: no quantisation tables", without_segments("s420.jpg", 0xdb), Refused("not a sound Jpeg")),
+        ("JPEG: no Huffman tables", without_segments("s420.jpg", 0xc4), Refused("a Huffman table is missing")),
+        ("JPEG: no quantisation tables", without_segments("s420.jpg", 0xdb), Refused("a quantisation table is missing")),
         ("JPEG: no frame header", without_segments("s420.jpg", 0xc0), Refused("not a sound Jpeg")),
         ("JPEG: 65,500 x 65,500 pixels by its header", patched("s420.jpg", sof + 5, &[0xff, 0xdc, 0xff, 0xdc]), Refused("too large")),
         ("JPEG: 16,000 x 16,000 pixels by its header", patched("s420.jpg", sof + 5, &[0x3e, 0x80, 0x3e, 0x80]), Refused("512 MiB")),
@@ -227,7 +227,16 @@ fn images() -> Vec<(&'static str, Vec<u8>, Outcome)> {
 fn look(dataset: &mut Dataset) -> Result<(), String> {
     let stop = StopSignal::default();
     let (corrupt, duplicates) = (Corrupt::Deny, Duplicates::Keep);
-    let preflight = Preflight { corrupt, duplicates, size: 8, limit: None, known: None, stop: &stop };
+    let preflight = Preflight {
+        corrupt,
+        duplicates,
+        size: 8,
+        bits: 16,
+        extent: fastai_dsl::Extent::All,
+        limit: None,
+        known: None,
+        stop: &stop,
+    };
     preflight.check(dataset, &mut Silent).map(drop).map_err(|error| error.to_string())
 }
 
@@ -322,6 +331,7 @@ fn data(root: &Path, source: Source) -> Data {
         duplicates: Duplicates::Drop,
         sampler: Sampler::Shuffle,
         resize_to: None,
+        preflight: fastai_dsl::Extent::All,
     }
 }
 
@@ -334,26 +344,26 @@ fn tables() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("a header alone", text("id,label\n"), Refused("no rows")),
         ("no such column", text("name,class\na,x\nb,y\n"), Refused("no column \"id\"")),
         ("a row with fewer cells", text("id,label\na,x\nb\n"), Refused("labels.csv:3: 1 cells, expected at least 2")),
-        ("a row with more cells", text("id,label\na,x\nb,y,z\n"), Sound),
+        ("a row with more cells", text("id,label\na,x\nb,y,z\n"), Refused("labels.csv:3: 3 cells, the header has 2")),
         ("an empty name", text("id,label\na,x\n,y\n"), Refused("labels.csv:3: the image name is empty")),
         ("an empty label", text("id,label\na,x\nb,\n"), Refused("labels.csv:3: the label is empty")),
         ("white space around a label", text("id,label\na,x\nb, x\n"), Refused("white space around the label")),
         ("a name that leads out of the folder", text("id,label\na,x\n../../etc/passwd,y\n"), Refused("leads out of the folder")),
         ("an absolute name", text("id,label\na,x\n/etc/passwd,y\n"), Refused("leads out of the folder")),
-        ("a name with a NUL", text("id,label\na,x\nb\0,y\n"), Refused("no image")),
+        ("a name with a NUL", text("id,label\na,x\nb\0,y\n"), Refused("contains zero bytes")),
         ("a row without its image", text("id,label\na,x\nb,y\nz,y\n"), Refused("labels.csv:4: no image")),
         ("two rows for one image", text("id,label\na,x\nb,y\na,y\n"), Sound),
         ("one label for all", text("id,label\na,x\nb,x\n"), Refused("at least two classes")),
         ("a quote that never ends", text("id,label\na,\"x\nb,y\n"), Refused("labels.csv:2: a quote is opened here and never closed")),
         ("a quote that the next one closes", text("id,label\na,\"x\nb,\"y\"\n"), Refused("labels.csv:2: the label \"x\\nb,y\\\"\" goes on over the end of the line")),
         ("a quote within a cell", text("id,label\na,5\" pipe\nb,y\n"), Sound),
-        ("bytes that are not UTF-8", b"id,label\na,x\nb,\xff\xfe\n".to_vec(), Refused("invalid UTF-8")),
-        ("UTF-16", utf16, Refused("invalid UTF-8")),
+        ("bytes that are not UTF-8", b"id,label\na,x\nb,\xff\xfe\n".to_vec(), Refused("labels.csv:3: this line is not UTF-8")),
+        ("UTF-16", utf16, Refused("`encoding: utf16`")),
         ("a byte order mark", text("\u{feff}id,label\na,x\nb,y\n"), Sound),
         ("line ends of Windows", text("id,label\r\na,x\r\nb,y\r\n"), Sound),
         ("line ends of an old Mac", text("id,label\ra,x\rb,y\r"), Sound),
         ("empty lines between rows", text("id,label\n\na,x\n\n\nb,y\n\n"), Sound),
-        ("semicolons instead of commas", text("id;label\na;x\nb;y\n"), Refused("no column \"id\"")),
+        ("semicolons instead of commas", text("id;label\na;x\nb;y\n"), Refused("say `delimiter: \";\"`")),
         ("an image", fixture("rgb.png"), Refused("labels.csv")),
         ("a cell of 5 MB", [b"id,label\na,x\nb,", &[b'y'; 5_000_000][..], b"\n"].concat(), Sound),
     ]
@@ -368,11 +378,14 @@ fn broken_tables_are_refused_with_the_line() {
     let source = Source::Csv {
         labels: "labels.csv".to_string(),
         images: "img".to_string(),
-        suffix: ".jpg".to_string(),
+        suffix: vec![".jpg".to_string()],
         id: Column::Name("id".to_string()),
         label: Column::Name("label".to_string()),
         separator: " ".to_string(),
         header: true,
+        columns: Vec::new(),
+        delimiter: ',',
+        encoding: fastai_dsl::Encoding::Utf8,
     };
     let data = data(folder.path(), source);
     let labels: PathBuf = folder.path().join("labels.csv");

@@ -55,6 +55,8 @@ fn preflight_passes_every_kind() {
         corrupt: fastai_dsl::Corrupt::Deny,
         duplicates: fastai_dsl::Duplicates::Drop,
         size: 36,
+        bits: 16,
+        extent: fastai_dsl::Extent::All,
         limit: None,
         known: None,
         stop: &stop,

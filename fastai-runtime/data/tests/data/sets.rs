@@ -27,6 +27,7 @@ fn data(root: &Path, source: Source, valid: Valid) -> Data {
         duplicates: Duplicates::Drop,
         sampler: Sampler::Shuffle,
         resize_to: None,
+        preflight: fastai_dsl::Extent::All,
     }
 }
 
@@ -34,18 +35,30 @@ fn csv(labels: &str, images: &str) -> Source {
     Source::Csv {
         labels: labels.to_string(),
         images: images.to_string(),
-        suffix: ".jpg".to_string(),
+        suffix: vec![".jpg".to_string()],
         id: Column::Position(0),
         label: Column::Position(1),
         separator: " ".to_string(),
         header: true,
+        columns: Vec::new(),
+        delimiter: ',',
+        encoding: fastai_dsl::Encoding::Utf8,
     }
 }
 
 fn look(data: &Data, task: TaskKind, size: u32) -> (Dataset, Health) {
     let stop = StopSignal::default();
     let (corrupt, duplicates) = (data.corrupt, data.duplicates);
-    let preflight = Preflight { corrupt, duplicates, size, limit: None, known: None, stop: &stop };
+    let preflight = Preflight {
+        corrupt,
+        duplicates,
+        size,
+        bits: 16,
+        extent: fastai_dsl::Extent::All,
+        limit: None,
+        known: None,
+        stop: &stop,
+    };
     preflight.open(data, task, &mut Silent).unwrap()
 }
 

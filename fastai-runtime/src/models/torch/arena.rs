@@ -33,6 +33,9 @@ pub(super) enum PickleNode {
         length: u64,
     },
     Tensor(u32),
+    /// An object of a class that is not known, or what a function would have made: neither is built, and what they hold
+    /// is dropped.
+    Foreign,
 }
 
 /// The functions and classes that a pickle may name.
@@ -43,28 +46,76 @@ pub(super) enum Global {
     RebuildParameter,
     Size,
     Storage(NumberType),
+    /// Any other, which is never called.
+    Foreign,
 }
 
+/// Modules whose functions do something to a machine. No file of weights needs them, so a file that names one is refused
+/// although nothing would be executed.
+const HARMFUL: [&str; 16] = [
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "importlib",
+    "runpy",
+    "pty",
+    "commands",
+    "code",
+    "ctypes",
+    "webbrowser",
+    "signal",
+    "multiprocessing",
+];
+/// Functions of Python itself that occur in files of weights.
+const PLAIN: [&str; 17] = [
+    "set",
+    "frozenset",
+    "slice",
+    "range",
+    "xrange",
+    "complex",
+    "bytearray",
+    "int",
+    "float",
+    "str",
+    "object",
+    "list",
+    "dict",
+    "getattr",
+    "bool",
+    "tuple",
+    "bytes",
+];
+
 impl Global {
-    /// The global of that name; any that is not known is refused.
+    /// The global of that name. One that could do harm is refused; any other that is not known is foreign.
     pub(super) fn find(module: &str, name: &str) -> Result<Self, TorchError> {
-        let refused = || {
-            TorchError(format!(
-                "refused: the file wants Python's `{}.{}`, and only dictionaries of tensors are read; save it again with \
-                 `torch.save(model.state_dict(), PATH)`",
-                shown(module),
-                shown(name)
-            ))
-        };
+        let refused = || refused(&format!("{module}.{name}"));
+        let package = module.split('.').next().unwrap_or(module);
         match (module, name) {
             ("collections", "OrderedDict") => Ok(Self::OrderedDict),
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
             ("torch", "Size") => Ok(Self::Size),
-            ("torch" | "torch.cuda", class) => NumberType::of_storage(class).map(Self::Storage).ok_or_else(refused),
-            _ => Err(refused()),
+            ("torch" | "torch.cuda", class) => Ok(NumberType::of_storage(class).map_or(Self::Foreign, Self::Storage)),
+            ("builtins" | "__builtin__", _) if !PLAIN.contains(&name) => Err(refused()),
+            _ if HARMFUL.contains(&package) => Err(refused()),
+            _ => Ok(Self::Foreign),
         }
     }
+}
+
+/// The error about a function or class in place of a dictionary of tensors.
+fn refused(name: &str) -> TorchError {
+    TorchError(format!(
+        "refused: the file wants Python's `{}`, and only dictionaries of tensors are read; save it again with \
+         `torch.save(model.state_dict(), PATH)`",
+        shown(name)
+    ))
 }
 
 /// A block of numbers in the file.
@@ -83,9 +134,30 @@ pub(super) struct Arena {
     storages: Vec<Storage>,
     keys: HashMap<Box<str>, u32>,
     tensors: Vec<View>,
+    /// The first foreign class or function.
+    foreign: Option<String>,
 }
 
 impl Arena {
+    /// The global of that name.
+    pub(super) fn global(&mut self, module: &str, name: &str) -> Result<PickleNode, TorchError> {
+        let global = Global::find(module, name)?;
+        if global == Global::Foreign && self.foreign.is_none() {
+            self.foreign = Some(format!("{module}.{name}"));
+        }
+        Ok(PickleNode::Global(global))
+    }
+
+    /// The error about the first foreign class or function, if the file names one.
+    pub(super) fn foreign(&self) -> Option<TorchError> {
+        self.foreign.as_deref().map(refused)
+    }
+
+    /// Whether this is an object that is not built, or the class of one.
+    pub(super) fn is_foreign(&self, id: Id) -> bool {
+        matches!(self.node(id), PickleNode::Foreign | PickleNode::Global(Global::Foreign))
+    }
+
     pub(super) fn add(&mut self, node: PickleNode) -> Result<Id, TorchError> {
         if self.nodes.len() >= MAX_NODES {
             return Err(TorchError(format!("refused: the pickle makes more than {MAX_NODES} values")));
@@ -144,7 +216,10 @@ impl Arena {
     pub(super) fn resolve(&mut self, id: Id) -> Result<Id, TorchError> {
         let items = self.items(id)?;
         let &[kind, class, key, _, length, ref view @ ..] = items else {
-            return Err(TorchError::new("refused: a reference to something that is not a storage"));
+            return Err(TorchError::new(
+                "refused: a reference to something that is not a storage, as in a file of a whole model; save the weights alone with \
+                 `torch.save(model.state_dict(), PATH)`",
+            ));
         };
         if self.text(kind) != Some("storage") {
             let kind = self.text(kind).map_or("unnamed".to_owned(), shown);
@@ -197,6 +272,9 @@ impl Arena {
 
     /// The result of a call.
     pub(super) fn call(&mut self, function: Id, arguments: Id) -> Result<Id, TorchError> {
+        if self.is_foreign(function) {
+            return self.add(PickleNode::Foreign);
+        }
         let &PickleNode::Global(function) = self.node(function) else {
             return Err(TorchError::new("refused: a call of something that is no function"));
         };
@@ -230,6 +308,10 @@ impl Arena {
                 Ok(tensor)
             }
             (Global::Size, &[sides]) => Ok(sides),
+            // A tensor of another kind, such as a sparse one, or a storage that is not one.
+            (Global::RebuildTensor | Global::RebuildParameter, &[first, ..]) if self.is_foreign(first) => {
+                self.add(PickleNode::Foreign)
+            }
             _ => Err(TorchError(format!("damaged: a call of {function:?} with other arguments"))),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::arena::{Arena, Global, Id, PickleNode};
+use super::arena::{Arena, Id, PickleNode};
 use super::{MAX_PICKLE, TorchError, shown};
 
 /// Most values that a file may remember for later.
@@ -123,6 +123,31 @@ impl<R: Read> Machine<'_, R> {
                 };
                 return self.push(value);
             }
+            // Objects are not built: their class, arguments and state are dropped.
+            0x81 | 0x92 => {
+                for _ in 0..if opcode == 0x81 { 1 } else { 2 } {
+                    self.pop()?;
+                }
+                let class = self.pop()?;
+                if !self.arena.is_foreign(class) && !matches!(self.arena.node(class), PickleNode::Global(_)) {
+                    return Err(TorchError::new("damaged: an object of something that is no class"));
+                }
+                PickleNode::Foreign
+            }
+            0x8f => PickleNode::Foreign,
+            0x91 => {
+                self.pop_to_mark()?;
+                PickleNode::Foreign
+            }
+            0x90 => {
+                self.pop_to_mark()?;
+                return self.top().map(|_| None);
+            }
+            b'0' => return self.pop().map(|_| None),
+            b'2' => {
+                let top = self.top()?;
+                return self.push(top);
+            }
             b'N' => PickleNode::None,
             0x88 => PickleNode::Bool(true),
             0x89 => PickleNode::Bool(false),
@@ -133,6 +158,16 @@ impl<R: Read> Machine<'_, R> {
             b'G' => {
                 self.input.array::<8>()?;
                 PickleNode::Float
+            }
+            // Bytes, of arrays and random generators: dropped.
+            b'C' | b'B' | 0x8e | 0x96 => {
+                let length = match opcode {
+                    b'C' => u64::from(self.input.byte()?),
+                    b'B' => u64::from(u32::from_le_bytes(self.input.array()?)),
+                    _ => u64::from_le_bytes(self.input.array()?),
+                };
+                self.input.bytes(length)?;
+                PickleNode::Foreign
             }
             b'U' | 0x8c => {
                 let length = self.input.byte()?;
@@ -160,12 +195,14 @@ impl<R: Read> Machine<'_, R> {
             }
             b'c' => {
                 let module = self.input.line()?;
-                PickleNode::Global(Global::find(&module, &self.input.line()?)?)
+                let name = self.input.line()?;
+                self.arena.global(&module, &name)?
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                match (self.arena.text(module), self.arena.text(name)) {
-                    (Some(module), Some(name)) => PickleNode::Global(Global::find(module, name)?),
+                let texts = [module, name].map(|id| self.arena.text(id).map(str::to_owned));
+                match texts {
+                    [Some(module), Some(name)] => self.arena.global(&module, &name)?,
                     _ => return Err(TorchError::new("damaged: a Python function without a name")),
                 }
             }
@@ -241,6 +278,7 @@ impl<R: Read> Machine<'_, R> {
             PickleNode::Dict(entries) if rest.is_empty() => {
                 entries.extend(pairs.iter().map(|[key, value]| (*key, *value)))
             }
+            PickleNode::Foreign if rest.is_empty() => {}
             _ => return Err(TorchError::new("damaged: an entry for something that is no dictionary")),
         }
         Ok(None)
@@ -251,18 +289,19 @@ impl<R: Read> Machine<'_, R> {
         let target = self.top()?;
         match self.arena.node_mut(target) {
             PickleNode::List(list) => list.extend(items),
+            PickleNode::Foreign => {}
             _ => return Err(TorchError::new("damaged: an item for something that is no list")),
         }
         Ok(None)
     }
 
-    /// BUILD gives an object attributes. Only those of an `OrderedDict` are allowed (a state dictionary has its
-    /// `_metadata`), and they are dropped.
+    /// BUILD gives an object attributes. Those of an `OrderedDict` (a state dictionary has its `_metadata`) and of objects
+    /// that are not built are dropped.
     fn build(&mut self) -> Result<Option<Id>, TorchError> {
         self.pop()?;
         let target = self.top()?;
         match self.arena.node(target) {
-            PickleNode::Dict(_) => Ok(None),
+            PickleNode::Dict(_) | PickleNode::Foreign => Ok(None),
             _ => Err(TorchError::new("refused: opcode BUILD on something that is no dictionary")),
         }
     }
@@ -289,34 +328,23 @@ impl<R: Read> Machine<'_, R> {
 
 /// Names of the opcodes that are not executed.
 const OTHERS: &[(u8, &str)] = &[
-    (b'0', "POP"),
     (b'1', "POP_MARK"),
-    (b'2', "DUP"),
     (b'F', "FLOAT"),
     (b'I', "INT"),
     (b'L', "LONG"),
     (b'P', "PERSID"),
     (b'S', "STRING"),
     (b'V', "UNICODE"),
-    (b'B', "BINBYTES"),
-    (b'C', "SHORT_BINBYTES"),
     (b'd', "DICT"),
     (b'g', "GET"),
     (b'i', "INST"),
     (b'l', "LIST"),
     (b'o', "OBJ"),
     (b'p', "PUT"),
-    (0x81, "NEWOBJ"),
     (0x82, "EXT1"),
     (0x83, "EXT2"),
     (0x84, "EXT4"),
     (0x8b, "LONG4"),
-    (0x8e, "BINBYTES8"),
-    (0x8f, "EMPTY_SET"),
-    (0x90, "ADDITEMS"),
-    (0x91, "FROZENSET"),
-    (0x92, "NEWOBJ_EX"),
-    (0x96, "BYTEARRAY8"),
     (0x97, "NEXT_BUFFER"),
     (0x98, "READONLY_BUFFER"),
 ];

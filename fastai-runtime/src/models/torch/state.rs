@@ -33,6 +33,11 @@ pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, Torch
             None => break,
         }
     }
+    if arena.is_foreign(at) {
+        return Err(arena
+            .foreign()
+            .unwrap_or_else(|| TorchError::new("holds an object and not a dictionary of tensors")));
+    }
     let PickleNode::Dict(entries) = arena.node(at) else {
         return Err(TorchError(format!("holds {} and not a dictionary of tensors", kind(arena.node(at)))));
     };
@@ -44,6 +49,9 @@ pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, Torch
         })
         .collect();
     if tensors.is_empty() {
+        if let Some(refused) = arena.foreign() {
+            return Err(refused);
+        }
         let mut keys: Vec<String> =
             entries.iter().filter_map(|(key, _)| arena.text(*key)).take(5).map(|k| format!("`{}`", shown(k))).collect();
         if entries.len() > keys.len() {
@@ -72,5 +80,6 @@ fn kind(node: &PickleNode) -> &'static str {
         PickleNode::Global(_) => "a class",
         PickleNode::Storage { .. } => "a storage",
         PickleNode::Tensor(_) => "a single tensor",
+        PickleNode::Foreign => "an object",
     }
 }

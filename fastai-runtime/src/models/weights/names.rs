@@ -1,8 +1,8 @@
 //! Translates the names of tensors in files to published names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-/// Prefixes that training scripts add to every name.
+/// Prefixes that training scripts add to names.
 const WRAPPERS: [&str; 8] = ["module", "model", "backbone", "encoder", "network", "net", "body", "_orig_mod"];
 /// Largest number of consecutive prefixes.
 const MAX_DEPTH: usize = 3;
@@ -13,17 +13,18 @@ const MAX_PREFIXES: usize = 16;
 type Style = fn(&str) -> Option<String>;
 
 /// The styles, the published one first.
-const STYLES: [Style; 4] = [|name| Some(name.to_owned()), dotted_dense, numbered_resnext, numbered_mobile];
+const STYLES: [Style; 6] =
+    [|name| Some(name.to_owned()), dotted_dense, numbered_resnext, numbered_mobile, fastai_resnet, fastai_features];
 
 /// Maps published names to the names in a file.
 ///
-/// Of all combinations of prefixes from [`WRAPPERS`] and styles, the one that finds most of `wanted` wins.
+/// Of all combinations of prefixes and styles, the one that finds most of `wanted` wins.
 pub(super) fn translate<'a>(
     file: impl Iterator<Item = &'a str> + Clone,
     wanted: &[impl AsRef<str>],
 ) -> HashMap<String, String> {
     let mut best: Option<(usize, HashMap<String, String>)> = None;
-    for prefix in prefixes(file.clone()).iter().take(MAX_PREFIXES) {
+    for prefix in &prefixes(file.clone()) {
         for (number, style) in STYLES.iter().enumerate() {
             let names: HashMap<String, String> = file
                 .clone()
@@ -39,20 +40,51 @@ pub(super) fn translate<'a>(
     best.map(|(_, names)| names).unwrap_or_default()
 }
 
-/// Returns every prefix of a name that consists of wrappers, the empty one first.
-fn prefixes<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    let mut found = BTreeSet::from([String::new()]);
+/// Returns the prefixes that may be a wrapper's, the empty one first: those of [`WRAPPERS`], and whatever a quarter of the
+/// names begin with, since frameworks call the network by the name of any attribute.
+fn prefixes<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut counts: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
+    let mut total = 0;
     for name in names {
-        let mut length = 0;
+        total += 1;
+        let (mut length, mut known) = (0, true);
         for word in name.split('.').take(MAX_DEPTH) {
-            if !WRAPPERS.contains(&word) || length + word.len() >= name.len() {
+            known &= WRAPPERS.contains(&word);
+            if length + word.len() >= name.len() {
                 break;
             }
             length += word.len() + 1;
-            found.insert(name[..length].to_owned());
+            counts.entry(&name[..length]).or_insert((0, known)).0 += 1;
         }
     }
-    found
+    let mut found: Vec<(&str, usize)> = counts
+        .into_iter()
+        .filter(|(_, (count, known))| *known || 4 * count >= total)
+        .map(|(prefix, (count, _))| (prefix, count))
+        .collect();
+    found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    std::iter::once(String::new())
+        .chain(found.into_iter().map(|(prefix, _)| prefix.to_owned()))
+        .take(MAX_PREFIXES)
+        .collect()
+}
+
+/// fastai v1 and v2 number the modules of a ResNet's body; what is inside a block keeps its name: `4.0.conv1.weight`. A
+/// saved learner puts `0.` before them.
+fn fastai_resnet(name: &str) -> Option<String> {
+    let (number, rest) = name.split_once('.')?;
+    Some(match number {
+        "0" if !rest.contains('.') => format!("conv1.{rest}"),
+        "1" if !rest.contains('.') => format!("bn1.{rest}"),
+        "4" | "5" | "6" | "7" => format!("layer{}.{rest}", number.parse::<usize>().ok()? - 3),
+        _ => return None,
+    })
+}
+
+/// fastai v1 and v2 keep the part `features` of a network as module 0 of its body: `0.3.squeeze.weight`.
+fn fastai_features(name: &str) -> Option<String> {
+    let name = format!("features.{}", name.strip_prefix("0.")?);
+    Some(dotted_dense(&name).unwrap_or(name))
 }
 
 /// torchvision's DenseNet files: `denselayer1.norm.1.weight` for `denselayer1.norm1.weight`.
@@ -134,6 +166,29 @@ mod tests {
     fn the_prefix_that_fits_most_is_taken() {
         let file = ["encoder.conv1.weight", "encoder.bn1.weight", "conv1.weight"];
         assert_eq!(found(&file, &["conv1.weight", "bn1.weight"]), [Some(file[0].to_owned()), Some(file[1].to_owned())]);
+    }
+
+    #[test]
+    fn any_attribute_of_a_framework_comes_off() {
+        let file = ["student.cnn.conv1.weight", "student.cnn.bn1.bias", "student.loss.weight", "student.cnn.fc.bias"];
+        let wanted = ["conv1.weight", "bn1.bias"];
+        assert_eq!(found(&file, &wanted), [Some(file[0].to_owned()), Some(file[1].to_owned())]);
+    }
+
+    #[test]
+    fn fastais_own_names_are_read() {
+        let file = ["0.0.weight", "0.1.running_mean", "0.4.0.conv1.weight", "0.7.1.downsample.0.weight", "1.8.weight"];
+        let wanted = ["conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer4.1.downsample.0.weight"];
+        let whole = found(&file, &wanted);
+        assert_eq!(whole, file[..4].iter().map(|name| Some((*name).to_owned())).collect::<Vec<_>>());
+        // The body alone.
+        let body = file[..4].iter().map(|name| &name[2..]).collect::<Vec<_>>();
+        assert!(found(&body, &wanted).iter().all(Option::is_some));
+        let file = ["0.0.0.weight", "0.0.3.squeeze.weight", "0.0.3.squeeze.bias"];
+        let wanted = ["features.0.weight", "features.3.squeeze.weight", "features.3.squeeze.bias"];
+        assert!(found(&file, &wanted).iter().all(Option::is_some));
+        let timm = ["0.model.conv_stem.weight", "0.model.bn1.weight"];
+        assert!(found(&timm, &["conv_stem.weight", "bn1.weight"]).iter().all(Option::is_some));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Converts planes to pixels: the triangle filter upsamples chroma, and YCbCr becomes RGB, both as in libjpeg.
 
+use fastai_kernels::wide::Wide;
+
 /// Samples of one component.
 pub(super) struct Plane {
     /// Rows of `stride` samples.
@@ -14,15 +16,33 @@ pub(super) struct Plane {
 
 impl Plane {
     #[inline(always)]
-    fn row(&self, y: usize) -> &[u8] {
+    pub(super) fn row(&self, y: usize) -> &[u8] {
         &self.samples[y * self.stride..][..self.width]
     }
 }
 
-/// Returns red, green and blue of every pixel, rows from the top. Subsampled chroma is interpolated if `smooth`, otherwise
-/// each sample is repeated.
+/// The conversion of grey, or of YCbCr with full or halved chroma: red, green and blue of every pixel, rows from the top.
+/// Subsampled chroma is interpolated if `smooth`, otherwise each sample is repeated.
+pub(super) struct ToRgb<'a> {
+    pub(super) planes: &'a [Plane],
+    /// Pixels a row.
+    pub(super) width: usize,
+    /// Rows.
+    pub(super) height: usize,
+    pub(super) smooth: bool,
+}
+
+impl Wide for ToRgb<'_> {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u8> {
+        to_rgb(self.planes, self.width, self.height, self.smooth)
+    }
+}
+
 #[inline(always)]
-pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool) -> Vec<u8> {
+fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool) -> Vec<u8> {
     let mut rgb = vec![0u8; 3 * width * height];
     let rows = rgb.chunks_exact_mut(3 * width).enumerate();
     match planes {
@@ -63,7 +83,7 @@ pub(super) fn to_rgb(planes: &[Plane], width: usize, height: usize, smooth: bool
 
 /// A row of YCbCr as a row of each colour.
 #[inline(always)]
-fn convert(luma: &[u8], blue: &[u8], red: &[u8], [r, g, b]: &mut [Vec<u8>; 3]) {
+pub(super) fn convert(luma: &[u8], blue: &[u8], red: &[u8], [r, g, b]: &mut [Vec<u8>; 3]) {
     let clamped = |v: i16| v.clamp(0, 255) as u8;
     let samples = luma.iter().zip(blue).zip(red);
     for (((y, cb), cr), ((r, g), b)) in samples.zip(r.iter_mut().zip(g).zip(b)) {
@@ -109,7 +129,7 @@ fn neighbour(plane: &Plane, y: usize) -> usize {
 
 /// Row `y` of chroma that is subsampled in both directions.
 #[inline(always)]
-fn both(plane: &Plane, y: usize, sums: &mut [u16], out: &mut [u8]) {
+pub(super) fn both(plane: &Plane, y: usize, sums: &mut [u16], out: &mut [u8]) {
     let (near, far) = (plane.row(y / 2), plane.row(neighbour(plane, y)));
     for ((sum, near), far) in sums.iter_mut().zip(near).zip(far) {
         *sum = u16::from(*near).wrapping_mul(3).wrapping_add(u16::from(*far));
@@ -128,7 +148,7 @@ fn both(plane: &Plane, y: usize, sums: &mut [u16], out: &mut [u8]) {
 
 /// A row of chroma that is subsampled horizontally only.
 #[inline(always)]
-fn across(row: &[u8], out: &mut [u8]) {
+pub(super) fn across(row: &[u8], out: &mut [u8]) {
     let triangle = |near: u8, far: u8, round: u16| {
         (u16::from(near).wrapping_mul(3).wrapping_add(u16::from(far)).wrapping_add(round) >> 2) as u8
     };
@@ -153,7 +173,7 @@ fn repeat(row: &[u8], halved: bool, out: &mut [u8]) {
 
 /// Row `y` of chroma that is subsampled vertically only.
 #[inline(always)]
-fn down(plane: &Plane, y: usize, out: &mut [u8]) {
+pub(super) fn down(plane: &Plane, y: usize, out: &mut [u8]) {
     let (near, far) = (plane.row(y / 2), plane.row(neighbour(plane, y)));
     let round = if y.is_multiple_of(2) { 1 } else { 2 };
     for ((sample, near), far) in out.iter_mut().zip(near).zip(far) {

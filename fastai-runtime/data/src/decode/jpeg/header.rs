@@ -1,4 +1,4 @@
-//! The segments before a JPEG's scan.
+//! The segments of a JPEG between its scans.
 
 use super::huffman::{Table, TableClass};
 
@@ -9,13 +9,13 @@ pub(super) const ZIGZAG: [u8; 64] = [
     47, 55, 62, 63,
 ];
 
-/// The headers of a baseline JPEG with one scan.
+/// What the segments read so far say about a sequential JPEG.
 pub(super) struct Header<'a> {
-    /// Pixels a row.
+    /// Pixels a row; 0 before the frame.
     pub(super) width: usize,
     /// Rows.
     pub(super) height: usize,
-    /// Luma; luma and two chroma components; or four components of unknown meaning.
+    /// One, three or four components.
     pub(super) components: Vec<Component>,
     /// Quantisation steps in the stored order.
     pub(super) quants: [Option<[i32; 64]>; 4],
@@ -25,91 +25,144 @@ pub(super) struct Header<'a> {
     pub(super) ac: [Option<Table>; 4],
     /// MCUs between restarts, 0 for none.
     pub(super) restart: usize,
-    /// The Exif segment's content after its name.
+    /// The first Exif segment's content after its name.
     pub(super) exif: Option<&'a [u8]>,
-    /// The coded data and whatever follows it.
-    pub(super) scan: &'a [u8],
+    /// What follows the segments read so far.
+    pub(super) rest: &'a [u8],
+    jfif: bool,
+    /// The transform that an Adobe segment states.
+    adobe: Option<u8>,
 }
 
 /// One component of the frame.
 pub(super) struct Component {
     id: u8,
-    /// Blocks of an MCU in a row.
+    /// Blocks of an interleaved MCU in a row.
     pub(super) h: usize,
-    /// Rows of blocks of an MCU.
+    /// Rows of blocks of an interleaved MCU.
     pub(super) v: usize,
     /// Number of its quantisation table.
     pub(super) quant: usize,
+}
+
+/// One component of a scan.
+pub(super) struct ScanComponent {
+    /// Its place in [`Header::components`].
+    pub(super) place: usize,
     /// Number of its DC table.
     pub(super) dc: usize,
     /// Number of its AC table.
     pub(super) ac: usize,
 }
 
-/// Reads the headers up to the scan; `None` unless the file is a baseline JPEG with one scan in grey or YCbCr, or with four
-/// components.
-pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
-    let mut header = Header {
-        width: 0,
-        height: 0,
-        components: Vec::new(),
-        quants: [None; 4],
-        dc: [const { None }; 4],
-        ac: [const { None }; 4],
-        restart: 0,
-        exif: None,
-        scan: &[],
-    };
-    let mut jfif = false;
-    let mut adobe = None;
-    let mut rest = bytes.strip_prefix(&[0xff, 0xd8])?;
-    loop {
-        let marker = *rest.strip_prefix(&[0xff])?.first()?;
-        if marker == 0xff {
-            // A fill byte.
-            rest = &rest[1..];
-            continue;
-        }
-        if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd9) {
-            return None;
-        }
-        let length = usize::from(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]));
-        let segment = rest.get(4..2 + length)?;
-        rest = &rest[2 + length..];
-        match marker {
-            0xc0 | 0xc1 => header.frame(segment)?,
-            0xc4 => header.tables(segment)?,
-            // Other codings: progressive, lossless, arithmetic.
-            0xc2..=0xcf => return None,
-            0xdb => header.quantisation(segment)?,
-            0xdd => header.restart = usize::from(u16::from_be_bytes(segment.try_into().ok()?)),
-            0xe0 => jfif |= segment.starts_with(b"JFIF\0"),
-            0xe1 => {
-                if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
-                    // The general decoder decides which of several counts.
-                    if header.exif.replace(exif).is_some() {
-                        return None;
-                    }
-                }
-            }
-            0xee if segment.starts_with(b"Adobe") => adobe = Some(*segment.get(11)?),
-            0xda => {
-                header.scan = rest;
-                header.start_of_scan(segment)?;
-                break;
-            }
-            _ => {}
-        }
-    }
-    let ids: Vec<u8> = header.components.iter().map(|c| c.id).collect();
-    let ycc = match adobe {
-        Some(transform) => transform == 1,
-        None => jfif || ids == [1, 2, 3],
-    };
-    (matches!(ids.len(), 1 | 4) || ycc).then_some(header)
+/// What the next segments lead to.
+pub(super) enum Next {
+    /// The coded data of these components.
+    Scan(Vec<ScanComponent>),
+    /// The end marker.
+    End,
 }
 
-impl Header<'_> {
+/// The meaning of a frame's components, as libjpeg guesses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colors {
+    Grey,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+impl<'a> Header<'a> {
+    /// Starts before the first segment; `None` if the file does not begin as a JPEG.
+    pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
+        Some(Header {
+            width: 0,
+            height: 0,
+            components: Vec::new(),
+            quants: [None; 4],
+            dc: [const { None }; 4],
+            ac: [const { None }; 4],
+            restart: 0,
+            exif: None,
+            rest: bytes.strip_prefix(&[0xff, 0xd8])?,
+            jfif: false,
+            adobe: None,
+        })
+    }
+
+    /// Reads the segments up to the next scan or the end. `None` for anything that a sequential Huffman-coded JPEG of
+    /// 8 bits does not contain.
+    pub(super) fn next(&mut self) -> Option<Next> {
+        loop {
+            let marker = *self.rest.strip_prefix(&[0xff])?.first()?;
+            match marker {
+                // A fill byte.
+                0xff => {
+                    self.rest = &self.rest[1..];
+                    continue;
+                }
+                0xd9 => return Some(Next::End),
+                0x00 | 0x01 | 0xd0..=0xd8 => return None,
+                _ => {}
+            }
+            let length = usize::from(u16::from_be_bytes([*self.rest.get(2)?, *self.rest.get(3)?]));
+            let segment = self.rest.get(4..2 + length)?;
+            self.rest = &self.rest[2 + length..];
+            match marker {
+                0xc0 | 0xc1 => self.frame(segment)?,
+                0xc4 => self.tables(segment)?,
+                // Other codings: progressive, lossless, arithmetic.
+                0xc2..=0xcf => return None,
+                0xdb => self.quantisation(segment)?,
+                0xdd => self.restart = usize::from(u16::from_be_bytes(segment.try_into().ok()?)),
+                0xe0 => self.jfif |= segment.starts_with(b"JFIF\0"),
+                0xe1 => {
+                    if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
+                        self.exif.get_or_insert(exif);
+                    }
+                }
+                0xee if segment.starts_with(b"Adobe") => self.adobe = Some(*segment.get(11)?),
+                0xda => return self.start_of_scan(segment).map(Next::Scan),
+                // The number of lines after the first scan; hierarchical coding.
+                0xdc | 0xde | 0xdf => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// The meaning of the components.
+    pub(super) fn colors(&self) -> Colors {
+        let ids: Vec<u8> = self.components.iter().map(|c| c.id).collect();
+        match (ids.len(), self.adobe) {
+            (1, _) => Colors::Grey,
+            (4, None | Some(0)) => Colors::Cmyk,
+            (4, _) => Colors::Ycck,
+            _ if self.jfif => Colors::YCbCr,
+            (_, Some(0)) => Colors::Rgb,
+            (_, Some(_)) => Colors::YCbCr,
+            _ if ids == *b"RGB" => Colors::Rgb,
+            _ => Colors::YCbCr,
+        }
+    }
+
+    /// The largest sampling factors, horizontal and vertical; 0 before the frame.
+    pub(super) fn most(&self) -> (usize, usize) {
+        let most = |of: fn(&Component) -> usize| self.components.iter().map(of).max().unwrap_or(0);
+        (most(|c| c.h), most(|c| c.v))
+    }
+
+    /// Whether the frame is grey, or YCbCr with chroma in full or half, each way.
+    pub(super) fn is_plain(&self) -> bool {
+        let factors: Vec<(usize, usize)> = self.components.iter().map(|c| (c.h, c.v)).collect();
+        match (self.colors(), &factors[..]) {
+            (Colors::Grey, _) => true,
+            // libjpeg upsamples chroma of this width in another way.
+            (Colors::YCbCr, [(h @ (1 | 2), 1 | 2), (1, 1), (1, 1)]) => *h == 1 || self.width > 4,
+            _ => false,
+        }
+    }
+
     fn frame(&mut self, segment: &[u8]) -> Option<()> {
         let (&[precision, h1, h0, w1, w0, count], mut rest) = segment.split_first_chunk::<6>()?;
         let count = usize::from(count);
@@ -121,23 +174,18 @@ impl Header<'_> {
         while let Some((&[id, sampling, quant], after)) = rest.split_first_chunk::<3>() {
             rest = after;
             let (mut h, mut v) = (usize::from(sampling >> 4), usize::from(sampling & 15));
+            if !(1..=4).contains(&h) || !(1..=4).contains(&v) || self.components.iter().any(|c| c.id == id) {
+                return None;
+            }
             if count == 1 {
                 // A scan of one component has one block per MCU, whatever its factors.
                 (h, v) = (1, 1);
             }
-            self.components.push(Component { id, h, v, quant: usize::from(quant), dc: 0, ac: 0 });
+            self.components.push(Component { id, h, v, quant: usize::from(quant) });
         }
-        // Chroma in full or half, each way.
-        let factors: Vec<(usize, usize)> = self.components.iter().map(|c| (c.h, c.v)).collect();
-        let known = match factors[..] {
-            [(1, 1)] => true,
-            // libjpeg upsamples chroma of this width or height in another way.
-            [(h @ (1 | 2), v @ (1 | 2)), (1, 1), (1, 1)] => (h == 1 || self.width > 4) && (v == 1 || self.height > 2),
-            // The blocks of these files are only counted.
-            [_, _, _, _] => factors.iter().all(|(h, v)| (1..=4).contains(h) && (1..=4).contains(v)),
-            _ => false,
-        };
-        (known && self.width > 0 && self.height > 0).then_some(())
+        let (h, v) = self.most();
+        let whole = self.components.iter().all(|c| h.is_multiple_of(c.h) && v.is_multiple_of(c.v));
+        (whole && self.width > 0 && self.height > 0).then_some(())
     }
 
     fn tables(&mut self, mut segment: &[u8]) -> Option<()> {
@@ -177,20 +225,20 @@ impl Header<'_> {
         Some(())
     }
 
-    fn start_of_scan(&mut self, segment: &[u8]) -> Option<()> {
+    /// The components of a scan, in the order of their blocks.
+    fn start_of_scan(&self, segment: &[u8]) -> Option<Vec<ScanComponent>> {
         let (&count, mut rest) = segment.split_first()?;
-        if usize::from(count) != self.components.len() {
-            return None;
-        }
-        for component in &mut self.components {
+        let mut components: Vec<ScanComponent> = Vec::new();
+        for _ in 0..count {
             let (&[id, tables], after) = rest.split_first_chunk::<2>()?;
             rest = after;
-            if id != component.id {
+            let place = self.components.iter().position(|component| component.id == id)?;
+            if components.iter().any(|before| before.place == place) {
                 return None;
             }
-            (component.dc, component.ac) = (usize::from(tables >> 4), usize::from(tables & 15));
+            components.push(ScanComponent { place, dc: usize::from(tables >> 4), ac: usize::from(tables & 15) });
         }
         // All coefficients, all of their bits.
-        (rest == [0, 63, 0]).then_some(())
+        (rest == [0, 63, 0] && !components.is_empty()).then_some(components)
     }
 }

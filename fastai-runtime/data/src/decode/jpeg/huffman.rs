@@ -127,6 +127,12 @@ impl<'a> Bits<'a> {
         (self.end as u64 * 8).saturating_sub(self.used())
     }
 
+    /// Whether the bits up to the next whole byte are ones, as an encoder leaves them after the last block.
+    pub(super) fn padded(&self) -> bool {
+        let rest = self.count & 7;
+        self.next.leading_ones() >= rest
+    }
+
     /// Bits from the start of the data to the next one.
     fn used(&self) -> u64 {
         self.at as u64 * 8 - u64::from(self.count & 63)

@@ -1,66 +1,144 @@
-//! A decoder for baseline JPEGs, the most common format of data sets, about twice as fast as a general decoder.
+//! A decoder for sequential JPEGs, the most common format of data sets, about twice as fast as a general decoder.
 //!
-//! The samples equal those of libjpeg-turbo (and therefore of OpenCV and PIL) bit for bit: the integer transform, the
-//! chroma filter and the colour conversion are identical. All other files, including broken ones, go to the general
-//! decoder, whose verdict counts.
+//! It takes any number of scans in any order, any sampling, and grey, YCbCr, RGB, CMYK and YCCK. The samples equal those of
+//! libjpeg-turbo (and therefore of OpenCV and PIL) bit for bit: the integer transform, the chroma filters and the colour
+//! conversion are identical. Progressive files go to the general decoder.
 
 mod color;
 mod header;
 mod huffman;
 mod idct;
+mod outline;
+mod upsample;
 
 use image::RgbImage;
-use image::metadata::Orientation;
 
 use self::color::Plane;
-use self::header::{Component, Header, ZIGZAG};
+use self::header::{Component, Header, Next, ScanComponent, ZIGZAG};
 use self::huffman::{Bits, Table};
 use self::idct::{LANES, Lanes};
 use crate::transforms::Picture;
 use fastai_kernels::wide::{Wide, wide};
 
+pub(super) use self::outline::Outline;
+
 /// Largest number of pixels that this decoder accepts: that of a large camera.
 const MOST: usize = 100_000_000;
 
-/// Largest number of bits after the last block that is not damage: padding to a byte, and a byte or two that some encoders
-/// add.
+/// Largest number of bits after the last block that are not counted as surplus: padding to a byte, and a byte or two that
+/// some encoders add.
 const MOST_LEFT: u64 = 24;
 
-/// Returns the image as stored and its orientation. `None` unless the file is a complete baseline JPEG with one scan, in
-/// grey or YCbCr with full or halved chroma, and at most `longest` pixels a side.
-///
-/// `exact` also rejects data beyond the last block, which remains where part of the scan was lost or overwritten.
-pub(super) fn decode(bytes: &[u8], longest: usize, exact: bool) -> Option<(RgbImage, Orientation)> {
-    decode_header(&header_of(bytes, longest)?, Reduction::FULL, exact)
+/// Why this decoder returns no image.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// The headers belong to another decoder, or to none.
+    Foreign,
+    /// The headers are right and the coded data are not, for this reason.
+    Damaged(String),
+}
+
+/// A decoded sequential JPEG.
+#[derive(Debug)]
+pub(super) struct Sequential {
+    /// Its pixels as stored.
+    pub(super) image: RgbImage,
+    /// Bytes of coded data beyond the last block, which no decoder uses.
+    pub(super) surplus: u64,
+}
+
+/// Decodes a complete sequential JPEG of at most `longest` pixels a side.
+pub(super) fn decode(bytes: &[u8], longest: usize) -> Result<Sequential, Unfit> {
+    let (header, scans) = header_of(bytes, longest).ok_or(Unfit::Foreign)?;
+    decode_header(header, scans, Reduction::FULL)
 }
 
 /// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
-/// `shorter` pixels; `None` if no reduction does.
+/// `shorter` pixels; `Foreign` if no reduction does, or if the file is neither grey nor YCbCr with full or halved chroma.
 ///
 /// If a side is not a multiple of the reduction, the last pixels cover the image only in part. Such an image is reduced
-/// only if it is stored upright.
-pub(super) fn decode_reduced(bytes: &[u8], longest: usize, shorter: usize) -> Option<(Picture, Orientation)> {
-    let header = header_of(bytes, longest)?;
-    let upright = orientation(&header) == Orientation::NoTransforms;
+/// only if it is stored `upright`.
+pub(super) fn decode_reduced(bytes: &[u8], longest: usize, shorter: usize, upright: bool) -> Result<Picture, Unfit> {
+    let (header, scan) = header_of(bytes, longest).ok_or(Unfit::Foreign)?;
     let (height, width) = (header.height, header.width);
     let scale = Reduction::REDUCED.into_iter().find(|scale| {
         let whole = |side: usize| (side * scale.0).is_multiple_of(8);
         height.min(width) * scale.0 >= 8 * shorter.max(SHORTEST) && (upright || whole(height) && whole(width))
-    })?;
-    let (pixels, orientation) = decode_header(&header, scale, false)?;
+    });
+    let Some(scale) = scale.filter(|_| header.is_plain()) else { return Err(Unfit::Foreign) };
+    let pixels = decode_header(header, scan, scale)?.image;
     let extent = |side: usize| (side * scale.0) as f64 / 8.0;
-    Some((Picture::new(pixels, extent(height), extent(width)), orientation))
+    Ok(Picture::new(pixels, extent(height), extent(width)))
 }
 
-fn decode_header(header: &Header<'_>, scale: Reduction, exact: bool) -> Option<(RgbImage, Orientation)> {
+/// Reads the headers up to the first scan.
+fn header_of(bytes: &[u8], longest: usize) -> Option<(Header<'_>, Vec<ScanComponent>)> {
+    let mut header = Header::new(bytes)?;
+    let Next::Scan(scan) = header.next()? else { return None };
+    let (width, height) = (header.width, header.height);
+    (width <= longest && height <= longest && width * height <= MOST).then_some((header, scan))
+}
+
+fn decode_header(mut header: Header<'_>, first: Vec<ScanComponent>, scale: Reduction) -> Result<Sequential, Unfit> {
+    let damaged = |what: &str| Unfit::Damaged(what.to_string());
+    let (h, v) = header.most();
+    let (columns, rows) = (header.width.div_ceil(8 * h), header.height.div_ceil(8 * v));
+    let mut planes: Vec<Option<Plane>> = header.components.iter().map(|_| None).collect();
+    let (mut next, mut surplus) = (Next::Scan(first), 0);
+    while let Next::Scan(scan) = next {
+        let (data, rest) = EntropyData::new(header.rest)?;
+        let mut fragments = Vec::with_capacity(scan.len());
+        for part in &scan {
+            let component = &header.components[part.place];
+            if planes[part.place].is_some() {
+                // libjpeg would let the later scan win.
+                return Err(Unfit::Foreign);
+            }
+            let side = scale.block((component.h, component.v), (h, v));
+            let stride = columns * component.h * side;
+            let table = |tables: &'_ [Option<Table>; 4], number: usize| tables.get(number).is_some_and(Option::is_some);
+            if !table(&header.dc, part.dc) || !table(&header.ac, part.ac) {
+                return Err(damaged("a Huffman table is missing"));
+            }
+            let Some(Some(quant)) = header.quants.get(component.quant) else {
+                return Err(damaged("a quantisation table is missing"));
+            };
+            fragments.push(Fragment {
+                component,
+                dc: header.dc[part.dc].as_ref().ok_or(Unfit::Foreign)?,
+                ac: header.ac[part.ac].as_ref().ok_or(Unfit::Foreign)?,
+                steps: std::array::from_fn(|k| (u32::from(ZIGZAG[k]) * LANES as u32, quant[k])),
+                before: 0,
+                side,
+                lanes: Lanes::new(side),
+                plane: Plane {
+                    samples: vec![0; stride * rows * component.v * side],
+                    stride,
+                    width: (header.width * component.h * side).div_ceil(8 * h),
+                    height: (header.height * component.v * side).div_ceil(8 * v),
+                },
+            });
+        }
+        let work =
+            Scan { most: (h, v), size: (header.width, header.height), restart: header.restart, data: &data, fragments };
+        let (done, left) = wide(work).map_err(|what| damaged(what))?;
+        surplus += left;
+        for (part, plane) in scan.iter().zip(done) {
+            planes[part.place] = Some(plane);
+        }
+        header.rest = rest;
+        next = header.next().ok_or(Unfit::Foreign)?;
+    }
+    let planes: Option<Vec<Plane>> = planes.into_iter().collect();
+    let planes = planes.ok_or_else(|| damaged("a component has no scan"))?;
     let (width, height) = (scale.side(header.width), scale.side(header.height));
-    let data = EntropyData::new(header.scan)?;
-    let pixels = wide(Scan { header, data: &data, scale, exact })?;
-    Some((RgbImage::from_raw(width as u32, height as u32, pixels)?, orientation(header)))
-}
-
-fn orientation(header: &Header<'_>) -> Orientation {
-    header.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
+    let pixels = match header.is_plain() {
+        // At an eighth libjpeg repeats halved chroma instead of interpolating it.
+        true => wide(color::ToRgb { planes: &planes, width, height, smooth: scale != Reduction(1) }),
+        false => upsample::to_rgb(&header, &planes),
+    };
+    let image = RgbImage::from_raw(width as u32, height as u32, pixels).ok_or(Unfit::Foreign)?;
+    Ok(Sequential { image, surplus })
 }
 
 /// Shortest side of a reduced image: below it, libjpeg upsamples chroma in other ways.
@@ -93,68 +171,6 @@ impl Reduction {
     }
 }
 
-/// Whether this decoder accepts the headers, so that [`decode`] can only fail because of the scan.
-pub(super) fn is_plain(bytes: &[u8], longest: usize) -> bool {
-    let Some(header) = header_of(bytes, longest) else { return false };
-    let has = |tables: &[Option<Table>], index: usize| tables.get(index).is_some_and(Option::is_some);
-    header.components.iter().all(|component| has(&header.dc, component.dc) && has(&header.ac, component.ac))
-}
-
-/// Whether the scan of a baseline JPEG with four components (CMYK) contains exactly the blocks that its header states;
-/// `None` for any other file.
-pub(super) fn ends_with_its_blocks(bytes: &[u8]) -> Option<bool> {
-    let header = header::read(bytes).filter(|header| header.components.len() == 4)?;
-    Some(EntropyData::new(header.scan).is_some_and(|data| blocks(&header, &data).is_some()))
-}
-
-/// Reads all blocks of a scan and discards them; `None` if they do not end with the data.
-fn blocks(header: &Header<'_>, data: &EntropyData) -> Option<()> {
-    let most = |of: fn(&Component) -> usize| header.components.iter().map(of).max();
-    let mcus = header.width.div_ceil(8 * most(|c| c.h)?) * header.height.div_ceil(8 * most(|c| c.v)?);
-    let every = if header.restart == 0 { mcus } else { header.restart };
-    if data.ends.len() != mcus.div_ceil(every) {
-        return None;
-    }
-    let mut start = 0;
-    for (interval, &end) in data.ends.iter().enumerate() {
-        let mut bits = Bits::new(&data.bytes, start, end);
-        start = end;
-        for _ in interval * every..((interval + 1) * every).min(mcus) {
-            for component in &header.components {
-                let dc = header.dc.get(component.dc)?.as_ref()?;
-                let ac = header.ac.get(component.ac)?.as_ref()?;
-                for _ in 0..component.h * component.v {
-                    bits.refill();
-                    bits.read(&dc.fast, dc)?;
-                    let mut k = 1;
-                    while k <= 63 {
-                        bits.refill();
-                        k += bits.read(&ac.fast, ac)?.run + 1;
-                    }
-                    // The end mark leads far past the last coefficient; too many coefficients lead just past it.
-                    if (65..=64 + 15).contains(&k) {
-                        return None;
-                    }
-                }
-            }
-            // Codes beyond the end of the data do not belong to this image.
-            if !bits.sound() {
-                return None;
-            }
-        }
-        if bits.left() > MOST_LEFT {
-            return None;
-        }
-    }
-    Some(())
-}
-
-fn header_of(bytes: &[u8], longest: usize) -> Option<Header<'_>> {
-    let header = header::read(bytes).filter(|header| header.components.len() < 4)?;
-    let (width, height) = (header.width, header.height);
-    (width <= longest && height <= longest && width * height <= MOST).then_some(header)
-}
-
 /// The coded data without byte stuffing.
 struct EntropyData {
     /// All intervals, concatenated, and eight zeros.
@@ -164,37 +180,48 @@ struct EntropyData {
 }
 
 impl EntropyData {
-    /// `None` unless the markers are restarts in order, followed by the end.
-    fn new(scan: &[u8]) -> Option<Self> {
+    /// The coded data at the start of `scan`, and what follows them: a marker.
+    fn new(scan: &[u8]) -> Result<(Self, &[u8]), Unfit> {
         let mut data = EntropyData { bytes: Vec::with_capacity(scan.len() + 8), ends: Vec::new() };
         let mut rest = scan;
         loop {
-            let at = memchr::memchr(0xff, rest)?;
+            // A file that ends here is truncated, which others say.
+            let at = memchr::memchr(0xff, rest).ok_or(Unfit::Foreign)?;
             data.bytes.extend_from_slice(&rest[..at]);
-            let marker = *rest.get(at + 1)?;
+            let marker = *rest.get(at + 1).ok_or(Unfit::Foreign)?;
+            let found = &rest[at..];
             rest = &rest[at + 1..];
             match marker {
                 0x00 => data.bytes.push(0xff),
                 // A fill byte: the next byte is examined again.
                 0xff => continue,
-                0xd9 => break,
-                restart if usize::from(restart) == 0xd0 + data.ends.len() % 8 => data.ends.push(data.bytes.len()),
-                _ => return None,
+                restart @ 0xd0..=0xd7 => {
+                    if usize::from(restart) != 0xd0 + data.ends.len() % 8 {
+                        return Err(Unfit::Damaged("a part between two restart marks is missing".to_string()));
+                    }
+                    data.ends.push(data.bytes.len());
+                }
+                _ => {
+                    data.ends.push(data.bytes.len());
+                    data.bytes.extend_from_slice(&[0; 8]);
+                    return Ok((data, found));
+                }
             }
             rest = &rest[1..];
         }
-        data.ends.push(data.bytes.len());
-        data.bytes.extend_from_slice(&[0; 8]);
-        Some(data)
     }
 }
 
 /// A scan to be decoded.
 struct Scan<'a> {
-    header: &'a Header<'a>,
+    /// The frame's largest sampling factors.
+    most: (usize, usize),
+    /// Width and height of the image, pixels.
+    size: (usize, usize),
+    /// MCUs between restarts, 0 for none.
+    restart: usize,
     data: &'a EntropyData,
-    scale: Reduction,
-    exact: bool,
+    fragments: Vec<Fragment<'a>>,
 }
 
 /// The decoding state of one component.
@@ -213,72 +240,61 @@ struct Fragment<'a> {
 }
 
 impl Wide for Scan<'_> {
-    type Output = Option<Vec<u8>>;
+    /// The planes and the surplus bytes; or what is wrong.
+    type Output = Result<(Vec<Plane>, u64), &'static str>;
 
     #[inline(always)]
-    fn run(self) -> Option<Vec<u8>> {
-        let header = self.header;
-        let most = |of: fn(&Component) -> usize| header.components.iter().map(of).max();
-        let (h, v) = (most(|c| c.h)?, most(|c| c.v)?);
-        let columns = header.width.div_ceil(8 * h);
-        let rows = header.height.div_ceil(8 * v);
-        let mut parts = Vec::with_capacity(3);
-        for component in &header.components {
-            let side = self.scale.block((component.h, component.v), (h, v));
-            let stride = columns * component.h * side;
-            parts.push(Fragment {
-                component,
-                dc: header.dc.get(component.dc)?.as_ref()?,
-                ac: header.ac.get(component.ac)?.as_ref()?,
-                steps: {
-                    let quant = header.quants.get(component.quant)?.as_ref()?;
-                    std::array::from_fn(|k| (u32::from(ZIGZAG[k]) * LANES as u32, quant[k]))
-                },
-                before: 0,
-                side,
-                lanes: Lanes::new(side),
-                plane: Plane {
-                    samples: vec![0; stride * rows * component.v * side],
-                    stride,
-                    width: (header.width * component.h * side).div_ceil(8 * h),
-                    height: (header.height * component.v * side).div_ceil(8 * v),
-                },
-            });
-        }
-        let every = if header.restart == 0 { rows * columns } else { header.restart };
+    fn run(mut self) -> Self::Output {
+        let ((h, v), (width, height)) = (self.most, self.size);
+        let alone = match &self.fragments[..] {
+            // A scan of one component has only its own blocks, without those that fill up the last MCU.
+            [one] => {
+                let Component { h: own_h, v: own_v, .. } = *one.component;
+                Some(((width * own_h).div_ceil(8 * h), (height * own_v).div_ceil(8 * v)))
+            }
+            _ => None,
+        };
+        let (columns, rows) = alone.unwrap_or((width.div_ceil(8 * h), height.div_ceil(8 * v)));
+        let every = if self.restart == 0 { rows * columns } else { self.restart };
         if self.data.ends.len() != (rows * columns).div_ceil(every) {
-            return None;
+            return Err("a part between two restart marks is missing");
         }
-        let mut start = 0;
+        let (mut start, mut surplus) = (0, 0);
         for (interval, &end) in self.data.ends.iter().enumerate() {
             let mut bits = Bits::new(&self.data.bytes, start, end);
             start = end;
-            parts.iter_mut().for_each(|part| part.before = 0);
+            self.fragments.iter_mut().for_each(|part| part.before = 0);
             for mcu in interval * every..((interval + 1) * every).min(rows * columns) {
-                for part in &mut parts {
-                    part.mcu(&mut bits, mcu / columns, mcu % columns)?;
+                for part in &mut self.fragments {
+                    let factors = if alone.is_some() { (1, 1) } else { (part.component.h, part.component.v) };
+                    part.mcu(&mut bits, mcu / columns, mcu % columns, factors).ok_or("it holds an invalid code")?;
                 }
             }
-            if !bits.sound() || (self.exact && bits.left() > MOST_LEFT) {
-                return None;
+            if !bits.sound() {
+                return Err("its coded data end before the last pixel");
+            }
+            if bits.left() > MOST_LEFT {
+                // An encoder fills the last byte with ones, and a writer may add bytes of its own. Where codes were lost or
+                // overwritten, what remains begins anywhere.
+                if !bits.padded() {
+                    return Err("its coded data do not end with the last pixel");
+                }
+                surplus += bits.left() / 8;
             }
         }
-        let mut planes = Vec::with_capacity(3);
-        for mut part in parts {
+        let mut planes = Vec::with_capacity(self.fragments.len());
+        for mut part in self.fragments {
             part.lanes.flush(&mut part.plane.samples, part.plane.stride);
             planes.push(part.plane);
         }
-        let (width, height) = (self.scale.side(header.width), self.scale.side(header.height));
-        // At an eighth libjpeg repeats halved chroma instead of interpolating it.
-        Some(color::to_rgb(&planes, width, height, self.scale != Reduction(1)))
+        Ok((planes, surplus))
     }
 }
 
 impl Fragment<'_> {
-    /// Reads the component's blocks of one MCU.
+    /// Reads the component's `h` x `v` blocks of one MCU.
     #[inline(always)]
-    fn mcu(&mut self, bits: &mut Bits, row: usize, column: usize) -> Option<()> {
-        let Component { h, v, .. } = *self.component;
+    fn mcu(&mut self, bits: &mut Bits, row: usize, column: usize, (h, v): (usize, usize)) -> Option<()> {
         for y in 0..v {
             for x in 0..h {
                 let place = ((row * v + y) * self.plane.stride + column * h + x) * self.side;
@@ -367,11 +383,46 @@ mod tests {
         let golden = golden();
         assert!(golden.len() >= 11);
         for (name, file, shape, pixels) in golden {
-            let (image, orientation) = decode(&file, 1000, true).unwrap_or_else(|| panic!("{name} is not decoded"));
+            let Sequential { image, surplus } = decode(&file, 1000).unwrap_or_else(|e| panic!("{name}: {e:?}"));
             assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name}");
-            assert_eq!(orientation, Orientation::NoTransforms);
+            assert_eq!(surplus, 0, "{name}");
             let wrong = image.as_raw().iter().zip(&pixels).filter(|(a, b)| a != b).count();
             assert_eq!(wrong, 0, "{name}: {wrong} samples of {}", pixels.len());
+        }
+    }
+
+    /// Every sampling, colour space and order of scans of one size, and Pillow's pixels (`tools/jpeg_grid.py`).
+    const SCANS: &[u8] = include_bytes!("../../../../tests/golden/jpeg_scans.safetensors");
+
+    #[test]
+    fn scans_of_every_layout_give_libjpegs_pixels() {
+        let tensors = SafeTensors::deserialize(SCANS).unwrap();
+        let mut seen = 0;
+        for name in tensors.names().into_iter().filter_map(|name| name.strip_suffix(".jpg")) {
+            let file = tensors.tensor(&format!("{name}.jpg")).unwrap().data().to_vec();
+            let pixels = tensors.tensor(&format!("{name}.rgb")).unwrap();
+            let found = decode(&file, 1000).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+            assert_eq!([found.image.height() as usize, found.image.width() as usize, 3], *pixels.shape(), "{name}");
+            let wrong = found.image.as_raw().iter().zip(pixels.data()).filter(|(a, b)| a != b).count();
+            assert_eq!((wrong, found.surplus), (0, 0), "{name}: {wrong} samples of {}", pixels.data().len());
+            // A scan that is lost, whole or in part, is damage.
+            let second = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
+            let lost = [&file[..second], &[0xff, 0xd9]].concat();
+            assert!(decode(&lost, 1000).is_err(), "{name}");
+            seen += 1;
+        }
+        assert!(seen >= 100, "{seen}");
+    }
+
+    #[test]
+    fn bytes_after_the_last_block_are_counted_and_shifted_data_are_damage() {
+        let (_, file, ..) = golden().into_iter().find(|(name, ..)| name == "420").unwrap();
+        let whole = decode(&file, 1000).unwrap();
+        let end = file.len() - 2;
+        for added in [&[0u8; 239][..], &[b'x'; 2000]] {
+            let longer = [&file[..end], added, &file[end..]].concat();
+            let found = decode(&longer, 1000).unwrap();
+            assert_eq!((&found.image, found.surplus), (&whole.image, added.len() as u64));
         }
     }
 
@@ -381,8 +432,9 @@ mod tests {
             let golden = golden_at(reduction);
             assert!(golden.len() >= 6, "{reduction}");
             for (name, file, shape, pixels) in golden {
-                let header = header_of(&file, 1000).unwrap();
-                let (image, _) = decode_header(&header, scale, true).unwrap_or_else(|| panic!("{name} is not decoded"));
+                let (header, scan) = header_of(&file, 1000).unwrap();
+                let found = decode_header(header, scan, scale).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+                let image = found.image;
                 assert_eq!([image.height() as usize, image.width() as usize, 3], *shape, "{name} / {reduction}");
                 let wrong = image.as_raw().iter().zip(&pixels).filter(|(a, b)| a != b).count();
                 assert_eq!(wrong, 0, "{name} / {reduction}: {wrong} samples of {}", pixels.len());
@@ -394,9 +446,10 @@ mod tests {
     fn the_smallest_reduction_that_keeps_the_side_is_taken() {
         let (_, file, shape, _) = golden_at("8").into_iter().find(|(name, ..)| name == "420_large").unwrap();
         let (height, width) = (shape[0] as u32, shape[1] as u32);
-        let full = decode(&file, 1000, false).unwrap().0;
+        let full = decode(&file, 1000).unwrap().image;
         assert_eq!((full.height().div_ceil(8), full.width().div_ceil(8)), (height, width));
-        let extent = |shorter: u32| decode_reduced(&file, 1000, shorter as usize).map(|(picture, _)| picture.extent());
+        let extent =
+            |shorter: u32| decode_reduced(&file, 1000, shorter as usize, true).ok().map(|picture| picture.extent());
         let reduced =
             |by: u32| Some((f64::from(full.height()) / f64::from(by), f64::from(full.width()) / f64::from(by)));
         let shorter = full.width().min(full.height());
@@ -408,10 +461,10 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_missing_or_mangled_is_left_to_others_and_never_panics() {
+    fn whatever_is_missing_or_mangled_is_no_image_and_never_panics() {
         for (name, file, ..) in golden() {
             for kept in (0..file.len() - 2).step_by(7) {
-                assert!(decode(&file[..kept], 1000, false).is_none(), "{name} cut to {kept}");
+                assert!(decode(&file[..kept], 1000).is_err(), "{name} cut to {kept}");
             }
             let mut rng = crate::random::Stream::new(1, "bytes").at(&[file.len() as u64]);
             for _ in 0..200 {
@@ -420,8 +473,8 @@ mod tests {
                     let at = crate::random::below(&mut rng, file.len() as u64) as usize;
                     broken[at] = crate::random::below(&mut rng, 256) as u8;
                 }
-                let _ = decode(&broken, 1000, true);
-                let _ = decode_reduced(&broken, 1000, 1);
+                let _ = decode(&broken, 1000);
+                let _ = decode_reduced(&broken, 1000, 1, true);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 /// of a quote and of a line end.
 pub(crate) struct Quotes<R> {
     inner: R,
+    delimiter: u8,
     state: Cell,
     /// Bytes so far.
     at: u64,
@@ -30,8 +31,8 @@ enum Cell {
 }
 
 impl<R> Quotes<R> {
-    pub(crate) fn new(inner: R) -> Self {
-        Quotes { inner, state: Cell::Start, at: 0, line: 1, opened: 0 }
+    pub(crate) fn new(inner: R, delimiter: u8) -> Self {
+        Quotes { inner, delimiter, state: Cell::Start, at: 0, line: 1, opened: 0 }
     }
 
     /// Returns the line of the quote that is still open after all bytes read.
@@ -43,12 +44,13 @@ impl<R> Quotes<R> {
         self.state = match (self.state, byte) {
             (Cell::Quoted, b'"') => Cell::Closed,
             (Cell::Quoted, _) => Cell::Quoted,
-            (Cell::Start, b'"') => {
+            (Cell::Start, b'"') if self.delimiter != b'"' => {
                 self.opened = self.line;
                 Cell::Quoted
             }
             (Cell::Closed, b'"') => Cell::Quoted,
-            (_, b',' | b'\n' | b'\r') => Cell::Start,
+            (_, b'\n' | b'\r') => Cell::Start,
+            (_, byte) if byte == self.delimiter => Cell::Start,
             // A byte order mark is no part of the first cell.
             (Cell::Start, 0xef | 0xbb | 0xbf) if self.at < 3 => Cell::Start,
             _ => Cell::Plain,
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     fn open(text: &str) -> Option<u64> {
-        let mut quotes = Quotes::new(text.as_bytes());
+        let mut quotes = Quotes::new(text.as_bytes(), b',');
         io::copy(&mut quotes, &mut io::sink()).unwrap();
         quotes.open()
     }

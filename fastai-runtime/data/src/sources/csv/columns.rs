@@ -1,0 +1,169 @@
+//! Finds the columns that a recipe names in the first row of a csv file.
+
+use std::path::Path;
+
+use fastai_dsl::{Column, Valid};
+
+use super::CsvSource;
+use crate::findings::{Findings, names, nearest};
+
+/// Characters that part cells in some files.
+const DELIMITERS: [char; 4] = [';', '\t', ',', '|'];
+
+/// The positions of the columns that a recipe names.
+pub(super) struct CsvColumns {
+    /// Cells of the first row.
+    pub(super) width: usize,
+    pub(super) id: usize,
+    pub(super) labels: Labels,
+    pub(super) flag: Option<usize>,
+    pub(super) group: Option<usize>,
+}
+
+/// Where the labels stand.
+pub(super) enum Labels {
+    /// In one column of this name.
+    One { place: usize, name: String },
+    /// In several: position and name of each.
+    Several(Vec<(usize, String)>),
+}
+
+impl CsvColumns {
+    /// The last column that a row needs.
+    pub(super) fn last(&self) -> usize {
+        let labels = match &self.labels {
+            Labels::One { place, .. } => Some(*place),
+            Labels::Several(list) => list.iter().map(|(place, _)| *place).max(),
+        };
+        let optional = [labels, self.flag, self.group];
+        optional.into_iter().flatten().max().unwrap_or(0).max(self.id)
+    }
+
+    /// The name of the measured quantity.
+    pub(super) fn label_name(&self) -> String {
+        match &self.labels {
+            Labels::One { name, .. } => name.clone(),
+            Labels::Several(_) => "value".to_string(),
+        }
+    }
+}
+
+/// Resolves the columns from the first record. Each missing column is a finding and makes the result `None`.
+pub(super) fn find(
+    source: &CsvSource<'_>,
+    first: &::csv::StringRecord,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<CsvColumns> {
+    let header: Vec<&str> = first.iter().map(str::trim).collect();
+    if let Some(finding) = other_text(source, &header, path) {
+        findings.push(finding);
+        return None;
+    }
+    let mut resolve = |key: &str, column: &Column| match column {
+        Column::Position(position) => {
+            let found = (*position as usize) < header.len();
+            if !found {
+                findings.push(format!(
+                    "{}: no column {position} ({key}: {position}, counted from 0): the first row has {}: {}",
+                    path.display(),
+                    header.len(),
+                    names(&header, 20)
+                ));
+            }
+            found.then_some(*position as usize)
+        }
+        Column::Name(name) if !source.header => {
+            findings.push(format!(
+                "{}: {key}: {name:?} names a column, but header is off; give its position, counted from 0",
+                path.display()
+            ));
+            None
+        }
+        Column::Name(name) => {
+            let places: Vec<String> =
+                (0..header.len()).filter(|place| header[*place] == name).map(|place| place.to_string()).collect();
+            if places.len() > 1 {
+                findings.push(format!(
+                    "{}: {} columns are called {name:?} ({key}: {name:?}): give the position of the one that is meant, \
+                     counted from 0: {}",
+                    path.display(),
+                    places.len(),
+                    places.join(" or ")
+                ));
+                return None;
+            }
+            let found = header.iter().position(|h| h == name);
+            if found.is_none() {
+                let hint = nearest(name, &header).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                findings.push(format!(
+                    "{}: no column {name:?} ({key}: {name:?}); the header has {}{hint}",
+                    path.display(),
+                    names(&header, 20)
+                ));
+            }
+            found
+        }
+    };
+    let id = resolve("id", source.id);
+    let title = |place: usize, otherwise: String| match source.header {
+        true => header[place].to_string(),
+        false => otherwise,
+    };
+    let labels = if source.columns.is_empty() {
+        let place = resolve("label", source.label);
+        place.map(|place| Labels::One { place, name: title(place, "value".to_string()) })
+    } else {
+        let found: Vec<Option<usize>> = source.columns.iter().map(|column| resolve("columns", column)).collect();
+        let found: Option<Vec<usize>> = found.into_iter().collect();
+        found.map(|list| {
+            Labels::Several(list.into_iter().map(|place| (place, title(place, place.to_string()))).collect())
+        })
+    };
+    let flag = match source.valid {
+        Valid::Column(name) => resolve("valid", &Column::Name(name.clone())).map(Some),
+        _ => Some(None),
+    };
+    let group = match source.valid {
+        Valid::Grouped { column, .. } => resolve("valid", &Column::Name(column.clone())).map(Some),
+        _ => Some(None),
+    };
+    if let Some(Labels::Several(list)) = &labels {
+        let twice = list.iter().enumerate().find(|(i, (_, name))| list[..*i].iter().any(|(_, before)| before == name));
+        if let Some((_, (_, name))) = twice {
+            findings.push(format!(
+                "{}: two of the `columns` are called {name:?} and would be one class: give each a name of its own",
+                path.display()
+            ));
+            return None;
+        }
+    }
+    Some(CsvColumns { width: header.len(), id: id?, labels: labels?, flag: flag?, group: group? })
+}
+
+/// The finding about a first row that is a comment, or whose cells are parted by another character.
+fn other_text(source: &CsvSource<'_>, header: &[&str], path: &Path) -> Option<String> {
+    let needed = source.columns.len().max(1) + 1;
+    if header.len() >= needed {
+        return None;
+    }
+    let line = header.join(&source.delimiter.to_string());
+    if line.starts_with('#') {
+        return Some(format!(
+            "{}:1: the first line is a comment, {:?}: take it and others like it out of the file",
+            path.display(),
+            line.chars().take(60).collect::<String>()
+        ));
+    }
+    let count = |other: &char| line.matches(*other).count();
+    let others = DELIMITERS.into_iter().filter(|other| *other != source.delimiter && count(other) > 0);
+    let other = others.max_by_key(count)?;
+    Some(format!(
+        "{}:1: the cells are parted by {:?}, not by {:?}: say `delimiter: {:?}` (the line is {:?})",
+        path.display(),
+        other.to_string(),
+        source.delimiter.to_string(),
+        other.to_string(),
+        line.chars().take(60).collect::<String>()
+    ))
+}

@@ -1,0 +1,170 @@
+//! Opens csv files: containers and encodings, before any row is read.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::Path;
+
+use fastai_dsl::Encoding;
+
+use super::quotes::Quotes;
+
+/// The rows of a csv file as text; none of them is a header.
+pub(crate) type CsvRecords = ::csv::Reader<Quotes<Box<dyn Read>>>;
+
+/// Bytes at the start of a file that tell its kind.
+const START: usize = 4096;
+/// Largest file in another encoding than UTF-8, bytes; it is converted in memory.
+const MOST: u64 = 1 << 30;
+
+/// First bytes of files that are no text, what they are, and what to do about it.
+const KINDS: [(&[u8], &str, &str); 9] = [
+    (b"PK\x03\x04", "a zip archive", "unpack it"),
+    (b"\x1f\x8b", "packed with gzip", "unpack it (`gunzip`)"),
+    (b"BZh", "packed with bzip2", "unpack it (`bunzip2`)"),
+    (b"\xfd7zXZ\0", "packed with xz", "unpack it (`unxz`)"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", "unpack it (`unzstd`)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as csv"),
+    (b"PAR1", "a parquet file", "save it as csv (pandas: `to_csv(.., index=False)`)"),
+    (b"SQLite format 3\0", "an SQLite database", "export the table as csv"),
+];
+
+/// Opens the csv file at `path`.
+///
+/// # Errors
+/// The finding, which begins with the path: the file cannot be read, is no text, or is in another encoding.
+pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<CsvRecords, String> {
+    let cannot = |error: io::Error| format!("cannot open {}: {error}", path.display());
+    let mut file = File::open(path).map_err(cannot)?;
+    let mut start = Vec::with_capacity(START);
+    file.by_ref().take(START as u64).read_to_end(&mut start).map_err(cannot)?;
+    let named = |what: String| format!("{}: {what}", path.display());
+    if let Some((_, what, cure)) = KINDS.iter().find(|(bytes, ..)| start.starts_with(bytes)) {
+        let sheet =
+            start.windows(19).any(|text| text == b"[Content_Types].xml") || path.extension() == Some("xlsx".as_ref());
+        return Err(named(match (*what, sheet) {
+            ("a zip archive", true) => "this is an Excel workbook, no csv file: save the sheet as csv".to_string(),
+            _ => format!("this is {what}, no csv file: {cure}, and name the file inside as `labels`"),
+        }));
+    }
+    let whole = |file: File, start: Vec<u8>| -> Result<Vec<u8>, String> {
+        let mut bytes = start;
+        file.take(MOST).read_to_end(&mut bytes).map_err(cannot)?;
+        if bytes.len() as u64 >= MOST {
+            return Err(named(format!("a file of more than {} MiB must be UTF-8: convert it", MOST >> 20)));
+        }
+        Ok(bytes)
+    };
+    let text: Box<dyn Read> = match encoding {
+        Encoding::Utf8 => {
+            if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || is_wide(&start) {
+                return Err(named("this is UTF-16: save it as UTF-8, or say `encoding: utf16`".to_string()));
+            }
+            if start.contains(&0) {
+                return Err(named("this is no text: it contains zero bytes".to_string()));
+            }
+            Box::new(BufReader::new(Cursor::new(start).chain(file)))
+        }
+        Encoding::Latin1 => Box::new(Cursor::new(latin1(&whole(file, start)?))),
+        Encoding::Utf16 => {
+            let text = utf16(&whole(file, start)?);
+            Box::new(Cursor::new(text.ok_or_else(|| named("this is no UTF-16, as `encoding` says".to_string()))?))
+        }
+    };
+    let delimiter = delimiter as u8;
+    let quotes = Quotes::new(text, delimiter);
+    // The reader skips a byte order mark by itself.
+    Ok(::csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(quotes))
+}
+
+/// Says what is wrong with a row that cannot be read.
+pub(crate) fn reason(error: &::csv::Error) -> String {
+    match error.kind() {
+        ::csv::ErrorKind::Utf8 { pos, .. } => {
+            let line = pos.as_ref().map_or(1, ::csv::Position::line);
+            format!("{line}: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`")
+        }
+        _ => format!(" {error}"),
+    }
+}
+
+/// Whether text looks like UTF-16 without a byte order mark: every other byte is 0.
+fn is_wide(start: &[u8]) -> bool {
+    let pairs = start.as_chunks::<2>().0;
+    let zeros = |place: usize| pairs.iter().filter(|pair| pair[place] == 0 && pair[1 - place] != 0).count();
+    pairs.len() > 1 && (2 * zeros(0) > pairs.len() || 2 * zeros(1) > pairs.len())
+}
+
+/// The characters of Windows-1252 where Latin-1 has control codes.
+const WINDOWS: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
+    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+fn latin1(bytes: &[u8]) -> String {
+    let one = |byte: &u8| match byte {
+        0x80..=0x9f => WINDOWS[usize::from(byte - 0x80)],
+        byte => char::from(*byte),
+    };
+    bytes.iter().map(one).collect()
+}
+
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let big = bytes.starts_with(b"\xfe\xff");
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units = pairs.iter().map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
+    let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
+    text.filter(|_| rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(bytes: &[u8], delimiter: char, encoding: Encoding) -> Result<Vec<Vec<String>>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = open(&path, delimiter, encoding).map_err(|finding| {
+            finding.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&finding).to_string()
+        })?;
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(|error| reason(&error))?;
+            rows.push(record.iter().map(str::to_string).collect());
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn encodings_and_delimiters_are_read_as_said() {
+        let wanted = vec![vec!["id".to_string(), "breed".to_string()], vec!["é€".to_string(), "x y".to_string()]];
+        let text = "id;breed\né€;x y\n";
+        assert_eq!(rows(text.as_bytes(), ';', Encoding::Utf8).unwrap(), wanted);
+        assert_eq!(rows(b"id\tbreed\n\xe9\x80\tx y\n", '\t', Encoding::Latin1).unwrap(), wanted);
+        let little: Vec<u8> = "\u{feff}id;breed\né€;x y\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = "\u{feff}id;breed\né€;x y\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [&little, &big] {
+            assert_eq!(rows(bytes, ';', Encoding::Utf16).unwrap(), wanted);
+            let error = rows(bytes, ';', Encoding::Utf8).unwrap_err();
+            assert_eq!(error, "this is UTF-16: save it as UTF-8, or say `encoding: utf16`");
+        }
+        assert!(rows(&little[2..], ';', Encoding::Utf8).unwrap_err().starts_with("this is UTF-16"));
+        assert!(rows(&little[..little.len() - 1], ';', Encoding::Utf16).unwrap_err().starts_with("this is no UTF-16"));
+        let error = rows(b"id,breed\na,x\n\xe9,y\n", ',', Encoding::Utf8).unwrap_err();
+        assert_eq!(error, "3: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`");
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        for (bytes, expected) in [
+            (&b"PK\x03\x04\x14\0labels.csv"[..], "this is a zip archive, no csv file: unpack it"),
+            (b"PK\x03\x04\x14\0[Content_Types].xml", "this is an Excel workbook"),
+            (b"\x1f\x8b\x08\0", "this is packed with gzip, no csv file: unpack it"),
+            (b"a,b\n\0\0\0,c\n", "this is no text"),
+        ] {
+            let error = rows(bytes, ',', Encoding::Utf8).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Csv files as people have them: read right where they are unambiguous, else refused with the cause and the cure.
+
+use super::*;
+use fastai_dsl::Encoding;
+
+/// A csv source with these keys changed.
+fn source(change: impl FnOnce(&mut Source)) -> Source {
+    let mut source = csv();
+    change(&mut source);
+    source
+}
+
+/// A data set of this table and of these files in `img`; ids and labels in columns 0 and 1.
+fn table(text: impl AsRef<[u8]>, images: &[&str]) -> TempDir {
+    let files: Vec<(String, &str)> = images.iter().map(|name| (format!("img/{name}"), "")).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (name.as_str(), *content)).collect();
+    let root = folder(&files);
+    std::fs::write(root.path().join("labels.csv"), text).unwrap();
+    root
+}
+
+fn positions(suffixes: &[&str]) -> Source {
+    source(|source| {
+        if let Source::Csv { id, label, suffix, .. } = source {
+            (*id, *label) = (Column::Position(0), Column::Position(1));
+            *suffix = suffixes.iter().map(|suffix| suffix.to_string()).collect();
+        }
+    })
+}
+
+fn open(root: &TempDir, source: Source, task: TaskKind) -> Result<Dataset, DataError> {
+    Dataset::open(&data(root.path(), source, Valid::None), task)
+}
+
+fn findings(root: &TempDir, source: Source, task: TaskKind) -> Vec<String> {
+    open(root, source, task).unwrap_err().findings
+}
+
+#[test]
+fn a_row_with_more_cells_than_the_header_is_an_error() {
+    let images = ["a.jpg", "b.jpg", "c.jpg"];
+    let root = table("id,tags\na,clear,primary\nb,haze\nc,clear,,\n", &images);
+    let found = findings(&root, positions(&[".jpg"]), TaskKind::MultiLabel);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    for part in ["labels.csv:2: 3 cells, the header has 2", "`\"clear,primary\"`", "`separator: \",\"`"] {
+        assert!(found[0].contains(part), "{part}: {}", found[0]);
+    }
+    // Surplus cells without content hold nothing that could be lost.
+    let root = table("id,tags\na,clear\nb,haze\nc,clear,,\n", &images);
+    assert_eq!(open(&root, positions(&[".jpg"]), TaskKind::MultiLabel).unwrap().train.len(), 3);
+    // A header without the name of the first column.
+    let root = table("id,label\n0,a,cat\n1,b,dog\n", &images);
+    let found = findings(&root, positions(&[".jpg"]), TaskKind::SingleLabel);
+    assert!(found[0].contains("does the header lack the name of the first column?"), "{found:#?}");
+}
+
+#[test]
+fn a_first_row_that_names_an_image_is_no_header() {
+    let root = table("a,cat\nb,dog\nc,cat\n", &["a.jpg", "b.jpg", "c.jpg"]);
+    let found = findings(&root, positions(&[".jpg"]), TaskKind::SingleLabel);
+    assert!(found[0].contains("labels.csv:1: the first row") && found[0].contains("`header: off`"), "{found:#?}");
+    // And a header that is read as a row.
+    let root = table("name,label\na,cat\nb,dog\n", &["a.jpg", "b.jpg"]);
+    let mut off = positions(&[".jpg"]);
+    if let Source::Csv { header, .. } = &mut off {
+        *header = false;
+    }
+    let found = findings(&root, off, TaskKind::SingleLabel);
+    assert!(found[0].contains("looks like a header: say `header: on`"), "{found:#?}");
+}
+
+fn with_columns(names: &[&str]) -> Source {
+    source(|source| {
+        if let Source::Csv { columns, .. } = source {
+            *columns = names.iter().map(|name| Column::Name(name.to_string())).collect();
+        }
+    })
+}
+
+#[test]
+fn columns_of_0_and_1_are_classes_or_tags() {
+    let images = ["a.jpg", "b.jpg", "c.jpg"];
+    let root = table("id,healthy,rust,scab\na,1,0,0\nb,0,1.0,0\nc,0,0,1\n", &images);
+    let columns = || with_columns(&["healthy", "rust", "scab"]);
+    let dataset = open(&root, columns(), TaskKind::SingleLabel).unwrap();
+    assert_eq!(dataset.classes, ["healthy", "rust", "scab"]);
+    assert_eq!(dataset.train[1].target, Target::Class(1));
+    // One of them alone is noted.
+    let mut alone = positions(&[".jpg"]);
+    if let Source::Csv { label, .. } = &mut alone {
+        *label = Column::Name("healthy".to_string());
+    }
+    let notes = open(&root, alone, TaskKind::SingleLabel).unwrap().notes;
+    assert!(notes[0].contains("`columns: [\"healthy\", \"rust\", \"scab\"]`"), "{notes:#?}");
+
+    let root = table("id,healthy,rust,scab\na,1,1,0\nb,0,,1\nc,,,\n", &images);
+    let dataset = open(&root, columns(), TaskKind::MultiLabel).unwrap();
+    assert_eq!(dataset.train[0].target, Target::Tags(vec![0, 1]));
+    assert_eq!(dataset.train[2].target, Target::Tags(vec![]));
+    let found = findings(&root, columns(), TaskKind::SingleLabel);
+    assert!(found[0].contains("labels.csv:2: 2 of its columns hold a 1"), "{found:#?}");
+    assert!(found[1].contains("labels.csv:4: none of its columns holds a 1"), "{found:#?}");
+    let root = table("id,healthy,rust,scab\na,1,1,0\nb,0,maybe,1\nc,0,0,0\n", &images);
+    let found = findings(&root, columns(), TaskKind::MultiLabel);
+    assert!(found[0].contains("labels.csv:3: \"maybe\" in column \"rust\" is neither 0 nor 1"), "{found:#?}");
+}
+
+#[test]
+fn columns_of_text_hold_a_tag_each() {
+    let root = table("id,first,second\na,sea,land\nb,land,\nc,,\n", &["a.jpg", "b.jpg", "c.jpg"]);
+    let dataset = open(&root, with_columns(&["first", "second"]), TaskKind::MultiLabel).unwrap();
+    assert_eq!(dataset.classes, ["land", "sea"]);
+    assert_eq!(dataset.train[0].target, Target::Tags(vec![0, 1]));
+    let found = findings(&root, with_columns(&["first", "second"]), TaskKind::SingleLabel);
+    assert!(found[0].contains("columns of text hold tags: `task: multi_label`"), "{found:#?}");
+}
+
+#[test]
+fn two_columns_of_one_name_are_ambiguous() {
+    let root = table("id,label,label\na,x,y\nb,y,x\n", &["a.jpg", "b.jpg"]);
+    let found = findings(&root, csv(), TaskKind::SingleLabel);
+    assert!(found[0].contains("2 columns are called \"label\"") && found[0].ends_with("1 or 2"), "{found:#?}");
+}
+
+#[test]
+fn a_separator_that_never_occurs_and_classes_alike_are_noted() {
+    let root = table("id,label\na,sea;land\nb,Land\nc,land\n", &["a.jpg", "b.jpg", "c.jpg"]);
+    let notes = open(&root, csv(), TaskKind::MultiLabel).unwrap().notes;
+    assert!(notes[0].contains("1 of 3 labels hold \";\"") && notes[0].contains("`separator: \";\"`"), "{notes:#?}");
+    assert!(notes[1].contains("\"Land\" and \"land\""), "{notes:#?}");
+}
+
+#[test]
+fn other_delimiters_and_encodings_are_named_and_read() {
+    let images = ["a.jpg", "b.jpg"];
+    for (text, expected) in [
+        ("id;label\na;x\nb;y\n", "the cells are parted by \";\", not by \",\": say `delimiter: \";\"`"),
+        ("id\tlabel\na\tx\nb\ty\n", "say `delimiter: \"\\t\"`"),
+        ("# made by a tool\nid,label\na,x\nb,y\n", "the first line is a comment"),
+    ] {
+        for source in [positions(&[".jpg"]), csv()] {
+            let found = findings(&table(text, &images), source, TaskKind::SingleLabel);
+            assert!(found.len() == 1 && found[0].contains(expected), "{found:#?}");
+        }
+    }
+    let said = |delimiter: char, encoding: Encoding| {
+        source(|source| {
+            if let Source::Csv { delimiter: own, encoding: own_encoding, .. } = source {
+                (*own, *own_encoding) = (delimiter, encoding);
+            }
+        })
+    };
+    let root = table("id;label\na;x,1\nb;y\n", &images);
+    assert_eq!(open(&root, said(';', Encoding::Utf8), TaskKind::SingleLabel).unwrap().classes, ["x,1", "y"]);
+    let wide: Vec<u8> = "\u{feff}id,label\na,é\nb,y\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let root = table(wide, &images);
+    assert_eq!(open(&root, said(',', Encoding::Utf16), TaskKind::SingleLabel).unwrap().classes, ["y", "é"]);
+    let error = open(&root, csv(), TaskKind::SingleLabel).unwrap_err();
+    assert!(error.findings[0].contains("this is UTF-16: save it as UTF-8"), "{error}");
+    assert!(error.notes.is_empty(), "images without a row mean nothing then: {error}");
+    let root = table(b"id,label\na,caf\xe9\nb,y\n", &images);
+    assert_eq!(open(&root, said(',', Encoding::Latin1), TaskKind::SingleLabel).unwrap().classes, ["café", "y"]);
+    let found = findings(&root, csv(), TaskKind::SingleLabel);
+    assert!(found[0].contains("labels.csv:2: this line is not UTF-8"), "{found:#?}");
+    let found = findings(&table(b"PK\x03\x04labels.csv", &images), csv(), TaskKind::SingleLabel);
+    assert!(found[0].contains("this is a zip archive, no csv file: unpack it"), "{found:#?}");
+}
+
+/// The only finding about these ids, whose images are these files.
+fn missing(ids: &[&str], files: &[&str], suffixes: &[&str]) -> String {
+    let rows: String = ids.iter().enumerate().map(|(i, id)| format!("{id},{}\n", ["x", "y"][i % 2])).collect();
+    let found = findings(&table(format!("id,label\n{rows}"), files), positions(suffixes), TaskKind::SingleLabel);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found[0].clone()
+}
+
+#[test]
+fn rows_without_their_image_are_one_finding_with_what_is_there() {
+    let files = ["a.jpg", "b.jpg", "c.jpg"];
+    for (ids, files, suffixes, expected) in [
+        (
+            ["a", "b", "c"],
+            ["a.JPG", "b.JPG", "c.JPG"],
+            &[".jpg"][..],
+            "but \"a.JPG\" is there; and so in 2 more rows (lines 3, 4): say `suffix: \".JPG\"`",
+        ),
+        (["a.jpg", "b.jpg", "c.jpg"], files, &[".jpg"], "the names hold their suffix already: say `suffix: \"\"`"),
+        (["a", "b", "c"], files, &[""], "say `suffix: \".jpg\"`"),
+        (["a", "b", "c"], ["a.png", "b.png", "c.jpeg"], &[".jpg"], "say `suffix: [\".png\", \".jpeg\"]`"),
+        ([" a", " b", " c"], files, &[".jpg"], "there are blanks around the names"),
+        (["'a'", "'b'", "'c'"], files, &[".jpg"], "the names stand in ' quotes"),
+        (["A", "B", "C"], files, &[".jpg"], "upper and lower case differ"),
+        (["img/a", "img/b", "img/c"], files, &[".jpg"], "say `images: \".\"`"),
+        (["0.0", "1.0", "2.0"], ["0.jpg", "1.jpg", "2.jpg"], &[".jpg"], "(pandas: `astype(int)`)"),
+        (["1", "2", "3"], ["001.jpg", "002.jpg", "003.jpg"], &[".jpg"], "lost their zeros"),
+        (["x\\a.jpg", "x\\b.jpg", "y\\c.jpg"], ["x/a.jpg", "x/b.jpg", "y/c.jpg"], &[""], "write `/` instead of `\\`"),
+        (
+            ["C:\\u\\x\\a.jpg", "C:\\u\\x\\b.jpg", "C:\\u\\x\\c.jpg"],
+            ["x/a.jpg", "x/b.jpg", "x/c.jpg"],
+            &[""],
+            "take the start, \"C:/u/\", out of the names",
+        ),
+        (["a", "b", "c"], ["x/a.jpg", "x/b.jpg", "y/c.jpg"], &[".jpg"], "write the folder's name before the image's"),
+        (["k", "l", "m"], files, &[".jpg"], "no image"),
+    ] {
+        let found = missing(&ids, &files, suffixes);
+        assert!(found.contains("labels.csv:2: no image") && found.contains(expected), "{expected}\nis not in\n{found}");
+    }
+    let root = table("id,label\n/data/img/a.jpg,x\n/data/img/b.jpg,y\n", &files);
+    let found = findings(&root, positions(&[""]), TaskKind::SingleLabel);
+    assert!(found[0].contains("leads out of the folder of images, but \"a.jpg\" is there"), "{found:#?}");
+    let root = table(",name,label\n0,a,x\n1,b,y\n2,c,x\n", &files);
+    let mut indexed = positions(&[".jpg"]);
+    if let Source::Csv { label, .. } = &mut indexed {
+        *label = Column::Position(2);
+    }
+    let found = findings(&root, indexed, TaskKind::SingleLabel);
+    assert!(found.len() == 1 && found[0].contains("say `id: 1`"), "{found:#?}");
+}
+
+#[test]
+fn names_in_another_unicode_form_and_several_suffixes_are_found() {
+    // Decomposed, as a Mac stores it; the table has the composed form.
+    let root = table("id,label\ncaf\u{e9},x\nb,y\n", &["cafe\u{301}.jpg", "b.png"]);
+    let dataset = open(&root, positions(&[".jpg", ".png"]), TaskKind::SingleLabel).unwrap();
+    assert_eq!(dataset.train.len(), 2);
+    assert!(dataset.notes[0].contains("another Unicode form"), "{:?}", dataset.notes);
+}

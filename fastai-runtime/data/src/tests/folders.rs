@@ -1,0 +1,93 @@
+//! Folders as people have them.
+
+use super::*;
+
+#[test]
+fn files_of_systems_and_other_files_are_left_out_and_folders_within_a_class_are_its_own() {
+    let root = folder(&[
+        ("train/cats/1.jpg", ""),
+        ("train/cats/more/2.jpg", ""),
+        ("train/cats/more/deep/3.jpg", ""),
+        ("train/cats/thumbs.db", ""),
+        ("train/cats/ehthumbs_vista.db", ""),
+        ("train/cats/Icon\r", ""),
+        ("train/cats/notes.txt", "a note"),
+        ("train/cats/@eaDir/1.jpg/x", ""),
+        ("train/dogs/1.jpg", ""),
+        ("train/dogs/without_suffix", "\u{89}PNG"),
+        ("train/__MACOSX/cats/._1.jpg", ""),
+        ("test/1.jpg", ""),
+        ("test/__MACOSX/x", ""),
+        ("test/readme.md", ""),
+    ]);
+    std::fs::write(root.path().join("train/dogs/without_suffix"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    let mut data = data(root.path(), folders(), Valid::None);
+    data.test = Some("test".to_string());
+    let dataset = single(&data).unwrap();
+    assert_eq!(dataset.classes, ["cats", "dogs"]);
+    assert_eq!(
+        ids(&dataset.train),
+        [
+            "train/cats/1.jpg",
+            "train/cats/more/2.jpg",
+            "train/cats/more/deep/3.jpg",
+            "train/dogs/1.jpg",
+            "train/dogs/without_suffix"
+        ]
+    );
+    assert_eq!(ids(&dataset.test), ["1"]);
+    let notes = dataset.notes.join("\n");
+    for part in ["2 images in ", "are read as theirs: \"cats\"", "1 files in ", "\"cats/notes.txt\"", "\"readme.md\""] {
+        assert!(notes.contains(part), "{part}\nis not in\n{notes}");
+    }
+}
+
+#[test]
+fn what_is_there_instead_of_a_missing_folder_is_named() {
+    let hint = |files: &[(&str, &str)], valid: Valid| {
+        let root = folder(files);
+        let error = single(&data(root.path(), folders(), valid)).unwrap_err();
+        error.findings.join("\n").replace(root.path().to_str().unwrap(), "ROOT")
+    };
+    let valid = || Valid::Folder("valid".to_string());
+    for (files, expected) in [
+        (&[("Train/a/1.jpg", ""), ("Train/b/1.jpg", "")][..], "\"Train\" is there: say `train: \"Train\"`"),
+        (
+            &[("a/1.jpg", ""), ("b/1.jpg", "")],
+            "the classes lie directly in ROOT (\"a\", \"b\"): say `train: \".\", valid: stratified(0.2)`",
+        ),
+        (&[("train.zip", "")], "\"train.zip\" is there: unpack it"),
+        (&[("pets/train/a/1.jpg", "")], "say `root: \"ROOT/pets\"`"),
+        (
+            &[("train/a/1.jpg", ""), ("train/b/1.jpg", ""), ("val/a/1.jpg", "")],
+            "\"val\" is there: say `valid: \"val\"`",
+        ),
+        (&[("train/a/1.jpg", ""), ("train/b/1.jpg", ""), ("Validation/a/1.jpg", "")], "say `valid: \"Validation\"`"),
+        (&[("train/a/1.jpg", ""), ("train/b/1.jpg", "")], "`valid: stratified(0.2)` holds out a fifth"),
+    ] {
+        let found = hint(files, valid());
+        assert!(found.contains(expected), "{expected}\nis not in\n{found}");
+    }
+    let root = folder(&[("dogs/train/a/1.jpg", "")]);
+    let path = |name: &str| root.path().join(name).to_str().unwrap().to_string();
+    let at = |root: String| only_finding(&Data { root, ..data(Path::new("x"), folders(), Valid::None) });
+    assert!(at("~/no/such".to_string()).contains("`~` is not replaced in a recipe"));
+    assert!(at(path("Dogs")).contains(&format!("say `root: {:?}`", path("dogs"))));
+    assert!(at(path("dogs").replace("/dogs", "\\dogs")).contains(&format!("say `root: {:?}`", path("dogs"))));
+}
+
+#[test]
+fn stratified_keeps_the_last_image_of_a_class() {
+    let files: Vec<(String, &str)> = (0..40)
+        .map(|i| (format!("train/{}/{i:02}.jpg", ["many", "more"][i % 2]), ""))
+        .chain([("train/alone/1.jpg".to_string(), ""), ("train/zz/1.jpg".to_string(), "")])
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let root = folder(&files);
+    for (share, seed) in [(0.05, 42), (0.2, 42), (0.2, 7), (0.5, 3), (0.9, 1)] {
+        let dataset = single(&data(root.path(), folders(), Valid::Stratified { share, seed, fold: 0 })).unwrap();
+        assert!(dataset.class_counts().iter().all(|count| *count > 0), "{share} {seed}");
+        assert!(!dataset.valid.is_empty());
+        assert!(dataset.notes[0].contains("2 of 4 classes have a single image"), "{:?}", dataset.notes);
+    }
+}
