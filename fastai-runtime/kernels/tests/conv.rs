@@ -61,16 +61,8 @@ impl Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    (
-        1..3usize,
-        1..70usize,
-        1..70usize,
-        (1..6usize, 1..6usize),
-        1..3usize,
-        0..3usize,
-        (5..17usize, 5..17usize),
-        0..4usize,
-    )
+    let (channels, side) = if cfg!(miri) { (10usize, 6usize) } else { (70, 17) };
+    (1..3usize, 1..channels, 1..channels, (1..6usize, 1..6usize), 1..3usize, 0..3usize, (5..side, 5..side), 0..4usize)
         .prop_map(|(batch, input, output, (kh, kw), stride, pad, (h, w), gap)| {
             let pad = [pad.min(kh - 1), pad.min(kw - 1)];
             let out = |side: usize, pad: usize, kernel: usize| (side + 2 * pad - kernel) / stride + 1;
@@ -266,8 +258,16 @@ fn as_winograd(case: Case) -> Case {
     Case { window: Window { kernel: [3, 3], stride: 1, pad, input, output }, ..case }
 }
 
+/// Miri takes minutes for a case, and has no files.
+fn config() -> ProptestConfig {
+    if cfg!(miri) {
+        return ProptestConfig { cases: 1, failure_persistence: None, ..ProptestConfig::default() };
+    }
+    ProptestConfig { cases: 24, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn forward(case in cases(), seed in 0..1000u64) {
@@ -290,6 +290,8 @@ proptest! {
         each in 2..6u32, groups in 1..7usize, side in 0..2usize, stride in 1..3usize,
         input in (2..12usize, 2..33usize), gap in 0..3usize, seed in 0..1000u64,
     ) {
+        // Under Miri two groups of one or two vectors.
+        let (each, groups) = if cfg!(miri) { (each.min(3), groups.min(2)) } else { (each, groups) };
         let case = narrow(1 << each, groups, 2 * side + 1, stride, [input.0, input.1], gap);
         check_groups(&case, groups, seed)?;
     }
@@ -303,6 +305,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of products")]
 fn sums_longer_than_a_run_and_more_threads_than_one() {
     let window = Window { kernel: [3, 3], stride: 1, pad: [1, 1], input: [14, 14], output: [14, 14] };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
@@ -356,6 +359,7 @@ fn assert_images_are_independent(case: &Case, x: &[f32], weights: PackedWeights<
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "millions of products")]
 fn groups_on_more_threads_than_one() {
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let five = rayon::ThreadPoolBuilder::new().num_threads(5).build().unwrap();
