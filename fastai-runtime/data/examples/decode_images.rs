@@ -13,7 +13,7 @@ fn main() -> std::io::Result<()> {
             Err(reason) => reason,
             Ok(image) => {
                 let mut out = BufWriter::new(std::fs::File::create(path.with_extension("ppm"))?);
-                write!(out, "P6 {} {} 255\n", image.width(), image.height())?;
+                writeln!(out, "P6 {} {} 255", image.width(), image.height())?;
                 out.write_all(image.as_raw())?;
                 out.flush()?;
                 "ok".to_string()

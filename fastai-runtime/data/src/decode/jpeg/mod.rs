@@ -121,7 +121,7 @@ fn decode_header(mut header: Header<'_>, first: Vec<ScanComponent>, scale: Reduc
         }
         let work =
             Scan { most: (h, v), size: (header.width, header.height), restart: header.restart, data: &data, fragments };
-        let (done, left) = wide(work).map_err(|what| damaged(what))?;
+        let (done, left) = wide(work).map_err(damaged)?;
         surplus += left;
         for (part, plane) in scan.iter().zip(done) {
             planes[part.place] = Some(plane);
