@@ -4,7 +4,7 @@
 # PROGRAM is the `fastai` of tools/build_cuda.sh, plain or packed by xz. OUT receives figures.json and the logs. DEVICE is what
 # `--device` takes, `cuda` unless given. DATA is a folder with data for examples/dogs_vs_cats.recipe, optional; its
 # weights are searched as always ($FASTAI_WEIGHTS). Every part has a limit of time and a failure of one does not stop the others. Needs no
-# network. Where PyTorch is installed, it does the same steps on the same card (tools/bench_networks.py has the CPU's).
+# network. Where PyTorch is installed, it does the same steps on the same card (tools/bench_torch_gpu.py).
 set -uo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 program="$(realpath "${1:?the program}")"
@@ -28,17 +28,15 @@ part() { # NAME SECONDS COMMAND..: the command's time and exit code are a figure
     began=$(date +%s.%N)
     timeout "$limit" "$@" >"$out/$name.log" 2>&1 || code=$?
     ended=$(date +%s.%N)
-    printf '{"part": "%s", "exit": %d, "seconds": %.2f}\n' "$name" "$code" "$(echo "$ended - $began" | bc -l)" | tee -a "$figures"
+    printf '{"part": "%s", "exit": %d, "seconds": %.2f}\n' "$name" "$code" "$(awk "BEGIN { print $ended - $began }")" | tee -a "$figures"
 }
 nvidia-smi >"$out/nvidia-smi.log" 2>&1 || true
 part doctor 60 "$program" doctor
 part quickstart_cold 180 "$program" run examples/quickstart.recipe --device "$device" --out "$out/quickstart" --seed 1
 part quickstart_warm 120 "$program" run examples/quickstart.recipe --device "$device" --out "$out/quickstart_warm" --seed 1
 part quickstart_cpu 120 "$program" run examples/quickstart.recipe --device cpu --out "$out/quickstart_cpu" --seed 1
-for batch in 64; do
-    for mode in forward train; do
-        part "resnet50_$mode" 120 "$program" bench --device "$device" --arch resnet50 --batch "$batch" --size 224 --mode "$mode" --json
-    done
+for mode in forward train; do
+    part "resnet50_$mode" 120 "$program" bench --device "$device" --arch resnet50 --batch 64 --size 224 --mode "$mode" --json
 done
 if [ -n "$data" ]; then
     part dogs_vs_cats 180 "$program" run examples/dogs_vs_cats.recipe --device "$device" --out "$out/dogs_vs_cats" \
@@ -58,9 +56,11 @@ for summary in sorted(out.glob("*/summary.json")):
     run = json.loads(summary.read_text())
     stages = [{k: s.get(k) for k in ("call", "seconds", "images")} for s in run.get("stages", [])]
     result[summary.parent.name] = {k: run.get(k) for k in ("status", "device", "seconds", "final", "tta")} | {"stages": stages}
-for log in sorted(out.glob("resnet50_*.log")) + sorted(out.glob("torch.log")):
-    lines = [line for line in log.read_text().splitlines() if line.startswith("{")]
-    result[log.stem] = [json.loads(line) for line in lines]
+for log in sorted(out.glob("resnet50_*.log")):
+    text = log.read_text()
+    result[log.stem] = json.loads(text[text.index("{") :]) if "\n}" in text else text.splitlines()[-3:]
+for log in out.glob("torch.log"):
+    result["torch"] = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 (out / "figures.json").write_text(json.dumps(result, indent=1))
 print(json.dumps(result, indent=1))
 PYTHON
