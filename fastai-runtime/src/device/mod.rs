@@ -167,8 +167,13 @@ pub fn pick(request: impl Into<DeviceRequest>) -> Result<Picked, DeviceError> {
     let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|value| value == "1");
     let kind = match request.wish {
         DeviceWish::Auto => {
+            let (built, missing): (Vec<_>, Vec<_>) = DeviceKind::ALL.into_iter().partition(|kind| kind.is_built());
             let mut rejected = Vec::new();
-            for kind in DeviceKind::ALL {
+            if !missing.is_empty() {
+                let words: Vec<_> = missing.iter().map(|kind| kind.word()).collect();
+                rejected.push(format!("built without {}", words.join(", ")));
+            }
+            for kind in built {
                 match first_of(kind, 0, false).and_then(|found| opened(found).map_err(|error| error.to_string())) {
                     Ok(picked) => return Ok(Picked { rejected, ..picked }),
                     Err(reason) => rejected.push(reason),
@@ -251,8 +256,7 @@ mod tests {
         let picked = pick(DeviceWish::Auto).unwrap();
         if !GPU {
             assert_eq!(picked.kind, DeviceKind::Cpu);
-            let words = ["cuda", "metal", "vulkan", "wgpu"];
-            assert_eq!(picked.rejected, words.map(|word| format!("built without `{word}`")));
+            assert_eq!(picked.rejected, ["built without cuda, metal, vulkan, wgpu"]);
         }
     }
 
