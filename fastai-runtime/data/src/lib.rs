@@ -10,6 +10,7 @@ mod findings;
 mod histogram;
 mod loading;
 mod opening;
+pub mod panics;
 mod preflight;
 pub mod progress;
 pub mod random;

@@ -1,11 +1,8 @@
 //! Decodes image files to 8-bit RGB.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, Cursor, Read, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Once;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
@@ -16,6 +13,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::jpeg::{Outline, Unfit};
 use self::palette::Palette;
+use crate::panics;
 use crate::transforms::Picture;
 
 mod jpeg;
@@ -106,35 +104,9 @@ fn reduced(bytes: &[u8], shorter: u32, bits: u32) -> Result<Picture, String> {
     decode_noted(bytes, bits).map(|(image, _)| image.into())
 }
 
-thread_local! {
-    /// Whether this thread runs a decoder, whose panics are reported as broken files and print nothing.
-    static DECODING: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Returns the result of `decoder`; a panic counts as a broken file and prints nothing.
 pub(crate) fn guarded<T>(decoder: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !DECODING.get() {
-                before(info);
-            }
-        }));
-    });
-    let outer = DECODING.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(decoder));
-    DECODING.set(outer);
-    result.unwrap_or_else(|panic| Err(format!("the decoder failed on it: {}", panic_text(&*panic))))
-}
-
-/// Returns the message of a panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "a panic without a message",
-    }
+    panics::caught(decoder).unwrap_or_else(|panic| Err(format!("the decoder failed on it: {panic}")))
 }
 
 /// Reads a regular file up to the size limit.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use super::cache::DecodedCache;
 use super::copies::Reading;
-use crate::decode::panic_text;
+use crate::panics;
 use crate::transforms::Picture;
 use crate::{DataError, Demand, Item};
 
@@ -280,7 +280,7 @@ impl Shared {
         };
         values.fill(0.0);
         catch_unwind(AssertUnwindSafe(|| (self.job.load)(visit, &image, values)))
-            .map_err(|panic| format!("loading it panicked: {}", panic_text(&*panic)))
+            .map_err(|panic| format!("loading it panicked: {}", panics::text_of(&*panic)))
     }
 }
 
