@@ -215,6 +215,12 @@ fn to_places(
                 let (begins, ends) = (numbers.start == 0, numbers.end == k);
                 for first in columns.clone().step_by(weights.width()) {
                     let width = weights.width().min(columns.end - first);
+                    let after = first + weights.width();
+                    let next = match after < columns.end {
+                        true => weights.row(numbers.start, after),
+                        false => weights.row(numbers.end, columns.start),
+                    };
+                    let (mut ahead, ahead_step) = tiles.ahead(next.as_ptr(), rows.len());
                     for run in places.runs(rows.clone()) {
                         for (row, height) in tiles.split(run.len()) {
                             let pixel = run.start + row;
@@ -237,6 +243,8 @@ fn to_places(
                                     unsafe { map.as_ptr().add(pixel * map.step() + first) }
                                 }),
                                 residual_step: residual.map_or(0, |map| map.step()),
+                                ahead,
+                                ahead_step,
                                 clamp: if ends { finish.clamp } else { OPEN },
                             };
                             // SAFETY: the block holds `rows.len()` rows of `numbers.len()` numbers every `a_step`, as do
@@ -245,6 +253,7 @@ fn to_places(
                             // have pixels and channels of their own. Bias and residual were checked to have the output's
                             // channels and pixels, and are borrowed beside a unique borrow of the output.
                             unsafe { tiles.run(height, &tile) }
+                            ahead = ahead.wrapping_add(numbers.len() * ahead_step);
                         }
                     }
                 }

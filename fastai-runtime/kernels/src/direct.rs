@@ -108,6 +108,8 @@ impl Direct {
                                     unsafe { map.as_ptr().add(pixel * map.step() + channel) }
                                 }),
                                 residual_step: finish.residual.map_or(0, |map| map.step()),
+                                ahead: panels.row(0, first).as_ptr(),
+                                ahead_step: 0,
                                 clamp: finish.clamp,
                             };
                             // SAFETY: the bordered map has every pixel that the window of an output reaches, so each run of

@@ -23,6 +23,13 @@ pub fn from_planes(planes: &[f32], shape: MapShape, map: &mut [f32]) {
     }
     map.par_chunks_mut(plane * channels).zip(planes.par_chunks(plane * channels)).for_each(|(map, planes)| {
         map.par_chunks_mut(PIXELS_EACH * channels).enumerate().for_each(|(share, map)| {
+            if channels == 3 {
+                let [red, green, blue] = [0, 1, 2].map(|channel| &planes[channel * plane + share * PIXELS_EACH..]);
+                let values = red.iter().zip(green).zip(blue);
+                return map.as_chunks_mut::<3>().0.iter_mut().zip(values).for_each(|(to, ((red, green), blue))| {
+                    *to = [*red, *green, *blue];
+                });
+            }
             for (part, map) in map.chunks_mut(PIXELS * channels).enumerate() {
                 for (channel, plane) in planes.chunks_exact(plane).enumerate() {
                     let values = &plane[share * PIXELS_EACH + part * PIXELS..];

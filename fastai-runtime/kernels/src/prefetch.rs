@@ -17,6 +17,12 @@ pub(crate) fn read(p: *const f32) {
     let _ = p;
 }
 
+/// Hints that `numbers` will be read.
+#[inline]
+pub(crate) fn lines(numbers: &[f32]) {
+    numbers.iter().step_by(LINE).for_each(|number| read(number));
+}
+
 /// Hints that the cache line of `p`, which need not be valid, will be written.
 #[inline(always)]
 pub(crate) fn write(p: *const f32) {

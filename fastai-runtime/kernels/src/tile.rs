@@ -1,6 +1,7 @@
 //! The register tile of every matrix product: a few rows times one or two vectors of columns, summed in registers.
 
 use crate::isa::{Isa, Level};
+use crate::prefetch;
 use crate::vector::{Portable, Vector};
 
 /// Where a tile lies and what happens to its sums.
@@ -32,6 +33,9 @@ pub(crate) struct Tile<'a> {
     pub residual: *const f32,
     /// Numbers between two rows of the residual.
     pub residual_step: usize,
+    /// Panel that is read after the tile, which need not be valid, and the numbers of it that a step of `k` fetches.
+    pub ahead: *const f32,
+    pub ahead_step: usize,
     /// Range of the output; infinite where it is open.
     pub clamp: [f32; 2],
 }
@@ -57,9 +61,12 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
         let mut b = t.b;
+        let mut ahead = t.ahead;
         for segment in t.segments {
             let mut a = t.a.add(*segment);
             for _ in 0..t.k {
+                prefetch::read(ahead);
+                ahead = ahead.wrapping_add(t.ahead_step);
                 let mut right = [V::zero(); VECTORS];
                 for j in 0..VECTORS {
                     right[j] = V::load(b.add(j * V::LANES));
@@ -161,6 +168,13 @@ impl Tiles {
     /// Rows of the highest tile.
     pub(crate) fn most_rows(self) -> usize {
         self.runs[0].len()
+    }
+
+    /// Where the first of the tiles of `rows` rows begins to fetch the panel after its own, and the numbers that each tile
+    /// fetches in a step of `k`. Weights that are used for few rows come from memory; in one go they would hold up the
+    /// products.
+    pub(crate) fn ahead(self, next: *const f32, rows: usize) -> (*const f32, usize) {
+        (next, (2 * self.lanes).div_ceil(rows.div_ceil(self.most_rows()).max(1)))
     }
 
     /// Computes a tile of `rows` rows.

@@ -73,6 +73,8 @@ pub fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window: Window
                                 bias: std::ptr::null(),
                                 residual: std::ptr::null(),
                                 residual_step: 0,
+                                ahead: right.row(0, first).as_ptr(),
+                                ahead_step: 0,
                                 clamp: OPEN,
                             };
                             // SAFETY: the left operand holds `run.len()` rows of `block.len()` numbers every `step`, the

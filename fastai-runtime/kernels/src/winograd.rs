@@ -12,6 +12,7 @@ use crate::finish::Finish;
 use crate::isa::{Isa, dispatch};
 use crate::map::{Map, MapMut, MapShape, SharedMut};
 use crate::panel::Panels;
+use crate::prefetch;
 use crate::scratch;
 use crate::tile::{OPEN, Tile, TileOrder, Tiles, WHOLE};
 use crate::vector::Vector;
@@ -44,8 +45,9 @@ pub struct Winograd {
 /// What is kept of the weights. The choice depends on the channels alone, as it decides how sums are rounded.
 #[derive(Debug)]
 enum Held {
-    /// The transformed weights, `[input, output]` for each place.
-    Transformed(Vec<Panels>),
+    /// The transformed weights, `[place * input, output]`: those that follow each other are read one after the other, which
+    /// a CPU foresees.
+    Transformed(Panels),
     /// The weights, `[input * tap, output]`. Reading four times as many from memory takes longer than transforming them.
     Taps(Panels),
 }
@@ -82,19 +84,11 @@ impl Winograd {
                 Panels::pack(isa, 1, 9 * k, columns, |_, row, column| value(row / 9, column, row % 9 / 3, row % 3));
             return Self { isa, channels, weights: Held::Taps(taps) };
         }
-        let mut weights: Vec<Panels> = (0..PLACES).map(|_| Panels::new(isa, k, columns)).collect();
-        let width = weights[0].width();
-        // Each task has the same panel of all places.
-        let mut tasks: Vec<Vec<&mut [f32]>> =
-            (0..columns.div_ceil(width)).map(|_| Vec::with_capacity(PLACES)).collect();
-        for place in &mut weights {
-            for (task, panel) in tasks.iter_mut().zip(place.panels_mut()) {
-                task.push(panel);
-            }
-        }
-        tasks.into_par_iter().enumerate().for_each(|(panel, mut places)| {
+        let mut weights = Panels::new(isa, PLACES * k, columns);
+        let width = weights.width();
+        weights.panels_mut().collect::<Vec<_>>().into_par_iter().enumerate().for_each(|(panel, places)| {
             let first = panel * width;
-            let (used, padded) = (width.min(columns - first), places[0].len() / k.max(1));
+            let (used, padded) = (width.min(columns - first), places.len() / (PLACES * k).max(1));
             let mut taps = [[0f32; WIDEST]; 9];
             for row in 0..k {
                 for column in 0..used {
@@ -102,10 +96,7 @@ impl Winograd {
                         taps[column] = value(row, first + column, tap / 3, tap % 3);
                     }
                 }
-                let mut rows: [*mut f32; PLACES] = [std::ptr::null_mut(); PLACES];
-                for (to, place) in rows.iter_mut().zip(&mut places) {
-                    *to = place[row * padded..(row + 1) * padded].as_mut_ptr();
-                }
+                let rows = std::array::from_fn(|place| places[(place * k + row) * padded..][..padded].as_mut_ptr());
                 // SAFETY: each pointer is valid for the `padded` numbers of a row, whole vectors of at most `WIDEST` lanes.
                 unsafe { transform_kernels(isa, &taps, &rows, padded) };
             }
@@ -228,10 +219,10 @@ impl Winograd {
                     let products = Products { left, sides, count, sums: sums.as_mut_ptr(), step: wide };
                     match &self.weights {
                         Held::Transformed(weights) => {
-                            for (place, weights) in weights.iter().enumerate() {
+                            for place in 0..PLACES {
                                 for numbers in depths(k, DEPTH) {
                                     for column in (0..used).step_by(width) {
-                                        let b = weights.row(numbers.start, first + column).as_ptr();
+                                        let b = weights.row(place * k + numbers.start, first + column).as_ptr();
                                         let columns = column..used.min(column + width);
                                         // SAFETY: the panel holds the rows of these numbers.
                                         unsafe { self.products(&products, place, numbers.clone(), b, columns) };
@@ -249,7 +240,12 @@ impl Winograd {
                                     let to = transformed.as_mut_ptr();
                                     transform_panel(self.isa, taps, numbers.len(), padded, to, step);
                                 }
+                                // The next taps come from memory while these are used.
+                                let next = weights.row(9 * numbers.end, first);
+                                let next = &next[..next.len().min(9 * numbers.len() * padded)];
+                                let mut next = next.chunks(next.len().div_ceil(PLACES).max(1));
                                 for place in 0..PLACES {
+                                    prefetch::lines(next.next().unwrap_or_default());
                                     let b = transformed[place * step..].as_ptr();
                                     // SAFETY: the buffer holds the rows of these numbers in each place.
                                     unsafe { self.products(&products, place, numbers.clone(), b, 0..used) };
@@ -281,6 +277,8 @@ impl Winograd {
     ) {
         let Products { left, sides, count, sums, step } = *products;
         let tiles = Tiles::new(self.isa, TileOrder::Rows);
+        let next = b.wrapping_add(numbers.len() * self.width());
+        let (mut ahead, ahead_step) = tiles.ahead(next, count);
         for (row, height) in tiles.split(count) {
             // SAFETY: a number of the sums.
             let c = unsafe { sums.add((place * count + row) * step + columns.start) };
@@ -297,11 +295,14 @@ impl Winograd {
                 bias: std::ptr::null(),
                 residual: std::ptr::null(),
                 residual_step: 0,
+                ahead,
+                ahead_step,
                 clamp: OPEN,
             };
             // SAFETY: the left operand holds `count` rows of all numbers every `sides.step` for each place, the sums
             // `count` rows of `step` numbers, which are this thread's, and the right operand is the caller's.
             unsafe { tiles.run(height, &tile) }
+            ahead = ahead.wrapping_add(numbers.len() * ahead_step);
         }
     }
 }

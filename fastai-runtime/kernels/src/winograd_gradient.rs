@@ -78,6 +78,8 @@ pub(crate) fn weight_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, window:
                             bias: std::ptr::null(),
                             residual: std::ptr::null(),
                             residual_step: 0,
+                            ahead: right[first * count + run.start * width..].as_ptr(),
+                            ahead_step: 0,
                             clamp: OPEN,
                         };
                         // SAFETY: the left slab holds `count` rows of `channels` numbers every `step`, the right one panels of
