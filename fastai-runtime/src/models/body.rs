@@ -12,6 +12,7 @@ use fastai_dsl::arch::unit::PoolArgs;
 use super::conv_norm::{ConvNorm, Folded, activate};
 use super::cpu;
 use super::norm::Pass;
+use super::pool::concat_pool;
 use super::unit_times::{PassDirection, timed};
 
 /// The convolutions of a network, up to but excluding the pooling.
@@ -74,6 +75,14 @@ impl Body {
         match cpu::forward(&self.graph, &self.units, &self.kept, &x, pass) {
             Some(y) => y,
             None => self.forward_seen(x, pass, &mut |_, _| ()),
+        }
+    }
+
+    /// The concat-pooled output in evaluation: `[batch, 3, height, width]` to `[batch, 2 * channel]`.
+    pub(super) fn features(&self, x: Tensor<4>) -> Tensor<2> {
+        match cpu::features(&self.graph, &self.units, &self.kept, &x) {
+            Some(features) => features,
+            None => concat_pool(self.forward(x, &mut Pass::eval())),
         }
     }
 

@@ -76,6 +76,14 @@ impl Head {
 
     fn run(&self, mut x: Tensor<2>, mut rng: Option<&mut ChaCha8Rng>, pass: &mut Pass) -> Tensor<2> {
         for (index, layer) in self.layers.iter().enumerate() {
+            let evaluated = match pass.is_training() {
+                true => None,
+                false => cpu::evaluate_layer(&layer.norm, &layer.linear, &x, index > 0),
+            };
+            if let Some(output) = evaluated {
+                x = output;
+                continue;
+            }
             if index > 0 {
                 x = relu(x);
             }
@@ -83,8 +91,7 @@ impl Head {
             if let Some(rng) = rng.as_deref_mut() {
                 x = dropout(x, layer.dropout, rng);
             }
-            let evaluated = if pass.is_training() { None } else { cpu::evaluate_linear(&layer.linear, &x) };
-            x = evaluated.unwrap_or_else(|| layer.linear.forward(x));
+            x = layer.linear.forward(x);
         }
         x
     }
@@ -111,6 +118,8 @@ fn dropout(x: Tensor<2>, p: f64, rng: &mut ChaCha8Rng) -> Tensor<2> {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Param;
+
     use super::*;
 
     fn spec() -> HeadSpec {
@@ -125,6 +134,34 @@ mod tests {
         let dropped = y.iter().filter(|v| **v == 0.0).count() as f64 / 20_000.0;
         assert!((dropped - 0.25).abs() < 0.015, "{dropped}");
         assert!(y.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn an_evaluation_is_norm_and_product_after_product() {
+        let device = Device::flex();
+        let mut head = Head::new(&spec(), 16, 3, 1, 0, &device);
+        let values =
+            |from: f32, count: usize| -> Vec<f32> { (0..count).map(|i| from + 0.1 * (i % 7) as f32).collect() };
+        for layer in &mut head.layers {
+            let tensor = |from, count| Tensor::<1>::from_floats(values(from, count).as_slice(), &device);
+            let width = layer.linear.weight.val().dims()[0];
+            layer.norm.weight = Param::from_tensor(tensor(0.5, width));
+            layer.norm.bias = Param::from_tensor(tensor(-0.2, width));
+            layer.norm.running_mean = Param::from_tensor(tensor(-0.3, width));
+            layer.norm.running_var = Param::from_tensor(tensor(0.4, width));
+        }
+        let head = head.valid();
+        let x = Tensor::<2>::from_data(TensorData::new(values(-0.4, 5 * 16), [5, 16]), &device);
+        let mut expected = x.clone();
+        for (index, layer) in head.layers.iter().enumerate() {
+            expected = if index > 0 { relu(expected) } else { expected };
+            expected = layer.linear.forward(layer.norm.forward(expected, &mut Pass::eval()));
+        }
+        let [got, expected] = [head.forward(x), expected].map(|x| x.into_data().try_to_vec::<f32>().unwrap());
+        let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-6 && got.iter().any(|x| x.abs() > 0.1), "{apart}: {got:?} {expected:?}");
+        let nan = Tensor::<2>::full([1, 16], f32::NAN, &device);
+        assert!(head.forward(nan).into_data().try_to_vec::<f32>().unwrap().iter().all(|x| x.is_nan()));
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Network {
 
     /// Concat-pooled features `[batch, head_input]` of normalised images `[batch, 3, height, width]`, in evaluation.
     pub fn features(&self, x: Tensor<4>) -> Tensor<2> {
-        concat_pool(self.body.forward(x, &mut Pass::eval()))
+        self.body.features(x)
     }
 
     /// Features `[batch, head_input]` in training: batch norms of groups that are not frozen use the batch and update their

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fastai_dsl::arch::unit::Activation;
+use fastai_kernels::pool::PoolWindow;
 use fastai_kernels::{Isa, Map, MapMut, MapShape, activation, gate, layout, norm, pool};
 
 use super::super::body::Kept;
@@ -52,6 +53,19 @@ impl BodyEvaluation<'_> {
                 output
             }
         }
+    }
+
+    /// The maxima and the means of each channel of the output, `[batch, 2 * channel]`, and these sides.
+    pub(super) fn features(&self, x: FeatureMap) -> (Vec<f32>, [usize; 2]) {
+        let output = self.run(&self.graph.root, x);
+        let MapShape { batch, height, width, channels } = output.shape();
+        let whole = PoolWindow { kernel: height.max(width), stride: 1, pad: 0 };
+        let mut features = vec![0f32; batch * 2 * channels];
+        let shape = MapShape { batch, height: 1, width: 1, channels: 2 * channels };
+        let mut map = MapMut::new(&mut features, shape);
+        pool::max_pool(Isa::detect(), output.map(), whole, &mut map.channels(0, channels));
+        pool::adaptive_average(Isa::detect(), output.map(), &mut map.channels(channels, channels));
+        (features, [batch, 2 * channels])
     }
 
     /// Writes the output of a node.

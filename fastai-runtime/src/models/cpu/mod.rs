@@ -13,6 +13,6 @@ mod ready;
 mod shape;
 mod tape;
 
-pub(super) use linear::evaluate_linear;
-pub(super) use operation::{forward, together};
+pub(super) use linear::evaluate_layer;
+pub(super) use operation::{features, forward, together};
 pub(super) use ready::Ready;

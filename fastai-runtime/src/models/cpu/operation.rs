@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
+use burn::backend::{Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use fastai_kernels::{MapShape, layout};
@@ -40,6 +41,47 @@ pub(in crate::models) fn together<T: Send>(x: Tensor<4>, work: impl FnOnce(Tenso
     }
 }
 
+/// The first map of a body.
+struct Start {
+    value: FeatureMap,
+    context: DispatchAutodiffContext,
+    /// The input's node, if a backward pass would reach it.
+    node: Option<NodeId>,
+}
+
+impl Start {
+    /// None if the kernels do not know the graph, or the input has no number or is not on the CPU.
+    fn new(graph: &Graph, x: &Tensor<4>) -> Option<Self> {
+        if !shape::is_known(graph) || x.shape().num_elements() == 0 {
+            return None;
+        }
+        let [batch, channels, height, width] = x.dims();
+        let context = x.clone().into_dispatch().autodiff;
+        let (tensor, node) = float::parts(x.clone())?;
+        let planes = float::contiguous(tensor)?;
+        let mut value = FeatureMap::new(MapShape { batch, height, width, channels });
+        layout::from_planes(planes.values(), value.shape(), value.fresh().dense_mut());
+        Some(Self { value, context, node })
+    }
+}
+
+/// The maxima, then the means, of each channel of a body's output in evaluation, `[batch, 2 * channel]`, if the body and its
+/// kernels are on the CPU and nothing is learned from the pass.
+pub(in crate::models) fn features(
+    graph: &Graph,
+    units: &[ConvNorm],
+    kept: &[Kept],
+    x: &Tensor<4>,
+) -> Option<Tensor<2>> {
+    if units.iter().any(ConvNorm::requires_grad) {
+        return None;
+    }
+    let Start { value, context, node: None } = Start::new(graph, x)? else { return None };
+    let evaluation = BodyEvaluation { graph, units, kept };
+    let (features, sides) = on_pool(false, || evaluation.features(value));
+    Some(float::tensor(features, sides, is_enabled(context)))
+}
+
 /// A body's output, `[batch, channel, height', width']`, if it and its kernels are on the CPU.
 pub(in crate::models) fn forward(
     graph: &Graph,
@@ -48,16 +90,7 @@ pub(in crate::models) fn forward(
     x: &Tensor<4>,
     pass: &mut Pass,
 ) -> Option<Tensor<4>> {
-    if !shape::is_known(graph) || x.shape().num_elements() == 0 {
-        return None;
-    }
-    let [batch, channels, height, width] = x.dims();
-    let input = x.clone().into_dispatch();
-    let context = input.autodiff;
-    let (tensor, node) = float::parts(x.clone())?;
-    let planes = float::contiguous(tensor)?;
-    let mut value = FeatureMap::new(MapShape { batch, height, width, channels });
-    layout::from_planes(planes.values(), value.shape(), value.fresh().dense_mut());
+    let Start { value, context, node } = Start::new(graph, x)?;
     let evaluation = BodyEvaluation { graph, units, kept };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) {
@@ -71,6 +104,7 @@ pub(in crate::models) fn forward(
         return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
     }
     let pass = TapedPass { tape: recording.tape, output: number, shape: output.shape() };
+    let input = x.clone().into_dispatch();
     let anchors = [autodiff(input)?, trained.map_or_else(|| autodiff(x.clone().into_dispatch()), anchor)?];
     let nodes = anchors.each_ref().map(|anchor| anchor.node());
     let primitive = match BodyBackward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
@@ -87,8 +121,8 @@ fn learns(units: &[ConvNorm], pass: &Pass) -> bool {
     pass.is_training() && units.iter().filter_map(ConvNorm::batch_norm).any(|norm| norm.learns.is_enabled())
 }
 
-pub(super) fn is_enabled(context: burn::backend::DispatchAutodiffContext) -> bool {
-    context != burn::backend::DispatchAutodiffContext::Disabled
+pub(super) fn is_enabled(context: DispatchAutodiffContext) -> bool {
+    context != DispatchAutodiffContext::Disabled
 }
 
 fn sides(value: &FeatureMap) -> [usize; 4] {
