@@ -174,14 +174,19 @@ fn save(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> O
         return None;
     };
     let at = bound.site("name", site);
-    if let Some(first) = state.saved.iter().find(|s| s.name == name) {
+    let same_file = |saved: &&Saved| saved.name == name || saved.name.to_lowercase() == name.to_lowercase();
+    if let Some(first) = state.saved.iter().find(same_file) {
         let looped = first.site == at && at != Site::NONE;
         let help = if looped {
             "put the loop's name into the string: `save(\"{size}\")`".to_string()
         } else {
             format!("another name: `save({:?})`", format!("{name}_2"))
         };
-        let mut error = Diagnostic::error(&c::SAVED_TWICE, at, format!("{name:?} is saved twice")).help(help);
+        let what = match first.name == name {
+            true => format!("{name:?} is saved twice"),
+            false => format!("{name:?} and {:?} are one file where case does not count", first.name),
+        };
+        let mut error = Diagnostic::error(&c::SAVED_TWICE, at, what).help(help);
         if !looped {
             error = error.also(first.site, "first saved here");
         }
@@ -469,6 +474,14 @@ fn tta(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
     Some(Step::Tta { n_aug: bound.read("n_aug")? })
 }
 
+/// Whether Windows takes the name, with any ending, for a device.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let numbered =
+        |prefix: &str| stem.strip_prefix(prefix).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
+}
+
 fn saved_name(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<String> {
     let name = bound.text("name")?;
     let reason = match name {
@@ -477,6 +490,8 @@ fn saved_name(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<String
         _ if name.starts_with('.') => "begins with a dot",
         _ if !name.chars().all(|ch| ch.is_alphanumeric() || "-_. +".contains(ch)) => "holds a character no file should",
         _ if name.len() > 100 => "is longer than 100 bytes",
+        _ if name.ends_with(['.', ' ']) => "ends with a dot or a space, which Windows leaves out",
+        _ if is_device(name) => "is a device on Windows",
         _ => return Some(name.to_string()),
     };
     let good: String = name.chars().map(|ch| if ch.is_alphanumeric() { ch } else { '_' }).collect();
