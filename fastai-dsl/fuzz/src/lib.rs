@@ -2,6 +2,7 @@
 
 use fastai_dsl::fmt::{FormatError, format};
 use fastai_dsl::parse::parse_value;
+use fastai_dsl::prepared::DataSummary;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Facts, Plan};
 
@@ -34,6 +35,18 @@ pub fn check(bytes: &[u8]) {
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         parse_value(text);
+    }
+}
+
+/// Holds recipes to a summary, in any bytes: nothing panics, and a summary that is read prints as it was read.
+pub fn verify(bytes: &[u8]) {
+    proc_macro2::extra::invalidate_current_thread_spans();
+    let text = String::from_utf8_lossy(bytes);
+    for recipe in RECIPES {
+        RecipeText::new("fuzz.recipe", recipe, &[]).verify(&text).render(false);
+    }
+    if let Ok(summary) = DataSummary::parse(&text) {
+        assert_eq!(DataSummary::parse(&summary.to_string()), Ok(summary));
     }
 }
 
