@@ -51,6 +51,27 @@ pub fn write_atomic(
 /// The prefix and the suffix of the temporary names that files have while they are written: `.NAME.xxxxxx.tmp`.
 const TEMPORARY: (&str, &str) = (".", ".tmp");
 
+/// Creates `folder`, which several processes may write into, and removes what killed ones left, unless another process
+/// writes there now. Writers keep the lock that this returns until they are done; `None` on file systems without locks.
+pub fn enter(folder: &Path) -> Result<Option<std::fs::File>, FileError> {
+    enter_with(folder, &[])
+}
+
+/// Like [`enter`], for a folder whose lock covers further folders.
+pub(crate) fn enter_with(folder: &Path, further: &[PathBuf]) -> Result<Option<std::fs::File>, FileError> {
+    std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
+    let path = folder.join(".lock");
+    let lock = std::fs::File::options().create(true).write(true).truncate(false).open(&path);
+    let lock = lock.map_err(|e| FileError::new("create", &path, e))?;
+    if lock.try_lock().is_ok() {
+        sweep(folder);
+        further.iter().for_each(|folder| sweep(folder));
+        // Others may sweep before the lock is shared: this process has written nothing yet.
+        let _ = lock.unlock();
+    }
+    Ok(lock.lock_shared().is_ok().then_some(lock))
+}
+
 /// Removes the temporary files that killed processes left in `folder`. The caller makes sure that no process writes there
 /// now. What cannot be removed only costs space.
 pub fn sweep(folder: &Path) {
@@ -363,5 +384,18 @@ mod tests {
         }
         sweep(folder.path());
         assert_eq!(names(folder.path()), [".hidden", "a.features", "a.tmp"]);
+    }
+
+    #[test]
+    fn only_a_folder_that_nobody_writes_into_is_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("cache");
+        let first = enter(&folder).unwrap().unwrap();
+        std::fs::write(folder.join(".a.x.tmp"), b"x").unwrap();
+        let second = enter(&folder).unwrap().unwrap();
+        assert_eq!(names(&folder), [".a.x.tmp", ".lock"]);
+        drop((first, second));
+        enter(&folder).unwrap().unwrap();
+        assert_eq!(names(&folder), [".lock"]);
     }
 }

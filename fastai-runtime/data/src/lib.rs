@@ -9,6 +9,7 @@ mod decode;
 mod findings;
 mod histogram;
 mod loading;
+pub mod names;
 mod opening;
 pub mod panics;
 mod preflight;

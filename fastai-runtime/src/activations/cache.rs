@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use burn::module::Module;
 
 use super::features::{Features, Writer};
-use crate::atomic::write_atomic;
+use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
 use crate::error::Reached;
 use crate::progress::Watch;
@@ -30,7 +30,7 @@ impl CacheKey {
     /// Returns the key of a body and of the way its images are prepared. `body_digest` covers the architecture and every
     /// weight; `transforms` is a text that differs whenever the pixels differ.
     pub fn new(body_digest: &str, transforms: &str) -> Self {
-        let mut hash = blake3::Hasher::new_derive_key("fastai activations 1");
+        let mut hash = blake3::Hasher::new_derive_key("fastai activations 2");
         for part in [body_digest, transforms] {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
@@ -38,7 +38,7 @@ impl CacheKey {
         CacheKey { digest: hash.finalize() }
     }
 
-    /// Returns the digest of these files in this order: path, size and modification time of each.
+    /// Returns the digest of these files in this order: path, size, times and inode of each.
     fn of_files(&self, files: &[&Path]) -> Result<blake3::Hash, RunError> {
         let mut hash = blake3::Hasher::new();
         hash.update(self.digest.as_bytes());
@@ -50,6 +50,14 @@ impl CacheKey {
             hash.update(name);
             hash.update(&data.len().to_le_bytes());
             hash.update(&changed.as_nanos().to_le_bytes());
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::MetadataExt;
+                // Another file of the same size whose time was set has another inode, or a later change of the inode.
+                hash.update(&data.ino().to_le_bytes());
+                hash.update(&data.ctime().to_le_bytes());
+                hash.update(&data.ctime_nsec().to_le_bytes());
+            }
         }
         Ok(hash.finalize())
     }
@@ -96,7 +104,8 @@ impl ActivationCache {
     /// A damaged file is computed again, with a note. The new file is written atomically.
     ///
     /// # Errors
-    /// An image that cannot be read, a file that cannot be written (named), or [`RunError::Stopped`].
+    /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is a warning; the features then
+    /// stay in memory.
     pub fn open(
         &self,
         key: &CacheKey,
@@ -118,52 +127,90 @@ impl ActivationCache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => progress.note(&format!("cannot read {} ({error}): it is computed again", path.display())),
         }
-        std::fs::create_dir_all(&folder).map_err(|e| RunError::file("create", &folder, e))?;
         let network = network.valid();
         let device = learner.device().clone().without_autodiff();
-        progress.begin(what, rows as u64);
-        // Carries a reader's error through the writer, whose error type covers only the disk.
-        let mut failure = None;
-        let written = write_atomic(&path, |out| {
-            let mut writer = Writer::begin(out, digest.as_bytes(), rows, width)?;
-            let mut compute = || -> Result<(), Failed> {
-                let mut done = 0;
-                for batch in examples.batches(&Traversal::Plain, &device)? {
-                    let batch = batch?;
-                    let features = match batch.inputs {
-                        Inputs::Images(images) => network.features(images),
-                        Inputs::Features(features) => features,
-                    };
-                    writer.add(&device::read(features)?).map_err(Failed::Disk)?;
-                    done += batch.images.len() as u64;
-                    progress.advance(done, "");
-                    if stop.requested() {
-                        return Err(Failed::Run(RunError::Stopped(Reached::Batch)));
-                    }
-                }
-                Ok(())
-            };
-            match compute() {
-                Ok(()) => writer.finish(),
-                Err(Failed::Disk(error)) => Err(error),
-                Err(Failed::Run(error)) => {
-                    failure = Some(error);
-                    Err(io::Error::other("not all features were computed"))
+        let mut compute = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| -> Result<(), Failed> {
+            progress.begin(what, rows as u64);
+            let mut done = 0;
+            for batch in examples.batches(&Traversal::Plain, &device)? {
+                let batch = batch?;
+                let features = match batch.inputs {
+                    Inputs::Images(images) => network.features(images),
+                    Inputs::Features(features) => features,
+                };
+                keep(&device::read(features)?).map_err(Failed::Disk)?;
+                done += batch.images.len() as u64;
+                progress.advance(done, "");
+                if stop.requested() {
+                    return Err(Failed::Run(RunError::Stopped(Reached::Batch)));
                 }
             }
-        });
-        progress.finish();
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        written?;
-        match Features::open(&path, digest.as_bytes(), rows, width) {
-            Ok(Ok(features)) => Ok(Opened { features, found: false, path }),
-            Ok(Err(why)) => Err(RunError::file("read", &path, io::Error::new(io::ErrorKind::InvalidData, why))),
-            Err(error) => Err(RunError::file("read", &path, error)),
+            progress.finish();
+            Ok(())
+        };
+        match write(&folder, &path, digest.as_bytes(), (rows, width), &mut compute)? {
+            Ok(features) => Ok(Opened { features, found: false, path }),
+            // A cache saves time only; a run goes on without one.
+            Err(error) => {
+                let mut values = Vec::new();
+                let in_memory = &mut |computed: &[f32]| {
+                    values.extend_from_slice(computed);
+                    Ok(())
+                };
+                match compute(in_memory) {
+                    Ok(()) => {}
+                    Err(Failed::Run(error)) => return Err(error),
+                    Err(Failed::Disk(error)) => return Err(RunError::file("write", &path, error)),
+                }
+                let text = format!("{error}: the activations stay in memory, and the next run computes them again");
+                progress.warn(&text);
+                Ok(Opened { features: Features::in_memory(values, width), found: false, path })
+            }
         }
     }
 }
+
+/// Computes the features into a file and opens it; the inner error says why the file cannot be written or read back.
+fn write(
+    folder: &Path,
+    path: &Path,
+    key: &[u8; 32],
+    (rows, width): (usize, usize),
+    compute: &mut Computation<'_>,
+) -> Result<Result<Features, FileError>, RunError> {
+    let _lock = match enter(folder) {
+        Ok(lock) => lock,
+        Err(error) => return Ok(Err(error)),
+    };
+    // Carries a reader's error through the writer, whose error type covers only the disk.
+    let mut failure = None;
+    let written = write_atomic(path, |out| {
+        let mut writer = Writer::begin(out, key, rows, width)?;
+        match compute(&mut |values| writer.add(values)) {
+            Ok(()) => writer.finish(),
+            Err(Failed::Disk(error)) => Err(error),
+            Err(Failed::Run(error)) => {
+                failure = Some(error);
+                Err(io::Error::other("not all features were computed"))
+            }
+        }
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if let Err(error) = written {
+        return Ok(Err(error));
+    }
+    let unreadable = |error| FileError::new("read", path, error);
+    Ok(match Features::open(path, key, rows, width) {
+        Ok(Ok(features)) => Ok(features),
+        Ok(Err(why)) => Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, why))),
+        Err(error) => Err(unreadable(error)),
+    })
+}
+
+/// Computes all features and passes them on, batch by batch.
+type Computation<'a> = dyn FnMut(&mut dyn FnMut(&[f32]) -> io::Result<()>) -> Result<(), Failed> + 'a;
 
 enum Failed {
     Disk(io::Error),

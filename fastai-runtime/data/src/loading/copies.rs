@@ -1,6 +1,7 @@
 //! Scaled copies of large images: later epochs decode the smaller copies.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::FileError;
 use crate::OpenError;
-use crate::atomic::write_atomic;
+use crate::atomic::{self, write_atomic};
 use crate::decode::{Demand, decode_as, decode_bytes_as, decode_noted, guarded, read};
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
@@ -151,6 +152,8 @@ impl Copies {
                 missing.push(image);
             }
         }
+        // Of the copies, only those that are missing are written.
+        let _lock = if missing.is_empty() { None } else { self.enter()? };
         let made = in_chunks(&missing, "images scaled", stop, progress, |image| self.make_one(image))?;
         for (image, copy) in missing.into_iter().zip(made) {
             match copy {
@@ -165,12 +168,23 @@ impl Copies {
         Ok((Reading::Copies(Arc::new(copies)), counts))
     }
 
+    /// Locks the folder of the copies of this size and removes what killed processes left in it.
+    fn enter(&self) -> Result<Option<File>, FileError> {
+        let folder = self.sized();
+        let below = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        atomic::enter_with(&folder, &below.collect::<Vec<_>>())
+    }
+
+    fn sized(&self) -> PathBuf {
+        let bits = if self.bits == Demand::FULL.bits { String::new() } else { format!("-{}bit", self.bits) };
+        self.folder.join(format!("{}px-v{VERSION}{bits}", self.side))
+    }
+
     /// Returns the path of the copy of an image with this digest.
     fn path(&self, digest: &[u8; DIGEST]) -> PathBuf {
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let bits = if self.bits == Demand::FULL.bits { String::new() } else { format!("-{}bit", self.bits) };
         // One folder per first byte keeps listings short.
-        self.folder.join(format!("{}px-v{VERSION}{bits}", self.side)).join(&name[..2]).join(format!("{name}.jpg"))
+        self.sized().join(&name[..2]).join(format!("{name}.jpg"))
     }
 
     /// Writes the copy of an image and returns its path, or `None` if the image needs no copy. The name is the digest of
