@@ -1,19 +1,20 @@
 //! The standard streams, for all commands at once.
 //!
 //! `std`'s `print!` panics if the reader closes the pipe, as in `fastai plan FILE | head -1`. These macros of the same name
-//! replace it in every command: a closed pipe is no failure, a full disk is one, and control characters are shown.
+//! replace it in every command: a closed pipe is no failure, a full disk is one. Characters of names that a terminal would
+//! obey are escaped.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 
-use fastai_runtime::progress::shown;
+use fastai_runtime::names::{visible, visible_styled};
 
 use super::failure::Failure;
 
 /// Writes to standard output. Any error other than a closed pipe ends the program.
 pub fn print(text: Arguments<'_>) {
     let mut out = std::io::stdout().lock();
-    match out.write_all(shown(&text.to_string()).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible(&text.to_string()).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let failure = Failure::Failed(format!("cannot write the standard output: {error}"));
             std::process::exit(failure.report() as i32);
@@ -24,12 +25,12 @@ pub fn print(text: Arguments<'_>) {
 
 /// Writes to standard error and ignores write errors.
 pub fn complain(text: Arguments<'_>) {
-    let _ = std::io::stderr().lock().write_all(shown(&text.to_string()).as_bytes());
+    let _ = std::io::stderr().lock().write_all(visible(&text.to_string()).as_bytes());
 }
 
-/// Like [`complain`], for text that was coloured, whose escape sequences are meant.
+/// Like [`complain`], for text that the program coloured.
 pub fn complain_styled(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(visible_styled(text).as_bytes());
 }
 
 macro_rules! print {

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
+use fastai_runtime::names::{visible, visible_name};
 use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files, tag_separator};
-use fastai_runtime::progress::{self, Watch, shown};
+use fastai_runtime::progress::{self, Watch};
 
 use super::failure::Failure;
 use super::saved::{SavedModel, Tta};
@@ -114,10 +115,11 @@ impl<W: Write> PredictionWriter for Text<W> {
         let best: Vec<String> = order
             .iter()
             .take(SHOWN)
-            .map(|&c| format!("{} {:.4}", predictor.classes()[c], said.probabilities[c]))
+            .map(|&c| format!("{} {:.4}", visible_name(&predictor.classes()[c]), said.probabilities[c]))
             .collect();
         let names = if names.is_empty() { "-".to_string() } else { names.join(&self.separator) };
-        writeln!(self.out, "{}", shown(&format!("{}\t{names}\t{}", said.path.display(), best.join(", "))))
+        let (file, names) = (said.path.display().to_string(), visible_name(&names));
+        writeln!(self.out, "{}\t{names}\t{}", visible_name(&file), best.join(", "))
     }
 
     fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
@@ -157,7 +159,7 @@ struct Json<W> {
 impl<W: Write> PredictionWriter for Json<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
         let meta = predictor.meta();
-        let classes = serde_json::to_string(&meta.classes)?;
+        let classes = visible(&serde_json::to_string(&meta.classes)?).into_owned();
         let threshold = (meta.task == TaskKind::MultiLabel).then_some(threshold);
         let (recipe, threshold) = (serde_json::json!(meta.recipe), serde_json::json!(threshold));
         write!(self.out, "{{\"recipe\":{recipe},\"classes\":{classes},\"threshold\":{threshold},\"images\":[")
@@ -175,7 +177,7 @@ impl<W: Write> PredictionWriter for Json<W> {
         });
         let comma = if self.rows > 0 { "," } else { "" };
         self.rows += 1;
-        write!(self.out, "{comma}\n{row}")
+        write!(self.out, "{comma}\n{}", visible(&row.to_string()))
     }
 
     fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()> {
@@ -183,7 +185,7 @@ impl<W: Write> PredictionWriter for Json<W> {
             .iter()
             .map(|u| serde_json::json!({ "file": u.path.display().to_string(), "reason": u.reason }))
             .collect();
-        writeln!(self.out, "\n],\"unreadable\":{}}}", serde_json::json!(list))?;
+        writeln!(self.out, "\n],\"unreadable\":{}}}", visible(&serde_json::json!(list).to_string()))?;
         self.out.flush()
     }
 }

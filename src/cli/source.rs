@@ -7,7 +7,7 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, RecipeText};
 use fastai_dsl::{Checked, Recipe, Source, prepared};
 
-use fastai_runtime::progress::shown;
+use fastai_runtime::names::visible_name;
 
 use super::failure::{Exit, Failure};
 use super::numbers::counted;
@@ -43,7 +43,7 @@ pub fn summary_of(path: &Path, source: &RecipeText) -> Option<PathBuf> {
 /// # Errors
 /// If the file cannot be read.
 pub fn open(path: &Path, overrides: &[Override]) -> Result<RecipeText, Failure> {
-    Ok(RecipeText::from_bytes(&shown(&path.to_string_lossy()), &read_bytes(path)?, overrides))
+    Ok(RecipeText::from_bytes(&visible_name(&path.to_string_lossy()), &read_bytes(path)?, overrides))
 }
 
 /// Reports the findings.

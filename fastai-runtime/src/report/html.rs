@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::numbers::{bytes, duration, grouped, metric, short};
 use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, gallery, plot, tables, verdicts};
 use crate::metrics::MetricValue;
+use crate::names::visible;
 use crate::train::{EpochRow, FitCurve};
 
 const STYLE: &str = include_str!("report.css");
@@ -71,7 +72,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
             }
         }
     };
-    page.into_string()
+    visible(&page.into_string()).into_owned()
 }
 
 fn banners(summary: &Summary) -> Markup {

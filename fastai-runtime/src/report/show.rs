@@ -15,6 +15,7 @@ use super::samples::samples;
 use super::sheet::Sheet;
 use crate::RunError;
 use crate::data::{Dataset, Health, Preflight};
+use crate::names::visible;
 use crate::progress::{Progress, StopSignal};
 
 /// Rows of the csv file on the page.
@@ -61,7 +62,7 @@ impl Show {
         let mut notes = dataset.notes.clone();
         notes.extend(health.notes_with_lists(&dataset.root));
         let mut show = Show { html: String::new(), sheet, findings, notes };
-        show.html = show.page(recipe, &dataset, &health).into_string();
+        show.html = visible(&show.page(recipe, &dataset, &health).into_string()).into_owned();
         Ok(show)
     }
 

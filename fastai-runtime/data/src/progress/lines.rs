@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::{Progress, shown, table};
+use super::{Progress, table};
+use crate::names::visible;
 
 /// Seconds between two lines of a bar.
 const EVERY: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ impl<W: Write + Send> Lines<W> {
 
     fn line(&mut self, line: &str) {
         // A closed pipe must not cost hours of training.
-        let _ = writeln!(self.out, "{}", shown(line)).and_then(|()| self.out.flush());
+        let _ = writeln!(self.out, "{}", visible(line)).and_then(|()| self.out.flush());
     }
 }
 

@@ -4,7 +4,6 @@ mod lines;
 mod table;
 mod terminal;
 
-use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,22 +82,6 @@ pub fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Returns `text` with its control characters as escapes, so that a file's name cannot steer the terminal; line ends and
-/// tabs stay.
-pub fn shown(text: &str) -> Cow<'_, str> {
-    // Marks that reverse the direction of text hide the end of a name.
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || turns(c);
-    if !text.contains(hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    Cow::Owned(out)
-}
-
 /// Returns the progress output that suits stderr: none if `quiet`, bars on a terminal, otherwise plain lines. A terminal
 /// without escape sequences, a `NO_COLOR` that is not empty and [`plain_lines`] mean plain lines.
 ///
@@ -116,15 +99,4 @@ pub fn auto(quiet: bool) -> Box<dyn Progress> {
 fn draws() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !PLAIN.load(Ordering::Relaxed) && !is_dumb() && !no_color
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_shown() {
-        assert_eq!(shown("a \u{1b}[31mred\r\u{202e}gpj.exe\u{9b}"), "a \\u{1b}[31mred\\u{d}\\u{202e}gpj.exe\\u{9b}");
-        assert!(matches!(shown("line\n\ttab \u{e9}"), Cow::Borrowed(_)));
-    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::lines::remaining;
-use super::{Progress, shown, table};
+use super::{Progress, table};
+use crate::names::visible;
 
 const BAR: &str = "  {prefix} {bar:32} {pos}/{len} {percent}%{left}  {msg}";
 
@@ -31,7 +32,7 @@ impl Terminal {
 
     /// Prints a line above the current bar.
     fn line(&self, line: &str) {
-        let line = &*shown(line);
+        let line = &*visible(line);
         if self.bar.is_hidden() || self.bar.is_finished() {
             // A closed terminal must not stop the run.
             let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{line}\n"));

@@ -1,0 +1,89 @@
+//! Names of files, classes and tensors as output shows them.
+//!
+//! A name may contain characters that a terminal or a page obeys instead of showing: escape sequences, line breaks, marks
+//! that reverse the direction of text. Output contains `\\u202e` in their place, which JSON strings read as the character.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Returns a text of several lines with every character escaped that is obeyed instead of shown, except line breaks and
+/// tabs.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escape(text, |c| is_obeyed(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// Returns a name with every character escaped that is obeyed instead of shown.
+pub fn visible_name(name: &str) -> Cow<'_, str> {
+    escape(name, is_obeyed)
+}
+
+/// Like [`visible`], but keeps the escape sequences of colours and styles, which the caller's own text may contain.
+pub fn visible_styled(text: &str) -> Cow<'_, str> {
+    if !text.contains('\u{1b}') {
+        return visible(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        out += &visible(&rest[..at]);
+        let style = rest[at + 1..].strip_prefix('[').and_then(|after| {
+            let end = after.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+            after[end..].starts_with('m').then_some(at + 2 + end + 1)
+        });
+        let end = style.unwrap_or(at + 1);
+        match style {
+            Some(_) => out += &rest[at..end],
+            None => out += "\\u001b",
+        }
+        rest = &rest[end..];
+    }
+    out += &visible(rest);
+    Cow::Owned(out)
+}
+
+/// Control characters, and those that change the direction of text or are invisible between letters.
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn escape(text: &str, obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if obeyed(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(visible("cat\u{1b}[2J\u{202e}gpj.\nx\ty\u{9b}"), "cat\\u001b[2J\\u202egpj.\nx\ty\\u009b");
+        assert_eq!(visible_name("a\nb\tc\r\u{2066}"), "a\\u000ab\\u0009c\\u000d\\u2066");
+        for plain in ["", "Straße", "猫 🐈", "שלום", "a\\b"] {
+            assert!(matches!(visible_name(plain), Cow::Borrowed(shown) if shown == plain), "{plain}");
+        }
+        let json = serde_json::to_string("a\u{202e}\u{85}b\n").unwrap();
+        assert_eq!(serde_json::from_str::<String>(&visible(&json)).unwrap(), "a\u{202e}\u{85}b\n");
+    }
+
+    #[test]
+    fn only_colours_and_styles_are_kept() {
+        assert_eq!(visible_styled("\u{1b}[1;31merror\u{1b}[0m: x"), "\u{1b}[1;31merror\u{1b}[0m: x");
+        assert_eq!(
+            visible_styled("\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[1mx"),
+            "\\u001b]0;title\\u0007\\u001b[2J\u{1b}[1mx"
+        );
+        assert_eq!(visible_styled("\u{1b}[12\u{1b}"), "\\u001b[12\\u001b");
+    }
+}
