@@ -7,6 +7,12 @@ use super::{NumberType, TorchError, shown};
 
 /// Most values of a file; each takes about 50 bytes at most, and more only for text that the file holds itself.
 const MAX_NODES: usize = 1 << 21;
+/// Most entries that calls copy into dictionaries: a list may be shared by many calls.
+const MAX_ENTRIES: usize = 1 << 20;
+/// Most tensors, of which the state dictionary may be a part.
+const MAX_TENSORS: usize = 1 << 16;
+/// Longest key of a storage, bytes; torch numbers them.
+const MAX_KEY: usize = 256;
 /// Most dimensions of a tensor.
 const MAX_RANK: usize = 8;
 
@@ -136,6 +142,8 @@ pub(super) struct Arena {
     tensors: Vec<View>,
     /// The first foreign class or function.
     foreign: Option<String>,
+    /// Entries that calls copied.
+    entries: usize,
 }
 
 impl Arena {
@@ -235,6 +243,9 @@ impl Arena {
         let length = self.count(length, "storage length")?;
         // Keys are strings; in files from Python 2 sometimes numbers.
         let key: Box<str> = match self.node(key) {
+            PickleNode::Text(text) if text.len() > MAX_KEY => {
+                return Err(TorchError(format!("refused: a storage whose key has {} bytes", text.len())));
+            }
             PickleNode::Text(text) => text.clone(),
             PickleNode::Int(n) => n.to_string().into(),
             _ => return Err(TorchError::new("damaged: a storage without a key")),
@@ -283,6 +294,10 @@ impl Arena {
             (Global::OrderedDict, []) => self.add(PickleNode::Dict(Vec::new())),
             (Global::OrderedDict, &[pairs]) => {
                 // Python 2 passes the content in the call.
+                let entries = self.entries + self.items(pairs)?.len();
+                if entries > MAX_ENTRIES {
+                    return Err(TorchError(format!("refused: its dictionaries hold more than {MAX_ENTRIES} entries")));
+                }
                 let pairs: Result<Vec<(Id, Id)>, TorchError> = self
                     .items(pairs)?
                     .iter()
@@ -291,7 +306,9 @@ impl Arena {
                         _ => Err(TorchError::new("damaged: a dictionary's entry that is no pair")),
                     })
                     .collect();
-                self.add(PickleNode::Dict(pairs?))
+                let pairs = pairs?;
+                self.entries = entries;
+                self.add(PickleNode::Dict(pairs))
             }
             (Global::RebuildTensor, &[storage, offset, shape, stride, ..]) => {
                 let &PickleNode::Storage { storage, start, length } = self.node(storage) else {
@@ -299,6 +316,9 @@ impl Arena {
                 };
                 let offset = self.count(offset, "tensor offset")?;
                 let (shape, stride) = (self.sides(shape, "side")?, self.sides(stride, "stride")?);
+                if self.tensors.len() >= MAX_TENSORS {
+                    return Err(TorchError(format!("refused: more than {MAX_TENSORS} tensors")));
+                }
                 let view = View { storage, start, length, offset, shape, stride };
                 self.tensors.push(view);
                 let index = self.tensors.len() as u32 - 1;

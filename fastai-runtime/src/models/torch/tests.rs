@@ -328,3 +328,18 @@ fn a_view_spread_over_a_large_storage_is_refused() {
     let error = checkpoint.read("weight").unwrap().unwrap_err().to_string();
     assert!(error.contains("`weight`") && error.contains(".contiguous()"), "{error}");
 }
+
+#[test]
+fn a_list_that_many_dictionaries_share_is_refused() {
+    // A list of 5,000 pairs, and 5,000 dictionaries of it: 25 million entries.
+    let mut file = Pickle::new().raw(b"ccollections\nOrderedDict\nq\x01](");
+    for _ in 0..5000 {
+        file = file.raw(b"NN\x86");
+    }
+    file = file.raw(b"e\x85q\x02](");
+    for _ in 0..5000 {
+        file = file.raw(b"h\x01h\x02R");
+    }
+    let error = Checkpoint::open(Cursor::new(file.raw(b"e").file(&[]))).unwrap_err().to_string();
+    assert!(error.contains("more than 1048576 entries"), "{error}");
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::Weights;
+use fastai_dsl::{Weights, arch};
 
 use super::digest::sha256;
 use super::{Published, embedded};
@@ -39,6 +39,21 @@ impl Found {
         Ok(Self { path, sha256, origin: published.map_or(Origin::Own, Origin::Published) })
     }
 
+    /// Like [`new`](Self::new), of a file that is not much larger than any that holds weights of `arch`: hashing another one
+    /// could take minutes.
+    fn of(path: PathBuf, arch: &str) -> Result<Self, WeightsError> {
+        let size = std::fs::metadata(&path).map_err(|e| FileError::new("read", &path, e))?.len();
+        let most = largest(arch);
+        if size > most {
+            let reason = format!(
+                "{size} bytes, where a file with the weights of {arch}, their classifier and the state of a training run \
+                 has at most {most}"
+            );
+            return Err(WeightsError::unfit(&path, reason));
+        }
+        Self::new(path)
+    }
+
     /// Formats the file, its owner and its digest as one line.
     pub fn describe(&self) -> String {
         let whose = match self.origin {
@@ -47,6 +62,13 @@ impl Found {
         };
         format!("weights: {} ({whose}; sha256 {})", self.path.display(), self.sha256)
     }
+}
+
+/// The most bytes of a file with weights of `arch`: f64 numbers, four copies of each (averages, the state of an optimizer),
+/// and a GiB for a classifier and anything else.
+fn largest(arch: &str) -> u64 {
+    let body = arch::find(arch).map_or(0, |facts| facts.body().iter().map(|(_, parameters)| parameters).sum());
+    body.saturating_mul(8 * 4).saturating_add(1 << 30)
 }
 
 /// Returns the file with a body's weights; `None` for random weights.
@@ -89,7 +111,7 @@ fn resolve_in(
         Weights::File(file) => {
             let path = std::path::absolute(file).unwrap_or_else(|_| PathBuf::from(file));
             if path.is_file() {
-                return Found::new(path).map(Some);
+                return Found::of(path, arch).map(Some);
             }
             if let Some(published) = Published::find(file) {
                 let found = match take(published, &places)? {
@@ -113,7 +135,7 @@ fn resolve_in(
                     }
                 }
                 if let Some(path) = own.iter().map(|name| place.join(name)).find(|path| path.is_file()) {
-                    return Found::new(path).map(Some);
+                    return Found::of(path, arch).map(Some);
                 }
             }
             for candidate in &published {
