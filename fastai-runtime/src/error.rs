@@ -43,6 +43,22 @@ pub enum RunError {
         /// The plot of the sweep.
         plot: PathBuf,
     },
+    /// The run needs more memory than there is.
+    #[error(
+        "{step} needs at least {:.1} GB, as estimated from the layers, and there are {:.1} GB: {lower}",
+        *needs as f64 / 1e9,
+        *there as f64 / 1e9
+    )]
+    TooLarge {
+        /// The step.
+        step: FailedStep,
+        /// Bytes that it needs.
+        needs: u64,
+        /// Bytes that the process may have.
+        there: u64,
+        /// What to lower.
+        lower: String,
+    },
     /// The training loss became NaN or infinite.
     #[error(
         "{}the training loss became {loss} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \

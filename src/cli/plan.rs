@@ -71,6 +71,10 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     if !args.json {
         print!("{}", text(&recipe, &plan, &memory, dropped));
     }
+    // The plan may be for another machine, but not one that a run here could follow.
+    if !args.json {
+        engine::fits_memory(&recipe, &plan)?;
+    }
     let probed = args.probe.then(|| probe(&recipe, args.device)).transpose()?;
     if args.json {
         let (name, recipe) = (recipe.name(), recipe.to_string());

@@ -5,6 +5,7 @@ mod outcome;
 mod paused;
 mod predictions;
 mod probe;
+mod room;
 mod session;
 mod sets;
 mod snapshot;
@@ -21,6 +22,7 @@ use fastai_dsl::Recipe;
 pub use outcome::Outcome;
 pub(crate) use probe::peak as peak_resident;
 pub use probe::{Probed, ProbedStage, probe};
+pub use room::fits_memory;
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate, validate_on};
 

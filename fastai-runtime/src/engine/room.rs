@@ -1,0 +1,90 @@
+//! Whether a run fits into the memory of the machine.
+
+use fastai_dsl::{Plan, Recipe};
+
+use crate::RunError;
+use crate::error::FailedStep;
+use crate::models::StageMemory;
+
+/// Checks the memory that the plan's largest step needs on the CPU, as far as it can be estimated from the layers.
+///
+/// # Errors
+/// [`RunError::TooLarge`] if it is more than this process may have: the machine's memory, or a limit of its container or of
+/// `ulimit -v`. Unknown limits are no error.
+pub fn fits_memory(recipe: &Recipe, plan: &Plan) -> Result<(), RunError> {
+    limit().map_or(Ok(()), |there| fits_into(recipe, plan, there))
+}
+
+fn fits_into(recipe: &Recipe, plan: &Plan, there: u64) -> Result<(), RunError> {
+    let needs =
+        plan.stages.iter().enumerate().filter_map(|(i, stage)| Some((i, stage, StageMemory::of(recipe, plan, stage)?)));
+    let Some((index, stage, needs)) = needs.max_by_key(|(.., memory)| memory.total()) else { return Ok(()) };
+    if needs.total() <= there {
+        return Ok(());
+    }
+    let batch = recipe.data().batch;
+    let fitting = there.saturating_sub(needs.weights) / (needs.activations / u64::from(batch.max(1))).max(1);
+    let lower = if fitting >= 2 {
+        format!(
+            "`batch: {fitting}` or smaller images would fit, where the recipe has batches of {batch} at {} px",
+            stage.state.size
+        )
+    } else if needs.weights > there {
+        "smaller layers in `hidden`, or a smaller network".to_string()
+    } else {
+        format!("smaller images than {} px, or a smaller network", stage.state.size)
+    };
+    Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: needs.total(), there, lower })
+}
+
+/// Bytes that this process may have; `None` if the system does not say.
+fn limit() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let memory = read("/proc/meminfo");
+    let machine = memory.lines().find_map(|line| number(line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?));
+    let containers = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limits = read("/proc/self/limits");
+    let address_space =
+        limits.lines().find_map(|line| number(line.strip_prefix("Max address space")?.split_whitespace().next()?));
+    let all = machine.map(|kilobytes| kilobytes.saturating_mul(1024)).into_iter().chain(address_space);
+    all.chain(containers.into_iter().filter_map(|path| number(&read(path)))).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::Facts;
+    use fastai_dsl::source::RecipeText;
+
+    use super::*;
+
+    fn refused(model: &str, size: u32, batch: u32, there: u64) -> Option<String> {
+        let text = format!(
+            "A {{ task: single_label, data: folders {{ root: \"d\", batch: {batch} }}, transforms: side_on {{ size: {size} }}, \
+             model: {model}, metrics: [accuracy], train: {{ fit(0.01, 1); unfreeze(); fit(0.001, 1); }} }}"
+        );
+        let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
+        let facts = Facts { train: Some(1000), valid: Some(100), test: None, classes: Some(10) };
+        fits_into(&recipe, &Plan::new(&recipe, &facts), there).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_fit_says_what_to_lower() {
+        assert_eq!(refused("resnet50", 224, 64, 64 << 30), None);
+        let said = refused("resnet50", 4096, 64, 64 << 30).unwrap();
+        assert!(
+            said.contains("step 3 `fit(0.001, 1)`") && said.contains("`batch: ") && said.contains("64 at 4096 px"),
+            "{said}"
+        );
+        let said = refused("resnet50 { hidden: [32768, 16384] }", 224, 2, 4 << 30).unwrap();
+        assert!(said.contains("smaller layers in `hidden`"), "{said}");
+        let said = refused("resnet50", 4096, 2, 2 << 30).unwrap();
+        assert!(said.contains("smaller images than 4096 px"), "{said}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_machine_says_how_much_it_has() {
+        assert!(limit().unwrap() > 64 << 20);
+    }
+}
