@@ -16,6 +16,7 @@ mod preflight;
 pub mod progress;
 pub mod random;
 mod row;
+pub mod sealed;
 mod sources;
 mod splits;
 mod summary;

@@ -17,7 +17,9 @@ use crate::transforms::Transform;
 
 /// The only metadata key of a saved model, which contains its header. A single key keeps files reproducible, since the
 /// order of several keys varies.
-const FORMAT: &str = "fastai model 2";
+const FORMAT: &str = "fastai model 3";
+/// The key of saved models without a digest.
+const UNSEALED: &str = "fastai model 2";
 
 /// Largest width of a head's layer that is accepted.
 const MAX_WIDTH: u32 = 1 << 20;
@@ -156,9 +158,29 @@ pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<()
     parameter::visit(network, |at, seen| {
         tensors.insert(at.to_owned(), Array { shape: seen.shape.clone(), values: (seen.read)() });
     });
-    let json = serde_json::to_string(meta).map_err(|e| FileError::new("write", path, e.into()))?;
+    let header = SealedMeta { blake3: safetensors_file::BLANK, meta };
+    let json = serde_json::to_string(&header).map_err(|e| FileError::new("write", path, e.into()))?;
     let metadata = HashMap::from([(FORMAT.to_owned(), json)]);
     safetensors_file::write(path, &tensors, metadata)
+}
+
+/// The header as it is written: the digest comes first.
+#[derive(Serialize)]
+struct SealedMeta<'a> {
+    blake3: &'a str,
+    #[serde(flatten)]
+    meta: &'a ModelMeta,
+}
+
+/// The digest in a header.
+#[derive(Deserialize)]
+struct Seal {
+    blake3: String,
+}
+
+/// Checks the digest and the header of a saved model, without building its network.
+pub fn verify_model(path: &Path) -> Result<(), WeightsError> {
+    open(path).map(|_| ())
 }
 
 /// Reads a saved model of any recipe.
@@ -196,12 +218,19 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
         return Err(WeightsError::NoModel(absolute));
     }
     let broken = |why: &str| WeightsError::unfit(path, why);
-    let file = TensorFile::open(path)?;
-    let meta = file
-        .metadata(FORMAT)
-        .ok_or_else(|| broken("not a model that `save` wrote (body weights are named with `weights`)"))?;
-    let meta: ModelMeta =
-        serde_json::from_str(meta).map_err(|e| broken(&format!("its description cannot be read: {e}")))?;
+    let mut file = TensorFile::open(path)?;
+    let Some(text) = file.metadata(FORMAT).map(str::to_owned) else {
+        return Err(broken(match file.metadata(UNSEALED) {
+            Some(_) => "a model of an earlier version, which has no digest: train it again with this version",
+            None => "not a model that `save` wrote (body weights are named with `weights`)",
+        }));
+    };
+    let unreadable = |e: serde_json::Error| broken(&format!("its description cannot be read: {e}"));
+    let Seal { blake3 } = serde_json::from_str(&text).map_err(unreadable)?;
+    if !file.is_sealed_by(&blake3)? {
+        return Err(broken("its content does not match its digest: the file is damaged or was changed"));
+    }
+    let meta: ModelMeta = serde_json::from_str(&text).map_err(unreadable)?;
     let Some(facts) = arch::find(&meta.arch) else {
         return Err(broken(&format!("of architecture {}, which this version does not know", meta.arch)));
     };
@@ -232,7 +261,11 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
     }
     let mut failed = None;
     let network = parameter::replace(network, |name| match file.read(name) {
-        Ok(values) => Some(values),
+        Ok(values) if values.iter().all(|value| value.is_finite()) => Some(values),
+        Ok(_) => {
+            failed.get_or_insert(WeightsError::unfit(path, format!("{name}: has values that are not finite")));
+            None
+        }
         Err(error) => {
             failed.get_or_insert(error);
             None

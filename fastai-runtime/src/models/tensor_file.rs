@@ -10,6 +10,9 @@ use super::safetensors_file::SafetensorsReader;
 use super::torch::Checkpoint;
 use crate::data::FileError;
 
+/// The most tensors of a file; more would take long to compare with every known network.
+const MAX_TENSORS: usize = 1 << 14;
+
 /// An open file: names and shapes are read at once, values on request, so that one tensor at a time is in memory.
 #[derive(Debug)]
 pub(super) struct TensorFile {
@@ -45,10 +48,16 @@ impl TensorFile {
                 what_it_is(&start)
             )));
         };
-        let shapes = match &source {
+        let shapes: BTreeMap<String, Vec<usize>> = match &source {
             Format::Safetensors(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
             Format::Torch(file) => file.tensors().iter().map(|(n, e)| (n.clone(), e.shape.clone())).collect(),
         };
+        if shapes.len() > MAX_TENSORS {
+            return Err(broken(format!(
+                "{} tensors, where the largest network has fewer than 2,000: these are not its weights",
+                shapes.len()
+            )));
+        }
         Ok(Self { path: path.to_owned(), source, shapes })
     }
 
@@ -62,6 +71,18 @@ impl TensorFile {
         match &self.source {
             Format::Safetensors(file) => file.metadata().get(key).map(String::as_str),
             Format::Torch(_) => None,
+        }
+    }
+
+    /// Whether the file carries its own digest as these digits; torch files carry none.
+    pub(super) fn is_sealed_by(&mut self, digest: &str) -> Result<bool, WeightsError> {
+        let path = &self.path;
+        match &mut self.source {
+            Format::Safetensors(file) => Ok(file
+                .digest_without(digest)
+                .map_err(|e| FileError::new("read", path, e))?
+                .is_some_and(|found| found.to_hex().as_str() == digest)),
+            Format::Torch(_) => Ok(false),
         }
     }
 
