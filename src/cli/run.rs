@@ -94,7 +94,9 @@ fn complete(folder: &Path) -> Result<Option<Summary>, Failure> {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
         return Err(Failure::Invalid(format!("there is no run folder {}", absolute.display())));
     }
-    let summary = Summary::read(folder).ok();
+    let summary = folder.join("summary.json").is_file().then(|| Summary::read(folder)).transpose();
+    // A run that is not complete writes its summary anew.
+    let summary = if engine::is_unfinished(folder) { summary.ok().flatten() } else { summary? };
     Ok(summary.filter(|summary| summary.status == Status::Complete && !engine::is_unfinished(folder)))
 }
 

@@ -62,10 +62,14 @@ impl SavedModel {
     }
 
     /// The working directory of the run, which relative paths of the recipe refer to.
-    pub fn directory(&self) -> PathBuf {
-        let folders = self.run.ancestors().take(3);
-        let summary = folders.filter(|folder| folder.is_dir()).find_map(|folder| Summary::read(folder).ok());
-        summary.map(|summary| PathBuf::from(summary.directory)).filter(|d| d.is_dir()).unwrap_or_default()
+    ///
+    /// # Errors
+    /// A summary that is damaged or was edited.
+    pub fn directory(&self) -> Result<PathBuf, RunError> {
+        let mut folders = self.run.ancestors().take(3).filter(|folder| folder.join("summary.json").is_file());
+        let Some(folder) = folders.next() else { return Ok(PathBuf::new()) };
+        let directory = PathBuf::from(Summary::read(folder)?.directory);
+        Ok(if directory.is_dir() { directory } else { PathBuf::new() })
     }
 }
 

@@ -89,6 +89,7 @@ impl<E: Experiment> Trained<E> {
         }
         let summary = match Summary::read(run) {
             Ok(summary) => summary,
+            Err(error) if run.join("summary.json").is_file() => return Err(error),
             // A model file has no results of its run.
             Err(_) => Summary {
                 name: meta.recipe.clone(),

@@ -14,6 +14,7 @@ use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::progress::Watch;
 use crate::random::Stream;
+use crate::report::{Summary, refuse_link};
 use crate::transforms::Picture;
 use crate::{RunError, device};
 
@@ -56,9 +57,25 @@ impl Predictor {
     /// In a run folder, `model` selects the `NAME` of `save("NAME")`; without it, the run's final model is loaded.
     ///
     /// # Errors
-    /// If there is no such model (the error lists the existing ones), or it is broken.
+    /// If there is no such model (the error lists the existing ones), it is broken or a link, or the run's summary was
+    /// edited or describes another model.
     pub fn load(path: &Path, model: Option<&str>, device: &Device) -> Result<Self, RunError> {
-        let (network, meta) = models::read_model(&model_file(path, model)?, device)?;
+        let file = model_file(path, model)?;
+        let (network, meta) = models::read_model(&file, device)?;
+        if path.is_dir() && path.join("summary.json").is_file() {
+            let run = Summary::read(path)?;
+            if (&run.name, &run.classes, run.task) != (&meta.recipe, &meta.classes, meta.task) {
+                let reason = format!(
+                    "a model of recipe `{}` with {} classes, in the folder of a run of `{}` with {} classes: it is of \
+                     another run",
+                    meta.recipe,
+                    meta.classes.len(),
+                    run.name,
+                    run.classes.len()
+                );
+                return Err(WeightsError::unfit(&file, reason).into());
+            }
+        }
         Ok(Predictor { network, meta, device: device.clone() })
     }
 
@@ -232,6 +249,9 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
     let folder = path.join("models");
     let file = folder.join(format!("{}.safetensors", model.unwrap_or("final")));
     if file.is_file() {
+        for path in [&folder, &file] {
+            refuse_link(path)?;
+        }
         return Ok(file);
     }
     let mut there: Vec<String> = std::fs::read_dir(&folder)

@@ -9,7 +9,8 @@ use super::html::{self, WrittenFile};
 use super::record::Record;
 use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
-use crate::atomic::write_atomic;
+use crate::atomic::{sweep, write_atomic};
+use crate::error::ResumeError;
 use crate::train::{EpochRow, FindCurve, FitCurve};
 
 const RECIPE: &str = "recipe.recipe";
@@ -55,12 +56,13 @@ impl RunFolder {
     /// If `path` is no folder, or cannot be written.
     pub fn reopen(path: &Path, history: Vec<(usize, EpochRow)>) -> Result<Self, RunError> {
         let folder = RunFolder { path: path.to_path_buf(), history };
-        // The remains of a killed writer.
-        for folder in [path.to_path_buf(), path.join(MODELS)] {
+        let models = path.join(MODELS);
+        refuse_link(&models)?;
+        for folder in [path, &models] {
+            // The remains of a killed writer.
+            sweep(folder);
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                if entry.file_name().to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
-                    let _ = std::fs::remove_file(entry.path());
-                }
+                refuse_link(&entry.path())?;
             }
         }
         folder.write_history()?;
@@ -118,10 +120,8 @@ impl RunFolder {
     /// Writes `summary.json`.
     pub fn write_summary(&self, summary: &Summary) -> Result<PathBuf, RunError> {
         let path = self.path.join(SUMMARY);
-        write_atomic(&path, |out| {
-            serde_json::to_writer_pretty(&mut *out, summary)?;
-            out.write_all(b"\n")
-        })?;
+        let text = summary.sealed().map_err(|e| RunError::file("write", &path, e.into()))?;
+        write_atomic(&path, |out| out.write_all(text.as_bytes()))?;
         Ok(path)
     }
 
@@ -201,6 +201,17 @@ impl RunFolder {
     }
 }
 
+/// A run writes no links, so one in its folder leads to what is not its own.
+pub(crate) fn refuse_link(path: &Path) -> Result<(), RunError> {
+    match std::fs::read_link(path) {
+        Ok(target) => {
+            let reason = format!("a link to {}, and a run writes no links", target.display());
+            Err(ResumeError::Broken { path: path.to_path_buf(), reason }.into())
+        }
+        Err(_) => Ok(()),
+    }
+}
+
 /// Creates `path`, or uses it if it is an empty folder.
 fn claim(path: &Path) -> io::Result<()> {
     match std::fs::read_dir(path) {
@@ -251,9 +262,11 @@ fn check_model_name(name: &str) -> Result<(), &'static str> {
     if name == "tmp" {
         return Err("the name `tmp` is kept for the finder; choose another");
     }
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '+');
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
-        return Err("a model's name is up to 100 letters, digits, `_`, `-` or `.`, and does not start with `.`");
+        return Err(
+            "a model's name is up to 100 letters, digits, spaces, `_`, `-`, `+` or `.`, and does not start with `.`",
+        );
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod verdicts;
 pub use bars::Bars;
 pub use batches::BatchRow;
 pub use folder::RunFolder;
+pub(crate) use folder::refuse_link;
 pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, DataOverview, Record};
 pub use sheet::Sheet;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::RunError;
 use crate::metrics::{MetricValue, number_or_nan};
+use crate::names::visible;
 use crate::train::{Course, Judgement};
 
 /// Largest `summary.json` that is read, bytes.
@@ -102,22 +103,56 @@ impl Summary {
         ))
     }
 
+    /// The text of `summary.json`, which begins with the BLAKE3 digest of itself (with zeros in the digest's place).
+    pub(super) fn sealed(&self) -> serde_json::Result<String> {
+        let blank = "0".repeat(DIGITS);
+        let text = serde_json::to_string_pretty(&Sealed { blake3: &blank, summary: self })? + "\n";
+        let text = visible(&text);
+        let digest = blake3::hash(text.as_bytes()).to_hex();
+        Ok(text.replacen(&blank, &digest, 1))
+    }
+
     /// Reads `summary.json` of the run folder `folder`.
     ///
     /// # Errors
-    /// If the file does not exist or is not a summary.
+    /// If the file does not exist, is not a summary, or was changed after it was written.
     pub fn read(folder: &Path) -> Result<Summary, RunError> {
         let path = folder.join("summary.json");
         let cannot = |e| RunError::file("read", &path, e);
         let mut bytes = Vec::new();
         std::fs::File::open(&path).and_then(|f| f.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(cannot)?;
-        serde_json::from_slice(&bytes).map_err(|e| cannot(e.into()))
+        let summary = serde_json::from_slice(&bytes).map_err(|e| cannot(e.into()))?;
+        if !is_whole(&bytes) {
+            let why = "its content does not match its digest: it is damaged or was edited";
+            return Err(cannot(std::io::Error::new(std::io::ErrorKind::InvalidData, why)));
+        }
+        Ok(summary)
     }
 }
 
 /// A loss for messages: four decimals, or a power of ten if it is large.
 pub(crate) fn loss(value: f64) -> String {
     if value.abs() < 1000.0 { format!("{value:.4}") } else { format!("{value:.1e}") }
+}
+
+/// Digits of a digest.
+const DIGITS: usize = 64;
+
+#[derive(Serialize)]
+struct Sealed<'a> {
+    blake3: &'a str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+/// Whether the text has the digest that it begins with.
+fn is_whole(text: &[u8]) -> bool {
+    let start: &[u8] = b"{\n  \"blake3\": \"";
+    let Some(claimed) = text.strip_prefix(start).and_then(|rest| rest.get(..DIGITS)) else { return false };
+    let blank = [b'0'; DIGITS];
+    let mut hash = blake3::Hasher::new();
+    hash.update(start).update(&blank).update(&text[start.len() + DIGITS..]);
+    hash.finalize().to_hex().as_bytes() == claimed
 }
 
 /// Images used.
@@ -230,6 +265,22 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edited_summary_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary.json");
+        let summary = Summary { name: "A".into(), seconds: 0.1 + 0.2, ..Summary::default() };
+        let text = summary.sealed().unwrap();
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(Summary::read(folder.path()).unwrap(), summary);
+        for edited in [text.replace("\"A\"", "\"B\""), text.replace("0.30000000000000004", "0.3"), text.clone() + " "] {
+            assert_ne!(edited, text);
+            std::fs::write(&path, edited).unwrap();
+            let error = Summary::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("summary.json: ") && error.contains("does not match its digest"), "{error}");
+        }
+    }
 
     #[test]
     fn a_result_is_held_against_the_constant_answer() {
