@@ -15,6 +15,8 @@ pub(super) struct Paused {
     pub(super) folder: PathBuf,
     pub(super) snapshots: SnapshotFolder,
     pub(super) snapshot: Snapshot,
+    /// Damaged snapshots that are newer than this one.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Paused {
@@ -33,8 +35,8 @@ impl Paused {
             };
             return Err(why.into());
         }
-        let snapshots = SnapshotFolder::take(folder)?;
-        let snapshot = snapshots.read()?;
+        let mut snapshots = SnapshotFolder::take(folder)?;
+        let (snapshot, warnings) = snapshots.read()?;
         let text = recipe.to_string();
         let mut differs = Vec::new();
         if text != snapshot.recipe {
@@ -49,7 +51,7 @@ impl Paused {
             differs.push("the run did not begin as a smoke run".to_string());
         }
         refuse(folder, differs)?;
-        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot })
+        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot, warnings })
     }
 }
 

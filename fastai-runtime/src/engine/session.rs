@@ -10,7 +10,7 @@ use super::paused::{Paused, refuse};
 use super::sets::{Sets, class_weights, open_data};
 use super::snapshot::{DataDigest, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
-use super::{Outcome, RunOptions};
+use super::{Outcome, RunOptions, fits_memory};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
@@ -98,12 +98,18 @@ impl<'a> Session<'a> {
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
         let (dataset, health, reading) = open_data(recipe, options, smoke, cache.root(), progress)?;
-        let digest = DataDigest::of(&dataset);
+        let digest = DataDigest::of(&dataset, &health);
         if let Some(paused) = &paused {
+            paused.warnings.iter().for_each(|warning| progress.warn(warning));
             refuse(&paused.folder, paused.snapshot.data.differences(&digest))?;
         }
         if dataset.train.len() < 2 {
             return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
+        }
+        let facts = dataset.facts();
+        let plan = Plan::new(recipe, &facts);
+        if picked.kind == DeviceKind::Cpu {
+            fits_memory(recipe, &plan)?;
         }
         let training = picked.device.clone().autodiff();
         let mut network =
@@ -111,7 +117,6 @@ impl<'a> Session<'a> {
         if let Some(found) = &weights {
             network = models::load_body(network, &found.path)?;
         }
-        let facts = dataset.facts();
         let preparation =
             Preparation { transforms: recipe.transforms().clone(), stats: model.facts().stats, batch, workers, seed };
         let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), recipe.task());
@@ -165,11 +170,17 @@ impl<'a> Session<'a> {
         let (folder, snapshots, snapshot) = match paused {
             None => {
                 let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
+                let mut snapshots = SnapshotFolder::take(folder.path())?;
+                let begin = Snapshot {
+                    head: model.head.clone(),
+                    ..Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body)
+                };
+                // Before anything else, so that a run that is killed here can be resumed too.
+                snapshots.write(&begin)?;
                 folder.write_recipe(&summary.recipe)?;
-                let snapshots = SnapshotFolder::take(folder.path())?;
-                (folder, snapshots, Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body))
+                (folder, snapshots, begin)
             }
-            Some(Paused { folder, snapshots, mut snapshot }) => {
+            Some(Paused { folder, snapshots, mut snapshot, .. }) => {
                 if snapshot.weights.is_none() && snapshot.body != body {
                     let differs = "the weights that the recipe names are not those that the run began with".to_string();
                     refuse(&folder, vec![differs])?;
@@ -190,7 +201,7 @@ impl<'a> Session<'a> {
             valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
             test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
             learner: Learner::new(network, training),
-            stages: Plan::new(recipe, &facts).stages,
+            stages: plan.stages,
             constant_loss,
             metrics,
             cache,

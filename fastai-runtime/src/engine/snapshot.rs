@@ -1,7 +1,6 @@
 //! The state that a run writes after each stage, so that it can continue from there.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::HeadSpec;
@@ -9,18 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use super::measured::Look;
 use crate::RunError;
-use crate::atomic::write_atomic;
-use crate::data::{Dataset, Item, Target};
+use crate::data::{Dataset, Health, Item, Target};
 use crate::error::ResumeError;
 use crate::metrics::Probabilities;
-use crate::report::{Record, Summary};
+use crate::models;
+use crate::report::{Record, Summary, refuse_link};
+use crate::sealed::{read_sealed, write_sealed};
 use crate::train::EpochRow;
 
 /// Version of the snapshot's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// What a state begins with.
+const KIND: &str = "fastai snapshot 2";
 /// The folder within a run folder; it exists exactly while the run is incomplete.
 const FOLDER: &str = "resume";
-const STATE: &str = "state.cbor";
+const STATE: &str = "cbor";
+/// The number of snapshots that are kept: if the newest turns out to be damaged, the run continues from the one before.
+const KEPT: usize = 2;
 const LOCK: &str = "lock";
 /// Largest snapshot that is read, bytes; the curves of a million batches take less.
 const MAX_BYTES: u64 = 1 << 30;
@@ -107,19 +111,28 @@ impl SavedLook {
     }
 }
 
-/// A digest of a data set without its pixels: names, labels and file sizes.
+/// A digest of a data set: names, labels and the content of the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DataDigest {
     classes: Vec<String>,
-    /// Number of images and digest of the training, validation and test parts.
-    parts: [(usize, String); 3],
+    /// The training, validation and test parts.
+    parts: [PartDigest; 3],
+}
+
+/// What one part of a data set contains, each image with a digest, so that those that differ can be named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PartDigest {
+    /// Digests of id and label, and of the file's content, in the part's order.
+    images: Vec<[[u8; 8]; 2]>,
+    ids: Vec<String>,
 }
 
 impl DataDigest {
-    pub(super) fn of(dataset: &Dataset) -> Self {
+    /// The digest of the images that preflight examined.
+    pub(super) fn of(dataset: &Dataset, health: &Health) -> Self {
         DataDigest {
             classes: dataset.classes.clone(),
-            parts: [&dataset.train, &dataset.valid, &dataset.test].map(|items| (items.len(), digest(items))),
+            parts: [&dataset.train, &dataset.valid, &dataset.test].map(|items| PartDigest::of(items, health)),
         }
     }
 
@@ -130,54 +143,95 @@ impl DataDigest {
             let (was, is) = (self.classes.join(", "), now.classes.join(", "));
             found.push(format!("classes: {was} when the run began, {is} now"));
         }
-        for (what, (was, is)) in ["training", "validation", "test"]
-            .iter()
-            .zip(self.parts.iter().zip(&now.parts))
-            .filter(|(_, (a, b))| a != b)
-        {
-            found.push(if was.0 == is.0 {
-                format!("{what} set: {} images as before, but other names, labels or file sizes", is.0)
-            } else {
-                format!("{what} set: {} images when the run began, {} now", was.0, is.0)
-            });
+        for (what, (was, is)) in ["training", "validation", "test"].iter().zip(self.parts.iter().zip(&now.parts)) {
+            found.extend(was.difference(is).map(|how| format!("{what} set: {how}")));
         }
         found
     }
 }
 
-fn digest(items: &[Item]) -> String {
-    let mut hash = blake3::Hasher::new();
-    for item in items {
-        hash.update(&(item.id.len() as u64).to_le_bytes());
-        hash.update(item.id.as_bytes());
-        match &item.target {
-            Target::Class(class) => hash.update(&class.to_le_bytes()),
-            Target::Tags(tags) => tags.iter().fold(&mut hash, |hash, tag| hash.update(&tag.to_le_bytes())),
-            Target::Value(value) => hash.update(&value.to_le_bytes()),
-            Target::Unlabelled => hash.update(b"?"),
-        };
-        hash.update(&std::fs::metadata(&item.path).map_or(u64::MAX, |m| m.len()).to_le_bytes());
+impl PartDigest {
+    fn of(items: &[Item], health: &Health) -> Self {
+        let images = items.iter().map(|item| [labelled(item), content(item, health)]).collect();
+        PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() }
     }
-    hash.finalize().to_hex().to_string()
+
+    fn difference(&self, now: &PartDigest) -> Option<String> {
+        const NAMED: usize = 5;
+        if self == now {
+            return None;
+        }
+        let (was, is) = (self.images.len(), now.images.len());
+        if was != is {
+            return Some(format!("{was} images when the run began, {is} now"));
+        }
+        let differ = |of: fn(&[[u8; 8]; 2]) -> [u8; 8]| -> Vec<&str> {
+            let pairs = self.images.iter().zip(&now.images).zip(&now.ids);
+            pairs.filter(|((a, b), _)| of(a) != of(b)).map(|(_, id)| id.as_str()).collect()
+        };
+        let (labels, contents) = (differ(|image| image[0]), differ(|image| image[1]));
+        let named = |ids: &[&str]| {
+            let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
+            ids.iter().take(NAMED).map(|id| format!("{id:?}")).collect::<Vec<_>>().join(", ") + &more
+        };
+        let mut how = Vec::new();
+        if !labels.is_empty() {
+            how.push(format!("other names or labels: {}", named(&labels)));
+        }
+        let only_content: Vec<&str> = contents.into_iter().filter(|id| !labels.contains(id)).collect();
+        if !only_content.is_empty() {
+            how.push(format!("other content: {}", named(&only_content)));
+        }
+        Some(format!("{is} images as before, but {}", how.join("; ")))
+    }
+}
+
+fn labelled(item: &Item) -> [u8; 8] {
+    let mut hash = blake3::Hasher::new();
+    hash.update(item.id.as_bytes());
+    hash.update(b"\0");
+    match &item.target {
+        Target::Class(class) => hash.update(&class.to_le_bytes()),
+        Target::Tags(tags) => tags.iter().fold(&mut hash, |hash, tag| hash.update(&tag.to_le_bytes())),
+        Target::Value(value) => hash.update(&value.to_le_bytes()),
+        Target::Unlabelled => hash.update(b"?"),
+    };
+    first_bytes(hash.finalize().as_bytes())
+}
+
+/// Preflight examines every image of a run.
+fn content(item: &Item, health: &Health) -> [u8; 8] {
+    health.content(&item.path).map_or([0; 8], |digest| first_bytes(&digest))
+}
+
+fn first_bytes(digest: &[u8]) -> [u8; 8] {
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 /// The snapshot folder of a run, locked by this process.
+///
+/// It contains, for each of the last snapshots, the state `after-N.cbor` with the digest of its content, and the weights,
+/// if the run has trained any: `after-M.safetensors`, where M <= N.
 #[derive(Debug)]
 pub(super) struct SnapshotFolder {
     path: PathBuf,
     // The lock lasts as long as the file is open; it ends with the process in every case.
     _lock: File,
+    /// The snapshots that are kept, newest last: finished stages, and the name of the weights.
+    kept: Vec<(usize, Option<String>)>,
 }
 
 impl SnapshotFolder {
     /// Locks the snapshot folder of the run folder `run` and creates it if necessary.
     ///
     /// # Errors
-    /// If another process holds the lock: the run is still in progress.
+    /// If another process holds the lock: the run is still in progress. If the folder is a link.
     pub(super) fn take(run: &Path) -> Result<Self, RunError> {
         let path = run.join(FOLDER);
+        refuse_link(&path)?;
         std::fs::create_dir_all(&path).map_err(|e| RunError::file("create", &path, e))?;
         let lock = path.join(LOCK);
+        refuse_link(&lock)?;
         let cannot = |e| RunError::file("create", &lock, e);
         let file = File::options().create(true).write(true).truncate(false).open(&lock).map_err(cannot)?;
         match file.try_lock() {
@@ -188,12 +242,12 @@ impl SnapshotFolder {
             // Some network file systems have no locks; other processes are then not excluded.
             Err(std::fs::TryLockError::Error(_)) => {}
         }
-        Ok(SnapshotFolder { path, _lock: file })
+        Ok(SnapshotFolder { path, _lock: file, kept: Vec::new() })
     }
 
     /// Whether the run folder `run` contains a snapshot to continue from.
     pub(super) fn exists(run: &Path) -> bool {
-        run.join(FOLDER).join(STATE).is_file()
+        !states(&run.join(FOLDER)).is_empty()
     }
 
     /// The path of a file in it.
@@ -202,9 +256,18 @@ impl SnapshotFolder {
     }
 
     /// Writes `snapshot` as the state to continue from and removes files that only older snapshots needed.
-    pub(super) fn write(&self, snapshot: &Snapshot) -> Result<(), RunError> {
-        write_atomic(self.file(STATE), |out| ciborium::into_writer(snapshot, out).map_err(io::Error::other))?;
-        let needed = |name: &str| [Some(STATE), Some(LOCK), snapshot.weights.as_deref()].contains(&Some(name));
+    pub(super) fn write(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
+        let path = self.file(&state(snapshot.finished));
+        let mut content = Vec::new();
+        ciborium::into_writer(snapshot, &mut content)
+            .map_err(|e| RunError::file("write", &path, std::io::Error::other(e)))?;
+        write_sealed(&path, KIND, &content)?;
+        self.kept.retain(|(finished, _)| *finished < snapshot.finished);
+        self.kept.push((snapshot.finished, snapshot.weights.clone()));
+        self.kept.drain(..self.kept.len().saturating_sub(KEPT));
+        let needed = |name: &str| {
+            name == LOCK || self.kept.iter().any(|(n, weights)| name == state(*n) || weights.as_deref() == Some(name))
+        };
         // A file that cannot be removed only costs space; the next snapshot tries again.
         for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
             if entry.file_name().to_str().is_none_or(|name| !needed(name)) {
@@ -214,42 +277,86 @@ impl SnapshotFolder {
         Ok(())
     }
 
-    /// Reads the snapshot.
-    pub(super) fn read(&self) -> Result<Snapshot, RunError> {
-        let path = self.file(STATE);
-        let bad = |reason: String| RunError::from(ResumeError::Broken { path: path.clone(), reason });
-        let mut bytes = Vec::new();
-        let file = File::open(&path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-        file.map_err(|e| RunError::file("read", &path, e))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(bad(format!("larger than {} MiB", MAX_BYTES >> 20)));
+    /// Reads the newest snapshot whose files are undamaged, and describes the newer ones that are not.
+    ///
+    /// # Errors
+    /// If none is undamaged; the error names the newest.
+    pub(super) fn read(&mut self) -> Result<(Snapshot, Vec<String>), RunError> {
+        let mut damaged: Vec<(PathBuf, String)> = Vec::new();
+        for finished in states(&self.path).into_iter().rev() {
+            let path = self.file(&state(finished));
+            match self.read_one(&path, finished) {
+                Ok(snapshot) => {
+                    self.kept = vec![(finished, snapshot.weights.clone())];
+                    let words = |(path, why): (PathBuf, String)| {
+                        format!("{}: {why}; the run continues from the snapshot before it", path.display())
+                    };
+                    return Ok((snapshot, damaged.into_iter().map(words).collect()));
+                }
+                Err(broken) => damaged.push(broken),
+            }
         }
+        let newest = damaged.into_iter().next();
+        let (path, reason) = newest.unwrap_or_else(|| (self.path.clone(), "it holds no snapshot".to_string()));
+        Err(ResumeError::Broken { path, reason }.into())
+    }
+
+    /// Reads one snapshot; the error names the file that cannot be used.
+    fn read_one(&self, path: &Path, finished: usize) -> Result<Snapshot, (PathBuf, String)> {
+        let bad = |reason: String| (path.to_path_buf(), reason);
+        refuse_link(path).map_err(|e| bad(e.to_string()))?;
+        let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| bad(e.error.to_string()))?.map_err(bad)?;
         let snapshot: Snapshot =
             ciborium::from_reader(bytes.as_slice()).map_err(|e| bad(format!("no snapshot of a run ({e})")))?;
         if snapshot.format != FORMAT {
             return Err(bad(format!("a snapshot of layout {}, not {FORMAT}", snapshot.format)));
         }
-        let plain = |name: &String| !name.is_empty() && !name.contains(['/', '\\']) && name != "..";
-        if !snapshot.weights.as_ref().is_none_or(plain) {
-            return Err(bad("its weights are no file in its folder".to_string()));
+        if snapshot.finished != finished {
+            return Err(bad(format!("a snapshot after step {}", snapshot.finished)));
+        }
+        if let Some(name) = &snapshot.weights {
+            if name.is_empty() || name.contains(['/', '\\']) || name == ".." {
+                return Err(bad("its weights are no file in its folder".to_string()));
+            }
+            let weights = self.file(name);
+            refuse_link(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
+            models::verify_model(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
         }
         Ok(snapshot)
     }
 
     /// Removes the folder, since the run is complete.
     pub(super) fn remove(self) -> Result<(), RunError> {
-        let state = self.file(STATE);
         let path = self.path.clone();
         // Windows cannot remove an open file.
         drop(self);
-        match std::fs::remove_file(&state) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(RunError::file("remove", state, e)),
-            _ => {}
+        for finished in states(&path) {
+            let state = path.join(state(finished));
+            match std::fs::remove_file(&state) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(RunError::file("remove", state, e)),
+                _ => {}
+            }
         }
-        // Without its state the rest is meaningless, whether or not it can be removed.
+        // Without its states the rest is meaningless, whether or not it can be removed.
         let _ = std::fs::remove_dir_all(path);
         Ok(())
     }
+}
+
+/// The name of the state after that many stages.
+fn state(finished: usize) -> String {
+    format!("after-{finished}.{STATE}")
+}
+
+/// The snapshots in `folder`, ascending by their finished stages.
+fn states(folder: &Path) -> Vec<usize> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let number = |name: std::ffi::OsString| {
+        name.to_str()?.strip_prefix("after-")?.strip_suffix(STATE)?.strip_suffix('.')?.parse().ok()
+    };
+    let mut found: Vec<usize> = names.filter_map(number).collect();
+    found.sort_unstable();
+    found
 }
 
 /// Returns the first lines in which two recipes differ, with `-` before those of the run and `+` before the others.
@@ -275,14 +382,24 @@ mod tests {
     use super::*;
 
     fn snapshot() -> Snapshot {
-        let digest = DataDigest { classes: vec!["a".into()], parts: [0, 1, 2].map(|n| (n, n.to_string())) };
-        Snapshot::begin("A { }".into(), 7, false, digest, "0".into())
+        let parts = [0, 1, 2].map(|n| PartDigest {
+            images: vec![[[n; 8]; 2]; n.into()],
+            ids: (0..n).map(|i| format!("image {i}")).collect(),
+        });
+        Snapshot::begin("A { }".into(), 7, false, DataDigest { classes: vec!["a".into()], parts }, "0".into())
+    }
+
+    fn names(folder: &SnapshotFolder) -> Vec<String> {
+        let entries = std::fs::read_dir(&folder.path).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     #[test]
     fn floats_come_back_with_the_same_bits() {
         let run = tempfile::tempdir().unwrap();
-        let folder = SnapshotFolder::take(run.path()).unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
         let mut saved = snapshot();
         let numbers = [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 5e-324, f64::NAN, f64::INFINITY, 6.1e-5];
         saved.summary.found_rates = numbers.to_vec();
@@ -294,29 +411,62 @@ mod tests {
             chosen: None,
         });
         folder.write(&saved).unwrap();
-        let read = folder.read().unwrap();
+        let (read, warnings) = folder.read().unwrap();
         let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&read.summary.found_rates), bits(&numbers));
         let look = read.look.unwrap();
         assert!(look.values[0].is_nan() && look.values[1..] == [1e-45, 0.1] && look.loss.is_nan());
-        assert!(look.restore(2, 2).is_none());
+        assert!(look.restore(2, 2).is_none() && warnings.is_empty());
     }
 
     #[test]
-    fn old_weights_go_when_the_next_are_safe() {
+    fn two_snapshots_are_kept_with_what_they_need() {
         let run = tempfile::tempdir().unwrap();
-        let folder = SnapshotFolder::take(run.path()).unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
         for name in ["after-1", "after-2", ".after-3.x.tmp"] {
             std::fs::write(folder.file(name), b"x").unwrap();
         }
-        folder.write(&Snapshot { weights: Some("after-2".into()), ..snapshot() }).unwrap();
-        let mut names: Vec<_> =
-            std::fs::read_dir(&folder.path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        assert_eq!(names, ["after-2", LOCK, STATE]);
+        for (finished, weights) in [(0, None), (1, Some("after-1")), (2, Some("after-2")), (3, Some("after-2"))] {
+            folder.write(&Snapshot { finished, weights: weights.map(String::from), ..snapshot() }).unwrap();
+            // Weights come before their state.
+            if finished == 0 {
+                std::fs::write(folder.file("after-1"), b"x").unwrap();
+                std::fs::write(folder.file("after-2"), b"x").unwrap();
+            }
+            if finished == 1 {
+                assert_eq!(names(&folder), ["after-0.cbor", "after-1", "after-1.cbor", LOCK]);
+                std::fs::write(folder.file("after-2"), b"x").unwrap();
+            }
+        }
+        assert_eq!(names(&folder), ["after-2", "after-2.cbor", "after-3.cbor", LOCK]);
         assert!(SnapshotFolder::exists(run.path()));
         folder.remove().unwrap();
         assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_named_and_the_one_before_is_taken() {
+        let run = tempfile::tempdir().unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
+        for finished in 0..3 {
+            folder.write(&Snapshot { finished, ..snapshot() }).unwrap();
+        }
+        let newest = folder.file(&state(2));
+        let whole = std::fs::read(&newest).unwrap();
+        for at in [0, 20, whole.len() / 2, whole.len() - 1] {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            std::fs::write(&newest, flipped).unwrap();
+            let (read, warnings) = folder.read().unwrap();
+            assert_eq!(read.finished, 1);
+            assert!(warnings.len() == 1 && warnings[0].contains("after-2.cbor: "), "{warnings:?}");
+        }
+        // An older state under a newer name is not taken for it.
+        std::fs::copy(folder.file(&state(1)), &newest).unwrap();
+        assert!(folder.read().unwrap().1[0].contains("a snapshot after step 1"));
+        std::fs::write(folder.file(&state(1)), b"").unwrap();
+        let error = folder.read().unwrap_err().to_string();
+        assert!(error.contains("after-2.cbor: a snapshot after step 1") && error.contains("start it anew"), "{error}");
     }
 
     #[test]
@@ -329,24 +479,72 @@ mod tests {
         SnapshotFolder::take(run.path()).unwrap();
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn links_are_refused() {
+        let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
+        folder.write(&snapshot()).unwrap();
+        let (state, moved) = (folder.file(&state(0)), other.path().join("state"));
+        std::fs::rename(&state, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &state).unwrap();
+        let error = folder.read().unwrap_err().to_string();
+        assert!(error.contains("after-0.cbor: ") && error.contains("a link to "), "{error}");
+        drop(folder);
+        std::fs::rename(run.path().join(FOLDER), other.path().join(FOLDER)).unwrap();
+        std::os::unix::fs::symlink(other.path().join(FOLDER), run.path().join(FOLDER)).unwrap();
+        let error = SnapshotFolder::take(run.path()).unwrap_err().to_string();
+        assert!(error.contains("resume: a link to "), "{error}");
+    }
+
     #[test]
     fn hostile_snapshots_are_errors() {
         let run = tempfile::tempdir().unwrap();
-        let folder = SnapshotFolder::take(run.path()).unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
         folder.write(&snapshot()).unwrap();
-        let whole = std::fs::read(folder.file(STATE)).unwrap();
-        // An array that claims 2^60 entries, half a file, nothing, deep nesting.
+        let mut whole = Vec::new();
+        ciborium::into_writer(&snapshot(), &mut whole).unwrap();
+        // An array that claims 2^60 entries, half a state, nothing, deep nesting.
         let cases =
             [vec![0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0], whole[..whole.len() / 2].to_vec(), vec![], vec![0x81; 100_000]];
         for bytes in cases {
-            std::fs::write(folder.file(STATE), &bytes).unwrap();
+            write_sealed(&folder.file(&state(0)), KIND, &bytes).unwrap();
             let error = folder.read().unwrap_err().to_string();
-            assert!(error.contains(STATE) && error.contains("start it anew"), "{error}");
+            assert!(error.contains("after-0.cbor") && error.contains("start it anew"), "{error}");
         }
-        for weights in ["../../x", "..", "", "a\\b"] {
+        for weights in ["../../x", "..", "", "a\\b", "absent"] {
             folder.write(&Snapshot { weights: Some(weights.into()), ..snapshot() }).unwrap();
             assert!(folder.read().is_err(), "{weights}");
         }
+    }
+
+    /// Damage that carries a digest reaches the reader of CBOR.
+    #[test]
+    fn mutated_snapshots_are_errors_or_snapshots() {
+        use rand::{RngExt, SeedableRng};
+        let run = tempfile::tempdir().unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
+        folder.write(&snapshot()).unwrap();
+        let mut whole = Vec::new();
+        ciborium::into_writer(&snapshot(), &mut whole).unwrap();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..3000 {
+            let mut bytes = whole.clone();
+            for _ in 0..random.random_range(1..4) {
+                let at = random.random_range(0..bytes.len());
+                bytes[at] = random.random();
+            }
+            write_sealed(&folder.file(&state(0)), KIND, &bytes).unwrap();
+            match folder.read() {
+                Ok(_) => read += 1,
+                Err(error) => {
+                    assert!(error.to_string().contains("after-0.cbor"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(read > 100 && refused > 100, "{read} {refused}");
     }
 
     #[test]
@@ -354,14 +552,16 @@ mod tests {
         let was = snapshot().data;
         let mut now = was.clone();
         assert_eq!(was.differences(&now), Vec::<String>::new());
-        now.parts[0] = (0, "other".into());
-        now.parts[1].0 = 5;
+        now.parts[0].images.push([[9; 8]; 2]);
+        now.parts[1].images[0][1] = [5; 8];
+        now.parts[2].images[1][0] = [5; 8];
         now.classes.push("b".into());
         let found = was.differences(&now).join("\n");
         for part in [
             "classes: a when the run began, a, b now",
-            "training set: 0 images as before",
-            "1 images when the run began, 5",
+            "training set: 0 images when the run began, 1 now",
+            "validation set: 1 images as before, but other content: \"image 0\"",
+            "test set: 2 images as before, but other names or labels: \"image 1\"",
         ] {
             assert!(found.contains(part), "{found}");
         }

@@ -81,6 +81,11 @@ impl SoundFile {
 }
 
 impl Health {
+    /// Returns the first 16 bytes of the BLAKE3 digest of a file's content; `None` for a file that was not examined.
+    pub fn content(&self, path: &Path) -> Option<[u8; 16]> {
+        self.files.get(path).map(|file| file.digest)
+    }
+
     /// Records what is remarkable about a file.
     pub(crate) fn remark(&mut self, path: &Path, remark: Option<Remark>) {
         match remark {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::looks::Looks;
-use crate::atomic::{FileError, write_atomic};
+use crate::atomic::{FileError, enter, write_atomic};
 use crate::decode::Remark;
 
 /// The first bytes of a list; the number is incremented whenever the checks become stricter, so that files are checked
 /// again.
-const BEGIN: &[u8; 16] = b"fastai verified3";
+const BEGIN: &[u8; 16] = b"fastai verified4";
 /// Largest number of files in a list.
 const MOST: u64 = 100_000_000;
 /// Longest path in a list, bytes.
@@ -28,13 +28,26 @@ pub(crate) struct Stamp {
     size: u64,
     /// Modification time, nanoseconds since 1970.
     changed: u64,
+    /// Inode and time of the last change of the inode, which another file of the same size and time does not share; 0 where
+    /// the system has none.
+    inode: u64,
+    /// Nanoseconds since 1970.
+    inode_changed: i64,
 }
 
 impl Stamp {
     pub(crate) fn of(path: &Path) -> Option<Stamp> {
         let metadata = std::fs::metadata(path).ok()?;
         let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Stamp { size: metadata.len(), changed: changed.as_nanos().try_into().ok()? })
+        #[cfg(unix)]
+        let (inode, inode_changed) = {
+            use std::os::unix::fs::MetadataExt;
+            let nanoseconds = metadata.ctime().checked_mul(1_000_000_000)?.checked_add(metadata.ctime_nsec())?;
+            (metadata.ino(), nanoseconds)
+        };
+        #[cfg(not(unix))]
+        let (inode, inode_changed) = (0, 0);
+        Some(Stamp { size: metadata.len(), changed: changed.as_nanos().try_into().ok()?, inode, inode_changed })
     }
 }
 
@@ -61,9 +74,7 @@ impl Known {
     }
 
     pub(crate) fn save(&self, file: &Path) -> Result<(), FileError> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
-        }
+        let _lock = file.parent().map(enter).transpose()?;
         write_atomic(file, |out| {
             let mut out = Digesting { inner: BufWriter::new(out), digest: blake3::Hasher::new() };
             out.write_all(BEGIN)?;
@@ -76,6 +87,8 @@ impl Known {
                 out.write_all(path.as_bytes())?;
                 out.write_all(&sound.stamp.size.to_le_bytes())?;
                 out.write_all(&sound.stamp.changed.to_le_bytes())?;
+                out.write_all(&sound.stamp.inode.to_le_bytes())?;
+                out.write_all(&sound.stamp.inode_changed.to_le_bytes())?;
                 let (kind, value) = match sound.remark {
                     None => (0, 0),
                     Some(Remark::Surplus(bytes)) => (1, bytes),
@@ -113,7 +126,12 @@ fn read(file: &Path) -> io::Result<Known> {
         let mut path = vec![0; length];
         input.read_exact(&mut path)?;
         let path = String::from_utf8(path).map_err(|_| broken())?;
-        let (size, changed) = (u64::from_le_bytes(input.array()?), u64::from_le_bytes(input.array()?));
+        let stamp = Stamp {
+            size: u64::from_le_bytes(input.array()?),
+            changed: u64::from_le_bytes(input.array()?),
+            inode: u64::from_le_bytes(input.array()?),
+            inode_changed: i64::from_le_bytes(input.array()?),
+        };
         let [bits, kind] = input.array()?;
         let value = u64::from_le_bytes(input.array()?);
         let remark = match kind {
@@ -123,7 +141,7 @@ fn read(file: &Path) -> io::Result<Known> {
             _ => return Err(broken()),
         };
         let looks = Arc::new(Looks::from_bytes(&input.array()?));
-        let sound = Sound { stamp: Stamp { size, changed }, bits: u32::from(bits), remark, looks };
+        let sound = Sound { stamp, bits: u32::from(bits), remark, looks };
         files.insert(path.into_boxed_str(), sound);
     }
     let expected = input.digest.finalize();
