@@ -80,6 +80,7 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
+    stop::survive_file_limits();
     let command = Cli::command().color(color::ColorWish::before_parsing().of_parser());
     let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     parsed.color.apply();

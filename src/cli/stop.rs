@@ -2,10 +2,10 @@
 
 use fastai_runtime::progress::StopSignal;
 
-/// Returns a stop signal that Ctrl-C and SIGTERM (`kill`, a batch system's time limit) set.
+/// Returns a stop signal that Ctrl-C, SIGTERM (`kill`, a batch system's time limit) and SIGHUP (a lost connection) set.
 ///
-/// The first signal requests a clean end, the second ends the program at once. SIGHUP (a lost terminal) is ignored here, so
-/// `nohup` works.
+/// The first signal requests a clean end; a second Ctrl-C or SIGTERM ends the program at once. Under `nohup`, SIGHUP stays
+/// ignored.
 pub fn signal() -> StopSignal {
     let stop = StopSignal::default();
     if let Err(error) = listen(stop.clone()) {
@@ -14,22 +14,48 @@ pub fn signal() -> StopSignal {
     stop
 }
 
+/// Makes a write beyond the limit of `ulimit -f` an error of that write, like a full disk, where it would otherwise end the
+/// program without a word.
+pub fn survive_file_limits() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Default::default());
+}
+
 fn listen(stop: StopSignal) -> Result<(), ctrlc::Error> {
     #[cfg(unix)]
     terminations(stop.clone()).map_err(ctrlc::Error::System)?;
     ctrlc::set_handler(move || asked(&stop, 130))
 }
 
-/// ctrlc's own feature for SIGTERM would also handle SIGHUP.
+/// ctrlc's own feature for SIGTERM would also handle a SIGHUP that `nohup` ignores.
 #[cfg(unix)]
 fn terminations(stop: StopSignal) -> std::io::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;
-    std::thread::Builder::new().name("SIGTERM".to_string()).spawn(move || {
+    use signal_hook::consts::{SIGHUP, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
+    if !ignores_hangup() {
+        signals.add_signal(SIGHUP)?;
+    }
+    std::thread::Builder::new().name("signals".to_string()).spawn(move || {
         for signal in signals.forever() {
-            asked(&stop, 128 + signal);
+            // A lost connection sends several: from the terminal, and from the shell to its jobs.
+            if signal == SIGHUP {
+                stop.request();
+            } else {
+                asked(&stop, 128 + signal);
+            }
         }
     })?;
     Ok(())
+}
+
+/// Whether SIGHUP is ignored, as `nohup` starts programs. Only Linux says so without unsafe code; elsewhere SIGHUP keeps its
+/// own effect.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask >> (signal_hook::consts::SIGHUP - 1) & 1 == 1)
 }
 
 fn asked(stop: &StopSignal, code: i32) {
