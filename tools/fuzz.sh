@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fuzzes what comes from outside: tools/fuzz.sh TARGET [libFuzzer options]. TARGET is text or mutated (the language), csv,
-# decode (images, and the transforms of what was decoded) or torch_file. Needs the nightly compiler and a C++ compiler,
+# Fuzzes what comes from outside: tools/fuzz.sh TARGET [libFuzzer options]. TARGET is text or mutated (the language), prepared
+# (summaries of data), csv, decode (images, and the transforms of what was decoded), safetensors or torch_file. Needs the nightly compiler and a C++ compiler,
 # nothing else; what it finds is left in the crate's fuzz/artifacts, what it learns in the folder FUZZ_CORPUS (default: a
 # temporary one).
 #
@@ -16,7 +16,7 @@ seeds=
 sanitizer=
 limits="-timeout=10 -rss_limit_mb=2048"
 case "$target" in
-text | mutated) fuzz=$root/fastai-dsl/fuzz ;;
+text | mutated | prepared) fuzz=$root/fastai-dsl/fuzz ;;
 *)
     fuzz=$root/fastai-runtime/fuzz
     sanitizer=-Zsanitizer=address
