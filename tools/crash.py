@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
-"""Kills a small run again and again, and lets its operations on files fail: what follows is the end of an undisturbed run,
-bit for bit, or an error that names a file.
+"""Kills a small run again and again, loses what it had not synced, and lets its operations on files fail. What follows is the
+end of an undisturbed run, bit for bit, or an error that names a file.
 
-    python3 tools/crash.py PROGRAM [--trials N] [--seed S] [KIND ..]
+    python3 tools/crash.py PROGRAM [--trials N] [--seed S] [--images N] [KIND ..]
+    python3 tools/crash.py PROGRAM --every [ENOSPC EIO EACCES short]
 
 A trial runs a recipe with every kind of stage (activation caches, the finder, fits of head and body, a new head, another
 size, save, load, test-time augmentation), disturbs it up to three times, and resumes it until it ends. KIND is
   signal                    SIGKILL after a random time
   kill, torn                SIGKILL at a random operation on a file, torn in the middle of a write
-  power                     the same, and every file loses a random part of what was not synced
-  ENOSPC, EIO, EACCES, short   the operation fails (with ENOSPC all later writes too), or writes one byte only
-and all of them by default, in turn. tools/fault.c disturbs the operations; `cc` compiles it. Needs Linux and the data of this
-repository. Exit code 1 if a trial ends with other weights, figures or files, or with an error that names none.
+  power                     the files that a power loss may leave at a random operation: everything that was synced, and of
+                            the rest, for each file and each folder, any first part; bytes that were not synced may be zeros
+  ENOSPC, EIO, EACCES, short   the operation fails (with ENOSPC all later writes too), or transfers one byte only
+and by default signal, kill, torn and power, in turn. With --every, each operation on a file fails once, in a shorter run:
+the error names its file, or the run does without it; then the run goes on to the same end. tools/fault.c disturbs and
+records the operations; `cc` compiles it. Needs Linux and the data of this repository. Exit code 1 if anything else happens.
 """
 import argparse
+import collections
 import csv
 import json
 import os
@@ -27,8 +31,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-KINDS = ["signal", "kill", "torn", "power", "ENOSPC", "EIO", "EACCES", "short"]
-IMAGES = 40
+KILLS, FAULTS = ["signal", "kill", "torn", "power"], ["ENOSPC", "EIO", "EACCES", "short"]
 RECIPE = """Crash {{
     task: multi_label,
     data: csv {{ root: "{data}", labels: "labels.csv", images: "images", suffix: ".jpg", valid: random(0.3), batch: 8, resize_to: 48 }},
@@ -37,47 +40,56 @@ RECIPE = """Crash {{
     metrics: [f2, log_loss],
     clip: 1.0,
     mixup: 0.4,
-    train: {{
-        precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 1); head(hidden = [8]); fit(0.05, 1);
-        precompute(off); fit(0.02, 1, cycle_len = 1); save("head"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
-        tta(n_aug = 1); load("head"); resize(40); freeze(); fit(0.01, 1);
-    }},
+    train: {{ {steps} }},
 }}
 """
+STEPS = """precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 1); head(hidden = [8]); fit(0.05, 1);
+        precompute(off); fit(0.02, 1, cycle_len = 1); save("head"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
+        tta(n_aug = 1); load("head"); resize(40); freeze(); fit(0.01, 1);"""
+FEW_STEPS = 'precompute(on); fit(0.03, 1); save("head"); precompute(off); load("head"); tta(n_aug = 1);'
 
 
 class Harness:
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, images, steps):
         self.program, self.folder = str(Path(program).resolve()), folder
         data = folder / "data"
         (data / "images").mkdir(parents=True)
         globe = REPOSITORY / "examples/data/globe"
         with open(globe / "train_v2.csv") as file:
             rows = list(csv.reader(file))
-        kept = [row for row in rows[1:] if (globe / "train-jpg" / f"{row[0]}.jpg").is_file()][:IMAGES]
+        kept = [row for row in rows[1:] if (globe / "train-jpg" / f"{row[0]}.jpg").is_file()][:images]
         for name, _ in kept:
             shutil.copy(globe / "train-jpg" / f"{name}.jpg", data / "images")
         with open(data / "labels.csv", "w", newline="") as file:
             csv.writer(file).writerows([rows[0], *kept])
+        weights = folder / "squeezenet.safetensors"
+        shutil.copy(REPOSITORY / "examples/data/squeezenet1_1.safetensors", weights)
         self.recipe = folder / "crash.recipe"
-        self.recipe.write_text(RECIPE.format(data=data, weights=REPOSITORY / "examples/data/squeezenet1_1.safetensors"))
-        self.library = folder / "fault.so"
+        self.recipe.write_text(RECIPE.format(data=data, weights=weights, steps=steps))
+        self.library = folder.parent / f"{folder.name}.so"
         subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, REPOSITORY / "tools/fault.c", "-ldl"], check=True)
 
-    def start(self, trial, resume, fault=None):
+    def start(self, trial, fault=None, **variables):
+        """Begins the run of a trial, or resumes it if its folder holds anything."""
         run = trial / "run"
+        resume = run.is_dir() and any(run.iterdir())
         what = ["--resume", str(run)] if resume else [str(self.recipe), "--out", str(run)]
-        env = dict(os.environ, FASTAI_CACHE=str(trial / "cache"))
+        env = dict(os.environ, FASTAI_CACHE=str(trial / "cache"), **{name: str(value) for name, value in variables.items()})
         if fault:
-            kind, at = fault
-            env |= {"LD_PRELOAD": str(self.library), "FAULT_ROOT": str(trial), "FAULT_KIND": kind, "FAULT_AT": str(at),
-                    "FAULT_COUNT": str(self.folder / "count")}
+            env |= {"FAULT_KIND": fault[0], "FAULT_AT": str(fault[1])}
+        if fault or variables:
+            env |= {"LD_PRELOAD": str(self.library)}
+            env.setdefault("FAULT_ROOT", str(trial))
         return subprocess.Popen([self.program, "run", *what, "--threads", "1", "-q"], env=env, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 
-    def finish(self, child):
-        said, _ = child.communicate(timeout=300)
+    def run(self, trial, fault=None, **variables):
+        child = self.start(trial, fault, **variables)
+        said, _ = child.communicate(timeout=600)
         return child.returncode, said
+
+    def new(self):
+        return Path(tempfile.mkdtemp(dir=self.folder, prefix="trial-"))
 
 
 def end_of(run):
@@ -96,43 +108,212 @@ def end_of(run):
     return {"models": models, "history": history, "summary": summary, "left": left, "files": files}
 
 
-def trial(harness, kind, rng, whole, seconds, count):
-    """One disturbed run: the number of disturbances, and what was wrong or None."""
-    folder = Path(tempfile.mkdtemp(dir=harness.folder, prefix="trial-"))
-    run = folder / "run"
-    disturbed, said_before = 0, []
+def differences(whole, run):
+    end = end_of(run)
+    wrong = [what for what in whole if end[what] != whole[what]]
+    return f"other {', '.join(wrong)} (left: {end['left']})" if wrong else None
+
+
+def started(run):
+    return any((run / "resume").glob("after-*.cbor"))
+
+
+class File:
+    """The bytes of a file, those that a sync has covered, and what was done since."""
+
+    def __init__(self):
+        self.synced, self.pending = bytearray(), []
+
+    def apply(self, operation):
+        kind, at, data = operation
+        if kind == "write":
+            self.synced[len(self.synced):at] = b"\0" * (at - len(self.synced))
+            self.synced[at:at + len(data)] = data
+        else:
+            del self.synced[at:]
+            self.synced[len(self.synced):at] = b"\0" * (at - len(self.synced))
+
+    def sync(self):
+        for operation in self.pending:
+            self.apply(operation)
+        self.pending = []
+
+    def after_loss(self, rng):
+        how, kept = rng.choice(["nothing", "part", "zeros", "all"]), File()
+        kept.synced = bytearray(self.synced)
+        count = {"nothing": 0, "part": rng.randint(0, len(self.pending))}.get(how, len(self.pending))
+        for number, (kind, at, data) in enumerate(self.pending[:count]):
+            if how == "zeros":
+                data = data and bytes(len(data))
+            elif how == "part" and number == count - 1 and data:
+                data = data[:rng.randint(0, len(data))]
+            kept.apply((kind, at, data))
+        return bytes(kept.synced)
+
+
+def read_log(log):
+    """The recorded operations: fields, and the bytes of a write."""
+    at, operations = 0, []
+    while at < len(log):
+        end = log.index(b"\n", at)
+        fields = log[at:end].decode(errors="surrogateescape").split("\t")
+        at = end + 1
+        data = b""
+        if fields[0] == "write":
+            data = log[at:at + int(fields[3])]
+            at += len(data)
+        operations.append((fields, data))
+    return operations
+
+
+FOLDER = object()
+
+
+def after_power_loss(operations, rng, strict):
+    """Paths and contents (None for a folder) that a power loss after these operations may leave. `strict`: only the sync of a
+    folder keeps what happened to names in it; otherwise any sync keeps what happened to all names before, as a journal does."""
+    names, kept = {}, {}
+    inodes, pending = {}, collections.defaultdict(list)
+
+    def name(folder, *change):
+        pending[folder if strict else ""].append(change)
+
+    def keep(changes):
+        for change, path, value in changes:
+            if change == "link":
+                kept[path] = value
+            elif change == "rename" and path in kept:
+                kept[value] = kept.pop(path)
+            elif change == "unlink":
+                kept.pop(path, None)
+
+    for fields, data in operations:
+        kind, path = fields[0], fields[1]
+        if kind == "open":
+            if path not in names:
+                names[path] = inodes[fields[2]] = File()
+                name(os.path.dirname(path), "link", path, names[path])
+            inodes[fields[2]] = names[path]
+            if fields[3] == "1":
+                names[path].pending.append(("truncate", 0, b""))
+        elif kind == "write":
+            inodes[fields[1]].pending.append(("write", int(fields[2]), data))
+        elif kind == "truncate":
+            inodes[fields[1]].pending.append(("truncate", int(fields[2]), b""))
+        elif kind == "sync":
+            folder = names.get(path) is FOLDER
+            if not folder and fields[2] in inodes:
+                inodes[fields[2]].sync()
+            if not strict or folder:
+                keep(pending.pop(path if strict else "", []))
+        elif kind == "rename":
+            names[fields[2]] = names.pop(path)
+            name(os.path.dirname(path), "rename", path, fields[2])
+        elif kind == "unlink":
+            names.pop(path, None)
+            name(os.path.dirname(path), "unlink", path, None)
+        elif kind == "mkdir":
+            names[path] = FOLDER
+            name(os.path.dirname(path), "link", path, FOLDER)
+    for changes in pending.values():
+        keep(changes[:rng.randint(0, len(changes))])
+    return {path: None if file is FOLDER else file.after_loss(rng) for path, file in kept.items()}
+
+
+def lose_power(operations, recorded, trial, rng):
+    """Puts what a power loss at a random operation leaves into the folder of a trial."""
+    found = after_power_loss(operations[:rng.randint(1, len(operations))], rng, rng.random() < 0.5)
+    for path, data in sorted(found.items()):
+        target = trial / Path(path).relative_to(recorded)
+        # The entry of a folder may be lost, and with it what is in it.
+        if target.parent.is_dir():
+            target.mkdir(exist_ok=True) if data is None else target.write_bytes(data)
+
+
+def trial(harness, kind, rng, whole, seconds, count, record):
+    """One run that is disturbed and resumed: the number of disturbances, and what was wrong or None."""
+    folder = harness.new()
+    run, disturbed = folder / "run", 0
     try:
         for attempt in range(4):
-            last = attempt == 3 or (attempt > 0 and rng.random() < 0.4)
-            resume = attempt > 0 and run.is_dir() and any(run.iterdir())
-            if kind == "signal" and not last:
-                child = harness.start(folder, resume)
+            last = attempt == 3 or (attempt > 0 and (kind == "power" or rng.random() < 0.4))
+            if kind == "power" and attempt == 0:
+                lose_power(*record, folder, rng)
+                code, said = -9, "the power was lost"
+            elif kind == "signal" and not last:
+                child = harness.start(folder)
                 time.sleep(rng.random() * seconds)
                 child.kill()
-                code, said = harness.finish(child)
+                said, _ = child.communicate()
+                code = child.returncode
             else:
-                code, said = harness.finish(harness.start(folder, resume, None if last else (kind, rng.randint(1, count))))
-            said_before.append(said)
+                code, said = harness.run(folder, None if last else (kind, rng.randint(1, count)))
             if code == 0:
                 break
             disturbed += 1
             if code in (-9, 137):
                 continue
-            # A refusal before the first snapshot: nothing was reached, and the folder is named.
-            named = re.search(r"error: .*" + re.escape(str(folder)), said, re.S)
-            if not named:
+            if not re.search(r"error: .*" + re.escape(str(folder)), said, re.S):
                 return disturbed, f"exit {code} without a file: {said[-400:]}"
-            if "holds nothing" in said and not any((run / "resume").glob("after-*.cbor")):
-                shutil.rmtree(run)
+            if not started(run):
+                # Nothing was reached, and the folder is named.
+                shutil.rmtree(run, ignore_errors=True)
             elif last:
                 return disturbed, f"does not go on: {said[-400:]}"
         else:
-            return disturbed, "never ends"
-        end = end_of(run)
-        wrong = [what for what in whole if end[what] != whole[what]]
-        return disturbed, f"other {', '.join(wrong)}: {end['left']} {said_before}" if wrong else None
+            code, said = harness.run(folder)
+            if code:
+                return disturbed, f"never ends: {said[-400:]}"
+        return disturbed, differences(whole, run)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_named(said, path):
+    """Whether an error names the file, or the one that a temporary file becomes, or its folder."""
+    name = re.sub(r"^\.(.+)\.\w{6}\.tmp$", r"\1", Path(path).name)
+    return any(f"{part}" in said for part in (Path(path).parent / name, name, Path(path).parent))
+
+
+def every(harness, kinds):
+    """Each operation fails once."""
+    folder, log = harness.new(), harness.folder.parent / f"{harness.folder.name}.operations"
+    code, said = harness.run(folder, FAULT_ROOT=harness.folder, FAULT_COUNT=log)
+    assert code == 0, said
+    whole, operations = end_of(folder / "run"), [line.split("\t") for line in log.read_text(errors="replace").splitlines()]
+    table = collections.Counter(name for name, _ in operations)
+    print(f"{len(operations)} operations on files: {', '.join(f'{n} {name}' for name, n in table.most_common())}", flush=True)
+    shutil.rmtree(folder)
+    failed = 0
+    for kind in kinds:
+        errors = harmless = 0
+        places = [-1] if kind == "short" else range(1, len(operations) + 1)
+        for at in places:
+            name, path = operations[at - 1] if at > 0 else ("all", str(harness.folder))
+            if kind == "ENOSPC" and name in ("open", "opendir", "read", "pread64"):
+                continue
+            folder = harness.new()
+            code, said = harness.run(folder, (kind, at), FAULT_ROOT=harness.folder)
+            path = re.sub(r"/trial-\w+", f"/{folder.name}", path)
+            wrong = None
+            if code == 0:
+                harmless += 1
+            elif code == 1 and "error: " in said and is_named(said, path):
+                errors += 1
+                code, said = harness.run(folder)
+                if code and not started(folder / "run"):
+                    shutil.rmtree(folder / "run", ignore_errors=True)
+                    code, said = harness.run(folder)
+                wrong = f"does not go on: {said[-400:]}" if code else None
+            else:
+                wrong = f"exit {code}, and the file is not named: {said[-400:]}"
+            wrong = wrong or differences(whole, folder / "run")
+            if wrong:
+                failed += 1
+                print(f"FAILED {kind} at operation {at}, {name} {path}: {wrong}", flush=True)
+            shutil.rmtree(folder)
+        print(f"{kind:8} {errors} errors that name the file, each resumed; {harmless} did no harm", flush=True)
+    return failed
 
 
 def main():
@@ -141,25 +322,29 @@ def main():
     arguments.add_argument("kinds", nargs="*", metavar="KIND")
     arguments.add_argument("--trials", type=int, default=40)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--images", type=int)
+    arguments.add_argument("--every", action="store_true")
     given = arguments.parse_intermixed_args()
     rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory(prefix="fastai-crash-") as folder:
-        harness = Harness(given.program, Path(folder).resolve())
-        first = harness.folder / "whole"
+        root = Path(folder).resolve() / "files"
+        if given.every:
+            sys.exit(every(Harness(given.program, root, given.images or 8, FEW_STEPS), given.kinds or FAULTS) > 0)
+        harness = Harness(given.program, root, given.images or 40, STEPS)
+        first, log, names = harness.folder / "whole", root.parent / "log", root.parent / "names"
         first.mkdir()
         began = time.monotonic()
-        # The fault library counts the operations of an undisturbed run.
-        code, said = harness.finish(harness.start(first, False, ("", 0)))
+        code, said = harness.run(first, FAULT_LOG=log, FAULT_COUNT=names)
         assert code == 0, said
-        seconds, count = time.monotonic() - began, int((harness.folder / "count").read_text())
-        whole = end_of(first / "run")
+        seconds, count = time.monotonic() - began, len(names.read_text(errors="replace").splitlines())
+        whole, record = end_of(first / "run"), (read_log(log.read_bytes()), first)
         assert whole["left"] == [], whole["left"]
         print(f"undisturbed: {seconds:.1f} s, {count} operations on files", flush=True)
-        kinds = given.kinds or KINDS
+        kinds = given.kinds or KILLS
         counts = {kind: [0, 0, 0] for kind in kinds}
         for number in range(given.trials):
             kind = kinds[number % len(kinds)]
-            disturbed, wrong = trial(harness, kind, rng, whole, seconds, count)
+            disturbed, wrong = trial(harness, kind, rng, whole, seconds, count, record)
             counts[kind][0] += 1
             counts[kind][1] += disturbed
             if wrong:

@@ -1,18 +1,20 @@
-/* Counts what a program does to files, and lets one operation fail, or end the program, or lose what was not synced.
+/* Counts what a program does to files, and lets one operation fail or end the program, or records all of them.
  *
  *     cc -O1 -shared -fPIC -o fault.so tools/fault.c -ldl
  *     LD_PRELOAD=./fault.so FAULT_ROOT=FOLDER FAULT_KIND=KIND FAULT_AT=N PROGRAM ..
  *
- * Only files below FAULT_ROOT count. Operation N (from 1) of open for writing, write, fsync, rename, mkdir, unlink, chmod
- * and chown
+ * Only files below FAULT_ROOT count. Operation N (from 1; 0 means none, -1 every one) of open, opendir, read, write, fsync,
+ * rename, unlink, rmdir, mkdir, chmod, chown and truncate
  *   kill    does not happen: SIGKILL
- *   power   does not happen: SIGKILL, after every file is cut at a random place behind its last fsync, as a power loss may
  *   torn    does not happen: SIGKILL; of a write, half of the bytes are written before
- *   ENOSPC, EIO, EACCES   fails with that error, as do all writes after it with ENOSPC
- *   short   writes one byte only (a write), which is no error
- * FAULT_COUNT=FILE receives the number of operations when the program ends. tools/crash.py uses this library.
+ *   ENOSPC, EIO, EACCES   fails with that error; with ENOSPC, later writes do, too; only writing fails for want of space
+ *   short   reads or writes one byte only, which is no error
+ * FAULT_COUNT=FILE receives the names of the operations in order, one a line. FAULT_LOG=FILE receives what changes files, so
+ * that tools/crash.py can make what a power loss may leave: lines of fields with tabs between them, and after a write's line
+ * its bytes.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,168 +26,202 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-#define MOST 65536
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long count, at;
-static const char *root, *kind;
-static int failing;
-/* Descriptors with bytes that no fsync has covered: how long the file was at its last fsync. */
-static struct { int open; off_t synced; } files[MOST];
-static int lost[MOST], lost_count;
-static off_t lost_from[MOST];
+static const char *root, *kind = "";
+static int full, names = -1, record = -1;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+static int output(const char *variable) {
+    const char *file = getenv(variable);
+    return file ? (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644) : -1;
+}
+
 __attribute__((constructor)) static void begin(void) {
     root = getenv("FAULT_ROOT");
-    kind = getenv("FAULT_KIND");
     at = getenv("FAULT_AT") ? atol(getenv("FAULT_AT")) : 0;
-    if (!kind) kind = "";
+    if (getenv("FAULT_KIND")) kind = getenv("FAULT_KIND");
+    names = output("FAULT_COUNT");
+    record = output("FAULT_LOG");
 }
 
-__attribute__((destructor)) static void end(void) {
-    const char *file = getenv("FAULT_COUNT");
-    if (!file) return;
-    char text[32];
-    int fd = syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    int length = snprintf(text, sizeof text, "%ld\n", count);
-    if (fd >= 0 && syscall(SYS_write, fd, text, length) == length) syscall(SYS_close, fd);
-}
-
-static int below(const char *path) {
+/* The absolute form of `path`, or NULL if it is not below the root. */
+static const char *below(int folder, const char *path, char whole[8192]) {
     if (!root || !path) return 0;
-    char whole[4096];
-    if (path[0] != '/') {
-        if (!getcwd(whole, sizeof whole / 2)) return 0;
-        strncat(strncat(whole, "/", 2), path, sizeof whole / 2 - 2);
-        path = whole;
-    }
-    return strncmp(path, root, strlen(root)) == 0;
-}
-
-static int fd_below(int fd) {
-    char link[64], path[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 0) return 0;
-    path[n] = 0;
-    return below(path);
-}
-
-static void cut(int fd, off_t synced) {
-    struct stat now;
-    if (fstat(fd, &now) || now.st_size <= synced) return;
-    off_t length = synced + (off_t)(drand48() * (now.st_size - synced));
-    if (syscall(SYS_ftruncate, fd, length)) return;
-}
-
-/* What to do at this operation: 0 go on, -1 fail with errno, 1 write less. */
-static int step(int is_write, int fd, const void *bytes, size_t length) {
-    pthread_mutex_lock(&lock);
-    count++;
-    int here = at && count == at, later = failing && is_write;
-    pthread_mutex_unlock(&lock);
-    if (!here && !later) return 0;
-    if (!strcmp(kind, "kill") || !strcmp(kind, "power") || !strcmp(kind, "torn")) {
-        if (!strcmp(kind, "torn") && is_write && length > 1) syscall(SYS_write, fd, bytes, length / 2);
-        if (!strcmp(kind, "power")) {
-            srand48(at);
-            for (int i = 0; i < MOST; i++)
-                if (files[i].open) cut(i, files[i].synced);
-            for (int i = 0; i < lost_count; i++) cut(lost[i], lost_from[i]);
+    if (path[0] == '/') {
+        snprintf(whole, 8192, "%s", path);
+    } else {
+        char link[64], start[4096];
+        if (folder == AT_FDCWD) {
+            if (!getcwd(start, sizeof start)) return 0;
+        } else {
+            snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+            ssize_t n = readlink(link, start, sizeof start - 1);
+            if (n < 0) return 0;
+            start[n] = 0;
         }
+        snprintf(whole, 8192, "%s/%s", start, path);
+    }
+    return strncmp(whole, root, strlen(root)) ? 0 : whole;
+}
+
+static const char *open_below(int fd, char whole[8192]) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = root ? readlink(link, whole, 8191) : -1;
+    if (n < 0) return 0;
+    whole[n] = 0;
+    return strncmp(whole, root, strlen(root)) ? 0 : whole;
+}
+
+enum what { LOOK, READ, WRITE, CHANGE };
+
+/* What to do at this operation: 0 go on, -1 fail with errno, 1 transfer one byte. */
+static int step(const char *name, const char *path, enum what what, int fd, const void *bytes, size_t length) {
+    int kept = errno;
+    pthread_mutex_lock(&lock);
+    int here = ++count == at || at < 0, later = full && what == WRITE;
+    if (names >= 0) {
+        char line[8300];
+        int n = snprintf(line, sizeof line, "%s\t%s\n", name, path);
+        if (syscall(SYS_write, names, line, n) != n) names = -1;
+    }
+    pthread_mutex_unlock(&lock);
+    errno = kept;
+    if (!here && !later) return 0;
+    if (!strcmp(kind, "kill") || !strcmp(kind, "torn")) {
+        if (!strcmp(kind, "torn") && what == WRITE && length > 1 && syscall(SYS_write, fd, bytes, length / 2) < 0) _exit(9);
         syscall(SYS_kill, getpid(), SIGKILL);
         for (;;) pause();
     }
-    if (!strcmp(kind, "short")) return is_write ? 1 : 0;
-    errno = !strcmp(kind, "ENOSPC") ? ENOSPC : !strcmp(kind, "EACCES") ? EACCES : EIO;
-    if (errno == ENOSPC) failing = 1;
-    return -1;
-}
-
-ssize_t write(int fd, const void *bytes, size_t length) {
-    if (fd_below(fd)) {
-        int how = step(1, fd, bytes, length);
-        if (how < 0) return -1;
-        if (how > 0 && length > 1) length = 1;
+    if (!strcmp(kind, "short")) return what == READ || what == WRITE;
+    if (!strcmp(kind, "ENOSPC")) {
+        if (what == LOOK || what == READ) return 0;
+        full = 1;
+        errno = ENOSPC;
+        return -1;
     }
-    return REAL(write)(fd, bytes, length);
-}
-
-static int opened(int fd, int flags) {
-    if (fd >= 0 && fd < MOST && (flags & O_ACCMODE) != O_RDONLY) {
-        struct stat now;
-        files[fd].open = 1;
-        files[fd].synced = fstat(fd, &now) ? 0 : now.st_size;
-    }
-    return fd;
-}
-
-#define OPEN(name, parameters, path, call)                                                      \
-    int name parameters {                                                                       \
-        mode_t mode = 0;                                                                        \
-        if (flags & (O_CREAT | O_TMPFILE)) {                                                    \
-            va_list more;                                                                       \
-            va_start(more, flags);                                                              \
-            mode = va_arg(more, mode_t);                                                        \
-            va_end(more);                                                                       \
-        }                                                                                       \
-        int counts = (flags & O_ACCMODE) != O_RDONLY && below(path);                            \
-        if (counts && step(0, -1, 0, 0) < 0) return -1;                                         \
-        int fd = call;                                                                          \
-        return counts ? opened(fd, flags) : fd;                                                 \
-    }
-OPEN(open, (const char *path, int flags, ...), path, REAL(open)(path, flags, mode))
-OPEN(open64, (const char *path, int flags, ...), path, REAL(open64)(path, flags, mode))
-OPEN(openat, (int folder, const char *path, int flags, ...), path, REAL(openat)(folder, path, flags, mode))
-OPEN(openat64, (int folder, const char *path, int flags, ...), path, REAL(openat64)(folder, path, flags, mode))
-
-static int synced(int fd) {
-    if (fd_below(fd)) {
-        if (step(0, -1, 0, 0) < 0) return -1;
-        struct stat now;
-        if (fd < MOST && files[fd].open && !fstat(fd, &now)) files[fd].synced = now.st_size;
+    if (!strcmp(kind, "EIO") || !strcmp(kind, "EACCES")) {
+        errno = !strcmp(kind, "EIO") ? EIO : EACCES;
+        return -1;
     }
     return 0;
 }
 
-int fsync(int fd) { return synced(fd) ? -1 : REAL(fsync)(fd); }
-int fdatasync(int fd) { return synced(fd) ? -1 : REAL(fdatasync)(fd); }
-
-int close(int fd) {
-    if (fd >= 0 && fd < MOST && files[fd].open) {
-        struct stat now;
-        if (!fstat(fd, &now) && now.st_size > files[fd].synced && lost_count < MOST) {
-            int kept = fcntl(fd, F_DUPFD_CLOEXEC, 512);
-            if (kept >= 0) {
-                lost_from[lost_count] = files[fd].synced;
-                lost[lost_count++] = kept;
-            }
-        }
-        files[fd].open = 0;
+/* Writes a line, and bytes after it, in one piece. */
+static void note(const void *bytes, size_t length, const char *format, ...) {
+    if (record < 0) return;
+    int kept = errno;
+    char line[17000];
+    va_list fields;
+    va_start(fields, format);
+    size_t n = vsnprintf(line, sizeof line, format, fields);
+    va_end(fields);
+    char *whole = malloc(n + length);
+    memcpy(whole, line, n);
+    if (length) memcpy(whole + n, bytes, length);
+    pthread_mutex_lock(&lock);
+    for (size_t done = 0; done < n + length;) {
+        ssize_t part = syscall(SYS_write, record, whole + done, n + length - done);
+        if (part <= 0) _exit(9);
+        done += part;
     }
-    return REAL(close)(fd);
+    pthread_mutex_unlock(&lock);
+    free(whole);
+    errno = kept;
 }
 
-#define PATH(name, parameters, path, call)                                                      \
-    int name parameters {                                                                       \
-        if (below(path) && step(0, -1, 0, 0) < 0) return -1;                                    \
-        return call;                                                                            \
-    }
-PATH(rename, (const char *from, const char *to), to, REAL(rename)(from, to))
-PATH(unlink, (const char *path), path, REAL(unlink)(path))
-PATH(mkdir, (const char *path, mode_t mode), path, REAL(mkdir)(path, mode))
-
-int renameat(int a, const char *from, int b, const char *to) {
-    if (below(to) && step(0, -1, 0, 0) < 0) return -1;
-    return REAL(renameat)(a, from, b, to);
+static unsigned long inode(int fd) {
+    struct stat now;
+    return fstat(fd, &now) ? 0 : now.st_ino;
 }
 
-int fchmod(int fd, mode_t mode) {
-    if (fd_below(fd) && step(0, -1, 0, 0) < 0) return -1;
-    return REAL(fchmod)(fd, mode);
+#define OPEN(name, parameters, folder, call)                                                                     \
+    int name parameters {                                                                                        \
+        mode_t mode = 0;                                                                                         \
+        if (flags & (O_CREAT | O_TMPFILE)) {                                                                     \
+            va_list more;                                                                                        \
+            va_start(more, flags);                                                                               \
+            mode = va_arg(more, mode_t);                                                                         \
+            va_end(more);                                                                                        \
+        }                                                                                                        \
+        char whole[8192];                                                                                        \
+        const char *file = below(folder, path, whole);                                                           \
+        int writes = (flags & O_ACCMODE) != O_RDONLY;                                                            \
+        if (file && step(writes ? "create" : "open", file, writes ? CHANGE : LOOK, -1, 0, 0) < 0) return -1;     \
+        int fd = call;                                                                                           \
+        if (file && writes && fd >= 0) note(0, 0, "open\t%s\t%lu\t%d\n", file, inode(fd), !!(flags & O_TRUNC)); \
+        return fd;                                                                                               \
+    }
+OPEN(open, (const char *path, int flags, ...), AT_FDCWD, REAL(open)(path, flags, mode))
+OPEN(open64, (const char *path, int flags, ...), AT_FDCWD, REAL(open64)(path, flags, mode))
+OPEN(openat, (int folder, const char *path, int flags, ...), folder, REAL(openat)(folder, path, flags, mode))
+OPEN(openat64, (int folder, const char *path, int flags, ...), folder, REAL(openat64)(folder, path, flags, mode))
+
+#define TRANSFER(name, type, what, parameters, arguments, ...)                                        \
+    ssize_t name parameters {                                                                         \
+        char whole[8192];                                                                             \
+        const char *file = open_below(fd, whole);                                                     \
+        if (file) {                                                                                   \
+            int how = step(#name, file, what, fd, bytes, length);                                     \
+            if (how < 0) return -1;                                                                   \
+            if (how > 0 && length > 1) length = 1;                                                    \
+        }                                                                                             \
+        ssize_t done = REAL(name) arguments;                                                          \
+        __VA_ARGS__                                                                                   \
+        return done;                                                                                  \
+    }
+TRANSFER(read, void, READ, (int fd, void *bytes, size_t length), (fd, bytes, length))
+TRANSFER(pread64, void, READ, (int fd, void *bytes, size_t length, off64_t from), (fd, bytes, length, from))
+TRANSFER(write, const void, WRITE, (int fd, const void *bytes, size_t length), (fd, bytes, length),
+    if (file && done > 0) note(bytes, done, "write\t%lu\t%lld\t%zd\n", inode(fd), (long long)lseek(fd, 0, SEEK_CUR) - done, done);)
+
+#define DESCRIPTOR(name, parameters, arguments, ...)                                   \
+    int name parameters {                                                              \
+        char whole[8192];                                                              \
+        const char *file = open_below(fd, whole);                                      \
+        if (file && step(#name, file, CHANGE, fd, 0, 0) < 0) return -1;                \
+        int done = REAL(name) arguments;                                               \
+        __VA_ARGS__                                                                    \
+        return done;                                                                   \
+    }
+#define SYNCED if (file && !done) note(0, 0, "sync\t%s\t%lu\n", file, inode(fd));
+DESCRIPTOR(fsync, (int fd), (fd), SYNCED)
+DESCRIPTOR(fdatasync, (int fd), (fd), SYNCED)
+DESCRIPTOR(fchmod, (int fd, mode_t mode), (fd, mode))
+DESCRIPTOR(fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
+DESCRIPTOR(ftruncate64, (int fd, off64_t length), (fd, length),
+    if (file && !done) note(0, 0, "truncate\t%lu\t%lld\n", inode(fd), (long long)length);)
+
+#define PATH(name, folder, kind, parameters, arguments, ...)                           \
+    int name parameters {                                                              \
+        char whole[8192];                                                              \
+        const char *file = below(folder, path, whole);                                 \
+        if (file && step(kind, file, CHANGE, -1, 0, 0) < 0) return -1;                 \
+        int done = REAL(name) arguments;                                               \
+        if (file && !done) note(0, 0, __VA_ARGS__);                                    \
+        return done;                                                                   \
+    }
+PATH(unlink, AT_FDCWD, "unlink", (const char *path), (path), "unlink\t%s\n", file)
+PATH(unlinkat, folder, "unlink", (int folder, const char *path, int flags), (folder, path, flags), "unlink\t%s\n", file)
+PATH(rmdir, AT_FDCWD, "rmdir", (const char *path), (path), "unlink\t%s\n", file)
+PATH(mkdir, AT_FDCWD, "mkdir", (const char *path, mode_t mode), (path, mode), "mkdir\t%s\n", file)
+
+int rename(const char *from, const char *path) {
+    char whole[8192], old[8192];
+    const char *file = below(AT_FDCWD, path, whole), *source = below(AT_FDCWD, from, old);
+    if (file && step("rename", file, CHANGE, -1, 0, 0) < 0) return -1;
+    int done = REAL(rename)(from, path);
+    if (file && source && !done) note(0, 0, "rename\t%s\t%s\n", source, file);
+    return done;
+}
+
+DIR *opendir(const char *path) {
+    char whole[8192];
+    const char *file = below(AT_FDCWD, path, whole);
+    if (file && step("opendir", file, LOOK, -1, 0, 0) < 0) return 0;
+    return REAL(opendir)(path);
 }

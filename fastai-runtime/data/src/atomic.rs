@@ -196,12 +196,47 @@ fn replace(
     buffered.flush()?;
     drop(buffered);
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // The rename is durable only after syncing the folder. Some file systems cannot sync a folder; the file is complete
-    // anyway.
+    put(file, path)?;
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Renames a temporary file. On failure it is removed.
+#[cfg(unix)]
+fn put(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    // Through the C library, where `tools/fault.c` can let it fail; tempfile makes the system call itself.
+    std::fs::rename(file.path(), path)?;
+    // Nothing has the temporary name any more.
+    let _ = file.into_temp_path().keep();
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn put(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    file.persist(path).map(drop).map_err(|e| e.error)
+}
+
+/// Makes the names in a folder durable: a rename is only after that. Some file systems cannot sync a folder; what is in it is
+/// complete anyway.
+pub fn sync_folder(folder: &Path) {
     #[cfg(unix)]
     if let Ok(folder) = std::fs::File::open(folder) {
         let _ = folder.sync_all();
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// Creates a folder and those above it, so that a loss of power does not lose them with what is written into them.
+///
+/// # Errors
+/// If it does not exist and cannot be created.
+pub fn create_folder(folder: &Path) -> Result<(), FileError> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.is_dir()).collect();
+    std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
+    for created in missing {
+        let above = created.parent().filter(|above| !above.as_os_str().is_empty());
+        sync_folder(above.unwrap_or(Path::new(".")));
     }
     Ok(())
 }

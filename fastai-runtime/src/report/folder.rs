@@ -9,7 +9,7 @@ use super::html::{self, WrittenFile};
 use super::record::Record;
 use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
-use crate::atomic::{sweep, write_atomic};
+use crate::atomic::{create_folder, sweep, sync_folder, write_atomic};
 use crate::error::ResumeError;
 use crate::train::{EpochRow, FindCurve, FitCurve};
 
@@ -134,7 +134,7 @@ impl RunFolder {
         let folder = self.path.join(MODELS);
         check_model_name(name)
             .map_err(|e| RunError::file("write", folder.join(name), io::Error::new(io::ErrorKind::InvalidInput, e)))?;
-        std::fs::create_dir_all(&folder).map_err(|e| RunError::file("create", &folder, e))?;
+        create_folder(&folder)?;
         Ok(folder.join(format!("{name}.safetensors")))
     }
 
@@ -226,7 +226,7 @@ fn claim(path: &Path) -> io::Result<()> {
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
             }
         },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => std::fs::create_dir_all(path),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => create_folder(path).map_err(|e| e.error),
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
             Err(io::Error::new(e.kind(), "a file is in the way; name a folder that is empty or does not exist"))
         }
@@ -236,12 +236,15 @@ fn claim(path: &Path) -> io::Result<()> {
 
 /// Creates `parent/name`, or `parent/name-2`, `-3`, .. if another run started in the same second.
 fn claim_new(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
-    std::fs::create_dir_all(parent).map_err(|e| RunError::file("create", parent, e))?;
+    create_folder(parent)?;
     let mut path = parent.join(name);
     let mut n = 1;
     loop {
         match std::fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
+            Ok(()) => {
+                sync_folder(parent);
+                return Ok(path);
+            }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 n += 1;
                 path = parent.join(format!("{name}-{n}"));
