@@ -8,7 +8,7 @@ use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
 use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
 use super::sets::{Sets, class_weights, open_data};
-use super::snapshot::{DataDigest, SavedLook, Snapshot, SnapshotFolder};
+use super::snapshot::{DataDigest, KeptWeights, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
 use super::{Outcome, RunOptions, fits_memory};
 use crate::RunError;
@@ -19,7 +19,7 @@ use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::{Reached, ResumeError};
 use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
-use crate::models::{self, ModelMeta, Network};
+use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
 use crate::train::{Learner, Loss};
@@ -100,7 +100,6 @@ impl<'a> Session<'a> {
         let (dataset, health, reading) = open_data(recipe, options, smoke, cache.root(), progress)?;
         let digest = DataDigest::of(&dataset, &health);
         if let Some(paused) = &paused {
-            paused.warnings.iter().for_each(|warning| progress.warn(warning));
             refuse(&paused.folder, paused.snapshot.data.differences(&digest))?;
         }
         if dataset.train.len() < 2 {
@@ -167,7 +166,7 @@ impl<'a> Session<'a> {
             summary.notes.push(note);
         }
         let body = models::body_digest(&network);
-        let (folder, snapshots, snapshot) = match paused {
+        let (folder, snapshots, snapshot, warnings) = match paused {
             None => {
                 let folder = RunFolder::create(options.out.as_deref(), recipe.name())?;
                 let mut snapshots = SnapshotFolder::take(folder.path())?;
@@ -178,14 +177,14 @@ impl<'a> Session<'a> {
                 // Before anything else, so that a run that is killed here can be resumed too.
                 snapshots.write(&begin)?;
                 folder.write_recipe(&summary.recipe)?;
-                (folder, snapshots, begin)
+                (folder, snapshots, begin, Vec::new())
             }
-            Some(Paused { folder, snapshots, mut snapshot, .. }) => {
+            Some(Paused { folder, snapshots, mut snapshot, warnings }) => {
                 if snapshot.weights.is_none() && snapshot.body != body {
                     let differs = "the weights that the recipe names are not those that the run began with".to_string();
                     refuse(&folder, vec![differs])?;
                 }
-                (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot)
+                (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot, warnings)
             }
         };
         let constant_loss = measured::constant_loss(&train_truth, dataset.classes.len(), class_weights.is_some());
@@ -223,6 +222,10 @@ impl<'a> Session<'a> {
         } else {
             session.keep(0, 0.0)?;
         }
+        for warning in warnings.into_iter().chain(session.damaged_models()) {
+            session.progress.warn(&warning);
+            session.summary.notes.push(warning);
+        }
         Ok(session)
     }
 
@@ -236,12 +239,13 @@ impl<'a> Session<'a> {
         self.head = self.snapshot.head.clone();
         self.heads = self.snapshot.heads;
         self.threshold = self.snapshot.threshold;
-        if let Some(name) = &self.snapshot.weights {
+        if let Some(weights) = &self.snapshot.weights {
             let device = self.learner.device().clone();
             let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
             let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device);
             let meta = self.meta(self.recipe.transforms().size);
-            self.learner.replace(models::load_model(network, &meta, &self.snapshots.file(name))?);
+            let file = self.snapshots.file(&weights.file);
+            self.learner.replace(models::load_model(network, &meta, &file, Some(&weights.digest))?);
         }
         let (images, classes) = (self.sets.dataset.valid.len(), self.sets.dataset.classes.len());
         self.look = self.snapshot.look.take().and_then(|look| look.restore(images, classes));
@@ -261,6 +265,29 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Describes the saved models of the run that are no longer what it saved. A step that loads one fails.
+    fn damaged_models(&self) -> Vec<String> {
+        let damage = |(name, saved): (&String, &ModelDigest)| {
+            let path = self.folder.model_path(name).ok()?;
+            match models::verify_model(&path) {
+                Ok(found) if found == *saved => None,
+                Ok(_) => Some(format!("{}: a sound model, but not the one that this run saved there", path.display())),
+                Err(error) => Some(error.to_string()),
+            }
+        };
+        self.snapshot.models.iter().filter_map(damage).collect()
+    }
+
+    /// Records the model that a `save` step wrote.
+    pub(super) fn has_saved(&mut self, name: &str, digest: ModelDigest) {
+        self.snapshot.models.insert(name.to_string(), digest);
+    }
+
+    /// The model that a `save` step wrote.
+    pub(super) fn saved_model(&self, name: &str) -> Option<&ModelDigest> {
+        self.snapshot.models.get(name)
+    }
+
     /// Returns the first unfinished stage.
     pub(super) fn next_stage(&self) -> usize {
         self.snapshot.finished
@@ -276,8 +303,8 @@ impl<'a> Session<'a> {
         if self.trained {
             let name = format!("after-{finished}.safetensors");
             let meta = self.meta(self.recipe.transforms().size);
-            models::save_model(&self.learner.network().valid(), &meta, &self.snapshots.file(&name))?;
-            self.snapshot.weights = Some(name);
+            let digest = models::save_model(&self.learner.network().valid(), &meta, &self.snapshots.file(&name))?;
+            self.snapshot.weights = Some(KeptWeights { file: name, digest });
             self.trained = false;
         }
         self.summary.seconds = self.wall_time(seconds);
@@ -358,7 +385,7 @@ impl<'a> Session<'a> {
     pub(super) fn stopped(mut self) -> RunError {
         let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = Status::Stopped;
-        let saved = save::run(&self, "interrupted", size).and_then(|path| self.write().map(|()| path));
+        let saved = save::run(&self, "interrupted", size).and_then(|(path, _)| self.write().map(|()| path));
         match saved {
             Ok(weights) => RunError::Stopped(Reached::Run { weights, folder: self.folder.path().to_path_buf() }),
             Err(error) => error,

@@ -1,5 +1,6 @@
 //! The state that a run writes after each stage, so that it can continue from there.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::measured::Look;
 use crate::RunError;
+use crate::atomic::create_folder;
 use crate::data::{Dataset, Health, Item, Target};
 use crate::error::ResumeError;
 use crate::metrics::Probabilities;
-use crate::models;
+use crate::models::{self, ModelDigest};
 use crate::report::{Record, Summary, refuse_link};
 use crate::sealed::{read_sealed, write_sealed};
 use crate::train::EpochRow;
@@ -44,8 +46,10 @@ pub(super) struct Snapshot {
     pub(super) body: String,
     /// Finished stages.
     pub(super) finished: usize,
-    /// Name of the weights file within the folder; `None` while the weights are the initial ones.
-    pub(super) weights: Option<String>,
+    /// The weights, in a file within the folder; `None` while they are the initial ones.
+    pub(super) weights: Option<KeptWeights>,
+    /// The models that `save` steps wrote, by name.
+    pub(super) models: BTreeMap<String, ModelDigest>,
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
     pub(super) threshold: Option<f64>,
@@ -67,6 +71,7 @@ impl Snapshot {
             body,
             finished: 0,
             weights: None,
+            models: BTreeMap::new(),
             head: HeadSpec { hidden: Vec::new(), dropout: Vec::new() },
             heads: 1,
             threshold: None,
@@ -76,6 +81,13 @@ impl Snapshot {
             history: Vec::new(),
         }
     }
+}
+
+/// The file with the weights of a snapshot. The digest ties it to its state: another run's weights do not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptWeights {
+    pub(super) file: String,
+    pub(super) digest: ModelDigest,
 }
 
 /// Predictions of the current network for the validation part, in serialisable form.
@@ -199,9 +211,12 @@ fn labelled(item: &Item) -> [u8; 8] {
     first_bytes(hash.finalize().as_bytes())
 }
 
-/// Preflight examines every image of a run.
+/// The digest of the file's content, or of its size if preflight did not examine it (`preflight: sample(..)`).
 fn content(item: &Item, health: &Health) -> [u8; 8] {
-    health.content(&item.path).map_or([0; 8], |digest| first_bytes(&digest))
+    if let Some(digest) = health.content(&item.path) {
+        return first_bytes(&digest);
+    }
+    std::fs::metadata(&item.path).map_or([0; 8], |file| file.len().to_le_bytes())
 }
 
 fn first_bytes(digest: &[u8]) -> [u8; 8] {
@@ -229,7 +244,7 @@ impl SnapshotFolder {
     pub(super) fn take(run: &Path) -> Result<Self, RunError> {
         let path = run.join(FOLDER);
         refuse_link(&path)?;
-        std::fs::create_dir_all(&path).map_err(|e| RunError::file("create", &path, e))?;
+        create_folder(&path)?;
         let lock = path.join(LOCK);
         refuse_link(&lock)?;
         let cannot = |e| RunError::file("create", &lock, e);
@@ -263,7 +278,7 @@ impl SnapshotFolder {
             .map_err(|e| RunError::file("write", &path, std::io::Error::other(e)))?;
         write_sealed(&path, KIND, &content)?;
         self.kept.retain(|(finished, _)| *finished < snapshot.finished);
-        self.kept.push((snapshot.finished, snapshot.weights.clone()));
+        self.kept.push((snapshot.finished, snapshot.weights.as_ref().map(|weights| weights.file.clone())));
         self.kept.drain(..self.kept.len().saturating_sub(KEPT));
         let needed = |name: &str| {
             name == LOCK || self.kept.iter().any(|(n, weights)| name == state(*n) || weights.as_deref() == Some(name))
@@ -287,7 +302,7 @@ impl SnapshotFolder {
             let path = self.file(&state(finished));
             match self.read_one(&path, finished) {
                 Ok(snapshot) => {
-                    self.kept = vec![(finished, snapshot.weights.clone())];
+                    self.kept = vec![(finished, snapshot.weights.as_ref().map(|weights| weights.file.clone()))];
                     let words = |(path, why): (PathBuf, String)| {
                         format!("{}: {why}; the run continues from the snapshot before it", path.display())
                     };
@@ -314,13 +329,16 @@ impl SnapshotFolder {
         if snapshot.finished != finished {
             return Err(bad(format!("a snapshot after step {}", snapshot.finished)));
         }
-        if let Some(name) = &snapshot.weights {
+        if let Some(KeptWeights { file: name, digest }) = &snapshot.weights {
             if name.is_empty() || name.contains(['/', '\\']) || name == ".." {
                 return Err(bad("its weights are no file in its folder".to_string()));
             }
             let weights = self.file(name);
             refuse_link(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
-            models::verify_model(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
+            let found = models::verify_model(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
+            if found != *digest {
+                return Err((weights, "sound weights, but not those of this snapshot".to_string()));
+            }
         }
         Ok(snapshot)
     }
@@ -389,6 +407,10 @@ mod tests {
         Snapshot::begin("A { }".into(), 7, false, DataDigest { classes: vec!["a".into()], parts }, "0".into())
     }
 
+    fn kept(file: &str) -> KeptWeights {
+        KeptWeights { file: file.into(), digest: serde_json::from_str("\"0\"").unwrap() }
+    }
+
     fn names(folder: &SnapshotFolder) -> Vec<String> {
         let entries = std::fs::read_dir(&folder.path).unwrap();
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -427,7 +449,7 @@ mod tests {
             std::fs::write(folder.file(name), b"x").unwrap();
         }
         for (finished, weights) in [(0, None), (1, Some("after-1")), (2, Some("after-2")), (3, Some("after-2"))] {
-            folder.write(&Snapshot { finished, weights: weights.map(String::from), ..snapshot() }).unwrap();
+            folder.write(&Snapshot { finished, weights: weights.map(kept), ..snapshot() }).unwrap();
             // Weights come before their state.
             if finished == 0 {
                 std::fs::write(folder.file("after-1"), b"x").unwrap();
@@ -513,7 +535,7 @@ mod tests {
             assert!(error.contains("after-0.cbor") && error.contains("start it anew"), "{error}");
         }
         for weights in ["../../x", "..", "", "a\\b", "absent"] {
-            folder.write(&Snapshot { weights: Some(weights.into()), ..snapshot() }).unwrap();
+            folder.write(&Snapshot { weights: Some(kept(weights)), ..snapshot() }).unwrap();
             assert!(folder.read().is_err(), "{weights}");
         }
     }

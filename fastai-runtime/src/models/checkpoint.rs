@@ -152,8 +152,12 @@ impl ModelMeta {
 /// The probability above which a tag is predicted if the recipe names no threshold, as in the planet lesson.
 pub(crate) const DEFAULT_THRESHOLD: f64 = 0.2;
 
+/// The digest of a saved model, which its header contains: it tells one saved model from every other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelDigest(String);
+
 /// Writes the model as safetensors, atomically, with `meta` in its metadata.
-pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<(), WeightsError> {
+pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<ModelDigest, WeightsError> {
     let mut tensors = BTreeMap::new();
     parameter::visit(network, |at, seen| {
         tensors.insert(at.to_owned(), Array { shape: seen.shape.clone(), values: (seen.read)() });
@@ -161,7 +165,7 @@ pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<()
     let header = SealedMeta { blake3: safetensors_file::BLANK, meta };
     let json = serde_json::to_string(&header).map_err(|e| FileError::new("write", path, e.into()))?;
     let metadata = HashMap::from([(FORMAT.to_owned(), json)]);
-    safetensors_file::write(path, &tensors, metadata)
+    safetensors_file::write(path, &tensors, metadata).map(ModelDigest)
 }
 
 /// The header as it is written: the digest comes first.
@@ -178,21 +182,27 @@ struct Seal {
     blake3: String,
 }
 
-/// Checks the digest and the header of a saved model, without building its network.
-pub fn verify_model(path: &Path) -> Result<(), WeightsError> {
-    open(path).map(|_| ())
+/// Checks the digest and the header of a saved model, without building its network, and returns the digest.
+pub fn verify_model(path: &Path) -> Result<ModelDigest, WeightsError> {
+    Ok(open(path)?.digest)
 }
 
 /// Reads a saved model of any recipe.
 pub fn read_model(path: &Path, device: &Device) -> Result<(Network, ModelMeta), WeightsError> {
-    let (file, meta) = open(path)?;
+    let SavedFile { file, meta, .. } = open(path)?;
     let network = Network::cut(&meta.arch, meta.cut, &meta.head, meta.classes.len(), 0, device);
     Ok((fill(network, file, path)?, meta))
 }
 
 /// Loads the weights of a saved model, whose recipe, architecture, head and classes must match `meta`; sizes may differ.
-pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Network, WeightsError> {
-    let (file, found) = open(path)?;
+/// Where `saved` is known, it must be that very model.
+pub fn load_model(
+    network: Network,
+    meta: &ModelMeta,
+    path: &Path,
+    saved: Option<&ModelDigest>,
+) -> Result<Network, WeightsError> {
+    let SavedFile { file, meta: found, digest } = open(path)?;
     let mut other = Vec::new();
     let mut differs = |what: &str, wanted: String, found: String| {
         if wanted != found {
@@ -209,10 +219,20 @@ pub fn load_model(network: Network, meta: &ModelMeta, path: &Path) -> Result<Net
         let reason = format!("a model of another run\n{other}\nload a model that this recipe saved");
         return Err(WeightsError::unfit(path, reason));
     }
+    if saved.is_some_and(|saved| *saved != digest) {
+        return Err(WeightsError::unfit(path, "a sound model, but not the one that this run saved there"));
+    }
     fill(network, file, path)
 }
 
-fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
+/// An open saved model whose digest and header are right.
+struct SavedFile {
+    file: TensorFile,
+    meta: ModelMeta,
+    digest: ModelDigest,
+}
+
+fn open(path: &Path) -> Result<SavedFile, WeightsError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if !absolute.is_file() {
         return Err(WeightsError::NoModel(absolute));
@@ -244,7 +264,7 @@ fn open(path: &Path) -> Result<(TensorFile, ModelMeta), WeightsError> {
     if wanted > held {
         return Err(broken("its description names a larger head than it holds"));
     }
-    Ok((file, meta))
+    Ok(SavedFile { file, meta, digest: ModelDigest(blake3) })
 }
 
 fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, WeightsError> {

@@ -33,7 +33,7 @@ use fastai_dsl::{ArchFacts, arch};
 
 pub use body::Body;
 pub(crate) use checkpoint::DEFAULT_THRESHOLD;
-pub use checkpoint::{ModelMeta, load_model, read_model, save_model, verify_model};
+pub use checkpoint::{ModelDigest, ModelMeta, load_model, read_model, save_model, verify_model};
 pub use classifier::Classifier;
 pub use conv_norm::{ConvNorm, Norm};
 pub use describe::{LayerRow, describe, describe_cut, describe_top, map_sides};

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
 use super::torch::NumberType;
-use crate::atomic::write_atomic;
+use crate::atomic::{create_folder, write_atomic};
 use crate::data::FileError;
 
 /// Largest header: 16 MiB; the largest networks need less than 1 MiB.
@@ -149,12 +149,13 @@ fn position(header: &[u8], digits: &str) -> Option<usize> {
     header.windows(digits.len()).position(|window| window == digits.as_bytes())
 }
 
-/// Writes f32 tensors and metadata, which contains [`BLANK`] where the digest of the file goes, atomically: to a temporary name in the same folder, synced, then renamed.
+/// Writes f32 tensors and metadata, which contains [`BLANK`] where the digest of the file goes, atomically: to a temporary
+/// name in the same folder, synced, then renamed. Returns the digest.
 pub(super) fn write(
     path: &Path,
     tensors: &BTreeMap<String, Array>,
     metadata: HashMap<String, String>,
-) -> Result<(), WeightsError> {
+) -> Result<String, WeightsError> {
     let failed = |e| FileError::new("write", path, std::io::Error::other(e));
     let bytes: Vec<(&String, &Array, Vec<u8>)> = tensors
         .iter()
@@ -170,8 +171,9 @@ pub(super) fn write(
     let at = position(&out, BLANK).ok_or_else(|| FileError::new("write", path, std::io::Error::other("no digest")))?;
     out[at..at + BLANK.len()].copy_from_slice(digest.as_bytes());
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
-    Ok(write_atomic(path, |file| file.write_all(&out))?)
+    create_folder(folder)?;
+    write_atomic(path, |file| file.write_all(&out))?;
+    Ok(digest.to_string())
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ fn a_cut_model_is_saved_with_its_cut() {
     let x = formula(1, 64, 64, &device);
     assert_eq!(values(read.forward(x.clone())), values(network.forward(x)));
     let whole = Network::new("squeezenet1_1", &head(), 5, 1, &device);
-    let error = models::load_model(whole, &ModelMeta { cut: 0, ..meta }, &path).unwrap_err().to_string();
+    let error = models::load_model(whole, &ModelMeta { cut: 0, ..meta }, &path, None).unwrap_err().to_string();
     assert!(error.contains("modules cut: 0 wanted, 2 in the file"), "{error}");
 }
 
@@ -272,7 +272,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     assert_eq!(models::body_digest(&read), models::body_digest(&network));
     assert_eq!(network.num_params(), read.num_params());
     let other = ModelMeta { recipe: "Planet".into(), classes: meta.classes[..4].to_vec(), ..meta.clone() };
-    let error = models::load_model(network, &other, &path).unwrap_err().to_string();
+    let error = models::load_model(network, &other, &path, None).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
     let mut hostile = [(); 12].map(|()| meta.clone());

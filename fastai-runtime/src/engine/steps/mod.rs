@@ -67,7 +67,11 @@ impl Session<'_> {
             Step::Fit(fit) => fit::run(self, fit, at),
             Step::Tta { n_aug } => tta::run(self, *n_aug, at),
             Step::Head(spec) => head::run(self, spec),
-            Step::Save { name } => save::run(self, name, at.stage.state.size).map(|_| ()),
+            Step::Save { name } => {
+                let (_, digest) = save::run(self, name, at.stage.state.size)?;
+                self.has_saved(name, digest);
+                Ok(())
+            }
             Step::Load { name } => load::run(self, name, at.stage.state.size),
             Step::Resize { .. } => {
                 self.look = None;

@@ -6,11 +6,11 @@ use burn::module::Module;
 
 use crate::RunError;
 use crate::engine::session::Session;
-use crate::models;
+use crate::models::{self, ModelDigest};
 
-/// Saves the current network, for images of `size` pixels; returns the file.
-pub(in crate::engine) fn run(session: &Session<'_>, name: &str, size: u32) -> Result<PathBuf, RunError> {
+/// Saves the current network, for images of `size` pixels; returns the file and its digest.
+pub(in crate::engine) fn run(session: &Session<'_>, name: &str, size: u32) -> Result<(PathBuf, ModelDigest), RunError> {
     let path = session.folder.model_path(name)?;
-    models::save_model(&session.learner.network().valid(), &session.meta(size), &path)?;
-    Ok(path)
+    let digest = models::save_model(&session.learner.network().valid(), &session.meta(size), &path)?;
+    Ok((path, digest))
 }
