@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod activation;
+mod address_range;
 pub mod bilinear;
 mod block;
 mod buffer;
