@@ -207,6 +207,8 @@ pub struct GradientSums {
 /// The output of a clamp, which tells where its gradient goes on.
 #[derive(Clone, Copy)]
 pub enum Clamped<'a> {
+    /// The gradient has passed the clamp already.
+    Passed,
     /// The output.
     Map(Map<'a>),
     /// The output is that of [`affine`] without a residual, of the input and these factors and shifts of each channel.
@@ -271,6 +273,7 @@ fn first_pass(
     let shape = gradient.shape();
     assert!(dy.is_none_or(|map| map.shape() == shape), "maps of one shape");
     match output {
+        Clamped::Passed => {}
         Clamped::Map(map) => assert_eq!(map.shape(), shape, "maps of one shape"),
         Clamped::OfInput { scale, shift } => {
             assert!(input.is_some() && scale.len() >= shape.channels && shift.len() >= shape.channels);
@@ -281,6 +284,7 @@ fn first_pass(
     let pass = FirstPass { dy, output, clamp, input, step: gradient.step(), to: gradient.shared() };
     let mask = match output {
         _ if clamp == crate::tile::OPEN => Mask::None,
+        Clamped::Passed => Mask::None,
         Clamped::Map(_) => Mask::Output,
         Clamped::OfInput { .. } => Mask::Input,
     };

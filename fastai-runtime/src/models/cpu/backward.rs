@@ -1,8 +1,8 @@
 //! The backward pass through a tape.
 
 use burn::backend::autodiff::NodeId;
-use fastai_kernels::norm::{self, Clamped, GradientFactors};
-use fastai_kernels::{Finish, Isa, MapShape, activation, convolution, gate, layer_norm, layout, pool};
+use fastai_kernels::norm::{self, Clamped, GradientFactors, GradientSums};
+use fastai_kernels::{Finish, Isa, Map, MapShape, activation, convolution, gate, layer_norm, layout, pool};
 
 use super::super::unit_times::{PassDirection, timed};
 use super::feature_map::FeatureMap;
@@ -32,8 +32,11 @@ pub(super) fn run(
     while let Some(entry) = entries.pop() {
         match entry {
             TapeEntry::Unit(entry) => timed(entry.number, PassDirection::Backward, || back.unit(*entry, &entries)),
-            TapeEntry::Pool { pool, input, from, to } => {
-                let Some(dy) = back.maps[to].take() else { continue };
+            TapeEntry::Pool { pool, input, clamped, from, to } => {
+                let Some(mut dy) = back.maps[to].take() else { continue };
+                if let Some((clamp, output)) = clamped {
+                    through_clamp(isa, &mut dy, Clamped::Map(output.map()), clamp, None);
+                }
                 let (mut dx, add) = back.sum(from, input);
                 let mut to = dx.make_mut();
                 match pool {
@@ -124,28 +127,21 @@ impl Back {
             self.parameter(bias, || found.bias, vec![channels]);
             entry.inner = None;
         }
-        // Through the activation: in place where nobody else has the gradient.
+        // Through the activation.
         let zeros = vec![0f32; if entry.norm.is_none() && entry.inner.is_some() { channels } else { 0 }];
         let inner = entry.inner.take();
         let mean: &[f32] = entry.norm.as_ref().map_or(&zeros, |norm| &norm.mean);
         let with = inner.as_ref().map(|inner| (inner.map(), mean));
-        let sums = if clamp == Finish::PLAIN.clamp && with.is_none() && entry.bias.is_none() {
+        let passes = clamp == Finish::PLAIN.clamp || matches!(entry.output, UnitOutput::Pooled);
+        let sums = if passes && with.is_none() && entry.bias.is_none() {
             None
         } else {
             let output = match &entry.output {
+                UnitOutput::Pooled => Clamped::Passed,
                 UnitOutput::Kept(output) => Clamped::Map(output.map()),
                 UnitOutput::OfInner { scale, shift } => Clamped::OfInput { scale, shift },
             };
-            let sums = match dy.map_mut() {
-                Some(mut dy) => norm::clamp_gradient_in_place(isa, output, clamp, with, &mut dy),
-                None => {
-                    let mut g = FeatureMap::new(dy.shape());
-                    let sums = norm::clamp_gradient(isa, dy.map(), output, clamp, with, &mut g.fresh());
-                    dy = g;
-                    sums
-                }
-            };
-            Some(sums)
+            Some(through_clamp(isa, &mut dy, output, clamp, with))
         };
         if let Some(residual) = entry.residual {
             self.add(residual, dy.clone());
@@ -219,6 +215,23 @@ impl Back {
             self.maps[from] = Some(dx);
         }
     }
+}
+
+/// The first pass of a norm's gradient and through a clamp, in place where nobody else has the gradient.
+fn through_clamp(
+    isa: Isa,
+    dy: &mut FeatureMap,
+    output: Clamped<'_>,
+    clamp: [f32; 2],
+    with: Option<(Map<'_>, &[f32])>,
+) -> GradientSums {
+    if let Some(mut dy) = dy.map_mut() {
+        return norm::clamp_gradient_in_place(isa, output, clamp, with, &mut dy);
+    }
+    let mut to = FeatureMap::new(dy.shape());
+    let sums = norm::clamp_gradient(isa, dy.map(), output, clamp, with, &mut to.fresh());
+    *dy = to;
+    sums
 }
 
 /// The second pass of a norm's gradient, in place where nobody else has the gradient.

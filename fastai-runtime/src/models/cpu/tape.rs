@@ -65,6 +65,8 @@ pub(super) enum TapeEntry {
     Pool {
         pool: Pool,
         input: MapShape,
+        /// The clamp of the unit before a max pool, and the pool's output: a maximum is inside the clamp where its pixel was.
+        clamped: Option<([f32; 2], FeatureMap)>,
         from: MapNumber,
         to: MapNumber,
     },
@@ -129,6 +131,8 @@ pub(super) struct UnitEntry {
 pub(super) enum UnitOutput {
     /// The map.
     Kept(FeatureMap),
+    /// None: the gradient comes from a max pool, which has led it through the clamp. The pool's output is a quarter as large.
+    Pooled,
     /// The norm's input times these factors of the channels and shifted, clamped: two maps of one size would be kept else.
     OfInner { scale: Vec<f32>, shift: Vec<f32> },
 }
@@ -188,7 +192,7 @@ impl Recording<'_> {
     fn run(&mut self, node: &Node, x: Made) -> Made {
         match node {
             Node::Unit(number) => self.unit(*number, x, None),
-            Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.run(node, x)),
+            Node::Chain(nodes) => self.chain(nodes, x),
             Node::Residual { branch, last, shortcut } => {
                 let residual = self.run(shortcut, x.clone());
                 let x = branch.iter().fold(x, |x, node| self.run(node, x));
@@ -240,6 +244,29 @@ impl Recording<'_> {
         }
     }
 
+    fn chain(&mut self, nodes: &[Node], mut x: Made) -> Made {
+        for (place, node) in nodes.iter().enumerate() {
+            let unit = x.number;
+            x = self.run(node, x);
+            // Nobody but the pool sees the output of a unit right before it.
+            if let ([.., Node::Unit(_)], Node::MaxPool(_)) = (&nodes[..place], node) {
+                self.forget_output(unit, &x.value);
+            }
+        }
+        x
+    }
+
+    /// Forgets the output of the unit that made map `unit` and that the last entry, a max pool, has pooled to `output`.
+    fn forget_output(&mut self, unit: MapNumber, output: &FeatureMap) {
+        let [.., TapeEntry::Unit(before), TapeEntry::Pool { clamped, .. }] = self.tape.entries.as_mut_slice() else {
+            return;
+        };
+        if before.to == unit && shape::smooth(before.spec.activation).is_none() {
+            *clamped = Some((shape::clamp(before.spec.activation), output.clone()));
+            before.output = UnitOutput::Pooled;
+        }
+    }
+
     /// Averages over parts of the image, so that the output has this side.
     fn average(&mut self, x: Made, side: usize) -> Made {
         let shape = |shape| MapShape { height: side, width: side, ..shape };
@@ -259,7 +286,8 @@ impl Recording<'_> {
         let pool = run(x.value.map(), &mut output.fresh());
         let made = self.made(output, x.wanted);
         if x.wanted {
-            let entry = TapeEntry::Pool { pool, input: x.value.shape(), from: x.number, to: made.number };
+            let entry =
+                TapeEntry::Pool { pool, input: x.value.shape(), clamped: None, from: x.number, to: made.number };
             self.tape.entries.push(entry);
         }
         made
