@@ -2,7 +2,7 @@
 //!
 //! Makes 10,000 JPEG files of 320 x 240 pixels, then, each in a process of its own, loads an epoch of 1,000, 3,000 and
 //! 10,000 of them through the training pipeline at 224 pixels in batches of 64 on two threads: once decoding every image,
-//! once with the memory for decoded images that training has (512 MiB, of which 10,000 of these images need 2.3 GB).
+//! once with the memory for decoded images that training has (256 MiB, of which 10,000 of these images need 2.3 GB).
 
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ fn compare() {
         image.save(folder.path().join(format!("{i:05}.jpg"))).expect("room for the images");
     }
     println!("images  decoded images kept  peak memory");
-    let peaks = [("plain", "none"), ("cached", "up to 512 MiB")].map(|(cached, kept)| {
+    let peaks = [("plain", "none"), ("cached", "up to 256 MiB")].map(|(cached, kept)| {
         ["1000", "3000", "10000"].map(|count| {
             let program = std::env::current_exe().expect("the path of this program");
             let output = Command::new(program).arg(folder.path()).args([count, cached]).output().expect("a process");

@@ -51,8 +51,8 @@ impl Drop for DecodedCache {
 }
 
 impl DecodedCache {
-    /// The default budget: 512 MiB.
-    pub const DEFAULT_BUDGET: usize = 512 << 20;
+    /// The default budget: 256 MiB.
+    pub const DEFAULT_BUDGET: usize = 256 << 20;
 
     /// An empty cache for `items` images with at most `budget` bytes of pixels.
     pub fn new(items: usize, budget: usize) -> Self {

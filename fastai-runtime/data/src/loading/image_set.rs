@@ -31,7 +31,7 @@ impl Decoded {
 }
 
 impl ImageSet {
-    /// Creates a set that keeps up to 512 MiB of decoded images.
+    /// Creates a set that keeps up to 256 MiB of decoded images.
     pub fn new(items: &[Item]) -> Self {
         ImageSet::within(items, &Arc::new(Budget::new(DecodedCache::DEFAULT_BUDGET)))
     }
