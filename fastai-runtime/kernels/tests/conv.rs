@@ -82,9 +82,16 @@ fn largest(values: &[f64]) -> f64 {
 }
 
 /// The largest error, as a share of the largest sum.
-fn deviation(got: &[f32], want: &[f64], largest: f64) -> f64 {
+fn deviation(got: &[f32], want: &[f64], largest: f64, what: &str, isa: Isa) -> f64 {
     assert_eq!(got.len(), want.len());
-    got.iter().zip(want).fold(0f64, |m, (a, b)| m.max((f64::from(*a) - b).abs())) / largest
+    let error = got.iter().zip(want).fold(0f64, |m, (a, b)| m.max((f64::from(*a) - b).abs())) / largest;
+    // `tools/kernel_errors.py` reads this line.
+    println!(
+        "largest error: {} {what}, {}: {error:e}",
+        std::thread::current().name().unwrap_or("long sums"),
+        isa.name()
+    );
+    error
 }
 
 /// The map's numbers without the gaps.
@@ -124,7 +131,7 @@ fn check_forward(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCaseE
         } else {
             Forward::new(isa, weights).run(input, case.window, &mut output, finish);
         }
-        let error = deviation(&dense(output.as_map()), &want, unclamped);
+        let error = deviation(&dense(output.as_map()), &want, unclamped, "output", isa);
         prop_assert!(error < if winograd { WINOGRAD } else { DIRECT }, "{isa:?} {error}");
         prop_assert!(y.chunks(steps[1]).all(|p| p.iter().skip(to.channels).all(|v| v.is_nan())), "gaps are left alone");
     }
@@ -166,18 +173,24 @@ fn check_gradients(case: &Case, seed: u64, winograd: bool) -> Result<(), TestCas
             } else {
                 input_gradient(isa, output, packed, case.window, &mut gradient, accumulate);
             }
-            let error = deviation(&dense(gradient.as_map()), if accumulate { &added } else { &dx }, largest(&dx));
+            let error = deviation(
+                &dense(gradient.as_map()),
+                if accumulate { &added } else { &dx },
+                largest(&dx),
+                "input gradient",
+                isa,
+            );
             prop_assert!(error < if winograd { WINOGRAD } else { DIRECT }, "dx {isa:?} {error}");
         }
         let mut got = vec![f32::NAN; weights.len()];
         weight_gradient(isa, input, output, case.window, &mut got);
-        let error = deviation(&got, &dw, largest(&dw));
+        let error = deviation(&got, &dw, largest(&dw), "weight gradient by rows", isa);
         prop_assert!(error < DIRECT, "dw {isa:?} {error}");
         if winograd && from.channels.min(to.channels) >= 16 {
             let Window { kernel, stride, .. } = case.window;
             let sides = Sides { input: from.channels, output: to.channels, kernel, stride, groups: 1 };
             convolution::kernel_gradient(isa, input, output, sides, case.window, &mut got);
-            let error = deviation(&got, &dw, largest(&dw));
+            let error = deviation(&got, &dw, largest(&dw), "weight gradient by tiles", isa);
             prop_assert!(error < WINOGRAD, "dw by tiles {isa:?} {error}");
         }
     }
@@ -221,14 +234,14 @@ fn check_groups(case: &Case, groups: usize, seed: u64) -> Result<(), TestCaseErr
         let finish =
             Finish { bias: Some(&bias), residual: Some(Map::part(&residual, to, steps[1])), clamp: [0.0, 6.0] };
         Convolution::new(isa, &weights, sides).run(input, case.window, &mut map, finish);
-        let error = deviation(&dense(map.as_map()), &y, unclamped);
+        let error = deviation(&dense(map.as_map()), &y, unclamped, "output", isa);
         prop_assert!(error < WINOGRAD, "y {isa:?} {error}");
         prop_assert!(got.chunks(steps[1]).all(|p| p.iter().skip(to.channels).all(|v| v.is_nan())), "gaps are left");
         for (accumulate, want) in [(false, &dx), (true, &added)] {
             let mut got = start.clone();
             let mut to = MapMut::part(&mut got, from, steps[0]);
             convolution::input_gradient(isa, output, &weights, sides, case.window, &mut to, accumulate);
-            let error = deviation(&dense(to.as_map()), want, largest(&dx));
+            let error = deviation(&dense(to.as_map()), want, largest(&dx), "input gradient", isa);
             prop_assert!(error < WINOGRAD, "dx {isa:?} {error}");
             let gap =
                 |values: &[f32]| values.chunks(steps[0]).flat_map(|p| p[from.channels..].to_vec()).collect::<Vec<_>>();
@@ -236,7 +249,7 @@ fn check_groups(case: &Case, groups: usize, seed: u64) -> Result<(), TestCaseErr
         }
         let mut got = vec![f32::NAN; weights.len()];
         convolution::kernel_gradient(isa, input, output, sides, case.window, &mut got);
-        let error = deviation(&got, &dw, largest(&dw));
+        let error = deviation(&got, &dw, largest(&dw), "weight gradient", isa);
         prop_assert!(error < WINOGRAD, "dw {isa:?} {error}");
     }
     Ok(())

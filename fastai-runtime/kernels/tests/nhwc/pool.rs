@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use fastai_kernels::MapShape;
 use fastai_kernels::pool::{self, PoolWindow};
+use fastai_kernels::{Isa, MapShape};
 
 use crate::{Owned, Random, assert_near, everywhere, on_threads};
 
@@ -122,6 +122,7 @@ fn max_and_its_gradient_are_those_of_the_first_maximum() {
 
 /// Averages over `window(y, x)` and their gradient, in double precision.
 fn check_average(
+    isa: Isa,
     [input, gradient, before]: [&Owned; 3],
     accumulate: bool,
     window: impl Fn(usize, usize) -> [Range<usize>; 2],
@@ -149,8 +150,8 @@ fn check_average(
             }
         }
     }
-    assert_near(&on_threads(forward), &y_wanted, 1e-6, "average");
-    assert_near(&on_threads(backward), &dx, 1e-6, "gradient of the average");
+    assert_near(&on_threads(forward), &y_wanted, 1e-6, isa.name());
+    assert_near(&on_threads(backward), &dx, 1e-6, isa.name());
 }
 
 #[test]
@@ -173,7 +174,7 @@ fn average_counts_what_lies_in_the_image() {
             dx.dense()
         };
         let maps = [&input, &gradient, &before];
-        check_average(maps, accumulate, |y, x| case.window(y, x), [&forward, &backward]);
+        check_average(isa, maps, accumulate, |y, x| case.window(y, x), [&forward, &backward]);
     });
 }
 
@@ -205,6 +206,6 @@ fn adaptive_average_covers_evenly() {
                 ..((window + 1) as f64 * side as f64 / windows as f64).ceil() as usize
         };
         let window = |y, x| [range(y, from.height, shape.height), range(x, from.width, shape.width)];
-        check_average([&input, &gradient, &before], accumulate, window, [&forward, &backward]);
+        check_average(isa, [&input, &gradient, &before], accumulate, window, [&forward, &backward]);
     });
 }
