@@ -25,9 +25,9 @@ pub(crate) const REACH: usize = 6;
 pub(crate) const PLACES: usize = REACH * REACH;
 /// Columns of the widest panel.
 const WIDEST: usize = 32;
-/// Products that are summed in one go with weights that are transformed beforehand.
+/// PlaceProducts that are summed in one go with weights that are transformed beforehand.
 const DEPTH: usize = 192;
-/// Products that are summed in one go with weights that are transformed where they are used: those of a panel stay in the
+/// PlaceProducts that are summed in one go with weights that are transformed where they are used: those of a panel stay in the
 /// second-level cache in all places.
 const SHORT: usize = 64;
 /// Bytes of transformed weights that are worth keeping: four times as many as the weights, which most caches hold.
@@ -216,7 +216,7 @@ impl Winograd {
             scratch::with(if deep > 0 { PLACES * step } else { 0 }, |transformed| {
                 for first in columns.clone().step_by(wide) {
                     let used = wide.min(columns.end - first);
-                    let products = Products { left, sides, count, sums: sums.as_mut_ptr(), step: wide };
+                    let products = PlaceProducts { left, sides, count, sums: sums.as_mut_ptr(), step: wide };
                     match &self.weights {
                         Held::Transformed(weights) => {
                             for place in 0..PLACES {
@@ -269,13 +269,13 @@ impl Winograd {
     /// `b` is valid for rows of whole vectors for these columns, one for each of the numbers.
     unsafe fn products(
         &self,
-        products: &Products<'_>,
+        products: &PlaceProducts<'_>,
         place: usize,
         numbers: std::ops::Range<usize>,
         b: *const f32,
         columns: std::ops::Range<usize>,
     ) {
-        let Products { left, sides, count, sums, step } = *products;
+        let PlaceProducts { left, sides, count, sums, step } = *products;
         let tiles = Tiles::new(self.isa, TileOrder::Rows);
         let next = b.wrapping_add(numbers.len() * self.width());
         let (mut ahead, ahead_step) = tiles.ahead(next, count);
@@ -334,7 +334,7 @@ impl Slab {
 
 /// The left operand of a block and where its sums go: `[place, tile, column]`.
 #[derive(Clone, Copy)]
-struct Products<'a> {
+struct PlaceProducts<'a> {
     left: &'a [f32],
     sides: Slab,
     count: usize,

@@ -64,7 +64,7 @@ fn on_threads<T: Send>(awake: bool, body: impl FnOnce() -> T + Send) -> T {
                 }
             });
         }
-        let ending = Ending(&ended);
+        let ending = PassEnd(&ended);
         let result = body();
         drop(ending);
         result
@@ -72,9 +72,9 @@ fn on_threads<T: Send>(awake: bool, body: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Tells the other threads that the body has ended, even if it panics.
-struct Ending<'a>(&'a AtomicBool);
+struct PassEnd<'a>(&'a AtomicBool);
 
-impl Drop for Ending<'_> {
+impl Drop for PassEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }

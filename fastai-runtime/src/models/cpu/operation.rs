@@ -42,14 +42,14 @@ pub(in crate::models) fn together<T: Send>(x: Tensor<4>, work: impl FnOnce(Tenso
 }
 
 /// The first map of a body.
-struct Start {
+struct FirstMap {
     value: FeatureMap,
     context: DispatchAutodiffContext,
     /// The input's node, if a backward pass would reach it.
     node: Option<NodeId>,
 }
 
-impl Start {
+impl FirstMap {
     /// None if the kernels do not know the graph, or the input has no number or is not on the CPU.
     fn new(graph: &Graph, x: &Tensor<4>) -> Option<Self> {
         if !shape::is_known(graph) || x.shape().num_elements() == 0 {
@@ -76,7 +76,7 @@ pub(in crate::models) fn features(
     if units.iter().any(ConvNorm::requires_grad) {
         return None;
     }
-    let Start { value, context, node: None } = Start::new(graph, x)? else { return None };
+    let FirstMap { value, context, node: None } = FirstMap::new(graph, x)? else { return None };
     let evaluation = BodyEvaluation { graph, units, kept };
     let (features, sides) = on_pool(false, || evaluation.features(value));
     Some(float::tensor(features, sides, is_enabled(context)))
@@ -90,7 +90,7 @@ pub(in crate::models) fn forward(
     x: &Tensor<4>,
     pass: &mut Pass,
 ) -> Option<Tensor<4>> {
-    let Start { value, context, node } = Start::new(graph, x)?;
+    let FirstMap { value, context, node } = FirstMap::new(graph, x)?;
     let evaluation = BodyEvaluation { graph, units, kept };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) {
