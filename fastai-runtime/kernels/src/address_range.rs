@@ -111,8 +111,8 @@ impl AddressRange {
     }
 
     fn get() -> Option<&'static Self> {
-        static ARENA: OnceLock<Option<AddressRange>> = OnceLock::new();
-        ARENA.get_or_init(Self::reserve).as_ref()
+        static RANGE: OnceLock<Option<AddressRange>> = OnceLock::new();
+        RANGE.get_or_init(Self::reserve).as_ref()
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -129,7 +129,7 @@ impl AddressRange {
             }
         }
         #[cfg(not(all(unix, target_pointer_width = "64", not(miri))))]
-        drop(pages);
+        let _ = pages;
     }
 }
 
@@ -144,9 +144,9 @@ impl Block {
     }
 
     fn first(&self) -> *mut f32 {
-        let arena = AddressRange::get().expect("a block of the range");
+        let range = AddressRange::get().expect("a block of the range");
         // SAFETY: the block lies in the mapping.
-        unsafe { arena.first.add(self.0.start * NUMBERS) }
+        unsafe { range.first.add(self.0.start * NUMBERS) }
     }
 
     pub(crate) fn numbers(&self) -> &[f32] {
@@ -162,10 +162,10 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if let Some(arena) = AddressRange::get() {
-            let mut pages = arena.pages();
+        if let Some(range) = AddressRange::get() {
+            let mut pages = range.pages();
             let dropped = pages.give(self.0.clone());
-            arena.drop_memory(dropped);
+            range.drop_memory(dropped);
         }
     }
 }
@@ -192,7 +192,9 @@ mod tests {
                 prop_assert_eq!(pages.used, held.iter().map(Range::len).sum::<usize>());
                 prop_assert_eq!(pages.used + pages.free.values().sum::<usize>(), 2000);
             }
-            held.into_iter().for_each(|block| drop(pages.give(block)));
+            for block in held {
+                pages.give(block);
+            }
             prop_assert_eq!(pages.free, BTreeMap::from([(0, 2000)]));
         }
     }
