@@ -135,14 +135,14 @@ struct Csv<W: Write> {
 
 impl<W: Write> PredictionWriter for Csv<W> {
     fn begin(&mut self, predictor: &Predictor, _: f64) -> io::Result<()> {
-        let classes = predictor.classes().iter().map(String::as_str);
-        Ok(self.out.write_record(std::iter::once("file").chain(classes).chain(["said"]))?)
+        let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
+        Ok(self.out.write_record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))?)
     }
 
     fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut fields = vec![said.path.display().to_string()];
+        let mut fields = vec![visible_name(&said.path.display().to_string()).into_owned()];
         fields.extend(said.probabilities.iter().map(f32::to_string));
-        fields.push(names.join(&self.separator));
+        fields.push(visible_name(&names.join(&self.separator)).into_owned());
         Ok(self.out.write_record(fields)?)
     }
 

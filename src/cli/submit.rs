@@ -38,6 +38,9 @@ pub struct SubmitArgs {
     /// What parts tags; the recipe's separator unless given
     #[arg(long, value_name = "TEXT")]
     separator: Option<String>,
+    /// Put an apostrophe before cells that a spreadsheet would compute: those that begin with = + - or @ and are no numbers
+    #[arg(long)]
+    guard_formulas: bool,
     /// Say nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
@@ -75,6 +78,7 @@ fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: Pat
             Submission::in_format(predictor, images, suffixes, format, separator)?
         }
     };
+    let submission = if args.guard_formulas { submission.guard_formulas() } else { submission };
     submission.notes().iter().for_each(|note| eprintln!("note: {note}"));
     let tta = match (args.no_tta, args.tta.passes(predictor)) {
         (true, _) => None,

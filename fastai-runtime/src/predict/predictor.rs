@@ -14,7 +14,7 @@ use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
 use crate::progress::Watch;
 use crate::random::Stream;
-use crate::report::{Summary, refuse_link};
+use crate::report::Summary;
 use crate::transforms::Picture;
 use crate::{RunError, device};
 
@@ -250,7 +250,12 @@ fn model_file(path: &Path, model: Option<&str>) -> Result<PathBuf, RunError> {
     let file = folder.join(format!("{}.safetensors", model.unwrap_or("final")));
     if file.is_file() {
         for path in [&folder, &file] {
-            refuse_link(path)?;
+            if let Ok(target) = std::fs::read_link(path) {
+                let target = target.display();
+                let reason =
+                    format!("a link to {target}, and a run writes no links: give the path of the model itself");
+                return Err(WeightsError::unfit(path, reason).into());
+            }
         }
         return Ok(file);
     }

@@ -1,6 +1,7 @@
 //! Submission files for competitions.
 
 mod layout;
+mod names;
 mod sample;
 
 use std::io::{self, Write};
@@ -13,6 +14,7 @@ use super::Predictor;
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::{DataError, test_id};
+use crate::models::ModelMeta;
 use crate::progress::Watch;
 
 pub use layout::{SubmissionCell, SubmissionFormat, tag_separator};
@@ -28,6 +30,12 @@ pub struct Submission {
     ids: Vec<String>,
     images: Vec<PathBuf>,
     notes: Vec<String>,
+    /// The classes that cells name.
+    labels: Vec<String>,
+    /// Whether a sample gives the names.
+    of_sample: bool,
+    /// Whether cells that a spreadsheet would compute get an apostrophe.
+    guarded: bool,
 }
 
 impl Submission {
@@ -59,7 +67,8 @@ impl Submission {
         }
         let order = layout::natural(&rows.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>());
         let (ids, images) = order.into_iter().map(|row| rows[row].clone()).unzip();
-        Ok(Submission { header, cells, ids, images, notes: Vec::new() })
+        let labels = labels(predictor.meta(), &cells);
+        Ok(Submission { header, cells, ids, images, notes: Vec::new(), labels, of_sample: false, guarded: false })
     }
 
     /// Plans a submission in the form of a sample, a csv file or a gzipped one: its header, its ids, and its order of rows
@@ -98,9 +107,10 @@ impl Submission {
         &self.header
     }
 
-    /// What is remarkable about the plan, such as images that the sample does not name.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    /// What is remarkable about the plan, such as images that the sample does not name, or names that a spreadsheet would
+    /// compute.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.iter().cloned().chain(self.name_notes()).collect()
     }
 
     /// What each column holds, in words: `label: probability of "dogs"`.
@@ -134,17 +144,19 @@ impl Submission {
         let written = write_atomic(out, |file| {
             let content = |to: &mut dyn Write| -> io::Result<()> {
                 let mut csv = csv::Writer::from_writer(to);
-                csv.write_record(&self.header)?;
+                csv.write_record(self.header.iter().map(|name| self.cell(name).into_owned()))?;
                 let mut fields = Vec::with_capacity(self.cells.len());
                 let result = predictor.stream(&self.images, tta, watch, &mut |said| {
                     fields.clear();
                     for cell in &self.cells {
                         fields.push(match cell {
-                            SubmissionCell::Id => self.ids[said.image].clone(),
+                            SubmissionCell::Id => self.cell(&self.ids[said.image]).into_owned(),
                             SubmissionCell::Probability { place, .. } => said.probabilities[*place].to_string(),
-                            SubmissionCell::Class => predictor.said(said.probabilities, threshold).concat(),
+                            SubmissionCell::Class => {
+                                self.cell(&predictor.said(said.probabilities, threshold).concat()).into_owned()
+                            }
                             SubmissionCell::Tags { separator } => {
-                                predictor.said(said.probabilities, threshold).join(separator)
+                                self.cell(&predictor.said(said.probabilities, threshold).join(separator)).into_owned()
                             }
                         });
                     }
@@ -176,6 +188,12 @@ impl Submission {
         });
         failure.map_or_else(|| written.map_err(RunError::from), Err)
     }
+}
+
+/// The classes that these cells name.
+fn labels(meta: &ModelMeta, cells: &[SubmissionCell]) -> Vec<String> {
+    let names = |cell: &SubmissionCell| matches!(cell, SubmissionCell::Class | SubmissionCell::Tags { .. });
+    if cells.iter().any(names) { meta.classes.clone() } else { Vec::new() }
 }
 
 fn shortened(mut list: Vec<String>) -> Vec<String> {

@@ -66,7 +66,9 @@ pub(super) fn plan(
         n => vec![format!("{n} images are not in the sample and are left out: {}", shortened(left).join(", "))],
     };
     let images = rows.into_iter().map(|image| images[image].clone()).collect();
-    Ok(Submission { header: sample.header, cells, ids: sample.ids, images, notes })
+    let labels = super::labels(meta, &cells);
+    let (header, ids) = (sample.header, sample.ids);
+    Ok(Submission { header, cells, ids, images, notes, labels, of_sample: true, guarded: false })
 }
 
 /// The images by each name that a sample may give them.
