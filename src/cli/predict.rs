@@ -106,7 +106,7 @@ impl<W: Write> PredictionWriter for Text<W> {
             TaskKind::SingleLabel => "the most probable class".to_string(),
             TaskKind::Regression => "a number an image".to_string(),
         };
-        writeln!(self.out, "# {}, {what}; classes: {}", meta.recipe, meta.classes.join(&self.separator))
+        writeln!(self.out, "# {}, {what}; classes: {}", meta.recipe, visible_name(&meta.classes.join(&self.separator)))
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
 use fastai_runtime::device::DeviceRequest;
-use fastai_runtime::report::{Baseline, Evaluation, Status, Summary};
+use fastai_runtime::report::{Baseline, Evaluation, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
 
 use super::failure::Failure;
@@ -94,10 +94,7 @@ fn complete(folder: &Path) -> Result<Option<Summary>, Failure> {
         let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
         return Err(Failure::Invalid(format!("there is no run folder {}", absolute.display())));
     }
-    let summary = folder.join("summary.json").is_file().then(|| Summary::read(folder)).transpose();
-    // A run that is not complete writes its summary anew.
-    let summary = if engine::is_unfinished(folder) { summary.ok().flatten() } else { summary? };
-    Ok(summary.filter(|summary| summary.status == Status::Complete && !engine::is_unfinished(folder)))
+    Ok(engine::completed(folder)?)
 }
 
 /// Formats the results of the run.

@@ -3,6 +3,7 @@
 mod bench;
 mod call;
 mod cli;
+mod hostile;
 mod plan;
 mod show;
 mod small;

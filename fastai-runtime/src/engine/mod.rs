@@ -30,6 +30,7 @@ use crate::RunError;
 use crate::data::Dataset;
 use crate::device::{DeviceError, DeviceRequest};
 use crate::progress::{Progress, StopSignal};
+use crate::report::{Status, Summary};
 use paused::Paused;
 use session::Session;
 
@@ -86,9 +87,20 @@ pub fn resume(
     on_threads(options, || run_here(recipe, options, progress, Some(paused)))
 }
 
-/// Whether the run in `folder` can continue: it has started and is not complete.
-pub fn is_unfinished(folder: &Path) -> bool {
-    snapshot::SnapshotFolder::exists(folder)
+/// Returns the summary of the run in `folder` if it is complete, and removes what a process left that was killed right after
+/// the end. A run that is not complete writes its summary anew, so it is not read.
+///
+/// # Errors
+/// A summary that is damaged or was edited.
+pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
+    if snapshot::SnapshotFolder::exists(folder) || !folder.join("summary.json").is_file() {
+        return Ok(None);
+    }
+    let complete = Some(Summary::read(folder)?).filter(|summary| summary.status == Status::Complete);
+    if complete.is_some() {
+        snapshot::SnapshotFolder::sweep_complete(folder);
+    }
+    Ok(complete)
 }
 
 fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, RunError> + Send) -> Result<T, RunError> {

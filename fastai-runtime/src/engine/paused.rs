@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::Recipe;
 
-use super::RunOptions;
 use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
+use super::{RunOptions, completed};
 use crate::RunError;
 use crate::error::ResumeError;
-use crate::report::{Status, Summary};
 
 /// An incomplete run, ready to continue.
 pub(super) struct Paused {
@@ -28,8 +27,8 @@ impl Paused {
     pub(super) fn take(recipe: &Recipe, folder: &Path, options: &RunOptions) -> Result<Self, RunError> {
         if !SnapshotFolder::exists(folder) {
             let run = folder.to_path_buf();
-            let why = match Summary::read(folder) {
-                Ok(summary) if summary.status == Status::Complete => ResumeError::Complete(run),
+            let why = match completed(folder) {
+                Ok(Some(_)) => ResumeError::Complete(run),
                 _ if folder.is_dir() => ResumeError::NoSnapshot(run),
                 _ => ResumeError::NoFolder(run),
             };

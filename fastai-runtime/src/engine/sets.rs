@@ -8,7 +8,7 @@ use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source};
 use super::RunOptions;
 use crate::RunError;
 use crate::activations::Features;
-use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, Preflight, Reading};
+use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, OpenError, Preflight, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation};
 use crate::progress::Progress;
 use crate::train::{CachedExamples, Examples};
@@ -125,15 +125,24 @@ pub(super) fn open_data(
     let mut reading = Reading::Files;
     if let Some(side) = data.resize_to {
         let copies = Copies { side, bits: recipe.transforms().bits, folder: cache.join("copies") };
-        let (from_copies, counts) = copies.make(&dataset, &health, &options.stop, progress)?;
-        reading = from_copies;
-        dataset.notes.push(format!(
-            "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
-            copies.folder.display(),
-            counts.made,
-            counts.found,
-            counts.small
-        ));
+        match copies.make(&dataset, &health, &options.stop, progress) {
+            Ok((from_copies, counts)) => {
+                reading = from_copies;
+                dataset.notes.push(format!(
+                    "images are read from copies of {side} pixels in {}: {} made, {} found, {} images were small enough",
+                    copies.folder.display(),
+                    counts.made,
+                    counts.found,
+                    counts.small
+                ));
+            }
+            // Copies save time only, and their pixels are the same in memory.
+            Err(OpenError::File(error)) => {
+                progress.warn(&format!("{error}: images are scaled to {side} pixels whenever they are read"));
+                reading = Reading::AsCopies(side);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok((dataset, health, reading))
 }

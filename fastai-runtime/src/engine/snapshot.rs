@@ -265,6 +265,17 @@ impl SnapshotFolder {
         !states(&run.join(FOLDER)).is_empty()
     }
 
+    /// Removes what a process left in the run folder `run` that was killed after it had completed the run.
+    pub(super) fn sweep_complete(run: &Path) {
+        let path = run.join(FOLDER);
+        if path.is_dir() && !Self::exists(run) {
+            if let Ok(folder) = Self::take(run) {
+                // Without its states the folder is meaningless; what cannot be removed only costs space.
+                let _ = folder.remove();
+            }
+        }
+    }
+
     /// The path of a file in it.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -489,6 +500,20 @@ mod tests {
         std::fs::write(folder.file(&state(1)), b"").unwrap();
         let error = folder.read().unwrap_err().to_string();
         assert!(error.contains("after-2.cbor: a snapshot after step 1") && error.contains("start it anew"), "{error}");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_of_a_complete_run_is_removed() {
+        let run = tempfile::tempdir().unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
+        folder.write(&snapshot()).unwrap();
+        std::fs::write(folder.file("after-1.safetensors"), b"x").unwrap();
+        drop(folder);
+        SnapshotFolder::sweep_complete(run.path());
+        assert!(SnapshotFolder::exists(run.path()), "a state is left alone");
+        std::fs::remove_file(run.path().join(FOLDER).join(state(0))).unwrap();
+        SnapshotFolder::sweep_complete(run.path());
+        assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::chips::{self, Chips, StopAt, bar};
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::{resume, run};
-use fastai_runtime::progress::Silent;
+use fastai_runtime::progress::{Progress, Silent};
 use fastai_runtime::report::{Status, Summary};
 use fastai_runtime::{RunError, RunOptions};
 
@@ -177,4 +177,105 @@ fn original_weights_are_needed_only_until_the_first_fit_is_through() {
     safetensors::serialize_to_file(body, None, &weights).unwrap();
     let error = resume(&recipe, &early, &chips.options("x"), &mut Silent).unwrap_err();
     assert!(error.to_string().contains("not those that the run began with"), "{error}");
+}
+
+/// Keeps the warnings.
+#[derive(Default)]
+struct Warnings(Vec<String>);
+
+impl Progress for Warnings {
+    fn note(&mut self, _: &str) {}
+    fn warn(&mut self, line: &str) {
+        self.0.push(line.to_string());
+    }
+    fn stage(&mut self, _: usize, _: usize, _: &str) {}
+    fn begin(&mut self, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64, _: &str) {}
+    fn finish(&mut self) {}
+    fn table_header(&mut self, _: &[&str]) {}
+    fn table_row(&mut self, _: u64, _: &[f64]) {}
+}
+
+#[test]
+fn what_is_damaged_or_swapped_is_named() {
+    let chips = Chips::new(30);
+    let recipe = chips.tags("fit(0.05, 1); save(\"a\"); fit(0.01, 1); load(\"a\"); fit(0.02, 1);", "", "");
+    let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
+    let newest = |folder: &Path| {
+        let entries = std::fs::read_dir(folder.join("resume")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter_map(|name| name.strip_prefix("after-")?.strip_suffix(".cbor")?.parse::<usize>().ok()).max()
+    };
+    // Stopped after `save`, within the second fit.
+    let folder = (2..20).find_map(|bars| {
+        let options = chips.options(&format!("parts-{bars}"));
+        let error = run(&recipe, &options, &mut StopAt::new(&options, bar(bars))).map(drop).unwrap_err();
+        assert!(matches!(error, RunError::Stopped(_)), "{error}");
+        options.out.filter(|folder| folder.join("resume").is_dir() && newest(folder) == Some(2))
+    });
+    let folder = folder.expect("a stop within the second fit");
+    let held = |name: &str| folder.join(name);
+    let flipped = |path: &Path| {
+        let kept = std::fs::read(path).unwrap();
+        let mut other = kept.clone();
+        other[kept.len() / 2] ^= 8;
+        std::fs::write(path, other).unwrap();
+        kept
+    };
+    let resumed = || {
+        let (options, mut warnings) = (chips.options("x"), Warnings::default());
+        // Stopped before the next stage ends, so that the folder can be tried again.
+        let mut stop = StopAt::new(&options, bar(1));
+        assert!(resume(&recipe, &folder, &options, &mut Both(&mut warnings, &mut stop)).is_err());
+        warnings.0.join("\n")
+    };
+
+    // A model, before the step that loads it.
+    let model = held("models/a.safetensors");
+    let kept = flipped(&model);
+    let said = resumed();
+    assert!(said.contains("a.safetensors: its content does not match its digest"), "{said}");
+    std::fs::copy(whole.folder.join("models/final.safetensors"), &model).unwrap();
+    let said = resumed();
+    assert!(said.contains("a.safetensors: a sound model, but not the one that this run saved there"), "{said}");
+    let error = resume(&recipe, &folder, &chips.options("x"), &mut Silent).map(drop).unwrap_err().to_string();
+    assert!(error.contains("a.safetensors: a sound model, but not the one"), "{error}");
+    std::fs::write(&model, &kept).unwrap();
+
+    // An image of the same size.
+    let images = chips.path().join("images");
+    let mut files: Vec<_> = std::fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
+    let (small, large) = (std::fs::read(&files[0]).unwrap(), std::fs::read(&files[29]).unwrap());
+    let more = large.len() - small.len();
+    let comment = [&[0xff, 0xfe][..], &(more as u16 - 2).to_be_bytes(), &vec![b'x'; more - 4]].concat();
+    std::fs::write(&files[29], [&small[..2], &comment, &small[2..]].concat()).unwrap();
+    let error = resume(&recipe, &folder, &chips.options("x"), &mut Silent).map(drop).unwrap_err().to_string();
+    let name = files[29].file_stem().unwrap().to_str().unwrap();
+    assert!(error.contains(&format!("images as before, but other content: {name:?}")), "{error}");
+    std::fs::write(&files[29], large).unwrap();
+
+    resume(&recipe, &folder, &chips.options("x"), &mut Silent).unwrap();
+    let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+    assert!(model(&whole.folder) == model(&folder), "the weights differ");
+}
+
+/// Warnings to one, bars to the other.
+struct Both<'a>(&'a mut Warnings, &'a mut dyn Progress);
+
+impl Progress for Both<'_> {
+    fn note(&mut self, _: &str) {}
+    fn warn(&mut self, line: &str) {
+        self.0.warn(line);
+    }
+    fn stage(&mut self, _: usize, _: usize, _: &str) {}
+    fn begin(&mut self, what: &str, total: u64) {
+        self.1.begin(what, total);
+    }
+    fn advance(&mut self, done: u64, text: &str) {
+        self.1.advance(done, text);
+    }
+    fn finish(&mut self) {}
+    fn table_header(&mut self, _: &[&str]) {}
+    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }

@@ -227,6 +227,25 @@ fn a_damaged_cache_is_made_again() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_costs_time_only() {
+    let chips = Chips::new(30);
+    let text = chips.tags("precompute(on); fit(0.05, 1); precompute(off); fit(0.01, 1);", "", "").to_string();
+    let recipe = chips::recipe(&text.replace("size: 64", "size: 40").replace("batch: 8", "batch: 8, resize_to: 48"));
+    let first = run(&recipe, &chips.options("first"), &mut Silent).unwrap();
+    let mut options = chips.options("second");
+    let file = chips.path().join("file");
+    std::fs::write(&file, b"in the way").unwrap();
+    options.cache = Some(file.clone());
+    let mut log = Log::default();
+    let second = run(&recipe, &options, &mut log).unwrap();
+    for warning in ["images will be checked again", "scaled to 48 pixels whenever", "activations stay in memory"] {
+        assert!(log.has(warning), "{warning}: {:?}", log.0);
+    }
+    assert_eq!(weights(&first), weights(&second));
+    assert_eq!(std::fs::read(&file).unwrap(), b"in the way");
+}
+
+#[test]
 fn a_stop_saves_the_weights_and_says_where() {
     let chips = Chips::new(30);
     let recipe = chips.tags("fit(0.05, 3);", "", "");

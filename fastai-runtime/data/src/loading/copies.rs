@@ -121,7 +121,7 @@ impl Copies {
     /// preflight.
     ///
     /// # Errors
-    /// Images that changed after preflight and can no longer be decoded, a folder that cannot be written,
+    /// Images that changed after preflight and can no longer be decoded; [`OpenError::File`] if the folder cannot be written;
     /// [`OpenError::Stopped`].
     pub fn make(
         &self,
