@@ -224,7 +224,7 @@ catalog! {
         BALANCED_TWICE = "balanced_twice", Warn, "rare classes that count twice";
         /// Two classes of the summary differ in upper and lower case or in blanks only: images of one class would be told
         /// apart.
-        CLASSES_ALIKE = "classes_alike", Warn, "classes that differ in case or blanks only";
+        CLASSES_ALIKE = "classes_alike", Warn, "classes that differ only in how they are written";
         /// The summary of the data has one tag on every image, columns of 0 and 1 beside the label's, or classes that are
         /// lists of tags or numbers: the task, its metrics or the label are hardly meant.
         LABELS_OF_ANOTHER_TASK = "labels_of_another_task", Warn, "labels that look like another task's";

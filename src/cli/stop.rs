@@ -4,8 +4,8 @@ use fastai_runtime::progress::StopSignal;
 
 /// Returns a stop signal that Ctrl-C, SIGTERM (`kill`, a batch system's time limit) and SIGHUP (a lost connection) set.
 ///
-/// The first signal requests a clean end; a second Ctrl-C or SIGTERM ends the program at once. Under `nohup`, SIGHUP stays
-/// ignored.
+/// The first signal requests a clean end; a second Ctrl-C or SIGTERM ends the program at once, and so does the first while
+/// the program writes into a pipe. Under `nohup`, SIGHUP stays ignored.
 pub fn signal() -> StopSignal {
     let stop = StopSignal::default();
     if let Err(error) = listen(stop.clone()) {
@@ -59,7 +59,8 @@ fn ignores_hangup() -> bool {
 }
 
 fn asked(stop: &StopSignal, code: i32) {
-    if stop.requested() {
+    // Nobody may ever read from a pipe.
+    if stop.requested() || fastai_runtime::atomic::is_streaming() {
         std::process::exit(code);
     }
     eprintln!("\nstopping after this batch; again to stop at once");

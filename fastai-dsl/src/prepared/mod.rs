@@ -201,18 +201,41 @@ impl DataSummary {
     }
 }
 
-/// The pairs of class names that differ in case or white space only, in the order of the second name.
+/// The pairs of class names that differ only in how they are written, in the order of the second name: in case, white
+/// space, hyphens, underscores or invisible characters, or as numbers do: `1`, `01` and `1.0`.
 pub fn alike<'a>(names: &[&'a str]) -> Vec<(&'a str, &'a str)> {
     let mut first: std::collections::HashMap<String, &str> = std::collections::HashMap::new();
     let mut pairs = Vec::new();
     for name in names {
-        let plain: String = name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+        let plain = match name.trim().parse::<f64>() {
+            Ok(number) if name.trim().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
+                format!("#{}", number + 0.0)
+            }
+            _ => {
+                let mut plain = String::with_capacity(name.len());
+                let mut letters = name.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c)).peekable();
+                while let Some(c) = letters.next() {
+                    // `1-2` is not `12`.
+                    let between = plain.ends_with(|c: char| c.is_ascii_digit())
+                        && letters.peek().is_some_and(char::is_ascii_digit);
+                    if !matches!(c, '_' | '-') || between {
+                        plain.extend(c.to_lowercase());
+                    }
+                }
+                plain
+            }
+        };
         match first.entry(plain) {
             std::collections::hash_map::Entry::Occupied(before) => pairs.push((*before.get(), *name)),
             std::collections::hash_map::Entry::Vacant(free) => drop(free.insert(name)),
         }
     }
     pairs
+}
+
+/// Whether a character has no width and no meaning within a name: byte order marks and zero-width spaces.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
 /// The file of a recipe's summary, beside the recipe.

@@ -293,7 +293,7 @@ impl DataSummary {
         ))
     }
 
-    /// Checks the lint about classes that differ in case or blanks only.
+    /// Checks the lint about classes that differ only in how they are written.
     fn classes_alike(&self, draft: &Draft, out: &mut Diagnostics) {
         let names: Vec<&str> = self.classes.keys().map(String::as_str).collect();
         let alike = super::alike(&names);
@@ -302,7 +302,7 @@ impl DataSummary {
         let more =
             if alike.len() > 1 { format!(", and {} more pairs like it", alike.len() - 1) } else { String::new() };
         let message = format!(
-            "classes {first:?} ({} images) and {second:?} ({}) differ in case or blanks only{more}",
+            "classes {first:?} ({} images) and {second:?} ({}) differ only in how they are written{more}",
             count(first),
             count(second)
         );

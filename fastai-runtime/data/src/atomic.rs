@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +160,33 @@ fn open_elsewhere(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Streams that are being written.
+static STREAMS: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this process writes into a pipe or a terminal. That may wait for ever for a reader and holds nothing that could
+/// be kept, so a request to stop may end the process at once.
+pub fn is_streaming() -> bool {
+    STREAMS.load(Ordering::SeqCst) > 0
+}
+
+/// Counts a stream as long as it lives.
+struct Streaming;
+
+impl Streaming {
+    fn begin() -> Self {
+        STREAMS.fetch_add(1, Ordering::SeqCst);
+        Streaming
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        STREAMS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn stream(path: &Path, append: bool, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let _streaming = Streaming::begin();
     let file = std::fs::OpenOptions::new().write(true).append(append).open(path)?;
     let mut buffered = BufWriter::new(file);
     content(&mut buffered)?;

@@ -81,6 +81,66 @@ impl Findings {
     }
 }
 
+/// Lines of one kind that are named.
+const LINES: usize = 5;
+
+/// Findings about the lines of a file, gathered by kind: one finding for each, with its first line and the numbers of the
+/// others.
+#[derive(Debug, Default)]
+pub(crate) struct LineKinds(Vec<LineKind>);
+
+#[derive(Debug)]
+struct LineKind {
+    kind: String,
+    first: String,
+    cure: String,
+    /// The lines after the first, as many as are named.
+    more: Vec<u32>,
+    count: usize,
+}
+
+impl LineKinds {
+    /// Adds a line. `first` says what is wrong with it, and `cure` what to do about all lines of the kind.
+    pub(crate) fn push(&mut self, kind: &str, line: u32, first: impl FnOnce() -> String, cure: impl Into<String>) {
+        match self.0.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => {
+                known.count += 1;
+                if known.more.len() < LINES {
+                    known.more.push(line);
+                }
+            }
+            None => {
+                let (kind, first, cure) = (kind.to_string(), first(), cure.into());
+                self.0.push(LineKind { kind, first, cure, more: Vec::new(), count: 1 });
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The findings, in the order of their first lines.
+    pub(crate) fn findings(self) -> Vec<String> {
+        let text = |kind: LineKind| {
+            let cure = if kind.cure.is_empty() { String::new() } else { format!(": {}", kind.cure) };
+            kind.first + &more_lines("and so in", &kind.more, kind.count - 1) + &cure
+        };
+        self.0.into_iter().map(text).collect()
+    }
+}
+
+/// Says that `count` more lines are like one, and which the first of them are.
+pub(crate) fn more_lines(like: &str, lines: &[u32], count: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let named: Vec<String> = lines.iter().take(LINES).map(u32::to_string).collect();
+    let rest = if count > named.len() { ", .." } else { "" };
+    let (rows, word) = if count == 1 { ("row", "line") } else { ("rows", "lines") };
+    format!("; {like} {count} more {rows} ({word} {}{rest})", named.join(", "))
+}
+
 /// Formats the first `shown` names of a list: `"a", "b", "c" and 4 more`.
 pub(crate) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     let mut text = list.iter().take(shown).map(|s| format!("{:?}", s.as_ref())).collect::<Vec<_>>().join(", ");
@@ -88,6 +148,11 @@ pub(crate) fn names<S: AsRef<str>>(list: &[S], shown: usize) -> String {
         text += &format!(" and {} more", list.len() - shown);
     }
     text
+}
+
+/// Formats a count with its noun: `1 row`, `2 rows`.
+pub(crate) fn number(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Joins the first `shown` lines of a list into one line.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod atomic;
+mod class_names;
 mod dataset;
 mod decode;
 mod findings;

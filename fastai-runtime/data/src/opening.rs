@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::prepared::alike;
 use fastai_dsl::{Corrupt, Data, Source, TaskKind, Valid};
 
-use crate::findings::{Findings, names, nearest, shorten};
+use crate::class_names;
+use crate::findings::{Findings, names, nearest};
 use crate::row::{SourceRow, check_classes, number, part};
 use crate::sources::csv::CsvSource;
 use crate::sources::{folders, neighbours};
@@ -45,14 +45,14 @@ impl Dataset {
             Source::Folders { .. } | Source::Given => &[],
         };
         let test = match &data.test {
-            Some(folder) => folders::read_test(&root, folder, suffix, &mut findings, &mut notes),
+            Some(folder) => folders::read_test(&root, folder, suffix, vocabulary.names(), &mut findings, &mut notes),
             None => Vec::new(),
         };
         if !rows.is_empty() {
             check_classes(&vocabulary, task, &rows, &mut findings);
         }
         if task != TaskKind::Regression {
-            notes.extend(similar_classes(&vocabulary));
+            notes.extend(class_names::notes(&vocabulary, task));
         }
         let held_out = holdout::hold_out(data, &root, &rows, &mut findings, &mut notes);
         let test = number_test(test, &vocabulary, task, &mut findings);
@@ -80,19 +80,6 @@ fn find_root(root: &str) -> Result<PathBuf, DataError> {
     };
     let hint = if absolute.exists() { String::new() } else { neighbours::root_hint(root) };
     Err(DataError::one(format!("the data folder {} {is}{hint}{from}", absolute.display())))
-}
-
-/// The note about classes that differ in case or blanks only.
-fn similar_classes(vocabulary: &Vocabulary) -> Option<String> {
-    let all: Vec<&str> = vocabulary.names().iter().map(String::as_str).collect();
-    let alike: Vec<String> = alike(&all).into_iter().map(|(a, b)| format!("{a:?} and {b:?}")).collect();
-    (!alike.is_empty()).then(|| {
-        format!(
-            "{} pairs of classes differ in case or blanks only; is each pair one class? {}",
-            alike.len(),
-            shorten(&alike, 5)
-        )
-    })
 }
 
 fn read_source(

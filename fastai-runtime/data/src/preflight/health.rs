@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::sizes::Sizes;
 use crate::decode::Remark;
-use crate::findings::{names, shorten};
+use crate::findings::{names, number, shorten};
 
 /// The number of image pairs that a note names.
 const NAMED: usize = 2;
@@ -54,7 +54,7 @@ pub struct Health {
     pub(crate) files: HashMap<PathBuf, SoundFile>,
 }
 
-/// Which lists of pairs are truncated, at 10,000 pairs or at the search's time limit.
+/// Which lists of pairs are truncated, at 10,000 pairs or where a search was interrupted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Truncated {
     /// [`Health::contradictory`].
@@ -149,7 +149,6 @@ impl Health {
             (n, false) => format!("{n} {many}"),
             (n, true) => format!("at least {n} {many}"),
         };
-        let number = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
         if self.unseen > 0 {
             notes.push(format!(
                 "{} of {} images were examined, as `preflight` says; whether the others can be decoded shows when they are \

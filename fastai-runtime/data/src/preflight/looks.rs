@@ -93,8 +93,38 @@ pub(crate) struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    /// Whether the hashes are close enough to justify calling [`is_near`](Self::is_near).
-    pub(crate) fn may_be_near(&self, other: &Sight<'_>) -> bool {
+    /// Levels of the thumbnail.
+    pub(crate) fn levels(&self) -> &[u8; THUMB] {
+        self.thumb
+    }
+
+    /// Sum of the thumbnail's levels.
+    pub(crate) fn sum(&self) -> u32 {
+        self.sum
+    }
+
+    /// The sum of the squared distances of the thumbnail's levels from their mean.
+    fn spread(&self) -> f64 {
+        f64::from(self.squares) - f64::from(self.sum) * f64::from(self.sum) / THUMB as f64
+    }
+
+    /// Whether the image has a single colour, so that nothing but the colour tells it from others.
+    pub(crate) fn is_flat(&self) -> bool {
+        let of_mean: f64 = self.colour().map(|mean| f64::from(mean) * f64::from(mean)).iter().sum();
+        THUMB as f64 > f64::from(self.squares) - of_mean * (THUMB / 3) as f64
+    }
+
+    /// The mean colour, levels.
+    pub(crate) fn colour(&self) -> [f32; 3] {
+        let mean = |channel: usize| {
+            let levels = self.thumb.iter().skip(channel).step_by(3);
+            levels.map(|level| u32::from(*level)).sum::<u32>() as f32 / (THUMB / 3) as f32
+        };
+        [mean(0), mean(1), mean(2)]
+    }
+
+    /// Whether the hashes are close enough to compare the thumbnails.
+    fn may_be_near(&self, other: &Sight<'_>) -> bool {
         (self.hash ^ other.hash).count_ones() <= NEAR_BITS
     }
 
@@ -111,7 +141,7 @@ impl Sight<'_> {
         if difference >= NEAR_LEVELS * NEAR_LEVELS {
             return false;
         }
-        let (aa, bb) = (squares_a - sum_a * sum_a / n, squares_b - sum_b * sum_b / n);
+        let (aa, bb) = (self.spread(), other.spread());
         let ab = products - sum_a * sum_b / n;
         // Images of a single colour have no correlation, so only the colour is compared.
         if aa.min(bb) < n { difference < 4.0 && aa.max(bb) < n } else { ab > NEAR_CORRELATION * (aa * bb).sqrt() }

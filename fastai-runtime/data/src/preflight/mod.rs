@@ -21,6 +21,7 @@ pub(super) mod health;
 mod known;
 mod left_out;
 mod looks;
+mod nearby;
 mod pairs;
 mod sizes;
 

@@ -9,22 +9,45 @@ use crate::FileError;
 /// Suffixes of image files; decoding checks the content later.
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
 
+/// Suffixes of images that are not decoded.
+const UNREAD: [&str; 20] = [
+    "heic", "heif", "avif", "jxl", "jp2", "j2k", "dcm", "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf",
+    "psd", "tga", "exr", "svg",
+];
+
 /// Largest folder depth; deeper nesting indicates a loop of links.
 pub(super) const DEEPEST: usize = 64;
 
 /// Names that systems and programs leave in folders, in any case; names that begin with a dot are left out as well.
-const SYSTEM: [&str; 11] = [
+const SYSTEM: [&str; 28] = [
     "__macosx",
+    "icon\r",
+    "network trash folder",
+    "temporary items",
+    "thevolumesettingsfolder",
     "@eadir",
-    "#recycle",
+    "@synoeastream",
     "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
     "$recycle.bin",
-    "lost+found",
+    "recycler",
+    "recycled",
+    "found.000",
     "system volume information",
-    "__pycache__",
     "desktop.ini",
     "thumbs.db",
-    "icon\r",
+    "thumbs.db:encryptable",
+    "albumthumbs.db",
+    "picasa.ini",
+    "lost+found",
+    "aquota.user",
+    "aquota.group",
+    "_vti_cnf",
+    "_vti_pvt",
+    "__pycache__",
+    "zbthumbnail.info",
 ];
 
 /// A file or folder in a folder.
@@ -42,7 +65,9 @@ fn is_system(name: &std::ffi::OsStr) -> bool {
     // Windows keeps thumbnails under several names.
     let lower = bytes.to_ascii_lowercase();
     let thumbs = lower.starts_with(b"ehthumbs") && lower.ends_with(b".db");
-    thumbs || SYSTEM.iter().any(|known| lower == known.as_bytes())
+    // Office keeps a file of this name beside an open one.
+    let open = lower.starts_with(b"~$");
+    thumbs || open || SYSTEM.iter().any(|known| lower == known.as_bytes())
 }
 
 /// Lists `folder`, sorted by the bytes of the names, without names that start with a dot and without those of systems.
@@ -109,8 +134,19 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), (Pa
 
 /// Whether the file at `path` is meant as an image: by its suffix, or else by its first bytes.
 pub(crate) fn is_image(path: &Path) -> bool {
-    let suffix = path.extension().and_then(|s| s.to_str()).unwrap_or_default();
-    SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known)) || begins_as_image(path).unwrap_or(false)
+    path.to_str().is_some_and(has_image_suffix) || begins_as_image(path).unwrap_or(false)
+}
+
+/// Whether a name ends with the suffix of an image.
+pub(crate) fn has_image_suffix(name: &str) -> bool {
+    let suffix = Path::new(name).extension().and_then(|s| s.to_str()).unwrap_or_default();
+    SUFFIXES.iter().any(|known| suffix.eq_ignore_ascii_case(known))
+}
+
+/// Whether a name is that of an image of a kind that is not decoded.
+pub(crate) fn is_unread_image(name: &str) -> bool {
+    let suffix = Path::new(name).extension().and_then(|s| s.to_str()).unwrap_or_default();
+    UNREAD.iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
 fn begins_as_image(path: &Path) -> Option<bool> {

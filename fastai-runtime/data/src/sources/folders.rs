@@ -1,11 +1,12 @@
 //! Labels from folders: one subfolder per class.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{self, entries};
 use super::neighbours;
-use crate::findings::{Findings, names};
+use crate::findings::{Findings, names, number};
 use crate::row::SourceRow;
 
 pub(crate) use super::files::is_image;
@@ -93,16 +94,33 @@ pub(crate) fn read(
     };
     if listing.folders.is_empty() {
         findings.push(format!(
-            "{} ({key}: {folder:?}) has no sub-folders; expected one a class, with that class's images",
-            path.display()
+            "{} ({key}: {folder:?}) has no sub-folders; expected one a class, with that class's images{}",
+            path.display(),
+            named_by_class(folder, &listing.files)
         ));
         return ClassFolders::default();
     }
+    if let [only] = &listing.folders[..] {
+        let inner = path.join(only);
+        let classes = class_folders(&inner);
+        if classes.len() > 1 {
+            let inside = format!("{}/{only}", folder.trim_end_matches('/'));
+            findings.push(format!(
+                "{} ({key}: {folder:?}) has one sub-folder, {only:?}, and the classes lie in that ({}): say `{key}: \
+                 {inside:?}`",
+                path.display(),
+                names(&classes, 3)
+            ));
+            return ClassFolders::default();
+        }
+    }
     if !listing.files.is_empty() {
         notes.push(format!(
-            "{} files directly in {} belong to no class and are left out: {}",
-            listing.files.len(),
+            "{} directly in {} {} to no class and {} left out: {}",
+            number(listing.files.len(), "file", "files"),
             path.display(),
+            if listing.files.len() == 1 { "belongs" } else { "belong" },
+            if listing.files.len() == 1 { "is" } else { "are" },
             names(&listing.files, 3)
         ));
     }
@@ -117,7 +135,9 @@ pub(crate) fn read(
         }
         others.extend(tree.others.iter().map(|file| format!("{class}/{file}")));
         if tree.deep > 0 {
-            deep.push((class.as_str(), tree.deep));
+            let first = tree.images.iter().find(|file| file.contains('/')).map_or("", String::as_str);
+            let below = first.split('/').next().unwrap_or_default();
+            deep.push((format!("{class}/{below}"), tree.deep));
         }
         if tree.images.is_empty() {
             notes.push(format!("class {class:?} has no images in {}", path.display()));
@@ -134,21 +154,14 @@ pub(crate) fn read(
     }
     if !deep.is_empty() {
         let images: usize = deep.iter().map(|(_, n)| n).sum();
-        let classes: Vec<&str> = deep.iter().map(|(class, _)| *class).collect();
+        let below: Vec<&str> = deep.iter().map(|(below, _)| below.as_str()).collect();
         notes.push(format!(
             "{images} images in {} lie in folders below those of their classes and are read as theirs: {}",
             path.display(),
-            names(&classes, 3)
+            names(&below, 3)
         ));
     }
-    if !others.is_empty() {
-        notes.push(format!(
-            "{} files in {} are no images (neither by suffix nor by content) and are left out: {}",
-            others.len(),
-            path.display(),
-            names(&others, 3)
-        ));
-    }
+    notes.extend(strange_files(&path, &others));
     ClassFolders { classes: listing.folders, rows }
 }
 
@@ -167,32 +180,93 @@ fn missing(root: &Path, folder: &str, key: &str) -> String {
         return hint;
     }
     match key {
-        "valid" => "; without such a folder, `valid: stratified(0.2)` holds out a fifth of each class".to_string(),
+        "valid" => {
+            let test = neighbours::TEST.iter().find(|test| class_folders(&root.join(test)).len() > 1);
+            let other = test.map_or(String::new(), |test| format!(", and `valid: {test:?}` measures on {test:?}"));
+            format!("; without such a folder, `valid: stratified(0.2)` holds out a fifth of each class{other}")
+        }
         "train" => {
-            let folders = list(root).map(|listing| listing.folders).unwrap_or_default();
-            let holds = |class: &&String| {
-                let files = list(&root.join(class)).map(|listing| listing.files).unwrap_or_default();
-                files.iter().take(20).any(|file| is_image(&root.join(class).join(file)))
-            };
-            let classes: Vec<&String> = folders.iter().take(100).filter(holds).collect();
-            match classes.len() {
-                0 | 1 => String::new(),
-                _ => format!(
+            let classes = class_folders(root);
+            if classes.len() > 1 {
+                return format!(
                     "; the classes lie directly in {} ({}): say `train: \".\", valid: stratified(0.2)`",
                     root.display(),
                     names(&classes, 3)
-                ),
+                );
             }
+            let folders = list(root).map(|listing| listing.folders).unwrap_or_default();
+            let with_classes = folders.iter().take(20).find(|folder| class_folders(&root.join(folder)).len() > 1);
+            with_classes.map_or(String::new(), |found| {
+                format!("; the folders in {found:?} hold images: if they are the classes, say `train: {found:?}`")
+            })
         }
         _ => String::new(),
     }
 }
 
+/// The folders in `folder` that hold images, of the first hundred.
+fn class_folders(folder: &Path) -> Vec<String> {
+    let mut folders = list(folder).map(|listing| listing.folders).unwrap_or_default();
+    folders.truncate(100);
+    folders.retain(|class| {
+        let files = list(&folder.join(class)).map(|listing| listing.files).unwrap_or_default();
+        files.iter().take(20).any(|file| is_image(&folder.join(class).join(file)))
+    });
+    folders
+}
+
+/// The hint about images that lie in one folder and whose names begin with their class: `cat.0.jpg`.
+fn named_by_class(folder: &str, files: &[String]) -> String {
+    let class = |file: &String| {
+        let end = file.find(|c: char| c.is_ascii_digit() || "._-".contains(c))?;
+        (end > 0 && files::has_image_suffix(file)).then(|| file[..end].to_string())
+    };
+    let classes: Option<BTreeSet<String>> = files.iter().map(class).collect();
+    let Some(classes) = classes.filter(|classes| classes.len() > 1 && 2 * classes.len() <= files.len()) else {
+        return String::new();
+    };
+    let classes: Vec<String> = classes.into_iter().collect();
+    let folder = folder.trim_end_matches('/');
+    let first = &classes[0];
+    format!(
+        "; the names of its files begin with {}: if those are the classes, move the files into folders (`mkdir \
+         {folder}/{first}; mv {folder}/{first}?*.* {folder}/{first}/`, and so on)",
+        names(&classes, 3)
+    )
+}
+
+/// The notes about files in `folder` that are left out: images of kinds that are not read, and other files.
+fn strange_files(folder: &Path, files: &[String]) -> Vec<String> {
+    let (images, others): (Vec<&String>, Vec<&String>) = files.iter().partition(|file| files::is_unread_image(file));
+    let mut notes = Vec::new();
+    if !images.is_empty() {
+        notes.push(format!(
+            "{} of kinds that are not read in {}, left out: {}; convert them to JPEG or PNG",
+            number(images.len(), "image", "images"),
+            folder.display(),
+            names(&images, 3)
+        ));
+    }
+    if !others.is_empty() {
+        let are = if others.len() == 1 { "is no image" } else { "are no images" };
+        let left = if others.len() == 1 { "is" } else { "are" };
+        notes.push(format!(
+            "{} in {} {are} (neither by suffix nor by content) and {left} left out: {}",
+            number(others.len(), "file", "files"),
+            folder.display(),
+            names(&others, 3)
+        ));
+    }
+    notes
+}
+
 /// Reads the folder `root/folder` of test images: unlabelled files, or one subfolder per class (then rows have a label).
+/// `known` are the training classes.
 pub(crate) fn read_test(
     root: &Path,
     folder: &str,
     suffixes: &[String],
+    known: &[String],
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Vec<SourceRow> {
@@ -214,6 +288,19 @@ pub(crate) fn read_test(
     };
     let (images, others): (Vec<String>, Vec<String>) =
         std::mem::take(&mut listing.files).into_iter().partition(|file| is_image(&path.join(file)));
+    if images.is_empty()
+        && let [only] = &listing.folders[..]
+        && !known.contains(only)
+        && list(&path.join(only)).is_ok_and(|inner| inner.folders.is_empty())
+    {
+        findings.push(format!(
+            "{} (test: {folder:?}) has one sub-folder, {only:?}, which is no class: if it holds the test images, say \
+             `test: {:?}`",
+            path.display(),
+            format!("{}/{only}", folder.trim_end_matches('/'))
+        ));
+        return Vec::new();
+    }
     if images.is_empty() && !listing.folders.is_empty() {
         let rows = read(root, folder, "test", findings, notes).rows;
         if rows.is_empty() {
@@ -221,14 +308,7 @@ pub(crate) fn read_test(
         }
         return rows;
     }
-    if !others.is_empty() {
-        notes.push(format!(
-            "{} files in {} are no images (neither by suffix nor by content) and are left out: {}",
-            others.len(),
-            path.display(),
-            names(&others, 3)
-        ));
-    }
+    notes.extend(strange_files(&path, &others));
     if images.is_empty() {
         findings.push(format!("{} (test: {folder:?}) holds no image", path.display()));
     }

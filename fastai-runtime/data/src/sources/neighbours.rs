@@ -45,30 +45,63 @@ pub(crate) fn hint(root: &Path, wanted: &str, key: &str, synonyms: &[&str]) -> S
     String::new()
 }
 
-/// The name among `there` that was probably meant: the same in another case, a usual one, or the most similar one.
+/// The name among `there` that was probably meant: the same in another case, a usual one, alone or as a part of a longer
+/// one (`valid_set`), or the most similar one.
 fn similar<'a>(name: &str, there: &[&'a str], synonyms: &[&str]) -> Option<&'a str> {
     let same = |wanted: &str| there.iter().copied().find(|folder| folder.eq_ignore_ascii_case(wanted));
-    same(name.trim()).or_else(|| synonyms.iter().find_map(|synonym| same(synonym))).or_else(|| nearest(name, there))
+    let words =
+        |folder: &str| -> Vec<String> { folder.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect() };
+    let holds = |synonym: &&str| {
+        let is_word =
+            |folder: &&str| words(folder).iter().any(|word| word == synonym || *word == format!("{synonym}set"));
+        there.iter().copied().find(is_word)
+    };
+    same(name.trim())
+        .or_else(|| synonyms.iter().find_map(|synonym| same(synonym)))
+        .or_else(|| synonyms.iter().find_map(holds))
+        .or_else(|| nearest(name, there))
 }
 
-/// A hint about the missing file `root/wanted`.
+/// Suffixes of tables, in the order in which they are proposed.
+const TABLES: [&str; 3] = [".csv", ".tsv", ".txt"];
+/// Suffixes of workbooks.
+const WORKBOOKS: [&str; 3] = [".xlsx", ".xls", ".ods"];
+
+/// A hint about the missing file `root/wanted`: what is there instead, beside it, in a folder below, or above the root.
 pub(crate) fn file(root: &Path, wanted: &str) -> Option<String> {
     let path = root.join(wanted);
-    let listing = folders::list(path.parent()?).ok()?;
+    let folder = path.parent()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
-    let suffix = Path::new(&name).extension()?.to_string_lossy().into_owned();
+    let below = wanted.rsplit_once('/').map_or(String::new(), |(below, _)| format!("{below}/"));
+    let listing = folders::list(folder).unwrap_or_default();
+    let ends = |file: &&str, suffixes: &[&str]| suffixes.iter().any(|suffix| file.to_lowercase().ends_with(suffix));
     let there: Vec<&str> = listing.files.iter().map(String::as_str).collect();
-    let tables: Vec<&str> = there
-        .iter()
-        .copied()
-        .filter(|file| file.to_lowercase().contains(&format!(".{}", suffix.to_lowercase())))
-        .collect();
-    if let Some(found) = similar(&name, &there, &[]) {
-        return Some(format!("{found:?} is there: say `labels: {found:?}`"));
+    let tables: Vec<&str> = there.iter().copied().filter(|file| ends(file, &TABLES)).collect();
+    let say = |found: &str| Some(format!("{found:?} is there: say `labels: {found:?}`"));
+    if let Some(found) = similar(&name, &tables, &[]) {
+        return say(&format!("{below}{found}"));
+    }
+    let stem = Path::new(&name).file_stem()?.to_string_lossy().to_lowercase();
+    let packed =
+        there.iter().find(|file| file.to_lowercase().starts_with(&stem) && ends(file, &[".zip", ".gz", ".7z"]));
+    if let Some(packed) = packed {
+        return Some(format!("{packed:?} is there: unpack it"));
+    }
+    // In a folder below, or beside the root.
+    for folder in &listing.folders {
+        if path.with_file_name(folder).join(&name).is_file() {
+            return say(&format!("{below}{folder}/{name}"));
+        }
+    }
+    if root.parent()?.join(&name).is_file() {
+        return say(&format!("../{name}"));
     }
     match &tables[..] {
-        [] => None,
-        [one] => Some(format!("{one:?} is there: say `labels: {one:?}`")),
+        [] => there
+            .iter()
+            .find(|file| ends(file, &WORKBOOKS))
+            .map(|book| format!("{book:?} is there: save the sheet as csv, and name that file as `labels`")),
+        [one] => say(&format!("{below}{one}")),
         several => Some(format!("there are {}", names(several, 5))),
     }
 }
@@ -76,6 +109,14 @@ pub(crate) fn file(root: &Path, wanted: &str) -> Option<String> {
 /// A hint about a missing root: `~`, backslashes, blanks, another case. It begins with `; `, or is empty.
 pub(crate) fn root_hint(root: &str) -> String {
     let say = |path: &Path| format!("; {} is there: say `root: {:?}`", path.display(), path);
+    if let Some(variable) = root.strip_prefix('$') {
+        let (name, rest) = variable.split_once('/').unwrap_or((variable, ""));
+        let value = std::env::var_os(name.trim_matches(['{', '}'])).map(|value| PathBuf::from(value).join(rest));
+        return match value {
+            Some(path) => format!("; variables are not replaced in a recipe: say `root: {path:?}`"),
+            None => "; variables are not replaced in a recipe: write the whole path".to_string(),
+        };
+    }
     if let Some(rest) = root.strip_prefix('~') {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let path = home.map(|home| home.join(rest.trim_start_matches('/')));
@@ -90,6 +131,27 @@ pub(crate) fn root_hint(root: &str) -> String {
     }
     if Path::new(root.trim()).is_dir() {
         return say(Path::new(root.trim()));
+    }
+    // A drive of Windows, as a Linux within it sees it.
+    let mut letters = slashes.chars();
+    if let (Some(drive), Some(':'), Some('/')) = (letters.next(), letters.next(), letters.next()) {
+        let mounted = Path::new("/mnt").join(drive.to_lowercase().to_string()).join(letters.as_str());
+        if mounted.is_dir() {
+            return say(&mounted);
+        }
+    }
+    for suffix in PACKED {
+        let packed = PathBuf::from(format!("{}{suffix}", root.trim_end_matches('/')));
+        if packed.is_file() {
+            return format!("; {} is there: unpack it", packed.display());
+        }
+    }
+    if Path::new(root).is_relative() {
+        let here = std::env::current_dir().unwrap_or_default();
+        let above = here.ancestors().skip(1).take(3).map(|folder| folder.join(root)).find(|path| path.is_dir());
+        if let Some(path) = above {
+            return say(&path);
+        }
     }
     // The deepest part of the path that exists, and what is beside the next one.
     let path = Path::new(root);

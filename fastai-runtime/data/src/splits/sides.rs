@@ -36,9 +36,15 @@ impl Dataset {
             // A list or folder that has findings holds out nothing for that reason.
             && (findings.is_empty() || !holdout::is_chosen(valid))
         {
+            // However large the part, a class's only image stays.
+            let advice = match valid {
+                Valid::Stratified { share, .. } if all as f64 * share >= 1.0 => {
+                    format!("each image that it draws is the only one of a class, so say `valid: random({share})`")
+                }
+                _ => "give a larger part".to_string(),
+            };
             findings.push(format!(
-                "`valid: {valid}` holds out none of {all} images; give a larger part, or say `valid: all` to train on \
-                 everything"
+                "`valid: {valid}` holds out none of {all} images; {advice}, or say `valid: all` to train on everything"
             ));
         }
     }

@@ -226,3 +226,163 @@ fn names_in_another_unicode_form_and_several_suffixes_are_found() {
     assert_eq!(dataset.train.len(), 2);
     assert!(dataset.notes[0].contains("another Unicode form"), "{:?}", dataset.notes);
 }
+
+#[test]
+fn a_first_row_like_the_others_is_no_header() {
+    for (text, task, expected) in [
+        // Its image is missing, but its label is not.
+        ("z,cat\na,cat\nb,dog\n", TaskKind::SingleLabel, "its label, \"cat\", is that of 1 other row"),
+        ("z,sea land\na,sea\nb,land\n", TaskKind::MultiLabel, "its tags, \"sea land\", are those of other rows"),
+        ("z,2.5\na,1\nb,3\n", TaskKind::Regression, "its label, \"2.5\", is a number"),
+        ("z.jpg,x\na,cat\nb,dog\n", TaskKind::SingleLabel, "\"z.jpg\", is the name of an image file"),
+    ] {
+        let found = findings(&table(text, &["a.jpg", "b.jpg"]), positions(&[".jpg"]), task);
+        let whole = format!("{expected}: say `header: off`");
+        assert!(found.len() == 1 && found[0].contains(&whole), "{expected}: {found:#?}");
+    }
+    let root = table("z,1,0\na,1,0\nb,0,1\n", &["a.jpg", "b.jpg"]);
+    let columns = source(|source| {
+        if let Source::Csv { id, columns, .. } = source {
+            (*id, *columns) = (Column::Position(0), vec![Column::Position(1), Column::Position(2)]);
+        }
+    });
+    let found = findings(&root, columns, TaskKind::SingleLabel);
+    assert!(found[0].contains("its labels are 0 and 1: say `header: off`"), "{found:#?}");
+    // Whoever names the columns has seen the header.
+    assert!(open(&table("id,label\na,label\nb,dog\n", &["a.jpg", "b.jpg"]), csv(), TaskKind::SingleLabel).is_ok());
+    // The header once more, where files were joined.
+    let root = table("id,label\na,x\nb,y\nid,label\nc,x\n", &["a.jpg", "b.jpg", "c.jpg"]);
+    let found = findings(&root, csv(), TaskKind::SingleLabel);
+    assert!(found.len() == 1 && found[0].contains("labels.csv:4: the header again"), "{found:#?}");
+}
+
+#[test]
+fn rows_with_one_fault_are_one_finding() {
+    let names: Vec<String> = (0..30).map(|i| format!("{i}.jpg")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (row, task, expected) in [
+        (
+            "{i},x,more",
+            TaskKind::SingleLabel,
+            "3 cells, the header has 2; and so in 28 more rows (lines 4, 5, 6, 7, 8, ..)",
+        ),
+        ("{i}", TaskKind::SingleLabel, "1 cell, expected at least 2; and so in 28 more rows"),
+        ("{i},", TaskKind::SingleLabel, "the label is empty; single_label needs exactly one; and so in 28 more rows"),
+        ("{i}, y", TaskKind::SingleLabel, "white space around the label \" y\""),
+        ("{i},word", TaskKind::Regression, "the label \"word\" is no finite number; and so in 28 more rows"),
+        ("/far/away/{i},y", TaskKind::SingleLabel, "but \"1.jpg\" is there; and so in 28 more rows"),
+        ("../img/{i},y", TaskKind::SingleLabel, "take the start, \"../img/\", out of the names"),
+        ("/far/away/x{i},y", TaskKind::SingleLabel, "leads out of the folder of images; and so in 28 more rows"),
+    ] {
+        let rows: String = (1..30).map(|i| row.replace("{i}", &i.to_string()) + "\n").collect();
+        let label = if task == TaskKind::Regression { "1" } else { "x" };
+        let root = table(format!("id,label\n0,{label}\n{rows}"), &names);
+        let found = findings(&root, positions(&[".jpg"]), task);
+        assert!(found[0].contains("labels.csv:3: ") && found[0].contains(expected), "{expected}: {found:#?}");
+        let like = found.iter().filter(|finding| finding.contains("labels.csv:")).count();
+        assert_eq!(like, 1, "{found:#?}");
+    }
+}
+
+#[test]
+fn names_in_other_notations_are_found() {
+    let files = ["a b.jpg", "1000.jpg", "c.jpg"];
+    for (ids, expected) in [
+        (["a%20b", "a%20b.jpg", "c"], "the names are encoded as in an address"),
+        (["\"1,000\"", "1000", "c"], "the names were saved as numbers with commas"),
+        (["\u{200b}c", "1000", "c"], "there are invisible characters in the names"),
+        (
+            ["https://example.com/x/c.jpg?size=2", "1000", "c"],
+            "keep only what comes after the last `/`, and say `suffix: \"\"`",
+        ),
+        (["1.00000E+11", "1000", "c"], "a spreadsheet took the names for numbers"),
+        (["c;x;1", "1000", "c"], "say `delimiter: \";\"`"),
+        (["photo_1", "photo_2", "photo_3"], "the folder's first images are \"1000.jpg\", \"a b.jpg\", \"c.jpg\""),
+    ] {
+        let rows: String = ids.iter().zip(["x", "y", "x"]).map(|(id, label)| format!("{id},{label}\n")).collect();
+        let found = findings(&table(format!("id,label\n{rows}"), &files), positions(&[".jpg"]), TaskKind::SingleLabel);
+        assert!(found[0].contains("labels.csv:2: no image") && found[0].contains(expected), "{expected}: {found:#?}");
+    }
+    // Another column, for many rows, and the labels in that of the names.
+    let names: Vec<String> = (0..3000).map(|i| format!("{i}.jpg")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows: String = (0..3000).map(|i| format!("{},{i}\n", ["cat", "dog"][i % 2])).collect();
+    let found = findings(&table(format!("label,id\n{rows}"), &names), positions(&[".jpg"]), TaskKind::SingleLabel);
+    assert!(found[0].contains("say `id: 1, label: 0`") && found[0].contains("1999 more rows"), "{found:#?}");
+    assert!(found.len() == 2 && found[1].contains("1000 more rows have no image"), "{found:#?}");
+}
+
+#[test]
+fn tags_that_are_written_otherwise_are_named() {
+    let images = ["a.jpg", "b.jpg", "c.jpg"];
+    for (cells, expected) in [
+        (
+            ["\"['sea', 'land']\"", "\"['sea']\"", "[]"],
+            "the label \"['sea', 'land']\" is written as a list; and so in 2 more",
+        ),
+        (
+            ["\"sea, land\"", "sea", "land"],
+            "the tag \"sea,\" ends with \",\": if tags are parted by \", \", say `separator: \", \"`",
+        ),
+        (["sea; land", "sea", "land"], "say `separator: \"; \"`"),
+    ] {
+        let rows: String = ["a", "b", "c"].iter().zip(cells).map(|(id, cell)| format!("{id},{cell}\n")).collect();
+        let found = findings(&table(format!("id,tags\n{rows}"), &images), positions(&[".jpg"]), TaskKind::MultiLabel);
+        assert!(found[0].contains("labels.csv:2: ") && found[0].contains(expected), "{expected}: {found:#?}");
+    }
+    let note = |text: &str, task| {
+        let notes = open(&table(text, &images), positions(&[".jpg"]), task).unwrap().notes;
+        notes.join("\n")
+    };
+    let said = note("id,tags\na,sea|open water\nb,sea land\nc,land\n", TaskKind::MultiLabel);
+    assert!(said.contains("tags are parted by \" \", but 1 of 3 labels hold \"|\""), "{said}");
+    let said = note("id,tag1,tag2\na,sea,land\nb,land,\nc,sea,\n", TaskKind::MultiLabel);
+    assert!(said.contains("say `columns: [\"tag1\", \"tag2\"]` instead of `label`"), "{said}");
+    let said = note("id,label,label2\na,sea,land\nb,land,\nc,sea,\n", TaskKind::SingleLabel);
+    assert!(said.contains("`task: multi_label` and `columns: [\"label\", \"label2\"]`"), "{said}");
+    let said = note("id,sick,well\na,yes,no\nb,no,yes\nc,yes,no\n", TaskKind::SingleLabel);
+    assert!(said.contains("`columns: [\"sick\", \"well\"]` instead of `label`"), "{said}");
+    let said = note("id,effusion\na,Mass|Nodule\nb,Mass\nc,Nodule\n", TaskKind::SingleLabel);
+    assert!(said.contains("1 class name joins other classes' by \"|\""), "{said}");
+}
+
+#[test]
+fn marks_in_columns_are_read_and_unsure_ones_refused() {
+    let images = ["a.jpg", "b.jpg", "c.jpg"];
+    let columns = || with_columns(&["sick", "well"]);
+    for text in ["id,sick,well\na,x,\nb,,X\nc,x,\n", "id,sick,well\na,Yes,No\nb,no,yes\nc,y,n\n"] {
+        let dataset = open(&table(text, &images), columns(), TaskKind::SingleLabel).unwrap();
+        assert_eq!(dataset.classes, ["sick", "well"]);
+        assert_eq!(dataset.train[1].target, Target::Class(1));
+    }
+    for text in ["id,sick,well\na,-1,1\nb,0,1\nc,1,-1\n", "id,sick,well\na,0.3,1\nb,0,1\nc,1,0.7\n"] {
+        let found = findings(&table(text, &images), columns(), TaskKind::MultiLabel);
+        assert!(found.len() == 1 && found[0].contains("decide what an unsure label is"), "{found:#?}");
+    }
+}
+
+#[test]
+fn labels_that_are_all_different_and_files_that_are_no_tables_are_named() {
+    let names: Vec<String> = (0..12).map(|i| format!("{i}.jpg")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows: String = (0..12).map(|i| format!("{i},{},{}\n", 640 + i, ["cat", "dog"][i % 2])).collect();
+    let root = table(format!("id,width,breed\n{rows}"), &names);
+    let valid = Valid::Stratified { share: 0.25, seed: 42, fold: 0 };
+    let error = Dataset::open(&data(root.path(), positions(&[".jpg"]), valid), TaskKind::SingleLabel).unwrap_err();
+    assert!(error.findings[0].contains("say `valid: random(0.25)`"), "{error}");
+    assert!(error.to_string().contains("no two labels in column \"width\" are equal"), "{error}");
+    assert!(error.to_string().contains("`label: \"breed\"`"), "{error}");
+    for (text, expected) in [
+        ("sep=,\nid,label\na,x\n", "the first line, \"sep=,\", is meant for Excel: take it out"),
+        ("sep=;\nid;label\na;x\n", "take it out, and say `delimiter: \";\"`"),
+        ("\"id,label\"\n\"a,x\"\n", "quotes stand around the whole line \"id,label\""),
+        ("a x\nb y\n", "say `delimiter: \" \"`"),
+        ("<!DOCTYPE html>\n<title>Sign in</title>\n", "this is a web page or XML, no csv file"),
+        ("[\n {\"id\": \"a\"}]\n", "this is JSON, no csv file"),
+        ("version https://git-lfs.github.com/spec/v1\n", "this is a pointer of Git LFS, no csv file: fetch"),
+    ] {
+        let error = open(&table(text, &["a.jpg"]), positions(&[".jpg"]), TaskKind::SingleLabel).unwrap_err();
+        assert!(error.findings.len() == 1 && error.findings[0].contains(expected), "{expected}: {error}");
+        assert!(error.notes.is_empty(), "{error}");
+    }
+}

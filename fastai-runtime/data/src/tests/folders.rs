@@ -37,7 +37,9 @@ fn files_of_systems_and_other_files_are_left_out_and_folders_within_a_class_are_
     );
     assert_eq!(ids(&dataset.test), ["1"]);
     let notes = dataset.notes.join("\n");
-    for part in ["2 images in ", "are read as theirs: \"cats\"", "1 files in ", "\"cats/notes.txt\"", "\"readme.md\""] {
+    for part in
+        ["2 images in ", "are read as theirs: \"cats/more\"", "1 file in ", "\"cats/notes.txt\"", "\"readme.md\""]
+    {
         assert!(notes.contains(part), "{part}\nis not in\n{notes}");
     }
 }
@@ -90,4 +92,85 @@ fn stratified_keeps_the_last_image_of_a_class() {
         assert!(!dataset.valid.is_empty());
         assert!(dataset.notes[0].contains("2 of 4 classes have a single image"), "{:?}", dataset.notes);
     }
+}
+
+#[test]
+fn what_is_there_instead_of_classes_is_named() {
+    let finding = |files: &[(&str, &str)], source: Source, valid: Valid, test: Option<&str>| {
+        let root = folder(files);
+        let mut data = data(root.path(), source, valid);
+        data.test = test.map(str::to_string);
+        let error = single(&data).unwrap_err();
+        error.findings[0].replace(root.path().to_str().unwrap(), "ROOT")
+    };
+    let two = &[("train/a/1.jpg", ""), ("train/b/1.jpg", "")][..];
+    let with = |more: &[(&'static str, &'static str)]| [two, more].concat();
+    let valid = || Valid::Folder("valid".to_string());
+    for (files, valid, test, expected) in [
+        (
+            vec![("train/train/a/1.jpg", ""), ("train/train/b/1.jpg", "")],
+            Valid::None,
+            None,
+            "has one sub-folder, \"train\", and the classes lie in that (\"a\", \"b\"): say `train: \"train/train\"`",
+        ),
+        (
+            vec![("train/cat.0.jpg", ""), ("train/cat.1.jpg", ""), ("train/dog.0.jpg", ""), ("train/dog.1.jpg", "")],
+            Valid::None,
+            None,
+            "begin with \"cat\", \"dog\": if those are the classes, move the files into folders (`mkdir train/cat; mv \
+             train/cat?*.* train/cat/`",
+        ),
+        (
+            vec![("images/a/1.jpg", ""), ("images/b/1.jpg", "")],
+            Valid::None,
+            None,
+            "the folders in \"images\" hold images: if they are the classes, say `train: \"images\"`",
+        ),
+        (with(&[("Validation Set/a/1.jpg", "")]), valid(), None, "say `valid: \"Validation Set\"`"),
+        (with(&[("valid_set/a/1.jpg", "")]), valid(), None, "say `valid: \"valid_set\"`"),
+        (with(&[("test/a/1.jpg", ""), ("test/b/1.jpg", "")]), valid(), None, "`valid: \"test\"` measures on \"test\""),
+        (
+            with(&[("test/unknown/1.jpg", ""), ("test/unknown/2.jpg", "")]),
+            Valid::None,
+            Some("test"),
+            "one sub-folder, \"unknown\", which is no class: if it holds the test images, say `test: \"test/unknown\"`",
+        ),
+    ] {
+        let found = finding(&files, folders(), valid, test);
+        assert!(found.contains(expected), "{expected}\nis not in\n{found}");
+    }
+    for (files, expected) in [
+        (vec![("img/a.jpg", ""), ("labels.xlsx", "")], "\"labels.xlsx\" is there: save the sheet as csv"),
+        (vec![("img/a.jpg", ""), ("labels.csv.gz", "")], "\"labels.csv.gz\" is there: unpack it"),
+        (vec![("img/a.jpg", ""), ("tables/labels.csv", "")], "say `labels: \"tables/labels.csv\"`"),
+        (vec![("img/a.jpg", ""), ("train_labels.csv", "")], "say `labels: \"train_labels.csv\"`"),
+    ] {
+        let found = finding(&files, csv(), Valid::None, None);
+        assert!(found.contains(expected), "{expected}\nis not in\n{found}");
+    }
+    let root = folder(&[("labels.csv", "id,label\n"), ("data/img/a.jpg", "")]);
+    let found = only_finding(&data(&root.path().join("data"), csv(), Valid::None));
+    assert!(found.contains("say `labels: \"../labels.csv\"`"), "{found}");
+}
+
+#[test]
+fn images_that_are_not_read_are_no_other_files() {
+    let root = folder(&[
+        ("train/a/1.jpg", ""),
+        ("train/a/2.HEIC", ""),
+        ("train/a/3.txt", "text"),
+        ("train/b/1.jpg", ""),
+        ("train/b/~$2.docx", "x"),
+        ("train/Network Trash Folder/1.jpg", ""),
+        ("train/#snapshot/1.jpg", ""),
+    ]);
+    let dataset = single(&data(root.path(), folders(), Valid::None)).unwrap();
+    assert_eq!(dataset.classes, ["a", "b"]);
+    let notes = dataset.notes.join("\n");
+    for part in
+        ["1 image of kinds that are not read", "\"a/2.HEIC\"; convert them", "1 file in ", "is no image", "\"a/3.txt\""]
+    {
+        assert!(notes.contains(part), "{part}\nis not in\n{notes}");
+    }
+    assert!(!notes.contains("docx"), "{notes}");
 }

@@ -343,7 +343,7 @@ fn tables() -> Vec<(&'static str, Vec<u8>, Outcome)> {
         ("an empty file", vec![], Refused("no rows")),
         ("a header alone", text("id,label\n"), Refused("no rows")),
         ("no such column", text("name,class\na,x\nb,y\n"), Refused("no column \"id\"")),
-        ("a row with fewer cells", text("id,label\na,x\nb\n"), Refused("labels.csv:3: 1 cells, expected at least 2")),
+        ("a row with fewer cells", text("id,label\na,x\nb\n"), Refused("labels.csv:3: 1 cell, expected at least 2")),
         ("a row with more cells", text("id,label\na,x\nb,y,z\n"), Refused("labels.csv:3: 3 cells, the header has 2")),
         ("an empty name", text("id,label\na,x\n,y\n"), Refused("labels.csv:3: the image name is empty")),
         ("an empty label", text("id,label\na,x\nb,\n"), Refused("labels.csv:3: the label is empty")),

@@ -1,15 +1,16 @@
 //! Says why rows have no image: what is there instead of the file that a row names.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::prepared::is_invisible;
 use unicode_normalization::UnicodeNormalization;
 
 use super::columns::{CsvColumns, Labels};
 use super::{CsvSource, is_inside};
-use crate::row::SourceRow;
-use crate::sources::folders;
+use crate::findings::{more_lines, names};
+use crate::sources::{files, folders};
 
 /// Rows that are looked into; more are only counted.
 const MOST: usize = 2_000;
@@ -17,18 +18,30 @@ const MOST: usize = 2_000;
 const LISTED: usize = 200_000;
 /// Folders that are listed.
 const FOLDERS: usize = 200;
-/// Rows of one kind that are named.
-const NAMED: usize = 5;
+/// What to do about names that lead out of the folder of images, to nothing that is known.
+const OUTSIDE: &str = "write the names as they are below the folder of images";
+
+/// A row without its image.
+pub(super) struct AbsentRow {
+    pub(super) id: String,
+    pub(super) line: u32,
+    /// The file that it would be; none if the name leads out of the folder of images.
+    pub(super) file: Option<PathBuf>,
+    /// A second place without it.
+    pub(super) nor: Option<PathBuf>,
+}
 
 /// The search for what is there instead.
 pub(super) struct Absent<'a> {
-    pub(super) source: &'a CsvSource<'a>,
-    pub(super) root: &'a Path,
-    pub(super) columns: &'a CsvColumns,
+    source: &'a CsvSource<'a>,
+    root: &'a Path,
+    columns: &'a CsvColumns,
     /// Whether any row has its image.
-    pub(super) some_found: bool,
+    some_found: bool,
     /// The first rows.
-    pub(super) samples: &'a [::csv::StringRecord],
+    samples: &'a [::csv::StringRecord],
+    /// Another column that names images, as far as it was searched for.
+    column: OnceCell<Option<usize>>,
 }
 
 /// What is there, and what to do about it; rows with the same cure are one finding.
@@ -55,40 +68,48 @@ struct AbsentKind {
 /// The names in folders, by folder.
 type Listings = RefCell<HashMap<PathBuf, HashMap<String, Vec<String>>>>;
 
-impl Absent<'_> {
-    /// One finding for each kind of cause. `missing` are rows with the line of each and a second place without its file.
-    pub(super) fn explain<'r>(
-        &self,
-        missing: impl Iterator<Item = (&'r SourceRow, u32, Option<&'r Path>)>,
-        path: &Path,
-    ) -> Vec<String> {
+impl<'a> Absent<'a> {
+    pub(super) fn new(
+        source: &'a CsvSource<'a>,
+        root: &'a Path,
+        columns: &'a CsvColumns,
+        some_found: bool,
+        samples: &'a [::csv::StringRecord],
+    ) -> Self {
+        Absent { source, root, columns, some_found, samples, column: OnceCell::new() }
+    }
+
+    /// One finding for each kind of cause.
+    pub(super) fn explain(&self, missing: &[AbsentRow], path: &Path) -> Vec<String> {
         let listings = Listings::default();
         let mut kinds: Vec<(String, AbsentKind)> = Vec::new();
-        let mut total = 0;
-        let mut more = 0;
-        for (row, line, nor) in missing {
-            total += 1;
-            if total > MOST {
-                more += 1;
-                continue;
-            }
-            let cause = self.cause(&row.id, line, &listings);
-            let cure = cause.as_ref().map_or(String::new(), |cause| match cause.suffix {
-                Some(_) => "suffix".to_string(),
-                None => cause.cure.clone(),
-            });
+        for row in missing.iter().take(MOST) {
+            let cause = self.cause(&row.id, row.line, &listings);
+            let cure = match &cause {
+                None if row.file.is_none() => OUTSIDE.to_string(),
+                None => String::new(),
+                Some(Cause { suffix: Some(_), .. }) => "suffix".to_string(),
+                Some(cause) => cause.cure.clone(),
+            };
             let place = match kinds.iter().position(|(known, _)| *known == cure) {
                 Some(place) => place,
                 None => {
-                    let nor = nor.map_or(String::new(), |nor| format!(", nor {}", nor.display()));
-                    let there = cause.as_ref().map_or(String::new(), |cause| format!(", but {}", cause.there));
-                    let first = format!("{}:{line}: no image {}{nor}{there}", path.display(), row.path.display());
+                    let there = match &cause {
+                        Some(cause) => format!(", but {}", cause.there),
+                        None => self.listing(),
+                    };
+                    let what = match (&row.file, &row.nor) {
+                        (None, _) => format!("the image name {:?} leads out of the folder of images", row.id),
+                        (Some(file), None) => format!("no image {}", file.display()),
+                        (Some(file), Some(nor)) => format!("no image {}, nor {}", file.display(), nor.display()),
+                    };
+                    let first = format!("{}:{}: {what}{there}", path.display(), row.line);
                     kinds.push((cure, AbsentKind { first, lines: Vec::new(), suffixes: Vec::new() }));
                     kinds.len() - 1
                 }
             };
             let kind = &mut kinds[place].1;
-            kind.lines.push(line);
+            kind.lines.push(row.line);
             if let Some(suffix) = cause.and_then(|cause| cause.suffix)
                 && !kind.suffixes.contains(&suffix)
             {
@@ -98,12 +119,8 @@ impl Absent<'_> {
         let mut findings = Vec::with_capacity(kinds.len());
         for (cure, kind) in kinds {
             let mut text = kind.first;
-            if kind.lines.len() > 1 {
-                let lines: Vec<String> = kind.lines[1..].iter().take(NAMED).map(u32::to_string).collect();
-                let rest = if kind.lines.len() > NAMED + 1 { ", .." } else { "" };
-                let like = if cure.is_empty() { "nor the images of" } else { "and so in" };
-                text += &format!("; {like} {} more rows (lines {}{rest})", kind.lines.len() - 1, lines.join(", "));
-            }
+            let like = if cure.is_empty() { "nor the images of" } else { "and so in" };
+            text += &more_lines(like, &kind.lines[1..], kind.lines.len() - 1);
             match &kind.suffixes[..] {
                 [] if cure.is_empty() => {}
                 [] => text += &format!(": {cure}"),
@@ -120,20 +137,28 @@ impl Absent<'_> {
             }
             findings.push(text);
         }
-        if more > 0 {
-            findings.push(format!("{}: {more} more rows have no image", path.display()));
+        if missing.len() > MOST {
+            let (path, more) = (path.display(), missing.len() - MOST);
+            findings.push(format!("{path}: {more} more rows have no image, and were not looked into"));
         }
         findings
     }
 
-    fn images(&self) -> PathBuf {
-        self.root.join(self.source.images)
+    /// Says which files the folder of images holds, where nothing better can be said.
+    fn listing(&self) -> String {
+        if self.some_found {
+            return String::new();
+        }
+        let Ok(listing) = folders::list(&self.images()) else { return String::new() };
+        let images: Vec<&String> = listing.files.iter().filter(|name| files::has_image_suffix(name)).take(4).collect();
+        match images.len() {
+            0 => format!("; there is no image in {}", self.images().display()),
+            _ => format!("; the folder's first images are {}", names(&images[..images.len().min(3)], 3)),
+        }
     }
 
-    /// The hint about a name that leads out of the folder, such as an absolute path.
-    pub(super) fn outside(&self, id: &str) -> String {
-        let cause = self.below(&id.replace('\\', "/"));
-        cause.map_or(String::new(), |cause| format!(", but {}: {}", cause.there, cause.cure))
+    fn images(&self) -> PathBuf {
+        self.root.join(self.source.images)
     }
 
     /// The name of the image with this name below `folder`, with one of the suffixes or without.
@@ -163,7 +188,10 @@ impl Absent<'_> {
                 ));
             }
         }
-        if self.source.suffixes.iter().any(|suffix| !suffix.is_empty()) && images.join(id).is_file() {
+        if self.source.suffixes.iter().any(|suffix| !suffix.is_empty())
+            && is_inside(Path::new(id))
+            && images.join(id).is_file()
+        {
             return Some(Cause::new(there(id), "the names hold their suffix already: say `suffix: \"\"`"));
         }
         let trimmed = id.trim();
@@ -181,6 +209,9 @@ impl Absent<'_> {
                 let cure = format!("the names stand in {quote} quotes: take them out of the file");
                 return Some(Cause::new(there(&file), self.cured(plain, &file, cure)));
             }
+        }
+        if let Some(cause) = self.rewritten(trimmed) {
+            return Some(cause);
         }
         let slashes = trimmed.replace('\\', "/");
         if slashes != trimmed
@@ -231,9 +262,78 @@ impl Absent<'_> {
         None
     }
 
+    /// The name after it was decoded, freed of what does not belong to it, or cut where another delimiter stands.
+    fn rewritten(&self, id: &str) -> Option<Cause> {
+        let images = self.images();
+        let there = |file: &str| format!("{file:?} is there");
+        let visible = || id.replace(is_invisible, "");
+        let grouped = || match id.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') {
+            true => id.replace(',', ""),
+            false => id.to_string(),
+        };
+        let candidates: [(&dyn Fn() -> String, &str); 3] = [
+            (&visible, "there are invisible characters in the names: take them out of the file"),
+            (
+                &|| from_percent(id),
+                "the names are encoded as in an address (`%20`): write them as the files are called",
+            ),
+            (&grouped, "the names were saved as numbers with commas: write them without"),
+        ];
+        for (rewrite, cure) in candidates {
+            let name = rewrite();
+            if name != id
+                && let Some(file) = self.exists(&images, &name)
+            {
+                return Some(Cause::new(there(&file), self.cured(&name, &file, cure.to_string())));
+            }
+        }
+        if let Some((_, address)) = id.split_once("://") {
+            let address = address.split(['?', '#']).next().unwrap_or_default();
+            let name = from_percent(address.rsplit('/').next().unwrap_or_default());
+            if let Some(file) = self.exists(&images, &name) {
+                let cure = "the names are addresses: keep only what comes after the last `/`".to_string();
+                return Some(Cause::new(there(&file), self.cured(&name, &file, cure)));
+            }
+        }
+        for delimiter in [';', '\t', '|'] {
+            if let Some((name, _)) = id.split_once(delimiter)
+                && let Some(file) = self.exists(&images, name.trim_matches(['"', ' ']))
+            {
+                let delimiter = delimiter.to_string();
+                let cure = format!("the cells are parted by {delimiter:?}: say `delimiter: {delimiter:?}`");
+                return Some(Cause::new(there(&file), cure));
+            }
+        }
+        // 1.2E+11, which no file is called.
+        let rounded = id.parse::<f64>().is_ok() && id.contains(['e', 'E']) && id.contains('+');
+        rounded.then(|| {
+            Cause::new(
+                "this is a rounded number",
+                "a spreadsheet took the names for numbers, and their digits are lost: export the table again, with the \
+                 names as text",
+            )
+        })
+    }
+
     /// Another column that names images.
     fn another_column(&self, id: &str, images: &Path) -> Option<Cause> {
-        let record = self.samples.iter().find(|record| record.get(self.columns.id) == Some(id))?;
+        let place = (*self.column.get_or_init(|| self.find_column(images)))?;
+        let labels = match &self.columns.labels {
+            Labels::One { place: own, .. } if *own == place => format!(", label: {}", self.columns.id),
+            _ => String::new(),
+        };
+        let record = self.samples.iter().find(|record| record.get(self.columns.id) == Some(id));
+        let file = record.and_then(|record| self.exists(images, record.get(place)?.trim()));
+        let there = match file {
+            Some(file) => format!("{file:?} of column {place} is there"),
+            None => format!("column {place} names images"),
+        };
+        Some(Cause::new(there, format!("the names of images stand in column {place}: say `id: {place}{labels}`")))
+    }
+
+    /// The column, beside that of the names, whose cells in the first rows all name images.
+    fn find_column(&self, images: &Path) -> Option<usize> {
+        let first = self.samples.first()?;
         let taken = |place: usize| match &self.columns.labels {
             Labels::One { place: own, .. } => *own == place && self.samples.len() < 2,
             Labels::Several(list) => list.iter().any(|(own, _)| *own == place),
@@ -243,12 +343,7 @@ impl Absent<'_> {
                 .iter()
                 .all(|record| record.get(*place).is_some_and(|cell| self.exists(images, cell.trim()).is_some()))
         };
-        let place = (0..record.len()).find(|place| *place != self.columns.id && !taken(*place) && named(place))?;
-        let file = self.exists(images, record[place].trim())?;
-        Some(Cause::new(
-            format!("{file:?} of column {place} is there"),
-            format!("the names of images stand in column {place}: say `id: {place}`"),
-        ))
+        (0..first.len()).find(|place| *place != self.columns.id && !taken(*place) && named(place))
     }
 
     /// What listings of folders show: another suffix, another case, lost zeros, another folder.
@@ -333,4 +428,24 @@ fn in_listing(folder: &Path, name: &str, below: &str, suffixes: &[String], listi
 pub(super) fn other_forms(name: &str) -> Vec<String> {
     let forms: [String; 2] = [name.nfc().collect(), name.nfd().collect()];
     forms.into_iter().filter(|form| form != name).collect()
+}
+
+/// The text that `%20` and the like stand for; unchanged if it is none.
+fn from_percent(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_string())
 }

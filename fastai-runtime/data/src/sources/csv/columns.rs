@@ -8,7 +8,7 @@ use super::CsvSource;
 use crate::findings::{Findings, names, nearest};
 
 /// Characters that part cells in some files.
-const DELIMITERS: [char; 4] = [';', '\t', ',', '|'];
+const DELIMITERS: [char; 5] = [';', '\t', ',', '|', ' '];
 
 /// The positions of the columns that a recipe names.
 pub(super) struct CsvColumns {
@@ -143,11 +143,23 @@ pub(super) fn find(
 
 /// The finding about a first row that is a comment, or whose cells are parted by another character.
 fn other_text(source: &CsvSource<'_>, header: &[&str], path: &Path) -> Option<String> {
+    let whole = header.join(&source.delimiter.to_string());
+    if let Some(other) = whole.strip_prefix("sep=").filter(|other| other.chars().count() <= 1) {
+        let said = source.delimiter.to_string() == other || other.is_empty();
+        let say = if said { String::new() } else { format!(", and say `delimiter: {other:?}`") };
+        return Some(format!("{}:1: the first line, {whole:?}, is meant for Excel: take it out{say}", path.display()));
+    }
     let needed = source.columns.len().max(1) + 1;
     if header.len() >= needed {
         return None;
     }
-    let line = header.join(&source.delimiter.to_string());
+    let line = whole;
+    if header.len() == 1 && line.contains(source.delimiter) {
+        return Some(format!(
+            "{}:1: quotes stand around the whole line {line:?}, which makes it one cell: take them out of all lines",
+            path.display()
+        ));
+    }
     if line.starts_with('#') {
         return Some(format!(
             "{}:1: the first line is a comment, {:?}: take it and others like it out of the file",

@@ -3,21 +3,23 @@
 mod absent;
 mod cells;
 mod columns;
+mod first_row;
+mod places;
 mod quotes;
+mod rows;
 mod table;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use fastai_dsl::{Column, Encoding, TaskKind, Valid};
-use rayon::prelude::*;
 
-use self::absent::Absent;
 use self::cells::CellKinds;
 use self::columns::{CsvColumns, Labels};
+use self::rows::CsvRows;
 use super::folders;
 use super::neighbours;
-use crate::findings::{Findings, names, shorten};
+use crate::findings::{Findings, names, number};
 use crate::row::SourceRow;
 
 pub(crate) use self::cells::parse_flag;
@@ -30,7 +32,7 @@ pub(crate) struct CsvSource<'a> {
     pub(crate) suffixes: &'a [String],
     pub(crate) id: &'a Column,
     pub(crate) label: &'a Column,
-    /// CsvColumns of one class or tag each, instead of `label`.
+    /// Columns of one class or tag each, instead of `label`.
     pub(crate) columns: &'a [Column],
     pub(crate) separator: &'a str,
     pub(crate) header: bool,
@@ -44,7 +46,7 @@ pub(crate) struct CsvSource<'a> {
 }
 
 /// Rows whose cells are kept for hints.
-const SAMPLES: usize = 20;
+const SAMPLES: usize = 2_000;
 
 impl CsvSource<'_> {
     /// Reads every row in file order and checks cells and files. Also returns the name of the label column.
@@ -103,8 +105,8 @@ impl CsvSource<'_> {
                         let Some(found) = columns::find(self, &record, &path, findings) else {
                             return (Vec::new(), String::new());
                         };
-                        if self.header && images_exist {
-                            self.check_header(&record, found.id, &path, root, findings);
+                        if self.header {
+                            rows.header = Some(record.clone());
                         }
                         rows.cells = CellKinds::new(&record, self.header);
                         columns.insert(found)
@@ -126,11 +128,14 @@ impl CsvSource<'_> {
             return (Vec::new(), String::new());
         };
         self.locate(root, images_exist, &path, &columns, &mut rows);
+        findings.extend("first rows", self.check_header(&rows, &columns, &path, root).into_iter().collect());
         if images_exist && whole && (rows.missing.is_empty() || self.skip) {
             self.note_strangers(root, &rows, &path, notes);
         }
-        notes.extend(rows.cells.notes(self, &columns, rows.rows.len(), &path));
-        (rows.report(&path, self, findings, notes), columns.label_name())
+        notes.extend(rows.cells.notes(self, &columns, &rows, &path));
+        let rows = rows.report(&path, self, findings, notes);
+        // What a part of a file lacks says nothing.
+        (if whole { rows } else { Vec::new() }, columns.label_name())
     }
 
     /// Reports folders that do not exist; returns whether that of the images does.
@@ -159,23 +164,6 @@ impl CsvSource<'_> {
             ));
         }
         images_exist
-    }
-
-    /// Reports a first row that names an image, and is therefore no header.
-    fn check_header(&self, first: &::csv::StringRecord, id: usize, path: &Path, root: &Path, findings: &mut Findings) {
-        let Some(id) = first.get(id).map(str::trim).filter(|id| is_inside(Path::new(id)) && !id.is_empty()) else {
-            return;
-        };
-        let images = root.join(self.images);
-        let file = self.suffixes.iter().map(|suffix| images.join(format!("{id}{suffix}"))).find(|file| file.is_file());
-        if let Some(file) = file {
-            findings.push(format!(
-                "{}:1: the first row is read as a header, and it names an image, {}: say `header: off`, with columns by \
-                 position (`id: 0`, `label: 1`)",
-                path.display(),
-                file.display()
-            ));
-        }
     }
 
     /// Notes image files that no row names: forgotten rows, or images of another set. The search goes as deep as the rows'
@@ -225,15 +213,25 @@ impl CsvSource<'_> {
 
     /// Reads a row; its file is looked up later.
     fn row(&self, record: &::csv::StringRecord, columns: &CsvColumns, path: &Path, line: u64, rows: &mut CsvRows) {
+        let line = line as u32;
         let place = || format!("{}:{line}", path.display());
+        if rows.header.as_ref().is_some_and(|header| header == record) {
+            let again = || format!("{}: the header again", place());
+            rows.malformed.push("header", line, again, "are several files joined here? Take these rows out");
+            return;
+        }
         let needed = columns.last() + 1;
         if record.len() < needed {
-            rows.malformed.push(format!("{}: {} cells, expected at least {needed}", place(), record.len()));
+            let cells =
+                || format!("{}: {}, expected at least {needed}", place(), number(record.len(), "cell", "cells"));
+            rows.malformed.push("short", line, cells, "");
             return;
         }
         let surplus = record.iter().skip(columns.width).any(|cell| !cell.trim().is_empty());
         if surplus {
-            rows.ragged.push(self.ragged(record, columns, &place()));
+            let first = if self.header { "the header" } else { "the first row" };
+            let cells = || format!("{}: {} cells, {first} has {}", place(), record.len(), columns.width);
+            rows.ragged.push("ragged", line, cells, self.ragged(record, columns));
             return;
         }
         rows.cells.see(record, columns, self.separator);
@@ -245,45 +243,38 @@ impl CsvSource<'_> {
         for (what, cell) in [Some(("image name", id)), label].into_iter().flatten() {
             if cell.contains(['\n', '\r']) {
                 let start: String = cell.chars().take(40).collect();
-                rows.malformed.push(format!(
-                    "{}: the {what} {start:?} goes on over the end of the line: is a quote opened here that should be \
-                     closed, or be no quote?",
-                    place()
-                ));
+                let over = || format!("{}: the {what} {start:?} goes on over the end of the line", place());
+                let cure = "is a quote opened here that should be closed, or be no quote?";
+                rows.malformed.push(what, line, over, cure);
                 return;
             }
         }
         if id.is_empty() {
-            rows.malformed.push(format!("{}: the image name is empty", place()));
+            rows.malformed.push("no name", line, || format!("{}: the image name is empty", place()), "");
             return;
         }
         let mut held_out = None;
         if let Some(flag) = columns.flag {
             held_out = parse_flag(&record[flag]);
             if held_out.is_none() {
-                rows.malformed.push(format!(
-                    "{}: {:?} says neither yes nor no; expected 0, 1, true or false",
-                    place(),
-                    &record[flag]
-                ));
+                let neither = || format!("{}: {:?} says neither yes nor no", place(), &record[flag]);
+                rows.malformed.push("flag", line, neither, "expected 0, 1, true or false");
             }
         }
         let labels = match &columns.labels {
-            Labels::One { place: column, .. } => self.labels_of(&record[*column], &place, rows),
-            Labels::Several(list) => self.labels_in(record, list, &place, rows),
+            Labels::One { place: column, .. } => self.labels_of(&record[*column], line, &place, rows),
+            Labels::Several(list) => self.labels_in(record, list, line, &place, rows),
         };
         let group = columns.group.map(|group| record[group].to_string());
         if rows.samples.len() < SAMPLES {
             rows.samples.push(record.clone());
         }
-        rows.lines.push(line as u32);
+        rows.lines.push(line);
         rows.rows.push(SourceRow { id: id.to_string(), path: PathBuf::new(), labels, held_out, group, absent: false });
     }
 
-    /// The finding about a row with more cells than the first one.
-    fn ragged(&self, record: &::csv::StringRecord, columns: &CsvColumns, place: &str) -> String {
-        let first = if self.header { "the header" } else { "the first row" };
-        let mut text = format!("{place}: {} cells, {first} has {}", record.len(), columns.width);
+    /// What to do about a row with more cells than the first one.
+    fn ragged(&self, record: &::csv::StringRecord, columns: &CsvColumns) -> String {
         // The cells that would be one if the label, usually the last column, were quoted.
         let label = match &columns.labels {
             Labels::One { place, .. } if place + 1 == columns.width => *place,
@@ -291,18 +282,26 @@ impl CsvSource<'_> {
         };
         let joined: Vec<&str> = record.iter().skip(label).collect();
         let joined: String = joined.join(&self.delimiter.to_string()).chars().take(60).collect();
-        text +=
-            &format!(": is a {:?} in a cell not quoted? One cell would be `\"{joined}\"`", self.delimiter.to_string());
+        let delimiter = self.delimiter.to_string();
+        let mut text = format!("is a {delimiter:?} in a cell not quoted? One cell would be `\"{joined}\"`");
         if self.task == TaskKind::MultiLabel && self.columns.is_empty() {
-            text += &format!(", read with `separator: {:?}`", self.delimiter.to_string());
+            text += &format!(", read with `separator: {delimiter:?}`");
         }
         text
     }
 
     /// The label, or the tags without repetitions.
-    fn labels_of(&self, cell: &str, place: &dyn Fn() -> String, rows: &mut CsvRows) -> Vec<String> {
+    fn labels_of(&self, cell: &str, line: u32, place: &dyn Fn() -> String, rows: &mut CsvRows) -> Vec<String> {
         let mut labels: Vec<String> = Vec::new();
-        if self.task == TaskKind::MultiLabel && !self.separator.is_empty() {
+        let tags = self.task == TaskKind::MultiLabel;
+        if self.task != TaskKind::Regression && cells::is_list(cell, tags) {
+            let list = || format!("{}: the label {cell:?} is written as a list", place());
+            let cure = "write labels without brackets and quotes, tags parted by the recipe's `separator` (pandas: \
+                        `df[\"tags\"].apply(ast.literal_eval).str.join(\";\")`)";
+            rows.malformed.push("list", line, list, cure);
+            return labels;
+        }
+        if tags && !self.separator.is_empty() {
             for tag in cell.split(self.separator) {
                 if tag.is_empty() {
                     rows.empty_tags += usize::from(!cell.is_empty());
@@ -313,28 +312,50 @@ impl CsvSource<'_> {
         } else if !cell.is_empty() {
             labels.push(cell.to_string());
         }
-        if labels.is_empty() && self.task != TaskKind::MultiLabel {
-            rows.malformed.push(format!("{}: the label is empty; {} needs exactly one", place(), self.task.word()));
+        if labels.is_empty() && !tags {
+            let empty = || format!("{}: the label is empty; {} needs exactly one", place(), self.task.word());
+            rows.malformed.push("empty", line, empty, "give these rows a label, or take them out");
         }
         if self.task == TaskKind::Regression {
             if let Some(label) = labels.first().filter(|l| !l.trim().parse::<f32>().is_ok_and(f32::is_finite)) {
-                rows.malformed.push(format!("{}: the label {label:?} is no finite number", place()));
+                rows.malformed.push(
+                    "number",
+                    line,
+                    || format!("{}: the label {label:?} is no finite number", place()),
+                    "",
+                );
             }
             return labels;
         }
-        for label in labels.iter().filter(|l| l.trim() != l.as_str()) {
-            rows.spaced.push(self.spaced(label, place));
+        for label in &labels {
+            if label.trim() != label {
+                self.spaced(label, line, place, rows);
+            }
+            // A tag that ends with a comma was parted by a comma and a blank.
+            if tags
+                && self.separator.trim().is_empty()
+                && let Some(mark) = label.chars().last().filter(|mark| [',', ';', '|'].contains(mark))
+            {
+                let ends = || format!("{}: the tag {label:?} ends with \"{mark}\"", place());
+                let between = format!("{mark}{}", self.separator);
+                rows.malformed.push(
+                    "mark",
+                    line,
+                    ends,
+                    format!("if tags are parted by {between:?}, say `separator: {between:?}`"),
+                );
+            }
         }
         labels
     }
 
-    fn spaced(&self, label: &str, place: &dyn Fn() -> String) -> String {
+    fn spaced(&self, label: &str, line: u32, place: &dyn Fn() -> String, rows: &mut CsvRows) {
         let what = if self.task == TaskKind::MultiLabel { "tag" } else { "label" };
-        format!(
-            "{}: white space around the {what} {label:?} would make it a class of its own; take it out of the file{}",
-            place(),
-            if what == "tag" && self.columns.is_empty() { ", or into the recipe's `separator`" } else { "" }
-        )
+        let other = if what == "tag" && self.columns.is_empty() { ", or into the recipe's `separator`" } else { "" };
+        let around =
+            || format!("{}: white space around the {what} {label:?} would make it a class of its own", place());
+        let cure = format!("take it out of the file (pandas: `.str.strip()`){other}");
+        rows.malformed.push("spaced", line, around, cure);
     }
 
     /// The names of the columns that say yes; or, where they hold text, the tags in them.
@@ -342,6 +363,7 @@ impl CsvSource<'_> {
         &self,
         record: &::csv::StringRecord,
         columns: &[(usize, String)],
+        line: u32,
         place: &dyn Fn() -> String,
         rows: &mut CsvRows,
     ) -> Vec<String> {
@@ -352,270 +374,52 @@ impl CsvSource<'_> {
                 continue;
             }
             let flag = cells::parse_share(cell);
+            // A tag may be a whole number, but no negative number and no fraction.
+            let share =
+                flag.is_none() && cell.parse::<f32>().is_ok() && !cell.bytes().all(|byte| byte.is_ascii_digit());
+            let neither = || format!("{}: {cell:?} in column {name:?} is neither 0 nor 1", place());
+            if share {
+                let cure = "decide what an unsure label is: 0, 1, or a row to take out";
+                rows.malformed.push("unsure", line, neither, cure);
+                continue;
+            }
             // The first cell decides for all.
             match (*rows.flags.get_or_insert(flag.is_some()), flag) {
                 (true, Some(true)) => labels.push(name.clone()),
                 (true, Some(false)) => {}
-                (true, None) => rows.malformed.push(format!(
-                    "{}: {cell:?} in column {name:?} is neither 0 nor 1, as in the rows before",
-                    place()
-                )),
+                (true, None) => {
+                    rows.malformed.push("no flag", line, || format!("{}, as in the rows before", neither()), "");
+                }
                 (false, _) if self.task == TaskKind::MultiLabel => {
                     if cell != &record[*column] {
-                        rows.spaced.push(self.spaced(&record[*column], place));
+                        self.spaced(&record[*column], line, place, rows);
                     }
                     if !labels.iter().any(|label| label == cell) {
                         labels.push(cell.to_string());
                     }
                 }
-                (false, _) => rows.malformed.push(format!(
-                    "{}: {cell:?} in column {name:?} is neither 0 nor 1; columns of text hold tags: \
-                     `task: multi_label`, or `label: {name:?}` for one column of classes",
-                    place()
-                )),
+                (false, _) => {
+                    let cure = format!(
+                        "columns of text hold tags: `task: multi_label`, or `label: {name:?}` for one column of classes"
+                    );
+                    rows.malformed.push("text", line, neither, cure);
+                }
             }
         }
         if self.task == TaskKind::SingleLabel && labels.len() != 1 && rows.flags == Some(true) {
-            let ones = match labels.len() {
-                0 => "none of its columns holds a 1".to_string(),
-                n => format!("{n} of its columns hold a 1 ({})", names(&labels, 5)),
+            let ones = || match labels.len() {
+                0 => format!("{}: none of its columns holds a 1", place()),
+                n => format!("{}: {n} of its columns hold a 1 ({})", place(), names(&labels, 5)),
             };
-            rows.malformed.push(format!(
-                "{}: {ones}; single_label needs exactly one class a row, `task: multi_label` takes any number",
-                place()
-            ));
+            let kind = if labels.is_empty() { "no 1" } else { "several" };
+            let cure = "single_label needs exactly one class a row, `task: multi_label` takes any number";
+            rows.malformed.push(kind, line, ones, cure);
         }
         labels
-    }
-
-    /// Finds the rows' files, on all cores: a file system answers a million questions in seconds.
-    fn locate(&self, root: &Path, images_exist: bool, path: &Path, columns: &CsvColumns, rows: &mut CsvRows) {
-        let images = root.join(self.images);
-        let held_out = match self.valid {
-            Valid::Folder(folder) => Some(root.join(folder)),
-            _ => None,
-        };
-        let found: Vec<RowPlace> =
-            rows.rows.par_iter().map(|row| self.place(&row.id, &images, held_out.as_deref())).collect();
-        let mut kept = Vec::with_capacity(rows.rows.len());
-        let mut missing = Vec::new();
-        let (mut normalised, mut lines) = (Vec::new(), Vec::with_capacity(rows.lines.len()));
-        for ((mut row, line), place) in std::mem::take(&mut rows.rows).into_iter().zip(&rows.lines).zip(found) {
-            let at = || format!("{}:{line}", path.display());
-            match place {
-                RowPlace::Outside => {
-                    let absent = Absent { source: self, root, columns, some_found: true, samples: &rows.samples };
-                    let hint = absent.outside(&row.id);
-                    rows.malformed.push(format!(
-                        "{}: the image name {:?} leads out of the folder of images{hint}",
-                        at(),
-                        row.id
-                    ));
-                    continue;
-                }
-                RowPlace::Twice(own, other) => {
-                    rows.malformed.push(format!(
-                        "{}: {:?} lies both in {} and in {}: it would be trained and measured on",
-                        at(),
-                        row.id,
-                        own.display(),
-                        other.display()
-                    ));
-                    (row.path, row.held_out) = (other, Some(true));
-                }
-                RowPlace::Found { file, held_out, as_written } => {
-                    if !as_written {
-                        normalised.push(format!("{}: {:?}", at(), row.id));
-                    }
-                    row.path = file;
-                    row.held_out = row.held_out.or(held_out);
-                }
-                RowPlace::Missing { file, nor, held_out } => {
-                    row.path = file;
-                    row.held_out = row.held_out.or(held_out);
-                    if images_exist {
-                        row.absent = self.skip;
-                        missing.push((kept.len(), *line, nor));
-                    }
-                }
-            }
-            kept.push(row);
-            lines.push(*line);
-        }
-        rows.normalised = normalised;
-        rows.absent = missing.len();
-        if !missing.is_empty() {
-            let some_found = kept.len() > missing.len();
-            let absent = Absent { source: self, root, columns, some_found, samples: &rows.samples };
-            let list = missing.iter().map(|(row, line, nor)| (&kept[*row], *line, nor.as_deref()));
-            rows.missing = absent.explain(list, path);
-        }
-        rows.rows = kept;
-        rows.lines = lines;
-    }
-
-    /// Looks an image up in the folder of images and in that of held-out ones.
-    fn place(&self, id: &str, images: &Path, held_out: Option<&Path>) -> RowPlace {
-        let relative = |suffix: &String| format!("{id}{suffix}");
-        let first = relative(&self.suffixes[0]);
-        // A name such as ../../secret must not lead out of the data set.
-        if !is_inside(Path::new(&first)) {
-            return RowPlace::Outside;
-        }
-        let here = |folder: &Path| -> Option<(PathBuf, bool)> {
-            for suffix in self.suffixes {
-                let file = folder.join(relative(suffix));
-                if file.is_file() {
-                    return Some((file, true));
-                }
-            }
-            // A Mac stores accented letters in two parts.
-            if !first.is_ascii() {
-                for suffix in self.suffixes {
-                    for name in absent::other_forms(&relative(suffix)) {
-                        let file = folder.join(name);
-                        if file.is_file() {
-                            return Some((file, false));
-                        }
-                    }
-                }
-            }
-            None
-        };
-        let own = here(images);
-        let Some(folder) = held_out else {
-            return match own {
-                Some((file, as_written)) => RowPlace::Found { file, held_out: None, as_written },
-                None => RowPlace::Missing { file: images.join(first), nor: None, held_out: None },
-            };
-        };
-        match (own, here(folder)) {
-            (Some((file, as_written)), _) if file.starts_with(folder) => {
-                RowPlace::Found { file, held_out: Some(true), as_written }
-            }
-            (Some((own, _)), Some((other, _))) => RowPlace::Twice(own, other),
-            (None, Some((file, as_written))) => RowPlace::Found { file, held_out: Some(true), as_written },
-            (Some((file, as_written)), None) => RowPlace::Found { file, held_out: Some(false), as_written },
-            (None, None) => {
-                let nor = (!images.join(&first).starts_with(folder)).then(|| folder.join(&first));
-                RowPlace::Missing { file: images.join(first), nor, held_out: Some(false) }
-            }
-        }
     }
 }
 
 /// Whether a path stays within the folder that it is relative to.
 fn is_inside(path: &Path) -> bool {
     path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
-}
-
-/// Where a row's image lies.
-enum RowPlace {
-    Found {
-        file: PathBuf,
-        held_out: Option<bool>,
-        as_written: bool,
-    },
-    /// Among the images and among those held out.
-    Twice(PathBuf, PathBuf),
-    Missing {
-        file: PathBuf,
-        nor: Option<PathBuf>,
-        held_out: Option<bool>,
-    },
-    /// The name leads out of the folder.
-    Outside,
-}
-
-/// The rows read so far and their problems, by kind.
-#[derive(Default)]
-struct CsvRows {
-    rows: Vec<SourceRow>,
-    /// The line of each row.
-    lines: Vec<u32>,
-    /// The first rows.
-    samples: Vec<::csv::StringRecord>,
-    cells: CellKinds,
-    /// Whether the columns of several labels hold 0 and 1; unknown before the first cell.
-    flags: Option<bool>,
-    malformed: Vec<String>,
-    ragged: Vec<String>,
-    /// Rows without an image.
-    absent: usize,
-    /// The findings about them.
-    missing: Vec<String>,
-    /// Rows whose file has another Unicode form of the name.
-    normalised: Vec<String>,
-    spaced: Vec<String>,
-    empty_tags: usize,
-}
-
-impl CsvRows {
-    fn report(
-        mut self,
-        path: &Path,
-        source: &CsvSource<'_>,
-        findings: &mut Findings,
-        notes: &mut Vec<String>,
-    ) -> Vec<SourceRow> {
-        if !self.ragged.is_empty() && self.rows.is_empty() && source.header {
-            findings.push(format!(
-                "{}: every row has more cells than the header: does the header lack the name of the first column?",
-                path.display()
-            ));
-            self.ragged.truncate(1);
-        }
-        findings.extend("rows with more cells than the first", self.ragged);
-        findings.extend("rows like these", self.malformed);
-        if source.skip && self.absent > 0 && 2 * self.absent <= self.rows.len() {
-            notes.push(format!(
-                "{} of {} rows have no image and are left out: {}",
-                self.absent,
-                self.rows.len(),
-                shorten(&self.missing, 5)
-            ));
-        } else {
-            if source.skip && self.absent > 0 {
-                findings.push(format!(
-                    "{}: more than half of the rows have no image, which `corrupt: skip` does not bear with; is the \
-                     folder of images right, and the suffix?",
-                    path.display()
-                ));
-            }
-            findings.extend("kinds of rows without their image", self.missing);
-        }
-        if !self.normalised.is_empty() {
-            notes.push(format!(
-                "{} image names are written in another Unicode form than their files, which are taken all the same: {}",
-                self.normalised.len(),
-                shorten(&self.normalised, 3)
-            ));
-        }
-        findings.extend("labels with white space around them", self.spaced);
-        if self.empty_tags > 0 {
-            notes.push(format!(
-                "{}: {} empty tags between doubled separators are left out",
-                path.display(),
-                self.empty_tags
-            ));
-        }
-        if self.rows.is_empty() && findings.is_empty() {
-            findings.push(format!("{}: no rows", path.display()));
-        }
-        let mut seen: HashMap<&str, usize> = HashMap::with_capacity(self.rows.len());
-        for row in &self.rows {
-            *seen.entry(&row.id).or_insert(0) += 1;
-        }
-        let mut repeated: Vec<&str> = seen.iter().filter(|(_, n)| **n > 1).map(|(id, _)| *id).collect();
-        if !repeated.is_empty() {
-            repeated.sort_unstable();
-            notes.push(format!(
-                "{}: {} image names stand in more than one row; all rows are kept, on the side of the first: {}",
-                path.display(),
-                repeated.len(),
-                names(&repeated, 5)
-            ));
-        }
-        self.rows
-    }
 }

@@ -17,7 +17,7 @@ const START: usize = 4096;
 const MOST: u64 = 1 << 30;
 
 /// First bytes of files that are no text, what they are, and what to do about it.
-const KINDS: [(&[u8], &str, &str); 9] = [
+const KINDS: [(&[u8], &str, &str); 12] = [
     (b"PK\x03\x04", "a zip archive", "unpack it"),
     (b"\x1f\x8b", "packed with gzip", "unpack it (`gunzip`)"),
     (b"BZh", "packed with bzip2", "unpack it (`bunzip2`)"),
@@ -27,6 +27,9 @@ const KINDS: [(&[u8], &str, &str); 9] = [
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save the sheet as csv"),
     (b"PAR1", "a parquet file", "save it as csv (pandas: `to_csv(.., index=False)`)"),
     (b"SQLite format 3\0", "an SQLite database", "export the table as csv"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself (`git lfs pull`)"),
+    (b"{\\rtf", "a text document", "save it as plain text"),
+    (b"%PDF", "a PDF", "export the table as csv"),
 ];
 
 /// Opens the csv file at `path`.
@@ -47,6 +50,17 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
             _ => format!("this is {what}, no csv file: {cure}, and name the file inside as `labels`"),
         }));
     }
+    let text_start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
+    let begins = |word: &[u8]| text_start.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+    if begins(b"<!doctype") || begins(b"<html") || begins(b"<?xml") {
+        return Err(named("this is a web page or XML, no csv file: was it downloaded without signing in?".to_string()));
+    }
+    let inner = text_start.strip_prefix(b"[").unwrap_or(text_start).trim_ascii_start();
+    if inner.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"")) {
+        return Err(named(
+            "this is JSON, no csv file: save it as csv (pandas: `read_json(..).to_csv(..)`)".to_string(),
+        ));
+    }
     let whole = |file: File, start: Vec<u8>| -> Result<Vec<u8>, String> {
         let mut bytes = start;
         file.take(MOST).read_to_end(&mut bytes).map_err(cannot)?;
@@ -57,6 +71,9 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
     };
     let text: Box<dyn Read> = match encoding {
         Encoding::Utf8 => {
+            if start.starts_with(b"\xff\xfe\0\0") || start.starts_with(b"\0\0\xfe\xff") {
+                return Err(named("this is UTF-32: save it as UTF-8".to_string()));
+            }
             if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || is_wide(&start) {
                 return Err(named("this is UTF-16: save it as UTF-8, or say `encoding: utf16`".to_string()));
             }
