@@ -44,5 +44,5 @@ pub use vocabulary::Vocabulary;
 /// The decoders without the guard that turns a panic into an error, for the fuzz targets.
 #[doc(hidden)]
 pub mod unguarded {
-    pub use crate::decode::{decode_bytes as decode, decode_bytes_reduced as decode_reduced, jpeg_decoder};
+    pub use crate::decode::{decode_bytes as decode, decode_bytes_reduced as decode_reduced};
 }

@@ -6,10 +6,6 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::jpeg::{Outline, Unfit};
 use self::palette::Palette;
@@ -59,7 +55,7 @@ pub fn decode(path: &Path) -> Result<RgbImage, String> {
 /// Like [`decode`], at a half, a quarter or an eighth of the side lengths, as far as the shorter side keeps at least
 /// `shorter` pixels.
 ///
-/// Only baseline JPEGs are reduced, by libjpeg-turbo's scaled transform. All other images are decoded in full, and so is
+/// Only sequential JPEGs are reduced, by libjpeg-turbo's scaled transform. All other images are decoded in full, and so is
 /// every image if `shorter` is `None`.
 ///
 /// # Errors
@@ -94,11 +90,11 @@ fn reduced(bytes: &[u8], shorter: u32, bits: u32) -> Result<Picture, String> {
     if let Some(outline) = Outline::of(bytes) {
         let orientation = orientation::of(outline.exif);
         let upright = orientation == Orientation::NoTransforms;
-        match jpeg::decode_reduced(bytes, MAX_SIDE as usize, shorter as usize, upright) {
+        match jpeg::decode_reduced(bytes, is_fit, shorter as usize, upright) {
             Ok(picture) if upright => return Ok(picture),
             Ok(picture) => return Ok(turned(picture.into_pixels(), orientation).into()),
-            Err(Unfit::Damaged(reason)) => return Err(format!("{DAMAGED}: {reason}")),
-            Err(Unfit::Foreign) => {}
+            Err(Unfit::Unreduced) => {}
+            Err(unfit) => return Err(unfit_reason(unfit)),
         }
     }
     decode_noted(bytes, bits).map(|(image, _)| image.into())
@@ -151,71 +147,30 @@ pub(crate) fn decode_noted(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<
     }
 }
 
-/// Which decoder is responsible for a JPEG: `own`, or `general` for the general one.
-pub fn jpeg_decoder(bytes: &[u8]) -> &'static str {
-    match jpeg::decode(bytes, MAX_SIDE as usize) {
-        Err(Unfit::Foreign) => "general",
-        _ => "own",
-    }
-}
-
 /// Decodes a JPEG. One whose scan is truncated or corrupt is an error, although decoders would fill the gap with grey.
 fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, Option<Remark>), String> {
-    let Some(outline) = Outline::of(bytes) else {
-        return Err("the JPEG is truncated: it has no end marker".to_string());
-    };
-    let orientation = orientation::of(outline.exif);
-    match jpeg::decode(bytes, MAX_SIDE as usize) {
-        Ok(found) => {
-            let remark = (found.surplus > 0).then_some(Remark::Surplus(found.surplus));
-            return Ok((turned(found.image, orientation), remark));
-        }
-        Err(Unfit::Damaged(reason)) => return Err(format!("{DAMAGED}: {reason}")),
-        // The general decoder returns green stripes for these.
-        Err(Unfit::Foreign) if outline.sequential && outline.scans > 1 => {
-            return Err(
-                "the JPEG has several scans of a kind that this program does not read; write it again as a plain \
-                        or a progressive JPEG"
-                    .to_string(),
-            );
-        }
-        Err(Unfit::Foreign) => {}
-    }
-    let image = progressive(bytes)?;
-    Ok((turned(image, orientation), None))
+    let outline = Outline::of(bytes).ok_or_else(|| unfit_reason(Unfit::Truncated))?;
+    let found = jpeg::decode(bytes, is_fit).map_err(unfit_reason)?;
+    let remark = (found.surplus > 0).then_some(Remark::Surplus(found.surplus));
+    Ok((turned(found.image, orientation::of(outline.exif)), remark))
 }
 
-/// Decodes a JPEG other than those of [`jpeg`], in particular a progressive one; as stored.
-fn progressive(bytes: &[u8]) -> Result<RgbImage, String> {
-    let strict = || -> Option<Result<RgbImage, String>> {
-        let options = DecoderOptions::default().set_strict_mode(true).set_max_width(65_535).set_max_height(65_535);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-        // The lenient decoder says what is wrong with the headers.
-        decoder.decode_headers().ok()?;
-        let (width, height) = decoder.dimensions()?;
-        if let Err(reason) = fits(width as u32, height as u32) {
-            return Some(Err(reason));
-        }
-        let judged = [ColorSpace::YCbCr, ColorSpace::Luma, ColorSpace::RGB, ColorSpace::CMYK, ColorSpace::YCCK];
-        if !judged.contains(&decoder.input_colorspace()?) {
-            return None;
-        }
-        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::RGB));
-        let pixels = match decoder.decode() {
-            Ok(pixels) => pixels,
-            Err(error) => return Some(Err(format!("{DAMAGED}: {error:?}"))),
-        };
-        RgbImage::from_raw(width as u32, height as u32, pixels).map(Ok)
-    };
-    let lenient = || {
-        let reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
-        stored(reader, ImageFormat::Jpeg).map(|(image, _)| to_rgb(image, Demand::FULL.bits).0)
-    };
-    match strict() {
-        Some(Ok(image)) => Ok(image),
-        Some(Err(reason)) => lenient().and(Err(reason)),
-        None => lenient(),
+/// Says why a JPEG is refused.
+fn unfit_reason(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::Truncated => "the JPEG is truncated: it has no end marker".to_string(),
+        Unfit::Unread(reason) => format!("not a sound Jpeg file: {reason}"),
+        Unfit::TooLarge(width, height) => match fits(width as u32, height as u32) {
+            Err(reason) => reason,
+            Ok(()) => too_much(width as u32, height as u32),
+        },
+        Unfit::Damaged(reason) => format!("{DAMAGED}: {reason}"),
+        Unfit::Unreduced => "not a Jpeg file that can be reduced".to_string(),
     }
+}
+
+fn is_fit(width: usize, height: usize) -> bool {
+    fits(width as u32, height as u32).is_ok()
 }
 
 fn turned(image: RgbImage, orientation: Orientation) -> RgbImage {

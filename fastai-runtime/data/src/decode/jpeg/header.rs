@@ -1,5 +1,6 @@
 //! The segments of a JPEG between its scans.
 
+use super::Unfit;
 use super::huffman::{Table, TableClass};
 
 /// The row-major position in the block of coefficient `k` of the stored order.
@@ -9,7 +10,7 @@ pub(super) const ZIGZAG: [u8; 64] = [
     47, 55, 62, 63,
 ];
 
-/// What the segments read so far say about a sequential JPEG.
+/// What the segments read so far say.
 pub(super) struct Header<'a> {
     /// Pixels a row; 0 before the frame.
     pub(super) width: usize,
@@ -23,6 +24,10 @@ pub(super) struct Header<'a> {
     pub(super) dc: [Option<Table>; 4],
     /// Tables of all other coefficients.
     pub(super) ac: [Option<Table>; 4],
+    /// The numbers of codes by length and the symbols of those tables.
+    definitions: [Option<([u8; 16], &'a [u8])>; 4],
+    /// Whether scans hold parts of the coefficients.
+    pub(super) progressive: bool,
     /// MCUs between restarts, 0 for none.
     pub(super) restart: usize,
     /// The first Exif segment's content after its name.
@@ -55,10 +60,24 @@ pub(super) struct ScanComponent {
     pub(super) ac: usize,
 }
 
+/// The start of a scan.
+pub(super) struct ScanStart {
+    /// In the order of their blocks.
+    pub(super) components: Vec<ScanComponent>,
+    /// The first coefficient, in the stored order.
+    pub(super) first: usize,
+    /// The last one.
+    pub(super) last: usize,
+    /// The lowest bit that earlier scans gave; 0 if they gave none.
+    pub(super) above: u32,
+    /// The lowest bit that this scan gives.
+    pub(super) low: u32,
+}
+
 /// What the next segments lead to.
 pub(super) enum Next {
     /// The coded data of these components.
-    Scan(Vec<ScanComponent>),
+    Scan(ScanStart),
     /// The end marker.
     End,
 }
@@ -83,6 +102,8 @@ impl<'a> Header<'a> {
             quants: [None; 4],
             dc: [const { None }; 4],
             ac: [const { None }; 4],
+            definitions: [None; 4],
+            progressive: false,
             restart: 0,
             exif: None,
             rest: bytes.strip_prefix(&[0xff, 0xd8])?,
@@ -91,44 +112,79 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// Reads the segments up to the next scan or the end. `None` for anything that a sequential Huffman-coded JPEG of
-    /// 8 bits does not contain.
-    pub(super) fn next(&mut self) -> Option<Next> {
+    /// Reads the segments up to the next scan or the end.
+    ///
+    /// # Errors
+    /// Anything that a sequential or progressive Huffman-coded JPEG of 8 bits does not contain.
+    pub(super) fn next(&mut self) -> Result<Next, Unfit> {
+        const CUT: Unfit = Unfit::Unread("its headers break off");
         loop {
-            let marker = *self.rest.strip_prefix(&[0xff])?.first()?;
+            // Stray bytes between segments are skipped, as other decoders do.
+            let at = memchr::memchr(0xff, self.rest).ok_or(CUT)?;
+            self.rest = &self.rest[at..];
+            let marker = *self.rest.get(1).ok_or(CUT)?;
             match marker {
                 // A fill byte.
                 0xff => {
                     self.rest = &self.rest[1..];
                     continue;
                 }
-                0xd9 => return Some(Next::End),
-                0x00 | 0x01 | 0xd0..=0xd8 => return None,
+                0xd9 => return Ok(Next::End),
+                0x00 | 0x01 | 0xd0..=0xd7 => {
+                    self.rest = &self.rest[2..];
+                    continue;
+                }
+                0xd8 => return Err(Unfit::Unread("a second image begins within it")),
                 _ => {}
             }
-            let length = usize::from(u16::from_be_bytes([*self.rest.get(2)?, *self.rest.get(3)?]));
-            let segment = self.rest.get(4..2 + length)?;
+            let length = self.rest.get(2..4).ok_or(CUT)?;
+            let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+            let segment = self.rest.get(4..2 + length).ok_or(CUT)?;
             self.rest = &self.rest[2 + length..];
             match marker {
-                0xc0 | 0xc1 => self.frame(segment)?,
-                0xc4 => self.tables(segment)?,
-                // Other codings: progressive, lossless, arithmetic.
-                0xc2..=0xcf => return None,
-                0xdb => self.quantisation(segment)?,
-                0xdd => self.restart = usize::from(u16::from_be_bytes(segment.try_into().ok()?)),
+                0xc0..=0xc2 => {
+                    self.progressive = marker == 0xc2;
+                    self.frame(segment)?;
+                }
+                0xc4 => self.tables(segment).ok_or(Unfit::Unread("a Huffman table is invalid"))?,
+                0xc3 | 0xc7 => return Err(Unfit::Unread("it is lossless, which this program does not read")),
+                0xc9..=0xcb | 0xcd..=0xcf => {
+                    return Err(Unfit::Unread(
+                        "its coding is arithmetic, which this program does not read; write it again (`jpegtran`)",
+                    ));
+                }
+                0xc5 | 0xc6 | 0xde | 0xdf => {
+                    return Err(Unfit::Unread("it is hierarchical, which this program does not read"));
+                }
+                0xdb => self.quantisation(segment).ok_or(Unfit::Unread("a quantisation table is invalid"))?,
+                0xdd => {
+                    let interval = segment.try_into().map_err(|_| Unfit::Unread("a restart interval is invalid"))?;
+                    self.restart = usize::from(u16::from_be_bytes(interval));
+                }
                 0xe0 => self.jfif |= segment.starts_with(b"JFIF\0"),
                 0xe1 => {
                     if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
                         self.exif.get_or_insert(exif);
                     }
                 }
-                0xee if segment.starts_with(b"Adobe") => self.adobe = Some(*segment.get(11)?),
-                0xda => return self.start_of_scan(segment).map(Next::Scan),
-                // The number of lines after the first scan; hierarchical coding.
-                0xdc | 0xde | 0xdf => return None,
+                0xee if segment.starts_with(b"Adobe") => {
+                    self.adobe = Some(*segment.get(11).ok_or(CUT)?);
+                }
+                0xda => {
+                    let scan = self.start_of_scan(segment);
+                    return scan.map(Next::Scan).ok_or(Unfit::Unread("the header of a scan is invalid"));
+                }
+                // The frame states the lines already.
+                0xdc => return Err(Unfit::Unread("it states its height twice")),
                 _ => {}
             }
         }
+    }
+
+    /// The table of a progressive scan's symbols.
+    pub(super) fn symbols(&self, number: usize) -> Option<Table> {
+        let (counts, symbols) = self.definitions.get(number).copied().flatten()?;
+        Table::new(&counts, symbols, TableClass::Symbol)
     }
 
     /// The meaning of the components.
@@ -163,19 +219,29 @@ impl<'a> Header<'a> {
         }
     }
 
-    fn frame(&mut self, segment: &[u8]) -> Option<()> {
-        let (&[precision, h1, h0, w1, w0, count], mut rest) = segment.split_first_chunk::<6>()?;
+    fn frame(&mut self, segment: &[u8]) -> Result<(), Unfit> {
+        const INVALID: Unfit = Unfit::Unread("its frame is invalid");
+        let (&[precision, h1, h0, w1, w0, count], mut rest) = segment.split_first_chunk::<6>().ok_or(INVALID)?;
         let count = usize::from(count);
-        if precision != 8 || !self.components.is_empty() || !matches!(count, 1 | 3 | 4) || rest.len() != 3 * count {
-            return None;
+        if precision == 12 {
+            return Err(Unfit::Unread("its samples have 12 bits, which this program does not read"));
+        }
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(Unfit::Unread("it has neither one nor three nor four components"));
+        }
+        if precision != 8 || !self.components.is_empty() || rest.len() != 3 * count {
+            return Err(INVALID);
         }
         self.height = usize::from(u16::from_be_bytes([h1, h0]));
         self.width = usize::from(u16::from_be_bytes([w1, w0]));
+        if self.width == 0 || self.height == 0 {
+            return Err(Unfit::Unread("it states no width or no height"));
+        }
         while let Some((&[id, sampling, quant], after)) = rest.split_first_chunk::<3>() {
             rest = after;
             let (mut h, mut v) = (usize::from(sampling >> 4), usize::from(sampling & 15));
             if !(1..=4).contains(&h) || !(1..=4).contains(&v) || self.components.iter().any(|c| c.id == id) {
-                return None;
+                return Err(INVALID);
             }
             if count == 1 {
                 // A scan of one component has one block per MCU, whatever its factors.
@@ -185,10 +251,12 @@ impl<'a> Header<'a> {
         }
         let (h, v) = self.most();
         let whole = self.components.iter().all(|c| h.is_multiple_of(c.h) && v.is_multiple_of(c.v));
-        (whole && self.width > 0 && self.height > 0).then_some(())
+        whole
+            .then_some(())
+            .ok_or(Unfit::Unread("its chroma is sampled by a fraction, which this program does not read"))
     }
 
-    fn tables(&mut self, mut segment: &[u8]) -> Option<()> {
+    fn tables(&mut self, mut segment: &'a [u8]) -> Option<()> {
         while let Some((&class, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let symbols = rest.get(..counts.iter().map(|c| usize::from(*c)).sum())?;
@@ -196,7 +264,10 @@ impl<'a> Header<'a> {
             let slot = usize::from(class & 15);
             match class >> 4 {
                 0 => *self.dc.get_mut(slot)? = Some(Table::new(counts, symbols, TableClass::Dc)?),
-                1 => *self.ac.get_mut(slot)? = Some(Table::new(counts, symbols, TableClass::Ac)?),
+                1 => {
+                    *self.ac.get_mut(slot)? = Some(Table::new(counts, symbols, TableClass::Ac)?);
+                    self.definitions[slot] = Some((*counts, symbols));
+                }
                 _ => return None,
             }
         }
@@ -225,8 +296,7 @@ impl<'a> Header<'a> {
         Some(())
     }
 
-    /// The components of a scan, in the order of their blocks.
-    fn start_of_scan(&self, segment: &[u8]) -> Option<Vec<ScanComponent>> {
+    fn start_of_scan(&self, segment: &[u8]) -> Option<ScanStart> {
         let (&count, mut rest) = segment.split_first()?;
         let mut components: Vec<ScanComponent> = Vec::new();
         for _ in 0..count {
@@ -238,7 +308,18 @@ impl<'a> Header<'a> {
             }
             components.push(ScanComponent { place, dc: usize::from(tables >> 4), ac: usize::from(tables & 15) });
         }
-        // All coefficients, all of their bits.
-        (rest == [0, 63, 0] && !components.is_empty()).then_some(components)
+        let &[first, last, bits] = rest else { return None };
+        let (first, last, above, low) =
+            (usize::from(first), usize::from(last), u32::from(bits >> 4), u32::from(bits & 15));
+        let valid = match self.progressive {
+            // All coefficients, all of their bits.
+            false => (first, last, bits) == (0, 63, 0),
+            // The first coefficient of any components, or others of one; all but the lowest bits, or one bit more.
+            true => {
+                let band = if first == 0 { last == 0 } else { (first..=63).contains(&last) && count == 1 };
+                band && low <= 13 && (above == 0 || above == low + 1)
+            }
+        };
+        (valid && !components.is_empty()).then_some(ScanStart { components, first, last, above, low })
     }
 }

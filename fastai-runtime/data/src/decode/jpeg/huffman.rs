@@ -10,6 +10,8 @@ pub(super) enum TableClass {
     Dc,
     /// Runs of zeros and the coefficient after them.
     Ac,
+    /// The symbols of a progressive scan, as [`Coded::run`]; their numbers follow.
+    Symbol,
 }
 
 /// A decoded coefficient.
@@ -94,6 +96,7 @@ fn meaning(symbol: u8, kind: TableClass) -> Option<(u32, u32)> {
         // Sixteen zeros: fifteen, and one more as the value.
         (TableClass::Ac, 15, 0) => Some((15, 0)),
         (TableClass::Ac, _, 1..=10) => Some((run, size)),
+        (TableClass::Symbol, ..) => Some((u32::from(symbol), 0)),
         _ => None,
     }
 }
@@ -166,5 +169,15 @@ impl<'a> Bits<'a> {
         self.next = self.next.wrapping_shl(entry);
         self.count = self.count.wrapping_sub(entry);
         Some(Coded { run: (entry >> 24) as usize, value })
+    }
+
+    /// The next `count` bits, at most 16, which must be loaded.
+    #[inline(always)]
+    pub(super) fn take(&mut self, count: u32) -> u32 {
+        // Shifted twice, because a shift by 64 is none.
+        let bits = (self.next >> 1 >> (63 - count)) as u32;
+        self.next <<= count;
+        self.count = self.count.wrapping_sub(count);
+        bits
     }
 }

@@ -3,11 +3,6 @@
 /// What the markers of a complete JPEG say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline<'a> {
-    /// Number of scans.
-    pub(crate) scans: usize,
-    /// Whether each scan holds the whole of its coefficients, Huffman-coded: neither progressive nor lossless nor
-    /// arithmetic.
-    pub(crate) sequential: bool,
     /// The first Exif segment's content after its name.
     pub(crate) exif: Option<&'a [u8]>,
 }
@@ -29,8 +24,6 @@ impl<'a> Outline<'a> {
                 marker => {
                     let length = usize::from(u16::from_be_bytes([*bytes.get(at + 1)?, *bytes.get(at + 2)?])).max(2);
                     match marker {
-                        0xc0 | 0xc1 => outline.sequential = true,
-                        0xda => outline.scans += 1,
                         0xe1 if outline.exif.is_none() => {
                             let segment = bytes.get(at + 3..at + 1 + length);
                             outline.exif = segment.and_then(|segment| segment.strip_prefix(b"Exif\0\0"));
