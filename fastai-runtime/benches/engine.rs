@@ -49,7 +49,8 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
     let rates = GroupRates { lrs: vec![0.01; 3], wds: Vec::new(), momentum: 0.9 };
     let mut optimizer = learner.optimizer(None);
     let seconds = best(runs, || {
-        for (k, batch) in examples.batches(&Traversal::Shuffled { stage: 0, epoch: 0 }, &device).unwrap().enumerate() {
+        for (k, batch) in examples.batches(&Traversal::Shuffled { stage: 0, epoch: 0 }, 0, &device).unwrap().enumerate()
+        {
             let batch = batch.unwrap();
             let mut rng = Stream::new(1, "dropout").at(&[k as u64]);
             learner.step(&mut *optimizer, batch.inputs, &batch.images, &loss, &rates, &mut rng).read();

@@ -81,6 +81,9 @@ pub enum RunError {
     /// The run cannot be continued, or is complete.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The kept state of a fit does not belong to its network.
+    #[error("the run cannot go on from its kept state: {0}; start it anew")]
+    State(String),
     /// Ctrl-C or SIGTERM stopped the work.
     #[error("stopped{0}")]
     Stopped(Reached),

@@ -1,6 +1,7 @@
 //! `fastai run`
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fastai_dsl::overrides::Override;
 use fastai_runtime::device::DeviceRequest;
@@ -14,8 +15,8 @@ pub struct RunArgs {
     /// The recipe file
     #[arg(required_unless_present = "resume")]
     file: Option<PathBuf>,
-    /// Go on with a stopped, failed or killed run after its last finished stage; the recipe is the run's own unless a
-    /// file is named
+    /// Go on with a stopped, failed or killed run from the batch whose state was kept last; the recipe is the run's own unless
+    /// a file is named
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     resume: Option<PathBuf>,
     /// Run with a key replaced: `--set data.batch=16`, or a top-level `let`: `--set lr=0.1`
@@ -37,6 +38,10 @@ pub struct RunArgs {
     /// Where activations are cached; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Keep the state of a fit after so many seconds, so that a killed run can go on from there; 0 keeps every batch. A state
+    /// that takes long to write is kept less often
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    snapshot_every: u32,
     /// Say nothing but errors and the result
     #[arg(long, short)]
     quiet: bool,
@@ -67,6 +72,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         smoke: args.smoke,
         cache: args.cache.clone(),
         stop: super::stop::signal(),
+        snapshot_every: Some(Duration::from_secs(args.snapshot_every.into())),
         ..RunOptions::default()
     };
     let mut progress = progress::auto(args.quiet);

@@ -92,7 +92,7 @@ fn of_examples() {
         let examples = ImageExamples::new(set.clone(), preparation.at_size([96, 200][epoch % 2]));
         let pass = Traversal::Shuffled { stage: 0, epoch: epoch as u64 };
         let taken = if epoch % 5 == 4 { 1 } else { 3 };
-        let batches = examples.load(&pass).unwrap().take(taken);
+        let batches = examples.load(&pass, 0).unwrap().take(taken);
         assert_eq!(batches.map(Result::unwrap).map(|batch| batch.indices.len()).sum::<usize>(), 4 * taken);
         assert!(budget.used() <= 6 * 400 * 300 * 3 && budget.used() > 0, "{}", budget.used());
     });

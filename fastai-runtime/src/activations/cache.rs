@@ -132,7 +132,7 @@ impl ActivationCache {
         let mut compute = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| -> Result<(), Failed> {
             progress.begin(what, rows as u64);
             let mut done = 0;
-            for batch in examples.batches(&Traversal::Plain, &device)? {
+            for batch in examples.batches(&Traversal::Plain, 0, &device)? {
                 let batch = batch?;
                 let features = match batch.inputs {
                     Inputs::Images(images) => network.features(images),

@@ -5,10 +5,12 @@ use std::time::Instant;
 use burn::module::Module;
 use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
 
+use super::data_digest::DataDigest;
+use super::keeping::KeepingTimes;
 use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
 use super::sets::{Sets, class_weights, open_data};
-use super::snapshot::{DataDigest, KeptWeights, SavedLook, Snapshot, SnapshotFolder};
+use super::snapshot::{KeptFile, KeptMidway, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
 use super::{Outcome, RunOptions, fits_memory};
 use crate::RunError;
@@ -22,7 +24,7 @@ use crate::models::weights::Found;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
-use crate::train::{Learner, Loss};
+use crate::train::{Continued, Learner, Loss, OptimizerState};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -60,14 +62,19 @@ pub(super) struct Session<'a> {
     pub(super) look: Option<Look>,
     /// The probability above which a tag is predicted.
     pub(super) threshold: Option<f64>,
-    snapshots: SnapshotFolder,
-    /// The state from which the run would continue if it ended now; `summary`, `record` and others are filled in when it is
-    /// written.
-    snapshot: Snapshot,
+    pub(super) snapshots: SnapshotFolder,
+    /// The state from which the run would continue if it ended now, but for what a fit keeps while it runs.
+    pub(super) snapshot: Snapshot,
+    /// When a fit keeps its state.
+    pub(super) times: KeepingTimes,
+    /// The next fit, if it continues.
+    pub(super) continued: Option<Continued>,
+    /// When this process began to work on the run.
+    pub(super) began: Instant,
     /// Whether the weights differ from those of the snapshot.
     pub(super) trained: bool,
     /// Wall time before this process resumed the run, seconds.
-    seconds_before: f64,
+    pub(super) seconds_before: f64,
 }
 
 impl<'a> Session<'a> {
@@ -179,12 +186,12 @@ impl<'a> Session<'a> {
                 folder.write_recipe(&summary.recipe)?;
                 (folder, snapshots, begin, Vec::new())
             }
-            Some(Paused { folder, snapshots, mut snapshot, warnings }) => {
+            Some(Paused { folder, snapshots, snapshot, warnings }) => {
                 if snapshot.weights.is_none() && snapshot.body != body {
                     let differs = "the weights that the recipe names are not those that the run began with".to_string();
                     refuse(&folder, vec![differs])?;
                 }
-                (RunFolder::reopen(&folder, std::mem::take(&mut snapshot.history))?, snapshots, snapshot, warnings)
+                (RunFolder::reopen(&folder, snapshot.history.clone())?, snapshots, snapshot, warnings)
             }
         };
         let constant_loss = measured::constant_loss(&train_truth, dataset.classes.len(), class_weights.is_some());
@@ -214,10 +221,13 @@ impl<'a> Session<'a> {
             threshold: None,
             snapshots,
             snapshot,
+            times: KeepingTimes::new(options.snapshot_every),
+            continued: None,
+            began: Instant::now(),
             trained: false,
             seconds_before: 0.0,
         };
-        if session.snapshot.finished > 0 {
+        if session.snapshot.finished > 0 || session.snapshot.midway.is_some() {
             session.restore()?;
         } else {
             session.keep(0, 0.0)?;
@@ -239,18 +249,14 @@ impl<'a> Session<'a> {
         self.head = self.snapshot.head.clone();
         self.heads = self.snapshot.heads;
         self.threshold = self.snapshot.threshold;
-        if let Some(weights) = &self.snapshot.weights {
-            let device = self.learner.device().clone();
-            let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
-            let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device);
-            let meta = self.meta(self.recipe.transforms().size);
-            let file = self.snapshots.file(&weights.file);
-            self.learner.replace(models::load_model(network, &meta, &file, Some(&weights.digest))?);
+        if let Some(weights) = self.snapshot.weights.clone() {
+            let network = self.load_kept(&weights)?;
+            self.learner.replace(network);
         }
         let (images, classes) = (self.sets.dataset.valid.len(), self.sets.dataset.classes.len());
-        self.look = self.snapshot.look.take().and_then(|look| look.restore(images, classes));
-        self.record = std::mem::take(&mut self.snapshot.record);
-        let now = std::mem::replace(&mut self.summary, std::mem::take(&mut self.snapshot.summary));
+        self.look = self.snapshot.look.clone().and_then(|look| look.restore(images, classes));
+        self.record = self.snapshot.record.clone();
+        let now = std::mem::replace(&mut self.summary, self.snapshot.summary.clone());
         self.seconds_before = self.summary.seconds;
         self.summary = Summary {
             status: now.status,
@@ -261,8 +267,39 @@ impl<'a> Session<'a> {
             ..std::mem::take(&mut self.summary)
         };
         let count = self.stages.len();
-        self.note(format!("goes on after step {finished} of {count}, which was finished"));
+        match self.snapshot.midway.take() {
+            None => self.note(format!("goes on after step {finished} of {count}, which was finished")),
+            Some(kept) => {
+                let batches = kept.midway.iterations;
+                self.note(format!("goes on in step {} of {count}, after {batches} batches of it", finished + 1));
+                self.continued = Some(self.restore_midway(kept)?);
+            }
+        }
         Ok(())
+    }
+
+    /// Restores the state of a fit.
+    fn restore_midway(&self, kept: KeptMidway) -> Result<Continued, RunError> {
+        let KeptMidway { midway, steps, optimizer, best } = kept;
+        let (groups, classes) = (self.learner.network().groups(), self.sets.dataset.classes.len());
+        let apart = midway.best.is_some() != best.is_some();
+        let contradiction = midway.contradiction(groups, classes, self.sets.dataset.valid.len());
+        if let Some(reason) = contradiction.or(apart.then_some("the weights of its best epoch are missing")) {
+            let path = self.folder.path().to_path_buf();
+            return Err(ResumeError::Broken { path, reason: format!("the state of its fit: {reason}") }.into());
+        }
+        let tensors = models::load_state(&self.snapshots.file(&optimizer.file), &optimizer.digest)?;
+        let best = best.map(|kept| self.load_kept(&kept)).transpose()?;
+        Ok(Continued { midway, optimizer: OptimizerState { steps, tensors }, best })
+    }
+
+    /// The network with the weights of a file of the snapshot.
+    fn load_kept(&self, kept: &KeptFile) -> Result<Network, RunError> {
+        let device = self.learner.device().clone();
+        let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
+        let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device);
+        let meta = self.meta(self.recipe.transforms().size);
+        Ok(models::load_model(network, &meta, &self.snapshots.file(&kept.file), Some(&kept.digest))?)
     }
 
     /// Describes the saved models of the run that are no longer what it saved. A step that loads one fails.
@@ -304,7 +341,7 @@ impl<'a> Session<'a> {
             let name = format!("after-{finished}.safetensors");
             let meta = self.meta(self.recipe.transforms().size);
             let digest = models::save_model(&self.learner.network().valid(), &meta, &self.snapshots.file(&name))?;
-            self.snapshot.weights = Some(KeptWeights { file: name, digest });
+            self.snapshot.weights = Some(KeptFile { file: name, digest });
             self.trained = false;
         }
         self.summary.seconds = self.wall_time(seconds);
@@ -324,7 +361,7 @@ impl<'a> Session<'a> {
         if finished == 0 || self.stages[finished - 1].step.trains() {
             self.folder.write_batches(&self.record)?;
         }
-        self.snapshot.finished = finished;
+        self.snapshot = kept;
         Ok(())
     }
 

@@ -279,7 +279,7 @@ mod tests {
                 cached.then(|| Cached { folder: PathBuf::new(), features: [features(), features(), features()] });
             let mut counts = [0; 3];
             let pass = if part == Part::Train { Traversal::Shuffled { stage: 0, epoch } } else { Traversal::Plain };
-            for batch in sets.examples(part, 8).batches(&pass, &Device::flex()).unwrap() {
+            for batch in sets.examples(part, 8).batches(&pass, 0, &Device::flex()).unwrap() {
                 batch.unwrap().images.into_iter().for_each(|image| counts[class(image)] += 1);
             }
             counts

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::HeadSpec;
 use serde::{Deserialize, Serialize};
 
+use super::data_digest::DataDigest;
 use super::measured::Look;
 use crate::RunError;
 use crate::atomic::create_folder;
-use crate::data::{Dataset, Health, Item, Target};
 use crate::error::ResumeError;
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelDigest};
 use crate::report::{Record, Summary, refuse_link};
 use crate::sealed::{read_sealed, write_sealed};
-use crate::train::EpochRow;
+use crate::train::{EpochRow, Midway};
 
 /// Version of the snapshot's layout.
 const FORMAT: u32 = 2;
@@ -47,7 +47,10 @@ pub(super) struct Snapshot {
     /// Finished stages.
     pub(super) finished: usize,
     /// The weights, in a file within the folder; `None` while they are the initial ones.
-    pub(super) weights: Option<KeptWeights>,
+    pub(super) weights: Option<KeptFile>,
+    /// Where the next stage, a fit, was; the weights are those of that batch.
+    #[serde(default)]
+    pub(super) midway: Option<KeptMidway>,
     /// The models that `save` steps wrote, by name.
     pub(super) models: BTreeMap<String, ModelDigest>,
     pub(super) head: HeadSpec,
@@ -71,6 +74,7 @@ impl Snapshot {
             body,
             finished: 0,
             weights: None,
+            midway: None,
             models: BTreeMap::new(),
             head: HeadSpec { hidden: Vec::new(), dropout: Vec::new() },
             heads: 1,
@@ -84,28 +88,83 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// Reads the snapshot after that many stages; the error says why it is none.
-    fn decode(bytes: &[u8], finished: usize) -> Result<Self, String> {
+    /// Reads the snapshot of that place; the error says why it is none.
+    fn decode(bytes: &[u8], place: Place) -> Result<Self, String> {
         let snapshot: Snapshot = ciborium::from_reader(bytes).map_err(|e| format!("no snapshot of a run ({e})"))?;
         if snapshot.format != FORMAT {
             return Err(format!("a snapshot of layout {}, not {FORMAT}", snapshot.format));
         }
-        if snapshot.finished != finished {
-            return Err(format!("a snapshot after step {}", snapshot.finished));
+        if snapshot.place() != place {
+            return Err(format!("the snapshot {}", snapshot.place().stem()));
         }
         let is_elsewhere = |name: &str| name.is_empty() || name.contains(['/', '\\']) || name == "..";
-        if snapshot.weights.as_ref().is_some_and(|weights| is_elsewhere(&weights.file)) {
+        if snapshot.files().any(|kept| is_elsewhere(&kept.file)) {
             return Err("its weights are no file in its folder".to_string());
         }
         Ok(snapshot)
     }
 }
 
-/// The file with the weights of a snapshot. The digest ties it to its state: another run's weights do not fit.
+impl Snapshot {
+    fn place(&self) -> Place {
+        Place { finished: self.finished, batches: self.midway.as_ref().map_or(0, |kept| kept.midway.iterations) }
+    }
+
+    /// The files beside the state, with their digests.
+    fn files(&self) -> impl Iterator<Item = &KeptFile> {
+        let midway = self.midway.iter().flat_map(|kept| [Some(&kept.optimizer), kept.best.as_ref()]);
+        self.weights.iter().chain(midway.flatten())
+    }
+}
+
+/// A file of a snapshot. The digest ties it to its state: another run's weights do not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeptWeights {
+pub(super) struct KeptFile {
     pub(super) file: String,
     pub(super) digest: ModelDigest,
+}
+
+/// Where a fit was, and the files with the rest of its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KeptMidway {
+    pub(super) midway: Midway,
+    /// Steps of the optimizer, and its tensors.
+    pub(super) steps: u64,
+    pub(super) optimizer: KeptFile,
+    /// The weights of the best epoch so far.
+    pub(super) best: Option<KeptFile>,
+}
+
+/// When a snapshot was taken: after so many finished stages and batches of the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) finished: usize,
+    pub(super) batches: u64,
+}
+
+impl Place {
+    /// The start of the names of its files.
+    pub(super) fn stem(self) -> String {
+        match self.batches {
+            0 => format!("after-{}", self.finished),
+            batches => format!("after-{}-batch-{batches}", self.finished),
+        }
+    }
+
+    /// The name of the state.
+    fn state(self) -> String {
+        format!("{}.{STATE}", self.stem())
+    }
+
+    /// The place of the state with this name.
+    fn of_state(name: &str) -> Option<Self> {
+        let stem = name.strip_prefix("after-")?.strip_suffix(STATE)?.strip_suffix('.')?;
+        let (finished, batches) = match stem.split_once("-batch-") {
+            Some((finished, batches)) => (finished, batches.parse().ok().filter(|batches| *batches > 0)?),
+            None => (stem, 0),
+        };
+        Some(Place { finished: finished.parse().ok()?, batches })
+    }
 }
 
 /// Predictions of the current network for the validation part, in serialisable form.
@@ -141,117 +200,18 @@ impl SavedLook {
     }
 }
 
-/// A digest of a data set: names, labels and the content of the files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct DataDigest {
-    classes: Vec<String>,
-    /// The training, validation and test parts.
-    parts: [PartDigest; 3],
-}
-
-/// What one part of a data set contains, each image with a digest, so that those that differ can be named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct PartDigest {
-    /// Digests of id and label, and of the file's content, in the part's order.
-    images: Vec<[[u8; 8]; 2]>,
-    ids: Vec<String>,
-}
-
-impl DataDigest {
-    /// The digest of the images that preflight examined.
-    pub(super) fn of(dataset: &Dataset, health: &Health) -> Self {
-        DataDigest {
-            classes: dataset.classes.clone(),
-            parts: [&dataset.train, &dataset.valid, &dataset.test].map(|items| PartDigest::of(items, health)),
-        }
-    }
-
-    /// Returns the differences between the run's data and `now` in words, one per line.
-    pub(super) fn differences(&self, now: &DataDigest) -> Vec<String> {
-        let mut found = Vec::new();
-        if self.classes != now.classes {
-            let (was, is) = (self.classes.join(", "), now.classes.join(", "));
-            found.push(format!("classes: {was} when the run began, {is} now"));
-        }
-        for (what, (was, is)) in ["training", "validation", "test"].iter().zip(self.parts.iter().zip(&now.parts)) {
-            found.extend(was.difference(is).map(|how| format!("{what} set: {how}")));
-        }
-        found
-    }
-}
-
-impl PartDigest {
-    fn of(items: &[Item], health: &Health) -> Self {
-        let images = items.iter().map(|item| [labelled(item), content(item, health)]).collect();
-        PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() }
-    }
-
-    fn difference(&self, now: &PartDigest) -> Option<String> {
-        const NAMED: usize = 5;
-        if self == now {
-            return None;
-        }
-        let (was, is) = (self.images.len(), now.images.len());
-        if was != is {
-            return Some(format!("{was} images when the run began, {is} now"));
-        }
-        let differ = |of: fn(&[[u8; 8]; 2]) -> [u8; 8]| -> Vec<&str> {
-            let pairs = self.images.iter().zip(&now.images).zip(&now.ids);
-            pairs.filter(|((a, b), _)| of(a) != of(b)).map(|(_, id)| id.as_str()).collect()
-        };
-        let (labels, contents) = (differ(|image| image[0]), differ(|image| image[1]));
-        let named = |ids: &[&str]| {
-            let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
-            ids.iter().take(NAMED).map(|id| format!("{id:?}")).collect::<Vec<_>>().join(", ") + &more
-        };
-        let mut how = Vec::new();
-        if !labels.is_empty() {
-            how.push(format!("other names or labels: {}", named(&labels)));
-        }
-        let only_content: Vec<&str> = contents.into_iter().filter(|id| !labels.contains(id)).collect();
-        if !only_content.is_empty() {
-            how.push(format!("other content: {}", named(&only_content)));
-        }
-        Some(format!("{is} images as before, but {}", how.join("; ")))
-    }
-}
-
-fn labelled(item: &Item) -> [u8; 8] {
-    let mut hash = blake3::Hasher::new();
-    hash.update(item.id.as_bytes());
-    hash.update(b"\0");
-    match &item.target {
-        Target::Class(class) => hash.update(&class.to_le_bytes()),
-        Target::Tags(tags) => tags.iter().fold(&mut hash, |hash, tag| hash.update(&tag.to_le_bytes())),
-        Target::Value(value) => hash.update(&value.to_le_bytes()),
-        Target::Unlabelled => hash.update(b"?"),
-    };
-    first_bytes(hash.finalize().as_bytes())
-}
-
-/// The digest of the file's content, or of its size if preflight did not examine it (`preflight: sample(..)`).
-fn content(item: &Item, health: &Health) -> [u8; 8] {
-    if let Some(digest) = health.content(&item.path) {
-        return first_bytes(&digest);
-    }
-    std::fs::metadata(&item.path).map_or([0; 8], |file| file.len().to_le_bytes())
-}
-
-fn first_bytes(digest: &[u8]) -> [u8; 8] {
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
 /// The snapshot folder of a run, locked by this process.
 ///
-/// It contains, for each of the last snapshots, the state `after-N.cbor` with the digest of its content, and the weights,
-/// if the run has trained any: `after-M.safetensors`, where M <= N.
+/// It contains, for each of the last snapshots, the state with the digest of its content: `after-N.cbor` after N stages, or
+/// `after-N-batch-B.cbor` after B batches of the next one. Beside them are the weights, if the run has trained any, and within a
+/// fit the optimizer's state and the weights of the best epoch.
 #[derive(Debug)]
 pub(super) struct SnapshotFolder {
     path: PathBuf,
     // The lock lasts as long as the file is open; it ends with the process in every case.
     _lock: File,
-    /// The snapshots that are kept, newest last: finished stages, and the name of the weights.
-    kept: Vec<(usize, Option<String>)>,
+    /// The snapshots that are kept, newest last, and the names of their files beside the state.
+    kept: Vec<(Place, Vec<String>)>,
 }
 
 impl SnapshotFolder {
@@ -302,16 +262,18 @@ impl SnapshotFolder {
 
     /// Writes `snapshot` as the state to continue from and removes files that only older snapshots needed.
     pub(super) fn write(&mut self, snapshot: &Snapshot) -> Result<(), RunError> {
-        let path = self.file(&state(snapshot.finished));
+        let place = snapshot.place();
+        let path = self.file(&place.state());
         let mut content = Vec::new();
         ciborium::into_writer(snapshot, &mut content)
             .map_err(|e| RunError::file("write", &path, std::io::Error::other(e)))?;
         write_sealed(&path, KIND, &content)?;
-        self.kept.retain(|(finished, _)| *finished < snapshot.finished);
-        self.kept.push((snapshot.finished, snapshot.weights.as_ref().map(|weights| weights.file.clone())));
+        self.kept.retain(|(before, _)| *before < place);
+        self.kept.push((place, snapshot.files().map(|kept| kept.file.clone()).collect()));
         self.kept.drain(..self.kept.len().saturating_sub(KEPT));
         let needed = |name: &str| {
-            name == LOCK || self.kept.iter().any(|(n, weights)| name == state(*n) || weights.as_deref() == Some(name))
+            name == LOCK
+                || self.kept.iter().any(|(place, files)| name == place.state() || files.iter().any(|file| file == name))
         };
         // A file that cannot be removed only costs space; the next snapshot tries again.
         for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
@@ -328,11 +290,11 @@ impl SnapshotFolder {
     /// If none is undamaged; the error names the newest.
     pub(super) fn read(&mut self) -> Result<(Snapshot, Vec<String>), RunError> {
         let mut damaged: Vec<(PathBuf, String)> = Vec::new();
-        for finished in states(&self.path).into_iter().rev() {
-            let path = self.file(&state(finished));
-            match self.read_one(&path, finished) {
+        for place in states(&self.path).into_iter().rev() {
+            let path = self.file(&place.state());
+            match self.read_one(&path, place) {
                 Ok(snapshot) => {
-                    self.kept = vec![(finished, snapshot.weights.as_ref().map(|weights| weights.file.clone()))];
+                    self.kept = vec![(place, snapshot.files().map(|kept| kept.file.clone()).collect())];
                     let words = |(path, why): (PathBuf, String)| {
                         format!("{}: {why}; the run continues from the snapshot before it", path.display())
                     };
@@ -347,18 +309,25 @@ impl SnapshotFolder {
     }
 
     /// Reads one snapshot; the error names the file that cannot be used.
-    fn read_one(&self, path: &Path, finished: usize) -> Result<Snapshot, (PathBuf, String)> {
+    fn read_one(&self, path: &Path, place: Place) -> Result<Snapshot, (PathBuf, String)> {
         let bad = |reason: String| (path.to_path_buf(), reason);
         refuse_link(path).map_err(|e| bad(e.to_string()))?;
         let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| bad(e.error.to_string()))?.map_err(bad)?;
-        let snapshot = Snapshot::decode(&bytes, finished).map_err(bad)?;
-        if let Some(KeptWeights { file: name, digest }) = &snapshot.weights {
-            let weights = self.file(name);
-            refuse_link(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
-            let found = models::verify_model(&weights).map_err(|e| (weights.clone(), e.to_string()))?;
-            if found != *digest {
-                return Err((weights, "sound weights, but not those of this snapshot".to_string()));
+        let snapshot = Snapshot::decode(&bytes, place).map_err(bad)?;
+        let fails = |kept: &KeptFile, error: RunError| (self.file(&kept.file), error.to_string());
+        let weights = snapshot.weights.iter().chain(snapshot.midway.iter().filter_map(|kept| kept.best.as_ref()));
+        for kept in weights {
+            let path = self.file(&kept.file);
+            refuse_link(&path).map_err(|e| fails(kept, e))?;
+            let found = models::verify_model(&path).map_err(|e| fails(kept, e.into()))?;
+            if found != kept.digest {
+                return Err((path, "sound weights, but not those of this snapshot".to_string()));
             }
+        }
+        if let Some(KeptMidway { optimizer, .. }) = &snapshot.midway {
+            let path = self.file(&optimizer.file);
+            refuse_link(&path).map_err(|e| fails(optimizer, e))?;
+            models::verify_state(&path, &optimizer.digest).map_err(|e| fails(optimizer, e.into()))?;
         }
         Ok(snapshot)
     }
@@ -368,8 +337,8 @@ impl SnapshotFolder {
         let path = self.path.clone();
         // Windows cannot remove an open file.
         drop(self);
-        for finished in states(&path) {
-            let state = path.join(state(finished));
+        for place in states(&path) {
+            let state = path.join(place.state());
             match std::fs::remove_file(&state) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(RunError::file("remove", state, e)),
                 _ => {}
@@ -381,18 +350,10 @@ impl SnapshotFolder {
     }
 }
 
-/// The name of the state after that many stages.
-fn state(finished: usize) -> String {
-    format!("after-{finished}.{STATE}")
-}
-
-/// The snapshots in `folder`, ascending by their finished stages.
-fn states(folder: &Path) -> Vec<usize> {
+/// The places of the snapshots in `folder`, ascending.
+fn states(folder: &Path) -> Vec<Place> {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let number = |name: std::ffi::OsString| {
-        name.to_str()?.strip_prefix("after-")?.strip_suffix(STATE)?.strip_suffix('.')?.parse().ok()
-    };
-    let mut found: Vec<usize> = names.filter_map(number).collect();
+    let mut found: Vec<Place> = names.filter_map(|name| Place::of_state(name.to_str()?)).collect();
     found.sort_unstable();
     found
 }
@@ -420,15 +381,16 @@ mod tests {
     use super::*;
 
     fn snapshot() -> Snapshot {
-        let parts = [0, 1, 2].map(|n| PartDigest {
-            images: vec![[[n; 8]; 2]; n.into()],
-            ids: (0..n).map(|i| format!("image {i}")).collect(),
-        });
-        Snapshot::begin("A { }".into(), 7, false, DataDigest { classes: vec!["a".into()], parts }, "0".into())
+        Snapshot::begin("A { }".into(), 7, false, DataDigest::default(), "0".into())
     }
 
-    fn kept(file: &str) -> KeptWeights {
-        KeptWeights { file: file.into(), digest: serde_json::from_str("\"0\"").unwrap() }
+    /// The place of a snapshot between two stages.
+    fn between(finished: usize) -> Place {
+        Place { finished, batches: 0 }
+    }
+
+    fn kept(file: &str) -> KeptFile {
+        KeptFile { file: file.into(), digest: serde_json::from_str("\"0\"").unwrap() }
     }
 
     fn names(folder: &SnapshotFolder) -> Vec<String> {
@@ -493,7 +455,7 @@ mod tests {
         for finished in 0..3 {
             folder.write(&Snapshot { finished, ..snapshot() }).unwrap();
         }
-        let newest = folder.file(&state(2));
+        let newest = folder.file(&between(2).state());
         let whole = std::fs::read(&newest).unwrap();
         for at in [0, 20, whole.len() / 2, whole.len() - 1] {
             let mut flipped = whole.clone();
@@ -504,11 +466,11 @@ mod tests {
             assert!(warnings.len() == 1 && warnings[0].contains("after-2.cbor: "), "{warnings:?}");
         }
         // An older state under a newer name is not taken for it.
-        std::fs::copy(folder.file(&state(1)), &newest).unwrap();
-        assert!(folder.read().unwrap().1[0].contains("a snapshot after step 1"));
-        std::fs::write(folder.file(&state(1)), b"").unwrap();
+        std::fs::copy(folder.file(&between(1).state()), &newest).unwrap();
+        assert!(folder.read().unwrap().1[0].contains("the snapshot after-1"));
+        std::fs::write(folder.file(&between(1).state()), b"").unwrap();
         let error = folder.read().unwrap_err().to_string();
-        assert!(error.contains("after-2.cbor: a snapshot after step 1") && error.contains("start it anew"), "{error}");
+        assert!(error.contains("after-2.cbor: the snapshot after-1") && error.contains("start it anew"), "{error}");
     }
 
     #[test]
@@ -520,7 +482,7 @@ mod tests {
         drop(folder);
         SnapshotFolder::sweep_complete(run.path());
         assert!(SnapshotFolder::exists(run.path()), "a state is left alone");
-        std::fs::remove_file(run.path().join(FOLDER).join(state(0))).unwrap();
+        std::fs::remove_file(run.path().join(FOLDER).join(between(0).state())).unwrap();
         SnapshotFolder::sweep_complete(run.path());
         assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
     }
@@ -541,7 +503,7 @@ mod tests {
         let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut folder = SnapshotFolder::take(run.path()).unwrap();
         folder.write(&snapshot()).unwrap();
-        let (state, moved) = (folder.file(&state(0)), other.path().join("state"));
+        let (state, moved) = (folder.file(&between(0).state()), other.path().join("state"));
         std::fs::rename(&state, &moved).unwrap();
         std::os::unix::fs::symlink(&moved, &state).unwrap();
         let error = folder.read().unwrap_err().to_string();
@@ -564,7 +526,7 @@ mod tests {
         let cases =
             [vec![0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0], whole[..whole.len() / 2].to_vec(), vec![], vec![0x81; 100_000]];
         for bytes in cases {
-            write_sealed(&folder.file(&state(0)), KIND, &bytes).unwrap();
+            write_sealed(&folder.file(&between(0).state()), KIND, &bytes).unwrap();
             let error = folder.read().unwrap_err().to_string();
             assert!(error.contains("after-0.cbor") && error.contains("start it anew"), "{error}");
         }
@@ -594,7 +556,7 @@ mod tests {
                     _ => bytes[at] = random.random(),
                 }
             }
-            match Snapshot::decode(&bytes, 0) {
+            match Snapshot::decode(&bytes, between(0)) {
                 Ok(_) => read += 1,
                 Err(_) => refused += 1,
             }
@@ -603,24 +565,22 @@ mod tests {
     }
 
     #[test]
-    fn differences_name_what_differs() {
-        let was = snapshot().data;
-        let mut now = was.clone();
-        assert_eq!(was.differences(&now), Vec::<String>::new());
-        now.parts[0].images.push([[9; 8]; 2]);
-        now.parts[1].images[0][1] = [5; 8];
-        now.parts[2].images[1][0] = [5; 8];
-        now.classes.push("b".into());
-        let found = was.differences(&now).join("\n");
-        for part in [
-            "classes: a when the run began, a, b now",
-            "training set: 0 images when the run began, 1 now",
-            "validation set: 1 images as before, but other content: \"image 0\"",
-            "test set: 2 images as before, but other names or labels: \"image 1\"",
-        ] {
-            assert!(found.contains(part), "{found}");
-        }
+    fn lines_that_differ_are_shown() {
         let lines = text_differences("A {\n  x: 1,\n  y: 2,\n}\n", "A {\n  x: 1,\n  y: 3,\n}\n");
         assert_eq!(lines, ["  - y: 2,", "  + y: 3,"]);
+    }
+
+    #[test]
+    fn names_tell_the_place() {
+        let within = Place { finished: 2, batches: 31 };
+        for (place, name) in [(between(2), "after-2.cbor"), (within, "after-2-batch-31.cbor")] {
+            assert_eq!((place.state().as_str(), Place::of_state(name)), (name, Some(place)));
+        }
+        assert!(between(2) < within && within < between(3));
+        for name in
+            ["after-.cbor", "after-2-batch-0.cbor", "after-2-batch-.cbor", "after-2.safetensors", "before-2.cbor"]
+        {
+            assert_eq!(Place::of_state(name), None, "{name}");
+        }
     }
 }

@@ -156,6 +156,13 @@ pub(crate) const DEFAULT_THRESHOLD: f64 = 0.2;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelDigest(String);
 
+impl ModelDigest {
+    /// The digest with these hexadecimal digits.
+    pub(super) fn of(digits: String) -> Self {
+        ModelDigest(digits)
+    }
+}
+
 /// Writes the model as safetensors, atomically, with `meta` in its metadata.
 pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<ModelDigest, WeightsError> {
     let mut tensors = BTreeMap::new();

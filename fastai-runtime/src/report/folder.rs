@@ -49,7 +49,7 @@ impl RunFolder {
         Ok(RunFolder { path, history: Vec::new() })
     }
 
-    /// Opens the folder of a resumed run: `history` contains the epochs of its finished stages, and `history.csv` is
+    /// Opens the folder of a resumed run: `history` contains its finished epochs, and `history.csv` is
     /// rewritten to match.
     ///
     /// # Errors

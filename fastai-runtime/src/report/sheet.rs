@@ -170,7 +170,7 @@ mod tests {
         let transform = Transform::new(&preparation.transforms, preparation.stats);
         let examples = ImageExamples::new(set, preparation);
         let epoch = |epoch: u64| {
-            let batches = examples.load(&Traversal::Shuffled { stage: 5, epoch }).unwrap();
+            let batches = examples.load(&Traversal::Shuffled { stage: 5, epoch }, 0).unwrap();
             let shown = batches.map(Result::unwrap).find_map(|batch| {
                 let place = batch.indices.iter().position(|image| *image == index)?;
                 Some(transform.denorm(&batch.pixels)[place * 3 * 48 * 48..][..3 * 48 * 48].to_vec())

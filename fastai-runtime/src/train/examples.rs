@@ -35,11 +35,16 @@ pub trait Examples {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Starts a pass; inputs are created on `device`.
+    /// Starts a pass; inputs are created on `device`. The first `skip` batches are left out, without being read.
     ///
     /// # Errors
     /// If reading cannot start; each batch has its own result.
-    fn batches<'a>(&'a self, traversal: &Traversal, device: &Device) -> Result<ExampleBatches<'a>, RunError>;
+    fn batches<'a>(
+        &'a self,
+        traversal: &Traversal,
+        skip: usize,
+        device: &Device,
+    ) -> Result<ExampleBatches<'a>, RunError>;
 }
 
 /// Features from the cache. Features cannot be augmented, so every pass except the shuffled one equals the plain one.
@@ -60,11 +65,16 @@ impl Examples for CachedExamples<'_> {
         self.features.rows()
     }
 
-    fn batches<'a>(&'a self, traversal: &Traversal, device: &Device) -> Result<ExampleBatches<'a>, RunError> {
+    fn batches<'a>(
+        &'a self,
+        traversal: &Traversal,
+        skip: usize,
+        device: &Device,
+    ) -> Result<ExampleBatches<'a>, RunError> {
         let order = order(self.len(), traversal, self.seed, self.weights);
         let device = device.clone();
         let ranges = batch_ranges(self.len(), self.batch);
-        Ok(Box::new(ranges.into_iter().map(move |range| {
+        Ok(Box::new(ranges.into_iter().skip(skip).map(move |range| {
             let images = order[range].to_vec();
             let values = self.features.gather(&images)?;
             let data = TensorData::new(values, [images.len(), self.features.width()]);
@@ -78,9 +88,14 @@ impl Examples for ImageExamples {
         ImageExamples::len(self)
     }
 
-    fn batches<'a>(&'a self, traversal: &Traversal, device: &Device) -> Result<ExampleBatches<'a>, RunError> {
+    fn batches<'a>(
+        &'a self,
+        traversal: &Traversal,
+        skip: usize,
+        device: &Device,
+    ) -> Result<ExampleBatches<'a>, RunError> {
         let (side, device) = (self.side(), device.clone());
-        Ok(Box::new(self.load(traversal)?.map(move |batch| {
+        Ok(Box::new(self.load(traversal, skip)?.map(move |batch| {
             let batch = batch?;
             let data = TensorData::new(batch.pixels, [batch.indices.len(), 3, side, side]);
             Ok(ExampleBatch { inputs: Inputs::Images(Tensor::from_data(data, &device)), images: batch.indices })

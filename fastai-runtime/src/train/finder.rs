@@ -123,7 +123,7 @@ pub fn find_rate(
     let mut sweep = sweep(find, iterations).enumerate();
     progress.begin("batches", u64::from(iterations));
     'epochs: for epoch in 0.. {
-        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, &device)? {
+        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, 0, &device)? {
             let Some((k, rate)) = sweep.next() else { break 'epochs };
             let mut batch = batch?;
             let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: MOMENTUM };

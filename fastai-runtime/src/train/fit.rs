@@ -8,9 +8,9 @@ use super::curves::EpochRow;
 use super::examples::Examples;
 use super::learner::Learner;
 use super::loss::Loss;
+use super::midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 use super::mixing::{Mixing, Targets};
-use super::optimizer::GroupRates;
-use super::recorder::SmoothedLoss;
+use super::optimizer::{GroupRates, Optimizer};
 use crate::RunError;
 use crate::data::Traversal;
 use crate::metrics::{Measure, Probabilities};
@@ -40,6 +40,8 @@ pub struct FitPlan<'a> {
     pub keep_best: Option<BestBy>,
     /// Seed of the run.
     pub seed: u64,
+    /// Where an interrupted fit continues; its network is the learner's.
+    pub continued: Option<Continued>,
 }
 
 /// What epochs are compared by.
@@ -94,10 +96,12 @@ pub struct FitResult {
     pub kept: Option<u64>,
 }
 
-/// Trains. After each epoch, measures the validation set, prints a row of the table, and calls `on_epoch`.
+/// Trains. After each epoch, measures the validation set, prints a row of the table, and tells `logbook`, which also keeps the
+/// states from which the fit could continue. A fit that continues ends like one that was never interrupted.
 ///
 /// # Errors
-/// Errors of the examples or of `on_epoch`; [`RunError::Diverged`] when a batch's loss is not finite.
+/// Errors of the examples or of `logbook`; [`RunError::Diverged`] when a batch's loss is not finite; a continued fit whose
+/// state does not belong to the network.
 pub fn fit(
     learner: &mut Learner,
     examples: &dyn Examples,
@@ -105,114 +109,147 @@ pub fn fit(
     validation: Option<Validation<'_>>,
     plan: FitPlan<'_>,
     watch: Watch<'_>,
-    on_epoch: &mut dyn FnMut(&EpochRow) -> Result<(), RunError>,
+    logbook: &mut dyn Logbook,
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
-    let FitPlan { stage, epochs, mut settings, lrs, wds, clip, mixing, metrics, keep_best, seed } = plan;
+    let FitPlan { stage, epochs, mut settings, lrs, wds, clip, mixing, metrics, keep_best, seed, continued } = plan;
     let mut optimizer = learner.optimizer(clip);
     let device = learner.device().clone();
-    let mut smoothed = SmoothedLoss::default();
-    let mut result = FitResult {
-        ending: Ending::Complete,
-        rates: vec![Vec::new(); lrs.len()],
-        losses: Vec::new(),
-        batch_losses: Vec::new(),
-        ends: Vec::new(),
-        epochs: Vec::new(),
-        images: 0,
-        seconds: 0.0,
-        predictions: None,
-        kept: None,
-    };
-    let mut best: Option<Best> = None;
+    let (mut at, mut best) = (Midway::new(lrs.len()), None);
+    if let Some(Continued { midway, optimizer: state, best: network }) = continued {
+        optimizer.restore(learner.network(), state).map_err(RunError::State)?;
+        best = network;
+        at = midway;
+        if let Some(before) = at.iterations.checked_sub(1) {
+            settings.nth(before as usize);
+        }
+    }
     let mut rates = GroupRates { lrs: lrs.clone(), wds, momentum: 0.0 };
-    let mut iteration = 0;
     show_header(metrics, validation.is_some(), progress);
-    for epoch in 0..epochs {
-        let started = Instant::now();
+    for row in &at.epochs {
+        show_row(row, validation.is_some(), progress);
+    }
+    for epoch in at.epoch..epochs {
+        let (started, before) = (Instant::now(), at.epoch_seconds);
         progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
-        let mut done = 0;
         let mut unread = Vec::new();
-        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, &device)? {
+        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, at.batches as usize, &device)? {
             let mut batch = batch?;
             // A schedule has no end.
             let Some(setting) = settings.next() else { break };
             rates.momentum = setting.momentum;
-            for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut result.rates) {
+            for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut at.rates) {
                 *rate = full * setting.rate;
                 recorded.push(*rate);
             }
-            let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, iteration]));
+            let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, at.iterations]));
             let targets = Targets::new(&batch.images, mix.as_ref());
-            let mut rng = Stream::new(seed, "dropout").at(&[stage, iteration]);
+            let mut rng = Stream::new(seed, "dropout").at(&[stage, at.iterations]);
             unread.push(learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng));
-            iteration += 1;
-            done += batch.images.len() as u64;
+            at.iterations += 1;
+            at.batches += 1;
+            at.epoch_images += batch.images.len() as u64;
             let stopping = stop.requested();
-            if unread.len() < learner.batches_per_reading() && done < examples.len() as u64 && !stopping {
+            if unread.len() < learner.batches_per_reading() && at.epoch_images < examples.len() as u64 && !stopping {
                 continue;
             }
-            let first = iteration - unread.len() as u64;
+            let first = at.iterations - unread.len() as u64;
             for (batch, loss) in (first..).zip(unread.drain(..)) {
                 let loss = loss.read();
                 if !loss.is_finite() {
                     progress.finish();
-                    let rates = result.rates.iter().map(|rates| rates[batch as usize]).collect();
+                    let rates = at.rates.iter().map(|rates| rates[batch as usize]).collect();
                     return Err(RunError::Diverged { step: None, loss, epoch, batch, rates });
                 }
-                result.losses.push(smoothed.add(loss));
-                result.batch_losses.push(loss);
+                at.losses.push(at.smoothed.add(loss));
+                at.batch_losses.push(loss);
             }
-            progress.advance(done, &format!("loss {:.4}", smoothed.value()));
+            at.epoch_seconds = before + started.elapsed().as_secs_f64();
+            progress.advance(at.epoch_images, &format!("loss {:.4}", at.smoothed.value()));
+            if stopping || logbook.is_due() {
+                keep(logbook, &at, learner, &*optimizer, best.as_ref(), progress);
+            }
             if stopping {
-                result.ending = Ending::Stopped;
-                break;
+                progress.finish();
+                return Ok(FitResult::of(at, Ending::Stopped));
             }
         }
         debug_assert!(unread.is_empty(), "an epoch ends with its last batch");
         progress.finish();
-        result.images += done;
-        result.seconds += started.elapsed().as_secs_f64();
-        if result.ending == Ending::Stopped {
-            return Ok(result);
-        }
         let measured = match validation {
             None => None,
             Some(set) => match evaluate(learner, set, metrics, Watch { progress: &mut *progress, stop }) {
                 Err(RunError::Stopped(_)) => {
-                    result.ending = Ending::Stopped;
-                    return Ok(result);
+                    keep(logbook, &at, learner, &*optimizer, best.as_ref(), progress);
+                    return Ok(FitResult::of(at, Ending::Stopped));
                 }
                 other => Some(other?),
             },
         };
         let row = EpochRow {
             epoch,
-            trn_loss: smoothed.value(),
+            trn_loss: at.smoothed.value(),
             val_loss: measured.as_ref().map_or(f64::NAN, |m| m.loss),
             metrics: measured.as_ref().map_or_else(Vec::new, |m| m.metrics.clone()),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: before + started.elapsed().as_secs_f64(),
         };
         show_row(&row, validation.is_some(), progress);
-        on_epoch(&row)?;
-        if let (Some(by), Some(measured)) = (keep_best, &measured) {
+        logbook.epoch(&row)?;
+        let predictions = measured.as_ref().map(|m| SavedPredictions::of(&m.probabilities));
+        if let (Some(by), Some(measured), Some(predictions)) = (keep_best, &measured, &predictions) {
             // Larger is better.
             let score = match by {
                 BestBy::ValLoss => -measured.loss,
                 BestBy::Metric(by) => metrics[by].direction().gain(0.0, measured.metrics[by].1),
             };
-            Best::offer(&mut best, learner, epoch, score, measured);
+            if at.best.as_ref().is_none_or(|best| score > best.score) {
+                at.best = Some(BestEpoch { epoch, score, predictions: predictions.clone() });
+                best = Some(learner.network().clone());
+            }
         }
-        result.predictions = measured.map(|m| m.probabilities);
-        result.ends.push(result.losses.len());
-        result.epochs.push(row);
+        at.predictions = predictions;
+        at.end_epoch(row);
     }
-    if let Some(best) = best {
-        result.kept = (epochs > 1).then_some(best.epoch);
-        learner.replace(best.network);
-        result.predictions = Some(best.probabilities);
+    let kept = at.best.take();
+    let mut result = FitResult::of(at, Ending::Complete);
+    if let (Some(kept), Some(network)) = (kept, best) {
+        result.kept = (epochs > 1).then_some(kept.epoch);
+        learner.replace(network);
+        result.predictions = Some(kept.predictions.probabilities());
     }
     Ok(result)
+}
+
+impl FitResult {
+    fn of(at: Midway, ending: Ending) -> Self {
+        FitResult {
+            ending,
+            rates: at.rates,
+            losses: at.losses,
+            batch_losses: at.batch_losses,
+            ends: at.ends,
+            epochs: at.epochs,
+            images: at.images + at.epoch_images,
+            seconds: at.seconds + at.epoch_seconds,
+            predictions: at.predictions.map(|predictions| predictions.probabilities()),
+            kept: None,
+        }
+    }
+}
+
+/// Keeps a state. Training does not end because there is no room for it; what was kept before stays.
+fn keep(
+    logbook: &mut dyn Logbook,
+    midway: &Midway,
+    learner: &Learner,
+    optimizer: &dyn Optimizer,
+    best: Option<&Network>,
+    progress: &mut dyn Progress,
+) {
+    let state = FitState { midway, network: learner.network(), optimizer, best };
+    if let Err(error) = logbook.keep(state) {
+        progress.warn(&format!("{error}: the state of this batch is not kept, training goes on"));
+    }
 }
 
 /// The validation result of an epoch.
@@ -233,24 +270,6 @@ fn evaluate(
     let probabilities = Probabilities::of_logits(truth.task(), logits, learner.network().classes());
     let metrics = metrics.iter().map(|m| (m.column().to_string(), m.value(&probabilities, truth))).collect();
     Ok(ValidationResult { loss, metrics, probabilities })
-}
-
-/// The best epoch so far.
-struct Best {
-    epoch: u64,
-    // Larger is better.
-    score: f64,
-    network: Network,
-    probabilities: Probabilities,
-}
-
-impl Best {
-    fn offer(best: &mut Option<Best>, learner: &Learner, epoch: u64, score: f64, reached: &ValidationResult) {
-        if best.as_ref().is_none_or(|b| score > b.score) {
-            let (network, probabilities) = (learner.network().clone(), reached.probabilities.clone());
-            *best = Some(Best { epoch, score, network, probabilities });
-        }
-    }
 }
 
 fn show_header(metrics: &[Box<dyn Measure>], measured: bool, progress: &mut dyn Progress) {

@@ -118,7 +118,7 @@ impl Learner {
         let mut logits = Vec::with_capacity(examples.len() * network.classes());
         progress.begin(what, examples.len() as u64);
         let mut done = 0;
-        for batch in examples.batches(pass, &device)? {
+        for batch in examples.batches(pass, 0, &device)? {
             let batch = batch?;
             let out = match batch.inputs {
                 Inputs::Features(features) => network.logits(features),

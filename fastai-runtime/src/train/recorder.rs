@@ -1,5 +1,7 @@
 //! fastai's smoothed training loss, and the turning point of a `fit`.
 
+use serde::{Deserialize, Serialize};
+
 use super::curves::EpochRow;
 
 /// Share of the past in the moving average.
@@ -13,7 +15,7 @@ const MOMENTUM: f64 = 0.98;
 /// assert_eq!(loss.add(1.0), 1.0);
 /// assert!((loss.add(0.5) - 0.747475).abs() < 1e-6);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SmoothedLoss {
     average: f64,
     batches: u32,

@@ -1,6 +1,7 @@
 //! Interrupted runs go on as if nothing had happened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::chips::{self, Chips, StopAt, bar};
 use fastai_dsl::Recipe;
@@ -50,7 +51,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
             Err(error) => panic!("{error}"),
         }
         let held: Vec<_> = std::fs::read_dir(parts.join("resume")).unwrap().collect();
-        assert!(held.len() <= 5, "the lock, two states and their weights: {held:?}");
+        assert!(held.len() <= 9, "the lock, and of two states each weights, optimizer and best weights: {held:?}");
         assert_eq!(Summary::read(&parts).unwrap().status, Status::Stopped);
         assert!(stops < 60, "a run that never gets on");
     };
@@ -63,6 +64,89 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
 
     let error = resume(&recipe, &parts, &chips.options("parts"), &mut Silent).unwrap_err();
     assert!(matches!(error, RunError::Resume(_)) && error.to_string().contains("is complete"), "{error}");
+}
+
+/// Copies the run folder whenever a bar advances, as a killed run would leave it.
+struct Copies {
+    run: PathBuf,
+    to: PathBuf,
+    count: usize,
+    bar: String,
+}
+
+impl Progress for Copies {
+    fn note(&mut self, _: &str) {}
+    fn warn(&mut self, line: &str) {
+        assert!(!line.contains("is not kept"), "{line}");
+    }
+    fn stage(&mut self, _: usize, _: usize, _: &str) {}
+    fn begin(&mut self, what: &str, _: u64) {
+        self.bar = what.to_string();
+    }
+    fn advance(&mut self, _: u64, _: &str) {
+        if !self.bar.contains("epoch") {
+            return;
+        }
+        let to = self.to.join(self.count.to_string());
+        self.count += 1;
+        for folder in ["", "resume", "models"] {
+            std::fs::create_dir_all(to.join(folder)).unwrap();
+            for entry in std::fs::read_dir(self.run.join(folder)).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_file() {
+                    std::fs::copy(&path, to.join(folder).join(path.file_name().unwrap())).unwrap();
+                }
+            }
+        }
+    }
+    fn finish(&mut self) {}
+    fn table_header(&mut self, _: &[&str]) {}
+    fn table_row(&mut self, _: u64, _: &[f64]) {}
+}
+
+#[test]
+fn a_killed_run_goes_on_from_the_batch_whose_state_was_kept() {
+    let chips = Chips::new(40);
+    let recipe = chips.tags(
+        "fit(0.05, 2, cycle_len = 1); unfreeze(); fit([0.0005, 0.001, 0.01], 3);",
+        "",
+        "clip: 1.0, mixup: 0.4, keep_best: f2,",
+    );
+    let options = RunOptions { snapshot_every: Some(Duration::ZERO), ..chips.options("whole") };
+    let copies = chips.path().join("copies");
+    let mut progress = Copies { run: options.out.clone().unwrap(), to: copies.clone(), count: 0, bar: String::new() };
+    let whole = run(&recipe, &options, &mut progress).unwrap();
+    // Four batches in each of five epochs.
+    assert_eq!(progress.count, 20);
+    let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+    for copy in [1, 3, 4, 6, 9, 13, 15, 16, 19] {
+        let folder = copies.join(copy.to_string());
+        let states: Vec<_> =
+            std::fs::read_dir(folder.join("resume")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(states.iter().any(|name| name.to_str().unwrap().contains("-batch-")), "{copy}: {states:?}");
+        let outcome = resume(&recipe, &folder, &chips.options("x"), &mut Silent).unwrap();
+        assert!(model(&whole.folder) == model(&folder), "the weights differ after copy {copy}");
+        assert_eq!(history(&whole.folder), history(&folder), "copy {copy}");
+        assert_eq!(figures(&whole.summary), figures(&outcome.summary), "copy {copy}");
+        let (ours, theirs) = (&outcome.batches, &whole.batches);
+        assert_eq!(ours, theirs, "copy {copy}");
+        assert!(!folder.join("resume").exists());
+    }
+    // A damaged state of an optimizer: the one before it serves.
+    let folder = copies.join("17");
+    let entries = std::fs::read_dir(folder.join("resume")).unwrap().map(|entry| entry.unwrap().path());
+    let newest = entries.filter(|path| path.to_str().unwrap().ends_with("-optimizer.safetensors")).max().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    let mut warnings = Warnings::default();
+    resume(&recipe, &folder, &chips.options("x"), &mut warnings).unwrap();
+    assert!(
+        warnings.0.iter().any(|line| line.contains("-optimizer.safetensors: its content does not")),
+        "{:?}",
+        warnings.0
+    );
+    assert!(model(&whole.folder) == model(&folder), "the weights differ");
 }
 
 #[test]
@@ -147,7 +231,7 @@ fn what_differs_is_named_and_nothing_goes_on() {
 }
 
 #[test]
-fn original_weights_are_needed_only_until_the_first_fit_is_through() {
+fn original_weights_are_needed_only_until_the_first_state_of_a_fit_is_kept() {
     let chips = Chips::new(30);
     let weights = chips.path().join("body.safetensors");
     std::fs::copy(chips::weights(), &weights).unwrap();
@@ -159,7 +243,14 @@ fn original_weights_are_needed_only_until_the_first_fit_is_through() {
         assert!(matches!(error, RunError::Stopped(_)), "{error}");
         options.out.unwrap()
     };
-    let (early, late) = (stop_at("early", 2), stop_at("late", 4));
+    let (early, late) = (stop_at("early", 2), stop_at("late", 2));
+    // What a run leaves that is killed before it keeps the state of a batch.
+    for entry in std::fs::read_dir(early.join("resume")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().contains("-batch-") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
     std::fs::remove_file(&weights).unwrap();
     let error = resume(&recipe, &early, &chips.options("x"), &mut Silent).unwrap_err();
     assert!(matches!(error, RunError::Weights(_)) && error.to_string().contains("body.safetensors"), "{error}");

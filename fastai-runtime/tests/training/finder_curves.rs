@@ -18,7 +18,7 @@ use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::plot;
 use fastai_runtime::train::{
-    CachedExamples, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, SmoothedLoss,
+    CachedExamples, EpochRow, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, SmoothedLoss,
     Validation, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
@@ -238,10 +238,11 @@ fn trained(
         metrics: &[metrics::of(&metric)],
         keep_best: None,
         seed,
+        continued: None,
     };
     let validation = Some(Validation { examples: valid.0, loss: valid.1 });
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    let result = fit(learner, train.0, train.1, validation, plan, watch, &mut |_| Ok(())).unwrap();
+    let result = fit(learner, train.0, train.1, validation, plan, watch, &mut |_: &EpochRow| Ok(())).unwrap();
     result.epochs.last().unwrap().metrics[0].1
 }
 

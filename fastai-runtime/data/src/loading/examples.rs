@@ -39,16 +39,18 @@ impl ImageExamples {
         self.preparation.transforms.size as usize
     }
 
-    /// Starts a pass: its batches in order, `[batch, 3, side, side]`, loaded ahead by worker threads.
+    /// Starts a pass: its batches from number `skip` on in order, `[batch, 3, side, side]`, loaded ahead by worker threads.
     ///
     /// # Errors
     /// If no thread can be started. A batch with unreadable images yields an error that names all of them.
     pub fn load(
         &self,
         traversal: &Traversal,
+        skip: usize,
     ) -> Result<impl Iterator<Item = Result<LoadedBatch, DataError>> + use<>, DataError> {
         let order = order(self.len(), traversal, self.preparation.seed, self.set.weights());
-        let loader = Loader::new(self.job(traversal, order, batch_ranges(self.len(), self.preparation.batch)))?;
+        let batches = batch_ranges(self.len(), self.preparation.batch).into_iter().skip(skip).collect();
+        let loader = Loader::new(self.job(traversal, order, batches))?;
         let (items, validated) = (self.set.shared_items(), self.set.is_validated());
         Ok(loader.map(move |batch| {
             batch.whole(&items).map_err(|error| if validated { changed_since_preflight(error) } else { error })

@@ -37,7 +37,7 @@ fn examples(items: &[Item], workers: usize, seed: u64) -> ImageExamples {
 /// Which images, in which order, and all their numbers.
 fn epoch(examples: &ImageExamples, pass: &Traversal) -> (Vec<usize>, Vec<f32>) {
     let (mut order, mut pixels) = (Vec::new(), Vec::new());
-    for batch in examples.load(pass).unwrap() {
+    for batch in examples.load(pass, 0).unwrap() {
         let batch = batch.unwrap();
         order.extend(batch.indices);
         pixels.extend(batch.pixels);

@@ -4,13 +4,14 @@ use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
 use super::{Running, mixing, precompute, timed};
 use crate::RunError;
+use crate::engine::keeping::Keeping;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
 use crate::report::{body_lost, course};
-use crate::train::{self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, Validation, judge, turning_point};
+use crate::train::{self, Against, BestBy, Ending, FitCurve, FitPlan, Validation, judge, turning_point};
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
@@ -42,13 +43,22 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
             KeepBest::Metric(best) => recipe.metrics().iter().position(|m| m.kind() == best).map(BestBy::Metric),
         }),
         seed: session.seed,
+        continued: session.continued.take(),
     };
     let size = stage.state.size;
     let examples = session.sets.examples(Part::Train, size);
     let valid = session.sets.examples(Part::Valid, size);
     let validation = session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss });
-    let folder = &mut session.folder;
-    let mut on_epoch = |row: &EpochRow| folder.append_epoch(index, row).map(|_| ());
+    let mut keeping = Keeping {
+        index,
+        meta: session.meta(recipe.transforms().size),
+        folder: &mut session.folder,
+        snapshots: &mut session.snapshots,
+        before: &session.snapshot,
+        times: &mut session.times,
+        began: (session.began, session.seconds_before),
+        best: None,
+    };
     let result = train::fit(
         &mut session.learner,
         &*examples,
@@ -56,7 +66,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         validation,
         plan,
         Watch { progress: &mut *session.progress, stop: &session.stop },
-        &mut on_epoch,
+        &mut keeping,
     )
     .map_err(|error| error.in_step(index, &stage.step))?;
     drop((examples, valid));

@@ -30,6 +30,7 @@ struct Running<'a> {
 impl Session<'_> {
     /// Runs every step in order, then measures the resulting network.
     pub(super) fn run_steps(&mut self, began: Instant) -> Result<(), RunError> {
+        self.began = began;
         let (count, groups) = (self.stages.len(), self.learner.network().groups());
         for index in self.next_stage()..count {
             let stage = self.stages[index].clone();

@@ -1,0 +1,134 @@
+//! What a data set contained when a run began.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Dataset, Health, Item, Target};
+
+/// A digest of a data set: names, labels and the content of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DataDigest {
+    classes: Vec<String>,
+    /// The training, validation and test parts.
+    parts: [PartDigest; 3],
+}
+
+/// What one part of a data set contains, each image with a digest, so that those that differ can be named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct PartDigest {
+    /// Digests of id and label, and of the file's content, in the part's order.
+    images: Vec<[[u8; 8]; 2]>,
+    ids: Vec<String>,
+}
+
+impl DataDigest {
+    /// The digest of the images that preflight examined.
+    pub(super) fn of(dataset: &Dataset, health: &Health) -> Self {
+        DataDigest {
+            classes: dataset.classes.clone(),
+            parts: [&dataset.train, &dataset.valid, &dataset.test].map(|items| PartDigest::of(items, health)),
+        }
+    }
+
+    /// Returns the differences between the run's data and `now` in words, one per line.
+    pub(super) fn differences(&self, now: &DataDigest) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.classes != now.classes {
+            let (was, is) = (self.classes.join(", "), now.classes.join(", "));
+            found.push(format!("classes: {was} when the run began, {is} now"));
+        }
+        for (what, (was, is)) in ["training", "validation", "test"].iter().zip(self.parts.iter().zip(&now.parts)) {
+            found.extend(was.difference(is).map(|how| format!("{what} set: {how}")));
+        }
+        found
+    }
+}
+
+impl PartDigest {
+    fn of(items: &[Item], health: &Health) -> Self {
+        let images = items.iter().map(|item| [labelled(item), content(item, health)]).collect();
+        PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() }
+    }
+
+    fn difference(&self, now: &PartDigest) -> Option<String> {
+        const NAMED: usize = 5;
+        if self == now {
+            return None;
+        }
+        let (was, is) = (self.images.len(), now.images.len());
+        if was != is {
+            return Some(format!("{was} images when the run began, {is} now"));
+        }
+        let differ = |of: fn(&[[u8; 8]; 2]) -> [u8; 8]| -> Vec<&str> {
+            let pairs = self.images.iter().zip(&now.images).zip(&now.ids);
+            pairs.filter(|((a, b), _)| of(a) != of(b)).map(|(_, id)| id.as_str()).collect()
+        };
+        let (labels, contents) = (differ(|image| image[0]), differ(|image| image[1]));
+        let named = |ids: &[&str]| {
+            let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
+            ids.iter().take(NAMED).map(|id| format!("{id:?}")).collect::<Vec<_>>().join(", ") + &more
+        };
+        let mut how = Vec::new();
+        if !labels.is_empty() {
+            how.push(format!("other names or labels: {}", named(&labels)));
+        }
+        let only_content: Vec<&str> = contents.into_iter().filter(|id| !labels.contains(id)).collect();
+        if !only_content.is_empty() {
+            how.push(format!("other content: {}", named(&only_content)));
+        }
+        Some(format!("{is} images as before, but {}", how.join("; ")))
+    }
+}
+
+fn labelled(item: &Item) -> [u8; 8] {
+    let mut hash = blake3::Hasher::new();
+    hash.update(item.id.as_bytes());
+    hash.update(b"\0");
+    match &item.target {
+        Target::Class(class) => hash.update(&class.to_le_bytes()),
+        Target::Tags(tags) => tags.iter().fold(&mut hash, |hash, tag| hash.update(&tag.to_le_bytes())),
+        Target::Value(value) => hash.update(&value.to_le_bytes()),
+        Target::Unlabelled => hash.update(b"?"),
+    };
+    first_bytes(hash.finalize().as_bytes())
+}
+
+/// The digest of the file's content, or of its size if preflight did not examine it (`preflight: sample(..)`).
+fn content(item: &Item, health: &Health) -> [u8; 8] {
+    if let Some(digest) = health.content(&item.path) {
+        return first_bytes(&digest);
+    }
+    std::fs::metadata(&item.path).map_or([0; 8], |file| file.len().to_le_bytes())
+}
+
+fn first_bytes(digest: &[u8]) -> [u8; 8] {
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_what_differs() {
+        let parts = [0, 1, 2].map(|n| PartDigest {
+            images: vec![[[n; 8]; 2]; n.into()],
+            ids: (0..n).map(|i| format!("image {i}")).collect(),
+        });
+        let was = DataDigest { classes: vec!["a".into()], parts };
+        let mut now = was.clone();
+        assert_eq!(was.differences(&now), Vec::<String>::new());
+        now.parts[0].images.push([[9; 8]; 2]);
+        now.parts[1].images[0][1] = [5; 8];
+        now.parts[2].images[1][0] = [5; 8];
+        now.classes.push("b".into());
+        let found = was.differences(&now).join("\n");
+        for part in [
+            "classes: a when the run began, a, b now",
+            "training set: 0 images when the run began, 1 now",
+            "validation set: 1 images as before, but other content: \"image 0\"",
+            "test set: 2 images as before, but other names or labels: \"image 1\"",
+        ] {
+            assert!(found.contains(part), "{found}");
+        }
+    }
+}

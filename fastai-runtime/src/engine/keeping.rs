@@ -1,0 +1,130 @@
+//! Keeps the state of a fit while it runs.
+
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+
+use super::snapshot::{KeptFile, KeptMidway, Place, Snapshot, SnapshotFolder};
+use crate::RunError;
+use crate::models::{self, ModelMeta, Network};
+use crate::report::RunFolder;
+use crate::train::{EpochRow, FitState, Logbook};
+
+/// Time between two states of a fit, unless the options name another.
+const EVERY: Duration = Duration::from_secs(60);
+/// A state is kept again after so many times the time that it took to write.
+const REST: u32 = 100;
+
+/// When a state is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeepingTimes {
+    every: Duration,
+    last: Instant,
+    took: Duration,
+}
+
+impl KeepingTimes {
+    /// From now on.
+    pub(super) fn new(every: Option<Duration>) -> Self {
+        KeepingTimes { every: every.unwrap_or(EVERY), last: Instant::now(), took: Duration::ZERO }
+    }
+
+    fn is_due(&self) -> bool {
+        let rest = if self.every.is_zero() { Duration::ZERO } else { REST * self.took };
+        self.last.elapsed() >= self.every.max(rest)
+    }
+}
+
+/// The logbook of a fit of a run.
+pub(super) struct Keeping<'a> {
+    /// The step.
+    pub(super) index: usize,
+    pub(super) folder: &'a mut RunFolder,
+    pub(super) snapshots: &'a mut SnapshotFolder,
+    /// The state before the step.
+    pub(super) before: &'a Snapshot,
+    pub(super) meta: ModelMeta,
+    pub(super) times: &'a mut KeepingTimes,
+    /// When this process began to work on the run, and how long others had worked on it before, seconds.
+    pub(super) began: (Instant, f64),
+    /// The best epoch whose weights have been written.
+    pub(super) best: Option<(u64, KeptFile)>,
+}
+
+impl Logbook for Keeping<'_> {
+    fn epoch(&mut self, row: &EpochRow) -> Result<(), RunError> {
+        self.folder.append_epoch(self.index, row).map(drop)
+    }
+
+    fn is_due(&self) -> bool {
+        self.times.is_due()
+    }
+
+    fn keep(&mut self, state: FitState<'_>) -> Result<(), RunError> {
+        let begun = Instant::now();
+        let written = self.write(state);
+        // After a failure too, or every batch would try again.
+        (self.times.last, self.times.took) = (Instant::now(), begun.elapsed());
+        written
+    }
+}
+
+impl Keeping<'_> {
+    fn write(&mut self, state: FitState<'_>) -> Result<(), RunError> {
+        let FitState { midway, network, optimizer, best } = state;
+        let stem = Place { finished: self.before.finished, batches: midway.iterations }.stem();
+        let weights = self.save(network, format!("{stem}.safetensors"))?;
+        let best = match (best, &midway.best) {
+            (Some(network), Some(epoch)) => Some(match self.best.take_if(|(written, _)| *written == epoch.epoch) {
+                Some((_, file)) => file,
+                None => {
+                    self.save(network, format!("after-{}-best-{}.safetensors", self.before.finished, epoch.epoch))?
+                }
+            }),
+            _ => None,
+        };
+        self.best = best.clone().zip(midway.best.as_ref()).map(|(file, best)| (best.epoch, file));
+        let optimizer_state = optimizer.snapshot(network);
+        let file = format!("{stem}-optimizer.safetensors");
+        let digest = models::save_state(&optimizer_state.tensors, &self.snapshots.file(&file))?;
+        let kept = KeptMidway {
+            midway: midway.clone(),
+            steps: optimizer_state.steps,
+            optimizer: KeptFile { file, digest },
+            best,
+        };
+        let earlier = self.before.history.iter().filter(|(step, _)| *step != self.index).cloned();
+        let (began, seconds_before) = self.began;
+        let mut snapshot = Snapshot {
+            weights: Some(weights),
+            history: earlier.chain(midway.epochs.iter().map(|row| (self.index, row.clone()))).collect(),
+            midway: Some(kept),
+            ..self.before.clone()
+        };
+        snapshot.summary.seconds = seconds_before + began.elapsed().as_secs_f64();
+        self.snapshots.write(&snapshot)
+    }
+
+    fn save(&self, network: &Network, file: String) -> Result<KeptFile, RunError> {
+        let digest = models::save_model(&network.valid(), &self.meta, &self.snapshots.file(&file))?;
+        Ok(KeptFile { file, digest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_states_are_kept_less_often() {
+        let now = Instant::now();
+        let at = |every, seconds, took| KeepingTimes {
+            every: Duration::from_secs(every),
+            last: now.checked_sub(Duration::from_secs(seconds)).unwrap(),
+            took: Duration::from_millis(took),
+        };
+        assert!(at(60, 61, 100).is_due() && !at(60, 59, 0).is_due());
+        assert!(!at(60, 61, 700).is_due() && at(60, 71, 700).is_due());
+        assert!(at(0, 0, 700).is_due(), "zero is every batch");
+    }
+}
