@@ -247,7 +247,7 @@ fn other_names_change_neither_the_split_nor_what_the_network_sees() {
         let preparation = Preparation { transforms, stats: Stats::IMAGENET, batch: 4, workers: 2, seed: 42 };
         let examples = ImageExamples::new(ImageSet::new(items), preparation);
         let (mut order, mut numbers) = (Vec::new(), Vec::new());
-        for batch in examples.load(pass).unwrap() {
+        for batch in examples.load(pass, 0).unwrap() {
             let batch = batch.unwrap();
             order.extend(batch.indices);
             numbers.extend(batch.pixels);
