@@ -51,11 +51,17 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// With more classes than this, the JSON has no whole matrix.
+const WHOLE: usize = 1_000;
+
 fn json(validated: &Validated) -> serde_json::Value {
     let set = |measured: &Measured| {
         let matrix = match &measured.predictions.targets {
             Some(Truth::Classes(truth)) => {
-                Some(confusion(&measured.predictions.probabilities, truth, &measured.predictions.classes))
+                let found = confusion(&measured.predictions.probabilities, truth, &measured.predictions.classes);
+                // A whole matrix of 10,000 classes would be 200 MB of zeros.
+                let counts = (found.classes.len() <= WHOLE).then(|| found.matrix());
+                Some(serde_json::json!({ "classes": found.classes, "cells": found.cells, "counts": counts }))
             }
             _ => None,
         };
@@ -99,13 +105,14 @@ fn matrix(confusion: &Confusion) -> String {
     if confusion.classes.len() > MATRIX {
         return pairs(confusion);
     }
+    let counts = confusion.matrix();
     let name = confusion.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max("is \\ said".len());
     let widths: Vec<usize> = confusion
         .classes
         .iter()
         .enumerate()
         .map(|(said, class)| {
-            let numbers = confusion.counts.iter().map(|row| row[said].to_string().len()).max().unwrap_or(0);
+            let numbers = counts.iter().map(|row| row[said].to_string().len()).max().unwrap_or(0);
             numbers.max(class.chars().count())
         })
         .collect();
@@ -114,7 +121,7 @@ fn matrix(confusion: &Confusion) -> String {
         format!("{first:<name$}  {}\n", cells.join("  "))
     };
     let mut out = format!("\n{}", line("is \\ said", confusion.classes.clone()));
-    for (class, row) in confusion.classes.iter().zip(&confusion.counts) {
+    for (class, row) in confusion.classes.iter().zip(&counts) {
         out += &line(class, row.iter().map(u64::to_string).collect());
     }
     out

@@ -7,4 +7,5 @@ mod hostile;
 mod plan;
 mod show;
 mod small;
+mod terminal;
 mod weights;

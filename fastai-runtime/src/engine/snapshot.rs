@@ -19,7 +19,7 @@ use crate::sealed::{read_sealed, write_sealed};
 use crate::train::{EpochRow, Midway};
 
 /// Version of the snapshot's layout.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// What a state begins with.
 const KIND: &str = "fastai snapshot 2";
 /// The folder within a run folder; it exists exactly while the run is incomplete.

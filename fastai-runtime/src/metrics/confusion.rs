@@ -1,26 +1,43 @@
 //! What was taken for what, and how each tag did.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::f2::f2_from_counts;
 use super::probabilities::{Probabilities, Truth};
 
-/// How often each true class was called each class.
+/// How often each true class was called each class. Only what occurred is stored, because a matrix of 10,000 classes would
+/// take 800 MB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     /// Class names, in the order of the outputs.
     pub classes: Vec<String>,
-    /// `counts[truth][said]`, images.
-    pub counts: Vec<Vec<u64>>,
+    /// True class, said class and images, in this order; at least one image each.
+    pub cells: Vec<(u32, u32, u64)>,
 }
 
 impl Confusion {
+    /// The whole matrix: `matrix()[truth][said]`, images.
+    pub fn matrix(&self) -> Vec<Vec<u64>> {
+        let mut matrix = vec![vec![0; self.classes.len()]; self.classes.len()];
+        for (truth, said, n) in &self.cells {
+            matrix[*truth as usize][*said as usize] = *n;
+        }
+        matrix
+    }
+
+    /// The images of each true class.
+    pub fn support(&self) -> Vec<u64> {
+        let mut support = vec![0; self.classes.len()];
+        self.cells.iter().for_each(|(truth, _, n)| support[*truth as usize] += n);
+        support
+    }
+
     /// What was taken for what: images, true class and said class, the most frequent first, of equals the first.
     pub fn mistakes(&self) -> Vec<(u64, usize, usize)> {
-        let cells = self.counts.iter().enumerate().flat_map(|(truth, row)| {
-            row.iter().enumerate().filter_map(move |(said, &n)| (said != truth && n > 0).then_some((n, truth, said)))
-        });
-        let mut mistakes: Vec<_> = cells.collect();
+        let wrong = self.cells.iter().filter(|(truth, said, _)| truth != said);
+        let mut mistakes: Vec<_> = wrong.map(|(truth, said, n)| (*n, *truth as usize, *said as usize)).collect();
         mistakes.sort_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
         mistakes
     }
@@ -45,11 +62,12 @@ pub struct TagRow {
 
 /// How often each true class (row) was called each class (column): the most probable one of each image.
 pub fn confusion(probabilities: &Probabilities, truth: &[u32], names: &[String]) -> Confusion {
-    let mut counts = vec![vec![0; names.len()]; names.len()];
+    let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     for (image, &class) in truth.iter().enumerate() {
-        counts[class as usize][probabilities.top(image)] += 1;
+        *counts.entry((class, probabilities.top(image) as u32)).or_default() += 1;
     }
-    Confusion { classes: names.to_vec(), counts }
+    let cells = counts.into_iter().map(|((truth, said), n)| (truth, said, n)).collect();
+    Confusion { classes: names.to_vec(), cells }
 }
 
 /// Precision, recall and F2 of each tag over all images, a tag being said when `p > threshold`.
@@ -84,8 +102,10 @@ mod tests {
     #[test]
     fn rows_are_true_classes() {
         let p = Probabilities::new(vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4], 2);
-        let matrix = confusion(&p, &[0, 0, 1], &["cat".into(), "dog".into()]);
-        assert_eq!(matrix.counts, [[1, 1], [1, 0]]);
+        let found = confusion(&p, &[0, 0, 1], &["cat".into(), "dog".into()]);
+        assert_eq!(found.matrix(), [[1, 1], [1, 0]]);
+        assert_eq!(found.cells, [(0, 0, 1), (0, 1, 1), (1, 0, 1)]);
+        assert_eq!((found.support(), found.mistakes()), (vec![2, 1], vec![(1, 0, 1), (1, 1, 0)]));
     }
 
     #[test]

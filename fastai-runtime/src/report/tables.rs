@@ -63,7 +63,7 @@ fn matrix(confusion: &Confusion) -> Markup {
             table.matrix.many[many] {
                 thead { tr { th { "is \\ said" } @for name in &confusion.classes { th.said { (name) } } th.n { "right" } } }
                 tbody {
-                    @for (truth, (name, row)) in confusion.classes.iter().zip(&confusion.counts).enumerate() {
+                    @for (truth, (name, row)) in confusion.classes.iter().zip(confusion.matrix()).enumerate() {
                         @let sum = row.iter().sum::<u64>();
                         tr {
                             th.name { (name) }
@@ -97,6 +97,7 @@ fn pairs(confusion: &Confusion) -> Markup {
     let mut pairs = confusion.mistakes();
     let all = pairs.len();
     pairs.truncate(PAIRS);
+    let support = confusion.support();
     let name = |class: usize| confusion.classes.get(class).map_or("?", String::as_str);
     html! {
         p.soft {
@@ -106,7 +107,7 @@ fn pairs(confusion: &Confusion) -> Markup {
         div.wide { table {
             thead { tr { th { "is" } th { "was said to be" } th.n { "times" } th.n { "of all that are" } } }
             tbody { @for (count, truth, said) in pairs {
-                @let sum = confusion.counts[truth].iter().sum::<u64>();
+                @let sum = support[truth];
                 tr {
                     th.name { (name(truth)) } td.name { (name(said)) }
                     td.n { (grouped(count)) } td.n { (share(count, sum)) " of " (grouped(sum)) }

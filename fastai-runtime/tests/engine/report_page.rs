@@ -186,7 +186,7 @@ fn cats() -> (Summary, Record) {
         ],
         confusion: Some(Confusion {
             classes: vec!["cat".into(), "dog".into()],
-            counts: vec![vec![996, 4], vec![8, 992]],
+            cells: vec![(0, 0, 996), (0, 1, 4), (1, 0, 8), (1, 1, 992)],
         }),
         gallery: None,
         tags: None,
@@ -411,10 +411,9 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
 #[test]
 fn many_classes_show_the_most_confused_pairs() {
     let classes: Vec<String> = (0..120).map(|i| format!("breed {i}")).collect();
-    let counts = (0..120u64)
-        .map(|t| (0..120u64).map(|s| if s == t { 60 } else { u64::from(s == (t + 1) % 120) * (t + 1) }).collect())
-        .collect();
-    let record = Record { confusion: Some(Confusion { classes, counts }), ..Record::default() };
+    let cells =
+        (0..120u32).flat_map(|truth| [(truth, truth, 60), (truth, (truth + 1) % 120, u64::from(truth) + 1)]).collect();
+    let record = Record { confusion: Some(Confusion { classes, cells }), ..Record::default() };
     let page = html::report(&Summary::default(), &record, &[]);
     assert!(!page.contains("class=\"matrix"));
     assert!(page.contains("30 of 120"));

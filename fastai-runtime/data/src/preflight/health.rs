@@ -172,9 +172,10 @@ impl Health {
                 self.dark.iter().map(|(path, bits)| format!("{} ({bits} bits)", below(path))).collect();
             let images = number(list.len(), "16-bit image uses", "16-bit images use");
             // Sensors give 10, 12 or 14 bits.
+            let (their, are) = if list.len() == 1 { ("its", "is") } else { ("their", "are") };
             let bits = [8, 10, 12].into_iter().find(|bits| *bits >= most).unwrap_or(12);
             notes.push(format!(
-                "{images} at most {most} of their bits and are nearly black: `bits: {bits}` in `transforms` scales them: {}",
+                "{images} at most {most} of {their} bits and {are} nearly black: `bits: {bits}` in `transforms` scales them: {}",
                 shorten(&list, 3)
             ));
         }

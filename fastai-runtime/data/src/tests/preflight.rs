@@ -273,3 +273,29 @@ fn neighbouring_crops_on_both_sides_are_found() {
     let mut dataset = Dataset::from_parts(train, [crop("zz", 9500)]).unwrap();
     assert_eq!(check(&mut dataset, Corrupt::Deny, Duplicates::Drop, 64).unwrap().near, Vec::<[PathBuf; 2]>::new());
 }
+
+#[test]
+fn images_of_few_bits_are_noted_and_scaled_on_request() {
+    let root = pictures(&[("train/a/1.png", Some(1)), ("train/b/1.png", Some(2)), ("valid/a/1.png", Some(3))]);
+    // Twelve bits in sixteen, as sensors store them.
+    let mut rng = Stream::new(7, "levels").at(&[]);
+    let levels: Vec<u16> = (0..3 * 40 * 40).map(|_| (4095.0 * unit(&mut rng)) as u16).collect();
+    let dark = image::ImageBuffer::<Rgb<u16>, Vec<u16>>::from_raw(40, 40, levels).unwrap();
+    dark.save(root.path().join("train/a/dark.png")).unwrap();
+    let data = Data { valid: Valid::Folder("valid".to_string()), ..data(root.path(), folders(), Valid::None) };
+    let (dataset, health) = open(&data, TaskKind::SingleLabel).unwrap();
+    assert_eq!(health.dark.len(), 1);
+    let notes = health.notes(&dataset.root).join("\n");
+    let expected = [
+        "1 16-bit image uses at most 12 of its bits",
+        "`bits: 12` in `transforms` scales them",
+        "train/a/dark.png (12 bits)",
+    ];
+    assert_parts(&notes, &expected);
+    let mean = |bits: u32| {
+        let demand = crate::Demand { bits, ..crate::Demand::FULL };
+        let picture = crate::decode_as(&root.path().join("train/a/dark.png"), demand).unwrap().into_pixels();
+        picture.as_raw().iter().map(|level| f64::from(*level)).sum::<f64>() / picture.as_raw().len() as f64
+    };
+    assert!(mean(16) < 10.0 && (120.0..135.0).contains(&mean(12)), "{} and {}", mean(16), mean(12));
+}
