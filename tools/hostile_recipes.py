@@ -133,7 +133,7 @@ def limit():
 
 
 def main():
-    cases = list(hostile(900_000 if sys.argv[1] == "--rustc" else 250_000))
+    cases = list(hostile(250_000))
     if sys.argv[1:2] == ["--write"]:
         folder = Path(sys.argv[2])
         folder.mkdir(parents=True, exist_ok=True)

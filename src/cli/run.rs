@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastai_dsl::overrides::Override;
+use fastai_dsl::source::RecipeText;
 use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::report::{Baseline, Evaluation, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
@@ -60,7 +61,14 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     let own = args.resume.as_ref().map(|run| run.join("recipe.recipe"));
     let Some(file) = args.file.as_ref().or(own.as_ref()) else { unreachable!("clap requires a file or a run") };
-    let recipe = super::source::read(file, &args.set)?.recipe;
+    let recipe = match &args.resume {
+        // A run that was killed right after its first snapshot has the recipe in the snapshot alone.
+        Some(run) if args.file.is_none() && !file.exists() && engine::is_unfinished(run) => {
+            let text = engine::recipe_of_run(run)?;
+            super::source::said(RecipeText::new("the snapshot's recipe", &text, &args.set))?.recipe
+        }
+        _ => super::source::read(file, &args.set)?.recipe,
+    };
     if args.resume.is_none() {
         super::source::finds_data(file, &recipe)?;
     }

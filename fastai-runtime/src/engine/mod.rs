@@ -92,6 +92,19 @@ pub fn resume(
     on_threads(options, || run_here(recipe, options, progress, Some(paused)))
 }
 
+/// Whether the run in `folder` can continue: it has begun and is not complete.
+pub fn is_unfinished(folder: &Path) -> bool {
+    snapshot::SnapshotFolder::exists(folder)
+}
+
+/// Returns the text of the recipe with which the run in `folder` began, from its snapshot.
+///
+/// # Errors
+/// If there is no snapshot, it is damaged, or another process executes the run.
+pub fn recipe_of_run(folder: &Path) -> Result<String, RunError> {
+    Ok(snapshot::SnapshotFolder::take(folder)?.read()?.0.recipe)
+}
+
 /// Returns the summary of the run in `folder` if it is complete, and removes what a process left that was killed right after
 /// the end. A run that is not complete writes its summary anew, so it is not read.
 ///

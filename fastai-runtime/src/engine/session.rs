@@ -191,7 +191,9 @@ impl<'a> Session<'a> {
                     let differs = "the weights that the recipe names are not those that the run began with".to_string();
                     refuse(&folder, vec![differs])?;
                 }
-                (RunFolder::reopen(&folder, snapshot.history.clone())?, snapshots, snapshot, warnings)
+                let folder = RunFolder::reopen(&folder, snapshot.history.clone())?;
+                folder.write_recipe(&summary.recipe)?;
+                (folder, snapshots, snapshot, warnings)
             }
         };
         let constant_loss = measured::constant_loss(&train_truth, dataset.classes.len(), class_weights.is_some());

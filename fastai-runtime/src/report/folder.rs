@@ -212,10 +212,19 @@ pub(crate) fn refuse_link(path: &Path) -> Result<(), RunError> {
     }
 }
 
+/// Whether this is what remains of a run that was killed before its first snapshot: a lock, and a file in the making.
+fn is_begun(entry: &std::fs::DirEntry) -> bool {
+    let left = |name: std::ffi::OsString| name == "lock" || name.to_str().is_some_and(|name| name.ends_with(".tmp"));
+    let nothing_else = |entries: std::fs::ReadDir| entries.flatten().all(|entry| left(entry.file_name()));
+    entry.file_name() == "resume"
+        && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        && std::fs::read_dir(entry.path()).is_ok_and(nothing_else)
+}
+
 /// Creates `path`, or uses it if it is an empty folder.
 fn claim(path: &Path) -> io::Result<()> {
     match std::fs::read_dir(path) {
-        Ok(mut entries) => match entries.next() {
+        Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_begun)) {
             None => Ok(()),
             Some(_) => {
                 let what = if [RECIPE, HISTORY, SUMMARY].iter().any(|name| path.join(name).exists()) {
@@ -350,6 +359,14 @@ mod tests {
         let folder = RunFolder::create(Some(&out), "Cats").unwrap();
         assert_eq!(folder.path(), out);
         RunFolder::create(Some(&out), "Cats").expect("an empty folder may be used");
+        let resume = out.join("resume");
+        std::fs::create_dir(&resume).unwrap();
+        std::fs::write(resume.join("lock"), b"").unwrap();
+        std::fs::write(resume.join(".after-0.cbor.abcdef.tmp"), b"x").unwrap();
+        RunFolder::create(Some(&out), "Cats").expect("so may that of a run that was killed before its first snapshot");
+        std::fs::write(resume.join("after-0.cbor"), b"x").unwrap();
+        RunFolder::create(Some(&out), "Cats").unwrap_err();
+        std::fs::remove_dir_all(&resume).unwrap();
 
         folder.write_recipe("recipe Cats {}\n").unwrap();
         let error = RunFolder::create(Some(&out), "Cats").unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::chips::{self, Chips, StopAt, bar};
 use fastai_dsl::Recipe;
-use fastai_runtime::engine::{resume, run};
+use fastai_runtime::engine::{recipe_of_run, resume, run};
 use fastai_runtime::progress::{Progress, Silent};
 use fastai_runtime::report::{Status, Summary};
 use fastai_runtime::{RunError, RunOptions};
@@ -346,9 +346,13 @@ fn what_is_damaged_or_swapped_is_named() {
     assert!(error.contains(&format!("images as before, but other content: {name:?}")), "{error}");
     std::fs::write(&files[29], large).unwrap();
 
+    // A run that was killed right after its first snapshot has its recipe in the snapshot alone.
+    std::fs::remove_file(held("recipe.recipe")).unwrap();
+    assert_eq!(recipe_of_run(&folder).unwrap(), recipe.to_string());
     resume(&recipe, &folder, &chips.options("x"), &mut Silent).unwrap();
     let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
     assert!(model(&whole.folder) == model(&folder), "the weights differ");
+    assert!(held("recipe.recipe").is_file());
 }
 
 /// Warnings to one, bars to the other.
