@@ -38,7 +38,10 @@ pub use arch::ArchFacts;
 pub use check::{Checked, check, check_with};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 pub use draft::Draft;
-pub use experiment::{Experiment, MultiLabel, Regression, SingleLabel, Task};
+pub use experiment::{
+    Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, Task, UnknownClass, class_named, same_classes,
+    same_text,
+};
 pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
@@ -55,7 +58,10 @@ pub use stats::Stats;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::draft::Value;
-    pub use crate::experiment::{Experiment, MultiLabel, Regression, SingleLabel};
+    pub use crate::experiment::{
+        Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, UnknownClass, class_named, same_classes,
+        same_text,
+    };
     pub use crate::pipeline::{self, Pipeline, Start};
     pub use crate::rate::Rate;
     pub use crate::recipe::Recipe;

@@ -10,6 +10,7 @@ use fastai_dsl::suggest::closest;
 use fastai_dsl::{Diagnostics, Site, TaskKind, check_with};
 
 use crate::builder::Builder;
+use crate::classes;
 use crate::file;
 use crate::report;
 
@@ -29,7 +30,7 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     let Some(name) = name else {
         return report::all(&diagnostics, &|site| places.both(site));
     };
-    let item = RecipeItem { krate: &krate, visibility: &visibility, name: &name };
+    let item = RecipeItem { krate: &krate, visibility: &visibility, name: &name, classes: &[] };
     let Some(draft) = draft else {
         let errors = report::all(&diagnostics, &|site| places.both(site));
         let stub = item.stub(&Draft::empty(name.to_string()));
@@ -37,6 +38,8 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     };
     let summary = file::summary_near(name.span(), &draft.name.text);
     let tracked = summary.as_ref().map(|summary| file::track(&summary.path));
+    let classes = summary.as_ref().map_or(Vec::new(), |summary| classes::of_summary(&summary.text, task(&draft)));
+    let item = RecipeItem { classes: &classes, ..item };
     let checked = check_with(&draft, diagnostics).and_then(|checked| match &summary {
         Some(summary) => prepared::verify(checked, &draft, &summary.text),
         None => Ok(checked),
@@ -77,6 +80,8 @@ pub(crate) struct RecipeItem<'a> {
     pub(crate) krate: &'a TokenStream,
     pub(crate) visibility: &'a TokenStream,
     pub(crate) name: &'a Ident,
+    /// The classes that the summary of the data names, in order.
+    pub(crate) classes: &'a [String],
 }
 
 impl RecipeItem<'_> {
@@ -117,38 +122,53 @@ impl RecipeItem<'_> {
     }
 
     fn experiment(&self, draft: &Draft, body: &TokenStream) -> TokenStream {
-        let RecipeItem { krate, visibility, name } = self;
+        let RecipeItem { krate, visibility, name, classes } = self;
         let docs = draft.doc.iter().flat_map(|d| d.split('\n')).map(|line| {
             let line = format!(" {line}");
             quote! { #[doc = #line] }
         });
         let text = &draft.name.text;
-        let task = task(draft);
+        let task = match task(draft) {
+            TaskKind::SingleLabel => quote!(SingleLabel),
+            TaskKind::MultiLabel => quote!(MultiLabel),
+            TaskKind::Regression => quote!(Regression),
+        };
+        let (stated, class_enum) = match classes {
+            [] => (TokenStream::new(), TokenStream::new()),
+            classes => match classes::item(krate, visibility, name, classes) {
+                Ok(item) => {
+                    let stated = quote! {
+                        const CLASSES: ::core::option::Option<&'static [&'static str]> =
+                            ::core::option::Option::Some(&[#(#classes),*]);
+                    };
+                    (stated, item)
+                }
+                Err(text) => (TokenStream::new(), report::error(&text, (name.span(), name.span()))),
+            },
+        };
         quote_spanned! { Span::mixed_site() =>
             #(#docs)*
             #visibility struct #name;
             impl #krate::__private::Experiment for #name {
                 type Task = #krate::__private::#task;
                 const NAME: &'static str = #text;
+                #stated
                 fn recipe() -> #krate::__private::Recipe { #body }
             }
+            #class_enum
         }
     }
 }
 
-fn task(draft: &Draft) -> Ident {
+/// The task of a recipe, checked or not.
+pub(crate) fn task(draft: &Draft) -> TaskKind {
     let word = draft.sections.iter().find(|e| e.key.text == "task").map(|e| &e.value.kind);
     // The stub of a misspelt task has the task that was meant.
     let meant = match word {
         Some(ValueKind::Word(w)) => closest(w, TaskKind::WORDS.iter().copied()).and_then(TaskKind::parse),
         _ => None,
     };
-    let name = match meant.unwrap_or(TaskKind::SingleLabel) {
-        TaskKind::SingleLabel => "SingleLabel",
-        TaskKind::MultiLabel => "MultiLabel",
-        TaskKind::Regression => "Regression",
-    };
-    Ident::new(name, Span::mixed_site())
+    meant.unwrap_or(TaskKind::SingleLabel)
 }
 
 #[cfg(test)]

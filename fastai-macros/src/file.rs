@@ -10,19 +10,14 @@ use fastai_dsl::prepared;
 use fastai_dsl::scan;
 use fastai_dsl::source::{LARGEST, RecipeText};
 
-use crate::expand::{RecipeItem, split_path};
+use crate::classes;
+use crate::expand::{RecipeItem, split_path, task};
 use crate::report;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {
     let (krate, tokens) = split_path(input);
     let mut tokens = tokens.into_iter();
-    let first = tokens.next().map(|token| match token {
-        // `$path:literal` of the facade arrives in an invisible group.
-        TokenTree::Group(g) if g.delimiter() == Delimiter::None => {
-            g.stream().into_iter().next().unwrap_or(TokenTree::Group(g))
-        }
-        other => other,
-    });
+    let first = tokens.next().map(visible);
     let literal = match (first, tokens.next()) {
         (Some(TokenTree::Literal(literal)), None) => literal,
         (first, _) => {
@@ -49,15 +44,19 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
     }
     let mut tracked = track(&path);
     let mut source = read(&name, &bytes);
+    let mut classes = Vec::new();
     if let Some(summary) = source.name().and_then(|name| summary(&path, name)) {
         tracked.extend(track(&summary.path));
+        if let Some(draft) = &source.draft {
+            classes = classes::of_summary(&summary.text, task(draft));
+        }
         source = source.verify(&summary.text);
     }
     match &source.result {
         Ok(checked) => {
             let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
             let ident = Ident::new(&checked.flat.name.text, span);
-            let item = RecipeItem { krate: &krate, visibility: &visibility, name: &ident };
+            let item = RecipeItem { krate: &krate, visibility: &visibility, name: &ident, classes: &classes };
             let items = item.checked(&checked.flat, &checked.flat, &|_| span);
             let warnings = lints(&source, span);
             quote! { #tracked #items #warnings }
@@ -74,10 +73,28 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
                 let public = source.is_public() || source.draft.is_none();
                 let visibility = if public { quote!(pub) } else { TokenStream::new() };
                 let ident = Ident::new(&draft.name.text, span);
-                RecipeItem { krate: &krate, visibility: &visibility, name: &ident }.stub(&draft)
+                RecipeItem { krate: &krate, visibility: &visibility, name: &ident, classes: &classes }.stub(&draft)
             });
             quote! { #tracked #(#errors)* #stub }
         }
+    }
+}
+
+/// The token in an invisible group, as which `$path:literal` of the facade arrives.
+fn visible(token: TokenTree) -> TokenTree {
+    match token {
+        TokenTree::Group(g) if g.delimiter() == Delimiter::None => {
+            g.stream().into_iter().next().unwrap_or(TokenTree::Group(g))
+        }
+        other => other,
+    }
+}
+
+/// The literal that a token is.
+pub(crate) fn literal_of(token: TokenTree) -> Option<Literal> {
+    match visible(token) {
+        TokenTree::Literal(literal) => Some(literal),
+        _ => None,
     }
 }
 
@@ -125,19 +142,19 @@ fn is_ident(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn missing(name: &str, folders: &[PathBuf]) -> String {
+pub(crate) fn missing(name: &str, folders: &[PathBuf]) -> String {
     let searched: Vec<String> = folders.iter().map(|f| format!("`{}`", f.display())).collect();
     format!("there is no file `{name}`\n\nhelp: it was looked for in {}", searched.join(" and "))
 }
 
-fn text_of(literal: &Literal) -> Option<String> {
+pub(crate) fn text_of(literal: &Literal) -> Option<String> {
     let text = literal.to_string();
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     (!inner.contains('\\')).then(|| inner.to_string())
 }
 
 /// The folders that a relative path may refer to: that of the source file, then the package's.
-fn folders(span: Span) -> Vec<PathBuf> {
+pub(crate) fn folders(span: Span) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(parent) = span.local_file().as_deref().and_then(Path::parent) {
         folders.push(std::path::absolute(parent).unwrap_or_else(|_| parent.to_path_buf()));

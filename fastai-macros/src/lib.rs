@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod classes;
 mod expand;
 mod file;
+mod model;
 mod relations;
 mod report;
 
@@ -34,4 +36,11 @@ pub fn recipe_at(input: TokenStream) -> TokenStream {
 pub fn include_recipe_at(input: TokenStream) -> TokenStream {
     let _alone = alone();
     file::include(input.into()).into()
+}
+
+/// `include_model_at!{ [path] Recipe, "file.safetensors" }`: the bytes of a trained model, checked against the recipe.
+#[proc_macro]
+pub fn include_model_at(input: TokenStream) -> TokenStream {
+    let _alone = alone();
+    model::include(input.into()).into()
 }
