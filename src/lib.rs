@@ -50,11 +50,25 @@ macro_rules! include_recipe {
     };
 }
 
+/// Embeds a trained model in the program: `include_model!(DogsVsCats, "runs/dogs/models/final.safetensors")` is a
+/// `Result<Trained<DogsVsCats>, RunError>`. The path is relative to the source file, otherwise to the package's folder.
+///
+/// While compiling, the model's recipe must have the name of the recipe, and its classes must be those of the summary of the
+/// recipe's data, if there is one. The text of the recipe and the model's digest are checked when the program loads it.
+#[macro_export]
+macro_rules! include_model {
+    ($recipe:ty, $path:literal) => {
+        $crate::engine::Trained::<$recipe>::from_bytes(
+            &$crate::__private::include_model_at! { [$crate] $recipe, $path }[..],
+        )
+    };
+}
+
 /// The items that a training program needs.
 pub mod prelude {
-    pub use crate::{include_recipe, recipe};
-    pub use fastai_dsl::{Experiment, MultiLabel, Regression, SingleLabel};
-    pub use fastai_runtime::predict::Predictions;
+    pub use crate::{include_model, include_recipe, recipe};
+    pub use fastai_dsl::{Class, Classified, Experiment, MultiLabel, Regression, SingleLabel};
+    pub use fastai_runtime::predict::{Prediction, Predictions};
     pub use fastai_runtime::{Run, RunError, RunOptions, Trained};
 }
 
@@ -77,7 +91,7 @@ pub mod engine {
 /// Images and labels that a program supplies for `data: given`.
 pub mod data {
     pub use fastai_dsl::Valid;
-    pub use fastai_runtime::data::{Dataset, Item, Label, Target, decode};
+    pub use fastai_runtime::data::{Dataset, Item, Label, RgbImage, Target, decode};
 }
 
 /// Predictions of trained networks and submissions.
@@ -85,7 +99,8 @@ pub mod predict {
     pub use fastai_runtime::device::{DeviceKind, DeviceRequest, Picked, pick};
     pub use fastai_runtime::metrics::{Probabilities, Truth};
     pub use fastai_runtime::predict::{
-        Predictions, Predictor, Said, Submission, SubmissionCell, SubmissionFormat, Unreadable, image_files,
+        Embeddings, FileAnswer, ImageAnswer, ImageFiles, NpyRows, PredictOptions, Prediction, Predictions, Predictor,
+        Said, Submission, SubmissionCell, SubmissionFormat, Unreadable, image_files,
     };
 }
 
@@ -101,5 +116,5 @@ pub mod report {
 #[doc(hidden)]
 pub mod __private {
     pub use fastai_dsl::__private::*;
-    pub use fastai_macros::{include_recipe_at, recipe_at};
+    pub use fastai_macros::{include_model_at, include_recipe_at, recipe_at};
 }

@@ -1,14 +1,12 @@
 //! `fastai classify`
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use fastai_dsl::{ArchFacts, Weights, arch};
-use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
-use fastai_runtime::predict::ImagenetClassifier;
+use fastai_runtime::predict::{ImagenetClassifier, NpyRows};
 use fastai_runtime::{data, device};
 
 use super::failure::{Exit, Failure};
@@ -106,7 +104,9 @@ pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
         if unread > 0 {
             return Err(Failure::Failed(format!("{unread} images could not be read; no logits were written")));
         }
-        write_atomic(path, |out| npy(out, &logits, names.len()))?;
+        let mut rows = NpyRows::create(path, names.len())?;
+        logits.chunks(names.len()).try_for_each(|row| rows.push(row))?;
+        rows.finish()?;
     }
     if unread == 0 { Ok(()) } else { Err(Failure::Reported(Exit::Failed)) }
 }
@@ -122,20 +122,6 @@ fn most_probable(logits: &[f32], top: usize) -> Vec<(usize, f64)> {
     classes
 }
 
-/// NumPy's format, version 1.0: rows of `columns` little-endian float32.
-fn npy(out: &mut dyn Write, values: &[f32], columns: usize) -> io::Result<()> {
-    let rows = values.len() / columns;
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    // The data begin at a multiple of 64 bytes; ten come before the header, and it ends with a line.
-    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
-    header.extend(std::iter::repeat_n(' ', length - header.len() - 1));
-    header.push('\n');
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(header.len() as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
-    values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,16 +132,5 @@ mod tests {
         assert_eq!(shown.iter().map(|(class, _)| *class).collect::<Vec<_>>(), [1, 3, 2]);
         let e = std::f64::consts::E;
         assert!((shown[0].1 - e * e / (1.0 + e + 2.0 * e * e)).abs() < 1e-12);
-    }
-
-    #[test]
-    fn logits_are_numpys_format() {
-        let mut file = Vec::new();
-        npy(&mut file, &[1.0, 2.0, 3.0, 4.0], 2).unwrap();
-        assert_eq!(file.len(), 128 + 16);
-        assert!(
-            file.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }")
-        );
-        assert_eq!((file[127], &file[128..132]), (b'\n', 1f32.to_le_bytes().as_slice()));
     }
 }

@@ -29,12 +29,19 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The reason; none if the command has printed it.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Failure::Invalid(why) | Failure::Failed(why) => Some(why.clone()),
+            Failure::Engine(error) => Some(error.to_string()),
+            Failure::Reported(_) => None,
+        }
+    }
+
     /// Prints the reason, unless the command has, and returns the exit code.
     pub fn report(&self) -> Exit {
-        match self {
-            Failure::Invalid(why) | Failure::Failed(why) => eprintln!("error: {why}"),
-            Failure::Engine(error) => eprintln!("error: {error}"),
-            Failure::Reported(_) => {}
+        if let Some(why) = self.text() {
+            eprintln!("error: {why}");
         }
         match self {
             Failure::Invalid(_) => Exit::Invalid,

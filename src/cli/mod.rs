@@ -10,9 +10,11 @@ mod classify;
 mod color;
 mod doctor;
 mod explain;
+mod export;
 mod failure;
 mod fmt;
 mod import;
+mod new;
 mod numbers;
 mod plan;
 mod predict;
@@ -45,6 +47,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a crate that trains: a recipe, pictures to begin with, a program and a test
+    New(new::NewArgs),
     /// Check recipe files: every mistake at once, exit code 2 if there is one
     Check(check::CheckArgs),
     /// Format recipe files: layout only, comments stay
@@ -59,6 +63,8 @@ enum Command {
     Run(run::RunArgs),
     /// Say what images show, with a model that a run saved
     Predict(predict::PredictArgs),
+    /// Write a saved model as an ONNX file, for other programs
+    Export(export::ExportArgs),
     /// Measure a saved model on the images that its recipe holds out, or on another data folder
     Validate(validate::ValidateArgs),
     /// Write a competition's file for the recipe's test images
@@ -85,6 +91,7 @@ pub fn main() -> ExitCode {
     let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     parsed.color.apply();
     let done = match parsed.command {
+        Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Plan(args) => plan::run(&args),
@@ -92,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -1,39 +1,62 @@
 //! `fastai predict`
 
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
+use fastai_runtime::data::FileError;
 use fastai_runtime::names::{visible, visible_name};
-use fastai_runtime::predict::{Predictor, Said, Unreadable, image_files, tag_separator};
+use fastai_runtime::predict::{
+    FileAnswer, ImageFiles, NpyRows, PredictOptions, Predictor, Said, Unreadable, tag_separator,
+};
 use fastai_runtime::progress::{self, Watch};
+use serde_json::json;
 
 use super::failure::Failure;
 use super::saved::{SavedModel, Tta};
 
 /// Number of classes in a line of text output.
 const SHOWN: usize = 5;
+/// Number of unreadable images that the closing message lists.
+const LISTED: usize = 1000;
+/// Largest image on standard input, bytes.
+const MAX_BYTES: u64 = 512 << 20;
 
 #[derive(clap::Args)]
 pub struct PredictArgs {
     #[command(flatten)]
     model: SavedModel,
-    /// Images, or folders: all images in and below them, sorted by name
+    /// Images, or folders: all images in and below them, sorted by name. `-` reads standard input: the names of images, one
+    /// per line, or a single image
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The names on standard input end with a zero byte each instead of a line end, as `find -print0` writes them
+    #[arg(long, short = '0')]
+    null: bool,
     #[command(flatten)]
     tta: Tta,
     /// For tags: said above this probability; the model's own threshold unless given
     #[arg(long, value_name = "T", value_parser = threshold)]
     threshold: Option<f64>,
+    /// The K most probable classes of each image: 5 in text unless given; in JSON instead of all probabilities
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "csv")]
+    top: Option<u32>,
     /// Print CSV: file, a column a class, what is said
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "jsonl"])]
     csv: bool,
-    /// Print JSON
-    #[arg(long)]
+    /// Print JSON: one document
+    #[arg(long, conflicts_with = "jsonl")]
     json: bool,
+    /// Print JSON lines: one object an image, in the order of the images, readable or not
+    #[arg(long)]
+    jsonl: bool,
+    /// Write the embeddings here, as a NumPy file `[image, number]` of float32: for each readable image, in order, the
+    /// largest value and then the mean of each channel of the body's last map
+    #[arg(long, value_name = "FILE")]
+    embeddings: Option<PathBuf>,
     /// Say nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
@@ -45,57 +68,177 @@ pub fn threshold(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &PredictArgs) -> Result<(), Failure> {
-    let unreadable = match predict(args) {
+    let unread = match predict(args) {
         // The reader closed the pipe.
         Err(RunError::File(file)) if file.error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         done => done?,
     };
-    if unreadable.is_empty() {
+    if unread.count == 0 {
         return Ok(());
     }
-    let reasons: Vec<String> =
-        unreadable.iter().map(|image| format!("\n  {}: {}", image.path.display(), image.reason)).collect();
-    Err(Failure::Failed(format!("{} of the images cannot be read:{}", unreadable.len(), reasons.concat())))
+    let mut reasons: Vec<String> =
+        unread.first.iter().map(|image| format!("\n  {}: {}", image.path.display(), image.reason)).collect();
+    if unread.count > unread.first.len() {
+        reasons.push(format!("\n  and {} more; `--jsonl` names each", unread.count - unread.first.len()));
+    }
+    Err(Failure::Failed(format!("{} of the images cannot be read:{}", unread.count, reasons.concat())))
 }
 
-fn predict(args: &PredictArgs) -> Result<Vec<Unreadable>, RunError> {
+/// The images that could not be read.
+#[derive(Default)]
+struct Unread {
+    count: usize,
+    /// The first ones.
+    first: Vec<Unreadable>,
+}
+
+fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
     let predictor = args.model.load()?;
-    let images = image_files(&args.paths)?;
     let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &predictor.meta().text, &[]).result.ok();
     let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());
     let separator = tag_separator(&source, predictor.classes()).to_string();
+    let top = args.top.map(|k| k as usize);
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer: Box<dyn PredictionWriter> = match (args.csv, args.json) {
-        (true, _) => Box::new(Csv { out: csv::Writer::from_writer(&mut out), separator }),
-        (_, true) => Box::new(Json { out: &mut out, rows: 0 }),
-        _ => Box::new(Text { out: &mut out, separator }),
+    let mut writer: Box<dyn PredictionWriter> = match (args.csv, args.json, args.jsonl) {
+        (true, ..) => Box::new(Csv { out: csv::Writer::from_writer(&mut out), separator }),
+        (_, true, _) => Box::new(Json { out: &mut out, rows: 0, top, unreadable: Vec::new() }),
+        (.., true) => Box::new(JsonLines { out: &mut out, top }),
+        _ => Box::new(Text { out: &mut out, separator, top: top.unwrap_or(SHOWN) }),
     };
     let cannot = |e| RunError::file("write", "the standard output", e);
+    let mut embeddings = match &args.embeddings {
+        Some(path) => Some(NpyRows::create(path, predictor.embedding_len())?),
+        None => None,
+    };
+    let options = PredictOptions { tta: args.tta.passes(&predictor), embeddings: embeddings.is_some() };
     writer.begin(&predictor, threshold).map_err(cannot)?;
-    let stop = super::stop::signal();
-    let mut progress = progress::auto(args.quiet);
-    let watch = Watch { progress: progress.as_mut(), stop: &stop };
-    let unreadable = predictor.stream(&images, args.tta.passes(&predictor), watch, &mut |said| {
-        let names = predictor.said(said.probabilities, threshold);
-        writer.row(&predictor, said, &names).map_err(cannot)
-    })?;
-    writer.end(&unreadable).map_err(cannot)?;
-    Ok(unreadable)
+    let mut unread = Unread::default();
+    let mut each = |said: FileAnswer<'_>| -> Result<(), RunError> {
+        match said {
+            Ok(said) => {
+                let names = predictor.said(said.probabilities, threshold);
+                writer.row(&predictor, said, &names).map_err(cannot)?;
+                if let (Some(rows), Some(row)) = (&mut embeddings, said.embedding) {
+                    rows.push(row)?;
+                }
+            }
+            Err(image) => {
+                writer.unreadable(&image).map_err(cannot)?;
+                unread.count += 1;
+                if unread.first.len() < LISTED {
+                    unread.first.push(image);
+                }
+            }
+        }
+        Ok(())
+    };
+    match standard_image(&args.paths)? {
+        Some(bytes) => {
+            let path = Path::new("-");
+            for answer in predictor.predict_encoded(&[bytes], &options)? {
+                each(match &answer {
+                    Ok(answer) => {
+                        let (probabilities, embedding) = (&answer.probabilities, answer.embedding.as_deref());
+                        Ok(Said { image: 0, path, probabilities, embedding })
+                    }
+                    Err(reason) => Err(Unreadable { image: 0, path: path.to_path_buf(), reason: reason.clone() }),
+                })?;
+            }
+        }
+        None => {
+            let stop = super::stop::signal();
+            let mut progress = progress::auto(args.quiet);
+            let watch = Watch { progress: progress.as_mut(), stop: &stop };
+            if args.paths.iter().all(|path| !path.is_dir() && !is_standard(path)) {
+                predictor.stream(args.paths.iter().map(Ok), &options, watch, &mut each)?;
+            } else {
+                let names = args.paths.iter().flat_map(|path| named(path, args.null));
+                let files = ImageFiles::new(names).map(|file| file.map_err(RunError::from));
+                predictor.stream(files, &options, watch, &mut each)?;
+            }
+        }
+    }
+    writer.end().map_err(cannot)?;
+    drop(writer);
+    if let Some(rows) = embeddings {
+        rows.finish()?;
+    }
+    Ok(unread)
+}
+
+fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The image on standard input, if the only path is `-` and an image begins there: in the bytes of names, no control
+/// characters occur.
+fn standard_image(paths: &[PathBuf]) -> Result<Option<Vec<u8>>, RunError> {
+    let cannot = |e| RunError::file("read", "the standard input", e);
+    if !matches!(paths, [path] if is_standard(path)) {
+        return Ok(None);
+    }
+    let mut input = io::stdin().lock();
+    let start = input.fill_buf().map_err(cannot)?;
+    let start = &start[..start.len().min(16)];
+    let is_text = std::str::from_utf8(start).is_ok_and(|text| !text.contains(|c: char| c.is_control() && c != '\n'));
+    if is_text || !fastai_runtime::data::begins_as_image(start) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(cannot(io::Error::other(format!("the image is larger than {} MiB", MAX_BYTES >> 20))));
+    }
+    Ok(Some(bytes))
+}
+
+/// The paths that an argument names: itself, or those on standard input.
+fn named(path: &Path, null: bool) -> Box<dyn Iterator<Item = Result<PathBuf, FileError>> + '_> {
+    if !is_standard(path) {
+        return Box::new(std::iter::once(Ok(path.to_path_buf())));
+    }
+    let end = if null { 0 } else { b'\n' };
+    let names = io::stdin().lock().split(end).map(move |name| {
+        let mut name = name.map_err(|error| FileError::new("read", "the standard input", error))?;
+        if !null && name.last() == Some(&b'\r') {
+            name.pop();
+        }
+        file_name(name)
+    });
+    Box::new(names.filter(|name| name.as_ref().map_or(true, |name| !name.as_os_str().is_empty())))
+}
+
+#[cfg(unix)]
+fn file_name(bytes: Vec<u8>) -> Result<PathBuf, FileError> {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(OsString::from_vec(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn file_name(bytes: Vec<u8>) -> Result<PathBuf, FileError> {
+    let name = String::from_utf8(bytes)
+        .map_err(|error| FileError::new("read", "the standard input", io::Error::other(error)))?;
+    Ok(OsString::from(name).into())
 }
 
 /// An output format; rows are written as they arrive.
 trait PredictionWriter {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
-    fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()>;
+    fn unreadable(&mut self, _: &Unreadable) -> io::Result<()> {
+        Ok(())
+    }
+    fn end(&mut self) -> io::Result<()>;
 }
 
 struct Text<W> {
     out: W,
     /// Between tags.
     separator: String,
+    /// Classes in a line.
+    top: usize,
 }
 
 impl<W: Write> PredictionWriter for Text<W> {
@@ -110,19 +253,15 @@ impl<W: Write> PredictionWriter for Text<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut order: Vec<usize> = (0..said.probabilities.len()).collect();
-        order.sort_by(|a, b| said.probabilities[*b].total_cmp(&said.probabilities[*a]));
-        let best: Vec<String> = order
-            .iter()
-            .take(SHOWN)
-            .map(|&c| format!("{} {:.4}", visible_name(&predictor.classes()[c]), said.probabilities[c]))
-            .collect();
+        let best = predictor.top(said.probabilities, self.top);
+        let best: Vec<String> =
+            best.iter().map(|(class, probability)| format!("{} {probability:.4}", visible_name(class))).collect();
         let names = if names.is_empty() { "-".to_string() } else { names.join(&self.separator) };
         let (file, names) = (said.path.display().to_string(), visible_name(&names));
         writeln!(self.out, "{}\t{names}\t{}", visible_name(&file), best.join(", "))
     }
 
-    fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
+    fn end(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
@@ -146,7 +285,7 @@ impl<W: Write> PredictionWriter for Csv<W> {
         Ok(self.out.write_record(fields)?)
     }
 
-    fn end(&mut self, _: &[Unreadable]) -> io::Result<()> {
+    fn end(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
@@ -154,6 +293,23 @@ impl<W: Write> PredictionWriter for Csv<W> {
 struct Json<W> {
     out: W,
     rows: usize,
+    /// Only so many classes of an image.
+    top: Option<usize>,
+    unreadable: Vec<serde_json::Value>,
+}
+
+/// What a model says of an image, as JSON: one class, a list of tags, or null for a number.
+fn said_value(predictor: &Predictor, names: &[&str]) -> serde_json::Value {
+    match predictor.meta().task {
+        TaskKind::MultiLabel => json!(names),
+        TaskKind::SingleLabel | TaskKind::Regression => json!(names.first()),
+    }
+}
+
+/// The most probable classes of an image, as JSON.
+fn top_value(predictor: &Predictor, probabilities: &[f32], k: usize) -> serde_json::Value {
+    let top = predictor.top(probabilities, k);
+    top.iter().map(|(class, probability)| json!({ "class": class, "probability": probability })).collect()
 }
 
 impl<W: Write> PredictionWriter for Json<W> {
@@ -161,31 +317,67 @@ impl<W: Write> PredictionWriter for Json<W> {
         let meta = predictor.meta();
         let classes = visible(&serde_json::to_string(&meta.classes)?).into_owned();
         let threshold = (meta.task == TaskKind::MultiLabel).then_some(threshold);
-        let (recipe, threshold) = (serde_json::json!(meta.recipe), serde_json::json!(threshold));
+        let (recipe, threshold) = (json!(meta.recipe), json!(threshold));
         write!(self.out, "{{\"recipe\":{recipe},\"classes\":{classes},\"threshold\":{threshold},\"images\":[")
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let said_value = match predictor.meta().task {
-            TaskKind::MultiLabel => serde_json::json!(names),
-            _ => serde_json::json!(names.first()),
-        };
-        let row = serde_json::json!({
-            "file": said.path.display().to_string(),
-            "said": said_value,
-            "probabilities": said.probabilities,
-        });
+        let mut row = json!({ "file": said.path.display().to_string(), "said": said_value(predictor, names) });
+        match self.top {
+            Some(k) => row["top"] = top_value(predictor, said.probabilities, k),
+            None => row["probabilities"] = json!(said.probabilities),
+        }
         let comma = if self.rows > 0 { "," } else { "" };
         self.rows += 1;
         write!(self.out, "{comma}\n{}", visible(&row.to_string()))
     }
 
-    fn end(&mut self, unreadable: &[Unreadable]) -> io::Result<()> {
-        let list: Vec<_> = unreadable
-            .iter()
-            .map(|u| serde_json::json!({ "file": u.path.display().to_string(), "reason": u.reason }))
-            .collect();
-        writeln!(self.out, "\n],\"unreadable\":{}}}", visible(&serde_json::json!(list).to_string()))?;
+    fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
+        self.unreadable.push(json!({ "file": image.path.display().to_string(), "reason": image.reason }));
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        writeln!(self.out, "\n],\"unreadable\":{}}}", visible(&json!(self.unreadable).to_string()))?;
+        self.out.flush()
+    }
+}
+
+/// One object a line: `file` with `said` and `probabilities` by class or `top`, with `value` (numbers), or with `error`.
+struct JsonLines<W> {
+    out: W,
+    /// Only so many classes of an image.
+    top: Option<usize>,
+}
+
+impl<W: Write> PredictionWriter for JsonLines<W> {
+    fn begin(&mut self, _: &Predictor, _: f64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let mut row = json!({ "file": said.path.display().to_string() });
+        if predictor.meta().task == TaskKind::Regression {
+            row["value"] = json!(said.probabilities.first());
+        } else {
+            row["said"] = said_value(predictor, names);
+            match self.top {
+                Some(k) => row["top"] = top_value(predictor, said.probabilities, k),
+                None => {
+                    let all = predictor.classes().iter().cloned().zip(said.probabilities.iter().map(|p| json!(p)));
+                    row["probabilities"] = serde_json::Value::Object(all.collect());
+                }
+            }
+        }
+        writeln!(self.out, "{}", visible(&row.to_string()))
+    }
+
+    fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
+        let row = json!({ "file": image.path.display().to_string(), "error": image.reason });
+        writeln!(self.out, "{}", visible(&row.to_string()))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }

@@ -26,10 +26,18 @@ pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
 /// # Errors
 /// If a file cannot be read, or the recipe is invalid or does not fit the summary.
 pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
+    said(open_with_data(path, overrides)?)
+}
+
+/// Like [`open`], and checks the recipe against the summary of its data, if there is one beside the file.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn open_with_data(path: &Path, overrides: &[Override]) -> Result<RecipeText, Failure> {
     let source = open(path, overrides)?;
     match summary_of(path, &source) {
-        Some(file) if file.is_file() => said(source.verify(&read_summary(&file).map_err(Failure::Invalid)?)),
-        _ => said(source),
+        Some(file) if file.is_file() => Ok(source.verify(&read_summary(&file).map_err(Failure::Invalid)?)),
+        _ => Ok(source),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[path = "../program/call.rs"]
 mod call;
+mod classes;
 mod examples;
 mod given;
 mod quickstart;

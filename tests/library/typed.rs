@@ -48,7 +48,7 @@ mod edited {
     }
 }
 
-fn chip(n: u32) -> PathBuf {
+pub fn chip(n: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/globe/train-jpg/train_{n}.jpg"))
 }
 

@@ -288,6 +288,54 @@ fn a_finished_run_predicts_submits_and_is_measured() {
         output(fastai(&scratch).args(["predict", "-q"]).arg(run.join("models/all.safetensors")).arg(&one), 0);
     assert!(text.starts_with("# Small, tags above 0.2; classes: ") && text.contains("train_3.jpg\t"), "{text}");
 
+    // Names on standard input, one broken: a line of JSON for each, in order, and a row of numbers for each readable one.
+    let npy = scratch.path().join("embeddings.npy");
+    let two = images.join("train_4.jpg");
+    let names = format!("{}\r\n\n{}\n{}", one.display(), broken.display(), two.display());
+    let mut command = fastai(&scratch);
+    command.args(["predict", "-q", "--jsonl", "--top", "2", "--embeddings"]).arg(&npy).arg(&run).arg("-");
+    let (text, message) = output(command.write_stdin(names), 1);
+    assert!(message.contains("1 of the images cannot be read"), "{message}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["file"], one.to_str().unwrap());
+    let top = lines[0]["top"].as_array().unwrap();
+    assert!(top.len() == 2 && top[0]["probability"].as_f64() >= top[1]["probability"].as_f64(), "{text}");
+    assert!(lines[1]["error"].as_str().unwrap().starts_with("not an image"), "{text}");
+    let numbers = fs::read(&npy).unwrap();
+    assert!(String::from_utf8_lossy(&numbers[..128]).contains("'shape': (2, 1024)"));
+    assert_eq!(numbers.len(), 128 + 2 * 1024 * 4);
+    // An image on standard input, and names that end with zero bytes.
+    let mut command = fastai(&scratch);
+    command.args(["predict", "-q", "--jsonl"]).arg(&run).arg("-");
+    let (piped, _) = output(command.write_stdin(fs::read(&one).unwrap()), 0);
+    let piped: Value = serde_json::from_str(&piped).unwrap();
+    let mut command = fastai(&scratch);
+    command.args(["predict", "-q", "--jsonl", "-0"]).arg(&run).arg("-");
+    let (named, _) = output(command.write_stdin(format!("{}\0", one.display())), 0);
+    let named: Value = serde_json::from_str(&named).unwrap();
+    assert_eq!(piped["file"], "-");
+    assert_eq!(piped["probabilities"], named["probabilities"]);
+    assert_eq!(piped["probabilities"].as_object().unwrap().len(), classes.len());
+    let message = stderr(fastai(&scratch).args(["predict", "--csv", "--top", "3"]).arg(&run).arg(&one), 2);
+    assert!(message.contains("--top"), "{message}");
+
+    // The model for other programs.
+    let (text, _) = output(fastai(&scratch).arg("export").arg(&run), 0);
+    assert!(
+        text.contains("models/final.onnx: ")
+            && text.contains(&format!("logits, probabilities: float32 [batch, {}]", classes.len())),
+        "{text}"
+    );
+    let model = fs::read(run.join("models/final.onnx")).unwrap();
+    let contains = |part: &str| model.windows(part.len()).any(|window| window == part.as_bytes());
+    for part in ["fastai.classes", "fastai.preprocessing", "\"ocean\"", "head.layers.0.linear.weight", "Softmax"] {
+        assert_eq!(contains(part), part != "Softmax", "{part}: tags have sigmoids");
+    }
+    let onnx = scratch.path().join("pixels.onnx");
+    let (text, _) = output(fastai(&scratch).args(["export", "--pixels", "--out"]).arg(&onnx).arg(&run), 0);
+    assert!(text.contains("uint8 [batch, ") && onnx.is_file(), "{text}");
+
     // The planet layout, packed, against a sample.
     let message = stderr(fastai(&scratch).arg("submit").arg(&run), 2);
     assert!(message.contains("--images DIR"), "{message}");

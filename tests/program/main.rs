@@ -5,6 +5,7 @@ mod call;
 mod cli;
 mod hostile;
 mod plan;
+mod product;
 mod show;
 mod small;
 mod terminal;

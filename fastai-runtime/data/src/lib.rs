@@ -31,12 +31,13 @@ pub use dataset::{Dataset, Item, Target};
 pub use decode::{Demand, decode, decode_as, decode_reduced};
 pub use findings::{DataError, OpenError};
 pub use histogram::Histogram;
+pub use image::RgbImage;
 pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{Health, Preflight, Sizes, Truncated};
-pub use sources::{Label, image_files, test_id};
+pub use sources::{ImageFiles, Label, begins_as_image, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
 pub use vocabulary::Vocabulary;

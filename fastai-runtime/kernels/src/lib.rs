@@ -45,3 +45,18 @@ pub use isa::Isa;
 pub use map::{Map, MapMut, MapShape};
 pub use weight_gradient::weight_gradient;
 pub use winograd::Winograd;
+
+/// Whether these kernels are built for speed: optimised, and without debug assertions, whose checks of every wide load cost
+/// more than the loads.
+pub const OPTIMISED: bool =
+    !cfg!(debug_assertions) && !matches!(env!("FASTAI_OPT_LEVEL").as_bytes(), b"0" | b"1" | b"s" | b"z");
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri interprets")]
+    fn the_workspace_builds_for_speed() {
+        let optimised = std::hint::black_box(super::OPTIMISED);
+        assert!(optimised, "opt-level {}", env!("FASTAI_OPT_LEVEL"));
+    }
+}

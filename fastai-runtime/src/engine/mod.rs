@@ -53,6 +53,9 @@ pub struct RunOptions {
     pub cache: Option<PathBuf>,
     /// The images for a recipe with `data: given`; the recipe's batch size and policies apply.
     pub dataset: Option<Dataset>,
+    /// The classes that the data must have, in their order; an error names the differences before training. Any classes
+    /// unless given. [`Run`] gives those of a recipe with a summary.
+    pub classes: Option<Vec<String>>,
     /// Asks the run to stop at the next batch.
     pub stop: StopSignal,
     /// Time after which a fit keeps its state, so that a killed run continues from there; default a minute. A state that takes
@@ -119,6 +122,15 @@ pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
         snapshot::SnapshotFolder::sweep_complete(folder);
     }
     Ok(complete)
+}
+
+/// What a program reads whose kernels are slow; `None` if they are built for speed.
+pub(crate) fn slow_kernels() -> Option<&'static str> {
+    (!fastai_kernels::OPTIMISED).then_some(
+        "the kernels of this program are not optimised, so training takes many times as long: build with `--release`, or \
+         write `[profile.dev.package.\"*\"]` with `opt-level = 3` and `[profile.dev.package.fastai-kernels]` with \
+         `debug-assertions = false` into Cargo.toml, as `fastai new` does",
+    )
 }
 
 fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, RunError> + Send) -> Result<T, RunError> {

@@ -34,11 +34,11 @@ pub struct Outcome {
 
 impl Outcome {
     /// Wraps the result of an earlier run.
-    pub(super) fn loaded(predictor: Predictor, summary: Summary, folder: PathBuf) -> Result<Self, RunError> {
+    pub(super) fn loaded(predictor: Predictor, summary: Summary, folder: PathBuf, batches: Vec<BatchRow>) -> Self {
         let (network, device) = predictor.network();
         let meta = predictor.meta().clone();
-        Ok(Outcome {
-            batches: BatchRow::read(&folder)?,
+        Outcome {
+            batches,
             summary,
             folder,
             network: network.clone(),
@@ -46,7 +46,7 @@ impl Outcome {
             task: meta.task,
             device: device.clone(),
             meta,
-        })
+        }
     }
 
     /// Returns the probabilities of image files in their order, prepared like the validation images.
@@ -55,7 +55,7 @@ impl Outcome {
     /// Every file that is not a readable image, with the reason.
     pub fn predict(&self, paths: &[PathBuf]) -> Result<Predictions, RunError> {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        self.predictor().predict(paths, None, watch)
+        self.predictor().predict_files(paths, None, watch)
     }
 
     /// Returns the network as a predictor: for test-time augmentation, for more images than fit into memory, for

@@ -22,6 +22,7 @@ use crate::error::{Reached, ResumeError};
 use crate::metrics::{self, Measure};
 use crate::models::weights::Found;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
+use crate::predict::class_differences;
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
 use crate::train::{Continued, Learner, Loss, OptimizerState};
@@ -100,11 +101,20 @@ impl<'a> Session<'a> {
         let rejected = picked.rejected.join("; ");
         let because = if rejected.is_empty() { String::new() } else { format!(": {rejected}") };
         progress.note(&format!("device: {}{because}", picked.name));
+        if let Some(warning) = super::slow_kernels() {
+            progress.warn(warning);
+        }
         let batch = recipe.data().batch as usize;
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
         let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
         let (dataset, health, reading) = open_data(recipe, options, smoke, cache.root(), progress)?;
+        if let Some(differences) = options.classes.as_deref().and_then(|c| class_differences(c, &dataset.classes)) {
+            let found = format!("the classes of the data are not those that were stated: {differences}");
+            return Err(
+                DataError::one(format!("{found}; write the summary of the data anew with `fastai prepare`")).into()
+            );
+        }
         let digest = DataDigest::of(&dataset, &health);
         if let Some(paused) = &paused {
             refuse(&paused.folder, paused.snapshot.data.differences(&digest))?;

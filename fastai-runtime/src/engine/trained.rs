@@ -1,26 +1,30 @@
 //! Runs recipes that are types.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::Experiment;
+use fastai_dsl::{Classified, Experiment};
 
 use super::snapshot::text_differences;
-use super::{Outcome, RunOptions, Validated, resume, run, validate, validate_on};
-use crate::data::Dataset;
-use crate::models::WeightsError;
-use crate::predict::{Predictions, Predictor};
+use super::{Outcome, RunOptions, Validated, resume, run, slow_kernels, validate, validate_on};
+use crate::data::{Dataset, RgbImage};
+use crate::models::{ModelMeta, WeightsError};
+use crate::predict::{IN_MEMORY, Prediction, Predictions, Predictor, class_differences};
 use crate::progress::{Progress, Silent, StopSignal, Watch};
-use crate::report::Summary;
+use crate::report::{BatchRow, Summary};
 use crate::{RunError, device};
 
 /// Runs a recipe; implemented for every [`Experiment`].
 pub trait Run: Experiment {
-    /// Runs the recipe silently. See [`run`].
+    /// Runs the recipe silently, except that a program whose kernels are not optimised says so on standard error. See [`run`].
     ///
     /// # Errors
     /// Those of [`run`].
     fn run(options: &RunOptions) -> Result<Trained<Self>, RunError> {
+        if let Some(warning) = slow_kernels() {
+            eprintln!("warning: {warning}");
+        }
         Self::run_with(options, &mut Silent)
     }
 
@@ -29,7 +33,7 @@ pub trait Run: Experiment {
     /// # Errors
     /// Those of [`run`].
     fn run_with(options: &RunOptions, progress: &mut dyn Progress) -> Result<Trained<Self>, RunError> {
-        let outcome = run(&Self::recipe(), options, progress)?;
+        let outcome = run(&Self::recipe(), &of_these_classes::<Self>(options), progress)?;
         Ok(Trained { outcome, recipe: PhantomData })
     }
 
@@ -38,12 +42,18 @@ pub trait Run: Experiment {
     /// # Errors
     /// Those of [`resume`].
     fn resume(folder: &Path, options: &RunOptions, progress: &mut dyn Progress) -> Result<Trained<Self>, RunError> {
-        let outcome = resume(&Self::recipe(), folder, options, progress)?;
+        let outcome = resume(&Self::recipe(), folder, &of_these_classes::<Self>(options), progress)?;
         Ok(Trained { outcome, recipe: PhantomData })
     }
 }
 
 impl<E: Experiment> Run for E {}
+
+/// The options, with the classes of the recipe's type unless they name some.
+fn of_these_classes<E: Experiment>(options: &RunOptions) -> RunOptions {
+    let stated = || E::CLASSES.map(|classes| classes.iter().map(ToString::to_string).collect());
+    RunOptions { classes: options.classes.clone().or_else(stated), ..options.clone() }
+}
 
 /// The trained network of recipe `E`.
 pub struct Trained<E> {
@@ -64,43 +74,34 @@ impl<E: Experiment> Trained<E> {
     ///
     /// # Errors
     /// If the model belongs to another recipe, by name, or to an earlier text of this one; the error shows the lines that
-    /// differ.
+    /// differ. If the recipe's data have a summary, a model of other classes, which the error names.
     pub fn load(run: impl AsRef<Path>) -> Result<Self, RunError> {
         let run = run.as_ref();
-        let recipe = E::recipe();
-        let picked = device::pick(recipe.device())?;
+        let picked = device::pick(E::recipe().device())?;
         let predictor = Predictor::load(run, None, &picked.device)?;
-        let meta = predictor.meta();
-        let refused = |why: String| Err(WeightsError::unfit(run, why).into());
-        if meta.recipe != E::NAME {
-            return refused(format!("a model of recipe `{}`, not of `{}`", meta.recipe, E::NAME));
-        }
-        let code = |text: &str| -> String {
-            text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()
-        };
-        let differs = text_differences(&code(&meta.text), &code(&recipe.to_string()));
-        if !differs.is_empty() {
-            return refused(format!(
-                "recipe `{}` has changed since it was trained (- as trained, + now):\n{}\ntrain it again, or load it as \
-                 the recipe that it was",
-                E::NAME,
-                differs.join("\n")
-            ));
-        }
+        fits::<E>(predictor.meta(), run)?;
         let summary = match Summary::read(run) {
             Ok(summary) => summary,
             Err(error) if run.join("summary.json").is_file() => return Err(error),
-            // A model file has no results of its run.
-            Err(_) => Summary {
-                name: meta.recipe.clone(),
-                recipe: meta.text.clone(),
-                classes: meta.classes.clone(),
-                seed: meta.seed,
-                ..Summary::default()
-            },
+            Err(_) => without_results(predictor.meta()),
         };
         let folder = if run.is_dir() { run } else { run.parent().unwrap_or(run) }.to_path_buf();
-        Ok(Trained { outcome: Outcome::loaded(predictor, summary, folder)?, recipe: PhantomData })
+        let batches = BatchRow::read(&folder)?;
+        Ok(Trained { outcome: Outcome::loaded(predictor, summary, folder, batches), recipe: PhantomData })
+    }
+
+    /// Loads a model of this recipe from the bytes of its `.safetensors` file, such as those that a program contains. It has
+    /// no run folder and no results of its run.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, RunError> {
+        let picked = device::pick(E::recipe().device())?;
+        let predictor = Predictor::from_bytes(bytes, &picked.device)?;
+        fits::<E>(predictor.meta(), Path::new(IN_MEMORY))?;
+        let summary = without_results(predictor.meta());
+        let outcome = Outcome::loaded(predictor, summary, PathBuf::new(), Vec::new());
+        Ok(Trained { outcome, recipe: PhantomData })
     }
 
     /// Probabilities of image files, in their order. See [`Outcome::predict`].
@@ -109,6 +110,37 @@ impl<E: Experiment> Trained<E> {
     /// Those of [`Outcome::predict`].
     pub fn predict(&self, paths: &[PathBuf]) -> Result<Predictions<E::Task>, RunError> {
         self.outcome.predict(paths).map(Predictions::into_task)
+    }
+
+    /// Probabilities of images in memory, in their order. See [`Predictor::predict`]; a program that predicts often keeps
+    /// [`Outcome::predictor`].
+    ///
+    /// # Errors
+    /// Those of [`Predictor::predict`].
+    pub fn predict_images(&self, images: &[RgbImage]) -> Result<Predictions<E::Task>, RunError> {
+        self.outcome.predictor().predict(images).map(Predictions::into_task)
+    }
+
+    /// What the model says of images in memory, in their order, with the classes as a type.
+    ///
+    /// # Errors
+    /// Those of [`Predictor::predict`].
+    pub fn classify(&self, images: &[RgbImage]) -> Result<Vec<Prediction<E>>, RunError>
+    where
+        E: Classified,
+    {
+        Ok(typed(&self.predict_images(images)?))
+    }
+
+    /// What the model says of image files, in their order, with the classes as a type.
+    ///
+    /// # Errors
+    /// Those of [`Outcome::predict`].
+    pub fn classify_files(&self, paths: &[PathBuf]) -> Result<Vec<Prediction<E>>, RunError>
+    where
+        E: Classified,
+    {
+        Ok(typed(&self.predict(paths)?))
     }
 
     /// Returns predictions for the recipe's validation images, with their labels. See [`validate`].
@@ -131,5 +163,50 @@ impl<E: Experiment> Trained<E> {
     pub fn validate_on(&self, dataset: &Dataset) -> Result<Validated<E::Task>, RunError> {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         validate_on(&E::recipe(), &self.outcome.predictor(), dataset, None, watch).map(Validated::of_task)
+    }
+}
+
+/// The classes were compared when the run began or the model was loaded.
+fn typed<E: Classified, T>(predictions: &Predictions<T>) -> Vec<Prediction<E>> {
+    predictions.probabilities.rows().map(|row| Prediction::new(row.to_vec())).collect()
+}
+
+/// # Errors
+/// If a model belongs to another recipe than `E`, to another text of it, or to other classes.
+fn fits<E: Experiment>(meta: &ModelMeta, source: &Path) -> Result<(), RunError> {
+    let refused = |why: String| Err(WeightsError::unfit(source, why).into());
+    if meta.recipe != E::NAME {
+        return refused(format!("a model of recipe `{}`, not of `{}`", meta.recipe, E::NAME));
+    }
+    let code = |text: &str| -> String {
+        text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()
+    };
+    let differs = text_differences(&code(&meta.text), &code(&E::recipe().to_string()));
+    if !differs.is_empty() {
+        return refused(format!(
+            "recipe `{}` has changed since it was trained (- as trained, + now):\n{}\ntrain it again, or load it as the \
+             recipe that it was",
+            E::NAME,
+            differs.join("\n")
+        ));
+    }
+    if let Some(differences) = E::CLASSES.and_then(|classes| class_differences(classes, &meta.classes)) {
+        return refused(format!(
+            "the model's classes are not those of recipe `{}`: {differences}; train it again, or write the summary of the \
+             data anew with `fastai prepare`",
+            E::NAME
+        ));
+    }
+    Ok(())
+}
+
+/// The summary for a model file, which has no results of its run.
+fn without_results(meta: &ModelMeta) -> Summary {
+    Summary {
+        name: meta.recipe.clone(),
+        recipe: meta.text.clone(),
+        classes: meta.classes.clone(),
+        seed: meta.seed,
+        ..Summary::default()
     }
 }

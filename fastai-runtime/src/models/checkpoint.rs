@@ -1,5 +1,6 @@
 //! A saved model: weights and header in one file.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -196,7 +197,20 @@ pub fn verify_model(path: &Path) -> Result<ModelDigest, WeightsError> {
 
 /// Reads a saved model of any recipe.
 pub fn read_model(path: &Path, device: &Device) -> Result<(Network, ModelMeta), WeightsError> {
-    let SavedFile { file, meta, .. } = open(path)?;
+    built(open(path)?, path, device)
+}
+
+/// Reads a saved model of any recipe from the bytes of its file; errors call it `name`.
+pub fn read_model_bytes(
+    bytes: Cow<'static, [u8]>,
+    name: &Path,
+    device: &Device,
+) -> Result<(Network, ModelMeta), WeightsError> {
+    built(described(TensorFile::in_memory(bytes, name)?, name)?, name, device)
+}
+
+fn built(saved: SavedFile, path: &Path, device: &Device) -> Result<(Network, ModelMeta), WeightsError> {
+    let SavedFile { file, meta, .. } = saved;
     let network = Network::cut(&meta.arch, meta.cut, &meta.head, meta.classes.len(), 0, device);
     Ok((fill(network, file, path)?, meta))
 }
@@ -244,8 +258,12 @@ fn open(path: &Path) -> Result<SavedFile, WeightsError> {
     if !absolute.is_file() {
         return Err(WeightsError::NoModel(absolute));
     }
+    described(TensorFile::open(path)?, path)
+}
+
+/// Checks the digest and the header.
+fn described(mut file: TensorFile, path: &Path) -> Result<SavedFile, WeightsError> {
     let broken = |why: &str| WeightsError::unfit(path, why);
-    let mut file = TensorFile::open(path)?;
     let Some(text) = file.metadata(FORMAT).map(str::to_owned) else {
         return Err(broken(match file.metadata(UNSEALED) {
             Some(_) => "a model of an earlier version, which has no digest: train it again with this version",

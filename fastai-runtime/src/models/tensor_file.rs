@@ -1,8 +1,10 @@
 //! Reads files of tensors in any supported format. The bytes, not the name, determine the format.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::WeightsError;
@@ -23,24 +25,38 @@ pub(super) struct TensorFile {
 
 #[derive(Debug)]
 enum Format {
-    Safetensors(SafetensorsReader<File>),
-    Torch(Checkpoint<File>),
+    Safetensors(SafetensorsReader<Box<dyn ByteSource>>),
+    Torch(Checkpoint<Box<dyn ByteSource>>),
 }
+
+/// A file, or bytes in memory.
+trait ByteSource: Read + Seek + Send + Debug {}
+
+impl<T: Read + Seek + Send + Debug> ByteSource for T {}
 
 impl TensorFile {
     /// Opens a safetensors file or one that `torch.save` wrote (a zip archive or the pickle before it).
     ///
     /// Contains the tensors of type f64, f32, f16 and bf16; integers are left out.
     pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
+        let file = File::open(path).map_err(|e| FileError::new("read", path, e))?;
+        Self::of(Box::new(file), path)
+    }
+
+    /// Opens the bytes of such a file; errors call it `name`.
+    pub(super) fn in_memory(bytes: Cow<'static, [u8]>, name: &Path) -> Result<Self, WeightsError> {
+        Self::of(Box::new(Cursor::new(bytes)), name)
+    }
+
+    fn of(mut file: Box<dyn ByteSource>, path: &Path) -> Result<Self, WeightsError> {
         let broken = |why: String| WeightsError::unfit(path, why);
         let cannot = |e| FileError::new("read", path, e);
-        let mut file = File::open(path).map_err(cannot)?;
         let mut start = Vec::new();
         (&mut file).take(512).read_to_end(&mut start).map_err(cannot)?;
         file.seek(SeekFrom::Start(0)).map_err(cannot)?;
-        let source = if Checkpoint::<File>::recognizes(&start) {
+        let source = if Checkpoint::<Box<dyn ByteSource>>::recognizes(&start) {
             Format::Torch(Checkpoint::open(file).map_err(|e| broken(e.to_string()))?)
-        } else if SafetensorsReader::<File>::recognizes(&start) {
+        } else if SafetensorsReader::<Box<dyn ByteSource>>::recognizes(&start) {
             Format::Safetensors(SafetensorsReader::open(file).map_err(broken)?)
         } else {
             return Err(broken(format!(

@@ -1,15 +1,27 @@
 //! Predictions and test-time augmentation.
 
+mod files;
 mod imagenet;
+mod memory;
+mod npy;
+mod onnx;
 mod predictions;
 mod predictor;
 mod submission;
 mod tta;
+mod typed;
 
-pub use crate::data::image_files;
+pub use crate::data::{ImageFiles, image_files};
+pub use fastai_onnx::OPSET as ONNX_OPSET;
+pub use files::{FileAnswer, Said, Unreadable};
 pub use imagenet::ImagenetClassifier;
+pub use memory::{Embeddings, ImageAnswer};
+pub use npy::NpyRows;
 pub use predictions::Predictions;
-pub use predictor::{Predictor, Said, Unreadable};
+pub(crate) use predictor::IN_MEMORY;
+pub use predictor::{PredictOptions, Predictor};
 pub use submission::{Submission, SubmissionCell, SubmissionFormat, tag_separator};
 pub(crate) use tta::augmented;
 pub use tta::{TtaWeights, average};
+pub use typed::Prediction;
+pub(crate) use typed::class_differences;

@@ -1,27 +1,36 @@
 //! A saved model, ready to predict.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::TaskKind;
 
-use super::{Predictions, TtaWeights, average};
-use crate::data::{DataError, Item, LoadJob, Loader, Reading, Target, Visit};
-use crate::error::Reached;
+use super::{TtaWeights, average};
+use crate::data::{Demand, Reading};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
-use crate::progress::Watch;
 use crate::random::Stream;
 use crate::report::Summary;
-use crate::transforms::Picture;
+use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device};
 
 /// Memory limit of prepared images that wait for the network, bytes.
 const AHEAD: usize = 64 << 20;
 
+/// What errors call a model that is no file.
+pub(crate) const IN_MEMORY: &str = "the model in memory";
+
 /// A network with everything that prediction needs; neither training data nor published weights are required.
+///
+/// Predictions take `&self` and change nothing, so threads can share a predictor. A clone shares the weights.
+///
+/// * [`predict`](Self::predict) and [`predict_with`](Self::predict_with): images in memory.
+/// * [`predict_encoded`](Self::predict_encoded): the bytes of image files, such as an upload.
+/// * [`predict_iter`](Self::predict_iter): any number of images, a batch in memory.
+/// * [`predict_files`](Self::predict_files) and [`stream`](Self::stream): files, decoded on all cores.
+/// * [`embed`](Self::embed): the body's features.
 #[derive(Clone, Debug)]
 pub struct Predictor {
     network: Network,
@@ -29,26 +38,13 @@ pub struct Predictor {
     device: Device,
 }
 
-/// The prediction for one image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Said<'a> {
-    /// Index of the image.
-    pub image: usize,
-    /// Its file.
-    pub path: &'a Path,
-    /// One probability per class, in the order of the classes.
-    pub probabilities: &'a [f32],
-}
-
-/// An image that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Index of the image.
-    pub image: usize,
-    /// Its file.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: String,
+/// How images are predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// Augmented predictions to average with the plain one; none unless given.
+    pub tta: Option<u32>,
+    /// Whether to return the embedding of each image too.
+    pub embeddings: bool,
 }
 
 impl Predictor {
@@ -76,6 +72,26 @@ impl Predictor {
                 return Err(WeightsError::unfit(&file, reason).into());
             }
         }
+        Ok(Predictor { network, meta, device: device.clone() })
+    }
+
+    /// Loads a model from the bytes of the `.safetensors` file that a run saved: `include_bytes!("..")`, or a `Vec<u8>` from
+    /// anywhere.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), fastai_runtime::RunError> {
+    /// use fastai_runtime::device;
+    /// use fastai_runtime::predict::Predictor;
+    /// let bytes = std::fs::read("final.safetensors").unwrap_or_default();
+    /// let predictor = Predictor::from_bytes(bytes, &device::pick(fastai_dsl::DeviceWish::Auto)?.device)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the bytes are no saved model, or are damaged.
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, device: &Device) -> Result<Self, RunError> {
+        let (network, meta) = models::read_model_bytes(bytes.into(), Path::new(IN_MEMORY), device)?;
         Ok(Predictor { network, meta, device: device.clone() })
     }
 
@@ -115,125 +131,125 @@ impl Predictor {
         }
     }
 
-    /// Predicts the images in order, calls `each` for every readable one, and returns the others.
-    ///
-    /// With `tta`, each prediction is the mean of `ceil(tta / 4)` plain and `tta` augmented predictions. The model's seed
-    /// and the file's name determine the augmentation, so the prediction for an image does not depend on the other images.
-    /// A model of a run with `resize_to` sees larger images as that run did: as a scaled copy would show them, computed in
-    /// memory. Memory is bounded by a few batches, however many images there are.
-    ///
-    /// # Errors
-    /// The errors of `each`; [`RunError::Stopped`] on a stop request.
-    pub fn stream(
-        &self,
-        images: &[PathBuf],
-        tta: Option<u32>,
-        watch: Watch<'_>,
-        each: &mut dyn FnMut(Said<'_>) -> Result<(), RunError>,
-    ) -> Result<Vec<Unreadable>, RunError> {
-        let Watch { progress, stop } = watch;
-        let passes = 1 + tta.unwrap_or(0) as usize;
-        let mut failed = Vec::new();
-        let loader = Loader::new(self.job(images, passes))?;
-        progress.begin("images", images.len() as u64);
-        let mut done = 0;
-        for mut batch in loader {
-            done += batch.indices.len() as u64;
-            let broken = batch.take_broken().into_iter();
-            failed.extend(broken.map(|(image, reason)| Unreadable { image, path: images[image].clone(), reason }));
-            if !batch.indices.is_empty() {
-                let probabilities = self.probabilities(&batch.pixels, batch.indices.len(), tta)?;
-                for (&image, probabilities) in batch.indices.iter().zip(probabilities.rows()) {
-                    each(Said { image, path: &images[image], probabilities })?;
-                }
-            }
-            progress.advance(done, "");
-            if stop.requested() {
-                progress.finish();
-                let part = format!("{done} of {} images are through", images.len());
-                return Err(RunError::Stopped(Reached::Part(part)));
-            }
-        }
-        progress.finish();
-        Ok(failed)
+    /// Returns the `k` most probable classes with their probabilities, the most probable first; equal ones keep the order of
+    /// the classes.
+    pub fn top(&self, probabilities: &[f32], k: usize) -> Vec<(&str, f32)> {
+        let mut all: Vec<(&str, f32)> =
+            self.meta.classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
+        all.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        all.truncate(k);
+        all
     }
 
-    /// Returns the probabilities of all images, which must be readable.
-    ///
-    /// # Errors
-    /// All unreadable images at once.
-    pub fn predict(&self, images: &[PathBuf], tta: Option<u32>, watch: Watch<'_>) -> Result<Predictions, RunError> {
-        let mut values = Vec::with_capacity(images.len() * self.meta.classes.len());
-        let failed = self.stream(images, tta, watch, &mut |said| {
-            values.extend_from_slice(said.probabilities);
-            Ok(())
-        })?;
-        if !failed.is_empty() {
-            let findings: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();
-            return Err(DataError::from(findings).into());
-        }
-        let id = |path: &PathBuf| path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let probabilities = Probabilities::new(values, self.meta.classes.len());
-        Ok(Predictions::new(images.iter().map(id).collect(), self.meta.classes.clone(), probabilities, None))
+    /// Numbers in an embedding: twice the channels of the body's last map.
+    pub fn embedding_len(&self) -> usize {
+        self.network.head_input()
     }
 
-    /// Loads the images in order, each with its plain input and `passes - 1` augmented ones.
-    fn job(&self, images: &[PathBuf], passes: usize) -> LoadJob {
-        let item = |path: &PathBuf| Item { id: String::new(), path: path.clone(), target: Target::Unlabelled };
-        let items: Arc<[Item]> = images.iter().map(item).collect();
-        let input = self.input_len();
-        let batch = (AHEAD / (passes * input * 4)).clamp(1, self.meta.batch.clamp(1, 1024) as usize);
-        let transform = self.meta.transform();
-        let demand = transform.demand();
-        let (files, seed) = (Arc::clone(&items), self.meta.seed);
-        let load = move |visit: Visit, image: &Picture, inputs: &mut [f32]| {
-            let name = files[visit.index].path.file_name().unwrap_or_default();
-            let name = blake3::hash(name.as_encoded_bytes());
-            let name = u64::from_le_bytes(*name.as_bytes().first_chunk().expect("a hash has 32 bytes"));
-            let (plain, augmented) = inputs.split_at_mut(input);
-            transform.valid(image, plain);
-            for (pass, values) in augmented.chunks_exact_mut(input).enumerate() {
-                let stream = Stream::new(seed, "tta of files");
-                transform.train(image, stream.address(&[name, pass as u64]), values);
-            }
-        };
-        LoadJob {
-            items,
-            order: (0..images.len()).collect(),
-            batches: (0..images.len()).step_by(batch).map(|at| at..images.len().min(at + batch)).collect(),
-            values_per_image: passes * input,
-            load: Arc::new(load),
-            threads: rayon::current_num_threads(),
-            reading: Reading::of(self.meta.resize_to),
-            demand,
-            cache: None,
-        }
+    /// Where the pixels of a file come from.
+    pub(super) fn reading(&self) -> Reading {
+        Reading::of(self.meta.resize_to)
     }
 
     /// Values of one input, `3 * size * size`.
-    fn input_len(&self) -> usize {
+    pub(super) fn input_len(&self) -> usize {
         3 * (self.meta.size as usize).pow(2)
     }
 
-    /// Probabilities of `count` images from their inputs `[count, pass, 3, size, size]`.
-    fn probabilities(&self, inputs: &[f32], count: usize, tta: Option<u32>) -> Result<Probabilities, RunError> {
-        let side = self.meta.size as usize;
-        let classes = self.meta.classes.len();
-        let passes = inputs.len() / (count * self.input_len());
-        let of_pass = |pass: usize| {
-            let images = inputs.chunks_exact(passes * self.input_len());
-            let pixels: Vec<&[f32]> =
-                images.map(|image| &image[pass * self.input_len()..][..self.input_len()]).collect();
-            let data = TensorData::new(pixels.concat(), [count, 3, side, side]);
-            let out = self.network.forward(Tensor::from_data(data, &self.device));
-            Ok(Probabilities::of_logits(self.meta.task, device::read(out)?, classes))
-        };
-        let mut passes = (0..passes).map(of_pass).collect::<Result<Vec<_>, RunError>>()?;
-        Ok(match tta {
-            None => passes.swap_remove(0),
-            Some(n_aug) => average(&passes[0], TtaWeights::new(n_aug).plain, &passes[1..]),
-        })
+    /// Images per pass through the network.
+    pub(super) fn batch(&self, options: &PredictOptions) -> usize {
+        (AHEAD / (options.passes() * self.input_len() * 4)).clamp(1, self.meta.batch.clamp(1, 1024) as usize)
     }
+
+    /// The preparation of images.
+    pub(super) fn preparation(&self) -> Preparing {
+        Preparing { transform: self.meta.transform(), seed: self.meta.seed, input: self.input_len() }
+    }
+
+    /// What the network says to the inputs of `count` images, `[count, pass, 3, size, size]`.
+    pub(super) fn answer(&self, inputs: &[f32], count: usize, options: &PredictOptions) -> Result<Answers, RunError> {
+        let (side, classes) = (self.meta.size as usize, self.meta.classes.len());
+        let (input, passes) = (self.input_len(), options.passes());
+        let mut embeddings = None;
+        let mut of_pass = |pass: usize| {
+            let images = inputs.chunks_exact(passes * input);
+            let pixels: Vec<&[f32]> = images.map(|image| &image[pass * input..][..input]).collect();
+            let data = TensorData::new(pixels.concat(), [count, 3, side, side]);
+            let x = Tensor::from_data(data, &self.device);
+            let logits = if options.embeddings && pass == 0 {
+                let features = self.network.features(x);
+                embeddings = Some(device::read(features.clone())?);
+                self.network.logits(features)
+            } else {
+                self.network.forward(x)
+            };
+            Ok(Probabilities::of_logits(self.meta.task, device::read(logits)?, classes))
+        };
+        let mut each = (0..passes).map(&mut of_pass).collect::<Result<Vec<_>, RunError>>()?;
+        let probabilities = match options.tta {
+            None => each.swap_remove(0),
+            Some(n_aug) => average(&each[0], TtaWeights::new(n_aug).plain, &each[1..]),
+        };
+        Ok(Answers { probabilities, embeddings })
+    }
+}
+
+impl PredictOptions {
+    /// Averages `n_aug` augmented predictions with `ceil(n_aug / 4)` plain ones.
+    pub fn augmented(n_aug: u32) -> Self {
+        PredictOptions { tta: Some(n_aug), ..PredictOptions::default() }
+    }
+
+    /// Returns embeddings too.
+    pub fn with_embeddings(self) -> Self {
+        PredictOptions { embeddings: true, ..self }
+    }
+
+    /// Inputs of an image: a plain one and the augmented ones.
+    pub(super) fn passes(&self) -> usize {
+        1 + self.tta.unwrap_or(0) as usize
+    }
+}
+
+/// The preparation of images, without the network.
+#[derive(Clone, Debug)]
+pub(super) struct Preparing {
+    transform: Transform,
+    seed: u64,
+    input: usize,
+}
+
+impl Preparing {
+    /// How files are decoded for it.
+    pub(super) fn demand(&self) -> Demand {
+        self.transform.demand()
+    }
+
+    /// Writes the plain input of `image` and then the augmented ones, `[pass, 3, size, size]`. The seed and `key` determine
+    /// the augmentation.
+    pub(super) fn inputs<P: Pixels>(&self, image: &P, key: u64, values: &mut [f32]) {
+        let (plain, augmented) = values.split_at_mut(self.input);
+        self.transform.valid(image, plain);
+        for (pass, values) in augmented.chunks_exact_mut(self.input).enumerate() {
+            let stream = Stream::new(self.seed, "tta of files");
+            self.transform.train(image, stream.address(&[key, pass as u64]), values);
+        }
+    }
+}
+
+/// The key of an augmentation from bytes.
+pub(super) fn key_of(bytes: &[u8]) -> u64 {
+    let hash = blake3::hash(bytes);
+    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
+}
+
+/// What the network says about some images.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// `[image, class]`.
+    pub(super) probabilities: Probabilities,
+    /// `[image, embedding_len]` of the plain inputs, if asked for.
+    pub(super) embeddings: Option<Vec<f32>>,
 }
 
 /// The file of a model: `path` itself, or the one called `model` in the run folder `path`.

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
 use fastai_runtime::metrics::Truth;
-use fastai_runtime::predict::{Predictor, Submission, SubmissionFormat, image_files};
+use fastai_runtime::predict::{PredictOptions, Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Summary};
 
@@ -17,7 +17,7 @@ fn load(path: &Path, model: Option<&str>) -> Result<Predictor, RunError> {
 
 fn probabilities(predictor: &Predictor, images: &[PathBuf], tta: Option<u32>) -> Vec<f32> {
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    predictor.predict(images, tta, watch).unwrap().probabilities.values().to_vec()
+    predictor.predict_files(images, tta, watch).unwrap().probabilities.values().to_vec()
 }
 
 fn measured(chips: &Chips, recipe: &fastai_dsl::Recipe, outcome: &Outcome) -> Validated {
@@ -251,23 +251,28 @@ fn a_model_file_is_all_that_predicting_needs() {
     std::fs::write(&files[7], b"no image").unwrap();
     let mut asked = files.clone();
     asked.push(elsewhere.path().join("gone.jpg"));
-    let mut said = Vec::new();
+    let (mut order, mut failed) = (Vec::new(), Vec::new());
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-    let failed = predictor
-        .stream(&asked, None, watch, &mut |row| {
-            said.push(row.image);
-            Ok(())
-        })
-        .unwrap();
-    assert_eq!(said, (0..30).filter(|i| *i != 7).collect::<Vec<_>>());
+    let plain = PredictOptions::default();
+    let count = predictor.stream(asked.iter().map(Ok), &plain, watch, &mut |said| {
+        match said {
+            Ok(said) => order.push(said.image),
+            Err(image) => {
+                order.push(image.image);
+                failed.push(image);
+            }
+        }
+        Ok(())
+    });
+    assert_eq!((count.unwrap(), order), (31, (0..31).collect::<Vec<_>>()));
     let failed: Vec<_> = failed.iter().map(|f| (f.image, f.reason.as_str())).collect();
     assert!(failed[0].0 == 7 && failed[0].1.starts_with("not an image"), "{failed:?}");
     assert!(failed[1].0 == 30 && failed[1].1.starts_with("cannot be read"), "{failed:?}");
 
     let stop = StopSignal::default();
     stop.request();
-    let error =
-        predictor.stream(&files, None, Watch { progress: &mut Silent, stop: &stop }, &mut |_| Ok(())).unwrap_err();
+    let watch = Watch { progress: &mut Silent, stop: &stop };
+    let error = predictor.stream(files.iter().map(Ok), &plain, watch, &mut |_| Ok(())).unwrap_err();
     assert!(matches!(error, RunError::Stopped(_)), "{error}");
 }
 
@@ -285,4 +290,70 @@ fn models_of_a_run_are_found_by_name() {
     assert!(error.contains("has not ended") && error.contains("--model`: head"), "{error}");
     let error = load(&chips.path().join("nothing"), None).unwrap_err().to_string();
     assert!(error.contains("nothing"), "{error}");
+}
+
+#[test]
+fn images_in_memory_are_predicted_like_their_files_from_any_thread() {
+    let chips = Chips::new(30);
+    let text = chips.classes("fit(0.05, 1);", "", "").to_string();
+    let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
+    let recipe = fastai_dsl::source::RecipeText::new("x", &text, &sets).result.unwrap().recipe;
+    let outcome = run(&recipe, &chips.options("run"), &mut Silent).unwrap();
+    let predictor = load(&outcome.folder, None).unwrap();
+    let files = image_files(&[chips.path().join("images")]).unwrap();
+    let wanted = probabilities(&predictor, &files, None);
+    let images: Vec<_> = files.iter().map(|file| fastai_runtime::data::decode(file).unwrap()).collect();
+    let near = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+
+    let said = predictor.predict(&images).unwrap();
+    assert!(near(said.probabilities.values(), &wanted), "the files are read as copies, so are the images");
+    assert_eq!((said.ids[29].as_str(), &said.classes), ("29", &predictor.meta().classes));
+    let augmented = PredictOptions::augmented(2);
+    let tta = predictor.predict_with(&images, &augmented).unwrap();
+    assert!(!near(tta.probabilities.values(), &wanted));
+    let alone = predictor.predict_with(&images[20..21], &augmented).unwrap();
+    let width = predictor.classes().len();
+    assert!(
+        near(alone.probabilities.values(), tta.probabilities.row(20)),
+        "an image is predicted as without the others"
+    );
+
+    let mut encoded: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    encoded[3] = b"no image".to_vec();
+    encoded[4].clear();
+    let answers = predictor.predict_encoded(&encoded, &PredictOptions::default().with_embeddings()).unwrap();
+    assert!(answers[3].as_ref().unwrap_err().starts_with("not an image"), "{:?}", answers[3]);
+    assert!(answers[4].as_ref().unwrap_err().contains("empty"), "{:?}", answers[4]);
+    let embedded = predictor.embed(&images).unwrap();
+    assert_eq!((embedded.width(), embedded.rows().len()), (predictor.embedding_len(), 30));
+    for (index, answer) in answers.iter().enumerate().filter(|(index, _)| ![3, 4].contains(index)) {
+        let answer = answer.as_ref().unwrap();
+        assert!(near(&answer.probabilities, &wanted[index * width..][..width]), "image {index}");
+        assert!(near(answer.embedding.as_ref().unwrap(), embedded.rows().nth(index).unwrap()), "image {index}");
+    }
+
+    // A million images would be drawn as they are needed.
+    let mut drawn = 0;
+    let endless = std::iter::from_fn(|| {
+        drawn += 1;
+        Some(images[drawn % 30].clone())
+    });
+    let first: Vec<f32> = predictor
+        .predict_iter(endless, PredictOptions::default())
+        .take(3)
+        .flat_map(|a| a.unwrap().probabilities)
+        .collect();
+    assert!(near(&first, &wanted[width..4 * width]));
+    assert!(drawn <= 1024, "{drawn} images were drawn for 3");
+
+    // Threads share a predictor.
+    std::thread::scope(|scope| {
+        let each: Vec<_> = images.chunks(8).map(|part| scope.spawn(|| predictor.predict(part).unwrap())).collect();
+        let all: Vec<f32> =
+            each.into_iter().flat_map(|thread| thread.join().unwrap().probabilities.values().to_vec()).collect();
+        assert!(near(&all, &wanted));
+    });
+    let error = predictor.predict(&[images[0].clone(), fastai_runtime::data::RgbImage::new(0, 3)]).unwrap_err();
+    assert!(error.to_string().contains("image 1: 0 x 3 pixels"), "{error}");
+    assert!(predictor.predict(&[]).unwrap().is_empty());
 }

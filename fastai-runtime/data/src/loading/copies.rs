@@ -100,17 +100,41 @@ impl Reading {
                     format!("its copy {copy} cannot be read ({reason}); the next run makes it again")
                 })
             }
+            Reading::AsCopies(_) => self.read_bytes(&read(image)?, demand),
+        }
+    }
+
+    /// Like [`read`](Self::read), for the bytes of an image file in memory, which has no copy.
+    ///
+    /// # Errors
+    /// Those of [`decode`](crate::decode()).
+    pub fn read_bytes(&self, bytes: &[u8], demand: Demand) -> Result<Picture, String> {
+        if bytes.is_empty() {
+            return Err("the file is empty (0 bytes)".to_string());
+        }
+        guarded(|| match self {
             Reading::AsCopies(side) => {
-                let bytes = read(image)?;
-                guarded(|| {
-                    let (whole, _) = decode_noted(&bytes, demand.bits)?;
-                    if is_larger(&whole, *side) {
-                        decode_bytes_as(&scaled_jpeg(&whole, *side as usize)?, demand)
-                    } else {
-                        decode_bytes_as(&bytes, demand)
-                    }
-                })
+                let (whole, _) = decode_noted(bytes, demand.bits)?;
+                if is_larger(&whole, *side) {
+                    decode_bytes_as(&scaled_jpeg(&whole, *side as usize)?, demand)
+                } else {
+                    decode_bytes_as(bytes, demand)
+                }
             }
+            Reading::Files | Reading::Copies(_) => decode_bytes_as(bytes, demand),
+        })
+    }
+
+    /// Returns what a copy of an already decoded image would contain, as demanded; `None` where the image itself is read.
+    ///
+    /// # Errors
+    /// An image that cannot be scaled or compressed.
+    pub fn reread(&self, image: &RgbImage, demand: Demand) -> Result<Option<Picture>, String> {
+        match self {
+            Reading::AsCopies(side) if is_larger(image, *side) => {
+                guarded(|| decode_bytes_as(&scaled_jpeg(image, *side as usize)?, demand)).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 }

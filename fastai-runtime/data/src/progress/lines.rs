@@ -95,8 +95,11 @@ impl<W: Write + Send> Progress for Lines<W> {
 
 impl Bar {
     fn line(&self, done: u64, message: &str, now: Instant) -> String {
+        if self.total == 0 {
+            return format!("  {done} {}", self.what);
+        }
         let done = done.min(self.total);
-        let percent = (u128::from(done) * 100).checked_div(u128::from(self.total)).unwrap_or(100);
+        let percent = (u128::from(done) * 100) / u128::from(self.total);
         let mut line = format!("  {done}/{} {} ({percent} %)", self.total, self.what);
         if done > 0 {
             let elapsed = now.duration_since(self.began).as_secs_f64();
@@ -195,8 +198,9 @@ warning: the validation loss rose
             lines.advance(done, "");
         }
         let text = String::from_utf8(lines.into_inner()).unwrap();
-        let shares: Vec<&str> = text.lines().map(|l| l.split(" units ").nth(1).unwrap()).collect();
-        assert_eq!(shares, ["(100 %)", "(100 %)", "(0 %)", "(100 %), 0s left", "(100 %), 0s left"]);
+        let shares: Vec<&str> = text.lines().map(|l| l.split_once(" units").unwrap().1).collect();
+        // A total of 0 is not known.
+        assert_eq!(shares, ["", "", " (0 %)", " (100 %), 0s left", " (100 %), 0s left"]);
     }
 
     #[cfg(target_os = "linux")]

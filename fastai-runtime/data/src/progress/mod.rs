@@ -19,7 +19,8 @@ pub trait Progress: Send {
     fn warn(&mut self, line: &str);
     /// Stage `index` of `count` begins, e.g. `fit 1e-2 x 3 (7 epochs, head only)`.
     fn stage(&mut self, index: usize, count: usize, title: &str);
-    /// Starts a bar of `total` units (batches, images), named by `what`. Replaces the current bar.
+    /// Starts a bar of `total` units (batches, images), named by `what`; 0 stands for an unknown number.
+    /// Replaces the current bar.
     fn begin(&mut self, what: &str, total: u64);
     /// Sets the bar to `done` units; `message` is short, such as the smoothed loss.
     fn advance(&mut self, done: u64, message: &str);

@@ -9,6 +9,8 @@ use super::lines::remaining;
 use super::{Progress, table};
 use crate::names::visible;
 
+/// For an unknown number of units.
+const COUNT: &str = "  {prefix} {pos}  {msg}";
 const BAR: &str = "  {prefix} {bar:32} {pos}/{len} {percent}%{left}  {msg}";
 
 /// A bar with the remaining time and the loss; notes, stages and the epoch table stay above it.
@@ -65,9 +67,10 @@ impl Progress for Terminal {
 
     fn begin(&mut self, what: &str, total: u64) {
         self.finish();
-        // The template is a constant, and a test checks it.
-        let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar = ProgressBar::with_draw_target(Some(total), (self.target)())
+        // The templates are constants, and a test checks them.
+        let style = ProgressStyle::with_template(if total > 0 { BAR } else { COUNT })
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar = ProgressBar::with_draw_target((total > 0).then_some(total), (self.target)())
             .with_style(style.with_key("left", left).progress_chars("━━─"))
             .with_prefix(what.to_string());
         // The clock advances during long batches.
@@ -160,7 +163,10 @@ mod tests {
 
     #[test]
     fn bars_follow_the_events() {
-        assert!(ProgressStyle::with_template(BAR).is_ok(), "the template is valid");
+        assert!(
+            [BAR, COUNT].iter().all(|template| ProgressStyle::with_template(template).is_ok()),
+            "templates are valid"
+        );
         let mut terminal = Terminal { bar: ProgressBar::hidden(), target: ProgressDrawTarget::hidden };
         terminal.advance(1, "before any bar");
         terminal.begin("batches", 10);

@@ -51,6 +51,7 @@ const SYSTEM: [&str; 28] = [
 ];
 
 /// A file or folder in a folder.
+#[derive(Debug)]
 pub(crate) struct FolderEntry {
     pub(crate) name: OsString,
     pub(crate) is_folder: bool,
@@ -96,45 +97,91 @@ pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
 /// # Errors
 /// A folder that cannot be listed, or one without any image.
 pub fn image_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FileError> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            // A missing file is reported with the unreadable ones.
-            files.push(path.clone());
-            continue;
-        }
-        let before = files.len();
-        walk(path, 0, &mut files).map_err(|(folder, e)| FileError::new("list", folder, e))?;
-        if files.len() == before {
-            let none = io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("there is no image in it: no name ends with .{}", SUFFIXES.join(", .")),
-            );
-            return Err(FileError::new("predict", path, none));
-        }
-    }
-    Ok(files)
+    ImageFiles::new(paths.iter().cloned().map(Ok)).collect()
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
-    let at = |e| (folder.to_path_buf(), e);
-    if depth > DEEPEST {
-        return Err(at(io::Error::other(format!("more than {DEEPEST} folders within each other"))));
+/// The files that paths name, found one after another as [`image_files`] lists them. Only the folders on the way to the
+/// current file are in memory.
+///
+/// It ends after the first error.
+#[derive(Debug)]
+pub struct ImageFiles<I> {
+    paths: I,
+    /// The folder that `paths` named last, and the images found in it.
+    named: Option<(PathBuf, u64)>,
+    /// The open folders, from the outermost.
+    open: Vec<(PathBuf, std::vec::IntoIter<FolderEntry>)>,
+    failed: bool,
+}
+
+impl<I: Iterator<Item = Result<PathBuf, FileError>>> ImageFiles<I> {
+    /// Starts with the first of `paths`; nothing is listed yet. An error in `paths` is passed on.
+    pub fn new(paths: I) -> Self {
+        ImageFiles { paths, named: None, open: Vec::new(), failed: false }
     }
-    for entry in entries(folder).map_err(at)? {
-        let path = folder.join(entry.name);
-        if entry.is_folder {
-            walk(&path, depth + 1, files)?;
-        } else if is_image(&path) {
-            files.push(path);
+
+    fn enter(&mut self, folder: PathBuf) -> Result<(), FileError> {
+        let listed = if self.open.len() > DEEPEST {
+            Err(io::Error::other(format!("more than {DEEPEST} folders within each other")))
+        } else {
+            entries(&folder)
+        };
+        let listed = listed.map_err(|e| FileError::new("list", folder.as_path(), e))?;
+        self.open.push((folder, listed.into_iter()));
+        Ok(())
+    }
+
+    /// The next file; `None` at the end.
+    fn advance(&mut self) -> Result<Option<PathBuf>, FileError> {
+        loop {
+            if let Some((folder, rest)) = self.open.last_mut() {
+                let Some(entry) = rest.next() else {
+                    self.open.pop();
+                    continue;
+                };
+                let path = folder.join(entry.name);
+                if entry.is_folder {
+                    self.enter(path)?;
+                } else if is_image(&path) {
+                    self.named.iter_mut().for_each(|(_, found)| *found += 1);
+                    return Ok(Some(path));
+                }
+                continue;
+            }
+            if let Some((folder, 0)) = self.named.take() {
+                let none = io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("there is no image in it: no name ends with .{}", SUFFIXES.join(", .")),
+                );
+                return Err(FileError::new("predict", folder, none));
+            }
+            let Some(path) = self.paths.next().transpose()? else { return Ok(None) };
+            if !path.is_dir() {
+                // A missing file is reported with the unreadable ones.
+                return Ok(Some(path));
+            }
+            self.named = Some((path.clone(), 0));
+            self.enter(path)?;
         }
     }
-    Ok(())
+}
+
+impl<I: Iterator<Item = Result<PathBuf, FileError>>> Iterator for ImageFiles<I> {
+    type Item = Result<PathBuf, FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.advance();
+        self.failed = next.is_err();
+        next.transpose()
+    }
 }
 
 /// Whether the file at `path` is meant as an image: by its suffix, or else by its first bytes.
 pub(crate) fn is_image(path: &Path) -> bool {
-    path.to_str().is_some_and(has_image_suffix) || begins_as_image(path).unwrap_or(false)
+    path.to_str().is_some_and(has_image_suffix) || file_begins_as_image(path).unwrap_or(false)
 }
 
 /// Whether a name ends with the suffix of an image.
@@ -149,13 +196,18 @@ pub(crate) fn is_unread_image(name: &str) -> bool {
     UNREAD.iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
-fn begins_as_image(path: &Path) -> Option<bool> {
+fn file_begins_as_image(path: &Path) -> Option<bool> {
     // Opening a pipe would wait for its writer.
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     let mut start = Vec::with_capacity(16);
     std::fs::File::open(path).ok()?.take(16).read_to_end(&mut start).ok()?;
+    Some(begins_as_image(&start))
+}
+
+/// Whether bytes begin like an image of a format that is decoded; 16 bytes suffice.
+pub fn begins_as_image(start: &[u8]) -> bool {
     use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
-    Some(matches!(image::guess_format(&start), Ok(Bmp | Gif | Jpeg | Png | Tiff | WebP)))
+    matches!(image::guess_format(start), Ok(Bmp | Gif | Jpeg | Png | Tiff | WebP))
 }
 
 #[cfg(test)]
@@ -179,6 +231,9 @@ mod tests {
         let files = image_files(&[other.clone(), base.path().join("x"), base.path().join("gone.jpg")]).unwrap();
         assert_eq!(files, [other, a, b, c, base.path().join("gone.jpg")]);
         std::fs::create_dir(base.path().join("empty")).unwrap();
+        let mut lazy = ImageFiles::new([Ok(base.path().join("x")), Ok(base.path().join("empty"))].into_iter());
+        assert!(lazy.by_ref().take(3).all(|file| file.is_ok()), "files come before the error");
+        assert!(lazy.next().unwrap().is_err() && lazy.next().is_none(), "it ends after an error");
         let error = image_files(&[base.path().join("empty")]).unwrap_err().to_string();
         assert!(error.contains("empty: there is no image in it"), "{error}");
     }

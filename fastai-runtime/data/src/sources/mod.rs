@@ -6,6 +6,6 @@ pub(super) mod folders;
 mod given;
 pub(super) mod neighbours;
 
-pub use files::image_files;
+pub use files::{ImageFiles, begins_as_image, image_files};
 pub use folders::test_id;
 pub use given::Label;

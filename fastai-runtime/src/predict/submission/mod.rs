@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::Predictor;
+use super::{PredictOptions, Predictor};
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::{DataError, test_id};
@@ -146,7 +146,16 @@ impl Submission {
                 let mut csv = csv::Writer::from_writer(to);
                 csv.write_record(self.header.iter().map(|name| self.cell(name).into_owned()))?;
                 let mut fields = Vec::with_capacity(self.cells.len());
-                let result = predictor.stream(&self.images, tta, watch, &mut |said| {
+                let options = PredictOptions { tta, embeddings: false };
+                let mut failed = Vec::new();
+                let result = predictor.stream(self.images.iter().map(Ok), &options, watch, &mut |said| {
+                    let said = match said {
+                        Ok(said) => said,
+                        Err(image) => {
+                            failed.push(image);
+                            return Ok(());
+                        }
+                    };
                     fields.clear();
                     for cell in &self.cells {
                         fields.push(match cell {
@@ -163,8 +172,8 @@ impl Submission {
                     csv.write_record(&fields).map_err(|e| RunError::file("write", out, e.into()))
                 });
                 match result {
-                    Ok(failed) if failed.is_empty() => csv.flush(),
-                    Ok(failed) => {
+                    Ok(_) if failed.is_empty() => csv.flush(),
+                    Ok(_) => {
                         let of =
                             format!("{} of {} images cannot be read: nothing is written", failed.len(), self.len());
                         let list = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();

@@ -1,0 +1,127 @@
+//! `fastai new`
+
+mod pictures;
+
+use std::path::{Path, PathBuf};
+
+use fastai_runtime::RunError;
+use fastai_runtime::atomic::write_atomic;
+
+use super::failure::Failure;
+
+#[derive(clap::Args)]
+pub struct NewArgs {
+    /// The folder to create; its name becomes that of the crate, and `cats-and-dogs` becomes the recipe `CatsAndDogs`
+    path: PathBuf,
+    /// Write only the recipe and its pictures, without a crate
+    #[arg(long)]
+    recipe_only: bool,
+    /// The folder of the crate `fastai`; the sources that this program was built from, else the registry, unless given
+    #[arg(long, value_name = "DIR", conflicts_with = "recipe_only")]
+    fastai: Option<PathBuf>,
+}
+
+/// The files of a crate: their paths and contents. `{name}`, `{recipe}`, `{library}` and `{dependency}` stand for what
+/// differs.
+const CRATE: [(&str, &str); 6] = [
+    ("Cargo.toml", include_str!("crate/manifest.txt")),
+    ("README.md", include_str!("crate/README.md")),
+    (".gitignore", include_str!("crate/gitignore.txt")),
+    ("src/lib.rs", include_str!("crate/lib.txt")),
+    ("src/main.rs", include_str!("crate/main.txt")),
+    ("tests/smoke.rs", include_str!("crate/smoke.txt")),
+];
+const RECIPE: &str = include_str!("crate/template.recipe");
+
+pub fn run(args: &NewArgs) -> Result<(), Failure> {
+    let name = args.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let recipe = recipe_name(name).ok_or_else(|| {
+        let why =
+            "a crate's name begins with a letter and has letters, digits, `-` and `_` only: `fastai new cats-and-dogs`";
+        Failure::Invalid(format!("{}: {why}", args.path.display()))
+    })?;
+    if args.path.exists() {
+        return Err(Failure::Invalid(format!("{} exists: name a new folder", args.path.display())));
+    }
+    let dependency = dependency(args.fastai.as_deref())?;
+    let replaced = |text: &str| {
+        text.replace("{name}", name)
+            .replace("{recipe}", &recipe)
+            .replace("{library}", &name.replace('-', "_"))
+            .replace("{dependency}", &dependency)
+    };
+    let recipe_file = format!("{name}.recipe");
+    let mut files = vec![(recipe_file.as_str(), RECIPE)];
+    if !args.recipe_only {
+        files.extend(CRATE);
+    }
+    for (path, text) in files {
+        write(&args.path.join(path), &|path| Ok(write_atomic(path, |out| out.write_all(replaced(text).as_bytes()))?))?;
+    }
+    let mut count = 0;
+    for (path, picture) in pictures::all() {
+        let save =
+            |path: &Path| picture.save(path).map_err(|e| RunError::file("write", path, std::io::Error::other(e)));
+        write(&args.path.join("data").join(path), &save)?;
+        count += 1;
+    }
+    let folder = args.path.display();
+    println!("{folder}: recipe `{recipe}` in {recipe_file}, {count} pictures of two classes in data/train");
+    if args.recipe_only {
+        println!("train it:  cd {folder} && fastai run {recipe_file}");
+    } else {
+        println!("train it:  cd {folder} && cargo run      (compiles the engine once, which takes many minutes)");
+        println!("test it:   cargo test");
+    }
+    println!("then put your own pictures into data/train, one folder per class");
+    Ok(())
+}
+
+/// Writes a file and the folders above it.
+fn write(path: &Path, content: &dyn Fn(&Path) -> Result<(), RunError>) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| RunError::file("create", folder, error))?;
+    Ok(content(path)?)
+}
+
+/// `CatsAndDogs` for `cats-and-dogs`; `None` if cargo would refuse the name.
+fn recipe_name(name: &str) -> Option<String> {
+    let legal = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let words = name.split(['-', '_']).filter(|word| !word.is_empty());
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    legal.then(|| words.map(capital).collect())
+}
+
+/// The dependency on this library: the folder given, the sources of this program if they are still there, else this version.
+fn dependency(given: Option<&Path>) -> Result<String, Failure> {
+    let is_fastai = |folder: &Path| folder.join("fastai-runtime").is_dir() && folder.join("Cargo.toml").is_file();
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = match given {
+        Some(folder) if !is_fastai(folder) => {
+            let why = "the sources of fastai are not there: name the folder with its `Cargo.toml` and `fastai-runtime`";
+            return Err(Failure::Invalid(format!("--fastai {}: {why}", folder.display())));
+        }
+        Some(folder) => Some(std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())),
+        None => is_fastai(built_from).then(|| built_from.to_path_buf()),
+    };
+    Ok(match folder {
+        // A literal string of TOML, in which backslashes are themselves.
+        Some(folder) => format!("path = '{}'", folder.display()),
+        None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_crates_and_recipes() {
+        assert_eq!(recipe_name("cats-and_dogs").as_deref(), Some("CatsAndDogs"));
+        assert_eq!(recipe_name("Shapes2").as_deref(), Some("Shapes2"));
+        for wrong in ["", "2cats", "-a", "ca ts", "été", "a/b", ".."] {
+            assert_eq!(recipe_name(wrong), None, "{wrong}");
+        }
+    }
+}

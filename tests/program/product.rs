@@ -1,0 +1,67 @@
+//! What a new user begins with, and what other programs read.
+
+use std::fs;
+
+use crate::call::{fastai, stderr};
+use serde_json::Value;
+use tempfile::TempDir;
+
+#[test]
+fn a_new_crate_has_a_sound_recipe_and_pictures() {
+    let scratch = TempDir::new().unwrap();
+    let folder = scratch.path().join("cats-and-dogs");
+    let output = fastai(&scratch).arg("new").arg(&folder).assert().success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(text.contains("recipe `CatsAndDogs`") && text.contains("60 pictures of two classes"), "{text}");
+    let recipe = folder.join("cats-and-dogs.recipe");
+    fastai(&scratch).arg("check").arg(&recipe).assert().success();
+    fastai(&scratch).args(["fmt", "--check"]).arg(&recipe).assert().success();
+    for file in [".gitignore", "README.md", "src/lib.rs", "src/main.rs", "tests/smoke.rs", "data/train/squares/29.png"]
+    {
+        let bytes = fs::read(folder.join(file)).unwrap();
+        for part in ["{name}", "{recipe}", "{library}", "{dependency}"] {
+            assert!(!bytes.windows(part.len()).any(|window| window == part.as_bytes()), "{part} is left in {file}");
+        }
+    }
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains(&format!("fastai = {{ path = '{}'", env!("CARGO_MANIFEST_DIR"))), "{manifest}");
+    assert!(fs::read_to_string(folder.join("src/main.rs")).unwrap().contains("use cats_and_dogs::CatsAndDogs;"));
+
+    let only = scratch.path().join("shapes");
+    fastai(&scratch).args(["new", "--recipe-only"]).arg(&only).assert().success();
+    assert!(only.join("shapes.recipe").is_file() && !only.join("Cargo.toml").exists());
+    // Its pictures train.
+    let mut command = fastai(&scratch);
+    command.current_dir(&only).args(["run", "-q", "--smoke", "--device", "cpu", "shapes.recipe"]).assert().success();
+
+    assert!(stderr(fastai(&scratch).arg("new").arg(&only), 2).contains("exists"));
+    assert!(
+        stderr(fastai(&scratch).arg("new").arg(scratch.path().join("2 cats")), 2).contains("fastai new cats-and-dogs")
+    );
+    let message = stderr(fastai(&scratch).args(["new", "x", "--fastai"]).arg(scratch.path()), 2);
+    assert!(message.contains("the sources of fastai are not there"), "{message}");
+}
+
+#[test]
+fn findings_are_json_for_other_programs() {
+    let scratch = TempDir::new().unwrap();
+    let bad = scratch.path().join("bad.recipe");
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart.recipe")).unwrap();
+    fs::write(&bad, text.replace("top_down", "topdown")).unwrap();
+    let mut command = fastai(&scratch);
+    command.args(["check", "--json", "examples/quickstart.recipe"]).arg(&bad).arg("no/such.recipe");
+    let output = command.assert().code(2).get_output().clone();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let files = value["files"].as_array().unwrap();
+    assert_eq!((files.len(), &files[0]["fine"], &files[0]["recipe"]), (3, &true.into(), &"QuickStart".into()));
+    assert_eq!((&files[1]["fine"], &files[1]["steps"]), (&false.into(), &Value::Null));
+    let finding = &files[1]["findings"][0];
+    assert_eq!((&finding["code"], &finding["severity"]), (&"E0206".into(), &"error".into()));
+    assert!(finding["help"].as_str().unwrap().contains("`top_down`"), "{finding}");
+    let place = &finding["place"];
+    let (start, end) = (place["start"].as_u64().unwrap() as usize, place["end"].as_u64().unwrap() as usize);
+    assert_eq!(&fs::read_to_string(&bad).unwrap()[start..end], "topdown");
+    assert_eq!((place["line"].as_u64(), place["column"].as_u64()), (Some(15), Some(17)));
+    assert!(files[2]["error"].as_str().unwrap().contains("no/such.recipe"), "{value}");
+}
