@@ -39,12 +39,6 @@ enum Action {
     },
 }
 
-/// Files that the program contains.
-fn bundled(path: &str) -> Option<&'static [u8]> {
-    (path == "examples/data/squeezenet1_1.safetensors")
-        .then_some(include_bytes!("../../examples/data/squeezenet1_1.safetensors").as_slice())
-}
-
 pub fn run(args: &WeightsArgs) -> Result<(), Failure> {
     match &args.action {
         Action::List => list(),
@@ -109,7 +103,7 @@ fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
     for published in wanted {
         let fetched = match from {
             Some(file) => weights::import(published, file, &cache)?,
-            None => weights::get(published, &cache, bundled, |line| eprintln!("{line}"))?,
+            None => weights::get(published, &cache, weights::bundled, |line| eprintln!("{line}"))?,
         };
         let did = if fetched.present { "already here" } else { "fetched" };
         println!("{}: {did}, verified: {}", published.name, fetched.path.display());

@@ -10,11 +10,17 @@ use crate::data::FileError;
 fn bytes_of(published: &Published) -> Option<&'static [u8]> {
     #[cfg(feature = "embedded-weights")]
     if published.name == "squeezenet1_1" {
-        let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/squeezenet1_1.safetensors"));
+        let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/squeezenet1_1.safetensors"));
         return Some(bytes);
     }
     let _ = published;
     None
+}
+
+/// A file of the repository that this program contains, by its path there.
+pub fn bundled(path: &str) -> Option<&'static [u8]> {
+    let squeezenet = Published::find("squeezenet1_1")?;
+    (path == "examples/data/squeezenet1_1.safetensors").then(|| bytes_of(squeezenet)).flatten()
 }
 
 /// Writes the embedded weights into `cache`, or into the system's temporary folder if that is impossible. Returns the folder;

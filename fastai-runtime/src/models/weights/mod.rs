@@ -9,6 +9,7 @@ mod names;
 mod search;
 
 pub use digest::sha256;
+pub use embedded::bundled;
 pub use fetch::{Fetched, get, import};
 pub use known::{Home, PUBLISHED, Published};
 pub use load::{Inspection, body_digest, check, inspect, load_body, load_classifier};
