@@ -12,6 +12,11 @@ on a threshold. No arg-max tie, no zero probability of a true class.
              0.23 with best_threshold (the first of equals), accuracy_thresh_0.5 (share of cells),
              micro_* at 0.5 (precision, recall, f1 over all cells), per_row_f2 at 0.2, auroc (the mean
              over the tags that have positive and negative images)
+             Both have under `more` each further metric under the column's name here: the averages of
+             precision, recall and F-beta (a class that is neither true nor predicted is left out of
+             the macro average of single labels), average_precision like auroc, ece with the bins of
+             `sklearn.calibration.calibration_curve`.
+    numbers  list of cases: predicted, targets -> mae, rmse, r2
     auroc    list of cases full of ties, some with classes or tags that all or none of the images bear:
              probs, targets ([n] or [n, tags]) -> auroc and interval, the 2.5 % and 97.5 % quantiles of
              1000 bootstrap resamples
@@ -30,6 +35,7 @@ import warnings
 import numpy as np
 import sklearn
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
@@ -75,6 +81,95 @@ def auroc(targets, probs):
     elif len(both) == cells.shape[1]:
         assert abs(value - metrics.roc_auc_score(cells, probs, average="macro")) < 1e-12
     return value
+
+
+def average_precision(targets, probs):
+    """Macro average over the classes or tags that some image has; of two classes the second."""
+    if targets.ndim == 1:
+        cells = (targets[:, None] == np.arange(probs.shape[1])).astype(int)
+        if probs.shape[1] == 2:
+            cells, probs = cells[:, 1:], probs[:, 1:]
+    else:
+        cells = targets
+    there = [c for c in range(cells.shape[1]) if cells[:, c].any()]
+    return float(np.mean([metrics.average_precision_score(cells[:, c], probs[:, c]) for c in there]))
+
+
+def ece(targets, probs, bins):
+    top = probs.max(1)
+    right = probs.argmax(1) == targets
+    accuracy, confidence = calibration_curve(right, top, n_bins=bins)
+    # The curve leaves out empty bins and says no counts.
+    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], top)
+    counts = np.bincount(place, minlength=bins)
+    counts = counts[counts > 0]
+    return float((counts / len(top) * np.abs(accuracy - confidence)).sum())
+
+
+def averaged(targets, said, end=""):
+    """Precision, recall and F-beta in all averages, by column."""
+    out = {}
+    tags = targets.ndim == 2
+    for average in ("macro", "micro", "weighted") + (("samples",) if tags else ()):
+        suffix = ("" if average == "macro" else f"_{average}") + end
+        for name, beta in (("f1", 1), ("f_beta_2", 2), ("f_beta_0.5", 0.5)):
+            out[name + suffix] = metrics.fbeta_score(targets, said, beta=beta, average=average, zero_division=0)
+        out["precision" + suffix] = metrics.precision_score(targets, said, average=average, zero_division=0)
+        out["recall" + suffix] = metrics.recall_score(targets, said, average=average, zero_division=0)
+    return out
+
+
+def more_single(case):
+    probs, targets = np.array(case["probs"]), np.array(case["targets"])
+    labels, said = list(range(case["classes"])), np.array(case["probs"]).argmax(1)
+    out = averaged(targets, said)
+    for k in (1, 2, 3):
+        rank = (-probs).argsort(1, kind="stable")[:, :k]  # of equals the first class first
+        out[f"top_{k}"] = float((rank == targets[:, None]).any(1).mean())
+        if case["classes"] > 2 and len(set(targets)) == case["classes"] and k < case["classes"]:
+            distinct = all(len(set(row)) == len(row) for row in probs)
+            if distinct:
+                assert abs(out[f"top_{k}"] - metrics.top_k_accuracy_score(targets, probs, k=k, labels=labels)) < 1e-12
+    out["balanced_accuracy"] = metrics.balanced_accuracy_score(targets, said)
+    out["kappa"] = metrics.cohen_kappa_score(targets, said, labels=labels)
+    out["kappa_linear"] = metrics.cohen_kappa_score(targets, said, labels=labels, weights="linear")
+    out["kappa_quadratic"] = metrics.cohen_kappa_score(targets, said, labels=labels, weights="quadratic")
+    out["mcc"] = metrics.matthews_corrcoef(targets, said)
+    if case["classes"] == 2:
+        out["brier"] = metrics.brier_score_loss(targets, probs[:, 1])
+    else:
+        out["brier"] = metrics.brier_score_loss(targets, probs, labels=labels)
+    out["ece"] = ece(targets, probs, 15)
+    out["ece_4"] = ece(targets, probs, 4)
+    out["average_precision"] = average_precision(targets, probs)
+    return out
+
+
+def more_multi(case):
+    probs, targets = np.array(case["probs"]), np.array(case["targets"])
+    out = averaged(targets, (probs > 0.5).astype(int))
+    out.update(averaged(targets, (probs > 0.3).astype(int), "_0.3"))
+    for threshold, suffix in ((0.5, ""), (0.3, "_0.3")):
+        said = (probs > threshold).astype(int)
+        out["hamming" + suffix] = metrics.hamming_loss(targets, said)
+        out["accuracy_thresh" + suffix] = float((said == targets).mean())
+    tags = range(targets.shape[1])
+    out["brier"] = float(np.mean([metrics.brier_score_loss(targets[:, c], probs[:, c], pos_label=1) for c in tags]))
+    out["average_precision"] = average_precision(targets, probs)
+    return out
+
+
+def numbers_case(rng, rows, noise):
+    # Sixteenths are numbers of both precisions.
+    targets = np.round(rng.normal(30, 9, rows) * 16) / 16
+    predicted = np.round((targets + rng.normal(0, noise, rows)) * 16) / 16
+    return {
+        "predicted": predicted.tolist(),
+        "targets": targets.tolist(),
+        "mae": metrics.mean_absolute_error(targets, predicted),
+        "rmse": metrics.root_mean_squared_error(targets, predicted),
+        "r2": metrics.r2_score(targets, predicted),
+    }
 
 
 def auroc_case(rng, rows, classes, single):
@@ -141,6 +236,15 @@ def main():
     }
     rng = np.random.default_rng(12)
     out["auroc"] = [auroc_case(rng, *c) for c in ((60, 4, True), (50, 2, True), (80, 5, False))]
+    # Not every class or tag of these is true or predicted.
+    rare = [single_case(rng, 12, 9, 0.2), single_case(rng, 30, 12, 0.0)]
+    out["single"] += rare
+    out["multi"].append(multi_case(rng, 20, 12, 0.06))
+    for case in out["single"]:
+        case["more"] = more_single(case)
+    for case in out["multi"]:
+        case["more"] = more_multi(case)
+    out["numbers"] = [numbers_case(rng, 40, 3.0), numbers_case(rng, 25, 20.0)]
     for case in out["multi"]:
         assert abs(np.mean(case["per_row_f2"]) - case["fbeta2_at_0.2"]) < 1e-12
     small = f2(np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]),

@@ -139,8 +139,13 @@ catalog! {
         /// A saved model has the head that it was trained with.
         LOAD_HEAD = "E0414", "load of a model with another head";
 
-        /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss and auroc are for both
-        /// kinds of labels.
+        /// A `fit` follows one schedule: cycles, `use_clr`, `use_clr_beta`, or `schedule` and `warmup`.
+        TWO_SCHEDULES = "E0415", "two schedules at once";
+        /// `every` and `by` are for `schedule = step`; `use_clr` and `use_clr_beta` need `cycle_len`.
+        SCHEDULE_KEY = "E0416", "a key without its schedule";
+
+        /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss, auroc, precision and
+        /// others are for both kinds of labels.
         METRIC_TASK = "E0501", "a metric for another task";
         /// A cell holds several tags only if the task is multi_label.
         SEPARATOR_TASK = "E0502", "`separator` without tags";

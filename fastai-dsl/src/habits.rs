@@ -68,8 +68,6 @@ const RENAMED: &[(&str, &str)] = &[
 /// Names without an equivalent in a recipe, and what to write instead.
 const INSTEAD: &[(&str, &str)] = &[
     ("cycle_save_name", "a step of its own, after the `fit`: `save(\"224_all\");`"),
-    ("use_clr", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
-    ("use_clr_beta", "cycles are `cycle_len = 1` and, if they should fall in a line, `anneal = linear`"),
     ("aug_tfms", "the word before the braces: `side_on { size: 224 }`"),
     ("pretrained", "weights are a key of `model`: `weights: pretrained`, or `weights: none` for random ones"),
     ("custom_head", "the head is described by `hidden: [512]` and `dropout: 0.5`"),
@@ -78,7 +76,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("crit", "the task decides on the loss: `task: single_label`"),
     (
         "opt_fn",
-        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
+        "a section of its own: `optimizer: adamw`; without it SGD with momentum 0.9. Rates are those of the steps: `fit(1e-2, 3);`",
     ),
     ("set_data", "another size is `resize(299);`"),
     ("get_cv_idxs", "`valid: random(0.2, seed = 42)` in `data`"),
@@ -96,7 +94,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("create_cnn", "a section of its own: `model: squeezenet1_1`"),
     ("TTA", "`tta();`"),
     ("fit_gen", "`fit(1e-2, 3);`"),
-    ("fit_one_cycle", "one cycle of three epochs, without the rise at its start: `fit(1e-2, 1, cycle_len = 3);`"),
     (
         "fine_tune",
         "its two parts: the head, `fit(1e-2, 1);`, then everything, `unfreeze();` and `fit([1e-4, 1e-3, 1e-2], 3, cycle_len = 1);`",
@@ -104,16 +101,8 @@ const INSTEAD: &[(&str, &str)] = &[
     ("cnn_learner", "a section of its own: `model: squeezenet1_1`"),
     ("vision_learner", "a section of its own: `model: squeezenet1_1`"),
     (
-        "adam",
-        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
-    ),
-    (
-        "optimizer",
-        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
-    ),
-    (
         "momentum",
-        "the optimizer is fixed, SGD with momentum 0.9, and takes its rates from the steps: `fit(1e-2, 3);`; remove it",
+        "a parameter of `sgd` and `rmsprop`, `optimizer: sgd { momentum: 0.95 }`; of the others the first of `betas`",
     ),
     ("bn_freeze", "`bn_freeze(on);`"),
     ("RandomErasing", "`erase(p = 0.5)`"),

@@ -46,10 +46,10 @@ pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, Architecture, Augmentation, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish, Direction,
-    Duplicates, Encoding, Erased, Extent, Fit, HeadSpec, KeepBest, LrFind, Metric, MetricKind, Model, Options, PadMode,
-    Recipe, Sampler, Source, StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid,
-    Weights,
+    Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish,
+    Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights, KeepBest, LrFind,
+    Metric, MetricKind, Model, OptimizerSpec, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step, StepKind,
+    Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

@@ -283,6 +283,18 @@ impl<T: Task> Start<T> {
         self.section("cutmix", value)
     }
 
+    /// The optimizer: `schema::adamw::new()`, `sgd`, `adam`, `rmsprop` or `lamb`.
+    pub fn optimizer(self, optimizer: impl Descends) -> Self {
+        let value = optimizer.into_value();
+        self.section("optimizer", value)
+    }
+
+    /// Largest absolute value of each number of a gradient.
+    pub fn clip_value(self, bound: impl Fits<kind::Number>) -> Self {
+        let value = bound.into();
+        self.section("clip_value", value)
+    }
+
     /// Largest global gradient norm.
     pub fn clip(self, norm: impl Fits<kind::Number>) -> Self {
         let value = norm.into();
@@ -346,6 +358,26 @@ impl DataSource for schema::given {
         self.into_block("given")
     }
 }
+
+/// An optimizer with its parameters.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no optimizer",
+    note = "`sgd::new()`, `adam::new()`, `adamw::new()`, `rmsprop::new()` or `lamb::new()`, of `schema`"
+)]
+pub trait Descends {
+    /// Converts to a value of the draft.
+    fn into_value(self) -> Value;
+}
+macro_rules! descends {
+    ($($optimizer:ident)+) => { $(
+        impl Descends for schema::$optimizer {
+            fn into_value(self) -> Value {
+                self.into_block(stringify!($optimizer))
+            }
+        }
+    )+ };
+}
+descends! { sgd adam adamw rmsprop lamb }
 
 /// A recipe under construction: task `T`, body state `B`, `G` layer groups.
 #[must_use = "a pipeline does nothing until `build`"]
@@ -417,6 +449,13 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         let mut args = vec![positional(lrs.into_value()), positional(cycles.into())];
         args.extend(options.into_args());
         self.push("fit", args)
+    }
+
+    /// Trains for `epochs` epochs with one cycle of rate and momentum.
+    pub fn fit_one_cycle<R: Rates<B, G>>(self, lrs: R, epochs: impl Cycles, options: schema::fit_one_cycle) -> Self {
+        let mut args = vec![positional(lrs.into_value()), positional(epochs.into())];
+        args.extend(options.into_args());
+        self.push("fit_one_cycle", args)
     }
 
     /// Sweeps the learning rate and suggests a rate, which is known only when the recipe runs.

@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    ClassWeights, Column, Data, Extent, HeadSpec, Metric, Recipe, Source, StatsWish, Step, Threshold, Transforms,
+    ClassWeights, Column, Data, Extent, FitCourse, HeadSpec, Metric, Recipe, Source, StatsWish, Step, Transforms,
     Valid, Weights,
 };
-use crate::schema::{CSV, Construct, F2, FIT, GIVEN, LR_FIND, TRANSFORMS};
+use crate::schema::{CSV, Construct, FIT, FIT_ONE_CYCLE, GIVEN, LR_FIND, TRANSFORMS};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,8 +54,13 @@ impl fmt::Display for Recipe {
                 writeln!(f, "    {key}: {value:?},")?;
             }
         }
-        if let Some(clip) = o.clip {
-            writeln!(f, "    clip: {clip:?},")?;
+        if let Some(optimizer) = o.optimizer {
+            writeln!(f, "    optimizer: {optimizer},")?;
+        }
+        for (key, value) in [("clip", o.clip), ("clip_value", o.clip_value)] {
+            if let Some(value) = value {
+                writeln!(f, "    {key}: {value:?},")?;
+            }
         }
         if let Some(best) = o.keep_best {
             writeln!(f, "    keep_best: {},", best.word())?;
@@ -192,12 +197,10 @@ impl fmt::Display for Weights {
 
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Metric::F2 { threshold: Threshold::Search } => f.write_str("f2(threshold = search)"),
-            Metric::F2 { threshold: Threshold::Fixed(t) } if !F2.is_default("threshold", &format!("{t:?}")) => {
-                write!(f, "f2(threshold = {t:?})")
-            }
-            other => f.write_str(other.word()),
+        let arguments: Vec<String> = self.arguments().iter().map(|(key, text)| format!("{key} = {text}")).collect();
+        match arguments.as_slice() {
+            [] => f.write_str(self.word()),
+            some => write!(f, "{}({})", self.word(), some.join(", ")),
         }
     }
 }
@@ -243,10 +246,12 @@ impl fmt::Display for Step {
                 write!(f, "{})", args.join(", "))
             }
             Step::Fit(fit) => {
+                let one_cycle = matches!(fit.course, FitCourse::OneCycle { .. });
+                let word = if one_cycle { "fit_one_cycle" } else { "fit" };
                 let rates: Vec<String> = fit.lrs.iter().map(ToString::to_string).collect();
                 match rates.as_slice() {
-                    [one] => write!(f, "fit({one}, {}", fit.cycles)?,
-                    many => write!(f, "fit([{}], {}", many.join(", "), fit.cycles)?,
+                    [one] => write!(f, "{word}({one}, {}", fit.cycles)?,
+                    many => write!(f, "{word}([{}], {}", many.join(", "), fit.cycles)?,
                 }
                 if let Some(len) = fit.cycle_len {
                     write!(f, ", cycle_len = {len}")?;
@@ -258,7 +263,41 @@ impl fmt::Display for Step {
                     many => write!(f, ", wds = {many:?}")?,
                 }
                 unless_default(f, &FIT, "anneal", " = ", fit.anneal.word())?;
-                f.write_str(")")
+                write!(f, "{})", CourseText(&fit.course))
+            }
+        }
+    }
+}
+
+/// The arguments of a course that are not the registry's defaults, each after a comma.
+struct CourseText<'a>(&'a FitCourse);
+
+impl fmt::Display for CourseText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |numbers: &[f64]| {
+            let numbers: Vec<String> = numbers.iter().map(|x| number(*x)).collect();
+            format!("[{}]", numbers.join(", "))
+        };
+        match *self.0 {
+            FitCourse::Cycles => Ok(()),
+            FitCourse::UseClr { div, cut_div: second, moms } | FitCourse::UseClrBeta { div, pct: second, moms } => {
+                let word = if matches!(self.0, FitCourse::UseClr { .. }) { "use_clr" } else { "use_clr_beta" };
+                let moms = moms.iter().flatten().copied();
+                write!(f, ", {word} = {}", list(&[div, second].into_iter().chain(moms).collect::<Vec<_>>()))
+            }
+            FitCourse::OneCycle { pct_start, div, div_final, moms } => {
+                let mut key = |key, text: &str| unless_default(f, &FIT_ONE_CYCLE, key, " = ", text);
+                key("pct_start", &number(pct_start))?;
+                key("div", &number(div))?;
+                key("div_final", &number(div_final))?;
+                key("moms", &list(&moms))
+            }
+            FitCourse::Fall { fall, warmup, every, by } => {
+                write!(f, ", schedule = {}", fall.word())?;
+                let mut key = |key, text: &str| unless_default(f, &FIT, key, " = ", text);
+                key("warmup", &number(warmup))?;
+                key("every", &every.to_string())?;
+                key("by", &number(by))
             }
         }
     }

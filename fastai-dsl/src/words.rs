@@ -1,10 +1,9 @@
 //! The words of the language as Rust values: `words::on`, `words::side_on`, `words::squeezenet1_1`.
 #![allow(non_upper_case_globals, non_camel_case_types)] // they are spelled as in a recipe
 
-use crate::draft::{Arg, Name, Value, ValueKind};
+use crate::draft::{Value, ValueKind};
 use crate::experiment::{MultiLabel, Regression, SingleLabel};
 use crate::fits::{Fits, kind};
-use crate::recipe::Measures;
 
 /// A word that stands for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,13 @@ words! {
     /// Train on all images, hold out none.
     all;
 }
-pub use crate::recipe::{augmentation_words::*, data_words::*, option_words::*, step_words::*, transforms_words::*};
+pub use crate::recipe::{
+    augmentation_words::*, course_words::*, data_words::*, metric_argument_words::*, option_words::*, step_words::*,
+    transforms_words::*,
+};
+
+/// The mean over the classes or tags.
+pub const r#macro: Word = Word("macro");
 
 /// The task with one class an image, as a value.
 pub const single_label: SingleLabel = SingleLabel;
@@ -79,20 +84,3 @@ pub use crate::arch::words::*;
 
 pub use crate::recipe::keep_best_words::*;
 pub use crate::recipe::metric_words::*;
-
-/// [`f2`] with a threshold of its own.
-#[derive(Clone, Debug)]
-pub struct F2At(Value);
-
-/// F-beta with beta 2: a number, or `words::search`.
-pub fn f2_at(threshold: impl Fits<kind::Threshold>) -> F2At {
-    F2At(threshold.into())
-}
-
-impl Measures<MultiLabel> for F2At {}
-impl From<F2At> for Value {
-    fn from(metric: F2At) -> Value {
-        let arg = Arg { name: Some(Name::new("threshold")), value: metric.0 };
-        Value::new(ValueKind::Call(Name::new("f2"), vec![arg]))
-    }
-}

@@ -4,7 +4,7 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, resize, transforms, tta};
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{Augmentation, Erased, Facts, Plan, Recipe, StatsWish, check, words};
+use fastai_dsl::{Augmentation, Erased, Facts, OptimizerSpec, Plan, Recipe, StatsWish, StepKind, check, words};
 
 fn quickstart() -> Recipe {
     let text = include_str!("../../examples/quickstart.recipe");
@@ -95,6 +95,69 @@ fn augmentations_are_the_same_through_every_door() {
     assert!(recipe.transforms().stats.is_legal());
     assert!(recipe.transforms().augment.iter().all(Augmentation::is_legal));
     let canonical = recipe.to_string();
+    assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+}
+
+#[test]
+fn metrics_with_arguments_are_the_same_through_every_door() {
+    let text = "Tags { task: multi_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
+        model: squeezenet1_1, metrics: [f2(threshold = search), f_beta(0.5, average = macro), precision(micro),
+        recall(average = samples, threshold = 0.3), brier], train: { fit(1e-2, 1); } }";
+    let source = RecipeText::new("tags.recipe", text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    use fastai_dsl::schema::{f_beta, f2, folders, precision, recall};
+    let by_hand = Start::new("Tags", words::multi_label)
+        .data(folders::new().root("d"))
+        .transforms(words::none, transforms::new().size(64))
+        .metric(f2::new().threshold(words::search))
+        .metric(f_beta::new().beta(0.5).average(words::r#macro))
+        .metric(precision::new().average(words::micro))
+        .metric(recall::new().average(words::samples).threshold(0.3))
+        .metric(words::brier)
+        .model(words::squeezenet1_1, model::new())
+        .fit(1e-2, 1, fit::new())
+        .build()
+        .unwrap();
+    assert_eq!(recipe, &by_hand);
+    let columns: Vec<String> = recipe.metrics().iter().map(|metric| metric.column()).collect();
+    assert_eq!(columns, ["f2_best", "f_beta_0.5", "precision_micro", "recall_samples_0.3", "brier"]);
+    let canonical = recipe.to_string();
+    assert!(canonical.contains("f_beta(beta = 0.5), precision(average = micro)"), "{canonical}");
+    assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+}
+
+#[test]
+fn optimizers_and_schedules_are_the_same_through_every_door() {
+    let text = "Cycle { task: single_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
+        model: squeezenet1_1, metrics: [], optimizer: adamw { betas: [0.9, 0.99] }, clip_value: 0.5, train: {
+            fit_one_cycle(1e-2, 5, pct_start = 0.3, wds = 0.01);
+            fit(1e-2, 6, schedule = cosine, warmup = 1);
+            fit(1e-2, 2, cycle_len = 1, use_clr = [20, 8, 0.95, 0.85]);
+            fit(1e-2, 1, cycle_len = 3, use_clr_beta = [10, 13.68]);
+            fit(1e-2, 6, schedule = step, every = 2, by = 0.5); } }";
+    let source = RecipeText::new("cycle.recipe", text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    use fastai_dsl::schema::{adamw, fit_one_cycle, folders};
+    let by_hand = Start::new("Cycle", words::single_label)
+        .data(folders::new().root("d"))
+        .transforms(words::none, transforms::new().size(64))
+        .no_metrics()
+        .optimizer(adamw::new().betas([0.9, 0.99]))
+        .clip_value(0.5)
+        .model(words::squeezenet1_1, model::new())
+        .fit_one_cycle(1e-2, 5, fit_one_cycle::new().pct_start(0.3).wds(0.01))
+        .fit(1e-2, 6, fit::new().schedule(words::cosine).warmup(1))
+        .fit(1e-2, 2, fit::new().cycle_len(1).use_clr([20.0, 8.0, 0.95, 0.85]))
+        .fit(1e-2, 1, fit::new().cycle_len(3).use_clr_beta([10.0, 13.68]))
+        .fit(1e-2, 6, fit::new().schedule(words::step).every(2).by(0.5))
+        .build()
+        .unwrap();
+    assert_eq!(recipe, &by_hand);
+    assert_eq!(recipe.optimizer(), OptimizerSpec::Adamw { betas: [0.9, 0.99], eps: 1e-8 });
+    assert_eq!(recipe.steps()[0].kind(), StepKind::Fit);
+    let canonical = recipe.to_string();
+    assert!(canonical.contains("optimizer: adamw { betas: [0.9, 0.99] },"), "{canonical}");
+    assert!(canonical.contains("fit_one_cycle(0.01, 5, wds = 0.01, pct_start = 0.3);"), "{canonical}");
     assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
 }
 

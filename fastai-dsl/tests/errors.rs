@@ -159,6 +159,18 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0412", "fit(1e-2, 1)", "let lr = lr_find(start = 1.0, end = 0.1); fit(lr, 1)"),
     ("E0413", "fit(1e-2, 1)", "fit(1e-2, 1, anneal = linear)"),
     ("E0414", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"a\"); head(hidden = [64]); fit(1e-2, 1); load(\"a\")"),
+    ("E0415", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_len = 1, schedule = cosine)"),
+    ("E0415", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_len = 1, use_clr = [20, 8], use_clr_beta = [10, 10])"),
+    ("E0416", "fit(1e-2, 1)", "fit(1e-2, 1, use_clr = [20, 8])"),
+    ("E0416", "fit(1e-2, 1)", "fit(1e-2, 1, every = 3)"),
+    ("E0302", "fit(1e-2, 1)", "fit(1e-2, 1, warmup = 1)"),
+    ("E0302", "fit(1e-2, 1)", "fit_one_cycle(1e-2, 1, pct_start = 1)"),
+    ("E0301", "fit(1e-2, 1)", "fit_one_cycle(1e-2, 1, moms = 0.9)"),
+    ("E0404", "fit(1e-2, 1)", "unfreeze(); fit_one_cycle([1e-3, 1e-2], 1)"),
+    ("E0206", "[accuracy]", "[accuracy], optimizer: adagrad"),
+    ("E0301", "[accuracy]", "[accuracy], optimizer: adam { betas: 0.9 }"),
+    ("E0302", "[accuracy]", "[accuracy], optimizer: sgd { momentum: 0, nesterov: on }"),
+    ("E0204", "[accuracy]", "[accuracy], optimizer: adam { momentum: 0.9 }"),
     ("E0501", "[accuracy]", "[f2]"),
     ("E0501", "single_label", "multi_label"),
     ("E0502", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", separator: \";\" }"),
@@ -176,6 +188,9 @@ const CASES: &[(&str, &str, &str)] = &[
         "single_label,\n    data: folders { root: \"d\" }",
         "regression,\n    data: folders { root: \"d\", sampler: balanced }",
     ),
+    ("E0507", "[accuracy]", "[recall(threshold = 0.3)]"),
+    ("E0507", "[accuracy]", "[precision(average = samples)]"),
+    ("E0506", "[accuracy],", "[precision, precision(average = micro)], keep_best: precision,"),
     ("E0507", "single_label,", "regression, class_weights: balanced,"),
     ("E0507", "single_label,\n", "regression, label_smoothing: 0.1,\n"),
     ("E0507", "single_label,\n", "regression, mixup: 0.2,\n"),
@@ -230,11 +245,13 @@ fn stands_alone(code: &str, from: &str, to: &str) -> bool {
 
 /// Pairs of which one mistake is no mistake, or another one, beside the other.
 const TOGETHER: &[(&str, &str)] = &[
-    // Whether a metric or a separator fits the task cannot be said of a task that cannot be read.
+    // Whether a metric, its arguments or a separator fit the task cannot be said of a task that cannot be read.
     ("E0106", "E0501"),
     ("E0106", "E0502"),
     ("E0206", "E0501"),
     ("E0206", "E0502"),
+    ("E0106", "E0507"),
+    ("E0206", "E0507"),
     // Nor whether a head is another than a broken one.
     ("E0302", "E0414"),
     ("E0306", "E0414"),

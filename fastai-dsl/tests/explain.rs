@@ -180,7 +180,7 @@ fn every_word_is_explained() {
     ] {
         assert!(explain::page(topic).is_ok(), "{topic}");
     }
-    assert!(explain::page("adam").unwrap().contains("SGD"), "no other augmentation");
+    assert!(explain::page("adam").unwrap().contains("decay is added to the gradient"), "the optimizer");
     assert!(explain::page("cosine").unwrap().contains("`anneal` of `fit`"));
     assert!(explain::page("sz").unwrap().contains("Instead: `size`"));
     for (topic, part) in [

@@ -27,10 +27,14 @@ const VALUES: &[&str] = &[
     "imagenet",
     "balanced",
     "linear",
+    "macro",
+    "samples",
+    "quadratic",
     "nonsense",
     "[]",
     "[1]",
     "[0.9, 0.1]",
+    "[0.9, 0.8, 0.9]",
     "[0.1, 0.2]",
     "[0.25, 0.25, 0.25, 0.25]",
     "[1, \"x\"]",
@@ -81,9 +85,9 @@ fn usual(key: &Key) -> &'static str {
     match key.name {
         "degrees" => "10",
         "brightness" | "contrast" | "max" | "zoom" | "stretch" | "share" => "0.1",
-        "holes" | "length" | "cycles" => "3",
+        "holes" | "length" | "cycles" | "epochs" => "3",
         "size" => "64",
-        "lrs" | "mean" | "std" => "0.1",
+        "lrs" | "mean" | "std" | "beta" => "0.1",
         "group" => "-2",
         "state" => "off",
         _ => "\"x\"",
@@ -121,10 +125,13 @@ fn every_key_takes_every_value_or_says_why_not() {
                 recipe("transforms", &format!("none {{ size: 64, augment: [{call}] }}"))
             } else if construct.name == schema::MODEL.name {
                 recipe("model", &block("squeezenet1_1"))
+            } else if within(schema::OPTIMIZERS) {
+                recipe("optimizer", &block(construct.name))
             } else if within(schema::STEPS) {
                 recipe("train", &format!("{{ fit(1e-2, 1); {call}; fit(1e-2, 1); }}"))
             } else {
-                recipe("metrics", &format!("[{call}]")).replace("single_label", "multi_label")
+                let metric = MetricKind::parse(construct.name).unwrap();
+                recipe("metrics", &format!("[{call}]")).replace("single_label", metric.tasks()[0].word())
             };
             holds(&text);
         }

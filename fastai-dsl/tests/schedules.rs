@@ -1,7 +1,8 @@
 //! Schedules against an independent implementation (`tools/reference_schedules.py`), to the last digits.
 
 use fastai_dsl::schedule::{epochs, sweep};
-use fastai_dsl::{Anneal, LrFind, Schedule, Suggest};
+use fastai_dsl::source::RecipeText;
+use fastai_dsl::{Anneal, Facts, Fall, FitCourse, LrFind, Plan, Schedule, Step, Suggest};
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -60,4 +61,88 @@ fn sweeps_agree() {
 fn a_cycle_of_one_batch_restarts() {
     let schedule = Schedule::Cycles { anneal: Anneal::Cosine, cycle_len: 1, cycle_mult: 1 };
     assert_eq!(schedule.settings(1).take(4).map(|s| s.rate).collect::<Vec<_>>(), [0.01, 1.0, 1.0, 1.0]);
+}
+
+/// The schedules of PyTorch, fastai v2 and fastai 0.7 (`tools/reference_courses.py`).
+#[test]
+fn courses_agree() {
+    let golden: Value = serde_json::from_str(include_str!("golden/courses.json")).unwrap();
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 19);
+    for case in cases {
+        let number = |key: &str| case[key].as_f64().unwrap();
+        let list = |key: &str| -> Vec<f64> { serde_json::from_value(case[key].clone()).unwrap() };
+        let moms = || case["moms"].is_array().then(|| list("moms").try_into().unwrap());
+        let (course, epochs) = match case["what"].as_str().unwrap() {
+            "one_cycle" => {
+                let moms = list("moms").try_into().unwrap();
+                let (pct_start, div, div_final) = (number("pct_start"), number("div"), number("div_final"));
+                (FitCourse::OneCycle { pct_start, div, div_final, moms }, number("epochs"))
+            }
+            "fall" => {
+                let fall = Fall::parse(case["kind"].as_str().unwrap()).unwrap();
+                let (warmup, every, by) = (number("warmup"), number("every") as u32, number("by"));
+                (FitCourse::Fall { fall, warmup, every, by }, number("epochs"))
+            }
+            "use_clr" => (
+                FitCourse::UseClr { div: number("div"), cut_div: number("cut_div"), moms: moms() },
+                number("cycle_len"),
+            ),
+            _ => (FitCourse::UseClrBeta { div: number("div"), pct: number("pct"), moms: moms() }, number("cycle_len")),
+        };
+        let settings = Schedule::Shaped { course, epochs: epochs as u32 }.settings(number("nb") as u64);
+        let rates = list("rates");
+        let got: Vec<_> = settings.take(rates.len()).collect();
+        for (k, (got, want)) in got.iter().zip(&rates).enumerate() {
+            // PyTorch multiplies from batch to batch; fastai v2 computes parts of a cycle in 32 bits.
+            let tolerance = if case["what"] == "one_cycle" { 1e-7 } else { 1e-9 };
+            assert!((got.rate - want).abs() < tolerance, "{case:.200}: batch {k}: {} instead of {want}", got.rate);
+        }
+        let momenta: Option<Vec<f64>> = serde_json::from_value(case["momenta"].clone()).unwrap();
+        for (k, got) in got.iter().enumerate() {
+            match (&momenta, got.momentum) {
+                (None, None) => {}
+                // fastai v2 computes parts of a cycle in 32 bits.
+                (Some(want), Some(got)) => assert!((got - want[k]).abs() < 1e-7, "{case:.200}: momentum of {k}"),
+                _ => panic!("{case:.200}: momentum of batch {k}: {got:?}"),
+            }
+        }
+    }
+}
+
+/// What the plan draws is what the optimizer receives: both take the schedule of the step, whichever it is.
+#[test]
+fn what_is_drawn_is_what_is_applied() {
+    let fits = [
+        "fit(1e-2, 4)",
+        "fit(1e-2, 3, cycle_len = 1, cycle_mult = 2)",
+        "fit(1e-2, 2, cycle_len = 2, anneal = linear)",
+        "fit(1e-2, 2, cycle_len = 3, use_clr = [20, 8])",
+        "fit(1e-2, 1, cycle_len = 3, use_clr_beta = [10, 13.68, 0.95, 0.85])",
+        "fit(1e-2, 6, schedule = cosine, warmup = 1)",
+        "fit(1e-2, 6, schedule = step, every = 2, by = 0.5)",
+        "fit(1e-2, 5, schedule = linear)",
+        "fit(1e-2, 5, warmup = 0.5)",
+        "fit_one_cycle(1e-2, 5)",
+        "fit_one_cycle(1e-2, 3, pct_start = 0.4, div = 10)",
+    ];
+    for fit in fits {
+        for images in [2u64, 64, 65, 700] {
+            let text = format!(
+                "A {{ task: single_label, data: folders {{ root: \"d\", batch: 64 }}, transforms: none {{ size: 64 }}, \
+                 model: squeezenet1_1, metrics: [accuracy], train: {{ {fit}; }} }}"
+            );
+            let source = RecipeText::new("x", &text, &[]);
+            let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+            let plan = Plan::new(recipe, &Facts { train: Some(images), ..Facts::default() });
+            let Step::Fit(step) = &recipe.steps()[0] else { panic!("{fit}") };
+            let stage = &plan.stages[0];
+            let drawn: Vec<f64> = stage.factors().collect();
+            let applied = Schedule::of(step).settings(stage.batches_per_epoch.unwrap());
+            let applied: Vec<f64> = applied.take(drawn.len()).map(|setting| setting.rate).collect();
+            assert_eq!(drawn, applied, "{fit}");
+            assert_eq!(drawn.len() as u64, stage.iterations.unwrap());
+            assert!(drawn.iter().all(|rate| (0.0..=1.0).contains(rate)), "{fit}: {drawn:?}");
+        }
+    }
 }

@@ -48,7 +48,9 @@ impl Builder<'_> {
     /// `krate::__private::words::on`, with the user's span on the word.
     fn word(&self, word: &str, site: Site) -> TokenStream {
         let krate = self.krate;
-        let ident = Ident::new(word, (self.span)(site));
+        let span = (self.span)(site);
+        // The one word of the language that is Rust's too.
+        let ident = if word == "macro" { Ident::new_raw(word, span) } else { Ident::new(word, span) };
         quote! { #krate::__private::words::#ident }
     }
 
@@ -89,6 +91,10 @@ impl Builder<'_> {
                 quote! { #set, #keys }
             }
             ("model", ValueKind::Word(_) | ValueKind::Block(..)) => return self.model(entry),
+            ("optimizer", ValueKind::Block(word, entries)) => self.optimizer(word, entries),
+            ("optimizer", ValueKind::Word(word)) => {
+                self.optimizer(&Name { text: word.clone(), site: entry.value.site }, &[])
+            }
             ("metrics", ValueKind::List(items)) if items.is_empty() => {
                 return quote_spanned! { Span::mixed_site() => let __p = __p.no_metrics(); };
             }
@@ -127,18 +133,17 @@ impl Builder<'_> {
         quote_spanned! { Span::mixed_site() => let __p = __p.#method(#arch, #keys); }
     }
 
+    fn optimizer(&self, word: &Name, entries: &[Entry]) -> TokenStream {
+        match schema::OPTIMIZERS.iter().find(|known| known.name == word.text) {
+            Some(known) => self.keys(known, self.schema(known.name, word.site), entries),
+            None => quote! { () },
+        }
+    }
+
     fn metric(&self, value: &Value) -> TokenStream {
         match &value.kind {
-            ValueKind::Call(word, args) if word.text == "f2" => {
-                let f2_at = self.word("f2_at", word.site);
-                let threshold = args.iter().map(|a| self.value(&a.value, Type::Threshold));
-                let f2 = self.word("f2", word.site);
-                if args.is_empty() {
-                    f2
-                } else {
-                    quote! { #f2_at(#(#threshold),*) }
-                }
-            }
+            ValueKind::Call(word, args) if !args.is_empty() => self.call(schema::MEASURES, word, args),
+            ValueKind::Call(word, _) => self.word(&word.text, word.site),
             _ => self.word_of(value),
         }
     }
@@ -320,6 +325,11 @@ impl Builder<'_> {
                     self.block(&schema::TRANSFORMS, entries, arch, &mut out);
                 }
                 ("model", ValueKind::Block(_, entries)) => self.block(&schema::MODEL, entries, arch, &mut out),
+                ("optimizer", ValueKind::Block(word, entries)) => {
+                    if let Some(known) = schema::OPTIMIZERS.iter().find(|known| known.name == word.text) {
+                        self.block(known, entries, arch, &mut out);
+                    }
+                }
                 ("metrics", ValueKind::List(items)) => {
                     for item in items {
                         if let ValueKind::Call(word, args) = &item.kind

@@ -11,7 +11,7 @@ use fastai_runtime::data::Traversal;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
-use fastai_runtime::train::{CachedExamples, Examples, GroupRates, Learner, Loss};
+use fastai_runtime::train::{CachedExamples, Descent, Examples, GroupRates, Learner, Loss};
 use fastai_runtime::transforms::Transform;
 
 const TAGS: usize = 17;
@@ -47,7 +47,7 @@ fn an_epoch_of_the_head_on_786_cached_rows_of_1024(runs: usize) {
     let device = learner.device().clone();
     let loss = Loss::new(truth(786), None, &device);
     let rates = GroupRates { lrs: vec![0.01; 3], wds: Vec::new(), momentum: 0.9 };
-    let mut optimizer = learner.optimizer(None);
+    let mut optimizer = learner.optimizer(&Descent::default());
     let seconds = best(runs, || {
         for (k, batch) in examples.batches(&Traversal::Shuffled { stage: 0, epoch: 0 }, 0, &device).unwrap().enumerate()
         {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::DataSummary;
-use fastai_dsl::{BodyState, Facts, Plan, Recipe, Stage, Step};
+use fastai_dsl::{BodyState, Facts, OptimizerSpec, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::{Dataset, Preflight};
@@ -140,6 +140,10 @@ fn extras(recipe: &Recipe, plan: &Plan) -> String {
     if !augment.is_empty() {
         out += &format!("images   {} and {}\n", recipe.transforms().set.word(), augment.join(", "));
     }
+    let optimizer = recipe.optimizer();
+    if optimizer != OptimizerSpec::default() {
+        out += &format!("steps    by {optimizer}\n");
+    }
     let smoothing = recipe.label_smoothing();
     if smoothing > 0.0 {
         out += &format!("labels   a share of {smoothing} is spread over all classes while training\n");
@@ -203,7 +207,7 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
     let largest = plan.stages.iter().zip(memory).enumerate().filter_map(|(i, (stage, m))| Some((i, stage, (*m)?)));
     if let Some((i, stage, memory)) = largest.max_by_key(|(_, _, memory)| memory.total()) {
         out += &format!(
-            "memory of the network: at most {} in step {} `{}`: {} of weights, gradients and momentum, {} of the \
+            "memory of the network: at most {} in step {} `{}`: {} of weights, gradients and the optimizer, {} of the \
              activations of {} images; estimated from the layers\n",
             megabytes(memory.total()),
             i + 1,

@@ -152,7 +152,10 @@ fn the_plan_draws_the_learning_rate() {
         .get_output()
         .clone();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("0.001, 0.01, 0.1 to 0") && text.contains("of weights, gradients and momentum"), "{text}");
+    assert!(
+        text.contains("0.001, 0.01, 0.1 to 0") && text.contains("of weights, gradients and the optimizer"),
+        "{text}"
+    );
     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");
     assert!(fs::read_to_string(svg).unwrap().starts_with("<svg"));
 }

@@ -227,7 +227,7 @@ fn instance(key: &Key) -> &'static str {
         "images" | "train" => return "\"train\"",
         "path" => return "\"valid\"",
         "size" => return "224",
-        "cycles" => return "3",
+        "cycles" | "epochs" => return "3",
         "share" => return "0.2",
         _ => {}
     }

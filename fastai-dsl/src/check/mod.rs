@@ -3,9 +3,11 @@
 
 mod augment;
 mod bind;
+mod course;
 mod data;
 mod lints;
 mod model;
+mod optimizer;
 mod steps;
 
 use crate::catalog as c;
@@ -13,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, Name, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Recipe, TaskKind};
+use crate::recipe::{Average, ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Recipe, TaskKind};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
@@ -296,6 +298,24 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
         );
         return None;
     }
+    if let Some((TaskKind::SingleLabel, set)) = task {
+        let samples = bound.read::<Average>("average") == Some(Average::Samples);
+        let of_tags = [("threshold", bound.given("threshold")), ("average", samples)];
+        for (key, _) in of_tags.iter().filter(|(_, wrong)| *wrong) {
+            let what = if *key == "average" { "`average = samples`" } else { "`threshold`" };
+            let text =
+                format!("{what} is for tags: an image with one label is predicted to have the most probable class");
+            let help = if *key == "average" { "`average = macro`" } else { "remove `threshold`" };
+            out.push(
+                Diagnostic::error(&c::TASK_OPTION, bound.site(key, value.site), text)
+                    .help(help)
+                    .also(set, "the task is set here"),
+            );
+        }
+        if of_tags.iter().any(|(_, wrong)| *wrong) {
+            return None;
+        }
+    }
     kind.lower(&bound)
 }
 
@@ -329,6 +349,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
         Some(x as u64)
     });
     let clip = number("clip", out).map(|(x, _)| x);
+    let clip_value = number("clip_value", out).map(|(x, _)| x);
     let label_smoothing = number("label_smoothing", out);
     let mixup = number("mixup", out);
     let cutmix = number("cutmix", out);
@@ -347,6 +368,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let mixup = for_task("mixup", mixup, &labels, "labels");
     let cutmix = for_task("cutmix", cutmix, &labels, "labels");
     let value = |name: &str| sections.get(name).map(|entry| &entry.value);
+    let optimizer = value("optimizer").and_then(|v| optimizer::optimizer(v, out));
     let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
     let switches = schema::section("report").words;
     let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
@@ -365,8 +387,34 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
                 .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
         );
     }
+    if let (Some(KeepBest::Metric(best)), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best"))
+        && metrics.iter().filter(|m| m.kind() == best).count() > 1
+    {
+        let best = best.word();
+        out.push(
+            Diagnostic::error(
+                &c::BEST_METRIC,
+                entry.value.site,
+                format!("`{best}` is measured with several arguments"),
+            )
+            .help(format!("keep one `{best}` in `metrics`, or `keep_best: val_loss`"))
+            .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
+        );
+    }
     let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
-    Options { seed, device, report, class_weights, label_smoothing, mixup, cutmix, clip, keep_best }
+    Options {
+        seed,
+        device,
+        report,
+        class_weights,
+        label_smoothing,
+        mixup,
+        cutmix,
+        optimizer,
+        clip,
+        clip_value,
+        keep_best,
+    }
 }
 
 /// Checks that a section's number is within its range and reports a violation.

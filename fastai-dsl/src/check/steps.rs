@@ -1,7 +1,7 @@
 //! Checks the steps of `train`: each against its construct, then the states that they lead through.
 
 use super::bind::{self, Bound};
-use super::{data, model};
+use super::{course, data, model};
 use crate::arch::{ArchFacts, GROUPS};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
@@ -138,6 +138,7 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
         StepKind::FreezeTo => freeze_to(&bound, site, state, out),
         StepKind::BnFreeze => Some(Step::BnFreeze { on: bound.read("state")? }),
         StepKind::Fit => fit(&bound, site, state, out),
+        StepKind::FitOneCycle => fit_one_cycle(&bound, site, state, out),
         StepKind::LrFind => lr_find(&bound, site, state, out),
         StepKind::Head => {
             state.head = model::head(&bound, site, out);
@@ -335,29 +336,70 @@ fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
     if let (Some(cycles), Some(mult)) = (bound.read::<u32>("cycles"), bound.read::<u32>("cycle_mult"))
         && bound.known(&["cycles", "cycle_len", "cycle_mult"])
     {
-        state.epochs = state.epochs.saturating_add(schedule::epochs(cycles, bound.read("cycle_len"), mult));
-        if state.epochs > MAX_EPOCHS {
-            let key = if mult > 1 { "cycle_mult" } else { "cycles" };
-            out.push(
-                Diagnostic::error(
-                    &c::OUT_OF_RANGE,
-                    bound.site(key, site),
-                    format!("more than {MAX_EPOCHS} epochs up to here"),
-                )
-                .help(format!(
-                    "a smaller `{key}`: the lesson's cycles are `fit(lr, 3, cycle_len = 1, cycle_mult = 2)`"
-                )),
-            );
-            good = false;
-            state.epochs = 0;
-        }
+        let epochs = schedule::epochs(cycles, bound.read("cycle_len"), mult);
+        let key = if mult > 1 { "cycle_mult" } else { "cycles" };
+        good = epochs_count(epochs, key, bound.site(key, site), state, out);
     }
-    let lrs = bound.read::<Vec<Rate>>("lrs");
-    if let (Some(lrs), Some(ValueKind::List(_))) = (&lrs, bound.written("lrs").map(|v| &v.kind)) {
-        good &= rate_count(lrs, bound.site("lrs", site), state, out);
+    let course = course::of_fit(bound, site, out);
+    let (lrs, wds) = (rates(bound, site, state, out), decays(bound, site, state, out));
+    let fit = Fit {
+        lrs: lrs?,
+        cycles: bound.read("cycles")?,
+        cycle_len: bound.read("cycle_len"),
+        cycle_mult: bound.read("cycle_mult")?,
+        wds: wds?,
+        anneal: bound.read("anneal")?,
+        course: course?,
+    };
+    good.then_some(Step::Fit(fit))
+}
+
+fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
+    let epochs: Option<u32> = bound.read("epochs");
+    let mut good = true;
+    if let Some(epochs) = epochs.filter(|_| bound.known(&["epochs"])) {
+        good = epochs_count(u64::from(epochs), "epochs", bound.site("epochs", site), state, out);
     }
-    let wds = bound.read::<Vec<f64>>("wds");
-    if let (Some(wds), Some(groups)) = (&wds, state.groups)
+    let course = course::one_cycle(bound, site, out);
+    let (lrs, wds) = (rates(bound, site, state, out), decays(bound, site, state, out));
+    let fit = Fit {
+        lrs: lrs?,
+        cycles: epochs?,
+        cycle_len: None,
+        cycle_mult: StepKind::Fit.construct().default("cycle_mult"),
+        wds: wds?,
+        anneal: StepKind::Fit.construct().default("anneal"),
+        course: course?,
+    };
+    good.then_some(Step::Fit(fit))
+}
+
+/// Adds a step's epochs; false if there are too many.
+fn epochs_count(epochs: u64, key: &str, site: Site, state: &mut Walk, out: &mut Diagnostics) -> bool {
+    state.epochs = state.epochs.saturating_add(epochs);
+    if state.epochs > MAX_EPOCHS {
+        out.push(
+            Diagnostic::error(&c::OUT_OF_RANGE, site, format!("more than {MAX_EPOCHS} epochs up to here")).help(
+                format!("a smaller `{key}`: the lesson's cycles are `fit(lr, 3, cycle_len = 1, cycle_mult = 2)`"),
+            ),
+        );
+        state.epochs = 0;
+        return false;
+    }
+    true
+}
+
+/// The learning rates, if their number fits the layer groups.
+fn rates(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<Rate>> {
+    let lrs = bound.read::<Vec<Rate>>("lrs")?;
+    let listed = matches!(bound.written("lrs").map(|v| &v.kind), Some(ValueKind::List(_)));
+    (!listed || rate_count(&lrs, bound.site("lrs", site), state, out)).then_some(lrs)
+}
+
+/// The weight decays, if their number fits the layer groups; none where all are 0.
+fn decays(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<f64>> {
+    let Some(wds) = bound.read::<Vec<f64>>("wds") else { return Some(Vec::new()) };
+    if let Some(groups) = state.groups
         && wds.len() > 1
         && wds.len() != groups
     {
@@ -369,17 +411,9 @@ fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
             )
             .help(format!("give 1 or {groups}: `wds = {}`", crate::draft::number(wds[0]))),
         );
-        good = false;
+        return None;
     }
-    let fit = Fit {
-        lrs: lrs?,
-        cycles: bound.read("cycles")?,
-        cycle_len: bound.read("cycle_len"),
-        cycle_mult: bound.read("cycle_mult")?,
-        wds: wds.filter(|wds| wds.iter().any(|w| *w != 0.0)).unwrap_or_default(),
-        anneal: bound.read("anneal")?,
-    };
-    good.then_some(Step::Fit(fit))
+    Some(if wds.iter().any(|w| *w != 0.0) { wds } else { Vec::new() })
 }
 
 fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> bool {

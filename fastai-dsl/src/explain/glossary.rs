@@ -3,8 +3,8 @@
 use crate::arch;
 use crate::habits;
 use crate::recipe::{
-    Anneal, Corrupt, Crop, Decode, DeviceWish, Duplicates, Erased, METRICS, MetricKind, PadMode, Sampler, Suggest,
-    TaskKind, TransformSet,
+    Anneal, Average, Corrupt, Crop, Decode, DeviceWish, Duplicates, Erased, Fall, KappaWeights, METRICS, MetricKind,
+    PadMode, Sampler, Suggest, TaskKind, TransformSet,
 };
 use crate::schema::{Key, SECTIONS, constructs};
 use crate::words;
@@ -72,6 +72,9 @@ const ENUMS: &[Words] = &[
     (Anneal::WORDS, Anneal::DOCS),
     (Suggest::WORDS, Suggest::DOCS),
     (Erased::WORDS, Erased::DOCS),
+    (Average::WORDS, Average::DOCS),
+    (Fall::WORDS, Fall::DOCS),
+    (KappaWeights::WORDS, KappaWeights::DOCS),
 ];
 
 /// The pages about `topic` as a word.

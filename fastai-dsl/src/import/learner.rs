@@ -6,9 +6,10 @@ use crate::habits;
 use crate::plan::BodyState;
 use crate::python::{CallArgument, Expr};
 use crate::schedule::epochs;
+use crate::schema::OPTIMIZERS;
 
 const PRETRAINED: &[&str] =
-    &["f", "data", "ps", "xtra_fc", "xtra_cut", "custom_head", "precompute", "pretrained", "metrics", "clip"];
+    &["f", "data", "ps", "xtra_fc", "xtra_cut", "custom_head", "precompute", "pretrained", "metrics", "clip", "opt_fn"];
 const FIT: &[&str] = &[
     "lrs",
     "n_cycle",
@@ -23,6 +24,7 @@ const FIT: &[&str] = &[
     "callbacks",
     "use_wd_sched",
 ];
+const FIT_ONE_CYCLE: &[&str] = &["n_epoch", "lr_max", "div", "div_final", "pct_start", "wd", "moms"];
 const LR_FIND: &[&str] = &["start_lr", "end_lr", "wds", "linear"];
 const SET_DATA: &[&str] = &["data", "precompute"];
 const TTA: &[&str] = &["n_aug", "is_test"];
@@ -80,9 +82,10 @@ impl World {
             }
             (Some(_), _) if learner => return self.method(name, arguments),
             // A line by itself may name its learner as it likes.
-            (Some(_), "fit" | "unfreeze" | "freeze_to" | "lr_find" | "TTA" | "set_data" | "bn_freeze")
-                if self.alone =>
-            {
+            (
+                Some(_),
+                "fit" | "fit_one_cycle" | "unfreeze" | "freeze_to" | "lr_find" | "TTA" | "set_data" | "bn_freeze",
+            ) if self.alone => {
                 return self.method(name, arguments);
             }
             (None, "TTA") if self.alone => return self.method(name, arguments),
@@ -122,6 +125,14 @@ impl World {
         }
         if let Some(clip) = a.get("clip") {
             self.clip = Some(self.resolve(clip).to_string());
+        }
+        if let Some(optimizer) = a.get("opt_fn") {
+            let name = optimizer.last_name().unwrap_or_default().to_lowercase();
+            match OPTIMIZERS.iter().find(|known| known.name == name) {
+                // The original's SGD has no momentum unless it is given some.
+                Some(known) if known.name != "sgd" => self.optimizer = Some(known.name),
+                _ => self.remark("`opt_fn`: a section of its own, such as `optimizer: sgd { momentum: 0.95 }`"),
+            }
         }
         self.unread(&a);
         if self.alone && keys.iter().any(|(key, _)| matches!(*key, "dropout" | "hidden")) {
@@ -260,6 +271,7 @@ impl World {
     fn method(&mut self, name: &str, arguments: &[CallArgument]) -> Option<NamedValue> {
         match name {
             "fit" => self.fit(arguments),
+            "fit_one_cycle" => self.fit_one_cycle(arguments),
             "lr_find" | "lr_find2" => {
                 let mut a = Arguments::new(arguments, LR_FIND);
                 let ends = [("start_lr", "start"), ("end_lr", "end")]
@@ -403,6 +415,13 @@ impl World {
                 written.extend(mult.map(|mult| format!("cycle_mult = {mult}")));
             }
         }
+        for key in ["use_clr", "use_clr_beta"] {
+            let Some(value) = a.get(key).map(|value| self.resolve(value)) else { continue };
+            match &value {
+                Expr::List(_) => written.push(format!("{key} = {value}")),
+                _ => self.remark(&format!("`{key}` is not literal: `{key} = [10, 10]`")),
+            }
+        }
         if let Some(wds) = a.get("wds") {
             written.push(format!("wds = {}", self.resolve(wds)));
         }
@@ -412,6 +431,24 @@ impl World {
         }
         self.unread(&a);
         self.step(format!("fit({});", written.join(", ")));
+    }
+
+    /// `fit_one_cycle(n_epoch, lr_max, ..)` of fastai v2.
+    fn fit_one_cycle(&mut self, arguments: &[CallArgument]) {
+        let mut a = Arguments::new(arguments, FIT_ONE_CYCLE);
+        let epochs = a.get("n_epoch").map_or("1".to_string(), |epochs| self.resolve(epochs).to_string());
+        let rates = a.get("lr_max").map(|lrs| self.rates(lrs));
+        let mut written = vec![rates.unwrap_or_else(|| "1e-3".to_string()), epochs];
+        for (theirs, ours) in [("pct_start", "pct_start"), ("div", "div"), ("div_final", "div_final"), ("wd", "wds")] {
+            written.extend(a.get(theirs).map(|value| format!("{ours} = {}", self.resolve(value))));
+        }
+        match a.get("moms").map(|value| self.resolve(value)) {
+            Some(moms @ Expr::List(_)) => written.push(format!("moms = {moms}")),
+            Some(_) => self.remark("`moms` is not literal: `moms = [0.95, 0.85, 0.95]`"),
+            None => {}
+        }
+        self.unread(&a);
+        self.step(format!("fit_one_cycle({});", written.join(", ")));
     }
 
     /// A rate, a list of them or a name of either; arithmetic on a list is that on its items.

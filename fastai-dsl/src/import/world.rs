@@ -53,6 +53,7 @@ pub(super) struct World {
     pub(super) model: Option<ModelSpec>,
     pub(super) metrics: Vec<String>,
     pub(super) clip: Option<String>,
+    pub(super) optimizer: Option<&'static str>,
     /// Comments before the first learner.
     head: Vec<String>,
     lines: Vec<TrainLine>,
@@ -455,6 +456,7 @@ impl World {
             sections.push(model.section());
             sections.extend(self.metrics_section());
         }
+        sections.extend(self.optimizer.map(|optimizer| format!("optimizer: {optimizer}")));
         sections.extend(self.clip.as_ref().map(|clip| format!("clip: {clip}")));
         Answer { steps: steps.collect(), sections, reasons: self.reasons.clone() }
     }
@@ -484,6 +486,9 @@ impl World {
         section(self.transforms.as_ref().map(TransformSpec::section), "transforms: side_on { size: 224 }");
         section(self.model.as_ref().map(ModelSpec::section), "model: resnet34");
         section(Some(metrics), "");
+        if let Some(optimizer) = self.optimizer {
+            section(Some(format!("optimizer: {optimizer}")), "");
+        }
         if let Some(clip) = &self.clip {
             section(Some(format!("clip: {clip}")), "");
         }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TaskKind;
+use super::{Average, KappaWeights, TaskKind};
 use crate::check::Bound;
-use crate::draft::{Value, ValueKind};
+use crate::draft::{Value, ValueKind, number};
 use crate::experiment;
 use crate::schema::{self, Construct};
 use crate::word_enums::word_enums;
@@ -13,7 +13,7 @@ use crate::word_enums::word_enums;
 macro_rules! metrics {
     ($(
         #[doc = $doc:literal]
-        $metric:ident $({ $(#[$about_field:meta])* $field:ident: $ty:ty })? = $word:ident,
+        $metric:ident $({ $($(#[$about_field:meta])* $field:ident: $ty:ty),+ })? = $word:ident,
             $better:ident is better, measures $($task:ident)|+;
     )+) => {
         word_enums! {
@@ -28,13 +28,21 @@ macro_rules! metrics {
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Metric {
-            $( #[doc = $doc] $metric $({ $(#[$about_field])* $field: $ty })?, )+
+            $( #[doc = $doc] $metric $({ $($(#[$about_field])* $field: $ty),+ })?, )+
         }
 
         impl Metric {
             /// The metric without its parameters.
             pub fn kind(&self) -> MetricKind {
                 match self { $( Metric::$metric { .. } => MetricKind::$metric, )+ }
+            }
+
+            /// Its parameters as a recipe writes them, in the registry's order.
+            fn parameters(&self) -> Vec<(&'static str, String)> {
+                match self {
+                    $( Metric::$metric $({ $($field),+ })? =>
+                        vec![$($( (stringify!($field), $field.written()) ),+)?], )+
+                }
             }
         }
 
@@ -48,7 +56,7 @@ macro_rules! metrics {
             pub(crate) fn lower(self, bound: &Bound) -> Option<Metric> {
                 match self {
                     $( MetricKind::$metric => {
-                        Some(Metric::$metric $({ $field: bound.read(stringify!($field))? })?)
+                        Some(Metric::$metric $({ $($field: bound.read(stringify!($field))?),+ })?)
                     } )+
                 }
             }
@@ -75,26 +83,99 @@ macro_rules! metrics {
                 }
 
                 $( impl Measures<experiment::$task> for $word {} )+
+                $crate::recipe::metric::metrics!(@call $word [$($task)+] $({ $($field)+ })?);
             )+
         }
     };
+    // The call of a metric with parameters measures what its word does.
+    (@call $word:ident $tasks:tt) => {};
+    (@call $word:ident [$($task:ident)+] $fields:tt) => {
+        $( impl Measures<experiment::$task> for schema::$word {} )+
+    };
 }
+pub(crate) use metrics;
+
 metrics! {
     /// Share of images whose most probable class is the label.
     Accuracy = accuracy, Higher is better, measures SingleLabel;
+    /// Share of images whose label is one of the `k` most probable classes.
+    TopK {
+        /// Classes that count.
+        k: u32
+    } = top_k, Higher is better, measures SingleLabel;
     /// Mean negative log-probability of the label, or mean binary cross-entropy.
     LogLoss = log_loss, Lower is better, measures SingleLabel | MultiLabel;
     /// Area under the ROC curve, the mean over the classes (each against the rest) or over the tags.
     Auroc = auroc, Higher is better, measures SingleLabel | MultiLabel;
+    /// Average precision, the area under the precision-recall curve: the mean over the classes or the tags.
+    AveragePrecision = average_precision, Higher is better, measures SingleLabel | MultiLabel;
     /// F-beta with beta 2, the mean over images.
     F2 {
         /// The rule for predicting tags.
         threshold: Threshold
     } = f2, Higher is better, measures MultiLabel;
+    /// F-beta with beta 1: the harmonic mean of precision and recall.
+    F1 {
+        /// What is averaged.
+        average: Average,
+        /// A tag is predicted above this probability.
+        threshold: f64
+    } = f1, Higher is better, measures SingleLabel | MultiLabel;
+    /// F-beta: recall counts `beta` times as much as precision.
+    FBeta {
+        /// Weight of recall.
+        beta: f64,
+        /// What is averaged.
+        average: Average,
+        /// A tag is predicted above this probability.
+        threshold: f64
+    } = f_beta, Higher is better, measures SingleLabel | MultiLabel;
+    /// Share of what is predicted that is true.
+    Precision {
+        /// What is averaged.
+        average: Average,
+        /// A tag is predicted above this probability.
+        threshold: f64
+    } = precision, Higher is better, measures SingleLabel | MultiLabel;
+    /// Share of what is true that is predicted.
+    Recall {
+        /// What is averaged.
+        average: Average,
+        /// A tag is predicted above this probability.
+        threshold: f64
+    } = recall, Higher is better, measures SingleLabel | MultiLabel;
+    /// Mean recall of the classes that the images have.
+    BalancedAccuracy = balanced_accuracy, Higher is better, measures SingleLabel;
+    /// Cohen's kappa: agreement beyond chance, if wanted weighted by the distance in class order (byte order of names).
+    Kappa {
+        /// How much a mistake counts.
+        weights: KappaWeights
+    } = kappa, Higher is better, measures SingleLabel;
+    /// Matthews' correlation coefficient of the predicted classes and the labels.
+    Mcc = mcc, Higher is better, measures SingleLabel;
+    /// Brier score: the mean squared error of the probabilities, summed over three or more classes, the mean over tags.
+    Brier = brier, Lower is better, measures SingleLabel | MultiLabel;
+    /// Expected calibration error: how far accuracy is from the probability of the predicted class, in bins of the latter.
+    Ece {
+        /// Bins of equal width.
+        bins: u32
+    } = ece, Lower is better, measures SingleLabel;
+    /// Share of cells (an image and a tag) that are right.
+    AccuracyThresh {
+        /// A tag is predicted above this probability.
+        threshold: f64
+    } = accuracy_thresh, Higher is better, measures MultiLabel;
+    /// Hamming loss: the share of cells (an image and a tag) that are wrong.
+    Hamming {
+        /// A tag is predicted above this probability.
+        threshold: f64
+    } = hamming, Lower is better, measures MultiLabel;
     /// Mean absolute error.
     MeanAbsError = mae, Lower is better, measures Regression;
     /// Root of the mean squared error.
     RootMeanSquareError = rmse, Lower is better, measures Regression;
+    /// Coefficient of determination: the share of the numbers' variance that is predicted; 0 for a constant answer.
+    Determination = r2, Higher is better, measures Regression;
 }
 
 /// A value of the typed builder: a metric for task `T`.
@@ -124,12 +205,23 @@ impl Direction {
 }
 
 impl Metric {
-    /// Name of the table's column: the word, or `f2_best` with a threshold search.
-    pub fn column(&self) -> &'static str {
-        match self.threshold() {
-            Some(Threshold::Search) => "f2_best",
-            _ => self.word(),
+    /// Name of the table's column: the word and the arguments that are not the registry's defaults, `precision_micro`;
+    /// `f2_best` with a threshold search, `top_5`.
+    pub fn column(&self) -> String {
+        if let Metric::TopK { k } = self {
+            return format!("top_{k}");
         }
+        if self.threshold() == Some(Threshold::Search) {
+            return format!("{}_best", self.word());
+        }
+        let arguments = self.arguments().into_iter().map(|(_, text)| format!("_{text}"));
+        std::iter::once(self.word().to_string()).chain(arguments).collect()
+    }
+
+    /// The arguments that differ from the registry's defaults, as a recipe writes them.
+    pub fn arguments(&self) -> Vec<(&'static str, String)> {
+        let construct = self.kind().construct();
+        self.parameters().into_iter().filter(|(key, text)| !construct.is_default(key, text)).collect()
     }
 
     /// The word in a recipe, whatever its arguments.
@@ -161,11 +253,6 @@ impl MetricKind {
         schema::constructs().find(|construct| construct.name == self.word()).unwrap_or(&PLAIN)
     }
 
-    /// Returns the metric of a table column, see [`Metric::column`].
-    pub fn of_column(column: &str) -> Option<Self> {
-        Self::parse(column.strip_suffix("_best").unwrap_or(column))
-    }
-
     /// Whether the metric supports the task.
     pub fn measures(self, task: TaskKind) -> bool {
         self.tasks().contains(&task)
@@ -174,6 +261,44 @@ impl MetricKind {
     /// The first metric that supports only this task.
     pub fn of_task(task: TaskKind) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.tasks() == [task])
+    }
+}
+
+/// A parameter of a metric, as a recipe writes it.
+trait Written {
+    fn written(&self) -> String;
+}
+
+impl Written for u32 {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Written for f64 {
+    fn written(&self) -> String {
+        number(*self)
+    }
+}
+
+impl Written for Threshold {
+    fn written(&self) -> String {
+        match self {
+            Threshold::Fixed(threshold) => number(*threshold),
+            Threshold::Search => "search".to_string(),
+        }
+    }
+}
+
+impl Written for Average {
+    fn written(&self) -> String {
+        self.word().to_string()
+    }
+}
+
+impl Written for KappaWeights {
+    fn written(&self) -> String {
+        self.word().to_string()
     }
 }
 

@@ -6,18 +6,24 @@ use crate::schema;
 use crate::word_enums::word_enums;
 
 pub(crate) mod augmentation;
+mod average;
+mod course;
 mod data;
 mod keep_best;
 mod metric;
 mod model;
+mod optimizer;
 mod step;
 mod transforms;
 
 pub use augmentation::{Augmentation, Erased, augmentation_words};
+pub use average::*;
+pub use course::*;
 pub use data::*;
 pub use keep_best::*;
 pub use metric::*;
 pub use model::*;
+pub use optimizer::*;
 pub use step::*;
 pub use transforms::*;
 
@@ -58,8 +64,14 @@ pub struct Options {
     /// Parameter of the Beta distribution that `cutmix` draws areas from.
     #[serde(default)]
     pub cutmix: Option<f64>,
+    /// The optimizer.
+    #[serde(default)]
+    pub optimizer: Option<OptimizerSpec>,
     /// Largest global gradient norm.
     pub clip: Option<f64>,
+    /// Largest absolute value of each number of a gradient.
+    #[serde(default)]
+    pub clip_value: Option<f64>,
     /// Keep the weights of the epoch that was best by this metric.
     pub keep_best: Option<KeepBest>,
 }
@@ -124,6 +136,14 @@ impl Recipe {
     /// Parameter of `cutmix`'s Beta distribution, above 0; `None` = no cutting.
     pub fn cutmix(&self) -> Option<f64> {
         self.options.cutmix.filter(|alpha| *alpha > 0.0)
+    }
+    /// The optimizer; SGD with momentum unless the recipe names one.
+    pub fn optimizer(&self) -> OptimizerSpec {
+        self.options.optimizer.unwrap_or_default()
+    }
+    /// Largest absolute value of each number of a gradient; `None` = no such bound.
+    pub fn clip_value(&self) -> Option<f64> {
+        self.options.clip_value
     }
     /// Largest global gradient norm; `None` = no clipping.
     pub fn clip(&self) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::HeadSpec;
+use super::{FitCourse, HeadSpec};
 use crate::rate::Rate;
 use crate::schema::{Construct, STEPS};
 use crate::word_enums::word_enums;
@@ -71,7 +71,7 @@ pub(crate) fn largest_size(first: u32, steps: &[Step]) -> u32 {
 }
 
 impl Step {
-    /// The step without its arguments.
+    /// The step without its arguments. A `fit_one_cycle` is a `fit`, whose schedule is another.
     pub fn kind(&self) -> StepKind {
         match self {
             Step::Precompute { .. } => StepKind::Precompute,
@@ -123,7 +123,7 @@ impl StepKind {
 
     /// Whether the step runs training batches: `fit`, and `lr_find`, which restores the weights afterwards.
     pub fn trains(self) -> bool {
-        matches!(self, StepKind::Fit | StepKind::LrFind)
+        matches!(self, StepKind::Fit | StepKind::FitOneCycle | StepKind::LrFind)
     }
 }
 
@@ -144,6 +144,8 @@ word_enums! {
         /// Train.
         #[default]
         Fit = "fit",
+        /// Train with one cycle of rate and momentum.
+        FitOneCycle = "fit_one_cycle",
         /// Learning-rate finder.
         LrFind = "lr_find",
         /// A new, untrained head.
@@ -218,4 +220,7 @@ pub struct Fit {
     pub wds: Vec<f64>,
     /// Shape of a cycle.
     pub anneal: Anneal,
+    /// The form of the schedule.
+    #[serde(default)]
+    pub course: FitCourse,
 }

@@ -136,7 +136,7 @@ construct_lists! {
             std: Numbers in range(0.001, 1.0), required;
         }
     }
-    /// What `model` and `metrics` take.
+    /// What `model` takes.
     NETWORK in network {
         /// The network: an architecture with a new head.
         MODEL model {
@@ -145,10 +145,110 @@ construct_lists! {
             /// Number of modules to remove from the end of the body; `fastai explain ARCH` names them.
             cut: Count in range(0.0, 64.0) = "0";
         } + layers
+    }
+    /// What `optimizer` takes.
+    OPTIMIZERS in optimizers {
+        /// Stochastic gradient descent with momentum. Weight decay is added to the gradient.
+        SGD sgd {
+            /// Share of the past in the moving sum of the gradients.
+            momentum: Number in below(0.0, 1.0) = "0.9";
+            /// Whether the step looks ahead along that sum (Nesterov's momentum).
+            nesterov: Switch = "off";
+        }
+        /// Adam, as in PyTorch. Weight decay is added to the gradient.
+        ADAM adam {
+            /// Shares of the past in the moving averages of the gradients and of their squares.
+            betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+            /// Added to the root of the mean square.
+            eps: Number in above(0.0, 1.0) = "1e-8";
+        }
+        /// Adam with decoupled weight decay: each step shrinks the weights by rate times decay.
+        ADAMW adamw {
+            /// Shares of the past in the moving averages of the gradients and of their squares.
+            betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+            /// Added to the root of the mean square.
+            eps: Number in above(0.0, 1.0) = "1e-8";
+        }
+        /// RMSprop, as in PyTorch. Weight decay is added to the gradient.
+        RMSPROP rmsprop {
+            /// Share of the past in the moving average of the squares.
+            alpha: Number in below(0.0, 1.0) = "0.99";
+            /// Added to the root of the mean square.
+            eps: Number in above(0.0, 1.0) = "1e-8";
+            /// Share of the past in the moving sum of the steps.
+            momentum: Number in below(0.0, 1.0) = "0";
+        }
+        /// LAMB, as in timm: Adam with decoupled weight decay, whose step in each tensor that decays is scaled to the norm of
+        /// its weights. For large batches.
+        LAMB lamb {
+            /// Shares of the past in the moving averages of the gradients and of their squares.
+            betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+            /// Added to the root of the mean square.
+            eps: Number in above(0.0, 1.0) = "1e-6";
+        }
+    }
+    /// The metrics that take arguments.
+    MEASURES in measures {
+        /// Share of images whose label is one of the `k` most probable classes.
+        TOP_K top_k {
+            /// Classes that count.
+            k: Count in range(1.0, 10000.0) = "5";
+        }
         /// F-beta with beta 2, the mean over images.
         F2 f2 {
             /// A tag is predicted if its probability exceeds this number; `search` takes the best of 0.17 to 0.23.
             threshold: Threshold in open(0.0, 1.0) = "0.2";
+        }
+        /// F-beta with beta 1: the harmonic mean of precision and recall.
+        F1 f1 {
+            /// What is averaged; `samples` is for tags only.
+            average: Word(Average) = "macro";
+            /// A tag is predicted if its probability exceeds this number; for tags only.
+            threshold: Number in open(0.0, 1.0) = "0.5";
+        }
+        /// F-beta: recall counts `beta` times as much as precision.
+        F_BETA f_beta {
+            /// Weight of recall.
+            beta: Number in above(0.0, 100.0), required;
+            /// What is averaged; `samples` is for tags only.
+            average: Word(Average) = "macro";
+            /// A tag is predicted if its probability exceeds this number; for tags only.
+            threshold: Number in open(0.0, 1.0) = "0.5";
+        }
+        /// Share of what is predicted that is true.
+        PRECISION precision {
+            /// What is averaged; `samples` is for tags only.
+            average: Word(Average) = "macro";
+            /// A tag is predicted if its probability exceeds this number; for tags only.
+            threshold: Number in open(0.0, 1.0) = "0.5";
+        }
+        /// Share of what is true that is predicted.
+        RECALL recall {
+            /// What is averaged; `samples` is for tags only.
+            average: Word(Average) = "macro";
+            /// A tag is predicted if its probability exceeds this number; for tags only.
+            threshold: Number in open(0.0, 1.0) = "0.5";
+        }
+        /// Cohen's kappa: agreement beyond chance.
+        KAPPA kappa {
+            /// How much a mistake counts: `linear` and `quadratic` go by the distance in class order, the byte order of the
+            /// names.
+            weights: Word(KappaWeights) = "none";
+        }
+        /// Expected calibration error.
+        ECE ece {
+            /// Bins of equal width.
+            bins: Count in range(1.0, 1000.0) = "15";
+        }
+        /// Share of cells (an image and a tag) that are right.
+        ACCURACY_THRESH accuracy_thresh {
+            /// A tag is predicted if its probability exceeds this number.
+            threshold: Number in open(0.0, 1.0) = "0.5";
+        }
+        /// Hamming loss: the share of cells (an image and a tag) that are wrong.
+        HAMMING hamming {
+            /// A tag is predicted if its probability exceeds this number.
+            threshold: Number in open(0.0, 1.0) = "0.5";
         }
     }
     /// The steps, in the order of the language page.
@@ -177,10 +277,42 @@ construct_lists! {
             cycle_len: Count in range(1.0, 100000.0);
             /// Factor between the lengths of successive cycles.
             cycle_mult: Count in range(1.0, 1000.0) = "1";
-            /// L2 weight decay, one for all layer groups or one per layer group.
+            /// Weight decay, one for all layer groups or one per layer group.
             wds: Numbers in range(0.0, 1.0) = "0";
             /// Shape of a cycle.
             anneal: Word(Anneal) = "cosine";
+            /// Instead of cycles, one course over all epochs after the warm-up.
+            schedule: Word(Fall) = "constant";
+            /// Epochs over which the rate first rises on a straight line, from a hundredth of itself.
+            warmup: Number in range(0.0, 100000.0) = "0";
+            /// Epochs between two steps of `schedule = step`.
+            every: Count in range(1.0, 100000.0) = "30";
+            /// Factor of each step of `schedule = step`.
+            by: Number in open(0.0, 1.0) = "0.1";
+            /// Cycles as fastai 0.7's `use_clr`: `[div, cut_div]`, the full rate over the lowest and the cycle over its rise;
+            /// then, if wanted, the momentum at the lowest and at the full rate.
+            use_clr: Numbers in above(0.0, 1000.0);
+            /// Cycles as fastai 0.7's `use_clr_beta`: `[div, pct]`, the full rate over the first and the per cent of the last
+            /// fall; then, if wanted, the momentum at the lowest and at the full rate.
+            use_clr_beta: Numbers in above(0.0, 1000.0);
+        }
+        /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
+        /// does the opposite.
+        FIT_ONE_CYCLE fit_one_cycle {
+            /// One rate, or one per layer group, earliest first: the highest of the cycle.
+            lrs: Rates in above(0.0, 10.0), required;
+            /// Epochs of the cycle.
+            epochs: Count in range(1.0, 100000.0), required;
+            /// Part of the batches in which the rate rises.
+            pct_start: Number in open(0.0, 1.0) = "0.25";
+            /// The highest rate over the first.
+            div: Number in range(1.0, 1000000.0) = "25";
+            /// The highest rate over the last.
+            div_final: Number in range(1.0, 1000000000.0) = "100000";
+            /// Momentum at first, at the highest rate and at the end. An optimizer without momentum stays without.
+            moms: Numbers in below(0.0, 1.0) = "[0.95, 0.85, 0.95]";
+            /// Weight decay, one for all layer groups or one per layer group.
+            wds: Numbers in range(0.0, 1.0) = "0";
         }
         /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
         LR_FIND lr_find {

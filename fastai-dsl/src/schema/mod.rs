@@ -399,5 +399,8 @@ pub use section::*;
 
 /// Every construct, in the order of the language page.
 pub fn constructs() -> impl Iterator<Item = &'static Construct> {
-    [SOURCES, SPLITS, CHECKS, IMAGES, AUGMENTATIONS, NETWORK, STEPS].into_iter().flatten().copied()
+    [SOURCES, SPLITS, CHECKS, IMAGES, AUGMENTATIONS, NETWORK, OPTIMIZERS, MEASURES, STEPS]
+        .into_iter()
+        .flatten()
+        .copied()
 }

@@ -122,7 +122,19 @@ pub const SECTIONS: &[Section] = &[
         "Pastes a part of another training image of the batch, with the same share of its label, into each image. The value is the parameter of the Beta distribution of areas. With `mixup` as well, each batch uses one of the two.",
     )
     .within(range(0.0, 100.0)),
+    Section::new(
+        "optimizer",
+        "optimizer: adamw",
+        "The rule that turns gradients into steps: `sgd`, `adam`, `adamw`, `rmsprop` or `lamb`. Each `fit` starts it anew.",
+    )
+    .unless_given("sgd"),
     Section::new("clip", "clip: 1.0", "Largest global gradient norm.").within(above(0.0, 1e6)),
+    Section::new(
+        "clip_value",
+        "clip_value: 0.5",
+        "Largest absolute value of each number of a gradient, after `clip`.",
+    )
+    .within(above(0.0, 1e6)),
     Section::new(
         "keep_best",
         "keep_best: accuracy",

@@ -25,7 +25,7 @@ use crate::device;
 use crate::metrics::{Probabilities, Truth};
 use crate::models::{Network, describe, unit_times};
 use crate::random::Stream;
-use crate::train::{GroupRates, Inputs, Learner, Loss, Optimizer};
+use crate::train::{Descent, GroupRates, Inputs, Learner, Loss, Optimizer};
 use crate::transforms::Transform;
 
 /// Number of outputs of the head.
@@ -125,7 +125,7 @@ impl Bench {
             let learner = Learner::new(network.set_frozen(first_trainable, false), device.clone());
             let classes = (0..batch).map(|image| (image % CLASSES) as u32).collect();
             Work::Train(Box::new(Training {
-                optimizer: learner.optimizer(None),
+                optimizer: learner.optimizer(&Descent::default()),
                 learner,
                 loss: Loss::new(Truth::Classes(classes), None, &device),
                 rates: GroupRates { lrs: vec![RATE; groups], wds: Vec::new(), momentum: 0.9 },

@@ -10,7 +10,7 @@ use super::{Measure, Probabilities, Truth, mean};
 pub struct MeanAbsError;
 
 impl Measure for MeanAbsError {
-    fn column(&self) -> &str {
+    fn column(&self) -> String {
         Metric::MeanAbsError.column()
     }
 

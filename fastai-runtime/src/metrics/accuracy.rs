@@ -10,7 +10,7 @@ use super::{Measure, Probabilities, Truth};
 pub struct Accuracy;
 
 impl Measure for Accuracy {
-    fn column(&self) -> &str {
+    fn column(&self) -> String {
         Metric::Accuracy.column()
     }
 

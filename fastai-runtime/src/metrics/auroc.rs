@@ -3,13 +3,8 @@
 use fastai_dsl::{Direction, Metric, MetricKind};
 use rayon::prelude::*;
 
-use super::interval::{RESAMPLES, bootstrap_of};
+use super::statistic::{Statistic, Weighted};
 use super::{Measure, Probabilities, Truth, mean};
-
-/// Most cells, `images * classes * resamples`, that an interval takes; beyond, it takes fewer resamples.
-const WORK: usize = 2_000_000_000;
-/// Fewest resamples.
-const FEWEST: usize = 100;
 
 /// Area under the ROC curve: the mean over the classes, each against the rest, or over the tags, with a bootstrap interval.
 ///
@@ -18,8 +13,8 @@ const FEWEST: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub struct Auroc;
 
-impl Measure for Auroc {
-    fn column(&self) -> &str {
+impl Statistic for Auroc {
+    fn column(&self) -> String {
         Metric::Auroc.column()
     }
 
@@ -27,17 +22,12 @@ impl Measure for Auroc {
         MetricKind::Auroc.direction()
     }
 
-    fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
-        macro_average(&rankings(predicted, truth), |_| 1).unwrap_or(f64::NAN)
+    fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
+        let rankings = rankings(predicted, truth, &measured_classes(truth, predicted.classes()));
+        Some(Box::new(move |times| macro_average(&rankings, |ranking| area(ranking, times))))
     }
 
-    fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
-        let rankings = rankings(predicted, truth);
-        let resamples = (WORK / predicted.values().len().max(1)).clamp(FEWEST, RESAMPLES);
-        bootstrap_of(truth.len(), resamples, draw, |counts| macro_average(&rankings, |image| counts[image]))
-    }
-
-    fn unmeasured(&self, truth: &Truth, classes: usize) -> Vec<usize> {
+    fn left_out(&self, truth: &Truth, classes: usize) -> Vec<usize> {
         let measured = measured_classes(truth, classes);
         (0..classes)
             .filter(|&class| !measured.iter().any(|&m| m == class || classes == 2 && is_single(truth)))
@@ -81,19 +71,19 @@ fn measured_classes(truth: &Truth, classes: usize) -> Vec<usize> {
 }
 
 /// An image in the order of its probability of one class.
-struct Ranked {
-    image: u32,
-    positive: bool,
+pub(super) struct Ranked {
+    pub(super) image: u32,
+    pub(super) positive: bool,
     /// Whether its probability is higher than that of the image before it.
-    higher: bool,
+    pub(super) higher: bool,
 }
 
-/// The images in rising order, for each class that has a curve; none where a prediction is not a number.
-fn rankings(predicted: &Probabilities, truth: &Truth) -> Vec<Vec<Ranked>> {
+/// The images in rising order, for each of the classes; none where a prediction is not a number.
+pub(super) fn rankings(predicted: &Probabilities, truth: &Truth, classes: &[usize]) -> Vec<Vec<Ranked>> {
     if predicted.values().iter().any(|p| p.is_nan()) {
         return Vec::new();
     }
-    let ranking = |class: usize| {
+    let ranking = |&class: &usize| {
         let p = |image: u32| predicted.row(image as usize)[class];
         let mut order: Vec<u32> = (0..predicted.len() as u32).collect();
         order.sort_by(|&a, &b| p(a).total_cmp(&p(b)));
@@ -104,18 +94,18 @@ fn rankings(predicted: &Probabilities, truth: &Truth) -> Vec<Vec<Ranked>> {
         });
         ranked.collect()
     };
-    measured_classes(truth, predicted.classes()).into_par_iter().map(ranking).collect()
+    classes.par_iter().map(ranking).collect()
 }
 
-/// Mean of the areas with each image counted `times` times; `None` if no class has both kinds of images then.
-fn macro_average(rankings: &[Vec<Ranked>], times: impl Fn(usize) -> u32 + Sync) -> Option<f64> {
-    let areas: Vec<Option<f64>> = rankings.par_iter().map(|ranking| area(ranking, &times)).collect();
+/// Mean of the areas; `None` if no class has one.
+pub(super) fn macro_average(rankings: &[Vec<Ranked>], area: impl Fn(&[Ranked]) -> Option<f64> + Sync) -> Option<f64> {
+    let areas: Vec<Option<f64>> = rankings.par_iter().map(|ranking| area(ranking)).collect();
     let areas: Vec<f64> = areas.into_iter().flatten().collect();
     (!areas.is_empty()).then(|| mean(&areas))
 }
 
 /// The share of pairs of a positive and a negative image in which the positive one is higher; a tie counts half.
-fn area(ranking: &[Ranked], times: impl Fn(usize) -> u32) -> Option<f64> {
+fn area(ranking: &[Ranked], times: &[u32]) -> Option<f64> {
     // Twice the number of such pairs; images below, and those that tie.
     let (mut pairs, mut below) = (0u64, [0u64; 2]);
     let mut tied = [0u64; 2];
@@ -128,7 +118,7 @@ fn area(ranking: &[Ranked], times: impl Fn(usize) -> u32) -> Option<f64> {
         if ranked.higher {
             close(&mut tied);
         }
-        tied[usize::from(ranked.positive)] += u64::from(times(ranked.image as usize));
+        tied[usize::from(ranked.positive)] += u64::from(times[ranked.image as usize]);
     }
     close(&mut tied);
     let all = 2 * below[0] * below[1];

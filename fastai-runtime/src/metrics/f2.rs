@@ -32,7 +32,7 @@ impl F2 {
 }
 
 impl Measure for F2 {
-    fn column(&self) -> &str {
+    fn column(&self) -> String {
         self.metric().column()
     }
 

@@ -14,7 +14,7 @@ const CLIP: f64 = 1e-15;
 pub struct LogLoss;
 
 impl Measure for LogLoss {
-    fn column(&self) -> &str {
+    fn column(&self) -> String {
         Metric::LogLoss.column()
     }
 

@@ -4,15 +4,24 @@
 
 mod absolute_error;
 mod accuracy;
+mod agreement;
 mod auroc;
+mod average_precision;
 mod baseline;
+mod calibration;
+mod cells;
 mod confusion;
+mod determination;
 mod f2;
+mod f_beta;
 mod interval;
 mod log_loss;
 mod probabilities;
 mod squared_error;
+mod statistic;
+mod tally;
 mod telling;
+mod top_k;
 mod value;
 
 use std::fmt::Debug;
@@ -21,23 +30,31 @@ use fastai_dsl::{Direction, Metric};
 
 pub use absolute_error::{MeanAbsError, absolute_errors};
 pub use accuracy::{Accuracy, accuracy};
+pub use agreement::{BalancedAccuracy, Kappa, Mcc};
 pub use auroc::{Auroc, auroc};
+pub use average_precision::AveragePrecision;
 pub use baseline::{ConstantAnswer, constant_answer, constant_number};
+pub use calibration::{Brier, Ece};
+pub use cells::{AccuracyThresh, Hamming};
 pub use confusion::{Confusion, TagRow, confusion, tag_table};
+pub use determination::Determination;
+pub use f_beta::AveragedScore;
 pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search};
 pub use interval::{RESAMPLES, bootstrap, wilson};
 pub use log_loss::{LogLoss, log_loss, log_loss_of_images, loss_of_predictions};
 pub(crate) use probabilities::log_sum_exp;
 pub use probabilities::{Probabilities, Truth};
 pub use squared_error::RootMeanSquareError;
+pub use statistic::{Statistic, Weighted};
 pub use telling::{most_correct, most_incorrect, most_uncertain};
+pub use top_k::TopK;
 pub use value::MetricValue;
 pub(crate) use value::number_or_nan;
 
 /// One metric: its name, its direction, and its computation over a whole set.
 pub trait Measure: Debug + Send + Sync {
     /// Name of its column in the epoch table, in `history.csv` and in the report.
-    fn column(&self) -> &str;
+    fn column(&self) -> String;
 
     /// Which values are the better ones.
     fn direction(&self) -> Direction;
@@ -63,11 +80,24 @@ pub trait Measure: Debug + Send + Sync {
 pub fn of(metric: &Metric) -> Box<dyn Measure> {
     match *metric {
         Metric::Accuracy => Box::new(Accuracy),
+        Metric::TopK { k } => Box::new(TopK { k }),
         Metric::LogLoss => Box::new(LogLoss),
         Metric::Auroc => Box::new(Auroc),
+        Metric::AveragePrecision => Box::new(AveragePrecision),
         Metric::F2 { threshold } => Box::new(F2 { threshold }),
+        Metric::F1 { .. } | Metric::FBeta { .. } | Metric::Precision { .. } | Metric::Recall { .. } => {
+            Box::new(AveragedScore::of(metric).expect("one of its metrics"))
+        }
+        Metric::BalancedAccuracy => Box::new(BalancedAccuracy),
+        Metric::Kappa { weights } => Box::new(Kappa { weights }),
+        Metric::Mcc => Box::new(Mcc),
+        Metric::Brier => Box::new(Brier),
+        Metric::Ece { bins } => Box::new(Ece { bins }),
+        Metric::AccuracyThresh { threshold } => Box::new(AccuracyThresh { threshold }),
+        Metric::Hamming { threshold } => Box::new(Hamming { threshold }),
         Metric::MeanAbsError => Box::new(MeanAbsError),
         Metric::RootMeanSquareError => Box::new(RootMeanSquareError),
+        Metric::Determination => Box::new(Determination),
     }
 }
 
@@ -84,7 +114,8 @@ pub fn measured(
     draw: &mut dyn FnMut() -> u64,
 ) -> MetricValue {
     MetricValue {
-        name: metric.column().to_string(),
+        name: metric.column(),
+        lower_is_better: metric.direction() == Direction::Lower,
         value: metric.value(predicted, truth),
         interval: metric.interval(predicted, truth, draw),
         n: truth.len(),

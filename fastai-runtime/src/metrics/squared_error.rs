@@ -11,7 +11,7 @@ use super::{Measure, Probabilities, Truth, mean};
 pub struct RootMeanSquareError;
 
 impl Measure for RootMeanSquareError {
-    fn column(&self) -> &str {
+    fn column(&self) -> String {
         Metric::RootMeanSquareError.column()
     }
 

@@ -9,10 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct MetricValue {
     /// Column name, `f2`.
     pub name: String,
+    /// Whether lower values are better.
+    #[serde(default)]
+    pub lower_is_better: bool,
     /// The value.
     #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
-    /// 95 % interval: Wilson for accuracy, bootstrap over images for F2 and losses.
+    /// 95 % interval: Wilson for shares of images, bootstrap over images for all else.
     pub interval: Option<[f64; 2]>,
     /// Images it was measured on.
     pub n: usize,

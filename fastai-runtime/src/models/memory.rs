@@ -37,7 +37,7 @@ pub fn activation_bytes(arch: &str, cut: u32, size: usize, first: usize) -> Acti
 /// The memory of the network while a step processes images or features, bytes in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StageMemory {
-    /// Weights, gradients and momentum.
+    /// Weights, gradients and the optimizer's state.
     pub weights: u64,
     /// The maps that a batch stores for the backward pass, and those of the largest layer.
     pub activations: u64,
@@ -57,7 +57,7 @@ impl StageMemory {
         // The memory of the head on features is negligible.
         let image = if trains && stage.state.body == BodyState::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
-            weights: stage.parameter_bytes(&plan.groups)?,
+            weights: stage.parameter_bytes(&plan.groups, &recipe.optimizer())?,
             activations: image * u64::from(stage.state.batch),
         })
     }

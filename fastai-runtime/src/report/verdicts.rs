@@ -1,6 +1,6 @@
 //! Plain statements about the gain of each stage.
 
-use fastai_dsl::{BodyState, Direction, MetricKind, StepKind};
+use fastai_dsl::{BodyState, Direction, StepKind};
 use maud::{Markup, html};
 
 use super::numbers::metric;
@@ -11,6 +11,7 @@ use crate::train::{Course, Judgement};
 /// A figure before and after, by the first metric of the recipe or by the loss.
 struct Change<'a> {
     name: &'a str,
+    direction: Direction,
     before: f64,
     after: f64,
     intervals: Option<([f64; 2], [f64; 2])>,
@@ -19,17 +20,18 @@ struct Change<'a> {
 impl<'a> Change<'a> {
     fn between(before: &Evaluation, after: &'a Evaluation) -> Option<Self> {
         let Some(first) = after.metrics.first() else {
-            return Some(Change { name: "loss", before: before.val_loss, after: after.val_loss, intervals: None });
+            let (before, after) = (before.val_loss, after.val_loss);
+            return Some(Change { name: "loss", direction: Direction::Lower, before, after, intervals: None });
         };
         let old = before.metrics.iter().find(|m| m.name == first.name)?;
         let intervals = old.interval.zip(first.interval);
-        Some(Change { name: &first.name, before: old.value, after: first.value, intervals })
+        let direction = if first.lower_is_better { Direction::Lower } else { Direction::Higher };
+        Some(Change { name: &first.name, direction, before: old.value, after: first.value, intervals })
     }
 
     /// The improvement; negative if the figure became worse.
     fn gain(&self) -> f64 {
-        // Anything but a metric is a loss.
-        MetricKind::of_column(self.name).map_or(Direction::Lower, MetricKind::direction).gain(self.before, self.after)
+        self.direction.gain(self.before, self.after)
     }
 
     /// Whether the two intervals are disjoint; false without intervals.
@@ -149,7 +151,9 @@ mod tests {
     use crate::metrics::MetricValue;
 
     fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
-        let metric = MetricValue { name: name.into(), value, interval: Some(interval), n: 100, chosen_here: None };
+        let lower_is_better = name == "log_loss";
+        let (name, interval) = (name.into(), Some(interval));
+        let metric = MetricValue { name, lower_is_better, value, interval, n: 100, chosen_here: None };
         Evaluation { n: 100, metrics: vec![metric], ..Evaluation::default() }
     }
 

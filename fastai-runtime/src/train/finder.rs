@@ -1,13 +1,13 @@
 //! The learning-rate finder.
 
 use fastai_dsl::LrFind;
-use fastai_dsl::schedule::{MOMENTUM, sweep};
+use fastai_dsl::schedule::sweep;
 
 use super::examples::Examples;
 use super::learner::Learner;
 use super::loss::Loss;
 use super::mixing::{Mixing, Targets};
-use super::optimizer::GroupRates;
+use super::optimizer::{Descent, GroupRates};
 use super::recorder::SmoothedLoss;
 use super::suggestion::{Suggestion, suggest};
 use crate::RunError;
@@ -31,8 +31,8 @@ pub struct FindPlan<'a> {
     pub find: &'a LrFind,
     /// Batches.
     pub iterations: u32,
-    /// Largest global gradient norm.
-    pub clip: Option<f64>,
+    /// The optimizer and the bounds of the gradients.
+    pub descent: Descent,
     /// The mixing of images in a batch.
     pub mixing: Mixing,
     /// Seed of the run.
@@ -110,13 +110,13 @@ pub fn find_rate(
     plan: FindPlan<'_>,
     watch: Watch<'_>,
 ) -> Result<FindResult, RunError> {
-    let FindPlan { stage, find, iterations, clip, mixing, seed } = plan;
+    let FindPlan { stage, find, iterations, descent, mixing, seed } = plan;
     let Watch { progress, stop } = watch;
     let before = Some(learner.network().clone());
     let guard = Restore { learner, before };
     let groups = guard.learner.network().groups();
     let device = guard.learner.device().clone();
-    let mut optimizer = guard.learner.optimizer(clip);
+    let mut optimizer = guard.learner.optimizer(&descent);
     let mut found = FindResult::default();
     let mut smoothed = SmoothedLoss::default();
     let mut ending = SweepEnd::default();
@@ -126,7 +126,7 @@ pub fn find_rate(
         for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, 0, &device)? {
             let Some((k, rate)) = sweep.next() else { break 'epochs };
             let mut batch = batch?;
-            let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: MOMENTUM };
+            let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: descent.rule.momentum() };
             let counters = [stage, k as u64];
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
             let targets = Targets::new(&batch.images, mix.as_ref());

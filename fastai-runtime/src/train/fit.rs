@@ -10,7 +10,7 @@ use super::learner::Learner;
 use super::loss::Loss;
 use super::midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 use super::mixing::{Mixing, Targets};
-use super::optimizer::{GroupRates, Optimizer};
+use super::optimizer::{Descent, GroupRates, Optimizer};
 use crate::RunError;
 use crate::data::Traversal;
 use crate::metrics::{Measure, Probabilities};
@@ -30,8 +30,8 @@ pub struct FitPlan<'a> {
     pub lrs: Vec<f64>,
     /// Weight decay of each layer group.
     pub wds: Vec<f64>,
-    /// Largest global gradient norm.
-    pub clip: Option<f64>,
+    /// The optimizer and the bounds of the gradients.
+    pub descent: Descent,
     /// The mixing of images in a batch.
     pub mixing: Mixing,
     /// The metrics after each epoch.
@@ -112,8 +112,8 @@ pub fn fit(
     logbook: &mut dyn Logbook,
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
-    let FitPlan { stage, epochs, mut settings, lrs, wds, clip, mixing, metrics, keep_best, seed, continued } = plan;
-    let mut optimizer = learner.optimizer(clip);
+    let FitPlan { stage, epochs, mut settings, lrs, wds, descent, mixing, metrics, keep_best, seed, continued } = plan;
+    let mut optimizer = learner.optimizer(&descent);
     let device = learner.device().clone();
     let (mut at, mut best) = (Midway::new(lrs.len()), None);
     if let Some(Continued { midway, optimizer: state, best: network }) = continued {
@@ -137,7 +137,9 @@ pub fn fit(
             let mut batch = batch?;
             // A schedule has no end.
             let Some(setting) = settings.next() else { break };
-            rates.momentum = setting.momentum;
+            // A schedule moves the momentum of an optimizer that has one.
+            let own = descent.rule.momentum();
+            rates.momentum = setting.momentum.filter(|_| own > 0.0).unwrap_or(own);
             for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut at.rates) {
                 *rate = full * setting.rate;
                 recorded.push(*rate);
@@ -268,17 +270,17 @@ fn evaluate(
     let logits = learner.logits(set.examples, &Traversal::Plain, "images, validation", watch)?;
     let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
     let probabilities = Probabilities::of_logits(truth.task(), logits, learner.network().classes());
-    let metrics = metrics.iter().map(|m| (m.column().to_string(), m.value(&probabilities, truth))).collect();
+    let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     Ok(ValidationResult { loss, metrics, probabilities })
 }
 
 fn show_header(metrics: &[Box<dyn Measure>], measured: bool, progress: &mut dyn Progress) {
-    let mut columns = vec!["epoch", "trn_loss"];
+    let mut columns = vec!["epoch".to_string(), "trn_loss".to_string()];
     if measured {
-        columns.push("val_loss");
+        columns.push("val_loss".to_string());
         columns.extend(metrics.iter().map(|metric| metric.column()));
     }
-    progress.table_header(&columns);
+    progress.table_header(&columns.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 fn show_row(row: &EpochRow, measured: bool, progress: &mut dyn Progress) {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::examples::{Examples, Inputs};
 use super::loss::Loss;
 use super::mixing::Targets;
-use super::optimizer::{ByTensor, GroupRates, Optimizer, Sgd};
+use super::optimizer::{Descent, GroupRates, Optimizer};
 use crate::data::Traversal;
 use crate::error::Reached;
 use crate::models::Network;
@@ -63,12 +63,10 @@ impl Learner {
     }
 
     /// Creates an optimizer for the currently trainable parameters.
-    ///
-    /// `clip` bounds the global gradient norm.
-    pub fn optimizer(&self, clip: Option<f64>) -> Box<dyn Optimizer> {
+    pub fn optimizer(&self, descent: &Descent) -> Box<dyn Optimizer> {
         let parameters = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
-        Box::new(ByTensor::new(Sgd, groups, clip))
+        descent.optimizer(groups)
     }
 
     /// Batches whose losses are read from the device together.

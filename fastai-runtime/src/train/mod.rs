@@ -22,6 +22,8 @@ pub use learner::{BatchLoss, Learner};
 pub use loss::{AbsoluteError, BinaryCrossEntropy, Criterion, CrossEntropy, Loss};
 pub use midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 pub use mixing::{Mix, Mixing, Targets};
-pub use optimizer::{ByTensor, GroupRates, Optimizer, OptimizerState, Rule, Sgd, TensorStep};
+pub use optimizer::{
+    Adam, ByTensor, Clip, Descent, GroupRates, Lamb, Optimizer, OptimizerState, Rmsprop, Rule, Sgd, TensorStep,
+};
 pub use recorder::{SmoothedLoss, turning_point};
 pub use suggestion::{Basis, Suggestion, skipped, suggest, windowed};

@@ -13,7 +13,7 @@ use fastai_runtime::report::{
 use fastai_runtime::train::{EpochRow, FindCurve, FitCurve};
 
 fn metric(name: &str, value: f64, interval: Option<[f64; 2]>, n: usize) -> MetricValue {
-    MetricValue { name: name.into(), value, interval, n, chosen_here: None }
+    MetricValue { name: name.into(), value, interval, n, ..MetricValue::default() }
 }
 
 fn evaluation(predictions: &str, n: usize, loss: f64, metrics: Vec<MetricValue>) -> Evaluation {

@@ -152,9 +152,10 @@ fn a_killed_run_goes_on_from_the_batch_whose_state_was_kept() {
 #[test]
 fn a_run_goes_on_with_other_threads_to_the_same_weights() {
     let chips = Chips::new(30);
-    let steps =
-        "precompute(on); fit(0.05, 1); precompute(off); unfreeze(); fit([0.0005, 0.001, 0.01], 2); fit(0.001, 1);";
-    let text = chips.classes(steps, "sampler: balanced", "mixup: 0.4, class_weights: [1, 2],").to_string();
+    let steps = "precompute(on); fit(0.05, 1); precompute(off); unfreeze(); fit([0.0005, 0.001, 0.01], 2, wds = 0.01); \
+         fit_one_cycle(0.001, 1);";
+    let extra = "mixup: 0.4, class_weights: [1, 2], optimizer: lamb,";
+    let text = chips.classes(steps, "sampler: balanced", extra).to_string();
     let sets = ["transforms.size=40", "data.resize_to=48"].map(|set| set.parse().unwrap());
     let recipe = fastai_dsl::source::RecipeText::new("x", &text, &sets).result.unwrap().recipe;
     // Each with a cache of its own, so that activations are computed on these threads too.
@@ -184,6 +185,43 @@ fn a_run_goes_on_with_other_threads_to_the_same_weights() {
     let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
     assert!(model(&whole.folder) == model(&parts), "the weights differ");
     assert_eq!(history(&whole.folder), history(&parts));
+}
+
+/// Every optimizer with every schedule: a run that is stopped within each fit ends with the bytes of one that never was.
+#[test]
+fn every_optimizer_and_schedule_goes_on_to_the_same_bytes() {
+    let optimizers = ["sgd { nesterov: on }", "adam", "adamw", "rmsprop { momentum: 0.5 }", "lamb"];
+    let steps = "precompute(on); fit(0.01, 2, wds = 0.01); fit(0.01, 2, cycle_len = 1); \
+                 fit(0.01, 1, cycle_len = 2, use_clr = [10, 2]); fit(0.01, 1, cycle_len = 2, use_clr_beta = [10, 20, 0.95, 0.85]); \
+                 fit(0.01, 2, schedule = cosine, warmup = 0.5); fit(0.01, 2, schedule = step, every = 1); \
+                 fit(0.01, 2, schedule = linear); fit_one_cycle(0.01, 2, wds = 0.01);";
+    for optimizer in optimizers {
+        let chips = Chips::new(30);
+        let extra = format!("optimizer: {optimizer}, clip_value: 0.5,");
+        let recipe = chips.classes(steps, "", &extra);
+        let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
+        let parts = chips.path().join("parts");
+        let mut stops = 0;
+        loop {
+            let options = chips.options("parts");
+            // A fit has two bars an epoch: each stop is in the second epoch of the first unfinished fit or after it.
+            let mut progress = StopAt::new(&options, bar(if stops == 0 { 4 } else { 7 }));
+            let result = match stops {
+                0 => run(&recipe, &options, &mut progress),
+                _ => resume(&recipe, &parts, &options, &mut progress),
+            };
+            match result {
+                Ok(_) => break,
+                Err(RunError::Stopped(_)) => stops += 1,
+                Err(error) => panic!("{optimizer}: {error}"),
+            }
+            assert!(stops < 30, "a run that never gets on");
+        }
+        assert!(stops >= 4, "{optimizer}: {stops} stops");
+        let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+        assert!(model(&whole.folder) == model(&parts), "{optimizer}: the weights differ");
+        assert_eq!(history(&whole.folder), history(&parts), "{optimizer}");
+    }
 }
 
 #[test]

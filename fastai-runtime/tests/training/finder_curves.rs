@@ -18,8 +18,8 @@ use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::plot;
 use fastai_runtime::train::{
-    CachedExamples, EpochRow, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, SmoothedLoss,
-    Validation, find_rate, fit, suggest,
+    CachedExamples, Descent, EpochRow, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing,
+    SmoothedLoss, Validation, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -200,7 +200,7 @@ fn sweep(learner: &mut Learner, examples: &dyn Examples, loss: &Loss, seed: u64)
         stage: 0,
         find: &find,
         iterations: find.iterations(true),
-        clip: None,
+        descent: Descent::default(),
         mixing: Mixing::default(),
         seed,
     };
@@ -233,7 +233,7 @@ fn trained(
         settings: Box::new(schedule.settings(batches)),
         lrs: vec![rate; learner.network().groups()],
         wds: Vec::new(),
-        clip: None,
+        descent: Descent::default(),
         mixing: Mixing::default(),
         metrics: &[metrics::of(&metric)],
         keep_best: None,

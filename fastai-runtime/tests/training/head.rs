@@ -10,7 +10,7 @@ use fastai_dsl::HeadSpec;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::{Head, Network};
 use fastai_runtime::random::Stream;
-use fastai_runtime::train::{GroupRates, Inputs, Learner, Loss};
+use fastai_runtime::train::{Clip, Descent, GroupRates, Inputs, Learner, Loss};
 use safetensors::SafeTensors;
 
 const ROWS: usize = 200;
@@ -68,7 +68,8 @@ fn run(case: &str, truth: Truth, wd: f64, clip: Option<f64>) {
     let device = device::under_test().autodiff();
     let mut learner = Learner::new(start(&golden, &device), device.clone());
     let loss = Loss::new(truth, None, &device);
-    let mut sgd = learner.optimizer(clip);
+    let clip = Clip { norm: clip, value: None };
+    let mut sgd = learner.optimizer(&Descent { clip, ..Descent::default() });
     let features = golden.floats("features");
     let order = golden.integers("order");
     let batches = order.chunks(ROWS).flat_map(|epoch| epoch.chunks(BATCH));

@@ -1,7 +1,8 @@
 //! The metrics against scikit-learn. The golden file is made by `tools/reference_metrics.py`.
 
+use fastai_dsl::{Average, KappaWeights, Metric};
 use fastai_runtime::metrics::{
-    Auroc, Measure, Probabilities, Truth, accuracy, auroc, confusion, f2, f2_of_images, f2_search, log_loss,
+    self, Auroc, Measure, Probabilities, Truth, accuracy, auroc, confusion, f2, f2_of_images, f2_search, log_loss,
 };
 use fastai_runtime::random::Stream;
 use rand::Rng;
@@ -75,6 +76,75 @@ fn area_under_the_curve_with_ties_and_missing_classes() {
         // Two bootstraps of 1000 resamples: their quantiles differ by about a twentieth of the interval's length.
         for (found, expected) in interval.iter().zip(case["interval"].as_array().unwrap()) {
             close(*found, expected, 0.025);
+        }
+    }
+}
+
+/// Every metric with arguments, in each of its forms.
+fn forms(thresholds: &[f64], averages: &[Average]) -> Vec<Metric> {
+    let mut forms = Vec::new();
+    for &threshold in thresholds {
+        for &average in averages {
+            forms.extend([
+                Metric::Precision { average, threshold },
+                Metric::Recall { average, threshold },
+                Metric::F1 { average, threshold },
+                Metric::FBeta { beta: 2.0, average, threshold },
+                Metric::FBeta { beta: 0.5, average, threshold },
+            ]);
+        }
+        forms.extend([Metric::Hamming { threshold }, Metric::AccuracyThresh { threshold }]);
+    }
+    let weights = [KappaWeights::Unweighted, KappaWeights::Linear, KappaWeights::Quadratic];
+    forms.extend(weights.map(|weights| Metric::Kappa { weights }));
+    forms.extend([1, 2, 3].map(|k| Metric::TopK { k }));
+    forms.extend([15, 4].map(|bins| Metric::Ece { bins }));
+    forms.extend([Metric::BalancedAccuracy, Metric::Mcc, Metric::Brier, Metric::AveragePrecision]);
+    forms
+}
+
+/// Compares every column of a golden case, and holds each interval to its value.
+#[track_caller]
+fn columns(case: &Value, forms: &[Metric], p: &Probabilities, truth: &Truth) {
+    for (column, expected) in case["more"].as_object().unwrap() {
+        let metric = forms.iter().find(|metric| metric.column() == *column);
+        let metric = metrics::of(metric.unwrap_or_else(|| panic!("no metric has the column {column:?}")));
+        let found = metric.value(p, truth);
+        // Probabilities are f32 here and f64 there.
+        let wanted = expected.as_f64().unwrap();
+        assert!((found - wanted).abs() < 1e-6, "{column}: {found}, scikit-learn has {wanted}");
+        let mut rng = Stream::new(1, "bootstrap").at(&[]);
+        let [low, high] = metric.interval(p, truth, &mut || rng.next_u64()).unwrap();
+        assert!(low < high && low.is_finite() && high.is_finite(), "{column}: {low} to {high}");
+    }
+}
+
+#[test]
+fn every_other_metric_of_classes() {
+    let averages = [Average::Macro, Average::Micro, Average::Weighted];
+    for case in golden()["single"].as_array().unwrap() {
+        let classes: Vec<u32> = serde_json::from_value(case["targets"].clone()).unwrap();
+        columns(case, &forms(&[0.5], &averages), &probabilities(&case["probs"]), &Truth::Classes(classes));
+    }
+}
+
+#[test]
+fn every_other_metric_of_tags() {
+    for case in golden()["multi"].as_array().unwrap() {
+        let p = probabilities(&case["probs"]);
+        let cells = rows(&case["targets"]).iter().flatten().map(|t| *t == 1.0).collect();
+        let truth = Truth::Tags { cells, tags: p.classes() };
+        columns(case, &forms(&[0.5, 0.3], Average::ALL), &p, &truth);
+    }
+}
+
+#[test]
+fn metrics_of_numbers() {
+    for case in golden()["numbers"].as_array().unwrap() {
+        let numbers = |key: &str| serde_json::from_value::<Vec<f32>>(case[key].clone()).unwrap();
+        let (p, truth) = (Probabilities::new(numbers("predicted"), 1), Truth::Values(numbers("targets")));
+        for metric in [Metric::MeanAbsError, Metric::RootMeanSquareError, Metric::Determination] {
+            close(metrics::of(&metric).value(&p, &truth), &case[metric.column()], 1e-6);
         }
     }
 }

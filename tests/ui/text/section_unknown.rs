@@ -11,7 +11,7 @@ recipe! {
         transforms: side_on { size: 224 },
         model: squeezenet1_1,
         metrics: [accuracy],
-        optimizer: sgd,
+        loss_func: l1,
         metricz: [accuracy],
         sz: 224,
         lr_find: on,

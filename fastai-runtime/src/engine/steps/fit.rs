@@ -2,7 +2,7 @@
 
 use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
-use super::{Running, mixing, precompute, timed};
+use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
 use crate::engine::keeping::Keeping;
 use crate::engine::measured::Look;
@@ -35,7 +35,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         settings: Box::new(Schedule::of(step).settings(stage.batches_per_epoch.unwrap_or(1))),
         lrs,
         wds,
-        clip: recipe.clip(),
+        descent: descent(recipe),
         mixing: mixing(recipe),
         metrics: &session.metrics,
         keep_best: recipe.keep_best().and_then(|best| match best {

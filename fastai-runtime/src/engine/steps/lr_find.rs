@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use fastai_dsl::{Base, BodyState, LrFind, Step};
 
-use super::{Running, mixing, precompute, timed};
+use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
@@ -29,7 +29,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
             stage: index as u64,
             find,
             iterations,
-            clip: session.recipe.clip(),
+            descent: descent(session.recipe),
             mixing: mixing(session.recipe),
             seed: session.seed,
         },

@@ -16,7 +16,7 @@ use super::session::Session;
 use crate::RunError;
 use crate::error::Reached;
 use crate::report::StageSummary;
-use crate::train::Mixing;
+use crate::train::{Clip, Descent, Mixing};
 
 /// A step while it runs.
 struct Running<'a> {
@@ -86,6 +86,11 @@ impl Session<'_> {
 /// The mixing of training images in the recipe.
 fn mixing(recipe: &Recipe) -> Mixing {
     Mixing { mixup: recipe.mixup(), cutmix: recipe.cutmix() }
+}
+
+/// The optimizer of the recipe and the bounds of its gradients.
+fn descent(recipe: &Recipe) -> Descent {
+    Descent { rule: recipe.optimizer(), clip: Clip { norm: recipe.clip(), value: recipe.clip_value() } }
 }
 
 fn timed(summary: &mut StageSummary, images: u64, seconds: f64) {

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{GroupRates, Optimizer, OptimizerState};
+use super::{Clip, GroupRates, Optimizer, OptimizerState};
 use crate::models::Network;
 
 /// The update rule of one tensor.
@@ -42,7 +42,7 @@ pub struct TensorStep {
 pub struct ByTensor<R> {
     rule: R,
     groups: HashMap<ParamId, usize>,
-    clip: Option<f64>,
+    clip: Clip,
     steps: u64,
     // Gradients and what is kept are all one tensor per parameter, of any rank: one container for each of the rule's names.
     kept: Vec<GradientsParams>,
@@ -50,15 +50,15 @@ pub struct ByTensor<R> {
 }
 
 impl<R: Rule> ByTensor<R> {
-    /// Creates an optimizer for parameters of these layer groups; `clip` bounds the global gradient norm.
-    pub fn new(rule: R, groups: HashMap<ParamId, usize>, clip: Option<f64>) -> Self {
+    /// Creates an optimizer for parameters of these layer groups.
+    pub fn new(rule: R, groups: HashMap<ParamId, usize>, clip: Clip) -> Self {
         let kept = R::KEEPS.iter().map(|_| GradientsParams::new()).collect();
         ByTensor { rule, groups, clip, steps: 0, kept, bytes: 0 }
     }
 
     /// [`Optimizer::step`] for any module.
     pub fn step_module<M: Module>(&mut self, module: M, mut grads: GradientsParams, rates: &GroupRates) -> M {
-        let scale = self.clip.map(|clip| (clip / (norm(&module, &grads) + 1e-6)).min(1.0)).filter(|s| *s < 1.0);
+        let scale = self.clip.norm.map(|clip| (clip / (norm(&module, &grads) + 1e-6)).min(1.0)).filter(|s| *s < 1.0);
         self.steps += 1;
         module.map(&mut Apply { optimizer: self, grads: &mut grads, rates, scale })
     }
@@ -136,7 +136,7 @@ struct Apply<'a, R> {
 impl<R: Rule> ModuleMapper for Apply<'_, R> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(mut grad) = self.grads.remove::<D>(param.id) else { return param };
-        let ByTensor { rule, groups, steps, kept, bytes, .. } = &mut *self.optimizer;
+        let ByTensor { rule, groups, steps, kept, bytes, clip } = &mut *self.optimizer;
         let group = groups.get(&param.id).copied().unwrap_or(0);
         let step = TensorStep {
             rate: self.rates.lrs.get(group).copied().unwrap_or(0.0),
@@ -147,6 +147,9 @@ impl<R: Rule> ModuleMapper for Apply<'_, R> {
         let (id, weight, mapper) = param.consume();
         if let Some(scale) = self.scale {
             grad = grad.mul_scalar(scale);
+        }
+        if let Some(bound) = clip.value {
+            grad = grad.clamp(-bound, bound);
         }
         let mut places: Vec<Option<Tensor<D>>> = kept.iter_mut().map(|kept| kept.remove::<D>(id)).collect();
         let before = places.iter().flatten().map(bytes_of).sum::<u64>();
@@ -233,8 +236,22 @@ mod tests {
         let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &Device::flex().autodiff());
         let grads = GradientsParams::from_grads(layer.forward(x).sum().backward(), &layer);
         let rates = GroupRates { lrs: vec![1.0], wds: Vec::new(), momentum: 0.9 };
-        let after = values(&ByTensor::new(Sgd, HashMap::new(), Some(1.0)).step_module(layer, grads, &rates));
+        let after = values(
+            &ByTensor::new(Sgd::default(), HashMap::new(), Clip { norm: Some(1.0), value: None })
+                .step_module(layer, grads, &rates),
+        );
         assert!((after[0] - 0.4).abs() < 1e-5 && (after[1] + 2.8).abs() < 1e-5, "{after:?}");
+    }
+
+    #[test]
+    fn each_number_of_a_gradient_is_bounded() {
+        let layer = layer();
+        let x = Tensor::<2>::from_data([[3.0f32, -0.25]], &Device::flex().autodiff());
+        let grads = GradientsParams::from_grads(layer.forward(x).sum().backward(), &layer);
+        let rates = GroupRates { lrs: vec![1.0], wds: Vec::new(), momentum: 0.9 };
+        let clip = Clip { norm: None, value: Some(0.5) };
+        let after = values(&ByTensor::new(Sgd::default(), HashMap::new(), clip).step_module(layer, grads, &rates));
+        assert_eq!(after, [0.5, -1.75]);
     }
 
     #[test]
@@ -244,7 +261,7 @@ mod tests {
         let x = Tensor::<2>::from_data([[3.0f32, 4.0]], &Device::flex().autodiff()).require_grad();
         let grads = GradientsParams::from_grads(layer.forward(x).sum().backward(), &layer);
         let rates = GroupRates { lrs: vec![1.0], wds: vec![1.0], momentum: 0.9 };
-        let after = ByTensor::new(Sgd, HashMap::new(), None).step_module(layer, grads, &rates);
+        let after = ByTensor::new(Sgd::default(), HashMap::new(), Clip::default()).step_module(layer, grads, &rates);
         assert_eq!(values(&after), [1.0, -2.0]);
     }
 
@@ -255,7 +272,11 @@ mod tests {
     }
 
     fn optimizer(network: &Network) -> ByTensor<Sgd> {
-        ByTensor::new(Sgd, network.parameters().into_iter().map(|p| (p.id, p.group)).collect(), None)
+        ByTensor::new(
+            Sgd::default(),
+            network.parameters().into_iter().map(|p| (p.id, p.group)).collect(),
+            Clip::default(),
+        )
     }
 
     fn train(mut network: Network, optimizer: &mut dyn Optimizer, steps: std::ops::Range<u64>) -> Network {

@@ -3,15 +3,24 @@
 //! An [`Optimizer`] performs a step with a learning rate and a weight decay per layer group. An optimizer that updates
 //! every tensor independently is a [`Rule`] of a few lines; [`ByTensor`] supplies the rest.
 
+mod adam;
 mod by_tensor;
+mod in_place;
+mod lamb;
+mod rmsprop;
 mod sgd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use burn::module::ParamId;
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
+use fastai_dsl::OptimizerSpec;
 
+pub use adam::Adam;
 pub use by_tensor::{ByTensor, Rule, TensorStep};
+pub use lamb::Lamb;
+pub use rmsprop::Rmsprop;
 pub use sgd::Sgd;
 
 use crate::models::Network;
@@ -25,6 +34,44 @@ pub struct GroupRates {
     pub wds: Vec<f64>,
     /// Share of the past in the moving average of the gradients.
     pub momentum: f64,
+}
+
+/// Bounds of the gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Clip {
+    /// Largest global norm; larger gradients are scaled down to it.
+    pub norm: Option<f64>,
+    /// Largest absolute value of each number, after the norm has been bounded.
+    pub value: Option<f64>,
+}
+
+/// A rule with its parameters, and the bounds of the gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Descent {
+    /// The rule.
+    pub rule: OptimizerSpec,
+    /// The bounds.
+    pub clip: Clip,
+}
+
+impl Descent {
+    /// Creates the optimizer for parameters of these layer groups.
+    pub(super) fn optimizer(&self, groups: HashMap<ParamId, usize>) -> Box<dyn Optimizer> {
+        let clip = self.clip;
+        match self.rule {
+            OptimizerSpec::Sgd { nesterov, .. } => Box::new(ByTensor::new(Sgd { nesterov }, groups, clip)),
+            OptimizerSpec::Adam { betas: [_, beta2], eps } => {
+                Box::new(ByTensor::new(Adam { beta2, eps, decoupled: false }, groups, clip))
+            }
+            OptimizerSpec::Adamw { betas: [_, beta2], eps } => {
+                Box::new(ByTensor::new(Adam { beta2, eps, decoupled: true }, groups, clip))
+            }
+            OptimizerSpec::Rmsprop { alpha, eps, .. } => Box::new(ByTensor::new(Rmsprop { alpha, eps }, groups, clip)),
+            OptimizerSpec::Lamb { betas: [_, beta2], eps } => {
+                Box::new(ByTensor::new(Lamb { beta2, eps }, groups, clip))
+            }
+        }
+    }
 }
 
 /// Updates a network from its gradients. Each `fit` creates a new optimizer without history.
@@ -55,4 +102,40 @@ pub struct OptimizerState {
     pub steps: u64,
     /// State tensors by name and parameter: `velocity/head.layers.0.linear.weight`.
     pub tensors: BTreeMap<String, TensorData>,
+}
+
+/// Holds a rule's pass over memory to the same step by burn's operations, over some steps with a decay.
+#[cfg(test)]
+fn agree<R: Rule>(
+    rule: R,
+    composed: impl Fn(
+        burn::tensor::Tensor<2>,
+        burn::tensor::Tensor<2>,
+        &mut [Option<burn::tensor::Tensor<2>>],
+        TensorStep,
+    ) -> burn::tensor::Tensor<2>,
+) {
+    use burn::tensor::{Device, Distribution, Tensor};
+
+    let device = Device::flex();
+    let random = || Tensor::<2>::random([70, 600], Distribution::Default, &device);
+    let values = |tensor: &Tensor<2>| tensor.clone().into_data().try_to_vec::<f32>().unwrap();
+    for decay in [0.0, 1e-2] {
+        let none = || -> Vec<Option<Tensor<2>>> { R::KEEPS.iter().map(|_| None).collect() };
+        let (mut ours, mut kept) = (random(), none());
+        let (mut theirs, mut other) = (ours.clone(), none());
+        let first = values(&ours);
+        for number in 1..5 {
+            let (grad, step) = (random(), TensorStep { rate: 0.03, decay, momentum: 0.9, number });
+            ours = rule.update(ours, grad.clone(), &mut kept, step);
+            theirs = composed(theirs, grad, &mut other, step);
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5 * b.abs().max(1.0);
+            assert!(values(&ours).iter().zip(&values(&theirs)).all(near), "weights of step {number}");
+            for (kept, other) in kept.iter().zip(&other) {
+                let (kept, other) = (values(kept.as_ref().unwrap()), values(other.as_ref().unwrap()));
+                assert!(kept.iter().zip(&other).all(near), "state of step {number}");
+            }
+        }
+        assert_ne!(values(&ours), first);
+    }
 }

@@ -6,11 +6,15 @@ use fastai_kernels::descent::{self, SgdStep};
 use super::{Rule, TensorStep};
 use crate::float;
 
-/// SGD with momentum, without dampening and Nesterov: `v <- m v + g + wd w`, `w <- w - lr v`.
+/// SGD with momentum, without dampening: `v <- m v + g + wd w`, `w <- w - lr v`; with Nesterov's momentum
+/// `w <- w - lr (g + wd w + m v)`.
 ///
 /// The L2 decay goes into the gradient of every trained parameter, as in PyTorch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sgd;
+pub struct Sgd {
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
+}
 
 impl Rule for Sgd {
     const KEEPS: &'static [&'static str] = &["velocity"];
@@ -22,9 +26,9 @@ impl Rule for Sgd {
         kept: &mut [Option<Tensor<D>>],
         step: TensorStep,
     ) -> Tensor<D> {
-        match fused(weight, grad, &mut kept[0], step) {
+        match fused(weight, grad, &mut kept[0], step, self.nesterov) {
             Ok(weight) => weight,
-            Err((weight, grad)) => composed(weight, grad, &mut kept[0], step),
+            Err((weight, grad)) => composed(weight, grad, &mut kept[0], step, self.nesterov),
         }
     }
 }
@@ -35,15 +39,17 @@ fn composed<const D: usize>(
     mut grad: Tensor<D>,
     velocity: &mut Option<Tensor<D>>,
     step: TensorStep,
+    nesterov: bool,
 ) -> Tensor<D> {
     if step.decay != 0.0 {
         grad = grad + weight.clone().mul_scalar(step.decay);
     }
     let moving = match velocity.take() {
-        Some(velocity) => velocity.mul_scalar(step.momentum) + grad,
-        None => grad,
+        Some(velocity) => velocity.mul_scalar(step.momentum) + grad.clone(),
+        None => grad.clone(),
     };
-    let weight = weight - moving.clone().mul_scalar(step.rate);
+    let direction = if nesterov { grad + moving.clone().mul_scalar(step.momentum) } else { moving.clone() };
+    let weight = weight - direction.mul_scalar(step.rate);
     *velocity = Some(moving);
     weight
 }
@@ -56,6 +62,7 @@ fn fused<const D: usize>(
     grad: Tensor<D>,
     velocity: &mut Option<Tensor<D>>,
     step: TensorStep,
+    nesterov: bool,
 ) -> Result<Tensor<D>, (Tensor<D>, Tensor<D>)> {
     let mut weight = match float::owned(weight) {
         Ok(weight) => weight,
@@ -76,7 +83,7 @@ fn fused<const D: usize>(
     let fresh = kept.is_none();
     // What a first step writes has the gradient's sides; its numbers do not matter.
     let mut moving = kept.unwrap_or_else(|| grad.clone());
-    let step = SgdStep { rate: step.rate as f32, decay: step.decay as f32, momentum: step.momentum as f32 };
+    let step = SgdStep { rate: step.rate as f32, decay: step.decay as f32, momentum: step.momentum as f32, nesterov };
     descent::sgd(weight.storage_mut(), grad.storage(), moving.storage_mut(), fresh, step);
     *velocity = Some(float::wrap(moving));
     Ok(float::wrap(weight))
@@ -93,13 +100,13 @@ mod tests {
         let device = Device::flex();
         let random = || Tensor::<2>::random([70, 600], burn::tensor::Distribution::Default, &device);
         let bits = |tensor: &Tensor<2>| tensor.clone().into_data().try_to_vec::<f32>().unwrap();
-        for decay in [0.0, 1e-2] {
+        for (decay, nesterov) in [(0.0, false), (1e-2, false), (1e-2, true)] {
             let (mut ours, mut velocity) = (random(), None);
             let (mut theirs, mut other) = (ours.clone(), None);
             for number in 1..4 {
                 let (grad, step) = (random(), TensorStep { rate: 0.03, decay, momentum: 0.9, number });
-                ours = fused(ours, grad.clone(), &mut velocity, step).expect("tensors on the CPU");
-                theirs = composed(theirs, grad, &mut other, step);
+                ours = fused(ours, grad.clone(), &mut velocity, step, nesterov).expect("tensors on the CPU");
+                theirs = composed(theirs, grad, &mut other, step, nesterov);
                 assert!(bits(&ours) == bits(&theirs), "step {number}");
                 assert!(bits(velocity.as_ref().unwrap()) == bits(other.as_ref().unwrap()), "velocity {number}");
             }
@@ -115,10 +122,10 @@ mod tests {
         };
         let mut kept = [None];
         let step = |number| TensorStep { rate: 0.1, decay: 0.5, momentum: 0.9, number };
-        let weight = Sgd.update(tensor([1.0, -2.0]), tensor([3.0, 4.0]), &mut kept, step(1));
+        let weight = Sgd::default().update(tensor([1.0, -2.0]), tensor([3.0, 4.0]), &mut kept, step(1));
         close(kept[0].as_ref().unwrap(), [3.5, 3.0]);
         close(&weight, [0.65, -2.3]);
-        let weight = Sgd.update(weight, tensor([3.0, 4.0]), &mut kept, step(2));
+        let weight = Sgd::default().update(weight, tensor([3.0, 4.0]), &mut kept, step(2));
         close(kept[0].as_ref().unwrap(), [6.475, 5.55]);
         close(&weight, [0.0025, -2.855]);
     }

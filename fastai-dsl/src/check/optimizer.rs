@@ -1,0 +1,75 @@
+//! Checks and lowers the section `optimizer`.
+
+use super::bind;
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::draft::{Entry, Name, Value, ValueKind};
+use crate::habits;
+use crate::recipe::OptimizerSpec;
+use crate::schema::{Construct, OPTIMIZERS};
+
+pub(super) fn optimizer(value: &Value, out: &mut Diagnostics) -> Option<OptimizerSpec> {
+    let nothing: &[Entry] = &[];
+    let (word, entries) = match &value.kind {
+        ValueKind::Word(word) => (Name { text: word.clone(), site: value.site }, nothing),
+        ValueKind::Block(word, entries) => (word.clone(), entries.as_slice()),
+        ValueKind::Broken => return None,
+        other => {
+            let help = match other {
+                ValueKind::Call(name, _) => format!("parameters in braces: `{} {{ .. }}`", name.text.to_lowercase()),
+                _ => "`optimizer: adamw`, or `optimizer: adamw { betas: [0.9, 0.99] }`".to_string(),
+            };
+            let text = format!("`optimizer` expects an optimizer, got {}", value.kind_name());
+            out.push(Diagnostic::error(&c::WRONG_TYPE, value.site, text).help(help));
+            return None;
+        }
+    };
+    let Some(construct) = OPTIMIZERS.iter().copied().find(|known| known.name == word.text) else {
+        let words: Vec<&str> = OPTIMIZERS.iter().map(|known| known.name).collect();
+        let lower = word.text.to_lowercase();
+        let help = match words.iter().find(|known| **known == lower) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => habits::word_help(&word.text, &words),
+        };
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, word.site, format!("unknown optimizer `{}`", word.text)).help(help),
+        );
+        return None;
+    };
+    lower(construct, &word, entries, out)
+}
+
+fn lower(construct: &'static Construct, word: &Name, given: &[Entry], out: &mut Diagnostics) -> Option<OptimizerSpec> {
+    let bound = bind::entries(construct, word, given, out);
+    if let Some(betas) = bound.written("betas")
+        && !matches!(&betas.kind, ValueKind::List(both) if both.len() == 2)
+    {
+        out.push(
+            Diagnostic::error(&c::WRONG_TYPE, betas.site, "`betas` is a list of two numbers")
+                .help("for instance `[0.9, 0.999]`: of the gradients, and of their squares"),
+        );
+        return None;
+    }
+    let eps = || bound.read("eps");
+    let betas = || bound.read("betas");
+    match construct.name {
+        "sgd" => {
+            let (momentum, nesterov) = (bound.read("momentum")?, bound.read("nesterov")?);
+            if nesterov && momentum == 0.0 && bound.known(&["momentum"]) {
+                let site = bound.site("nesterov", word.site);
+                out.push(
+                    Diagnostic::error(&c::OUT_OF_RANGE, site, "`nesterov` looks ahead along the momentum, which is 0")
+                        .help("remove `nesterov`, or give `momentum` a value such as `0.9`"),
+                );
+                return None;
+            }
+            Some(OptimizerSpec::Sgd { momentum, nesterov })
+        }
+        "adam" => Some(OptimizerSpec::Adam { betas: betas()?, eps: eps()? }),
+        "adamw" => Some(OptimizerSpec::Adamw { betas: betas()?, eps: eps()? }),
+        "lamb" => Some(OptimizerSpec::Lamb { betas: betas()?, eps: eps()? }),
+        _ => {
+            Some(OptimizerSpec::Rmsprop { alpha: bound.read("alpha")?, eps: eps()?, momentum: bound.read("momentum")? })
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The best epoch by a metric that is measured twice.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [precision, precision(average = micro)],
+        keep_best: precision,
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

@@ -1,0 +1,22 @@
+//! One label has no threshold, and no average over the tags of an image.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [precision(threshold = 0.3), recall(average = samples), f1],
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}

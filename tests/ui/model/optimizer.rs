@@ -1,0 +1,24 @@
+//! Optimizers and their parameters.
+
+#[macro_use]
+#[path = "../facade.rs"]
+mod facade;
+
+recipe! {
+    pub Cats {
+        task: single_label,
+        data: folders { root: "data/dogscats" },
+        transforms: side_on { size: 224 },
+        model: squeezenet1_1,
+        metrics: [accuracy],
+        optimizer: adam { betas: 0.9, momentum: 0.9, eps: 0 },
+        clip_value: 0,
+        train: {
+            fit(1e-2, 3);
+        },
+    }
+}
+
+fn main() {
+    let _ = <Cats as fastai_dsl::Experiment>::NAME;
+}
