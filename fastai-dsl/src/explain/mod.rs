@@ -17,7 +17,7 @@ use crate::suggest::nearest;
 ///
 /// ```
 /// let page = fastai_dsl::explain::page("fit").unwrap();
-/// assert!(page.starts_with("fit(lrs, cycles, cycle_len, cycle_mult, wds, anneal)"));
+/// assert!(page.starts_with("fit(lrs, cycles, cycle_len, cycle_mult, wds, anneal, "));
 /// assert_eq!(fastai_dsl::explain::page("E0440").unwrap_err(), "did you mean `E0404`?");
 /// ```
 pub fn page(topic: &str) -> Result<String, String> {

@@ -264,6 +264,7 @@ macro_rules! construct {
             pub fn new() -> Self { Self::default() }
             $(
                 $(#[doc = $about])+
+                #[allow(clippy::should_implement_trait)] // `div` is a word of the language
                 pub fn $key(mut self, value: impl $crate::fits::Fits<$crate::fits::kind::$ty>) -> Self {
                     self.values.push((stringify!($key), value.into()));
                     self
