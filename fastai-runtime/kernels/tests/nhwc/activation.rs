@@ -97,6 +97,7 @@ fn bounds(activation: SmoothActivation, isa: Isa) -> [f64; 2] {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of thousands of numbers")]
 fn a_few_units_of_the_last_place() {
     everywhere(1, |isa, _| {
         for activation in ALL {
