@@ -88,7 +88,9 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     };
     summary.judgement = judge(&result.epochs, against).filter(|_| !session.smoke && result.kept.is_none());
     if let Some(judgement) = &summary.judgement {
-        session.note(format!("step {} `{}`: {}", index + 1, stage.step, course(judgement, stage.state.body)));
+        let trains_on = session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit);
+        let said = course(judgement, stage.state.body, trains_on);
+        session.note(format!("step {} `{}`: {said}", index + 1, stage.step));
     }
     let shown = result.kept.map_or(result.epochs.last(), |k| result.epochs.get(k as usize));
     session.look = match (result.predictions, shown) {
