@@ -11,15 +11,18 @@ set -eu
 target=$1
 shift
 root=$(cd "$(dirname "$0")/.." && pwd)
-# Further seeds, address sanitizer where dependencies have unsafe code, and limits.
+# Further seeds, address sanitizer where dependencies have unsafe code, and limits. `cfg(fuzzing)` switches off checksums of the
+# image decoders, but in proc-macro2 also the places of tokens, which the language needs.
 seeds=
 sanitizer=
+fuzzing=
 limits="-timeout=10 -rss_limit_mb=2048"
 case "$target" in
 text | mutated | prepared) fuzz=$root/fastai-dsl/fuzz ;;
 *)
     fuzz=$root/fastai-runtime/fuzz
     sanitizer=-Zsanitizer=address
+    fuzzing='--cfg fuzzing'
     limits="-timeout=30 -rss_limit_mb=3072 -malloc_limit_mb=1100 -max_len=65536"
     case "$target" in
     decode) seeds=$root/fastai-runtime/tests/golden/images ;;
@@ -28,7 +31,7 @@ text | mutated | prepared) fuzz=$root/fastai-dsl/fuzz ;;
     ;;
 esac
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$fuzz/target}/fuzz$sanitizer"
-RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+RUSTFLAGS="$fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1 $sanitizer" \
     cargo +nightly build --quiet --release --manifest-path "$fuzz/Cargo.toml" --target "$(rustc -vV | sed -n 's/^host: //p')" --bin "$target"
