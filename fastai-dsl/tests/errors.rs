@@ -525,3 +525,30 @@ fn a_recipe_that_unrolls_to_too_much_is_refused_at_once() {
     let source = RecipeText::new("demo.recipe", &HEAD.replace("fit(1e-2, 1);", "let x = 1;"), &[]);
     assert!(source.render(false).contains("E0408"), "{}", source.render(false));
 }
+
+/// Each list has a longest length, reported once; one item less passes.
+#[test]
+fn a_list_that_is_too_long_is_refused_at_its_first_item_too_many() {
+    let list = |item: &str, count: usize| vec![item; count].join(", ");
+    let refused = |text: &str| {
+        let source = RecipeText::new("demo.recipe", text, &[]);
+        let codes: Vec<_> = source.diagnostics().iter().map(|d| d.code.id).collect();
+        (codes.contains(&"E0302"), codes.len(), source.render(false))
+    };
+    type Place = (&'static str, fn(&str) -> String);
+    let places: [Place; 4] = [
+        ("flip", |items| HEAD.replace("size: 64", &format!("size: 64, augment: [{items}]"))),
+        ("8", |items| HEAD.replace("model: squeezenet1_1", &format!("model: squeezenet1_1 {{ hidden: [{items}] }}"))),
+        ("1e-2", |items| HEAD.replace("fit(1e-2, 1)", &format!("fit([{items}], 1)"))),
+        ("accuracy", |items| HEAD.replace("[accuracy]", &format!("[{items}]"))),
+    ];
+    let most = 64;
+    for (item, place) in places {
+        let (found, count, said) = refused(&place(&list(item, most + 1)));
+        assert!(
+            found && count == 1 && said.contains(&format!("at most {most} items, got {}", most + 1)),
+            "{said:.1000}"
+        );
+        assert!(!refused(&place(&list(item, most))).2.contains("lists at most"), "{item}");
+    }
+}

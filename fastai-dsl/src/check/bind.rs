@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
 use crate::from_value::FromValue;
 use crate::habits;
-use crate::schema::{Construct, Key, Range, Type};
+use crate::schema::{Construct, Key, MAX_ITEMS, Range, Type};
 use crate::suggest::list;
 
 /// The values of a construct's keys, by their index in the registry.
@@ -285,6 +285,7 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
     };
     match (&value.kind, key.ty) {
         (ValueKind::Broken, _) => false,
+        (ValueKind::List(items), ty) if ty != Type::Columns && !length_ok(key.name, items, value.site, out) => false,
         (ValueKind::Text(_), Type::Text | Type::Texts | Type::Column | Type::Split | Type::Weights) => true,
         (ValueKind::Number(x), Type::Count | Type::Column) => {
             whole(key, *x, value.site, out) && in_range(key, *x, value.site, out)
@@ -365,6 +366,15 @@ fn in_range(key: &Key, x: f64, site: Site, out: &mut Diagnostics) -> bool {
         Some(range) => range_ok(key.name, &range, x, site, out),
         None => true,
     }
+}
+
+/// Reports a list that is too long, once, at the first item that is too much.
+pub(super) fn length_ok(name: &str, items: &[Value], site: Site, out: &mut Diagnostics) -> bool {
+    let Some(first) = items.get(MAX_ITEMS) else { return true };
+    let site = if first.site == Site::NONE { site } else { first.site };
+    let message = format!("`{name}` lists at most {MAX_ITEMS} items, got {}", items.len());
+    out.push(Diagnostic::error(&c::OUT_OF_RANGE, site, message).help("remove this item and those after it"));
+    false
 }
 
 /// Reports a number outside its range; the help names the nearest legal number where that makes sense.

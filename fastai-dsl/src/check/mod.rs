@@ -236,6 +236,9 @@ fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option
         }
         return None;
     };
+    if !bind::length_ok("metrics", items, value.site, out) {
+        return None;
+    }
     let mut metrics: Vec<Metric> = Vec::new();
     let mut places = Vec::new();
     let mut good = true;

@@ -12,6 +12,10 @@ use crate::draft::{Arg, Entry, Name, Value, ValueKind};
 use crate::from_value::FromValue;
 use crate::parse::parse_value;
 
+/// The most items of a list, except those with one item for each class, which the most tokens of a recipe limit. Longer ones
+/// cost the compiler time and memory and come from a mistake.
+pub const MAX_ITEMS: usize = 64;
+
 /// Which kind of value a key or argument takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {

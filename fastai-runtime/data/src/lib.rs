@@ -10,6 +10,7 @@ mod decode;
 mod findings;
 mod histogram;
 mod loading;
+pub mod memory;
 pub mod names;
 mod opening;
 pub mod panics;
@@ -37,7 +38,7 @@ pub use loading::{
     Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{Health, Preflight, Sizes, Truncated};
-pub use sources::{ImageFiles, Label, begins_as_image, image_files, test_id};
+pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
 pub use vocabulary::Vocabulary;

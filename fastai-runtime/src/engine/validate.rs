@@ -13,7 +13,7 @@ use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::metrics::{self, Probabilities};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented};
-use crate::progress::Watch;
+use crate::progress::{Silent, StopSignal, Watch};
 use crate::report::Evaluation;
 use crate::train::{Learner, Loss};
 
@@ -173,7 +173,11 @@ fn measure(
         ),
     };
 
-    let values = logits(&Traversal::Plain, "images, plain prediction")?;
+    let values = match logits(&Traversal::Plain, "images, plain prediction") {
+        Ok(values) => values,
+        Err(RunError::Data(first)) => return Err(all_broken(recipe, meta.size, dataset, stop, first)),
+        Err(error) => return Err(error),
+    };
     let loss = Loss::new(truth.clone(), weights, &device.clone().without_autodiff()).of_all(&values);
     let plain = probabilities(values);
     let first = measured(Look::plain(plain.clone(), loss), recipe.steps().len());
@@ -185,6 +189,15 @@ fn measure(
         }
     };
     Ok(Validated { plain: first, tta })
+}
+
+/// Everything that is wrong with the validation images, where measuring ended at the first one.
+fn all_broken(recipe: &Recipe, size: u32, mut dataset: Dataset, stop: &StopSignal, first: DataError) -> RunError {
+    (dataset.train, dataset.test) = (Vec::new(), Vec::new());
+    match (Preflight { size, ..Preflight::of(recipe, stop) }).check(&mut dataset, &mut Silent) {
+        Err(all) => all.into(),
+        Ok(_) => first.into(),
+    }
 }
 
 /// Renumbers the labels by the model's classes; the model may have more.

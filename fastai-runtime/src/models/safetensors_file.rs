@@ -48,10 +48,11 @@ pub(super) struct SafetensorsReader<R> {
 }
 
 impl<R: Read + Seek> SafetensorsReader<R> {
-    /// Whether a file with this start may be a safetensors file: a plausible length, then JSON.
+    /// Whether a file with this start may be a safetensors file: a plausible length, then JSON. The length may be more than is
+    /// read, which [`SafetensorsReader::open`] says better than that the format is unknown.
     pub(super) fn recognizes(start: &[u8]) -> bool {
         let length = start.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
-        length.is_some_and(|n| n <= MAX_HEADER) && start.get(8) == Some(&b'{')
+        length.is_some_and(|n| n < 1 << 40) && start.get(8) == Some(&b'{')
     }
 
     /// Reads the header; the error does not name the file.
@@ -64,7 +65,9 @@ impl<R: Read + Seek> SafetensorsReader<R> {
         source.read_exact(&mut size).map_err(|_| too_short())?;
         let header = u64::from_le_bytes(size);
         if header > MAX_HEADER {
-            return Err(format!("not a safetensors file: it claims a header of {header} bytes"));
+            return Err(format!(
+                "safetensors file with a header of {header} bytes, of which at most {MAX_HEADER} are read: a network needs less"
+            ));
         }
         if header > length.saturating_sub(8) {
             return Err(too_short());
@@ -183,6 +186,16 @@ mod tests {
     use super::*;
 
     /// The fuzzer's corpus on the stable compiler: every file is read, or it says why not.
+    #[test]
+    fn a_header_that_is_too_long_is_said() {
+        let mut bytes = (MAX_HEADER + 1).to_le_bytes().to_vec();
+        bytes.resize(bytes.len() + MAX_HEADER as usize + 1, b' ');
+        bytes[8] = b'{';
+        assert!(SafetensorsReader::<Cursor<Vec<u8>>>::recognizes(&bytes[..512]));
+        let why = SafetensorsReader::open(Cursor::new(bytes)).unwrap_err();
+        assert!(why.starts_with("safetensors file with a header of 16777217 bytes"), "{why}");
+    }
+
     #[test]
     fn the_corpus_is_read_or_refused() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/safetensors");

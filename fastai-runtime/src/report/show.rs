@@ -14,7 +14,7 @@ use super::numbers::grouped;
 use super::samples::samples;
 use super::sheet::Sheet;
 use crate::RunError;
-use crate::data::{Dataset, Health, Preflight};
+use crate::data::{Dataset, Health, Preflight, first_rows};
 use crate::names::visible;
 use crate::progress::{Progress, StopSignal};
 
@@ -130,12 +130,11 @@ fn png(image: &RgbImage) -> Vec<u8> {
 
 /// The first rows of the csv file.
 fn csv_rows(data: &Data, dataset: &Dataset) -> Markup {
-    let Source::Csv { labels, header, .. } = &data.source else { return html! {} };
-    let path = dataset.root.join(labels);
-    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(&path);
-    let Ok(mut reader) = reader else { return html! {} };
-    let rows: Vec<csv::StringRecord> =
-        reader.records().take(ROWS + usize::from(*header)).filter_map(Result::ok).collect();
+    let Source::Csv { labels, header, delimiter, encoding, .. } = &data.source else { return html! {} };
+    let rows = first_rows(&dataset.root.join(labels), *delimiter, *encoding, ROWS + usize::from(*header));
+    if rows.is_empty() {
+        return html! {};
+    }
     let (head, body) = rows.split_at(usize::from(*header).min(rows.len()));
     let cell = |text: &str| {
         let mut letters = text.chars();
@@ -239,6 +238,17 @@ pub(super) mod tests {
         assert_eq!(sheet.id, "p10", "the image in the middle of the list");
         assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
         assert!(show.findings.is_empty() && !page.contains("nothing would be trained"));
+    }
+
+    #[test]
+    fn the_first_rows_are_read_as_the_recipe_says() {
+        let folder = pictures(odd_or_even);
+        let labels = folder.path().join("labels.csv");
+        let text = std::fs::read_to_string(&labels).unwrap().replace(',', ";").replace("even", "pärchen");
+        let latin1: Vec<u8> = text.chars().map(|c| c as u8).collect();
+        std::fs::write(&labels, latin1).unwrap();
+        let page = show(&recipe(&folder, "single_label", "delimiter: \";\", encoding: latin1", PLAIN)).html;
+        assert!(page.contains("<th>kind</th>") && page.contains("<td>p0</td><td>pärchen</td>"), "{page}");
     }
 
     #[test]

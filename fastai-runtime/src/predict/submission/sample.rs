@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use fastai_data::memory;
 use fastai_dsl::TaskKind;
 use flate2::read::MultiGzDecoder;
 
@@ -16,6 +17,8 @@ use crate::models::ModelMeta;
 
 /// Largest sample submission that is read, bytes after decompression.
 const MOST: u64 = 1 << 30;
+/// What a row takes in memory beside its text, bytes.
+const ROW_BYTES: u64 = 200;
 
 /// What a sample shows.
 struct Sample {
@@ -103,6 +106,14 @@ impl Names {
     }
 }
 
+fn too_large(path: &Path) -> RunError {
+    DataError::one(format!(
+        "{}: this sample is larger than memory allows; is it a submission's sample?",
+        path.display()
+    ))
+    .into()
+}
+
 fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
     let cannot = |e: io::Error| RunError::file("read", path, e);
     let file = BufReader::new(File::open(path).map_err(cannot)?);
@@ -110,7 +121,9 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
         Some(suffix) if suffix == "gz" => Box::new(MultiGzDecoder::new(file)),
         _ => Box::new(file),
     };
-    let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(text.take(MOST));
+    let limit = memory::limit().unwrap_or(u64::MAX);
+    // A packed file may be a bomb: one row is never more than this, and all rows together are counted.
+    let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(text.take(MOST.min(limit / 16)));
     let header: Vec<String> = csv.headers().map_err(|e| cannot(e.into()))?.iter().map(|c| c.trim().into()).collect();
     let header: Vec<String> = header.iter().map(|c| c.trim_start_matches('\u{feff}').to_string()).collect();
     if header.len() < 2 {
@@ -121,8 +134,13 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
         .into());
     }
     let mut rows: Vec<csv::StringRecord> = Vec::new();
+    let mut bytes = 0;
     for row in csv.records() {
         let row = row.map_err(|e| cannot(e.into()))?;
+        bytes += ROW_BYTES + row.as_slice().len() as u64;
+        if bytes > limit / 4 {
+            return Err(too_large(path));
+        }
         if row.len() != header.len() {
             let line = row.position().map_or(0, csv::Position::line);
             return Err(DataError::one(format!(
@@ -134,6 +152,9 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
             .into());
         }
         rows.push(row);
+    }
+    if csv.into_inner().limit() == 0 {
+        return Err(too_large(path));
     }
     // Usually the first column; another one if its cells name more of the images.
     let named = |column: usize| rows.iter().take(100).filter(|row| names.find(row[column].trim()).is_some()).count();

@@ -20,9 +20,11 @@ use self::rows::CsvRows;
 use super::folders;
 use super::neighbours;
 use crate::findings::{Findings, names, number};
+use crate::memory;
 use crate::row::SourceRow;
 
 pub(crate) use self::cells::parse_flag;
+pub use self::table::first_rows;
 pub(crate) use self::table::{open, reason};
 
 /// The recipe's keys of a csv source.
@@ -76,6 +78,7 @@ impl CsvSource<'_> {
         // Reads one record ahead, because only the end of the file shows whether the last record is valid.
         let mut ahead = None;
         let mut whole = true;
+        let limit = memory::limit().unwrap_or(u64::MAX);
         loop {
             let read = match records.next() {
                 Some(Ok(record)) => Some(record),
@@ -112,6 +115,10 @@ impl CsvSource<'_> {
                         columns.insert(found)
                     }
                 };
+                if let Err(too_many) = rows.fits(&record, limit) {
+                    findings.push(format!("{}:{line}: {too_many}", path.display()));
+                    return (Vec::new(), String::new());
+                }
                 if number > 0 || !self.header {
                     self.row(&record, columns, &path, line, &mut rows);
                 }

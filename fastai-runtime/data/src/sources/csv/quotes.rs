@@ -1,8 +1,12 @@
-//! Detects unterminated quotes in csv files.
+//! Detects unterminated quotes and endless rows in csv files.
 
 use std::io::{self, Read};
 
-/// Forwards the bytes that it reads and tracks the start of the open quote.
+/// Most bytes of a row. A row of 65,536 columns is shorter; only an unterminated quote or a file of another kind is longer.
+const MAX_ROW: u64 = 8 << 20;
+
+/// Forwards the bytes that it reads, tracks the start of the open quote, and ends at a row that is too long, which the csv
+/// reader would keep in memory.
 ///
 /// The csv reader silently treats everything after an unterminated quote as one cell. This reader uses the same definitions
 /// of a quote and of a line end.
@@ -16,6 +20,8 @@ pub(crate) struct Quotes<R> {
     line: u64,
     /// Line of the last opening quote.
     opened: u64,
+    /// Where the row begins: the byte and its line.
+    row: (u64, u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +38,7 @@ enum Cell {
 
 impl<R> Quotes<R> {
     pub(crate) fn new(inner: R, delimiter: u8) -> Self {
-        Quotes { inner, delimiter, state: Cell::Start, at: 0, line: 1, opened: 0 }
+        Quotes { inner, delimiter, state: Cell::Start, at: 0, line: 1, opened: 0, row: (0, 1) }
     }
 
     /// Returns the line of the quote that is still open after all bytes read.
@@ -57,14 +63,30 @@ impl<R> Quotes<R> {
         };
         self.line += u64::from(byte == b'\n');
         self.at += 1;
+        if matches!(byte, b'\n' | b'\r') && self.state == Cell::Start {
+            self.row = (self.at, self.line);
+        }
     }
 }
 
 impl<R: Read> Read for Quotes<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        buffer[..count].iter().for_each(|byte| self.byte(*byte));
-        Ok(count)
+        for byte in &buffer[..count] {
+            self.byte(*byte);
+        }
+        let (begins, line) = self.row;
+        if self.at - begins <= MAX_ROW {
+            return Ok(count);
+        }
+        let cause = match self.open() {
+            Some(opened) => format!("a quote is opened in line {opened} and not closed before"),
+            None => "is this a csv file?".to_string(),
+        };
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the row that begins in line {line} has more than {} MiB; {cause}", MAX_ROW >> 20),
+        ))
     }
 }
 
@@ -76,6 +98,24 @@ mod tests {
         let mut quotes = Quotes::new(text.as_bytes(), b',');
         io::copy(&mut quotes, &mut io::sink()).unwrap();
         quotes.open()
+    }
+
+    #[test]
+    fn an_endless_row_ends_with_its_line_and_its_cause() {
+        let said = |begin: &str| {
+            let mut text = begin.as_bytes().to_vec();
+            text.resize(text.len() + (MAX_ROW as usize) + (1 << 20), b'x');
+            io::copy(&mut Quotes::new(&text[..], b','), &mut io::sink()).unwrap_err().to_string()
+        };
+        assert_eq!(said("a,b\nc,d"), "the row that begins in line 2 has more than 8 MiB; is this a csv file?");
+        let quoted = said("a,b\nc,d\ne,\"f\ng");
+        assert_eq!(
+            quoted,
+            "the row that begins in line 3 has more than 8 MiB; a quote is opened in line 3 and not closed before"
+        );
+        // Many rows may have more together.
+        let rows = "a,b\n".repeat(3 << 20);
+        io::copy(&mut Quotes::new(rows.as_bytes(), b','), &mut io::sink()).unwrap();
     }
 
     #[test]

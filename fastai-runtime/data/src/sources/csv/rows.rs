@@ -34,9 +34,27 @@ pub(super) struct CsvRows {
     /// Rows whose file has another Unicode form of the name.
     pub(super) normalised: Vec<String>,
     pub(super) empty_tags: usize,
+    /// What the rows take until they are items, bytes, roughly.
+    memory: u64,
 }
 
+/// What a row takes beside its text, bytes: its strings and path, its item, its place in the split and its looks.
+const ROW_BYTES: u64 = 450;
+
 impl CsvRows {
+    /// Counts the memory of a row; says so where the rows no longer fit into three quarters of what the process may have.
+    pub(super) fn fits(&mut self, record: &::csv::StringRecord, limit: u64) -> Result<(), String> {
+        self.memory += ROW_BYTES + 2 * record.as_slice().len() as u64;
+        if self.memory <= limit / 4 * 3 {
+            return Ok(());
+        }
+        Err(format!(
+            "the rows up to here need about {} MB, and this process may have {} MB: take out rows, or raise the limit",
+            self.memory / 1_000_000,
+            limit / 1_000_000
+        ))
+    }
+
     /// Reports all problems. Returns the rows; none where no row has its image, because nothing that could be said about
     /// them would be the cause.
     pub(super) fn report(

@@ -7,13 +7,14 @@ use std::path::Path;
 use fastai_dsl::Encoding;
 
 use super::quotes::Quotes;
+use crate::memory;
 
 /// The rows of a csv file as text; none of them is a header.
 pub(crate) type CsvRecords = ::csv::Reader<Quotes<Box<dyn Read>>>;
 
 /// Bytes at the start of a file that tell its kind.
 const START: usize = 4096;
-/// Largest file in another encoding than UTF-8, bytes; it is converted in memory.
+/// Largest file in another encoding than UTF-8, bytes; it is converted in memory, which takes up to four times as much.
 const MOST: u64 = 1 << 30;
 
 /// First bytes of files that are no text, what they are, and what to do about it.
@@ -63,9 +64,10 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
     }
     let whole = |file: File, start: Vec<u8>| -> Result<Vec<u8>, String> {
         let mut bytes = start;
-        file.take(MOST).read_to_end(&mut bytes).map_err(cannot)?;
-        if bytes.len() as u64 >= MOST {
-            return Err(named(format!("a file of more than {} MiB must be UTF-8: convert it", MOST >> 20)));
+        let most = memory::limit().map_or(MOST, |limit| MOST.min(limit / 8));
+        file.take(most).read_to_end(&mut bytes).map_err(cannot)?;
+        if bytes.len() as u64 >= most {
+            return Err(named(format!("a file of more than {} MiB must be UTF-8: convert it", most >> 20)));
         }
         Ok(bytes)
     };
@@ -92,6 +94,12 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
     let quotes = Quotes::new(text, delimiter);
     // The reader skips a byte order mark by itself.
     Ok(::csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(quotes))
+}
+
+/// The first rows of a csv file, header included, as far as it can be read.
+pub fn first_rows(path: &Path, delimiter: char, encoding: Encoding, count: usize) -> Vec<::csv::StringRecord> {
+    let Ok(mut reader) = open(path, delimiter, encoding) else { return Vec::new() };
+    reader.records().take(count).map_while(Result::ok).collect()
 }
 
 /// Says what is wrong with a row that cannot be read.
