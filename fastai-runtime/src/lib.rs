@@ -1,6 +1,7 @@
 //! The engine of fastai: executes a checked recipe on burn, on CUDA, else wgpu, else the CPU.
 #![forbid(unsafe_code)]
 
+pub mod defaults;
 pub mod device;
 pub mod engine;
 pub mod error;

@@ -125,7 +125,9 @@ fn verify(names: &[String]) -> Result<(), Failure> {
         let line = match weights::installed(published) {
             None => Err(format!("not here; `fastai weights get {}`", published.name)),
             Some(path) => match weights::sha256(&path) {
-                Ok(found) if published.is(&found) => Ok(format!("{} sha256 {found}", path.display())),
+                Ok(found) if weights::is_published(published, &path, &found) => {
+                    Ok(format!("{} sha256 {found}", path.display()))
+                }
                 Ok(found) => {
                     Err(format!("{} is another file: sha256 {found}, published {}", path.display(), published.sha256))
                 }

@@ -1,18 +1,20 @@
 //! Looks features up in the cache, or computes and stores them.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use burn::module::Module;
 
+use super::Purpose;
 use super::features::{Features, Writer};
 use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
 use crate::error::Reached;
 use crate::progress::Watch;
 use crate::train::{Examples, Inputs, Learner};
-use crate::{RunError, device};
+use crate::{RunError, defaults, device};
 
 /// A folder of cached activations, shared by all runs.
 #[derive(Clone, Debug)]
@@ -80,12 +82,11 @@ impl ActivationCache {
         ActivationCache { root: root.into() }
     }
 
-    /// Returns the default folder of caches: `$FASTAI_CACHE`, otherwise `.fastai/activations` in the working directory.
+    /// Returns the default folder of caches: `$FASTAI_CACHE`, otherwise that of the [defaults](crate::defaults) of this
+    /// process, otherwise `.fastai/activations` in the working directory.
     pub fn default_root() -> PathBuf {
-        match std::env::var_os("FASTAI_CACHE") {
-            Some(path) if !path.is_empty() => PathBuf::from(path),
-            _ => Path::new(".fastai").join("activations"),
-        }
+        let stated = defaults::folder("FASTAI_CACHE", |defaults| &defaults.cache);
+        stated.unwrap_or_else(|| Path::new(".fastai").join("activations"))
     }
 
     /// The folder that holds all caches.
@@ -101,7 +102,7 @@ impl ActivationCache {
     /// Returns the features of `examples`, whose images are `files` in this order: from the cache, or computed by the body
     /// of the learner's network and stored.
     ///
-    /// A damaged file is computed again, with a note. The new file is written atomically.
+    /// A damaged file is computed again, with a note. The new file is written atomically, and `purpose` beside it.
     ///
     /// # Errors
     /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is a warning; the features then
@@ -112,7 +113,7 @@ impl ActivationCache {
         files: &[&Path],
         examples: &dyn Examples,
         learner: &Learner,
-        what: &str,
+        purpose: &Purpose,
         watch: Watch<'_>,
     ) -> Result<Opened, RunError> {
         let Watch { progress, stop } = watch;
@@ -122,7 +123,12 @@ impl ActivationCache {
         let path = folder.join(format!("{}.features", &digest.to_hex()[..32]));
         let (rows, width) = (files.len(), network.head_input());
         match Features::open(&path, digest.as_bytes(), rows, width) {
-            Ok(Ok(features)) => return Ok(Opened { features, found: true, path }),
+            Ok(Ok(features)) => {
+                // The time tells `gc` what was not used for longest; a folder that cannot be written has none.
+                let now = SystemTime::now();
+                let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(now));
+                return Ok(Opened { features, found: true, path });
+            }
             Ok(Err(why)) => progress.note(&format!("{} is damaged ({why}) and is computed again", path.display())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => progress.note(&format!("cannot read {} ({error}): it is computed again", path.display())),
@@ -130,7 +136,7 @@ impl ActivationCache {
         let network = network.valid();
         let device = learner.device().clone().without_autodiff();
         let mut compute = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| -> Result<(), Failed> {
-            progress.begin(what, rows as u64);
+            progress.begin(&format!("images, activations of the {} set", purpose.part), rows as u64);
             let mut done = 0;
             for batch in examples.batches(&Traversal::Plain, 0, &device)? {
                 let batch = batch?;
@@ -149,7 +155,10 @@ impl ActivationCache {
             Ok(())
         };
         match write(&folder, &path, digest.as_bytes(), (rows, width), &mut compute)? {
-            Ok(features) => Ok(Opened { features, found: false, path }),
+            Ok(features) => {
+                purpose.keep(&path);
+                Ok(Opened { features, found: false, path })
+            }
             // A cache saves time only; a run goes on without one.
             Err(error) => {
                 let mut values = Vec::new();

@@ -2,6 +2,8 @@
 
 mod cache;
 mod features;
+mod stored;
 
 pub use cache::{ActivationCache, CacheKey, Opened};
 pub use features::Features;
+pub use stored::{Purpose, StoredFile, StoredKind, remove};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Anneal, LrFind, Metric, Recipe, Schedule, Suggest, Threshold};
-use fastai_runtime::activations::{ActivationCache, CacheKey, Features};
+use fastai_runtime::activations::{ActivationCache, CacheKey, Features, Purpose};
 use fastai_runtime::data::{Dataset, Item, Target};
 use fastai_runtime::data::{ImageExamples, ImageSet, Preparation};
 use fastai_runtime::device;
@@ -190,7 +190,7 @@ fn features(recipe: &Recipe, dataset: &Dataset, learner: &Learner) -> [Features;
         let files: Vec<&Path> = items.iter().map(|item| item.path.as_path()).collect();
         let images = ImageExamples::new(ImageSet::new(items), preparation.clone());
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        cache.open(&key, &files, &images, learner, "images", watch).unwrap().features
+        cache.open(&key, &files, &images, learner, &Purpose::default(), watch).unwrap().features
     })
 }
 

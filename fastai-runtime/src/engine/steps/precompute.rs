@@ -6,7 +6,7 @@ use std::time::Instant;
 use fastai_dsl::{BodyState, State};
 
 use crate::RunError;
-use crate::activations::{CacheKey, Features};
+use crate::activations::{CacheKey, Features, Purpose};
 use crate::engine::session::Session;
 use crate::engine::sets::{Cached, Part};
 use crate::models;
@@ -40,7 +40,16 @@ pub(in crate::engine) fn prepare(
 fn open(session: &mut Session<'_>, size: u32) -> Result<Option<(PathBuf, bool)>, RunError> {
     let network = session.learner.network();
     let preparation = session.sets.preparation.at_size(size);
-    let key = CacheKey::new(&models::body_digest(network), &preparation.signature());
+    let body = models::body_digest(network);
+    let key = CacheKey::new(&body, &preparation.signature());
+    let purpose = Purpose {
+        recipe: session.recipe.name().to_string(),
+        directory: session.summary.directory.clone(),
+        network: network.arch().to_string(),
+        body,
+        preparation: preparation.signature(),
+        ..Purpose::default()
+    };
     let folder = session.cache.folder(&key);
     if session.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
         return Ok(None);
@@ -54,9 +63,9 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<(PathBuf, bool)>,
             continue;
         }
         let examples = session.sets.images(part, size);
-        let what = format!("images, activations of the {} set", part.word());
+        let purpose = Purpose { part: part.word().to_string(), images: files.len(), ..purpose.clone() };
         let watch = Watch { progress: &mut *session.progress, stop: &session.stop };
-        let opened = session.cache.open(&key, &files, &examples, &session.learner, &what, watch)?;
+        let opened = session.cache.open(&key, &files, &examples, &session.learner, &purpose, watch)?;
         found &= opened.found;
         images += opened.features.rows();
         features.push(opened.features);

