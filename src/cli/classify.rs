@@ -9,6 +9,7 @@ use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::{ImagenetClassifier, NpyRows};
 use fastai_runtime::{data, device};
 
+use super::config;
 use super::failure::{Exit, Failure};
 
 /// Images per batch.
@@ -38,9 +39,10 @@ pub struct ClassifyArgs {
     /// published for 0.875
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     crop: f64,
-    /// Where to run: auto (CUDA, else a real wgpu adapter, else the CPU), cuda, wgpu or cpu
-    #[arg(long, default_value = "auto")]
-    device: DeviceRequest,
+    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device; `$FASTAI_DEVICE`, else what
+    /// fastai.toml says, else auto, unless given
+    #[arg(long)]
+    device: Option<DeviceRequest>,
 }
 
 /// Finds an architecture by its name.
@@ -70,7 +72,7 @@ pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
         let smallest = facts.min_size;
         return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
     }
-    let picked = device::pick(args.device)?;
+    let picked = device::pick(config::device(args.device))?;
     let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device)?.middle(args.crop);
     eprintln!("{}", found.describe());
 

@@ -1,6 +1,7 @@
 //! `fastai doctor`
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::device::{DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, TestedDevice};
 use fastai_runtime::models::weights;
 
+use super::config::{self, Sourced};
 use super::failure::{Exit, Failure};
 use super::numbers::{megabytes, seconds};
 use super::table::table;
@@ -60,10 +62,22 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     if let Some(bytes) = diagnosis.memory {
         println!("memory: {}", megabytes(bytes));
     }
+    let config = config::get();
+    let files: Vec<String> = config.files.iter().map(|file| file.display().to_string()).collect();
+    println!("defaults: {}", if files.is_empty() { "no fastai.toml".to_string() } else { files.join(", then ") });
+    if let Some(device) = &config.device {
+        println!("device: {} ({})", device.value, device.source);
+    }
     let weights = weights::cache_folder().map_or_else(|| "no home folder".to_string(), |f| f.display().to_string());
-    let own = std::env::var("FASTAI_WEIGHTS").map(|folder| format!("{folder} ($FASTAI_WEIGHTS), then "));
-    println!("weights: {}{weights}", own.unwrap_or_default());
-    println!("activation caches: {}", ActivationCache::default_root().display());
+    let from = |sourced: &Option<Sourced<PathBuf>>| {
+        sourced.as_ref().map(|sourced| format!("{} ({})", sourced.value.display(), sourced.source))
+    };
+    println!("weights: {}{weights}", from(&config.weights).map_or(String::new(), |folder| format!("{folder}, then ")));
+    let root = ActivationCache::default_root();
+    println!("activation caches: {}", from(&config.cache).unwrap_or_else(|| root.display().to_string()));
+    if let Some(limit) = &config.cache_limit {
+        println!("limit of activation caches: {} ({})", megabytes(limit.value), limit.source);
+    }
     match diagnosis.chosen() {
         Some(device) => {
             println!("`--device auto` takes {}: {}", device.word, device.name);

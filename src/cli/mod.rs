@@ -4,16 +4,22 @@
 #[macro_use]
 mod output;
 
+mod answer;
 mod bench;
+mod cache;
 mod check;
 mod classify;
 mod color;
+mod completions;
+mod config;
+mod diff;
 mod doctor;
 mod explain;
 mod export;
 mod failure;
 mod fmt;
 mod import;
+mod lsp;
 mod new;
 mod numbers;
 mod plan;
@@ -21,6 +27,8 @@ mod predict;
 mod prepare;
 mod run;
 mod saved;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod source;
 mod stop;
@@ -63,14 +71,21 @@ enum Command {
     Run(run::RunArgs),
     /// Say what images show, with a model that a run saved
     Predict(predict::PredictArgs),
+    /// Answer images over HTTP, with a model that a run saved: a page, JSON, health and metrics
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     /// Write a saved model as an ONNX file, for other programs
     Export(export::ExportArgs),
     /// Measure a saved model on the images that its recipe holds out, or on another data folder
     Validate(validate::ValidateArgs),
+    /// Compare two runs: recipe, data, weights, results, and the metrics on the images that both held out
+    Diff(diff::DiffArgs),
     /// Write a competition's file for the recipe's test images
     Submit(submit::SubmitArgs),
     /// Explain an error, a lint or a word of the language: `fastai explain E0404`, `fastai explain fit`
     Explain(explain::ExplainArgs),
+    /// Serve editors: findings, completions, pages and formatting of recipes over the language server protocol
+    Lsp(lsp::LspArgs),
     /// Turn the fastai 0.7 calls of a notebook or script into a recipe; what has no equivalent stays as comments
     Import(import::ImportArgs),
     /// Say what images show by a published network and its 1000 ImageNet classes
@@ -81,15 +96,31 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Look for devices and the libraries they need, and test each device
     Doctor(doctor::DoctorArgs),
+    /// The caches of activations and scaled copies: list, why, gc
+    Cache(cache::CacheArgs),
+    /// Print the completions of a shell, for its start-up file
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(completions::ManArgs),
     /// Published weights: list, get, verify, info
     Weights(weights::WeightsArgs),
 }
 
+/// The command line of the program.
+fn program() -> clap::Command {
+    Cli::command()
+}
+
 pub fn main() -> ExitCode {
     stop::survive_file_limits();
-    let command = Cli::command().color(color::ColorWish::before_parsing().of_parser());
+    let command = program().color(color::ColorWish::before_parsing().of_parser());
     let parsed = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     parsed.color.apply();
+    // These need no defaults and must work beside a broken file.
+    let needs_config = !matches!(parsed.command, Command::Completions(_) | Command::Man(_) | Command::Lsp(_));
+    if let Some(Err(failure)) = needs_config.then(config::load) {
+        return ExitCode::from(failure.report() as u8);
+    }
     let done = match parsed.command {
         Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),
@@ -99,15 +130,22 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Cache(args) => cache::run(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
         Command::Weights(args) => weights::run(&args),
     };
     done.map_or_else(|failure| ExitCode::from(failure.report() as u8), |()| ExitCode::SUCCESS)

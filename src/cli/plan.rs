@@ -15,6 +15,7 @@ use fastai_runtime::models::StageMemory;
 use fastai_runtime::progress::{Silent, StopSignal};
 use fastai_runtime::{RunError, RunOptions};
 
+use super::config;
 use super::failure::Failure;
 use super::numbers::{counted, megabytes, seconds, thousands};
 
@@ -75,7 +76,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     if !args.json {
         engine::fits_memory(&recipe, &plan)?;
     }
-    let probed = args.probe.then(|| probe(&recipe, args.device)).transpose()?;
+    let probed = args.probe.then(|| probe(&recipe, config::device_of(args.device, &recipe))).transpose()?;
     if args.json {
         let (name, recipe) = (recipe.name(), recipe.to_string());
         let value = serde_json::json!({

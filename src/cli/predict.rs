@@ -15,6 +15,7 @@ use fastai_runtime::predict::{
 use fastai_runtime::progress::{self, Watch};
 use serde_json::json;
 
+use super::answer;
 use super::failure::Failure;
 use super::saved::{SavedModel, Tta};
 
@@ -298,20 +299,6 @@ struct Json<W> {
     unreadable: Vec<serde_json::Value>,
 }
 
-/// What a model says of an image, as JSON: one class, a list of tags, or null for a number.
-fn said_value(predictor: &Predictor, names: &[&str]) -> serde_json::Value {
-    match predictor.meta().task {
-        TaskKind::MultiLabel => json!(names),
-        TaskKind::SingleLabel | TaskKind::Regression => json!(names.first()),
-    }
-}
-
-/// The most probable classes of an image, as JSON.
-fn top_value(predictor: &Predictor, probabilities: &[f32], k: usize) -> serde_json::Value {
-    let top = predictor.top(probabilities, k);
-    top.iter().map(|(class, probability)| json!({ "class": class, "probability": probability })).collect()
-}
-
 impl<W: Write> PredictionWriter for Json<W> {
     fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
         let meta = predictor.meta();
@@ -322,9 +309,9 @@ impl<W: Write> PredictionWriter for Json<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = json!({ "file": said.path.display().to_string(), "said": said_value(predictor, names) });
+        let mut row = json!({ "file": said.path.display().to_string(), "said": answer::said(predictor, names) });
         match self.top {
-            Some(k) => row["top"] = top_value(predictor, said.probabilities, k),
+            Some(k) => row["top"] = answer::top(predictor, said.probabilities, k),
             None => row["probabilities"] = json!(said.probabilities),
         }
         let comma = if self.rows > 0 { "," } else { "" };
@@ -356,19 +343,10 @@ impl<W: Write> PredictionWriter for JsonLines<W> {
     }
 
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = json!({ "file": said.path.display().to_string() });
-        if predictor.meta().task == TaskKind::Regression {
-            row["value"] = json!(said.probabilities.first());
-        } else {
-            row["said"] = said_value(predictor, names);
-            match self.top {
-                Some(k) => row["top"] = top_value(predictor, said.probabilities, k),
-                None => {
-                    let all = predictor.classes().iter().cloned().zip(said.probabilities.iter().map(|p| json!(p)));
-                    row["probabilities"] = serde_json::Value::Object(all.collect());
-                }
-            }
-        }
+        let mut row = serde_json::Map::new();
+        row.insert("file".to_string(), json!(said.path.display().to_string()));
+        answer::describe(&mut row, predictor, said.probabilities, names, self.top);
+        let row = serde_json::Value::Object(row);
         writeln!(self.out, "{}", visible(&row.to_string()))
     }
 

@@ -9,6 +9,8 @@ use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::report::{Baseline, Evaluation, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
 
+use super::cache;
+use super::config;
 use super::failure::Failure;
 
 #[derive(clap::Args)]
@@ -24,7 +26,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
     /// Where to run: auto (the first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU), cuda, wgpu, vulkan, metal
-    /// or cpu; `cuda:1` is the second CUDA device
+    /// or cpu; `cuda:1` is the second CUDA device; what the recipe says, else `$FASTAI_DEVICE`, else what fastai.toml says,
+    /// unless given
     #[arg(long)]
     device: Option<DeviceRequest>,
     /// The run folder, new or empty; `runs/NAME-TIME` unless given
@@ -73,7 +76,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         super::source::finds_data(file, &recipe)?;
     }
     let options = RunOptions {
-        device: args.device,
+        device: config::device_of(args.device, &recipe),
         out: args.out.clone(),
         seed: args.seed,
         threads: args.threads.map(usize::from),
@@ -92,6 +95,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let outcome = result?;
     print!("{}", reached(&outcome.summary));
     println!("run folder: {}", outcome.folder.display());
+    if let Some(limit) = &config::get().cache_limit {
+        cache::keep_to(args.cache.as_deref(), limit)?;
+    }
     let report = outcome.folder.join("report.html");
     if report.is_file() {
         println!("report: {}", report.display());

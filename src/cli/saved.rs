@@ -9,6 +9,7 @@ use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device};
 
+use super::config;
 use super::failure::Failure;
 
 /// Which model, and what it computes on.
@@ -19,9 +20,10 @@ pub struct SavedModel {
     /// Another model of the run than its last: the NAME of `save("NAME")`
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device
-    #[arg(long, default_value = "auto")]
-    device: DeviceRequest,
+    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device; `$FASTAI_DEVICE`, else what
+    /// fastai.toml says, else auto, unless given
+    #[arg(long)]
+    device: Option<DeviceRequest>,
     /// CPU threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -57,7 +59,7 @@ impl SavedModel {
         if let Some(threads) = self.threads {
             device::limit_threads(usize::from(threads))?;
         }
-        let picked = device::pick(self.device)?;
+        let picked = device::pick(config::device(self.device))?;
         Predictor::load(&self.run, self.model.as_deref(), &picked.device)
     }
 
@@ -68,9 +70,14 @@ impl SavedModel {
     pub fn directory(&self) -> Result<PathBuf, RunError> {
         let mut folders = self.run.ancestors().take(3).filter(|folder| folder.join("summary.json").is_file());
         let Some(folder) = folders.next() else { return Ok(PathBuf::new()) };
-        let directory = PathBuf::from(Summary::read(folder)?.directory);
-        Ok(if directory.is_dir() { directory } else { PathBuf::new() })
+        Ok(directory_of(&Summary::read(folder)?))
     }
+}
+
+/// The working directory of a run; that of this process if it is not there.
+pub fn directory_of(run: &Summary) -> PathBuf {
+    let directory = PathBuf::from(&run.directory);
+    if directory.is_dir() { directory } else { PathBuf::new() }
 }
 
 /// Reads the recipe of a model from its header.

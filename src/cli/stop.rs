@@ -7,8 +7,13 @@ use fastai_runtime::progress::StopSignal;
 /// The first signal requests a clean end; a second Ctrl-C or SIGTERM ends the program at once, and so does the first while
 /// the program writes into a pipe. Under `nohup`, SIGHUP stays ignored.
 pub fn signal() -> StopSignal {
+    signal_that("stopping after this batch; again to stop at once")
+}
+
+/// Like [`signal`], with what the first signal says.
+pub fn signal_that(says: &'static str) -> StopSignal {
     let stop = StopSignal::default();
-    if let Err(error) = listen(stop.clone()) {
+    if let Err(error) = listen(stop.clone(), says) {
         eprintln!("warning: Ctrl-C will not stop tidily: {error}");
     }
     stop
@@ -21,15 +26,15 @@ pub fn survive_file_limits() {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Default::default());
 }
 
-fn listen(stop: StopSignal) -> Result<(), ctrlc::Error> {
+fn listen(stop: StopSignal, says: &'static str) -> Result<(), ctrlc::Error> {
     #[cfg(unix)]
-    terminations(stop.clone()).map_err(ctrlc::Error::System)?;
-    ctrlc::set_handler(move || asked(&stop, 130))
+    terminations(stop.clone(), says).map_err(ctrlc::Error::System)?;
+    ctrlc::set_handler(move || asked(&stop, 130, says))
 }
 
 /// ctrlc's own feature for SIGTERM would also handle a SIGHUP that `nohup` ignores.
 #[cfg(unix)]
-fn terminations(stop: StopSignal) -> std::io::Result<()> {
+fn terminations(stop: StopSignal, says: &'static str) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
     if !ignores_hangup() {
@@ -41,7 +46,7 @@ fn terminations(stop: StopSignal) -> std::io::Result<()> {
             if signal == SIGHUP {
                 stop.request();
             } else {
-                asked(&stop, 128 + signal);
+                asked(&stop, 128 + signal, says);
             }
         }
     })?;
@@ -58,11 +63,11 @@ fn ignores_hangup() -> bool {
     mask.is_none_or(|mask| mask >> (signal_hook::consts::SIGHUP - 1) & 1 == 1)
 }
 
-fn asked(stop: &StopSignal, code: i32) {
+fn asked(stop: &StopSignal, code: i32, says: &str) {
     // Nobody may ever read from a pipe.
     if stop.requested() || fastai_runtime::atomic::is_streaming() {
         std::process::exit(code);
     }
-    eprintln!("\nstopping after this batch; again to stop at once");
+    eprintln!("\n{says}");
     stop.request();
 }

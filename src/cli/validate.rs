@@ -89,7 +89,7 @@ fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> Strin
 }
 
 /// `plain: accuracy 0.9825 (95 % 0.9643 to 0.9915), log_loss ..; loss 0.05; 400 images of valid`
-fn figures(evaluation: &Evaluation) -> String {
+pub fn figures(evaluation: &Evaluation) -> String {
     let metrics: Vec<String> = evaluation.metrics.iter().map(ToString::to_string).collect();
     format!(
         "{}: {}; loss {:.4}; {} images of {}\n",

@@ -4,9 +4,12 @@ mod alike;
 mod bench;
 mod call;
 mod cli;
+mod folders;
 mod hostile;
 mod plan;
 mod product;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod small;
 mod terminal;

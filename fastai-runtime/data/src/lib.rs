@@ -29,7 +29,7 @@ mod vocabulary;
 
 pub use atomic::FileError;
 pub use dataset::{Dataset, Item, Target};
-pub use decode::{Demand, decode, decode_as, decode_reduced};
+pub use decode::{Demand, decode, decode_as, decode_reduced, image_size};
 pub use findings::{DataError, OpenError};
 pub use histogram::Histogram;
 pub use image::RgbImage;

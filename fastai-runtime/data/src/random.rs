@@ -14,7 +14,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// Streams in use: `order` and `sampler` (stage, epoch); `transform` (stage, epoch, image, repetition), `tta` (stage, pass,
 /// image) and `tta of files` (hash of the file's name, pass), each with a generator a part ([`Address`]); `erase` (its
 /// seed is a draw of one of these); `init` (part, its number, index of the weight); `dropout` and `mixing` (stage, batch;
-/// while a rate is looked for, the sweep and its batch); `bootstrap` (stage, metric).
+/// while a rate is looked for, the sweep and its batch); `bootstrap` (stage, metric); `paired test` (metric).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     seed: u64,
@@ -63,6 +63,11 @@ impl Address {
         rng.set_stream((u64::from(kind) << 32) | u64::from(number));
         rng
     }
+}
+
+/// 64 uniform bits.
+pub fn bits(rng: &mut ChaCha8Rng) -> u64 {
+    rng.next_u64()
 }
 
 /// A number from `[0, 1)` in steps of 2^-53.

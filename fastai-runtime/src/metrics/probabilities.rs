@@ -68,6 +68,22 @@ impl Probabilities {
         &self.values[image * self.classes..][..self.classes]
     }
 
+    pub(super) fn row_mut(&mut self, image: usize) -> &mut [f32] {
+        &mut self.values[image * self.classes..][..self.classes]
+    }
+
+    /// The rows of these images, in this order; an image may occur several times.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
+    pub fn select(&self, images: &[usize]) -> Self {
+        Probabilities {
+            values: images.iter().flat_map(|&image| self.row(image)).copied().collect(),
+            classes: self.classes,
+        }
+    }
+
     /// All images in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.classes.max(1))
@@ -124,6 +140,22 @@ impl Truth {
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What is true of these images, in this order; an image may occur several times.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
+    pub fn select(&self, images: &[usize]) -> Self {
+        match self {
+            Truth::Classes(classes) => Truth::Classes(images.iter().map(|&image| classes[image]).collect()),
+            Truth::Tags { tags, .. } => Truth::Tags {
+                cells: images.iter().flat_map(|&image| self.tags_of(image)).copied().collect(),
+                tags: *tags,
+            },
+            Truth::Values(values) => Truth::Values(images.iter().map(|&image| values[image]).collect()),
+        }
     }
 
     /// The tags of an image; empty for a task without tags.

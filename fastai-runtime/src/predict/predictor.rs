@@ -141,6 +141,11 @@ impl Predictor {
         all
     }
 
+    /// The digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only.
+    pub fn body_digest(&self) -> String {
+        models::body_digest(&self.network)
+    }
+
     /// Numbers in an embedding: twice the channels of the body's last map.
     pub fn embedding_len(&self) -> usize {
         self.network.head_input()

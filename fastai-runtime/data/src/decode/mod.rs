@@ -125,6 +125,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// The width and height that the head of an image file states, before EXIF turns it; `None` if the head says neither.
+/// Nothing is decoded.
+pub fn image_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let size = || ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?.into_dimensions().ok();
+    panics::caught(size).ok().flatten()
+}
+
 /// Like [`decode`], for the bytes of a file.
 pub fn decode_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     decode_noted(bytes, Demand::FULL.bits).map(|(image, _)| image)

@@ -1,0 +1,215 @@
+//! `fastai cache`
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fastai_runtime::activations::{ActivationCache, Purpose, StoredFile, StoredKind, remove};
+use fastai_runtime::names::visible_name;
+
+use super::config::{self, Sourced};
+use super::failure::Failure;
+use super::numbers::{counted, megabytes, thousands};
+use super::table::table;
+
+#[derive(clap::Args)]
+pub struct CacheArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// What the caches hold: activations of data sets, scaled copies of images
+    List {
+        #[command(flatten)]
+        folder: CacheFolder,
+    },
+    /// Why activations are there: of what recipe, images, network and preparation they are, the latest used first
+    Why {
+        #[command(flatten)]
+        folder: CacheFolder,
+        /// Only those whose path, recipe or network has this in it
+        part: Option<String>,
+    },
+    /// Remove activations that were not used for longest, until at most a size is left; a run that needs them computes them
+    /// again
+    Gc {
+        #[command(flatten)]
+        folder: CacheFolder,
+        /// What may stay, e.g. `500M`, `20G` or 0; the `cache_limit` of fastai.toml unless given
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        keep: Option<u64>,
+        /// Count and remove scaled copies of images too; no run may be reading them
+        #[arg(long)]
+        copies: bool,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(clap::Args)]
+struct CacheFolder {
+    /// The folder of the caches; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+impl CacheFolder {
+    fn open(&self) -> ActivationCache {
+        ActivationCache::new(self.cache.clone().unwrap_or_else(ActivationCache::default_root))
+    }
+}
+
+/// Reads a size with an optional suffix, in powers of 1000.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a whole number with K, M, G or T, such as 20G".to_string();
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor: u64 = match &text[digits.len()..] {
+        "" => 1,
+        "K" | "kB" => 1000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "T" | "TB" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number.and_then(|n| n.checked_mul(factor)).ok_or_else(wrong)
+}
+
+pub fn run(args: &CacheArgs) -> Result<(), Failure> {
+    match &args.action {
+        Action::List { folder } => list(&folder.open()),
+        Action::Why { folder, part } => why(&folder.open(), part.as_deref()),
+        Action::Gc { folder, keep, copies, dry_run } => {
+            let kinds: &[StoredKind] =
+                if *copies { &[StoredKind::Activations, StoredKind::Copy] } else { &[StoredKind::Activations] };
+            let keep = keep.or(config::get().cache_limit.as_ref().map(|limit| limit.value));
+            let keep = keep.ok_or_else(|| {
+                Failure::Invalid("what may stay? `--keep 20G`, or `cache_limit = \"20G\"` in fastai.toml".to_string())
+            })?;
+            gc(&folder.open(), kinds, keep, *dry_run)
+        }
+    }
+}
+
+fn list(cache: &ActivationCache) -> Result<(), Failure> {
+    let files = cache.stored()?;
+    println!("{}: {}", shown(cache.root()), described(&files));
+    let name = |kind| match kind {
+        StoredKind::Activations => "activations",
+        StoredKind::Copy => "scaled copies",
+        StoredKind::Other => "other files",
+    };
+    let mut rows = Vec::new();
+    for kind in [StoredKind::Activations, StoredKind::Copy, StoredKind::Other] {
+        let of_kind: Vec<StoredFile> = files.iter().filter(|file| file.kind == kind).cloned().collect();
+        let last = of_kind.last().map_or(String::new(), |file| format!("last used {}", age(file.used)));
+        rows.push([format!("  {}", name(kind)), described(&of_kind), last]);
+    }
+    print!("{}", table(&rows, 0));
+    Ok(())
+}
+
+fn why(cache: &ActivationCache, part: Option<&str>) -> Result<(), Failure> {
+    let mut files = cache.stored()?;
+    files.retain(|file| file.kind == StoredKind::Activations);
+    files.reverse();
+    let mut said = 0;
+    for file in &files {
+        let purpose = Purpose::of(&file.path);
+        let (recipe, network) = purpose.as_ref().map_or(("", ""), |p| (&p.recipe, &p.network));
+        let path = file.path.display().to_string();
+        if part.is_some_and(|part| ![&path, recipe, network].iter().any(|text| text.contains(part))) {
+            continue;
+        }
+        said += 1;
+        println!("{}: {}, last used {}", shown(&file.path), megabytes(file.bytes), age(file.used));
+        match purpose {
+            Some(p) => {
+                let images = thousands(p.images as u64);
+                println!(
+                    "  {images} {} images of `{}`, in {}",
+                    p.part,
+                    visible_name(&p.recipe),
+                    visible_name(&p.directory)
+                );
+                let body = p.body.get(..16).unwrap_or(&p.body);
+                println!("  {}, weights {}", visible_name(&p.network), visible_name(body));
+                println!("  {}", visible_name(&p.preparation));
+            }
+            None => println!("  an earlier version wrote it, or what it knew is gone"),
+        }
+    }
+    match (said, part) {
+        (0, Some(part)) => println!("{}: no activations with {part:?}", shown(cache.root())),
+        (0, None) => println!("{}: no activations", shown(cache.root())),
+        _ => println!(
+            "\nactivations are found again if the weights of the body, the preparation, and the images with their paths, \
+             sizes and times are the same"
+        ),
+    }
+    Ok(())
+}
+
+fn gc(cache: &ActivationCache, kinds: &[StoredKind], keep: u64, dry_run: bool) -> Result<(), Failure> {
+    let surplus = cache.surplus(kinds, keep)?;
+    if !dry_run {
+        surplus.iter().try_for_each(remove)?;
+    }
+    let what = if dry_run { "would be removed" } else { "removed" };
+    println!("{}: {} {what}", shown(cache.root()), described(&surplus));
+    Ok(())
+}
+
+/// Removes what is beyond the limit that a file of defaults states, after a run, and says so.
+///
+/// # Errors
+/// Files that cannot be listed or removed.
+pub fn keep_to(folder: Option<&Path>, limit: &Sourced<u64>) -> Result<(), Failure> {
+    let cache = ActivationCache::new(folder.map_or_else(ActivationCache::default_root, Path::to_path_buf));
+    let surplus = cache.surplus(&[StoredKind::Activations], limit.value)?;
+    surplus.iter().try_for_each(remove)?;
+    if !surplus.is_empty() {
+        let (what, size) = (described(&surplus), megabytes(limit.value));
+        eprintln!("removed {what} from {}: {} keeps it to {size}", shown(cache.root()), limit.source);
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    visible_name(&path.display().to_string()).into_owned()
+}
+
+fn described(files: &[StoredFile]) -> String {
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    format!("{}, {}", counted(files.len() as u64, "file", "files"), megabytes(bytes))
+}
+
+/// `3 days ago`.
+fn age(then: SystemTime) -> String {
+    let seconds = then.elapsed().unwrap_or_default().as_secs();
+    let (n, one, many) = match seconds {
+        0..120 => return "just now".to_string(),
+        120..7_200 => (seconds / 60, "minute", "minutes"),
+        7_200..172_800 => (seconds / 3600, "hour", "hours"),
+        _ => (seconds / 86_400, "day", "days"),
+    };
+    format!("{} ago", counted(n, one, many))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(
+            ["0", "500M", "20G", "7", "3kB"].map(|text| size(text).unwrap()),
+            [0, 500_000_000, 20_000_000_000, 7, 3000]
+        );
+        for wrong in ["", "G", "1.5G", "-1", "20X", "99999999999T", "2é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

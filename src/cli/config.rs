@@ -1,0 +1,196 @@
+//! `fastai.toml`: the defaults of a project and of a user.
+//!
+//! What a command line says comes first, then the environment, then the project's file, then the user's.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use fastai_dsl::{DeviceWish, Recipe};
+use fastai_runtime::defaults::{Defaults, set_defaults};
+use fastai_runtime::device::DeviceRequest;
+use serde::Deserialize;
+
+use super::cache;
+use super::failure::Failure;
+
+/// The name of the file, in the working directory or a folder above it, or in the user's folder of configurations.
+pub const NAME: &str = "fastai.toml";
+
+/// What a file may say.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Content {
+    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu, `cuda:1`.
+    device: Option<String>,
+    /// The folder of activation caches, relative to the file.
+    cache: Option<PathBuf>,
+    /// What `fastai run` leaves in the caches of activations at most, such as `20G`.
+    cache_limit: Option<String>,
+    /// The folder that is searched first for weights, relative to the file.
+    weights: Option<PathBuf>,
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sourced<T> {
+    pub value: T,
+    /// `$FASTAI_CACHE`, or the path of a file.
+    pub source: String,
+}
+
+/// The defaults of this process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The files that were read, the project's before the user's.
+    pub files: Vec<PathBuf>,
+    pub device: Option<Sourced<DeviceRequest>>,
+    pub cache: Option<Sourced<PathBuf>>,
+    pub cache_limit: Option<Sourced<u64>>,
+    pub weights: Option<Sourced<PathBuf>>,
+}
+
+static CONFIG: OnceLock<Config> = OnceLock::new();
+
+/// The configuration that [`load`] read.
+pub fn get() -> &'static Config {
+    CONFIG.get_or_init(Config::default)
+}
+
+/// Where to compute: what the command line says, else `$FASTAI_DEVICE`, else what a file says, else auto.
+pub fn device(flag: Option<DeviceRequest>) -> DeviceRequest {
+    flag.or(get().device.as_ref().map(|device| device.value)).unwrap_or(DeviceWish::Auto.into())
+}
+
+/// Where to run a recipe: what the command line says, else what the recipe says, else `$FASTAI_DEVICE`, else what a file says;
+/// `None` leaves it to the recipe.
+pub fn device_of(flag: Option<DeviceRequest>, recipe: &Recipe) -> Option<DeviceRequest> {
+    let default = || get().device.as_ref().map(|device| device.value);
+    flag.or_else(|| if recipe.device() == DeviceWish::Auto { default() } else { None })
+}
+
+/// Reads the files and the environment, once, before a command runs.
+///
+/// # Errors
+/// A file that cannot be read, or that says something unknown; a variable that names no device.
+pub fn load() -> Result<(), Failure> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let files = match std::env::var_os("FASTAI_CONFIG") {
+        // Set and empty: no file counts.
+        Some(path) if path.is_empty() => Vec::new(),
+        Some(path) => vec![PathBuf::from(path)],
+        None => {
+            let here = std::env::current_dir().unwrap_or_default();
+            let project = here.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file());
+            let user = user_folder(variable).map(|folder| folder.join(NAME)).filter(|path| path.is_file());
+            let mut files: Vec<PathBuf> = project.into_iter().chain(user).collect();
+            files.dedup();
+            files
+        }
+    };
+    let mut config = Config::default();
+    if let Some(word) = variable("FASTAI_DEVICE") {
+        let word = word.to_string_lossy();
+        let value = word.parse().map_err(|why| Failure::Invalid(format!("$FASTAI_DEVICE is {word:?}: {why}")))?;
+        config.device = Some(Sourced { value, source: "$FASTAI_DEVICE".to_string() });
+    }
+    for (name, place) in [("FASTAI_CACHE", &mut config.cache), ("FASTAI_WEIGHTS", &mut config.weights)] {
+        *place = variable(name).map(|path| Sourced { value: path.into(), source: format!("${name}") });
+    }
+    for path in files {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::Invalid(format!("cannot read {}: {error}", path.display())))?;
+        config.add(&path, &text).map_err(Failure::Invalid)?;
+    }
+    let value = |sourced: &Option<Sourced<PathBuf>>| sourced.as_ref().map(|sourced| sourced.value.clone());
+    set_defaults(Defaults { cache: value(&config.cache), weights: value(&config.weights) });
+    let _ = CONFIG.set(config);
+    Ok(())
+}
+
+/// `$XDG_CONFIG_HOME/fastai`, else `~/.config/fastai`; on Windows `%APPDATA%\fastai`.
+fn user_folder(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CONFIG_HOME").or_else(|| {
+        absolute(if cfg!(windows) { "APPDATA" } else { "HOME" })
+            .map(|home| if cfg!(windows) { home } else { home.join(".config") })
+    });
+    base.map(|base| base.join("fastai"))
+}
+
+impl Config {
+    /// Adds what the file `path` says where nothing is said yet.
+    ///
+    /// # Errors
+    /// What is wrong, with the file and the line.
+    fn add(&mut self, path: &Path, text: &str) -> Result<(), String> {
+        let content: Content =
+            toml::from_str(text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))?;
+        let wrong = |key: &str, value: &str, why: String| format!("{}: {key} is {value:?}: {why}", path.display());
+        let source = path.display().to_string();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let below = |of: PathBuf| Sourced { value: folder.join(of), source: source.clone() };
+        if let Some(word) = &content.device {
+            let value = word
+                .parse()
+                .map_err(|why: fastai_runtime::device::DeviceRequestError| wrong("device", word, why.to_string()))?;
+            self.device.get_or_insert(Sourced { value, source: source.clone() });
+        }
+        if let Some(size) = &content.cache_limit {
+            let value = cache::size(size).map_err(|why| wrong("cache_limit", size, why))?;
+            self.cache_limit.get_or_insert(Sourced { value, source: source.clone() });
+        }
+        for (given, place, key) in
+            [(content.cache, &mut self.cache, "cache"), (content.weights, &mut self.weights, "weights")]
+        {
+            match given {
+                Some(path) if path.as_os_str().is_empty() => {
+                    return Err(wrong(key, "", "a folder is wanted".to_string()));
+                }
+                Some(path) => {
+                    place.get_or_insert(below(path));
+                }
+                None => {}
+            }
+        }
+        self.files.push(path.to_path_buf());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_before_counts_and_folders_are_those_of_the_file() {
+        let mut config = Config::default();
+        config.add(Path::new("/a/b/fastai.toml"), "device = \"cpu\"\ncache = \"x\"\n").unwrap();
+        let user = "device = \"cuda:1\"\ncache = \"/y\"\nweights = \"/w\"\ncache_limit = \"20G\"";
+        config.add(Path::new("/home/me/fastai.toml"), user).unwrap();
+        assert_eq!(config.device.as_ref().unwrap().value, DeviceWish::Cpu.into());
+        let cache = config.cache.as_ref().unwrap();
+        assert_eq!((cache.value.as_path(), cache.source.as_str()), (Path::new("/a/b/x"), "/a/b/fastai.toml"));
+        assert_eq!(config.weights.as_ref().unwrap().value, Path::new("/w"));
+        assert_eq!(config.cache_limit.as_ref().unwrap().value, 20_000_000_000);
+        assert_eq!(config.files.len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named_with_its_file() {
+        for (text, parts) in [
+            ("devise = \"cpu\"", &["devise", "device", "line 1"][..]),
+            ("\n\ndevice = 3", &["line 3", "string"]),
+            ("device = \"gpu\"", &["device is \"gpu\"", "one of auto"]),
+            ("cache_limit = \"lots\"", &["cache_limit is \"lots\"", "20G"]),
+            ("cache = \"\"", &["cache is \"\""]),
+            ("[device]", &["line 1"]),
+            ("device = ", &["line 1"]),
+        ] {
+            let error = Config::default().add(Path::new("/a/fastai.toml"), text).unwrap_err();
+            assert!(error.starts_with("/a/fastai.toml: "), "{error}");
+            for part in parts {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! `fastai diff`
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use fastai_runtime::device::{self, DeviceRequest};
+use fastai_runtime::engine::{self, Measured};
+use fastai_runtime::metrics::{self, Paired, paired};
+use fastai_runtime::names::visible_name;
+use fastai_runtime::predict::Predictor;
+use fastai_runtime::progress::{self, Watch};
+use fastai_runtime::random::{self, Stream};
+use fastai_runtime::report::Summary;
+
+use super::config;
+use super::failure::Failure;
+use super::numbers::thousands;
+use super::saved;
+use super::table::table;
+
+#[derive(clap::Args)]
+pub struct DiffArgs {
+    /// A run folder
+    first: PathBuf,
+    /// The run folder to compare with it
+    second: PathBuf,
+    /// Compare what the runs wrote down, and predict nothing
+    #[arg(long)]
+    no_test: bool,
+    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device; `$FASTAI_DEVICE`, else what
+    /// fastai.toml says, else auto, unless given
+    #[arg(long)]
+    device: Option<DeviceRequest>,
+    /// Say nothing but the result and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub fn run(args: &DiffArgs) -> Result<(), Failure> {
+    let runs = [&args.first, &args.second];
+    let summaries = [Summary::read(&args.first)?, Summary::read(&args.second)?];
+    let [a, b] = &summaries;
+    println!("- {}\n+ {}", shown(&args.first), shown(&args.second));
+    recipes(a, b);
+    facts(a, b);
+    reported(a, b);
+    if args.no_test {
+        return Ok(());
+    }
+    let picked = device::pick(config::device(args.device))?;
+    let load = |run: &Path| Predictor::load(run, None, &picked.device);
+    let predictors = [load(runs[0])?, load(runs[1])?];
+    weights(&predictors);
+    test(args, &summaries, &predictors)
+}
+
+/// The lines of the recipes that differ, with those around them.
+fn recipes(a: &Summary, b: &Summary) {
+    if a.recipe == b.recipe {
+        println!("\nrecipe: the same, `{}`", visible_name(&a.name));
+        return;
+    }
+    println!("\nrecipe:");
+    let (old, new): (Vec<&str>, Vec<&str>) = (a.recipe.lines().collect(), b.recipe.lines().collect());
+    for line in lines_diff(&old, &new) {
+        println!("  {}", visible_name(&line));
+    }
+}
+
+/// The lines of two texts that differ, marked `-` and `+`. What is common is left out, but for the section that a change is
+/// in.
+fn lines_diff(old: &[&str], new: &[&str]) -> Vec<String> {
+    // Lengths of the longest common subsequences of the ends.
+    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] =
+                if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut out) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if i < old.len() && (j == new.len() || common[i + 1][j] >= common[i][j + 1]) {
+            out.push(format!("- {}", old[i].trim_end()));
+            i += 1;
+        } else {
+            out.push(format!("+ {}", new[j].trim_end()));
+            j += 1;
+        }
+    }
+    out
+}
+
+/// What else the runs had in common or not: seed, data, device, time.
+fn facts(a: &Summary, b: &Summary) {
+    let images = |s: &Summary| {
+        let c = &s.counts;
+        format!("{} training, {} validation", thousands(c.train as u64), thousands(c.valid as u64))
+    };
+    let rows = [
+        ("status", [a, b].map(|s| format!("{:?}", s.status).to_lowercase())),
+        ("smoke run", [a, b].map(|s| if s.smoke { "yes" } else { "no" }.to_string())),
+        ("seed", [a, b].map(|s| s.seed.to_string())),
+        ("images", [images(a), images(b)]),
+        ("classes", [a, b].map(|s| thousands(s.classes.len() as u64))),
+        (
+            "rates found",
+            [a, b].map(|s| s.found_rates.iter().map(|rate| format!("{rate:.2e}")).collect::<Vec<_>>().join(" ")),
+        ),
+        ("working directory", [a, b].map(|s| s.directory.clone())),
+        ("device", [a, b].map(|s| s.device.clone())),
+        ("seconds", [a, b].map(|s| format!("{:.0}", s.seconds))),
+    ];
+    println!("\nrun:");
+    let cells: Vec<[String; 4]> = rows
+        .into_iter()
+        .filter(|(_, [first, second])| !(first.is_empty() && second.is_empty()))
+        .map(|(what, [first, second])| {
+            let mark = if first == second { "" } else { "differ" };
+            [
+                format!("  {what}"),
+                visible_name(&first).into_owned(),
+                visible_name(&second).into_owned(),
+                mark.to_string(),
+            ]
+        })
+        .collect();
+    print!("{}", table(&cells, 0));
+    let only = |s: &Summary, other: &Summary| -> Vec<String> {
+        s.classes
+            .iter()
+            .filter(|class| !other.classes.contains(class))
+            .map(|class| visible_name(class).into_owned())
+            .collect()
+    };
+    for (mark, names) in [("-", only(a, b)), ("+", only(b, a))] {
+        if !names.is_empty() {
+            let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
+            let more = if names.len() > shown.len() {
+                format!(" and {} more", names.len() - shown.len())
+            } else {
+                String::new()
+            };
+            println!("  {mark} classes {}{more}", shown.join(", "));
+        }
+    }
+}
+
+/// The results that the runs wrote down, each on its own validation images.
+fn reported(a: &Summary, b: &Summary) {
+    println!("\nas each run measured itself, on its own validation images:");
+    for (mark, summary) in [("-", a), ("+", b)] {
+        let results = [&summary.r#final, &summary.tta, &summary.test, &summary.test_tta].into_iter().flatten();
+        let mut said = false;
+        for evaluation in results {
+            print!("  {mark} {}", super::validate::figures(evaluation));
+            said = true;
+        }
+        if !said {
+            println!("  {mark} nothing: the run was not measured");
+        }
+    }
+}
+
+fn weights(predictors: &[Predictor; 2]) {
+    let [a, b] = predictors.each_ref().map(|predictor| (predictor.meta(), predictor.body_digest()));
+    println!("\nweights:");
+    println!("  - {}, {} pixels, body {}", a.0.arch, a.0.size, &a.1[..16]);
+    println!("  + {}, {} pixels, body {}", b.0.arch, b.0.size, &b.1[..16]);
+    println!("  {}", if a.1 == b.1 { "the bodies are the same" } else { "the bodies differ" });
+}
+
+/// Measures both models on the validation images that both runs held out.
+fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) -> Result<(), Failure> {
+    println!("\npaired, on the validation images of both:");
+    let [a, b] = summaries;
+    if (a.task, &a.classes) != (b.task, &b.classes) {
+        println!("  no test: the runs have different classes");
+        return Ok(());
+    }
+    let stop = super::stop::signal();
+    let mut measured = Vec::new();
+    let mut metrics = Vec::new();
+    for (predictor, summary) in predictors.iter().zip(summaries) {
+        let recipe = saved::recipe(predictor)?;
+        let root = saved::directory_of(summary).join(&recipe.data().root);
+        let mut progress = progress::auto(args.quiet);
+        let watch = Watch { progress: progress.as_mut(), stop: &stop };
+        let validated = engine::validate(&recipe, predictor, &root, None, watch)?;
+        measured.push((root, validated.tta.unwrap_or(validated.plain)));
+        metrics.push(recipe.metrics().to_vec());
+    }
+    let [(root_a, first), (root_b, second)] = &measured[..] else { unreachable!("two runs") };
+    let shared = shared(first, second);
+    let (n, m) = (first.predictions.len(), second.predictions.len());
+    println!(
+        "  {} images ({} and {} held out)",
+        thousands(shared.len() as u64),
+        thousands(n as u64),
+        thousands(m as u64)
+    );
+    if root_a != root_b {
+        println!("  the runs read different folders; images are taken for the same by their names");
+    }
+    let leaked = n + m - 2 * shared.len();
+    if leaked > 0 {
+        println!("  the others may be training images of the other run, and are left out");
+    }
+    if shared.len() < 2 {
+        println!("  no test: at least two shared images are needed");
+        return Ok(());
+    }
+    let (left, right): (Vec<usize>, Vec<usize>) = shared.into_iter().unzip();
+    let Some(truth) = first.predictions.targets.as_ref().map(|truth| truth.select(&left)) else { return Ok(()) };
+    let (p, q) = (first.predictions.probabilities.select(&left), second.predictions.probabilities.select(&right));
+    println!("  - {}\n  + {}", first.evaluation.predictions, second.evaluation.predictions);
+    let mut rows = vec![["  metric", "-", "+", "difference", "95 % interval", "p"].map(str::to_string)];
+    let mut of_both = metrics.swap_remove(0);
+    of_both.extend(metrics.swap_remove(0));
+    let mut seen = Vec::new();
+    for metric in metrics::all_of(&of_both) {
+        if seen.contains(&metric.column()) {
+            continue;
+        }
+        seen.push(metric.column());
+        let mut stream = Stream::new(0, "paired test").at(&[seen.len() as u64]);
+        let row = match paired(&*metric, &p, &q, &truth, &mut || random::bits(&mut stream)) {
+            Some(compared) => row(&metric.column(), &compared),
+            None => [format!("  {}", metric.column()), "-".into(), "-".into(), "-".into(), "-".into(), "-".into()],
+        };
+        rows.push(row);
+    }
+    print!("{}", table(&rows, 0));
+    println!(
+        "p: how often a difference that large arises by chance between two equally good models on these images; it says \
+         nothing about other seeds of the same recipe"
+    );
+    Ok(())
+}
+
+fn row(name: &str, compared: &Paired) -> [String; 6] {
+    let interval = compared.interval.map_or("-".to_string(), |[low, high]| format!("{low:+.4} to {high:+.4}"));
+    let p = if compared.p < 0.001 { "< 0.001".to_string() } else { format!("{:.3}", compared.p) };
+    let value = |value: f64| format!("{value:.4}");
+    [
+        format!("  {name}"),
+        value(compared.first),
+        value(compared.second),
+        format!("{:+.4}", compared.difference()),
+        interval,
+        p,
+    ]
+}
+
+/// The places of the images that both measured, with the same label, in both.
+fn shared(first: &Measured, second: &Measured) -> Vec<(usize, usize)> {
+    let places: HashMap<&str, usize> =
+        second.predictions.ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let (Some(truth), Some(other)) = (&first.predictions.targets, &second.predictions.targets) else {
+        return Vec::new();
+    };
+    let pairs = first.predictions.ids.iter().enumerate().filter_map(|(i, id)| Some((i, *places.get(id.as_str())?)));
+    pairs.filter(|&(i, j)| truth.select(&[i]) == other.select(&[j])).collect()
+}
+
+fn shown(path: &Path) -> String {
+    visible_name(&path.display().to_string()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_has_what_changed_in_order() {
+        let (old, new) = (["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]);
+        assert_eq!(lines_diff(&old, &new), ["- b", "+ x", "+ e"]);
+        assert!(lines_diff(&old, &old).is_empty());
+        assert_eq!(lines_diff(&[], &["a"]), ["+ a"]);
+    }
+}

@@ -1,0 +1,197 @@
+//! What may stand at a place of a recipe, from the registry.
+
+use fastai_dsl::arch::ARCHS;
+use fastai_dsl::recipe::METRICS;
+use fastai_dsl::schema::{Construct, Key, SECTIONS, STEPS, constructs};
+use fastai_dsl::{TaskKind, TransformSet};
+use serde_json::{Value, json};
+
+/// The bracket that a place is in.
+#[derive(Clone, Debug, PartialEq)]
+struct Bracket {
+    open: char,
+    /// The word before it: `fit` of `fit(`, `data` of `data: csv {` is that of the next bracket, `csv`.
+    word: String,
+    /// The key whose value it is or belongs to: `train` of `train: {`.
+    key: String,
+}
+
+/// Where a place is.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Context {
+    brackets: Vec<Bracket>,
+    /// The key whose value stands at the place, if one does.
+    key: Option<String>,
+}
+
+impl Context {
+    /// Reads the text before the place. Neither comments nor strings count.
+    fn of(before: &str) -> Option<Self> {
+        let mut context = Context::default();
+        let (mut word, mut key) = (String::new(), String::new());
+        // Keys of the brackets around, to which their ends lead back.
+        let mut outer = Vec::new();
+        let mut rest = before;
+        while let Some(c) = rest.chars().next() {
+            if rest.starts_with("//") {
+                rest = &rest[rest.find('\n')?..];
+                continue;
+            }
+            if rest.starts_with("/*") {
+                rest = &rest[rest.find("*/")? + 2..];
+                continue;
+            }
+            if c == '"' {
+                let mut escaped = false;
+                let inside = rest[1..].char_indices().find(|(_, c)| {
+                    let ends = *c == '"' && !escaped;
+                    escaped = *c == '\\' && !escaped;
+                    ends
+                });
+                rest = &rest[inside?.0 + 2..];
+                word.clear();
+                continue;
+            }
+            if c.is_alphanumeric() || c == '_' {
+                let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                word = rest[..end].to_string();
+                rest = &rest[end..];
+                continue;
+            }
+            match c {
+                '{' | '(' | '[' => {
+                    context.brackets.push(Bracket { open: c, word: std::mem::take(&mut word), key: key.clone() });
+                    outer.push(std::mem::take(&mut key));
+                }
+                '}' | ')' | ']' => {
+                    context.brackets.pop();
+                    key = outer.pop().unwrap_or_default();
+                    word.clear();
+                }
+                ':' | '=' => key = std::mem::take(&mut word),
+                ',' | ';' => {
+                    key.clear();
+                    word.clear();
+                }
+                // Behind an attribute or an operator, a value goes on.
+                c if c.is_whitespace() => {}
+                _ => word.clear(),
+            }
+            rest = &rest[c.len_utf8()..];
+        }
+        context.key = Some(key).filter(|key| !key.is_empty());
+        Some(context)
+    }
+}
+
+fn item(label: &str, kind: u32, detail: &str, doc: &str, insert: String) -> Value {
+    json!({
+        "label": label, "kind": kind, "detail": detail, "insertText": insert,
+        "documentation": { "kind": "markdown", "value": doc.trim() },
+    })
+}
+
+fn construct(name: &str) -> Option<&'static Construct> {
+    constructs().find(|construct| construct.name == name)
+}
+
+/// Kinds of items, by the protocol's numbers.
+const FUNCTION: u32 = 3;
+const FIELD: u32 = 5;
+const MODULE: u32 = 9;
+const KEYWORD: u32 = 14;
+const VALUE: u32 = 12;
+
+/// What may stand behind `before`, the text up to the word at the place.
+pub fn items(before: &str) -> Vec<Value> {
+    let Some(Context { brackets, key }) = Context::of(before) else { return Vec::new() };
+    let words = |words: &[&str]| -> Vec<Value> {
+        words.iter().map(|word| item(word, VALUE, "", "", word.to_string())).collect()
+    };
+    let constructs_as_words = || -> Vec<Value> {
+        let others = constructs().filter(|c| STEPS.iter().all(|step| step.name != c.name));
+        others.map(|c| item(c.name, MODULE, &c.signature(), c.doc, c.name.to_string())).collect()
+    };
+    let metrics = || -> Vec<Value> {
+        METRICS.iter().map(|(kind, doc)| item(kind.word(), VALUE, "metric", doc, kind.word().to_string())).collect()
+    };
+    let Some(last) = brackets.last() else { return Vec::new() };
+    // A list is the value of its key, wherever in it.
+    let key = if last.open == '[' { Some(last.key.clone()) } else { key };
+    let around: Vec<&Bracket> = brackets.iter().filter(|bracket| bracket.open != '[').collect();
+    let Some(bracket) = around.last() else { return Vec::new() };
+    let in_recipe = around.len() == 1;
+    let in_steps = bracket.open == '{' && around.iter().any(|b| b.key == "train" && b.word.is_empty()) && !in_recipe;
+    match key.as_deref().filter(|key| !key.is_empty()) {
+        Some("task") if in_recipe => words(TaskKind::WORDS),
+        Some("model") if in_recipe => {
+            ARCHS.iter().map(|arch| item(arch.name, VALUE, "network", arch.doc, arch.name.to_string())).collect()
+        }
+        Some("metrics") if in_recipe => metrics(),
+        Some("transforms") if in_recipe => words(TransformSet::WORDS),
+        Some(name) if in_recipe => {
+            let of_section =
+                SECTIONS.iter().find(|section| section.name == name).map_or(&[][..], |section| section.words);
+            if of_section.is_empty() { constructs_as_words() } else { words(of_section) }
+        }
+        Some(name) => {
+            let key: Option<&Key> = construct(&bracket.word).and_then(|c| Some(c.key(name)?.1));
+            match key.map(Key::legal_words) {
+                Some(legal) if !legal.is_empty() => words(legal),
+                _ => constructs_as_words(),
+            }
+        }
+        None if in_recipe => {
+            let of = |section: &fastai_dsl::schema::Section| {
+                item(section.name, FIELD, section.example, section.doc, format!("{}: ", section.name))
+            };
+            SECTIONS.iter().map(of).collect()
+        }
+        None if in_steps => {
+            let steps = STEPS.iter().map(|s| item(s.name, FUNCTION, &s.signature(), s.doc, format!("{}(", s.name)));
+            steps.chain(["let", "for"].map(|word| item(word, KEYWORD, "", "", format!("{word} ")))).collect()
+        }
+        None => {
+            let Some(of) = construct(&bracket.word) else { return Vec::new() };
+            let sign = if bracket.open == '(' { " = " } else { ": " };
+            let keys = of.keys.iter();
+            keys.map(|k| item(k.name, FIELD, k.ty.expected(), k.doc, format!("{}{sign}", k.name))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(before: &str) -> Vec<String> {
+        items(before).iter().map(|item| item["label"].as_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn what_may_stand_somewhere_is_what_the_registry_says() {
+        let has = |before: &str, wanted: &[&str], unwanted: &[&str]| {
+            let found = labels(before);
+            wanted.iter().for_each(|word| assert!(found.iter().any(|f| f == word), "{before}: {word}: {found:?}"));
+            unwanted.iter().for_each(|word| assert!(found.iter().all(|f| f != word), "{before}: {word}: {found:?}"));
+        };
+        has("Cats { ", &["task", "data", "train"], &["fit", "accuracy"]);
+        has("Cats { task: ", &["single_label", "multi_label"], &["data"]);
+        has("/// {(\nCats { task: single_label, // {(\n", &["model"], &["fit"]);
+        has("Cats { data: csv { ", &["root", "labels", "images"], &["task"]);
+        has("Cats { data: csv { root: \"{\\\"\", sampler: ", &["balanced"], &["root"]);
+        has("Cats { data: csv { root: \"x\" }, ", &["model"], &["root"]);
+        has("Cats { model: ", &["resnet34", "convnext_tiny"], &[]);
+        has("Cats { metrics: [accuracy, ", &["f2", "accuracy"], &["fit"]);
+        has("Cats { transforms: ", &["side_on", "top_down"], &[]);
+        has("Cats { train: { ", &["fit", "lr_find", "unfreeze", "let"], &["task"]);
+        has("Cats { train: { fit(0.1, 1); ", &["fit"], &["cycle_len"]);
+        has("Cats { train: { fit(0.1, ", &["cycle_len", "cycle_mult"], &["fit"]);
+        has("Cats { train: { for i in 0..3 { ", &["fit"], &["task"]);
+        assert!(
+            labels("").is_empty()
+                && labels("Cats { data: csv { root: \"").is_empty()
+                && labels("Cats { // ").is_empty()
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! The paths of the server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use fastai_dsl::TaskKind;
+use fastai_runtime::predict::Predictor;
+use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+
+use super::Limits;
+use super::counters::{Counters, Gauge};
+use super::queue::{Queue, Said};
+use super::refusal::Refusal;
+use super::upload::{self, Buffer};
+use crate::cli::answer;
+
+/// The page, with its style and its script.
+const PAGE: &str = include_str!("page.html");
+/// The page loads nothing and speaks to this server alone.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What the handlers share.
+pub struct Service {
+    predictor: Arc<Predictor>,
+    threshold: f64,
+    limits: Limits,
+    queue: Queue,
+    buffer: Buffer,
+    requests: Semaphore,
+    counters: Arc<Counters>,
+}
+
+impl Service {
+    pub fn new(
+        predictor: Arc<Predictor>,
+        threshold: f64,
+        limits: Limits,
+        queue: Queue,
+        counters: Arc<Counters>,
+    ) -> Arc<Self> {
+        let (buffer, requests) = (Buffer::new(&limits), Semaphore::new(limits.concurrency as usize));
+        Arc::new(Service { predictor, threshold, limits, queue, buffer, requests, counters })
+    }
+}
+
+pub fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/health", get(health))
+        .route("/model", get(model))
+        .route("/metrics", get(metrics))
+        .route("/predict", post(predict))
+        .fallback(async |uri: Uri| Refusal::NoSuchPath(uri.path().chars().take(100).collect()))
+        .method_not_allowed_fallback(async |uri: Uri| {
+            Refusal::WrongMethod(if uri.path() == "/predict" { "POST" } else { "GET, HEAD" })
+        })
+        .layer(from_fn_with_state(service.clone(), counted))
+        .layer(DefaultBodyLimit::max(service.limits.max_body as usize * 1_000_000))
+        .with_state(service)
+}
+
+async fn counted(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let path =
+        ["/", "/health", "/model", "/metrics", "/predict"].into_iter().find(|path| *path == request.uri().path());
+    let mut response = next.run(request).await;
+    service.counters.request(path.unwrap_or("other"), response.status().as_u16(), began.elapsed());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn page() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, PAGE_POLICY)];
+    (headers, PAGE).into_response()
+}
+
+fn json_answer(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+async fn health(State(service): State<Arc<Service>>) -> Response {
+    match service.queue.failure() {
+        None => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
+        Some(why) => json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "failing", "error": why })),
+    }
+}
+
+async fn model(State(service): State<Arc<Service>>) -> Response {
+    let meta = service.predictor.meta();
+    let threshold = (meta.task == TaskKind::MultiLabel).then_some(service.threshold);
+    let value = json!({
+        "recipe": meta.recipe,
+        "task": meta.task.word(),
+        "classes": meta.classes,
+        "threshold": threshold,
+        "size": meta.size,
+        "version": env!("CARGO_PKG_VERSION"),
+        "limits": {
+            "bytes": u64::from(service.limits.max_body) * 1_000_000,
+            "pixels": u64::from(service.limits.max_pixels) * 1_000_000,
+            "images": service.limits.max_images,
+            "seconds": service.limits.timeout,
+        },
+    });
+    json_answer(StatusCode::OK, &value)
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let limits = &service.limits;
+    let text = service.counters.text(service.queue.len(limits), service.buffer.held(limits));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// What a request may ask for, in its address.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Only the most probable classes.
+    top: Option<usize>,
+    /// Tags above this probability.
+    threshold: Option<f64>,
+}
+
+async fn predict(
+    State(service): State<Arc<Service>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let _in_progress = Gauge::raise(&service.counters.in_progress);
+    let Query(asked) = asked.map_err(|error| Refusal::Malformed(error.body_text()))?;
+    let threshold = asked.threshold.unwrap_or(service.threshold);
+    if !(0.0..=1.0).contains(&threshold) {
+        return Err(Refusal::Malformed(format!("threshold={threshold}: a number from 0 to 1 is wanted")));
+    }
+    if asked.top == Some(0) {
+        return Err(Refusal::Malformed("top=0: at least 1 is wanted".to_string()));
+    }
+    let _place = service.requests.try_acquire().map_err(|_| Refusal::Busy("too many requests at a time"))?;
+    let limits = &service.limits;
+    let end = tokio::time::Instant::now() + Duration::from_secs(limits.timeout.into());
+    let body = timeout_at(end, upload::read(request, limits, &service.buffer)).await;
+    let (images, is_form) = body.map_err(|_| Refusal::SlowBody(limits.timeout))??;
+    let names: Vec<Option<String>> = images.iter().map(|image| image.name.clone()).collect();
+    let said = timeout_at(end, service.queue.predict(images)).await;
+    let said = said.map_err(|_| Refusal::SlowAnswer(limits.timeout))??;
+
+    let describe = |said: Said, object: &mut Map<String, Value>| -> Result<(), String> {
+        let said = said?;
+        let names = service.predictor.said(&said.probabilities, threshold);
+        answer::describe(object, &service.predictor, &said.probabilities, &names, asked.top);
+        Ok(())
+    };
+    if !is_form {
+        let mut object = Map::new();
+        let said = said.into_iter().next().unwrap_or_else(|| Err("no answer".to_string()));
+        describe(said, &mut object).map_err(Refusal::Unreadable)?;
+        return Ok(json_answer(StatusCode::OK, &Value::Object(object)));
+    }
+    let images = said.into_iter().zip(names).map(|(said, name)| {
+        let mut object = Map::new();
+        object.insert("file".to_string(), json!(name));
+        if let Err(why) = describe(said, &mut object) {
+            object.insert("error".to_string(), json!(why));
+        }
+        Value::Object(object)
+    });
+    Ok(json_answer(StatusCode::OK, &json!({ "images": images.collect::<Vec<Value>>() })))
+}

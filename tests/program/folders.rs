@@ -1,0 +1,157 @@
+//! What the program keeps, compares and takes from files of defaults.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+use crate::call::{ROOT, fastai, stderr};
+use crate::small::small;
+
+/// The standard output of a successful command.
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn caches_are_listed_explained_and_kept_small() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let run = |out: &str| {
+        let mut command = fastai(&scratch);
+        command.args(["run", "--smoke", "--device", "cpu"]).arg(&recipe).arg("--out").arg(scratch.path().join(out));
+        String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap()
+    };
+    assert!(stdout(fastai(&scratch).args(["cache", "list"])).contains("0 files, 0 MB"));
+    assert!(run("a").contains("made the cache of activations"));
+    assert!(run("b").contains("found the cache of activations"));
+    let list = stdout(fastai(&scratch).args(["cache", "list"]));
+    assert!(list.contains("activations    2 files") && list.contains("last used just now"), "{list}");
+    let why = stdout(fastai(&scratch).args(["cache", "why"]));
+    for part in
+        ["training images of `Small`", "validation images of `Small`", "squeezenet1_1, weights ", "size 32 crop", ROOT]
+    {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert_eq!(stdout(fastai(&scratch).args(["cache", "why", "Small"])), why);
+    assert!(stdout(fastai(&scratch).args(["cache", "why", "nothing"])).contains("no activations with \"nothing\""));
+
+    assert!(stderr(fastai(&scratch).args(["cache", "gc"]), 2).contains("--keep 20G"));
+    assert!(stderr(fastai(&scratch).args(["cache", "gc", "--keep", "lots"]), 2).contains("such as 20G"));
+    let said = stdout(fastai(&scratch).args(["cache", "gc", "--keep", "0", "--dry-run"]));
+    assert!(said.contains("2 files") && said.contains("would be removed"), "{said}");
+    assert!(stdout(fastai(&scratch).args(["cache", "gc", "--keep", "1G"])).contains("0 files, 0 MB removed"));
+    assert!(stdout(fastai(&scratch).args(["cache", "gc", "--keep", "0"])).contains("2 files"));
+    assert!(stdout(fastai(&scratch).args(["cache", "list"])).contains("activations    0 files"));
+    assert!(run("c").contains("made the cache of activations"));
+}
+
+#[test]
+fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
+    let scratch = TempDir::new().unwrap();
+    let folder = scratch.path().join("project");
+    fs::create_dir_all(folder.join("deep")).unwrap();
+    let recipe = small(&scratch);
+    let text = fs::read_to_string(&recipe).unwrap();
+    let absolute = Path::new(ROOT).join("examples/data");
+    fs::write(&recipe, text.replace("examples/data", absolute.to_str().unwrap())).unwrap();
+    fs::write(folder.join("fastai.toml"), "device = \"cpu\"\ncache = \"kept\"\ncache_limit = \"0\"\n").unwrap();
+    // In a folder below that of the file, without the environment of the tests.
+    let here = || {
+        let mut command = fastai(&scratch);
+        command.current_dir(folder.join("deep")).env_remove("FASTAI_CACHE").env("XDG_CONFIG_HOME", scratch.path());
+        command
+    };
+    let output = here().args(["run", "--smoke", "--out", "a"]).arg(&recipe).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("project/kept") && said.contains("fastai.toml keeps it to 0 MB"), "{said}");
+    let doctor = stdout(here().arg("doctor"));
+    for part in
+        ["defaults: ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of activation caches: 0 MB"]
+    {
+        assert!(doctor.contains(part), "{part}: {doctor}");
+    }
+    // The environment, and then the command line, come first.
+    let mut command = here();
+    command.env("FASTAI_CACHE", scratch.path().join("other")).args(["cache", "list"]);
+    assert!(stdout(&mut command).contains("/other: "));
+    assert!(stdout(here().args(["cache", "list", "--cache", "third"])).starts_with("third: "));
+    let message = stderr(here().env("FASTAI_DEVICE", "cuda").args(["predict", "a", "x.jpg"]), 1);
+    assert!(message.contains("built without CUDA"), "{message}");
+    let message = stderr(here().env("FASTAI_DEVICE", "cuda").args(["predict", "--device", "cpu", "a", "x.jpg"]), 1);
+    assert!(message.contains("x.jpg"), "{message}");
+    assert!(stderr(here().env("FASTAI_DEVICE", "gpu").arg("doctor"), 2).contains("$FASTAI_DEVICE is \"gpu\""));
+
+    // The user's file counts where the project's says nothing.
+    fs::create_dir(scratch.path().join("fastai")).unwrap();
+    fs::write(scratch.path().join("fastai/fastai.toml"), "device = \"cuda\"\nweights = \"w\"\n").unwrap();
+    let doctor = stdout(here().arg("doctor"));
+    assert!(doctor.contains("device: cpu (") && doctor.contains("/fastai/w ("), "{doctor}");
+
+    fs::write(folder.join("fastai.toml"), "devise = \"cpu\"\n").unwrap();
+    let message = stderr(here().args(["cache", "list"]), 2);
+    assert!(
+        message.contains("project/fastai.toml") && message.contains("`devise`") && message.contains("`device`"),
+        "{message}"
+    );
+    // What other programs call at their start works all the same.
+    here().args(["completions", "bash"]).assert().success();
+    here().env("FASTAI_CONFIG", "").args(["cache", "list"]).assert().success();
+    assert!(stderr(here().env("FASTAI_CONFIG", "none.toml").args(["cache", "list"]), 2).contains("none.toml"));
+}
+
+#[test]
+fn runs_are_compared_with_a_test_of_their_metrics() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let run = |out: &str, set: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.args(["run", "-q", "--device", "cpu"]).arg(&recipe).arg("--out").arg(scratch.path().join(out));
+        command.args(set).assert().success();
+    };
+    run("a", &[]);
+    run("b", &["--set", "clip=2.0", "--seed", "7"]);
+    let mut command = fastai(&scratch);
+    command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(scratch.path().join("b"));
+    let said = stdout(&mut command);
+    for part in ["- ", "clip: 1", "clip: 2", "seed", "differ", "the bodies differ", "paired", "f2", "p: how often"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let mut command = fastai(&scratch);
+    command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(scratch.path().join("a"));
+    let said = stdout(&mut command);
+    for part in ["recipe: the same, `Small`", "the bodies are the same", "+0.0000", "1.000"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("differ\n"), "{said}");
+    let mut command = fastai(&scratch);
+    command.args(["diff", "--no-test"]).arg(scratch.path().join("a")).arg(scratch.path().join("b"));
+    assert!(!stdout(&mut command).contains("paired"));
+    let message = stderr(fastai(&scratch).args(["diff", "none", "none"]), 1);
+    assert!(message.contains("none"), "{message}");
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let scratch = TempDir::new().unwrap();
+    let help = stdout(fastai(&scratch).arg("--help"));
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // Further lines of a description are indented deeper.
+    let names = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
+    let commands: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert!(commands.len() > 20 && commands.contains(&"serve"), "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let text = stdout(fastai(&scratch).args(["completions", shell]));
+        for command in &commands {
+            assert!(text.contains(command), "{shell}: {command}");
+        }
+    }
+    let pages = scratch.path().join("man");
+    stdout(fastai(&scratch).args(["man", "--out"]).arg(&pages));
+    for command in &commands {
+        let page = fs::read_to_string(pages.join(format!("fastai-{command}.1"))).unwrap();
+        assert!(page.contains(".TH fastai-") && page.contains("SYNOPSIS"), "{page}");
+    }
+    assert!(fs::read_to_string(pages.join("fastai.1")).unwrap().contains("fastai\\-run(1)"));
+}
