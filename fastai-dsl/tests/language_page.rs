@@ -1,6 +1,7 @@
-//! LANGUAGE.md's reference is made from the registry: a key without its line there does not pass.
+//! LANGUAGE.md's reference and the grammar for editors are made from the registry: a key without its line there does not pass.
 //! `UPDATE=1 cargo test -p fastai-dsl --test language_page` writes it anew.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use fastai_dsl::Direction;
@@ -8,6 +9,7 @@ use fastai_dsl::arch::ARCHS;
 use fastai_dsl::catalog::{ERRORS, LINTS};
 use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{Construct, SECTIONS, STEPS, constructs};
+use serde_json::{Value, json};
 
 const BEGIN: &str = "<!-- begin: made from the registry -->\n";
 const END: &str = "<!-- end -->\n";
@@ -100,4 +102,76 @@ fn the_language_page_says_what_the_registry_says() {
         return;
     }
     assert!(body == reference(), "LANGUAGE.md is stale: UPDATE=1 cargo test -p fastai-dsl --test language_page");
+}
+
+/// A TextMate grammar: editors, web sites and diff viewers colour recipes by it.
+fn grammar() -> Value {
+    // Longer words first: the first alternative that fits is taken.
+    let one_of = |names: BTreeSet<&str>| {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_by_key(|name| (std::cmp::Reverse(name.len()), *name));
+        format!(r"\b(?:{})\b", names.join("|"))
+    };
+    let steps = one_of(STEPS.iter().map(|step| step.name).collect());
+    let sections = one_of(SECTIONS.iter().map(|section| section.name).collect());
+    let keys = one_of(constructs().flat_map(|c| c.keys).map(|key| key.name).collect());
+    let of_constructs = constructs().map(|c| c.name).filter(|name| STEPS.iter().all(|step| step.name != *name));
+    let of_keys = constructs().flat_map(|c| c.keys).flat_map(|key| key.legal_words()).copied();
+    let of_archs = ARCHS.iter().flat_map(|arch| std::iter::once(arch.name).chain(arch.aliases.iter().copied()));
+    let of_metrics = METRICS.iter().map(|(kind, _)| kind.word());
+    let of_tasks = fastai_dsl::TaskKind::WORDS.iter().copied();
+    let words = one_of(of_constructs.chain(of_keys).chain(of_archs).chain(of_metrics).chain(of_tasks).collect());
+    let lints = one_of(LINTS.iter().map(|lint| lint.id).collect());
+    let named = |name: &str, pattern: &str| json!({ "name": format!("{name}.recipe"), "match": pattern });
+    json!({
+        "$schema": "https://raw.githubusercontent.com/martinring/tmlanguage/master/tmlanguage.json",
+        "name": "fastai recipe",
+        "scopeName": "source.recipe",
+        "fileTypes": ["recipe"],
+        "patterns": [
+            named("comment.line.documentation", "//[/!].*$"),
+            named("comment.line.double-slash", "//.*$"),
+            { "include": "#comment" },
+            {
+                "name": "string.quoted.double.recipe",
+                "begin": "\"",
+                "end": "\"",
+                "patterns": [named("constant.character.escape", r"\\.")],
+            },
+            named("keyword.control", r"\b(?:let|for|in|pub|allow|warn|deny)\b"),
+            {
+                "match": format!("({sections})\\s*(?=:)"),
+                "captures": { "1": { "name": "keyword.other.section.recipe" } },
+            },
+            {
+                "match": format!("({keys})\\s*(?=[:=])"),
+                "captures": { "1": { "name": "variable.parameter.recipe" } },
+            },
+            { "match": format!("({steps})\\s*(?=\\()"), "captures": { "1": { "name": "entity.name.function.recipe" } } },
+            named("constant.numeric", r"\b\d[\d_]*(?:\.\d[\d_]*)?(?:[eE][+-]?\d+)?\b"),
+            named("constant.language", &words),
+            named("constant.other.lint", &lints),
+            named("entity.name.type", r"\b[A-Z][A-Za-z0-9]*\b"),
+            named("keyword.operator", r"\.\.=?|[-+*/=]"),
+        ],
+        // Block comments nest, as in Rust.
+        "repository": { "comment": {
+            "name": "comment.block.recipe",
+            "begin": r"/\*",
+            "end": r"\*/",
+            "patterns": [{ "include": "#comment" }],
+        } },
+    })
+}
+
+#[test]
+fn the_grammar_for_editors_has_the_words_of_the_registry() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../editors/vscode/syntaxes/recipe.tmLanguage.json");
+    let text = format!("{:#}\n", grammar());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, text).unwrap();
+        return;
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(written == text, "{path} is stale: UPDATE=1 cargo test -p fastai-dsl --test language_page");
 }

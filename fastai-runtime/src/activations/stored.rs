@@ -181,7 +181,7 @@ mod tests {
         write("b/3.json", 1, 20);
         write("b/.lock", 0, 20);
         write("copies/64px-v1/ab/x.jpg", 1000, 99);
-        write("verified.bin", 5, 99);
+        write("verified.bin", 5, 100);
         let names = |files: &[StoredFile]| -> Vec<String> {
             files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
