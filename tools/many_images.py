@@ -7,10 +7,11 @@ size to the next. The links lie in a temporary folder beside each other and are 
 How to run
     pip install numpy pillow
     python tools/many_images.py target/debug/fastai [--sizes 10000,100000,1000000] [--commands check,plan,..]
-        [--folder DIR]
+        [--folder DIR] [--distinct]
 
 Commands: check, plan, prepare, show (with `preflight: sample(2000)`), show_all (every image), smoke (`run
---smoke`), predict (10,000 images at most).
+--smoke`), epoch (a run of one epoch: every image is loaded, computed and measured; 100 classes), predict (every image, with
+the model of epoch).
 """
 
 import argparse
@@ -28,7 +29,7 @@ from PIL import Image
 REPOSITORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 RECIPE = """Many {{
     task: single_label,
-    data: csv {{ root: "{root}", labels: "labels.csv", images: "img", suffix: ".jpg", valid: random(0.2),
+    data: csv {{ root: "{root}", labels: "{labels}.csv", images: "img", suffix: ".jpg", valid: random(0.2),
                  duplicates: keep, preflight: {preflight} }},
     transforms: none {{ size: 32 }},
     model: squeezenet1_1,
@@ -38,23 +39,25 @@ RECIPE = """Many {{
 """
 
 
-def make(folder, size):
+def make(folder, size, distinct):
     """The images, the table and the recipes."""
     base, images = os.path.join(folder, "base"), os.path.join(folder, "img")
     os.makedirs(base)
     os.makedirs(images)
     rng = np.random.default_rng(1)
-    for i in range(1000):
+    for i in range(size if distinct else 1000):
         small = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((48, 48), Image.Resampling.BICUBIC).save(os.path.join(base, f"{i}.jpg"), quality=85)
-    with open(os.path.join(folder, "labels.csv"), "w") as table:
-        table.write("id,label\n")
-        for i in range(size):
-            os.link(os.path.join(base, f"{i % 1000}.jpg"), os.path.join(images, f"{i:07}.jpg"))
-            table.write(f"{i:07},class_{i * 7919 % min(10000, size // 10)}\n")
-    for name, preflight in (("sample", "sample(2000)"), ("all", "all")):
+        Image.fromarray(small).resize((48, 48), Image.Resampling.BICUBIC).save(os.path.join(base, f"{i:07}.jpg"), quality=85)
+    for i in range(size):
+        os.link(os.path.join(base, f"{i if distinct else i % 1000:07}.jpg"), os.path.join(images, f"{i:07}.jpg"))
+    for labels, classes in (("labels", min(10000, size // 10)), ("few", 100)):
+        with open(os.path.join(folder, f"{labels}.csv"), "w") as table:
+            table.write("id,label\n")
+            for i in range(size):
+                table.write(f"{i:07},class_{i * 7919 % classes}\n")
+    for name, labels, preflight in (("sample", "labels", "sample(2000)"), ("all", "labels", "all"), ("few", "few", "sample(2000)")):
         with open(os.path.join(folder, f"{name}.recipe"), "w") as recipe:
-            recipe.write(RECIPE.format(root=folder, preflight=preflight))
+            recipe.write(RECIPE.format(root=folder, labels=labels, preflight=preflight))
 
 
 def measure(command, environment):
@@ -74,6 +77,7 @@ def main():
     parser.add_argument("--sizes", default="10000,100000,1000000")
     parser.add_argument("--commands", default="check,plan,prepare,show,smoke")
     parser.add_argument("--folder")
+    parser.add_argument("--distinct", action="store_true", help="every image is another one, which show_all compares with all others")
     options = parser.parse_args()
     program = os.path.abspath(options.program)
     before = {}
@@ -83,14 +87,14 @@ def main():
         folder = tempfile.mkdtemp(dir=options.folder, prefix="many_images")
         try:
             # In a process of its own: what this one holds would count as the program's peak.
-            maker = multiprocessing.Process(target=make, args=(folder, size))
+            maker = multiprocessing.Process(target=make, args=(folder, size, options.distinct))
             maker.start()
             maker.join()
             assert maker.exitcode == 0
             environment = dict(os.environ, FASTAI_CACHE=os.path.join(folder, "cache"),
                                FASTAI_WEIGHTS=os.path.join(REPOSITORY, "examples", "data"))
-            recipe = {name: os.path.join(folder, f"{name}.recipe") for name in ("sample", "all")}
-            run = os.path.join(folder, "run")
+            recipe = {name: os.path.join(folder, f"{name}.recipe") for name in ("sample", "all", "few")}
+            run, epoch = os.path.join(folder, "run"), os.path.join(folder, "epoch")
             commands = {
                 "check": ["check", recipe["sample"]],
                 "plan": ["plan", recipe["sample"]],
@@ -98,11 +102,10 @@ def main():
                 "show": ["show", recipe["sample"], "-q", "--out", os.path.join(folder, "show.html")],
                 "show_all": ["show", recipe["all"], "-q", "--out", os.path.join(folder, "all.html")],
                 "smoke": ["run", recipe["sample"], "--smoke", "-q", "--out", run],
-                "predict": ["predict", run, "--csv", "-q", os.path.join(folder, "img")],
+                "epoch": ["run", recipe["few"], "-q", "--out", epoch],
+                "predict": ["predict", epoch, "--jsonl", "--top", "1", "-q", os.path.join(folder, "img")],
             }
             for name in options.commands.split(","):
-                if name == "predict" and size > 10000:
-                    continue
                 wall, cpu, memory, status = measure([program, *commands[name]], environment)
                 old = before.get(name)
                 growth = f"{cpu / max(old[0], 0.01):.1f} | {memory / old[1]:.1f}" if old else " | "
