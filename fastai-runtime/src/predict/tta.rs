@@ -47,18 +47,29 @@ pub fn average(plain: &Probabilities, copies: u32, augmented: &[Probabilities]) 
     Probabilities::new(sums.iter().map(|s| (s / count) as f32).collect(), plain.classes())
 }
 
-/// Averages `plain` and `n_aug` augmented predictions of the same images. `predict` computes each augmented one from the
-/// pass and its title; `stage` is the index of the `tta` step.
+/// Augmented inputs of an image that are computed together, from one decoding; more would take memory.
+const VIEWS: u32 = 16;
+
+/// Averages `plain` and `n_aug` augmented predictions of the same images. `predict` computes some of the augmented ones, those
+/// of an image together, from the pass and its title; `stage` is the index of the `tta` step.
 pub(crate) fn augmented(
     plain: &Probabilities,
     n_aug: u32,
     stage: usize,
     mut predict: impl FnMut(&Traversal, &str) -> Result<Probabilities, RunError>,
 ) -> Result<Probabilities, RunError> {
+    let classes = plain.classes();
     let mut passes = Vec::with_capacity(n_aug as usize);
-    for pass in 0..u64::from(n_aug) {
-        let what = format!("images, augmented prediction {} of {n_aug}", pass + 1);
-        passes.push(predict(&Traversal::Augmented { stage: stage as u64, pass }, &what)?);
+    for first in (0..n_aug).step_by(VIEWS as usize) {
+        let views = VIEWS.min(n_aug - first);
+        let what = match views {
+            1 => format!("images, augmented prediction {} of {n_aug}", first + 1),
+            _ => format!("images, augmented predictions {} to {} of {n_aug}", first + 1, first + views),
+        };
+        let all = predict(&Traversal::Views { stage: stage as u64, first, views }, &what)?;
+        let rows = all.values().chunks_exact(classes);
+        let of = |view: usize| rows.clone().skip(view).step_by(views as usize).flatten().copied().collect();
+        passes.extend((0..views as usize).map(|view| Probabilities::new(of(view), classes)));
     }
     Ok(average(plain, TtaWeights::new(n_aug).plain, &passes))
 }
@@ -73,5 +84,15 @@ mod tests {
         let other = Probabilities::new(vec![0.0, 1.0], 2);
         let mean = average(&plain, 2, &[other.clone(), other]);
         assert_eq!(mean.values(), [0.5, 0.5]);
+    }
+
+    #[test]
+    fn the_views_of_an_image_lie_together() {
+        let plain = Probabilities::new(vec![1.0, 0.0, 0.5, 0.5], 2);
+        let mean = augmented(&plain, 2, 7, |pass, _| {
+            assert_eq!(*pass, Traversal::Views { stage: 7, first: 0, views: 2 });
+            Ok(Probabilities::new(vec![0.75, 0.25, 0.5, 0.5, 0.0, 1.0, 0.25, 0.75], 2))
+        });
+        assert_eq!(mean.unwrap().values(), [0.75, 0.25, 0.25, 0.75]);
     }
 }

@@ -47,7 +47,7 @@ pub trait Examples {
     ) -> Result<ExampleBatches<'a>, RunError>;
 }
 
-/// Features from the cache. Features cannot be augmented, so every pass except the shuffled one equals the plain one.
+/// Features from the cache. Features cannot be augmented, so all views of an image are the plain one.
 #[derive(Clone, Copy, Debug)]
 pub struct CachedExamples<'a> {
     /// The features.
@@ -73,11 +73,13 @@ impl Examples for CachedExamples<'_> {
     ) -> Result<ExampleBatches<'a>, RunError> {
         let order = order(self.len(), traversal, self.seed, self.weights);
         let device = device.clone();
-        let ranges = batch_ranges(self.len(), self.batch);
+        let views = traversal.views();
+        let ranges = batch_ranges(self.len(), self.batch / views);
         Ok(Box::new(ranges.into_iter().skip(skip).map(move |range| {
             let images = order[range].to_vec();
-            let values = self.features.gather(&images)?;
-            let data = TensorData::new(values, [images.len(), self.features.width()]);
+            let rows: Vec<usize> = images.iter().flat_map(|image| std::iter::repeat_n(*image, views)).collect();
+            let values = self.features.gather(&rows)?;
+            let data = TensorData::new(values, [rows.len(), self.features.width()]);
             Ok(ExampleBatch { inputs: Inputs::Features(Tensor::from_data(data, &device)), images })
         })))
     }
@@ -97,7 +99,8 @@ impl Examples for ImageExamples {
         let (side, device) = (self.side(), device.clone());
         Ok(Box::new(self.load(traversal, skip)?.map(move |batch| {
             let batch = batch?;
-            let data = TensorData::new(batch.pixels, [batch.indices.len(), 3, side, side]);
+            let inputs = batch.pixels.len() / (3 * side * side);
+            let data = TensorData::new(batch.pixels, [inputs, 3, side, side]);
             Ok(ExampleBatch { inputs: Inputs::Images(Tensor::from_data(data, &device)), images: batch.indices })
         })))
     }

@@ -99,7 +99,7 @@ impl Learner {
         BatchLoss(loss.detach())
     }
 
-    /// Logits `[image, class]` of all examples in their order, in evaluation.
+    /// Logits `[image, view, class]` of all examples in their order, in evaluation.
     ///
     /// # Errors
     /// Errors of the examples; [`RunError::Stopped`] on a stop request.

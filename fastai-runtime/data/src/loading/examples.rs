@@ -39,7 +39,8 @@ impl ImageExamples {
         self.preparation.transforms.size as usize
     }
 
-    /// Starts a pass: its batches from number `skip` on in order, `[batch, 3, side, side]`, loaded ahead by worker threads.
+    /// Starts a pass: its batches from number `skip` on in order, `[batch, view, 3, side, side]`, loaded ahead by worker
+    /// threads. A batch has as many inputs as the preparation says, so with more views it has fewer images.
     ///
     /// # Errors
     /// If no thread can be started. A batch with unreadable images yields an error that names all of them.
@@ -49,7 +50,8 @@ impl ImageExamples {
         skip: usize,
     ) -> Result<impl Iterator<Item = Result<LoadedBatch, DataError>> + use<>, DataError> {
         let order = order(self.len(), traversal, self.preparation.seed, self.set.weights());
-        let batches = batch_ranges(self.len(), self.preparation.batch).into_iter().skip(skip).collect();
+        let batch = self.preparation.batch / traversal.views();
+        let batches = batch_ranges(self.len(), batch).into_iter().skip(skip).collect();
         let loader = Loader::new(self.job(traversal, order, batches))?;
         let (items, validated) = (self.set.shared_items(), self.set.is_validated());
         Ok(loader.map(move |batch| {
@@ -57,7 +59,7 @@ impl ImageExamples {
         }))
     }
 
-    /// Returns the input of one image in a pass, `[3, side, side]`: the values that the pass's batches have for it, at its
+    /// Returns the inputs of one image in a pass, `[view, 3, side, side]`: the values that the pass's batches have for it, at its
     /// first occurrence.
     ///
     /// # Errors
@@ -70,13 +72,17 @@ impl ImageExamples {
         batch.map_or(Ok(Vec::new()), |batch| Ok(batch.whole(self.set.items())?.pixels))
     }
 
+    fn values_per_input(&self) -> usize {
+        3 * self.side() * self.side()
+    }
+
     fn job(&self, traversal: &Traversal, order: Vec<usize>, batches: Vec<Range<usize>>) -> LoadJob {
         let demand = self.preparation.transform().demand();
         LoadJob {
             items: self.set.shared_items(),
             order,
             batches,
-            values_per_image: 3 * self.side() * self.side(),
+            values_per_image: traversal.views() * self.values_per_input(),
             load: self.load_fn(traversal),
             threads: self.preparation.workers,
             reading: self.set.source().clone(),
@@ -88,7 +94,7 @@ impl ImageExamples {
     /// The function that computes an image's input in this pass; it depends on the image and its visit alone.
     fn load_fn(&self, traversal: &Traversal) -> Arc<LoadFn> {
         let transform = self.preparation.transform();
-        let seed = self.preparation.seed;
+        let (seed, input) = (self.preparation.seed, self.values_per_input());
         match *traversal {
             Traversal::Plain => Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out)),
             Traversal::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
@@ -97,9 +103,11 @@ impl ImageExamples {
                 let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
                 transform.train(image, Stream::new(seed, "transform").address(counters), out);
             }),
-            Traversal::Augmented { stage, pass } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
-                let address = Stream::new(seed, "tta").address(&[stage, pass, visit.index as u64]);
-                transform.train(image, address, out);
+            Traversal::Views { stage, first, .. } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
+                for (view, out) in (u64::from(first)..).zip(out.chunks_exact_mut(input)) {
+                    let address = Stream::new(seed, "tta").address(&[stage, view, visit.index as u64]);
+                    transform.train(image, address, out);
+                }
             }),
         }
     }

@@ -11,12 +11,14 @@ use crate::random::{Stream, permutation, unit};
 pub enum Traversal {
     /// Every image in set order, without augmentation.
     Plain,
-    /// Every image in set order, augmented; `pass` counts the augmented passes.
-    Augmented {
+    /// Every image in set order with several augmented inputs, which lie together, so that it is decoded once.
+    Views {
         /// Stage of the run: keys the random draws.
         stage: u64,
-        /// Index of the pass.
-        pass: u64,
+        /// Index of an image's first input among all its augmented ones.
+        first: u32,
+        /// Inputs of an image, at least 1.
+        views: u32,
     },
     /// Every image once, or as often as its weight states, shuffled and augmented.
     Shuffled {
@@ -27,10 +29,20 @@ pub enum Traversal {
     },
 }
 
+impl Traversal {
+    /// Inputs of an image.
+    pub fn views(&self) -> usize {
+        match self {
+            Traversal::Views { views, .. } => (*views).max(1) as usize,
+            Traversal::Plain | Traversal::Shuffled { .. } => 1,
+        }
+    }
+}
+
 /// The order of a pass over `n` images.
 pub fn order(n: usize, traversal: &Traversal, seed: u64, weights: Option<&[f64]>) -> Vec<usize> {
     match traversal {
-        Traversal::Plain | Traversal::Augmented { .. } => (0..n).collect(),
+        Traversal::Plain | Traversal::Views { .. } => (0..n).collect(),
         Traversal::Shuffled { stage, epoch } => {
             let order = permutation(&mut Stream::new(seed, "order").at(&[*stage, *epoch]), n);
             match weights {
