@@ -104,6 +104,15 @@ pub mod predict {
     };
 }
 
+/// Losses and metrics of one's own: a [`Criterion`](train::Criterion) for [`RunOptions::loss`](engine::RunOptions), and a
+/// [`Measure`](train::Measure) for [`RunOptions::metrics`](engine::RunOptions). `examples/own_loss.rs` has one of each.
+pub mod train {
+    pub use fastai_dsl::Direction;
+    pub use fastai_runtime::metrics::{Measure, Probabilities, Statistic, Truth, Weighted, bootstrap};
+    pub use fastai_runtime::tensor;
+    pub use fastai_runtime::train::{Criterion, Targets};
+}
+
 pub use fastai_runtime::progress;
 
 /// The content of a run folder.

@@ -159,6 +159,8 @@ catalog! {
         BEST_METRIC = "E0506", "`keep_best` without that metric";
         /// The engine has no such option for this task.
         TASK_OPTION = "E0507", "an option for another task";
+        /// The loss has no such option, or already does what the option would do.
+        LOSS_OPTION = "E0508", "an option for another loss";
 
         /// A rate that is yet to be found may be multiplied or divided by a positive constant, so that it stays a rate.
         FOUND_RATE = "E0601", "a found rate can only be scaled";

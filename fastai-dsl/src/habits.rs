@@ -72,8 +72,8 @@ const INSTEAD: &[(&str, &str)] = &[
     ("pretrained", "weights are a key of `model`: `weights: pretrained`, or `weights: none` for random ones"),
     ("custom_head", "the head is described by `hidden: [512]` and `dropout: 0.5`"),
     ("continuous", "that is a task: `task: regression`"),
-    ("loss_func", "the task decides on the loss: `task: single_label`"),
-    ("crit", "the task decides on the loss: `task: single_label`"),
+    ("loss_func", "a section of its own, unless the task's own loss is meant: `loss: focal`"),
+    ("crit", "a section of its own, unless the task's own loss is meant: `loss: focal`"),
     (
         "opt_fn",
         "a section of its own: `optimizer: adamw`; without it SGD with momentum 0.9. Rates are those of the steps: `fit(1e-2, 3);`",

@@ -283,6 +283,12 @@ impl<T: Task> Start<T> {
         self.section("cutmix", value)
     }
 
+    /// What training lowers: `schema::focal::new()` and its like, or `words::given` for a loss that the program supplies.
+    pub fn loss(self, loss: impl Costs<T>) -> Self {
+        let value = loss.into_value();
+        self.section("loss", value)
+    }
+
     /// The optimizer: `schema::adamw::new()`, `sgd`, `adam`, `rmsprop` or `lamb`.
     pub fn optimizer(self, optimizer: impl Descends) -> Self {
         let value = optimizer.into_value();
@@ -378,6 +384,36 @@ macro_rules! descends {
     )+ };
 }
 descends! { sgd adam adamw rmsprop lamb }
+
+/// A loss with its parameters, for task `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no loss of `{T}` data",
+    note = "`cross_entropy::new()`, `bce` or `focal` for single_label; `bce`, `focal` or `asymmetric` for multi_label; `l1`, \
+            `mse` or `huber` for regression; all of `schema`, or `words::given`"
+)]
+pub trait Costs<T> {
+    /// Converts to a value of the draft.
+    fn into_value(self) -> Value;
+}
+impl<T: Task> Costs<T> for crate::words::Given {
+    fn into_value(self) -> Value {
+        self.into()
+    }
+}
+macro_rules! costs {
+    ($($task:ident: $($loss:ident)+;)+) => { $($(
+        impl Costs<crate::experiment::$task> for schema::$loss {
+            fn into_value(self) -> Value {
+                self.into_block(stringify!($loss))
+            }
+        }
+    )+)+ };
+}
+costs! {
+    SingleLabel: cross_entropy bce focal;
+    MultiLabel: bce focal asymmetric;
+    Regression: l1 mse huber;
+}
 
 /// A recipe under construction: task `T`, body state `B`, `G` layer groups.
 #[must_use = "a pipeline does nothing until `build`"]

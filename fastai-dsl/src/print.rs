@@ -44,6 +44,9 @@ impl fmt::Display for Recipe {
         if let Some(report) = o.report {
             writeln!(f, "    report: {},", on_off(report))?;
         }
+        if let Some(loss) = o.loss {
+            writeln!(f, "    loss: {loss},")?;
+        }
         match &o.class_weights {
             Some(ClassWeights::Balanced) => writeln!(f, "    class_weights: balanced,")?,
             Some(ClassWeights::Given(w)) => writeln!(f, "    class_weights: {w:?},")?,

@@ -15,6 +15,9 @@ impl From<Word> for Value {
     }
 }
 
+/// The meaning of [`given`].
+const GIVEN: &str = " Supplied by the Rust program that runs the recipe.";
+
 macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident;)*) => { $(
         $(#[doc = $doc])+
@@ -23,7 +26,7 @@ macro_rules! words {
 
     /// The words that no enum declares, with their meanings.
     pub(crate) const DOCS: &[(&str, &str)] =
-        &[("on", " Switched on."), ("off", " Switched off."), $((stringify!($name), concat!($($doc),+))),*];
+        &[("on", " Switched on."), ("off", " Switched off."), ("given", GIVEN), $((stringify!($name), concat!($($doc),+))),*];
     };
 }
 words! {
@@ -66,6 +69,17 @@ pub const on: On = On;
 /// Off.
 pub const off: Off = Off;
 
+/// Supplied by the program, as a type: the losses of a recipe are typed by its task.
+#[derive(Clone, Copy, Debug)]
+pub struct Given;
+/// Supplied by the Rust program that runs the recipe.
+pub const given: Given = Given;
+
+impl From<Given> for Value {
+    fn from(_: Given) -> Value {
+        Value::new(ValueKind::Word("given".to_string()))
+    }
+}
 impl From<On> for Value {
     fn from(_: On) -> Value {
         Value::new(ValueKind::Word("on".to_string()))

@@ -4,7 +4,9 @@ use fastai_dsl::overrides::Override;
 use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, resize, transforms, tta};
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{Augmentation, Erased, Facts, OptimizerSpec, Plan, Recipe, StatsWish, StepKind, check, words};
+use fastai_dsl::{
+    Augmentation, Erased, Facts, LossSpec, OptimizerSpec, Plan, Recipe, StatsWish, StepKind, check, words,
+};
 
 fn quickstart() -> Recipe {
     let text = include_str!("../../examples/quickstart.recipe");
@@ -124,6 +126,45 @@ fn metrics_with_arguments_are_the_same_through_every_door() {
     let canonical = recipe.to_string();
     assert!(canonical.contains("f_beta(beta = 0.5), precision(average = micro)"), "{canonical}");
     assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+}
+
+#[test]
+fn losses_are_the_same_through_every_door() {
+    use fastai_dsl::schema::{self, given};
+    macro_rules! same {
+        ($($task:ident: $text:literal is $loss:expr, which is $spec:expr;)+) => { $(
+            let text = format!("Loss {{ task: {}, data: given, transforms: none {{ size: 64 }},
+                model: squeezenet1_1, metrics: [], loss: {}, train: {{ fit(1e-2, 1); }} }}", stringify!($task), $text);
+            let source = RecipeText::new("loss.recipe", &text, &[]);
+            let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+            let by_hand = Start::new("Loss", words::$task)
+                .data(given::new())
+                .transforms(words::none, transforms::new().size(64))
+                .no_metrics()
+                .loss($loss)
+                .model(words::squeezenet1_1, model::new())
+                .fit(1e-2, 1, fit::new())
+                .build()
+                .unwrap();
+            assert_eq!((recipe, recipe.loss()), (&by_hand, $spec));
+            let canonical = recipe.to_string();
+            assert!(canonical.contains(&format!("    loss: {},", recipe.loss())), "{canonical}");
+            assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+        )+ };
+    }
+    same! {
+        single_label: "cross_entropy" is schema::cross_entropy::new(), which is LossSpec::CrossEntropy;
+        single_label: "bce" is schema::bce::new(), which is LossSpec::Bce;
+        single_label: "focal" is schema::focal::new(), which is LossSpec::Focal { gamma: 2.0, alpha: None };
+        multi_label: "focal { gamma: 1.5, alpha: 0.25 }" is schema::focal::new().gamma(1.5).alpha(0.25),
+            which is LossSpec::Focal { gamma: 1.5, alpha: Some(0.25) };
+        multi_label: "asymmetric { clip: 0 }" is schema::asymmetric::new().clip(0),
+            which is LossSpec::Asymmetric { gamma_neg: 4.0, gamma_pos: 1.0, clip: 0.0 };
+        multi_label: "given" is words::given, which is LossSpec::Given;
+        regression: "l1" is schema::l1::new(), which is LossSpec::L1;
+        regression: "mse" is schema::mse::new(), which is LossSpec::Mse;
+        regression: "huber { delta: 0.5 }" is schema::huber::new().delta(0.5), which is LossSpec::Huber { delta: 0.5 };
+    }
 }
 
 #[test]

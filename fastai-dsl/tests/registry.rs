@@ -2,7 +2,7 @@
 
 use fastai_dsl::schema::{self, Construct, Key};
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{MetricKind, StepKind, TaskKind};
+use fastai_dsl::{LossSpec, MetricKind, StepKind, TaskKind};
 
 /// Values of every kind, at the edges of ranges and beyond them.
 const VALUES: &[&str] = &[
@@ -125,6 +125,11 @@ fn every_key_takes_every_value_or_says_why_not() {
                 recipe("transforms", &format!("none {{ size: 64, augment: [{call}] }}"))
             } else if construct.name == schema::MODEL.name {
                 recipe("model", &block("squeezenet1_1"))
+            } else if within(schema::LOSSES) {
+                let task = |task: &&TaskKind| LossSpec::words(**task).contains(&construct.name);
+                let task = TaskKind::ALL.iter().rev().find(task).unwrap();
+                let recipe = recipe("loss", &block(construct.name)).replace("single_label", task.word());
+                recipe.replace("[accuracy]", "[]")
             } else if within(schema::OPTIMIZERS) {
                 recipe("optimizer", &block(construct.name))
             } else if within(schema::STEPS) {

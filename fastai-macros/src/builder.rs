@@ -91,9 +91,10 @@ impl Builder<'_> {
                 quote! { #set, #keys }
             }
             ("model", ValueKind::Word(_) | ValueKind::Block(..)) => return self.model(entry),
-            ("optimizer", ValueKind::Block(word, entries)) => self.optimizer(word, entries),
-            ("optimizer", ValueKind::Word(word)) => {
-                self.optimizer(&Name { text: word.clone(), site: entry.value.site }, &[])
+            ("loss", ValueKind::Word(word)) if word == "given" => self.word_of(&entry.value),
+            (section @ ("loss" | "optimizer"), ValueKind::Block(word, entries)) => self.chosen(section, word, entries),
+            (section @ ("loss" | "optimizer"), ValueKind::Word(word)) => {
+                self.chosen(section, &Name { text: word.clone(), site: entry.value.site }, &[])
             }
             ("metrics", ValueKind::List(items)) if items.is_empty() => {
                 return quote_spanned! { Span::mixed_site() => let __p = __p.no_metrics(); };
@@ -133,8 +134,9 @@ impl Builder<'_> {
         quote_spanned! { Span::mixed_site() => let __p = __p.#method(#arch, #keys); }
     }
 
-    fn optimizer(&self, word: &Name, entries: &[Entry]) -> TokenStream {
-        match schema::OPTIMIZERS.iter().find(|known| known.name == word.text) {
+    /// The construct that a section chooses by its word, with its keys.
+    fn chosen(&self, section: &str, word: &Name, entries: &[Entry]) -> TokenStream {
+        match choices(section).iter().find(|known| known.name == word.text) {
             Some(known) => self.keys(known, self.schema(known.name, word.site), entries),
             None => quote! { () },
         }
@@ -325,8 +327,8 @@ impl Builder<'_> {
                     self.block(&schema::TRANSFORMS, entries, arch, &mut out);
                 }
                 ("model", ValueKind::Block(_, entries)) => self.block(&schema::MODEL, entries, arch, &mut out),
-                ("optimizer", ValueKind::Block(word, entries)) => {
-                    if let Some(known) = schema::OPTIMIZERS.iter().find(|known| known.name == word.text) {
+                (section @ ("loss" | "optimizer"), ValueKind::Block(word, entries)) => {
+                    if let Some(known) = choices(section).iter().find(|known| known.name == word.text) {
                         self.block(known, entries, arch, &mut out);
                     }
                 }
@@ -424,6 +426,11 @@ impl Builder<'_> {
             _ => {}
         }
     }
+}
+
+/// The constructs that a section chooses from.
+fn choices(section: &str) -> &'static [&'static Construct] {
+    if section == "loss" { schema::LOSSES } else { schema::OPTIMIZERS }
 }
 
 pub(crate) fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {

@@ -78,6 +78,9 @@ pub enum RunError {
         /// The learning rates of that batch, one per layer group.
         rates: Vec<f64>,
     },
+    /// The program supplies what the recipe does not ask for, or the other way round.
+    #[error("{0}")]
+    Supplied(String),
     /// The run cannot be continued, or is complete.
     #[error(transparent)]
     Resume(#[from] ResumeError),

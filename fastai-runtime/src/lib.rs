@@ -9,6 +9,7 @@ mod float;
 pub mod metrics;
 pub mod predict;
 pub mod report;
+pub use burn::tensor;
 pub use fastai_data::{self as data, progress};
 
 // For the program, tests and benches.

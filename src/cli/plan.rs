@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::curve::Curve;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::prepared::DataSummary;
-use fastai_dsl::{BodyState, Facts, OptimizerSpec, Plan, Recipe, Stage, Step};
+use fastai_dsl::{BodyState, Facts, LossSpec, OptimizerSpec, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::atomic::write_atomic;
 use fastai_runtime::data::{Dataset, Preflight};
@@ -140,6 +140,10 @@ fn extras(recipe: &Recipe, plan: &Plan) -> String {
     let augment: Vec<String> = recipe.transforms().augment.iter().map(ToString::to_string).collect();
     if !augment.is_empty() {
         out += &format!("images   {} and {}\n", recipe.transforms().set.word(), augment.join(", "));
+    }
+    let loss = recipe.loss();
+    if loss != LossSpec::of_task(recipe.task()) {
+        out += &format!("loss     {loss}\n");
     }
     let optimizer = recipe.optimizer();
     if optimizer != OptimizerSpec::default() {

@@ -5,5 +5,6 @@ mod call;
 mod classes;
 mod examples;
 mod given;
+mod own;
 mod quickstart;
 mod typed;

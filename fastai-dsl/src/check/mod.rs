@@ -6,6 +6,7 @@ mod bind;
 mod course;
 mod data;
 mod lints;
+mod loss;
 mod model;
 mod optimizer;
 mod steps;
@@ -405,10 +406,20 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
         );
     }
     let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
+    let loss = value("loss").and_then(|v| loss::loss(v, task, out));
+    for (key, given) in [
+        ("label_smoothing", label_smoothing.is_some_and(|share| share > 0.0)),
+        ("class_weights", class_weights.is_some()),
+    ] {
+        if let (Some(loss), Some(entry), Some(set), true) = (loss, sections.get(key), sections.get("loss"), given) {
+            loss::takes(loss, key, entry.value.site, set.value.site, out);
+        }
+    }
     Options {
         seed,
         device,
         report,
+        loss,
         class_weights,
         label_smoothing,
         mixup,

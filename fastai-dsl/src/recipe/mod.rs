@@ -10,6 +10,7 @@ mod average;
 mod course;
 mod data;
 mod keep_best;
+mod loss;
 mod metric;
 mod model;
 mod optimizer;
@@ -21,6 +22,7 @@ pub use average::*;
 pub use course::*;
 pub use data::*;
 pub use keep_best::*;
+pub use loss::*;
 pub use metric::*;
 pub use model::*;
 pub use optimizer::*;
@@ -53,6 +55,9 @@ pub struct Options {
     pub device: Option<DeviceWish>,
     /// Whether `report.html` is written.
     pub report: Option<bool>,
+    /// What training lowers.
+    #[serde(default)]
+    pub loss: Option<LossSpec>,
     /// Weights of the classes in the loss.
     pub class_weights: Option<ClassWeights>,
     /// Share of each label that is spread over all classes while training.
@@ -120,6 +125,10 @@ impl Recipe {
     /// Whether `report.html` is written.
     pub fn report(&self) -> bool {
         self.options.report.unwrap_or_else(|| schema::section("report").default())
+    }
+    /// What training lowers; the task's own loss unless the recipe names one.
+    pub fn loss(&self) -> LossSpec {
+        self.options.loss.unwrap_or(LossSpec::of_task(self.task))
     }
     /// Weights of the classes in the loss; `None` = all equal.
     pub fn class_weights(&self) -> Option<&ClassWeights> {

@@ -187,6 +187,43 @@ construct_lists! {
             eps: Number in above(0.0, 1.0) = "1e-6";
         }
     }
+    /// What `loss` takes.
+    LOSSES in losses {
+        /// Cross-entropy of the softmax; for single_label, where it is the default.
+        CROSS_ENTROPY cross_entropy {}
+        /// Binary cross-entropy of the sigmoid, the mean over all cells (an image and a class or tag); for multi_label, where it
+        /// is the default, and for single_label, where each class is learnt against the rest. Predictions of one label stay
+        /// those of the softmax.
+        BCE bce {}
+        /// Focal loss: cross-entropy in which an example of probability p counts `(1 - p)^gamma`, so that easy ones count
+        /// little. Of the softmax for single_label, of the sigmoid for multi_label.
+        FOCAL focal {
+            /// How little easy examples count; with 0, as much as hard ones.
+            gamma: Number in range(0.0, 10.0) = "2";
+            /// Weight of the tags that an image has; those that it has not weigh `1 - alpha`. All weigh 1 unless given. For
+            /// multi_label only: classes have `class_weights`.
+            alpha: Number in open(0.0, 1.0);
+        }
+        /// Asymmetric loss: a focal loss of tags whose easy negatives count less than its easy positives, and very easy ones
+        /// nothing; for multi_label. The mean over all cells.
+        ASYMMETRIC asymmetric {
+            /// As `gamma` of `focal`, for tags that an image has not.
+            gamma_neg: Number in range(0.0, 10.0) = "4";
+            /// As `gamma` of `focal`, for tags that an image has.
+            gamma_pos: Number in range(0.0, 10.0) = "1";
+            /// Subtracted from the probability of tags that an image has not; less is nothing.
+            clip: Number in below(0.0, 1.0) = "0.05";
+        }
+        /// Mean absolute error; for regression, where it is the default.
+        L1 l1 {}
+        /// Mean squared error; for regression.
+        MSE mse {}
+        /// Huber loss: half the square of small errors, linear in large ones; for regression.
+        HUBER huber {
+            /// The error from which the loss is linear, in the unit of the labels.
+            delta: Number in above(0.0, 1000000.0) = "1";
+        }
+    }
     /// The metrics that take arguments.
     MEASURES in measures {
         /// Share of images whose label is one of the `k` most probable classes.

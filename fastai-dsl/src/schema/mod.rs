@@ -404,7 +404,7 @@ pub use section::*;
 
 /// Every construct, in the order of the language page.
 pub fn constructs() -> impl Iterator<Item = &'static Construct> {
-    [SOURCES, SPLITS, CHECKS, IMAGES, AUGMENTATIONS, NETWORK, OPTIMIZERS, MEASURES, STEPS]
+    [SOURCES, SPLITS, CHECKS, IMAGES, AUGMENTATIONS, NETWORK, LOSSES, OPTIMIZERS, MEASURES, STEPS]
         .into_iter()
         .flatten()
         .copied()

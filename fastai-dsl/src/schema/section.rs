@@ -97,6 +97,11 @@ pub const SECTIONS: &[Section] = &[
         .one_of(Type::Switch.words())
         .unless_given("on"),
     Section::new(
+        "loss",
+        "loss: focal { gamma: 2 }",
+        "What training lowers: `cross_entropy`, `bce` or `focal` for single_label, `bce`, `focal` or `asymmetric` for multi_label, `l1`, `mse` or `huber` for regression, or `given` for one that the Rust program supplies. The default is the first of the task.",
+    ),
+    Section::new(
         "class_weights",
         "class_weights: balanced",
         "Weights of the classes in the loss: `balanced`, or one per class in class order.",

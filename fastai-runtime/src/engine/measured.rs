@@ -1,6 +1,6 @@
 //! Converts predictions into the content of the summary and the report.
 
-use fastai_dsl::{Metric, MetricKind, TaskKind, Threshold};
+use fastai_dsl::{LossSpec, Metric, MetricKind, TaskKind, Threshold};
 use rand::Rng;
 
 use crate::data::{Dataset, Health, Item, Target};
@@ -12,6 +12,7 @@ use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
 use crate::random::Stream;
 use crate::report::{Bars, Baseline, ClassCount, DataOverview, Evaluation, Record};
+use crate::train::Loss;
 
 /// Predictions of a part, with the information that their evaluation needs.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ impl Look {
     }
 
     /// The mean over plain predictions and `n_aug` augmented ones.
-    pub(super) fn averaged(probabilities: Probabilities, n_aug: u32, truth: &Truth) -> Self {
-        let loss = loss_of_predictions(&probabilities, truth);
+    pub(super) fn averaged(probabilities: Probabilities, n_aug: u32, loss: Option<&Loss>) -> Self {
+        let loss = loss.map_or(f64::NAN, |loss| loss.of_predictions(&probabilities));
         Look { probabilities, loss, trn_loss: None, made: TtaWeights::new(n_aug).describe(), chosen: None }
     }
 }
@@ -161,9 +162,14 @@ pub(super) fn baseline(train: &Truth, valid: &Truth, names: &[String]) -> Option
     Some(Baseline { says: says.join(" "), metric, value: answer.value, reached: None })
 }
 
-/// Returns the mean loss of the best constant answer on the training images: the entropy of the labels, or the mean distance
-/// from the median number. Losses with class weights count the classes equally.
-pub(super) fn constant_loss(train: &Truth, classes: usize, weighted: bool) -> f64 {
+/// Returns the mean loss of a constant answer on the training images: of the shares of the labels, or of the median or the mean
+/// number, whichever is better. For the losses of the tasks it is the best one: the entropy of the labels, or the mean distance
+/// from the median. Losses with class weights count the classes equally.
+pub(super) fn constant_loss(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool) -> f64 {
+    let train = loss.truth();
+    if spec != LossSpec::of_task(train.task()) {
+        return constant_loss_of(loss, spec, classes, weighted).max(1e-6);
+    }
     let entropy = |share: f64| if share > 0.0 { -share * share.ln() } else { 0.0 };
     let loss = match train {
         Truth::Classes(_) if weighted => (classes as f64).ln(),
@@ -188,6 +194,43 @@ pub(super) fn constant_loss(train: &Truth, classes: usize, weighted: bool) -> f6
     };
     // One class, or equal numbers: any answer is right, and no loss is high.
     loss.max(1e-6)
+}
+
+/// [`constant_loss`] of a loss that has no formula, on an even sample of large sets.
+fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool) -> f64 {
+    /// Cells of the sample.
+    const CELLS: usize = 1 << 22;
+    let truth = loss.truth();
+    let every = (truth.len() * classes.max(1)).div_ceil(CELLS).max(1);
+    let sample = loss.on(truth.select(&(0..truth.len()).step_by(every).collect::<Vec<_>>()));
+    let count = sample.truth().len().max(1) as f64;
+    let of = |row: &[f32]| sample.of_all(&row.repeat(sample.truth().len()));
+    let logit = |share: f64| {
+        let share = share.clamp(1e-6, 1.0 - 1e-6);
+        if spec == LossSpec::Bce || truth.task() == TaskKind::MultiLabel {
+            (share / (1.0 - share)).ln() as f32
+        } else {
+            share.ln() as f32
+        }
+    };
+    match sample.truth() {
+        Truth::Classes(labels) => {
+            let mut counts = vec![0f64; classes];
+            labels.iter().for_each(|&class| counts[class as usize] += 1.0);
+            let share = |n: &f64| if weighted { 1.0 / classes as f64 } else { n / count };
+            of(&counts.iter().map(|n| logit(share(n))).collect::<Vec<_>>())
+        }
+        Truth::Tags { cells, tags } => {
+            let has = |tag: usize| cells.iter().skip(tag).step_by((*tags).max(1)).filter(|cell| **cell).count() as f64;
+            of(&(0..*tags).map(|tag| logit(has(tag) / count)).collect::<Vec<_>>())
+        }
+        Truth::Values(values) => {
+            let mut sorted = values.clone();
+            sorted.sort_by(f32::total_cmp);
+            let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+            of(&[sorted.get(sorted.len() / 2).copied().unwrap_or_default()]).min(of(&[mean as f32]))
+        }
+    }
 }
 
 /// Returns the score of predictions in the metric of [`baseline`]; tags above `threshold` are predicted.

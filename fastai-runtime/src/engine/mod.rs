@@ -12,11 +12,13 @@ mod session;
 mod sets;
 mod snapshot;
 mod steps;
+mod supplied;
 mod trained;
 mod validate;
 mod worst;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastai_dsl::Recipe;
@@ -31,8 +33,10 @@ pub use validate::{Measured, Validated, validate, validate_on};
 use crate::RunError;
 use crate::data::Dataset;
 use crate::device::{DeviceError, DeviceRequest};
+use crate::metrics::Measure;
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Status, Summary};
+use crate::train::Criterion;
 use paused::Paused;
 use session::Session;
 
@@ -53,6 +57,11 @@ pub struct RunOptions {
     pub cache: Option<PathBuf>,
     /// The images for a recipe with `data: given`; the recipe's batch size and policies apply.
     pub dataset: Option<Dataset>,
+    /// The loss for a recipe with `loss: given`. Resuming takes it again.
+    pub loss: Option<Arc<dyn Criterion>>,
+    /// Metrics of the program, which are measured after those of the recipe wherever the run measures. Resuming takes the
+    /// same ones again.
+    pub metrics: Vec<Arc<dyn Measure>>,
     /// The classes that the data must have, in their order; an error names the differences before training. Any classes
     /// unless given. [`Run`] gives those of a recipe with a summary.
     pub classes: Option<Vec<String>>,

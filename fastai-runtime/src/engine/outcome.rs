@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use fastai_dsl::TaskKind;
 
+use super::supplied::Supplied;
 use crate::RunError;
 use crate::models::{ModelMeta, Network};
 use crate::predict::{Predictions, Predictor};
@@ -30,6 +31,7 @@ pub struct Outcome {
     pub task: TaskKind,
     pub(super) device: Device,
     pub(super) meta: ModelMeta,
+    pub(super) supplied: Supplied,
 }
 
 impl Outcome {
@@ -46,6 +48,7 @@ impl Outcome {
             task: meta.task,
             device: device.clone(),
             meta,
+            supplied: Supplied::default(),
         }
     }
 

@@ -83,7 +83,7 @@ impl Session<'_> {
             self.summary.test = Some(found);
             if let Some((index, n_aug)) = self.recipe.last_tta() {
                 let mean = self.augmented(Part::Test, &look.probabilities, index, n_aug, size)?;
-                let look = Look::averaged(mean, n_aug, loss.truth());
+                let look = Look::averaged(mean, n_aug, Some(&loss));
                 let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
                 self.summary.test_tta = Some(found);
             }

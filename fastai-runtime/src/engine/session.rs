@@ -12,20 +12,21 @@ use super::paused::{Paused, refuse};
 use super::sets::{Sets, class_weights, open_data};
 use super::snapshot::{KeptFile, KeptMidway, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
-use super::{Outcome, RunOptions, fits_memory};
+use super::supplied::Supplied;
+use super::{Outcome, RunOptions, fits_memory, supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
 use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::{Reached, ResumeError};
-use crate::metrics::{self, Measure};
+use crate::metrics::{Measure, Truth};
 use crate::models::weights::Found;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::predict::class_differences;
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
-use crate::train::{Continued, Learner, Loss, OptimizerState};
+use crate::train::{Continued, Learner, Loss, OptimizerState, criterion};
 
 /// Version of `summary.json`.
 const FORMAT: u32 = 1;
@@ -52,6 +53,8 @@ pub(super) struct Session<'a> {
     pub(super) constant_loss: f64,
     /// The recipe's metrics, in its order.
     pub(super) metrics: Vec<Box<dyn Measure>>,
+    /// What the program supplies, for the outcome.
+    supplied: Supplied,
     pub(super) cache: ActivationCache,
     pub(super) folder: RunFolder,
     pub(super) summary: Summary,
@@ -88,6 +91,10 @@ impl<'a> Session<'a> {
         paused: Option<Paused>,
     ) -> Result<Self, RunError> {
         let model = recipe.model();
+        let (own_loss, metrics) = (supplied::loss(recipe, options)?, supplied::measures(recipe, &options.metrics)?);
+        if let Some(paused) = &paused {
+            refuse(&paused.folder, supplied::differences(&paused.snapshot.own_metrics, &options.metrics))?;
+        }
         let weights = match &paused {
             Some(paused) if paused.snapshot.weights.is_some() => None,
             _ => models::resolve(&model.weights, model.arch.name())?,
@@ -140,7 +147,6 @@ impl<'a> Session<'a> {
             .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
         let valid_truth = truth(&dataset.valid).filter(|t| !t.is_empty());
         let test_truth = truth(&dataset.test).filter(|t| !t.is_empty());
-        let metrics = metrics::all_of(recipe.metrics());
         let mut left_out = Vec::new();
         for (set, truth) in [("validation", &valid_truth), ("test", &test_truth)] {
             let Some(truth) = truth else { continue };
@@ -189,6 +195,7 @@ impl<'a> Session<'a> {
                 let mut snapshots = SnapshotFolder::take(folder.path())?;
                 let begin = Snapshot {
                     head: model.head.clone(),
+                    own_metrics: supplied::names(&options.metrics),
                     ..Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body)
                 };
                 // Before anything else, so that a run that is killed here can be resumed too.
@@ -206,7 +213,16 @@ impl<'a> Session<'a> {
                 (folder, snapshots, snapshot, warnings)
             }
         };
-        let constant_loss = measured::constant_loss(&train_truth, dataset.classes.len(), class_weights.is_some());
+        let smoothing = recipe.label_smoothing();
+        let loss_of = |truth: Truth, smoothing: f64| {
+            let weights = class_weights.clone();
+            let own = || criterion(recipe.loss(), recipe.task(), weights, smoothing, &training);
+            let criterion = own_loss.clone().or_else(own).expect("a loss that is given has been found");
+            Loss::of_criterion(truth, criterion)
+        };
+        let plain = loss_of(train_truth.clone(), 0.0);
+        let constant_loss =
+            measured::constant_loss(&plain, recipe.loss(), dataset.classes.len(), class_weights.is_some());
         let mut session = Session {
             recipe,
             device: picked.kind,
@@ -215,13 +231,14 @@ impl<'a> Session<'a> {
             smoke,
             seed,
             class_weights: class_weights.clone(),
-            train_loss: Loss::smoothed(train_truth, class_weights.clone(), recipe.label_smoothing(), &training),
-            valid_loss: valid_truth.map(|t| Loss::new(t, class_weights.clone(), &training)),
-            test_loss: test_truth.map(|t| Loss::new(t, class_weights, &training)),
+            train_loss: loss_of(train_truth, smoothing),
+            valid_loss: valid_truth.map(|truth| loss_of(truth, 0.0)),
+            test_loss: test_truth.map(|truth| loss_of(truth, 0.0)),
             learner: Learner::new(network, training),
             stages: plan.stages,
             constant_loss,
             metrics,
+            supplied: Supplied::of(options),
             cache,
             record: Record { data: measured::overview(&dataset, &health), ..Record::default() },
             sets: Sets::new(dataset, &reading, preparation, recipe.data().sampler, recipe.data().preflight),
@@ -427,6 +444,7 @@ impl<'a> Session<'a> {
             network,
             summary: self.summary,
             batches: BatchRow::of_run(&self.record),
+            supplied: self.supplied,
         })
     }
 

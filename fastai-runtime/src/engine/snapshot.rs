@@ -53,6 +53,9 @@ pub(super) struct Snapshot {
     pub(super) midway: Option<KeptMidway>,
     /// The models that `save` steps wrote, by name.
     pub(super) models: BTreeMap<String, ModelDigest>,
+    /// The names of the program's metrics.
+    #[serde(default)]
+    pub(super) own_metrics: Vec<String>,
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
     pub(super) threshold: Option<f64>,
@@ -76,6 +79,7 @@ impl Snapshot {
             weights: None,
             midway: None,
             models: BTreeMap::new(),
+            own_metrics: Vec::new(),
             head: HeadSpec { hidden: Vec::new(), dropout: Vec::new() },
             heads: 1,
             threshold: None,

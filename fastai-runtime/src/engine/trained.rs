@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{Classified, Experiment};
 
 use super::snapshot::text_differences;
-use super::{Outcome, RunOptions, Validated, resume, run, slow_kernels, validate, validate_on};
+use super::supplied::Supplied;
+use super::validate::{validate_on_with, validate_with};
+use super::{Outcome, RunOptions, Validated, resume, run, slow_kernels};
 use crate::data::{Dataset, RgbImage};
 use crate::models::{ModelMeta, WeightsError};
 use crate::predict::{IN_MEMORY, Prediction, Predictions, Predictor, class_differences};
@@ -104,6 +106,13 @@ impl<E: Experiment> Trained<E> {
         Ok(Trained { outcome, recipe: PhantomData })
     }
 
+    /// Measures with the program's loss and metrics of these options, as the result of a run with them does.
+    #[must_use]
+    pub fn measuring_with(mut self, options: &RunOptions) -> Self {
+        self.outcome.supplied = Supplied::of(options);
+        self
+    }
+
     /// Probabilities of image files, in their order. See [`Outcome::predict`].
     ///
     /// # Errors
@@ -143,26 +152,28 @@ impl<E: Experiment> Trained<E> {
         Ok(typed(&self.predict(paths)?))
     }
 
-    /// Returns predictions for the recipe's validation images, with their labels. See [`validate`].
+    /// Returns predictions for the recipe's validation images, with their labels. See [`validate`](super::validate()).
     ///
     /// The recipe's data folder must be where it was during training.
     ///
     /// # Errors
-    /// Those of [`validate`]. With `data: given`, call [`validate_on`](Self::validate_on) with the images instead.
+    /// Those of [`validate`](super::validate()). With `data: given`, call [`validate_on`](Self::validate_on) with the images instead.
     pub fn validate(&self) -> Result<Validated<E::Task>, RunError> {
         let recipe = E::recipe();
         let root = Path::new(&self.outcome.summary.directory).join(&recipe.data().root);
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        validate(&recipe, &self.outcome.predictor(), &root, None, watch).map(Validated::of_task)
+        validate_with(&recipe, &self.outcome.predictor(), &root, None, &self.outcome.supplied, watch)
+            .map(Validated::of_task)
     }
 
-    /// Returns predictions for the validation images of `dataset`, with their labels. See [`validate_on`].
+    /// Returns predictions for the validation images of `dataset`, with their labels. See [`validate_on`](super::validate_on).
     ///
     /// # Errors
-    /// Those of [`validate_on`].
+    /// Those of [`validate_on`](super::validate_on).
     pub fn validate_on(&self, dataset: &Dataset) -> Result<Validated<E::Task>, RunError> {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        validate_on(&E::recipe(), &self.outcome.predictor(), dataset, None, watch).map(Validated::of_task)
+        validate_on_with(&E::recipe(), &self.outcome.predictor(), dataset, None, &self.outcome.supplied, watch)
+            .map(Validated::of_task)
     }
 }
 

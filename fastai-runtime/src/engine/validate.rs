@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Corrupt, Recipe, Source};
+use fastai_dsl::{Corrupt, LossSpec, Recipe, Source};
 
 use super::measured::{self, Look};
 use super::sets::{class_weights, of_task};
+use super::supplied::{self, Supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Dataset, Item, Preflight, Reading, Target};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
-use crate::metrics::{self, Probabilities};
+use crate::metrics::Probabilities;
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented};
 use crate::progress::{Silent, StopSignal, Watch};
 use crate::report::Evaluation;
-use crate::train::{Learner, Loss};
+use crate::train::{Learner, Loss, criterion};
 
 /// Predictions of labelled images with their evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +53,7 @@ impl Validated {
 /// On the data of the run, these are the run's own validation images, read as the run read them (through scaled copies, if
 /// it used them), and the results equal those that the run reported: the loss weights classes as the run's did. On another
 /// data set with the same layout, they are the images that the recipe's split holds out; all of its classes must be classes
-/// of the model.
+/// of the model. The loss of a recipe with `loss: given` is NaN here; `Trained::validate` measures with the program's.
 ///
 /// # Errors
 /// All findings about the data set at once; [`RunError::Stopped`]; a recipe with `data: given`, which [`validate_on`]
@@ -62,6 +63,18 @@ pub fn validate(
     predictor: &Predictor,
     root: &Path,
     workers: Option<usize>,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    validate_with(recipe, predictor, root, workers, &Supplied::default(), watch)
+}
+
+/// [`validate`] with what the program supplies.
+pub(super) fn validate_with(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    workers: Option<usize>,
+    supplied: &Supplied,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
@@ -87,7 +100,7 @@ pub fn validate(
     } else {
         Dataset::open(&data, recipe.task())?
     };
-    measure(recipe, predictor, dataset, workers, Watch { progress, stop })
+    measure(recipe, predictor, dataset, workers, supplied, Watch { progress, stop })
 }
 
 /// Measures the model of a recipe with `data: given` on the validation images of `dataset`. On the data set of the run, the
@@ -102,6 +115,18 @@ pub fn validate_on(
     workers: Option<usize>,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
+    validate_on_with(recipe, predictor, dataset, workers, &Supplied::default(), watch)
+}
+
+/// [`validate_on`] with what the program supplies.
+pub(super) fn validate_on_with(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    dataset: &Dataset,
+    workers: Option<usize>,
+    supplied: &Supplied,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     is_of(recipe, predictor)?;
     of_task(recipe, dataset)?;
@@ -111,7 +136,7 @@ pub fn validate_on(
         let health = Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
         health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
     }
-    measure(recipe, predictor, dataset, workers, Watch { progress, stop })
+    measure(recipe, predictor, dataset, workers, supplied, Watch { progress, stop })
 }
 
 /// Checks that a model belongs to this recipe.
@@ -129,6 +154,7 @@ fn measure(
     predictor: &Predictor,
     mut dataset: Dataset,
     workers: Option<usize>,
+    own: &Supplied,
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
@@ -157,9 +183,12 @@ fn measure(
     let examples =
         ImageExamples::new(ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to)), preparation);
     let classes = meta.classes.len();
-    let metrics = metrics::all_of(recipe.metrics());
+    let metrics = supplied::measures(recipe, &own.metrics)?;
     let left_out = measured::left_out(&metrics, "validation", &truth, &meta.classes).map_err(DataError::one)?;
     left_out.iter().for_each(|note| progress.note(note));
+    if recipe.loss() == LossSpec::Given && own.loss.is_none() {
+        progress.note("the loss is that of a Rust program (`loss: given`) and is not measured here");
+    }
     let mut logits =
         |pass: &Traversal, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
     let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);
@@ -178,14 +207,16 @@ fn measure(
         Err(RunError::Data(first)) => return Err(all_broken(recipe, meta.size, dataset, stop, first)),
         Err(error) => return Err(error),
     };
-    let loss = Loss::new(truth.clone(), weights, &device.clone().without_autodiff()).of_all(&values);
+    let of_recipe = || criterion(recipe.loss(), recipe.task(), weights, 0.0, &device.clone().without_autodiff());
+    let loss = own.loss.clone().or_else(of_recipe).map(|criterion| Loss::of_criterion(truth.clone(), criterion));
+    let mean_loss = loss.as_ref().map_or(f64::NAN, |loss| loss.of_all(&values));
     let plain = probabilities(values);
-    let first = measured(Look::plain(plain.clone(), loss), recipe.steps().len());
+    let first = measured(Look::plain(plain.clone(), mean_loss), recipe.steps().len());
     let tta = match recipe.last_tta() {
         None => None,
         Some((index, n_aug)) => {
             let mean = augmented(&plain, n_aug, index, |pass, what| logits(pass, what).map(probabilities))?;
-            Some(measured(Look::averaged(mean, n_aug, &truth), index))
+            Some(measured(Look::averaged(mean, n_aug, loss.as_ref()), index))
         }
     };
     Ok(Validated { plain: first, tta })

@@ -78,6 +78,32 @@ pub trait Measure: Debug + Send + Sync {
     }
 }
 
+impl<M: Measure + ?Sized> Measure for std::sync::Arc<M> {
+    fn column(&self) -> String {
+        (**self).column()
+    }
+
+    fn direction(&self) -> Direction {
+        (**self).direction()
+    }
+
+    fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        (**self).value(predicted, truth)
+    }
+
+    fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
+        (**self).interval(predicted, truth, draw)
+    }
+
+    fn chosen_here(&self, predicted: &Probabilities, truth: &Truth) -> Option<String> {
+        (**self).chosen_here(predicted, truth)
+    }
+
+    fn unmeasured(&self, truth: &Truth, classes: usize) -> Vec<usize> {
+        (**self).unmeasured(truth, classes)
+    }
+}
+
 /// The computation of a recipe's metric.
 pub fn of(metric: &Metric) -> Box<dyn Measure> {
     match *metric {

@@ -142,17 +142,21 @@ impl<'a> Targets<'a> {
     }
 
     /// The rows of the images, without their partners.
-    pub(super) fn images(&self) -> &'a [usize] {
+    pub fn images(&self) -> &'a [usize] {
         self.images
     }
 
     /// Whether images were mixed.
-    pub(super) fn mixed(&self) -> bool {
+    pub fn mixed(&self) -> bool {
         self.mix.is_some()
     }
 
-    /// Returns the two rows that the image at `place` in the batch combines, with their shares.
-    pub(super) fn shown(&self, place: usize) -> [(usize, f32); 2] {
+    /// Returns the two rows that the image at `place` in the batch combines, with their shares; an image that is not mixed is
+    /// its own partner.
+    ///
+    /// # Panics
+    /// If the batch has no such place.
+    pub fn shown(&self, place: usize) -> [(usize, f32); 2] {
         match self.mix {
             None => [(self.images[place], 1.0), (self.images[place], 0.0)],
             Some(mix) => {

@@ -19,7 +19,10 @@ pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Input
 pub use finder::{FindPlan, FindResult, find_rate};
 pub use fit::{BestBy, Ending, FitPlan, FitResult, Validation, fit};
 pub use learner::{BatchLoss, Learner};
-pub use loss::{AbsoluteError, BinaryCrossEntropy, Criterion, CrossEntropy, Loss};
+pub use loss::{
+    AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,
+    FocalClasses, Huber, Loss, SquaredError, criterion,
+};
 pub use midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 pub use mixing::{Mix, Mixing, Targets};
 pub use optimizer::{

@@ -5,6 +5,7 @@
 mod device;
 mod finder_curves;
 mod head;
+mod losses;
 mod metrics;
 mod mixed_labels;
 mod steps;

@@ -14,7 +14,7 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
         session.note("tta: there are no validation images".to_string());
         return Ok(());
     };
-    let truth = loss.truth().clone();
+    let loss = loss.clone();
     let size = stage.state.size;
     // The preceding fit has computed these predictions already.
     let plain = match &session.look {
@@ -22,8 +22,8 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
         None => session.predict(Part::Valid, size, &Traversal::Plain, "images, plain prediction")?,
     };
     let mean = session.augmented(Part::Valid, &plain, index, n_aug, size)?;
-    let look = Look::averaged(mean, n_aug, &truth);
-    let evaluation = session.show(&look, &truth, index);
+    let look = Look::averaged(mean, n_aug, Some(&loss));
+    let evaluation = session.show(&look, loss.truth(), index);
     let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
     session.progress.note(&format!("{}: {}", look.made, values.join(", ")));
     summary.evaluation = Some(evaluation.clone());

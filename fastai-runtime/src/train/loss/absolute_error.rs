@@ -1,8 +1,8 @@
 //! Mean absolute error.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use super::{Criterion, foreign};
+use super::{Criterion, foreign, wanted};
 use crate::metrics::Truth;
 use crate::train::Targets;
 
@@ -12,11 +12,7 @@ pub struct AbsoluteError;
 
 impl Criterion for AbsoluteError {
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1> {
-        let Truth::Values(values) = truth else { foreign(truth) };
-        let count = targets.images().len();
-        let blended = |place: usize| targets.shown(place).iter().map(|(i, share)| share * values[*i]).sum();
-        let wanted: Vec<f32> = (0..count).map(blended).collect();
-        let wanted = Tensor::<2>::from_data(TensorData::new(wanted, [count, 1]), &logits.device());
+        let wanted = wanted(truth, targets, &logits.device());
         (logits - wanted).abs().mean()
     }
 

@@ -4,7 +4,7 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Criterion, foreign, rows};
-use crate::metrics::Truth;
+use crate::metrics::{Probabilities, Truth, log_loss};
 use crate::train::Targets;
 
 /// Binary cross-entropy of the sigmoid, from logits: the plain mean over all cells, each times the weight of its tag.
@@ -62,5 +62,9 @@ impl Criterion for BinaryCrossEntropy {
             sum / *tags as f64
         };
         rows(logits, truth).enumerate().map(of_image).sum::<f64>() / truth.len().max(1) as f64
+    }
+    /// Log loss, which weighs all tags alike.
+    fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        log_loss(predicted, truth)
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{Criterion, foreign, rows};
-use crate::metrics::{Truth, log_sum_exp};
+use crate::metrics::{Probabilities, Truth, log_loss, log_sum_exp};
 use crate::train::Targets;
 
 /// Cross-entropy of the log-softmax, from logits.
@@ -76,6 +76,11 @@ impl Criterion for CrossEntropy {
             None => total / classes.len().max(1) as f64,
             Some(_) => total / labels().map(|class| self.weight(class)).sum::<f64>(),
         }
+    }
+
+    /// Log loss, which weighs all classes alike.
+    fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        log_loss(predicted, truth)
     }
 }
 

@@ -1,23 +1,32 @@
 //! Losses: on the device for a batch in training, on the host for a whole set.
 
 mod absolute_error;
+mod asymmetric;
 mod binary_cross_entropy;
+mod by_cell;
 mod cross_entropy;
+mod focal;
+mod squared_error;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use fastai_dsl::{LossSpec, TaskKind};
 
 pub use absolute_error::AbsoluteError;
+pub use asymmetric::AsymmetricLoss;
 pub use binary_cross_entropy::BinaryCrossEntropy;
+pub use by_cell::{ByCell, CellLoss};
 pub use cross_entropy::CrossEntropy;
+pub use focal::{FocalCells, FocalClasses};
+pub use squared_error::{Huber, SquaredError};
 
 use super::mixing::Targets;
-use crate::metrics::Truth;
+use crate::metrics::{Probabilities, Truth};
 
 /// A loss function of logits and labels. Each implementation has its own file.
-pub trait Criterion: Debug {
+pub trait Criterion: Debug + Send + Sync {
     /// Mean loss `[1]` of logits `[batch, output]`; `targets` are rows of `truth`, with the mix of their images.
     ///
     /// # Panics
@@ -26,6 +35,54 @@ pub trait Criterion: Debug {
 
     /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing.
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64;
+
+    /// Mean loss of predictions that are probabilities already, such as means over several; unless a criterion says otherwise,
+    /// that of the logits that have these probabilities.
+    fn of_predictions(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+        self.of_set(&logits_of(predicted, truth.task() == TaskKind::SingleLabel, truth.task()), truth)
+    }
+}
+
+/// The logits that have these probabilities: their logarithms if `softmax`, else those of their odds. Numbers are their own.
+fn logits_of(predicted: &Probabilities, softmax: bool, task: TaskKind) -> Vec<f32> {
+    /// The least probability, and the distance of the largest from 1, as in log loss.
+    const LEAST: f64 = 1e-15;
+    let logit = |&p: &f32| {
+        let p = f64::from(p).clamp(LEAST, 1.0 - LEAST);
+        (if softmax { p.ln() } else { (p / (1.0 - p)).ln() }) as f32
+    };
+    match task {
+        TaskKind::Regression => predicted.values().to_vec(),
+        _ => predicted.values().iter().map(logit).collect(),
+    }
+}
+
+/// The criterion of a recipe's loss for labels of `task`; `None` if the program supplies it. `weights` contains a weight for each
+/// class or tag. In training, each class label has the share `smoothing`, in `[0, 1)`, spread evenly over all classes.
+pub fn criterion(
+    spec: LossSpec,
+    task: TaskKind,
+    weights: Option<Vec<f32>>,
+    smoothing: f64,
+    device: &Device,
+) -> Option<Arc<dyn Criterion>> {
+    Some(match (spec, task) {
+        (LossSpec::CrossEntropy, _) => Arc::new(CrossEntropy { weights, smoothing }),
+        (LossSpec::Bce, TaskKind::MultiLabel) => Arc::new(BinaryCrossEntropy::new(weights, device)),
+        // Binary cross-entropy is a focal loss without its focus.
+        (LossSpec::Bce, _) => Arc::new(ByCell::new(FocalCells { gamma: 0.0, alpha: None }, weights, smoothing, device)),
+        (LossSpec::Focal { gamma, .. }, TaskKind::SingleLabel) => Arc::new(FocalClasses { gamma, weights }),
+        (LossSpec::Focal { gamma, alpha }, _) => {
+            Arc::new(ByCell::new(FocalCells { gamma, alpha }, weights, 0.0, device))
+        }
+        (LossSpec::Asymmetric { gamma_neg, gamma_pos, clip }, _) => {
+            Arc::new(ByCell::new(AsymmetricLoss { gamma_neg, gamma_pos, clip }, weights, 0.0, device))
+        }
+        (LossSpec::L1, _) => Arc::new(AbsoluteError),
+        (LossSpec::Mse, _) => Arc::new(SquaredError),
+        (LossSpec::Huber { delta }, _) => Arc::new(Huber { delta }),
+        (LossSpec::Given, _) => return None,
+    })
 }
 
 /// A [`Criterion`] with the labels of a set of images.
@@ -45,17 +102,19 @@ impl Loss {
     /// Like [`new`](Self::new), with the share `smoothing` of each class label, in `[0, 1)`, spread evenly over all classes
     /// in training.
     pub fn smoothed(truth: Truth, weights: Option<Vec<f32>>, smoothing: f64, device: &Device) -> Self {
-        let criterion: Arc<dyn Criterion> = match truth {
-            Truth::Classes(_) => Arc::new(CrossEntropy { weights, smoothing }),
-            Truth::Tags { .. } => Arc::new(BinaryCrossEntropy::new(weights, device)),
-            Truth::Values(_) => Arc::new(AbsoluteError),
-        };
-        Loss { truth, criterion }
+        let task = truth.task();
+        let criterion = criterion(LossSpec::of_task(task), task, weights, smoothing, device);
+        Loss { truth, criterion: criterion.expect("every task has a loss of its own") }
     }
 
     /// Creates a loss from any criterion.
     pub fn of_criterion(truth: Truth, criterion: Arc<dyn Criterion>) -> Self {
         Loss { truth, criterion }
+    }
+
+    /// The same criterion for other labels.
+    pub fn on(&self, truth: Truth) -> Self {
+        Loss { truth, criterion: self.criterion.clone() }
     }
 
     /// The labels of the images; a row identifies an image.
@@ -74,6 +133,20 @@ impl Loss {
     pub fn of_all(&self, logits: &[f32]) -> f64 {
         self.criterion.of_set(logits, &self.truth)
     }
+
+    /// Mean loss over the whole set, from predictions that are probabilities already, or numbers.
+    pub fn of_predictions(&self, predicted: &Probabilities) -> f64 {
+        self.criterion.of_predictions(predicted, &self.truth)
+    }
+}
+
+/// The numbers of a batch, `[batch, 1]`; those of mixed images are blended.
+fn wanted(truth: &Truth, targets: Targets<'_>, device: &Device) -> Tensor<2> {
+    let Truth::Values(values) = truth else { foreign(truth) };
+    let count = targets.images().len();
+    let blended = |place: usize| targets.shown(place).iter().map(|(i, share)| share * values[*i]).sum();
+    let wanted: Vec<f32> = (0..count).map(blended).collect();
+    Tensor::from_data(TensorData::new(wanted, [count, 1]), device)
 }
 
 /// The logits of each image.
@@ -88,8 +161,6 @@ fn foreign(truth: &Truth) -> ! {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
-
     use super::*;
 
     const LOGITS: [f32; 6] = [2.0, -1.0, 0.5, -30.0, 0.0, 60.0];

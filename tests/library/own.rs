@@ -1,0 +1,66 @@
+//! A loss and a metric of the program's own.
+
+use std::sync::Arc;
+
+use crate::call::{fastai, stderr};
+use fastai::engine::{self, DeviceWish};
+use fastai::prelude::*;
+use fastai::progress::Silent;
+use tempfile::TempDir;
+
+#[allow(dead_code)]
+#[path = "../../examples/own_loss.rs"]
+mod example;
+
+use example::{Chips, Cost, Missed, options};
+
+fn here(scratch: &TempDir, name: &str) -> RunOptions {
+    RunOptions {
+        cache: Some(scratch.path().join("cache")),
+        device: Some(DeviceWish::Cpu.into()),
+        ..options(Some(scratch.path().join(name)))
+    }
+}
+
+#[test]
+fn a_loss_and_a_metric_of_ones_own_train_and_measure() {
+    let scratch = TempDir::new().unwrap();
+    let trained = Chips::run(&here(&scratch, "run")).unwrap();
+    let last = trained.outcome.summary.r#final.clone().unwrap();
+    let names: Vec<&str> = last.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, ["f2", "cost"]);
+    let [low, high] = last.metrics[1].interval.unwrap();
+    assert!(low < last.metrics[1].value && last.metrics[1].value < high && last.metrics[1].lower_is_better);
+    let run = &trained.outcome.folder;
+    let history = std::fs::read_to_string(run.join("history.csv")).unwrap();
+    assert!(history.starts_with("stage,epoch,trn_loss,val_loss,f2,cost,seconds\n"), "{history}");
+    assert!(std::fs::read_to_string(run.join("report.html")).unwrap().contains("cost"));
+
+    // The same loss otherwise weighted leads elsewhere; the recipe's own is another.
+    let lighter = RunOptions { loss: Some(Arc::new(Missed { times: 1.0 })), ..here(&scratch, "lighter") };
+    let lighter = Chips::run(&lighter).unwrap().outcome.summary.r#final.unwrap();
+    assert!(lighter.val_loss < last.val_loss && lighter.metrics[1].value != last.metrics[1].value);
+
+    // Its folder measures as it did, given both again; without them it says what is not measured.
+    let again = Trained::<Chips>::load(run).unwrap().measuring_with(&here(&scratch, "run")).validate().unwrap().plain;
+    assert!((again.evaluation.val_loss - last.val_loss).abs() < 1e-6 * last.val_loss, "{again:?}");
+    assert_eq!(again.evaluation.metrics[1].value, last.metrics[1].value);
+    let without = Trained::<Chips>::load(run).unwrap().validate().unwrap().plain.evaluation;
+    assert!(without.val_loss.is_nan() && without.metrics.len() == 1);
+    let error = stderr(fastai(&scratch).arg("run").arg(run.join("recipe.recipe")), 1);
+    assert!(error.contains("loss of a Rust program (`loss: given`)"), "{error}");
+}
+
+#[test]
+fn what_is_given_must_be_what_is_asked_for() {
+    let scratch = TempDir::new().unwrap();
+    let error = |options: RunOptions| Chips::run(&options).unwrap_err().to_string();
+    let none = error(RunOptions { loss: None, ..here(&scratch, "none") });
+    assert!(none.contains("RunOptions { loss: Some(Arc::new(MyLoss)), .. }"), "{none}");
+    let twice = error(RunOptions { metrics: vec![Arc::new(Cost), Arc::new(Cost)], ..here(&scratch, "twice") });
+    assert!(twice.contains("the program's metric \"cost\" needs another name"), "{twice}");
+    let text = Chips::recipe().to_string().replace("loss: given", "loss: bce");
+    let other = fastai_dsl::source::RecipeText::new("x", &text, &[]).result.unwrap().recipe;
+    let error = engine::run(&other, &here(&scratch, "other"), &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("trains with `bce`: write `loss: given`"), "{error}");
+}
