@@ -12,7 +12,7 @@ PyTorch, torchvision and timm compute them in float64 from float32 logits. Cases
     focal_tags           torchvision.ops.sigmoid_focal_loss(alpha=-1, gamma=2, reduction="mean")
     focal_tags_alpha     the same with alpha 0.25
     focal_tags_weighted  the same with a weight a tag, in the mean over all cells
-    asymmetric           timm.loss.AsymmetricLossMultiLabel over the number of cells (timm sums)
+    asymmetric           timm.loss.AsymmetricLossMultiLabel(reduction="mean")
     asymmetric_plain     the same without clip, gamma_neg 3, gamma_pos 0
     mse, huber, l1       F.mse_loss, F.huber_loss(delta=0.7), F.l1_loss of the first column
 
@@ -71,7 +71,12 @@ def main():
         return (own + other) / (a + b)
 
     def asymmetric(x, **settings):
-        return AsymmetricLossMultiLabel(**settings)(x, tags) / x.numel()
+        # timm computes in float32: its `.float()` must not round here.
+        single, torch.Tensor.float = torch.Tensor.float, torch.Tensor.double
+        try:
+            return AsymmetricLossMultiLabel(**settings, reduction="mean")(x, tags)
+        finally:
+            torch.Tensor.float = single
 
     cases = {
         "focal_classes": of_classes(2.0),

@@ -307,6 +307,18 @@ impl<T: Task> Start<T> {
         self.section("clip", value)
     }
 
+    /// Batches whose mean gradient makes one step.
+    pub fn accumulate(self, batches: impl Fits<kind::Count>) -> Self {
+        let value = batches.into();
+        self.section("accumulate", value)
+    }
+
+    /// Decay of the moving average of the weights, which is what is measured and saved.
+    pub fn ema(self, decay: impl Fits<kind::Number>) -> Self {
+        let value = decay.into();
+        self.section("ema", value)
+    }
+
     /// Keeps the best epoch by this metric, or by `words::val_loss`.
     pub fn keep_best(self, metric: impl Measures<T>) -> Self {
         let value = metric.into();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::rate::Rate;
-use crate::recipe::{Fit, HeadSpec, Model, OptimizerSpec, Recipe, Step, Weights};
+use crate::recipe::{Fit, HeadSpec, Model, Recipe, Step, Weights};
 use crate::schedule::{self, Schedule};
 
 /// Counts of the data set; `None` until counted.
@@ -232,14 +232,16 @@ impl Plan {
 impl Stage {
     /// Bytes of weights, gradients and the optimizer's state in f32 while this stage trains, without the activations of a
     /// batch. `None` while the number of classes is unknown.
-    pub fn parameter_bytes(&self, groups: &[Group], optimizer: &OptimizerSpec) -> Option<u64> {
+    pub fn parameter_bytes(&self, groups: &[Group], recipe: &Recipe) -> Option<u64> {
+        // The sum of the gradients of several batches, and the moving average.
+        let more = u64::from(recipe.accumulate() > 1) + u64::from(recipe.ema().is_some());
         let first = if self.state.body == BodyState::Precomputed {
             groups.len().checked_sub(1)?
         } else {
             self.state.first_trainable
         };
         groups.iter().enumerate().try_fold(0, |sum, (i, group)| {
-            let copies = if i >= first { 2 + optimizer.state_tensors() } else { 1 };
+            let copies = if i >= first { 2 + more + recipe.optimizer().state_tensors() } else { 1 };
             Some(sum + 4 * copies * group.parameters?)
         })
     }
@@ -283,7 +285,7 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
         }
         Step::LrFind(find) => {
             stage.batches_per_epoch = batches;
-            stage.iterations = Some(u64::from(find.iterations(precomputed)));
+            stage.iterations = Some(u64::from(find.iterations(precomputed)) * u64::from(recipe.accumulate()));
         }
         _ => {}
     }

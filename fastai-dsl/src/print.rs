@@ -65,6 +65,12 @@ impl fmt::Display for Recipe {
                 writeln!(f, "    {key}: {value:?},")?;
             }
         }
+        if let Some(batches) = o.accumulate {
+            writeln!(f, "    accumulate: {batches},")?;
+        }
+        if let Some(decay) = o.ema {
+            writeln!(f, "    ema: {decay:?},")?;
+        }
         if let Some(best) = o.keep_best {
             writeln!(f, "    keep_best: {},", best.word())?;
         }
@@ -266,7 +272,11 @@ impl fmt::Display for Step {
                     many => write!(f, ", wds = {many:?}")?,
                 }
                 unless_default(f, &FIT, "anneal", " = ", fit.anneal.word())?;
-                write!(f, "{})", CourseText(&fit.course))
+                write!(f, "{}", CourseText(&fit.course))?;
+                if let Some(comparisons) = fit.stop_early {
+                    write!(f, ", stop_early = {comparisons}")?;
+                }
+                f.write_str(")")
             }
         }
     }

@@ -170,7 +170,9 @@ fn losses_are_the_same_through_every_door() {
 #[test]
 fn optimizers_and_schedules_are_the_same_through_every_door() {
     let text = "Cycle { task: single_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
-        model: squeezenet1_1, metrics: [], optimizer: adamw { betas: [0.9, 0.99] }, clip_value: 0.5, train: {
+        model: squeezenet1_1, metrics: [], optimizer: adamw { betas: [0.9, 0.99] }, clip_value: 0.5, accumulate: 4, ema: 0.999,
+        train: {
+            fit(1e-2, 9, stop_early = 3);
             fit_one_cycle(1e-2, 5, pct_start = 0.3, wds = 0.01);
             fit(1e-2, 6, schedule = cosine, warmup = 1);
             fit(1e-2, 2, cycle_len = 1, use_clr = [20, 8, 0.95, 0.85]);
@@ -185,7 +187,10 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
         .no_metrics()
         .optimizer(adamw::new().betas([0.9, 0.99]))
         .clip_value(0.5)
+        .accumulate(4)
+        .ema(0.999)
         .model(words::squeezenet1_1, model::new())
+        .fit(1e-2, 9, fit::new().stop_early(3))
         .fit_one_cycle(1e-2, 5, fit_one_cycle::new().pct_start(0.3).wds(0.01))
         .fit(1e-2, 6, fit::new().schedule(words::cosine).warmup(1))
         .fit(1e-2, 2, fit::new().cycle_len(1).use_clr([20.0, 8.0, 0.95, 0.85]))
@@ -198,6 +203,8 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
     assert_eq!(recipe.steps()[0].kind(), StepKind::Fit);
     let canonical = recipe.to_string();
     assert!(canonical.contains("optimizer: adamw { betas: [0.9, 0.99] },"), "{canonical}");
+    assert_eq!((recipe.accumulate(), recipe.ema()), (4, Some(0.999)));
+    assert!(canonical.contains("fit(0.01, 9, stop_early = 3);"), "{canonical}");
     assert!(canonical.contains("fit_one_cycle(0.01, 5, wds = 0.01, pct_start = 0.3);"), "{canonical}");
     assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
 }

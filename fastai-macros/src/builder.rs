@@ -107,7 +107,7 @@ impl Builder<'_> {
                 });
                 return quote_spanned! { Span::mixed_site() => let __p = __p #(#calls)*; };
             }
-            ("seed", ValueKind::Number(x)) => {
+            ("seed" | "accumulate", ValueKind::Number(x)) => {
                 let x = Literal::i64_suffixed(*x as i64);
                 quote! { #x }
             }

@@ -77,6 +77,16 @@ impl Builder<'_> {
             match construct.name {
                 "resize" => sizes.extend(given.written("size")),
                 "lr_find" => self.sweep(&given, &mut out),
+                "fit" => {
+                    if let (Some(stop), Some(cycles)) = (given.written("stop_early"), given.written("cycles")) {
+                        let holds = |x: &[TokenStream]| {
+                            let (stop, cycles) = (&x[0], &x[1]);
+                            quote! { #stop + 2.0 <= #cycles }
+                        };
+                        let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
+                        self.assert(&[stop, cycles], holds, message, &mut out);
+                    }
+                }
                 "freeze_to" => {
                     if let (Some(group), Some(arch)) = (given.written("group"), arch) {
                         let message = format!("[E0407] the network has {} layer groups", arch.groups());

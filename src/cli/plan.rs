@@ -149,6 +149,12 @@ fn extras(recipe: &Recipe, plan: &Plan) -> String {
     if optimizer != OptimizerSpec::default() {
         out += &format!("steps    by {optimizer}\n");
     }
+    if recipe.accumulate() > 1 {
+        out += &format!("steps    each of the mean gradient of {} batches\n", recipe.accumulate());
+    }
+    if let Some(decay) = recipe.ema() {
+        out += &format!("weights  measured and saved is their moving average, decay {decay}\n");
+    }
     let smoothing = recipe.label_smoothing();
     if smoothing > 0.0 {
         out += &format!("labels   a share of {smoothing} is spread over all classes while training\n");

@@ -343,15 +343,18 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
             }
         }
     };
-    let seed = number("seed", out).and_then(|(x, site)| {
+    let whole = |name: &str, out: &mut Diagnostics| {
+        let (x, site) = number(name, out)?;
         if x.fract() != 0.0 {
-            out.push(
-                Diagnostic::error(&c::NOT_WHOLE, site, format!("`seed` is a whole number, got {x}")).help("`seed: 42`"),
-            );
+            let text = format!("`{name}` is a whole number, got {x}");
+            out.push(Diagnostic::error(&c::NOT_WHOLE, site, text).help(format!("`{}`", schema::section(name).example)));
             return None;
         }
         Some(x as u64)
-    });
+    };
+    let seed = whole("seed", out);
+    let accumulate = whole("accumulate", out).map(|batches| batches as u32);
+    let ema = number("ema", out).map(|(x, _)| x);
     let clip = number("clip", out).map(|(x, _)| x);
     let clip_value = number("clip_value", out).map(|(x, _)| x);
     let label_smoothing = number("label_smoothing", out);
@@ -427,6 +430,8 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
         optimizer,
         clip,
         clip_value,
+        accumulate,
+        ema,
         keep_best,
     }
 }

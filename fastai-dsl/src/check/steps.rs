@@ -350,8 +350,40 @@ fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
         wds: wds?,
         anneal: bound.read("anneal")?,
         course: course?,
+        stop_early: bound.read("stop_early"),
     };
-    good.then_some(Step::Fit(fit))
+    (good && stops_early(bound, &fit, site, state, out)).then_some(Step::Fit(fit))
+}
+
+/// Checks that the fit can end early.
+fn stops_early(bound: &Bound, fit: &Fit, site: Site, state: &Walk, out: &mut Diagnostics) -> bool {
+    let Some(comparisons) = fit.stop_early else { return !bound.given("stop_early") };
+    let at = bound.site("stop_early", site);
+    let mut good = true;
+    if let Some((false, place)) = state.context.valid {
+        out.push(
+            Diagnostic::error(
+                &c::NEEDS_VALIDATION,
+                at,
+                "`stop_early` compares epochs on validation images, and there are none",
+            )
+            .help("hold some out: `valid: random(0.2)`, or remove `stop_early`")
+            .also(place, "none are held out here"),
+        );
+        good = false;
+    }
+    // The first comparison has nothing to compare with, and the last one ends nothing.
+    if bound.known(&["stop_early", "cycles"]) && u64::from(comparisons) + 2 > u64::from(fit.cycles) {
+        let what = if fit.cycle_len.is_some() { "cycles" } else { "epochs" };
+        let text = format!("`stop_early = {comparisons}` cannot end a fit of {} {what} early", fit.cycles);
+        let help = match fit.cycles {
+            0..=2 => format!("remove `stop_early`, or train for more {what}"),
+            cycles => format!("at most `stop_early = {}`, or train for more {what}", cycles - 2),
+        };
+        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
+        good = false;
+    }
+    good
 }
 
 fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
@@ -370,6 +402,7 @@ fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnost
         wds: wds?,
         anneal: StepKind::Fit.construct().default("anneal"),
         course: course?,
+        stop_early: None,
     };
     good.then_some(Step::Fit(fit))
 }

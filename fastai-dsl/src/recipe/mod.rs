@@ -77,6 +77,12 @@ pub struct Options {
     /// Largest absolute value of each number of a gradient.
     #[serde(default)]
     pub clip_value: Option<f64>,
+    /// Batches whose mean gradient makes a step.
+    #[serde(default)]
+    pub accumulate: Option<u32>,
+    /// Decay of the moving average of the weights.
+    #[serde(default)]
+    pub ema: Option<f64>,
     /// Keep the weights of the epoch that was best by this metric.
     pub keep_best: Option<KeepBest>,
 }
@@ -157,6 +163,14 @@ impl Recipe {
     /// Largest global gradient norm; `None` = no clipping.
     pub fn clip(&self) -> Option<f64> {
         self.options.clip
+    }
+    /// Batches whose mean gradient makes a step, from 1.
+    pub fn accumulate(&self) -> u32 {
+        self.options.accumulate.unwrap_or_else(|| schema::section("accumulate").default())
+    }
+    /// Decay of the moving average of the weights that is measured and saved; `None` = the weights themselves.
+    pub fn ema(&self) -> Option<f64> {
+        self.options.ema
     }
     /// What the best epoch is kept by; `None` = the last epoch counts.
     pub fn keep_best(&self) -> Option<KeepBest> {

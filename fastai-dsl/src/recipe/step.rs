@@ -223,4 +223,19 @@ pub struct Fit {
     /// The form of the schedule.
     #[serde(default)]
     pub course: FitCourse,
+    /// Ends the fit after so many epochs, or cycles, in a row that are no better.
+    #[serde(default)]
+    pub stop_early: Option<u32>,
+}
+
+impl Fit {
+    /// The epoch after which each cycle ends, counted from 1; without cycles each epoch.
+    pub fn cycle_ends(&self) -> impl Iterator<Item = u64> + use<> {
+        let (len, mult) = (self.cycle_len.unwrap_or(1), self.cycle_len.map_or(1, |_| self.cycle_mult));
+        let lengths = std::iter::successors(Some(u64::from(len)), move |len| Some(len.saturating_mul(u64::from(mult))));
+        lengths.take(self.cycles as usize).scan(0u64, |end, len| {
+            *end = end.saturating_add(len);
+            Some(*end)
+        })
+    }
 }

@@ -332,6 +332,9 @@ construct_lists! {
             /// Cycles as fastai 0.7's `use_clr_beta`: `[div, pct]`, the full rate over the first and the per cent of the last
             /// fall; then, if wanted, the momentum at the lowest and at the full rate.
             use_clr_beta: Numbers in above(0.0, 1000.0);
+            /// Ends the fit after so many epochs in a row (cycles, if `cycle_len` is given) without a better `val_loss`, or
+            /// a better value of what `keep_best` names.
+            stop_early: Count in range(1.0, 100000.0);
         }
         /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
         /// does the opposite.

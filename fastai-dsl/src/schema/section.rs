@@ -1,6 +1,6 @@
 //! The sections of a recipe.
 
-use super::{Key, Range, Type, above, below, range};
+use super::{Key, Range, Type, above, below, open, range};
 use crate::from_value::FromValue;
 use crate::recipe::{DeviceWish, KeepBest, TaskKind};
 
@@ -140,6 +140,19 @@ pub const SECTIONS: &[Section] = &[
         "Largest absolute value of each number of a gradient, after `clip`.",
     )
     .within(above(0.0, 1e6)),
+    Section::new(
+        "accumulate",
+        "accumulate: 4",
+        "Batches whose mean gradient makes one step, as if the batch were so many times larger but for batch norm. The last step of an epoch takes the batches that are left.",
+    )
+    .within(range(1.0, 65536.0))
+    .unless_given("1"),
+    Section::new(
+        "ema",
+        "ema: 0.999",
+        "Decay of the moving average of the weights over the steps of each `fit`. The average is what is measured, kept, saved and gone on with. In step t, from 0, the decay is at most (1 + t) / (10 + t).",
+    )
+    .within(open(0.0, 1.0)),
     Section::new(
         "keep_best",
         "keep_best: accuracy",

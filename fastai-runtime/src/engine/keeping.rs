@@ -71,7 +71,7 @@ impl Logbook for Keeping<'_> {
 
 impl Keeping<'_> {
     fn write(&mut self, state: FitState<'_>) -> Result<(), RunError> {
-        let FitState { midway, network, optimizer, best } = state;
+        let FitState { midway, network, optimizer, best, average } = state;
         let stem = Place { finished: self.before.finished, batches: midway.iterations }.stem();
         let weights = self.save(network, format!("{stem}.safetensors"))?;
         let best = match (best, &midway.best) {
@@ -84,6 +84,13 @@ impl Keeping<'_> {
             _ => None,
         };
         self.best = best.clone().zip(midway.best.as_ref()).map(|(file, best)| (best.epoch, file));
+        let average = match average {
+            Some(average) => {
+                let file = self.save(&average.network(network), format!("{stem}-average.safetensors"))?;
+                Some((average.steps(), file))
+            }
+            None => None,
+        };
         let optimizer_state = optimizer.snapshot(network);
         let file = format!("{stem}-optimizer.safetensors");
         let digest = models::save_state(&optimizer_state.tensors, &self.snapshots.file(&file))?;
@@ -92,6 +99,7 @@ impl Keeping<'_> {
             steps: optimizer_state.steps,
             optimizer: KeptFile { file, digest },
             best,
+            average,
         };
         let earlier = self.before.history.iter().filter(|(step, _)| *step != self.index).cloned();
         let (began, seconds_before) = self.began;

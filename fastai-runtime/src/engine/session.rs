@@ -309,7 +309,7 @@ impl<'a> Session<'a> {
 
     /// Restores the state of a fit.
     fn restore_midway(&self, kept: KeptMidway) -> Result<Continued, RunError> {
-        let KeptMidway { midway, steps, optimizer, best } = kept;
+        let KeptMidway { midway, steps, optimizer, best, average } = kept;
         let (groups, classes) = (self.learner.network().groups(), self.sets.dataset.classes.len());
         let apart = midway.best.is_some() != best.is_some();
         let contradiction = midway.contradiction(groups, classes, self.sets.dataset.valid.len());
@@ -319,7 +319,11 @@ impl<'a> Session<'a> {
         }
         let tensors = models::load_state(&self.snapshots.file(&optimizer.file), &optimizer.digest)?;
         let best = best.map(|kept| self.load_kept(&kept)).transpose()?;
-        Ok(Continued { midway, optimizer: OptimizerState { steps, tensors }, best })
+        let average = match average {
+            Some((steps, kept)) => Some((steps, self.load_kept(&kept)?)),
+            None => None,
+        };
+        Ok(Continued { midway, optimizer: OptimizerState { steps, tensors }, best, average })
     }
 
     /// The network with the weights of a file of the snapshot.

@@ -116,8 +116,8 @@ impl Snapshot {
 
     /// The files beside the state, with their digests.
     fn files(&self) -> impl Iterator<Item = &KeptFile> {
-        let midway = self.midway.iter().flat_map(|kept| [Some(&kept.optimizer), kept.best.as_ref()]);
-        self.weights.iter().chain(midway.flatten())
+        let midway = self.midway.iter().flat_map(|kept| std::iter::once(&kept.optimizer).chain(kept.networks()));
+        self.weights.iter().chain(midway)
     }
 }
 
@@ -137,6 +137,16 @@ pub(super) struct KeptMidway {
     pub(super) optimizer: KeptFile,
     /// The weights of the best epoch so far.
     pub(super) best: Option<KeptFile>,
+    /// The steps of the moving average of the weights, and the network with it.
+    #[serde(default)]
+    pub(super) average: Option<(u64, KeptFile)>,
+}
+
+impl KeptMidway {
+    /// The files with weights.
+    fn networks(&self) -> impl Iterator<Item = &KeptFile> {
+        self.best.iter().chain(self.average.iter().map(|(_, file)| file))
+    }
 }
 
 /// When a snapshot was taken: after so many finished stages and batches of the next one.
@@ -319,7 +329,7 @@ impl SnapshotFolder {
         let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| bad(e.error.to_string()))?.map_err(bad)?;
         let snapshot = Snapshot::decode(&bytes, place).map_err(bad)?;
         let fails = |kept: &KeptFile, error: RunError| (self.file(&kept.file), error.to_string());
-        let weights = snapshot.weights.iter().chain(snapshot.midway.iter().filter_map(|kept| kept.best.as_ref()));
+        let weights = snapshot.weights.iter().chain(snapshot.midway.iter().flat_map(KeptMidway::networks));
         for kept in weights {
             let path = self.file(&kept.file);
             refuse_link(&path).map_err(|e| fails(kept, e))?;

@@ -57,7 +57,7 @@ impl StageMemory {
         // The memory of the head on features is negligible.
         let image = if trains && stage.state.body == BodyState::Precomputed { 0 } else { bytes.kept + bytes.passing };
         Some(StageMemory {
-            weights: stage.parameter_bytes(&plan.groups, &recipe.optimizer())?,
+            weights: stage.parameter_bytes(&plan.groups, recipe)?,
             activations: image * u64::from(stage.state.batch),
         })
     }

@@ -3,6 +3,7 @@
 use fastai_dsl::LrFind;
 use fastai_dsl::schedule::sweep;
 
+use super::accumulated::Accumulated;
 use super::examples::Examples;
 use super::learner::Learner;
 use super::loss::Loss;
@@ -35,6 +36,8 @@ pub struct FindPlan<'a> {
     pub descent: Descent,
     /// The mixing of images in a batch.
     pub mixing: Mixing,
+    /// Batches whose mean gradient makes a step; each rate of the sweep has so many.
+    pub accumulate: u32,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -110,7 +113,7 @@ pub fn find_rate(
     plan: FindPlan<'_>,
     watch: Watch<'_>,
 ) -> Result<FindResult, RunError> {
-    let FindPlan { stage, find, iterations, descent, mixing, seed } = plan;
+    let FindPlan { stage, find, iterations, descent, mixing, accumulate, seed } = plan;
     let Watch { progress, stop } = watch;
     let before = Some(learner.network().clone());
     let guard = Restore { learner, before };
@@ -122,20 +125,34 @@ pub fn find_rate(
     let mut ending = SweepEnd::default();
     let mut sweep = sweep(find, iterations).enumerate();
     progress.begin("batches", u64::from(iterations));
+    let mut next = sweep.next();
+    let mut group = Accumulated::default();
+    let mut group_loss = 0.0;
     'epochs: for epoch in 0.. {
         for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, 0, &device)? {
-            let Some((k, rate)) = sweep.next() else { break 'epochs };
+            let Some((_, rate)) = next else { break 'epochs };
             let mut batch = batch?;
+            let k = found.batches;
             let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: descent.rule.momentum() };
-            let counters = [stage, k as u64];
+            let counters = [stage, k];
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
             let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&counters);
-            let value = guard.learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng).read();
-            let shown = smoothed.add(value);
+            let (grads, value) = guard.learner.gradients(batch.inputs, targets, loss, &mut rng);
+            group.add(guard.learner.network(), grads);
+            group_loss += value.read();
             found.batches += 1;
             found.images += batch.images.len() as u64;
-            progress.advance(found.batches, &format!("rate {rate:.1e}, loss {shown:.4}"));
+            if group.batches() < accumulate.max(1) {
+                continue;
+            }
+            let value = std::mem::take(&mut group_loss) / f64::from(group.batches());
+            let grads = group.take_mean(guard.learner.network());
+            guard.learner.update(&mut *optimizer, grads, &rates);
+            next = sweep.next();
+            let shown = smoothed.add(value);
+            let done = found.batches / u64::from(accumulate.max(1));
+            progress.advance(done, &format!("rate {rate:.1e}, loss {shown:.4}"));
             if stop.requested() {
                 progress.finish();
                 return Err(RunError::Stopped(Reached::Batch));

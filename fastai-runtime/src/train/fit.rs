@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use fastai_dsl::schedule::Setting;
 
+use super::accumulated::Accumulated;
+use super::averaging::WeightAverage;
 use super::curves::EpochRow;
 use super::examples::Examples;
 use super::learner::Learner;
@@ -38,10 +40,26 @@ pub struct FitPlan<'a> {
     pub metrics: &'a [Box<dyn Measure>],
     /// Keeps the weights of the best epoch by this.
     pub keep_best: Option<BestBy>,
+    /// Batches whose mean gradient makes a step, from 1; the last step of an epoch takes those that are left.
+    pub accumulate: u32,
+    /// Decay of the moving average of the weights, which is then what is measured and what the fit ends with.
+    pub ema: Option<f64>,
+    /// Ends the fit early.
+    pub patience: Option<Patience>,
     /// Seed of the run.
     pub seed: u64,
     /// Where an interrupted fit continues; its network is the learner's.
     pub continued: Option<Continued>,
+}
+
+/// When a fit ends early: after so many comparisons in a row without a better epoch, by the validation loss or by
+/// [`FitPlan::keep_best`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Comparisons, from 1.
+    pub comparisons: u64,
+    /// The epochs after which it compares, counted from 1 and rising: the ends of cycles. `None` = all.
+    pub after: Option<Vec<u64>>,
 }
 
 /// What epochs are compared by.
@@ -94,6 +112,8 @@ pub struct FitResult {
     pub predictions: Option<Probabilities>,
     /// The epoch whose weights were kept, if `keep_best` chose among several.
     pub kept: Option<u64>,
+    /// Whether the fit ended before its last epoch, for want of a better one.
+    pub ended_early: bool,
 }
 
 /// Trains. After each epoch, measures the validation set, prints a row of the table, and tells `logbook`, which also keeps the
@@ -112,12 +132,19 @@ pub fn fit(
     logbook: &mut dyn Logbook,
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
-    let FitPlan { stage, epochs, mut settings, lrs, wds, descent, mixing, metrics, keep_best, seed, continued } = plan;
+    let FitPlan { stage, epochs, mut settings, lrs, wds, descent, mixing, metrics, keep_best, .. } = plan;
+    let FitPlan { accumulate, ema, patience, seed, continued, .. } = plan;
     let mut optimizer = learner.optimizer(&descent);
     let device = learner.device().clone();
-    let (mut at, mut best) = (Midway::new(lrs.len()), None);
-    if let Some(Continued { midway, optimizer: state, best: network }) = continued {
+    let (mut at, mut best, mut ended_early) = (Midway::new(lrs.len()), None, false);
+    let mut average = ema.map(|decay| WeightAverage::begin(decay, learner.network()));
+    if let Some(Continued { midway, optimizer: state, best: network, average: kept }) = continued {
         optimizer.restore(learner.network(), state).map_err(RunError::State)?;
+        average = match (ema, kept) {
+            (Some(decay), Some((steps, kept))) => Some(WeightAverage::restore(decay, steps, learner.network(), &kept)),
+            (None, None) => None,
+            _ => return Err(RunError::State("the average of its weights is missing".to_string())),
+        };
         best = network;
         at = midway;
         if let Some(before) = at.iterations.checked_sub(1) {
@@ -133,6 +160,7 @@ pub fn fit(
         let (started, before) = (Instant::now(), at.epoch_seconds);
         progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
         let mut unread = Vec::new();
+        let mut accumulated = Accumulated::default();
         for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, at.batches as usize, &device)? {
             let mut batch = batch?;
             // A schedule has no end.
@@ -147,12 +175,24 @@ pub fn fit(
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, at.iterations]));
             let targets = Targets::new(&batch.images, mix.as_ref());
             let mut rng = Stream::new(seed, "dropout").at(&[stage, at.iterations]);
-            unread.push(learner.step(&mut *optimizer, batch.inputs, targets, loss, &rates, &mut rng));
+            let (grads, batch_loss) = learner.gradients(batch.inputs, targets, loss, &mut rng);
+            unread.push(batch_loss);
+            accumulated.add(learner.network(), grads);
             at.iterations += 1;
             at.batches += 1;
             at.epoch_images += batch.images.len() as u64;
-            let stopping = stop.requested();
-            if unread.len() < learner.batches_per_reading() && at.epoch_images < examples.len() as u64 && !stopping {
+            let is_last = at.epoch_images >= examples.len() as u64;
+            if accumulated.batches() == accumulate.max(1) || is_last {
+                let grads = accumulated.take_mean(learner.network());
+                learner.update(&mut *optimizer, grads, &rates);
+                if let Some(average) = &mut average {
+                    average.add(learner.network());
+                }
+            }
+            // Gradients are no part of the state that is kept, so that it is one between two steps.
+            let between = accumulated.batches() == 0;
+            let stopping = between && stop.requested();
+            if unread.len() < learner.batches_per_reading() && !is_last && !stopping {
                 continue;
             }
             let first = at.iterations - unread.len() as u64;
@@ -168,21 +208,25 @@ pub fn fit(
             }
             at.epoch_seconds = before + started.elapsed().as_secs_f64();
             progress.advance(at.epoch_images, &format!("loss {:.4}", at.smoothed.value()));
-            if stopping || logbook.is_due() {
-                keep(logbook, &at, learner, &*optimizer, best.as_ref(), progress);
+            if stopping || (between && logbook.is_due()) {
+                keep(logbook, &at, learner, &*optimizer, best.as_ref(), average.as_ref(), progress);
             }
             if stopping {
                 progress.finish();
+                end_with(average, learner);
                 return Ok(FitResult::of(at, Ending::Stopped));
             }
         }
         debug_assert!(unread.is_empty(), "an epoch ends with its last batch");
         progress.finish();
+        let averaged = average.as_ref().map(|average| average.network(learner.network()));
+        let current = averaged.as_ref().unwrap_or(learner.network());
         let measured = match validation {
             None => None,
-            Some(set) => match evaluate(learner, set, metrics, Watch { progress: &mut *progress, stop }) {
+            Some(set) => match evaluate(learner, current, set, metrics, Watch { progress: &mut *progress, stop }) {
                 Err(RunError::Stopped(_)) => {
-                    keep(logbook, &at, learner, &*optimizer, best.as_ref(), progress);
+                    keep(logbook, &at, learner, &*optimizer, best.as_ref(), average.as_ref(), progress);
+                    end_with(average, learner);
                     return Ok(FitResult::of(at, Ending::Stopped));
                 }
                 other => Some(other?),
@@ -198,24 +242,31 @@ pub fn fit(
         show_row(&row, validation.is_some(), progress);
         logbook.epoch(&row)?;
         let predictions = measured.as_ref().map(|m| SavedPredictions::of(&m.probabilities));
-        if let (Some(by), Some(measured), Some(predictions)) = (keep_best, &measured, &predictions) {
-            // Larger is better.
-            let score = match by {
-                BestBy::ValLoss => -measured.loss,
-                BestBy::Metric(by) => metrics[by].direction().gain(0.0, measured.metrics[by].1),
-            };
-            if at.best.as_ref().is_none_or(|best| score > best.score) {
-                at.best = Some(BestEpoch { epoch, score, predictions: predictions.clone() });
-                best = Some(learner.network().clone());
-            }
+        // Larger is better.
+        let score = measured.as_ref().map(|measured| match keep_best.unwrap_or(BestBy::ValLoss) {
+            BestBy::ValLoss => -measured.loss,
+            BestBy::Metric(by) => metrics[by].direction().gain(0.0, measured.metrics[by].1),
+        });
+        if let (Some(_), Some(score), Some(predictions)) = (keep_best, score, &predictions)
+            && at.best.as_ref().is_none_or(|best| score > best.score)
+        {
+            at.best = Some(BestEpoch { epoch, score, predictions: predictions.clone() });
+            best = Some(current.clone());
         }
         at.predictions = predictions;
         at.end_epoch(row);
+        if let (Some(patience), Some(score)) = (&patience, score)
+            && at.is_tired(patience, score)
+        {
+            ended_early = at.epoch < epochs;
+            break;
+        }
     }
     let kept = at.best.take();
-    let mut result = FitResult::of(at, Ending::Complete);
+    end_with(average, learner);
+    let mut result = FitResult { ended_early, ..FitResult::of(at, Ending::Complete) };
     if let (Some(kept), Some(network)) = (kept, best) {
-        result.kept = (epochs > 1).then_some(kept.epoch);
+        result.kept = (result.epochs.len() > 1).then_some(kept.epoch);
         learner.replace(network);
         result.predictions = Some(kept.predictions.probabilities());
     }
@@ -235,7 +286,15 @@ impl FitResult {
             seconds: at.seconds + at.epoch_seconds,
             predictions: at.predictions.map(|predictions| predictions.probabilities()),
             kept: None,
+            ended_early: false,
         }
+    }
+}
+
+/// Ends with the average as the network, where there is one.
+fn end_with(average: Option<WeightAverage>, learner: &mut Learner) {
+    if let Some(average) = average {
+        learner.change(|network| average.network(&network));
     }
 }
 
@@ -246,9 +305,10 @@ fn keep(
     learner: &Learner,
     optimizer: &dyn Optimizer,
     best: Option<&Network>,
+    average: Option<&WeightAverage>,
     progress: &mut dyn Progress,
 ) {
-    let state = FitState { midway, network: learner.network(), optimizer, best };
+    let state = FitState { midway, network: learner.network(), optimizer, best, average };
     if let Err(error) = logbook.keep(state) {
         progress.warn(&format!("{error}: the state of this batch is not kept, training goes on"));
     }
@@ -263,13 +323,14 @@ struct ValidationResult {
 
 fn evaluate(
     learner: &Learner,
+    network: &Network,
     set: Validation<'_>,
     metrics: &[Box<dyn Measure>],
     watch: Watch<'_>,
 ) -> Result<ValidationResult, RunError> {
-    let logits = learner.logits(set.examples, &Traversal::Plain, "images, validation", watch)?;
+    let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
     let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
-    let probabilities = Probabilities::of_logits(truth.task(), logits, learner.network().classes());
+    let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
     let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     Ok(ValidationResult { loss, metrics, probabilities })
 }

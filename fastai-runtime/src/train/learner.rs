@@ -88,6 +88,19 @@ impl Learner {
         rates: &GroupRates,
         rng: &mut ChaCha8Rng,
     ) -> BatchLoss {
+        let (grads, loss) = self.gradients(inputs, targets, loss, rng);
+        self.update(optimizer, grads, rates);
+        loss
+    }
+
+    /// Returns the gradients of a batch and its loss. Running statistics of batch norms change; weights do not.
+    pub(super) fn gradients<'a>(
+        &mut self,
+        inputs: Inputs,
+        targets: impl Into<Targets<'a>>,
+        loss: &Loss,
+        rng: &mut ChaCha8Rng,
+    ) -> (GradientsParams, BatchLoss) {
         let mut network = self.network.take().expect("only absent within a step");
         let logits = match inputs {
             Inputs::Features(features) => network.logits_train(features, rng),
@@ -95,8 +108,14 @@ impl Learner {
         };
         let loss = loss.of(logits, targets);
         let grads = GradientsParams::from_grads(loss.backward(), &network);
+        self.network = Some(network);
+        (grads, BatchLoss(loss.detach()))
+    }
+
+    /// Performs a step of the optimizer.
+    pub(super) fn update(&mut self, optimizer: &mut dyn Optimizer, grads: GradientsParams, rates: &GroupRates) {
+        let network = self.network.take().expect("only absent within a step");
         self.network = Some(optimizer.step(network, grads, rates));
-        BatchLoss(loss.detach())
     }
 
     /// Logits `[image, view, class]` of all examples in their order, in evaluation.
@@ -110,8 +129,20 @@ impl Learner {
         what: &str,
         watch: Watch<'_>,
     ) -> Result<Vec<f32>, RunError> {
+        self.logits_of(self.network(), examples, pass, what, watch)
+    }
+
+    /// [`logits`](Self::logits) of another network on this device.
+    pub(super) fn logits_of(
+        &self,
+        network: &Network,
+        examples: &dyn Examples,
+        pass: &Traversal,
+        what: &str,
+        watch: Watch<'_>,
+    ) -> Result<Vec<f32>, RunError> {
         let Watch { progress, stop } = watch;
-        let network = self.network().valid();
+        let network = network.valid();
         let device = self.device.clone().without_autodiff();
         let mut logits = Vec::with_capacity(examples.len() * network.classes());
         progress.begin(what, examples.len() as u64);

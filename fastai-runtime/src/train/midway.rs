@@ -1,8 +1,12 @@
 //! A fit between two batches.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
+use super::averaging::WeightAverage;
 use super::curves::EpochRow;
+use super::fit::Patience;
 use super::optimizer::{Optimizer, OptimizerState};
 use super::recorder::SmoothedLoss;
 use crate::RunError;
@@ -43,6 +47,9 @@ pub struct Midway {
     pub predictions: Option<SavedPredictions>,
     /// The best epoch so far, whose weights are kept apart.
     pub best: Option<BestEpoch>,
+    /// The best score that [`Patience`] has seen, larger is better, and its comparisons since.
+    #[serde(default)]
+    pub lead: Option<(f64, u64)>,
 }
 
 /// The best epoch of a fit.
@@ -79,6 +86,21 @@ impl Midway {
     /// The state before the first batch of a network with so many layer groups.
     pub fn new(groups: usize) -> Self {
         Midway { rates: vec![Vec::new(); groups], ..Midway::default() }
+    }
+
+    /// Compares the epoch that has ended, by its score; whether patience is at its end.
+    pub(super) fn is_tired(&mut self, patience: &Patience, score: f64) -> bool {
+        if patience.after.as_ref().is_some_and(|after| after.binary_search(&self.epoch).is_err()) {
+            return false;
+        }
+        let (lead, since) = match self.lead {
+            Some((lead, since)) if score.partial_cmp(&lead) != Some(Ordering::Greater) => (lead, since + 1),
+            // A loss that is no number leads nothing.
+            _ if score.is_nan() => (f64::NEG_INFINITY, 1),
+            _ => (score, 0),
+        };
+        self.lead = Some((lead, since));
+        since >= patience.comparisons
     }
 
     /// Ends an epoch.
@@ -124,6 +146,8 @@ pub struct FitState<'a> {
     pub optimizer: &'a dyn Optimizer,
     /// The weights of the best epoch.
     pub best: Option<&'a Network>,
+    /// The moving average of the weights.
+    pub average: Option<&'a WeightAverage>,
 }
 
 /// A fit that continues; the network is the learner's.
@@ -134,6 +158,8 @@ pub struct Continued {
     pub optimizer: OptimizerState,
     /// The weights of the best epoch.
     pub best: Option<Network>,
+    /// The steps of the moving average of the weights, and a network with it.
+    pub average: Option<(u64, Network)>,
 }
 
 /// Keeps what a fit reaches.
@@ -167,6 +193,26 @@ impl<F: FnMut(&EpochRow) -> Result<(), RunError>> Logbook for F {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patience_counts_comparisons_without_a_better_score() {
+        let run = |patience: Patience, scores: &[f64]| {
+            let mut at = Midway::new(1);
+            scores.iter().position(|score| {
+                at.end_epoch(EpochRow::default());
+                at.is_tired(&patience, *score)
+            })
+        };
+        let all = |comparisons| Patience { comparisons, after: None };
+        assert_eq!(run(all(2), &[1.0, 2.0, 2.0, 1.5, 3.0]), Some(3), "an equal score is no better one");
+        assert_eq!(run(all(2), &[1.0, 0.5, 2.0, 1.5, 2.5]), None);
+        assert_eq!(run(all(1), &[1.0, f64::NAN]), Some(1));
+        assert_eq!(run(all(2), &[f64::NAN, -9.0, -8.0]), None);
+        // At the ends of cycles of one and of two epochs.
+        let cycles = Patience { comparisons: 1, after: Some(vec![1, 3, 7]) };
+        assert_eq!(run(cycles.clone(), &[1.0, 0.1, 2.0, 0.0, 0.0, 0.0, 3.0]), None);
+        assert_eq!(run(cycles, &[1.0, 9.0, 0.5]), Some(2));
+    }
 
     #[test]
     fn contradictions_are_found() {

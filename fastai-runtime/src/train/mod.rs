@@ -1,5 +1,7 @@
 //! The fit loop, the finder, the optimizer, the recorder.
 
+mod accumulated;
+mod averaging;
 mod course;
 mod curves;
 mod examples;
@@ -13,11 +15,12 @@ mod optimizer;
 mod recorder;
 mod suggestion;
 
+pub use averaging::WeightAverage;
 pub use course::{Against, Course, Judgement, judge};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
-pub use fit::{BestBy, Ending, FitPlan, FitResult, Validation, fit};
+pub use fit::{BestBy, Ending, FitPlan, FitResult, Patience, Validation, fit};
 pub use learner::{BatchLoss, Learner};
 pub use loss::{
     AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,

@@ -149,6 +149,57 @@ fn a_killed_run_goes_on_from_the_batch_whose_state_was_kept() {
     assert!(model(&whole.folder) == model(&folder), "the weights differ");
 }
 
+/// Accumulated gradients, averaged weights and a fit that ends early, with what else is part of a step or of an epoch: from a
+/// state at any batch to the same bytes.
+#[test]
+fn averages_and_early_ends_go_on_from_every_batch() {
+    let steps = "precompute(on); fit(0.05, 1); precompute(off); fit(0.05, 5, stop_early = 1); unfreeze(); \
+                 fit([0.0005, 0.001, 0.01], 3, cycle_len = 1, stop_early = 1); tta(n_aug = 1);";
+    for (extra, every) in [
+        ("ema: 0.9, accumulate: 3, clip: 1.0, mixup: 0.4, keep_best: f2, optimizer: adamw,", 2),
+        ("ema: 0.99, clip_value: 0.5, loss: focal { gamma: 1.5 },", 5),
+        ("accumulate: 2, keep_best: val_loss, loss: asymmetric,", 5),
+    ] {
+        let chips = Chips::new(40);
+        let recipe = chips.tags(steps, "", extra);
+        let options = RunOptions { snapshot_every: Some(Duration::ZERO), ..chips.options("whole") };
+        let copies = chips.path().join("copies");
+        let mut progress =
+            Copies { run: options.out.clone().unwrap(), to: copies.clone(), count: 0, bar: String::new() };
+        let whole = run(&recipe, &options, &mut progress).unwrap();
+        let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
+        assert!(progress.count >= 4 * 4, "{}", progress.count);
+        for copy in (0..progress.count).step_by(every) {
+            let folder = copies.join(copy.to_string());
+            let outcome = resume(&recipe, &folder, &chips.options("x"), &mut Silent).unwrap();
+            assert!(model(&whole.folder) == model(&folder), "{extra}: the weights differ after copy {copy}");
+            assert_eq!(history(&whole.folder), history(&folder), "{extra}: copy {copy}");
+            assert_eq!(figures(&whole.summary), figures(&outcome.summary), "{extra}: copy {copy}");
+            assert_eq!(outcome.batches, whole.batches, "{extra}: copy {copy}");
+        }
+        // Stopped at any batch: the state that is kept lies between two steps.
+        let parts = chips.path().join("parts");
+        let mut stops = 0;
+        loop {
+            let options = chips.options("parts");
+            let mut progress = StopAt::new(&options, bar([2, 3, 4][stops % 3]));
+            let result = match stops {
+                0 => run(&recipe, &options, &mut progress),
+                _ => resume(&recipe, &parts, &options, &mut progress),
+            };
+            match result {
+                Ok(_) => break,
+                Err(RunError::Stopped(_)) => stops += 1,
+                Err(error) => panic!("{extra}: {error}"),
+            }
+            assert!(stops < 60, "a run that never gets on");
+        }
+        assert!(stops >= 3, "{extra}: {stops}");
+        assert!(model(&whole.folder) == model(&parts), "{extra}: the weights differ");
+        assert_eq!(history(&whole.folder), history(&parts), "{extra}");
+    }
+}
+
 #[test]
 fn a_run_goes_on_with_other_threads_to_the_same_weights() {
     let chips = Chips::new(30);

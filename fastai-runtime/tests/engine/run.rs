@@ -512,3 +512,51 @@ fn a_trained_network_predicts_files() {
     let error = outcome.predict(&[chips.path().join("absent.jpg")]).unwrap_err().to_string();
     assert!(error.contains("absent.jpg"), "{error}");
 }
+
+#[test]
+fn a_fit_ends_early_where_nothing_improves() {
+    let chips = Chips::new(40);
+    // The rates move no weights, and the running statistics of the head end where they are.
+    let text = "fit(1e-12, 60, stop_early = 2); fit(1e-12, 9, cycle_len = 1, cycle_mult = 2, stop_early = 1);";
+    let outcome = run(&chips.tags(text, "", ""), &chips.options("early"), &mut Silent).unwrap();
+    let history = std::fs::read_to_string(outcome.folder.join("history.csv")).unwrap();
+    let losses = |stage: &str| -> Vec<f64> {
+        let rows = history.lines().filter(|line| line.starts_with(stage));
+        rows.map(|row| row.split(',').nth(3).unwrap().parse().unwrap()).collect()
+    };
+    // It ends where the last two comparisons are no better than the best before them, and nowhere earlier.
+    let tired = |losses: &[f64], patience: usize| {
+        let ended = |n: usize| {
+            let best = losses[..n - patience].iter().copied().fold(f64::INFINITY, f64::min);
+            losses[n - patience..n].iter().all(|loss| *loss >= best)
+        };
+        (patience + 1..=losses.len()).find(|n| ended(*n))
+    };
+    let (first, second) = (losses("0,"), losses("1,"));
+    assert_eq!(tired(&first, 2), Some(first.len()), "{first:?}");
+    assert!(first.len() < 60);
+    // Cycles of 1, 2, 4 .. epochs end after 1, 3, 7 ..
+    let ends: Vec<f64> = (1..10).map_while(|cycle| second.get((1 << cycle) - 2).copied()).collect();
+    assert_eq!(tired(&ends, 1), Some(ends.len()), "{ends:?}");
+    assert_eq!(second.len(), (1 << ends.len()) - 1);
+    let notes = outcome.summary.notes.join("\n");
+    let said = format!("stop_early: step 1 ends after {} of 60 epochs, val_loss no longer improved", first.len());
+    assert!(notes.contains(&said), "{notes}");
+    assert!(notes.contains(&format!("step 2 ends after {} of 511 epochs", second.len())), "{notes}");
+    // With a rate that trains, all epochs run.
+    let outcome = run(&chips.tags("fit(0.05, 3, stop_early = 1);", "", ""), &chips.options("on"), &mut Silent).unwrap();
+    assert!(!outcome.summary.notes.join("\n").contains("stop_early: step"), "{:?}", outcome.summary.notes);
+}
+
+#[test]
+fn the_finder_takes_the_batches_of_a_step_for_each_rate() {
+    let chips = Chips::new(40);
+    let sweep = "lr_find(or = 0.01, iters = 12); fit(0.01, 1);";
+    let images = |name: &str, extra: &str| {
+        let outcome = run(&chips.tags(sweep, "", extra), &chips.options(name), &mut Silent).unwrap();
+        outcome.summary.stages[0].images
+    };
+    // 28 images: batches of 8, 8, 8 and 4. Twelve batches are three passes, 24 are six.
+    assert_eq!(images("plain", ""), 84);
+    assert_eq!(images("twice", "accumulate: 2,"), 168);
+}

@@ -202,6 +202,7 @@ fn sweep(learner: &mut Learner, examples: &dyn Examples, loss: &Loss, seed: u64)
         iterations: find.iterations(true),
         descent: Descent::default(),
         mixing: Mixing::default(),
+        accumulate: 1,
         seed,
     };
     find_rate(learner, examples, loss, plan, Watch { progress: &mut Silent, stop: &StopSignal::default() }).unwrap()
@@ -237,6 +238,9 @@ fn trained(
         mixing: Mixing::default(),
         metrics: &[metrics::of(&metric)],
         keep_best: None,
+        accumulate: 1,
+        ema: None,
+        patience: None,
         seed,
         continued: None,
     };

@@ -13,25 +13,25 @@ use fastai_runtime::random::Stream;
 use fastai_runtime::train::{Clip, Descent, GroupRates, Inputs, Learner, Loss};
 use safetensors::SafeTensors;
 
-const ROWS: usize = 200;
-const FEATURES: usize = 128;
-const CLASSES: usize = 7;
-const BATCH: usize = 64;
+pub const ROWS: usize = 200;
+pub const FEATURES: usize = 128;
+pub const CLASSES: usize = 7;
+pub const BATCH: usize = 64;
 
-struct Golden(HashMap<String, (Vec<usize>, Vec<u8>)>);
+pub struct Golden(HashMap<String, (Vec<usize>, Vec<u8>)>);
 
 impl Golden {
-    fn read() -> Self {
+    pub fn read() -> Self {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/head.safetensors");
         let bytes = std::fs::read(path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let tensors = file.tensors().into_iter();
         Golden(tensors.map(|(name, t)| (name, (t.shape().to_vec(), t.data().to_vec()))).collect())
     }
-    fn floats(&self, name: &str) -> Vec<f32> {
+    pub fn floats(&self, name: &str) -> Vec<f32> {
         self.0[name].1.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     }
-    fn integers(&self, name: &str) -> Vec<usize> {
+    pub fn integers(&self, name: &str) -> Vec<usize> {
         self.0[name].1.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as usize).collect()
     }
     /// A weight `[output, input]` of PyTorch as burn's `[input, output]`.
@@ -42,7 +42,7 @@ impl Golden {
     }
 }
 
-fn start(golden: &Golden, device: &Device) -> Network {
+pub fn start(golden: &Golden, device: &Device) -> Network {
     let spec = HeadSpec { hidden: vec![64], dropout: vec![0.0, 0.0] };
     let mut network = Network::new("squeezenet1_1", &spec, CLASSES, 0, device);
     let mut head = Head::new(&spec, FEATURES, CLASSES, 0, 0, device);

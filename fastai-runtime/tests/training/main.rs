@@ -1,5 +1,6 @@
 //! Losses, metrics, training steps and the finder against PyTorch, scikit-learn and recorded sweeps.
 
+mod averages;
 #[path = "../device.rs"]
 #[allow(dead_code)] // each test program uses a part
 mod device;

@@ -11,7 +11,7 @@ use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
 use crate::report::{body_lost, course};
-use crate::train::{self, Against, BestBy, Ending, FitCurve, FitPlan, Validation, judge, turning_point};
+use crate::train::{self, Against, BestBy, Ending, FitCurve, FitPlan, Patience, Validation, judge, turning_point};
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
@@ -41,6 +41,12 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         keep_best: recipe.keep_best().and_then(|best| match best {
             KeepBest::ValLoss => Some(BestBy::ValLoss),
             KeepBest::Metric(best) => recipe.metrics().iter().position(|m| m.kind() == best).map(BestBy::Metric),
+        }),
+        accumulate: recipe.accumulate(),
+        ema: recipe.ema(),
+        patience: step.stop_early.map(|comparisons| Patience {
+            comparisons: u64::from(comparisons),
+            after: step.cycle_len.map(|_| step.cycle_ends().collect()),
         }),
         seed: session.seed,
         continued: session.continued.take(),
@@ -75,6 +81,12 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         .keep_best()
         .zip(result.kept)
         .map(|(by, epoch)| format!("epoch {epoch}, the best of {} by {}", result.epochs.len(), by.word()));
+    if result.ended_early {
+        let (run, all) = (result.epochs.len(), stage.epochs);
+        let by = recipe.keep_best().map_or("val_loss", KeepBest::word);
+        session
+            .note(format!("stop_early: step {} ends after {run} of {all} epochs, {by} no longer improved", index + 1));
+    }
     if let Some(kept) = &kept {
         session.note(format!("keep_best: {kept}"));
     }

@@ -31,6 +31,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
             iterations,
             descent: descent(session.recipe),
             mixing: mixing(session.recipe),
+            accumulate: session.recipe.accumulate(),
             seed: session.seed,
         },
         Watch { progress: &mut *session.progress, stop: &session.stop },
