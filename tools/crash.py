@@ -11,7 +11,7 @@ size, save, load, test-time augmentation), disturbs it up to three times, and re
   kill, torn                SIGKILL at a random operation on a file, torn in the middle of a write
   power                     the files that a power loss may leave at a random operation: everything that was synced, and of
                             the rest, for each file and each folder, any first part; bytes that were not synced may be zeros
-  ENOSPC, EIO, EACCES, short   the operation fails (with ENOSPC all later writes too), or transfers one byte only
+  ENOSPC, EIO, EACCES, short   the operation fails (with ENOSPC all later writes too), or transfers a third only
 and by default signal, kill, torn and power, in turn. With --every, each operation on a file fails once, in a shorter run:
 the error names its file, or the run does without it; then the run goes on to the same end. tools/fault.c disturbs and
 records the operations; `cc` compiles it. Needs Linux and the data of this repository. Exit code 1 if anything else happens.

@@ -8,7 +8,7 @@
  *   kill    does not happen: SIGKILL
  *   torn    does not happen: SIGKILL; of a write, half of the bytes are written before
  *   ENOSPC, EIO, EACCES   fails with that error; with ENOSPC, later writes do, too; only writing fails for want of space
- *   short   reads or writes one byte only, which is no error
+ *   short   reads or writes a third only, which is no error
  * FAULT_COUNT=FILE receives the names of the operations in order, one a line. FAULT_LOG=FILE receives what changes files, so
  * that tools/crash.py can make what a power loss may leave: lines of fields with tabs between them, and after a write's line
  * its bytes.
@@ -79,7 +79,7 @@ static const char *open_below(int fd, char whole[8192]) {
 
 enum what { LOOK, READ, WRITE, CHANGE };
 
-/* What to do at this operation: 0 go on, -1 fail with errno, 1 transfer one byte. */
+/* What to do at this operation: 0 go on, -1 fail with errno, 1 transfer a part. */
 static int step(const char *name, const char *path, enum what what, int fd, const void *bytes, size_t length) {
     int kept = errno;
     pthread_mutex_lock(&lock);
@@ -168,7 +168,7 @@ OPEN(openat64, (int folder, const char *path, int flags, ...), folder, REAL(open
         if (file) {                                                                                   \
             int how = step(#name, file, what, fd, bytes, length);                                     \
             if (how < 0) return -1;                                                                   \
-            if (how > 0 && length > 1) length = 1;                                                    \
+            if (how > 0 && length > 1) length = (length + 2) / 3;                                     \
         }                                                                                             \
         ssize_t done = REAL(name) arguments;                                                          \
         __VA_ARGS__                                                                                   \

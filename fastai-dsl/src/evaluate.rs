@@ -11,8 +11,8 @@ use crate::rate::Rate;
 use crate::suggest::did_you_mean;
 
 /// The most steps that a recipe may unroll to.
-pub const MAX_STEPS: usize = 10_000;
-/// The most values that loops and bindings may unroll to; ten thousand steps of lists and arithmetic need fewer.
+pub const MAX_STEPS: usize = 2_000;
+/// The most values that loops and bindings may unroll to; two thousand steps of lists and arithmetic need fewer.
 pub const MAX_VALUES: usize = 250_000;
 /// The most bytes of strings that loops and bindings may unroll to.
 pub const MAX_TEXT: usize = 4 << 20;

@@ -87,7 +87,9 @@ pub fn decode_bytes_reduced(bytes: &[u8], shorter: u32) -> Result<Picture, Strin
 }
 
 fn reduced(bytes: &[u8], shorter: u32, bits: u32) -> Result<Picture, String> {
-    if let Some(outline) = Outline::of(bytes) {
+    if is_jpeg(bytes)
+        && let Some(outline) = Outline::of(bytes)
+    {
         let orientation = orientation::of(outline.exif);
         let upright = orientation == Orientation::NoTransforms;
         match jpeg::decode_reduced(bytes, is_fit, shorter as usize, upright) {
@@ -148,10 +150,12 @@ pub(crate) enum Remark {
 
 /// Decodes an image whose 16-bit channels use `bits` bits, with what is remarkable.
 pub(crate) fn decode_noted(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), String> {
-    match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => decode_jpeg(bytes),
-        _ => decode_any(bytes, bits),
-    }
+    if is_jpeg(bytes) { decode_jpeg(bytes) } else { decode_any(bytes, bits) }
+}
+
+/// Whether a file begins like a JPEG. One with other bytes before the second marker does not, however it is to be decoded.
+fn is_jpeg(bytes: &[u8]) -> bool {
+    matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg))
 }
 
 /// Decodes a JPEG. One whose scan is truncated or corrupt is an error, although decoders would fill the gap with grey.
