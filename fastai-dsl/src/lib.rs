@@ -14,6 +14,7 @@ pub mod explain;
 pub mod fits;
 pub mod fmt;
 mod from_value;
+pub mod grid;
 mod habits;
 pub mod import;
 pub mod overrides;

@@ -128,7 +128,7 @@ fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<
         None => entries.push(Entry {
             key: Name { text: key.to_string(), site: entry.value.site },
             lints: Vec::new(),
-            value,
+            value: Value { site: entry.value.site, ..value },
         }),
     }
     Ok(())

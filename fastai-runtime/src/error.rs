@@ -155,6 +155,9 @@ pub enum ResumeError {
     /// The folder does not exist.
     #[error("there is no run folder {}", .0.display())]
     NoFolder(PathBuf),
+    /// The folder contains no sweep.
+    #[error("{} holds no sweep: name the folder of one, or start anew", .0.display())]
+    NoSweep(PathBuf),
     /// Another process executes the run.
     #[error("{} is being run by another process", .0.display())]
     Running(PathBuf),

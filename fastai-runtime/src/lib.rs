@@ -9,6 +9,7 @@ mod float;
 pub mod metrics;
 pub mod predict;
 pub mod report;
+pub mod sweep;
 pub use burn::tensor;
 pub use fastai_data::{self as data, progress};
 

@@ -34,6 +34,7 @@ mod source;
 mod stop;
 mod submit;
 mod summary;
+mod sweep;
 mod table;
 mod validate;
 mod weights;
@@ -69,6 +70,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Run a recipe
     Run(run::RunArgs),
+    /// Run a recipe with many values of its keys, and say which are best: grid or random sample, seeds, parts for many machines
+    Sweep(sweep::SweepArgs),
     /// Say what images show, with a model that a run saved
     Predict(predict::PredictArgs),
     /// Answer images over HTTP, with a model that a run saved: a page, JSON, health and metrics
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Prepare(args) => prepare::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Predict(args) => predict::run(&args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args),

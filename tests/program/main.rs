@@ -12,5 +12,6 @@ mod product;
 mod serve;
 mod show;
 mod small;
+mod sweep;
 mod terminal;
 mod weights;

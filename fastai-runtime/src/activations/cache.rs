@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use burn::module::Module;
@@ -12,9 +13,12 @@ use super::features::{Features, Writer};
 use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
 use crate::error::Reached;
-use crate::progress::Watch;
+use crate::progress::{Progress, Silent, Watch};
 use crate::train::{Examples, Inputs, Learner};
 use crate::{RunError, defaults, device};
+
+/// Held while a run of this process computes activations.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// A folder of cached activations, shared by all runs.
 #[derive(Clone, Debug)]
@@ -122,16 +126,30 @@ impl ActivationCache {
         let folder = self.folder(key);
         let path = folder.join(format!("{}.features", &digest.to_hex()[..32]));
         let (rows, width) = (files.len(), network.head_input());
-        match Features::open(&path, digest.as_bytes(), rows, width) {
+        let open = |progress: &mut dyn Progress| match Features::open(&path, digest.as_bytes(), rows, width) {
             Ok(Ok(features)) => {
                 // The time tells `gc` what was not used for longest; a folder that cannot be written has none.
                 let now = SystemTime::now();
                 let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(now));
-                return Ok(Opened { features, found: true, path });
+                Some(features)
             }
-            Ok(Err(why)) => progress.note(&format!("{} is damaged ({why}) and is computed again", path.display())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => progress.note(&format!("cannot read {} ({error}): it is computed again", path.display())),
+            Ok(Err(why)) => {
+                progress.note(&format!("{} is damaged ({why}) and is computed again", path.display()));
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                progress.note(&format!("cannot read {} ({error}): it is computed again", path.display()));
+                None
+            }
+        };
+        if let Some(features) = open(progress) {
+            return Ok(Opened { features, found: true, path });
+        }
+        // Runs of one process compute nothing twice: who waited here finds what the other has made.
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(features) = path.is_file().then(|| open(&mut Silent)).flatten() {
+            return Ok(Opened { features, found: true, path });
         }
         let network = network.valid();
         let device = learner.device().clone().without_autodiff();

@@ -13,6 +13,7 @@ mod sets;
 mod snapshot;
 mod steps;
 mod supplied;
+mod survey;
 mod trained;
 mod validate;
 mod worst;
@@ -23,10 +24,11 @@ use std::time::{Duration, Instant};
 
 use fastai_dsl::Recipe;
 
-pub use outcome::Outcome;
+pub use outcome::{HeldOut, Outcome};
 pub(crate) use probe::peak as peak_resident;
 pub use probe::{Probed, ProbedStage, probe};
 pub use room::fits_memory;
+pub use survey::Surveys;
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate, validate_on};
 
@@ -70,6 +72,10 @@ pub struct RunOptions {
     /// Time after which a fit keeps its state, so that a killed run continues from there; default a minute. A state that takes
     /// long to write is kept less often, so that all of them take at most a hundredth of the time, unless this is zero.
     pub snapshot_every: Option<Duration>,
+    /// Overrides whether the recipe's `report.html` is written.
+    pub report: Option<bool>,
+    /// Shares the surveys of data sets with other runs. Each run makes its own unless given; ignored with `dataset`.
+    pub surveys: Option<Surveys>,
 }
 
 /// Runs the recipe: opens the weights, the device and the data set, runs preflight, executes the steps, and writes the

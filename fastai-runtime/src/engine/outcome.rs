@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use fastai_dsl::TaskKind;
+use serde::{Deserialize, Serialize};
 
 use super::supplied::Supplied;
 use crate::RunError;
+use crate::metrics::{Probabilities, Truth};
 use crate::models::{ModelMeta, Network};
 use crate::predict::{Predictions, Predictor};
 use crate::progress::{Silent, StopSignal, Watch};
@@ -29,9 +31,23 @@ pub struct Outcome {
     pub classes: Vec<String>,
     /// What a label is.
     pub task: TaskKind,
+    /// The final network's predictions of the validation images, one plain prediction each; `None` without such images, and
+    /// for a run that was loaded from its folder.
+    pub held_out: Option<HeldOut>,
     pub(super) device: Device,
     pub(super) meta: ModelMeta,
     pub(super) supplied: Supplied,
+}
+
+/// Predictions of the images that a run holds out, with their labels, all in the order of the data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// The images' ids.
+    pub ids: Vec<String>,
+    /// What the network predicts.
+    pub probabilities: Probabilities,
+    /// What is true.
+    pub truth: Truth,
 }
 
 impl Outcome {
@@ -47,6 +63,7 @@ impl Outcome {
             classes: meta.classes.clone(),
             task: meta.task,
             device: device.clone(),
+            held_out: None,
             meta,
             supplied: Supplied::default(),
         }

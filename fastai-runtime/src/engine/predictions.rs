@@ -76,6 +76,7 @@ impl Session<'_> {
             let found = measured::evaluation("valid", &look, loss.truth(), &self.metrics, seed, &counters);
             self.summary.r#final = Some(found);
             self.compare_with_baseline(&look, loss.truth());
+            self.look = Some(look);
         }
         if let Some(loss) = self.test_loss.clone() {
             let look = self.look_at(Part::Test, size, &loss)?;

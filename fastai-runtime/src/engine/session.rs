@@ -13,7 +13,7 @@ use super::sets::{Sets, class_weights, open_data};
 use super::snapshot::{KeptFile, KeptMidway, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
 use super::supplied::Supplied;
-use super::{Outcome, RunOptions, fits_memory, supplied};
+use super::{HeldOut, Outcome, RunOptions, fits_memory, supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
@@ -37,6 +37,8 @@ pub(super) struct Session<'a> {
     pub(super) stop: StopSignal,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) smoke: bool,
+    /// Whether the report is written.
+    reports: bool,
     pub(super) seed: u64,
     /// The kind of the device; failures of a GPU's driver are panics of burn.
     device: DeviceKind,
@@ -229,6 +231,7 @@ impl<'a> Session<'a> {
             stop: options.stop.clone(),
             progress,
             smoke,
+            reports: options.report.unwrap_or(recipe.report()),
             seed,
             class_weights: class_weights.clone(),
             train_loss: loss_of(train_truth, smoothing),
@@ -437,6 +440,7 @@ impl<'a> Session<'a> {
         }
         let network = self.learner.network().valid();
         let meta = self.meta(size);
+        let held_out = self.held_out();
         // Up to this point the run could resume from its last stage; now it is complete.
         self.snapshots.remove()?;
         Ok(Outcome {
@@ -449,7 +453,15 @@ impl<'a> Session<'a> {
             summary: self.summary,
             batches: BatchRow::of_run(&self.record),
             supplied: self.supplied,
+            held_out,
         })
+    }
+
+    /// The final network's predictions of the validation images.
+    fn held_out(&mut self) -> Option<HeldOut> {
+        let (look, loss) = (self.look.take()?, self.valid_loss.as_ref()?);
+        let ids = self.sets.dataset.valid.iter().map(|item| item.id.clone()).collect();
+        Some(HeldOut { ids, probabilities: look.probabilities, truth: loss.truth().clone() })
     }
 
     /// Ends a run after a stop request.
@@ -476,7 +488,7 @@ impl<'a> Session<'a> {
     fn write(&mut self) -> Result<(), RunError> {
         self.folder.write_summary(&self.summary)?;
         self.folder.write_batches(&self.record)?;
-        if self.recipe.report() {
+        if self.reports {
             if let Some(gallery) = &mut self.record.gallery {
                 gallery.make_thumbnails();
             }

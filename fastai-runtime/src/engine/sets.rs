@@ -6,9 +6,10 @@ use std::sync::Arc;
 use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source};
 
 use super::RunOptions;
+use super::survey::Surveyed;
 use crate::RunError;
 use crate::activations::Features;
-use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, Health, OpenError, Preflight, Reading};
+use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, OpenError, Preflight, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation};
 use crate::progress::Progress;
 use crate::train::{CachedExamples, Examples};
@@ -97,7 +98,21 @@ pub(super) fn open_data(
     smoke: bool,
     cache: &Path,
     progress: &mut dyn Progress,
-) -> Result<(Dataset, Health, Reading), RunError> {
+) -> Result<Surveyed, RunError> {
+    let mut make = || survey(recipe, options, smoke, cache, progress);
+    match options.surveys.as_ref().filter(|_| options.dataset.is_none()) {
+        Some(surveys) => surveys.get(recipe, smoke, cache, make),
+        None => make(),
+    }
+}
+
+fn survey(
+    recipe: &Recipe,
+    options: &RunOptions,
+    smoke: bool,
+    cache: &Path,
+    progress: &mut dyn Progress,
+) -> Result<Surveyed, RunError> {
     let data = recipe.data();
     let known = cache.join("verified.bin");
     let preflight = Preflight {

@@ -61,7 +61,7 @@ fn drawn(n: usize, draw: &mut dyn FnMut() -> u64) -> usize {
 }
 
 /// The 2.5 % and 97.5 % quantiles, interpolated; `None` without a value.
-fn quantiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
+pub(crate) fn quantiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
     let last = values.len().checked_sub(1)?;
     values.sort_by(f64::total_cmp);
     let quantile = |q: f64| {

@@ -1,11 +1,12 @@
 //! What was predicted and what is true, in plain memory.
 
 use fastai_dsl::TaskKind;
+use serde::{Deserialize, Serialize};
 
 /// Probabilities of a set of images, row-major `[image, class]`, in `[0, 1]`.
 ///
 /// Rows of a single-label task sum to 1 (a softmax); those of a multi-label task need not (sigmoids).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Probabilities {
     values: Vec<f32>,
     classes: usize,
@@ -103,7 +104,7 @@ pub(crate) fn log_sum_exp(row: &[f32]) -> f64 {
 }
 
 /// What is true of a set of images.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Truth {
     /// The class of each image.
     Classes(Vec<u32>),

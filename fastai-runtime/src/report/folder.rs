@@ -36,17 +36,7 @@ impl RunFolder {
     /// # Errors
     /// If `out` is a file, contains an earlier run or anything else, or cannot be created.
     pub fn create(out: Option<&Path>, recipe_name: &str) -> Result<Self, RunError> {
-        let path = match out {
-            Some(path) => {
-                claim(path).map_err(|e| RunError::file("create", path, e))?;
-                path.to_path_buf()
-            }
-            None => {
-                let name = format!("{}-{}", file_name_of(recipe_name), utc(SystemTime::now()));
-                claim_new(Path::new("runs"), &name)?
-            }
-        };
-        Ok(RunFolder { path, history: Vec::new() })
+        Ok(RunFolder { path: claim_folder(out, "runs", recipe_name)?, history: Vec::new() })
     }
 
     /// Opens the folder of a resumed run: `history` contains its finished epochs, and `history.csv` is
@@ -219,6 +209,21 @@ fn is_begun(entry: &std::fs::DirEntry) -> bool {
     entry.file_name() == "resume"
         && entry.file_type().is_ok_and(|kind| kind.is_dir())
         && std::fs::read_dir(entry.path()).is_ok_and(nothing_else)
+}
+
+/// Creates a folder of results: `out`, which may exist only as an empty folder, or `PARENT/NAME-YYYYMMDD-HHMMSS` (UTC) in the
+/// working directory.
+pub(crate) fn claim_folder(out: Option<&Path>, parent: &str, name: &str) -> Result<PathBuf, RunError> {
+    match out {
+        Some(path) => {
+            claim(path).map_err(|e| RunError::file("create", path, e))?;
+            Ok(path.to_path_buf())
+        }
+        None => {
+            let name = format!("{}-{}", file_name_of(name), utc(SystemTime::now()));
+            claim_new(Path::new(parent), &name)
+        }
+    }
 }
 
 /// Creates `path`, or uses it if it is an empty folder.

@@ -12,13 +12,14 @@ mod samples;
 pub mod sheet;
 pub mod show;
 pub mod summary;
+pub mod sweep_page;
 mod tables;
 mod verdicts;
 
 pub use bars::Bars;
 pub use batches::BatchRow;
 pub use folder::RunFolder;
-pub(crate) use folder::refuse_link;
+pub(crate) use folder::{claim_folder, refuse_link};
 pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, DataOverview, Record};
 pub use sheet::Sheet;

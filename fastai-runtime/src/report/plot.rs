@@ -115,6 +115,52 @@ pub fn losses(fits: &[FitCurve]) -> String {
     })
 }
 
+/// A column of dots for each row of `rows`, with a line at its mean, over the rows' names.
+pub fn dots(rows: &[(String, Vec<f64>)], x_title: &str, y_title: &str) -> String {
+    let values: Vec<f64> = rows.iter().flat_map(|(_, values)| values).copied().filter(|v| v.is_finite()).collect();
+    let ends = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+    if values.is_empty() {
+        return nothing("no run is complete");
+    }
+    draw(|area| {
+        let y = padded(ends.0, ends.1);
+        let mut chart = builder(area, 16).build_cartesian_2d(-0.6..rows.len() as f64 - 0.4, y)?;
+        let name = |x: &f64| {
+            let row = (*x - x.round()).abs() < 1e-6 && *x > -0.5;
+            let text = rows.get(x.round() as usize).filter(|_| row).map_or("", |(name, _)| name.as_str());
+            // What does not fit below its column is cut.
+            let room = (110 / rows.len().max(1)).max(4);
+            let short: String = text.chars().take(room).collect();
+            printable(if short.len() < text.len() { format!("{short}..") } else { short })
+        };
+        // A label for each row; the axis rounds its steps to whole numbers.
+        chart
+            .configure_mesh()
+            .x_desc(printable(x_title))
+            .y_desc(printable(y_title))
+            .x_labels(rows.len() * 2 + 1)
+            .y_labels(7)
+            .x_label_formatter(&name)
+            .y_label_formatter(&|y| rate(*y))
+            .label_style(("sans-serif", 15).into_font().color(&INK))
+            .axis_desc_style(("sans-serif", 17).into_font().color(&INK))
+            .axis_style(BORDER)
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .draw()?;
+        for (x, (_, values)) in rows.iter().enumerate() {
+            let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+            if finite.is_empty() {
+                continue;
+            }
+            let (x, mean) = (x as f64, finite.iter().sum::<f64>() / finite.len() as f64);
+            chart.draw_series([PathElement::new([(x - 0.3, mean), (x + 0.3, mean)], PALETTE[1].stroke_width(3))])?;
+            chart.draw_series(finite.iter().map(|v| Circle::new((x, *v), 4, PALETTE[0].mix(0.7).filled())))?;
+        }
+        Ok(())
+    })
+}
+
 /// The range of a finder's curve that a reader looks at: from its lowest point to its highest before that one, with some of
 /// the rise after it, which may be many times as high.
 fn fall(points: &[(f64, f64)]) -> (usize, f64, f64) {

@@ -1,0 +1,40 @@
+//! Surveys of data sets that several runs share.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastai_dsl::Recipe;
+
+use crate::data::{Dataset, Health, Reading};
+
+/// What a run knows of its data before it trains: the images, what preflight found, and where pixels come from.
+pub(super) type Surveyed = (Dataset, Health, Reading);
+
+/// The surveys of the runs of one process. Runs whose recipes describe the same data list, check and copy its images once.
+///
+/// The images must not change while surveys of them are in use.
+#[derive(Clone, Debug, Default)]
+pub struct Surveys(Arc<Mutex<HashMap<String, Surveyed>>>);
+
+impl Surveys {
+    /// Returns the survey for `recipe`, or makes it. Others wait for a survey that is being made.
+    pub(super) fn get(
+        &self,
+        recipe: &Recipe,
+        smoke: bool,
+        cache: &Path,
+        make: impl FnOnce() -> Result<Surveyed, crate::RunError>,
+    ) -> Result<Surveyed, crate::RunError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Everything that preflight and the copies depend on.
+        let (data, bits, size) = (recipe.data(), recipe.transforms().bits, recipe.largest_size());
+        let key = format!("{:?} {smoke} {bits} {size} {} {data:?}", recipe.task(), cache.display());
+        if let Some(found) = known.get(&key) {
+            return Ok(found.clone());
+        }
+        let made = make()?;
+        known.insert(key, made.clone());
+        Ok(made)
+    }
+}

@@ -1,0 +1,145 @@
+//! `report.html` of a sweep.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::html::head;
+use super::numbers::{duration, metric};
+use super::{plot, tables};
+use crate::names::visible;
+use crate::sweep::{Fate, Standing, Standings};
+
+/// Candidates that the plot shows.
+const SHOWN: usize = 40;
+
+/// The score of each run, the best candidate first, as SVG.
+pub fn scores(table: &Standings) -> String {
+    let rows: Vec<(String, Vec<f64>)> = table
+        .standings
+        .iter()
+        .filter(|standing| !standing.runs.is_empty())
+        .take(SHOWN)
+        .map(|standing| (format!("{}", standing.candidate + 1), standing.runs.iter().map(|run| run.score).collect()))
+        .collect();
+    plot::dots(&rows, "candidate, the best first", &table.metric)
+}
+
+/// The scores over the values of one key: one entry for each value, in the order in which they were given.
+fn over_key(table: &Standings, key: &str) -> Vec<(String, Vec<f64>)> {
+    let mut standings: Vec<&Standing> = table.standings.iter().collect();
+    standings.sort_by_key(|standing| standing.candidate);
+    let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
+    for standing in standings {
+        let Some((_, value)) = standing.settings.iter().find(|(k, _)| k == key) else { continue };
+        let scores = standing.runs.iter().map(|run| run.score);
+        match rows.iter_mut().find(|(v, _)| v == value) {
+            Some((_, all)) => all.extend(scores),
+            None => rows.push((value.clone(), scores.collect())),
+        }
+    }
+    // Drawn values come in no order.
+    if rows.iter().all(|(value, _)| value.parse::<f64>().is_ok()) {
+        rows.sort_by(|a, b| {
+            let number = |row: &(String, Vec<f64>)| row.0.parse().unwrap_or(f64::NAN);
+            number(a).total_cmp(&number(b))
+        });
+    }
+    rows
+}
+
+/// Renders the report as one self-contained page. `recipe` is the text that the sweep began with.
+pub fn page(table: &Standings, recipe: &str) -> String {
+    let keys: Vec<&String> =
+        table.standings.first().map_or_else(Vec::new, |s| s.settings.iter().map(|(k, _)| k).collect());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(&format!("{} – fastai sweep", table.name)))
+            body {
+                h1 { (table.name) ": sweep" }
+                p.soft { (extent(table)) }
+                @if table.complete < table.trials && table.standings.iter().any(|s| s.fate == Fate::Unfinished) {
+                    div.banner { "NOT COMPLETE: " (table.complete) " of " (table.trials) " runs. `fastai sweep --resume` runs the others." }
+                }
+                @if let Some(best) = table.best() {
+                    div.cards {
+                        div.card {
+                            h3 { "Best" }
+                            p.value { (metric(best.mean)) " " small { (table.metric) } }
+                            p { code { (best.describe()) } }
+                            p.soft { "Chosen among " (table.standings.len()) " on these very images, which flatters it: measure it on others." }
+                        }
+                    }
+                }
+                h2 { "Candidates" }
+                (candidates(table, &keys))
+                h2 { "Scores" }
+                (tables::figure(scores(table), html! { "Each dot is a run, each line the mean of a candidate. The numbers are those of the table." }))
+                @for key in keys.iter().filter(|_| keys.len() > 1) {
+                    @let rows = over_key(table, key);
+                    @if rows.len() > 1 && rows.len() <= SHOWN {
+                        (tables::figure(plot::dots(&rows, key, &table.metric), html! { "All runs over the values of " code { (key) } "." }))
+                    }
+                }
+                h2 { "Recipe" }
+                pre { (recipe) }
+            }
+        }
+    };
+    visible(&page.into_string()).into_owned()
+}
+
+fn extent(table: &Standings) -> String {
+    let seeds: Vec<String> = table.seeds.iter().map(u64::to_string).collect();
+    let folds = if table.folds > 1 { format!(", {} folds", table.folds) } else { String::new() };
+    let seconds: f64 = table.standings.iter().map(|s| s.seconds).sum();
+    format!(
+        "{} candidates, {} of {} runs complete (seeds {}{folds}); {} of work in all; compared by {}, {} is better",
+        table.standings.len(),
+        table.complete,
+        table.trials,
+        seeds.join(", "),
+        duration(seconds),
+        table.metric,
+        if table.lower_is_better { "lower" } else { "higher" }
+    )
+}
+
+fn candidates(table: &Standings, keys: &[&String]) -> Markup {
+    let wanted = table.seeds.len() * table.folds;
+    html! {
+        p.soft {
+            "The difference is that of the runs with the same seed" @if table.folds > 1 { " and fold" } ", against the best. Its 95 % "
+            "interval is a bootstrap over runs and validation images, the same images for both; it does not allow for the number "
+            "of candidates."
+            @if table.standings.iter().any(|s| matches!(s.fate, Fate::Stopped { .. })) {
+                " A stopped candidate was in the worse half after a quarter or after half of its epochs (successive halving)."
+            }
+        }
+        div.wide { table {
+            thead { tr {
+                th.n { "no." }
+                @for key in keys { th { code { (key) } } }
+                th.n { (table.metric) } th.n { "deviation" } th.n { "runs" } th { "against the best" } th.n { "time" } th { "" }
+            } }
+            tbody { @for standing in &table.standings { tr {
+                td.n { (standing.candidate + 1) }
+                @for (_, value) in &standing.settings { td { code { (value) } } }
+                td.n { @if !standing.runs.is_empty() { strong { (metric(standing.mean)) } } }
+                td.n { @if let Some(deviation) = standing.deviation { (metric(deviation)) } }
+                td.n { (standing.runs.len()) }
+                td { (difference(standing)) }
+                td.n { @if standing.seconds > 0.0 { (duration(standing.seconds)) } }
+                td { @if standing.fate != Fate::Complete { span.note { (standing.fate_in_words(wanted)) } } }
+            } } }
+        } }
+    }
+}
+
+fn difference(standing: &Standing) -> Markup {
+    html! {
+        @if let Some(difference) = standing.difference {
+            (format!("{difference:+.4}"))
+            @if let Some([low, high]) = standing.interval { " " small { (format!("95 %: {low:+.4} to {high:+.4}")) } }
+        }
+    }
+}

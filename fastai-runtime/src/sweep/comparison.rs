@@ -1,0 +1,82 @@
+//! Paired comparisons of candidates.
+
+use std::collections::HashMap;
+
+use rand::Rng;
+
+use super::trial::{Trial, TrialKey, TrialResult};
+use crate::metrics::{Measure, RESAMPLES, quantiles};
+use crate::random::Stream;
+
+/// Most cells, `images * classes`, that the interval of a difference reads.
+const WORK: usize = 400_000_000;
+/// Fewest resamples.
+const FEWEST: usize = 100;
+
+/// The complete trials of a sweep.
+pub(super) struct Runs<'a>(HashMap<TrialKey, &'a TrialResult>);
+
+/// A difference between two candidates.
+pub(super) struct Difference {
+    pub(super) mean: Option<f64>,
+    /// 95 %.
+    pub(super) interval: Option<[f64; 2]>,
+}
+
+impl<'a> Runs<'a> {
+    pub(super) fn new(trials: &'a [Trial]) -> Self {
+        Runs(trials.iter().filter_map(|trial| Some((trial.key, trial.result()?))).collect())
+    }
+
+    /// The score of `candidate` minus that of `best`, over the seeds and folds that both completed.
+    ///
+    /// The interval resamples the runs and, within each fold, the validation images: a difference whose interval lies on one
+    /// side of 0 is due neither to the seeds nor to the choice of the images. It needs runs that were measured on the same
+    /// images, and a metric that is computed from predictions.
+    pub(super) fn difference(&self, candidate: usize, best: usize, measure: Option<&dyn Measure>) -> Difference {
+        let mut keys: Vec<TrialKey> = self.0.keys().filter(|key| key.candidate == candidate).copied().collect();
+        keys.sort_by_key(|key| (key.fold, key.seed));
+        let pairs: Vec<(usize, &TrialResult, &TrialResult)> = keys
+            .iter()
+            .filter_map(|key| Some((key.fold, self.0[key], *self.0.get(&TrialKey { candidate: best, ..*key })?)))
+            .collect();
+        if pairs.is_empty() {
+            return Difference { mean: None, interval: None };
+        }
+        let mean = pairs.iter().map(|(_, a, b)| a.score() - b.score()).sum::<f64>() / pairs.len() as f64;
+        let alike =
+            pairs.iter().all(|(_, a, b)| a.held_out.ids == b.held_out.ids && a.held_out.truth == b.held_out.truth);
+        let interval = measure.filter(|_| alike).and_then(|measure| interval(&pairs, measure, (candidate, best)));
+        Difference { mean: Some(mean), interval }
+    }
+}
+
+/// The percentile bootstrap of the mean difference.
+fn interval(
+    pairs: &[(usize, &TrialResult, &TrialResult)],
+    measure: &dyn Measure,
+    (candidate, best): (usize, usize),
+) -> Option<[f64; 2]> {
+    let cells: usize = pairs.iter().map(|(_, a, _)| 2 * a.held_out.probabilities.values().len()).sum();
+    let resamples = (WORK / cells.max(1)).clamp(FEWEST, RESAMPLES);
+    let values = (0..resamples as u64).filter_map(|resample| {
+        let mut rng = Stream::new(0, "sweep").at(&[candidate as u64, best as u64, resample]);
+        let mut drawn = |n: usize| ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize;
+        // The pairs of a fold share their images, and so what is drawn of them.
+        let mut images: HashMap<usize, Vec<usize>> = HashMap::new();
+        let differences: Vec<f64> = pairs
+            .iter()
+            .map(|(fold, a, b)| {
+                let n = a.held_out.ids.len();
+                let chosen = images.entry(*fold).or_insert_with(|| (0..n).map(|_| drawn(n)).collect());
+                let truth = a.held_out.truth.select(chosen);
+                let value = |run: &TrialResult| measure.value(&run.held_out.probabilities.select(chosen), &truth);
+                value(a) - value(b)
+            })
+            .collect();
+        let sum: f64 = (0..pairs.len()).map(|_| differences[drawn(pairs.len())]).sum();
+        // A resample in which the metric has no value is left out.
+        Some(sum / pairs.len() as f64).filter(|mean| mean.is_finite())
+    });
+    quantiles(values.collect())
+}

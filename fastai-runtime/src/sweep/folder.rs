@@ -1,0 +1,186 @@
+//! The folder of a sweep.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::standings::Standings;
+use super::trial::{Trial, TrialKey};
+use super::{Shard, Stopping, SweepSpec};
+use crate::RunError;
+use crate::atomic::{create_folder, write_atomic};
+use crate::error::ResumeError;
+use crate::report::{claim_folder, sweep_page};
+use crate::sealed::{read_sealed, write_sealed};
+
+/// The file that says what the sweep is, and its kind.
+const STATE: (&str, &str) = ("sweep.state", "fastai sweep 1");
+/// Largest state, bytes.
+const LARGEST: u64 = 16 << 20;
+
+/// What asked for a sweep, as the command line gave it: enough to build it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The name of the recipe's file, for messages.
+    pub file: String,
+    /// The recipe's text.
+    pub text: String,
+    /// `--set`: keys that all candidates change.
+    pub set: Vec<String>,
+    /// `--over`: keys with the values that they take.
+    pub over: Vec<String>,
+    /// `--random`: combinations that are drawn.
+    pub random: Option<u32>,
+    /// `--seeds`: runs of each candidate.
+    pub seeds: u32,
+    /// `--folds`.
+    pub folds: Option<u32>,
+    /// `--seed`: the first seed, unless it is the recipe's.
+    pub seed: Option<u64>,
+    /// Whether candidates that fall behind are stopped.
+    pub stopping: Stopping,
+    /// `--shard`.
+    pub shard: Option<Shard>,
+}
+
+/// The folder of a sweep: `sweep.state` (what it is), `trials/` (the results, with digests), `runs/` (a run folder for each
+/// trial), and what [`run`](super::run) writes at its end: `sweep.json`, `runs.csv`, `scores.svg`, `report.html`, `best.recipe`.
+#[derive(Debug)]
+pub struct SweepFolder {
+    path: PathBuf,
+    /// Held while the sweep is worked on.
+    _lock: std::fs::File,
+}
+
+impl SweepFolder {
+    /// Creates the folder of a new sweep: `out`, or `sweeps/NAME-TIME`.
+    ///
+    /// # Errors
+    /// If `out` contains anything, or cannot be created.
+    pub fn create(out: Option<&Path>, name: &str, origin: &Origin) -> Result<Self, RunError> {
+        let path = claim_folder(out, "sweeps", name)?;
+        let folder = SweepFolder { _lock: lock(&path)?, path };
+        let bytes = serde_json::to_vec_pretty(origin)
+            .map_err(|e| RunError::file("write", folder.path.join(STATE.0), e.into()))?;
+        write_sealed(&folder.path.join(STATE.0), STATE.1, &bytes)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a sweep that began, and says what the sweep is.
+    ///
+    /// # Errors
+    /// If there is none, its state is damaged, or another process works on it.
+    pub fn open(path: &Path) -> Result<(Self, Origin), RunError> {
+        let state = path.join(STATE.0);
+        if !state.is_file() {
+            return Err(ResumeError::NoSweep(path.to_path_buf()).into());
+        }
+        let broken = |reason: String| RunError::from(ResumeError::Broken { path: state.clone(), reason });
+        let bytes = read_sealed(&state, STATE.1, LARGEST)?.map_err(broken)?;
+        let origin = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
+        Ok((SweepFolder { _lock: lock(path)?, path: path.to_path_buf() }, origin))
+    }
+
+    /// Whether a sweep began in this folder.
+    pub fn exists(path: &Path) -> bool {
+        path.join(STATE.0).is_file()
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of a trial's result.
+    pub(super) fn trial(&self, key: TrialKey) -> PathBuf {
+        self.path.join("trials").join(format!("{}.trial", key.name()))
+    }
+
+    /// The run folder of a trial.
+    pub(super) fn run(&self, key: TrialKey) -> PathBuf {
+        self.path.join("runs").join(key.name())
+    }
+
+    /// What is kept of these trials.
+    pub(super) fn trials(&self, spec: &SweepSpec, keys: &[TrialKey]) -> Result<Vec<Trial>, RunError> {
+        let mut trials = Vec::new();
+        for key in keys {
+            trials.extend(Trial::read(&self.trial(*key), *key, spec.recipe(*key))?);
+        }
+        Ok(trials)
+    }
+
+    /// Copies the complete trials of other folders of the same sweep.
+    ///
+    /// # Errors
+    /// If a trial cannot be read or written, or is of another recipe.
+    pub fn take_trials(&self, spec: &SweepSpec, parts: &[&SweepFolder]) -> Result<(), RunError> {
+        self.prepare()?;
+        for key in spec.trials() {
+            for part in parts {
+                let trial = Trial::read(&part.trial(key), key, spec.recipe(key))?;
+                if let Some(trial) = trial.filter(|trial| trial.is_at(None)) {
+                    trial.write(&self.trial(key))?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folders of trials and runs.
+    pub(super) fn prepare(&self) -> Result<(), RunError> {
+        for name in ["trials", "runs"] {
+            create_folder(&self.path.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the table, the plots, the report and the best recipe.
+    pub(super) fn write_results(&self, spec: &SweepSpec, standings: &Standings) -> Result<(), RunError> {
+        let json = serde_json::to_string_pretty(standings)
+            .map_err(|e| RunError::file("write", self.path.join("sweep.json"), e.into()))?;
+        self.write("sweep.json", &(json + "\n"))?;
+        write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
+        self.write("scores.svg", &sweep_page::scores(standings))?;
+        if let Some(best) = standings.best() {
+            self.write("best.recipe", &spec.candidates[best.candidate].recipe.to_string())?;
+        }
+        self.write("report.html", &sweep_page::page(standings, &spec.origin.text))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        Ok(write_atomic(self.path.join(name), |out| out.write_all(text.as_bytes()))?)
+    }
+}
+
+/// Takes the folder for this process.
+fn lock(path: &Path) -> Result<std::fs::File, RunError> {
+    let file = path.join(".lock");
+    let opened = std::fs::File::options().create(true).write(true).truncate(false).open(&file);
+    let opened = opened.map_err(|e| RunError::file("create", &file, e))?;
+    match opened.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(ResumeError::Running(path.to_path_buf()).into()),
+        // File systems without locks.
+        _ => Ok(opened),
+    }
+}
+
+/// `runs.csv`: a row for each complete run, with a column for each changed key.
+fn write_runs(standings: &Standings, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    let keys: Vec<&str> =
+        standings.standings.first().map_or_else(Vec::new, |s| s.settings.iter().map(|(key, _)| key.as_str()).collect());
+    let fixed = ["candidate", "seed", "fold"];
+    let measured = [standings.metric.as_str(), "val_loss", "seconds"];
+    csv.write_record(fixed.iter().chain(&keys).chain(&measured))?;
+    for standing in &standings.standings {
+        for run in &standing.runs {
+            let mut row = vec![standing.candidate.to_string(), run.key.seed.to_string(), run.key.fold.to_string()];
+            row.extend(standing.settings.iter().map(|(_, value)| value.clone()));
+            row.extend([run.score.to_string(), run.val_loss.to_string(), format!("{:.3}", run.seconds)]);
+            csv.write_record(&row)?;
+        }
+    }
+    csv.flush()
+}

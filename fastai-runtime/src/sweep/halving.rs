@@ -1,0 +1,86 @@
+//! Successive halving: candidates that fall behind stop.
+
+use std::collections::HashMap;
+
+use fastai_dsl::Direction;
+
+use super::trial::{Trial, TrialKey};
+use super::{Stopping, SweepSpec};
+
+/// The shares of its epochs after which a candidate is compared with the others.
+const RUNGS: [f64; 2] = [0.25, 0.5];
+/// Fewest candidates that are halved.
+const FEWEST: usize = 4;
+
+/// The state of the halving.
+pub(super) struct Halving {
+    alive: Vec<bool>,
+    /// The epochs of each candidate; none if nothing stops early.
+    epochs: Vec<u64>,
+    rungs: usize,
+    direction: Direction,
+    names: Vec<String>,
+}
+
+impl Halving {
+    pub(super) fn new(spec: &SweepSpec) -> Self {
+        let epochs: Vec<u64> = spec.candidates.iter().map(super::Candidate::epochs).collect();
+        let halves = spec.stopping == Stopping::Halving && spec.candidates.len() >= FEWEST && spec.shard.is_none();
+        Halving {
+            alive: vec![true; epochs.len()],
+            rungs: if halves { RUNGS.len() } else { 0 },
+            epochs,
+            direction: super::standings::direction(spec),
+            names: spec.candidates.iter().map(super::Candidate::describe).collect(),
+        }
+    }
+
+    /// Comparisons before the end.
+    pub(super) fn rungs(&self) -> usize {
+        self.rungs
+    }
+
+    pub(super) fn is_alive(&self, candidate: usize) -> bool {
+        self.alive[candidate]
+    }
+
+    /// The epochs after which a candidate pauses for comparison `rung`; `None` if it runs to its end.
+    pub(super) fn epoch(&self, candidate: usize, rung: usize) -> Option<u64> {
+        let total = self.epochs[candidate];
+        let share = RUNGS.get(rung).filter(|_| rung < self.rungs)?;
+        let epoch = ((total as f64 * share).floor() as u64).max(1);
+        (epoch < total).then_some(epoch)
+    }
+
+    /// Stops the worse half of the candidates by their mean scores after `rung`; of those that are equal, none. Returns lines
+    /// that say so.
+    pub(super) fn decide(&mut self, rung: usize, trials: &HashMap<TrialKey, Trial>) -> Vec<String> {
+        let mut scores: Vec<(usize, f64)> = Vec::new();
+        for candidate in (0..self.alive.len()).filter(|c| self.alive[*c]) {
+            let own: Vec<&Trial> = trials.values().filter(|t| t.key.candidate == candidate).collect();
+            let found: Option<Vec<f64>> = own.iter().map(|t| t.score_at(rung)).collect();
+            // A candidate of which a trial failed is out; larger is better here.
+            let score = found.filter(|f| !f.is_empty()).map_or(f64::NEG_INFINITY, |mut found| {
+                // The order of a map is not the same in every process, and sums depend on it.
+                found.sort_by(f64::total_cmp);
+                self.direction.gain(0.0, found.iter().sum::<f64>() / found.len() as f64)
+            });
+            scores.push((candidate, if score.is_nan() { f64::NEG_INFINITY } else { score }));
+        }
+        if scores.len() < FEWEST {
+            return Vec::new();
+        }
+        let mut ordered: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
+        ordered.sort_by(|a, b| b.total_cmp(a));
+        let bar = ordered[ordered.len().div_ceil(2) - 1];
+        let mut lines = Vec::new();
+        for (candidate, score) in scores {
+            if score < bar {
+                self.alive[candidate] = false;
+                let at = self.epoch(candidate, rung).unwrap_or(self.epochs[candidate]);
+                lines.push(format!("{}: stops after {at} of {} epochs", self.names[candidate], self.epochs[candidate]));
+            }
+        }
+        lines
+    }
+}

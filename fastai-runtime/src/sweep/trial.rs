@@ -1,0 +1,165 @@
+//! One run of a sweep and what is kept of it.
+
+use std::path::Path;
+
+use fastai_dsl::Recipe;
+use serde::{Deserialize, Serialize};
+
+use crate::RunError;
+use crate::data::DataError;
+use crate::engine::HeldOut;
+use crate::error::ResumeError;
+use crate::report::{Evaluation, Summary};
+use crate::sealed::{read_sealed, write_sealed};
+
+/// The kind of a trial's file.
+const KIND: &str = "fastai trial 1";
+/// Largest file of a trial, bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// Which run of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TrialKey {
+    /// The candidate, from 0.
+    pub candidate: usize,
+    /// The fold, from 0.
+    pub fold: usize,
+    /// The seed.
+    pub seed: u64,
+}
+
+impl TrialKey {
+    /// The name of its files: `003-fold0-seed42`.
+    pub fn name(self) -> String {
+        format!("{:03}-fold{}-seed{}", self.candidate, self.fold, self.seed)
+    }
+}
+
+/// What is kept of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Trial {
+    pub(super) key: TrialKey,
+    /// BLAKE3 of the recipe's text and the seed.
+    identity: String,
+    /// Epochs trained.
+    pub(super) epochs: u64,
+    /// The score after each rung at which it paused.
+    pub(super) rungs: Vec<f64>,
+    pub(super) end: Option<TrialEnd>,
+}
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum TrialEnd {
+    /// With this result.
+    Complete(Box<TrialResult>),
+    /// It failed in a way that belongs to the candidate.
+    Failed(String),
+}
+
+/// The result of a complete trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TrialResult {
+    pub(super) evaluation: Evaluation,
+    /// Wall time of the run, seconds.
+    pub(super) seconds: f64,
+    pub(super) held_out: HeldOut,
+}
+
+impl Trial {
+    /// A trial that has not begun.
+    pub(super) fn new(key: TrialKey, recipe: &Recipe) -> Self {
+        let identity = blake3::hash(format!("{}\n{recipe}", key.seed).as_bytes()).to_hex().to_string();
+        Trial { key, identity, epochs: 0, rungs: Vec::new(), end: None }
+    }
+
+    /// Reads what the file keeps of it, if there is one. A damaged file counts as none: the trial runs again.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is of another recipe.
+    pub(super) fn read(path: &Path, key: TrialKey, recipe: &Recipe) -> Result<Option<Self>, RunError> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let Ok(bytes) = read_sealed(path, KIND, LARGEST)? else { return Ok(None) };
+        let Ok(trial) = ciborium::from_reader::<Trial, _>(&bytes[..]) else { return Ok(None) };
+        if trial.key != key || trial.identity != Trial::new(key, recipe).identity {
+            let reason = "it is the trial of another recipe or seed".to_string();
+            return Err(ResumeError::Broken { path: path.to_path_buf(), reason }.into());
+        }
+        let sound = match &trial.end {
+            Some(TrialEnd::Complete(result)) => result.is_sound(),
+            _ => true,
+        };
+        Ok(sound.then_some(trial))
+    }
+
+    /// Writes the file.
+    pub(super) fn write(&self, path: &Path) -> Result<(), RunError> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(self, &mut bytes)
+            .map_err(|e| RunError::file("write", path, std::io::Error::other(e.to_string())))?;
+        Ok(write_sealed(path, KIND, &bytes)?)
+    }
+
+    /// Whether it ended, or is as far as `until`.
+    pub(super) fn is_at(&self, until: Option<u64>) -> bool {
+        self.end.is_some() || until.is_some_and(|epochs| self.epochs >= epochs)
+    }
+
+    /// The result, if it is complete.
+    pub(super) fn result(&self) -> Option<&TrialResult> {
+        match &self.end {
+            Some(TrialEnd::Complete(result)) => Some(result),
+            _ => None,
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match &self.end {
+            Some(TrialEnd::Failed(why)) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The score after rung `rung`, or at the end if that came first; `None` for a trial that failed or is not that far.
+    pub(super) fn score_at(&self, rung: usize) -> Option<f64> {
+        match (self.rungs.get(rung), self.result()) {
+            _ if self.failure().is_some() => None,
+            (Some(score), _) => Some(*score),
+            (None, Some(result)) => Some(result.score()),
+            (None, None) => None,
+        }
+    }
+}
+
+impl TrialResult {
+    /// Takes the result of a complete run.
+    ///
+    /// # Errors
+    /// If the run measured nothing.
+    pub(super) fn of(summary: &Summary, held_out: Option<HeldOut>) -> Result<Self, RunError> {
+        match (summary.r#final.clone(), held_out) {
+            (Some(evaluation), Some(held_out)) => Ok(TrialResult { evaluation, seconds: summary.seconds, held_out }),
+            _ => Err(DataError::one("candidates are compared on validation images, and there are none").into()),
+        }
+    }
+
+    /// The first metric, or the validation loss of a recipe without metrics.
+    pub(super) fn score(&self) -> f64 {
+        self.evaluation.metrics.first().map_or(self.evaluation.val_loss, |metric| metric.value)
+    }
+
+    /// Whether predictions and labels belong together.
+    fn is_sound(&self) -> bool {
+        let HeldOut { ids, probabilities, truth } = &self.held_out;
+        let (rows, classes) = (ids.len(), probabilities.classes());
+        let tags = match truth {
+            crate::metrics::Truth::Tags { tags, .. } => *tags == classes,
+            crate::metrics::Truth::Classes(labels) => labels.iter().all(|l| (*l as usize) < classes),
+            crate::metrics::Truth::Values(_) => classes == 1,
+        };
+        tags && rows > 0 && truth.len() == rows && probabilities.values().len() == rows * classes
+    }
+}

@@ -1,0 +1,375 @@
+//! `fastai sweep`
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fastai_dsl::grid::{self, Axis};
+use fastai_dsl::overrides::Override;
+use fastai_dsl::source::RecipeText;
+use fastai_dsl::{BodyState, Facts, Plan, Recipe};
+use fastai_runtime::device::DeviceRequest;
+use fastai_runtime::random::{Stream, unit};
+use fastai_runtime::sweep::{
+    self, Candidate, EndedEarly, Origin, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepSpec, Swept,
+};
+use fastai_runtime::{RunOptions, progress};
+
+use super::failure::{Exit, Failure};
+use super::numbers::counted;
+use super::{output, table::table};
+
+#[derive(clap::Args)]
+pub struct SweepArgs {
+    /// The recipe file
+    #[arg(required_unless_present_any = ["resume", "merge"])]
+    file: Option<PathBuf>,
+    /// A key with the values to try, once for each key: `--over lr=1e-3,1e-2,0.1 --over model.dropout=0.25,0.5`. Keys are those
+    /// of `--set`. `lr=1e-4..1e-1` is a range for `--random`: logarithmic if it spans a factor of ten
+    #[arg(long, value_name = "KEY=VALUES")]
+    over: Vec<Axis>,
+    /// Change a key for all runs, as in `run`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Override>,
+    /// Draw so many combinations at random instead of trying all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=grid::MOST_COMBINATIONS as i64))]
+    random: Option<u32>,
+    /// Runs of each combination, with consecutive seeds
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    seeds: u32,
+    /// The first seed; the recipe's unless given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Stop combinations that fall behind: after a quarter and after half of the epochs, the worse half ends. `auto` does so if
+    /// a fit runs on images, where it saves time
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = HalvingWish::Auto)]
+    halving: HalvingWish,
+    /// Begin nothing new after this time, and stop what runs: `90s`, `10m`, `2h`. `--resume` goes on
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    budget: Option<Duration>,
+    /// Runs at the same time; one a core if everything trains on cached activations, otherwise one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Run only part I of N of the runs, as one of N machines; `--merge` joins their folders
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Go on with the sweep in DIR. Without DIR: with that in `--out`, or begin it if there is none yet
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
+    resume: Option<PathBuf>,
+    /// Join the folders of the parts of a sweep into the one named by `--out`
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["file", "resume", "over", "shard"], requires = "out")]
+    merge: Vec<PathBuf>,
+    /// The folder of the sweep, new or empty; `sweeps/NAME-TIME` unless given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Keep the saved models of all runs; without, `fastai run best.recipe` makes the best one again
+    #[arg(long)]
+    keep_models: bool,
+    /// Where to run, as in `run`
+    #[arg(long)]
+    device: Option<DeviceRequest>,
+    /// CPU threads of all runs together; all cores unless given
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Where activations are cached; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Say nothing but errors and the result
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum HalvingWish {
+    /// On if a fit runs on images and the sweep is not a part of one
+    Auto,
+    /// Stop combinations that fall behind
+    On,
+    /// Run every combination to its end
+    Off,
+}
+
+pub fn run(args: &SweepArgs) -> Result<(), Failure> {
+    let (spec, mut folder) = if args.merge.is_empty() { opened(args)? } else { merged(args)? };
+    let options = SweepOptions {
+        jobs: args.jobs.map(usize::from),
+        budget: if args.merge.is_empty() { args.budget } else { Some(Duration::ZERO) },
+        keep_models: args.keep_models,
+        run: RunOptions {
+            device: args.device,
+            threads: args.threads.map(usize::from),
+            cache: args.cache.clone(),
+            stop: super::stop::signal(),
+            ..RunOptions::default()
+        },
+    };
+    let mut progress = progress::auto(args.quiet);
+    let result = sweep::run(&spec, &mut folder, &options, progress.as_mut());
+    drop(progress);
+    conclude(&result?, &spec)
+}
+
+/// Prints the table and where everything is.
+fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
+    print!("{}", standings(&swept.standings));
+    let place = swept.folder.display();
+    println!("report: {}", swept.folder.join("report.html").display());
+    if swept.standings.best().is_some() {
+        println!("best recipe: {}", swept.folder.join("best.recipe").display());
+    }
+    let (done, all) = (swept.standings.complete, swept.standings.trials);
+    match swept.ended_early {
+        Some(EndedEarly::Stopped) => {
+            eprintln!("error: stopped with {done} of {all} runs; `fastai sweep --resume {place}` goes on");
+            Err(Failure::Reported(Exit::Stopped))
+        }
+        Some(EndedEarly::Budget) if done < all => {
+            println!("{done} of {all} runs are complete; `fastai sweep --resume {place}` runs the others");
+            Ok(())
+        }
+        _ => {
+            if let Some(shard) = spec.shard {
+                println!("part {shard} is complete: `fastai sweep --merge DIR.. --out DIR` joins the parts");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn standings(found: &Standings) -> String {
+    let direction = if found.lower_is_better { "lower" } else { "higher" };
+    let wanted = found.seeds.len() * found.folds;
+    let titles = ["", "candidate", &found.metric, "deviation", "against the best (95 %)", "runs", ""];
+    let mut rows = vec![titles.map(str::to_string)];
+    for (rank, standing) in found.standings.iter().enumerate() {
+        let number = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.4}"));
+        let interval = standing.interval.map_or_else(String::new, |[low, high]| format!(" ({low:+.4} to {high:+.4})"));
+        rows.push([
+            (rank + 1).to_string(),
+            standing.describe(),
+            number((!standing.runs.is_empty()).then_some(standing.mean)),
+            number(standing.deviation),
+            standing.difference.map_or_else(String::new, |difference| format!("{difference:+.4}{interval}")),
+            format!("{}", standing.runs.len()),
+            standing.fate_in_words(wanted),
+        ]);
+    }
+    format!("{}compared by {}, {direction} is better\n", table(&rows, 0), found.metric)
+}
+
+/// Begins a sweep, or opens the one that goes on.
+fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
+    let place =
+        match &args.resume {
+            Some(place) if place.as_os_str().is_empty() => {
+                let named = args.out.as_ref();
+                Some(named.ok_or_else(|| {
+                    Failure::Invalid("name the folder: `--resume DIR`, or `--resume --out DIR`".into())
+                })?)
+            }
+            other => other.as_ref(),
+        };
+    let begins = place.is_none_or(|place| args.out.as_ref() == Some(place) && !SweepFolder::exists(place));
+    if let Some(place) = place.filter(|_| !begins) {
+        let (folder, origin) = SweepFolder::open(place)?;
+        if args.file.is_some() {
+            let now = origin_of(args)?;
+            if let Some(what) = differs(&origin, &now) {
+                return Err(Failure::Invalid(format!(
+                    "{what} is not what the sweep in {} began with: leave it out, or begin a new sweep",
+                    place.display()
+                )));
+            }
+        }
+        return Ok((specified(&origin)?, folder));
+    }
+    let Some(file) = &args.file else {
+        let place = place.map_or_else(String::new, |p| p.display().to_string());
+        return Err(Failure::Invalid(format!("{place} holds no sweep: name a recipe to begin one")));
+    };
+    let mut origin = origin_of(args)?;
+    let spec = specified(&Origin { stopping: Stopping::Never, ..origin.clone() })?;
+    let first = spec.candidates[0].recipe.clone();
+    super::source::finds_data(file, &first)?;
+    origin.stopping = stopping(args, &spec)?;
+    let spec = SweepSpec { stopping: origin.stopping, origin: origin.clone(), ..spec };
+    let folder = SweepFolder::create(args.out.as_deref(), first.name(), &origin)?;
+    Ok((spec, folder))
+}
+
+/// Whether the wish stops candidates early.
+fn stopping(args: &SweepArgs, spec: &SweepSpec) -> Result<Stopping, Failure> {
+    let on_images = |recipe: &Recipe| {
+        let plan = Plan::new(recipe, &Facts::default());
+        plan.stages.iter().any(|stage| stage.step.trains() && stage.state.body != BodyState::Precomputed)
+    };
+    match (args.halving, args.shard) {
+        (HalvingWish::Off, _) | (HalvingWish::Auto, Some(_)) => Ok(Stopping::Never),
+        (HalvingWish::On, Some(shard)) => Err(Failure::Invalid(format!(
+            "`--halving on` compares all combinations while they run, and part {shard} has only some of them: leave one out"
+        ))),
+        (HalvingWish::On, None) => Ok(Stopping::Halving),
+        (HalvingWish::Auto, None) => {
+            let worth = spec.candidates.iter().any(|candidate| on_images(&candidate.recipe));
+            Ok(if worth { Stopping::Halving } else { Stopping::Never })
+        }
+    }
+}
+
+/// What the command asks for.
+fn origin_of(args: &SweepArgs) -> Result<Origin, Failure> {
+    let Some(file) = &args.file else { unreachable!("checked by the caller") };
+    let text = String::from_utf8_lossy(&super::source::read_bytes(file)?).into_owned();
+    Ok(Origin {
+        file: fastai_runtime::names::visible_name(&file.to_string_lossy()).into_owned(),
+        text,
+        set: args.set.iter().map(|o| format!("{}={}", o.key, o.value)).collect(),
+        over: args.over.iter().map(Axis::to_string).collect(),
+        random: args.random,
+        seeds: args.seeds,
+        folds: None,
+        seed: args.seed,
+        stopping: Stopping::Never,
+        shard: args.shard,
+    })
+}
+
+/// Names the first thing that the command asks for and the sweep did not begin with.
+fn differs(began: &Origin, now: &Origin) -> Option<&'static str> {
+    let pairs = [
+        (began.text == now.text, "the recipe"),
+        (began.set == now.set, "`--set`"),
+        (began.over == now.over, "`--over`"),
+        (began.random == now.random, "`--random`"),
+        (began.seeds == now.seeds, "`--seeds`"),
+        (began.seed == now.seed, "`--seed`"),
+        (began.folds == now.folds, "`--folds`"),
+        (began.shard == now.shard, "`--shard`"),
+    ];
+    pairs.into_iter().find(|(same, _)| !same).map(|(_, what)| what)
+}
+
+/// Builds the sweep: the recipe of every combination, checked.
+///
+/// # Errors
+/// All findings about the combinations, each once.
+fn specified(origin: &Origin) -> Result<SweepSpec, Failure> {
+    let invalid = Failure::Invalid;
+    let axes: Vec<Axis> = origin.over.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(invalid)?;
+    let set: Vec<Override> = origin.set.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(invalid)?;
+    if let Some(both) = axes.iter().find(|axis| set.iter().any(|o| o.key == axis.key)) {
+        return Err(Failure::Invalid(format!("`{}` is in `--set` and in `--over`: give it once", both.key)));
+    }
+    let plain = super::source::said(RecipeText::new(&origin.file, &origin.text, &set))?.recipe;
+    let seed = origin.seed.unwrap_or(plain.seed());
+    let combinations = match origin.random {
+        None => grid::grid(&axes),
+        Some(count) => {
+            let mut rng = Stream::new(seed, "sweep sample").at(&[]);
+            grid::sample(&axes, count as usize, &mut || unit(&mut rng))
+        }
+    };
+    let combinations = combinations.map_err(invalid)?;
+    let mut found = BTreeSet::new();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for combination in &combinations {
+        let overrides: Vec<Override> = set.iter().chain(combination).cloned().collect();
+        let read = RecipeText::new(&origin.file, &origin.text, &overrides);
+        match read.result {
+            Ok(checked) => candidates.push(Candidate {
+                settings: combination.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
+                folds: vec![checked.recipe.clone()],
+                recipe: checked.recipe,
+            }),
+            Err(_) => found.extend(read.render_each()),
+        }
+    }
+    if !found.is_empty() {
+        let all: Vec<String> = found.into_iter().collect();
+        output::complain_styled(&format!("{}\n\n", all.join("\n\n").replace("`--set ", "`--over ")));
+        let errors = counted(all.len() as u64, "error", "errors");
+        eprintln!("{}: {errors} in {}", origin.file, counted(combinations.len() as u64, "combination", "combinations"));
+        return Err(Failure::Reported(Exit::Invalid));
+    }
+    has_effect(&candidates)?;
+    Ok(SweepSpec {
+        candidates,
+        seeds: (0..u64::from(origin.seeds.max(1))).map(|n| seed.wrapping_add(n)).collect(),
+        stopping: origin.stopping,
+        shard: origin.shard,
+        origin: origin.clone(),
+    })
+}
+
+/// # Errors
+/// If two combinations are the same recipe: a key that the recipe does not use, or two spellings of a value.
+fn has_effect(candidates: &[Candidate]) -> Result<(), Failure> {
+    let mut texts = std::collections::HashMap::new();
+    for candidate in candidates {
+        let Some(before) = texts.insert(candidate.recipe.to_string(), candidate) else { continue };
+        let pairs = before.settings.iter().zip(&candidate.settings);
+        let differing: Vec<String> =
+            pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("`{key}={a}` and `{key}={b}`")).collect();
+        return Err(Failure::Invalid(format!(
+            "{} give the same recipe: no step uses the key, or the values are equal. Use the name in a step, `fit(lr, 3)`, or \
+             leave it out of `--over`",
+            differing.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// Joins the parts of a sweep.
+fn merged(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
+    let mut parts = Vec::new();
+    for path in &args.merge {
+        parts.push(SweepFolder::open(path)?);
+    }
+    let whole = |origin: &Origin| Origin { shard: None, ..origin.clone() };
+    let origin = whole(&parts[0].1);
+    for ((_, other), path) in parts.iter().zip(&args.merge) {
+        if let Some(what) = differs(&origin, &whole(other)) {
+            return Err(Failure::Invalid(format!(
+                "{} and {} are not parts of one sweep: {what} is not the same",
+                args.merge[0].display(),
+                path.display()
+            )));
+        }
+    }
+    let spec = specified(&origin)?;
+    let folder = SweepFolder::create(args.out.as_deref(), spec.candidates[0].recipe.name(), &origin)?;
+    let folders: Vec<&SweepFolder> = parts.iter().map(|(folder, _)| folder).collect();
+    folder.take_trials(&spec, &folders)?;
+    Ok((spec, folder))
+}
+
+/// `90s`, `10m`, `1.5h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write `90s`, `10m` or `2h`");
+    let (digits, unit) = text.trim().split_at(text.trim().find(|c: char| c.is_alphabetic()).ok_or_else(wrong)?);
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text: &str| duration(text).map(|d| d.as_secs_f64());
+        assert_eq!(
+            [seconds("90s"), seconds("10m"), seconds("1.5h"), seconds("2 min")].map(Result::unwrap),
+            [90.0, 600.0, 5400.0, 120.0]
+        );
+        for wrong in ["", "10", "m", "-1s", "1d", "x s"] {
+            assert!(seconds(wrong).unwrap_err().contains("`10m`"), "{wrong}");
+        }
+    }
+}

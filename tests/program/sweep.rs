@@ -1,0 +1,171 @@
+//! `fastai sweep` as a user meets it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::call::{fastai, stderr};
+use crate::small::small;
+
+/// A head on the small data set: seconds a run.
+fn head(scratch: &TempDir) -> std::path::PathBuf {
+    let file = small(scratch);
+    let text = fs::read_to_string(&file).unwrap();
+    let (sections, _) = text.split_once("    train: {").unwrap();
+    let train = "    train: {\n        precompute(on);\n        let lr = 0.1;\n        let unused = 3;\n        fit(lr, 4);\n    },\n}\n";
+    fs::write(&file, format!("{sections}{train}")).unwrap();
+    file
+}
+
+fn results(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("sweep.json")).unwrap()).unwrap()
+}
+
+/// The score of each run, by candidate and seed.
+fn scores(folder: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(folder.join("runs.csv")).unwrap();
+    let rows = text.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        (cells[..3].join(","), cells[3..cells.len() - 1].join(","))
+    });
+    rows.collect()
+}
+
+const GRID: [&str; 6] = ["--over", "lr=1e-3,0.1", "--over", "model.dropout=0.25,0.5", "--seeds", "2"];
+
+#[test]
+fn a_grid_is_compared_and_its_best_recipe_checks() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let output = fastai(&scratch).arg("sweep").arg(&recipe).args(GRID).arg("--out").arg(&out).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    for part in ["lr=0.1 model.dropout=0.25", "complete", "compared by f2, higher is better", "best recipe: "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let found = results(&out);
+    assert_eq!((&found["trials"], &found["complete"]), (&8.into(), &8.into()));
+    let standings = found["standings"].as_array().unwrap();
+    let means: Vec<f64> = standings.iter().map(|s| s["mean"].as_f64().unwrap()).collect();
+    assert!(means.len() == 4 && means.is_sorted_by(|a, b| a >= b), "{means:?}");
+    assert!(standings[0]["difference"].is_null() && standings[0]["deviation"].as_f64().is_some());
+    let last = &standings[3];
+    let difference = last["difference"].as_f64().unwrap();
+    assert!((difference - (means[3] - means[0])).abs() < 1e-12);
+    let interval: Vec<f64> = last["interval"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert!(interval[0] <= difference && difference <= interval[1], "{interval:?}");
+
+    // A run of the sweep is the run that `run` makes.
+    let best = out.join("best.recipe");
+    fastai(&scratch).args(["check"]).arg(&best).assert().success();
+    let again = scratch.path().join("again");
+    fastai(&scratch).args(["run", "--quiet", "--out"]).arg(&again).arg(&best).assert().success();
+    let summary: Value = serde_json::from_slice(&fs::read(again.join("summary.json")).unwrap()).unwrap();
+    let scored = summary["final"]["metrics"][0]["value"].as_f64().unwrap();
+    let of_sweep = standings[0]["runs"].as_array().unwrap().iter().find(|run| run["key"]["seed"] == summary["seed"]);
+    assert_eq!(of_sweep.unwrap()["score"].as_f64().unwrap(), scored);
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("All runs over the values of") && page.contains("<svg") && !page.contains("<script"));
+    assert!(out.join("scores.svg").is_file());
+
+    // What is finished is not run again, on any number of jobs; the table stays.
+    let before = (results(&out), scores(&out));
+    fastai(&scratch).args(["sweep", "--jobs", "3", "--resume"]).arg(&out).assert().success();
+    assert_eq!((results(&out), scores(&out)), before);
+    // A result that was changed is not believed.
+    let trial = out.join("trials/000-fold0-seed42.trial");
+    let mut bytes = fs::read(&trial).unwrap();
+    let at = bytes.len() - 9;
+    bytes[at] ^= 1;
+    fs::write(&trial, bytes).unwrap();
+    let log = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(&out), 0);
+    assert_eq!(log.matches(": f2 0").count() - log.matches("epoch").count(), 1, "one run: {log}");
+    assert_eq!(scores(&out), before.1);
+}
+
+#[test]
+fn parts_and_a_budget_end_with_the_same_results() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = head(&scratch);
+    let path = |name: &str| scratch.path().join(name);
+    let sweep = |out: &str, args: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.arg("sweep").arg(&recipe).args(GRID).args(args).arg("--out").arg(path(out));
+        command
+    };
+    sweep("whole", &["--quiet"]).assert().success();
+    let whole = scores(&path("whole"));
+    for (part, out) in [("1/2", "one"), ("2/2", "two")] {
+        sweep(out, &["--quiet", "--shard", part]).assert().success();
+        assert_eq!(scores(&path(out)).len(), 4);
+    }
+    let merge = |out: &str, parts: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.args(["sweep", "--quiet", "--merge"]).args(parts.iter().map(|p| path(p))).arg("--out").arg(path(out));
+        command
+    };
+    merge("merged", &["one", "two"]).assert().success();
+    assert_eq!(scores(&path("merged")), whole);
+    let mut tables = (results(&path("merged")), results(&path("whole")));
+    for table in [&mut tables.0, &mut tables.1] {
+        for standing in table["standings"].as_array_mut().unwrap() {
+            standing["seconds"] = Value::Null;
+            standing["runs"].as_array_mut().unwrap().iter_mut().for_each(|run| run["seconds"] = Value::Null);
+        }
+    }
+    assert_eq!(tables.0, tables.1);
+    // A part that is missing is said, and can be run.
+    let output = merge("half", &["two"]).assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("4 of 8 runs are complete"), "{text}");
+    fastai(&scratch).args(["sweep", "--quiet", "--resume"]).arg(path("half")).assert().success();
+    assert_eq!(scores(&path("half")), whole);
+
+    // No time at all, then all the time: `--resume --out` begins or goes on.
+    let text =
+        sweep("timed", &["--quiet", "--budget", "0s", "--resume"]).assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(text).unwrap().contains("0 of 8 runs are complete"));
+    sweep("timed", &["--quiet", "--resume", "--jobs", "1"]).assert().success();
+    assert_eq!(scores(&path("timed")), whole);
+    let message = stderr(&mut sweep("timed", &["--resume", "--seed", "7"]), 2);
+    assert!(message.contains("`--seed` is not what the sweep in"), "{message}");
+}
+
+#[test]
+fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    for (args, parts) in [
+        (
+            vec!["--over", "lrr=1e-3,0.1"],
+            vec!["`--over lrr=1e-3` fits nothing", "`--over lrr=0.1`", "did you mean `lr`?"],
+        ),
+        (vec!["--over", "model.dropot=0.5"], vec!["has no key `dropot`", "small.recipe:4", "did you mean `dropout`?"]),
+        (
+            vec!["--over", "model.dropout=0.5,2", "--over", "lr=1,20"],
+            vec!["`dropout` must be", "got 2", "small.recipe:4", "20"],
+        ),
+        (vec!["--over", "unused=1,2"], vec!["`unused=1` and `unused=2` give the same recipe", "fit(lr, 3)"]),
+        (vec!["--over", "lr=0.1,1e-1"], vec!["`lr=0.1` and `lr=1e-1` give the same recipe"]),
+        (vec!["--over", "lr=1e-3..1e-1"], vec!["`lr` is a range", "--random 20"]),
+        (vec!["--over", "lr=0.1", "--set", "lr=0.2"], vec!["`lr` is in `--set` and in `--over`"]),
+        (vec!["--over", "data.valid=none,random(0.2)"], vec!["holds out none", "stratified(0.2)"]),
+        (vec!["--over", "lr=0.1,0.2", "--shard", "1/2", "--halving", "on"], vec!["`--halving on` compares all"]),
+        (vec!["--shard", "3/2"], vec!["`3/2` is no part: write `1/4`"]),
+        (vec!["--resume"], vec!["`--resume --out DIR`"]),
+    ] {
+        let mut command = fastai(&scratch);
+        command.arg("sweep").arg(&recipe).args(&args);
+        if !args.contains(&"--resume") {
+            command.arg("--out").arg(&out);
+        }
+        let code = if args.contains(&"data.valid=none,random(0.2)") { 1 } else { 2 };
+        let message = stderr(&mut command, code);
+        parts.iter().for_each(|part| assert!(message.contains(part), "{args:?}, {part}: {message}"));
+        let _ = fs::remove_dir_all(&out);
+    }
+    let message = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(scratch.path()), 1);
+    assert!(message.contains("holds no sweep"), "{message}");
+}
