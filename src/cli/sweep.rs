@@ -40,6 +40,9 @@ pub struct SweepArgs {
     /// The first seed; the recipe's unless given
     #[arg(long)]
     seed: Option<u64>,
+    /// Cross-validate: hold out each of N parts in turn. The recipe's split must be one by share, and keeps its kind and seed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
+    folds: Option<u32>,
     /// Stop combinations that fall behind: after a quarter and after half of the epochs, the worse half ends. `auto` does so if
     /// a fit runs on images, where it saves time
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = HalvingWish::Auto)]
@@ -54,8 +57,8 @@ pub struct SweepArgs {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// Go on with the sweep in DIR. Without DIR: with that in `--out`, or begin it if there is none yet
-    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
-    resume: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    resume: Option<Option<PathBuf>>,
     /// Join the folders of the parts of a sweep into the one named by `--out`
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["file", "resume", "over", "shard"], requires = "out")]
     merge: Vec<PathBuf>,
@@ -139,7 +142,8 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
 fn standings(found: &Standings) -> String {
     let direction = if found.lower_is_better { "lower" } else { "higher" };
     let wanted = found.seeds.len() * found.folds;
-    let titles = ["", "candidate", &found.metric, "deviation", "against the best (95 %)", "runs", ""];
+    let whole = if found.folds > 1 { "out of fold" } else { "" };
+    let titles = ["", "candidate", &found.metric, whole, "deviation", "against the best (95 %)", "runs", ""];
     let mut rows = vec![titles.map(str::to_string)];
     for (rank, standing) in found.standings.iter().enumerate() {
         let number = |value: Option<f64>| value.map_or_else(String::new, |v| format!("{v:.4}"));
@@ -148,6 +152,7 @@ fn standings(found: &Standings) -> String {
             (rank + 1).to_string(),
             standing.describe(),
             number((!standing.runs.is_empty()).then_some(standing.mean)),
+            number(standing.out_of_fold),
             number(standing.deviation),
             standing.difference.map_or_else(String::new, |difference| format!("{difference:+.4}{interval}")),
             format!("{}", standing.runs.len()),
@@ -159,16 +164,14 @@ fn standings(found: &Standings) -> String {
 
 /// Begins a sweep, or opens the one that goes on.
 fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
-    let place =
-        match &args.resume {
-            Some(place) if place.as_os_str().is_empty() => {
-                let named = args.out.as_ref();
-                Some(named.ok_or_else(|| {
-                    Failure::Invalid("name the folder: `--resume DIR`, or `--resume --out DIR`".into())
-                })?)
-            }
-            other => other.as_ref(),
-        };
+    let place = match (&args.resume, &args.out) {
+        (Some(None), None) => {
+            return Err(Failure::Invalid("name the folder: `--resume DIR`, or `--resume --out DIR`".into()));
+        }
+        (Some(None), out) => out.as_ref(),
+        (Some(named), _) => named.as_ref(),
+        (None, _) => None,
+    };
     let begins = place.is_none_or(|place| args.out.as_ref() == Some(place) && !SweepFolder::exists(place));
     if let Some(place) = place.filter(|_| !begins) {
         let (folder, origin) = SweepFolder::open(place)?;
@@ -227,7 +230,7 @@ fn origin_of(args: &SweepArgs) -> Result<Origin, Failure> {
         over: args.over.iter().map(Axis::to_string).collect(),
         random: args.random,
         seeds: args.seeds,
-        folds: None,
+        folds: args.folds,
         seed: args.seed,
         stopping: Stopping::Never,
         shard: args.shard,
@@ -278,10 +281,11 @@ fn specified(origin: &Origin) -> Result<SweepSpec, Failure> {
         match read.result {
             Ok(checked) => candidates.push(Candidate {
                 settings: combination.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
-                folds: vec![checked.recipe.clone()],
+                folds: folds_of(origin, &checked.recipe, &overrides)?,
                 recipe: checked.recipe,
             }),
-            Err(_) => found.extend(read.render_each()),
+            // The warnings are those of the recipe, and have been said.
+            Err(_) => found.extend(read.render_each().into_iter().filter(|finding| finding.starts_with("error"))),
         }
     }
     if !found.is_empty() {
@@ -299,6 +303,32 @@ fn specified(origin: &Origin) -> Result<SweepSpec, Failure> {
         shard: origin.shard,
         origin: origin.clone(),
     })
+}
+
+/// The recipes of the folds; without folds, the recipe itself.
+///
+/// # Errors
+/// If the recipe's split holds out no share.
+fn folds_of(origin: &Origin, recipe: &Recipe, overrides: &[Override]) -> Result<Vec<Recipe>, Failure> {
+    let Some(folds) = origin.folds else { return Ok(vec![recipe.clone()]) };
+    let of = |fold: u32| {
+        let valid = recipe.data().valid.fold_of(folds, fold).ok_or_else(|| {
+            Failure::Invalid(format!(
+                "`--folds {folds}` deals the images out by share, and the recipe says `valid: {}`: add `--set \
+                 'data.valid=stratified(0.2)'`, or `random`, `blocks` or `grouped` likewise",
+                recipe.data().valid
+            ))
+        })?;
+        let held = Override { key: "data.valid".to_string(), value: valid.to_string() };
+        let overrides: Vec<Override> = overrides.iter().cloned().chain([held]).collect();
+        let read = RecipeText::new(&origin.file, &origin.text, &overrides);
+        // The findings of the recipe itself have been reported.
+        read.result.map(|checked| checked.recipe).map_err(|found| {
+            let first = found.iter().next().map_or_else(String::new, |finding| finding.message.to_string());
+            Failure::Invalid(format!("fold {} of {folds}: {first}", fold + 1))
+        })
+    };
+    (0..folds).map(of).collect()
 }
 
 /// # Errors

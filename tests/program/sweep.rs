@@ -142,10 +142,10 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
             vec!["--over", "lrr=1e-3,0.1"],
             vec!["`--over lrr=1e-3` fits nothing", "`--over lrr=0.1`", "did you mean `lr`?"],
         ),
-        (vec!["--over", "model.dropot=0.5"], vec!["has no key `dropot`", "small.recipe:4", "did you mean `dropout`?"]),
+        (vec!["--over", "model.dropot=0.5"], vec!["has no key `dropot`", "small.recipe:5", "did you mean `dropout`?"]),
         (
             vec!["--over", "model.dropout=0.5,2", "--over", "lr=1,20"],
-            vec!["`dropout` must be", "got 2", "small.recipe:4", "20"],
+            vec!["`dropout` must be", "got 2", "small.recipe:5", "20"],
         ),
         (vec!["--over", "unused=1,2"], vec!["`unused=1` and `unused=2` give the same recipe", "fit(lr, 3)"]),
         (vec!["--over", "lr=0.1,1e-1"], vec!["`lr=0.1` and `lr=1e-1` give the same recipe"]),
@@ -168,4 +168,105 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
     }
     let message = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(scratch.path()), 1);
     assert!(message.contains("holds no sweep"), "{message}");
+}
+
+#[test]
+fn candidates_that_fall_behind_stop_and_the_others_end_as_without() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = head(&scratch);
+    let path = |name: &str| scratch.path().join(name);
+    let sweep = |out: &str, halving: &str| {
+        let mut command = fastai(&scratch);
+        command.arg("sweep").arg(&recipe).args([
+            "--over",
+            "lr=1e-5,1e-4,0.1,0.2,1e-6",
+            "--seeds",
+            "2",
+            "--halving",
+            halving,
+        ]);
+        // A loss is never the same for two rates; of equal candidates none would stop.
+        command.args(["--set", "metrics=[log_loss]", "--out"]).arg(path(out));
+        command
+    };
+    sweep("all", "off").arg("--quiet").assert().success();
+    let output = sweep("halved", "on").assert().success();
+    let (text, log) = (&output.get_output().stdout, &output.get_output().stderr);
+    let (text, log) = (String::from_utf8_lossy(text), String::from_utf8_lossy(log));
+    assert!(text.contains("stopped after 1 of 4 epochs, at "), "{text}");
+    assert!(log.contains("stops after 1 of 4 epochs"), "{log}");
+    let (all, halved) = (scores(&path("all")), scores(&path("halved")));
+    assert_eq!(all.len(), 10);
+    // Three of five go on after the first epoch, and fewer than four are not halved again.
+    assert_eq!(halved.len(), 6);
+    assert!(halved.iter().all(|(run, score)| all[run] == *score), "{halved:?} {all:?}");
+    let found = results(&path("halved"));
+    let standings = found["standings"].as_array().unwrap();
+    assert_eq!(standings[0]["candidate"], results(&path("all"))["standings"][0]["candidate"]);
+    assert_eq!(standings.iter().filter(|s| s["fate"]["stopped"]["epoch"] == 1).count(), 2);
+}
+
+/// Ends the program itself, in the middle of a run of the sweep.
+#[cfg(unix)]
+#[test]
+fn a_killed_sweep_goes_on_with_what_is_missing() {
+    use std::io::{BufRead, BufReader};
+    let scratch = TempDir::new().unwrap();
+    let recipe = head(&scratch);
+    let path = |name: &str| scratch.path().join(name);
+    let args = ["--over", "lr=1e-3,0.1,0.2", "--seeds", "2", "--jobs", "1"];
+    fastai(&scratch)
+        .args(["sweep", "--quiet"])
+        .arg(&recipe)
+        .args(args)
+        .arg("--out")
+        .arg(path("whole"))
+        .assert()
+        .success();
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_fastai"));
+    program.current_dir(crate::call::ROOT).env("FASTAI_CACHE", path("cache")).arg("sweep").arg(&recipe).args(args);
+    let mut child = program.arg("--out").arg(path("killed")).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<String> = lines.take_while(|line| !line.starts_with("lr=0.1, seed 42: f2")).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = fs::read_dir(path("killed").join("trials")).unwrap().count();
+    assert!((1..6).contains(&kept), "{kept}: {told:?}");
+    let log = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(path("killed")), 0);
+    assert_eq!(log.lines().filter(|line| line.starts_with("lr=") && line.contains(" s")).count(), 6 - kept, "{log}");
+    assert_eq!(scores(&path("killed")), scores(&path("whole")));
+}
+
+#[test]
+fn folds_hold_out_each_image_once() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let sweep = |split: &str| {
+        let mut command = fastai(&scratch);
+        command.arg("sweep").arg(&recipe).args(["--over", "lr=0.05,0.1", "--folds", "3", "--quiet", "--set", split]);
+        command.arg("--out").arg(&out);
+        command
+    };
+    let message = stderr(&mut sweep("data.valid=rows([0, 5])"), 2);
+    assert!(
+        message.contains("`--folds 3` deals the images out by share") && message.contains("stratified(0.2)"),
+        "{message}"
+    );
+    let output = sweep("data.valid=stratified(0.25, seed = 3)").assert().success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("out of fold"), "{text}");
+    let found = results(&out);
+    assert_eq!((&found["folds"], &found["complete"]), (&3.into(), &6.into()));
+    let best = &found["standings"][0];
+    let table = fs::read_to_string(out.join("out_of_fold.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    let ids: std::collections::BTreeSet<&str> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
+    assert_eq!((rows.len(), ids.len()), (60, 60), "{table}");
+    for fold in ["1", "2", "3"] {
+        assert_eq!(rows.iter().filter(|row| row.split(',').nth(1) == Some(fold)).count(), 20);
+    }
+    // F2 is a mean over images, and the folds have equally many.
+    let (whole, mean) = (best["out_of_fold"].as_f64().unwrap(), best["mean"].as_f64().unwrap());
+    assert!((whole - mean).abs() < 1e-6, "{whole} {mean}");
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("out_of_fold.csv"));
 }

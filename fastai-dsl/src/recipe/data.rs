@@ -188,3 +188,23 @@ pub enum Valid {
     /// Train on all images without validation.
     None,
 }
+
+impl Valid {
+    /// The split of this kind that holds out part `fold`, from 0, of `folds` equal ones; `None` for a split that holds out no
+    /// share. The parts do not overlap; as every share, they are rounded down, so that fewer than `folds` images (blocks,
+    /// groups) may be in none.
+    pub fn fold_of(&self, folds: u32, fold: u32) -> Option<Valid> {
+        // Not below the quotient, so that a number of images that divides is divided.
+        let quotient = 1.0 / f64::from(folds.max(1));
+        let part = if quotient.mul_add(f64::from(folds), -1.0) < 0.0 { quotient.next_up() } else { quotient };
+        let mut valid = self.clone();
+        match &mut valid {
+            Valid::Random { share, fold: which, .. }
+            | Valid::Stratified { share, fold: which, .. }
+            | Valid::Blocks { share, fold: which, .. }
+            | Valid::Grouped { share, fold: which, .. } => (*share, *which) = (part, fold),
+            _ => return None,
+        }
+        Some(valid)
+    }
+}

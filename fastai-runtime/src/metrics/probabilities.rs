@@ -54,6 +54,13 @@ impl Probabilities {
         self.values.is_empty()
     }
 
+    /// All rows of `parts`, in their order; `None` if their classes differ, or there are none.
+    pub(crate) fn concat(parts: &[&Probabilities]) -> Option<Self> {
+        let classes = parts.first()?.classes;
+        let alike = parts.iter().all(|part| part.classes == classes);
+        alike.then(|| Probabilities { values: parts.iter().flat_map(|p| &p.values).copied().collect(), classes })
+    }
+
     /// Classes or tags a row.
     pub fn classes(&self) -> usize {
         self.classes
@@ -141,6 +148,20 @@ impl Truth {
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The labels of all `parts`, in their order; `None` if they are of different tasks or tags, or there are none.
+    pub(crate) fn concat(parts: &[&Truth]) -> Option<Self> {
+        let mut all = (*parts.first()?).clone();
+        for part in &parts[1..] {
+            match (&mut all, part) {
+                (Truth::Classes(all), Truth::Classes(more)) => all.extend(more),
+                (Truth::Tags { cells, tags }, Truth::Tags { cells: more, tags: n }) if tags == n => cells.extend(more),
+                (Truth::Values(all), Truth::Values(more)) => all.extend(more),
+                _ => return None,
+            }
+        }
+        Some(all)
     }
 
     /// What is true of these images, in this order; an image may occur several times.

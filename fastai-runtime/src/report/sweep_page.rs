@@ -111,6 +111,10 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
             "The difference is that of the runs with the same seed" @if table.folds > 1 { " and fold" } ", against the best. Its 95 % "
             "interval is a bootstrap over runs and validation images, the same images for both; it does not allow for the number "
             "of candidates."
+            @if table.folds > 1 {
+                " Out of fold: the predictions for all images together, each by the network that did not train on it; those of the "
+                "best are in " code { "out_of_fold.csv" } "."
+            }
             @if table.standings.iter().any(|s| matches!(s.fate, Fate::Stopped { .. })) {
                 " A stopped candidate was in the worse half after a quarter or after half of its epochs (successive halving)."
             }
@@ -119,12 +123,15 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
             thead { tr {
                 th.n { "no." }
                 @for key in keys { th { code { (key) } } }
-                th.n { (table.metric) } th.n { "deviation" } th.n { "runs" } th { "against the best" } th.n { "time" } th { "" }
+                th.n { (table.metric) }
+                @if table.folds > 1 { th.n { "out of fold" } }
+                th.n { "deviation" } th.n { "runs" } th { "against the best" } th.n { "time" } th { "" }
             } }
             tbody { @for standing in &table.standings { tr {
                 td.n { (standing.candidate + 1) }
                 @for (_, value) in &standing.settings { td { code { (value) } } }
                 td.n { @if !standing.runs.is_empty() { strong { (metric(standing.mean)) } } }
+                @if table.folds > 1 { td.n { @if let Some(whole) = standing.out_of_fold { (metric(whole)) } } }
                 td.n { @if let Some(deviation) = standing.deviation { (metric(deviation)) } }
                 td.n { (standing.runs.len()) }
                 td { (difference(standing)) }

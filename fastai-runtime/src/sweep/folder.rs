@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::out_of_fold::OutOfFold;
 use super::standings::Standings;
 use super::trial::{Trial, TrialKey};
 use super::{Shard, Stopping, SweepSpec};
@@ -44,7 +45,8 @@ pub struct Origin {
 }
 
 /// The folder of a sweep: `sweep.state` (what it is), `trials/` (the results, with digests), `runs/` (a run folder for each
-/// trial), and what [`run`](super::run) writes at its end: `sweep.json`, `runs.csv`, `scores.svg`, `report.html`, `best.recipe`.
+/// trial), and what [`run`](super::run) writes at its end: `sweep.json`, `runs.csv`, `scores.svg`, `report.html`, `best.recipe`,
+/// and, with folds, `out_of_fold.csv` of the best.
 #[derive(Debug)]
 pub struct SweepFolder {
     path: PathBuf,
@@ -137,7 +139,12 @@ impl SweepFolder {
     }
 
     /// Writes the table, the plots, the report and the best recipe.
-    pub(super) fn write_results(&self, spec: &SweepSpec, standings: &Standings) -> Result<(), RunError> {
+    pub(super) fn write_results(
+        &self,
+        spec: &SweepSpec,
+        standings: &Standings,
+        trials: &[Trial],
+    ) -> Result<(), RunError> {
         let json = serde_json::to_string_pretty(standings)
             .map_err(|e| RunError::file("write", self.path.join("sweep.json"), e.into()))?;
         self.write("sweep.json", &(json + "\n"))?;
@@ -145,6 +152,10 @@ impl SweepFolder {
         self.write("scores.svg", &sweep_page::scores(standings))?;
         if let Some(best) = standings.best() {
             self.write("best.recipe", &spec.candidates[best.candidate].recipe.to_string())?;
+            let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
+            if let Some(whole) = whole.filter(OutOfFold::is_regular) {
+                write_atomic(self.path.join("out_of_fold.csv"), |out| whole.write(out))?;
+            }
         }
         self.write("report.html", &sweep_page::page(standings, &spec.origin.text))
     }

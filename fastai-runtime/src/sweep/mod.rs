@@ -8,6 +8,7 @@
 mod comparison;
 mod folder;
 mod halving;
+mod out_of_fold;
 mod pool;
 mod standings;
 mod trial;
@@ -171,7 +172,7 @@ pub fn run(
     }
     let trials = folder.trials(spec, &keys)?;
     let standings = Standings::new(spec, &trials, &|candidate| halving.is_alive(candidate));
-    folder.write_results(spec, &standings)?;
+    folder.write_results(spec, &standings, &trials)?;
     Ok(Swept { standings, folder: folder.path().to_path_buf(), ended_early })
 }
 

@@ -4,6 +4,7 @@ use fastai_dsl::Direction;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::{Difference, Runs};
+use super::out_of_fold::OutOfFold;
 use super::trial::Trial;
 use super::{Candidate, SweepSpec, TrialKey};
 use crate::metrics::{self, Measure, number_or_nan};
@@ -43,6 +44,10 @@ pub struct Standing {
     /// Mean score of its complete runs; NaN without one.
     #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
+    /// With folds: the score of all out-of-fold predictions together, the mean over the seeds with which every fold is
+    /// complete.
+    #[serde(default)]
+    pub out_of_fold: Option<f64>,
     /// Standard deviation of their scores (with n - 1), of two and more.
     pub deviation: Option<f64>,
     /// The mean difference to the best candidate over the runs that both completed, with the same seed and fold; `None` for the
@@ -141,6 +146,10 @@ impl Standings {
             complete,
             standings,
         };
+        for standing in table.standings.iter_mut().filter(|_| spec.folds() > 1) {
+            let whole = OutOfFold::of(spec, standing.candidate, trials);
+            standing.out_of_fold = whole.and_then(|whole| whole.score(measure(spec)?.as_ref()));
+        }
         if let Some(best) = table.best().map(|best| best.candidate) {
             let (runs, measure) = (Runs::new(trials), measure(spec));
             for standing in table.standings.iter_mut().filter(|s| s.candidate != best && !s.runs.is_empty()) {
@@ -184,6 +193,7 @@ impl Standing {
             fate,
             mean,
             deviation: (runs.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+            out_of_fold: None,
             difference: None,
             interval: None,
             epochs: candidate.epochs(),

@@ -13,7 +13,7 @@ use crate::report::{Evaluation, Summary};
 use crate::sealed::{read_sealed, write_sealed};
 
 /// The kind of a trial's file.
-const KIND: &str = "fastai trial 1";
+const KIND: &str = "fastai trial 2";
 /// Largest file of a trial, bytes.
 const LARGEST: u64 = 4 << 30;
 
@@ -64,6 +64,8 @@ pub(super) struct TrialResult {
     /// Wall time of the run, seconds.
     pub(super) seconds: f64,
     pub(super) held_out: HeldOut,
+    /// Class or tag names, in the order of the outputs.
+    pub(super) classes: Vec<String>,
 }
 
 impl Trial {
@@ -141,7 +143,10 @@ impl TrialResult {
     /// If the run measured nothing.
     pub(super) fn of(summary: &Summary, held_out: Option<HeldOut>) -> Result<Self, RunError> {
         match (summary.r#final.clone(), held_out) {
-            (Some(evaluation), Some(held_out)) => Ok(TrialResult { evaluation, seconds: summary.seconds, held_out }),
+            (Some(evaluation), Some(held_out)) => {
+                let classes = summary.classes.clone();
+                Ok(TrialResult { evaluation, seconds: summary.seconds, held_out, classes })
+            }
             _ => Err(DataError::one("candidates are compared on validation images, and there are none").into()),
         }
     }

@@ -1,0 +1,81 @@
+//! The predictions of a candidate for all images, each by the network that did not train on it.
+
+use std::io;
+
+use super::SweepSpec;
+use super::trial::{Trial, TrialResult};
+use crate::metrics::{Measure, Probabilities, Truth};
+
+/// Out-of-fold predictions: for each seed, the results of all folds in their order.
+pub(super) struct OutOfFold<'a> {
+    seeds: Vec<Vec<&'a TrialResult>>,
+}
+
+impl<'a> OutOfFold<'a> {
+    /// Takes the seeds with which every fold is complete; `None` without one.
+    pub(super) fn of(spec: &SweepSpec, candidate: usize, trials: &'a [Trial]) -> Option<Self> {
+        let of_seed = |seed: &u64| {
+            let fold = |fold: usize| {
+                let of = |t: &&Trial| t.key.candidate == candidate && t.key.seed == *seed && t.key.fold == fold;
+                trials.iter().find(of).and_then(Trial::result)
+            };
+            (0..spec.folds()).map(fold).collect::<Option<Vec<_>>>()
+        };
+        let seeds: Vec<Vec<&TrialResult>> = spec.seeds.iter().filter_map(of_seed).collect();
+        (!seeds.is_empty()).then_some(OutOfFold { seeds })
+    }
+
+    /// The metric over all images, the mean over the seeds; `None` if the folds have different classes.
+    pub(super) fn score(&self, measure: &dyn Measure) -> Option<f64> {
+        let of_seed = |folds: &Vec<&TrialResult>| {
+            let probabilities: Vec<&Probabilities> = folds.iter().map(|f| &f.held_out.probabilities).collect();
+            let truth: Vec<&Truth> = folds.iter().map(|f| &f.held_out.truth).collect();
+            let alike = folds.iter().all(|fold| fold.classes == folds[0].classes);
+            let together = (Probabilities::concat(&probabilities)?, Truth::concat(&truth)?);
+            alike.then(|| measure.value(&together.0, &together.1))
+        };
+        let scores: Vec<f64> = self.seeds.iter().map(of_seed).collect::<Option<_>>()?;
+        Some(scores.iter().sum::<f64>() / scores.len() as f64)
+    }
+
+    /// Writes a row for each image: its id, its fold from 1, its label (tags separated by spaces), and what is predicted for
+    /// each class, the mean over the seeds.
+    pub(super) fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut csv = csv::Writer::from_writer(out);
+        let first = &self.seeds[0];
+        let classes = &first[0].classes;
+        csv.write_record(["id", "fold", "label"].into_iter().chain(classes.iter().map(String::as_str)))?;
+        for (fold, result) in first.iter().enumerate() {
+            for (image, id) in result.held_out.ids.iter().enumerate() {
+                let label = match &result.held_out.truth {
+                    Truth::Classes(labels) => classes.get(labels[image] as usize).cloned().unwrap_or_default(),
+                    Truth::Values(values) => values[image].to_string(),
+                    tags @ Truth::Tags { .. } => {
+                        let named = classes.iter().zip(tags.tags_of(image)).filter(|(_, has)| **has);
+                        named.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
+                    }
+                };
+                let mut row = vec![id.clone(), (fold + 1).to_string(), label];
+                let width = result.held_out.probabilities.classes();
+                row.extend((0..width).map(|class| {
+                    let of = |seed: &Vec<&TrialResult>| {
+                        f64::from(seed[fold].held_out.probabilities.values()[image * width + class])
+                    };
+                    let mean = self.seeds.iter().map(of).sum::<f64>() / self.seeds.len() as f64;
+                    (mean as f32).to_string()
+                }));
+                csv.write_record(&row)?;
+            }
+        }
+        csv.flush()
+    }
+
+    /// Whether every seed has the same images and classes in each fold, so that their predictions can be averaged.
+    pub(super) fn is_regular(&self) -> bool {
+        let alike = |a: &TrialResult, b: &TrialResult| a.held_out.ids == b.held_out.ids && a.classes == b.classes;
+        self.seeds.iter().all(|seed| {
+            seed.iter().zip(&self.seeds[0]).all(|(a, b)| alike(a, b))
+                && seed.iter().all(|f| f.classes == seed[0].classes)
+        })
+    }
+}
