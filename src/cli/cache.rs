@@ -8,7 +8,7 @@ use fastai_runtime::names::visible_name;
 
 use super::config::{self, Sourced};
 use super::failure::Failure;
-use super::numbers::{counted, megabytes, thousands};
+use super::numbers::{counted, megabytes, size, thousands};
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -59,22 +59,6 @@ impl CacheFolder {
     fn open(&self) -> ActivationCache {
         ActivationCache::new(self.cache.clone().unwrap_or_else(ActivationCache::default_root))
     }
-}
-
-/// Reads a size with an optional suffix, in powers of 1000.
-pub fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "a whole number with K, M, G or T, such as 20G".to_string();
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let factor: u64 = match &text[digits.len()..] {
-        "" => 1,
-        "K" | "kB" => 1000,
-        "M" | "MB" => 1_000_000,
-        "G" | "GB" => 1_000_000_000,
-        "T" | "TB" => 1_000_000_000_000,
-        _ => return Err(wrong()),
-    };
-    let number: Option<u64> = digits.parse().ok();
-    number.and_then(|n| n.checked_mul(factor)).ok_or_else(wrong)
 }
 
 pub fn run(args: &CacheArgs) -> Result<(), Failure> {
@@ -196,20 +180,4 @@ fn age(then: SystemTime) -> String {
         _ => (seconds / 86_400, "day", "days"),
     };
     format!("{} ago", counted(n, one, many))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_suffixes() {
-        assert_eq!(
-            ["0", "500M", "20G", "7", "3kB"].map(|text| size(text).unwrap()),
-            [0, 500_000_000, 20_000_000_000, 7, 3000]
-        );
-        for wrong in ["", "G", "1.5G", "-1", "20X", "99999999999T", "2é"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -10,8 +10,8 @@ use fastai_runtime::defaults::{Defaults, set_defaults};
 use fastai_runtime::device::DeviceRequest;
 use serde::Deserialize;
 
-use super::cache;
 use super::failure::Failure;
+use super::numbers;
 
 /// The name of the file, in the working directory or a folder above it, or in the user's folder of configurations.
 pub const NAME: &str = "fastai.toml";
@@ -136,7 +136,7 @@ impl Config {
             self.device.get_or_insert(Sourced { value, source: source.clone() });
         }
         if let Some(size) = &content.cache_limit {
-            let value = cache::size(size).map_err(|why| wrong("cache_limit", size, why))?;
+            let value = numbers::size(size).map_err(|why| wrong("cache_limit", size, why))?;
             self.cache_limit.get_or_insert(Sourced { value, source: source.clone() });
         }
         for (given, place, key) in

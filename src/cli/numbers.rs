@@ -34,6 +34,22 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// Reads a size with an optional suffix, in powers of 1000.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a whole number with K, M, G or T, such as 20G".to_string();
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor: u64 = match &text[digits.len()..] {
+        "" => 1,
+        "K" | "kB" => 1000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "T" | "TB" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number.and_then(|n| n.checked_mul(factor)).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +61,16 @@ mod tests {
         assert_eq!(counted(1000, "epoch", "epochs"), "1,000 epochs");
         assert_eq!(megabytes(1_234_567_890), "1,235 MB");
         assert_eq!([0.44, 75.2, 130.0, 3723.0].map(seconds), ["0.4", "75", "2:10", "1:02:03"]);
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(
+            ["0", "500M", "20G", "7", "3kB"].map(|text| size(text).unwrap()),
+            [0, 500_000_000, 20_000_000_000, 7, 3000]
+        );
+        for wrong in ["", "G", "1.5G", "-1", "20X", "99999999999T", "2é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 }

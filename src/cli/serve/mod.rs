@@ -18,7 +18,7 @@ use fastai_runtime::predict::PredictOptions;
 use tokio::net::TcpListener;
 
 use self::counters::Counters;
-use self::queue::Queue;
+use self::queue::ImageQueue;
 use self::routes::Service;
 use super::failure::Failure;
 use super::numbers::counted;
@@ -102,7 +102,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     predictor.predict_with(&[fastai_runtime::data::RgbImage::new(side, side)], &options)?;
 
     let counters = Arc::new(Counters::default());
-    let (queue, worker) = Queue::start(predictor.clone(), options, args.limits, counters.clone());
+    let (queue, worker) = ImageQueue::start(predictor.clone(), options, args.limits, counters.clone());
     let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
     let meta = predictor.meta();
     let outputs = match meta.task {

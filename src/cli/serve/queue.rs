@@ -16,25 +16,25 @@ use super::refusal::Refusal;
 use super::upload::Upload;
 
 /// What is said of one image, or why it cannot be read.
-pub type Said = Result<ImageAnswer, String>;
+pub type Predicted = Result<ImageAnswer, String>;
 
 /// The images of a request.
 struct Job {
     images: Vec<Upload>,
-    answer: oneshot::Sender<Result<Vec<Said>, String>>,
+    answer: oneshot::Sender<Result<Vec<Predicted>, String>>,
     /// Its places in the queue.
     _places: OwnedSemaphorePermit,
 }
 
 /// Bounded in images. Whatever waits when the network becomes free is predicted together.
 #[derive(Clone)]
-pub struct Queue {
+pub struct ImageQueue {
     jobs: Sender<Job>,
     places: Arc<Semaphore>,
     failure: Arc<Mutex<Option<String>>>,
 }
 
-impl Queue {
+impl ImageQueue {
     /// Starts the thread, which ends after the last queue is dropped.
     pub fn start(
         predictor: Arc<Predictor>,
@@ -46,14 +46,14 @@ impl Queue {
         let failure = Arc::new(Mutex::new(None));
         let worker = Worker { predictor, options, limits, counters, failure: failure.clone(), waiting: received };
         let thread = std::thread::spawn(move || worker.run());
-        (Queue { jobs, places: Arc::new(Semaphore::new(limits.queue as usize)), failure }, thread)
+        (ImageQueue { jobs, places: Arc::new(Semaphore::new(limits.queue as usize)), failure }, thread)
     }
 
     /// Predicts the images of a request, in their order.
     ///
     /// # Errors
     /// A full queue; the failure of the network or its device.
-    pub async fn predict(&self, images: Vec<Upload>) -> Result<Vec<Said>, Refusal> {
+    pub async fn predict(&self, images: Vec<Upload>) -> Result<Vec<Predicted>, Refusal> {
         let count = u32::try_from(images.len()).unwrap_or(u32::MAX);
         let full = |_| Refusal::Busy("the queue of images is full");
         let places = self.places.clone().try_acquire_many_owned(count).map_err(full)?;
@@ -126,7 +126,7 @@ impl Worker {
     }
 
     /// Predicts images together.
-    fn pass(&self, images: &[&Upload]) -> Result<Vec<Said>, String> {
+    fn pass(&self, images: &[&Upload]) -> Result<Vec<Predicted>, String> {
         let most = u64::from(self.limits.max_pixels) * 1_000_000;
         let sizes = images.iter().map(|image| match image_size(&image.bytes) {
             Some((width, height)) if u64::from(width) * u64::from(height) > most => {
@@ -140,7 +140,7 @@ impl Worker {
             images.iter().zip(&fits).filter(|(_, fits)| fits.is_ok()).map(|(image, _)| &*image.bytes).collect();
         let answers = self.predictor.predict_encoded(&fitting, &self.options).map_err(|error| error.to_string())?;
         let mut answers = answers.into_iter();
-        let said: Vec<Said> = fits
+        let said: Vec<Predicted> = fits
             .into_iter()
             .map(|fits| fits.and_then(|()| answers.next().unwrap_or_else(|| Err("no answer".to_string()))))
             .collect();

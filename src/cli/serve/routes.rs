@@ -18,7 +18,7 @@ use tokio::time::timeout_at;
 
 use super::Limits;
 use super::counters::{Counters, Gauge};
-use super::queue::{Queue, Said};
+use super::queue::{ImageQueue, Predicted};
 use super::refusal::Refusal;
 use super::upload::{self, Buffer};
 use crate::cli::answer;
@@ -34,7 +34,7 @@ pub struct Service {
     predictor: Arc<Predictor>,
     threshold: f64,
     limits: Limits,
-    queue: Queue,
+    queue: ImageQueue,
     buffer: Buffer,
     requests: Semaphore,
     counters: Arc<Counters>,
@@ -45,7 +45,7 @@ impl Service {
         predictor: Arc<Predictor>,
         threshold: f64,
         limits: Limits,
-        queue: Queue,
+        queue: ImageQueue,
         counters: Arc<Counters>,
     ) -> Arc<Self> {
         let (buffer, requests) = (Buffer::new(&limits), Semaphore::new(limits.concurrency as usize));
@@ -156,7 +156,7 @@ async fn predict(
     let said = timeout_at(end, service.queue.predict(images)).await;
     let said = said.map_err(|_| Refusal::SlowAnswer(limits.timeout))??;
 
-    let describe = |said: Said, object: &mut Map<String, Value>| -> Result<(), String> {
+    let describe = |said: Predicted, object: &mut Map<String, Value>| -> Result<(), String> {
         let said = said?;
         let names = service.predictor.said(&said.probabilities, threshold);
         answer::describe(object, &service.predictor, &said.probabilities, &names, asked.top);

@@ -22,7 +22,7 @@ pub struct Upload {
     /// The file.
     pub bytes: Vec<u8>,
     /// Its share of the buffer.
-    _held: Held,
+    _held: BufferShare,
 }
 
 /// The memory of all requests, by the bytes that have come, so that clients that send slowly do not keep others away.
@@ -39,17 +39,17 @@ impl Buffer {
         limits.buffer as usize * 1_000_000 / UNIT * UNIT - self.0.available_permits() * UNIT
     }
 
-    fn hold(&self) -> Held {
-        Held { buffer: self.clone(), permit: None }
+    fn hold(&self) -> BufferShare {
+        BufferShare { buffer: self.clone(), permit: None }
     }
 }
 
-struct Held {
+struct BufferShare {
     buffer: Buffer,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
+impl BufferShare {
     /// Holds `bytes` in total.
     fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
@@ -79,25 +79,25 @@ pub async fn read(request: Request, limits: &Limits, buffer: &Buffer) -> Result<
         return Err(too_large(limits));
     }
     match kind(request.headers())? {
-        Kind::Image => Ok((vec![body(request.into_body(), limits, buffer).await?], false)),
-        Kind::Form => Ok((form(request, limits, buffer).await?, true)),
+        BodyKind::Image => Ok((vec![body(request.into_body(), limits, buffer).await?], false)),
+        BodyKind::Form => Ok((form(request, limits, buffer).await?, true)),
     }
 }
 
-enum Kind {
+enum BodyKind {
     Image,
     Form,
 }
 
-fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
-    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(Kind::Image) };
+fn kind(headers: &HeaderMap) -> Result<BodyKind, Refusal> {
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(BodyKind::Image) };
     let given = given.to_str().unwrap_or("?");
     let name = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match name.as_str() {
-        "multipart/form-data" => Ok(Kind::Form),
+        "multipart/form-data" => Ok(BodyKind::Form),
         // The last is what curl's --data-binary states unless told otherwise. The content decides anyway.
-        "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(Kind::Image),
-        name if name.starts_with("image/") => Ok(Kind::Image),
+        "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(BodyKind::Image),
+        name if name.starts_with("image/") => Ok(BodyKind::Image),
         _ => Err(Refusal::NotAnImageType(given.to_string())),
     }
 }
