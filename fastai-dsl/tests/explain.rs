@@ -129,6 +129,7 @@ fn every_word_is_explained() {
         "valley",
         "steep",
         "minimum",
+        "slide",
         "balanced",
         "shuffle",
         "center",

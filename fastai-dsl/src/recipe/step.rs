@@ -170,6 +170,8 @@ word_enums! {
         Steep = steep,
         /// A tenth of the rate with the lowest loss.
         Minimum = minimum,
+        /// fastai v2's `slide`: where the smoothed loss changes as fast as 15 batches later, sought from the end.
+        Slide = slide,
     }
 
     /// Shape of a cycle.

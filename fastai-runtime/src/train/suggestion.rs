@@ -2,6 +2,8 @@
 
 use fastai_dsl::Suggest;
 
+use super::recorder::SmoothedLoss;
+
 /// Smallest number of points for a suggestion.
 const FEWEST: usize = 8;
 /// Smallest fall of the loss, relative to its start, for a suggestion.
@@ -16,6 +18,10 @@ const FLOOR: f64 = 0.02;
 const SKIPPED: usize = 10;
 /// The loss rises when it exceeds its level at the start by this share of the level.
 const RISEN: f64 = 0.5;
+/// Batches of the interval that `slide` moves, and the difference of the slopes at its ends, per batch, at which it stops.
+const SLIDE: (usize, f64) = (15, 0.005);
+/// Batches at the end that `slide` leaves out.
+const SLIDE_END: usize = 5;
 /// A loss that falls nowhere clearly suggests the rate from which it rises, divided by this.
 const BELOW_RISE: f64 = 10.0;
 
@@ -64,11 +70,14 @@ pub fn windowed(losses: &[f64]) -> (Vec<f64>, usize) {
 ///   influence.
 /// * `steep`: the rate at which the loss falls fastest over the logarithm of the rate.
 /// * `minimum`: a tenth of the rate with the lowest loss.
+/// * `slide`: the rule of fastai v2 on its curve, the moving average of the losses without the first ten batches and the last
+///   five. From the end, an interval of 15 batches moves towards lower rates until the average changes as fast at both of its
+///   ends, to within 0.005 a batch; its lower end is the rate.
 ///
 /// A network that is trained already has no clear fall. If its loss rises in the end, every rule suggests a tenth of the
 /// rate at which it begins to. Fewer than 8 batches, or a loss that neither falls nor rises, suggest no rate.
 ///
-/// Multiplying all losses by a constant does not change the rate.
+/// Multiplying all losses by a constant does not change the rate, except that of `slide`.
 pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<Suggestion> {
     let n = rates.len().min(losses.len());
     if n < FEWEST || losses[..n].iter().any(|l| !l.is_finite()) {
@@ -82,6 +91,7 @@ pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<Suggestio
     let falls = [first, 0]
         .iter()
         .find_map(|&from| fall(rule, &whole[from.min(rise)..rise], &rates[from + half..n], &losses[from..n], half));
+    let falls = if rule == Suggest::Slide { falls.and_then(|_| slide(&rates[..n], &losses[..n])) } else { falls };
     falls.map(|rate| Suggestion { rate, basis: Basis::Fall }).or_else(|| {
         let rates = &rates[first + half..n];
         let rate = rates.get(rise - first).filter(|_| rise < whole.len())? / BELOW_RISE;
@@ -100,7 +110,8 @@ fn fall(rule: Suggest, curve: &[f64], rates: &[f64], losses: &[f64], half: usize
         return None;
     }
     match rule {
-        Suggest::Valley => {
+        // For `slide`, only whether there is a fall matters.
+        Suggest::Valley | Suggest::Slide => {
             let height = |i: usize| curve[i].max(FLOOR * curve[highest]).ln();
             let level = height(highest) - DONE * (height(highest) - height(lowest));
             (highest..=lowest).find(|&i| height(i) <= level).map(|i| rates[i])
@@ -111,6 +122,29 @@ fn fall(rule: Suggest, curve: &[f64], rates: &[f64], losses: &[f64], half: usize
         }
         Suggest::Minimum => Some(rates[lowest] / 10.0),
     }
+}
+
+/// The rate of fastai v2's `slide`; `None` for a sweep that is shorter than its interval.
+fn slide(rates: &[f64], losses: &[f64]) -> Option<f64> {
+    let mut average = SmoothedLoss::default();
+    let smoothed: Vec<f64> = losses.iter().map(|loss| average.add(*loss)).collect();
+    let part = skipped(losses.len())..losses.len().checked_sub(SLIDE_END)?;
+    let (rates, curve) = (rates.get(part.clone())?, smoothed.get(part)?);
+    let last = curve.len().checked_sub(1)?;
+    let (width, alike) = SLIDE;
+    // Central differences, and one-sided ones at the ends, as numpy's `gradient`.
+    let slope = |i: usize| {
+        let (before, after) = (i.saturating_sub(1), (i + 1).min(last));
+        (curve[after] - curve[before]) / (after - before) as f64
+    };
+    let mut left = last.checked_sub(width)?;
+    let mut found = left;
+    while (slope(left + width) - slope(left)).abs() > alike {
+        found = left;
+        let Some(next) = left.checked_sub(1) else { break };
+        left = next;
+    }
+    Some(rates[found])
 }
 
 /// The index at which the curve rises above its level at the start, or its length. The level is the highest of the

@@ -55,6 +55,19 @@ fn curves_of_real_runs_suggest_a_rate_that_trains() {
     }
 }
 
+/// `golden/finder_slide.json` holds what fastai's own code reads off the same curves (`tools/reference_finder.py`).
+#[test]
+fn slide_is_that_of_fastai() {
+    let curves: BTreeMap<String, Curve> = serde_json::from_slice(&std::fs::read(golden()).unwrap()).unwrap();
+    let reference = std::fs::read(golden().with_file_name("finder_slide.json")).unwrap();
+    let reference: BTreeMap<String, f64> = serde_json::from_slice(&reference).unwrap();
+    assert_eq!(reference.len(), curves.len());
+    for (name, curve) in &curves {
+        let found = suggest(Suggest::Slide, &rates(curve), &curve.losses).unwrap().rate;
+        assert!((found / reference[name] - 1.0).abs() < 1e-9, "{name}: {found:e}, not {:e}", reference[name]);
+    }
+}
+
 /// Sweeps of 40 batches through whole networks whose heads had trained: `golden/finder_curves_unfrozen.json` holds the
 /// losses in `batches.csv` of the runs `precompute(on); lr_find(); fit(lr, 2); precompute(off); fit(lr, 2, cycle_len = 1);
 /// unfreeze(); lr_find();`, with the published weights.

@@ -1,0 +1,51 @@
+"""Golden suggestions of fastai v2's `slide`: fastai-runtime/tests/golden/finder_slide.json.
+
+For each sweep of finder_curves.json (losses of single batches, from 1e-5 to 10 in 100 steps) the rate that fastai's own
+`slide` reads off the curve as `Learner.lr_find` prepares it: smoothed by `AvgSmoothLoss`, without its first ten and its last
+five batches.
+
+How to run
+    pip install torch fastai
+    python tools/reference_finder.py
+"""
+
+import json
+import os
+from types import SimpleNamespace
+
+import torch
+from fastai.callback.schedule import slide
+from fastai.learner import AvgSmoothLoss
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
+
+
+def smoothed(losses):
+    metric = AvgSmoothLoss()
+    metric.reset()
+    out = []
+    for loss in losses:
+        metric.accumulate(SimpleNamespace(loss=torch.tensor(loss), yb=()))
+        out.append(metric.value)
+    return torch.stack(out).double()
+
+
+def main():
+    with open(os.path.join(GOLDEN, "finder_curves.json")) as file:
+        curves = json.load(file)
+    found = {}
+    for name, curve in curves.items():
+        n, losses = curve["iterations"], curve["losses"]
+        ratio = curve["end"] / curve["start"]
+        rates = [curve["start"] * ratio ** (k / n) for k in range(len(losses))]
+        part = slice(n // 10, -5)
+        lrs = torch.tensor(rates, dtype=torch.float64)[part]
+        found[name] = slide(lrs, smoothed(losses)[part], n)[0]
+    with open(os.path.join(GOLDEN, "finder_slide.json"), "w") as file:
+        json.dump(found, file, indent=1)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main()
