@@ -67,7 +67,6 @@ const RENAMED: &[(&str, &str)] = &[
 
 /// Names without an equivalent in a recipe, and what to write instead.
 const INSTEAD: &[(&str, &str)] = &[
-    ("cycle_save_name", "a step of its own, after the `fit`: `save(\"224_all\");`"),
     ("aug_tfms", "the word before the braces: `side_on { size: 224 }`"),
     ("pretrained", "weights are a key of `model`: `weights: pretrained`, or `weights: none` for random ones"),
     ("custom_head", "the head is described by `hidden: [512]` and `dropout: 0.5`"),
@@ -204,7 +203,8 @@ fn shown(value: &Value) -> String {
 pub(crate) fn meant(construct: &Construct, name: &str) -> Option<usize> {
     let ours = renamed(name);
     construct.key(ours).map(|(i, _)| i).or_else(|| {
-        let near = closest(name, construct.keys.iter().map(|k| k.name))?;
+        // A name of the original that means something elsewhere is no misspelt key.
+        let near = closest(name, construct.keys.iter().map(|k| k.name)).filter(|_| ours == name)?;
         construct.key(near).map(|(i, _)| i)
     })
 }

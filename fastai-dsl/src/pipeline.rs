@@ -495,7 +495,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
     /// Trains for `cycles` epochs, or cycles if `fit::new().cycle_len(..)` is given.
     pub fn fit<R: Rates<B, G>>(self, lrs: R, cycles: impl Cycles, options: schema::fit) -> Self {
         let mut args = vec![positional(lrs.into_value()), positional(cycles.into())];
-        args.extend(options.into_args());
+        args.extend(options.into_args().into_iter().map(|arg| Arg { value: text(arg.value), ..arg }));
         self.push("fit", args)
     }
 

@@ -276,6 +276,9 @@ impl fmt::Display for Step {
                 if let Some(comparisons) = fit.stop_early {
                     write!(f, ", stop_early = {comparisons}")?;
                 }
+                if let Some(name) = &fit.cycle_save_name {
+                    write!(f, ", cycle_save_name = {:?}", escaped(name))?;
+                }
                 f.write_str(")")
             }
         }

@@ -173,6 +173,7 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
         model: squeezenet1_1, metrics: [], optimizer: adamw { betas: [0.9, 0.99] }, clip_value: 0.5, accumulate: 4, ema: 0.999,
         train: {
             fit(1e-2, 9, stop_early = 3);
+            fit(1e-2, 2, cycle_len = 1, cycle_save_name = \"a b\"); load(\"a b_cyc_1\");
             fit_one_cycle(1e-2, 5, pct_start = 0.3, wds = 0.01);
             fit(1e-2, 6, schedule = cosine, warmup = 1);
             fit(1e-2, 2, cycle_len = 1, use_clr = [20, 8, 0.95, 0.85]);
@@ -191,6 +192,8 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
         .ema(0.999)
         .model(words::squeezenet1_1, model::new())
         .fit(1e-2, 9, fit::new().stop_early(3))
+        .fit(1e-2, 2, fit::new().cycle_len(1).cycle_save_name("a b"))
+        .load("a b_cyc_1")
         .fit_one_cycle(1e-2, 5, fit_one_cycle::new().pct_start(0.3).wds(0.01))
         .fit(1e-2, 6, fit::new().schedule(words::cosine).warmup(1))
         .fit(1e-2, 2, fit::new().cycle_len(1).use_clr([20.0, 8.0, 0.95, 0.85]))
@@ -205,6 +208,7 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
     assert!(canonical.contains("optimizer: adamw { betas: [0.9, 0.99] },"), "{canonical}");
     assert_eq!((recipe.accumulate(), recipe.ema()), (4, Some(0.999)));
     assert!(canonical.contains("fit(0.01, 9, stop_early = 3);"), "{canonical}");
+    assert!(canonical.contains("cycle_len = 1, cycle_save_name = \"a b\");"), "{canonical}");
     assert!(canonical.contains("fit_one_cycle(0.01, 5, wds = 0.01, pct_start = 0.3);"), "{canonical}");
     assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
 }

@@ -9,11 +9,14 @@ use crate::draft::{Draft, Entry, StepCall, Stmt, ValueKind};
 use crate::habits;
 use crate::plan::BodyState;
 use crate::rate::Rate;
-use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind};
+use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind, cycle_model};
 use crate::schedule;
 
 /// The most epochs of a recipe. At one second each they take eleven days.
 const MAX_EPOCHS: u64 = 1_000_000;
+
+/// The most models that the cycles of a `fit` save.
+const MAX_CYCLE_MODELS: u32 = 1000;
 
 /// Facts from the other sections that the steps depend on; `None` where a section is broken.
 pub(super) struct Context {
@@ -170,11 +173,16 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
 }
 
 fn save(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
-    let Some(name) = saved_name(bound, site, out) else {
+    let Some(name) = saved_name(bound, "name", site, out) else {
         state.saved_something = true;
         return None;
     };
-    let at = bound.site("name", site);
+    saves(&name, bound.site("name", site), state, out);
+    Some(Step::Save { name })
+}
+
+/// Records a model that is saved under `name`.
+fn saves(name: &str, at: Site, state: &mut Walk, out: &mut Diagnostics) {
     let same_file = |saved: &&Saved| saved.name == name || saved.name.to_lowercase() == name.to_lowercase();
     if let Some(first) = state.saved.iter().find(same_file) {
         let looped = first.site == at && at != Site::NONE;
@@ -193,12 +201,43 @@ fn save(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> O
         }
         out.push(error);
     }
-    state.saved.push(Saved { name: name.clone(), site: at, head: state.head.clone() });
-    Some(Step::Save { name })
+    state.saved.push(Saved { name: name.to_string(), site: at, head: state.head.clone() });
+}
+
+/// The name of the models that a `fit` saves after its cycles, which are then known; `None` if it is wrong.
+fn cycle_saves(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Option<String>> {
+    if !bound.given("cycle_save_name") {
+        return Some(None);
+    }
+    let at = bound.site("cycle_save_name", site);
+    if !bound.given("cycle_len") {
+        let text = "`cycle_save_name` needs `cycle_len`: without it there are no cycles";
+        out.push(Diagnostic::error(&c::SCHEDULE_KEY, at, text).help("`cycle_len = 1`"));
+    }
+    let (Some(name), Some(cycles)) = (saved_name(bound, "cycle_save_name", site, out), bound.read::<u32>("cycles"))
+    else {
+        state.saved_something = true;
+        return None;
+    };
+    if cycles > MAX_CYCLE_MODELS {
+        let text = format!("{cycles} cycles would save as many models");
+        let help = format!("at most {MAX_CYCLE_MODELS} cycles, or a `save` step after the `fit`");
+        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
+        return None;
+    }
+    if !bound.known(&["cycles"]) {
+        // A constant decides how many there are.
+        state.saved_something = true;
+        return Some(Some(name));
+    }
+    for cycle in 0..u64::from(cycles) {
+        saves(&cycle_model(&name, cycle), at, state, out);
+    }
+    bound.given("cycle_len").then_some(Some(name))
 }
 
 fn load(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
-    let name = saved_name(bound, site, out)?;
+    let name = saved_name(bound, "name", site, out)?;
     let at = bound.site("name", site);
     match state.saved.iter().rfind(|s| s.name == name) {
         None if !state.saved_something => {
@@ -351,6 +390,7 @@ fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
         anneal: bound.read("anneal")?,
         course: course?,
         stop_early: bound.read("stop_early"),
+        cycle_save_name: cycle_saves(bound, site, state, out)?,
     };
     (good && stops_early(bound, &fit, site, state, out)).then_some(Step::Fit(fit))
 }
@@ -403,6 +443,7 @@ fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnost
         anneal: StepKind::Fit.construct().default("anneal"),
         course: course?,
         stop_early: None,
+        cycle_save_name: None,
     };
     good.then_some(Step::Fit(fit))
 }
@@ -549,8 +590,8 @@ fn is_device(name: &str) -> bool {
     matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
 }
 
-fn saved_name(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<String> {
-    let name = bound.text("name")?;
+fn saved_name(bound: &Bound, key: &str, site: Site, out: &mut Diagnostics) -> Option<String> {
+    let name = bound.text(key)?;
     let reason = match name {
         "" => "is empty",
         "tmp" | "final" | "interrupted" => "is reserved",
@@ -564,7 +605,7 @@ fn saved_name(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<String
     let good: String = name.chars().map(|ch| if ch.is_alphanumeric() { ch } else { '_' }).collect();
     let good = if good == name || good.trim_matches('_').is_empty() { "224_all".to_string() } else { good };
     out.push(
-        Diagnostic::error(&c::SAVE_NAME, bound.site("name", site), format!("the name {name:?} {reason}"))
+        Diagnostic::error(&c::SAVE_NAME, bound.site(key, site), format!("the name {name:?} {reason}"))
             .help(format!("letters, digits, `-`, `_`: `{good:?}`")),
     );
     None

@@ -422,6 +422,19 @@ impl World {
                 _ => self.remark(&format!("`{key}` is not literal: `{key} = [10, 10]`")),
             }
         }
+        match a.get("cycle_save_name").map(|value| self.resolve(value)) {
+            Some(Expr::Text { text: name, interpolated: false }) if len.is_some() => {
+                // A name is a file's once; the original overwrites.
+                let mut own: String = name.chars().map(|ch| if ch == '/' { '_' } else { ch }).collect();
+                while self.saved.contains(&own) {
+                    own.push_str("_2");
+                }
+                self.saved.push(own.clone());
+                written.push(format!("cycle_save_name = {own:?}"));
+            }
+            Some(_) => self.remark("`cycle_save_name`: needs `cycle_len` and a name: `cycle_save_name = \"224\"`"),
+            None => {}
+        }
         if let Some(wds) = a.get("wds") {
             written.push(format!("wds = {}", self.resolve(wds)));
         }

@@ -228,6 +228,14 @@ pub struct Fit {
     /// Ends the fit after so many epochs, or cycles, in a row that are no better.
     #[serde(default)]
     pub stop_early: Option<u32>,
+    /// Saves the model at the end of each cycle, see [`cycle_model`].
+    #[serde(default)]
+    pub cycle_save_name: Option<String>,
+}
+
+/// The name under which the model is saved after cycle `cycle`, counted from 0.
+pub fn cycle_model(name: &str, cycle: u64) -> String {
+    format!("{name}_cyc_{cycle}")
 }
 
 impl Fit {

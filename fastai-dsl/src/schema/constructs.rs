@@ -335,6 +335,8 @@ construct_lists! {
             /// Ends the fit after so many epochs in a row (cycles, if `cycle_len` is given) without a better `val_loss`, or
             /// a better value of what `keep_best` names.
             stop_early: Count in range(1.0, 100000.0);
+            /// Saves the model at the end of each cycle, as `NAME_cyc_0`, `NAME_cyc_1` and so on.
+            cycle_save_name: Text;
         }
         /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
         /// does the opposite.

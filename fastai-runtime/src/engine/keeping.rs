@@ -1,12 +1,14 @@
 //! Keeps the state of a fit while it runs.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
+use fastai_dsl::cycle_model;
 
 use super::snapshot::{KeptFile, KeptMidway, Place, Snapshot, SnapshotFolder};
 use crate::RunError;
-use crate::models::{self, ModelMeta, Network};
+use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::report::RunFolder;
 use crate::train::{EpochRow, FitState, Logbook};
 
@@ -49,11 +51,22 @@ pub(super) struct Keeping<'a> {
     pub(super) began: (Instant, f64),
     /// The best epoch whose weights have been written.
     pub(super) best: Option<(u64, KeptFile)>,
+    /// The models of cycles: the start of their names, their header, and those that have been saved.
+    pub(super) cycles: Option<(String, ModelMeta)>,
+    pub(super) saved: BTreeMap<String, ModelDigest>,
 }
 
 impl Logbook for Keeping<'_> {
     fn epoch(&mut self, row: &EpochRow) -> Result<(), RunError> {
         self.folder.append_epoch(self.index, row).map(drop)
+    }
+
+    fn cycle(&mut self, cycle: u64, network: &Network) -> Result<(), RunError> {
+        let Some((name, meta)) = &self.cycles else { return Ok(()) };
+        let name = cycle_model(name, cycle);
+        let digest = models::save_model(&network.valid(), meta, &self.folder.model_path(&name)?)?;
+        self.saved.insert(name, digest);
+        Ok(())
     }
 
     fn is_due(&self) -> bool {
@@ -109,6 +122,7 @@ impl Keeping<'_> {
             midway: Some(kept),
             ..self.before.clone()
         };
+        snapshot.models.extend(self.saved.clone());
         snapshot.summary.seconds = seconds_before + began.elapsed().as_secs_f64();
         self.snapshots.write(&snapshot)
     }

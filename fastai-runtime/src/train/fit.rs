@@ -46,6 +46,8 @@ pub struct FitPlan<'a> {
     pub ema: Option<f64>,
     /// Ends the fit early.
     pub patience: Option<Patience>,
+    /// The epochs, counted from 1 and rising, after which the logbook gets the network: the ends of cycles.
+    pub saves_after: Vec<u64>,
     /// Seed of the run.
     pub seed: u64,
     /// Where an interrupted fit continues; its network is the learner's.
@@ -133,7 +135,7 @@ pub fn fit(
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
     let FitPlan { stage, epochs, mut settings, lrs, wds, descent, mixing, metrics, keep_best, .. } = plan;
-    let FitPlan { accumulate, ema, patience, seed, continued, .. } = plan;
+    let FitPlan { accumulate, ema, patience, saves_after, seed, continued, .. } = plan;
     let mut optimizer = learner.optimizer(&descent);
     let device = learner.device().clone();
     let (mut at, mut best, mut ended_early) = (Midway::new(lrs.len()), None, false);
@@ -255,6 +257,9 @@ pub fn fit(
         }
         at.predictions = predictions;
         at.end_epoch(row);
+        if let Ok(cycle) = saves_after.binary_search(&at.epoch) {
+            logbook.cycle(cycle as u64, current)?;
+        }
         if let (Some(patience), Some(score)) = (&patience, score)
             && at.is_tired(patience, score)
         {

@@ -170,6 +170,14 @@ pub trait Logbook {
     /// If it cannot be recorded; the fit ends.
     fn epoch(&mut self, row: &EpochRow) -> Result<(), RunError>;
 
+    /// Takes the network at the end of a cycle, counted from 0.
+    ///
+    /// # Errors
+    /// If it cannot be saved; the fit ends.
+    fn cycle(&mut self, _: u64, _: &Network) -> Result<(), RunError> {
+        Ok(())
+    }
+
     /// Whether the state is to be kept after this batch.
     fn is_due(&self) -> bool {
         false

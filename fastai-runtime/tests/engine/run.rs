@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::chips::{self, Chips, StopAt, with_weights};
+use crate::chips::{self, Chips, StopAt, bar, with_weights};
 use burn::module::Module;
 use fastai_dsl::StepKind;
 use fastai_runtime::RunError;
-use fastai_runtime::engine::{Outcome, RunOptions, run};
+use fastai_runtime::engine::{Outcome, RunOptions, resume, run};
 use fastai_runtime::progress::{Progress, Silent};
 use fastai_runtime::report::{BatchRow, Status};
 use fastai_runtime::train::{Course, SmoothedLoss};
@@ -559,4 +559,34 @@ fn the_finder_takes_the_batches_of_a_step_for_each_rate() {
     // 28 images: batches of 8, 8, 8 and 4. Twelve batches are three passes, 24 are six.
     assert_eq!(images("plain", ""), 84);
     assert_eq!(images("twice", "accumulate: 2,"), 168);
+}
+
+#[test]
+fn the_end_of_each_cycle_is_saved_and_loads() {
+    let chips = Chips::new(40);
+    let steps = "fit(0.05, 2, cycle_len = 1, cycle_mult = 2, cycle_save_name = \"c\"); save(\"after\"); \
+                 load(\"c_cyc_0\"); fit(1e-9, 1);";
+    let recipe = chips.tags(steps, "", "ema: 0.9,");
+    let options = chips.options("cycles");
+    let outcome = run(&recipe, &options, &mut Silent).unwrap();
+    let model = |name: &str| std::fs::read(outcome.folder.join(format!("models/{name}.safetensors"))).unwrap();
+    assert!(model("c_cyc_1") == model("after"), "the last cycle is what the fit ends with");
+    assert!(model("c_cyc_0") != model("after"));
+    assert!(!outcome.folder.join("models/c_cyc_2.safetensors").exists());
+    // Stopped in the second cycle and in what follows: the models of the cycles are those of the run.
+    let parts = chips.path().join("parts");
+    for stop in [3, 4] {
+        let options = chips.options("parts");
+        let mut progress = StopAt::new(&options, bar(stop));
+        let result = match parts.exists() {
+            false => run(&recipe, &options, &mut progress),
+            true => resume(&recipe, &parts, &options, &mut progress),
+        };
+        assert!(matches!(result, Err(RunError::Stopped(_))), "{result:?}");
+    }
+    resume(&recipe, &parts, &chips.options("parts"), &mut Silent).unwrap();
+    for name in ["c_cyc_0", "c_cyc_1", "after", "final"] {
+        let other = std::fs::read(parts.join(format!("models/{name}.safetensors"))).unwrap();
+        assert!(model(name) == other, "{name}");
+    }
 }

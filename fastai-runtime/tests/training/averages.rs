@@ -81,6 +81,7 @@ fn accumulated_gradients_and_averaged_weights_are_pytorchs() {
             accumulate: if name.starts_with("accumulate") { 3 } else { 1 },
             ema: name.ends_with("ema").then_some(0.95),
             patience: None,
+            saves_after: Vec::new(),
             seed: 0,
             continued: None,
         };

@@ -1,5 +1,7 @@
 //! `fit(..)`.
 
+use std::collections::BTreeMap;
+
 use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
 use super::{Running, descent, mixing, precompute, timed};
@@ -48,6 +50,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
             comparisons: u64::from(comparisons),
             after: step.cycle_len.map(|_| step.cycle_ends().collect()),
         }),
+        saves_after: step.cycle_save_name.as_ref().map_or_else(Vec::new, |_| step.cycle_ends().collect()),
         seed: session.seed,
         continued: session.continued.take(),
     };
@@ -55,6 +58,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let examples = session.sets.examples(Part::Train, size);
     let valid = session.sets.examples(Part::Valid, size);
     let validation = session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss });
+    let cycle_meta = session.meta(size);
     let mut keeping = Keeping {
         index,
         meta: session.meta(recipe.transforms().size),
@@ -64,6 +68,8 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         times: &mut session.times,
         began: (session.began, session.seconds_before),
         best: None,
+        cycles: step.cycle_save_name.clone().map(|name| (name, cycle_meta)),
+        saved: BTreeMap::new(),
     };
     let result = train::fit(
         &mut session.learner,
@@ -75,7 +81,11 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         &mut keeping,
     )
     .map_err(|error| error.in_step(index, &stage.step))?;
+    let saved = std::mem::take(&mut keeping.saved);
     drop((examples, valid));
+    for (name, digest) in saved {
+        session.has_saved(&name, digest);
+    }
     timed(summary, result.images, result.seconds);
     let kept = recipe
         .keep_best()
