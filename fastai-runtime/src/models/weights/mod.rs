@@ -8,6 +8,7 @@ mod fetch;
 mod known;
 mod load;
 mod names;
+mod pip;
 mod search;
 
 pub use digest::{is_published, sha256};
