@@ -200,6 +200,9 @@ fn decode_any(bytes: &[u8], bits: u32) -> Result<(RgbImage, Option<Remark>), Str
         // The decoder would allocate the size that the chunk states, up to 4 GiB.
         return Err("the WebP is truncated: one of its chunks is longer than the file".to_string());
     }
+    if format == ImageFormat::Tiff && holds_larger_jpeg(bytes) {
+        return Err("not a sound Tiff file: a JPEG in it is larger than its image".to_string());
+    }
     let palette = if format == ImageFormat::Tiff { Palette::of(bytes)? } else { None };
     let (mut image, stated) = match &palette {
         None => stored(reader, format)?,
@@ -303,6 +306,22 @@ fn map<P: image::Pixel>(image: &image::ImageBuffer<P, Vec<P::Subpixel>>, pixel: 
     RgbImage::from_fn(image.width(), image.height(), |x, y| image::Rgb(pixel(image.get_pixel(x, y))))
 }
 
+/// Largest side of a part by which an image may be exceeded: parts are whole tiles.
+const TILE: u64 = 1024;
+
+/// Whether the frame of a JPEG in a TIFF is larger than the image. Each part would be decoded at that size, so that a file of
+/// kilobytes takes minutes.
+fn holds_larger_jpeg(bytes: &[u8]) -> bool {
+    let Some((width, height)) = image_size(bytes) else { return false };
+    let most = (u64::from(width) + TILE) * (u64::from(height) + TILE);
+    memchr::memchr_iter(0xff, bytes).any(|at| {
+        // A frame: its marker, its length, 8 bits, height, width.
+        let Some([0xc0..=0xc2, 0, 8..=20, 8, h1, h0, w1, w0]) = bytes.get(at + 1..at + 9) else { return false };
+        let side = |high: &u8, low: &u8| u64::from(u16::from_be_bytes([*high, *low]));
+        side(h1, h0) * side(w1, w0) > most
+    })
+}
+
 /// Whether no chunk of a WebP is longer than the file.
 fn webp_is_whole(bytes: &[u8]) -> bool {
     let size_at = |at: usize| {
@@ -346,6 +365,15 @@ mod tests {
     /// Every pixel differs, so that the scan is long.
     fn noisy(width: u32, height: u32) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x ^ y) as u8]))
+    }
+
+    #[test]
+    fn a_tiff_with_a_jpeg_larger_than_its_image_is_refused() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/decode");
+        let bytes = std::fs::read(corpus.join("tiff_with_a_jpeg_larger_than_its_image")).unwrap();
+        assert_eq!(decode_bytes(&bytes).unwrap_err(), "not a sound Tiff file: a JPEG in it is larger than its image");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/images/jpeg.tif");
+        assert!(decode(&golden).is_ok());
     }
 
     #[test]
