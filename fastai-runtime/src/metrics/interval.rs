@@ -56,7 +56,7 @@ pub fn bootstrap_of(
 }
 
 /// One of `0..n`. Multiply-shift maps 64 bits onto it; the bias, n / 2^64, is far below anything measured here.
-fn drawn(n: usize, draw: &mut dyn FnMut() -> u64) -> usize {
+pub(crate) fn drawn(n: usize, draw: &mut dyn FnMut() -> u64) -> usize {
     ((u128::from(draw()) * n as u128) >> 64) as usize
 }
 
@@ -73,11 +73,11 @@ pub(crate) fn quantiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// SplitMix64: any good generator will do.
-    fn generator() -> impl FnMut() -> u64 {
+    pub(in crate::metrics) fn generator() -> impl FnMut() -> u64 {
         let mut state = 7u64;
         move || {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

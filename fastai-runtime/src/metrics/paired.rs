@@ -85,18 +85,8 @@ pub fn paired(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::interval::tests::generator;
     use crate::metrics::{Accuracy, LogLoss};
-
-    fn generator() -> impl FnMut() -> u64 {
-        let mut state = 7_u64;
-        move || {
-            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        }
-    }
 
     /// Predictions of class 0 for all, which is right; `wrong` of them say class 1.
     fn right_but(wrong: std::ops::Range<usize>, n: usize) -> Probabilities {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rand::Rng;
 
 use super::trial::{Trial, TrialKey, TrialResult};
-use crate::metrics::{Measure, RESAMPLES, quantiles};
+use crate::metrics::{Measure, RESAMPLES, drawn, quantiles};
 use crate::random::Stream;
 
 /// Most cells, `images * classes`, that the interval of a difference reads.
@@ -61,7 +61,7 @@ fn interval(
     let resamples = (WORK / cells.max(1)).clamp(FEWEST, RESAMPLES);
     let values = (0..resamples as u64).filter_map(|resample| {
         let mut rng = Stream::new(0, "sweep").at(&[candidate as u64, best as u64, resample]);
-        let mut drawn = |n: usize| ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize;
+        let mut drawn = |n: usize| drawn(n, &mut || rng.next_u64());
         // The pairs of a fold share their images, and so what is drawn of them.
         let mut images: HashMap<usize, Vec<usize>> = HashMap::new();
         let differences: Vec<f64> = pairs
