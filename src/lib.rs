@@ -90,7 +90,7 @@ pub mod engine {
 
 /// Images and labels that a program supplies for `data: given`.
 pub mod data {
-    pub use fastai_dsl::Valid;
+    pub use fastai_dsl::{Dealing, Valid};
     pub use fastai_runtime::data::{Dataset, Item, Label, RgbImage, Target, decode};
 }
 
@@ -119,7 +119,9 @@ pub use fastai_runtime::progress;
 pub mod report {
     pub use fastai_dsl::{MetricKind, StepKind, TaskKind};
     pub use fastai_runtime::metrics::MetricValue;
-    pub use fastai_runtime::report::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Status, Summary};
+    pub use fastai_runtime::report::{
+        Baseline, CacheUse, Counts, Evaluation, FoldSummary, Folds, Spread, StageSummary, Status, Summary,
+    };
 }
 
 #[doc(hidden)]

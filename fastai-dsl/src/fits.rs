@@ -2,7 +2,7 @@
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{blocks, column, folder, grouped, indices, normalize, random, rows, sample, stratified};
+use crate::schema::{blocks, column, folder, folds, grouped, indices, normalize, random, rows, sample, stratified};
 use crate::words::Word;
 
 /// Kinds of values, one per [`crate::schema::Type`].
@@ -76,7 +76,7 @@ fits! {
     Word: Word;
     Augment: Vec<Value>;
     Column: &str, String, i32, u32, usize;
-    Split: &str, String, Word, random, stratified, blocks, grouped, folder, indices, rows, column;
+    Split: &str, String, Word, random, stratified, blocks, grouped, folds, folder, indices, rows, column;
     Numbers: f64, f32, i32, u32, Vec<f64>;
     Counts: Vec<u32>, Vec<usize>;
     Rate: f64, Rate;

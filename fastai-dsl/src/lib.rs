@@ -47,10 +47,10 @@ pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
-    Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Decode, DeviceWish,
-    Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights, KeepBest, LossSpec,
-    LrFind, Metric, MetricKind, Model, OptimizerSpec, Options, PadMode, Recipe, Sampler, Source, StatsWish, Step,
-    StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights, cycle_model,
+    Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Dealing, Decode,
+    DeviceWish, Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights,
+    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, OptimizerSpec, Options, PadMode, Recipe, Sampler, Source,
+    StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights, cycle_model,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

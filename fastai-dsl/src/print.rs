@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::draft::number;
 use crate::recipe::{
-    ClassWeights, Column, Data, Extent, FitCourse, HeadSpec, Metric, Recipe, Source, StatsWish, Step, Transforms,
-    Valid, Weights,
+    ClassWeights, Column, Data, Dealing, Extent, FitCourse, HeadSpec, Metric, Recipe, Source, StatsWish, Step,
+    Transforms, Valid, Weights,
 };
 use crate::schema::{CSV, Construct, FIT, FIT_ONE_CYCLE, GIVEN, LR_FIND, TRANSFORMS};
 
@@ -183,6 +183,18 @@ impl fmt::Display for Valid {
             }
             Valid::Grouped { column, share, seed, fold } => {
                 write!(f, "grouped({column:?}, share = {share:?}, seed = {seed}, fold = {fold})")
+            }
+            Valid::Folds { count, seed, fold, dealing } => {
+                write!(f, "folds({count}, seed = {seed}")?;
+                if let Some(fold) = fold {
+                    write!(f, ", fold = {fold}")?;
+                }
+                match dealing {
+                    Dealing::Stratified | Dealing::Random => {}
+                    Dealing::Blocks(size) => write!(f, ", blocks = {size}")?,
+                    Dealing::Grouped(column) => write!(f, ", grouped = {column:?}")?,
+                }
+                f.write_str(")")
             }
             Valid::Folder(path) => write!(f, "folder({path:?})"),
             Valid::Indices(path) => write!(f, "indices({path:?})"),

@@ -101,6 +101,51 @@ fn augmentations_are_the_same_through_every_door() {
 }
 
 #[test]
+fn folds_are_the_same_through_every_door_and_each_is_a_recipe() {
+    use fastai_dsl::schema::folds;
+    use fastai_dsl::{Dealing, Valid};
+    let of = |task: &str, metric: &str, split: &str| {
+        let text = format!(
+            "Folds {{ task: {task}, data: csv {{ root: \"d\", labels: \"l\", images: \"i\", valid: {split} }},
+             transforms: none {{ size: 64 }}, model: squeezenet1_1, metrics: [{metric}], train: {{ fit(1e-2, 1); }} }}"
+        );
+        let source = RecipeText::new("folds.recipe", &text, &[]);
+        source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe.clone()
+    };
+    let by_hand = |split: folds| {
+        Start::new("Folds", words::single_label)
+            .data(csv::new().root("d").labels("l").images("i").valid(split))
+            .transforms(words::none, transforms::new().size(64))
+            .metric(words::accuracy)
+            .model(words::squeezenet1_1, model::new())
+            .fit(1e-2, 1, fit::new())
+            .build()
+            .unwrap()
+    };
+    let single = |split: &str| of("single_label", "accuracy", split);
+    assert_eq!(single("folds(5)"), by_hand(folds::new().count(5)));
+    let grouped = by_hand(folds::new().count(3).seed(7).grouped("patient"));
+    assert_eq!(single("folds(3, seed = 7, grouped = \"patient\")"), grouped);
+    assert_eq!(single("folds(3, 42, 2, blocks = 20)"), by_hand(folds::new().count(3).fold(2).blocks(20)));
+    let valid = |count, fold, dealing| Valid::Folds { count, seed: 42, fold, dealing };
+    assert_eq!(single("folds(5)").data().valid, valid(5, None, Dealing::Stratified));
+    assert_eq!(single("folds(5, blocks = 9)").data().valid, valid(5, None, Dealing::Blocks(9)));
+    // Numbers have no classes that could be dealt out.
+    assert_eq!(of("regression", "mae", "folds(5)").data().valid, valid(5, None, Dealing::Random));
+
+    // What a run of several folds trains.
+    assert!(single("folds(5, fold = 1)").folds().is_empty() && single("random(0.2)").folds().is_empty());
+    assert_eq!(grouped.folds()[2], single("folds(3, seed = 7, fold = 2, grouped = \"patient\")"));
+    for recipe in [single("folds(2)"), grouped, of("regression", "mae", "folds(10, seed = 1)")] {
+        for fold in recipe.folds() {
+            let text = fold.to_string();
+            assert_eq!(RecipeText::new("fold", &text, &[]).result.unwrap().recipe, fold, "{text}");
+        }
+    }
+    assert_eq!(single("folds(2)").data().valid.fold_of(3, 1), Some(valid(3, Some(1), Dealing::Stratified)));
+}
+
+#[test]
 fn metrics_with_arguments_are_the_same_through_every_door() {
     let text = "Tags { task: multi_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
         model: squeezenet1_1, metrics: [f2(threshold = search), f_beta(0.5, average = macro), precision(micro),

@@ -125,6 +125,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0305", "root: \"d\"", "root: \"d\", valid: blocks(20, fold = 5)"),
     ("E0305", "root: \"d\"", "root: \"d\", valid: stratified(0.5, fold = 2)"),
     ("E0305", "root: \"d\"", "root: \"d\", valid: random(0.2, fold = 5)"),
+    ("E0305", "root: \"d\"", "root: \"d\", valid: folds(5, fold = 5)"),
+    ("E0203", "root: \"d\"", "root: \"d\", valid: folds(5, grouped = \"patient\", blocks = 3)"),
     ("E0306", "squeezenet1_1", "squeezenet1_1 { dropout: [0.1, 0.2, 0.3] }"),
     ("E0307", "folders { root: \"d\" }", "csv { root: \"d\", labels: \"l.csv\", images: \"i\", suffix: \"jpg\" }"),
     ("E0308", "root: \"d\"", "root: \"d\", train: \"/train\""),
@@ -182,6 +184,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("E0505", "root: \"d\"", "root: \"d\", valid: column(\"is_valid\")"),
     ("E0505", "root: \"d\"", "root: \"d\", valid: grouped(\"patient\")"),
+    ("E0505", "root: \"d\"", "root: \"d\", valid: folds(5, grouped = \"patient\")"),
     ("E0506", "[accuracy],", "[accuracy], keep_best: log_loss,"),
     (
         "E0507",

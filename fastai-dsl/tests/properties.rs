@@ -34,9 +34,14 @@ fn recipe() -> impl Strategy<Value = String> {
         "[ -~]{1,12}".prop_map(|c| format!(
             "csv {{ root: \"d\", labels: \"l\", images: \"i\", id: {c:?}, label: 3, header: on }}"
         )),
-        (2..50u32, 0..4u32, 0..4usize).prop_map(|(n, fold, k)| {
-            let split =
-                ["stratified(0.25", "blocks(7, share = 0.25", "grouped(\"place\", share = 0.25", "random(0.25"][k];
+        (2..50u32, 0..4u32, 0..5usize).prop_map(|(n, fold, k)| {
+            let split = [
+                "stratified(0.25",
+                "blocks(7, share = 0.25",
+                "grouped(\"place\", share = 0.25",
+                "random(0.25",
+                "folds(4",
+            ][k];
             format!(
                 "csv {{ root: \"d\", labels: \"l\", images: \"i\", valid: {split}, seed = {n}, fold = {fold}), \
                  corrupt: skip, duplicates: keep, sampler: balanced, resize_to: 400, batch: {n} }}"

@@ -107,8 +107,15 @@ impl Builder<'_> {
         out
     }
 
-    /// There are `floor(1 / share)` folds.
+    /// There are `count` folds, or `floor(1 / share)` slices.
     fn fold(&self, given: &Given, out: &mut TokenStream) {
+        if let (Some(fold), Some(count)) = (given.written("fold"), given.written("count")) {
+            let holds = |x: &[TokenStream]| {
+                let (fold, count) = (&x[0], &x[1]);
+                quote! { #fold + 1.0 <= #count }
+            };
+            self.assert(&[fold, count], holds, "[E0305] this `fold` does not exist", out);
+        }
         let (Some(fold), Some(share)) = (given.written("fold"), given.value("share")) else { return };
         let holds = |x: &[TokenStream]| {
             let (fold, share) = (&x[0], &x[1]);

@@ -137,6 +137,12 @@ fn summarised(file: &Path, recipe: &Recipe) -> Option<Facts> {
 /// Formats the processing of images and labels besides the transform set, one line each.
 fn extras(recipe: &Recipe, plan: &Plan) -> String {
     let mut out = String::new();
+    if let Some(count) = recipe.data().valid.turns() {
+        out += &format!(
+            "folds    {count}, each held out in turn: what follows is the first of {count} runs, and in all {} are trained\n",
+            counted(u64::from(count) * plan.epochs(), "epoch", "epochs")
+        );
+    }
     let augment: Vec<String> = recipe.transforms().augment.iter().map(ToString::to_string).collect();
     if !augment.is_empty() {
         out += &format!("images   {} and {}\n", recipe.transforms().set.word(), augment.join(", "));

@@ -40,7 +40,7 @@ pub struct SweepArgs {
     /// The first seed; the recipe's unless given
     #[arg(long)]
     seed: Option<u64>,
-    /// Cross-validate: hold out each of N parts in turn. The recipe's split must be one by share, and keeps its kind and seed
+    /// Cross-validate: hold out each of N parts in turn. The recipe's split must be one by share or `folds`, and keeps its kind and seed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
     folds: Option<u32>,
     /// Stop combinations that fall behind: after a quarter and after half of the epochs, the worse half ends. `auto` does so if
@@ -305,17 +305,20 @@ fn specified(origin: &Origin) -> Result<SweepSpec, Failure> {
     })
 }
 
-/// The recipes of the folds; without folds, the recipe itself.
+/// The recipes of the folds: those of `--folds`, or of the recipe's own split; without folds, the recipe itself.
 ///
 /// # Errors
 /// If the recipe's split holds out no share.
 fn folds_of(origin: &Origin, recipe: &Recipe, overrides: &[Override]) -> Result<Vec<Recipe>, Failure> {
-    let Some(folds) = origin.folds else { return Ok(vec![recipe.clone()]) };
+    let Some(folds) = origin.folds else {
+        let own = recipe.folds();
+        return Ok(if own.is_empty() { vec![recipe.clone()] } else { own });
+    };
     let of = |fold: u32| {
         let valid = recipe.data().valid.fold_of(folds, fold).ok_or_else(|| {
             Failure::Invalid(format!(
                 "`--folds {folds}` deals the images out by share, and the recipe says `valid: {}`: add `--set \
-                 'data.valid=stratified(0.2)'`, or `random`, `blocks` or `grouped` likewise",
+                 'data.valid=stratified(0.2)'`, or `random`, `blocks`, `grouped` or `folds` likewise",
                 recipe.data().valid
             ))
         })?;

@@ -20,7 +20,8 @@ const PAIRS: usize = 20;
 pub struct ValidateArgs {
     #[command(flatten)]
     model: SavedModel,
-    /// Another data folder of the same layout; the run's own unless given
+    /// Another data folder of the same layout; the run's own unless given. The ensemble of a run with folds is measured on all
+    /// images there
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Print JSON
@@ -41,7 +42,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
-    let validated = engine::validate(&recipe, &predictor, &root, None, watch)?;
+    // Other data than the run's are new to all networks of an ensemble.
+    let validated = match args.data.is_some() && !predictor.folds().is_empty() {
+        true => engine::validate_all(&recipe, &predictor, &root, None, watch)?,
+        false => engine::validate(&recipe, &predictor, &root, None, watch)?,
+    };
     drop(progress);
     if args.json {
         println!("{:#}", json(&validated));

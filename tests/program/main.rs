@@ -5,6 +5,7 @@ mod bench;
 mod call;
 mod cli;
 mod folders;
+mod folds;
 mod hostile;
 mod plan;
 mod product;

@@ -229,6 +229,7 @@ fn instance(key: &Key) -> &'static str {
         "size" => return "224",
         "cycles" | "epochs" => return "3",
         "share" => return "0.2",
+        "count" => return "5",
         _ => {}
     }
     match key.ty {

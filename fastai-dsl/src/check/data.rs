@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Name, Value, ValueKind};
 use crate::habits;
 use crate::recipe::{
-    Column, Crop, Data, Decode, Extent, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms, Valid,
+    Column, Crop, Data, Dealing, Decode, Extent, Sampler, Source, StatsWish, TaskKind, TransformSet, Transforms, Valid,
 };
 use crate::schema::{self, Construct};
 use crate::suggest::did_you_mean;
@@ -54,11 +54,12 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     };
     let has_columns = construct.name == schema::CSV.name;
     let valid = match bound.value("valid") {
-        Some(written) => valid(written, has_columns, out),
+        Some(written) => valid(written, has_columns, task, out),
         None if bound.given("valid") => None,
         None => Some(Valid::Given),
     };
-    if let (Some(Valid::Column(_) | Valid::Grouped { .. }), Some(false)) = (&valid, bound.read("header")) {
+    let by_column = valid.as_ref().is_some_and(|valid| matches!(valid, Valid::Column(_)) || valid.group().is_some());
+    if by_column && bound.read("header") == Some(false) {
         out.push(
             Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "a split by column needs a header")
                 .help("`header: on`, or another split"),
@@ -314,7 +315,7 @@ fn inside(path: &str) -> &str {
     parts.next().unwrap_or("train")
 }
 
-fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
+fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Valid> {
     let (name, args) = match &value.kind {
         ValueKind::Word(_) => return Some(Valid::None),
         ValueKind::Text(path) => {
@@ -344,6 +345,9 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
         );
         return None;
     }
+    if construct.name == schema::FOLDS.name {
+        return folds(&bound, value.site, is_csv, task, out);
+    }
     let fold = match construct.key("fold") {
         Some(_) => Some(fold(&bound, value.site, out)?),
         None => None,
@@ -360,6 +364,53 @@ fn valid(value: &Value, is_csv: bool, out: &mut Diagnostics) -> Option<Valid> {
         "column" => Some(Valid::Column(bound.read("name")?)),
         _ => None,
     }
+}
+
+/// The folds that a run trains in turn, or the one that it trains.
+fn folds(
+    bound: &bind::Bound,
+    site: Site,
+    is_csv: bool,
+    task: Option<TaskKind>,
+    out: &mut Diagnostics,
+) -> Option<Valid> {
+    let (count, seed) = (bound.read("count")?, bound.read("seed")?);
+    let (fold, blocks) = (bound.read::<u32>("fold"), bound.read::<u32>("blocks"));
+    let grouped = bound.read::<String>("grouped");
+    if let (Some(fold), true) = (fold.filter(|fold| *fold >= count), bound.known(&["count", "fold"])) {
+        out.push(
+            Diagnostic::error(&c::NO_FOLD, bound.site("fold", site), format!("fold {fold} does not exist"))
+                .help(format!("folds `0` to `{}`; without `fold`, each is held out in turn", count - 1))
+                .also(bound.site("count", site), format!("there are {count}")),
+        );
+        return None;
+    }
+    if bound.given("grouped") && bound.given("blocks") {
+        out.push(
+            Diagnostic::error(
+                &c::TWICE,
+                bound.site("blocks", site),
+                "`grouped` and `blocks` both say which images stay together",
+            )
+            .help(format!("one of them: `folds({count}, blocks = 20)`"))
+            .also(bound.site("grouped", site), "the column of the groups"),
+        );
+        return None;
+    }
+    if grouped.is_some() && !is_csv {
+        out.push(
+            Diagnostic::error(&c::SPLIT_SOURCE, bound.site("grouped", site), "folders have no columns")
+                .help(format!("`folds({count})`, or `folds({count}, blocks = 20)`")),
+        );
+        return None;
+    }
+    let dealing = match (grouped, blocks) {
+        (Some(column), _) => Dealing::Grouped(column),
+        (None, Some(size)) => Dealing::Blocks(size),
+        (None, None) if task == Some(TaskKind::Regression) => Dealing::Random,
+        (None, None) => Dealing::Stratified,
+    };
+    Some(Valid::Folds { count, seed, fold, dealing })
 }
 
 /// The slice of the permutation that is held out, if it exists.

@@ -70,10 +70,11 @@ impl DataSummary {
                     );
                 }
             }
-            Valid::Grouped { column, .. } => {
-                self.column("valid", &Column::Name(column.clone()), at("valid"), &mut out);
+            valid => {
+                if let Some(column) = valid.group() {
+                    self.column("valid", &Column::Name(column.to_string()), at("valid"), &mut out);
+                }
             }
-            _ => {}
         }
         if out.has_errors() {
             return out;
@@ -184,6 +185,14 @@ impl DataSummary {
                 return;
             }
         }
+        if let Valid::Folds { count, .. } = valid
+            && u64::from(*count) > all
+        {
+            let message = format!("`{valid}` deals {all} images into {count} parts");
+            let help = format!("at most `folds({})`; five or ten are usual", all.max(2));
+            out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
+            return;
+        }
         if valid.to_string() != self.split {
             return;
         }
@@ -194,7 +203,9 @@ impl DataSummary {
             let message =
                 format!("{} of {} classes have no image to train on: {shown}", untrained.len(), self.classes.len());
             let help = match valid {
-                Valid::Stratified { .. } => "more images of it; or write the summary anew: `fastai prepare FILE`",
+                Valid::Stratified { .. } | Valid::Folds { .. } => {
+                    "more images of it; or write the summary anew: `fastai prepare FILE`"
+                }
                 _ => "`valid: stratified(0.2)` holds out a share of each class; else more images",
             };
             out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));

@@ -175,6 +175,17 @@ pub enum Valid {
         /// Which slice of the permutation, 0-based.
         fold: u32,
     },
+    /// Equal parts, of which each image is in one.
+    Folds {
+        /// How many, from 2.
+        count: u32,
+        /// Seed of the permutation.
+        seed: u32,
+        /// The part that is held out, 0-based; `None` for each in turn.
+        fold: Option<u32>,
+        /// How images are dealt out.
+        dealing: Dealing,
+    },
     /// A folder below `root`, laid out as the training folder.
     Folder(String),
     /// A text file below `root` with one image id a line.
@@ -189,10 +200,40 @@ pub enum Valid {
     None,
 }
 
+/// How images are dealt out into folds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dealing {
+    /// Each class, or set of tags, evenly.
+    Stratified,
+    /// At random: numbers have no classes.
+    Random,
+    /// Blocks of so many consecutive images as a whole.
+    Blocks(u32),
+    /// Images with the same cell in this csv column as a whole.
+    Grouped(String),
+}
+
 impl Valid {
+    /// The number of folds that a run trains in turn; `None` for a split that holds the same images out throughout.
+    pub fn turns(&self) -> Option<u32> {
+        match self {
+            Valid::Folds { count, fold: None, .. } => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// The csv column whose equal cells keep images together.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Valid::Grouped { column, .. } | Valid::Folds { dealing: Dealing::Grouped(column), .. } => Some(column),
+            _ => None,
+        }
+    }
+
     /// The split of this kind that holds out part `fold`, from 0, of `folds` equal ones; `None` for a split that holds out no
-    /// share. The parts do not overlap; as every share, they are rounded down, so that fewer than `folds` images (blocks,
-    /// groups) may be in none.
+    /// share. The parts do not overlap. Unless the split is `folds`, they are rounded down as every share, so that fewer than
+    /// `folds` images (blocks, groups) may be in none.
     pub fn fold_of(&self, folds: u32, fold: u32) -> Option<Valid> {
         // Not below the quotient, so that a number of images that divides is divided.
         let quotient = 1.0 / f64::from(folds.max(1));
@@ -203,6 +244,7 @@ impl Valid {
             | Valid::Stratified { share, fold: which, .. }
             | Valid::Blocks { share, fold: which, .. }
             | Valid::Grouped { share, fold: which, .. } => (*share, *which) = (part, fold),
+            Valid::Folds { count, fold: which, .. } => (*count, *which) = (folds, Some(fold)),
             _ => return None,
         }
         Some(valid)

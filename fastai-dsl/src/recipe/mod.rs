@@ -181,6 +181,17 @@ impl Recipe {
         self.steps.iter().filter(|s| matches!(s, Step::LrFind(_))).count()
     }
 
+    /// The recipes of single folds, in their order, if the recipe trains several in turn (`valid: folds(5)`). Each is what
+    /// `valid: folds(5, fold = k)` would say, a recipe of one ordinary run.
+    pub fn folds(&self) -> Vec<Recipe> {
+        let of = |fold: u32, count: u32| {
+            let valid = self.data.valid.fold_of(count, fold)?;
+            Some(Recipe { data: Data { valid, ..self.data.clone() }, ..self.clone() })
+        };
+        let count = self.data.valid.turns().unwrap_or(0);
+        (0..count).filter_map(|fold| of(fold, count)).collect()
+    }
+
     /// The largest image size, pixels.
     pub fn largest_size(&self) -> u32 {
         step::largest_size(self.transforms.size, &self.steps)

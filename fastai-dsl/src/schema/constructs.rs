@@ -73,6 +73,20 @@ construct_lists! {
             /// Share of all groups.
             share: Number in open(0.0, 1.0) = "0.2";
         } + drawn
+        /// Equal parts, each held out in turn: a run for each, the predictions for all images by networks that have not seen
+        /// them, and an ensemble of the networks. Each class, or set of tags, is dealt out evenly.
+        FOLDS folds {
+            /// Parts.
+            count: Count in range(2.0, 100.0), required;
+            /// Seed of the permutation.
+            seed: Count in range(0.0, 4294967295.0) = "42";
+            /// Holds out this part alone, from 0, in one ordinary run.
+            fold: Count in range(0.0, 99.0);
+            /// Keeps images with the same cell in this csv column together, instead of dealing the classes out.
+            grouped: Text;
+            /// Keeps blocks of so many consecutive images together, instead of dealing the classes out.
+            blocks: Count in range(2.0, 1000000.0);
+        }
         /// A folder of validation images; with a csv file, all rows whose image lies in it.
         FOLDER folder {
             /// The folder's path below `root`. With a csv file, it is laid out like `images`, or lies inside `images`.

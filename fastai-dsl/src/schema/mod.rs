@@ -88,7 +88,7 @@ impl Type {
             Type::Columns => "a list of columns, `[\"cat\", \"dog\"]`",
             Type::Extent => "`all` or `sample(10000)`",
             Type::Split => {
-                "a split such as `random(0.2)`, `stratified(0.2)` or `folder(\"..\")`, or `all` (or `none`) to train on everything"
+                "a split such as `random(0.2)`, `stratified(0.2)`, `folds(5)` or `folder(\"..\")`, or `all` (or `none`) to train on everything"
             }
             Type::Numbers => "a number, or a list of numbers",
             Type::Counts => "a list of whole numbers",

@@ -10,6 +10,7 @@ use burn::module::Module;
 
 use super::Purpose;
 use super::features::{Features, Writer};
+use super::rows::{FoundRows, ImageKey, Rows};
 use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
 use crate::error::Reached;
@@ -49,24 +50,40 @@ impl CacheKey {
         let mut hash = blake3::Hasher::new();
         hash.update(self.digest.as_bytes());
         for path in files {
-            let data = std::fs::metadata(path).map_err(|e| RunError::file("read", *path, e))?;
-            let changed = data.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-            let name = path.as_os_str().as_encoded_bytes();
-            hash.update(&(name.len() as u64).to_le_bytes());
-            hash.update(name);
-            hash.update(&data.len().to_le_bytes());
-            hash.update(&changed.as_nanos().to_le_bytes());
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::MetadataExt;
-                // Another file of the same size whose time was set has another inode, or a later change of the inode.
-                hash.update(&data.ino().to_le_bytes());
-                hash.update(&data.ctime().to_le_bytes());
-                hash.update(&data.ctime_nsec().to_le_bytes());
-            }
+            add_file(path, &mut hash)?;
         }
         Ok(hash.finalize())
     }
+
+    /// Returns what identifies each of these files by itself.
+    fn of_each(&self, files: &[&Path]) -> Result<Vec<ImageKey>, RunError> {
+        let of = |path: &&Path| {
+            let mut hash = blake3::Hasher::new();
+            add_file(path, &mut hash)?;
+            Ok(*hash.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"))
+        };
+        files.iter().map(of).collect()
+    }
+}
+
+/// Adds what identifies a file: path, size, times and inode.
+fn add_file(path: &Path, hash: &mut blake3::Hasher) -> Result<(), RunError> {
+    let data = std::fs::metadata(path).map_err(|e| RunError::file("read", path, e))?;
+    let changed = data.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let name = path.as_os_str().as_encoded_bytes();
+    hash.update(&(name.len() as u64).to_le_bytes());
+    hash.update(name);
+    hash.update(&data.len().to_le_bytes());
+    hash.update(&changed.as_nanos().to_le_bytes());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // Another file of the same size whose time was set has another inode, or a later change of the inode.
+        hash.update(&data.ino().to_le_bytes());
+        hash.update(&data.ctime().to_le_bytes());
+        hash.update(&data.ctime_nsec().to_le_bytes());
+    }
+    Ok(())
 }
 
 /// Features, and whether the cache contained them.
@@ -103,8 +120,8 @@ impl ActivationCache {
         self.root.join(&key.digest.to_hex()[..16])
     }
 
-    /// Returns the features of `examples`, whose images are `files` in this order: from the cache, or computed by the body
-    /// of the learner's network and stored.
+    /// Returns the features of `examples`, whose images are `files` in this order: from the cache, where they may be in the files
+    /// of other sets, or computed by the body of the learner's network and stored.
     ///
     /// A damaged file is computed again, with a note. The new file is written atomically, and `purpose` beside it.
     ///
@@ -151,6 +168,16 @@ impl ActivationCache {
         if let Some(features) = path.is_file().then(|| open(&mut Silent)).flatten() {
             return Ok(Opened { features, found: true, path });
         }
+        let images = Rows { key: *digest.as_bytes(), images: key.of_each(files)? };
+        // Rows that other sets of images share, as those of folds do, are copied; where that fails, they are computed.
+        if let Some(shared) = FoundRows::find(&folder, &images.images, width) {
+            let mut copy = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| shared.each(keep).map_err(Failed::Disk);
+            if let Ok(features) = write(&folder, &path, digest.as_bytes(), (rows, width), &mut copy)? {
+                purpose.keep(&path);
+                images.keep(&path);
+                return Ok(Opened { features, found: true, path });
+            }
+        }
         let network = network.valid();
         let device = learner.device().clone().without_autodiff();
         let mut compute = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| -> Result<(), Failed> {
@@ -175,6 +202,7 @@ impl ActivationCache {
         match write(&folder, &path, digest.as_bytes(), (rows, width), &mut compute)? {
             Ok(features) => {
                 purpose.keep(&path);
+                images.keep(&path);
                 Ok(Opened { features, found: false, path })
             }
             // A cache saves time only; a run goes on without one.

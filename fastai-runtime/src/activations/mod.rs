@@ -2,6 +2,7 @@
 
 mod cache;
 mod features;
+mod rows;
 mod stored;
 
 pub use cache::{ActivationCache, CacheKey, Opened};

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::ActivationCache;
+use super::rows::Rows;
 use crate::atomic::write_atomic;
 use crate::data::FileError;
 
@@ -142,7 +143,9 @@ pub fn remove(file: &StoredFile) -> Result<(), FileError> {
     }
     let Some(folder) = file.path.parent() else { return Ok(()) };
     if file.kind == StoredKind::Activations {
-        let _ = std::fs::remove_file(Purpose::path(&file.path));
+        for beside in [Purpose::path(&file.path), Rows::path(&file.path)] {
+            let _ = std::fs::remove_file(beside);
+        }
         // What remains of a folder of activations is the lock of those who write there.
         let others =
             std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.file_name() != ".lock");
@@ -179,13 +182,14 @@ mod tests {
         write("a/2.features", 50, 10);
         write("b/3.features", 70, 20);
         write("b/3.json", 1, 20);
+        write("b/3.rows", 1, 20);
         write("b/.lock", 0, 20);
         write("copies/64px-v1/ab/x.jpg", 1000, 99);
         write("verified.bin", 5, 100);
         let names = |files: &[StoredFile]| -> Vec<String> {
             files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
-        assert_eq!(cache.stored().unwrap().len(), 7);
+        assert_eq!(cache.stored().unwrap().len(), 8);
         let surplus = |kinds: &[StoredKind], keep| names(&cache.surplus(kinds, keep).unwrap());
         assert_eq!(surplus(&[StoredKind::Activations], 220), [""; 0]);
         assert_eq!(surplus(&[StoredKind::Activations], 219), ["1.features"]);

@@ -37,6 +37,17 @@ impl Look {
         let loss = loss.map_or(f64::NAN, |loss| loss.of_predictions(&probabilities));
         Look { probabilities, loss, trn_loss: None, made: TtaWeights::new(n_aug).describe(), chosen: None }
     }
+
+    /// The predictions of all folds, one after the other; `None` if their outputs differ. The loss is the mean over the images,
+    /// each with the weights of its fold.
+    pub(super) fn out_of_fold(folds: &[&Look]) -> Option<Self> {
+        let parts: Vec<&Probabilities> = folds.iter().map(|fold| &fold.probabilities).collect();
+        let probabilities = Probabilities::concat(&parts)?;
+        let sum: f64 = folds.iter().map(|fold| fold.loss * fold.probabilities.len() as f64).sum();
+        let (loss, first) = (sum / probabilities.len() as f64, folds.first()?);
+        let made = format!("{}, out of fold", first.made);
+        Some(Look { probabilities, loss, trn_loss: None, made, chosen: first.chosen.clone() })
+    }
 }
 
 /// Returns the labels of images; `None` if some have no label.

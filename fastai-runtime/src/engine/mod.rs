@@ -1,6 +1,8 @@
 //! Executes a checked recipe.
 
 mod data_digest;
+mod fold_of_model;
+mod folds;
 mod keeping;
 mod measured;
 mod outcome;
@@ -30,7 +32,7 @@ pub use probe::{Probed, ProbedStage, probe};
 pub use room::fits_memory;
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
-pub use validate::{Measured, Validated, validate, validate_on};
+pub use validate::{Measured, Validated, validate, validate_all, validate_on};
 
 use crate::RunError;
 use crate::data::Dataset;
@@ -83,13 +85,19 @@ pub struct RunOptions {
 ///
 /// Equal recipes, data, seeds and devices yield equal weights, on any number of threads.
 ///
+/// A recipe with `valid: folds(5)` trains each fold in turn, in the folders `folds/1` to `folds/5` of the run folder, and its
+/// outcome is the ensemble of their networks.
+///
 /// # Errors
 /// Errors that can be detected before training are reported first: missing weights, a missing device, all findings about
 /// the data at once, an output folder that cannot be written. Later errors are a loss that diverges, a finder without a
 /// suggestion, and a full disk. A stopped run saves its weights and returns [`RunError::Stopped`]; the run folder of a
 /// stopped or failed run keeps the results so far.
 pub fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress) -> Result<Outcome, RunError> {
-    on_threads(options, || run_here(recipe, options, progress, None))
+    on_threads(options, || match recipe.data().valid.turns() {
+        Some(_) => folds::run(recipe, options, progress),
+        None => run_here(recipe, options, progress, None, None),
+    })
 }
 
 /// Continues the run in `folder` from the batch whose state was kept last, whether it was stopped, failed or was killed.
@@ -106,13 +114,16 @@ pub fn resume(
     options: &RunOptions,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, RunError> {
+    if recipe.data().valid.turns().is_some() || folds::exists(folder) {
+        return on_threads(options, || folds::resume(recipe, folder, options, progress));
+    }
     let paused = Paused::take(recipe, folder, options)?;
-    on_threads(options, || run_here(recipe, options, progress, Some(paused)))
+    on_threads(options, || run_here(recipe, options, progress, Some(paused), None))
 }
 
 /// Whether the run in `folder` can continue: it has begun and is not complete.
 pub fn is_unfinished(folder: &Path) -> bool {
-    snapshot::SnapshotFolder::exists(folder)
+    snapshot::SnapshotFolder::exists(folder) || folds::exists(folder)
 }
 
 /// Returns the text of the recipe with which the run in `folder` began, from its snapshot.
@@ -120,6 +131,9 @@ pub fn is_unfinished(folder: &Path) -> bool {
 /// # Errors
 /// If there is no snapshot, it is damaged, or another process executes the run.
 pub fn recipe_of_run(folder: &Path) -> Result<String, RunError> {
+    if folds::exists(folder) {
+        return folds::recipe_of(folder);
+    }
     Ok(snapshot::SnapshotFolder::take(folder)?.read()?.0.recipe)
 }
 
@@ -129,7 +143,7 @@ pub fn recipe_of_run(folder: &Path) -> Result<String, RunError> {
 /// # Errors
 /// A summary that is damaged or was edited.
 pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
-    if snapshot::SnapshotFolder::exists(folder) || !folder.join("summary.json").is_file() {
+    if is_unfinished(folder) || !folder.join("summary.json").is_file() {
         return Ok(None);
     }
     let complete = Some(Summary::read(folder)?).filter(|summary| summary.status == Status::Complete);
@@ -157,18 +171,20 @@ fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, Ru
     pool.install(work)
 }
 
+/// Runs a recipe that holds the same images out throughout. What is kept of a fold goes to the file `keep`.
 fn run_here(
     recipe: &Recipe,
     options: &RunOptions,
     progress: &mut dyn Progress,
     paused: Option<Paused>,
+    keep: Option<&Path>,
 ) -> Result<Outcome, RunError> {
     let started = Instant::now();
     let mut session = Session::open(recipe, options, progress, paused)?;
     let result = session.run_unfinished(started);
     session.summary.seconds = session.wall_time(started.elapsed().as_secs_f64());
     match result {
-        Ok(()) => session.complete(),
+        Ok(()) => session.complete(keep),
         Err(RunError::Stopped(_)) => Err(session.stopped()),
         Err(error) => Err(session.failed(error)),
     }

@@ -1,11 +1,13 @@
 //! A run in progress: its open resources and its end.
 
+use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
 use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
 
 use super::data_digest::DataDigest;
+use super::folds::KeptFold;
 use super::keeping::KeepingTimes;
 use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
@@ -20,16 +22,13 @@ use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
 use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::{Reached, ResumeError};
-use crate::metrics::{Measure, Truth};
+use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::weights::Found;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
-use crate::predict::class_differences;
+use crate::predict::{Predictor, class_differences};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
 use crate::train::{Continued, Learner, Loss, OptimizerState, criterion};
-
-/// Version of `summary.json`.
-const FORMAT: u32 = 1;
 
 /// A run in progress.
 pub(super) struct Session<'a> {
@@ -66,6 +65,8 @@ pub(super) struct Session<'a> {
     pub(super) heads: u64,
     /// Predictions of the current network for the validation part.
     pub(super) look: Option<Look>,
+    /// What the last `tta` step predicted for the validation part.
+    pub(super) averaged: Option<Probabilities>,
     /// The probability above which a tag is predicted.
     pub(super) threshold: Option<f64>,
     pub(super) snapshots: SnapshotFolder,
@@ -162,7 +163,7 @@ impl<'a> Session<'a> {
         let class_weights = class_weights(recipe.class_weights(), &dataset)?;
         let baseline = valid_truth.as_ref().and_then(|v| measured::baseline(&train_truth, v, &dataset.classes));
         let mut summary = Summary {
-            format: FORMAT,
+            format: Summary::FORMAT,
             status: Status::Running,
             smoke,
             name: recipe.name().to_string(),
@@ -250,6 +251,7 @@ impl<'a> Session<'a> {
             head: model.head.clone(),
             heads: 1,
             look: None,
+            averaged: None,
             threshold: None,
             snapshots,
             snapshot,
@@ -287,6 +289,8 @@ impl<'a> Session<'a> {
         }
         let (images, classes) = (self.sets.dataset.valid.len(), self.sets.dataset.classes.len());
         self.look = self.snapshot.look.clone().and_then(|look| look.restore(images, classes));
+        let whole = |p: &Probabilities| p.classes() == classes && p.values().len() == images * classes;
+        self.averaged = self.snapshot.averaged.clone().filter(whole);
         self.record = self.snapshot.record.clone();
         let now = std::mem::replace(&mut self.summary, self.snapshot.summary.clone());
         self.seconds_before = self.summary.seconds;
@@ -387,6 +391,7 @@ impl<'a> Session<'a> {
             heads: self.heads,
             threshold: self.threshold,
             look: self.look.as_ref().map(SavedLook::of),
+            averaged: self.averaged.clone(),
             summary: self.summary.clone(),
             record: self.record.clone(),
             history: self.folder.history().to_vec(),
@@ -426,8 +431,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Completes a run after its last step.
-    pub(super) fn complete(mut self) -> Result<Outcome, RunError> {
+    /// Completes a run after its last step. What is kept of a fold goes to the file `keep`.
+    pub(super) fn complete(mut self, keep: Option<&Path>) -> Result<Outcome, RunError> {
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = Status::Complete;
         let saved = save::run(&self, "final", size).and_then(|_| {
@@ -441,15 +446,17 @@ impl<'a> Session<'a> {
         let network = self.learner.network().valid();
         let meta = self.meta(size);
         let held_out = self.held_out();
+        if let Some(path) = keep {
+            let paths = self.sets.dataset.valid.iter().map(|item| item.path.to_string_lossy().into_owned()).collect();
+            KeptFold { held_out: held_out.clone(), paths, data: self.record.data.clone() }.write(path)?;
+        }
         // Up to this point the run could resume from its last stage; now it is complete.
         self.snapshots.remove()?;
         Ok(Outcome {
             folder: self.folder.path().to_path_buf(),
             classes: self.sets.dataset.classes,
             task: self.recipe.task(),
-            device: self.learner.device().clone(),
-            meta,
-            network,
+            predictor: Predictor::new(network, meta, self.learner.device().clone()),
             summary: self.summary,
             batches: BatchRow::of_run(&self.record),
             supplied: self.supplied,
@@ -461,7 +468,8 @@ impl<'a> Session<'a> {
     fn held_out(&mut self) -> Option<HeldOut> {
         let (look, loss) = (self.look.take()?, self.valid_loss.as_ref()?);
         let ids = self.sets.dataset.valid.iter().map(|item| item.id.clone()).collect();
-        Some(HeldOut { ids, probabilities: look.probabilities, truth: loss.truth().clone() })
+        let augmented = self.averaged.take();
+        Some(HeldOut { ids, probabilities: look.probabilities, augmented, truth: loss.truth().clone() })
     }
 
     /// Ends a run after a stop request.

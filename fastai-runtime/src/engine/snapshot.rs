@@ -28,6 +28,8 @@ const STATE: &str = "cbor";
 /// The number of snapshots that are kept: if the newest turns out to be damaged, the run continues from the one before.
 const KEPT: usize = 2;
 const LOCK: &str = "lock";
+/// The state of a run of folds, which has no snapshots of its own.
+pub(super) const FOLDS: &str = "folds.state";
 /// Largest snapshot that is read, bytes; the curves of a million batches take less.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -60,6 +62,9 @@ pub(super) struct Snapshot {
     pub(super) heads: u64,
     pub(super) threshold: Option<f64>,
     pub(super) look: Option<SavedLook>,
+    /// What the last `tta` step predicted for the validation part.
+    #[serde(default)]
+    pub(super) averaged: Option<Probabilities>,
     pub(super) summary: Summary,
     pub(super) record: Record,
     pub(super) history: Vec<(usize, EpochRow)>,
@@ -84,6 +89,7 @@ impl Snapshot {
             heads: 1,
             threshold: None,
             look: None,
+            averaged: None,
             summary: Summary::default(),
             record: Record::default(),
             history: Vec::new(),
@@ -261,7 +267,7 @@ impl SnapshotFolder {
     pub(super) fn sweep_complete(run: &Path) {
         let path = run.join(FOLDER);
         if path.is_dir()
-            && !Self::exists(run)
+            && !super::is_unfinished(run)
             && let Ok(folder) = Self::take(run)
         {
             // Without its states the folder is meaningless; what cannot be removed only costs space.
@@ -351,8 +357,8 @@ impl SnapshotFolder {
         let path = self.path.clone();
         // Windows cannot remove an open file.
         drop(self);
-        for place in states(&path) {
-            let state = path.join(place.state());
+        let places = states(&path).into_iter().map(|place| path.join(place.state()));
+        for state in places.chain([path.join(FOLDS)]) {
             match std::fs::remove_file(&state) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(RunError::file("remove", state, e)),
                 _ => {}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Classified, Experiment};
 
+use super::fold_of_model::{code, fold_of};
 use super::snapshot::text_differences;
 use super::supplied::Supplied;
 use super::validate::{validate_on_with, validate_with};
@@ -189,11 +190,9 @@ fn fits<E: Experiment>(meta: &ModelMeta, source: &Path) -> Result<(), RunError> 
     if meta.recipe != E::NAME {
         return refused(format!("a model of recipe `{}`, not of `{}`", meta.recipe, E::NAME));
     }
-    let code = |text: &str| -> String {
-        text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()
-    };
-    let differs = text_differences(&code(&meta.text), &code(&E::recipe().to_string()));
-    if !differs.is_empty() {
+    let recipe = E::recipe();
+    let differs = text_differences(&code(&meta.text), &code(&recipe.to_string()));
+    if !differs.is_empty() && fold_of(&recipe, meta).is_none() {
         return refused(format!(
             "recipe `{}` has changed since it was trained (- as trained, + now):\n{}\ntrain it again, or load it as the \
              recipe that it was",

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use fastai_dsl::{Corrupt, LossSpec, Recipe, Source};
 
+use super::fold_of_model::fold_of;
 use super::measured::{self, Look};
 use super::sets::{class_weights, of_task};
 use super::supplied::{self, Supplied};
@@ -11,9 +12,9 @@ use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Dataset, Item, Preflight, Reading, Target};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
-use crate::metrics::Probabilities;
+use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
-use crate::predict::{Predictions, Predictor, augmented};
+use crate::predict::{Predictions, Predictor, augmented, mean};
 use crate::progress::{Silent, StopSignal, Watch};
 use crate::report::Evaluation;
 use crate::train::{Learner, Loss, criterion};
@@ -53,7 +54,7 @@ impl Validated {
 /// On the data of the run, these are the run's own validation images, read as the run read them (through scaled copies, if
 /// it used them), and the results equal those that the run reported: the loss weights classes as the run's did. On another
 /// data set with the same layout, they are the images that the recipe's split holds out; all of its classes must be classes
-/// of the model. The loss of a recipe with `loss: given` is NaN here; `Trained::validate` measures with the program's.
+/// of the model. An ensemble is measured out of fold: each image is predicted by the network that did not train on it. The loss of a recipe with `loss: given` is NaN here; `Trained::validate` measures with the program's.
 ///
 /// # Errors
 /// All findings about the data set at once; [`RunError::Stopped`]; a recipe with `data: given`, which [`validate_on`]
@@ -87,20 +88,88 @@ pub(super) fn validate_with(
         .into());
     }
     is_of(recipe, predictor)?;
+    let (folds, networks) = (recipe.folds(), predictor.folds());
+    if networks.is_empty() {
+        // The model of one fold is measured on what that fold holds out.
+        let fold = fold_of(recipe, predictor.meta());
+        if fold.is_none() && !folds.is_empty() {
+            let meta = predictor.meta();
+            return Err(WeightsError::unfit(
+                Path::new(&meta.recipe),
+                format!("the recipe says `valid: {}`, and the model is of none of its folds", recipe.data().valid),
+            )
+            .into());
+        }
+        let recipe = fold.as_ref().unwrap_or(recipe);
+        let dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+        let measuring = Measuring { recipe, predictor, workers, supplied, set: "valid" };
+        return measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring));
+    }
+    // Each fold as its own run measured it.
+    let mut all = Vec::with_capacity(folds.len());
+    for (fold, network) in folds.iter().zip(&networks) {
+        let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut *progress, stop })?;
+        let measuring = Measuring { recipe: fold, predictor: network, workers, supplied, set: "valid" };
+        all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
+    }
+    let whole = Looks::joined(all).ok_or_else(|| {
+        let model = predictor.meta().recipe.clone();
+        WeightsError::OtherRecipe { model, wanted: recipe.name().to_string() }
+    })?;
+    Ok(whole.evaluated(&Measuring { recipe, predictor, workers, supplied, set: "valid" }))
+}
+
+/// Measures the model of `recipe` on all images of the data in `root`, held out or not; for data that the model was not trained
+/// on. An ensemble's predictions are averaged. Otherwise like [`validate`].
+///
+/// # Errors
+/// Those of [`validate`].
+pub fn validate_all(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    root: &Path,
+    workers: Option<usize>,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    let Watch { progress, stop } = watch;
+    is_of(recipe, predictor)?;
+    let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+    let trained = std::mem::take(&mut dataset.train);
+    dataset.valid.extend(trained);
+    let measuring = Measuring { recipe, predictor, workers, supplied: &Supplied::default(), set: "all" };
+    measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
+}
+
+/// Measures the model of `recipe` on the labelled test images of its data.
+pub(super) fn test(
+    recipe: &Recipe,
+    predictor: &Predictor,
+    workers: Option<usize>,
+    supplied: &Supplied,
+    watch: Watch<'_>,
+) -> Result<Validated, RunError> {
+    let Watch { progress, stop } = watch;
+    let root = Path::new(&recipe.data().root);
+    let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+    dataset.valid = std::mem::take(&mut dataset.test);
+    let measuring = Measuring { recipe, predictor, workers, supplied, set: "test" };
+    measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
+}
+
+/// The data set of the recipe in `root`, of whose images those are left out that the run leaves out.
+fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
+    let Watch { progress, stop } = watch;
     let mut data = recipe.data().clone();
     data.root = root.display().to_string();
     // Only this policy affects the measured images, and checking every image takes time.
-    let dataset = if data.corrupt == Corrupt::Skip {
-        let known = ActivationCache::default_root().join("verified.bin");
-        let size = predictor.meta().size;
-        let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
-        let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;
-        health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
-        dataset
-    } else {
-        Dataset::open(&data, recipe.task())?
-    };
-    measure(recipe, predictor, dataset, workers, supplied, Watch { progress, stop })
+    if data.corrupt != Corrupt::Skip {
+        return Ok(Dataset::open(&data, recipe.task())?);
+    }
+    let known = ActivationCache::default_root().join("verified.bin");
+    let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
+    let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;
+    health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
+    Ok(dataset)
 }
 
 /// Measures the model of a recipe with `data: given` on the validation images of `dataset`. On the data set of the run, the
@@ -136,7 +205,8 @@ pub(super) fn validate_on_with(
         let health = Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
         health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
     }
-    measure(recipe, predictor, dataset, workers, supplied, Watch { progress, stop })
+    let measuring = Measuring { recipe, predictor, workers, supplied, set: "valid" };
+    measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
 /// Checks that a model belongs to this recipe.
@@ -149,77 +219,115 @@ fn is_of(recipe: &Recipe, predictor: &Predictor) -> Result<(), WeightsError> {
     Err(WeightsError::OtherRecipe { model: model.clone(), wanted: wanted.to_string() })
 }
 
-fn measure(
-    recipe: &Recipe,
-    predictor: &Predictor,
-    mut dataset: Dataset,
+/// A model that is measured.
+struct Measuring<'a> {
+    recipe: &'a Recipe,
+    predictor: &'a Predictor,
     workers: Option<usize>,
-    own: &Supplied,
-    watch: Watch<'_>,
-) -> Result<Validated, RunError> {
-    let Watch { progress, stop } = watch;
-    let meta = predictor.meta();
-    dataset.notes.iter().for_each(|note| progress.note(note));
-    renumber(&mut dataset, &meta.classes)?;
-    // The weights of the training run. Models of earlier versions lack them; then they derive from this data, in the
-    // model's class order.
-    let weights = match (recipe.class_weights(), &meta.class_weights) {
-        (Some(_), Some(weights)) => Some(weights.clone()),
-        (wanted, _) => class_weights(wanted, &dataset)?,
-    };
-    let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
-    let truth =
-        truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
+    supplied: &'a Supplied,
+    /// What the images are called.
+    set: &'a str,
+}
 
-    let (network, device) = predictor.network();
-    let learner = Learner::new(network.clone(), device.clone());
-    let preparation = Preparation {
-        transforms: meta.transforms.clone(),
-        stats: meta.stats(),
-        batch: meta.batch as usize,
-        workers: workers.unwrap_or_else(rayon::current_num_threads),
-        seed: meta.seed,
-    };
-    let examples =
-        ImageExamples::new(ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to)), preparation);
-    let classes = meta.classes.len();
-    let metrics = supplied::measures(recipe, &own.metrics)?;
-    let left_out = measured::left_out(&metrics, "validation", &truth, &meta.classes).map_err(DataError::one)?;
-    left_out.iter().for_each(|note| progress.note(note));
-    if recipe.loss() == LossSpec::Given && own.loss.is_none() {
-        progress.note("the loss is that of a Rust program (`loss: given`) and is not measured here");
+/// What a model says of labelled images.
+struct Looks {
+    ids: Vec<String>,
+    truth: Truth,
+    metrics: Vec<Box<dyn Measure>>,
+    plain: Look,
+    tta: Option<Look>,
+}
+
+impl Looks {
+    /// Those of the folds of one recipe, one after the other; `None` if their labels differ in kind.
+    fn joined(folds: Vec<Looks>) -> Option<Looks> {
+        let truth = Truth::concat(&folds.iter().map(|fold| &fold.truth).collect::<Vec<_>>())?;
+        let plain = Look::out_of_fold(&folds.iter().map(|fold| &fold.plain).collect::<Vec<_>>())?;
+        let averaged: Option<Vec<&Look>> = folds.iter().map(|fold| fold.tta.as_ref()).collect();
+        let tta = averaged.and_then(|all| Look::out_of_fold(&all));
+        let ids = folds.iter().flat_map(|fold| fold.ids.iter().cloned()).collect();
+        let metrics = folds.into_iter().next()?.metrics;
+        Some(Looks { ids, truth, metrics, plain, tta })
     }
-    let mut logits =
-        |pass: &Traversal, what: &str| learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop });
-    let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);
-    let measured = |look: Look, counter: usize| Measured {
-        evaluation: measured::evaluation("valid", &look, &truth, &metrics, meta.seed, &[counter as u64]),
-        predictions: Predictions::new(
-            dataset.valid.iter().map(|item| item.id.clone()).collect(),
-            meta.classes.clone(),
-            look.probabilities,
-            Some(truth.clone()),
-        ),
-    };
 
-    let values = match logits(&Traversal::Plain, "images, plain prediction") {
-        Ok(values) => values,
-        Err(RunError::Data(first)) => return Err(all_broken(recipe, meta.size, dataset, stop, first)),
-        Err(error) => return Err(error),
-    };
-    let of_recipe = || criterion(recipe.loss(), recipe.task(), weights, 0.0, &device.clone().without_autodiff());
-    let loss = own.loss.clone().or_else(of_recipe).map(|criterion| Loss::of_criterion(truth.clone(), criterion));
-    let mean_loss = loss.as_ref().map_or(f64::NAN, |loss| loss.of_all(&values));
-    let plain = probabilities(values);
-    let first = measured(Look::plain(plain.clone(), mean_loss), recipe.steps().len());
-    let tta = match recipe.last_tta() {
-        None => None,
-        Some((index, n_aug)) => {
-            let mean = augmented(&plain, n_aug, index, |pass, what| logits(pass, what).map(probabilities))?;
-            Some(measured(Look::averaged(mean, n_aug, loss.as_ref()), index))
+    fn evaluated(self, of: &Measuring<'_>) -> Validated {
+        let Looks { ids, truth, metrics, plain, tta } = self;
+        let meta = of.predictor.meta();
+        let measured = |look: Look, counter: usize| Measured {
+            evaluation: measured::evaluation(of.set, &look, &truth, &metrics, meta.seed, &[counter as u64]),
+            predictions: Predictions::new(ids.clone(), meta.classes.clone(), look.probabilities, Some(truth.clone())),
+        };
+        let tta_step = of.recipe.last_tta().map_or(0, |(index, _)| index);
+        Validated { plain: measured(plain, of.recipe.steps().len()), tta: tta.map(|look| measured(look, tta_step)) }
+    }
+}
+
+impl Measuring<'_> {
+    /// Predicts the validation images of `dataset`, the mean over the networks.
+    fn on(&self, mut dataset: Dataset, watch: Watch<'_>) -> Result<Looks, RunError> {
+        let Measuring { recipe, predictor, workers, supplied: own, set } = *self;
+        let Watch { progress, stop } = watch;
+        let meta = predictor.meta();
+        dataset.notes.iter().for_each(|note| progress.note(note));
+        renumber(&mut dataset, &meta.classes)?;
+        // The weights of the training run. Models of earlier versions lack them; then they derive from this data, in the
+        // model's class order.
+        let weights = match (recipe.class_weights(), &meta.class_weights) {
+            (Some(_), Some(weights)) => Some(weights.clone()),
+            (wanted, _) => class_weights(wanted, &dataset)?,
+        };
+        let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
+        let truth =
+            truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
+        let preparation = Preparation {
+            transforms: meta.transforms.clone(),
+            stats: meta.stats(),
+            batch: meta.batch as usize,
+            workers: workers.unwrap_or_else(rayon::current_num_threads),
+            seed: meta.seed,
+        };
+        let images = ImageSet::new(&dataset.valid).reading(Reading::of(recipe.data().resize_to));
+        let examples = ImageExamples::new(images, preparation);
+        let classes = meta.classes.len();
+        let metrics = supplied::measures(recipe, &own.metrics)?;
+        let set = if set == "valid" { "validation" } else { set };
+        let left_out = measured::left_out(&metrics, set, &truth, &meta.classes).map_err(DataError::one)?;
+        left_out.iter().for_each(|note| progress.note(note));
+        if recipe.loss() == LossSpec::Given && own.loss.is_none() {
+            progress.note("the loss is that of a Rust program (`loss: given`) and is not measured here");
         }
-    };
-    Ok(Validated { plain: first, tta })
+        let of_recipe = || {
+            let device = predictor.device().clone().without_autodiff();
+            criterion(recipe.loss(), recipe.task(), weights, 0.0, &device)
+        };
+        let loss = own.loss.clone().or_else(of_recipe).map(|criterion| Loss::of_criterion(truth.clone(), criterion));
+        let probabilities = |values: Vec<f32>| Probabilities::of_logits(recipe.task(), values, classes);
+        let (mut plain, mut averaged, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+        for network in predictor.networks() {
+            let learner = Learner::new(network.clone(), predictor.device().clone());
+            let mut logits = |pass: &Traversal, what: &str| {
+                learner.logits(&examples, pass, what, Watch { progress: &mut *progress, stop })
+            };
+            let values = match logits(&Traversal::Plain, "images, plain prediction") {
+                Ok(values) => values,
+                Err(RunError::Data(first)) => return Err(all_broken(recipe, meta.size, dataset, stop, first)),
+                Err(error) => return Err(error),
+            };
+            losses.push(loss.as_ref().map_or(f64::NAN, |loss| loss.of_all(&values)));
+            let said = probabilities(values);
+            if let Some((index, n_aug)) = recipe.last_tta() {
+                averaged.push(augmented(&said, n_aug, index, |pass, what| logits(pass, what).map(probabilities))?);
+            }
+            plain.push(said);
+        }
+        let one = losses.len() == 1;
+        let plain = mean(plain);
+        let of_mean = || loss.as_ref().map_or(f64::NAN, |loss| loss.of_predictions(&plain));
+        let mean_loss = if one { losses[0] } else { of_mean() };
+        let tta = recipe.last_tta().map(|(_, n_aug)| Look::averaged(mean(averaged), n_aug, loss.as_ref()));
+        let ids = dataset.valid.iter().map(|item| item.id.clone()).collect();
+        Ok(Looks { ids, truth, metrics, plain: Look::plain(plain, mean_loss), tta })
+    }
 }
 
 /// Everything that is wrong with the validation images, where measuring ended at the first one.

@@ -71,7 +71,7 @@ impl Predictor {
     }
 
     /// Returns the embeddings of images in memory, in their order: `[max, mean]` of the channels of the body's last map,
-    /// which is what the head sees.
+    /// which is what the head sees. Those of the networks of an ensemble follow each other.
     ///
     /// # Errors
     /// Those of [`predict`](Self::predict).

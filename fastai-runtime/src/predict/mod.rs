@@ -2,6 +2,7 @@
 
 mod files;
 mod imagenet;
+mod members;
 mod memory;
 mod npy;
 mod onnx;
@@ -18,7 +19,7 @@ pub use imagenet::ImagenetClassifier;
 pub use memory::{Embeddings, ImageAnswer};
 pub use npy::NpyRows;
 pub use predictions::Predictions;
-pub(crate) use predictor::IN_MEMORY;
+pub(crate) use predictor::{IN_MEMORY, fold_folder, mean};
 pub use predictor::{PredictOptions, Predictor};
 pub use submission::{Submission, SubmissionCell, SubmissionFormat, tag_separator};
 pub(crate) use tta::augmented;

@@ -20,16 +20,24 @@ impl Predictor {
     /// `fastai.preprocessing`, besides `fastai.classes` and other facts, all in JSON.
     ///
     /// # Errors
-    /// A model whose image size is too small for its network; no run saves one.
+    /// A model whose image size is too small for its network; no run saves one. An ensemble.
     pub fn onnx(&self, pixels: bool) -> Result<Vec<u8>, RunError> {
         let meta = self.meta();
+        let mut networks = self.networks();
+        let count = networks.len();
+        let (Some(network), None) = (networks.next(), networks.next()) else {
+            let why = format!(
+                "an ensemble of {count} networks, and an ONNX file holds one: export the model of a fold, `RUN/folds/1`, or \
+                 all of them, and average their probabilities"
+            );
+            return Err(WeightsError::unfit(Path::new(&meta.recipe), why).into());
+        };
         let input = match pixels {
             true => ModelInput::Pixels { mean: meta.mean, std: meta.std },
             false => ModelInput::Normalised,
         };
         let interface =
             ModelInterface { side: meta.size as usize, input, task: meta.task, metadata: self.facts(pixels) };
-        let (network, _) = self.network();
         onnx_model(network, &interface)
             .map_err(|error| WeightsError::unfit(Path::new(&meta.recipe), error.to_string()).into())
     }

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::TaskKind;
 
+use super::members::Members;
 use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
 use crate::metrics::Probabilities;
@@ -22,7 +23,8 @@ const AHEAD: usize = 64 << 20;
 /// What errors call a model that is no file.
 pub(crate) const IN_MEMORY: &str = "the model in memory";
 
-/// A network with everything that prediction needs; neither training data nor published weights are required.
+/// A network with everything that prediction needs, or an ensemble: the networks of a run's folds, whose predictions are
+/// averaged. Neither training data nor published weights are required.
 ///
 /// Predictions take `&self` and change nothing, so threads can share a predictor. A clone shares the weights.
 ///
@@ -33,7 +35,7 @@ pub(crate) const IN_MEMORY: &str = "the model in memory";
 /// * [`embed`](Self::embed): the body's features.
 #[derive(Clone, Debug)]
 pub struct Predictor {
-    network: Network,
+    members: Members,
     meta: ModelMeta,
     device: Device,
 }
@@ -50,12 +52,16 @@ pub struct PredictOptions {
 impl Predictor {
     /// Loads a model: `path` is a `.safetensors` file that a run saved, or a run folder.
     ///
-    /// In a run folder, `model` selects the `NAME` of `save("NAME")`; without it, the run's final model is loaded.
+    /// In a run folder, `model` selects the `NAME` of `save("NAME")`; without it, the run's final model is loaded. The folder of
+    /// a run with folds yields the ensemble of the models of all folds; that of one fold, `RUN/folds/1`, its model.
     ///
     /// # Errors
     /// If there is no such model (the error lists the existing ones), it is broken or a link, or the run's summary was
-    /// edited or describes another model.
+    /// edited or describes another model. If folds are missing.
     pub fn load(path: &Path, model: Option<&str>, device: &Device) -> Result<Self, RunError> {
+        if let Some(ensemble) = Self::ensemble(path, model, device)? {
+            return Ok(ensemble);
+        }
         let file = model_file(path, model)?;
         let (network, meta) = models::read_model(&file, device)?;
         if path.is_dir() && path.join("summary.json").is_file() {
@@ -72,7 +78,50 @@ impl Predictor {
                 return Err(WeightsError::unfit(&file, reason).into());
             }
         }
-        Ok(Predictor { network, meta, device: device.clone() })
+        Ok(Predictor { members: Members::one(network), meta, device: device.clone() })
+    }
+
+    /// Loads the ensemble of a run with folds; `None` for what is none.
+    fn ensemble(path: &Path, model: Option<&str>, device: &Device) -> Result<Option<Self>, RunError> {
+        if !path.join("summary.json").is_file() {
+            return Ok(None);
+        }
+        let run = Summary::read(path)?;
+        let Some(folds) = &run.folds else { return Ok(None) };
+        let refuse = |why: String| Err(WeightsError::unfit(path, why).into());
+        if folds.each.len() < folds.count {
+            let (there, count) = (folds.each.len(), folds.count);
+            let one = (there > 0).then(|| format!(", or take one of its models: {}", path.join("folds/1").display()));
+            return refuse(format!(
+                "{there} of {count} folds are complete, and the ensemble needs all: `fastai run --resume {}`{}",
+                path.display(),
+                one.unwrap_or_default()
+            ));
+        }
+        let load = |number: usize| Self::load(&fold_folder(path, number), model, device);
+        let folds_of = (1..=folds.count).map(load).collect::<Result<Vec<_>, _>>()?;
+        match Self::of_folds(folds_of, run.recipe.clone(), folds.threshold) {
+            Ok(ensemble) => Ok(Some(ensemble)),
+            Err(why) => refuse(why),
+        }
+    }
+
+    /// Joins the models of all folds of the recipe of that text.
+    ///
+    /// # Errors
+    /// What the models do not share.
+    pub(crate) fn of_folds(folds: Vec<Self>, text: String, threshold: Option<f64>) -> Result<Self, String> {
+        let first = folds.first().ok_or("it has no folds")?.clone();
+        let shared = |p: &Self| {
+            let ModelMeta { recipe, classes, task, size, transforms, .. } = &p.meta;
+            (recipe.clone(), classes.clone(), *task, *size, transforms.clone())
+        };
+        if let Some(number) = folds.iter().position(|fold| shared(fold) != shared(&first)) {
+            return Err(format!("the model of fold {} has other classes or inputs than that of fold 1", number + 1));
+        }
+        let meta = ModelMeta { text, threshold: threshold.or(first.meta.threshold), ..first.meta };
+        let members = folds.into_iter().flat_map(|fold| fold.members.with_metas(&fold.meta)).collect();
+        Ok(Predictor { members: Members::several(members), meta, device: first.device })
     }
 
     /// Loads a model from the bytes of the `.safetensors` file that a run saved: `include_bytes!("..")`, or a `Vec<u8>` from
@@ -92,21 +141,33 @@ impl Predictor {
     /// If the bytes are no saved model, or are damaged.
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, device: &Device) -> Result<Self, RunError> {
         let (network, meta) = models::read_model_bytes(bytes.into(), Path::new(IN_MEMORY), device)?;
-        Ok(Predictor { network, meta, device: device.clone() })
+        Ok(Predictor { members: Members::one(network), meta, device: device.clone() })
     }
 
     pub(crate) fn new(network: Network, meta: ModelMeta, device: Device) -> Self {
-        Predictor { network: network.valid(), meta, device: device.without_autodiff() }
+        Predictor { members: Members::one(network.valid()), meta, device: device.without_autodiff() }
     }
 
-    /// The model's header.
+    /// The model's header. That of an ensemble is the header of its first network, with the text of the whole recipe and the
+    /// threshold of the predictions of all folds.
     pub fn meta(&self) -> &ModelMeta {
         &self.meta
     }
 
-    /// The network, and the device that it is on.
-    pub(crate) fn network(&self) -> (&Network, &Device) {
-        (&self.network, &self.device)
+    /// The networks: one, or those of an ensemble.
+    pub fn networks(&self) -> impl ExactSizeIterator<Item = &Network> {
+        self.members.networks()
+    }
+
+    /// The network of each fold as a predictor of its own; none unless this is an ensemble.
+    pub fn folds(&self) -> Vec<Predictor> {
+        let of = |(network, meta)| Predictor { members: Members::one(network), meta, device: self.device.clone() };
+        self.members.folds().map(of).collect()
+    }
+
+    /// The device that the networks are on.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Class or tag names, in the order of the probabilities.
@@ -141,14 +202,15 @@ impl Predictor {
         all
     }
 
-    /// The digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only.
+    /// The digest of the body's parameters and running statistics, in hexadecimal: equal for equal bodies only. Of an ensemble,
+    /// the digest of those.
     pub fn body_digest(&self) -> String {
-        models::body_digest(&self.network)
+        self.members.body_digest()
     }
 
-    /// Numbers in an embedding: twice the channels of the body's last map.
+    /// Numbers in an embedding: twice the channels of the body's last map, of every network.
     pub fn embedding_len(&self) -> usize {
-        self.network.head_input()
+        self.networks().map(Network::head_input).sum()
     }
 
     /// Where the pixels of a file come from.
@@ -175,26 +237,30 @@ impl Predictor {
     pub(super) fn answer(&self, inputs: &[f32], count: usize, options: &PredictOptions) -> Result<Answers, RunError> {
         let (side, classes) = (self.meta.size as usize, self.meta.classes.len());
         let (input, passes) = (self.input_len(), options.passes());
-        let mut embeddings = None;
-        let mut of_pass = |pass: usize| {
-            let images = inputs.chunks_exact(passes * input);
-            let pixels: Vec<&[f32]> = images.map(|image| &image[pass * input..][..input]).collect();
-            let data = TensorData::new(pixels.concat(), [count, 3, side, side]);
-            let x = Tensor::from_data(data, &self.device);
-            let logits = if options.embeddings && pass == 0 {
-                let features = self.network.features(x);
-                embeddings = Some(device::read(features.clone())?);
-                self.network.logits(features)
-            } else {
-                self.network.forward(x)
+        let (mut said, mut features) = (Vec::new(), Vec::new());
+        for network in self.networks() {
+            let mut of_pass = |pass: usize| {
+                let images = inputs.chunks_exact(passes * input);
+                let pixels: Vec<&[f32]> = images.map(|image| &image[pass * input..][..input]).collect();
+                let data = TensorData::new(pixels.concat(), [count, 3, side, side]);
+                let x = Tensor::from_data(data, &self.device);
+                let logits = if options.embeddings && pass == 0 {
+                    let found = network.features(x);
+                    features.push((network.head_input(), device::read(found.clone())?));
+                    network.logits(found)
+                } else {
+                    network.forward(x)
+                };
+                Ok(Probabilities::of_logits(self.meta.task, device::read(logits)?, classes))
             };
-            Ok(Probabilities::of_logits(self.meta.task, device::read(logits)?, classes))
-        };
-        let mut each = (0..passes).map(&mut of_pass).collect::<Result<Vec<_>, RunError>>()?;
-        let probabilities = match options.tta {
-            None => each.swap_remove(0),
-            Some(n_aug) => average(&each[0], TtaWeights::new(n_aug).plain, &each[1..]),
-        };
+            let mut each = (0..passes).map(&mut of_pass).collect::<Result<Vec<_>, RunError>>()?;
+            said.push(match options.tta {
+                None => each.swap_remove(0),
+                Some(n_aug) => average(&each[0], TtaWeights::new(n_aug).plain, &each[1..]),
+            });
+        }
+        let embeddings = options.embeddings.then(|| beside(&features, count));
+        let probabilities = mean(said);
         Ok(Answers { probabilities, embeddings })
     }
 }
@@ -214,6 +280,27 @@ impl PredictOptions {
     pub(super) fn passes(&self) -> usize {
         1 + self.tta.unwrap_or(0) as usize
     }
+}
+
+/// The mean of what the networks of an ensemble predict; what one network predicts is unchanged.
+pub(crate) fn mean(mut said: Vec<Probabilities>) -> Probabilities {
+    match said.len() {
+        1 => said.swap_remove(0),
+        _ => average(&said[0], 1, &said[1..]),
+    }
+}
+
+/// The rows of several matrices of `count` rows, those of one image one after the other; each matrix with its width.
+fn beside(parts: &[(usize, Vec<f32>)], count: usize) -> Vec<f32> {
+    (0..count)
+        .flat_map(|row| parts.iter().flat_map(move |(width, all)| &all[row * width..][..*width]))
+        .copied()
+        .collect()
+}
+
+/// The folder of fold `number`, from 1, in the folder of its run.
+pub(crate) fn fold_folder(run: &Path, number: usize) -> PathBuf {
+    run.join("folds").join(number.to_string())
 }
 
 /// The preparation of images, without the network.

@@ -4,7 +4,7 @@ use fastai_dsl::{StepKind, TaskKind};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{bytes, duration, grouped, metric, short};
-use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, gallery, plot, tables, verdicts};
+use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
 use crate::metrics::MetricValue;
 use crate::names::visible;
 use crate::train::{EpochRow, FitCurve};
@@ -34,8 +34,13 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 (banners(summary))
                 (headline(summary))
                 (verdicts::hindsight(summary))
-                h2 { "What each stage brought" }
-                (stages(summary))
+                @match &summary.folds {
+                    Some(all) => (folds::section(all)),
+                    None => {
+                        h2 { "What each stage brought" }
+                        (stages(summary))
+                    }
+                }
                 @if !record.fits.is_empty() {
                     h2 { "Epochs" }
                     (epochs(&record.fits))
@@ -111,7 +116,9 @@ fn headline(summary: &Summary) -> Markup {
             @if let Some(evaluation) = &summary.test_tta { (card("Test set, with test-time augmentation", evaluation)) }
             @if let Some(evaluation) = &summary.test { (card("Test set, measured once", evaluation)) }
             @if let Some(evaluation) = &summary.tta { (card("With test-time augmentation", evaluation)) }
-            @if let Some(evaluation) = &summary.r#final { (card("Last stage", evaluation)) }
+            @if let Some(evaluation) = &summary.r#final {
+                (card(if summary.folds.is_some() { "Out of fold" } else { "Last stage" }, evaluation))
+            }
             @if summary.tta.is_none() && summary.r#final.is_none() {
                 div.card { h3 { "Result" } p { "Nothing was measured." } }
             }

@@ -6,6 +6,7 @@ use std::path::Path;
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use serde::{Deserialize, Serialize};
 
+use super::Folds;
 use crate::RunError;
 use crate::metrics::{MetricValue, number_or_nan};
 use crate::names::visible;
@@ -77,6 +78,10 @@ pub struct Summary {
     pub found_rates: Vec<f64>,
     /// The baseline: the best constant answer (the most frequent class, or the best constant tag set on the training part).
     pub baseline: Option<Baseline>,
+    /// The folds of a recipe that holds out several in turn; the run itself then has no stages, and its evaluations are those
+    /// of all folds' validation images together, each predicted by the network that did not train on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<Folds>,
     /// Wall time of the whole run, seconds.
     pub seconds: f64,
     /// Notices of the run (merged batches, cache hits).
@@ -84,6 +89,9 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Version of `summary.json`.
+    pub(crate) const FORMAT: u32 = 1;
+
     /// Returns a warning if the last `fit` left weights that say nothing, whatever the metrics are.
     pub fn lost(&self) -> Option<String> {
         let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit).filter(|_| !self.smoke)?;

@@ -4,7 +4,9 @@ use std::io;
 
 use super::SweepSpec;
 use super::trial::{Trial, TrialResult};
+use crate::engine::HeldOut;
 use crate::metrics::{Measure, Probabilities, Truth};
+use crate::report::out_of_fold::{self, OutOfFoldRow};
 
 /// Out-of-fold predictions: for each seed, the results of all folds in their order.
 pub(super) struct OutOfFold<'a> {
@@ -38,36 +40,30 @@ impl<'a> OutOfFold<'a> {
         Some(scores.iter().sum::<f64>() / scores.len() as f64)
     }
 
-    /// Writes a row for each image: its id, its fold from 1, its label (tags separated by spaces), and what is predicted for
-    /// each class, the mean over the seeds.
+    /// Writes `out_of_fold.csv`, with the mean over the seeds.
     pub(super) fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let mut csv = csv::Writer::from_writer(out);
         let first = &self.seeds[0];
-        let classes = &first[0].classes;
-        csv.write_record(["id", "fold", "label"].into_iter().chain(classes.iter().map(String::as_str)))?;
-        for (fold, result) in first.iter().enumerate() {
-            for (image, id) in result.held_out.ids.iter().enumerate() {
-                let label = match &result.held_out.truth {
-                    Truth::Classes(labels) => classes.get(labels[image] as usize).cloned().unwrap_or_default(),
-                    Truth::Values(values) => values[image].to_string(),
-                    tags @ Truth::Tags { .. } => {
-                        let named = classes.iter().zip(tags.tags_of(image)).filter(|(_, has)| **has);
-                        named.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
-                    }
+        let row = |fold: usize, image: usize| {
+            let HeldOut { ids, truth, probabilities, .. } = &first[fold].held_out;
+            let width = probabilities.classes();
+            let mean = |class: usize| {
+                let of = |seed: &Vec<&TrialResult>| {
+                    f64::from(seed[fold].held_out.probabilities.values()[image * width + class])
                 };
-                let mut row = vec![id.clone(), (fold + 1).to_string(), label];
-                let width = result.held_out.probabilities.classes();
-                row.extend((0..width).map(|class| {
-                    let of = |seed: &Vec<&TrialResult>| {
-                        f64::from(seed[fold].held_out.probabilities.values()[image * width + class])
-                    };
-                    let mean = self.seeds.iter().map(of).sum::<f64>() / self.seeds.len() as f64;
-                    (mean as f32).to_string()
-                }));
-                csv.write_record(&row)?;
+                (self.seeds.iter().map(of).sum::<f64>() / self.seeds.len() as f64) as f32
+            };
+            OutOfFoldRow {
+                id: ids[image].clone(),
+                fold: fold + 1,
+                label: out_of_fold::label(truth, image, &first[fold].classes),
+                values: (0..width).map(mean).collect(),
             }
-        }
-        csv.flush()
+        };
+        let places = first
+            .iter()
+            .enumerate()
+            .flat_map(|(fold, result)| (0..result.held_out.ids.len()).map(move |image| (fold, image)));
+        out_of_fold::write(&first[0].classes, places.map(|(fold, image)| row(fold, image)), out)
     }
 
     /// Whether every seed has the same images and classes in each fold, so that their predictions can be averaged.

@@ -90,7 +90,7 @@ impl Trial {
             return Err(ResumeError::Broken { path: path.to_path_buf(), reason }.into());
         }
         let sound = match &trial.end {
-            Some(TrialEnd::Complete(result)) => result.is_sound(),
+            Some(TrialEnd::Complete(result)) => result.held_out.is_sound(),
             _ => true,
         };
         Ok(sound.then_some(trial))
@@ -154,17 +154,5 @@ impl TrialResult {
     /// The first metric, or the validation loss of a recipe without metrics.
     pub(super) fn score(&self) -> f64 {
         self.evaluation.metrics.first().map_or(self.evaluation.val_loss, |metric| metric.value)
-    }
-
-    /// Whether predictions and labels belong together.
-    fn is_sound(&self) -> bool {
-        let HeldOut { ids, probabilities, truth } = &self.held_out;
-        let (rows, classes) = (ids.len(), probabilities.classes());
-        let tags = match truth {
-            crate::metrics::Truth::Tags { tags, .. } => *tags == classes,
-            crate::metrics::Truth::Classes(labels) => labels.iter().all(|l| (*l as usize) < classes),
-            crate::metrics::Truth::Values(_) => classes == 1,
-        };
-        tags && rows > 0 && truth.len() == rows && probabilities.values().len() == rows * classes
     }
 }

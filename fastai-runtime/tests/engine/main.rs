@@ -5,6 +5,7 @@ mod data;
 #[path = "../device.rs"]
 #[allow(dead_code)] // each test program uses a part
 mod device;
+mod folds;
 mod forged;
 mod imbalance;
 mod mixing;

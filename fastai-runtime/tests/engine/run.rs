@@ -20,7 +20,7 @@ fn weights(outcome: &Outcome) -> Vec<Vec<u8>> {
         }
     }
     let mut read = Read(Vec::new());
-    outcome.network.visit(&mut read);
+    outcome.networks().for_each(|network| network.visit(&mut read));
     read.0
 }
 

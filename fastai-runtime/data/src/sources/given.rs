@@ -9,7 +9,7 @@ use image::{ImageFormat, RgbImage};
 use crate::atomic::write_atomic;
 use crate::findings::Findings;
 use crate::row::{SourceRow, check_classes, part};
-use crate::splits::holdout::{drawn, is_chosen, keep_last, keep_together};
+use crate::splits::holdout::{deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
 
@@ -101,13 +101,20 @@ impl Dataset {
         valid: &Valid,
     ) -> Result<Dataset, DataError> {
         let mut findings = Findings::default();
-        if is_chosen(valid) || matches!(valid, Valid::Grouped { .. }) {
+        if valid.turns().is_some() {
+            findings.push(format!(
+                "`{valid}` is a split for each fold, and a data set has one: name the fold, `fold: Some(0)`, and run the \
+                 recipe once for each"
+            ));
+        }
+        if is_chosen(valid) || valid.group().is_some() {
             findings.push(format!(
                 "`{valid}` needs a csv file or a folder; draw a share, or give both parts to `Dataset::from_parts`"
             ));
         }
         let files: Vec<(PathBuf, Label)> = files.into_iter().map(|(path, label)| (path.into(), label.into())).collect();
         let (rows, root, task) = rows_of(files, &mut findings);
+        findings.extend("folds", too_many_folds(valid, &rows).into_iter().collect());
         let mut held_out = vec![false; rows.len()];
         drawn(valid, &rows).into_iter().for_each(|index| held_out[index] = true);
         build(rows, held_out, root, task, valid, findings)
@@ -249,7 +256,7 @@ fn build(
     }
     keep_together(&rows, &mut held_out);
     let notes: Vec<String> = match valid {
-        Valid::Stratified { .. } => keep_last(&rows, &mut held_out).into_iter().collect(),
+        valid if deals_classes(valid) => keep_last(&rows, &mut held_out).into_iter().collect(),
         _ => Vec::new(),
     };
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);

@@ -15,6 +15,26 @@ pub fn cv_indices(n: usize, share: f64, seed: u32, fold: u32) -> Vec<usize> {
     legacy_permutation(n, seed)[start..end].to_vec()
 }
 
+/// Returns which rows are in fold `fold` of `count`, ascending; each row is in one, and their sizes differ by at most one.
+///
+/// `keys` are the rows' classes. The rows are ordered as by [`stratified_indices`] and dealt out one by one, so that the
+/// folds' numbers of rows of a class differ by at most one too. Equal keys for all rows make the folds random.
+pub fn fold_indices<K: Ord>(keys: &[K], count: u32, seed: u32, fold: u32) -> Vec<usize> {
+    let mut order = legacy_permutation(keys.len(), seed);
+    order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
+    let mut rows: Vec<usize> = order.into_iter().skip(fold as usize).step_by(count.max(1) as usize).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Like [`fold_indices`] at random, but with the rows of a group in one fold; ascending.
+pub fn fold_of_groups<G: Eq + std::hash::Hash>(groups: &[G], count: u32, seed: u32, fold: u32) -> Vec<usize> {
+    let (number_of, groups) = numbered(groups);
+    let mut picked = vec![false; groups];
+    fold_indices(&vec![(); groups], count, seed, fold).into_iter().for_each(|group| picked[group] = true);
+    (0..number_of.len()).filter(|row| picked[number_of[*row]]).collect()
+}
+
 /// Returns which rows a split with equal shares of each class holds out: `trunc(share * n)` rows in all, ascending.
 ///
 /// `keys` are the rows' classes. The rows are ordered by numpy's legacy `permutation(n)` under `seed`, then sorted by
@@ -37,17 +57,23 @@ pub fn stratified_indices<K: Ord>(keys: &[K], share: f64, seed: u32, fold: u32) 
 /// Returns which rows are held out if the rows of a group stay together: all rows of the groups that [`cv_indices`]
 /// selects, with the groups in the order of their first rows; ascending.
 pub fn grouped_indices<G: Eq + std::hash::Hash>(groups: &[G], share: f64, seed: u32, fold: u32) -> Vec<usize> {
+    let (number_of, groups) = numbered(groups);
+    let mut picked = vec![false; groups];
+    cv_indices(groups, share, seed, fold).into_iter().for_each(|group| picked[group] = true);
+    (0..number_of.len()).filter(|row| picked[number_of[*row]]).collect()
+}
+
+/// The number of each row's group, in the order of the groups' first rows, and how many groups there are.
+fn numbered<G: Eq + std::hash::Hash>(groups: &[G]) -> (Vec<usize>, usize) {
     let mut numbers: HashMap<&G, usize> = HashMap::new();
-    let number_of: Vec<usize> = groups
+    let number_of = groups
         .iter()
         .map(|group| {
             let next = numbers.len();
             *numbers.entry(group).or_insert(next)
         })
         .collect();
-    let mut picked = vec![false; numbers.len()];
-    cv_indices(numbers.len(), share, seed, fold).into_iter().for_each(|group| picked[group] = true);
-    (0..groups.len()).filter(|row| picked[number_of[*row]]).collect()
+    (number_of, numbers.len())
 }
 
 /// `numpy.random.RandomState(seed).permutation(n)` as numpy has computed it since its first versions.
@@ -139,6 +165,38 @@ mod tests {
         assert_eq!((&held_out[..6], held_out.iter().sum::<usize>()), (&[0, 1, 4, 5, 22, 29][..], 25_797));
         assert_eq!(stratified_indices(&keys, 0.2, 42, 1)[..3], [8, 9, 10]);
         assert_ne!(stratified_indices(&keys, 0.2, 42, 0), stratified_indices(&keys, 0.2, 43, 0));
+    }
+
+    #[test]
+    fn every_row_is_in_one_fold_and_classes_are_dealt_out() {
+        let keys: Vec<usize> = (0..503).map(|i| [0, 0, 1, 2, 0, 1, 0][i % 7] + usize::from(i == 4) * 9).collect();
+        for count in [2, 3, 5, 10] {
+            let folds: Vec<Vec<usize>> = (0..count).map(|fold| fold_indices(&keys, count, 42, fold)).collect();
+            let mut all = folds.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..503).collect::<Vec<_>>());
+            for key in [None, Some(0), Some(1), Some(2), Some(9)] {
+                let sizes = folds.iter().map(|f| f.iter().filter(|i| key.is_none_or(|k| keys[**i] == k)).count());
+                let (least, most) = (sizes.clone().min().unwrap(), sizes.max().unwrap());
+                assert!(most - least <= 1, "{count} folds, class {key:?}: {least} to {most}");
+            }
+        }
+        // numpy.random.RandomState(42).permutation(10) is 8 1 5 0 7 2 9 4 3 6.
+        assert_eq!(fold_indices(&[(); 10], 3, 42, 0), [0, 6, 8, 9]);
+        assert_eq!(fold_indices(&[(); 10], 3, 42, 1), [1, 4, 7]);
+        // Its order of the even rows is 8 0 2 4 6, of the odd ones 1 5 7 9 3.
+        assert_eq!(fold_indices(&[0, 1, 0, 1, 0, 1, 0, 1, 0, 1], 5, 42, 0), [1, 8]);
+        assert_ne!(fold_indices(&keys, 5, 42, 0), fold_indices(&keys, 5, 43, 0));
+        let groups: Vec<usize> = (0..503).map(|i| i / 20).collect();
+        let folds: Vec<Vec<usize>> = (0..4).map(|fold| fold_of_groups(&groups, 4, 42, fold)).collect();
+        let mut all = folds.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..503).collect::<Vec<_>>());
+        for fold in &folds {
+            let whole = |g: &usize| fold.iter().filter(|i| groups[**i] == *g).count();
+            assert!(fold.iter().all(|i| whole(&groups[*i]) == groups.iter().filter(|g| **g == groups[*i]).count()));
+        }
+        assert!(fold_indices::<u8>(&[], 5, 42, 4).is_empty() && fold_of_groups::<u8>(&[], 5, 42, 4).is_empty());
     }
 
     #[test]

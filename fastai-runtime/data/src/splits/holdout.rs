@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use fastai_dsl::{Data, Source, Valid};
+use fastai_dsl::{Data, Dealing, Source, Valid};
 
-use super::drawn::{cv_indices, grouped_indices, stratified_indices};
+use super::drawn::{cv_indices, fold_indices, fold_of_groups, grouped_indices, stratified_indices};
 use crate::findings::{Findings, names};
 use crate::row::SourceRow;
 
@@ -35,16 +35,36 @@ pub(crate) fn hold_out(
         Valid::Column(column) if matches!(data.source, Source::Folders { .. }) => {
             findings.push(format!("`valid: column({column:?})` needs `data: csv`; folders have no columns"));
         }
-        Valid::Grouped { column, .. } if matches!(data.source, Source::Folders { .. }) => {
-            findings.push(format!("`valid: grouped({column:?})` needs `data: csv`; folders have no columns"));
+        valid if valid.group().is_some() && matches!(data.source, Source::Folders { .. }) => {
+            findings.push(format!("`valid: {valid}` needs `data: csv`; folders have no columns"));
         }
-        valid => drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true),
+        valid => {
+            findings.extend("folds", too_many_folds(valid, rows).into_iter().collect());
+            drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true);
+        }
     }
     keep_together(rows, &mut held_out);
-    if let Valid::Stratified { .. } = &data.valid {
+    if deals_classes(&data.valid) {
         notes.extend(keep_last(rows, &mut held_out));
     }
     held_out
+}
+
+/// What is wrong with folds of which some would be empty.
+pub(crate) fn too_many_folds(valid: &Valid, rows: &[SourceRow]) -> Option<String> {
+    let Valid::Folds { count, dealing, .. } = valid else { return None };
+    let (parts, what) = match dealing {
+        Dealing::Stratified | Dealing::Random => (rows.len(), "images"),
+        Dealing::Blocks(size) => (rows.len().div_ceil((*size).max(1) as usize), "blocks"),
+        Dealing::Grouped(_) => (groups(rows).into_iter().collect::<HashSet<_>>().len(), "groups"),
+    };
+    (parts < *count as usize && parts > 0)
+        .then(|| format!("`valid: {valid}` needs at least {count} {what}, and there are {parts}: take fewer folds"))
+}
+
+/// Whether the split holds out some images of each class.
+pub(crate) fn deals_classes(valid: &Valid) -> bool {
+    matches!(valid, Valid::Stratified { .. } | Valid::Folds { dealing: Dealing::Stratified, .. })
 }
 
 /// Moves images back to training until each class or tag has one there. Returns the note about classes with a single image,
@@ -85,7 +105,7 @@ pub(crate) fn keep_last(rows: &[SourceRow], held_out: &mut [bool]) -> Option<Str
     alone.sort_unstable();
     (!alone.is_empty()).then(|| {
         format!(
-            "{} of {} classes have a single image, which `stratified` leaves for training, so nothing measures them: {}",
+            "{} of {} classes have a single image, which the split leaves for training, so nothing measures them: {}",
             alone.len(),
             images.len(),
             names(&alone, 5)
@@ -106,28 +126,43 @@ pub(crate) fn keep_together(rows: &[SourceRow], held_out: &mut [bool]) {
 pub(crate) fn drawn(valid: &Valid, rows: &[SourceRow]) -> Vec<usize> {
     match valid {
         Valid::Random { share, seed, fold } => cv_indices(rows.len(), *share, *seed, *fold),
-        Valid::Stratified { share, seed, fold } => {
-            // Tags are a set, so their order in a row does not matter.
-            let set = |row: &SourceRow| {
-                let mut labels: Vec<String> = row.labels.clone();
-                labels.sort_unstable();
-                labels
-            };
-            let keys: Vec<Vec<String>> = rows.iter().map(set).collect();
-            stratified_indices(&keys, *share, *seed, *fold)
-        }
-        Valid::Blocks { size, share, seed, fold } => {
-            let blocks: Vec<usize> = (0..rows.len()).map(|row| row / (*size).max(1) as usize).collect();
-            grouped_indices(&blocks, *share, *seed, *fold)
-        }
-        Valid::Grouped { share, seed, fold, .. } => {
-            let groups: Vec<Option<&str>> = rows.iter().map(|row| row.group.as_deref()).collect();
-            grouped_indices(&groups, *share, *seed, *fold)
+        Valid::Stratified { share, seed, fold } => stratified_indices(&label_sets(rows), *share, *seed, *fold),
+        Valid::Blocks { size, share, seed, fold } => grouped_indices(&blocks(rows.len(), *size), *share, *seed, *fold),
+        Valid::Grouped { share, seed, fold, .. } => grouped_indices(&groups(rows), *share, *seed, *fold),
+        // Without a fold, whoever looks at the data alone sees the first one.
+        Valid::Folds { count, seed, fold, dealing } => {
+            let fold = fold.unwrap_or(0);
+            match dealing {
+                Dealing::Stratified => fold_indices(&label_sets(rows), *count, *seed, fold),
+                Dealing::Random => fold_indices(&vec![(); rows.len()], *count, *seed, fold),
+                Dealing::Blocks(size) => fold_of_groups(&blocks(rows.len(), *size), *count, *seed, fold),
+                Dealing::Grouped(_) => fold_of_groups(&groups(rows), *count, *seed, fold),
+            }
         }
         Valid::Folder(_) | Valid::Indices(_) | Valid::Rows(_) | Valid::Column(_) | Valid::Given | Valid::None => {
             Vec::new()
         }
     }
+}
+
+/// The labels of each row, in an order that does not depend on that of the tags in a cell.
+fn label_sets(rows: &[SourceRow]) -> Vec<Vec<String>> {
+    let set = |row: &SourceRow| {
+        let mut labels: Vec<String> = row.labels.clone();
+        labels.sort_unstable();
+        labels
+    };
+    rows.iter().map(set).collect()
+}
+
+/// The block of each of `n` rows.
+fn blocks(n: usize, size: u32) -> Vec<usize> {
+    (0..n).map(|row| row / size.max(1) as usize).collect()
+}
+
+/// The group of each row.
+fn groups(rows: &[SourceRow]) -> Vec<Option<&str>> {
+    rows.iter().map(|row| row.group.as_deref()).collect()
 }
 
 /// Whether the held-out images are listed individually instead of drawn at random.

@@ -41,6 +41,7 @@ impl Dataset {
                 Valid::Stratified { share, .. } if all as f64 * share >= 1.0 => {
                     format!("each image that it draws is the only one of a class, so say `valid: random({share})`")
                 }
+                Valid::Folds { .. } => "take fewer folds".to_string(),
                 _ => "give a larger part".to_string(),
             };
             findings.push(format!(

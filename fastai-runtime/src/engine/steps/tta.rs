@@ -28,5 +28,6 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
     session.progress.note(&format!("{}: {}", look.made, values.join(", ")));
     summary.evaluation = Some(evaluation.clone());
     session.summary.tta = Some(evaluation);
+    session.averaged = Some(look.probabilities);
     Ok(())
 }

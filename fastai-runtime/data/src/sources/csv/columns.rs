@@ -124,9 +124,9 @@ pub(super) fn find(
         Valid::Column(name) => resolve("valid", &Column::Name(name.clone())).map(Some),
         _ => Some(None),
     };
-    let group = match source.valid {
-        Valid::Grouped { column, .. } => resolve("valid", &Column::Name(column.clone())).map(Some),
-        _ => Some(None),
+    let group = match source.valid.group() {
+        Some(column) => resolve("valid", &Column::Name(column.to_string())).map(Some),
+        None => Some(None),
     };
     if let Some(Labels::Several(list)) = &labels {
         let twice = list.iter().enumerate().find(|(i, (_, name))| list[..*i].iter().any(|(_, before)| before == name));

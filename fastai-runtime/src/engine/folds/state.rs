@@ -1,0 +1,73 @@
+//! What a run of folds began with, from which it goes on.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::RunError;
+use crate::engine::RunOptions;
+use crate::engine::snapshot::{FOLDS, text_differences};
+use crate::engine::supplied;
+use crate::error::ResumeError;
+use crate::report::refuse_link;
+use crate::sealed::{read_sealed, write_sealed};
+
+/// The kind of the file.
+const KIND: &str = "fastai folds 1";
+/// Largest file, bytes.
+const LARGEST: u64 = 16 << 20;
+
+/// The content of `resume/folds.state`, which exists while the run is incomplete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FoldsState {
+    /// Canonical text of the recipe.
+    pub(super) recipe: String,
+    pub(super) seed: u64,
+    pub(super) smoke: bool,
+    /// The names of the program's metrics.
+    own_metrics: Vec<String>,
+}
+
+impl FoldsState {
+    pub(super) fn new(recipe: String, seed: u64, options: &RunOptions) -> Self {
+        FoldsState { recipe, seed, smoke: options.smoke, own_metrics: supplied::names(&options.metrics) }
+    }
+
+    /// Where it is in the folder of a run.
+    pub(super) fn path(run: &Path) -> PathBuf {
+        run.join("resume").join(FOLDS)
+    }
+
+    pub(super) fn write(&self, run: &Path) -> Result<(), RunError> {
+        let path = Self::path(run);
+        let bytes = serde_json::to_vec(self).map_err(|e| RunError::file("write", &path, e.into()))?;
+        Ok(write_sealed(&path, KIND, &bytes)?)
+    }
+
+    /// # Errors
+    /// If it cannot be read, or is damaged.
+    pub(super) fn read(run: &Path) -> Result<Self, RunError> {
+        let path = Self::path(run);
+        refuse_link(&path)?;
+        let broken = |reason: String| RunError::from(ResumeError::Broken { path: path.clone(), reason });
+        let bytes = read_sealed(&path, KIND, LARGEST)?.map_err(broken)?;
+        serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))
+    }
+
+    /// Describes how what a run would go on with differs from what it began with.
+    pub(super) fn differences(&self, recipe: &str, options: &RunOptions) -> Vec<String> {
+        let mut differs = Vec::new();
+        if recipe != self.recipe {
+            differs.push("the recipe differs (- when the run began, + now):".to_string());
+            differs.extend(text_differences(&self.recipe, recipe));
+        }
+        if let Some(seed) = options.seed.filter(|seed| *seed != self.seed) {
+            differs.push(format!("the seed differs: {} when the run began, {seed} now", self.seed));
+        }
+        if options.smoke && !self.smoke {
+            differs.push("the run did not begin as a smoke run".to_string());
+        }
+        differs.extend(supplied::differences(&self.own_metrics, &options.metrics));
+        differs
+    }
+}

@@ -1,0 +1,169 @@
+//! The folds of a run that holds out several parts in turn: their figures, in `summary.json` and on the report's page.
+
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::numbers::{duration, grouped, metric, short};
+use super::{Counts, Evaluation, Summary};
+use crate::metrics::number_or_nan;
+
+/// The complete folds of a run, and what they have in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Folds {
+    /// Folds in all.
+    pub count: usize,
+    /// Those that are complete, in their order.
+    pub each: Vec<FoldSummary>,
+    /// The probability above which the ensemble predicts a tag: that of the predictions of all folds.
+    pub threshold: Option<f64>,
+}
+
+/// One fold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FoldSummary {
+    /// Images used.
+    pub counts: Counts,
+    /// The evaluation of its last stage on its own validation images.
+    pub r#final: Option<Evaluation>,
+    /// The evaluation with test-time augmentation, if the recipe has a `tta` step.
+    pub tta: Option<Evaluation>,
+    /// Rates that `lr_find` suggested, in order.
+    pub found_rates: Vec<f64>,
+    /// Wall time of its run, seconds.
+    pub seconds: f64,
+    /// Whether it wrote a report.
+    pub report: bool,
+}
+
+/// A metric over the folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Column name, `f2`; `loss` for the loss.
+    pub name: String,
+    /// Mean over the folds.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub mean: f64,
+    /// Standard deviation over the folds (with n - 1), of two and more.
+    pub deviation: Option<f64>,
+}
+
+impl FoldSummary {
+    /// What is kept of the run of a fold.
+    pub(crate) fn of(run: &Summary, report: bool) -> Self {
+        FoldSummary {
+            counts: run.counts,
+            r#final: run.r#final.clone(),
+            tta: run.tta.clone(),
+            found_rates: run.found_rates.clone(),
+            seconds: run.seconds,
+            report,
+        }
+    }
+
+    /// Its own best figures: those with test-time augmentation, if there are any.
+    fn evaluation(&self) -> Option<&Evaluation> {
+        self.tta.as_ref().or(self.r#final.as_ref())
+    }
+}
+
+impl Folds {
+    /// Mean and deviation of each metric and of the loss over the complete folds, with test-time augmentation if the recipe has
+    /// it.
+    pub fn spread(&self) -> Vec<Spread> {
+        let all: Vec<&Evaluation> = self.each.iter().filter_map(FoldSummary::evaluation).collect();
+        let Some(first) = all.first() else { return Vec::new() };
+        let of = |name: &str, values: Vec<f64>| {
+            let n = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+            Spread { name: name.to_string(), mean, deviation }
+        };
+        let value = |e: &&Evaluation, index: usize| e.metrics.get(index).map_or(f64::NAN, |metric| metric.value);
+        let metrics = first.metrics.iter().enumerate();
+        let metrics = metrics.map(|(i, metric)| of(&metric.name, all.iter().map(|e| value(e, i)).collect()));
+        metrics.chain([of("loss", all.iter().map(|e| e.val_loss).collect())]).collect()
+    }
+}
+
+/// The section of the report's page.
+pub(super) fn section(folds: &Folds) -> Markup {
+    let spread = folds.spread();
+    let finds = folds.each.iter().any(|fold| !fold.found_rates.is_empty());
+    html! {
+        h2 { "Folds" }
+        p.soft {
+            "Each fold holds out its own part and trains on the others. The figures above are those of all these predictions "
+            "together, each by the network that had not seen the image: " code { "out_of_fold.csv" } ". "
+            code { "predict" } " and " code { "submit" } " average the networks of all folds; how good that average is, these "
+            "figures do not say: on images that no fold has seen it is seldom worse."
+        }
+        div.wide { table.narrow {
+            thead { tr {
+                th.n { "fold" } th.n { "training" } th.n { "validation" }
+                @for column in &spread { th.n { (column.name) } }
+                @if finds { th { "rates found" } }
+                th.n { "time" }
+            } }
+            tbody {
+                @for (index, fold) in folds.each.iter().enumerate() { tr {
+                    td.n {
+                        @if fold.report { a href=(format!("./folds/{}/report.html", index + 1)) { (index + 1) } }
+                        @else { (index + 1) }
+                    }
+                    td.n { (grouped(fold.counts.train as u64)) }
+                    td.n { (grouped(fold.counts.valid as u64)) }
+                    @for (column, _) in spread.iter().enumerate() {
+                        td.n { @if let Some(evaluation) = fold.evaluation() {
+                            (metric(evaluation.metrics.get(column).map_or(evaluation.val_loss, |metric| metric.value)))
+                        } }
+                    }
+                    @if finds { td { (fold.found_rates.iter().map(|rate| short(*rate)).collect::<Vec<_>>().join(", ")) } }
+                    td.n { (duration(fold.seconds)) }
+                } }
+                @if !spread.is_empty() {
+                    tr.first {
+                        td { "mean" } td {} td {}
+                        @for column in &spread { td.n { strong { (metric(column.mean)) } } }
+                        @if finds { td {} }
+                        td.n { (duration(folds.each.iter().map(|fold| fold.seconds).sum())) }
+                    }
+                    tr {
+                        td { "deviation" } td {} td {}
+                        @for column in &spread { td.n { @if let Some(deviation) = column.deviation { (metric(deviation)) } } }
+                        @if finds { td {} }
+                        td {}
+                    }
+                }
+            }
+        } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::MetricValue;
+
+    #[test]
+    fn mean_and_deviation_are_over_the_folds() {
+        let evaluation = |accuracy: f64, val_loss: f64| Evaluation {
+            val_loss,
+            metrics: vec![MetricValue { name: "accuracy".into(), value: accuracy, ..MetricValue::default() }],
+            ..Evaluation::default()
+        };
+        let fold = |accuracy, tta: Option<f64>| FoldSummary {
+            r#final: Some(evaluation(accuracy, 1.0)),
+            tta: tta.map(|tta| evaluation(tta, 0.5)),
+            ..FoldSummary::default()
+        };
+        let folds = |each| Folds { count: 3, each, threshold: None };
+        let spread = folds(vec![fold(0.8, None), fold(0.9, None), fold(1.0, None)]).spread();
+        assert_eq!((spread.len(), spread[0].name.as_str(), spread[1].name.as_str()), (2, "accuracy", "loss"));
+        assert!((spread[0].mean - 0.9).abs() < 1e-12 && (spread[0].deviation.unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!((spread[1].mean, spread[1].deviation), (1.0, Some(0.0)));
+        let spread = folds(vec![fold(0.8, Some(0.7))]).spread();
+        assert_eq!((spread[0].mean, spread[0].deviation, spread[1].mean), (0.7, None, 0.5));
+        assert!(folds(Vec::new()).spread().is_empty());
+    }
+}

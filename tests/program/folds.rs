@@ -1,0 +1,149 @@
+//! A run with `valid: folds(3)` as a user meets it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::call::{ROOT, fastai, stderr};
+use crate::small::small;
+
+/// A head and a short look at images, with three folds.
+fn folded(scratch: &TempDir) -> PathBuf {
+    let file = small(scratch);
+    let text = fs::read_to_string(&file).unwrap();
+    let (sections, _) = text.split_once("    train: {").unwrap();
+    let sections = sections.replace("batch: 16", "batch: 16, valid: folds(3), test: \"train-jpg\"");
+    let train = "    train: {\n        precompute(on);\n        fit(0.1, 2);\n        precompute(off);\n        fit(0.05, 1);\n    },\n}\n";
+    fs::write(&file, format!("{sections}{train}")).unwrap();
+    file
+}
+
+/// Everything that a run of folds is about, by name.
+fn content(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut names = vec!["out_of_fold.csv".to_string(), "recipe.recipe".to_string()];
+    names.extend((1..=3).map(|fold| format!("folds/{fold}/models/final.safetensors")));
+    names
+        .into_iter()
+        .map(|name| (name.clone(), fs::read(run.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"))))
+        .collect()
+}
+
+fn json(command: &mut assert_cmd::Command) -> Value {
+    serde_json::from_slice(&command.assert().success().get_output().stdout).unwrap()
+}
+
+#[test]
+fn the_ensemble_of_a_run_predicts_submits_and_validates() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (folded(&scratch), scratch.path().join("run"));
+    let plan = fastai(&scratch).arg("plan").arg(&recipe).assert().success();
+    let plan = String::from_utf8(plan.get_output().stdout.clone()).unwrap();
+    assert!(plan.contains("folds    3, each held out in turn") && plan.contains("9 epochs"), "{plan}");
+    assert!(plan.contains("40 training, 20 validation"), "{plan}");
+
+    let run = fastai(&scratch).args(["run", "--quiet", "--out"]).arg(&out).arg(&recipe).assert().success();
+    let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    for part in ["all folds: f2 0.", "on 60 images of valid", "mean of 3 folds: f2 0.", "(deviation 0.", "run folder: "]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    for part in
+        ["Out of fold", "./folds/1/report.html", "./folds/3/report.html", "<td>deviation</td>", "out_of_fold.csv"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(out.join("folds/2/report.html").is_file());
+
+    // What it says of an image is the mean of what the folds' models say.
+    let image = fs::read_dir(scratch.path().join("chips/train-jpg")).unwrap().next().unwrap().unwrap().path();
+    let said = |run: &Path| -> Vec<f64> {
+        let found = json(fastai(&scratch).args(["predict", "--quiet", "--json"]).arg(run).arg(&image));
+        let all = found["images"][0]["probabilities"].as_array().unwrap();
+        all.iter().map(|p| p.as_f64().unwrap()).collect()
+    };
+    let whole = said(&out);
+    let each: Vec<Vec<f64>> = (1..=3).map(|fold| said(&out.join(format!("folds/{fold}")))).collect();
+    for (tag, p) in whole.iter().enumerate() {
+        let mean = each.iter().map(|fold| fold[tag]).sum::<f64>() / 3.0;
+        assert!((p - mean).abs() < 1e-6, "{p} {mean}");
+    }
+    let submitted = fastai(&scratch).args(["submit", "--quiet"]).arg(&out).assert().success();
+    let submitted = String::from_utf8(submitted.get_output().stdout.clone()).unwrap();
+    assert!(submitted.contains("60 rows"), "{submitted}");
+
+    // On the run's data, out of fold; on others, the ensemble.
+    let summary: Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    let again = json(fastai(&scratch).args(["validate", "--quiet", "--json"]).arg(&out));
+    assert_eq!(again["plain"]["evaluation"]["metrics"][0]["value"], summary["final"]["metrics"][0]["value"]);
+    let elsewhere = scratch.path().join("chips");
+    let others = json(fastai(&scratch).args(["validate", "--quiet", "--json", "--data"]).arg(&elsewhere).arg(&out));
+    assert_eq!(
+        (&others["plain"]["evaluation"]["n"], &others["plain"]["evaluation"]["set"]),
+        (&60.into(), &"all".into())
+    );
+
+    let message = stderr(fastai(&scratch).arg("export").arg(&out), 1);
+    assert!(message.contains("ensemble of 3 networks") && message.contains("RUN/folds/1"), "{message}");
+    fastai(&scratch).arg("export").arg(out.join("folds/1")).assert().success();
+
+    // A sweep of such a recipe has its folds.
+    let sweep = scratch.path().join("sweep");
+    let args = ["sweep", "--quiet", "--over", "clip=0.5,1.0", "--halving", "off", "--out"];
+    fastai(&scratch).args(args).arg(&sweep).arg(&recipe).assert().success();
+    let found: Value = serde_json::from_slice(&fs::read(sweep.join("sweep.json")).unwrap()).unwrap();
+    assert_eq!((&found["folds"], &found["complete"]), (&3.into(), &6.into()));
+    let own = found["standings"].as_array().unwrap().iter().find(|s| s["settings"][0][1] == "1.0").unwrap();
+    let (swept, ran) =
+        (own["out_of_fold"].as_f64().unwrap(), summary["final"]["metrics"][0]["value"].as_f64().unwrap());
+    assert!((swept - ran).abs() < 1e-12, "{swept} {ran}");
+}
+
+/// Ends the program itself, sooner and later, until the run is through.
+#[test]
+fn a_run_of_folds_that_is_killed_again_and_again_ends_with_the_same_bytes() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = folded(&scratch);
+    let path = |name: &str| scratch.path().join(name);
+    fastai(&scratch).args(["run", "--quiet", "--out"]).arg(path("whole")).arg(&recipe).assert().success();
+    let (mut kills, mut longest) = (0, Duration::from_millis(40));
+    loop {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_fastai"));
+        program.current_dir(ROOT).env("FASTAI_CACHE", path("cache")).args(["run", "--quiet", "--snapshot-every", "0"]);
+        // A run that was killed before it had written anything begins anew.
+        if path("killed/resume/folds.state").is_file() {
+            program.arg("--resume").arg(path("killed"));
+        } else {
+            program.arg("--out").arg(path("killed")).arg(&recipe);
+        }
+        let mut child = program.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let began = std::time::Instant::now();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if began.elapsed() > longest => break None,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        if let Some(status) = ended {
+            assert!(status.success(), "after {kills} kills");
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+        longest = longest.mul_f64(1.3);
+    }
+    assert!(kills >= 3, "{kills}");
+    assert!(!path("killed/resume").exists());
+    let (whole, killed) = (content(&path("whole")), content(&path("killed")));
+    for (name, bytes) in &whole {
+        assert!(*bytes == killed[name], "{name} differs after {kills} kills");
+    }
+    let message = fastai(&scratch).args(["run", "--resume"]).arg(path("killed")).assert().success();
+    assert!(String::from_utf8_lossy(&message.get_output().stdout).contains("there is nothing left to do"));
+}
