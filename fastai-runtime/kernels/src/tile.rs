@@ -1,5 +1,6 @@
 //! The register tile of every matrix product: a few rows times one or two vectors of columns, summed in registers.
 
+use crate::block::each;
 use crate::isa::{Isa, Level};
 use crate::prefetch;
 use crate::vector::{Portable, Vector};
@@ -33,7 +34,7 @@ pub(crate) struct Tile<'a> {
     pub residual: *const f32,
     /// Numbers between two rows of the residual.
     pub residual_step: usize,
-    /// Panel that is read after the tile, which need not be valid, and the numbers of it that a step of `k` fetches.
+    /// What is read after the tile, which need not be valid, and the numbers of it that a step of `k` fetches: a line at most.
     pub ahead: *const f32,
     pub ahead_step: usize,
     /// Range of the output; infinite where it is open.
@@ -81,8 +82,16 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
                 a = a.add(if COLUMNS { t.a_step } else { 1 });
             }
         }
-        // The loop below is not unrolled. It reads the sums from memory of their own, or the compiler would keep them in
-        // memory all along.
+        let whole = t.columns == VECTORS * V::LANES;
+        match (t.accumulate, whole, t.residual.is_null()) {
+            (false, true, true) => return store::<V, ROWS, VECTORS, true, false>(t, &sums),
+            (false, true, false) => return store::<V, ROWS, VECTORS, true, true>(t, &sums),
+            (false, false, true) => return store::<V, ROWS, VECTORS, false, false>(t, &sums),
+            (false, false, false) => return store::<V, ROWS, VECTORS, false, true>(t, &sums),
+            (true, ..) => {}
+        }
+        // A part of a long sum. This loop is not unrolled. It reads the sums from memory of their own, or the compiler would
+        // keep them in memory all along.
         let mut held = std::mem::MaybeUninit::<[[V; VECTORS]; ROWS]>::uninit();
         let held = held.as_mut_ptr().cast::<V>();
         for row in 0..ROWS {
@@ -97,12 +106,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
                 let whole = j + 1 < VECTORS || last == V::LANES;
                 let load = |p: *const f32| if whole { V::load(p) } else { V::load_first(p, last) };
                 let at = t.c.add(row * t.c_step + j * V::LANES);
-                let mut sum = held.add(row * VECTORS + j).read();
-                if t.accumulate {
-                    sum = sum.add(load(at));
-                } else if !t.bias.is_null() {
-                    sum = sum.add(load(t.bias.add(j * V::LANES)));
-                }
+                let mut sum = held.add(row * VECTORS + j).read().add(load(at));
                 if !t.residual.is_null() {
                     sum = sum.add(load(t.residual.add(row * t.residual_step + j * V::LANES)));
                 }
@@ -114,6 +118,49 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
                 }
             }
         }
+    }
+}
+
+/// Ends sums that are not added to what the output holds, row by row from their registers: short sums take little longer.
+/// `FULL`: the columns fill the vectors.
+///
+/// # Safety
+/// As for [`Tiles::run`].
+#[inline(always)]
+unsafe fn store<V: Vector, const ROWS: usize, const VECTORS: usize, const FULL: bool, const RESIDUAL: bool>(
+    t: &Tile<'_>,
+    sums: &[[V; VECTORS]; ROWS],
+) {
+    let last = t.columns - (VECTORS - 1) * V::LANES;
+    // SAFETY: the caller vouches for the pointers as `run` demands, and for the CPU.
+    unsafe {
+        let load = |p: *const f32, j: usize| {
+            let p = p.add(j * V::LANES);
+            if FULL || j + 1 < VECTORS { V::load(p) } else { V::load_first(p, last) }
+        };
+        let mut bias = [V::zero(); VECTORS];
+        if !t.bias.is_null() {
+            for j in 0..VECTORS {
+                bias[j] = load(t.bias, j);
+            }
+        }
+        let (low, high) = (V::splat(t.clamp[0]), V::splat(t.clamp[1]));
+        each!(row in [0 1 2 3 4 5 6 7 8 9 10 11 12 13] {
+            if row < ROWS {
+                for j in 0..VECTORS {
+                    let mut sum = sums[row][j].add(bias[j]);
+                    if RESIDUAL {
+                        sum = sum.add(load(t.residual.add(row * t.residual_step), j));
+                    }
+                    let (sum, at) = (sum.max(low).min(high), t.c.add(row * t.c_step + j * V::LANES));
+                    if FULL || j + 1 < VECTORS {
+                        sum.store(at);
+                    } else {
+                        sum.store_first(at, last);
+                    }
+                }
+            }
+        });
     }
 }
 
