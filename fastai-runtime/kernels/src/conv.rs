@@ -221,14 +221,21 @@ fn to_places(
                         false => weights.row(numbers.end, columns.start),
                     };
                     let (mut ahead, ahead_step) = tiles.ahead(next.as_ptr(), rows.len());
+                    // With many pixels the weights stay in the second-level cache, but the source comes from further away.
+                    let source_ahead = direct && first == columns.start && shares.row_blocks > shares.column_blocks;
                     for run in places.runs(rows.clone()) {
                         for (row, height) in tiles.split(run.len()) {
                             let pixel = run.start + row;
                             let residual = finish.residual.filter(|_| ends);
+                            // SAFETY: a row of the block, or a pixel of the source.
+                            let a = unsafe { a.add((pixel - rows.start) * a_step) };
+                            let (ahead_now, ahead_step) = match source_ahead {
+                                true => (a.wrapping_add(height * a_step), (height * a_step).div_ceil(numbers.len())),
+                                false => (ahead, ahead_step),
+                            };
                             let tile = Tile {
                                 k: numbers.len(),
-                                // SAFETY: a row of the block, or a pixel of the source.
-                                a: unsafe { a.add((pixel - rows.start) * a_step) },
+                                a,
                                 segments: WHOLE,
                                 a_step,
                                 b: weights.row(numbers.start, first).as_ptr(),
@@ -243,7 +250,7 @@ fn to_places(
                                     unsafe { map.as_ptr().add(pixel * map.step() + first) }
                                 }),
                                 residual_step: residual.map_or(0, |map| map.step()),
-                                ahead,
+                                ahead: ahead_now,
                                 ahead_step,
                                 clamp: if ends { finish.clamp } else { OPEN },
                             };
