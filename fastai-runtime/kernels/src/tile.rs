@@ -82,15 +82,19 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
                 a = a.add(if COLUMNS { t.a_step } else { 1 });
             }
         }
-        let whole = t.columns == VECTORS * V::LANES;
-        match (t.accumulate, whole, t.residual.is_null()) {
-            (false, true, true) => return store::<V, ROWS, VECTORS, true, false>(t, &sums),
-            (false, true, false) => return store::<V, ROWS, VECTORS, true, true>(t, &sums),
-            (false, false, true) => return store::<V, ROWS, VECTORS, false, false>(t, &sums),
-            (false, false, false) => return store::<V, ROWS, VECTORS, false, true>(t, &sums),
-            (true, ..) => {}
+        let full = t.columns == VECTORS * V::LANES;
+        // What the output holds is a residual like another.
+        let onto = Tile { bias: std::ptr::null(), residual: t.c, residual_step: t.c_step, ..*t };
+        match (t.accumulate, t.residual.is_null()) {
+            (false, true) if full => return store::<V, ROWS, VECTORS, true, false>(t, &sums),
+            (false, true) => return store::<V, ROWS, VECTORS, false, false>(t, &sums),
+            (false, false) if full => return store::<V, ROWS, VECTORS, true, true>(t, &sums),
+            (false, false) => return store::<V, ROWS, VECTORS, false, true>(t, &sums),
+            (true, true) if full => return store::<V, ROWS, VECTORS, true, true>(&onto, &sums),
+            (true, true) => return store::<V, ROWS, VECTORS, false, true>(&onto, &sums),
+            (true, false) => {}
         }
-        // A part of a long sum. This loop is not unrolled. It reads the sums from memory of their own, or the compiler would
+        // The last part of a long sum with a residual. This loop is not unrolled. It reads the sums from memory of their own, or the compiler would
         // keep them in memory all along.
         let mut held = std::mem::MaybeUninit::<[[V; VECTORS]; ROWS]>::uninit();
         let held = held.as_mut_ptr().cast::<V>();
@@ -121,7 +125,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize, const COLUMNS
     }
 }
 
-/// Ends sums that are not added to what the output holds, row by row from their registers: short sums take little longer.
+/// Ends sums row by row from their registers, which takes short sums little longer.
 /// `FULL`: the columns fill the vectors.
 ///
 /// # Safety

@@ -64,8 +64,8 @@ fn cases() -> impl Strategy<Value = Case> {
     // Under Miri still more channels than a vector has.
     let (channels, kernel, side) = if cfg!(miri) { (20usize, 4usize, 6usize) } else { (70, 6, 17) };
     let (kernels, sides) = ((1..kernel, 1..kernel), (5..side, 5..side));
-    (1..3usize, 1..channels, 1..channels, kernels, 1..3usize, 0..3usize, sides, 0..4usize)
-        .prop_map(|(batch, input, output, (kh, kw), stride, pad, (h, w), gap)| {
+    (1..3usize, 1..channels, 1..channels, kernels, 1..3usize, 0..3usize, sides, 0..4usize).prop_map(
+        |(batch, input, output, (kh, kw), stride, pad, (h, w), gap)| {
             let pad = [pad.min(kh - 1), pad.min(kw - 1)];
             let out = |side: usize, pad: usize, kernel: usize| (side + 2 * pad - kernel) / stride + 1;
             let window = Window {
@@ -76,7 +76,8 @@ fn cases() -> impl Strategy<Value = Case> {
                 output: [out(h, pad[0], kh), out(w, pad[1], kw)],
             };
             Case { batch, input, output, window, gap }
-        })
+        },
+    )
 }
 
 fn largest(values: &[f64]) -> f64 {
