@@ -7,7 +7,7 @@ use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::{ImagenetClassifier, NpyRows};
-use fastai_runtime::{data, device};
+use fastai_runtime::{data, device, progress};
 
 use super::config;
 use super::failure::{Exit, Failure};
@@ -61,7 +61,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
     let facts = args.arch;
     let weights = args.weights.clone().map_or(Weights::Pretrained, Weights::File);
-    let found = resolve(&weights, facts.name)?;
+    let found = resolve(&weights, facts.name, &mut *progress::auto(false))?;
     let found = found.ok_or_else(|| Failure::Failed("a network without weights knows no classes".to_string()))?;
     let published = match found.origin {
         Origin::Published(published) => Some(published),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_runtime::RunError;
 use fastai_runtime::models::weights::{self, Home, PUBLISHED, Published};
+use fastai_runtime::{RunError, progress};
 
 use super::failure::Failure;
 use super::table::table;
@@ -124,7 +124,7 @@ fn verify(names: &[String]) -> Result<(), Failure> {
     for published in wanted {
         let line = match weights::installed(published) {
             None => Err(format!("not here; `fastai weights get {}`", published.name)),
-            Some(path) => match weights::sha256(&path) {
+            Some(path) => match weights::sha256(&path, &mut *progress::auto(false)) {
                 Ok(found) if weights::is_published(published, &path, &found) => {
                     Ok(format!("{} sha256 {found}", path.display()))
                 }
@@ -170,7 +170,7 @@ fn info(what: &str) -> Result<(), Failure> {
         return find(what).map(drop).map_err(|why| Failure::Invalid(format!("{why}; nor is it a file")));
     }
     let seen = weights::inspect(path)?;
-    let digest = weights::sha256(path).map_err(|e| RunError::file("read", path, e))?;
+    let digest = weights::sha256(path, &mut *progress::auto(false)).map_err(|e| RunError::file("read", path, e))?;
     let numbers: usize = seen.tensors.values().map(|shape| shape.iter().product::<usize>()).sum();
     let mut out = format!("{what}: {}, {} tensors, {numbers} numbers\n", seen.format, seen.tensors.len());
     out += &format!("sha256:  {digest}\nnetwork: {}\n", seen.arch.unwrap_or("none that is known"));

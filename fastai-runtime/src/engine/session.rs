@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
         }
         let weights = match &paused {
             Some(paused) if paused.snapshot.weights.is_some() => None,
-            _ => models::resolve(&model.weights, model.arch.name())?,
+            _ => models::resolve(&model.weights, model.arch.name(), progress)?,
         };
         let smoke = paused.as_ref().map_or(options.smoke, |p| p.snapshot.smoke);
         let seed = paused.as_ref().map_or(options.seed.unwrap_or(recipe.seed()), |p| p.snapshot.seed);

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Int, Tensor};
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::{HeadSpec, Weights};
 use fastai_runtime::models::{self, Classifier, Network, Pass};
+use fastai_runtime::progress::Silent;
 use safetensors::SafeTensors;
 
 const SIZES: [(&str, usize, usize); 3] = [("203x257", 203, 257), ("224", 224, 224), ("299", 299, 299)];
@@ -43,7 +44,7 @@ fn classifier(arch: &str, lift: f64, device: &Device) -> Classifier {
 #[ignore = "needs the published weights: fastai weights get efficientnet_lite0"]
 fn the_published_lite0_says_what_it_says_in_pytorch() {
     let device = device::under_test();
-    let found = models::weights::resolve(&Weights::Pretrained, "efficientnet_lite0").unwrap().unwrap();
+    let found = models::weights::resolve(&Weights::Pretrained, "efficientnet_lite0", &mut Silent).unwrap().unwrap();
     let network =
         models::weights::load_classifier(Classifier::new("efficientnet_lite0", 1, &device), &found.path).unwrap();
     let golden = golden_of("lite0.safetensors");

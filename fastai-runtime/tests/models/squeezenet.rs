@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d,
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{HeadSpec, StatsWish, TaskKind, TransformSet, Transforms, Weights, arch};
 use fastai_runtime::models::{self, Body, ModelMeta, Network, Pass};
+use fastai_runtime::progress::Silent;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
 
@@ -228,10 +229,11 @@ fn the_wrong_file_is_refused_by_its_first_differences() {
 
 #[test]
 fn missing_weights_name_the_absolute_path() {
-    let error = models::resolve(&Weights::File("no/such.safetensors".into()), "squeezenet1_1").unwrap_err();
+    let error =
+        models::resolve(&Weights::File("no/such.safetensors".into()), "squeezenet1_1", &mut Silent).unwrap_err();
     let absolute = std::path::absolute("no/such.safetensors").unwrap();
     assert!(error.to_string().contains(&absolute.display().to_string()), "{error}");
-    assert_eq!(models::resolve(&Weights::None, "squeezenet1_1").unwrap(), None);
+    assert_eq!(models::resolve(&Weights::None, "squeezenet1_1", &mut Silent).unwrap(), None);
 }
 
 /// What is stored beside a model of [`squeezenet`].

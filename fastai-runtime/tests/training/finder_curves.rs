@@ -182,7 +182,7 @@ fn network(recipe: &Recipe, classes: usize, seed: u64) -> Learner {
     let device = device::pick(fastai_dsl::DeviceWish::Cpu).unwrap().device.autodiff();
     let model = recipe.model();
     let network = Network::new(model.arch.name(), &model.head, classes, seed, &device);
-    let path = models::resolve(&model.weights, model.arch.name()).unwrap().unwrap();
+    let path = models::resolve(&model.weights, model.arch.name(), &mut Silent).unwrap().unwrap();
     let network = models::load_body(network, &path.path).unwrap();
     let groups = network.groups();
     Learner::new(network.set_frozen(groups - 1, false), device)

