@@ -36,7 +36,7 @@ enum Action {
     Gc {
         #[command(flatten)]
         folder: CacheFolder,
-        /// What may stay, e.g. `500M`, `20G` or 0; the `cache_limit` of fastai.toml unless given
+        /// What may stay, e.g. `500M`, `20G` or 0; the `cache_limit` of fastai.toml (50G by default) unless given
         #[arg(long, value_name = "SIZE", value_parser = size)]
         keep: Option<u64>,
         /// Count and remove scaled copies of images too; no run may be reading them
@@ -68,7 +68,7 @@ pub fn run(args: &CacheArgs) -> Result<(), Failure> {
         Action::Gc { folder, keep, copies, dry_run } => {
             let kinds: &[StoredKind] =
                 if *copies { &[StoredKind::Activations, StoredKind::Copy] } else { &[StoredKind::Activations] };
-            let keep = keep.or(config::get().cache_limit.as_ref().map(|limit| limit.value));
+            let keep = keep.or(config::cache_limit().map(|limit| limit.value));
             let keep = keep.ok_or_else(|| {
                 Failure::Invalid("what may stay? `--keep 20G`, or `cache_limit = \"20G\"` in fastai.toml".to_string())
             })?;
@@ -146,7 +146,7 @@ fn gc(cache: &ActivationCache, kinds: &[StoredKind], keep: u64, dry_run: bool) -
     Ok(())
 }
 
-/// Removes what is beyond the limit that a file of defaults states, after a run, and says so.
+/// Removes what is beyond the limit, oldest first, after a run, and says so.
 ///
 /// # Errors
 /// Files that cannot be listed or removed.

@@ -24,7 +24,7 @@ struct Content {
     device: Option<String>,
     /// The folder of activation caches, relative to the file.
     cache: Option<PathBuf>,
-    /// What `fastai run` leaves in the caches of activations at most, such as `20G`.
+    /// What `fastai run` leaves in the caches of activations at most, such as `20G`, or `none`.
     cache_limit: Option<String>,
     /// The folder that is searched first for weights, relative to the file.
     weights: Option<PathBuf>,
@@ -49,11 +49,23 @@ pub struct Config {
     pub weights: Option<Sourced<PathBuf>>,
 }
 
+/// Bytes of cached activations that stay unless a file says otherwise: those of some ten million images.
+const CACHE_LIMIT: u64 = 50_000_000_000;
+/// `cache_limit = "none"`.
+const UNLIMITED: u64 = u64::MAX;
+
 static CONFIG: OnceLock<Config> = OnceLock::new();
 
 /// The configuration that [`load`] read.
 pub fn get() -> &'static Config {
     CONFIG.get_or_init(Config::default)
+}
+
+/// What `fastai run` leaves in the caches of activations: what a file says, else [`CACHE_LIMIT`]. `None`: everything.
+pub fn cache_limit() -> Option<Sourced<u64>> {
+    let default = || Sourced { value: CACHE_LIMIT, source: "the default of `cache_limit` in fastai.toml".to_string() };
+    let limit = get().cache_limit.clone().unwrap_or_else(default);
+    (limit.value < UNLIMITED).then_some(limit)
 }
 
 /// Where to compute: what the command line says, else `$FASTAI_DEVICE`, else what a file says, else auto.
@@ -136,7 +148,10 @@ impl Config {
             self.device.get_or_insert(Sourced { value, source: source.clone() });
         }
         if let Some(size) = &content.cache_limit {
-            let value = numbers::size(size).map_err(|why| wrong("cache_limit", size, why))?;
+            let value = match size.as_str() {
+                "none" => UNLIMITED,
+                size => numbers::size(size).map_err(|why| wrong("cache_limit", size, why))?,
+            };
             self.cache_limit.get_or_insert(Sourced { value, source: source.clone() });
         }
         for (given, place, key) in

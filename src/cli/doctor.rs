@@ -75,8 +75,9 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     println!("weights: {}{weights}", from(&config.weights).map_or(String::new(), |folder| format!("{folder}, then ")));
     let root = ActivationCache::default_root();
     println!("activation caches: {}", from(&config.cache).unwrap_or_else(|| root.display().to_string()));
-    if let Some(limit) = &config.cache_limit {
-        println!("limit of activation caches: {} ({})", megabytes(limit.value), limit.source);
+    match config::cache_limit() {
+        Some(limit) => println!("limit of activation caches: {} ({})", megabytes(limit.value), limit.source),
+        None => println!("limit of activation caches: none"),
     }
     match diagnosis.chosen() {
         Some(device) => {

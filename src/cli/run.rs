@@ -95,8 +95,8 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let outcome = result?;
     print!("{}", reached(&outcome.summary));
     println!("run folder: {}", outcome.folder.display());
-    if let Some(limit) = &config::get().cache_limit {
-        cache::keep_to(args.cache.as_deref(), limit)?;
+    if let Some(limit) = config::cache_limit() {
+        cache::keep_to(args.cache.as_deref(), &limit)?;
     }
     let report = outcome.folder.join("report.html");
     if report.is_file() {

@@ -37,7 +37,7 @@ fn caches_are_listed_explained_and_kept_small() {
     assert_eq!(stdout(fastai(&scratch).args(["cache", "why", "Small"])), why);
     assert!(stdout(fastai(&scratch).args(["cache", "why", "nothing"])).contains("no activations with \"nothing\""));
 
-    assert!(stderr(fastai(&scratch).args(["cache", "gc"]), 2).contains("--keep 20G"));
+    assert!(stdout(fastai(&scratch).args(["cache", "gc"])).contains("0 files, 0 MB removed"));
     assert!(stderr(fastai(&scratch).args(["cache", "gc", "--keep", "lots"]), 2).contains("such as 20G"));
     let said = stdout(fastai(&scratch).args(["cache", "gc", "--keep", "0", "--dry-run"]));
     assert!(said.contains("2 files") && said.contains("would be removed"), "{said}");
@@ -95,6 +95,10 @@ fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
         message.contains("project/fastai.toml") && message.contains("`devise`") && message.contains("`device`"),
         "{message}"
     );
+    fs::write(folder.join("fastai.toml"), "cache_limit = \"none\"\n").unwrap();
+    assert!(stderr(here().args(["cache", "gc"]), 2).contains("--keep 20G"));
+    assert!(stdout(here().arg("doctor")).contains("limit of activation caches: none"));
+    fs::write(folder.join("fastai.toml"), "devise = \"cpu\"\n").unwrap();
     // What other programs call at their start works all the same.
     here().args(["completions", "bash"]).assert().success();
     here().env("FASTAI_CONFIG", "").args(["cache", "list"]).assert().success();
