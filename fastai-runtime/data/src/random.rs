@@ -11,8 +11,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A named family of generators under one seed.
 ///
-/// Streams in use: `order` and `sampler` (stage, epoch); `transform` (stage, epoch, image, repetition), `tta` (stage, pass,
-/// image) and `tta of files` (hash of the file's name, pass), each with a generator a part ([`Address`]); `erase` (its
+/// Streams in use: `order` and `sampler` (stage, epoch); `transform` (stage, epoch, image, repetition), `tta` (digest
+/// of the pixels, view), each with a generator a part ([`Address`]); `erase` (its
 /// seed is a draw of one of these); `init` (part, its number, index of the weight); `dropout` and `mixing` (stage, batch;
 /// while a rate is looked for, the sweep and its batch); `bootstrap` (stage, metric); `paired test` (metric).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,16 +24,15 @@ impl Session<'_> {
         measured::evaluation("valid", look, truth, &self.metrics, self.seed, &[index as u64])
     }
 
-    /// Averages `plain` and augmented predictions of the current network for a part; `index` is that of the `tta` step.
+    /// Averages `plain` and augmented predictions of the current network for a part.
     pub(super) fn augmented(
         &mut self,
         part: Part,
         plain: &Probabilities,
-        index: usize,
         n_aug: u32,
         size: u32,
     ) -> Result<Probabilities, RunError> {
-        augmented(plain, n_aug, index, |pass, what| self.predict(part, size, pass, what))
+        augmented(plain, n_aug, |pass, what| self.predict(part, size, pass, what))
     }
 
     /// Returns the current network's predictions for a part.
@@ -82,8 +81,8 @@ impl Session<'_> {
             let look = self.look_at(Part::Test, size, &loss)?;
             let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
             self.summary.test = Some(found);
-            if let Some((index, n_aug)) = self.recipe.last_tta() {
-                let mean = self.augmented(Part::Test, &look.probabilities, index, n_aug, size)?;
+            if let Some((_, n_aug)) = self.recipe.last_tta() {
+                let mean = self.augmented(Part::Test, &look.probabilities, n_aug, size)?;
                 let look = Look::averaged(mean, n_aug, Some(&loss));
                 let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
                 self.summary.test_tta = Some(found);

@@ -315,8 +315,8 @@ impl Measuring<'_> {
             };
             losses.push(loss.as_ref().map_or(f64::NAN, |loss| loss.of_all(&values)));
             let said = probabilities(values);
-            if let Some((index, n_aug)) = recipe.last_tta() {
-                averaged.push(augmented(&said, n_aug, index, |pass, what| logits(pass, what).map(probabilities))?);
+            if let Some((_, n_aug)) = recipe.last_tta() {
+                averaged.push(augmented(&said, n_aug, |pass, what| logits(pass, what).map(probabilities))?);
             }
             plain.push(said);
         }

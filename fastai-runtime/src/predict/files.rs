@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::predictor::{Answers, key_of};
+use super::predictor::Answers;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
 use crate::data::{DataError, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
@@ -46,7 +46,7 @@ impl Predictor {
     /// Predicts files in order and calls `each` for every one; returns their number.
     ///
     /// `images` yields paths, or errors of their source, which end the work. With `tta`, each prediction is the mean of
-    /// `ceil(tta / 4)` plain and `tta` augmented predictions. The model's seed and the file's name determine the
+    /// `ceil(tta / 4)` plain and `tta` augmented predictions. The model's seed and the pixels determine the
     /// augmentation, so the prediction for an image does not depend on the other images. A model of a run with `resize_to`
     /// sees larger images as that run did: as a scaled copy would show them, computed in memory. Memory is bounded by a few
     /// batches and 4096 paths, however many images there are.
@@ -154,11 +154,7 @@ impl Predictor {
         let batch = self.batch(options);
         let preparing = self.preparation();
         let demand = preparing.demand();
-        let files = Arc::clone(&items);
-        let load = move |visit: Visit, image: &Picture, inputs: &mut [f32]| {
-            let name = files[visit.index].path.file_name().unwrap_or_default();
-            preparing.inputs(image, key_of(name.as_encoded_bytes()), inputs);
-        };
+        let load = move |_: Visit, image: &Picture, inputs: &mut [f32]| preparing.inputs(image, inputs);
         LoadJob {
             items,
             order: (0..images.len()).collect(),

@@ -3,7 +3,6 @@
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::predictor::key_of;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
 use crate::data::DataError;
@@ -126,7 +125,7 @@ impl Predictor {
         for part in files.chunks(self.batch(options)) {
             all.extend(self.filled(part.len(), options, |index, values| {
                 let bytes = part[index].as_ref();
-                preparing.inputs(&reading.read_bytes(bytes, preparing.demand())?, key_of(bytes), values);
+                preparing.inputs(&reading.read_bytes(bytes, preparing.demand())?, values);
                 Ok(())
             })?);
         }
@@ -152,11 +151,9 @@ impl Predictor {
         let (reading, preparing) = (self.reading(), self.preparation());
         let answers = self.filled(images.len(), options, |index, values| {
             let image = &images[index];
-            // Only an augmentation is drawn by the key.
-            let key = if options.tta.is_some() { key_of(image.as_raw()) } else { 0 };
             match reading.reread(image, preparing.demand())? {
-                Some(copy) => preparing.inputs(&copy, key, values),
-                None => preparing.inputs(image, key, values),
+                Some(copy) => preparing.inputs(&copy, values),
+                None => preparing.inputs(image, values),
             }
             Ok(())
         })?;

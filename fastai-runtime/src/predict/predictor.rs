@@ -12,7 +12,6 @@ use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
 use crate::metrics::Probabilities;
 use crate::models::{self, ModelMeta, Network, WeightsError};
-use crate::random::Stream;
 use crate::report::Summary;
 use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device};
@@ -317,22 +316,12 @@ impl Preparing {
         self.transform.demand()
     }
 
-    /// Writes the plain input of `image` and then the augmented ones, `[pass, 3, size, size]`. The seed and `key` determine
-    /// the augmentation.
-    pub(super) fn inputs<P: Pixels>(&self, image: &P, key: u64, values: &mut [f32]) {
+    /// Writes the plain input of `image` and then the augmented ones, `[pass, 3, size, size]`.
+    pub(super) fn inputs<P: Pixels>(&self, image: &P, values: &mut [f32]) {
         let (plain, augmented) = values.split_at_mut(self.input);
         self.transform.valid(image, plain);
-        for (pass, values) in augmented.chunks_exact_mut(self.input).enumerate() {
-            let stream = Stream::new(self.seed, "tta of files");
-            self.transform.train(image, stream.address(&[key, pass as u64]), values);
-        }
+        self.transform.views(image, self.seed, 0, augmented);
     }
-}
-
-/// The key of an augmentation from bytes.
-pub(super) fn key_of(bytes: &[u8]) -> u64 {
-    let hash = blake3::hash(bytes);
-    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 /// What the network says about some images.

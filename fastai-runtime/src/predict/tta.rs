@@ -51,11 +51,10 @@ pub fn average(plain: &Probabilities, copies: u32, augmented: &[Probabilities]) 
 const VIEWS: u32 = 16;
 
 /// Averages `plain` and `n_aug` augmented predictions of the same images. `predict` computes some of the augmented ones, those
-/// of an image together, from the pass and its title; `stage` is the index of the `tta` step.
+/// of an image together, from the pass and its title.
 pub(crate) fn augmented(
     plain: &Probabilities,
     n_aug: u32,
-    stage: usize,
     mut predict: impl FnMut(&Traversal, &str) -> Result<Probabilities, RunError>,
 ) -> Result<Probabilities, RunError> {
     let classes = plain.classes();
@@ -66,7 +65,7 @@ pub(crate) fn augmented(
             1 => format!("images, augmented prediction {} of {n_aug}", first + 1),
             _ => format!("images, augmented predictions {} to {} of {n_aug}", first + 1, first + views),
         };
-        let all = predict(&Traversal::Views { stage: stage as u64, first, views }, &what)?;
+        let all = predict(&Traversal::Views { first, views }, &what)?;
         let rows = all.values().chunks_exact(classes);
         let of = |view: usize| rows.clone().skip(view).step_by(views as usize).flatten().copied().collect();
         passes.extend((0..views as usize).map(|view| Probabilities::new(of(view), classes)));
@@ -89,8 +88,8 @@ mod tests {
     #[test]
     fn the_views_of_an_image_lie_together() {
         let plain = Probabilities::new(vec![1.0, 0.0, 0.5, 0.5], 2);
-        let mean = augmented(&plain, 2, 7, |pass, _| {
-            assert_eq!(*pass, Traversal::Views { stage: 7, first: 0, views: 2 });
+        let mean = augmented(&plain, 2, |pass, _| {
+            assert_eq!(*pass, Traversal::Views { first: 0, views: 2 });
             Ok(Probabilities::new(vec![0.75, 0.25, 0.5, 0.5, 0.0, 1.0, 0.25, 0.75], 2))
         });
         assert_eq!(mean.unwrap().values(), [0.75, 0.25, 0.25, 0.75]);

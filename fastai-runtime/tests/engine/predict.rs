@@ -40,7 +40,17 @@ fn a_saved_model_measures_as_its_run_did() {
     let outcome = run(&recipe, &chips.options("tags"), &mut Silent).unwrap();
     let again = measured(&chips, &recipe, &outcome);
     assert_eq!(figures(&again.plain.evaluation), figures(outcome.summary.r#final.as_ref().unwrap()));
-    assert_eq!(figures(&again.tta.unwrap().evaluation), figures(outcome.summary.tta.as_ref().unwrap()));
+    let tta = again.tta.unwrap();
+    assert_eq!(figures(&tta.evaluation), figures(outcome.summary.tta.as_ref().unwrap()));
+    // An image has the same augmented views among others and as a file.
+    let predictor = load(&outcome.folder, None).unwrap();
+    let files: Vec<_> = tta.predictions.ids.iter().map(|id| chips.path().join(format!("images/{id}.jpg"))).collect();
+    let (mut last, augmented) = (files.clone(), tta.predictions.probabilities.values());
+    assert!(probabilities(&predictor, &files, Some(2)) == augmented, "predicted as the run did");
+    last.reverse();
+    let backwards: Vec<f32> = probabilities(&predictor, &last, Some(2));
+    let rows: Vec<&[f32]> = backwards.chunks_exact(predictor.classes().len()).rev().collect();
+    assert!(rows.concat() == augmented, "in any order");
     assert!(matches!(again.plain.predictions.targets, Some(Truth::Tags { .. })));
 
     // Another data set: other images, fewer tags, the same names.
@@ -311,6 +321,7 @@ fn images_in_memory_are_predicted_like_their_files_from_any_thread() {
     let augmented = PredictOptions::augmented(2);
     let tta = predictor.predict_with(&images, &augmented).unwrap();
     assert!(!near(tta.probabilities.values(), &wanted));
+    assert!(near(tta.probabilities.values(), &probabilities(&predictor, &files, Some(2))), "the same views");
     let alone = predictor.predict_with(&images[20..21], &augmented).unwrap();
     let width = predictor.classes().len();
     assert!(

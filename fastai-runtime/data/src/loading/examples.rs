@@ -94,7 +94,7 @@ impl ImageExamples {
     /// The function that computes an image's input in this pass; it depends on the image and its visit alone.
     fn load_fn(&self, traversal: &Traversal) -> Arc<LoadFn> {
         let transform = self.preparation.transform();
-        let (seed, input) = (self.preparation.seed, self.values_per_input());
+        let seed = self.preparation.seed;
         match *traversal {
             Traversal::Plain => Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out)),
             Traversal::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
@@ -103,11 +103,8 @@ impl ImageExamples {
                 let counters = if visit.repeat == 0 { &counters[..3] } else { &counters[..] };
                 transform.train(image, Stream::new(seed, "transform").address(counters), out);
             }),
-            Traversal::Views { stage, first, .. } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
-                for (view, out) in (u64::from(first)..).zip(out.chunks_exact_mut(input)) {
-                    let address = Stream::new(seed, "tta").address(&[stage, view, visit.index as u64]);
-                    transform.train(image, address, out);
-                }
+            Traversal::Views { first, .. } => Arc::new(move |_, image: &Picture, out: &mut [f32]| {
+                transform.views(image, seed, u64::from(first), out);
             }),
         }
     }

@@ -13,8 +13,6 @@ pub enum Traversal {
     Plain,
     /// Every image in set order with several augmented inputs, which lie together, so that it is decoded once.
     Views {
-        /// Stage of the run: keys the random draws.
-        stage: u64,
         /// Index of an image's first input among all its augmented ones.
         first: u32,
         /// Inputs of an image, at least 1.

@@ -25,6 +25,8 @@ pub trait Pixels {
     fn samples(&self) -> &[Self::Sample];
     /// The pixel at `y * width + x`, channels in `[0, 1]`; the fourth value is 0.
     fn pixel(&self, index: usize) -> [f32; 4];
+    /// A digest of sides and samples, by which equal images draw equal augmentations.
+    fn digest(&self) -> u64;
 
     /// The stored pixels, if their format is that of [`pixel`](Self::pixel).
     #[inline(always)]
@@ -46,11 +48,24 @@ impl Pixels for image::RgbImage {
         self.as_raw()
     }
 
+    fn digest(&self) -> u64 {
+        digest(self.size(), self.as_raw())
+    }
+
     #[inline(always)]
     fn pixel(&self, index: usize) -> [f32; 4] {
         let p = &self.as_raw()[3 * index..3 * index + 3];
         [f32::from(p[0]) * Self::UNIT, f32::from(p[1]) * Self::UNIT, f32::from(p[2]) * Self::UNIT, 0.0]
     }
+}
+
+fn digest((height, width): (usize, usize), samples: &[u8]) -> u64 {
+    let mut hash = blake3::Hasher::new();
+    for side in [height, width] {
+        hash.update(&(side as u64).to_le_bytes());
+    }
+    hash.update(samples);
+    u64::from_le_bytes(*hash.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 /// A decoded image: 8-bit pixels, and the extent of the content in them.
@@ -107,6 +122,10 @@ impl Pixels for Picture {
 
     fn samples(&self) -> &[u8] {
         self.pixels.samples()
+    }
+
+    fn digest(&self) -> u64 {
+        self.pixels.digest()
     }
 
     #[inline(always)]
@@ -260,6 +279,11 @@ impl Pixels for FloatImage {
 
     fn samples(&self) -> &[f32] {
         self.pixels.as_flattened()
+    }
+
+    fn digest(&self) -> u64 {
+        let bytes: Vec<u8> = self.samples().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        digest(self.size(), &bytes)
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use super::pad::pad;
 use super::resampling::{Resampling, augment};
 use super::scale::{resize, resize_window, scaled_size};
 use crate::Demand;
-use crate::random::Address;
+use crate::random::{Address, Stream};
 
 /// Incremented whenever the output of [`Transform::valid`] changes.
 const VERSION: u32 = 3;
@@ -57,6 +57,24 @@ impl Transform {
     /// If `out` has another length, or the image has no pixels.
     pub fn train<P: Pixels>(&self, image: &P, address: Address, out: &mut [f32]) {
         self.apply(image, &self.draw(address), out);
+    }
+
+    /// Writes the augmented inputs of test-time augmentation from number `first` on, `[view, 3, size, size]`. The seed, the
+    /// pixels and the number of a view draw its augmentation: an image has the same views in a run, when the run's model is
+    /// validated, and alone.
+    ///
+    /// # Panics
+    /// If `out` holds no whole inputs, or the image has no pixels.
+    pub fn views<P: Pixels>(&self, image: &P, seed: u64, first: u64, out: &mut [f32]) {
+        let input = 3 * self.size * self.size;
+        assert!(out.len().is_multiple_of(input), "whole inputs");
+        if out.is_empty() {
+            return;
+        }
+        let (stream, image_key) = (Stream::new(seed, "tta"), image.digest());
+        for (view, out) in (first..).zip(out.chunks_exact_mut(input)) {
+            self.train(image, stream.address(&[image_key, view]), out);
+        }
     }
 
     /// Writes `image` as `[3, size, size]` without random transforms. The border is always reflected.

@@ -60,13 +60,13 @@ fn an_epoch_has_the_same_pixels_on_any_number_of_threads_and_after_any_other() {
             assert!(epoch(&again, &pass) == wanted[number], "epoch {number} on {workers} threads");
         }
     }
-    let tta = Traversal::Views { stage: 3, first: 1, views: 3 };
+    let tta = Traversal::Views { first: 1, views: 3 };
     let together = epoch(&examples(&items, 1, 42), &tta);
     assert!(together == epoch(&examples(&items, 16, 42), &tta));
     // Views are the same alone.
     let input = together.1.len() / items.len() / 3;
     for view in [0, 2] {
-        let alone = epoch(&examples(&items, 2, 42), &Traversal::Views { stage: 3, first: 1 + view, views: 1 }).1;
+        let alone = epoch(&examples(&items, 2, 42), &Traversal::Views { first: 1 + view, views: 1 }).1;
         let among = together.1.chunks_exact(input).skip(view as usize).step_by(3).flatten().copied();
         assert!(among.eq(alone), "view {view}");
     }

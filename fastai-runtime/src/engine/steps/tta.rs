@@ -21,7 +21,7 @@ pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Res
         Some(look) => look.probabilities.clone(),
         None => session.predict(Part::Valid, size, &Traversal::Plain, "images, plain prediction")?,
     };
-    let mean = session.augmented(Part::Valid, &plain, index, n_aug, size)?;
+    let mean = session.augmented(Part::Valid, &plain, n_aug, size)?;
     let look = Look::averaged(mean, n_aug, Some(&loss));
     let evaluation = session.show(&look, loss.truth(), index);
     let values: Vec<String> = evaluation.metrics.iter().map(|m| format!("{} {:.6}", m.name, m.value)).collect();
