@@ -11,6 +11,7 @@ size, save, load, test-time augmentation), disturbs it up to three times, and re
   kill, torn                SIGKILL at a random operation on a file, torn in the middle of a write
   power                     the files that a power loss may leave at a random operation: everything that was synced, and of
                             the rest, for each file and each folder, any first part; bytes that were not synced may be zeros
+  again                     SIGKILL after every third of the run's time, with the state kept after every batch, until it ends
   ENOSPC, EIO, EACCES, short   the operation fails (with ENOSPC all later writes too), or transfers a third only
 and by default signal, kill, torn and power, in turn. With --every, each operation on a file fails once, in a shorter run:
 the error names its file, or the run does without it; then the run goes on to the same end. tools/fault.c disturbs and
@@ -31,6 +32,8 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+MOST = 200
+"""Kills of `again`."""
 KILLS, FAULTS = ["signal", "kill", "torn", "power"], ["ENOSPC", "EIO", "EACCES", "short"]
 RECIPE = """Crash {{
     task: multi_label,
@@ -69,7 +72,7 @@ class Harness:
         self.library = folder.parent / f"{folder.name}.so"
         subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, REPOSITORY / "tools/fault.c", "-ldl"], check=True)
 
-    def start(self, trial, fault=None, **variables):
+    def start(self, trial, fault=None, arguments=(), **variables):
         """Begins the run of a trial, or resumes it if its folder holds anything."""
         run = trial / "run"
         resume = run.is_dir() and any(run.iterdir())
@@ -80,7 +83,7 @@ class Harness:
         if fault or variables:
             env |= {"LD_PRELOAD": str(self.library)}
             env.setdefault("FAULT_ROOT", str(trial))
-        return subprocess.Popen([self.program, "run", *what, "--threads", "1", "-q"], env=env, stdout=subprocess.PIPE,
+        return subprocess.Popen([self.program, "run", *what, *arguments, "--threads", "1", "-q"], env=env, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 
     def run(self, trial, fault=None, **variables):
@@ -230,11 +233,26 @@ def lose_power(operations, recorded, trial, rng):
             target.mkdir(exist_ok=True) if data is None else target.write_bytes(data)
 
 
+def again(harness, whole, run, seconds):
+    """A run that is killed after every third of its `seconds` until it ends: the number of kills, and what was wrong or None."""
+    for kills in range(MOST):
+        child = harness.start(run.parent, arguments=["--snapshot-every", "0"])
+        try:
+            said, _ = child.communicate(timeout=seconds / 3)
+            return kills, differences(whole, run) if child.returncode == 0 else f"exit {child.returncode}: {said[-400:]}"
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+    return MOST, "never ends"
+
+
 def trial(harness, kind, rng, whole, seconds, count, record):
     """One run that is disturbed and resumed: the number of disturbances, and what was wrong or None."""
     folder = harness.new()
     run, disturbed = folder / "run", 0
     try:
+        if kind == "again":
+            return again(harness, whole, run, seconds)
         for attempt in range(4):
             last = attempt == 3 or (attempt > 0 and (kind == "power" or rng.random() < 0.4))
             if kind == "power" and attempt == 0:
