@@ -7,9 +7,12 @@ cross-entropy of tags, 6 epochs of 4 batches (64, 64, 64 and 8 rows). Cases:
     ema                 torch.optim.swa_utils.AveragedModel with use_buffers, begun with the start weights; its avg_fn has the
                         decay min(0.95, (1 + t) / (10 + t)) in step t from 0
     accumulate_ema      both
+    swa                 AveragedModel without arguments over the weights after each of the last 3 epochs; then update_bn over the
+                        batches of the last epoch
+    average             the same of the weights after epochs 2 and 6
 
-For every case the loss of each batch, the loss of all rows in evaluation after each epoch (of the average, where there is one),
-and the logits of all rows at the end, in float64.
+For every case the loss of each batch, the loss of all rows in evaluation after each epoch (of the moving average, where there is
+one), and the logits of all rows at the end, in float64.
 
 How to run
     pip install torch numpy safetensors
@@ -22,7 +25,7 @@ import os
 import torch
 from reference_head import BATCH, GOLDEN, ROWS, Head, start_values
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 EPOCHS, RATE, DECAY = 6, 0.1, 0.95
 
@@ -34,7 +37,7 @@ def average(kept, now, count):
     return decay * kept + (1 - decay) * now
 
 
-def train(data, weights, group, ema):
+def train(data, weights, group, ema, ends):
     head = Head().double()
     head.load_state_dict({k: torch.tensor(v) for k, v in weights.items()}, strict=False)
     x, y = torch.tensor(data["features"]).double(), torch.tensor(data["targets_multi"]).double()
@@ -42,8 +45,9 @@ def train(data, weights, group, ema):
     averaged = AveragedModel(head, avg_fn=average, use_buffers=True) if ema else head
     if ema:
         averaged.update_parameters(head)
+    mean = AveragedModel(head)
     losses, measured = [], []
-    for rows in data["order"][:EPOCHS]:
+    for epoch, rows in enumerate(data["order"][:EPOCHS], 1):
         head.train()
         batches = [rows[k : k + BATCH] for k in range(0, ROWS, BATCH)]
         for first in range(0, len(batches), group):
@@ -60,12 +64,25 @@ def train(data, weights, group, ema):
         with torch.no_grad():
             logits = averaged(x)
         measured.append(binary_cross_entropy_with_logits(logits, y).item())
+        if epoch in ends:
+            mean.update_parameters(head)
+    if ends:
+        update_bn([x[batch] for batch in batches], mean)
+        mean.eval()
+        with torch.no_grad():
+            logits = mean(x)
     return {"losses": losses, "measured": measured, "logits": logits.flatten().tolist()}
 
 
 def main():
     data, weights = start_values()
-    cases = {"accumulate": (3, False), "ema": (1, True), "accumulate_ema": (3, True)}
+    cases = {
+        "accumulate": (3, False, []),
+        "ema": (1, True, []),
+        "accumulate_ema": (3, True, []),
+        "swa": (1, False, [4, 5, 6]),
+        "average": (1, False, [2, 6]),
+    }
     golden = {name: train(data, weights, *settings) for name, settings in cases.items()}
     with open(os.path.join(GOLDEN, "averages.json"), "w") as file:
         json.dump(golden, file)

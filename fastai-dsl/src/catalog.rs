@@ -143,6 +143,8 @@ catalog! {
         TWO_SCHEDULES = "E0415", "two schedules at once";
         /// `every` and `by` are for `schedule = step`; `use_clr` and `use_clr_beta` need `cycle_len`.
         SCHEDULE_KEY = "E0416", "a key without its schedule";
+        /// The mean of the last epochs is what a `fit` with `swa` ends with: not a moving average, and not an earlier epoch.
+        SWA_EXCLUDES = "E0417", "`swa` with another end of the fit";
 
         /// accuracy is for single_label, f2 for multi_label, mae and rmse for regression; log_loss, auroc, precision and
         /// others are for both kinds of labels.

@@ -104,6 +104,12 @@ const INSTEAD: &[(&str, &str)] = &[
         "a parameter of `sgd` and `rmsprop`, `optimizer: sgd { momentum: 0.95 }`; of the others the first of `betas`",
     ),
     ("bn_freeze", "`bn_freeze(on);`"),
+    ("use_swa", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
+    ("swa_start", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
+    ("swa_eval_freq", "the average is measured once, at the end of the fit; remove it"),
+    ("swa_model", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
+    ("AveragedModel", "the last epochs whose weights are averaged are counted: `fit(1e-2, 10, swa = 5);`"),
+    ("update_bn", "`fit(1e-2, 10, swa = 5);` estimates the statistics of batch norms again; remove this step"),
     ("RandomErasing", "`erase(p = 0.5)`"),
     ("random_erasing", "`erase(p = 0.5)`"),
     ("TrivialAugmentWide", "`trivial_augment`"),
@@ -255,6 +261,7 @@ fn step_with(name: &str, value: Option<&Value>) -> String {
         "freeze_to" if value.is_none() => "freeze_to(1);".to_string(),
         "resize" if value.is_none() => "resize(299);".to_string(),
         "save" | "load" if value.is_none() => format!("{name}(\"224_all\");"),
+        "average" => "average([\"a\", \"b\"]);".to_string(),
         "precompute" | "bn_freeze" if value.is_none() => format!("{name}(on);"),
         _ => match value {
             Some(value) if STEPS.iter().any(|s| s.name == name && s.keys.iter().any(|k| k.required)) => {

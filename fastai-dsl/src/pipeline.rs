@@ -547,6 +547,12 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         self.push("load", vec![positional(value)])
     }
 
+    /// Loads the mean of models that steps before it saved.
+    pub fn average(self, names: impl Fits<kind::Texts>) -> Self {
+        let value = text(names.into());
+        self.push("average", vec![positional(value)])
+    }
+
     /// Sets the level of a lint for the preceding step.
     pub fn lint(mut self, level: LintLevel, name: &str) -> Self {
         if let Some(Stmt::Step(call)) = self.draft.train.as_mut().and_then(|t| t.body.last_mut()) {
@@ -603,6 +609,7 @@ fn positional(value: Value) -> Arg {
 fn text(value: Value) -> Value {
     match value.kind {
         ValueKind::Text(s) => Value::new(ValueKind::Text(s.replace('{', "{{").replace('}', "}}"))),
+        ValueKind::List(items) => Value::new(ValueKind::List(items.into_iter().map(text).collect())),
         _ => value,
     }
 }

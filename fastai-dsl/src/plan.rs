@@ -118,7 +118,7 @@ impl State {
                 next.batch = batch.unwrap_or(self.batch);
             }
             Step::Fit(_) => next.body_trained |= self.first_trainable + 1 < groups,
-            Step::LrFind(_) | Step::Tta { .. } | Step::Save { .. } | Step::Load { .. } => {}
+            Step::LrFind(_) | Step::Tta { .. } | Step::Save { .. } | Step::Load { .. } | Step::Average { .. } => {}
         }
         next
     }
@@ -233,8 +233,9 @@ impl Stage {
     /// Bytes of weights, gradients and the optimizer's state in f32 while this stage trains, without the activations of a
     /// batch. `None` while the number of classes is unknown.
     pub fn parameter_bytes(&self, groups: &[Group], recipe: &Recipe) -> Option<u64> {
-        // The sum of the gradients of several batches, and the moving average.
-        let more = u64::from(recipe.accumulate() > 1) + u64::from(recipe.ema().is_some());
+        // The sum of the gradients of several batches, and the average of the weights.
+        let averages = recipe.ema().is_some() || matches!(&self.step, Step::Fit(Fit { swa: Some(_), .. }));
+        let more = u64::from(recipe.accumulate() > 1) + u64::from(averages);
         let first = if self.state.body == BodyState::Precomputed {
             groups.len().checked_sub(1)?
         } else {

@@ -251,6 +251,10 @@ impl fmt::Display for Step {
             Step::Tta { n_aug } => write!(f, "tta(n_aug = {n_aug})"),
             Step::Save { name } => write!(f, "save({:?})", escaped(name)),
             Step::Load { name } => write!(f, "load({:?})", escaped(name)),
+            Step::Average { names } => {
+                let names: Vec<String> = names.iter().map(|name| format!("{:?}", escaped(name))).collect();
+                write!(f, "average([{}])", names.join(", "))
+            }
             Step::LrFind(find) => {
                 write!(f, "let lr{} = lr_find(", find.index + 1)?;
                 let mut args = Vec::new();
@@ -290,6 +294,9 @@ impl fmt::Display for Step {
                 }
                 if let Some(name) = &fit.cycle_save_name {
                     write!(f, ", cycle_save_name = {:?}", escaped(name))?;
+                }
+                if let Some(ends) = fit.swa {
+                    write!(f, ", swa = {ends}")?;
                 }
                 f.write_str(")")
             }

@@ -5,7 +5,7 @@ use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, resize, transforms, tta};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{
-    Augmentation, Erased, Facts, LossSpec, OptimizerSpec, Plan, Recipe, StatsWish, StepKind, check, words,
+    Augmentation, Erased, Facts, LossSpec, OptimizerSpec, Plan, Recipe, StatsWish, Step, StepKind, check, words,
 };
 
 fn quickstart() -> Recipe {
@@ -255,6 +255,37 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
     assert!(canonical.contains("fit(0.01, 9, stop_early = 3);"), "{canonical}");
     assert!(canonical.contains("cycle_len = 1, cycle_save_name = \"a b\");"), "{canonical}");
     assert!(canonical.contains("fit_one_cycle(0.01, 5, wds = 0.01, pct_start = 0.3);"), "{canonical}");
+    assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+}
+
+#[test]
+fn averages_are_the_same_through_every_door() {
+    let text = "Mean { task: single_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
+        model: squeezenet1_1, metrics: [], train: {
+            fit(1e-2, 9, swa = 5);
+            fit(1e-2, 3, cycle_len = 1, cycle_mult = 2, swa = 2, cycle_save_name = \"a b\");
+            average([\"a b_cyc_0\", \"a b_cyc_2\"]); } }";
+    let source = RecipeText::new("mean.recipe", text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    let by_hand = Start::new("Mean", words::single_label)
+        .data(fastai_dsl::schema::folders::new().root("d"))
+        .transforms(words::none, transforms::new().size(64))
+        .no_metrics()
+        .model(words::squeezenet1_1, model::new())
+        .fit(1e-2, 9, fit::new().swa(5))
+        .fit(1e-2, 3, fit::new().cycle_len(1).cycle_mult(2).swa(2).cycle_save_name("a b"))
+        .average(["a b_cyc_0", "a b_cyc_2"])
+        .build()
+        .unwrap();
+    assert_eq!(recipe, &by_hand);
+    let ends = |step: usize| match &recipe.steps()[step] {
+        Step::Fit(fit) => fit.averaged_ends().collect::<Vec<_>>(),
+        _ => panic!("a fit"),
+    };
+    assert_eq!((ends(0), ends(1)), (vec![5, 6, 7, 8, 9], vec![3, 7]));
+    let canonical = recipe.to_string();
+    assert!(canonical.contains("fit(0.01, 9, swa = 5);"), "{canonical}");
+    assert!(canonical.contains("average([\"a b_cyc_0\", \"a b_cyc_2\"]);"), "{canonical}");
     assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
 }
 

@@ -86,6 +86,10 @@ impl Builder<'_> {
                         let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
                         self.assert(&[stop, cycles], holds, message, &mut out);
                     }
+                    if let (Some(ends), Some(cycles)) = (given.written("swa"), given.written("cycles")) {
+                        let message = "[E0302] `swa` averages more epochs or cycles than the fit has";
+                        self.assert(&[ends, cycles], |x| pair(x, &quote!(<=)), message, &mut out);
+                    }
                 }
                 "freeze_to" => {
                     if let (Some(group), Some(arch)) = (given.written("group"), arch) {

@@ -120,6 +120,7 @@ const TOKENS: &[&str] = &[
     "tta",
     "save",
     "load",
+    "average",
     "head",
     "none",
     "random",

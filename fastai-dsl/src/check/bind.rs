@@ -230,6 +230,7 @@ fn instance(key: &Key) -> &'static str {
         "cycles" | "epochs" => return "3",
         "share" => return "0.2",
         "count" => return "5",
+        "names" => return "[\"a\", \"b\"]",
         _ => {}
     }
     match key.ty {

@@ -283,7 +283,7 @@ fn untrained_head(steps: &[(&Step, &StepCall)], lints: &mut Lints) {
     let mut made: Option<&StepCall> = None;
     for &(step, call) in steps {
         match step {
-            Step::Fit(_) | Step::Load { .. } => (trained, made) = (true, None),
+            Step::Fit(_) | Step::Load { .. } | Step::Average { .. } => (trained, made) = (true, None),
             Step::Head(_) => (trained, made) = (false, Some(call)),
             Step::Save { .. } | Step::Tta { .. } if !trained => {
                 let text = format!("`{}` of a head that no `fit` has trained", step.word());
@@ -404,7 +404,7 @@ fn walk(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
 fn last(steps: &[(&Step, &StepCall)]) -> bool {
     !steps
         .iter()
-        .any(|(s, _)| matches!(s, Step::Fit(_) | Step::LrFind(_) | Step::Precompute { .. } | Step::Load { .. }))
+        .any(|(s, _)| s.trains() || matches!(s, Step::Precompute { .. } | Step::Load { .. } | Step::Average { .. }))
 }
 
 fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {

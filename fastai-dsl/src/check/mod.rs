@@ -143,6 +143,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         valid,
         head: value("model").and_then(model::section_head),
         copies,
+        ema: options.ema.and_then(|_| value("ema")).map(|value| value.site),
     };
     let balanced = value("data").and_then(data::balanced);
     let before = out.errors();

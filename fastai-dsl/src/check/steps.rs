@@ -28,6 +28,8 @@ pub(super) struct Context {
     pub(super) head: Option<HeadSpec>,
     /// Side of the images' scaled copies, and where the recipe sets it.
     pub(super) copies: Option<(u32, Site)>,
+    /// Where the recipe averages the weights of every fit.
+    pub(super) ema: Option<Site>,
 }
 
 /// A model written by `save`.
@@ -169,6 +171,7 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
         StepKind::Tta => tta(&bound, site, state, out),
         StepKind::Save => save(&bound, site, state, out),
         StepKind::Load => load(&bound, site, state, out),
+        StepKind::Average => average(&bound, site, state, out),
     }
 }
 
@@ -238,12 +241,18 @@ fn cycle_saves(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostic
 
 fn load(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let name = saved_name(bound, "name", site, out)?;
-    let at = bound.site("name", site);
+    loads("load", &name, bound.site("name", site), state, out);
+    Some(Step::Load { name })
+}
+
+/// Checks that a step before `step` saves the model `name`, with the head of now.
+fn loads(step: &str, name: &str, at: Site, state: &Walk, out: &mut Diagnostics) {
     match state.saved.iter().rfind(|s| s.name == name) {
         None if !state.saved_something => {
             let names: Vec<&str> = state.saved.iter().map(|s| s.name.as_str()).collect();
-            let help = match crate::suggest::closest(&name, names.iter().copied()) {
-                Some(n) => format!("did you mean `load({n:?})`?"),
+            let help = match crate::suggest::closest(name, names.iter().copied()) {
+                Some(n) if step == "load" => format!("did you mean `load({n:?})`?"),
+                Some(n) => format!("did you mean `{n:?}`?"),
                 None => format!("`save({name:?});` before it"),
             };
             out.push(
@@ -262,7 +271,35 @@ fn load(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> O
         }
         _ => {}
     }
-    Some(Step::Load { name })
+}
+
+fn average(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Step> {
+    let names = bound.read::<Vec<String>>("names")?;
+    let list = bound.site("names", site);
+    let sites: Vec<Site> = match bound.written("names").map(|value| &value.kind) {
+        Some(ValueKind::List(items)) => items.iter().map(|item| item.site).collect(),
+        _ => vec![list],
+    };
+    let mut good = true;
+    for (number, (name, at)) in names.iter().zip(&sites).enumerate() {
+        if let Some(first) = names[..number].iter().position(|other| other == name) {
+            out.push(
+                Diagnostic::error(&c::TWICE, *at, format!("{name:?} is averaged twice"))
+                    .help(format!("another model beside it: `save({:?});` before it", format!("{name}_2")))
+                    .also(sites[first], "first named here"),
+            );
+            good = false;
+        } else {
+            loads("average", name, *at, state, out);
+        }
+    }
+    if names.len() < 2 && good {
+        let more = names.first().map_or("a".to_string(), |name| format!("{name}_2"));
+        let help = format!("another model beside it: `save({more:?});` before it");
+        out.push(Diagnostic::error(&c::WRONG_TYPE, list, "`average` takes at least two models").help(help));
+        good = false;
+    }
+    good.then_some(Step::Average { names })
 }
 
 fn precompute(on: Option<bool>, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
@@ -391,8 +428,41 @@ fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
         course: course?,
         stop_early: bound.read("stop_early"),
         cycle_save_name: cycle_saves(bound, site, state, out)?,
+        swa: bound.read("swa"),
     };
-    (good && stops_early(bound, &fit, site, state, out)).then_some(Step::Fit(fit))
+    let good = stops_early(bound, &fit, site, state, out) && good;
+    (averages(bound, &fit, site, state, out) && good).then_some(Step::Fit(fit))
+}
+
+/// Checks that the fit has the ends that `swa` averages, and averages nothing else.
+fn averages(bound: &Bound, fit: &Fit, site: Site, state: &Walk, out: &mut Diagnostics) -> bool {
+    let Some(ends) = fit.swa else { return !bound.given("swa") };
+    let at = bound.site("swa", site);
+    let mut good = true;
+    if bound.known(&["swa", "cycles"]) && ends > fit.cycles {
+        let what = if fit.cycle_len.is_some() { "cycles" } else { "epochs" };
+        let text = format!("`swa = {ends}` averages more {what} than the {} of the fit", fit.cycles);
+        let help = match fit.cycles {
+            1 => format!("remove `swa`, or train for more {what}"),
+            cycles => format!("at most `swa = {cycles}`, or train for more {what}"),
+        };
+        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
+        good = false;
+    }
+    let mut excludes = |text: &str, help: &str, other: Site, what: &str| {
+        out.push(Diagnostic::error(&c::SWA_EXCLUDES, at, text).help(help).also(other, what));
+        good = false;
+    };
+    if let Some(ema) = state.context.ema {
+        let help = "remove `swa`, or the section `ema`";
+        excludes("`swa` and `ema` are two averages of the same weights", help, ema, "the other average");
+    }
+    if bound.given("stop_early") {
+        let (text, stop) =
+            ("`stop_early` may end the fit before the epochs that `swa` averages", bound.site("stop_early", site));
+        excludes(text, "remove `swa` or `stop_early`", stop, "ends the fit early");
+    }
+    good
 }
 
 /// Checks that the fit can end early.
@@ -444,6 +514,7 @@ fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnost
         course: course?,
         stop_early: None,
         cycle_save_name: None,
+        swa: None,
     };
     good.then_some(Step::Fit(fit))
 }

@@ -59,6 +59,11 @@ pub enum Step {
         /// File name without its suffix.
         name: String,
     },
+    /// Load the mean of several saved models.
+    Average {
+        /// File names without their suffix.
+        names: Vec<String>,
+    },
 }
 
 /// Returns the largest image size in `steps`, pixels, starting at `first`.
@@ -86,6 +91,7 @@ impl Step {
             Step::Tta { .. } => StepKind::Tta,
             Step::Save { .. } => StepKind::Save,
             Step::Load { .. } => StepKind::Load,
+            Step::Average { .. } => StepKind::Average,
         }
     }
 
@@ -104,14 +110,14 @@ impl Step {
         self.kind() == StepKind::Fit
     }
 
-    /// Whether the step changes the weights: `fit`, `head` and `load`.
+    /// Whether the step changes the weights: `fit`, `head`, `load` and `average`.
     pub fn changes_weights(&self) -> bool {
-        matches!(self.kind(), StepKind::Fit | StepKind::Head | StepKind::Load)
+        matches!(self.kind(), StepKind::Fit | StepKind::Head | StepKind::Load | StepKind::Average)
     }
 
-    /// Whether the step runs the network on the data set: the steps that train, `tta` and `precompute(on)`.
+    /// Whether the step runs the network on the data set: the steps that train, `tta`, `average` and `precompute(on)`.
     pub fn runs_network(&self) -> bool {
-        self.trains() || matches!(self, Step::Tta { .. } | Step::Precompute { on: true })
+        self.trains() || matches!(self, Step::Tta { .. } | Step::Average { .. } | Step::Precompute { on: true })
     }
 }
 
@@ -160,6 +166,8 @@ word_enums! {
         Save = "save",
         /// Load a saved model.
         Load = "load",
+        /// Load the mean of saved models.
+        Average = "average",
     }
 
     /// The rule by which `lr_find` derives a rate from its curve.
@@ -231,6 +239,9 @@ pub struct Fit {
     /// Saves the model at the end of each cycle, see [`cycle_model`].
     #[serde(default)]
     pub cycle_save_name: Option<String>,
+    /// Ends with the mean of the weights after so many last epochs, or cycles.
+    #[serde(default)]
+    pub swa: Option<u32>,
 }
 
 /// The name under which the model is saved after cycle `cycle`, counted from 0.
@@ -247,5 +258,10 @@ impl Fit {
             *end = end.saturating_add(len);
             Some(*end)
         })
+    }
+
+    /// The epochs, counted from 1, after which the weights are part of the mean that the fit ends with.
+    pub fn averaged_ends(&self) -> impl Iterator<Item = u64> + use<> {
+        self.cycle_ends().skip((self.cycles - self.swa.unwrap_or(0).min(self.cycles)) as usize)
     }
 }

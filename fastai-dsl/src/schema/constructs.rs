@@ -351,6 +351,9 @@ construct_lists! {
             stop_early: Count in range(1.0, 100000.0);
             /// Saves the model at the end of each cycle, as `NAME_cyc_0`, `NAME_cyc_1` and so on.
             cycle_save_name: Text;
+            /// Ends the fit with the mean of the weights after so many last epochs (cycles, if `cycle_len` is given), and
+            /// estimates the statistics of batch norms again: stochastic weight averaging.
+            swa: Count in range(2.0, 100000.0);
         }
         /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
         /// does the opposite.
@@ -412,6 +415,12 @@ construct_lists! {
         LOAD load {
             /// File name without its suffix.
             name: Text, required;
+        }
+        /// Loads the mean of several models that earlier `save`s or the cycles of a `fit` wrote, and estimates the statistics of
+        /// batch norms again.
+        AVERAGE average {
+            /// File names without their suffix, at least two.
+            names: Texts, required;
         }
     }
 }

@@ -99,8 +99,9 @@ impl Keeping<'_> {
         self.best = best.clone().zip(midway.best.as_ref()).map(|(file, best)| (best.epoch, file));
         let average = match average {
             Some(average) => {
-                let file = self.save(&average.network(network), format!("{stem}-average.safetensors"))?;
-                Some((average.steps(), file))
+                // The mean of epochs grows between two states at the same batch.
+                let file = format!("{stem}-average-{}.safetensors", average.count());
+                Some((average.count(), self.save(&average.network(network), file)?))
             }
             None => None,
         };

@@ -142,9 +142,11 @@ impl Scale<'_> {
         // Mainly validation.
         let rest = (measured.seconds - cache - training).max(0.0);
         let whole = match &stage.step {
-            Step::Fit(_) => {
+            Step::Fit(fit) => {
                 let images = self.whole.train.unwrap_or(0) as f64;
-                stage.epochs as f64 * (images * per_image + rest * self.valid())
+                // The pass that estimates the statistics of a mean takes no longer than an epoch.
+                let more = if fit.swa.is_some() { images * per_image } else { 0.0 };
+                stage.epochs as f64 * (images * per_image + rest * self.valid()) + more
             }
             Step::LrFind(_) => {
                 let images = stage.iterations.unwrap_or(0) as f64 * f64::from(self.batch);
@@ -245,11 +247,15 @@ mod tests {
     fn measured_seconds_are_scaled_by_the_images_of_each_set() {
         let part = Summary { counts: Counts { train: 20, valid: 20, test: 10 }, ..Summary::default() };
         let scale = Scale { whole: WHOLE, part: &part, batch: 10 };
-        let plan = plan("fit(0.1, 3); lr_find(or = 0.1, iters = 40); precompute(on); precompute(off); tta(n_aug = 2);");
+        let plan = plan(
+            "fit(0.1, 3); lr_find(or = 0.1, iters = 40); precompute(on); precompute(off); tta(n_aug = 2); \
+             fit(0.1, 3, swa = 2);",
+        );
         // 20 images trained in 2 seconds, and a second beside.
         let measured = StageSummary { images: 20, images_per_s: 10.0, seconds: 3.0, ..StageSummary::default() };
         let found = |stage: usize, measured: &StageSummary| scale.seconds(&plan.stages[stage], measured);
         assert_eq!(found(0, &measured), 3.0 * (1000.0 / 10.0 + 1.0 * 10.0));
+        assert_eq!(found(5, &measured), found(0, &measured) + 1000.0 / 10.0);
         assert_eq!(found(1, &measured), 40.0 * 10.0 / 10.0 + 1.0);
         let cached = StageSummary {
             seconds: 5.0,

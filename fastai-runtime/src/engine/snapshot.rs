@@ -143,7 +143,7 @@ pub(super) struct KeptMidway {
     pub(super) optimizer: KeptFile,
     /// The weights of the best epoch so far.
     pub(super) best: Option<KeptFile>,
-    /// The steps of the moving average of the weights, and the network with it.
+    /// The steps or epochs of the average of the weights, and the network with it.
     #[serde(default)]
     pub(super) average: Option<(u64, KeptFile)>,
 }

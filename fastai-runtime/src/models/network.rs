@@ -82,7 +82,10 @@ impl Network {
     /// Features `[batch, head_input]` in training: batch norms of groups that are not frozen use the batch and update their
     /// statistics.
     pub fn features_train(&mut self, x: Tensor<4>) -> Tensor<2> {
-        let mut pass = Pass::train();
+        self.features_in(x, Pass::train())
+    }
+
+    fn features_in(&mut self, x: Tensor<4>, mut pass: Pass) -> Tensor<2> {
         let features = concat_pool(self.body.forward(x, &mut pass));
         self.body = pass.apply(self.body.clone());
         features
@@ -95,10 +98,26 @@ impl Network {
 
     /// Logits `[batch, classes]` of features in training: uses batch statistics, and dropout drawn from `rng`.
     pub fn logits_train(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let mut pass = Pass::train();
+        self.logits_in(features, rng, Pass::train())
+    }
+
+    fn logits_in(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng, mut pass: Pass) -> Tensor<2> {
         let logits = self.head.forward_train(features, rng, &mut pass);
         self.head = pass.apply(self.head.clone());
         logits
+    }
+
+    /// Takes a batch of images into the running statistics of the batch norms that learn, after so many other batches: they
+    /// become the mean over all of them. What they were before the first batch does not matter. Dropout is drawn from `rng`,
+    /// as in training.
+    pub fn estimate_from_images(&mut self, x: Tensor<4>, rng: &mut ChaCha8Rng, batches: u64) {
+        let features = self.features_in(x, Pass::estimate(batches));
+        self.estimate_from_features(features, rng, batches);
+    }
+
+    /// Like [`estimate_from_images`](Self::estimate_from_images) of the head's batch norms, for features `[batch, head_input]`.
+    pub fn estimate_from_features(&mut self, features: Tensor<2>, rng: &mut ChaCha8Rng, batches: u64) {
+        self.logits_in(features, rng, Pass::estimate(batches));
     }
 
     /// Logits `[batch, classes]` of normalised images `[batch, 3, height, width]`, in evaluation.

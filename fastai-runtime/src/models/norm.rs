@@ -13,6 +13,8 @@ use super::init;
 #[derive(Debug, Default)]
 pub struct Pass {
     training: bool,
+    /// The share of the batch in the running statistics, instead of the layers' own.
+    share: Option<f64>,
     statistics: Vec<(ParamId, Tensor<1>)>,
 }
 
@@ -23,7 +25,12 @@ impl Pass {
     }
     /// A training pass: uses batch statistics in layers that are not frozen.
     pub fn train() -> Self {
-        Self { training: true, statistics: Vec::new() }
+        Self { training: true, ..Self::default() }
+    }
+    /// A training pass after so many others, whose running statistics are the mean over all of them instead of a moving
+    /// average, as in PyTorch's `update_bn`. The first one forgets the statistics before it.
+    pub fn estimate(batches: u64) -> Self {
+        Self { share: Some(1.0 / (batches as f64 + 1.0)), ..Self::train() }
     }
     /// Whether this is a training pass.
     pub fn is_training(&self) -> bool {
@@ -129,8 +136,11 @@ impl BatchNorm {
     /// Records in `pass` the running statistics after a batch.
     pub(super) fn collect(&self, mean: Tensor<1>, variance: Tensor<1>, values: usize, pass: &mut Pass) {
         let unbiased = values as f64 / (values - 1) as f64;
+        let share = pass.share.unwrap_or(self.momentum);
         let blend = |old: Tensor<1>, new: Tensor<1>, scale: f64| {
-            (old.detach() * (1.0 - self.momentum) + new.detach() * (self.momentum * scale)).detach()
+            let new = new.detach() * (share * scale);
+            // What is not finite does not vanish in a product with zero.
+            if share < 1.0 { (old.detach() * (1.0 - share) + new).detach() } else { new.detach() }
         };
         pass.statistics.push((self.running_mean.id, blend(self.running_mean.val(), mean, 1.0)));
         pass.statistics.push((self.running_var.id, blend(self.running_var.val(), variance, unbiased)));

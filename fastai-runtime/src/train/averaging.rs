@@ -1,4 +1,4 @@
-//! The moving average of the weights of a fit.
+//! Averages of the weights of a fit.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,35 +8,38 @@ use burn::tensor::Tensor;
 
 use crate::models::Network;
 
-/// The exponential moving average of a network's weights and running statistics, over the steps of a fit. It has the ids of the
-/// network that it averages; frozen tensors, which do not change, have no average.
+/// How the networks of an average are weighted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weighting {
+    /// An exponential moving average with this decay d, `average <- d average + (1 - d) weights`, of weights and running
+    /// statistics. In step t from 0 the decay is at most `(1 + t) / (10 + t)`, so that the first weights do not linger.
+    Moving(f64),
+    /// The mean of the weights. Running statistics are those of the network that the mean is put into.
+    Mean,
+}
+
+/// An average of a network's weights over the steps or epochs of a fit. It has the ids of the network that it averages; frozen
+/// tensors, which do not change, have no average.
 pub struct WeightAverage {
-    decay: f64,
-    steps: u64,
+    weighting: Weighting,
+    count: u64,
     moving: HashSet<ParamId>,
     kept: GradientsParams,
 }
 
 impl WeightAverage {
-    /// Begins with the weights of `network` itself.
-    pub fn begin(decay: f64, network: &Network) -> Self {
-        let names = network.parameters().into_iter().map(|p| (p.name, p.id)).collect();
-        Self::from_network(decay, 0, network, network, &names)
+    /// Begins with the weights of `network` itself: a moving average from them, a mean that contains them.
+    pub fn begin(weighting: Weighting, network: &Network) -> Self {
+        let count = match weighting {
+            Weighting::Moving(_) => 0,
+            Weighting::Mean => 1,
+        };
+        Self::restore(weighting, count, network, network)
     }
 
-    /// Goes on after so many steps of `network` from `average`, the network with the averages as its weights.
-    pub fn restore(decay: f64, steps: u64, network: &Network, average: &Network) -> Self {
-        let names = network.parameters().into_iter().map(|p| (p.name, p.id)).collect();
-        Self::from_network(decay, steps, network, average, &names)
-    }
-
-    fn from_network(
-        decay: f64,
-        steps: u64,
-        network: &Network,
-        average: &Network,
-        ids: &HashMap<String, ParamId>,
-    ) -> Self {
+    /// Goes on after so many networks from `average`, the network with the averages as its weights.
+    pub fn restore(weighting: Weighting, count: u64, network: &Network, average: &Network) -> Self {
+        let ids: HashMap<String, ParamId> = network.parameters().into_iter().map(|p| (p.name, p.id)).collect();
         // Statistics move only where their layer trains; to average those of a frozen one would only round them.
         let trains = |name: &str| name.rsplit_once('.').map(|(layer, _)| layer.to_string());
         let parameters = network.parameters();
@@ -44,28 +47,35 @@ impl WeightAverage {
             parameters.iter().filter(|p| p.trainable && !p.buffer).filter_map(|p| trains(&p.name)).collect();
         let moves = |p: &&crate::models::ParameterInfo| match p.buffer {
             false => p.trainable,
-            true => trains(&p.name).is_some_and(|layer| layers.contains(&layer)),
+            true => weighting != Weighting::Mean && trains(&p.name).is_some_and(|layer| layers.contains(&layer)),
         };
         let moving: HashSet<ParamId> = parameters.iter().filter(moves).map(|p| p.id).collect();
         let places: HashMap<ParamId, ParamId> =
             average.parameters().into_iter().filter_map(|p| Some((p.id, *ids.get(&p.name)?))).collect();
         let mut kept = GradientsParams::new();
         average.visit(&mut Take { places: &places, moving: &moving, kept: &mut kept });
-        WeightAverage { decay, steps, moving, kept }
+        WeightAverage { weighting, count, moving, kept }
     }
 
-    /// Counts a step of the network: `average <- d average + (1 - d) weights`, with the decay d, but at most `(1 + t) / (10 + t)`
-    /// in step t from 0, so that the first weights do not linger.
+    /// Counts another state of the network.
     pub fn add(&mut self, network: &Network) {
-        let warm = (1.0 + self.steps as f64) / (10.0 + self.steps as f64);
-        let decay = self.decay.min(warm);
-        self.steps += 1;
+        let count = self.count as f64;
+        let decay = match self.weighting {
+            Weighting::Moving(decay) => decay.min((1.0 + count) / (10.0 + count)),
+            Weighting::Mean => count / (count + 1.0),
+        };
+        self.count += 1;
         network.visit(&mut Blend { moving: &self.moving, kept: &mut self.kept, decay });
     }
 
-    /// Steps so far.
-    pub fn steps(&self) -> u64 {
-        self.steps
+    /// Whether it is a moving average.
+    pub fn is_moving(&self) -> bool {
+        self.weighting != Weighting::Mean
+    }
+
+    /// Steps of a moving average so far, or networks of a mean.
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// `network` with the averages as its weights.
@@ -74,10 +84,11 @@ impl WeightAverage {
     }
 }
 
-struct Take<'a> {
-    places: &'a HashMap<ParamId, ParamId>,
-    moving: &'a HashSet<ParamId>,
-    kept: &'a mut GradientsParams,
+/// Takes the tensors that move into `kept`, under the ids of their places.
+pub(super) struct Take<'a> {
+    pub(super) places: &'a HashMap<ParamId, ParamId>,
+    pub(super) moving: &'a HashSet<ParamId>,
+    pub(super) kept: &'a mut GradientsParams,
 }
 
 impl ModuleVisitor for Take<'_> {
@@ -105,8 +116,9 @@ impl ModuleVisitor for Blend<'_> {
     }
 }
 
-struct Put<'a> {
-    kept: &'a GradientsParams,
+/// Puts the tensors of `kept` into a network.
+pub(super) struct Put<'a> {
+    pub(super) kept: &'a GradientsParams,
 }
 
 impl ModuleMapper for Put<'_> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use fastai_dsl::schedule::Setting;
 
 use super::accumulated::Accumulated;
-use super::averaging::WeightAverage;
+use super::averaging::{WeightAverage, Weighting};
 use super::curves::EpochRow;
 use super::examples::Examples;
 use super::learner::Learner;
@@ -13,6 +13,8 @@ use super::loss::Loss;
 use super::midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 use super::mixing::{Mixing, Targets};
 use super::optimizer::{Descent, GroupRates, Optimizer};
+use super::statistics::estimate_statistics;
+use super::validation::{BestBy, Validation, ValidationResult, evaluate};
 use crate::RunError;
 use crate::data::Traversal;
 use crate::metrics::{Measure, Probabilities};
@@ -44,6 +46,9 @@ pub struct FitPlan<'a> {
     pub accumulate: u32,
     /// Decay of the moving average of the weights, which is then what is measured and what the fit ends with.
     pub ema: Option<f64>,
+    /// The epochs, counted from 1 and rising, of whose weights the fit ends with the mean: it is measured once, after its batch
+    /// norms have estimated their statistics from the training images of the last epoch. Not beside `ema`.
+    pub swa: Vec<u64>,
     /// Ends the fit early.
     pub patience: Option<Patience>,
     /// The epochs, counted from 1 and rising, after which the logbook gets the network: the ends of cycles.
@@ -64,24 +69,6 @@ pub struct Patience {
     pub after: Option<Vec<u64>>,
 }
 
-/// What epochs are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BestBy {
-    /// The validation loss.
-    ValLoss,
-    /// The metric with this index in the plan's.
-    Metric(usize),
-}
-
-/// The set measured after each epoch.
-#[derive(Clone, Copy)]
-pub struct Validation<'a> {
-    /// The images.
-    pub examples: &'a dyn Examples,
-    /// Their loss.
-    pub loss: &'a Loss,
-}
-
 /// The outcome of a `fit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -89,6 +76,17 @@ pub enum Ending {
     Complete,
     /// A stop was requested.
     Stopped,
+}
+
+/// The mean of the weights of several epochs, measured on the validation set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeanResult {
+    /// Epochs.
+    pub networks: u64,
+    /// Validation loss; NaN without a validation set.
+    pub val_loss: f64,
+    /// The metrics in the order of the plan.
+    pub metrics: Vec<(String, f64)>,
 }
 
 /// The result of a `fit` besides the weights.
@@ -114,6 +112,8 @@ pub struct FitResult {
     pub predictions: Option<Probabilities>,
     /// The epoch whose weights were kept, if `keep_best` chose among several.
     pub kept: Option<u64>,
+    /// The mean of [`FitPlan::swa`]. The weights are its, unless an epoch was kept that is better.
+    pub mean: Option<MeanResult>,
     /// Whether the fit ended before its last epoch, for want of a better one.
     pub ended_early: bool,
 }
@@ -135,15 +135,19 @@ pub fn fit(
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
     let FitPlan { stage, epochs, mut settings, lrs, wds, descent, mixing, metrics, keep_best, .. } = plan;
-    let FitPlan { accumulate, ema, patience, saves_after, seed, continued, .. } = plan;
+    let FitPlan { accumulate, ema, swa, patience, saves_after, seed, continued, .. } = plan;
     let mut optimizer = learner.optimizer(&descent);
     let device = learner.device().clone();
     let (mut at, mut best, mut ended_early) = (Midway::new(lrs.len()), None, false);
-    let mut average = ema.map(|decay| WeightAverage::begin(decay, learner.network()));
+    let moving = ema.map(Weighting::Moving);
+    let mut average = moving.map(|weighting| WeightAverage::begin(weighting, learner.network()));
     if let Some(Continued { midway, optimizer: state, best: network, average: kept }) = continued {
         optimizer.restore(learner.network(), state).map_err(RunError::State)?;
-        average = match (ema, kept) {
-            (Some(decay), Some((steps, kept))) => Some(WeightAverage::restore(decay, steps, learner.network(), &kept)),
+        let mean = swa.first().filter(|first| midway.epoch >= **first).map(|_| Weighting::Mean);
+        average = match (moving.or(mean), kept) {
+            (Some(weighting), Some((count, kept))) => {
+                Some(WeightAverage::restore(weighting, count, learner.network(), &kept))
+            }
             (None, None) => None,
             _ => return Err(RunError::State("the average of its weights is missing".to_string())),
         };
@@ -187,7 +191,7 @@ pub fn fit(
             if accumulated.batches() == accumulate.max(1) || is_last {
                 let grads = accumulated.take_mean(learner.network());
                 learner.update(&mut *optimizer, grads, &rates);
-                if let Some(average) = &mut average {
+                if let Some(average) = average.as_mut().filter(|average| average.is_moving()) {
                     average.add(learner.network());
                 }
             }
@@ -221,7 +225,8 @@ pub fn fit(
         }
         debug_assert!(unread.is_empty(), "an epoch ends with its last batch");
         progress.finish();
-        let averaged = average.as_ref().map(|average| average.network(learner.network()));
+        let averaged = average.as_ref().filter(|average| average.is_moving());
+        let averaged = averaged.map(|average| average.network(learner.network()));
         let current = averaged.as_ref().unwrap_or(learner.network());
         let measured = match validation {
             None => None,
@@ -244,11 +249,7 @@ pub fn fit(
         show_row(&row, validation.is_some(), progress);
         logbook.epoch(&row)?;
         let predictions = measured.as_ref().map(|m| SavedPredictions::of(&m.probabilities));
-        // Larger is better.
-        let score = measured.as_ref().map(|measured| match keep_best.unwrap_or(BestBy::ValLoss) {
-            BestBy::ValLoss => -measured.loss,
-            BestBy::Metric(by) => metrics[by].direction().gain(0.0, measured.metrics[by].1),
-        });
+        let score = measured.as_ref().map(|measured| measured.score(keep_best, metrics));
         if let (Some(_), Some(score), Some(predictions)) = (keep_best, score, &predictions)
             && at.best.as_ref().is_none_or(|best| score > best.score)
         {
@@ -260,6 +261,12 @@ pub fn fit(
         if let Ok(cycle) = saves_after.binary_search(&at.epoch) {
             logbook.cycle(cycle as u64, current)?;
         }
+        if swa.binary_search(&at.epoch).is_ok() {
+            match &mut average {
+                Some(mean) => mean.add(learner.network()),
+                None => average = Some(WeightAverage::begin(Weighting::Mean, learner.network())),
+            }
+        }
         if let (Some(patience), Some(score)) = (&patience, score)
             && at.is_tired(patience, score)
         {
@@ -267,15 +274,67 @@ pub fn fit(
             break;
         }
     }
-    let kept = at.best.take();
+    let mut mean = None;
+    if let Some(average) = average.take_if(|average| !average.is_moving()) {
+        if logbook.is_due() {
+            keep(logbook, &at, learner, &*optimizer, best.as_ref(), Some(&average), progress);
+        }
+        let ending = Mean { average: &average, examples, pass: Traversal::Shuffled { stage, epoch: at.epoch - 1 } };
+        let watch = Watch { progress: &mut *progress, stop };
+        match ending.measure(learner, validation, metrics, (seed, stage), watch) {
+            Err(RunError::Stopped(_)) => {
+                keep(logbook, &at, learner, &*optimizer, best.as_ref(), Some(&average), progress);
+                return Ok(FitResult::of(at, Ending::Stopped));
+            }
+            other => mean = Some((average.count(), other?)),
+        }
+    }
+    let mut kept = at.best.take().zip(best);
     end_with(average, learner);
     let mut result = FitResult { ended_early, ..FitResult::of(at, Ending::Complete) };
-    if let (Some(kept), Some(network)) = (kept, best) {
+    if let Some((networks, (network, measured))) = mean {
+        let score = measured.as_ref().map(|measured| measured.score(keep_best, metrics));
+        // The mean is one more candidate.
+        kept = kept.filter(|(best, _)| !score.is_some_and(|score| score > best.score));
+        learner.replace(network);
+        let val_loss = measured.as_ref().map_or(f64::NAN, |measured| measured.loss);
+        result.predictions = measured.as_ref().map(|measured| measured.probabilities.clone());
+        let metrics = measured.map_or_else(Vec::new, |measured| measured.metrics);
+        result.mean = Some(MeanResult { networks, val_loss, metrics });
+    }
+    if let Some((kept, network)) = kept {
         result.kept = (result.epochs.len() > 1).then_some(kept.epoch);
         learner.replace(network);
         result.predictions = Some(kept.predictions.probabilities());
     }
     Ok(result)
+}
+
+/// The mean of the weights of several epochs, and the pass that its statistics are estimated from.
+struct Mean<'a> {
+    average: &'a WeightAverage,
+    examples: &'a dyn Examples,
+    pass: Traversal,
+}
+
+impl Mean<'_> {
+    /// The network, and its result on the validation set.
+    fn measure(
+        &self,
+        learner: &Learner,
+        validation: Option<Validation<'_>>,
+        metrics: &[Box<dyn Measure>],
+        stream: (u64, u64),
+        watch: Watch<'_>,
+    ) -> Result<(Network, Option<ValidationResult>), RunError> {
+        let Watch { progress, stop } = watch;
+        let network = self.average.network(learner.network());
+        let watch = Watch { progress: &mut *progress, stop };
+        let network = estimate_statistics(&network, self.examples, &self.pass, learner.device(), stream, watch)?;
+        let watch = Watch { progress, stop };
+        let measured = validation.map(|set| evaluate(learner, &network, set, metrics, watch)).transpose()?;
+        Ok((network, measured))
+    }
 }
 
 impl FitResult {
@@ -291,14 +350,15 @@ impl FitResult {
             seconds: at.seconds + at.epoch_seconds,
             predictions: at.predictions.map(|predictions| predictions.probabilities()),
             kept: None,
+            mean: None,
             ended_early: false,
         }
     }
 }
 
-/// Ends with the average as the network, where there is one.
+/// Ends with the moving average as the network, where there is one.
 fn end_with(average: Option<WeightAverage>, learner: &mut Learner) {
-    if let Some(average) = average {
+    if let Some(average) = average.filter(WeightAverage::is_moving) {
         learner.change(|network| average.network(&network));
     }
 }
@@ -317,27 +377,6 @@ fn keep(
     if let Err(error) = logbook.keep(state) {
         progress.warn(&format!("{error}: the state of this batch is not kept, training goes on"));
     }
-}
-
-/// The validation result of an epoch.
-struct ValidationResult {
-    loss: f64,
-    metrics: Vec<(String, f64)>,
-    probabilities: Probabilities,
-}
-
-fn evaluate(
-    learner: &Learner,
-    network: &Network,
-    set: Validation<'_>,
-    metrics: &[Box<dyn Measure>],
-    watch: Watch<'_>,
-) -> Result<ValidationResult, RunError> {
-    let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
-    let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
-    let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
-    let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
-    Ok(ValidationResult { loss, metrics, probabilities })
 }
 
 fn show_header(metrics: &[Box<dyn Measure>], measured: bool, progress: &mut dyn Progress) {

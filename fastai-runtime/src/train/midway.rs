@@ -146,7 +146,7 @@ pub struct FitState<'a> {
     pub optimizer: &'a dyn Optimizer,
     /// The weights of the best epoch.
     pub best: Option<&'a Network>,
-    /// The moving average of the weights.
+    /// The average of the weights.
     pub average: Option<&'a WeightAverage>,
 }
 
@@ -158,7 +158,7 @@ pub struct Continued {
     pub optimizer: OptimizerState,
     /// The weights of the best epoch.
     pub best: Option<Network>,
-    /// The steps of the moving average of the weights, and a network with it.
+    /// The steps or epochs of the average of the weights, and a network with it.
     pub average: Option<(u64, Network)>,
 }
 

@@ -13,14 +13,16 @@ mod midway;
 mod mixing;
 mod optimizer;
 mod recorder;
+mod statistics;
 mod suggestion;
+mod validation;
 
-pub use averaging::WeightAverage;
+pub use averaging::{WeightAverage, Weighting};
 pub use course::{Against, Course, Judgement, judge};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
-pub use fit::{BestBy, Ending, FitPlan, FitResult, Patience, Validation, fit};
+pub use fit::{Ending, FitPlan, FitResult, MeanResult, Patience, fit};
 pub use learner::{BatchLoss, Learner};
 pub use loss::{
     AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,
@@ -32,4 +34,6 @@ pub use optimizer::{
     Adam, ByTensor, Clip, Descent, GroupRates, Lamb, Optimizer, OptimizerState, Rmsprop, Rule, Sgd, TensorStep,
 };
 pub use recorder::{SmoothedLoss, turning_point};
+pub use statistics::estimate_statistics;
 pub use suggestion::{Basis, Suggestion, skipped, suggest, windowed};
+pub use validation::{BestBy, Validation};

@@ -1,5 +1,6 @@
 //! Whole runs on a few real satellite chips, and the report of a run.
 
+mod averages;
 mod chips;
 mod data;
 #[path = "../device.rs"]

@@ -153,12 +153,17 @@ fn a_killed_run_goes_on_from_the_batch_whose_state_was_kept() {
 /// state at any batch to the same bytes.
 #[test]
 fn averages_and_early_ends_go_on_from_every_batch() {
-    let steps = "precompute(on); fit(0.05, 1); precompute(off); fit(0.05, 5, stop_early = 1); unfreeze(); \
+    let early = "precompute(on); fit(0.05, 1); precompute(off); fit(0.05, 5, stop_early = 1); unfreeze(); \
                  fit([0.0005, 0.001, 0.01], 3, cycle_len = 1, stop_early = 1); tta(n_aug = 1);";
-    for (extra, every) in [
-        ("ema: 0.9, accumulate: 3, clip: 1.0, mixup: 0.4, keep_best: f2, optimizer: adamw,", 2),
-        ("ema: 0.99, clip_value: 0.5, loss: focal { gamma: 1.5 },", 5),
-        ("accumulate: 2, keep_best: val_loss, loss: asymmetric,", 5),
+    let means = "precompute(on); fit(0.05, 3, swa = 2); precompute(off); fit(0.05, 1); unfreeze(); \
+                 fit([0.0005, 0.001, 0.01], 3, cycle_len = 1, swa = 2, cycle_save_name = \"c\"); \
+                 average([\"c_cyc_0\", \"c_cyc_2\"]); tta(n_aug = 1);";
+    for (steps, extra, every) in [
+        (early, "ema: 0.9, accumulate: 3, clip: 1.0, mixup: 0.4, keep_best: f2, optimizer: adamw,", 2),
+        (early, "ema: 0.99, clip_value: 0.5, loss: focal { gamma: 1.5 },", 5),
+        (early, "accumulate: 2, keep_best: val_loss, loss: asymmetric,", 5),
+        (means, "mixup: 0.4,", 5),
+        (means, "accumulate: 3, keep_best: f2,", 7),
     ] {
         let chips = Chips::new(40);
         let recipe = chips.tags(steps, "", extra);
@@ -182,7 +187,7 @@ fn averages_and_early_ends_go_on_from_every_batch() {
         let mut stops = 0;
         loop {
             let options = chips.options("parts");
-            let mut progress = StopAt::new(&options, bar([2, 3, 4][stops % 3]));
+            let mut progress = StopAt::new(&options, bar([2, 3, 4, 1][stops % 4]));
             let result = match stops {
                 0 => run(&recipe, &options, &mut progress),
                 _ => resume(&recipe, &parts, &options, &mut progress),

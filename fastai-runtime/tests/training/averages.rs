@@ -5,9 +5,11 @@ use fastai_dsl::schedule::Setting;
 use fastai_runtime::RunError;
 use fastai_runtime::data::Traversal;
 use fastai_runtime::metrics::Truth;
+use fastai_runtime::models::{Network, NetworkMean};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::train::{
-    Descent, ExampleBatch, ExampleBatches, Examples, FitPlan, Inputs, Learner, Loss, Mixing, Validation, fit,
+    Descent, EpochRow, ExampleBatch, ExampleBatches, Examples, FitPlan, Inputs, Learner, Logbook, Loss, Mixing,
+    Validation, estimate_statistics, fit,
 };
 use serde::Deserialize;
 
@@ -55,12 +57,26 @@ impl Examples for Ordered {
     }
 }
 
+/// Adds the networks that a fit saves.
+#[derive(Default)]
+struct Saved(NetworkMean);
+
+impl Logbook for Saved {
+    fn epoch(&mut self, _: &EpochRow) -> Result<(), RunError> {
+        Ok(())
+    }
+    fn cycle(&mut self, _: u64, network: &Network) -> Result<(), RunError> {
+        self.0.add(network);
+        Ok(())
+    }
+}
+
 #[test]
 fn accumulated_gradients_and_averaged_weights_are_pytorchs() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/averages.json");
     let cases: std::collections::BTreeMap<String, Case> =
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    assert_eq!(cases.len(), 3);
+    assert_eq!(cases.len(), 5);
     let golden = Golden::read();
     let device = device::under_test().autodiff();
     let truth = Truth::Tags { cells: golden.floats("targets_multi").iter().map(|t| *t > 0.5).collect(), tags: CLASSES };
@@ -81,19 +97,31 @@ fn accumulated_gradients_and_averaged_weights_are_pytorchs() {
             accumulate: if name.starts_with("accumulate") { 3 } else { 1 },
             ema: name.ends_with("ema").then_some(0.95),
             patience: None,
-            saves_after: Vec::new(),
+            swa: if name == "swa" { vec![4, 5, 6] } else { Vec::new() },
+            saves_after: if name == "average" { vec![2, 6] } else { Vec::new() },
             seed: 0,
             continued: None,
         };
         let validation = Some(Validation { examples: &examples, loss: &loss });
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        let result = fit(&mut learner, &examples, &loss, validation, plan, watch, &mut |_: &_| Ok(())).unwrap();
+        let mut saved = Saved::default();
+        let result = fit(&mut learner, &examples, &loss, validation, plan, watch, &mut saved).unwrap();
         let measured: Vec<f64> = result.epochs.iter().map(|row| row.val_loss).collect();
+        if name == "average" {
+            let mean = saved.0.network(learner.network().clone());
+            let pass = Traversal::Shuffled { stage: 0, epoch: 5 };
+            let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
+            learner.replace(estimate_statistics(&mean, &examples, &pass, &device, (0, 0), watch).unwrap());
+        }
         // The network that the fit ends with is the one that it measured.
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         let logits = learner.logits(&examples, &Traversal::Plain, "", watch).unwrap();
         let logits: Vec<f64> = logits.into_iter().map(f64::from).collect();
-        assert_eq!(loss.of_all(&logits.iter().map(|x| *x as f32).collect::<Vec<_>>()), measured[5], "{name}");
+        if name != "average" {
+            let last = result.mean.as_ref().map_or(measured[5], |mean| mean.val_loss);
+            assert_eq!(loss.of_all(&logits.iter().map(|x| *x as f32).collect::<Vec<_>>()), last, "{name}");
+        }
+        assert_eq!(result.mean.map(|mean| mean.networks), (name == "swa").then_some(3));
         for (what, got, wanted) in [
             ("losses", &result.batch_losses, &case.losses),
             ("measured", &measured, &case.measured),

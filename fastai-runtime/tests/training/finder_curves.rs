@@ -254,6 +254,7 @@ fn trained(
         accumulate: 1,
         ema: None,
         patience: None,
+        swa: Vec::new(),
         saves_after: Vec::new(),
         seed,
         continued: None,

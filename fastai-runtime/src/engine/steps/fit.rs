@@ -13,7 +13,9 @@ use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
 use crate::report::{body_lost, course};
-use crate::train::{self, Against, BestBy, Ending, FitCurve, FitPlan, Patience, Validation, judge, turning_point};
+use crate::train::{
+    self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, Patience, Validation, judge, turning_point,
+};
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
@@ -46,6 +48,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         }),
         accumulate: recipe.accumulate(),
         ema: recipe.ema(),
+        swa: if session.smoke { Vec::new() } else { step.averaged_ends().collect() },
         patience: step.stop_early.map(|comparisons| Patience {
             comparisons: u64::from(comparisons),
             after: step.cycle_len.map(|_| step.cycle_ends().collect()),
@@ -87,10 +90,23 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         session.has_saved(&name, digest);
     }
     timed(summary, result.images, result.seconds);
-    let kept = recipe
-        .keep_best()
-        .zip(result.kept)
-        .map(|(by, epoch)| format!("epoch {epoch}, the best of {} by {}", result.epochs.len(), by.word()));
+    let epochs = result.epochs.len();
+    let kept = recipe.keep_best().and_then(|by| match (result.kept, &result.mean) {
+        (Some(epoch), _) => Some(format!("epoch {epoch}, the best of {epochs} by {}", by.word())),
+        (None, Some(mean)) => {
+            Some(format!("the mean of {} epochs, better than the best of {epochs} by {}", mean.networks, by.word()))
+        }
+        (None, None) => None,
+    });
+    if let Some(mean) = &result.mean {
+        let measured = [("val_loss".to_string(), mean.val_loss)].into_iter().chain(mean.metrics.iter().cloned());
+        let measured: Vec<String> = measured.map(|(name, value)| format!("{name} {value:.6}")).collect();
+        let what = if step.cycle_len.is_some() { "cycles" } else { "epochs" };
+        session.note(match &session.valid_loss {
+            Some(_) => format!("swa: the mean of the last {} {what}: {}", mean.networks, measured.join(", ")),
+            None => format!("swa: the mean of the last {} {what}", mean.networks),
+        });
+    }
     if result.ended_early {
         let (run, all) = (result.epochs.len(), stage.epochs);
         let by = recipe.keep_best().map_or("val_loss", KeepBest::word);
@@ -114,15 +130,17 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         let said = course(judgement, stage.state.body, trains_on);
         session.note(format!("step {} `{}`: {said}", index + 1, stage.step));
     }
-    let shown = result.kept.map_or(result.epochs.last(), |k| result.epochs.get(k as usize));
+    // The validation loss of the weights that the fit ends with, and the training loss of their epoch.
+    let of_row = |row: &EpochRow| (row.val_loss, Some(row.trn_loss));
+    let shown = match (result.kept, &result.mean) {
+        (Some(epoch), _) => result.epochs.get(epoch as usize).map(of_row),
+        (None, Some(mean)) => Some((mean.val_loss, None)),
+        (None, None) => result.epochs.last().map(of_row),
+    };
     session.look = match (result.predictions, shown) {
-        (Some(probabilities), Some(row)) => Some(Look {
-            probabilities,
-            loss: row.val_loss,
-            trn_loss: Some(row.trn_loss),
-            made: "plain".to_string(),
-            chosen: kept,
-        }),
+        (Some(probabilities), Some((loss, trn_loss))) => {
+            Some(Look { probabilities, loss, trn_loss, made: "plain".to_string(), chosen: kept })
+        }
         _ => None,
     };
     session.record.fits.push(FitCurve {

@@ -1,5 +1,6 @@
 //! The actions of the steps of a recipe, one file per step. A step that only changes the trained layers has no file.
 
+mod average;
 mod fit;
 mod head;
 mod load;
@@ -74,6 +75,7 @@ impl Session<'_> {
                 Ok(())
             }
             Step::Load { name } => load::run(self, name, at.stage.state.size),
+            Step::Average { names } => average::run(self, names, at),
             Step::Resize { .. } => {
                 self.look = None;
                 Ok(())

@@ -1,0 +1,63 @@
+//! The set that a fit measures.
+
+use super::examples::Examples;
+use super::learner::Learner;
+use super::loss::Loss;
+use crate::RunError;
+use crate::data::Traversal;
+use crate::metrics::{Measure, Probabilities};
+use crate::models::Network;
+use crate::progress::Watch;
+
+/// What epochs are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BestBy {
+    /// The validation loss.
+    ValLoss,
+    /// The metric with this index in the plan's.
+    Metric(usize),
+}
+
+/// The set measured after each epoch.
+#[derive(Clone, Copy)]
+pub struct Validation<'a> {
+    /// The images.
+    pub examples: &'a dyn Examples,
+    /// Their loss.
+    pub loss: &'a Loss,
+}
+
+/// The result of a network on the set.
+pub(super) struct ValidationResult {
+    pub(super) loss: f64,
+    pub(super) metrics: Vec<(String, f64)>,
+    pub(super) probabilities: Probabilities,
+}
+
+impl ValidationResult {
+    /// What epochs are compared by; larger is better.
+    pub(super) fn score(&self, by: Option<BestBy>, metrics: &[Box<dyn Measure>]) -> f64 {
+        match by.unwrap_or(BestBy::ValLoss) {
+            BestBy::ValLoss => -self.loss,
+            BestBy::Metric(by) => metrics[by].direction().gain(0.0, self.metrics[by].1),
+        }
+    }
+}
+
+/// Measures `network`.
+///
+/// # Errors
+/// Errors of the examples; [`RunError::Stopped`] on a stop request.
+pub(super) fn evaluate(
+    learner: &Learner,
+    network: &Network,
+    set: Validation<'_>,
+    metrics: &[Box<dyn Measure>],
+    watch: Watch<'_>,
+) -> Result<ValidationResult, RunError> {
+    let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
+    let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
+    let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
+    let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
+    Ok(ValidationResult { loss, metrics, probabilities })
+}
