@@ -290,6 +290,42 @@ fn averages_are_the_same_through_every_door() {
 }
 
 #[test]
+fn decayed_rates_are_rates_of_the_layer_groups_through_every_door() {
+    let text = "Rates { task: single_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
+        model: squeezenet1_1, metrics: [], train: {
+            let lr = lr_find(or = 1e-2);
+            fit(lr, 1); unfreeze();
+            fit(lr / 2, 1, layer_decay = 0.5);
+            fit_one_cycle(0.01, 2, layer_decay = 0.1); } }";
+    let source = RecipeText::new("rates.recipe", text, &[]);
+    let recipe = &source.result.as_ref().unwrap_or_else(|_| panic!("{}", source.render(false))).recipe;
+    use fastai_dsl::schema::{fit_one_cycle, folders};
+    let p = Start::new("Rates", words::single_label)
+        .data(folders::new().root("d"))
+        .transforms(words::none, transforms::new().size(64))
+        .no_metrics()
+        .model(words::squeezenet1_1, model::new());
+    let (p, lr) = p.lr_find(lr_find::new().or(1e-2));
+    let by_hand = p
+        .fit(lr, 1, fit::new())
+        .unfreeze()
+        .fit(lr / 2.0, 1, fit::new().layer_decay(0.5))
+        .fit_one_cycle(0.01, 2, fit_one_cycle::new().layer_decay(0.1))
+        .build()
+        .unwrap();
+    assert_eq!(recipe, &by_hand);
+    let plan = Plan::new(recipe, &Facts::default());
+    let rates = |stage: usize| plan.stages[stage].rates.iter().map(|rate| rate.resolve(&[0.08]).unwrap());
+    assert_eq!(rates(3).collect::<Vec<_>>(), [0.01, 0.02, 0.04]);
+    for (rate, expected) in rates(4).zip([1e-4, 1e-3, 1e-2]) {
+        assert!((rate - expected).abs() < 1e-12, "{rate}");
+    }
+    let canonical = recipe.to_string();
+    assert!(canonical.contains("fit([lr1 * 0.25 / 2.0, lr1 * 0.5 / 2.0, lr1 / 2.0], 1);"), "{canonical}");
+    assert_eq!(&RecipeText::new("canonical", &canonical, &[]).result.unwrap().recipe, recipe, "{canonical}");
+}
+
+#[test]
 fn labels_are_mixed_and_smoothed_from_outside_too() {
     let text = include_str!("../../examples/dogs_vs_cats.recipe");
     let set = |text: &str| text.parse::<Override>().unwrap();

@@ -418,7 +418,10 @@ fn rates(fit: &Fit, state: &State, call: &StepCall, lints: &mut Lints) {
             &call.lints,
             site,
             "the body is frozen: only the last rate does anything".to_string(),
-            "one rate, or `unfreeze();` before it",
+            match call.args.iter().any(|a| a.name.as_ref().is_some_and(|n| n.text == "layer_decay")) {
+                true => "remove `layer_decay`, or `unfreeze();` before it",
+                false => "one rate, or `unfreeze();` before it",
+            },
         );
     }
     let falls = fit.lrs.windows(2).any(|w| match (w[0].base(), w[1].base()) {

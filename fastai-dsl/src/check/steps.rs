@@ -538,7 +538,38 @@ fn epochs_count(epochs: u64, key: &str, site: Site, state: &mut Walk, out: &mut 
 fn rates(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<Rate>> {
     let lrs = bound.read::<Vec<Rate>>("lrs")?;
     let listed = matches!(bound.written("lrs").map(|v| &v.kind), Some(ValueKind::List(_)));
+    if bound.given("layer_decay") {
+        return decayed(&lrs, listed, bound, site, state, out);
+    }
     (!listed || rate_count(&lrs, bound.site("lrs", site), state, out)).then_some(lrs)
+}
+
+/// One rate per layer group, from that of the head.
+fn decayed(
+    lrs: &[Rate],
+    listed: bool,
+    bound: &Bound,
+    site: Site,
+    state: &Walk,
+    out: &mut Diagnostics,
+) -> Option<Vec<Rate>> {
+    let (decay, at) = (bound.read::<f64>("layer_decay")?, bound.site("layer_decay", site));
+    if listed {
+        let text = "`layer_decay` makes the rates of the layer groups from one rate, and there is a list";
+        let help = "the last rate of the list alone, or remove `layer_decay`";
+        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(help).also(bound.site("lrs", site), "the list"));
+        return None;
+    }
+    if state.body == Some(BodyState::Precomputed) {
+        let text = "`layer_decay` makes several learning rates, but `precompute` is on: only the head trains";
+        let error =
+            Diagnostic::error(&c::RATES_PRECOMPUTED, at, text).help("remove it, or `precompute(off);` before it");
+        out.push(error.also(state.since, "switched on here"));
+        return None;
+    }
+    let (head, groups) = (*lrs.last()?, state.groups? as i32);
+    let rates = (1..groups).rev().map(|from_head| head * decay.powi(from_head));
+    Some(rates.chain([head]).collect())
 }
 
 /// The weight decays, if their number fits the layer groups; none where all are 0.

@@ -354,6 +354,8 @@ construct_lists! {
             /// Ends the fit with the mean of the weights after so many last epochs (cycles, if `cycle_len` is given), and
             /// estimates the statistics of batch norms again: stochastic weight averaging.
             swa: Count in range(2.0, 100000.0);
+            /// One rate alone gives each layer group its own: that of the head times this factor for each group from the head back.
+            layer_decay: Number in above(0.0, 1.0);
         }
         /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
         /// does the opposite.
@@ -372,6 +374,8 @@ construct_lists! {
             moms: Numbers in below(0.0, 1.0) = "[0.95, 0.85, 0.95]";
             /// Weight decay, one for all layer groups or one per layer group.
             wds: Numbers in range(0.0, 1.0) = "0";
+            /// One rate alone gives each layer group its own: that of the head times this factor for each group from the head back.
+            layer_decay: Number in above(0.0, 1.0);
         }
         /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
         LR_FIND lr_find {
