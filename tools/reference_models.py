@@ -29,7 +29,10 @@ gradient goes elsewhere: that changes the first convolution's gradient by whole 
 as well. So few activations are near 0: in training 3 (VGG: 2) is added to the bias of every norm. And there are three
 trials N, of which one has to agree in everything.
 
-Dropout and stochastic depth are off.
+    NET/depthN/..      the same as NET/trainN/.. with stochastic depth: the k-th block that has it, from 0, multiplies its
+                       branch of image n by 0 if u < 0 and by 1 + u if not, u number n of a tensor called "depth k"
+
+Dropout is off, and stochastic depth elsewhere.
 
 How to run
     pip install torch torchvision safetensors
@@ -462,6 +465,8 @@ CUTS = {
     "inception_v4": {3: "features.17"},
     "inception_resnet_v2": {2: "repeat_2", 5: "mixed_6a"},
 }
+# The rates of stochastic depth of each network.
+RATES = {}
 # What follows these modules in their units.
 AFTER = {"_bn1": F.relu6}
 
@@ -469,6 +474,7 @@ AFTER = {"_bn1": F.relu6}
 def build(name, lift):
     """The network in float64, filled, without dropout."""
     net = NETWORKS[name][0]().double()
+    RATES[net] = [module.p for module in net.modules() if isinstance(module, StochasticDepth)]
     for module in net.modules():
         if isinstance(module, (nn.Dropout, StochasticDepth)):
             module.p = 0.0
@@ -499,9 +505,34 @@ def evaluation(name):
     return out
 
 
-def training(name, trial):
+def leave_out(net):
+    """Replaces stochastic depth by factors that both sides know."""
+    # Blocks with a shortcut call the module, in the order of the network; others have it and do not.
+    called = []
+    hooks = [m.register_forward_hook(lambda m, *_: called.append(m)) for m in net.modules() if isinstance(m, StochasticDepth)]
+    was = net.training
+    with torch.no_grad():
+        net.eval()(torch.zeros(1, 3, 64, 64, dtype=torch.float64))
+    net.train(was)
+    for hook in hooks:
+        hook.remove()
+    used = [m for m in called if torchvision_rate(net, m) > 0]
+    for k, module in enumerate(used):
+        u = unit_noise(f"depth {k}", 4).astype(np.float32)
+        factors = torch.from_numpy(np.where(u < 0, 0, 1 + u)).double().reshape(4, 1, 1, 1)
+        module.forward = lambda x, factors=factors: x * factors
+
+
+def torchvision_rate(net, module):
+    """The rate that torchvision gave the module, before `build` switched it off."""
+    return RATES[net][[m for m in net.modules() if isinstance(m, StochasticDepth)].index(module)]
+
+
+def training(name, trial, kind="train"):
     net, out = build(name, 2.0 if name.startswith("vgg") else 3.0).train(), {}
-    modules, prefix = dict(net.named_modules()), f"{name}/train{trial}"
+    modules, prefix = dict(net.named_modules()), f"{name}/{kind}{trial}"
+    if kind == "depth":
+        leave_out(net)
     _, _, convs, norms = NETWORKS[name]
     side = 107 if name.startswith("inception") else 64
     x = 2 * unit_noise(f"images {trial}", 4 * 3 * side * side)
@@ -538,6 +569,8 @@ def main():
         found.update(evaluation(name))
         for trial in range(TRIALS):
             found.update(training(name, trial))
+            if name in ("efficientnet_b0", "convnext_tiny"):
+                found.update(training(name, trial, "depth"))
         save_file(found, path)
 
 

@@ -109,6 +109,8 @@ catalog! {
         SAVE_NAME = "E0309", "a name that cannot be a file";
         /// The googlenet crop takes a part of the image as it is, so `max_zoom`, `pad` and `decode` would do nothing.
         CROP_IGNORES = "E0310", "a key that `crop: googlenet` ignores";
+        /// Stochastic depth leaves out residual branches of networks that were designed with it.
+        NO_DEPTH = "E0311", "stochastic depth without branches to leave out";
 
         /// Cached activations are fixed: a body that trains would never be asked for new ones.
         UNFREEZE_PRECOMPUTED = "E0401", "unfreeze while activations are precomputed";

@@ -31,7 +31,11 @@ impl fmt::Display for Recipe {
         )?;
         let m = &self.model;
         let cut = if m.cut > 0 { format!(", cut: {}", m.cut) } else { String::new() };
-        writeln!(f, "    model: {} {{ {}, weights: {}{cut} }},", m.arch, Named(&m.head, ": "), m.weights)?;
+        let depth = match m.stochastic_depth {
+            0.0 => String::new(),
+            rate => format!(", stochastic_depth: {}", number(rate)),
+        };
+        writeln!(f, "    model: {} {{ {}, weights: {}{cut}{depth} }},", m.arch, Named(&m.head, ": "), m.weights)?;
         let metrics: Vec<String> = self.metrics.iter().map(ToString::to_string).collect();
         writeln!(f, "    metrics: [{}],", metrics.join(", "))?;
         let o = &self.options;

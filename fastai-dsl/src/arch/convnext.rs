@@ -1,4 +1,4 @@
-//! ConvNeXt, <https://arxiv.org/abs/2201.03545>, as torchvision has it, without stochastic depth.
+//! ConvNeXt, <https://arxiv.org/abs/2201.03545>, as torchvision has it.
 
 use super::architectures;
 use super::graph::{Blueprint, GraphBuilder, Node};
@@ -22,7 +22,8 @@ fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
     let mut net = GraphBuilder::body(format!("features 0..={}", 2 * SPLIT - 1));
     let stem = patches(3, channels[0], 4).norm(NORM).biased();
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", stem)];
-    let mut input = channels[0];
+    let blocks = depths.iter().sum::<usize>();
+    let (mut input, mut done) = (channels[0], 0);
     for (stage, (output, depth)) in channels.into_iter().zip(depths).enumerate() {
         if stage == SPLIT {
             net.next_group(format!("features {}..={}", 2 * SPLIT, 2 * channels.len() - 1));
@@ -42,7 +43,9 @@ fn blueprint(channels: [usize; 4], depths: [usize; 4]) -> Blueprint {
         }
         begin(&mut net, &nodes, place + 1);
         for number in 0..depth {
-            nodes.push(block(&mut net, &format!("features.{}.{number}", place + 1), output));
+            let block = block(&mut net, &format!("features.{}.{number}", place + 1), output);
+            nodes.push(GraphBuilder::skippable(block, done as f64 / (blocks - 1) as f64));
+            done += 1;
         }
         input = output;
     }

@@ -1,4 +1,4 @@
-//! EfficientNet-B0, <https://arxiv.org/abs/1905.11946>, as torchvision has it, without stochastic depth.
+//! EfficientNet-B0, <https://arxiv.org/abs/1905.11946>, as torchvision has it.
 
 use super::architectures;
 use super::graph::{Blueprint, GraphBuilder, linear_top};
@@ -33,7 +33,8 @@ fn conv(input: usize, output: usize, kernel: usize) -> ConvSpec {
 fn efficientnet_b0() -> Blueprint {
     let mut net = GraphBuilder::body(format!("features 0..={}", SPLIT - 1));
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", conv(3, 32, 3).stride(2))];
-    let mut input = 32;
+    let all = STAGES.iter().map(|stage| stage.4).sum::<usize>();
+    let (mut input, mut done) = (32, 0);
     for (stage, (expansion, kernel, first_stride, output, blocks)) in (1..).zip(STAGES) {
         if stage == SPLIT {
             net.next_group(format!("features {SPLIT}..={}", STAGES.len() + 1));
@@ -48,8 +49,9 @@ fn efficientnet_b0() -> Blueprint {
             let excitation =
                 Excitation { squeezed: (input / 4).max(1), inner: Activation::Silu, factor: Activation::Sigmoid };
             let name = format!("features.{stage}.{block}.block");
-            nodes.push(inverted(&mut net, &name, [input, output], depthwise, Some(excitation)));
-            input = output;
+            let block = inverted(&mut net, &name, [input, output], depthwise, Some(excitation));
+            nodes.push(GraphBuilder::skippable(block, done as f64 / all as f64));
+            (input, done) = (output, done + 1);
         }
     }
     net.cut_point(&nodes, "features.8");

@@ -21,6 +21,8 @@ pub enum Node {
         last: usize,
         /// The shortcut.
         shortcut: Box<Node>,
+        /// Share of the rate of stochastic depth at which training leaves the branch out; 0 if it never does.
+        depth: f64,
     },
     /// Concatenates the channels of all nodes, each applied to the input.
     Concat(Vec<Node>),
@@ -151,6 +153,26 @@ impl Graph {
         self.units.iter().any(|unit| matches!(unit.spec.norm, Some(NormSpec::Batch { .. })))
     }
 
+    /// The last units of the branches that stochastic depth leaves out, in order, and their shares of its rate.
+    pub fn skippable(&self) -> Vec<(usize, f64)> {
+        fn find(node: &Node, found: &mut Vec<(usize, f64)>) {
+            match node {
+                Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().for_each(|node| find(node, found)),
+                Node::Residual { branch, last, shortcut, depth } => {
+                    branch.iter().chain([shortcut.as_ref()]).for_each(|node| find(node, found));
+                    if *depth > 0.0 {
+                        found.push((*last, *depth));
+                    }
+                }
+                Node::Gate(gate) => find(gate, found),
+                Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) => {}
+            }
+        }
+        let mut found = Vec::new();
+        find(&self.root, &mut found);
+        found
+    }
+
     /// Returns the channels of the output for an image.
     pub fn channels(&self) -> usize {
         self.channels_after(&self.root, 3)
@@ -265,7 +287,16 @@ impl GraphBuilder {
     /// If the branch does not end with a unit.
     pub fn residual(mut branch: Vec<Node>, shortcut: Node) -> Node {
         let Some(Node::Unit(last)) = branch.pop() else { panic!("a residual branch ends with a unit") };
-        Node::Residual { branch, last, shortcut: Box::new(shortcut) }
+        Node::Residual { branch, last, shortcut: Box::new(shortcut), depth: 0.0 }
+    }
+
+    /// Lets stochastic depth leave out the branch of a residual node, which has no activation after it; other nodes stay as
+    /// they are.
+    pub fn skippable(node: Node, share: f64) -> Node {
+        match node {
+            Node::Residual { branch, last, shortcut, .. } => Node::Residual { branch, last, shortcut, depth: share },
+            other => other,
+        }
     }
 
     /// The graph.

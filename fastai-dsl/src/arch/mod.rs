@@ -116,6 +116,7 @@ struct Derived {
     groups: Vec<(String, u64)>,
     channels: u32,
     batch_norm: bool,
+    skippable: bool,
     modules: Vec<Module>,
 }
 
@@ -145,6 +146,7 @@ impl ArchFacts {
                 groups: body.groups(),
                 channels: body.channels() as u32,
                 batch_norm: body.has_batch_norm(),
+                skippable: !body.skippable().is_empty(),
                 modules: body.removable(),
             }
         })
@@ -168,6 +170,11 @@ impl ArchFacts {
     /// Whether the body has batch norms; without them, `bn_freeze` has no effect.
     pub fn has_batch_norm(&self) -> bool {
         self.derived().batch_norm
+    }
+
+    /// Whether the body has branches that stochastic depth leaves out.
+    pub fn has_stochastic_depth(&self) -> bool {
+        self.derived().skippable
     }
 
     /// The modules at the end of the body that `cut` can remove, the last first. The second layer group keeps at least one
@@ -227,6 +234,19 @@ mod tests {
             assert!(arch.max_cut() > 0, "{}", arch.name);
             assert!(!arch.doc.is_empty() && !arch.doc.ends_with('.'), "{}", arch.name);
         }
+    }
+
+    #[test]
+    fn stochastic_depth_is_linear_over_the_blocks() {
+        let shares = |name: &str| -> Vec<f64> {
+            find(name).unwrap().blueprint().body.skippable().into_iter().map(|(_, share)| share).collect()
+        };
+        // torchvision: the rate times block / 16, of all blocks, in EfficientNet-B0, and block / 17 in ConvNeXt-T.
+        let blocks = [2.0, 4.0, 6.0, 7.0, 9.0, 10.0, 12.0, 13.0, 14.0];
+        assert_eq!(shares("efficientnet_b0"), blocks.map(|block| block / 16.0));
+        assert_eq!(shares("convnext_tiny"), (1..18).map(|block| f64::from(block) / 17.0).collect::<Vec<_>>());
+        let with: Vec<&str> = ARCHS.iter().filter(|a| a.has_stochastic_depth()).map(|a| a.name).collect();
+        assert_eq!(with, ["efficientnet_b0", "convnext_tiny"]);
     }
 
     #[test]

@@ -72,7 +72,28 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     let head = head(&bound, value.site, out);
     let weights = bound.read("weights");
     let cut = facts.and_then(|facts| cut(&bound, facts, out));
-    Some(Model { arch: facts?.into(), cut: cut?, head: head?, weights: weights? })
+    let stochastic_depth = facts.and_then(|facts| stochastic_depth(&bound, facts, out));
+    let (cut, stochastic_depth) = (cut?, stochastic_depth?);
+    Some(Model { arch: facts?.into(), cut, head: head?, weights: weights?, stochastic_depth })
+}
+
+/// The rate of stochastic depth, if the architecture has branches to leave out.
+fn stochastic_depth(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<f64> {
+    let rate = bound.read::<f64>("stochastic_depth")?;
+    if facts.has_stochastic_depth() || rate == 0.0 {
+        return Some(rate);
+    }
+    let with: Vec<&str> = ARCHS.iter().filter(|a| a.has_stochastic_depth()).map(|a| a.name).collect();
+    out.push(
+        Diagnostic::error(
+            &c::NO_DEPTH,
+            bound.site("stochastic_depth", Site::NONE),
+            format!("`{}` has no branches that stochastic depth leaves out", facts.name),
+        )
+        .help("remove `stochastic_depth`")
+        .note(format!("{} have them", list(with.iter().copied()))),
+    );
+    None
 }
 
 /// How many modules are left out, if the architecture has that many.

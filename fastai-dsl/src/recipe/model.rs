@@ -69,6 +69,9 @@ pub struct Model {
     pub head: HeadSpec,
     /// Where the body's weights come from.
     pub weights: Weights,
+    /// Largest rate of stochastic depth, in `[0, 1)`.
+    #[serde(default)]
+    pub stochastic_depth: f64,
 }
 
 impl Model {

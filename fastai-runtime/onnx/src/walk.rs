@@ -89,7 +89,7 @@ impl<'a> NodeWalk<'a> {
         match node {
             Node::Unit(number) => self.unit(&graph.units[*number], x, None),
             Node::Chain(nodes) => nodes.iter().try_fold(x, |x, node| self.walk(graph, node, x)),
-            Node::Residual { branch, last, shortcut } => {
+            Node::Residual { branch, last, shortcut, .. } => {
                 let residual = self.walk(graph, shortcut, x.clone())?;
                 let x = branch.iter().try_fold(x, |x, node| self.walk(graph, node, x))?;
                 self.unit(&graph.units[*last], x, Some(residual))

@@ -139,7 +139,8 @@ impl<'a> Session<'a> {
         }
         let training = picked.device.clone().autodiff();
         let mut network =
-            Network::cut(model.arch.name(), model.cut, &model.head, dataset.classes.len(), seed, &training);
+            Network::cut(model.arch.name(), model.cut, &model.head, dataset.classes.len(), seed, &training)
+                .with_stochastic_depth(model.stochastic_depth);
         if let Some(found) = &weights {
             network = models::load_body(network, &found.path)?;
         }
@@ -337,7 +338,8 @@ impl<'a> Session<'a> {
     fn load_kept(&self, kept: &KeptFile) -> Result<Network, RunError> {
         let device = self.learner.device().clone();
         let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
-        let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device);
+        let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device)
+            .with_stochastic_depth(model.stochastic_depth);
         let meta = self.meta(self.recipe.transforms().size);
         Ok(models::load_model(network, &meta, &self.snapshots.file(&kept.file), Some(&kept.digest))?)
     }

@@ -1,5 +1,6 @@
 //! The convolutions of a network: the units of a [`Graph`] with their weights.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
@@ -8,6 +9,8 @@ use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::arch::graph::{Graph, Node};
 use fastai_dsl::arch::unit::PoolArgs;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 
 use super::conv_norm::{ConvNorm, Folded, activate};
 use super::cpu;
@@ -26,6 +29,16 @@ pub struct Body {
     units: Vec<ConvNorm>,
     kept: Vec<Kept>,
     graph: Arc<Graph>,
+    depth: StochasticDepth,
+}
+
+/// How training leaves out residual branches.
+#[derive(Clone, Copy, Debug, Default)]
+struct StochasticDepth {
+    /// The largest rate; 0 leaves out nothing.
+    rate: f64,
+    /// The first layer group that trains.
+    first_group: usize,
 }
 
 /// What is made of a frozen unit when it first runs.
@@ -62,7 +75,35 @@ impl Body {
     }
 
     fn with(units: Vec<ConvNorm>, graph: Arc<Graph>) -> Self {
-        Self { kept: vec![Kept::default(); units.len()], units, graph }
+        Self { kept: vec![Kept::default(); units.len()], units, graph, depth: StochasticDepth::default() }
+    }
+
+    /// Leaves out residual branches in training at up to this rate, see [`Node::Residual`].
+    pub(super) fn set_depth_rate(&mut self, rate: f64) {
+        self.depth.rate = rate;
+    }
+
+    /// Leaves out branches of the layer groups from `first` on only.
+    pub(super) fn set_depth_groups(&mut self, first: usize) {
+        self.depth.first_group = first;
+    }
+
+    /// Draws which branches a training pass leaves out of which of so many images. A branch that stays counts more, so that
+    /// the mean is that of evaluation.
+    pub(super) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
+        let StochasticDepth { rate, first_group } = self.depth;
+        if rate <= 0.0 {
+            return HashMap::new();
+        }
+        let trains = |(unit, _): &(usize, f64)| self.graph.units[*unit].group >= first_group;
+        let branches = self.graph.skippable().into_iter().filter(trains);
+        branches
+            .map(|(unit, share)| {
+                let p = rate * share;
+                let (below, kept) = ((p * f64::from(u32::MAX)) as u32, (1.0 / (1.0 - p)) as f32);
+                (unit, (0..images).map(|_| if rng.next_u32() < below { 0.0 } else { kept }).collect())
+            })
+            .collect()
     }
 
     /// The graph of the layers.
@@ -103,6 +144,11 @@ impl Body {
     fn zip(self) -> impl Iterator<Item = (ConvNorm, Kept)> {
         self.units.into_iter().zip(self.kept)
     }
+
+    /// The body with its units changed, without what was made of them.
+    fn changed(self, change: impl FnOnce(Vec<ConvNorm>) -> Vec<ConvNorm>) -> Self {
+        Self { depth: self.depth, ..Self::with(change(self.units), self.graph) }
+    }
 }
 
 /// Whether neither training steps nor passes change the unit.
@@ -121,7 +167,7 @@ impl BodyWalk<'_> {
         match node {
             Node::Unit(number) => self.unit(*number, x, None),
             Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.run(node, x)),
-            Node::Residual { branch, last, shortcut } => {
+            Node::Residual { branch, last, shortcut, .. } => {
                 let residual = self.run(shortcut, x.clone());
                 let x = branch.iter().fold(x, |x, node| self.run(node, x));
                 self.unit(*last, x, Some(residual))
@@ -144,12 +190,14 @@ impl BodyWalk<'_> {
         let plain = !unit.requires_grad();
         let training = self.pass.is_training();
         let foldable = |learns: bool| plain && (!learns || !training);
+        // A unit alone ends no branch.
+        let depth = residual.as_ref().and_then(|_| self.pass.depth_of(number)).map(<[f32]>::to_vec);
         let y = timed(number, PassDirection::Forward, || match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
                 let folded = self.body.kept[number].fold.get_or_init(|| unit.fold(norm));
-                unit.forward_folded(x, residual, folded)
+                unit.forward_folded(x, residual, depth, folded)
             }
-            _ => unit.forward(x, residual, self.pass),
+            _ => unit.forward(x, residual, depth, self.pass),
         });
         (self.see)(self.body.graph.units[number].name(), &y);
         y
@@ -184,7 +232,7 @@ impl Module for Body {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let graph = self.graph.clone();
+        let (graph, depth) = (self.graph.clone(), self.depth);
         let (mut units, mut kept) = (Vec::new(), Vec::new());
         for ((mut unit, made), names) in self.zip().zip(&graph.units) {
             let before = frozen(&unit);
@@ -194,26 +242,26 @@ impl Module for Body {
             kept.push(if before && frozen(&unit) { made } else { Kept::default() });
             units.push(unit);
         }
-        Self { units, kept, graph }
+        Self { units, kept, graph, depth }
     }
 
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.units.collect_devices(devices)
     }
     fn fork(self, device: &Device) -> Self {
-        Self::with(self.units.fork(device), self.graph)
+        self.changed(|units| units.fork(device))
     }
     fn to_device(self, device: &Device) -> Self {
-        Self::with(self.units.to_device(device), self.graph)
+        self.changed(|units| units.to_device(device))
     }
     fn valid(&self) -> Self {
-        Self::with(self.units.valid(), self.graph.clone())
+        Self { depth: self.depth, ..Self::with(self.units.valid(), self.graph.clone()) }
     }
     fn train(self) -> Self {
-        Self::with(self.units.train(), self.graph)
+        self.changed(|units| units.train())
     }
     fn materialize(self) -> Self {
-        Self::with(self.units.materialize(), self.graph)
+        self.changed(|units| units.materialize())
     }
 }
 

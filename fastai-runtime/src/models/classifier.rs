@@ -45,7 +45,11 @@ impl Classifier {
 
     /// Logits `[batch, 1000]` in training, without dropout: batch norms use the batch and update their statistics.
     pub fn forward_train(&mut self, x: Tensor<4>) -> Tensor<2> {
-        let mut pass = Pass::train();
+        self.forward_in(x, Pass::train())
+    }
+
+    /// Logits in a pass; its running statistics become the body's.
+    pub fn forward_in(&mut self, x: Tensor<4>, mut pass: Pass) -> Tensor<2> {
         let map = self.body.forward(x, &mut pass);
         let logits = self.top.forward(map, &mut pass).flatten(1, 3);
         self.body = pass.apply(self.body.clone());

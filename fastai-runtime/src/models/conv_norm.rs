@@ -94,8 +94,14 @@ impl ConvNorm {
     }
 
     /// `[batch, input, height, width]` to `[batch, output, height', width']`; `residual`, of the output's shape, is added
-    /// before the activation.
-    pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, pass: &mut Pass) -> Tensor<4> {
+    /// before the activation, to the output times the factors of the images in `depth`.
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        depth: Option<Vec<f32>>,
+        pass: &mut Pass,
+    ) -> Tensor<4> {
         let mut y = x;
         if let Some(conv) = &self.conv {
             y = self.convolve(y, conv.weight.val(), conv.bias.as_ref().map(|b| b.val()));
@@ -111,16 +117,22 @@ impl ConvNorm {
             Some(Norm::Layer(norm)) => y = norm.forward(y),
             None => {}
         }
-        self.end(y, residual)
+        self.end(y, residual, depth)
     }
 
     /// Computes the result of [`forward`](Self::forward) in evaluation from the folded values.
-    pub(super) fn forward_folded(&self, x: Tensor<4>, residual: Option<Tensor<4>>, folded: &Folded) -> Tensor<4> {
+    pub(super) fn forward_folded(
+        &self,
+        x: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        depth: Option<Vec<f32>>,
+        folded: &Folded,
+    ) -> Tensor<4> {
         let y = match folded {
             Folded::Conv(weight, bias) => self.convolve(x, weight.clone(), Some(bias.clone())),
             Folded::Affine(scale, shift) => x * scale.clone() + shift.clone(),
         };
-        self.end(y, residual)
+        self.end(y, residual, depth)
     }
 
     /// The batch norm folded into the convolution, without gradients.
@@ -183,10 +195,18 @@ impl ConvNorm {
         conv || scale || self.norm.as_ref().is_some_and(Norm::requires_grad)
     }
 
-    fn end(&self, y: Tensor<4>, residual: Option<Tensor<4>>) -> Tensor<4> {
+    fn end(&self, y: Tensor<4>, residual: Option<Tensor<4>>, depth: Option<Vec<f32>>) -> Tensor<4> {
         let y = if self.spec.scale == 1.0 { y } else { y * self.spec.scale };
         let y = match &self.layer_scale {
             Some(scale) => y * scale.val().unsqueeze(),
+            None => y,
+        };
+        let y = match depth {
+            Some(factors) => {
+                let images = factors.len();
+                let factors = Tensor::<1>::from_data(TensorData::new(factors, [images]), &y.device());
+                y * factors.reshape([images, 1, 1, 1])
+            }
             None => y,
         };
         let y = match residual {

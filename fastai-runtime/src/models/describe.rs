@@ -75,7 +75,7 @@ impl LayerRows<'_> {
         match node {
             Node::Unit(number) => self.unit(*number, input),
             Node::Chain(nodes) => nodes.iter().fold(input, |at, node| self.add(node, at)),
-            Node::Residual { branch, last, shortcut } => {
+            Node::Residual { branch, last, shortcut, .. } => {
                 let at = branch.iter().fold(input, |at, node| self.add(node, at));
                 let output = self.unit(*last, at);
                 self.add(shortcut, input);

@@ -118,7 +118,7 @@ impl Count<'_> {
         match node {
             Node::Unit(number) => self.unit(*number, x, None),
             Node::Chain(nodes) => nodes.iter().fold(x, |x, node| self.node(node, x)),
-            Node::Residual { branch, last, shortcut } => {
+            Node::Residual { branch, last, shortcut, .. } => {
                 let residual = self.node(shortcut, x);
                 let x = branch.iter().fold(x, |x, node| self.node(node, x));
                 self.unit(*last, x, Some(residual))

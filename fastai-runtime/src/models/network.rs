@@ -79,8 +79,14 @@ impl Network {
         self.body.features(x)
     }
 
-    /// Features `[batch, head_input]` in training: batch norms of groups that are not frozen use the batch and update their
-    /// statistics.
+    /// Leaves out residual branches in training at up to this rate (stochastic depth), in layer groups that train.
+    pub fn with_stochastic_depth(mut self, rate: f64) -> Self {
+        self.body.set_depth_rate(rate);
+        self
+    }
+
+    /// Features `[batch, head_input]` in training, with all branches: batch norms of groups that are not frozen use the batch
+    /// and update their statistics.
     pub fn features_train(&mut self, x: Tensor<4>) -> Tensor<2> {
         self.features_in(x, Pass::train())
     }
@@ -111,7 +117,8 @@ impl Network {
     /// become the mean over all of them. What they were before the first batch does not matter. Dropout is drawn from `rng`,
     /// as in training.
     pub fn estimate_from_images(&mut self, x: Tensor<4>, rng: &mut ChaCha8Rng, batches: u64) {
-        let features = self.features_in(x, Pass::estimate(batches));
+        let depth = self.body.draw_depth(x.dims()[0], rng);
+        let features = self.features_in(x, Pass::estimate(batches).with_depth(depth));
         self.estimate_from_features(features, rng, batches);
     }
 
@@ -125,9 +132,10 @@ impl Network {
         cpu::together(x, |x| self.logits(self.features(x)))
     }
 
-    /// Logits `[batch, classes]` of normalised images in training.
+    /// Logits `[batch, classes]` of normalised images in training; stochastic depth and dropout are drawn from `rng`.
     pub fn forward_train(&mut self, x: Tensor<4>, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let features = self.features_train(x);
+        let depth = self.body.draw_depth(x.dims()[0], rng);
+        let features = self.features_in(x, Pass::train().with_depth(depth));
         self.logits_train(features, rng)
     }
 
@@ -180,7 +188,9 @@ impl Network {
     /// its batch norms still train where the group does. The head's batch norms always learn.
     pub fn set_frozen(self, first_trainable: usize, bn_frozen: bool) -> Self {
         let names = self.clone();
-        self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() })
+        let mut network = self.map(&mut Freeze { network: &names, first_trainable, bn_frozen, path: Path::default() });
+        network.body.set_depth_groups(first_trainable);
+        network
     }
 }
 

@@ -1,5 +1,7 @@
 //! Batch normalisation with PyTorch's running statistics.
 
+use std::collections::HashMap;
+
 use burn::module::{Flag, Module, ModuleMapper, Param, ParamId};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
@@ -16,6 +18,8 @@ pub struct Pass {
     /// The share of the batch in the running statistics, instead of the layers' own.
     share: Option<f64>,
     statistics: Vec<(ParamId, Tensor<1>)>,
+    /// For each branch that stochastic depth leaves out of some images, by its last unit, the factor of each image.
+    depth: HashMap<usize, Vec<f32>>,
 }
 
 impl Pass {
@@ -31,6 +35,18 @@ impl Pass {
     /// average, as in PyTorch's `update_bn`. The first one forgets the statistics before it.
     pub fn estimate(batches: u64) -> Self {
         Self { share: Some(1.0 / (batches as f64 + 1.0)), ..Self::train() }
+    }
+    /// This pass, with factors of the images for residual branches, by the number of their last units.
+    pub fn with_depth(self, depth: HashMap<usize, Vec<f32>>) -> Self {
+        Self { depth, ..self }
+    }
+    /// The factor of each image for the residual branch that ends with this unit, if it is not 1 for all.
+    pub(super) fn depth_of(&self, unit: usize) -> Option<&[f32]> {
+        self.depth.get(&unit).map(Vec::as_slice)
+    }
+    /// Whether the pass scales branches.
+    pub(super) fn has_depth(&self) -> bool {
+        !self.depth.is_empty()
     }
     /// Whether this is a training pass.
     pub fn is_training(&self) -> bool {

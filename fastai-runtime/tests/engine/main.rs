@@ -14,3 +14,4 @@ mod predict;
 mod report_page;
 mod resume;
 mod run;
+mod stochastic_depth;

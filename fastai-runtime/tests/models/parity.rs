@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::device::{self, close};
-use crate::reference::{formula, noise_images, values, weights, write_body};
+use crate::reference::{formula, noise, noise_images, values, weights, write_body};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
@@ -113,10 +113,10 @@ fn evaluates(golden: &Golden, arch: &str) {
 ///
 /// Rounding may send a pooled maximum's gradient elsewhere, in float32 runs of PyTorch too; so one trial of several has to
 /// agree, in everything.
-fn trains(golden: &Golden, arch: &str) {
+fn trains(golden: &Golden, arch: &str, kind: &str) {
     let mut failures = Vec::new();
     for trial in 0..3 {
-        match trial_agrees(golden, arch, trial) {
+        match trial_agrees(golden, arch, kind, trial) {
             Ok(()) => return,
             Err(failure) => failures.push(failure),
         }
@@ -124,8 +124,20 @@ fn trains(golden: &Golden, arch: &str) {
     panic!("no trial agrees:\n{}", failures.join("\n"));
 }
 
-fn trial_agrees(golden: &Golden, arch: &str, trial: usize) -> Result<(), String> {
-    let prefix = format!("{arch}/train{trial}");
+/// A training pass; of kind `depth` with golden factors for the branches that stochastic depth leaves out.
+fn pass_of(network: &Classifier, kind: &str) -> Pass {
+    let branches = network.body.graph().skippable().into_iter().enumerate();
+    let factors = branches.map(|(k, (unit, _))| {
+        let name = format!("depth {k}");
+        let noise = noise(&name);
+        let factor = |u: f32| if u < 0.0 { 0.0 } else { 1.0 + u };
+        (unit, (0..4).map(|image| factor(noise(image) as f32)).collect())
+    });
+    if kind == "depth" { Pass::train().with_depth(factors.collect()) } else { Pass::train() }
+}
+
+fn trial_agrees(golden: &Golden, arch: &str, kind: &str, trial: usize) -> Result<(), String> {
+    let prefix = format!("{arch}/{kind}{trial}");
     let wanted = |name: &str| golden.get(&format!("{prefix}/{name}"));
     let device = device::under_test().autodiff();
     let mut network = classifier(arch, if arch.starts_with("vgg") { 2.0 } else { 3.0 }, &device);
@@ -135,7 +147,8 @@ fn trial_agrees(golden: &Golden, arch: &str, trial: usize) -> Result<(), String>
     let mut optimizer = SgdConfig::new().init();
     let mut losses = Vec::new();
     for step in 0..3 {
-        let logits = network.forward_train(images.clone());
+        let pass = pass_of(&network, kind);
+        let logits = network.forward_in(images.clone(), pass);
         let loss = -log_softmax(logits, 1).gather(1, labels.clone()).mean();
         losses.push(loss.clone().into_scalar::<f32>());
         if step == 2 {
@@ -171,7 +184,7 @@ macro_rules! networks {
             }
             #[test]
             fn trains_as_at_home() {
-                super::trains(&super::golden(), stringify!($arch));
+                super::trains(&super::golden(), stringify!($arch), "train");
             }
         })*
         const TESTED: &[&str] = &[$(stringify!($arch)),*];
@@ -183,6 +196,29 @@ networks! {
     resnext50_32x4d resnext101_32x4d resnext101_64x4d wide_resnet50_2
     vgg16_bn vgg19_bn densenet121 densenet161 densenet169 densenet201
     inception_v4 inception_resnet_v2
+}
+
+#[test]
+fn branches_are_left_out_as_in_torchvision() {
+    for arch in ["efficientnet_b0", "convnext_tiny"] {
+        trains(&golden(), arch, "depth");
+    }
+}
+
+/// The body as one operation, and burn's operations one after another.
+#[test]
+fn branches_are_left_out_alike_by_both_walks() {
+    let device = device::under_test().autodiff();
+    for arch in ["efficientnet_b0", "convnext_tiny"] {
+        let network = classifier(arch, 3.0, &device);
+        let images = || noise_images("images 0", [4, 3, 64, 64], &device);
+        let joined = network.body.forward(images(), &mut pass_of(&network, "depth"));
+        let single = network.body.forward_seen(images(), &mut pass_of(&network, "depth"), &mut |_, _| ());
+        let whole = network.body.forward(images(), &mut pass_of(&network, "train"));
+        let [joined, single, whole] = [joined, single, whole].map(|map| samples(&values(map)));
+        close(&joined, &single, 1e-4, arch).unwrap();
+        close(&joined, &whole, 1e-4, arch).unwrap_err();
+    }
 }
 
 /// Bodies without their last modules, loaded from files of whole ones.

@@ -20,7 +20,7 @@ pub fn formula(n: usize, h: usize, w: usize, device: &Device) -> Tensor<4> {
 }
 
 /// Uniform in [-1, 1): number `i` for the tensor called `name`.
-fn noise(name: &str) -> impl Fn(usize) -> f64 {
+pub fn noise(name: &str) -> impl Fn(usize) -> f64 {
     let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01B3));
     move |i| {
         let z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));

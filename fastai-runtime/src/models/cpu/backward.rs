@@ -72,6 +72,17 @@ pub(super) fn run(
                     }
                 }
             }
+            TapeEntry::Depth { factors, branch, residual, to } => {
+                let Some(dy) = back.maps[to].take() else { continue };
+                if let Some(branch) = branch {
+                    let mut dx = FeatureMap::new(dy.shape());
+                    gate::gate(isa, Some(dy.map()), factors.map(), &mut dx.fresh());
+                    back.add(branch, dx);
+                }
+                if let Some(residual) = residual {
+                    back.add(residual, dy);
+                }
+            }
             TapeEntry::Concat { parts, to } => {
                 let Some(dy) = back.maps[to].take() else { continue };
                 for (number, first, channels) in parts {

@@ -79,7 +79,7 @@ impl BodyEvaluation<'_> {
                 }
                 None => layout::copy(x.map(), output),
             },
-            Node::Residual { branch, last, shortcut } => {
+            Node::Residual { branch, last, shortcut, .. } => {
                 let residual = self.run(shortcut, x.clone());
                 let x = branch.iter().fold(x, |x, node| self.run(node, x));
                 self.unit(*last, &x, Some(&residual), output);

@@ -93,7 +93,7 @@ pub(in crate::models) fn forward(
     let FirstMap { value, context, node } = FirstMap::new(graph, x)?;
     let evaluation = BodyEvaluation { graph, units, kept };
     let trained = units.iter().find(|unit| unit.requires_grad());
-    if trained.is_none() && node.is_none() && !learns(units, pass) {
+    if trained.is_none() && node.is_none() && !learns(units, pass) && !pass.has_depth() {
         let output = on_pool(false, || evaluation.run(&graph.root, value));
         return Some(float::tensor(planes_of(&output), sides(&output), is_enabled(context)));
     }

@@ -89,7 +89,7 @@ fn is_known_node(graph: &Graph, node: &Node) -> bool {
     match node {
         Node::Unit(_) | Node::MaxPool(_) | Node::AvgPool(_) | Node::AdaptiveAvg(_) | Node::Activate(_) => true,
         Node::Chain(nodes) | Node::Concat(nodes) => nodes.iter().all(|node| is_known_node(graph, node)),
-        Node::Residual { branch, last, shortcut } => {
+        Node::Residual { branch, last, shortcut, .. } => {
             let adds = !matches!(graph.units[*last].spec.norm, Some(NormSpec::Layer { .. }));
             adds && branch.iter().all(|node| is_known_node(graph, node)) && is_known_node(graph, shortcut)
         }

@@ -83,6 +83,13 @@ pub(super) enum TapeEntry {
         gate: (FeatureMap, Option<MapNumber>),
         to: MapNumber,
     },
+    /// A branch times the factor of each image, plus the residual, each map with its number if its gradient is wanted.
+    Depth {
+        factors: FeatureMap,
+        branch: Option<MapNumber>,
+        residual: Option<MapNumber>,
+        to: MapNumber,
+    },
     /// The maps and their channels, side by side.
     Concat {
         parts: Vec<(MapNumber, usize, usize)>,
@@ -193,10 +200,16 @@ impl Recording<'_> {
         match node {
             Node::Unit(number) => self.unit(*number, x, None),
             Node::Chain(nodes) => self.chain(nodes, x),
-            Node::Residual { branch, last, shortcut } => {
+            Node::Residual { branch, last, shortcut, .. } => {
                 let residual = self.run(shortcut, x.clone());
                 let x = branch.iter().fold(x, |x, node| self.run(node, x));
-                self.unit(*last, x, Some(residual))
+                match self.pass.depth_of(*last).map(<[f32]>::to_vec) {
+                    None => self.unit(*last, x, Some(residual)),
+                    Some(factors) => {
+                        let branch = self.unit(*last, x, None);
+                        self.scaled(branch, &factors, residual)
+                    }
+                }
             }
             Node::Concat(nodes) => self.concat(node, nodes, x),
             Node::MaxPool(args) => self.pool(
@@ -242,6 +255,24 @@ impl Recording<'_> {
                 made
             }
         }
+    }
+
+    /// `branch` times the factor of each image, plus `residual`.
+    fn scaled(&mut self, branch: Made, factors: &[f32], residual: Made) -> Made {
+        let shape = branch.value.shape();
+        let mut gates = FeatureMap::new(MapShape { height: 1, width: 1, ..shape });
+        let of_images = gates.fresh().dense_mut().chunks_mut(shape.channels).zip(factors);
+        of_images.for_each(|(gates, factor)| gates.fill(*factor));
+        let mut output = FeatureMap::new(shape);
+        gate::gate(Isa::detect(), Some(branch.value.map()), gates.map(), &mut output.fresh());
+        layout::add(residual.value.map(), &mut output.fresh());
+        let made = self.made(output, branch.wanted || residual.wanted);
+        if made.wanted {
+            let number = |made: &Made| made.wanted.then_some(made.number);
+            let (branch, residual) = (number(&branch), number(&residual));
+            self.tape.entries.push(TapeEntry::Depth { factors: gates, branch, residual, to: made.number });
+        }
+        made
     }
 
     fn chain(&mut self, nodes: &[Node], mut x: Made) -> Made {
