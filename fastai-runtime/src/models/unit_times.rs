@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A pass through a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub fn unit_times<T>(work: impl FnOnce() -> T) -> (T, Vec<UnitTime>) {
 
 /// Runs a body on a thread of the pool, which need not be woken for every unit; the times count as those of this thread.
 ///
-/// With `awake`, the pool's other threads look for work all the time until the body ends. A thread that sleeps between two
-/// units takes longer to wake up than a small unit runs.
+/// With `awake`, the pool's other threads look for work until the body ends or has nothing for them for [`PATIENCE`]. A
+/// thread that sleeps between two units takes longer to wake up than a small unit runs.
 pub(super) fn on_pool<T: Send>(awake: bool, body: impl FnOnce() -> T + Send) -> T {
     if !is_recording() {
         return on_threads(awake, body);
@@ -83,19 +83,25 @@ impl Drop for PassEnd<'_> {
 /// Looks this often before it lets other programs run.
 const LOOKS: u32 = 512;
 
+/// How long a thread looks for work in vain before it leaves, however long the body still takes.
+///
+/// A thread that waits inside a part of the body may be given the broadcast too, and then looks for work on top of the very
+/// part that the body waits for: neither would ever end. The small units of an awake body take far less than this.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 fn look_for_work(ended: &AtomicBool) {
-    let mut looks = 0u32;
-    while !ended.load(Ordering::Acquire) {
-        if rayon::yield_now() == Some(rayon::Yield::Executed) {
-            looks = 0;
-            continue;
-        }
-        looks += 1;
-        if looks.is_multiple_of(LOOKS) {
-            std::thread::yield_now();
-        } else {
+    let mut idle_since = Instant::now();
+    while !ended.load(Ordering::Acquire) && idle_since.elapsed() < PATIENCE {
+        for _ in 0..LOOKS {
+            if ended.load(Ordering::Acquire) {
+                return;
+            }
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                idle_since = Instant::now();
+            }
             std::hint::spin_loop();
         }
+        std::thread::yield_now();
     }
 }
 
@@ -128,5 +134,32 @@ mod tests {
         assert!(unit_times(|| ()).1.is_empty());
         assert_eq!(unit_times(|| on_pool(true, run)).1.len(), 1);
         assert_eq!(unit_times(|| unit_times(run)).1.len(), 0);
+    }
+
+    #[test]
+    fn a_body_ends_although_a_thread_looks_for_work_inside_a_part_that_it_waits_for() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (part_begun, body_begun, part_ended) =
+            (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        let wait_for = |flag: &AtomicBool| {
+            while !flag.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        };
+        pool.scope(|scope| {
+            scope.spawn(|_| {
+                part_begun.store(true, Ordering::Release);
+                wait_for(&body_begun);
+                // The broadcast lies in this thread's queue.
+                assert_eq!(rayon::yield_now(), Some(rayon::Yield::Executed));
+                part_ended.store(true, Ordering::Release);
+            });
+            wait_for(&part_begun);
+            on_threads(true, || {
+                body_begun.store(true, Ordering::Release);
+                wait_for(&part_ended);
+            });
+        });
+        assert!(part_ended.into_inner());
     }
 }
