@@ -118,6 +118,7 @@ impl FromValue for Threshold {
     fn from_value(value: &Value, key: &Key) -> Option<Self> {
         match &value.kind {
             ValueKind::Word(word) if word == "search" => Some(Threshold::Search),
+            ValueKind::Word(word) if word == "search_each" => Some(Threshold::SearchEach),
             _ => f64::from_value(value, key).map(Threshold::Fixed),
         }
     }

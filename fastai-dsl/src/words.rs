@@ -40,6 +40,8 @@ words! {
     inception;
     /// The best threshold on the images it is measured on.
     search;
+    /// A threshold for each tag; every other image is measured with those that are best on the images between.
+    search_each;
     /// Train on all images, hold out none.
     all;
 }

@@ -8,6 +8,7 @@ use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
 use fastai_runtime::data::FileError;
+use fastai_runtime::metrics::Thresholds;
 use fastai_runtime::names::{visible, visible_name};
 use fastai_runtime::predict::{
     FileAnswer, ImageFiles, NpyRows, PredictOptions, Predictor, Said, Unreadable, tag_separator,
@@ -95,7 +96,7 @@ struct Unread {
 
 fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
     let predictor = args.model.load()?;
-    let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
+    let thresholds = predictor.thresholds(args.threshold);
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &predictor.meta().text, &[]).result.ok();
     let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());
@@ -114,12 +115,12 @@ fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
         None => None,
     };
     let options = PredictOptions { tta: args.tta.passes(&predictor), embeddings: embeddings.is_some() };
-    writer.begin(&predictor, threshold).map_err(cannot)?;
+    writer.begin(&predictor, &thresholds).map_err(cannot)?;
     let mut unread = Unread::default();
     let mut each = |said: FileAnswer<'_>| -> Result<(), RunError> {
         match said {
             Ok(said) => {
-                let names = predictor.said(said.probabilities, threshold);
+                let names = predictor.said(said.probabilities, &thresholds);
                 writer.row(&predictor, said, &names).map_err(cannot)?;
                 if let (Some(rows), Some(row)) = (&mut embeddings, said.embedding) {
                     rows.push(row)?;
@@ -226,7 +227,7 @@ fn file_name(bytes: Vec<u8>) -> Result<PathBuf, FileError> {
 
 /// An output format; rows are written as they arrive.
 trait PredictionWriter {
-    fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()>;
+    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()>;
     fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
     fn unreadable(&mut self, _: &Unreadable) -> io::Result<()> {
         Ok(())
@@ -243,10 +244,10 @@ struct Text<W> {
 }
 
 impl<W: Write> PredictionWriter for Text<W> {
-    fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
+    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()> {
         let meta = predictor.meta();
         let what = match meta.task {
-            TaskKind::MultiLabel => format!("tags above {threshold}"),
+            TaskKind::MultiLabel => format!("tags above {thresholds}"),
             TaskKind::SingleLabel => "the most probable class".to_string(),
             TaskKind::Regression => "a number an image".to_string(),
         };
@@ -274,7 +275,7 @@ struct Csv<W: Write> {
 }
 
 impl<W: Write> PredictionWriter for Csv<W> {
-    fn begin(&mut self, predictor: &Predictor, _: f64) -> io::Result<()> {
+    fn begin(&mut self, predictor: &Predictor, _: &Thresholds) -> io::Result<()> {
         let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
         Ok(self.out.write_record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))?)
     }
@@ -300,10 +301,10 @@ struct Json<W> {
 }
 
 impl<W: Write> PredictionWriter for Json<W> {
-    fn begin(&mut self, predictor: &Predictor, threshold: f64) -> io::Result<()> {
+    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()> {
         let meta = predictor.meta();
         let classes = visible(&serde_json::to_string(&meta.classes)?).into_owned();
-        let threshold = (meta.task == TaskKind::MultiLabel).then_some(threshold);
+        let threshold = (meta.task == TaskKind::MultiLabel).then_some(thresholds);
         let (recipe, threshold) = (json!(meta.recipe), json!(threshold));
         write!(self.out, "{{\"recipe\":{recipe},\"classes\":{classes},\"threshold\":{threshold},\"images\":[")
     }
@@ -338,7 +339,7 @@ struct JsonLines<W> {
 }
 
 impl<W: Write> PredictionWriter for JsonLines<W> {
-    fn begin(&mut self, _: &Predictor, _: f64) -> io::Result<()> {
+    fn begin(&mut self, _: &Predictor, _: &Thresholds) -> io::Result<()> {
         Ok(())
     }
 

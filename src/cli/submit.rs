@@ -84,7 +84,7 @@ fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: Pat
         (true, _) => None,
         (false, given) => given.or(predictor.meta().tta),
     };
-    let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
+    let thresholds = predictor.thresholds(args.threshold);
     let out = args.out.clone().unwrap_or_else(|| {
         let run = args.model.path();
         if run.is_dir() { run.join("submission.csv") } else { "submission.csv".into() }
@@ -92,11 +92,11 @@ fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: Pat
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
-    submission.write(predictor, tta, threshold, &out, watch)?;
+    submission.write(predictor, tta, &thresholds, &out, watch)?;
     drop(progress);
     let how = tta.map_or("plain predictions".to_string(), |n| format!("{n} augmented predictions and the plain one"));
     let above = match predictor.meta().task {
-        TaskKind::MultiLabel => format!(", tags above {threshold}"),
+        TaskKind::MultiLabel => format!(", tags above {thresholds}"),
         _ => String::new(),
     };
     println!("{}: {} rows, {how}{above}; {}", out.display(), submission.len(), submission.describe());

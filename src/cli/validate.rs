@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use fastai_dsl::{Metric, Recipe};
 use fastai_runtime::engine::{self, Measured, Validated};
-use fastai_runtime::metrics::{Confusion, TagRow, Truth, confusion, tag_table};
+use fastai_runtime::metrics::{Confusion, TagRow, Thresholds, Truth, confusion, tag_table};
+use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::report::Evaluation;
 
@@ -51,7 +52,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     if args.json {
         println!("{:#}", json(&validated));
     } else {
-        print!("{}", text(&recipe, &validated, predictor.meta().threshold));
+        print!("{}", text(&recipe, &validated, &predictor));
     }
     Ok(())
 }
@@ -75,7 +76,7 @@ fn json(validated: &Validated) -> serde_json::Value {
     serde_json::json!({ "plain": set(&validated.plain), "tta": validated.tta.as_ref().map(set) })
 }
 
-fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> String {
+fn text(recipe: &Recipe, validated: &Validated, predictor: &Predictor) -> String {
     let mut out = String::new();
     for measured in [Some(&validated.plain), validated.tta.as_ref()].into_iter().flatten() {
         out += &figures(&measured.evaluation);
@@ -84,9 +85,8 @@ fn text(recipe: &Recipe, validated: &Validated, threshold: Option<f64>) -> Strin
     match &last.targets {
         Some(Truth::Classes(truth)) => out += &matrix(&confusion(&last.probabilities, truth, &last.classes)),
         Some(truth @ Truth::Tags { .. }) => {
-            let fixed = recipe.metrics().iter().find_map(Metric::fixed_threshold);
-            let threshold = fixed.or(threshold).unwrap_or(0.5);
-            out += &tags(&tag_table(&last.probabilities, truth, threshold, &last.classes), threshold);
+            let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));
+            out += &tags(&tag_table(&last.probabilities, truth, &thresholds, &last.classes), &thresholds);
         }
         Some(Truth::Values(_)) | None => {}
     }
@@ -144,9 +144,9 @@ fn pairs(confusion: &Confusion) -> String {
     out
 }
 
-fn tags(rows: &[TagRow], threshold: f64) -> String {
+fn tags(rows: &[TagRow], thresholds: &Thresholds) -> String {
     let name = rows.iter().map(|row| row.tag.chars().count()).max().unwrap_or(0).max(3);
-    let mut out = format!("\n{:<name$}  support   said  precision  recall     F2   (above {threshold})\n", "tag");
+    let mut out = format!("\n{:<name$}  support   said  precision  recall     F2   (above {thresholds})\n", "tag");
     let share = |x: f64| if x.is_nan() { "-".to_string() } else { format!("{x:.3}") };
     for row in rows {
         let (precision, recall, f2) = (share(row.precision), share(row.recall), share(row.f2));

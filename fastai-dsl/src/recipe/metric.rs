@@ -206,13 +206,15 @@ impl Direction {
 
 impl Metric {
     /// Name of the table's column: the word and the arguments that are not the registry's defaults, `precision_micro`;
-    /// `f2_best` with a threshold search, `top_5`.
+    /// `f2_best` with a threshold search, `f2_best_each` with one for each tag, `top_5`.
     pub fn column(&self) -> String {
         if let Metric::TopK { k } = self {
             return format!("top_{k}");
         }
-        if self.threshold() == Some(Threshold::Search) {
-            return format!("{}_best", self.word());
+        match self.threshold() {
+            Some(Threshold::Search) => return format!("{}_best", self.word()),
+            Some(Threshold::SearchEach) => return format!("{}_best_each", self.word()),
+            Some(Threshold::Fixed(_)) | None => {}
         }
         let arguments = self.arguments().into_iter().map(|(_, text)| format!("_{text}"));
         std::iter::once(self.word().to_string()).chain(arguments).collect()
@@ -241,7 +243,7 @@ impl Metric {
     pub fn fixed_threshold(&self) -> Option<f64> {
         match self.threshold()? {
             Threshold::Fixed(threshold) => Some(threshold),
-            Threshold::Search => None,
+            Threshold::Search | Threshold::SearchEach => None,
         }
     }
 }
@@ -286,6 +288,7 @@ impl Written for Threshold {
         match self {
             Threshold::Fixed(threshold) => number(*threshold),
             Threshold::Search => "search".to_string(),
+            Threshold::SearchEach => "search_each".to_string(),
         }
     }
 }
@@ -310,4 +313,6 @@ pub enum Threshold {
     Fixed(f64),
     /// The best of 0.17, 0.18, .. 0.23 on the measured images, the same for all tags.
     Search,
+    /// One for each tag, found on the images that are not measured.
+    SearchEach,
 }

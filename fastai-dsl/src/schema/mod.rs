@@ -55,7 +55,7 @@ pub enum Type {
     Stats,
     /// `pretrained`, `none` or a path.
     Weights,
-    /// A number or `search`.
+    /// A number, `search` or `search_each`.
     Threshold,
 }
 
@@ -66,7 +66,7 @@ impl Type {
             Type::Switch => &["on", "off"],
             Type::Weights => &["pretrained", "none"],
             Type::Stats => &["imagenet", "inception", "none"],
-            Type::Threshold => &["search"],
+            Type::Threshold => &["search", "search_each"],
             Type::Split => &["all", "none"],
             Type::Extent => &["all"],
             _ => &[],
@@ -96,7 +96,7 @@ impl Type {
             Type::Rates => "a learning rate, or a list with one per layer group",
             Type::Stats => "`imagenet`, `inception`, `none`, or `normalize(mean = [..], std = [..])`",
             Type::Weights => "`pretrained`, `none`, or a path in double quotes",
-            Type::Threshold => "a number or `search`",
+            Type::Threshold => "a number, `search` or `search_each`",
         }
     }
 }

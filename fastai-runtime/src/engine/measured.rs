@@ -5,8 +5,8 @@ use rand::Rng;
 
 use crate::data::{Dataset, Health, Item, Target};
 use crate::metrics::{
-    self, Measure, Probabilities, Truth, accuracy, confusion, constant_answer, constant_number, f2, f2_search,
-    loss_of_predictions, tag_table,
+    self, Measure, Probabilities, Thresholds, Truth, accuracy, confusion, constant_answer, constant_number, f2,
+    f2_search, loss_of_predictions, tag_table,
 };
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
@@ -136,28 +136,37 @@ pub(super) fn evaluation(
     }
 }
 
-/// Fills the report's confusion matrix or tag table and returns the threshold for predicting a tag.
+/// Fills the report's confusion matrix or tag table and returns the thresholds for predicting tags.
 pub(super) fn describe(
     record: &mut Record,
     probabilities: &Probabilities,
     truth: &Truth,
     metrics: &[Metric],
     names: &[String],
-) -> Option<f64> {
+) -> Option<Thresholds> {
     match truth {
         Truth::Classes(classes) => {
             record.confusion = Some(confusion(probabilities, classes, names));
             None
         }
         Truth::Tags { .. } => {
-            let fixed = metrics.iter().find_map(Metric::fixed_threshold);
-            let searched = metrics.iter().any(|m| m.threshold() == Some(Threshold::Search));
-            let threshold =
-                fixed.unwrap_or_else(|| if searched { f2_search(probabilities, truth).0 } else { DEFAULT_THRESHOLD });
-            record.tags = Some(tag_table(probabilities, truth, threshold, names));
-            Some(threshold)
+            let thresholds = thresholds(probabilities, truth, metrics);
+            record.tags = Some(tag_table(probabilities, truth, &thresholds, names));
+            Some(thresholds)
         }
         Truth::Values(_) => None,
+    }
+}
+
+/// The thresholds that the first metric with a rule for predicting tags names, or that it finds on these images; a number takes
+/// precedence over a search.
+fn thresholds(probabilities: &Probabilities, truth: &Truth, metrics: &[Metric]) -> Thresholds {
+    let fixed = metrics.iter().find_map(Metric::fixed_threshold);
+    let rule = fixed.map(Threshold::Fixed).or_else(|| metrics.iter().find_map(Metric::threshold));
+    match rule.unwrap_or(Threshold::Fixed(DEFAULT_THRESHOLD)) {
+        Threshold::Fixed(threshold) => Thresholds::All(threshold),
+        Threshold::Search => Thresholds::All(f2_search(probabilities, truth).0),
+        Threshold::SearchEach => Thresholds::search_each(probabilities, truth),
     }
 }
 
@@ -244,11 +253,15 @@ fn constant_loss_of(loss: &Loss, spec: LossSpec, classes: usize, weighted: bool)
     }
 }
 
-/// Returns the score of predictions in the metric of [`baseline`]; tags above `threshold` are predicted.
-pub(super) fn in_baselines_measure(probabilities: &Probabilities, truth: &Truth, threshold: Option<f64>) -> f64 {
+/// Returns the score of predictions in the metric of [`baseline`]; tags above `thresholds` are predicted.
+pub(super) fn in_baselines_measure(
+    probabilities: &Probabilities,
+    truth: &Truth,
+    thresholds: Option<&Thresholds>,
+) -> f64 {
     match truth {
         Truth::Classes(classes) => accuracy(probabilities, classes),
-        Truth::Tags { .. } => f2(probabilities, truth, threshold.unwrap_or(DEFAULT_THRESHOLD)),
+        Truth::Tags { .. } => f2(probabilities, truth, thresholds.unwrap_or(&Thresholds::All(DEFAULT_THRESHOLD))),
         Truth::Values(_) => loss_of_predictions(probabilities, truth),
     }
 }

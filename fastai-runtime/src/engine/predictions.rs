@@ -19,8 +19,8 @@ impl Session<'_> {
     /// Measures the result of step `index` on the validation part and passes it to the report.
     pub(super) fn show(&mut self, look: &Look, truth: &Truth, index: usize) -> Evaluation {
         let (metrics, dataset) = (self.recipe.metrics(), &self.sets.dataset);
-        self.threshold = measured::describe(&mut self.record, &look.probabilities, truth, metrics, &dataset.classes);
-        self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.threshold);
+        self.thresholds = measured::describe(&mut self.record, &look.probabilities, truth, metrics, &dataset.classes);
+        self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.thresholds.as_ref());
         measured::evaluation("valid", look, truth, &self.metrics, self.seed, &[index as u64])
     }
 
@@ -98,7 +98,7 @@ impl Session<'_> {
     fn compare_with_baseline(&mut self, look: &Look, truth: &Truth) {
         let trained = self.summary.stages.iter().any(|stage| stage.kind == StepKind::Fit) && !self.smoke;
         let Some(baseline) = self.summary.baseline.as_mut().filter(|_| trained) else { return };
-        baseline.reached = Some(measured::in_baselines_measure(&look.probabilities, truth, self.threshold));
+        baseline.reached = Some(measured::in_baselines_measure(&look.probabilities, truth, self.thresholds.as_ref()));
         if let Some(warning) = baseline.unbeaten() {
             self.progress.warn(&warning);
         }

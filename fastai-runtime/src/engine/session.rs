@@ -22,7 +22,7 @@ use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
 use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::{Reached, ResumeError};
-use crate::metrics::{Measure, Probabilities, Truth};
+use crate::metrics::{Measure, Probabilities, Thresholds, Truth};
 use crate::models::weights::Found;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::predict::{Predictor, class_differences};
@@ -67,8 +67,8 @@ pub(super) struct Session<'a> {
     pub(super) look: Option<Look>,
     /// What the last `tta` step predicted for the validation part.
     pub(super) averaged: Option<Probabilities>,
-    /// The probability above which a tag is predicted.
-    pub(super) threshold: Option<f64>,
+    /// The probabilities above which tags are predicted.
+    pub(super) thresholds: Option<Thresholds>,
     pub(super) snapshots: SnapshotFolder,
     /// The state from which the run would continue if it ended now, but for what a fit keeps while it runs.
     pub(super) snapshot: Snapshot,
@@ -253,7 +253,7 @@ impl<'a> Session<'a> {
             heads: 1,
             look: None,
             averaged: None,
-            threshold: None,
+            thresholds: None,
             snapshots,
             snapshot,
             times: KeepingTimes::new(options.snapshot_every),
@@ -283,7 +283,7 @@ impl<'a> Session<'a> {
         }
         self.head = self.snapshot.head.clone();
         self.heads = self.snapshot.heads;
-        self.threshold = self.snapshot.threshold;
+        self.thresholds = self.snapshot.thresholds.clone();
         if let Some(weights) = self.snapshot.weights.clone() {
             let network = self.load_kept(&weights)?;
             self.learner.replace(network);
@@ -391,7 +391,7 @@ impl<'a> Session<'a> {
             finished,
             head: self.head.clone(),
             heads: self.heads,
-            threshold: self.threshold,
+            thresholds: self.thresholds.clone(),
             look: self.look.as_ref().map(SavedLook::of),
             averaged: self.averaged.clone(),
             summary: self.summary.clone(),
@@ -417,7 +417,7 @@ impl<'a> Session<'a> {
     /// Returns the header of a saved model.
     pub(super) fn meta(&self, size: u32) -> ModelMeta {
         let meta = ModelMeta::of(self.recipe, self.sets.dataset.classes.clone()).at_size(size);
-        let threshold = self.threshold.or(meta.threshold);
+        let threshold = self.thresholds.clone().or(meta.threshold);
         let class_weights = self.class_weights.clone();
         ModelMeta { head: self.head.clone(), seed: self.seed, threshold, class_weights, ..meta }
     }

@@ -12,7 +12,7 @@ use super::measured::Look;
 use crate::RunError;
 use crate::atomic::create_folder;
 use crate::error::ResumeError;
-use crate::metrics::Probabilities;
+use crate::metrics::{Probabilities, Thresholds};
 use crate::models::{self, ModelDigest};
 use crate::report::{Record, Summary, refuse_link};
 use crate::sealed::{read_sealed, write_sealed};
@@ -60,7 +60,7 @@ pub(super) struct Snapshot {
     pub(super) own_metrics: Vec<String>,
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
-    pub(super) threshold: Option<f64>,
+    pub(super) thresholds: Option<Thresholds>,
     pub(super) look: Option<SavedLook>,
     /// What the last `tta` step predicted for the validation part.
     #[serde(default)]
@@ -87,7 +87,7 @@ impl Snapshot {
             own_metrics: Vec::new(),
             head: HeadSpec { hidden: Vec::new(), dropout: Vec::new() },
             heads: 1,
-            threshold: None,
+            thresholds: None,
             look: None,
             averaged: None,
             summary: Summary::default(),

@@ -2,7 +2,10 @@
 
 use super::measured::Look;
 use crate::data::Item;
-use crate::metrics::{Probabilities, Truth, f2_of_images, log_loss_of_images, most_incorrect, most_uncertain};
+use crate::metrics::{
+    Probabilities, Thresholds, Truth, f2_of_images, log_loss_of_images, most_incorrect, most_uncertain,
+};
+use crate::models::DEFAULT_THRESHOLD;
 use crate::report::{Gallery, GalleryGroup, GalleryImage};
 
 /// Largest number of images in a report, about 6 kB each.
@@ -17,18 +20,18 @@ const NAMED: usize = 6;
 /// Selects the most incorrect and the most uncertain predictions.
 ///
 /// With few classes, images of each class; otherwise the worst of all. For tags, the images with the lowest F2 at
-/// `threshold`. `None` for regressions.
+/// `thresholds`. `None` for regressions.
 pub(super) fn gallery(
     look: &Look,
     truth: &Truth,
     items: &[Item],
     classes: &[String],
-    threshold: Option<f64>,
+    thresholds: Option<&Thresholds>,
 ) -> Option<Gallery> {
     let p = &look.probabilities;
     let (wrong, groups) = match truth {
         Truth::Classes(truth) => single(p, truth, items, classes),
-        Truth::Tags { .. } => tags(p, truth, items, classes, threshold.unwrap_or(0.5)),
+        Truth::Tags { .. } => tags(p, truth, items, classes, thresholds.unwrap_or(&Thresholds::All(DEFAULT_THRESHOLD))),
         Truth::Values(_) => return None,
     };
     Some(Gallery { made: look.made.clone(), wrong: wrong as u64, n: truth.len() as u64, groups })
@@ -84,23 +87,25 @@ fn tags(
     truth: &Truth,
     items: &[Item],
     classes: &[String],
-    threshold: f64,
+    thresholds: &Thresholds,
 ) -> (usize, Vec<GalleryGroup>) {
-    let f2 = f2_of_images(p, truth, threshold);
+    let f2 = f2_of_images(p, truth, thresholds);
     let losses = log_loss_of_images(p, truth);
-    let is_said = |p: f32| f64::from(p) > threshold;
     let mut wrong: Vec<usize> = (0..items.len())
-        .filter(|&i| p.row(i).iter().zip(truth.tags_of(i)).any(|(p, tag)| is_said(*p) != *tag))
+        .filter(|&i| {
+            let mut cells = p.row(i).iter().zip(truth.tags_of(i)).enumerate();
+            cells.any(|(number, (p, tag))| thresholds.are_exceeded(number, *p) != *tag)
+        })
         .collect();
     let all = wrong.len();
     wrong.sort_by(|a, b| f2[*a].total_cmp(&f2[*b]).then(losses[*b].total_cmp(&losses[*a])).then(a.cmp(b)));
     wrong.truncate(OVERALL);
     let image = |&image: &usize| {
-        let cells = || classes.iter().zip(p.row(image)).zip(truth.tags_of(image));
+        let cells = || classes.iter().zip(p.row(image)).zip(truth.tags_of(image)).enumerate();
         let named = |said: bool, has: bool| -> Vec<(String, f32)> {
             let mut found: Vec<(String, f32)> = cells()
-                .filter(|((_, p), tag)| is_said(**p) == said && **tag == has)
-                .map(|((name, p), _)| (name.clone(), *p))
+                .filter(|(number, ((_, p), tag))| thresholds.are_exceeded(*number, **p) == said && **tag == has)
+                .map(|(_, ((name, p), _))| (name.clone(), *p))
                 .collect();
             found.sort_by(|a, b| b.1.total_cmp(&a.1));
             found.truncate(NAMED);
@@ -118,7 +123,7 @@ fn tags(
         }
     };
     let images: Vec<GalleryImage> = wrong.iter().map(image).collect();
-    let title = format!("Worst F2, tags said above {threshold}");
+    let title = format!("Worst F2, tags said above {thresholds}");
     (all, if images.is_empty() { Vec::new() } else { vec![GalleryGroup { title, images }] })
 }
 
@@ -164,7 +169,8 @@ mod tests {
     fn tags_name_what_is_missing_and_what_is_too_much() {
         let look = look(vec![0.9, 0.1, 0.8, 0.9, 0.9, 0.1], 3);
         let cells = vec![true, true, false, true, true, false];
-        let found = gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(0.2)).unwrap();
+        let found =
+            gallery(&look, &Truth::Tags { cells, tags: 3 }, &items(2), &names(3), Some(&Thresholds::All(0.2))).unwrap();
         assert_eq!((found.wrong, found.groups.len(), found.groups[0].images.len()), (1, 1, 1));
         let image = &found.groups[0].images[0];
         assert_eq!(image.is, "c0");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::f2::f2_from_counts;
 use super::probabilities::{Probabilities, Truth};
+use super::thresholds::Thresholds;
 
 /// How often each true class was called each class. Only what occurred is stored, because a matrix of 10,000 classes would
 /// take 800 MB.
@@ -70,12 +71,18 @@ pub fn confusion(probabilities: &Probabilities, truth: &[u32], names: &[String])
     Confusion { classes: names.to_vec(), cells }
 }
 
-/// Precision, recall and F2 of each tag over all images, a tag being said when `p > threshold`.
-pub fn tag_table(probabilities: &Probabilities, truth: &Truth, threshold: f64, names: &[String]) -> Vec<TagRow> {
+/// Precision, recall and F2 of each tag over all images, a tag being said above its threshold.
+pub fn tag_table(
+    probabilities: &Probabilities,
+    truth: &Truth,
+    thresholds: &Thresholds,
+    names: &[String],
+) -> Vec<TagRow> {
     let mut counts = vec![[0u64; 3]; names.len()];
     for (image, row) in probabilities.rows().enumerate() {
-        for ((&p, &tag), [hits, missed, wrong]) in row.iter().zip(truth.tags_of(image)).zip(&mut counts) {
-            match (f64::from(p) > threshold, tag) {
+        let cells = row.iter().zip(truth.tags_of(image)).zip(&mut counts).enumerate();
+        for (number, ((&p, &tag), [hits, missed, wrong])) in cells {
+            match (thresholds.are_exceeded(number, p), tag) {
                 (true, true) => *hits += 1,
                 (false, true) => *missed += 1,
                 (true, false) => *wrong += 1,
@@ -112,7 +119,8 @@ mod tests {
     fn counts_a_tag() {
         let p = Probabilities::new(vec![0.9, 0.0, 0.9, 0.0, 0.1, 0.0, 0.9, 0.0], 2);
         let cells = vec![true, false, false, false, true, false, true, false];
-        let table = tag_table(&p, &Truth::Tags { cells, tags: 2 }, 0.2, &["haze".into(), "snow".into()]);
+        let truth = Truth::Tags { cells, tags: 2 };
+        let table = tag_table(&p, &truth, &Thresholds::All(0.2), &["haze".into(), "snow".into()]);
         assert_eq!((table[0].support, table[0].said), (3, 3));
         assert_eq!((table[0].precision, table[0].recall, table[0].f2), (2.0 / 3.0, 2.0 / 3.0, 10.0 / 15.0));
         assert!(table[1].precision.is_nan() && table[1].recall.is_nan() && table[1].f2 == 0.0);

@@ -3,14 +3,16 @@
 use fastai_dsl::{Direction, Metric, MetricKind, Threshold};
 
 use super::interval::bootstrap;
-use super::{Measure, Probabilities, Truth, mean};
+use super::{Measure, Probabilities, Thresholds, Truth, mean};
 
 /// The thresholds that a search tries, in order: .17, .18, .. .23, those of the Planet competition's lesson.
 pub const SEARCHED_THRESHOLDS: [f64; 7] = [0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23];
 
 /// Mean F2 over the images, with a bootstrap interval.
 ///
-/// A searched threshold is kept while resampling: the interval is that of the threshold's F2, not of the search.
+/// Searched thresholds are kept while resampling: the interval is that of the thresholds' F2, not of the search. With a
+/// threshold searched for each tag, every other image is measured with the thresholds that are best on the images between, so
+/// that none is measured with thresholds that it helped to choose.
 #[derive(Clone, Copy, Debug)]
 pub struct F2 {
     /// How probabilities become tags.
@@ -22,11 +24,12 @@ impl F2 {
         Metric::F2 { threshold: self.threshold }
     }
 
-    /// The threshold on these images.
-    fn threshold_on(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
+    /// The F2 of each image.
+    fn of_images(&self, predicted: &Probabilities, truth: &Truth) -> Vec<f64> {
         match self.threshold {
-            Threshold::Fixed(threshold) => threshold,
-            Threshold::Search => f2_search(predicted, truth).0,
+            Threshold::Fixed(threshold) => f2_of_images(predicted, truth, threshold),
+            Threshold::Search => f2_of_images(predicted, truth, f2_search(predicted, truth).0),
+            Threshold::SearchEach => f2_of_halves(predicted, truth),
         }
     }
 }
@@ -42,17 +45,17 @@ impl Measure for F2 {
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Tags { .. } = truth else { return f64::NAN };
-        f2(predicted, truth, self.threshold_on(predicted, truth))
+        mean(&self.of_images(predicted, truth))
     }
 
     fn interval(&self, predicted: &Probabilities, truth: &Truth, draw: &mut dyn FnMut() -> u64) -> Option<[f64; 2]> {
-        bootstrap(&f2_of_images(predicted, truth, self.threshold_on(predicted, truth)), draw)
+        bootstrap(&self.of_images(predicted, truth), draw)
     }
 
     fn chosen_here(&self, predicted: &Probabilities, truth: &Truth) -> Option<String> {
         let search = matches!(self.threshold, Threshold::Search);
         search.then(|| {
-            let threshold = self.threshold_on(predicted, truth);
+            let threshold = f2_search(predicted, truth).0;
             format!("threshold {threshold:.2}, the best of .17 to .23 on these images")
         })
     }
@@ -64,15 +67,16 @@ pub(super) fn f2_from_counts(hits: u64, missed: u64, wrong: u64) -> f64 {
     if total == 0 { 0.0 } else { 5.0 * hits as f64 / total as f64 }
 }
 
-/// F2 of each image, a tag being said when `p > threshold`; an image without true and without said tags counts 0.
-pub fn f2_of_images(probabilities: &Probabilities, truth: &Truth, threshold: f64) -> Vec<f64> {
+/// F2 of each image, a tag being said above its threshold; an image without true and without said tags counts 0.
+pub fn f2_of_images(probabilities: &Probabilities, truth: &Truth, thresholds: impl Into<Thresholds>) -> Vec<f64> {
+    let thresholds = thresholds.into();
     probabilities
         .rows()
         .enumerate()
         .map(|(image, row)| {
             let (mut hits, mut missed, mut wrong) = (0, 0, 0);
-            for (&p, &tag) in row.iter().zip(truth.tags_of(image)) {
-                match (f64::from(p) > threshold, tag) {
+            for (number, (&p, &tag)) in row.iter().zip(truth.tags_of(image)).enumerate() {
+                match (thresholds.are_exceeded(number, p), tag) {
                     (true, true) => hits += 1,
                     (false, true) => missed += 1,
                     (true, false) => wrong += 1,
@@ -85,8 +89,21 @@ pub fn f2_of_images(probabilities: &Probabilities, truth: &Truth, threshold: f64
 }
 
 /// Mean over the images of [`f2_of_images`]; 0 for an empty set.
-pub fn f2(probabilities: &Probabilities, truth: &Truth, threshold: f64) -> f64 {
-    mean(&f2_of_images(probabilities, truth, threshold))
+pub fn f2(probabilities: &Probabilities, truth: &Truth, thresholds: impl Into<Thresholds>) -> f64 {
+    mean(&f2_of_images(probabilities, truth, thresholds))
+}
+
+/// F2 of each image with the thresholds of [`Thresholds::search_each`] on the other half of the images; the halves are every
+/// other image.
+fn f2_of_halves(probabilities: &Probabilities, truth: &Truth) -> Vec<f64> {
+    let half = |first: usize| -> Vec<usize> { (first..truth.len()).step_by(2).collect() };
+    let mut found = vec![0.0; truth.len()];
+    for (measured, other) in [(half(0), half(1)), (half(1), half(0))] {
+        let thresholds = Thresholds::search_each(&probabilities.select(&other), &truth.select(&other));
+        let values = f2_of_images(&probabilities.select(&measured), &truth.select(&measured), thresholds);
+        measured.iter().zip(values).for_each(|(&image, value)| found[image] = value);
+    }
+    found
 }
 
 /// The threshold with the best F2 on these very images, the first of equals, and that F2.
@@ -125,6 +142,19 @@ mod tests {
         let truth = Truth::Tags { cells: tags(&["10"]), tags: 2 };
         let p = Probabilities::new(vec![0.205, 0.185], 2);
         assert_eq!(f2_search(&p, &truth), (0.19, 1.0));
+    }
+
+    #[test]
+    fn no_image_is_measured_with_thresholds_that_it_helped_to_choose() {
+        // On the images 0 and 2, the tag is true above .5; on 1 and 3, above .05.
+        let truth = Truth::Tags { cells: vec![true, true, false, false], tags: 1 };
+        let p = Probabilities::new(vec![0.9, 0.1, 0.5, 0.01], 1);
+        let f2_of = |rows: &[usize], threshold: &Thresholds| f2(&p.select(rows), &truth.select(rows), threshold);
+        let [even, odd] = [[0, 2], [1, 3]].map(|half| Thresholds::search_each(&p.select(&half), &truth.select(&half)));
+        let expected = (f2_of(&[0, 2], &odd) + f2_of(&[1, 3], &even)) / 2.0;
+        let measure = F2 { threshold: Threshold::SearchEach };
+        assert_eq!(measure.value(&p, &truth), expected);
+        assert_eq!(measure.chosen_here(&p, &truth), None);
     }
 
     #[test]

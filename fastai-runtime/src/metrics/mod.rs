@@ -22,6 +22,7 @@ mod squared_error;
 mod statistic;
 mod tally;
 mod telling;
+mod thresholds;
 mod top_k;
 mod value;
 
@@ -50,6 +51,7 @@ pub use probabilities::{Probabilities, Truth};
 pub use squared_error::RootMeanSquareError;
 pub use statistic::{Statistic, Weighted};
 pub use telling::{most_correct, most_incorrect, most_uncertain};
+pub use thresholds::Thresholds;
 pub use top_k::TopK;
 pub use value::MetricValue;
 pub(crate) use value::number_or_nan;

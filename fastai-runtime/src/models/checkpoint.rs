@@ -14,6 +14,7 @@ use super::parameter;
 use super::safetensors_file::{self, Array};
 use super::tensor_file::TensorFile;
 use crate::data::FileError;
+use crate::metrics::Thresholds;
 use crate::transforms::Transform;
 
 /// The only metadata key of a saved model, which contains its header. A single key keeps files reproducible, since the
@@ -60,8 +61,8 @@ pub struct ModelMeta {
     pub batch: u32,
     /// The run's seed, which also determines the augmentations of `tta`.
     pub seed: u64,
-    /// The probability above which a tag is predicted.
-    pub threshold: Option<f64>,
+    /// The probability above which a tag is predicted, of all tags or of each.
+    pub threshold: Option<Thresholds>,
     /// Augmented passes of the recipe's last `tta`.
     pub tta: Option<u32>,
     /// Weight of each class in the run's losses, in the order of `classes`.
@@ -96,7 +97,7 @@ impl ModelMeta {
             std: stats.std,
             batch: recipe.data().batch,
             seed: recipe.seed(),
-            threshold: (recipe.task() == TaskKind::MultiLabel).then(|| fixed.unwrap_or(DEFAULT_THRESHOLD)),
+            threshold: (recipe.task() == TaskKind::MultiLabel).then(|| fixed.unwrap_or(DEFAULT_THRESHOLD).into()),
             tta: recipe.last_tta().map(|(_, n_aug)| n_aug),
             class_weights: None,
             resize_to: recipe.data().resize_to,
@@ -143,7 +144,7 @@ impl ModelMeta {
             && self.mean.iter().all(|x| x.is_finite())
             && self.std.iter().all(positive)
             && self.batch >= 1
-            && self.threshold.is_none_or(|t| (0.0..=1.0).contains(&t))
+            && self.threshold.as_ref().is_none_or(|thresholds| thresholds.are_of(self.classes.len()))
             && self.tta.is_none_or(|n| (1..=1000).contains(&n))
             && self.class_weights.as_ref().is_none_or(|w| w.len() == self.classes.len() && w.iter().all(positive))
             && self.resize_to.is_none_or(|side| (1..=MAX_SIDE).contains(&side))

@@ -76,7 +76,7 @@ impl Predictor {
             ("architecture", json!(meta.arch)),
             ("task", json!(meta.task)),
             ("classes", json!(meta.classes)),
-            ("threshold", json!(meta.threshold.filter(|_| meta.task == TaskKind::MultiLabel))),
+            ("threshold", json!(meta.threshold.as_ref().filter(|_| meta.task == TaskKind::MultiLabel))),
             ("preprocessing", preprocessing),
         ];
         facts.map(|(name, value)| (format!("fastai.{name}"), value.to_string())).into()

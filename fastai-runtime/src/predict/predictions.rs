@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use fastai_dsl::{MultiLabel, SingleLabel};
 
-use crate::metrics::{self, Confusion, Probabilities, Truth};
+use crate::metrics::{self, Confusion, Probabilities, Thresholds, Truth};
 
 /// Probabilities of a list of images, in its order. `T` is the task, if it is known at compile time.
 ///
@@ -141,21 +141,26 @@ impl Predictions<SingleLabel> {
 }
 
 impl Predictions<MultiLabel> {
-    /// The predicted tags of an image: those with a probability above `threshold`.
-    pub fn tags(&self, image: usize, threshold: f64) -> Vec<&str> {
-        let row = self.probabilities.row(image);
-        let said = self.classes.iter().zip(row).filter(|(_, p)| f64::from(**p) > threshold);
-        said.map(|(tag, _)| tag.as_str()).collect()
+    /// The predicted tags of an image: those with a probability above the threshold, which is one number, or one for each
+    /// tag.
+    pub fn tags(&self, image: usize, thresholds: impl Into<Thresholds>) -> Vec<&str> {
+        let said = thresholds.into().select(&self.classes, self.probabilities.row(image));
+        said.into_iter().map(String::as_str).collect()
     }
 
-    /// Mean F2 over the images, with the tags above `threshold` predicted; `None` without labels.
-    pub fn f2(&self, threshold: f64) -> Option<f64> {
-        self.targets.as_ref().map(|truth| metrics::f2(&self.probabilities, truth, threshold))
+    /// Mean F2 over the images, with the tags above `thresholds` predicted; `None` without labels.
+    pub fn f2(&self, thresholds: impl Into<Thresholds>) -> Option<f64> {
+        self.targets.as_ref().map(|truth| metrics::f2(&self.probabilities, truth, thresholds))
     }
 
     /// Returns the best threshold of 0.17, 0.18, .. 0.23 and its F2 on these images. Since it was selected on them, the F2
     /// is optimistic.
     pub fn best_threshold(&self) -> Option<(f64, f64)> {
         self.targets.as_ref().map(|truth| metrics::f2_search(&self.probabilities, truth))
+    }
+
+    /// Returns the threshold of each tag that together have the best mean F2 on these images, which is optimistic on them.
+    pub fn best_thresholds(&self) -> Option<Thresholds> {
+        self.targets.as_ref().map(|truth| Thresholds::search_each(&self.probabilities, truth))
     }
 }

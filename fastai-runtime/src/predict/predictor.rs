@@ -10,8 +10,8 @@ use fastai_dsl::TaskKind;
 use super::members::Members;
 use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
-use crate::metrics::Probabilities;
-use crate::models::{self, ModelMeta, Network, WeightsError};
+use crate::metrics::{Probabilities, Thresholds};
+use crate::models::{self, DEFAULT_THRESHOLD, ModelMeta, Network, WeightsError};
 use crate::report::Summary;
 use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device};
@@ -99,7 +99,7 @@ impl Predictor {
         }
         let load = |number: usize| Self::load(&fold_folder(path, number), model, device);
         let folds_of = (1..=folds.count).map(load).collect::<Result<Vec<_>, _>>()?;
-        match Self::of_folds(folds_of, run.recipe.clone(), folds.threshold) {
+        match Self::of_folds(folds_of, run.recipe.clone(), folds.thresholds.clone()) {
             Ok(ensemble) => Ok(Some(ensemble)),
             Err(why) => refuse(why),
         }
@@ -108,8 +108,8 @@ impl Predictor {
     /// Joins the models of all folds of the recipe of that text.
     ///
     /// # Errors
-    /// What the models do not share.
-    pub(crate) fn of_folds(folds: Vec<Self>, text: String, threshold: Option<f64>) -> Result<Self, String> {
+    /// What the models do not share, or thresholds that are not of their tags.
+    pub(crate) fn of_folds(folds: Vec<Self>, text: String, thresholds: Option<Thresholds>) -> Result<Self, String> {
         let first = folds.first().ok_or("it has no folds")?.clone();
         let shared = |p: &Self| {
             let ModelMeta { recipe, classes, task, size, transforms, .. } = &p.meta;
@@ -118,7 +118,10 @@ impl Predictor {
         if let Some(number) = folds.iter().position(|fold| shared(fold) != shared(&first)) {
             return Err(format!("the model of fold {} has other classes or inputs than that of fold 1", number + 1));
         }
-        let meta = ModelMeta { text, threshold: threshold.or(first.meta.threshold), ..first.meta };
+        if thresholds.as_ref().is_some_and(|thresholds| !thresholds.are_of(first.meta.classes.len())) {
+            return Err("the thresholds in its `summary.json` are not of the tags of its models".to_string());
+        }
+        let meta = ModelMeta { text, threshold: thresholds.or(first.meta.threshold), ..first.meta };
         let members = folds.into_iter().flat_map(|fold| fold.members.with_metas(&fold.meta)).collect();
         Ok(Predictor { members: Members::several(members), meta, device: first.device })
     }
@@ -174,15 +177,18 @@ impl Predictor {
         &self.meta.classes
     }
 
-    /// Returns the predicted labels for an image's probabilities: the most probable class, or the tags above `threshold`;
+    /// The thresholds of a model of tags, unless `given` replaces them: those of the model's header.
+    pub fn thresholds(&self, given: Option<f64>) -> Thresholds {
+        let of_model = || self.meta.threshold.clone();
+        given.map(Thresholds::All).or_else(of_model).unwrap_or(Thresholds::All(DEFAULT_THRESHOLD))
+    }
+
+    /// Returns the predicted labels for an image's probabilities: the most probable class, or the tags above `thresholds`;
     /// empty for regressions.
-    pub fn said<'a>(&'a self, probabilities: &[f32], threshold: f64) -> Vec<&'a str> {
+    pub fn said<'a>(&'a self, probabilities: &[f32], thresholds: &Thresholds) -> Vec<&'a str> {
         let classes = &self.meta.classes;
         match self.meta.task {
-            TaskKind::MultiLabel => {
-                let said = classes.iter().zip(probabilities).filter(|(_, p)| f64::from(**p) > threshold);
-                said.map(|(tag, _)| tag.as_str()).collect()
-            }
+            TaskKind::MultiLabel => thresholds.select(classes, probabilities).into_iter().map(String::as_str).collect(),
             TaskKind::Regression => Vec::new(),
             TaskKind::SingleLabel => {
                 let top = Probabilities::new(probabilities.to_vec(), classes.len()).top(0);

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use fastai_dsl::{Class, Classified, MultiLabel, SingleLabel};
 
+use crate::metrics::Thresholds;
+
 /// What the model of recipe `E` says of one image.
 ///
 /// `E` is a recipe with a committed summary of its data, from which the macro makes the type of its classes: `Cats` and `Dogs`
@@ -74,10 +76,9 @@ impl<E: Classified<Task = SingleLabel>> Prediction<E> {
 }
 
 impl<E: Classified<Task = MultiLabel>> Prediction<E> {
-    /// The tags with a probability above `threshold`, in the order of the classes.
-    pub fn tags(&self, threshold: f64) -> Vec<E::Class> {
-        let tags = E::Class::ALL.iter().zip(&self.probabilities);
-        tags.filter(|(_, p)| f64::from(**p) > threshold).map(|(tag, _)| *tag).collect()
+    /// The tags with a probability above the threshold, which is one number, or one for each tag; in the order of the classes.
+    pub fn tags(&self, thresholds: impl Into<Thresholds>) -> Vec<E::Class> {
+        thresholds.into().select(E::Class::ALL, &self.probabilities).into_iter().copied().collect()
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{duration, grouped, metric, short};
 use super::{Counts, Evaluation, Summary};
-use crate::metrics::number_or_nan;
+use crate::metrics::{Thresholds, number_or_nan};
 
 /// The complete folds of a run, and what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,8 +14,8 @@ pub struct Folds {
     pub count: usize,
     /// Those that are complete, in their order.
     pub each: Vec<FoldSummary>,
-    /// The probability above which the ensemble predicts a tag: that of the predictions of all folds.
-    pub threshold: Option<f64>,
+    /// The probabilities above which the ensemble predicts tags: those of the predictions of all folds.
+    pub thresholds: Option<Thresholds>,
 }
 
 /// One fold.
@@ -157,7 +157,7 @@ mod tests {
             tta: tta.map(|tta| evaluation(tta, 0.5)),
             ..FoldSummary::default()
         };
-        let folds = |each| Folds { count: 3, each, threshold: None };
+        let folds = |each| Folds { count: 3, each, thresholds: None };
         let spread = folds(vec![fold(0.8, None), fold(0.9, None), fold(1.0, None)]).spread();
         assert_eq!((spread.len(), spread[0].name.as_str(), spread[1].name.as_str()), (2, "accuracy", "loss"));
         assert!((spread[0].mean - 0.9).abs() < 1e-12 && (spread[0].deviation.unwrap() - 0.1).abs() < 1e-12);

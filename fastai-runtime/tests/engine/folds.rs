@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use fastai_dsl::{Metric, Recipe};
 use fastai_runtime::engine::{completed, is_unfinished, recipe_of_run, resume, run, validate, validate_all};
-use fastai_runtime::metrics::{self, Truth};
+use fastai_runtime::metrics::{self, Thresholds, Truth};
 use fastai_runtime::predict::{PredictOptions, Predictor, image_files};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Status, Summary};
@@ -264,11 +264,22 @@ fn thresholds_of_an_ensemble_are_those_of_all_folds() {
     let outcome = run(&folded, &chips.options("run"), &mut Silent).unwrap();
     let all = outcome.held_out.as_ref().unwrap();
     let (threshold, best) = metrics::f2_search(&all.probabilities, &all.truth);
-    assert_eq!(load(&outcome.folder).meta().threshold, Some(threshold));
+    assert_eq!(load(&outcome.folder).meta().threshold, Some(Thresholds::All(threshold)));
     let last = &outcome.summary.r#final.as_ref().unwrap().metrics[0];
     assert_eq!(last.value, best);
     assert!(last.chosen_here.is_some());
-    assert_eq!(outcome.predictor().meta().threshold, Some(threshold));
+    assert_eq!(outcome.predictor().meta().threshold, Some(Thresholds::All(threshold)));
+
+    let folded = recipe(&folded.to_string().replace("threshold = search", "threshold = search_each"));
+    let outcome = run(&folded, &chips.options("each"), &mut Silent).unwrap();
+    let all = outcome.held_out.as_ref().unwrap();
+    let thresholds = Thresholds::search_each(&all.probabilities, &all.truth);
+    let loaded = load(&outcome.folder);
+    assert_eq!(loaded.meta().threshold, Some(thresholds.clone()));
+    assert_eq!(outcome.predictor().meta().threshold, Some(thresholds));
+    assert_eq!(loaded.thresholds(Some(0.4)), Thresholds::All(0.4));
+    let last = &outcome.summary.r#final.as_ref().unwrap().metrics[0];
+    assert_eq!((last.name.as_str(), &last.chosen_here), ("f2_best_each", &None));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::chips::Chips;
 use burn::tensor::Device;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
-use fastai_runtime::metrics::Truth;
+use fastai_runtime::metrics::{Thresholds, Truth};
 use fastai_runtime::predict::{PredictOptions, Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Summary};
@@ -168,7 +168,7 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
     let plan = Submission::in_format(&predictor, images.clone(), &suffixes, SubmissionFormat::Classes, " ").unwrap();
     let submit = |out: &Path| {
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        plan.write(&predictor, Some(1), 0.5, out, watch)
+        plan.write(&predictor, Some(1), &Thresholds::All(0.5), out, watch)
     };
     submit(&out).unwrap();
     let text = std::fs::read_to_string(&out).unwrap();
@@ -190,7 +190,7 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
     let written = |plan: &Submission| -> Vec<Vec<String>> {
         let out = chips.path().join("like.csv");
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        plan.write(&predictor, Some(1), 0.5, &out, watch).unwrap();
+        plan.write(&predictor, Some(1), &Thresholds::All(0.5), &out, watch).unwrap();
         let text = std::fs::read_to_string(&out).unwrap();
         text.lines().map(|line| line.split(',').map(str::to_string).collect()).collect()
     };
@@ -246,7 +246,8 @@ fn a_model_file_is_all_that_predicting_needs() {
     drop(chips);
 
     let predictor = load(&file, None).unwrap();
-    assert_eq!((predictor.meta().size, predictor.meta().tta, predictor.meta().threshold), (48, Some(3), Some(0.2)));
+    let meta = predictor.meta();
+    assert_eq!((meta.size, meta.tta, &meta.threshold), (48, Some(3), &Some(Thresholds::All(0.2))));
     let files = image_files(&[images]).unwrap();
     let all = probabilities(&predictor, &files, Some(3));
     assert_eq!(all.len(), 30 * predictor.classes().len());

@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module::conv2d, ops::ConvOptions};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{HeadSpec, StatsWish, TaskKind, TransformSet, Transforms, Weights, arch};
+use fastai_runtime::metrics::Thresholds;
 use fastai_runtime::models::{self, Body, ModelMeta, Network, Pass};
 use fastai_runtime::progress::Silent;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -252,7 +253,7 @@ fn meta() -> ModelMeta {
         std: [0.229, 0.224, 0.225],
         batch: 8,
         seed: 42,
-        threshold: Some(0.2),
+        threshold: Some(Thresholds::All(0.2)),
         tta: Some(4),
         class_weights: None,
         resize_to: None,
@@ -277,7 +278,7 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     let error = models::load_model(network, &other, &path, None).unwrap_err().to_string();
     assert!(error.contains("recipe: Planet wanted, Globe in the file"), "{error}");
     assert!(error.contains("classes"), "{error}");
-    let mut hostile = [(); 12].map(|()| meta.clone());
+    let mut hostile = [(); 13].map(|()| meta.clone());
     hostile[0].head.hidden = vec![u32::MAX; 3];
     hostile[0].head.dropout = vec![0.0; 4];
     hostile[1].head.dropout = vec![1.0, 0.5];
@@ -287,10 +288,11 @@ fn a_saved_model_comes_back_and_another_recipes_is_refused() {
     hostile[5].transforms.max_zoom = [1.0, 1e30];
     hostile[6].std[1] = 0.0;
     hostile[7].tta = Some(u32::MAX);
-    hostile[8].threshold = Some(-1.0);
+    hostile[8].threshold = Some(Thresholds::All(-1.0));
     hostile[9].batch = 0;
     hostile[10].cut = 99;
     hostile[11].transforms.stats = StatsWish::Given { mean: [0.5; 3], std: [0.5, 0.0, 0.5] };
+    hostile[12].threshold = Some(Thresholds::Each(vec![0.2]));
     for (number, lie) in hostile.iter().enumerate() {
         models::save_model(&read, lie, &path).unwrap();
         models::read_model(&path, &device).expect_err(&format!("description {number}"));

@@ -1,8 +1,9 @@
 //! The metrics against scikit-learn. The golden file is made by `tools/reference_metrics.py`.
 
-use fastai_dsl::{Average, KappaWeights, Metric};
+use fastai_dsl::{Average, KappaWeights, Metric, Threshold};
 use fastai_runtime::metrics::{
-    self, Auroc, Measure, Probabilities, Truth, accuracy, auroc, confusion, f2, f2_of_images, f2_search, log_loss,
+    self, Auroc, Measure, Probabilities, Thresholds, Truth, accuracy, auroc, confusion, f2, f2_of_images, f2_search,
+    log_loss,
 };
 use fastai_runtime::random::Stream;
 use rand::Rng;
@@ -53,6 +54,13 @@ fn multi_label() {
         let (threshold, best) = f2_search(&p, &truth);
         close(best, &case["fbeta2_best"], 1e-12);
         close(threshold, &case["best_threshold"], 1e-12);
+        let Thresholds::Each(each) = Thresholds::search_each(&p, &truth) else { panic!("a threshold for each tag") };
+        for (found, expected) in each.iter().zip(case["thresholds_each"].as_array().unwrap()) {
+            close(*found, expected, 1e-12);
+        }
+        close(f2(&p, &truth, Thresholds::Each(each)), &case["fbeta2_each"], 1e-12);
+        let of_halves = metrics::F2 { threshold: Threshold::SearchEach };
+        close(of_halves.value(&p, &truth), &case["fbeta2_of_halves"], 1e-12);
         for (found, expected) in f2_of_images(&p, &truth, 0.2).iter().zip(case["per_row_f2"].as_array().unwrap()) {
             close(*found, expected, 1e-12);
         }

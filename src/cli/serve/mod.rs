@@ -103,7 +103,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 
     let counters = Arc::new(Counters::default());
     let (queue, worker) = ImageQueue::start(predictor.clone(), options, args.limits, counters.clone());
-    let threshold = args.threshold.or(predictor.meta().threshold).unwrap_or(0.5);
+    let thresholds = predictor.thresholds(args.threshold);
     let meta = predictor.meta();
     let outputs = match meta.task {
         TaskKind::MultiLabel => counted(meta.classes.len() as u64, "tag", "tags"),
@@ -111,7 +111,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         TaskKind::Regression => "a number an image".to_string(),
     };
     let about = format!("`{}`, {outputs}", meta.recipe);
-    let service = Service::new(predictor, threshold, args.limits, queue, counters.clone());
+    let service = Service::new(predictor, thresholds, args.limits, queue, counters.clone());
 
     let cannot = |error: std::io::Error| Failure::Failed(format!("cannot serve: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;

@@ -11,6 +11,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use fastai_dsl::TaskKind;
+use fastai_runtime::metrics::Thresholds;
 use fastai_runtime::predict::Predictor;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -32,7 +33,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
 /// What the handlers share.
 pub struct Service {
     predictor: Arc<Predictor>,
-    threshold: f64,
+    thresholds: Thresholds,
     limits: Limits,
     queue: ImageQueue,
     buffer: Buffer,
@@ -43,13 +44,13 @@ pub struct Service {
 impl Service {
     pub fn new(
         predictor: Arc<Predictor>,
-        threshold: f64,
+        thresholds: Thresholds,
         limits: Limits,
         queue: ImageQueue,
         counters: Arc<Counters>,
     ) -> Arc<Self> {
         let (buffer, requests) = (Buffer::new(&limits), Semaphore::new(limits.concurrency as usize));
-        Arc::new(Service { predictor, threshold, limits, queue, buffer, requests, counters })
+        Arc::new(Service { predictor, thresholds, limits, queue, buffer, requests, counters })
     }
 }
 
@@ -99,7 +100,7 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
 
 async fn model(State(service): State<Arc<Service>>) -> Response {
     let meta = service.predictor.meta();
-    let threshold = (meta.task == TaskKind::MultiLabel).then_some(service.threshold);
+    let threshold = (meta.task == TaskKind::MultiLabel).then_some(&service.thresholds);
     let value = json!({
         "recipe": meta.recipe,
         "task": meta.task.word(),
@@ -140,10 +141,10 @@ async fn predict(
 ) -> Result<Response, Refusal> {
     let _in_progress = Gauge::raise(&service.counters.in_progress);
     let Query(asked) = asked.map_err(|error| Refusal::Malformed(error.body_text()))?;
-    let threshold = asked.threshold.unwrap_or(service.threshold);
-    if !(0.0..=1.0).contains(&threshold) {
+    if let Some(threshold) = asked.threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
         return Err(Refusal::Malformed(format!("threshold={threshold}: a number from 0 to 1 is wanted")));
     }
+    let thresholds = asked.threshold.map_or_else(|| service.thresholds.clone(), Thresholds::All);
     if asked.top == Some(0) {
         return Err(Refusal::Malformed("top=0: at least 1 is wanted".to_string()));
     }
@@ -158,7 +159,7 @@ async fn predict(
 
     let describe = |said: Predicted, object: &mut Map<String, Value>| -> Result<(), String> {
         let said = said?;
-        let names = service.predictor.said(&said.probabilities, threshold);
+        let names = service.predictor.said(&said.probabilities, &thresholds);
         answer::describe(object, &service.predictor, &said.probabilities, &names, asked.top);
         Ok(())
     };

@@ -85,19 +85,19 @@ impl FoldedRun<'_> {
             self.summary.tta = Some(self.evaluation(look, truth, &metrics, *index, &folds));
         }
         let last = averaged.map_or(plain.clone(), |(look, _)| look);
-        let threshold =
+        let thresholds =
             measured::describe(&mut self.record, &last.probabilities, truth, self.recipe.metrics(), &classes);
         let item =
             |(id, path): (&String, &String)| Item { id: id.clone(), path: path.into(), target: Target::Unlabelled };
         let items: Vec<Item> = whole.held_out.ids.iter().zip(paths).map(item).collect();
-        self.record.gallery = worst::gallery(&last, truth, &items, &classes, threshold);
+        self.record.gallery = worst::gallery(&last, truth, &items, &classes, thresholds.as_ref());
         self.summary.baseline = measured::baseline(truth, truth, &classes).map(|mut baseline| {
-            let reached = measured::in_baselines_measure(&plain.probabilities, truth, threshold);
+            let reached = measured::in_baselines_measure(&plain.probabilities, truth, thresholds.as_ref());
             baseline.reached = (!self.summary.smoke).then_some(reached);
             baseline
         });
         if let Some(folds) = &mut self.summary.folds {
-            folds.threshold = threshold;
+            folds.thresholds = thresholds;
         }
         self.summary.counts.valid = truth.len();
         Ok(())
@@ -149,8 +149,8 @@ impl FoldedRun<'_> {
         let picked = device::pick(self.options.device.unwrap_or(self.recipe.device().into()))?;
         let load = |number: usize| Predictor::load(&fold_folder(self.folder.path(), number), None, &picked.device);
         let folds = (1..=self.folds.len()).map(load).collect::<Result<Vec<_>, _>>()?;
-        let threshold = self.summary.folds.as_ref().and_then(|folds| folds.threshold);
-        let joined = Predictor::of_folds(folds, self.summary.recipe.clone(), threshold);
+        let thresholds = self.summary.folds.as_ref().and_then(|folds| folds.thresholds.clone());
+        let joined = Predictor::of_folds(folds, self.summary.recipe.clone(), thresholds);
         joined.map_err(|why| WeightsError::unfit(self.folder.path(), why).into())
     }
 

@@ -14,6 +14,7 @@ use super::{PredictOptions, Predictor};
 use crate::RunError;
 use crate::atomic::write_atomic;
 use crate::data::{DataError, test_id};
+use crate::metrics::Thresholds;
 use crate::models::ModelMeta;
 use crate::progress::Watch;
 
@@ -127,7 +128,7 @@ impl Submission {
     }
 
     /// Predicts the rows and writes them to `out`, compressed if its name ends with `.gz`. Tags are those with a probability
-    /// above `threshold`.
+    /// above `thresholds`.
     ///
     /// # Errors
     /// All unreadable images; nothing is written then, since a submission without some rows would be rejected.
@@ -135,7 +136,7 @@ impl Submission {
         &self,
         predictor: &Predictor,
         tta: Option<u32>,
-        threshold: f64,
+        thresholds: &Thresholds,
         out: &Path,
         watch: Watch<'_>,
     ) -> Result<(), RunError> {
@@ -162,10 +163,10 @@ impl Submission {
                             SubmissionCell::Id => self.cell(&self.ids[said.image]).into_owned(),
                             SubmissionCell::Probability { place, .. } => said.probabilities[*place].to_string(),
                             SubmissionCell::Class => {
-                                self.cell(&predictor.said(said.probabilities, threshold).concat()).into_owned()
+                                self.cell(&predictor.said(said.probabilities, thresholds).concat()).into_owned()
                             }
                             SubmissionCell::Tags { separator } => {
-                                self.cell(&predictor.said(said.probabilities, threshold).join(separator)).into_owned()
+                                self.cell(&predictor.said(said.probabilities, thresholds).join(separator)).into_owned()
                             }
                         });
                     }
