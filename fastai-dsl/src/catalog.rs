@@ -121,7 +121,7 @@ catalog! {
         /// Give one rate for all layer groups, or one a group, earliest layers first.
         RATE_COUNT = "E0404", "wrong number of learning rates";
         /// With cached activations there is one layer group: the head.
-        RATES_PRECOMPUTED = "E0405", "several rates while activations are precomputed";
+        RATES_PRECOMPUTED = "E0405", "several rates while only the head trains";
         /// Without `cycle_len` there are no cycles that could grow.
         MULT_WITHOUT_LEN = "E0406", "`cycle_mult` without `cycle_len`";
         /// Layer groups are numbered from 0; negative numbers count from the end.

@@ -272,6 +272,9 @@ impl fmt::Display for Step {
                 if let Some(iters) = find.iters {
                     args.push(format!("iters = {iters}"));
                 }
+                if !find.ratio.is_empty() {
+                    args.push(format!("ratio = {:?}", find.ratio));
+                }
                 write!(f, "{})", args.join(", "))
             }
             Step::Fit(fit) => {

@@ -47,7 +47,8 @@ fn sweeps_agree() {
         // A list of starts scales all groups alike; the language has one start.
         let (Some(start), Some(end)) = (case["start"].as_f64(), case["end"].as_f64()) else { continue };
         let n = case["nb"].as_u64().unwrap() as u32;
-        let find = LrFind { index: 0, suggest: Suggest::Valley, or: None, start, end, iters: Some(n) };
+        let find =
+            LrFind { index: 0, suggest: Suggest::Valley, or: None, start, end, iters: Some(n), ratio: Vec::new() };
         let want = case["lrs"].as_array().unwrap();
         let got: Vec<f64> = sweep(&find, n).collect();
         assert_eq!(got.len(), want.len());

@@ -206,12 +206,23 @@ pub struct LrFind {
     pub end: f64,
     /// Batches of the sweep; `None` = 100 on cached activations, 40 from images.
     pub iters: Option<u32>,
+    /// Rates of the layer groups as multiples of that of the head, earliest first; empty = all the same.
+    #[serde(default)]
+    pub ratio: Vec<f64>,
 }
 
 impl LrFind {
     /// Batches of the sweep.
     pub fn iterations(&self, precomputed: bool) -> u32 {
         self.iters.unwrap_or(if precomputed { 100 } else { 40 })
+    }
+
+    /// The rate of each of `groups` layer groups, earliest first, while the head's is `rate`.
+    pub fn rates(&self, rate: f64, groups: usize) -> Vec<f64> {
+        match self.ratio.as_slice() {
+            [] => vec![rate; groups],
+            ratio => ratio.iter().map(|factor| factor * rate).collect(),
+        }
     }
 }
 

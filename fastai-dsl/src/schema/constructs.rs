@@ -395,6 +395,9 @@ construct_lists! {
             end: Number in above(0.0, 100.0) = "10";
             /// Batches; the default is 100 on cached activations and 40 from images.
             iters: Count in range(12.0, 100000.0);
+            /// Rates of the layer groups as multiples of that of the head, earliest first, the last one 1: `[0.01, 0.1, 1]`;
+            /// unless given, all groups have the same rate.
+            ratio: Numbers in above(0.0, 1.0);
         }
         /// Replaces the head by a new, untrained one.
         HEAD head {} + layers

@@ -23,7 +23,8 @@ pub struct BatchRow {
     pub loss: f64,
     /// Moving average of the losses of the step, as the epoch table shows it.
     pub smoothed: f64,
-    /// Learning rate of each layer group, earliest first; a single rate on cached activations.
+    /// Learning rate of each layer group, earliest first; a single rate on cached activations, and in an
+    /// `lr_find` that sweeps the same rate for all.
     pub rates: Vec<f64>,
 }
 
@@ -63,7 +64,10 @@ fn of_find(curve: &FindCurve) -> impl Iterator<Item = BatchRow> {
         batch,
         loss,
         smoothed,
-        rates: vec![rate],
+        rates: match curve.ratio.as_slice() {
+            [] => vec![rate],
+            ratio => ratio.iter().map(|factor| factor * rate).collect(),
+        },
     })
 }
 

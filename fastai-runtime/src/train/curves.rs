@@ -11,6 +11,9 @@ pub struct FindCurve {
     pub title: String,
     /// Learning rate of each batch (of the last layer group), increasing.
     pub rates: Vec<f64>,
+    /// Rates of the layer groups as multiples of it, earliest first; empty if all are the same.
+    #[serde(default)]
+    pub ratio: Vec<f64>,
     /// Smoothed loss after each batch; as long as `rates`.
     pub losses: Vec<f64>,
     /// Loss of each individual batch; as long as `rates`.

@@ -99,7 +99,8 @@ impl Drop for Restore<'_> {
     }
 }
 
-/// Trains for the plan's batches at rising rates, equal for all layer groups, and derives a rate from the losses.
+/// Trains for the plan's batches at rising rates, equal for all layer groups or in a ratio, and derives a rate of the head from
+/// the losses.
 ///
 /// The set repeats as often as needed. The sweep ends early when the smoothed loss is not a number or exceeds 4 times the
 /// best. Afterwards, weights and running statistics are exactly as before, also after an error or a stop.
@@ -133,7 +134,8 @@ pub fn find_rate(
             let Some((_, rate)) = next else { break 'epochs };
             let mut batch = batch?;
             let k = found.batches;
-            let rates = GroupRates { lrs: vec![rate; groups], wds: Vec::new(), momentum: descent.rule.momentum() };
+            let rates =
+                GroupRates { lrs: find.rates(rate, groups), wds: Vec::new(), momentum: descent.rule.momentum() };
             let counters = [stage, k];
             let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
             let targets = Targets::new(&batch.images, mix.as_ref());

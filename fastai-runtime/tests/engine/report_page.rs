@@ -35,6 +35,7 @@ fn find(step: usize, title: &str) -> FindCurve {
         losses,
         suggestion: Some(1e-2),
         rule: "valley".into(),
+        ratio: Vec::new(),
     }
 }
 

@@ -562,6 +562,29 @@ fn the_finder_takes_the_batches_of_a_step_for_each_rate() {
 }
 
 #[test]
+fn the_finder_sweeps_the_rates_of_layer_groups_in_a_ratio() {
+    let chips = Chips::new(40);
+    let losses = |name: &str, steps: &str| {
+        let recipe = chips.tags(&format!("{steps} fit(0.01, 1);"), "", "");
+        assert_eq!(recipe, chips::recipe(&recipe.to_string()), "the text says all");
+        let batches = run(&recipe, &chips.options(name), &mut Silent).unwrap().batches;
+        let sweep = batches.iter().filter(|batch| batch.epoch.is_none());
+        sweep.map(|batch| (batch.loss, batch.rates.clone())).unzip::<f64, Vec<f64>, Vec<_>, Vec<_>>()
+    };
+    let (frozen, _) = losses("frozen", "freeze(); lr_find(or = 0.01, iters = 12, end = 0.1);");
+    let (still, _) =
+        losses("still", "unfreeze(); lr_find(or = 0.01, iters = 12, end = 0.1, ratio = [1e-30, 1e-30, 1]);");
+    let (moving, rates) =
+        losses("moving", "unfreeze(); lr_find(or = 0.01, iters = 12, end = 0.1, ratio = [0.3, 0.3, 1]);");
+    // The same step number draws the same batches. A body at no rate to speak of is a frozen one: SqueezeNet's has no statistics that training would change.
+    let apart = |other: &[f64]| frozen.iter().zip(other).map(|(a, b)| (a - b).abs() / a).fold(0.0, f64::max);
+    assert_eq!((frozen.len(), still.len()), (12, 12));
+    assert!(apart(&still) < 1e-5, "{frozen:?} {still:?}");
+    assert_eq!(rates[0], [0.3e-5, 0.3e-5, 1e-5]);
+    assert!(apart(&moving) > 1e-4, "{frozen:?} {moving:?}");
+}
+
+#[test]
 fn the_end_of_each_cycle_is_saved_and_loads() {
     let chips = Chips::new(40);
     let steps = "fit(0.05, 2, cycle_len = 1, cycle_mult = 2, cycle_save_name = \"c\"); save(\"after\"); \

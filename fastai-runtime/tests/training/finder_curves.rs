@@ -208,7 +208,8 @@ fn features(recipe: &Recipe, dataset: &Dataset, learner: &Learner) -> [Features;
 }
 
 fn sweep(learner: &mut Learner, examples: &dyn Examples, loss: &Loss, seed: u64) -> FindResult {
-    let find = LrFind { index: 0, suggest: Suggest::Valley, or: None, start: 1e-5, end: 10.0, iters: None };
+    let find =
+        LrFind { index: 0, suggest: Suggest::Valley, or: None, start: 1e-5, end: 10.0, iters: None, ratio: Vec::new() };
     let plan = FindPlan {
         stage: 0,
         find: &find,

@@ -42,6 +42,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         step: index,
         title: summary.text.clone(),
         rates: found.rates,
+        ratio: find.ratio.clone(),
         losses: found.losses,
         batch_losses: found.batch_losses,
         suggestion: found.suggestion.map(|s| s.rate),

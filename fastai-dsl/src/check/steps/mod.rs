@@ -1,22 +1,24 @@
 //! Checks the steps of `train`: each against its construct, then the states that they lead through.
 
+mod rates;
+mod saved;
+
+use rates::{decays, lr_find, rates};
+use saved::{Saved, average, cycle_saves, load, save};
+
 use super::bind::{self, Bound};
 use super::{course, data, model};
 use crate::arch::{ArchFacts, GROUPS};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, Entry, StepCall, Stmt, ValueKind};
+use crate::draft::{Draft, Entry, StepCall, Stmt};
 use crate::habits;
 use crate::plan::BodyState;
-use crate::rate::Rate;
-use crate::recipe::{Fit, HeadSpec, LrFind, Step, StepKind, cycle_model};
+use crate::recipe::{Fit, HeadSpec, Step, StepKind};
 use crate::schedule;
 
 /// The most epochs of a recipe. At one second each they take eleven days.
 const MAX_EPOCHS: u64 = 1_000_000;
-
-/// The most models that the cycles of a `fit` save.
-const MAX_CYCLE_MODELS: u32 = 1000;
 
 /// Facts from the other sections that the steps depend on; `None` where a section is broken.
 pub(super) struct Context {
@@ -30,13 +32,6 @@ pub(super) struct Context {
     pub(super) copies: Option<(u32, Site)>,
     /// Where the recipe averages the weights of every fit.
     pub(super) ema: Option<Site>,
-}
-
-/// A model written by `save`.
-struct Saved {
-    name: String,
-    site: Site,
-    head: Option<HeadSpec>,
 }
 
 /// The state between two steps, as far as it decides which steps are legal.
@@ -173,133 +168,6 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
         StepKind::Load => load(&bound, site, state, out),
         StepKind::Average => average(&bound, site, state, out),
     }
-}
-
-fn save(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
-    let Some(name) = saved_name(bound, "name", site, out) else {
-        state.saved_something = true;
-        return None;
-    };
-    saves(&name, bound.site("name", site), state, out);
-    Some(Step::Save { name })
-}
-
-/// Records a model that is saved under `name`.
-fn saves(name: &str, at: Site, state: &mut Walk, out: &mut Diagnostics) {
-    let same_file = |saved: &&Saved| saved.name == name || saved.name.to_lowercase() == name.to_lowercase();
-    if let Some(first) = state.saved.iter().find(same_file) {
-        let looped = first.site == at && at != Site::NONE;
-        let help = if looped {
-            "put the loop's name into the string: `save(\"{size}\")`".to_string()
-        } else {
-            format!("another name: `save({:?})`", format!("{name}_2"))
-        };
-        let what = match first.name == name {
-            true => format!("{name:?} is saved twice"),
-            false => format!("{name:?} and {:?} are one file where case does not count", first.name),
-        };
-        let mut error = Diagnostic::error(&c::SAVED_TWICE, at, what).help(help);
-        if !looped {
-            error = error.also(first.site, "first saved here");
-        }
-        out.push(error);
-    }
-    state.saved.push(Saved { name: name.to_string(), site: at, head: state.head.clone() });
-}
-
-/// The name of the models that a `fit` saves after its cycles, which are then known; `None` if it is wrong.
-fn cycle_saves(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Option<String>> {
-    if !bound.given("cycle_save_name") {
-        return Some(None);
-    }
-    let at = bound.site("cycle_save_name", site);
-    if !bound.given("cycle_len") {
-        let text = "`cycle_save_name` needs `cycle_len`: without it there are no cycles";
-        out.push(Diagnostic::error(&c::SCHEDULE_KEY, at, text).help("`cycle_len = 1`"));
-    }
-    let (Some(name), Some(cycles)) = (saved_name(bound, "cycle_save_name", site, out), bound.read::<u32>("cycles"))
-    else {
-        state.saved_something = true;
-        return None;
-    };
-    if cycles > MAX_CYCLE_MODELS {
-        let text = format!("{cycles} cycles would save as many models");
-        let help = format!("at most {MAX_CYCLE_MODELS} cycles, or a `save` step after the `fit`");
-        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
-        return None;
-    }
-    if !bound.known(&["cycles"]) {
-        // A constant decides how many there are.
-        state.saved_something = true;
-        return Some(Some(name));
-    }
-    for cycle in 0..u64::from(cycles) {
-        saves(&cycle_model(&name, cycle), at, state, out);
-    }
-    bound.given("cycle_len").then_some(Some(name))
-}
-
-fn load(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
-    let name = saved_name(bound, "name", site, out)?;
-    loads("load", &name, bound.site("name", site), state, out);
-    Some(Step::Load { name })
-}
-
-/// Checks that a step before `step` saves the model `name`, with the head of now.
-fn loads(step: &str, name: &str, at: Site, state: &Walk, out: &mut Diagnostics) {
-    match state.saved.iter().rfind(|s| s.name == name) {
-        None if !state.saved_something => {
-            let names: Vec<&str> = state.saved.iter().map(|s| s.name.as_str()).collect();
-            let help = match crate::suggest::closest(name, names.iter().copied()) {
-                Some(n) if step == "load" => format!("did you mean `load({n:?})`?"),
-                Some(n) => format!("did you mean `{n:?}`?"),
-                None => format!("`save({name:?});` before it"),
-            };
-            out.push(
-                Diagnostic::error(&c::NEVER_SAVED, at, format!("nothing before this step saves {name:?}")).help(help),
-            );
-        }
-        Some(Saved { head: Some(then), site: saved, .. }) if state.head.as_ref().is_some_and(|now| now != then) => {
-            out.push(
-                Diagnostic::error(&c::LOAD_HEAD, at, format!("{name:?} was saved with another head"))
-                    .help(format!(
-                        "the same head before it: `head(dropout = {:?}, hidden = {:?});`",
-                        then.dropout, then.hidden
-                    ))
-                    .also(*saved, "saved here"),
-            );
-        }
-        _ => {}
-    }
-}
-
-fn average(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Step> {
-    let names = bound.read::<Vec<String>>("names")?;
-    let list = bound.site("names", site);
-    let sites: Vec<Site> = match bound.written("names").map(|value| &value.kind) {
-        Some(ValueKind::List(items)) => items.iter().map(|item| item.site).collect(),
-        _ => vec![list],
-    };
-    let mut good = true;
-    for (number, (name, at)) in names.iter().zip(&sites).enumerate() {
-        if let Some(first) = names[..number].iter().position(|other| other == name) {
-            out.push(
-                Diagnostic::error(&c::TWICE, *at, format!("{name:?} is averaged twice"))
-                    .help(format!("another model beside it: `save({:?});` before it", format!("{name}_2")))
-                    .also(sites[first], "first named here"),
-            );
-            good = false;
-        } else {
-            loads("average", name, *at, state, out);
-        }
-    }
-    if names.len() < 2 && good {
-        let more = names.first().map_or("a".to_string(), |name| format!("{name}_2"));
-        let help = format!("another model beside it: `save({more:?});` before it");
-        out.push(Diagnostic::error(&c::WRONG_TYPE, list, "`average` takes at least two models").help(help));
-        good = false;
-    }
-    good.then_some(Step::Average { names })
 }
 
 fn precompute(on: Option<bool>, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
@@ -534,136 +402,6 @@ fn epochs_count(epochs: u64, key: &str, site: Site, state: &mut Walk, out: &mut 
     true
 }
 
-/// The learning rates, if their number fits the layer groups.
-fn rates(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<Rate>> {
-    let lrs = bound.read::<Vec<Rate>>("lrs")?;
-    let listed = matches!(bound.written("lrs").map(|v| &v.kind), Some(ValueKind::List(_)));
-    if bound.given("layer_decay") {
-        return decayed(&lrs, listed, bound, site, state, out);
-    }
-    (!listed || rate_count(&lrs, bound.site("lrs", site), state, out)).then_some(lrs)
-}
-
-/// One rate per layer group, from that of the head.
-fn decayed(
-    lrs: &[Rate],
-    listed: bool,
-    bound: &Bound,
-    site: Site,
-    state: &Walk,
-    out: &mut Diagnostics,
-) -> Option<Vec<Rate>> {
-    let (decay, at) = (bound.read::<f64>("layer_decay")?, bound.site("layer_decay", site));
-    if listed {
-        let text = "`layer_decay` makes the rates of the layer groups from one rate, and there is a list";
-        let help = "the last rate of the list alone, or remove `layer_decay`";
-        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(help).also(bound.site("lrs", site), "the list"));
-        return None;
-    }
-    if state.body == Some(BodyState::Precomputed) {
-        let text = "`layer_decay` makes several learning rates, but `precompute` is on: only the head trains";
-        let error =
-            Diagnostic::error(&c::RATES_PRECOMPUTED, at, text).help("remove it, or `precompute(off);` before it");
-        out.push(error.also(state.since, "switched on here"));
-        return None;
-    }
-    let (head, groups) = (*lrs.last()?, state.groups? as i32);
-    let rates = (1..groups).rev().map(|from_head| head * decay.powi(from_head));
-    Some(rates.chain([head]).collect())
-}
-
-/// The weight decays, if their number fits the layer groups; none where all are 0.
-fn decays(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<f64>> {
-    let Some(wds) = bound.read::<Vec<f64>>("wds") else { return Some(Vec::new()) };
-    if let Some(groups) = state.groups
-        && wds.len() > 1
-        && wds.len() != groups
-    {
-        out.push(
-            Diagnostic::error(
-                &c::RATE_COUNT,
-                bound.site("wds", site),
-                format!("{} weight decays for {groups} layer groups", wds.len()),
-            )
-            .help(format!("give 1 or {groups}: `wds = {}`", crate::draft::number(wds[0]))),
-        );
-        return None;
-    }
-    Some(if wds.iter().any(|w| *w != 0.0) { wds } else { Vec::new() })
-}
-
-fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> bool {
-    let n = lrs.len();
-    if n == 1 {
-        return true;
-    }
-    if state.body == Some(BodyState::Precomputed) {
-        let one = lrs.last().and_then(Rate::fixed).map_or("lr".to_string(), crate::draft::number);
-        out.push(
-            Diagnostic::error(
-                &c::RATES_PRECOMPUTED,
-                site,
-                format!("{n} learning rates, but `precompute` is on: only the head trains"),
-            )
-            .help(format!("one rate: `{one}`; or `precompute(off);` before it"))
-            .also(state.since, "switched on here"),
-        );
-        return false;
-    }
-    let Some(groups) = state.groups.filter(|g| *g != n) else { return true };
-    let mut error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {groups} layer groups"))
-        .help(format!("give 1 or {groups}, earliest layers first: `{}`", spread(lrs, groups)));
-    if let Some(facts) = state.context.facts {
-        let names: Vec<&str> = facts.body().iter().map(|(n, _)| n.as_str()).chain(["head"]).collect();
-        error = error.note(format!("the groups are {}", names.join("; ")));
-    }
-    out.push(error);
-    false
-}
-
-/// One rate per group, spaced evenly on a logarithmic scale from the first given rate to the last.
-fn spread(lrs: &[Rate], groups: usize) -> String {
-    let ends = lrs.first().and_then(Rate::fixed).zip(lrs.last().and_then(Rate::fixed));
-    let Some((first, last)) = ends.filter(|(a, b)| *a > 0.0 && a < b && groups > 1) else {
-        return match groups {
-            3 => "[lr / 9, lr / 3, lr]".to_string(),
-            _ => format!("[{}]", vec!["lr"; groups].join(", ")),
-        };
-    };
-    let step = (last / first).powf(1.0 / (groups - 1) as f64);
-    let rates: Vec<String> = (0..groups)
-        .map(|i| first * step.powi(i as i32))
-        .map(|x| format!("{:?}", format!("{x:.2e}").parse::<f64>().unwrap_or(x)))
-        .collect();
-    format!("[{}]", rates.join(", "))
-}
-
-fn lr_find(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
-    let index = state.finders;
-    state.finders = state.finders.saturating_add(1);
-    let (start, end): (f64, f64) = (bound.read("start")?, bound.read("end")?);
-    if start >= end && bound.known(&["start", "end"]) {
-        let at = bound.site("start", bound.site("end", site));
-        let default = |key: &str| bound.construct().key(key).and_then(|(_, key)| key.default).unwrap_or_default();
-        let mut error =
-            Diagnostic::error(&c::EMPTY_SWEEP, at, format!("`start` must be below `end`, got {start} and {end}"))
-                .help(format!("`start = {}, end = {}`", default("start"), default("end")));
-        if bound.given("start") && bound.given("end") {
-            error = error.also(bound.site("end", site), "the sweep ends here");
-        }
-        out.push(error);
-        return None;
-    }
-    Some(Step::LrFind(LrFind {
-        index,
-        suggest: bound.read("suggest")?,
-        or: bound.read("or"),
-        start,
-        end,
-        iters: bound.read("iters"),
-    }))
-}
-
 fn tta(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     if state.body == Some(BodyState::Precomputed) {
         out.push(
@@ -682,33 +420,4 @@ fn tta(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Op
         );
     }
     Some(Step::Tta { n_aug: bound.read("n_aug")? })
-}
-
-/// Whether Windows takes the name, with any ending, for a device.
-fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let numbered =
-        |prefix: &str| stem.strip_prefix(prefix).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
-    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
-}
-
-fn saved_name(bound: &Bound, key: &str, site: Site, out: &mut Diagnostics) -> Option<String> {
-    let name = bound.text(key)?;
-    let reason = match name {
-        "" => "is empty",
-        "tmp" | "final" | "interrupted" => "is reserved",
-        _ if name.starts_with('.') => "begins with a dot",
-        _ if !name.chars().all(|ch| ch.is_alphanumeric() || "-_. +".contains(ch)) => "holds a character no file should",
-        _ if name.len() > 100 => "is longer than 100 bytes",
-        _ if name.ends_with(['.', ' ']) => "ends with a dot or a space, which Windows leaves out",
-        _ if is_device(name) => "is a device on Windows",
-        _ => return Some(name.to_string()),
-    };
-    let good: String = name.chars().map(|ch| if ch.is_alphanumeric() { ch } else { '_' }).collect();
-    let good = if good == name || good.trim_matches('_').is_empty() { "224_all".to_string() } else { good };
-    out.push(
-        Diagnostic::error(&c::SAVE_NAME, bound.site(key, site), format!("the name {name:?} {reason}"))
-            .help(format!("letters, digits, `-`, `_`: `{good:?}`")),
-    );
-    None
 }

@@ -1,0 +1,170 @@
+//! Checks the learning rates and weight decays of steps, and the finder.
+
+use super::super::bind::Bound;
+use super::Walk;
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{ValueKind, number};
+use crate::plan::BodyState;
+use crate::rate::Rate;
+use crate::recipe::{LrFind, Step};
+
+/// The learning rates, if their number fits the layer groups.
+pub(super) fn rates(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<Rate>> {
+    let lrs = bound.read::<Vec<Rate>>("lrs")?;
+    let listed = matches!(bound.written("lrs").map(|v| &v.kind), Some(ValueKind::List(_)));
+    if bound.given("layer_decay") {
+        return decayed(&lrs, listed, bound, site, state, out);
+    }
+    (!listed || rate_count(&lrs, bound.site("lrs", site), state, out)).then_some(lrs)
+}
+
+/// One rate per layer group, from that of the head.
+fn decayed(
+    lrs: &[Rate],
+    listed: bool,
+    bound: &Bound,
+    site: Site,
+    state: &Walk,
+    out: &mut Diagnostics,
+) -> Option<Vec<Rate>> {
+    let (decay, at) = (bound.read::<f64>("layer_decay")?, bound.site("layer_decay", site));
+    if listed {
+        let text = "`layer_decay` makes the rates of the layer groups from one rate, and there is a list";
+        let help = "the last rate of the list alone, or remove `layer_decay`";
+        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(help).also(bound.site("lrs", site), "the list"));
+        return None;
+    }
+    if state.body == Some(BodyState::Precomputed) {
+        let text = "`layer_decay` makes several learning rates, but `precompute` is on: only the head trains";
+        let error =
+            Diagnostic::error(&c::RATES_PRECOMPUTED, at, text).help("remove it, or `precompute(off);` before it");
+        out.push(error.also(state.since, "switched on here"));
+        return None;
+    }
+    let (head, groups) = (*lrs.last()?, state.groups? as i32);
+    let rates = (1..groups).rev().map(|from_head| head * decay.powi(from_head));
+    Some(rates.chain([head]).collect())
+}
+
+/// The weight decays, if their number fits the layer groups; none where all are 0.
+pub(super) fn decays(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<f64>> {
+    let Some(wds) = bound.read::<Vec<f64>>("wds") else { return Some(Vec::new()) };
+    if let Some(groups) = state.groups
+        && wds.len() > 1
+        && wds.len() != groups
+    {
+        out.push(
+            Diagnostic::error(
+                &c::RATE_COUNT,
+                bound.site("wds", site),
+                format!("{} weight decays for {groups} layer groups", wds.len()),
+            )
+            .help(format!("give 1 or {groups}: `wds = {}`", number(wds[0]))),
+        );
+        return None;
+    }
+    Some(if wds.iter().any(|w| *w != 0.0) { wds } else { Vec::new() })
+}
+
+fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> bool {
+    let n = lrs.len();
+    if n == 1 {
+        return true;
+    }
+    if state.body == Some(BodyState::Precomputed) {
+        let one = lrs.last().and_then(Rate::fixed).map_or("lr".to_string(), number);
+        out.push(
+            Diagnostic::error(
+                &c::RATES_PRECOMPUTED,
+                site,
+                format!("{n} learning rates, but `precompute` is on: only the head trains"),
+            )
+            .help(format!("one rate: `{one}`; or `precompute(off);` before it"))
+            .also(state.since, "switched on here"),
+        );
+        return false;
+    }
+    let Some(groups) = state.groups.filter(|g| *g != n) else { return true };
+    let mut error = Diagnostic::error(&c::RATE_COUNT, site, format!("{n} learning rates for {groups} layer groups"))
+        .help(format!("give 1 or {groups}, earliest layers first: `{}`", spread(lrs, groups)));
+    if let Some(facts) = state.context.facts {
+        let names: Vec<&str> = facts.body().iter().map(|(n, _)| n.as_str()).chain(["head"]).collect();
+        error = error.note(format!("the groups are {}", names.join("; ")));
+    }
+    out.push(error);
+    false
+}
+
+/// One rate per group, spaced evenly on a logarithmic scale from the first given rate to the last.
+fn spread(lrs: &[Rate], groups: usize) -> String {
+    let ends = lrs.first().and_then(Rate::fixed).zip(lrs.last().and_then(Rate::fixed));
+    let Some((first, last)) = ends.filter(|(a, b)| *a > 0.0 && a < b && groups > 1) else {
+        return match groups {
+            3 => "[lr / 9, lr / 3, lr]".to_string(),
+            _ => format!("[{}]", vec!["lr"; groups].join(", ")),
+        };
+    };
+    let step = (last / first).powf(1.0 / (groups - 1) as f64);
+    let rates: Vec<String> = (0..groups)
+        .map(|i| first * step.powi(i as i32))
+        .map(|x| format!("{:?}", format!("{x:.2e}").parse::<f64>().unwrap_or(x)))
+        .collect();
+    format!("[{}]", rates.join(", "))
+}
+
+pub(super) fn lr_find(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
+    let index = state.finders;
+    state.finders = state.finders.saturating_add(1);
+    let (start, end): (f64, f64) = (bound.read("start")?, bound.read("end")?);
+    if start >= end && bound.known(&["start", "end"]) {
+        let at = bound.site("start", bound.site("end", site));
+        let default = |key: &str| bound.construct().key(key).and_then(|(_, key)| key.default).unwrap_or_default();
+        let mut error =
+            Diagnostic::error(&c::EMPTY_SWEEP, at, format!("`start` must be below `end`, got {start} and {end}"))
+                .help(format!("`start = {}, end = {}`", default("start"), default("end")));
+        if bound.given("start") && bound.given("end") {
+            error = error.also(bound.site("end", site), "the sweep ends here");
+        }
+        out.push(error);
+        return None;
+    }
+    Some(Step::LrFind(LrFind {
+        index,
+        ratio: ratio(bound, site, state, out)?,
+        suggest: bound.read("suggest")?,
+        or: bound.read("or"),
+        start,
+        end,
+        iters: bound.read("iters"),
+    }))
+}
+
+/// The rates of the layer groups as multiples of that of the head; none unless given.
+fn ratio(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Option<Vec<f64>> {
+    if !bound.given("ratio") {
+        return Some(Vec::new());
+    }
+    let (ratio, at) = (bound.read::<Vec<f64>>("ratio")?, bound.site("ratio", site));
+    if matches!(state.body, Some(BodyState::Precomputed | BodyState::Frozen)) {
+        let text = "`ratio` gives the layer groups of the body rates of their own, but only the head trains";
+        out.push(Diagnostic::error(&c::RATES_PRECOMPUTED, at, text).help("remove it, or `unfreeze();` before it"));
+        return None;
+    }
+    let usual = |groups: usize| -> String {
+        let each: Vec<String> =
+            (0..groups).map(|group| number(1.0 / 10_f64.powi((groups - 1 - group) as i32))).collect();
+        format!("`ratio = [{}]`", each.join(", "))
+    };
+    if let Some(groups) = state.groups.filter(|groups| *groups != ratio.len()) {
+        let text = format!("{} ratios for {groups} layer groups", ratio.len());
+        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(format!("one each: {}", usual(groups))));
+        return None;
+    }
+    if ratio.last().is_some_and(|last| *last != 1.0) && bound.known(&["ratio"]) {
+        let text = "the last ratio is that of the head, whose rate is the one that is swept and suggested: it is 1";
+        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(usual(ratio.len())));
+        return None;
+    }
+    Some(ratio)
+}
