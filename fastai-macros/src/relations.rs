@@ -11,12 +11,12 @@ use fastai_dsl::schema::{self, Construct};
 use crate::builder::{Builder, assertion, place};
 
 /// The arguments of a call, or the entries of a block.
-struct Given<'a> {
+struct WrittenKeys<'a> {
     construct: &'static Construct,
     values: Vec<(&'static str, &'a Value)>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> WrittenKeys<'a> {
     /// Returns the written value of a key.
     fn written(&self, key: &str) -> Option<&'a Value> {
         self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
@@ -112,7 +112,7 @@ impl Builder<'_> {
     }
 
     /// There are `count` folds, or `floor(1 / share)` slices.
-    fn fold(&self, given: &Given, out: &mut TokenStream) {
+    fn fold(&self, given: &WrittenKeys, out: &mut TokenStream) {
         if let (Some(fold), Some(count)) = (given.written("fold"), given.written("count")) {
             let holds = |x: &[TokenStream]| {
                 let (fold, count) = (&x[0], &x[1]);
@@ -128,7 +128,7 @@ impl Builder<'_> {
         self.assert(&[fold, share], holds, "[E0305] this `fold` does not exist for this share", out);
     }
 
-    fn sweep(&self, given: &Given, out: &mut TokenStream) {
+    fn sweep(&self, given: &WrittenKeys, out: &mut TokenStream) {
         let (Some(start), Some(end)) = (given.value("start"), given.value("end")) else { return };
         self.assert(&[start, end], |x| pair(x, &quote!(<)), "[E0412] `start` must be below `end`", out);
     }
@@ -185,12 +185,15 @@ fn pair(x: &[TokenStream], operator: &TokenStream) -> TokenStream {
     quote! { #a #operator #b }
 }
 
-fn arguments<'a>(construct: &'static Construct, args: &'a [Arg]) -> Given<'a> {
-    Given { construct, values: place(construct, args).into_iter().map(|(key, arg)| (key.name, &arg.value)).collect() }
+fn arguments<'a>(construct: &'static Construct, args: &'a [Arg]) -> WrittenKeys<'a> {
+    WrittenKeys {
+        construct,
+        values: place(construct, args).into_iter().map(|(key, arg)| (key.name, &arg.value)).collect(),
+    }
 }
 
 /// The entries of a section that is a block of a construct's keys.
-fn block<'a>(flat: &'a Draft, section: &str) -> Option<Given<'a>> {
+fn block<'a>(flat: &'a Draft, section: &str) -> Option<WrittenKeys<'a>> {
     let Some(Entry { value: Value { kind: ValueKind::Block(word, entries), .. }, .. }) =
         flat.sections.iter().find(|e| e.key.text == section)
     else {
@@ -202,5 +205,5 @@ fn block<'a>(flat: &'a Draft, section: &str) -> Option<Given<'a>> {
         _ => Some(&schema::MODEL),
     }?;
     let values = entries.iter().filter_map(|e| Some((construct.key(&e.key.text)?.1.name, &e.value))).collect();
-    Some(Given { construct, values })
+    Some(WrittenKeys { construct, values })
 }

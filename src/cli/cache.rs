@@ -14,11 +14,11 @@ use super::table::table;
 #[derive(clap::Args)]
 pub struct CacheArgs {
     #[command(subcommand)]
-    action: Action,
+    action: CacheCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Action {
+enum CacheCommand {
     /// What the caches hold: activations of data sets, scaled copies of images
     List {
         #[command(flatten)]
@@ -63,9 +63,9 @@ impl CacheFolder {
 
 pub fn run(args: &CacheArgs) -> Result<(), Failure> {
     match &args.action {
-        Action::List { folder } => list(&folder.open()),
-        Action::Why { folder, part } => why(&folder.open(), part.as_deref()),
-        Action::Gc { folder, keep, copies, dry_run } => {
+        CacheCommand::List { folder } => list(&folder.open()),
+        CacheCommand::Why { folder, part } => why(&folder.open(), part.as_deref()),
+        CacheCommand::Gc { folder, keep, copies, dry_run } => {
             let kinds: &[StoredKind] =
                 if *copies { &[StoredKind::Activations, StoredKind::Copy] } else { &[StoredKind::Activations] };
             let keep = keep.or(config::cache_limit().map(|limit| limit.value));

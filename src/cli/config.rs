@@ -19,7 +19,7 @@ pub const NAME: &str = "fastai.toml";
 /// What a file may say.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Content {
+struct ConfigFile {
     /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu, `cuda:1`.
     device: Option<String>,
     /// The folder of activation caches, relative to the file.
@@ -135,7 +135,7 @@ impl Config {
     /// # Errors
     /// What is wrong, with the file and the line.
     fn add(&mut self, path: &Path, text: &str) -> Result<(), String> {
-        let content: Content =
+        let content: ConfigFile =
             toml::from_str(text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))?;
         let wrong = |key: &str, value: &str, why: String| format!("{}: {key} is {value:?}: {why}", path.display());
         let source = path.display().to_string();

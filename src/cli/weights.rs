@@ -11,11 +11,11 @@ use super::table::table;
 #[derive(clap::Args)]
 pub struct WeightsArgs {
     #[command(subcommand)]
-    action: Action,
+    action: WeightsCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Action {
+enum WeightsCommand {
     /// Show the published weights that are known, and which are here
     List,
     /// Bring published weights into the cache, verified: `fastai weights get resnet34`
@@ -41,10 +41,10 @@ enum Action {
 
 pub fn run(args: &WeightsArgs) -> Result<(), Failure> {
     match &args.action {
-        Action::List => list(),
-        Action::Get { names, from } => return get(names, from.as_deref()),
-        Action::Verify { names } => return verify(names),
-        Action::Info { what } => return info(what),
+        WeightsCommand::List => list(),
+        WeightsCommand::Get { names, from } => return get(names, from.as_deref()),
+        WeightsCommand::Verify { names } => return verify(names),
+        WeightsCommand::Info { what } => return info(what),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Prints the tree as text.
 
 use super::WIDTH;
-use super::tree::{Brackets, Comment, Content, Element, Kind, Lead, LeadKind, Piece};
+use super::tree::{Brackets, Comment, Element, GroupContent, Kind, Lead, LeadKind, Piece};
 
 const INDENT: usize = 4;
 /// Longest line that aligns the comments of its block.
@@ -211,7 +211,7 @@ fn brackets(kind: Kind) -> (&'static str, &'static str, Option<char>) {
 /// Prints the group on one line, if that is allowed.
 fn flat_group(group: &Brackets) -> Option<String> {
     let (open, close, separator) = brackets(group.kind);
-    let Content { opening, elements, tail, broken } = &group.content;
+    let GroupContent { opening, elements, tail, broken } = &group.content;
     if elements.is_empty() && tail.is_empty() && opening.is_empty() {
         return Some(format!("{open}{close}"));
     }

@@ -42,7 +42,7 @@ pub(super) enum Piece {
 #[derive(Debug)]
 pub(super) struct Brackets {
     pub(super) kind: Kind,
-    pub(super) content: Content,
+    pub(super) content: GroupContent,
 }
 
 /// The kind of a pair of brackets, which determines its separators and line breaks.
@@ -66,7 +66,7 @@ pub(super) enum Kind {
 
 /// The elements of a group.
 #[derive(Debug, Default)]
-pub(super) struct Content {
+pub(super) struct GroupContent {
     /// Comments on the line of the opening bracket.
     pub(super) opening: Vec<Comment>,
     pub(super) elements: Vec<Element>,
@@ -179,8 +179,8 @@ impl Reader {
     }
 
     /// Reads everything up to the closing bracket, which is not consumed.
-    fn content(&mut self, kind: Kind) -> Content {
-        let mut content = Content::default();
+    fn content(&mut self, kind: Kind) -> GroupContent {
+        let mut content = GroupContent::default();
         if kind != Kind::File {
             while let Some((0, Token::Comment(comment))) = self.peek() {
                 // A block before an element on the same line belongs to that element.

@@ -41,10 +41,10 @@ pub fn write_atomic(
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
     let path = path.as_ref();
-    let write = || match Target::of(path)? {
-        Target::New(path) => replace(&path, None, content),
-        Target::Regular(path, old) => replace(&path, Some(&old), content),
-        Target::Stream { append } => stream(path, append, content),
+    let write = || match WriteTarget::of(path)? {
+        WriteTarget::New(path) => replace(&path, None, content),
+        WriteTarget::Regular(path, old) => replace(&path, Some(&old), content),
+        WriteTarget::Stream { append } => stream(path, append, content),
     };
     write().map_err(|e| FileError::new("write", path, e))
 }
@@ -86,7 +86,7 @@ pub fn sweep(folder: &Path) {
 }
 
 /// What is at a path that is to be written.
-enum Target {
+enum WriteTarget {
     /// Nothing; links lead here.
     New(PathBuf),
     /// A regular file; links lead here.
@@ -95,18 +95,18 @@ enum Target {
     Stream { append: bool },
 }
 
-impl Target {
+impl WriteTarget {
     fn of(path: &Path) -> io::Result<Self> {
         let found = match std::fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Target::New(follow(path)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(WriteTarget::New(follow(path)?)),
             found => found?,
         };
         if found.is_file() {
             let end = std::fs::canonicalize(path).and_then(|end| Ok((open_elsewhere(path)?, end)));
             return Ok(match end {
-                Ok((false, end)) => Target::Regular(end, found),
+                Ok((false, end)) => WriteTarget::Regular(end, found),
                 // The name behind a descriptor may be gone; the file is still open.
-                _ => Target::Stream { append: true },
+                _ => WriteTarget::Stream { append: true },
             });
         }
         let refused = |what: &str| Err(io::Error::other(format!("this is {what}; name a file")));
@@ -124,7 +124,7 @@ impl Target {
                 return refused("a socket");
             }
         }
-        Ok(Target::Stream { append: false })
+        Ok(WriteTarget::Stream { append: false })
     }
 }
 

@@ -60,7 +60,7 @@ struct Row {
 }
 
 /// Source rows that a row of outputs reads.
-struct Rows {
+struct SourceRows {
     rows: [Row; HEIGHT],
     count: usize,
     /// Numbers from one pixel to the next.
@@ -73,7 +73,7 @@ struct Rows {
     next: *const f32,
 }
 
-impl Rows {
+impl SourceRows {
     /// The rows `ys` of image `image` of `source`, each meeting `width` more taps; rows outside the image are left out.
     fn new(source: Map<'_>, image: usize, ys: impl Iterator<Item = isize>, width: usize, first: isize) -> Self {
         let shape = source.shape();
@@ -117,7 +117,7 @@ impl Rows {
 
 /// A row of outputs.
 struct Line<'a> {
-    from: Rows,
+    from: SourceRows,
     taps: &'a Taps,
     channels: usize,
     /// First output, and numbers from one to the next.
@@ -298,7 +298,7 @@ impl DepthwisePass {
             let top = (y * window.stride) as isize - window.pad[0] as isize;
             let ys = (0..window.kernel[0]).map(|ky| top + ky as isize);
             let line = Line {
-                from: Rows::new(input, image, ys, window.kernel[1], -(window.pad[1] as isize)),
+                from: SourceRows::new(input, image, ys, window.kernel[1], -(window.pad[1] as isize)),
                 taps: &self.taps,
                 channels: self.channels,
                 to: to.get().wrapping_add(first * to_step),
@@ -355,7 +355,7 @@ pub fn input_gradient(
             let first = (image * shape.height + y) * shape.width + start;
             let at = to.get().wrapping_add(first * to_step);
             let line = Line {
-                from: Rows::new(output, image, source_ys, xs.len(), xs[0].1),
+                from: SourceRows::new(output, image, source_ys, xs.len(), xs[0].1),
                 taps: &taps[y % stride][start],
                 channels: shape.channels,
                 to: at,
@@ -375,7 +375,7 @@ pub fn input_gradient(
 
 /// A row of output gradients, and the sums that it adds to.
 struct GradientLine {
-    from: Rows,
+    from: SourceRows,
     channels: usize,
     output: *const f32,
     output_step: usize,
@@ -500,7 +500,7 @@ pub fn weight_gradient(
             let ys = (0..window.kernel[0]).map(|ky| top + ky as isize);
             let input = input.channels(first, in_item);
             let line = GradientLine {
-                from: Rows::new(input, image, ys, window.kernel[1], -(window.pad[1] as isize)),
+                from: SourceRows::new(input, image, ys, window.kernel[1], -(window.pad[1] as isize)),
                 channels: in_item,
                 output: output.as_ptr().wrapping_add(row * shape.width * output.step() + first),
                 output_step: output.step(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use fastai_dsl::cycle_model;
 
-use super::snapshot::{KeptFile, KeptMidway, Place, Snapshot, SnapshotFolder};
+use super::snapshot::{KeptFile, KeptMidway, Snapshot, SnapshotFolder, SnapshotMoment};
 use crate::RunError;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::report::RunFolder;
@@ -85,7 +85,7 @@ impl Logbook for Keeping<'_> {
 impl Keeping<'_> {
     fn write(&mut self, state: FitState<'_>) -> Result<(), RunError> {
         let FitState { midway, network, optimizer, best, average } = state;
-        let stem = Place { finished: self.before.finished, batches: midway.iterations }.stem();
+        let stem = SnapshotMoment { finished: self.before.finished, batches: midway.iterations }.stem();
         let weights = self.save(network, format!("{stem}.safetensors"))?;
         let best = match (best, &midway.best) {
             (Some(network), Some(epoch)) => Some(match self.best.take_if(|(written, _)| *written == epoch.epoch) {

@@ -81,7 +81,7 @@ pub fn probe(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress)
     let outcome = run(recipe, &smoke(1), &mut watched)?;
     let last = watched.stages.last().map(|stage| stage.begun.elapsed().as_secs_f64());
     let (plan, summary) = (Plan::new(recipe, &whole), &outcome.summary);
-    let scale = Scale { whole, part: summary, batch: recipe.data().batch };
+    let scale = ProbeScale { whole, part: summary, batch: recipe.data().batch };
     let after = watched.peaks();
     let stages: Vec<ProbedStage> = plan
         .stages
@@ -103,13 +103,13 @@ pub fn probe(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress)
 }
 
 /// Scales the images of a probe to those of the whole run.
-struct Scale<'a> {
+struct ProbeScale<'a> {
     whole: Facts,
     part: &'a Summary,
     batch: u32,
 }
 
-impl Scale<'_> {
+impl ProbeScale<'_> {
     /// Returns the ratio of a part's images to those of the probe.
     fn times(whole: Option<u64>, part: usize) -> f64 {
         if part == 0 { 0.0 } else { whole.unwrap_or(0) as f64 / part as f64 }
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn measured_seconds_are_scaled_by_the_images_of_each_set() {
         let part = Summary { counts: Counts { train: 20, valid: 20, test: 10 }, ..Summary::default() };
-        let scale = Scale { whole: WHOLE, part: &part, batch: 10 };
+        let scale = ProbeScale { whole: WHOLE, part: &part, batch: 10 };
         let plan = plan(
             "fit(0.1, 3); lr_find(or = 0.1, iters = 40); precompute(on); precompute(off); tta(n_aug = 2); \
              fit(0.1, 3, swa = 2);",

@@ -99,7 +99,7 @@ impl Snapshot {
 
 impl Snapshot {
     /// Reads the snapshot of that place; the error says why it is none.
-    fn decode(bytes: &[u8], place: Place) -> Result<Self, String> {
+    fn decode(bytes: &[u8], place: SnapshotMoment) -> Result<Self, String> {
         let snapshot: Snapshot = ciborium::from_reader(bytes).map_err(|e| format!("no snapshot of a run ({e})"))?;
         if snapshot.format != FORMAT {
             return Err(format!("a snapshot of layout {}, not {FORMAT}", snapshot.format));
@@ -116,8 +116,11 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    fn place(&self) -> Place {
-        Place { finished: self.finished, batches: self.midway.as_ref().map_or(0, |kept| kept.midway.iterations) }
+    fn place(&self) -> SnapshotMoment {
+        SnapshotMoment {
+            finished: self.finished,
+            batches: self.midway.as_ref().map_or(0, |kept| kept.midway.iterations),
+        }
     }
 
     /// The files beside the state, with their digests.
@@ -157,12 +160,12 @@ impl KeptMidway {
 
 /// When a snapshot was taken: after so many finished stages and batches of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SnapshotMoment {
     pub(super) finished: usize,
     pub(super) batches: u64,
 }
 
-impl Place {
+impl SnapshotMoment {
     /// The start of the names of its files.
     pub(super) fn stem(self) -> String {
         match self.batches {
@@ -183,7 +186,7 @@ impl Place {
             Some((finished, batches)) => (finished, batches.parse().ok().filter(|batches| *batches > 0)?),
             None => (stem, 0),
         };
-        Some(Place { finished: finished.parse().ok()?, batches })
+        Some(SnapshotMoment { finished: finished.parse().ok()?, batches })
     }
 }
 
@@ -231,7 +234,7 @@ pub(super) struct SnapshotFolder {
     // The lock lasts as long as the file is open; it ends with the process in every case.
     _lock: File,
     /// The snapshots that are kept, newest last, and the names of their files beside the state.
-    kept: Vec<(Place, Vec<String>)>,
+    kept: Vec<(SnapshotMoment, Vec<String>)>,
 }
 
 impl SnapshotFolder {
@@ -329,7 +332,7 @@ impl SnapshotFolder {
     }
 
     /// Reads one snapshot; the error names the file that cannot be used.
-    fn read_one(&self, path: &Path, place: Place) -> Result<Snapshot, (PathBuf, String)> {
+    fn read_one(&self, path: &Path, place: SnapshotMoment) -> Result<Snapshot, (PathBuf, String)> {
         let bad = |reason: String| (path.to_path_buf(), reason);
         refuse_link(path).map_err(|e| bad(e.to_string()))?;
         let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| bad(e.error.to_string()))?.map_err(bad)?;
@@ -371,9 +374,9 @@ impl SnapshotFolder {
 }
 
 /// The places of the snapshots in `folder`, ascending.
-fn states(folder: &Path) -> Vec<Place> {
+fn states(folder: &Path) -> Vec<SnapshotMoment> {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let mut found: Vec<Place> = names.filter_map(|name| Place::of_state(name.to_str()?)).collect();
+    let mut found: Vec<SnapshotMoment> = names.filter_map(|name| SnapshotMoment::of_state(name.to_str()?)).collect();
     found.sort_unstable();
     found
 }
@@ -405,8 +408,8 @@ mod tests {
     }
 
     /// The place of a snapshot between two stages.
-    fn between(finished: usize) -> Place {
-        Place { finished, batches: 0 }
+    fn between(finished: usize) -> SnapshotMoment {
+        SnapshotMoment { finished, batches: 0 }
     }
 
     fn kept(file: &str) -> KeptFile {
@@ -592,15 +595,15 @@ mod tests {
 
     #[test]
     fn names_tell_the_place() {
-        let within = Place { finished: 2, batches: 31 };
+        let within = SnapshotMoment { finished: 2, batches: 31 };
         for (place, name) in [(between(2), "after-2.cbor"), (within, "after-2-batch-31.cbor")] {
-            assert_eq!((place.state().as_str(), Place::of_state(name)), (name, Some(place)));
+            assert_eq!((place.state().as_str(), SnapshotMoment::of_state(name)), (name, Some(place)));
         }
         assert!(between(2) < within && within < between(3));
         for name in
             ["after-.cbor", "after-2-batch-0.cbor", "after-2-batch-.cbor", "after-2.safetensors", "before-2.cbor"]
         {
-            assert_eq!(Place::of_state(name), None, "{name}");
+            assert_eq!(SnapshotMoment::of_state(name), None, "{name}");
         }
     }
 }

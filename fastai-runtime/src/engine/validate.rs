@@ -112,7 +112,7 @@ pub(super) fn validate_with(
         let measuring = Measuring { recipe: fold, predictor: network, workers, supplied, set: "valid" };
         all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
     }
-    let whole = Looks::joined(all).ok_or_else(|| {
+    let whole = ModelLooks::joined(all).ok_or_else(|| {
         let model = predictor.meta().recipe.clone();
         WeightsError::OtherRecipe { model, wanted: recipe.name().to_string() }
     })?;
@@ -230,7 +230,7 @@ struct Measuring<'a> {
 }
 
 /// What a model says of labelled images.
-struct Looks {
+struct ModelLooks {
     ids: Vec<String>,
     truth: Truth,
     metrics: Vec<Box<dyn Measure>>,
@@ -238,20 +238,20 @@ struct Looks {
     tta: Option<Look>,
 }
 
-impl Looks {
+impl ModelLooks {
     /// Those of the folds of one recipe, one after the other; `None` if their labels differ in kind.
-    fn joined(folds: Vec<Looks>) -> Option<Looks> {
+    fn joined(folds: Vec<ModelLooks>) -> Option<ModelLooks> {
         let truth = Truth::concat(&folds.iter().map(|fold| &fold.truth).collect::<Vec<_>>())?;
         let plain = Look::out_of_fold(&folds.iter().map(|fold| &fold.plain).collect::<Vec<_>>())?;
         let averaged: Option<Vec<&Look>> = folds.iter().map(|fold| fold.tta.as_ref()).collect();
         let tta = averaged.and_then(|all| Look::out_of_fold(&all));
         let ids = folds.iter().flat_map(|fold| fold.ids.iter().cloned()).collect();
         let metrics = folds.into_iter().next()?.metrics;
-        Some(Looks { ids, truth, metrics, plain, tta })
+        Some(ModelLooks { ids, truth, metrics, plain, tta })
     }
 
     fn evaluated(self, of: &Measuring<'_>) -> Validated {
-        let Looks { ids, truth, metrics, plain, tta } = self;
+        let ModelLooks { ids, truth, metrics, plain, tta } = self;
         let meta = of.predictor.meta();
         let measured = |look: Look, counter: usize| Measured {
             evaluation: measured::evaluation(of.set, &look, &truth, &metrics, meta.seed, &[counter as u64]),
@@ -264,7 +264,7 @@ impl Looks {
 
 impl Measuring<'_> {
     /// Predicts the validation images of `dataset`, the mean over the networks.
-    fn on(&self, mut dataset: Dataset, watch: Watch<'_>) -> Result<Looks, RunError> {
+    fn on(&self, mut dataset: Dataset, watch: Watch<'_>) -> Result<ModelLooks, RunError> {
         let Measuring { recipe, predictor, workers, supplied: own, set } = *self;
         let Watch { progress, stop } = watch;
         let meta = predictor.meta();
@@ -326,7 +326,7 @@ impl Measuring<'_> {
         let mean_loss = if one { losses[0] } else { of_mean() };
         let tta = recipe.last_tta().map(|(_, n_aug)| Look::averaged(mean(averaged), n_aug, loss.as_ref()));
         let ids = dataset.valid.iter().map(|item| item.id.clone()).collect();
-        Ok(Looks { ids, truth, metrics, plain: Look::plain(plain, mean_loss), tta })
+        Ok(ModelLooks { ids, truth, metrics, plain: Look::plain(plain, mean_loss), tta })
     }
 }
 

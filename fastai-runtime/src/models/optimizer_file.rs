@@ -16,7 +16,7 @@ use crate::data::FileError;
 const FORMAT: &str = "fastai optimizer 1";
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct OptimizerHeader {
     blake3: String,
 }
 
@@ -31,7 +31,7 @@ pub fn save_state(tensors: &BTreeMap<String, TensorData>, path: &Path) -> Result
         let values = data.clone().try_to_vec::<f32>().map_err(|e| failed(format!("tensor `{name}`: {e:?}")))?;
         arrays.insert(name.clone(), Array { shape: data.shape().to_vec(), values });
     }
-    let header = Header { blake3: safetensors_file::BLANK.to_string() };
+    let header = OptimizerHeader { blake3: safetensors_file::BLANK.to_string() };
     let json = serde_json::to_string(&header).map_err(|e| failed(e.to_string()))?;
     safetensors_file::write(path, &arrays, HashMap::from([(FORMAT.to_owned(), json)])).map(ModelDigest::of)
 }
@@ -60,8 +60,8 @@ pub fn verify_state(path: &Path, digest: &ModelDigest) -> Result<(), WeightsErro
 
 fn verified(path: &Path, digest: &ModelDigest) -> Result<TensorFile, WeightsError> {
     let mut file = TensorFile::open(path)?;
-    let claimed = file.metadata(FORMAT).and_then(|text| serde_json::from_str::<Header>(text).ok());
-    let Some(Header { blake3 }) = claimed else {
+    let claimed = file.metadata(FORMAT).and_then(|text| serde_json::from_str::<OptimizerHeader>(text).ok());
+    let Some(OptimizerHeader { blake3 }) = claimed else {
         return Err(WeightsError::unfit(path, "not the state of an optimizer"));
     };
     if !file.is_sealed_by(&blake3)? {

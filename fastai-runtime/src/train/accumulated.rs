@@ -34,7 +34,7 @@ impl Accumulated {
         let mut mean = self.sum.take().unwrap_or_default();
         let batches = std::mem::take(&mut self.batches);
         if batches > 1 {
-            module.visit(&mut Scale { grads: &mut mean, factor: 1.0 / f64::from(batches) });
+            module.visit(&mut ScaledGradients { grads: &mut mean, factor: 1.0 / f64::from(batches) });
         }
         mean
     }
@@ -56,12 +56,12 @@ impl ModuleVisitor for Sum<'_> {
     }
 }
 
-struct Scale<'a> {
+struct ScaledGradients<'a> {
     grads: &'a mut GradientsParams,
     factor: f64,
 }
 
-impl ModuleVisitor for Scale<'_> {
+impl ModuleVisitor for ScaledGradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
             self.grads.register(param.id, grad.mul_scalar(self.factor));

@@ -18,16 +18,16 @@ struct Bracket {
 
 /// Where a place is.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Context {
+struct CursorContext {
     brackets: Vec<Bracket>,
     /// The key whose value stands at the place, if one does.
     key: Option<String>,
 }
 
-impl Context {
+impl CursorContext {
     /// Reads the text before the place. Neither comments nor strings count.
     fn of(before: &str) -> Option<Self> {
-        let mut context = Context::default();
+        let mut context = CursorContext::default();
         let (mut word, mut key) = (String::new(), String::new());
         // Keys of the brackets around, to which their ends lead back.
         let mut outer = Vec::new();
@@ -104,7 +104,7 @@ const VALUE: u32 = 12;
 
 /// What may stand behind `before`, the text up to the word at the place.
 pub fn items(before: &str) -> Vec<Value> {
-    let Some(Context { brackets, key }) = Context::of(before) else { return Vec::new() };
+    let Some(CursorContext { brackets, key }) = CursorContext::of(before) else { return Vec::new() };
     let words = |words: &[&str]| -> Vec<Value> {
         words.iter().map(|word| item(word, VALUE, "", "", word.to_string())).collect()
     };

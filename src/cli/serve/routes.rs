@@ -21,7 +21,7 @@ use super::Limits;
 use super::counters::{Counters, Gauge};
 use super::queue::{ImageQueue, Predicted};
 use super::refusal::Refusal;
-use super::upload::{self, Buffer};
+use super::upload::{self, UploadMemory};
 use crate::cli::answer;
 
 /// The page, with its style and its script.
@@ -36,7 +36,7 @@ pub struct Service {
     thresholds: Thresholds,
     limits: Limits,
     queue: ImageQueue,
-    buffer: Buffer,
+    buffer: UploadMemory,
     requests: Semaphore,
     counters: Arc<Counters>,
 }
@@ -49,7 +49,7 @@ impl Service {
         queue: ImageQueue,
         counters: Arc<Counters>,
     ) -> Arc<Self> {
-        let (buffer, requests) = (Buffer::new(&limits), Semaphore::new(limits.concurrency as usize));
+        let (buffer, requests) = (UploadMemory::new(&limits), Semaphore::new(limits.concurrency as usize));
         Arc::new(Service { predictor, thresholds, limits, queue, buffer, requests, counters })
     }
 }

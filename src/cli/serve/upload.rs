@@ -27,11 +27,11 @@ pub struct Upload {
 
 /// The memory of all requests, by the bytes that have come, so that clients that send slowly do not keep others away.
 #[derive(Clone)]
-pub struct Buffer(Arc<Semaphore>);
+pub struct UploadMemory(Arc<Semaphore>);
 
-impl Buffer {
+impl UploadMemory {
     pub fn new(limits: &Limits) -> Self {
-        Buffer(Arc::new(Semaphore::new(limits.buffer as usize * 1_000_000 / UNIT)))
+        UploadMemory(Arc::new(Semaphore::new(limits.buffer as usize * 1_000_000 / UNIT)))
     }
 
     /// Bytes that are held.
@@ -45,7 +45,7 @@ impl Buffer {
 }
 
 struct BufferShare {
-    buffer: Buffer,
+    buffer: UploadMemory,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -71,7 +71,7 @@ const FULL: Refusal = Refusal::Busy("the buffer of images is full");
 ///
 /// # Errors
 /// Another content type, more than the limits allow, a body that breaks off.
-pub async fn read(request: Request, limits: &Limits, buffer: &Buffer) -> Result<(Vec<Upload>, bool), Refusal> {
+pub async fn read(request: Request, limits: &Limits, buffer: &UploadMemory) -> Result<(Vec<Upload>, bool), Refusal> {
     let most = limits.max_body as usize * 1_000_000;
     let stated = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if stated.is_some_and(|stated: usize| stated > most) {
@@ -106,7 +106,7 @@ fn too_large(limits: &Limits) -> Refusal {
     Refusal::TooLarge(format!("more than {} MB in a request", limits.max_body))
 }
 
-async fn body(mut body: Body, limits: &Limits, buffer: &Buffer) -> Result<Upload, Refusal> {
+async fn body(mut body: Body, limits: &Limits, buffer: &UploadMemory) -> Result<Upload, Refusal> {
     let most = limits.max_body as usize * 1_000_000;
     let (mut bytes, mut held) = (Vec::new(), buffer.hold());
     while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
@@ -125,7 +125,7 @@ async fn body(mut body: Body, limits: &Limits, buffer: &Buffer) -> Result<Upload
     Ok(Upload { name: None, bytes, _held: held })
 }
 
-async fn form(request: Request, limits: &Limits, buffer: &Buffer) -> Result<Vec<Upload>, Refusal> {
+async fn form(request: Request, limits: &Limits, buffer: &UploadMemory) -> Result<Vec<Upload>, Refusal> {
     let broken = |error: MultipartError| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(limits),
         _ => Refusal::Malformed(format!("the form cannot be read: {}", error.body_text())),

@@ -14,19 +14,19 @@ pub struct ImageSet {
     reading: Reading,
     validated: bool,
     budget: Arc<Budget>,
-    decoded: Arc<Mutex<Decoded>>,
+    decoded: Arc<Mutex<DecodedSet>>,
     weights: Option<Arc<[f64]>>,
 }
 
 /// Images decoded as demanded.
-struct Decoded {
+struct DecodedSet {
     demand: Demand,
     cache: Arc<DecodedCache>,
 }
 
-impl Decoded {
+impl DecodedSet {
     fn new(items: usize, budget: &Arc<Budget>, demand: Demand) -> Self {
-        Decoded { demand, cache: Arc::new(DecodedCache::sharing(items, Arc::clone(budget))) }
+        DecodedSet { demand, cache: Arc::new(DecodedCache::sharing(items, Arc::clone(budget))) }
     }
 }
 
@@ -43,7 +43,7 @@ impl ImageSet {
             reading: Reading::Files,
             validated: false,
             budget: Arc::clone(budget),
-            decoded: Arc::new(Mutex::new(Decoded::new(items.len(), budget, Demand::FULL))),
+            decoded: Arc::new(Mutex::new(DecodedSet::new(items.len(), budget, Demand::FULL))),
             weights: None,
         }
     }
@@ -98,7 +98,7 @@ impl ImageSet {
     pub(super) fn decoded(&self, demand: Demand) -> Arc<DecodedCache> {
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         if decoded.demand != demand {
-            *decoded = Decoded::new(self.items.len(), &self.budget, demand);
+            *decoded = DecodedSet::new(self.items.len(), &self.budget, demand);
         }
         Arc::clone(&decoded.cache)
     }

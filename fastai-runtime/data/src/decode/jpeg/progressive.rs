@@ -56,7 +56,7 @@ pub(super) fn planes(header: &mut Header<'_>, first: ScanStart) -> Result<(Vec<P
                         width: (header.width * component.h).div_ceil(h),
                         height: (header.height * component.v).div_ceil(v),
                     };
-                    wide(Transform { part, plane })
+                    wide(ComponentTransform { part, plane })
                 });
                 return Ok((planes.collect(), surplus));
             }
@@ -247,12 +247,12 @@ fn refined_band(
 }
 
 /// The transform of all blocks of a component.
-struct Transform {
+struct ComponentTransform {
     part: Coefficients,
     plane: Plane,
 }
 
-impl Wide for Transform {
+impl Wide for ComponentTransform {
     type Output = Plane;
 
     #[inline(always)]
