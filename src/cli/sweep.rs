@@ -11,7 +11,7 @@ use fastai_dsl::{BodyState, Facts, Plan, Recipe};
 use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::random::{Stream, unit};
 use fastai_runtime::sweep::{
-    self, Candidate, EndedEarly, Origin, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepSpec, Swept,
+    self, Candidate, EndedEarly, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepOrigin, SweepSpec, Swept,
 };
 use fastai_runtime::{RunOptions, progress};
 
@@ -191,7 +191,7 @@ fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
         return Err(Failure::Invalid(format!("{place} holds no sweep: name a recipe to begin one")));
     };
     let mut origin = origin_of(args)?;
-    let spec = specified(&Origin { stopping: Stopping::Never, ..origin.clone() })?;
+    let spec = specified(&SweepOrigin { stopping: Stopping::Never, ..origin.clone() })?;
     let first = spec.candidates[0].recipe.clone();
     super::source::finds_data(file, &first)?;
     origin.stopping = stopping(args, &spec)?;
@@ -220,10 +220,10 @@ fn stopping(args: &SweepArgs, spec: &SweepSpec) -> Result<Stopping, Failure> {
 }
 
 /// What the command asks for.
-fn origin_of(args: &SweepArgs) -> Result<Origin, Failure> {
+fn origin_of(args: &SweepArgs) -> Result<SweepOrigin, Failure> {
     let Some(file) = &args.file else { unreachable!("checked by the caller") };
     let text = String::from_utf8_lossy(&super::source::read_bytes(file)?).into_owned();
-    Ok(Origin {
+    Ok(SweepOrigin {
         file: fastai_runtime::names::visible_name(&file.to_string_lossy()).into_owned(),
         text,
         set: args.set.iter().map(|o| format!("{}={}", o.key, o.value)).collect(),
@@ -238,7 +238,7 @@ fn origin_of(args: &SweepArgs) -> Result<Origin, Failure> {
 }
 
 /// Names the first thing that the command asks for and the sweep did not begin with.
-fn differs(began: &Origin, now: &Origin) -> Option<&'static str> {
+fn differs(began: &SweepOrigin, now: &SweepOrigin) -> Option<&'static str> {
     let pairs = [
         (began.text == now.text, "the recipe"),
         (began.set == now.set, "`--set`"),
@@ -256,7 +256,7 @@ fn differs(began: &Origin, now: &Origin) -> Option<&'static str> {
 ///
 /// # Errors
 /// All findings about the combinations, each once.
-fn specified(origin: &Origin) -> Result<SweepSpec, Failure> {
+fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
     let invalid = Failure::Invalid;
     let axes: Vec<Axis> = origin.over.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(invalid)?;
     let set: Vec<Override> = origin.set.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(invalid)?;
@@ -309,7 +309,7 @@ fn specified(origin: &Origin) -> Result<SweepSpec, Failure> {
 ///
 /// # Errors
 /// If the recipe's split holds out no share.
-fn folds_of(origin: &Origin, recipe: &Recipe, overrides: &[Override]) -> Result<Vec<Recipe>, Failure> {
+fn folds_of(origin: &SweepOrigin, recipe: &Recipe, overrides: &[Override]) -> Result<Vec<Recipe>, Failure> {
     let Some(folds) = origin.folds else {
         let own = recipe.folds();
         return Ok(if own.is_empty() { vec![recipe.clone()] } else { own });
@@ -358,7 +358,7 @@ fn merged(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
     for path in &args.merge {
         parts.push(SweepFolder::open(path)?);
     }
-    let whole = |origin: &Origin| Origin { shard: None, ..origin.clone() };
+    let whole = |origin: &SweepOrigin| SweepOrigin { shard: None, ..origin.clone() };
     let origin = whole(&parts[0].1);
     for ((_, other), path) in parts.iter().zip(&args.merge) {
         if let Some(what) = differs(&origin, &whole(other)) {

@@ -6,7 +6,7 @@ use rand::Rng;
 use crate::data::{Dataset, Health, Item, Target};
 use crate::metrics::{
     self, Measure, Probabilities, Thresholds, Truth, accuracy, confusion, constant_answer, constant_number, f2,
-    f2_search, loss_of_predictions, tag_table,
+    f2_search, f2_search_each, loss_of_predictions, tag_table,
 };
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
@@ -166,7 +166,7 @@ fn thresholds(probabilities: &Probabilities, truth: &Truth, metrics: &[Metric]) 
     match rule.unwrap_or(Threshold::Fixed(DEFAULT_THRESHOLD)) {
         Threshold::Fixed(threshold) => Thresholds::All(threshold),
         Threshold::Search => Thresholds::All(f2_search(probabilities, truth).0),
-        Threshold::SearchEach => Thresholds::search_each(probabilities, truth),
+        Threshold::SearchEach => f2_search_each(probabilities, truth),
     }
 }
 

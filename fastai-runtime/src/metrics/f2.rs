@@ -93,13 +93,13 @@ pub fn f2(probabilities: &Probabilities, truth: &Truth, thresholds: impl Into<Th
     mean(&f2_of_images(probabilities, truth, thresholds))
 }
 
-/// F2 of each image with the thresholds of [`Thresholds::search_each`] on the other half of the images; the halves are every
+/// F2 of each image with the thresholds of [`f2_search_each`] on the other half of the images; the halves are every
 /// other image.
 fn f2_of_halves(probabilities: &Probabilities, truth: &Truth) -> Vec<f64> {
     let half = |first: usize| -> Vec<usize> { (first..truth.len()).step_by(2).collect() };
     let mut found = vec![0.0; truth.len()];
     for (measured, other) in [(half(0), half(1)), (half(1), half(0))] {
-        let thresholds = Thresholds::search_each(&probabilities.select(&other), &truth.select(&other));
+        let thresholds = f2_search_each(&probabilities.select(&other), &truth.select(&other));
         let values = f2_of_images(&probabilities.select(&measured), &truth.select(&measured), thresholds);
         measured.iter().zip(values).for_each(|(&image, value)| found[image] = value);
     }
@@ -116,6 +116,94 @@ pub fn f2_search(probabilities: &Probabilities, truth: &Truth) -> (f64, f64) {
         }
     }
     best
+}
+
+/// Searches a threshold for each tag, of .01, .02, .. .99, that together have the best mean F2 on these images.
+///
+/// The search begins with the best common threshold and takes one tag after the other, the others staying as they are,
+/// until nothing improves; of equally good thresholds, the tag keeps its own or takes the one nearest to it.
+pub fn f2_search_each(probabilities: &Probabilities, truth: &Truth) -> Thresholds {
+    let Truth::Tags { tags, .. } = *truth else { return Thresholds::Each(Vec::new()) };
+    let start = f2_search(probabilities, truth).0;
+    let mut found = vec![start; tags];
+    let mut counts: Vec<TagCounts> =
+        (0..probabilities.len()).map(|image| TagCounts::of(image, probabilities, truth, start)).collect();
+    for _ in 0..MOST_PASSES {
+        let mut improved = false;
+        for (tag, threshold) in found.iter_mut().enumerate() {
+            let cells: Vec<(f32, bool)> =
+                (0..counts.len()).map(|image| (probabilities.row(image)[tag], truth.tags_of(image)[tag])).collect();
+            let f2_at = |to: f64| -> f64 {
+                let moved = |(counts, &cell): (&TagCounts, &(f32, bool))| counts.moved(cell, *threshold, to).f2();
+                counts.iter().zip(&cells).map(moved).sum()
+            };
+            let mut best = (*threshold, f2_at(*threshold));
+            for candidate in CANDIDATES.map(|percent| f64::from(percent) / 100.0) {
+                let value = f2_at(candidate);
+                let is_nearer = (candidate - *threshold).abs() < (best.0 - *threshold).abs();
+                // Sums of the same terms in the same order are equal to the bit.
+                if value > best.1 || (value == best.1 && is_nearer) {
+                    best = (candidate, value);
+                }
+            }
+            if best.0 != *threshold {
+                for (counts, &cell) in counts.iter_mut().zip(&cells) {
+                    *counts = counts.moved(cell, *threshold, best.0);
+                }
+                *threshold = best.0;
+                improved = true;
+            }
+        }
+        if !improved {
+            break;
+        }
+    }
+    Thresholds::Each(found)
+}
+
+/// Hundredths that a search tries for each tag.
+const CANDIDATES: std::ops::RangeInclusive<u8> = 1..=99;
+
+/// Passes over the tags; searches end after two or three.
+const MOST_PASSES: usize = 20;
+
+/// What was predicted of one image.
+#[derive(Clone, Copy, Debug)]
+struct TagCounts {
+    hits: u32,
+    missed: u32,
+    wrong: u32,
+}
+
+impl TagCounts {
+    fn of(image: usize, probabilities: &Probabilities, truth: &Truth, threshold: f64) -> Self {
+        let mut counts = TagCounts { hits: 0, missed: 0, wrong: 0 };
+        for (&p, &tag) in probabilities.row(image).iter().zip(truth.tags_of(image)) {
+            match (f64::from(p) > threshold, tag) {
+                (true, true) => counts.hits += 1,
+                (false, true) => counts.missed += 1,
+                (true, false) => counts.wrong += 1,
+                (false, false) => {}
+            }
+        }
+        counts
+    }
+
+    fn f2(self) -> f64 {
+        f2_from_counts(self.hits.into(), self.missed.into(), self.wrong.into())
+    }
+
+    /// The counts with the threshold of one tag at `to` instead of `from`.
+    fn moved(mut self, (p, tag): (f32, bool), from: f64, to: f64) -> Self {
+        match (f64::from(p) > from, f64::from(p) > to, tag) {
+            (true, false, true) => (self.hits, self.missed) = (self.hits - 1, self.missed + 1),
+            (false, true, true) => (self.hits, self.missed) = (self.hits + 1, self.missed - 1),
+            (true, false, false) => self.wrong -= 1,
+            (false, true, false) => self.wrong += 1,
+            (true, true, _) | (false, false, _) => {}
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +238,7 @@ mod tests {
         let truth = Truth::Tags { cells: vec![true, true, false, false], tags: 1 };
         let p = Probabilities::new(vec![0.9, 0.1, 0.5, 0.01], 1);
         let f2_of = |rows: &[usize], threshold: &Thresholds| f2(&p.select(rows), &truth.select(rows), threshold);
-        let [even, odd] = [[0, 2], [1, 3]].map(|half| Thresholds::search_each(&p.select(&half), &truth.select(&half)));
+        let [even, odd] = [[0, 2], [1, 3]].map(|half| f2_search_each(&p.select(&half), &truth.select(&half)));
         let expected = (f2_of(&[0, 2], &odd) + f2_of(&[1, 3], &even)) / 2.0;
         let measure = F2 { threshold: Threshold::SearchEach };
         assert_eq!(measure.value(&p, &truth), expected);
@@ -161,5 +249,31 @@ mod tests {
     fn a_tag_is_said_only_above_the_threshold() {
         let truth = Truth::Tags { cells: vec![true], tags: 1 };
         assert_eq!(f2(&Probabilities::new(vec![0.5], 1), &truth, 0.5), 0.0);
+    }
+
+    /// Two tags whose probabilities are on different scales: no common threshold is right for both.
+    fn scaled() -> (Probabilities, Truth) {
+        let p = Probabilities::new(vec![0.95, 0.06, 0.9, 0.01, 0.6, 0.07, 0.55, 0.02], 2);
+        let cells = [[true, true], [true, false], [false, true], [false, false]].concat();
+        (p, Truth::Tags { cells, tags: 2 })
+    }
+
+    #[test]
+    fn each_tag_gets_a_threshold_of_its_scale() {
+        let (p, truth) = scaled();
+        let found = f2_search_each(&p, &truth);
+        // An image without tags counts 0 whatever is said.
+        assert_eq!(f2(&p, &truth, &found), 0.75);
+        assert!(f2_search(&p, &truth).1 < 0.75);
+        let said = |image: usize| found.select(&["day", "haze"], p.row(image));
+        assert_eq!([said(0), said(1), said(2), said(3)], [vec![&"day", &"haze"], vec![&"day"], vec![&"haze"], vec![]]);
+        assert!(found.are_of(2) && !found.are_of(3));
+    }
+
+    #[test]
+    fn a_tag_that_no_threshold_improves_keeps_the_common_one() {
+        let truth = Truth::Tags { cells: vec![true, false], tags: 2 };
+        let p = Probabilities::new(vec![0.9, 0.001], 2);
+        assert_eq!(f2_search_each(&p, &truth), Thresholds::Each(vec![0.17, 0.17]));
     }
 }

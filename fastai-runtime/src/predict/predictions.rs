@@ -161,6 +161,6 @@ impl Predictions<MultiLabel> {
 
     /// Returns the threshold of each tag that together have the best mean F2 on these images, which is optimistic on them.
     pub fn best_thresholds(&self) -> Option<Thresholds> {
-        self.targets.as_ref().map(|truth| Thresholds::search_each(&self.probabilities, truth))
+        self.targets.as_ref().map(|truth| metrics::f2_search_each(&self.probabilities, truth))
     }
 }

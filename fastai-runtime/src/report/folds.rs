@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
 use super::numbers::{duration, grouped, metric, short};
-use super::{Counts, Evaluation, Summary};
+use super::{Counts, Evaluation};
 use crate::metrics::{Thresholds, number_or_nan};
 
 /// The complete folds of a run, and what they have in common.
@@ -48,18 +48,6 @@ pub struct Spread {
 }
 
 impl FoldSummary {
-    /// What is kept of the run of a fold.
-    pub(crate) fn of(run: &Summary, report: bool) -> Self {
-        FoldSummary {
-            counts: run.counts,
-            r#final: run.r#final.clone(),
-            tta: run.tta.clone(),
-            found_rates: run.found_rates.clone(),
-            seconds: run.seconds,
-            report,
-        }
-    }
-
     /// Its own best figures: those with test-time augmentation, if there are any.
     fn evaluation(&self) -> Option<&Evaluation> {
         self.tta.as_ref().or(self.r#final.as_ref())

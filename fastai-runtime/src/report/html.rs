@@ -285,7 +285,7 @@ fn plots(record: &Record) -> Markup {
 }
 
 /// The head of a page: inline style, and a policy that forbids fetching and scripts.
-pub(super) fn head(title: &str) -> Markup {
+pub(crate) fn head(title: &str) -> Markup {
     html! {
         head {
             meta charset="utf-8";

@@ -2,11 +2,12 @@
 
 pub mod bars;
 pub mod batches;
+pub mod evaluation;
 pub mod folder;
 pub mod folds;
 pub mod gallery;
 pub mod html;
-mod numbers;
+pub(crate) mod numbers;
 pub(crate) mod out_of_fold;
 pub mod plot;
 pub mod record;
@@ -14,12 +15,12 @@ mod samples;
 pub mod sheet;
 pub mod show;
 pub mod summary;
-pub mod sweep_page;
-mod tables;
+pub(crate) mod tables;
 mod verdicts;
 
 pub use bars::Bars;
 pub use batches::BatchRow;
+pub use evaluation::{Counts, Evaluation};
 pub use folder::RunFolder;
 pub(crate) use folder::{claim_folder, refuse_link};
 pub use folds::{FoldSummary, Folds, Spread};
@@ -27,5 +28,5 @@ pub use gallery::{Gallery, GalleryGroup, GalleryImage};
 pub use record::{ClassCount, DataOverview, Record};
 pub use sheet::Sheet;
 pub use show::Show;
-pub use summary::{Baseline, CacheUse, Counts, Evaluation, StageSummary, Status, Summary};
+pub use summary::{Baseline, CacheUse, StageSummary, Status, Summary};
 pub(crate) use verdicts::{body_lost, course};

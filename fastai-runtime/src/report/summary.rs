@@ -6,9 +6,9 @@ use std::path::Path;
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use serde::{Deserialize, Serialize};
 
-use super::Folds;
+use super::{Counts, Evaluation, FoldSummary, Folds};
 use crate::RunError;
-use crate::metrics::{MetricValue, number_or_nan};
+use crate::metrics::number_or_nan;
 use crate::names::visible;
 use crate::train::{Course, Judgement};
 
@@ -89,6 +89,18 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// What a run of folds keeps of this run of one; `report` says whether it wrote a page.
+    pub(crate) fn of_fold(&self, report: bool) -> FoldSummary {
+        FoldSummary {
+            counts: self.counts,
+            r#final: self.r#final.clone(),
+            tta: self.tta.clone(),
+            found_rates: self.found_rates.clone(),
+            seconds: self.seconds,
+            report,
+        }
+    }
+
     /// Version of `summary.json`.
     pub(crate) const FORMAT: u32 = 1;
 
@@ -163,17 +175,6 @@ fn is_whole(text: &[u8]) -> bool {
     hash.finalize().to_hex().as_bytes() == claimed
 }
 
-/// Images used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Training images.
-    pub train: usize,
-    /// Validation images.
-    pub valid: usize,
-    /// Test images.
-    pub test: usize,
-}
-
 /// One stage of the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageSummary {
@@ -218,24 +219,6 @@ pub struct CacheUse {
     pub found: bool,
     /// Seconds to build (or open) it.
     pub seconds: f64,
-}
-
-/// Metrics of one set of predictions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Which images: `valid` or `test`.
-    pub set: String,
-    /// How the predictions were computed: `plain` or `tta: 1 plain + 4 augmented`.
-    pub predictions: String,
-    /// Images measured.
-    pub n: usize,
-    /// Smoothed training loss at the end of the epoch (absent for tta).
-    pub trn_loss: Option<f64>,
-    /// Mean loss over the set.
-    #[serde(deserialize_with = "number_or_nan")]
-    pub val_loss: f64,
-    /// The recipe's metrics, in order.
-    pub metrics: Vec<MetricValue>,
 }
 
 /// The best constant answer.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::out_of_fold::OutOfFold;
 use super::standings::Standings;
 use super::trial::{Trial, TrialKey};
-use super::{Shard, Stopping, SweepSpec};
+use super::{Shard, Stopping, SweepSpec, page};
 use crate::RunError;
 use crate::atomic::{create_folder, write_atomic};
 use crate::error::ResumeError;
-use crate::report::{claim_folder, sweep_page};
+use crate::report::claim_folder;
 use crate::sealed::{read_sealed, write_sealed};
 
 /// The file that says what the sweep is, and its kind.
@@ -21,7 +21,7 @@ const LARGEST: u64 = 16 << 20;
 
 /// What asked for a sweep, as the command line gave it: enough to build it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct SweepOrigin {
     /// The name of the recipe's file, for messages.
     pub file: String,
     /// The recipe's text.
@@ -59,7 +59,7 @@ impl SweepFolder {
     ///
     /// # Errors
     /// If `out` contains anything, or cannot be created.
-    pub fn create(out: Option<&Path>, name: &str, origin: &Origin) -> Result<Self, RunError> {
+    pub fn create(out: Option<&Path>, name: &str, origin: &SweepOrigin) -> Result<Self, RunError> {
         let path = claim_folder(out, "sweeps", name)?;
         let folder = SweepFolder { _lock: lock(&path)?, path };
         let bytes = serde_json::to_vec_pretty(origin)
@@ -72,7 +72,7 @@ impl SweepFolder {
     ///
     /// # Errors
     /// If there is none, its state is damaged, or another process works on it.
-    pub fn open(path: &Path) -> Result<(Self, Origin), RunError> {
+    pub fn open(path: &Path) -> Result<(Self, SweepOrigin), RunError> {
         let state = path.join(STATE.0);
         if !state.is_file() {
             return Err(ResumeError::NoSweep(path.to_path_buf()).into());
@@ -149,7 +149,7 @@ impl SweepFolder {
             .map_err(|e| RunError::file("write", self.path.join("sweep.json"), e.into()))?;
         self.write("sweep.json", &(json + "\n"))?;
         write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
-        self.write("scores.svg", &sweep_page::scores(standings))?;
+        self.write("scores.svg", &page::scores(standings))?;
         if let Some(best) = standings.best() {
             self.write("best.recipe", &spec.candidates[best.candidate].recipe.to_string())?;
             let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
@@ -157,7 +157,7 @@ impl SweepFolder {
                 write_atomic(self.path.join("out_of_fold.csv"), |out| whole.write(out))?;
             }
         }
-        self.write("report.html", &sweep_page::page(standings, &spec.origin.text))
+        self.write("report.html", &page::page(standings, &spec.origin.text))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), RunError> {

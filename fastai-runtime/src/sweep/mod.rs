@@ -9,6 +9,7 @@ mod comparison;
 mod folder;
 mod halving;
 mod out_of_fold;
+mod page;
 mod pool;
 mod standings;
 mod trial;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use fastai_dsl::{Facts, Plan, Recipe};
 use serde::{Deserialize, Serialize};
 
-pub use folder::{Origin, SweepFolder};
+pub use folder::{SweepFolder, SweepOrigin};
 pub use standings::{Fate, Scored, Standing, Standings};
 pub use trial::TrialKey;
 
@@ -28,7 +29,7 @@ use crate::data::DataError;
 use crate::engine::RunOptions;
 use crate::progress::Progress;
 use halving::Halving;
-use pool::{Pool, Task};
+use pool::{TrialPool, TrialTask};
 
 /// One recipe of a sweep.
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ pub struct SweepSpec {
     /// What this process runs of it; everything unless given.
     pub shard: Option<Shard>,
     /// What asked for the sweep, from which it can be built again.
-    pub origin: Origin,
+    pub origin: SweepOrigin,
 }
 
 /// Options of a sweep that do not change its results.
@@ -153,14 +154,14 @@ pub fn run(
     let mine: Vec<TrialKey> =
         keys.iter().enumerate().filter(|(n, _)| spec.shard.is_none_or(|s| s.has(*n))).map(|(_, key)| *key).collect();
     let deadline = options.budget.map(|budget| Instant::now() + budget);
-    let mut pool = Pool::new(spec, options, deadline, &*folder, progress);
+    let mut pool = TrialPool::new(spec, options, deadline, &*folder, progress);
     let mut halving = Halving::new(spec);
     let mut ended_early = None;
     for rung in 0..=halving.rungs() {
-        let tasks: Vec<Task> = mine
+        let tasks: Vec<TrialTask> = mine
             .iter()
             .filter(|key| halving.is_alive(key.candidate))
-            .map(|key| Task { key: *key, until: halving.epoch(key.candidate, rung) })
+            .map(|key| TrialTask { key: *key, until: halving.epoch(key.candidate, rung) })
             .collect();
         ended_early = pool.work(&tasks)?;
         if ended_early.is_some() || rung == halving.rungs() {

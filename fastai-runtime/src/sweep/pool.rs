@@ -23,14 +23,14 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A trial and how far it runs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Task {
+pub(super) struct TrialTask {
     pub(super) key: TrialKey,
     /// Epochs after which it pauses; `None` for its end.
     pub(super) until: Option<u64>,
 }
 
 /// Runs trials and collects what is known of them.
-pub(super) struct Pool<'a> {
+pub(super) struct TrialPool<'a> {
     spec: &'a SweepSpec,
     options: &'a SweepOptions,
     deadline: Option<Instant>,
@@ -43,12 +43,12 @@ pub(super) struct Pool<'a> {
 }
 
 /// What the threads of a pool share.
-struct Shared<'a> {
+struct PoolShared<'a> {
     spec: &'a SweepSpec,
     folder: &'a SweepFolder,
     keep_models: bool,
     options: RunOptions,
-    queue: Mutex<VecDeque<Task>>,
+    queue: Mutex<VecDeque<TrialTask>>,
     /// The stop signals of the trials that ran or run.
     running: Mutex<Vec<StopSignal>>,
     /// No further trial begins.
@@ -65,7 +65,7 @@ enum Event {
     Done(Box<Result<Trial, RunError>>),
 }
 
-impl<'a> Pool<'a> {
+impl<'a> TrialPool<'a> {
     pub(super) fn new(
         spec: &'a SweepSpec,
         options: &'a SweepOptions,
@@ -74,7 +74,7 @@ impl<'a> Pool<'a> {
         progress: &'a mut dyn Progress,
     ) -> Self {
         let surveys = options.run.surveys.clone().unwrap_or_default();
-        Pool { spec, options, deadline, folder, progress, surveys, trials: HashMap::new(), done: 0 }
+        TrialPool { spec, options, deadline, folder, progress, surveys, trials: HashMap::new(), done: 0 }
     }
 
     /// What is known of the trials so far.
@@ -90,7 +90,7 @@ impl<'a> Pool<'a> {
     ///
     /// # Errors
     /// The first error that is not one of its candidate; the other trials stop and are kept.
-    pub(super) fn work(&mut self, tasks: &[Task]) -> Result<Option<EndedEarly>, RunError> {
+    pub(super) fn work(&mut self, tasks: &[TrialTask]) -> Result<Option<EndedEarly>, RunError> {
         let mut open = VecDeque::new();
         for task in tasks {
             let recipe = self.spec.recipe(task.key);
@@ -106,7 +106,7 @@ impl<'a> Pool<'a> {
         let cores = self.options.run.threads.unwrap_or_else(rayon::current_num_threads).max(1);
         let jobs = self.options.jobs.unwrap_or(if self.is_light() { cores } else { 1 }).clamp(1, open.len().max(1));
         // The first trial makes the caches, with all threads; the others find them.
-        let first: VecDeque<Task> = open.drain(..usize::from(jobs > 1)).collect();
+        let first: VecDeque<TrialTask> = open.drain(..usize::from(jobs > 1)).collect();
         let mut ended = None;
         for (queue, jobs) in [(first, 1), (open, jobs)] {
             if ended.is_none() && !queue.is_empty() {
@@ -135,8 +135,13 @@ impl<'a> Pool<'a> {
     }
 
     /// Runs the tasks of `queue`, `jobs` at a time, with so many threads each.
-    fn batch(&mut self, queue: VecDeque<Task>, jobs: usize, threads: usize) -> Result<Option<EndedEarly>, RunError> {
-        let shared = Shared {
+    fn batch(
+        &mut self,
+        queue: VecDeque<TrialTask>,
+        jobs: usize,
+        threads: usize,
+    ) -> Result<Option<EndedEarly>, RunError> {
+        let shared = PoolShared {
             spec: self.spec,
             folder: self.folder,
             keep_models: self.options.keep_models,
@@ -206,7 +211,7 @@ impl<'a> Pool<'a> {
     }
 }
 
-impl Shared<'_> {
+impl PoolShared<'_> {
     /// Asks every running trial to stop, and begins no other.
     fn stop(&self) {
         self.halt.store(true, Ordering::SeqCst);
@@ -232,7 +237,7 @@ impl Shared<'_> {
     }
 
     /// Runs a trial to its end, or to the epoch at which it pauses.
-    fn perform(&self, task: Task, stop: StopSignal, sender: &Sender<Event>) -> Result<Trial, RunError> {
+    fn perform(&self, task: TrialTask, stop: StopSignal, sender: &Sender<Event>) -> Result<Trial, RunError> {
         let recipe = self.spec.recipe(task.key);
         let (path, run) = (self.folder.trial(task.key), self.folder.run(task.key));
         let mut trial = Trial::read(&path, task.key, recipe)?.unwrap_or_else(|| Trial::new(task.key, recipe));

@@ -13,6 +13,7 @@ use super::loss::Loss;
 use super::midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 use super::mixing::{Mixing, Targets};
 use super::optimizer::{Descent, GroupRates, Optimizer};
+use super::patience::Patience;
 use super::statistics::estimate_statistics;
 use super::validation::{BestBy, Validation, ValidationResult, evaluate};
 use crate::RunError;
@@ -57,16 +58,6 @@ pub struct FitPlan<'a> {
     pub seed: u64,
     /// Where an interrupted fit continues; its network is the learner's.
     pub continued: Option<Continued>,
-}
-
-/// When a fit ends early: after so many comparisons in a row without a better epoch, by the validation loss or by
-/// [`FitPlan::keep_best`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Comparisons, from 1.
-    pub comparisons: u64,
-    /// The epochs after which it compares, counted from 1 and rising: the ends of cycles. `None` = all.
-    pub after: Option<Vec<u64>>,
 }
 
 /// The outcome of a `fit`.

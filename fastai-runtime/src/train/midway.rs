@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::averaging::WeightAverage;
 use super::curves::EpochRow;
-use super::fit::Patience;
 use super::optimizer::{Optimizer, OptimizerState};
+use super::patience::Patience;
 use super::recorder::SmoothedLoss;
 use crate::RunError;
 use crate::metrics::Probabilities;

@@ -12,6 +12,7 @@ mod loss;
 mod midway;
 mod mixing;
 mod optimizer;
+mod patience;
 mod recorder;
 mod statistics;
 mod suggestion;
@@ -22,7 +23,7 @@ pub use course::{Against, Course, Judgement, judge};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
-pub use fit::{Ending, FitPlan, FitResult, MeanResult, Patience, fit};
+pub use fit::{Ending, FitPlan, FitResult, MeanResult, fit};
 pub use learner::{BatchLoss, Learner};
 pub use loss::{
     AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,
@@ -33,6 +34,7 @@ pub use mixing::{Mix, Mixing, Targets};
 pub use optimizer::{
     Adam, ByTensor, Clip, Descent, GroupRates, Lamb, Optimizer, OptimizerState, Rmsprop, Rule, Sgd, TensorStep,
 };
+pub use patience::Patience;
 pub use recorder::{SmoothedLoss, turning_point};
 pub use statistics::estimate_statistics;
 pub use suggestion::{Basis, Suggestion, skipped, suggest, windowed};

@@ -273,7 +273,7 @@ fn thresholds_of_an_ensemble_are_those_of_all_folds() {
     let folded = recipe(&folded.to_string().replace("threshold = search", "threshold = search_each"));
     let outcome = run(&folded, &chips.options("each"), &mut Silent).unwrap();
     let all = outcome.held_out.as_ref().unwrap();
-    let thresholds = Thresholds::search_each(&all.probabilities, &all.truth);
+    let thresholds = metrics::f2_search_each(&all.probabilities, &all.truth);
     let loaded = load(&outcome.folder);
     assert_eq!(loaded.meta().threshold, Some(thresholds.clone()));
     assert_eq!(outcome.predictor().meta().threshold, Some(thresholds));

@@ -54,7 +54,7 @@ fn multi_label() {
         let (threshold, best) = f2_search(&p, &truth);
         close(best, &case["fbeta2_best"], 1e-12);
         close(threshold, &case["best_threshold"], 1e-12);
-        let Thresholds::Each(each) = Thresholds::search_each(&p, &truth) else { panic!("a threshold for each tag") };
+        let Thresholds::Each(each) = metrics::f2_search_each(&p, &truth) else { panic!("a threshold for each tag") };
         for (found, expected) in each.iter().zip(case["thresholds_each"].as_array().unwrap()) {
             close(*found, expected, 1e-12);
         }

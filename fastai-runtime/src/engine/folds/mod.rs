@@ -22,7 +22,7 @@ use crate::data::DataError;
 use crate::error::{Reached, ResumeError};
 use crate::predict::fold_folder;
 use crate::progress::Progress;
-use crate::report::{Baseline, FoldSummary, Folds, Record, RunFolder, Status, Summary, refuse_link};
+use crate::report::{Baseline, Folds, Record, RunFolder, Status, Summary, refuse_link};
 use state::FoldsState;
 
 /// A run of folds in progress.
@@ -188,7 +188,7 @@ impl<'a> FoldedRun<'a> {
         let Some(folds) = &mut summary.folds else { unreachable!("a run of folds has them") };
         let number = folds.each.len() + 1;
         let report = fold_folder(self.folder.path(), number).join("report.html").is_file();
-        folds.each.push(FoldSummary::of(run, report));
+        folds.each.push(run.of_fold(report));
         summary.seconds += run.seconds;
         let warnings = [run.lost(), run.baseline.as_ref().and_then(Baseline::unbeaten)];
         summary.notes.extend(warnings.into_iter().flatten().map(|warning| format!("fold {number}: {warning}")));

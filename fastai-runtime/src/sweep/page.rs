@@ -2,11 +2,11 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::html::head;
-use super::numbers::{duration, metric};
-use super::{plot, tables};
+use super::{Fate, Standing, Standings};
 use crate::names::visible;
-use crate::sweep::{Fate, Standing, Standings};
+use crate::report::html::head;
+use crate::report::numbers::{duration, metric};
+use crate::report::{plot, tables};
 
 /// Candidates that the plot shows.
 const SHOWN: usize = 40;

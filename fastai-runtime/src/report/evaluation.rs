@@ -1,0 +1,34 @@
+//! The figures of one set of predictions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{MetricValue, number_or_nan};
+
+/// Images used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Training images.
+    pub train: usize,
+    /// Validation images.
+    pub valid: usize,
+    /// Test images.
+    pub test: usize,
+}
+
+/// Metrics of one set of predictions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Which images: `valid` or `test`.
+    pub set: String,
+    /// How the predictions were computed: `plain` or `tta: 1 plain + 4 augmented`.
+    pub predictions: String,
+    /// Images measured.
+    pub n: usize,
+    /// Smoothed training loss at the end of the epoch (absent for tta).
+    pub trn_loss: Option<f64>,
+    /// Mean loss over the set.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub val_loss: f64,
+    /// The recipe's metrics, in order.
+    pub metrics: Vec<MetricValue>,
+}
