@@ -73,20 +73,14 @@ fn a_run_on_given_images_is_measured_and_predicts_as_any_other() {
 struct StopLate(StopSignal, bool);
 
 impl Progress for StopLate {
-    fn note(&mut self, _: &str) {}
-    fn warn(&mut self, _: &str) {}
     fn stage(&mut self, index: usize, count: usize, _: &str) {
         self.1 = index + 1 >= count;
     }
-    fn begin(&mut self, _: &str, _: u64) {}
     fn advance(&mut self, _: u64, _: &str) {
         if self.1 {
             self.0.request();
         }
     }
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }
 
 #[test]

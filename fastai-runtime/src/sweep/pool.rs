@@ -321,14 +321,9 @@ impl<F: Fn(&str)> Watcher<F> {
 }
 
 impl<F: Fn(&str) + Send> Progress for Watcher<F> {
-    fn note(&mut self, _: &str) {}
-    fn warn(&mut self, _: &str) {}
     fn stage(&mut self, index: usize, _: usize, _: &str) {
         self.stage = index;
     }
-    fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn finish(&mut self) {}
     fn table_header(&mut self, columns: &[&str]) {
         // The first column is the epoch, which is not among the values of a row.
         self.column = columns.iter().position(|column| *column == self.name).map(|at| at - 1);

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::Recipe;
 use fastai_dsl::source::RecipeText;
-use fastai_runtime::RunOptions;
+use fastai_runtime::engine::{Outcome, resume, run};
 use fastai_runtime::progress::{Progress, StopSignal};
+use fastai_runtime::{RunError, RunOptions};
 use tempfile::TempDir;
 
 pub fn examples() -> PathBuf {
@@ -55,9 +56,6 @@ impl<F: FnMut(&str) -> bool + Send> StopAt<F> {
 }
 
 impl<F: FnMut(&str) -> bool + Send> Progress for StopAt<F> {
-    fn note(&mut self, _: &str) {}
-    fn warn(&mut self, _: &str) {}
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
     fn begin(&mut self, what: &str, _: u64) {
         self.now = (self.when)(what);
     }
@@ -66,9 +64,6 @@ impl<F: FnMut(&str) -> bool + Send> Progress for StopAt<F> {
             self.signal.request();
         }
     }
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }
 
 /// `when` of [`StopAt`]: at the `n`-th bar, from 1.
@@ -78,6 +73,31 @@ pub fn bar(n: usize) -> impl FnMut(&str) -> bool + Send {
         bars += 1;
         bars >= n
     }
+}
+
+/// Runs the recipe to its end in several calls: the `n`-th one, from 0, is stopped at the bar `stop_at(n)`, and the next one
+/// resumes. `held` sees the run folder after each stop. Returns the outcome and the number of stops.
+pub fn in_pieces(
+    recipe: &Recipe,
+    chips: &Chips,
+    stop_at: impl Fn(usize) -> usize,
+    mut held: impl FnMut(&Path),
+) -> (Outcome, usize) {
+    let folder = chips.path().join("parts");
+    for stops in 0..60 {
+        let options = chips.options("parts");
+        let mut progress = StopAt::new(&options, bar(stop_at(stops)));
+        let result = match stops {
+            0 => run(recipe, &options, &mut progress),
+            _ => resume(recipe, &folder, &options, &mut progress),
+        };
+        match result {
+            Ok(outcome) => return (outcome, stops),
+            Err(RunError::Stopped(_)) => held(&folder),
+            Err(error) => panic!("after {stops} stops: {error}"),
+        }
+    }
+    panic!("a run that never gets on");
 }
 
 /// Chips in `images`, their tags in `labels.csv`, and the class of each in `classes.csv`: whether there is ocean.

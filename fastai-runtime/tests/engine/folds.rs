@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use fastai_dsl::{Metric, Recipe};
+use fastai_runtime::RunOptions;
 use fastai_runtime::engine::{completed, is_unfinished, recipe_of_run, resume, run, validate, validate_all};
 use fastai_runtime::metrics::{self, Thresholds, Truth};
 use fastai_runtime::predict::{PredictOptions, Predictor, image_files};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Status, Summary};
-use fastai_runtime::{RunError, RunOptions};
 
-use crate::chips::{Chips, StopAt, bar, recipe};
+use crate::chips::{Chips, StopAt, in_pieces, recipe};
 
 /// The head with a rate of its own, the body, and test-time augmentation.
 const STEPS: &str =
@@ -161,27 +161,19 @@ fn a_run_of_folds_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let steps = STEPS.replace("0.01], 1)", "0.01], 2)");
     let folded = with_split(&chips.tags(&steps, "", "keep_best: f2,"), "folds(2, seed = 7, blocks = 3)");
     let whole = run(&folded, &chips.options("whole"), &mut Silent).unwrap();
-    let parts = chips.path().join("parts");
-    let mut stops = 0;
-    let outcome = loop {
-        let options = chips.options("parts");
-        let mut progress = StopAt::new(&options, bar([1, 4, 2, 5][stops % 4]));
-        let result = match stops {
-            0 => run(&folded, &options, &mut progress),
-            _ => resume(&folded, &parts, &options, &mut progress),
-        };
-        match result {
-            Ok(outcome) => break outcome,
-            Err(RunError::Stopped(_)) => stops += 1,
-            Err(error) => panic!("{error}"),
-        }
-        assert!(is_unfinished(&parts) && completed(&parts).unwrap().is_none());
-        assert_eq!(recipe_of_run(&parts).unwrap(), folded.to_string());
-        assert_eq!(Summary::read(&parts).unwrap().status, Status::Stopped);
-        let error = Predictor::load(&parts, None, &Device::flex()).unwrap_err().to_string();
-        assert!(error.contains("of 2 folds are complete") && error.contains("--resume"), "{error}");
-        assert!(stops < 60, "a run that never gets on");
-    };
+    let (outcome, stops) = in_pieces(
+        &folded,
+        &chips,
+        |stops| [1, 4, 2, 5][stops % 4],
+        |parts| {
+            assert!(is_unfinished(parts) && completed(parts).unwrap().is_none());
+            assert_eq!(recipe_of_run(parts).unwrap(), folded.to_string());
+            assert_eq!(Summary::read(parts).unwrap().status, Status::Stopped);
+            let error = Predictor::load(parts, None, &Device::flex()).unwrap_err().to_string();
+            assert!(error.contains("of 2 folds are complete") && error.contains("--resume"), "{error}");
+        },
+    );
+    let parts = outcome.folder.clone();
     assert!(stops >= 6, "{stops}");
     for name in ["out_of_fold.csv", "out_of_fold_tta.csv", "recipe.recipe"] {
         assert!(read(whole.folder.join(name)) == read(parts.join(name)), "{name} differs");

@@ -120,13 +120,6 @@ impl Progress for Notes {
     fn note(&mut self, line: &str) {
         self.0.push(line.to_string());
     }
-    fn warn(&mut self, _: &str) {}
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
-    fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::chips::{self, Chips, StopAt, bar};
+use crate::chips::{self, Chips, StopAt, bar, in_pieces};
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::{recipe_of_run, resume, run};
 use fastai_runtime::progress::{Progress, Silent};
@@ -35,26 +35,18 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
     assert!(!whole.folder.join("resume").exists());
 
-    let parts = chips.path().join("parts");
-    let mut stops = 0;
-    let outcome = loop {
-        // A fit has four bars: every stage is interrupted before, within and after its first epoch.
-        let options = chips.options("parts");
-        let mut progress = StopAt::new(&options, bar([1, 4, 2, 5][stops % 4]));
-        let result = match stops {
-            0 => run(&recipe, &options, &mut progress),
-            _ => resume(&recipe, &parts, &options, &mut progress),
-        };
-        match result {
-            Ok(outcome) => break outcome,
-            Err(RunError::Stopped(_)) => stops += 1,
-            Err(error) => panic!("{error}"),
-        }
-        let held: Vec<_> = std::fs::read_dir(parts.join("resume")).unwrap().collect();
-        assert!(held.len() <= 9, "the lock, and of two states each weights, optimizer and best weights: {held:?}");
-        assert_eq!(Summary::read(&parts).unwrap().status, Status::Stopped);
-        assert!(stops < 60, "a run that never gets on");
-    };
+    // A fit has four bars: every stage is interrupted before, within and after its first epoch.
+    let (outcome, stops) = in_pieces(
+        &recipe,
+        &chips,
+        |stops| [1, 4, 2, 5][stops % 4],
+        |parts| {
+            let held: Vec<_> = std::fs::read_dir(parts.join("resume")).unwrap().collect();
+            assert!(held.len() <= 9, "the lock, and of two states each weights, optimizer and best weights: {held:?}");
+            assert_eq!(Summary::read(parts).unwrap().status, Status::Stopped);
+        },
+    );
+    let parts = outcome.folder.clone();
     assert!(stops >= 8, "{stops}");
     let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
     assert!(model(&whole.folder) == model(&parts), "the weights differ");
@@ -75,11 +67,9 @@ struct Copies {
 }
 
 impl Progress for Copies {
-    fn note(&mut self, _: &str) {}
     fn warn(&mut self, line: &str) {
         assert!(!line.contains("is not kept"), "{line}");
     }
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
     fn begin(&mut self, what: &str, _: u64) {
         self.bar = what.to_string();
     }
@@ -99,9 +89,6 @@ impl Progress for Copies {
             }
         }
     }
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }
 
 #[test]
@@ -183,22 +170,8 @@ fn averages_and_early_ends_go_on_from_every_batch() {
             assert_eq!(outcome.batches, whole.batches, "{extra}: copy {copy}");
         }
         // Stopped at any batch: the state that is kept lies between two steps.
-        let parts = chips.path().join("parts");
-        let mut stops = 0;
-        loop {
-            let options = chips.options("parts");
-            let mut progress = StopAt::new(&options, bar([2, 3, 4, 1][stops % 4]));
-            let result = match stops {
-                0 => run(&recipe, &options, &mut progress),
-                _ => resume(&recipe, &parts, &options, &mut progress),
-            };
-            match result {
-                Ok(_) => break,
-                Err(RunError::Stopped(_)) => stops += 1,
-                Err(error) => panic!("{extra}: {error}"),
-            }
-            assert!(stops < 60, "a run that never gets on");
-        }
+        let (outcome, stops) = in_pieces(&recipe, &chips, |stops| [2, 3, 4, 1][stops % 4], |_| ());
+        let parts = outcome.folder;
         assert!(stops >= 3, "{extra}: {stops}");
         assert!(model(&whole.folder) == model(&parts), "{extra}: the weights differ");
         assert_eq!(history(&whole.folder), history(&parts), "{extra}");
@@ -256,23 +229,9 @@ fn every_optimizer_and_schedule_goes_on_to_the_same_bytes() {
         let extra = format!("optimizer: {optimizer}, clip_value: 0.5,");
         let recipe = chips.classes(steps, "", &extra);
         let whole = run(&recipe, &chips.options("whole"), &mut Silent).unwrap();
-        let parts = chips.path().join("parts");
-        let mut stops = 0;
-        loop {
-            let options = chips.options("parts");
-            // A fit has two bars an epoch: each stop is in the second epoch of the first unfinished fit or after it.
-            let mut progress = StopAt::new(&options, bar(if stops == 0 { 4 } else { 7 }));
-            let result = match stops {
-                0 => run(&recipe, &options, &mut progress),
-                _ => resume(&recipe, &parts, &options, &mut progress),
-            };
-            match result {
-                Ok(_) => break,
-                Err(RunError::Stopped(_)) => stops += 1,
-                Err(error) => panic!("{optimizer}: {error}"),
-            }
-            assert!(stops < 30, "a run that never gets on");
-        }
+        // A fit has two bars an epoch: each stop is in the second epoch of the first unfinished fit or after it.
+        let (outcome, stops) = in_pieces(&recipe, &chips, |stops| if stops == 0 { 4 } else { 7 }, |_| ());
+        let parts = outcome.folder;
         assert!(stops >= 4, "{optimizer}: {stops} stops");
         let model = |run: &Path| std::fs::read(run.join("models/final.safetensors")).unwrap();
         assert!(model(&whole.folder) == model(&parts), "{optimizer}: the weights differ");
@@ -369,16 +328,9 @@ fn original_weights_are_needed_only_until_the_first_state_of_a_fit_is_kept() {
 struct Warnings(Vec<String>);
 
 impl Progress for Warnings {
-    fn note(&mut self, _: &str) {}
     fn warn(&mut self, line: &str) {
         self.0.push(line.to_string());
     }
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
-    fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }
 
 #[test]
@@ -453,18 +405,13 @@ fn what_is_damaged_or_swapped_is_named() {
 struct Both<'a>(&'a mut Warnings, &'a mut dyn Progress);
 
 impl Progress for Both<'_> {
-    fn note(&mut self, _: &str) {}
     fn warn(&mut self, line: &str) {
         self.0.warn(line);
     }
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
     fn begin(&mut self, what: &str, total: u64) {
         self.1.begin(what, total);
     }
     fn advance(&mut self, done: u64, text: &str) {
         self.1.advance(done, text);
     }
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
 }

@@ -50,8 +50,6 @@ impl Progress for Log {
     fn begin(&mut self, what: &str, total: u64) {
         self.add(format!("begin {what} {total}"));
     }
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn finish(&mut self) {}
     fn table_header(&mut self, columns: &[&str]) {
         self.add(format!("header {}", columns.join(" ")));
     }

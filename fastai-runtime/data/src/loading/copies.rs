@@ -434,9 +434,6 @@ mod tests {
     struct StopAt(StopSignal, &'static str, u64, bool);
 
     impl Progress for StopAt {
-        fn note(&mut self, _: &str) {}
-        fn warn(&mut self, _: &str) {}
-        fn stage(&mut self, _: usize, _: usize, _: &str) {}
         fn begin(&mut self, what: &str, _: u64) {
             self.3 = what == self.1;
         }
@@ -445,9 +442,6 @@ mod tests {
                 self.0.request();
             }
         }
-        fn finish(&mut self) {}
-        fn table_header(&mut self, _: &[&str]) {}
-        fn table_row(&mut self, _: u64, _: &[f64]) {}
     }
 
     #[test]

@@ -382,20 +382,15 @@ mod tests {
     }
 
     impl Progress for Counts {
-        fn note(&mut self, _: &str) {}
         fn warn(&mut self, line: &str) {
             self.warnings.push(line.to_string());
         }
-        fn stage(&mut self, _: usize, _: usize, _: &str) {}
         fn begin(&mut self, _: &str, total: u64) {
             self.total = total;
         }
         fn advance(&mut self, done: u64, _: &str) {
             self.done = done;
         }
-        fn finish(&mut self) {}
-        fn table_header(&mut self, _: &[&str]) {}
-        fn table_row(&mut self, _: u64, _: &[f64]) {}
     }
 
     #[test]

@@ -11,25 +11,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use lines::Lines;
 pub use terminal::Terminal;
 
-/// Receives a run's events in order, from a single thread.
+/// Receives a run's events in order, from a single thread. Each method does nothing unless an implementation says otherwise.
+#[allow(unused_variables)] // the events that an implementation ignores
 pub trait Progress: Send {
     /// Reports a line of information: the device and the reason for it, a cache hit, a notice.
-    fn note(&mut self, line: &str);
+    fn note(&mut self, line: &str) {}
     /// Reports a warning that does not stop the run.
-    fn warn(&mut self, line: &str);
+    fn warn(&mut self, line: &str) {}
     /// Stage `index` of `count` begins, e.g. `fit 1e-2 x 3 (7 epochs, head only)`.
-    fn stage(&mut self, index: usize, count: usize, title: &str);
+    fn stage(&mut self, index: usize, count: usize, title: &str) {}
     /// Starts a bar of `total` units (batches, images), named by `what`; 0 stands for an unknown number.
     /// Replaces the current bar.
-    fn begin(&mut self, what: &str, total: u64);
+    fn begin(&mut self, what: &str, total: u64) {}
     /// Sets the bar to `done` units; `message` is short, such as the smoothed loss.
-    fn advance(&mut self, done: u64, message: &str);
+    fn advance(&mut self, done: u64, message: &str) {}
     /// Ends the bar.
-    fn finish(&mut self);
+    fn finish(&mut self) {}
     /// Prints the header of fastai's epoch table, once per fit: `epoch`, `trn_loss`, `val_loss`, metric columns.
-    fn table_header(&mut self, columns: &[&str]);
+    fn table_header(&mut self, columns: &[&str]) {}
     /// Prints one row of the table: the epoch from 0, and one value per further column (6 decimals).
-    fn table_row(&mut self, epoch: u64, values: &[f64]);
+    fn table_row(&mut self, epoch: u64, values: &[f64]) {}
 }
 
 /// A request to stop the run at the next batch. Cheap to clone; a signal handler can set it.
@@ -59,16 +60,7 @@ pub struct Watch<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-impl Progress for Silent {
-    fn note(&mut self, _: &str) {}
-    fn warn(&mut self, _: &str) {}
-    fn stage(&mut self, _: usize, _: usize, _: &str) {}
-    fn begin(&mut self, _: &str, _: u64) {}
-    fn advance(&mut self, _: u64, _: &str) {}
-    fn finish(&mut self) {}
-    fn table_header(&mut self, _: &[&str]) {}
-    fn table_row(&mut self, _: u64, _: &[f64]) {}
-}
+impl Progress for Silent {}
 
 /// Whether [`auto`] draws no bars.
 static PLAIN: AtomicBool = AtomicBool::new(false);

@@ -88,18 +88,12 @@ mod tests {
     struct Bar(Vec<(String, u64)>);
 
     impl Progress for Bar {
-        fn note(&mut self, _: &str) {}
-        fn warn(&mut self, _: &str) {}
-        fn stage(&mut self, _: usize, _: usize, _: &str) {}
         fn begin(&mut self, what: &str, total: u64) {
             self.0.push((what.to_owned(), total));
         }
         fn advance(&mut self, done: u64, _: &str) {
             self.0.push((String::new(), done));
         }
-        fn finish(&mut self) {}
-        fn table_header(&mut self, _: &[&str]) {}
-        fn table_row(&mut self, _: u64, _: &[f64]) {}
     }
 
     #[test]
