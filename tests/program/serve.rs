@@ -63,8 +63,12 @@ impl Answer {
 
 impl Server {
     fn start(arguments: &[&str]) -> Self {
+        Self::of(&run(), arguments)
+    }
+
+    fn of(run: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fastai"));
-        command.current_dir(ROOT).arg("serve").arg(run()).args(["--device", "cpu", "--listen", "127.0.0.1:0"]);
+        command.current_dir(ROOT).arg("serve").arg(run).args(["--device", "cpu", "--listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -178,22 +182,50 @@ fn metric(server: &Server, name: &str) -> f64 {
     line.parse().unwrap()
 }
 
-#[test]
-fn a_served_model_says_what_predict_says() {
-    let server = Server::start(&[]);
-    let scratch = TempDir::new().unwrap();
-    let files: Vec<String> = (0..3).map(|n| format!("examples/data/globe/train-jpg/train_{n}.jpg")).collect();
-    let output = fastai(&scratch)
+/// What `fastai predict` says of the first chips.
+fn predicted(scratch: &TempDir, run: &Path) -> Vec<Value> {
+    let files = (0..3).map(|n| format!("examples/data/globe/train-jpg/train_{n}.jpg"));
+    let output = fastai(scratch)
         .args(["predict", "--jsonl", "-q", "--device", "cpu"])
-        .arg(run())
-        .args(&files)
+        .arg(run)
+        .args(files)
         .assert()
         .success();
     let lines = String::from_utf8(output.get_output().stdout.clone()).unwrap();
-    let mut wanted: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for wanted in &mut wanted {
-        wanted.as_object_mut().unwrap().remove("file");
+    let without_file = |line: &str| {
+        let mut answer: Value = serde_json::from_str(line).unwrap();
+        answer.as_object_mut().unwrap().remove("file");
+        answer
+    };
+    lines.lines().map(without_file).collect()
+}
+
+#[test]
+fn an_ensemble_with_thresholds_of_its_own_is_served() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, run) = (small(&scratch), scratch.path().join("run"));
+    fastai(&scratch)
+        .args(["run", "-q", "--smoke", "--device", "cpu", "--set", "data.valid=folds(2)"])
+        .args(["--set", "metrics=[f2(threshold = search_each)]"])
+        .arg(recipe)
+        .arg("--out")
+        .arg(&run)
+        .assert()
+        .success();
+    let server = Server::of(&run, &[]);
+    for (n, wanted) in predicted(&scratch, &run).iter().enumerate() {
+        assert_eq!(server.predict(&chip(n)).json(), *wanted);
     }
+    let model = server.get("/model").json();
+    let thresholds = model["threshold"].as_array().unwrap();
+    assert_eq!(thresholds.len(), model["classes"].as_array().unwrap().len());
+    assert!(thresholds.iter().all(|t| (0.0..1.0).contains(&t.as_f64().unwrap())), "{thresholds:?}");
+}
+
+#[test]
+fn a_served_model_says_what_predict_says() {
+    let server = Server::start(&[]);
+    let wanted = predicted(&TempDir::new().unwrap(), &run());
     for (n, wanted) in wanted.iter().enumerate() {
         let answer = server.predict(&chip(n));
         assert_eq!((answer.status, &answer.json()), (200, wanted));
