@@ -185,12 +185,8 @@ fn metric(server: &Server, name: &str) -> f64 {
 /// What `fastai predict` says of the first chips.
 fn predicted(scratch: &TempDir, run: &Path) -> Vec<Value> {
     let files = (0..3).map(|n| format!("examples/data/globe/train-jpg/train_{n}.jpg"));
-    let output = fastai(scratch)
-        .args(["predict", "--jsonl", "-q", "--device", "cpu"])
-        .arg(run)
-        .args(files)
-        .assert()
-        .success();
+    let output =
+        fastai(scratch).args(["predict", "--jsonl", "-q", "--device", "cpu"]).arg(run).args(files).assert().success();
     let lines = String::from_utf8(output.get_output().stdout.clone()).unwrap();
     let without_file = |line: &str| {
         let mut answer: Value = serde_json::from_str(line).unwrap();

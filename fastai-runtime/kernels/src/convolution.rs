@@ -7,6 +7,7 @@ use crate::finish::Finish;
 use crate::grouped::{self, GroupedPass};
 use crate::isa::Isa;
 use crate::map::{Map, MapMut};
+use crate::reached::ReachedTaps;
 use crate::weight_gradient::weight_gradient;
 use crate::winograd::Winograd;
 use crate::winograd_gradient;
@@ -127,7 +128,11 @@ impl Joined {
 
 /// A convolution whose weights are packed for the forward pass.
 #[derive(Debug)]
-pub struct Convolution(Kernel);
+pub struct Convolution {
+    kernel: Kernel,
+    /// The only window that it is for, and what of it the kernel reads.
+    reached: Option<(Window, Window)>,
+}
 
 #[derive(Debug)]
 enum Kernel {
@@ -159,15 +164,34 @@ impl Convolution {
         } else {
             Kernel::Direct(sides.joined().direct(isa, weights, sides.kernel, Direct::new))
         };
-        Self(kernel)
+        Self { kernel, reached: None }
+    }
+
+    /// Packs the taps of `weights` that read pixels in this window, which is then the only one for [`Self::run`].
+    ///
+    /// # Panics
+    /// If there are more or fewer weights than the sides say.
+    pub fn within(isa: Isa, weights: &[f32], sides: Sides, window: Window) -> Self {
+        assert_eq!(weights.len(), sides.weights());
+        match ReachedTaps::of(sides, window) {
+            Some(reached) => {
+                let kernel = Self::new(isa, &reached.cut(weights), reached.sides(sides)).kernel;
+                Self { kernel, reached: Some((window, reached.window())) }
+            }
+            None => Self::new(isa, weights, sides),
+        }
     }
 
     /// Convolves `input` into `output`.
     ///
     /// # Panics
-    /// If the shapes do not belong together.
+    /// If the shapes do not belong together, or the window is not the one that the weights were packed for.
     pub fn run(&self, input: Map<'_>, window: Window, output: &mut MapMut<'_>, finish: Finish<'_>) {
-        match &self.0 {
+        let window = self.reached.map_or(window, |(whole, reached)| {
+            assert_eq!(window, whole, "packed for another window");
+            reached
+        });
+        match &self.kernel {
             Kernel::Products(forward) => forward.run(input, window, output, finish),
             Kernel::Transformed(winograd) => winograd.run(input, window.pad, output, finish),
             Kernel::Grouped(forward) => forward.run(input, window, output, finish),
@@ -191,6 +215,10 @@ pub fn input_gradient(
     accumulate: bool,
 ) {
     assert_eq!(weights.len(), sides.weights());
+    if let Some(reached) = ReachedTaps::of(sides, window) {
+        let (weights, sides, window) = (reached.cut(weights), reached.sides(sides), reached.window());
+        return input_gradient(isa, output, &weights, sides, window, input, accumulate);
+    }
     if sides.is_transformed() {
         let winograd = Winograd::backward(isa, PackedWeights::new(weights, sides.output, sides.input, sides.kernel));
         return winograd.run_or_add(output, window.pad.map(|pad| 2 - pad), input, Finish::PLAIN, accumulate);
@@ -231,6 +259,12 @@ pub fn input_gradient(
 /// If the shapes do not belong together.
 pub fn kernel_gradient(isa: Isa, input: Map<'_>, output: Map<'_>, sides: Sides, window: Window, gradient: &mut [f32]) {
     assert_eq!(gradient.len(), sides.weights());
+    if let Some(reached) = ReachedTaps::of(sides, window) {
+        let part = reached.sides(sides);
+        let mut cut = vec![0f32; part.weights()];
+        kernel_gradient(isa, input, output, part, reached.window(), &mut cut);
+        return reached.spread(&cut, gradient);
+    }
     if sides.is_transformed() {
         return winograd_gradient::weight_gradient(isa, input, output, window, gradient);
     }

@@ -31,6 +31,7 @@ pub mod norm;
 pub mod panel;
 pub mod pool;
 mod prefetch;
+mod reached;
 mod scratch;
 mod tile;
 mod vector;
@@ -43,6 +44,7 @@ pub use buffer::Buffer;
 pub use finish::Finish;
 pub use isa::Isa;
 pub use map::{Map, MapMut, MapShape};
+pub use reached::ReachedTaps;
 pub use weight_gradient::weight_gradient;
 pub use winograd::Winograd;
 

@@ -1,7 +1,10 @@
 //! A unit that has nothing to learn from a pass: its norm and factors are part of its convolution, whose weights are packed.
 
+use std::sync::OnceLock;
+
+use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Convolution;
-use fastai_kernels::{Finish, Isa, MapMut, activation, layer_norm, norm};
+use fastai_kernels::{Finish, Isa, MapMut, ReachedTaps, activation, layer_norm, norm};
 
 use super::super::conv_norm::{ConvNorm, Norm};
 use super::feature_map::FeatureMap;
@@ -12,6 +15,8 @@ use crate::float::{Floats, floats};
 #[derive(Debug)]
 pub(in crate::models) struct Ready {
     convolution: Option<Convolution>,
+    /// The convolution of the first window of which only some taps read pixels.
+    reached: OnceLock<(Window, Convolution)>,
     /// Of each channel; part of the weights where there is a convolution.
     scale: Vec<f32>,
     shift: Vec<f32>,
@@ -57,21 +62,30 @@ impl Ready {
             }),
             _ => None,
         };
-        let Some(conv) = &unit.conv else { return Some(Self { convolution: None, scale, shift, layer_norm }) };
+        let Some(conv) = &unit.conv else {
+            return Some(Self { convolution: None, reached: OnceLock::new(), scale, shift, layer_norm });
+        };
         if let Some(bias) = &conv.bias {
             let bias = floats(bias.val())?;
             for ((shift, scale), bias) in shift.iter_mut().zip(&scale).zip(bias.values()) {
                 *shift += bias * scale;
             }
         }
-        let sides = shape::sides(spec);
-        let mut weights = floats(conv.weight.val())?.values().to_vec();
-        let each = sides.weights() / channels;
-        for (weights, scale) in weights.chunks_exact_mut(each).zip(&scale) {
-            weights.iter_mut().for_each(|weight| *weight *= scale);
-        }
-        let convolution = Some(Convolution::new(Isa::detect(), &weights, sides));
-        Some(Self { convolution, scale, shift, layer_norm })
+        let weights = folded(&floats(conv.weight.val())?, &scale);
+        let convolution = Some(Convolution::new(Isa::detect(), &weights, shape::sides(spec)));
+        Some(Self { convolution, reached: OnceLock::new(), scale, shift, layer_norm })
+    }
+
+    /// The convolution for a window of which only some taps read pixels; `None` for other windows.
+    fn reached(&self, unit: &ConvNorm, window: Window) -> Option<&Convolution> {
+        let sides = shape::sides(unit.spec());
+        ReachedTaps::of(sides, window)?;
+        let (of, convolution) = self.reached.get_or_init(|| {
+            let conv = unit.conv.as_ref().expect("a unit with a window convolves");
+            let weights = floats(conv.weight.val()).expect("a body on the CPU");
+            (window, Convolution::within(Isa::detect(), &folded(&weights, &self.scale), sides, window))
+        });
+        (*of == window).then_some(convolution)
     }
 
     /// The unit's output.
@@ -82,7 +96,8 @@ impl Ready {
         match (&self.convolution, &self.layer_norm) {
             (Some(convolution), _) => {
                 let finish = Finish { bias: Some(&self.shift), residual, clamp };
-                convolution.run(x.map(), shape::window(spec, x.shape()), output, finish);
+                let window = shape::window(spec, x.shape());
+                self.reached(unit, window).unwrap_or(convolution).run(x.map(), window, output, finish);
             }
             (None, None) => norm::affine(isa, x.map(), &self.scale, &self.shift, residual, clamp, output),
             (None, Some(_)) => {}
@@ -95,6 +110,16 @@ impl Ready {
             activation::activate(isa, smooth, None, output);
         }
     }
+}
+
+/// Weights with the factor of each output channel.
+fn folded(weights: &Floats, scale: &[f32]) -> Vec<f32> {
+    let mut weights = weights.values().to_vec();
+    let each = weights.len() / scale.len().max(1);
+    for (weights, scale) in weights.chunks_exact_mut(each.max(1)).zip(scale) {
+        weights.iter_mut().for_each(|weight| *weight *= scale);
+    }
+    weights
 }
 
 /// What the norm's output is multiplied by before a residual is added, if that changes it. None if the tensor is on another

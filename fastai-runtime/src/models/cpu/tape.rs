@@ -411,7 +411,7 @@ impl Recording<'_> {
             let (weight, weight_node) = floats(conv.weight.val());
             let bias = conv.bias.as_ref().map(|bias| floats(bias.val()));
             entry.bias = bias.as_ref().and_then(|(_, node)| *node);
-            let convolution = Convolution::new(isa, weight.values(), shape::sides(&spec));
+            let convolution = Convolution::within(isa, weight.values(), shape::sides(&spec), window);
             entry.weight = Some((weight, weight_node));
             let [height, width] = window.output;
             let shape = MapShape { height, width, channels: spec.output, ..x.value.shape() };
