@@ -30,7 +30,7 @@ pub fn run(_: &LspArgs) -> Result<(), Failure> {
     let served = Server::default().serve(&mut io::stdin().lock(), &mut io::stdout().lock());
     match served {
         Ok(true) => Ok(()),
-        // The editor went without a word, or its `exit` came before its `shutdown`.
+        // The editor went without a word, or without a `shutdown` before its `exit`.
         Ok(false) => Err(Failure::Reported(Exit::Failed)),
         Err(error) => Err(Failure::Failed(format!("the connection to the editor: {error}"))),
     }
@@ -46,13 +46,19 @@ struct Server {
 }
 
 impl Server {
-    /// Answers until the editor ends the session; returns whether it ended it properly.
+    /// Answers until the editor ends the session; returns whether it asked to shut down first.
     fn serve(mut self, input: &mut impl BufRead, output: &mut impl Write) -> io::Result<bool> {
+        // An editor that ends may close its pipes before it has heard all answers; what it said before, such as `shutdown`,
+        // still counts.
+        let mut say = |message: &Value| match transport::write(output, message) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            said => said,
+        };
         while let Some(message) = transport::read(input)? {
             let message = match message {
                 Ok(message) => message,
                 Err(error) => {
-                    transport::write(output, &failed(&Value::Null, PARSE_ERROR, &error.to_string()))?;
+                    say(&failed(&Value::Null, PARSE_ERROR, &error.to_string()))?;
                     continue;
                 }
             };
@@ -66,17 +72,17 @@ impl Server {
                         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
                         Err((code, why)) => failed(id, code, &why),
                     };
-                    transport::write(output, &answer)?;
+                    say(&answer)?;
                 }
                 None if method == "exit" => return Ok(self.shut_down),
                 None => {
                     if let Some(notice) = self.notice(method, parameters) {
-                        transport::write(output, &notice)?;
+                        say(&notice)?;
                     }
                 }
             }
         }
-        Ok(false)
+        Ok(self.shut_down)
     }
 
     fn request(&mut self, method: &str, parameters: &Value) -> Result<Value, (i32, String)> {
@@ -93,7 +99,7 @@ impl Server {
                     "capabilities": {
                         "positionEncoding": "utf-16",
                         // The whole text at each change: recipes are small.
-                        "textDocumentSync": { "openClose": true, "change": 1 },
+                        "textDocumentSync": { "openClose": true, "change": 1, "save": true },
                         "completionProvider": { "triggerCharacters": [":", "=", "(", "{", "[", ",", " "] },
                         "hoverProvider": true,
                         "documentFormattingProvider": true,
@@ -312,6 +318,10 @@ mod tests {
         assert!(ended);
         assert_eq!(answers[0]["error"]["code"], NOT_INITIALIZED);
         assert_eq!(answers[1]["result"]["capabilities"]["hoverProvider"], true);
+        assert_eq!(
+            answers[1]["result"]["capabilities"]["textDocumentSync"]["save"], true,
+            "the data's summary may change"
+        );
         let finding = &answers[2]["params"]["diagnostics"][0];
         assert_eq!((&finding["code"], &finding["severity"]), (&"E0206".into(), &1.into()));
         assert!(finding["message"].as_str().unwrap().contains("help: "), "{finding}");
@@ -344,6 +354,22 @@ mod tests {
         assert!(!ended, "the editor went without a word");
         assert_eq!(answers[2]["result"][0]["newText"], QUICKSTART);
         assert_eq!(answers[2]["result"][0]["range"]["start"], json!({ "line": 0, "character": 0 }));
+    }
+
+    #[test]
+    fn an_editor_may_close_its_pipes_after_shutdown() {
+        let (answers, ended) = session(&[ask(1, "initialize", json!({})), ask(2, "shutdown", Value::Null)]);
+        assert!(ended);
+        assert_eq!(answers.len(), 2);
+        let mut input = Vec::new();
+        let close = json!({ "textDocument": { "uri": "file:///x.recipe" } });
+        for message in [tell("textDocument/didClose", close), ask(2, "shutdown", Value::Null)] {
+            transport::write(&mut input, &message).unwrap();
+        }
+        let (reader, mut closed) = io::pipe().unwrap();
+        drop(reader);
+        let server = Server { initialized: true, ..Server::default() };
+        assert!(server.serve(&mut &input[..], &mut closed).unwrap());
     }
 
     #[test]
