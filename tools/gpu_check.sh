@@ -13,7 +13,7 @@ device="${3:-cuda}"
 data="${4:-}"
 mkdir -p "$out"
 out="$(realpath "$out")"
-cd "$root"
+cd "$root" || exit
 if [ "${program%.xz}" != "$program" ]; then
     xz -dc "$program" >"$out/fastai"
     program="$out/fastai"

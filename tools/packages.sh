@@ -23,7 +23,7 @@ done
 for wanted in fastai-runtime-*/NOTICE fastai-runtime-*/weights/squeezenet1_1.safetensors fastai-0*/NOTICE fastai-0*/README.md; do
   crate="${wanted%%/*}"
   # The version is any.
-  files="$(tar -tzf "$target"/package/$crate.crate)"
+  files="$(tar -tzf "$target"/package/"$crate".crate)"
   grep -q "/${wanted#*/}\$" <<<"$files" || { echo "$wanted is missing"; failed=1; }
 done
 exit "$failed"
