@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fastai_dsl::{Metric, Recipe};
 use fastai_runtime::engine::{self, Measured, Validated};
-use fastai_runtime::metrics::{Confusion, TagRow, Thresholds, Truth, confusion, tag_table};
+use fastai_runtime::metrics::{Confusion, TagRow, Truth, confusion, tag_table};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::report::Evaluation;
@@ -86,7 +86,7 @@ fn text(recipe: &Recipe, validated: &Validated, predictor: &Predictor) -> String
         Some(Truth::Classes(truth)) => out += &matrix(&confusion(&last.probabilities, truth, &last.classes)),
         Some(truth @ Truth::Tags { .. }) => {
             let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));
-            out += &tags(&tag_table(&last.probabilities, truth, &thresholds, &last.classes), &thresholds);
+            out += &tags(&tag_table(&last.probabilities, truth, &thresholds, &last.classes));
         }
         Some(Truth::Values(_)) | None => {}
     }
@@ -144,14 +144,14 @@ fn pairs(confusion: &Confusion) -> String {
     out
 }
 
-fn tags(rows: &[TagRow], thresholds: &Thresholds) -> String {
+fn tags(rows: &[TagRow]) -> String {
     let name = rows.iter().map(|row| row.tag.chars().count()).max().unwrap_or(0).max(3);
-    let mut out = format!("\n{:<name$}  support   said  precision  recall     F2   (above {thresholds})\n", "tag");
+    let mut out = format!("\n{:<name$}  support  above   said  precision  recall     F2\n", "tag");
     let share = |x: f64| if x.is_nan() { "-".to_string() } else { format!("{x:.3}") };
     for row in rows {
         let (precision, recall, f2) = (share(row.precision), share(row.recall), share(row.f2));
-        out +=
-            &format!("{:<name$}  {:>7}  {:>5}  {precision:>9}  {recall:>6}  {f2:>5}\n", row.tag, row.support, row.said);
+        let counts = format!("{:>7}  {:>5}  {:>5}", row.support, row.threshold, row.said);
+        out += &format!("{:<name$}  {counts}  {precision:>9}  {recall:>6}  {f2:>5}\n", row.tag);
     }
     out
 }

@@ -51,6 +51,9 @@ pub struct TagRow {
     pub tag: String,
     /// Validation images that have it.
     pub support: u64,
+    /// The probability above which it is said.
+    #[serde(default)]
+    pub threshold: f64,
     /// Validation images that were said to have it.
     pub said: u64,
     /// Share of the said ones that have it; NaN where it was never said.
@@ -91,15 +94,16 @@ pub fn tag_table(
         }
     }
     let share = |part: u64, whole: u64| if whole > 0 { part as f64 / whole as f64 } else { f64::NAN };
-    let row = |(tag, [hits, missed, wrong]): (&String, [u64; 3])| TagRow {
+    let row = |(number, (tag, [hits, missed, wrong])): (usize, (&String, [u64; 3]))| TagRow {
         tag: tag.clone(),
         support: hits + missed,
+        threshold: thresholds.of_tag(number),
         said: hits + wrong,
         precision: share(hits, hits + wrong),
         recall: share(hits, hits + missed),
         f2: f2_from_counts(hits, missed, wrong),
     };
-    names.iter().zip(counts).map(row).collect()
+    names.iter().zip(counts).enumerate().map(row).collect()
 }
 
 #[cfg(test)]
@@ -121,7 +125,7 @@ mod tests {
         let cells = vec![true, false, false, false, true, false, true, false];
         let truth = Truth::Tags { cells, tags: 2 };
         let table = tag_table(&p, &truth, &Thresholds::All(0.2), &["haze".into(), "snow".into()]);
-        assert_eq!((table[0].support, table[0].said), (3, 3));
+        assert_eq!((table[0].support, table[0].said, table[0].threshold), (3, 3, 0.2));
         assert_eq!((table[0].precision, table[0].recall, table[0].f2), (2.0 / 3.0, 2.0 / 3.0, 10.0 / 15.0));
         assert!(table[1].precision.is_nan() && table[1].recall.is_nan() && table[1].f2 == 0.0);
     }

@@ -120,17 +120,18 @@ fn pairs(confusion: &Confusion) -> Markup {
 pub fn tags(rows: &[TagRow]) -> Markup {
     html! {
         p.soft {
-            "Support: images that have the tag. Precision: how many of the images said to have it do. "
+            "Support: images that have the tag. Above: the probability above which it is said. Precision: how many of the images said to have it do. "
             "Recall: how many of those that have it were found. F2 counts recall twice as much."
         }
         div.wide { table {
             thead { tr {
-                th { "tag" } th.n { "support" } th.n { "said" } th.n { "precision" } th.n { "recall" } th.n { "F2" } th { }
+                th { "tag" } th.n { "support" } th.n { "above" } th.n { "said" } th.n { "precision" } th.n { "recall" }
+                th.n { "F2" } th { }
             } }
             tbody { @for row in rows {
                 tr {
                     th.name { (row.tag) }
-                    td.n { (grouped(row.support)) } td.n { (grouped(row.said)) }
+                    td.n { (grouped(row.support)) } td.n { (row.threshold) } td.n { (grouped(row.said)) }
                     td.n { (metric(row.precision)) } td.n { (metric(row.recall)) } td.n { (metric(row.f2)) }
                     td.bar { i style=(format!("width:{:.1}%", 100.0 * row.f2.clamp(0.0, 1.0).max(0.0))) {} }
                 }

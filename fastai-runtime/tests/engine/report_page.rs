@@ -214,6 +214,7 @@ fn planet() -> (Summary, Record) {
     let rows = tags.iter().enumerate().map(|(i, tag)| TagRow {
         tag: (*tag).into(),
         support: 6000 / (i as u64 * 3 + 1),
+        threshold: 0.2,
         said: if i == 5 { 0 } else { 6200 / (i as u64 * 3 + 1) },
         precision: if i == 5 { f64::NAN } else { 0.93 - 0.1 * i as f64 },
         recall: 0.97 - 0.12 * i as f64,
