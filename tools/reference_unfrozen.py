@@ -34,6 +34,11 @@ def decode(path):
     return cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1].astype(np.float32) / 255
 
 
+def unit(image):
+    """As numbers from 0 to 1, if it is bytes."""
+    return image.astype(np.float32) / 255 if image.dtype == np.uint8 else image
+
+
 def scaled(image, side):
     h, w = image.shape[:2]
     ratio = side / min(h, w)
@@ -45,26 +50,34 @@ def normalised(image):
     return ((image * 255 - 127) / 128).transpose(2, 0, 1).astype(np.float32)
 
 
-def plain(image, side):
+def center(image, side):
     image = scaled(image, side)
     y, x = (math.ceil((length - side) / 2) for length in image.shape[:2])
-    return normalised(image[y : y + side, x : x + side])
+    return unit(image[y : y + side, x : x + side])
 
 
-def augmented(image, side, zoom, rng):
+def plain(image, side):
+    return normalised(center(image, side))
+
+
+def view(image, side, zoom, rng, top_down=False):
+    """The augmented square of `side_on`, or of `top_down`."""
     image = scaled(image, int(side * rng.uniform(1, zoom)) if rng.random() < 0.75 else side)
     h, w = image.shape[:2]
     if rng.random() < 0.75:
         turn = cv2.getRotationMatrix2D((w // 2, h // 2), rng.uniform(-10, 10), 1)
         image = cv2.warpAffine(image, turn, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    image = unit(image)
     light, contrast = rng.uniform(-0.05, 0.05, 2)
     factor = 1 + contrast if contrast >= 0 else 1 / (1 - contrast)
     mean = image.mean()
     image = np.clip((image - mean) * factor + mean + light, 0, 1)
+    if top_down:
+        image = np.rot90(image, rng.integers(4))
     if rng.random() < 0.5:
         image = image[:, ::-1]
-    y, x = (int(rng.random() * (length - side)) for length in (h, w))
-    return normalised(image[y : y + side, x : x + side])
+    y, x = (int(rng.random() * (length - side)) for length in image.shape[:2])
+    return image[y : y + side, x : x + side]
 
 
 class Network(nn.Module):
@@ -182,7 +195,7 @@ def main():
     stage("head on cached features", started, 0)
 
     def images_of(rows):
-        return torch.from_numpy(np.stack([augmented(train_images[row], side, options.zoom, rng) for row in rows]))
+        return torch.from_numpy(np.stack([normalised(view(train_images[row], side, options.zoom, rng)) for row in rows]))
 
     for name, trained, rates, epochs in (
         ("head on augmented images", (False, False, True), [options.rate] * 3, options.epochs[1]),

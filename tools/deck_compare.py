@@ -1,0 +1,349 @@
+"""The deck's three recipes step for step, here and in PyTorch: what every stage reaches, as means over seeds.
+
+The steps are those of `examples/full`, on less data and on networks whose weights are at hand: dogs-vs-cats and dog breeds
+on SqueezeNet 1.1, planet (UC Merced's tags, up to 128 pixels) on EfficientNet-lite0. Both sides read the same files, split
+them alike and start from the same weights; heads, orders and augmentations are drawn by each side's own generators, so single
+runs differ as two seeds do. Cached activations, heads, frozen batch norms, SGDR, rates per layer group and the mean over plain
+and augmented views follow fastai 0.7 on both sides.
+
+DATA holds `dogscats/{train,valid}`, `dogbreed/{labels.csv,train}` and `ucmerced/{train_v2.csv,train-jpg}`.
+
+How to run
+    pip install torch torchvision safetensors opencv-python-headless
+    python tools/deck_compare.py DATA LITE0 [--recipes dogs,breeds,planet] [--seeds 3] [--program PATH] [--json FILE]
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision
+from reference_cached_head import batches, head
+from reference_models import Lite
+from reference_unfrozen import center, view
+from safetensors.torch import load_file
+from torch import nn
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SQUEEZENET = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
+THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
+
+
+@dataclass
+class Fit:
+    rates: list
+    cycles: int
+    cycle_len: int | None = None
+    cycle_mult: int = 1
+
+    def __str__(self):
+        rates = self.rates[0] if len(self.rates) == 1 else self.rates
+        more = f", cycle_len = {self.cycle_len}" if self.cycle_len else ""
+        more += f", cycle_mult = {self.cycle_mult}" if self.cycle_mult != 1 else ""
+        return f"fit({rates}, {self.cycles}{more})"
+
+
+@dataclass
+class Deck:
+    name: str
+    network: str
+    metric: str
+    size: int
+    batch: int
+    steps: list
+    zoom: float = 1.1
+    dropout: list = field(default_factory=lambda: [0.25, 0.5])
+    top_down: bool = False
+
+
+def decks():
+    pieces = [1e-4, 1e-3, 1e-2]
+    dogs = Deck(
+        "dogs", "squeezenet1_1", "accuracy", 224, 28, dropout=[0.5, 0.5],
+        steps=["precompute(on)", Fit([1e-2], 1), "precompute(off)", Fit([1e-2], 2, 1), "unfreeze()", Fit(pieces, 3, 1), "tta()"],
+    )  # fmt: skip
+    breeds = Deck(
+        "breeds", "squeezenet1_1", "accuracy", 224, 58,
+        steps=["precompute(on)", Fit([1e-2], 5), "head(dropout = 0.5)", Fit([1e-2], 2), "precompute(off)", Fit([1e-2], 5, 1),
+               "unfreeze()", Fit(pieces, 3, 1, 2), "tta()", Fit(pieces, 1, 2), "tta()",
+               "resize(299)", "freeze()", Fit([1e-2], 3, 1), "tta()"],
+    )  # fmt: skip
+    lr = 0.2
+    planet = Deck("planet", "efficientnet_lite0", "f2", 64, 64, [], zoom=1.05, top_down=True)
+    for size in (64, 128):
+        planet.steps += [f"resize({size})", "freeze()", Fit([lr], 3, 1, 2), "unfreeze()", Fit([lr / 9, lr / 3, lr], 3, 1, 2)]
+    planet.steps += ["tta()"]
+    return [dogs, breeds, planet]
+
+
+# The data, as both sides see them.
+
+
+def split(rows):
+    np.random.seed(42)
+    held = set(np.random.permutation(len(rows))[: int(0.2 * len(rows))].tolist())
+    return [r for i, r in enumerate(rows) if i not in held], [r for i, r in enumerate(rows) if i in held]
+
+
+def data_of(deck, root):
+    """The section `data` and the items (path, target) of the two sets, with the number of outputs."""
+    if deck.name == "dogs":
+        folder = root / "dogscats"
+        names = sorted(p.name for p in (folder / "train").iterdir() if p.is_dir())
+        sets = [[(p, names.index(p.parent.name)) for p in sorted((folder / part).glob("*/*"))] for part in ("train", "valid")]
+        return f"folders {{ root: {json.dumps(str(folder))}, batch: {deck.batch} }}", *sets, len(names)
+    folder, labels, images = {
+        "breeds": (root / "dogbreed", "labels.csv", "train"),
+        "planet": (root / "ucmerced", "train_v2.csv", "train-jpg"),
+    }[deck.name]
+    with open(folder / labels, newline="", encoding="utf-8") as f:
+        rows = [(row[0], row[1].split()) for row in list(csv.reader(f))[1:]]
+    names = sorted({tag for _, tags in rows for tag in tags})
+
+    def target(tags):
+        if deck.metric == "accuracy":
+            return names.index(tags[0])
+        return np.array([name in tags for name in names], np.float32)
+
+    items = [(folder / images / f"{name}.jpg", target(tags)) for name, tags in rows]
+    text = f'csv {{ root: {json.dumps(str(folder))}, labels: "{labels}", images: "{images}", suffix: ".jpg", '
+    return text + f"valid: random(0.2, seed = 42), batch: {deck.batch} }}", *split(items), len(names)
+
+
+# PyTorch.
+
+
+class Network(nn.Module):
+    def __init__(self, deck, weights, classes):
+        super().__init__()
+        self.is_lite = deck.network == "efficientnet_lite0"
+        state = load_file(weights) if weights.suffix == ".safetensors" else torch.load(weights, weights_only=True)
+        state = {k: v.float() for k, v in state.items()}
+        self.body = Lite(1.0, 1.0) if self.is_lite else torchvision.models.squeezenet1_1(weights=None)
+        found = self.body.load_state_dict(state, strict=False)
+        if [k for k in found.missing_keys if not k.startswith("_fc") and "num_batches" not in k]:
+            sys.exit(f"{weights} lacks {found.missing_keys}")
+        self.inputs, self.classes = (2560 if self.is_lite else 1024), classes
+        self.renew(deck.dropout)
+
+    def renew(self, dropout):
+        self.head = head(self.inputs, self.classes, dropout)
+
+    def features(self, x):
+        body = self.body
+        if self.is_lite:
+            x = F.relu6(body._bn0(body._conv_stem(x)))
+            for block in body._blocks:
+                x = block(x)
+            x = F.relu6(body._bn1(body._conv_head(x)))
+        else:
+            x = body.features(x)
+        return torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+    def groups(self):
+        body = self.body
+        if self.is_lite:
+            first = nn.ModuleList([body._conv_stem, body._bn0, *body._blocks[:5]])
+            return first, nn.ModuleList([*body._blocks[5:], body._conv_head, body._bn1]), self.head
+        return body.features[:5], body.features[5:], self.head
+
+
+def score(deck, predicted, truth):
+    if deck.metric == "accuracy":
+        return (predicted.argmax(1) == truth).mean()
+    best = 0
+    for threshold in THRESHOLDS:
+        said, true = predicted > threshold, truth > 0
+        hits = (said & true).sum(1)
+        whole = 4 * true.sum(1) + said.sum(1)
+        best = max(best, (5 * hits / np.maximum(whole, 1)).mean())
+    return best
+
+
+class Theirs:
+    def __init__(self, deck, weights, sets, classes, seed):
+        torch.manual_seed(seed)
+        self.deck, self.rng = deck, np.random.default_rng(seed)
+        # Scaled and turned as bytes, which OpenCV does several times as fast.
+        self.images = [[cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path, _ in items] for items in sets]
+        targets = [np.stack([np.asarray(target) for _, target in items]) for items in sets]
+        self.labels, self.truth = torch.tensor(targets[0]), targets[1]
+        self.net, self.size = Network(deck, weights, classes).to(memory_format=torch.channels_last), deck.size
+        self.frozen, self.cached = True, None
+        mean, std = ([127 / 255] * 3, [128 / 255] * 3) if self.net.is_lite else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        self.mean, self.std = np.float32(mean), np.float32(std)
+
+    def stack(self, images):
+        made = [((image - self.mean) / self.std).transpose(2, 0, 1) for image in images]
+        return torch.from_numpy(np.stack(made).astype(np.float32)).to(memory_format=torch.channels_last)
+
+    def over(self, images, work):
+        """`work` of all images in the network's evaluation mode, in batches of 32."""
+        self.net.eval()
+        with torch.inference_mode():
+            return torch.cat([work(self.stack(images[at : at + 32])) for at in range(0, len(images), 32)])
+
+    def plain(self, part):
+        return [center(image, self.size) for image in self.images[part]]
+
+    def view(self, image):
+        return view(image, self.size, self.deck.zoom, self.rng, self.deck.top_down)
+
+    def probabilities(self, images):
+        logits = self.over(images, self.net)
+        return (logits.softmax(1) if self.deck.metric == "accuracy" else logits.sigmoid()).numpy()
+
+    def fit(self, step):
+        net = self.net
+        net.train()
+        trained = [not self.frozen, not self.frozen, True]
+        for group, trains in zip(net.groups(), trained):
+            group.requires_grad_(trains)
+            for module in group.modules():
+                if isinstance(module, nn.BatchNorm2d) and not trains:
+                    module.eval()
+        rates = step.rates * 3 if len(step.rates) == 1 else step.rates
+        sgd = torch.optim.SGD(
+            [{"params": list(g.parameters()), "lr": lr} for g, on, lr in zip(net.groups(), trained, rates) if on], momentum=0.9
+        )
+        full = [group["lr"] for group in sgd.param_groups]
+        loss_of = F.cross_entropy if self.deck.metric == "accuracy" else F.binary_cross_entropy_with_logits
+        count = len(self.labels)
+        per_epoch = len(batches(count, self.deck.batch))
+        lengths = [(step.cycle_len or 1) * step.cycle_mult**i for i in range(step.cycles)]
+        done, warm = 0, lengths[0] * per_epoch / 20
+        for length in lengths:
+            place = 0
+            for _ in range(length):
+                for rows in batches(count, self.deck.batch):
+                    factor = 1.0
+                    if step.cycle_len:
+                        factor = 0.01 if done < warm else 0.5 * (1 + math.cos(math.pi * place / (length * per_epoch)))
+                    for group, rate in zip(sgd.param_groups, full):
+                        group["lr"] = rate * factor
+                    if self.cached is None:
+                        images = [self.view(self.images[0][row]) for row in rows]
+                        logits = net(self.stack(images))
+                    else:
+                        logits = net.head(self.cached[rows])
+                    loss = loss_of(logits, self.labels[rows])
+                    sgd.zero_grad()
+                    loss.backward()
+                    sgd.step()
+                    done, place = done + 1, place + 1
+
+    def run(self):
+        found = []
+        for step in self.deck.steps:
+            if isinstance(step, Fit):
+                self.fit(step)
+                found.append(score(self.deck, self.probabilities(self.plain(1)), self.truth))
+                continue
+            word, argument = step.rstrip(")").split("(")
+            if word == "precompute":
+                self.cached = self.over(self.plain(0), self.net.features).clone() if argument == "on" else None
+            elif word == "head":
+                self.net.renew([0.5, 0.5])
+            elif word in ("freeze", "unfreeze"):
+                self.frozen = word == "freeze"
+            elif word == "resize":
+                self.size = int(argument)
+            elif word == "tta":
+                views = [self.plain(1)] + [[self.view(image) for image in self.images[1]] for _ in range(4)]
+                found.append(score(self.deck, np.mean([self.probabilities(view) for view in views], 0), self.truth))
+        return [float(value) for value in found]
+
+
+# Here.
+
+
+def ours(deck, weights, data, seed, program, cache):
+    metric = "f2(threshold = search)" if deck.metric == "f2" else deck.metric
+    column = "f2_best" if deck.metric == "f2" else deck.metric
+    steps = "\n        ".join(f"{step};" for step in deck.steps)
+    text = f"""Deck {{
+    task: {"multi_label" if deck.top_down else "single_label"},
+    data: {data},
+    transforms: {"top_down" if deck.top_down else "side_on"} {{ size: {deck.size}, max_zoom: {deck.zoom} }},
+    model: {deck.network} {{ weights: {json.dumps(str(weights))}, dropout: {deck.dropout} }},
+    metrics: [{metric}],
+    train: {{
+        {steps}
+    }},
+}}
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        recipe, run = pathlib.Path(folder, "deck.recipe"), pathlib.Path(folder, "run")
+        recipe.write_text(text)
+        command = [program, "run", recipe, "--out", run, "--cache", cache, "--seed", seed, "--quiet", "--device", "cpu"]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{text}\nended with {done.returncode}:\n{done.stderr[-3000:]}")
+        summary = json.loads((run / "summary.json").read_text())
+    found = [stage["evaluation"] for stage in summary["stages"] if stage["kind"] in ("fit", "tta")]
+    return [next(m["value"] for m in measured["metrics"] if m["name"] == column) for measured in found]
+
+
+def error_of(values):
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def main():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("data", type=pathlib.Path, metavar="DATA")
+    usage.add_argument("lite0", type=pathlib.Path, metavar="LITE0", help="weights of EfficientNet-lite0")
+    usage.add_argument("--recipes", type=lambda s: s.split(","), default=["dogs", "breeds", "planet"])
+    usage.add_argument("--seeds", type=int, default=3)
+    usage.add_argument("--threads", type=int, default=2)
+    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
+    usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    args = usage.parse_args()
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
+    all_found = {}
+    with tempfile.TemporaryDirectory() as cache:
+        for deck in decks():
+            if deck.name not in args.recipes:
+                continue
+            data, train, valid, classes = data_of(deck, args.data.resolve())
+            weights = (SQUEEZENET if deck.network == "squeezenet1_1" else args.lite0).resolve()
+            print(f"\n{deck.name}: {deck.network}, {len(train)} + {len(valid)} images, {deck.metric}", flush=True)
+            found = {"here": [], "PyTorch": []}
+            for seed in range(1, args.seeds + 1):
+                started = time.perf_counter()
+                found["here"].append(ours(deck, weights, data, seed, args.program.resolve(), cache))
+                between = time.perf_counter()
+                found["PyTorch"].append(Theirs(deck, weights, (train, valid), classes, seed).run())
+                seconds = between - started, time.perf_counter() - between
+                print(f"seed {seed}: {seconds[0]:.0f} s here, {seconds[1]:.0f} s in PyTorch", flush=True)
+            stages = [str(step) for step in deck.steps if isinstance(step, Fit) or step.startswith("tta")]
+            print(f"{'stage':<52}{'here':>17}{'PyTorch':>17}{'difference in standard errors':>32}")
+            for place, stage in enumerate(stages):
+                here, there = ([run[place] for run in found[side]] for side in ("here", "PyTorch"))
+                gap, error = statistics.mean(here) - statistics.mean(there), math.hypot(error_of(here), error_of(there))
+                cells = [f"{statistics.mean(values):.4f} ± {error_of(values):.4f}" for values in (here, there)]
+                print(f"{stage:<52}{cells[0]:>17}{cells[1]:>17}{gap / error if error else math.nan:>32.2f}", flush=True)
+            all_found[deck.name] = {"stages": stages, **found}
+    if args.json:
+        args.json.write_text(json.dumps(all_found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The suggestion of `lr_find` against a sweep of rates, for each data set, network and stage.
+
+Stages: the head on cached activations (--epochs epochs in one cosine cycle), and then everything with rates in the ratio
+.01 : .1 : 1 (one cycle of one epoch, batch norms frozen), each from the same weights with every rate of the sweep and with the
+suggested one. A rate's score is the mean metric of the validation images over the seeds. `best` are the lowest and the highest
+rate of the sweep whose scores are within a standard error of the best score, and the factor is how far the suggestion is above
+the nearest of these rates (below 1: below it); 1 is between two neighbours that are both among them. The scores of the sweep
+and their standard error follow.
+
+DATA holds `dogscats/{train,valid}`, `dogbreed/{labels.csv,train}` and `ucmerced/{train_v2.csv,train-jpg}`; the chips of the
+quickstart are in the repository. FASHION is a folder that fashion_mnist.py wrote; its first images are taken.
+
+How to run
+    python tools/finder_table.py DATA [--fashion FASHION] [--networks squeezenet1_1] [--seeds 2] [--program PATH] [--json FILE]
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HEAD_RATES = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0]
+BODY_RATES = [0.0001, 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1]
+RULES = ("valley", "steep", "minimum", "slide")
+
+
+def sets_of(data, fashion, scratch):
+    """Name, task, metric, section `data`, transforms, size."""
+    quote = lambda path: json.dumps(str(path))
+    csv = 'suffix: ".jpg", valid: random(0.2, seed = 42), batch: 32'
+    found = [
+        ("dogscats", "single_label", "accuracy", f"folders {{ root: {quote(data / 'dogscats')}, batch: 32 }}", "side_on"),
+        ("dogbreed", "single_label", "accuracy",
+         f'csv {{ root: {quote(data / "dogbreed")}, labels: "labels.csv", images: "train", {csv} }}', "side_on"),
+        ("ucmerced", "multi_label", "f2",
+         f'csv {{ root: {quote(data / "ucmerced")}, labels: "train_v2.csv", images: "train-jpg", {csv} }}', "top_down"),
+        ("globe", "multi_label", "f2",
+         f'csv {{ root: {quote(ROOT / "examples/data/globe")}, labels: "train_v2.csv", images: "train-jpg", {csv} }}', "top_down"),
+    ]  # fmt: skip
+    if fashion:
+        few = scratch / "fashion"
+        for part, count in (("train", 100), ("valid", 50)):
+            for folder in sorted((fashion / part).iterdir()):
+                (few / part / folder.name).mkdir(parents=True)
+                for file in sorted(folder.iterdir())[:count]:
+                    shutil.copy(file, few / part / folder.name)
+        found.append(("fashion", "single_label", "accuracy", f"folders {{ root: {quote(few)}, batch: 32 }}", "side_on"))
+    return found
+
+
+class Bench:
+    def __init__(self, args, scratch):
+        self.args, self.scratch, self.count = args, scratch, 0
+
+    def run(self, of, network, steps, seed):
+        name, task, metric, data, transforms = of
+        recipe, run = self.scratch / "bench.recipe", self.scratch / f"run{self.count}"
+        self.count += 1
+        weights = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
+        body = f" {{ weights: {json.dumps(str(weights))} }}" if network == "squeezenet1_1" else ""
+        recipe.write_text(
+            f"Bench {{ task: {task}, data: {data}, transforms: {transforms} {{ size: {self.args.size} }}, "
+            f"model: {network}{body}, metrics: [{metric}], train: {{ {steps} }}, }}\n"
+        )
+        command = [self.args.program, "run", recipe, "--out", run, "--cache", self.scratch / "cache", "--seed", seed]
+        done = subprocess.run([str(word) for word in [*command, "--quiet", "--device", "cpu"]], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{recipe.read_text()}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
+        summary = json.loads((run / "summary.json").read_text())
+        if not (run / "models" / "head.safetensors").exists():
+            shutil.rmtree(run)
+        rows = summary["final"]["metrics"] if summary["final"] else []
+        score = next((m["value"] for m in rows if m["name"] == metric), None)
+        return score, [stage["suggestion"] for stage in summary["stages"] if stage["kind"] == "lr_find"], run
+
+    def head(self, of, network, rates, seeds):
+        cycle = f"1, cycle_len = {self.args.epochs}"
+        score = lambda rate, seed: self.run(of, network, f"precompute(on); fit({rate}, {cycle});", seed)[0]
+        rules = " ".join(f"lr_find(suggest = {rule}, or = 0.01);" for rule in RULES)
+        suggest = lambda seed: self.run(of, network, f"precompute(on); {rules} fit(0.01, 1);", seed)[1]
+        return self.table(score, suggest, rates, seeds)
+
+    def body(self, of, network, rates, seeds, head_rate):
+        freeze = "" if network == "squeezenet1_1" else " bn_freeze(on);"
+        steps = f"precompute(on); fit({head_rate}, 1, cycle_len = {self.args.epochs}); precompute(off); unfreeze();{freeze} "
+
+        def score(rate, seed):
+            return self.run(of, network, f"{steps} fit([{rate / 100}, {rate / 10}, {rate}], 1, cycle_len = 1);", seed)[0]
+
+        rules = " ".join(f"lr_find(suggest = {rule}, or = 0.001, ratio = [0.01, 0.1, 1]);" for rule in RULES)
+        suggest = lambda seed: self.run(of, network, f"{steps} {rules} fit(0.0001, 1);", seed)[1]
+        return self.table(score, suggest, rates, seeds)
+
+    @staticmethod
+    def table(score, suggest, rates, seeds):
+        scores = {rate: [score(rate, seed) for seed in seeds] for rate in rates}
+        means = {rate: statistics.mean(values) for rate, values in scores.items()}
+        spread = [statistics.stdev(values) for values in scores.values() if len(values) > 1]
+        error = statistics.mean(spread) / math.sqrt(len(seeds)) if spread else 0.0
+        top_rate, top = max(means.items(), key=lambda item: item[1])
+        good = [rate for rate in rates if means[rate] >= top - error]
+        suggested = {rule: [found[i] for found in map(suggest, seeds)] for i, rule in enumerate(RULES)}
+        return {"scores": scores, "good": good, "top_rate": top_rate, "top": top, "error": error, "suggested": suggested}
+
+
+def factor(rate, good, rates):
+    """How far `rate` is from the nearest good one."""
+    for low, high in zip(rates, rates[1:]):
+        if low in good and high in good and low <= rate <= high:
+            return 1.0
+    return rate / min(good, key=lambda other: abs(math.log(other / rate)))
+
+
+def main():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("data", type=pathlib.Path, metavar="DATA")
+    usage.add_argument("--fashion", type=pathlib.Path, metavar="FASHION")
+    usage.add_argument("--networks", type=lambda s: s.split(","), default=["squeezenet1_1"])
+    usage.add_argument("--sets", type=lambda s: s.split(","), help="only these")
+    usage.add_argument("--stages", type=lambda s: s.split(","), default=["head", "body"])
+    usage.add_argument("--size", type=int, default=96)
+    usage.add_argument("--epochs", type=int, default=5)
+    usage.add_argument("--seeds", type=int, default=2)
+    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
+    usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    args = usage.parse_args()
+    args.program, seeds, everything = args.program.resolve(), range(1, args.seeds + 1), []
+    print(f"{'set':<10}{'network':<20}{'stage':<6}{'best':>17}{'':2}" + "".join(f"{rule + ' (factor)':>20}" for rule in RULES))
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(args, pathlib.Path(scratch))
+        for of in sets_of(args.data.resolve(), args.fashion, pathlib.Path(scratch)):
+            if args.sets and of[0] not in args.sets:
+                continue
+            for network in args.networks:
+                head = bench.head(of, network, HEAD_RATES, seeds)
+                stages = [("head", HEAD_RATES, head)]
+                if "body" in args.stages:
+                    body = bench.body(of, network, BODY_RATES, seeds, head["top_rate"])
+                    stages.append(("body", BODY_RATES, body))
+                for stage, rates, found in stages:
+                    line = f"{of[0]:<10}{network:<20}{stage:<6}{found['good'][0]:>8.1e}-{found['good'][-1]:>8.1e}  "
+                    for rule in RULES:
+                        given = [rate for rate in found["suggested"][rule] if rate]
+                        if not given:
+                            line += f"{'nothing':>20}"
+                            continue
+                        mean = math.exp(statistics.mean(map(math.log, given)))
+                        line += f"{mean:>12.1e} ({factor(mean, found['good'], rates):>4.1f}) "
+                    means = " ".join(f"{rate:g}:{statistics.mean(v):.3f}" for rate, v in found["scores"].items())
+                    print(f"{line}  {means}  ±{found['error']:.3f}", flush=True)
+                    everything.append({"set": of[0], "network": network, "stage": stage, **found})
+    if args.json:
+        args.json.write_text(json.dumps(everything, indent=1))
+
+
+if __name__ == "__main__":
+    main()
