@@ -22,8 +22,9 @@ for crate in "$target"/package/*.crate; do
 done
 for wanted in fastai-runtime-*/NOTICE fastai-runtime-*/weights/squeezenet1_1.safetensors fastai-0*/NOTICE fastai-0*/README.md; do
   crate="${wanted%%/*}"
-  # The version is any.
-  files="$(tar -tzf "$target"/package/"$crate".crate)"
+  # The version is any: the name is a pattern.
+  # shellcheck disable=SC2086
+  files="$(tar -tzf "$target"/package/$crate.crate)"
   grep -q "/${wanted#*/}\$" <<<"$files" || { echo "$wanted is missing"; failed=1; }
 done
 exit "$failed"
