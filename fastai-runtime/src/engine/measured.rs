@@ -6,7 +6,7 @@ use rand::Rng;
 use crate::data::{Dataset, Health, Item, Target};
 use crate::metrics::{
     self, Measure, Probabilities, Thresholds, Truth, accuracy, confusion, constant_answer, constant_number, f2,
-    f2_search, f2_search_each, loss_of_predictions, tag_table,
+    loss_of_predictions, tag_table, thresholds_by,
 };
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
@@ -163,11 +163,7 @@ pub(super) fn describe(
 fn thresholds(probabilities: &Probabilities, truth: &Truth, metrics: &[Metric]) -> Thresholds {
     let fixed = metrics.iter().find_map(Metric::fixed_threshold);
     let rule = fixed.map(Threshold::Fixed).or_else(|| metrics.iter().find_map(Metric::threshold));
-    match rule.unwrap_or(Threshold::Fixed(DEFAULT_THRESHOLD)) {
-        Threshold::Fixed(threshold) => Thresholds::All(threshold),
-        Threshold::Search => Thresholds::All(f2_search(probabilities, truth).0),
-        Threshold::SearchEach => f2_search_each(probabilities, truth),
-    }
+    thresholds_by(rule.unwrap_or(Threshold::Fixed(DEFAULT_THRESHOLD)), probabilities, truth)
 }
 
 /// Returns the score of the best constant answer on the validation set.

@@ -60,6 +60,7 @@ pub(super) struct Snapshot {
     pub(super) own_metrics: Vec<String>,
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
+    #[serde(alias = "threshold")]
     pub(super) thresholds: Option<Thresholds>,
     pub(super) look: Option<SavedLook>,
     /// What the last `tta` step predicted for the validation part.

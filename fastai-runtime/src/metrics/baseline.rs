@@ -1,6 +1,6 @@
 //! What always saying the same thing would reach.
 
-use super::f2::f2_from_counts;
+use super::f2::TagCounts;
 use super::probabilities::Truth;
 
 /// Subsets times distinct tag sets that are tried one by one; beyond, tags are added greedily.
@@ -45,7 +45,7 @@ pub fn constant_answer(train: &Truth, measured: &Truth) -> Option<ConstantAnswer
                     let truth = measured.tags_of(image);
                     let hits = says.iter().filter(|&&t| truth[t]).count() as u64;
                     let all = truth.iter().filter(|&&t| t).count() as u64;
-                    f2_from_counts(hits, all - hits, says.len() as u64 - hits)
+                    TagCounts { hits, missed: all - hits, wrong: says.len() as u64 - hits }.f2()
                 })
                 .sum();
             Some(ConstantAnswer { says, value: total / n as f64 })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::f2::f2_from_counts;
+use super::f2::TagCounts;
 use super::probabilities::{Probabilities, Truth};
 use super::thresholds::Thresholds;
 
@@ -81,27 +81,24 @@ pub fn tag_table(
     thresholds: &Thresholds,
     names: &[String],
 ) -> Vec<TagRow> {
-    let mut counts = vec![[0u64; 3]; names.len()];
+    let mut counts = vec![TagCounts::default(); names.len()];
     for (image, row) in probabilities.rows().enumerate() {
-        let cells = row.iter().zip(truth.tags_of(image)).zip(&mut counts).enumerate();
-        for (number, ((&p, &tag), [hits, missed, wrong])) in cells {
-            match (thresholds.are_exceeded(number, p), tag) {
-                (true, true) => *hits += 1,
-                (false, true) => *missed += 1,
-                (true, false) => *wrong += 1,
-                (false, false) => {}
-            }
+        for (number, ((&p, &tag), counts)) in row.iter().zip(truth.tags_of(image)).zip(&mut counts).enumerate() {
+            counts.add(thresholds.are_exceeded(number, p), tag);
         }
     }
     let share = |part: u64, whole: u64| if whole > 0 { part as f64 / whole as f64 } else { f64::NAN };
-    let row = |(number, (tag, [hits, missed, wrong])): (usize, (&String, [u64; 3]))| TagRow {
-        tag: tag.clone(),
-        support: hits + missed,
-        threshold: thresholds.of_tag(number),
-        said: hits + wrong,
-        precision: share(hits, hits + wrong),
-        recall: share(hits, hits + missed),
-        f2: f2_from_counts(hits, missed, wrong),
+    let row = |(number, (tag, counts)): (usize, (&String, TagCounts))| {
+        let (support, said) = (counts.hits + counts.missed, counts.hits + counts.wrong);
+        TagRow {
+            tag: tag.clone(),
+            support,
+            threshold: thresholds.of_tag(number),
+            said,
+            precision: share(counts.hits, said),
+            recall: share(counts.hits, support),
+            f2: counts.f2(),
+        }
     };
     names.iter().zip(counts).enumerate().map(row).collect()
 }

@@ -27,9 +27,8 @@ impl F2 {
     /// The F2 of each image.
     fn of_images(&self, predicted: &Probabilities, truth: &Truth) -> Vec<f64> {
         match self.threshold {
-            Threshold::Fixed(threshold) => f2_of_images(predicted, truth, threshold),
-            Threshold::Search => f2_of_images(predicted, truth, f2_search(predicted, truth).0),
             Threshold::SearchEach => f2_of_halves(predicted, truth),
+            rule => f2_of_images(predicted, truth, thresholds_by(rule, predicted, truth)),
         }
     }
 }
@@ -61,31 +60,10 @@ impl Measure for F2 {
     }
 }
 
-/// F2 from counts: `5 hits / (5 hits + 4 missed + wrong)`; 0 where nothing is true and nothing was said.
-pub(super) fn f2_from_counts(hits: u64, missed: u64, wrong: u64) -> f64 {
-    let total = 5 * hits + 4 * missed + wrong;
-    if total == 0 { 0.0 } else { 5.0 * hits as f64 / total as f64 }
-}
-
 /// F2 of each image, a tag being said above its threshold; an image without true and without said tags counts 0.
 pub fn f2_of_images(probabilities: &Probabilities, truth: &Truth, thresholds: impl Into<Thresholds>) -> Vec<f64> {
     let thresholds = thresholds.into();
-    probabilities
-        .rows()
-        .enumerate()
-        .map(|(image, row)| {
-            let (mut hits, mut missed, mut wrong) = (0, 0, 0);
-            for (number, (&p, &tag)) in row.iter().zip(truth.tags_of(image)).enumerate() {
-                match (thresholds.are_exceeded(number, p), tag) {
-                    (true, true) => hits += 1,
-                    (false, true) => missed += 1,
-                    (true, false) => wrong += 1,
-                    (false, false) => {}
-                }
-            }
-            f2_from_counts(hits, missed, wrong)
-        })
-        .collect()
+    TagCounts::of_images(probabilities, truth, &thresholds).map(TagCounts::f2).collect()
 }
 
 /// Mean over the images of [`f2_of_images`]; 0 for an empty set.
@@ -104,6 +82,15 @@ fn f2_of_halves(probabilities: &Probabilities, truth: &Truth) -> Vec<f64> {
         measured.iter().zip(values).for_each(|(&image, value)| found[image] = value);
     }
     found
+}
+
+/// The thresholds that the rule names, or that it finds on these images.
+pub fn thresholds_by(rule: Threshold, probabilities: &Probabilities, truth: &Truth) -> Thresholds {
+    match rule {
+        Threshold::Fixed(threshold) => Thresholds::All(threshold),
+        Threshold::Search => Thresholds::All(f2_search(probabilities, truth).0),
+        Threshold::SearchEach => f2_search_each(probabilities, truth),
+    }
 }
 
 /// The threshold with the best F2 on these very images, the first of equals, and that F2.
@@ -126,8 +113,7 @@ pub fn f2_search_each(probabilities: &Probabilities, truth: &Truth) -> Threshold
     let Truth::Tags { tags, .. } = *truth else { return Thresholds::Each(Vec::new()) };
     let start = f2_search(probabilities, truth).0;
     let mut found = vec![start; tags];
-    let mut counts: Vec<TagCounts> =
-        (0..probabilities.len()).map(|image| TagCounts::of(image, probabilities, truth, start)).collect();
+    let mut counts: Vec<TagCounts> = TagCounts::of_images(probabilities, truth, &Thresholds::All(start)).collect();
     for _ in 0..MOST_PASSES {
         let mut improved = false;
         for (tag, threshold) in found.iter_mut().enumerate() {
@@ -167,30 +153,44 @@ const CANDIDATES: std::ops::RangeInclusive<u8> = 1..=99;
 /// Passes over the tags; searches end after two or three.
 const MOST_PASSES: usize = 20;
 
-/// What was predicted of one image.
-#[derive(Clone, Copy, Debug)]
-struct TagCounts {
-    hits: u32,
-    missed: u32,
-    wrong: u32,
+/// How often a tag was said rightly, missed, and said wrongly.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TagCounts {
+    pub(super) hits: u64,
+    pub(super) missed: u64,
+    pub(super) wrong: u64,
 }
 
 impl TagCounts {
-    fn of(image: usize, probabilities: &Probabilities, truth: &Truth, threshold: f64) -> Self {
-        let mut counts = TagCounts { hits: 0, missed: 0, wrong: 0 };
-        for (&p, &tag) in probabilities.row(image).iter().zip(truth.tags_of(image)) {
-            match (f64::from(p) > threshold, tag) {
-                (true, true) => counts.hits += 1,
-                (false, true) => counts.missed += 1,
-                (true, false) => counts.wrong += 1,
-                (false, false) => {}
+    /// The counts of each image.
+    fn of_images<'a>(
+        probabilities: &'a Probabilities,
+        truth: &'a Truth,
+        thresholds: &'a Thresholds,
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        probabilities.rows().enumerate().map(|(image, row)| {
+            let mut counts = TagCounts::default();
+            for (number, (&p, &tag)) in row.iter().zip(truth.tags_of(image)).enumerate() {
+                counts.add(thresholds.are_exceeded(number, p), tag);
             }
-        }
-        counts
+            counts
+        })
     }
 
-    fn f2(self) -> f64 {
-        f2_from_counts(self.hits.into(), self.missed.into(), self.wrong.into())
+    /// Counts a tag that is said or not, and true or not.
+    pub(super) fn add(&mut self, said: bool, tag: bool) {
+        match (said, tag) {
+            (true, true) => self.hits += 1,
+            (false, true) => self.missed += 1,
+            (true, false) => self.wrong += 1,
+            (false, false) => {}
+        }
+    }
+
+    /// F2: `5 hits / (5 hits + 4 missed + wrong)`; 0 where nothing is true and nothing was said.
+    pub(super) fn f2(self) -> f64 {
+        let total = 5 * self.hits + 4 * self.missed + self.wrong;
+        if total == 0 { 0.0 } else { 5.0 * self.hits as f64 / total as f64 }
     }
 
     /// The counts with the threshold of one tag at `to` instead of `from`.

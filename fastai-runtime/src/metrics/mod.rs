@@ -41,7 +41,7 @@ pub use cells::{AccuracyThresh, Hamming};
 pub use confusion::{Confusion, TagRow, confusion, tag_table};
 pub use determination::Determination;
 pub use f_beta::AveragedScore;
-pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search, f2_search_each};
+pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search, f2_search_each, thresholds_by};
 pub use interval::{RESAMPLES, bootstrap, wilson};
 pub(crate) use interval::{drawn, quantiles};
 pub use log_loss::{LogLoss, log_loss, log_loss_of_images, loss_of_predictions};

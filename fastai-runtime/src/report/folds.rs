@@ -15,6 +15,7 @@ pub struct Folds {
     /// Those that are complete, in their order.
     pub each: Vec<FoldSummary>,
     /// The probabilities above which the ensemble predicts tags: those of the predictions of all folds.
+    #[serde(alias = "threshold")]
     pub thresholds: Option<Thresholds>,
 }
 

@@ -181,7 +181,7 @@ fn stages(summary: &Summary) -> Markup {
             tbody { @for stage in &summary.stages {
                 tr {
                     td.n { (stage.step + 1) }
-                    td { code { (stage.text) } }
+                    td.what { code { (stage.text) } }
                     td.n { @if stage.size > 0 { (stage.size) } }
                     td { (stage.trains) (cache(stage)) }
                     td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }

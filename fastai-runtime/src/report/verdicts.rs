@@ -135,12 +135,22 @@ pub fn hindsight(summary: &Summary) -> Markup {
     let Some((last, (stage, best))) = last.zip(best) else { return html! {} };
     let Some(change) = Change::between(best, last) else { return html! {} };
     let shown = metric(change.gain().abs());
+    // Nothing trained after the best stage: only the averaging over augmented views made it worse.
+    let averaged_it = summary.tta.is_some() && summary.r#final.as_ref() == Some(best);
     html! {
         @if change.gain() < 0.0 && shown != "0.0000" {
-            p.note {
+            // A difference within the intervals is no reason to worry.
+            p class=(if change.is_clear() { "note" } else { "soft" }) {
                 "The run did not end with its best stage: step " (stage.step + 1) " " code { (stage.text) } " had reached "
-                (change.name) " " (metric(change.before)) ", " (shown) " better than the end. "
-                "That is known by hindsight, from these very images; " code { "keep_best" } " and " code { "save" } " keep such a stage."
+                (change.name) " " (metric(change.before)) ", " (shown) " better than the end"
+                @if !change.is_clear() { " (the 95 % intervals overlap)" } ". "
+                "That is known by hindsight, from these very images; "
+                @if averaged_it {
+                    "its network is the final one, which " code { "predict" } " uses without " code { "--tta" } " and "
+                    code { "submit" } " with " code { "--no-tta" } "."
+                } @else {
+                    code { "keep_best" } " and " code { "save" } " keep such a stage."
+                }
             }
         }
     }
@@ -209,6 +219,16 @@ mod tests {
         };
         let text = hindsight(&summary).into_string();
         assert!(text.contains("step 4 <code>fit(0.1, 1)</code> had reached f2 0.9000, 0.0500 better"), "{text}");
+        assert!(text.contains("keep_best") && text.contains("class=\"soft\"") && text.contains("overlap"), "{text}");
+        summary.stages[1].evaluation = Some(evaluation("f2", 0.9, [0.89, 0.91]));
+        summary.r#final = Some(evaluation("f2", 0.85, [0.84, 0.86]));
+        let text = hindsight(&summary).into_string();
+        assert!(text.contains("class=\"note\"") && !text.contains("overlap"), "{text}");
+        // The last fit is the best stage, and the averaging after it is worse.
+        summary.r#final = summary.stages[1].evaluation.clone();
+        summary.tta = Some(evaluation("f2", 0.89, [0.88, 0.91]));
+        let text = hindsight(&summary).into_string();
+        assert!(text.contains("--tta") && !text.contains("keep_best"), "{text}");
         summary.tta = Some(evaluation("f2", 0.91, [0.0, 1.0]));
         assert_eq!(hindsight(&summary).into_string(), "");
         assert_eq!(hindsight(&Summary::default()).into_string(), "");

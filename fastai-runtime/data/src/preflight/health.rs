@@ -135,15 +135,16 @@ impl Health {
     fn lines(&self, root: &Path, elsewhere: &str) -> Vec<String> {
         let mut notes = Vec::new();
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        let pairs = |list: &[[PathBuf; 2]]| {
+        let first_pairs = |list: &[[PathBuf; 2]], named: usize| {
             let pair = |[a, b]: &[PathBuf; 2]| match a == b {
                 true => format!("{}, listed twice", below(a)),
                 false => format!("{} and {}", below(a), below(b)),
             };
-            let text: Vec<String> = list.iter().take(NAMED).map(pair).collect();
+            let text: Vec<String> = list.iter().take(named).map(pair).collect();
             let more = list.len() - text.len();
             text.join("; ") + &if more > 0 { format!("; and {more} more{elsewhere}") } else { String::new() }
         };
+        let pairs = |list: &[[PathBuf; 2]]| first_pairs(list, NAMED);
         let count = |list: &[[PathBuf; 2]], cut: bool, one: &str, many: &str| match (list.len(), cut) {
             (1, false) => format!("1 {one}"),
             (n, false) => format!("{n} {many}"),
@@ -219,10 +220,10 @@ impl Health {
             let (one, many) =
                 ("pair of a training and a validation image shows", "pairs of a training and a validation image show");
             notes.push(format!(
-                "{} nearly the same, which flatters what is measured; `valid: blocks(..)`, `grouped(..)` or `indices(..)` \
-                 can keep such images on one side: {}",
+                "{} nearly the same, which flatters what is measured: {}; `valid: blocks(..)`, `grouped(..)` or \
+                 `indices(..)` can keep such images on one side",
                 count(&self.near, self.cut.near, one, many),
-                pairs(&self.near)
+                first_pairs(&self.near, 1)
             ));
         }
         if !self.untrained.is_empty() {
