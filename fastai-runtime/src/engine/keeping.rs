@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use fastai_dsl::cycle_model;
 
-use super::snapshot::{KeptFile, KeptMidway, Snapshot, SnapshotFolder, SnapshotMoment};
+use super::snapshot::{KeptFile, KeptMidway, Snapshot, SnapshotFolder};
+use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::report::RunFolder;

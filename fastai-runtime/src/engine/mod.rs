@@ -13,6 +13,7 @@ mod room;
 mod session;
 mod sets;
 mod snapshot;
+mod snapshot_moment;
 mod steps;
 mod supplied;
 mod survey;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data_digest::DataDigest;
 use super::measured::Look;
+use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
 use crate::atomic::create_folder;
 use crate::error::ResumeError;
@@ -24,7 +25,6 @@ const FORMAT: u32 = 3;
 const KIND: &str = "fastai snapshot 2";
 /// The folder within a run folder; it exists exactly while the run is incomplete.
 const FOLDER: &str = "resume";
-const STATE: &str = "cbor";
 /// The number of snapshots that are kept: if the newest turns out to be damaged, the run continues from the one before.
 const KEPT: usize = 2;
 const LOCK: &str = "lock";
@@ -156,38 +156,6 @@ impl KeptMidway {
     /// The files with weights.
     fn networks(&self) -> impl Iterator<Item = &KeptFile> {
         self.best.iter().chain(self.average.iter().map(|(_, file)| file))
-    }
-}
-
-/// When a snapshot was taken: after so many finished stages and batches of the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SnapshotMoment {
-    pub(super) finished: usize,
-    pub(super) batches: u64,
-}
-
-impl SnapshotMoment {
-    /// The start of the names of its files.
-    pub(super) fn stem(self) -> String {
-        match self.batches {
-            0 => format!("after-{}", self.finished),
-            batches => format!("after-{}-batch-{batches}", self.finished),
-        }
-    }
-
-    /// The name of the state.
-    fn state(self) -> String {
-        format!("{}.{STATE}", self.stem())
-    }
-
-    /// The place of the state with this name.
-    fn of_state(name: &str) -> Option<Self> {
-        let stem = name.strip_prefix("after-")?.strip_suffix(STATE)?.strip_suffix('.')?;
-        let (finished, batches) = match stem.split_once("-batch-") {
-            Some((finished, batches)) => (finished, batches.parse().ok().filter(|batches| *batches > 0)?),
-            None => (stem, 0),
-        };
-        Some(SnapshotMoment { finished: finished.parse().ok()?, batches })
     }
 }
 
@@ -592,19 +560,5 @@ mod tests {
     fn lines_that_differ_are_shown() {
         let lines = text_differences("A {\n  x: 1,\n  y: 2,\n}\n", "A {\n  x: 1,\n  y: 3,\n}\n");
         assert_eq!(lines, ["  - y: 2,", "  + y: 3,"]);
-    }
-
-    #[test]
-    fn names_tell_the_place() {
-        let within = SnapshotMoment { finished: 2, batches: 31 };
-        for (place, name) in [(between(2), "after-2.cbor"), (within, "after-2-batch-31.cbor")] {
-            assert_eq!((place.state().as_str(), SnapshotMoment::of_state(name)), (name, Some(place)));
-        }
-        assert!(between(2) < within && within < between(3));
-        for name in
-            ["after-.cbor", "after-2-batch-0.cbor", "after-2-batch-.cbor", "after-2.safetensors", "before-2.cbor"]
-        {
-            assert_eq!(SnapshotMoment::of_state(name), None, "{name}");
-        }
     }
 }

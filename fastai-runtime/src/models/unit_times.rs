@@ -92,15 +92,15 @@ const PATIENCE: Duration = Duration::from_millis(5);
 
 fn look_for_work(ended: &AtomicBool) {
     let mut idle_since = Instant::now();
-    while !ended.load(Ordering::Acquire) && idle_since.elapsed() < PATIENCE {
+    while idle_since.elapsed() < PATIENCE {
         for _ in 0..LOOKS {
             if ended.load(Ordering::Acquire) {
                 return;
             }
-            if rayon::yield_now() == Some(rayon::Yield::Executed) {
-                idle_since = Instant::now();
+            match rayon::yield_now() {
+                Some(rayon::Yield::Executed) => idle_since = Instant::now(),
+                _ => std::hint::spin_loop(),
             }
-            std::hint::spin_loop();
         }
         std::thread::yield_now();
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::module::Module;
 use fastai_dsl::Recipe;
 use fastai_dsl::source::RecipeText;
 use fastai_runtime::engine::{Outcome, resume, run};
@@ -157,4 +158,17 @@ impl Chips {
     pub fn options(&self, name: &str) -> RunOptions {
         options(self.path(), name)
     }
+}
+
+/// The bytes of all parameters of a run's networks.
+pub fn parameters(outcome: &Outcome) -> Vec<Vec<u8>> {
+    struct Read(Vec<Vec<u8>>);
+    impl burn::module::ModuleVisitor for Read {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::tensor::Tensor<D>>) {
+            self.0.push(param.val().into_data().as_bytes().to_vec());
+        }
+    }
+    let mut read = Read(Vec::new());
+    outcome.networks().for_each(|network| network.visit(&mut read));
+    read.0
 }

@@ -6,6 +6,7 @@ mod data;
 #[path = "../device.rs"]
 #[allow(dead_code)] // each test program uses a part
 mod device;
+mod finder;
 mod folds;
 mod forged;
 mod imbalance;

@@ -6,7 +6,7 @@ use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Convolution;
 use fastai_kernels::{Finish, Isa, MapMut, ReachedTaps, activation, layer_norm, norm};
 
-use super::super::conv_norm::{ConvNorm, Norm};
+use super::super::conv_norm::{Conv, ConvNorm, Norm};
 use super::feature_map::FeatureMap;
 use super::shape;
 use crate::float::{Floats, floats};
@@ -14,8 +14,9 @@ use crate::float::{Floats, floats};
 /// A unit for evaluation. It is made of the values at one moment and knows nothing of later ones.
 #[derive(Debug)]
 pub(in crate::models) struct Ready {
-    convolution: Option<Convolution>,
-    /// The convolution of the first window of which only some taps read pixels.
+    /// The convolution for every window, packed when it is first needed.
+    whole: OnceLock<Convolution>,
+    /// That of the first window of which only some taps read pixels.
     reached: OnceLock<(Window, Convolution)>,
     /// Of each channel; part of the weights where there is a convolution.
     scale: Vec<f32>,
@@ -63,7 +64,7 @@ impl Ready {
             _ => None,
         };
         let Some(conv) = &unit.conv else {
-            return Some(Self { convolution: None, reached: OnceLock::new(), scale, shift, layer_norm });
+            return Some(Self { whole: OnceLock::new(), reached: OnceLock::new(), scale, shift, layer_norm });
         };
         if let Some(bias) = &conv.bias {
             let bias = floats(bias.val())?;
@@ -71,21 +72,22 @@ impl Ready {
                 *shift += bias * scale;
             }
         }
-        let weights = folded(&floats(conv.weight.val())?, &scale);
-        let convolution = Some(Convolution::new(Isa::detect(), &weights, shape::sides(spec)));
-        Some(Self { convolution, reached: OnceLock::new(), scale, shift, layer_norm })
+        floats(conv.weight.val())?;
+        Some(Self { whole: OnceLock::new(), reached: OnceLock::new(), scale, shift, layer_norm })
     }
 
-    /// The convolution for a window of which only some taps read pixels; `None` for other windows.
-    fn reached(&self, unit: &ConvNorm, window: Window) -> Option<&Convolution> {
+    /// The convolution of the unit that this was made of, for that window.
+    fn convolution(&self, unit: &ConvNorm, conv: &Conv, window: Window) -> &Convolution {
         let sides = shape::sides(unit.spec());
-        ReachedTaps::of(sides, window)?;
-        let (of, convolution) = self.reached.get_or_init(|| {
-            let conv = unit.conv.as_ref().expect("a unit with a window convolves");
-            let weights = floats(conv.weight.val()).expect("a body on the CPU");
-            (window, Convolution::within(Isa::detect(), &folded(&weights, &self.scale), sides, window))
-        });
-        (*of == window).then_some(convolution)
+        let weights = || folded(&floats(conv.weight.val()).expect("a body on the CPU"), &self.scale);
+        if ReachedTaps::of(sides, window).is_some() {
+            let pack = || (window, Convolution::within(Isa::detect(), &weights(), sides, window));
+            let (of, reached) = self.reached.get_or_init(pack);
+            if *of == window {
+                return reached;
+            }
+        }
+        self.whole.get_or_init(|| Convolution::new(Isa::detect(), &weights(), sides))
     }
 
     /// The unit's output.
@@ -93,17 +95,17 @@ impl Ready {
         let (isa, spec) = (Isa::detect(), unit.spec());
         let clamp = shape::clamp(spec.activation);
         let residual = residual.map(FeatureMap::map);
-        match (&self.convolution, &self.layer_norm) {
-            (Some(convolution), _) => {
+        match (&unit.conv, &self.layer_norm) {
+            (Some(conv), _) => {
                 let finish = Finish { bias: Some(&self.shift), residual, clamp };
                 let window = shape::window(spec, x.shape());
-                self.reached(unit, window).unwrap_or(convolution).run(x.map(), window, output, finish);
+                self.convolution(unit, conv, window).run(x.map(), window, output, finish);
             }
             (None, None) => norm::affine(isa, x.map(), &self.scale, &self.shift, residual, clamp, output),
             (None, Some(_)) => {}
         }
         if let Some(values) = &self.layer_norm {
-            let x = self.convolution.is_none().then(|| x.map());
+            let x = unit.conv.is_none().then(|| x.map());
             layer_norm::layer_norm(isa, x, values.kernel(), output);
         }
         if let Some(smooth) = shape::smooth(spec.activation) {
