@@ -20,8 +20,6 @@ import math
 import os
 import pathlib
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -31,10 +29,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
-from reference_cached_head import batches, head
-from reference_models import Lite
-from reference_unfrozen import center, view
-from safetensors.torch import load_file
+from reference_cached_head import head
+from reference_unfrozen import Network, center, fit, view
+from run_recipe import metric_of, run_recipe
 from torch import nn
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -126,42 +123,18 @@ def data_of(deck, root):
 # PyTorch.
 
 
-class Network(nn.Module):
-    def __init__(self, deck, weights, classes):
-        super().__init__()
-        self.is_lite = deck.network == "efficientnet_lite0"
-        state = load_file(weights) if weights.suffix == ".safetensors" else torch.load(weights, weights_only=True)
-        state = {k: v.float() for k, v in state.items()}
-        self.body = Lite(1.0, 1.0) if self.is_lite else torchvision.models.squeezenet1_1(weights=None)
-        found = self.body.load_state_dict(state, strict=False)
-        if [k for k in found.missing_keys if not k.startswith("_fc") and "num_batches" not in k]:
-            sys.exit(f"{weights} lacks {found.missing_keys}")
-        self.inputs, self.classes = (2560 if self.is_lite else 1024), classes
-        self.renew(deck.dropout)
+class SqueezeNet(Network):
+    inputs = 1024
 
-    def renew(self, dropout):
-        self.head = head(self.inputs, self.classes, dropout)
+    @staticmethod
+    def untrained_body():
+        return torchvision.models.squeezenet1_1(weights=None)
 
-    def features(self, x):
-        body = self.body
-        if self.is_lite:
-            x = F.relu6(body._bn0(body._conv_stem(x)))
-            for block in body._blocks:
-                x = block(x)
-            x = F.relu6(body._bn1(body._conv_head(x)))
-        else:
-            x = body.features(x)
-        return torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
-
-    def forward(self, x):
-        return self.head(self.features(x))
+    def last_map(self, x):
+        return self.body.features(x)
 
     def groups(self):
-        body = self.body
-        if self.is_lite:
-            first = nn.ModuleList([body._conv_stem, body._bn0, *body._blocks[:5]])
-            return first, nn.ModuleList([*body._blocks[5:], body._conv_head, body._bn1]), self.head
-        return body.features[:5], body.features[5:], self.head
+        return self.body.features[:5], self.body.features[5:], self.head
 
 
 def score(deck, predicted, truth):
@@ -184,9 +157,11 @@ class Theirs:
         self.images = [[cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path, _ in items] for items in sets]
         targets = [np.stack([np.asarray(target) for _, target in items]) for items in sets]
         self.labels, self.truth = torch.tensor(targets[0]), targets[1]
-        self.net, self.size = Network(deck, weights, classes).to(memory_format=torch.channels_last), deck.size
+        is_lite = deck.network == "efficientnet_lite0"
+        net = (Network if is_lite else SqueezeNet)(weights, classes, deck.dropout)
+        self.net, self.size = net.to(memory_format=torch.channels_last), deck.size
         self.frozen, self.cached = True, None
-        mean, std = ([127 / 255] * 3, [128 / 255] * 3) if self.net.is_lite else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        mean, std = ([127 / 255] * 3, [128 / 255] * 3) if is_lite else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
         self.mean, self.std = np.float32(mean), np.float32(std)
 
     def stack(self, images):
@@ -219,34 +194,14 @@ class Theirs:
                 if isinstance(module, nn.BatchNorm2d) and not trains:
                     module.eval()
         rates = step.rates * 3 if len(step.rates) == 1 else step.rates
-        sgd = torch.optim.SGD(
-            [{"params": list(g.parameters()), "lr": lr} for g, on, lr in zip(net.groups(), trained, rates) if on], momentum=0.9
-        )
-        full = [group["lr"] for group in sgd.param_groups]
-        loss_of = F.cross_entropy if self.deck.metric == "accuracy" else F.binary_cross_entropy_with_logits
-        count = len(self.labels)
-        per_epoch = len(batches(count, self.deck.batch))
+        groups = [(group, rate) for group, rate, trains in zip(net.groups(), rates, trained) if trains]
         lengths = [(step.cycle_len or 1) * step.cycle_mult**i for i in range(step.cycles)]
-        done, warm = 0, lengths[0] * per_epoch / 20
-        for length in lengths:
-            place = 0
-            for _ in range(length):
-                for rows in batches(count, self.deck.batch):
-                    factor = 1.0
-                    if step.cycle_len:
-                        factor = 0.01 if done < warm else 0.5 * (1 + math.cos(math.pi * place / (length * per_epoch)))
-                    for group, rate in zip(sgd.param_groups, full):
-                        group["lr"] = rate * factor
-                    if self.cached is None:
-                        images = [self.view(self.images[0][row]) for row in rows]
-                        logits = net(self.stack(images))
-                    else:
-                        logits = net.head(self.cached[rows])
-                    loss = loss_of(logits, self.labels[rows])
-                    sgd.zero_grad()
-                    loss.backward()
-                    sgd.step()
-                    done, place = done + 1, place + 1
+        loss_of = F.cross_entropy if self.deck.metric == "accuracy" else F.binary_cross_entropy_with_logits
+        part, sample = net, lambda rows: self.stack([self.view(self.images[0][row]) for row in rows])
+        if self.cached is not None:
+            part, sample = net.head, lambda rows: self.cached[rows]
+        cycles = lengths if step.cycle_len else None
+        fit(part, sample, self.labels, groups, self.deck.batch, sum(lengths), cycles, loss_of)
 
     def run(self):
         found = []
@@ -259,7 +214,7 @@ class Theirs:
             if word == "precompute":
                 self.cached = self.over(self.plain(0), self.net.features).clone() if argument == "on" else None
             elif word == "head":
-                self.net.renew([0.5, 0.5])
+                self.net.head = head(self.net.inputs, len(self.net.head[-1].bias), [0.5, 0.5])
             elif word in ("freeze", "unfreeze"):
                 self.frozen = word == "freeze"
             elif word == "resize":
@@ -289,15 +244,9 @@ def ours(deck, weights, data, seed, program, cache):
 }}
 """
     with tempfile.TemporaryDirectory() as folder:
-        recipe, run = pathlib.Path(folder, "deck.recipe"), pathlib.Path(folder, "run")
-        recipe.write_text(text)
-        command = [program, "run", recipe, "--out", run, "--cache", cache, "--seed", seed, "--quiet", "--device", "cpu"]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{text}\nended with {done.returncode}:\n{done.stderr[-3000:]}")
-        summary = json.loads((run / "summary.json").read_text())
-    found = [stage["evaluation"] for stage in summary["stages"] if stage["kind"] in ("fit", "tta")]
-    return [next(m["value"] for m in measured["metrics"] if m["name"] == column) for measured in found]
+        _, summary = run_recipe(program, text, folder, seed, ["--cache", cache])
+    measured = [stage["evaluation"] for stage in summary["stages"] if stage["kind"] in ("fit", "tta")]
+    return [metric_of(evaluation, column) for evaluation in measured]
 
 
 def error_of(values):

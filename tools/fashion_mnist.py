@@ -19,8 +19,6 @@ import json
 import math
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -30,6 +28,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from reference_cached_head import batches, head
+from run_recipe import run_recipe
 from torch import nn
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -129,15 +128,10 @@ def theirs(sets, args, seed):
 
 
 def ours(args, seed):
+    root = json.dumps(str(args.images.resolve()))
+    text = RECIPE.format(root=root, batch=args.batch, size=args.size, rate=args.rate, epochs=args.epochs)
     with tempfile.TemporaryDirectory() as folder:
-        recipe, run = pathlib.Path(folder, "fashion.recipe"), pathlib.Path(folder, "run")
-        root = json.dumps(str(args.images.resolve()))
-        recipe.write_text(RECIPE.format(root=root, batch=args.batch, size=args.size, rate=args.rate, epochs=args.epochs))
-        command = [args.program, "run", recipe, "--out", run, "--seed", seed, "--quiet", "--device", "cpu"]
-        command += ["--threads", args.threads]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        run, _ = run_recipe(args.program, text, folder, seed, ["--threads", args.threads])
         rows = (run / "history.csv").read_text().splitlines()
     column = rows[0].split(",").index("accuracy")
     return [float(row.split(",")[column]) for row in rows[1:]]
@@ -164,9 +158,9 @@ def main():
     write(sets, args.images)
     found = {"here": [], "PyTorch": []}
     for seed in range(1, args.seeds + 1):
-        for side, train in (("here", lambda: ours(args, seed)), ("PyTorch", lambda: theirs(sets, args, seed))):
+        for side in found:
             started = time.perf_counter()
-            reached = train()
+            reached = ours(args, seed) if side == "here" else theirs(sets, args, seed)
             seconds = time.perf_counter() - started
             found[side].append({"accuracy": reached, "seconds": seconds})
             each = " ".join(f"{value:.4f}" for value in reached)

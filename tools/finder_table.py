@@ -15,15 +15,16 @@ How to run
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
 import pathlib
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
+
+from run_recipe import metric_of, run_recipe
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEAD_RATES = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0]
@@ -57,28 +58,21 @@ def sets_of(data, fashion, scratch):
 
 class Bench:
     def __init__(self, args, scratch):
-        self.args, self.scratch, self.count = args, scratch, 0
+        self.args, self.cache = args, scratch / "cache"
 
     def run(self, of, network, steps, seed):
-        name, task, metric, data, transforms = of
-        recipe, run = self.scratch / "bench.recipe", self.scratch / f"run{self.count}"
-        self.count += 1
+        """Returns the last fit's score and the suggestions of the finders."""
+        _, task, metric, data, transforms = of
         weights = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
         body = f" {{ weights: {json.dumps(str(weights))} }}" if network == "squeezenet1_1" else ""
-        recipe.write_text(
+        text = (
             f"Bench {{ task: {task}, data: {data}, transforms: {transforms} {{ size: {self.args.size} }}, "
             f"model: {network}{body}, metrics: [{metric}], train: {{ {steps} }}, }}\n"
         )
-        command = [self.args.program, "run", recipe, "--out", run, "--cache", self.scratch / "cache", "--seed", seed]
-        done = subprocess.run([str(word) for word in [*command, "--quiet", "--device", "cpu"]], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{recipe.read_text()}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
-        summary = json.loads((run / "summary.json").read_text())
-        if not (run / "models" / "head.safetensors").exists():
-            shutil.rmtree(run)
-        rows = summary["final"]["metrics"] if summary["final"] else []
-        score = next((m["value"] for m in rows if m["name"] == metric), None)
-        return score, [stage["suggestion"] for stage in summary["stages"] if stage["kind"] == "lr_find"], run
+        with tempfile.TemporaryDirectory() as folder:
+            _, summary = run_recipe(self.args.program, text, folder, seed, ["--cache", self.cache])
+        suggestions = [stage["suggestion"] for stage in summary["stages"] if stage["kind"] == "lr_find"]
+        return metric_of(summary["final"], metric), suggestions
 
     def head(self, of, network, rates, seeds):
         cycle = f"1, cycle_len = {self.args.epochs}"
@@ -112,7 +106,7 @@ class Bench:
 
 def factor(rate, good, rates):
     """How far `rate` is from the nearest good one."""
-    for low, high in zip(rates, rates[1:]):
+    for low, high in itertools.pairwise(rates):
         if low in good and high in good and low <= rate <= high:
             return 1.0
     return rate / min(good, key=lambda other: abs(math.log(other / rate)))

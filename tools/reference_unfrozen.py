@@ -16,6 +16,7 @@ How to run
 """
 
 import argparse
+import itertools
 import math
 import pathlib
 import time
@@ -24,7 +25,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from reference_cached_head import batches, head
+from reference_cached_head import batches, factors, head
 from reference_models import Lite
 from safetensors.torch import load_file
 from torch import nn
@@ -81,21 +82,32 @@ def view(image, side, zoom, rng, top_down=False):
 
 
 class Network(nn.Module):
-    def __init__(self, weights, classes):
+    """EfficientNet-lite0 with the library's head; other bodies derive from it."""
+
+    inputs = 2560
+
+    def __init__(self, weights, classes, dropout=(0.25, 0.5)):
         super().__init__()
-        self.body = Lite(1.0, 1.0)
+        self.body = self.untrained_body()
         state = load_file(weights) if weights.suffix == ".safetensors" else torch.load(weights, weights_only=True)
-        found = self.body.load_state_dict(state, strict=False)
+        found = self.body.load_state_dict({name: values.float() for name, values in state.items()}, strict=False)
         if [k for k in found.missing_keys if not k.startswith("_fc") and "num_batches" not in k]:
             raise SystemExit(f"{weights} lacks {found.missing_keys}")
-        self.head = head(2560, classes, (0.25, 0.5))
+        self.head = head(self.inputs, classes, dropout)
 
-    def features(self, x):
+    @staticmethod
+    def untrained_body():
+        return Lite(1.0, 1.0)
+
+    def last_map(self, x):
         body = self.body
         x = F.relu6(body._bn0(body._conv_stem(x)))
         for block in body._blocks:
             x = block(x)
-        x = F.relu6(body._bn1(body._conv_head(x)))
+        return F.relu6(body._bn1(body._conv_head(x)))
+
+    def features(self, x):
+        x = self.last_map(x)
         return torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
 
     def forward(self, x):
@@ -126,25 +138,20 @@ def measure(net, images, labels, side):
     return f"accuracy {accuracy:.4f}, val_loss {F.cross_entropy(logits, labels).item():.4f}"
 
 
-def fit(net, sample, labels, rates, options, epochs, cosine, frozen):
-    """`sample(rows)` gives the inputs of these rows; `net` is called on them."""
-    groups = [g for g in zip(*frozen, rates, strict=True)]
-    sgd = torch.optim.SGD([{"params": list(g.parameters()), "lr": lr} for g, trains, lr in groups if trains], momentum=0.9)
-    full = [group["lr"] for group in sgd.param_groups]
-    per_epoch, step = len(batches(len(labels), options.batch)), 0
+def fit(net, sample, labels, trained, batch, epochs, cycles=None, loss_of=F.cross_entropy):
+    """Trains `net` on what `sample(rows)` gives; `trained` are groups of layers with their rates, and `cycles` the lengths of
+    cosine cycles in epochs: none for constant rates."""
+    sgd = torch.optim.SGD([{"params": list(group.parameters()), "lr": lr} for group, lr in trained], momentum=0.9)
+    schedule = factors(cycles, len(batches(len(labels), batch))) if cycles else itertools.repeat(1.0)
     for _ in range(epochs):
-        for place, rows in enumerate(batches(len(labels), options.batch)):
-            factor = 0.5 * (1 + math.cos(math.pi * place / per_epoch)) if cosine else 1.0
-            if cosine and step < per_epoch / 20:
-                factor = 0.01
-            for group, rate in zip(sgd.param_groups, full):
+        for rows in batches(len(labels), batch):
+            factor = next(schedule)
+            for group, (_, rate) in zip(sgd.param_groups, trained):
                 group["lr"] = rate * factor
-            loss = F.cross_entropy(net(sample(rows)), labels[rows])
+            loss = loss_of(net(sample(rows)), labels[rows])
             sgd.zero_grad()
             loss.backward()
             sgd.step()
-            step += 1
-    return loss.item()
 
 
 def main():
@@ -190,8 +197,7 @@ def main():
         features = [net.features(torch.from_numpy(np.stack([plain(i, side) for i in part]))) for part in parts]
     features = torch.cat(features).clone()
     net.head.train()
-    only_head = ((net.head,), (True,))
-    fit(net.head, lambda rows: features[rows], train_labels, [options.rate], options, options.epochs[0], False, only_head)
+    fit(net.head, lambda rows: features[rows], train_labels, [(net.head, options.rate)], options.batch, options.epochs[0])
     stage("head on cached features", started, 0)
 
     def images_of(rows):
@@ -203,7 +209,8 @@ def main():
     ):
         started = time.perf_counter()
         set_mode(trained)
-        fit(net, images_of, train_labels, rates, options, epochs, True, (net.groups(), trained))
+        groups = [(group, rate) for group, rate, trains in zip(net.groups(), rates, trained) if trains]
+        fit(net, images_of, train_labels, groups, options.batch, epochs, [1] * epochs)
         stage(name, started, epochs * len(train_images))
 
 
