@@ -32,11 +32,14 @@ trials N, of which one has to agree in everything.
     NET/depthN/..      the same as NET/trainN/.. with stochastic depth: the k-th block that has it, from 0, multiplies its
                        branch of image n by 0 if u < 0 and by 1 + u if not, u number n of a tensor called "depth k"
 
+    NET/bf16_0/..      the same as NET/train0/.. by PyTorch's automatic mixed precision: float32 with `torch.autocast` to
+                       bfloat16. How far it is from NET/train0/.. is how far 16 bits may be. In mixed.safetensors, for MIXED
+
 Dropout is off, and stochastic depth elsewhere.
 
 How to run
     pip install torch torchvision safetensors
-    python tools/reference_models.py [NET ..]      (all without names; the others' entries stay)
+    python tools/reference_models.py [--mixed] [NET ..]      (all without names; the others' entries stay; or mixed.safetensors)
 """
 
 import os
@@ -52,6 +55,7 @@ from torchvision.ops import StochasticDepth
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fastai-runtime", "tests", "golden")
 TRIALS = 3
+MIXED = ("resnet18", "resnext50_32x4d", "densenet121", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny")
 SIZES = {"224": (224, 224), "299": (299, 299), "203x257": (203, 257)}
 
 
@@ -533,14 +537,18 @@ def training(name, trial, kind="train"):
     modules, prefix = dict(net.named_modules()), f"{name}/{kind}{trial}"
     if kind == "depth":
         leave_out(net)
+    if kind == "bf16_":
+        net = net.float()
     _, _, convs, norms = NETWORKS[name]
     side = 107 if name.startswith("inception") else 64
     x = 2 * unit_noise(f"images {trial}", 4 * 3 * side * side)
     x = torch.from_numpy(x).float().double().reshape(4, 3, side, side)
+    x = x.to(next(net.parameters()).dtype)
     labels = torch.tensor([3, 10, 17, 24])
     optimizer, losses = torch.optim.SGD(net.parameters(), lr=0.001), []
     for step in range(3):
-        loss = F.cross_entropy(net(x), labels)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=kind == "bf16_"):
+            loss = F.cross_entropy(net(x), labels)
         losses.append(loss.item())
         if step == 2:
             break
@@ -560,6 +568,11 @@ def training(name, trial, kind="train"):
 
 def main():
     torch.set_num_threads(1)
+    if "--mixed" in sys.argv:
+        found = {}
+        for name in MIXED:
+            found.update(training(name, 0, "bf16_"))
+        return save_file(found, os.path.join(GOLDEN, "mixed.safetensors"))
     path = os.path.join(GOLDEN, "models.safetensors")
     wanted = sys.argv[1:] or list(NETWORKS)
     torch.manual_seed(0)

@@ -252,6 +252,12 @@ impl<T: Task> Start<T> {
         self.section("device", value)
     }
 
+    /// `words::f32` or `words::mixed`.
+    pub fn precision(self, precision: impl Fits<kind::Word>) -> Self {
+        let value = precision.into();
+        self.section("precision", value)
+    }
+
     /// Whether `report.html` is written.
     pub fn report(self, switch: impl Fits<kind::Switch>) -> Self {
         let value = switch.into();

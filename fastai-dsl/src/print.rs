@@ -45,6 +45,9 @@ impl fmt::Display for Recipe {
         if let Some(device) = o.device {
             writeln!(f, "    device: {},", device.word())?;
         }
+        if let Some(precision) = o.precision {
+            writeln!(f, "    precision: {},", precision.word())?;
+        }
         if let Some(report) = o.report {
             writeln!(f, "    report: {},", on_off(report))?;
         }

@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, Name, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{Average, ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Recipe, TaskKind};
+use crate::recipe::{Average, ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Precision, Recipe, TaskKind};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 
@@ -378,6 +378,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let value = |name: &str| sections.get(name).map(|entry| &entry.value);
     let optimizer = value("optimizer").and_then(|v| optimizer::optimizer(v, out));
     let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
+    let precision = value("precision").and_then(|v| choice("precision", v, Precision::WORDS, Precision::parse, out));
     let switches = schema::section("report").words;
     let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
     let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, KeepBest::WORDS, KeepBest::parse, out));
@@ -422,6 +423,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     Options {
         seed,
         device,
+        precision,
         report,
         loss,
         class_weights,

@@ -4,7 +4,7 @@ use crate::arch;
 use crate::habits;
 use crate::recipe::{
     Anneal, Average, Corrupt, Crop, Decode, DeviceWish, Duplicates, Erased, Fall, KappaWeights, METRICS, MetricKind,
-    PadMode, Sampler, Suggest, TaskKind, TransformSet,
+    PadMode, Precision, Sampler, Suggest, TaskKind, TransformSet,
 };
 use crate::schema::{Key, SECTIONS, constructs};
 use crate::words;
@@ -69,6 +69,7 @@ const ENUMS: &[Words] = &[
     (Duplicates::WORDS, Duplicates::DOCS),
     (Sampler::WORDS, Sampler::DOCS),
     (DeviceWish::WORDS, DeviceWish::DOCS),
+    (Precision::WORDS, Precision::DOCS),
     (Anneal::WORDS, Anneal::DOCS),
     (Suggest::WORDS, Suggest::DOCS),
     (Erased::WORDS, Erased::DOCS),

@@ -53,6 +53,9 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The requested device; `run --device` overrides it.
     pub device: Option<DeviceWish>,
+    /// The numbers that a body computes with while it trains.
+    #[serde(default)]
+    pub precision: Option<Precision>,
     /// Whether `report.html` is written.
     pub report: Option<bool>,
     /// What training lowers.
@@ -127,6 +130,10 @@ impl Recipe {
     /// Which device the recipe asks for.
     pub fn device(&self) -> DeviceWish {
         self.options.device.unwrap_or_else(|| schema::section("device").default())
+    }
+    /// The numbers that a body computes with while it trains.
+    pub fn precision(&self) -> Precision {
+        self.options.precision.unwrap_or_else(|| schema::section("precision").default())
     }
     /// Whether `report.html` is written.
     pub fn report(&self) -> bool {
@@ -254,6 +261,14 @@ word_enums! {
         Metal = metal,
         /// The CPU.
         Cpu = cpu,
+    }
+
+    /// The numbers that a body computes with while it trains.
+    Precision {
+        /// 32-bit floats throughout.
+        F32 = f32,
+        /// 16-bit floats in the convolutions of training, 32-bit floats in everything else.
+        Mixed = mixed,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Key, Range, Type, above, below, open, range};
 use crate::from_value::FromValue;
-use crate::recipe::{DeviceWish, KeepBest, TaskKind};
+use crate::recipe::{DeviceWish, KeepBest, Precision, TaskKind};
 
 /// A section of a recipe.
 #[derive(Debug)]
@@ -93,6 +93,13 @@ pub const SECTIONS: &[Section] = &[
     Section::new("device", "device: auto", "The device: `auto` selects the first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU.")
         .one_of(DeviceWish::WORDS)
         .unless_given("auto"),
+    Section::new(
+        "precision",
+        "precision: mixed",
+        "The numbers of the convolutions while the body trains: `f32`, or 16-bit floats with `mixed` on a GPU that has them. Weights, batch norms, the head, the loss and all evaluation stay in 32 bits.",
+    )
+    .one_of(Precision::WORDS)
+    .unless_given("f32"),
     Section::new("report", "report: on", "Whether the run writes report.html.")
         .one_of(Type::Switch.words())
         .unless_given("on"),

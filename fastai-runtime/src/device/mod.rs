@@ -3,6 +3,7 @@
 mod backend;
 mod doctor;
 mod guard;
+mod half;
 mod library;
 mod request;
 mod self_test;
@@ -15,6 +16,7 @@ use crate::RunError;
 pub use backend::FoundDevice;
 pub use doctor::{Diagnosis, KindDiagnosis, TestedDevice};
 pub(crate) use guard::guarded;
+pub use half::HalfFloat;
 pub use library::Library;
 pub use request::{DeviceRequest, DeviceRequestError};
 pub use self_test::self_test;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
-use fastai_dsl::{Facts, HeadSpec, Plan, Recipe, Stage};
+use fastai_dsl::{Facts, HeadSpec, Plan, Precision, Recipe, Stage};
 
 use super::data_digest::DataDigest;
 use super::folds::KeptFold;
@@ -138,9 +138,11 @@ impl<'a> Session<'a> {
             fits_memory(recipe, &plan)?;
         }
         let training = picked.device.clone().autodiff();
+        let half = if recipe.precision() == Precision::Mixed { picked.half() } else { None };
         let mut network =
             Network::cut(model.arch.name(), model.cut, &model.head, dataset.classes.len(), seed, &training)
-                .with_stochastic_depth(model.stochastic_depth);
+                .with_stochastic_depth(model.stochastic_depth)
+                .with_half(half);
         if let Some(found) = &weights {
             network = models::load_body(network, &found.path)?;
         }
@@ -175,6 +177,7 @@ impl<'a> Session<'a> {
             directory: std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
             device: picked.name,
             device_reason: rejected,
+            half,
             threads,
             classes: dataset.classes.clone(),
             counts: counts(&facts),
@@ -183,7 +186,10 @@ impl<'a> Session<'a> {
         };
         let merged = merged_batches(dataset.train.len(), batch);
         let weights = weights.iter().map(Found::describe);
+        let full = (recipe.precision() == Precision::Mixed && half.is_none())
+            .then(|| format!("`precision: mixed`: {} has no fast 16-bit floats, so training uses 32 bits", summary.device));
         for note in weights
+            .chain(full)
             .chain(dataset.notes.iter().cloned())
             .chain(health.notes(&dataset.root))
             .chain(merged)
@@ -299,6 +305,7 @@ impl<'a> Session<'a> {
             status: now.status,
             device: now.device,
             device_reason: now.device_reason,
+            half: now.half,
             threads: now.threads,
             directory: now.directory,
             ..std::mem::take(&mut self.summary)
@@ -339,7 +346,8 @@ impl<'a> Session<'a> {
         let device = self.learner.device().clone();
         let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
         let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device)
-            .with_stochastic_depth(model.stochastic_depth);
+            .with_stochastic_depth(model.stochastic_depth)
+            .with_half(self.summary.half);
         let meta = self.meta(self.recipe.transforms().size);
         Ok(models::load_model(network, &meta, &self.snapshots.file(&kept.file), Some(&kept.digest))?)
     }

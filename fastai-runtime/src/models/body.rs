@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use fastai_dsl::arch::graph::{Graph, Node};
 use fastai_dsl::arch::unit::PoolArgs;
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +17,7 @@ use super::cpu;
 use super::norm::Pass;
 use super::pool::concat_pool;
 use super::unit_times::{PassDirection, timed};
+use crate::device::HalfFloat;
 
 /// The convolutions of a network, up to but excluding the pooling.
 ///
@@ -29,16 +30,18 @@ pub struct Body {
     units: Vec<ConvNorm>,
     kept: Vec<Kept>,
     graph: Arc<Graph>,
-    depth: StochasticDepth,
+    training: BodyTraining,
 }
 
-/// How training leaves out residual branches.
+/// What a training pass does otherwise than evaluation, besides batch norms.
 #[derive(Clone, Copy, Debug, Default)]
-struct StochasticDepth {
-    /// The largest rate; 0 leaves out nothing.
-    rate: f64,
+struct BodyTraining {
+    /// The largest rate at which residual branches are left out; 0 leaves out nothing.
+    depth_rate: f64,
     /// The first layer group that trains.
     first_group: usize,
+    /// The numbers of the convolutions, instead of 32-bit floats.
+    half: Option<FloatDType>,
 }
 
 /// What is made of a frozen unit when it first runs.
@@ -46,6 +49,8 @@ struct StochasticDepth {
 pub(super) struct Kept {
     /// For burn's operations.
     fold: OnceLock<Folded>,
+    /// The fold in 16-bit floats, for training passes with them.
+    half_fold: OnceLock<Folded>,
     /// For the CPU's kernels.
     pub(super) ready: OnceLock<Arc<cpu::Ready>>,
 }
@@ -75,23 +80,29 @@ impl Body {
     }
 
     fn with(units: Vec<ConvNorm>, graph: Arc<Graph>) -> Self {
-        Self { kept: vec![Kept::default(); units.len()], units, graph, depth: StochasticDepth::default() }
+        Self { kept: vec![Kept::default(); units.len()], units, graph, training: BodyTraining::default() }
     }
 
     /// Leaves out residual branches in training at up to this rate, see [`Node::Residual`].
     pub(super) fn set_depth_rate(&mut self, rate: f64) {
-        self.depth.rate = rate;
+        self.training.depth_rate = rate;
+    }
+
+    /// Convolves in numbers of this type in training passes, instead of 32-bit floats.
+    pub fn with_half(mut self, half: Option<HalfFloat>) -> Self {
+        self.training.half = half.map(HalfFloat::dtype);
+        self
     }
 
     /// Leaves out branches of the layer groups from `first` on only.
     pub(super) fn set_depth_groups(&mut self, first: usize) {
-        self.depth.first_group = first;
+        self.training.first_group = first;
     }
 
     /// Draws which branches a training pass leaves out of which of so many images. A branch that stays counts more, so that
     /// the mean is that of evaluation.
     pub(super) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
-        let StochasticDepth { rate, first_group } = self.depth;
+        let BodyTraining { depth_rate: rate, first_group, .. } = self.training;
         if rate <= 0.0 {
             return HashMap::new();
         }
@@ -113,6 +124,10 @@ impl Body {
 
     /// `[batch, 3, height, width]` to `[batch, channel, height', width']`.
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        if let Some(half) = self.training.half.filter(|_| pass.trains()) {
+            let mut walk = BodyWalk { body: self, pass, numbers: half, see: &mut |_, _| () };
+            return walk.run(&self.graph.root, x.cast(half)).cast(FloatDType::F32);
+        }
         match cpu::forward(&self.graph, &self.units, &self.kept, &x, pass) {
             Some(y) => y,
             None => self.forward_seen(x, pass, &mut |_, _| ()),
@@ -130,7 +145,7 @@ impl Body {
     /// Like [`forward`](Self::forward); calls `see` with the published name and the output (batch norm, residual and
     /// activation included) of every unit.
     pub fn forward_seen(&self, x: Tensor<4>, pass: &mut Pass, see: &mut dyn FnMut(&str, &Tensor<4>)) -> Tensor<4> {
-        BodyWalk { body: self, pass, see }.run(&self.graph.root, x)
+        BodyWalk { body: self, pass, numbers: FloatDType::F32, see }.run(&self.graph.root, x)
     }
 
     /// Discards the folds; the next pass computes them again.
@@ -147,7 +162,7 @@ impl Body {
 
     /// The body with its units changed, without what was made of them.
     fn changed(self, change: impl FnOnce(Vec<ConvNorm>) -> Vec<ConvNorm>) -> Self {
-        Self { depth: self.depth, ..Self::with(change(self.units), self.graph) }
+        Self { training: self.training, ..Self::with(change(self.units), self.graph) }
     }
 }
 
@@ -159,6 +174,7 @@ fn frozen(unit: &ConvNorm) -> bool {
 struct BodyWalk<'a> {
     body: &'a Body,
     pass: &'a mut Pass,
+    numbers: FloatDType,
     see: &'a mut dyn FnMut(&str, &Tensor<4>),
 }
 
@@ -194,10 +210,14 @@ impl BodyWalk<'_> {
         let depth = residual.as_ref().and_then(|_| self.pass.depth_of(number)).map(<[f32]>::to_vec);
         let y = timed(number, PassDirection::Forward, || match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
-                let folded = self.body.kept[number].fold.get_or_init(|| unit.fold(norm));
+                let kept = &self.body.kept[number];
+                let folded = match self.numbers {
+                    FloatDType::F32 => kept.fold.get_or_init(|| unit.fold(norm)),
+                    half => kept.half_fold.get_or_init(|| unit.fold(norm).cast(half)),
+                };
                 unit.forward_folded(x, residual, depth, folded)
             }
-            _ => unit.forward(x, residual, depth, self.pass),
+            _ => unit.forward(x, residual, depth, self.numbers, self.pass),
         });
         (self.see)(self.body.graph.units[number].name(), &y);
         y
@@ -232,7 +252,7 @@ impl Module for Body {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let (graph, depth) = (self.graph.clone(), self.depth);
+        let (graph, training) = (self.graph.clone(), self.training);
         let (mut units, mut kept) = (Vec::new(), Vec::new());
         for ((mut unit, made), names) in self.zip().zip(&graph.units) {
             let before = frozen(&unit);
@@ -242,7 +262,7 @@ impl Module for Body {
             kept.push(if before && frozen(&unit) { made } else { Kept::default() });
             units.push(unit);
         }
-        Self { units, kept, graph, depth }
+        Self { units, kept, graph, training }
     }
 
     fn collect_devices(&self, devices: Devices) -> Devices {
@@ -255,7 +275,7 @@ impl Module for Body {
         self.changed(|units| units.to_device(device))
     }
     fn valid(&self) -> Self {
-        Self { depth: self.depth, ..Self::with(self.units.valid(), self.graph.clone()) }
+        Self { training: self.training, ..Self::with(self.units.valid(), self.graph.clone()) }
     }
     fn train(self) -> Self {
         self.changed(|units| units.train())

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, hard_sigmoid, hard_swish, relu, sigmoid, silu};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use fastai_dsl::arch::unit::{Activation, ConvSpec, NormSpec, UNBOUNDED};
 
 use super::init::{self, NetworkPart};
@@ -73,6 +73,16 @@ pub(super) enum Folded {
     Affine(Tensor<4>, Tensor<4>),
 }
 
+impl Folded {
+    /// The fold in numbers of another type.
+    pub(super) fn cast(self, to: FloatDType) -> Self {
+        match self {
+            Folded::Conv(weight, bias) => Folded::Conv(weight.cast(to), bias.cast(to)),
+            Folded::Affine(scale, shift) => Folded::Affine(scale.cast(to), shift.cast(to)),
+        }
+    }
+}
+
 impl ConvNorm {
     /// Creates a unit with Kaiming normal weights from stream `index` of the seed's body, and biases 0. Without `convolves`
     /// it consists of a norm only.
@@ -95,26 +105,33 @@ impl ConvNorm {
 
     /// `[batch, input, height, width]` to `[batch, output, height', width']`; `residual`, of the output's shape, is added
     /// before the activation, to the output times the factors of the images in `depth`.
+    ///
+    /// The convolution and the result are of the type `numbers`, as `x` and `residual` are; norms and the factors of
+    /// channels compute in 32-bit floats.
     pub fn forward(
         &self,
         x: Tensor<4>,
         residual: Option<Tensor<4>>,
         depth: Option<Vec<f32>>,
+        numbers: FloatDType,
         pass: &mut Pass,
     ) -> Tensor<4> {
         let mut y = x;
         if let Some(conv) = &self.conv {
-            y = self.convolve(y, conv.weight.val(), conv.bias.as_ref().map(|b| b.val()));
+            let bias = conv.bias.as_ref().map(|bias| bias.val().cast(numbers));
+            y = self.convolve(y, conv.weight.val().cast(numbers), bias);
         }
+        // Casts to the type that a tensor has already do nothing.
+        let full = |y: Tensor<4>| y.cast(FloatDType::F32);
         match &self.norm {
             Some(Norm::Batch(norm)) => {
                 let alone = residual.is_none() && self.spec.scale == 1.0 && self.layer_scale.is_none();
                 if let Some(bounds) = self.spec.activation.bounds().filter(|_| alone) {
-                    return norm.forward_clamped(y, bounds, pass);
+                    return norm.forward_clamped(full(y), bounds, pass).cast(numbers);
                 }
-                y = norm.forward_clamped(y, UNBOUNDED, pass);
+                y = norm.forward_clamped(full(y), UNBOUNDED, pass).cast(numbers);
             }
-            Some(Norm::Layer(norm)) => y = norm.forward(y),
+            Some(Norm::Layer(norm)) => y = norm.forward(full(y)).cast(numbers),
             None => {}
         }
         self.end(y, residual, depth)
@@ -196,16 +213,17 @@ impl ConvNorm {
     }
 
     fn end(&self, y: Tensor<4>, residual: Option<Tensor<4>>, depth: Option<Vec<f32>>) -> Tensor<4> {
+        let numbers = FloatDType::from(y.dtype());
         let y = if self.spec.scale == 1.0 { y } else { y * self.spec.scale };
         let y = match &self.layer_scale {
-            Some(scale) => y * scale.val().unsqueeze(),
+            Some(scale) => (y.cast(FloatDType::F32) * scale.val().unsqueeze()).cast(numbers),
             None => y,
         };
         let y = match depth {
             Some(factors) => {
                 let images = factors.len();
                 let factors = Tensor::<1>::from_data(TensorData::new(factors, [images]), &y.device());
-                y * factors.reshape([images, 1, 1, 1])
+                y * factors.cast(numbers).reshape([images, 1, 1, 1])
             }
             None => y,
         };

@@ -12,6 +12,7 @@ use super::head::Head;
 use super::norm::Pass;
 use super::parameter::{self, ParameterInfo, Path};
 use super::pool::concat_pool;
+use crate::device::HalfFloat;
 
 /// An image classifier.
 ///
@@ -83,6 +84,12 @@ impl Network {
     pub fn with_stochastic_depth(mut self, rate: f64) -> Self {
         self.body.set_depth_rate(rate);
         self
+    }
+
+    /// Convolves in numbers of this type in training passes of the body, instead of 32-bit floats. Weights, their gradients,
+    /// norms, the head and evaluation stay in 32 bits.
+    pub fn with_half(self, half: Option<HalfFloat>) -> Self {
+        Self { body: self.body.with_half(half), ..self }
     }
 
     /// Features `[batch, head_input]` in training, with all branches: batch norms of groups that are not frozen use the batch

@@ -52,6 +52,10 @@ impl Pass {
     pub fn is_training(&self) -> bool {
         self.training
     }
+    /// Whether weights are trained on this pass, which is no pass for statistics alone.
+    pub(super) fn trains(&self) -> bool {
+        self.training && self.share.is_none()
+    }
     /// Returns the model with the running statistics of this pass.
     pub fn apply<M: Module>(self, module: M) -> M {
         if self.statistics.is_empty() { module } else { module.map(&mut ApplyStatistics(self.statistics)) }

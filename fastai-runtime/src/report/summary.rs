@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counts, Evaluation, FoldSummary, Folds};
 use crate::RunError;
+use crate::device::HalfFloat;
 use crate::metrics::number_or_nan;
 use crate::names::visible;
 use crate::train::{Course, Judgement};
@@ -56,6 +57,9 @@ pub struct Summary {
     pub device: String,
     /// The reason for the choice of the device.
     pub device_reason: String,
+    /// The 16-bit floats of the convolutions in training; `None` = 32-bit floats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half: Option<HalfFloat>,
     /// CPU threads.
     pub threads: usize,
     /// Class or tag names, in the order of the outputs.

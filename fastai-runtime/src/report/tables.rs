@@ -144,7 +144,8 @@ pub fn tags(rows: &[TagRow]) -> Markup {
 pub fn facts(summary: &Summary) -> Markup {
     html! {
         dl {
-            dt { "Device" } dd { (summary.device) @if !summary.device_reason.is_empty() { span.soft { " – " (marked(&summary.device_reason)) } } }
+            dt { "Device" } dd { (summary.device) @if !summary.device_reason.is_empty() { span.soft { " – " (marked(&summary.device_reason)) } }
+                @if let Some(half) = summary.half { span.soft { " – training convolves in " (half.word()) } } }
             dt { "CPU threads" } dd { (summary.threads) }
             dt { "Seed" } dd { (summary.seed) }
             dt { "Wall time" } dd { (super::numbers::duration(summary.seconds)) }

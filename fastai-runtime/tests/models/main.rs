@@ -4,6 +4,7 @@
 #[allow(dead_code)] // each test program uses a part
 mod device;
 mod folding;
+mod mixed;
 mod onnx;
 mod parity;
 mod reference;

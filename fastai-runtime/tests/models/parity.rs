@@ -18,13 +18,13 @@ use safetensors::SafeTensors;
 
 const SIZES: [(&str, usize, usize); 3] = [("203x257", 203, 257), ("224", 224, 224), ("299", 299, 299)];
 
-type Golden = BTreeMap<String, Vec<f32>>;
+pub(crate) type Golden = BTreeMap<String, Vec<f32>>;
 
-fn golden() -> Golden {
+pub(crate) fn golden() -> Golden {
     golden_of("models.safetensors")
 }
 
-fn golden_of(file: &str) -> Golden {
+pub(crate) fn golden_of(file: &str) -> Golden {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -32,7 +32,7 @@ fn golden_of(file: &str) -> Golden {
     file.iter().map(|(name, view)| (name.to_owned(), floats(view.data()))).collect()
 }
 
-fn classifier(arch: &str, lift: f64, device: &Device) -> Classifier {
+pub(crate) fn classifier(arch: &str, lift: f64, device: &Device) -> Classifier {
     let network = Classifier::new(arch, 1, device);
     let names: BTreeSet<String> = network.shapes().into_iter().map(|(name, _)| name).collect();
     let is_norms = |name: &str| name.strip_suffix("bias").is_some_and(|n| names.contains(&format!("{n}running_mean")));
@@ -55,12 +55,12 @@ fn the_published_lite0_says_what_it_says_in_pytorch() {
     }
 }
 
-fn samples(all: &[f32]) -> Vec<f32> {
+pub(crate) fn samples(all: &[f32]) -> Vec<f32> {
     all.iter().step_by((all.len() / 64).max(1)).take(64).copied().collect()
 }
 
 /// Published name, id and values of the parameters and statistics that `wanted` picks by name.
-fn find(network: &Classifier, wanted: impl Fn(&str) -> bool) -> Vec<(String, ParamId, Vec<f32>)> {
+pub(crate) fn find(network: &Classifier, wanted: impl Fn(&str) -> bool) -> Vec<(String, ParamId, Vec<f32>)> {
     struct Find<F>(Vec<String>, F, Vec<(String, ParamId, Vec<f32>)>);
     impl<F: Fn(&str) -> bool> ModuleVisitor for Find<F> {
         fn enter_module(&mut self, name: &str, container: &str) {
