@@ -38,9 +38,12 @@ part quickstart_cpu 120 "$program" run examples/quickstart.recipe --device cpu -
 for mode in forward train; do
     part "resnet50_$mode" 120 "$program" bench --device "$device" --arch resnet50 --batch 64 --size 224 --mode "$mode" --json
 done
+part resnet50_mixed 120 "$program" bench --device "$device" --arch resnet50 --batch 64 --size 224 --mode train --precision mixed --json
 if [ -n "$data" ]; then
     part dogs_vs_cats 180 "$program" run examples/dogs_vs_cats.recipe --device "$device" --out "$out/dogs_vs_cats" \
         --set "data.root=\"$data\""
+    part dogs_vs_cats_mixed 180 "$program" run examples/dogs_vs_cats.recipe --device "$device" --out "$out/dogs_vs_cats_mixed" \
+        --set "data.root=\"$data\"" --set precision=mixed
 fi
 if python3 -c 'import torch' 2>/dev/null; then
     part torch 120 python3 tools/bench_torch_gpu.py resnet50 64 224

@@ -49,8 +49,9 @@ pub use rate::{Base, Rate};
 pub use recipe::{
     Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Dealing, Decode,
     DeviceWish, Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights,
-    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, OptimizerSpec, Options, PadMode, Precision, Recipe, Sampler, Source,
-    StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights, cycle_model,
+    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, OptimizerSpec, Options, PadMode, Precision, Recipe, Sampler,
+    Source, StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
+    cycle_model,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

@@ -5,7 +5,8 @@ use fastai_dsl::pipeline::Start;
 use fastai_dsl::schema::{csv, fit, indices, lr_find, model, resize, transforms, tta};
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{
-    Augmentation, Erased, Facts, LossSpec, OptimizerSpec, Plan, Recipe, StatsWish, Step, StepKind, check, words,
+    Augmentation, Erased, Facts, LossSpec, OptimizerSpec, Plan, Precision, Recipe, StatsWish, Step, StepKind, check,
+    words,
 };
 
 fn quickstart() -> Recipe {
@@ -216,6 +217,7 @@ fn losses_are_the_same_through_every_door() {
 fn optimizers_and_schedules_are_the_same_through_every_door() {
     let text = "Cycle { task: single_label, data: folders { root: \"d\" }, transforms: none { size: 64 },
         model: squeezenet1_1, metrics: [], optimizer: adamw { betas: [0.9, 0.99] }, clip_value: 0.5, accumulate: 4, ema: 0.999,
+        precision: mixed,
         train: {
             fit(1e-2, 9, stop_early = 3);
             fit(1e-2, 2, cycle_len = 1, cycle_save_name = \"a b\"); load(\"a b_cyc_1\");
@@ -235,6 +237,7 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
         .clip_value(0.5)
         .accumulate(4)
         .ema(0.999)
+        .precision(words::mixed)
         .model(words::squeezenet1_1, model::new())
         .fit(1e-2, 9, fit::new().stop_early(3))
         .fit(1e-2, 2, fit::new().cycle_len(1).cycle_save_name("a b"))
@@ -251,7 +254,7 @@ fn optimizers_and_schedules_are_the_same_through_every_door() {
     assert_eq!(recipe.steps()[0].kind(), StepKind::Fit);
     let canonical = recipe.to_string();
     assert!(canonical.contains("optimizer: adamw { betas: [0.9, 0.99] },"), "{canonical}");
-    assert_eq!((recipe.accumulate(), recipe.ema()), (4, Some(0.999)));
+    assert_eq!((recipe.accumulate(), recipe.ema(), recipe.precision()), (4, Some(0.999), Precision::Mixed));
     assert!(canonical.contains("fit(0.01, 9, stop_early = 3);"), "{canonical}");
     assert!(canonical.contains("cycle_len = 1, cycle_save_name = \"a b\");"), "{canonical}");
     assert!(canonical.contains("fit_one_cycle(0.01, 5, wds = 0.01, pct_start = 0.3);"), "{canonical}");

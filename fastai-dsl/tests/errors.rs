@@ -79,6 +79,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0206", "folders", "folder"),
     ("E0206", "root: \"d\"", "root: \"d\", valid: rndom(0.2)"),
     ("E0206", "metrics:", "device: gpu, metrics:"),
+    ("E0206", "metrics:", "precision: fp16, metrics:"),
     ("E0207", "squeezenet1_1", "squeezenet1_2"),
     ("E0207", "squeezenet1_1", "nasnet"),
     ("E0208", "[accuracy]", "[acuracy]"),

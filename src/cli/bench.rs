@@ -28,6 +28,9 @@ pub struct BenchArgs {
     /// What is measured
     #[arg(long, value_enum, default_value_t = Mode::Forward)]
     mode: Mode,
+    /// The numbers of the convolutions in training steps
+    #[arg(long, value_enum, default_value_t = Numbers::F32)]
+    precision: Numbers,
     /// What computes: cpu, cuda, wgpu, vulkan or metal; `cuda:1` is the second CUDA device
     #[arg(long, default_value = "cpu")]
     device: DeviceRequest,
@@ -61,6 +64,14 @@ enum Mode {
     Predict,
 }
 
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Numbers {
+    /// 32-bit floats
+    F32,
+    /// The 16-bit floats of the device; weights, norms, head and loss stay in 32 bits
+    Mixed,
+}
+
 impl Mode {
     fn measured(self) -> BenchMode {
         match self {
@@ -83,11 +94,21 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
                    --mode predict accept 1";
         return Err(Failure::Invalid(why.to_owned()));
     }
+    if args.precision == Numbers::Mixed && !matches!(args.mode, Mode::Train | Mode::Frozen) {
+        return Err(Failure::Invalid(
+            "--precision mixed: evaluation is in 32 bits; take --mode train or frozen".to_owned(),
+        ));
+    }
     if let Some(threads) = args.threads {
         device::limit_threads(usize::from(threads))?;
     }
     let workload = Workload::new(facts, usize::from(args.batch), args.size as usize, args.mode.measured());
     let picked = device::pick(args.device)?;
+    let half = picked.half().filter(|_| args.precision == Numbers::Mixed);
+    if half.is_none() && args.precision == Numbers::Mixed {
+        return Err(Failure::Invalid(format!("--precision mixed: {} has no fast 16-bit floats", picked.name)));
+    }
+    let workload = workload.with_half(half);
     let mut bench = Bench::prepare(workload, &picked.device);
     let seconds = match args.paced {
         true => paced(&mut bench)?,
@@ -128,7 +149,7 @@ fn paced(bench: &mut Bench) -> Result<Vec<f64>, Failure> {
 }
 
 fn text(report: &BenchReport) -> String {
-    let Workload { arch, batch, size, mode } = report.workload;
+    let Workload { arch, batch, size, mode, half } = report.workload;
     let mode = match mode {
         BenchMode::Forward => "forward",
         BenchMode::Train => "training step",
@@ -138,7 +159,8 @@ fn text(report: &BenchReport) -> String {
     let runs = counted(report.seconds.len() as u64, "run", "runs");
     let images = counted(batch as u64, "image", "images");
     let device = &report.device;
-    let mut out = format!("{arch}, {mode}, {images} of {size} x {size} pixels, {device}, {runs}\n\n");
+    let numbers = half.map_or(String::new(), |half| format!(", convolutions in {}", half.word()));
+    let mut out = format!("{arch}, {mode}, {images} of {size} x {size} pixels, {device}{numbers}, {runs}\n\n");
     let rate = |seconds: f64| format!("{:.1}", batch as f64 / seconds);
     let gflops = |seconds: f64| 2e-9 * report.multiply_adds as f64 / seconds;
     let row = |name: &str, seconds: f64| {

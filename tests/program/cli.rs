@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::small;
+#[cfg(unix)]
+use crate::started::started;
 use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -106,24 +108,6 @@ fn a_run_leaves_its_folder_and_the_same_weights_on_one_thread_and_on_two() {
     assert!(message.contains(&scratch.path().join("1").display().to_string()), "{message}");
 }
 
-/// The program with these arguments, as soon as it has said `moment`; and what else it will say.
-#[cfg(unix)]
-fn started(scratch: &TempDir, args: &[&std::ffi::OsStr], moment: &str) -> (std::process::Child, Lines) {
-    use std::io::BufRead;
-    use std::process::Stdio;
-
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
-    command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache")).args(args);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
-    let said = lines.by_ref().map(Result::unwrap).find(|line| line.contains(moment));
-    assert!(said.is_some(), "{moment} was never said");
-    (child, lines)
-}
-
-#[cfg(unix)]
-type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
-
 /// Kills the program itself, at several moments, and goes on each time.
 #[cfg(unix)]
 #[test]
@@ -142,7 +126,7 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
             0 => args.extend(["--out".as_ref(), killed.as_os_str(), recipe.as_os_str()]),
             _ => args.extend(["--resume".as_ref(), killed.as_os_str()]),
         }
-        let (mut child, _lines) = started(&scratch, &args, moment);
+        let (mut child, _lines) = started(&scratch, &[], &args, moment);
         child.kill().unwrap();
         let status = child.wait().unwrap();
         assert!(status.code().is_none(), "{moment}: {status}");
@@ -185,7 +169,7 @@ fn a_run_that_is_terminated_stops_tidily_and_goes_on() {
     let out = scratch.path().join("run");
     let args: [&std::ffi::OsStr; 5] =
         ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
-    let (mut child, lines) = started(&scratch, &args, "fit(0.05");
+    let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
     std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let said: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");

@@ -7,12 +7,16 @@ mod cli;
 mod folders;
 mod folds;
 mod hostile;
+#[cfg(unix)]
+mod mixed;
 mod plan;
 mod product;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
 mod small;
+#[cfg(unix)]
+mod started;
 mod sweep;
 mod terminal;
 mod weights;

@@ -16,7 +16,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, Name, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{Average, ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Precision, Recipe, TaskKind};
+use crate::recipe::{
+    Average, ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Precision, Recipe, TaskKind,
+};
 use crate::schema::{self, SECTIONS};
 use crate::suggest::{did_you_mean, list};
 

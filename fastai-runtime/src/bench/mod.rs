@@ -21,7 +21,7 @@ pub use layers::LayerTime;
 pub use report::{BenchReport, SgemmSpeed};
 pub use sgemm::sgemm_speed;
 
-use crate::device;
+use crate::device::{self, HalfFloat};
 use crate::metrics::{Probabilities, Truth};
 use crate::models::{Network, describe, unit_times};
 use crate::random::Stream;
@@ -58,12 +58,19 @@ pub struct Workload {
     pub size: usize,
     /// What is measured.
     pub mode: BenchMode,
+    /// The 16-bit floats of the convolutions in training steps; `None` = 32-bit floats.
+    pub half: Option<HalfFloat>,
 }
 
 impl Workload {
     /// Creates the workload of `batch` square images with a side of `size` pixels.
     pub fn new(facts: &'static ArchFacts, batch: usize, size: usize, mode: BenchMode) -> Self {
-        Self { arch: facts.name, batch, size, mode }
+        Self { arch: facts.name, batch, size, mode, half: None }
+    }
+
+    /// Trains in 16-bit floats.
+    pub fn with_half(self, half: Option<HalfFloat>) -> Self {
+        Self { half, ..self }
     }
 
     /// Returns the multiply-adds of one batch, counted from the convolutions of the body's graph.
@@ -116,13 +123,13 @@ impl Bench {
     pub fn prepare(workload: Workload, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let head = HeadSpec { hidden: vec![512], dropout: vec![0.25, 0.5] };
-        let network = Network::new(workload.arch, &head, CLASSES, 42, &device);
+        let network = Network::new(workload.arch, &head, CLASSES, 42, &device).with_half(workload.half);
         let groups = network.groups();
         let Workload { batch, size, mode, .. } = workload;
         let pixels = |device: &Device| Tensor::random([batch, 3, size, size], Distribution::Normal(0.0, 1.0), device);
         let evaluated = |network: Network| network.set_frozen(groups, false).valid();
         let training = |network: Network, first_trainable: usize| {
-            let learner = Learner::new(network.set_frozen(first_trainable, false), device.clone());
+            let mut learner = Learner::new(network.set_frozen(first_trainable, false), device.clone());
             let classes = (0..batch).map(|image| (image % CLASSES) as u32).collect();
             Work::Train(Box::new(Training {
                 optimizer: learner.optimizer(&Descent::default()),

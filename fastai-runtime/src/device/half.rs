@@ -11,6 +11,8 @@ use super::{DeviceKind, Picked};
 pub enum HalfFloat {
     /// bfloat16: the range of a 32-bit float, 8 bits of precision.
     Bf16,
+    /// IEEE half precision: values from 6e-8 to 65,504, 11 bits of precision.
+    F16,
 }
 
 impl HalfFloat {
@@ -18,6 +20,7 @@ impl HalfFloat {
     pub fn dtype(self) -> FloatDType {
         match self {
             HalfFloat::Bf16 => FloatDType::BF16,
+            HalfFloat::F16 => FloatDType::F16,
         }
     }
 
@@ -25,23 +28,35 @@ impl HalfFloat {
     pub fn word(self) -> &'static str {
         match self {
             HalfFloat::Bf16 => "bf16",
+            HalfFloat::F16 => "f16",
         }
     }
 
-    /// What a device computes with, in software or not.
+    /// Whether gradients leave its range, so that training scales the loss.
+    pub(crate) fn overflows(self) -> bool {
+        self == HalfFloat::F16
+    }
+
+    /// What a device computes with, bf16 before f16.
     pub(crate) fn of(device: &Device) -> Option<Self> {
-        device.supports_dtype(HalfFloat::Bf16.dtype()).then_some(HalfFloat::Bf16)
+        [HalfFloat::Bf16, HalfFloat::F16].into_iter().find(|half| device.supports_dtype(half.dtype()))
     }
 }
+
+/// The variable that makes the CPU emulate 16-bit floats: `bf16` or `f16`.
+const SOFTWARE: &str = "FASTAI_SOFTWARE_HALF";
 
 impl Picked {
     /// The 16-bit floats that make training faster on this device, if it has any.
     ///
-    /// The CPU emulates them, which is slower than 32-bit floats, so it has them only with `FASTAI_SOFTWARE_HALF=1` in the
-    /// environment.
+    /// The CPU emulates them, which is slower than 32-bit floats, so it has them only with `FASTAI_SOFTWARE_HALF=bf16` or `f16` in
+    /// the environment.
     pub fn half(&self) -> Option<HalfFloat> {
-        let emulates = std::env::var("FASTAI_SOFTWARE_HALF").is_ok_and(|value| value == "1");
-        if self.kind == DeviceKind::Cpu && !emulates { None } else { HalfFloat::of(&self.device) }
+        if self.kind != DeviceKind::Cpu {
+            return HalfFloat::of(&self.device);
+        }
+        let wanted = std::env::var(SOFTWARE).ok()?;
+        [HalfFloat::Bf16, HalfFloat::F16].into_iter().find(|half| half.word() == wanted)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
-use crate::device::{self, DeviceError, DeviceKind};
+use crate::device::{self, DeviceError, DeviceKind, HalfFloat};
 use crate::error::{Reached, ResumeError};
 use crate::metrics::{Measure, Probabilities, Thresholds, Truth};
 use crate::models::weights::Found;
@@ -186,8 +186,9 @@ impl<'a> Session<'a> {
         };
         let merged = merged_batches(dataset.train.len(), batch);
         let weights = weights.iter().map(Found::describe);
-        let full = (recipe.precision() == Precision::Mixed && half.is_none())
-            .then(|| format!("`precision: mixed`: {} has no fast 16-bit floats, so training uses 32 bits", summary.device));
+        let full = (recipe.precision() == Precision::Mixed && half.is_none()).then(|| {
+            format!("`precision: mixed`: {} has no fast 16-bit floats, so training uses 32 bits", summary.device)
+        });
         for note in weights
             .chain(full)
             .chain(dataset.notes.iter().cloned())
@@ -301,6 +302,7 @@ impl<'a> Session<'a> {
         self.record = self.snapshot.record.clone();
         let now = std::mem::replace(&mut self.summary, self.snapshot.summary.clone());
         self.seconds_before = self.summary.seconds;
+        let [before, here] = [self.summary.half, now.half].map(|half| half.map_or("f32", HalfFloat::word));
         self.summary = Summary {
             status: now.status,
             device: now.device,
@@ -310,6 +312,9 @@ impl<'a> Session<'a> {
             directory: now.directory,
             ..std::mem::take(&mut self.summary)
         };
+        if before != here {
+            self.note(format!("training convolved in {before} before and does in {here} on this device"));
+        }
         let count = self.stages.len();
         match self.snapshot.midway.take() {
             None => self.note(format!("goes on after step {finished} of {count}, which was finished")),

@@ -41,7 +41,7 @@ struct BodyTraining {
     /// The first layer group that trains.
     first_group: usize,
     /// The numbers of the convolutions, instead of 32-bit floats.
-    half: Option<FloatDType>,
+    half: Option<HalfFloat>,
 }
 
 /// What is made of a frozen unit when it first runs.
@@ -90,8 +90,13 @@ impl Body {
 
     /// Convolves in numbers of this type in training passes, instead of 32-bit floats.
     pub fn with_half(mut self, half: Option<HalfFloat>) -> Self {
-        self.training.half = half.map(HalfFloat::dtype);
+        self.training.half = half;
         self
+    }
+
+    /// The numbers of the convolutions in training passes; `None` = 32-bit floats.
+    pub(super) fn half(&self) -> Option<HalfFloat> {
+        self.training.half
     }
 
     /// Leaves out branches of the layer groups from `first` on only.
@@ -125,6 +130,7 @@ impl Body {
     /// `[batch, 3, height, width]` to `[batch, channel, height', width']`.
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         if let Some(half) = self.training.half.filter(|_| pass.trains()) {
+            let half = half.dtype();
             let mut walk = BodyWalk { body: self, pass, numbers: half, see: &mut |_, _| () };
             return walk.run(&self.graph.root, x.cast(half)).cast(FloatDType::F32);
         }

@@ -92,6 +92,11 @@ impl Network {
         Self { body: self.body.with_half(half), ..self }
     }
 
+    /// The numbers of the convolutions in training passes; `None` = 32-bit floats.
+    pub fn half(&self) -> Option<HalfFloat> {
+        self.body.half()
+    }
+
     /// Features `[batch, head_input]` in training, with all branches: batch norms of groups that are not frozen use the batch
     /// and update their statistics.
     pub fn features_train(&mut self, x: Tensor<4>) -> Tensor<2> {

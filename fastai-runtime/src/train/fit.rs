@@ -144,6 +144,7 @@ pub fn fit(
         };
         best = network;
         at = midway;
+        learner.restore_loss_scale(at.loss_scale);
         if let Some(before) = at.iterations.checked_sub(1) {
             settings.nth(before as usize);
         }
@@ -182,6 +183,7 @@ pub fn fit(
             if accumulated.batches() == accumulate.max(1) || is_last {
                 let grads = accumulated.take_mean(learner.network());
                 learner.update(&mut *optimizer, grads, &rates);
+                at.loss_scale = learner.loss_scale();
                 if let Some(average) = average.as_mut().filter(|average| average.is_moving()) {
                     average.add(learner.network());
                 }

@@ -9,9 +9,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::examples::{Examples, Inputs};
 use super::loss::Loss;
+use super::loss_scale::LossScale;
 use super::mixing::Targets;
 use super::optimizer::{Descent, GroupRates, Optimizer};
 use crate::data::Traversal;
+use crate::device::HalfFloat;
 use crate::error::Reached;
 use crate::models::Network;
 use crate::progress::Watch;
@@ -34,12 +36,14 @@ pub struct Learner {
     // Absent only within a step.
     network: Option<Network>,
     device: Device,
+    /// The factor of the loss, if 16-bit floats of the body's gradients need one.
+    scale: Option<LossScale>,
 }
 
 impl Learner {
     /// Takes a network whose tensors live on `device`, which has autodiff.
     pub fn new(network: Network, device: Device) -> Self {
-        Learner { network: Some(network), device }
+        Learner { network: Some(network), device, scale: None }
     }
 
     /// The network.
@@ -62,11 +66,23 @@ impl Learner {
         self.network = Some(network);
     }
 
-    /// Creates an optimizer for the currently trainable parameters.
-    pub fn optimizer(&self, descent: &Descent) -> Box<dyn Optimizer> {
+    /// Creates an optimizer for the currently trainable parameters, and begins with the loss scale anew.
+    pub fn optimizer(&mut self, descent: &Descent) -> Box<dyn Optimizer> {
         let parameters = self.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
+        self.scale = self.network().half().is_some_and(HalfFloat::overflows).then(LossScale::default);
         descent.optimizer(groups)
+    }
+
+    /// The factor of the loss, if training needs one.
+    pub fn loss_scale(&self) -> Option<LossScale> {
+        self.scale
+    }
+
+    /// Continues with the factor of an earlier moment.
+    pub(super) fn restore_loss_scale(&mut self, scale: Option<LossScale>) {
+        // One that was kept on another device may not be needed, or be missing.
+        self.scale = self.scale.map(|new| scale.unwrap_or(new));
     }
 
     /// Batches whose losses are read from the device together.
@@ -107,15 +123,23 @@ impl Learner {
             Inputs::Images(images) => network.forward_train(images, rng),
         };
         let loss = loss.of(logits, targets);
-        let grads = GradientsParams::from_grads(loss.backward(), &network);
+        let scaled = self.scale.map_or(loss.clone(), |scale| loss.clone() * scale.factor());
+        let grads = GradientsParams::from_grads(scaled.backward(), &network);
         self.network = Some(network);
         (grads, BatchLoss(loss.detach()))
     }
 
-    /// Performs a step of the optimizer.
+    /// Performs a step of the optimizer, unless scaled gradients overflowed.
     pub(super) fn update(&mut self, optimizer: &mut dyn Optimizer, grads: GradientsParams, rates: &GroupRates) {
         let network = self.network.take().expect("only absent within a step");
-        self.network = Some(optimizer.step(network, grads, rates));
+        let grads = match &mut self.scale {
+            None => Some(grads),
+            Some(scale) => scale.unscaled(&network, grads, &self.device.clone().without_autodiff()),
+        };
+        self.network = Some(match grads {
+            Some(grads) => optimizer.step(network, grads, rates),
+            None => network,
+        });
     }
 
     /// Logits `[image, view, class]` of all examples in their order, in evaluation.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::averaging::WeightAverage;
 use super::curves::EpochRow;
+use super::loss_scale::LossScale;
 use super::optimizer::{Optimizer, OptimizerState};
 use super::patience::Patience;
 use super::recorder::SmoothedLoss;
@@ -50,6 +51,9 @@ pub struct Midway {
     /// The best score that [`Patience`] has seen, larger is better, and its comparisons since.
     #[serde(default)]
     pub lead: Option<(f64, u64)>,
+    /// The factor of the loss, where training in 16-bit floats needs one.
+    #[serde(default)]
+    pub loss_scale: Option<LossScale>,
 }
 
 /// The best epoch of a fit.
@@ -125,6 +129,9 @@ impl Midway {
             || self.batches > self.iterations
         {
             return Some("its losses are not those of its batches");
+        }
+        if self.loss_scale.is_some_and(|scale| !scale.is_possible()) {
+            return Some("the factor of its loss is none that a fit reaches");
         }
         let ascending = self.ends.is_sorted() && self.ends.last().is_none_or(|end| *end <= count);
         if self.ends.len() != self.epochs.len() || self.epoch as usize != self.epochs.len() || !ascending {

@@ -9,6 +9,7 @@ mod finder;
 mod fit;
 mod learner;
 mod loss;
+mod loss_scale;
 mod midway;
 mod mixing;
 mod optimizer;
@@ -29,6 +30,7 @@ pub use loss::{
     AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,
     FocalClasses, Huber, Loss, SquaredError, criterion,
 };
+pub use loss_scale::LossScale;
 pub use midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 pub use mixing::{Mix, Mixing, Targets};
 pub use optimizer::{

@@ -64,7 +64,10 @@ fn mixed_precision_is_as_near_as_pytorchs() {
             let theirs_here = distance(&torch[..n], &want[..n]);
             println!("{arch:20} {name:45} {ours_here:.1e}   PyTorch {theirs_here:.1e}");
             assert!(ours_here > 1e-6, "{arch}: {name} is not of 16 bits");
-            assert!(ours_here < 3.0 * theirs_here + 0.005, "{arch}: {name}: {ours_here:.1e}, PyTorch {theirs_here:.1e}");
+            assert!(
+                ours_here < 3.0 * theirs_here + 0.005,
+                "{arch}: {name}: {ours_here:.1e}, PyTorch {theirs_here:.1e}"
+            );
             (ours, theirs) = (ours + ours_here, theirs + theirs_here);
         }
     }

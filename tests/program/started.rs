@@ -1,0 +1,27 @@
+//! The program while it runs.
+
+use tempfile::TempDir;
+
+use crate::call::ROOT;
+
+/// The program with these variables and arguments, as soon as it has said `moment`; and what else it will say.
+pub fn started(
+    scratch: &TempDir,
+    variables: &[(&str, &str)],
+    args: &[&std::ffi::OsStr],
+    moment: &str,
+) -> (std::process::Child, Lines) {
+    use std::io::BufRead;
+    use std::process::Stdio;
+
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+    command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
+    command.envs(variables.iter().copied()).args(args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = lines.by_ref().map(Result::unwrap).find(|line| line.contains(moment));
+    assert!(said.is_some(), "{moment} was never said");
+    (child, lines)
+}
+
+pub type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
