@@ -100,7 +100,8 @@ class Bench:
         error = statistics.mean(spread) / math.sqrt(len(seeds)) if spread else 0.0
         top_rate, top = max(means.items(), key=lambda item: item[1])
         good = [rate for rate in rates if means[rate] >= top - error]
-        suggested = {rule: [found[i] for found in map(suggest, seeds)] for i, rule in enumerate(RULES)}
+        found = [suggest(seed) for seed in seeds]
+        suggested = {rule: [rates[i] for rates in found] for i, rule in enumerate(RULES)}
         return {"scores": scores, "good": good, "top_rate": top_rate, "top": top, "error": error, "suggested": suggested}
 
 

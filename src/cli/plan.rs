@@ -74,7 +74,10 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     }
     // The plan may be for another machine, but not one that a run here could follow.
     if !args.json {
-        engine::fits_memory(&recipe, &plan)?;
+        let parts = engine::fits_memory(&recipe, &plan, None)?;
+        for note in engine::notes_of_parts(&plan.stages, &parts) {
+            println!("{note}");
+        }
     }
     let probed = args.probe.then(|| probe(&recipe, config::device_of(args.device, &recipe))).transpose()?;
     if args.json {

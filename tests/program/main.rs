@@ -9,6 +9,8 @@ mod folds;
 mod hostile;
 #[cfg(unix)]
 mod mixed;
+#[cfg(unix)]
+mod parts;
 mod plan;
 mod product;
 #[cfg(feature = "serve")]

@@ -93,11 +93,16 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunErr
     values.map_err(|e| DeviceError::Values(format!("{e:?}")).into())
 }
 
-/// What to do about a device that failed in the middle of the work.
-fn advice(reason: &str) -> &'static str {
+/// Whether a driver's reason is that memory ran out.
+pub(crate) fn is_memory(reason: &str) -> bool {
     let reason = reason.to_lowercase();
     let memory = ["out of memory", "outofmemory", "out_of_memory", "allocat", "too large"];
-    if memory.iter().any(|word| reason.contains(word)) {
+    memory.iter().any(|word| reason.contains(word))
+}
+
+/// What to do about a device that failed in the middle of the work.
+fn advice(reason: &str) -> &'static str {
+    if is_memory(reason) {
         "Its memory was probably too small: lower `batch` in `data` or `size` in `transforms`"
     } else {
         "If it fails again, `fastai doctor` tests the device and `--device cpu` computes without it"

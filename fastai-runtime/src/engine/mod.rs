@@ -30,7 +30,7 @@ use fastai_dsl::Recipe;
 pub use outcome::{HeldOut, Outcome};
 pub(crate) use probe::peak as peak_resident;
 pub use probe::{Probed, ProbedStage, probe};
-pub use room::fits_memory;
+pub use room::{fits_memory, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate, validate_all, validate_on};
@@ -56,6 +56,9 @@ pub struct RunOptions {
     pub seed: Option<u64>,
     /// CPU threads; default all cores.
     pub threads: Option<usize>,
+    /// Bytes that the network may take on the CPU; default what the process may have. Batches that need more pass the body in
+    /// parts.
+    pub memory: Option<u64>,
     /// Runs two batches per stage to test that every stage works.
     pub smoke: bool,
     /// Where activations are cached; default `$FASTAI_CACHE`, else `.fastai/activations` in the working directory.

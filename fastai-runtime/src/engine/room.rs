@@ -1,31 +1,47 @@
-//! Whether a run fits into the memory of the machine.
+//! Whether a run fits into memory, and in how many parts a batch passes the body so that it does.
 
+use burn::tensor::Tensor;
 use fastai_data::memory;
-use fastai_dsl::{Plan, Recipe};
+use fastai_dsl::{BodyState, Plan, Recipe, Stage};
 
+use super::session::Session;
 use crate::RunError;
+use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::FailedStep;
 use crate::models::StageMemory;
+use crate::random::Stream;
+use crate::train::Inputs;
 
-/// Checks the memory that the plan's largest step needs on the CPU, as far as it can be estimated from the layers.
+/// The fewest images of a part: batch norms need two.
+const FEWEST: u64 = 2;
+
+/// The parts, from 1, in which the batches of each stage of the plan pass the body on the CPU, so that they fit into memory as far
+/// as it can be estimated from the layers.
+///
+/// `limit` are the bytes that the network may take; unless given, those that this process may have: the machine's memory, or a
+/// limit of its container or of `ulimit -v`. Unknown limits are no error.
 ///
 /// # Errors
-/// [`RunError::TooLarge`] if it is more than this process may have: the machine's memory, or a limit of its container or of
-/// `ulimit -v`. Unknown limits are no error.
-pub fn fits_memory(recipe: &Recipe, plan: &Plan) -> Result<(), RunError> {
-    memory::limit().map_or(Ok(()), |there| fits_into(recipe, plan, there))
+/// [`RunError::TooLarge`] if a step does not fit in any number of parts.
+pub fn fits_memory(recipe: &Recipe, plan: &Plan, limit: Option<u64>) -> Result<Vec<usize>, RunError> {
+    match limit.or_else(memory::limit) {
+        Some(there) => fits_into(recipe, plan, there),
+        None => Ok(vec![1; plan.stages.len()]),
+    }
 }
 
-fn fits_into(recipe: &Recipe, plan: &Plan, there: u64) -> Result<(), RunError> {
-    let needs =
-        plan.stages.iter().enumerate().filter_map(|(i, stage)| Some((i, stage, StageMemory::of(recipe, plan, stage)?)));
-    let Some((index, stage, needs)) = needs.max_by_key(|(.., memory)| memory.total()) else { return Ok(()) };
-    if needs.total() <= there {
-        return Ok(());
-    }
-    let batch = recipe.data().batch;
-    let fitting = there.saturating_sub(needs.weights) / (needs.activations / u64::from(batch.max(1))).max(1);
-    let lower = if fitting >= 2 {
+fn fits_into(recipe: &Recipe, plan: &Plan, there: u64) -> Result<Vec<usize>, RunError> {
+    let needs = |stage: &Stage| StageMemory::of(recipe, plan, stage);
+    let parts: Vec<Option<usize>> =
+        plan.stages.iter().map(|stage| needs(stage).map_or(Some(1), |memory| parts_of(stage, memory, there))).collect();
+    let refused = plan.stages.iter().enumerate().filter(|(index, _)| parts[*index].is_none());
+    let largest = refused
+        .filter_map(|(index, stage)| Some((index, stage, needs(stage)?)))
+        .max_by_key(|(.., memory)| memory.total());
+    let Some((index, stage, needs)) = largest else { return Ok(parts.into_iter().flatten().collect()) };
+    let batch = stage.state.batch;
+    let fitting = there.saturating_sub(needs.weights) / image_bytes(stage, needs);
+    let lower = if fitting >= FEWEST {
         format!(
             "`batch: {fitting}` or smaller images would fit, where the recipe has batches of {batch} at {} px",
             stage.state.size
@@ -38,6 +54,92 @@ fn fits_into(recipe: &Recipe, plan: &Plan, there: u64) -> Result<(), RunError> {
     Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: needs.total(), there, lower })
 }
 
+/// Bytes of the maps of an image.
+fn image_bytes(stage: &Stage, memory: StageMemory) -> u64 {
+    (memory.activations / u64::from(stage.state.batch.max(1))).max(1)
+}
+
+/// The parts of a stage's batches; `None` if no number of them fits.
+fn parts_of(stage: &Stage, memory: StageMemory, there: u64) -> Option<usize> {
+    if memory.total() <= there {
+        return Some(1);
+    }
+    // Only training steps take parts; with what is left, a convolution unrolls its windows.
+    let fitting = (there / 4 * 3).saturating_sub(memory.weights) / image_bytes(stage, memory);
+    let splits = stage.step.trains() && stage.state.body != BodyState::Precomputed && fitting >= FEWEST;
+    splits.then(|| u64::from(stage.state.batch).div_ceil(fitting) as usize)
+}
+
+/// What a run says of the stages whose batches pass in parts, by [`fits_memory`].
+pub fn notes_of_parts<'a>(stages: &'a [Stage], parts: &'a [usize]) -> impl Iterator<Item = String> + 'a {
+    stages.iter().zip(parts).enumerate().filter(|(_, (_, parts))| **parts > 1).map(|(index, (stage, parts))| {
+        format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage.state.batch, *parts))
+    })
+}
+
+/// What batches in parts mean.
+fn in_parts(batch: u32, parts: usize) -> String {
+    let images = (batch as usize).div_ceil(parts);
+    format!(
+        "a batch of {batch} does not fit into memory as a whole and passes the body in {parts} parts of at most {images} images; the \
+         step is that of the whole batch, but batch norms that learn see a part at a time, and it takes a further forward pass"
+    )
+}
+
+impl Session<'_> {
+    /// Finds the parts in which the batches of a training stage fit into a GPU's memory, by trying a step that changes nothing.
+    ///
+    /// # Errors
+    /// The device's failure for any other reason, or with the fewest images.
+    pub(super) fn make_room(&mut self, index: usize, stage: &Stage) -> Result<(), RunError> {
+        let (size, batch) = (stage.state.size as usize, stage.state.batch as usize);
+        if self.device == DeviceKind::Cpu || stage.state.body == BodyState::Precomputed {
+            return Ok(());
+        }
+        let device = self.learner.device().clone();
+        let rows: Vec<usize> = (0..batch.min(self.sets.dataset.train.len())).collect();
+        let (least, most) = (self.parts[index], rows.len() / FEWEST as usize);
+        let parts = parts_that_pass(least, most, |parts| {
+            self.learner.set_parts(parts);
+            let tried = device::guarded(|| {
+                let images = Tensor::zeros([rows.len(), 3, size, size], &device);
+                let mut rng = Stream::new(self.seed, "room").at(&[]);
+                self.learner.try_step(Inputs::Images(images), &rows, &self.train_loss, &mut rng);
+                device.sync().map_err(|error| error.to_string())
+            });
+            device.memory_cleanup();
+            tried.and_then(|done| done)
+        });
+        let parts = parts.map_err(|reason| DeviceError::Failed { name: self.summary.device.clone(), reason })?;
+        self.learner.set_parts(parts);
+        self.parts[index] = parts;
+        self.snapshot.parts.clone_from(&self.parts);
+        if parts > least {
+            self.note(format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage.state.batch, parts)));
+        }
+        Ok(())
+    }
+}
+
+/// The first number of parts, doubled from `least` to at most `most`, with which `attempt` does not run out of memory.
+///
+/// # Errors
+/// The last attempt's reason.
+fn parts_that_pass(
+    least: usize,
+    most: usize,
+    mut attempt: impl FnMut(usize) -> Result<(), String>,
+) -> Result<usize, String> {
+    let mut parts = least;
+    loop {
+        match attempt(parts) {
+            Ok(()) => return Ok(parts),
+            Err(reason) if device::is_memory(&reason) && parts < most => parts = (2 * parts).min(most),
+            Err(reason) => return Err(reason),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use fastai_dsl::Facts;
@@ -45,27 +147,50 @@ mod tests {
 
     use super::*;
 
-    fn refused(model: &str, size: u32, batch: u32, there: u64) -> Option<String> {
+    fn fits(model: &str, size: u32, batch: u32, there: u64) -> Result<Vec<usize>, String> {
         let text = format!(
             "A {{ task: single_label, data: folders {{ root: \"d\", batch: {batch} }}, transforms: side_on {{ size: {size} }}, \
              model: {model}, metrics: [accuracy], train: {{ fit(0.01, 1); unfreeze(); fit(0.001, 1); }} }}"
         );
         let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
         let facts = Facts { train: Some(1000), valid: Some(100), test: None, classes: Some(10) };
-        fits_into(&recipe, &Plan::new(&recipe, &facts), there).err().map(|error| error.to_string())
+        fits_into(&recipe, &Plan::new(&recipe, &facts), there).map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_cannot_fit_says_what_to_lower() {
-        assert_eq!(refused("resnet50", 224, 64, 64 << 30), None);
-        let said = refused("resnet50", 4096, 64, 64 << 30).unwrap();
-        assert!(
-            said.contains("step 3 `fit(0.001, 1)`") && said.contains("`batch: ") && said.contains("64 at 4096 px"),
-            "{said}"
-        );
-        let said = refused("resnet50 { hidden: [32768, 16384] }", 224, 2, 4 << 30).unwrap();
+        assert_eq!(fits("resnet50", 224, 64, 64 << 30), Ok(vec![1; 3]));
+        let said = fits("resnet50 { hidden: [32768, 16384] }", 224, 2, 4 << 30).unwrap_err();
         assert!(said.contains("smaller layers in `hidden`"), "{said}");
-        let said = refused("resnet50", 4096, 2, 2 << 30).unwrap();
+        let said = fits("resnet50", 4096, 2, 2 << 30).unwrap_err();
         assert!(said.contains("smaller images than 4096 px"), "{said}");
+    }
+
+    #[test]
+    fn batches_that_do_not_fit_pass_in_parts() {
+        // Two steps with a frozen body fit, the one that trains it does not.
+        let parts = fits("resnet50", 224, 64, 4 << 30).unwrap();
+        assert_eq!(parts, [1, 1, 3]);
+        assert!(fits("resnet50", 224, 64, 1 << 30).unwrap()[2] > 8);
+        let said = fits("resnet50", 4096, 64, 64 << 30).unwrap();
+        assert!(said[2] > 16, "{said:?}");
+    }
+
+    #[test]
+    fn parts_double_until_a_step_passes() {
+        let mut tried = Vec::new();
+        let passes = parts_that_pass(1, 32, |parts| {
+            tried.push(parts);
+            if parts < 6 { Err("CUDA_ERROR_OUT_OF_MEMORY".to_string()) } else { Ok(()) }
+        });
+        assert_eq!((passes, tried), (Ok(8), vec![1, 2, 4, 8]));
+        let mut last = 0;
+        let never = |parts| {
+            last = parts;
+            Err("out of memory".to_string())
+        };
+        assert_eq!((parts_that_pass(1, 6, never), last), (Err("out of memory".to_string()), 6));
+        let lost = |_| Err("device lost".to_string());
+        assert_eq!(parts_that_pass(1, 32, lost), Err("device lost".to_string()));
     }
 }

@@ -15,7 +15,7 @@ use super::sets::{Sets, class_weights, open_data};
 use super::snapshot::{KeptFile, KeptMidway, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
 use super::supplied::Supplied;
-use super::{HeldOut, Outcome, RunOptions, fits_memory, supplied};
+use super::{HeldOut, Outcome, RunOptions, fits_memory, notes_of_parts, supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
 use crate::data::{DataError, Item};
@@ -40,10 +40,12 @@ pub(super) struct Session<'a> {
     reports: bool,
     pub(super) seed: u64,
     /// The kind of the device; failures of a GPU's driver are panics of burn.
-    device: DeviceKind,
+    pub(super) device: DeviceKind,
     pub(super) learner: Learner,
     pub(super) sets: Sets,
     pub(super) stages: Vec<Stage>,
+    /// The parts, from 1, in which the batches of each stage pass the body.
+    pub(super) parts: Vec<usize>,
     /// Weight of each class in the losses of all parts.
     class_weights: Option<Vec<f32>>,
     pub(super) train_loss: Loss,
@@ -134,9 +136,15 @@ impl<'a> Session<'a> {
         }
         let facts = dataset.facts();
         let plan = Plan::new(recipe, &facts);
-        if picked.kind == DeviceKind::Cpu {
-            fits_memory(recipe, &plan)?;
-        }
+        let parts = match picked.kind {
+            DeviceKind::Cpu => fits_memory(recipe, &plan, options.memory)?,
+            _ => vec![1; plan.stages.len()],
+        };
+        // A run goes on in the parts that it began with, unless they are too few for this machine.
+        let kept = paused.as_ref().map(|paused| paused.snapshot.parts.clone());
+        let enough =
+            |kept: &Vec<usize>| kept.len() == parts.len() && kept.iter().zip(&parts).all(|(had, need)| had >= need);
+        let parts = kept.filter(enough).unwrap_or(parts);
         let training = picked.device.clone().autodiff();
         let half = if recipe.precision() == Precision::Mixed { picked.half() } else { None };
         let mut network =
@@ -194,6 +202,7 @@ impl<'a> Session<'a> {
             .chain(dataset.notes.iter().cloned())
             .chain(health.notes(&dataset.root))
             .chain(merged)
+            .chain(notes_of_parts(&plan.stages, &parts))
             .chain(left_out)
         {
             progress.note(&note);
@@ -207,6 +216,7 @@ impl<'a> Session<'a> {
                 let begin = Snapshot {
                     head: model.head.clone(),
                     own_metrics: supplied::names(&options.metrics),
+                    parts: parts.clone(),
                     ..Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body)
                 };
                 // Before anything else, so that a run that is killed here can be resumed too.
@@ -248,6 +258,7 @@ impl<'a> Session<'a> {
             test_loss: test_truth.map(|truth| loss_of(truth, 0.0)),
             learner: Learner::new(network, training),
             stages: plan.stages,
+            parts,
             constant_loss,
             metrics,
             supplied: Supplied::of(options),

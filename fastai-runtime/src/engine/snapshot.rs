@@ -58,6 +58,9 @@ pub(super) struct Snapshot {
     /// The names of the program's metrics.
     #[serde(default)]
     pub(super) own_metrics: Vec<String>,
+    /// The parts in which the batches of each stage pass the body.
+    #[serde(default)]
+    pub(super) parts: Vec<usize>,
     pub(super) head: HeadSpec,
     pub(super) heads: u64,
     #[serde(alias = "threshold")]
@@ -86,6 +89,7 @@ impl Snapshot {
             midway: None,
             models: BTreeMap::new(),
             own_metrics: Vec::new(),
+            parts: Vec::new(),
             head: HeadSpec { hidden: Vec::new(), dropout: Vec::new() },
             heads: 1,
             thresholds: None,

@@ -122,6 +122,11 @@ impl Body {
             .collect()
     }
 
+    /// Whether a backward pass computes a gradient for any of its tensors.
+    pub(crate) fn requires_grad(&self) -> bool {
+        self.units.iter().any(ConvNorm::requires_grad)
+    }
+
     /// The graph of the layers.
     pub fn graph(&self) -> &Graph {
         &self.graph

@@ -1,5 +1,7 @@
 //! Body, concat pool and head in one.
 
+use std::collections::HashMap;
+
 use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::{ArchFacts, HeadSpec};
@@ -104,9 +106,19 @@ impl Network {
     }
 
     fn features_in(&mut self, x: Tensor<4>, mut pass: Pass) -> Tensor<2> {
-        let features = concat_pool(self.body.forward(x, &mut pass));
+        let features = self.pooled(x, &mut pass);
         self.body = pass.apply(self.body.clone());
         features
+    }
+
+    /// Features of images in a pass, which collects running statistics.
+    pub(crate) fn pooled(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        concat_pool(self.body.forward(x, pass))
+    }
+
+    /// Draws which branches of the body a training pass leaves out of which of so many images.
+    pub(crate) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
+        self.body.draw_depth(images, rng)
     }
 
     /// Logits `[batch, classes]` of features `[batch, head_input]`, in evaluation.

@@ -52,6 +52,22 @@ impl Pass {
     pub fn is_training(&self) -> bool {
         self.training
     }
+    /// The pass whose running statistics are the mean over these, which were all of the same network.
+    pub(crate) fn mean(passes: Vec<Pass>) -> Self {
+        let share = 1.0 / passes.len().max(1) as f64;
+        let mut passes = passes.into_iter();
+        let Some(mut mean) = passes.next() else { return Self::default() };
+        for pass in passes {
+            for ((id, sum), (other, value)) in mean.statistics.iter_mut().zip(pass.statistics) {
+                debug_assert_eq!(*id, other, "passes of the same network");
+                *sum = sum.clone() + value;
+            }
+        }
+        for (_, sum) in &mut mean.statistics {
+            *sum = sum.clone() * share;
+        }
+        mean
+    }
     /// Whether weights are trained on this pass, which is no pass for statistics alone.
     pub(super) fn trains(&self) -> bool {
         self.training && self.share.is_none()

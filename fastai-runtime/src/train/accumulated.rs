@@ -29,10 +29,16 @@ impl Accumulated {
         self.batches
     }
 
+    /// The sum of what was added, which is then forgotten.
+    pub(super) fn take(&mut self) -> GradientsParams {
+        self.batches = 0;
+        self.sum.take().unwrap_or_default()
+    }
+
     /// The mean over the batches, which are then forgotten.
     pub(super) fn take_mean<M: Module>(&mut self, module: &M) -> GradientsParams {
-        let mut mean = self.sum.take().unwrap_or_default();
-        let batches = std::mem::take(&mut self.batches);
+        let batches = self.batches;
+        let mut mean = self.take();
         if batches > 1 {
             module.visit(&mut ScaledGradients { grads: &mut mean, factor: 1.0 / f64::from(batches) });
         }

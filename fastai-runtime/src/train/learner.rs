@@ -12,6 +12,7 @@ use super::loss::Loss;
 use super::loss_scale::LossScale;
 use super::mixing::Targets;
 use super::optimizer::{Descent, GroupRates, Optimizer};
+use super::parts::{ScaledLoss, gradients_in_parts};
 use crate::data::Traversal;
 use crate::device::HalfFloat;
 use crate::error::Reached;
@@ -38,12 +39,14 @@ pub struct Learner {
     device: Device,
     /// The factor of the loss, if 16-bit floats of the body's gradients need one.
     scale: Option<LossScale>,
+    /// Parts in which the images of a batch pass the body, from 1.
+    parts: usize,
 }
 
 impl Learner {
     /// Takes a network whose tensors live on `device`, which has autodiff.
     pub fn new(network: Network, device: Device) -> Self {
-        Learner { network: Some(network), device, scale: None }
+        Learner { network: Some(network), device, scale: None, parts: 1 }
     }
 
     /// The network.
@@ -72,6 +75,12 @@ impl Learner {
         let groups: HashMap<ParamId, usize> = parameters.map(|p| (p.id, p.group)).collect();
         self.scale = self.network().half().is_some_and(HalfFloat::overflows).then(LossScale::default);
         descent.optimizer(groups)
+    }
+
+    /// Passes the images of each batch through the body in so many parts, from 1, which takes that much less memory and a further
+    /// forward pass. A step is that of the whole batch, except that batch norms of the body that learn see one part at a time.
+    pub fn set_parts(&mut self, parts: usize) {
+        self.parts = parts.max(1);
     }
 
     /// The factor of the loss, if training needs one.
@@ -118,15 +127,31 @@ impl Learner {
         rng: &mut ChaCha8Rng,
     ) -> (GradientsParams, BatchLoss) {
         let mut network = self.network.take().expect("only absent within a step");
+        let loss_of = |logits: Tensor<2>| {
+            let loss = loss.of(logits, targets);
+            ScaledLoss { scaled: self.scale.map_or(loss.clone(), |scale| loss.clone() * scale.factor()), loss }
+        };
         let logits = match inputs {
+            Inputs::Images(images) if self.parts > 1 => {
+                let (network, grads, loss) = gradients_in_parts(network, &images, self.parts, loss_of, rng);
+                self.network = Some(network);
+                return (grads, BatchLoss(loss.detach()));
+            }
             Inputs::Features(features) => network.logits_train(features, rng),
             Inputs::Images(images) => network.forward_train(images, rng),
         };
-        let loss = loss.of(logits, targets);
-        let scaled = self.scale.map_or(loss.clone(), |scale| loss.clone() * scale.factor());
+        let ScaledLoss { loss, scaled } = loss_of(logits);
         let grads = GradientsParams::from_grads(scaled.backward(), &network);
         self.network = Some(network);
         (grads, BatchLoss(loss.detach()))
+    }
+
+    /// Computes the gradients of a batch and forgets them; nothing changes.
+    pub(crate) fn try_step(&mut self, inputs: Inputs, targets: &[usize], loss: &Loss, rng: &mut ChaCha8Rng) {
+        let before = self.network().clone();
+        let mut trial = Learner { network: Some(before), device: self.device.clone(), ..*self };
+        let (_, loss) = trial.gradients(inputs, targets, loss, rng);
+        loss.read();
     }
 
     /// Performs a step of the optimizer, unless scaled gradients overflowed.

@@ -13,6 +13,7 @@ mod loss_scale;
 mod midway;
 mod mixing;
 mod optimizer;
+mod parts;
 mod patience;
 mod recorder;
 mod statistics;

@@ -9,4 +9,5 @@ mod head;
 mod losses;
 mod metrics;
 mod mixed_labels;
+mod parts;
 mod steps;

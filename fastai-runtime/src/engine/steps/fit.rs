@@ -20,6 +20,7 @@ use crate::train::{
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
     precompute::prepare(session, &stage.state, summary)?;
+    session.make_room(index, stage)?;
     let groups = session.learner.network().groups();
     let found = &session.summary.found_rates;
     let lrs = stage.rates.iter().map(|rate| rate.resolve(found)).collect::<Option<Vec<f64>>>();

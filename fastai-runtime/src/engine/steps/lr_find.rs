@@ -19,6 +19,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
     let Running { index, stage, summary } = at;
     let state = &stage.state;
     precompute::prepare(session, state, summary)?;
+    session.make_room(index, stage)?;
     let iterations = if session.smoke { 2 } else { find.iterations(state.body == BodyState::Precomputed) };
     let started = Instant::now();
     let found = find_rate(

@@ -1,0 +1,60 @@
+//! A batch whose body does not fit into memory as a whole.
+
+use std::ops::Range;
+
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+
+use super::accumulated::Accumulated;
+use crate::data::batch_ranges;
+use crate::models::{Network, Pass};
+
+/// The loss of a batch, and what its gradient is taken of: the same times a factor.
+pub(super) struct ScaledLoss {
+    pub(super) loss: Tensor<1>,
+    pub(super) scaled: Tensor<1>,
+}
+
+/// Returns the network after a training pass, the gradients of `loss_of` its logits, and the loss, where the images pass the
+/// body in so many parts.
+///
+/// The head, the loss and the draws are those of the whole batch: the body computes the features of each part twice, first without
+/// keeping its maps, and then again with the gradient of these features. So the gradients are those of one pass, except that
+/// batch norms of the body normalise each part by its own statistics; what they learn is the mean over the parts.
+pub(super) fn gradients_in_parts(
+    mut network: Network,
+    images: &Tensor<4>,
+    parts: usize,
+    loss_of: impl FnOnce(Tensor<2>) -> ScaledLoss,
+    rng: &mut ChaCha8Rng,
+) -> (Network, GradientsParams, Tensor<1>) {
+    let count = images.dims()[0];
+    let depth = network.draw_depth(count, rng);
+    let ranges = batch_ranges(count, count.div_ceil(parts));
+    let pass = |network: &Network, range: &Range<usize>| {
+        let part = |(unit, factors): (&usize, &Vec<f32>)| (*unit, factors[range.clone()].to_vec());
+        let mut pass = Pass::train().with_depth(depth.iter().map(part).collect());
+        let features = network.pooled(images.clone().slice([range.clone()]), &mut pass);
+        (features, pass)
+    };
+    let (features, passes): (Vec<_>, Vec<_>) =
+        ranges.iter().map(|range| pass(&network, range)).map(|(features, pass)| (features.detach(), pass)).unzip();
+    let features = Tensor::cat(features, 0).detach().require_grad();
+    let logits = network.logits_train(features.clone(), rng);
+    let ScaledLoss { loss, scaled } = loss_of(logits);
+    let mut grads = scaled.backward();
+    let of_features = features.grad_remove(&mut grads);
+    let mut sum = Accumulated::default();
+    sum.add(&network, GradientsParams::from_grads(grads, &network));
+    if let Some(of_features) = of_features.filter(|_| network.body.requires_grad()) {
+        for range in &ranges {
+            let (features, _) = pass(&network, range);
+            let along = of_features.clone().slice([range.clone()]).autodiff();
+            let grads = (features * along).sum().backward();
+            sum.add(&network, GradientsParams::from_grads(grads, &network));
+        }
+    }
+    network.body = Pass::mean(passes).apply(network.body.clone());
+    (network, sum.take(), loss)
+}
