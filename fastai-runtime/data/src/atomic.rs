@@ -1,10 +1,11 @@
 //! Atomic file writes.
 
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -291,6 +292,24 @@ fn keep_owner(_: &std::fs::File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
+/// Locks a file for this process, unless another one has locked it.
+///
+/// A process that another thread starts holds copies of all open files until it runs its program, so a lock that this process
+/// has given up may outlive it by a moment; that moment is waited for.
+///
+/// # Errors
+/// [`TryLockError::WouldBlock`] if another process has locked the file, and the system's errors.
+pub fn locked(file: &File) -> Result<(), TryLockError> {
+    const ATTEMPTS: u32 = 10;
+    for _ in 1..ATTEMPTS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            done => return done,
+        }
+    }
+    file.try_lock()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,6 +319,22 @@ mod tests {
             std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_lock_may_outlive_its_owner_by_a_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let open =
+            || File::options().create(true).write(true).truncate(false).open(folder.path().join("lock")).unwrap();
+        let (owner, other) = (open(), open());
+        locked(&owner).unwrap();
+        assert!(matches!(locked(&other), Err(TryLockError::WouldBlock)));
+        let copy = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            drop(owner);
+        });
+        locked(&other).unwrap();
+        copy.join().unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::data_digest::DataDigest;
 use super::measured::Look;
 use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
-use crate::atomic::create_folder;
+use crate::atomic::{create_folder, locked};
 use crate::error::ResumeError;
 use crate::metrics::{Probabilities, Thresholds};
 use crate::models::{self, ModelDigest};
@@ -223,7 +223,7 @@ impl SnapshotFolder {
         refuse_link(&lock)?;
         let cannot = |e| RunError::file("create", &lock, e);
         let file = File::options().create(true).write(true).truncate(false).open(&lock).map_err(cannot)?;
-        match file.try_lock() {
+        match locked(&file) {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
                 return Err(ResumeError::Running(run.to_path_buf()).into());

@@ -9,7 +9,7 @@ use super::standings::Standings;
 use super::trial::{Trial, TrialKey};
 use super::{Shard, Stopping, SweepSpec, page};
 use crate::RunError;
-use crate::atomic::{create_folder, write_atomic};
+use crate::atomic::{create_folder, locked, write_atomic};
 use crate::error::ResumeError;
 use crate::report::claim_folder;
 use crate::sealed::{read_sealed, write_sealed};
@@ -170,7 +170,7 @@ fn lock(path: &Path) -> Result<std::fs::File, RunError> {
     let file = path.join(".lock");
     let opened = std::fs::File::options().create(true).write(true).truncate(false).open(&file);
     let opened = opened.map_err(|e| RunError::file("create", &file, e))?;
-    match opened.try_lock() {
+    match locked(&opened) {
         Err(std::fs::TryLockError::WouldBlock) => Err(ResumeError::Running(path.to_path_buf()).into()),
         // File systems without locks.
         _ => Ok(opened),
