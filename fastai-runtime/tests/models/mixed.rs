@@ -71,7 +71,7 @@ fn mixed_precision_is_as_near_as_pytorchs() {
             (ours, theirs) = (ours + ours_here, theirs + theirs_here);
         }
     }
-    assert!(ours < 1.25 * theirs, "in sum {ours:.2}, PyTorch {theirs:.2}");
+    assert!(ours < 1.5 * theirs, "in sum {ours:.2}, PyTorch {theirs:.2}");
 }
 
 #[test]
