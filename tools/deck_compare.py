@@ -13,11 +13,9 @@ How to run
     python tools/deck_compare.py DATA LITE0 [--recipes dogs,breeds,planet] [--seeds 3] [--program PATH] [--json FILE]
 """
 
-import argparse
 import csv
 import json
 import math
-import os
 import pathlib
 import statistics
 import tempfile
@@ -31,10 +29,9 @@ import torch.nn.functional as F
 import torchvision
 from reference_cached_head import head
 from reference_unfrozen import Network, center, fit, view
-from run_recipe import metric_of, run_recipe
+from run_recipe import ROOT, metric_of, run_recipe, usage_of
 from torch import nn
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 SQUEEZENET = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
 THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
 
@@ -254,15 +251,11 @@ def error_of(values):
 
 
 def main():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage = usage_of(__doc__, 3)
     usage.add_argument("data", type=pathlib.Path, metavar="DATA")
     usage.add_argument("lite0", type=pathlib.Path, metavar="LITE0", help="weights of EfficientNet-lite0")
     usage.add_argument("--recipes", type=lambda s: s.split(","), default=["dogs", "breeds", "planet"])
-    usage.add_argument("--seeds", type=int, default=3)
     usage.add_argument("--threads", type=int, default=2)
-    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
-    usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
     args = usage.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)

@@ -13,11 +13,9 @@ How to run
     python tools/fashion_mnist.py /usr/share/datasets/fashion-mnist --images FOLDER [--seeds 1] [--program PATH] [--json FILE]
 """
 
-import argparse
 import gzip
 import json
 import math
-import os
 import pathlib
 import tempfile
 import time
@@ -28,10 +26,9 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from reference_cached_head import batches, head
-from run_recipe import run_recipe
+from run_recipe import run_recipe, usage_of
 from torch import nn
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAMES = ("t_shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle_boot")
 RECIPE = """FashionMnist {{
     task: single_label,
@@ -138,8 +135,7 @@ def ours(args, seed):
 
 
 def main():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage = usage_of(__doc__, 1)
     usage.add_argument("idx", type=pathlib.Path, metavar="IDX")
     usage.add_argument("--images", type=pathlib.Path, required=True, metavar="FOLDER")
     usage.add_argument("--train", type=int, default=60_000, metavar="N", help="only the first N training images")
@@ -147,10 +143,7 @@ def main():
     usage.add_argument("--batch", type=int, default=64)
     usage.add_argument("--rate", type=float, default=3e-3)
     usage.add_argument("--epochs", type=int, default=5)
-    usage.add_argument("--seeds", type=int, default=1)
     usage.add_argument("--threads", type=int, default=2)
-    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
-    usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
     args = usage.parse_args()
     torch.set_num_threads(args.threads)
     sets = {"train": tuple(values[: args.train] for values in read(args.idx, "train")), "valid": read(args.idx, "t10k")}

@@ -14,19 +14,16 @@ How to run
     python tools/finder_table.py DATA [--fashion FASHION] [--networks squeezenet1_1] [--seeds 2] [--program PATH] [--json FILE]
 """
 
-import argparse
 import itertools
 import json
 import math
-import os
 import pathlib
 import shutil
 import statistics
 import tempfile
 
-from run_recipe import metric_of, run_recipe
+from run_recipe import ROOT, metric_of, run_recipe, usage_of
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEAD_RATES = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0]
 BODY_RATES = [0.0001, 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1]
 RULES = ("valley", "steep", "minimum", "slide")
@@ -114,8 +111,7 @@ def factor(rate, good, rates):
 
 
 def main():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage = usage_of(__doc__, 2)
     usage.add_argument("data", type=pathlib.Path, metavar="DATA")
     usage.add_argument("--fashion", type=pathlib.Path, metavar="FASHION")
     usage.add_argument("--networks", type=lambda s: s.split(","), default=["squeezenet1_1"])
@@ -123,9 +119,6 @@ def main():
     usage.add_argument("--stages", type=lambda s: s.split(","), default=["head", "body"])
     usage.add_argument("--size", type=int, default=96)
     usage.add_argument("--epochs", type=int, default=5)
-    usage.add_argument("--seeds", type=int, default=2)
-    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
-    usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
     args = usage.parse_args()
     args.program, seeds, everything = args.program.resolve(), range(1, args.seeds + 1), []
     print(f"{'set':<10}{'network':<20}{'stage':<6}{'best':>17}{'':2}" + "".join(f"{rule + ' (factor)':>20}" for rule in RULES))

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Compiles, tests and trains what `fastai new` makes, as a crate outside the workspace: tools/outside_crate.sh [--as-made]
 #
-# The manifest as a user gets it, whose path is that of these sources, is checked. It is compiled with --as-made only: without fastai's default features, eight crates below burn
-# (memchr, bytes, regex-automata ..) lack features that the program `fastai` switches on, so all of burn is compiled a second
+# The manifest as a user gets it, whose path is that of these sources, is checked. It is compiled with --as-made only: without
+# fastai's default features, eight crates below burn (memchr, bytes, regex-automata ..) lack features that the program `fastai` switches on, so all of burn is compiled a second
 # time. Otherwise the crate is built with the default features and shares the target folder: then burn must not be compiled
 # again, because the profile, too, is that of the workspace.
 set -euo pipefail

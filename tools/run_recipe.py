@@ -1,9 +1,24 @@
 """Runs a recipe with the program, for the scripts that compare what it reaches with something else."""
 
+import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
+
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def usage_of(doc, seeds):
+    """The options that these scripts share; `doc` describes the script."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    usage = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("--seeds", type=int, default=seeds)
+    usage.add_argument("--program", type=pathlib.Path, default=target / "debug" / "fastai")
+    usage.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    return usage
 
 
 def run_recipe(program, text, folder, seed, options=()):

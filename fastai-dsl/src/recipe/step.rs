@@ -112,7 +112,7 @@ impl Step {
 
     /// Whether the step changes the weights: `fit`, `head`, `load` and `average`.
     pub fn changes_weights(&self) -> bool {
-        matches!(self.kind(), StepKind::Fit | StepKind::Head | StepKind::Load | StepKind::Average)
+        self.kind().changes_weights()
     }
 
     /// Whether the step runs the network on the data set: the steps that train, `tta`, `average` and `precompute(on)`.
@@ -122,6 +122,11 @@ impl Step {
 }
 
 impl StepKind {
+    /// Whether such a step changes the weights.
+    pub fn changes_weights(self) -> bool {
+        matches!(self, StepKind::Fit | StepKind::Head | StepKind::Load | StepKind::Average)
+    }
+
     /// The step in the registry.
     pub fn construct(self) -> &'static Construct {
         STEPS.iter().find(|step| step.name == self.word()).expect("every step is in the registry")

@@ -40,7 +40,7 @@ impl HalfFloat {
 
     /// What a device multiplies matrices of in units for them, bf16 before f16.
     ///
-    /// Elsewhere these floats are no faster, and burn's direct convolution sums products in them, which loses most of their bits.
+    /// Elsewhere burn's direct convolution sums products in these floats, and the sums lose bits.
     fn of(device: &Device) -> Option<Self> {
         let usage = |half: &HalfFloat| Dispatch::dtype_usage(device.as_dispatch(), half.dtype().into());
         let needed = DTypeUsage::general() | DTypeUsage::Accelerated;

@@ -82,7 +82,8 @@ fn in_parts(batch: u32, parts: usize) -> String {
     let images = (batch as usize).div_ceil(parts);
     format!(
         "a batch of {batch} does not fit into memory as a whole and passes the body in {parts} parts of at most {images} images; the \
-         step is that of the whole batch, but batch norms that learn see a part at a time, and it takes a further forward pass"
+         step is that of the whole batch, but batch norms that learn see a part at a time, and where the body trains, it takes \
+         a further forward pass"
     )
 }
 
@@ -98,7 +99,7 @@ impl Session<'_> {
         }
         let device = self.learner.device().clone();
         let rows: Vec<usize> = (0..batch.min(self.sets.dataset.train.len())).collect();
-        let (least, most) = (self.parts[index], rows.len() / FEWEST as usize);
+        let (least, most) = (self.snapshot.parts[index], rows.len() / FEWEST as usize);
         let parts = parts_that_pass(least, most, |parts| {
             self.learner.set_parts(parts);
             let tried = device::guarded(|| {
@@ -112,8 +113,7 @@ impl Session<'_> {
         });
         let parts = parts.map_err(|reason| DeviceError::Failed { name: self.summary.device.clone(), reason })?;
         self.learner.set_parts(parts);
-        self.parts[index] = parts;
-        self.snapshot.parts.clone_from(&self.parts);
+        self.snapshot.parts[index] = parts;
         if parts > least {
             self.note(format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage.state.batch, parts)));
         }
@@ -162,6 +162,11 @@ mod tests {
         assert_eq!(fits("resnet50", 224, 64, 64 << 30), Ok(vec![1; 3]));
         let said = fits("resnet50 { hidden: [32768, 16384] }", 224, 2, 4 << 30).unwrap_err();
         assert!(said.contains("smaller layers in `hidden`"), "{said}");
+        // Two images fit as a whole, but not as a part of a batch, which leaves room for unrolled windows.
+        let said = fits("resnet50", 4096, 64, 64 << 30).unwrap_err();
+        assert!(said.contains("step 3 `fit(0.001, 1)`") && said.contains("`batch: 2`"), "{said}");
+        assert!(said.contains("batches of 64 at 4096 px"), "{said}");
+        assert_eq!(fits("resnet50", 4096, 2, 64 << 30), Ok(vec![1; 3]), "the advice holds");
         let said = fits("resnet50", 4096, 2, 2 << 30).unwrap_err();
         assert!(said.contains("smaller images than 4096 px"), "{said}");
     }

@@ -44,8 +44,6 @@ pub(super) struct Session<'a> {
     pub(super) learner: Learner,
     pub(super) sets: Sets,
     pub(super) stages: Vec<Stage>,
-    /// The parts, from 1, in which the batches of each stage pass the body.
-    pub(super) parts: Vec<usize>,
     /// Weight of each class in the losses of all parts.
     class_weights: Option<Vec<f32>>,
     pub(super) train_loss: Loss,
@@ -216,7 +214,7 @@ impl<'a> Session<'a> {
                 let begin = Snapshot {
                     head: model.head.clone(),
                     own_metrics: supplied::names(&options.metrics),
-                    parts: parts.clone(),
+                    parts,
                     ..Snapshot::begin(summary.recipe.clone(), seed, smoke, digest, body)
                 };
                 // Before anything else, so that a run that is killed here can be resumed too.
@@ -231,7 +229,7 @@ impl<'a> Session<'a> {
                 }
                 let folder = RunFolder::reopen(&folder, snapshot.history.clone())?;
                 folder.write_recipe(&summary.recipe)?;
-                (folder, snapshots, snapshot, warnings)
+                (folder, snapshots, Snapshot { parts, ..snapshot }, warnings)
             }
         };
         let smoothing = recipe.label_smoothing();
@@ -258,7 +256,6 @@ impl<'a> Session<'a> {
             test_loss: test_truth.map(|truth| loss_of(truth, 0.0)),
             learner: Learner::new(network, training),
             stages: plan.stages,
-            parts,
             constant_loss,
             metrics,
             supplied: Supplied::of(options),
@@ -363,7 +360,7 @@ impl<'a> Session<'a> {
         let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
         let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device)
             .with_stochastic_depth(model.stochastic_depth)
-            .with_half(self.summary.half);
+            .with_half(self.learner.network().half());
         let meta = self.meta(self.recipe.transforms().size);
         Ok(models::load_model(network, &meta, &self.snapshots.file(&kept.file), Some(&kept.digest))?)
     }

@@ -86,8 +86,7 @@ const LOOKS: u32 = 512;
 /// How long a thread looks for work in vain before it leaves, however long the body still takes.
 ///
 /// A thread that waits inside a part of the body may be given the broadcast too, and then looks for work on top of the very
-/// part that the body waits for: neither would ever end. Who leaves is woken for the next part as usual, which costs little
-/// beside a wait of this length.
+/// part that the body waits for: neither would ever end. Who leaves is woken for the next part as usual.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 fn look_for_work(ended: &AtomicBool) {

@@ -135,8 +135,10 @@ pub fn hindsight(summary: &Summary) -> Markup {
     let Some((last, (stage, best))) = last.zip(best) else { return html! {} };
     let Some(change) = Change::between(best, last) else { return html! {} };
     let shown = metric(change.gain().abs());
-    // Nothing trained after the best stage: only the averaging over augmented views made it worse.
-    let averaged_it = summary.tta.is_some() && summary.r#final.as_ref() == Some(best);
+    // Nothing changed the weights or the images after the best stage: only the averaging over augmented views made it worse.
+    let changes = |later: &StageSummary| later.kind.changes_weights() || later.kind == StepKind::Resize;
+    let mut later = summary.stages.iter().filter(|later| later.step > stage.step);
+    let averaged_it = summary.tta.is_some() && !later.any(changes);
     html! {
         @if change.gain() < 0.0 && shown != "0.0000" {
             // A difference within the intervals is no reason to worry.
@@ -213,7 +215,11 @@ mod tests {
     fn hindsight_names_the_better_stage() {
         let with = |value| StageSummary { evaluation: Some(evaluation("f2", value, [0.0, 1.0])), ..stage(false) };
         let mut summary = Summary {
-            stages: vec![with(0.8), StageSummary { step: 3, text: "fit(0.1, 1)".into(), ..with(0.9) }, with(0.85)],
+            stages: vec![
+                with(0.8),
+                StageSummary { step: 3, text: "fit(0.1, 1)".into(), ..with(0.9) },
+                StageSummary { step: 4, ..with(0.85) },
+            ],
             r#final: Some(evaluation("f2", 0.85, [0.0, 1.0])),
             ..Summary::default()
         };
@@ -224,8 +230,9 @@ mod tests {
         summary.r#final = Some(evaluation("f2", 0.85, [0.84, 0.86]));
         let text = hindsight(&summary).into_string();
         assert!(text.contains("class=\"note\"") && !text.contains("overlap"), "{text}");
-        // The last fit is the best stage, and the averaging after it is worse.
-        summary.r#final = summary.stages[1].evaluation.clone();
+        // The last fit is the best stage, and the averaging after it is worse; the final measurement tells more than a stage's.
+        summary.stages[2].kind = StepKind::Tta;
+        summary.r#final = Some(Evaluation { n: 7, ..evaluation("f2", 0.9, [0.89, 0.91]) });
         summary.tta = Some(evaluation("f2", 0.89, [0.88, 0.91]));
         let text = hindsight(&summary).into_string();
         assert!(text.contains("--tta") && !text.contains("keep_best"), "{text}");

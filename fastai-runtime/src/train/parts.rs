@@ -19,8 +19,8 @@ pub(super) struct ScaledLoss {
 /// Returns the network after a training pass, the gradients of `loss_of` its logits, and the loss, where the images pass the
 /// body in so many parts.
 ///
-/// The head, the loss and the draws are those of the whole batch: the body computes the features of each part twice, first without
-/// keeping its maps, and then again with the gradient of these features. So the gradients are those of one pass, except that
+/// The head, the loss and the draws are those of the whole batch: the body computes the features of each part twice, first for their
+/// values, after which its maps are dropped, and then again with the gradient of these features. So the gradients are those of one pass, except that
 /// batch norms of the body normalise each part by its own statistics; what they learn is the mean over the parts.
 pub(super) fn gradients_in_parts(
     mut network: Network,

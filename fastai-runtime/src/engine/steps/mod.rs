@@ -36,7 +36,7 @@ impl Session<'_> {
         for index in self.next_stage()..count {
             let stage = self.stages[index].clone();
             self.sets.set_batch(stage.state.batch);
-            self.learner.set_parts(self.parts[index]);
+            self.learner.set_parts(self.snapshot.parts[index]);
             self.progress.stage(index, count, &title(&stage));
             let started = Instant::now();
             let trains = stage.step.trains();
