@@ -2,26 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use fastai_runtime::engine::{Outcome, run, validate};
-use fastai_runtime::models::{Network, read_model};
+use fastai_runtime::models::read_model;
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 
 use crate::chips::Chips;
-
-/// The numbers of each tensor of a network, in module order.
-fn tensors(network: &Network) -> Vec<Vec<f32>> {
-    struct Read(Vec<Vec<f32>>);
-    impl ModuleVisitor for Read {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.push(param.val().into_data().try_to_vec().unwrap());
-        }
-    }
-    let mut read = Read(Vec::new());
-    network.visit(&mut read);
-    read.0
-}
+use crate::tensors::tensors;
 
 #[test]
 fn a_fit_ends_with_the_mean_of_its_last_epochs() {
@@ -64,8 +51,7 @@ fn the_mean_of_saved_models_is_that_of_their_weights() {
     let read = |name: &str| {
         let path = outcome.folder.join(format!("models/{name}.safetensors"));
         let (network, _) = read_model(&path, &Device::flex()).unwrap();
-        let names = network.parameters().into_iter().map(|p| p.name);
-        names.zip(tensors(&network)).collect::<BTreeMap<String, Vec<f32>>>()
+        tensors(&network).into_iter().collect::<BTreeMap<String, Vec<f32>>>()
     };
     for (mean, of) in [("head", vec!["c_cyc_0", "c_cyc_1", "c_cyc_2"]), ("both", vec!["body", "head"])] {
         let (mean, of) = (read(mean), of.into_iter().map(read).collect::<Vec<_>>());

@@ -16,3 +16,5 @@ mod report_page;
 mod resume;
 mod run;
 mod stochastic_depth;
+#[path = "../training/tensors.rs"]
+mod tensors;

@@ -11,3 +11,4 @@ mod metrics;
 mod mixed_labels;
 mod parts;
 mod steps;
+mod tensors;

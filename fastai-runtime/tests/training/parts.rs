@@ -1,6 +1,5 @@
 //! Steps whose batch passes the body in parts, against steps of the whole batch.
 
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use fastai_dsl::HeadSpec;
 use fastai_runtime::metrics::Truth;
@@ -9,21 +8,9 @@ use fastai_runtime::random::Stream;
 use fastai_runtime::train::{Descent, GroupRates, Inputs, Learner, Loss};
 
 use crate::device::{self, close, worst};
+use crate::tensors::tensors;
 
 const BATCH: usize = 7;
-
-/// All parameters and running statistics, by name.
-fn state(network: &Network) -> Vec<(String, Vec<f32>)> {
-    struct All(Vec<Vec<f32>>);
-    impl ModuleVisitor for All {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.push(param.val().into_data().try_to_vec().unwrap());
-        }
-    }
-    let mut all = All(Vec::new());
-    network.visit(&mut all);
-    network.shapes().into_iter().map(|(name, _)| name).zip(all.0).collect()
-}
 
 /// What a step in so many parts makes of the network, and its loss.
 fn stepped(network: &Network, images: &Tensor<4>, parts: usize, device: &Device) -> (Vec<(String, Vec<f32>)>, f32) {
@@ -35,7 +22,7 @@ fn stepped(network: &Network, images: &Tensor<4>, parts: usize, device: &Device)
     let rows: Vec<usize> = (0..BATCH).collect();
     let mut rng = Stream::new(3, "test").at(&[]);
     let loss = learner.step(&mut *optimizer, Inputs::Images(images.clone()), &rows, &loss, &rates, &mut rng);
-    (state(learner.network()), loss.read() as f32)
+    (tensors(learner.network()), loss.read() as f32)
 }
 
 /// Dropout, stochastic depth and the head's batch norms included.
@@ -50,7 +37,7 @@ fn a_step_in_parts_is_the_step_of_the_whole_batch() {
         let network = Network::new(arch, &head, 3, 1, &device).set_frozen(first, bn_frozen).with_stochastic_depth(0.3);
         let images = Tensor::random([BATCH, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device);
         let (whole, loss) = stepped(&network, &images, 1, &device);
-        let before = state(&network);
+        let before = tensors(&network);
         for parts in [2, 3, 7] {
             let (split, split_loss) = stepped(&network, &images, parts, &device);
             close(&[split_loss], &[loss], 1e-5, &format!("{arch}: loss in {parts} parts")).unwrap();
@@ -77,7 +64,7 @@ fn batch_norms_that_learn_take_the_mean_over_the_parts() {
     let of =
         |state: &[(String, Vec<f32>)], name: &str| state.iter().find(|(n, _)| n.ends_with(name)).unwrap().1.clone();
     let mean = "bn1.running_mean";
-    assert!(worst(&of(&split, mean), &of(&state(&network), mean)) > 1e-3, "it learned");
+    assert!(worst(&of(&split, mean), &of(&tensors(&network), mean)) > 1e-3, "it learned");
     close(&of(&split, mean), &of(&whole, mean), 0.05, mean).unwrap();
     let variance = "layer4.1.bn2.running_var";
     assert!(worst(&of(&split, variance), &of(&whole, variance)) > 1e-4, "parts have their own variance");
