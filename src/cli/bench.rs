@@ -31,7 +31,8 @@ pub struct BenchArgs {
     /// The numbers of the convolutions in training steps
     #[arg(long, value_enum, default_value_t = Numbers::F32)]
     precision: Numbers,
-    /// What computes: cpu, cuda, wgpu, vulkan or metal; `cuda:1` is the second CUDA device
+    /// What computes: cpu, cuda, wgpu, vulkan or metal; `cuda:1` is the second CUDA device, `remote:ws://box:7600` what
+    /// `fastai serve-device` serves there
     #[arg(long, default_value = "cpu")]
     device: DeviceRequest,
     /// Number of CPU threads [default: all cores]
@@ -103,7 +104,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         device::limit_threads(usize::from(threads))?;
     }
     let workload = Workload::new(facts, usize::from(args.batch), args.size as usize, args.mode.measured());
-    let picked = device::pick(args.device)?;
+    let picked = device::pick(args.device.clone())?;
     let half = picked.half().filter(|_| args.precision == Numbers::Mixed);
     if half.is_none() && args.precision == Numbers::Mixed {
         return Err(Failure::Invalid(format!("--precision mixed: {} has no fast 16-bit floats", picked.name)));

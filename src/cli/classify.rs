@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use fastai_dsl::{ArchFacts, Weights, arch};
-use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::models::weights::{Origin, Published};
 use fastai_runtime::models::{imagenet_classes, resolve};
 use fastai_runtime::predict::{ImagenetClassifier, NpyRows};
-use fastai_runtime::{data, device, progress};
+use fastai_runtime::{data, progress};
 
-use super::config;
+use super::device::ModelDevice;
 use super::failure::{Exit, Failure};
 
 /// Images per batch.
@@ -39,10 +38,8 @@ pub struct ClassifyArgs {
     /// published for 0.875
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     crop: f64,
-    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device; `$FASTAI_DEVICE`, else what
-    /// fastai.toml says, else auto, unless given
-    #[arg(long)]
-    device: Option<DeviceRequest>,
+    #[command(flatten)]
+    device: ModelDevice,
 }
 
 /// Finds an architecture by its name.
@@ -72,7 +69,7 @@ pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
         let smallest = facts.min_size;
         return Err(Failure::Invalid(format!("--size {size}: {} needs at least {smallest} pixels", facts.name)));
     }
-    let picked = device::pick(config::device(args.device))?;
+    let picked = args.device.picked()?;
     let network = ImagenetClassifier::load(facts, &found.path, size, &picked.device)?.middle(args.crop);
     eprintln!("{}", found.describe());
 

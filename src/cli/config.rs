@@ -20,7 +20,7 @@ pub const NAME: &str = "fastai.toml";
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ConfigFile {
-    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu, `cuda:1`.
+    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu, `cuda:1`, or `remote:ws://box:7600`.
     device: Option<String>,
     /// The folder of activation caches, relative to the file.
     cache: Option<PathBuf>,
@@ -69,15 +69,15 @@ pub fn cache_limit() -> Option<Sourced<u64>> {
 }
 
 /// Where to compute: what the command line says, else `$FASTAI_DEVICE`, else what a file says, else auto.
-pub fn device(flag: Option<DeviceRequest>) -> DeviceRequest {
-    flag.or(get().device.as_ref().map(|device| device.value)).unwrap_or(DeviceWish::Auto.into())
+pub fn device(flag: Option<&DeviceRequest>) -> DeviceRequest {
+    flag.or(get().device.as_ref().map(|device| &device.value)).cloned().unwrap_or(DeviceWish::Auto.into())
 }
 
 /// Where to run a recipe: what the command line says, else what the recipe says, else `$FASTAI_DEVICE`, else what a file says;
 /// `None` leaves it to the recipe.
-pub fn device_of(flag: Option<DeviceRequest>, recipe: &Recipe) -> Option<DeviceRequest> {
-    let default = || get().device.as_ref().map(|device| device.value);
-    flag.or_else(|| if recipe.device() == DeviceWish::Auto { default() } else { None })
+pub fn device_of(flag: Option<&DeviceRequest>, recipe: &Recipe) -> Option<DeviceRequest> {
+    let default = || get().device.as_ref().map(|device| &device.value);
+    flag.or_else(|| if recipe.device() == DeviceWish::Auto { default() } else { None }).cloned()
 }
 
 /// Reads the files and the environment, once, before a command runs.

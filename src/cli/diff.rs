@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use fastai_runtime::device::{self, DeviceRequest};
 use fastai_runtime::engine::{self, Measured};
 use fastai_runtime::metrics::{self, Paired, paired};
 use fastai_runtime::names::visible_name;
@@ -12,7 +11,7 @@ use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::random::{self, Stream};
 use fastai_runtime::report::Summary;
 
-use super::config;
+use super::device::ModelDevice;
 use super::failure::Failure;
 use super::numbers::thousands;
 use super::saved;
@@ -27,10 +26,8 @@ pub struct DiffArgs {
     /// Compare what the runs wrote down, and predict nothing
     #[arg(long)]
     no_test: bool,
-    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device; `$FASTAI_DEVICE`, else what
-    /// fastai.toml says, else auto, unless given
-    #[arg(long)]
-    device: Option<DeviceRequest>,
+    #[command(flatten)]
+    device: ModelDevice,
     /// Say nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
@@ -47,7 +44,7 @@ pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     if args.no_test {
         return Ok(());
     }
-    let picked = device::pick(config::device(args.device))?;
+    let picked = args.device.picked()?;
     let load = |run: &Path| Predictor::load(run, None, &picked.device);
     let predictors = [load(runs[0])?, load(runs[1])?];
     weights(&predictors);

@@ -12,6 +12,7 @@ mod classify;
 mod color;
 mod completions;
 mod config;
+mod device;
 mod diff;
 mod doctor;
 mod explain;
@@ -29,6 +30,8 @@ mod run;
 mod saved;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "remote")]
+mod serve_device;
 mod show;
 mod source;
 mod stop;
@@ -77,6 +80,9 @@ enum Command {
     /// Answer images over HTTP, with a model that a run saved: a page, JSON, health and metrics
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
+    /// Let programs on other machines compute on devices of this one: their `--device remote:ws://box:7600`
+    #[cfg(feature = "remote")]
+    ServeDevice(serve_device::ServeDeviceArgs),
     /// Write a saved model as an ONNX file, for other programs
     Export(export::ExportArgs),
     /// Measure a saved model on the images that its recipe holds out, or on another data folder
@@ -136,6 +142,8 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "remote")]
+        Command::ServeDevice(args) => serve_device::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Submit(args) => submit::run(&args),

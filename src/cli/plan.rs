@@ -32,7 +32,7 @@ pub struct PlanArgs {
     /// Run two batches of every step, and say by them how long the whole takes and how much memory it needs
     #[arg(long)]
     probe: bool,
-    /// Where to probe: auto, cuda, wgpu or cpu
+    /// Where to probe, as in `run`
     #[arg(long, requires = "probe")]
     device: Option<DeviceRequest>,
     /// Plan with a key replaced, e.g. `data.batch=16`
@@ -79,7 +79,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
             println!("{note}");
         }
     }
-    let probed = args.probe.then(|| probe(&recipe, config::device_of(args.device, &recipe))).transpose()?;
+    let probed = args.probe.then(|| probe(&recipe, config::device_of(args.device.as_ref(), &recipe))).transpose()?;
     if args.json {
         let (name, recipe) = (recipe.name(), recipe.to_string());
         let value = serde_json::json!({

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
-use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::report::{Baseline, Evaluation, Folds, Summary};
 use fastai_runtime::{RunOptions, engine, progress};
 
 use super::cache;
 use super::config;
+use super::device::RecipeDevice;
 use super::failure::Failure;
 
 #[derive(clap::Args)]
@@ -25,11 +25,8 @@ pub struct RunArgs {
     /// Run with a key replaced: `--set data.batch=16`, or a top-level `let`: `--set lr=0.1`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
-    /// Where to run: auto (the first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU), cuda, wgpu, vulkan, metal
-    /// or cpu; `cuda:1` is the second CUDA device; what the recipe says, else `$FASTAI_DEVICE`, else what fastai.toml says,
-    /// unless given
-    #[arg(long)]
-    device: Option<DeviceRequest>,
+    #[command(flatten)]
+    device: RecipeDevice,
     /// The run folder, new or empty; `runs/NAME-TIME` unless given
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -80,7 +77,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         super::source::finds_data(file, &recipe)?;
     }
     let options = RunOptions {
-        device: config::device_of(args.device, &recipe),
+        device: args.device.request(&recipe),
         out: args.out.clone(),
         seed: args.seed,
         threads: args.threads.map(usize::from),

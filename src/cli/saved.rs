@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::Recipe;
 use fastai_dsl::source::RecipeText;
-use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device};
 
-use super::config;
+use super::device::ModelDevice;
 use super::failure::Failure;
 
 /// Which model, and what it computes on.
@@ -20,10 +19,8 @@ pub struct SavedModel {
     /// Another model of the run than its last: the NAME of `save("NAME")`
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Where to compute: auto, cuda, wgpu, vulkan, metal or cpu; `cuda:1` is the second CUDA device; `$FASTAI_DEVICE`, else what
-    /// fastai.toml says, else auto, unless given
-    #[arg(long)]
-    device: Option<DeviceRequest>,
+    #[command(flatten)]
+    device: ModelDevice,
     /// CPU threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -59,7 +56,7 @@ impl SavedModel {
         if let Some(threads) = self.threads {
             device::limit_threads(usize::from(threads))?;
         }
-        let picked = device::pick(config::device(self.device))?;
+        let picked = self.device.picked()?;
         Predictor::load(&self.run, self.model.as_deref(), &picked.device)
     }
 

@@ -8,13 +8,13 @@ use fastai_dsl::grid::{self, Axis};
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{BodyState, Facts, Plan, Recipe};
-use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::random::{Stream, unit};
 use fastai_runtime::sweep::{
     self, Candidate, EndedEarly, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepOrigin, SweepSpec, Swept,
 };
 use fastai_runtime::{RunOptions, progress};
 
+use super::device::RecipeDevice;
 use super::failure::{Exit, Failure};
 use super::numbers::counted;
 use super::{output, table::table};
@@ -68,9 +68,8 @@ pub struct SweepArgs {
     /// Keep the saved models of all runs; without, `fastai run best.recipe` makes the best one again
     #[arg(long)]
     keep_models: bool,
-    /// Where to run, as in `run`
-    #[arg(long)]
-    device: Option<DeviceRequest>,
+    #[command(flatten)]
+    device: RecipeDevice,
     /// CPU threads of all runs together; all cores unless given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -99,7 +98,8 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
         budget: if args.merge.is_empty() { args.budget } else { Some(Duration::ZERO) },
         keep_models: args.keep_models,
         run: RunOptions {
-            device: args.device,
+            // Candidates differ in other keys.
+            device: args.device.request(&spec.candidates[0].recipe),
             threads: args.threads.map(usize::from),
             cache: args.cache.clone(),
             stop: super::stop::signal(),

@@ -13,6 +13,8 @@ mod mixed;
 mod parts;
 mod plan;
 mod product;
+#[cfg(all(unix, feature = "remote"))]
+mod remote;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;

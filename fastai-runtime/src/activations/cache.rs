@@ -13,10 +13,11 @@ use super::features::{Features, Writer};
 use super::rows::{FoundRows, ImageKey, Rows};
 use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
+use crate::device::Readings;
 use crate::error::Reached;
 use crate::progress::{Progress, Silent, Watch};
 use crate::train::{Examples, Inputs, Learner};
-use crate::{RunError, defaults, device};
+use crate::{RunError, defaults};
 
 /// Held while a run of this process computes activations.
 static MAKING: Mutex<()> = Mutex::new(());
@@ -182,20 +183,22 @@ impl ActivationCache {
         let device = learner.device().clone().without_autodiff();
         let mut compute = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| -> Result<(), Failed> {
             progress.begin(&format!("images, activations of the {} set", purpose.part), rows as u64);
-            let mut done = 0;
+            let (mut done, mut readings) = (0, Readings::of(&device));
             for batch in examples.batches(&Traversal::Plain, 0, &device)? {
                 let batch = batch?;
                 let features = match batch.inputs {
                     Inputs::Images(images) => network.features(images),
                     Inputs::Features(features) => features,
                 };
-                keep(&device::read(features)?).map_err(Failed::Disk)?;
                 done += batch.images.len() as u64;
+                let Some(read) = readings.add(features)? else { continue };
+                keep(&read).map_err(Failed::Disk)?;
                 progress.advance(done, "");
                 if stop.requested() {
                     return Err(Failed::Run(RunError::Stopped(Reached::Batch)));
                 }
             }
+            keep(&readings.rest()?).map_err(Failed::Disk)?;
             progress.finish();
             Ok(())
         };

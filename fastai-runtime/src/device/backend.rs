@@ -37,7 +37,7 @@ impl FoundDevice {
 }
 
 impl DeviceKind {
-    /// All kinds, in the order in which [`DeviceWish::Auto`] tries them.
+    /// The kinds of this machine's devices, in the order in which [`DeviceWish::Auto`] tries them.
     pub const ALL: [DeviceKind; 5] =
         [DeviceKind::Cuda, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu, DeviceKind::Cpu];
 
@@ -49,6 +49,7 @@ impl DeviceKind {
             DeviceKind::Vulkan => DeviceWish::Vulkan,
             DeviceKind::Wgpu => DeviceWish::Wgpu,
             DeviceKind::Cpu => DeviceWish::Cpu,
+            DeviceKind::Remote => return "remote",
         }
         .word()
     }
@@ -61,10 +62,11 @@ impl DeviceKind {
             DeviceKind::Vulkan => cfg!(feature = "vulkan"),
             DeviceKind::Wgpu => cfg!(feature = "wgpu"),
             DeviceKind::Cpu => true,
+            DeviceKind::Remote => cfg!(feature = "remote"),
         }
     }
 
-    /// The devices of this kind. Drivers that are not installed yield none.
+    /// This machine's devices of this kind. Drivers that are not installed yield none.
     ///
     /// # Errors
     /// A program without the backend, or a driver that fails.
@@ -72,7 +74,10 @@ impl DeviceKind {
         if !self.is_built() {
             return Err(format!("built without `{}`", self.word()));
         }
-        let devices = enumerate(self)?;
+        let devices = match self {
+            DeviceKind::Remote => Vec::new(),
+            kind => enumerate(kind)?,
+        };
         let found = devices.into_iter().enumerate();
         Ok(found
             .map(|(index, device)| FoundDevice { software: is_software(self, &device), device, kind: self, index })

@@ -5,19 +5,23 @@ mod doctor;
 mod guard;
 mod half;
 mod library;
+mod reading;
+mod remote;
 mod request;
 mod self_test;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use fastai_dsl::DeviceWish;
-
-use crate::RunError;
 
 pub use backend::FoundDevice;
 pub use doctor::{Diagnosis, KindDiagnosis, TestedDevice};
 pub(crate) use guard::guarded;
 pub use half::HalfFloat;
 pub use library::Library;
+pub(crate) use reading::{Readings, batches_per_reading, read};
+pub use remote::{RemoteAddress, TOKEN as DEVICE_TOKEN};
+#[cfg(feature = "remote")]
+pub use remote::{ServeDeviceError, serve as serve_devices};
 pub use request::{DeviceRequest, DeviceRequestError};
 pub use self_test::self_test;
 
@@ -42,6 +46,14 @@ pub enum DeviceError {
         /// The request.
         request: DeviceRequest,
         /// The reason, e.g. a missing driver.
+        reason: String,
+    },
+    /// A device of another machine cannot be used.
+    #[error("no device at {address}: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: RemoteAddress,
+        /// The reason, and what to do.
         reason: String,
     },
     /// The requested device exists and does not compute.
@@ -84,15 +96,6 @@ pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
     built.map_err(|reason| DeviceError::Threads { threads, reason })
 }
 
-/// The values of a tensor, in row-major order.
-///
-/// # Errors
-/// If the device does not return 32-bit floats.
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunError> {
-    let values = tensor.into_data().try_into_vec::<f32>();
-    values.map_err(|e| DeviceError::Values(format!("{e:?}")).into())
-}
-
 /// Whether a driver's reason is that memory ran out.
 pub(crate) fn is_memory(reason: &str) -> bool {
     let reason = reason.to_lowercase();
@@ -122,6 +125,8 @@ pub enum DeviceKind {
     Wgpu,
     /// The CPU.
     Cpu,
+    /// A device that another machine serves.
+    Remote,
 }
 
 impl std::fmt::Display for DeviceKind {
@@ -132,6 +137,7 @@ impl std::fmt::Display for DeviceKind {
             DeviceKind::Vulkan => "Vulkan",
             DeviceKind::Wgpu => "wgpu",
             DeviceKind::Cpu => "CPU",
+            DeviceKind::Remote => "remote devices",
         })
     }
 }
@@ -171,8 +177,12 @@ impl Picked {
 /// If the request names a device and that device is not available or does not compute.
 pub fn pick(request: impl Into<DeviceRequest>) -> Result<Picked, DeviceError> {
     let request = request.into();
+    let (wish, index) = match request {
+        DeviceRequest::Local { wish, index } => (wish, index),
+        DeviceRequest::Remote(address) => return connected(address),
+    };
     let software = std::env::var("FASTAI_SOFTWARE_GPU").is_ok_and(|value| value == "1");
-    let kind = match request.wish {
+    let kind = match wish {
         DeviceWish::Auto => {
             let (built, missing): (Vec<_>, Vec<_>) = DeviceKind::ALL.into_iter().partition(|kind| kind.is_built());
             let mut rejected = Vec::new();
@@ -186,7 +196,7 @@ pub fn pick(request: impl Into<DeviceRequest>) -> Result<Picked, DeviceError> {
                     Err(reason) => rejected.push(reason),
                 }
             }
-            return Err(DeviceError::Missing { request, reason: rejected.join("; ") });
+            return Err(DeviceError::Missing { request: wish.into(), reason: rejected.join("; ") });
         }
         DeviceWish::Cuda => DeviceKind::Cuda,
         DeviceWish::Metal => DeviceKind::Metal,
@@ -197,8 +207,8 @@ pub fn pick(request: impl Into<DeviceRequest>) -> Result<Picked, DeviceError> {
     if !kind.is_built() {
         return Err(DeviceError::NotBuilt { kind });
     }
-    let found = first_of(kind, request.index.unwrap_or(0), software)
-        .map_err(|reason| DeviceError::Missing { request, reason })?;
+    let found = first_of(kind, index.unwrap_or(0), software)
+        .map_err(|reason| DeviceError::Missing { request: DeviceRequest::Local { wish, index }, reason })?;
     opened(found)
 }
 
@@ -231,8 +241,28 @@ impl DeviceKind {
             DeviceKind::Vulkan => "no Vulkan driver or no graphics adapter for it",
             DeviceKind::Wgpu => "no graphics adapter for wgpu",
             DeviceKind::Cpu => "no CPU",
+            DeviceKind::Remote => "a device of another machine is asked for by its address, `remote:ws://host:port`",
         }
     }
+}
+
+/// Connects to a device of another machine and tests it.
+#[cfg(feature = "remote")]
+fn connected(address: RemoteAddress) -> Result<Picked, DeviceError> {
+    let kind = DeviceKind::Remote;
+    let name = format!("the device at {address}");
+    match remote::connect(&address) {
+        Err(reason) => Err(DeviceError::Unreachable { address, reason }),
+        Ok(device) => match self_test(&device) {
+            Err(reason) => Err(DeviceError::Broken { name, reason }),
+            Ok(_) => Ok(Picked { device, kind, name, rejected: Vec::new() }),
+        },
+    }
+}
+
+#[cfg(not(feature = "remote"))]
+fn connected(_: RemoteAddress) -> Result<Picked, DeviceError> {
+    Err(DeviceError::NotBuilt { kind: DeviceKind::Remote })
 }
 
 /// Opens and tests a device.
@@ -272,6 +302,13 @@ mod tests {
     fn a_device_that_is_not_built_in_is_an_error_with_a_way_out() {
         let error = pick(DeviceWish::Cuda).unwrap_err().to_string();
         assert!(error.contains("built without CUDA") && error.contains("--features cuda"), "{error}");
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[test]
+    fn a_device_of_another_machine_needs_its_feature() {
+        let error = pick("remote:ws://box:7600".parse::<DeviceRequest>().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("built without remote devices") && error.contains("--features remote"), "{error}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn probe(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress)
         Some(dataset) => dataset.facts(),
         None => Dataset::open(recipe.data(), recipe.task())?.facts(),
     };
-    let picked = device::pick(options.device.unwrap_or(recipe.device().into()))?;
+    let picked = device::pick(options.device.clone().unwrap_or(recipe.device().into()))?;
     let scratch = tempfile::tempdir().map_err(|e| RunError::file("create", std::env::temp_dir(), e))?;
     let smoke = |number: usize| RunOptions {
         smoke: true,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
-use fastai_dsl::{Facts, HeadSpec, Plan, Precision, Recipe, Stage};
+use burn::tensor::Device;
+use fastai_dsl::{Facts, HeadSpec, Model, Plan, Precision, Recipe, Stage};
 
 use super::data_digest::DataDigest;
 use super::folds::KeptFold;
@@ -107,7 +108,7 @@ impl<'a> Session<'a> {
         if let Some(found) = &weights {
             models::weights::check(&found.path, model.arch.name(), model.cut)?;
         }
-        let picked = device::pick(options.device.unwrap_or(recipe.device().into()))?;
+        let picked = device::pick(options.device.clone().unwrap_or(recipe.device().into()))?;
         let rejected = picked.rejected.join("; ");
         let because = if rejected.is_empty() { String::new() } else { format!(": {rejected}") };
         progress.note(&format!("device: {}{because}", picked.name));
@@ -145,10 +146,7 @@ impl<'a> Session<'a> {
         let parts = kept.filter(enough).unwrap_or(parts);
         let training = picked.device.clone().autodiff();
         let half = if recipe.precision() == Precision::Mixed { picked.half() } else { None };
-        let mut network =
-            Network::cut(model.arch.name(), model.cut, &model.head, dataset.classes.len(), seed, &training)
-                .with_stochastic_depth(model.stochastic_depth)
-                .with_half(half);
+        let mut network = initial_network(model, &model.head, dataset.classes.len(), seed, &training).with_half(half);
         if let Some(found) = &weights {
             network = models::load_body(network, &found.path)?;
         }
@@ -358,9 +356,8 @@ impl<'a> Session<'a> {
     fn load_kept(&self, kept: &KeptFile) -> Result<Network, RunError> {
         let device = self.learner.device().clone();
         let (model, classes) = (self.recipe.model(), self.sets.dataset.classes.len());
-        let network = Network::cut(model.arch.name(), model.cut, &self.head, classes, self.seed, &device)
-            .with_stochastic_depth(model.stochastic_depth)
-            .with_half(self.learner.network().half());
+        let network = initial_network(model, &self.head, classes, self.seed, &device);
+        let network = network.with_half(self.learner.network().half());
         let meta = self.meta(self.recipe.transforms().size);
         Ok(models::load_model(network, &meta, &self.snapshots.file(&kept.file), Some(&kept.digest))?)
     }
@@ -527,6 +524,12 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The network of a recipe with this head and random weights.
+fn initial_network(model: &Model, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Network {
+    Network::cut(model.arch.name(), model.cut, head, classes, seed, device)
+        .with_stochastic_depth(model.stochastic_depth)
 }
 
 fn counts(facts: &Facts) -> Counts {

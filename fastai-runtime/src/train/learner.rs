@@ -14,7 +14,7 @@ use super::mixing::Targets;
 use super::optimizer::{Descent, GroupRates, Optimizer};
 use super::parts::{ScaledLoss, gradients_in_parts};
 use crate::data::Traversal;
-use crate::device::HalfFloat;
+use crate::device::{HalfFloat, Readings};
 use crate::error::Reached;
 use crate::models::Network;
 use crate::progress::Watch;
@@ -95,10 +95,8 @@ impl Learner {
     }
 
     /// Batches whose losses are read from the device together.
-    ///
-    /// Reading makes the program wait for a GPU, which then waits for its next batch; the CPU computes at once.
     pub(crate) fn batches_per_reading(&self) -> usize {
-        if self.device.clone().without_autodiff() == Device::flex() { 1 } else { 16 }
+        device::batches_per_reading(&self.device)
     }
 
     /// Performs one training step and returns the batch's loss before the step.
@@ -195,21 +193,24 @@ impl Learner {
         let device = self.device.clone().without_autodiff();
         let mut logits = Vec::with_capacity(examples.len() * network.classes());
         progress.begin(what, examples.len() as u64);
-        let mut done = 0;
+        let (mut done, mut readings) = (0, Readings::of(&device));
         for batch in examples.batches(pass, 0, &device)? {
             let batch = batch?;
             let out = match batch.inputs {
                 Inputs::Features(features) => network.logits(features),
                 Inputs::Images(images) => network.forward(images),
             };
-            logits.extend_from_slice(&device::read(out)?);
             done += batch.images.len() as u64;
+            let Some(read) = readings.add(out)? else { continue };
+            logits.extend_from_slice(&read);
             progress.advance(done, "");
             if stop.requested() {
                 progress.finish();
                 return Err(RunError::Stopped(Reached::Batch));
             }
         }
+        logits.extend_from_slice(&readings.rest()?);
+        progress.advance(done, "");
         progress.finish();
         Ok(logits)
     }

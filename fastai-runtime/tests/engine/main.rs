@@ -2,6 +2,8 @@
 
 mod averages;
 mod chips;
+#[cfg(feature = "remote")]
+mod collectives;
 mod data;
 #[path = "../device.rs"]
 #[allow(dead_code)] // each test program uses a part

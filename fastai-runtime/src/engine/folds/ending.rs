@@ -146,7 +146,7 @@ impl FoldedRun<'_> {
     }
 
     fn ensemble(&self) -> Result<Predictor, RunError> {
-        let picked = device::pick(self.options.device.unwrap_or(self.recipe.device().into()))?;
+        let picked = device::pick(self.options.device.clone().unwrap_or(self.recipe.device().into()))?;
         let load = |number: usize| Predictor::load(&fold_folder(self.folder.path(), number), None, &picked.device);
         let folds = (1..=self.folds.len()).map(load).collect::<Result<Vec<_>, _>>()?;
         let thresholds = self.summary.folds.as_ref().and_then(|folds| folds.thresholds.clone());
