@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fastai_runtime::activations::ActivationCache;
-use fastai_runtime::device::{DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, TestedDevice};
+use fastai_runtime::device::{DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, TestedDevice, kernels_folder};
 use fastai_runtime::models::weights;
 
 use super::config::{self, Sourced};
@@ -73,6 +73,10 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
         sourced.as_ref().map(|sourced| format!("{} ({})", sourced.value.display(), sourced.source))
     };
     println!("weights: {}{weights}", from(&config.weights).map_or(String::new(), |folder| format!("{folder}, then ")));
+    let folder = kernels_folder().filter(|_| needed != [DeviceKind::Cpu]);
+    if let Some(folder) = folder {
+        println!("kernels of GPUs: {}", folder.display());
+    }
     let root = ActivationCache::default_root();
     println!("activation caches: {}", from(&config.cache).unwrap_or_else(|| root.display().to_string()));
     match config::cache_limit() {

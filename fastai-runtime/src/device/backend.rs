@@ -85,9 +85,10 @@ impl DeviceKind {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan", feature = "metal"))]
+#[cfg(feature = "gpu-kernels")]
 fn enumerate(kind: DeviceKind) -> Result<Vec<Device>, String> {
     use burn::tensor::DeviceType;
+    super::kernels::keep();
     let list = match kind {
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => DeviceType::Cuda,
@@ -103,7 +104,7 @@ fn enumerate(kind: DeviceKind) -> Result<Vec<Device>, String> {
         .map_err(|reason| format!("the driver failed when it listed its devices: {reason}"))
 }
 
-#[cfg(not(any(feature = "cuda", feature = "wgpu", feature = "vulkan", feature = "metal")))]
+#[cfg(not(feature = "gpu-kernels"))]
 fn enumerate(_: DeviceKind) -> Result<Vec<Device>, String> {
     Ok(vec![Device::flex()])
 }
@@ -115,7 +116,7 @@ fn is_software(kind: DeviceKind, device: &Device) -> bool {
     graphics && format!("{device:?}").contains("Cpu")
 }
 
-#[cfg(any(feature = "cuda", feature = "wgpu", feature = "vulkan", feature = "metal"))]
+#[cfg(feature = "gpu-kernels")]
 fn opened_name(device: &Device) -> Result<String, String> {
     match super::guard::guarded(|| device.identity())? {
         Some(identity) => Ok(identity.name),
@@ -123,7 +124,7 @@ fn opened_name(device: &Device) -> Result<String, String> {
     }
 }
 
-#[cfg(not(any(feature = "cuda", feature = "wgpu", feature = "vulkan", feature = "metal")))]
+#[cfg(not(feature = "gpu-kernels"))]
 fn opened_name(_: &Device) -> Result<String, String> {
     Ok(cpu_name())
 }

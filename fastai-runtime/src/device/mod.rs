@@ -4,6 +4,7 @@ mod backend;
 mod doctor;
 mod guard;
 mod half;
+mod kernels;
 mod library;
 mod reading;
 mod remote;
@@ -17,6 +18,7 @@ pub use backend::FoundDevice;
 pub use doctor::{Diagnosis, KindDiagnosis, TestedDevice};
 pub(crate) use guard::guarded;
 pub use half::HalfFloat;
+pub use kernels::kernels_folder;
 pub use library::Library;
 pub(crate) use reading::{Readings, batches_per_reading, read};
 pub use remote::{RemoteAddress, TOKEN as DEVICE_TOKEN};
@@ -279,7 +281,7 @@ fn opened(found: FoundDevice) -> Result<Picked, DeviceError> {
 mod tests {
     use super::*;
 
-    const GPU: bool = cfg!(any(feature = "cuda", feature = "wgpu", feature = "vulkan", feature = "metal"));
+    const GPU: bool = cfg!(feature = "gpu-kernels");
 
     #[test]
     fn the_cpu_is_always_there() {

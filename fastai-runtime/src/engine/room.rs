@@ -1,5 +1,7 @@
 //! Whether a run fits into memory, and in how many parts a batch passes the body so that it does.
 
+use std::time::Instant;
+
 use burn::tensor::Tensor;
 use fastai_data::memory;
 use fastai_dsl::{BodyState, Plan, Recipe, Stage};
@@ -14,6 +16,8 @@ use crate::train::Inputs;
 
 /// The fewest images of a part: batch norms need two.
 const FEWEST: u64 = 2;
+/// Seconds of a first step from which on the run says what they were for.
+const WORTH_A_LINE: f64 = 2.0;
 
 /// The parts, from 1, in which the batches of each stage of the plan pass the body on the CPU, so that they fit into memory as far
 /// as it can be estimated from the layers.
@@ -89,6 +93,7 @@ fn in_parts(batch: u32, parts: usize) -> String {
 
 impl Session<'_> {
     /// Finds the parts in which the batches of a training stage fit into a GPU's memory, by trying a step that changes nothing.
+    /// This is also when a GPU's kernels are chosen and compiled, so the time of the stage is that of training.
     ///
     /// # Errors
     /// The device's failure for any other reason, or with the fewest images.
@@ -100,6 +105,9 @@ impl Session<'_> {
         let device = self.learner.device().clone();
         let rows: Vec<usize> = (0..batch.min(self.sets.dataset.train.len())).collect();
         let (least, most) = (self.snapshot.parts[index], rows.len() / FEWEST as usize);
+        let what = format!("step with {} images of {size} x {size} pixels, kernels included", rows.len());
+        self.progress.begin(&what, 1);
+        let started = Instant::now();
         let parts = parts_that_pass(least, most, |parts| {
             self.learner.set_parts(parts);
             let tried = device::guarded(|| {
@@ -111,7 +119,16 @@ impl Session<'_> {
             device.memory_cleanup();
             tried.and_then(|done| done)
         });
+        self.progress.finish();
         let parts = parts.map_err(|reason| DeviceError::Failed { name: self.summary.device.clone(), reason })?;
+        let seconds = started.elapsed().as_secs_f64();
+        if seconds >= WORTH_A_LINE {
+            // A served device has its kernels where it is.
+            let folder = device::kernels_folder().filter(|_| self.device != DeviceKind::Remote);
+            let kept =
+                folder.map_or(String::new(), |folder| format!(" and kept in {} for later runs", folder.display()));
+            self.progress.note(&format!("first {what}: {seconds:.0} s{kept}"));
+        }
         self.learner.set_parts(parts);
         self.snapshot.parts[index] = parts;
         if parts > least {

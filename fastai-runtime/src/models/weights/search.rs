@@ -95,12 +95,7 @@ pub fn own_folder() -> Option<PathBuf> {
 /// The folder of fetched weights for all projects: `$XDG_CACHE_HOME/fastai/weights`, otherwise `~/.cache/fastai/weights`, on
 /// Windows `%LOCALAPPDATA%\fastai\weights`; `None` without a home folder.
 pub fn cache_folder() -> Option<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
-    // The specification of these folders ignores relative ones.
-    let stated = of("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-    let local = || if cfg!(windows) { of("LOCALAPPDATA") } else { None };
-    let home = || of("HOME").or_else(|| of("USERPROFILE")).map(|home| home.join(".cache"));
-    stated.or_else(local).or_else(home).map(|base| base.join("fastai").join("weights"))
+    defaults::user_cache().map(|folder| folder.join("weights"))
 }
 
 /// Returns the path of published weights in `$FASTAI_WEIGHTS` or the cache, without checking the digest.
