@@ -22,8 +22,10 @@ const RISEN: f64 = 0.5;
 const SLIDE: (usize, f64) = (15, 0.005);
 /// Batches at the end that `slide` leaves out.
 const SLIDE_END: usize = 5;
-/// A loss that falls nowhere clearly suggests the rate from which it rises, divided by this.
-const BELOW_RISE: f64 = 10.0;
+/// A loss that falls nowhere clearly suggests the rate from which it rises, divided by this. A tenth of that rate can lie
+/// beyond the cliff: on three of four sets, with rates in the ratio .01 : .1 : 1, it was 4 to 5 times the largest rate that still
+/// trained the body as well as any (`tools/finder_table.py`).
+const BELOW_RISE: f64 = 20.0;
 
 /// A rate that a sweep suggests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +41,7 @@ pub struct Suggestion {
 pub enum Basis {
     /// The fall of the loss.
     Fall,
-    /// The rise of a loss that falls nowhere clearly, as that of a trained network: the rate is a tenth of where it rises.
+    /// The rise of a loss that falls nowhere clearly, as that of a trained network: the rate is a twentieth of where it rises.
     Rise,
 }
 
@@ -74,8 +76,8 @@ pub fn windowed(losses: &[f64]) -> (Vec<f64>, usize) {
 ///   five. From the end, an interval of 15 batches moves towards lower rates until the average changes as fast at both of its
 ///   ends, to within 0.005 a batch; its lower end is the rate.
 ///
-/// A network that is trained already has no clear fall. If its loss rises in the end, every rule suggests a tenth of the
-/// rate at which it begins to. Fewer than 8 batches, or a loss that neither falls nor rises, suggest no rate.
+/// A network that is trained already has no clear fall. If its loss rises in the end, every rule suggests a twentieth of
+/// the rate at which it begins to. Fewer than 8 batches, or a loss that neither falls nor rises, suggest no rate.
 ///
 /// Multiplying all losses by a constant does not change the rate, except that of `slide`.
 pub fn suggest(rule: Suggest, rates: &[f64], losses: &[f64]) -> Option<Suggestion> {
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trained_network_gets_a_tenth_of_the_rate_from_which_its_loss_rises() {
+    fn a_trained_network_gets_a_twentieth_of_the_rate_from_which_its_loss_rises() {
         let mut falls = 0;
         for seed in 0..200 {
             let mut rng = Stream::new(seed, "trained").at(&[]);
@@ -284,7 +286,7 @@ mod tests {
                     falls += 1;
                     continue;
                 }
-                let near = found.rate > from / 20.0 && found.rate < from / 2.0;
+                let near = found.rate > from / 40.0 && found.rate < from / 4.0;
                 assert!(near, "seed {seed}: {found:?} for {from:.2e}");
             }
         }
@@ -299,7 +301,9 @@ mod tests {
                 *loss = if k % 2 == 0 { 0.001 } else { 9.0 };
             }
             let wild = suggest(Suggest::Valley, &rates, &losses).unwrap();
-            assert!((wild.rate / rate.rate).ln().abs() < 1.2, "{rate:?} {wild:?}");
+            // Where they hide a fall, the rise is what is left, with more distance.
+            let far = if wild.basis == rate.basis { 1.2 } else { 1.9 };
+            assert!((wild.rate / rate.rate).ln().abs() < far, "{rate:?} {wild:?}");
         }
     }
 

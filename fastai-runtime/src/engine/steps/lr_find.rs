@@ -62,7 +62,7 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         (Some(Suggestion { rate, basis: Basis::Rise }), _) => {
             session.note(format!(
                 "lr_find suggests {rate:.2e}: the loss falls nowhere clearly, as is usual once the head has trained, and the \
-                 rate is a tenth of the one from which it rises; see {}",
+                 rate is a twentieth of the one from which it rises; see {}",
                 plot.display()
             ));
             rate
