@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Holds a device to the references: tools/conformance.sh DEVICE [TEST..]
 #
-# DEVICE is what `--device` takes: cpu, cuda, cuda:1, wgpu, vulkan, metal. The tests are those of the networks, the training
+# DEVICE is what `--device` takes: cpu, cuda, cuda:1, wgpu, vulkan, metal, remote:ws://box:7600; or `served`, which starts
+# `fastai serve-device` for the CPU. A served CPU computes by burn's operations, as GPUs do, and not by fastai-kernels. The tests are those of the networks, the training
 # steps and whole runs (test programs `models`, `training` and `engine` of fastai-runtime), on that device, each error
 # within the device's bound (fastai-runtime/tests/device.rs). TEST limits them to tests whose names contain one of the words.
 # Ends with a table of all compared cases: how many, the worst error, and its bound.
 #
-# Software graphics adapters count as well. On Linux without a GPU: Mesa 25 or later, e.g.
-#   VK_DRIVER_FILES=/usr/share/vulkan/icd.d/lvp_icd.json tools/conformance.sh wgpu resnet18 squeezenet
+# Software graphics adapters count as well, but choosing and compiling kernels for them takes hours. On Linux:
+#   VK_DRIVER_FILES="$(tools/software_gpu.sh)" tools/conformance.sh wgpu resnet18 squeezenet
 # CUDA where the build cannot download LLVM: FEATURES=cuda-nvrtc tools/conformance.sh cuda (see tools/build_cuda.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,10 +17,23 @@ shift
 word="${device%%:*}"
 case "$word" in
 cpu) features= ;;
+served) features=remote ;;
 *) features="${FEATURES:-$word}" ;;
 esac
 FASTAI_TEST_RECORD="$(mktemp)"
-trap 'rm -f "$FASTAI_TEST_RECORD"' EXIT
+server=
+end() {
+    rm -f "$FASTAI_TEST_RECORD"
+    [ -z "$server" ] || kill "$server"
+}
+trap end EXIT
+if [ "$word" = served ]; then
+    cargo build --locked --features "$features"
+    coproc SERVER { exec "${CARGO_TARGET_DIR:-target}/debug/fastai" serve-device --device cpu --listen 127.0.0.1:0; }
+    server="$SERVER_PID"
+    read -r line <&"${SERVER[0]}"
+    device="${line##* }"
+fi
 export FASTAI_TEST_RECORD FASTAI_TEST_DEVICE="$device" FASTAI_SOFTWARE_GPU=1
 # Whole runs and GPUs' memory are shared by tests that run at once.
 threads=1
