@@ -28,7 +28,8 @@ end() {
 }
 trap end EXIT
 if [ "$word" = served ]; then
-    cargo build --locked --features "$features"
+    # Builds the program too; `cargo build` would compile burn anew, with the features of fewer packages.
+    cargo test --workspace --locked --features "$features" --test program --no-run
     coproc SERVER { exec "${CARGO_TARGET_DIR:-target}/debug/fastai" serve-device --device cpu --listen 127.0.0.1:0; }
     server="$SERVER_PID"
     read -r line <&"${SERVER[0]}"
