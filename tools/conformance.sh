@@ -24,7 +24,7 @@ FASTAI_TEST_RECORD="$(mktemp)"
 server=
 end() {
     rm -f "$FASTAI_TEST_RECORD"
-    [ -z "$server" ] || kill "$server"
+    [ -z "$server" ] || kill "$server" || true
 }
 trap end EXIT
 if [ "$word" = served ]; then
@@ -42,6 +42,10 @@ threads=1
 status=0
 cargo test --workspace --locked --features "$features" --test models --test training --test engine --no-fail-fast \
     -- --test-threads "$threads" "$@" || status=$?
+if ! command -v python3 >/dev/null; then
+    echo "no table: it needs python3"
+    exit "$status"
+fi
 python3 - "$FASTAI_TEST_RECORD" "$device" <<'PYTHON'
 import collections
 import json
