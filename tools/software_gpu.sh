@@ -13,8 +13,8 @@ fail() {
 }
 install() {
     [ "$(id -u)" = 0 ] || fail "only root can install mesa-vulkan-drivers"
-    # shellcheck source=/dev/null
     local release sources=/etc/apt/sources.list.d/debian.sources
+    # shellcheck source=/dev/null
     release="$(. /etc/os-release && echo "${VERSION_CODENAME:-}")"
     local suite="$release-backports"
     if ! apt-cache policy 2>/dev/null | grep -q "$suite"; then
