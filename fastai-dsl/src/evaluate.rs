@@ -225,9 +225,14 @@ impl Scope {
     fn repeat(&mut self, name: &Name, list: &Value, body: &[Stmt], steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
         let ValueKind::List(items) = &list.kind else {
             if list.kind != ValueKind::Broken {
+                let bound = match &list.kind {
+                    ValueKind::Word(word) => self.lookup(word, list.site, out),
+                    _ => None,
+                };
+                let example = written_out(bound.as_ref().unwrap_or(list));
                 out.push(
                     Diagnostic::error(&c::LOOP_LIST, list.site, format!("a loop over {}", list.kind_name()))
-                        .help(format!("write the list out: `for {} in {}`", name.text, written_out(list))),
+                        .help(format!("write the list out: `for {} in {example}`", name.text)),
                 );
             }
             return;
@@ -421,19 +426,32 @@ fn shortened(value: &str) -> String {
     }
 }
 
-/// `range(3)` as a list, or an example of one.
+/// `range(3)`, or what else stands where a loop needs its list, as that list, or an example of one.
 fn written_out(value: &Value) -> String {
-    match &value.kind {
-        ValueKind::Call(name, args) if name.text == "range" => match args.as_slice() {
-            [Arg { value: Value { kind: ValueKind::Number(n), .. }, .. }] if (1.0..=16.0).contains(n) => {
-                let items: Vec<String> = (0..*n as u32).map(|i| i.to_string()).collect();
-                format!("[{}]", items.join(", "))
+    let literal = |item: &Value| matches!(item.kind, ValueKind::Number(_) | ValueKind::Text(_));
+    let list = match &value.kind {
+        ValueKind::Call(name, args) if name.text == "range" => {
+            let bounds: Vec<&ValueKind> = args.iter().map(|arg| &arg.value.kind).collect();
+            match bounds[..] {
+                [ValueKind::Number(to)] => counted(0.0, to - 1.0),
+                [ValueKind::Number(from), ValueKind::Number(to)] => counted(*from, to - 1.0),
+                _ => None,
             }
-            _ => "[64, 128]".to_string(),
-        },
-        ValueKind::Number(x) => format!("[{}]", crate::draft::number(*x)),
-        _ => "[64, 128]".to_string(),
-    }
+        }
+        // So many rounds, unless it is a size.
+        ValueKind::Number(x) => counted(1.0, *x).or_else(|| Some(Value::from([*x]))),
+        ValueKind::List(items) if !items.is_empty() && items.iter().all(literal) => Some(value.clone()),
+        _ => None,
+    };
+    list.map_or("[64, 128]".to_string(), |list| list.to_string())
+}
+
+/// The whole numbers from `first` to `last` as a list, if they are few enough to write them out.
+pub(crate) fn counted(first: f64, last: f64) -> Option<Value> {
+    let whole = first.fract() == 0.0 && last.fract() == 0.0;
+    let count = last - first + 1.0;
+    let items = || (0..count as u32).map(|i| first + f64::from(i));
+    (whole && (1.0..=16.0).contains(&count)).then(|| Value::from(items().collect::<Vec<f64>>()))
 }
 
 /// Whether some key takes this word, or the word is Python's spelling of one.

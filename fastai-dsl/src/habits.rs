@@ -1,7 +1,8 @@
 //! Habits from the original library and Python: their names, and the equivalents here.
 
+use crate::check::example_of_metric;
 use crate::draft::{Arg, Value, ValueKind};
-use crate::recipe::MetricKind;
+use crate::recipe::{MetricKind, TaskKind};
 use crate::schema::{CSV, Construct, FOLDERS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
 use crate::suggest::{closest, did_you_mean, list};
 
@@ -315,7 +316,7 @@ pub(crate) fn section_help(name: &str, value: &Value) -> String {
 }
 
 /// The help for an unknown step.
-pub(crate) fn step_help(name: &str, args: &[Arg]) -> String {
+pub(crate) fn step_help(name: &str, args: &[Arg], task: Option<TaskKind>) -> String {
     if let Some(text) = instead(name).or_else(|| shows(name)) {
         return text.to_string();
     }
@@ -325,8 +326,13 @@ pub(crate) fn step_help(name: &str, args: &[Arg]) -> String {
             _ => format!("`{}` is a section, not a step: `{}`", section.name, section.example),
         };
     }
-    if MetricKind::parse(name).is_some() {
-        return format!("metrics are measured after each epoch: `metrics: [{name}]`");
+    if let Some(metric) = MetricKind::parse(name) {
+        return match task {
+            Some(task) if !metric.measures(task) => {
+                format!("metrics are measured after each epoch, and this one not of `{}` data; remove it", task.word())
+            }
+            _ => format!("metrics are measured after each epoch: `metrics: [{}]`", example_of_metric(metric)),
+        };
     }
     match closest(name, STEPS.iter().map(|s| s.name)) {
         Some(near) => {

@@ -4,9 +4,9 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::habits;
-use crate::parse::parse_value;
-use crate::schema::{SECTIONS, SOURCES, SPLITS, Type};
-use crate::suggest::did_you_mean;
+use crate::parse::read_value;
+use crate::schema::{LOSSES, MODEL, OPTIMIZERS, SECTIONS, SOURCES, SPLITS, TRANSFORMS, Type};
+use crate::suggest::{did_you_mean, list};
 
 /// One `key=value`.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,14 @@ impl std::str::FromStr for Override {
 /// Edits the draft; reports overrides that match nothing.
 pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
     for o in overrides {
-        let value = value(draft, o);
+        let value = match value(draft, o) {
+            Ok(value) => value,
+            Err(wrong) => {
+                let message = format!("`--set {}={}`: {}", o.key, o.value, wrong.message);
+                out.push(Diagnostic::error(wrong.code, Site::NONE, message).help_if(wrong.help));
+                continue;
+            }
+        };
         let problem = match o.key.split_once('.') {
             Some((section, key)) => set_key(draft, section, key, value),
             None => set_top(draft, &o.key, value),
@@ -44,9 +51,18 @@ pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
 
 /// Parses the value for its key: a string on a command line needs no quotes, and `data/cats` is a path rather than a
 /// division.
-fn value(draft: &Draft, o: &Override) -> Value {
+///
+/// # Errors
+/// What is wrong with a number where no string may stand.
+fn value(draft: &Draft, o: &Override) -> Result<Value, Diagnostic> {
     let text = || Value::new(ValueKind::Text(o.value.clone()));
-    let Some(mut parsed) = parse_value(&o.value) else { return text() };
+    let mut parsed = match read_value(&o.value) {
+        Ok(parsed) => parsed,
+        Err(found) => {
+            let wrong = found.iter().find(|d| d.code.id == c::LITERAL.id && !takes_text(draft, &o.key));
+            return wrong.map_or_else(|| Ok(text()), |wrong| Err(wrong.clone()));
+        }
+    };
     let mut computes_with_words = false;
     parsed.for_each(&mut |v| {
         if let ValueKind::Negate(a) = &v.kind {
@@ -68,17 +84,65 @@ fn value(draft: &Draft, o: &Override) -> Value {
         }
         _ => false,
     };
-    if computes_with_words || wants_text() { text() } else { parsed }
+    Ok(if computes_with_words || wants_text() { text() } else { parsed })
 }
 
 fn key_type(draft: &Draft, key: &str) -> Option<Type> {
     let (section, key) = key.split_once('.')?;
-    let construct = match (section, &draft.sections.iter().find(|e| e.key.text == section)?.value.kind) {
-        ("data", ValueKind::Block(word, _)) => SOURCES.iter().find(|s| s.name == word.text).copied()?,
-        ("data", ValueKind::Word(word)) => SOURCES.iter().find(|s| s.name == word).copied()?,
+    let word = match &draft.sections.iter().find(|e| e.key.text == section)?.value.kind {
+        ValueKind::Block(word, _) => &word.text,
+        ValueKind::Word(word) => word,
+        _ => return None,
+    };
+    let construct = match section {
+        "data" => SOURCES.iter().find(|s| s.name == word).copied()?,
+        "loss" => LOSSES.iter().find(|l| l.name == word).copied()?,
+        "optimizer" => OPTIMIZERS.iter().find(|o| o.name == word).copied()?,
+        "transforms" => &TRANSFORMS,
+        "model" => &MODEL,
         _ => return None,
     };
     construct.key(key).map(|(_, k)| k.ty)
+}
+
+/// Whether a string may stand at the key; a key that is not known takes all.
+fn takes_text(draft: &Draft, key: &str) -> bool {
+    if key.contains('.') {
+        return key_type(draft, key).is_none_or(|ty| {
+            matches!(ty, Type::Text | Type::Texts | Type::Column | Type::Columns | Type::Split | Type::Weights)
+        });
+    }
+    match bindings(draft).find(|(name, _)| *name == key) {
+        Some((_, bound)) => {
+            let mut has_text = false;
+            bound.clone().for_each(&mut |v| has_text |= matches!(v.kind, ValueKind::Text(_)));
+            has_text
+        }
+        None => !settable().any(|name| name == key),
+    }
+}
+
+/// What `let` binds at the top level of `train`.
+fn bindings(draft: &Draft) -> impl Iterator<Item = (&str, &Value)> + Clone {
+    draft.train.iter().flat_map(|train| &train.body).filter_map(|stmt| match stmt {
+        Stmt::Let { name, value } => Some((name.text.as_str(), value)),
+        _ => None,
+    })
+}
+
+/// The sections that an override changes: steps have no names.
+fn settable() -> impl Iterator<Item = &'static str> + Clone {
+    SECTIONS.iter().map(|s| s.name).filter(|name| *name != "train")
+}
+
+/// The help for an override of a step.
+fn steps_help(draft: &Draft) -> String {
+    let names: Vec<&str> = bindings(draft).map(|(name, _)| name).collect();
+    let names = match names.as_slice() {
+        [] => "names that a `let` in `train` binds".to_string(),
+        names => list(names.iter().copied()),
+    };
+    format!("steps are changed in the file; what can be set are sections, their keys such as `data.batch`, and {names}")
 }
 
 fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
@@ -97,23 +161,30 @@ fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
         entry.value = Value { site: entry.value.site, ..value };
         return Ok(());
     }
-    if SECTIONS.iter().any(|s| s.name == key && key != "train") {
+    if settable().any(|name| name == key) {
         draft.sections.push(Entry { key: Name::new(key), lints: Vec::new(), value });
         return Ok(());
     }
-    let mut names: Vec<String> = SECTIONS.iter().map(|s| s.name.to_string()).collect();
-    if let Some(train) = &draft.train {
-        names.extend(train.body.iter().filter_map(|s| match s {
-            Stmt::Let { name, .. } => Some(name.text.clone()),
-            _ => None,
-        }));
+    if habits::meant_section(key) == Some("train") {
+        return Err(steps_help(draft));
     }
-    Err(did_you_mean(key, names.iter().map(String::as_str)))
+    let mut names: Vec<&str> = settable().collect();
+    names.extend(bindings(draft).map(|(name, _)| name));
+    Err(did_you_mean(key, names))
 }
 
 fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<(), String> {
+    if habits::meant_section(section) == Some("train") {
+        return Err(steps_help(draft));
+    }
     let Some(entry) = draft.sections.iter_mut().find(|e| e.key.text == section) else {
-        return Err(did_you_mean(section, SECTIONS.iter().map(|s| s.name)));
+        return Err(match SECTIONS.iter().find(|s| s.name == section) {
+            Some(absent) => {
+                let whole = absent.example.replacen(": ", "=", 1);
+                format!("the recipe has no `{section}`; `--set '{whole}'` adds it")
+            }
+            None => did_you_mean(section, settable()),
+        });
     };
     if let ValueKind::Word(word) = &entry.value.kind {
         let name = Name { text: word.clone(), site: entry.value.site };

@@ -83,6 +83,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0207", "squeezenet1_1", "squeezenet1_2"),
     ("E0207", "squeezenet1_1", "nasnet"),
     ("E0208", "[accuracy]", "[acuracy]"),
+    ("E0208", "[accuracy]", "[accuracy_multi]"),
     ("E0209", "fit(1e-2, 1)", "fitt(1e-2, 1)"),
     ("E0210", "fit(1e-2, 1)", "fit(1e-2, 1, cycle_length = 1)"),
     ("E0211", "fit(1e-2, 1)", "unfreeze(3); fit(1e-2, 1)"),
@@ -92,6 +93,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0212", "fit(1e-2, 1)", "fit(1e-2, 1); save(\"{size}\")"),
     ("E0213", "Demo", "#[allow(long_runn)] Demo"),
     ("E0301", "size: 64", "size: \"64\""),
+    ("E0301", "size: 64", "size: sz"),
     ("E0301", "size: 64", "size: 64, augment: flip"),
     ("E0301", "size: 64", "size: 64, augment: [10]"),
     ("E0301", "[accuracy]", "accuracy"),
@@ -203,7 +205,13 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0505", "root: \"d\"", "root: \"d\", valid: column(\"is_valid\")"),
     ("E0505", "root: \"d\"", "root: \"d\", valid: grouped(\"patient\")"),
     ("E0505", "root: \"d\"", "root: \"d\", valid: folds(5, grouped = \"patient\")"),
+    (
+        "E0504",
+        "folders { root: \"d\" }",
+        "csv { root: \"d\", labels: \"l.csv\", images: \"i\", id: \"id\", label: \"breed\", header: off }",
+    ),
     ("E0506", "[accuracy],", "[accuracy], keep_best: log_loss,"),
+    ("E0506", "[accuracy],", "[accuracy], keep_best: f2,"),
     (
         "E0507",
         "single_label,\n    data: folders { root: \"d\" }",
@@ -243,6 +251,9 @@ const CASES: &[(&str, &str, &str)] = &[
     ("E0602", "fit(1e-2, 1)", "fit(1 / 0, 1)"),
     ("E0602", "fit(1e-2, 1)", "fit(\"a\" * 2, 1)"),
     ("E0603", "fit(1e-2, 1)", "for size in 64 { resize(size); fit(1e-2, 1); }"),
+    ("E0603", "fit(1e-2, 1);", "for i in 1..3 { fit(1e-2, 1); }"),
+    ("E0603", "fit(1e-2, 1);", "let n = 3; for i in 1..n { fit(1e-2, i); }"),
+    ("E0603", "fit(1e-2, 1);", "let sizes = [64, 128]; for size in sizes { resize(size); fit(1e-2, 1); }"),
     ("E0604", "size: 64", "size: SIZE"),
 ];
 

@@ -5,7 +5,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
 use crate::from_value::FromValue;
 use crate::habits;
-use crate::schema::{Construct, Key, MAX_ITEMS, Range, Type};
+use crate::parse::read_value;
+use crate::schema::{Construct, Key, MAX_ITEMS, Range, STEPS, Type, constructs};
 use crate::suggest::list;
 
 /// The values of a construct's keys, by their index in the registry.
@@ -94,7 +95,7 @@ pub(super) fn entries<'d>(
             continue;
         }
         first[i] = Some(entry.key.site);
-        if fits(key, &entry.value, out) {
+        if fits(construct, key, &entry.value, out) {
             bound.values[i] = Some(&entry.value);
         }
     }
@@ -126,7 +127,7 @@ pub(super) fn args<'d>(
     let mut bound = Bound::new(construct);
     let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
     let mut place = |i: usize, value: &'d Value, out: &mut Diagnostics| {
-        if fits(&construct.keys[i], value, out) {
+        if fits(construct, &construct.keys[i], value, out) {
             bound.values[i] = Some(value);
         }
     };
@@ -201,7 +202,7 @@ fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
 }
 
 /// Returns a suggestion for a word `w` that does not fit `key`.
-fn word_help(key: &Key, w: &str) -> String {
+fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
     let legal = key.legal_words();
     match (habits::python(w), key.ty) {
         (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
@@ -209,31 +210,73 @@ fn word_help(key: &Key, w: &str) -> String {
         (Some("off"), Type::Weights) => "`none`".to_string(),
         _ if !legal.is_empty() => habits::word_help(w, legal),
         (_, Type::Text | Type::Texts | Type::Column | Type::Columns) => format!("`\"{w}\"`"),
-        _ => format!("bind `{w}` first: `let {w} = ..;`"),
+        _ if STEPS.iter().any(|step| step.name == construct.name) => format!("bind `{w}` first: `let {w} = ..;`"),
+        _ => {
+            let takes = |c: &&Construct| c.key(key.name).is_some_and(|(_, k)| k.legal_words().contains(&w));
+            match constructs().find(takes) {
+                Some(other) => format!("{}; `{w}` is for `{}`", example(key), other.name),
+                None => format!("{}; names are bound in `train` only", example(key)),
+            }
+        }
     }
 }
 
+/// Returns a suggestion for a string where none fits `key`: the same without quotes, unless that does not fit either.
+fn unquoted(construct: &Construct, key: &Key, text: &str) -> String {
+    match read_value(text) {
+        Ok(value)
+            if matches!(value.kind, ValueKind::Number(_) | ValueKind::Word(_))
+                && fits(construct, key, &value, &mut Diagnostics::default()) =>
+        {
+            format!("without quotes: `{text}`")
+        }
+        Ok(_) => example(key),
+        Err(found) => {
+            let wrong = found.iter().find(|d| d.code.id == c::LITERAL.id);
+            wrong.and_then(|d| Some(format!("{}; {}", d.message, d.help.as_ref()?))).unwrap_or_else(|| example(key))
+        }
+    }
+}
+
+/// "for instance `224`"
+fn example(key: &Key) -> String {
+    format!("for instance `{}`", instance(key))
+}
+
 /// Formats a call with a value for each required argument.
-fn call(construct: &Construct) -> String {
-    let needed: Vec<&str> = construct.keys.iter().filter(|k| k.required).map(instance).collect();
+pub(super) fn call(construct: &Construct) -> String {
+    let needed: Vec<String> = construct.keys.iter().filter(|k| k.required).map(instance).collect();
     format!("{}({})", construct.name, needed.join(", "))
 }
 
 /// An example of a value for a key, for help texts.
-fn instance(key: &Key) -> &'static str {
-    match key.name {
-        "root" => return "\"data\"",
-        "labels" => return "\"labels.csv\"",
-        "images" | "train" => return "\"train\"",
-        "path" => return "\"valid\"",
-        "size" => return "224",
-        "cycles" | "epochs" => return "3",
-        "share" => return "0.2",
-        "count" => return "5",
-        "names" => return "[\"a\", \"b\"]",
-        _ => {}
+fn instance(key: &Key) -> String {
+    if let Some(default) = key.default {
+        return default.to_string();
     }
-    match key.ty {
+    let usual = match (key.name, key.ty) {
+        ("root", _) => "\"data\"",
+        ("labels", _) => "\"labels.csv\"",
+        ("images" | "train", Type::Text) => "\"train\"",
+        ("path", _) => "\"valid\"",
+        ("size", _) => "224",
+        ("cycles" | "epochs", _) => "3",
+        ("share", _) => "0.2",
+        ("count", _) => "5",
+        ("names", _) => "[\"a\", \"b\"]",
+        ("use_clr", _) => "[32, 8]",
+        ("use_clr_beta", _) => "[10, 10]",
+        (_, ty) => usual(key, ty),
+    };
+    match (usual.parse::<f64>(), key.range) {
+        (Ok(x), Some(range)) if !range.holds(x) => number(range.lo),
+        _ => usual.to_string(),
+    }
+}
+
+/// An example of a value of a kind.
+fn usual(key: &Key, ty: Type) -> &'static str {
+    match ty {
         Type::Text => "\"name\"",
         Type::Texts => "\".jpg\"",
         Type::Columns => "[\"cat\", \"dog\"]",
@@ -252,7 +295,7 @@ fn instance(key: &Key) -> &'static str {
 }
 
 /// Checks the kind of a value and reports mismatches.
-fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
+fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
     let wrong = |value: &Value, out: &mut Diagnostics| {
         let expected = match key.words {
             [] => key.ty.expected().to_string(),
@@ -270,17 +313,16 @@ fn fits(key: &Key, value: &Value, out: &mut Diagnostics) -> bool {
             format!("`{}` expects {expected}, got {}", key.name, value.kind_name()),
         );
         error = match &value.kind {
-            ValueKind::Word(w) => error.help(word_help(key, w)),
+            ValueKind::Word(w) => error.help(word_help(construct, key, w)),
             ValueKind::Call(name, _) => error.help_if(
                 habits::instead(&name.text)
                     .map(str::to_string)
                     .or_else(|| key.default.map(|d| format!("for instance `{d}`"))),
             ),
-            ValueKind::Text(s) if s.parse::<f64>().is_ok() => error.help(format!("without quotes: `{s}`")),
-            ValueKind::Text(s) if key.words.contains(&s.as_str()) => error.help(format!("without quotes: `{s}`")),
             ValueKind::Text(_) if key.ty == Type::Columns => error.help(format!("`[{value}]`")),
+            ValueKind::Text(s) => error.help(unquoted(construct, key, s)),
             _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
-            _ => error.help(format!("for instance `{}`", key.default.unwrap_or_else(|| instance(key)))),
+            _ => error.help(example(key)),
         };
         out.push(error);
         false
@@ -403,14 +445,33 @@ pub(super) fn range_ok(name: &str, range: &Range, x: f64, site: Site, out: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{SECTIONS, constructs};
+    use crate::parse::parse_value;
+    use crate::schema::SECTIONS;
+
+    #[test]
+    fn every_example_fits_its_own_key() {
+        for (construct, key) in constructs().flat_map(|c| c.keys.iter().map(move |key| (c, key))) {
+            let example = parse_value(&instance(key)).expect("an example is a value");
+            let mut out = Diagnostics::default();
+            assert!(fits(construct, key, &example, &mut out), "{}: {}: {out:?}", construct.name, key.name);
+        }
+    }
+
+    /// Only the arguments of steps may name what `let` binds.
+    #[test]
+    fn no_other_construct_is_called_like_a_step() {
+        let names: Vec<&str> = constructs().map(|c| c.name).collect();
+        for step in STEPS {
+            assert_eq!(names.iter().filter(|name| **name == step.name).count(), 1, "{}", step.name);
+        }
+    }
 
     #[test]
     fn every_default_fits_its_own_key() {
         for (construct, key) in constructs().flat_map(|c| c.keys.iter().map(move |key| (c, key))) {
             let Some(default) = key.default_value() else { continue };
             let mut out = Diagnostics::default();
-            assert!(fits(key, default, &mut out), "{}: {}: {out:?}", construct.name, key.name);
+            assert!(fits(construct, key, default, &mut out), "{}: {}: {out:?}", construct.name, key.name);
             assert!(!key.required, "{}: {} must be given and has a default", construct.name, key.name);
         }
         for section in SECTIONS {

@@ -158,17 +158,9 @@ fn needs_classes(
 fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
     let (id, label) = (b.read::<Column>("id"), b.read::<Column>("label"));
     let header = b.read("header");
-    for (key, col) in [("id", &id), ("label", &label)] {
-        if let (Some(Column::Name(name)), Some(false)) = (col, header) {
-            out.push(
-                Diagnostic::error(
-                    &c::NO_HEADER,
-                    b.site(key, Site::NONE),
-                    format!("column {name:?} has no name without a header"),
-                )
-                .help(format!("its position from 0: `{key}: 0`, or `header: on`")),
-            );
-        }
+    let columns = b.read::<Vec<Column>>("columns").unwrap_or_default();
+    if header == Some(false) {
+        positions_only(b, &columns, out);
     }
     if id.is_some() && id == label && b.read::<Vec<Column>>("columns").is_none() {
         out.push(
@@ -188,7 +180,6 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option
                 .help(format!("`suffix: \".{suffix}\"`")),
         );
     }
-    let columns = b.read::<Vec<Column>>("columns").unwrap_or_default();
     label_columns(b, &columns, task, out);
     let delimiter = b.read::<String>("delimiter");
     let delimiter = delimiter.filter(|text| {
@@ -240,6 +231,38 @@ fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option
     })
 }
 
+/// Reports columns that are named where no header names them. The positions that the helps propose are all different, so
+/// that they can be taken together.
+fn positions_only(b: &bind::Bound, columns: &[Column], out: &mut Diagnostics) {
+    let labels = if columns.is_empty() { "label" } else { "columns" };
+    let all = |key: &str| match key {
+        "columns" => columns.to_vec(),
+        _ => b.read::<Column>(key).into_iter().collect(),
+    };
+    let is_name = |column: &Column| matches!(column, Column::Name(_));
+    let (named, numbered): (Vec<&str>, Vec<&str>) = ["id", labels].iter().partition(|key| all(key).iter().any(is_name));
+    let taken: Vec<Column> = numbered.iter().flat_map(|key| all(key)).collect();
+    let mut free = (0..).map(Column::Position).filter(|position| !taken.contains(position));
+    for key in named {
+        let found = all(key);
+        let positions: Vec<String> = free.by_ref().take(found.len()).map(|column| column.to_string()).collect();
+        let help = match key {
+            "columns" => format!("their positions from 0: `columns: [{}]`, or `header: on`", positions.join(", ")),
+            _ => format!("its position from 0: `{key}: {}`, or `header: on`", positions.concat()),
+        };
+        if let Some(column) = found.iter().find(|column| is_name(column)) {
+            out.push(
+                Diagnostic::error(
+                    &c::NO_HEADER,
+                    b.site(key, Site::NONE),
+                    format!("column {column} has no name without a header"),
+                )
+                .help(help),
+            );
+        }
+    }
+}
+
 /// Checks the columns that hold a class or a tag each.
 fn label_columns(b: &bind::Bound, columns: &[Column], task: Option<TaskKind>, out: &mut Diagnostics) {
     if columns.is_empty() {
@@ -276,14 +299,6 @@ fn label_columns(b: &bind::Bound, columns: &[Column], task: Option<TaskKind>, ou
             Diagnostic::error(&c::TWICE, site, "`id` and `columns` name the same column")
                 .help("positions count from 0: `id: 0, columns: [1, 2]`")
                 .also(b.site("id", site), "the image's name"),
-        );
-    }
-    if b.read("header") == Some(false)
-        && let Some(Column::Name(name)) = columns.iter().find(|column| matches!(column, Column::Name(_)))
-    {
-        out.push(
-            Diagnostic::error(&c::NO_HEADER, site, format!("column {name:?} has no name without a header"))
-                .help("their positions from 0: `columns: [1, 2]`, or `header: on`"),
         );
     }
     if b.written("separator").is_some() {

@@ -7,23 +7,23 @@ mod course;
 mod data;
 mod lints;
 mod loss;
+mod metrics;
 mod model;
 mod optimizer;
 mod steps;
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, Entry, LintAttr, Name, Value, ValueKind};
+use crate::draft::{Draft, Entry, LintAttr, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
-use crate::recipe::{
-    Average, ClassWeights, DeviceWish, KeepBest, Metric, MetricKind, Options, Precision, Recipe, TaskKind,
-};
+use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, TaskKind};
 use crate::schema::{self, SECTIONS};
-use crate::suggest::{did_you_mean, list};
+use crate::suggest::list;
 
 pub(crate) use bind::Bound;
 pub(crate) use lints::of_section as lint_of_section;
+pub(crate) use metrics::example as example_of_metric;
 
 /// A recipe that passed the checks, and what the front end needs besides.
 #[derive(Clone, Debug)]
@@ -136,10 +136,11 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     if let (Some((size, _)), Some((side, site))) = (value("transforms").and_then(data::size), copies) {
         data::copies_fit(size, side, site, site, out);
     }
-    let metrics = value("metrics").and_then(|v| metrics(v, task, out));
+    let metrics = value("metrics").and_then(|v| metrics::metrics(v, task, out));
     let options = options(&sections, task, metrics.as_deref(), out);
     let valid = value("data").and_then(data::valid_images);
     let context = steps::Context {
+        task: kind,
         facts,
         random: value("model").and_then(model::random_weights),
         valid,
@@ -226,106 +227,6 @@ fn choice<T>(
     found
 }
 
-fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
-    let ValueKind::List(items) = &value.kind else {
-        if value.kind != ValueKind::Broken {
-            out.push(
-                Diagnostic::error(
-                    &c::WRONG_TYPE,
-                    value.site,
-                    format!("`metrics` is a list, got {}", value.kind_name()),
-                )
-                .help(format!("`metrics: [{value}]`")),
-            );
-        }
-        return None;
-    };
-    if !bind::length_ok("metrics", items, value.site, out) {
-        return None;
-    }
-    let mut metrics: Vec<Metric> = Vec::new();
-    let mut places = Vec::new();
-    let mut good = true;
-    for item in items {
-        match metric(item, task, out) {
-            Some(m) => match metrics.iter().position(|k| k.column() == m.column()) {
-                Some(first) => out.push(
-                    Diagnostic::error(&c::TWICE, item.site, format!("metric `{}` is given twice", m.column()))
-                        .help(format!("once: `{}`", m.word()))
-                        .also(places[first], "first given here"),
-                ),
-                None => {
-                    metrics.push(m);
-                    places.push(item.site);
-                }
-            },
-            None => good = false,
-        }
-    }
-    good.then_some(metrics)
-}
-
-fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Metric> {
-    let (word, args) = match &value.kind {
-        ValueKind::Word(word) => (word.as_str(), None),
-        ValueKind::Call(name, args) => (name.text.as_str(), Some(args)),
-        ValueKind::Broken => return None,
-        _ => {
-            out.push(
-                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
-                    .help(list(MetricKind::WORDS.iter().copied())),
-            );
-            return None;
-        }
-    };
-    let Some(kind) = MetricKind::parse(word) else {
-        let help = match KeepBest::parse(word) {
-            Some(_) => "the loss is measured in every run; remove it".to_string(),
-            None => did_you_mean(word, MetricKind::WORDS.iter().copied()),
-        };
-        out.push(Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`")).help(help));
-        return None;
-    };
-    let construct = kind.construct();
-    if construct.keys.is_empty() && args.is_some() {
-        out.push(
-            Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
-                .help(format!("`{word}`")),
-        );
-        return None;
-    }
-    let name = Name { text: word.to_string(), site: value.site };
-    let bound = bind::args(construct, &name, value.site, args.map_or(&[], Vec::as_slice), out);
-    if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
-        let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
-        out.push(
-            Diagnostic::error(&c::METRIC_TASK, value.site, format!("`{word}` does not measure `{}` data", task.word()))
-                .help(format!("{instead}, or another `task`"))
-                .also(set, "the task is set here"),
-        );
-        return None;
-    }
-    if let Some((TaskKind::SingleLabel, set)) = task {
-        let samples = bound.read::<Average>("average") == Some(Average::Samples);
-        let of_tags = [("threshold", bound.given("threshold")), ("average", samples)];
-        for (key, _) in of_tags.iter().filter(|(_, wrong)| *wrong) {
-            let what = if *key == "average" { "`average = samples`" } else { "`threshold`" };
-            let text =
-                format!("{what} is for tags: an image with one label is predicted to have the most probable class");
-            let help = if *key == "average" { "`average = macro`" } else { "remove `threshold`" };
-            out.push(
-                Diagnostic::error(&c::TASK_OPTION, bound.site(key, value.site), text)
-                    .help(help)
-                    .also(set, "the task is set here"),
-            );
-        }
-        if of_tags.iter().any(|(_, wrong)| *wrong) {
-            return None;
-        }
-    }
-    kind.lower(&bound)
-}
-
 fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
     let number = |name: &str, out: &mut Diagnostics| {
         let value = &sections.get(name)?.value;
@@ -383,35 +284,8 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let precision = value("precision").and_then(|v| choice("precision", v, Precision::WORDS, Precision::parse, out));
     let switches = schema::section("report").words;
     let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
-    let keep_best = value("keep_best").and_then(|v| choice("keep_best", v, KeepBest::WORDS, KeepBest::parse, out));
-    if let (Some(KeepBest::Metric(best)), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best"))
-        && !metrics.iter().any(|m| m.kind() == best)
-    {
-        let words: Vec<&str> = metrics.iter().map(Metric::word).collect();
-        let best = best.word();
-        out.push(
-            Diagnostic::error(&c::BEST_METRIC, entry.value.site, format!("`{best}` is not measured"))
-                .help(match words.as_slice() {
-                    [] => format!("`metrics: [{best}]`"),
-                    _ => format!("add it to `metrics`, or one of {}, `val_loss`", list(words)),
-                })
-                .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
-        );
-    }
-    if let (Some(KeepBest::Metric(best)), Some(metrics), Some(entry)) = (keep_best, metrics, sections.get("keep_best"))
-        && metrics.iter().filter(|m| m.kind() == best).count() > 1
-    {
-        let best = best.word();
-        out.push(
-            Diagnostic::error(
-                &c::BEST_METRIC,
-                entry.value.site,
-                format!("`{best}` is measured with several arguments"),
-            )
-            .help(format!("keep one `{best}` in `metrics`, or `keep_best: val_loss`"))
-            .also(sections.get("metrics").map_or(Site::NONE, |e| e.value.site), "what is measured"),
-        );
-    }
+    let measured = metrics.zip(value("metrics")).map(|(metrics, list)| (metrics, list.site));
+    let keep_best = value("keep_best").and_then(|v| metrics::keep_best(v, task, measured, out));
     let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
     let loss = value("loss").and_then(|v| loss::loss(v, task, out));
     for (key, given) in [

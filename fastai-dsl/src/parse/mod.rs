@@ -502,17 +502,22 @@ fn statements_of(text: &str, site: Site) -> Vec<crate::draft::Stmt> {
 
 /// Parses a single value, as `--set` takes it, without places; `None` if the text is not one value.
 pub fn parse_value(text: &str) -> Option<crate::draft::Value> {
-    crate::scan::scan(text).ok()?;
-    let tokens: TokenStream = text.parse().ok()?;
+    read_value(text).ok()
+}
+
+/// [`parse_value`], with what is said about a text that is not one value.
+pub(crate) fn read_value(text: &str) -> Result<crate::draft::Value, Diagnostics> {
+    crate::scan::scan(text).map_err(|_| Diagnostics::default())?;
+    let tokens: TokenStream = text.parse().map_err(|_| Diagnostics::default())?;
     let mut out = Out::default();
     let buffer = TokenBuffer::new2(tokens);
     let end = Span::call_site();
     let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
     let value = parser.value();
     if !parser.cursor.eof() || out.diagnostics.has_errors() {
-        return None;
+        return Err(out.diagnostics);
     }
     let mut value = value;
     value.forget_sites();
-    Some(value)
+    Ok(value)
 }

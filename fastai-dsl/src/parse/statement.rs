@@ -5,7 +5,8 @@ use proc_macro2::Delimiter;
 use super::Parser;
 use crate::catalog as c;
 use crate::diagnostic::Diagnostic;
-use crate::draft::{Arg, Name, StepCall, Stmt, Value, ValueKind};
+use crate::draft::{Arg, Name, Op, StepCall, Stmt, Value, ValueKind};
+use crate::evaluate::counted;
 use crate::habits;
 use crate::import;
 use crate::schema::STEPS;
@@ -119,7 +120,7 @@ impl Parser<'_, '_> {
             return None;
         };
         self.skip_one();
-        let list = self.value();
+        let list = self.loop_list(&name);
         let Some((content, end)) = self.group(Delimiter::Brace) else {
             let error =
                 self.error_here(&c::EXPECTED_STEP, "expected the loop's body in braces").help("`{ fit(1e-2, 1); }`");
@@ -129,6 +130,45 @@ impl Parser<'_, '_> {
         };
         let (body, _) = self.inside(content, end).statements();
         Some(Stmt::For { name, list, body })
+    }
+
+    /// What a loop goes over. A range, `1..3`, is reported and taken as the list that it stands for.
+    fn loop_list(&mut self, name: &Name) -> Value {
+        let first = self.here();
+        let from = self.before_body();
+        if !self.peek_punct('.') {
+            return from;
+        }
+        while self.punct('.') {}
+        let past = if self.punct('=') { 0.0 } else { 1.0 };
+        let open = self.cursor.group(Delimiter::Brace).is_some();
+        let to = if open { Value::new(ValueKind::Broken) } else { self.before_body() };
+        let site = self.site(first);
+        let list = match (&from.kind, &to.kind) {
+            (ValueKind::Number(from), ValueKind::Number(to)) => counted(*from, to - past),
+            _ => None,
+        };
+        let example = list.as_ref().map_or("[1, 2, 3]".to_string(), Value::to_string);
+        self.report(
+            Diagnostic::error(&c::LOOP_LIST, site, "a loop over a range")
+                .help(format!("write the list out: `for {} in {example}`", name.text)),
+        );
+        // The names of the bounds are read and the body is checked, even if nothing is known about the numbers.
+        let unknown = |bound| {
+            let broken = Value { kind: ValueKind::Broken, site };
+            Value { kind: ValueKind::Binary(Op::Add, Box::new(broken), Box::new(bound)), site }
+        };
+        let rounds = || ValueKind::List(vec![unknown(from), unknown(to)]);
+        Value { kind: list.map_or_else(rounds, |list| list.kind), site }
+    }
+
+    /// A value with the loop's body behind it: a name there begins no block.
+    fn before_body(&mut self) -> Value {
+        let begins_body = self.cursor.ident().is_some_and(|(_, rest)| rest.group(Delimiter::Brace).is_some());
+        match begins_body.then(|| self.name()).flatten() {
+            Some(name) => Value { kind: ValueKind::Word(name.text), site: name.site },
+            None => self.value(),
+        }
     }
 
     /// A statement of another language: reported and skipped with its block.

@@ -78,8 +78,8 @@ fn as_key(name: &str, value: &str) -> Vec<String> {
         let required = c.keys.iter().filter(|k| k.required && k.name != name);
         let mut keys: String = required.map(|k| format!("{}: {}, ", k.name, instance(k.name))).collect();
         if name == "label" {
-            // The first column is the id unless the recipe says otherwise.
-            keys += "id: 1, ";
+            // A proposed position is not that of the id.
+            keys += "id: 9, ";
         }
         let block = |word: &str| format!("{word} {{ {keys}{name}: {value} }}");
         let section = match c.name {

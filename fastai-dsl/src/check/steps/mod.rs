@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, StepCall, Stmt};
 use crate::habits;
 use crate::plan::BodyState;
-use crate::recipe::{Fit, HeadSpec, Step, StepKind};
+use crate::recipe::{Fit, HeadSpec, Step, StepKind, TaskKind};
 use crate::schedule;
 
 /// The most epochs of a recipe. At one second each they take eleven days.
@@ -22,6 +22,7 @@ const MAX_EPOCHS: u64 = 1_000_000;
 
 /// Facts from the other sections that the steps depend on; `None` where a section is broken.
 pub(super) struct Context {
+    pub(super) task: Option<TaskKind>,
     pub(super) facts: Option<&'static ArchFacts>,
     /// Whether the body's weights are random, and where the recipe says so.
     pub(super) random: Option<(bool, Site)>,
@@ -120,7 +121,7 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
     let Some(kind) = StepKind::parse(word) else {
         out.push(
             Diagnostic::error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"))
-                .help(habits::step_help(word, &call.args)),
+                .help(habits::step_help(word, &call.args, state.context.task)),
         );
         return None;
     };

@@ -1,0 +1,166 @@
+//! Checks and lowers the section `metrics`, and `keep_best`, which names one of them.
+
+use super::{TaskAt, bind, unexpected};
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Name, Value, ValueKind};
+use crate::recipe::{Average, KeepBest, Metric, MetricKind, TaskKind};
+use crate::suggest::{did_you_mean, list};
+
+pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
+    let ValueKind::List(items) = &value.kind else {
+        if value.kind != ValueKind::Broken {
+            out.push(
+                Diagnostic::error(
+                    &c::WRONG_TYPE,
+                    value.site,
+                    format!("`metrics` is a list, got {}", value.kind_name()),
+                )
+                .help(format!("`metrics: [{value}]`")),
+            );
+        }
+        return None;
+    };
+    if !bind::length_ok("metrics", items, value.site, out) {
+        return None;
+    }
+    let mut metrics: Vec<Metric> = Vec::new();
+    let mut places = Vec::new();
+    let mut good = true;
+    for item in items {
+        match metric(item, task, out) {
+            Some(m) => match metrics.iter().position(|k| k.column() == m.column()) {
+                Some(first) => out.push(
+                    Diagnostic::error(&c::TWICE, item.site, format!("metric `{}` is given twice", m.column()))
+                        .help(format!("once: `{}`", m.word()))
+                        .also(places[first], "first given here"),
+                ),
+                None => {
+                    metrics.push(m);
+                    places.push(item.site);
+                }
+            },
+            None => good = false,
+        }
+    }
+    good.then_some(metrics)
+}
+
+fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Metric> {
+    let (word, args) = match &value.kind {
+        ValueKind::Word(word) => (word.as_str(), None),
+        ValueKind::Call(name, args) => (name.text.as_str(), Some(args)),
+        ValueKind::Broken => return None,
+        _ => {
+            out.push(
+                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
+                    .help(list(words_for(task))),
+            );
+            return None;
+        }
+    };
+    let Some(kind) = MetricKind::parse(word) else {
+        let help = match KeepBest::parse(word) {
+            Some(_) => "the loss is measured in every run; remove it".to_string(),
+            None => did_you_mean(word, words_for(task)),
+        };
+        out.push(Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`")).help(help));
+        return None;
+    };
+    let construct = kind.construct();
+    if construct.keys.is_empty() && args.is_some() {
+        out.push(
+            Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
+                .help(format!("`{word}`")),
+        );
+        return None;
+    }
+    let name = Name { text: word.to_string(), site: value.site };
+    let bound = bind::args(construct, &name, value.site, args.map_or(&[], Vec::as_slice), out);
+    if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
+        let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
+        out.push(
+            Diagnostic::error(&c::METRIC_TASK, value.site, format!("`{word}` does not measure `{}` data", task.word()))
+                .help(format!("{instead}, or another `task`"))
+                .also(set, "the task is set here"),
+        );
+        return None;
+    }
+    if let Some((TaskKind::SingleLabel, set)) = task {
+        let samples = bound.read::<Average>("average") == Some(Average::Samples);
+        let of_tags = [("threshold", bound.given("threshold")), ("average", samples)];
+        for (key, _) in of_tags.iter().filter(|(_, wrong)| *wrong) {
+            let what = if *key == "average" { "`average = samples`" } else { "`threshold`" };
+            let text =
+                format!("{what} is for tags: an image with one label is predicted to have the most probable class");
+            let help = if *key == "average" { "`average = macro`" } else { "remove `threshold`" };
+            out.push(
+                Diagnostic::error(&c::TASK_OPTION, bound.site(key, value.site), text)
+                    .help(help)
+                    .also(set, "the task is set here"),
+            );
+        }
+        if of_tags.iter().any(|(_, wrong)| *wrong) {
+            return None;
+        }
+    }
+    kind.lower(&bound)
+}
+
+/// The words of the metrics that measure the task.
+fn words_for(task: Option<TaskAt>) -> impl Iterator<Item = &'static str> + Clone {
+    let measures = move |kind: &&MetricKind| task.is_none_or(|(task, _)| kind.measures(task));
+    MetricKind::ALL.iter().filter(measures).map(|kind| kind.word())
+}
+
+/// What the best epoch is chosen by; `measured` are the recipe's metrics and their place, unless the section is broken.
+pub(super) fn keep_best(
+    value: &Value,
+    task: Option<TaskAt>,
+    measured: Option<(&[Metric], Site)>,
+    out: &mut Diagnostics,
+) -> Option<KeepBest> {
+    let count = |word: &str| measured.map_or(1, |(metrics, _)| metrics.iter().filter(|m| m.word() == word).count());
+    let found = match &value.kind {
+        ValueKind::Word(word) => KeepBest::parse(word),
+        _ => None,
+    };
+    // One that is measured with several arguments cannot be chosen by.
+    let metrics = words_for(task).filter(|word| count(word) == 1);
+    let legal: Vec<&str> = [KeepBest::ValLoss.word()].into_iter().chain(metrics).collect();
+    let Some(best) = found else {
+        unexpected("keep_best", value, &legal, out);
+        return None;
+    };
+    let (KeepBest::Metric(kind), Some((metrics, site))) = (best, measured) else { return found };
+    let word = best.word();
+    let (message, help) = match count(word) {
+        0 => {
+            let others = list(legal.iter().copied());
+            let help = match task {
+                Some((task, _)) if !kind.measures(task) => {
+                    format!("it does not measure `{}` data; one of {others}", task.word())
+                }
+                _ if metrics.is_empty() => format!("`metrics: [{}]`", example(kind)),
+                _ => format!("add it to `metrics`, or one of {others}"),
+            };
+            (format!("`{word}` is not measured"), help)
+        }
+        1 => return found,
+        _ => (
+            format!("`{word}` is measured with several arguments"),
+            format!("keep one `{word}` in `metrics`, or `keep_best: val_loss`"),
+        ),
+    };
+    out.push(Diagnostic::error(&c::BEST_METRIC, value.site, message).help(help).also(site, "what is measured"));
+    found
+}
+
+/// A metric as a recipe may write it: its word, with the arguments that it needs.
+pub(crate) fn example(kind: MetricKind) -> String {
+    let construct = kind.construct();
+    match construct.keys.iter().any(|key| key.required) {
+        true => bind::call(construct),
+        false => kind.word().to_string(),
+    }
+}

@@ -1,0 +1,198 @@
+//! What a message proposes is taken, and passes.
+
+mod common;
+
+use fastai_dsl::source::RecipeText;
+
+/// A recipe of the task, with these metrics, options and steps.
+fn recipe(task: &str, metrics: &str, options: &str, steps: &str) -> String {
+    format!(
+        "Demo {{\n    task: {task},\n    data: folders {{ root: \"d\" }},\n    transforms: side_on {{ size: 64 }},\n    \
+         model: squeezenet1_1,\n    metrics: {metrics},\n    {options}\n    train: {{ {steps} }},\n}}\n"
+    )
+}
+
+/// The findings about a recipe with these overrides.
+fn read(text: &str, sets: &[&str]) -> RecipeText {
+    let sets: Vec<_> = sets.iter().map(|set| set.parse().unwrap()).collect();
+    RecipeText::new("demo.recipe", text, &sets)
+}
+
+/// The helps of a recipe, each with its code.
+fn helps(text: &str, sets: &[&str]) -> Vec<(&'static str, String)> {
+    read(text, sets).diagnostics().iter().map(|d| (d.code.id, d.help.clone().unwrap_or_default())).collect()
+}
+
+/// The help of a recipe with one mistake.
+fn help(text: &str, sets: &[&str], code: &str) -> String {
+    match helps(text, sets).as_slice() {
+        [(found, help)] if *found == code => help.clone(),
+        other => panic!("{code}: {other:?}\n{}", read(text, sets).render(false)),
+    }
+}
+
+fn passes(text: &str, sets: &[&str]) {
+    let source = read(text, sets);
+    assert!(source.diagnostics().is_empty(), "{}", source.render(false));
+}
+
+#[test]
+fn binding_a_name_is_proposed_where_it_helps() {
+    let tags = |metric: &str| recipe("multi_label", &format!("[{metric}]"), "", "fit(1e-2, 1);");
+    let said = help(&tags("f1(threshold = search)"), &[], "E0301");
+    assert_eq!(said, "for instance `0.5`; `search` is for `f2`");
+    passes(&tags("f1(threshold = 0.5)"), &[]);
+    passes(&tags("f2(threshold = search)"), &[]);
+
+    let sized = |size: &str| tags("f2").replace("size: 64", &format!("size: {size}"));
+    let said = help(&sized("sz"), &[], "E0301");
+    assert_eq!(said, "for instance `224`; names are bound in `train` only");
+    passes(&sized("224"), &[]);
+
+    let fit = |steps: &str| recipe("single_label", "[accuracy]", "", steps);
+    assert_eq!(help(&fit("fit(lr, 1);"), &[], "E0301"), "bind `lr` first: `let lr = ..;`");
+    passes(&fit("let lr = 1e-2; fit(lr, 1);"), &[]);
+}
+
+#[test]
+fn an_override_of_a_step_is_answered_with_what_can_be_set() {
+    let text = recipe("single_label", "[accuracy]", "", "let lr = 1e-2; fit(lr, 1);");
+    for set in ["train=fit(1e-3,1)", "train.epochs=3", "trian=fit(1e-3, 1)", "steps.cycles=3"] {
+        let said = help(&text, &[set], "E0605");
+        assert_eq!(
+            said,
+            "steps are changed in the file; what can be set are sections, their keys such as `data.batch`, and `lr`"
+        );
+    }
+    passes(&text, &["data.batch=16", "lr=1e-3", "seed=7"]);
+    let plain = recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);");
+    assert!(help(&plain, &["train=1"], "E0605").ends_with("and names that a `let` in `train` binds"));
+    // The section is spelled as it should be, and is not there.
+    for section in ["optimizer", "loss", "seed", "keep_best"] {
+        let said = help(&text, &[&format!("{section}.alpha=0.5")], "E0605");
+        let (_, set) = said.split_once("`--set '").expect("a proposal");
+        passes(&text, &[set.split_once('\'').unwrap().0]);
+    }
+}
+
+#[test]
+fn a_number_that_is_none_is_no_string_that_lacks_its_quotes() {
+    let text =
+        recipe("single_label", "[accuracy]", "", "let lr = 1e-2; fit(lr, 1); let name = \"a\"; save(\"{name}\");");
+    for (set, message, proposed) in [
+        ("lr=1e400", "`--set lr=1e400`: `1e400` is too large", "the largest number is about 1.8e308"),
+        ("data.batch=1e400", "`1e400` is too large", "the largest number is about 1.8e308"),
+        ("seed=1e400", "`1e400` is too large", "the largest number is about 1.8e308"),
+        ("lr=.5", "numbers begin with a digit", "`0.5`"),
+        ("transforms.size=64px", "`64px` has the suffix `px`", "numbers have no units or types: `64`"),
+    ] {
+        assert_eq!(help(&text, &[set], "E0110"), proposed);
+        assert!(read(&text, &[set]).render(false).contains(message), "{set}");
+    }
+    passes(&text, &["lr=0.5", "transforms.size=64"]);
+    // Where a string may stand, it needs no quotes.
+    passes(&text, &["name=224_all", "data.root=64px", "model.weights=224_all.safetensors", "data.valid=2nd"]);
+    let sized = |size: &str| text.replace("size: 64", &format!("size: {size}"));
+    for (size, proposed) in [
+        ("\"1e400\"", "`1e400` is too large; the largest number is about 1.8e308"),
+        ("\"64px\"", "`64px` has the suffix `px`; numbers have no units or types: `64`"),
+        ("\"inf\"", "for instance `224`"),
+        ("\"0\"", "for instance `224`"),
+        ("\"64\"", "without quotes: `64`"),
+    ] {
+        assert_eq!(help(&sized(size), &[], "E0301"), proposed);
+    }
+    passes(&sized("224"), &[]);
+}
+
+#[test]
+fn what_a_loop_goes_over_is_written_out() {
+    let text = |steps: &str| recipe("single_label", "[accuracy]", "", steps);
+    for (before, list, written) in [
+        ("", "1..3", "[1, 2]"),
+        ("", "1..=3", "[1, 2, 3]"),
+        ("let n = 3;", "1..=n", "[1, 2, 3]"),
+        ("", "3", "[1, 2, 3]"),
+        ("", "64", "[64]"),
+        ("", "range(3)", "[0, 1, 2]"),
+        ("", "range(1, 4)", "[1, 2, 3]"),
+        ("", "1..2000", "[1, 2, 3]"),
+        ("let n = [5, 6];", "n", "[5, 6]"),
+    ] {
+        let looped = |list: &str| text(&format!("{before} for i in {list} {{ fit(1e-2, 1); save(\"e{{i}}\"); }}"));
+        assert_eq!(help(&looped(list), &[], "E0603"), format!("write the list out: `for i in {written}`"), "{list}");
+        passes(&looped(written).replace(before, ""), &[]);
+    }
+    // The body of a loop over a range is checked as well.
+    let found = helps(&text("for i in 1..3 { fitt(1e-2, 1); }"), &[]);
+    assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["E0603", "E0209"]);
+}
+
+#[test]
+fn a_metric_is_proposed_for_its_task() {
+    let text = |task: &str, metrics: &str, options: &str| recipe(task, metrics, options, "fit(1e-2, 1);");
+    assert_eq!(help(&text("multi_label", "[accuracy_multi]", ""), &[], "E0208"), "did you mean `accuracy_thresh`?");
+    assert_eq!(help(&text("single_label", "[accuracy_multi]", ""), &[], "E0208"), "did you mean `accuracy`?");
+    let all = help(&text("multi_label", "[xyz]", ""), &[], "E0208");
+    assert!(all.contains("`hamming`") && !all.contains("`accuracy`") && !all.contains("`mae`"), "{all}");
+    assert_eq!(help(&text("multi_label", "[3]", ""), &[], "E0301").replace("one of ", ""), all.replace("one of ", ""));
+
+    let best = |metrics: &str, best: &str| text("single_label", metrics, &format!("keep_best: {best},"));
+    let said = help(&best("[accuracy]", "f2"), &[], "E0506");
+    assert_eq!(said, "it does not measure `single_label` data; one of `val_loss`, `accuracy`");
+    let said = help(&best("[accuracy]", "log_loss"), &[], "E0506");
+    assert_eq!(said, "add it to `metrics`, or one of `val_loss`, `accuracy`");
+    assert_eq!(help(&best("[]", "f_beta"), &[], "E0506"), "`metrics: [f_beta(0.01)]`");
+    assert_eq!(help(&best("[accuracy, mcc]", "yes"), &[], "E0206"), "one of `val_loss`, `accuracy`, `mcc`");
+    assert_eq!(help(&best("[accuracy]", "3"), &[], "E0301"), "`keep_best: val_loss`");
+    let several = "[precision, precision(average = micro), mcc]";
+    assert_eq!(help(&best(several, "on"), &[], "E0206"), "one of `val_loss`, `mcc`");
+    for (metrics, word) in [
+        ("[accuracy]", "val_loss"),
+        ("[accuracy]", "accuracy"),
+        ("[accuracy, log_loss]", "log_loss"),
+        ("[f_beta(0.01)]", "f_beta"),
+        (several, "mcc"),
+    ] {
+        passes(&best(metrics, word), &[]);
+    }
+
+    let step = |task: &str, metrics: &str, step: &str| recipe(task, metrics, "", &format!("fit(1e-2, 1); {step}"));
+    let said = help(&step("single_label", "[accuracy]", "hamming();"), &[], "E0209");
+    assert_eq!(said, "metrics are measured after each epoch, and this one not of `single_label` data; remove it");
+    let said = help(&step("single_label", "[accuracy]", "f_beta();"), &[], "E0209");
+    assert_eq!(said, "metrics are measured after each epoch: `metrics: [f_beta(0.01)]`");
+    passes(&step("single_label", "[f_beta(0.01)]", ""), &[]);
+}
+
+/// The proposals for several columns can be taken together.
+#[test]
+fn positions_that_are_proposed_together_differ() {
+    let text = |task: &str, metric: &str, columns: &[String]| {
+        let data = format!(
+            "csv {{ root: \"d\", labels: \"l.csv\", images: \"i\", header: off, valid: random(0.2), {} }}",
+            columns.join(", ")
+        );
+        recipe(task, metric, "", "fit(1e-2, 1);").replace("folders { root: \"d\" }", &data)
+    };
+    for (columns, proposed) in [
+        (vec!["id: \"id\"", "label: \"breed\""], vec!["id: 0", "label: 1"]),
+        (vec!["label: \"breed\""], vec!["label: 1"]),
+        (vec!["id: \"id\""], vec!["id: 0"]),
+        (vec!["id: 1", "label: \"breed\""], vec!["label: 0"]),
+        (vec!["id: \"id\"", "label: 0"], vec!["id: 1"]),
+        (vec!["id: \"id\"", "columns: [\"a\", \"b\"]"], vec!["id: 0", "columns: [1, 2]"]),
+        (vec!["id: 1", "columns: [\"a\", \"b\", \"c\"]"], vec!["columns: [0, 2, 3]"]),
+        (vec!["id: \"id\"", "columns: [0, 1]"], vec!["id: 2"]),
+        (vec!["id: 3", "columns: [0, \"b\"]"], vec!["columns: [0, 1]"]),
+    ] {
+        let written: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        let found = helps(&text("single_label", "[accuracy]", &written), &[]);
+        let helps: Vec<&str> = found.iter().map(|(_, help)| common::code(help)[0]).collect();
+        assert_eq!(helps, proposed, "{columns:?}: {found:?}");
+        let key = |text: &str| text.split(':').next().unwrap().to_string();
+        let kept = columns.iter().filter(|column| !proposed.iter().any(|p| key(p) == key(column)));
+        let taken: Vec<String> = kept.chain(&proposed).map(ToString::to_string).collect();
+        passes(&text("single_label", "[accuracy]", &taken), &[]);
+    }
+}
