@@ -211,10 +211,12 @@ fn replace(
     prefix.push(".");
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(TEMPORARY.1);
-    // tempfile creates private files; results get the user's usual permissions.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
+    // tempfile's own files are private, where results get the user's usual permissions, and its errors name the temporary file.
+    let create = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+    let mut file = builder.make_in(folder, create).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no folder {}", folder.display())),
+        _ => error,
+    })?;
     if let Some(old) = old {
         keep_owner(file.as_file(), old)?;
         file.as_file().set_permissions(old.permissions())?;
@@ -368,7 +370,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("absent").join("a.txt");
         let error = write_atomic(&path, |w| w.write_all(b"x")).unwrap_err().to_string();
-        assert!(error.contains(&path.display().to_string()), "{error}");
+        let absent = folder.path().join("absent").display().to_string();
+        assert_eq!(error, format!("cannot write {}: there is no folder {absent}", path.display()));
     }
 
     #[cfg(unix)]

@@ -49,35 +49,48 @@ const SHOWN: usize = 20;
 
 /// The findings so far.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<String>);
+pub(crate) struct Findings {
+    list: Vec<String>,
+    unread: bool,
+}
 
 impl Findings {
     /// Adds a finding.
     pub(crate) fn push(&mut self, finding: impl Into<String>) {
-        self.0.push(finding.into());
+        self.list.push(finding.into());
+    }
+
+    /// Records that findings kept rows from being read, so that what the other rows lack says nothing.
+    pub(crate) fn leave_unread(&mut self) {
+        self.unread = true;
+    }
+
+    /// Whether all rows were read, so that something can be said about the data set as a whole.
+    pub(crate) fn all_read(&self) -> bool {
+        !self.unread
     }
 
     /// Adds findings of one kind. After the twentieth they are only counted, so no kind hides another.
     pub(crate) fn extend(&mut self, what: &str, findings: Vec<String>) {
         let more = findings.len().saturating_sub(SHOWN);
-        self.0.extend(findings.into_iter().take(SHOWN));
+        self.list.extend(findings.into_iter().take(SHOWN));
         if more > 0 {
-            self.0.push(format!("and {more} more {what}"));
+            self.list.push(format!("and {more} more {what}"));
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// Returns `value` if there are no findings, otherwise the findings as an error.
     pub(crate) fn or<T>(self, value: T) -> Result<T, DataError> {
-        if self.0.is_empty() { Ok(value) } else { Err(DataError::from(self.0)) }
+        if self.list.is_empty() { Ok(value) } else { Err(DataError::from(self.list)) }
     }
 
     /// Like [`or`](Self::or), with these notes in the error.
     pub(crate) fn or_with_notes<T>(self, value: T, notes: impl FnOnce(&T) -> Vec<String>) -> Result<T, DataError> {
-        if self.0.is_empty() { Ok(value) } else { Err(DataError { findings: self.0, notes: notes(&value) }) }
+        if self.list.is_empty() { Ok(value) } else { Err(DataError { findings: self.list, notes: notes(&value) }) }
     }
 }
 

@@ -48,19 +48,18 @@ impl Dataset {
             Some(folder) => folders::read_test(&root, folder, suffix, vocabulary.names(), &mut findings, &mut notes),
             None => Vec::new(),
         };
-        if !rows.is_empty() {
-            check_classes(&vocabulary, task, &rows, &mut findings);
-        }
+        check_classes(task, &rows, &mut findings);
         if task != TaskKind::Regression {
             notes.extend(class_names::notes(&vocabulary, task));
         }
         let held_out = holdout::hold_out(data, &root, &rows, &mut findings, &mut notes);
+        let share = holdout::better_share(task, &rows, &held_out);
         let test = number_test(test, &vocabulary, task, &mut findings);
         let absent = rows.iter().zip(&held_out).filter(|(row, held_out)| row.absent && **held_out).count();
         let (train, valid) = part(rows, held_out, &vocabulary, task);
         let (classes, split) = (vocabulary.into_names(), data.valid.clone());
         let dataset = Dataset { root, classes, task, train, valid, test, split, notes };
-        Ok(dataset.checked(absent, findings))
+        Ok(dataset.checked(absent, share, findings))
     }
 }
 
@@ -147,7 +146,7 @@ fn read_source(
 /// Reports classes of another folder that are not among the training classes: separate numbering would shift labels.
 fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findings: &mut Findings) {
     let known: Vec<&str> = vocabulary.names().iter().map(String::as_str).collect();
-    if known.is_empty() {
+    if known.is_empty() || !findings.all_read() {
         return;
     }
     let unknown = classes.iter().filter(|class| vocabulary.number(class).is_none());

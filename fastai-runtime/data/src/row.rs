@@ -1,5 +1,6 @@
 //! The rows of a source: images with label names, before the vocabulary numbers them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use fastai_dsl::TaskKind;
@@ -21,13 +22,18 @@ pub(crate) struct SourceRow {
     pub(crate) absent: bool,
 }
 
-pub(crate) fn check_classes(vocabulary: &Vocabulary, task: TaskKind, rows: &[SourceRow], findings: &mut Findings) {
-    match (task, vocabulary.names()) {
-        (TaskKind::SingleLabel, [only]) => findings.push(format!(
-            "all {} images have the label {only:?}: a classifier needs at least two classes",
-            rows.len()
-        )),
-        (TaskKind::MultiLabel, []) => findings.push(format!("none of {} images has a tag", rows.len())),
+/// Checks that the images differ in their labels. Classes without an image, such as those of empty folders, do not count.
+pub(crate) fn check_classes(task: TaskKind, rows: &[SourceRow], findings: &mut Findings) {
+    let images = || rows.iter().filter(|row| !row.absent);
+    let count = images().count();
+    if task == TaskKind::Regression || count == 0 || !findings.all_read() {
+        return;
+    }
+    let labels: HashSet<&str> = images().flat_map(|row| row.labels.iter().map(String::as_str)).collect();
+    match (task, labels.into_iter().collect::<Vec<_>>().as_slice()) {
+        (TaskKind::SingleLabel, [only]) => findings
+            .push(format!("all {count} images have the label {only:?}: a classifier needs at least two classes")),
+        (TaskKind::MultiLabel, []) => findings.push(format!("none of {count} images has a tag")),
         _ => {}
     }
 }

@@ -52,8 +52,11 @@ impl LeftOut {
     /// Checks what remains: an empty part, or a class that would be measured but never trained, is a finding. `health`
     /// names the other classes that were lost.
     ///
-    /// If only part of the data set is examined, the classes are not checked.
+    /// If only part of the data set is examined, the classes are not checked; if rows were not read, nothing is.
     pub(crate) fn check(&self, dataset: &Dataset, part: bool, health: &mut Health, findings: &mut Findings) {
+        if !findings.all_read() {
+            return;
+        }
         let split = &dataset.split;
         if dataset.valid.is_empty() && !self.valid.is_empty() {
             findings.push(format!(

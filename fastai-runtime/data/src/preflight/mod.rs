@@ -187,6 +187,10 @@ impl<'a> Preflight<'a> {
         pairs::compare(dataset, &looks, self.duplicates, near, self.stop, &mut health, &mut left_out);
         left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
         measure(dataset, &looks, &mut health);
+        if !findings.all_read() {
+            // A row that was not read may hold an image of the class out.
+            health.unmeasured.clear();
+        }
         if self.stop.requested() {
             return Err(OpenError::Stopped("all images were checked; nothing was trained".to_string()));
         }

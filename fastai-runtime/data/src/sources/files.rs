@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::FileError;
+use crate::findings::{names, number};
 
 /// Suffixes of image files; decoding checks the content later.
 const SUFFIXES: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
@@ -14,6 +15,9 @@ const UNREAD: [&str; 20] = [
     "heic", "heif", "avif", "jxl", "jp2", "j2k", "dcm", "nii", "dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf",
     "psd", "tga", "exr", "svg",
 ];
+
+/// Names of images that are left out which a note lists.
+const NAMED: usize = 3;
 
 /// Largest folder depth; deeper nesting indicates a loop of links.
 pub(super) const DEEPEST: usize = 64;
@@ -111,13 +115,29 @@ pub struct ImageFiles<I> {
     named: Option<(PathBuf, u64)>,
     /// The open folders, from the outermost.
     open: Vec<(PathBuf, std::vec::IntoIter<FolderEntry>)>,
+    /// Images so far of kinds that are not decoded, and the paths of the first.
+    unread: (usize, Vec<String>),
     failed: bool,
 }
 
 impl<I: Iterator<Item = Result<PathBuf, FileError>>> ImageFiles<I> {
     /// Starts with the first of `paths`; nothing is listed yet. An error in `paths` is passed on.
     pub fn new(paths: I) -> Self {
-        ImageFiles { paths, named: None, open: Vec::new(), failed: false }
+        ImageFiles { paths, named: None, open: Vec::new(), unread: (0, Vec::new()), failed: false }
+    }
+
+    /// Names the images of kinds that are not decoded in the folders so far; `None` if there are none.
+    pub fn left_out(&self) -> Option<String> {
+        let (count, first) = &self.unread;
+        let more = count - first.len();
+        (*count > 0).then(|| {
+            format!(
+                "{} of kinds that are not read, left out: {}{}; convert them to JPEG or PNG",
+                number(*count, "image", "images"),
+                names(first, NAMED),
+                if more > 0 { format!(" and {more} more") } else { String::new() }
+            )
+        })
     }
 
     fn enter(&mut self, folder: PathBuf) -> Result<(), FileError> {
@@ -145,6 +165,11 @@ impl<I: Iterator<Item = Result<PathBuf, FileError>>> ImageFiles<I> {
                 } else if is_image(&path) {
                     self.named.iter_mut().for_each(|(_, found)| *found += 1);
                     return Ok(Some(path));
+                } else if path.to_str().is_some_and(is_unread_image) {
+                    self.unread.0 += 1;
+                    if self.unread.1.len() < NAMED {
+                        self.unread.1.push(path.display().to_string());
+                    }
                 }
                 continue;
             }
@@ -236,6 +261,20 @@ mod tests {
         assert!(lazy.next().unwrap().is_err() && lazy.next().is_none(), "it ends after an error");
         let error = image_files(&[base.path().join("empty")]).unwrap_err().to_string();
         assert!(error.contains("empty: there is no image in it"), "{error}");
+    }
+
+    #[test]
+    fn images_of_kinds_that_are_not_read_are_counted() {
+        let base = tempfile::tempdir().unwrap();
+        for name in ["a.jpg", "b.HEIC", "c.txt", "d.avif"] {
+            std::fs::write(base.path().join(name), b"").unwrap();
+        }
+        let mut files = ImageFiles::new(std::iter::once(Ok(base.path().to_path_buf())));
+        assert_eq!(files.left_out(), None);
+        assert_eq!(files.by_ref().count(), 1);
+        let note = files.left_out().unwrap();
+        assert!(note.starts_with("2 images of kinds that are not read, left out: "), "{note}");
+        assert!(note.contains("b.HEIC") && note.contains("d.avif"), "{note}");
     }
 
     #[cfg(unix)]

@@ -131,6 +131,7 @@ pub(crate) fn read(
         let mut tree = Tree::default();
         if let Err(error) = tree.collect(&path, "", 0) {
             findings.push(format!("cannot list {}: {error}", path.display()));
+            findings.leave_unread();
             continue;
         }
         others.extend(tree.others.iter().map(|file| format!("{class}/{file}")));
@@ -290,6 +291,7 @@ pub(crate) fn read_test(
         std::mem::take(&mut listing.files).into_iter().partition(|file| is_image(&path.join(file)));
     if images.is_empty()
         && let [only] = &listing.folders[..]
+        && findings.all_read()
         && !known.contains(only)
         && list(&path.join(only)).is_ok_and(|inner| inner.folders.is_empty())
     {

@@ -9,7 +9,7 @@ use image::{ImageFormat, RgbImage};
 use crate::atomic::write_atomic;
 use crate::findings::Findings;
 use crate::row::{SourceRow, check_classes, part};
-use crate::splits::holdout::{deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
+use crate::splits::holdout::{better_share, deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
 
@@ -251,19 +251,18 @@ fn build(
         TaskKind::Regression => Vocabulary::new(["value"]),
         _ => Vocabulary::new(rows.iter().flat_map(|row| row.labels.iter().cloned())),
     };
-    if !rows.is_empty() {
-        check_classes(&vocabulary, task, &rows, &mut findings);
-    }
+    check_classes(task, &rows, &mut findings);
     keep_together(&rows, &mut held_out);
     let notes: Vec<String> = match valid {
         valid if deals_classes(valid) => keep_last(&rows, &mut held_out).into_iter().collect(),
         _ => Vec::new(),
     };
+    let share = better_share(task, &rows, &held_out);
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);
     let classes = vocabulary.into_names();
     let (split, test) = (valid.clone(), Vec::new());
     let dataset = Dataset { root, classes, task, train, valid: valid_items, test, split, notes };
-    let (dataset, findings) = dataset.checked(0, findings);
+    let (dataset, findings) = dataset.checked(0, share, findings);
     findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
 }
 

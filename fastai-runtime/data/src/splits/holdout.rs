@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use fastai_dsl::{Data, Dealing, Source, Valid};
+use fastai_dsl::{Data, Dealing, Source, TaskKind, Valid};
 
 use super::drawn::{cv_indices, fold_indices, fold_of_groups, grouped_indices, stratified_indices};
 use crate::findings::{Findings, names};
@@ -23,7 +23,7 @@ pub(crate) fn hold_out(
         Valid::Rows(positions) => {
             let beyond = |position: &&u32| **position as usize >= rows.len();
             let unknown: Vec<String> = positions.iter().filter(beyond).map(u32::to_string).collect();
-            if !unknown.is_empty() && !rows.is_empty() {
+            if !unknown.is_empty() && !rows.is_empty() && findings.all_read() {
                 findings.push(format!(
                     "`valid: rows(..)` counts from 0 to {}, but names {}",
                     rows.len() - 1,
@@ -39,15 +39,42 @@ pub(crate) fn hold_out(
             findings.push(format!("`valid: {valid}` needs `data: csv`; folders have no columns"));
         }
         valid => {
-            findings.extend("folds", too_many_folds(valid, rows).into_iter().collect());
+            let folds = too_many_folds(valid, rows).filter(|_| findings.all_read());
+            findings.extend("folds", folds.into_iter().collect());
             drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true);
         }
     }
     keep_together(rows, &mut held_out);
     if deals_classes(&data.valid) {
-        notes.extend(keep_last(rows, &mut held_out));
+        notes.extend(keep_last(rows, &mut held_out).filter(|_| findings.all_read()));
     }
     held_out
+}
+
+/// Shares that are proposed. With the largest, a class of two images has one held out.
+const SHARES: [f64; 7] = [0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75];
+
+/// Where a split holds nothing out, or all images of a class: the share with which `stratified` holds images out and leaves
+/// some of each class for training. None where no split can, because each image is the only one of its class.
+pub(crate) fn better_share(task: TaskKind, rows: &[SourceRow], held_out: &[bool]) -> Option<f64> {
+    let trained: HashSet<&str> = rows
+        .iter()
+        .zip(held_out)
+        .filter(|(_, held_out)| !**held_out)
+        .flat_map(|(row, _)| row.labels.iter().map(String::as_str))
+        .collect();
+    let all_trained = rows.iter().flat_map(|row| &row.labels).all(|label| trained.contains(label.as_str()));
+    if task == TaskKind::Regression || all_trained && held_out.contains(&true) {
+        return None;
+    }
+    SHARES.into_iter().find(|share| {
+        let valid = Valid::Stratified { share: *share, seed: 42, fold: 0 };
+        let mut held_out = vec![false; rows.len()];
+        drawn(&valid, rows).into_iter().for_each(|index| held_out[index] = true);
+        keep_together(rows, &mut held_out);
+        keep_last(rows, &mut held_out);
+        rows.iter().zip(held_out).any(|(row, held_out)| held_out && !row.absent)
+    })
 }
 
 /// What is wrong with folds of which some would be empty.
@@ -201,7 +228,7 @@ fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut 
             None => unknown.push(format!("{}:{}: no image is called {id:?}", file.display(), line + 1)),
         }
     }
-    if !rows.is_empty() {
+    if !rows.is_empty() && findings.all_read() {
         findings.extend("unknown image names", unknown);
     }
 }

@@ -2,21 +2,28 @@
 
 use fastai_dsl::{TaskKind, Valid};
 
-use crate::findings::{Findings, names};
+use crate::findings::{Findings, names, number};
 use crate::splits::holdout;
 use crate::{Dataset, Target};
 
+/// What to do where no class has two images.
+const NO_SPLIT: &str = "each image is the only one of its class, so that no split can help: give each class several \
+                        images (or is another column that of the classes, or the task another?)";
+
 impl Dataset {
-    /// Checks the two parts as a whole. `absent` counts held-out rows without an image, which were left out before.
-    pub(crate) fn checked(mut self, absent: usize, mut findings: Findings) -> (Dataset, Findings) {
-        self.check_split(absent, &mut findings);
-        if self.task != TaskKind::Regression {
-            self.check_trained_classes(&mut findings);
+    /// Checks the two parts as a whole. `absent` counts held-out rows without an image, which were left out before; `share`
+    /// is what `stratified` needs, as [`better_share`](holdout::better_share) says.
+    pub(crate) fn checked(mut self, absent: usize, share: Option<f64>, mut findings: Findings) -> (Dataset, Findings) {
+        if findings.all_read() {
+            self.check_split(absent, share, &mut findings);
+            if self.task != TaskKind::Regression {
+                self.check_trained_classes(share, &mut findings);
+            }
         }
         (self, findings)
     }
 
-    fn check_split(&self, absent: usize, findings: &mut Findings) {
+    fn check_split(&self, absent: usize, better: Option<f64>, findings: &mut Findings) {
         let valid = &self.split;
         let all = self.train.len() + self.valid.len();
         if all == 0 {
@@ -28,8 +35,9 @@ impl Dataset {
             findings.push(format!("all {all} images are held out (`valid: {valid}`): none is left to train on"));
         } else if self.valid.is_empty() && absent > 0 {
             findings.push(format!(
-                "`valid: {valid}` holds out {absent} rows, and none of them has an image: `corrupt: skip` leaves nothing \
-                 to measure with; hold out others, or say `valid: all` to train on everything"
+                "`valid: {valid}` holds out {}, and none has an image: `corrupt: skip` leaves nothing to measure with; hold \
+                 out others, or say `valid: all` to train on everything",
+                number(absent, "row", "rows")
             ));
         } else if self.valid.is_empty()
             && *valid != Valid::None
@@ -37,11 +45,19 @@ impl Dataset {
             && (findings.is_empty() || !holdout::is_chosen(valid))
         {
             // However large the part, a class's only image stays.
-            let advice = match valid {
-                Valid::Stratified { share, .. } if all as f64 * share >= 1.0 => {
+            let drew = match valid {
+                Valid::Stratified { share, .. } => all as f64 * share >= 1.0,
+                valid => holdout::deals_classes(valid),
+            };
+            let advice = match (valid, better) {
+                (_, Some(share)) if drew => {
+                    format!("each image that it draws is the only one of a class, so say `valid: stratified({share})`")
+                }
+                (_, None) if drew && self.task == TaskKind::SingleLabel => NO_SPLIT.to_string(),
+                (Valid::Stratified { share, .. }, None) if drew => {
                     format!("each image that it draws is the only one of a class, so say `valid: random({share})`")
                 }
-                Valid::Folds { .. } => "take fewer folds".to_string(),
+                (Valid::Folds { .. }, _) => "take fewer folds".to_string(),
                 _ => "give a larger part".to_string(),
             };
             findings.push(format!(
@@ -50,7 +66,7 @@ impl Dataset {
         }
     }
 
-    fn check_trained_classes(&mut self, findings: &mut Findings) {
+    fn check_trained_classes(&mut self, better: Option<f64>, findings: &mut Findings) {
         let counts = self.class_counts();
         let empty: Vec<&String> = self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
         if empty.is_empty() || self.train.is_empty() {
@@ -69,12 +85,16 @@ impl Dataset {
             findings.push(self.untrained(&held_out));
             return;
         }
-        let advice = match (&self.split, self.task) {
-            _ if held_out.is_empty() => "",
-            (_, TaskKind::MultiLabel) => "; `valid: stratified(0.2)` holds out a share of each set of tags",
-            _ => "; `valid: stratified(0.2)` keeps some of each class for training",
+        let advice = match (self.task, better) {
+            _ if held_out.is_empty() => String::new(),
+            (TaskKind::MultiLabel, Some(share)) => {
+                format!("; `valid: stratified({share})` holds out a share of each set of tags")
+            }
+            (_, Some(share)) => format!("; `valid: stratified({share})` keeps some of each class for training"),
+            (TaskKind::SingleLabel, None) => format!("; {NO_SPLIT}"),
+            (_, None) => String::new(),
         };
-        self.notes.push(text + advice);
+        self.notes.push(text + &advice);
     }
 
     /// The message about classes or tags that occur only in validation images that were listed individually.

@@ -293,10 +293,10 @@ fn names_in_other_notations_are_found() {
         (["\u{200b}c", "1000", "c"], "there are invisible characters in the names"),
         (
             ["https://example.com/x/c.jpg?size=2", "1000", "c"],
-            "keep only what comes after the last `/`, and say `suffix: \"\"`",
+            "keep only what comes after the last `/`, and say `suffix: [\".jpg\", \"\"]`",
         ),
         (["1.00000E+11", "1000", "c"], "a spreadsheet took the names for numbers"),
-        (["c;x;1", "1000", "c"], "say `delimiter: \";\"`"),
+        (["c;x;1", "1000;y;2", "c;x;3"], "say `delimiter: \";\"`"),
         (["photo_1", "photo_2", "photo_3"], "the folder's first images are \"1000.jpg\", \"a b.jpg\", \"c.jpg\""),
     ] {
         let rows: String = ids.iter().zip(["x", "y", "x"]).map(|(id, label)| format!("{id},{label}\n")).collect();
@@ -369,7 +369,7 @@ fn labels_that_are_all_different_and_files_that_are_no_tables_are_named() {
     let root = table(format!("id,width,breed\n{rows}"), &names);
     let valid = Valid::Stratified { share: 0.25, seed: 42, fold: 0 };
     let error = Dataset::open(&data(root.path(), positions(&[".jpg"]), valid), TaskKind::SingleLabel).unwrap_err();
-    assert!(error.findings[0].contains("say `valid: random(0.25)`"), "{error}");
+    assert!(error.findings[0].contains("each image is the only one of its class"), "{error}");
     assert!(error.to_string().contains("no two labels in column \"width\" are equal"), "{error}");
     assert!(error.to_string().contains("`label: \"breed\"`"), "{error}");
     for (text, expected) in [
@@ -385,4 +385,57 @@ fn labels_that_are_all_different_and_files_that_are_no_tables_are_named() {
         assert!(error.findings.len() == 1 && error.findings[0].contains(expected), "{expected}: {error}");
         assert!(error.notes.is_empty(), "{error}");
     }
+}
+
+#[test]
+fn what_is_not_read_because_of_an_error_is_not_said_of_the_others() {
+    let images = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"];
+    for (text, expected) in [
+        // The first row names the only dog.
+        ("a,dog\nb,cat\nc,cat\nd,cat\n", "the first row is read as a header"),
+        // The dogs are in the rows that have too many cells.
+        ("id,label\na,cat\nb,dog,brown\nc,dog,black\nd,cat\n", "labels.csv:3: 3 cells, the header has 2"),
+        ("id,label\na,cat\nb\nc,cat\nd,cat\n", "labels.csv:3: 1 cell, expected at least 2"),
+        ("id,label\na,cat\nb,\nc,cat\nd,cat\n", "labels.csv:3: the label is empty"),
+        ("id,label\na,cat\nb,cat\nc,cat\n../x/d,dog\n", "labels.csv:5: the image name \"../x/d\" leads out"),
+        ("id,label\n", "labels.csv: no rows"),
+    ] {
+        let root = table(text, &images);
+        std::fs::write(root.path().join("list.txt"), "b\nc\nd\n").unwrap();
+        std::fs::create_dir_all(root.path().join("test/dog")).unwrap();
+        std::fs::write(root.path().join("test/dog/1.jpg"), "").unwrap();
+        let lists = [Valid::Indices("list.txt".to_string()), Valid::Rows(vec![0, 3])];
+        for valid in [Valid::None, RANDOM].into_iter().chain(lists) {
+            let mut data = data(root.path(), positions(&[".jpg"]), valid.clone());
+            data.test = Some("test".to_string());
+            let error = single(&data).unwrap_err();
+            assert!(error.findings.len() == 1 && error.findings[0].contains(expected), "{valid}: {expected}: {error}");
+            assert!(error.notes.is_empty(), "{valid}: {error}");
+        }
+    }
+}
+
+#[test]
+fn an_image_with_several_labels_is_noted_with_its_lines() {
+    let images = ["a.jpg", "b.jpg"];
+    let notes = |text: &str, task| -> Vec<String> {
+        let root = table(text, &images);
+        let notes = open(&root, positions(&[".jpg"]), task).unwrap().notes;
+        notes.iter().map(|note| note.replace(&format!("{}/", root.path().display()), "")).collect()
+    };
+    let stands = "labels.csv: 1 image stands in more than one row; all rows are kept, on the side of the first: \"a\"";
+    let said = notes("id,label\na,cat\nb,dog\na,cat\n./a,dog\n", TaskKind::SingleLabel);
+    let differs = "labels.csv: 1 image has not the same label in all rows: \"a\" has \"cat\" in line 2 and \"dog\" in \
+                   line 5; keep the row that is right";
+    assert_eq!(said, [stands, differs]);
+    // The row that is right.
+    assert!(notes("id,label\nb,dog\na,cat\n", TaskKind::SingleLabel).iter().all(|note| !note.contains("same label")));
+    assert_eq!(notes("id,label\na,cat\nb,dog\na,cat\n", TaskKind::SingleLabel), [stands]);
+    let said = notes("id,label\na,1\nb,2\na,1.5\nb,3\n", TaskKind::Regression);
+    assert!(said[0].contains("2 images stand in more than one row") && said[1].contains("2 images have"), "{said:#?}");
+    assert!(said[1].contains("\"a\" has \"1\" in line 2 and \"1.5\" in line 4; \"b\" has"), "{said:#?}");
+    // The order of tags says nothing.
+    assert_eq!(notes("id,tags\na,x y\nb,y\na,y x\n", TaskKind::MultiLabel), [stands]);
+    let said = notes("id,tags\na,x\nb,y\na,\n", TaskKind::MultiLabel);
+    assert!(said[1].contains("\"a\" has \"x\" in line 2 and no label in line 4; write the tags of"), "{said:#?}");
 }

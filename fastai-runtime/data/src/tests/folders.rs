@@ -174,3 +174,34 @@ fn images_that_are_not_read_are_no_other_files() {
     }
     assert!(!notes.contains("docx"), "{notes}");
 }
+
+#[test]
+fn an_empty_class_folder_is_no_second_class() {
+    let root = folder(&[("train/cats/1.jpg", ""), ("train/cats/2.jpg", ""), ("valid/cats/3.jpg", "")]);
+    let finding = |valid: Valid| {
+        let error = single(&data(root.path(), folders(), valid)).unwrap_err();
+        assert_eq!(error.findings.len(), 1, "{error}");
+        error
+    };
+    let held_out = || Valid::Folder("valid".to_string());
+    let expected = "all 3 images have the label \"cats\": a classifier needs at least two classes";
+    assert_eq!(finding(held_out()).findings[0], expected);
+    for empty in ["train/dogs", "valid/dogs"] {
+        std::fs::create_dir(root.path().join(empty)).unwrap();
+    }
+    let error = finding(held_out());
+    assert_eq!(error.findings[0], expected);
+    assert!(error.notes.iter().any(|note| note.starts_with("class \"dogs\" has no images in ")), "{error}");
+    assert!(finding(Valid::None).findings[0].starts_with("all 2 images have the label \"cats\""));
+    // Two classes with images are enough.
+    for name in ["train/birds/4.jpg", "valid/birds/5.jpg"] {
+        std::fs::create_dir(root.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(root.path().join(name), "").unwrap();
+    }
+    assert_eq!(single(&data(root.path(), folders(), held_out())).unwrap().class_counts(), [1, 2, 0]);
+    // The rows of a class may be left out too.
+    let root = rows(&[("a", "x", ""), ("b", "x", ""), ("c", "y", "")]);
+    std::fs::remove_file(root.path().join("img/c.jpg")).unwrap();
+    let skip = Data { corrupt: Corrupt::Skip, ..data(root.path(), csv(), Valid::None) };
+    assert!(only_finding(&skip).starts_with("all 2 images have the label \"x\""));
+}

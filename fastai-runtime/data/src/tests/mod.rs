@@ -11,6 +11,7 @@ use crate::OpenError;
 use crate::progress::{Silent, StopSignal};
 
 mod csv;
+mod cures;
 mod folders;
 mod preflight;
 mod splits;
@@ -300,7 +301,7 @@ fn a_class_that_is_only_held_out_is_named() {
     assert_eq!(dataset.classes, ["x", "y", "z"]);
     assert_eq!(dataset.notes.len(), 1);
     assert!(dataset.notes[0].starts_with("1 of 3 classes have no training image"), "{}", dataset.notes[0]);
-    assert!(dataset.notes[0].contains("stratified"), "{}", dataset.notes[0]);
+    assert!(dataset.notes[0].contains("each image is the only one of its class"), "{}", dataset.notes[0]);
 }
 
 #[test]
@@ -448,7 +449,7 @@ fn files_without_a_row_are_a_note() {
     std::fs::write(root.path().join("img/c.txt"), "").unwrap();
     let dataset = single(&data(root.path(), csv(), Valid::None)).unwrap();
     assert_eq!(dataset.notes.len(), 1);
-    assert!(dataset.notes[0].starts_with("1 files in ") && dataset.notes[0].ends_with("left out: \"c.jpg\""));
+    assert!(dataset.notes[0].starts_with("1 file in ") && dataset.notes[0].ends_with("left out: \"c.jpg\""));
 }
 
 #[test]

@@ -168,8 +168,8 @@ fn held_out_rows_without_images_are_told_as_such() {
     let data = Data { corrupt: Corrupt::Skip, ..data(root.path(), csv(), Valid::Column("flag".to_string())) };
     let error = single(&data).unwrap_err();
     assert_eq!(error.findings.len(), 1, "{error}");
-    assert_parts(&error.findings[0], &["holds out 1 rows, and none of them has an image", "`valid: all`"]);
-    assert_parts(&error.to_string(), &["\nnote: 1 of 4 rows have no image and are left out"]);
+    assert_parts(&error.findings[0], &["holds out 1 row, and none has an image", "`valid: all`"]);
+    assert_parts(&error.to_string(), &["\nnote: 1 of 4 rows has no image and is left out"]);
 }
 
 #[test]

@@ -37,7 +37,9 @@ fn a_tag_that_only_chosen_validation_images_have_is_named() {
         of_c[0].notes.iter().find(|note| note.contains("no training image")).unwrap().clone()
     };
     let note = drawn(|fold| Valid::Random { share: 0.25, seed: 42, fold });
-    assert!(note.contains("\"boat\"; `valid: stratified(0.2)`"), "{note}");
+    assert!(note.contains("\"boat\"; `valid: stratified(0.25)` holds out a share of each set of tags"), "{note}");
+    let proposed = tags(&data(root.path(), csv(), Valid::Stratified { share: 0.25, seed: 42, fold: 0 })).unwrap();
+    assert!(proposed.valid.len() == 1 && proposed.class_counts().iter().all(|count| *count > 0));
     // `stratified` leaves each tag an image to train on, and says if nothing is left to hold out.
     for fold in 0..4 {
         match tags(&data(root.path(), csv(), Valid::Stratified { share: 0.25, seed: 42, fold })) {

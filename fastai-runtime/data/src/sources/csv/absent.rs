@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::prepared::is_invisible;
 use unicode_normalization::UnicodeNormalization;
 
-use super::columns::{CsvColumns, Labels};
+use super::columns::CsvColumns;
 use super::{CsvSource, is_inside};
 use crate::findings::{more_lines, names};
 use crate::sources::{files, folders};
@@ -18,6 +18,8 @@ const MOST: usize = 2_000;
 const LISTED: usize = 200_000;
 /// Folders that are listed.
 const FOLDERS: usize = 200;
+/// The cure of names that are whole.
+const WHOLE: &str = "the names hold their suffix already";
 /// What to do about names that lead out of the folder of images, to nothing that is known.
 const OUTSIDE: &str = "write the names as they are below the folder of images";
 
@@ -33,36 +35,49 @@ pub(super) struct AbsentRow {
 
 /// The search for what is there instead.
 pub(super) struct Absent<'a> {
-    source: &'a CsvSource<'a>,
+    pub(super) source: &'a CsvSource<'a>,
     root: &'a Path,
-    columns: &'a CsvColumns,
+    pub(super) columns: &'a CsvColumns,
     /// Whether any row has its image.
     some_found: bool,
     /// The first rows.
-    samples: &'a [::csv::StringRecord],
+    pub(super) samples: &'a [::csv::StringRecord],
     /// Another column that names images, as far as it was searched for.
-    column: OnceCell<Option<usize>>,
+    pub(super) column: OnceCell<Option<usize>>,
 }
 
 /// What is there, and what to do about it; rows with the same cure are one finding.
-struct Cause {
+pub(super) struct Cause {
     there: String,
+    /// Empty if only the suffix differs.
     cure: String,
-    /// The suffix of the file that is there, if that is all that differs.
+    /// The suffix that the file has beside the name, once that is as the cure says; none if it is not known.
     suffix: Option<String>,
 }
 
 impl Cause {
-    fn new(there: impl Into<String>, cure: impl Into<String>) -> Self {
+    /// `file` is there, which is `name` and a suffix.
+    pub(super) fn named(name: &str, file: &str, cure: impl Into<String>) -> Self {
+        Cause { there: format!("{file:?} is there"), cure: cure.into(), suffix: Some(file[name.len()..].to_string()) }
+    }
+
+    /// The same, with another text about what is there.
+    pub(super) fn telling(self, there: String) -> Self {
+        Cause { there, ..self }
+    }
+
+    pub(super) fn new(there: impl Into<String>, cure: impl Into<String>) -> Self {
         Cause { there: there.into(), cure: cure.into(), suffix: None }
     }
 }
 
 /// Rows with the same cure.
 struct AbsentKind {
+    cure: String,
+    /// Whether the recipe lacks the suffix of their files.
+    lacks_suffix: bool,
     first: String,
     lines: Vec<u32>,
-    suffixes: Vec<String>,
 }
 
 /// The names in folders, by folder.
@@ -82,16 +97,22 @@ impl<'a> Absent<'a> {
     /// One finding for each kind of cause.
     pub(super) fn explain(&self, missing: &[AbsentRow], path: &Path) -> Vec<String> {
         let listings = Listings::default();
-        let mut kinds: Vec<(String, AbsentKind)> = Vec::new();
+        let mut kinds: Vec<AbsentKind> = Vec::new();
+        // Rows that are found need the suffix that they have, and so may those whose file has another name.
+        let mut own = self.some_found;
+        let mut others: Vec<String> = Vec::new();
         for row in missing.iter().take(MOST) {
             let cause = self.cause(&row.id, row.line, &listings);
             let cure = match &cause {
                 None if row.file.is_none() => OUTSIDE.to_string(),
                 None => String::new(),
-                Some(Cause { suffix: Some(_), .. }) => "suffix".to_string(),
                 Some(cause) => cause.cure.clone(),
             };
-            let place = match kinds.iter().position(|(known, _)| *known == cure) {
+            let suffix = cause.as_ref().and_then(|cause| cause.suffix.as_ref());
+            let lacks_suffix = suffix.is_some_and(|suffix| !self.source.suffixes.contains(suffix));
+            own |= cause.is_some() && !lacks_suffix;
+            others.extend(suffix.filter(|suffix| lacks_suffix && !others.contains(suffix)).cloned());
+            let place = match kinds.iter().position(|kind| kind.cure == cure && kind.lacks_suffix == lacks_suffix) {
                 Some(place) => place,
                 None => {
                     let there = match &cause {
@@ -104,38 +125,32 @@ impl<'a> Absent<'a> {
                         (Some(file), Some(nor)) => format!("no image {}, nor {}", file.display(), nor.display()),
                     };
                     let first = format!("{}:{}: {what}{there}", path.display(), row.line);
-                    kinds.push((cure, AbsentKind { first, lines: Vec::new(), suffixes: Vec::new() }));
+                    kinds.push(AbsentKind { cure, lacks_suffix, first, lines: Vec::new() });
                     kinds.len() - 1
                 }
             };
-            let kind = &mut kinds[place].1;
-            kind.lines.push(row.line);
-            if let Some(suffix) = cause.and_then(|cause| cause.suffix)
-                && !kind.suffixes.contains(&suffix)
-            {
-                kind.suffixes.push(suffix);
-            }
+            kinds[place].lines.push(row.line);
         }
+        // One recipe serves all rows, so that each of the findings says what all of them need.
+        let suffixes = self.source.suffixes.iter().filter(|_| own).chain(&others);
+        let quoted: Vec<String> = suffixes.map(|suffix| format!("{suffix:?}")).collect();
+        let say = match &quoted[..] {
+            [one] => format!("say `suffix: {one}`"),
+            all => format!("say `suffix: [{}]`", all.join(", ")),
+        };
         let mut findings = Vec::with_capacity(kinds.len());
-        for (cure, kind) in kinds {
-            let mut text = kind.first;
-            let like = if cure.is_empty() { "nor the images of" } else { "and so in" };
-            text += &more_lines(like, &kind.lines[1..], kind.lines.len() - 1);
-            match &kind.suffixes[..] {
-                [] if cure.is_empty() => {}
-                [] => text += &format!(": {cure}"),
-                several => {
-                    // Rows that are found need the suffix that they have.
-                    let needed = |suffix: &&String| self.some_found && !several.contains(suffix) && !suffix.is_empty();
-                    let own = self.source.suffixes.iter().filter(needed);
-                    let all: Vec<String> = own.chain(several).map(|suffix| format!("{suffix:?}")).collect();
-                    text += &match &all[..] {
-                        [one] => format!(": say `suffix: {one}`"),
-                        all => format!(": say `suffix: [{}]`", all.join(", ")),
-                    };
-                }
-            }
-            findings.push(text);
+        for AbsentKind { cure, lacks_suffix, first, lines } in kinds {
+            let unknown = cure.is_empty() && !lacks_suffix;
+            let like = if unknown { "nor the images of" } else { "and so in" };
+            let more = more_lines(like, &lines[1..], lines.len() - 1);
+            let cure = match lacks_suffix {
+                _ if unknown => String::new(),
+                false => format!(": {cure}"),
+                true if cure.is_empty() => format!(": {say}"),
+                true if cure == WHOLE => format!(": {cure}: {say}"),
+                true => format!(": {cure}, and {say}"),
+            };
+            findings.push(first + &more + &cure);
         }
         if missing.len() > MOST {
             let (path, more) = (path.display(), missing.len() - MOST);
@@ -162,7 +177,7 @@ impl<'a> Absent<'a> {
     }
 
     /// The name of the image with this name below `folder`, with one of the suffixes or without.
-    fn exists(&self, folder: &Path, name: &str) -> Option<String> {
+    pub(super) fn exists(&self, folder: &Path, name: &str) -> Option<String> {
         if name.is_empty() || !is_inside(Path::new(name)) {
             return None;
         }
@@ -170,15 +185,8 @@ impl<'a> Absent<'a> {
         suffixes.map(|suffix| format!("{name}{suffix}")).find(|file| folder.join(file).is_file())
     }
 
-    /// Adds what to say about the suffix if the file is there without it.
-    fn cured(&self, name: &str, file: &str, cure: String) -> String {
-        let needs = self.source.suffixes.iter().all(|suffix| !suffix.is_empty());
-        if file == name && needs { format!("{cure}, and say `suffix: \"\"`") } else { cure }
-    }
-
     fn cause(&self, id: &str, line: u32, listings: &Listings) -> Option<Cause> {
         let images = self.images();
-        let there = |file: &str| format!("{file:?} is there");
         if !self.source.header && line == 1 && self.samples.len() > 1 {
             let rest = self.samples[1..].iter().filter_map(|record| record.get(self.columns.id));
             if rest.clone().count() > 0 && rest.into_iter().all(|id| self.exists(&images, id).is_some()) {
@@ -192,14 +200,13 @@ impl<'a> Absent<'a> {
             && is_inside(Path::new(id))
             && images.join(id).is_file()
         {
-            return Some(Cause::new(there(id), "the names hold their suffix already: say `suffix: \"\"`"));
+            return Some(Cause::named(id, id, WHOLE));
         }
         let trimmed = id.trim();
         if trimmed != id
             && let Some(file) = self.exists(&images, trimmed)
         {
-            let cure = "there are blanks around the names: take them out of the file".to_string();
-            return Some(Cause::new(there(&file), self.cured(trimmed, &file, cure)));
+            return Some(Cause::named(trimmed, &file, "there are blanks around the names: take them out of the file"));
         }
         for quote in ['\'', '"', '`', '’', '“', '”'] {
             let plain = trimmed.trim_matches(quote);
@@ -207,7 +214,7 @@ impl<'a> Absent<'a> {
                 && let Some(file) = self.exists(&images, plain)
             {
                 let cure = format!("the names stand in {quote} quotes: take them out of the file");
-                return Some(Cause::new(there(&file), self.cured(plain, &file, cure)));
+                return Some(Cause::named(plain, &file, cure));
             }
         }
         if let Some(cause) = self.rewritten(trimmed) {
@@ -217,8 +224,7 @@ impl<'a> Absent<'a> {
         if slashes != trimmed
             && let Some(file) = self.exists(&images, &slashes)
         {
-            let cure = "write `/` instead of `\\` in the names".to_string();
-            return Some(Cause::new(there(&file), self.cured(&slashes, &file, cure)));
+            return Some(Cause::named(&slashes, &file, "write `/` instead of `\\` in the names"));
         }
         if let Some(cause) = self.below(&slashes) {
             return Some(cause);
@@ -231,7 +237,7 @@ impl<'a> Absent<'a> {
             && let Some(file) = self.exists(&images, whole)
         {
             let cure = "the names were saved as numbers with a fraction: write `0`, not `0.0` (pandas: `astype(int)`)";
-            return Some(Cause::new(there(&file), self.cured(whole, &file, cure.to_string())));
+            return Some(Cause::named(whole, &file, cure));
         }
         if let Some(cause) = self.another_column(id, &images) {
             return Some(cause);
@@ -242,13 +248,14 @@ impl<'a> Absent<'a> {
     /// The end of a path, below the folder of images or below the root.
     fn below(&self, path: &str) -> Option<Cause> {
         let images = self.images();
-        let there = |file: &str| format!("{file:?} is there");
         let own = self.source.images.trim_end_matches('/');
-        if let Some(inner) = path.trim_start_matches("./").strip_prefix(own).and_then(|rest| rest.strip_prefix('/'))
+        // Another folder of images would lose the rows that are found.
+        if !self.some_found
+            && let Some(inner) = path.trim_start_matches("./").strip_prefix(own).and_then(|rest| rest.strip_prefix('/'))
             && let Some(file) = self.exists(&images, inner)
         {
             let cure = format!("the names begin with {own:?} already: say `images: \".\"`");
-            return Some(Cause::new(there(&file), self.cured(inner, &file, cure)));
+            return Some(Cause::named(inner, &file, cure));
         }
         let mut rest = path;
         while let Some((_, end)) = rest.split_once('/') {
@@ -256,7 +263,7 @@ impl<'a> Absent<'a> {
             if let Some(file) = self.exists(&images, rest) {
                 let start = &path[..path.len() - rest.len()];
                 let cure = format!("take the start, {start:?}, out of the names");
-                return Some(Cause::new(there(&file), self.cured(rest, &file, cure)));
+                return Some(Cause::named(rest, &file, cure));
             }
         }
         None
@@ -265,7 +272,6 @@ impl<'a> Absent<'a> {
     /// The name after it was decoded, freed of what does not belong to it, or cut where another delimiter stands.
     fn rewritten(&self, id: &str) -> Option<Cause> {
         let images = self.images();
-        let there = |file: &str| format!("{file:?} is there");
         let visible = || id.replace(is_invisible, "");
         let grouped = || match id.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') {
             true => id.replace(',', ""),
@@ -284,24 +290,28 @@ impl<'a> Absent<'a> {
             if name != id
                 && let Some(file) = self.exists(&images, &name)
             {
-                return Some(Cause::new(there(&file), self.cured(&name, &file, cure.to_string())));
+                return Some(Cause::named(&name, &file, cure));
             }
         }
         if let Some((_, address)) = id.split_once("://") {
             let address = address.split(['?', '#']).next().unwrap_or_default();
             let name = from_percent(address.rsplit('/').next().unwrap_or_default());
             if let Some(file) = self.exists(&images, &name) {
-                let cure = "the names are addresses: keep only what comes after the last `/`".to_string();
-                return Some(Cause::new(there(&file), self.cured(&name, &file, cure)));
+                let cure = "the names are addresses: keep only what comes after the last `/`";
+                return Some(Cause::named(&name, &file, cure));
             }
         }
         for delimiter in [';', '\t', '|'] {
-            if let Some((name, _)) = id.split_once(delimiter)
-                && let Some(file) = self.exists(&images, name.trim_matches(['"', ' ']))
-            {
-                let delimiter = delimiter.to_string();
-                let cure = format!("the cells are parted by {delimiter:?}: say `delimiter: {delimiter:?}`");
-                return Some(Cause::new(there(&file), cure));
+            let Some(name) = id.split_once(delimiter).map(|(name, _)| name.trim_matches(['"', ' '])) else { continue };
+            if let Some(file) = self.exists(&images, name) {
+                let (other, own) = (delimiter.to_string(), self.source.delimiter.to_string());
+                let cure = match self.some_found {
+                    true => format!(
+                        "the cells are parted by {other:?}, and those of other rows by {own:?}: write all alike"
+                    ),
+                    false => format!("the cells are parted by {other:?}: say `delimiter: {other:?}`"),
+                };
+                return Some(Cause::named(name, &file, cure));
             }
         }
         // 1.2E+11, which no file is called.
@@ -313,37 +323,6 @@ impl<'a> Absent<'a> {
                  names as text",
             )
         })
-    }
-
-    /// Another column that names images.
-    fn another_column(&self, id: &str, images: &Path) -> Option<Cause> {
-        let place = (*self.column.get_or_init(|| self.find_column(images)))?;
-        let labels = match &self.columns.labels {
-            Labels::One { place: own, .. } if *own == place => format!(", label: {}", self.columns.id),
-            _ => String::new(),
-        };
-        let record = self.samples.iter().find(|record| record.get(self.columns.id) == Some(id));
-        let file = record.and_then(|record| self.exists(images, record.get(place)?.trim()));
-        let there = match file {
-            Some(file) => format!("{file:?} of column {place} is there"),
-            None => format!("column {place} names images"),
-        };
-        Some(Cause::new(there, format!("the names of images stand in column {place}: say `id: {place}{labels}`")))
-    }
-
-    /// The column, beside that of the names, whose cells in the first rows all name images.
-    fn find_column(&self, images: &Path) -> Option<usize> {
-        let first = self.samples.first()?;
-        let taken = |place: usize| match &self.columns.labels {
-            Labels::One { place: own, .. } => *own == place && self.samples.len() < 2,
-            Labels::Several(list) => list.iter().any(|(own, _)| *own == place),
-        };
-        let named = |place: &usize| {
-            self.samples
-                .iter()
-                .all(|record| record.get(*place).is_some_and(|cell| self.exists(images, cell.trim()).is_some()))
-        };
-        (0..first.len()).find(|place| *place != self.columns.id && !taken(*place) && named(place))
     }
 
     /// What listings of folders show: another suffix, another case, lost zeros, another folder.
@@ -367,13 +346,17 @@ impl<'a> Absent<'a> {
         for (folder, child, inside) in near.into_iter().take(FOLDERS) {
             let found = suffixes().map(|suffix| format!("{name}{suffix}")).find(|file| folder.join(file).is_file());
             if let Some(file) = found {
-                let cure = match inside {
-                    true => {
+                let cure = match (inside, self.some_found) {
+                    (true, _) => {
                         "images lie in folders of their own: write the folder's name before the image's".to_string()
                     }
-                    false => format!("if the images are those of {child:?}, say `images: {child:?}`"),
+                    (false, true) => "images lie in several folders: say `images: \".\"`, and write the folder's name \
+                                      before each image's"
+                        .to_string(),
+                    (false, false) => format!("if the images are those of {child:?}, say `images: {child:?}`"),
                 };
-                return Some(Cause::new(format!("{:?} is there", format!("{child}/{file}")), cure));
+                let there = format!("{:?} is there", format!("{child}/{file}"));
+                return Some(Cause::named(name, &file, cure).telling(there));
             }
         }
         None

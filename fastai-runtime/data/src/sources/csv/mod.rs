@@ -4,12 +4,13 @@ mod absent;
 mod cells;
 mod columns;
 mod first_row;
+mod other_column;
 mod places;
 mod quotes;
 mod rows;
+mod strangers;
 mod table;
 
-use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use fastai_dsl::{Column, Encoding, TaskKind, Valid};
@@ -17,7 +18,6 @@ use fastai_dsl::{Column, Encoding, TaskKind, Valid};
 use self::cells::CellKinds;
 use self::columns::{CsvColumns, Labels};
 use self::rows::CsvRows;
-use super::folders;
 use super::neighbours;
 use crate::findings::{Findings, names, number};
 use crate::memory;
@@ -135,11 +135,19 @@ impl CsvSource<'_> {
             return (Vec::new(), String::new());
         };
         self.locate(root, images_exist, &path, &columns, &mut rows);
-        findings.extend("first rows", self.check_header(&rows, &columns, &path, root).into_iter().collect());
-        if images_exist && whole && (rows.missing.is_empty() || self.skip) {
-            self.note_strangers(root, &rows, &path, notes);
+        let no_header = self.check_header(&rows, &columns, &path, root);
+        // A row that was not read may name any of the images, and have any label.
+        if whole && no_header.is_none() && rows.all_read() {
+            if images_exist && (rows.missing.is_empty() || self.skip) {
+                self.note_strangers(root, &rows, &path, notes);
+            }
+            if rows.some_found {
+                notes.extend(rows.cells.notes(self, &columns, &rows, &path));
+            }
+        } else {
+            findings.leave_unread();
         }
-        notes.extend(rows.cells.notes(self, &columns, &rows, &path));
+        findings.extend("first rows", no_header.into_iter().collect());
         let rows = rows.report(&path, self, findings, notes);
         // What a part of a file lacks says nothing.
         (if whole { rows } else { Vec::new() }, columns.label_name())
@@ -171,51 +179,6 @@ impl CsvSource<'_> {
             ));
         }
         images_exist
-    }
-
-    /// Notes image files that no row names: forgotten rows, or images of another set. The search goes as deep as the rows'
-    /// own images lie.
-    fn note_strangers(&self, root: &Path, rows: &CsvRows, path: &Path, notes: &mut Vec<String>) {
-        let named: HashSet<&Path> = rows.rows.iter().map(|row| row.path.as_path()).collect();
-        let parts_of = |id: &str| Path::new(id).components().filter(|c| matches!(c, Component::Normal(_))).count();
-        let depth = rows.rows.iter().map(|row| parts_of(&row.id).saturating_sub(1)).max().unwrap_or(0);
-        let images = root.join(self.images);
-        let held_out = match self.valid {
-            Valid::Folder(folder) => Some(root.join(folder)).filter(|folder| !folder.starts_with(&images)),
-            _ => None,
-        };
-        let test = self.test.map(|test| root.join(test));
-        for folder in [Some(images), held_out].into_iter().flatten() {
-            let mut strangers = Vec::new();
-            let mut inside = vec![(PathBuf::new(), depth)];
-            while let Some((below, depth)) = inside.pop() {
-                let here = folder.join(&below);
-                if test.as_ref() == Some(&here) {
-                    continue;
-                }
-                let Ok(listing) = folders::list(&here) else { continue };
-                for name in listing.files {
-                    let fits = self.suffixes.iter().any(|suffix| name.ends_with(suffix.as_str()));
-                    let file = here.join(&name);
-                    if fits && file != path && !named.contains(file.as_path()) && folders::is_image(&file) {
-                        strangers.push(below.join(name).to_string_lossy().into_owned());
-                    }
-                }
-                if depth > 0 {
-                    // The caller examines the first record next.
-                    inside.extend(listing.folders.into_iter().rev().map(|name| (below.join(name), depth - 1)));
-                }
-            }
-            if !strangers.is_empty() {
-                notes.push(format!(
-                    "{} files in {} have no row in {} and are left out: {}",
-                    strangers.len(),
-                    folder.display(),
-                    path.display(),
-                    names(&strangers, 3)
-                ));
-            }
-        }
     }
 
     /// Reads a row; its file is looked up later.

@@ -1,7 +1,9 @@
 //! The rows of a csv file and what is wrong with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+
+use fastai_dsl::TaskKind;
 
 use super::CsvSource;
 use super::cells::CellKinds;
@@ -55,6 +57,11 @@ impl CsvRows {
         ))
     }
 
+    /// Whether every row is among `rows`, with its labels.
+    pub(super) fn all_read(&self) -> bool {
+        self.malformed.is_empty() && self.ragged.is_empty() && self.outside == 0 && !self.rows.is_empty()
+    }
+
     /// Reports all problems. Returns the rows; none where no row has its image, because nothing that could be said about
     /// them would be the cause.
     pub(super) fn report(
@@ -73,10 +80,11 @@ impl CsvRows {
         findings.extend("kinds of rows with more cells than the first", self.ragged.findings());
         findings.extend("kinds of rows like these", self.malformed.findings());
         if source.skip && self.absent > 0 && self.outside == 0 && 2 * self.absent <= self.rows.len() {
+            let (has, is) = if self.absent == 1 { ("has", "is") } else { ("have", "are") };
             notes.push(format!(
-                "{} of {} rows have no image and are left out: {}",
+                "{} of {} {has} no image and {is} left out: {}",
                 self.absent,
-                self.rows.len(),
+                number(self.rows.len(), "row", "rows"),
                 shorten(&self.missing, 5)
             ));
         } else {
@@ -91,35 +99,71 @@ impl CsvRows {
         }
         if !self.normalised.is_empty() {
             notes.push(format!(
-                "{} image names are written in another Unicode form than their files, which are taken all the same: {}",
-                self.normalised.len(),
+                "{} in another Unicode form than the file's, which is taken all the same: {}",
+                number(self.normalised.len(), "image name is written", "image names are written"),
                 shorten(&self.normalised, 3)
             ));
         }
         if self.empty_tags > 0 {
             notes.push(format!(
-                "{}: {} empty tags between doubled separators are left out",
+                "{}: {} left out between doubled separators",
                 path.display(),
-                self.empty_tags
+                number(self.empty_tags, "empty tag is", "empty tags are")
             ));
         }
         if self.rows.is_empty() && findings.is_empty() {
             findings.push(format!("{}: no rows", path.display()));
         }
-        let mut seen: HashMap<&str, usize> = HashMap::with_capacity(self.rows.len());
-        for row in &self.rows {
-            *seen.entry(&row.id).or_insert(0) += 1;
-        }
-        let mut repeated: Vec<&str> = seen.iter().filter(|(_, n)| **n > 1).map(|(id, _)| *id).collect();
-        if !repeated.is_empty() {
-            repeated.sort_unstable();
-            notes.push(format!(
-                "{}: {} stand in more than one row; all rows are kept, on the side of the first: {}",
-                path.display(),
-                number(repeated.len(), "image name", "image names"),
-                names(&repeated, 5)
-            ));
-        }
+        notes.extend(
+            repeated(&self.rows, &self.lines, source.task)
+                .into_iter()
+                .map(|note| format!("{}: {note}", path.display())),
+        );
         if self.some_found { self.rows } else { Vec::new() }
     }
+}
+
+/// The notes about images of several rows: that they are, and which of them have different labels.
+fn repeated(rows: &[SourceRow], lines: &[u32], task: TaskKind) -> Vec<String> {
+    // Compares by path, which is equal for the ids `a` and `./a`.
+    let mut first: HashMap<&Path, usize> = HashMap::with_capacity(rows.len());
+    let mut images: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        let first = *first.entry(&row.path).or_insert(index);
+        if first != index {
+            images.entry(first).or_default().push(index);
+        }
+    }
+    if images.is_empty() {
+        return Vec::new();
+    }
+    let repeated: Vec<&str> = images.keys().map(|first| rows[*first].id.as_str()).collect();
+    let mut notes = vec![format!(
+        "{} in more than one row; all rows are kept, on the side of the first: {}",
+        number(repeated.len(), "image stands", "images stand"),
+        names(&repeated, 5)
+    )];
+    let labels = |row: usize| rows[row].labels.iter().collect::<HashSet<_>>();
+    let said = |row: usize| {
+        let labels = &rows[row].labels;
+        let labels = if labels.is_empty() { "no label".to_string() } else { names(labels, 5) };
+        format!("{labels} in line {}", lines[row])
+    };
+    let differ = |(first, others): (&usize, &Vec<usize>)| {
+        let other = others.iter().find(|other| labels(**other) != labels(*first))?;
+        Some(format!("{:?} has {} and {}", rows[*first].id, said(*first), said(*other)))
+    };
+    let differ: Vec<String> = images.iter().filter_map(differ).collect();
+    if !differ.is_empty() {
+        let cure = match task {
+            TaskKind::MultiLabel => "write the tags of an image into one row",
+            TaskKind::SingleLabel | TaskKind::Regression => "keep the row that is right",
+        };
+        notes.push(format!(
+            "{} not the same label in all rows: {}; {cure}",
+            number(differ.len(), "image has", "images have"),
+            shorten(&differ, 3)
+        ));
+    }
+    notes
 }
