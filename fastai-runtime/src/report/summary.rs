@@ -108,16 +108,16 @@ impl Summary {
     /// Version of `summary.json`.
     pub(crate) const FORMAT: u32 = 1;
 
-    /// Returns a warning if the last `fit` left weights that say nothing, whatever the metrics are.
+    /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are.
     pub fn lost(&self) -> Option<String> {
         let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit).filter(|_| !self.smoke)?;
         let judgement = stage.judgement.filter(|j| matches!(j.course, Course::Diverged | Course::Collapsed))?;
-        let what = match judgement.course {
-            Course::Diverged => "diverged",
-            _ => "fell back to a constant answer",
+        let [what, so] = match judgement.course {
+            Course::Diverged => ["diverged", ", so the result means nothing"],
+            _ => ["lost what the network knew", ", no better than a constant answer's"],
         };
         Some(format!(
-            "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}), so the result means nothing: the \
+            "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}){so}: the \
              learning rate is too high. Look for one with `let lr = lr_find(or = 1e-3);`, or take a tenth of it",
             stage.step + 1,
             stage.text,

@@ -74,8 +74,8 @@ pub fn course(judgement: &Judgement, body: BodyState, trains_on: bool) -> String
              `let lr = lr_find(or = 1e-3);`, or take a tenth of it"
         ),
         Course::Collapsed => format!(
-            "collapsed in epoch {epoch} ({losses}): the network answers the same for every image; the learning rate is too \
-             high, take a tenth of it"
+            "collapsed in epoch {epoch} ({losses}): the losses fell back to those of a constant answer; the learning rate is \
+             too high, take a tenth of it"
         ),
         Course::Damaged => format!(
             "damaged the body from epoch {epoch} on ({losses}): its rates are too high; a tenth of them, or \

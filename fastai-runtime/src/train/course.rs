@@ -8,8 +8,11 @@ use super::recorder::turning_point;
 /// A loss above the constant answer's by this factor is far from any answer of a network that works; confident mistakes of
 /// an overfitted one stay below.
 const FAR: f64 = 20.0;
-/// Validation and training loss both above the constant answer's by these factors: the weights are lost, too.
+/// Validation and training loss both above the constant answer's by these factors: the weights are lost, too, if training
+/// raised the loss to there ..
 const BOTH: [f64; 2] = [2.0, 1.5];
+/// .. by this factor. A new head begins that high, and after a few batches it still is.
+const RAISED: f64 = 1.3;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
 /// A fit that raises the validation loss by this factor has damaged what was there.
@@ -29,7 +32,7 @@ const LEAST_TURN: f64 = 0.005;
 pub enum Course {
     /// The loss left the range of any answer.
     Diverged,
-    /// The network fell back to a constant answer.
+    /// The losses fell back to those of a constant answer.
     Collapsed,
     /// Training the body raised the loss from its first epoch on.
     Damaged,
@@ -57,6 +60,8 @@ pub struct Judgement {
 pub struct Against {
     /// The mean loss of the best constant answer; positive.
     pub constant: f64,
+    /// The loss of the first batch of the `fit`.
+    pub first: Option<f64>,
     /// The validation loss after the `fit` before this one.
     pub before: Option<f64>,
     /// Whether the `fit` trains more than the head.
@@ -68,7 +73,7 @@ pub struct Against {
 /// A course counts if it lasts to the end of the fit: losses that recover after a restart or a new head's first epoch are
 /// none.
 pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
-    let Against { constant, before, trains_body } = against;
+    let Against { constant, first, before, trains_body } = against;
     let last = epochs.last()?;
     let found = |course, row: &EpochRow| {
         Some(Judgement { course, epoch: row.epoch, trn_loss: row.trn_loss, val_loss: row.val_loss })
@@ -78,7 +83,9 @@ pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let since = |holds: &dyn Fn(&EpochRow) -> bool| epochs.iter().rev().take_while(|row| holds(row)).last();
     let diverged = |row: &EpochRow| {
         let val = if validated { row.val_loss } else { row.trn_loss };
-        !val.is_finite() || val > FAR * constant || (val > BOTH[0] * constant && row.trn_loss > BOTH[1] * constant)
+        let raised = first.is_none_or(|first| row.trn_loss > RAISED * first);
+        let both = val > BOTH[0] * constant && row.trn_loss > BOTH[1] * constant;
+        !val.is_finite() || val > FAR * constant || (both && raised)
     };
     if let Some(row) = since(&diverged) {
         return found(Course::Diverged, row);
@@ -125,7 +132,23 @@ mod tests {
             ..EpochRow::default()
         };
         let rows: Vec<EpochRow> = losses.iter().enumerate().map(row).collect();
-        judge(&rows, Against { constant: 0.69, before, trains_body }).map(|j| (j.course, j.epoch))
+        judge(&rows, Against { constant: 0.69, first: Some(0.8), before, trains_body }).map(|j| (j.course, j.epoch))
+    }
+
+    #[test]
+    fn a_new_head_after_a_few_batches_has_not_diverged() {
+        let row = EpochRow {
+            trn_loss: 1.82,
+            val_loss: 2.95,
+            metrics: vec![("accuracy".to_string(), 0.5)],
+            ..EpochRow::default()
+        };
+        let course = |first| {
+            judge(std::slice::from_ref(&row), Against { constant: 0.69, first, ..Against::default() }).map(|j| j.course)
+        };
+        assert_eq!(course(Some(1.9)), Some(Course::Underfitting));
+        assert_eq!(course(Some(0.8)), Some(Course::Diverged));
+        assert_eq!(course(None), Some(Course::Diverged));
     }
 
     #[test]
@@ -162,6 +185,8 @@ mod tests {
     fn fitting_too_little_and_too_much() {
         assert_eq!(course(&[(0.66, 0.6), (0.6, 0.5)], None, false), Some((Course::Underfitting, 1)));
         assert_eq!(course(&[(0.3, 0.25), (0.2, 0.2), (0.1, 0.25)], None, false), Some((Course::Overfitting, 1)));
+        // Dropout holds the training loss above the validation loss, which wavers.
+        assert_eq!(course(&[(0.8, 0.604), (0.697, 0.621)], None, false), Some((Course::Underfitting, 1)));
         // Far below without a rise.
         assert_eq!(course(&[(0.2, 0.2), (0.1, 0.19), (0.05, 0.18)], None, false), Some((Course::Overfitting, 1)));
         // The course's own numbers: nothing to say.

@@ -39,14 +39,15 @@ impl SmoothedLoss {
 const LEAST_RISE: f64 = 0.01;
 
 /// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch while the
-/// training loss kept falling. From that epoch on, the network overfits.
+/// training loss kept falling, to below it. From that epoch on, the network overfits.
 ///
 /// A temporary rise after a restart does not count: only the end of the fit matters.
 pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let last = epochs.last()?;
     let lowest = epochs.iter().filter(|e| e.val_loss.is_finite()).min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
     let rose = last.val_loss - lowest.val_loss >= LEAST_RISE * lowest.val_loss.abs();
-    (lowest.epoch < last.epoch && rose && last.trn_loss < lowest.trn_loss).then_some(lowest)
+    let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
+    (lowest.epoch < last.epoch && rose && fell).then_some(lowest)
 }
 
 #[cfg(test)]
@@ -67,7 +68,12 @@ mod tests {
     #[test]
     fn the_turn_is_where_validation_was_lowest() {
         assert_eq!(turned(&[(0.5, 0.4), (0.4, 0.3), (0.3, 0.32), (0.2, 0.35)]), Some(1));
-        assert_eq!(turned(&[(0.5, 0.3), (0.4, 0.31)]), Some(0));
+        assert_eq!(turned(&[(0.5, 0.3), (0.2, 0.31)]), Some(0));
+        assert_eq!(
+            turned(&[(0.5, 0.3), (0.4, 0.31)]),
+            None,
+            "trained with dropout, the network does not know its images better"
+        );
     }
 
     #[test]

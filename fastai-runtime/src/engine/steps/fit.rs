@@ -122,6 +122,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         session.summary.stages.iter().rev().find_map(|s| s.evaluation.as_ref().filter(|_| s.kind == StepKind::Fit));
     let against = Against {
         constant: session.constant_loss,
+        first: result.batch_losses.first().copied(),
         before: before.map(|evaluation| evaluation.val_loss),
         trains_body: summary.trains_body,
     };
