@@ -17,7 +17,7 @@ shift
 word="${device%%:*}"
 case "$word" in
 cpu) features= ;;
-served) features=remote ;;
+served) features="${FEATURES:-remote}" ;;
 *) features="${FEATURES:-$word}" ;;
 esac
 FASTAI_TEST_RECORD="$(mktemp)"

@@ -85,7 +85,7 @@ impl DeviceKind {
     }
 }
 
-#[cfg(feature = "gpu-kernels")]
+#[cfg(feature = "gpu")]
 fn enumerate(kind: DeviceKind) -> Result<Vec<Device>, String> {
     use burn::tensor::DeviceType;
     super::kernels::keep();
@@ -104,7 +104,7 @@ fn enumerate(kind: DeviceKind) -> Result<Vec<Device>, String> {
         .map_err(|reason| format!("the driver failed when it listed its devices: {reason}"))
 }
 
-#[cfg(not(feature = "gpu-kernels"))]
+#[cfg(not(feature = "gpu"))]
 fn enumerate(_: DeviceKind) -> Result<Vec<Device>, String> {
     Ok(vec![Device::flex()])
 }
@@ -116,7 +116,7 @@ fn is_software(kind: DeviceKind, device: &Device) -> bool {
     graphics && format!("{device:?}").contains("Cpu")
 }
 
-#[cfg(feature = "gpu-kernels")]
+#[cfg(feature = "gpu")]
 fn opened_name(device: &Device) -> Result<String, String> {
     match super::guard::guarded(|| device.identity())? {
         Some(identity) => Ok(identity.name),
@@ -124,7 +124,7 @@ fn opened_name(device: &Device) -> Result<String, String> {
     }
 }
 
-#[cfg(not(feature = "gpu-kernels"))]
+#[cfg(not(feature = "gpu"))]
 fn opened_name(_: &Device) -> Result<String, String> {
     Ok(cpu_name())
 }

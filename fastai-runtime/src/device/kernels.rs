@@ -12,7 +12,7 @@ pub fn kernels_folder() -> Option<PathBuf> {
 
 /// Keeps kernels in [`kernels_folder`] instead of `target/environment` below the working directory. Call this before the
 /// first use of a GPU; only the first call of a process counts.
-#[cfg(feature = "gpu-kernels")]
+#[cfg(feature = "gpu")]
 pub(super) fn keep() {
     use burn::cubecl::config::cache::CacheConfig;
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};

@@ -271,7 +271,7 @@ fn connected(_: RemoteAddress) -> Result<Picked, DeviceError> {
 fn opened(found: FoundDevice) -> Result<Picked, DeviceError> {
     let broken = |name: &str, reason| DeviceError::Broken { name: name.to_string(), reason };
     let name = found.name().map_err(|reason| broken(&format!("{} {}", found.kind, found.index), reason))?;
-    if found.kind != DeviceKind::Cpu {
+    if found.kind != DeviceKind::Cpu && self_test::is_wanted() {
         self_test(&found.device).map_err(|reason| broken(&name, reason))?;
     }
     Ok(Picked::new(found, &name))
@@ -281,7 +281,7 @@ fn opened(found: FoundDevice) -> Result<Picked, DeviceError> {
 mod tests {
     use super::*;
 
-    const GPU: bool = cfg!(feature = "gpu-kernels");
+    const GPU: bool = cfg!(feature = "gpu");
 
     #[test]
     fn the_cpu_is_always_there() {

@@ -11,6 +11,12 @@ use super::guard::guarded;
 /// Largest accepted difference to the CPU's results, which are about 1. GPUs multiply with fewer bits (TF32).
 const TOLERANCE: f32 = 1e-2;
 
+/// Whether devices are tested before they are used: unless `FASTAI_SELF_TEST=off` is in the environment, for a driver that runs
+/// no kernel (`tools/cuda_kernels.sh`).
+pub(super) fn is_wanted() -> bool {
+    std::env::var("FASTAI_SELF_TEST").map_or(true, |value| value != "off")
+}
+
 /// Compiles and runs a few kernels on `device`: a convolution, a matrix product and a reduction, each compared with the CPU.
 /// Returns the time that this took.
 ///

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Compiles CUDA kernels without a card: tools/cuda_kernels.sh PROGRAM [NETWORK..]
+#
+# PROGRAM is what tools/build_cuda.sh builds; NETWORK are architectures, resnet50 unless given. Each evaluates and trains, in
+# 32 bits and mixed, on a driver that runs no kernel (tools/null_cuda): burn makes the source of every kernel that a card would
+# run, the candidates among which it would choose included, NVRTC compiles them, ptxas assembles them, and the sizes of launches
+# are held to the card's. $ARCH is the compute capability, 90 unless given. Results and times mean nothing.
+#
+# NVRTC, its headers and ptxas need no card and no driver:
+#   pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cuda-nvcc
+# $CUDA_PATH names the folder with lib, include and, for ptxas, bin: `nvidia/cu13` below pip's site-packages.
+set -euo pipefail
+program="$(realpath "${1:?the program that tools/build_cuda.sh built}")"
+shift
+[ "$#" -gt 0 ] || set -- resnet50
+cd "$(dirname "$0")/.."
+arch="${ARCH:-90}"
+cuda="${CUDA_PATH:?the folder with NVRTC (lib) and the headers (include)}"
+ptxas="${PTXAS:-$cuda/bin/ptxas}"
+[ -x "$ptxas" ] || { echo "no ptxas at $ptxas: name it in \$PTXAS"; exit 2; }
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+cc -O1 -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/libcuda.so.1" tools/null_cuda/driver.c -lpthread
+ln -s libcuda.so.1 "$work/libcuda.so"
+export LD_LIBRARY_PATH="$work:$cuda/lib" CUDA_PATH="$cuda" NULL_CUDA_ARCH="$arch" FASTAI_SELF_TEST=off
+printf '%-22s%-9s%-7s%9s%9s%9s%11s%11s%9s\n' network work floats kernels launches memory registers spilling seconds
+failed=0
+for network in "$@"; do
+    for what in forward train; do
+        for floats in f32 mixed; do
+            [ "$what $floats" != "forward mixed" ] || continue
+            export NULL_CUDA_OUT="$work/$network-$what-$floats" XDG_CACHE_HOME="$work/cache-$network-$what-$floats"
+            mkdir -p "$NULL_CUDA_OUT"
+            began="$SECONDS"
+            if ! "$program" bench --device cuda --arch "$network" --mode "$what" --precision "$floats" --batch "${BATCH:-64}" \
+                --size "${SIZE:-224}" --runs 1 >"$NULL_CUDA_OUT/said" 2>&1; then
+                echo "$network, $what, $floats failed:"
+                tail -n 5 "$NULL_CUDA_OUT/said"
+                failed=1
+            fi
+            took=$((SECONDS - began))
+            : >"$NULL_CUDA_OUT/assembled"
+            for ptx in "$NULL_CUDA_OUT"/*.ptx; do
+                [ -e "$ptx" ] || continue
+                target="$(sed -n 's/^\.target \([a-z0-9_]*\).*/\1/p' "$ptx")"
+                if ! "$ptxas" -v "-arch=$target" -o /dev/null "$ptx" >>"$NULL_CUDA_OUT/assembled" 2>&1; then
+                    echo "$network, $what, $floats: ptxas refuses $(grep -m1 -o '\.entry [A-Za-z0-9_]*' "$ptx")"
+                    tail -n 2 "$NULL_CUDA_OUT/assembled"
+                    failed=1
+                fi
+            done
+            awk -v head="$(printf '%-22s%-9s%-7s' "$network" "$what" "$floats")" -v took="$took" \
+                -v memory="$(cat "$NULL_CUDA_OUT/memory" 2>/dev/null || echo 0)" '
+                FILENAME ~ /launches$/ { launches += $2 }
+                /Used [0-9]+ registers/ { kernels++; match($0, /Used [0-9]+/); n = substr($0, RSTART + 5, RLENGTH - 5) + 0; if (n > most) most = n }
+                /bytes spill stores/ { match($0, /[0-9]+ bytes spill stores/); if (substr($0, RSTART) + 0 > 0) spilling++ }
+                END { printf "%s%9d%9d%6d MB%11d%11d%9d\n", head, kernels, launches, memory / 1e6, most, spilling, took }' \
+                "$NULL_CUDA_OUT/assembled" "$NULL_CUDA_OUT/launches"
+        done
+    done
+done
+exit "$failed"
