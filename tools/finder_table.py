@@ -1,8 +1,8 @@
 """The suggestion of `lr_find` against a sweep of rates, for each data set, network and stage.
 
-Stages: the head on cached activations (--epochs epochs in one cosine cycle), and then everything with rates in the ratio
-.01 : .1 : 1 (one cycle of one epoch, batch norms frozen), each from the same weights with every rate of the sweep and with the
-suggested one. A rate's score is the mean metric of the validation images over the seeds. `best` are the lowest and the highest
+Stages: `head` on cached activations (--epochs epochs in one cosine cycle), then `body`, which is everything with rates in the
+ratio .01 : .1 : 1 (one cycle of one epoch, batch norms frozen), and `scratch`, the whole network from random weights (--epochs
+epochs in one cycle), each from the same weights with every rate of the sweep. A rate's score is the mean metric of the validation images over the seeds. `best` are the lowest and the highest
 rate of the sweep whose scores are within a standard error of the best score, and the factor is how far the suggestion is above
 the nearest of these rates (below 1: below it); 1 is between two neighbours that are both among them. The scores of the sweep
 and their standard error follow.
@@ -57,14 +57,12 @@ class Bench:
     def __init__(self, args, scratch):
         self.args, self.cache = args, scratch / "cache"
 
-    def run(self, of, network, steps, seed):
+    def run(self, of, network, steps, seed, weights="pretrained"):
         """Returns the last fit's score and the suggestions of the finders."""
         _, task, metric, data, transforms = of
-        weights = ROOT / "examples" / "data" / "squeezenet1_1.safetensors"
-        body = f" {{ weights: {json.dumps(str(weights))} }}" if network == "squeezenet1_1" else ""
         text = (
             f"Bench {{ task: {task}, data: {data}, transforms: {transforms} {{ size: {self.args.size} }}, "
-            f"model: {network}{body}, metrics: [{metric}], train: {{ {steps} }}, }}\n"
+            f"model: {network} {{ weights: {weights} }}, metrics: [{metric}], train: {{ {steps} }}, }}\n"
         )
         with tempfile.TemporaryDirectory() as folder:
             _, summary = run_recipe(self.args.program, text, folder, seed, ["--cache", self.cache])
@@ -87,6 +85,14 @@ class Bench:
 
         rules = " ".join(f"lr_find(suggest = {rule}, or = 0.001, ratio = [0.01, 0.1, 1]);" for rule in RULES)
         suggest = lambda seed: self.run(of, network, f"{steps} {rules} fit(0.0001, 1);", seed)[1]
+        return self.table(score, suggest, rates, seeds)
+
+    def scratch(self, of, network, rates, seeds):
+        cycle = f"1, cycle_len = {self.args.epochs}"
+        run = lambda steps, seed: self.run(of, network, steps, seed, weights="none")
+        score = lambda rate, seed: run(f"unfreeze(); fit({rate}, {cycle});", seed)[0]
+        rules = " ".join(f"lr_find(suggest = {rule}, or = 0.01);" for rule in RULES)
+        suggest = lambda seed: run(f"unfreeze(); {rules} fit(0.001, 1);", seed)[1]
         return self.table(score, suggest, rates, seeds)
 
     @staticmethod
@@ -116,25 +122,29 @@ def main():
     usage.add_argument("--fashion", type=pathlib.Path, metavar="FASHION")
     usage.add_argument("--networks", type=lambda s: s.split(","), default=["squeezenet1_1"])
     usage.add_argument("--sets", type=lambda s: s.split(","), help="only these")
-    usage.add_argument("--stages", type=lambda s: s.split(","), default=["head", "body"])
+    usage.add_argument("--stages", type=lambda s: s.split(","), default=["head", "body"], help="also scratch")
     usage.add_argument("--size", type=int, default=96)
     usage.add_argument("--epochs", type=int, default=5)
     args = usage.parse_args()
     args.program, seeds, everything = args.program.resolve(), range(1, args.seeds + 1), []
-    print(f"{'set':<10}{'network':<20}{'stage':<6}{'best':>17}{'':2}" + "".join(f"{rule + ' (factor)':>20}" for rule in RULES))
+    print(f"{'set':<10}{'network':<20}{'stage':<8}{'best':>17}{'':2}" + "".join(f"{rule + ' (factor)':>20}" for rule in RULES))
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(args, pathlib.Path(scratch))
         for of in sets_of(args.data.resolve(), args.fashion, pathlib.Path(scratch)):
             if args.sets and of[0] not in args.sets:
                 continue
             for network in args.networks:
-                head = bench.head(of, network, HEAD_RATES, seeds)
-                stages = [("head", HEAD_RATES, head)]
+                stages = []
+                if {"head", "body"} & set(args.stages):
+                    head = bench.head(of, network, HEAD_RATES, seeds)
+                    stages.append(("head", HEAD_RATES, head))
                 if "body" in args.stages:
                     body = bench.body(of, network, BODY_RATES, seeds, head["top_rate"])
                     stages.append(("body", BODY_RATES, body))
+                if "scratch" in args.stages:
+                    stages.append(("scratch", HEAD_RATES, bench.scratch(of, network, HEAD_RATES, seeds)))
                 for stage, rates, found in stages:
-                    line = f"{of[0]:<10}{network:<20}{stage:<6}{found['good'][0]:>8.1e}-{found['good'][-1]:>8.1e}  "
+                    line = f"{of[0]:<10}{network:<20}{stage:<8}{found['good'][0]:>8.1e}-{found['good'][-1]:>8.1e}  "
                     for rule in RULES:
                         given = [rate for rate in found["suggested"][rule] if rate]
                         if not given:
