@@ -100,8 +100,8 @@ pub struct Bench {
 }
 
 enum Work {
-    Evaluate { network: Network, images: Tensor<4> },
-    Predict { network: Network, images: Vec<RgbImage>, transform: Transform },
+    Evaluate { network: Box<Network>, images: Tensor<4> },
+    Predict { network: Box<Network>, images: Vec<RgbImage>, transform: Transform },
     Train(Box<Training>),
 }
 
@@ -127,7 +127,7 @@ impl Bench {
         let groups = network.groups();
         let Workload { batch, size, mode, .. } = workload;
         let pixels = |device: &Device| Tensor::random([batch, 3, size, size], Distribution::Normal(0.0, 1.0), device);
-        let evaluated = |network: Network| network.set_frozen(groups, false).valid();
+        let evaluated = |network: Network| Box::new(network.set_frozen(groups, false).valid());
         let training = |network: Network, first_trainable: usize| {
             let mut learner = Learner::new(network.set_frozen(first_trainable, false), device.clone());
             let classes = (0..batch).map(|image| (image % CLASSES) as u32).collect();
