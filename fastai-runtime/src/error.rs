@@ -45,17 +45,20 @@ pub enum RunError {
     },
     /// The run needs more memory than there is.
     #[error(
-        "{step} needs at least {:.1} GB, as estimated from the layers, and there are {:.1} GB: {lower}",
-        *needs as f64 / 1e9,
-        *there as f64 / 1e9
+        "{step} needs at least {}, as estimated from the layers, and {} {}: {lower}",
+        in_units(*needs),
+        if *stated { "`--memory` allows" } else { "there are" },
+        in_units(*there)
     )]
     TooLarge {
         /// The step.
         step: FailedStep,
         /// Bytes that it needs.
         needs: u64,
-        /// Bytes that the process may have.
+        /// Bytes that the network may take.
         there: u64,
+        /// Whether [`RunOptions::memory`](crate::RunOptions) states them, or the machine has no more.
+        stated: bool,
         /// What to lower.
         lower: String,
     },
@@ -149,6 +152,18 @@ pub enum ResumeError {
     /// The run has ended.
     #[error("the run in {} is complete: there is nothing left to do", .0.display())]
     Complete(PathBuf),
+    /// The run has ended, and recipe or seed differ from those that it began with.
+    #[error(
+        "the run in {} is complete, and it is not what is asked for:\n{}\nstart a new run",
+        folder.display(),
+        differences.join("\n")
+    )]
+    CompleteOther {
+        /// The run folder.
+        folder: PathBuf,
+        /// Every difference, in lines.
+        differences: Vec<String>,
+    },
     /// The folder contains no snapshot.
     #[error("{} holds nothing that a run could go on from: name a run folder, or start anew", .0.display())]
     NoSnapshot(PathBuf),
@@ -189,6 +204,15 @@ impl RunError {
         RunError::File(FileError::new(action, path, error))
     }
 
+    /// Whether the same work may succeed at another time: it was stopped, or a disk or a device failed it. A recipe that fails
+    /// for any other reason fails again.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            RunError::Stopped(_) | RunError::File(_) | RunError::Device(_) | RunError::Weights(WeightsError::File(_))
+        )
+    }
+
     /// Adds the step to an error of a fit, which does not know it.
     pub(crate) fn in_step(mut self, index: usize, failed: &Step) -> Self {
         if let RunError::Diverged { step, .. } = &mut self {
@@ -198,12 +222,42 @@ impl RunError {
     }
 }
 
+/// `8.0 GB`: bytes in the largest unit of which there is a whole one.
+fn in_units(bytes: u64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes as f64 >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 impl From<OpenError> for RunError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Data(error) => RunError::Data(error),
             OpenError::File(error) => RunError::File(error),
             OpenError::Stopped(part) => RunError::Stopped(Reached::Part(part)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit_of_which_there_is_one() {
+        assert_eq!([512, 1_000, 40_300_000, 8_000_000_000].map(in_units), ["512 bytes", "1.0 kB", "40.3 MB", "8.0 GB"]);
+    }
+
+    #[test]
+    fn what_a_disk_or_a_device_failed_may_pass_another_time() {
+        let full = || FileError::new("write", "run/model", std::io::Error::other("full"));
+        assert!(RunError::from(full()).may_pass() && RunError::from(WeightsError::from(full())).may_pass());
+        assert!(RunError::Stopped(Reached::Batch).may_pass());
+        let of_recipe: [RunError; 2] = [DataError::one("a finding").into(), WeightsError::NoModel("x".into()).into()];
+        for error in of_recipe {
+            assert!(!error.may_pass(), "{error}");
         }
     }
 }

@@ -10,6 +10,7 @@ use fastai_runtime::{data, progress};
 
 use super::device::ModelDevice;
 use super::failure::{Exit, Failure};
+use super::replaced;
 
 /// Images per batch.
 const BATCH: usize = 16;
@@ -56,6 +57,9 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &ClassifyArgs) -> Result<(), Failure> {
+    if let Some(file) = &args.logits {
+        replaced::is_own(file, "--logits", &["npy"])?;
+    }
     let facts = args.arch;
     let weights = args.weights.clone().map_or(Weights::Pretrained, Weights::File);
     let found = resolve(&weights, facts.name, &mut *progress::auto(false))?;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::{Recipe, Source};
 use fastai_runtime::engine::{self, Measured};
 use fastai_runtime::metrics::{self, Paired, paired};
 use fastai_runtime::names::visible_name;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::random::{self, Stream};
-use fastai_runtime::report::Summary;
+use fastai_runtime::report::{Status, Summary};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
@@ -35,7 +36,7 @@ pub struct DiffArgs {
 
 pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     let runs = [&args.first, &args.second];
-    let summaries = [Summary::read(&args.first)?, Summary::read(&args.second)?];
+    let summaries = [saved::summary_of(&args.first)?, saved::summary_of(&args.second)?];
     let [a, b] = &summaries;
     println!("- {}\n+ {}", shown(&args.first), shown(&args.second));
     recipes(a, b);
@@ -44,11 +45,31 @@ pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     if args.no_test {
         return Ok(());
     }
+    for (run, summary) in runs.into_iter().zip(&summaries) {
+        has_ended(run, summary)?;
+    }
     let picked = args.device.picked()?;
     let load = |run: &Path| Predictor::load(run, None, &picked.device);
     let predictors = [load(runs[0])?, load(runs[1])?];
     weights(&predictors);
     test(args, &summaries, &predictors)
+}
+
+/// # Errors
+/// If the run has no final model: how to finish it.
+fn has_ended(run: &Path, summary: &Summary) -> Result<(), Failure> {
+    if summary.status == Status::Complete {
+        return Ok(());
+    }
+    let place = run.display();
+    let finish = match engine::is_unfinished(run) {
+        true => format!("finish it with `fastai run --resume {place}`"),
+        false => "run its recipe again".to_string(),
+    };
+    Err(Failure::Failed(format!(
+        "{place}: the run has not ended, so it has no final model to compare: {finish}, or compare what is written down with \
+         `--no-test`"
+    )))
 }
 
 /// The lines of the recipes that differ, with those around them.
@@ -177,15 +198,21 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
         println!("  no test: the runs have different classes");
         return Ok(());
     }
+    let recipes = [saved::recipe(&predictors[0])?, saved::recipe(&predictors[1])?];
+    for (run, (summary, recipe)) in [&args.first, &args.second].into_iter().zip(summaries.iter().zip(&recipes)) {
+        if let Some(why) = unmeasurable(summary, recipe) {
+            println!("  no test: {} {why}", shown(run));
+            return Ok(());
+        }
+    }
     let stop = super::stop::signal();
     let mut measured = Vec::new();
     let mut metrics = Vec::new();
-    for (predictor, summary) in predictors.iter().zip(summaries) {
-        let recipe = saved::recipe(predictor)?;
+    for (predictor, (summary, recipe)) in predictors.iter().zip(summaries.iter().zip(&recipes)) {
         let root = saved::directory_of(summary).join(&recipe.data().root);
         let mut progress = progress::auto(args.quiet);
         let watch = Watch { progress: progress.as_mut(), stop: &stop };
-        let validated = engine::validate(&recipe, predictor, &root, None, watch)?;
+        let validated = engine::validate(recipe, predictor, &root, None, watch)?;
         measured.push((root, validated.tta.unwrap_or(validated.plain)));
         metrics.push(recipe.metrics().to_vec());
     }
@@ -235,6 +262,17 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
          nothing about other seeds of the same recipe"
     );
     Ok(())
+}
+
+/// Why a run's model cannot be measured again; `None` if it can.
+fn unmeasurable(summary: &Summary, recipe: &Recipe) -> Option<&'static str> {
+    if recipe.data().source == Source::Given {
+        Some("took its images from a Rust program, and no folder has them")
+    } else if summary.counts.valid == 0 {
+        Some("held out no images")
+    } else {
+        None
+    }
 }
 
 fn row(name: &str, compared: &Paired) -> [String; 6] {

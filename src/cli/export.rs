@@ -8,6 +8,7 @@ use fastai_runtime::device;
 use fastai_runtime::predict::Predictor;
 
 use super::failure::Failure;
+use super::replaced;
 
 #[derive(clap::Args)]
 pub struct ExportArgs {
@@ -26,6 +27,9 @@ pub struct ExportArgs {
 }
 
 pub fn run(args: &ExportArgs) -> Result<(), Failure> {
+    if let Some(out) = &args.out {
+        replaced::is_own(out, "--out", &["onnx"])?;
+    }
     // The weights are only read.
     let picked = device::pick(DeviceWish::Cpu)?;
     let predictor = Predictor::load(&args.run, args.model.as_deref(), &picked.device)?;

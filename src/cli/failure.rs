@@ -24,6 +24,8 @@ pub enum Failure {
     Failed(String),
     /// The engine failed, or stopped on request.
     Engine(RunError),
+    /// A run was stopped, and the reason says how it goes on.
+    Stopped(String),
     /// The command has printed the reason itself.
     Reported(Exit),
 }
@@ -32,7 +34,7 @@ impl Failure {
     /// The reason; none if the command has printed it.
     pub fn text(&self) -> Option<String> {
         match self {
-            Failure::Invalid(why) | Failure::Failed(why) => Some(why.clone()),
+            Failure::Invalid(why) | Failure::Failed(why) | Failure::Stopped(why) => Some(why.clone()),
             Failure::Engine(error) => Some(error.to_string()),
             Failure::Reported(_) => None,
         }
@@ -40,12 +42,18 @@ impl Failure {
 
     /// Prints the reason, unless the command has, and returns the exit code.
     pub fn report(&self) -> Exit {
-        if let Some(why) = self.text() {
-            eprintln!("error: {why}");
+        match (self, self.text()) {
+            // Each finding is an error of its own.
+            (Failure::Engine(RunError::Data(DataError { findings, notes })), _) => {
+                findings.iter().for_each(|finding| eprintln!("error: {finding}"));
+                notes.iter().for_each(|note| eprintln!("note: {note}"));
+            }
+            (_, Some(why)) => eprintln!("error: {why}"),
+            (_, None) => {}
         }
         match self {
             Failure::Invalid(_) => Exit::Invalid,
-            Failure::Engine(RunError::Stopped(_)) => Exit::Stopped,
+            Failure::Engine(RunError::Stopped(_)) | Failure::Stopped(_) => Exit::Stopped,
             Failure::Failed(_) | Failure::Engine(_) => Exit::Failed,
             Failure::Reported(exit) => *exit,
         }

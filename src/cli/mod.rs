@@ -4,12 +4,15 @@
 #[macro_use]
 mod output;
 
+#[cfg(any(feature = "remote", feature = "serve"))]
+mod address;
 mod answer;
 mod bench;
 mod cache;
 mod check;
 mod classify;
 mod color;
+mod combinations;
 mod completions;
 mod config;
 mod device;
@@ -26,6 +29,7 @@ mod numbers;
 mod plan;
 mod predict;
 mod prepare;
+mod replaced;
 mod run;
 mod saved;
 #[cfg(feature = "serve")]
@@ -42,6 +46,7 @@ mod table;
 mod validate;
 mod weights;
 
+use std::any::TypeId;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -117,7 +122,17 @@ enum Command {
 
 /// The command line of the program.
 fn program() -> clap::Command {
-    Cli::command()
+    with_negative_numbers(Cli::command())
+}
+
+/// Takes `-1` after an option that wants a number for its value, so that its own parser says which numbers there are, and not
+/// that there is no option `-1`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let numbers = [TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<f64>()];
+    let is_number = |arg: &clap::Arg| numbers.iter().any(|number| arg.get_value_parser().type_id() == *number);
+    command.mut_subcommands(with_negative_numbers).mut_args(|arg| {
+        if arg.get_long().is_some() && is_number(&arg) { arg.allow_negative_numbers(true) } else { arg }
+    })
 }
 
 pub fn main() -> ExitCode {

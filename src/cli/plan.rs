@@ -18,6 +18,7 @@ use fastai_runtime::{RunError, RunOptions};
 use super::config;
 use super::failure::Failure;
 use super::numbers::{counted, megabytes, seconds, thousands};
+use super::replaced;
 
 #[derive(clap::Args)]
 pub struct PlanArgs {
@@ -41,6 +42,9 @@ pub struct PlanArgs {
 }
 
 pub fn run(args: &PlanArgs) -> Result<(), Failure> {
+    if let Some(file) = &args.svg {
+        replaced::is_own(file, "--svg", &["svg"])?;
+    }
     let source = super::source::open(&args.file, &args.set)?;
     let summary = super::source::summary_of(&args.file, &source);
     let recipe = super::source::said(source)?.recipe;

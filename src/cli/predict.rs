@@ -69,10 +69,28 @@ pub fn threshold(text: &str) -> Result<f64, String> {
     value.ok().filter(|t| (0.0..=1.0).contains(t)).ok_or_else(|| "a number from 0 to 1".to_string())
 }
 
+/// The probabilities above which a model says tags: `asked`, or its own.
+///
+/// # Errors
+/// If a threshold is asked for, and the model says no tags.
+pub fn thresholds(predictor: &Predictor, asked: Option<f64>) -> Result<Thresholds, String> {
+    let says = match predictor.meta().task {
+        TaskKind::MultiLabel => None,
+        TaskKind::SingleLabel => Some("the most probable class"),
+        TaskKind::Regression => Some("a number"),
+    };
+    match says {
+        Some(says) if asked.is_some() => {
+            Err(format!("a threshold is for tags, and `{}` says {says}: leave it out", predictor.meta().recipe))
+        }
+        _ => Ok(predictor.thresholds(asked)),
+    }
+}
+
 pub fn run(args: &PredictArgs) -> Result<(), Failure> {
     let unread = match predict(args) {
         // The reader closed the pipe.
-        Err(RunError::File(file)) if file.error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(Failure::Engine(RunError::File(file))) if file.error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         done => done?,
     };
     if unread.count == 0 {
@@ -94,9 +112,13 @@ struct Unread {
     first: Vec<Unreadable>,
 }
 
-fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
+fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
+    if let Some(path) = &args.embeddings {
+        super::replaced::is_own(path, "--embeddings", &["npy"])?;
+    }
     let predictor = args.model.load()?;
-    let thresholds = predictor.thresholds(args.threshold);
+    let thresholds =
+        thresholds(&predictor, args.threshold).map_err(|why| Failure::Invalid(format!("--threshold: {why}")))?;
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &predictor.meta().text, &[]).result.ok();
     let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());
@@ -136,6 +158,7 @@ fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
         }
         Ok(())
     };
+    let mut left_out = None;
     match standard_image(&args.paths)? {
         Some(bytes) => {
             let path = Path::new("-");
@@ -157,8 +180,10 @@ fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
                 predictor.stream(args.paths.iter().map(Ok), &options, watch, &mut each)?;
             } else {
                 let names = args.paths.iter().flat_map(|path| named(path, args.null));
-                let files = ImageFiles::new(names).map(|file| file.map_err(RunError::from));
-                predictor.stream(files, &options, watch, &mut each)?;
+                let mut files = ImageFiles::new(names);
+                let paths = files.by_ref().map(|file| file.map_err(RunError::from));
+                predictor.stream(paths, &options, watch, &mut each)?;
+                left_out = files.left_out();
             }
         }
     }
@@ -166,6 +191,9 @@ fn predict(args: &PredictArgs) -> Result<Unread, RunError> {
     drop(writer);
     if let Some(rows) = embeddings {
         rows.finish()?;
+    }
+    if let Some(note) = left_out.filter(|_| !args.quiet) {
+        eprintln!("note: {note}");
     }
     Ok(unread)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
 use fastai_runtime::report::{Baseline, Evaluation, Folds, Summary};
-use fastai_runtime::{RunOptions, engine, progress};
+use fastai_runtime::{RunError, RunOptions, engine, progress};
 
 use super::cache;
 use super::config;
@@ -31,7 +31,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Replaces the recipe's seed
-    #[arg(long)]
+    #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// CPU threads; all cores unless given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -55,11 +55,16 @@ pub struct RunArgs {
     smoke: bool,
 }
 
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a whole number from 0 to {}", u64::MAX))
+}
+
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
     if let Some(folder) = &args.resume
         && let Some(summary) = complete(folder)?
     {
-        print!("{}", reached(&summary));
+        as_begun(folder, &summary, args)?;
+        print!("{}", reached(&summary, true));
         println!("{} is complete: there is nothing left to do", folder.display());
         return Ok(());
     }
@@ -94,11 +99,16 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         None => engine::run(&recipe, &options, progress.as_mut()),
     };
     drop(progress);
-    let outcome = result?;
-    print!("{}", reached(&outcome.summary));
+    let outcome = result.map_err(|error| unfinished(error, options.place.folder().or(args.resume.as_deref())))?;
+    // Without `--quiet`, the run itself has warned.
+    print!("{}", reached(&outcome.summary, args.quiet));
     println!("run folder: {}", outcome.folder.display());
-    if let Some(limit) = config::cache_limit() {
-        cache::keep_to(args.cache.as_deref(), &limit)?;
+    // The run is complete, whatever becomes of the cache.
+    if let Some(limit) = config::cache_limit()
+        && let Err(failure) = cache::keep_to(args.cache.as_deref(), &limit)
+        && let Some(why) = failure.text()
+    {
+        eprintln!("warning: the cache is not kept to its limit: {why}");
     }
     let report = outcome.folder.join("report.html");
     if report.is_file() {
@@ -107,20 +117,42 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the summary of a run that leaves nothing to resume. Its recipe need not be read.
+/// The failure of the run in `folder`, with the command that goes on with it where that may help.
+fn unfinished(error: RunError, folder: Option<&Path>) -> Failure {
+    let Some(folder) = folder.filter(|folder| error.may_pass() && engine::is_unfinished(folder)) else {
+        return error.into();
+    };
+    let command = format!("`fastai run --resume {}` goes on", folder.display());
+    match error {
+        RunError::Stopped(_) => Failure::Stopped(format!("{error}; {command}")),
+        _ => Failure::Failed(format!("{error}; once that is put right, {command}")),
+    }
+}
+
+/// Refuses a command that asks for another run than the complete one in `folder`. The recipe of the run is only read if the
+/// command says anything of it: this version may not understand it.
+///
+/// # Errors
+/// Every difference.
+fn as_begun(folder: &Path, summary: &Summary, args: &RunArgs) -> Result<(), Failure> {
+    let named = args.file.is_some() || !args.set.is_empty();
+    let file = args.file.clone().unwrap_or_else(|| folder.join("recipe.recipe"));
+    let recipe = named.then(|| super::source::read(&file, &args.set)).transpose()?.map(|checked| checked.recipe);
+    let options = RunOptions { seed: args.seed, smoke: args.smoke, ..RunOptions::default() };
+    Ok(engine::is_as_begun(folder, summary, recipe.as_ref(), &options)?)
+}
+
+/// Returns the summary of a run that leaves nothing to resume.
 ///
 /// # Errors
 /// If there is no such folder.
 fn complete(folder: &Path) -> Result<Option<Summary>, Failure> {
-    if !folder.is_dir() {
-        let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-        return Err(Failure::Invalid(format!("there is no run folder {}", absolute.display())));
-    }
+    super::saved::is_run(folder).map_err(Failure::Invalid)?;
     Ok(engine::completed(folder)?)
 }
 
-/// Formats the results of the run.
-fn reached(summary: &Summary) -> String {
+/// Formats the results of the run, with what it warned of if `warns`.
+fn reached(summary: &Summary, warns: bool) -> String {
     let mut out = String::new();
     if summary.smoke {
         out += "smoke run: two batches a stage, the numbers mean nothing\n";
@@ -131,10 +163,8 @@ fn reached(summary: &Summary) -> String {
     if let Some(last) = &summary.r#final {
         out += &line(if summary.folds.is_some() { "all folds" } else { "final" }, last);
     }
-    if let Some(warning) = summary.lost() {
-        out += &format!("warning: {warning}\n");
-    }
-    if let Some(warning) = summary.baseline.as_ref().and_then(Baseline::unbeaten) {
+    let warnings = [summary.lost(), summary.baseline.as_ref().and_then(Baseline::unbeaten)];
+    for warning in warnings.into_iter().flatten().filter(|_| warns) {
         out += &format!("warning: {warning}\n");
     }
     if let Some(tta) = &summary.tta {

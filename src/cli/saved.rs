@@ -6,10 +6,13 @@ use fastai_dsl::Recipe;
 use fastai_dsl::source::RecipeText;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
-use fastai_runtime::{RunError, device};
+use fastai_runtime::{RunError, device, engine};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
+
+/// The results of a run, in its folder.
+const SUMMARY: &str = "summary.json";
 
 /// Which model, and what it computes on.
 #[derive(clap::Args)]
@@ -65,9 +68,35 @@ impl SavedModel {
     /// # Errors
     /// A summary that is damaged or was edited.
     pub fn directory(&self) -> Result<PathBuf, RunError> {
-        let mut folders = self.run.ancestors().take(3).filter(|folder| folder.join("summary.json").is_file());
+        let mut folders = self.run.ancestors().take(3).filter(|folder| folder.join(SUMMARY).is_file());
         let Some(folder) = folders.next() else { return Ok(PathBuf::new()) };
         Ok(directory_of(&Summary::read(folder)?))
+    }
+}
+
+/// The summary of a run.
+///
+/// # Errors
+/// A folder of no run, or of one that has not written its summary yet.
+pub fn summary_of(run: &Path) -> Result<Summary, Failure> {
+    is_run(run).map_err(Failure::Failed)?;
+    if !run.join(SUMMARY).is_file() {
+        let why = "the run was killed before its first results";
+        return Err(Failure::Failed(format!("{0}: {why}: finish it with `fastai run --resume {0}`", run.display())));
+    }
+    Ok(Summary::read(run)?)
+}
+
+/// # Errors
+/// If this is not the folder of a run, finished or not.
+pub fn is_run(folder: &Path) -> Result<(), String> {
+    let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    if folder.join(SUMMARY).is_file() || engine::is_unfinished(folder) {
+        Ok(())
+    } else if folder.exists() {
+        Err(format!("{} is no run folder: it has no `{SUMMARY}`", place.display()))
+    } else {
+        Err(format!("there is no run folder {}", place.display()))
     }
 }
 

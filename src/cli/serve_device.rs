@@ -16,7 +16,7 @@ pub struct ServeDeviceArgs {
     devices: Vec<DeviceRequest>,
     /// Where to listen; port 0 takes a free one. Beyond this machine, clients need the token in `$FASTAI_DEVICE_TOKEN`. Nothing is
     /// encrypted: `ssh -L 7600:127.0.0.1:7600 THIS_MACHINE` on the other is the safe way over a network
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7600")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7600", value_parser = super::address::address)]
     listen: SocketAddr,
 }
 

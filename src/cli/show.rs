@@ -9,6 +9,7 @@ use fastai_runtime::report::Show;
 use fastai_runtime::{RunError, progress};
 
 use super::failure::{Exit, Failure};
+use super::replaced;
 
 #[derive(clap::Args)]
 pub struct ShowArgs {
@@ -36,6 +37,7 @@ pub fn run(args: &ShowArgs) -> Result<(), Failure> {
             picture.display()
         )));
     }
+    replaced::is_own(&args.out, "--out", &["html", "htm"])?;
     let recipe = super::source::read(&args.file, &args.set)?.recipe;
     super::source::finds_data(&args.file, &recipe)?;
     let stop = super::stop::signal();

@@ -113,7 +113,8 @@ fn at_most(largest: usize, what: &str, path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("cannot read `{}`: {error}", absolute.display()));
     }
     if bytes.len() > largest {
-        return Err(format!("`{}` is larger than {} MiB: no {what} is", path.display(), largest >> 20));
+        let limit = if largest < 1 << 20 { format!("{} KiB", largest >> 10) } else { format!("{} MiB", largest >> 20) };
+        return Err(format!("`{}` is larger than {limit}: no {what} is", path.display()));
     }
     Ok(bytes)
 }

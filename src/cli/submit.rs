@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
+use fastai_runtime::metrics::Thresholds;
 use fastai_runtime::predict::{Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{self, Watch};
 
 use super::failure::Failure;
+use super::replaced;
 use super::saved::{self, SavedModel, Tta};
 
 #[derive(clap::Args)]
@@ -47,7 +49,12 @@ pub struct SubmitArgs {
 }
 
 pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
+    if let Some(out) = &args.out {
+        replaced::is_own(out, "--out", &["csv", "gz"])?;
+    }
     let predictor = args.model.load()?;
+    let thresholds = super::predict::thresholds(&predictor, args.threshold)
+        .map_err(|why| Failure::Invalid(format!("--threshold: {why}")))?;
     let recipe = saved::recipe(&predictor)?;
     let images = match (&args.images, &recipe.data().test) {
         (Some(folder), _) => folder.clone(),
@@ -57,10 +64,25 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
             return Err(Failure::Invalid(why.to_string()));
         }
     };
-    Ok(submit(args, &predictor, &recipe.data().source, images)?)
+    // What is not there is no image that cannot be read.
+    if !images.exists() {
+        let there = std::path::absolute(&images).unwrap_or_else(|_| images.clone());
+        let what = match args.images {
+            Some(_) => "`--images` names the folder of the test images",
+            None => "the recipe's test images were there; name their folder with `--images DIR`",
+        };
+        return Err(Failure::Failed(format!("there is no folder {}: {what}", there.display())));
+    }
+    Ok(submit(args, &predictor, &thresholds, &recipe.data().source, images)?)
 }
 
-fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: PathBuf) -> Result<(), RunError> {
+fn submit(
+    args: &SubmitArgs,
+    predictor: &Predictor,
+    thresholds: &Thresholds,
+    source: &Source,
+    images: PathBuf,
+) -> Result<(), RunError> {
     let suffixes: &[String] = match source {
         Source::Csv { suffix, .. } => suffix,
         Source::Folders { .. } | Source::Given => &[],
@@ -84,7 +106,6 @@ fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: Pat
         (true, _) => None,
         (false, given) => given.or(predictor.meta().tta),
     };
-    let thresholds = predictor.thresholds(args.threshold);
     let out = args.out.clone().unwrap_or_else(|| {
         let run = args.model.path();
         if run.is_dir() { run.join("submission.csv") } else { "submission.csv".into() }
@@ -92,7 +113,7 @@ fn submit(args: &SubmitArgs, predictor: &Predictor, source: &Source, images: Pat
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);
     let watch = Watch { progress: progress.as_mut(), stop: &stop };
-    submission.write(predictor, tta, &thresholds, &out, watch)?;
+    submission.write(predictor, tta, thresholds, &out, watch)?;
     drop(progress);
     let how = tta.map_or("plain predictions".to_string(), |n| format!("{n} augmented predictions and the plain one"));
     let above = match predictor.meta().task {

@@ -1,23 +1,21 @@
 //! `fastai sweep`
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastai_dsl::grid::{self, Axis};
 use fastai_dsl::overrides::Override;
-use fastai_dsl::source::RecipeText;
 use fastai_dsl::{BodyState, Facts, Plan, Recipe};
-use fastai_runtime::random::{Stream, unit};
 use fastai_runtime::sweep::{
-    self, Candidate, EndedEarly, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepOrigin, SweepSpec, Swept,
+    self, EndedEarly, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepOrigin, SweepSpec, Swept,
 };
-use fastai_runtime::{RunOptions, progress};
+use fastai_runtime::{RunError, RunOptions, progress};
 
+use super::combinations::specified;
 use super::device::RecipeDevice;
-use super::failure::{Exit, Failure};
-use super::numbers::counted;
-use super::{output, table::table};
+use super::failure::{self, Exit, Failure};
+use super::table::table;
 
 #[derive(clap::Args)]
 pub struct SweepArgs {
@@ -38,7 +36,7 @@ pub struct SweepArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     seeds: u32,
     /// The first seed; the recipe's unless given
-    #[arg(long)]
+    #[arg(long, value_parser = super::run::seed)]
     seed: Option<u64>,
     /// Cross-validate: hold out each of N parts in turn. The recipe's split must be one by share or `folds`, and keeps its kind and seed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
@@ -109,7 +107,15 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     let mut progress = progress::auto(args.quiet);
     let result = sweep::run(&spec, &mut folder, &options, progress.as_mut());
     drop(progress);
-    conclude(&result?, &spec)
+    conclude(&result.map_err(|error| failed(error, folder.path()))?, &spec)
+}
+
+/// Reports an error that ended a sweep, and how the sweep goes on.
+fn failed(error: RunError, folder: &Path) -> Failure {
+    let exit = Failure::from(error).report();
+    let place = folder.display();
+    eprintln!("note: {place} keeps what is complete; once that is put right, `fastai sweep --resume {place}` goes on");
+    Failure::Reported(exit)
 }
 
 /// Prints the table and where everything is.
@@ -195,9 +201,18 @@ fn opened(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
     let first = spec.candidates[0].recipe.clone();
     super::source::finds_data(file, &first)?;
     origin.stopping = stopping(args, &spec)?;
+    is_ready(&spec, args.quiet)?;
     let spec = SweepSpec { stopping: origin.stopping, origin: origin.clone(), ..spec };
     let folder = SweepFolder::create(args.out.as_deref(), first.name(), &origin)?;
     Ok((spec, folder))
+}
+
+/// Refuses a sweep whose runs would fail, before it has a folder.
+fn is_ready(spec: &SweepSpec, quiet: bool) -> Result<(), Failure> {
+    let mut progress = progress::auto(quiet);
+    let found = sweep::check(spec, progress.as_mut());
+    drop(progress);
+    failure::each(&found, |error| Err(Failure::Failed(error.to_string())))
 }
 
 /// Whether the wish stops candidates early.
@@ -252,110 +267,13 @@ fn differs(began: &SweepOrigin, now: &SweepOrigin) -> Option<&'static str> {
     pairs.into_iter().find(|(same, _)| !same).map(|(_, what)| what)
 }
 
-/// Builds the sweep: the recipe of every combination, checked.
-///
-/// # Errors
-/// All findings about the combinations, each once.
-fn specified(origin: &SweepOrigin) -> Result<SweepSpec, Failure> {
-    let invalid = Failure::Invalid;
-    let axes: Vec<Axis> = origin.over.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(invalid)?;
-    let set: Vec<Override> = origin.set.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(invalid)?;
-    if let Some(both) = axes.iter().find(|axis| set.iter().any(|o| o.key == axis.key)) {
-        return Err(Failure::Invalid(format!("`{}` is in `--set` and in `--over`: give it once", both.key)));
-    }
-    let plain = super::source::said(RecipeText::new(&origin.file, &origin.text, &set))?.recipe;
-    let seed = origin.seed.unwrap_or(plain.seed());
-    let combinations = match origin.random {
-        None => grid::grid(&axes),
-        Some(count) => {
-            let mut rng = Stream::new(seed, "sweep sample").at(&[]);
-            grid::sample(&axes, count as usize, &mut || unit(&mut rng))
-        }
-    };
-    let combinations = combinations.map_err(invalid)?;
-    let mut found = BTreeSet::new();
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for combination in &combinations {
-        let overrides: Vec<Override> = set.iter().chain(combination).cloned().collect();
-        let read = RecipeText::new(&origin.file, &origin.text, &overrides);
-        match read.result {
-            Ok(checked) => candidates.push(Candidate {
-                settings: combination.iter().map(|o| (o.key.clone(), o.value.clone())).collect(),
-                folds: folds_of(origin, &checked.recipe, &overrides)?,
-                recipe: checked.recipe,
-            }),
-            // The warnings are those of the recipe, and have been said.
-            Err(_) => found.extend(read.render_each().into_iter().filter(|finding| finding.starts_with("error"))),
-        }
-    }
-    if !found.is_empty() {
-        let all: Vec<String> = found.into_iter().collect();
-        output::complain_styled(&format!("{}\n\n", all.join("\n\n").replace("`--set ", "`--over ")));
-        let errors = counted(all.len() as u64, "error", "errors");
-        eprintln!("{}: {errors} in {}", origin.file, counted(combinations.len() as u64, "combination", "combinations"));
-        return Err(Failure::Reported(Exit::Invalid));
-    }
-    has_effect(&candidates)?;
-    Ok(SweepSpec {
-        candidates,
-        seeds: (0..u64::from(origin.seeds.max(1))).map(|n| seed.wrapping_add(n)).collect(),
-        stopping: origin.stopping,
-        shard: origin.shard,
-        origin: origin.clone(),
-    })
-}
-
-/// The recipes of the folds: those of `--folds`, or of the recipe's own split; without folds, the recipe itself.
-///
-/// # Errors
-/// If the recipe's split holds out no share.
-fn folds_of(origin: &SweepOrigin, recipe: &Recipe, overrides: &[Override]) -> Result<Vec<Recipe>, Failure> {
-    let Some(folds) = origin.folds else {
-        let own = recipe.folds();
-        return Ok(if own.is_empty() { vec![recipe.clone()] } else { own });
-    };
-    let of = |fold: u32| {
-        let valid = recipe.data().valid.fold_of(folds, fold).ok_or_else(|| {
-            Failure::Invalid(format!(
-                "`--folds {folds}` deals the images out by share, and the recipe says `valid: {}`: add `--set \
-                 'data.valid=stratified(0.2)'`, or `random`, `blocks`, `grouped` or `folds` likewise",
-                recipe.data().valid
-            ))
-        })?;
-        let held = Override { key: "data.valid".to_string(), value: valid.to_string() };
-        let overrides: Vec<Override> = overrides.iter().cloned().chain([held]).collect();
-        let read = RecipeText::new(&origin.file, &origin.text, &overrides);
-        // The findings of the recipe itself have been reported.
-        read.result.map(|checked| checked.recipe).map_err(|found| {
-            let first = found.iter().next().map_or_else(String::new, |finding| finding.message.to_string());
-            Failure::Invalid(format!("fold {} of {folds}: {first}", fold + 1))
-        })
-    };
-    (0..folds).map(of).collect()
-}
-
-/// # Errors
-/// If two combinations are the same recipe: a key that the recipe does not use, or two spellings of a value.
-fn has_effect(candidates: &[Candidate]) -> Result<(), Failure> {
-    let mut texts = std::collections::HashMap::new();
-    for candidate in candidates {
-        let Some(before) = texts.insert(candidate.recipe.to_string(), candidate) else { continue };
-        let pairs = before.settings.iter().zip(&candidate.settings);
-        let differing: Vec<String> =
-            pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("`{key}={a}` and `{key}={b}`")).collect();
-        return Err(Failure::Invalid(format!(
-            "{} give the same recipe: no step uses the key, or the values are equal. Use the name in a step, `fit(lr, 3)`, or \
-             leave it out of `--over`",
-            differing.join(", ")
-        )));
-    }
-    Ok(())
-}
-
 /// Joins the parts of a sweep.
 fn merged(args: &SweepArgs) -> Result<(SweepSpec, SweepFolder), Failure> {
-    let mut parts = Vec::new();
+    let (mut parts, mut seen) = (Vec::new(), HashSet::new());
     for path in &args.merge {
+        if !seen.insert(std::fs::canonicalize(path).unwrap_or_else(|_| path.clone())) {
+            return Err(Failure::Invalid(format!("`--merge` names {} twice: name each part once", path.display())));
+        }
         parts.push(SweepFolder::open(path)?);
     }
     let whole = |origin: &SweepOrigin| SweepOrigin { shard: None, ..origin.clone() };
@@ -387,7 +305,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: f64 = digits.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+    let time = Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+    if time.is_zero() {
+        return Err(format!("`{text}` leaves no time for any run: write `90s`, `10m` or `2h`"));
+    }
+    Ok(time)
 }
 
 #[cfg(test)]
@@ -401,7 +323,7 @@ mod tests {
             [seconds("90s"), seconds("10m"), seconds("1.5h"), seconds("2 min")].map(Result::unwrap),
             [90.0, 600.0, 5400.0, 120.0]
         );
-        for wrong in ["", "10", "m", "-1s", "1d", "x s"] {
+        for wrong in ["", "10", "m", "-1s", "1d", "x s", "0s", "0.0h"] {
             assert!(seconds(wrong).unwrap_err().contains("`10m`"), "{wrong}");
         }
     }

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::small;
+#[cfg(unix)]
+use crate::started::started;
 
 /// The standard output of a successful command.
 fn stdout(command: &mut Command) -> String {
@@ -133,7 +135,36 @@ fn runs_are_compared_with_a_test_of_their_metrics() {
     command.args(["diff", "--no-test"]).arg(scratch.path().join("a")).arg(scratch.path().join("b"));
     assert!(!stdout(&mut command).contains("paired"));
     let message = stderr(fastai(&scratch).args(["diff", "none", "none"]), 1);
-    assert!(message.contains("none"), "{message}");
+    assert!(message.contains("there is no run folder ") && message.contains("/none"), "{message}");
+    let message = stderr(fastai(&scratch).arg("diff").arg(scratch.path().join("a")).arg(scratch.path()), 1);
+    assert!(message.contains("is no run folder: it has no `summary.json`"), "{message}");
+
+    // A run that held out nothing is compared, but not tested.
+    let text = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, text.replace("        tta(n_aug = 1);\n", "")).unwrap();
+    run("all", &["--smoke", "--set", "data.valid=none"]);
+    let all = scratch.path().join("all");
+    let mut command = fastai(&scratch);
+    command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(&all);
+    let said = stdout(&mut command);
+    assert!(said.contains(&format!("no test: {} held out no images", all.display())), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_has_not_ended_is_compared_by_what_it_wrote() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (small(&scratch), scratch.path().join("run"));
+    let args: [&std::ffi::OsStr; 5] =
+        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
+    let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
+    std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    lines.for_each(drop);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let message = stderr(fastai(&scratch).args(["diff", "-q"]).arg(&out).arg(&out), 1);
+    assert!(message.contains(&format!("finish it with `fastai run --resume {}`", out.display())), "{message}");
+    assert!(message.contains("`--no-test`") && !message.contains("--model"), "{message}");
+    assert!(stdout(fastai(&scratch).args(["diff", "--no-test"]).arg(&out).arg(&out)).contains("stopped"));
 }
 
 #[test]

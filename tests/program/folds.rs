@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
+use crate::folder::summary;
 use crate::small::small;
 
 /// A head and a short look at images, with three folds.
@@ -77,7 +78,7 @@ fn the_ensemble_of_a_run_predicts_submits_and_validates() {
     assert!(submitted.contains("60 rows"), "{submitted}");
 
     // On the run's data, out of fold; on others, the ensemble.
-    let summary: Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    let summary = summary(&out);
     let again = json(fastai(&scratch).args(["validate", "--quiet", "--json"]).arg(&out));
     assert_eq!(again["plain"]["evaluation"]["metrics"][0]["value"], summary["final"]["metrics"][0]["value"]);
     let elsewhere = scratch.path().join("chips");

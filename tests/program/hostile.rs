@@ -71,6 +71,8 @@ fn names_are_shown_in_every_output_and_formulas_guarded() {
 
     let (run, test, out) = (path(&run), path(&test), path(&csv));
     let submit = ["submit", &run, "--images", &test, "--out", &out, "--quiet"];
+    let message = stderr(fastai(&scratch).args(["submit", &run, "--images", "nope"]), 1);
+    assert!(message.contains("there is no folder ") && message.contains("/nope: `--images`"), "{message}");
     let [_, notes] = said(&submit);
     assert!(notes.contains("\"=cmd|calc\", \"=1+1\", \"@s\"") && notes.contains("--guard-formulas"), "{notes}");
     let open = fs::read_to_string(&csv).unwrap();
@@ -119,4 +121,13 @@ fn nothing_leads_out_of_a_run_folder_and_nothing_edited_is_believed() {
         // The model itself can be named.
         fastai(&scratch).arg("predict").arg(&moved).arg(&test).assert().success();
     }
+}
+
+#[test]
+fn a_recipe_beyond_the_limit_is_told_the_limit() {
+    let scratch = tempfile::tempdir().unwrap();
+    let large = scratch.path().join("large.recipe");
+    fs::write(&large, " ".repeat(300_000)).unwrap();
+    let said = stderr(fastai(&scratch).arg("check").arg(&large), 2);
+    assert!(said.contains("large.recipe` is larger than 256 KiB: no recipe is"), "{said}");
 }

@@ -4,11 +4,14 @@ mod alike;
 mod bench;
 mod call;
 mod cli;
+mod endings;
+mod folder;
 mod folders;
 mod folds;
 mod hostile;
 #[cfg(unix)]
 mod mixed;
+mod outputs;
 #[cfg(unix)]
 mod parts;
 mod plan;

@@ -2,20 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::call::{fastai, stderr};
+use crate::folder::summary;
 use crate::small::small;
 use crate::started::started;
 
 const HALF: &str = "FASTAI_SOFTWARE_HALF";
-
-fn summary(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap()
-}
 
 #[test]
 fn mixed_precision_says_what_it_computes_in_and_goes_on_as_it_began() {

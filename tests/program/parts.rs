@@ -8,12 +8,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::call::{fastai, stderr};
+use crate::folder::summary;
 use crate::small::small;
 use crate::started::started;
 
 /// The notes of the run's summary.
 fn notes(run: &Path) -> Vec<String> {
-    let summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+    let summary = summary(run);
     summary["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap().to_string()).collect()
 }
 

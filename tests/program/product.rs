@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::call::{fastai, stderr};
+use crate::folder::summary;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -12,11 +13,11 @@ fn a_new_crate_has_a_sound_recipe_and_pictures() {
     let folder = scratch.path().join("cats-and-dogs");
     let output = fastai(&scratch).arg("new").arg(&folder).assert().success();
     let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
-    assert!(text.contains("recipe `CatsAndDogs`") && text.contains("60 pictures of two classes"), "{text}");
+    assert!(text.contains("recipe `CatsAndDogs`") && text.contains("120 pictures of two classes"), "{text}");
     let recipe = folder.join("cats-and-dogs.recipe");
     fastai(&scratch).arg("check").arg(&recipe).assert().success();
     fastai(&scratch).args(["fmt", "--check"]).arg(&recipe).assert().success();
-    for file in [".gitignore", "README.md", "src/lib.rs", "src/main.rs", "tests/smoke.rs", "data/train/squares/29.png"]
+    for file in [".gitignore", "README.md", "src/lib.rs", "src/main.rs", "tests/smoke.rs", "data/train/squares/59.png"]
     {
         let bytes = fs::read(folder.join(file)).unwrap();
         for part in ["{name}", "{recipe}", "{library}", "{dependency}"] {
@@ -30,9 +31,17 @@ fn a_new_crate_has_a_sound_recipe_and_pictures() {
     let only = scratch.path().join("shapes");
     fastai(&scratch).args(["new", "--recipe-only"]).arg(&only).assert().success();
     assert!(only.join("shapes.recipe").is_file() && !only.join("Cargo.toml").exists());
-    // Its pictures train.
+    // Its pictures train, and none shows nearly the same as another.
     let mut command = fastai(&scratch);
-    command.current_dir(&only).args(["run", "-q", "--smoke", "--device", "cpu", "shapes.recipe"]).assert().success();
+    command
+        .current_dir(&only)
+        .args(["run", "-q", "--device", "cpu", "--out", "run", "shapes.recipe"])
+        .assert()
+        .success();
+    let summary = summary(&only.join("run"));
+    let reached = summary["final"]["metrics"][0]["value"].as_f64().unwrap();
+    assert!(reached >= 0.9, "{reached}");
+    assert!(!summary["notes"].to_string().contains("nearly the same"), "{}", summary["notes"]);
 
     assert!(stderr(fastai(&scratch).arg("new").arg(&only), 2).contains("exists"));
     assert!(
@@ -40,6 +49,24 @@ fn a_new_crate_has_a_sound_recipe_and_pictures() {
     );
     let message = stderr(fastai(&scratch).args(["new", "x", "--fastai"]).arg(scratch.path()), 2);
     assert!(message.contains("the sources of fastai are not there"), "{message}");
+}
+
+/// A limit of the size of files is as a full disk.
+#[cfg(unix)]
+#[test]
+fn a_crate_that_cannot_be_written_leaves_its_name_free() {
+    let scratch = TempDir::new().unwrap();
+    let folder = scratch.path().join("deep/shapes");
+    let mut limited = assert_cmd::Command::new("sh");
+    limited.args(["-c", "ulimit -f 0; exec \"$0\" new \"$1\""]).arg(assert_cmd::cargo::cargo_bin("fastai"));
+    let message = stderr(limited.arg(&folder), 1);
+    assert!(message.contains("cannot write ") && message.contains("shapes"), "{message}");
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    // What was there before stays.
+    fs::create_dir(scratch.path().join("deep")).unwrap();
+    stderr(&mut limited, 1);
+    assert!(scratch.path().join("deep").is_dir() && !folder.exists());
+    fastai(&scratch).arg("new").arg(&folder).assert().success();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
+use crate::folder::summary;
 use crate::small::small;
 use crate::started::started;
 
@@ -44,10 +45,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn summary(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap()
 }
 
 /// Step and loss of all batches of a run.

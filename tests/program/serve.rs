@@ -295,8 +295,15 @@ fn hostile_requests_are_refused_and_the_next_is_answered() {
     refused(&post(FORM, &form(&[("a", &sound)])[..300]), 400, "form");
     refused(&post(FORM, &form(&[("a", b"1"), ("b", b"2"), ("c", b"3"), ("d", b"4")])), 413, "more than 3 images");
     refused(&post(FORM, &form(&[("a", &vec![0; 600_000]), ("b", &vec![0; 600_000])])), 413, "more than 1 MB");
-    for query in ["top=0", "top=x", "threshold=2", "threshold=nan", "url=http%3A%2F%2Fx"] {
-        refused(&[head(&format!("/predict?{query}"), jpeg, sound.len()), sound.clone()].concat(), 400, "");
+    for (query, part) in [
+        ("top=0", "top=0: a whole number, at least 1, is wanted"),
+        ("top=x", "top=x: a whole number, at least 1, is wanted"),
+        ("top=1&top=2", "top is given twice"),
+        ("threshold=2", "threshold=2: a number from 0 to 1 is wanted"),
+        ("threshold=nan", "a number from 0 to 1 is wanted"),
+        ("url=http%3A%2F%2Fx", "is not known; `top` and `threshold` are"),
+    ] {
+        refused(&[head(&format!("/predict?{query}"), jpeg, sound.len()), sound.clone()].concat(), 400, part);
     }
     refused(b"GET /predict HTTP/1.1\r\nhost: x\r\n\r\n", 405, "POST");
     refused(b"POST /model HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n", 405, "GET");
@@ -426,6 +433,8 @@ fn requests_beyond_a_limit_are_told_to_come_again() {
     let taken = server.address.to_string();
     let message = stderr(fastai(&scratch).arg("serve").arg(run()).args(["--device", "cpu", "--listen", &taken]), 1);
     assert!(message.contains(&taken) && message.contains("--listen 127.0.0.1:0"), "{message}");
+    let message = stderr(fastai(&scratch).args(["serve", "no/run", "--listen", "8377"]), 2);
+    assert!(message.contains("an address in numbers and a port are wanted, such as 127.0.0.1:8377"), "{message}");
     let message = stderr(fastai(&scratch).arg("serve").arg(run()).args(["--buffer", "5"]), 2);
     assert!(message.contains("--buffer 5") && message.contains("--max-body 20"), "{message}");
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::call::{fastai, stderr};
+use crate::folder::summary;
 use crate::small::small;
 
 /// A head on the small data set: seconds a run.
@@ -62,7 +63,7 @@ fn a_grid_is_compared_and_its_best_recipe_checks() {
     fastai(&scratch).args(["check"]).arg(&best).assert().success();
     let again = scratch.path().join("again");
     fastai(&scratch).args(["run", "--quiet", "--out"]).arg(&again).arg(&best).assert().success();
-    let summary: Value = serde_json::from_slice(&fs::read(again.join("summary.json")).unwrap()).unwrap();
+    let summary = summary(&again);
     let scored = summary["final"]["metrics"][0]["value"].as_f64().unwrap();
     let of_sweep = standings[0]["runs"].as_array().unwrap().iter().find(|run| run["key"]["seed"] == summary["seed"]);
     assert_eq!(of_sweep.unwrap()["score"].as_f64().unwrap(), scored);
@@ -106,6 +107,8 @@ fn parts_and_a_budget_end_with_the_same_results() {
         command.args(["sweep", "--quiet", "--merge"]).args(parts.iter().map(|p| path(p))).arg("--out").arg(path(out));
         command
     };
+    let message = stderr(&mut merge("merged", &["one", "two", "one"]), 2);
+    assert!(message.contains("`--merge` names ") && message.contains("one twice"), "{message}");
     merge("merged", &["one", "two"]).assert().success();
     assert_eq!(scores(&path("merged")), whole);
     let mut tables = (results(&path("merged")), results(&path("whole")));
@@ -123,9 +126,11 @@ fn parts_and_a_budget_end_with_the_same_results() {
     fastai(&scratch).args(["sweep", "--quiet", "--resume"]).arg(path("half")).assert().success();
     assert_eq!(scores(&path("half")), whole);
 
-    // No time at all, then all the time: `--resume --out` begins or goes on.
-    let text =
-        sweep("timed", &["--quiet", "--budget", "0s", "--resume"]).assert().success().get_output().stdout.clone();
+    // A microsecond, then all the time: `--resume --out` begins or goes on.
+    let message = stderr(&mut sweep("timed", &["--budget", "0s", "--resume"]), 2);
+    assert!(message.contains("`0s` leaves no time") && !path("timed").exists(), "{message}");
+    let little = ["--quiet", "--budget", "0.000001s", "--resume"];
+    let text = sweep("timed", &little).assert().success().get_output().stdout.clone();
     assert!(String::from_utf8(text).unwrap().contains("0 of 8 runs are complete"));
     sweep("timed", &["--quiet", "--resume", "--jobs", "1"]).assert().success();
     assert_eq!(scores(&path("timed")), whole);
@@ -151,6 +156,8 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
         (vec!["--over", "lr=0.1,1e-1"], vec!["`lr=0.1` and `lr=1e-1` give the same recipe"]),
         (vec!["--over", "lr=1e-3..1e-1"], vec!["`lr` is a range", "--random 20"]),
         (vec!["--over", "lr=0.1", "--set", "lr=0.2"], vec!["`lr` is in `--set` and in `--over`"]),
+        (vec!["--over", "seed=1,2"], vec!["`--over seed` varies nothing", "`--seeds N` runs each"]),
+        (vec!["--over", "seed=1,2", "--seeds", "2"], vec!["`--over seed` varies nothing"]),
         (vec!["--over", "data.valid=none,random(0.2)"], vec!["holds out none", "stratified(0.2)"]),
         (vec!["--over", "lr=0.1,0.2", "--shard", "1/2", "--halving", "on"], vec!["`--halving on` compares all"]),
         (vec!["--shard", "3/2"], vec!["`3/2` is no part: write `1/4`"]),
@@ -168,6 +175,37 @@ fn what_is_wrong_with_any_combination_is_said_before_anything_trains() {
     }
     let message = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(scratch.path()), 1);
     assert!(message.contains("holds no sweep"), "{message}");
+}
+
+#[test]
+fn a_sweep_that_cannot_end_trains_nothing_and_one_that_fails_says_how_to_go_on() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let sweep = |over: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.args(["sweep", "--quiet"]).arg(&recipe).args(over).arg("--out").arg(&out);
+        command
+    };
+    // The first combination would train.
+    let weights = r#"model.weights="examples/data/squeezenet1_1.safetensors","no.pth","none.pth""#;
+    let message = stderr(&mut sweep(&["--over", weights]), 1);
+    assert!(message.contains("/no.pth: ") && message.contains("/none.pth: "), "{message}");
+    assert_eq!(message.matches("error: no weights at ").count(), 2, "{message}");
+    assert!(!out.exists());
+
+    let csv = scratch.path().join("chips/train_v2.csv");
+    let whole = fs::read_to_string(&csv).unwrap();
+    fs::write(&csv, format!("{whole}\nabsent,clear primary")).unwrap();
+    let rates = ["--over", "lr=0.1,0.2", "--seed", "7"];
+    let message = stderr(&mut sweep(&rates), 1);
+    assert!(message.contains("absent"), "{message}");
+    let next = format!("once that is put right, `fastai sweep --resume {}` goes on", out.display());
+    assert!(message.contains(&next), "{message}");
+    fs::write(&csv, whole).unwrap();
+    fastai(&scratch).args(["sweep", "--quiet", "--resume"]).arg(&out).assert().success();
+    // The best run again, though its seed was given beside the recipe.
+    let best = fs::read_to_string(out.join("best.recipe")).unwrap();
+    assert!(best.contains("\n    seed: 7,\n"), "{best}");
 }
 
 #[test]

@@ -116,6 +116,23 @@ impl ActivationCache {
         &self.root
     }
 
+    /// Refuses a root that is there and no folder. A folder that does not exist yet, or cannot be written, is no error.
+    ///
+    /// # Errors
+    /// How to name another.
+    pub fn check(&self) -> Result<(), FileError> {
+        let is_other = match std::fs::metadata(&self.root) {
+            Ok(facts) => !facts.is_dir(),
+            // A file is on the way to it.
+            Err(error) => error.kind() == io::ErrorKind::NotADirectory,
+        };
+        if !is_other {
+            return Ok(());
+        }
+        let why = "it is no folder; name one with `--cache`, $FASTAI_CACHE or `cache` in fastai.toml";
+        Err(FileError::new("cache in", &self.root, io::Error::new(io::ErrorKind::NotADirectory, why)))
+    }
+
     /// The folder of everything with this key.
     pub fn folder(&self, key: &CacheKey) -> PathBuf {
         self.root.join(&key.digest.to_hex()[..16])

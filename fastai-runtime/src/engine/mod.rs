@@ -7,6 +7,7 @@ mod keeping;
 mod measured;
 mod outcome;
 mod paused;
+mod place;
 mod predictions;
 mod probe;
 mod room;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use fastai_dsl::Recipe;
 
 pub use outcome::{HeldOut, Outcome};
+pub use place::RunPlace;
 pub(crate) use probe::peak as peak_resident;
 pub use probe::{Probed, ProbedStage, probe};
 pub use room::{fits_memory, notes_of_parts};
@@ -38,6 +40,7 @@ pub use validate::{Measured, Validated, validate, validate_all, validate_on};
 use crate::RunError;
 use crate::data::Dataset;
 use crate::device::{DeviceError, DeviceRequest};
+use crate::error::ResumeError;
 use crate::metrics::Measure;
 use crate::progress::{Progress, StopSignal};
 use crate::report::{Status, Summary};
@@ -80,6 +83,8 @@ pub struct RunOptions {
     pub snapshot_every: Option<Duration>,
     /// Overrides whether the recipe's `report.html` is written.
     pub report: Option<bool>,
+    /// Says where the run is once it has begun, also if it fails.
+    pub place: RunPlace,
     /// Shares the surveys of data sets with other runs. Each run makes its own unless given; ignored with `dataset`.
     pub surveys: Option<Surveys>,
 }
@@ -155,6 +160,23 @@ pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
         snapshot::SnapshotFolder::sweep_complete(folder);
     }
     Ok(complete)
+}
+
+/// Checks that the complete run in `folder`, with that summary, is the one that is asked for: of `recipe`, unless that is its
+/// own, and of the seed and the `smoke` of `options`, as [`resume`] would.
+///
+/// # Errors
+/// [`ResumeError::CompleteOther`], which names every difference.
+pub fn is_as_begun(
+    folder: &Path,
+    summary: &Summary,
+    recipe: Option<&Recipe>,
+    options: &RunOptions,
+) -> Result<(), RunError> {
+    match paused::ended(folder, summary, recipe, options) {
+        ResumeError::Complete(_) => Ok(()),
+        other => Err(other.into()),
+    }
 }
 
 /// What a program reads whose kernels are slow; `None` if they are built for speed.

@@ -8,6 +8,7 @@ use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
 use super::{RunOptions, completed};
 use crate::RunError;
 use crate::error::ResumeError;
+use crate::report::Summary;
 
 /// An incomplete run, ready to continue.
 pub(super) struct Paused {
@@ -28,7 +29,7 @@ impl Paused {
         if !SnapshotFolder::exists(folder) {
             let run = folder.to_path_buf();
             let why = match completed(folder) {
-                Ok(Some(_)) => ResumeError::Complete(run),
+                Ok(Some(summary)) => ended(folder, &summary, Some(recipe), options),
                 _ if folder.is_dir() => ResumeError::NoSnapshot(run),
                 _ => ResumeError::NoFolder(run),
             };
@@ -36,21 +37,48 @@ impl Paused {
         }
         let mut snapshots = SnapshotFolder::take(folder)?;
         let (snapshot, warnings) = snapshots.read()?;
-        let text = recipe.to_string();
+        let began = Beginning { recipe: &snapshot.recipe, seed: snapshot.seed, smoke: snapshot.smoke };
+        refuse(folder, began.differences(Some(&recipe.to_string()), options))?;
+        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot, warnings })
+    }
+}
+
+/// What a run begins with and keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning<'a> {
+    /// Canonical text of the recipe.
+    pub(super) recipe: &'a str,
+    pub(super) seed: u64,
+    pub(super) smoke: bool,
+}
+
+impl Beginning<'_> {
+    /// Describes how what the run would go on with differs; without a recipe it is the run's own.
+    pub(super) fn differences(&self, recipe: Option<&str>, options: &RunOptions) -> Vec<String> {
         let mut differs = Vec::new();
-        if text != snapshot.recipe {
+        if let Some(now) = recipe.filter(|now| *now != self.recipe) {
             differs.push("the recipe differs (- when the run began, + now):".to_string());
-            differs.extend(text_differences(&snapshot.recipe, &text));
+            differs.extend(text_differences(self.recipe, now));
         }
-        if options.seed.is_some_and(|seed| seed != snapshot.seed) {
-            let seed = options.seed.unwrap_or_default();
-            differs.push(format!("the seed differs: {} when the run began, {seed} now", snapshot.seed));
+        if let Some(now) = options.seed.filter(|now| *now != self.seed) {
+            differs.push(format!("the seed differs: {} when the run began, {now} now", self.seed));
         }
-        if options.smoke && !snapshot.smoke {
+        if options.smoke && !self.smoke {
             differs.push("the run did not begin as a smoke run".to_string());
         }
-        refuse(folder, differs)?;
-        Ok(Paused { folder: folder.to_path_buf(), snapshots, snapshot, warnings })
+        differs
+    }
+}
+
+/// Why the complete run in `folder` does not go on: there is nothing left to do, or it is another run than the one asked for.
+pub(super) fn ended(folder: &Path, run: &Summary, recipe: Option<&Recipe>, options: &RunOptions) -> ResumeError {
+    let began = Beginning { recipe: &run.recipe, seed: run.seed, smoke: run.smoke };
+    let differences = began.differences(recipe.map(ToString::to_string).as_deref(), options);
+    let folder = folder.to_path_buf();
+    if differences.is_empty() {
+        ResumeError::Complete(folder)
+    } else {
+        ResumeError::CompleteOther { folder, differences }
     }
 }
 

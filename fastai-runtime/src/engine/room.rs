@@ -29,12 +29,13 @@ const WORTH_A_LINE: f64 = 2.0;
 /// [`RunError::TooLarge`] if a step does not fit in any number of parts.
 pub fn fits_memory(recipe: &Recipe, plan: &Plan, limit: Option<u64>) -> Result<Vec<usize>, RunError> {
     match limit.or_else(memory::limit) {
-        Some(there) => fits_into(recipe, plan, there),
+        Some(there) => fits_into(recipe, plan, there, limit.is_some()),
         None => Ok(vec![1; plan.stages.len()]),
     }
 }
 
-fn fits_into(recipe: &Recipe, plan: &Plan, there: u64) -> Result<Vec<usize>, RunError> {
+/// `stated`: whether it is an option that says what is there.
+fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<Vec<usize>, RunError> {
     let needs = |stage: &Stage| StageMemory::of(recipe, plan, stage);
     let parts: Vec<Option<usize>> =
         plan.stages.iter().map(|stage| needs(stage).map_or(Some(1), |memory| parts_of(stage, memory, there))).collect();
@@ -55,7 +56,8 @@ fn fits_into(recipe: &Recipe, plan: &Plan, there: u64) -> Result<Vec<usize>, Run
     } else {
         format!("smaller images than {} px, or a smaller network", stage.state.size)
     };
-    Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: needs.total(), there, lower })
+    let lower = if stated { format!("{lower}; or a larger `--memory`") } else { lower };
+    Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: needs.total(), there, stated, lower })
 }
 
 /// Bytes of the maps of an image.
@@ -165,13 +167,17 @@ mod tests {
     use super::*;
 
     fn fits(model: &str, size: u32, batch: u32, there: u64) -> Result<Vec<usize>, String> {
+        fits_in(model, size, batch, there, false)
+    }
+
+    fn fits_in(model: &str, size: u32, batch: u32, there: u64, stated: bool) -> Result<Vec<usize>, String> {
         let text = format!(
             "A {{ task: single_label, data: folders {{ root: \"d\", batch: {batch} }}, transforms: side_on {{ size: {size} }}, \
              model: {model}, metrics: [accuracy], train: {{ fit(0.01, 1); unfreeze(); fit(0.001, 1); }} }}"
         );
         let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
         let facts = Facts { train: Some(1000), valid: Some(100), test: None, classes: Some(10) };
-        fits_into(&recipe, &Plan::new(&recipe, &facts), there).map_err(|error| error.to_string())
+        fits_into(&recipe, &Plan::new(&recipe, &facts), there, stated).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -186,6 +192,15 @@ mod tests {
         assert_eq!(fits("resnet50", 4096, 2, 64 << 30), Ok(vec![1; 3]), "the advice holds");
         let said = fits("resnet50", 4096, 2, 2 << 30).unwrap_err();
         assert!(said.contains("smaller images than 4096 px"), "{said}");
+    }
+
+    #[test]
+    fn a_limit_that_an_option_states_is_named_in_units_that_show_it() {
+        let said = fits_in("squeezenet1_1", 32, 2, 1_000, true).unwrap_err();
+        assert!(said.contains("`--memory` allows 1.0 kB: ") && said.contains("; or a larger `--memory`"), "{said}");
+        assert!(said.contains(" MB, as estimated") && !said.contains(" 0.0 "), "{said}");
+        let said = fits("squeezenet1_1", 32, 2, 1_000).unwrap_err();
+        assert!(said.contains("there are 1.0 kB: ") && !said.contains("--memory"), "{said}");
     }
 
     #[test]

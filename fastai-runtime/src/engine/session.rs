@@ -12,7 +12,7 @@ use super::folds::KeptFold;
 use super::keeping::KeepingTimes;
 use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
-use super::sets::{Sets, class_weights, open_data};
+use super::sets::{Sets, class_weights, enough_to_train, open_data};
 use super::snapshot::{KeptFile, KeptMidway, SavedLook, Snapshot, SnapshotFolder};
 use super::steps::save;
 use super::supplied::Supplied;
@@ -25,7 +25,7 @@ use crate::device::{self, DeviceError, DeviceKind, HalfFloat};
 use crate::error::{Reached, ResumeError};
 use crate::metrics::{Measure, Probabilities, Thresholds, Truth};
 use crate::models::weights::Found;
-use crate::models::{self, ModelDigest, ModelMeta, Network};
+use crate::models::{self, ModelDigest, ModelMeta, Network, WeightsError};
 use crate::predict::{Predictor, class_differences};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
@@ -95,6 +95,8 @@ impl<'a> Session<'a> {
         paused: Option<Paused>,
     ) -> Result<Self, RunError> {
         let model = recipe.model();
+        let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
+        cache.check()?;
         let (own_loss, metrics) = (supplied::loss(recipe, options)?, supplied::measures(recipe, &options.metrics)?);
         if let Some(paused) = &paused {
             refuse(&paused.folder, supplied::differences(&paused.snapshot.own_metrics, &options.metrics))?;
@@ -118,7 +120,6 @@ impl<'a> Session<'a> {
         let batch = recipe.data().batch as usize;
         let threads = options.threads.unwrap_or_else(rayon::current_num_threads);
         let workers = options.threads.or(recipe.data().workers.map(|w| w as usize)).unwrap_or(threads);
-        let cache = ActivationCache::new(options.cache.clone().unwrap_or_else(ActivationCache::default_root));
         let (dataset, health, reading) = open_data(recipe, options, smoke, cache.root(), progress)?;
         if let Some(differences) = options.classes.as_deref().and_then(|c| class_differences(c, &dataset.classes)) {
             let found = format!("the classes of the data are not those that were stated: {differences}");
@@ -130,9 +131,7 @@ impl<'a> Session<'a> {
         if let Some(paused) = &paused {
             refuse(&paused.folder, paused.snapshot.data.differences(&digest))?;
         }
-        if dataset.train.len() < 2 {
-            return Err(DataError::one("one training image is not enough: BatchNorm needs two").into());
-        }
+        enough_to_train(recipe, &dataset)?;
         let facts = dataset.facts();
         let plan = Plan::new(recipe, &facts);
         let parts = match picked.kind {
@@ -230,6 +229,7 @@ impl<'a> Session<'a> {
                 (folder, snapshots, Snapshot { parts, ..snapshot }, warnings)
             }
         };
+        options.place.is(folder.path());
         let smoothing = recipe.label_smoothing();
         let loss_of = |truth: Truth, smoothing: f64| {
             let weights = class_weights.clone();
@@ -369,6 +369,9 @@ impl<'a> Session<'a> {
             match models::verify_model(&path) {
                 Ok(found) if found == *saved => None,
                 Ok(_) => Some(format!("{}: a sound model, but not the one that this run saved there", path.display())),
+                Err(WeightsError::NoModel(_)) => {
+                    Some(format!("{}: the model that this run saved there is gone", path.display()))
+                }
                 Err(error) => Some(error.to_string()),
             }
         };

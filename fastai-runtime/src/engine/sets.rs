@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source};
+use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source, Valid};
 
 use super::RunOptions;
 use super::survey::Surveyed;
@@ -174,6 +174,26 @@ pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataErro
     )))
 }
 
+/// Checks that the training images make a batch.
+pub(super) fn enough_to_train(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
+    let images = match dataset.train.len() {
+        0 => "no training image",
+        1 => "one training image",
+        _ => return Ok(()),
+    };
+    Err(DataError::one(match &recipe.data().valid {
+        // These take nothing from the training images.
+        Valid::None | Valid::Given | Valid::Folder(_) => {
+            format!("there is {images}, and BatchNorm needs two: add some")
+        }
+        split => {
+            format!(
+                "`data.valid: {split}` leaves {images}, and BatchNorm needs two: hold out fewer images, or add some"
+            )
+        }
+    }))
+}
+
 /// Applies the language's rule to given data: no `tta` and no `keep_best` without validation images.
 fn needs_validation(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError> {
     let needs = match (recipe.last_tta(), recipe.keep_best()) {
@@ -217,6 +237,7 @@ pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) ->
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
+    use fastai_dsl::source::RecipeText;
     use fastai_dsl::{Stats, TaskKind, TransformSet, Transforms};
     use image::{Rgb, RgbImage};
 
@@ -257,6 +278,25 @@ mod tests {
         // An image with two tags counts for both.
         let tags = [vec![0, 1], vec![1], vec![1, 2], vec![1], vec![]].map(Target::Tags);
         close(balanced(tags.to_vec()), [12.0 / 9.0, 3.0 / 9.0, 12.0 / 9.0]);
+    }
+
+    #[test]
+    fn a_split_that_leaves_one_training_image_is_named() {
+        let data = dataset(vec![Target::Class(0)]);
+        let said = |valid: &str, data: &Dataset| {
+            let text = format!(
+                "A {{ task: single_label, data: folders {{ root: \"d\", train: \".\", valid: {valid} }}, transforms: side_on {{ \
+                 size: 32 }}, model: squeezenet1_1, metrics: [accuracy], train: {{ fit(0.01, 1); }} }}"
+            );
+            let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
+            enough_to_train(&recipe, data).map_err(|error| error.to_string())
+        };
+        let error = said("random(0.99)", &data).unwrap_err();
+        assert!(error.starts_with("`data.valid: random(0.99"), "{error}");
+        assert!(error.contains("leaves one training image, and BatchNorm needs two"), "{error}");
+        let error = said("none", &data).unwrap_err();
+        assert_eq!(error, "there is one training image, and BatchNorm needs two: add some");
+        assert_eq!(said("random(0.99)", &dataset(vec![Target::Class(0), Target::Class(1)])), Ok(()));
     }
 
     #[test]

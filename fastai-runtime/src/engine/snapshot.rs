@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::HeadSpec;
@@ -11,10 +12,10 @@ use super::data_digest::DataDigest;
 use super::measured::Look;
 use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
-use crate::atomic::{create_folder, locked};
+use crate::atomic::{FileError, create_folder, locked};
 use crate::error::ResumeError;
 use crate::metrics::{Probabilities, Thresholds};
-use crate::models::{self, ModelDigest};
+use crate::models::{self, ModelDigest, WeightsError};
 use crate::report::{Record, Summary, refuse_link};
 use crate::sealed::{read_sealed, write_sealed};
 use crate::train::{EpochRow, Midway};
@@ -307,10 +308,10 @@ impl SnapshotFolder {
     /// Reads one snapshot; the error names the file that cannot be used.
     fn read_one(&self, path: &Path, place: SnapshotMoment) -> Result<Snapshot, (PathBuf, String)> {
         let bad = |reason: String| (path.to_path_buf(), reason);
-        refuse_link(path).map_err(|e| bad(e.to_string()))?;
+        refuse_link(path).map_err(|e| bad(reason(e)))?;
         let bytes = read_sealed(path, KIND, MAX_BYTES).map_err(|e| bad(e.error.to_string()))?.map_err(bad)?;
         let snapshot = Snapshot::decode(&bytes, place).map_err(bad)?;
-        let fails = |kept: &KeptFile, error: RunError| (self.file(&kept.file), error.to_string());
+        let fails = |kept: &KeptFile, error: RunError| (self.file(&kept.file), reason(error));
         let weights = snapshot.weights.iter().chain(snapshot.midway.iter().flat_map(KeptMidway::networks));
         for kept in weights {
             let path = self.file(&kept.file);
@@ -343,6 +344,22 @@ impl SnapshotFolder {
         // Without its states the rest is meaningless, whether or not it can be removed.
         let _ = std::fs::remove_dir_all(path);
         Ok(())
+    }
+}
+
+/// Why a file of a snapshot cannot be used, without the file, which the error of the snapshot names.
+fn reason(error: RunError) -> String {
+    match error {
+        RunError::Weights(WeightsError::NoModel(_)) => "it is gone".to_string(),
+        RunError::Weights(WeightsError::File(FileError { error, .. })) if error.kind() == ErrorKind::NotFound => {
+            "it is gone".to_string()
+        }
+        RunError::Weights(WeightsError::File(FileError { action, error, .. })) => {
+            format!("cannot {action} it: {error}")
+        }
+        RunError::Weights(WeightsError::Unfit { reason, .. }) => reason,
+        RunError::Resume(ResumeError::Broken { reason, .. }) => reason,
+        other => other.to_string(),
     }
 }
 
@@ -467,6 +484,21 @@ mod tests {
         std::fs::write(folder.file(&between(1).state()), b"").unwrap();
         let error = folder.read().unwrap_err().to_string();
         assert!(error.contains("after-2.cbor: the snapshot after-1") && error.contains("start it anew"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_a_snapshot_that_is_gone_or_broken_is_named_once() {
+        let run = tempfile::tempdir().unwrap();
+        let mut folder = SnapshotFolder::take(run.path()).unwrap();
+        let weights = folder.file("after-1.safetensors");
+        folder.write(&Snapshot { weights: Some(kept("after-1.safetensors")), ..snapshot() }).unwrap();
+        let mut error = || folder.read().unwrap_err().to_string();
+        let gone = format!("{}: it is gone; the run cannot be continued: start it anew", weights.display());
+        assert_eq!(error(), gone);
+        std::fs::write(&weights, [0xff; 600]).unwrap();
+        let broken = error();
+        assert_eq!(broken.matches("after-1.safetensors").count(), 1, "{broken}");
+        assert!(broken.ends_with("; the run cannot be continued: start it anew"), "{broken}");
     }
 
     #[test]

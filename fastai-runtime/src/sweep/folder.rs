@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::Recipe;
+use fastai_dsl::overrides::Override;
+use fastai_dsl::source::RecipeText;
 use serde::{Deserialize, Serialize};
 
 use super::out_of_fold::OutOfFold;
@@ -151,7 +154,7 @@ impl SweepFolder {
         write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
         self.write("scores.svg", &page::scores(standings))?;
         if let Some(best) = standings.best() {
-            self.write("best.recipe", &spec.candidates[best.candidate].recipe.to_string())?;
+            self.write("best.recipe", &seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]))?;
             let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
             if let Some(whole) = whole.filter(OutOfFold::is_regular) {
                 write_atomic(self.path.join("out_of_fold.csv"), |out| whole.write(out))?;
@@ -163,6 +166,16 @@ impl SweepFolder {
     fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
         Ok(write_atomic(self.path.join(name), |out| out.write_all(text.as_bytes()))?)
     }
+}
+
+/// The text of a recipe with this seed: that of `--seed` is not in it, and without would make another run.
+fn seeded(recipe: &Recipe, seed: u64) -> String {
+    let text = recipe.to_string();
+    if recipe.seed() == seed {
+        return text;
+    }
+    let seed = Override { key: "seed".to_string(), value: seed.to_string() };
+    RecipeText::new("best.recipe", &text, &[seed]).result.map_or(text, |checked| checked.recipe.to_string())
 }
 
 /// Takes the folder for this process.

@@ -11,6 +11,7 @@ mod halving;
 mod out_of_fold;
 mod page;
 mod pool;
+mod ready;
 mod standings;
 mod trial;
 
@@ -21,11 +22,11 @@ use fastai_dsl::{Facts, Plan, Recipe};
 use serde::{Deserialize, Serialize};
 
 pub use folder::{SweepFolder, SweepOrigin};
+pub use ready::check;
 pub use standings::{Fate, Scored, Standing, Standings};
 pub use trial::TrialKey;
 
 use crate::RunError;
-use crate::data::DataError;
 use crate::engine::RunOptions;
 use crate::progress::Progress;
 use halving::Halving;
@@ -148,11 +149,9 @@ pub fn run(
     options: &SweepOptions,
     progress: &mut dyn Progress,
 ) -> Result<Swept, RunError> {
-    comparable(spec)?;
+    ready::comparable(spec)?;
     folder.prepare()?;
-    let keys = spec.trials();
-    let mine: Vec<TrialKey> =
-        keys.iter().enumerate().filter(|(n, _)| spec.shard.is_none_or(|s| s.has(*n))).map(|(_, key)| *key).collect();
+    let mine = spec.own_trials();
     let deadline = options.budget.map(|budget| Instant::now() + budget);
     let mut pool = TrialPool::new(spec, options, deadline, &*folder, progress);
     let mut halving = Halving::new(spec);
@@ -171,7 +170,7 @@ pub fn run(
             pool.note(&line);
         }
     }
-    let trials = folder.trials(spec, &keys)?;
+    let trials = folder.trials(spec, &spec.trials())?;
     let standings = Standings::new(spec, &trials, &|candidate| halving.is_alive(candidate));
     folder.write_results(spec, &standings, &trials)?;
     Ok(Swept { standings, folder: folder.path().to_path_buf(), ended_early })
@@ -187,6 +186,12 @@ impl SweepSpec {
             }
         }
         keys
+    }
+
+    /// The trials that this process runs.
+    fn own_trials(&self) -> Vec<TrialKey> {
+        let all = self.trials().into_iter().enumerate();
+        all.filter(|(n, _)| self.shard.is_none_or(|shard| shard.has(*n))).map(|(_, key)| key).collect()
     }
 
     /// The folds of each candidate; one without folds.
@@ -221,28 +226,4 @@ impl Candidate {
 fn describe(settings: &[(String, String)]) -> String {
     let parts: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if parts.is_empty() { "the recipe as it is".to_string() } else { parts.join(" ") }
-}
-
-/// # Errors
-/// If the candidates do not share the metric that compares them, or have no images to measure on.
-fn comparable(spec: &SweepSpec) -> Result<(), RunError> {
-    let Some(first) = spec.candidates.first() else {
-        return Err(DataError::one("a sweep without candidates: give each key a value, `--over lr=1e-3,1e-2`").into());
-    };
-    let metric = |candidate: &Candidate| candidate.recipe.metrics().first().copied();
-    if let Some(other) = spec.candidates.iter().find(|c| metric(c) != metric(first)) {
-        return Err(DataError::one(format!(
-            "the candidates are compared by the first of their metrics, and it is not the same for all: `{}` and `{}`",
-            first.describe(),
-            other.describe()
-        ))
-        .into());
-    }
-    match spec.candidates.iter().flat_map(|c| &c.folds).find(|r| r.data().valid == fastai_dsl::Valid::None) {
-        Some(_) => Err(DataError::one(
-            "candidates are compared on validation images, and `valid: none` holds out none: say `valid: stratified(0.2)`",
-        )
-        .into()),
-        None => Ok(()),
-    }
 }

@@ -112,7 +112,7 @@ fn policies_sampler_and_copies_work_together_in_a_run() {
     };
     let (one, two) = (go("one", 1), go("two", 2));
     let notes = one.summary.notes.join("\n");
-    for expected in ["1 of 36 rows have no image", "img/7.jpg: not an image", "34 made, 0 found", "48 pixels"] {
+    for expected in ["1 of 36 rows has no image", "img/7.jpg: not an image", "34 made, 0 found", "48 pixels"] {
         assert!(notes.contains(expected), "{expected}: {notes}");
     }
     let notes = two.summary.notes.join("\n");

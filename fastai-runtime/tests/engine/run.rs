@@ -201,18 +201,30 @@ fn a_cache_that_cannot_be_written_costs_time_only() {
     let chips = Chips::new(30);
     let text = chips.tags("precompute(on); fit(0.05, 1); precompute(off); fit(0.01, 1);", "", "").to_string();
     let recipe = chips::recipe(&text.replace("size: 64", "size: 40").replace("batch: 8", "batch: 8, resize_to: 48"));
-    let first = run(&recipe, &chips.options("first"), &mut Silent).unwrap();
+    let mut options = chips.options("first");
+    let (sound, blocked) = (chips.path().join("sound"), chips.path().join("blocked"));
+    options.cache = Some(sound.clone());
+    let first = run(&recipe, &options, &mut Silent).unwrap();
+    // A file where a folder belongs, and the reverse.
+    std::fs::create_dir(&blocked).unwrap();
+    for entry in std::fs::read_dir(&sound).unwrap().map(Result::unwrap) {
+        let (path, is_folder) = (blocked.join(entry.file_name()), entry.file_type().unwrap().is_dir());
+        if is_folder { std::fs::write(path, b"in the way") } else { std::fs::create_dir(path) }.unwrap();
+    }
     let mut options = chips.options("second");
-    let file = chips.path().join("file");
-    std::fs::write(&file, b"in the way").unwrap();
-    options.cache = Some(file.clone());
+    options.cache = Some(blocked.clone());
     let mut log = Log::default();
     let second = run(&recipe, &options, &mut log).unwrap();
     for warning in ["images will be checked again", "scaled to 48 pixels whenever", "activations stay in memory"] {
         assert!(log.has(warning), "{warning}: {:?}", log.0);
     }
     assert_eq!(parameters(&first), parameters(&second));
-    assert_eq!(std::fs::read(&file).unwrap(), b"in the way");
+    assert_eq!(std::fs::read(blocked.join("copies")).unwrap(), b"in the way");
+
+    // A cache that is no folder at all is a mistake, told before anything is trained.
+    options.cache = Some(blocked.join("copies"));
+    let error = run(&recipe, &options, &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("it is no folder; name one with `--cache`"), "{error}");
 }
 
 #[test]

@@ -51,20 +51,12 @@ pub fn run(args: &NewArgs) -> Result<(), Failure> {
             .replace("{dependency}", &dependency)
     };
     let recipe_file = format!("{name}.recipe");
-    let mut files = vec![(recipe_file.as_str(), RECIPE)];
+    let mut files = vec![(recipe_file.as_str(), replaced(RECIPE))];
     if !args.recipe_only {
-        files.extend(CRATE);
+        files.extend(CRATE.map(|(path, text)| (path, replaced(text))));
     }
-    for (path, text) in files {
-        write(&args.path.join(path), &|path| Ok(write_atomic(path, |out| out.write_all(replaced(text).as_bytes()))?))?;
-    }
-    let mut count = 0;
-    for (path, picture) in pictures::all() {
-        let save =
-            |path: &Path| picture.save(path).map_err(|e| RunError::file("write", path, std::io::Error::other(e)));
-        write(&args.path.join("data").join(path), &save)?;
-        count += 1;
-    }
+    let missing: Vec<&Path> = args.path.ancestors().take_while(|folder| is_missing(folder)).collect();
+    let count = fill(&args.path, &files).inspect_err(|_| remove(&missing))?;
     let folder = args.path.display();
     println!("{folder}: recipe `{recipe}` in {recipe_file}, {count} pictures of two classes in data/train");
     if args.recipe_only {
@@ -75,6 +67,35 @@ pub fn run(args: &NewArgs) -> Result<(), Failure> {
     }
     println!("then put your own pictures into data/train, one folder per class");
     Ok(())
+}
+
+/// Writes the files and the pictures below `folder`; returns the number of pictures.
+fn fill(folder: &Path, files: &[(&str, String)]) -> Result<usize, Failure> {
+    for (path, text) in files {
+        write(&folder.join(path), &|path| Ok(write_atomic(path, |out| out.write_all(text.as_bytes()))?))?;
+    }
+    let mut count = 0;
+    for (path, picture) in pictures::all() {
+        let save =
+            |path: &Path| picture.save(path).map_err(|e| RunError::file("write", path, std::io::Error::other(e)));
+        write(&folder.join("data").join(path), &save)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Whether nothing has this name, not even a link that leads nowhere. The working directory has none.
+fn is_missing(folder: &Path) -> bool {
+    !folder.as_os_str().is_empty() && folder.symlink_metadata().is_err()
+}
+
+/// Removes the folders that a failure leaves half made, of which none was there before, so that the next try finds its name
+/// free. Those above the first go if nothing else is in them by now.
+fn remove(made: &[&Path]) {
+    let Some((folder, above)) = made.split_first() else { return };
+    // What stays is told by the next try.
+    let _ = std::fs::remove_dir_all(folder);
+    above.iter().for_each(|folder| _ = std::fs::remove_dir(folder));
 }
 
 /// Writes a file and the folders above it.

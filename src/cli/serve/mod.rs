@@ -20,9 +20,10 @@ use tokio::net::TcpListener;
 use self::counters::Counters;
 use self::queue::ImageQueue;
 use self::routes::Service;
+use super::address::address;
 use super::failure::Failure;
 use super::numbers::counted;
-use super::predict::threshold;
+use super::predict::{threshold, thresholds};
 use super::saved::{SavedModel, Tta};
 use super::stop;
 
@@ -31,7 +32,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     model: SavedModel,
     /// Where to listen; port 0 takes a free one. Whoever reaches the address can use the model: there is no login and no TLS
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000", value_parser = address)]
     listen: SocketAddr,
     #[command(flatten)]
     tta: Tta,
@@ -96,6 +97,8 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         return Err(Failure::Invalid(why));
     }
     let predictor = Arc::new(args.model.load()?);
+    let thresholds =
+        thresholds(&predictor, args.threshold).map_err(|why| Failure::Invalid(format!("--threshold: {why}")))?;
     let options = PredictOptions { tta: args.tta.passes(&predictor), embeddings: false };
     // The first pass prepares the weights, so no client waits for that, and a model that cannot predict is told now.
     let side = predictor.meta().size;
@@ -103,7 +106,6 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
 
     let counters = Arc::new(Counters::default());
     let (queue, worker) = ImageQueue::start(predictor.clone(), options, args.limits, counters.clone());
-    let thresholds = predictor.thresholds(args.threshold);
     let meta = predictor.meta();
     let outputs = match meta.task {
         TaskKind::MultiLabel => counted(meta.classes.len() as u64, "tag", "tags"),

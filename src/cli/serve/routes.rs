@@ -23,6 +23,7 @@ use super::queue::{ImageQueue, Predicted};
 use super::refusal::Refusal;
 use super::upload::{self, UploadMemory};
 use crate::cli::answer;
+use crate::cli::predict::{threshold, thresholds};
 
 /// The page, with its style and its script.
 const PAGE: &str = include_str!("page.html");
@@ -125,8 +126,7 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
 }
 
 /// What a request may ask for, in its address.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 struct Asked {
     /// Only the most probable classes.
     top: Option<usize>,
@@ -134,20 +134,44 @@ struct Asked {
     threshold: Option<f64>,
 }
 
+impl Asked {
+    /// Reads `?top=3&threshold=0.5`.
+    fn of(pairs: &[(String, String)]) -> Result<Self, Refusal> {
+        let mut asked = Asked::default();
+        for (key, value) in pairs {
+            let wanted = |what: &str| Refusal::Malformed(format!("{key}={value}: {what} is wanted"));
+            let twice = match key.as_str() {
+                "top" => {
+                    let top = value.parse::<usize>().ok().filter(|top| *top > 0);
+                    asked.top.replace(top.ok_or_else(|| wanted("a whole number, at least 1,"))?).is_some()
+                }
+                "threshold" => {
+                    let threshold = threshold(value).map_err(|what| wanted(&what))?;
+                    asked.threshold.replace(threshold).is_some()
+                }
+                _ => return Err(Refusal::Malformed(format!("{key:?} is not known; `top` and `threshold` are"))),
+            };
+            if twice {
+                return Err(Refusal::Malformed(format!("{key} is given twice; once is wanted")));
+            }
+        }
+        Ok(asked)
+    }
+}
+
 async fn predict(
     State(service): State<Arc<Service>>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _in_progress = Gauge::raise(&service.counters.in_progress);
-    let Query(asked) = asked.map_err(|error| Refusal::Malformed(error.body_text()))?;
-    if let Some(threshold) = asked.threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
-        return Err(Refusal::Malformed(format!("threshold={threshold}: a number from 0 to 1 is wanted")));
-    }
-    let thresholds = asked.threshold.map_or_else(|| service.thresholds.clone(), Thresholds::All);
-    if asked.top == Some(0) {
-        return Err(Refusal::Malformed("top=0: at least 1 is wanted".to_string()));
-    }
+    let Query(pairs) = asked.map_err(|error| Refusal::Malformed(error.body_text()))?;
+    let asked = Asked::of(&pairs)?;
+    let thresholds = match asked.threshold {
+        Some(threshold) => thresholds(&service.predictor, Some(threshold))
+            .map_err(|why| Refusal::Malformed(format!("threshold={threshold}: {why}")))?,
+        None => service.thresholds.clone(),
+    };
     let _place = service.requests.try_acquire().map_err(|_| Refusal::Busy("too many requests at a time"))?;
     let limits = &service.limits;
     let end = tokio::time::Instant::now() + Duration::from_secs(limits.timeout.into());

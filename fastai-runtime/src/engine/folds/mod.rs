@@ -14,7 +14,7 @@ use fastai_dsl::Recipe;
 
 pub(super) use kept::KeptFold;
 
-use super::paused::{Paused, refuse};
+use super::paused::{Paused, ended, refuse};
 use super::snapshot::SnapshotFolder;
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
@@ -58,6 +58,7 @@ pub(super) fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Prog
     let lock = SnapshotFolder::take(&place)?;
     let state = FoldsState::new(recipe.to_string(), options.seed.unwrap_or(recipe.seed()), options);
     state.write(&place)?;
+    options.place.is(&place);
     let result = FoldedRun::new(recipe, state, options, folder, lock, progress).train();
     // What failed before its first fold began leaves nothing behind, as the run of a single fold would.
     if result.is_err() && !fold_folder(&place, 1).exists() {
@@ -79,7 +80,7 @@ pub(super) fn resume(
     if !exists(folder) {
         let run = folder.to_path_buf();
         let why = match completed(folder) {
-            Ok(Some(_)) => ResumeError::Complete(run),
+            Ok(Some(summary)) => ended(folder, &summary, Some(recipe), options),
             _ if is_unfinished(folder) => ResumeError::Differs {
                 folder: run,
                 differences: vec!["it is a run without folds, and the recipe holds out several in turn".to_string()],
@@ -92,6 +93,7 @@ pub(super) fn resume(
     let lock = SnapshotFolder::take(folder)?;
     let state = FoldsState::read(folder)?;
     refuse(folder, state.differences(&recipe.to_string(), options))?;
+    options.place.is(folder);
     let folder = RunFolder::reopen(folder, Vec::new())?;
     FoldedRun::new(recipe, state, options, folder, lock, progress).train()
 }

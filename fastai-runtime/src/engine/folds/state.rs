@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::RunError;
 use crate::engine::RunOptions;
-use crate::engine::snapshot::{FOLDS, text_differences};
+use crate::engine::paused::Beginning;
+use crate::engine::snapshot::FOLDS;
 use crate::engine::supplied;
 use crate::error::ResumeError;
 use crate::report::refuse_link;
@@ -56,17 +57,8 @@ impl FoldsState {
 
     /// Describes how what a run would go on with differs from what it began with.
     pub(super) fn differences(&self, recipe: &str, options: &RunOptions) -> Vec<String> {
-        let mut differs = Vec::new();
-        if recipe != self.recipe {
-            differs.push("the recipe differs (- when the run began, + now):".to_string());
-            differs.extend(text_differences(&self.recipe, recipe));
-        }
-        if let Some(seed) = options.seed.filter(|seed| *seed != self.seed) {
-            differs.push(format!("the seed differs: {} when the run began, {seed} now", self.seed));
-        }
-        if options.smoke && !self.smoke {
-            differs.push("the run did not begin as a smoke run".to_string());
-        }
+        let began = Beginning { recipe: &self.recipe, seed: self.seed, smoke: self.smoke };
+        let mut differs = began.differences(Some(recipe), options);
         differs.extend(supplied::differences(&self.own_metrics, &options.metrics));
         differs
     }

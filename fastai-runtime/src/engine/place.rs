@@ -1,0 +1,21 @@
+//! Where a run is.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The folder of a run, for the program that started it, as soon as the run could be resumed from there; a run that fails
+/// keeps it. Of several runs with the same options, it is that of the first. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct RunPlace(Arc<OnceLock<PathBuf>>);
+
+impl RunPlace {
+    /// The folder; `None` before there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.0.get().map(PathBuf::as_path)
+    }
+
+    /// Names the folder, unless it is that of a fold, whose run has named its own.
+    pub(super) fn is(&self, folder: &Path) {
+        let _ = self.0.set(folder.to_path_buf());
+    }
+}

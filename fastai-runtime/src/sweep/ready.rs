@@ -1,0 +1,58 @@
+//! What a sweep needs before it trains.
+
+use fastai_dsl::{Valid, Weights};
+
+use super::{Candidate, SweepSpec};
+use crate::RunError;
+use crate::data::DataError;
+use crate::models::{self, weights};
+use crate::progress::Progress;
+
+/// Returns what is known to end the sweep before anything trains: candidates that cannot be compared, and the weights that are
+/// missing or of another network, each once. Data and devices are the trials' own.
+pub fn check(spec: &SweepSpec, progress: &mut dyn Progress) -> Vec<RunError> {
+    let mut found: Vec<RunError> = comparable(spec).err().into_iter().collect();
+    let mut seen: Vec<(&Weights, &str, u32)> = Vec::new();
+    for key in spec.own_trials() {
+        let model = spec.recipe(key).model();
+        let wanted = (&model.weights, model.arch.name(), model.cut);
+        if !seen.contains(&wanted) {
+            seen.push(wanted);
+            found.extend(has_weights(wanted, progress).err());
+        }
+    }
+    found
+}
+
+/// # Errors
+/// Those with which a run of these weights begins.
+fn has_weights((wanted, arch, cut): (&Weights, &str, u32), progress: &mut dyn Progress) -> Result<(), RunError> {
+    if let Some(found) = models::resolve(wanted, arch, progress)? {
+        weights::check(&found.path, arch, cut)?;
+    }
+    Ok(())
+}
+
+/// # Errors
+/// If the candidates do not share the metric that compares them, or have no images to measure on.
+pub(super) fn comparable(spec: &SweepSpec) -> Result<(), RunError> {
+    let Some(first) = spec.candidates.first() else {
+        return Err(DataError::one("a sweep without candidates: give each key a value, `--over lr=1e-3,1e-2`").into());
+    };
+    let metric = |candidate: &Candidate| candidate.recipe.metrics().first().copied();
+    if let Some(other) = spec.candidates.iter().find(|c| metric(c) != metric(first)) {
+        return Err(DataError::one(format!(
+            "the candidates are compared by the first of their metrics, and it is not the same for all: `{}` and `{}`",
+            first.describe(),
+            other.describe()
+        ))
+        .into());
+    }
+    match spec.candidates.iter().flat_map(|c| &c.folds).find(|r| r.data().valid == Valid::None) {
+        Some(_) => Err(DataError::one(
+            "candidates are compared on validation images, and `valid: none` holds out none: say `valid: stratified(0.2)`",
+        )
+        .into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,44 @@
+//! Where servers listen.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The port of an example, where the text names none.
+const PORT: u16 = 8000;
+
+/// Reads an address with a port.
+///
+/// # Errors
+/// An example that is as much of the text as an address can be.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let example = match (text.parse::<IpAddr>(), text.rsplit(':').next().map(str::parse::<u16>)) {
+            (Ok(ip), _) => SocketAddr::new(ip, PORT),
+            (Err(_), Some(Ok(port))) => (Ipv4Addr::LOCALHOST, port).into(),
+            _ => (Ipv4Addr::LOCALHOST, PORT).into(),
+        };
+        format!("an address in numbers and a port are wanted, such as {example}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_address_gets_an_example_that_is_one() {
+        assert_eq!(address("[::1]:80").unwrap().port(), 80);
+        for (text, example) in [
+            ("8377", "127.0.0.1:8377"),
+            (":8377", "127.0.0.1:8377"),
+            ("localhost:8377", "127.0.0.1:8377"),
+            ("0.0.0.0", "0.0.0.0:8000"),
+            ("::1", "[::1]:8000"),
+            ("99999", "127.0.0.1:8000"),
+            ("", "127.0.0.1:8000"),
+        ] {
+            let error = address(text).unwrap_err();
+            assert!(error.ends_with(&format!("such as {example}")), "{text}: {error}");
+            assert!(address(example).is_ok());
+        }
+    }
+}

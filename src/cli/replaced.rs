@@ -1,0 +1,47 @@
+//! Files that a command writes and that may be there already.
+
+use std::path::Path;
+
+use super::failure::Failure;
+
+/// Refuses to replace a file that is none of the command's own: one whose name ends with none of `endings`. What has one of
+/// them is taken for what the command wrote before.
+///
+/// # Errors
+/// Which option names another file.
+pub fn is_own(path: &Path, option: &str, endings: &[&str]) -> Result<(), Failure> {
+    let own = path.extension().is_some_and(|end| endings.iter().any(|known| end.eq_ignore_ascii_case(known)));
+    if own || !holds_something(path) {
+        return Ok(());
+    }
+    let endings: Vec<String> = endings.iter().map(|end| format!("`.{end}`")).collect();
+    Err(Failure::Invalid(format!(
+        "{} exists and does not end with {}: give `{option}` another file",
+        path.display(),
+        endings.join(" or ")
+    )))
+}
+
+/// Whether a file with content is there. `mktemp` makes an empty one, and `/dev/stdout` may be a file that a shell opened.
+fn holds_something(path: &Path) -> bool {
+    let of_system = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    !of_system && std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_other_files_with_content_are_refused() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let why = is_own(&manifest, "--out", &["csv", "gz"]).unwrap_err().text().unwrap();
+        assert!(
+            why.ends_with("Cargo.toml exists and does not end with `.csv` or `.gz`: give `--out` another file"),
+            "{why}"
+        );
+        assert!(is_own(&manifest, "--out", &["TOML"]).is_ok());
+        assert!(is_own(Path::new("/dev/stdout"), "--out", &["svg"]).is_ok());
+        assert!(is_own(&manifest.with_extension("absent"), "--out", &["svg"]).is_ok());
+    }
+}

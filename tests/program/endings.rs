@@ -1,0 +1,243 @@
+//! How a run ends before its end, and what is said then: another run than the one asked for, a full disk, data that is not there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::call::{ROOT, fastai, stderr};
+use crate::small::small;
+
+/// A run of a recipe with one class an image, of two batches.
+fn run_of_classes(scratch: &TempDir) -> PathBuf {
+    let globe = Path::new(ROOT).join("examples/data/globe/train-jpg");
+    for image in 0..24 {
+        let folder = scratch.path().join("classes").join(["forest", "sea"][image % 2]);
+        fs::create_dir_all(&folder).unwrap();
+        let name = format!("train_{image}.jpg");
+        fs::copy(globe.join(&name), folder.join(&name)).unwrap();
+    }
+    let recipe = scratch.path().join("classes.recipe");
+    let text = format!(
+        "Classes {{ task: single_label, data: folders {{ root: {:?}, train: \".\", valid: stratified(0.3), batch: 8 }}, \
+         transforms: side_on {{ size: 32 }}, model: squeezenet1_1 {{ weights: \"examples/data/squeezenet1_1.safetensors\" }}, \
+         metrics: [accuracy], train: {{ fit(0.005, 1); }} }}",
+        scratch.path().join("classes").to_str().unwrap()
+    );
+    fs::write(&recipe, text).unwrap();
+    let run = scratch.path().join("classified");
+    fastai(scratch)
+        .args(["run", "-q", "--smoke", "--device", "cpu", "--out"])
+        .arg(&run)
+        .arg(&recipe)
+        .assert()
+        .success();
+    run
+}
+
+#[test]
+fn a_complete_run_is_not_taken_for_another() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let done = scratch.path().join("done");
+    fastai(&scratch)
+        .args(["run", "-q", "--smoke", "--device", "cpu", "--out"])
+        .arg(&done)
+        .arg(&recipe)
+        .assert()
+        .success();
+    let again = |arguments: &[&str]| {
+        let mut command = fastai(&scratch);
+        command.arg("run").args(arguments).arg("--resume").arg(&done);
+        command
+    };
+    let refused = |arguments: &[&str], why: &str| {
+        let said = stderr(&mut again(arguments), 1);
+        assert!(said.contains("is complete, and it is not what is asked for:"), "{arguments:?}: {said}");
+        assert!(said.contains(why) && said.contains("start a new run"), "{arguments:?}: {said}");
+    };
+    refused(&["--set", "clip=2.0"], "- clip: 1.0,\n  + clip: 2.0,");
+    refused(&["--seed", "3"], "the seed differs: 42 when the run began, 3 now");
+    refused(&["examples/quickstart.recipe"], "the recipe differs (- when the run began, + now):");
+    // What it began with may be said.
+    let same: [&[&str]; 3] = [&[], &["--seed", "42", "--smoke", "--set", "clip=1.0"], &[recipe.to_str().unwrap()]];
+    for arguments in same {
+        let output = again(arguments).assert().success().get_output().clone();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("is complete: there is nothing left to do"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_threshold_is_refused_where_there_are_no_tags() {
+    let scratch = TempDir::new().unwrap();
+    let run = run_of_classes(&scratch);
+    let why = "a threshold is for tags, and `Classes` says the most probable class: leave it out";
+    let chip = "examples/data/globe/train-jpg/train_0.jpg";
+    let mut command = fastai(&scratch);
+    command.args(["predict", "-q", "--threshold", "0.3"]).arg(&run).arg(chip);
+    let said = stderr(&mut command, 2);
+    assert!(said.contains(&format!("--threshold: {why}")), "{said}");
+    fastai(&scratch).args(["predict", "-q"]).arg(&run).arg(chip).assert().success();
+    #[cfg(feature = "serve")]
+    {
+        let mut command = fastai(&scratch);
+        command.args(["serve", "--threshold", "0.3", "--listen", "127.0.0.1:0"]).arg(&run);
+        let said = stderr(&mut command, 2);
+        assert!(said.contains(&format!("--threshold: {why}")), "{said}");
+        let answer = answer(&run, "/predict?threshold=0.4", &fs::read(Path::new(ROOT).join(chip)).unwrap());
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(&format!("threshold=0.4: {why}")), "{answer}");
+    }
+}
+
+#[test]
+fn images_that_predict_leaves_out_are_named() {
+    let scratch = TempDir::new().unwrap();
+    let run = run_of_classes(&scratch);
+    let folder = scratch.path().join("photos");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(Path::new(ROOT).join("examples/data/globe/train-jpg/train_0.jpg"), folder.join("a.jpg")).unwrap();
+    fs::write(folder.join("b.heic"), b"no matter what").unwrap();
+    let said = stderr(fastai(&scratch).arg("predict").arg(&run).arg(&folder), 0);
+    assert!(said.contains("note: 1 image of kinds that are not read, left out: ") && said.contains("b.heic"), "{said}");
+}
+
+/// What a server of the run answers to one image.
+#[cfg(feature = "serve")]
+fn answer(run: &Path, path: &str, image: &[u8]) -> String {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
+
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("fastai"));
+    command.current_dir(ROOT).arg("serve").arg(run).args(["--device", "cpu", "--listen", "127.0.0.1:0"]);
+    let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim_end().trim_end_matches('/').rsplit("http://").next().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {}\r\n\r\n",
+        image.len()
+    );
+    // The server may answer, and close, before it has read everything.
+    let _ = stream.write_all(&[head.as_bytes(), image].concat());
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let (mut answer, mut part) = (Vec::<u8>::new(), [0; 1024]);
+    while !answer.ends_with(b"}") {
+        match stream.read(&mut part) {
+            Ok(length) if length > 0 => answer.extend(&part[..length]),
+            _ => break,
+        }
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_cache_that_is_no_folder_is_refused_before_anything_is_trained() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let out = scratch.path().join("out");
+    let run = || {
+        let mut command = fastai(&scratch);
+        command.args(["run", "-q", "--smoke", "--device", "cpu", "--out"]).arg(&out).arg(&recipe);
+        command
+    };
+    for cache in [recipe.clone(), recipe.join("below")] {
+        for command in [run().arg("--cache").arg(&cache), run().env("FASTAI_CACHE", &cache)] {
+            let said = stderr(command, 1);
+            assert!(said.contains(&format!("cannot cache in {}: it is no folder", cache.display())), "{said}");
+            assert!(said.contains("`--cache`, $FASTAI_CACHE or `cache` in fastai.toml"), "{said}");
+            assert!(!out.exists(), "nothing half written");
+        }
+    }
+}
+
+/// A link to itself can neither be listed nor written.
+#[cfg(unix)]
+#[test]
+fn a_complete_run_succeeds_whatever_becomes_of_its_cache() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let (out, cache) = (scratch.path().join("out"), scratch.path().join("loop"));
+    std::os::unix::fs::symlink("loop", &cache).unwrap();
+    let mut command = fastai(&scratch);
+    command.args(["run", "-q", "--smoke", "--device", "cpu", "--cache"]).arg(&cache);
+    let said = stderr(command.arg("--out").arg(&out).arg(&recipe), 0);
+    assert!(said.contains("warning: the cache is not kept to its limit: cannot list "), "{said}");
+    assert!(out.join("report.html").is_file());
+}
+
+/// `ulimit -f` fails the first write of a model, as a full disk would.
+#[cfg(unix)]
+#[test]
+fn a_run_that_a_full_disk_ends_says_how_it_goes_on() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let out = scratch.path().join("out");
+    let mut command = assert_cmd::Command::new("sh");
+    command.current_dir(ROOT).env("FASTAI_CACHE", scratch.path().join("cache"));
+    command.args(["-c", "ulimit -f 2048; exec \"$0\" \"$@\""]).arg(assert_cmd::cargo::cargo_bin("fastai"));
+    command.args(["run", "-q", "--smoke", "--device", "cpu", "--out"]).arg(&out).arg(&recipe);
+    let said = stderr(&mut command, 1);
+    let goes_on = format!("; once that is put right, `fastai run --resume {}` goes on\n", out.display());
+    assert!(said.contains("error: cannot write ") && said.ends_with(&goes_on), "{said}");
+    fastai(&scratch).args(["run", "-q", "--device", "cpu", "--resume"]).arg(&out).assert().success();
+}
+
+#[test]
+fn a_run_that_would_fail_again_does_not_say_that_it_goes_on() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let out = scratch.path().join("out");
+    let mut command = fastai(&scratch);
+    command.args(["run", "-q", "--device", "cpu", "--memory", "1K", "--out"]).arg(&out).arg(&recipe);
+    let said = stderr(&mut command, 1);
+    assert!(said.contains("`--memory` allows 1.0 kB: ") && said.contains("; or a larger `--memory`"), "{said}");
+    assert!(said.contains(" MB, as estimated from the layers") && !said.contains("--resume"), "{said}");
+    assert!(!out.exists(), "nothing half written");
+}
+
+#[test]
+fn each_finding_about_the_data_is_an_error_of_its_own() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let images = scratch.path().join("chips/train-jpg");
+    for missing in ["train_3.jpg", "train_5.jpg"] {
+        fs::write(images.join(missing), b"no image").unwrap();
+    }
+    let mut command = fastai(&scratch);
+    command.args(["run", "-q", "--device", "cpu", "--out"]).arg(scratch.path().join("out")).arg(&recipe);
+    let said = stderr(&mut command, 1);
+    for name in ["train_3.jpg", "train_5.jpg"] {
+        let named = said.lines().any(|line| line.starts_with("error: ") && line.contains(name));
+        assert!(named, "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_number_below_zero_is_told_which_numbers_there_are() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = "examples/quickstart.recipe";
+    for (arguments, range) in [
+        (&["run", recipe, "--seed", "-1"][..], "a whole number from 0 to 18446744073709551615"),
+        (&["run", recipe, "--snapshot-every", "-3"], "-3 is not in 0..=4294967295"),
+        (&["run", recipe, "--threads", "-1"], "-1 is not in 1..=1024"),
+        (&["run", recipe, "--memory", "-1"], "such as 20G"),
+        (&["sweep", recipe, "--seeds", "-2"], "-2 is not in 1..=1000"),
+        (&["predict", "run", "x.jpg", "--threshold", "-0.5"], "a number from 0 to 1"),
+        (&["predict", "run", "x.jpg", "--top", "-1"], "-1 is not in 1..="),
+        (&["cache", "gc", "--keep", "-1"], "such as 20G"),
+    ] {
+        let said = stderr(fastai(&scratch).args(arguments), 2);
+        let [option, value] = arguments[arguments.len() - 2..] else { unreachable!("an option and its value") };
+        assert!(said.contains(&format!("invalid value '{value}' for '{option} ")), "{arguments:?}: {said}");
+        assert!(said.contains(range) && !said.contains("-- -"), "{arguments:?}: {said}");
+    }
+    // `-0` after other words is still the switch of `predict`.
+    let mut command = fastai(&scratch);
+    command.args(["predict", "no/such/run", "-", "-0"]);
+    let said = stderr(&mut command, 1);
+    assert!(said.contains("no/such/run"), "{said}");
+}
