@@ -3,8 +3,9 @@
 #
 # PROGRAM is what tools/build_cuda.sh builds; NETWORK are architectures, resnet50 unless given. Each evaluates and trains, in
 # 32 bits and mixed, on a driver that runs no kernel (tools/null_cuda): burn makes the source of every kernel that a card would
-# run, the candidates among which it would choose included, NVRTC compiles them, ptxas assembles them, and the sizes of launches
-# are held to the card's. $ARCH is the compute capability, 90 unless given. Results and times mean nothing.
+# run, all candidates among which it would choose included, NVRTC compiles them, ptxas assembles them, and the sizes of launches
+# are held to the card's. $ARCH is the compute capability, 90 unless given; $BATCH and $SIZE are 64 and 224. Results and times
+# mean nothing. NVRTC takes seconds for each kernel of a matrix product, minutes to an hour for a network.
 #
 # NVRTC, its headers and ptxas need no card and no driver:
 #   pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cuda-nvcc
@@ -22,18 +23,20 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cc -O1 -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/libcuda.so.1" tools/null_cuda/driver.c -lpthread
 ln -s libcuda.so.1 "$work/libcuda.so"
-export LD_LIBRARY_PATH="$work:$cuda/lib" CUDA_PATH="$cuda" NULL_CUDA_ARCH="$arch" FASTAI_SELF_TEST=off
+# burn would measure how fast the card could be, to end its choice early; here no clock says so.
+printf '[autotune]\nlevel = "full"\n' >"$work/cubecl.toml"
+export LD_LIBRARY_PATH="$work:$cuda/lib" CUDA_PATH="$cuda" NULL_CUDA_ARCH="$arch" FASTAI_SELF_TEST=off XDG_CACHE_HOME="$work/cache"
 printf '%-22s%-9s%-7s%9s%9s%9s%11s%11s%9s\n' network work floats kernels launches memory registers spilling seconds
 failed=0
 for network in "$@"; do
     for what in forward train; do
         for floats in f32 mixed; do
             [ "$what $floats" != "forward mixed" ] || continue
-            export NULL_CUDA_OUT="$work/$network-$what-$floats" XDG_CACHE_HOME="$work/cache-$network-$what-$floats"
+            export NULL_CUDA_OUT="$work/$network-$what-$floats"
             mkdir -p "$NULL_CUDA_OUT"
             began="$SECONDS"
-            if ! "$program" bench --device cuda --arch "$network" --mode "$what" --precision "$floats" --batch "${BATCH:-64}" \
-                --size "${SIZE:-224}" --runs 1 >"$NULL_CUDA_OUT/said" 2>&1; then
+            if ! (cd "$work" && "$program" bench --device cuda --arch "$network" --mode "$what" --precision "$floats" --batch "${BATCH:-64}" \
+                --size "${SIZE:-224}" --runs 1) >"$NULL_CUDA_OUT/said" 2>&1; then
                 echo "$network, $what, $floats failed:"
                 tail -n 5 "$NULL_CUDA_OUT/said"
                 failed=1
