@@ -100,7 +100,7 @@ pub struct Bench {
 }
 
 enum Work {
-    Evaluate { network: Box<Network>, images: Tensor<4> },
+    Evaluate { network: Box<Network>, images: Box<Tensor<4>> },
     Predict { network: Box<Network>, images: Vec<RgbImage>, transform: Transform },
     Train(Box<Training>),
 }
@@ -141,9 +141,10 @@ impl Bench {
             }))
         };
         let work = match mode {
-            BenchMode::Forward => {
-                Work::Evaluate { network: evaluated(network), images: pixels(&device.clone().without_autodiff()) }
-            }
+            BenchMode::Forward => Work::Evaluate {
+                network: evaluated(network),
+                images: Box::new(pixels(&device.clone().without_autodiff())),
+            },
             BenchMode::Train => training(network, 0),
             BenchMode::Frozen => training(network, groups - 1),
             BenchMode::Predict => {
@@ -167,7 +168,7 @@ impl Bench {
         let started = Instant::now();
         match &mut self.work {
             Work::Evaluate { network, images } => {
-                network.forward(images.clone()).into_data();
+                network.forward((**images).clone()).into_data();
             }
             Work::Predict { network, images, transform } => {
                 predict(network, images, transform, self.workload.size, &self.device);

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use crate::defaults;
 
 /// The folder of the kernels that were compiled for this machine's GPUs and of the measurements that chose among them, for
-/// all projects; `None` without a home folder. A `cubecl.toml` beside the program may name another.
+/// all projects; `None` without a home folder, or without the feature `tuned`, which keeps them. A `cubecl.toml` beside the
+/// program may name another.
 pub fn kernels_folder() -> Option<PathBuf> {
-    defaults::user_cache().map(|folder| folder.join("kernels"))
+    defaults::user_cache().filter(|_| cfg!(feature = "tuned")).map(|folder| folder.join("kernels"))
 }
 
 /// Keeps kernels in [`kernels_folder`] instead of `target/environment` below the working directory. Call this before the
