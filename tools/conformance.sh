@@ -7,8 +7,10 @@
 # within the device's bound (fastai-runtime/tests/device.rs). TEST limits them to tests whose names contain one of the words.
 # Ends with a table of all compared cases: how many, the worst error, and its bound.
 #
-# Software graphics adapters count as well, but choosing and compiling kernels takes them long (20 minutes did not do for one training step). On Linux:
-#   VK_DRIVER_FILES="$(tools/software_gpu.sh)" tools/conformance.sh wgpu resnet18 squeezenet
+# Software graphics adapters count as well. Without the choice among kernels, which takes them long (20 minutes did not do for one
+# training step), on Linux:
+#   export VK_DRIVER_FILES="$(tools/software_gpu.sh)" FEATURES=fastai-runtime/wgpu
+#   tools/conformance.sh wgpu resnet18 squeezenet
 # CUDA where the build cannot download LLVM: FEATURES=cuda-nvrtc tools/conformance.sh cuda (see tools/build_cuda.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."

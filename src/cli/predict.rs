@@ -87,6 +87,14 @@ pub fn thresholds(predictor: &Predictor, asked: Option<f64>) -> Result<Threshold
     }
 }
 
+/// [`thresholds`] for the option `--threshold`.
+///
+/// # Errors
+/// Likewise.
+pub fn stated_thresholds(predictor: &Predictor, stated: Option<f64>) -> Result<Thresholds, Failure> {
+    thresholds(predictor, stated).map_err(|why| Failure::Invalid(format!("--threshold: {why}")))
+}
+
 pub fn run(args: &PredictArgs) -> Result<(), Failure> {
     let unread = match predict(args) {
         // The reader closed the pipe.
@@ -117,8 +125,7 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
         super::replaced::is_own(path, "--embeddings", &["npy"])?;
     }
     let predictor = args.model.load()?;
-    let thresholds =
-        thresholds(&predictor, args.threshold).map_err(|why| Failure::Invalid(format!("--threshold: {why}")))?;
+    let thresholds = stated_thresholds(&predictor, args.threshold)?;
     // A model of another program's version says its tags parted by blanks.
     let recipe = RecipeText::new("the model's recipe", &predictor.meta().text, &[]).result.ok();
     let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());

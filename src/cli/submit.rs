@@ -53,8 +53,7 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
         replaced::is_own(out, "--out", &["csv", "gz"])?;
     }
     let predictor = args.model.load()?;
-    let thresholds = super::predict::thresholds(&predictor, args.threshold)
-        .map_err(|why| Failure::Invalid(format!("--threshold: {why}")))?;
+    let thresholds = super::predict::stated_thresholds(&predictor, args.threshold)?;
     let recipe = saved::recipe(&predictor)?;
     let images = match (&args.images, &recipe.data().test) {
         (Some(folder), _) => folder.clone(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
-use crate::small::small;
+use crate::small::{of_classes, small};
 
 /// A run of a recipe with one class an image, of two batches.
 fn run_of_classes(scratch: &TempDir) -> PathBuf {
@@ -18,13 +18,7 @@ fn run_of_classes(scratch: &TempDir) -> PathBuf {
         fs::copy(globe.join(&name), folder.join(&name)).unwrap();
     }
     let recipe = scratch.path().join("classes.recipe");
-    let text = format!(
-        "Classes {{ task: single_label, data: folders {{ root: {:?}, train: \".\", valid: stratified(0.3), batch: 8 }}, \
-         transforms: side_on {{ size: 32 }}, model: squeezenet1_1 {{ weights: \"examples/data/squeezenet1_1.safetensors\" }}, \
-         metrics: [accuracy], train: {{ fit(0.005, 1); }} }}",
-        scratch.path().join("classes").to_str().unwrap()
-    );
-    fs::write(&recipe, text).unwrap();
+    fs::write(&recipe, of_classes("Classes", &scratch.path().join("classes"))).unwrap();
     let run = scratch.path().join("classified");
     fastai(scratch)
         .args(["run", "-q", "--smoke", "--device", "cpu", "--out"])

@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
+use crate::small::of_classes;
 
 /// Classes and files whose names a terminal, a page or a spreadsheet would obey.
 fn recipe(scratch: &TempDir) -> std::path::PathBuf {
@@ -24,13 +25,7 @@ fn recipe(scratch: &TempDir) -> std::path::PathBuf {
         copy(chip, &scratch.path().join("test"), name);
     }
     let file = scratch.path().join("a.recipe");
-    let text = format!(
-        "Hostile {{ task: single_label, data: folders {{ root: {:?}, train: \".\", valid: stratified(0.3), batch: 8 }}, \
-         transforms: side_on {{ size: 32 }}, model: squeezenet1_1 {{ weights: \"examples/data/squeezenet1_1.safetensors\" }}, \
-         metrics: [accuracy], train: {{ fit(0.005, 1); }} }}",
-        scratch.path().join("data").to_str().unwrap()
-    );
-    fs::write(&file, text).unwrap();
+    fs::write(&file, of_classes("Hostile", &scratch.path().join("data"))).unwrap();
     file
 }
 

@@ -1,4 +1,4 @@
-//! A run of seconds.
+//! Runs of seconds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,4 +31,14 @@ pub fn small(scratch: &TempDir) -> PathBuf {
     );
     fs::write(&file, text).unwrap();
     file
+}
+
+/// A recipe on images in `folder`, in a folder per class.
+pub fn of_classes(name: &str, folder: &Path) -> String {
+    format!(
+        "{name} {{ task: single_label, data: folders {{ root: {:?}, train: \".\", valid: stratified(0.3), batch: 8 }}, \
+         transforms: side_on {{ size: 32 }}, model: squeezenet1_1 {{ weights: \"examples/data/squeezenet1_1.safetensors\" }}, \
+         metrics: [accuracy], train: {{ fit(0.005, 1); }} }}",
+        folder.to_str().unwrap()
+    )
 }

@@ -15,7 +15,7 @@ impl RunPlace {
     }
 
     /// Names the folder, unless it is that of a fold, whose run has named its own.
-    pub(super) fn is(&self, folder: &Path) {
+    pub(super) fn set(&self, folder: &Path) {
         let _ = self.0.set(folder.to_path_buf());
     }
 }

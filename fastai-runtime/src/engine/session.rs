@@ -229,7 +229,7 @@ impl<'a> Session<'a> {
                 (folder, snapshots, Snapshot { parts, ..snapshot }, warnings)
             }
         };
-        options.place.is(folder.path());
+        options.place.set(folder.path());
         let smoothing = recipe.label_smoothing();
         let loss_of = |truth: Truth, smoothing: f64| {
             let weights = class_weights.clone();

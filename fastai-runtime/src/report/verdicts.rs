@@ -64,8 +64,8 @@ pub fn name(course: Course) -> &'static str {
     }
 }
 
-/// States the course of a fit in the words of the course, with what it would do next, unless the recipe `trains_on` anyway.
-pub fn course(judgement: &Judgement, body: BodyState, trains_on: bool) -> String {
+/// States the course of a fit in the words of the course, with what it would do next.
+pub fn course(judgement: &Judgement, body: BodyState) -> String {
     let Judgement { course, epoch, trn_loss, val_loss } = *judgement;
     let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), loss(val_loss));
     match course {
@@ -88,7 +88,6 @@ pub fn course(judgement: &Judgement, body: BodyState, trains_on: bool) -> String
         ),
         Course::Underfitting => {
             let next = match body {
-                _ if trains_on => "the fits after it train on",
                 BodyState::Precomputed => {
                     "train the head longer or at the rate that `lr_find` suggests, then go on with `precompute(off);`"
                 }

@@ -23,7 +23,7 @@ use self::routes::Service;
 use super::address::address;
 use super::failure::Failure;
 use super::numbers::counted;
-use super::predict::{threshold, thresholds};
+use super::predict::{stated_thresholds, threshold};
 use super::saved::{SavedModel, Tta};
 use super::stop;
 
@@ -97,8 +97,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         return Err(Failure::Invalid(why));
     }
     let predictor = Arc::new(args.model.load()?);
-    let thresholds =
-        thresholds(&predictor, args.threshold).map_err(|why| Failure::Invalid(format!("--threshold: {why}")))?;
+    let thresholds = stated_thresholds(&predictor, args.threshold)?;
     let options = PredictOptions { tta: args.tta.passes(&predictor), embeddings: false };
     // The first pass prepares the weights, so no client waits for that, and a model that cannot predict is told now.
     let side = predictor.meta().size;

@@ -58,7 +58,7 @@ pub(super) fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Prog
     let lock = SnapshotFolder::take(&place)?;
     let state = FoldsState::new(recipe.to_string(), options.seed.unwrap_or(recipe.seed()), options);
     state.write(&place)?;
-    options.place.is(&place);
+    options.place.set(&place);
     let result = FoldedRun::new(recipe, state, options, folder, lock, progress).train();
     // What failed before its first fold began leaves nothing behind, as the run of a single fold would.
     if result.is_err() && !fold_folder(&place, 1).exists() {
@@ -93,7 +93,7 @@ pub(super) fn resume(
     let lock = SnapshotFolder::take(folder)?;
     let state = FoldsState::read(folder)?;
     refuse(folder, state.differences(&recipe.to_string(), options))?;
-    options.place.is(folder);
+    options.place.set(folder);
     let folder = RunFolder::reopen(folder, Vec::new())?;
     FoldedRun::new(recipe, state, options, folder, lock, progress).train()
 }

@@ -14,7 +14,8 @@ use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
 use crate::report::{body_lost, course};
 use crate::train::{
-    self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, Patience, Validation, judge, turning_point,
+    self, Against, BestBy, Course, Ending, EpochRow, FitCurve, FitPlan, Judgement, Patience, Validation, judge,
+    turning_point,
 };
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
@@ -126,10 +127,13 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         before: before.map(|evaluation| evaluation.val_loss),
         trains_body: summary.trains_body,
     };
-    summary.judgement = judge(&result.epochs, against).filter(|_| !session.smoke && result.kept.is_none());
+    let trains_on = session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit);
+    // High losses are what the fits after it are for.
+    let counts = |found: &Judgement| found.course != Course::Underfitting || !trains_on;
+    summary.judgement =
+        judge(&result.epochs, against).filter(|found| !session.smoke && result.kept.is_none() && counts(found));
     if let Some(judgement) = &summary.judgement {
-        let trains_on = session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit);
-        let said = course(judgement, stage.state.body, trains_on);
+        let said = course(judgement, stage.state.body);
         session.note(format!("step {} `{}`: {said}", index + 1, stage.step));
     }
     // The validation loss of the weights that the fit ends with, and the training loss of their epoch.
