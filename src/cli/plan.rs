@@ -36,6 +36,9 @@ pub struct PlanArgs {
     /// Where to probe, as in `run`
     #[arg(long, requires = "probe")]
     device: Option<DeviceRequest>,
+    /// Memory that the network may take on the CPU, as in `run`
+    #[arg(long, value_name = "SIZE", value_parser = super::numbers::size)]
+    memory: Option<u64>,
     /// Plan with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
@@ -76,18 +79,19 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     if !args.json {
         print!("{}", text(&recipe, &plan, &memory, dropped));
     }
-    // The plan may be for another machine, but not one that a run here could follow.
-    if !args.json {
-        let parts = engine::fits_memory(&recipe, &plan, None)?;
-        for note in engine::notes_of_parts(&plan.stages, &parts) {
+    // Printed, a plan is one that a run here could follow; as JSON it may be for another machine, unless its memory is given.
+    let within = !args.json || args.memory.is_some();
+    let parts = within.then(|| engine::fits_memory(&recipe, &plan, args.memory)).transpose()?;
+    if let Some(parts) = parts.as_ref().filter(|_| !args.json) {
+        for note in engine::notes_of_parts(&plan.stages, parts) {
             println!("{note}");
         }
     }
-    let probed = args.probe.then(|| probe(&recipe, config::device_of(args.device.as_ref(), &recipe))).transpose()?;
+    let probed = args.probe.then(|| probe(&recipe, args)).transpose()?;
     if args.json {
         let (name, recipe) = (recipe.name(), recipe.to_string());
         let value = serde_json::json!({
-            "name": name, "recipe": recipe, "plan": plan, "memory": memory, "probe": probed,
+            "name": name, "recipe": recipe, "plan": plan, "memory": memory, "parts": parts, "probe": probed,
         });
         println!("{value:#}");
     } else if let Some(probed) = &probed {
@@ -105,9 +109,10 @@ fn looked_at(recipe: &Recipe, dataset: Dataset) -> Option<(Facts, usize)> {
     Some((dataset.facts(), health.dropped.len()))
 }
 
-fn probe(recipe: &Recipe, device: Option<DeviceRequest>) -> Result<Probed, RunError> {
+fn probe(recipe: &Recipe, args: &PlanArgs) -> Result<Probed, RunError> {
     eprintln!("two batches of every step ..");
-    let options = RunOptions { device, stop: super::stop::signal(), ..RunOptions::default() };
+    let device = config::device_of(args.device.as_ref(), recipe);
+    let options = RunOptions { device, memory: args.memory, stop: super::stop::signal(), ..RunOptions::default() };
     engine::probe(recipe, &options, &mut Silent)
 }
 

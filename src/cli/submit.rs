@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fastai_dsl::{Source, TaskKind};
 use fastai_runtime::RunError;
 use fastai_runtime::metrics::Thresholds;
-use fastai_runtime::predict::{Predictor, Submission, SubmissionFormat, image_files};
+use fastai_runtime::predict::{ImageFiles, Predictor, Submission, SubmissionFormat};
 use fastai_runtime::progress::{self, Watch};
 
 use super::failure::Failure;
@@ -91,7 +91,9 @@ fn submit(
         Source::Folders { .. } | Source::Given => " ",
     };
     let separator = args.separator.as_deref().unwrap_or(own);
-    let images = image_files(&[images])?;
+    let mut files = ImageFiles::new(std::iter::once(Ok(images)));
+    let images = files.by_ref().collect::<Result<_, _>>()?;
+    files.left_out().into_iter().for_each(|note| eprintln!("note: {note}"));
     let submission = match &args.sample {
         Some(sample) => Submission::like_sample(predictor, images, suffixes, sample, args.format, separator)?,
         None => {

@@ -85,15 +85,22 @@ fn a_threshold_is_refused_where_there_are_no_tags() {
 }
 
 #[test]
-fn images_that_predict_leaves_out_are_named() {
+fn images_that_predict_and_submit_leave_out_are_named() {
     let scratch = TempDir::new().unwrap();
     let run = run_of_classes(&scratch);
     let folder = scratch.path().join("photos");
     fs::create_dir(&folder).unwrap();
     fs::copy(Path::new(ROOT).join("examples/data/globe/train-jpg/train_0.jpg"), folder.join("a.jpg")).unwrap();
     fs::write(folder.join("b.heic"), b"no matter what").unwrap();
-    let said = stderr(fastai(&scratch).arg("predict").arg(&run).arg(&folder), 0);
-    assert!(said.contains("note: 1 image of kinds that are not read, left out: ") && said.contains("b.heic"), "{said}");
+    let mut predict = fastai(&scratch);
+    predict.arg("predict").arg(&run).arg(&folder);
+    let mut submit = fastai(&scratch);
+    submit.arg("submit").arg(&run).arg("--images").arg(&folder);
+    for command in [&mut predict, &mut submit] {
+        let said = stderr(command, 0);
+        assert!(said.contains("note: 1 image of kinds that are not read, left out: "), "{said}");
+        assert!(said.contains("b.heic"), "{said}");
+    }
 }
 
 /// What a server of the run answers to one image.

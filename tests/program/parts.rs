@@ -25,14 +25,18 @@ fn a_run_with_little_memory_trains_in_parts_and_says_so() {
     // Long enough to be stopped.
     let text = fs::read_to_string(&recipe).unwrap().replace("0.05], 1)", "0.05], 8)");
     fs::write(&recipe, text).unwrap();
-    let plan = fastai(&scratch).args(["plan", "--json"]).arg(&recipe).assert().success();
-    let plan: Value = serde_json::from_slice(&plan.get_output().stdout).unwrap();
+    let plan = |memory: &[&str]| -> Value {
+        let plan = fastai(&scratch).args(["plan", "--json"]).args(memory).arg(&recipe).assert().success();
+        serde_json::from_slice(&plan.get_output().stdout).unwrap()
+    };
+    let unlimited = plan(&[]);
     // The step that trains everything on images, whose maps take the most.
-    let step = |k: usize, what: &str| plan["memory"][k][what].as_u64().unwrap();
+    let step = |k: usize, what: &str| unlimited["memory"][k][what].as_u64().unwrap();
     let [weights, activations] = ["weights", "activations"].map(|what| step(6, what));
     // Three quarters of it have room for a third of the maps.
     let limit = ((weights + activations / 3) * 4 / 3).to_string();
     assert!(weights + activations > limit.parse().unwrap(), "{weights} and {activations}");
+    assert_eq!(plan(&["--memory", &limit])["parts"][6], 4);
 
     let out = |name: &str| scratch.path().join(name);
     let arguments = |name: &str| {

@@ -94,7 +94,15 @@ impl Dataset {
             (TaskKind::SingleLabel, None) => format!("; {NO_SPLIT}"),
             (_, None) => String::new(),
         };
-        self.notes.push(text + &advice);
+        let trained: Vec<&String> =
+            self.classes.iter().zip(&counts).filter(|(_, n)| **n > 0).map(|(class, _)| class).collect();
+        match (self.task, trained.as_slice()) {
+            (TaskKind::SingleLabel, [only]) if !held_out.is_empty() => findings.push(format!(
+                "`valid: {}` leaves only images of {only:?} to train on, and a classifier needs at least two classes{advice}",
+                self.split
+            )),
+            _ => self.notes.push(text + &advice),
+        }
     }
 
     /// The message about classes or tags that occur only in validation images that were listed individually.

@@ -306,6 +306,17 @@ fn a_class_that_is_only_held_out_is_named() {
 
 #[test]
 fn one_class_is_nothing_to_learn() {
+    // A drawn share that takes all images of the other class.
+    let root = rows(&[("a", "x", ""), ("b", "x", ""), ("c", "y", "")]);
+    let drawn = |fold| single(&data(root.path(), csv(), Valid::Random { share: 0.34, seed: 42, fold }));
+    let refused: Vec<String> =
+        (0..3).filter_map(|fold| drawn(fold).err()).flat_map(|error| error.findings.clone()).collect();
+    assert_eq!(
+        refused,
+        ["`valid: random(0.34)` leaves only images of \"x\" to train on, and a classifier needs at least two classes; \
+          `valid: stratified(0.34)` keeps some of each class for training"]
+    );
+
     let root = rows(&[("a", "x", ""), ("b", "x", "")]);
     let finding = only_finding(&data(root.path(), csv(), Valid::None));
     assert_eq!(finding, "all 2 images have the label \"x\": a classifier needs at least two classes");
