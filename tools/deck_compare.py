@@ -6,11 +6,15 @@ them alike and start from the same weights; heads, orders and augmentations are 
 runs differ as two seeds do. Cached activations, heads, frozen batch norms, SGDR, rates per layer group and the mean over plain
 and augmented views follow fastai 0.7 on both sides.
 
+Beside each stage stands what it brought, the difference from the stage before, and what it brought in the deck, whose figures come
+from all of the competitions' data, larger networks and, for planet's augmented views, 256 pixels.
+
 DATA holds `dogscats/{train,valid}`, `dogbreed/{labels.csv,train}` and `ucmerced/{train_v2.csv,train-jpg}`.
 
 How to run
     pip install torch torchvision safetensors opencv-python-headless
     python tools/deck_compare.py DATA LITE0 [--recipes dogs,breeds,planet] [--seeds 3] [--program PATH] [--json FILE]
+    python tools/deck_compare.py DATA LITE0 --recorded FILE    # the tables of a file that --json wrote
 """
 
 import csv
@@ -44,7 +48,8 @@ class Fit:
     cycle_mult: int = 1
 
     def __str__(self):
-        rates = self.rates[0] if len(self.rates) == 1 else self.rates
+        rates = ", ".join(f"{rate:.3g}" for rate in self.rates)
+        rates = rates if len(self.rates) == 1 else f"[{rates}]"
         more = f", cycle_len = {self.cycle_len}" if self.cycle_len else ""
         more += f", cycle_mult = {self.cycle_mult}" if self.cycle_mult != 1 else ""
         return f"fit({rates}, {self.cycles}{more})"
@@ -58,6 +63,8 @@ class Deck:
     size: int
     batch: int
     steps: list
+    # What the deck prints after each measured step.
+    printed: list
     zoom: float = 1.1
     dropout: list = field(default_factory=lambda: [0.25, 0.5])
     top_down: bool = False
@@ -66,17 +73,18 @@ class Deck:
 def decks():
     pieces = [1e-4, 1e-3, 1e-2]
     dogs = Deck(
-        "dogs", "squeezenet1_1", "accuracy", 224, 28, dropout=[0.5, 0.5],
+        "dogs", "squeezenet1_1", "accuracy", 224, 28, dropout=[0.5, 0.5], printed=[0.993, 0.996, 0.9935, 0.994],
         steps=["precompute(on)", Fit([1e-2], 1), "precompute(off)", Fit([1e-2], 2, 1), "unfreeze()", Fit(pieces, 3, 1), "tta()"],
     )  # fmt: skip
     breeds = Deck(
         "breeds", "squeezenet1_1", "accuracy", 224, 58,
+        printed=[0.9207, 0.9095, 0.9266, 0.9286, 0.9354, 0.9266, 0.9305, 0.9276, None],
         steps=["precompute(on)", Fit([1e-2], 5), "head(dropout = 0.5)", Fit([1e-2], 2), "precompute(off)", Fit([1e-2], 5, 1),
                "unfreeze()", Fit(pieces, 3, 1, 2), "tta()", Fit(pieces, 1, 2), "tta()",
                "resize(299)", "freeze()", Fit([1e-2], 3, 1), "tta()"],
     )  # fmt: skip
     lr = 0.2
-    planet = Deck("planet", "efficientnet_lite0", "f2", 64, 64, [], zoom=1.05, top_down=True)
+    planet = Deck("planet", "efficientnet_lite0", "f2", 64, 64, [], [0.8962, 0.9197, 0.9236, 0.9299, 0.9363], zoom=1.05, top_down=True)
     for size in (64, 128):
         planet.steps += [f"resize({size})", "freeze()", Fit([lr], 3, 1, 2), "unfreeze()", Fit([lr / 9, lr / 3, lr], 3, 1, 2)]
     planet.steps += ["tta()"]
@@ -250,13 +258,38 @@ def error_of(values):
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
+def table(deck, stages, found):
+    """A Markdown table: what each stage reached on both sides, and what it brought here, in PyTorch and in the deck."""
+    print("| stage | here | PyTorch | standard errors apart | brought here | in PyTorch | in the deck |")
+    print("|---|---|---|---|---|---|---|")
+    for place, stage in enumerate(stages):
+        here, there = ([run[place] for run in found[side]] for side in ("here", "PyTorch"))
+        gap, error = statistics.mean(here) - statistics.mean(there), math.hypot(error_of(here), error_of(there))
+        cells = [f"{statistics.mean(values):.4f} ± {error_of(values):.4f}" for values in (here, there)]
+        cells.append(f"{gap / error:.2f}" if error else "")
+        for side in ("here", "PyTorch"):
+            gains = [run[place] - run[place - 1] for run in found[side]] if place else []
+            cells.append(f"{statistics.mean(gains):+.4f}" if gains else "")
+        printed = deck.printed[place], deck.printed[place - 1] if place else None
+        cells.append(f"{printed[0] - printed[1]:+.4f}" if None not in printed else "")
+        print(f"| `{stage}` | " + " | ".join(cells) + " |", flush=True)
+
+
 def main():
     usage = usage_of(__doc__, 3)
     usage.add_argument("data", type=pathlib.Path, metavar="DATA")
     usage.add_argument("lite0", type=pathlib.Path, metavar="LITE0", help="weights of EfficientNet-lite0")
     usage.add_argument("--recipes", type=lambda s: s.split(","), default=["dogs", "breeds", "planet"])
     usage.add_argument("--threads", type=int, default=2)
+    usage.add_argument("--recorded", type=pathlib.Path, metavar="FILE", help="show what --json wrote, and run nothing")
     args = usage.parse_args()
+    if args.recorded:
+        recorded = json.loads(args.recorded.read_text())
+        for deck in (deck for deck in decks() if deck.name in recorded):
+            found = recorded[deck.name]
+            print(f"\n{deck.name}: {deck.network}, {deck.metric}, {len(found['here'])} seeds")
+            table(deck, found["stages"], found)
+        return
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     all_found = {}
@@ -276,12 +309,7 @@ def main():
                 seconds = between - started, time.perf_counter() - between
                 print(f"seed {seed}: {seconds[0]:.0f} s here, {seconds[1]:.0f} s in PyTorch", flush=True)
             stages = [str(step) for step in deck.steps if isinstance(step, Fit) or step.startswith("tta")]
-            print(f"{'stage':<52}{'here':>17}{'PyTorch':>17}{'difference in standard errors':>32}")
-            for place, stage in enumerate(stages):
-                here, there = ([run[place] for run in found[side]] for side in ("here", "PyTorch"))
-                gap, error = statistics.mean(here) - statistics.mean(there), math.hypot(error_of(here), error_of(there))
-                cells = [f"{statistics.mean(values):.4f} ± {error_of(values):.4f}" for values in (here, there)]
-                print(f"{stage:<52}{cells[0]:>17}{cells[1]:>17}{gap / error if error else math.nan:>32.2f}", flush=True)
+            table(deck, stages, found)
             all_found[deck.name] = {"stages": stages, **found}
     if args.json:
         args.json.write_text(json.dumps(all_found, indent=1))
