@@ -1,7 +1,5 @@
 //! Every error and lint, once: its code, what it is about, and the page (`explain/CODE.md`) that `fastai explain CODE` prints.
 
-use crate::draft::LintLevel;
-
 /// An entry of the catalogue.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Code {
@@ -14,6 +12,17 @@ pub struct Code {
     pub explain: &'static str,
     /// For a lint: its level unless the recipe says otherwise.
     pub lint: Option<LintLevel>,
+}
+
+/// The level of a lint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LintLevel {
+    /// Ignored.
+    Allow,
+    /// Reported as a warning.
+    Warn,
+    /// Reported as an error.
+    Deny,
 }
 
 macro_rules! catalog {
@@ -61,10 +70,9 @@ catalog! {
         /// A file holds exactly one recipe.
         TRAILING = "E0113", "text after the recipe";
 
-        /// The sections are task, data, transforms, model, metrics, train; seed, device, report, class_weights,
-        /// label_smoothing, mixup, cutmix, clip and keep_best are optional.
+        /// The section is none of [`SECTIONS`](crate::schema::SECTIONS).
         UNKNOWN_SECTION = "E0201", "unknown section";
-        /// task, data, transforms, model, metrics and train must be there.
+        /// The sections that [`SECTIONS`](crate::schema::SECTIONS) marks as required must be there.
         MISSING_SECTION = "E0202", "missing section";
         /// A section, key or argument may be given once.
         TWICE = "E0203", "given twice";

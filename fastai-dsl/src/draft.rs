@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use crate::catalog::LintLevel;
 use crate::diagnostic::Site;
 use crate::rate::Rate;
 
@@ -67,17 +68,6 @@ pub struct LintAttr {
     pub level: LintLevel,
     /// The lint.
     pub name: Name,
-}
-
-/// The level of a lint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LintLevel {
-    /// Ignored.
-    Allow,
-    /// Reported as a warning.
-    Warn,
-    /// Reported as an error.
-    Deny,
 }
 
 /// A value with its site.
@@ -306,6 +296,30 @@ impl Value {
             _ => {}
         }
         f(self);
+    }
+
+    /// The word and the entries of `word` or `word { key: value }`; `None` for a value of another kind.
+    pub fn word_and_entries(&self) -> Option<(Name, &[Entry])> {
+        match &self.kind {
+            ValueKind::Word(word) => Some((Name { text: word.clone(), site: self.site }, Default::default())),
+            ValueKind::Block(word, entries) => Some((word.clone(), entries.as_slice())),
+            _ => None,
+        }
+    }
+
+    /// The word and the arguments of `word` or `word(argument)`; `None` for a value of another kind.
+    pub fn word_and_args(&self) -> Option<(Name, &[Arg])> {
+        match &self.kind {
+            ValueKind::Word(word) => Some((Name { text: word.clone(), site: self.site }, Default::default())),
+            ValueKind::Call(word, args) => Some((word.clone(), args.as_slice())),
+            _ => None,
+        }
+    }
+
+    /// The value of an entry of a block.
+    pub fn entry(&self, key: &str) -> Option<&Value> {
+        let ValueKind::Block(_, entries) = &self.kind else { return None };
+        entries.iter().find(|e| e.key.text == key).map(|e| &e.value)
     }
 
     /// Whether the value is a Rust constant, or a list or call that contains one.

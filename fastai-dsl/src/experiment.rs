@@ -16,6 +16,9 @@ pub trait Experiment: Sized + 'static {
     const NAME: &'static str;
     /// The classes of the data, in the order of a model's outputs, if a summary of the data states them.
     const CLASSES: Option<&'static [&'static str]> = None;
+    /// The texts of the recipe's models ([`Recipe::model_texts`]), if the macro knows them: not with Rust constants in the
+    /// recipe, whose values a macro does not know.
+    const MODEL_TEXTS: Option<&'static [&'static str]> = None;
     /// The checked recipe.
     fn recipe() -> Recipe;
 }

@@ -4,8 +4,9 @@ use crate::draft::{Value, ValueKind};
 use crate::rate::Rate;
 use crate::recipe::{Column, Threshold, Weights};
 use crate::schema::Key;
+use crate::words::{Off, On};
 
-/// Converts a value that fits its key; `None` for a value of another kind.
+/// Converts a value that fits its key; returns `None` for a value of another kind.
 pub(crate) trait FromValue: Sized {
     fn from_value(value: &Value, key: &Key) -> Option<Self>;
 }
@@ -44,8 +45,8 @@ whole_numbers! { u32 i32 u64 }
 impl FromValue for bool {
     fn from_value(value: &Value, _key: &Key) -> Option<Self> {
         match &value.kind {
-            ValueKind::Word(word) if word == "on" => Some(true),
-            ValueKind::Word(word) if word == "off" => Some(false),
+            ValueKind::Word(word) if word == On::WORD => Some(true),
+            ValueKind::Word(word) if word == Off::WORD => Some(false),
             _ => None,
         }
     }
@@ -105,8 +106,7 @@ impl FromValue for Weights {
     fn from_value(value: &Value, _key: &Key) -> Option<Self> {
         match &value.kind {
             ValueKind::Text(path) => Some(Weights::File(path.clone())),
-            ValueKind::Word(word) if word == "none" => Some(Weights::None),
-            ValueKind::Word(word) if word == "pretrained" => Some(Weights::Pretrained),
+            ValueKind::Word(word) => Weights::of_word(word),
             // A path that is not known yet; nothing is checked about the weights of a file.
             ValueKind::Const(_) => Some(Weights::Pretrained),
             _ => None,
@@ -117,8 +117,7 @@ impl FromValue for Weights {
 impl FromValue for Threshold {
     fn from_value(value: &Value, key: &Key) -> Option<Self> {
         match &value.kind {
-            ValueKind::Word(word) if word == "search" => Some(Threshold::Search),
-            ValueKind::Word(word) if word == "search_each" => Some(Threshold::SearchEach),
+            ValueKind::Word(word) => Threshold::of_word(word),
             _ => f64::from_value(value, key).map(Threshold::Fixed),
         }
     }

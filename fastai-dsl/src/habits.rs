@@ -5,6 +5,7 @@ use crate::draft::{Arg, Value, ValueKind};
 use crate::recipe::{MetricKind, TaskKind};
 use crate::schema::{CSV, Construct, FOLDERS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
 use crate::suggest::{closest, did_you_mean, list};
+use crate::words::{self, Off, On};
 
 /// (name in the original, name here)
 const RENAMED: &[(&str, &str)] = &[
@@ -140,9 +141,9 @@ const INSTEAD: &[(&str, &str)] = &[
 /// Maps Python's `True`, `False`, `None` and similar names to words of the language.
 pub(crate) fn python(word: &str) -> Option<&'static str> {
     match word {
-        "True" | "true" | "yes" | "On" | "ON" => Some("on"),
-        "False" | "false" | "no" | "Off" | "OFF" => Some("off"),
-        "None" | "null" | "nil" => Some("none"),
+        "True" | "true" | "yes" | "On" | "ON" => Some(On::WORD),
+        "False" | "false" | "no" | "Off" | "OFF" => Some(Off::WORD),
+        "None" | "null" | "nil" => Some(words::none.0),
         _ => None,
     }
 }

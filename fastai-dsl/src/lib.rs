@@ -17,6 +17,7 @@ mod from_value;
 pub mod grid;
 mod habits;
 pub mod import;
+mod model_text;
 pub mod overrides;
 pub mod parse;
 pub mod pipeline;
@@ -43,6 +44,7 @@ pub use experiment::{
     Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, Task, UnknownClass, class_named, same_classes,
     same_text,
 };
+pub use model_text::{MODEL_KEY, model_text};
 pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
@@ -64,6 +66,7 @@ pub mod __private {
         Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, UnknownClass, class_named, same_classes,
         same_text,
     };
+    pub use crate::model_text::{first_difference, joined, joined_len, takes_text, utf8};
     pub use crate::pipeline::{self, Pipeline, Start};
     pub use crate::rate::Rate;
     pub use crate::recipe::Recipe;

@@ -5,7 +5,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::habits;
 use crate::parse::read_value;
-use crate::schema::{LOSSES, MODEL, OPTIMIZERS, SECTIONS, SOURCES, SPLITS, TRANSFORMS, Type};
+use crate::schema::{SECTIONS, SPLITS, Type, chosen};
 use crate::suggest::{did_you_mean, list};
 
 /// One `key=value`.
@@ -94,18 +94,11 @@ fn key_type(draft: &Draft, key: &str) -> Option<Type> {
         ValueKind::Word(word) => word,
         _ => return None,
     };
-    let construct = match section {
-        "data" => SOURCES.iter().find(|s| s.name == word).copied()?,
-        "loss" => LOSSES.iter().find(|l| l.name == word).copied()?,
-        "optimizer" => OPTIMIZERS.iter().find(|o| o.name == word).copied()?,
-        "transforms" => &TRANSFORMS,
-        "model" => &MODEL,
-        _ => return None,
-    };
+    let construct = chosen(section, word)?;
     construct.key(key).map(|(_, k)| k.ty)
 }
 
-/// Whether a string may stand at the key; a key that is not known takes all.
+/// Whether a string may stand at the key; an unknown key accepts anything.
 fn takes_text(draft: &Draft, key: &str) -> bool {
     if key.contains('.') {
         return key_type(draft, key).is_none_or(|ty| {

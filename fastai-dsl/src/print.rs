@@ -8,6 +8,7 @@ use crate::recipe::{
     Transforms, Valid, Weights,
 };
 use crate::schema::{CSV, Construct, FIT, FIT_ONE_CYCLE, GIVEN, LR_FIND, TRANSFORMS};
+use crate::words::{self, switch};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +50,7 @@ impl fmt::Display for Recipe {
             writeln!(f, "    precision: {},", precision.word())?;
         }
         if let Some(report) = o.report {
-            writeln!(f, "    report: {},", on_off(report))?;
+            writeln!(f, "    report: {},", switch(report))?;
         }
         if let Some(loss) = o.loss {
             writeln!(f, "    loss: {loss},")?;
@@ -101,12 +102,11 @@ impl fmt::Display for Rest<'_> {
             let parts: Vec<String> = t.augment.iter().map(ToString::to_string).collect();
             write!(f, ", augment: [{}]", parts.join(", "))?;
         }
-        match t.stats {
-            StatsWish::Weights => {}
-            StatsWish::Imagenet => f.write_str(", stats: imagenet")?,
-            StatsWish::Inception => f.write_str(", stats: inception")?,
-            StatsWish::None => f.write_str(", stats: none")?,
-            StatsWish::Given { mean, std } => write!(f, ", stats: normalize(mean = {mean:?}, std = {std:?})")?,
+        if let Some(word) = t.stats.word() {
+            write!(f, ", stats: {word}")?;
+        }
+        if let StatsWish::Given { mean, std } = t.stats {
+            write!(f, ", stats: normalize(mean = {mean:?}, std = {std:?})")?;
         }
         unless_default(f, &TRANSFORMS, "decode", ": ", t.decode.word())?;
         unless_default(f, &TRANSFORMS, "bits", ": ", &t.bits.to_string())
@@ -116,10 +116,6 @@ impl fmt::Display for Rest<'_> {
 /// Formats a key or argument, unless its value is the registry's default.
 fn unless_default(f: &mut fmt::Formatter<'_>, construct: &Construct, key: &str, is: &str, text: &str) -> fmt::Result {
     if construct.is_default(key, text) { Ok(()) } else { write!(f, ", {key}{is}{text}") }
-}
-
-fn on_off(on: bool) -> &'static str {
-    if on { "on" } else { "off" }
 }
 
 impl fmt::Display for Data {
@@ -139,7 +135,7 @@ impl fmt::Display for Data {
                     write!(f, ", columns: [{}]", columns.join(", "))?;
                 }
                 unless_default(f, &CSV, "separator", ": ", &format!("{separator:?}"))?;
-                write!(f, ", header: {}", on_off(*header))?;
+                write!(f, ", header: {}", switch(*header))?;
                 unless_default(f, &CSV, "delimiter", ": ", &format!("{:?}", delimiter.to_string()))?;
                 unless_default(f, &CSV, "encoding", ": ", encoding.word())?;
             }
@@ -216,9 +212,9 @@ impl fmt::Display for Valid {
 impl fmt::Display for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Weights::Pretrained => f.write_str("pretrained"),
+            Weights::Pretrained => f.write_str(words::pretrained.0),
             Weights::File(path) => write!(f, "{path:?}"),
-            Weights::None => f.write_str("none"),
+            Weights::None => f.write_str(words::none.0),
         }
     }
 }
@@ -247,8 +243,8 @@ impl fmt::Display for Named<'_> {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Precompute { on } => write!(f, "precompute({})", on_off(*on)),
-            Step::BnFreeze { on } => write!(f, "bn_freeze({})", on_off(*on)),
+            Step::Precompute { on } => write!(f, "precompute({})", switch(*on)),
+            Step::BnFreeze { on } => write!(f, "bn_freeze({})", switch(*on)),
             Step::Freeze => f.write_str("freeze()"),
             Step::Unfreeze => f.write_str("unfreeze()"),
             Step::FreezeTo { group } => write!(f, "freeze_to({group})"),

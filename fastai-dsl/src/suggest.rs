@@ -16,6 +16,18 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, le
         .map(|(_, c)| c)
 }
 
+/// Returns the candidate that `word` differs from in the fewest characters: inserted, removed or replaced ones, at most a
+/// third of the candidate's. Upper and lower case count as equal.
+pub fn misspelt<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    candidates
+        .iter()
+        .map(|c| (strsim::levenshtein(&word, &c.to_lowercase()), *c))
+        .filter(|(edits, c)| *edits <= c.chars().count().max(3) / 3)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, c)| c)
+}
+
 /// Returns "did you mean `x`?", or the list of legal words.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
     match closest(word, candidates.clone()) {
@@ -27,4 +39,16 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
 /// `` `a`, `b`, `c` ``
 pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_is_close_to_one_or_to_none() {
+        assert_eq!(misspelt("bread", &["id", "breed"]), Some("breed"));
+        assert_eq!(misspelt("Breed", &["id", "breed"]), Some("breed"));
+        assert_eq!(misspelt("species", &["id", "breed"]), None);
+    }
 }

@@ -26,7 +26,7 @@ macro_rules! words {
 
     /// The words that no enum declares, with their meanings.
     pub(crate) const DOCS: &[(&str, &str)] =
-        &[("on", " Switched on."), ("off", " Switched off."), ("given", GIVEN), $((stringify!($name), concat!($($doc),+))),*];
+        &[(On::WORD, " Switched on."), (Off::WORD, " Switched off."), (Given::WORD, GIVEN), $((stringify!($name), concat!($($doc),+))),*];
     };
 }
 words! {
@@ -66,6 +66,20 @@ pub struct On;
 /// Switched off, as a type.
 #[derive(Clone, Copy, Debug)]
 pub struct Off;
+impl On {
+    /// The word in a recipe.
+    pub(crate) const WORD: &'static str = "on";
+}
+impl Off {
+    /// The word in a recipe.
+    pub(crate) const WORD: &'static str = "off";
+}
+/// The words of a switch.
+pub(crate) const SWITCH: &[&str] = &[On::WORD, Off::WORD];
+/// The word of a switch in this position.
+pub(crate) fn switch(is_on: bool) -> &'static str {
+    if is_on { On::WORD } else { Off::WORD }
+}
 /// On.
 pub const on: On = On;
 /// Off.
@@ -74,22 +88,26 @@ pub const off: Off = Off;
 /// Supplied by the program, as a type: the losses of a recipe are typed by its task.
 #[derive(Clone, Copy, Debug)]
 pub struct Given;
+impl Given {
+    /// The word in a recipe.
+    pub(crate) const WORD: &'static str = "given";
+}
 /// Supplied by the Rust program that runs the recipe.
 pub const given: Given = Given;
 
 impl From<Given> for Value {
     fn from(_: Given) -> Value {
-        Value::new(ValueKind::Word("given".to_string()))
+        Word(Given::WORD).into()
     }
 }
 impl From<On> for Value {
     fn from(_: On) -> Value {
-        Value::new(ValueKind::Word("on".to_string()))
+        Word(On::WORD).into()
     }
 }
 impl From<Off> for Value {
     fn from(_: Off) -> Value {
-        Value::new(ValueKind::Word("off".to_string()))
+        Word(Off::WORD).into()
     }
 }
 impl Fits<kind::Switch> for On {}

@@ -429,6 +429,50 @@ fn planet_follows_rates_loops_and_names() {
 }
 
 #[test]
+fn every_word_of_imported_transforms_is_one_of_the_language() {
+    let augmentations = "aug_tfms=[RandomRotate(10), RandomLighting(0.05, 0.05), RandomFlip(), RandomDihedral(), RandomZoom(0.2), \
+                         RandomStretch(0.2), RandomRotateZoom(10, 0.1, 0.1), RandomBlur(), Cutout(2, 8)]";
+    let cases: [(&str, &[&str]); 11] = [
+        ("", &["transforms: none {"]),
+        ("aug_tfms=transforms_basic", &["transforms: basic {"]),
+        ("aug_tfms=transforms_side_on", &["transforms: side_on {"]),
+        ("aug_tfms=transforms_top_down", &["transforms: top_down {"]),
+        ("crop_type=CropType.CENTER", &["crop: center"]),
+        ("crop_type=CropType.NO", &["crop: none"]),
+        ("crop_type=CropType.GOOGLENET", &["crop: googlenet"]),
+        ("pad=4, pad_mode=cv2.BORDER_REFLECT", &["pad: 4"]),
+        ("pad=4, pad_mode=cv2.BORDER_CONSTANT", &["pad: 4", "pad_mode: constant"]),
+        ("pad=4, pad_mode=cv2.BORDER_REPLICATE", &["pad: 4", "no border repeats the outermost pixels"]),
+        (
+            augmentations,
+            &[
+                "rotate(10)",
+                "lighting(0.05, 0.05)",
+                "flip",
+                "dihedral",
+                "zoom(0.2)",
+                "stretch(0.2)",
+                "rotate_zoom(10, 0.1, 0.1)",
+                "blur",
+                "cutout(2, 8)",
+            ],
+        ),
+    ];
+    for (theirs, ours) in cases {
+        let transforms = format!("tfms = tfms_from_model(resnet34, 64, {theirs})");
+        let text = imported(&[
+            &transforms,
+            "data = ImageClassifierData.from_paths('d', tfms=tfms)",
+            "learn = ConvLearner.pretrained(resnet34, data)\nlearn.fit(1e-2, 1)",
+        ])
+        .text;
+        for part in ours {
+            assert!(text.contains(part), "{theirs}: {part}\n{text}");
+        }
+    }
+}
+
+#[test]
 fn what_differs_or_has_no_equivalent_stays_with_its_reason() {
     let imported = fastai_dsl::import::notebook(
         "Odd",

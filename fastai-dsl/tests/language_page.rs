@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use fastai_dsl::Direction;
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::catalog::{ERRORS, LINTS};
 use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{Construct, SECTIONS, STEPS, constructs};
+use fastai_dsl::{Direction, TransformSet};
 use serde_json::{Value, json};
 
 const BEGIN: &str = "<!-- begin: made from the registry -->\n";
@@ -119,8 +119,8 @@ fn grammar() -> Value {
     let of_keys = constructs().flat_map(|c| c.keys).flat_map(|key| key.legal_words()).copied();
     let of_archs = ARCHS.iter().flat_map(|arch| std::iter::once(arch.name).chain(arch.aliases.iter().copied()));
     let of_metrics = METRICS.iter().map(|(kind, _)| kind.word());
-    let of_tasks = fastai_dsl::TaskKind::WORDS.iter().copied();
-    let words = one_of(of_constructs.chain(of_keys).chain(of_archs).chain(of_metrics).chain(of_tasks).collect());
+    let of_sections = SECTIONS.iter().flat_map(|section| section.words).chain(TransformSet::WORDS).copied();
+    let words = one_of(of_constructs.chain(of_keys).chain(of_archs).chain(of_metrics).chain(of_sections).collect());
     let lints = one_of(LINTS.iter().map(|lint| lint.id).collect());
     let named = |name: &str, pattern: &str| json!({ "name": format!("{name}.recipe"), "match": pattern });
     json!({

@@ -77,7 +77,7 @@ impl Builder<'_> {
     fn section(&self, entry: &Entry) -> TokenStream {
         let method = self.ident(&entry.key);
         let argument = match (entry.key.text.as_str(), &entry.value.kind) {
-            ("data", ValueKind::Block(word, entries)) => match schema::SOURCES.iter().find(|s| s.name == word.text) {
+            ("data", ValueKind::Block(word, entries)) => match schema::chosen("data", &word.text) {
                 Some(source) => self.keys(source, self.schema(source.name, word.site), entries),
                 None => return TokenStream::new(),
             },
@@ -117,13 +117,8 @@ impl Builder<'_> {
     }
 
     fn model(&self, entry: &Entry) -> TokenStream {
-        let nothing = Vec::new();
-        let (arch, site, entries) = match &entry.value.kind {
-            ValueKind::Block(word, entries) => (word.text.as_str(), word.site, entries),
-            ValueKind::Word(word) => (word.as_str(), entry.value.site, &nothing),
-            _ => return TokenStream::new(),
-        };
-        let arch = self.word(arch, site);
+        let Some((word, entries)) = entry.value.word_and_entries() else { return TokenStream::new() };
+        let arch = self.word(&word.text, word.site);
         let from_scratch =
             |e: &&Entry| e.key.text == "weights" && matches!(&e.value.kind, ValueKind::Word(w) if w == "none");
         let random = entries.iter().any(|e| from_scratch(&e));
@@ -136,7 +131,7 @@ impl Builder<'_> {
 
     /// The construct that a section chooses by its word, with its keys.
     fn chosen(&self, section: &str, word: &Name, entries: &[Entry]) -> TokenStream {
-        match choices(section).iter().find(|known| known.name == word.text) {
+        match schema::chosen(section, &word.text) {
             Some(known) => self.keys(known, self.schema(known.name, word.site), entries),
             None => quote! { () },
         }
@@ -256,12 +251,12 @@ impl Builder<'_> {
                 match items.len() {
                     // One rate in brackets is a single rate: the builder's arrays have one per layer group.
                     1 if ty == Type::Rates => quote! { #(#items)* },
+                    // Without an item, the type of the numbers would be unknown.
+                    0 if ty == Type::Counts => quote! { [0u32; 0] },
                     _ => quote! { [#(#items),*] },
                 }
             }
-            ValueKind::Call(word, args) if ty == Type::Stats => self.call(&[&schema::NORMALIZE], word, args),
-            ValueKind::Call(word, args) if ty == Type::Extent => self.call(schema::CHECKS, word, args),
-            ValueKind::Call(word, args) => self.call(schema::SPLITS, word, args),
+            ValueKind::Call(word, args) => self.call(ty.calls(), word, args),
             ValueKind::Const(path) => self.path(path, span),
             _ => quote! { () },
         }
@@ -318,17 +313,8 @@ impl Builder<'_> {
         });
         for entry in &flat.sections {
             match (entry.key.text.as_str(), &entry.value.kind) {
-                ("data", ValueKind::Block(word, entries)) => {
-                    if let Some(source) = schema::SOURCES.iter().find(|s| s.name == word.text) {
-                        self.block(source, entries, arch, &mut out);
-                    }
-                }
-                ("transforms", ValueKind::Block(_, entries)) => {
-                    self.block(&schema::TRANSFORMS, entries, arch, &mut out);
-                }
-                ("model", ValueKind::Block(_, entries)) => self.block(&schema::MODEL, entries, arch, &mut out),
-                (section @ ("loss" | "optimizer"), ValueKind::Block(word, entries)) => {
-                    if let Some(known) = choices(section).iter().find(|known| known.name == word.text) {
+                (section, ValueKind::Block(word, entries)) => {
+                    if let Some(known) = schema::chosen(section, &word.text) {
                         self.block(known, entries, arch, &mut out);
                     }
                 }
@@ -376,12 +362,7 @@ impl Builder<'_> {
     fn key(&self, key: &Key, value: &Value, arch: Option<&ArchFacts>, out: &mut TokenStream) {
         match (&value.kind, key.range) {
             (ValueKind::Call(word, args), _) => {
-                let calls = match key.ty {
-                    Type::Stats => &[&schema::NORMALIZE],
-                    Type::Extent => schema::CHECKS,
-                    _ => schema::SPLITS,
-                };
-                if let Some(construct) = calls.iter().find(|call| call.name == word.text) {
+                if let Some(construct) = key.ty.calls().iter().find(|call| call.name == word.text) {
                     // The `size` of a block is not an image size.
                     self.arguments(construct, args, None, out);
                 }
@@ -426,11 +407,6 @@ impl Builder<'_> {
             _ => {}
         }
     }
-}
-
-/// The constructs that a section chooses from.
-fn choices(section: &str) -> &'static [&'static Construct] {
-    if section == "loss" { schema::LOSSES } else { schema::OPTIMIZERS }
 }
 
 pub(crate) fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {

@@ -64,11 +64,25 @@ impl Builder<'_> {
                 }
             }
         }
-        if let (Some(arch), Some(cut)) = (arch, block(flat, "model").and_then(|model| model.written("cut"))) {
+        let model = block(flat, "model");
+        let in_model = |key: &str| model.as_ref().and_then(|given| given.written(key));
+        if let (Some(arch), Some(cut)) = (arch, in_model("cut")) {
             let most = arch.max_cut();
             let message = format!("[E0302] `cut` of `{}` must be 0 to {most}", arch.name);
             let most = Literal::f64_unsuffixed(f64::from(most));
             self.assert(&[cut], |x| quote! { #(#x)* <= #most }, &message, &mut out);
+        }
+        if let (Some(arch), Some(rate)) = (arch.filter(|a| !a.has_stochastic_depth()), in_model("stochastic_depth")) {
+            let message = format!("[E0311] `{}` has no branches that stochastic depth leaves out", arch.name);
+            self.assert(&[rate], |x| quote! { #(#x)* <= 0.0 }, &message, &mut out);
+        }
+        if let Some(optimizer) = block(flat, "optimizer")
+            && let Some(Value { kind: ValueKind::Word(nesterov), .. }) = optimizer.written("nesterov")
+            && nesterov == "on"
+            && let Some(momentum) = optimizer.written("momentum")
+        {
+            let message = "[E0302] `nesterov` looks ahead along the momentum, which is 0";
+            self.assert(&[momentum], |x| quote! { #(#x)* != 0.0 }, message, &mut out);
         }
         for stmt in flat.train.iter().flat_map(|t| &t.body) {
             let Stmt::Step(call) = stmt else { continue };
@@ -76,8 +90,16 @@ impl Builder<'_> {
             let given = arguments(construct, &call.args);
             match construct.name {
                 "resize" => sizes.extend(given.written("size")),
-                "lr_find" => self.sweep(&given, &mut out),
+                "lr_find" => {
+                    self.sweep(&given, &mut out);
+                    self.last_ratio(&given, &mut out);
+                }
                 "fit" => {
+                    self.clr(&given, &mut out);
+                    if let (Some(warmup), Some(cycles)) = (given.written("warmup"), given.written("cycles")) {
+                        let message = "[E0302] `warmup` must be below the epochs of the fit";
+                        self.assert(&[warmup, cycles], |x| pair(x, &quote!(<)), message, &mut out);
+                    }
                     if let (Some(stop), Some(cycles)) = (given.written("stop_early"), given.written("cycles")) {
                         let holds = |x: &[TokenStream]| {
                             let (stop, cycles) = (&x[0], &x[1]);
@@ -131,6 +153,36 @@ impl Builder<'_> {
     fn sweep(&self, given: &WrittenKeys, out: &mut TokenStream) {
         let (Some(start), Some(end)) = (given.value("start"), given.value("end")) else { return };
         self.assert(&[start, end], |x| pair(x, &quote!(<)), "[E0412] `start` must be below `end`", out);
+    }
+
+    /// The last ratio is that of the head.
+    fn last_ratio(&self, given: &WrittenKeys, out: &mut TokenStream) {
+        let last = match given.written("ratio") {
+            Some(Value { kind: ValueKind::List(ratios), .. }) => ratios.last(),
+            written => written,
+        };
+        if let Some(last) = last {
+            self.assert(
+                &[last],
+                |x| quote! { #(#x)* == 1.0 },
+                "[E0404] the last ratio is that of the head: it is 1",
+                out,
+            );
+        }
+    }
+
+    /// The momentums of `use_clr` and `use_clr_beta` are below 1, the last fall of the latter takes less than the whole cycle.
+    fn clr(&self, given: &WrittenKeys, out: &mut TokenStream) {
+        for key in ["use_clr", "use_clr_beta"] {
+            let Some(Value { kind: ValueKind::List(numbers), .. }) = given.written(key) else { continue };
+            for momentum in numbers.iter().skip(2) {
+                self.assert(&[momentum], |x| quote! { #(#x)* < 1.0 }, "[E0302] a momentum is below 1", out);
+            }
+            if let (Some(percent), "use_clr_beta") = (numbers.get(1), key) {
+                let message = "[E0302] the last fall takes less than 100 per cent";
+                self.assert(&[percent], |x| quote! { #(#x)* < 100.0 }, message, out);
+            }
+        }
     }
 
     fn augmentation_relations(&self, construct: &'static Construct, args: &[Arg], out: &mut TokenStream) {
@@ -199,11 +251,7 @@ fn block<'a>(flat: &'a Draft, section: &str) -> Option<WrittenKeys<'a>> {
     else {
         return None;
     };
-    let construct = match section {
-        "data" => schema::SOURCES.iter().copied().find(|s| s.name == word.text),
-        "transforms" => Some(&schema::TRANSFORMS),
-        _ => Some(&schema::MODEL),
-    }?;
+    let construct = schema::chosen(section, &word.text)?;
     let values = entries.iter().filter_map(|e| Some((construct.key(&e.key.text)?.1.name, &e.value))).collect();
     Some(WrittenKeys { construct, values })
 }

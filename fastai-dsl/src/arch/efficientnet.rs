@@ -2,7 +2,7 @@
 
 use super::architectures;
 use super::graph::{Blueprint, GraphBuilder, linear_top};
-use super::inverted::{Excitation, inverted};
+use super::inverted::{Excitation, inverted, torchvision};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
 
@@ -49,7 +49,7 @@ fn efficientnet_b0() -> Blueprint {
             let excitation =
                 Excitation { squeezed: (input / 4).max(1), inner: Activation::Silu, factor: Activation::Sigmoid };
             let name = format!("features.{stage}.{block}.block");
-            let block = inverted(&mut net, &name, [input, output], depthwise, Some(excitation));
+            let block = inverted(&mut net, torchvision(&name), [input, output], depthwise, Some(excitation));
             nodes.push(GraphBuilder::skippable(block, done as f64 / all as f64));
             (input, done) = (output, done + 1);
         }

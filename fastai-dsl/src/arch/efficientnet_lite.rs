@@ -2,8 +2,8 @@
 //! its TensorFlow weights and their PyTorch conversions have it. Parameters are called as in lukemelas' EfficientNet.
 
 use super::architectures;
-use super::graph::{Blueprint, GraphBuilder, Node, linear_top};
-use super::inverted::round_to_8;
+use super::graph::{Blueprint, GraphBuilder, linear_top};
+use super::inverted::{Part, inverted, round_to_8};
 use super::unit::{Activation, ConvSpec, NormSpec, Padding};
 use crate::stats::Stats;
 
@@ -58,23 +58,17 @@ fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
             let stride = if block == 0 { first_stride } else { 1 };
             let name = format!("_blocks.{number}");
             let wide = input * expansion;
-            let mut branch = Vec::new();
-            if expansion > 1 {
-                branch.push(net.conv_norm(
-                    format!("{name}._expand_conv"),
-                    format!("{name}._bn0"),
-                    conv(input, wide, 1),
-                ));
-            }
             let depthwise = conv(wide, wide, kernel).stride(stride).groups(wide);
-            branch.push(net.conv_norm(format!("{name}._depthwise_conv"), format!("{name}._bn1"), depthwise));
-            let project = conv(wide, output, 1).activation(Activation::None);
-            branch.push(net.conv_norm(format!("{name}._project_conv"), format!("{name}._bn2"), project));
-            nodes.push(if stride == 1 && input == output {
-                GraphBuilder::residual(branch, Node::identity())
-            } else {
-                Node::Chain(branch)
-            });
+            let names = |part: Part, _: usize| {
+                let layers = match part {
+                    Part::Expand => ["_expand_conv", "_bn0"],
+                    Part::Depthwise => ["_depthwise_conv", "_bn1"],
+                    Part::Excite => ["_se_reduce", "_se_expand"],
+                    Part::Project => ["_project_conv", "_bn2"],
+                };
+                layers.map(|layer| format!("{name}.{layer}"))
+            };
+            nodes.push(inverted(&mut net, names, [input, output], depthwise, None));
             input = output;
             number += 1;
         }

@@ -1,4 +1,4 @@
-//! The inverted residual block, <https://arxiv.org/abs/1801.04381>, under torchvision's names since MobileNet V3.
+//! The inverted residual block, <https://arxiv.org/abs/1801.04381>.
 
 use super::graph::{GraphBuilder, Node};
 use super::unit::{Activation, ConvSpec};
@@ -14,11 +14,33 @@ pub(super) struct Excitation {
     pub(super) factor: Activation,
 }
 
+/// A part of the block, of two layers: convolution and norm, or the two convolutions of `Excite`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// The expansion to more channels.
+    Expand,
+    /// The depthwise convolution.
+    Depthwise,
+    /// Squeeze and excitation.
+    Excite,
+    /// The projection to the channels of the output.
+    Project,
+}
+
+/// The names of the layers of the block `name` in torchvision since MobileNet V3.
+pub(super) fn torchvision(name: &str) -> impl Fn(Part, usize) -> [String; 2] {
+    move |part, at| match part {
+        Part::Excite => [format!("{name}.{at}.fc1"), format!("{name}.{at}.fc2")],
+        Part::Expand | Part::Depthwise | Part::Project => [format!("{name}.{at}.0"), format!("{name}.{at}.1")],
+    }
+}
+
 /// Expansion, depthwise convolution, squeeze and excitation, projection; a residual where the map keeps its shape. All
-/// convolutions have the norm of `depthwise`, and all but the last its activation.
+/// convolutions have the norm of `depthwise`, and all but the last its activation. `names` gives the names of the two layers of a
+/// part, which comes at a place of the block, from 0.
 pub(super) fn inverted(
     net: &mut GraphBuilder,
-    name: &str,
+    names: impl Fn(Part, usize) -> [String; 2],
     [input, output]: [usize; 2],
     depthwise: ConvSpec,
     excitation: Option<Excitation>,
@@ -26,24 +48,23 @@ pub(super) fn inverted(
     let wide = depthwise.input;
     let pointwise = |input, output| ConvSpec { input, output, kernel: [1; 2], stride: 1, groups: 1, ..depthwise };
     let mut branch = Vec::new();
-    let mut push = |net: &mut GraphBuilder, spec| {
-        let name = format!("{name}.{}", branch.len());
-        branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), spec));
+    let mut push = |net: &mut GraphBuilder, part, spec| {
+        let [convolution, norm] = names(part, branch.len());
+        branch.push(net.conv_norm(convolution, norm, spec));
     };
     if wide > input {
-        push(net, pointwise(input, wide));
+        push(net, Part::Expand, pointwise(input, wide));
     }
-    push(net, depthwise);
+    push(net, Part::Depthwise, depthwise);
     if let Some(Excitation { squeezed, inner, factor }) = excitation {
-        let name = format!("{name}.{}", branch.len());
+        let [squeeze, excite] = names(Part::Excite, branch.len());
         branch.push(Node::Gate(Box::new(Node::Chain(vec![
-            net.conv(format!("{name}.fc1"), ConvSpec::new(wide, squeezed, 1).activation(inner)),
-            net.conv(format!("{name}.fc2"), ConvSpec::new(squeezed, wide, 1).activation(factor)),
+            net.conv(squeeze, ConvSpec::new(wide, squeezed, 1).activation(inner)),
+            net.conv(excite, ConvSpec::new(squeezed, wide, 1).activation(factor)),
         ]))));
     }
-    let name = format!("{name}.{}", branch.len());
-    let project = pointwise(wide, output).activation(Activation::None);
-    branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), project));
+    let [convolution, norm] = names(Part::Project, branch.len());
+    branch.push(net.conv_norm(convolution, norm, pointwise(wide, output).activation(Activation::None)));
     if depthwise.stride == 1 && input == output {
         GraphBuilder::residual(branch, Node::identity())
     } else {

@@ -1,7 +1,8 @@
 //! MobileNet V2, <https://arxiv.org/abs/1801.04381>, as torchvision has it.
 
 use super::architectures;
-use super::graph::{Blueprint, GraphBuilder, Node, linear_top};
+use super::graph::{Blueprint, GraphBuilder, linear_top};
+use super::inverted::{Part, inverted, torchvision};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
 
@@ -35,24 +36,14 @@ fn mobilenet_v2() -> Blueprint {
             }
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
-            let (mut branch, mut at) = (Vec::new(), 0);
-            let mut inner = |net: &mut GraphBuilder, spec| {
-                let name = format!("features.{place}.conv.{at}");
-                at += 1;
-                branch.push(net.conv_norm(format!("{name}.0"), format!("{name}.1"), spec));
-            };
-            if expansion > 1 {
-                inner(&mut net, conv(input, wide, 1));
-            }
-            inner(&mut net, conv(wide, wide, 3).stride(stride).groups(wide));
+            let depthwise = conv(wide, wide, 3).stride(stride).groups(wide);
             let name = format!("features.{place}.conv");
-            let project = conv(wide, output, 1).activation(Activation::None);
-            branch.push(net.conv_norm(format!("{name}.{at}"), format!("{name}.{}", at + 1), project));
-            nodes.push(if stride == 1 && input == output {
-                GraphBuilder::residual(branch, Node::identity())
-            } else {
-                Node::Chain(branch)
-            });
+            // The last convolution and its norm are not in a sequence of their own.
+            let names = |part: Part, at: usize| match part {
+                Part::Project => [format!("{name}.{at}"), format!("{name}.{}", at + 1)],
+                Part::Expand | Part::Depthwise | Part::Excite => torchvision(&name)(part, at),
+            };
+            nodes.push(inverted(&mut net, names, [input, output], depthwise, None));
             input = output;
             place += 1;
         }

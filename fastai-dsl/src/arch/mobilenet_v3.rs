@@ -2,7 +2,7 @@
 
 use super::architectures;
 use super::graph::{Blueprint, GraphBuilder, Node};
-use super::inverted::{Excitation, inverted, round_to_8};
+use super::inverted::{Excitation, inverted, round_to_8, torchvision};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
 
@@ -61,7 +61,8 @@ fn mobilenet_v3_large() -> Blueprint {
             inner: Activation::Relu,
             factor: Activation::HardSigmoid,
         });
-        nodes.push(inverted(&mut net, &format!("features.{place}.block"), [input, output], depthwise, excitation));
+        let name = format!("features.{place}.block");
+        nodes.push(inverted(&mut net, torchvision(&name), [input, output], depthwise, excitation));
         input = output;
     }
     net.cut_point(&nodes, format!("features.{LAST}"));

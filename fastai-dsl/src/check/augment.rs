@@ -3,12 +3,12 @@
 use super::bind::{self, Bound};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Name, Value, ValueKind};
+use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::Augmentation;
 use crate::schema::AUGMENTATIONS;
 
-/// The parts of the list in order; `None` if one of them was refused.
+/// The parts of the list in order; `None` if a part has an error.
 pub(super) fn augment(bound: &Bound, out: &mut Diagnostics) -> Option<Vec<Augmentation>> {
     let value = bound.value("augment")?;
     let ValueKind::List(items) = &value.kind else { return None };
@@ -17,12 +17,8 @@ pub(super) fn augment(bound: &Bound, out: &mut Diagnostics) -> Option<Vec<Augmen
 }
 
 fn part(value: &Value, out: &mut Diagnostics) -> Option<Augmentation> {
-    let nothing = Vec::new();
-    let (name, args) = match &value.kind {
-        ValueKind::Call(name, args) => (name.clone(), args),
-        ValueKind::Word(word) => (Name { text: word.clone(), site: value.site }, &nothing),
-        ValueKind::Broken => return None,
-        _ => {
+    let Some((name, args)) = value.word_and_args() else {
+        if value.kind != ValueKind::Broken {
             out.push(
                 Diagnostic::error(
                     &c::WRONG_TYPE,
@@ -31,8 +27,8 @@ fn part(value: &Value, out: &mut Diagnostics) -> Option<Augmentation> {
                 )
                 .help("`augment: [rotate(10), flip]`"),
             );
-            return None;
         }
+        return None;
     };
     let Some(construct) = AUGMENTATIONS.iter().find(|a| a.name == name.text) else {
         out.push(
@@ -82,7 +78,7 @@ fn four(ps: &[f64], bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<
         4 => format!("four probabilities that sum to 1 expected, the sum is {}", (sum * 1e6).round() / 1e6),
         n => format!("four probabilities that sum to 1 expected, got {n}"),
     };
-    let default = bound.construct().key("ps").and_then(|(_, key)| key.default).unwrap_or_default();
+    let default = bound.construct().default_text("ps").unwrap_or_default();
     out.push(
         Diagnostic::error(&c::OUT_OF_RANGE, bound.site("ps", site), message)
             .help(format!("of rotation, zoom, stretch and nothing: `ps = {default}`")),

@@ -8,6 +8,7 @@ use crate::habits;
 use crate::parse::read_value;
 use crate::schema::{Construct, Key, MAX_ITEMS, Range, STEPS, Type, constructs};
 use crate::suggest::list;
+use crate::words::{self, Off, On};
 
 /// The values of a construct's keys, by their index in the registry.
 pub(crate) struct Bound<'d> {
@@ -17,7 +18,8 @@ pub(crate) struct Bound<'d> {
 }
 
 impl<'d> Bound<'d> {
-    fn new(construct: &'static Construct) -> Self {
+    /// No value is given: every key has its default.
+    pub(crate) fn new(construct: &'static Construct) -> Self {
         Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] }
     }
 
@@ -26,7 +28,7 @@ impl<'d> Bound<'d> {
         self.construct
     }
 
-    /// The value written for `key`, unless it was refused.
+    /// The value written for `key`, unless it has an error.
     pub(super) fn written(&self, key: &str) -> Option<&'d Value> {
         let (i, _) = self.construct.key(key)?;
         self.values[i].filter(|v| v.kind != ValueKind::Broken)
@@ -37,7 +39,7 @@ impl<'d> Bound<'d> {
         self.construct.key(key).is_some_and(|(i, _)| self.given[i])
     }
 
-    /// The value written for `key`, else the registry's default; `None` for a refused value and for a key without a default.
+    /// The value written for `key`, else the registry's default; `None` for a value with an error, and without a default.
     pub(super) fn value(&self, key: &str) -> Option<&'d Value> {
         let (i, key) = self.construct.key(key)?;
         if self.given[i] { self.written(key.name) } else { key.default_value() }
@@ -47,6 +49,12 @@ impl<'d> Bound<'d> {
     pub(crate) fn read<T: FromValue>(&self, key: &str) -> Option<T> {
         let (_, described) = self.construct.key(key)?;
         T::from_value(self.value(key)?, described)
+    }
+
+    /// Returns the value of a key without a default, if the recipe gives it; `None` after an error about it.
+    pub(crate) fn optional<T: FromValue>(&self, key: &str) -> Option<Option<T>> {
+        let value = self.read(key);
+        (self.given(key) == value.is_some()).then_some(value)
     }
 
     /// The site of `key`.
@@ -69,6 +77,115 @@ impl<'d> Bound<'d> {
     }
 }
 
+/// How the values of a construct are written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// `key: value` in braces.
+    Entries,
+    /// `argument = value` in parentheses, or the value alone.
+    Arguments,
+}
+
+impl Form {
+    /// What the names stand for.
+    fn noun(self) -> &'static str {
+        match self {
+            Form::Entries => "key",
+            Form::Arguments => "argument",
+        }
+    }
+
+    /// The error of a name that the construct does not have.
+    fn unknown(self) -> &'static c::Code {
+        match self {
+            Form::Entries => &c::UNKNOWN_KEY,
+            Form::Arguments => &c::UNKNOWN_ARGUMENT,
+        }
+    }
+
+    /// What stands between a name and its value.
+    fn separator(self) -> &'static str {
+        match self {
+            Form::Entries => ": ",
+            Form::Arguments => " = ",
+        }
+    }
+}
+
+/// The keys of a construct while values are matched with them.
+struct Matching<'d, 'w> {
+    bound: Bound<'d>,
+    /// The construct's word in the recipe.
+    word: &'w Name,
+    form: Form,
+    /// The place at which each key is first given.
+    first: Vec<Option<Site>>,
+}
+
+impl<'d, 'w> Matching<'d, 'w> {
+    fn new(construct: &'static Construct, word: &'w Name, form: Form) -> Self {
+        Matching { bound: Bound::new(construct), word, form, first: vec![None; construct.keys.len()] }
+    }
+
+    /// Matches a value with the key of that name; reports an unknown name, and a name that comes again.
+    fn name(&mut self, name: &Name, value: &'d Value, out: &mut Diagnostics) {
+        let (construct, noun) = (self.bound.construct, self.form.noun());
+        let Some((i, key)) = construct.key(&name.text) else {
+            let text = format!("`{}` has no {noun} `{}`", self.word.text, name.text);
+            let help = habits::key_help(construct, &name.text, value, self.form.separator());
+            out.push(Diagnostic::error(self.form.unknown(), name.site, text).help(help));
+            return;
+        };
+        if let Some(first) = self.first[i] {
+            out.push(
+                Diagnostic::error(&c::TWICE, name.site, format!("{noun} `{}` is given twice", key.name))
+                    .help(format!("keep one {noun} `{}`", key.name))
+                    .also(first, "first given here"),
+            );
+            return;
+        }
+        self.place(i, name.site, value, out);
+    }
+
+    /// Gives the key at index `i` its value, unless the value does not fit.
+    fn place(&mut self, i: usize, site: Site, value: &'d Value, out: &mut Diagnostics) {
+        self.first[i] = Some(site);
+        let construct = self.bound.construct;
+        if fits(construct, &construct.keys[i], value, out) {
+            self.bound.values[i] = Some(value);
+        }
+    }
+
+    /// A wrong name that plainly means a key takes that key's place, which is then neither missing nor filled by position.
+    fn take_what_was_meant<'n>(&mut self, names: impl Iterator<Item = &'n Name>) {
+        for name in names {
+            if let Some(i) = habits::meant(self.bound.construct, &name.text)
+                && self.first[i].is_none()
+            {
+                self.first[i] = Some(name.site);
+            }
+        }
+    }
+
+    /// Reports at `site` each key that must be given and is not.
+    fn report_missing(&self, site: Site, help: impl Fn(&Key) -> String, out: &mut Diagnostics) {
+        for (key, first) in self.bound.construct.keys.iter().zip(&self.first) {
+            if key.required && first.is_none() {
+                out.push(
+                    Diagnostic::error(&c::MISSING_KEY, site, format!("`{}` needs `{}`", self.word.text, key.name))
+                        .help(help(key))
+                        .note(key.doc.trim().to_string()),
+                );
+            }
+        }
+    }
+
+    fn finish(mut self) -> Bound<'d> {
+        self.bound.given = self.first.iter().map(Option::is_some).collect();
+        self.bound
+    }
+}
+
 /// Matches `key: value` entries with their construct.
 pub(super) fn entries<'d>(
     construct: &'static Construct,
@@ -76,44 +193,17 @@ pub(super) fn entries<'d>(
     entries: &'d [Entry],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound = Bound::new(construct);
-    let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
-    for entry in entries.iter().filter(|e| !e.key.text.is_empty()) {
-        let Some((i, key)) = construct.key(&entry.key.text) else {
-            out.push(
-                Diagnostic::error(
-                    &c::UNKNOWN_KEY,
-                    entry.key.site,
-                    format!("`{}` has no key `{}`", word.text, entry.key.text),
-                )
-                .help(habits::key_help(construct, &entry.key.text, &entry.value, ": ")),
-            );
-            continue;
-        };
-        if let Some(site) = first[i] {
-            out.push(twice(&format!("key `{}`", key.name), entry.key.site, site));
-            continue;
-        }
-        first[i] = Some(entry.key.site);
-        if fits(construct, key, &entry.value, out) {
-            bound.values[i] = Some(&entry.value);
-        }
+    let mut matching = Matching::new(construct, word, Form::Entries);
+    let named: Vec<&Entry> = entries.iter().filter(|e| !e.key.text.is_empty()).collect();
+    for entry in &named {
+        matching.name(&entry.key, &entry.value, out);
     }
-    let unread = entries.iter().any(|e| e.key.text.is_empty());
-    for name in entries.iter().map(|e| &e.key).filter(|n| !n.text.is_empty()) {
-        take_what_was_meant(construct, name, &mut first);
+    matching.take_what_was_meant(named.iter().map(|e| &e.key));
+    // An entry that could not be read may be any key.
+    if named.len() == entries.len() {
+        matching.report_missing(word.site, |key| format!("`{}: {}`", key.name, instance(key)), out);
     }
-    for (i, key) in construct.keys.iter().enumerate() {
-        if key.required && first[i].is_none() && !unread {
-            out.push(
-                Diagnostic::error(&c::MISSING_KEY, word.site, format!("`{}` needs `{}`", word.text, key.name))
-                    .help(format!("`{}: {}`", key.name, instance(key)))
-                    .note(key.doc.trim().to_string()),
-            );
-        }
-    }
-    bound.given = first.iter().map(Option::is_some).collect();
-    bound
+    matching.finish()
 }
 
 /// Matches arguments with their construct: positional ones fill, in order, the parameters that no argument names.
@@ -124,39 +214,16 @@ pub(super) fn args<'d>(
     args: &'d [Arg],
     out: &mut Diagnostics,
 ) -> Bound<'d> {
-    let mut bound = Bound::new(construct);
-    let mut first: Vec<Option<Site>> = vec![None; construct.keys.len()];
-    let mut place = |i: usize, value: &'d Value, out: &mut Diagnostics| {
-        if fits(construct, &construct.keys[i], value, out) {
-            bound.values[i] = Some(value);
-        }
-    };
+    let mut matching = Matching::new(construct, word, Form::Arguments);
     for arg in args {
-        let Some(name) = &arg.name else { continue };
-        let Some((i, key)) = construct.key(&name.text) else {
-            out.push(
-                Diagnostic::error(
-                    &c::UNKNOWN_ARGUMENT,
-                    name.site,
-                    format!("`{}` has no argument `{}`", word.text, name.text),
-                )
-                .help(habits::key_help(construct, &name.text, &arg.value, " = ")),
-            );
-            continue;
-        };
-        if let Some(before) = first[i] {
-            out.push(twice(&format!("argument `{}`", key.name), name.site, before));
-            continue;
+        if let Some(name) = &arg.name {
+            matching.name(name, &arg.value, out);
         }
-        first[i] = Some(name.site);
-        place(i, &arg.value, out);
     }
-    for name in args.iter().filter_map(|a| a.name.as_ref()) {
-        take_what_was_meant(construct, name, &mut first);
-    }
+    matching.take_what_was_meant(args.iter().filter_map(|a| a.name.as_ref()));
     let mut next = 0;
     for arg in args.iter().filter(|a| a.name.is_none()) {
-        while next < construct.keys.len() && first[next].is_some() {
+        while next < construct.keys.len() && matching.first[next].is_some() {
             next += 1;
         }
         if next == construct.keys.len() {
@@ -170,35 +237,11 @@ pub(super) fn args<'d>(
             );
             break;
         }
-        first[next] = Some(arg.value.site);
-        place(next, &arg.value, out);
+        matching.place(next, arg.value.site, &arg.value, out);
     }
-    for (i, key) in construct.keys.iter().enumerate() {
-        if key.required && first[i].is_none() {
-            out.push(
-                Diagnostic::error(&c::MISSING_KEY, site, format!("`{}` needs `{}`", word.text, key.name))
-                    .help(format!("`{}`, where `{}` is {}", call(construct), key.name, key.ty.expected()))
-                    .note(key.doc.trim().to_string()),
-            );
-        }
-    }
-    bound.given = first.iter().map(Option::is_some).collect();
-    bound
-}
-
-/// A wrong name that plainly means a key takes that key's place, which is then neither missing nor filled by position.
-fn take_what_was_meant(construct: &Construct, name: &Name, first: &mut [Option<Site>]) {
-    if let Some(i) = habits::meant(construct, &name.text)
-        && first[i].is_none()
-    {
-        first[i] = Some(name.site);
-    }
-}
-
-fn twice(what: &str, site: Site, first: Site) -> Diagnostic {
-    Diagnostic::error(&c::TWICE, site, format!("{what} is given twice"))
-        .help(format!("keep one {what}"))
-        .also(first, "first given here")
+    let help = |key: &Key| format!("`{}`, where `{}` is {}", call(construct), key.name, key.ty.expected());
+    matching.report_missing(site, help, out);
+    matching.finish()
 }
 
 /// Returns a suggestion for a word `w` that does not fit `key`.
@@ -206,8 +249,8 @@ fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
     let legal = key.legal_words();
     match (habits::python(w), key.ty) {
         (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
-        (Some("on"), Type::Weights) => "`pretrained`".to_string(),
-        (Some("off"), Type::Weights) => "`none`".to_string(),
+        (Some(On::WORD), Type::Weights) => format!("`{}`", words::pretrained.0),
+        (Some(Off::WORD), Type::Weights) => format!("`{}`", words::none.0),
         _ if !legal.is_empty() => habits::word_help(w, legal),
         (_, Type::Text | Type::Texts | Type::Column | Type::Columns) => format!("`\"{w}\"`"),
         _ if STEPS.iter().any(|step| step.name == construct.name) => format!("bind `{w}` first: `let {w} = ..;`"),
@@ -250,7 +293,7 @@ pub(super) fn call(construct: &Construct) -> String {
 }
 
 /// An example of a value for a key, for help texts.
-fn instance(key: &Key) -> String {
+pub(super) fn instance(key: &Key) -> String {
     if let Some(default) = key.default {
         return default.to_string();
     }
@@ -283,14 +326,12 @@ fn usual(key: &Key, ty: Type) -> &'static str {
         Type::Extent => "sample(10000)",
         Type::Count | Type::Column => "1",
         Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
-        Type::Switch => "on",
         Type::Zoom => "1.1",
         Type::Augment => "[rotate(10), flip]",
         Type::Word => key.words.first().copied().unwrap_or("none"),
         Type::Split => "random(0.2)",
         Type::Counts => "[512]",
-        Type::Weights => "pretrained",
-        Type::Stats => "imagenet",
+        Type::Switch | Type::Weights | Type::Stats => ty.words().first().copied().unwrap_or_default(),
     }
 }
 

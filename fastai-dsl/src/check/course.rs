@@ -1,6 +1,6 @@
 //! Checks and lowers the schedule of a `fit`.
 
-use super::bind::Bound;
+use super::bind::{self, Bound};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::ValueKind;
@@ -9,7 +9,7 @@ use crate::recipe::{Fall, FitCourse};
 /// The keys that cycles have.
 const OF_CYCLES: [&str; 3] = ["cycle_len", "cycle_mult", "anneal"];
 
-/// The course of a `fit`; `None` if a key is broken or belongs to another schedule.
+/// The course of a `fit`; `None` after an error, such as a key of another schedule.
 pub(super) fn of_fit(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<FitCourse> {
     let mut good = true;
     let falls = bound.given("schedule") || bound.given("warmup");
@@ -119,7 +119,8 @@ fn fall(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<FitCourse> {
 
 /// The course of a `fit_one_cycle`.
 pub(super) fn one_cycle(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<FitCourse> {
-    let moms = numbers(bound, "moms", &[3], "`[0.95, 0.85, 0.95]`", site, out)?;
+    let usual = format!("`{}`", bound.construct().default_text("moms").unwrap_or_default());
+    let moms = numbers(bound, "moms", &[3], &usual, site, out)?;
     Some(FitCourse::OneCycle {
         pct_start: bound.read("pct_start")?,
         div: bound.read("div")?,
@@ -142,11 +143,9 @@ fn numbers(
     if single || !counts.contains(&numbers.len()) {
         let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
         let text = format!("`{key}` is a list of {} numbers: {expected}", counts.join(" or "));
-        out.push(Diagnostic::error(&c::WRONG_TYPE, bound.site(key, site), text).help(match key {
-            "moms" => "`moms = [0.95, 0.85, 0.95]`",
-            "use_clr" => "`use_clr = [32, 8]`",
-            _ => "`use_clr_beta = [10, 10]`",
-        }));
+        let example = bound.construct().key(key).map(|(_, key)| bind::instance(key));
+        let help = example.map(|example| format!("`{key} = {example}`"));
+        out.push(Diagnostic::error(&c::WRONG_TYPE, bound.site(key, site), text).help_if(help));
         return None;
     }
     Some(numbers)

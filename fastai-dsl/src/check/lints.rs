@@ -13,6 +13,7 @@ use crate::recipe::{
 use crate::schedule::epochs;
 use crate::stats::Stats;
 use crate::suggest::did_you_mean;
+use crate::words::switch;
 
 /// The number of epochs above which a run is long.
 const LONG: u64 = 500;
@@ -351,7 +352,7 @@ fn walk(parts: &Subject, steps: &[(&Step, &StepCall)], lints: &mut Lints) {
                 lints.fire(&c::UNFREEZE_BEFORE_HEAD, &call.lints, site, text, "`fit(1e-2, 1);` before it");
             }
             Step::Precompute { on } if *on == (state.body == BodyState::Precomputed) => {
-                let text = format!("`precompute` is {} already", if *on { "on" } else { "off" });
+                let text = format!("`precompute` is {} already", switch(*on));
                 lints.fire(&c::NO_EFFECT, &call.lints, site, text, &format!("remove `{step};`"));
             }
             Step::BnFreeze { .. } if state.body == BodyState::Precomputed || !facts.has_batch_norm() => {

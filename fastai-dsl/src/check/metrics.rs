@@ -3,7 +3,7 @@
 use super::{TaskAt, bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Name, Value, ValueKind};
+use crate::draft::{Value, ValueKind};
 use crate::recipe::{Average, KeepBest, Metric, MetricKind, TaskKind};
 use crate::suggest::{did_you_mean, list};
 
@@ -47,18 +47,16 @@ pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics
 }
 
 fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Metric> {
-    let (word, args) = match &value.kind {
-        ValueKind::Word(word) => (word.as_str(), None),
-        ValueKind::Call(name, args) => (name.text.as_str(), Some(args)),
-        ValueKind::Broken => return None,
-        _ => {
+    let Some((name, args)) = value.word_and_args() else {
+        if value.kind != ValueKind::Broken {
             out.push(
                 Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
                     .help(list(words_for(task))),
             );
-            return None;
         }
+        return None;
     };
+    let word = name.text.as_str();
     let Some(kind) = MetricKind::parse(word) else {
         let help = match KeepBest::parse(word) {
             Some(_) => "the loss is measured in every run; remove it".to_string(),
@@ -68,15 +66,14 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
         return None;
     };
     let construct = kind.construct();
-    if construct.keys.is_empty() && args.is_some() {
+    if construct.keys.is_empty() && matches!(value.kind, ValueKind::Call(..)) {
         out.push(
             Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
                 .help(format!("`{word}`")),
         );
         return None;
     }
-    let name = Name { text: word.to_string(), site: value.site };
-    let bound = bind::args(construct, &name, value.site, args.map_or(&[], Vec::as_slice), out);
+    let bound = bind::args(construct, &name, value.site, args, out);
     if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
         let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
         out.push(

@@ -11,15 +11,17 @@ mod metrics;
 mod model;
 mod optimizer;
 mod steps;
+mod transforms;
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, Entry, LintAttr, Value, ValueKind};
+use crate::draft::{Draft, Entry, LintAttr, LintLevel, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
 use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, TaskKind};
-use crate::schema::{self, SECTIONS};
+use crate::schema::{self, SECTIONS, Type};
 use crate::suggest::list;
+use crate::words::On;
 
 pub(crate) use bind::Bound;
 pub(crate) use lints::of_section as lint_of_section;
@@ -125,15 +127,15 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let task = value("task").and_then(|v| Some((task(v, out)?, v.site)));
     let kind = task.map(|(kind, _)| kind);
     let data = value("data").and_then(|v| data::data(v, kind, out));
-    let transforms = value("transforms").and_then(|v| data::transforms(v, out));
+    let transforms = value("transforms").and_then(|v| transforms::transforms(v, out));
     let model = value("model").and_then(|v| model::model(v, out));
     // A section's valid keys count even if another of its keys is broken, so that no mistake hides the next.
     let facts = value("model").and_then(model::facts);
-    if let Some((size, site)) = value("transforms").and_then(data::size) {
+    if let Some((size, site)) = value("transforms").and_then(transforms::size) {
         model::size_fits(size, facts, site, out);
     }
     let copies = value("data").and_then(data::resize_to);
-    if let (Some((size, _)), Some((side, site))) = (value("transforms").and_then(data::size), copies) {
+    if let (Some((size, _)), Some((side, site))) = (value("transforms").and_then(transforms::size), copies) {
         data::copies_fit(size, side, site, site, out);
     }
     let metrics = value("metrics").and_then(|v| metrics::metrics(v, task, out));
@@ -183,9 +185,9 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
 fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
     let error = match &value.kind {
         ValueKind::Broken => return,
-        ValueKind::Word(w) if words == ["on", "off"] => {
-            Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("`{key}` expects `on` or `off`, got `{w}`"))
-                .help(habits::word_help(w, words))
+        ValueKind::Word(w) if words == Type::Switch.words() => {
+            let text = format!("`{key}` expects {}, got `{w}`", Type::Switch.expected());
+            Diagnostic::error(&c::UNKNOWN_WORD, value.site, text).help(habits::word_help(w, words))
         }
         ValueKind::Word(w) => Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("unknown {key} `{w}`"))
             .help(habits::word_help(w, words)),
@@ -283,7 +285,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
     let precision = value("precision").and_then(|v| choice("precision", v, Precision::WORDS, Precision::parse, out));
     let switches = schema::section("report").words;
-    let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == "on"), out));
+    let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == On::WORD), out));
     let measured = metrics.zip(value("metrics")).map(|(metrics, list)| (metrics, list.site));
     let keep_best = value("keep_best").and_then(|v| metrics::keep_best(v, task, measured, out));
     let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
@@ -360,11 +362,11 @@ fn class_weights(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> 
 }
 
 /// The level of a lint at a step: its own attributes, then the section's, then the recipe's, then the default.
-fn level(lint: &c::Code, near: &[&[LintAttr]]) -> crate::draft::LintLevel {
+fn level(lint: &c::Code, near: &[&[LintAttr]]) -> LintLevel {
     near.iter()
         .flat_map(|attrs| attrs.iter().rev())
         .find(|a| a.name.text == lint.id)
         .map(|a| a.level)
         .or(lint.lint)
-        .unwrap_or(crate::draft::LintLevel::Warn)
+        .unwrap_or(LintLevel::Warn)
 }

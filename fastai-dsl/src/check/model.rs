@@ -4,8 +4,8 @@ use super::bind::{self, Bound};
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Name, Value, ValueKind};
-use crate::recipe::{HeadSpec, Model};
+use crate::draft::{Value, ValueKind};
+use crate::recipe::{HeadSpec, Model, Weights};
 use crate::schema;
 use crate::suggest::{closest, list};
 
@@ -31,12 +31,8 @@ const MAX_LAYERS: usize = 64;
 const MAX_PARAMETERS: u64 = 1 << 30;
 
 pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
-    let nothing = Vec::new();
-    let (name, entries) = match &value.kind {
-        ValueKind::Word(w) => (Name { text: w.clone(), site: value.site }, &nothing),
-        ValueKind::Block(name, entries) => (name.clone(), entries),
-        ValueKind::Broken => return None,
-        _ => {
+    let Some((name, entries)) = value.word_and_entries() else {
+        if value.kind != ValueKind::Broken {
             out.push(
                 Diagnostic::error(
                     &c::WRONG_TYPE,
@@ -48,8 +44,8 @@ pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
                     _ => format!("`model: {}`", ARCHS[0].name),
                 }),
             );
-            return None;
         }
+        return None;
     };
     let facts = arch::find(&name.text);
     if facts.is_none() {
@@ -126,28 +122,19 @@ pub(super) fn facts(model: &Value) -> Option<&'static ArchFacts> {
 
 /// Whether the body's weights are random, and where the recipe says so; `None` if that is unknown.
 pub(super) fn random_weights(model: &Value) -> Option<(bool, Site)> {
-    let ValueKind::Block(_, entries) = &model.kind else {
-        return (model.kind != ValueKind::Broken).then_some((false, model.site));
-    };
-    match entries.iter().find(|e| e.key.text == "weights") {
-        Some(entry) => match &entry.value.kind {
-            ValueKind::Word(w) if w == "none" => Some((true, entry.value.site)),
-            ValueKind::Word(w) if w != "pretrained" => None,
-            ValueKind::Text(_) | ValueKind::Word(_) => Some((false, entry.value.site)),
+    match model.entry("weights") {
+        Some(weights) => match &weights.kind {
+            ValueKind::Word(word) => Weights::of_word(word).map(|known| (known == Weights::None, weights.site)),
+            ValueKind::Text(_) => Some((false, weights.site)),
             _ => None,
         },
-        None => Some((false, model.site)),
+        None => (model.kind != ValueKind::Broken).then_some((false, model.site)),
     }
 }
 
 /// The head that the section describes, even if the section has other mistakes; reports nothing.
 pub(super) fn section_head(model: &Value) -> Option<HeadSpec> {
-    let nothing = Vec::new();
-    let (name, entries) = match &model.kind {
-        ValueKind::Word(w) => (Name { text: w.clone(), site: model.site }, &nothing),
-        ValueKind::Block(name, entries) => (name.clone(), entries),
-        _ => return None,
-    };
+    let (name, entries) = model.word_and_entries()?;
     let said = &mut Diagnostics::default();
     let bound = bind::entries(&schema::MODEL, &name, entries, said);
     let spec = head(&bound, model.site, said);

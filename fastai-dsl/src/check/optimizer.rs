@@ -9,20 +9,15 @@ use crate::recipe::OptimizerSpec;
 use crate::schema::{Construct, OPTIMIZERS};
 
 pub(super) fn optimizer(value: &Value, out: &mut Diagnostics) -> Option<OptimizerSpec> {
-    let nothing: &[Entry] = &[];
-    let (word, entries) = match &value.kind {
-        ValueKind::Word(word) => (Name { text: word.clone(), site: value.site }, nothing),
-        ValueKind::Block(word, entries) => (word.clone(), entries.as_slice()),
-        ValueKind::Broken => return None,
-        other => {
-            let help = match other {
-                ValueKind::Call(name, _) => format!("parameters in braces: `{} {{ .. }}`", name.text.to_lowercase()),
-                _ => "`optimizer: adamw`, or `optimizer: adamw { betas: [0.9, 0.99] }`".to_string(),
-            };
-            let text = format!("`optimizer` expects an optimizer, got {}", value.kind_name());
-            out.push(Diagnostic::error(&c::WRONG_TYPE, value.site, text).help(help));
-            return None;
-        }
+    let Some((word, entries)) = value.word_and_entries() else {
+        let help = match &value.kind {
+            ValueKind::Broken => return None,
+            ValueKind::Call(name, _) => format!("parameters in braces: `{} {{ .. }}`", name.text.to_lowercase()),
+            _ => "`optimizer: adamw`, or `optimizer: adamw { betas: [0.9, 0.99] }`".to_string(),
+        };
+        let text = format!("`optimizer` expects an optimizer, got {}", value.kind_name());
+        out.push(Diagnostic::error(&c::WRONG_TYPE, value.site, text).help(help));
+        return None;
     };
     let Some(construct) = OPTIMIZERS.iter().copied().find(|known| known.name == word.text) else {
         let words: Vec<&str> = OPTIMIZERS.iter().map(|known| known.name).collect();
@@ -50,26 +45,14 @@ fn lower(construct: &'static Construct, word: &Name, given: &[Entry], out: &mut 
         );
         return None;
     }
-    let eps = || bound.read("eps");
-    let betas = || bound.read("betas");
-    match construct.name {
-        "sgd" => {
-            let (momentum, nesterov) = (bound.read("momentum")?, bound.read("nesterov")?);
-            if nesterov && momentum == 0.0 && bound.known(&["momentum"]) {
-                let site = bound.site("nesterov", word.site);
-                out.push(
-                    Diagnostic::error(&c::OUT_OF_RANGE, site, "`nesterov` looks ahead along the momentum, which is 0")
-                        .help("remove `nesterov`, or give `momentum` a value such as `0.9`"),
-                );
-                return None;
-            }
-            Some(OptimizerSpec::Sgd { momentum, nesterov })
-        }
-        "adam" => Some(OptimizerSpec::Adam { betas: betas()?, eps: eps()? }),
-        "adamw" => Some(OptimizerSpec::Adamw { betas: betas()?, eps: eps()? }),
-        "lamb" => Some(OptimizerSpec::Lamb { betas: betas()?, eps: eps()? }),
-        _ => {
-            Some(OptimizerSpec::Rmsprop { alpha: bound.read("alpha")?, eps: eps()?, momentum: bound.read("momentum")? })
-        }
+    let is_zero = bound.read::<f64>("momentum") == Some(0.0) && bound.known(&["momentum"]);
+    if is_zero && bound.read("nesterov") == Some(true) {
+        let site = bound.site("nesterov", word.site);
+        out.push(
+            Diagnostic::error(&c::OUT_OF_RANGE, site, "`nesterov` looks ahead along the momentum, which is 0")
+                .help("remove `nesterov`, or give `momentum` a value such as `0.9`"),
+        );
+        return None;
     }
+    OptimizerSpec::lower(&bound)
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use crate::arch::{self, ARCHS, ArchFacts};
 use crate::catalog::{self, Code, ERRORS, LINTS};
 use crate::recipe::{MetricKind, TransformSet};
-use crate::schema::{Construct, Key, LOSSES, OPTIMIZERS, SECTIONS, STEPS, Section, constructs};
+use crate::schema::{Construct, Key, SECTIONS, STEPS, Section, choices, constructs};
 use crate::suggest::nearest;
 
 /// The page about a code, lint, section, step, source, split, key, architecture, metric, word, or a name of the original.
@@ -131,8 +131,7 @@ fn construct_page(construct: &Construct) -> String {
 
 /// `fit(lrs, cycles, ..)`, `folders { root, train, .. }`.
 fn written(construct: &Construct) -> String {
-    let block = matches!(construct.name, "folders" | "csv" | "given" | "transforms" | "model")
-        || OPTIMIZERS.iter().chain(LOSSES).any(|known| known.name == construct.name);
+    let block = SECTIONS.iter().flat_map(|section| choices(section.name)).any(|known| known.name == construct.name);
     if block {
         let keys: Vec<&str> = construct.keys.iter().map(|k| k.name).collect();
         format!("{} {{ {} }}", construct.name, keys.join(", "))

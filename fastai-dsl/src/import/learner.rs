@@ -1,6 +1,7 @@
 //! Steps from the learner's methods.
 
-use super::sections::{Arguments, DataSpec, ModelSpec};
+use super::sections::Arguments;
+use super::specs::{DataSpec, ModelSpec};
 use super::world::{NamedValue, World, text};
 use crate::habits;
 use crate::plan::BodyState;

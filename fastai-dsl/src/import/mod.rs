@@ -5,6 +5,7 @@
 
 mod learner;
 mod sections;
+mod specs;
 mod world;
 
 use crate::fmt;
@@ -75,7 +76,8 @@ impl Answer {
     }
 }
 
-/// The answer to a single statement of the original, of whose surroundings nothing is known; `None` if it is none.
+/// The answer to a single statement of the original, of whose surroundings nothing is known; `None` for a line that
+/// is no statement or an import, and for one that needs no answer.
 pub(crate) fn answer(line: &str) -> Option<Answer> {
     let mut statements = python::statements(line);
     // `fn = ..; fn`: the second one only shows the first.

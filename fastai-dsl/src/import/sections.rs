@@ -1,97 +1,13 @@
 //! Sections from the constructors of data, transforms and learners.
 
+use super::specs::{DataSpec, TransformSpec};
 use super::world::{NamedValue, World, number, text};
 use crate::arch;
 use crate::habits;
 use crate::python::{CallArgument, Expr};
-use crate::recipe::TaskKind;
-
-/// Keys with their values as recipe text.
-type Keys = Vec<(&'static str, String)>;
-
-/// `data`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct DataSpec {
-    source: &'static str,
-    keys: Keys,
-    pub(super) batch: Option<u32>,
-    pub(super) transforms: Option<TransformSpec>,
-    pub(super) is_regression: bool,
-}
-
-/// `transforms`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct TransformSpec {
-    set: &'static str,
-    pub(super) size: Option<u32>,
-    keys: Keys,
-}
-
-/// `model`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ModelSpec {
-    pub(super) arch: String,
-    pub(super) keys: Keys,
-}
-
-impl DataSpec {
-    pub(super) fn section(&self) -> String {
-        format!("data: {}", block(self.source, &self.keys))
-    }
-
-    /// Whether two data sets differ in nothing that a run could not change on its way: size, batch and augmentation.
-    pub(super) fn is_same_source(&self, other: &DataSpec) -> bool {
-        let rest = |d: &DataSpec| {
-            let fixed = |(key, _): &&(&str, String)| !matches!(*key, "batch" | "resize_to" | "workers");
-            (d.source, d.keys.iter().filter(fixed).cloned().collect::<Vec<_>>())
-        };
-        rest(self) == rest(other)
-    }
-
-    pub(super) fn set(&mut self, key: &'static str, value: String) {
-        match self.keys.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, old)) => *old = value,
-            None => self.keys.push((key, value)),
-        }
-    }
-
-    pub(super) fn unset(&mut self, key: &str) {
-        self.keys.retain(|(k, _)| *k != key);
-    }
-
-    /// The side of the images' copies.
-    pub(super) fn copies(&self) -> Option<u32> {
-        self.keys.iter().find(|(key, _)| *key == "resize_to")?.1.parse().ok()
-    }
-}
-
-impl TransformSpec {
-    pub(super) fn section(&self) -> String {
-        let size = self.size.map_or("224".to_string(), |size| size.to_string());
-        let keys: Keys = [("size", size)].into_iter().chain(self.keys.iter().cloned()).collect();
-        format!("transforms: {}", block(self.set, &keys))
-    }
-
-    pub(super) fn at_size(&self, size: Option<u32>) -> Self {
-        TransformSpec { size, ..self.clone() }
-    }
-
-    /// Whether images are augmented.
-    pub(super) fn augments(&self) -> bool {
-        self.set != "none" || self.keys.iter().any(|(key, _)| matches!(*key, "augment" | "max_zoom"))
-    }
-}
-
-impl ModelSpec {
-    pub(super) fn section(&self) -> String {
-        format!("model: {}", if self.keys.is_empty() { self.arch.clone() } else { block(&self.arch, &self.keys) })
-    }
-}
-
-fn block(word: &str, keys: &Keys) -> String {
-    let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    format!("{word} {{ {} }}", keys.join(", "))
-}
+use crate::recipe::{Crop, PadMode, TaskKind, TransformSet};
+use crate::schema::{self, Construct};
+use crate::words;
 
 /// The arguments of a call by the names of its parameters.
 pub(super) struct Arguments<'a> {
@@ -209,7 +125,7 @@ impl World {
                 data.set("separator", format!("{separator:?}"));
             }
             if a.get("skip_header").and_then(Expr::name) == Some("False") {
-                data.set("header", "off".to_string());
+                data.set("header", words::switch(false).to_string());
             }
             data.is_regression = a.get("continuous").and_then(Expr::name) == Some("True");
             data.set("valid", "random(0.2, seed = 42)".to_string());
@@ -280,7 +196,7 @@ impl World {
         let mut a = Arguments::new(arguments, FROM_MODEL);
         // The statistics follow from the architecture.
         let first = a.get("f_model");
-        let mut spec = TransformSpec { set: "none", size: self.whole(a.get("sz")), keys: Vec::new() };
+        let mut spec = TransformSpec { set: TransformSet::None, size: self.whole(a.get("sz")), keys: Vec::new() };
         if spec.size.is_none() && !self.alone {
             self.remark("the size is not literal: `size` needs yours");
         }
@@ -288,9 +204,9 @@ impl World {
             None => {}
             Some(Expr::List(items)) => self.augmentations(items, &mut spec),
             Some(set) => match set.last_name() {
-                Some("transforms_side_on") => spec.set = "side_on",
-                Some("transforms_top_down") => spec.set = "top_down",
-                Some("transforms_basic") => spec.set = "basic",
+                Some("transforms_side_on") => spec.set = TransformSet::SideOn,
+                Some("transforms_top_down") => spec.set = TransformSet::TopDown,
+                Some("transforms_basic") => spec.set = TransformSet::Basic,
                 _ => match self.resolve(set) {
                     Expr::List(items) => self.augmentations(&items, &mut spec),
                     _ => self.remark("`aug_tfms` is not literal: `augment: [..]` lists augmentations"),
@@ -303,22 +219,25 @@ impl World {
             }
             _ => {}
         }
-        match a.get("crop_type").and_then(Expr::last_name) {
-            Some("CENTER") => spec.keys.push(("crop", "center".to_string())),
-            Some("NO") => spec.keys.push(("crop", "none".to_string())),
-            Some("GOOGLENET") => spec.keys.push(("crop", "googlenet".to_string())),
-            _ => {}
-        }
+        let crop = match a.get("crop_type").and_then(Expr::last_name) {
+            Some("CENTER") => Some(Crop::Center),
+            Some("NO") => Some(Crop::None),
+            Some("GOOGLENET") => Some(Crop::Googlenet),
+            _ => None,
+        };
+        spec.keys.extend(crop.map(|crop| ("crop", crop.word().to_string())));
         if let Some(pad) = self.whole(a.get("pad")).filter(|pad| *pad > 0) {
             spec.keys.push(("pad", pad.to_string()));
         }
         match a.get("pad_mode").and_then(Expr::last_name) {
-            Some("BORDER_CONSTANT") => spec.keys.push(("pad_mode", "zeros".to_string())),
-            Some("BORDER_REPLICATE") => spec.keys.push(("pad_mode", "border".to_string())),
+            Some("BORDER_CONSTANT") => spec.keys.push(("pad_mode", PadMode::Constant.word().to_string())),
+            Some("BORDER_REPLICATE") => {
+                self.remark("`pad_mode`: no border repeats the outermost pixels; `reflect` mirrors the image");
+            }
             _ => {}
         }
         if name == "tfms_from_stats" && first.and_then(Expr::last_name) == Some("inception_stats") {
-            spec.keys.push(("stats", "inception".to_string()));
+            spec.keys.push(("stats", words::inception.0.to_string()));
         }
         self.unread(&a);
         spec
@@ -339,16 +258,16 @@ impl World {
                 .map(|e| e.to_string())
                 .collect();
             let p = arguments.iter().find(|a| a.name.as_deref() == Some("p")).map(|a| format!("p = {}", a.value));
-            let word = match name {
-                "RandomRotate" => "rotate",
-                "RandomLighting" => "lighting",
-                "RandomFlip" => "flip",
-                "RandomDihedral" => "dihedral",
-                "RandomZoom" => "zoom",
-                "RandomStretch" => "stretch",
-                "RandomRotateZoom" => "rotate_zoom",
-                "RandomBlur" => "blur",
-                "Cutout" => "cutout",
+            let construct: &Construct = match name {
+                "RandomRotate" => &schema::ROTATE,
+                "RandomLighting" => &schema::LIGHTING,
+                "RandomFlip" => &schema::FLIP,
+                "RandomDihedral" => &schema::DIHEDRAL,
+                "RandomZoom" => &schema::ZOOM,
+                "RandomStretch" => &schema::STRETCH,
+                "RandomRotateZoom" => &schema::ROTATE_ZOOM,
+                "RandomBlur" => &schema::BLUR,
+                "Cutout" => &schema::CUTOUT,
                 _ => {
                     self.remark(&format!("`{name}` has no equivalent and is left out"));
                     continue;
@@ -356,9 +275,9 @@ impl World {
             };
             let arguments: Vec<String> = numbers.into_iter().chain(p).collect();
             list.push(if arguments.is_empty() {
-                word.to_string()
+                construct.name.to_string()
             } else {
-                format!("{word}({})", arguments.join(", "))
+                format!("{}({})", construct.name, arguments.join(", "))
             });
         }
         if !list.is_empty() {

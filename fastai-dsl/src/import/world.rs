@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Answer;
-use super::sections::{DataSpec, ModelSpec, TransformSpec};
+use super::specs::{DataSpec, ModelSpec, TransformSpec};
 use crate::habits;
 use crate::plan::BodyState;
 use crate::python::{Assigned, CallArgument, Expr, Function, Statement, StatementKind};

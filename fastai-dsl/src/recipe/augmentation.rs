@@ -41,7 +41,7 @@ macro_rules! augmentations {
         )+ }
 
         impl Augmentation {
-            /// Returns the augmentation of a construct's bound keys; `None` if one of them was rejected.
+            /// Returns the augmentation of a construct's bound keys; `None` if the value of one has an error.
             pub(crate) fn lower(bound: &Bound) -> Option<Self> {
                 match bound.construct().name {
                     $( stringify!($name) => {

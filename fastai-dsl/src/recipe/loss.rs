@@ -1,53 +1,172 @@
-//! The loss of a recipe.
+//! The losses: one declaration each, with word, keys, tasks and the fields in a recipe.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::TaskKind;
-use crate::draft::number;
-use crate::schema::{self, Construct};
+use crate::check::Bound;
+use crate::draft::{Value, number};
+use crate::experiment::{self, Task};
+use crate::schema::{Construct, IntoConstruct};
+use crate::words::Given;
 
-/// What training lowers, with its parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossSpec {
-    /// Cross-entropy of the softmax.
-    CrossEntropy,
-    /// Binary cross-entropy of the sigmoid, the mean over all cells.
-    Bce,
-    /// Focal loss.
-    Focal {
-        /// Exponent of the weight `1 - p` of an example of probability `p`.
-        gamma: f64,
-        /// Weight of the tags that an image has; the others weigh `1 - alpha`. `None` = all weigh 1.
-        alpha: Option<f64>,
-    },
-    /// Asymmetric loss of tags.
-    Asymmetric {
-        /// Exponent for tags that an image has not.
-        gamma_neg: f64,
-        /// Exponent for tags that an image has.
-        gamma_pos: f64,
-        /// Subtracted from the probability of tags that an image has not.
-        clip: f64,
-    },
-    /// Mean absolute error.
-    L1,
-    /// Mean squared error.
-    Mse,
-    /// Huber loss.
-    Huber {
-        /// The error from which the loss is linear.
-        delta: f64,
-    },
-    /// A loss that the program supplies.
-    Given,
+/// Declares the losses: the constructs of the registry, the variants of [`LossSpec`] with their lowering, their parameters and
+/// their tasks, and the values of the typed builder. A key without a default may be left out.
+macro_rules! losses {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $konst:ident $name:ident for $($task:ident)|+ $({ $(
+            $(#[doc = $about:literal])+
+            $key:ident: Number in $bounds:ident($lo:literal, $hi:literal) $(= $default:literal)?;
+        )+ })? $(;)?
+    )+) => {
+        /// The constructs of the losses.
+        pub mod calls {
+            crate::schema::construct_lists! {
+                /// What `loss` takes.
+                LOSSES in losses { $(
+                    $(#[doc = $doc])+
+                    $konst $name { $($(
+                        $(#[doc = $about])+
+                        $key: Number in $bounds($lo, $hi) $(= $default)?;
+                    )+)? }
+                )+ }
+            }
+        }
+
+        /// What training lowers, with its parameters.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum LossSpec {
+            $(
+                $(#[doc = $doc])+
+                $variant $({ $( $(#[doc = $about])+ $key: parameter!($($default)?), )+ })?,
+            )+
+            /// A loss that the program supplies.
+            Given,
+        }
+
+        impl LossSpec {
+            /// The losses with a construct, each with its tasks.
+            const TASKS: &'static [(&'static str, &'static [TaskKind])] =
+                &[$( (stringify!($name), &[$(TaskKind::$task),+]) ),+];
+
+            /// Returns the loss of a construct's bound keys; `None` if the value of one has an error.
+            pub(crate) fn lower(bound: &Bound) -> Option<Self> {
+                match bound.construct().name {
+                    $( stringify!($name) => {
+                        Some(LossSpec::$variant $({ $( $key: read!(bound, stringify!($key) $(, $default)?)?, )+ })?)
+                    } )+
+                    _ => None,
+                }
+            }
+
+            /// The construct in the registry; a loss that the program supplies has none.
+            pub fn construct(&self) -> Option<&'static Construct> {
+                match self {
+                    $( LossSpec::$variant { .. } => Some(&calls::$konst), )+
+                    LossSpec::Given => None,
+                }
+            }
+
+            /// Its parameters, in the registry's order; `None` for one that the recipe leaves out.
+            fn parameters(&self) -> Vec<(&'static str, Option<f64>)> {
+                match self {
+                    $( LossSpec::$variant $({ $($key),+ })? => {
+                        vec![$($( (stringify!($key), Option::from(*$key)) ),+)?]
+                    } )+
+                    LossSpec::Given => Vec::new(),
+                }
+            }
+        }
+
+        $( $(
+            impl Costs<experiment::$task> for calls::$name {
+                fn into_value(self) -> Value {
+                    self.into_block(stringify!($name))
+                }
+            }
+        )+ )+
+    };
+}
+
+/// The Rust type of a parameter with or without a default.
+macro_rules! parameter {
+    ($default:literal) => {
+        f64
+    };
+    () => {
+        Option<f64>
+    };
+}
+
+/// The value of a parameter with or without a default; `None` after an error about it.
+macro_rules! read {
+    ($bound:ident, $key:expr, $default:literal) => {
+        $bound.read($key)
+    };
+    ($bound:ident, $key:expr) => {
+        $bound.optional($key)
+    };
+}
+
+losses! {
+    /// Cross-entropy of the softmax; for single_label, where it is the default.
+    CrossEntropy = CROSS_ENTROPY cross_entropy for SingleLabel;
+    /// Binary cross-entropy of the sigmoid, the mean over all cells (an image and a class or tag); for multi_label, where it
+    /// is the default, and for single_label, where each class is learnt against the rest. Predictions of one label stay
+    /// those of the softmax.
+    Bce = BCE bce for SingleLabel | MultiLabel;
+    /// Focal loss: cross-entropy in which an example of probability p counts `(1 - p)^gamma`, so that easy ones count
+    /// little. Of the softmax for single_label, of the sigmoid for multi_label.
+    Focal = FOCAL focal for SingleLabel | MultiLabel {
+        /// How little easy examples count; with 0, as much as hard ones.
+        gamma: Number in range(0.0, 10.0) = "2";
+        /// Weight of the tags that an image has; those that it has not weigh `1 - alpha`. All weigh 1 unless given. For
+        /// multi_label only: classes have `class_weights`.
+        alpha: Number in open(0.0, 1.0);
+    }
+    /// Asymmetric loss: a focal loss of tags whose easy negatives count less than its easy positives, and very easy ones
+    /// nothing; for multi_label. The mean over all cells.
+    Asymmetric = ASYMMETRIC asymmetric for MultiLabel {
+        /// As `gamma` of `focal`, for tags that an image has not.
+        gamma_neg: Number in range(0.0, 10.0) = "4";
+        /// As `gamma` of `focal`, for tags that an image has.
+        gamma_pos: Number in range(0.0, 10.0) = "1";
+        /// Subtracted from the probability of tags that an image has not; less is nothing.
+        clip: Number in below(0.0, 1.0) = "0.05";
+    }
+    /// Mean absolute error; for regression, where it is the default.
+    L1 = L1 l1 for Regression;
+    /// Mean squared error; for regression.
+    Mse = MSE mse for Regression;
+    /// Huber loss: half the square of small errors, linear in large ones; for regression.
+    Huber = HUBER huber for Regression {
+        /// The error from which the loss is linear, in the unit of the labels.
+        delta: Number in above(0.0, 1000000.0) = "1";
+    }
+}
+
+/// A loss with its parameters for task `T`, as a value of the typed builder.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no loss of `{T}` data",
+    note = "`cross_entropy::new()`, `bce` or `focal` for single_label; `bce`, `focal` or `asymmetric` for multi_label; `l1`, \
+            `mse` or `huber` for regression; all of `schema`, or `words::given`"
+)]
+pub trait Costs<T> {
+    /// Converts to a value of the draft.
+    fn into_value(self) -> Value;
+}
+impl<T: Task> Costs<T> for Given {
+    fn into_value(self) -> Value {
+        self.into()
+    }
 }
 
 impl LossSpec {
     /// The word of a loss that the program supplies.
-    pub(crate) const GIVEN: &str = "given";
+    pub(crate) const GIVEN: &str = Given::WORD;
 
     /// The loss of a recipe that names none.
     pub fn of_task(task: TaskKind) -> Self {
@@ -63,27 +182,10 @@ impl LossSpec {
         self.construct().map_or(Self::GIVEN, |construct| construct.name)
     }
 
-    /// The construct in the registry; a loss that the program supplies has none.
-    pub fn construct(&self) -> Option<&'static Construct> {
-        Some(match self {
-            LossSpec::CrossEntropy => &schema::CROSS_ENTROPY,
-            LossSpec::Bce => &schema::BCE,
-            LossSpec::Focal { .. } => &schema::FOCAL,
-            LossSpec::Asymmetric { .. } => &schema::ASYMMETRIC,
-            LossSpec::L1 => &schema::L1,
-            LossSpec::Mse => &schema::MSE,
-            LossSpec::Huber { .. } => &schema::HUBER,
-            LossSpec::Given => return None,
-        })
-    }
-
     /// The words of the losses of a task, the default first.
-    pub fn words(task: TaskKind) -> &'static [&'static str] {
-        match task {
-            TaskKind::SingleLabel => &["cross_entropy", "bce", "focal", Self::GIVEN],
-            TaskKind::MultiLabel => &["bce", "focal", "asymmetric", Self::GIVEN],
-            TaskKind::Regression => &["l1", "mse", "huber", Self::GIVEN],
-        }
+    pub fn words(task: TaskKind) -> Vec<&'static str> {
+        let known = Self::TASKS.iter().filter(|(_, tasks)| tasks.contains(&task)).map(|(word, _)| *word);
+        known.chain([Self::GIVEN]).collect()
     }
 
     /// Whether `label_smoothing` applies: to the losses of a label that are linear in it.
@@ -95,28 +197,15 @@ impl LossSpec {
     pub fn weighs(&self) -> bool {
         *self != LossSpec::Given
     }
-
-    /// Its parameters as a recipe writes them.
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        match *self {
-            LossSpec::Focal { gamma, alpha } => {
-                std::iter::once(("gamma", number(gamma))).chain(alpha.map(|alpha| ("alpha", number(alpha)))).collect()
-            }
-            LossSpec::Asymmetric { gamma_neg, gamma_pos, clip } => {
-                vec![("gamma_neg", number(gamma_neg)), ("gamma_pos", number(gamma_pos)), ("clip", number(clip))]
-            }
-            LossSpec::Huber { delta } => vec![("delta", number(delta))],
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// `focal`, or `focal { gamma: 1.5 }` with the parameters that are not the registry's defaults.
 impl fmt::Display for LossSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = |key: &str, text: &str| self.construct().is_some_and(|known| known.is_default(key, text));
-        let given = self.parameters().into_iter().filter(|(key, text)| !default(key, text));
-        let given: Vec<String> = given.map(|(key, text)| format!("{key}: {text}")).collect();
+        let written = self.parameters().into_iter().filter_map(|(key, value)| Some((key, number(value?))));
+        let given: Vec<String> =
+            written.filter(|(key, text)| !default(key, text)).map(|(key, text)| format!("{key}: {text}")).collect();
         match given.as_slice() {
             [] => f.write_str(self.word()),
             some => write!(f, "{} {{ {} }}", self.word(), some.join(", ")),

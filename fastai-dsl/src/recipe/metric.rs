@@ -8,6 +8,7 @@ use crate::draft::{Value, ValueKind, number};
 use crate::experiment;
 use crate::schema::{self, Construct};
 use crate::word_enums::word_enums;
+use crate::words;
 
 /// Declares the metrics: each with its word, its direction, its tasks and its parameters.
 macro_rules! metrics {
@@ -52,7 +53,7 @@ macro_rules! metrics {
                 match self { $( MetricKind::$metric => Direction::$better, )+ }
             }
 
-            /// Returns the metric with the recipe's arguments; `None` if one of them was rejected.
+            /// Returns the metric with the recipe's arguments; `None` if the value of one has an error.
             pub(crate) fn lower(self, bound: &Bound) -> Option<Metric> {
                 match self {
                     $( MetricKind::$metric => {
@@ -266,8 +267,9 @@ impl MetricKind {
     }
 }
 
-/// A parameter of a metric, as a recipe writes it.
-trait Written {
+/// A parameter, as a recipe writes it.
+pub(super) trait Written {
+    /// Its text.
     fn written(&self) -> String;
 }
 
@@ -287,8 +289,8 @@ impl Written for Threshold {
     fn written(&self) -> String {
         match self {
             Threshold::Fixed(threshold) => number(*threshold),
-            Threshold::Search => "search".to_string(),
-            Threshold::SearchEach => "search_each".to_string(),
+            Threshold::Search => words::search.0.to_string(),
+            Threshold::SearchEach => words::search_each.0.to_string(),
         }
     }
 }
@@ -315,4 +317,14 @@ pub enum Threshold {
     Search,
     /// One for each tag, found on the images that are not measured.
     SearchEach,
+}
+
+impl Threshold {
+    /// The words of a recipe.
+    pub(crate) const WORDS: &'static [&'static str] = &[words::search.0, words::search_each.0];
+
+    /// Returns the rule that `word` stands for.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [Threshold::Search, Threshold::SearchEach].into_iter().find(|known| known.written() == word)
+    }
 }

@@ -10,10 +10,10 @@ mod average;
 mod course;
 mod data;
 mod keep_best;
-mod loss;
+pub(crate) mod loss;
 mod metric;
 mod model;
-mod optimizer;
+pub(crate) mod optimizer;
 mod step;
 mod transforms;
 
@@ -22,10 +22,10 @@ pub use average::*;
 pub use course::*;
 pub use data::*;
 pub use keep_best::*;
-pub use loss::*;
+pub use loss::{Costs, LossSpec};
 pub use metric::*;
 pub use model::*;
-pub use optimizer::*;
+pub use optimizer::{Descends, OptimizerSpec};
 pub use step::*;
 pub use transforms::*;
 

@@ -6,6 +6,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arch::{self, ArchFacts};
+use crate::words;
 
 /// An architecture that the language knows; a recipe and its records hold the name.
 #[derive(Clone, Copy)]
@@ -119,4 +120,14 @@ pub enum Weights {
     File(String),
     /// Random: the body starts unfrozen.
     None,
+}
+
+impl Weights {
+    /// The words of a recipe.
+    pub(crate) const WORDS: &'static [&'static str] = &[words::pretrained.0, words::none.0];
+
+    /// Returns the weights that `word` stands for.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [Weights::Pretrained, Weights::None].into_iter().find(|known| known.to_string() == word)
+    }
 }

@@ -1,74 +1,176 @@
-//! The optimizer of a recipe.
+//! The optimizers: one declaration each, with word, keys and the fields in a recipe.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::draft::number;
-use crate::schema::{self, Construct};
+use super::metric::Written;
+use crate::check::Bound;
+use crate::draft::{Value, ValueKind, number};
+use crate::from_value::FromValue;
+use crate::schema::{self, Construct, IntoConstruct, Key};
+use crate::words::switch;
 
-/// The rule that turns gradients into steps, with its parameters. The learning rates and the weight decays are those of each
-/// `fit`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OptimizerSpec {
-    /// Stochastic gradient descent; the decay is added to the gradient.
-    Sgd {
-        /// Share of the past in the moving sum of the gradients.
-        momentum: f64,
-        /// Whether the step looks ahead along that sum.
-        nesterov: bool,
-    },
-    /// Adam; the decay is added to the gradient.
-    Adam {
-        /// Shares of the past in the moving averages of the gradients and of their squares.
-        betas: [f64; 2],
-        /// Added to the root of the mean square.
-        eps: f64,
-    },
-    /// AdamW: Adam with decoupled decay.
-    Adamw {
-        /// As in Adam.
-        betas: [f64; 2],
-        /// As in Adam.
-        eps: f64,
-    },
-    /// RMSprop; the decay is added to the gradient.
-    Rmsprop {
-        /// Share of the past in the moving average of the squares.
-        alpha: f64,
-        /// Added to the root of the mean square.
-        eps: f64,
-        /// Share of the past in the moving sum of the steps.
-        momentum: f64,
-    },
-    /// LAMB: Adam with decoupled decay, whose step is scaled to the norm of each tensor that decays.
-    Lamb {
-        /// As in Adam.
-        betas: [f64; 2],
-        /// As in Adam.
-        eps: f64,
-    },
+/// Declares the optimizers: the constructs of the registry, the variants of [`OptimizerSpec`] with their lowering and their
+/// parameters as text, and the values of the typed builder.
+macro_rules! optimizers {
+    ($(
+        $(#[doc = $doc:literal])+
+        $variant:ident = $konst:ident $name:ident { $(
+            $(#[doc = $about:literal])+
+            $key:ident: $ty:ident $(in $bounds:ident($lo:literal, $hi:literal))? = $default:literal;
+        )+ }
+    )+) => {
+        /// The constructs of the optimizers.
+        pub mod calls {
+            crate::schema::construct_lists! {
+                /// What `optimizer` takes.
+                OPTIMIZERS in optimizers { $(
+                    $(#[doc = $doc])+
+                    $konst $name { $(
+                        $(#[doc = $about])+
+                        $key: $ty $(in $bounds($lo, $hi))? = $default;
+                    )+ }
+                )+ }
+            }
+        }
+
+        /// The rule that turns gradients into steps, with its parameters. The learning rates and the weight decays are those of
+        /// each `fit`.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum OptimizerSpec { $(
+            $(#[doc = $doc])+
+            $variant { $( $(#[doc = $about])+ $key: parameter!($ty), )+ },
+        )+ }
+
+        impl OptimizerSpec {
+            /// Returns the optimizer of a construct's bound keys; `None` if the value of one has an error.
+            pub(crate) fn lower(bound: &Bound) -> Option<Self> {
+                match bound.construct().name {
+                    $( stringify!($name) => {
+                        Some(OptimizerSpec::$variant { $( $key: bound.read(stringify!($key))?, )+ })
+                    } )+
+                    _ => None,
+                }
+            }
+
+            /// The construct in the registry.
+            pub fn construct(&self) -> &'static Construct {
+                match self { $( OptimizerSpec::$variant { .. } => &calls::$konst, )+ }
+            }
+
+            /// Its parameters as a recipe writes them, in the registry's order.
+            fn parameters(&self) -> Vec<(&'static str, String)> {
+                match self { $(
+                    OptimizerSpec::$variant { $($key),+ } => vec![$( (stringify!($key), $key.written()) ),+],
+                )+ }
+            }
+        }
+
+        $(
+            impl Descends for calls::$name {
+                fn into_value(self) -> Value {
+                    self.into_block(stringify!($name))
+                }
+            }
+        )+
+    };
 }
 
+/// The Rust type of a parameter.
+macro_rules! parameter {
+    (Number) => {
+        f64
+    };
+    (Switch) => {
+        bool
+    };
+    (Numbers) => {
+        [f64; 2]
+    };
+}
+
+optimizers! {
+    /// Stochastic gradient descent with momentum. Weight decay is added to the gradient.
+    Sgd = SGD sgd {
+        /// Share of the past in the moving sum of the gradients.
+        momentum: Number in below(0.0, 1.0) = "0.9";
+        /// Whether the step looks ahead along that sum (Nesterov's momentum).
+        nesterov: Switch = "off";
+    }
+    /// Adam, as in PyTorch. Weight decay is added to the gradient.
+    Adam = ADAM adam {
+        /// Shares of the past in the moving averages of the gradients and of their squares.
+        betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+        /// Added to the root of the mean square.
+        eps: Number in above(0.0, 1.0) = "1e-8";
+    }
+    /// Adam with decoupled weight decay: each step shrinks the weights by rate times decay.
+    Adamw = ADAMW adamw {
+        /// Shares of the past in the moving averages of the gradients and of their squares.
+        betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+        /// Added to the root of the mean square.
+        eps: Number in above(0.0, 1.0) = "1e-8";
+    }
+    /// RMSprop, as in PyTorch. Weight decay is added to the gradient.
+    Rmsprop = RMSPROP rmsprop {
+        /// Share of the past in the moving average of the squares.
+        alpha: Number in below(0.0, 1.0) = "0.99";
+        /// Added to the root of the mean square.
+        eps: Number in above(0.0, 1.0) = "1e-8";
+        /// Share of the past in the moving sum of the steps.
+        momentum: Number in below(0.0, 1.0) = "0";
+    }
+    /// LAMB, as in timm: Adam with decoupled weight decay, whose step in each tensor that decays is scaled to the norm of
+    /// its weights. For large batches.
+    Lamb = LAMB lamb {
+        /// Shares of the past in the moving averages of the gradients and of their squares.
+        betas: Numbers in below(0.0, 1.0) = "[0.9, 0.999]";
+        /// Added to the root of the mean square.
+        eps: Number in above(0.0, 1.0) = "1e-6";
+    }
+}
+
+impl Written for bool {
+    fn written(&self) -> String {
+        switch(*self).to_string()
+    }
+}
+
+impl Written for [f64; 2] {
+    fn written(&self) -> String {
+        let [a, b] = self.map(number);
+        format!("[{a}, {b}]")
+    }
+}
+
+/// An optimizer with its parameters, as a value of the typed builder.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no optimizer",
+    note = "`sgd::new()`, `adam::new()`, `adamw::new()`, `rmsprop::new()` or `lamb::new()`, of `schema`"
+)]
+pub trait Descends {
+    /// Converts to a value of the draft.
+    fn into_value(self) -> Value;
+}
+
+/// The optimizer of that word, with the parameters of the registry.
+impl FromValue for OptimizerSpec {
+    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
+        let ValueKind::Word(word) = &value.kind else { return None };
+        Self::lower(&Bound::new(schema::chosen("optimizer", word)?))
+    }
+}
+
+/// The optimizer of a recipe that names none.
 impl Default for OptimizerSpec {
     fn default() -> Self {
-        OptimizerSpec::Sgd { momentum: schema::SGD.default("momentum"), nesterov: schema::SGD.default("nesterov") }
+        schema::section("optimizer").default()
     }
 }
 
 impl OptimizerSpec {
-    /// The construct in the registry.
-    pub fn construct(&self) -> &'static Construct {
-        match self {
-            OptimizerSpec::Sgd { .. } => &schema::SGD,
-            OptimizerSpec::Adam { .. } => &schema::ADAM,
-            OptimizerSpec::Adamw { .. } => &schema::ADAMW,
-            OptimizerSpec::Rmsprop { .. } => &schema::RMSPROP,
-            OptimizerSpec::Lamb { .. } => &schema::LAMB,
-        }
-    }
-
     /// The share of the past in the moving average of the gradients, unless a schedule says otherwise.
     pub fn momentum(&self) -> f64 {
         match *self {
@@ -83,23 +185,10 @@ impl OptimizerSpec {
     pub fn state_tensors(&self) -> u64 {
         match self {
             OptimizerSpec::Sgd { .. } => 1,
-            _ => 2,
-        }
-    }
-
-    /// Its parameters as a recipe writes them.
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        let pair = |[a, b]: [f64; 2]| format!("[{}, {}]", number(a), number(b));
-        match *self {
-            OptimizerSpec::Sgd { momentum, nesterov } => {
-                vec![("momentum", number(momentum)), ("nesterov", if nesterov { "on" } else { "off" }.to_string())]
-            }
-            OptimizerSpec::Adam { betas, eps }
-            | OptimizerSpec::Adamw { betas, eps }
-            | OptimizerSpec::Lamb { betas, eps } => vec![("betas", pair(betas)), ("eps", number(eps))],
-            OptimizerSpec::Rmsprop { alpha, eps, momentum } => {
-                vec![("alpha", number(alpha)), ("eps", number(eps)), ("momentum", number(momentum))]
-            }
+            OptimizerSpec::Adam { .. }
+            | OptimizerSpec::Adamw { .. }
+            | OptimizerSpec::Rmsprop { .. }
+            | OptimizerSpec::Lamb { .. } => 2,
         }
     }
 }

@@ -209,17 +209,22 @@ pub struct LrFind {
     pub start: f64,
     /// The sweep ends just below this rate.
     pub end: f64,
-    /// Batches of the sweep; `None` = 100 on cached activations, 40 from images.
+    /// Batches of the sweep, from 12; `None` = as many as [`Self::iterations`] says.
     pub iters: Option<u32>,
     /// Rates of the layer groups as multiples of that of the head, earliest first; empty = all the same.
     #[serde(default)]
     pub ratio: Vec<f64>,
 }
 
+/// Batches of a sweep on cached activations.
+const ITERATIONS_CACHED: u32 = 100;
+/// Batches of a sweep on images.
+const ITERATIONS_ON_IMAGES: u32 = 40;
+
 impl LrFind {
-    /// Batches of the sweep.
+    /// Batches of the sweep, on cached activations or on images.
     pub fn iterations(&self, precomputed: bool) -> u32 {
-        self.iters.unwrap_or(if precomputed { 100 } else { 40 })
+        self.iters.unwrap_or(if precomputed { ITERATIONS_CACHED } else { ITERATIONS_ON_IMAGES })
     }
 
     /// The rate of each of `groups` layer groups, earliest first, while the head's is `rate`.
@@ -279,5 +284,18 @@ impl Fit {
     /// The epochs, counted from 1, after which the weights are part of the mean that the fit ends with.
     pub fn averaged_ends(&self) -> impl Iterator<Item = u64> + use<> {
         self.cycle_ends().skip((self.cycles - self.swa.unwrap_or(0).min(self.cycles)) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::LR_FIND;
+
+    #[test]
+    fn the_registry_states_how_long_a_sweep_is() {
+        let (_, iters) = LR_FIND.key("iters").unwrap();
+        let said = format!("{ITERATIONS_CACHED} on cached activations and {ITERATIONS_ON_IMAGES} from images");
+        assert!(iters.doc.contains(&said), "{}: {said}", iters.doc);
     }
 }

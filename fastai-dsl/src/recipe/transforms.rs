@@ -6,6 +6,7 @@ use super::Augmentation;
 use crate::schema::{NORMALIZE, Range, TRANSFORMS};
 use crate::stats::Stats;
 use crate::word_enums::word_enums;
+use crate::words;
 
 /// Image size and augmentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,13 +138,22 @@ pub enum StatsWish {
 }
 
 impl StatsWish {
-    /// The statistics of a word.
+    /// The words of a recipe.
+    pub(crate) const WORDS: &'static [&'static str] = &[words::imagenet.0, words::inception.0, words::none.0];
+
+    /// Returns the statistics that `word` stands for.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
-        match word {
-            "imagenet" => Some(StatsWish::Imagenet),
-            "inception" => Some(StatsWish::Inception),
-            "none" => Some(StatsWish::None),
-            _ => None,
+        let named = [StatsWish::Imagenet, StatsWish::Inception, StatsWish::None];
+        named.into_iter().find(|known| known.word() == Some(word))
+    }
+
+    /// The word in a recipe; `None` for the statistics of the weights and for numbers.
+    pub(crate) fn word(&self) -> Option<&'static str> {
+        match self {
+            StatsWish::Imagenet => Some(words::imagenet.0),
+            StatsWish::Inception => Some(words::inception.0),
+            StatsWish::None => Some(words::none.0),
+            StatsWish::Weights | StatsWish::Given { .. } => None,
         }
     }
 

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 use crate::draft::{Arg, Entry, Name, Value, ValueKind};
 use crate::from_value::FromValue;
 use crate::parse::parse_value;
+use crate::recipe::{StatsWish, Threshold, Weights};
+use crate::words;
 
 /// The most items of a list, except those with one item for each class, which the most tokens of a recipe limit. Longer ones
 /// cost the compiler time and memory and come from a mistake.
@@ -63,12 +65,23 @@ impl Type {
     /// The words that every key of this kind takes.
     pub const fn words(self) -> &'static [&'static str] {
         match self {
-            Type::Switch => &["on", "off"],
-            Type::Weights => &["pretrained", "none"],
-            Type::Stats => &["imagenet", "inception", "none"],
-            Type::Threshold => &["search", "search_each"],
+            Type::Switch => words::SWITCH,
+            Type::Weights => Weights::WORDS,
+            Type::Stats => StatsWish::WORDS,
+            Type::Threshold => Threshold::WORDS,
             Type::Split => &["all", "none"],
             Type::Extent => &["all"],
+            _ => &[],
+        }
+    }
+
+    /// The constructs that a value of this kind may call, `random` of `valid: random(0.2)`.
+    pub fn calls(self) -> &'static [&'static Construct] {
+        match self {
+            Type::Augment => AUGMENTATIONS,
+            Type::Extent => CHECKS,
+            Type::Split => SPLITS,
+            Type::Stats => &[&NORMALIZE],
             _ => &[],
         }
     }
@@ -215,9 +228,14 @@ impl Construct {
         found.expect("the registry has a default of this type")
     }
 
+    /// The value of a key that a recipe leaves out, as a recipe writes it; `None` without a default.
+    pub(crate) fn default_text(&self, name: &str) -> Option<&'static str> {
+        self.key(name)?.1.default
+    }
+
     /// Whether `text` is what the registry takes for a key that a recipe leaves out.
     pub(crate) fn is_default(&self, name: &str, text: &str) -> bool {
-        self.key(name).is_some_and(|(_, key)| key.default == Some(text))
+        self.default_text(name) == Some(text)
     }
 
     /// `word(a, b, c)` with all argument names, for helps.
@@ -399,6 +417,8 @@ mod constructs;
 mod section;
 
 pub use crate::recipe::augmentation::calls::*;
+pub use crate::recipe::loss::calls::*;
+pub use crate::recipe::optimizer::calls::*;
 pub use constructs::*;
 pub use section::*;
 

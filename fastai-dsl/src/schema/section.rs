@@ -1,8 +1,8 @@
 //! The sections of a recipe.
 
-use super::{Key, Range, Type, above, below, open, range};
+use super::{Construct, Key, LOSSES, NETWORK, OPTIMIZERS, Range, SOURCES, TRANSFORMS, Type, above, below, open, range};
 use crate::from_value::FromValue;
-use crate::recipe::{DeviceWish, KeepBest, Precision, TaskKind};
+use crate::recipe::{DeviceWish, KeepBest, LossSpec, Precision, TaskKind};
 
 /// A section of a recipe.
 #[derive(Debug)]
@@ -72,6 +72,25 @@ pub fn section(name: &str) -> &'static Section {
     SECTIONS.iter().find(|section| section.name == name).expect("a section of the registry")
 }
 
+/// The constructs whose keys a section takes in braces; none for a section without keys.
+pub fn choices(section: &str) -> &'static [&'static Construct] {
+    match section {
+        "data" => SOURCES,
+        "transforms" => &[&TRANSFORMS],
+        "model" => NETWORK,
+        "loss" => LOSSES,
+        "optimizer" => OPTIMIZERS,
+        _ => &[],
+    }
+}
+
+/// The construct of the keys after a section's word: `csv` of `data: csv { .. }`. The words of `transforms` and `model`, a set
+/// and an architecture, all have the same keys.
+pub fn chosen(section: &str, word: &str) -> Option<&'static Construct> {
+    let any = matches!(section, "transforms" | "model");
+    choices(section).iter().copied().find(|construct| any || construct.name == word)
+}
+
 /// All sections, in the order in which they are printed.
 pub const SECTIONS: &[Section] = &[
     Section::new(
@@ -107,7 +126,8 @@ pub const SECTIONS: &[Section] = &[
         "loss",
         "loss: focal { gamma: 2 }",
         "What training lowers: `cross_entropy`, `bce` or `focal` for single_label, `bce`, `focal` or `asymmetric` for multi_label, `l1`, `mse` or `huber` for regression, or `given` for one that the Rust program supplies. The default is the first of the task.",
-    ),
+    )
+    .one_of(&[LossSpec::GIVEN]),
     Section::new(
         "class_weights",
         "class_weights: balanced",

@@ -177,33 +177,6 @@ pub(crate) fn shorten<S: AsRef<str>>(list: &[S], shown: usize) -> String {
     text
 }
 
-/// Returns the candidate closest to `word`, if one is close enough.
-pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    candidates
-        .iter()
-        .map(|c| (distance(&lower, &c.to_lowercase()), *c))
-        .filter(|(d, c)| *d <= c.chars().count().max(3) / 3)
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, c)| c)
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,12 +199,5 @@ mod tests {
         findings.push("a finding");
         let error = findings.or_with_notes(1, |_| vec!["a note".to_string()]).unwrap_err();
         assert_eq!(error.to_string(), "a finding\nnote: a note");
-    }
-
-    #[test]
-    fn the_nearest_name_is_close_or_none() {
-        assert_eq!(nearest("bread", &["id", "breed"]), Some("breed"));
-        assert_eq!(nearest("Breed", &["id", "breed"]), Some("breed"));
-        assert_eq!(nearest("species", &["id", "breed"]), None);
     }
 }

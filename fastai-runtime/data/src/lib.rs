@@ -29,7 +29,7 @@ mod vocabulary;
 
 pub use atomic::FileError;
 pub use dataset::{Dataset, Item, Target};
-pub use decode::{Demand, decode, decode_as, decode_reduced, image_size};
+pub use decode::{decode, decode_as, decode_reduced, image_size};
 pub use findings::{DataError, OpenError};
 pub use histogram::Histogram;
 pub use image::RgbImage;
@@ -41,6 +41,7 @@ pub use preflight::{Health, Preflight, Sizes, Truncated};
 pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};
 pub use splits::{cv_indices, grouped_indices, stratified_indices};
 pub use summary::summarise;
+pub use transforms::Demand;
 pub use vocabulary::Vocabulary;
 
 /// The decoders without the guard that turns a panic into an error, for the fuzz targets.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::suggest::misspelt;
 use fastai_dsl::{Corrupt, Data, Source, TaskKind, Valid};
 
 use crate::class_names;
-use crate::findings::{Findings, names, nearest};
+use crate::findings::{Findings, names};
 use crate::row::{SourceRow, check_classes, number, part};
 use crate::sources::csv::CsvSource;
 use crate::sources::{folders, neighbours};
@@ -151,7 +152,7 @@ fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findi
     }
     let unknown = classes.iter().filter(|class| vocabulary.number(class).is_none());
     let list = unknown.map(|class| {
-        let hint = nearest(class, &known).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let hint = misspelt(class, &known).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
         format!("class {class:?} of {} is no training class; they are {}{hint}", folder.display(), names(&known, 10))
     });
     findings.extend("unknown classes", list.collect());

@@ -2,7 +2,7 @@
 
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::recipe::METRICS;
-use fastai_dsl::schema::{Construct, Key, SECTIONS, STEPS, constructs};
+use fastai_dsl::schema::{Construct, SECTIONS, STEPS, choices, chosen, constructs};
 use fastai_dsl::{TaskKind, TransformSet};
 use serde_json::{Value, json};
 
@@ -91,8 +91,9 @@ fn item(label: &str, kind: u32, detail: &str, doc: &str, insert: String) -> Valu
     })
 }
 
-fn construct(name: &str) -> Option<&'static Construct> {
-    constructs().find(|construct| construct.name == name)
+/// The construct whose keys or arguments stand in the bracket.
+fn construct(of: &Bracket) -> Option<&'static Construct> {
+    chosen(&of.key, &of.word).or_else(|| constructs().find(|construct| construct.name == of.word))
 }
 
 /// Kinds of items, by the protocol's numbers.
@@ -108,9 +109,9 @@ pub fn items(before: &str) -> Vec<Value> {
     let words = |words: &[&str]| -> Vec<Value> {
         words.iter().map(|word| item(word, VALUE, "", "", word.to_string())).collect()
     };
-    let constructs_as_words = || -> Vec<Value> {
-        let others = constructs().filter(|c| STEPS.iter().all(|step| step.name != c.name));
-        others.map(|c| item(c.name, MODULE, &c.signature(), c.doc, c.name.to_string())).collect()
+    let with_calls = |legal: &[&str], calls: &[&Construct]| -> Vec<Value> {
+        let calls = calls.iter().map(|c| item(c.name, MODULE, &c.signature(), c.doc, c.name.to_string()));
+        words(legal).into_iter().chain(calls).collect()
     };
     let metrics = || -> Vec<Value> {
         METRICS.iter().map(|(kind, doc)| item(kind.word(), VALUE, "metric", doc, kind.word().to_string())).collect()
@@ -130,16 +131,12 @@ pub fn items(before: &str) -> Vec<Value> {
         Some("metrics") if in_recipe => metrics(),
         Some("transforms") if in_recipe => words(TransformSet::WORDS),
         Some(name) if in_recipe => {
-            let of_section =
-                SECTIONS.iter().find(|section| section.name == name).map_or(&[][..], |section| section.words);
-            if of_section.is_empty() { constructs_as_words() } else { words(of_section) }
+            let section = SECTIONS.iter().find(|section| section.name == name);
+            with_calls(section.map_or(&[][..], |section| section.words), choices(name))
         }
         Some(name) => {
-            let key: Option<&Key> = construct(&bracket.word).and_then(|c| Some(c.key(name)?.1));
-            match key.map(Key::legal_words) {
-                Some(legal) if !legal.is_empty() => words(legal),
-                _ => constructs_as_words(),
-            }
+            let key = construct(bracket).and_then(|c| Some(c.key(name)?.1));
+            key.map_or(Vec::new(), |key| with_calls(key.legal_words(), key.ty.calls()))
         }
         None if in_recipe => {
             let of = |section: &fastai_dsl::schema::Section| {
@@ -152,7 +149,7 @@ pub fn items(before: &str) -> Vec<Value> {
             steps.chain(["let", "for"].map(|word| item(word, KEYWORD, "", "", format!("{word} ")))).collect()
         }
         None => {
-            let Some(of) = construct(&bracket.word) else { return Vec::new() };
+            let Some(of) = construct(bracket) else { return Vec::new() };
             let sign = if bracket.open == '(' { " = " } else { ": " };
             let keys = of.keys.iter();
             keys.map(|k| item(k.name, FIELD, k.ty.expected(), k.doc, format!("{}{sign}", k.name))).collect()
@@ -184,6 +181,13 @@ mod tests {
         has("Cats { model: ", &["resnet34", "convnext_tiny"], &[]);
         has("Cats { metrics: [accuracy, ", &["f2", "accuracy"], &["fit"]);
         has("Cats { transforms: ", &["side_on", "top_down"], &[]);
+        has("Cats { data: ", &["folders", "csv", "given"], &["adamw", "focal", "random"]);
+        has("Cats { optimizer: ", &["sgd", "adamw", "lamb"], &["csv", "focal", "flip"]);
+        has("Cats { loss: ", &["focal", "huber", "given"], &["csv", "adamw"]);
+        has("Cats { data: csv { valid: ", &["random", "folds", "none"], &["flip", "adamw"]);
+        has("Cats { transforms: basic { size: 64, augment: [flip, ", &["rotate", "cutout"], &["random", "adamw"]);
+        has("Cats { transforms: basic { ", &["size", "augment"], &["dropout"]);
+        has("Cats { model: resnet34 { ", &["dropout", "cut"], &["size"]);
         has("Cats { train: { ", &["fit", "lr_find", "unfreeze", "let"], &["task"]);
         has("Cats { train: { fit(0.1, 1); ", &["fit"], &["cycle_len"]);
         has("Cats { train: { fit(0.1, ", &["cycle_len", "cycle_mult"], &["fit"]);

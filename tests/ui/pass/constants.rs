@@ -29,11 +29,15 @@ recipe!(Cats {
     },
     model: squeezenet1_1,
     metrics: [accuracy],
+    optimizer: sgd { momentum: PART, nesterov: on },
     train: {
         let lr = lr_find(start = START, end = 1e-2);
         fit(lr, 1);
         freeze_to(GROUP);
         fit([FIRST, 1e-4, 1e-3], 1);
+        lr_find(or = 1e-3, ratio = [0.01, PART, ZOOM]);
+        fit(1e-3, 3, schedule = cosine, warmup = PART);
+        fit(1e-3, 1, cycle_len = 1, use_clr_beta = [10, 10, MAX, PART]);
     },
 });
 

@@ -119,7 +119,7 @@ pub(super) fn lr_find(bound: &Bound, site: Site, state: &mut Walk, out: &mut Dia
     let (start, end): (f64, f64) = (bound.read("start")?, bound.read("end")?);
     if start >= end && bound.known(&["start", "end"]) {
         let at = bound.site("start", bound.site("end", site));
-        let default = |key: &str| bound.construct().key(key).and_then(|(_, key)| key.default).unwrap_or_default();
+        let default = |key: &str| bound.construct().default_text(key).unwrap_or_default();
         let mut error =
             Diagnostic::error(&c::EMPTY_SWEEP, at, format!("`start` must be below `end`, got {start} and {end}"))
                 .help(format!("`start = {}, end = {}`", default("start"), default("end")));

@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use self::jpeg::{Outline, Unfit};
 use self::palette::Palette;
 use crate::panics;
-use crate::transforms::Picture;
+use crate::transforms::{Demand, Picture};
 
 mod jpeg;
 mod orientation;
@@ -23,21 +23,6 @@ const MAX_BYTES: u64 = 512 << 20;
 
 /// The message about a JPEG with damaged data.
 const DAMAGED: &str = "the JPEG is damaged, a part of it would be grey or shifted";
-
-/// How an image is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// The pixels that the shorter side keeps when a JPEG is decoded at a half, a quarter or an eighth of its side lengths;
-    /// `None` for full decoding.
-    pub shorter: Option<u32>,
-    /// The bits that 16-bit images use, 8 to 16: the upper 8 of them remain, and larger values are white.
-    pub bits: u32,
-}
-
-impl Demand {
-    /// Full decoding of images that use all their bits.
-    pub const FULL: Demand = Demand { shorter: None, bits: 16 };
-}
 
 /// Decodes the image at `path` to 8-bit RGB, upright.
 ///

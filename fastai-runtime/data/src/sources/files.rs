@@ -93,6 +93,25 @@ pub(crate) fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     Ok(entries)
 }
 
+/// The entries of a folder, without subfolders' contents: names sorted by bytes, hidden ones left out.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) folders: Vec<String>,
+    pub(crate) files: Vec<String>,
+}
+
+/// Lists `folder` without hidden names and files of the system.
+pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for entry in entries(folder)? {
+        let name = entry.name.into_string().map_err(|name| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("the name {name:?} in it is not UTF-8: rename it"))
+        })?;
+        if entry.is_folder { listing.folders.push(name) } else { listing.files.push(name) }
+    }
+    Ok(listing)
+}
+
 /// Returns the files that `paths` name: files unchanged, and for each folder all images in it and below it, sorted by name.
 ///
 /// In folders, the suffix or the first bytes determine the images; hidden files and folders are left out, and so are those

@@ -4,31 +4,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, entries};
+use super::files::{self, is_image, list};
 use super::neighbours;
 use crate::findings::{Findings, names, number};
 use crate::row::SourceRow;
-
-pub(crate) use super::files::is_image;
-
-/// The entries of a folder, without subfolders' contents: names sorted by bytes, hidden ones left out.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    pub(crate) folders: Vec<String>,
-    pub(crate) files: Vec<String>,
-}
-
-/// Lists `folder` without hidden names and files of the system.
-pub(crate) fn list(folder: &Path) -> io::Result<Listing> {
-    let mut listing = Listing::default();
-    for entry in entries(folder)? {
-        let name = entry.name.into_string().map_err(|name| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("the name {name:?} in it is not UTF-8: rename it"))
-        })?;
-        if entry.is_folder { listing.folders.push(name) } else { listing.files.push(name) }
-    }
-    Ok(listing)
-}
 
 /// A labelled folder: its classes and its images, class by class, each sorted by name.
 #[derive(Debug, Default)]

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folders;
-use crate::findings::{names, nearest};
+use fastai_dsl::suggest::misspelt;
+
+use super::files;
+use crate::findings::names;
 
 /// Usual names of the folder of held-out images.
 pub(crate) const VALID: &[&str] = &["valid", "val", "validation", "dev", "eval"];
@@ -25,7 +27,7 @@ pub(crate) fn hint(root: &Path, wanted: &str, key: &str, synonyms: &[&str]) -> S
         (Some(parent), Some(name)) => (parent.to_path_buf(), name.to_string_lossy().into_owned()),
         _ => return String::new(),
     };
-    let Ok(listing) = folders::list(&parent) else { return String::new() };
+    let Ok(listing) = files::list(&parent) else { return String::new() };
     let there: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
     let below = wanted.trim_end_matches('/').rsplit_once('/').map_or(String::new(), |(below, _)| format!("{below}/"));
     if let Some(found) = similar(&name, &there, synonyms) {
@@ -59,7 +61,7 @@ fn similar<'a>(name: &str, there: &[&'a str], synonyms: &[&str]) -> Option<&'a s
     same(name.trim())
         .or_else(|| synonyms.iter().find_map(|synonym| same(synonym)))
         .or_else(|| synonyms.iter().find_map(holds))
-        .or_else(|| nearest(name, there))
+        .or_else(|| misspelt(name, there))
 }
 
 /// Suffixes of tables, in the order in which they are proposed.
@@ -73,7 +75,7 @@ pub(crate) fn file(root: &Path, wanted: &str) -> Option<String> {
     let folder = path.parent()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
     let below = wanted.rsplit_once('/').map_or(String::new(), |(below, _)| format!("{below}/"));
-    let listing = folders::list(folder).unwrap_or_default();
+    let listing = files::list(folder).unwrap_or_default();
     let ends = |file: &&str, suffixes: &[&str]| suffixes.iter().any(|suffix| file.to_lowercase().ends_with(suffix));
     let there: Vec<&str> = listing.files.iter().map(String::as_str).collect();
     let tables: Vec<&str> = there.iter().copied().filter(|file| ends(file, &TABLES)).collect();
@@ -162,7 +164,7 @@ pub(crate) fn root_hint(root: &str) -> String {
         }
         let Ok(rest) = path.strip_prefix(part) else { return String::new() };
         let Some(next) = rest.components().next() else { return String::new() };
-        let Ok(listing) = folders::list(folder) else { return String::new() };
+        let Ok(listing) = files::list(folder) else { return String::new() };
         let there: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
         let next = next.as_os_str().to_string_lossy();
         let tail: PathBuf = rest.components().skip(1).collect();

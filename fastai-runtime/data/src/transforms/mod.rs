@@ -6,6 +6,7 @@
 
 mod blur;
 mod crop;
+mod demand;
 mod dihedral;
 mod draw;
 mod erase;
@@ -21,6 +22,7 @@ mod scale;
 
 pub use blur::blur;
 pub use crop::{Area, CropWindow, Cut, Try};
+pub use demand::Demand;
 pub use dihedral::Dihedral;
 pub use draw::{Draw, Effect, Hole};
 pub use erase::Patch;

@@ -3,6 +3,7 @@
 use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Transforms};
 
 use super::crop::{CropWindow, Cut, center};
+use super::demand::Demand;
 use super::draw::Draw;
 use super::image::{FloatImage, Pixels};
 use super::lighting::LevelChange;
@@ -10,7 +11,6 @@ use super::normalize::normalize;
 use super::pad::pad;
 use super::resampling::{Resampling, augment};
 use super::scale::{resize, resize_window, scaled_size};
-use crate::Demand;
 use crate::random::{Address, Stream};
 
 /// Incremented whenever the output of [`Transform::valid`] changes.

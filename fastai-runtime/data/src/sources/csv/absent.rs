@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::columns::CsvColumns;
 use super::{CsvSource, is_inside};
 use crate::findings::{more_lines, names};
-use crate::sources::{files, folders};
+use crate::sources::files;
 
 /// Rows that are looked into; more are only counted.
 const MOST: usize = 2_000;
@@ -164,7 +164,7 @@ impl<'a> Absent<'a> {
         if self.some_found {
             return String::new();
         }
-        let Ok(listing) = folders::list(&self.images()) else { return String::new() };
+        let Ok(listing) = files::list(&self.images()) else { return String::new() };
         let images: Vec<&String> = listing.files.iter().filter(|name| files::has_image_suffix(name)).take(4).collect();
         match images.len() {
             0 => format!("; there is no image in {}", self.images().display()),
@@ -335,7 +335,7 @@ impl<'a> Absent<'a> {
         // Folders inside the folder of images, and beside it.
         let mut near: Vec<(PathBuf, String, bool)> = Vec::new();
         let mut add = |parent: &Path, inside: bool| {
-            let Ok(listing) = folders::list(parent) else { return };
+            let Ok(listing) = files::list(parent) else { return };
             for child in listing.folders {
                 near.push((parent.join(&child), child, inside));
             }
@@ -368,7 +368,7 @@ fn in_listing(folder: &Path, name: &str, below: &str, suffixes: &[String], listi
     let mut known = listings.borrow_mut();
     if !known.contains_key(folder) && known.len() < FOLDERS {
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
-        for file in folders::list(folder).map(|listing| listing.files).unwrap_or_default().into_iter().take(LISTED) {
+        for file in files::list(folder).map(|listing| listing.files).unwrap_or_default().into_iter().take(LISTED) {
             let stem = Path::new(&file).file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
             if stem.bytes().all(|b| b.is_ascii_digit()) {
                 names.entry(format!("#{}", stem.trim_start_matches('0'))).or_default().push(file.clone());
@@ -413,7 +413,7 @@ pub(super) fn other_forms(name: &str) -> Vec<String> {
     forms.into_iter().filter(|form| form != name).collect()
 }
 
-/// The text that `%20` and the like stand for; unchanged if it is none.
+/// The text that `%20` and the like stand for; a text without them stays as it is.
 fn from_percent(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -7,7 +7,6 @@ use fastai_dsl::TaskKind;
 
 use super::CsvSource;
 use super::columns::{CsvColumns, Labels};
-use super::rows::CsvRows;
 use crate::findings::names;
 
 /// Columns that are watched.
@@ -55,12 +54,12 @@ impl CellKinds {
         }
     }
 
-    /// What is remarkable about the cells.
+    /// What is remarkable about the cells; `samples` are the first rows.
     pub(super) fn notes(
         &self,
         source: &CsvSource<'_>,
         columns: &CsvColumns,
-        rows: &CsvRows,
+        samples: &[::csv::StringRecord],
         path: &Path,
     ) -> Vec<String> {
         let Labels::One { place, .. } = columns.labels else { return Vec::new() };
@@ -68,7 +67,7 @@ impl CellKinds {
             TaskKind::Regression => Vec::new(),
             TaskKind::MultiLabel => vec![self.separators(source), self.other_columns(source, columns, place)],
             TaskKind::SingleLabel => {
-                vec![self.other_columns(source, columns, place), self.all_differ(source, columns, place, rows)]
+                vec![self.other_columns(source, columns, place), self.all_differ(source, columns, place, samples)]
             }
         };
         notes.into_iter().flatten().map(|note| format!("{}: {note}", path.display())).collect()
@@ -138,19 +137,23 @@ impl CellKinds {
     }
 
     /// A column of labels that are all different, as no class has two images then.
-    fn all_differ(&self, source: &CsvSource<'_>, columns: &CsvColumns, place: usize, rows: &CsvRows) -> Option<String> {
+    fn all_differ(
+        &self,
+        source: &CsvSource<'_>,
+        columns: &CsvColumns,
+        place: usize,
+        samples: &[::csv::StringRecord],
+    ) -> Option<String> {
         let distinct = |column: usize| {
-            let cells = rows.samples.iter().filter_map(|record| record.get(column));
+            let cells = samples.iter().filter_map(|record| record.get(column));
             cells.collect::<HashSet<&str>>().len()
         };
-        if rows.samples.len() < 5 || distinct(place) < rows.samples.len() {
+        if samples.len() < 5 || distinct(place) < samples.len() {
             return None;
         }
         let taken = [Some(columns.id), columns.flag, columns.group, Some(place)];
         let others: Vec<String> = (0..self.names.len())
-            .filter(|column| {
-                !taken.contains(&Some(*column)) && (2..=rows.samples.len() / 2).contains(&distinct(*column))
-            })
+            .filter(|column| !taken.contains(&Some(*column)) && (2..=samples.len() / 2).contains(&distinct(*column)))
             .map(|column| match source.header {
                 true => format!("`label: {:?}`", self.names[column]),
                 false => format!("`label: {column}`"),

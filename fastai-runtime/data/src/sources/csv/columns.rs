@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use fastai_dsl::suggest::misspelt;
 use fastai_dsl::{Column, Valid};
 
 use super::CsvSource;
-use crate::findings::{Findings, names, nearest};
+use crate::findings::{Findings, names};
 
 /// Characters that part cells in some files.
 const DELIMITERS: [char; 5] = [';', '\t', ',', '|', ' '];
@@ -95,7 +96,7 @@ pub(super) fn find(
             }
             let found = header.iter().position(|h| h == name);
             if found.is_none() {
-                let hint = nearest(name, &header).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                let hint = misspelt(name, &header).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
                 findings.push(format!(
                     "{}: no column {name:?} ({key}: {name:?}); the header has {}{hint}",
                     path.display(),

@@ -142,7 +142,7 @@ impl CsvSource<'_> {
                 self.note_strangers(root, &rows, &path, notes);
             }
             if rows.some_found {
-                notes.extend(rows.cells.notes(self, &columns, &rows, &path));
+                notes.extend(rows.cells.notes(self, &columns, &rows.samples, &path));
             }
         } else {
             findings.leave_unread();

@@ -8,7 +8,7 @@ use fastai_dsl::Valid;
 use super::CsvSource;
 use super::rows::CsvRows;
 use crate::findings::{names, number};
-use crate::sources::folders;
+use crate::sources::files;
 
 impl CsvSource<'_> {
     /// Notes image files that no row names: forgotten rows, or images of another set. The search goes as deep as the rows'
@@ -31,11 +31,11 @@ impl CsvSource<'_> {
                 if test.as_ref() == Some(&here) {
                     continue;
                 }
-                let Ok(listing) = folders::list(&here) else { continue };
+                let Ok(listing) = files::list(&here) else { continue };
                 for name in listing.files {
                     let fits = self.suffixes.iter().any(|suffix| name.ends_with(suffix.as_str()));
                     let file = here.join(&name);
-                    if fits && file != path && !named.contains(file.as_path()) && folders::is_image(&file) {
+                    if fits && file != path && !named.contains(file.as_path()) && files::is_image(&file) {
                         strangers.push(below.join(name).to_string_lossy().into_owned());
                     }
                 }

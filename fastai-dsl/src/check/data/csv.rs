@@ -1,0 +1,164 @@
+//! Checks and lowers the keys of `csv`.
+
+use super::super::bind;
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::recipe::{Column, Source, TaskKind};
+
+pub(super) fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
+    let (id, label) = (b.read::<Column>("id"), b.read::<Column>("label"));
+    let header = b.read("header");
+    let columns = b.read::<Vec<Column>>("columns").unwrap_or_default();
+    if header == Some(false) {
+        positions_only(b, &columns, out);
+    }
+    if id.is_some() && id == label && b.read::<Vec<Column>>("columns").is_none() {
+        out.push(
+            Diagnostic::error(
+                &c::TWICE,
+                b.site("label", b.site("id", Site::NONE)),
+                "`id` and `label` are the same column",
+            )
+            .help("positions count from 0: `id: 0, label: 1`")
+            .also(b.site("id", Site::NONE), "the image's name"),
+        );
+    }
+    let suffixes = b.read::<Vec<String>>("suffix").unwrap_or_default();
+    if let Some(suffix) = suffixes.iter().find(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
+        out.push(
+            Diagnostic::error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"))
+                .help(format!("`suffix: \".{suffix}\"`")),
+        );
+    }
+    label_columns(b, &columns, task, out);
+    let delimiter = b.read::<String>("delimiter");
+    let delimiter = delimiter.filter(|text| {
+        let fits =
+            matches!(text.as_bytes(), [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | b'\0'));
+        if !fits {
+            out.push(
+                Diagnostic::error(
+                    &c::WRONG_TYPE,
+                    b.site("delimiter", Site::NONE),
+                    format!("`delimiter` is the one character between cells, got {text:?}"),
+                )
+                .help("`delimiter: \";\"`; `\"\\t\"` is a tab"),
+            );
+        }
+        fits
+    });
+    if b.written("separator").is_some() && matches!(task, Some(TaskKind::SingleLabel | TaskKind::Regression)) {
+        out.push(
+            Diagnostic::error(
+                &c::SEPARATOR_TASK,
+                b.site("separator", Site::NONE),
+                "`separator` is for several tags in a cell",
+            )
+            .help("`task: multi_label`, or remove `separator`"),
+        );
+    }
+    if b.text("separator") == Some("") {
+        out.push(
+            Diagnostic::error(
+                &c::SEPARATOR_TASK,
+                b.site("separator", Site::NONE),
+                "an empty separator separates nothing",
+            )
+            .help("`separator: \" \"`"),
+        );
+    }
+    Some(Source::Csv {
+        labels: b.read("labels")?,
+        images: b.read("images")?,
+        suffix: b.read("suffix")?,
+        id: id?,
+        label: label?,
+        columns,
+        separator: b.read("separator")?,
+        header: header?,
+        delimiter: delimiter?.chars().next()?,
+        encoding: b.read("encoding")?,
+    })
+}
+
+/// Reports columns that are named where no header names them. The positions that the helps propose are all different, so
+/// that they can be taken together.
+fn positions_only(b: &bind::Bound, columns: &[Column], out: &mut Diagnostics) {
+    let labels = if columns.is_empty() { "label" } else { "columns" };
+    let all = |key: &str| match key {
+        "columns" => columns.to_vec(),
+        _ => b.read::<Column>(key).into_iter().collect(),
+    };
+    let is_name = |column: &Column| matches!(column, Column::Name(_));
+    let (named, numbered): (Vec<&str>, Vec<&str>) = ["id", labels].iter().partition(|key| all(key).iter().any(is_name));
+    let taken: Vec<Column> = numbered.iter().flat_map(|key| all(key)).collect();
+    let mut free = (0..).map(Column::Position).filter(|position| !taken.contains(position));
+    for key in named {
+        let found = all(key);
+        let positions: Vec<String> = free.by_ref().take(found.len()).map(|column| column.to_string()).collect();
+        let help = match key {
+            "columns" => format!("their positions from 0: `columns: [{}]`, or `header: on`", positions.join(", ")),
+            _ => format!("its position from 0: `{key}: {}`, or `header: on`", positions.concat()),
+        };
+        if let Some(column) = found.iter().find(|column| is_name(column)) {
+            out.push(
+                Diagnostic::error(
+                    &c::NO_HEADER,
+                    b.site(key, Site::NONE),
+                    format!("column {column} has no name without a header"),
+                )
+                .help(help),
+            );
+        }
+    }
+}
+
+/// Checks the columns that hold a class or a tag each.
+fn label_columns(b: &bind::Bound, columns: &[Column], task: Option<TaskKind>, out: &mut Diagnostics) {
+    if columns.is_empty() {
+        return;
+    }
+    let site = b.site("columns", Site::NONE);
+    if b.written("label").is_some() {
+        out.push(
+            Diagnostic::error(&c::TWICE, site, "`label` and `columns` both name where the labels are")
+                .help("keep one of them")
+                .also(b.site("label", site), "the column of the label"),
+        );
+    }
+    if task == Some(TaskKind::Regression) {
+        out.push(
+            Diagnostic::error(&c::TASK_OPTION, site, "`columns` needs classes, the task is `regression`")
+                .help("`label`, with a column of numbers"),
+        );
+    }
+    if task == Some(TaskKind::SingleLabel) && columns.len() == 1 {
+        out.push(
+            Diagnostic::error(&c::TASK_OPTION, site, "`columns` names one column, and a classifier needs two classes")
+                .help(format!("`label: {}`, or a column for each class", columns[0])),
+        );
+    }
+    let twice = columns.iter().enumerate().find(|(i, column)| columns[..*i].contains(column));
+    if let Some((_, column)) = twice {
+        out.push(
+            Diagnostic::error(&c::TWICE, site, format!("column {column} is given twice")).help("keep one of them"),
+        );
+    }
+    if b.read::<Column>("id").is_some_and(|id| columns.contains(&id)) {
+        out.push(
+            Diagnostic::error(&c::TWICE, site, "`id` and `columns` name the same column")
+                .help("positions count from 0: `id: 0, columns: [1, 2]`")
+                .also(b.site("id", site), "the image's name"),
+        );
+    }
+    if b.written("separator").is_some() {
+        out.push(
+            Diagnostic::error(
+                &c::SEPARATOR_TASK,
+                b.site("separator", site),
+                "`separator` is for several tags in a cell, and `columns` hold one each",
+            )
+            .help("remove `separator`, or `label` instead of `columns`"),
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Checks and lowers the key `valid`.
+
+use super::super::bind;
+use super::below_root;
+use crate::catalog as c;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::draft::{Value, ValueKind};
+use crate::habits;
+use crate::recipe::{Dealing, TaskKind, Valid};
+use crate::schema;
+use crate::suggest::did_you_mean;
+
+pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Valid> {
+    let (name, args) = match &value.kind {
+        ValueKind::Word(_) => return Some(Valid::None),
+        ValueKind::Text(path) => {
+            below_root("valid", path, value.site, out);
+            return Some(Valid::Folder(path.clone()));
+        }
+        ValueKind::Call(name, args) => (name, args),
+        _ => return None,
+    };
+    let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
+        out.push(
+            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text)).help(
+                habits::instead(&name.text)
+                    .map_or_else(|| did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name)), str::to_string),
+            ),
+        );
+        return None;
+    };
+    let bound = bind::args(construct, name, value.site, args, out);
+    if let Some(path) = bound.text("path") {
+        below_root("valid", path, bound.site("path", value.site), out);
+    }
+    if let ("column" | "grouped", false) = (construct.name, is_csv) {
+        out.push(
+            Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
+                .help("`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`"),
+        );
+        return None;
+    }
+    if construct.name == schema::FOLDS.name {
+        return folds(&bound, value.site, is_csv, task, out);
+    }
+    let fold = match construct.key("fold") {
+        Some(_) => Some(fold(&bound, value.site, out)?),
+        None => None,
+    };
+    let (share, seed) = (bound.read("share"), bound.read("seed"));
+    match construct.name {
+        "random" => Some(Valid::Random { share: share?, seed: seed?, fold: fold? }),
+        "stratified" => Some(Valid::Stratified { share: share?, seed: seed?, fold: fold? }),
+        "blocks" => Some(Valid::Blocks { size: bound.read("size")?, share: share?, seed: seed?, fold: fold? }),
+        "grouped" => Some(Valid::Grouped { column: bound.read("name")?, share: share?, seed: seed?, fold: fold? }),
+        "folder" => Some(Valid::Folder(bound.read("path")?)),
+        "indices" => Some(Valid::Indices(bound.read("path")?)),
+        "rows" => Some(Valid::Rows(bound.read("positions")?)),
+        "column" => Some(Valid::Column(bound.read("name")?)),
+        _ => None,
+    }
+}
+
+/// The folds that a run trains in turn, or the one that it trains.
+fn folds(
+    bound: &bind::Bound,
+    site: Site,
+    is_csv: bool,
+    task: Option<TaskKind>,
+    out: &mut Diagnostics,
+) -> Option<Valid> {
+    let (count, seed) = (bound.read("count")?, bound.read("seed")?);
+    let (fold, blocks) = (bound.read::<u32>("fold"), bound.read::<u32>("blocks"));
+    let grouped = bound.read::<String>("grouped");
+    if let (Some(fold), true) = (fold.filter(|fold| *fold >= count), bound.known(&["count", "fold"])) {
+        out.push(
+            Diagnostic::error(&c::NO_FOLD, bound.site("fold", site), format!("fold {fold} does not exist"))
+                .help(format!("folds `0` to `{}`; without `fold`, each is held out in turn", count - 1))
+                .also(bound.site("count", site), format!("there are {count}")),
+        );
+        return None;
+    }
+    if bound.given("grouped") && bound.given("blocks") {
+        out.push(
+            Diagnostic::error(
+                &c::TWICE,
+                bound.site("blocks", site),
+                "`grouped` and `blocks` both say which images stay together",
+            )
+            .help(format!("one of them: `folds({count}, blocks = 20)`"))
+            .also(bound.site("grouped", site), "the column of the groups"),
+        );
+        return None;
+    }
+    if grouped.is_some() && !is_csv {
+        out.push(
+            Diagnostic::error(&c::SPLIT_SOURCE, bound.site("grouped", site), "folders have no columns")
+                .help(format!("`folds({count})`, or `folds({count}, blocks = 20)`")),
+        );
+        return None;
+    }
+    let dealing = match (grouped, blocks) {
+        (Some(column), _) => Dealing::Grouped(column),
+        (None, Some(size)) => Dealing::Blocks(size),
+        (None, None) if task == Some(TaskKind::Regression) => Dealing::Random,
+        (None, None) => Dealing::Stratified,
+    };
+    Some(Valid::Folds { count, seed, fold, dealing })
+}
+
+/// The slice of the permutation that is held out, if it exists.
+fn fold(bound: &bind::Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
+    let (share, fold) = (bound.read::<f64>("share")?, bound.read::<u32>("fold")?);
+    let folds = (1.0 / share + 1e-9).floor() as u32;
+    if fold >= folds && bound.known(&["share", "fold"]) {
+        out.push(
+            Diagnostic::error(
+                &c::NO_FOLD,
+                bound.site("fold", site),
+                format!("fold {fold} does not exist for a share of {share}"),
+            )
+            .help(match folds {
+                0 | 1 => "there is one fold: `fold = 0`".to_string(),
+                _ => format!("folds `0` to `{}`", folds - 1),
+            })
+            .also(bound.site("share", site), format!("{folds} times this share fits into the whole")),
+        );
+        return None;
+    }
+    Some(fold)
+}

@@ -1,0 +1,152 @@
+//! What a saved model says of its recipe, and which models are a recipe's own. `include_model!` compares while compiling what
+//! the loader compares at run time.
+
+use crate::experiment::same_text;
+use crate::recipe::Recipe;
+
+/// The metadata key of a saved model's header, which is the only one. The number is that of the header's layout.
+pub const MODEL_KEY: &str = "fastai model 3";
+
+/// The text of a recipe as models are compared by it: without its comment.
+pub fn model_text(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()
+}
+
+impl Recipe {
+    /// The texts of this recipe's models, as [`model_text`] returns them: its own first, then those of its folds, each of which
+    /// trains a model too. A model with another text is another recipe's.
+    pub fn model_texts(&self) -> Vec<String> {
+        let folds = self.folds();
+        std::iter::once(self).chain(&folds).map(|recipe| model_text(&recipe.to_string())).collect()
+    }
+}
+
+/// Whether a model with the text `found` is one of a recipe with the texts `stated`, while compiling; a recipe that states none
+/// takes any.
+pub const fn takes_text(stated: Option<&[&str]>, found: &str) -> bool {
+    let Some(stated) = stated else { return true };
+    let mut at = 0;
+    while at < stated.len() {
+        if same_text(stated[at], found) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The first line of a model's text that differs from a recipe's, and the recipe's line in its place, while compiling. Of
+/// several texts that a recipe states, the one counts that agrees for longest.
+pub const fn first_difference(stated: Option<&'static [&'static str]>, found: &'static str) -> [&'static str; 2] {
+    let Some(stated) = stated else { return ["", ""] };
+    let (mut nearest, mut agrees) = ("", 0);
+    let mut at = 0;
+    while at < stated.len() {
+        let common = common_start(stated[at], found);
+        if at == 0 || common > agrees {
+            nearest = stated[at];
+            agrees = common;
+        }
+        at += 1;
+    }
+    [line_at(found, agrees), line_at(nearest, agrees)]
+}
+
+/// Bytes that two texts have in common before they differ.
+const fn common_start(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at
+}
+
+/// The line that the byte `at` of a text is in, without the white space around it.
+const fn line_at(text: &str, at: usize) -> &str {
+    let bytes = text.as_bytes();
+    let mut start = if at < bytes.len() { at } else { bytes.len() };
+    while start > 0 && bytes[start - 1] != b'\n' {
+        start -= 1;
+    }
+    let mut end = start;
+    while end < bytes.len() && bytes[end] != b'\n' {
+        end += 1;
+    }
+    let (_, rest) = bytes.split_at(start);
+    let (line, _) = rest.split_at(end - start);
+    utf8(line.trim_ascii())
+}
+
+/// Bytes of all texts.
+pub const fn joined_len(parts: &[&str]) -> usize {
+    let (mut length, mut part) = (0, 0);
+    while part < parts.len() {
+        length += parts[part].len();
+        part += 1;
+    }
+    length
+}
+
+/// The bytes of all texts, one text after the other, while compiling; `N` is their [`joined_len`].
+pub const fn joined<const N: usize>(parts: &[&str]) -> [u8; N] {
+    let mut out = [0; N];
+    let (mut filled, mut part) = (0, 0);
+    while part < parts.len() {
+        let bytes = parts[part].as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            out[filled] = bytes[at];
+            filled += 1;
+            at += 1;
+        }
+        part += 1;
+    }
+    out
+}
+
+/// The text of bytes that are one, such as those of [`joined`], while compiling.
+pub const fn utf8(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::RecipeText;
+
+    const TEXTS: Option<&[&str]> = Some(&["A {\n    x: 1,\n    y: 2,\n}\n", "A {\n    x: 2,\n    y: 2,\n}\n"]);
+
+    #[test]
+    fn a_difference_is_found_and_told_while_compiling() {
+        const OTHER: &str = "A {\n    x: 2,\n    y: é,\n}\n";
+        const LINES: [&str; 2] = first_difference(TEXTS, OTHER);
+        const PARTS: &[&str] = &["- ", LINES[0], "\n+ ", LINES[1]];
+        const TOLD: [u8; joined_len(PARTS)] = joined(PARTS);
+        const { assert!(!takes_text(TEXTS, OTHER) && takes_text(None, OTHER)) };
+        // The second text agrees for longest.
+        assert_eq!(utf8(&TOLD), "- y: é,\n+ y: 2,");
+        assert!(takes_text(TEXTS, "A {\n    x: 2,\n    y: 2,\n}\n"));
+        // One text goes on where the other has ended.
+        assert_eq!(first_difference(TEXTS, "A {\n    x: 1,\n    y: 2,\n"), ["", "}"]);
+        assert_eq!(first_difference(None, OTHER), ["", ""]);
+    }
+
+    #[test]
+    fn a_recipe_of_folds_has_a_text_for_each() {
+        let text = "/// Cats?\nCats {\n    task: single_label,\n    data: folders { root: \"d\", valid: folds(3) },\n    \
+                    transforms: side_on { size: 64 },\n    model: squeezenet1_1,\n    metrics: [accuracy],\n    \
+                    train: { fit(0.01, 1); },\n}\n";
+        let recipe = RecipeText::new("cats.recipe", text, &[]).result.unwrap().recipe;
+        let texts = recipe.model_texts();
+        assert_eq!(texts.len(), 4);
+        assert_eq!(texts[0], model_text(&recipe.to_string()));
+        assert!(texts[0].starts_with("Cats {\n") && texts[0].ends_with("}\n"), "{}", texts[0]);
+        for (fold, text) in texts[1..].iter().enumerate() {
+            assert!(text.contains(&format!("fold = {fold}")), "{text}");
+        }
+    }
+}
