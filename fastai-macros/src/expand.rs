@@ -7,7 +7,7 @@ use fastai_dsl::draft::{Draft, Name, ValueKind};
 use fastai_dsl::parse::{Parsed, parse};
 use fastai_dsl::prepared;
 use fastai_dsl::suggest::closest;
-use fastai_dsl::{Diagnostics, Site, TaskKind, check_with};
+use fastai_dsl::{Checked, Diagnostics, Site, TaskKind, check_with};
 
 use crate::builder::Builder;
 use crate::classes;
@@ -47,7 +47,7 @@ pub(crate) fn recipe(input: TokenStream) -> TokenStream {
     match checked {
         Ok(checked) => {
             let warnings = report::all(&checked.warnings, &|site| places.both(site));
-            let items = item.checked(&draft, &checked.flat, &|site| places.first(site));
+            let items = item.checked(&draft, &checked, &|site| places.first(site));
             quote! { #tracked #items #warnings }
         }
         Err(diagnostics) => {
@@ -86,20 +86,23 @@ pub(crate) struct RecipeItem<'a> {
 
 impl RecipeItem<'_> {
     /// The type and its implementation, as calls of the typed builder.
-    pub(crate) fn checked(&self, draft: &Draft, flat: &Draft, span: &dyn Fn(Site) -> Span) -> TokenStream {
+    pub(crate) fn checked(&self, draft: &Draft, checked: &Checked, span: &dyn Fn(Site) -> Span) -> TokenStream {
+        let flat = &checked.flat;
         let builder = Builder { krate: self.krate, span };
         let calls = builder.calls(flat);
         let assertions = builder.assertions(flat);
         let build = if flat.has_constant() { "build_with_constants" } else { "build_checked" };
         let build = Ident::new(build, Span::mixed_site());
         let body = quote_spanned! { Span::mixed_site() => #calls __p.#build() };
-        let item = self.experiment(draft, &body);
+        // The checks stand in for Rust constants with values of their own.
+        let texts = if flat.has_constant() { None } else { Some(checked.recipe.model_texts()) };
+        let item = self.experiment(draft, &body, texts.as_deref());
         quote! { #item #assertions }
     }
 
     /// The type with an unreachable body, so that the rest of the user's file compiles beside the errors.
     pub(crate) fn stub(&self, draft: &Draft) -> TokenStream {
-        let item = self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") });
+        let item = self.experiment(draft, &quote! { ::core::unreachable!("the recipe has errors") }, None);
         // A lower-case name has been reported already.
         quote! { #[allow(non_camel_case_types)] #item }
     }
@@ -121,7 +124,8 @@ impl RecipeItem<'_> {
         }
     }
 
-    fn experiment(&self, draft: &Draft, body: &TokenStream) -> TokenStream {
+    /// The type; `texts` are those of its models, if they are known.
+    fn experiment(&self, draft: &Draft, body: &TokenStream, texts: Option<&[String]>) -> TokenStream {
         let RecipeItem { krate, visibility, name, classes } = self;
         let docs = draft.doc.iter().flat_map(|d| d.split('\n')).map(|line| {
             let line = format!(" {line}");
@@ -146,6 +150,12 @@ impl RecipeItem<'_> {
                 Err(text) => (TokenStream::new(), report::error(&text, (name.span(), name.span()))),
             },
         };
+        let texts = texts.map(|texts| {
+            quote! {
+                const MODEL_TEXTS: ::core::option::Option<&'static [&'static str]> =
+                    ::core::option::Option::Some(&[#(#texts),*]);
+            }
+        });
         quote_spanned! { Span::mixed_site() =>
             #(#docs)*
             #visibility struct #name;
@@ -153,6 +163,7 @@ impl RecipeItem<'_> {
                 type Task = #krate::__private::#task;
                 const NAME: &'static str = #text;
                 #stated
+                #texts
                 fn recipe() -> #krate::__private::Recipe { #body }
             }
             #class_enum

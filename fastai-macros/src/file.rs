@@ -57,7 +57,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
             let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
             let ident = Ident::new(&checked.flat.name.text, span);
             let item = RecipeItem { krate: &krate, visibility: &visibility, name: &ident, classes: &classes };
-            let items = item.checked(&checked.flat, &checked.flat, &|_| span);
+            let items = item.checked(&checked.flat, checked, &|_| span);
             let warnings = lints(&source, span);
             quote! { #tracked #items #warnings }
         }

@@ -11,12 +11,19 @@ macro_rules! examples {
         $( mod $module {
             fastai_macros::include_recipe_at! { [::fastai_dsl] $file }
 
+            pub const TEXTS: Option<&'static [&'static str]> = <$name as super::Experiment>::MODEL_TEXTS;
+
             pub fn recipe() -> super::Recipe {
                 <$name as super::Experiment>::recipe()
             }
         } )*
         fn all() -> Vec<(&'static str, Recipe, &'static str)> {
             vec![$( ($file, $module::recipe(), include_str!($file)) ),*]
+        }
+
+        /// The texts of models that the macro states.
+        fn texts() -> Vec<Option<&'static [&'static str]>> {
+            vec![$( $module::TEXTS ),*]
         }
     };
 }
@@ -44,6 +51,15 @@ fn macro_and_file_give_equal_recipes() {
         let canonical = RecipeText::new(file, &text, &[]).result.unwrap().recipe;
         assert_eq!(canonical, checked, "{file}");
         assert_eq!(canonical.to_string(), text, "{file}");
+    }
+}
+
+/// What `include_model!` compares while compiling is what the loader compares.
+#[test]
+fn the_macro_states_the_texts_of_a_recipes_models() {
+    for ((file, built, _), stated) in all().into_iter().zip(texts()) {
+        let texts = built.model_texts();
+        assert_eq!(stated.unwrap(), texts, "{file}");
     }
 }
 

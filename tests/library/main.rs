@@ -7,4 +7,5 @@ mod examples;
 mod given;
 mod own;
 mod quickstart;
+mod scenes;
 mod typed;

@@ -4,30 +4,28 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::{Classified, Experiment};
+use fastai_dsl::{Classified, Experiment, model_text};
 
-use super::fold_of_model::{code, fold_of};
 use super::snapshot::text_differences;
 use super::supplied::Supplied;
 use super::validate::{validate_on_with, validate_with};
-use super::{Outcome, RunOptions, Validated, resume, run, slow_kernels};
+use super::{Outcome, RunOptions, Validated, resume, run};
 use crate::data::{Dataset, RgbImage};
 use crate::models::{ModelMeta, WeightsError};
 use crate::predict::{IN_MEMORY, Prediction, Predictions, Predictor, class_differences};
 use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::{BatchRow, Summary};
-use crate::{RunError, device};
+use crate::{RunError, device, slow_kernels};
 
 /// Runs a recipe; implemented for every [`Experiment`].
 pub trait Run: Experiment {
-    /// Runs the recipe silently, except that a program whose kernels are not optimised says so on standard error. See [`run`].
+    /// Runs the recipe silently, except that a program whose kernels are not optimised says so on standard error, once in a
+    /// process. See [`run`].
     ///
     /// # Errors
     /// Those of [`run`].
     fn run(options: &RunOptions) -> Result<Trained<Self>, RunError> {
-        if let Some(warning) = slow_kernels() {
-            eprintln!("warning: {warning}");
-        }
+        slow_kernels::warn();
         Self::run_with(options, &mut Silent)
     }
 
@@ -190,9 +188,9 @@ fn fits<E: Experiment>(meta: &ModelMeta, source: &Path) -> Result<(), RunError> 
     if meta.recipe != E::NAME {
         return refused(format!("a model of recipe `{}`, not of `{}`", meta.recipe, E::NAME));
     }
-    let recipe = E::recipe();
-    let differs = text_differences(&code(&meta.text), &code(&recipe.to_string()));
-    if !differs.is_empty() && fold_of(&recipe, meta).is_none() {
+    let (trained, texts) = (model_text(&meta.text), E::recipe().model_texts());
+    if !texts.contains(&trained) {
+        let differs = text_differences(&trained, &texts[0]);
         return refused(format!(
             "recipe `{}` has changed since it was trained (- as trained, + now):\n{}\ntrain it again, or load it as the \
              recipe that it was",

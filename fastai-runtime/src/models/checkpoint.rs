@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
-use fastai_dsl::{Augmentation, HeadSpec, Metric, Recipe, Stats, Step, TaskKind, Transforms, arch};
+use fastai_dsl::{Augmentation, HeadSpec, MODEL_KEY, Metric, Recipe, Stats, Step, TaskKind, Transforms, arch};
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
@@ -17,9 +17,6 @@ use crate::data::FileError;
 use crate::metrics::Thresholds;
 use crate::transforms::Transform;
 
-/// The only metadata key of a saved model, which contains its header. A single key keeps files reproducible, since the
-/// order of several keys varies.
-const FORMAT: &str = "fastai model 3";
 /// The key of saved models without a digest.
 const UNSEALED: &str = "fastai model 2";
 
@@ -173,7 +170,8 @@ pub fn save_model(network: &Network, meta: &ModelMeta, path: &Path) -> Result<Mo
     });
     let header = SealedMeta { blake3: safetensors_file::BLANK, meta };
     let json = serde_json::to_string(&header).map_err(|e| FileError::new("write", path, e.into()))?;
-    let metadata = HashMap::from([(FORMAT.to_owned(), json)]);
+    // A single key keeps files reproducible, since the order of several keys varies.
+    let metadata = HashMap::from([(MODEL_KEY.to_owned(), json)]);
     safetensors_file::write(path, &tensors, metadata).map(ModelDigest)
 }
 
@@ -265,7 +263,7 @@ fn open(path: &Path) -> Result<SavedFile, WeightsError> {
 /// Checks the digest and the header.
 fn described(mut file: TensorFile, path: &Path) -> Result<SavedFile, WeightsError> {
     let broken = |why: &str| WeightsError::unfit(path, why);
-    let Some(text) = file.metadata(FORMAT).map(str::to_owned) else {
+    let Some(text) = file.metadata(MODEL_KEY).map(str::to_owned) else {
         return Err(broken(match file.metadata(UNSEALED) {
             Some(_) => "a model of an earlier version, which has no digest: train it again with this version",
             None => "not a model that `save` wrote (body weights are named with `weights`)",

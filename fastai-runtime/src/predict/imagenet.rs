@@ -7,6 +7,7 @@ use fastai_dsl::{ArchFacts, Crop, TransformSet, Transforms};
 use image::{RgbImage, imageops};
 
 use crate::models::{Classifier, WeightsError, load_classifier};
+use crate::slow_kernels;
 use crate::transforms::Transform;
 
 /// A published network with its classifier and its image preparation.
@@ -25,6 +26,7 @@ impl ImagenetClassifier {
     /// # Errors
     /// Those of [`load_classifier`].
     pub fn load(facts: &ArchFacts, path: &Path, size: u32, device: &Device) -> Result<Self, WeightsError> {
+        slow_kernels::warn();
         let network = load_classifier(Classifier::new(facts.name, 0, device), path)?;
         let plain = Transforms { crop: Crop::Center, ..Transforms::new(TransformSet::None, size) };
         let transform = Transform::new(&plain, facts.stats);

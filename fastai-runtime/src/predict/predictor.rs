@@ -14,7 +14,7 @@ use crate::metrics::{Probabilities, Thresholds};
 use crate::models::{self, DEFAULT_THRESHOLD, ModelMeta, Network, WeightsError};
 use crate::report::Summary;
 use crate::transforms::{Pixels, Transform};
-use crate::{RunError, device};
+use crate::{RunError, device, slow_kernels};
 
 /// Memory limit of prepared images that wait for the network, bytes.
 const AHEAD: usize = 64 << 20;
@@ -32,6 +32,8 @@ pub(crate) const IN_MEMORY: &str = "the model in memory";
 /// * [`predict_iter`](Self::predict_iter): any number of images, a batch in memory.
 /// * [`predict_files`](Self::predict_files) and [`stream`](Self::stream): files, decoded on all cores.
 /// * [`embed`](Self::embed): the body's features.
+///
+/// A program whose kernels are not optimised says so on standard error when it loads a model, unless it has said so before.
 #[derive(Clone, Debug)]
 pub struct Predictor {
     members: Members,
@@ -58,6 +60,7 @@ impl Predictor {
     /// If there is no such model (the error lists the existing ones), it is broken or a link, or the run's summary was
     /// edited or describes another model. If folds are missing.
     pub fn load(path: &Path, model: Option<&str>, device: &Device) -> Result<Self, RunError> {
+        slow_kernels::warn();
         if let Some(ensemble) = Self::ensemble(path, model, device)? {
             return Ok(ensemble);
         }
@@ -142,6 +145,7 @@ impl Predictor {
     /// # Errors
     /// If the bytes are no saved model, or are damaged.
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, device: &Device) -> Result<Self, RunError> {
+        slow_kernels::warn();
         let (network, meta) = models::read_model_bytes(bytes.into(), Path::new(IN_MEMORY), device)?;
         Ok(Predictor { members: Members::one(network), meta, device: device.clone() })
     }

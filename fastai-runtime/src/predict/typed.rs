@@ -101,7 +101,43 @@ pub(crate) fn class_differences(wanted: &[impl AsRef<str>], found: &[String]) ->
 
 #[cfg(test)]
 mod tests {
+    use fastai_dsl::{Experiment, Recipe};
+
     use super::*;
+
+    /// As the macro would write it of a summary.
+    struct Pets;
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum PetsClass {
+        Cat,
+        Dog,
+        Hamster,
+    }
+    impl Experiment for Pets {
+        type Task = SingleLabel;
+        const NAME: &'static str = "Pets";
+        fn recipe() -> Recipe {
+            unreachable!("nothing runs")
+        }
+    }
+    impl Class for PetsClass {
+        const ALL: &'static [Self] = &[PetsClass::Cat, PetsClass::Dog, PetsClass::Hamster];
+        const NAMES: &'static [&'static str] = &["cat", "dog", "hamster"];
+        fn index(self) -> usize {
+            self as usize
+        }
+    }
+    impl Classified for Pets {
+        type Class = PetsClass;
+    }
+
+    #[test]
+    fn the_class_is_the_most_probable_and_the_first_of_equals() {
+        let class = |probabilities: [f32; 3]| Prediction::<Pets>::new(probabilities.to_vec()).class();
+        assert_eq!(class([0.2, 0.3, 0.5]), PetsClass::Hamster);
+        assert_eq!(class([0.2, 0.4, 0.4]), PetsClass::Dog);
+        assert_eq!(class([0.5, 0.0, 0.5]), PetsClass::Cat);
+    }
 
     #[test]
     fn differences_are_named() {

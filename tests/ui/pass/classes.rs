@@ -36,6 +36,28 @@ mod without_a_summary {
     }
 }
 
+mod with_a_constant {
+    const SIZE: u32 = 128;
+
+    recipe! {
+        pub Breeds {
+            task: single_label,
+            data: folders { root: "data/breeds" },
+            transforms: side_on { size: SIZE },
+            model: squeezenet1_1,
+            metrics: [accuracy],
+            train: {
+                fit(1e-2, 3);
+            },
+        }
+    }
+
+    /// The text of this recipe is only known when it runs, so only its name and classes are compared here.
+    pub fn model() -> &'static [u8] {
+        ::fastai_macros::include_model_at! { [::fastai_dsl] Breeds, "breeds.safetensors" }
+    }
+}
+
 /// Matching is exhaustive: another class in the data is an error here.
 fn legs(class: BreedsClass) -> u32 {
     match class {
@@ -57,9 +79,12 @@ fn main() {
     write!(text, "{:>5}", BreedsClass::Pug).unwrap();
     assert_eq!(text, "  pug");
     assert_eq!("n02-chihuahua".parse(), Ok(BreedsClass::N02Chihuahua));
-    // The header of a model of this recipe: only its name and classes are compared while compiling.
+    // The header of a model of this recipe, without numbers.
     let model = ::fastai_macros::include_model_at! { [::fastai_dsl] Breeds, "breeds.safetensors" };
     assert!(model.len() > 100);
+    assert_eq!(Breeds::MODEL_TEXTS, Some(&[Breeds::recipe().to_string().as_str()][..]));
+    assert_eq!(with_a_constant::Breeds::MODEL_TEXTS, None);
+    assert_eq!(with_a_constant::model(), model);
     let error = "pugg".parse::<BreedsClass>().unwrap_err();
     assert_eq!(error.to_string(), "no class \"pugg\": did you mean `pug`?");
 }
