@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fastai_runtime::activations::{ActivationCache, Purpose, StoredFile, StoredKind, remove};
+use fastai_runtime::activations::{ActivationCache, Purpose, StoredFile, StoredKind};
 use fastai_runtime::names::visible_name;
 
-use super::config::{self, Sourced};
+use super::config;
 use super::failure::Failure;
 use super::numbers::{counted, megabytes, size, thousands};
 use super::table::table;
@@ -39,7 +39,7 @@ enum CacheCommand {
         /// What may stay, e.g. `500M`, `20G` or 0; the `cache_limit` of fastai.toml (50G by default) unless given
         #[arg(long, value_name = "SIZE", value_parser = size)]
         keep: Option<u64>,
-        /// Count and remove scaled copies of images too; no run may be reading them
+        /// Count and remove scaled copies of images too, those made first first; those of a size that a run reads stay
         #[arg(long)]
         copies: bool,
         /// Only say what would be removed
@@ -109,6 +109,9 @@ fn why(cache: &ActivationCache, part: Option<&str>) -> Result<(), Failure> {
         }
         said += 1;
         println!("{}: {}, last used {}", shown(&file.path), megabytes(file.bytes), age(file.used));
+        if file.is_partial() {
+            println!("  not complete: a run that needs them computes those that are missing");
+        }
         match purpose {
             Some(p) => {
                 let images = thousands(p.images as u64);
@@ -137,28 +140,32 @@ fn why(cache: &ActivationCache, part: Option<&str>) -> Result<(), Failure> {
 }
 
 fn gc(cache: &ActivationCache, kinds: &[StoredKind], keep: u64, dry_run: bool) -> Result<(), Failure> {
-    let surplus = cache.surplus(kinds, keep)?;
-    if !dry_run {
-        surplus.iter().try_for_each(remove)?;
+    if dry_run {
+        println!("{}: {} would be removed", shown(cache.root()), described(&cache.surplus(kinds, keep)?));
+        return Ok(());
     }
-    let what = if dry_run { "would be removed" } else { "removed" };
-    println!("{}: {} {what}", shown(cache.root()), described(&surplus));
+    let trimmed = cache.trim(kinds, keep)?;
+    println!("{}: {} removed", shown(cache.root()), described(&trimmed.removed));
+    if !trimmed.in_use.is_empty() {
+        let stay = described(&trimmed.in_use);
+        println!("{}: {stay} stay: a run reads copies of their size, or nothing can tell", shown(cache.root()));
+    }
     Ok(())
 }
 
-/// Removes what is beyond the limit, oldest first, after a run, and says so.
-///
-/// # Errors
-/// Files that cannot be listed or removed.
-pub fn keep_to(folder: Option<&Path>, limit: &Sourced<u64>) -> Result<(), Failure> {
+/// Keeps the caches in `folder`, or where they are by default, to the limit after a run or a sweep, and says what that removed.
+/// The results are there whatever becomes of the caches, so a failure is a warning.
+pub fn keep_to_limit(folder: Option<&Path>) {
+    let Some(limit) = config::cache_limit() else { return };
     let cache = ActivationCache::new(folder.map_or_else(ActivationCache::default_root, Path::to_path_buf));
-    let surplus = cache.surplus(&[StoredKind::Activations], limit.value)?;
-    surplus.iter().try_for_each(remove)?;
-    if !surplus.is_empty() {
-        let (what, size) = (described(&surplus), megabytes(limit.value));
-        eprintln!("removed {what} from {}: {} keeps it to {size}", shown(cache.root()), limit.source);
+    match cache.trim(&[StoredKind::Activations, StoredKind::Copy], limit.value) {
+        Ok(trimmed) if trimmed.removed.is_empty() => {}
+        Ok(trimmed) => {
+            let (what, size) = (described(&trimmed.removed), megabytes(limit.value));
+            eprintln!("removed {what} from {}: {} keeps it to {size}", shown(cache.root()), limit.source);
+        }
+        Err(error) => eprintln!("warning: the cache is not kept to its limit: {error}"),
     }
-    Ok(())
 }
 
 fn shown(path: &Path) -> String {

@@ -2,6 +2,7 @@
 //!
 //! What a command line says comes first, then the environment, then the project's file, then the user's.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -24,7 +25,7 @@ struct ConfigFile {
     device: Option<String>,
     /// The folder of activation caches, relative to the file.
     cache: Option<PathBuf>,
-    /// What `fastai run` leaves in the caches of activations at most, such as `20G`, or `none`.
+    /// What `fastai run` and `sweep` leave of cached activations and scaled copies at most, such as `20G`, or `none`.
     cache_limit: Option<String>,
     /// The folder that is searched first for weights, relative to the file.
     weights: Option<PathBuf>,
@@ -38,9 +39,59 @@ pub struct Sourced<T> {
     pub source: String,
 }
 
+/// Where files of defaults are looked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Search {
+    /// Nowhere: `$FASTAI_CONFIG` is empty.
+    #[default]
+    Nowhere,
+    /// Only here: `$FASTAI_CONFIG` names the file.
+    Named(PathBuf),
+    /// For want of `$FASTAI_CONFIG`, in two places.
+    Usual {
+        /// The working directory, with which the search for the project's file begins.
+        from: PathBuf,
+        /// The project's file, if there is one.
+        project: Option<PathBuf>,
+        /// Where the user's file belongs; `None` without a home folder.
+        user: Option<PathBuf>,
+    },
+}
+
+impl Search {
+    /// The places that the environment and the working directory say.
+    fn of_this_process() -> Self {
+        match std::env::var_os("FASTAI_CONFIG") {
+            Some(path) if path.is_empty() => Search::Nowhere,
+            Some(path) => Search::Named(path.into()),
+            None => {
+                let from = std::env::current_dir().unwrap_or_default();
+                let project = from.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file());
+                Search::Usual { from, project, user: user_folder().map(|folder| folder.join(NAME)) }
+            }
+        }
+    }
+
+    /// The files to read, the project's before the user's.
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Search::Nowhere => Vec::new(),
+            Search::Named(path) => vec![path.clone()],
+            Search::Usual { project, user, .. } => {
+                let user = user.iter().filter(|path| path.is_file());
+                let mut files: Vec<PathBuf> = project.iter().chain(user).cloned().collect();
+                files.dedup();
+                files
+            }
+        }
+    }
+}
+
 /// The defaults of this process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// Where files were looked for.
+    pub search: Search,
     /// The files that were read, the project's before the user's.
     pub files: Vec<PathBuf>,
     pub device: Option<Sourced<DeviceRequest>>,
@@ -49,7 +100,8 @@ pub struct Config {
     pub weights: Option<Sourced<PathBuf>>,
 }
 
-/// Bytes of cached activations that stay unless a file says otherwise: those of some ten million images.
+/// Bytes of cached activations and scaled copies that stay unless a file says otherwise: the activations of some ten million
+/// images.
 const CACHE_LIMIT: u64 = 50_000_000_000;
 /// `cache_limit = "none"`.
 const UNLIMITED: u64 = u64::MAX;
@@ -61,7 +113,7 @@ pub fn get() -> &'static Config {
     CONFIG.get_or_init(Config::default)
 }
 
-/// What `fastai run` leaves in the caches of activations: what a file says, else [`CACHE_LIMIT`]. `None`: everything.
+/// What `fastai run` and `sweep` leave in the caches: what a file says, else [`CACHE_LIMIT`]. `None`: everything.
 pub fn cache_limit() -> Option<Sourced<u64>> {
     let default = || Sourced { value: CACHE_LIMIT, source: "the default of `cache_limit` in fastai.toml".to_string() };
     let limit = get().cache_limit.clone().unwrap_or_else(default);
@@ -85,21 +137,9 @@ pub fn device_of(flag: Option<&DeviceRequest>, recipe: &Recipe) -> Option<Device
 /// # Errors
 /// A file that cannot be read, or that says something unknown; a variable that names no device.
 pub fn load() -> Result<(), Failure> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let files = match std::env::var_os("FASTAI_CONFIG") {
-        // Set and empty: no file counts.
-        Some(path) if path.is_empty() => Vec::new(),
-        Some(path) => vec![PathBuf::from(path)],
-        None => {
-            let here = std::env::current_dir().unwrap_or_default();
-            let project = here.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file());
-            let user = user_folder(variable).map(|folder| folder.join(NAME)).filter(|path| path.is_file());
-            let mut files: Vec<PathBuf> = project.into_iter().chain(user).collect();
-            files.dedup();
-            files
-        }
-    };
-    let mut config = Config::default();
+    let search = Search::of_this_process();
+    let files = search.files();
+    let mut config = Config { search, ..Config::default() };
     if let Some(word) = variable("FASTAI_DEVICE") {
         let word = word.to_string_lossy();
         let value = word.parse().map_err(|why| Failure::Invalid(format!("$FASTAI_DEVICE is {word:?}: {why}")))?;
@@ -119,8 +159,13 @@ pub fn load() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The value of a variable that is set and not empty.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// `$XDG_CONFIG_HOME/fastai`, else `~/.config/fastai`; on Windows `%APPDATA%\fastai`.
-fn user_folder(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
+fn user_folder() -> Option<PathBuf> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CONFIG_HOME").or_else(|| {
         absolute(if cfg!(windows) { "APPDATA" } else { "HOME" })

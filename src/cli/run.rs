@@ -9,7 +9,6 @@ use fastai_runtime::report::{Baseline, Evaluation, Folds, Summary};
 use fastai_runtime::{RunError, RunOptions, engine, progress};
 
 use super::cache;
-use super::config;
 use super::device::RecipeDevice;
 use super::failure::Failure;
 
@@ -103,13 +102,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     // Without `--quiet`, the run itself has warned.
     print!("{}", reached(&outcome.summary, args.quiet));
     println!("run folder: {}", outcome.folder.display());
-    // The run is complete, whatever becomes of the cache.
-    if let Some(limit) = config::cache_limit()
-        && let Err(failure) = cache::keep_to(args.cache.as_deref(), &limit)
-        && let Some(why) = failure.text()
-    {
-        eprintln!("warning: the cache is not kept to its limit: {why}");
-    }
+    cache::keep_to_limit(args.cache.as_deref());
     let report = outcome.folder.join("report.html");
     if report.is_file() {
         println!("report: {}", report.display());

@@ -12,6 +12,7 @@ use fastai_runtime::sweep::{
 };
 use fastai_runtime::{RunError, RunOptions, progress};
 
+use super::cache;
 use super::combinations::specified;
 use super::device::RecipeDevice;
 use super::failure::{self, Exit, Failure};
@@ -107,7 +108,10 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     let mut progress = progress::auto(args.quiet);
     let result = sweep::run(&spec, &mut folder, &options, progress.as_mut());
     drop(progress);
-    conclude(&result.map_err(|error| failed(error, folder.path()))?, &spec)
+    let swept = result.map_err(|error| failed(error, folder.path()))?;
+    // By now no run of the sweep reads scaled copies.
+    cache::keep_to_limit(args.cache.as_deref());
+    conclude(&swept, &spec)
 }
 
 /// Reports an error that ended a sweep, and how the sweep goes on.

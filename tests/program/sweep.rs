@@ -35,6 +35,19 @@ fn scores(folder: &Path) -> BTreeMap<String, String> {
     rows.collect()
 }
 
+#[test]
+fn a_sweep_keeps_the_caches_to_their_limit() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, config) = (head(&scratch), scratch.path().join("fastai.toml"));
+    fs::write(&config, "cache_limit = \"0\"\n").unwrap();
+    let mut command = fastai(&scratch);
+    command.env("FASTAI_CONFIG", &config).arg("sweep").arg(&recipe).args(["--over", "lr=1e-2,0.1", "--out"]);
+    let said = stderr(command.arg(scratch.path().join("sweep")), 0);
+    assert!(said.contains("fastai.toml keeps it to 0 MB"), "{said}");
+    let list = fastai(&scratch).args(["cache", "list"]).assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(list).unwrap().contains("activations    0 files"));
+}
+
 const GRID: [&str; 6] = ["--over", "lr=1e-3,0.1", "--over", "model.dropout=0.25,0.5", "--seeds", "2"];
 
 #[test]

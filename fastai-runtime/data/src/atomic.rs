@@ -53,6 +53,9 @@ pub fn write_atomic(
 /// The prefix and the suffix of the temporary names that files have while they are written: `.NAME.xxxxxx.tmp`.
 const TEMPORARY: (&str, &str) = (".", ".tmp");
 
+/// The file in a folder that those lock who [`enter`] it.
+const LOCK: &str = ".lock";
+
 /// Creates `folder`, which several processes may write into, and removes what killed ones left, unless another process
 /// writes there now. Writers keep the lock that this returns until they are done; `None` on file systems without locks.
 pub fn enter(folder: &Path) -> Result<Option<std::fs::File>, FileError> {
@@ -62,7 +65,7 @@ pub fn enter(folder: &Path) -> Result<Option<std::fs::File>, FileError> {
 /// Like [`enter`], for a folder whose lock covers further folders.
 pub(crate) fn enter_with(folder: &Path, further: &[PathBuf]) -> Result<Option<std::fs::File>, FileError> {
     std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
-    let path = folder.join(".lock");
+    let path = folder.join(LOCK);
     let lock = std::fs::File::options().create(true).write(true).truncate(false).open(&path);
     let lock = lock.map_err(|e| FileError::new("create", &path, e))?;
     if lock.try_lock().is_ok() {
@@ -72,6 +75,19 @@ pub(crate) fn enter_with(folder: &Path, further: &[PathBuf]) -> Result<Option<st
         let _ = lock.unlock();
     }
     Ok(lock.lock_shared().is_ok().then_some(lock))
+}
+
+/// Takes part in the lock of a folder that others [`enter`], for one who only reads there and may be unable to write; `None` in
+/// a folder without a lock, and on file systems without locks.
+pub fn enter_to_read(folder: &Path) -> Option<File> {
+    File::open(folder.join(LOCK)).ok().filter(|lock| lock.lock_shared().is_ok())
+}
+
+/// Locks a folder against all who [`enter`] it, so that its files can be removed. `None` while one of them is there, and where
+/// that cannot be known.
+pub fn enter_alone(folder: &Path) -> Option<File> {
+    let lock = File::options().create(true).write(true).truncate(false).open(folder.join(LOCK)).ok()?;
+    locked(&lock).ok().map(|()| lock)
 }
 
 /// Removes the temporary files that killed processes left in `folder`. The caller makes sure that no process writes there
@@ -497,5 +513,18 @@ mod tests {
         drop((first, second));
         enter(&folder).unwrap().unwrap();
         assert_eq!(names(&folder), [".lock"]);
+    }
+
+    #[test]
+    fn one_is_alone_in_a_folder_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("cache");
+        assert!(enter_to_read(&folder).is_none() && enter_alone(&folder).is_none(), "there is no folder");
+        let writer = enter(&folder).unwrap().unwrap();
+        let reader = enter_to_read(&folder).unwrap();
+        drop(writer);
+        assert!(enter_alone(&folder).is_none());
+        drop(reader);
+        assert!(enter_alone(&folder).is_some());
     }
 }

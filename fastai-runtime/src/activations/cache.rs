@@ -10,6 +10,7 @@ use burn::module::Module;
 
 use super::Purpose;
 use super::features::{Features, Writer};
+use super::partial::{self, ComputedRows, Partial};
 use super::rows::{FoundRows, ImageKey, Rows};
 use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
@@ -141,7 +142,8 @@ impl ActivationCache {
     /// Returns the features of `examples`, whose images are `files` in this order: from the cache, where they may be in the files
     /// of other sets, or computed by the body of the learner's network and stored.
     ///
-    /// A damaged file is computed again, with a note. The new file is written atomically, and `purpose` beside it.
+    /// A damaged file is computed again, with a note. Rows are kept as they are computed, so that after an end at any instant
+    /// only those are computed that are missing. The new file is written atomically, and `purpose` beside it.
     ///
     /// # Errors
     /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is a warning; the features then
@@ -179,6 +181,8 @@ impl ActivationCache {
             }
         };
         if let Some(features) = open(progress) {
+            // A run may have ended before it removed them.
+            partial::remove_of(&path);
             return Ok(Opened { features, found: true, path });
         }
         // Runs of one process compute nothing twice: who waited here finds what the other has made.
@@ -187,113 +191,99 @@ impl ActivationCache {
             return Ok(Opened { features, found: true, path });
         }
         let images = Rows { key: *digest.as_bytes(), images: key.of_each(files)? };
-        // Rows that other sets of images share, as those of folds do, are copied; where that fails, they are computed.
-        if let Some(shared) = FoundRows::find(&folder, &images.images, width) {
-            let mut copy = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| shared.each(keep).map_err(Failed::Disk);
-            if let Ok(features) = write(&folder, &path, digest.as_bytes(), (rows, width), &mut copy)? {
-                purpose.keep(&path);
-                images.keep(&path);
-                return Ok(Opened { features, found: true, path });
-            }
-        }
-        let network = network.valid();
-        let device = learner.device().clone().without_autodiff();
-        let mut compute = |keep: &mut dyn FnMut(&[f32]) -> io::Result<()>| -> Result<(), Failed> {
-            progress.begin(&format!("images, activations of the {} set", purpose.part), rows as u64);
-            let (mut done, mut readings) = (0, Readings::of(&device));
-            for batch in examples.batches(&Traversal::Plain, 0, &device)? {
-                let batch = batch?;
-                let features = match batch.inputs {
-                    Inputs::Images(images) => network.features(images),
-                    Inputs::Features(features) => features,
-                };
-                done += batch.images.len() as u64;
-                let Some(read) = readings.add(features)? else { continue };
-                keep(&read).map_err(Failed::Disk)?;
-                progress.advance(done, "");
-                if stop.requested() {
-                    return Err(Failed::Run(RunError::Stopped(Reached::Batch)));
+        // Rows that other sets of images share, as those of folds do, and those that a run computed before it was interrupted.
+        let mut known = FoundRows::find(&folder, key.digest.as_bytes(), &images.images, width);
+        let missing = known.missing();
+        let found = missing.is_empty();
+        if !found {
+            let partial = Partial::begin(&path, key.digest.as_bytes(), width, purpose);
+            let mut computed = ComputedRows::new(partial);
+            let watch = Watch { progress: &mut *progress, stop };
+            compute(missing, &images.images, &mut computed, examples, learner, purpose, watch)?;
+            match computed.finish() {
+                Ok(file) => known.add(&images.images, file),
+                // A cache saves time only; a run goes on without one.
+                Err((error, computed)) => {
+                    let features = Features::in_memory(known.and(&computed)?, width);
+                    let text = format!("{error}: the activations stay in memory, and the next run computes them again");
+                    progress.warn(&text);
+                    return Ok(Opened { features, found, path });
                 }
             }
-            keep(&readings.rest()?).map_err(Failed::Disk)?;
-            progress.finish();
-            Ok(())
-        };
-        match write(&folder, &path, digest.as_bytes(), (rows, width), &mut compute)? {
+        }
+        // Before the file that they are about, so that a kill never leaves it without them.
+        purpose.keep(&path);
+        images.keep(&path);
+        let features = match write(&folder, &path, digest.as_bytes(), &known) {
             Ok(features) => {
-                purpose.keep(&path);
-                images.keep(&path);
-                Ok(Opened { features, found: false, path })
+                drop(known);
+                partial::remove_of(&path);
+                features
             }
-            // A cache saves time only; a run goes on without one.
             Err(error) => {
-                let mut values = Vec::new();
-                let in_memory = &mut |computed: &[f32]| {
-                    values.extend_from_slice(computed);
-                    Ok(())
-                };
-                match compute(in_memory) {
-                    Ok(()) => {}
-                    Err(Failed::Run(error)) => return Err(error),
-                    Err(Failed::Disk(error)) => return Err(RunError::file("write", &path, error)),
-                }
-                let text = format!("{error}: the activations stay in memory, and the next run computes them again");
-                progress.warn(&text);
-                Ok(Opened { features: Features::in_memory(values, width), found: false, path })
+                progress.warn(&format!("{error}: the activations are read from the files where their rows are"));
+                Features::scattered(known)
             }
-        }
+        };
+        Ok(Opened { features, found, path })
     }
 }
 
-/// Computes the features into a file and opens it; the inner error says why the file cannot be written or read back.
-fn write(
-    folder: &Path,
-    path: &Path,
-    key: &[u8; 32],
-    (rows, width): (usize, usize),
-    compute: &mut Computation<'_>,
-) -> Result<Result<Features, FileError>, RunError> {
-    let _lock = match enter(folder) {
-        Ok(lock) => lock,
-        Err(error) => return Ok(Err(error)),
-    };
-    // Carries a reader's error through the writer, whose error type covers only the disk.
-    let mut failure = None;
-    let written = write_atomic(path, |out| {
+/// Computes the features of some images of a set, and passes them on as they come.
+fn compute(
+    missing: Vec<usize>,
+    images: &[ImageKey],
+    computed: &mut ComputedRows,
+    examples: &dyn Examples,
+    learner: &Learner,
+    purpose: &Purpose,
+    watch: Watch<'_>,
+) -> Result<(), RunError> {
+    let Watch { progress, stop } = watch;
+    let network = learner.network().valid();
+    let device = learner.device().clone().without_autodiff();
+    let mut what = format!("images, activations of the {} set", purpose.part);
+    if missing.len() < images.len() {
+        let known = format!("{} of {} known already", images.len() - missing.len(), images.len());
+        progress.note(&format!("activations of the {} set: {known}", purpose.part));
+        what = format!("{what} ({known})");
+    }
+    progress.begin(&what, missing.len() as u64);
+    let (mut done, mut unread, mut readings) = (0, Vec::new(), Readings::of(&device));
+    for batch in examples.batches(&Traversal::Listed(missing), 0, &device)? {
+        let batch = batch?;
+        let features = match batch.inputs {
+            Inputs::Images(images) => network.features(images),
+            Inputs::Features(features) => features,
+        };
+        unread.extend(batch.images.iter().map(|image| images[*image]));
+        let Some(read) = readings.add(features)? else { continue };
+        computed.add(&unread, &read)?;
+        done += unread.len() as u64;
+        unread.clear();
+        progress.advance(done, "");
+        if stop.requested() {
+            computed.sync();
+            return Err(RunError::Stopped(Reached::Batch));
+        }
+    }
+    computed.add(&unread, &readings.rest()?)?;
+    progress.finish();
+    Ok(())
+}
+
+/// Writes all rows into a file and opens it; the error says why the file cannot be written or read back.
+fn write(folder: &Path, path: &Path, key: &[u8; 32], all: &FoundRows) -> Result<Features, FileError> {
+    let _lock = enter(folder)?;
+    let (rows, width) = (all.len(), all.width());
+    write_atomic(path, |out| {
         let mut writer = Writer::begin(out, key, rows, width)?;
-        match compute(&mut |values| writer.add(values)) {
-            Ok(()) => writer.finish(),
-            Err(Failed::Disk(error)) => Err(error),
-            Err(Failed::Run(error)) => {
-                failure = Some(error);
-                Err(io::Error::other("not all features were computed"))
-            }
-        }
-    });
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    if let Err(error) = written {
-        return Ok(Err(error));
-    }
+        all.each(&mut |row| writer.add(row))?;
+        writer.finish()
+    })?;
     let unreadable = |error| FileError::new("read", path, error);
-    Ok(match Features::open(path, key, rows, width) {
-        Ok(Ok(features)) => Ok(features),
-        Ok(Err(why)) => Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, why))),
-        Err(error) => Err(unreadable(error)),
-    })
-}
-
-/// Computes all features and passes them on, batch by batch.
-type Computation<'a> = dyn FnMut(&mut dyn FnMut(&[f32]) -> io::Result<()>) -> Result<(), Failed> + 'a;
-
-enum Failed {
-    Disk(io::Error),
-    Run(RunError),
-}
-
-impl From<RunError> for Failed {
-    fn from(error: RunError) -> Self {
-        Failed::Run(error)
+    match Features::open(path, key, rows, width).map_err(unreadable)? {
+        Ok(features) => Ok(features),
+        Err(why) => Err(unreadable(io::Error::new(io::ErrorKind::InvalidData, why))),
     }
 }

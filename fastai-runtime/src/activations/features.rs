@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::rows::FoundRows;
 use crate::RunError;
 
 const MAGIC: &[u8; 8] = b"fastact1";
@@ -29,13 +30,23 @@ pub struct Features {
 #[derive(Debug)]
 enum Store {
     Memory(Vec<f32>),
-    File { file: File, path: PathBuf },
+    File {
+        file: File,
+        path: PathBuf,
+    },
+    /// Rows that no file holds in this order.
+    Scattered(FoundRows),
 }
 
 impl Features {
     /// Wraps features in memory; `values` contains complete rows.
     pub fn in_memory(values: Vec<f32>, width: usize) -> Self {
         Features { rows: values.len().checked_div(width).unwrap_or(0), width, store: Store::Memory(values) }
+    }
+
+    /// Reads features from where they were found; none is missing.
+    pub(super) fn scattered(rows: FoundRows) -> Self {
+        Features { rows: rows.len(), width: rows.width(), store: Store::Scattered(rows) }
     }
 
     /// Images.
@@ -64,12 +75,15 @@ impl Features {
                 }
             }
             Store::File { file, path } => {
-                let mut bytes = vec![0; self.width * 4];
                 for &image in images {
                     assert!(image < self.rows, "image {image} of {}", self.rows);
-                    let at = HEADER as u64 + image as u64 * bytes.len() as u64;
-                    read_at(file, &mut bytes, at).map_err(|e| RunError::file("read", path, e))?;
-                    values.extend(floats(&bytes));
+                    let row = read_row(file, place_of(image, self.width), self.width);
+                    values.extend(row.map_err(|e| RunError::file("read", path, e))?);
+                }
+            }
+            Store::Scattered(rows) => {
+                for &image in images {
+                    values.extend(rows.row(image)?);
                 }
             }
         }
@@ -88,42 +102,61 @@ impl Features {
         width: usize,
         in_memory: u64,
     ) -> io::Result<Result<Self, String>> {
-        let mut file = File::open(path)?;
-        // The expected size is known, so a foreign file costs no memory.
-        let values = rows as u64 * width as u64 * 4;
-        let size = HEADER as u64 + values + DIGEST as u64;
-        let found = file.metadata()?.len();
-        if found != size {
-            return Ok(Err(format!("it has {found} bytes, not {size}")));
-        }
-        let mut header = [0; HEADER];
-        file.read_exact(&mut header)?;
-        if header != header_of(key, rows, width) {
-            return Ok(Err("its header is of something else".into()));
-        }
-        let mut digest = blake3::Hasher::new();
-        digest.update(&header);
-        let keep = values <= in_memory;
-        let mut all = Vec::with_capacity(if keep { rows * width } else { 0 });
-        let mut chunk = vec![0; CHUNK];
-        let mut left = values;
-        while left > 0 {
-            let part = &mut chunk[..left.min(CHUNK as u64) as usize];
-            file.read_exact(part)?;
-            digest.update(part);
-            if keep {
-                all.extend(floats(part));
-            }
-            left -= part.len() as u64;
-        }
-        let mut expected = [0; DIGEST];
-        file.read_exact(&mut expected)?;
-        if expected != *digest.finalize().as_bytes() {
-            return Ok(Err("its content does not match its digest".into()));
-        }
-        let store = if keep { Store::Memory(all) } else { Store::File { file, path: path.to_path_buf() } };
-        Ok(Ok(Features { rows, width, store }))
+        let keep = rows as u64 * width as u64 * 4 <= in_memory;
+        Ok(checked(path, key, rows, width, keep)?.map(|(file, values)| {
+            let store = if keep { Store::Memory(values) } else { Store::File { file, path: path.to_path_buf() } };
+            Features { rows, width, store }
+        }))
     }
+}
+
+/// Opens a file with exactly this key and these dimensions, whose digest is right, and returns its values too, if they are to be
+/// kept. The inner error describes how another file differs.
+pub(super) fn checked(
+    path: &Path,
+    key: &[u8; 32],
+    rows: usize,
+    width: usize,
+    keep: bool,
+) -> io::Result<Result<(File, Vec<f32>), String>> {
+    let mut file = File::open(path)?;
+    // The expected size is known, so a foreign file costs no memory.
+    let values = rows as u64 * width as u64 * 4;
+    let size = HEADER as u64 + values + DIGEST as u64;
+    let found = file.metadata()?.len();
+    if found != size {
+        return Ok(Err(format!("it has {found} bytes, not {size}")));
+    }
+    let mut header = [0; HEADER];
+    file.read_exact(&mut header)?;
+    if header != header_of(key, rows, width) {
+        return Ok(Err("its header is of something else".into()));
+    }
+    let mut digest = blake3::Hasher::new();
+    digest.update(&header);
+    let mut all = Vec::with_capacity(if keep { rows * width } else { 0 });
+    let mut chunk = vec![0; CHUNK];
+    let mut left = values;
+    while left > 0 {
+        let part = &mut chunk[..left.min(CHUNK as u64) as usize];
+        file.read_exact(part)?;
+        digest.update(part);
+        if keep {
+            all.extend(floats(part));
+        }
+        left -= part.len() as u64;
+    }
+    let mut expected = [0; DIGEST];
+    file.read_exact(&mut expected)?;
+    if expected != *digest.finalize().as_bytes() {
+        return Ok(Err("its content does not match its digest".into()));
+    }
+    Ok(Ok((file, all)))
+}
+
+/// Where the row of an image begins in a file of features.
+pub(super) fn place_of(image: usize, width: usize) -> u64 {
+    HEADER as u64 + image as u64 * width as u64 * 4
 }
 
 /// Writes features to a file while they are computed.
@@ -170,6 +203,13 @@ fn header_of(key: &[u8; 32], rows: usize, width: usize) -> [u8; HEADER] {
 
 fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
     bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
+}
+
+/// The row of `width` features that begins at a byte of a file.
+pub(super) fn read_row(file: &File, at: u64, width: usize) -> io::Result<Vec<f32>> {
+    let mut bytes = vec![0; width * 4];
+    read_at(file, &mut bytes, at)?;
+    Ok(floats(&bytes).collect())
 }
 
 #[cfg(unix)]

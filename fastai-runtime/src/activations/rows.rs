@@ -1,11 +1,14 @@
-//! Which images the rows of a file of features are of: a set that consists of such images, as the next fold does, copies the
-//! rows instead of computing them.
+//! Which images the rows of a file of features are of: a set that has such images, as the next fold does, copies their rows
+//! instead of computing them.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::features::Features;
+use super::features::{checked, place_of, read_row};
+use super::partial::{self, is_partial};
+use crate::RunError;
 use crate::sealed::{read_sealed, write_sealed};
 
 /// The kind of the file beside the features.
@@ -27,11 +30,21 @@ pub(super) struct Rows {
     pub(super) images: Vec<ImageKey>,
 }
 
+/// A file that is open, and the images whose rows it has, each with the byte at which its row begins.
+#[derive(Debug)]
+pub(super) struct RowFile {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) rows: Vec<(ImageKey, u64)>,
+}
+
 /// The rows of wanted images, in files that are open.
+#[derive(Debug)]
 pub(super) struct FoundRows {
-    files: Vec<Features>,
-    /// For each wanted image the file and the row.
-    places: Vec<(usize, usize)>,
+    files: Vec<(File, PathBuf)>,
+    /// For each wanted image the file and the byte at which its row begins; `None` if it is missing.
+    places: Vec<Option<(usize, u64)>>,
+    width: usize,
 }
 
 impl Rows {
@@ -55,47 +68,122 @@ impl Rows {
 }
 
 impl FoundRows {
-    /// Looks for the rows of `wanted` in all files of `folder`; `None` if one is missing.
-    pub(super) fn find(folder: &Path, wanted: &[ImageKey], width: usize) -> Option<Self> {
+    /// Looks for the rows of `wanted` in all files of `folder`, which is that of the body and the preparation with this key.
+    pub(super) fn find(folder: &Path, key: &[u8; KEY], wanted: &[ImageKey], width: usize) -> Self {
+        let mut found = FoundRows { files: Vec::new(), places: vec![None; wanted.len()], width };
         let mut missing: HashSet<ImageKey> = wanted.iter().copied().collect();
-        let mut found: HashMap<ImageKey, (usize, usize)> = HashMap::new();
-        let mut files = Vec::new();
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "features"));
-        paths.sort();
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| is_partial(path) || path.extension().is_some_and(|suffix| suffix == "features"));
+        // A complete file says what it has before it is read.
+        paths.sort_by_cached_key(|path| (is_partial(path), path.clone()));
         for path in paths {
-            let Some(rows) = Rows::of(&path).filter(|rows| rows.images.iter().any(|key| missing.contains(key))) else {
-                continue;
-            };
-            let Ok(Ok(features)) = Features::open(&path, &rows.key, rows.images.len(), width) else { continue };
-            for (row, image) in rows.images.iter().enumerate() {
-                if missing.remove(image) {
-                    found.insert(*image, (files.len(), row));
-                }
-            }
-            files.push(features);
             if missing.is_empty() {
-                let places = wanted.iter().map(|image| found[image]).collect();
-                return Some(FoundRows { files, places });
+                break;
             }
+            let file = if is_partial(&path) {
+                partial::rows_of(&path, key, width)
+            } else {
+                RowFile::of_complete(&path, &missing, width)
+            };
+            let Some(file) = file else { continue };
+            for (image, _) in &file.rows {
+                missing.remove(image);
+            }
+            found.add(wanted, file);
         }
-        None
+        found
     }
 
-    /// Passes the rows on, in the order of the wanted images.
-    pub(super) fn each(&self, keep: &mut dyn FnMut(&[f32]) -> io::Result<()>) -> io::Result<()> {
-        for (file, row) in &self.places {
-            let values = self.files[*file].gather(&[*row]).map_err(|error| io::Error::other(error.to_string()))?;
-            keep(&values)?;
+    /// Takes those of a file's rows that are missing.
+    pub(super) fn add(&mut self, wanted: &[ImageKey], file: RowFile) {
+        let rows: HashMap<ImageKey, u64> = file.rows.into_iter().collect();
+        let (number, mut is_used) = (self.files.len(), false);
+        for (place, image) in self.places.iter_mut().zip(wanted) {
+            if place.is_none()
+                && let Some(at) = rows.get(image)
+            {
+                *place = Some((number, *at));
+                is_used = true;
+            }
         }
-        Ok(())
+        if is_used {
+            self.files.push((file.file, file.path));
+        }
+    }
+
+    /// Wanted images.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Features an image.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The wanted images whose rows are missing, in their order.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        (0..self.len()).filter(|image| self.places[*image].is_none()).collect()
+    }
+
+    /// The row of a wanted image.
+    ///
+    /// # Errors
+    /// If its file can no longer be read.
+    ///
+    /// # Panics
+    /// If the row is missing.
+    pub(super) fn row(&self, image: usize) -> Result<Vec<f32>, RunError> {
+        let (file, at) = self.places[image].expect("the row of the image was found");
+        let (file, path) = &self.files[file];
+        read_row(file, at, self.width).map_err(|e| RunError::file("read", path, e))
+    }
+
+    /// All rows, concatenated: those that are missing are `computed`, in their order.
+    ///
+    /// # Errors
+    /// If a file can no longer be read.
+    pub(super) fn and(&self, computed: &[f32]) -> Result<Vec<f32>, RunError> {
+        let mut computed = computed.chunks_exact(self.width);
+        let mut values = Vec::with_capacity(self.len() * self.width);
+        for (image, place) in self.places.iter().enumerate() {
+            match place {
+                Some(_) => values.extend(self.row(image)?),
+                None => values.extend_from_slice(computed.next().expect("what is missing was computed")),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Passes the rows on, in the order of the wanted images; none is missing.
+    pub(super) fn each(&self, keep: &mut dyn FnMut(&[f32]) -> io::Result<()>) -> io::Result<()> {
+        (0..self.len()).try_for_each(|image| {
+            let row = self.row(image).map_err(|error| io::Error::other(error.to_string()))?;
+            keep(&row)
+        })
+    }
+}
+
+impl RowFile {
+    /// The rows of a complete file of features, if it is sound and has a missing one.
+    fn of_complete(path: &Path, missing: &HashSet<ImageKey>, width: usize) -> Option<Self> {
+        let rows = Rows::of(path).filter(|rows| rows.images.iter().any(|image| missing.contains(image)))?;
+        let (file, _) = checked(path, &rows.key, rows.images.len(), width, false).ok()?.ok()?;
+        let rows = rows.images.iter().enumerate().map(|(number, image)| (*image, place_of(number, width))).collect();
+        Some(RowFile { file, path: path.to_path_buf(), rows })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activations::features::Writer;
+    use crate::activations::features::{Features, Writer};
+    use crate::activations::partial::{ComputedRows, Partial};
+    use crate::activations::stored::Purpose;
+
+    /// The key of the body and the preparation.
+    const BODY: [u8; KEY] = [9; KEY];
 
     fn write(path: &Path, key: [u8; KEY], images: &[u8]) {
         let mut file = Vec::new();
@@ -114,7 +202,10 @@ mod tests {
         write(&path("b.features"), [2; KEY], &[4, 2, 5]);
         let find = |wanted: &[u8]| {
             let wanted: Vec<ImageKey> = wanted.iter().map(|image| [*image; 16]).collect();
-            let found = FoundRows::find(folder.path(), &wanted, 2)?;
+            let found = FoundRows::find(folder.path(), &BODY, &wanted, 2);
+            if !found.missing().is_empty() {
+                return None;
+            }
             let mut values = Vec::new();
             found
                 .each(&mut |row| {
@@ -133,5 +224,28 @@ mod tests {
         assert_eq!(find(&[3, 1]).unwrap(), [3.0, -3.0, 1.0, -1.0]);
         std::fs::write(path("a.rows"), b"x").unwrap();
         assert_eq!(find(&[3, 1]), None);
+    }
+    #[test]
+    fn rows_of_a_set_that_is_not_complete_are_found_and_the_missing_ones_named() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("a.features"), [1; KEY], &[1, 2, 3]);
+        let partial = Partial::begin(&folder.path().join("b.features"), &BODY, 2, &Purpose::default());
+        let mut computed = ComputedRows::new(partial);
+        // The complete file has the second image, too, with other values than these.
+        computed.add(&[[4; 16], [2; 16]], &[4.0, -4.0, 0.0, 0.0]).unwrap();
+        let wanted = [5, 4, 2, 6, 4, 5].map(|image| [image; 16]);
+        let find = |key: &[u8; KEY]| FoundRows::find(folder.path(), key, &wanted, 2);
+        assert_eq!(find(&[8; KEY]).missing(), [0, 1, 3, 4, 5], "a file of another body");
+        let mut found = find(&BODY);
+        assert_eq!((found.len(), found.missing()), (6, vec![0, 3, 5]));
+        let all = [5.0, -5.0, 4.0, -4.0, 2.0, -2.0, 6.0, -6.0, 4.0, -4.0, 5.0, -5.0];
+        assert_eq!(found.and(&[5.0, -5.0, 6.0, -6.0, 5.0, -5.0]).unwrap(), all);
+        computed.add(&[[6; 16], [5; 16]], &[6.0, -6.0, 5.0, -5.0]).unwrap();
+        found.add(&wanted, computed.finish().unwrap());
+        assert_eq!(found.missing(), [0; 0]);
+        assert_eq!(found.and(&[]).unwrap(), all);
+        let features = Features::scattered(found);
+        assert_eq!((features.rows(), features.width()), (6, 2));
+        assert_eq!(features.gather(&[3, 0]).unwrap(), [6.0, -6.0, 5.0, -5.0]);
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::ActivationCache;
+use super::partial::{PARTIAL, is_partial};
 use super::rows::Rows;
 use crate::atomic::write_atomic;
 use crate::data::FileError;
@@ -14,7 +15,7 @@ use crate::data::FileError;
 /// A kind of file in the folder of caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StoredKind {
-    /// Features of the images of one part of a data set.
+    /// Features of the images of one part of a data set, or of some of them, which a run keeps while it computes the others.
     Activations,
     /// A scaled copy of an image.
     Copy,
@@ -31,8 +32,16 @@ pub struct StoredFile {
     pub kind: StoredKind,
     /// Its size.
     pub bytes: u64,
-    /// When a run wrote it, or last found activations in it.
+    /// When a run wrote it, or last found activations in it. A scaled copy keeps the time at which it was made, since its
+    /// activations are known by it.
     pub used: SystemTime,
+}
+
+impl StoredFile {
+    /// Whether these are activations of some of the images only: a run computes the others now, or was interrupted before.
+    pub fn is_partial(&self) -> bool {
+        is_partial(&self.path)
+    }
 }
 
 /// Why activations were computed: what they are of. It is kept beside them, for people; nothing else reads it.
@@ -107,7 +116,7 @@ impl ActivationCache {
         let below = path.strip_prefix(self.root()).unwrap_or(path);
         let suffix = below.extension().and_then(|suffix| suffix.to_str());
         match suffix {
-            Some("features") => StoredKind::Activations,
+            Some("features" | PARTIAL) => StoredKind::Activations,
             Some("jpg") if below.starts_with("copies") => StoredKind::Copy,
             _ => StoredKind::Other,
         }
@@ -134,7 +143,7 @@ impl ActivationCache {
 ///
 /// # Errors
 /// A file that cannot be removed; one that is gone already is none.
-pub fn remove(file: &StoredFile) -> Result<(), FileError> {
+pub(super) fn remove(file: &StoredFile) -> Result<(), FileError> {
     match std::fs::remove_file(&file.path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(FileError::new("remove", &file.path, error));
@@ -143,9 +152,7 @@ pub fn remove(file: &StoredFile) -> Result<(), FileError> {
     }
     let Some(folder) = file.path.parent() else { return Ok(()) };
     if file.kind == StoredKind::Activations {
-        for beside in [Purpose::path(&file.path), Rows::path(&file.path)] {
-            let _ = std::fs::remove_file(beside);
-        }
+        remove_beside(&file.path);
         // What remains of a folder of activations is the lock of those who write there.
         let others =
             std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.file_name() != ".lock");
@@ -158,6 +165,13 @@ pub fn remove(file: &StoredFile) -> Result<(), FileError> {
     // A folder with other files stays.
     let _ = std::fs::remove_dir(folder);
     Ok(())
+}
+
+/// Removes what is kept about a file of activations.
+pub(super) fn remove_beside(features: &Path) {
+    for beside in [Purpose::path(features), Rows::path(features)] {
+        let _ = std::fs::remove_file(beside);
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +195,8 @@ mod tests {
         write("a/1.features", 100, 30);
         write("a/2.features", 50, 10);
         write("b/3.features", 70, 20);
+        write("b/4-x.partial", 30, 25);
+        write("b/4-x.json", 1, 25);
         write("b/3.json", 1, 20);
         write("b/3.rows", 1, 20);
         write("b/.lock", 0, 20);
@@ -189,12 +205,15 @@ mod tests {
         let names = |files: &[StoredFile]| -> Vec<String> {
             files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
-        assert_eq!(cache.stored().unwrap().len(), 8);
+        let stored = cache.stored().unwrap();
+        assert_eq!(stored.len(), 10);
+        assert_eq!(names(&stored.into_iter().filter(StoredFile::is_partial).collect::<Vec<_>>()), ["4-x.partial"]);
         let surplus = |kinds: &[StoredKind], keep| names(&cache.surplus(kinds, keep).unwrap());
-        assert_eq!(surplus(&[StoredKind::Activations], 220), [""; 0]);
-        assert_eq!(surplus(&[StoredKind::Activations], 219), ["1.features"]);
-        assert_eq!(surplus(&[StoredKind::Activations], 119), ["1.features", "3.features"]);
-        assert_eq!(surplus(&[StoredKind::Activations, StoredKind::Copy], 220), ["x.jpg"]);
+        assert_eq!(surplus(&[StoredKind::Activations], 250), [""; 0]);
+        assert_eq!(surplus(&[StoredKind::Activations], 249), ["1.features"]);
+        assert_eq!(surplus(&[StoredKind::Activations], 149), ["1.features", "4-x.partial"]);
+        assert_eq!(surplus(&[StoredKind::Activations], 119), ["1.features", "4-x.partial", "3.features"]);
+        assert_eq!(surplus(&[StoredKind::Activations, StoredKind::Copy], 250), ["x.jpg"]);
         for file in cache.surplus(&[StoredKind::Activations], 60).unwrap() {
             remove(&file).unwrap();
             remove(&file).unwrap();

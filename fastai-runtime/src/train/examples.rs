@@ -74,7 +74,7 @@ impl Examples for CachedExamples<'_> {
         let order = order(self.len(), traversal, self.seed, self.weights);
         let device = device.clone();
         let views = traversal.views();
-        let ranges = batch_ranges(self.len(), self.batch / views);
+        let ranges = batch_ranges(order.len(), self.batch / views);
         Ok(Box::new(ranges.into_iter().skip(skip).map(move |range| {
             let images = order[range].to_vec();
             let rows: Vec<usize> = images.iter().flat_map(|image| std::iter::repeat_n(*image, views)).collect();

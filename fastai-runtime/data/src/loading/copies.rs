@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use crate::FileError;
 use crate::OpenError;
 use crate::atomic::{self, write_atomic};
-use crate::decode::{Demand, decode_as, decode_bytes_as, decode_noted, guarded, read};
+use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read};
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
-use crate::transforms::{Picture, scale_min};
+use crate::transforms::{Demand, Picture, scale_min};
 use crate::{DataError, Dataset, Health};
 
 /// Incremented whenever the copies' pixels change.
@@ -44,6 +44,9 @@ pub struct CopyCounts {
 /// side and the kind of copy, so other bytes, another side or another version of this code never use it. Copies are written
 /// atomically, one by one; an interrupted run continues where it stopped, and a damaged copy is rebuilt.
 ///
+/// Who reads or writes copies of a size takes part in the lock of their folder until the [`Reading`] is gone, and only who has
+/// the lock [alone](atomic::enter_alone) removes any.
+///
 /// Preflight supplies the originals' digests. It reads a file again only if the size or modification time differs from the
 /// recorded ones: a file that changed with both unchanged is read from its old copy.
 #[derive(Clone, Debug)]
@@ -63,10 +66,18 @@ pub enum Reading {
     #[default]
     Files,
     /// From scaled copies, by the path of the image; an image without a copy is read from its own file.
-    Copies(Arc<HashMap<PathBuf, PathBuf>>),
+    Copies(Arc<CopiesInUse>),
     /// From the files, scaled and compressed in memory like a copy with this shorter side, pixels. The pixels equal those
     /// of a copy.
     AsCopies(u32),
+}
+
+/// The scaled copies that a run reads. Nothing removes them as long as this lives.
+#[derive(Debug)]
+pub struct CopiesInUse {
+    /// The copy of each image that has one.
+    paths: HashMap<PathBuf, PathBuf>,
+    _locks: [Option<File>; 2],
 }
 
 impl Reading {
@@ -78,7 +89,7 @@ impl Reading {
     /// Returns the file to open for an image.
     pub fn path<'a>(&'a self, image: &'a Path) -> &'a Path {
         match self {
-            Reading::Copies(copies) => copies.get(image).map_or(image, PathBuf::as_path),
+            Reading::Copies(copies) => copies.paths.get(image).map_or(image, PathBuf::as_path),
             Reading::Files | Reading::AsCopies(_) => image,
         }
     }
@@ -166,6 +177,7 @@ impl Copies {
                 None => counts.small += 1,
             }
         }
+        let held = self.hold();
         let whole = in_chunks(&large, "copies checked", stop, progress, |(_, copy)| Ok(is_whole(copy)))?;
         let mut missing = Vec::new();
         for ((image, copy), whole) in large.into_iter().zip(whole) {
@@ -177,7 +189,7 @@ impl Copies {
             }
         }
         // Of the copies, only those that are missing are written.
-        let _lock = if missing.is_empty() { None } else { self.enter()? };
+        let entered = if missing.is_empty() { None } else { self.enter()? };
         let made = in_chunks(&missing, "images scaled", stop, progress, |image| self.make_one(image))?;
         for (image, copy) in missing.into_iter().zip(made) {
             match copy {
@@ -189,7 +201,24 @@ impl Copies {
                 None => counts.small += 1,
             }
         }
-        Ok((Reading::Copies(Arc::new(copies)), counts))
+        let in_use = CopiesInUse { paths: copies, _locks: [held, entered] };
+        Ok((Reading::Copies(Arc::new(in_use)), counts))
+    }
+
+    /// The folder of all copies of the size of this copy.
+    pub fn folder_of(copy: &Path) -> Option<&Path> {
+        copy.ancestors().nth(2)
+    }
+
+    /// Keeps the copies of this size that are there from being removed, as long as the lock lives, and removes what killed
+    /// processes left. `None` without copies, and on file systems without locks.
+    fn hold(&self) -> Option<File> {
+        let folder = self.sized();
+        if !folder.is_dir() {
+            return None;
+        }
+        // Copies that another user made can be read, if not added to.
+        self.enter().unwrap_or_else(|_| atomic::enter_to_read(&folder))
     }
 
     /// Locks the folder of the copies of this size and removes what killed processes left in it.
@@ -428,6 +457,26 @@ mod tests {
         std::fs::write(copy, "spoilt").unwrap();
         let error = reading.read(image, Demand::FULL).unwrap_err();
         assert!(error.contains(&format!("its copy {} cannot be read (not an image", copy.display())), "{error}");
+    }
+
+    #[test]
+    fn copies_that_are_read_are_not_removed() {
+        let folder = TempDir::new().unwrap();
+        let (dataset, health) = dataset(&folder, 6);
+        let copies = Copies { side: 20, bits: 16, folder: folder.path().join("copies") };
+        let made = make(&copies, &dataset, &health).0;
+        let sized = Copies::folder_of(made.path(&dataset.train[0].path)).unwrap();
+        assert_eq!(sized, copies.sized());
+        let alone = || atomic::enter_alone(&copies.sized()).is_some();
+        assert!(!alone());
+        let (found, counts) = make(&copies, &dataset, &health);
+        assert_eq!(counts.found, 6);
+        drop(made);
+        assert!(!alone());
+        drop(found.clone());
+        assert!(!alone(), "a clone is in use");
+        drop(found);
+        assert!(alone());
     }
 
     /// Asks for a stop when so many of one kind are done.

@@ -51,7 +51,7 @@ impl ImageExamples {
     ) -> Result<impl Iterator<Item = Result<LoadedBatch, DataError>> + use<>, DataError> {
         let order = order(self.len(), traversal, self.preparation.seed, self.set.weights());
         let batch = self.preparation.batch / traversal.views();
-        let batches = batch_ranges(self.len(), batch).into_iter().skip(skip).collect();
+        let batches = batch_ranges(order.len(), batch).into_iter().skip(skip).collect();
         let loader = Loader::new(self.job(traversal, order, batches))?;
         let (items, validated) = (self.set.shared_items(), self.set.is_validated());
         Ok(loader.map(move |batch| {
@@ -96,7 +96,9 @@ impl ImageExamples {
         let transform = self.preparation.transform();
         let seed = self.preparation.seed;
         match *traversal {
-            Traversal::Plain => Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out)),
+            Traversal::Plain | Traversal::Listed(_) => {
+                Arc::new(move |_, image: &Picture, out: &mut [f32]| transform.valid(image, out))
+            }
             Traversal::Shuffled { stage, epoch } => Arc::new(move |visit: Visit, image: &Picture, out: &mut [f32]| {
                 let counters = [stage, epoch, visit.index as u64, u64::from(visit.repeat)];
                 // The first occurrence of an image has the same values whether or not the image occurs again.

@@ -11,6 +11,8 @@ use crate::random::{Stream, permutation, unit};
 pub enum Traversal {
     /// Every image in set order, without augmentation.
     Plain,
+    /// These images of the set in this order, without augmentation.
+    Listed(Vec<usize>),
     /// Every image in set order with several augmented inputs, which lie together, so that it is decoded once.
     Views {
         /// Index of an image's first input among all its augmented ones.
@@ -32,15 +34,16 @@ impl Traversal {
     pub fn views(&self) -> usize {
         match self {
             Traversal::Views { views, .. } => (*views).max(1) as usize,
-            Traversal::Plain | Traversal::Shuffled { .. } => 1,
+            Traversal::Plain | Traversal::Listed(_) | Traversal::Shuffled { .. } => 1,
         }
     }
 }
 
-/// The order of a pass over `n` images.
+/// The order of a pass over a set of `n` images.
 pub fn order(n: usize, traversal: &Traversal, seed: u64, weights: Option<&[f64]>) -> Vec<usize> {
     match traversal {
         Traversal::Plain | Traversal::Views { .. } => (0..n).collect(),
+        Traversal::Listed(images) => images.clone(),
         Traversal::Shuffled { stage, epoch } => {
             let order = permutation(&mut Stream::new(seed, "order").at(&[*stage, *epoch]), n);
             match weights {
@@ -120,6 +123,7 @@ mod tests {
         let even = order(7, &Traversal::Shuffled { stage: 0, epoch: 0 }, 1, Some(&[0.1; 7]));
         assert_eq!(even.iter().collect::<std::collections::BTreeSet<_>>().len(), 7);
         assert_eq!(order(3, &Traversal::Plain, 1, Some(&[0.0, 0.0, 1.0])), [0, 1, 2]);
+        assert_eq!(order(5, &Traversal::Listed(vec![4, 1]), 1, Some(&[1.0; 5])), [4, 1]);
     }
 
     #[test]
