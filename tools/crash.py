@@ -2,16 +2,18 @@
 """Kills a small run again and again, loses what it had not synced, and lets its operations on files fail. What follows is the
 end of an undisturbed run, bit for bit, or an error that names a file.
 
-    python3 tools/crash.py PROGRAM [--trials N] [--seed S] [--images N] [KIND ..]
+    python3 tools/crash.py PROGRAM [--trials N] [--seed S] [--images N] [--interval S] [KIND ..]
     python3 tools/crash.py PROGRAM --every [--first N] [ENOSPC EIO EACCES short]
 
-A trial runs a recipe with every kind of stage (activation caches, the finder, fits of head and body, a new head, another
-size, save, load, test-time augmentation), disturbs it up to three times, and resumes it until it ends. KIND is
+A trial runs a recipe with every kind of stage (activation caches, the finder, fits of head and body with averaged weights and
+the best epoch, a new head, another size and its caches, save, load, test-time augmentation) and with the state kept after every
+batch, disturbs it up to three times, and resumes it until it ends. The caches are its own. KIND is
   signal                    SIGKILL after a random time
   kill, torn                SIGKILL at a random operation on a file, torn in the middle of a write
   power                     the files that a power loss may leave at a random operation: everything that was synced, and of
                             the rest, for each file and each folder, any first part; bytes that were not synced may be zeros
-  again                     SIGKILL after every third of the run's time, with the state kept after every batch, until it ends
+  again                     SIGKILL after every third of the run's time, until it ends
+  every2s                   SIGKILL 2 seconds (--interval) after each start, until it ends
   ENOSPC, EIO, EACCES, short   the operation fails (with ENOSPC all later writes too), or transfers a third only
 and by default signal, kill, torn and power, in turn. With --every, each operation on a file fails once, in a shorter run:
 the error names its file, or the run does without it; then the run goes on to the same end. tools/fault.c disturbs and
@@ -33,7 +35,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MOST = 200
-"""Kills of `again`."""
+"""Kills of `again` and `every2s`."""
+FEATURES_HEADER, FEATURES_DIGEST = 56, 32
+"""Bytes of a file of activations before its values and after them."""
 KILLS, FAULTS = ["signal", "kill", "torn", "power"], ["ENOSPC", "EIO", "EACCES", "short"]
 RECIPE = """Crash {{
     task: multi_label,
@@ -43,12 +47,14 @@ RECIPE = """Crash {{
     metrics: [f2, log_loss],
     clip: 1.0,
     mixup: 0.4,
+    ema: 0.9,
+    keep_best: f2,
     train: {{ {steps} }},
 }}
 """
-STEPS = """precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 1); head(hidden = [8]); fit(0.05, 1);
-        precompute(off); fit(0.02, 1, cycle_len = 1); save("head"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
-        tta(n_aug = 1); load("head"); resize(40); freeze(); fit(0.01, 1);"""
+STEPS = """precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 1); head(hidden = [8]); fit(0.05, 2);
+        precompute(off); fit(0.02, 1, cycle_len = 1); save("head"); unfreeze(); fit([0.0005, 0.001, 0.01], 2, cycle_len = 1);
+        tta(n_aug = 1); load("head"); resize(40); freeze(); precompute(on); fit(0.01, 1);"""
 FEW_STEPS = 'precompute(on); fit(0.03, 1); save("head"); precompute(off); load("head"); tta(n_aug = 1);'
 
 
@@ -72,7 +78,7 @@ class Harness:
         self.library = folder.parent / f"{folder.name}.so"
         subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, REPOSITORY / "tools/fault.c", "-ldl"], check=True)
 
-    def start(self, trial, fault=None, arguments=(), **variables):
+    def start(self, trial, fault=None, **variables):
         """Begins the run of a trial, or resumes it if its folder holds anything."""
         run = trial / "run"
         resume = run.is_dir() and any(run.iterdir())
@@ -83,8 +89,9 @@ class Harness:
         if fault or variables:
             env |= {"LD_PRELOAD": str(self.library)}
             env.setdefault("FAULT_ROOT", str(trial))
-        return subprocess.Popen([self.program, "run", *what, *arguments, "--threads", "1", "-q"], env=env, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True)
+        arguments = ["--snapshot-every", "0", "--threads", "1", "-q"]
+        return subprocess.Popen([self.program, "run", *what, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True)
 
     def run(self, trial, fault=None, **variables):
         child = self.start(trial, fault, **variables)
@@ -108,11 +115,20 @@ def end_of(run):
             stage.pop(key, None)
     left = [str(path.relative_to(run)) for path in run.rglob("*") if path.name.endswith(".tmp") or "resume" in path.parts]
     files = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
-    return {"models": models, "history": history, "summary": summary, "left": left, "files": files}
+    cache = run.parent / "cache"
+    # The values: the key before them and the digest after them depend on when a trial scaled its copies of the images.
+    caches = sorted(path.read_bytes()[FEATURES_HEADER:-FEATURES_DIGEST] for path in cache.rglob("*.features"))
+    left += [str(path.relative_to(run.parent)) for path in cache.rglob("*.partial")]
+    return {"models": models, "history": history, "summary": summary, "left": left, "files": files, "caches": caches}
 
 
-def differences(whole, run):
+def differences(whole, run, kind):
     end = end_of(run)
+    if kind in FAULTS or kind == "power":
+        # A run does without a cache that cannot be written, and what it cannot remove, or what comes back, costs space only.
+        if set(end["caches"]) <= set(whole["caches"]):
+            end["caches"] = whole["caches"]
+        end["left"] = [path for path in end["left"] if not path.endswith(".partial")]
     wrong = [what for what in whole if end[what] != whole[what]]
     return f"other {', '.join(wrong)} (left: {end['left']})" if wrong else None
 
@@ -233,26 +249,30 @@ def lose_power(operations, recorded, trial, rng):
             target.mkdir(exist_ok=True) if data is None else target.write_bytes(data)
 
 
-def again(harness, whole, run, seconds):
-    """A run that is killed after every third of its `seconds` until it ends: the number of kills, and what was wrong or None."""
+def again(harness, whole, run, interval):
+    """A run that is killed `interval` seconds after each start until it ends: the number of kills, and what was wrong or None."""
     for kills in range(MOST):
-        child = harness.start(run.parent, arguments=["--snapshot-every", "0"])
+        if run.is_dir() and not started(run) and not (run / "summary.json").is_file():
+            # It had kept nothing to go on from.
+            shutil.rmtree(run)
+        child = harness.start(run.parent)
         try:
-            said, _ = child.communicate(timeout=seconds / 3)
-            return kills, differences(whole, run) if child.returncode == 0 else f"exit {child.returncode}: {said[-400:]}"
+            said, _ = child.communicate(timeout=interval)
+            wrong = f"exit {child.returncode}: {said[-400:]}" if child.returncode else differences(whole, run, "again")
+            return kills, wrong
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
     return MOST, "never ends"
 
 
-def trial(harness, kind, rng, whole, seconds, count, record):
+def trial(harness, kind, rng, whole, seconds, interval, count, record):
     """One run that is disturbed and resumed: the number of disturbances, and what was wrong or None."""
     folder = harness.new()
     run, disturbed = folder / "run", 0
     try:
-        if kind == "again":
-            return again(harness, whole, run, seconds)
+        if kind in ("again", "every2s"):
+            return again(harness, whole, run, seconds / 3 if kind == "again" else interval)
         for attempt in range(4):
             last = attempt == 3 or (attempt > 0 and (kind == "power" or rng.random() < 0.4))
             if kind == "power" and attempt == 0:
@@ -282,7 +302,7 @@ def trial(harness, kind, rng, whole, seconds, count, record):
             code, said = harness.run(folder)
             if code:
                 return disturbed, f"never ends: {said[-400:]}"
-        return disturbed, differences(whole, run)
+        return disturbed, differences(whole, run, kind)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -333,7 +353,7 @@ def every(harness, kinds, first):
                 wrong = f"does not go on: {said[-400:]}" if code else None
             else:
                 wrong = f"exit {code}, and the file is not named: {said[-400:]}"
-            wrong = wrong or differences(whole, folder / "run")
+            wrong = wrong or differences(whole, folder / "run", kind)
             if wrong:
                 failed += 1
                 print(f"FAILED {kind} at operation {at}, {name} {path}: {wrong.strip()}", flush=True)
@@ -350,6 +370,7 @@ def main():
     arguments.add_argument("--trials", type=int, default=40)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--images", type=int)
+    arguments.add_argument("--interval", type=float, default=2, help="of every2s: seconds from a start to its kill")
     arguments.add_argument("--every", action="store_true")
     arguments.add_argument("--first", type=int, default=1, help="with --every: the operation to begin with")
     given = arguments.parse_intermixed_args()
@@ -372,7 +393,7 @@ def main():
         counts = {kind: [0, 0, 0] for kind in kinds}
         for number in range(given.trials):
             kind = kinds[number % len(kinds)]
-            disturbed, wrong = trial(harness, kind, rng, whole, seconds, count, record)
+            disturbed, wrong = trial(harness, kind, rng, whole, seconds, given.interval, count, record)
             counts[kind][0] += 1
             counts[kind][1] += disturbed
             if wrong:

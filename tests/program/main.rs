@@ -9,6 +9,7 @@ mod folder;
 mod folders;
 mod folds;
 mod hostile;
+mod kills;
 #[cfg(unix)]
 mod mixed;
 mod outputs;

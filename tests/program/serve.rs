@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use crate::call::{ROOT, fastai, stderr};
 use crate::small::small;
+#[cfg(unix)]
+use crate::started::ignores_hup;
 
 /// A run whose model the tests share.
 fn run() -> PathBuf {
@@ -437,14 +439,6 @@ fn requests_beyond_a_limit_are_told_to_come_again() {
     assert!(message.contains("an address in numbers and a port are wanted, such as 127.0.0.1:8377"), "{message}");
     let message = stderr(fastai(&scratch).arg("serve").arg(run()).args(["--buffer", "5"]), 2);
     assert!(message.contains("--buffer 5") && message.contains("--max-body 20"), "{message}");
-}
-
-/// Whether SIGHUP is ignored here, and so in what this process starts, as under `nohup`.
-#[cfg(unix)]
-fn ignores_hup() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    ignored.is_some_and(|ignored| ignored & 1 == 1)
 }
 
 #[cfg(unix)]

@@ -25,3 +25,10 @@ pub fn started(
 }
 
 pub type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
+
+/// Whether SIGHUP is ignored here, and so in what this process starts, as under `nohup`.
+pub fn ignores_hup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|ignored| ignored & 1 == 1)
+}

@@ -76,18 +76,18 @@ pub fn bar(n: usize) -> impl FnMut(&str) -> bool + Send {
     }
 }
 
-/// Runs the recipe to its end in several calls: the `n`-th one, from 0, is stopped at the bar `stop_at(n)`, and the next one
-/// resumes. `held` sees the run folder after each stop. Returns the outcome and the number of stops.
-pub fn in_pieces(
+/// Runs the recipe to its end in several calls: the `n`-th one, from 0, is stopped when `when(n)` says so of a bar, and the next
+/// one resumes. `held` sees the run folder after each stop. Returns the outcome and the number of stops.
+pub fn in_pieces<F: FnMut(&str) -> bool + Send>(
     recipe: &Recipe,
     chips: &Chips,
-    stop_at: impl Fn(usize) -> usize,
+    when: impl Fn(usize) -> F,
     mut held: impl FnMut(&Path),
 ) -> (Outcome, usize) {
     let folder = chips.path().join("parts");
     for stops in 0..60 {
         let options = chips.options("parts");
-        let mut progress = StopAt::new(&options, bar(stop_at(stops)));
+        let mut progress = StopAt::new(&options, when(stops));
         let result = match stops {
             0 => run(recipe, &options, &mut progress),
             _ => resume(recipe, &folder, &options, &mut progress),

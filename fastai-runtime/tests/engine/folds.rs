@@ -12,7 +12,7 @@ use fastai_runtime::predict::{PredictOptions, Predictor, image_files};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Status, Summary};
 
-use crate::chips::{Chips, StopAt, in_pieces, recipe};
+use crate::chips::{Chips, StopAt, bar, in_pieces, recipe};
 
 /// The head with a rate of its own, the body, and test-time augmentation.
 const STEPS: &str =
@@ -164,7 +164,7 @@ fn a_run_of_folds_that_is_stopped_again_and_again_ends_as_one_that_never_was() {
     let (outcome, stops) = in_pieces(
         &folded,
         &chips,
-        |stops| [1, 4, 2, 5][stops % 4],
+        |stops| bar([1, 4, 2, 5][stops % 4]),
         |parts| {
             assert!(is_unfinished(parts) && completed(parts).unwrap().is_none());
             assert_eq!(recipe_of_run(parts).unwrap(), folded.to_string());
