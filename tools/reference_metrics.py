@@ -17,7 +17,15 @@ on a threshold. No arg-max tie, no zero probability of a true class.
              precision, recall and F-beta (a class that is neither true nor predicted is left out of
              the macro average of single labels), average_precision like auroc, ece with the bins of
              `sklearn.calibration.calibration_curve`.
+             Both have `log_loss` (of tags the mean over the tags), under `by_class` the scores of each class (F1)
+             or of each tag above 0.2 (F2), multi also under `by_class_each` those above the searched thresholds:
+             support, said, and precision, recall and f_beta, null where they would divide by zero, with
+             Wilson's intervals of scipy for precision, recall and F1, which is 2 J / (1 + J) of the share J of
+             hits among what is true or said
     numbers  list of cases: predicted, targets -> mae, rmse, r2
+             All three have `intervals`: Wilson's interval of accuracy, and by column the 2.5 % and 97.5 %
+             quantiles of 10,000 bootstrap resamples
+    f_beta   list of beta, hits, missed, wrong and n images -> interval, the same quantiles of F-beta
     auroc    list of cases full of ties, some with classes or tags that all or none of the images bear:
              probs, targets ([n] or [n, tags]) -> auroc and interval, the 2.5 % and 97.5 % quantiles of
              1000 bootstrap resamples
@@ -36,12 +44,14 @@ from fractions import Fraction
 
 import numpy as np
 import sklearn
+from scipy.stats import binomtest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "fastai-runtime", "tests", "golden")
 THRESHOLDS = (0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23)
+RESAMPLES = 10_000
 
 
 def single_case(rng, rows, classes, sharpness):
@@ -161,6 +171,89 @@ def more_multi(case):
     return out
 
 
+def wilson(hits, n):
+    found = binomtest(int(hits), int(n)).proportion_ci(0.95, method="wilson")
+    return [float(found.low), float(found.high)]
+
+
+def by_class(targets, said, labels, beta):
+    """The scores of each class or tag; with beta 1, the intervals of F1, too."""
+    arguments = {"beta": beta, "labels": labels, "average": None}
+    *found, support = metrics.precision_recall_fscore_support(targets, said, zero_division=np.nan, **arguments)
+    *zeros, _ = metrics.precision_recall_fscore_support(targets, said, zero_division=0, **arguments)
+    for values, zero in zip(found, zeros):
+        assert (np.nan_to_num(values, nan=0.0) == zero).all()
+    if targets.ndim == 1:
+        targets, said = (np.equal.outer(of, labels).astype(int) for of in (targets, said))
+    hits, told = (targets & said).sum(0), said.sum(0)
+
+    def shares(whole):
+        return [wilson(h, n) if n else None for h, n in zip(hits, whole)]
+
+    out = {"support": support.tolist(), "said": told.tolist()}
+    for name, values in zip(("precision", "recall", "f_beta"), found):
+        out[name] = [None if np.isnan(value) else float(value) for value in values]
+    out["precision_interval"], out["recall_interval"] = shares(told), shares(support)
+    if beta == 1:
+        out["f_beta_interval"] = [ends and [2 * j / (1 + j) for j in ends] for ends in shares(support + told - hits)]
+    return out
+
+
+def quantiles(values):
+    return np.quantile(values, [0.025, 0.975]).tolist()
+
+
+def resampled(rng, values):
+    """The means of resamples of a number per image."""
+    values = np.array(values)
+    return values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
+
+
+def intervals_single(rng, case):
+    probs, targets = np.array(case["probs"]), np.array(case["targets"])
+    losses = -np.log(probs[np.arange(len(targets)), targets])
+    assert abs(losses.mean() - case["log_loss"]) < 1e-12
+    return {
+        "accuracy": wilson((probs.argmax(1) == targets).sum(), len(targets)),
+        "log_loss": quantiles(resampled(rng, losses)),
+    }
+
+
+def intervals_multi(rng, case):
+    probs, targets = np.array(case["probs"]), np.array(case["targets"])
+    losses = -np.log(np.where(targets == 1, probs, 1 - probs)).mean(1)
+    assert abs(losses.mean() - case["log_loss"]) < 1e-12
+    best = (probs > case["best_threshold"]).astype(int)
+    rows = [f2(t[None], s[None]) for t, s in zip(targets, best)]
+    return {
+        "log_loss": quantiles(resampled(rng, losses)),
+        "f2": quantiles(resampled(rng, case["per_row_f2"])),
+        "f2_best": quantiles(resampled(rng, rows)),
+    }
+
+
+def intervals_numbers(rng, case):
+    predicted, targets = np.array(case["predicted"]), np.array(case["targets"])
+    drawn = rng.integers(0, len(targets), (RESAMPLES, len(targets)))
+    p, t = predicted[drawn], targets[drawn]
+    squares = (p - t) ** 2
+    r2 = 1 - squares.sum(1) / ((t - t.mean(1, keepdims=True)) ** 2).sum(1)
+    assert abs(r2[0] - metrics.r2_score(t[0], p[0])) < 1e-12
+    return {
+        "mae": quantiles(np.abs(p - t).mean(1)),
+        "rmse": quantiles(np.sqrt(squares.mean(1))),
+        "r2": quantiles(r2),
+    }
+
+
+def f_beta_case(rng, beta, hits, missed, wrong, n):
+    """Images drawn with replacement: the counts of a resample are multinomial."""
+    shares = np.array([hits, missed, wrong, n - hits - missed - wrong]) / n
+    h, m, w, _ = rng.multinomial(n, shares, RESAMPLES).T
+    values = (1 + beta**2) * h / ((1 + beta**2) * h + beta**2 * m + w)
+    return {"beta": beta, "hits": hits, "missed": missed, "wrong": wrong, "n": n, "interval": quantiles(values)}
+
+
 def numbers_case(rng, rows, noise):
     # Sixteenths are numbers of both precisions.
     targets = np.round(rng.normal(30, 9, rows) * 16) / 16
@@ -260,6 +353,7 @@ def multi_case(rng, rows, classes, density):
         "micro_recall_0.5": metrics.recall_score(targets, half, average="micro"),
         "micro_f1_0.5": metrics.f1_score(targets, half, average="micro"),
         "auroc": auroc(targets, probs),
+        "log_loss": float(np.mean([metrics.log_loss(t, p, labels=[0, 1]) for t, p in zip(targets.T, probs.T)])),
         "per_row_f2": [f2(t[None], (p[None] > 0.2).astype(int)) for t, p in zip(targets, probs)],
     }
 
@@ -284,6 +378,19 @@ def main():
     for case in out["multi"]:
         case["more"] = more_multi(case)
     out["numbers"] = [numbers_case(rng, 40, 3.0), numbers_case(rng, 25, 20.0)]
+    for case in out["single"]:
+        labels = list(range(case["classes"]))
+        case["by_class"] = by_class(np.array(case["targets"]), np.array(case["probs"]).argmax(1), labels, 1)
+    for case in out["multi"]:
+        probs, targets = np.array(case["probs"]), np.array(case["targets"])
+        for name, thresholds in (("by_class", 0.2), ("by_class_each", case["thresholds_each"])):
+            case[name] = by_class(targets, (probs > thresholds).astype(int), list(range(targets.shape[1])), 2)
+    rng = np.random.default_rng(13)
+    for kind, intervals in (("single", intervals_single), ("multi", intervals_multi), ("numbers", intervals_numbers)):
+        for case in out[kind]:
+            case["intervals"] = intervals(rng, case)
+    counts = ((180, 40, 60, 1000), (300, 90, 15, 1000), (300, 15, 90, 1000), (60, 200, 150, 2000))
+    out["f_beta"] = [f_beta_case(rng, beta, *c) for beta in (1, 2) for c in counts]
     for case in out["multi"]:
         assert abs(np.mean(case["per_row_f2"]) - case["fbeta2_at_0.2"]) < 1e-12
     small = f2(np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1]]),
@@ -294,7 +401,7 @@ def main():
     for case in out["single"]:
         print({k: case[k] for k in ("classes", "accuracy", "log_loss")})
     for case in out["multi"]:
-        print({k: v for k, v in case.items() if k not in ("probs", "targets", "per_row_f2")})
+        print({k: v for k, v in case.items() if k not in ("probs", "targets", "per_row_f2", "by_class", "by_class_each")})
 
 
 if __name__ == "__main__":

@@ -2,20 +2,23 @@
 
 use std::path::PathBuf;
 
-use fastai_dsl::{Metric, Recipe};
+use fastai_dsl::Metric;
 use fastai_runtime::engine::{self, Measured, Validated};
-use fastai_runtime::metrics::{Confusion, TagRow, Truth, confusion, tag_table};
-use fastai_runtime::predict::Predictor;
+use fastai_runtime::metrics::{ClassRow, ClassScore, Confusion, Thresholds, Truth, class_table, confusion, tag_table};
 use fastai_runtime::progress::{self, Watch};
-use fastai_runtime::report::Evaluation;
+use fastai_runtime::report::{ByClass, Evaluation};
 
 use super::failure::Failure;
+use super::numbers::thousands;
 use super::saved::{self, SavedModel};
+use super::table::table;
 
 /// With more classes than this, the output shows the most confused pairs instead of the matrix.
 const MATRIX: usize = 20;
 /// Number of pairs in the output.
 const PAIRS: usize = 20;
+/// Number of classes or tags with their scores in the output.
+const CLASSES: usize = 40;
 
 #[derive(clap::Args)]
 pub struct ValidateArgs {
@@ -49,10 +52,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         false => engine::validate(&recipe, &predictor, &root, None, watch)?,
     };
     drop(progress);
+    let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));
     if args.json {
-        println!("{:#}", json(&validated));
+        println!("{:#}", json(&validated, &thresholds));
     } else {
-        print!("{}", text(&recipe, &validated, &predictor));
+        print!("{}", text(&validated, &thresholds));
     }
     Ok(())
 }
@@ -60,37 +64,50 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
 /// With more classes than this, the JSON has no whole matrix.
 const WHOLE: usize = 1_000;
 
-fn json(validated: &Validated) -> serde_json::Value {
+fn json(validated: &Validated, thresholds: &Thresholds) -> serde_json::Value {
     let set = |measured: &Measured| {
-        let matrix = match &measured.predictions.targets {
-            Some(Truth::Classes(truth)) => {
-                let found = confusion(&measured.predictions.probabilities, truth, &measured.predictions.classes);
-                // A whole matrix of 10,000 classes would be 200 MB of zeros.
-                let counts = (found.classes.len() <= WHOLE).then(|| found.matrix());
-                Some(serde_json::json!({ "classes": found.classes, "cells": found.cells, "counts": counts }))
-            }
-            _ => None,
-        };
-        serde_json::json!({ "evaluation": measured.evaluation, "confusion": matrix })
+        let found = confused(measured);
+        let scores = by_class(measured, found.as_ref(), thresholds);
+        let matrix = found.map(|found| {
+            // A whole matrix of 10,000 classes would be 200 MB of zeros.
+            let counts = (found.classes.len() <= WHOLE).then(|| found.matrix());
+            serde_json::json!({ "classes": found.classes, "cells": found.cells, "counts": counts })
+        });
+        serde_json::json!({ "evaluation": measured.evaluation, "confusion": matrix, "by_class": scores })
     };
     serde_json::json!({ "plain": set(&validated.plain), "tta": validated.tta.as_ref().map(set) })
 }
 
-fn text(recipe: &Recipe, validated: &Validated, predictor: &Predictor) -> String {
+fn text(validated: &Validated, thresholds: &Thresholds) -> String {
     let mut out = String::new();
     for measured in [Some(&validated.plain), validated.tta.as_ref()].into_iter().flatten() {
         out += &figures(&measured.evaluation);
     }
-    let last = &validated.tta.as_ref().unwrap_or(&validated.plain).predictions;
-    match &last.targets {
-        Some(Truth::Classes(truth)) => out += &matrix(&confusion(&last.probabilities, truth, &last.classes)),
-        Some(truth @ Truth::Tags { .. }) => {
-            let thresholds = predictor.thresholds(recipe.metrics().iter().find_map(Metric::fixed_threshold));
-            out += &tags(&tag_table(&last.probabilities, truth, &thresholds, &last.classes));
-        }
-        Some(Truth::Values(_)) | None => {}
-    }
+    let last = validated.tta.as_ref().unwrap_or(&validated.plain);
+    let found = confused(last);
+    out += &found.as_ref().map(matrix).unwrap_or_default();
+    out += &by_class(last, found.as_ref(), thresholds).as_ref().map(scores).unwrap_or_default();
     out
+}
+
+/// What was taken for what; `None` unless an image has one class.
+fn confused(measured: &Measured) -> Option<Confusion> {
+    let of = &measured.predictions;
+    match &of.targets {
+        Some(Truth::Classes(truth)) => Some(confusion(&of.probabilities, truth, &of.classes)),
+        Some(Truth::Tags { .. } | Truth::Values(_)) | None => None,
+    }
+}
+
+/// The scores of each class or tag; `None` for regressions.
+fn by_class(measured: &Measured, confusion: Option<&Confusion>, thresholds: &Thresholds) -> Option<ByClass> {
+    let of = &measured.predictions;
+    let table = match (confusion, &of.targets) {
+        (Some(confusion), _) => class_table(confusion),
+        (None, Some(truth @ Truth::Tags { .. })) => tag_table(&of.probabilities, truth, thresholds, &of.classes),
+        (None, _) => return None,
+    };
+    Some(ByClass::new(&measured.evaluation.predictions, table))
 }
 
 /// `plain: accuracy 0.9825 (95 % 0.9643 to 0.9915), log_loss ..; loss 0.05; 400 images of valid`
@@ -144,14 +161,38 @@ fn pairs(confusion: &Confusion) -> String {
     out
 }
 
-fn tags(rows: &[TagRow]) -> String {
-    let name = rows.iter().map(|row| row.tag.chars().count()).max().unwrap_or(0).max(3);
-    let mut out = format!("\n{:<name$}  support  above   said  precision  recall     F2\n", "tag");
-    let share = |x: f64| if x.is_nan() { "-".to_string() } else { format!("{x:.3}") };
-    for row in rows {
-        let (precision, recall, f2) = (share(row.precision), share(row.recall), share(row.f2));
-        let counts = format!("{:>7}  {:>5}  {:>5}", row.support, row.threshold, row.said);
-        out += &format!("{:<name$}  {counts}  {precision:>9}  {recall:>6}  {f2:>5}\n", row.tag);
+/// The scores of the classes or tags as a table, the worst first.
+fn scores(by_class: &ByClass) -> String {
+    let found = &by_class.table;
+    let mut worst = found.worst_first();
+    let tags = worst.iter().any(|row| row.threshold.is_some());
+    let (what, many) = if tags { ("tag", "tags") } else { ("class", "classes") };
+    worst.truncate(CLASSES);
+    let cells = |row: &ClassRow| {
+        let above = row.threshold.map_or_else(String::new, |threshold| threshold.to_string());
+        let [precision, recall, f_beta] = [row.precision, row.recall, row.f_beta].map(score);
+        [row.name.clone(), row.support.to_string(), above, row.said.to_string(), precision, recall, f_beta]
+    };
+    let head = [what, "support", "above", "said", "precision", "recall", &found.f_name()].map(str::to_string);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(worst.iter().copied().map(cells)).collect();
+    let mut out = format!("\nthe lowest {} first, with 95 % intervals:\n", found.f_name());
+    // Classes have no threshold.
+    let classes = |[name, support, _, said, precision, recall, f_beta]: [String; 7]| {
+        [name, support, said, precision, recall, f_beta]
+    };
+    out += &match tags {
+        true => table(&rows, 6),
+        false => table(&rows.into_iter().map(classes).collect::<Vec<_>>(), 5),
+    };
+    let more = found.rows.len() + found.left_out - worst.len();
+    if more > 0 {
+        out += &format!("and {} more {many}\n", thousands(more as u64));
     }
     out
+}
+
+/// `0.947 (0.821 to 0.986)`; a dash where there is nothing to measure.
+fn score(score: Option<ClassScore>) -> String {
+    let of = |ClassScore { value, interval: [low, high] }| format!("{value:.3} ({low:.3} to {high:.3})");
+    score.map_or_else(|| "-".to_string(), of)
 }

@@ -5,13 +5,13 @@ use rand::Rng;
 
 use crate::data::{Dataset, Health, Item, Target};
 use crate::metrics::{
-    self, Measure, Probabilities, Thresholds, Truth, accuracy, confusion, constant_answer, constant_number, f2,
-    loss_of_predictions, tag_table, thresholds_by,
+    self, Measure, Probabilities, Thresholds, Truth, accuracy, class_table, confusion, constant_answer,
+    constant_number, f2, loss_of_predictions, tag_table, thresholds_by,
 };
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
 use crate::random::Stream;
-use crate::report::{Bars, Baseline, ClassCount, DataOverview, Evaluation, Record};
+use crate::report::{Bars, Baseline, ByClass, ClassCount, DataOverview, Evaluation, Record, Summary};
 use crate::train::Loss;
 
 /// Predictions of a part, with the information that their evaluation needs.
@@ -136,26 +136,29 @@ pub(super) fn evaluation(
     }
 }
 
-/// Fills the report's confusion matrix or tag table and returns the thresholds for predicting tags.
+/// Fills in the confusion matrix and the scores of each class or tag, and returns the thresholds for predicting tags.
 pub(super) fn describe(
     record: &mut Record,
-    probabilities: &Probabilities,
+    summary: &mut Summary,
+    look: &Look,
     truth: &Truth,
     metrics: &[Metric],
     names: &[String],
 ) -> Option<Thresholds> {
-    match truth {
+    let probabilities = &look.probabilities;
+    let (table, thresholds) = match truth {
         Truth::Classes(classes) => {
-            record.confusion = Some(confusion(probabilities, classes, names));
-            None
+            let found = record.confusion.insert(confusion(probabilities, classes, names));
+            (class_table(found), None)
         }
         Truth::Tags { .. } => {
             let thresholds = thresholds(probabilities, truth, metrics);
-            record.tags = Some(tag_table(probabilities, truth, &thresholds, names));
-            Some(thresholds)
+            (tag_table(probabilities, truth, &thresholds, names), Some(thresholds))
         }
-        Truth::Values(_) => None,
-    }
+        Truth::Values(_) => return None,
+    };
+    summary.by_class = Some(ByClass::new(&look.made, table));
+    thresholds
 }
 
 /// The thresholds that the first metric with a rule for predicting tags names, or that it finds on these images; a number takes

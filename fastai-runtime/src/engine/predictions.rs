@@ -19,7 +19,8 @@ impl Session<'_> {
     /// Measures the result of step `index` on the validation part and passes it to the report.
     pub(super) fn show(&mut self, look: &Look, truth: &Truth, index: usize) -> Evaluation {
         let (metrics, dataset) = (self.recipe.metrics(), &self.sets.dataset);
-        self.thresholds = measured::describe(&mut self.record, &look.probabilities, truth, metrics, &dataset.classes);
+        let (record, summary) = (&mut self.record, &mut self.summary);
+        self.thresholds = measured::describe(record, summary, look, truth, metrics, &dataset.classes);
         self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.thresholds.as_ref());
         measured::evaluation("valid", look, truth, &self.metrics, self.seed, &[index as u64])
     }

@@ -1,12 +1,10 @@
-//! What was taken for what, and how each tag did.
+//! What was taken for what.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::f2::TagCounts;
-use super::probabilities::{Probabilities, Truth};
-use super::thresholds::Thresholds;
+use super::probabilities::Probabilities;
 
 /// How often each true class was called each class. Only what occurred is stored, because a matrix of 10,000 classes would
 /// take 800 MB.
@@ -44,26 +42,6 @@ impl Confusion {
     }
 }
 
-/// How the predictions did on one tag.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct TagRow {
-    /// The tag.
-    pub tag: String,
-    /// Validation images that have it.
-    pub support: u64,
-    /// The probability above which it is said.
-    #[serde(default)]
-    pub threshold: f64,
-    /// Validation images that were said to have it.
-    pub said: u64,
-    /// Share of the said ones that have it; NaN where it was never said.
-    pub precision: f64,
-    /// Share of those that have it that were said to; NaN where none has it.
-    pub recall: f64,
-    /// F2 of this tag alone: recall counts twice as much as precision.
-    pub f2: f64,
-}
-
 /// How often each true class (row) was called each class (column): the most probable one of each image.
 pub fn confusion(probabilities: &Probabilities, truth: &[u32], names: &[String]) -> Confusion {
     let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
@@ -72,35 +50,6 @@ pub fn confusion(probabilities: &Probabilities, truth: &[u32], names: &[String])
     }
     let cells = counts.into_iter().map(|((truth, said), n)| (truth, said, n)).collect();
     Confusion { classes: names.to_vec(), cells }
-}
-
-/// Precision, recall and F2 of each tag over all images, a tag being said above its threshold.
-pub fn tag_table(
-    probabilities: &Probabilities,
-    truth: &Truth,
-    thresholds: &Thresholds,
-    names: &[String],
-) -> Vec<TagRow> {
-    let mut counts = vec![TagCounts::default(); names.len()];
-    for (image, row) in probabilities.rows().enumerate() {
-        for (number, ((&p, &tag), counts)) in row.iter().zip(truth.tags_of(image)).zip(&mut counts).enumerate() {
-            counts.add(thresholds.are_exceeded(number, p), tag);
-        }
-    }
-    let share = |part: u64, whole: u64| if whole > 0 { part as f64 / whole as f64 } else { f64::NAN };
-    let row = |(number, (tag, counts)): (usize, (&String, TagCounts))| {
-        let (support, said) = (counts.hits + counts.missed, counts.hits + counts.wrong);
-        TagRow {
-            tag: tag.clone(),
-            support,
-            threshold: thresholds.of_tag(number),
-            said,
-            precision: share(counts.hits, said),
-            recall: share(counts.hits, support),
-            f2: counts.f2(),
-        }
-    };
-    names.iter().zip(counts).enumerate().map(row).collect()
 }
 
 #[cfg(test)]
@@ -114,16 +63,5 @@ mod tests {
         assert_eq!(found.matrix(), [[1, 1], [1, 0]]);
         assert_eq!(found.cells, [(0, 0, 1), (0, 1, 1), (1, 0, 1)]);
         assert_eq!((found.support(), found.mistakes()), (vec![2, 1], vec![(1, 0, 1), (1, 1, 0)]));
-    }
-
-    #[test]
-    fn counts_a_tag() {
-        let p = Probabilities::new(vec![0.9, 0.0, 0.9, 0.0, 0.1, 0.0, 0.9, 0.0], 2);
-        let cells = vec![true, false, false, false, true, false, true, false];
-        let truth = Truth::Tags { cells, tags: 2 };
-        let table = tag_table(&p, &truth, &Thresholds::All(0.2), &["haze".into(), "snow".into()]);
-        assert_eq!((table[0].support, table[0].said, table[0].threshold), (3, 3, 0.2));
-        assert_eq!((table[0].precision, table[0].recall, table[0].f2), (2.0 / 3.0, 2.0 / 3.0, 10.0 / 15.0));
-        assert!(table[1].precision.is_nan() && table[1].recall.is_nan() && table[1].f2 == 0.0);
     }
 }

@@ -8,7 +8,7 @@ use super::{Probabilities, Truth};
 
 /// What is computed of the counts of hits, of what is predicted, and of what is true.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Score {
+pub(super) enum Score {
     Precision,
     Recall,
     FBeta(f64),
@@ -16,7 +16,7 @@ enum Score {
 
 impl Score {
     /// The score; 0 where it would divide by zero.
-    fn of(self, hits: f64, said: f64, truth: f64) -> f64 {
+    pub(super) fn of(self, hits: f64, said: f64, truth: f64) -> f64 {
         let (part, whole) = match self {
             Score::Precision => (hits, said),
             Score::Recall => (hits, truth),

@@ -16,12 +16,16 @@ pub fn wilson(right: u64, n: u64) -> [f64; 2] {
     if n == 0 {
         return [0.0, 1.0];
     }
-    let (n, share) = (n as f64, right as f64 / n as f64);
+    wilson_of_share(right as f64 / n as f64, n as f64)
+}
+
+/// [`wilson`] of a share in `[0, 1]` that varies as one of `n` images does; `n` is positive and need not be whole.
+pub(super) fn wilson_of_share(share: f64, n: f64) -> [f64; 2] {
     let centre = share + Z * Z / (2.0 * n);
     let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + Z * Z / n;
     // Exactly 0 and 1 at the ends, where rounding would leave a hair.
-    let low = if right == 0 { 0.0 } else { (centre - half) / scale };
+    let low = if share == 0.0 { 0.0 } else { (centre - half) / scale };
     let high = if share == 1.0 { 1.0 } else { (centre + half) / scale };
     [low, high]
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use fastai_dsl::{MultiLabel, SingleLabel};
 
-use crate::metrics::{self, Confusion, Probabilities, Thresholds, Truth};
+use crate::metrics::{self, ClassTable, Confusion, Probabilities, Thresholds, Truth};
 
 /// Probabilities of a list of images, in its order. `T` is the task, if it is known at compile time.
 ///
@@ -117,6 +117,11 @@ impl Predictions<SingleLabel> {
         self.truth().map(|truth| metrics::confusion(&self.probabilities, truth, &self.classes))
     }
 
+    /// Precision, recall and F1 of each class; `None` without labels.
+    pub fn by_class(&self) -> Option<ClassTable> {
+        self.confusion().as_ref().map(metrics::class_table)
+    }
+
     /// Returns at most `n` images of `class` that were predicted correctly, the most probable first.
     pub fn most_correct(&self, class: usize, n: usize) -> Vec<usize> {
         self.truth().map_or_else(Vec::new, |truth| metrics::most_correct(&self.probabilities, truth, class, n))
@@ -151,6 +156,13 @@ impl Predictions<MultiLabel> {
     /// Mean F2 over the images, with the tags above `thresholds` predicted; `None` without labels.
     pub fn f2(&self, thresholds: impl Into<Thresholds>) -> Option<f64> {
         self.targets.as_ref().map(|truth| metrics::f2(&self.probabilities, truth, thresholds))
+    }
+
+    /// Precision, recall and F2 of each tag, with the tags above `thresholds` predicted; `None` without labels.
+    pub fn by_tag(&self, thresholds: impl Into<Thresholds>) -> Option<ClassTable> {
+        let thresholds = thresholds.into();
+        let truth = self.targets.as_ref()?;
+        Some(metrics::tag_table(&self.probabilities, truth, &thresholds, &self.classes))
     }
 
     /// Returns the best threshold of 0.17, 0.18, .. 0.23 and its F2 on these images. Since it was selected on them, the F2

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{MetricValue, number_or_nan};
+use crate::metrics::{ClassTable, MetricValue, number_or_nan};
 
 /// Images used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,4 +31,24 @@ pub struct Evaluation {
     pub val_loss: f64,
     /// The recipe's metrics, in order.
     pub metrics: Vec<MetricValue>,
+}
+
+/// The scores of each class or tag in one set of predictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ByClass {
+    /// How the predictions were computed: `plain` or `tta: 1 plain + 4 augmented`.
+    pub predictions: String,
+    /// The scores; of more than [`MOST`](Self::MOST) classes those of the worst.
+    pub table: ClassTable,
+}
+
+impl ByClass {
+    /// Most classes in a `summary.json`, of which each takes about 700 bytes there.
+    pub const MOST: usize = 10_000;
+
+    /// The scores of predictions that were made so; of too many classes the worst remain.
+    pub fn new(predictions: &str, mut table: ClassTable) -> Self {
+        table.keep_worst(Self::MOST);
+        ByClass { predictions: predictions.to_string(), table }
+    }
 }

@@ -50,9 +50,9 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                     h2 { "Confusion" }
                     (tables::confusion(confusion))
                 }
-                @if let Some(rows) = &record.tags {
-                    h2 { "Tags" }
-                    (tables::tags(rows))
+                @if let Some(found) = &summary.by_class {
+                    h2 { @if summary.task == TaskKind::MultiLabel { "Tags" } @else { "Classes" } }
+                    (tables::by_class(found, summary.task))
                 }
                 @if let Some(shown) = record.gallery.as_ref().filter(|g| !g.groups.is_empty()) {
                     h2 { "Images worth a look" }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Bars, Gallery};
-use crate::metrics::{Confusion, TagRow};
+use crate::metrics::Confusion;
 use crate::train::{FindCurve, FitCurve};
 
 /// The data of a run's plots and tables, beside its [`Summary`](super::Summary).
@@ -20,8 +20,6 @@ pub struct Record {
     pub confusion: Option<Confusion>,
     /// The worst of the last predictions for the validation set.
     pub gallery: Option<Gallery>,
-    /// Multi label: the scores of the last predictions for the validation set, by tag.
-    pub tags: Option<Vec<TagRow>>,
 }
 
 /// The content of the data set.

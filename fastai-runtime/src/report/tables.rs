@@ -1,4 +1,4 @@
-//! The report's large tables: the data set, the confusion matrix, the tags.
+//! The report's large tables: the data set, the confusion matrix, the scores of each class or tag.
 
 use fastai_dsl::TaskKind;
 use maud::{Markup, PreEscaped, html};
@@ -6,13 +6,15 @@ use maud::{Markup, PreEscaped, html};
 use super::html::marked;
 use super::numbers::{grouped, metric};
 use super::record::DataOverview;
-use super::{Counts, Summary};
-use crate::metrics::{Confusion, TagRow};
+use super::{ByClass, Counts, Summary};
+use crate::metrics::{ClassScore, Confusion};
 
-/// With more classes than this, the list is collapsed and the confusion shown as pairs.
+/// With more classes than this, the list is collapsed, the confusion shown as pairs, and only the worst scores are listed.
 const MANY: usize = 40;
 /// Most confused pairs listed.
 const PAIRS: usize = 30;
+/// Classes with the lowest scores listed.
+const WORST: usize = 30;
 
 pub fn data(counts: &Counts, task: TaskKind, data: &DataOverview) -> Markup {
     let what = if task == TaskKind::MultiLabel { "tag" } else { "class" };
@@ -117,26 +119,61 @@ fn pairs(confusion: &Confusion) -> Markup {
     }
 }
 
-pub fn tags(rows: &[TagRow]) -> Markup {
+pub fn by_class(found: &ByClass, task: TaskKind) -> Markup {
+    let (table, tags) = (&found.table, task == TaskKind::MultiLabel);
+    let (all, what) = (table.rows.len() + table.left_out, if tags { "tags" } else { "classes" });
+    let mut rows = table.worst_first();
+    if all > MANY {
+        rows.truncate(WORST);
+    }
     html! {
         p.soft {
-            "Support: images that have the tag. Above: the probability above which it is said. Precision: how many of the images said to have it do. "
-            "Recall: how many of those that have it were found. F2 counts recall twice as much."
+            @if tags {
+                "Support: images that have the tag. Above: the probability above which it is said. Precision: how many of "
+                "the images said to have it do. Recall: how many of those that have it were found. F2 counts recall twice "
+                "as much."
+            } @else {
+                "Support: images of the class. Precision: how many of the images said to be of it are. Recall: how many of "
+                "its images were found. F1 is the harmonic mean of the two."
+            }
+            " Below each is its 95 % interval. The lowest " (table.f_name()) " comes first. Predictions: "
+            (found.predictions) "."
+            @if rows.len() < all {
+                " " (rows.len()) " of " (grouped(all as u64)) " " (what) "; " code { "summary.json" } " has "
+                (grouped(table.rows.len() as u64)) "."
+            }
         }
         div.wide { table {
             thead { tr {
-                th { "tag" } th.n { "support" } th.n { "above" } th.n { "said" } th.n { "precision" } th.n { "recall" }
-                th.n { "F2" } th { }
+                th { @if tags { "tag" } @else { "class" } } th.n { "support" } @if tags { th.n { "above" } } th.n { "said" }
+                th.n { "precision" } th.n { "recall" } th.n { (table.f_name()) } th { }
             } }
             tbody { @for row in rows {
                 tr {
-                    th.name { (row.tag) }
-                    td.n { (grouped(row.support)) } td.n { (row.threshold) } td.n { (grouped(row.said)) }
-                    td.n { (metric(row.precision)) } td.n { (metric(row.recall)) } td.n { (metric(row.f2)) }
-                    td.bar { i style=(format!("width:{:.1}%", 100.0 * row.f2.clamp(0.0, 1.0).max(0.0))) {} }
+                    th.name { (row.name) }
+                    td.n { (grouped(row.support)) }
+                    @if tags { td.n { @if let Some(threshold) = row.threshold { (threshold) } } }
+                    td.n { (grouped(row.said)) }
+                    (score(row.precision)) (score(row.recall)) (score(row.f_beta))
+                    td.bar { i style=(format!("width:{:.1}%", 100.0 * row.f_beta.map_or(0.0, |f| f.value))) {} }
                 }
             } }
         } }
+    }
+}
+
+/// A score above its interval; a dash where there is nothing to measure.
+fn score(score: Option<ClassScore>) -> Markup {
+    html! {
+        td.n {
+            @match score {
+                Some(score) => {
+                    @let [low, high] = score.interval;
+                    (metric(score.value)) div { small { (metric(low)) " – " (metric(high)) } }
+                }
+                None => (metric(f64::NAN)),
+            }
+        }
     }
 }
 

@@ -85,8 +85,8 @@ impl FoldedRun<'_> {
             self.summary.tta = Some(self.evaluation(look, truth, &metrics, *index, &folds));
         }
         let last = averaged.map_or(plain.clone(), |(look, _)| look);
-        let thresholds =
-            measured::describe(&mut self.record, &last.probabilities, truth, self.recipe.metrics(), &classes);
+        let (record, summary) = (&mut self.record, &mut self.summary);
+        let thresholds = measured::describe(record, summary, &last, truth, self.recipe.metrics(), &classes);
         let item =
             |(id, path): (&String, &String)| Item { id: id.clone(), path: path.into(), target: Target::Unlabelled };
         let items: Vec<Item> = whole.held_out.ids.iter().zip(paths).map(item).collect();

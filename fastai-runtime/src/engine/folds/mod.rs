@@ -180,6 +180,8 @@ impl<'a> FoldedRun<'a> {
             summary.device.clone_from(&run.device);
             summary.device_reason.clone_from(&run.device_reason);
             summary.counts = run.counts;
+            summary.data.clone_from(&run.data);
+            summary.weights.clone_from(&run.weights);
         }
         if summary.classes != run.classes {
             return Err(
