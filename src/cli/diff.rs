@@ -10,13 +10,18 @@ use fastai_runtime::names::visible_name;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
 use fastai_runtime::random::{self, Stream};
-use fastai_runtime::report::{Status, Summary};
+use fastai_runtime::report::{InitialWeights, Status, Summary};
 
 use super::device::ModelDevice;
 use super::failure::Failure;
-use super::numbers::thousands;
+use super::numbers::{counted, thousands};
 use super::saved;
 use super::table::table;
+
+/// Images that a line names.
+const NAMED: usize = 5;
+/// What is said of a run that an earlier version made, which did not write it down.
+const NOT_RECORDED: &str = "not recorded";
 
 #[derive(clap::Args)]
 pub struct DiffArgs {
@@ -41,8 +46,10 @@ pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     println!("- {}\n+ {}", shown(&args.first), shown(&args.second));
     recipes(a, b);
     facts(a, b);
+    println!("\n{}", data(a, b).join("\n"));
     reported(a, b);
     if args.no_test {
+        weights(&summaries, None);
         return Ok(());
     }
     for (run, summary) in runs.into_iter().zip(&summaries) {
@@ -51,7 +58,7 @@ pub fn run(args: &DiffArgs) -> Result<(), Failure> {
     let picked = args.device.picked()?;
     let load = |run: &Path| Predictor::load(run, None, &picked.device);
     let predictors = [load(runs[0])?, load(runs[1])?];
-    weights(&predictors);
+    weights(&summaries, Some(&predictors));
     test(args, &summaries, &predictors)
 }
 
@@ -166,6 +173,26 @@ fn facts(a: &Summary, b: &Summary) {
     }
 }
 
+/// Whether the runs saw the same data, by the digests that they wrote down.
+fn data(a: &Summary, b: &Summary) -> Vec<String> {
+    let (first, second) = match (&a.data, &b.data) {
+        (Some(first), Some(second)) => (first, second),
+        _ => {
+            let old = [("-", a), ("+", b)].into_iter().filter(|(_, summary)| summary.data.is_none());
+            let marks: Vec<&str> = old.map(|(mark, _)| mark).collect();
+            return vec![format!("data: {NOT_RECORDED} of {}", marks.join(" and "))];
+        }
+    };
+    let mut differ = first.differences(second);
+    if a.classes != b.classes {
+        differ.insert(0, "other classes".to_string());
+    }
+    if differ.is_empty() {
+        return vec!["data: the same".to_string()];
+    }
+    std::iter::once("data:".to_string()).chain(differ.into_iter().map(|line| format!("  {line}"))).collect()
+}
+
 /// The results that the runs wrote down, each on its own validation images.
 fn reported(a: &Summary, b: &Summary) {
     println!("\nas each run measured itself, on its own validation images:");
@@ -182,9 +209,15 @@ fn reported(a: &Summary, b: &Summary) {
     }
 }
 
-fn weights(predictors: &[Predictor; 2]) {
-    let [a, b] = predictors.each_ref().map(|predictor| (predictor.meta(), predictor.body_digest()));
+/// What the bodies of the runs began with, and what they are in the end if the models are loaded.
+fn weights(summaries: &[Summary; 2], predictors: Option<&[Predictor; 2]>) {
     println!("\nweights:");
+    for (mark, summary) in ["-", "+"].into_iter().zip(summaries) {
+        let began = summary.weights.as_ref().map_or(NOT_RECORDED.to_string(), InitialWeights::describe);
+        println!("  {mark} at the beginning: {}", visible_name(&began));
+    }
+    let Some(predictors) = predictors else { return };
+    let [a, b] = predictors.each_ref().map(|predictor| (predictor.meta(), predictor.body_digest()));
     println!("  - {}, {} pixels, body {}", a.0.arch, a.0.size, &a.1[..16]);
     println!("  + {}, {} pixels, body {}", b.0.arch, b.0.size, &b.1[..16]);
     println!("  {}", if a.1 == b.1 { "the bodies are the same" } else { "the bodies differ" });
@@ -217,7 +250,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
         metrics.push(recipe.metrics().to_vec());
     }
     let [(root_a, first), (root_b, second)] = &measured[..] else { unreachable!("two runs") };
-    let shared = shared(first, second);
+    let Shared { places: shared, relabelled } = Shared::of(first, second);
     let (n, m) = (first.predictions.len(), second.predictions.len());
     println!(
         "  {} images ({} and {} held out)",
@@ -228,7 +261,14 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
     if root_a != root_b {
         println!("  the runs read different folders; images are taken for the same by their names");
     }
-    let leaked = n + m - 2 * shared.len();
+    if !relabelled.is_empty() {
+        println!(
+            "  {} that both held out have other labels now, and are left out: {}",
+            counted(relabelled.len() as u64, "image", "images"),
+            named(&relabelled)
+        );
+    }
+    let leaked = n + m - 2 * (shared.len() + relabelled.len());
     if leaked > 0 {
         println!("  the others may be training images of the other run, and are left out");
     }
@@ -289,15 +329,38 @@ fn row(name: &str, compared: &Paired) -> [String; 6] {
     ]
 }
 
-/// The places of the images that both measured, with the same label, in both.
-fn shared(first: &Measured, second: &Measured) -> Vec<(usize, usize)> {
-    let places: HashMap<&str, usize> =
-        second.predictions.ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-    let (Some(truth), Some(other)) = (&first.predictions.targets, &second.predictions.targets) else {
-        return Vec::new();
-    };
-    let pairs = first.predictions.ids.iter().enumerate().filter_map(|(i, id)| Some((i, *places.get(id.as_str())?)));
-    pairs.filter(|&(i, j)| truth.select(&[i]) == other.select(&[j])).collect()
+/// The images that both measured.
+struct Shared<'a> {
+    /// Their places in both.
+    places: Vec<(usize, usize)>,
+    /// The ids of those that have another label in each, which are not among the places.
+    relabelled: Vec<&'a str>,
+}
+
+impl<'a> Shared<'a> {
+    fn of(first: &'a Measured, second: &Measured) -> Self {
+        let mut shared = Shared { places: Vec::new(), relabelled: Vec::new() };
+        let places: HashMap<&str, usize> =
+            second.predictions.ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+        let (Some(truth), Some(other)) = (&first.predictions.targets, &second.predictions.targets) else {
+            return shared;
+        };
+        for (i, id) in first.predictions.ids.iter().enumerate() {
+            let Some(&j) = places.get(id.as_str()) else { continue };
+            if truth.select(&[i]) == other.select(&[j]) {
+                shared.places.push((i, j));
+            } else {
+                shared.relabelled.push(id);
+            }
+        }
+        shared
+    }
+}
+
+/// The first of these images, and how many more there are.
+fn named(ids: &[&str]) -> String {
+    let more = if ids.len() > NAMED { format!(" and {} more", ids.len() - NAMED) } else { String::new() };
+    ids.iter().take(NAMED).map(|id| visible_name(id)).collect::<Vec<_>>().join(", ") + &more
 }
 
 fn shown(path: &Path) -> String {
@@ -306,7 +369,32 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fastai_runtime::report::{DataFingerprint, PartFingerprint};
+
     use super::*;
+
+    #[test]
+    fn the_data_are_compared_by_their_digests() {
+        let part = |labels: &str| PartFingerprint { images: 3, labels: labels.into(), content: "c".into(), read: 3 };
+        let summary = |labels: &str, classes: &[&str]| Summary {
+            data: Some(DataFingerprint { train: part(labels), ..DataFingerprint::default() }),
+            classes: classes.iter().map(ToString::to_string).collect(),
+            ..Summary::default()
+        };
+        let (a, old) = (summary("a", &["cat", "dog"]), Summary::default());
+        assert_eq!(data(&a, &a), ["data: the same"]);
+        let relabelled = data(&a, &summary("b", &["cat", "dog"]));
+        assert_eq!(relabelled, ["data:", "  training: 3 images in both, but other images, labels or order"]);
+        assert_eq!(data(&a, &summary("a", &["cat"])), ["data:", "  other classes"]);
+        assert_eq!(data(&a, &old), ["data: not recorded of +"]);
+        assert_eq!(data(&old, &old), ["data: not recorded of - and +"]);
+    }
+
+    #[test]
+    fn few_images_are_named() {
+        assert_eq!(named(&["a", "b"]), "a, b");
+        assert_eq!(named(&["a"; 7]), "a, a, a, a, a and 2 more");
+    }
 
     #[test]
     fn a_diff_has_what_changed_in_order() {

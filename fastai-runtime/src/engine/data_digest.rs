@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Health, Item, Target};
+use crate::report::{DataFingerprint, PartFingerprint};
 
 /// A digest of a data set: names, labels and the content of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,16 @@ impl DataDigest {
         }
     }
 
+    /// What the summary keeps of it, which outlives the run. Its images are those of `dataset`.
+    pub(super) fn fingerprint(&self, dataset: &Dataset, health: &Health) -> DataFingerprint {
+        let [train, valid, test] = &self.parts;
+        DataFingerprint {
+            train: train.fingerprint(&dataset.train, health),
+            valid: valid.fingerprint(&dataset.valid, health),
+            test: test.fingerprint(&dataset.test, health),
+        }
+    }
+
     /// Returns the differences between the run's data and `now` in words, one per line.
     pub(super) fn differences(&self, now: &DataDigest) -> Vec<String> {
         let mut found = Vec::new();
@@ -47,6 +58,22 @@ impl PartDigest {
     fn of(items: &[Item], health: &Health) -> Self {
         let images = items.iter().map(|item| [labelled(item), content(item, health)]).collect();
         PartDigest { images, ids: items.iter().map(|item| item.id.clone()).collect() }
+    }
+
+    fn fingerprint(&self, items: &[Item], health: &Health) -> PartFingerprint {
+        let of_all = |which: usize| {
+            let mut hash = blake3::Hasher::new();
+            for image in &self.images {
+                hash.update(&image[which]);
+            }
+            hash.finalize().to_hex()[..32].to_string()
+        };
+        PartFingerprint {
+            images: self.images.len(),
+            labels: of_all(0),
+            content: of_all(1),
+            read: items.iter().filter(|item| health.content(&item.path).is_some()).count(),
+        }
     }
 
     fn difference(&self, now: &PartDigest) -> Option<String> {
@@ -107,6 +134,24 @@ fn first_bytes(digest: &[u8]) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_and_content_have_a_fingerprint_each() {
+        let health = Health::default();
+        let items = ["a", "b"].map(|id| Item { id: id.into(), path: id.into(), target: Target::Class(0) });
+        let of = |images: [[[u8; 8]; 2]; 2]| {
+            let part = PartDigest { images: images.to_vec(), ids: vec!["a".into(), "b".into()] };
+            part.fingerprint(&items, &health)
+        };
+        let was = of([[[1; 8], [2; 8]], [[3; 8], [4; 8]]]);
+        assert_eq!((was.images, was.read, was.labels.len(), was.content.len()), (2, 0, 32, 32));
+        let relabelled = of([[[1; 8], [2; 8]], [[5; 8], [4; 8]]]);
+        assert!(relabelled.labels != was.labels && relabelled.content == was.content);
+        let changed = of([[[1; 8], [2; 8]], [[3; 8], [6; 8]]]);
+        assert!(changed.labels == was.labels && changed.content != was.content);
+        let turned = of([[[3; 8], [4; 8]], [[1; 8], [2; 8]]]);
+        assert!(turned.labels != was.labels && turned.content != was.content, "the order counts");
+    }
 
     #[test]
     fn differences_name_what_differs() {
