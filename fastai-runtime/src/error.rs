@@ -74,9 +74,9 @@ pub enum RunError {
         step: Option<FailedStep>,
         /// The loss.
         loss: f64,
-        /// The epoch of the fit, from 1.
+        /// The epoch of the fit, from 0, as in its table.
         epoch: u64,
-        /// The batch of the fit, from 1.
+        /// The batch of the fit, from 0, as in `batches.csv`.
         batch: u64,
         /// The learning rates of that batch, one per layer group.
         rates: Vec<f64>,

@@ -6,37 +6,17 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use fastai_dsl::cycle_model;
 
+use super::course_watch::CourseWatch;
 use super::snapshot::{KeptFile, KeptMidway, Snapshot, SnapshotFolder};
 use super::snapshot_moment::SnapshotMoment;
 use crate::RunError;
+use crate::keeping_times::KeepingTimes;
 use crate::models::{self, ModelDigest, ModelMeta, Network};
 use crate::report::RunFolder;
-use crate::train::{EpochRow, FitState, Logbook};
+use crate::train::{EpochRow, FitState, Logbook, Midway};
 
 /// Time between two states of a fit, unless the options name another.
-const EVERY: Duration = Duration::from_secs(60);
-/// A state is kept again after so many times the time that it took to write.
-const REST: u32 = 100;
-
-/// When a state is to be kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KeepingTimes {
-    every: Duration,
-    last: Instant,
-    took: Duration,
-}
-
-impl KeepingTimes {
-    /// From now on.
-    pub(super) fn new(every: Option<Duration>) -> Self {
-        KeepingTimes { every: every.unwrap_or(EVERY), last: Instant::now(), took: Duration::ZERO }
-    }
-
-    fn is_due(&self) -> bool {
-        let rest = if self.every.is_zero() { Duration::ZERO } else { REST * self.took };
-        self.last.elapsed() >= self.every.max(rest)
-    }
-}
+pub(super) const EVERY: Duration = Duration::from_secs(60);
 
 /// The logbook of a fit of a run.
 pub(super) struct Keeping<'a> {
@@ -55,6 +35,8 @@ pub(super) struct Keeping<'a> {
     /// The models of cycles: the start of their names, their header, and those that have been saved.
     pub(super) cycles: Option<(String, ModelMeta)>,
     pub(super) saved: BTreeMap<String, ModelDigest>,
+    /// What is said of the epochs.
+    pub(super) watch: CourseWatch,
 }
 
 impl Logbook for Keeping<'_> {
@@ -70,6 +52,10 @@ impl Logbook for Keeping<'_> {
         Ok(())
     }
 
+    fn verdict(&mut self, at: &Midway) -> Option<String> {
+        self.watch.after_epoch(at)
+    }
+
     fn is_due(&self) -> bool {
         self.times.is_due()
     }
@@ -78,7 +64,7 @@ impl Logbook for Keeping<'_> {
         let begun = Instant::now();
         let written = self.write(state);
         // After a failure too, or every batch would try again.
-        (self.times.last, self.times.took) = (Instant::now(), begun.elapsed());
+        self.times.kept(begun);
         written
     }
 }
@@ -132,23 +118,5 @@ impl Keeping<'_> {
     fn save(&self, network: &Network, file: String) -> Result<KeptFile, RunError> {
         let digest = models::save_model(&network.valid(), &self.meta, &self.snapshots.file(&file))?;
         Ok(KeptFile { file, digest })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_states_are_kept_less_often() {
-        let now = Instant::now();
-        let at = |every, seconds, took| KeepingTimes {
-            every: Duration::from_secs(every),
-            last: now.checked_sub(Duration::from_secs(seconds)).unwrap(),
-            took: Duration::from_millis(took),
-        };
-        assert!(at(60, 61, 100).is_due() && !at(60, 59, 0).is_due());
-        assert!(!at(60, 61, 700).is_due() && at(60, 71, 700).is_due());
-        assert!(at(0, 0, 700).is_due(), "zero is every batch");
     }
 }

@@ -1,5 +1,7 @@
 //! Executes a checked recipe.
 
+mod beginning;
+mod course_watch;
 mod data_digest;
 mod fold_of_model;
 mod folds;
@@ -177,15 +179,6 @@ pub fn is_as_begun(
         ResumeError::Complete(_) => Ok(()),
         other => Err(other.into()),
     }
-}
-
-/// What a program reads whose kernels are slow; `None` if they are built for speed.
-pub(crate) fn slow_kernels() -> Option<&'static str> {
-    (!fastai_kernels::OPTIMISED).then_some(
-        "the kernels of this program are not optimised, so training takes many times as long: build with `--release`, or \
-         write `[profile.dev.package.\"*\"]` with `opt-level = 3` and `[profile.dev.package.fastai-kernels]` with \
-         `debug-assertions = false` into Cargo.toml, as `fastai new` does",
-    )
 }
 
 fn on_threads<T: Send>(options: &RunOptions, work: impl FnOnce() -> Result<T, RunError> + Send) -> Result<T, RunError> {

@@ -7,9 +7,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 use fastai_dsl::{Facts, HeadSpec, Model, Plan, Precision, Recipe, Stage};
 
+use super::beginning::initial_weights;
 use super::data_digest::DataDigest;
 use super::folds::KeptFold;
-use super::keeping::KeepingTimes;
+use super::keeping;
 use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
 use super::sets::{Sets, class_weights, enough_to_train, open_data};
@@ -23,12 +24,14 @@ use crate::data::{DataError, Item};
 use crate::data::{Preparation, merged_batches};
 use crate::device::{self, DeviceError, DeviceKind, HalfFloat};
 use crate::error::{Reached, ResumeError};
+use crate::keeping_times::KeepingTimes;
 use crate::metrics::{Measure, Probabilities, Thresholds, Truth};
 use crate::models::weights::Found;
 use crate::models::{self, ModelDigest, ModelMeta, Network, WeightsError};
 use crate::predict::{Predictor, class_differences};
 use crate::progress::{Progress, StopSignal};
 use crate::report::{BatchRow, Counts, Record, RunFolder, Status, Summary};
+use crate::slow_kernels;
 use crate::train::{Continued, Learner, Loss, OptimizerState, criterion};
 
 /// A run in progress.
@@ -114,7 +117,7 @@ impl<'a> Session<'a> {
         let rejected = picked.rejected.join("; ");
         let because = if rejected.is_empty() { String::new() } else { format!(": {rejected}") };
         progress.note(&format!("device: {}{because}", picked.name));
-        if let Some(warning) = super::slow_kernels() {
+        if let Some(warning) = slow_kernels::first_warning() {
             progress.warn(warning);
         }
         let batch = recipe.data().batch as usize;
@@ -184,6 +187,9 @@ impl<'a> Session<'a> {
             threads,
             classes: dataset.classes.clone(),
             counts: counts(&facts),
+            data: Some(digest.fingerprint(&dataset, &health)),
+            // A run that goes on has those that it began with in its state.
+            weights: Some(initial_weights(weights.as_ref())),
             baseline,
             ..Summary::default()
         };
@@ -269,7 +275,7 @@ impl<'a> Session<'a> {
             thresholds: None,
             snapshots,
             snapshot,
-            times: KeepingTimes::new(options.snapshot_every),
+            times: KeepingTimes::new(options.snapshot_every.unwrap_or(keeping::EVERY)),
             continued: None,
             began: Instant::now(),
             trained: false,

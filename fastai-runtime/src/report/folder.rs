@@ -342,7 +342,7 @@ mod tests {
 
     fn epoch(epoch: u64, metrics: &[(&str, f64)]) -> EpochRow {
         let metrics = metrics.iter().map(|(n, v)| ((*n).to_string(), *v)).collect();
-        EpochRow { epoch, trn_loss: 0.5, val_loss: 0.25, metrics, seconds: 1.5 }
+        EpochRow { epoch, trn_loss: 0.5, val_loss: 0.25, metrics, seconds: 1.5, ..EpochRow::default() }
     }
 
     #[test]

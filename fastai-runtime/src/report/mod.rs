@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod batches;
+pub mod began;
 pub mod evaluation;
 pub mod folder;
 pub mod folds;
@@ -20,7 +21,8 @@ mod verdicts;
 
 pub use bars::Bars;
 pub use batches::BatchRow;
-pub use evaluation::{Counts, Evaluation};
+pub use began::{DataFingerprint, InitialWeights, PartFingerprint};
+pub use evaluation::{ByClass, Counts, Evaluation};
 pub use folder::RunFolder;
 pub(crate) use folder::{claim_folder, refuse_link};
 pub use folds::{FoldSummary, Folds, Spread};

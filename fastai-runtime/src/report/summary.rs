@@ -6,7 +6,7 @@ use std::path::Path;
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Evaluation, FoldSummary, Folds};
+use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights, verdicts};
 use crate::RunError;
 use crate::device::HalfFloat;
 use crate::metrics::number_or_nan;
@@ -66,6 +66,12 @@ pub struct Summary {
     pub classes: Vec<String>,
     /// Images used.
     pub counts: Counts,
+    /// Digests of the data when the run began, of a run of folds those of its first fold; `None` of an earlier version's run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataFingerprint>,
+    /// What the body began with; `None` of an earlier version's run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<InitialWeights>,
     /// One per stage reached, in order.
     pub stages: Vec<StageSummary>,
     /// The last `tta`.
@@ -78,6 +84,10 @@ pub struct Summary {
     /// The evaluation on the test set with test-time augmentation, if the recipe has a `tta` step.
     #[serde(default)]
     pub test_tta: Option<Evaluation>,
+    /// The scores of each class or tag in the last predictions for the validation set, those of `tta` if it is the last step to
+    /// predict; `None` for regressions, and before the first predictions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_class: Option<ByClass>,
     /// Rates that `lr_find` suggested, in order.
     pub found_rates: Vec<f64>,
     /// The baseline: the best constant answer (the most frequent class, or the best constant tag set on the training part).
@@ -108,13 +118,24 @@ impl Summary {
     /// Version of `summary.json`.
     pub(crate) const FORMAT: u32 = 1;
 
-    /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are.
+    /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are, or if a
+    /// `fit` damaged the body and the final measurement is still worse than the one before it.
     pub fn lost(&self) -> Option<String> {
-        let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit).filter(|_| !self.smoke)?;
-        let judgement = stage.judgement.filter(|j| matches!(j.course, Course::Diverged | Course::Collapsed))?;
+        if self.smoke {
+            return None;
+        }
+        self.failed().or_else(|| verdicts::damaged(&self.stages, self.r#final.as_ref()?))
+    }
+
+    /// The warning of a last `fit` that destroyed what the network knew.
+    fn failed(&self) -> Option<String> {
+        let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
+        let judgement = stage.judgement?;
         let [what, so] = match judgement.course {
             Course::Diverged => ["diverged", ", so the result means nothing"],
-            _ => ["lost what the network knew", ", no better than a constant answer's"],
+            Course::SameAnswer => ["left the same answer for every image", ", as of a network whose units died"],
+            Course::Collapsed => ["lost what the network knew", ", no better than a constant answer's"],
+            Course::Damaged | Course::NothingLearned | Course::Overfitting | Course::Underfitting => return None,
         };
         Some(format!(
             "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}){so}: the \
@@ -205,7 +226,7 @@ pub struct StageSummary {
     pub evaluation: Option<Evaluation>,
     /// For a `fit`: the epoch (from 0) after which the validation loss rose while the training loss kept falling, if any.
     pub turned_at: Option<u64>,
-    /// For a `fit`: the name of the course that its losses took, if there is one to warn of.
+    /// For a `fit`: the name of the course that its losses took up to the weights that it ends with, if there is one to warn of.
     #[serde(default)]
     pub judgement: Option<Judgement>,
     /// For `lr_find`: the suggested rate.

@@ -46,19 +46,47 @@ const BODY_LOST: &str =
 
 /// States by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
 pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation) -> Option<String> {
-    let before =
-        before.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())?;
-    let change = Change::between(before, after).filter(|_| now.kind == StepKind::Fit && now.trains_body)?;
+    let change = Change::between(last_fit(before)?, after).filter(|_| now.kind == StepKind::Fit && now.trains_body)?;
     let (old, new) = (metric(change.before), metric(change.after));
     (change.gain() < 0.0 && old != new).then(|| format!("{} {old} became {new}: {BODY_LOST}", change.name))
+}
+
+/// What the last fit of these stages reached.
+fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
+    stages.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())
+}
+
+/// States that the run ends worse, with `end`, than what the first fit that damaged the body began with, and by how much;
+/// `None` if it does not, or if the body is whole.
+pub fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
+    stages.iter().enumerate().find_map(|(index, stage)| {
+        let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
+        let change = Change::between(last_fit(&stages[..index])?, end)?;
+        let (old, new) = (metric(change.before), metric(change.after));
+        (change.gain() < 0.0 && old != new).then(|| {
+            format!(
+                "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} \
+                 {new}, which was {old} before: the rates of that step are too high. Take a tenth of them, or write \
+                 `bn_freeze(on);` before it",
+                stage.step + 1,
+                stage.text,
+                judgement.epoch,
+                loss(judgement.trn_loss),
+                loss(judgement.val_loss),
+                change.name
+            )
+        })
+    })
 }
 
 /// The name of a course, for tables.
 pub fn name(course: Course) -> &'static str {
     match course {
         Course::Diverged => "diverged",
+        Course::SameAnswer => "the same answer for every image",
         Course::Collapsed => "collapsed",
         Course::Damaged => "damaged the body",
+        Course::NothingLearned => "nothing learned",
         Course::Overfitting => "overfitting",
         Course::Underfitting => "underfitting",
     }
@@ -73,6 +101,10 @@ pub fn course(judgement: &Judgement, body: BodyState) -> String {
             "diverged in epoch {epoch} ({losses}): the learning rate is too high; look for one with \
              `let lr = lr_find(or = 1e-3);`, or take a tenth of it"
         ),
+        Course::SameAnswer => format!(
+            "the same answer for every image from epoch {epoch} on ({losses}): units of the network died, which rates too high \
+             do, and more epochs do not wake them; go back to a model from before, or start anew, with a tenth of the rates"
+        ),
         Course::Collapsed => format!(
             "collapsed in epoch {epoch} ({losses}): the losses fell back to those of a constant answer; the learning rate is \
              too high, take a tenth of it"
@@ -80,6 +112,10 @@ pub fn course(judgement: &Judgement, body: BodyState) -> String {
         Course::Damaged => format!(
             "damaged the body from epoch {epoch} on ({losses}): its rates are too high; a tenth of them, or \
              `bn_freeze(on);` before it"
+        ),
+        Course::NothingLearned => format!(
+            "nothing learned from epoch {epoch} on ({losses}): the losses stay at those of a constant answer; the learning rate \
+             is too high or too low, look for one with `let lr = lr_find(or = 1e-3);`"
         ),
         Course::Overfitting => format!(
             "overfitting from epoch {epoch} on ({losses}): the network learns its training images by heart, and its training \
@@ -201,6 +237,31 @@ mod tests {
         assert_eq!(body_lost(&before, &stage(true), &after(0.92)), None);
         assert_eq!(body_lost(&before, &stage(false), &after(0.8)), None, "the head alone");
         assert_eq!(body_lost(&[], &stage(true), &after(0.8)), None, "nothing was before it");
+    }
+
+    #[test]
+    fn a_damaged_body_counts_while_the_run_ends_below_it() {
+        let fit = |step, value, course: Option<Course>| StageSummary {
+            step,
+            text: "fit([0.0222, 0.0667, 0.2], 1)".into(),
+            evaluation: Some(evaluation("f2", value, [0.0, 1.0])),
+            judgement: course.map(|course| Judgement { course, epoch: 0, trn_loss: 0.21, val_loss: 0.26 }),
+            ..stage(true)
+        };
+        let ends_with = |value, stages: &[StageSummary]| damaged(stages, &evaluation("f2", value, [0.0, 1.0]));
+        let spoilt = [fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Damaged))];
+        let said = ends_with(0.67, &spoilt).unwrap();
+        assert!(
+            said.starts_with("step 4 `fit([0.0222, 0.0667, 0.2], 1)`: training damaged the body from epoch 0"),
+            "{said}"
+        );
+        assert!(said.contains("ends with f2 0.6700, which was 0.9185 before"), "{said}");
+        assert_eq!(ends_with(0.92, &spoilt), None, "what came after it mended it");
+        // Another fit does not hide it.
+        let mended = [spoilt[0].clone(), spoilt[1].clone(), fit(4, 0.78, None)];
+        assert!(ends_with(0.78, &mended).unwrap().contains("step 4 `"));
+        assert_eq!(ends_with(0.67, &[fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Overfitting))]), None);
+        assert_eq!(ends_with(0.67, &spoilt[1..]), None, "nothing was before it");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the losses of a `fit` say: underfitting, overfitting, divergence.
+//! What the epochs of a `fit` say: divergence, a network that fell silent, damage, overfitting, underfitting.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,10 @@ const BOTH: [f64; 2] = [2.0, 1.5];
 const RAISED: f64 = 1.3;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
+/// A network whose loss was below this share of the constant answer's knew something.
+const KNEW: f64 = 0.8;
+/// Losses of a network that has nothing to say stand still, if the last one is above this share of the first one.
+const STILL: f64 = 0.97;
 /// A fit that raises the validation loss by this factor has damaged what was there.
 const DAMAGED: f64 = 1.25;
 /// Losses above this share of the constant answer's are high.
@@ -25,6 +29,10 @@ const FAR_BELOW: f64 = 0.6;
 const LEAST_GAP: f64 = 0.05;
 /// A validation loss that rises by less than this share of the constant answer's has not turned.
 const LEAST_TURN: f64 = 0.005;
+/// A loss above the constant answer's by this factor is named while the fit goes on, after a single epoch. Less may come back:
+/// of SqueezeNets that were unfrozen at too high a rate, on few satellite chips, one fell from 950 times the constant answer's
+/// loss to 7 times in an epoch, and of eight beyond this bound none fell below 100 times.
+const BEYOND_RETURN: f64 = 1e4;
 
 /// A name for the course that a `fit` took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,14 +40,25 @@ const LEAST_TURN: f64 = 0.005;
 pub enum Course {
     /// The loss left the range of any answer.
     Diverged,
+    /// The network answers the same for every image, and badly: units of it died.
+    SameAnswer,
     /// The losses fell back to those of a constant answer.
     Collapsed,
     /// Training the body raised the loss from its first epoch on.
     Damaged,
+    /// The losses are those of a constant answer and do not fall.
+    NothingLearned,
     /// The training loss is far below the validation loss, or the latter rose while the former fell.
     Overfitting,
     /// Training and validation loss are both high.
     Underfitting,
+}
+
+impl Course {
+    /// Whether the fit did harm or nothing at all, rather than too little or too much.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Course::Overfitting | Course::Underfitting)
+    }
 }
 
 /// A course with the epoch in which it began.
@@ -66,6 +85,43 @@ pub struct Against {
     pub before: Option<f64>,
     /// Whether the `fit` trains more than the head.
     pub trains_body: bool,
+    /// Whether other fits follow, to which losses that are merely high are left.
+    pub followed: bool,
+}
+
+impl Against {
+    fn has_diverged(&self, row: &EpochRow, validated: bool) -> bool {
+        let val = if validated { row.val_loss } else { row.trn_loss };
+        let raised = self.first.is_none_or(|first| row.trn_loss > RAISED * first);
+        let both = val > BOTH[0] * self.constant && row.trn_loss > BOTH[1] * self.constant;
+        !val.is_finite() || val > FAR * self.constant || (both && raised)
+    }
+
+    /// Whether the answers are alike and wrong. The right answer may be the same for all validation images, and a network that
+    /// knows its training images by heart may be sure of one class for all others.
+    fn has_one_answer(&self, row: &EpochRow) -> bool {
+        row.alike && row.val_loss >= HIGH * self.constant && row.trn_loss >= HIGH * self.constant
+    }
+
+    fn says_nothing(&self, row: &EpochRow) -> bool {
+        row.val_loss >= NOTHING * self.constant && row.trn_loss >= NOTHING * self.constant
+    }
+
+    fn knew(&self, loss: f64) -> bool {
+        loss < KNEW * self.constant
+    }
+
+    /// Whether training raised the loss above both the constant answer's and the one that it began with.
+    fn is_raised(&self, row: &EpochRow) -> bool {
+        row.trn_loss > RAISED * self.first.map_or(self.constant, |first| first.max(self.constant))
+    }
+
+    /// Whether training the body made the validation loss worse than `before`, and not by learning the training images by heart.
+    fn has_damaged(&self, row: &EpochRow, before: f64) -> bool {
+        let not_by_heart =
+            row.trn_loss > before || (row.val_loss > self.constant && row.trn_loss > HIGH * self.constant);
+        row.val_loss > DAMAGED * before && not_by_heart
+    }
 }
 
 /// Names the course of a `fit`; `None` if there is nothing to say.
@@ -73,7 +129,7 @@ pub struct Against {
 /// A course counts if it lasts to the end of the fit: losses that recover after a restart or a new head's first epoch are
 /// none.
 pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
-    let Against { constant, first, before, trains_body } = against;
+    let Against { constant, before, trains_body, followed, .. } = against;
     let last = epochs.last()?;
     let found = |course, row: &EpochRow| {
         Some(Judgement { course, epoch: row.epoch, trn_loss: row.trn_loss, val_loss: row.val_loss })
@@ -81,29 +137,34 @@ pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let validated = !last.metrics.is_empty();
     // The first epoch from which `holds` does to the end.
     let since = |holds: &dyn Fn(&EpochRow) -> bool| epochs.iter().rev().take_while(|row| holds(row)).last();
-    let diverged = |row: &EpochRow| {
-        let val = if validated { row.val_loss } else { row.trn_loss };
-        let raised = first.is_none_or(|first| row.trn_loss > RAISED * first);
-        let both = val > BOTH[0] * constant && row.trn_loss > BOTH[1] * constant;
-        !val.is_finite() || val > FAR * constant || (both && raised)
-    };
-    if let Some(row) = since(&diverged) {
+    if let Some(row) = since(&|row| against.has_diverged(row, validated)) {
         return found(Course::Diverged, row);
     }
     if !validated {
         return None;
     }
-    let says_nothing = |row: &EpochRow| row.val_loss >= NOTHING * constant && row.trn_loss >= NOTHING * constant;
-    if let Some(row) = since(&says_nothing) {
-        let knew = |loss: f64| loss < 0.8 * constant;
-        let earlier = epochs.iter().take_while(|e| e.epoch < row.epoch).any(|e| knew(e.val_loss));
-        return found(if earlier || before.is_some_and(knew) { Course::Collapsed } else { Course::Underfitting }, row);
+    if let Some(row) = since(&|row| against.has_one_answer(row)) {
+        return found(Course::SameAnswer, row);
+    }
+    let silent = since(&|row| against.says_nothing(row));
+    if let Some(row) = silent {
+        let earlier = epochs.iter().take_while(|e| e.epoch < row.epoch).any(|e| against.knew(e.val_loss));
+        if earlier || before.is_some_and(|loss| against.knew(loss)) {
+            return found(Course::Collapsed, row);
+        }
     }
     if let Some(before) = before.filter(|_| trains_body)
-        && let Some(row) = since(&|row| row.val_loss > DAMAGED * before && row.trn_loss > before)
+        && let Some(row) = since(&|row| against.has_damaged(row, before))
         && row.epoch == 0
     {
         return found(Course::Damaged, row);
+    }
+    if let Some(row) = silent {
+        let still = last.epoch > row.epoch && last.val_loss > STILL * row.val_loss;
+        return match still || against.is_raised(last) {
+            true => found(Course::NothingLearned, row),
+            false => found(Course::Underfitting, row).filter(|_| !followed),
+        };
     }
     let rose = |turn: &&EpochRow| last.val_loss - turn.val_loss > LEAST_TURN * constant;
     if let Some(turn) = turning_point(epochs).filter(rose) {
@@ -115,15 +176,85 @@ pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
         return found(Course::Overfitting, row);
     }
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
-    if high { found(Course::Underfitting, last) } else { None }
+    found(Course::Underfitting, last).filter(|_| high && !followed)
+}
+
+/// Names the course of a `fit` that goes on, after the epochs so far, as soon as it is certain enough that the rest of the fit
+/// will not take it back. A schedule whose rate falls, or batch norms whose statistics lag behind, mend what a single epoch
+/// shows, so most courses must have lasted for two epochs:
+///
+/// * [`Diverged`](Course::Diverged): two epochs, if the training loss is above the constant answer's, too; at once where the
+///   validation loss is no number or above ten thousand times the constant answer's.
+/// * [`SameAnswer`](Course::SameAnswer): at once in a network that had learned before, since dead units get no gradient; two
+///   epochs in a new one.
+/// * [`Collapsed`](Course::Collapsed): two epochs.
+/// * [`Damaged`](Course::Damaged): two epochs, if more than half of what the loss was below the constant answer's is lost.
+/// * [`NothingLearned`](Course::NothingLearned): two epochs, if the training loss has risen above where it began.
+///
+/// The others, and these in less clear cases, are named by [`judge`] after the last epoch: a loss that is merely high may fall.
+pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
+    let (found, last) = (judge(epochs, against)?, epochs.last()?);
+    let lasts = last.epoch > found.epoch;
+    let is_certain = match found.course {
+        Course::Diverged => {
+            let val = if last.metrics.is_empty() { last.trn_loss } else { last.val_loss };
+            let alone = last.trn_loss <= against.constant;
+            !val.is_finite() || val > BEYOND_RETURN * against.constant || (lasts && !alone)
+        }
+        Course::SameAnswer => lasts || found.epoch > 0 || against.before.is_some(),
+        Course::Collapsed => lasts,
+        Course::Damaged => {
+            let half_lost = |before: f64| epochs.iter().all(|row| row.val_loss > (before + against.constant) / 2.0);
+            lasts && against.before.is_some_and(half_lost)
+        }
+        Course::NothingLearned => lasts && against.is_raised(last),
+        Course::Overfitting | Course::Underfitting => false,
+    };
+    is_certain.then_some(found)
+}
+
+/// What the course of a `fit` means for the weights that it ends with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// They are what the course led to.
+    Holds(Judgement),
+    /// They are those of an earlier epoch than the course began in.
+    Escaped {
+        /// The course.
+        later: Judgement,
+        /// The epoch whose weights were kept, from 0.
+        kept: u64,
+    },
+}
+
+impl Verdict {
+    /// Judges a `fit` that ends with the weights of epoch `kept`, from 0, or with its last ones; `None` if there is nothing to
+    /// say.
+    pub fn of(epochs: &[EpochRow], kept: Option<u64>, against: Against) -> Option<Self> {
+        let whole = judge(epochs, against);
+        let Some(kept) = kept.filter(|kept| kept + 1 < epochs.len() as u64) else {
+            return whole.map(Verdict::Holds);
+        };
+        let same = |then: &Judgement| whole.is_some_and(|whole| whole.course == then.course);
+        let then = judge(&epochs[..=kept as usize], against).filter(|then| then.course.is_failure() || same(then));
+        // Losses that are high in the end and were not in the kept epoch are no want of training.
+        let later = whole.filter(|whole| whole.course != Course::Underfitting);
+        then.map(Verdict::Holds).or(later.map(|later| Verdict::Escaped { later, kept }))
+    }
+
+    /// The course, whichever weights were kept.
+    pub fn judgement(self) -> Judgement {
+        let (Verdict::Holds(found) | Verdict::Escaped { later: found, .. }) = self;
+        found
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The course of `(trn_loss, val_loss)` per epoch with two classes, whose constant answer costs 0.69.
-    fn course(losses: &[(f64, f64)], before: Option<f64>, trains_body: bool) -> Option<(Course, u64)> {
+    /// The epochs of `(trn_loss, val_loss)`.
+    fn rows(losses: &[(f64, f64)]) -> Vec<EpochRow> {
         let row = |(epoch, &(trn_loss, val_loss)): (usize, &(f64, f64))| EpochRow {
             epoch: epoch as u64,
             trn_loss,
@@ -131,8 +262,29 @@ mod tests {
             metrics: vec![("accuracy".to_string(), 0.5)],
             ..EpochRow::default()
         };
-        let rows: Vec<EpochRow> = losses.iter().enumerate().map(row).collect();
-        judge(&rows, Against { constant: 0.69, first: Some(0.8), before, trains_body }).map(|j| (j.course, j.epoch))
+        losses.iter().enumerate().map(row).collect()
+    }
+
+    /// The same, in which the answers to all images are alike from epoch `since` on.
+    fn alike(losses: &[(f64, f64)], since: usize) -> Vec<EpochRow> {
+        let mut rows = rows(losses);
+        rows[since..].iter_mut().for_each(|row| row.alike = true);
+        rows
+    }
+
+    /// Two classes, whose constant answer costs 0.69.
+    const CLASSES: Against =
+        Against { constant: 0.69, first: Some(0.8), before: None, trains_body: false, followed: false };
+
+    /// The course of `(trn_loss, val_loss)` per epoch with two classes.
+    fn course(losses: &[(f64, f64)], before: Option<f64>, trains_body: bool) -> Option<(Course, u64)> {
+        judge(&rows(losses), Against { before, trains_body, ..CLASSES }).map(|j| (j.course, j.epoch))
+    }
+
+    /// The first course that is named while the fit goes on: after which epoch, and where it began.
+    fn named(rows: &[EpochRow], against: Against) -> Option<(u64, Course, u64)> {
+        let after = |last: usize| certain(&rows[..=last], against).map(|j| (last as u64, j.course, j.epoch));
+        (0..rows.len()).find_map(after)
     }
 
     #[test]
@@ -175,10 +327,114 @@ mod tests {
     }
 
     #[test]
+    fn a_network_that_answers_the_same_for_every_image_has_died() {
+        let tags = Against { constant: 0.5, first: Some(0.49), trains_body: true, ..CLASSES };
+        let known = Against { before: Some(0.41), ..tags };
+        // The body's weights vanished; what is left are the biases of the head.
+        let dead = [(0.716, 0.541), (0.736, 0.55)];
+        let of = |rows: &[EpochRow], against| judge(rows, against).map(|j| (j.course, j.epoch));
+        assert_eq!(of(&alike(&dead, 0), known), Some((Course::SameAnswer, 0)));
+        assert_eq!(of(&alike(&dead, 0), Against { followed: true, ..tags }), Some((Course::SameAnswer, 0)));
+        assert_eq!(of(&alike(&[(0.3, 0.2), (0.5, 0.6), (0.6, 0.6)], 1), tags), Some((Course::SameAnswer, 1)));
+        assert_eq!(named(&alike(&dead, 0), known), Some((0, Course::SameAnswer, 0)));
+        assert_eq!(named(&alike(&dead, 0), tags), Some((1, Course::SameAnswer, 0)), "a new network may wake");
+        // All validation images are of one class, and it is said.
+        assert_eq!(of(&alike(&[(0.02, 0.001)], 0), known), None);
+        // Sure of one class, wrongly so for some images: known by heart.
+        assert_eq!(of(&alike(&[(0.05, 1.2)], 0), tags), Some((Course::Overfitting, 0)));
+        // A loss beyond any answer is told by that.
+        assert_eq!(of(&alike(&[(8e10, 3e18)], 0), known), Some((Course::Diverged, 0)));
+    }
+
+    #[test]
+    fn a_loss_that_stays_at_a_constant_answers_is_no_want_of_epochs() {
+        let followed = |losses: &[(f64, f64)]| {
+            judge(&rows(losses), Against { followed: true, ..CLASSES }).map(|j| (j.course, j.epoch))
+        };
+        let still = [(0.71, 0.70), (0.70, 0.705), (0.70, 0.70)];
+        assert_eq!(course(&still, None, false), Some((Course::NothingLearned, 0)));
+        assert_eq!(followed(&still), Some((Course::NothingLearned, 0)));
+        // Above where it began.
+        assert_eq!(followed(&[(1.2, 0.75)]), Some((Course::NothingLearned, 0)));
+        // A new head that has begun to learn, and other fits go on with it.
+        assert_eq!(followed(&[(0.9, 0.8), (0.8, 0.75)]), None);
+        assert_eq!(followed(&[(0.72, 0.7)]), None);
+        assert_eq!(followed(&[(0.66, 0.6), (0.6, 0.5)]), None);
+        assert_eq!(course(&[(0.9, 0.8), (0.8, 0.75)], None, false), Some((Course::Underfitting, 0)));
+    }
+
+    #[test]
     fn a_body_spoilt_by_its_rate_is_damaged() {
         assert_eq!(course(&[(0.4, 0.35), (0.3, 0.28)], Some(0.15), true), Some((Course::Damaged, 0)));
         assert_eq!(course(&[(0.4, 0.35), (0.2, 0.16)], Some(0.15), true), None, "it recovered");
         assert_eq!(course(&[(0.3, 0.28)], Some(0.15), false), None, "only the head trained");
+        // Worse than a constant answer, although the training loss is hardly higher than before.
+        assert_eq!(course(&[(0.5, 1.7)], Some(0.52), true), Some((Course::Damaged, 0)));
+        assert_eq!(course(&[(0.1, 1.7)], Some(0.52), true), Some((Course::Overfitting, 0)), "known by heart");
+    }
+
+    #[test]
+    fn a_course_is_named_at_the_epoch_where_it_is_certain() {
+        let body = |before| Against { before: Some(before), trains_body: true, ..CLASSES };
+        // The losses of rates of ten: far from any answer in one epoch, in the training loss too or not.
+        let losses = [(0.4, 0.3), (8e10, 2.99e18), (8e10, 2e18)];
+        assert_eq!(named(&rows(&losses), CLASSES), Some((1, Course::Diverged, 1)));
+        assert_eq!(named(&rows(&[(0.9, 1.2e8), (0.6, 3e5)]), body(0.3)), Some((0, Course::Diverged, 0)));
+        assert_eq!(named(&rows(&[(0.4, f64::NAN), (0.4, 0.3)]), CLASSES), Some((0, Course::Diverged, 0)));
+        // Less has to last.
+        assert_eq!(named(&rows(&[(0.4, 0.3), (2.0, 3.0), (2.0, 3.0)]), CLASSES), Some((2, Course::Diverged, 1)));
+        assert_eq!(named(&rows(&[(0.4, 0.3), (0.5, 30.0), (0.5, 60.0)]), CLASSES), None, "statistics that lag behind");
+        assert_eq!(named(&rows(&[(0.3, 0.2), (0.8, 0.7), (0.7, 0.69)]), CLASSES), Some((2, Course::Collapsed, 1)));
+        assert_eq!(named(&rows(&[(1.2, 0.75), (1.3, 0.8)]), CLASSES), Some((1, Course::NothingLearned, 0)));
+        assert_eq!(named(&rows(&[(0.4, 0.5), (0.4, 0.45)]), body(0.15)), Some((1, Course::Damaged, 0)));
+        assert_eq!(named(&rows(&[(0.4, 0.35), (0.3, 0.28)]), body(0.15)), None, "it is on its way back");
+        // A SqueezeNet at a rate of 0.3, whose validation loss jumps and comes back, but not to where it was.
+        let jumps = [(0.4996, 1.86), (0.5514, 48.96), (0.5601, 1.035)];
+        let tags = Against { constant: 0.511, first: Some(0.36), ..body(0.4918) };
+        assert_eq!(named(&rows(&jumps), tags), Some((2, Course::Damaged, 0)));
+        // Without a validation set.
+        let row = EpochRow { trn_loss: 1e9, val_loss: f64::NAN, ..EpochRow::default() };
+        assert_eq!(named(&[row], CLASSES), Some((0, Course::Diverged, 0)));
+    }
+
+    #[test]
+    fn what_is_named_while_a_fit_goes_on_is_not_taken_back() {
+        // A restart, a schedule that falls, statistics that lag behind, a new head: each ends well.
+        for (losses, before) in [
+            (&[(9.0, 30.0), (0.5, 0.2), (0.2, 0.2)][..], None),
+            (&[(0.9, 655.0), (0.5, 0.3)][..], None),
+            (&[(0.8, 0.75), (0.7, 0.69), (0.6, 0.5), (0.4, 0.3)][..], None),
+            (&[(0.4, 0.35), (0.3, 0.3), (0.2, 0.16)][..], Some(0.15)),
+            (&[(0.75, 0.72), (0.4, 0.3), (0.2, 0.16)][..], Some(0.15)),
+            (&[(0.3, 0.2), (0.8, 0.7), (0.4, 0.2)][..], None),
+        ] {
+            let against = Against { before, trains_body: before.is_some(), ..CLASSES };
+            assert_eq!(named(&rows(losses), against), None, "{losses:?}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_that_is_kept_may_lie_before_the_course() {
+        let verdict = |losses: &[(f64, f64)], kept| Verdict::of(&rows(losses), Some(kept), CLASSES);
+        let holds = |losses: &[(f64, f64)], kept| match verdict(losses, kept) {
+            Some(Verdict::Holds(found)) => Some((found.course, found.epoch)),
+            _ => None,
+        };
+        let escaped = |losses: &[(f64, f64)], kept| match verdict(losses, kept) {
+            Some(Verdict::Escaped { later, kept }) => Some((kept, later.course, later.epoch)),
+            _ => None,
+        };
+        let diverges = [(0.4, 0.3), (0.3, 0.2), (8e10, 2.99e18), (8e10, 2e18)];
+        assert_eq!(escaped(&diverges, 1), Some((1, Course::Diverged, 2)));
+        assert_eq!(holds(&diverges, 2), Some((Course::Diverged, 2)), "the best by another measure");
+        assert_eq!(holds(&diverges[2..], 1), holds(&diverges[2..], 0));
+        // The epoch where the validation loss turns is the last good one.
+        let turns = [(0.3, 0.25), (0.2, 0.2), (0.15, 0.22), (0.1, 0.25)];
+        assert_eq!(escaped(&turns, 1), Some((1, Course::Overfitting, 1)));
+        assert_eq!(holds(&turns, 2), Some((Course::Overfitting, 1)));
+        // High losses are said of the kept weights alone.
+        assert_eq!(holds(&[(0.66, 0.55), (0.6, 0.6)], 0), Some((Course::Underfitting, 0)));
+        assert_eq!(verdict(&[(0.3, 0.3), (0.6, 0.6)], 0), None);
     }
 
     #[test]

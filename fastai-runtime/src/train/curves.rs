@@ -21,7 +21,7 @@ pub struct FindCurve {
     pub batch_losses: Vec<f64>,
     /// The suggested rate.
     pub suggestion: Option<f64>,
-    /// What chose it, in words: `valley`, `steep`, `minimum`, or `a tenth of the rise`.
+    /// What chose it, in words, as [`Suggestion::chosen_by`](super::Suggestion::chosen_by) says.
     pub rule: String,
 }
 
@@ -57,6 +57,9 @@ pub struct EpochRow {
     pub val_loss: f64,
     /// Column name and value of each metric, in the recipe's order.
     pub metrics: Vec<(String, f64)>,
+    /// Whether the predictions for all validation images are alike, as those of a network whose units died.
+    #[serde(default)]
+    pub alike: bool,
     /// Wall time of the epoch including validation, seconds.
     pub seconds: f64,
 }

@@ -109,8 +109,9 @@ pub struct FitResult {
     pub ended_early: bool,
 }
 
-/// Trains. After each epoch, measures the validation set, prints a row of the table, and tells `logbook`, which also keeps the
-/// states from which the fit could continue. A fit that continues ends like one that was never interrupted.
+/// Trains. After each epoch, measures the validation set, prints a row of the table, and tells `logbook`, which judges the epochs
+/// so far, and also keeps the states from which the fit could continue. A fit that continues ends like one that was never
+/// interrupted.
 ///
 /// # Errors
 /// Errors of the examples or of `logbook`; [`RunError::Diverged`] when a batch's loss is not finite; a continued fit whose
@@ -237,6 +238,7 @@ pub fn fit(
             trn_loss: at.smoothed.value(),
             val_loss: measured.as_ref().map_or(f64::NAN, |m| m.loss),
             metrics: measured.as_ref().map_or_else(Vec::new, |m| m.metrics.clone()),
+            alike: measured.as_ref().is_some_and(|m| m.alike),
             seconds: before + started.elapsed().as_secs_f64(),
         };
         show_row(&row, validation.is_some(), progress);
@@ -251,6 +253,9 @@ pub fn fit(
         }
         at.predictions = predictions;
         at.end_epoch(row);
+        if let Some(warning) = logbook.verdict(&at) {
+            progress.warn(&warning);
+        }
         if let Ok(cycle) = saves_after.binary_search(&at.epoch) {
             logbook.cycle(cycle as u64, current)?;
         }

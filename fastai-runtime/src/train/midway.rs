@@ -185,6 +185,11 @@ pub trait Logbook {
         Ok(())
     }
 
+    /// Judges the epochs so far, after each one; the fit warns of what is returned.
+    fn verdict(&mut self, _: &Midway) -> Option<String> {
+        None
+    }
+
     /// Whether the state is to be kept after this batch.
     fn is_due(&self) -> bool {
         false

@@ -41,8 +41,18 @@ pub struct Suggestion {
 pub enum Basis {
     /// The fall of the loss.
     Fall,
-    /// The rise of a loss that falls nowhere clearly, as that of a trained network: the rate is a twentieth of where it rises.
+    /// The rise of a loss that falls nowhere clearly, as that of a trained network: the rate lies well below where it rises.
     Rise,
+}
+
+impl Suggestion {
+    /// What chose the rate, in words: the rule, or a share of the rate from which the loss rises.
+    pub fn chosen_by(&self, rule: Suggest) -> String {
+        match self.basis {
+            Basis::Fall => rule.word().to_string(),
+            Basis::Rise => format!("1/{BELOW_RISE} of the rise"),
+        }
+    }
 }
 
 /// The number of batches at the start of a sweep of `n` that say nothing: their losses are those of single batches, and
@@ -291,6 +301,21 @@ mod tests {
             }
         }
         assert!(falls <= 18, "{falls} of 600");
+    }
+
+    #[test]
+    fn a_rate_below_the_rise_says_how_far() {
+        // Flat at 0.2, and twice that from a rate of 0.045 on: half of the window around its first batch is above.
+        let rates: Vec<f64> = (0..60).map(|k| 1e-5 * 1e6f64.powf(f64::from(k) / 60.0)).collect();
+        let losses: Vec<f64> = rates.iter().map(|rate| if *rate < 0.045 { 0.2 } else { 0.4 }).collect();
+        let found = suggest(Suggest::Valley, &rates, &losses).unwrap();
+        let said = found.chosen_by(Suggest::Valley);
+        assert_eq!(said, "1/20 of the rise");
+        let share: f64 = said.strip_prefix("1/").unwrap().split(' ').next().unwrap().parse().unwrap();
+        let past = (found.rate * share / 0.045).ln() / (rates[1] / rates[0]).ln();
+        assert!((0.0..=1.0).contains(&past), "the rise begins {past} batches before what is said");
+        let fall = Suggestion { rate: 0.01, basis: Basis::Fall };
+        assert_eq!(fall.chosen_by(Suggest::Slide), "slide");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Whole runs on a few real satellite chips, and the report of a run.
 
 mod averages;
+mod cached;
 mod chips;
 #[cfg(feature = "remote")]
 mod collectives;
+mod courses;
 mod data;
 #[path = "../device.rs"]
 #[allow(dead_code)] // each test program uses a part
@@ -17,6 +19,7 @@ mod predict;
 mod report_page;
 mod resume;
 mod run;
+mod schedules;
 mod stochastic_depth;
 #[path = "../training/tensors.rs"]
 mod tensors;

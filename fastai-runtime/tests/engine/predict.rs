@@ -6,7 +6,7 @@ use crate::chips::Chips;
 use burn::tensor::Device;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{Outcome, Validated, run, validate};
-use fastai_runtime::metrics::{Thresholds, Truth};
+use fastai_runtime::metrics::{ClassRow, Thresholds, Truth};
 use fastai_runtime::predict::{PredictOptions, Predictor, Submission, SubmissionFormat, image_files};
 use fastai_runtime::progress::{Progress, Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Summary};
@@ -145,6 +145,12 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
     let (plain, tta) = (outcome.summary.test.as_ref().unwrap(), outcome.summary.test_tta.as_ref().unwrap());
     assert_eq!((plain.set.as_str(), plain.n, plain.predictions.as_str()), ("test", 10, "plain"));
     assert_eq!((tta.n, tta.predictions.as_str()), (10, "tta: 1 plain + 1 augmented"));
+    // The table of the classes is of the validation images, each of which is of one class and said to be of one.
+    let classes = &summary.by_class.as_ref().unwrap().table;
+    let count = |of: fn(&ClassRow) -> u64| classes.rows.iter().map(of).sum::<u64>();
+    assert_eq!((classes.f_name().as_str(), classes.rows.len()), ("F1", summary.classes.len()));
+    let valid = summary.counts.valid as u64;
+    assert_eq!((count(|row| row.support), count(|row| row.said)), (valid, valid));
     let accuracy = &plain.metrics[0];
     assert!(accuracy.chosen_here.is_none() && accuracy.interval.is_some() && (0.0..=1.0).contains(&accuracy.value));
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use fastai_runtime::data::Sizes;
-use fastai_runtime::metrics::{Confusion, MetricValue, TagRow};
+use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, Confusion, MetricValue, class_table};
 use fastai_runtime::report::{
-    Bars, Baseline, CacheUse, ClassCount, Counts, DataOverview, Evaluation, Gallery, GalleryGroup, GalleryImage,
-    Record, RunFolder, StageSummary, Status, Summary, html, plot,
+    Bars, Baseline, ByClass, CacheUse, ClassCount, Counts, DataOverview, Evaluation, Gallery, GalleryGroup,
+    GalleryImage, Record, RunFolder, StageSummary, Status, Summary, html, plot,
 };
 use fastai_runtime::train::{EpochRow, FindCurve, FitCurve};
 
@@ -67,6 +67,7 @@ fn fit(
             val_loss: *val_loss,
             metrics: vec![(column.to_string(), *value)],
             seconds: 74.3 + e as f64,
+            ..EpochRow::default()
         })
         .collect();
     FitCurve {
@@ -104,6 +105,10 @@ fn cats() -> (Summary, Record) {
     found.suggestion = Some(1e-2);
     let mut cached = stage(0, "precompute", "precompute(on)", "", None);
     cached.cache = Some(CacheUse { path: ".fastai/activations/9f3c2a".into(), found: false, seconds: 412.0 });
+    let confusion = Confusion {
+        classes: vec!["cat".into(), "dog".into()],
+        cells: vec![(0, 0, 996), (0, 1, 4), (1, 0, 8), (1, 1, 992)],
+    };
     let summary = Summary {
         format: 1,
         status: Status::Complete,
@@ -133,6 +138,7 @@ fn cats() -> (Summary, Record) {
         ],
         tta: Some(tta),
         r#final: Some(last),
+        by_class: Some(ByClass::new("tta: 1 plain + 4 augmented", class_table(&confusion))),
         found_rates: vec![1e-2],
         baseline: Some(Baseline { says: "dog".into(), metric: MetricKind::Accuracy, value: 0.5, reached: Some(0.9925) }),
         seconds: 3725.0,
@@ -185,12 +191,8 @@ fn cats() -> (Summary, Record) {
                 ],
             ),
         ],
-        confusion: Some(Confusion {
-            classes: vec!["cat".into(), "dog".into()],
-            cells: vec![(0, 0, 996), (0, 1, 4), (1, 0, 8), (1, 1, 992)],
-        }),
+        confusion: Some(confusion),
         gallery: None,
-        tags: None,
     };
     (summary, record)
 }
@@ -211,15 +213,17 @@ fn planet() -> (Summary, Record) {
         "a \"quoted\" & 'odd' tag",
         "blow_down",
     ];
-    let rows = tags.iter().enumerate().map(|(i, tag)| TagRow {
-        tag: (*tag).into(),
+    let score = |value: f64| Some(ClassScore { value, interval: [value - 0.02, value + 0.02] });
+    let rows = tags.iter().enumerate().map(|(i, tag)| ClassRow {
+        name: (*tag).into(),
         support: 6000 / (i as u64 * 3 + 1),
-        threshold: 0.2,
+        threshold: Some(0.2),
         said: if i == 5 { 0 } else { 6200 / (i as u64 * 3 + 1) },
-        precision: if i == 5 { f64::NAN } else { 0.93 - 0.1 * i as f64 },
-        recall: 0.97 - 0.12 * i as f64,
-        f2: 0.96 - 0.15 * i as f64,
+        precision: if i == 5 { None } else { score(0.93 - 0.1 * i as f64) },
+        recall: score(0.97 - 0.12 * i as f64),
+        f_beta: score(0.96 - 0.15 * i as f64),
     });
+    let table = ClassTable { beta: 2.0, rows: rows.collect(), left_out: 0 };
     let summary = Summary {
         format: 1,
         status: Status::Stopped,
@@ -241,6 +245,7 @@ fn planet() -> (Summary, Record) {
             Some(last.clone()),
         )],
         r#final: Some(last),
+        by_class: Some(ByClass::new("plain", table)),
         baseline: Some(Baseline {
             says: "clear primary".into(),
             metric: MetricKind::F2,
@@ -292,7 +297,6 @@ fn planet() -> (Summary, Record) {
                 }],
             }],
         }),
-        tags: Some(rows.collect()),
     };
     (summary, record)
 }
@@ -351,6 +355,9 @@ fn a_single_label_run_tells_its_story() {
         "99.6 %",
         "<a href=\"./models/224_all.safetensors\">",
         "4.2 kB",
+        "<h2>Classes</h2>",
+        "<td class=\"n\">0.9960<div><small>0.9898 – 0.9984</small></div></td>",
+        "Predictions: tta: 1 plain + 4 augmented.",
         "Width of training images, pixels",
         ">300 – 374</td><td class=\"n\">11\u{202f}000</td>",
         "Width below 1,000 pixels: 22\u{202f}990 images",
@@ -401,6 +408,8 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         "no interval, n\u{a0}=\u{a0}8\u{202f}095",
         "too few batches to draw a curve",
         "An image counts for each of its tags.",
+        "<h2>Tags</h2>",
+        "The lowest F2 comes first. Predictions: plain.",
         "src=\"data:image/jpeg;base64,/9j/\"",
         "<blockquote><p>&lt;/style&gt;",
         "Figures in them are not of this run.",
@@ -408,6 +417,9 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         assert!(page.contains(text), "the report lacks: {text}");
     }
     assert!(page.contains("<td class=\"n\">–</td>"), "a precision of nothing is a dash, not NaN");
+    let place = |tag: &str| page.find(&format!("<th class=\"name\">{tag}</th><td")).unwrap();
+    let order = ["blow_down", "agriculture", "primary", "clear"].map(place);
+    assert!(order.is_sorted(), "the lowest F2 comes first: {order:?}");
 }
 
 #[test]
@@ -422,6 +434,20 @@ fn many_classes_show_the_most_confused_pairs() {
     assert!(page.contains("breed 119</th><td class=\"name\">breed 0</td>"), "the most confused pair comes first");
     assert!(page.contains("66.7 % of 180"));
     assert!(!page.contains("breed 89</th>"), "only thirty pairs");
+}
+
+#[test]
+fn many_classes_show_the_scores_of_the_worst() {
+    let classes: Vec<String> = (0..120).map(|i| format!("breed {i}")).collect();
+    let cells =
+        (0..120u32).flat_map(|truth| [(truth, truth, 60), (truth, (truth + 1) % 120, u64::from(truth) + 1)]).collect();
+    let table = class_table(&Confusion { classes, cells });
+    let worst: Vec<String> = table.worst_first().iter().take(30).map(|row| row.name.clone()).collect();
+    let summary = Summary { by_class: Some(ByClass::new("plain", table)), ..Summary::default() };
+    let page = html::report(&summary, &Record::default(), &[]);
+    let found: Vec<&str> = page.split("<th class=\"name\">").skip(1).filter_map(|row| row.split('<').next()).collect();
+    assert_eq!(found, worst, "the thirty worst classes, the worst first");
+    assert!(page.contains("30 of 120 classes; <code>summary.json</code> has 120."));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use fastai_dsl::StepKind;
 use fastai_runtime::RunError;
 use fastai_runtime::engine::{RunOptions, resume, run};
 use fastai_runtime::progress::{Progress, Silent};
-use fastai_runtime::report::{BatchRow, Status};
+use fastai_runtime::report::{BatchRow, Status, Summary};
 use fastai_runtime::train::{Course, SmoothedLoss};
 
 /// Keeps what a run says.
@@ -68,6 +68,12 @@ fn a_lesson_leaves_a_whole_run_folder_and_the_second_run_finds_the_cache() {
     assert_eq!((last.set.as_str(), last.n, last.metrics.len()), ("valid", 18, 2));
     assert!(last.metrics.iter().all(|m| m.interval.is_some_and(|[low, high]| low <= m.value && m.value <= high)));
     assert_eq!(summary.tta.as_ref().unwrap().predictions, "tta: 1 plain + 2 augmented");
+    let tags = summary.by_class.as_ref().unwrap();
+    assert_eq!((tags.predictions.as_str(), tags.table.f_name().as_str()), ("tta: 1 plain + 2 augmented", "F2"));
+    assert!(tags.table.rows.iter().map(|row| &row.name).eq(&summary.classes));
+    assert!(tags.table.rows.iter().all(|row| row.support <= 18 && row.recall.is_some() == (row.support > 0)));
+    let read = Summary::read(&first.folder).unwrap().by_class.unwrap();
+    assert_eq!((&read.predictions, read.table.rows.len()), (&tags.predictions, summary.classes.len()));
     assert_eq!(summary.stages[1].trains, "the head, on cached activations");
     assert!(!summary.stages[0].cache.as_ref().unwrap().found);
 
@@ -457,7 +463,11 @@ fn a_loss_that_explodes_names_the_step_and_a_way_out() {
     let recipe = chips.tags("unfreeze(); fit(10.0, 30);", "", "");
     match run(&recipe, &chips.options("diverged"), &mut Silent) {
         Err(error) => {
-            assert!(matches!(error, RunError::Diverged { .. }), "{error}");
+            let RunError::Diverged { epoch, batch, .. } = &error else { panic!("{error}") };
+            // Counted as the table and `batches.csv` count: from 0, and four batches are an epoch.
+            let history = std::fs::read_to_string(chips.path().join("diverged/history.csv"));
+            let finished = history.map_or(0, |history| history.lines().count() as u64 - 1);
+            assert_eq!((*epoch, *batch / 4), (finished, finished), "{error}");
             assert!(error.to_string().contains("step 2 `fit(") && error.to_string().contains("clip"), "{error}");
             let summary = std::fs::read_to_string(chips.path().join("diverged/summary.json")).unwrap();
             assert!(summary.contains("\"failed\""));

@@ -6,17 +6,15 @@ use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
+use crate::engine::course_watch::{CourseWatch, Ended};
 use crate::engine::keeping::Keeping;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
 use crate::progress::Watch;
-use crate::report::{body_lost, course};
-use crate::train::{
-    self, Against, BestBy, Course, Ending, EpochRow, FitCurve, FitPlan, Judgement, Patience, Validation, judge,
-    turning_point,
-};
+use crate::report::{StageSummary, body_lost};
+use crate::train::{self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, Patience, Validation, turning_point};
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
@@ -64,6 +62,18 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let valid = session.sets.examples(Part::Valid, size);
     let validation = session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss });
     let cycle_meta = session.meta(size);
+    // Weights that another step put in place since owe nothing to the fits before it.
+    let same_weights = |earlier: &&StageSummary| earlier.kind == StepKind::Fit || !earlier.kind.changes_weights();
+    let earlier = session.summary.stages.iter().rev().take_while(same_weights);
+    let before = earlier.filter(|earlier| earlier.kind == StepKind::Fit).find_map(|fit| fit.evaluation.as_ref());
+    let against = Against {
+        constant: session.constant_loss,
+        first: None,
+        before: before.map(|evaluation| evaluation.val_loss),
+        trains_body: summary.trains_body,
+        followed: session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit),
+    };
+    let named = format!("step {} `{}`", index + 1, stage.step);
     let mut keeping = Keeping {
         index,
         meta: session.meta(recipe.transforms().size),
@@ -75,6 +85,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         best: None,
         cycles: step.cycle_save_name.clone().map(|name| (name, cycle_meta)),
         saved: BTreeMap::new(),
+        watch: CourseWatch::new(named.clone(), stage.state.body, (!session.smoke).then_some(against)),
     };
     let result = train::fit(
         &mut session.learner,
@@ -84,10 +95,13 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         plan,
         Watch { progress: &mut *session.progress, stop: &session.stop },
         &mut keeping,
-    )
-    .map_err(|error| error.in_step(index, &stage.step))?;
-    let saved = std::mem::take(&mut keeping.saved);
+    );
+    let Keeping { saved, watch, .. } = keeping;
     drop((examples, valid));
+    let result = result.map_err(|error| {
+        session.summary.notes.extend(watch.warnings());
+        error.in_step(index, &stage.step)
+    })?;
     for (name, digest) in saved {
         session.has_saved(&name, digest);
     }
@@ -119,22 +133,11 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         session.note(format!("keep_best: {kept}"));
     }
     summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
-    let before =
-        session.summary.stages.iter().rev().find_map(|s| s.evaluation.as_ref().filter(|_| s.kind == StepKind::Fit));
-    let against = Against {
-        constant: session.constant_loss,
-        first: result.batch_losses.first().copied(),
-        before: before.map(|evaluation| evaluation.val_loss),
-        trains_body: summary.trains_body,
-    };
-    let trains_on = session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit);
-    // High losses are what the fits after it are for.
-    let counts = |found: &Judgement| found.course != Course::Underfitting || !trains_on;
-    summary.judgement =
-        judge(&result.epochs, against).filter(|found| !session.smoke && result.kept.is_none() && counts(found));
-    if let Some(judgement) = &summary.judgement {
-        let said = course(judgement, stage.state.body);
-        session.note(format!("step {} `{}`: {said}", index + 1, stage.step));
+    let ended = Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept };
+    let (judgement, remarks) = watch.conclude(ended);
+    summary.judgement = judgement;
+    for remark in remarks {
+        session.remark(remark);
     }
     // The validation loss of the weights that the fit ends with, and the training loss of their epoch.
     let of_row = |row: &EpochRow| (row.val_loss, Some(row.trn_loss));
@@ -163,7 +166,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         let evaluation = session.show(&look, &truth, index);
         session.look = Some(look);
         if let Some(lost) = body_lost(&session.summary.stages, summary, &evaluation) {
-            session.note(format!("step {} `{}`: {lost}", index + 1, stage.step));
+            session.note(format!("{named}: {lost}"));
         }
         summary.evaluation = Some(evaluation);
     }

@@ -47,24 +47,22 @@ pub(super) fn run(session: &mut Session<'_>, find: &LrFind, at: Running<'_>) -> 
         losses: found.losses,
         batch_losses: found.batch_losses,
         suggestion: found.suggestion.map(|s| s.rate),
-        rule: match found.suggestion.map(|s| s.basis) {
-            Some(Basis::Rise) => "a tenth of the rise".to_string(),
-            _ => find.suggest.word().to_string(),
-        },
+        rule: found.suggestion.map_or_else(|| find.suggest.word().to_string(), |s| s.chosen_by(find.suggest)),
     };
     let plot = session.folder.write_find_plot(&curve)?;
     session.record.finds.push(curve);
     let rate = match (found.suggestion, find.or) {
-        (Some(Suggestion { rate, basis: Basis::Fall }), _) => {
-            session.note(format!("lr_find suggests {rate:.2e} ({})", find.suggest.word()));
-            rate
-        }
-        (Some(Suggestion { rate, basis: Basis::Rise }), _) => {
-            session.note(format!(
-                "lr_find suggests {rate:.2e}: the loss falls nowhere clearly, as is usual once the head has trained, and the \
-                 rate is a twentieth of the one from which it rises; see {}",
-                plot.display()
-            ));
+        (Some(suggestion), _) => {
+            let Suggestion { rate, basis } = suggestion;
+            let said = format!("lr_find suggests {rate:.2e} ({})", suggestion.chosen_by(find.suggest));
+            session.note(match basis {
+                Basis::Fall => said,
+                Basis::Rise => format!(
+                    "{said}: the loss falls nowhere clearly, as is usual once the head has trained, so what counts is the \
+                     rate from which it rises; see {}",
+                    plot.display()
+                ),
+            });
             rate
         }
         (None, Some(rate)) => {

@@ -43,8 +43,8 @@ pub fn sha256(path: &Path, progress: &mut dyn Progress) -> io::Result<String> {
     Ok(hex(hash))
 }
 
-/// Whether `found` is the sha256 of published weights at `path`: the published one. Where the publisher states only its first
-/// digits, which others could hit, also the whole one of the file that came first, which stays beside it.
+/// Whether `found` is the sha256 of published weights at `path`: the published one. Where only its first digits are known,
+/// which others could hit, also the whole one of the file that came first, which stays beside it.
 pub fn is_published(published: &Published, path: &Path, found: &str) -> bool {
     published.is(found) && first(path).is_none_or(|first| first == found)
 }
@@ -61,13 +61,13 @@ fn first(path: &Path) -> Option<String> {
     Some(text.split_whitespace().next()?.to_string())
 }
 
-/// Keeps the whole digest of weights that came to `path`, in the form of `sha256sum`, if the publisher states only its first
-/// digits.
+/// Keeps the whole digest of weights at `path` beside them, in the form of `sha256sum`, if only its first digits are known and
+/// none is kept yet.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn keep_first(published: &Published, path: &Path, found: &str) -> Result<(), FileError> {
-    if published.sha256.len() == found.len() {
+    if published.has_whole_digest() || first(path).is_some() {
         return Ok(());
     }
     write_atomic(first_path(path), |file| writeln!(file, "{found}  {}", published.file))

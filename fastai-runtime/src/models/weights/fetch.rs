@@ -156,8 +156,12 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
         return Ok(None);
     }
     let found = sha256(path, &mut Silent).map_err(|e| FileError::new("read", path, e))?;
-    // A different file with this name is replaced.
-    Ok(is_published(published, path, &found).then(|| Fetched { path: path.to_owned(), sha256: found, present: true }))
+    if !is_published(published, path, &found) {
+        // A different file with this name is replaced.
+        return Ok(None);
+    }
+    keep_first(published, path, &found)?;
+    Ok(Some(Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
 
 /// Writes the file under a temporary name, verifies it, and renames it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Weights, arch};
 
-use super::digest::{is_published, sha256};
+use super::digest::{is_published, keep_first, sha256};
 use super::{Published, embedded};
 use crate::data::FileError;
 use crate::defaults;
@@ -177,6 +177,8 @@ fn take(
     };
     let found = Found::new(path, progress)?;
     if is_published(published, &found.path, &found.sha256) {
+        // Files in a folder that cannot be written are used all the same.
+        let _ = keep_first(published, &found.path, &found.sha256);
         return Ok(Some(found));
     }
     let path = found.path.display().to_string();
@@ -240,6 +242,25 @@ mod tests {
         let named = Weights::File(path.display().to_string());
         let found = resolve_in(&named, "squeezenet1_1", [None, Some(cache.path())], &mut Silent).unwrap().unwrap();
         assert!(matches!(found.origin, Origin::Own));
+    }
+
+    #[test]
+    fn where_few_digits_are_published_the_file_that_is_used_first_counts() {
+        // Of the bytes "abc".
+        const WHOLE: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let published: &'static Published =
+            Box::leak(Box::new(Published { file: "net.pth", sha256: &WHOLE[..8], ..*squeezenet() }));
+        let cache = folder(&[("net.pth", b"abc")]);
+        let used = || take(published, &[cache.path()], &mut Silent);
+        assert_eq!(used().unwrap().unwrap().sha256, WHOLE);
+        let kept = cache.path().join("net.pth.sha256");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), format!("{WHOLE}  net.pth\n"));
+        assert_eq!(used().unwrap().unwrap().sha256, WHOLE);
+        // A file that came earlier had another digest, which begins alike.
+        std::fs::write(&kept, format!("{}  net.pth\n", WHOLE.replace("15ad", "15ae"))).unwrap();
+        let error = used().unwrap_err().to_string();
+        assert!(error.contains("not the published weights"), "{error}");
+        assert!(std::fs::read_to_string(&kept).unwrap().contains("15ae"), "the first digest stays");
     }
 
     #[cfg(feature = "embedded-weights")]

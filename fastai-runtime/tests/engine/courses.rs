@@ -1,0 +1,104 @@
+//! What whole runs say of fits that fail, and when.
+
+use crate::chips::Chips;
+use fastai_runtime::engine::run;
+use fastai_runtime::progress::Progress;
+use fastai_runtime::report::Summary;
+use fastai_runtime::train::Course;
+
+/// Keeps what a run says, in order: warnings, notes, the bars and rows of epochs.
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl Progress for Lines {
+    fn note(&mut self, line: &str) {
+        self.0.push(format!("note {line}"));
+    }
+    fn warn(&mut self, line: &str) {
+        self.0.push(format!("warn {line}"));
+    }
+    fn begin(&mut self, what: &str, _: u64) {
+        self.0.push(format!("begin {what}"));
+    }
+    fn table_row(&mut self, epoch: u64, _: &[f64]) {
+        self.0.push(format!("row {epoch}"));
+    }
+}
+
+impl Lines {
+    /// The place of the only line that holds `part`.
+    fn place(&self, part: &str) -> usize {
+        let places: Vec<usize> = (0..self.0.len()).filter(|line| self.0[*line].contains(part)).collect();
+        assert_eq!(places.len(), 1, "`{part}` in {:#?}", self.0);
+        places[0]
+    }
+}
+
+/// Whether the report of the run has a banner that begins so.
+fn has_banner(chips: &Chips, name: &str, begins: &str) -> bool {
+    let report = std::fs::read_to_string(chips.path().join(name).join("report.html")).unwrap();
+    report.contains(&format!("<div class=\"banner\">{begins}"))
+}
+
+fn notes(summary: &Summary, part: &str) -> usize {
+    summary.notes.iter().filter(|note| note.contains(part)).count()
+}
+
+#[test]
+fn a_divergence_is_said_at_its_epoch_and_stays_said_where_the_best_epoch_is_kept() {
+    let chips = Chips::new(40);
+    let recipe = chips.classes("unfreeze(); fit(10, 2);", "", "clip: 1.0, keep_best: val_loss,");
+    let mut lines = Lines::default();
+    let outcome = run(&recipe, &chips.options("diverged"), &mut lines).unwrap();
+    // After the row of its epoch, while the fit goes on; the loss is ten thousand times any that a network has.
+    let said = lines.place("`: diverged in epoch 0");
+    assert!(lines.0[said].starts_with("warn step 2 `fit(10"), "{}", lines.0[said]);
+    assert!(said == lines.place("row 0") + 1 && said < lines.place("begin images, epoch 1"), "{:#?}", lines.0);
+    let summary = &outcome.summary;
+    assert_eq!(notes(summary, "`: diverged in epoch 0"), 1, "{:?}", summary.notes);
+    assert_eq!(notes(summary, "keep_best: epoch"), 1, "one of two was kept: {:?}", summary.notes);
+    let judgement = summary.stages[1].judgement.unwrap();
+    assert_eq!((judgement.course, judgement.epoch), (Course::Diverged, 0));
+    assert!(summary.lost().unwrap().contains("training diverged in epoch 0"));
+    assert!(has_banner(&chips, "diverged", "TRAINING FAILED"));
+}
+
+#[test]
+fn a_network_whose_units_died_is_named_at_its_epoch_whatever_follows() {
+    let chips = Chips::new(60);
+    // A rate and a decay of 1 leave of the body's weights a gradient of norm 0.01 after a step, and the head trains on.
+    let steps = "precompute(on); fit(0.05, 3); precompute(off); unfreeze(); fit([1.0, 1.0, 0.001], 2, wds = [1, 1, 0]); \
+                 freeze(); fit(0.001, 1);";
+    let recipe = chips.tags(steps, "", "optimizer: sgd { momentum: 0 }, clip: 0.01,");
+    let mut lines = Lines::default();
+    let outcome = run(&recipe, &chips.options("dead"), &mut lines).unwrap();
+    let (summary, same) = (&outcome.summary, "the same answer for every image from epoch 0");
+    let course = |stage: usize| summary.stages[stage].judgement.map(|judgement| judgement.course);
+    assert_eq!((course(4), course(6)), (Some(Course::SameAnswer), Some(Course::SameAnswer)), "{:?}", summary.notes);
+    let dies = lines.place(&format!("warn step 5 `{}`: {same}", summary.stages[4].text));
+    let epochs: Vec<usize> = (0..lines.0.len()).filter(|line| lines.0[*line] == "begin images, epoch 1").collect();
+    // The second epoch of the second fit.
+    assert!(lines.0[dies - 1] == "row 0" && dies < epochs[1], "{:#?}", lines.0);
+    assert_eq!(notes(summary, same), 2, "{:?}", summary.notes);
+    assert!(summary.lost().unwrap().contains("left the same answer for every image"));
+    assert!(has_banner(&chips, "dead", "TRAINING FAILED"));
+    // The answers are so.
+    let probabilities = &outcome.held_out.as_ref().unwrap().probabilities;
+    assert!(probabilities.rows().all(|row| row.iter().zip(probabilities.row(0)).all(|(a, b)| (a - b).abs() < 1e-3)));
+}
+
+#[test]
+fn a_body_that_its_rate_destroyed_is_warned_of_where_the_run_ends() {
+    let chips = Chips::new(60);
+    let steps = "precompute(on); fit(0.05, 6); precompute(off); unfreeze(); fit(2.0, 1);";
+    let mut lines = Lines::default();
+    let outcome = run(&chips.tags(steps, "", "clip: 1.0,"), &chips.options("spoilt"), &mut lines).unwrap();
+    let summary = &outcome.summary;
+    let judgement = summary.stages[4].judgement.unwrap();
+    assert!(judgement.course.is_failure(), "{judgement:?}");
+    let lost = summary.lost().unwrap();
+    assert!(lost.starts_with("step 5 `fit(2.0, 1)`: training "), "{lost}");
+    // At the epoch, and at the end of the run.
+    let warned: Vec<&String> = lines.0.iter().filter(|line| line.starts_with("warn step 5 `fit(2.0, 1)`: ")).collect();
+    assert!(warned.len() == 2 && *warned[1] == format!("warn {lost}"), "{warned:?}");
+}
