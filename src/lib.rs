@@ -31,6 +31,45 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # Speed
+//!
+//! Unoptimised kernels take many times as long, and a program says so when it trains or predicts. `cargo run --release` optimises
+//! everything. A program whose manifest has these lines, which `fastai new` writes, trains at full speed without it:
+//!
+//! ```toml
+#![doc = include_str!("cli/new/crate/profile.txt")]
+//! ```
+//!
+//! Every batch takes and frees large buffers. The program `fastai` uses mimalloc for them; the library leaves the allocator to
+//! the program that uses it. For mimalloc there, run `cargo add mimalloc` and write
+//!
+//! ```no_run,standalone_crate
+//! # #[cfg(feature = "cli")]
+//! #[global_allocator]
+//! static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! The default features are those of the program `fastai`. A program or library of your own compiles less without them:
+//!
+//! ```toml
+#![doc = concat!("fastai = { version = \"", env!("CARGO_PKG_VERSION"), "\", default-features = false }")]
+//! ```
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `cli` (default) | the program `fastai` |
+//! | `serve` (default) | its command `serve` |
+//! | `embedded-weights` (default) | the published weights of SqueezeNet 1.1 inside the program, 2.5 MB |
+//! | `gpu` | `cuda`, `wgpu` and `vulkan`, of which a program picks one when it runs; the CPU is always in |
+//! | `metal` | graphics cards of a Mac |
+//! | `cuda-nvrtc` | `cuda` for builds that cannot download LLVM |
+//! | `remote` | devices of other machines |
+//!
+//! Not affiliated with fast.ai.
 #![forbid(unsafe_code)]
 
 /// Declares a recipe as a type. The crate's documentation has an example; LANGUAGE.md defines the language.
@@ -53,8 +92,12 @@ macro_rules! include_recipe {
 /// Embeds a trained model in the program: `include_model!(DogsVsCats, "runs/dogs/models/final.safetensors")` is a
 /// `Result<Trained<DogsVsCats>, RunError>`. The path is relative to the source file, otherwise to the package's folder.
 ///
-/// While compiling, the model's recipe must have the name of the recipe, and its classes must be those of the summary of the
-/// recipe's data, if there is one. The text of the recipe and the model's digest are checked when the program loads it.
+/// While compiling, the model must be one that loading it accepts, by what its header says: of the name of the recipe; of its
+/// text but for the comment, or that of one of its folds, so that network, image size, preparation and all else are the same;
+/// and of the classes in the summary of the recipe's data, if there is one. The file must be as long as the header says.
+///
+/// Two things are checked when the program loads the model: its digest, and the text of a recipe with Rust constants in it, whose
+/// values a macro does not know.
 #[macro_export]
 macro_rules! include_model {
     ($recipe:ty, $path:literal) => {
@@ -118,9 +161,10 @@ pub use fastai_runtime::progress;
 /// The content of a run folder.
 pub mod report {
     pub use fastai_dsl::{MetricKind, StepKind, TaskKind};
-    pub use fastai_runtime::metrics::MetricValue;
+    pub use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, MetricValue};
     pub use fastai_runtime::report::{
-        Baseline, CacheUse, Counts, Evaluation, FoldSummary, Folds, Spread, StageSummary, Status, Summary,
+        Baseline, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,
+        PartFingerprint, Spread, StageSummary, Status, Summary,
     };
 }
 

@@ -3,8 +3,9 @@
 #
 # The manifest as a user gets it, whose path is that of these sources, is checked. It is compiled with --as-made only: without
 # fastai's default features, eight crates below burn (memchr, bytes, regex-automata ..) lack features that the program `fastai` switches on, so all of burn is compiled a second
-# time. Otherwise the crate is built with the default features and shares the target folder: then burn must not be compiled
-# again, because the profile, too, is that of the workspace.
+# time; and without a lock file, as a user first builds it, so that cargo takes the newest versions from the registry. Otherwise
+# the crate is built offline with the workspace's lock file and the default features, and shares the target folder: then burn must
+# not be compiled again, because the profile, too, is that of the workspace.
 set -euo pipefail
 as_made=false
 case "${1:-}" in
@@ -18,11 +19,14 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 folder="$scratch/cats-and-dogs"
 cargo run --quiet --locked -- new "$folder"
-cp Cargo.lock "$folder/"
+if ! "$as_made"; then
+  cp Cargo.lock rust-toolchain.toml "$folder/"
+  export CARGO_NET_OFFLINE=true
+fi
 cd "$folder"
 began=$SECONDS
 if ! "$as_made"; then
-  cargo check --all-targets --offline
+  cargo check --all-targets
   echo "checked as it is made in $((SECONDS - began)) s"
   sed -i.made 's/, default-features = false, features = \["embedded-weights"\]//' Cargo.toml
   if cmp -s Cargo.toml Cargo.toml.made; then
@@ -31,12 +35,12 @@ if ! "$as_made"; then
   fi
 fi
 began=$SECONDS
-cargo test --offline 2>&1 | tee "$scratch/log"
+cargo test 2>&1 | tee "$scratch/log"
 echo "built and tested in $((SECONDS - began)) s"
 if ! "$as_made" && grep -E '^ *Compiling burn' "$scratch/log"; then
   echo "the crate compiles burn again: its profile or its features are not those of the workspace"
   exit 1
 fi
 began=$SECONDS
-cargo run --quiet --offline
+cargo run --quiet
 echo "trained in $((SECONDS - began)) s"

@@ -1,7 +1,7 @@
 //! `fastai completions` and `fastai man`
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap_complete::Shell;
 use fastai_runtime::RunError;
@@ -19,7 +19,7 @@ pub struct CompletionsArgs {
 
 #[derive(clap::Args)]
 pub struct ManArgs {
-    /// The folder of the pages, one for the program and one for each command; created if it is missing
+    /// The folder of the pages, one for the program and one for each command and subcommand; created if it is missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -38,16 +38,23 @@ pub fn man(args: &ManArgs) -> Result<(), Failure> {
     std::fs::create_dir_all(&args.out).map_err(failed)?;
     let mut program = program().disable_help_subcommand(true);
     program.build();
-    let mut pages = 0;
-    let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
-    for command in std::iter::once(&program).chain(commands) {
-        // The names of commands are built as `fastai predict`; pages are called as `man` finds them.
-        let name = command.get_display_name().unwrap_or(command.get_name()).replace(' ', "-");
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command.clone()).title(name.clone()).render(&mut page).map_err(failed)?;
-        write_atomic(args.out.join(format!("{name}.1")), |file| file.write_all(&page))?;
-        pages += 1;
-    }
+    let pages = write_pages(&program, &args.out)?;
     println!("{}: {pages} pages; `man -l {}`", args.out.display(), args.out.join("fastai.1").display());
     Ok(())
+}
+
+/// Writes the page of a command and those of the commands below it, to which it refers. Returns their number.
+fn write_pages(command: &clap::Command, folder: &Path) -> Result<usize, Failure> {
+    // Built commands have the names of their pages, such as `fastai-cache-list`.
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let path = folder.join(format!("{name}.1"));
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(command.clone()).title(name).render(&mut page);
+    rendered.map_err(|error| RunError::file("write", &path, error))?;
+    write_atomic(&path, |file| file.write_all(&page))?;
+    let mut pages = 1;
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages += write_pages(below, folder)?;
+    }
+    Ok(pages)
 }

@@ -1,15 +1,15 @@
 //! `fastai doctor`
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::device::{DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, TestedDevice, kernels_folder};
-use fastai_runtime::models::weights;
+use fastai_runtime::models::weights::{self, Home, PUBLISHED};
 
-use super::config::{self, Sourced};
+use super::config::{self, Search, Sourced};
 use super::failure::{Exit, Failure};
 use super::numbers::{megabytes, seconds};
 use super::table::table;
@@ -62,26 +62,9 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     if let Some(bytes) = diagnosis.memory {
         println!("memory: {}", megabytes(bytes));
     }
-    let config = config::get();
-    let files: Vec<String> = config.files.iter().map(|file| file.display().to_string()).collect();
-    println!("defaults: {}", if files.is_empty() { "no fastai.toml".to_string() } else { files.join(", then ") });
-    if let Some(device) = &config.device {
-        println!("device: {} ({})", device.value, device.source);
-    }
-    let weights = weights::cache_folder().map_or_else(|| "no home folder".to_string(), |f| f.display().to_string());
-    let from = |sourced: &Option<Sourced<PathBuf>>| {
-        sourced.as_ref().map(|sourced| format!("{} ({})", sourced.value.display(), sourced.source))
-    };
-    println!("weights: {}{weights}", from(&config.weights).map_or(String::new(), |folder| format!("{folder}, then ")));
-    let folder = kernels_folder().filter(|_| needed != [DeviceKind::Cpu]);
-    if let Some(folder) = folder {
+    print_defaults();
+    if let Some(folder) = kernels_folder().filter(|_| needed != [DeviceKind::Cpu]) {
         println!("kernels of GPUs: {}", folder.display());
-    }
-    let root = ActivationCache::default_root();
-    println!("activation caches: {}", from(&config.cache).unwrap_or_else(|| root.display().to_string()));
-    match config::cache_limit() {
-        Some(limit) => println!("limit of activation caches: {} ({})", megabytes(limit.value), limit.source),
-        None => println!("limit of activation caches: none"),
     }
     match diagnosis.chosen() {
         Some(device) => {
@@ -92,6 +75,95 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
             println!("`--device auto` finds no device that computes");
             Err(Failure::Reported(Exit::Failed))
         }
+    }
+}
+
+/// Prints what counts where the command line says nothing, and every place where that was looked for.
+fn print_defaults() {
+    let config = config::get();
+    println!("defaults, from the first of these that states one:");
+    print!("{}", table(&files(&config.search, &config.files), 0));
+    match &config.device {
+        Some(device) => println!("device: {} ({})", device.value, device.source),
+        None => println!("device: auto ({})", silent("FASTAI_DEVICE")),
+    }
+    println!("weights, from the first of these that has them:");
+    print!("{}", table(&weights_places(config.weights.as_ref()), 0));
+    match &config.cache {
+        Some(cache) => println!("activation caches: {} ({})", cache.value.display(), cache.source),
+        None => {
+            let root = ActivationCache::default_root();
+            println!("activation caches: {} ({})", root.display(), silent("FASTAI_CACHE"));
+        }
+    }
+    match config::cache_limit() {
+        Some(limit) => println!("limit of activation caches: {} ({})", megabytes(limit.value), limit.source),
+        None => println!("limit of activation caches: none"),
+    }
+}
+
+/// A row for each place of a `fastai.toml`; `read` are the files that were there.
+fn files(search: &Search, read: &[PathBuf]) -> Vec<[String; 2]> {
+    let variable = |said: String| place("$FASTAI_CONFIG", said);
+    match search {
+        Search::Nowhere => vec![variable("empty: no file counts".to_string())],
+        Search::Named(path) => vec![variable(path.display().to_string())],
+        Search::Usual { from, project, user } => {
+            let none = || format!("none in {} or above", from.display());
+            let project = project.as_ref().map_or_else(none, |path| path.display().to_string());
+            let user = user.as_ref().map_or_else(no_home, |path| {
+                let none = if read.contains(path) { "" } else { "none: " };
+                format!("{none}{} ({})", path.display(), of_user("XDG_CONFIG_HOME"))
+            });
+            vec![variable("not set".to_string()), place("project", project), place("user", user)]
+        }
+    }
+}
+
+/// A row for each place of weights; `stated` is the folder that the environment or a file names.
+fn weights_places(stated: Option<&Sourced<PathBuf>>) -> Vec<[String; 2]> {
+    let variable = "$FASTAI_WEIGHTS";
+    let mut rows = match stated {
+        Some(folder) if folder.source == variable => vec![place(variable, folder.value.display().to_string())],
+        _ => vec![place(variable, "not set".to_string())],
+    };
+    if let Some(folder) = stated.filter(|folder| folder.source != variable) {
+        rows.push(place(config::NAME, format!("{} ({})", folder.value.display(), folder.source)));
+    }
+    let shown = |folder: PathBuf| format!("{} ({})", folder.display(), of_user("XDG_CACHE_HOME"));
+    rows.push(place("user's cache", weights::cache_folder().map_or_else(no_home, shown)));
+    let is_inside = |home: Home| matches!(home, Home::Bundled(path) if weights::bundled(path).is_some());
+    let inside: Vec<&str> = PUBLISHED.iter().filter(|known| is_inside(known.home)).map(|known| known.name).collect();
+    let said = if inside.is_empty() {
+        "none: built without the feature `embedded-weights`".to_string()
+    } else {
+        inside.join(", ")
+    };
+    rows.push(place("this program", said));
+    rows
+}
+
+/// A row of a table of places.
+fn place(name: &str, said: String) -> [String; 2] {
+    [format!("  {name}"), said]
+}
+
+fn no_home() -> String {
+    "no home folder".to_string()
+}
+
+/// Why the variable `name` says nothing.
+fn silent(name: &str) -> String {
+    let state = if std::env::var_os(name).is_some() { "empty" } else { "not set" };
+    format!("${name} is {state}")
+}
+
+/// What the variable `name` has to do with a user's folder, which it names if it is absolute.
+fn of_user(name: &str) -> String {
+    match std::env::var_os(name) {
+        Some(path) if Path::new(&path).is_absolute() => format!("${name}"),
+        Some(path) if !path.is_empty() => format!("${name} is relative and does not count"),
+        _ => silent(name),
     }
 }
 

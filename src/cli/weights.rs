@@ -8,6 +8,9 @@ use fastai_runtime::{RunError, progress};
 use super::failure::Failure;
 use super::table::table;
 
+/// Beside a digest that was not compared with all digits of the published one.
+const FIRST_DIGITS: &str = " (the first digits are published, no more)";
+
 #[derive(clap::Args)]
 pub struct WeightsArgs {
     #[command(subcommand)]
@@ -107,6 +110,14 @@ fn get(names: &[String], from: Option<&Path>) -> Result<(), Failure> {
         };
         let did = if fetched.present { "already here" } else { "fetched" };
         println!("{}: {did}, verified: {}", published.name, fetched.path.display());
+        if !published.has_whole_digest() {
+            println!(
+                "  by the first {} digits of its sha256, because no more are published; the whole one, {}, is kept beside it and \
+                 counts from now on",
+                published.sha256.len(),
+                fetched.sha256
+            );
+        }
     }
     Ok(())
 }
@@ -126,7 +137,8 @@ fn verify(names: &[String]) -> Result<(), Failure> {
             None => Err(format!("not here; `fastai weights get {}`", published.name)),
             Some(path) => match weights::sha256(&path, &mut *progress::auto(false)) {
                 Ok(found) if weights::is_published(published, &path, &found) => {
-                    Ok(format!("{} sha256 {found}", path.display()))
+                    let digits = if published.has_whole_digest() { "" } else { FIRST_DIGITS };
+                    Ok(format!("{} sha256 {found}{digits}", path.display()))
                 }
                 Ok(found) => {
                     Err(format!("{} is another file: sha256 {found}, published {}", path.display(), published.sha256))
@@ -147,7 +159,7 @@ fn verify(names: &[String]) -> Result<(), Failure> {
 
 fn info(what: &str) -> Result<(), Failure> {
     if let Some(p) = Published::find(what) {
-        let digits = if p.sha256.len() < 64 { " (the first digits, as the publisher gives them)" } else { "" };
+        let digits = if p.has_whole_digest() { "" } else { FIRST_DIGITS };
         println!("{}: weights of {}", p.name, p.arch);
         println!("from:          {}", p.origin());
         println!("file:          {}\nsize:          {}", p.file, p.size_in_words());

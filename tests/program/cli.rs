@@ -7,7 +7,7 @@ use crate::call::{ROOT, fastai, stderr};
 use crate::folder::summary;
 use crate::small::small;
 #[cfg(unix)]
-use crate::started::started;
+use crate::started::{ignores_hup, started};
 use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -161,31 +161,40 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
     assert!(message.contains(&format!("{ROOT}/no/such/run")), "{message}");
 }
 
-/// What a batch system does when the time is over.
+/// What Ctrl-C, a batch system whose time is over, and a connection that is lost send.
 #[cfg(unix)]
 #[test]
-fn a_run_that_is_terminated_stops_tidily_and_goes_on() {
+fn a_run_that_a_signal_ends_stops_tidily_and_goes_on_to_the_same_weights() {
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);
-    let out = scratch.path().join("run");
-    let args: [&std::ffi::OsStr; 5] =
-        ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
-    let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
-    std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    let said: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
-    assert!(said.iter().any(|line| line.contains("stopping after this batch")), "{said:?}");
-    let goes_on = format!("; `fastai run --resume {}` goes on", out.display());
-    let ends = |line: &String| line.contains("interrupted.safetensors") && line.ends_with(&goes_on);
-    assert!(said.iter().any(ends), "{said:?}");
-    let summary = summary(&out);
-    assert_eq!(summary["status"], "stopped");
-    let output = fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(&out).assert().success();
-    let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
-    assert!(log.contains("goes on after step") || log.contains("goes on in step"), "{log}");
-    assert!(!out.join("models/interrupted.safetensors").exists());
-    let report = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(report.contains("models/final.safetensors") && !report.contains("interrupted.safetensors"));
+    let model = |run: &Path| fs::read(run.join("models/final.safetensors")).unwrap();
+    let whole = scratch.path().join("whole");
+    fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();
+    // Under `nohup`, the program goes on.
+    let signals = ["INT", "TERM", "HUP"].into_iter().filter(|signal| *signal != "HUP" || !ignores_hup());
+    for signal in signals {
+        let out = scratch.path().join(signal);
+        let args: [&std::ffi::OsStr; 5] =
+            ["run".as_ref(), "--device=cpu".as_ref(), "--out".as_ref(), out.as_ref(), recipe.as_ref()];
+        let (mut child, lines) = started(&scratch, &[], &args, "fit(0.05");
+        std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+        let said: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "SIG{signal}: {said:?}");
+        // After a lost connection there may be nobody to tell.
+        let tells = said.iter().any(|line| line.contains("stopping after this batch"));
+        assert_eq!(tells, signal != "HUP", "SIG{signal}: {said:?}");
+        let goes_on = format!("; `fastai run --resume {}` goes on", out.display());
+        let ends = |line: &String| line.contains("interrupted.safetensors") && line.ends_with(&goes_on);
+        assert!(said.iter().any(ends), "SIG{signal}: {said:?}");
+        assert_eq!(summary(&out)["status"], "stopped");
+        let output = fastai(&scratch).args(["run", "--device", "cpu", "--resume"]).arg(&out).assert().success();
+        let log = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+        assert!(log.contains("goes on after step") || log.contains("goes on in step"), "SIG{signal}: {log}");
+        assert!(!out.join("models/interrupted.safetensors").exists());
+        assert!(model(&whole) == model(&out), "SIG{signal}: the weights differ");
+        let report = fs::read_to_string(out.join("report.html")).unwrap();
+        assert!(report.contains("models/final.safetensors") && !report.contains("interrupted.safetensors"));
+    }
 }
 
 /// As in `fastai plan FILE | head -1`, with a reader that is gone before anything is written.
@@ -241,10 +250,12 @@ fn a_finished_run_predicts_submits_and_is_measured() {
         let said = reached.lines().find(|line| line.starts_with(word)).unwrap();
         assert!(said.contains(&format!("f2 {f2} on 12 images")), "{line}\n{said}");
     }
-    assert!(text.contains("precision") && text.contains("ocean"), "{text}");
+    assert!(text.contains("the lowest F2 first") && text.contains("ocean"), "{text}");
     let (text, _) = output(fastai(&scratch).args(["validate", "-q", "--json"]).arg(&run), 0);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["tta"]["evaluation"]["predictions"], "tta: 1 plain + 1 augmented");
+    assert!(!value["tta"]["by_class"]["table"]["rows"].as_array().unwrap().is_empty());
+    assert_eq!(value["tta"]["by_class"], summary(&run)["by_class"]);
 
     // A folder, sorted; then one broken image among the good ones.
     let (csv, _) = output(fastai(&scratch).args(["predict", "-q", "--csv"]).arg(&run).arg(&images), 0);

@@ -50,6 +50,31 @@ fn caches_are_listed_explained_and_kept_small() {
 }
 
 #[test]
+fn scaled_copies_count_in_the_limit_of_the_caches() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let text = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, text.replace("batch: 16", "batch: 16, resize_to: 48")).unwrap();
+    let config = scratch.path().join("fastai.toml");
+    let run = |limit: &str, out: &str| {
+        fs::write(&config, format!("cache_limit = \"{limit}\"\n")).unwrap();
+        let mut command = fastai(&scratch);
+        command.env("FASTAI_CONFIG", &config).args(["run", "--smoke", "--device", "cpu"]).arg(&recipe);
+        command.arg("--out").arg(scratch.path().join(out));
+        String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap()
+    };
+    let list = || stdout(fastai(&scratch).args(["cache", "list"]));
+    let said = run("none", "a");
+    assert!(said.contains("44 made, 0 found") && !said.contains("removed"), "{said}");
+    assert!(list().contains("scaled copies  44 files"), "{}", list());
+    let said = run("0", "b");
+    assert!(said.contains("0 made, 44 found") && said.contains("fastai.toml keeps it to 0 MB"), "{said}");
+    let left = list();
+    assert!(left.contains("activations    0 files") && left.contains("scaled copies  0 files"), "{left}");
+    assert!(run("none", "c").contains("44 made, 0 found"));
+}
+
+#[test]
 fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
     let scratch = TempDir::new().unwrap();
     let folder = scratch.path().join("project");
@@ -70,7 +95,7 @@ fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
     assert!(said.contains("project/kept") && said.contains("fastai.toml keeps it to 0 MB"), "{said}");
     let doctor = stdout(here().arg("doctor"));
     for part in
-        ["defaults: ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of activation caches: 0 MB"]
+        ["  project ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of activation caches: 0 MB"]
     {
         assert!(doctor.contains(part), "{part}: {doctor}");
     }
@@ -107,6 +132,58 @@ fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
     assert!(stderr(here().env("FASTAI_CONFIG", "none.toml").args(["cache", "list"]), 2).contains("none.toml"));
 }
 
+/// What `fastai doctor` says of a place.
+#[cfg(unix)]
+fn said_of<'a>(doctor: &'a str, place: &str) -> &'a str {
+    let said = doctor.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(place)?.strip_prefix("  "));
+    said.unwrap_or_else(|| panic!("{place}: {doctor}")).trim_start()
+}
+
+// Windows has other folders for want of the variables.
+#[cfg(unix)]
+#[test]
+fn the_doctor_names_every_place_that_was_looked_in() {
+    let scratch = TempDir::new().unwrap();
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    let doctor = |variables: &[(&str, &str)]| {
+        let mut command = fastai(&scratch);
+        for name in ["FASTAI_CACHE", "FASTAI_CONFIG", "FASTAI_DEVICE", "FASTAI_WEIGHTS", "XDG_CACHE_HOME"] {
+            command.env_remove(name);
+        }
+        command.current_dir(scratch.path()).env("HOME", scratch.path()).env_remove("XDG_CONFIG_HOME");
+        stdout(command.envs(variables.iter().copied()).arg("doctor"))
+    };
+
+    let said = doctor(&[]);
+    let here = scratch.path().canonicalize().unwrap();
+    assert_eq!(said_of(&said, "$FASTAI_CONFIG"), "not set");
+    assert_eq!(said_of(&said, "project"), format!("none in {} or above", here.display()));
+    let user = path(".config/fastai/fastai.toml");
+    assert_eq!(said_of(&said, "user"), format!("none: {user} ($XDG_CONFIG_HOME is not set)"));
+    assert_eq!(said_of(&said, "$FASTAI_WEIGHTS"), "not set");
+    let weights = path(".cache/fastai/weights");
+    assert_eq!(said_of(&said, "user's cache"), format!("{weights} ($XDG_CACHE_HOME is not set)"));
+    let inside = if cfg!(feature = "embedded-weights") { "squeezenet1_1" } else { "none: built without" };
+    assert!(said_of(&said, "this program").starts_with(inside), "{said}");
+    assert!(said.contains("device: auto ($FASTAI_DEVICE is not set)\n"), "{said}");
+    assert!(said.contains("activation caches: .fastai/activations ($FASTAI_CACHE is not set)\n"), "{said}");
+
+    let cache = path("xdg");
+    let variables =
+        [("FASTAI_CONFIG", ""), ("FASTAI_WEIGHTS", "own"), ("FASTAI_CACHE", "kept"), ("FASTAI_DEVICE", "cpu")];
+    let said = doctor(&[&variables[..], &[("XDG_CACHE_HOME", cache.as_str())]].concat());
+    assert_eq!(said_of(&said, "$FASTAI_CONFIG"), "empty: no file counts");
+    assert_eq!(said_of(&said, "$FASTAI_WEIGHTS"), "own");
+    assert_eq!(said_of(&said, "user's cache"), format!("{} ($XDG_CACHE_HOME)", path("xdg/fastai/weights")));
+    assert!(said.contains("device: cpu ($FASTAI_DEVICE)\n"), "{said}");
+    assert!(said.contains("activation caches: kept ($FASTAI_CACHE)\n"), "{said}");
+    assert!(!said.contains(&user), "a place that was not looked in: {said}");
+
+    let said = doctor(&[("XDG_CACHE_HOME", "xdg"), ("FASTAI_WEIGHTS", "")]);
+    assert_eq!(said_of(&said, "user's cache"), format!("{weights} ($XDG_CACHE_HOME is relative and does not count)"));
+    assert_eq!(said_of(&said, "$FASTAI_WEIGHTS"), "not set");
+}
+
 #[test]
 fn runs_are_compared_with_a_test_of_their_metrics() {
     let scratch = TempDir::new().unwrap();
@@ -124,6 +201,9 @@ fn runs_are_compared_with_a_test_of_their_metrics() {
     for part in ["- ", "clip: 1", "clip: 2", "seed", "differ", "the bodies differ", "paired", "f2", "p: how often"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    assert!(said.contains("data: the same\n"), "{said}");
+    let began = "at the beginning: squeezenet1_1.safetensors, sha256 60b2ce7ec30f574d\n";
+    assert_eq!(said.matches(began).count(), 2, "{said}");
     let mut command = fastai(&scratch);
     command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(scratch.path().join("a"));
     let said = stdout(&mut command);
@@ -148,6 +228,21 @@ fn runs_are_compared_with_a_test_of_their_metrics() {
     command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(&all);
     let said = stdout(&mut command);
     assert!(said.contains(&format!("no test: {} held out no images", all.display())), "{said}");
+    assert!(said.contains("data:\n  training: 48 and 32 images\n  validation: 12 and 0 images\n"), "{said}");
+
+    // As many images of the same classes, some with other labels.
+    run("before", &["--smoke"]);
+    let csv = scratch.path().join("chips/train_v2.csv");
+    let rows = fs::read_to_string(&csv).unwrap();
+    let relabelled = rows.replace(",ocean\n", ",land\n");
+    assert!(relabelled != rows && relabelled.contains("ocean"), "{rows}");
+    fs::write(&csv, relabelled).unwrap();
+    run("after", &["--smoke"]);
+    let mut command = fastai(&scratch);
+    command.args(["diff", "--no-test"]).arg(scratch.path().join("before")).arg(scratch.path().join("after"));
+    let said = stdout(&mut command);
+    assert!(said.contains("training: 32 images in both, but other images, labels or order\n"), "{said}");
+    assert!(!said.contains("other classes") && said.contains(began), "{said}");
 }
 
 #[cfg(unix)]
@@ -189,4 +284,17 @@ fn shells_and_manuals_know_every_command() {
         assert!(page.contains(".TH fastai-") && page.contains("SYNOPSIS"), "{page}");
     }
     assert!(fs::read_to_string(pages.join("fastai.1")).unwrap().contains("fastai\\-run(1)"));
+    // Whatever page one refers to is there.
+    let mut references = Vec::new();
+    for page in fs::read_dir(&pages).unwrap() {
+        let text = fs::read_to_string(page.unwrap().path()).unwrap().replace('\\', "");
+        let names = text.split_whitespace().filter_map(|word| word.strip_suffix("(1)"));
+        references.extend(names.filter(|name| name.starts_with("fastai")).map(str::to_owned));
+    }
+    for name in &references {
+        assert!(pages.join(format!("{name}.1")).is_file(), "{name}");
+    }
+    for name in ["fastai-cache-gc", "fastai-weights-get"] {
+        assert!(references.iter().any(|reference| reference == name), "{name}: {references:?}");
+    }
 }

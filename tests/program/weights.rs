@@ -14,9 +14,14 @@ const CHIP: &str = "examples/data/globe/train-jpg/train_0.jpg";
 
 /// The program, in the repository's root, whose home folder is `scratch`.
 fn fastai(scratch: &TempDir, arguments: &[&str]) -> Output {
+    fastai_with(scratch, &[], arguments)
+}
+
+/// The same, with variables of the environment.
+fn fastai_with(scratch: &TempDir, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = Command::cargo_bin("fastai").unwrap();
-    command.current_dir(ROOT).env("HOME", scratch.path()).env_remove("FASTAI_WEIGHTS").args(arguments);
-    command.output().unwrap()
+    command.current_dir(ROOT).env("HOME", scratch.path()).env_remove("FASTAI_WEIGHTS").env_remove("XDG_CACHE_HOME");
+    command.envs(variables.iter().copied()).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -76,6 +81,27 @@ fn weights_come_into_the_cache_are_verified_and_used() {
     fails(&fastai(&scratch, &["weights", "verify"]), 1, &["not as published: squeezenet1_1"]);
     let damaged = fastai(&scratch, &["classify", CHIP, "--arch", "squeezenet1_1"]);
     fails(&damaged, 1, &["not the published weights squeezenet1_1", "fastai weights get squeezenet1_1"]);
+}
+
+#[test]
+fn variables_say_where_weights_are_looked_for_and_kept() {
+    let scratch = TempDir::new().unwrap();
+    let classified = |variable: (&str, &str)| {
+        let said = fastai_with(&scratch, &[variable], &["classify", CHIP, "--arch", "squeezenet1_1"]);
+        assert!(said.status.success(), "{}", text(&said.stderr));
+        text(&said.stderr)
+    };
+    let said = classified(("FASTAI_WEIGHTS", "examples/data"));
+    assert!(said.contains(&format!("weights: {SQUEEZENET} (")) && !cached(&scratch).exists(), "{said}");
+
+    let cache = scratch.path().join("xdg");
+    let said = classified(("XDG_CACHE_HOME", cache.to_str().unwrap()));
+    let kept = cache.join("fastai/weights").join(cached(&scratch).file_name().unwrap());
+    assert!(kept.is_file() && !cached(&scratch).exists(), "{said}");
+
+    // A relative folder does not count.
+    let said = classified(("XDG_CACHE_HOME", "xdg"));
+    assert!(cached(&scratch).is_file(), "{said}");
 }
 
 #[test]

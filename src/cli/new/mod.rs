@@ -22,9 +22,9 @@ pub struct NewArgs {
 }
 
 /// The files of a crate: their paths and contents. `{name}`, `{recipe}`, `{library}` and `{dependency}` stand for what
-/// differs.
+/// differs. The library's documentation shows the profile.
 const CRATE: [(&str, &str); 6] = [
-    ("Cargo.toml", include_str!("crate/manifest.txt")),
+    ("Cargo.toml", concat!(include_str!("crate/manifest.txt"), "\n", include_str!("crate/profile.txt"))),
     ("README.md", include_str!("crate/README.md")),
     (".gitignore", include_str!("crate/gitignore.txt")),
     ("src/lib.rs", include_str!("crate/lib.txt")),
