@@ -5,7 +5,8 @@
 # 32 bits and mixed, on a driver that runs no kernel (tools/null_cuda): burn makes the source of every kernel that a card would
 # run, all candidates among which it would choose included, NVRTC compiles them, ptxas assembles them, and the sizes of launches
 # are held to the card's. $ARCH is the compute capability, 90 unless given; $BATCH and $SIZE are 64 and 224. Results and times
-# mean nothing. NVRTC takes seconds for each kernel of a matrix product, minutes to an hour for a network.
+# mean nothing. NVRTC takes seconds for each kernel of a matrix product, minutes to an hour for a network: $WORK is a folder
+# that keeps what is compiled for another call.
 #
 # NVRTC, its headers and ptxas need no card and no driver:
 #   pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cuda-nvcc
@@ -19,10 +20,15 @@ arch="${ARCH:-90}"
 cuda="${CUDA_PATH:?the folder with NVRTC (lib) and the headers (include)}"
 ptxas="${PTXAS:-$cuda/bin/ptxas}"
 [ -x "$ptxas" ] || { echo "no ptxas at $ptxas: name it in \$PTXAS"; exit 2; }
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+if [ -n "${WORK:-}" ]; then
+    mkdir -p "$WORK"
+    work="$(realpath "$WORK")"
+else
+    work="$(mktemp -d)"
+    trap 'rm -rf "$work"' EXIT
+fi
 cc -O1 -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/libcuda.so.1" tools/null_cuda/driver.c -lpthread
-ln -s libcuda.so.1 "$work/libcuda.so"
+ln -sf libcuda.so.1 "$work/libcuda.so"
 # burn would measure how fast the card could be, to end its choice early; here no clock says so.
 printf '[autotune]\nlevel = "full"\n' >"$work/cubecl.toml"
 export LD_LIBRARY_PATH="$work:$cuda/lib" CUDA_PATH="$cuda" NULL_CUDA_ARCH="$arch" FASTAI_SELF_TEST=off XDG_CACHE_HOME="$work/cache"
