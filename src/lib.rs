@@ -127,8 +127,14 @@ pub mod pipeline {
 pub mod engine {
     pub use fastai_dsl::{DeviceWish, Recipe};
     pub use fastai_runtime::device::DeviceRequest;
-    pub use fastai_runtime::engine::*;
-    pub use fastai_runtime::error::*;
+    pub use fastai_runtime::engine::{
+        HeldOut, Measured, Outcome, Probed, ProbedStage, Run, RunOptions, RunPlace, Surveys, Trained, Validated,
+        completed, is_unfinished, probe, recipe_of_run, resume, run, validate, validate_all, validate_on,
+    };
+    pub use fastai_runtime::error::{
+        DataError, DeviceError, FailedStep, FileError, MissingWeights, Reached, ResumeError, RunError, WantedWeights,
+        WeightsError,
+    };
 }
 
 /// Images and labels that a program supplies for `data: given`.
@@ -160,7 +166,7 @@ pub use fastai_runtime::progress;
 
 /// The content of a run folder.
 pub mod report {
-    pub use fastai_dsl::{MetricKind, StepKind, TaskKind};
+    pub use fastai_dsl::{Direction, MetricKind, StepKind, TaskKind};
     pub use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, MetricValue};
     pub use fastai_runtime::report::{
         Baseline, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,

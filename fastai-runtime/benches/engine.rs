@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use fastai_dsl::{HeadSpec, Stats, TransformSet, Transforms};
-use fastai_runtime::activations::Features;
+use fastai_runtime::activations::{CachedExamples, Features};
 use fastai_runtime::data::Traversal;
 use fastai_runtime::metrics::Truth;
 use fastai_runtime::models::Network;
 use fastai_runtime::random::{Stream, unit};
-use fastai_runtime::train::{CachedExamples, Descent, Examples, GroupRates, Learner, Loss};
+use fastai_runtime::train::{Descent, Examples, GroupRates, Learner, Loss};
 use fastai_runtime::transforms::Transform;
 
 const TAGS: usize = 17;

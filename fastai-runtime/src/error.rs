@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use fastai_dsl::Step;
 
 use crate::data::OpenError;
+use crate::data::byte_units::in_units;
 pub use crate::data::{DataError, FileError};
 pub use crate::device::DeviceError;
-pub use crate::models::{MissingWeights, WeightsError};
+pub use crate::models::{MissingWeights, WantedWeights, WeightsError};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -222,15 +223,6 @@ impl RunError {
     }
 }
 
-/// `8.0 GB`: bytes in the largest unit of which there is a whole one.
-fn in_units(bytes: u64) -> String {
-    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    match units.into_iter().find(|(unit, _)| bytes as f64 >= *unit) {
-        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit),
-        None => format!("{bytes} bytes"),
-    }
-}
-
 impl From<OpenError> for RunError {
     fn from(error: OpenError) -> Self {
         match error {
@@ -244,11 +236,6 @@ impl From<OpenError> for RunError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_a_unit_of_which_there_is_one() {
-        assert_eq!([512, 1_000, 40_300_000, 8_000_000_000].map(in_units), ["512 bytes", "1.0 kB", "40.3 MB", "8.0 GB"]);
-    }
 
     #[test]
     fn what_a_disk_or_a_device_failed_may_pass_another_time() {

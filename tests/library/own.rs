@@ -6,6 +6,7 @@ use crate::call::{fastai, stderr};
 use fastai::engine::{self, DeviceWish};
 use fastai::prelude::*;
 use fastai::progress::Silent;
+use fastai::report::Direction;
 use tempfile::TempDir;
 
 #[allow(dead_code)]
@@ -30,7 +31,8 @@ fn a_loss_and_a_metric_of_ones_own_train_and_measure() {
     let names: Vec<&str> = last.metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(names, ["f2", "cost"]);
     let [low, high] = last.metrics[1].interval.unwrap();
-    assert!(low < last.metrics[1].value && last.metrics[1].value < high && last.metrics[1].lower_is_better);
+    assert!(low < last.metrics[1].value && last.metrics[1].value < high);
+    assert_eq!(last.metrics[1].direction, Direction::Lower);
     let run = &trained.outcome.folder;
     let history = std::fs::read_to_string(run.join("history.csv")).unwrap();
     assert!(history.starts_with("stage,epoch,trn_loss,val_loss,f2,cost,seconds\n"), "{history}");

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod atomic;
+pub mod byte_units;
 mod class_names;
 mod dataset;
 mod decode;

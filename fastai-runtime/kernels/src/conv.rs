@@ -49,11 +49,6 @@ impl Window {
         let taps = (0..self.kernel[axis]).rev().map(|tap| (tap, reach - tap as isize));
         taps.filter(|(_, rest)| rest % stride == 0).map(|(tap, rest)| (tap, rest.div_euclid(stride))).collect()
     }
-
-    /// Whether it maps each pixel by itself.
-    pub fn is_pointwise(&self) -> bool {
-        self.kernel == [1, 1] && self.stride == 1 && self.pad == [0, 0]
-    }
 }
 
 /// How a product is shared between threads.

@@ -8,24 +8,10 @@ use crate::grouped::{self, GroupedPass};
 use crate::isa::Isa;
 use crate::map::{Map, MapMut};
 use crate::reached::ReachedTaps;
+pub use crate::sides::Sides;
 use crate::weight_gradient::weight_gradient;
 use crate::winograd::Winograd;
 use crate::winograd_gradient;
-
-/// Channels and kernel of a convolution, whose weights are `[output, input / groups, height, width]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sides {
-    /// Channels of the input.
-    pub input: usize,
-    /// Channels of the output.
-    pub output: usize,
-    /// Height and width of the kernel.
-    pub kernel: [usize; 2],
-    /// Pixels between two outputs.
-    pub stride: usize,
-    /// Groups of channels that do not see each other.
-    pub groups: usize,
-}
 
 /// Channels of a group that are worth a matrix product of their own: a vector.
 const GROUP: usize = 16;
@@ -33,11 +19,6 @@ const GROUP: usize = 16;
 const TRANSFORMED: usize = 16;
 
 impl Sides {
-    /// Numbers of the weights.
-    pub fn weights(&self) -> usize {
-        self.output * self.input / self.groups * self.kernel[0] * self.kernel[1]
-    }
-
     fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }

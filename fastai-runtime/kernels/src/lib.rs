@@ -33,6 +33,7 @@ pub mod pool;
 mod prefetch;
 mod reached;
 mod scratch;
+mod sides;
 mod tile;
 mod vector;
 pub mod weight_gradient;

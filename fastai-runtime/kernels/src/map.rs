@@ -141,11 +141,6 @@ impl<'a> MapMut<'a> {
         Map { values: self.values, shape: self.shape, step: self.step }
     }
 
-    /// The map, borrowed for less time.
-    pub fn reborrow(&mut self) -> MapMut<'_> {
-        MapMut { values: self.values, shape: self.shape, step: self.step }
-    }
-
     /// Sides.
     pub fn shape(&self) -> MapShape {
         self.shape

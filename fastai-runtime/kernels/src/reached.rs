@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::conv::Window;
-use crate::convolution::Sides;
+use crate::sides::Sides;
 
 /// The part of a convolution's kernel that reads pixels, where the rest reads nothing but zeros around the image.
 #[derive(Clone, Debug, PartialEq, Eq)]

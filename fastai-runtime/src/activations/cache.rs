@@ -9,9 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use burn::module::Module;
 
 use super::Purpose;
-use super::features::{Features, Writer};
+use super::feature_file::Writer;
+use super::features::Features;
 use super::partial::{self, ComputedRows, Partial};
-use super::rows::{FoundRows, ImageKey, Rows};
+use super::row_file::ImageKey;
+use super::rows::{FoundRows, Rows};
 use crate::atomic::{FileError, enter, write_atomic};
 use crate::data::Traversal;
 use crate::device::Readings;

@@ -2,13 +2,19 @@
 //! computed.
 
 mod cache;
+mod examples;
+mod feature_file;
 mod features;
 mod partial;
+mod purpose;
+mod row_file;
 mod rows;
 mod stored;
 mod trim;
 
 pub use cache::{ActivationCache, CacheKey, Opened};
+pub use examples::CachedExamples;
 pub use features::Features;
-pub use stored::{Purpose, StoredFile, StoredKind};
+pub use purpose::Purpose;
+pub use stored::{StoredFile, StoredKind};
 pub use trim::Trimmed;

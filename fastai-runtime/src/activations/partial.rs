@@ -6,9 +6,9 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::features::read_row;
-use super::rows::{ImageKey, RowFile};
-use super::stored::{Purpose, remove_beside};
+use super::Purpose;
+use super::feature_file::read_row;
+use super::row_file::{ImageKey, RowFile};
 use crate::RunError;
 use crate::atomic::{FileError, enter, locked, sync_folder};
 use crate::keeping_times::KeepingTimes;
@@ -229,7 +229,7 @@ fn is_written(path: &Path) -> io::Result<bool> {
 /// Removes a file after what is kept about it, which nothing would find without the file. What cannot be removed only costs
 /// space.
 fn remove(path: &Path) {
-    remove_beside(path);
+    Purpose::remove(path);
     let _ = std::fs::remove_file(path);
 }
 

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::features::{checked, place_of, read_row};
+use super::feature_file::{checked, place_of, read_row};
 use super::partial::{self, is_partial};
+use super::row_file::{ImageKey, RowFile};
 use crate::RunError;
 use crate::sealed::{read_sealed, write_sealed};
 
@@ -18,9 +19,6 @@ const LARGEST: u64 = 1 << 30;
 /// Bytes of the key of the features.
 const KEY: usize = 32;
 
-/// What identifies an image among those with the same body and preparation.
-pub(super) type ImageKey = [u8; 16];
-
 /// The images of a file of features.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rows {
@@ -28,14 +26,6 @@ pub(super) struct Rows {
     pub(super) key: [u8; KEY],
     /// In the order of the rows.
     pub(super) images: Vec<ImageKey>,
-}
-
-/// A file that is open, and the images whose rows it has, each with the byte at which its row begins.
-#[derive(Debug)]
-pub(super) struct RowFile {
-    pub(super) file: File,
-    pub(super) path: PathBuf,
-    pub(super) rows: Vec<(ImageKey, u64)>,
 }
 
 /// The rows of wanted images, in files that are open.
@@ -48,7 +38,7 @@ pub(super) struct FoundRows {
 }
 
 impl Rows {
-    pub(super) fn path(features: &Path) -> PathBuf {
+    fn path(features: &Path) -> PathBuf {
         features.with_extension("rows")
     }
 
@@ -56,6 +46,11 @@ impl Rows {
     pub(super) fn keep(&self, features: &Path) {
         let bytes: Vec<u8> = self.key.iter().chain(self.images.as_flattened()).copied().collect();
         let _ = write_sealed(&Self::path(features), KIND, &bytes);
+    }
+
+    /// Removes what is beside a file of features.
+    pub(super) fn remove(features: &Path) {
+        let _ = std::fs::remove_file(Self::path(features));
     }
 
     /// Reads what is beside a file of features; `None` if there is nothing, or nothing sound.
@@ -84,7 +79,7 @@ impl FoundRows {
             let file = if is_partial(&path) {
                 partial::rows_of(&path, key, width)
             } else {
-                RowFile::of_complete(&path, &missing, width)
+                rows_of_complete(&path, &missing, width)
             };
             let Some(file) = file else { continue };
             for (image, _) in &file.rows {
@@ -165,22 +160,20 @@ impl FoundRows {
     }
 }
 
-impl RowFile {
-    /// The rows of a complete file of features, if it is sound and has a missing one.
-    fn of_complete(path: &Path, missing: &HashSet<ImageKey>, width: usize) -> Option<Self> {
-        let rows = Rows::of(path).filter(|rows| rows.images.iter().any(|image| missing.contains(image)))?;
-        let (file, _) = checked(path, &rows.key, rows.images.len(), width, false).ok()?.ok()?;
-        let rows = rows.images.iter().enumerate().map(|(number, image)| (*image, place_of(number, width))).collect();
-        Some(RowFile { file, path: path.to_path_buf(), rows })
-    }
+/// The rows of a complete file of features, if it is sound and has a missing one.
+fn rows_of_complete(path: &Path, missing: &HashSet<ImageKey>, width: usize) -> Option<RowFile> {
+    let rows = Rows::of(path).filter(|rows| rows.images.iter().any(|image| missing.contains(image)))?;
+    let (file, _) = checked(path, &rows.key, rows.images.len(), width, false).ok()?.ok()?;
+    let rows = rows.images.iter().enumerate().map(|(number, image)| (*image, place_of(number, width))).collect();
+    Some(RowFile { file, path: path.to_path_buf(), rows })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activations::features::{Features, Writer};
+    use crate::activations::feature_file::Writer;
     use crate::activations::partial::{ComputedRows, Partial};
-    use crate::activations::stored::Purpose;
+    use crate::activations::{Features, Purpose};
 
     /// The key of the body and the preparation.
     const BODY: [u8; KEY] = [9; KEY];
@@ -225,6 +218,7 @@ mod tests {
         std::fs::write(path("a.rows"), b"x").unwrap();
         assert_eq!(find(&[3, 1]), None);
     }
+
     #[test]
     fn rows_of_a_set_that_is_not_complete_are_found_and_the_missing_ones_named() {
         let folder = tempfile::tempdir().unwrap();

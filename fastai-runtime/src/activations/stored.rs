@@ -1,15 +1,12 @@
-//! What the caches on disk hold, why, and how they are made smaller.
+//! What the caches on disk hold, and how they are made smaller.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-
-use super::ActivationCache;
 use super::partial::{PARTIAL, is_partial};
 use super::rows::Rows;
-use crate::atomic::write_atomic;
+use super::{ActivationCache, Purpose};
 use crate::data::FileError;
 
 /// A kind of file in the folder of caches.
@@ -44,45 +41,8 @@ impl StoredFile {
     }
 }
 
-/// Why activations were computed: what they are of. It is kept beside them, for people; nothing else reads it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purpose {
-    /// The recipe that computed them; others with the same body, preparation and images use them, too.
-    pub recipe: String,
-    /// The working directory of its run.
-    pub directory: String,
-    /// The part of the data set: `training`, `validation` or `test`.
-    pub part: String,
-    /// Number of images.
-    pub images: usize,
-    /// The architecture.
-    pub network: String,
-    /// The digest of the body's weights.
-    pub body: String,
-    /// How images are prepared.
-    pub preparation: String,
-}
-
-impl Purpose {
-    fn path(features: &Path) -> PathBuf {
-        features.with_extension("json")
-    }
-
-    /// Writes it beside a file of features. Without it, `fastai cache why` knows less, and nothing else changes.
-    pub(super) fn keep(&self, features: &Path) {
-        if let Ok(text) = serde_json::to_vec_pretty(self) {
-            let _ = write_atomic(Self::path(features), |file| file.write_all(&text));
-        }
-    }
-
-    /// Reads what is kept beside a file of features; `None` if there is nothing, or nothing sound.
-    pub fn of(features: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::path(features)).ok()?).ok()
-    }
-}
-
 impl ActivationCache {
-    /// Lists the files of the caches, those that were not used for longest first; an absent folder has none.
+    /// Lists the files of the caches, the least recently used first. An absent folder has no files.
     ///
     /// # Errors
     /// A folder that cannot be listed.
@@ -122,7 +82,7 @@ impl ActivationCache {
         }
     }
 
-    /// The files to remove so that at most `keep` bytes of these kinds remain: those that were not used for longest.
+    /// The files to remove so that at most `keep` bytes of these kinds remain: the least recently used ones.
     ///
     /// # Errors
     /// Those of [`stored`](Self::stored).
@@ -142,7 +102,7 @@ impl ActivationCache {
 /// reading it.
 ///
 /// # Errors
-/// A file that cannot be removed; one that is gone already is none.
+/// A file that cannot be removed. One that is gone already is no error.
 pub(super) fn remove(file: &StoredFile) -> Result<(), FileError> {
     match std::fs::remove_file(&file.path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -152,7 +112,8 @@ pub(super) fn remove(file: &StoredFile) -> Result<(), FileError> {
     }
     let Some(folder) = file.path.parent() else { return Ok(()) };
     if file.kind == StoredKind::Activations {
-        remove_beside(&file.path);
+        Purpose::remove(&file.path);
+        Rows::remove(&file.path);
         // What remains of a folder of activations is the lock of those who write there.
         let others =
             std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.file_name() != ".lock");
@@ -165,13 +126,6 @@ pub(super) fn remove(file: &StoredFile) -> Result<(), FileError> {
     // A folder with other files stays.
     let _ = std::fs::remove_dir(folder);
     Ok(())
-}
-
-/// Removes what is kept about a file of activations.
-pub(super) fn remove_beside(features: &Path) {
-    for beside in [Purpose::path(features), Rows::path(features)] {
-        let _ = std::fs::remove_file(beside);
-    }
 }
 
 #[cfg(test)]
@@ -221,17 +175,5 @@ mod tests {
         assert_eq!(names(&cache.stored().unwrap()), ["verified.bin", "x.jpg", "2.features"]);
         assert!(!folder.path().join("b").exists() && folder.path().join("a").exists());
         assert!(ActivationCache::new(folder.path().join("none")).stored().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_purpose_is_read_back_and_damage_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let features = folder.path().join("x.features");
-        let purpose = Purpose { recipe: "Cats".into(), images: 3, ..Purpose::default() };
-        assert_eq!(Purpose::of(&features), None);
-        purpose.keep(&features);
-        assert_eq!(Purpose::of(&features), Some(purpose));
-        std::fs::write(folder.path().join("x.json"), b"{").unwrap();
-        assert_eq!(Purpose::of(&features), None);
     }
 }

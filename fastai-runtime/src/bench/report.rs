@@ -1,9 +1,9 @@
 //! The result of a bench: times, rates, memory.
 
+use fastai_data::memory;
 use serde::Serialize;
 
 use super::{LayerTime, Workload, median};
-use crate::engine::peak_resident;
 
 /// A device's speed in matrix products.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +58,7 @@ impl BenchReport {
     /// If there are no runs.
     pub fn new(workload: Workload, device: &str, seconds: Vec<f64>, sgemm: impl FnOnce() -> SgemmSpeed) -> Self {
         assert!(!seconds.is_empty(), "a report is of at least one run");
-        let peak_kb = peak_resident().map(|bytes| bytes / 1024);
+        let peak_kb = memory::peak_resident().map(|bytes| bytes / 1024);
         let sgemm = sgemm();
         let median = median(seconds.clone());
         let multiply_adds = workload.multiply_adds();

@@ -1,5 +1,6 @@
 //! What this machine can compute on, and what is missing.
 
+use fastai_data::memory;
 use serde::{Deserialize, Serialize};
 
 use super::library::{self, Library};
@@ -45,7 +46,7 @@ impl Diagnosis {
     /// drivers crash.
     pub fn of_this_machine(test: &dyn Fn(&FoundDevice) -> TestedDevice) -> Self {
         let kinds = DeviceKind::ALL.map(|kind| KindDiagnosis::new(kind, test)).into_iter().collect();
-        Diagnosis { kinds, libraries: library::all(), memory: library::memory_of_this_machine() }
+        Diagnosis { kinds, libraries: library::all(), memory: memory::of_machine() }
     }
 
     /// The device that `auto` takes: the first that computes and is no software adapter.

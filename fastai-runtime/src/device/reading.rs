@@ -3,7 +3,6 @@
 use burn::tensor::{Device, Tensor};
 
 use super::DeviceError;
-use crate::RunError;
 
 /// Batches whose results are read from the device together.
 ///
@@ -16,9 +15,9 @@ pub(crate) fn batches_per_reading(device: &Device) -> usize {
 ///
 /// # Errors
 /// If the device does not return 32-bit floats.
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, RunError> {
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
     let values = tensor.into_data().try_into_vec::<f32>();
-    values.map_err(|e| DeviceError::Values(format!("{e:?}")).into())
+    values.map_err(|e| DeviceError::Values(format!("{e:?}")))
 }
 
 /// Results of batches, `[row, column]` each, that are read together.
@@ -38,7 +37,7 @@ impl Readings {
     ///
     /// # Errors
     /// Those of [`read`].
-    pub(crate) fn add(&mut self, rows: Tensor<2>) -> Result<Option<Vec<f32>>, RunError> {
+    pub(crate) fn add(&mut self, rows: Tensor<2>) -> Result<Option<Vec<f32>>, DeviceError> {
         self.unread.push(rows);
         if self.unread.len() < self.most { Ok(None) } else { self.rest().map(Some) }
     }
@@ -47,7 +46,7 @@ impl Readings {
     ///
     /// # Errors
     /// Those of [`read`].
-    pub(crate) fn rest(&mut self) -> Result<Vec<f32>, RunError> {
+    pub(crate) fn rest(&mut self) -> Result<Vec<f32>, DeviceError> {
         let mut unread = std::mem::take(&mut self.unread);
         match unread.len() {
             0 => Ok(Vec::new()),

@@ -2,7 +2,6 @@
 
 use fastai_dsl::BodyState;
 
-use super::session::Session;
 use crate::report::course;
 use crate::train::{Against, EpochRow, Judgement, Midway, Verdict, certain};
 
@@ -99,21 +98,6 @@ impl CourseWatch {
 
     fn against(&self, batch_losses: &[f64]) -> Option<Against> {
         self.against.map(|against| Against { first: batch_losses.first().copied(), ..against })
-    }
-}
-
-impl Session<'_> {
-    /// Says what is still to be said, and records it in the summary.
-    pub(super) fn remark(&mut self, remark: Remark) {
-        let line = match remark {
-            Remark::Warned(line) => line,
-            Remark::Warning(line) => {
-                self.progress.warn(&line);
-                line
-            }
-            Remark::Note(line) => return self.note(line),
-        };
-        self.summary.notes.push(line);
     }
 }
 

@@ -32,8 +32,8 @@ use fastai_dsl::Recipe;
 
 pub use outcome::{HeldOut, Outcome};
 pub use place::RunPlace;
-pub(crate) use probe::peak as peak_resident;
 pub use probe::{Probed, ProbedStage, probe};
+#[doc(hidden)]
 pub use room::{fits_memory, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
@@ -169,6 +169,7 @@ pub fn completed(folder: &Path) -> Result<Option<Summary>, RunError> {
 ///
 /// # Errors
 /// [`ResumeError::CompleteOther`], which names every difference.
+#[doc(hidden)]
 pub fn is_as_begun(
     folder: &Path,
     summary: &Summary,

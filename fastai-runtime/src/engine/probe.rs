@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use fastai_data::memory;
 use fastai_dsl::{Facts, Plan, Recipe, Stage, Step};
 use serde::Serialize;
 
@@ -77,7 +78,7 @@ pub fn probe(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Progress)
         run(recipe, &smoke(0), progress)?;
     }
     let mut watched = Watched { inner: progress, stages: Vec::new() };
-    reset_peak();
+    memory::reset_peak();
     let outcome = run(recipe, &smoke(1), &mut watched)?;
     let last = watched.stages.last().map(|stage| stage.begun.elapsed().as_secs_f64());
     let (plan, summary) = (Plan::new(recipe, &whole), &outcome.summary);
@@ -175,7 +176,7 @@ impl Watched<'_> {
     /// Returns the peak memory of every started stage; that of the last one is the peak so far.
     fn peaks(&self) -> Vec<Option<u64>> {
         let after = self.stages.iter().skip(1).map(|stage| stage.before);
-        let mut peaks: Vec<Option<u64>> = after.chain([peak()]).collect();
+        let mut peaks: Vec<Option<u64>> = after.chain([memory::peak_resident()]).collect();
         // The first stage includes the time to open the session.
         if let (Some(first), Some(stage)) = (peaks.first_mut(), self.stages.first()) {
             *first = (*first).max(stage.before);
@@ -192,8 +193,8 @@ impl Progress for Watched<'_> {
         self.inner.warn(line);
     }
     fn stage(&mut self, index: usize, count: usize, title: &str) {
-        self.stages.push(Begun { begun: Instant::now(), before: peak() });
-        reset_peak();
+        self.stages.push(Begun { begun: Instant::now(), before: memory::peak_resident() });
+        memory::reset_peak();
         self.inner.stage(index, count, title);
     }
     fn begin(&mut self, what: &str, total: u64) {
@@ -211,18 +212,6 @@ impl Progress for Watched<'_> {
     fn table_row(&mut self, epoch: u64, values: &[f64]) {
         self.inner.table_row(epoch, values);
     }
-}
-
-/// Peak resident memory of this process since the last reset, bytes; Linux only.
-pub(crate) fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
-}
-
-/// Resets the peak memory. Without permission, peaks cover the whole process.
-fn reset_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 #[cfg(test)]
@@ -264,17 +253,5 @@ mod tests {
         };
         assert_eq!(found(2, &cached), 5.0 * 1300.0 / 50.0);
         assert_eq!(found(4, &StageSummary { seconds: 2.0, ..StageSummary::default() }), 2.0 * 10.0);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn peaks_are_of_the_time_since_the_reset() {
-        let large = 512 << 20;
-        reset_peak();
-        let before = peak().unwrap();
-        let block = vec![1u8; large];
-        assert_eq!(block[large / 2], 1);
-        assert!(peak().unwrap() >= before + large as u64 / 2, "{before}");
-        drop(block);
     }
 }

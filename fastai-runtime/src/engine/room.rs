@@ -1,23 +1,14 @@
 //! Whether a run fits into memory, and in how many parts a batch passes the body so that it does.
 
-use std::time::Instant;
-
-use burn::tensor::Tensor;
 use fastai_data::memory;
 use fastai_dsl::{BodyState, Plan, Recipe, Stage};
 
-use super::session::Session;
 use crate::RunError;
-use crate::device::{self, DeviceError, DeviceKind};
 use crate::error::FailedStep;
 use crate::models::StageMemory;
-use crate::random::Stream;
-use crate::train::Inputs;
 
 /// The fewest images of a part: batch norms need two.
-const FEWEST: u64 = 2;
-/// Seconds of a first step from which on the run says what they were for.
-const WORTH_A_LINE: f64 = 2.0;
+pub(super) const FEWEST: u64 = 2;
 
 /// The parts, from 1, in which the batches of each stage of the plan pass the body on the CPU, so that they fit into memory as far
 /// as it can be estimated from the layers.
@@ -84,79 +75,13 @@ pub fn notes_of_parts<'a>(stages: &'a [Stage], parts: &'a [usize]) -> impl Itera
 }
 
 /// What batches in parts mean.
-fn in_parts(batch: u32, parts: usize) -> String {
+pub(super) fn in_parts(batch: u32, parts: usize) -> String {
     let images = (batch as usize).div_ceil(parts);
     format!(
         "a batch of {batch} does not fit into memory as a whole and passes the body in {parts} parts of at most {images} images; the \
          step is that of the whole batch, but batch norms that learn see a part at a time, and where the body trains, it takes \
          a further forward pass"
     )
-}
-
-impl Session<'_> {
-    /// Finds the parts in which the batches of a training stage fit into a GPU's memory, by trying a step that changes nothing.
-    /// This is also when a GPU's kernels are chosen and compiled, so the time of the stage is that of training.
-    ///
-    /// # Errors
-    /// The device's failure for any other reason, or with the fewest images.
-    pub(super) fn make_room(&mut self, index: usize, stage: &Stage) -> Result<(), RunError> {
-        let (size, batch) = (stage.state.size as usize, stage.state.batch as usize);
-        if self.device == DeviceKind::Cpu || stage.state.body == BodyState::Precomputed {
-            return Ok(());
-        }
-        let device = self.learner.device().clone();
-        let rows: Vec<usize> = (0..batch.min(self.sets.dataset.train.len())).collect();
-        let (least, most) = (self.snapshot.parts[index], rows.len() / FEWEST as usize);
-        let what = format!("step with {} images of {size} x {size} pixels, kernels included", rows.len());
-        self.progress.begin(&what, 1);
-        let started = Instant::now();
-        let parts = parts_that_pass(least, most, |parts| {
-            self.learner.set_parts(parts);
-            let tried = device::guarded(|| {
-                let images = Tensor::zeros([rows.len(), 3, size, size], &device);
-                let mut rng = Stream::new(self.seed, "room").at(&[]);
-                self.learner.try_step(Inputs::Images(images), &rows, &self.train_loss, &mut rng);
-                device.sync().map_err(|error| error.to_string())
-            });
-            device.memory_cleanup();
-            tried.and_then(|done| done)
-        });
-        self.progress.finish();
-        let parts = parts.map_err(|reason| DeviceError::Failed { name: self.summary.device.clone(), reason })?;
-        let seconds = started.elapsed().as_secs_f64();
-        if seconds >= WORTH_A_LINE {
-            // A served device has its kernels where it is.
-            let folder = device::kernels_folder().filter(|_| self.device != DeviceKind::Remote);
-            let kept =
-                folder.map_or(String::new(), |folder| format!(" and kept in {} for later runs", folder.display()));
-            self.progress.note(&format!("first {what}: {seconds:.0} s{kept}"));
-        }
-        self.learner.set_parts(parts);
-        self.snapshot.parts[index] = parts;
-        if parts > least {
-            self.note(format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage.state.batch, parts)));
-        }
-        Ok(())
-    }
-}
-
-/// The first number of parts, doubled from `least` to at most `most`, with which `attempt` does not run out of memory.
-///
-/// # Errors
-/// The last attempt's reason.
-fn parts_that_pass(
-    least: usize,
-    most: usize,
-    mut attempt: impl FnMut(usize) -> Result<(), String>,
-) -> Result<usize, String> {
-    let mut parts = least;
-    loop {
-        match attempt(parts) {
-            Ok(()) => return Ok(parts),
-            Err(reason) if device::is_memory(&reason) && parts < most => parts = (2 * parts).min(most),
-            Err(reason) => return Err(reason),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -211,23 +136,5 @@ mod tests {
         assert!(fits("resnet50", 224, 64, 1 << 30).unwrap()[2] > 8);
         let said = fits("resnet50", 2048, 64, 64 << 30).unwrap();
         assert!((8..=32).contains(&said[2]), "{said:?}");
-    }
-
-    #[test]
-    fn parts_double_until_a_step_passes() {
-        let mut tried = Vec::new();
-        let passes = parts_that_pass(1, 32, |parts| {
-            tried.push(parts);
-            if parts < 6 { Err("CUDA_ERROR_OUT_OF_MEMORY".to_string()) } else { Ok(()) }
-        });
-        assert_eq!((passes, tried), (Ok(8), vec![1, 2, 4, 8]));
-        let mut last = 0;
-        let never = |parts| {
-            last = parts;
-            Err("out of memory".to_string())
-        };
-        assert_eq!((parts_that_pass(1, 6, never), last), (Err("out of memory".to_string()), 6));
-        let lost = |_| Err("device lost".to_string());
-        assert_eq!(parts_that_pass(1, 32, lost), Err("device lost".to_string()));
     }
 }

@@ -1,6 +1,6 @@
 //! A run in progress: its open resources and its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::Module;
@@ -15,7 +15,6 @@ use super::measured::{self, Look};
 use super::paused::{Paused, refuse};
 use super::sets::{Sets, class_weights, enough_to_train, open_data};
 use super::snapshot::{KeptFile, KeptMidway, SavedLook, Snapshot, SnapshotFolder};
-use super::steps::save;
 use super::supplied::Supplied;
 use super::{HeldOut, Outcome, RunOptions, fits_memory, notes_of_parts, supplied};
 use crate::RunError;
@@ -384,6 +383,13 @@ impl<'a> Session<'a> {
         self.snapshot.models.iter().filter_map(damage).collect()
     }
 
+    /// Saves the current network, for images of `size` pixels; returns the file and its digest.
+    pub(super) fn save_model(&self, name: &str, size: u32) -> Result<(PathBuf, ModelDigest), RunError> {
+        let path = self.folder.model_path(name)?;
+        let digest = models::save_model(&self.learner.network().valid(), &self.meta(size), &path)?;
+        Ok((path, digest))
+    }
+
     /// Records the model that a `save` step wrote.
     pub(super) fn has_saved(&mut self, name: &str, digest: ModelDigest) {
         self.snapshot.models.insert(name.to_string(), digest);
@@ -464,7 +470,7 @@ impl<'a> Session<'a> {
     pub(super) fn complete(mut self, keep: Option<&Path>) -> Result<Outcome, RunError> {
         let size = self.stages.last().map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = Status::Complete;
-        let saved = save::run(&self, "final", size).and_then(|_| {
+        let saved = self.save_model("final", size).and_then(|_| {
             // The weights of an earlier stop are superseded; the report lists what is in the folder.
             let _ = std::fs::remove_file(self.folder.model_path("interrupted")?);
             self.write()
@@ -505,7 +511,7 @@ impl<'a> Session<'a> {
     pub(super) fn stopped(mut self) -> RunError {
         let size = self.stages.get(self.summary.stages.len()).map_or(self.recipe.transforms().size, |s| s.state.size);
         self.summary.status = Status::Stopped;
-        let saved = save::run(&self, "interrupted", size).and_then(|(path, _)| self.write().map(|()| path));
+        let saved = self.save_model("interrupted", size).and_then(|(path, _)| self.write().map(|()| path));
         match saved {
             Ok(weights) => RunError::Stopped(Reached::Run { weights, folder: self.folder.path().to_path_buf() }),
             Err(error) => error,

@@ -8,11 +8,11 @@ use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source, Valid};
 use super::RunOptions;
 use super::survey::Surveyed;
 use crate::RunError;
-use crate::activations::Features;
+use crate::activations::{CachedExamples, Features};
 use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, OpenError, Preflight, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation};
 use crate::progress::Progress;
-use crate::train::{CachedExamples, Examples};
+use crate::train::Examples;
 
 /// The images and their cached features, if available.
 pub(super) struct Sets {

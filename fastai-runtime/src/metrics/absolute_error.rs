@@ -1,6 +1,6 @@
 //! Mean absolute error.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::interval::bootstrap;
 use super::{Measure, Probabilities, Truth, mean};
@@ -10,13 +10,7 @@ use super::{Measure, Probabilities, Truth, mean};
 pub struct MeanAbsError;
 
 impl Measure for MeanAbsError {
-    fn column(&self) -> String {
-        Metric::MeanAbsError.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::MeanAbsError.direction()
-    }
+    language_metric!(self => Metric::MeanAbsError);
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Values(values) = truth else { return f64::NAN };

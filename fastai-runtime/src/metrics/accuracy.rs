@@ -1,6 +1,6 @@
 //! Accuracy.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::interval::wilson;
 use super::{Measure, Probabilities, Truth};
@@ -10,13 +10,7 @@ use super::{Measure, Probabilities, Truth};
 pub struct Accuracy;
 
 impl Measure for Accuracy {
-    fn column(&self) -> String {
-        Metric::Accuracy.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Accuracy.direction()
-    }
+    language_metric!(self => Metric::Accuracy);
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Classes(classes) = truth else { return f64::NAN };

@@ -1,7 +1,7 @@
 //! Agreement of predicted classes and labels, corrected for what frequencies alone would reach: balanced accuracy, Cohen's
 //! kappa, Matthews' correlation coefficient.
 
-use fastai_dsl::{Direction, KappaWeights, Metric, MetricKind};
+use fastai_dsl::{KappaWeights, Metric};
 
 use super::statistic::{Statistic, Weighted};
 use super::tally::{Tally, absent, pairs};
@@ -12,13 +12,7 @@ use super::{Probabilities, Truth};
 pub struct BalancedAccuracy;
 
 impl Statistic for BalancedAccuracy {
-    fn column(&self) -> String {
-        Metric::BalancedAccuracy.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::BalancedAccuracy.direction()
-    }
+    language_metric!(self => Metric::BalancedAccuracy);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let Truth::Classes(labels) = truth else { return None };
@@ -79,13 +73,7 @@ impl Kappa {
 }
 
 impl Statistic for Kappa {
-    fn column(&self) -> String {
-        Metric::Kappa { weights: self.weights }.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Kappa.direction()
-    }
+    language_metric!(self => Metric::Kappa { weights: self.weights });
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let Truth::Classes(labels) = truth else { return None };
@@ -105,13 +93,7 @@ impl Statistic for Kappa {
 pub struct Mcc;
 
 impl Statistic for Mcc {
-    fn column(&self) -> String {
-        Metric::Mcc.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Mcc.direction()
-    }
+    language_metric!(self => Metric::Mcc);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let Truth::Classes(labels) = truth else { return None };

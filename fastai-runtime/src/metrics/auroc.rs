@@ -1,6 +1,6 @@
 //! Area under the ROC curve.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 use rayon::prelude::*;
 
 use super::statistic::{Statistic, Weighted};
@@ -14,13 +14,7 @@ use super::{Measure, Probabilities, Truth, mean};
 pub struct Auroc;
 
 impl Statistic for Auroc {
-    fn column(&self) -> String {
-        Metric::Auroc.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Auroc.direction()
-    }
+    language_metric!(self => Metric::Auroc);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let rankings = rankings(predicted, truth, &measured_classes(truth, predicted.classes()));

@@ -1,6 +1,6 @@
 //! Average precision.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::auroc::{Ranked, macro_average, rankings};
 use super::statistic::{Statistic, Weighted};
@@ -15,13 +15,7 @@ use super::{Probabilities, Truth};
 pub struct AveragePrecision;
 
 impl Statistic for AveragePrecision {
-    fn column(&self) -> String {
-        Metric::AveragePrecision.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::AveragePrecision.direction()
-    }
+    language_metric!(self => Metric::AveragePrecision);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         if matches!(truth, Truth::Values(_)) {

@@ -1,6 +1,6 @@
 //! How well probabilities say what is true: Brier score and expected calibration error.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::statistic::{Statistic, Weighted, mean_of};
 use super::{Probabilities, Truth};
@@ -13,13 +13,7 @@ use super::{Probabilities, Truth};
 pub struct Brier;
 
 impl Statistic for Brier {
-    fn column(&self) -> String {
-        Metric::Brier.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Brier.direction()
-    }
+    language_metric!(self => Metric::Brier);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let square = |p: f32, has: bool| (f64::from(p) - if has { 1.0 } else { 0.0 }).powi(2);
@@ -54,13 +48,7 @@ pub struct Ece {
 }
 
 impl Statistic for Ece {
-    fn column(&self) -> String {
-        Metric::Ece { bins: self.bins }.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Ece.direction()
-    }
+    language_metric!(self => Metric::Ece { bins: self.bins });
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let Truth::Classes(labels) = truth else { return None };

@@ -1,6 +1,6 @@
 //! Shares of right and of wrong cells of tags.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::statistic::{Statistic, Weighted, mean_of};
 use super::tally::said;
@@ -25,13 +25,7 @@ pub struct AccuracyThresh {
 }
 
 impl Statistic for AccuracyThresh {
-    fn column(&self) -> String {
-        Metric::AccuracyThresh { threshold: self.threshold }.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::AccuracyThresh.direction()
-    }
+    language_metric!(self => Metric::AccuracyThresh { threshold: self.threshold });
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         right(predicted, truth, self.threshold).map(mean_of)
@@ -46,13 +40,7 @@ pub struct Hamming {
 }
 
 impl Statistic for Hamming {
-    fn column(&self) -> String {
-        Metric::Hamming { threshold: self.threshold }.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Hamming.direction()
-    }
+    language_metric!(self => Metric::Hamming { threshold: self.threshold });
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let right = right(predicted, truth, self.threshold)?;

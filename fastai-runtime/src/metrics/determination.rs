@@ -1,6 +1,6 @@
 //! Coefficient of determination.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::statistic::{Statistic, Weighted};
 use super::{Probabilities, Truth};
@@ -12,13 +12,7 @@ use super::{Probabilities, Truth};
 pub struct Determination;
 
 impl Statistic for Determination {
-    fn column(&self) -> String {
-        Metric::Determination.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::Determination.direction()
-    }
+    language_metric!(self => Metric::Determination);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let Truth::Values(values) = truth else { return None };

@@ -1,6 +1,6 @@
 //! F-beta with beta 2, which counts a missed tag four times as much as a wrong one.
 
-use fastai_dsl::{Direction, Metric, MetricKind, Threshold};
+use fastai_dsl::{Metric, Threshold};
 
 use super::interval::bootstrap;
 use super::{Measure, Probabilities, Thresholds, Truth, mean};
@@ -34,13 +34,7 @@ impl F2 {
 }
 
 impl Measure for F2 {
-    fn column(&self) -> String {
-        self.metric().column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::F2.direction()
-    }
+    language_metric!(self => self.metric());
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Tags { .. } = truth else { return f64::NAN };

@@ -1,6 +1,6 @@
 //! Precision, recall and F-beta, averaged as scikit-learn averages them.
 
-use fastai_dsl::{Average, Direction, Metric};
+use fastai_dsl::{Average, Metric};
 
 use super::statistic::{Statistic, Weighted, mean_of};
 use super::tally::{Tally, pairs, said};
@@ -75,13 +75,7 @@ impl AveragedScore {
 }
 
 impl Statistic for AveragedScore {
-    fn column(&self) -> String {
-        self.metric.column()
-    }
-
-    fn direction(&self) -> Direction {
-        self.metric.kind().direction()
-    }
+    language_metric!(self => self.metric);
 
     fn prepare<'a>(&'a self, predicted: &'a Probabilities, truth: &'a Truth) -> Option<Weighted<'a>> {
         let classes = predicted.classes();

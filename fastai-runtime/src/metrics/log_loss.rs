@@ -1,6 +1,6 @@
 //! Log loss.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::absolute_error::absolute_errors;
 use super::interval::bootstrap;
@@ -14,13 +14,7 @@ const CLIP: f64 = 1e-15;
 pub struct LogLoss;
 
 impl Measure for LogLoss {
-    fn column(&self) -> String {
-        Metric::LogLoss.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::LogLoss.direction()
-    }
+    language_metric!(self => Metric::LogLoss);
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         log_loss(predicted, truth)

@@ -2,6 +2,19 @@
 //!
 //! Each metric is one file with one [`Measure`]; [`of`] lists them.
 
+/// The column and the direction of a [`Measure`] or a [`Statistic`] that computes a metric of the language.
+macro_rules! language_metric {
+    ($self:ident => $metric:expr) => {
+        fn column(&$self) -> String {
+            $metric.column()
+        }
+
+        fn direction(&$self) -> fastai_dsl::Direction {
+            $metric.kind().direction()
+        }
+    };
+}
+
 mod absolute_error;
 mod accuracy;
 mod agreement;
@@ -17,6 +30,7 @@ mod f2;
 mod f_beta;
 mod interval;
 mod log_loss;
+pub(crate) mod lower_is_better;
 mod paired;
 mod probabilities;
 mod squared_error;
@@ -148,7 +162,7 @@ pub fn measured(
 ) -> MetricValue {
     MetricValue {
         name: metric.column(),
-        lower_is_better: metric.direction() == Direction::Lower,
+        direction: metric.direction(),
         value: metric.value(predicted, truth),
         interval: metric.interval(predicted, truth, draw),
         n: truth.len(),

@@ -1,6 +1,6 @@
 //! Root of the mean squared error.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::absolute_error::absolute_errors;
 use super::interval::bootstrap;
@@ -11,13 +11,7 @@ use super::{Measure, Probabilities, Truth, mean};
 pub struct RootMeanSquareError;
 
 impl Measure for RootMeanSquareError {
-    fn column(&self) -> String {
-        Metric::RootMeanSquareError.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::RootMeanSquareError.direction()
-    }
+    language_metric!(self => Metric::RootMeanSquareError);
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Values(values) = truth else { return f64::NAN };

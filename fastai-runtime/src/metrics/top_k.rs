@@ -1,6 +1,6 @@
 //! Top-k accuracy.
 
-use fastai_dsl::{Direction, Metric, MetricKind};
+use fastai_dsl::Metric;
 
 use super::interval::wilson;
 use super::{Measure, Probabilities, Truth};
@@ -25,13 +25,7 @@ impl TopK {
 }
 
 impl Measure for TopK {
-    fn column(&self) -> String {
-        Metric::TopK { k: self.k }.column()
-    }
-
-    fn direction(&self) -> Direction {
-        MetricKind::TopK.direction()
-    }
+    language_metric!(self => Metric::TopK { k: self.k });
 
     fn value(&self, predicted: &Probabilities, truth: &Truth) -> f64 {
         let Truth::Classes(classes) = truth else { return f64::NAN };

@@ -104,7 +104,7 @@ impl Body {
         self.training.first_group = first;
     }
 
-    /// Draws which branches a training pass leaves out of which of so many images. A branch that stays counts more, so that
+    /// Draws, for each of `images` images, which branches a training pass leaves out. A branch that is kept counts more, so that
     /// the mean is that of evaluation.
     pub(super) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
         let BodyTraining { depth_rate: rate, first_group, .. } = self.training;

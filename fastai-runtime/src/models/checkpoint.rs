@@ -304,7 +304,7 @@ fn fill(network: Network, mut file: TensorFile, path: &Path) -> Result<Network, 
         return Err(WeightsError::unfit(path, reason));
     }
     let mut failed = None;
-    let network = parameter::replace(network, |name| match file.read(name) {
+    let network = network.with_values(|name| match file.read(name) {
         Ok(values) if values.iter().all(|value| value.is_finite()) => Some(values),
         Ok(_) => {
             failed.get_or_insert(WeightsError::unfit(path, format!("{name}: has values that are not finite")));

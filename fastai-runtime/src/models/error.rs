@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::weights::Published;
 use crate::data::FileError;
 
 /// Weights are missing, broken, or belong to another network.
@@ -86,7 +85,7 @@ pub struct MissingWeights {
     /// What the recipe names, e.g. `pretrained weights of resnet34`.
     pub weights: String,
     /// The published weights that the search expected.
-    pub published: Option<&'static Published>,
+    pub published: Option<Box<WantedWeights>>,
     /// File names of the user's own that the search accepts.
     pub own: Vec<String>,
     /// The folders of the search, in their order.
@@ -95,12 +94,27 @@ pub struct MissingWeights {
     pub has_folder: bool,
 }
 
+/// Published weights that a search expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedWeights {
+    /// The name for `fastai weights get`.
+    pub name: &'static str,
+    /// Name of the file.
+    pub file: &'static str,
+    /// The sha256 in hexadecimal, or its first digits if no more are known.
+    pub sha256: &'static str,
+    /// The size as text, `46.8 MB`, if it is known.
+    pub size: Option<String>,
+    /// The origin as text.
+    pub origin: String,
+}
+
 impl std::error::Error for MissingWeights {}
 
 impl fmt::Display for MissingWeights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no {}", self.weights)?;
-        if let Some(p) = self.published {
+        if let Some(p) = &self.published {
             write!(f, "\n  wanted: {} (sha256 {})", p.file, p.sha256)?;
         }
         if !self.own.is_empty() {
@@ -112,10 +126,10 @@ impl fmt::Display for MissingWeights {
         if !self.has_folder {
             f.write_str("\n             ($FASTAI_WEIGHTS is not set)")?;
         }
-        match self.published {
+        match &self.published {
             Some(p) => {
-                let size = p.megabytes.map_or(String::new(), |_| p.size_in_words() + " ");
-                write!(f, "\nrun `fastai weights get {}` ({size}from {}), name", p.name, p.origin())?;
+                let size = p.size.as_ref().map_or(String::new(), |size| format!("{size} "));
+                write!(f, "\nrun `fastai weights get {}` ({size}from {}), name", p.name, p.origin)?;
             }
             None => f.write_str("\nput one there, name")?,
         }

@@ -51,7 +51,7 @@ impl NetworkMean {
     /// `network`, of that shape, with the means as its weights and running statistics.
     pub fn network(&self, network: Network) -> Network {
         let count = self.count as f64;
-        parameter::replace(network, |name| {
+        network.with_values(|name| {
             let mean = |sum: &f64| (sum / count) as f32;
             self.tensors.get(name).map(|summed| summed.sum.iter().map(mean).collect())
         })

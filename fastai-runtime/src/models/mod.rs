@@ -40,7 +40,7 @@ pub use checkpoint::{ModelDigest, ModelMeta, load_model, read_model, read_model_
 pub use classifier::Classifier;
 pub use conv_norm::{ConvNorm, Norm};
 pub use describe::{LayerRow, describe, describe_cut, describe_top, map_sides};
-pub use error::{MissingWeights, WeightsError};
+pub use error::{MissingWeights, WantedWeights, WeightsError};
 pub use head::Head;
 pub use imagenet::imagenet_classes;
 pub use layer_norm::LayerNorm;

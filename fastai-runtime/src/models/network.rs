@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use fastai_dsl::{ArchFacts, HeadSpec};
 use rand_chacha::ChaCha8Rng;
@@ -116,7 +116,7 @@ impl Network {
         concat_pool(self.body.forward(x, pass))
     }
 
-    /// Draws which branches of the body a training pass leaves out of which of so many images.
+    /// Draws, for each of `images` images, which branches of the body a training pass leaves out.
     pub(crate) fn draw_depth(&self, images: usize, rng: &mut ChaCha8Rng) -> HashMap<usize, Vec<f32>> {
         self.body.draw_depth(images, rng)
     }
@@ -137,9 +137,9 @@ impl Network {
         logits
     }
 
-    /// Takes a batch of images into the running statistics of the batch norms that learn, after so many other batches: they
-    /// become the mean over all of them. What they were before the first batch does not matter. Dropout is drawn from `rng`,
-    /// as in training.
+    /// Takes a batch of images into the running statistics of the batch norms that learn, after `batches` other batches: the
+    /// statistics become the mean over all these batches. What they were before the first batch does not matter. Dropout is
+    /// drawn from `rng`, as in training.
     pub fn estimate_from_images(&mut self, x: Tensor<4>, rng: &mut ChaCha8Rng, batches: u64) {
         let depth = self.body.draw_depth(x.dims()[0], rng);
         let features = self.features_in(x, Pass::estimate(batches).with_depth(depth));
@@ -200,11 +200,11 @@ impl Network {
         found
     }
 
-    /// burn's group of the trainable parameters of layer group `group`, for optimizers and learning rates.
-    pub fn param_group(&self, group: usize) -> ParamGroup {
-        let ids: Vec<ParamId> =
-            self.parameters().into_iter().filter(|p| p.group == group && !p.buffer).map(|p| p.id).collect();
-        ParamGroup::from_ids(ids)
+    /// Replaces parameters and running statistics by `values(name)`, in row-major order and of the same shape; `None` keeps one.
+    pub(super) fn with_values(self, values: impl FnMut(&str) -> Option<Vec<f32>>) -> Self {
+        let mut network = parameter::map_values(self, values);
+        network.body.forget_folds();
+        network
     }
 
     /// Trains the groups from `first_trainable` on and freezes the earlier ones: they have no gradients, and their batch

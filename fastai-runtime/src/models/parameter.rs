@@ -3,8 +3,6 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 
-use super::network::Network;
-
 /// A parameter (or running statistic) of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterInfo {
@@ -89,14 +87,8 @@ pub(super) struct SeenTensor<'a> {
     pub(super) read: &'a dyn Fn() -> Vec<f32>,
 }
 
-/// Replaces tensors by `values(name)`, in row-major order and of the same shape.
-pub(super) fn replace(network: Network, values: impl FnMut(&str) -> Option<Vec<f32>>) -> Network {
-    let mut network = map_values(network, values);
-    network.body.forget_folds();
-    network
-}
-
-/// Like [`replace`], for any module. The caller discards the folds of frozen bodies in it.
+/// Replaces tensors by `values(name)`, in row-major order and of the same shape. The caller discards the folds of frozen bodies
+/// in the module.
 pub(super) fn map_values<M: Module>(module: M, values: impl FnMut(&str) -> Option<Vec<f32>>) -> M {
     struct Replace<F> {
         path: Path,

@@ -176,3 +176,23 @@ impl Predictions<MultiLabel> {
         self.targets.as_ref().map(|truth| metrics::f2_search_each(&self.probabilities, truth))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tag_gets_the_threshold_that_tells_it_apart() {
+        let names = |list: &[&str]| -> Vec<String> { list.iter().map(|name| name.to_string()).collect() };
+        // The first image has all tags, the second the last alone; `a` and `b` are told apart at different thresholds.
+        let said = Probabilities::new(vec![0.195, 0.225, 0.9, 0.175, 0.205, 0.9], 3);
+        let truth = Truth::Tags { cells: vec![true, true, true, false, false, true], tags: 3 };
+        let (ids, tags) = (names(&["1", "2"]), names(&["a", "b", "c"]));
+        let p = Predictions::<MultiLabel>::new(ids.clone(), tags.clone(), said.clone(), Some(truth));
+        let each = p.best_thresholds().unwrap();
+        assert_eq!((p.tags(0, each.clone()), p.tags(1, each.clone())), (vec!["a", "b", "c"], vec!["c"]));
+        assert_eq!(p.f2(each), Some(1.0));
+        assert!(p.best_threshold().unwrap().1 < 0.95);
+        assert_eq!(Predictions::<MultiLabel>::new(ids, tags, said, None).best_thresholds(), None);
+    }
+}

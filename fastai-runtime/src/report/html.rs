@@ -1,15 +1,15 @@
 //! `report.html`: a single file with a run's results and their origin.
 
 use fastai_dsl::{StepKind, TaskKind};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
-use super::numbers::{bytes, duration, grouped, metric, short};
+use super::numbers::{duration, grouped, metric, short};
+use super::page::{head, marked};
 use super::{Baseline, Evaluation, Record, StageSummary, Status, Summary, folds, gallery, plot, tables, verdicts};
+use crate::data::byte_units::in_units;
 use crate::metrics::MetricValue;
 use crate::names::visible;
 use crate::train::{EpochRow, FitCurve};
-
-const STYLE: &str = include_str!("report.css");
 
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn report(summary: &Summary, record: &Record, files: &[WrittenFile]) -> Stri
                 @if !files.is_empty() {
                     h2 { "Files" }
                     table.narrow { tbody { @for file in files {
-                        tr { td { a href=(format!("./{}", file.name)) { (file.name) } } td.n { (bytes(file.bytes)) } }
+                        tr { td { a href=(format!("./{}", file.name)) { (file.name) } } td.n { (in_units(file.bytes)) } }
                     } } }
                 }
             }
@@ -280,28 +280,6 @@ fn plots(record: &Record) -> Markup {
                     }
                 }))
             }
-        }
-    }
-}
-
-/// The head of a page: inline style, and a policy that forbids fetching and scripts.
-pub(crate) fn head(title: &str) -> Markup {
-    html! {
-        head {
-            meta charset="utf-8";
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-            title { (title) }
-            style { (PreEscaped(STYLE)) }
-        }
-    }
-}
-
-/// Renders text with words in backticks as code.
-pub(super) fn marked(text: &str) -> Markup {
-    html! {
-        @for (i, part) in text.split('`').enumerate() {
-            @if i % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

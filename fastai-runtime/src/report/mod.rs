@@ -10,6 +10,7 @@ pub mod gallery;
 pub mod html;
 pub(crate) mod numbers;
 pub(crate) mod out_of_fold;
+pub(crate) mod page;
 pub mod plot;
 pub mod record;
 mod samples;

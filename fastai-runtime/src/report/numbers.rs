@@ -45,6 +45,11 @@ pub fn metric(value: f64) -> String {
     if value.is_nan() { "–".to_string() } else { format!("{value:.4}") }
 }
 
+/// A loss for messages: four decimals, or a power of ten if it is large.
+pub fn loss(value: f64) -> String {
+    if value.abs() < 1000.0 { format!("{value:.4}") } else { format!("{value:.1e}") }
+}
+
 /// `0.42 s`, `12.3 s`, `3 min 05 s`, `1 h 02 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
@@ -53,16 +58,6 @@ pub fn duration(seconds: f64) -> String {
         0..60 => format!("{seconds:.1} s"),
         60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
-/// `812 B`, `4.2 kB`, `94.1 MB`.
-pub fn bytes(n: u64) -> String {
-    match n {
-        0..1000 => format!("{n} B"),
-        1000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
-        _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }
 
@@ -92,10 +87,6 @@ mod tests {
         assert_eq!(
             [0.424, 12.34, 59.97, 185.2, 3725.0].map(duration).each_ref().map(String::as_str),
             ["0.42 s", "12.3 s", "1 min 00 s", "3 min 05 s", "1 h 02 min"]
-        );
-        assert_eq!(
-            [812, 4200, 94_100_000, 2_000_000_000].map(bytes).each_ref().map(String::as_str),
-            ["812 B", "4.2 kB", "94.1 MB", "2.0 GB"]
         );
         assert_eq!([metric(0.99125), metric(f64::NAN)], ["0.9912", "–"]);
     }

@@ -4,8 +4,8 @@ use fastai_dsl::{BodyState, Facts, Plan, Recipe, Sampler, Transforms};
 use image::{Rgb, RgbImage};
 use maud::{Markup, html};
 
-use super::html::marked;
 use super::numbers::grouped;
+use super::page::marked;
 use crate::RunError;
 use crate::data::{Dataset, Reading};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};

@@ -9,8 +9,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::bars::Bars;
 use super::gallery::base64;
-use super::html::{head, marked};
 use super::numbers::grouped;
+use super::page::{head, marked};
 use super::samples::samples;
 use super::sheet::Sheet;
 use crate::RunError;

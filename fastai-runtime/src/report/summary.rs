@@ -6,12 +6,12 @@ use std::path::Path;
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
 use serde::{Deserialize, Serialize};
 
-use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights, verdicts};
+use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights};
 use crate::RunError;
 use crate::device::HalfFloat;
 use crate::metrics::number_or_nan;
 use crate::names::visible;
-use crate::train::{Course, Judgement};
+use crate::train::Judgement;
 
 /// Largest `summary.json` that is read, bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -118,36 +118,6 @@ impl Summary {
     /// Version of `summary.json`.
     pub(crate) const FORMAT: u32 = 1;
 
-    /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are, or if a
-    /// `fit` damaged the body and the final measurement is still worse than the one before it.
-    pub fn lost(&self) -> Option<String> {
-        if self.smoke {
-            return None;
-        }
-        self.failed().or_else(|| verdicts::damaged(&self.stages, self.r#final.as_ref()?))
-    }
-
-    /// The warning of a last `fit` that destroyed what the network knew.
-    fn failed(&self) -> Option<String> {
-        let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
-        let judgement = stage.judgement?;
-        let [what, so] = match judgement.course {
-            Course::Diverged => ["diverged", ", so the result means nothing"],
-            Course::SameAnswer => ["left the same answer for every image", ", as of a network whose units died"],
-            Course::Collapsed => ["lost what the network knew", ", no better than a constant answer's"],
-            Course::Damaged | Course::NothingLearned | Course::Overfitting | Course::Underfitting => return None,
-        };
-        Some(format!(
-            "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}){so}: the \
-             learning rate is too high. Look for one with `let lr = lr_find(or = 1e-3);`, or take a tenth of it",
-            stage.step + 1,
-            stage.text,
-            judgement.epoch,
-            loss(judgement.trn_loss),
-            loss(judgement.val_loss)
-        ))
-    }
-
     /// The text of `summary.json`, which begins with the BLAKE3 digest of itself (with zeros in the digest's place).
     pub(super) fn sealed(&self) -> serde_json::Result<String> {
         let blank = "0".repeat(DIGITS);
@@ -173,11 +143,6 @@ impl Summary {
         }
         Ok(summary)
     }
-}
-
-/// A loss for messages: four decimals, or a power of ten if it is large.
-pub(crate) fn loss(value: f64) -> String {
-    if value.abs() < 1000.0 { format!("{value:.4}") } else { format!("{value:.1e}") }
 }
 
 /// Digits of a digest.

@@ -3,8 +3,8 @@
 use fastai_dsl::TaskKind;
 use maud::{Markup, PreEscaped, html};
 
-use super::html::marked;
 use super::numbers::{grouped, metric};
+use super::page::marked;
 use super::record::DataOverview;
 use super::{ByClass, Counts, Summary};
 use crate::metrics::{ClassScore, Confusion};

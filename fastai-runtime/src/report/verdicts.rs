@@ -3,8 +3,7 @@
 use fastai_dsl::{BodyState, Direction, StepKind};
 use maud::{Markup, html};
 
-use super::numbers::metric;
-use super::summary::loss;
+use super::numbers::{loss, metric};
 use super::{Evaluation, StageSummary, Summary};
 use crate::train::{Course, Judgement};
 
@@ -25,7 +24,7 @@ impl<'a> Change<'a> {
         };
         let old = before.metrics.iter().find(|m| m.name == first.name)?;
         let intervals = old.interval.zip(first.interval);
-        let direction = if first.lower_is_better { Direction::Lower } else { Direction::Higher };
+        let direction = first.direction;
         Some(Change { name: &first.name, direction, before: old.value, after: first.value, intervals })
     }
 
@@ -56,9 +55,41 @@ fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
     stages.iter().rev().filter(|stage| stage.kind == StepKind::Fit).find_map(|stage| stage.evaluation.as_ref())
 }
 
+impl Summary {
+    /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are, or if a
+    /// `fit` damaged the body and the final measurement is still worse than the one before it.
+    pub fn lost(&self) -> Option<String> {
+        if self.smoke {
+            return None;
+        }
+        self.failed().or_else(|| damaged(&self.stages, self.r#final.as_ref()?))
+    }
+
+    /// The warning of a last `fit` that destroyed what the network knew.
+    fn failed(&self) -> Option<String> {
+        let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
+        let judgement = stage.judgement?;
+        let [what, so] = match judgement.course {
+            Course::Diverged => ["diverged", ", so the result means nothing"],
+            Course::SameAnswer => ["left the same answer for every image", ", as of a network whose units died"],
+            Course::Collapsed => ["lost what the network knew", ", no better than a constant answer's"],
+            Course::Damaged | Course::NothingLearned | Course::Overfitting | Course::Underfitting => return None,
+        };
+        Some(format!(
+            "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}){so}: the \
+             learning rate is too high. Look for one with `let lr = lr_find(or = 1e-3);`, or take a tenth of it",
+            stage.step + 1,
+            stage.text,
+            judgement.epoch,
+            loss(judgement.trn_loss),
+            loss(judgement.val_loss)
+        ))
+    }
+}
+
 /// States that the run ends worse, with `end`, than what the first fit that damaged the body began with, and by how much;
 /// `None` if it does not, or if the body is whole.
-pub fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
+fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
     stages.iter().enumerate().find_map(|(index, stage)| {
         let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
         let change = Change::between(last_fit(&stages[..index])?, end)?;
@@ -199,9 +230,9 @@ mod tests {
     use crate::metrics::MetricValue;
 
     fn evaluation(name: &str, value: f64, interval: [f64; 2]) -> Evaluation {
-        let lower_is_better = name == "log_loss";
+        let direction = if name == "log_loss" { Direction::Lower } else { Direction::Higher };
         let (name, interval) = (name.into(), Some(interval));
-        let metric = MetricValue { name, lower_is_better, value, interval, n: 100, chosen_here: None };
+        let metric = MetricValue { name, direction, value, interval, n: 100, chosen_here: None };
         Evaluation { n: 100, metrics: vec![metric], ..Evaluation::default() }
     }
 

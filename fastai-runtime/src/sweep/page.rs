@@ -1,11 +1,12 @@
 //! `report.html` of a sweep.
 
+use fastai_dsl::Direction;
 use maud::{DOCTYPE, Markup, html};
 
 use super::{Fate, Standing, Standings};
 use crate::names::visible;
-use crate::report::html::head;
 use crate::report::numbers::{duration, metric};
+use crate::report::page::head;
 use crate::report::{plot, tables};
 
 /// Candidates that the plot shows.
@@ -100,7 +101,10 @@ fn extent(table: &Standings) -> String {
         seeds.join(", "),
         duration(seconds),
         table.metric,
-        if table.lower_is_better { "lower" } else { "higher" }
+        match table.direction {
+            Direction::Lower => "lower",
+            Direction::Higher => "higher",
+        }
     )
 }
 

@@ -7,7 +7,7 @@ use super::comparison::{Difference, Runs};
 use super::out_of_fold::OutOfFold;
 use super::trial::Trial;
 use super::{Candidate, SweepSpec, TrialKey};
-use crate::metrics::{self, Measure, number_or_nan};
+use crate::metrics::{self, Measure, lower_is_better, number_or_nan};
 
 /// The content of `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,8 +18,9 @@ pub struct Standings {
     pub name: String,
     /// What the candidates are compared by: their first metric, or `val_loss`.
     pub metric: String,
-    /// Whether lower values are better.
-    pub lower_is_better: bool,
+    /// Which values are the better ones.
+    #[serde(rename = "lower_is_better", with = "lower_is_better")]
+    pub direction: Direction,
     /// The seeds.
     pub seeds: Vec<u64>,
     /// The folds; 1 without folds.
@@ -139,7 +140,7 @@ impl Standings {
             format: 1,
             name: spec.candidates.first().map_or_else(String::new, |c| c.recipe.name().to_string()),
             metric: metric_name(spec),
-            lower_is_better: direction == Direction::Lower,
+            direction,
             seeds: spec.seeds.clone(),
             folds: spec.folds(),
             trials: spec.candidates.len() * per_candidate,

@@ -23,7 +23,7 @@ mod validation;
 pub use averaging::{WeightAverage, Weighting};
 pub use course::{Against, Course, Judgement, Verdict, certain, judge};
 pub use curves::{EpochRow, FindCurve, FitCurve};
-pub use examples::{CachedExamples, ExampleBatch, ExampleBatches, Examples, Inputs};
+pub use examples::{ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
 pub use fit::{Ending, FitPlan, FitResult, MeanResult, fit};
 pub use learner::{BatchLoss, Learner};

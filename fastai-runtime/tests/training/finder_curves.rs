@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Anneal, LrFind, Metric, Recipe, Schedule, Suggest, Threshold};
-use fastai_runtime::activations::{ActivationCache, CacheKey, Features, Purpose};
+use fastai_runtime::activations::{ActivationCache, CacheKey, CachedExamples, Features, Purpose};
 use fastai_runtime::data::{Dataset, Item, Target};
 use fastai_runtime::data::{ImageExamples, ImageSet, Preparation};
 use fastai_runtime::device;
@@ -18,8 +18,8 @@ use fastai_runtime::models::{self, Network};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::plot;
 use fastai_runtime::train::{
-    CachedExamples, Descent, EpochRow, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing,
-    SmoothedLoss, Validation, find_rate, fit, suggest,
+    Descent, EpochRow, Examples, FindCurve, FindPlan, FindResult, FitPlan, Learner, Loss, Mixing, SmoothedLoss,
+    Validation, find_rate, fit, suggest,
 };
 use serde::{Deserialize, Serialize};
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use fastai_runtime::data::memory;
+
 use crate::cli::numbers::counted;
 
 /// Upper bounds of the histogram of answer times, seconds.
@@ -140,18 +142,11 @@ impl Counters {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started = now.saturating_sub(self.started.elapsed()).as_secs_f64();
         let _ = writeln!(out, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {started}");
-        if let Some(bytes) = resident() {
+        if let Some(bytes) = memory::resident() {
             let _ = writeln!(out, "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes {bytes}");
         }
         out
     }
-}
-
-/// Resident memory of this process, bytes; only Linux tells without unsafe code.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 #[cfg(test)]

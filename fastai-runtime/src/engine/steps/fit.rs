@@ -6,7 +6,7 @@ use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
-use crate::engine::course_watch::{CourseWatch, Ended};
+use crate::engine::course_watch::{CourseWatch, Ended, Remark};
 use crate::engine::keeping::Keeping;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
@@ -137,7 +137,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let (judgement, remarks) = watch.conclude(ended);
     summary.judgement = judgement;
     for remark in remarks {
-        session.remark(remark);
+        say(session, remark);
     }
     // The validation loss of the weights that the fit ends with, and the training loss of their epoch.
     let of_row = |row: &EpochRow| (row.val_loss, Some(row.trn_loss));
@@ -174,4 +174,17 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         Ending::Complete => Ok(()),
         Ending::Stopped => Err(RunError::Stopped(Reached::Batch)),
     }
+}
+
+/// Says what is still to be said, and records it in the summary.
+fn say(session: &mut Session<'_>, remark: Remark) {
+    let line = match remark {
+        Remark::Warned(line) => line,
+        Remark::Warning(line) => {
+            session.progress.warn(&line);
+            line
+        }
+        Remark::Note(line) => return session.note(line),
+    };
+    session.summary.notes.push(line);
 }

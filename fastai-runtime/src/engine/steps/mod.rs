@@ -6,7 +6,8 @@ mod head;
 mod load;
 mod lr_find;
 pub(super) mod precompute;
-pub(super) mod save;
+mod room;
+mod save;
 mod tta;
 
 use std::time::Instant;
@@ -70,11 +71,7 @@ impl Session<'_> {
             Step::Fit(fit) => fit::run(self, fit, at),
             Step::Tta { n_aug } => tta::run(self, *n_aug, at),
             Step::Head(spec) => head::run(self, spec),
-            Step::Save { name } => {
-                let (_, digest) = save::run(self, name, at.stage.state.size)?;
-                self.has_saved(name, digest);
-                Ok(())
-            }
+            Step::Save { name } => save::run(self, name, at.stage.state.size),
             Step::Load { name } => load::run(self, name, at.stage.state.size),
             Step::Average { names } => average::run(self, names, at),
             Step::Resize { .. } => {

@@ -1,16 +1,10 @@
-//! `save("NAME")`, and the models that every run saves.
-
-use std::path::PathBuf;
-
-use burn::module::Module;
+//! `save("NAME")`.
 
 use crate::RunError;
 use crate::engine::session::Session;
-use crate::models::{self, ModelDigest};
 
-/// Saves the current network, for images of `size` pixels; returns the file and its digest.
-pub(in crate::engine) fn run(session: &Session<'_>, name: &str, size: u32) -> Result<(PathBuf, ModelDigest), RunError> {
-    let path = session.folder.model_path(name)?;
-    let digest = models::save_model(&session.learner.network().valid(), &session.meta(size), &path)?;
-    Ok((path, digest))
+pub(super) fn run(session: &mut Session<'_>, name: &str, size: u32) -> Result<(), RunError> {
+    let (_, digest) = session.save_model(name, size)?;
+    session.has_saved(name, digest);
+    Ok(())
 }

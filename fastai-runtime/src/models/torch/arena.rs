@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::element::Storage;
 use super::view::View;
 use super::{NumberType, TorchError, shown};
 
@@ -122,15 +123,6 @@ fn refused(name: &str) -> TorchError {
          `torch.save(model.state_dict(), PATH)`",
         shown(name)
     ))
-}
-
-/// A block of numbers in the file.
-#[derive(Debug)]
-pub(super) struct Storage {
-    pub(super) key: Box<str>,
-    pub(super) element: NumberType,
-    /// How many.
-    pub(super) length: u64,
 }
 
 /// The arena.

@@ -1,6 +1,15 @@
-//! The number types of storages.
+//! Storages and the types of their numbers.
 
 use half::{bf16, f16};
+
+/// A block of numbers in the file.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) key: Box<str>,
+    pub(super) element: NumberType,
+    /// How many.
+    pub(super) length: u64,
+}
 
 /// Type of a storage's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +22,7 @@ pub(crate) enum NumberType {
     F16,
     /// bfloat16.
     Bf16,
-    /// An integer or boolean of so many bytes: never read.
+    /// An integer or boolean of this many bytes, which is never read.
     Integer(u8),
 }
 

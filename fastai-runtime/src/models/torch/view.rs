@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::arena::Storage;
+use super::element::Storage;
 use super::{TensorEntry, TorchError};
 
 /// Most numbers of a tensor: 2^31, 8 GiB as f32.

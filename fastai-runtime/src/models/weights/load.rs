@@ -52,7 +52,7 @@ pub fn load_body(network: Network, path: &Path) -> Result<Network, WeightsError>
         shapes.filter_map(|(name, shape)| Some((name.strip_prefix("body.")?.to_owned(), shape))).collect();
     let names = fit(&file, path, network.arch(), &shapes)?;
     let mut failed = None;
-    let network = parameter::replace(network, |name| {
+    let network = network.with_values(|name| {
         let stored = names.get(name.strip_prefix("body.")?)?;
         let values = file.read(stored).and_then(|values| finite(values, path, stored));
         match values {

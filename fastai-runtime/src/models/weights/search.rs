@@ -8,7 +8,7 @@ use super::digest::{is_published, keep_first, sha256};
 use super::{Published, embedded};
 use crate::data::FileError;
 use crate::defaults;
-use crate::models::{MissingWeights, WeightsError};
+use crate::models::{MissingWeights, WantedWeights, WeightsError};
 use crate::progress::Progress;
 
 /// Extensions of the user's own files, tried in this order.
@@ -110,7 +110,8 @@ fn resolve_in(
     progress: &mut dyn Progress,
 ) -> Result<Option<Found>, WeightsError> {
     let places: Vec<&Path> = folder.into_iter().chain(cache).collect();
-    let missing = |weights, published, own| {
+    let missing = |weights: String, published: Option<&Published>, own: Vec<String>| {
+        let published = published.map(|published| Box::new(wanted(published)));
         let searched = places.iter().map(|place| place.to_path_buf()).collect();
         WeightsError::from(MissingWeights { weights, published, own, searched, has_folder: folder.is_some() })
     };
@@ -153,6 +154,17 @@ fn resolve_in(
             }
             Err(missing(format!("pretrained weights of {arch}"), published.first().copied(), own))
         }
+    }
+}
+
+/// What an error says of the published weights that it misses.
+fn wanted(published: &Published) -> WantedWeights {
+    WantedWeights {
+        name: published.name,
+        file: published.file,
+        sha256: published.sha256,
+        size: published.megabytes.map(|_| published.size_in_words()),
+        origin: published.origin(),
     }
 }
 
@@ -286,7 +298,7 @@ mod tests {
         let error = resolve_in(&Weights::Pretrained, "efficientnet_lite0", [None, Some(cache.path())], &mut Silent)
             .unwrap_err();
         let WeightsError::Missing(missing) = &error else { panic!("{error:?}") };
-        assert_eq!(missing.published.map(|p| p.name), Some("efficientnet_lite0"));
+        assert_eq!(missing.published.as_ref().map(|p| p.name), Some("efficientnet_lite0"));
         assert_eq!((missing.searched.as_slice(), missing.has_folder), ([cache.path().to_owned()].as_slice(), false));
         let error = error.to_string();
         for part in [

@@ -6,37 +6,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Clip, GroupRates, Optimizer, OptimizerState};
+use super::{Clip, GroupRates, Optimizer, OptimizerState, Rule, TensorStep};
 use crate::models::Network;
-
-/// The update rule of one tensor.
-pub trait Rule: Send {
-    /// Names of the state tensors per parameter, such as `velocity`.
-    const KEEPS: &'static [&'static str];
-
-    /// Returns the new weights. `kept` has one entry per name in [`KEEPS`](Self::KEEPS), empty before the first step; its
-    /// values after the call are kept for the next step.
-    fn update<const D: usize>(
-        &self,
-        weight: Tensor<D>,
-        grad: Tensor<D>,
-        kept: &mut [Option<Tensor<D>>],
-        step: TensorStep,
-    ) -> Tensor<D>;
-}
-
-/// The settings of one step for one tensor.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TensorStep {
-    /// Learning rate.
-    pub rate: f64,
-    /// Weight decay.
-    pub decay: f64,
-    /// Share of the past in the moving average of the gradients.
-    pub momentum: f64,
-    /// Number of the step, from 1.
-    pub number: u64,
-}
 
 /// Applies a [`Rule`] to every tensor that has a gradient, with the settings of its layer group.
 pub struct ByTensor<R> {

@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 use fastai_kernels::descent::{self, AdamStep};
 
 use super::adam::{direction, factors};
-use super::in_place::in_place;
 use super::{Rule, TensorStep};
 
 /// LAMB as in timm, without its clipping of the global norm, which is `clip` here: Adam's direction plus `decay * weight`,
@@ -20,36 +19,34 @@ pub struct Lamb {
 impl Rule for Lamb {
     const KEEPS: &'static [&'static str] = &["mean", "square"];
 
-    fn update<const D: usize>(
-        &self,
+    type Factors = AdamStep;
+
+    fn factors(&self, step: &TensorStep) -> AdamStep {
+        factors(step, self.beta2, self.eps, true)
+    }
+
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], _: bool, step: AdamStep) {
+        let [m, v] = kept else { unreachable!("two tensors are kept") };
+        descent::lamb(weight, grad, m, v, step);
+    }
+
+    fn composed<const D: usize>(
         weight: Tensor<D>,
         grad: Tensor<D>,
         kept: &mut [Option<Tensor<D>>],
-        step: TensorStep,
+        step: AdamStep,
     ) -> Tensor<D> {
-        let step = factors(&step, self.beta2, self.eps, true);
-        let fused = in_place(weight, grad, kept, |weight, grad, [m, v]| descent::lamb(weight, grad, m, v, step));
-        fused.unwrap_or_else(|(weight, grad)| composed(weight, grad, kept, &step))
+        let mut direction = direction(grad, kept, &step);
+        if step.decay != 0.0 {
+            direction = direction + weight.clone().mul_scalar(step.decay);
+            let (weights, directions) = (norm(&weight), norm(&direction));
+            // 1 where one of them is 0; without reading it from the device.
+            let nothing = (weights.clone() * directions.clone()).equal_elem(0.0);
+            let trust = (weights / directions).mask_fill(nothing, 1.0);
+            direction = direction * trust.reshape([1; D]);
+        }
+        weight - direction.mul_scalar(step.rate)
     }
-}
-
-/// The step by burn's operations.
-fn composed<const D: usize>(
-    weight: Tensor<D>,
-    grad: Tensor<D>,
-    kept: &mut [Option<Tensor<D>>],
-    step: &AdamStep,
-) -> Tensor<D> {
-    let mut direction = direction(grad, kept, step);
-    if step.decay != 0.0 {
-        direction = direction + weight.clone().mul_scalar(step.decay);
-        let (weights, directions) = (norm(&weight), norm(&direction));
-        // 1 where one of them is 0; without reading it from the device.
-        let nothing = (weights.clone() * directions.clone()).equal_elem(0.0);
-        let trust = (weights / directions).mask_fill(nothing, 1.0);
-        direction = direction * trust.reshape([1; D]);
-    }
-    weight - direction.mul_scalar(step.rate)
 }
 
 /// The L2 norm of all numbers.
@@ -64,7 +61,6 @@ mod tests {
 
     #[test]
     fn one_pass_agrees_with_burns_operations() {
-        let lamb = Lamb { beta2: 0.99, eps: 1e-6 };
-        agree(lamb, |weight, grad, kept, step| composed(weight, grad, kept, &factors(&step, 0.99, 1e-6, true)));
+        agree(Lamb { beta2: 0.99, eps: 1e-6 }, 1e-5);
     }
 }

@@ -8,6 +8,7 @@ mod by_tensor;
 mod in_place;
 mod lamb;
 mod rmsprop;
+mod rule;
 mod sgd;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,9 +19,10 @@ use burn::tensor::TensorData;
 use fastai_dsl::OptimizerSpec;
 
 pub use adam::Adam;
-pub use by_tensor::{ByTensor, Rule, TensorStep};
+pub use by_tensor::ByTensor;
 pub use lamb::Lamb;
 pub use rmsprop::Rmsprop;
+pub use rule::{Rule, TensorStep};
 pub use sgd::Sgd;
 
 use crate::models::Network;
@@ -104,17 +106,10 @@ pub struct OptimizerState {
     pub tensors: BTreeMap<String, TensorData>,
 }
 
-/// Holds a rule's pass over memory to the same step by burn's operations, over some steps with a decay.
+/// Holds a rule's pass over memory to the same step by burn's operations, over some steps with and without a decay. Numbers
+/// differ by at most `tolerance`, relative to those above 1.
 #[cfg(test)]
-fn agree<R: Rule>(
-    rule: R,
-    composed: impl Fn(
-        burn::tensor::Tensor<2>,
-        burn::tensor::Tensor<2>,
-        &mut [Option<burn::tensor::Tensor<2>>],
-        TensorStep,
-    ) -> burn::tensor::Tensor<2>,
-) {
+fn agree<R: Rule>(rule: R, tolerance: f32) {
     use burn::tensor::{Device, Distribution, Tensor};
 
     let device = Device::flex();
@@ -127,9 +122,13 @@ fn agree<R: Rule>(
         let first = values(&ours);
         for number in 1..5 {
             let (grad, step) = (random(), TensorStep { rate: 0.03, decay, momentum: 0.9, number });
-            ours = rule.update(ours, grad.clone(), &mut kept, step);
-            theirs = composed(theirs, grad, &mut other, step);
-            let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5 * b.abs().max(1.0);
+            let factors = rule.factors(&step);
+            let updated = in_place::in_place(ours, grad.clone(), &mut kept, |weight, grad, kept, fresh| {
+                R::kernel(weight, grad, kept, fresh, factors);
+            });
+            ours = updated.expect("tensors on the CPU");
+            theirs = R::composed(theirs, grad, &mut other, factors);
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance * b.abs().max(1.0);
             assert!(values(&ours).iter().zip(&values(&theirs)).all(near), "weights of step {number}");
             for (kept, other) in kept.iter().zip(&other) {
                 let (kept, other) = (values(kept.as_ref().unwrap()), values(other.as_ref().unwrap()));

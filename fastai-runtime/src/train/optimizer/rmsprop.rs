@@ -3,7 +3,6 @@
 use burn::tensor::Tensor;
 use fastai_kernels::descent::{self, RmspropStep};
 
-use super::in_place::in_place;
 use super::{Rule, TensorStep};
 
 /// RMSprop as in PyTorch, not centered: gradients over the root of their mean square. The decay goes into the gradient.
@@ -15,7 +14,11 @@ pub struct Rmsprop {
     pub eps: f64,
 }
 
-impl Rmsprop {
+impl Rule for Rmsprop {
+    const KEEPS: &'static [&'static str] = &["square", "velocity"];
+
+    type Factors = RmspropStep;
+
     fn factors(&self, step: &TensorStep) -> RmspropStep {
         RmspropStep {
             rate: step.rate as f32,
@@ -25,44 +28,30 @@ impl Rmsprop {
             momentum: step.momentum as f32,
         }
     }
-}
 
-impl Rule for Rmsprop {
-    const KEEPS: &'static [&'static str] = &["square", "velocity"];
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], _: bool, step: RmspropStep) {
+        let [v, moving] = kept else { unreachable!("two tensors are kept") };
+        descent::rmsprop(weight, grad, v, moving, step);
+    }
 
-    fn update<const D: usize>(
-        &self,
+    fn composed<const D: usize>(
         weight: Tensor<D>,
-        grad: Tensor<D>,
+        mut grad: Tensor<D>,
         kept: &mut [Option<Tensor<D>>],
-        step: TensorStep,
+        step: RmspropStep,
     ) -> Tensor<D> {
-        let step = self.factors(&step);
-        let fused = in_place(weight, grad, kept, |weight, grad, [v, moving]| {
-            descent::rmsprop(weight, grad, v, moving, step);
-        });
-        fused.unwrap_or_else(|(weight, grad)| composed(weight, grad, kept, step))
+        if step.decay != 0.0 {
+            grad = grad + weight.clone().mul_scalar(step.decay);
+        }
+        let zeros = grad.zeros_like();
+        let v = kept[0].take().unwrap_or_else(|| zeros.clone());
+        let moving = kept[1].take().unwrap_or(zeros);
+        let v = v.mul_scalar(step.alpha) + grad.clone().square().mul_scalar(1.0 - step.alpha);
+        let moving = moving.mul_scalar(step.momentum) + grad / v.clone().sqrt().add_scalar(step.eps);
+        kept[0] = Some(v);
+        kept[1] = Some(moving.clone());
+        weight - moving.mul_scalar(step.rate)
     }
-}
-
-/// The step by burn's operations.
-fn composed<const D: usize>(
-    weight: Tensor<D>,
-    mut grad: Tensor<D>,
-    kept: &mut [Option<Tensor<D>>],
-    step: RmspropStep,
-) -> Tensor<D> {
-    if step.decay != 0.0 {
-        grad = grad + weight.clone().mul_scalar(step.decay);
-    }
-    let zeros = grad.zeros_like();
-    let v = kept[0].take().unwrap_or_else(|| zeros.clone());
-    let moving = kept[1].take().unwrap_or(zeros);
-    let v = v.mul_scalar(step.alpha) + grad.clone().square().mul_scalar(1.0 - step.alpha);
-    let moving = moving.mul_scalar(step.momentum) + grad / v.clone().sqrt().add_scalar(step.eps);
-    kept[0] = Some(v);
-    kept[1] = Some(moving.clone());
-    weight - moving.mul_scalar(step.rate)
 }
 
 #[cfg(test)]
@@ -72,7 +61,6 @@ mod tests {
 
     #[test]
     fn one_pass_agrees_with_burns_operations() {
-        let rmsprop = Rmsprop { alpha: 0.99, eps: 1e-8 };
-        agree(rmsprop, |weight, grad, kept, step| composed(weight, grad, kept, rmsprop.factors(&step)));
+        agree(Rmsprop { alpha: 0.99, eps: 1e-8 }, 1e-5);
     }
 }
