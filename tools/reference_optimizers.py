@@ -1,90 +1,220 @@
 """Golden losses of every optimizer: fastai-runtime/tests/golden/optimizers.json.
 
-The network is ResNet-18 with the head, the labels and, at 32 px, the images of reference_training.py, which states them. 30
-steps of the head, the body frozen, with a weight decay; PyTorch's optimizers, and timm's LAMB without its own clipping of the
-global norm. One case clips the gradients by value. (Where the random body trains, rounding alone parts a float32 and a
-float64 run by more than the tolerance; reference_training.py has those cases for SGD.)
+30 steps of SqueezeNet 1.1 with a linear head, its body frozen, partly frozen and unfrozen, with a rate and a weight decay a
+layer group; PyTorch's optimizers, and timm's LAMB without its own clipping of the global norm. One case clips the gradients
+by value, and one moves the rate and AdamW's first beta in PyTorch's `OneCycleLR`.
 
-For every case the settings and the loss before each step, in float64; what a float32 run differs by is printed.
+    weights    the body: examples/data/squeezenet1_1.safetensors, with LIFT added to the biases of its last two convolutions;
+               the head, BatchNorm1d(1024) and Linear(1024, 5) after the concat pool [max, avg]: as in reference_training.py
+    images     32 of 40 px in batches of 8, in order; with u, 12 numbers an image of `unit_noise("images")`,
+               x[c,h,w] = (1 + .9 u0) (u[1 + c] + (1 + u4) sin((.3 + .25 u5) h + 3 u[6 + c])
+                                       + (1 + u9) cos((.3 + .25 u10) w + .2 u11 h))
+    labels     class (7 * n + 3) % 5
+    one cycle  the language's numbers; a cycle of 30 batches that never reaches its end is one of 31 of OneCycleLR, whose
+               climb ends a batch early
+
+Why these. A comparison over 30 steps needs a network in which a difference stays as small as rounding made it, and a random
+body under batch norms is none: float32 and float64 part by up to 2e-2. SqueezeNet's body has weights that were trained and no
+batch norms. What is left of chaos are features of its last ReLU that are 0 in all images of a batch but one, which the head's
+batch norm blows up; hence the raised biases, with which all features are positive, and the images whose contrast differs, so
+that features vary by more than they are rounded. A hidden layer has a ReLU before a batch norm, too; hence the linear head.
+The rates of the body are the largest that keep the losses falling without a jump, and the decays, far from those of a
+training run, are such that both show: the first group's rate is the larger one because its effect is the smaller one.
+
+For every case the settings and the loss before each step, in float64. Printed is how far, relative to the loss, it is off
+
+    in float32
+    with 3x3 convolutions as inexact as Winograd's: errors of 2e-6 of an image's largest output
+    if the rate, or the decay, of one group that trains were a tenth larger: the least over the groups
+
+The first two have to be well below the test's 1e-4, the others above it.
 
 How to run
     pip install torch torchvision timm safetensors
-    python tools/reference_optimizers.py
+    python tools/reference_optimizers.py [CASE ..]      (all without names; the others' entries stay)
 """
 
+import copy
 import json
 import os
+import sys
 
 import torch
-from reference_models import GOLDEN, formula
-from reference_training import BATCH, HIDDEN, IMAGES, Head, body
+import torchvision
+from reference_models import GOLDEN, unit_noise
+from reference_squeezenet import WEIGHTS
+from reference_training import start
+from safetensors.torch import load_file
 from timm.optim import Lamb
 from torch import nn
 
-STEPS, SIDE = 30, 32
+IMAGES, SIDE, BATCH, STEPS, CLASSES, LIFT = 32, 40, 8, 30, 5, 1000.0
+FIRST_OF_SECOND_GROUP = 5
+FROZEN = {"frozen": 2, "partly frozen": 1, "unfrozen": 0}
+ROUGH = 2e-6
 OPTIMIZERS = {
+    "sgd": lambda groups: torch.optim.SGD(groups, momentum=0.9),
     "nesterov": lambda groups: torch.optim.SGD(groups, momentum=0.9, nesterov=True),
-    "adam": lambda groups: torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-5),
-    "adamw": lambda groups: torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-5),
+    "adam": lambda groups: torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-3),
+    "adamw": lambda groups: torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-3),
     "rmsprop": lambda groups: torch.optim.RMSprop(groups, alpha=0.95, eps=1e-3, momentum=0.5),
     "lamb": lambda groups: Lamb(groups, betas=(0.9, 0.999), eps=1e-3, max_grad_norm=None),
 }
-RATES = {
-    "nesterov": [1e-6, 3e-6, 1e-3],
-    "adam": [1e-8, 3e-8, 1e-3],
-    "adamw": [1e-8, 3e-8, 1e-3],
-    "rmsprop": [1e-8, 3e-8, 1e-4],
-    "lamb": [1e-8, 3e-8, 1e-3],
+# Of each layer group, earliest first.
+LRS = {
+    "sgd": [3e-6, 1e-6, 1e-3],
+    "nesterov": [3e-6, 1e-6, 1e-3],
+    "adam": [2e-5, 1e-5, 1e-3],
+    "adamw": [2e-5, 1e-5, 1e-3],
+    "rmsprop": [1e-5, 3e-6, 3e-4],
+    "lamb": [3e-5, 2e-5, 1e-3],
 }
+WDS = {
+    "sgd": [300.0, 200.0, 1.0],
+    "nesterov": [300.0, 200.0, 1.0],
+    "adam": [3.0, 2.0, 1.0],
+    "adamw": [300.0, 200.0, 10.0],
+    "rmsprop": [3.0, 2.0, 1.0],
+    "lamb": [3.0, 2.0, 0.3],
+}
+ONE_CYCLE = {"pct_start": 0.3, "div": 25.0, "div_final": 1e4, "moms": [0.95, 0.85, 0.95]}
 
 
-def train(case, dtype):
-    net, groups, channels = body("resnet18")
-    head = Head(2 * channels, HIDDEN, "head")
-    net, head = net.to(dtype), head.to(dtype)
-    x = formula(IMAGES, SIDE, SIDE).to(dtype)
-    y = (7 * torch.arange(IMAGES) + 3) % 5
-    net.train()
-    head.train()
-    for number, group in enumerate(groups):
-        group.requires_grad_(number >= case["first"])
-        for module in group.modules():
-            if isinstance(module, nn.BatchNorm2d) and number < case["first"]:
-                module.eval()
-    trained = [
-        {"params": [p for p in m.parameters() if p.requires_grad], "lr": lr, "weight_decay": wd}
-        for m, lr, wd in zip([*groups, head], case["lrs"], case["wds"])
-    ]
-    optimizer = OPTIMIZERS[case["optimizer"]]([group for group in trained if group["params"]])
+class Head(nn.Module):
+    def __init__(self, inputs):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.ModuleDict({"norm": nn.BatchNorm1d(inputs), "linear": nn.Linear(inputs, CLASSES)})])
+        with torch.no_grad():
+            for key, tensor in self.state_dict().items():
+                if not key.endswith("num_batches_tracked"):
+                    tensor.copy_(start(f"head.{key}", tensor.shape))
+
+    def forward(self, x):
+        return self.layers[0]["linear"](self.layers[0]["norm"](x))
+
+
+def images():
+    u = torch.from_numpy(unit_noise("images", IMAGES * 12)).reshape(IMAGES, 12, 1, 1, 1)
+    c, h, w = torch.meshgrid(*(torch.arange(k, dtype=torch.float64) for k in (3, SIDE, SIDE)), indexing="ij")
+    of_channel = lambda first: u[:, first : first + 3, 0]  # noqa: E731
+    down = (1 + u[:, 4]) * torch.sin((0.3 + 0.25 * u[:, 5]) * h + 3 * of_channel(6))
+    across = (1 + u[:, 9]) * torch.cos((0.3 + 0.25 * u[:, 10]) * w + 0.2 * u[:, 11] * h)
+    return ((1 + 0.9 * u[:, 0]) * (of_channel(1) + down + across)).float()
+
+
+def squeezenet():
+    net = torchvision.models.squeezenet1_1(weights=None)
+    net.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()})
+    last = net.features[-1]
+    with torch.no_grad():
+        for layer in (last.expand1x1, last.expand3x3):
+            layer.bias += LIFT
+    return net.features
+
+
+def roughen(body):
+    generator = torch.Generator().manual_seed(0)
+
+    def add_errors(layer, _, output):
+        largest = (output - layer.bias.reshape(1, -1, 1, 1)).abs().amax((1, 2, 3), keepdim=True).detach()
+        return output + ROUGH * largest * torch.randn(output.shape, generator=generator, dtype=output.dtype)
+
+    for layer in body.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3) and layer.stride == (1, 1):
+            layer.register_forward_hook(add_errors)
+
+
+def train(case, body, x, dtype=torch.float64, rough=False):
+    body, head, x = copy.deepcopy(body).to(dtype), Head(1024).to(dtype), x.to(dtype)
+    y = (7 * torch.arange(IMAGES) + 3) % CLASSES
+    if rough:
+        roughen(body)
+    groups = [body[:FIRST_OF_SECOND_GROUP], body[FIRST_OF_SECOND_GROUP:], head]
+    settings = list(zip(groups, case["lrs"], case["wds"]))[case["first"] :]
+    for group in groups[: case["first"]]:
+        group.requires_grad_(False)
+    optimizer = OPTIMIZERS[case["optimizer"]](
+        [{"params": list(group.parameters()), "lr": lr, "weight_decay": wd} for group, lr, wd in settings]
+    )
+    schedule = one_cycle(optimizer, case) if case["one_cycle"] else None
     losses = []
     for step in range(STEPS):
         at = slice(step * BATCH % IMAGES, step * BATCH % IMAGES + BATCH)
-        maps = net(x[at])
+        maps = body(x[at])
+        assert maps.min() > 0, "a feature that is 0"
         loss = nn.functional.cross_entropy(head(torch.cat([maps.amax((2, 3)), maps.mean((2, 3))], 1)), y[at])
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
         if case["clip_value"]:
-            nn.utils.clip_grad_value_([p for group in trained for p in group["params"]], case["clip_value"])
+            nn.utils.clip_grad_value_([p for group, _, _ in settings for p in group.parameters()], case["clip_value"])
         optimizer.step()
+        if schedule:
+            schedule.step()
     return losses
 
 
+def one_cycle(optimizer, case):
+    cycle = case["one_cycle"]
+    most, least, _ = cycle["moms"]
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=case["lrs"][case["first"] :],
+        total_steps=STEPS + 1,
+        pct_start=(cycle["pct_start"] * STEPS + 1) / (STEPS + 1),
+        cycle_momentum=True,
+        base_momentum=least,
+        max_momentum=most,
+        div_factor=cycle["div"],
+        final_div_factor=cycle["div_final"] / cycle["div"],
+    )
+
+
+def cases():
+    for optimizer in OPTIMIZERS:
+        settings = {"optimizer": optimizer, "lrs": LRS[optimizer], "wds": WDS[optimizer]}
+        for name, first in FROZEN.items():
+            yield f"{optimizer}, {name}", {**settings, "first": first, "clip_value": None, "one_cycle": None}
+    settings = {"optimizer": "nesterov", "lrs": LRS["nesterov"], "wds": WDS["nesterov"], "first": 2}
+    yield "nesterov, frozen, clipped", {**settings, "clip_value": 0.01, "one_cycle": None}
+    settings = {"optimizer": "adamw", "lrs": LRS["adamw"], "wds": WDS["adamw"], "first": 0}
+    yield "adamw, unfrozen, one cycle", {**settings, "clip_value": None, "one_cycle": ONE_CYCLE}
+
+
+def a_tenth_more(case, key):
+    """The case with the rate or the decay of one group that trains a tenth larger, for each such group."""
+    for group in range(case["first"], 3):
+        yield {**case, key: [1.1 * value if at == group else value for at, value in enumerate(case[key])]}
+
+
 def main():
-    torch.manual_seed(0)
     torch.set_num_threads(1)  # the order of sums is fixed
+    path = os.path.join(GOLDEN, "optimizers.json")
     found = {}
-    for name in OPTIMIZERS:
-        found[name] = {"optimizer": name, "lrs": RATES[name], "wds": [0.1, 0.03, 0.01], "first": 2, "clip_value": None}
-    found["nesterov, clipped"] = {**found["nesterov"], "clip_value": 0.01}
-    for name, case in found.items():
-        case["losses"] = train(case, torch.float64)
-        small = train(case, torch.float32)
-        worst = max(abs(a - b) / max(1, abs(b)) for a, b in zip(small, case["losses"]))
-        first, last = case["losses"][0], case["losses"][-1]
-        print(f"{name}: {first:.4f} -> {last:.4f}; float32 differs by {worst:.1e}", flush=True)
-    with open(os.path.join(GOLDEN, "optimizers.json"), "w", encoding="utf-8") as f:
-        json.dump(found, f, indent=1)
+    if sys.argv[1:]:
+        with open(path, encoding="utf-8") as f:
+            found = json.load(f)
+    body, x = squeezenet(), images()
+    for name, case in cases():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        losses = train(case, body, x)
+
+        def differs(other, losses=losses, **how):
+            return max(abs(a - b) / b for a, b in zip(train(other, body, x, **how), losses))
+
+        first, last = losses[0], losses[-1]
+        print(
+            f"{name}: {first:.4f} -> {last:.4f}; float32 differs by {differs(case, dtype=torch.float32):.1e}, "
+            f"rough convolutions by {differs(case, rough=True):.1e}, "
+            f"a rate by at least {min(map(differs, a_tenth_more(case, 'lrs'))):.1e}, "
+            f"a decay by {min(map(differs, a_tenth_more(case, 'wds'))):.1e}",
+            flush=True,
+        )
+        found[name] = {**case, "losses": losses}
+    order = [name for name, _ in cases() if name in found]
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({name: found[name] for name in order}, f, indent=1)
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
         metrics.push(recipe.metrics().to_vec());
     }
     let [(root_a, first), (root_b, second)] = &measured[..] else { unreachable!("two runs") };
-    let Shared { places: shared, relabelled } = Shared::of(first, second);
+    let SharedImages { places: shared, relabelled } = SharedImages::of(first, second);
     let (n, m) = (first.predictions.len(), second.predictions.len());
     println!(
         "  {} images ({} and {} held out)",
@@ -330,16 +330,16 @@ fn row(name: &str, compared: &Paired) -> [String; 6] {
 }
 
 /// The images that both measured.
-struct Shared<'a> {
+struct SharedImages<'a> {
     /// Their places in both.
     places: Vec<(usize, usize)>,
     /// The ids of those that have another label in each, which are not among the places.
     relabelled: Vec<&'a str>,
 }
 
-impl<'a> Shared<'a> {
+impl<'a> SharedImages<'a> {
     fn of(first: &'a Measured, second: &Measured) -> Self {
-        let mut shared = Shared { places: Vec::new(), relabelled: Vec::new() };
+        let mut shared = SharedImages { places: Vec::new(), relabelled: Vec::new() };
         let places: HashMap<&str, usize> =
             second.predictions.ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
         let (Some(truth), Some(other)) = (&first.predictions.targets, &second.predictions.targets) else {

@@ -3,7 +3,7 @@
 
 use super::architectures;
 use super::graph::{Blueprint, GraphBuilder, linear_top};
-use super::inverted::{Part, inverted, round_to_8};
+use super::inverted::{BlockPart, inverted, round_to_8};
 use super::unit::{Activation, ConvSpec, NormSpec, Padding};
 use crate::stats::Stats;
 
@@ -59,12 +59,12 @@ fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
             let name = format!("_blocks.{number}");
             let wide = input * expansion;
             let depthwise = conv(wide, wide, kernel).stride(stride).groups(wide);
-            let names = |part: Part, _: usize| {
+            let names = |part: BlockPart, _: usize| {
                 let layers = match part {
-                    Part::Expand => ["_expand_conv", "_bn0"],
-                    Part::Depthwise => ["_depthwise_conv", "_bn1"],
-                    Part::Excite => ["_se_reduce", "_se_expand"],
-                    Part::Project => ["_project_conv", "_bn2"],
+                    BlockPart::Expand => ["_expand_conv", "_bn0"],
+                    BlockPart::Depthwise => ["_depthwise_conv", "_bn1"],
+                    BlockPart::Excite => ["_se_reduce", "_se_expand"],
+                    BlockPart::Project => ["_project_conv", "_bn2"],
                 };
                 layers.map(|layer| format!("{name}.{layer}"))
             };

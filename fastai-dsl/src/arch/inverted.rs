@@ -16,7 +16,7 @@ pub(super) struct Excitation {
 
 /// A part of the block, of two layers: convolution and norm, or the two convolutions of `Excite`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
+pub(super) enum BlockPart {
     /// The expansion to more channels.
     Expand,
     /// The depthwise convolution.
@@ -28,10 +28,12 @@ pub(super) enum Part {
 }
 
 /// The names of the layers of the block `name` in torchvision since MobileNet V3.
-pub(super) fn torchvision(name: &str) -> impl Fn(Part, usize) -> [String; 2] {
+pub(super) fn torchvision(name: &str) -> impl Fn(BlockPart, usize) -> [String; 2] {
     move |part, at| match part {
-        Part::Excite => [format!("{name}.{at}.fc1"), format!("{name}.{at}.fc2")],
-        Part::Expand | Part::Depthwise | Part::Project => [format!("{name}.{at}.0"), format!("{name}.{at}.1")],
+        BlockPart::Excite => [format!("{name}.{at}.fc1"), format!("{name}.{at}.fc2")],
+        BlockPart::Expand | BlockPart::Depthwise | BlockPart::Project => {
+            [format!("{name}.{at}.0"), format!("{name}.{at}.1")]
+        }
     }
 }
 
@@ -40,7 +42,7 @@ pub(super) fn torchvision(name: &str) -> impl Fn(Part, usize) -> [String; 2] {
 /// part, which comes at a place of the block, from 0.
 pub(super) fn inverted(
     net: &mut GraphBuilder,
-    names: impl Fn(Part, usize) -> [String; 2],
+    names: impl Fn(BlockPart, usize) -> [String; 2],
     [input, output]: [usize; 2],
     depthwise: ConvSpec,
     excitation: Option<Excitation>,
@@ -53,17 +55,17 @@ pub(super) fn inverted(
         branch.push(net.conv_norm(convolution, norm, spec));
     };
     if wide > input {
-        push(net, Part::Expand, pointwise(input, wide));
+        push(net, BlockPart::Expand, pointwise(input, wide));
     }
-    push(net, Part::Depthwise, depthwise);
+    push(net, BlockPart::Depthwise, depthwise);
     if let Some(Excitation { squeezed, inner, factor }) = excitation {
-        let [squeeze, excite] = names(Part::Excite, branch.len());
+        let [squeeze, excite] = names(BlockPart::Excite, branch.len());
         branch.push(Node::Gate(Box::new(Node::Chain(vec![
             net.conv(squeeze, ConvSpec::new(wide, squeezed, 1).activation(inner)),
             net.conv(excite, ConvSpec::new(squeezed, wide, 1).activation(factor)),
         ]))));
     }
-    let [convolution, norm] = names(Part::Project, branch.len());
+    let [convolution, norm] = names(BlockPart::Project, branch.len());
     branch.push(net.conv_norm(convolution, norm, pointwise(wide, output).activation(Activation::None)));
     if depthwise.stride == 1 && input == output {
         GraphBuilder::residual(branch, Node::identity())

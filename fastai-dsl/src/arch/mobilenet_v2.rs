@@ -2,7 +2,7 @@
 
 use super::architectures;
 use super::graph::{Blueprint, GraphBuilder, linear_top};
-use super::inverted::{Part, inverted, torchvision};
+use super::inverted::{BlockPart, inverted, torchvision};
 use super::unit::{Activation, ConvSpec, NormSpec};
 use crate::stats::Stats;
 
@@ -39,9 +39,9 @@ fn mobilenet_v2() -> Blueprint {
             let depthwise = conv(wide, wide, 3).stride(stride).groups(wide);
             let name = format!("features.{place}.conv");
             // The last convolution and its norm are not in a sequence of their own.
-            let names = |part: Part, at: usize| match part {
-                Part::Project => [format!("{name}.{at}"), format!("{name}.{}", at + 1)],
-                Part::Expand | Part::Depthwise | Part::Excite => torchvision(&name)(part, at),
+            let names = |part: BlockPart, at: usize| match part {
+                BlockPart::Project => [format!("{name}.{at}"), format!("{name}.{}", at + 1)],
+                BlockPart::Expand | BlockPart::Depthwise | BlockPart::Excite => torchvision(&name)(part, at),
             };
             nodes.push(inverted(&mut net, names, [input, output], depthwise, None));
             input = output;

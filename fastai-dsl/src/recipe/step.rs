@@ -177,7 +177,7 @@ word_enums! {
 
     /// The rule by which `lr_find` derives a rate from its curve.
     Suggest {
-        /// The first rate at which three quarters of the fall in log loss are done, or a tenth of that of the rise.
+        /// The first rate at which 85 % of the fall in log loss are done; without a fall, a twentieth of that of the rise.
         Valley = valley,
         /// Where the loss falls fastest.
         Steep = steep,

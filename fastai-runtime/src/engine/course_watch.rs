@@ -18,7 +18,7 @@ pub(super) struct CourseWatch {
 
 /// A statement about the course of a fit, for the summary and for the terminal.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Remark {
+pub(super) enum CourseNote {
     /// The fit warned of it at its epoch.
     Warned(String),
     /// To warn of now.
@@ -53,20 +53,21 @@ impl CourseWatch {
     }
 
     /// Judges a fit that has ended: the course that its weights took, and what to say.
-    pub(super) fn conclude(&self, fit: Ended<'_>) -> (Option<Judgement>, Vec<Remark>) {
+    pub(super) fn conclude(&self, fit: Ended<'_>) -> (Option<Judgement>, Vec<CourseNote>) {
         let Some(against) = self.against(fit.batch_losses) else { return (None, Vec::new()) };
-        let mut remarks: Vec<Remark> = self.warnings().map(Remark::Warned).collect();
+        let mut remarks: Vec<CourseNote> = self.warnings().map(CourseNote::Warned).collect();
         let verdict = Verdict::of(fit.epochs, fit.kept, against);
         let failed = verdict.is_some_and(|verdict| verdict.judgement().course.is_failure());
         if !failed && !self.warned.is_empty() {
-            remarks.push(Remark::Note(format!("{}: the losses came back from that by the end of the fit", self.step)));
+            remarks
+                .push(CourseNote::Note(format!("{}: the losses came back from that by the end of the fit", self.step)));
         }
         let judgement = match verdict {
             None => None,
             Some(Verdict::Holds(found)) => {
                 if !self.has_warned_of(&found) {
                     let line = self.line(&found);
-                    remarks.push(if failed { Remark::Warning(line) } else { Remark::Note(line) });
+                    remarks.push(if failed { CourseNote::Warning(line) } else { CourseNote::Note(line) });
                 }
                 Some(found)
             }
@@ -75,7 +76,7 @@ impl CourseWatch {
                     true => format!("{}:", self.step),
                     false => format!("{};", self.line(&later)),
                 };
-                remarks.push(Remark::Note(format!("{said} the best epoch, {kept}, lies before that and was kept")));
+                remarks.push(CourseNote::Note(format!("{said} the best epoch, {kept}, lies before that and was kept")));
                 None
             }
         };
@@ -109,7 +110,7 @@ mod tests {
     const STEP: &str = "step 2 `fit(10.0, 3)`";
 
     /// Watches the epochs of `(trn_loss, val_loss)` with two classes; returns the warnings with their epochs, and the end.
-    fn watch(losses: &[(f64, f64)], kept: Option<u64>) -> (Vec<(u64, String)>, Option<Judgement>, Vec<Remark>) {
+    fn watch(losses: &[(f64, f64)], kept: Option<u64>) -> (Vec<(u64, String)>, Option<Judgement>, Vec<CourseNote>) {
         let against = Against { constant: 0.69, ..Against::default() };
         let mut watch = CourseWatch::new(STEP.to_string(), BodyState::Unfrozen, Some(against));
         let mut at = Midway { batch_losses: vec![0.8], ..Midway::default() };
@@ -131,16 +132,19 @@ mod tests {
         let (epoch, line) = &warned[0];
         assert!(*epoch == 1 && line.starts_with(&format!("{STEP}: diverged in epoch 1 (trn_loss 8.0e10")), "{line}");
         assert_eq!(judgement.map(|found| (found.course, found.epoch)), Some((Course::Diverged, 1)));
-        assert_eq!(remarks, [Remark::Warned(line.clone())]);
+        assert_eq!(remarks, [CourseNote::Warned(line.clone())]);
     }
 
     #[test]
     fn what_is_only_certain_in_the_end_is_said_then() {
         let (warned, judgement, remarks) = watch(&[(0.4, 0.3), (2.0, 3.0)], None);
         assert!(warned.is_empty() && judgement.is_some());
-        assert!(matches!(&remarks[..], [Remark::Warning(line)] if line.contains("diverged in epoch 1")), "{remarks:?}");
+        assert!(
+            matches!(&remarks[..], [CourseNote::Warning(line)] if line.contains("diverged in epoch 1")),
+            "{remarks:?}"
+        );
         let (_, _, remarks) = watch(&[(0.66, 0.6), (0.6, 0.5)], None);
-        assert!(matches!(&remarks[..], [Remark::Note(line)] if line.contains("underfitting")), "{remarks:?}");
+        assert!(matches!(&remarks[..], [CourseNote::Note(line)] if line.contains("underfitting")), "{remarks:?}");
     }
 
     #[test]
@@ -148,18 +152,18 @@ mod tests {
         let (warned, judgement, remarks) = watch(&[(0.4, 0.3), (8e10, 2.99e18)], Some(0));
         assert_eq!((warned.len(), judgement), (1, None));
         let kept = format!("{STEP}: the best epoch, 0, lies before that and was kept");
-        assert_eq!(remarks, [Remark::Warned(warned[0].1.clone()), Remark::Note(kept)]);
+        assert_eq!(remarks, [CourseNote::Warned(warned[0].1.clone()), CourseNote::Note(kept)]);
         let (warned, judgement, remarks) = watch(&[(0.3, 0.25), (0.2, 0.2), (0.1, 0.25)], Some(1));
         assert!(warned.is_empty() && judgement.is_none());
         let says =
             |line: &str| line.contains("overfitting from epoch 1 on") && line.contains("; the best epoch, 1, lies");
-        assert!(matches!(&remarks[..], [Remark::Note(line)] if says(line)), "{remarks:?}");
+        assert!(matches!(&remarks[..], [CourseNote::Note(line)] if says(line)), "{remarks:?}");
     }
 
     #[test]
     fn losses_that_come_back_after_all_are_said_to() {
         let (warned, judgement, remarks) = watch(&[(0.4, 0.3), (8e10, 2.99e18), (0.2, 0.2)], None);
         assert_eq!((warned.len(), judgement), (1, None));
-        assert!(matches!(&remarks[1..], [Remark::Note(line)] if line.contains("came back")), "{remarks:?}");
+        assert!(matches!(&remarks[1..], [CourseNote::Note(line)] if line.contains("came back")), "{remarks:?}");
     }
 }

@@ -6,7 +6,7 @@ use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
-use crate::engine::course_watch::{CourseWatch, Ended, Remark};
+use crate::engine::course_watch::{CourseNote, CourseWatch, Ended};
 use crate::engine::keeping::Keeping;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
@@ -177,14 +177,14 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
 }
 
 /// Says what is still to be said, and records it in the summary.
-fn say(session: &mut Session<'_>, remark: Remark) {
+fn say(session: &mut Session<'_>, remark: CourseNote) {
     let line = match remark {
-        Remark::Warned(line) => line,
-        Remark::Warning(line) => {
+        CourseNote::Warned(line) => line,
+        CourseNote::Warning(line) => {
             session.progress.warn(&line);
             line
         }
-        Remark::Note(line) => return session.note(line),
+        CourseNote::Note(line) => return session.note(line),
     };
     session.summary.notes.push(line);
 }
