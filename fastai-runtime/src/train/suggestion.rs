@@ -204,7 +204,7 @@ mod tests {
             let valley = suggest(Suggest::Valley, &rates, &losses).unwrap().rate;
             let steep = suggest(Suggest::Steep, &rates, &losses).unwrap().rate;
             let minimum = suggest(Suggest::Minimum, &rates, &losses).unwrap().rate;
-            assert!((0.01..0.3).contains(&valley), "valley {valley}");
+            assert!((0.1..0.7).contains(&valley), "valley {valley}");
             assert!((0.001..1.0).contains(&steep), "steep {steep}");
             assert!((0.05..0.2).contains(&minimum), "minimum {minimum}");
         }
