@@ -160,7 +160,8 @@ fn present(published: &Published, path: &Path) -> Result<Option<Fetched>, Weight
         // A different file with this name is replaced.
         return Ok(None);
     }
-    keep_first(published, path, &found)?;
+    // A folder that is only read serves as well.
+    let _ = keep_first(published, path, &found);
     Ok(Some(Fetched { path: path.to_owned(), sha256: found, present: true }))
 }
 
