@@ -432,7 +432,7 @@ fn planet_follows_rates_loops_and_names() {
 fn every_word_of_imported_transforms_is_one_of_the_language() {
     let augmentations = "aug_tfms=[RandomRotate(10), RandomLighting(0.05, 0.05), RandomFlip(), RandomDihedral(), RandomZoom(0.2), \
                          RandomStretch(0.2), RandomRotateZoom(10, 0.1, 0.1), RandomBlur(), Cutout(2, 8)]";
-    let cases: [(&str, &[&str]); 11] = [
+    let cases: [(&str, &[&str]); 13] = [
         ("", &["transforms: none {"]),
         ("aug_tfms=transforms_basic", &["transforms: basic {"]),
         ("aug_tfms=transforms_side_on", &["transforms: side_on {"]),
@@ -442,7 +442,9 @@ fn every_word_of_imported_transforms_is_one_of_the_language() {
         ("crop_type=CropType.GOOGLENET", &["crop: googlenet"]),
         ("pad=4, pad_mode=cv2.BORDER_REFLECT", &["pad: 4"]),
         ("pad=4, pad_mode=cv2.BORDER_CONSTANT", &["pad: 4", "pad_mode: constant"]),
+        ("pad=4, pad_mode=0", &["pad: 4", "pad_mode: constant"]),
         ("pad=4, pad_mode=cv2.BORDER_REPLICATE", &["pad: 4", "no border repeats the outermost pixels"]),
+        ("pad=4, pad_mode=cv2.BORDER_WRAP", &["pad: 4", "the border is not known"]),
         (
             augmentations,
             &[

@@ -3,6 +3,8 @@
 mod beginning;
 mod course_watch;
 mod data_digest;
+#[cfg(test)]
+mod drawn;
 mod fold_of_model;
 mod folds;
 mod keeping;

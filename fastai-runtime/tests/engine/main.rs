@@ -23,3 +23,4 @@ mod schedules;
 mod stochastic_depth;
 #[path = "../training/tensors.rs"]
 mod tensors;
+mod unfreezing;

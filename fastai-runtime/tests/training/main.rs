@@ -9,6 +9,7 @@ mod head;
 mod losses;
 mod metrics;
 mod mixed_labels;
+mod optimizers;
 mod parts;
 mod steps;
 mod tensors;

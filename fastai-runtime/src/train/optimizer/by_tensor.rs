@@ -37,6 +37,8 @@ impl<R: Rule> ByTensor<R> {
 
 impl<R: Rule> Optimizer for ByTensor<R> {
     fn step(&mut self, network: Network, grads: GradientsParams, rates: &GroupRates) -> Network {
+        #[cfg(test)]
+        super::recording::note(rates);
         self.step_module(network, grads, rates)
     }
 

@@ -7,6 +7,8 @@ mod adam;
 mod by_tensor;
 mod in_place;
 mod lamb;
+#[cfg(test)]
+mod recording;
 mod rmsprop;
 mod rule;
 mod sgd;
@@ -21,6 +23,8 @@ use fastai_dsl::OptimizerSpec;
 pub use adam::Adam;
 pub use by_tensor::ByTensor;
 pub use lamb::Lamb;
+#[cfg(test)]
+pub(crate) use recording::received;
 pub use rmsprop::Rmsprop;
 pub use rule::{Rule, TensorStep};
 pub use sgd::Sgd;
