@@ -70,7 +70,7 @@ impl Summary {
         let stage = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
         let judgement = stage.judgement?;
         let [what, so] = match judgement.course {
-            Course::Diverged => ["diverged", ", so the result means nothing"],
+            Course::Diverged => ["diverged", ", so what it predicts cannot be trusted"],
             Course::SameAnswer => ["left the same answer for every image", ", as of a network whose units died"],
             Course::Collapsed => ["lost what the network knew", ", no better than a constant answer's"],
             Course::Damaged | Course::NothingLearned | Course::Overfitting | Course::Underfitting => return None,

@@ -60,6 +60,9 @@ pub struct EpochRow {
     /// Whether the predictions for all validation images are alike, as those of a network whose units died.
     #[serde(default)]
     pub alike: bool,
+    /// Whether the predictions for the validation images follow their labels beyond chance.
+    #[serde(default)]
+    pub follows_labels: bool,
     /// Wall time of the epoch including validation, seconds.
     pub seconds: f64,
 }

@@ -239,6 +239,7 @@ pub fn fit(
             val_loss: measured.as_ref().map_or(f64::NAN, |m| m.loss),
             metrics: measured.as_ref().map_or_else(Vec::new, |m| m.metrics.clone()),
             alike: measured.as_ref().is_some_and(|m| m.alike),
+            follows_labels: measured.as_ref().is_some_and(|m| m.follows_labels),
             seconds: before + started.elapsed().as_secs_f64(),
         };
         show_row(&row, validation.is_some(), progress);

@@ -1,6 +1,7 @@
 //! The fit loop, the finder, the optimizer, the recorder.
 
 mod accumulated;
+mod answers;
 mod averaging;
 mod course;
 mod curves;
@@ -34,6 +35,8 @@ pub use loss::{
 pub use loss_scale::LossScale;
 pub use midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
 pub use mixing::{Mix, Mixing, Targets};
+#[cfg(test)]
+pub(crate) use optimizer::received;
 pub use optimizer::{
     Adam, ByTensor, Clip, Descent, GroupRates, Lamb, Optimizer, OptimizerState, Rmsprop, Rule, Sgd, TensorStep,
 };
