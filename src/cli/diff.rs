@@ -73,8 +73,9 @@ fn has_ended(run: &Path, summary: &Summary) -> Result<(), Failure> {
         true => format!("finish it with `fastai run --resume {place}`"),
         false => "run its recipe again".to_string(),
     };
+    let what = if summary.status == Status::Failed { "the run failed" } else { "the run has not ended" };
     Err(Failure::Failed(format!(
-        "{place}: the run has not ended, so it has no final model to compare: {finish}, or compare what is written down with \
+        "{place}: {what}, so it has no final model to compare: {finish}, or compare what is written down with \
          `--no-test`"
     )))
 }

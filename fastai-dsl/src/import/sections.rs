@@ -229,12 +229,20 @@ impl World {
         if let Some(pad) = self.whole(a.get("pad")).filter(|pad| *pad > 0) {
             spec.keys.push(("pad", pad.to_string()));
         }
-        match a.get("pad_mode").and_then(Expr::last_name) {
-            Some("BORDER_CONSTANT") => spec.keys.push(("pad_mode", PadMode::Constant.word().to_string())),
-            Some("BORDER_REPLICATE") => {
+        // As a name of OpenCV, or as its number.
+        let mode = a.get("pad_mode").map(|mode| self.resolve(mode));
+        match mode.as_ref().map(|mode| (mode.last_name(), mode.number())) {
+            None
+            | Some((Some("BORDER_REFLECT" | "BORDER_REFLECT_101" | "BORDER_DEFAULT"), _) | (_, Some(2.0 | 4.0))) => {}
+            Some((Some("BORDER_CONSTANT"), _) | (_, Some(0.0))) => {
+                spec.keys.push(("pad_mode", PadMode::Constant.word().to_string()));
+            }
+            Some((Some("BORDER_REPLICATE"), _) | (_, Some(1.0))) => {
                 self.remark("`pad_mode`: no border repeats the outermost pixels; `reflect` mirrors the image");
             }
-            _ => {}
+            Some(_) => {
+                self.remark("`pad_mode`: the border is not known; `reflect` mirrors the image, `constant` is black")
+            }
         }
         if name == "tfms_from_stats" && first.and_then(Expr::last_name) == Some("inception_stats") {
             spec.keys.push(("stats", words::inception.0.to_string()));

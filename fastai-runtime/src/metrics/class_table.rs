@@ -84,7 +84,9 @@ impl ClassTable {
     }
 
     fn order(&self) -> Vec<usize> {
-        let value = |row: &ClassRow| row.f_beta.map_or(f64::INFINITY, |score| score.value);
+        // A class of which there was no image is not measured.
+        let measured = |row: &ClassRow| row.f_beta.filter(|_| row.support > 0);
+        let value = |row: &ClassRow| measured(row).map_or(f64::INFINITY, |score| score.value);
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by(|&a, &b| {
             let (a, b) = (&self.rows[a], &self.rows[b]);
@@ -219,13 +221,14 @@ mod tests {
         let order = |table: &ClassTable| -> Vec<String> {
             table.worst_first().into_iter().map(|row| row.name.clone()).collect()
         };
-        assert_eq!(order(&table), ["bird", "dog", "cat", "fox"]);
+        // No image is a dog, though one was called so.
+        assert_eq!(order(&table), ["bird", "cat", "dog", "fox"]);
         table.keep_worst(4);
         assert_eq!((table.rows.len(), table.left_out), (4, 0));
         table.keep_worst(3);
         let kept: Vec<&str> = table.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!((kept, table.left_out), (vec!["cat", "dog", "bird"], 1));
-        assert_eq!(order(&table), ["bird", "dog", "cat"]);
+        assert_eq!(order(&table), ["bird", "cat", "dog"]);
     }
 
     #[test]
