@@ -115,8 +115,8 @@ fn a_run_of_folds_that_is_killed_again_and_again_ends_with_the_same_bytes() {
     loop {
         let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_fastai"));
         program.current_dir(ROOT).env("FASTAI_CACHE", path("cache")).args(["run", "--quiet", "--snapshot-every", "0"]);
-        // A run that was killed before it had written anything begins anew.
-        if path("killed/resume/folds.state").is_file() {
+        // A run that was killed before it had written anything begins anew; one that was killed at its very end is complete.
+        if path("killed/resume/folds.state").is_file() || path("killed/summary.json").is_file() {
             program.arg("--resume").arg(path("killed"));
         } else {
             program.arg("--out").arg(path("killed")).arg(&recipe);
