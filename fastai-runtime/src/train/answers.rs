@@ -5,8 +5,8 @@ use crate::metrics::{Probabilities, Truth};
 /// Answers whose log-odds differ by less than this are alike, as are numbers that differ by less than a thousandth of their
 /// range. Where units died, answers differ by rounding only.
 const ALIKE: [f32; 2] = [0.01, 1e-3];
-/// Log-odds beyond this are equal: a probability of 1 in 32 bits says no more.
-const SURE: f32 = 16.0;
+/// Log-odds beyond this say no more in 32 bits: answers as sure as that are not alike, however large what led to them was.
+const SURE: f32 = 15.0;
 /// Standard errors by which answers must follow the labels. The columns of two classes say the same twice, which makes the
 /// difference look 1.4 times as certain.
 const BEYOND_CHANCE: f64 = 4.0;
@@ -17,8 +17,9 @@ const LEAST: f64 = 0.01;
 pub(super) fn are_alike(answers: &Probabilities, truth: &Truth) -> bool {
     match truth {
         Truth::Classes(_) | Truth::Tags { .. } => {
-            let odds = answers.values().iter().map(|p| (p / (1.0 - p)).ln().clamp(-SURE, SURE)).collect();
-            Probabilities::new(odds, answers.classes()).are_alike(ALIKE[0])
+            let odds: Vec<f32> = answers.values().iter().map(|p| (p / (1.0 - p)).ln().clamp(-SURE, SURE)).collect();
+            let is_sure = odds.iter().take(answers.classes()).all(|odds| odds.abs() >= SURE);
+            !is_sure && Probabilities::new(odds, answers.classes()).are_alike(ALIKE[0])
         }
         // A network that has yet to reach numbers far from zero says small ones, which differ by little beside them.
         Truth::Values(labels) => {
@@ -114,12 +115,11 @@ mod tests {
         };
         assert!(classes([0.620_01, 0.379_99]));
         assert!(!classes([0.63, 0.37]) && !classes([f32::NAN, 0.38]));
-        let sure = |p: f32| Probabilities::new(vec![2.5e-7, 1.0 - 2.5e-7, p, 1.0 - p], 2);
-        let truth = Truth::Classes(vec![0, 1]);
-        assert!(!are_alike(&sure(3e-4), &truth), "nearly sure of both, but not equally");
-        assert!(
-            are_alike(&sure(2.5e-7), &truth) && are_alike(&Probabilities::new(vec![0.0, 1.0, 0.0, 1.0], 2), &truth)
-        );
+        let sure =
+            |p: f32| are_alike(&Probabilities::new(vec![1e-5, 0.999_99, p, 1.0 - p], 2), &Truth::Classes(vec![0, 1]));
+        assert!(sure(1e-5) && !sure(3e-4), "nearly sure of both, but not equally");
+        let surer_than_32_bits_tell = Probabilities::new(vec![0.0, 1.0, 0.0, 1.0], 2);
+        assert!(!are_alike(&surer_than_32_bits_tell, &Truth::Classes(vec![0, 1])));
         let numbers = |said: [f32; 3]| {
             are_alike(&Probabilities::new(said.to_vec(), 1), &Truth::Values(vec![20_000.0, 500_000.0, 90_000.0]))
         };
