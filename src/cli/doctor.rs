@@ -97,8 +97,8 @@ fn print_defaults() {
         }
     }
     match config::cache_limit() {
-        Some(limit) => println!("limit of activation caches: {} ({})", megabytes(limit.value), limit.source),
-        None => println!("limit of activation caches: none"),
+        Some(limit) => println!("limit of the caches: {} ({})", megabytes(limit.value), limit.source),
+        None => println!("limit of the caches: none"),
     }
 }
 

@@ -94,9 +94,7 @@ fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("project/kept") && said.contains("fastai.toml keeps it to 0 MB"), "{said}");
     let doctor = stdout(here().arg("doctor"));
-    for part in
-        ["  project ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of activation caches: 0 MB"]
-    {
+    for part in ["  project ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of the caches: 0 MB"] {
         assert!(doctor.contains(part), "{part}: {doctor}");
     }
     // The environment, and then the command line, come first.
@@ -124,7 +122,7 @@ fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
     );
     fs::write(folder.join("fastai.toml"), "cache_limit = \"none\"\n").unwrap();
     assert!(stderr(here().args(["cache", "gc"]), 2).contains("--keep 20G"));
-    assert!(stdout(here().arg("doctor")).contains("limit of activation caches: none"));
+    assert!(stdout(here().arg("doctor")).contains("limit of the caches: none"));
     fs::write(folder.join("fastai.toml"), "devise = \"cpu\"\n").unwrap();
     // What other programs call at their start works all the same.
     here().args(["completions", "bash"]).assert().success();

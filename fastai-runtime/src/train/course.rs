@@ -19,7 +19,7 @@ const NOTHING: f64 = 0.97;
 const KNEW: f64 = 0.8;
 /// Losses of a network that has nothing to say stand still, if the last one is above this share of the first one.
 const STILL: f64 = 0.97;
-/// A fit that raises the validation loss by this factor has damaged what was there.
+/// A fit that raises the validation loss by this factor, and by the share [`LEAST_GAP`], has damaged what was there.
 const DAMAGED: f64 = 1.25;
 /// Losses above this share of the constant answer's are high.
 const HIGH: f64 = 0.5;
@@ -124,7 +124,8 @@ impl Against {
     fn has_damaged(&self, row: &EpochRow, before: f64) -> bool {
         let not_by_heart =
             row.trn_loss > before || (row.val_loss > self.constant && row.trn_loss > HIGH * self.constant);
-        row.val_loss > DAMAGED * before && not_by_heart
+        let clearly = row.val_loss > DAMAGED * before && row.val_loss - before > LEAST_GAP * self.constant;
+        clearly && not_by_heart
     }
 }
 
@@ -393,6 +394,7 @@ mod tests {
     fn a_body_spoilt_by_its_rate_is_damaged() {
         assert_eq!(course(&[(0.4, 0.35), (0.3, 0.28)], Some(0.15), true), Some((Course::Damaged, 0)));
         assert_eq!(course(&[(0.4, 0.35), (0.2, 0.16)], Some(0.15), true), None, "it recovered");
+        assert_eq!(course(&[(0.0764, 0.007), (0.0753, 0.0258)], Some(0.0036), true), None, "all are right, as before");
         assert_eq!(course(&[(0.3, 0.28)], Some(0.15), false), None, "only the head trained");
         // Worse than a constant answer, although the training loss is hardly higher than before.
         assert_eq!(course(&[(0.5, 1.7)], Some(0.52), true), Some((Course::Damaged, 0)));
