@@ -8,7 +8,7 @@
 The first compares logits: for each architecture, a test of the engine writes a model with weights by formula and fastai's head,
 three images of 203 pixels, and the logits that the engine computes for them (1 GB in the temporary folder for the largest).
 
-The second goes the way of a user: it trains each network from random weights for an epoch of a few pictures, exports the model
+The second goes the way of a user: it trains each network from random weights for two epochs of a few pictures, exports the model
 with normalised input and with `--pixels`, prepares pictures as the file's metadata say, and compares with `fastai predict
 --jsonl` of the same files. Single labels, tags and numbers take turns over the networks; a NAME is trained for all three.
 
@@ -125,7 +125,7 @@ def write_pictures(folder):
 
 
 def trained(program, name, task, folder):
-    """The run folder of a network that was trained for an epoch."""
+    """The run folder of a network that was trained for two epochs."""
     (folder / "data/labels.csv").write_text((folder / f"{task}.csv").read_text())
     (folder / "tried.recipe").write_text(RECIPE.format(task=task, name=name, metric=TASKS[task], side=SIDE))
     shutil.rmtree(folder / "run", ignore_errors=True)

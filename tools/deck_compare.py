@@ -48,8 +48,7 @@ class Fit:
     cycle_mult: int = 1
 
     def __str__(self):
-        rates = ", ".join(f"{rate:.3g}" for rate in self.rates)
-        rates = rates if len(self.rates) == 1 else f"[{rates}]"
+        rates = self.rates[0] if len(self.rates) == 1 else self.rates
         more = f", cycle_len = {self.cycle_len}" if self.cycle_len else ""
         more += f", cycle_mult = {self.cycle_mult}" if self.cycle_mult != 1 else ""
         return f"fit({rates}, {self.cycles}{more})"

@@ -2,9 +2,9 @@
 
 Stages: `head` on cached activations (--epochs epochs in one cosine cycle), then `body`, which is everything with rates in the
 ratio .01 : .1 : 1 (one cycle of one epoch, batch norms frozen), and `scratch`, the whole network from random weights (--epochs
-epochs in one cycle), each from the same weights with every rate of the sweep. A rate's score is the mean metric of the validation images over the seeds. `best` are the lowest and the highest
-rate of the sweep whose scores are within a standard error of the best score, and the factor is how far the suggestion is above
-the nearest of these rates (below 1: below it); 1 is between two neighbours that are both among them. The scores of the sweep
+epochs in one cycle), each from the same weights with every rate of the sweep. A rate's score is the mean metric of the
+validation images over the seeds. `best` are the rates of the sweep whose scores are within a standard error of the best score,
+and the factor is how far the suggestion is above the nearest of these rates (below 1: below it); 1 is between two neighbours that are both among them. The scores of the sweep
 and their standard error follow.
 
 DATA holds `dogscats/{train,valid}`, `dogbreed/{labels.csv,train}` and `ucmerced/{train_v2.csv,train-jpg}`; the chips of the
@@ -127,7 +127,7 @@ def main():
     usage.add_argument("--epochs", type=int, default=5)
     args = usage.parse_args()
     args.program, seeds, everything = args.program.resolve(), range(1, args.seeds + 1), []
-    print(f"{'set':<10}{'network':<20}{'stage':<8}{'best':>17}{'':2}" + "".join(f"{rule + ' (factor)':>20}" for rule in RULES))
+    print(f"{'set':<10}{'network':<20}{'stage':<8}{'best':>40}{'':2}" + "".join(f"{rule + ' (factor)':>20}" for rule in RULES))
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(args, pathlib.Path(scratch))
         for of in sets_of(args.data.resolve(), args.fashion, pathlib.Path(scratch)):
@@ -144,7 +144,7 @@ def main():
                 if "scratch" in args.stages:
                     stages.append(("scratch", HEAD_RATES, bench.scratch(of, network, HEAD_RATES, seeds)))
                 for stage, rates, found in stages:
-                    line = f"{of[0]:<10}{network:<20}{stage:<8}{found['good'][0]:>8.1e}-{found['good'][-1]:>8.1e}  "
+                    line = f"{of[0]:<10}{network:<20}{stage:<8}{','.join(f'{rate:g}' for rate in found['good']):>40}  "
                     for rule in RULES:
                         given = [rate for rate in found["suggested"][rule] if rate]
                         if not given:

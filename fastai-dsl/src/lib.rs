@@ -44,7 +44,7 @@ pub use experiment::{
     Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, Task, UnknownClass, class_named, same_classes,
     same_text,
 };
-pub use model_text::{MODEL_KEY, model_text};
+pub use model_text::{MODEL_KEY, is_of_another_layout, model_text};
 pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};

@@ -7,6 +7,11 @@ use crate::recipe::Recipe;
 /// The metadata key of a saved model's header, which is the only one. The number is that of the header's layout.
 pub const MODEL_KEY: &str = "fastai model 3";
 
+/// Whether a metadata key is that of a saved model of another layout.
+pub fn is_of_another_layout(key: &str) -> bool {
+    key != MODEL_KEY && key.starts_with("fastai model ")
+}
+
 /// The text of a recipe as models are compared by it: without its comment.
 pub fn model_text(text: &str) -> String {
     text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()

@@ -89,13 +89,8 @@ fn value(draft: &Draft, o: &Override) -> Result<Value, Diagnostic> {
 
 fn key_type(draft: &Draft, key: &str) -> Option<Type> {
     let (section, key) = key.split_once('.')?;
-    let word = match &draft.sections.iter().find(|e| e.key.text == section)?.value.kind {
-        ValueKind::Block(word, _) => &word.text,
-        ValueKind::Word(word) => word,
-        _ => return None,
-    };
-    let construct = chosen(section, word)?;
-    construct.key(key).map(|(_, k)| k.ty)
+    let (word, _) = draft.sections.iter().find(|e| e.key.text == section)?.value.word_and_entries()?;
+    chosen(section, &word.text)?.key(key).map(|(_, k)| k.ty)
 }
 
 /// Whether a string may stand at the key; an unknown key accepts anything.

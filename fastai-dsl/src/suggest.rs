@@ -17,7 +17,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, le
 }
 
 /// Returns the candidate that `word` differs from in the fewest characters: inserted, removed or replaced ones, at most a
-/// third of the candidate's. Upper and lower case count as equal.
+/// third of the candidate's, but always one. Upper and lower case count as equal.
 pub fn misspelt<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates

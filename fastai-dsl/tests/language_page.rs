@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use fastai_dsl::TransformSet;
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::catalog::{ERRORS, LINTS};
 use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{Construct, SECTIONS, STEPS, constructs};
-use fastai_dsl::{Direction, TransformSet};
 use serde_json::{Value, json};
 
 const BEGIN: &str = "<!-- begin: made from the registry -->\n";
@@ -56,10 +56,7 @@ fn reference() -> String {
     out.push_str("\n### Metrics\n\n| metric | measures | better | meaning |\n|---|---|---|---|\n");
     for (kind, doc) in METRICS {
         let tasks: Vec<String> = kind.tasks().iter().map(|task| format!("`{}`", task.word())).collect();
-        let better = match kind.direction() {
-            Direction::Higher => "higher",
-            Direction::Lower => "lower",
-        };
+        let better = kind.direction().word();
         writeln!(out, "| `{}` | {} | {better} | {} |", kind.word(), tasks.join(", "), doc.trim()).unwrap();
     }
     out.push_str("\n### Architectures\n\n| name | groups | body parameters | head input | largest `cut` | smallest image | |\n|---|---|---|---|---|---|---|\n");

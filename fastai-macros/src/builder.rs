@@ -92,10 +92,7 @@ impl Builder<'_> {
             }
             ("model", ValueKind::Word(_) | ValueKind::Block(..)) => return self.model(entry),
             ("loss", ValueKind::Word(word)) if word == "given" => self.word_of(&entry.value),
-            (section @ ("loss" | "optimizer"), ValueKind::Block(word, entries)) => self.chosen(section, word, entries),
-            (section @ ("loss" | "optimizer"), ValueKind::Word(word)) => {
-                self.chosen(section, &Name { text: word.clone(), site: entry.value.site }, &[])
-            }
+            (section @ ("loss" | "optimizer"), _) => self.chosen(section, &entry.value),
             ("metrics", ValueKind::List(items)) if items.is_empty() => {
                 return quote_spanned! { Span::mixed_site() => let __p = __p.no_metrics(); };
             }
@@ -130,7 +127,8 @@ impl Builder<'_> {
     }
 
     /// The construct that a section chooses by its word, with its keys.
-    fn chosen(&self, section: &str, word: &Name, entries: &[Entry]) -> TokenStream {
+    fn chosen(&self, section: &str, value: &Value) -> TokenStream {
+        let Some((word, entries)) = value.word_and_entries() else { return quote! { () } };
         match schema::chosen(section, &word.text) {
             Some(known) => self.keys(known, self.schema(known.name, word.site), entries),
             None => quote! { () },
@@ -277,12 +275,9 @@ impl Builder<'_> {
 
     /// A part of `augment`; a word is a call without arguments.
     fn augmentation(&self, part: &Value) -> TokenStream {
-        match &part.kind {
-            ValueKind::Call(word, args) => self.call(schema::AUGMENTATIONS, word, args),
-            ValueKind::Word(word) => {
-                self.call(schema::AUGMENTATIONS, &Name { text: word.clone(), site: part.site }, &[])
-            }
-            _ => quote! { () },
+        match part.word_and_args() {
+            Some((word, args)) => self.call(schema::AUGMENTATIONS, &word, args),
+            None => quote! { () },
         }
     }
 
@@ -306,11 +301,8 @@ impl Builder<'_> {
     /// For each Rust constant, at its span, a const assertion of what the checks require of a literal.
     pub(crate) fn assertions(&self, flat: &Draft) -> TokenStream {
         let mut out = TokenStream::new();
-        let arch = flat.sections.iter().find(|e| e.key.text == "model").and_then(|e| match &e.value.kind {
-            ValueKind::Word(name) => fastai_dsl::arch::find(name),
-            ValueKind::Block(name, _) => fastai_dsl::arch::find(&name.text),
-            _ => None,
-        });
+        let model = flat.sections.iter().find(|e| e.key.text == "model");
+        let arch = model.and_then(|e| fastai_dsl::arch::find(&e.value.word_and_entries()?.0.text));
         for entry in &flat.sections {
             match (entry.key.text.as_str(), &entry.value.kind) {
                 (section, ValueKind::Block(word, entries)) => {

@@ -8,7 +8,7 @@ use proc_macro2::{Literal, Span, TokenStream, TokenTree};
 use quote::quote;
 use serde_json::{Map, Value};
 
-use fastai_dsl::{MODEL_KEY, model_text};
+use fastai_dsl::{MODEL_KEY, is_of_another_layout, model_text};
 
 use crate::expand::split_path;
 use crate::file;
@@ -16,8 +16,6 @@ use crate::report;
 
 /// The longest header of a model that is read, bytes.
 const LONGEST: u64 = 16 << 20;
-/// How the metadata key of a model begins, whatever its layout.
-const ANY_LAYOUT: &str = "fastai model ";
 /// What is said of any other file.
 const NO_MODEL: &str = "not a model that a run saved";
 
@@ -123,7 +121,7 @@ fn described(header: &[u8], tensors: u64) -> Result<StatedRecipe, String> {
         serde_json::from_slice(header).map_err(|error| damaged(format!("its header: {error}")))?;
     let facts = header.get("__metadata__").and_then(Value::as_object).ok_or_else(no_model)?;
     let Some(meta) = facts.get(MODEL_KEY) else {
-        return Err(match facts.keys().any(|key| key.starts_with(ANY_LAYOUT)) {
+        return Err(match facts.keys().any(|key| is_of_another_layout(key)) {
             true => "a model of another version of fastai: train it again with this version".to_string(),
             false => no_model(),
         });
@@ -133,7 +131,7 @@ fn described(header: &[u8], tensors: u64) -> Result<StatedRecipe, String> {
         Some(wanted) => {
             return Err(damaged(format!("{tensors} bytes of numbers, where its header describes {wanted}")));
         }
-        None => return Err(damaged("its header has tensors with gaps between them".to_string())),
+        None => return Err(damaged("its header does not place its tensors one after the other".to_string())),
     }
     stated_by(meta).ok_or_else(|| damaged("its description cannot be read".to_string()))
 }
@@ -188,12 +186,16 @@ mod tests {
     #[test]
     fn a_damaged_file_is_said_to_be() {
         let whole = header(MODEL_KEY, &[("a", [0, 4]), ("b", [4, 8])]);
+        let undescribed = serde_json::json!({ "__metadata__": { MODEL_KEY: "{}" } }).to_string().into_bytes();
+        let unplaced = serde_json::json!({ "__metadata__": { MODEL_KEY: "{}" }, "a": {} }).to_string().into_bytes();
         for (header, tensors, part) in [
             (&whole[..whole.len() / 2], 8, "its header: EOF"),
             (&whole[..], 7, "7 bytes of numbers, where its header describes 8"),
             (&whole[..], 9, "9 bytes of numbers"),
-            (&header(MODEL_KEY, &[("a", [0, 4]), ("b", [5, 8])])[..], 8, "gaps"),
-            (&header(MODEL_KEY, &[("a", [4, 0])])[..], 0, "gaps"),
+            (&header(MODEL_KEY, &[("a", [0, 4]), ("b", [5, 8])])[..], 8, "one after the other"),
+            (&header(MODEL_KEY, &[("a", [4, 0])])[..], 0, "one after the other"),
+            (&undescribed[..], 0, "its description cannot be read"),
+            (&unplaced[..], 0, "one after the other"),
         ] {
             let error = described(header, tensors).unwrap_err();
             assert!(error.starts_with("the file is damaged: ") && error.contains(part), "{part}: {error}");

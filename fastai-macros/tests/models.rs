@@ -1,4 +1,5 @@
-//! The models that the cases of `tests/ui` include: headers of the recipes of these cases, as a run would write them today.
+//! The models that the cases of `tests/ui` include: headers of the recipes of these cases, with
+//! what the macro reads of those that a run writes.
 //!
 //! `UPDATE=1 cargo test -p fastai-macros --test models` writes them anew.
 

@@ -8,7 +8,7 @@ const WARNING: &str = "the kernels of this program are not optimised, so trainin
                        `[profile.dev.package.fastai-kernels]` with `debug-assertions = false` into Cargo.toml, as `fastai new` \
                        does";
 
-/// Whether this process has warned.
+/// Whether this process has warned, or a run has told its progress, which may be silent.
 static SAID: AtomicBool = AtomicBool::new(false);
 
 /// Returns the warning if it is due: in a program with slow kernels, once in a process, whatever it does first.

@@ -92,8 +92,6 @@ impl Search {
 pub struct Config {
     /// Where files were looked for.
     pub search: Search,
-    /// The files that were read, the project's before the user's.
-    pub files: Vec<PathBuf>,
     pub device: Option<Sourced<DeviceRequest>>,
     pub cache: Option<Sourced<PathBuf>>,
     pub cache_limit: Option<Sourced<u64>>,
@@ -212,7 +210,6 @@ impl Config {
                 None => {}
             }
         }
-        self.files.push(path.to_path_buf());
         Ok(())
     }
 }
@@ -232,7 +229,6 @@ mod tests {
         assert_eq!((cache.value.as_path(), cache.source.as_str()), (Path::new("/a/b/x"), "/a/b/fastai.toml"));
         assert_eq!(config.weights.as_ref().unwrap().value, Path::new("/w"));
         assert_eq!(config.cache_limit.as_ref().unwrap().value, 20_000_000_000);
-        assert_eq!(config.files.len(), 2);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `fastai diff`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::{Recipe, Source};
 use fastai_runtime::engine::{self, Measured};
-use fastai_runtime::metrics::{self, Paired, paired};
+use fastai_runtime::metrics::{self, Paired, Truth, paired};
 use fastai_runtime::names::visible_name;
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::progress::{self, Watch};
@@ -339,15 +339,26 @@ struct SharedImages<'a> {
 }
 
 impl<'a> SharedImages<'a> {
-    fn of(first: &'a Measured, second: &Measured) -> Self {
+    fn of(first: &'a Measured, second: &'a Measured) -> Self {
+        let labels = |measured: &'a Measured| measured.predictions.targets.as_ref();
+        match (labels(first), labels(second)) {
+            (Some(truth), Some(other)) => {
+                Self::of_labels((&first.predictions.ids, truth), (&second.predictions.ids, other))
+            }
+            _ => SharedImages { places: Vec::new(), relabelled: Vec::new() },
+        }
+    }
+
+    /// The images of these ids and labels.
+    fn of_labels((ids, truth): (&'a [String], &Truth), (others, other): (&[String], &Truth)) -> Self {
         let mut shared = SharedImages { places: Vec::new(), relabelled: Vec::new() };
-        let places: HashMap<&str, usize> =
-            second.predictions.ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-        let (Some(truth), Some(other)) = (&first.predictions.targets, &second.predictions.targets) else {
-            return shared;
-        };
-        for (i, id) in first.predictions.ids.iter().enumerate() {
-            let Some(&j) = places.get(id.as_str()) else { continue };
+        // An image may stand in several rows; each of them is one row of the other.
+        let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
+        for (place, id) in others.iter().enumerate() {
+            places.entry(id).or_default().push_back(place);
+        }
+        for (i, id) in ids.iter().enumerate() {
+            let Some(j) = places.get_mut(id.as_str()).and_then(VecDeque::pop_front) else { continue };
             if truth.select(&[i]) == other.select(&[j]) {
                 shared.places.push((i, j));
             } else {
@@ -373,6 +384,16 @@ mod tests {
     use fastai_runtime::report::{DataFingerprint, PartFingerprint};
 
     use super::*;
+
+    #[test]
+    fn images_are_shared_row_by_row_and_other_labels_are_told() {
+        let ids = |list: &[&str]| list.iter().map(|id| id.to_string()).collect::<Vec<_>>();
+        let (first, second) = (ids(&["a", "b", "c", "a", "a"]), ids(&["c", "a", "d", "a", "b"]));
+        let (truth, other) = (Truth::Classes(vec![0, 0, 1, 1, 1]), Truth::Classes(vec![1, 0, 1, 1, 1]));
+        let shared = SharedImages::of_labels((&first, &truth), (&second, &other));
+        assert_eq!(shared.places, [(0, 1), (2, 0), (3, 3)]);
+        assert_eq!(shared.relabelled, ["b"]);
+    }
 
     #[test]
     fn the_data_are_compared_by_their_digests() {

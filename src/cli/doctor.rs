@@ -82,7 +82,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
 fn print_defaults() {
     let config = config::get();
     println!("defaults, from the first of these that states one:");
-    print!("{}", table(&files(&config.search, &config.files), 0));
+    print!("{}", table(&files(&config.search), 0));
     match &config.device {
         Some(device) => println!("device: {} ({})", device.value, device.source),
         None => println!("device: auto ({})", silent("FASTAI_DEVICE")),
@@ -102,8 +102,8 @@ fn print_defaults() {
     }
 }
 
-/// A row for each place of a `fastai.toml`; `read` are the files that were there.
-fn files(search: &Search, read: &[PathBuf]) -> Vec<[String; 2]> {
+/// A row for each place of a `fastai.toml`.
+fn files(search: &Search) -> Vec<[String; 2]> {
     let variable = |said: String| place("$FASTAI_CONFIG", said);
     match search {
         Search::Nowhere => vec![variable("empty: no file counts".to_string())],
@@ -112,7 +112,7 @@ fn files(search: &Search, read: &[PathBuf]) -> Vec<[String; 2]> {
             let none = || format!("none in {} or above", from.display());
             let project = project.as_ref().map_or_else(none, |path| path.display().to_string());
             let user = user.as_ref().map_or_else(no_home, |path| {
-                let none = if read.contains(path) { "" } else { "none: " };
+                let none = if path.is_file() { "" } else { "none: " };
                 format!("{none}{} ({})", path.display(), of_user("XDG_CONFIG_HOME"))
             });
             vec![variable("not set".to_string()), place("project", project), place("user", user)]

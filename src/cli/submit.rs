@@ -93,7 +93,9 @@ fn submit(
     let separator = args.separator.as_deref().unwrap_or(own);
     let mut files = ImageFiles::new(std::iter::once(Ok(images)));
     let images = files.by_ref().collect::<Result<_, _>>()?;
-    files.left_out().into_iter().for_each(|note| eprintln!("note: {note}"));
+    if let Some(note) = files.left_out().filter(|_| !args.quiet) {
+        eprintln!("note: {note}");
+    }
     let submission = match &args.sample {
         Some(sample) => Submission::like_sample(predictor, images, suffixes, sample, args.format, separator)?,
         None => {

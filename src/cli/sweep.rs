@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastai_dsl::grid::{self, Axis};
 use fastai_dsl::overrides::Override;
-use fastai_dsl::{BodyState, Direction, Facts, Plan, Recipe};
+use fastai_dsl::{BodyState, Facts, Plan, Recipe};
 use fastai_runtime::sweep::{
     self, EndedEarly, Shard, Standings, Stopping, SweepFolder, SweepOptions, SweepOrigin, SweepSpec, Swept,
 };
@@ -150,10 +150,7 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
 }
 
 fn standings(found: &Standings) -> String {
-    let direction = match found.direction {
-        Direction::Lower => "lower",
-        Direction::Higher => "higher",
-    };
+    let direction = found.direction.word();
     let wanted = found.seeds.len() * found.folds;
     let whole = if found.folds > 1 { "out of fold" } else { "" };
     let titles = ["", "candidate", &found.metric, whole, "deviation", "against the best (95 %)", "runs", ""];

@@ -175,7 +175,7 @@ fn scores(by_class: &ByClass) -> String {
     };
     let head = [what, "support", "above", "said", "precision", "recall", &found.f_name()].map(str::to_string);
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(worst.iter().copied().map(cells)).collect();
-    let mut out = format!("\nthe lowest {} first, with 95 % intervals:\n", found.f_name());
+    let mut out = format!("\nthe lowest {} first, what has no image last, with 95 % intervals:\n", found.f_name());
     // Classes have no threshold.
     let classes = |[name, support, _, said, precision, recall, f_beta]: [String; 7]| {
         [name, support, said, precision, recall, f_beta]

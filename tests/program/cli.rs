@@ -167,6 +167,9 @@ fn a_killed_run_goes_on_and_ends_with_the_same_weights() {
 fn a_run_that_a_signal_ends_stops_tidily_and_goes_on_to_the_same_weights() {
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);
+    // Long enough to be stopped.
+    let text = fs::read_to_string(&recipe).unwrap().replace("0.05], 1)", "0.05], 8)");
+    fs::write(&recipe, text).unwrap();
     let model = |run: &Path| fs::read(run.join("models/final.safetensors")).unwrap();
     let whole = scratch.path().join("whole");
     fastai(&scratch).args(["run", "--quiet", "--device", "cpu", "--out"]).arg(&whole).arg(&recipe).assert().success();

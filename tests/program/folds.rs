@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::call::{ROOT, fastai, stderr};
 use crate::folder::summary;
 use crate::small::small;
+use crate::started::ended_within;
 
 /// A head and a short look at images, with three folds.
 fn folded(scratch: &TempDir) -> PathBuf {
@@ -122,15 +123,7 @@ fn a_run_of_folds_that_is_killed_again_and_again_ends_with_the_same_bytes() {
             program.arg("--out").arg(path("killed")).arg(&recipe);
         }
         let mut child = program.stdout(std::process::Stdio::null()).spawn().unwrap();
-        let began = std::time::Instant::now();
-        let ended = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break Some(status),
-                None if began.elapsed() > longest => break None,
-                None => std::thread::sleep(Duration::from_millis(5)),
-            }
-        };
-        if let Some(status) = ended {
+        if let Some(status) = ended_within(&mut child, longest) {
             assert!(status.success(), "after {kills} kills");
             break;
         }

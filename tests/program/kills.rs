@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::call::ROOT;
 use crate::small::small;
+use crate::started::ended_within;
 
 /// All kills, unless `FASTAI_TEST_KILLS` names another number.
 const KILLS: u32 = 50;
@@ -31,18 +32,6 @@ fn has_begun(run: &Path) -> bool {
     let states = fs::read_dir(run.join("resume")).into_iter().flatten().flatten();
     run.join("summary.json").is_file()
         || states.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|end| end == "cbor"))
-}
-
-/// How the program ended, unless it takes longer.
-fn ended_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let began = Instant::now();
-    loop {
-        match child.try_wait().unwrap() {
-            Some(status) => return Some(status),
-            None if began.elapsed() >= limit => return None,
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
 }
 
 /// What must not depend on kills: the bytes of the models and of the cached activations, the figures of the epochs, and which
@@ -80,6 +69,7 @@ fn end_of(run: &Path, cache: &Path) -> BTreeMap<String, Vec<u8>> {
 fn runs_that_are_killed_at_random_instants_end_with_the_same_bytes() {
     let wanted =
         std::env::var("FASTAI_TEST_KILLS").ok().map_or(KILLS, |count| count.parse().expect("a number of kills"));
+    assert!(wanted > 0, "no kill shows nothing");
     let scratch = TempDir::new().unwrap();
     let recipe = small(&scratch);
     let path = |name: &str| scratch.path().join(name);

@@ -23,7 +23,6 @@ mod remote;
 mod serve;
 mod show;
 mod small;
-#[cfg(unix)]
 mod started;
 mod sweep;
 mod terminal;

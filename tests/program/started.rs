@@ -1,10 +1,16 @@
 //! The program while it runs.
 
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
 use tempfile::TempDir;
 
+#[cfg(unix)]
 use crate::call::ROOT;
 
 /// The program with these variables and arguments, as soon as it has said `moment`; and what else it will say.
+#[cfg(unix)]
 pub fn started(
     scratch: &TempDir,
     variables: &[(&str, &str)],
@@ -24,9 +30,23 @@ pub fn started(
     (child, lines)
 }
 
+#[cfg(unix)]
 pub type Lines = std::io::Lines<std::io::BufReader<std::process::ChildStderr>>;
 
-/// Whether SIGHUP is ignored here, and so in what this process starts, as under `nohup`.
+/// How the program ended, unless it takes longer.
+pub fn ended_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let began = Instant::now();
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => return Some(status),
+            None if began.elapsed() >= limit => return None,
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+/// Whether SIGHUP is ignored here, and so in what this process starts, as under `nohup`; known on Linux alone.
+#[cfg(unix)]
 pub fn ignores_hup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());

@@ -63,7 +63,7 @@ fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
                 let layers = match part {
                     BlockPart::Expand => ["_expand_conv", "_bn0"],
                     BlockPart::Depthwise => ["_depthwise_conv", "_bn1"],
-                    BlockPart::Excite => ["_se_reduce", "_se_expand"],
+                    BlockPart::Excite => unreachable!("these networks have no squeeze and excitation"),
                     BlockPart::Project => ["_project_conv", "_bn2"],
                 };
                 layers.map(|layer| format!("{name}.{layer}"))

@@ -113,11 +113,7 @@ fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
 
 /// The architecture, even if the section has other mistakes.
 pub(super) fn facts(model: &Value) -> Option<&'static ArchFacts> {
-    match &model.kind {
-        ValueKind::Word(name) => arch::find(name),
-        ValueKind::Block(name, _) => arch::find(&name.text),
-        _ => None,
-    }
+    arch::find(&model.word_and_entries()?.0.text)
 }
 
 /// Whether the body's weights are random, and where the recipe says so; `None` if that is unknown.

@@ -6,7 +6,7 @@ use super::{Cells, DataSummary};
 use crate::catalog as c;
 use crate::check::{self, Checked};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, ValueKind};
+use crate::draft::Draft;
 use crate::recipe::{ClassWeights, Column, Recipe, Source, TaskKind, Valid};
 use crate::suggest::did_you_mean;
 
@@ -344,10 +344,5 @@ fn measurements(names: &[&str]) -> bool {
 /// Returns the site of a key's value, otherwise of the section, otherwise of the recipe's name.
 fn site(draft: &Draft, section: &str, key: Option<&str>) -> Site {
     let Some(entry) = draft.sections.iter().find(|e| e.key.text == section) else { return draft.name.site };
-    if let (Some(key), ValueKind::Block(_, entries)) = (key, &entry.value.kind)
-        && let Some(found) = entries.iter().find(|e| e.key.text == key)
-    {
-        return found.value.site;
-    }
-    entry.key.site
+    key.and_then(|key| entry.value.entry(key)).map_or(entry.key.site, |found| found.site)
 }

@@ -202,13 +202,8 @@ impl LossSpec {
 /// `focal`, or `focal { gamma: 1.5 }` with the parameters that are not the registry's defaults.
 impl fmt::Display for LossSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let default = |key: &str, text: &str| self.construct().is_some_and(|known| known.is_default(key, text));
+        let Some(known) = self.construct() else { return f.write_str(self.word()) };
         let written = self.parameters().into_iter().filter_map(|(key, value)| Some((key, number(value?))));
-        let given: Vec<String> =
-            written.filter(|(key, text)| !default(key, text)).map(|(key, text)| format!("{key}: {text}")).collect();
-        match given.as_slice() {
-            [] => f.write_str(self.word()),
-            some => write!(f, "{} {{ {} }}", self.word(), some.join(", ")),
-        }
+        f.write_str(&known.with_keys(written))
     }
 }

@@ -196,6 +196,14 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Which values are better, in a word: `higher` or `lower`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Higher => "higher",
+            Direction::Lower => "lower",
+        }
+    }
+
     /// Returns the improvement from `before` to `after`; negative if the metric became worse.
     pub fn gain(self, before: f64, after: f64) -> f64 {
         match self {

@@ -196,12 +196,6 @@ impl OptimizerSpec {
 /// `adamw`, or `adamw { betas: [0.9, 0.99] }` with the parameters that are not the registry's defaults.
 impl fmt::Display for OptimizerSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let construct = self.construct();
-        let given = self.parameters().into_iter().filter(|(key, text)| !construct.is_default(key, text));
-        let given: Vec<String> = given.map(|(key, text)| format!("{key}: {text}")).collect();
-        match given.as_slice() {
-            [] => f.write_str(construct.name),
-            some => write!(f, "{} {{ {} }}", construct.name, some.join(", ")),
-        }
+        f.write_str(&self.construct().with_keys(self.parameters()))
     }
 }

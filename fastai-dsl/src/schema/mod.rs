@@ -238,6 +238,13 @@ impl Construct {
         self.default_text(name) == Some(text)
     }
 
+    /// The word, or the word with those of `keys` in braces that are not the defaults.
+    pub(crate) fn with_keys(&self, keys: impl IntoIterator<Item = (&'static str, String)>) -> String {
+        let given = keys.into_iter().filter(|(key, text)| !self.is_default(key, text));
+        let given: Vec<String> = given.map(|(key, text)| format!("{key}: {text}")).collect();
+        if given.is_empty() { self.name.to_string() } else { format!("{} {{ {} }}", self.name, given.join(", ")) }
+    }
+
     /// `word(a, b, c)` with all argument names, for helps.
     pub fn signature(&self) -> String {
         let keys: Vec<&str> = self.keys.iter().map(|k| k.name).collect();

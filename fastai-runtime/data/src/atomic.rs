@@ -54,7 +54,7 @@ pub fn write_atomic(
 const TEMPORARY: (&str, &str) = (".", ".tmp");
 
 /// The file in a folder that those lock who [`enter`] it.
-const LOCK: &str = ".lock";
+pub const LOCK: &str = ".lock";
 
 /// Creates `folder`, which several processes may write into, and removes what killed ones left, unless another process
 /// writes there now. Writers keep the lock that this returns until they are done; `None` on file systems without locks.
@@ -66,8 +66,7 @@ pub fn enter(folder: &Path) -> Result<Option<std::fs::File>, FileError> {
 pub(crate) fn enter_with(folder: &Path, further: &[PathBuf]) -> Result<Option<std::fs::File>, FileError> {
     std::fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
     let path = folder.join(LOCK);
-    let lock = std::fs::File::options().create(true).write(true).truncate(false).open(&path);
-    let lock = lock.map_err(|e| FileError::new("create", &path, e))?;
+    let lock = open_lock(&path).map_err(|e| FileError::new("create", &path, e))?;
     if lock.try_lock().is_ok() {
         sweep(folder);
         further.iter().for_each(|folder| sweep(folder));
@@ -86,8 +85,12 @@ pub fn enter_to_read(folder: &Path) -> Option<File> {
 /// Locks a folder against all who [`enter`] it, so that its files can be removed. `None` while one of them is there, and where
 /// that cannot be known.
 pub fn enter_alone(folder: &Path) -> Option<File> {
-    let lock = File::options().create(true).write(true).truncate(false).open(folder.join(LOCK)).ok()?;
+    let lock = open_lock(&folder.join(LOCK)).ok()?;
     locked(&lock).ok().map(|()| lock)
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    File::options().create(true).write(true).truncate(false).open(path)
 }
 
 /// Removes the temporary files that killed processes left in `folder`. The caller makes sure that no process writes there

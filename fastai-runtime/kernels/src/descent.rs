@@ -6,19 +6,18 @@ use rayon::prelude::*;
 const SHARE: usize = 1 << 15;
 
 /// One step of SGD: `velocity <- momentum velocity + (gradient + decay weight)`, `weight <- weight - rate velocity`, each
-/// operation rounded as written; with `nesterov`, `weight <- weight - rate (gradient + decay weight + momentum velocity)`. A
-/// `fresh` velocity counts as 0 whatever it holds.
+/// operation rounded as written; with `nesterov`, `weight <- weight - rate (gradient + decay weight + momentum velocity)`.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn sgd(weight: &mut [f32], gradient: &[f32], velocity: &mut [f32], fresh: bool, step: SgdStep) {
+pub fn sgd(weight: &mut [f32], gradient: &[f32], velocity: &mut [f32], step: SgdStep) {
     assert!(weight.len() == gradient.len() && weight.len() == velocity.len(), "numbers of one tensor");
     let SgdStep { rate, decay, momentum, nesterov } = step;
     let shares = weight.par_chunks_mut(SHARE).zip(gradient.par_chunks(SHARE)).zip(velocity.par_chunks_mut(SHARE));
     shares.for_each(|((weight, gradient), velocity)| {
         for ((weight, gradient), velocity) in weight.iter_mut().zip(gradient).zip(velocity) {
             let gradient = if decay == 0.0 { *gradient } else { gradient + *weight * decay };
-            *velocity = if fresh { gradient } else { *velocity * momentum + gradient };
+            *velocity = *velocity * momentum + gradient;
             let direction = if nesterov { gradient + *velocity * momentum } else { *velocity };
             *weight -= direction * rate;
         }

@@ -148,8 +148,8 @@ impl ActivationCache {
     /// only those are computed that are missing. The new file is written atomically, and `purpose` beside it.
     ///
     /// # Errors
-    /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is a warning; the features then
-    /// stay in memory.
+    /// An image that cannot be read, or [`RunError::Stopped`]. A cache that cannot be written is a warning; the features are then
+    /// read from the files where their rows are, or stay in memory if no file took them.
     pub fn open(
         &self,
         key: &CacheKey,
@@ -223,6 +223,11 @@ impl ActivationCache {
                 features
             }
             Err(error) => {
+                // Nothing finds them without the file that they are about, unless another process has written it.
+                if !path.exists() {
+                    Purpose::remove(&path);
+                    Rows::remove(&path);
+                }
                 progress.warn(&format!("{error}: the activations are read from the files where their rows are"));
                 Features::scattered(known)
             }

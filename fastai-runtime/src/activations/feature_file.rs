@@ -107,11 +107,23 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
     bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
 }
 
-/// The row of `width` features that begins at a byte of a file.
-pub(super) fn read_row(file: &File, at: u64, width: usize) -> io::Result<Vec<f32>> {
-    let mut bytes = vec![0; width * 4];
-    read_at(file, &mut bytes, at)?;
-    Ok(floats(&bytes).collect())
+/// Reads rows of features from files, and keeps its memory from one to the next.
+pub(super) struct RowReader {
+    bytes: Vec<u8>,
+}
+
+impl RowReader {
+    /// For rows of `width` features.
+    pub(super) fn new(width: usize) -> Self {
+        RowReader { bytes: vec![0; width * 4] }
+    }
+
+    /// Appends the row that begins at a byte of a file.
+    pub(super) fn read(&mut self, file: &File, at: u64, values: &mut Vec<f32>) -> io::Result<()> {
+        read_at(file, &mut self.bytes, at)?;
+        values.extend(floats(&self.bytes));
+        Ok(())
+    }
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::feature_file::{checked, place_of, read_row};
+use super::feature_file::{RowReader, checked, place_of};
 use super::rows::FoundRows;
 use crate::RunError;
 
@@ -67,15 +67,17 @@ impl Features {
                 }
             }
             Store::File { file, path } => {
+                let mut reader = RowReader::new(self.width);
                 for &image in images {
                     assert!(image < self.rows, "image {image} of {}", self.rows);
-                    let row = read_row(file, place_of(image, self.width), self.width);
-                    values.extend(row.map_err(|e| RunError::file("read", path, e))?);
+                    let read = reader.read(file, place_of(image, self.width), &mut values);
+                    read.map_err(|e| RunError::file("read", path, e))?;
                 }
             }
             Store::Scattered(rows) => {
+                let mut reader = RowReader::new(self.width);
                 for &image in images {
-                    values.extend(rows.row(image)?);
+                    rows.read(image, &mut reader, &mut values)?;
                 }
             }
         }

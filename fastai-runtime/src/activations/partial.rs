@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Purpose;
-use super::feature_file::read_row;
+use super::feature_file::RowReader;
 use super::row_file::{ImageKey, RowFile};
 use crate::RunError;
 use crate::atomic::{FileError, enter, locked, sync_folder};
@@ -65,6 +65,7 @@ impl Partial {
         });
         let (file, path) = made.map_err(|e| FileError::new("create a file in", folder, e))?;
         purpose.keep(&path);
+        sync_folder(folder);
         let (length, times) = (HEADER as u64, KeepingTimes::new(EVERY));
         Ok(Partial { file, path, header, width, length, rows: Vec::new(), times, _entered: entered })
     }
@@ -93,17 +94,15 @@ impl Partial {
     fn sync(&mut self) -> Result<(), FileError> {
         let begun = Instant::now();
         let synced = self.file.sync_data().map_err(|e| FileError::new("write", &self.path, e));
-        sync_folder(self.path.parent().unwrap_or(Path::new(".")));
         self.times.kept(begun);
         synced
     }
 
     /// Reads all rows back into memory, in the order in which they were added, and removes the file.
     fn take_back(self) -> Result<Vec<f32>, RunError> {
-        let mut values = Vec::with_capacity(self.rows.len() * self.width);
+        let (mut reader, mut values) = (RowReader::new(self.width), Vec::with_capacity(self.rows.len() * self.width));
         for (_, at) in &self.rows {
-            let row = read_row(&self.file, *at, self.width);
-            values.extend(row.map_err(|e| RunError::file("read", &self.path, e))?);
+            reader.read(&self.file, *at, &mut values).map_err(|e| RunError::file("read", &self.path, e))?;
         }
         remove(&self.path);
         Ok(values)
@@ -271,7 +270,9 @@ mod tests {
         let file = rows_of(path, key, width)?;
         let number = |(image, at): &(ImageKey, u64)| {
             let value = f32::from(image[0]);
-            assert_eq!(read_row(&file.file, *at, width).unwrap(), [value, -value]);
+            let mut row = Vec::new();
+            RowReader::new(width).read(&file.file, *at, &mut row).unwrap();
+            assert_eq!(row, [value, -value]);
             image[0]
         };
         Some(file.rows.iter().map(number).collect())

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::feature_file::{checked, place_of, read_row};
+use super::feature_file::{RowReader, checked, place_of};
 use super::partial::{self, is_partial};
 use super::row_file::{ImageKey, RowFile};
 use crate::RunError;
@@ -122,17 +122,17 @@ impl FoundRows {
         (0..self.len()).filter(|image| self.places[*image].is_none()).collect()
     }
 
-    /// The row of a wanted image.
+    /// Appends the row of a wanted image.
     ///
     /// # Errors
     /// If its file can no longer be read.
     ///
     /// # Panics
     /// If the row is missing.
-    pub(super) fn row(&self, image: usize) -> Result<Vec<f32>, RunError> {
+    pub(super) fn read(&self, image: usize, reader: &mut RowReader, values: &mut Vec<f32>) -> Result<(), RunError> {
         let (file, at) = self.places[image].expect("the row of the image was found");
         let (file, path) = &self.files[file];
-        read_row(file, at, self.width).map_err(|e| RunError::file("read", path, e))
+        reader.read(file, at, values).map_err(|e| RunError::file("read", path, e))
     }
 
     /// All rows, concatenated: those that are missing are `computed`, in their order.
@@ -141,10 +141,10 @@ impl FoundRows {
     /// If a file can no longer be read.
     pub(super) fn and(&self, computed: &[f32]) -> Result<Vec<f32>, RunError> {
         let mut computed = computed.chunks_exact(self.width);
-        let mut values = Vec::with_capacity(self.len() * self.width);
+        let (mut reader, mut values) = (RowReader::new(self.width), Vec::with_capacity(self.len() * self.width));
         for (image, place) in self.places.iter().enumerate() {
             match place {
-                Some(_) => values.extend(self.row(image)?),
+                Some(_) => self.read(image, &mut reader, &mut values)?,
                 None => values.extend_from_slice(computed.next().expect("what is missing was computed")),
             }
         }
@@ -153,8 +153,10 @@ impl FoundRows {
 
     /// Passes the rows on, in the order of the wanted images; none is missing.
     pub(super) fn each(&self, keep: &mut dyn FnMut(&[f32]) -> io::Result<()>) -> io::Result<()> {
+        let (mut reader, mut row) = (RowReader::new(self.width), Vec::with_capacity(self.width));
         (0..self.len()).try_for_each(|image| {
-            let row = self.row(image).map_err(|error| io::Error::other(error.to_string()))?;
+            row.clear();
+            self.read(image, &mut reader, &mut row).map_err(|error| io::Error::other(error.to_string()))?;
             keep(&row)
         })
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::partial::{PARTIAL, is_partial};
 use super::rows::Rows;
 use super::{ActivationCache, Purpose};
+use crate::atomic::{LOCK, enter_alone};
 use crate::data::FileError;
 
 /// A kind of file in the folder of caches.
@@ -115,12 +116,10 @@ pub(super) fn remove(file: &StoredFile) -> Result<(), FileError> {
         Purpose::remove(&file.path);
         Rows::remove(&file.path);
         // What remains of a folder of activations is the lock of those who write there.
-        let others =
-            std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.file_name() != ".lock");
-        let lock = folder.join(".lock");
-        let is_free = || std::fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok());
-        if !others && is_free() {
-            let _ = std::fs::remove_file(lock);
+        let others = std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| entry.file_name() != LOCK);
+        let alone = if others { None } else { enter_alone(folder) };
+        if alone.is_some() {
+            let _ = std::fs::remove_file(folder.join(LOCK));
         }
     }
     // A folder with other files stays.

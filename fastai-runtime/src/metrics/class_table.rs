@@ -66,7 +66,8 @@ impl ClassTable {
         format!("F{}", self.beta)
     }
 
-    /// The rows, the lowest F-beta first; of equals first the one with the most images, and rows without a value last.
+    /// The rows, the lowest F-beta first; of equals first the one with the most images, and what has no image
+    /// last.
     pub fn worst_first(&self) -> Vec<&ClassRow> {
         self.order().into_iter().map(|row| &self.rows[row]).collect()
     }
@@ -84,7 +85,6 @@ impl ClassTable {
     }
 
     fn order(&self) -> Vec<usize> {
-        // A class of which there was no image is not measured.
         let measured = |row: &ClassRow| row.f_beta.filter(|_| row.support > 0);
         let value = |row: &ClassRow| measured(row).map_or(f64::INFINITY, |score| score.value);
         let mut order: Vec<usize> = (0..self.rows.len()).collect();

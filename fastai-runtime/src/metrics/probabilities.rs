@@ -97,13 +97,6 @@ impl Probabilities {
         self.values.chunks_exact(self.classes.max(1))
     }
 
-    /// Whether no row differs from the first one by more than `within` in any value; false for fewer than two rows.
-    pub(crate) fn are_alike(&self, within: f32) -> bool {
-        let mut rows = self.rows();
-        let Some(first) = rows.next() else { return false };
-        rows.len() > 0 && rows.all(|row| row.iter().zip(first).all(|(a, b)| (a - b).abs() <= within))
-    }
-
     /// The most probable class of an image; the first of equals.
     pub fn top(&self, image: usize) -> usize {
         let row = self.row(image);

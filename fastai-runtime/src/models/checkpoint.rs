@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
-use fastai_dsl::{Augmentation, HeadSpec, MODEL_KEY, Metric, Recipe, Stats, Step, TaskKind, Transforms, arch};
+use fastai_dsl::{
+    Augmentation, HeadSpec, MODEL_KEY, Metric, Recipe, Stats, Step, TaskKind, Transforms, arch, is_of_another_layout,
+};
 use serde::{Deserialize, Serialize};
 
 use super::WeightsError;
@@ -16,9 +18,6 @@ use super::tensor_file::TensorFile;
 use crate::data::FileError;
 use crate::metrics::Thresholds;
 use crate::transforms::Transform;
-
-/// The key of saved models without a digest.
-const UNSEALED: &str = "fastai model 2";
 
 /// Largest width of a head's layer that is accepted.
 const MAX_WIDTH: u32 = 1 << 20;
@@ -264,9 +263,9 @@ fn open(path: &Path) -> Result<SavedFile, WeightsError> {
 fn described(mut file: TensorFile, path: &Path) -> Result<SavedFile, WeightsError> {
     let broken = |why: &str| WeightsError::unfit(path, why);
     let Some(text) = file.metadata(MODEL_KEY).map(str::to_owned) else {
-        return Err(broken(match file.metadata(UNSEALED) {
-            Some(_) => "a model of an earlier version, which has no digest: train it again with this version",
-            None => "not a model that `save` wrote (body weights are named with `weights`)",
+        return Err(broken(match file.metadata_keys().any(is_of_another_layout) {
+            true => "a model of another version of fastai: train it again with this version",
+            false => "not a model that `save` wrote (body weights are named with `weights`)",
         }));
     };
     let unreadable = |e: serde_json::Error| broken(&format!("its description cannot be read: {e}"));

@@ -90,6 +90,15 @@ impl TensorFile {
         }
     }
 
+    /// The keys of the metadata; torch files have none.
+    pub(super) fn metadata_keys(&self) -> impl Iterator<Item = &str> {
+        let facts = match &self.source {
+            Format::Safetensors(file) => Some(file.metadata()),
+            Format::Torch(_) => None,
+        };
+        facts.into_iter().flat_map(|facts| facts.keys().map(String::as_str))
+    }
+
     /// Whether the file carries its own digest as these digits; torch files carry none.
     pub(super) fn is_sealed_by(&mut self, digest: &str) -> Result<bool, WeightsError> {
         let path = &self.path;

@@ -191,8 +191,14 @@ mod tests {
         let p = Predictions::<MultiLabel>::new(ids.clone(), tags.clone(), said.clone(), Some(truth));
         let each = p.best_thresholds().unwrap();
         assert_eq!((p.tags(0, each.clone()), p.tags(1, each.clone())), (vec!["a", "b", "c"], vec!["c"]));
-        assert_eq!(p.f2(each), Some(1.0));
+        assert_eq!(p.f2(each.clone()), Some(1.0));
+        let is_whole = |row: &metrics::ClassRow| row.f_beta.is_some_and(|score| score.value == 1.0);
+        assert!(p.by_tag(each).unwrap().rows.iter().all(is_whole));
         assert!(p.best_threshold().unwrap().1 < 0.95);
-        assert_eq!(Predictions::<MultiLabel>::new(ids, tags, said, None).best_thresholds(), None);
+        assert_eq!(Predictions::<MultiLabel>::new(ids.clone(), tags, said, None).best_thresholds(), None);
+        let said = Probabilities::new(vec![0.9, 0.1, 0.2, 0.8], 2);
+        let truth = Truth::Classes(vec![0, 1]);
+        let p = Predictions::<SingleLabel>::new(ids, names(&["a", "b"]), said, Some(truth));
+        assert!(p.by_class().unwrap().rows.iter().all(is_whole));
     }
 }

@@ -80,12 +80,13 @@ pub enum InitialWeights {
 }
 
 impl InitialWeights {
-    /// Describes them in a few words: `resnet34-b627a593.pth, sha256 b627a593bcbe140c`.
+    /// Describes them in a few words: `resnet34-b627a593.pth, published as resnet34, sha256 b627a593bcbe140c`.
     pub fn describe(&self) -> String {
         match self {
             InitialWeights::Random => "random numbers".to_string(),
-            InitialWeights::File { name, sha256, .. } => {
-                format!("{name}, sha256 {}", sha256.get(..16).unwrap_or(sha256))
+            InitialWeights::File { name, sha256, published } => {
+                let whose = published.as_ref().map_or(String::new(), |name| format!("published as {name}, "));
+                format!("{name}, {whose}sha256 {}", sha256.get(..16).unwrap_or(sha256))
             }
         }
     }

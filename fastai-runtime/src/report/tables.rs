@@ -136,7 +136,7 @@ pub fn by_class(found: &ByClass, task: TaskKind) -> Markup {
                 "Support: images of the class. Precision: how many of the images said to be of it are. Recall: how many of "
                 "its images were found. F1 is the harmonic mean of the two."
             }
-            " Below each is its 95 % interval. The lowest " (table.f_name()) " comes first. Predictions: "
+            " Below each is its 95 % interval. The lowest " (table.f_name()) " comes first, what has no image last. Predictions: "
             (found.predictions) "."
             @if rows.len() < all {
                 " " (rows.len()) " of " (grouped(all as u64)) " " (what) "; " code { "summary.json" } " has "

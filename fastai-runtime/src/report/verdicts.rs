@@ -33,6 +33,12 @@ impl<'a> Change<'a> {
         self.direction.gain(self.before, self.after)
     }
 
+    /// Both figures as text, if the second is worse and looks so.
+    fn fall(&self) -> Option<[String; 2]> {
+        let (old, new) = (metric(self.before), metric(self.after));
+        (self.gain() < 0.0 && old != new).then_some([old, new])
+    }
+
     /// Whether the two intervals are disjoint; false without intervals.
     fn is_clear(&self) -> bool {
         self.intervals.is_some_and(|([a, b], [c, d])| b < c || d < a)
@@ -46,8 +52,8 @@ const BODY_LOST: &str =
 /// States by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
 pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation) -> Option<String> {
     let change = Change::between(last_fit(before)?, after).filter(|_| now.kind == StepKind::Fit && now.trains_body)?;
-    let (old, new) = (metric(change.before), metric(change.after));
-    (change.gain() < 0.0 && old != new).then(|| format!("{} {old} became {new}: {BODY_LOST}", change.name))
+    let [old, new] = change.fall()?;
+    Some(format!("{} {old} became {new}: {BODY_LOST}", change.name))
 }
 
 /// What the last fit of these stages reached.
@@ -93,20 +99,18 @@ fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
     stages.iter().enumerate().find_map(|(index, stage)| {
         let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
         let change = Change::between(last_fit(&stages[..index])?, end)?;
-        let (old, new) = (metric(change.before), metric(change.after));
-        (change.gain() < 0.0 && old != new).then(|| {
-            format!(
-                "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} \
-                 {new}, which was {old} before: the rates of that step are too high. Take a tenth of them, or write \
-                 `bn_freeze(on);` before it",
-                stage.step + 1,
-                stage.text,
-                judgement.epoch,
-                loss(judgement.trn_loss),
-                loss(judgement.val_loss),
-                change.name
-            )
-        })
+        let [old, new] = change.fall()?;
+        Some(format!(
+            "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} \
+             {new}, which was {old} before: the rates of that step are too high. Take a tenth of them, or write \
+             `bn_freeze(on);` before it",
+            stage.step + 1,
+            stage.text,
+            judgement.epoch,
+            loss(judgement.trn_loss),
+            loss(judgement.val_loss),
+            change.name
+        ))
     })
 }
 

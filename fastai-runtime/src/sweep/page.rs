@@ -1,6 +1,5 @@
 //! `report.html` of a sweep.
 
-use fastai_dsl::Direction;
 use maud::{DOCTYPE, Markup, html};
 
 use super::{Fate, Standing, Standings};
@@ -101,10 +100,7 @@ fn extent(table: &Standings) -> String {
         seeds.join(", "),
         duration(seconds),
         table.metric,
-        match table.direction {
-            Direction::Lower => "lower",
-            Direction::Higher => "higher",
-        }
+        table.direction.word()
     )
 }
 

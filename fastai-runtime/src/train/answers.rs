@@ -13,20 +13,23 @@ const BEYOND_CHANCE: f64 = 4.0;
 /// Smallest difference, of a probability, that counts: answers that are alike up to rounding may follow the labels by chance.
 const LEAST: f64 = 0.01;
 
-/// Whether the answers for all images are alike; false for fewer than two images.
+/// Whether the answers for all images are alike; false for fewer than two images. Ends at the first that differs.
 pub(super) fn are_alike(answers: &Probabilities, truth: &Truth) -> bool {
+    let mut rows = answers.rows();
+    let Some(first) = rows.next().filter(|_| rows.len() > 0) else { return false };
     match truth {
         Truth::Classes(_) | Truth::Tags { .. } => {
-            let odds: Vec<f32> = answers.values().iter().map(|p| (p / (1.0 - p)).ln().clamp(-SURE, SURE)).collect();
-            let is_sure = odds.iter().take(answers.classes()).all(|odds| odds.abs() >= SURE);
-            !is_sure && Probabilities::new(odds, answers.classes()).are_alike(ALIKE[0])
+            let odds = |p: &f32| (p / (1.0 - p)).ln().clamp(-SURE, SURE);
+            let first: Vec<f32> = first.iter().map(odds).collect();
+            let is_sure = first.iter().all(|odds| odds.abs() >= SURE);
+            !is_sure && rows.all(|row| row.iter().zip(&first).all(|(p, first)| (odds(p) - first).abs() <= ALIKE[0]))
         }
         // A network that has yet to reach numbers far from zero says small ones, which differ by little beside them.
         Truth::Values(labels) => {
             let least = labels.iter().copied().fold(f32::INFINITY, f32::min);
             let most = labels.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let range = (most - least).min(answers.values().first().map_or(0.0, |value| value.abs()));
-            answers.are_alike(ALIKE[1] * range)
+            let within = ALIKE[1] * (most - least).min(first[0].abs());
+            rows.all(|row| (row[0] - first[0]).abs() <= within)
         }
     }
 }
@@ -43,18 +46,18 @@ pub(super) fn follow_labels(answers: &Probabilities, truth: &Truth) -> bool {
     if let Truth::Values(labels) = truth {
         return correlated(answers.values(), labels);
     }
-    let (mut columns, mut difference, mut variance) = (0.0, 0.0, 0.0);
-    for column in 0..answers.classes() {
-        let of = |own: bool| -> Moments {
-            let rows = answers.rows().enumerate().filter(|(image, _)| has(*image, column) == own);
-            rows.map(|(_, row)| f64::from(row[column])).collect()
-        };
-        let (own, others) = (of(true), of(false));
-        if own.count > 0.0 && others.count > 0.0 {
-            columns += 1.0;
-            difference += own.mean() - others.mean();
-            variance += own.variance_of_mean() + others.variance_of_mean();
+    // Of each column, for the other images and for its own.
+    let mut moments: Vec<[Moments; 2]> = (0..answers.classes()).map(|_| Default::default()).collect();
+    for (image, row) in answers.rows().enumerate() {
+        for (column, (moments, p)) in moments.iter_mut().zip(row).enumerate() {
+            moments[usize::from(has(image, column))].add(f64::from(*p));
         }
+    }
+    let (mut columns, mut difference, mut variance) = (0.0, 0.0, 0.0);
+    for [others, own] in moments.iter().filter(|moments| moments.iter().all(|moments| moments.count > 0.0)) {
+        columns += 1.0;
+        difference += own.mean() - others.mean();
+        variance += own.variance_of_mean() + others.variance_of_mean();
     }
     difference > LEAST * columns && difference > BEYOND_CHANCE * variance.sqrt()
 }
@@ -65,7 +68,8 @@ fn correlated(answers: &[f32], labels: &[f32]) -> bool {
     let (a, b): (Moments, Moments) = (pairs().map(|p| p.0).collect(), pairs().map(|p| p.1).collect());
     let together: f64 = pairs().map(|p| (p.0 - a.mean()) * (p.1 - b.mean())).sum();
     let r = together / (a.squares() * b.squares()).sqrt();
-    r.atanh() * (a.count - 3.0).max(0.0).sqrt() > BEYOND_CHANCE
+    // Rounding leads beyond 1, where there is no such number.
+    r.clamp(-1.0, 1.0).atanh() * (a.count - 3.0).max(0.0).sqrt() > BEYOND_CHANCE
 }
 
 /// Count, sum and sum of squares of numbers.
@@ -77,6 +81,12 @@ struct Moments {
 }
 
 impl Moments {
+    fn add(&mut self, number: f64) {
+        self.count += 1.0;
+        self.sum += number;
+        self.sum_of_squares += number * number;
+    }
+
     fn mean(&self) -> f64 {
         self.sum / self.count
     }
@@ -94,11 +104,9 @@ impl Moments {
 
 impl FromIterator<f64> for Moments {
     fn from_iter<I: IntoIterator<Item = f64>>(numbers: I) -> Self {
-        numbers.into_iter().fold(Moments::default(), |all, number| Moments {
-            count: all.count + 1.0,
-            sum: all.sum + number,
-            sum_of_squares: all.sum_of_squares + number * number,
-        })
+        let mut all = Moments::default();
+        numbers.into_iter().for_each(|number| all.add(number));
+        all
     }
 }
 

@@ -29,9 +29,7 @@ const FAR_BELOW: f64 = 0.6;
 const LEAST_GAP: f64 = 0.05;
 /// A validation loss that rises by less than this share of the constant answer's has not turned.
 const LEAST_TURN: f64 = 0.005;
-/// A loss above the constant answer's by this factor is named while the fit goes on, after a single epoch. Less may come back:
-/// of SqueezeNets that were unfrozen at too high a rate, on few satellite chips, one fell from 950 times the constant answer's
-/// loss to 7 times in an epoch, and of eight beyond this bound none fell below 100 times.
+/// A loss above the constant answer's by this factor is named while the fit goes on, after a single epoch. Less may come back.
 const BEYOND_RETURN: f64 = 1e4;
 
 /// A name for the course that a `fit` took.
@@ -133,7 +131,7 @@ impl Against {
 ///
 /// A course counts if it lasts to the end of the fit: losses that recover after a restart or a new head's first epoch are
 /// none.
-pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
+fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let Against { constant, before, trains_body, followed, .. } = against;
     let last = epochs.last()?;
     let found = |course, row: &EpochRow| {
@@ -197,7 +195,7 @@ pub fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
 /// * [`Damaged`](Course::Damaged): two epochs, if more than half of what the loss was below the constant answer's is lost.
 /// * [`NothingLearned`](Course::NothingLearned): two epochs, if the training loss has risen above where it began.
 ///
-/// The others, and these in less clear cases, are named by [`judge`] after the last epoch: a loss that is merely high may fall.
+/// The others, and these in less clear cases, are named by [`Verdict::of`] after the last epoch: a loss that is merely high may fall.
 pub fn certain(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     let (found, last) = (judge(epochs, against)?, epochs.last()?);
     let lasts = last.epoch > found.epoch;

@@ -22,7 +22,7 @@ mod suggestion;
 mod validation;
 
 pub use averaging::{WeightAverage, Weighting};
-pub use course::{Against, Course, Judgement, Verdict, certain, judge};
+pub use course::{Against, Course, Judgement, Verdict, certain};
 pub use curves::{EpochRow, FindCurve, FitCurve};
 pub use examples::{ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};

@@ -172,3 +172,9 @@ pub fn parameters(outcome: &Outcome) -> Vec<Vec<u8>> {
     outcome.networks().for_each(|network| network.visit(&mut read));
     read.0
 }
+
+/// The history without its last column, the seconds.
+pub fn history(run: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
+    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
+}

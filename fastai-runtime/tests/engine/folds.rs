@@ -12,7 +12,7 @@ use fastai_runtime::predict::{PredictOptions, Predictor, image_files};
 use fastai_runtime::progress::{Silent, StopSignal, Watch};
 use fastai_runtime::report::{Evaluation, Status, Summary};
 
-use crate::chips::{Chips, StopAt, bar, in_pieces, recipe};
+use crate::chips::{Chips, StopAt, bar, history, in_pieces, recipe};
 
 /// The head with a rate of its own, the body, and test-time augmentation.
 const STEPS: &str =
@@ -31,12 +31,6 @@ fn load(path: &Path) -> Predictor {
 fn predicted(predictor: &Predictor, images: &[PathBuf], tta: Option<u32>) -> Vec<f32> {
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
     predictor.predict_files(images, tta, watch).unwrap().probabilities.values().to_vec()
-}
-
-/// The history without its last column, the seconds.
-fn history(run: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
-    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
 }
 
 /// What a saved model measures again.

@@ -409,7 +409,7 @@ fn hostile_text_stays_text_and_a_stopped_smoke_run_says_so() {
         "too few batches to draw a curve",
         "An image counts for each of its tags.",
         "<h2>Tags</h2>",
-        "The lowest F2 comes first. Predictions: plain.",
+        "The lowest F2 comes first, what has no image last. Predictions: plain.",
         "src=\"data:image/jpeg;base64,/9j/\"",
         "<blockquote><p>&lt;/style&gt;",
         "Figures in them are not of this run.",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::chips::{self, Chips, StopAt, bar, in_pieces};
+use crate::chips::{self, Chips, StopAt, bar, history, in_pieces};
 use fastai_dsl::Recipe;
 use fastai_runtime::engine::{recipe_of_run, resume, run};
 use fastai_runtime::progress::{Progress, Silent};
@@ -13,12 +13,6 @@ use fastai_runtime::{RunError, RunOptions};
 const LESSON: &str = "precompute(on); let lr = lr_find(or = 0.03, iters = 12); fit(lr, 2); head(hidden = [8]); fit(0.05, 1);
     precompute(off); fit(0.02, 1, cycle_len = 1); save(\"head\"); unfreeze(); fit([0.0005, 0.001, 0.01], 1, cycle_len = 1);
     tta(n_aug = 1); load(\"head\"); resize(48); freeze(); fit(0.01, 1);";
-
-/// The history without its last column, the seconds.
-fn history(run: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
-    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
-}
 
 fn figures(summary: &Summary) -> impl PartialEq + std::fmt::Debug + use<> {
     let stages: Vec<_> =

@@ -9,7 +9,7 @@ use fastai_runtime::device::HalfFloat;
 use fastai_runtime::engine::run;
 use fastai_runtime::progress::Silent;
 
-use crate::chips::{self, Chips, in_pieces};
+use crate::chips::{self, Chips, history, in_pieces};
 
 const OPTIMIZERS: [&str; 5] = ["sgd { nesterov: on }", "adam", "adamw", "rmsprop { momentum: 0.5 }", "lamb"];
 /// Of two epochs each.
@@ -24,6 +24,8 @@ const SCHEDULES: [&str; 8] = [
     "fit_one_cycle(0.0001, 2, wds = 0.01)",
 ];
 const HALF: &str = "FASTAI_SOFTWARE_HALF";
+/// Set for a process that computes in 16-bit floats and prints its part of the table.
+const CHILD: &str = "FASTAI_TEST_SCHEDULES_IN";
 
 /// What trains, and in which numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ fn fit_at(number: usize) -> usize {
 }
 
 /// For each schedule, whether the fit ended with the same bytes.
-fn are_equal(optimizer: &str, trained: Trained) -> [bool; 8] {
+fn are_equal(optimizer: &str, trained: Trained) -> [bool; SCHEDULES.len()] {
     // 7 training images in batches of 2, 2 and 3, so that an epoch has a middle.
     let chips = Chips::new(9);
     let fits: String = SCHEDULES
@@ -111,10 +113,7 @@ fn are_equal(optimizer: &str, trained: Trained) -> [bool; 8] {
     });
     assert_eq!(stops, SCHEDULES.len(), "{optimizer}, {}: each fit is stopped once", trained.name());
     let rows = |run: &Path, stage: usize| -> Vec<String> {
-        let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
-        let of_stage = text.lines().filter(|line| line.starts_with(&format!("{stage},")));
-        // Without the seconds.
-        of_stage.map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
+        history(run).into_iter().filter(|row| row.starts_with(&format!("{stage},"))).collect()
     };
     std::array::from_fn(|number| {
         let model = |run: &Path| std::fs::read(run.join(format!("models/fit_{number}.safetensors"))).unwrap();
@@ -134,25 +133,22 @@ fn lines(trained: Trained) -> String {
     OPTIMIZERS.iter().enumerate().map(line).collect()
 }
 
-/// This test program with other floats in its environment, which is read while threads run.
+/// The test below in another process, which computes in these floats: the variable that says so is read while threads run.
 fn child(half: HalfFloat) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "schedules::in_sixteen_bits", "--ignored", "--nocapture"]).env(HALF, half.word());
+    let test = "schedules::every_optimizer_schedule_and_precision_goes_on_to_the_same_bytes";
+    command.args(["--exact", test, "--nocapture"]).env(HALF, half.word()).env(CHILD, half.word());
     command.stdout(Stdio::piped()).spawn().unwrap()
-}
-
-#[test]
-#[ignore = "`every_optimizer_schedule_and_precision_goes_on_to_the_same_bytes` starts it, with FASTAI_SOFTWARE_HALF"]
-fn in_sixteen_bits() {
-    let wanted = std::env::var(HALF).unwrap_or_default();
-    if let Some(half) = [HalfFloat::Bf16, HalfFloat::F16].into_iter().find(|half| half.word() == wanted) {
-        print!("\n{}", lines(Trained::Network(Some(half))));
-    }
 }
 
 /// About ten seconds on two cores, most of them in emulated 16-bit floats.
 #[test]
 fn every_optimizer_schedule_and_precision_goes_on_to_the_same_bytes() {
+    if let Ok(wanted) = std::env::var(CHILD) {
+        let half = [HalfFloat::Bf16, HalfFloat::F16].into_iter().find(|half| half.word() == wanted).unwrap();
+        print!("\n{}", lines(Trained::Network(Some(half))));
+        return;
+    }
     // The CPU emulates these floats; another device may not have them.
     let all: Vec<Trained> = Trained::ALL.into_iter().filter(|trained| on_cpu() || trained.half().is_none()).collect();
     let children: Vec<Option<Child>> = all.iter().map(|trained| trained.half().map(child)).collect();

@@ -8,7 +8,7 @@ use fastai_runtime::engine::{RunOptions, resume, run};
 use fastai_runtime::progress::Silent;
 use fastai_runtime::{RunError, models};
 
-use crate::chips::{Chips, StopAt, bar};
+use crate::chips::{Chips, StopAt, bar, history};
 
 fn recipe(chips: &Chips, rate: &str) -> Recipe {
     let steps = "freeze(); fit(0.01, 1); unfreeze(); fit(0.01, 3, swa = 2);";
@@ -24,9 +24,7 @@ fn recipe(chips: &Chips, rate: &str) -> Recipe {
 
 /// The losses of the epochs, of a fit each.
 fn losses(run: &Path, fit: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(run.join("history.csv")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with(fit));
-    rows.map(|row| row.rsplit_once(',').unwrap().0.to_string()).collect()
+    history(run).into_iter().filter(|row| row.starts_with(fit)).collect()
 }
 
 #[test]

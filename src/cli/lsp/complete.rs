@@ -1,9 +1,9 @@
 //! What may stand at a place of a recipe, from the registry.
 
+use fastai_dsl::TransformSet;
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{Construct, SECTIONS, STEPS, choices, chosen, constructs};
-use fastai_dsl::{TaskKind, TransformSet};
 use serde_json::{Value, json};
 
 /// The bracket that a place is in.
@@ -93,7 +93,9 @@ fn item(label: &str, kind: u32, detail: &str, doc: &str, insert: String) -> Valu
 
 /// The construct whose keys or arguments stand in the bracket.
 fn construct(of: &Bracket) -> Option<&'static Construct> {
-    chosen(&of.key, &of.word).or_else(|| constructs().find(|construct| construct.name == of.word))
+    // The keys of a section stand in braces; `let model = lr_find(` is a call.
+    let of_section = if of.open == '{' { chosen(&of.key, &of.word) } else { None };
+    of_section.or_else(|| constructs().find(|construct| construct.name == of.word))
 }
 
 /// Kinds of items, by the protocol's numbers.
@@ -124,7 +126,6 @@ pub fn items(before: &str) -> Vec<Value> {
     let in_recipe = around.len() == 1;
     let in_steps = bracket.open == '{' && around.iter().any(|b| b.key == "train" && b.word.is_empty()) && !in_recipe;
     match key.as_deref().filter(|key| !key.is_empty()) {
-        Some("task") if in_recipe => words(TaskKind::WORDS),
         Some("model") if in_recipe => {
             ARCHS.iter().map(|arch| item(arch.name, VALUE, "network", arch.doc, arch.name.to_string())).collect()
         }
@@ -174,6 +175,7 @@ mod tests {
         };
         has("Cats { ", &["task", "data", "train"], &["fit", "accuracy"]);
         has("Cats { task: ", &["single_label", "multi_label"], &["data"]);
+        has("Cats { train: { let model = lr_find(", &["suggest", "ratio"], &["cut", "weights"]);
         has("/// {(\nCats { task: single_label, // {(\n", &["model"], &["fit"]);
         has("Cats { data: csv { ", &["root", "labels", "images"], &["task"]);
         has("Cats { data: csv { root: \"{\\\"\", sampler: ", &["balanced"], &["root"]);

@@ -173,13 +173,11 @@ fn inside(path: &str) -> &str {
 
 /// Whether `data` holds out validation images, and where it says so, even if the section has other mistakes.
 pub(super) fn valid_images(data: &Value) -> Option<(bool, Site)> {
-    match &data.kind {
-        // The program that runs the recipe says which images are held out.
-        ValueKind::Block(name, _) if name.text == schema::GIVEN.name => return Some((true, data.site)),
-        ValueKind::Word(w) if w == schema::GIVEN.name => return Some((true, data.site)),
-        ValueKind::Block(..) => {}
-        _ => return None,
+    // The program that runs the recipe says which images are held out.
+    if data.word_and_entries()?.0.text == schema::GIVEN.name {
+        return Some((true, data.site));
     }
+    let ValueKind::Block(..) = data.kind else { return None };
     match data.entry("valid") {
         Some(valid) => match &valid.kind {
             ValueKind::Word(w) if matches!(w.as_str(), "none" | "all") => Some((false, valid.site)),

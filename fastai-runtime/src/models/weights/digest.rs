@@ -46,7 +46,7 @@ pub fn sha256(path: &Path, progress: &mut dyn Progress) -> io::Result<String> {
 /// Whether `found` is the sha256 of published weights at `path`: the published one. Where only its first digits are known,
 /// which others could hit, also the whole one of the file that came first, which stays beside it.
 pub fn is_published(published: &Published, path: &Path, found: &str) -> bool {
-    published.is(found) && first(path).is_none_or(|first| first == found)
+    published.is(found) && (published.has_whole_digest() || first(path).is_none_or(|first| first == found))
 }
 
 /// Where the whole digest of the file at `path` is kept.

@@ -273,6 +273,9 @@ mod tests {
         let error = used().unwrap_err().to_string();
         assert!(error.contains("not the published weights"), "{error}");
         assert!(std::fs::read_to_string(&kept).unwrap().contains("15ae"), "the first digest stays");
+        // Where all digits are published, they count.
+        let published: &'static Published = Box::leak(Box::new(Published { sha256: WHOLE, ..*published }));
+        assert_eq!(take(published, &[cache.path()], &mut Silent).unwrap().unwrap().sha256, WHOLE);
     }
 
     #[cfg(feature = "embedded-weights")]

@@ -55,7 +55,7 @@ impl Rule for Adam {
         factors(step, self.beta2, self.eps, self.decoupled)
     }
 
-    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], _: bool, step: AdamStep) {
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], step: AdamStep) {
         let [m, v] = kept else { unreachable!("two tensors are kept") };
         descent::adam(weight, grad, m, v, step);
     }

@@ -25,7 +25,7 @@ impl Rule for Lamb {
         factors(step, self.beta2, self.eps, true)
     }
 
-    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], _: bool, step: AdamStep) {
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], step: AdamStep) {
         let [m, v] = kept else { unreachable!("two tensors are kept") };
         descent::lamb(weight, grad, m, v, step);
     }

@@ -127,8 +127,8 @@ fn agree<R: Rule>(rule: R, tolerance: f32) {
         for number in 1..5 {
             let (grad, step) = (random(), TensorStep { rate: 0.03, decay, momentum: 0.9, number });
             let factors = rule.factors(&step);
-            let updated = in_place::in_place(ours, grad.clone(), &mut kept, |weight, grad, kept, fresh| {
-                R::kernel(weight, grad, kept, fresh, factors);
+            let updated = in_place::in_place(ours, grad.clone(), &mut kept, |weight, grad, kept| {
+                R::kernel(weight, grad, kept, factors);
             });
             ours = updated.expect("tensors on the CPU");
             theirs = R::composed(theirs, grad, &mut other, factors);

@@ -29,7 +29,7 @@ impl Rule for Rmsprop {
         }
     }
 
-    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], _: bool, step: RmspropStep) {
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], step: RmspropStep) {
         let [v, moving] = kept else { unreachable!("two tensors are kept") };
         descent::rmsprop(weight, grad, v, moving, step);
     }

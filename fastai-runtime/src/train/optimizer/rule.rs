@@ -16,8 +16,8 @@ pub trait Rule: Send + Sized {
     fn factors(&self, step: &TensorStep) -> Self::Factors;
 
     /// Performs a step over the numbers of a tensor on the CPU. `kept` has one slice per name in [`KEEPS`](Self::KEEPS); before
-    /// the first step, which is `fresh`, their numbers are 0. The numbers of the gradient are not used afterwards.
-    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], fresh: bool, factors: Self::Factors);
+    /// the first step, their numbers are 0. The numbers of the gradient are not used afterwards.
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], factors: Self::Factors);
 
     /// Returns the new weights by burn's operations, on any device. `kept` is that of [`update`](Self::update).
     fn composed<const D: usize>(
@@ -37,9 +37,7 @@ pub trait Rule: Send + Sized {
         step: TensorStep,
     ) -> Tensor<D> {
         let factors = self.factors(&step);
-        let updated = in_place(weight, grad, kept, |weight, grad, kept, fresh| {
-            Self::kernel(weight, grad, kept, fresh, factors);
-        });
+        let updated = in_place(weight, grad, kept, |weight, grad, kept| Self::kernel(weight, grad, kept, factors));
         updated.unwrap_or_else(|(weight, grad)| Self::composed(weight, grad, kept, factors))
     }
 }

@@ -29,9 +29,9 @@ impl Rule for Sgd {
         }
     }
 
-    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], fresh: bool, step: SgdStep) {
+    fn kernel(weight: &mut [f32], grad: &mut [f32], kept: &mut [&mut [f32]], step: SgdStep) {
         let [velocity] = kept else { unreachable!("one tensor is kept") };
-        descent::sgd(weight, grad, velocity, fresh, step);
+        descent::sgd(weight, grad, velocity, step);
     }
 
     fn composed<const D: usize>(
