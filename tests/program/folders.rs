@@ -200,7 +200,7 @@ fn runs_are_compared_with_a_test_of_their_metrics() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(said.contains("data: the same\n"), "{said}");
-    let began = "at the beginning: squeezenet1_1.safetensors, sha256 60b2ce7ec30f574d\n";
+    let began = "at the beginning: squeezenet1_1.safetensors, published as squeezenet1_1, sha256 60b2ce7ec30f574d\n";
     assert_eq!(said.matches(began).count(), 2, "{said}");
     let mut command = fastai(&scratch);
     command.args(["diff", "-q", "--device", "cpu"]).arg(scratch.path().join("a")).arg(scratch.path().join("a"));

@@ -266,7 +266,7 @@ fn plots(record: &Record) -> Markup {
     html! {
         @if !record.fits.is_empty() {
             h2 { "Training" }
-            (tables::figure(plot::losses(&record.fits), html! { "Loss over all fits. Dashed lines: where a fit begins. A few very high first batches may be cut at the top." }))
+            (tables::figure(plot::losses(&record.fits), html! { "Loss over all fits. Dashed lines: where a fit begins. A few very high first batches may be cut at the top; epochs far above all batches lie at the top edge." }))
             (tables::figure(plot::rates(&record.fits), html! { "Learning rate of each layer group over all fits." }))
         }
         @if !record.finds.is_empty() {

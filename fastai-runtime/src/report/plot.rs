@@ -85,15 +85,9 @@ pub fn losses(fits: &[FitCurve]) -> String {
     let train: Vec<Vec<(f64, f64)>> = fits.iter().zip(&starts).map(|(fit, start)| line(&fit.losses, *start)).collect();
     let valid: Vec<(f64, f64)> = fits.iter().zip(&starts).flat_map(|(fit, start)| epoch_ends(fit, *start)).collect();
     let valid: Vec<(f64, f64)> = valid.into_iter().filter(|p| p.1.is_finite()).collect();
-    let mut values: Vec<f64> = train.iter().flatten().map(|p| p.1).collect();
-    values.sort_by(f64::total_cmp);
-    // The first batches of a new head may be far above the rest: the axis serves 98 % of them, and every epoch.
-    let high = values.get(values.len().saturating_sub(1) * 98 / 100).copied();
-    let ends = high.into_iter().chain(values.first().copied()).chain(valid.iter().map(|p| p.1));
-    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
-    if !low.is_finite() || !high.is_finite() {
+    let Some((low, high)) = loss_axis(train.iter().flatten().map(|p| p.1), valid.iter().map(|p| p.1)) else {
         return nothing("no batch was trained");
-    }
+    };
     draw(|area| {
         draw_legend(
             area,
@@ -109,11 +103,28 @@ pub fn losses(fits: &[FitCurve]) -> String {
             let cut = points.iter().map(|(x, v)| (*x, v.min(y.end))).collect::<Vec<_>>();
             chart.draw_series(LineSeries::new(thin(&cut), PALETTE[0].stroke_width(2)))?;
         }
-        chart.draw_series(valid.iter().map(|p| Circle::new(*p, 5, WHITE.filled())))?;
-        chart.draw_series(valid.iter().map(|p| Circle::new(*p, 4, PALETTE[1].filled())))?;
+        let shown = || valid.iter().map(|(x, v)| (*x, v.min(y.end)));
+        chart.draw_series(shown().map(|p| Circle::new(p, 5, WHITE.filled())))?;
+        chart.draw_series(shown().map(|p| Circle::new(p, 4, PALETTE[1].filled())))?;
         draw_borders(&mut chart, fits, &starts, y)
     })
 }
+
+/// The lowest and the highest loss that the axis of [`losses`] serves; `None` without any. The first batches of a new head may be
+/// far above the rest, and so may the epochs of a fit that diverged: it serves 98 % of the batches, and the epochs that are at most
+/// [`FAR_ABOVE`] times as high.
+fn loss_axis(train: impl Iterator<Item = f64>, valid: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
+    let mut values: Vec<f64> = train.collect();
+    values.sort_by(f64::total_cmp);
+    let high = values.get(values.len().saturating_sub(1) * 98 / 100).copied();
+    let served = valid.clone().filter(|v| high.is_none_or(|high| *v <= FAR_ABOVE * high));
+    let ends = high.into_iter().chain(values.first().copied()).chain(served);
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    (low.is_finite() && high.is_finite()).then_some((low, high))
+}
+
+/// Epochs whose loss is more than so many times that of nearly all batches lie at the top edge of their plot.
+const FAR_ABOVE: f64 = 20.0;
 
 /// A column of dots for each row of `rows`, with a line at its mean, over the rows' names.
 pub fn dots(rows: &[(String, Vec<f64>)], x_title: &str, y_title: &str) -> String {
@@ -392,6 +403,16 @@ fn printable(text: impl Display) -> String {
 mod tests {
     use super::*;
     use crate::train::EpochRow;
+
+    #[test]
+    fn an_epoch_that_diverged_does_not_hide_the_others() {
+        let batches = || (0..48).map(|k| 0.4 + f64::from(k % 10) / 10.0);
+        let axis = |epochs: &[f64]| loss_axis(batches(), epochs.iter().copied()).unwrap();
+        assert_eq!(axis(&[0.66, 0.2, 5.8e7, 3.4]), (0.2, 3.4));
+        assert_eq!(axis(&[0.66, 0.2, 20.0]), (0.2, 20.0));
+        assert_eq!(loss_axis(std::iter::empty(), [5.8e7].into_iter()), Some((5.8e7, 5.8e7)));
+        assert_eq!(loss_axis(std::iter::empty(), std::iter::empty()), None);
+    }
 
     #[test]
     fn a_stopped_fit_shows_its_epochs_where_they_ended() {
