@@ -13,8 +13,11 @@ DATA holds `dogscats/{train,valid}`, `dogbreed/{labels.csv,train}` and `ucmerced
 
 How to run
     pip install torch torchvision safetensors opencv-python-headless
-    python tools/deck_compare.py DATA LITE0 [--recipes dogs,breeds,planet] [--seeds 3] [--program PATH] [--json FILE]
+    python tools/deck_compare.py DATA LITE0 [--recipes dogs,breeds,planet] [--seeds 3] [--stages N] [--program PATH] [--json FILE]
     python tools/deck_compare.py DATA LITE0 --recorded FILE    # the tables of a file that --json wrote
+
+FILE is written after each seed, and a further call with it measures the seeds that it lacks. `--stages` measures the first
+stages alone: those on cached activations take seconds, so many seeds can be had of them.
 """
 
 import csv
@@ -22,6 +25,7 @@ import json
 import math
 import pathlib
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -253,6 +257,16 @@ def ours(deck, weights, data, seed, program, cache):
     return [metric_of(evaluation, column) for evaluation in measured]
 
 
+def is_measured(step):
+    return isinstance(step, Fit) or step.startswith("tta")
+
+
+def first_stages(steps, count):
+    """The steps up to the measured one of that number, 1 for the first; all if none is given."""
+    measured = [at for at, step in enumerate(steps) if is_measured(step)]
+    return steps if count is None else steps[: measured[min(count, len(measured)) - 1] + 1]
+
+
 def error_of(values):
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
@@ -280,6 +294,7 @@ def main():
     usage.add_argument("lite0", type=pathlib.Path, metavar="LITE0", help="weights of EfficientNet-lite0")
     usage.add_argument("--recipes", type=lambda s: s.split(","), default=["dogs", "breeds", "planet"])
     usage.add_argument("--threads", type=int, default=2)
+    usage.add_argument("--stages", type=int, metavar="N", help="measure the first N stages that are measured")
     usage.add_argument("--recorded", type=pathlib.Path, metavar="FILE", help="show what --json wrote, and run nothing")
     args = usage.parse_args()
     if args.recorded:
@@ -291,27 +306,30 @@ def main():
         return
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    all_found = {}
+    all_found = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
     with tempfile.TemporaryDirectory() as cache:
         for deck in decks():
             if deck.name not in args.recipes:
                 continue
+            deck.steps = first_stages(deck.steps, args.stages)
             data, train, valid, classes = data_of(deck, args.data.resolve())
             weights = (SQUEEZENET if deck.network == "squeezenet1_1" else args.lite0).resolve()
             print(f"\n{deck.name}: {deck.network}, {len(train)} + {len(valid)} images, {deck.metric}", flush=True)
-            found = {"here": [], "PyTorch": []}
-            for seed in range(1, args.seeds + 1):
+            stages = [str(step) for step in deck.steps if is_measured(step)]
+            found = all_found.setdefault(deck.name, {"stages": stages, "here": [], "PyTorch": []})
+            if found["stages"] != stages:
+                sys.exit(f"{args.json} holds other stages of {deck.name}: name another file")
+            for seed in range(len(found["PyTorch"]) + 1, args.seeds + 1):
                 started = time.perf_counter()
-                found["here"].append(ours(deck, weights, data, seed, args.program.resolve(), cache))
+                here = ours(deck, weights, data, seed, args.program.resolve(), cache)
                 between = time.perf_counter()
                 found["PyTorch"].append(Theirs(deck, weights, (train, valid), classes, seed).run())
+                found["here"].append(here)
                 seconds = between - started, time.perf_counter() - between
                 print(f"seed {seed}: {seconds[0]:.0f} s here, {seconds[1]:.0f} s in PyTorch", flush=True)
-            stages = [str(step) for step in deck.steps if isinstance(step, Fit) or step.startswith("tta")]
+                if args.json:
+                    args.json.write_text(json.dumps(all_found, indent=1))
             table(deck, stages, found)
-            all_found[deck.name] = {"stages": stages, **found}
-    if args.json:
-        args.json.write_text(json.dumps(all_found, indent=1))
 
 
 if __name__ == "__main__":
