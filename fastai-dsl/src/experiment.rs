@@ -1,6 +1,6 @@
-//! The trait that `recipe!` implements, and the marker types of tasks.
+//! The traits that `recipe!` implements.
 
-use crate::recipe::{Recipe, TaskKind};
+use crate::recipe::{Recipe, Task};
 use crate::suggest::did_you_mean;
 
 /// A recipe as a type. `recipe!` and `include_recipe!` implement only this trait; running is an extension trait of the
@@ -21,36 +21,6 @@ pub trait Experiment: Sized + 'static {
     const MODEL_TEXTS: Option<&'static [&'static str]> = None;
     /// The checked recipe.
     fn recipe() -> Recipe;
-}
-
-/// The kind of label, as a type. Predictions carry it, so that a metric for another task does not compile.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no task",
-    note = "tasks are words: `words::single_label`, `words::multi_label` or `words::regression`"
-)]
-pub trait Task: Copy + Send + Sync + 'static {
-    /// The task as a value.
-    const KIND: TaskKind;
-}
-
-/// Exactly one class per image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SingleLabel;
-/// Any number of tags per image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MultiLabel;
-/// A number per image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Regression;
-
-impl Task for SingleLabel {
-    const KIND: TaskKind = TaskKind::SingleLabel;
-}
-impl Task for MultiLabel {
-    const KIND: TaskKind = TaskKind::MultiLabel;
-}
-impl Task for Regression {
-    const KIND: TaskKind = TaskKind::Regression;
 }
 
 /// A recipe whose classes are a type: that of a recipe with a committed summary (`fastai prepare`).

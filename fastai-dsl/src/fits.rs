@@ -1,9 +1,9 @@
-//! The Rust values that a key of the registry accepts: the typed side of [`crate::schema::Type`].
+//! The Rust values that a key of the registry accepts: the typed side of [`crate::schema::Type`]. Constructs that are values
+//! of a key, such as splits, say so where they are declared.
 
 use crate::draft::Value;
 use crate::rate::Rate;
-use crate::schema::{blocks, column, folder, folds, grouped, indices, normalize, random, rows, sample, stratified};
-use crate::words::Word;
+use crate::word::{Off, On, Word};
 
 /// Kinds of values, one per [`crate::schema::Type`].
 pub mod kind {
@@ -61,27 +61,29 @@ pub mod kind {
 )]
 pub trait Fits<K>: Into<Value> {}
 
+/// Says which Rust types keys of a kind accept.
 macro_rules! fits {
-    ($($kind:ident: $($ty:ty),+;)*) => { $($( impl Fits<kind::$kind> for $ty {} )+)* };
+    ($($kind:ident: $($ty:ty),+;)*) => { $($( impl $crate::fits::Fits<$crate::fits::kind::$kind> for $ty {} )+)* };
 }
+pub(crate) use fits;
 fits! {
     Text: &str, String;
     Texts: &str, String, Vec<&str>, Vec<String>;
     Columns: Vec<Value>, Vec<&str>, Vec<String>, Vec<i32>, Vec<u32>, Vec<usize>;
-    Extent: Word, sample;
+    Extent: Word;
     Count: u8, u16, i32, u32, i64, u64, usize;
     Number: f64, f32, i32, u32, i64, u64, usize;
-    Switch: Word;
+    Switch: Word, On, Off;
     Zoom: f64, f32, i32, u32, [f64; 2];
     Word: Word;
     Augment: Vec<Value>;
     Column: &str, String, i32, u32, usize;
-    Split: &str, String, Word, random, stratified, blocks, grouped, folds, folder, indices, rows, column;
+    Split: &str, String, Word;
     Numbers: f64, f32, i32, u32, Vec<f64>;
     Counts: Vec<u32>, Vec<usize>;
     Rate: f64, Rate;
     Rates: f64, Rate, Vec<f64>, Vec<Rate>;
-    Stats: Word, normalize;
+    Stats: Word;
     Weights: &str, String, Word;
     Threshold: f64, f32, Word;
     ClassWeights: Word, Vec<f64>;

@@ -1,10 +1,9 @@
-//! Converts values of the language to Rust values of a recipe.
+//! Converts values of the language to Rust values. The parts of a recipe implement [`FromValue`] for their own types.
 
+use crate::construct::Key;
 use crate::draft::{Value, ValueKind};
 use crate::rate::Rate;
-use crate::recipe::{Column, Threshold, Weights};
-use crate::schema::Key;
-use crate::words::{Off, On};
+use crate::word::{Off, On};
 
 /// Converts a value that fits its key; returns `None` for a value of another kind.
 pub(crate) trait FromValue: Sized {
@@ -89,36 +88,6 @@ impl FromValue for Rate {
             ValueKind::Rate(rate) => Some(rate),
             ValueKind::Const(_) => Some(Rate::from(1e-3)),
             _ => None,
-        }
-    }
-}
-
-impl FromValue for Column {
-    fn from_value(value: &Value, key: &Key) -> Option<Self> {
-        match &value.kind {
-            ValueKind::Text(name) => Some(Column::Name(name.clone())),
-            _ => u32::from_value(value, key).map(Column::Position),
-        }
-    }
-}
-
-impl FromValue for Weights {
-    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
-        match &value.kind {
-            ValueKind::Text(path) => Some(Weights::File(path.clone())),
-            ValueKind::Word(word) => Weights::of_word(word),
-            // A path that is not known yet; nothing is checked about the weights of a file.
-            ValueKind::Const(_) => Some(Weights::Pretrained),
-            _ => None,
-        }
-    }
-}
-
-impl FromValue for Threshold {
-    fn from_value(value: &Value, key: &Key) -> Option<Self> {
-        match &value.kind {
-            ValueKind::Word(word) => Threshold::of_word(word),
-            _ => f64::from_value(value, key).map(Threshold::Fixed),
         }
     }
 }

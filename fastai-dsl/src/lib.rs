@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+mod bound;
 pub mod catalog;
 mod check;
+mod construct;
 pub mod curve;
+mod defaults;
 pub mod diagnostic;
 pub mod draft;
 pub mod evaluate;
@@ -16,6 +19,7 @@ pub mod fmt;
 mod from_value;
 pub mod grid;
 mod habits;
+mod help;
 pub mod import;
 mod model_text;
 pub mod overrides;
@@ -33,6 +37,9 @@ pub mod schema;
 pub mod source;
 pub mod stats;
 pub mod suggest;
+mod syntax;
+mod translation;
+mod word;
 mod word_enums;
 pub mod words;
 
@@ -40,20 +47,17 @@ pub use arch::ArchFacts;
 pub use check::{Checked, check, check_with};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 pub use draft::Draft;
-pub use experiment::{
-    Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, Task, UnknownClass, class_named, same_classes,
-    same_text,
-};
-pub use model_text::{MODEL_KEY, is_of_another_layout, model_text};
+pub use experiment::{Class, Classified, Experiment, UnknownClass, class_named, same_classes, same_text};
+pub use model_text::{MODEL_KEY, in_todays_words, is_of_another_layout, model_text};
 pub use pipeline::Pipeline;
 pub use plan::{BodyState, Facts, Plan, Stage, State};
 pub use rate::{Base, Rate};
 pub use recipe::{
     Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Dealing, Decode,
     DeviceWish, Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights,
-    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, OptimizerSpec, Options, PadMode, Precision, Recipe, Sampler,
-    Source, StatsWish, Step, StepKind, Suggest, TaskKind, Threshold, TransformSet, Transforms, Valid, Weights,
-    cycle_model,
+    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, MultiLabel, OptimizerSpec, Options, PadMode, Precision,
+    Recipe, Regression, Sampler, SingleLabel, Source, StatsWish, Step, StepKind, Suggest, Task, TaskKind, Threshold,
+    TransformSet, Transforms, Valid, Weights, cycle_model,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;
@@ -62,14 +66,11 @@ pub use stats::Stats;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::draft::Value;
-    pub use crate::experiment::{
-        Class, Classified, Experiment, MultiLabel, Regression, SingleLabel, UnknownClass, class_named, same_classes,
-        same_text,
-    };
+    pub use crate::experiment::{Class, Classified, Experiment, UnknownClass, class_named, same_classes, same_text};
     pub use crate::model_text::{first_difference, joined, joined_len, takes_text, utf8};
     pub use crate::pipeline::{self, Pipeline, Start};
     pub use crate::rate::Rate;
-    pub use crate::recipe::Recipe;
+    pub use crate::recipe::{MultiLabel, Recipe, Regression, SingleLabel};
     pub use crate::schema;
     pub use crate::words;
 }

@@ -1,6 +1,8 @@
 //! What a saved model says of its recipe, and which models are a recipe's own. `include_model!` compares while compiling what
 //! the loader compares at run time.
 
+use std::borrow::Cow;
+
 use crate::experiment::same_text;
 use crate::recipe::Recipe;
 
@@ -12,8 +14,20 @@ pub fn is_of_another_layout(key: &str) -> bool {
     key != MODEL_KEY && key.starts_with("fastai model ")
 }
 
-/// The text of a recipe as models are compared by it: without its comment.
+/// What canonical texts of earlier versions say, and what those of this one say in its place.
+const SAID_OTHERWISE: &[(&str, &str)] = &[("lr_find(suggest = steep,", "lr_find(suggest = steepest,")];
+
+/// The canonical text of a recipe that a run or a model keeps, in the words of this version, whichever version wrote it.
+pub fn in_todays_words(text: &str) -> Cow<'_, str> {
+    SAID_OTHERWISE.iter().fold(Cow::Borrowed(text), |text, (then, now)| match text.contains(then) {
+        true => Cow::Owned(text.replace(then, now)),
+        false => text,
+    })
+}
+
+/// The text of a recipe as models are compared by it: without its comment, in the words of this version.
 pub fn model_text(text: &str) -> String {
+    let text = in_todays_words(text);
     text.lines().filter(|line| !line.starts_with("///")).map(|line| format!("{line}\n")).collect()
 }
 
@@ -124,6 +138,25 @@ mod tests {
     use crate::source::RecipeText;
 
     const TEXTS: Option<&[&str]> = Some(&["A {\n    x: 1,\n    y: 2,\n}\n", "A {\n    x: 2,\n    y: 2,\n}\n"]);
+
+    #[test]
+    fn a_text_that_an_earlier_version_kept_is_that_of_the_recipe() {
+        let steps = "let lr1 = lr_find(suggest = steepest, or = 0.01); fit(lr1, 1);";
+        let text = format!(
+            "Cats {{ task: single_label, data: folders {{ root: \"data\" }}, transforms: side_on {{ size: 64 }}, \
+             model: resnet18, metrics: [accuracy], train: {{ {steps} }} }}"
+        );
+        let recipe = RecipeText::new("cats.recipe", &text, &[]).result.unwrap().recipe;
+        let todays = recipe.to_string();
+        let kept = todays.replace("suggest = steepest", "suggest = steep");
+        assert_ne!(kept, todays);
+        assert_eq!(model_text(&kept), model_text(&todays));
+        assert_eq!(RecipeText::new("kept", &in_todays_words(&kept), &[]).result.unwrap().recipe, recipe);
+        // What is typed today is told of, not understood.
+        let told = RecipeText::new("typed.recipe", &kept, &[]).render(false);
+        assert!(told.contains("did you mean `steepest`?"), "{told}");
+        assert!(matches!(in_todays_words(&todays), Cow::Borrowed(_)), "nothing is left to say otherwise");
+    }
 
     #[test]
     fn a_difference_is_found_and_told_while_compiling() {

@@ -4,9 +4,10 @@ use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::habits;
-use crate::parse::read_value;
+use crate::help;
 use crate::schema::{SECTIONS, SPLITS, Type, chosen};
 use crate::suggest::{did_you_mean, list};
+use crate::syntax::read_value;
 
 /// One `key=value`.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +154,7 @@ fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
         draft.sections.push(Entry { key: Name::new(key), lints: Vec::new(), value });
         return Ok(());
     }
-    if habits::meant_section(key) == Some("train") {
+    if help::meant_section(key) == Some("train") {
         return Err(steps_help(draft));
     }
     let mut names: Vec<&str> = settable().collect();
@@ -162,7 +163,7 @@ fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
 }
 
 fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<(), String> {
-    if habits::meant_section(section) == Some("train") {
+    if help::meant_section(section) == Some("train") {
         return Err(steps_help(draft));
     }
     let Some(entry) = draft.sections.iter_mut().find(|e| e.key.text == section) else {

@@ -8,7 +8,7 @@ use crate::recipe::{
     Transforms, Valid, Weights,
 };
 use crate::schema::{CSV, Construct, FIT, FIT_ONE_CYCLE, GIVEN, LR_FIND, TRANSFORMS};
-use crate::words::{self, switch};
+use crate::word::{self, switch};
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -212,9 +212,9 @@ impl fmt::Display for Valid {
 impl fmt::Display for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Weights::Pretrained => f.write_str(words::pretrained.0),
+            Weights::Pretrained => f.write_str(word::pretrained.0),
             Weights::File(path) => write!(f, "{path:?}"),
-            Weights::None => f.write_str(words::none.0),
+            Weights::None => f.write_str(word::none.0),
         }
     }
 }

@@ -11,7 +11,7 @@ macro_rules! word_enums {
         /// The words as values of the typed builder.
         #[allow(non_upper_case_globals)] // they are spelled as in a recipe
         pub mod $values {
-            use crate::words::Word;
+            use crate::word::Word;
             $crate::word_enums::word_enums!(@values $($enums)+);
         }
     };
@@ -56,7 +56,7 @@ macro_rules! word_enums {
             }
 
             impl $crate::from_value::FromValue for $name {
-                fn from_value(value: &$crate::draft::Value, _key: &$crate::schema::Key) -> Option<Self> {
+                fn from_value(value: &$crate::draft::Value, _key: &$crate::construct::Key) -> Option<Self> {
                     match &value.kind {
                         $crate::draft::ValueKind::Word(word) => Self::parse(word),
                         _ => None,

@@ -127,7 +127,7 @@ fn every_word_is_explained() {
         "cosine",
         "linear",
         "valley",
-        "steep",
+        "steepest",
         "minimum",
         "slide",
         "balanced",

@@ -68,6 +68,27 @@ fn every_lint_can_be_warned_allowed_and_denied() {
 }
 
 #[test]
+fn the_content_of_no_border_has_no_effect() {
+    let found = |keys: &str, attr: &str| {
+        let text = format!(
+            "{attr} Demo {{ task: single_label, data: folders {{ root: \"d\" }}, transforms: side_on {{ size: 64{keys} }}, \
+             model: squeezenet1_1, metrics: [accuracy], train: {{ fit(1e-2, 1); }} }}"
+        );
+        let source = RecipeText::new("x", &text, &[]);
+        source.diagnostics().iter().filter(|d| d.code.id == "no_effect").map(|d| d.message.clone()).collect::<Vec<_>>()
+    };
+    for mode in ["constant", "reflect"] {
+        let said = found(&format!(", pad_mode: {mode}"), "");
+        assert!(matches!(&said[..], [text] if text.contains("`pad` makes none")), "{said:?}");
+        assert_eq!(found(&format!(", pad_mode: {mode}, pad: 0"), "").len(), 1);
+        // What it proposes.
+        assert_eq!(found(&format!(", pad_mode: {mode}, pad: 4"), ""), [""; 0]);
+        assert_eq!(found(&format!(", pad_mode: {mode}"), "#[allow(no_effect)]"), [""; 0]);
+    }
+    assert_eq!(found("", ""), [""; 0]);
+}
+
+#[test]
 fn statistics_and_copies_that_fit_are_fine() {
     let found = |transforms: &str, model: &str, data: &str| {
         let text = format!(

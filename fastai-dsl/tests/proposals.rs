@@ -44,6 +44,14 @@ fn binding_a_name_is_proposed_where_it_helps() {
     passes(&tags("f1(threshold = 0.5)"), &[]);
     passes(&tags("f2(threshold = search)"), &[]);
 
+    // One label has no threshold, whatever its value would be.
+    let label = |metric: &str| recipe("single_label", &format!("[{metric}]"), "", "fit(1e-2, 1);");
+    for threshold in ["search", "0.3", "[0.3]", "2"] {
+        let said = help(&label(&format!("f1(threshold = {threshold})")), &[], "E0507");
+        assert_eq!(said, "remove `threshold`");
+    }
+    passes(&label("f1"), &[]);
+
     let sized = |size: &str| tags("f2").replace("size: 64", &format!("size: {size}"));
     let said = help(&sized("sz"), &[], "E0301");
     assert_eq!(said, "for instance `224`; names are bound in `train` only");

@@ -11,7 +11,8 @@ use fastai_dsl::scan;
 use fastai_dsl::source::{LARGEST, RecipeText};
 
 use crate::classes;
-use crate::expand::{RecipeItem, split_path, task};
+use crate::facade::split_path;
+use crate::item::{RecipeItem, task};
 use crate::report;
 
 pub(crate) fn include(input: TokenStream) -> TokenStream {

@@ -7,7 +7,9 @@
 mod builder;
 mod classes;
 mod expand;
+mod facade;
 mod file;
+mod item;
 mod model;
 mod relations;
 mod report;

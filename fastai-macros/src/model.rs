@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use fastai_dsl::{MODEL_KEY, is_of_another_layout, model_text};
 
-use crate::expand::split_path;
+use crate::facade::split_path;
 use crate::file;
 use crate::report;
 

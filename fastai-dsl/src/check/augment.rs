@@ -1,6 +1,7 @@
 //! The list `augment` of `transforms`.
 
-use super::bind::{self, Bound};
+use super::bind;
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};

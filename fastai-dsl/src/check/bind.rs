@@ -1,81 +1,15 @@
 //! Matches entries and arguments with a construct of the registry: names, kinds, ranges, missing and doubled keys.
 
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
-use crate::from_value::FromValue;
 use crate::habits;
-use crate::parse::read_value;
+use crate::help;
 use crate::schema::{Construct, Key, MAX_ITEMS, Range, STEPS, Type, constructs};
 use crate::suggest::list;
-use crate::words::{self, Off, On};
-
-/// The values of a construct's keys, by their index in the registry.
-pub(crate) struct Bound<'d> {
-    construct: &'static Construct,
-    values: Vec<Option<&'d Value>>,
-    given: Vec<bool>,
-}
-
-impl<'d> Bound<'d> {
-    /// No value is given: every key has its default.
-    pub(crate) fn new(construct: &'static Construct) -> Self {
-        Bound { construct, values: vec![None; construct.keys.len()], given: vec![false; construct.keys.len()] }
-    }
-
-    /// The construct of the keys.
-    pub(crate) fn construct(&self) -> &'static Construct {
-        self.construct
-    }
-
-    /// The value written for `key`, unless it has an error.
-    pub(super) fn written(&self, key: &str) -> Option<&'d Value> {
-        let (i, _) = self.construct.key(key)?;
-        self.values[i].filter(|v| v.kind != ValueKind::Broken)
-    }
-
-    /// Whether the recipe writes `key`, rightly or wrongly.
-    pub(super) fn given(&self, key: &str) -> bool {
-        self.construct.key(key).is_some_and(|(i, _)| self.given[i])
-    }
-
-    /// The value written for `key`, else the registry's default; `None` for a value with an error, and without a default.
-    pub(super) fn value(&self, key: &str) -> Option<&'d Value> {
-        let (i, key) = self.construct.key(key)?;
-        if self.given[i] { self.written(key.name) } else { key.default_value() }
-    }
-
-    /// Returns [`value`](Self::value) as the type in a recipe.
-    pub(crate) fn read<T: FromValue>(&self, key: &str) -> Option<T> {
-        let (_, described) = self.construct.key(key)?;
-        T::from_value(self.value(key)?, described)
-    }
-
-    /// Returns the value of a key without a default, if the recipe gives it; `None` after an error about it.
-    pub(crate) fn optional<T: FromValue>(&self, key: &str) -> Option<Option<T>> {
-        let value = self.read(key);
-        (self.given(key) == value.is_some()).then_some(value)
-    }
-
-    /// The site of `key`.
-    pub(super) fn site(&self, key: &str, fallback: Site) -> Site {
-        self.written(key).map_or(fallback, |v| v.site)
-    }
-
-    /// Whether the values of all these keys are known. The value of a Rust constant is unknown while a macro checks: relations
-    /// between two values are then asserted at compile time, and checked when the recipe is built.
-    pub(super) fn known(&self, keys: &[&str]) -> bool {
-        keys.iter().filter_map(|key| self.written(key)).all(|value| !value.has_constant())
-    }
-
-    /// Returns the written string of `key`.
-    pub(super) fn text(&self, key: &str) -> Option<&'d str> {
-        match &self.written(key)?.kind {
-            ValueKind::Text(s) => Some(s),
-            _ => None,
-        }
-    }
-}
+use crate::syntax::read_value;
+use crate::word::{self, Off, On};
 
 /// How the values of a construct are written.
 #[derive(Clone, Copy)]
@@ -129,10 +63,10 @@ impl<'d, 'w> Matching<'d, 'w> {
 
     /// Matches a value with the key of that name; reports an unknown name, and a name that comes again.
     fn name(&mut self, name: &Name, value: &'d Value, out: &mut Diagnostics) {
-        let (construct, noun) = (self.bound.construct, self.form.noun());
+        let (construct, noun) = (self.bound.construct(), self.form.noun());
         let Some((i, key)) = construct.key(&name.text) else {
             let text = format!("`{}` has no {noun} `{}`", self.word.text, name.text);
-            let help = habits::key_help(construct, &name.text, value, self.form.separator());
+            let help = help::key_help(construct, &name.text, value, self.form.separator());
             out.push(Diagnostic::error(self.form.unknown(), name.site, text).help(help));
             return;
         };
@@ -150,16 +84,16 @@ impl<'d, 'w> Matching<'d, 'w> {
     /// Gives the key at index `i` its value, unless the value does not fit.
     fn place(&mut self, i: usize, site: Site, value: &'d Value, out: &mut Diagnostics) {
         self.first[i] = Some(site);
-        let construct = self.bound.construct;
+        let construct = self.bound.construct();
         if fits(construct, &construct.keys[i], value, out) {
-            self.bound.values[i] = Some(value);
+            self.bound.set(i, value);
         }
     }
 
     /// A wrong name that plainly means a key takes that key's place, which is then neither missing nor filled by position.
     fn take_what_was_meant<'n>(&mut self, names: impl Iterator<Item = &'n Name>) {
         for name in names {
-            if let Some(i) = habits::meant(self.bound.construct, &name.text)
+            if let Some(i) = help::meant(self.bound.construct(), &name.text)
                 && self.first[i].is_none()
             {
                 self.first[i] = Some(name.site);
@@ -169,7 +103,7 @@ impl<'d, 'w> Matching<'d, 'w> {
 
     /// Reports at `site` each key that must be given and is not.
     fn report_missing(&self, site: Site, help: impl Fn(&Key) -> String, out: &mut Diagnostics) {
-        for (key, first) in self.bound.construct.keys.iter().zip(&self.first) {
+        for (key, first) in self.bound.construct().keys.iter().zip(&self.first) {
             if key.required && first.is_none() {
                 out.push(
                     Diagnostic::error(&c::MISSING_KEY, site, format!("`{}` needs `{}`", self.word.text, key.name))
@@ -181,7 +115,7 @@ impl<'d, 'w> Matching<'d, 'w> {
     }
 
     fn finish(mut self) -> Bound<'d> {
-        self.bound.given = self.first.iter().map(Option::is_some).collect();
+        self.bound.note_given(self.first.iter().map(Option::is_some));
         self.bound
     }
 }
@@ -201,7 +135,7 @@ pub(super) fn entries<'d>(
     matching.take_what_was_meant(named.iter().map(|e| &e.key));
     // An entry that could not be read may be any key.
     if named.len() == entries.len() {
-        matching.report_missing(word.site, |key| format!("`{}: {}`", key.name, instance(key)), out);
+        matching.report_missing(word.site, |key| format!("`{}: {}`", key.name, key.instance()), out);
     }
     matching.finish()
 }
@@ -239,7 +173,7 @@ pub(super) fn args<'d>(
         }
         matching.place(next, arg.value.site, &arg.value, out);
     }
-    let help = |key: &Key| format!("`{}`, where `{}` is {}", call(construct), key.name, key.ty.expected());
+    let help = |key: &Key| format!("`{}`, where `{}` is {}", construct.example(), key.name, key.ty.expected());
     matching.report_missing(site, help, out);
     matching.finish()
 }
@@ -249,8 +183,8 @@ fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
     let legal = key.legal_words();
     match (habits::python(w), key.ty) {
         (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
-        (Some(On::WORD), Type::Weights) => format!("`{}`", words::pretrained.0),
-        (Some(Off::WORD), Type::Weights) => format!("`{}`", words::none.0),
+        (Some(On::WORD), Type::Weights) => format!("`{}`", word::pretrained.0),
+        (Some(Off::WORD), Type::Weights) => format!("`{}`", word::none.0),
         _ if !legal.is_empty() => habits::word_help(w, legal),
         (_, Type::Text | Type::Texts | Type::Column | Type::Columns) => format!("`\"{w}\"`"),
         _ if STEPS.iter().any(|step| step.name == construct.name) => format!("bind `{w}` first: `let {w} = ..;`"),
@@ -283,56 +217,7 @@ fn unquoted(construct: &Construct, key: &Key, text: &str) -> String {
 
 /// "for instance `224`"
 fn example(key: &Key) -> String {
-    format!("for instance `{}`", instance(key))
-}
-
-/// Formats a call with a value for each required argument.
-pub(super) fn call(construct: &Construct) -> String {
-    let needed: Vec<String> = construct.keys.iter().filter(|k| k.required).map(instance).collect();
-    format!("{}({})", construct.name, needed.join(", "))
-}
-
-/// An example of a value for a key, for help texts.
-pub(super) fn instance(key: &Key) -> String {
-    if let Some(default) = key.default {
-        return default.to_string();
-    }
-    let usual = match (key.name, key.ty) {
-        ("root", _) => "\"data\"",
-        ("labels", _) => "\"labels.csv\"",
-        ("images" | "train", Type::Text) => "\"train\"",
-        ("path", _) => "\"valid\"",
-        ("size", _) => "224",
-        ("cycles" | "epochs", _) => "3",
-        ("share", _) => "0.2",
-        ("count", _) => "5",
-        ("names", _) => "[\"a\", \"b\"]",
-        ("use_clr", _) => "[32, 8]",
-        ("use_clr_beta", _) => "[10, 10]",
-        (_, ty) => usual(key, ty),
-    };
-    match (usual.parse::<f64>(), key.range) {
-        (Ok(x), Some(range)) if !range.holds(x) => number(range.lo),
-        _ => usual.to_string(),
-    }
-}
-
-/// An example of a value of a kind.
-fn usual(key: &Key, ty: Type) -> &'static str {
-    match ty {
-        Type::Text => "\"name\"",
-        Type::Texts => "\".jpg\"",
-        Type::Columns => "[\"cat\", \"dog\"]",
-        Type::Extent => "sample(10000)",
-        Type::Count | Type::Column => "1",
-        Type::Number | Type::Rate | Type::Rates | Type::Numbers | Type::Threshold => "0.01",
-        Type::Zoom => "1.1",
-        Type::Augment => "[rotate(10), flip]",
-        Type::Word => key.words.first().copied().unwrap_or("none"),
-        Type::Split => "random(0.2)",
-        Type::Counts => "[512]",
-        Type::Switch | Type::Weights | Type::Stats => ty.words().first().copied().unwrap_or_default(),
-    }
+    format!("for instance `{}`", key.instance())
 }
 
 /// Checks the kind of a value and reports mismatches.
@@ -486,13 +371,13 @@ pub(super) fn range_ok(name: &str, range: &Range, x: f64, site: Site, out: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::parse_value;
     use crate::schema::SECTIONS;
+    use crate::syntax::parse_value;
 
     #[test]
     fn every_example_fits_its_own_key() {
         for (construct, key) in constructs().flat_map(|c| c.keys.iter().map(move |key| (c, key))) {
-            let example = parse_value(&instance(key)).expect("an example is a value");
+            let example = parse_value(&key.instance()).expect("an example is a value");
             let mut out = Diagnostics::default();
             assert!(fits(construct, key, &example, &mut out), "{}: {}: {out:?}", construct.name, key.name);
         }

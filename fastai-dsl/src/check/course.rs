@@ -1,6 +1,6 @@
 //! Checks and lowers the schedule of a `fit`.
 
-use super::bind::{self, Bound};
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::ValueKind;
@@ -143,7 +143,7 @@ fn numbers(
     if single || !counts.contains(&numbers.len()) {
         let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
         let text = format!("`{key}` is a list of {} numbers: {expected}", counts.join(" or "));
-        let example = bound.construct().key(key).map(|(_, key)| bind::instance(key));
+        let example = bound.construct().key(key).map(|(_, key)| key.instance());
         let help = example.map(|example| format!("`{key} = {example}`"));
         out.push(Diagnostic::error(&c::WRONG_TYPE, bound.site(key, site), text).help_if(help));
         return None;

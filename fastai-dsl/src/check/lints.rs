@@ -13,7 +13,7 @@ use crate::recipe::{
 use crate::schedule::epochs;
 use crate::stats::Stats;
 use crate::suggest::did_you_mean;
-use crate::words::switch;
+use crate::word::switch;
 
 /// The number of epochs above which a run is long.
 const LONG: u64 = 500;
@@ -116,6 +116,7 @@ pub(super) fn run(parts: &Subject, flat: &Draft, draft: &Draft, unused: &[Unused
         precompute_ignores_augment(parts, call, &mut lints);
         precompute_ignores_mixing(parts.options, call, &mut lints);
     }
+    pad_mode_without_pad(parts.transforms, &mut lints);
     stats_of_other_weights(parts, &mut lints);
     enlarged_copies(parts, &steps, &mut lints);
     balanced_twice(parts, &mut lints);
@@ -190,6 +191,25 @@ fn precompute_ignores_augment(parts: &Subject, call: &StepCall, lints: &mut Lint
     .help("`precompute(off);` and a `fit` on images, or `transforms: none { .. }`")
     .also(set, "the transforms that nothing sees");
     lints.at(&c::PRECOMPUTE_IGNORES_AUGMENT, &[&call.lints, section, train, &lints.draft.lints], diagnostic);
+}
+
+/// A border's content where there is no border.
+fn pad_mode_without_pad(transforms: &Transforms, lints: &mut Lints) {
+    let Some(section) = lints.draft.sections.iter().find(|e| e.key.text == "transforms") else { return };
+    let ValueKind::Block(_, keys) = &section.value.kind else { return };
+    let Some(entry) = keys.iter().find(|e| e.key.text == "pad_mode") else { return };
+    // The value of a constant is unknown.
+    if transforms.pad > 0 || lints.has_constant("transforms", &["pad"]) {
+        return;
+    }
+    let text = "`pad_mode` says what a border shows, and `pad` makes none".to_string();
+    // That crop has no border.
+    let help = match transforms.crop {
+        Crop::Googlenet => "remove `pad_mode`",
+        _ => "`pad: 4` beside it, or remove `pad_mode`",
+    };
+    let diagnostic = Diagnostic::error(&c::NO_EFFECT, entry.key.site, text).help(help);
+    of_section(&c::NO_EFFECT, "transforms", diagnostic, lints.draft, lints.out);
 }
 
 fn stats_of_other_weights(parts: &Subject, lints: &mut Lints) {

@@ -3,7 +3,7 @@
 use super::{TaskAt, bind, unexpected};
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Value, ValueKind};
+use crate::draft::{Arg, Value, ValueKind};
 use crate::recipe::{Average, KeepBest, Metric, MetricKind, TaskKind};
 use crate::suggest::{did_you_mean, list};
 
@@ -73,7 +73,15 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
         );
         return None;
     }
-    let bound = bind::args(construct, &name, value.site, args, out);
+    // What a label has no use for is not held to be a number first.
+    let of_label = task.is_some_and(|(task, _)| task == TaskKind::SingleLabel && kind.measures(task));
+    let is_useless = |arg: &Arg| {
+        let is_threshold = arg.name.as_ref().is_some_and(|name| name.text == "threshold");
+        of_label && is_threshold && construct.key("threshold").is_some() && arg.value.kind != ValueKind::Broken
+    };
+    let useless = args.iter().find(|arg| is_useless(arg)).map(|arg| arg.value.site);
+    let useful: Vec<Arg> = args.iter().filter(|arg| !is_useless(arg)).cloned().collect();
+    let bound = bind::args(construct, &name, value.site, &useful, out);
     if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
         let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
         out.push(
@@ -85,14 +93,14 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
     }
     if let Some((TaskKind::SingleLabel, set)) = task {
         let samples = bound.read::<Average>("average") == Some(Average::Samples);
-        let of_tags = [("threshold", bound.given("threshold")), ("average", samples)];
+        let of_tags = [("threshold", useless.is_some() || bound.given("threshold")), ("average", samples)];
         for (key, _) in of_tags.iter().filter(|(_, wrong)| *wrong) {
             let what = if *key == "average" { "`average = samples`" } else { "`threshold`" };
             let text =
                 format!("{what} is for tags: an image with one label is predicted to have the most probable class");
             let help = if *key == "average" { "`average = macro`" } else { "remove `threshold`" };
             out.push(
-                Diagnostic::error(&c::TASK_OPTION, bound.site(key, value.site), text)
+                Diagnostic::error(&c::TASK_OPTION, bound.site(key, useless.unwrap_or(value.site)), text)
                     .help(help)
                     .also(set, "the task is set here"),
             );
@@ -138,7 +146,7 @@ pub(super) fn keep_best(
                 Some((task, _)) if !kind.measures(task) => {
                     format!("it does not measure `{}` data; one of {others}", task.word())
                 }
-                _ if metrics.is_empty() => format!("`metrics: [{}]`", example(kind)),
+                _ if metrics.is_empty() => format!("`metrics: [{}]`", kind.example()),
                 _ => format!("add it to `metrics`, or one of {others}"),
             };
             (format!("`{word}` is not measured"), help)
@@ -151,13 +159,4 @@ pub(super) fn keep_best(
     };
     out.push(Diagnostic::error(&c::BEST_METRIC, value.site, message).help(help).also(site, "what is measured"));
     found
-}
-
-/// A metric as a recipe may write it: its word, with the arguments that it needs.
-pub(crate) fn example(kind: MetricKind) -> String {
-    let construct = kind.construct();
-    match construct.keys.iter().any(|key| key.required) {
-        true => bind::call(construct),
-        false => kind.word().to_string(),
-    }
 }

@@ -18,14 +18,13 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, LintAttr, LintLevel, Value, ValueKind};
 use crate::evaluate::{Unused, evaluate};
 use crate::habits;
+use crate::help;
 use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, TaskKind};
 use crate::schema::{self, SECTIONS, Type};
 use crate::suggest::list;
-use crate::words::On;
+use crate::word::On;
 
-pub(crate) use bind::Bound;
 pub(crate) use lints::of_section as lint_of_section;
-pub(crate) use metrics::example as example_of_metric;
 
 /// A recipe that passed the checks, and what the front end needs besides.
 #[derive(Clone, Debug)]
@@ -80,7 +79,7 @@ impl<'d> Sections<'d> {
             if !SECTIONS.iter().any(|s| s.name == name) {
                 out.push(
                     Diagnostic::error(&c::UNKNOWN_SECTION, entry.key.site, format!("unknown section `{name}`"))
-                        .help(habits::section_help(name, &entry.value)),
+                        .help(help::section_help(name, &entry.value)),
                 );
             }
             if let Some(first) = draft.sections[..i].iter().find(|e| e.key.text == name) {
@@ -96,7 +95,7 @@ impl<'d> Sections<'d> {
             .sections
             .iter()
             .filter(|e| !SECTIONS.iter().any(|s| s.name == e.key.text))
-            .filter_map(|e| habits::meant_section(&e.key.text))
+            .filter_map(|e| help::meant_section(&e.key.text))
             .collect();
         for section in SECTIONS.iter().filter(|s| s.required && s.name != "train" && !unread) {
             if !meant.contains(&section.name) && !draft.sections.iter().any(|e| e.key.text == section.name) {

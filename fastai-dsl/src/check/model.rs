@@ -1,7 +1,8 @@
 //! Checks `model`, and the heads of `model` and `head(..)`.
 
-use super::bind::{self, Bound};
+use super::bind;
 use crate::arch::{self, ARCHS, ArchFacts};
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};

@@ -1,6 +1,7 @@
 //! Checks and lowers the section `transforms`.
 
 use super::{augment, bind, unexpected};
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
@@ -88,7 +89,7 @@ pub(super) fn size(value: &Value) -> Option<(u32, Site)> {
 }
 
 /// The statistics for normalising pixels.
-fn stats(bound: &bind::Bound, out: &mut Diagnostics) -> Option<StatsWish> {
+fn stats(bound: &Bound, out: &mut Diagnostics) -> Option<StatsWish> {
     if !bound.given("stats") {
         return Some(StatsWish::default());
     }

@@ -7,7 +7,7 @@ use crate::recipe::{
     PadMode, Precision, Sampler, Suggest, TaskKind, TransformSet,
 };
 use crate::schema::{Key, SECTIONS, constructs};
-use crate::words;
+use crate::word;
 
 /// Words of the field that the language, the runs and the lessons use, each with its meaning here.
 const CONCEPTS: &[(&str, &str)] = &[
@@ -48,7 +48,7 @@ const CONCEPTS: &[(&str, &str)] = &[
     ),
     (
         "overfitting",
-        "The training loss is far below the validation loss: the network knows its training images by heart. Augment more, drop out more, use larger images, or stop earlier.",
+        "The validation loss rises, by more than chance explains, while the training loss falls below it: the network knows its training images by heart. Augment more, drop out more, use larger images, or stop earlier.",
     ),
     ("diverged", "The loss left the range of any answer: the learning rate is too high."),
     ("learn", "The original's learner. Here the steps of `train` stand alone: `fit(1e-2, 3);`"),
@@ -102,7 +102,7 @@ fn word(topic: &str) -> Option<String> {
     let of_sections = sections.map(|s| format!("  `{}`: {}\n", s.name, s.doc));
     let places: Vec<String> = of_keys.chain(of_sections).collect();
     let meanings = ENUMS.iter().flat_map(|(words, docs)| words.iter().zip(*docs));
-    let own = words::DOCS.iter().map(|(word, doc)| (word, doc));
+    let own = word::DOCS.iter().map(|(word, doc)| (word, doc));
     let docs: Vec<&str> = meanings.chain(own).filter(|(word, _)| **word == topic).map(|(_, doc)| doc.trim()).collect();
     if places.is_empty() && docs.is_empty() {
         return None;
@@ -134,7 +134,7 @@ pub(super) fn topics() -> impl Iterator<Item = &'static str> {
     let concepts = CONCEPTS.iter().map(|(name, _)| name);
     let aliases = arch::ARCHS.iter().flat_map(|facts| facts.aliases);
     let plain = of_keys.chain(of_sections).chain(enums).chain(MetricKind::WORDS).chain(concepts).chain(aliases);
-    plain.copied().chain(words::DOCS.iter().map(|(word, _)| *word)).chain(habits::names())
+    plain.copied().chain(word::DOCS.iter().map(|(word, _)| *word)).chain(habits::names())
 }
 
 /// The texts of helps and pages that propose code, with the names that they are about.

@@ -1,21 +1,21 @@
 //! A recursive-descent parser from tokens to a [`Draft`] that does not stop at the first mistake.
 //!
 //! A production that fails reports the mistake, skips token trees to the next `,` or `;` of its own level, and continues.
-//! Groups are atomic, so a mistake never leaves its brackets. Unparsed text becomes [`ValueKind::Broken`], about which the
-//! checks stay silent.
+//! Groups are atomic, so a mistake never leaves its brackets. Unparsed text becomes
+//! [`ValueKind::Broken`](crate::draft::ValueKind::Broken), about which the checks stay silent. Values are read in `syntax`.
 
-mod literal;
 mod statement;
-mod value;
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
-use syn::buffer::{Cursor, TokenBuffer};
+use syn::buffer::TokenBuffer;
 
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, Entry, LintAttr, LintLevel, Name, Train, Value, ValueKind};
+use crate::draft::{Draft, Entry, Name, Stmt, Train, relocate};
 use crate::scan::MAX_DEPTH;
 use crate::schema::SECTIONS;
+pub use crate::syntax::parse_value;
+use crate::syntax::{Out, Parser, broken_entry};
 
 /// The parser's result; [`Site`]s are indices into `spans`.
 #[derive(Debug)]
@@ -61,8 +61,7 @@ pub fn parse(tokens: TokenStream) -> Parsed {
         return Parsed { draft: None, diagnostics, spans, visibility, name, originals, begun };
     }
     let buffer = TokenBuffer::new2(tokens);
-    let end = Span::call_site();
-    let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
+    let mut parser = Parser::new(&buffer, SECTIONS, &mut out);
     let (draft, visibility, name) = parser.recipe();
     let Out { spans, diagnostics, originals, begun } = out;
     Parsed { draft, diagnostics, spans, visibility, name, originals, begun }
@@ -117,151 +116,7 @@ fn excess(tokens: &TokenStream) -> Option<Excess> {
     None
 }
 
-#[derive(Default)]
-struct Out {
-    spans: Vec<(Span, Span)>,
-    diagnostics: Diagnostics,
-    originals: Vec<(Span, Span)>,
-    begun: Vec<Name>,
-}
-
-impl Out {
-    fn site(&mut self, first: Span, last: Span) -> Site {
-        self.spans.push((first, last));
-        Site((self.spans.len() - 1) as u32)
-    }
-}
-
-/// The most sections, keys of a construct, or arguments of a call that are read.
-const MAX_KEYS: usize = 500;
-
-/// A place in one group of tokens.
-struct Parser<'a, 'o> {
-    cursor: Cursor<'a>,
-    /// The closing bracket of the group, which errors at its end point to.
-    end: Span,
-    /// The last consumed token.
-    last: Span,
-    out: &'o mut Out,
-}
-
-impl<'a> Parser<'a, '_> {
-    fn inside(&mut self, cursor: Cursor<'a>, end: Span) -> Parser<'a, '_> {
-        Parser { cursor, end, last: end, out: self.out }
-    }
-
-    fn site(&mut self, first: Span) -> Site {
-        let last = self.last;
-        self.out.site(first, last)
-    }
-
-    fn here(&self) -> Span {
-        if self.cursor.eof() { self.end } else { self.cursor.span() }
-    }
-
-    fn report(&mut self, diagnostic: Diagnostic) {
-        self.out.diagnostics.push(diagnostic);
-    }
-
-    /// The next token as a help text may quote it.
-    fn upcoming(&self) -> String {
-        match self.cursor.token_tree() {
-            Some((token @ (TokenTree::Literal(_) | TokenTree::Ident(_)), _)) => {
-                let text = token.to_string();
-                crate::habits::python(&text).map_or(text, str::to_string)
-            }
-            _ => "..".to_string(),
-        }
-    }
-
-    /// An error at the next token.
-    fn error_here(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
-        let span = self.here();
-        Diagnostic::error(code, self.out.site(span, span), message)
-    }
-
-    /// An error at the last token taken, after which something is missing.
-    fn error_after(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
-        let span = self.last;
-        Diagnostic::error(code, self.out.site(span, span), message)
-    }
-
-    fn peek_punct(&self, ch: char) -> bool {
-        matches!(self.cursor.punct(), Some((p, _)) if p.as_char() == ch)
-    }
-
-    fn punct(&mut self, ch: char) -> bool {
-        match self.cursor.punct() {
-            Some((p, rest)) if p.as_char() == ch => {
-                self.last = p.span();
-                self.cursor = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn peek_word(&self) -> Option<String> {
-        self.cursor.ident().map(|(i, _)| i.to_string())
-    }
-
-    fn ident(&mut self) -> Option<proc_macro2::Ident> {
-        let (ident, rest) = self.cursor.ident()?;
-        self.last = ident.span();
-        self.cursor = rest;
-        Some(ident)
-    }
-
-    fn name(&mut self) -> Option<Name> {
-        let ident = self.ident()?;
-        let site = self.site(ident.span());
-        Some(Name { text: ident.to_string(), site })
-    }
-
-    /// The group with that delimiter, if it comes next: its content and closing bracket.
-    fn group(&mut self, delimiter: Delimiter) -> Option<(Cursor<'a>, Span)> {
-        let (content, span, rest) = self.cursor.group(delimiter)?;
-        self.last = span.close();
-        self.cursor = rest;
-        Some((content, span.close()))
-    }
-
-    fn skip_one(&mut self) {
-        if let Some((token, rest)) = self.cursor.token_tree() {
-            self.last = token.span();
-            self.cursor = rest;
-        }
-    }
-
-    /// Skips past the next `separator`, or to the end of the group.
-    fn skip_past(&mut self, separator: char) {
-        while !self.cursor.eof() && !self.punct(separator) {
-            self.skip_one();
-        }
-    }
-
-    /// Whether a group has more keys or arguments than any construct could take; reports it and skips the rest, so that no
-    /// check has to compare a hundred thousand of them.
-    fn crowded(&mut self, count: usize, what: &str) -> bool {
-        if count < MAX_KEYS {
-            return false;
-        }
-        let error =
-            self.error_here(&c::TOO_MANY, format!("more than {MAX_KEYS} {what}")).help("remove those that repeat");
-        self.report(error);
-        while !self.cursor.eof() {
-            self.skip_one();
-        }
-        true
-    }
-
-    /// Skips past the next comma, or a semicolon in its place.
-    fn skip_entry(&mut self) {
-        while !self.cursor.eof() && !self.punct(',') && !self.punct(';') {
-            self.skip_one();
-        }
-    }
-
+impl Parser<'_, '_> {
     fn recipe(&mut self) -> (Option<Draft>, TokenStream, Option<proc_macro2::Ident>) {
         let (doc, lints) = self.attributes();
         let mut visibility = TokenStream::new();
@@ -364,121 +219,6 @@ impl<'a> Parser<'a, '_> {
             self.separator("a section");
         }
     }
-
-    /// Parses `key:`. On anything else, reports an error, skips past the next comma or semicolon, and returns a broken
-    /// entry.
-    fn key(&mut self, what: &str) -> Result<Name, Box<Entry>> {
-        let Some(key) = self.name() else {
-            let error =
-                self.error_here(&c::EXPECTED_KEY, format!("expected the name of {what}")).help("`name: value,`");
-            self.report(error);
-            let site = self.site(self.here());
-            self.skip_entry();
-            return Err(broken_entry(Name { text: String::new(), site }));
-        };
-        if self.punct(':') {
-            return Ok(key);
-        }
-        if self.peek_punct('=') {
-            let error = self.error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text));
-            self.skip_one();
-            let help = format!("keys in braces take a colon: `{}: {}`", key.text, self.upcoming());
-            self.report(error.help(help));
-            return Ok(key);
-        }
-        let error = self.error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text)).help(
-            match SECTIONS.iter().find(|s| s.name == key.text) {
-                Some(section) => format!("`{},`", section.example),
-                None => format!("`{}: ..,`", key.text),
-            },
-        );
-        self.report(error);
-        self.skip_entry();
-        Err(broken_entry(key))
-    }
-
-    /// Parses the comma between two entries. Reports a missing one and continues if the next entry starts there.
-    fn separator(&mut self, what: &str) {
-        if self.cursor.eof() || self.punct(',') {
-            return;
-        }
-        if self.peek_punct(';') {
-            let error = self.error_here(&c::MISSING_COMMA, format!("`;` after {what}")).help("separate with `,`");
-            self.report(error);
-            self.skip_one();
-            return;
-        }
-        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
-        self.report(error);
-        let begins_entry = self.cursor.ident().is_some() || self.peek_punct('#');
-        if !begins_entry {
-            self.skip_past(',');
-        }
-    }
-
-    /// Doc comments and lint levels.
-    fn attributes(&mut self) -> (Option<String>, Vec<LintAttr>) {
-        let mut doc: Option<String> = None;
-        let mut lints = Vec::new();
-        while self.peek_punct('#') {
-            let hash = self.here();
-            self.punct('#');
-            let Some((content, end)) = self.group(Delimiter::Bracket) else {
-                let site = self.out.site(hash, hash);
-                self.report(
-                    Diagnostic::error(&c::ATTRIBUTE, site, "expected an attribute after `#`")
-                        .help("comments begin with two strokes: `// ..`"),
-                );
-                // Python's comment ends with its line.
-                let line = hash.start().line;
-                while !self.cursor.eof() && self.here().start().line == line {
-                    self.skip_one();
-                }
-                continue;
-            };
-            let mut inner = self.inside(content, end);
-            let word = inner.ident().map(|i| i.to_string()).unwrap_or_default();
-            let level = match word.as_str() {
-                "doc" => {
-                    if inner.punct('=')
-                        && let Some((literal, _)) = inner.cursor.literal()
-                        && let syn::Lit::Str(text) = syn::Lit::new(literal)
-                    {
-                        let line = text.value();
-                        let line = line.strip_prefix(' ').unwrap_or(&line).trim_end();
-                        doc = Some(doc.map_or(line.to_string(), |d| format!("{d}\n{line}")));
-                    }
-                    continue;
-                }
-                "allow" => LintLevel::Allow,
-                "warn" => LintLevel::Warn,
-                "deny" | "forbid" => LintLevel::Deny,
-                _ => {
-                    let site = inner.out.site(hash, end);
-                    inner.report(
-                        Diagnostic::error(&c::ATTRIBUTE, site, format!("attribute `{word}` means nothing here"))
-                            .help("`#[allow(lint)]`, `#[warn(lint)]`, `#[deny(lint)]` or a doc comment"),
-                    );
-                    continue;
-                }
-            };
-            if let Some((content, end)) = inner.group(Delimiter::Parenthesis) {
-                let mut names = inner.inside(content, end);
-                while let Some(name) = names.name() {
-                    lints.push(LintAttr { level, name });
-                    if !names.punct(',') {
-                        break;
-                    }
-                }
-            }
-        }
-        (doc, lints)
-    }
-}
-
-fn broken_entry(key: Name) -> Box<Entry> {
-    let value = Value { kind: ValueKind::Broken, site: key.site };
-    Box::new(Entry { key, lints: Vec::new(), value })
 }
 
 fn camel_case(word: &str) -> String {
@@ -490,34 +230,11 @@ fn camel_case(word: &str) -> String {
 }
 
 /// Parses statements of `train` that the language itself wrote, all at one place.
-fn statements_of(text: &str, site: Site) -> Vec<crate::draft::Stmt> {
+fn statements_of(text: &str, site: Site) -> Vec<Stmt> {
     let Ok(tokens) = text.parse::<TokenStream>() else { return Vec::new() };
     let mut out = Out::default();
     let buffer = TokenBuffer::new2(tokens);
-    let end = Span::call_site();
-    let mut statements = Parser { cursor: buffer.begin(), end, last: end, out: &mut out }.statements().0;
-    crate::draft::relocate(&mut statements, site);
+    let mut statements = Parser::new(&buffer, SECTIONS, &mut out).statements().0;
+    relocate(&mut statements, site);
     statements
-}
-
-/// Parses a single value, as `--set` takes it, without places; `None` if the text is not one value.
-pub fn parse_value(text: &str) -> Option<crate::draft::Value> {
-    read_value(text).ok()
-}
-
-/// [`parse_value`], with what is said about a text that is not one value.
-pub(crate) fn read_value(text: &str) -> Result<crate::draft::Value, Diagnostics> {
-    crate::scan::scan(text).map_err(|_| Diagnostics::default())?;
-    let tokens: TokenStream = text.parse().map_err(|_| Diagnostics::default())?;
-    let mut out = Out::default();
-    let buffer = TokenBuffer::new2(tokens);
-    let end = Span::call_site();
-    let mut parser = Parser { cursor: buffer.begin(), end, last: end, out: &mut out };
-    let value = parser.value();
-    if !parser.cursor.eof() || out.diagnostics.has_errors() {
-        return Err(out.diagnostics);
-    }
-    let mut value = value;
-    value.forget_sites();
-    Ok(value)
 }

@@ -2,14 +2,15 @@
 
 use proc_macro2::Delimiter;
 
-use super::Parser;
 use crate::catalog as c;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Arg, Name, Op, StepCall, Stmt, Value, ValueKind};
 use crate::evaluate::counted;
 use crate::habits;
-use crate::import;
+use crate::help;
 use crate::schema::STEPS;
+use crate::syntax::Parser;
+use crate::translation;
 
 impl Parser<'_, '_> {
     /// Parses statements up to the end of the group; also returns whether one of them failed.
@@ -219,7 +220,7 @@ impl Parser<'_, '_> {
         }
         let near = crate::suggest::closest(&word.text, STEPS.iter().map(|s| s.name));
         let help = match near {
-            Some(step) => format!("steps are calls: `{}`", habits::step(step)),
+            Some(step) => format!("steps are calls: `{}`", help::step(step)),
             None => "a name by itself does nothing here; remove it".to_string(),
         };
         let error = self.error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text)).help(help);
@@ -282,14 +283,14 @@ impl Parser<'_, '_> {
             _ if is_object => format!("there is no object `{word}` in a recipe"),
             _ => "nothing is assigned in a recipe".to_string(),
         };
-        let answer = import::answer(&text).unwrap_or_default();
+        let answer = translation::answer(&text).unwrap_or_default();
         let help = match answer.help() {
             empty if empty.is_empty() => "`train` holds `let`, `for` and steps: `fit(1e-2, 3);`".to_string(),
             help => help,
         };
         self.report(Diagnostic::error(&c::EXPECTED_STEP, site, message).help(help));
         let mut statements = super::statements_of(&answer.steps.join(" "), site);
-        let names = import::bound_names(&text);
+        let names = translation::bound_names(&text);
         for name in names {
             // What later statements may name, of which nothing is known.
             if !statements.iter().any(|s| matches!(s, Stmt::Let { name: bound, .. } if bound.text == name)) {

@@ -77,12 +77,11 @@ use std::marker::PhantomData;
 use crate::check::check;
 use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Arg, Draft, LintAttr, LintLevel, Name, StepCall, Stmt, Train, Value, ValueKind};
-use crate::experiment::Task;
 use crate::fits::{Fits, kind};
 use crate::rate::Rate;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Task};
 use crate::schema::{self, IntoConstruct};
-use crate::words::{Off, On};
+use crate::word::{Off, On};
 
 pub use crate::recipe::{Costs, Descends};
 pub use start::{DataSource, Start};

@@ -3,12 +3,12 @@
 use std::marker::PhantomData;
 
 use super::{Frozen, Pipeline, Unfrozen};
+use crate::arch::Arch;
 use crate::draft::{Draft, Entry, LintAttr, LintLevel, Name, Value, ValueKind};
-use crate::experiment::Task;
 use crate::fits::{Fits, kind};
-use crate::recipe::{Costs, Descends, Measures};
+use crate::recipe::{Costs, Descends, Measures, Task};
 use crate::schema::{self, IntoConstruct};
-use crate::words::Arch;
+use crate::word::{self, Word};
 
 /// A recipe whose network is not chosen yet.
 #[must_use = "a pipeline does nothing until `build`"]
@@ -47,7 +47,7 @@ impl<T: Task> Start<T> {
     }
 
     /// Image size and augmentation: `words::basic`, `words::side_on`, `words::top_down` or `words::none`.
-    pub fn transforms(self, set: crate::words::Word, keys: schema::transforms) -> Self {
+    pub fn transforms(self, set: Word, keys: schema::transforms) -> Self {
         self.section("transforms", keys.into_block(set.0))
     }
 
@@ -169,7 +169,7 @@ impl<T: Task> Start<T> {
         _arch: A,
         keys: schema::model,
     ) -> Pipeline<T, Unfrozen, G> {
-        let keys = keys.weights(crate::words::none);
+        let keys = keys.weights(word::none);
         let start = self.section("model", keys.into_block(A::NAME));
         Pipeline { draft: start.draft, finders: 0, state: PhantomData }
     }

@@ -206,6 +206,10 @@ impl DataSummary {
                 Valid::Stratified { .. } | Valid::Folds { .. } => {
                     "more images of it; or write the summary anew: `fastai prepare FILE`"
                 }
+                Valid::Grouped { .. } => "`seed = 43` in `valid` draws other groups; else images of it in more groups",
+                Valid::Blocks { .. } => {
+                    "`seed = 43` in `valid` draws other blocks; else smaller blocks, or more images"
+                }
                 _ => "`valid: stratified(0.2)` holds out a share of each class; else more images",
             };
             out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));

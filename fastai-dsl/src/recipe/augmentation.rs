@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::Bound;
-use crate::schema::{Construct, Key};
+use crate::bound::Bound;
+use crate::construct::{Construct, Key};
 use crate::word_enums::word_enums;
 
 /// Declares the augmentations: the constructs of the registry, the variants of [`Augmentation`] with their lowering, and
@@ -20,7 +20,9 @@ macro_rules! augmentations {
     )+) => {
         /// The constructs of the augmentations.
         pub mod calls {
-            crate::schema::construct_lists! {
+            use super::Erased;
+
+            crate::construct::construct_lists! {
                 /// The parts of `augment`.
                 AUGMENTATIONS in augmentations { $(
                     $(#[doc = $doc])+

@@ -1,7 +1,12 @@
-//! Where images and labels come from, and how they are split.
+//! Where images and labels come from.
 
 use serde::{Deserialize, Serialize};
 
+use super::Valid;
+use crate::construct::Key;
+use crate::draft::{Value, ValueKind};
+use crate::fits::{Fits, kind};
+use crate::from_value::FromValue;
 use crate::word_enums::word_enums;
 
 /// Where images and labels come from.
@@ -131,122 +136,109 @@ pub enum Column {
     Position(u32),
 }
 
-/// Which images are held out for validation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Valid {
-    /// fastai's `get_cv_idxs`, bit for bit.
-    Random {
-        /// Share of all images, in (0, 1).
-        share: f64,
-        /// Seed of the permutation.
-        seed: u32,
-        /// Which slice of the permutation, 0-based.
-        fold: u32,
-    },
-    /// A share of each class.
-    Stratified {
-        /// Share of all images, in (0, 1).
-        share: f64,
-        /// Seed of the permutation.
-        seed: u32,
-        /// Which slice, 0-based; folds do not overlap.
-        fold: u32,
-    },
-    /// Blocks of consecutive images, held out as a whole.
-    Blocks {
-        /// Images per block, at least 2.
-        size: u32,
-        /// Share of all blocks, in (0, 1).
-        share: f64,
-        /// Seed of the permutation of the blocks.
-        seed: u32,
-        /// Which slice of the permutation, 0-based.
-        fold: u32,
-    },
-    /// Images with the same cell in a csv column, held out as a whole.
-    Grouped {
-        /// The column's name.
-        column: String,
-        /// Share of all groups, in (0, 1).
-        share: f64,
-        /// Seed of the permutation of the groups.
-        seed: u32,
-        /// Which slice of the permutation, 0-based.
-        fold: u32,
-    },
-    /// Equal parts, of which each image is in one.
-    Folds {
-        /// How many, from 2.
-        count: u32,
-        /// Seed of the permutation.
-        seed: u32,
-        /// The part that is held out, 0-based; `None` for each in turn.
-        fold: Option<u32>,
-        /// How images are dealt out.
-        dealing: Dealing,
-    },
-    /// A folder below `root`, laid out as the training folder.
-    Folder(String),
-    /// A text file below `root` with one image id a line.
-    Indices(String),
-    /// The images at these positions, from 0, in the order of the csv file or of the sorted listing.
-    Rows(Vec<u32>),
-    /// A csv column with 0/1 or true/false.
-    Column(String),
-    /// The images that the program holds out.
-    Given,
-    /// Train on all images without validation.
-    None,
+impl FromValue for Column {
+    fn from_value(value: &Value, key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Text(name) => Some(Column::Name(name.clone())),
+            _ => u32::from_value(value, key).map(Column::Position),
+        }
+    }
 }
 
-/// How images are dealt out into folds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dealing {
-    /// Each class, or set of tags, evenly.
-    Stratified,
-    /// At random: numbers have no classes.
-    Random,
-    /// Blocks of so many consecutive images as a whole.
-    Blocks(u32),
-    /// Images with the same cell in this csv column as a whole.
-    Grouped(String),
+/// Keys that every source has.
+macro_rules! loading {
+    ($doc:tt $konst:ident $name:ident $keys:tt) => {
+        $crate::construct::construct! { $doc $konst $name $keys {
+            /// Images per batch.
+            batch: Count in range(2.0, 65536.0) = "64";
+            /// Threads that decode and transform; the default is one per CPU core.
+            workers: Count in range(1.0, 1024.0);
+            /// Policy for files that are missing or cannot be decoded: `deny` lists them and stops before training, `skip`
+            /// lists them and leaves them out.
+            corrupt: Word(Corrupt) = "deny";
+            /// Policy for training images that equal a validation image byte for byte: `drop` leaves them out, `keep`
+            /// trains on them.
+            duplicates: Word(Duplicates) = "drop";
+            /// The order of an epoch: `shuffle` visits each training image once, `balanced` visits rare classes more often
+            /// and frequent ones less.
+            sampler: Word(Sampler) = "shuffle";
+            /// Keeps copies of the images, scaled to this shorter side in pixels, in the cache folder and reads the copies;
+            /// `validate` and `predict` see equal pixels.
+            resize_to: Count in range(8.0, 8192.0);
+            /// The images that are decoded and compared before training: `all`, or at most so many of each part, in
+            /// random order. Unexamined images that cannot be decoded stop the run when they are met.
+            preflight: Extent = "all";
+        } }
+    };
 }
 
-impl Valid {
-    /// The number of folds that a run trains in turn; `None` for a split that holds the same images out throughout.
-    pub fn turns(&self) -> Option<u32> {
-        match self {
-            Valid::Folds { count, fold: None, .. } => Some(*count),
-            _ => None,
-        }
-    }
+/// The constructs of the sources, and of what is examined.
+pub mod calls {
+    use super::{Corrupt, Duplicates, Encoding, Sampler};
 
-    /// The csv column whose equal cells keep images together.
-    pub fn group(&self) -> Option<&str> {
-        match self {
-            Valid::Grouped { column, .. } | Valid::Folds { dealing: Dealing::Grouped(column), .. } => Some(column),
-            _ => None,
+    crate::construct::construct_lists! {
+        /// The sources of `data`.
+        SOURCES in sources {
+            /// Images in folders, one subfolder per class.
+            FOLDERS folders {
+                /// Folder of the data set, relative to the working directory.
+                root: Text, required;
+                /// Folder of the training images, below `root`.
+                train: Text = "\"train\"";
+                /// The held-out images: a folder's name, or a split.
+                valid: Split = "\"valid\"";
+                /// Folder of test images, below `root`.
+                test: Text;
+            } + loading
+            /// Images in one folder, labels in a csv file.
+            CSV csv {
+                /// Folder of the data set, relative to the working directory.
+                root: Text, required;
+                /// The csv file, below `root`.
+                labels: Text, required;
+                /// Folder of the images, below `root`.
+                images: Text, required;
+                /// Folder of test images, below `root`.
+                test: Text;
+                /// Appended to the id to make a file name, `".jpg"`. Of several, the first that makes the name of a file.
+                suffix: Texts = "\"\"";
+                /// Column of the image name.
+                id: Column in range(0.0, 10000.0) = "0";
+                /// Column of the label or the tags.
+                label: Column in range(0.0, 10000.0) = "1";
+                /// The separator of tags (multi_label).
+                separator: Text = "\" \"";
+                /// Instead of `label`: columns of 0 and 1, one for each class or tag, which bear its name; or, for tags, columns
+                /// with one tag each.
+                columns: Columns in range(0.0, 10000.0);
+                /// The character between cells: `";"`, `"\t"`.
+                delimiter: Text = "\",\"";
+                /// How the file's bytes are read: `utf8`, `latin1` (Windows-1252) or `utf16`.
+                encoding: Word(Encoding) = "utf8";
+                /// Whether the first row is a header.
+                header: Switch = "on";
+                /// The held-out images: a split, or the name of the folder that contains them.
+                valid: Split = "random(0.2)";
+            } + loading
+            /// Images, labels and the held-out part that the Rust program supplies in `RunOptions { dataset, .. }`.
+            GIVEN given {} + loading
+        }
+        /// What the key `preflight` of `data` takes.
+        CHECKS in checks {
+            /// So many images of each part, in random order.
+            SAMPLE sample {
+                /// Images of each part.
+                images: Count in range(1.0, 1000000000.0), required;
+            }
         }
     }
+}
 
-    /// The split of this kind that holds out part `fold`, from 0, of `folds` equal ones; `None` for a split that holds out no
-    /// share. The parts do not overlap. Unless the split is `folds`, they are rounded down as every share, so that fewer than
-    /// `folds` images (blocks, groups) may be in none.
-    pub fn fold_of(&self, folds: u32, fold: u32) -> Option<Valid> {
-        // Not below the quotient, so that a number of images that divides is divided.
-        let quotient = 1.0 / f64::from(folds.max(1));
-        let part = if quotient.mul_add(f64::from(folds), -1.0) < 0.0 { quotient.next_up() } else { quotient };
-        let mut valid = self.clone();
-        match &mut valid {
-            Valid::Random { share, fold: which, .. }
-            | Valid::Stratified { share, fold: which, .. }
-            | Valid::Blocks { share, fold: which, .. }
-            | Valid::Grouped { share, fold: which, .. } => (*share, *which) = (part, fold),
-            Valid::Folds { count, fold: which, .. } => (*count, *which) = (folds, Some(fold)),
-            _ => return None,
-        }
-        Some(valid)
-    }
+impl Fits<kind::Extent> for calls::sample {}
+
+registry_defaults! {
+    Corrupt = FOLDERS.corrupt;
+    Duplicates = FOLDERS.duplicates;
+    Sampler = FOLDERS.sampler;
+    Encoding = CSV.encoding;
 }

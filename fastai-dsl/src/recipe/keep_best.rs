@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Measures, MetricKind};
+use super::{Measures, MetricKind, MultiLabel, Regression, SingleLabel};
 use crate::draft::{Value, ValueKind};
-use crate::experiment::{MultiLabel, Regression, SingleLabel};
 
 /// The word of the validation loss.
 const VAL_LOSS: &str = "val_loss";

@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::TaskKind;
-use crate::check::Bound;
+use super::task::{self, Task, TaskKind};
+use crate::bound::Bound;
+use crate::construct::{Construct, IntoConstruct};
 use crate::draft::{Value, number};
-use crate::experiment::{self, Task};
-use crate::schema::{Construct, IntoConstruct};
-use crate::words::Given;
+use crate::word::Given;
 
 /// Declares the losses: the constructs of the registry, the variants of [`LossSpec`] with their lowering, their parameters and
 /// their tasks, and the values of the typed builder. A key without a default may be left out.
@@ -23,7 +22,7 @@ macro_rules! losses {
     )+) => {
         /// The constructs of the losses.
         pub mod calls {
-            crate::schema::construct_lists! {
+            crate::construct::construct_lists! {
                 /// What `loss` takes.
                 LOSSES in losses { $(
                     $(#[doc = $doc])+
@@ -82,7 +81,7 @@ macro_rules! losses {
         }
 
         $( $(
-            impl Costs<experiment::$task> for calls::$name {
+            impl Costs<task::$task> for calls::$name {
                 fn into_value(self) -> Value {
                     self.into_block(stringify!($name))
                 }

@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Average, KappaWeights, TaskKind};
-use crate::check::Bound;
-use crate::draft::{Value, ValueKind, number};
-use crate::experiment;
-use crate::schema::{self, Construct};
+use super::written::Written;
+use super::{Average, KappaWeights, TaskKind, Threshold, task};
+use crate::bound::Bound;
+use crate::construct::Construct;
+use crate::draft::{Value, ValueKind};
 use crate::word_enums::word_enums;
-use crate::words;
 
 /// Declares the metrics: each with its word, its direction, its tasks and its parameters.
 macro_rules! metrics {
@@ -83,7 +82,7 @@ macro_rules! metrics {
                     }
                 }
 
-                $( impl Measures<experiment::$task> for $word {} )+
+                $( impl Measures<task::$task> for $word {} )+
                 $crate::recipe::metric::metrics!(@call $word [$($task)+] $({ $($field)+ })?);
             )+
         }
@@ -91,7 +90,7 @@ macro_rules! metrics {
     // The call of a metric with parameters measures what its word does.
     (@call $word:ident $tasks:tt) => {};
     (@call $word:ident [$($task:ident)+] $fields:tt) => {
-        $( impl Measures<experiment::$task> for schema::$word {} )+
+        $( impl Measures<task::$task> for calls::$word {} )+
     };
 }
 pub(crate) use metrics;
@@ -179,6 +178,79 @@ metrics! {
     Determination = r2, Higher is better, measures Regression;
 }
 
+/// The constructs of the metrics with arguments.
+pub mod calls {
+    use super::{Average, KappaWeights};
+
+    crate::construct::construct_lists! {
+        /// The metrics that take arguments.
+        MEASURES in measures {
+            /// Share of images whose label is one of the `k` most probable classes.
+            TOP_K top_k {
+                /// Classes that count.
+                k: Count in range(1.0, 10000.0) = "5";
+            }
+            /// F-beta with beta 2, the mean over images.
+            F2 f2 {
+                /// A tag is predicted if its probability exceeds this number; `search` takes the best of 0.17 to 0.23 for all
+                /// tags, `search_each` the best of 0.01 to 0.99 for each.
+                threshold: Threshold in open(0.0, 1.0) = "0.2";
+            }
+            /// F-beta with beta 1: the harmonic mean of precision and recall.
+            F1 f1 {
+                /// What is averaged; `samples` is for tags only.
+                average: Word(Average) = "macro";
+                /// A tag is predicted if its probability exceeds this number; for tags only.
+                threshold: Number in open(0.0, 1.0) = "0.5";
+            }
+            /// F-beta: recall counts `beta` times as much as precision.
+            F_BETA f_beta {
+                /// Weight of recall.
+                beta: Number in above(0.0, 100.0), required;
+                /// What is averaged; `samples` is for tags only.
+                average: Word(Average) = "macro";
+                /// A tag is predicted if its probability exceeds this number; for tags only.
+                threshold: Number in open(0.0, 1.0) = "0.5";
+            }
+            /// Share of what is predicted that is true.
+            PRECISION precision {
+                /// What is averaged; `samples` is for tags only.
+                average: Word(Average) = "macro";
+                /// A tag is predicted if its probability exceeds this number; for tags only.
+                threshold: Number in open(0.0, 1.0) = "0.5";
+            }
+            /// Share of what is true that is predicted.
+            RECALL recall {
+                /// What is averaged; `samples` is for tags only.
+                average: Word(Average) = "macro";
+                /// A tag is predicted if its probability exceeds this number; for tags only.
+                threshold: Number in open(0.0, 1.0) = "0.5";
+            }
+            /// Cohen's kappa: agreement beyond chance.
+            KAPPA kappa {
+                /// How much a mistake counts: `linear` and `quadratic` go by the distance in class order, the byte order of the
+                /// names.
+                weights: Word(KappaWeights) = "none";
+            }
+            /// Expected calibration error.
+            ECE ece {
+                /// Bins of equal width.
+                bins: Count in range(1.0, 1000.0) = "15";
+            }
+            /// Share of cells (an image and a tag) that are right.
+            ACCURACY_THRESH accuracy_thresh {
+                /// A tag is predicted if its probability exceeds this number.
+                threshold: Number in open(0.0, 1.0) = "0.5";
+            }
+            /// Hamming loss: the share of cells (an image and a tag) that are wrong.
+            HAMMING hamming {
+                /// A tag is predicted if its probability exceeds this number.
+                threshold: Number in open(0.0, 1.0) = "0.5";
+            }
+        }
+    }
+}
+
 /// A value of the typed builder: a metric for task `T`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not measure `{T}` data",
@@ -261,7 +333,16 @@ impl MetricKind {
     /// The metric's parameters in the registry.
     pub fn construct(self) -> &'static Construct {
         const PLAIN: Construct = Construct { name: "", doc: "", keys: &[] };
-        schema::constructs().find(|construct| construct.name == self.word()).unwrap_or(&PLAIN)
+        calls::MEASURES.iter().copied().find(|construct| construct.name == self.word()).unwrap_or(&PLAIN)
+    }
+
+    /// The metric as a recipe may write it: its word, with the arguments that it needs.
+    pub(crate) fn example(self) -> String {
+        let construct = self.construct();
+        match construct.keys.iter().any(|key| key.required) {
+            true => construct.example(),
+            false => self.word().to_string(),
+        }
     }
 
     /// Whether the metric supports the task.
@@ -272,67 +353,5 @@ impl MetricKind {
     /// The first metric that supports only this task.
     pub fn of_task(task: TaskKind) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.tasks() == [task])
-    }
-}
-
-/// A parameter, as a recipe writes it.
-pub(super) trait Written {
-    /// Its text.
-    fn written(&self) -> String;
-}
-
-impl Written for u32 {
-    fn written(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Written for f64 {
-    fn written(&self) -> String {
-        number(*self)
-    }
-}
-
-impl Written for Threshold {
-    fn written(&self) -> String {
-        match self {
-            Threshold::Fixed(threshold) => number(*threshold),
-            Threshold::Search => words::search.0.to_string(),
-            Threshold::SearchEach => words::search_each.0.to_string(),
-        }
-    }
-}
-
-impl Written for Average {
-    fn written(&self) -> String {
-        self.word().to_string()
-    }
-}
-
-impl Written for KappaWeights {
-    fn written(&self) -> String {
-        self.word().to_string()
-    }
-}
-
-/// The rule for predicting tags: a tag is predicted if `p > threshold`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Threshold {
-    /// A fixed number.
-    Fixed(f64),
-    /// The best of 0.17, 0.18, .. 0.23 on the measured images, the same for all tags.
-    Search,
-    /// One for each tag, found on the images that are not measured.
-    SearchEach,
-}
-
-impl Threshold {
-    /// The words of a recipe.
-    pub(crate) const WORDS: &'static [&'static str] = &[words::search.0, words::search_each.0];
-
-    /// Returns the rule that `word` stands for.
-    pub(crate) fn of_word(word: &str) -> Option<Self> {
-        [Threshold::Search, Threshold::SearchEach].into_iter().find(|known| known.written() == word)
     }
 }

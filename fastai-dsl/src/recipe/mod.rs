@@ -1,33 +1,58 @@
 //! The checked recipe: plain data, and the only input of the engine.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::schema;
-use crate::word_enums::word_enums;
+/// The defaults of keys that a recipe omits; declared before the modules that name it.
+macro_rules! registry_defaults {
+    ($($name:ident = $construct:ident.$key:ident;)+) => { $(
+        impl Default for $name {
+            fn default() -> Self {
+                calls::$construct.default(stringify!($key))
+            }
+        }
+    )+ };
+}
 
 pub(crate) mod augmentation;
 mod average;
 mod course;
-mod data;
+pub(crate) mod data;
+mod device;
+mod fit;
 mod keep_best;
 pub(crate) mod loss;
-mod metric;
-mod model;
+pub(crate) mod metric;
+pub(crate) mod model;
 pub(crate) mod optimizer;
-mod step;
-mod transforms;
+mod options;
+pub(crate) mod sections;
+pub(crate) mod step;
+mod task;
+mod threshold;
+pub(crate) mod transforms;
+pub(crate) mod valid;
+mod written;
 
 pub use augmentation::{Augmentation, Erased, augmentation_words};
-pub use average::*;
-pub use course::*;
-pub use data::*;
-pub use keep_best::*;
+pub use average::{Average, KappaWeights, metric_argument_words};
+pub use course::{Fall, FitCourse, course_words};
+pub use data::{Column, Corrupt, Data, Duplicates, Encoding, Extent, Sampler, Source, data_words};
+pub use device::{DeviceWish, Precision, option_words};
+pub use fit::{Anneal, Fit, cycle_model, fit_words};
+pub use keep_best::{KeepBest, keep_best_words};
 pub use loss::{Costs, LossSpec};
-pub use metric::*;
-pub use model::*;
+pub use metric::{Direction, METRICS, Measures, Metric, MetricKind, metric_words};
+pub use model::{Architecture, HeadSpec, Model, Weights};
 pub use optimizer::{Descends, OptimizerSpec};
-pub use step::*;
-pub use transforms::*;
+pub use options::{ClassWeights, Options};
+pub(crate) use step::largest_size;
+pub use step::{LrFind, Step, StepKind, Suggest, step_words};
+pub use task::{MultiLabel, Regression, SingleLabel, Task, TaskKind};
+pub use threshold::Threshold;
+pub use transforms::{Crop, Decode, PadMode, StatsWish, TransformSet, Transforms, transforms_words};
+pub use valid::{Dealing, Valid};
+
+use sections::section;
 
 /// A recipe that passed every check. Only [`crate::check`] creates recipes, for every front end.
 ///
@@ -44,50 +69,6 @@ pub struct Recipe {
     pub(crate) metrics: Vec<Metric>,
     pub(crate) steps: Vec<Step>,
     pub(crate) options: Options,
-}
-
-/// The optional sections of a recipe.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-pub struct Options {
-    /// The one seed that every random draw comes from.
-    pub seed: Option<u64>,
-    /// The requested device; `run --device` overrides it.
-    pub device: Option<DeviceWish>,
-    /// The numbers that a body computes with while it trains.
-    #[serde(default)]
-    pub precision: Option<Precision>,
-    /// Whether `report.html` is written.
-    pub report: Option<bool>,
-    /// What training lowers.
-    #[serde(default)]
-    pub loss: Option<LossSpec>,
-    /// Weights of the classes in the loss.
-    pub class_weights: Option<ClassWeights>,
-    /// Share of each label that is spread over all classes while training.
-    #[serde(default)]
-    pub label_smoothing: Option<f64>,
-    /// Parameter of the Beta distribution that `mixup` draws shares from.
-    #[serde(default)]
-    pub mixup: Option<f64>,
-    /// Parameter of the Beta distribution that `cutmix` draws areas from.
-    #[serde(default)]
-    pub cutmix: Option<f64>,
-    /// The optimizer.
-    #[serde(default)]
-    pub optimizer: Option<OptimizerSpec>,
-    /// Largest global gradient norm.
-    pub clip: Option<f64>,
-    /// Largest absolute value of each number of a gradient.
-    #[serde(default)]
-    pub clip_value: Option<f64>,
-    /// Batches whose mean gradient makes a step.
-    #[serde(default)]
-    pub accumulate: Option<u32>,
-    /// Decay of the moving average of the weights.
-    #[serde(default)]
-    pub ema: Option<f64>,
-    /// Keep the weights of the epoch that was best by this metric.
-    pub keep_best: Option<KeepBest>,
 }
 
 impl Recipe {
@@ -125,19 +106,19 @@ impl Recipe {
     }
     /// The seed of every random draw.
     pub fn seed(&self) -> u64 {
-        self.options.seed.unwrap_or_else(|| schema::section("seed").default())
+        self.options.seed.unwrap_or_else(|| section("seed").default())
     }
     /// Which device the recipe asks for.
     pub fn device(&self) -> DeviceWish {
-        self.options.device.unwrap_or_else(|| schema::section("device").default())
+        self.options.device.unwrap_or_else(|| section("device").default())
     }
     /// The numbers that a body computes with while it trains.
     pub fn precision(&self) -> Precision {
-        self.options.precision.unwrap_or_else(|| schema::section("precision").default())
+        self.options.precision.unwrap_or_else(|| section("precision").default())
     }
     /// Whether `report.html` is written.
     pub fn report(&self) -> bool {
-        self.options.report.unwrap_or_else(|| schema::section("report").default())
+        self.options.report.unwrap_or_else(|| section("report").default())
     }
     /// What training lowers; the task's own loss unless the recipe names one.
     pub fn loss(&self) -> LossSpec {
@@ -149,7 +130,7 @@ impl Recipe {
     }
     /// Share of each label that is spread over all classes while training, in `[0, 1)`; 0 = none.
     pub fn label_smoothing(&self) -> f64 {
-        self.options.label_smoothing.unwrap_or_else(|| schema::section("label_smoothing").default())
+        self.options.label_smoothing.unwrap_or_else(|| section("label_smoothing").default())
     }
     /// Parameter of `mixup`'s Beta distribution, above 0; `None` = no blending.
     pub fn mixup(&self) -> Option<f64> {
@@ -173,7 +154,7 @@ impl Recipe {
     }
     /// Batches whose mean gradient makes a step, from 1.
     pub fn accumulate(&self) -> u32 {
-        self.options.accumulate.unwrap_or_else(|| schema::section("accumulate").default())
+        self.options.accumulate.unwrap_or_else(|| section("accumulate").default())
     }
     /// Decay of the moving average of the weights that is measured and saved; `None` = the weights themselves.
     pub fn ema(&self) -> Option<f64> {
@@ -201,7 +182,7 @@ impl Recipe {
 
     /// The largest image size, pixels.
     pub fn largest_size(&self) -> u32 {
-        step::largest_size(self.transforms.size, &self.steps)
+        largest_size(self.transforms.size, &self.steps)
     }
 
     /// The last `tta` step: its index from 0 and its number of augmented passes.
@@ -211,73 +192,4 @@ impl Recipe {
             _ => None,
         })
     }
-}
-
-/// The defaults of keys that a recipe omits.
-macro_rules! registry_defaults {
-    ($($name:ident = $construct:ident.$key:ident;)+) => { $(
-        impl Default for $name {
-            fn default() -> Self {
-                schema::$construct.default(stringify!($key))
-            }
-        }
-    )+ };
-}
-registry_defaults! {
-    Corrupt = FOLDERS.corrupt;
-    Duplicates = FOLDERS.duplicates;
-    Sampler = FOLDERS.sampler;
-    Encoding = CSV.encoding;
-    PadMode = TRANSFORMS.pad_mode;
-    Decode = TRANSFORMS.decode;
-}
-
-word_enums! {
-    values in option_words;
-
-    /// What a label is.
-    #[derive(Default)]
-    TaskKind {
-        /// Exactly one class per image: log-softmax and cross-entropy.
-        #[default]
-        SingleLabel = "single_label",
-        /// Any number of tags per image: sigmoid and binary cross-entropy.
-        MultiLabel = "multi_label",
-        /// A number per image: no activation, L1 loss.
-        Regression = "regression",
-    }
-
-    /// The requested device.
-    DeviceWish {
-        /// The first of CUDA, Metal, Vulkan and wgpu that computes, else the CPU.
-        Auto = auto,
-        /// CUDA or an error.
-        Cuda = cuda,
-        /// wgpu, which selects Vulkan, Metal or Direct3D 12, or an error.
-        Wgpu = wgpu,
-        /// Vulkan or an error.
-        Vulkan = vulkan,
-        /// Metal or an error.
-        Metal = metal,
-        /// The CPU.
-        Cpu = cpu,
-    }
-
-    /// The numbers that a body computes with while it trains.
-    Precision {
-        /// 32-bit floats throughout.
-        F32 = f32,
-        /// 16-bit floats in the convolutions of training, 32-bit floats in everything else.
-        Mixed = mixed,
-    }
-}
-
-/// Weights of the classes in the loss.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClassWeights {
-    /// Inversely proportional to the class's count in the training set, with mean 1.
-    Balanced,
-    /// One per class, in class order.
-    Given(Vec<f64>),
 }

@@ -6,7 +6,10 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::arch::{self, ArchFacts};
-use crate::words;
+use crate::construct::Key;
+use crate::draft::{Value, ValueKind};
+use crate::from_value::FromValue;
+use crate::word;
 
 /// An architecture that the language knows; a recipe and its records hold the name.
 #[derive(Clone, Copy)]
@@ -123,11 +126,54 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// The words of a recipe.
-    pub(crate) const WORDS: &'static [&'static str] = &[words::pretrained.0, words::none.0];
-
     /// Returns the weights that `word` stands for.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
-        [Weights::Pretrained, Weights::None].into_iter().find(|known| known.to_string() == word)
+        let named = [(word::pretrained, Weights::Pretrained), (word::none, Weights::None)];
+        named.into_iter().find(|(known, _)| known.0 == word).map(|(_, weights)| weights)
+    }
+}
+
+impl FromValue for Weights {
+    fn from_value(value: &Value, _key: &Key) -> Option<Self> {
+        match &value.kind {
+            ValueKind::Text(path) => Some(Weights::File(path.clone())),
+            ValueKind::Word(word) => Weights::of_word(word),
+            // A path that is not known yet; nothing is checked about the weights of a file.
+            ValueKind::Const(_) => Some(Weights::Pretrained),
+            _ => None,
+        }
+    }
+}
+
+/// Keys of a head, which come with a model and as a step.
+macro_rules! layers {
+    ($doc:tt $konst:ident $name:ident $keys:tt) => {
+        $crate::construct::construct! { $doc $konst $name {
+            /// Dropout before each linear layer of the head: one per layer, or one for all.
+            dropout: Numbers in below(0.0, 1.0) = "[0.25, 0.5]";
+            /// Widths of the head's hidden layers.
+            hidden: Counts in range(1.0, 65536.0) = "[512]";
+        } $keys }
+    };
+}
+pub(super) use layers;
+
+/// The construct of the network.
+pub mod calls {
+    crate::construct::construct_lists! {
+        /// What `model` takes.
+        NETWORK in network {
+            /// The network: an architecture with a new head.
+            MODEL model {
+                /// The source of the body's weights.
+                weights: Weights = "pretrained";
+                /// Number of modules to remove from the end of the body; `fastai explain ARCH` names them.
+                cut: Count in range(0.0, 64.0) = "0";
+                /// Largest rate at which training leaves out a residual branch of an image, linear over the depth of the body
+                /// (stochastic depth); in layer groups that train. torchvision trained `efficientnet_b0` with 0.2 and
+                /// `convnext_tiny` with 0.1.
+                stochastic_depth: Number in below(0.0, 1.0) = "0";
+            } + layers
+        }
     }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::metric::Written;
-use crate::check::Bound;
-use crate::draft::{Value, ValueKind, number};
+use super::sections;
+use super::written::Written;
+use crate::bound::Bound;
+use crate::construct::{Construct, IntoConstruct, Key};
+use crate::draft::{Value, ValueKind};
 use crate::from_value::FromValue;
-use crate::schema::{self, Construct, IntoConstruct, Key};
-use crate::words::switch;
 
 /// Declares the optimizers: the constructs of the registry, the variants of [`OptimizerSpec`] with their lowering and their
 /// parameters as text, and the values of the typed builder.
@@ -23,7 +23,7 @@ macro_rules! optimizers {
     )+) => {
         /// The constructs of the optimizers.
         pub mod calls {
-            crate::schema::construct_lists! {
+            crate::construct::construct_lists! {
                 /// What `optimizer` takes.
                 OPTIMIZERS in optimizers { $(
                     $(#[doc = $doc])+
@@ -132,19 +132,6 @@ optimizers! {
     }
 }
 
-impl Written for bool {
-    fn written(&self) -> String {
-        switch(*self).to_string()
-    }
-}
-
-impl Written for [f64; 2] {
-    fn written(&self) -> String {
-        let [a, b] = self.map(number);
-        format!("[{a}, {b}]")
-    }
-}
-
 /// An optimizer with its parameters, as a value of the typed builder.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no optimizer",
@@ -159,14 +146,15 @@ pub trait Descends {
 impl FromValue for OptimizerSpec {
     fn from_value(value: &Value, _key: &Key) -> Option<Self> {
         let ValueKind::Word(word) = &value.kind else { return None };
-        Self::lower(&Bound::new(schema::chosen("optimizer", word)?))
+        let construct = calls::OPTIMIZERS.iter().find(|construct| construct.name == word)?;
+        Self::lower(&Bound::new(construct))
     }
 }
 
 /// The optimizer of a recipe that names none.
 impl Default for OptimizerSpec {
     fn default() -> Self {
-        schema::section("optimizer").default()
+        sections::section("optimizer").default()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FitCourse, HeadSpec};
-use crate::rate::Rate;
-use crate::schema::{Construct, STEPS};
+use super::model::layers;
+use super::{Fit, HeadSpec};
+use crate::construct::Construct;
 use crate::word_enums::word_enums;
 
 /// One step of `train`.
@@ -129,7 +129,7 @@ impl StepKind {
 
     /// The step in the registry.
     pub fn construct(self) -> &'static Construct {
-        STEPS.iter().find(|step| step.name == self.word()).expect("every step is in the registry")
+        calls::STEPS.iter().find(|step| step.name == self.word()).expect("every step is in the registry")
     }
 
     /// Whether the step runs training batches: `fit`, and `lr_find`, which restores the weights afterwards.
@@ -180,19 +180,150 @@ word_enums! {
         /// The first rate at which 85 % of the fall in log loss are done; without a fall, a twentieth of that of the rise.
         Valley = valley,
         /// Where the loss falls fastest.
-        Steep = steep,
+        Steepest = steepest,
         /// A tenth of the rate with the lowest loss.
         Minimum = minimum,
         /// fastai v2's `slide`: where the smoothed loss changes as fast as 15 batches later, sought from the end.
         Slide = slide,
     }
+}
 
-    /// Shape of a cycle.
-    Anneal {
-        /// Half a cosine, from the full rate to zero.
-        Cosine = cosine,
-        /// A straight line, from the full rate to zero.
-        Linear = linear,
+/// The constructs of the steps.
+pub mod calls {
+    use super::super::{Anneal, Fall};
+    use super::{Suggest, layers};
+
+    crate::construct::construct_lists! {
+        /// The steps, in the order of the language page.
+        STEPS in steps {
+            /// Switches cached activations of the frozen body on or off.
+            PRECOMPUTE precompute {
+                /// `on` or `off`.
+                state: Switch, required;
+            }
+            /// Trains the whole network from here on.
+            UNFREEZE unfreeze {}
+            /// Trains layer group `group` and all after it.
+            FREEZE_TO freeze_to {
+                /// First group that trains; negative numbers count from the end.
+                group: Count in range(-64.0, 64.0), required;
+            }
+            /// Trains only the head from here on.
+            FREEZE freeze {}
+            /// Trains: `cycles` epochs at a constant rate, or `cycles` cycles with warm restarts if `cycle_len` is given.
+            FIT fit {
+                /// One rate, or one per layer group, earliest first.
+                lrs: Rates in above(0.0, 10.0), required;
+                /// Epochs, or cycles if `cycle_len` is given.
+                cycles: Count in range(1.0, 100000.0), required;
+                /// Epochs of the first cycle.
+                cycle_len: Count in range(1.0, 100000.0);
+                /// Factor between the lengths of successive cycles.
+                cycle_mult: Count in range(1.0, 1000.0) = "1";
+                /// Weight decay, one for all layer groups or one per layer group.
+                wds: Numbers in range(0.0, 1.0) = "0";
+                /// Shape of a cycle.
+                anneal: Word(Anneal) = "cosine";
+                /// Instead of cycles, one course over all epochs after the warm-up.
+                schedule: Word(Fall) = "constant";
+                /// Epochs over which the rate first rises on a straight line, from a hundredth of itself.
+                warmup: Number in range(0.0, 100000.0) = "0";
+                /// Epochs between two steps of `schedule = step`.
+                every: Count in range(1.0, 100000.0) = "30";
+                /// Factor of each step of `schedule = step`.
+                by: Number in open(0.0, 1.0) = "0.1";
+                /// Cycles as fastai 0.7's `use_clr`: `[div, cut_div]`, the full rate over the lowest and the cycle over its rise;
+                /// then, if wanted, the momentum at the lowest and at the full rate.
+                use_clr: Numbers in above(0.0, 1000.0);
+                /// Cycles as fastai 0.7's `use_clr_beta`: `[div, pct]`, the full rate over the first and the per cent of the last
+                /// fall; then, if wanted, the momentum at the lowest and at the full rate.
+                use_clr_beta: Numbers in above(0.0, 1000.0);
+                /// Ends the fit after so many epochs in a row (cycles, if `cycle_len` is given) without a better `val_loss`, or
+                /// a better value of what `keep_best` names.
+                stop_early: Count in range(1.0, 100000.0);
+                /// Saves the model at the end of each cycle, as `NAME_cyc_0`, `NAME_cyc_1` and so on.
+                cycle_save_name: Text;
+                /// Ends the fit with the mean of the weights after so many last epochs (cycles, if `cycle_len` is given), and
+                /// estimates the statistics of batch norms again: stochastic weight averaging.
+                swa: Count in range(2.0, 100000.0);
+                /// One rate alone gives each layer group its own: that of the head times this factor for each group from the
+                /// head back.
+                layer_decay: Number in above(0.0, 1.0);
+            }
+            /// Trains with one cycle, as fastai v2: the rate rises along half a cosine and falls along another, and the momentum
+            /// does the opposite.
+            FIT_ONE_CYCLE fit_one_cycle {
+                /// One rate, or one per layer group, earliest first: the highest of the cycle.
+                lrs: Rates in above(0.0, 10.0), required;
+                /// Epochs of the cycle.
+                epochs: Count in range(1.0, 100000.0), required;
+                /// Part of the batches in which the rate rises.
+                pct_start: Number in open(0.0, 1.0) = "0.25";
+                /// The highest rate over the first.
+                div: Number in range(1.0, 1000000.0) = "25";
+                /// The highest rate over the last.
+                div_final: Number in range(1.0, 1000000000.0) = "100000";
+                /// Momentum at first, at the highest rate and at the end. An optimizer without momentum stays without.
+                moms: Numbers in below(0.0, 1.0) = "[0.95, 0.85, 0.95]";
+                /// Weight decay, one for all layer groups or one per layer group.
+                wds: Numbers in range(0.0, 1.0) = "0";
+                /// One rate alone gives each layer group its own: that of the head times this factor for each group from the
+                /// head back.
+                layer_decay: Number in above(0.0, 1.0);
+            }
+            /// Sweeps the learning rate upward for some batches, restores the weights, and suggests a rate.
+            LR_FIND lr_find {
+                /// The rule that derives a rate from the curve.
+                suggest: Word(Suggest) = "valley";
+                /// The rate to use if the curve suggests none; without it a tenth of the head's last rate, and before the first
+                /// `fit` the run stops there.
+                or: Number in above(0.0, 10.0);
+                /// First rate.
+                start: Number in above(0.0, 10.0) = "1e-5";
+                /// The sweep ends just below this rate.
+                end: Number in above(0.0, 100.0) = "10";
+                /// Batches; the default is 100 on cached activations and 40 from images.
+                iters: Count in range(12.0, 100000.0);
+                /// Rates of the layer groups as multiples of that of the head, earliest first, the last one 1: `[0.01, 0.1, 1]`;
+                /// unless given, all groups have the same rate.
+                ratio: Numbers in above(0.0, 1.0);
+            }
+            /// Replaces the head by a new, untrained one.
+            HEAD head {} + layers
+            /// Changes the image size from here on, and the batch size if `batch` is given.
+            RESIZE resize {
+                /// Side of the square, pixels.
+                size: Count in range(8.0, 4096.0), required;
+                /// Images per batch from here on; unchanged unless given.
+                batch: Count in range(2.0, 65536.0);
+            }
+            /// Averages plain and augmented predictions (test-time augmentation).
+            TTA tta {
+                /// Augmented passes.
+                n_aug: Count in range(1.0, 1000.0) = "4";
+            }
+            /// Freezes the body's batch norm statistics while its weights train.
+            BN_FREEZE bn_freeze {
+                /// `on` or `off`.
+                state: Switch, required;
+            }
+            /// Saves the model as `models/NAME.safetensors` in the run folder.
+            SAVE save {
+                /// File name without its suffix.
+                name: Text, required;
+            }
+            /// Loads a model that an earlier `save` wrote.
+            LOAD load {
+                /// File name without its suffix.
+                name: Text, required;
+            }
+            /// Loads the mean of several models that earlier `save`s or the cycles of a `fit` wrote, and estimates the
+            /// statistics of batch norms again.
+            AVERAGE average {
+                /// File names without their suffix, at least two.
+                names: Texts, required;
+            }
+        }
     }
 }
 
@@ -236,61 +367,10 @@ impl LrFind {
     }
 }
 
-/// Arguments of `fit`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fit {
-    /// One rate for all layer groups, or one per layer group, earliest first.
-    pub lrs: Vec<Rate>,
-    /// Cycles with `cycle_len`, epochs without.
-    pub cycles: u32,
-    /// Epochs of the first cycle; `None` = constant rate.
-    pub cycle_len: Option<u32>,
-    /// Each cycle is this many times as long as the one before.
-    pub cycle_mult: u32,
-    /// L2 weight decay: none, one for all layer groups, or one per layer group.
-    pub wds: Vec<f64>,
-    /// Shape of a cycle.
-    pub anneal: Anneal,
-    /// The form of the schedule.
-    #[serde(default)]
-    pub course: FitCourse,
-    /// Ends the fit after so many epochs, or cycles, in a row that are no better.
-    #[serde(default)]
-    pub stop_early: Option<u32>,
-    /// Saves the model at the end of each cycle, see [`cycle_model`].
-    #[serde(default)]
-    pub cycle_save_name: Option<String>,
-    /// Ends with the mean of the weights after so many last epochs, or cycles.
-    #[serde(default)]
-    pub swa: Option<u32>,
-}
-
-/// The name under which the model is saved after cycle `cycle`, counted from 0.
-pub fn cycle_model(name: &str, cycle: u64) -> String {
-    format!("{name}_cyc_{cycle}")
-}
-
-impl Fit {
-    /// The epoch after which each cycle ends, counted from 1; without cycles each epoch.
-    pub fn cycle_ends(&self) -> impl Iterator<Item = u64> + use<> {
-        let (len, mult) = (self.cycle_len.unwrap_or(1), self.cycle_len.map_or(1, |_| self.cycle_mult));
-        let lengths = std::iter::successors(Some(u64::from(len)), move |len| Some(len.saturating_mul(u64::from(mult))));
-        lengths.take(self.cycles as usize).scan(0u64, |end, len| {
-            *end = end.saturating_add(len);
-            Some(*end)
-        })
-    }
-
-    /// The epochs, counted from 1, after which the weights are part of the mean that the fit ends with.
-    pub fn averaged_ends(&self) -> impl Iterator<Item = u64> + use<> {
-        self.cycle_ends().skip((self.cycles - self.swa.unwrap_or(0).min(self.cycles)) as usize)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::calls::LR_FIND;
     use super::*;
-    use crate::schema::LR_FIND;
 
     #[test]
     fn the_registry_states_how_long_a_sweep_is() {

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Augmentation;
-use crate::schema::{NORMALIZE, Range, TRANSFORMS};
+use crate::construct::Range;
+use crate::fits::{Fits, kind};
 use crate::stats::Stats;
+use crate::word;
 use crate::word_enums::word_enums;
-use crate::words;
+use calls::{NORMALIZE, TRANSFORMS};
 
 /// Image size and augmentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +117,55 @@ word_enums! {
     }
 }
 
+/// The constructs of the transforms and their statistics.
+pub mod calls {
+    use super::{Crop, Decode, PadMode};
+
+    crate::construct::construct_lists! {
+        /// What `transforms` and its key `stats` take.
+        IMAGES in images {
+            /// Image size and augmentation: `basic`, `side_on`, `top_down` or `none`.
+            TRANSFORMS transforms {
+                /// Side of the square that the network sees, pixels.
+                size: Count in range(8.0, 4096.0), required;
+                /// Largest random zoom, or `[min, max]`.
+                max_zoom: Zoom in range(1.0, 4.0) = "1.0";
+                /// The crop of the square.
+                crop: Word(Crop) = "random";
+                /// Border around the scaled image, pixels.
+                pad: Count in range(0.0, 1024.0) = "0";
+                /// Content of the border of `pad` in training; validation always mirrors the border.
+                pad_mode: Word(PadMode) = "reflect";
+                /// Augmentations after those of the set, in list order: first those of the scaled image; then, on the cropped
+                /// square, `trivial_augment` and `rand_augment`; last `erase`.
+                augment: Augment = "[]";
+                /// Statistics for normalising pixels; the default is those of the architecture's weights.
+                stats: Stats;
+                /// Decoding of JPEGs: `reduced` decodes at a half, a quarter or an eighth of the side lengths if twice the
+                /// needed pixels remain, which is faster and nearly equal (`LANGUAGE.md` states the differences).
+                decode: Word(Decode) = "full";
+                /// The bits that 16-bit images use: with `12`, the value 4095 is white. Sensors and scanners often store 10 or 12
+                /// bits in 16, and such images are nearly black without this key.
+                bits: Count in range(8.0, 16.0) = "16";
+            }
+            /// Statistics of your own data for normalising pixels, which are numbers from 0 to 1.
+            NORMALIZE normalize {
+                /// Means of red, green and blue; a single number applies to all three.
+                mean: Numbers in range(0.0, 1.0), required;
+                /// Standard deviations of red, green and blue.
+                std: Numbers in range(0.001, 1.0), required;
+            }
+        }
+    }
+}
+
+impl Fits<kind::Stats> for calls::normalize {}
+
+registry_defaults! {
+    PadMode = TRANSFORMS.pad_mode;
+    Decode = TRANSFORMS.decode;
+}
+
 /// The statistics for normalising pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,9 +189,6 @@ pub enum StatsWish {
 }
 
 impl StatsWish {
-    /// The words of a recipe.
-    pub(crate) const WORDS: &'static [&'static str] = &[words::imagenet.0, words::inception.0, words::none.0];
-
     /// Returns the statistics that `word` stands for.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         let named = [StatsWish::Imagenet, StatsWish::Inception, StatsWish::None];
@@ -150,9 +198,9 @@ impl StatsWish {
     /// The word in a recipe; `None` for the statistics of the weights and for numbers.
     pub(crate) fn word(&self) -> Option<&'static str> {
         match self {
-            StatsWish::Imagenet => Some(words::imagenet.0),
-            StatsWish::Inception => Some(words::inception.0),
-            StatsWish::None => Some(words::none.0),
+            StatsWish::Imagenet => Some(word::imagenet.0),
+            StatsWish::Inception => Some(word::inception.0),
+            StatsWish::None => Some(word::none.0),
             StatsWish::Weights | StatsWish::Given { .. } => None,
         }
     }

@@ -1,11 +1,11 @@
 //! Checks and lowers the keys of `csv`.
 
-use super::super::bind;
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::recipe::{Column, Source, TaskKind};
 
-pub(super) fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
+pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
     let (id, label) = (b.read::<Column>("id"), b.read::<Column>("label"));
     let header = b.read("header");
     let columns = b.read::<Vec<Column>>("columns").unwrap_or_default();
@@ -83,7 +83,7 @@ pub(super) fn csv(b: &bind::Bound, task: Option<TaskKind>, out: &mut Diagnostics
 
 /// Reports columns that are named where no header names them. The positions that the helps propose are all different, so
 /// that they can be taken together.
-fn positions_only(b: &bind::Bound, columns: &[Column], out: &mut Diagnostics) {
+fn positions_only(b: &Bound, columns: &[Column], out: &mut Diagnostics) {
     let labels = if columns.is_empty() { "label" } else { "columns" };
     let all = |key: &str| match key {
         "columns" => columns.to_vec(),
@@ -114,7 +114,7 @@ fn positions_only(b: &bind::Bound, columns: &[Column], out: &mut Diagnostics) {
 }
 
 /// Checks the columns that hold a class or a tag each.
-fn label_columns(b: &bind::Bound, columns: &[Column], task: Option<TaskKind>, out: &mut Diagnostics) {
+fn label_columns(b: &Bound, columns: &[Column], task: Option<TaskKind>, out: &mut Diagnostics) {
     if columns.is_empty() {
         return;
     }

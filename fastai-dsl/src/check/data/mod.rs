@@ -4,6 +4,7 @@ mod csv;
 mod splits;
 
 use super::{bind, unexpected};
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
@@ -126,7 +127,7 @@ fn needs_classes(
     source: &Construct,
     valid: Option<&Valid>,
     task: Option<TaskKind>,
-    bound: &bind::Bound,
+    bound: &Bound,
     site: Site,
     out: &mut Diagnostics,
 ) {

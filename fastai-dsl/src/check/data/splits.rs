@@ -2,6 +2,7 @@
 
 use super::super::bind;
 use super::below_root;
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
@@ -62,13 +63,7 @@ pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &m
 }
 
 /// The folds that a run trains in turn, or the one that it trains.
-fn folds(
-    bound: &bind::Bound,
-    site: Site,
-    is_csv: bool,
-    task: Option<TaskKind>,
-    out: &mut Diagnostics,
-) -> Option<Valid> {
+fn folds(bound: &Bound, site: Site, is_csv: bool, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Valid> {
     let (count, seed) = (bound.read("count")?, bound.read("seed")?);
     let (fold, blocks) = (bound.read::<u32>("fold"), bound.read::<u32>("blocks"));
     let grouped = bound.read::<String>("grouped");
@@ -109,7 +104,7 @@ fn folds(
 }
 
 /// The slice of the permutation that is held out, if it exists.
-fn fold(bound: &bind::Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
+fn fold(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
     let (share, fold) = (bound.read::<f64>("share")?, bound.read::<u32>("fold")?);
     let folds = (1.0 / share + 1e-9).floor() as u32;
     if fold >= folds && bound.known(&["share", "fold"]) {

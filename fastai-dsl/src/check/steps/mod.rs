@@ -6,13 +6,13 @@ mod saved;
 use rates::{decays, lr_find, rates};
 use saved::{Saved, average, cycle_saves, load, save};
 
-use super::bind::{self, Bound};
-use super::{course, data, model};
+use super::{bind, course, data, model};
 use crate::arch::{ArchFacts, GROUPS};
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{Draft, Entry, StepCall, Stmt};
-use crate::habits;
+use crate::help;
 use crate::plan::BodyState;
 use crate::recipe::{Fit, HeadSpec, Step, StepKind, TaskKind};
 use crate::schedule;
@@ -55,7 +55,7 @@ struct Walk<'a> {
 
 pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> Option<(Vec<Step>, Vec<Site>)> {
     let Some(train) = &flat.train else {
-        let meant = |e: &Entry| e.key.text.is_empty() || habits::meant_section(&e.key.text) == Some("train");
+        let meant = |e: &Entry| e.key.text.is_empty() || help::meant_section(&e.key.text) == Some("train");
         if flat.sections.iter().any(meant) {
             return None;
         }
@@ -121,7 +121,7 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
     let Some(kind) = StepKind::parse(word) else {
         out.push(
             Diagnostic::error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"))
-                .help(habits::step_help(word, &call.args, state.context.task)),
+                .help(help::step_help(word, &call.args, state.context.task)),
         );
         return None;
     };

@@ -1,7 +1,7 @@
 //! Checks the learning rates and weight decays of steps, and the finder.
 
-use super::super::bind::Bound;
 use super::Walk;
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::{ValueKind, number};

@@ -1,7 +1,7 @@
 //! Checks the models that steps save and load.
 
-use super::super::bind::Bound;
 use super::Walk;
+use crate::bound::Bound;
 use crate::catalog as c;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::draft::ValueKind;

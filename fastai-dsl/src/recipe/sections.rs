@@ -1,68 +1,8 @@
 //! The sections of a recipe.
 
-use super::{Construct, Key, LOSSES, NETWORK, OPTIMIZERS, Range, SOURCES, TRANSFORMS, Type, above, below, open, range};
-use crate::from_value::FromValue;
-use crate::recipe::{DeviceWish, KeepBest, LossSpec, Precision, TaskKind};
-
-/// A section of a recipe.
-#[derive(Debug)]
-pub struct Section {
-    /// Its key.
-    pub name: &'static str,
-    /// What it says.
-    pub doc: &'static str,
-    /// Whether it must be there.
-    pub required: bool,
-    /// How it is written.
-    pub example: &'static str,
-    /// Legal numbers, of a section that is a number or a list of them.
-    pub range: Option<Range>,
-    /// Legal words, of a section that is a word.
-    pub words: &'static [&'static str],
-    /// What a recipe has without the section, as it would be written.
-    pub default: Option<&'static str>,
-}
-
-impl Section {
-    /// A section that may be left out.
-    const fn new(name: &'static str, example: &'static str, doc: &'static str) -> Self {
-        Section { name, doc, required: false, example, range: None, words: &[], default: None }
-    }
-
-    const fn required(self) -> Self {
-        Section { required: true, ..self }
-    }
-
-    const fn within(self, range: Range) -> Self {
-        Section { range: Some(range), ..self }
-    }
-
-    const fn one_of(self, words: &'static [&'static str]) -> Self {
-        Section { words, ..self }
-    }
-
-    const fn unless_given(self, default: &'static str) -> Self {
-        Section { default: Some(default), ..self }
-    }
-
-    /// What a recipe has without the section.
-    ///
-    /// # Panics
-    /// If the registry has no such default.
-    pub(crate) fn default<T: FromValue>(&self) -> T {
-        let key = Key {
-            name: self.name,
-            doc: self.doc,
-            ty: Type::Word,
-            range: self.range,
-            words: self.words,
-            default: self.default,
-            required: self.required,
-        };
-        let found = key.default_value().and_then(|value| T::from_value(value, &key));
-        found.expect("the registry has a default of this type")
-    }
-}
+use super::{DeviceWish, KeepBest, LossSpec, Precision, TaskKind};
+use crate::construct::{Section, above, below, open, range};
+use crate::word;
 
 /// The section of that name.
 ///
@@ -70,25 +10,6 @@ impl Section {
 /// If there is none.
 pub fn section(name: &str) -> &'static Section {
     SECTIONS.iter().find(|section| section.name == name).expect("a section of the registry")
-}
-
-/// The constructs whose keys a section takes in braces; none for a section without keys.
-pub fn choices(section: &str) -> &'static [&'static Construct] {
-    match section {
-        "data" => SOURCES,
-        "transforms" => &[&TRANSFORMS],
-        "model" => NETWORK,
-        "loss" => LOSSES,
-        "optimizer" => OPTIMIZERS,
-        _ => &[],
-    }
-}
-
-/// The construct of the keys after a section's word: `csv` of `data: csv { .. }`. The words of `transforms` and `model`, a set
-/// and an architecture, all have the same keys.
-pub fn chosen(section: &str, word: &str) -> Option<&'static Construct> {
-    let any = matches!(section, "transforms" | "model");
-    choices(section).iter().copied().find(|construct| any || construct.name == word)
 }
 
 /// All sections, in the order in which they are printed.
@@ -120,7 +41,7 @@ pub const SECTIONS: &[Section] = &[
     .one_of(Precision::WORDS)
     .unless_given("f32"),
     Section::new("report", "report: on", "Whether the run writes report.html.")
-        .one_of(Type::Switch.words())
+        .one_of(word::SWITCH)
         .unless_given("on"),
     Section::new(
         "loss",

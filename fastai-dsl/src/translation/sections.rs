@@ -7,7 +7,7 @@ use crate::habits;
 use crate::python::{CallArgument, Expr};
 use crate::recipe::{Crop, PadMode, TaskKind, TransformSet};
 use crate::schema::{self, Construct};
-use crate::words;
+use crate::word;
 
 /// The arguments of a call by the names of its parameters.
 pub(super) struct Arguments<'a> {
@@ -125,7 +125,7 @@ impl World {
                 data.set("separator", format!("{separator:?}"));
             }
             if a.get("skip_header").and_then(Expr::name) == Some("False") {
-                data.set("header", words::switch(false).to_string());
+                data.set("header", word::switch(false).to_string());
             }
             data.is_regression = a.get("continuous").and_then(Expr::name) == Some("True");
             data.set("valid", "random(0.2, seed = 42)".to_string());
@@ -245,7 +245,7 @@ impl World {
             }
         }
         if name == "tfms_from_stats" && first.and_then(Expr::last_name) == Some("inception_stats") {
-            spec.keys.push(("stats", words::inception.0.to_string()));
+            spec.keys.push(("stats", word::inception.0.to_string()));
         }
         self.unread(&a);
         spec

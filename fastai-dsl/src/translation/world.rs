@@ -46,7 +46,7 @@ enum TrainLine {
 }
 
 #[derive(Default)]
-pub(super) struct World {
+pub(crate) struct World {
     names: BTreeMap<String, NamedValue>,
     pub(super) data: Option<DataSpec>,
     pub(super) transforms: Option<TransformSpec>,
@@ -69,9 +69,9 @@ pub(super) struct World {
     current: String,
     used: bool,
     reasons: Vec<String>,
-    pub(super) translated: usize,
-    pub(super) comments: usize,
-    pub(super) left_out: usize,
+    pub(crate) translated: usize,
+    pub(crate) comments: usize,
+    pub(crate) left_out: usize,
 }
 
 impl World {
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Reads a statement of the notebook.
-    pub(super) fn statement(&mut self, statement: &Statement) {
+    pub(crate) fn statement(&mut self, statement: &Statement) {
         self.statements += 1;
         if self.statements > MAX_STATEMENTS {
             return;
@@ -466,7 +466,7 @@ impl World {
     }
 
     /// The text of the recipe, unformatted.
-    pub(super) fn recipe(&self, name: &str) -> String {
+    pub(crate) fn recipe(&self, name: &str) -> String {
         let mut out = format!("{name} {{\n");
         let comment = |out: &mut String, text: &str| {
             text.lines().for_each(|line| {

@@ -1,0 +1,159 @@
+//! Helps for names that the registry lacks: what a wrong section, key or step means, and where it belongs.
+
+use crate::draft::{Arg, Value};
+use crate::habits::{instead, renamed, shown, shows};
+use crate::recipe::{MetricKind, TaskKind};
+use crate::schema::{CSV, Construct, FOLDERS, MODEL, RANDOM, SECTIONS, STEPS, TRANSFORMS};
+use crate::suggest::{closest, list};
+
+/// Returns the key that a name unknown to `construct` clearly means; that key is then not reported as missing.
+pub(crate) fn meant(construct: &Construct, name: &str) -> Option<usize> {
+    let ours = renamed(name);
+    construct.key(ours).map(|(i, _)| i).or_else(|| {
+        // A name of the original that means something elsewhere is no misspelt key.
+        let near = closest(name, construct.keys.iter().map(|k| k.name)).filter(|_| ours == name)?;
+        construct.key(near).map(|(i, _)| i)
+    })
+}
+
+/// Returns the section that an unknown name means.
+pub(crate) fn meant_section(name: &str) -> Option<&'static str> {
+    let names = || SECTIONS.iter().map(|s| s.name);
+    names().find(|n| *n == renamed(name)).or_else(|| closest(name, names()))
+}
+
+/// Returns the help for a key (`separator` is `: `) or argument (` = `) that `construct` lacks: the original's name, a
+/// similar one, the construct that has it, or all legal ones.
+pub(crate) fn key_help(construct: &Construct, name: &str, value: &Value, separator: &str) -> String {
+    let keys = || construct.keys.iter().map(|k| k.name);
+    let ours = renamed(name);
+    if keys().any(|k| k == ours) {
+        return format!("here it is called `{ours}{separator}{}`", shown(value));
+    }
+    if let Some(text) = instead(name) {
+        return text.to_string();
+    }
+    if construct.name == "given" && [&FOLDERS, &CSV].iter().any(|c| c.key(ours).is_some()) {
+        return "the program that runs the recipe gives images, labels and what is held out, in \
+                `RunOptions { dataset, .. }`; remove it"
+            .to_string();
+    }
+    if let Some(home) = home(construct.name, ours, value) {
+        return home;
+    }
+    match closest(name, keys()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if construct.keys.is_empty() => format!("`{}()` takes none", construct.name),
+        None => format!("one of {}", list(keys())),
+    }
+}
+
+/// Formats a step as it is often written.
+pub(crate) fn step(name: &str) -> String {
+    step_with(name, None)
+}
+
+/// Formats a step, with the value if it takes exactly one.
+fn step_with(name: &str, value: Option<&Value>) -> String {
+    match name {
+        "fit" => "fit(1e-2, 3);".to_string(),
+        "lr_find" => "let lr = lr_find(or = 1e-2);".to_string(),
+        "head" => "head(hidden = [512]);".to_string(),
+        "freeze_to" if value.is_none() => "freeze_to(1);".to_string(),
+        "resize" if value.is_none() => "resize(299);".to_string(),
+        "save" | "load" if value.is_none() => format!("{name}(\"224_all\");"),
+        "average" => "average([\"a\", \"b\"]);".to_string(),
+        "precompute" | "bn_freeze" if value.is_none() => format!("{name}(on);"),
+        _ => match value {
+            Some(value) if STEPS.iter().any(|s| s.name == name && s.keys.iter().any(|k| k.required)) => {
+                format!("{name}({});", shown(value))
+            }
+            _ => format!("{name}();"),
+        },
+    }
+}
+
+/// Returns where a key, section or step of this name belongs.
+fn home(here: &str, name: &str, value: &Value) -> Option<String> {
+    if STEPS.iter().any(|s| s.name == name) {
+        return Some(format!("a step of `train`: `{}`", step_with(name, Some(value))));
+    }
+    if let Some(section) = SECTIONS.iter().find(|s| s.name == name && s.name != here) {
+        return Some(format!("a section of its own: `{}`", section.example));
+    }
+    let in_data = [&FOLDERS, &CSV].map(|c| c.key(name).is_some());
+    if in_data == [true, true] && !matches!(here, "folders" | "csv" | "given") {
+        return Some(format!("it belongs into `data`: `{name}: {}`", shown(value)));
+    }
+    let blocks: [(&str, &Construct); 5] = [
+        ("`data: folders { .. }`", &FOLDERS),
+        ("`data: csv { .. }`", &CSV),
+        ("`transforms`", &TRANSFORMS),
+        ("`model`", &MODEL),
+        ("`random(..)`", &RANDOM),
+    ];
+    if let Some((place, c)) = blocks.iter().find(|(_, c)| c.name != here && c.key(name).is_some()) {
+        let separator = if c.name == "random" { " = " } else { ": " };
+        return Some(format!("it belongs into {place}: `{name}{separator}{}`", shown(value)));
+    }
+    let step = STEPS.iter().find(|c| c.name != here && c.keys.iter().any(|k| k.name == name && !k.required))?;
+    Some(format!("an argument of `{}`: `{name} = {}`", step.name, shown(value)))
+}
+
+/// The help for an unknown section.
+pub(crate) fn section_help(name: &str, value: &Value) -> String {
+    let ours = renamed(name);
+    if let Some(section) = SECTIONS.iter().find(|s| s.name == ours) {
+        return format!("the section is called `{ours}`: `{}`", section.example);
+    }
+    if let Some(text) = instead(name) {
+        return text.to_string();
+    }
+    if let Some(near) = closest(name, SECTIONS.iter().map(|s| s.name)) {
+        return format!("did you mean `{near}`?");
+    }
+    home("", ours, value).unwrap_or_else(|| format!("one of {}", list(SECTIONS.iter().map(|s| s.name))))
+}
+
+/// The help for an unknown step.
+pub(crate) fn step_help(name: &str, args: &[Arg], task: Option<TaskKind>) -> String {
+    if let Some(text) = instead(name).or_else(|| shows(name)) {
+        return text.to_string();
+    }
+    if let Some(section) = SECTIONS.iter().find(|s| s.name == name || s.name == renamed(name)) {
+        return match section.name {
+            "train" => "`fit(1e-2, 3);`".to_string(),
+            _ => format!("`{}` is a section, not a step: `{}`", section.name, section.example),
+        };
+    }
+    if let Some(metric) = MetricKind::parse(name) {
+        return match task {
+            Some(task) if !metric.measures(task) => {
+                format!("metrics are measured after each epoch, and this one not of `{}` data; remove it", task.word())
+            }
+            _ => format!("metrics are measured after each epoch: `metrics: [{}]`", metric.example()),
+        };
+    }
+    match closest(name, STEPS.iter().map(|s| s.name)) {
+        Some(near) => {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            format!("did you mean `{near}({});`?", args.join(", "))
+        }
+        None => format!("one of {}", list(STEPS.iter().map(|s| s.name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::habits;
+    use crate::schema::constructs;
+
+    #[test]
+    fn what_is_called_otherwise_exists() {
+        let keys = || constructs().flat_map(|c| c.keys).map(|k| k.name);
+        for (theirs, ours) in habits::names().filter_map(|name| Some((name, habits::renamed_to(name)?))) {
+            assert!(keys().any(|k| k == ours) || SECTIONS.iter().any(|s| s.name == ours), "{theirs} -> {ours}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Values: literals, words, calls, blocks, lists, and arithmetic on them.
+
+use proc_macro2::{Delimiter, Span, TokenTree};
+use syn::buffer::Cursor;
+
+use super::Parser;
+use crate::catalog as c;
+use crate::diagnostic::Diagnostic;
+use crate::draft::{Arg, Entry, Name, Op, Value, ValueKind};
+use crate::habits;
+
+/// Operators of one precedence in a row.
+const MAX_OPERATORS: usize = 64;
+
+impl<'a> Parser<'a, '_> {
+    /// Parses a value. If there is none, reports an error and returns [`ValueKind::Broken`], consuming only tokens that
+    /// cannot start the next entry.
+    pub(crate) fn value(&mut self) -> Value {
+        let mut left = self.product();
+        for _ in 0..MAX_OPERATORS {
+            let op = if self.peek_punct('+') {
+                Op::Add
+            } else if self.peek_punct('-') {
+                Op::Sub
+            } else {
+                return left;
+            };
+            left = self.binary(left, op, Self::product);
+        }
+        self.too_long(left)
+    }
+
+    /// Rejects an expression that nests too deeply.
+    fn too_long(&mut self, value: Value) -> Value {
+        let error = self
+            .error_here(&c::TOO_DEEP, format!("a computation of more than {MAX_OPERATORS} operators"))
+            .help("write its result: `0.01`");
+        self.report(error);
+        while !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
+            self.skip_one();
+        }
+        Value { kind: ValueKind::Broken, site: value.site }
+    }
+
+    fn product(&mut self) -> Value {
+        let mut left = self.unary();
+        for _ in 0..MAX_OPERATORS {
+            let op = if self.peek_punct('*') {
+                Op::Mul
+            } else if self.peek_punct('/') {
+                Op::Div
+            } else {
+                return left;
+            };
+            left = self.binary(left, op, Self::unary);
+        }
+        self.too_long(left)
+    }
+
+    fn binary(&mut self, left: Value, op: Op, right: fn(&mut Self) -> Value) -> Value {
+        self.skip_one();
+        let right = right(self);
+        let first = self.out.spans[left.site.0 as usize].0;
+        let site = self.site(first);
+        Value { kind: ValueKind::Binary(op, Box::new(left), Box::new(right)), site }
+    }
+
+    fn unary(&mut self) -> Value {
+        let first = self.here();
+        // Signs are counted rather than followed, so that a megabyte of them needs no stack.
+        let mut signs = 0usize;
+        while self.punct('-') {
+            signs += 1;
+        }
+        let inner = self.atom();
+        if signs == 0 {
+            return inner;
+        }
+        let site = self.site(first);
+        let kind = match inner.kind {
+            ValueKind::Number(x) => ValueKind::Number(if !signs.is_multiple_of(2) { -x } else { x }),
+            _ if signs.is_multiple_of(2) => inner.kind,
+            _ => ValueKind::Negate(Box::new(inner)),
+        };
+        Value { kind, site }
+    }
+
+    fn atom(&mut self) -> Value {
+        let first = self.here();
+        if let Some(value) = self.literal() {
+            return value;
+        }
+        if let Some((content, end)) = self.group(Delimiter::Bracket) {
+            let items = self.inside(content, end).arguments(false);
+            let site = self.site(first);
+            return Value { kind: ValueKind::List(items.into_iter().map(|a| a.value).collect()), site };
+        }
+        if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+            if has_comma(content) {
+                return self.tuple(content, end, first);
+            }
+            let mut inner = self.inside(content, end);
+            let value = inner.value();
+            if !inner.cursor.eof() {
+                let error = inner
+                    .error_here(&c::EXPECTED_VALUE, "expected `)`")
+                    .help("one value stands in parentheses: `(1 + 2)`");
+                inner.report(error);
+            }
+            return value;
+        }
+        if let Some(name) = self.name() {
+            return self.word(name, first);
+        }
+        if self.peek_punct('.')
+            && let Some((literal, _)) = self.cursor.token_tree().and_then(|(_, rest)| rest.literal())
+        {
+            return self.leading_dot(&literal.to_string(), first);
+        }
+        let error = self
+            .error_here(&c::EXPECTED_VALUE, "expected a value")
+            .help("a number, a string in double quotes, a word, a list in `[ ]`, or a call");
+        self.report(error);
+        let site = error_site(self, first);
+        // Skips tokens that are neither a value nor a separator.
+        if !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
+            self.skip_one();
+        }
+        Value { kind: ValueKind::Broken, site }
+    }
+
+    /// `(64, 128)`: a Python tuple, parsed as the intended list.
+    fn tuple(&mut self, content: Cursor<'a>, end: Span, first: Span) -> Value {
+        let items = self.inside(content, end).arguments(false);
+        let site = self.site(first);
+        let value = Value { kind: ValueKind::List(items.into_iter().map(|a| a.value).collect()), site };
+        let error = Diagnostic::error(&c::EXPECTED_VALUE, site, "lists stand in square brackets");
+        self.report(error.help(format!("`{value}`")));
+        value
+    }
+
+    /// `.5`
+    fn leading_dot(&mut self, digits: &str, first: Span) -> Value {
+        self.skip_one();
+        self.skip_one();
+        let site = self.site(first);
+        let error = Diagnostic::error(&c::LITERAL, site, "numbers begin with a digit");
+        self.report(error.help(format!("`0.{digits}`")));
+        let kind = format!("0.{digits}").parse().map_or(ValueKind::Broken, ValueKind::Number);
+        Value { kind, site }
+    }
+
+    /// `np.array([..])`, `models.resnet34`: a list is parsed as intended, everything else as broken.
+    fn object(&mut self, object: &Name, first: Span) -> Value {
+        let mut last: Option<Name> = None;
+        let mut args: Option<Vec<Arg>> = None;
+        while self.punct('.') {
+            let Some(name) = self.name() else { break };
+            last = Some(name);
+            if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+                args = Some(self.inside(content, end).arguments(true));
+            }
+        }
+        let site = self.site(first);
+        let name = last.map_or_else(|| object.text.clone(), |n| n.text);
+        let help = habits::value_help(&name, args.as_deref());
+        let message = format!("there is no object `{}` in a recipe", object.text);
+        self.report(Diagnostic::error(&c::EXPECTED_VALUE, object.site, message).help(help));
+        let kind = match args {
+            Some(mut args) if args.len() == 1 && habits::is_array(&name) => args.remove(0).value.kind,
+            _ => ValueKind::Broken,
+        };
+        Value { kind, site }
+    }
+
+    fn word(&mut self, name: Name, first: Span) -> Value {
+        if self.peek_punct('.') {
+            return self.object(&name, first);
+        }
+        if let Some((content, end)) = self.group(Delimiter::Parenthesis) {
+            let args = self.inside(content, end).arguments(true);
+            let site = self.site(first);
+            return Value { kind: ValueKind::Call(name, args), site };
+        }
+        if let Some((content, end)) = self.group(Delimiter::Brace) {
+            let entries = self.inside(content, end).entries();
+            let site = self.site(first);
+            return Value { kind: ValueKind::Block(name, entries), site };
+        }
+        let mut path = name.text.clone();
+        let mut is_path = false;
+        while self.peek_punct(':') {
+            let before = (self.cursor, self.last);
+            if self.punct(':')
+                && self.punct(':')
+                && let Some(part) = self.ident()
+            {
+                path.push_str("::");
+                path.push_str(&part.to_string());
+                is_path = true;
+                continue;
+            }
+            (self.cursor, self.last) = before;
+            break;
+        }
+        let site = self.site(first);
+        let last = path.rsplit("::").next().unwrap_or_default();
+        let screaming = last.len() > 1
+            && last.starts_with(|ch: char| ch.is_ascii_uppercase())
+            && last.chars().all(|ch| ch.is_ascii_uppercase() || ch.is_ascii_digit() || ch == '_');
+        let kind = if screaming || is_path { ValueKind::Const(path) } else { ValueKind::Word(path) };
+        Value { kind, site }
+    }
+
+    /// `key: value, ..` up to the end of the group.
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        while !self.cursor.eof() && !self.crowded(entries.len(), "keys") {
+            let (_, lints) = self.attributes();
+            if self.cursor.eof() {
+                break;
+            }
+            let key = match self.key("a key") {
+                Ok(key) => key,
+                Err(broken) => {
+                    entries.push(*broken);
+                    continue;
+                }
+            };
+            let value = self.value();
+            let what = format!("`{}`", key.text);
+            entries.push(Entry { key, lints, value });
+            self.separator(&what);
+        }
+        entries
+    }
+
+    /// `value, name = value, ..` up to the end of the group; a list has no names.
+    pub(crate) fn arguments(&mut self, named: bool) -> Vec<Arg> {
+        let mut args = Vec::new();
+        while !(self.cursor.eof() || named && self.crowded(args.len(), "arguments")) {
+            let name = self.argument_name(named);
+            let value = self.value();
+            args.push(Arg { name, value });
+            if self.cursor.eof() || self.punct(',') {
+                continue;
+            }
+            let what = if named { "an argument" } else { "an item" };
+            let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
+            self.report(error);
+            if self.cursor.ident().is_none() && self.cursor.literal().is_none() {
+                self.skip_past(',');
+            }
+        }
+        args
+    }
+
+    fn argument_name(&mut self, named: bool) -> Option<Name> {
+        let (ident, rest) = self.cursor.ident()?;
+        let (punct, after) = rest.punct()?;
+        let double_colon = punct.as_char() == ':' && matches!(after.punct(), Some((p, _)) if p.as_char() == ':');
+        if !matches!(punct.as_char(), '=' | ':') || double_colon {
+            return None;
+        }
+        let name = self.name();
+        if punct.as_char() == ':' {
+            let error = self.error_here(&c::WRONG_COLON, format!("`{ident}` is followed by `:`"));
+            self.skip_one();
+            let help = format!("arguments of a call are named with `=`: `{ident} = {}`", self.upcoming());
+            self.report(error.help(help));
+            return name;
+        } else if !named {
+            let error =
+                self.error_here(&c::WRONG_COLON, "items of a list have no names").help("the value alone: `[1, 2]`");
+            self.report(error);
+        }
+        self.skip_one();
+        name
+    }
+}
+
+fn has_comma(mut cursor: Cursor<'_>) -> bool {
+    while let Some((token, rest)) = cursor.token_tree() {
+        if matches!(&token, TokenTree::Punct(p) if p.as_char() == ',') {
+            return true;
+        }
+        cursor = rest;
+    }
+    false
+}
+
+fn error_site(parser: &mut Parser<'_, '_>, first: Span) -> crate::diagnostic::Site {
+    parser.out.site(first, first)
+}
