@@ -1,33 +1,42 @@
 //! Collects all findings, so that one report contains every one of them.
 
-use crate::FileError;
+use std::fmt;
+use std::path::Path;
+
+use crate::finding::{Finding, FindingKind, RowFault};
+use crate::{DataKey, FileError};
 
 /// The errors of a data set: all findings at once, one per line, followed by the notes.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", lines(findings, notes))]
 pub struct DataError {
-    /// Each finding names the file, line or image, what was expected, and the remedy.
-    pub findings: Vec<String>,
+    /// What is wrong. A program matches on the [`kind`](Finding::kind) of each.
+    pub findings: Vec<Finding>,
     /// Notes that are not errors; they often explain the findings.
     pub notes: Vec<String>,
 }
 
 impl DataError {
     /// Creates an error with a single finding.
-    pub fn one(finding: impl Into<String>) -> Self {
-        DataError::from(vec![finding.into()])
+    pub fn one(finding: impl Into<Finding>) -> Self {
+        DataError { findings: vec![finding.into()], notes: Vec::new() }
+    }
+
+    /// The texts of the findings.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.findings.iter().map(|finding| finding.text.as_str())
     }
 }
 
-impl From<Vec<String>> for DataError {
-    fn from(findings: Vec<String>) -> Self {
-        DataError { findings, notes: Vec::new() }
+impl<F: Into<Finding>> From<Vec<F>> for DataError {
+    fn from(findings: Vec<F>) -> Self {
+        DataError { findings: findings.into_iter().map(Into::into).collect(), notes: Vec::new() }
     }
 }
 
-fn lines(findings: &[String], notes: &[String]) -> String {
+fn lines(findings: &[Finding], notes: &[String]) -> String {
     let notes = notes.iter().map(|note| format!("note: {note}"));
-    findings.iter().cloned().chain(notes).collect::<Vec<_>>().join("\n")
+    findings.iter().map(Finding::to_string).chain(notes).collect::<Vec<_>>().join("\n")
 }
 
 /// The reason why a data set could not be opened, checked or copied.
@@ -39,9 +48,50 @@ pub enum OpenError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A stop was requested; the text says how far the work got.
+    /// A stop was requested.
     #[error("stopped: {0}")]
-    Stopped(String),
+    Stopped(OpenReached),
+}
+
+/// How far the work on a data set got before it stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenReached {
+    /// All images were checked.
+    Checked,
+    /// Some of the images were checked.
+    Checking {
+        /// Those that were.
+        done: usize,
+        /// Those that were to be.
+        of: usize,
+    },
+    /// Some of the copies in the cache were checked.
+    CheckingCopies {
+        /// Those that were.
+        done: usize,
+        /// Those that were to be.
+        of: usize,
+    },
+    /// Some of the missing copies were made.
+    Scaling {
+        /// Those that were.
+        done: usize,
+        /// Those that were to be.
+        of: usize,
+    },
+}
+
+impl fmt::Display for OpenReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const GOES_ON: &str = "the next run goes on from there";
+        match self {
+            OpenReached::Checked => f.write_str("all images were checked; nothing was trained"),
+            OpenReached::Checking { done, of } => write!(f, "{done} of {of} images were checked; nothing was trained"),
+            OpenReached::CheckingCopies { done, of } => write!(f, "{done} of {of} copies checked; {GOES_ON}"),
+            OpenReached::Scaling { done, of } => write!(f, "{done} of {of} images scaled; {GOES_ON}"),
+        }
+    }
 }
 
 /// The number of findings of one kind that are listed.
@@ -50,14 +100,19 @@ const SHOWN: usize = 20;
 /// The findings so far.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    list: Vec<String>,
+    list: Vec<Finding>,
     unread: bool,
 }
 
 impl Findings {
     /// Adds a finding.
-    pub(crate) fn push(&mut self, finding: impl Into<String>) {
-        self.list.push(finding.into());
+    pub(crate) fn push(&mut self, kind: FindingKind, text: impl Into<String>) {
+        self.list.push(Finding::new(kind, text));
+    }
+
+    /// Adds a finding about a file or folder that a key names.
+    pub(crate) fn place(&mut self, key: DataKey, path: &Path, text: impl Into<String>) {
+        self.push(FindingKind::Place { key, path: path.to_path_buf() }, text);
     }
 
     /// Records that findings kept rows from being read, so that what the other rows lack says nothing.
@@ -71,11 +126,11 @@ impl Findings {
     }
 
     /// Adds findings of one kind. After the twentieth they are only counted, so no kind hides another.
-    pub(crate) fn extend(&mut self, what: &str, findings: Vec<String>) {
+    pub(crate) fn extend(&mut self, what: &str, findings: Vec<Finding>) {
         let more = findings.len().saturating_sub(SHOWN);
         self.list.extend(findings.into_iter().take(SHOWN));
         if more > 0 {
-            self.list.push(format!("and {more} more {what}"));
+            self.push(FindingKind::More { count: more }, format!("and {more} more {what}"));
         }
     }
 
@@ -104,9 +159,11 @@ pub(crate) struct LineKinds(Vec<LineKind>);
 
 #[derive(Debug)]
 struct LineKind {
-    kind: String,
+    fault: RowFault,
+    /// The first line.
+    line: u32,
     first: String,
-    cure: String,
+    cure: Option<String>,
     /// The lines after the first, as many as are named.
     more: Vec<u32>,
     count: usize,
@@ -114,8 +171,8 @@ struct LineKind {
 
 impl LineKinds {
     /// Adds a line. `first` says what is wrong with it, and `cure` what to do about all lines of the kind.
-    pub(crate) fn push(&mut self, kind: &str, line: u32, first: impl FnOnce() -> String, cure: impl Into<String>) {
-        match self.0.iter_mut().find(|known| known.kind == kind) {
+    pub(crate) fn push(&mut self, fault: RowFault, line: u32, first: impl FnOnce() -> String, cure: Option<&str>) {
+        match self.0.iter_mut().find(|known| known.fault == fault) {
             Some(known) => {
                 known.count += 1;
                 if known.more.len() < LINES {
@@ -123,8 +180,8 @@ impl LineKinds {
                 }
             }
             None => {
-                let (kind, first, cure) = (kind.to_string(), first(), cure.into());
-                self.0.push(LineKind { kind, first, cure, more: Vec::new(), count: 1 });
+                let (first, cure) = (first(), cure.map(str::to_string));
+                self.0.push(LineKind { fault, line, first, cure, more: Vec::new(), count: 1 });
             }
         }
     }
@@ -133,13 +190,14 @@ impl LineKinds {
         self.0.is_empty()
     }
 
-    /// The findings, in the order of their first lines.
-    pub(crate) fn findings(self) -> Vec<String> {
-        let text = |kind: LineKind| {
-            let cure = if kind.cure.is_empty() { String::new() } else { format!(": {}", kind.cure) };
-            kind.first + &more_lines("and so in", &kind.more, kind.count - 1) + &cure
+    /// The findings about `file`, in the order of their first lines.
+    pub(crate) fn findings(self, file: &Path) -> Vec<Finding> {
+        let finding = |LineKind { fault, line, first, cure, more, count }: LineKind| {
+            let cure = cure.map_or(String::new(), |cure| format!(": {cure}"));
+            let text = first + &more_lines("and so in", &more, count - 1) + &cure;
+            Finding::new(FindingKind::Rows { file: file.to_path_buf(), fault, line, count }, text)
         };
-        self.0.into_iter().map(text).collect()
+        self.0.into_iter().map(finding).collect()
     }
 }
 
@@ -184,19 +242,36 @@ mod tests {
     #[test]
     fn a_long_kind_is_cut_and_does_not_hide_the_next() {
         let mut findings = Findings::default();
-        findings.extend("missing files", (0..25).map(|i| format!("file {i}")).collect());
-        findings.push("another kind");
+        findings.extend("missing files", (0..25).map(|i| Finding::from(format!("file {i}"))).collect());
+        findings.push(FindingKind::NoTags, "another kind");
         let error = findings.or(()).unwrap_err();
         assert_eq!(error.findings.len(), 22);
-        assert_eq!(error.findings[20], "and 5 more missing files");
-        assert_eq!(error.findings[21], "another kind");
+        assert_eq!(error.findings[20], Finding::new(FindingKind::More { count: 5 }, "and 5 more missing files"));
+        assert_eq!(error.findings[21], Finding::new(FindingKind::NoTags, "another kind"));
+    }
+
+    #[test]
+    fn lines_of_one_fault_are_one_finding() {
+        let mut lines = LineKinds::default();
+        lines.push(RowFault::NoName, 3, || "l.csv:3: the image name is empty".to_string(), None);
+        lines.push(RowFault::Spaced, 4, || "l.csv:4: white space".to_string(), Some("take it out"));
+        lines.push(RowFault::NoName, 9, || unreachable!("said already"), None);
+        let rows = |fault, line, count| FindingKind::Rows { file: "l.csv".into(), fault, line, count };
+        let wanted = [
+            Finding::new(
+                rows(RowFault::NoName, 3, 2),
+                "l.csv:3: the image name is empty; and so in 1 more row (line 9)",
+            ),
+            Finding::new(rows(RowFault::Spaced, 4, 1), "l.csv:4: white space: take it out"),
+        ];
+        assert_eq!(lines.findings(Path::new("l.csv")), wanted);
     }
 
     #[test]
     fn notes_stand_below_the_findings() {
         let mut findings = Findings::default();
         assert!(Findings::default().or_with_notes(1, |_| vec!["a note".to_string()]).is_ok());
-        findings.push("a finding");
+        findings.push(FindingKind::Other, "a finding");
         let error = findings.or_with_notes(1, |_| vec!["a note".to_string()]).unwrap_err();
         assert_eq!(error.to_string(), "a finding\nnote: a note");
     }

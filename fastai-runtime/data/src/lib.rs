@@ -6,8 +6,10 @@
 pub mod atomic;
 pub mod byte_units;
 mod class_names;
+mod data_key;
 mod dataset;
 mod decode;
+mod finding;
 mod findings;
 mod histogram;
 mod loading;
@@ -29,9 +31,11 @@ pub mod transforms;
 mod vocabulary;
 
 pub use atomic::FileError;
+pub use data_key::DataKey;
 pub use dataset::{Dataset, Item, Target};
 pub use decode::{decode, decode_as, decode_reduced, image_size};
-pub use findings::{DataError, OpenError};
+pub use finding::{DataPart, Finding, FindingKind, RowFault};
+pub use findings::{DataError, OpenError, OpenReached};
 pub use histogram::Histogram;
 pub use image::RgbImage;
 pub use loading::{

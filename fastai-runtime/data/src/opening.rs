@@ -6,12 +6,14 @@ use fastai_dsl::suggest::misspelt;
 use fastai_dsl::{Corrupt, Data, Source, TaskKind, Valid};
 
 use crate::class_names;
+use crate::finding::{Finding, FindingKind};
 use crate::findings::{Findings, names};
 use crate::row::{SourceRow, check_classes, number, part};
 use crate::sources::csv::CsvSource;
 use crate::sources::{folders, neighbours};
+use crate::splits::better::better_split;
 use crate::splits::holdout;
-use crate::{DataError, Dataset, Item, Target, Vocabulary};
+use crate::{DataError, DataKey, Dataset, Item, Target, Vocabulary};
 
 impl Dataset {
     /// Reads labels and listings, splits, and checks that every file is there; decodes nothing.
@@ -30,12 +32,13 @@ impl Dataset {
     /// If the folder does not exist.
     pub(crate) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
         if data.source == Source::Given {
-            return Err(DataError::one(
+            return Err(DataError::one(Finding::new(
+                FindingKind::Recipe,
                 "the recipe says `data: given`: the images are given by the Rust program that runs it, and are not known \
                  here. Run it, or go on with its run, from that program, with \
                  `RunOptions { dataset: Some(Dataset::from_files(..)?), .. }`; or name the data in the recipe: \
                  `data: folders { root: \"data\" }`",
-            ));
+            )));
         }
         let root = find_root(&data.root)?;
         let mut findings = Findings::default();
@@ -54,20 +57,24 @@ impl Dataset {
             notes.extend(class_names::notes(&vocabulary, task));
         }
         let held_out = holdout::hold_out(data, &root, &rows, &mut findings, &mut notes);
-        let share = holdout::better_share(task, &rows, &held_out);
+        let better = better_split(task, &data.valid, &rows, &held_out);
         let test = number_test(test, &vocabulary, task, &mut findings);
         let absent = rows.iter().zip(&held_out).filter(|(row, held_out)| row.absent && **held_out).count();
         let (train, valid) = part(rows, held_out, &vocabulary, task);
         let (classes, split) = (vocabulary.into_names(), data.valid.clone());
         let dataset = Dataset { root, classes, task, train, valid, test, split, notes };
-        Ok(dataset.checked(absent, share, findings))
+        Ok(dataset.checked(absent, better, findings))
     }
 }
 
 /// The root as an absolute path.
 fn find_root(root: &str) -> Result<PathBuf, DataError> {
+    let finding = |path: &Path, text: String| {
+        let path = path.to_path_buf();
+        DataError::one(Finding::new(FindingKind::Place { key: DataKey::Root, path }, text))
+    };
     let absolute = std::path::absolute(root)
-        .map_err(|error| DataError::one(format!("cannot find the data folder {root:?}: {error}")))?;
+        .map_err(|error| finding(Path::new(root), format!("cannot find the data folder {root:?}: {error}")))?;
     if absolute.is_dir() {
         return Ok(absolute);
     }
@@ -79,7 +86,7 @@ fn find_root(root: &str) -> Result<PathBuf, DataError> {
         format!("; the recipe says root: {root:?}, which is looked up from the working directory {here}")
     };
     let hint = if absolute.exists() { String::new() } else { neighbours::root_hint(root) };
-    Err(DataError::one(format!("the data folder {} {is}{hint}{from}", absolute.display())))
+    Err(finding(&absolute, format!("the data folder {} {is}{hint}{from}", absolute.display())))
 }
 
 fn read_source(
@@ -94,20 +101,22 @@ fn read_source(
             match task {
                 TaskKind::SingleLabel => {}
                 TaskKind::MultiLabel => {
-                    findings.push("`data: folders` gives each image one class; `task: multi_label` needs `data: csv`");
+                    let text = "`data: folders` gives each image one class; `task: multi_label` needs `data: csv`";
+                    findings.push(FindingKind::Recipe, text);
                 }
                 TaskKind::Regression => {
-                    findings.push("`data: folders` gives each image a class; `task: regression` needs `data: csv`");
+                    let text = "`data: folders` gives each image a class; `task: regression` needs `data: csv`";
+                    findings.push(FindingKind::Recipe, text);
                 }
             }
-            let read = folders::read(root, train, "train", findings, notes);
+            let read = folders::read(root, train, DataKey::Train, findings, notes);
             let vocabulary = Vocabulary::new(read.classes);
             let mut rows = read.rows;
             if let Valid::Folder(folder) = &data.valid {
                 if folder.trim_end_matches('/') == train.trim_end_matches('/') {
-                    findings.push(format!("train and valid are the same folder {train:?}"));
+                    findings.push(FindingKind::Recipe, format!("train and valid are the same folder {train:?}"));
                 }
-                let valid = folders::read(root, folder, "valid", findings, notes);
+                let valid = folders::read(root, folder, DataKey::Valid, findings, notes);
                 check_known(&vocabulary, &valid.classes, &root.join(folder), findings);
                 let known = valid.rows.into_iter().filter(|row| vocabulary.number(&row.labels[0]).is_some());
                 rows.iter_mut().for_each(|row| row.held_out = Some(false));
@@ -153,7 +162,9 @@ fn check_known(vocabulary: &Vocabulary, classes: &[String], folder: &Path, findi
     let unknown = classes.iter().filter(|class| vocabulary.number(class).is_none());
     let list = unknown.map(|class| {
         let hint = misspelt(class, &known).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-        format!("class {class:?} of {} is no training class; they are {}{hint}", folder.display(), names(&known, 10))
+        let (folder, classes) = (folder.display(), names(&known, 10));
+        let text = format!("class {class:?} of {folder} is no training class; they are {classes}{hint}");
+        Finding::new(FindingKind::UnknownClass { class: class.clone() }, text)
     });
     findings.extend("unknown classes", list.collect());
 }
@@ -164,11 +175,12 @@ fn number_test(rows: Vec<SourceRow>, vocabulary: &Vocabulary, task: TaskKind, fi
         return rows.into_iter().map(item).collect();
     }
     if task != TaskKind::SingleLabel {
-        findings.push(format!(
+        let text = format!(
             "the test folder has one sub-folder a class, but `task: {}` gives an image no class; put the test images \
              directly into the folder",
             task.word()
-        ));
+        );
+        findings.push(FindingKind::Recipe, text);
     } else {
         let mut classes: Vec<String> = rows.iter().flat_map(|row| row.labels.clone()).collect();
         classes.dedup();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fastai_dsl::TaskKind;
 
+use crate::finding::FindingKind;
 use crate::findings::Findings;
 use crate::{Item, Target, Vocabulary};
 
@@ -31,9 +32,11 @@ pub(crate) fn check_classes(task: TaskKind, rows: &[SourceRow], findings: &mut F
     }
     let labels: HashSet<&str> = images().flat_map(|row| row.labels.iter().map(String::as_str)).collect();
     match (task, labels.into_iter().collect::<Vec<_>>().as_slice()) {
-        (TaskKind::SingleLabel, [only]) => findings
-            .push(format!("all {count} images have the label {only:?}: a classifier needs at least two classes")),
-        (TaskKind::MultiLabel, []) => findings.push(format!("none of {count} images has a tag")),
+        (TaskKind::SingleLabel, [only]) => findings.push(
+            FindingKind::OneClass { class: only.to_string() },
+            format!("all {count} images have the label {only:?}: a classifier needs at least two classes"),
+        ),
+        (TaskKind::MultiLabel, []) => findings.push(FindingKind::NoTags, format!("none of {count} images has a tag")),
         _ => {}
     }
 }

@@ -10,14 +10,13 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use crate::FileError;
-use crate::OpenError;
 use crate::atomic::{self, write_atomic};
 use crate::decode::{decode_as, decode_bytes_as, decode_noted, guarded, read};
+use crate::finding::{Finding, FindingKind};
 use crate::findings::Findings;
 use crate::progress::{Progress, StopSignal};
 use crate::transforms::{Demand, Picture, scale_min};
-use crate::{DataError, Dataset, Health};
+use crate::{DataError, Dataset, FileError, Health, OpenError, OpenReached};
 
 /// Incremented whenever the copies' pixels change.
 const VERSION: u32 = 2;
@@ -178,7 +177,7 @@ impl Copies {
             }
         }
         let held = self.hold();
-        let whole = in_chunks(&large, "copies checked", stop, progress, |(_, copy)| Ok(is_whole(copy)))?;
+        let whole = in_chunks(&large, CopyWork::Check, stop, progress, |(_, copy)| Ok(is_whole(copy)))?;
         let mut missing = Vec::new();
         for ((image, copy), whole) in large.into_iter().zip(whole) {
             if whole {
@@ -190,7 +189,7 @@ impl Copies {
         }
         // Of the copies, only those that are missing are written.
         let entered = if missing.is_empty() { None } else { self.enter()? };
-        let made = in_chunks(&missing, "images scaled", stop, progress, |image| self.make_one(image))?;
+        let made = in_chunks(&missing, CopyWork::Make, stop, progress, |image| self.make_one(image))?;
         for (image, copy) in missing.into_iter().zip(made) {
             match copy {
                 Some(copy) => {
@@ -243,12 +242,13 @@ impl Copies {
     /// Writes the copy of an image and returns its path, or `None` if the image needs no copy. The name is the digest of
     /// the bytes that the copy was made from, even if they differ from those that preflight saw.
     fn make_one(&self, image: &Path) -> Result<Option<PathBuf>, OpenError> {
-        let broken = |reason| {
-            DataError::one(format!(
+        let broken = |reason: String| {
+            let text = format!(
                 "{}: {reason}; it was sound when the images were checked, so it has changed since: put it right, or start \
                  again, and it is checked anew",
                 image.display()
-            ))
+            );
+            DataError::one(Finding::new(FindingKind::BrokenImage { path: image.to_path_buf() }, text))
         };
         let bytes = read(image).map_err(broken)?;
         let (decoded, _) = guarded(|| decode_noted(&bytes, self.bits)).map_err(broken)?;
@@ -267,10 +267,34 @@ impl Copies {
     }
 }
 
+/// The two passes over the images that need a copy.
+#[derive(Clone, Copy)]
+enum CopyWork {
+    Check,
+    Make,
+}
+
+impl CopyWork {
+    /// What the progress bar counts.
+    fn counted(self) -> &'static str {
+        match self {
+            CopyWork::Check => "copies checked",
+            CopyWork::Make => "images scaled",
+        }
+    }
+
+    fn reached(self, done: usize, of: usize) -> OpenReached {
+        match self {
+            CopyWork::Check => OpenReached::CheckingCopies { done, of },
+            CopyWork::Make => OpenReached::Scaling { done, of },
+        }
+    }
+}
+
 /// Applies `work` to each item of `list` on all cores; the results keep the order.
 fn in_chunks<T: Sync, R: Send>(
     list: &[T],
-    what: &str,
+    pass: CopyWork,
     stop: &StopSignal,
     progress: &mut dyn Progress,
     work: impl Fn(&T) -> Result<R, OpenError> + Sync,
@@ -279,15 +303,11 @@ fn in_chunks<T: Sync, R: Send>(
     if list.is_empty() {
         return Ok(all);
     }
-    progress.begin(what, list.len() as u64);
+    progress.begin(pass.counted(), list.len() as u64);
     for chunk in list.chunks(8 * rayon::current_num_threads()) {
         if stop.requested() {
             progress.finish();
-            return Err(OpenError::Stopped(format!(
-                "{} of {} {what}; the next run goes on from there",
-                all.len(),
-                list.len()
-            )));
+            return Err(OpenError::Stopped(pass.reached(all.len(), list.len())));
         }
         let results: Vec<Result<R, OpenError>> = chunk.par_iter().map(&work).collect();
         let mut findings = Findings::default();

@@ -117,7 +117,7 @@ fn changed_since_preflight(mut error: DataError) -> DataError {
     error.findings.push(
         "these images were sound when all were checked before the first step, and have changed since, or their disk fails; \
          `corrupt: skip` only leaves out what is broken then: put them right and go on with `--resume`, or start again"
-            .to_string(),
+            .into(),
     );
     error
 }

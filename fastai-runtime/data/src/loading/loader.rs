@@ -10,7 +10,7 @@ use super::cache::DecodedCache;
 use super::copies::Reading;
 use crate::panics;
 use crate::transforms::Picture;
-use crate::{DataError, Demand, Item};
+use crate::{DataError, Demand, Finding, FindingKind, Item};
 
 /// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
 ///
@@ -79,9 +79,12 @@ impl LoadedBatch {
         if self.broken.is_empty() {
             return Ok(self);
         }
-        let path = |image: &BrokenImage| items[self.indices[image.place]].path.display();
-        let findings = self.broken.iter().map(|image| format!("{}: {}", path(image), image.reason));
-        Err(DataError::from(findings.collect::<Vec<_>>()))
+        let finding = |image: &BrokenImage| {
+            let path = items[self.indices[image.place]].path.clone();
+            let text = format!("{}: {}", path.display(), image.reason);
+            Finding::new(FindingKind::BrokenImage { path }, text)
+        };
+        Err(DataError::from(self.broken.iter().map(finding).collect::<Vec<_>>()))
     }
 
     /// Removes the broken images from the batch and returns the index and the reason of each.
@@ -382,8 +385,8 @@ mod tests {
             let error = loader.next().unwrap().whole(&items).unwrap_err();
             // Batch 2 holds 21, 20, 19, 18.
             assert_eq!(error.findings.len(), 2);
-            assert!(error.findings[0].contains("21.png: the file is empty"), "{error}");
-            assert!(error.findings[1].contains("20.png: the file is empty"), "{error}");
+            assert!(error.findings[0].text.contains("21.png: the file is empty"), "{error}");
+            assert!(error.findings[1].text.contains("20.png: the file is empty"), "{error}");
             assert!(loader.next().unwrap().whole(&items).is_ok());
         }
     }
@@ -408,7 +411,7 @@ mod tests {
             let mut loader = Loader::new(LoadJob { load, ..job(&items, threads) }).unwrap();
             assert!(loader.next().unwrap().broken.is_empty());
             let error = loader.next().unwrap().whole(&items).unwrap_err();
-            assert!(error.findings[0].contains("5.png: loading it panicked: five is right out"), "{error}");
+            assert!(error.findings[0].text.contains("5.png: loading it panicked: five is right out"), "{error}");
             assert!(loader.next().unwrap().whole(&items).is_ok());
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::{TaskKind, Valid};
 
 use super::health::Health;
+use crate::finding::{DataPart, FindingKind};
 use crate::findings::{Findings, names, shorten};
 use crate::splits::holdout;
 use crate::{Dataset, Item, Target};
@@ -59,21 +60,19 @@ impl LeftOut {
         }
         let split = &dataset.split;
         if dataset.valid.is_empty() && !self.valid.is_empty() {
-            findings.push(format!(
+            let text = format!(
                 "no image is left to measure with: all {} that `valid: {split}` holds out are left out: {}; replace \
                  them, hold out others, or say `valid: all` to train on everything",
                 self.valid.len(),
                 reasons(self.valid.iter(), &dataset.root)
-            ));
+            );
+            findings.push(FindingKind::TooFew { part: DataPart::Valid }, text);
         }
         // Batch norm needs two images.
         if dataset.train.len() < 2 && dataset.train.len() + self.train.len() >= 2 {
             let left = if dataset.train.is_empty() { "no training image is" } else { "one training image alone is" };
-            findings.push(format!(
-                "{left} left: {}; {}",
-                reasons(self.train.iter(), &dataset.root),
-                self.advice(split)
-            ));
+            let (why, advice) = (reasons(self.train.iter(), &dataset.root), self.advice(split));
+            findings.push(FindingKind::TooFew { part: DataPart::Train }, format!("{left} left: {why}; {advice}"));
             return;
         }
         if dataset.task != TaskKind::Regression {
@@ -112,24 +111,26 @@ impl LeftOut {
         let trained: Vec<&String> =
             dataset.classes.iter().zip(&counts).filter(|(_, n)| **n > 0).map(|(class, _)| class).collect();
         if let ([only], TaskKind::SingleLabel) = (trained.as_slice(), dataset.task) {
-            findings.push(format!(
+            let text = format!(
                 "only images of {only:?} are left to train on, and a classifier needs at least two classes: {}; {}",
                 why(&lost),
                 self.advice(&dataset.split)
-            ));
+            );
+            findings.push(FindingKind::OneClass { class: only.to_string() }, text);
             return;
         }
         let measured = dataset.measured();
         let wrong: Vec<usize> = lost.into_iter().filter(|class| measured[*class]).collect();
         if holdout::is_chosen(&dataset.split) && !wrong.is_empty() {
             let named: Vec<String> = wrong.iter().map(name).collect();
-            findings.push(format!(
+            let text = format!(
                 "no training image is left of {}, which `valid: {}` measures: {}; {}",
                 names(&named, 20),
                 dataset.split,
                 why(&wrong),
                 self.advice(&dataset.split)
-            ));
+            );
+            findings.push(FindingKind::Untrained { classes: named }, text);
         }
     }
 

@@ -11,13 +11,14 @@ use self::health::SoundFile;
 use self::known::{Known, Sound, Stamp};
 use self::left_out::LeftOut;
 use self::looks::Looks;
-use crate::OpenError;
+use crate::finding::{Finding, FindingKind};
 use crate::findings::Findings;
 use crate::progress::{Progress, Silent, StopSignal};
 use crate::random::{Stream, below};
-use crate::{Dataset, Item};
+use crate::{Dataset, Item, OpenError, OpenReached};
 
 pub(super) mod health;
+mod health_notes;
 mod known;
 mod left_out;
 mod looks;
@@ -102,7 +103,7 @@ impl<'a> Preflight<'a> {
         data: &Data,
         task: TaskKind,
         progress: &mut dyn Progress,
-    ) -> Result<(Dataset, Health, Vec<String>), OpenError> {
+    ) -> Result<(Dataset, Health, Vec<Finding>), OpenError> {
         let (mut dataset, findings) = Dataset::survey(data, task)?;
         let (health, findings) = self.look(&mut dataset, findings, Near::Search, self.load(), progress)?;
         Ok((dataset, health, findings.or(()).err().map_or_else(Vec::new, |error| error.findings)))
@@ -180,9 +181,13 @@ impl<'a> Preflight<'a> {
                 }
             };
             let advice = format!("{} of {} images cannot be decoded: {advice}", broken.len(), paths.len());
-            let broken = broken.into_iter().map(|(path, reason)| format!("{}: {reason}", path.display())).collect();
-            findings.extend("broken images", broken);
-            findings.push(advice);
+            let count = FindingKind::Unusable { count: broken.len(), of: paths.len() };
+            let finding = |(path, reason): (PathBuf, String)| {
+                let text = format!("{}: {reason}", path.display());
+                Finding::new(FindingKind::BrokenImage { path }, text)
+            };
+            findings.extend("broken images", broken.into_iter().map(finding).collect());
+            findings.push(count, advice);
         }
         pairs::compare(dataset, &looks, self.duplicates, near, self.stop, &mut health, &mut left_out);
         left_out.check(dataset, self.limit.is_some(), &mut health, &mut findings);
@@ -192,7 +197,7 @@ impl<'a> Preflight<'a> {
             health.unmeasured.clear();
         }
         if self.stop.requested() {
-            return Err(OpenError::Stopped("all images were checked; nothing was trained".to_string()));
+            return Err(OpenError::Stopped(OpenReached::Checked));
         }
         Ok((health, findings))
     }
@@ -262,10 +267,7 @@ impl<'a> Preflight<'a> {
             }
         }
         if done < unknown.len() {
-            return Err(OpenError::Stopped(format!(
-                "{done} of {} images were checked; nothing was trained",
-                unknown.len()
-            )));
+            return Err(OpenError::Stopped(OpenReached::Checking { done, of: unknown.len() }));
         }
         Ok((looks, broken, done))
     }
@@ -406,9 +408,11 @@ mod tests {
         }
         let error = findings(check(&mut dataset, None, &mut Silent));
         assert_eq!(error.findings.len(), 22);
-        assert!(error.findings[0].contains("10.png: not an image"), "{error}");
-        assert_eq!(error.findings[20], "and 10 more broken images");
-        assert!(error.findings[21].starts_with("30 of 40 images cannot be decoded"), "{error}");
+        assert!(error.findings[0].text.contains("10.png: not an image"), "{error}");
+        assert_eq!(error.findings[0].kind, FindingKind::BrokenImage { path: folder.path().join("10.png") });
+        assert_eq!(error.findings[20].text, "and 10 more broken images");
+        assert!(error.findings[21].text.starts_with("30 of 40 images cannot be decoded"), "{error}");
+        assert_eq!(error.findings[21].kind, FindingKind::Unusable { count: 30, of: 40 });
     }
 
     #[test]

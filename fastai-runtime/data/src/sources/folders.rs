@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, is_image, list};
+use super::files::{self, Listing, is_image, list};
 use super::neighbours;
+use crate::DataKey;
+use crate::finding::FindingKind;
 use crate::findings::{Findings, names, number};
 use crate::row::SourceRow;
 
@@ -55,44 +57,12 @@ impl Tree {
 pub(crate) fn read(
     root: &Path,
     folder: &str,
-    key: &str,
+    key: DataKey,
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> ClassFolders {
     let path = root.join(folder);
-    let listing = match list(&path) {
-        Ok(listing) => listing,
-        Err(error) => {
-            findings.push(format!(
-                "cannot list {} ({key}: {folder:?}): {error}; expected one sub-folder a class{}",
-                path.display(),
-                missing(root, folder, key)
-            ));
-            return ClassFolders::default();
-        }
-    };
-    if listing.folders.is_empty() {
-        findings.push(format!(
-            "{} ({key}: {folder:?}) has no sub-folders; expected one a class, with that class's images{}",
-            path.display(),
-            named_by_class(folder, &listing.files)
-        ));
-        return ClassFolders::default();
-    }
-    if let [only] = &listing.folders[..] {
-        let inner = path.join(only);
-        let classes = class_folders(&inner);
-        if classes.len() > 1 {
-            let inside = format!("{}/{only}", folder.trim_end_matches('/'));
-            findings.push(format!(
-                "{} ({key}: {folder:?}) has one sub-folder, {only:?}, and the classes lie in that ({}): say `{key}: \
-                 {inside:?}`",
-                path.display(),
-                names(&classes, 3)
-            ));
-            return ClassFolders::default();
-        }
-    }
+    let Some(listing) = class_listing(root, folder, key, findings) else { return ClassFolders::default() };
     if !listing.files.is_empty() {
         notes.push(format!(
             "{} directly in {} {} to no class and {} left out: {}",
@@ -109,7 +79,8 @@ pub(crate) fn read(
         let path = path.join(class);
         let mut tree = Tree::default();
         if let Err(error) = tree.collect(&path, "", 0) {
-            findings.push(format!("cannot list {}: {error}", path.display()));
+            let text = format!("cannot list {}: {error}", path.display());
+            findings.push(FindingKind::Folder { path }, text);
             findings.leave_unread();
             continue;
         }
@@ -145,27 +116,63 @@ pub(crate) fn read(
     ClassFolders { classes: listing.folders, rows }
 }
 
+/// Lists `root/folder`, which has a sub-folder for each class; `None` if it has not, which is a finding.
+fn class_listing(root: &Path, folder: &str, key: DataKey, findings: &mut Findings) -> Option<Listing> {
+    let path = root.join(folder);
+    let listing = match list(&path) {
+        Ok(listing) => listing,
+        Err(error) => {
+            let text = format!(
+                "cannot list {} ({key}: {folder:?}): {error}; expected one sub-folder a class{}",
+                path.display(),
+                missing(root, folder, key)
+            );
+            findings.place(key, &path, text);
+            return None;
+        }
+    };
+    if listing.folders.is_empty() {
+        let text = format!(
+            "{} ({key}: {folder:?}) has no sub-folders; expected one a class, with that class's images{}",
+            path.display(),
+            named_by_class(folder, &listing.files)
+        );
+        findings.place(key, &path, text);
+        return None;
+    }
+    if let [only] = &listing.folders[..] {
+        let inner = path.join(only);
+        let classes = class_folders(&inner);
+        if classes.len() > 1 {
+            let inside = format!("{}/{only}", folder.trim_end_matches('/'));
+            let text = format!(
+                "{} ({key}: {folder:?}) has one sub-folder, {only:?}, and the classes lie in that ({}): say `{key}: \
+                 {inside:?}`",
+                path.display(),
+                names(&classes, 3)
+            );
+            findings.place(key, &path, text);
+            return None;
+        }
+    }
+    Some(listing)
+}
+
 /// The hint about a folder that cannot be listed.
-fn missing(root: &Path, folder: &str, key: &str) -> String {
+fn missing(root: &Path, folder: &str, key: DataKey) -> String {
     if root.join(folder).is_dir() {
         return String::new();
     }
-    let synonyms = match key {
-        "train" => neighbours::TRAIN,
-        "valid" => neighbours::VALID,
-        _ => neighbours::TEST,
-    };
-    let hint = neighbours::hint(root, folder, key, synonyms);
-    if !hint.is_empty() {
+    if let Some(hint) = neighbours::hint(root, folder, key) {
         return hint;
     }
     match key {
-        "valid" => {
+        DataKey::Valid => {
             let test = neighbours::TEST.iter().find(|test| class_folders(&root.join(test)).len() > 1);
             let other = test.map_or(String::new(), |test| format!(", and `valid: {test:?}` measures on {test:?}"));
             format!("; without such a folder, `valid: stratified(0.2)` holds out a fifth of each class{other}")
         }
-        "train" => {
+        DataKey::Train => {
             let classes = class_folders(root);
             if classes.len() > 1 {
                 return format!(
@@ -253,15 +260,13 @@ pub(crate) fn read_test(
     let path = root.join(folder);
     let mut listing = match list(&path) {
         Err(error) => {
-            findings.push(format!(
-                "cannot list {} (test: {folder:?}): {error}{}",
-                path.display(),
-                missing(root, folder, "test")
-            ));
+            let hint = missing(root, folder, DataKey::Test);
+            let text = format!("cannot list {} (test: {folder:?}): {error}{hint}", path.display());
+            findings.place(DataKey::Test, &path, text);
             return Vec::new();
         }
         Ok(listing) if listing.files.is_empty() && listing.folders.is_empty() => {
-            findings.push(format!("{} (test: {folder:?}) is empty", path.display()));
+            findings.place(DataKey::Test, &path, format!("{} (test: {folder:?}) is empty", path.display()));
             return Vec::new();
         }
         Ok(listing) => listing,
@@ -274,32 +279,35 @@ pub(crate) fn read_test(
         && !known.contains(only)
         && list(&path.join(only)).is_ok_and(|inner| inner.folders.is_empty())
     {
-        findings.push(format!(
+        let text = format!(
             "{} (test: {folder:?}) has one sub-folder, {only:?}, which is no class: if it holds the test images, say \
              `test: {:?}`",
             path.display(),
             format!("{}/{only}", folder.trim_end_matches('/'))
-        ));
+        );
+        findings.place(DataKey::Test, &path, text);
         return Vec::new();
     }
     if images.is_empty() && !listing.folders.is_empty() {
-        let rows = read(root, folder, "test", findings, notes).rows;
+        let rows = read(root, folder, DataKey::Test, findings, notes).rows;
         if rows.is_empty() {
-            findings.push(format!("no images in any sub-folder of {} (test: {folder:?})", path.display()));
+            let text = format!("no images in any sub-folder of {} (test: {folder:?})", path.display());
+            findings.place(DataKey::Test, &path, text);
         }
         return rows;
     }
     notes.extend(strange_files(&path, &others));
     if images.is_empty() {
-        findings.push(format!("{} (test: {folder:?}) holds no image", path.display()));
+        findings.place(DataKey::Test, &path, format!("{} (test: {folder:?}) holds no image", path.display()));
     }
     if !listing.folders.is_empty() {
-        findings.push(format!(
+        let text = format!(
             "{} (test: {folder:?}) holds both files and sub-folders ({}): expected files only (no labels), \
              or one sub-folder a class",
             path.display(),
             names(&listing.folders, 3)
-        ));
+        );
+        findings.place(DataKey::Test, &path, text);
     }
     let row = |file: String| {
         let path: PathBuf = path.join(&file);

@@ -7,9 +7,11 @@ use fastai_dsl::{TaskKind, Valid};
 use image::{ImageFormat, RgbImage};
 
 use crate::atomic::write_atomic;
+use crate::finding::{Finding, FindingKind};
 use crate::findings::Findings;
 use crate::row::{SourceRow, check_classes, part};
-use crate::splits::holdout::{better_share, deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
+use crate::splits::better::better_split;
+use crate::splits::holdout::{deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
 
@@ -102,15 +104,17 @@ impl Dataset {
     ) -> Result<Dataset, DataError> {
         let mut findings = Findings::default();
         if valid.turns().is_some() {
-            findings.push(format!(
+            let text = format!(
                 "`{valid}` is a split for each fold, and a data set has one: name the fold, `fold: Some(0)`, and run the \
                  recipe once for each"
-            ));
+            );
+            findings.push(FindingKind::Recipe, text);
         }
         if is_chosen(valid) || valid.group().is_some() {
-            findings.push(format!(
+            let text = format!(
                 "`{valid}` needs a csv file or a folder; draw a share, or give both parts to `Dataset::from_parts`"
-            ));
+            );
+            findings.push(FindingKind::Recipe, text);
         }
         let files: Vec<(PathBuf, Label)> = files.into_iter().map(|(path, label)| (path.into(), label.into())).collect();
         let (rows, root, task) = rows_of(files, &mut findings);
@@ -137,8 +141,11 @@ impl Dataset {
         let (rows, root, task) = rows_of(files, &mut findings);
         let both: HashSet<&Path> = rows.iter().take(trained).map(|row| row.path.as_path()).collect();
         let both = rows.iter().skip(trained).filter(|row| both.contains(row.path.as_path()));
-        let both = both.map(|row| format!("{} is given both to train and to measure", row.path.display())).collect();
-        findings.extend("images in both parts", both);
+        let both = both.map(|row| {
+            let text = format!("{} is given both to train and to measure", row.path.display());
+            Finding::new(FindingKind::BothParts { path: row.path.clone() }, text)
+        });
+        findings.extend("images in both parts", both.collect());
         let chosen = if held_out.contains(&true) { Valid::Given } else { Valid::None };
         build(rows, held_out, root, task, &chosen, findings)
     }
@@ -179,7 +186,9 @@ impl Dataset {
     pub fn with_test<P: Into<PathBuf>>(mut self, files: impl IntoIterator<Item = P>) -> Result<Dataset, DataError> {
         let mut findings = Findings::default();
         let paths: Vec<PathBuf> = files.into_iter().map(|path| absolute(&path.into())).collect();
-        let missing = paths.iter().filter(|path| !path.is_file()).map(|path| format!("no image {}", path.display()));
+        let missing = paths.iter().filter(|path| !path.is_file()).map(|path| {
+            Finding::new(FindingKind::MissingImage { path: path.clone() }, format!("no image {}", path.display()))
+        });
         findings.extend("missing images", missing.collect());
         let id = |path: &Path| path.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
         self.test = paths.into_iter().map(|path| Item { id: id(&path), path, target: Target::Unlabelled }).collect();
@@ -189,7 +198,10 @@ impl Dataset {
 
 /// Writes each image as a PNG below `folder`, named by its content, unless the file exists.
 fn written<L>(folder: &Path, images: impl IntoIterator<Item = (RgbImage, L)>) -> Result<Vec<(PathBuf, L)>, DataError> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| DataError::one(format!("{}: {error}", path.display()));
+    let failed = |path: &Path, error: &dyn std::fmt::Display| {
+        let kind = FindingKind::Folder { path: folder.to_path_buf() };
+        DataError::one(Finding::new(kind, format!("{}: {error}", path.display())))
+    };
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     let mut files = Vec::new();
     for (image, label) in images {
@@ -219,16 +231,19 @@ fn rows_of(files: Vec<(PathBuf, Label)>, findings: &mut Findings) -> (Vec<Source
     let mut rows = Vec::with_capacity(files.len());
     for (index, (path, label)) in files.into_iter().enumerate() {
         if !path.is_file() {
-            missing.push(format!("image {index}: there is no file {}", path.display()));
+            let text = format!("image {index}: there is no file {}", path.display());
+            missing.push(Finding::new(FindingKind::MissingImage { path: path.clone() }, text));
         }
+        let of_label =
+            |what: String| Finding::new(FindingKind::GivenLabel { image: index }, format!("image {index}: {what}"));
         if label.task() != task {
-            wrong.push(format!("image {index}: {label:?} is a label of another kind than the first one's"));
+            wrong.push(of_label(format!("{label:?} is a label of another kind than the first one's")));
         } else if matches!(label, Label::Value(value) if !value.is_finite()) {
-            wrong.push(format!("image {index}: {label:?} is no finite number"));
+            wrong.push(of_label(format!("{label:?} is no finite number")));
         }
         let labels = label.into_texts();
         if labels.iter().any(|label| label.trim().is_empty()) {
-            wrong.push(format!("image {index}: a label is empty"));
+            wrong.push(of_label("a label is empty".to_string()));
         }
         let below = path.strip_prefix(&root).unwrap_or(&path);
         let id = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
@@ -257,12 +272,12 @@ fn build(
         valid if deals_classes(valid) => keep_last(&rows, &mut held_out).into_iter().collect(),
         _ => Vec::new(),
     };
-    let share = better_share(task, &rows, &held_out);
+    let better = better_split(task, valid, &rows, &held_out);
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);
     let classes = vocabulary.into_names();
     let (split, test) = (valid.clone(), Vec::new());
     let dataset = Dataset { root, classes, task, train, valid: valid_items, test, split, notes };
-    let (dataset, findings) = dataset.checked(0, share, findings);
+    let (dataset, findings) = dataset.checked(0, better, findings);
     findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
 }
 

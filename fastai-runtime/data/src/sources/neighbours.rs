@@ -5,46 +5,47 @@ use std::path::{Path, PathBuf};
 use fastai_dsl::suggest::misspelt;
 
 use super::files;
+use crate::DataKey;
 use crate::findings::names;
 
 /// Usual names of the folder of held-out images.
-pub(crate) const VALID: &[&str] = &["valid", "val", "validation", "dev", "eval"];
+const VALID: &[&str] = &["valid", "val", "validation", "dev", "eval"];
 /// Usual names of the folder of training images.
-pub(crate) const TRAIN: &[&str] = &["train", "training", "trn", "training_set", "train_set"];
+const TRAIN: &[&str] = &["train", "training", "trn", "training_set", "train_set"];
 /// Usual names of the folder of test images.
 pub(crate) const TEST: &[&str] = &["test", "testing", "tst", "test_set"];
 /// Suffixes of packed folders.
 const PACKED: [&str; 5] = [".zip", ".tar", ".tar.gz", ".tgz", ".7z"];
 
 /// A hint about the missing folder `root/wanted`, which the recipe's key `key` names: what is there instead and the line to
-/// type. It begins with `; `, or is empty.
-pub(crate) fn hint(root: &Path, wanted: &str, key: &str, synonyms: &[&str]) -> String {
+/// type. It begins with `; `.
+pub(crate) fn hint(root: &Path, wanted: &str, key: DataKey) -> Option<String> {
     let path = root.join(wanted);
     if path.is_file() {
-        return "; it is a file, and a folder is expected".to_string();
+        return Some("; it is a file, and a folder is expected".to_string());
     }
-    let (parent, name) = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => (parent.to_path_buf(), name.to_string_lossy().into_owned()),
-        _ => return String::new(),
-    };
-    let Ok(listing) = files::list(&parent) else { return String::new() };
+    let (parent, name) = (path.parent()?, path.file_name()?.to_string_lossy().into_owned());
+    let listing = files::list(parent).ok()?;
     let there: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
     let below = wanted.trim_end_matches('/').rsplit_once('/').map_or(String::new(), |(below, _)| format!("{below}/"));
+    let synonyms = match key {
+        DataKey::Train => TRAIN,
+        DataKey::Valid => VALID,
+        DataKey::Test => TEST,
+        _ => &[],
+    };
     if let Some(found) = similar(&name, &there, synonyms) {
-        return format!("; {found:?} is there: say `{key}: {:?}`", format!("{below}{found}"));
+        return Some(format!("; {found:?} is there: say `{key}: {:?}`", format!("{below}{found}")));
     }
     for suffix in PACKED {
         let packed = format!("{name}{suffix}");
         if listing.files.contains(&packed) {
-            return format!("; {packed:?} is there: unpack it");
+            return Some(format!("; {packed:?} is there: unpack it"));
         }
     }
     // An archive often holds a folder of its own name.
-    let inner = there.iter().find(|folder| root.join(folder).join(wanted).is_dir());
-    if let Some(inner) = inner {
-        return format!("; {:?} is there: say `root: {:?}`", format!("{inner}/{wanted}"), root.join(inner));
-    }
-    String::new()
+    let inner = there.iter().find(|folder| root.join(folder).join(wanted).is_dir())?;
+    Some(format!("; {:?} is there: say `root: {:?}`", format!("{inner}/{wanted}"), root.join(inner)))
 }
 
 /// The name among `there` that was probably meant: the same in another case, a usual one, alone or as a part of a longer

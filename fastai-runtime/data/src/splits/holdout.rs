@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use fastai_dsl::{Data, Dealing, Source, TaskKind, Valid};
+use fastai_dsl::{Data, Dealing, Source, Valid};
 
 use super::drawn::{cv_indices, fold_indices, fold_of_groups, grouped_indices, stratified_indices};
+use crate::DataKey;
+use crate::finding::{Finding, FindingKind};
 use crate::findings::{Findings, names};
 use crate::row::SourceRow;
 
@@ -24,19 +26,18 @@ pub(crate) fn hold_out(
             let beyond = |position: &&u32| **position as usize >= rows.len();
             let unknown: Vec<String> = positions.iter().filter(beyond).map(u32::to_string).collect();
             if !unknown.is_empty() && !rows.is_empty() && findings.all_read() {
-                findings.push(format!(
-                    "`valid: rows(..)` counts from 0 to {}, but names {}",
-                    rows.len() - 1,
-                    unknown.join(", ")
-                ));
+                let (last, unknown) = (rows.len() - 1, unknown.join(", "));
+                let text = format!("`valid: rows(..)` counts from 0 to {last}, but names {unknown}");
+                findings.push(FindingKind::Split, text);
             }
             positions.iter().filter(|p| (**p as usize) < rows.len()).for_each(|p| held_out[*p as usize] = true);
         }
         Valid::Column(column) if matches!(data.source, Source::Folders { .. }) => {
-            findings.push(format!("`valid: column({column:?})` needs `data: csv`; folders have no columns"));
+            let text = format!("`valid: column({column:?})` needs `data: csv`; folders have no columns");
+            findings.push(FindingKind::Recipe, text);
         }
         valid if valid.group().is_some() && matches!(data.source, Source::Folders { .. }) => {
-            findings.push(format!("`valid: {valid}` needs `data: csv`; folders have no columns"));
+            findings.push(FindingKind::Recipe, format!("`valid: {valid}` needs `data: csv`; folders have no columns"));
         }
         valid => {
             let folds = too_many_folds(valid, rows).filter(|_| findings.all_read());
@@ -51,42 +52,18 @@ pub(crate) fn hold_out(
     held_out
 }
 
-/// Shares that are proposed. With the largest, a class of two images has one held out.
-const SHARES: [f64; 7] = [0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75];
-
-/// Where a split holds nothing out, or all images of a class: the share with which `stratified` holds images out and leaves
-/// some of each class for training. None where no split can, because each image is the only one of its class.
-pub(crate) fn better_share(task: TaskKind, rows: &[SourceRow], held_out: &[bool]) -> Option<f64> {
-    let trained: HashSet<&str> = rows
-        .iter()
-        .zip(held_out)
-        .filter(|(_, held_out)| !**held_out)
-        .flat_map(|(row, _)| row.labels.iter().map(String::as_str))
-        .collect();
-    let all_trained = rows.iter().flat_map(|row| &row.labels).all(|label| trained.contains(label.as_str()));
-    if task == TaskKind::Regression || all_trained && held_out.contains(&true) {
-        return None;
-    }
-    SHARES.into_iter().find(|share| {
-        let valid = Valid::Stratified { share: *share, seed: 42, fold: 0 };
-        let mut held_out = vec![false; rows.len()];
-        drawn(&valid, rows).into_iter().for_each(|index| held_out[index] = true);
-        keep_together(rows, &mut held_out);
-        keep_last(rows, &mut held_out);
-        rows.iter().zip(held_out).any(|(row, held_out)| held_out && !row.absent)
-    })
-}
-
 /// What is wrong with folds of which some would be empty.
-pub(crate) fn too_many_folds(valid: &Valid, rows: &[SourceRow]) -> Option<String> {
+pub(crate) fn too_many_folds(valid: &Valid, rows: &[SourceRow]) -> Option<Finding> {
     let Valid::Folds { count, dealing, .. } = valid else { return None };
     let (parts, what) = match dealing {
         Dealing::Stratified | Dealing::Random => (rows.len(), "images"),
         Dealing::Blocks(size) => (rows.len().div_ceil((*size).max(1) as usize), "blocks"),
         Dealing::Grouped(_) => (groups(rows).into_iter().collect::<HashSet<_>>().len(), "groups"),
     };
-    (parts < *count as usize && parts > 0)
-        .then(|| format!("`valid: {valid}` needs at least {count} {what}, and there are {parts}: take fewer folds"))
+    (parts < *count as usize && parts > 0).then(|| {
+        let text = format!("`valid: {valid}` needs at least {count} {what}, and there are {parts}: take fewer folds");
+        Finding::new(FindingKind::Split, text)
+    })
 }
 
 /// Whether the split holds out some images of each class.
@@ -201,7 +178,10 @@ pub(crate) fn is_chosen(valid: &Valid) -> bool {
 fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut [bool], findings: &mut Findings) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) => return findings.push(format!("cannot read {} (valid: indices): {error}", file.display())),
+        Err(error) => {
+            let text = format!("cannot read {} (valid: indices): {error}", file.display());
+            return findings.place(DataKey::Valid, file, text);
+        }
     };
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
@@ -225,7 +205,12 @@ fn hold_out_listed(data: &Data, file: &Path, rows: &[SourceRow], held_out: &mut 
         }
         match known(id) {
             Some(rows) => rows.iter().for_each(|row| held_out[*row] = true),
-            None => unknown.push(format!("{}:{}: no image is called {id:?}", file.display(), line + 1)),
+            None => {
+                let (line, name) = (line + 1, id.to_string());
+                let text = format!("{}:{line}: no image is called {id:?}", file.display());
+                let kind = FindingKind::UnknownImage { file: file.to_path_buf(), line, name };
+                unknown.push(Finding::new(kind, text));
+            }
         }
     }
     if !rows.is_empty() && findings.all_read() {

@@ -1,5 +1,6 @@
 //! Selects the held-out images.
 
+pub(super) mod better;
 pub(super) mod drawn;
 pub(super) mod holdout;
 mod sides;

@@ -33,7 +33,7 @@ fn open(root: &TempDir, source: Source, task: TaskKind) -> Result<Dataset, DataE
 }
 
 fn findings(root: &TempDir, source: Source, task: TaskKind) -> Vec<String> {
-    open(root, source, task).unwrap_err().findings
+    open(root, source, task).unwrap_err().texts().map(str::to_string).collect()
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn other_delimiters_and_encodings_are_named_and_read() {
     let root = table(wide, &images);
     assert_eq!(open(&root, said(',', Encoding::Utf16), TaskKind::SingleLabel).unwrap().classes, ["y", "é"]);
     let error = open(&root, csv(), TaskKind::SingleLabel).unwrap_err();
-    assert!(error.findings[0].contains("this is UTF-16: save it as UTF-8"), "{error}");
+    assert!(error.findings[0].text.contains("this is UTF-16: save it as UTF-8"), "{error}");
     assert!(error.notes.is_empty(), "images without a row mean nothing then: {error}");
     let root = table(b"id,label\na,caf\xe9\nb,y\n", &images);
     assert_eq!(open(&root, said(',', Encoding::Latin1), TaskKind::SingleLabel).unwrap().classes, ["café", "y"]);
@@ -369,7 +369,7 @@ fn labels_that_are_all_different_and_files_that_are_no_tables_are_named() {
     let root = table(format!("id,width,breed\n{rows}"), &names);
     let valid = Valid::Stratified { share: 0.25, seed: 42, fold: 0 };
     let error = Dataset::open(&data(root.path(), positions(&[".jpg"]), valid), TaskKind::SingleLabel).unwrap_err();
-    assert!(error.findings[0].contains("each image is the only one of its class"), "{error}");
+    assert!(error.findings[0].text.contains("each image is the only one of its class"), "{error}");
     assert!(error.to_string().contains("no two labels in column \"width\" are equal"), "{error}");
     assert!(error.to_string().contains("`label: \"breed\"`"), "{error}");
     for (text, expected) in [
@@ -382,7 +382,7 @@ fn labels_that_are_all_different_and_files_that_are_no_tables_are_named() {
         ("version https://git-lfs.github.com/spec/v1\n", "this is a pointer of Git LFS, no csv file: fetch"),
     ] {
         let error = open(&table(text, &["a.jpg"]), positions(&[".jpg"]), TaskKind::SingleLabel).unwrap_err();
-        assert!(error.findings.len() == 1 && error.findings[0].contains(expected), "{expected}: {error}");
+        assert!(error.findings.len() == 1 && error.findings[0].text.contains(expected), "{expected}: {error}");
         assert!(error.notes.is_empty(), "{error}");
     }
 }
@@ -409,7 +409,10 @@ fn what_is_not_read_because_of_an_error_is_not_said_of_the_others() {
             let mut data = data(root.path(), positions(&[".jpg"]), valid.clone());
             data.test = Some("test".to_string());
             let error = single(&data).unwrap_err();
-            assert!(error.findings.len() == 1 && error.findings[0].contains(expected), "{valid}: {expected}: {error}");
+            assert!(
+                error.findings.len() == 1 && error.findings[0].text.contains(expected),
+                "{valid}: {expected}: {error}"
+            );
             assert!(error.notes.is_empty(), "{valid}: {error}");
         }
     }

@@ -77,7 +77,7 @@ fn cure(root: &TempDir, keys: &[(&str, &str)], task: &str) -> (String, Dataset) 
     // A name is no number, where the labels' column is another.
     assert_eq!(findings.len(), if task == "regression" { 2 } else { 1 }, "{findings:#?}");
     let said: Vec<&str> =
-        findings[findings.len() - 1].split("say `").skip(1).filter_map(|rest| rest.split('`').next()).collect();
+        findings[findings.len() - 1].text.split("say `").skip(1).filter_map(|rest| rest.split('`').next()).collect();
     let said = said.join(", ");
     all.set(&said);
     let dataset = all.open(root.path(), "csv", task).unwrap_or_else(|error| panic!("{said}: {error}"));
@@ -114,7 +114,7 @@ fn another_column_of_names_comes_with_that_of_the_labels() {
     // Which of two columns holds the labels only its owner knows.
     let text = ",id,breed,sex\n0,a0,cat,f\n1,a1,dog,m\n2,a2,cat,m\n3,a3,dog,f\n";
     let root = table(text, &images);
-    let finding = Keys::new(&CSV).open(root.path(), "csv", "single_label").unwrap_err().findings.remove(0);
+    let finding = Keys::new(&CSV).open(root.path(), "csv", "single_label").unwrap_err().findings.remove(0).text;
     assert!(finding.ends_with("say `id: 1`, and `label: 2` or `label: 3`, whichever holds the labels"), "{finding}");
 }
 
@@ -136,8 +136,8 @@ fn names_with_and_without_suffix_need_both() {
         let findings = keys.open(root.path(), "csv", "single_label").unwrap_err().findings;
         // Whichever of the findings is followed.
         for finding in findings {
-            assert_eq!(proposed(&finding), expected, "{finding}");
-            keys.set(proposed(&finding));
+            assert_eq!(proposed(&finding.text), expected, "{finding}");
+            keys.set(proposed(&finding.text));
             assert_eq!(keys.open(root.path(), "csv", "single_label").unwrap().train.len(), 4);
         }
     }
@@ -152,7 +152,7 @@ fn names_with_and_without_suffix_need_both() {
         std::fs::create_dir(root.path().join("other")).unwrap();
         std::fs::write(root.path().join("other/z.jpg"), "").unwrap();
         let findings = Keys::new(&CSV).open(root.path(), "csv", "single_label").unwrap_err().findings;
-        assert!(findings.len() == 1 && findings[0].ends_with(expected), "{expected}: {findings:#?}");
+        assert!(findings.len() == 1 && findings[0].text.ends_with(expected), "{expected}: {findings:#?}");
     }
 }
 
@@ -174,7 +174,7 @@ fn a_split_that_helps_is_proposed_and_none_where_none_does() {
     let hopeless = "each image is the only one of its class, so that no split can help";
     for valid in ["stratified(0.25)", "folds(4)"] {
         let error = open(&distinct, valid, "single_label").unwrap_err();
-        assert!(error.findings.len() == 1 && error.findings[0].contains(hopeless), "{error}");
+        assert!(error.findings.len() == 1 && error.findings[0].text.contains(hopeless), "{error}");
         assert!(!error.to_string().contains("random("), "{error}");
     }
     assert_eq!(open(&distinct, "all", "single_label").unwrap().train.len(), 24);
@@ -189,7 +189,8 @@ fn a_split_that_helps_is_proposed_and_none_where_none_does() {
             let (said, measured) = match open(&labels, valid, "single_label") {
                 Ok(dataset) => (dataset.notes.join("\n"), dataset.class_counts().iter().all(|count| *count > 0)),
                 Err(error) => {
-                    (error.findings.join("\n").replace(", or say `valid: all` to train on everything", ""), false)
+                    let said = error.texts().collect::<Vec<_>>().join("\n");
+                    (said.replace(", or say `valid: all` to train on everything", ""), false)
                 }
             };
             if measured || said.ends_with("give a larger part") {
@@ -204,7 +205,59 @@ fn a_split_that_helps_is_proposed_and_none_where_none_does() {
     // Tags, of which each stands at one image only.
     let tags = ["a", "b", "c", "d"];
     let error = open(&tags, "stratified(0.5)", "multi_label").unwrap_err();
-    let said = error.findings[0].replace(", or say `valid: all` to train on everything", "");
+    let said = error.findings[0].text.replace(", or say `valid: all` to train on everything", "");
     let notes = open(&tags, &split(&said), "multi_label").unwrap().notes.join("\n");
     assert!(!notes.contains("stratified"), "{notes}");
+}
+
+#[test]
+fn splits_that_keep_images_together_are_mended_by_splits_of_their_kind() {
+    // Two images of each of six patients, in the order of the file; `c` is the class of the last ones alone.
+    let open = |first_of_c: usize, valid: &str| {
+        let label = |image: usize| if image / 2 >= first_of_c { "c" } else { ["a", "b"][image % 2] };
+        let rows: String = (0..12).map(|i| format!("{i:02},{},p{}\n", label(i), i / 2)).collect();
+        let images: Vec<String> = (0..12).map(|i| format!("{i:02}.jpg")).collect();
+        let root = table(&format!("id,label,patient\n{rows}"), &images.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut keys = Keys::new(&CSV);
+        keys.set("label: \"label\"");
+        keys.set(&format!("valid: {valid}"));
+        let dataset = keys.open(root.path(), "csv", "single_label").unwrap();
+        let trains_all = dataset.class_counts().iter().all(|count| *count > 0);
+        (dataset.notes.join("\n"), trains_all && !dataset.valid.is_empty())
+    };
+    let mut mended = [0; 3];
+    for seed in 0..40 {
+        for fold in 0..2 {
+            let draws = [
+                format!("grouped(\"patient\", share = 0.34, seed = {seed}, fold = {fold})"),
+                format!("folds(3, seed = {seed}, fold = {fold}, grouped = \"patient\")"),
+                format!("blocks(2, share = 0.34, seed = {seed}, fold = {fold})"),
+            ];
+            for (draw, mended) in draws.iter().zip(&mut mended) {
+                let (said, serves) = open(4, draw);
+                if serves {
+                    continue;
+                }
+                let (kind, _) = draw.split_once('(').unwrap();
+                let proposed = said.rsplit_once("`valid: ").unwrap().1.split_once('`').unwrap().0;
+                assert!(proposed.starts_with(kind) && !said.contains("stratified"), "{draw}: {said}");
+                let turns = proposed.strip_prefix("folds(").map(|rest| rest[..1].parse::<u32>().unwrap());
+                for turn in 0..turns.unwrap_or(1) {
+                    let one = match turns {
+                        Some(_) => format!("{}, fold = {turn})", proposed.trim_end_matches(')')),
+                        None => proposed.to_string(),
+                    };
+                    let (after, serves) = open(4, &one);
+                    assert!(serves, "{draw}: {one}: {after}");
+                }
+                *mended += 1;
+            }
+        }
+    }
+    assert!(mended.iter().all(|count| *count > 0), "{mended:?}");
+
+    // All images of a class are of one patient, who is in one of the folds.
+    let lost = (0..3).map(|fold| open(5, &format!("folds(3, fold = {fold}, grouped = \"patient\")")));
+    let lost: Vec<String> = lost.filter(|(_, serves)| !serves).map(|(said, _)| said).collect();
+    assert!(lost.len() == 1 && lost[0].contains("too few groups") && !lost[0].contains("stratified"), "{lost:?}");
 }

@@ -49,7 +49,7 @@ fn what_is_there_instead_of_a_missing_folder_is_named() {
     let hint = |files: &[(&str, &str)], valid: Valid| {
         let root = folder(files);
         let error = single(&data(root.path(), folders(), valid)).unwrap_err();
-        error.findings.join("\n").replace(root.path().to_str().unwrap(), "ROOT")
+        error.texts().collect::<Vec<_>>().join("\n").replace(root.path().to_str().unwrap(), "ROOT")
     };
     let valid = || Valid::Folder("valid".to_string());
     for (files, expected) in [
@@ -101,7 +101,7 @@ fn what_is_there_instead_of_classes_is_named() {
         let mut data = data(root.path(), source, valid);
         data.test = test.map(str::to_string);
         let error = single(&data).unwrap_err();
-        error.findings[0].replace(root.path().to_str().unwrap(), "ROOT")
+        error.findings[0].text.replace(root.path().to_str().unwrap(), "ROOT")
     };
     let two = &[("train/a/1.jpg", ""), ("train/b/1.jpg", "")][..];
     let with = |more: &[(&'static str, &'static str)]| [two, more].concat();
@@ -185,14 +185,14 @@ fn an_empty_class_folder_is_no_second_class() {
     };
     let held_out = || Valid::Folder("valid".to_string());
     let expected = "all 3 images have the label \"cats\": a classifier needs at least two classes";
-    assert_eq!(finding(held_out()).findings[0], expected);
+    assert_eq!(finding(held_out()).findings[0].text, expected);
     for empty in ["train/dogs", "valid/dogs"] {
         std::fs::create_dir(root.path().join(empty)).unwrap();
     }
     let error = finding(held_out());
-    assert_eq!(error.findings[0], expected);
+    assert_eq!(error.findings[0].text, expected);
     assert!(error.notes.iter().any(|note| note.starts_with("class \"dogs\" has no images in ")), "{error}");
-    assert!(finding(Valid::None).findings[0].starts_with("all 2 images have the label \"cats\""));
+    assert!(finding(Valid::None).findings[0].text.starts_with("all 2 images have the label \"cats\""));
     // Two classes with images are enough.
     for name in ["train/birds/4.jpg", "valid/birds/5.jpg"] {
         std::fs::create_dir(root.path().join(name).parent().unwrap()).unwrap();

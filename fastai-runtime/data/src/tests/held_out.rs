@@ -43,8 +43,8 @@ fn a_list_of_held_out_images() {
     assert_eq!(ids(&single(&list("b.jpg\n")).unwrap().valid), ["b"]);
     let findings = single(&list("b\nd\n\ne\n")).unwrap_err().findings;
     assert_eq!(findings.len(), 2);
-    assert!(findings[0].ends_with("valid.txt:2: no image is called \"d\""), "{findings:?}");
-    assert!(findings[1].ends_with("valid.txt:4: no image is called \"e\""), "{findings:?}");
+    assert!(findings[0].text.ends_with("valid.txt:2: no image is called \"d\""), "{findings:?}");
+    assert!(findings[1].text.ends_with("valid.txt:4: no image is called \"e\""), "{findings:?}");
     assert!(only_finding(&list("a\nb\nc\n")).starts_with("all 4 images are held out"));
     assert!(only_finding(&list("\n")).contains("holds out none of 4 images"));
 }
@@ -91,8 +91,8 @@ fn one_class_is_nothing_to_learn() {
     // A drawn share that takes all images of the other class.
     let root = rows(&[("a", "x", ""), ("b", "x", ""), ("c", "y", "")]);
     let drawn = |fold| single(&data(root.path(), csv(), Valid::Random { share: 0.34, seed: 42, fold }));
-    let refused: Vec<String> =
-        (0..3).filter_map(|fold| drawn(fold).err()).flat_map(|error| error.findings.clone()).collect();
+    let refused = (0..3).filter_map(|fold| drawn(fold).err()).flat_map(|error| error.findings);
+    let refused: Vec<String> = refused.map(|finding| finding.text).collect();
     assert_eq!(
         refused,
         [

@@ -11,6 +11,7 @@ use crate::progress::{Silent, StopSignal};
 
 mod csv;
 mod cures;
+mod findings;
 mod folders;
 mod held_out;
 mod preflight;
@@ -102,7 +103,7 @@ fn single(data: &Data) -> Result<Dataset, DataError> {
 fn only_finding(data: &Data) -> String {
     let mut findings = single(data).unwrap_err().findings;
     assert_eq!(findings.len(), 1, "{findings:#?}");
-    findings.remove(0)
+    findings.remove(0).text
 }
 
 #[test]
@@ -184,8 +185,8 @@ fn a_missing_column_lists_the_headers() {
     let root = folder(&[("labels.csv", "name,labels\na,x\n"), ("img/a.jpg", "")]);
     let findings = single(&data(root.path(), csv(), RANDOM)).unwrap_err().findings;
     assert_eq!(findings.len(), 2, "{findings:#?}");
-    assert!(findings[0].contains("no column \"id\"") && findings[0].contains("\"name\", \"labels\""));
-    assert!(findings[1].contains("no column \"label\"") && findings[1].ends_with("did you mean \"labels\"?"));
+    assert!(findings[0].text.contains("no column \"id\"") && findings[0].text.contains("\"name\", \"labels\""));
+    assert!(findings[1].text.contains("no column \"label\"") && findings[1].text.ends_with("did you mean \"labels\"?"));
 }
 
 #[test]
@@ -268,11 +269,11 @@ fn numbers_are_a_regression() {
     let findings = open(rows(&[("a", "1", ""), ("b", "x", ""), ("c", "inf", "")]).path()).unwrap_err().findings;
     assert_eq!(findings.len(), 1, "{findings:?}");
     let expected = "labels.csv:3: the label \"x\" is no finite number; and so in 1 more row (line 4)";
-    assert!(findings[0].ends_with(expected), "{findings:?}");
+    assert!(findings[0].text.ends_with(expected), "{findings:?}");
     let folders = folder(&[("train/a/1.jpg", ""), ("train/b/1.jpg", "")]);
     let data = data(folders.path(), self::folders(), Valid::None);
     let error = Dataset::open(&data, TaskKind::Regression).unwrap_err();
-    assert!(error.findings[0].contains("needs `data: csv`"), "{error}");
+    assert!(error.findings[0].text.contains("needs `data: csv`"), "{error}");
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn rows_without_a_file_may_be_left_out_and_move_no_other() {
     assert!(rest.notes[0].starts_with("3 of 50 rows have no image and are left out"), "{:?}", rest.notes);
     names[..30].iter().for_each(|name| drop(std::fs::remove_file(root.path().join(format!("img/{name}.jpg")))));
     let findings = single(&skip(root.path())).unwrap_err().findings;
-    assert!(findings[0].contains("more than half of the rows have no image"), "{findings:?}");
+    assert!(findings[0].text.contains("more than half of the rows have no image"), "{findings:?}");
 }
 
 #[test]
@@ -325,15 +326,15 @@ fn files_and_labels_from_rust() {
     assert_eq!((numbers.task, &numbers.train[0].target), (TaskKind::Regression, &Target::Value(0.1)));
     let tested = numbers.with_test([file("d")]).unwrap();
     assert_eq!((tested.test[0].id.as_str(), &tested.test[0].target), ("d", &Target::Unlabelled));
-    assert!(tested.with_test([file("z")]).unwrap_err().findings[0].starts_with("no image "));
+    assert!(tested.with_test([file("z")]).unwrap_err().findings[0].text.starts_with("no image "));
 
     let wrong = [(file("z"), Label::from("x")), (file("a"), Label::from(1.0)), (file("b"), Label::from(" "))];
     let findings = Dataset::from_files(wrong, &Valid::Folder("valid".to_string())).unwrap_err().findings;
     assert_eq!(findings.len(), 4, "{findings:#?}");
     let error = Dataset::from_parts(files[..3].to_vec(), files[2..].to_vec()).unwrap_err();
-    assert!(error.findings[0].ends_with("b.jpg is given both to train and to measure"), "{error}");
+    assert!(error.findings[0].text.ends_with("b.jpg is given both to train and to measure"), "{error}");
     let error = Dataset::from_parts(files[..3].to_vec(), [(file("d"), "z")]).unwrap_err();
-    assert!(error.findings[0].contains("\"z\""), "{error}");
+    assert!(error.findings[0].text.contains("\"z\""), "{error}");
     assert!(Dataset::from_files(Vec::<(String, String)>::new(), &Valid::None).is_err());
 }
 
@@ -358,7 +359,7 @@ fn images_in_memory_are_written_once() {
     let twice = parts(1, "x").unwrap();
     assert_ne!(twice.valid[0].path, twice.train[0].path);
     let error = parts(3, "z").unwrap_err();
-    assert!(error.findings[0].contains("\"z\""), "{error}");
+    assert!(error.findings[0].text.contains("\"z\""), "{error}");
 }
 
 /// Four classes of two images; number 7 has the bytes of number 2.

@@ -69,7 +69,7 @@ fn a_validation_side_of_broken_images_is_an_error_that_names_them() {
     let error = refused(&parted(root.path(), Corrupt::Skip));
     assert_eq!(error.findings.len(), 1, "{error}");
     assert_parts(
-        &error.findings[0],
+        &error.findings[0].text,
         &[
             "no image is left to measure with: all 5 that `valid: folder(\"valid\")` holds out are left out",
             "5 cannot be decoded (`corrupt: skip`): valid/x/0.png: not an image",
@@ -98,7 +98,7 @@ fn a_validation_folder_that_is_a_copy_of_the_training_folder_is_told_as_such() {
     let error = refused(&parted(root.path(), Corrupt::Deny));
     assert_eq!(error.findings.len(), 1, "{error}");
     assert_parts(
-        &error.findings[0],
+        &error.findings[0].text,
         &[
             "no training image is left: 3 have the very bytes of a validation image (`duplicates: drop`): \
              train/x/0.png and valid/x/other.png; train/x/1.png and valid/x/names.png; train/y/2.png and",
@@ -112,7 +112,7 @@ fn a_validation_folder_that_is_a_copy_of_the_training_folder_is_told_as_such() {
     // One image alone trains no network either.
     picture(7).save(root.path().join("train/y/new.png")).unwrap();
     let error = refused(&parted(root.path(), Corrupt::Deny));
-    assert_parts(&error.findings[0], &["one training image alone is left: 3 have the very bytes"]);
+    assert_parts(&error.findings[0].text, &["one training image alone is left: 3 have the very bytes"]);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_class_that_loses_all_its_training_images_is_named() {
     let error = refused(&parted(files(true).path(), Corrupt::Skip));
     assert_eq!(error.findings.len(), 1, "{error}");
     assert_parts(
-        &error.findings[0],
+        &error.findings[0].text,
         &[
             "no training image is left of \"y\", which `valid: folder(\"valid\")` measures",
             "1 cannot be decoded (`corrupt: skip`): train/y/2.png: not an image",
@@ -158,7 +158,7 @@ fn a_class_that_loses_all_its_training_images_is_named() {
     // Of two classes one alone is none to tell apart.
     std::fs::remove_dir_all(root.path().join("train/z")).unwrap();
     let error = refused(&parted(root.path(), Corrupt::Skip));
-    assert_parts(&error.findings[0], &["only images of \"x\" are left to train on", "train/y/2.png"]);
+    assert_parts(&error.findings[0].text, &["only images of \"x\" are left to train on", "train/y/2.png"]);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn held_out_rows_without_images_are_told_as_such() {
     let data = Data { corrupt: Corrupt::Skip, ..data(root.path(), csv(), Valid::Column("flag".to_string())) };
     let error = single(&data).unwrap_err();
     assert_eq!(error.findings.len(), 1, "{error}");
-    assert_parts(&error.findings[0], &["holds out 1 row, and none has an image", "`valid: all`"]);
+    assert_parts(&error.findings[0].text, &["holds out 1 row, and none has an image", "`valid: all`"]);
     assert_parts(&error.to_string(), &["\nnote: 1 of 4 rows has no image and is left out"]);
 }
 
@@ -188,7 +188,8 @@ fn findings_come_with_everything_else_that_was_found() {
         .save(root.path().join("valid/x/5.png"))
         .unwrap();
     let error = refused(&parted(root.path(), Corrupt::Deny));
-    assert_parts(&error.findings.join("\n"), &["train/x/1.png: not an image", "1 of 6 images cannot be decoded"]);
+    let said = error.texts().collect::<Vec<_>>().join("\n");
+    assert_parts(&said, &["train/x/1.png: not an image", "1 of 6 images cannot be decoded"]);
     assert_parts(
         &error.notes.join("\n"),
         &[

@@ -22,7 +22,7 @@ fn a_tag_that_only_chosen_validation_images_have_is_named() {
         let findings = tags(&data(root.path(), csv(), valid)).unwrap_err().findings;
         assert_eq!(findings.len(), 1, "{findings:?}");
         let start = format!("`valid: {text}` holds out all images with the tag \"boat\": a tag that is never trained");
-        assert!(findings[0].starts_with(&start), "{findings:?}");
+        assert!(findings[0].text.starts_with(&start), "{findings:?}");
     };
     refused(Valid::Column("flag".to_string()));
     refused(Valid::Indices("list.txt".to_string()));
@@ -44,7 +44,7 @@ fn a_tag_that_only_chosen_validation_images_have_is_named() {
     for fold in 0..4 {
         match tags(&data(root.path(), csv(), Valid::Stratified { share: 0.25, seed: 42, fold })) {
             Ok(dataset) => assert!(dataset.class_counts().iter().all(|count| *count > 0), "fold {fold}"),
-            Err(error) => assert!(error.findings[0].contains("holds out none of 4 images"), "{error}"),
+            Err(error) => assert!(error.findings[0].text.contains("holds out none of 4 images"), "{error}"),
         }
     }
 }
@@ -99,7 +99,7 @@ fn a_held_out_folder_may_lie_inside_of_the_images() {
     }
     // Paths are below the root.
     let findings = single(&data(root.path(), csv(), Valid::Folder("kept".to_string()))).unwrap_err().findings;
-    assert!(findings[0].ends_with("did you mean `folder(\"img/kept\")`?"), "{findings:?}");
+    assert!(findings[0].text.ends_with("did you mean `folder(\"img/kept\")`?"), "{findings:?}");
     // All images are no part of them.
     assert!(only_finding(&data(root.path(), csv(), Valid::Folder("img".to_string()))).starts_with("all 5 images"));
     std::fs::remove_file(root.path().join("img/kept/c.jpg")).unwrap();
@@ -175,10 +175,10 @@ fn a_labelled_test_folder_speaks_the_training_classes() {
     let targets: Vec<&Target> = dataset.test.iter().map(|item| &item.target).collect();
     assert_eq!(targets, [&Target::Class(0), &Target::Class(1)]);
     let findings = tags(&data).unwrap_err().findings;
-    assert!(findings[0].contains("`task: multi_label` gives an image no class"), "{findings:?}");
+    assert!(findings[0].text.contains("`task: multi_label` gives an image no class"), "{findings:?}");
     std::fs::write(root.path().join("labels.csv"), "id,label\na,1\nb,2\n").unwrap();
     let findings = Dataset::open(&data, TaskKind::Regression).unwrap_err().findings;
-    assert!(findings[0].contains("`task: regression` gives an image no class"), "{findings:?}");
+    assert!(findings[0].text.contains("`task: regression` gives an image no class"), "{findings:?}");
     std::fs::write(root.path().join("labels.csv"), "id,label\na,cat\nb,horses\n").unwrap();
     let finding = only_finding(&data);
     let test = root.path().join("test");

@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::prepared::is_invisible;
@@ -9,6 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::columns::CsvColumns;
 use super::{CsvSource, is_inside};
+use crate::finding::{Finding, FindingKind, RowFault};
 use crate::findings::{more_lines, names};
 use crate::sources::files;
 
@@ -18,10 +20,6 @@ const MOST: usize = 2_000;
 const LISTED: usize = 200_000;
 /// Folders that are listed.
 const FOLDERS: usize = 200;
-/// The cure of names that are whole.
-const WHOLE: &str = "the names hold their suffix already";
-/// What to do about names that lead out of the folder of images, to nothing that is known.
-const OUTSIDE: &str = "write the names as they are below the folder of images";
 
 /// A row without its image.
 pub(super) struct AbsentRow {
@@ -49,16 +47,50 @@ pub(super) struct Absent<'a> {
 /// What is there, and what to do about it; rows with the same cure are one finding.
 pub(super) struct Cause {
     there: String,
-    /// Empty if only the suffix differs.
-    cure: String,
+    /// None if only the suffix differs.
+    cure: Option<Cure>,
     /// The suffix that the file has beside the name, once that is as the cure says; none if it is not known.
     suffix: Option<String>,
 }
 
+/// What to do about names of images that are not there.
+#[derive(Clone, PartialEq)]
+pub(super) enum Cure {
+    /// The names are whole, and the recipe adds a suffix.
+    Whole,
+    /// The names lead out of the folder of images, to nothing that is known.
+    Outside,
+    /// Anything else.
+    Other(String),
+}
+
+impl fmt::Display for Cure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cure::Whole => "the names hold their suffix already",
+            Cure::Outside => "write the names as they are below the folder of images",
+            Cure::Other(text) => text,
+        })
+    }
+}
+
+impl From<&str> for Cure {
+    fn from(text: &str) -> Self {
+        Cure::Other(text.to_string())
+    }
+}
+
+impl From<String> for Cure {
+    fn from(text: String) -> Self {
+        Cure::Other(text)
+    }
+}
+
 impl Cause {
     /// `file` is there, which is `name` and a suffix.
-    pub(super) fn named(name: &str, file: &str, cure: impl Into<String>) -> Self {
-        Cause { there: format!("{file:?} is there"), cure: cure.into(), suffix: Some(file[name.len()..].to_string()) }
+    pub(super) fn named(name: &str, file: &str, cure: impl Into<Cure>) -> Self {
+        let suffix = file[name.len()..].to_string();
+        Cause { there: format!("{file:?} is there"), cure: Some(cure.into()), suffix: Some(suffix) }
     }
 
     /// The same, with another text about what is there.
@@ -66,14 +98,16 @@ impl Cause {
         Cause { there, ..self }
     }
 
-    pub(super) fn new(there: impl Into<String>, cure: impl Into<String>) -> Self {
-        Cause { there: there.into(), cure: cure.into(), suffix: None }
+    pub(super) fn new(there: impl Into<String>, cure: impl Into<Cure>) -> Self {
+        Cause { there: there.into(), cure: Some(cure.into()), suffix: None }
     }
 }
 
 /// Rows with the same cure.
 struct AbsentKind {
-    cure: String,
+    cure: Option<Cure>,
+    /// What is wrong with the first of them.
+    fault: RowFault,
     /// Whether the recipe lacks the suffix of their files.
     lacks_suffix: bool,
     first: String,
@@ -95,7 +129,7 @@ impl<'a> Absent<'a> {
     }
 
     /// One finding for each kind of cause.
-    pub(super) fn explain(&self, missing: &[AbsentRow], path: &Path) -> Vec<String> {
+    pub(super) fn explain(&self, missing: &[AbsentRow], path: &Path) -> Vec<Finding> {
         let listings = Listings::default();
         let mut kinds: Vec<AbsentKind> = Vec::new();
         // Rows that are found need the suffix that they have, and so may those whose file has another name.
@@ -104,8 +138,7 @@ impl<'a> Absent<'a> {
         for row in missing.iter().take(MOST) {
             let cause = self.cause(&row.id, row.line, &listings);
             let cure = match &cause {
-                None if row.file.is_none() => OUTSIDE.to_string(),
-                None => String::new(),
+                None => row.file.is_none().then_some(Cure::Outside),
                 Some(cause) => cause.cure.clone(),
             };
             let suffix = cause.as_ref().and_then(|cause| cause.suffix.as_ref());
@@ -125,7 +158,8 @@ impl<'a> Absent<'a> {
                         (Some(file), Some(nor)) => format!("no image {}, nor {}", file.display(), nor.display()),
                     };
                     let first = format!("{}:{}: {what}{there}", path.display(), row.line);
-                    kinds.push(AbsentKind { cure, lacks_suffix, first, lines: Vec::new() });
+                    let fault = if row.file.is_none() { RowFault::Outside } else { RowFault::NoImage };
+                    kinds.push(AbsentKind { cure, fault, lacks_suffix, first, lines: Vec::new() });
                     kinds.len() - 1
                 }
             };
@@ -139,22 +173,24 @@ impl<'a> Absent<'a> {
             all => format!("say `suffix: [{}]`", all.join(", ")),
         };
         let mut findings = Vec::with_capacity(kinds.len());
-        for AbsentKind { cure, lacks_suffix, first, lines } in kinds {
-            let unknown = cure.is_empty() && !lacks_suffix;
+        for AbsentKind { cure, fault, lacks_suffix, first, lines } in kinds {
+            let unknown = cure.is_none() && !lacks_suffix;
             let like = if unknown { "nor the images of" } else { "and so in" };
             let more = more_lines(like, &lines[1..], lines.len() - 1);
-            let cure = match lacks_suffix {
-                _ if unknown => String::new(),
-                false => format!(": {cure}"),
-                true if cure.is_empty() => format!(": {say}"),
-                true if cure == WHOLE => format!(": {cure}: {say}"),
-                true => format!(": {cure}, and {say}"),
+            let cure = match (cure, lacks_suffix) {
+                (None, false) => String::new(),
+                (Some(cure), false) => format!(": {cure}"),
+                (None, true) => format!(": {say}"),
+                (Some(cure @ Cure::Whole), true) => format!(": {cure}: {say}"),
+                (Some(cure), true) => format!(": {cure}, and {say}"),
             };
-            findings.push(first + &more + &cure);
+            let kind = FindingKind::Rows { file: path.to_path_buf(), fault, line: lines[0], count: lines.len() };
+            findings.push(Finding::new(kind, first + &more + &cure));
         }
         if missing.len() > MOST {
             let (path, more) = (path.display(), missing.len() - MOST);
-            findings.push(format!("{path}: {more} more rows have no image, and were not looked into"));
+            let text = format!("{path}: {more} more rows have no image, and were not looked into");
+            findings.push(Finding::new(FindingKind::More { count: more }, text));
         }
         findings
     }
@@ -200,7 +236,7 @@ impl<'a> Absent<'a> {
             && is_inside(Path::new(id))
             && images.join(id).is_file()
         {
-            return Some(Cause::named(id, id, WHOLE));
+            return Some(Cause::named(id, id, Cure::Whole));
         }
         let trimmed = id.trim();
         if trimmed != id
@@ -386,7 +422,7 @@ fn in_listing(folder: &Path, name: &str, below: &str, suffixes: &[String], listi
     // The same name with another suffix, or with the suffix in another case.
     if let Some(file) = names.get(&name.to_lowercase()).into_iter().flatten().find(|file| file.starts_with(name)) {
         let suffix = file[name.len()..].to_string();
-        return Some(Cause { there: there(file), cure: String::new(), suffix: Some(suffix) });
+        return Some(Cause { there: there(file), cure: None, suffix: Some(suffix) });
     }
     let whole = suffixes.iter().map(|suffix| format!("/{name}{suffix}").to_lowercase());
     if let Some(file) = whole.into_iter().find_map(|whole| names.get(&whole)).and_then(|files| files.first()) {

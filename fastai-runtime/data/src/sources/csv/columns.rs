@@ -6,6 +6,8 @@ use fastai_dsl::suggest::misspelt;
 use fastai_dsl::{Column, Valid};
 
 use super::CsvSource;
+use crate::DataKey;
+use crate::finding::FindingKind;
 use crate::findings::{Findings, names};
 
 /// Characters that part cells in some files.
@@ -58,88 +60,116 @@ pub(super) fn find(
 ) -> Option<CsvColumns> {
     let header: Vec<&str> = first.iter().map(str::trim).collect();
     if let Some(finding) = other_text(source, &header, path) {
-        findings.push(finding);
+        findings.push(FindingKind::Table { file: path.to_path_buf(), line: Some(1) }, finding);
         return None;
     }
-    let mut resolve = |key: &str, column: &Column| match column {
-        Column::Position(position) => {
-            let found = (*position as usize) < header.len();
-            if !found {
-                findings.push(format!(
-                    "{}: no column {position} ({key}: {position}, counted from 0): the first row has {}: {}",
-                    path.display(),
-                    header.len(),
-                    names(&header, 20)
-                ));
-            }
-            found.then_some(*position as usize)
-        }
-        Column::Name(name) if !source.header => {
-            findings.push(format!(
-                "{}: {key}: {name:?} names a column, but header is off; give its position, counted from 0",
-                path.display()
-            ));
-            None
-        }
-        Column::Name(name) => {
-            let places: Vec<String> =
-                (0..header.len()).filter(|place| header[*place] == name).map(|place| place.to_string()).collect();
-            if places.len() > 1 {
-                findings.push(format!(
-                    "{}: {} columns are called {name:?} ({key}: {name:?}): give the position of the one that is meant, \
-                     counted from 0: {}",
-                    path.display(),
-                    places.len(),
-                    places.join(" or ")
-                ));
-                return None;
-            }
-            let found = header.iter().position(|h| h == name);
-            if found.is_none() {
-                let hint = misspelt(name, &header).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-                findings.push(format!(
-                    "{}: no column {name:?} ({key}: {name:?}); the header has {}{hint}",
-                    path.display(),
-                    names(&header, 20)
-                ));
-            }
-            found
-        }
-    };
-    let id = resolve("id", source.id);
+    let row = FirstRow { cells: &header, is_header: source.header, path };
+    let mut resolve = |key: DataKey, column: &Column| row.place(key, column, findings);
+    let id = resolve(DataKey::Id, source.id);
     let title = |place: usize, otherwise: String| match source.header {
         true => header[place].to_string(),
         false => otherwise,
     };
     let labels = if source.columns.is_empty() {
-        let place = resolve("label", source.label);
+        let place = resolve(DataKey::Label, source.label);
         place.map(|place| Labels::One { place, name: title(place, "value".to_string()) })
     } else {
-        let found: Vec<Option<usize>> = source.columns.iter().map(|column| resolve("columns", column)).collect();
+        let found: Vec<Option<usize>> = source.columns.iter().map(|column| resolve(DataKey::Columns, column)).collect();
         let found: Option<Vec<usize>> = found.into_iter().collect();
         found.map(|list| {
             Labels::Several(list.into_iter().map(|place| (place, title(place, place.to_string()))).collect())
         })
     };
     let flag = match source.valid {
-        Valid::Column(name) => resolve("valid", &Column::Name(name.clone())).map(Some),
+        Valid::Column(name) => resolve(DataKey::Valid, &Column::Name(name.clone())).map(Some),
         _ => Some(None),
     };
     let group = match source.valid.group() {
-        Some(column) => resolve("valid", &Column::Name(column.to_string())).map(Some),
+        Some(column) => resolve(DataKey::Valid, &Column::Name(column.to_string())).map(Some),
         None => Some(None),
     };
     if let Some(Labels::Several(list)) = &labels {
         let twice = list.iter().enumerate().find(|(i, (_, name))| list[..*i].iter().any(|(_, before)| before == name));
         if let Some((_, (_, name))) = twice {
-            findings.push(format!(
+            let text = format!(
                 "{}: two of the `columns` are called {name:?} and would be one class: give each a name of its own",
                 path.display()
-            ));
+            );
+            findings.push(row.about(DataKey::Columns), text);
             return None;
         }
     }
     Some(CsvColumns { width: header.len(), id: id?, labels: labels?, flag: flag?, group: group? })
+}
+
+/// The row in which the columns are found.
+struct FirstRow<'a> {
+    cells: &'a [&'a str],
+    /// Whether the cells name the columns.
+    is_header: bool,
+    path: &'a Path,
+}
+
+impl FirstRow<'_> {
+    fn about(&self, key: DataKey) -> FindingKind {
+        FindingKind::Column { file: self.path.to_path_buf(), key }
+    }
+
+    /// The position of a column that `key` names; that it is not there is a finding.
+    fn place(&self, key: DataKey, column: &Column, findings: &mut Findings) -> Option<usize> {
+        match column {
+            Column::Position(position) => {
+                let found = (*position as usize) < self.cells.len();
+                if !found {
+                    let text = format!(
+                        "{}: no column {position} ({key}: {position}, counted from 0): the first row has {}: {}",
+                        self.path.display(),
+                        self.cells.len(),
+                        names(self.cells, 20)
+                    );
+                    findings.push(self.about(key), text);
+                }
+                found.then_some(*position as usize)
+            }
+            Column::Name(name) if !self.is_header => {
+                let text = format!(
+                    "{}: {key}: {name:?} names a column, but header is off; give its position, counted from 0",
+                    self.path.display()
+                );
+                findings.push(self.about(key), text);
+                None
+            }
+            Column::Name(name) => {
+                let places: Vec<String> = (0..self.cells.len())
+                    .filter(|place| self.cells[*place] == name)
+                    .map(|place| place.to_string())
+                    .collect();
+                if places.len() > 1 {
+                    let text = format!(
+                        "{}: {} columns are called {name:?} ({key}: {name:?}): give the position of the one that is meant, \
+                         counted from 0: {}",
+                        self.path.display(),
+                        places.len(),
+                        places.join(" or ")
+                    );
+                    findings.push(self.about(key), text);
+                    return None;
+                }
+                let found = self.cells.iter().position(|h| h == name);
+                if found.is_none() {
+                    let hint =
+                        misspelt(name, self.cells).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                    let text = format!(
+                        "{}: no column {name:?} ({key}: {name:?}); the header has {}{hint}",
+                        self.path.display(),
+                        names(self.cells, 20)
+                    );
+                    findings.push(self.about(key), text);
+                }
+                found
+            }
+        }
+    }
 }
 
 /// The finding about a first row that is a comment, or whose cells are parted by another character.

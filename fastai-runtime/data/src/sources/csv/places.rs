@@ -9,6 +9,7 @@ use super::absent::{self, Absent, AbsentRow};
 use super::columns::CsvColumns;
 use super::rows::CsvRows;
 use super::{CsvSource, is_inside};
+use crate::RowFault;
 
 impl CsvSource<'_> {
     /// Finds the rows' files, on all cores: a file system answers a million questions in seconds.
@@ -48,7 +49,7 @@ impl CsvSource<'_> {
                             other.display()
                         )
                     };
-                    rows.malformed.push("twice", *line, twice, "");
+                    rows.malformed.push(RowFault::TwoFiles, *line, twice, None);
                     some_found = true;
                     (row.path, row.held_out) = (other, Some(true));
                 }

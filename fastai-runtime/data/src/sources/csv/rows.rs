@@ -7,6 +7,7 @@ use fastai_dsl::TaskKind;
 
 use super::CsvSource;
 use super::cells::CellKinds;
+use crate::finding::{Finding, FindingKind};
 use crate::findings::{Findings, LineKinds, names, number, shorten};
 use crate::row::SourceRow;
 
@@ -30,7 +31,7 @@ pub(super) struct CsvRows {
     /// Those of them whose names lead out of the folder of images; they are not among `rows`.
     pub(super) outside: usize,
     /// The findings about them.
-    pub(super) missing: Vec<String>,
+    pub(super) missing: Vec<Finding>,
     /// Whether any row has its image.
     pub(super) some_found: bool,
     /// Rows whose file has another Unicode form of the name.
@@ -72,28 +73,30 @@ impl CsvRows {
         notes: &mut Vec<String>,
     ) -> Vec<SourceRow> {
         if !self.ragged.is_empty() && self.rows.is_empty() && source.header {
-            findings.push(format!(
+            let text = format!(
                 "{}: every row has more cells than the header: does the header lack the name of the first column?",
                 path.display()
-            ));
+            );
+            findings.push(FindingKind::Table { file: path.to_path_buf(), line: Some(1) }, text);
         }
-        findings.extend("kinds of rows with more cells than the first", self.ragged.findings());
-        findings.extend("kinds of rows like these", self.malformed.findings());
+        findings.extend("kinds of rows with more cells than the first", self.ragged.findings(path));
+        findings.extend("kinds of rows like these", self.malformed.findings(path));
         if source.skip && self.absent > 0 && self.outside == 0 && 2 * self.absent <= self.rows.len() {
             let (has, is) = if self.absent == 1 { ("has", "is") } else { ("have", "are") };
             notes.push(format!(
                 "{} of {} {has} no image and {is} left out: {}",
                 self.absent,
                 number(self.rows.len(), "row", "rows"),
-                shorten(&self.missing, 5)
+                shorten(&texts(&self.missing), 5)
             ));
         } else {
             if source.skip && 2 * self.absent > self.rows.len() {
-                findings.push(format!(
+                let text = format!(
                     "{}: more than half of the rows have no image, which `corrupt: skip` does not bear with; is the \
                      folder of images right, and the suffix?",
                     path.display()
-                ));
+                );
+                findings.push(FindingKind::Unusable { count: self.absent, of: self.rows.len() }, text);
             }
             findings.extend("kinds of rows without their image", self.missing);
         }
@@ -112,7 +115,8 @@ impl CsvRows {
             ));
         }
         if self.rows.is_empty() && findings.is_empty() {
-            findings.push(format!("{}: no rows", path.display()));
+            let table = FindingKind::Table { file: path.to_path_buf(), line: None };
+            findings.push(table, format!("{}: no rows", path.display()));
         }
         notes.extend(
             repeated(&self.rows, &self.lines, source.task)
@@ -121,6 +125,10 @@ impl CsvRows {
         );
         if self.some_found { self.rows } else { Vec::new() }
     }
+}
+
+fn texts(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().map(|finding| finding.text.as_str()).collect()
 }
 
 /// The notes about images of several rows: that they are, and which of them have different labels.

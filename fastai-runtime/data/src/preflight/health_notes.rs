@@ -1,0 +1,194 @@
+//! What preflight says of a data set that training can use.
+
+use std::path::{Path, PathBuf};
+
+use super::health::Health;
+use crate::findings::{names, number, shorten};
+
+/// The number of image pairs that a note names.
+const NAMED: usize = 2;
+
+impl Health {
+    /// Returns the warnings, one line each; paths are relative to `root`.
+    pub fn notes(&self, root: &Path) -> Vec<String> {
+        HealthNotes { health: self, root, elsewhere: ": `fastai show` lists them" }.lines()
+    }
+
+    /// Like [`notes`](Self::notes), followed by the lists of [`pairs`](Self::pairs).
+    pub fn notes_with_lists(&self, root: &Path) -> Vec<String> {
+        HealthNotes { health: self, root, elsewhere: ", listed on the page" }.lines()
+    }
+}
+
+/// Writes the notes on a data set.
+struct HealthNotes<'a> {
+    health: &'a Health,
+    /// What paths are relative to.
+    root: &'a Path,
+    /// Says where the pairs are that a note does not name.
+    elsewhere: &'a str,
+}
+
+impl HealthNotes<'_> {
+    /// All notes, one line each.
+    fn lines(&self) -> Vec<String> {
+        let files = [self.unseen(), self.surplus(), self.dark(), self.skipped()];
+        let pairs = [self.dropped(), self.kept(), self.contradictory(), self.identical(), self.near()];
+        let images = [self.untrained(), self.unmeasured(), self.enlarged()];
+        files.into_iter().chain(pairs).chain(images).flatten().collect()
+    }
+
+    fn below(&self, path: &Path) -> String {
+        path.strip_prefix(self.root).unwrap_or(path).display().to_string()
+    }
+
+    /// The first `named` pairs, and how many more there are.
+    fn pairs(&self, list: &[[PathBuf; 2]], named: usize) -> String {
+        let pair = |[a, b]: &[PathBuf; 2]| match a == b {
+            true => format!("{}, listed twice", self.below(a)),
+            false => format!("{} and {}", self.below(a), self.below(b)),
+        };
+        let text: Vec<String> = list.iter().take(named).map(pair).collect();
+        let more = list.len() - text.len();
+        text.join("; ") + &if more > 0 { format!("; and {more} more{}", self.elsewhere) } else { String::new() }
+    }
+
+    fn unseen(&self) -> Option<String> {
+        let (seen, unseen) = (self.health.images, self.health.unseen);
+        (unseen > 0).then(|| {
+            format!(
+                "{seen} of {} images were examined, as `preflight` says; whether the others can be decoded shows when they are \
+                 read",
+                seen + unseen
+            )
+        })
+    }
+
+    fn surplus(&self) -> Option<String> {
+        let of_file = |(path, bytes): &(PathBuf, u64)| format!("{} ({bytes} bytes)", self.below(path));
+        let list: Vec<String> = self.health.surplus.iter().map(of_file).collect();
+        (!list.is_empty()).then(|| {
+            format!(
+                "{} data beyond the last pixel, which are ignored; if the picture looks shifted, the file is damaged: {}",
+                number(list.len(), "JPEG has", "JPEGs have"),
+                shorten(&list, 3)
+            )
+        })
+    }
+
+    fn dark(&self) -> Option<String> {
+        let most = self.health.dark.iter().map(|(_, bits)| *bits).max()?;
+        let of_file = |(path, bits): &(PathBuf, u32)| format!("{} ({bits} bits)", self.below(path));
+        let list: Vec<String> = self.health.dark.iter().map(of_file).collect();
+        let images = number(list.len(), "16-bit image uses", "16-bit images use");
+        // Sensors give 10, 12 or 14 bits.
+        let (their, are) = if list.len() == 1 { ("its", "is") } else { ("their", "are") };
+        let bits = [8, 10, 12].into_iter().find(|bits| *bits >= most).unwrap_or(12);
+        Some(format!(
+            "{images} at most {most} of {their} bits and {are} nearly black: `bits: {bits}` in `transforms` scales them: {}",
+            shorten(&list, 3)
+        ))
+    }
+
+    fn skipped(&self) -> Option<String> {
+        let of_file = |(path, reason): &(PathBuf, String)| format!("{}: {reason}", self.below(path));
+        let list: Vec<String> = self.health.skipped.iter().map(of_file).collect();
+        (!list.is_empty()).then(|| {
+            let images = number(list.len(), "image cannot be decoded and is", "images cannot be decoded and are");
+            format!("{images} left out: {}", shorten(&list, 5))
+        })
+    }
+
+    fn dropped(&self) -> Option<String> {
+        let list = &self.health.dropped;
+        (!list.is_empty()).then(|| {
+            let images = number(list.len(), "training image has", "training images have");
+            let are = if list.len() == 1 { "is" } else { "are" };
+            format!(
+                "{images} the very bytes of a validation image and {are} left out (`duplicates: keep` trains on them): {}",
+                self.pairs(list, NAMED)
+            )
+        })
+    }
+
+    fn kept(&self) -> Option<String> {
+        let list = &self.health.kept;
+        (!list.is_empty()).then(|| {
+            let images = number(list.len(), "training image has", "training images have");
+            let are = if list.len() == 1 { "is" } else { "are" };
+            format!(
+                "{images} the very bytes of a validation image, and {are} trained on as `duplicates: keep` says: {}",
+                self.pairs(list, NAMED)
+            )
+        })
+    }
+
+    fn contradictory(&self) -> Option<String> {
+        let list = &self.health.contradictory;
+        (!list.is_empty()).then(|| {
+            let pairs = count(list, self.health.cut.contradictory, "pair of images has", "pairs of images have");
+            format!("{pairs} the same bytes and different labels: {}", self.pairs(list, NAMED))
+        })
+    }
+
+    fn identical(&self) -> Option<String> {
+        let list = &self.health.identical;
+        (!list.is_empty()).then(|| {
+            let pairs = count(list, self.health.cut.identical, "pair of images has", "pairs of images have");
+            format!("{pairs} the same bytes: {}", self.pairs(list, NAMED))
+        })
+    }
+
+    fn near(&self) -> Option<String> {
+        let list = &self.health.near;
+        let (one, many) =
+            ("pair of a training and a validation image shows", "pairs of a training and a validation image show");
+        (!list.is_empty()).then(|| {
+            format!(
+                "{} nearly the same, which flatters what is measured: {}; `valid: blocks(..)`, `grouped(..)` or \
+                 `indices(..)` can keep such images on one side",
+                count(list, self.health.cut.near, one, many),
+                self.pairs(list, 1)
+            )
+        })
+    }
+
+    fn untrained(&self) -> Option<String> {
+        let list = &self.health.untrained;
+        (!list.is_empty()).then(|| {
+            let classes =
+                number(list.len(), "class cannot be learned, as all its", "classes cannot be learned, as all their");
+            format!("{classes} training images are left out: {}", names(list, 5))
+        })
+    }
+
+    fn unmeasured(&self) -> Option<String> {
+        let list = &self.health.unmeasured;
+        (!list.is_empty()).then(|| {
+            let known = if list.len() == 1 { "it is" } else { "they are" };
+            let classes = number(list.len(), "class has", "classes have");
+            format!("{classes} no validation image, so nothing says how well {known} known: {}", names(list, 5))
+        })
+    }
+
+    fn enlarged(&self) -> Option<String> {
+        let images = match (self.health.enlarged, self.health.images) {
+            (0, _) => return None,
+            (1, 1) => "the image has a shorter side".to_string(),
+            (1, all) => format!("1 of {all} images has a shorter side"),
+            (some, all) if some == all => format!("all {all} images have a shorter side"),
+            (some, all) => format!("{some} of {all} images have a shorter side"),
+        };
+        let are = if self.health.enlarged == 1 { "is" } else { "are" };
+        Some(format!("{images} below {} pixels and {are} enlarged", self.health.size))
+    }
+}
+
+/// The number of pairs in a list, which may be `cut`.
+fn count(list: &[[PathBuf; 2]], cut: bool, one: &str, many: &str) -> String {
+    match (list.len(), cut) {
+        (1, false) => format!("1 {one}"),
+        (n, false) => format!("{n} {many}"),
+        (n, true) => format!("at least {n} {many}"),
+    }
+}
