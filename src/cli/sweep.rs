@@ -127,8 +127,11 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
     print!("{}", standings(&swept.standings));
     let place = swept.folder.display();
     println!("report: {}", swept.folder.join("report.html").display());
-    if swept.standings.best().is_some() {
+    if let Some(best) = swept.standings.best() {
         println!("best recipe: {}", swept.folder.join("best.recipe").display());
+        if best.is_ruined() {
+            eprintln!("warning: no combination ended sound, not even the best: the table says what became of each");
+        }
     }
     let (done, all) = (swept.standings.complete, swept.standings.trials);
     match swept.ended_early {

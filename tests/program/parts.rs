@@ -1,5 +1,6 @@
 //! Batches that do not fit into memory as a whole.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,58 @@ use crate::started::started;
 fn notes(run: &Path) -> Vec<String> {
     let summary = summary(run);
     summary["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap().to_string()).collect()
+}
+
+/// The files of activations in a cache, by name.
+fn activations(cache: &Path) -> BTreeMap<String, Vec<u8>> {
+    let folders = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let paths = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let features = paths.filter(|path| path.extension().is_some_and(|end| end == "features"));
+    features.map(|path| (path.file_name().unwrap().to_str().unwrap().to_string(), fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn evaluation_with_little_memory_passes_in_parts_to_the_same_bytes() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let text = fs::read_to_string(&recipe).unwrap().replace("size: 32", "size: 64");
+    let (before, _) = text.split_once("train: {").unwrap();
+    let steps = "precompute(on); fit(0.05, 1); precompute(off); tta(n_aug = 1);";
+    fs::write(&recipe, format!("{before}train: {{ {steps} }},\n}}\n")).unwrap();
+    let plan = |more: &[&str]| {
+        let plan = fastai(&scratch).arg("plan").args(more).arg(&recipe).assert().success();
+        String::from_utf8(plan.get_output().stdout.clone()).unwrap()
+    };
+    let unlimited: Value = serde_json::from_str(&plan(&["--json"])).unwrap();
+    let [weights, maps] = ["weights", "activations"].map(|what| unlimited["memory"][0][what].as_u64().unwrap());
+    // Three quarters of it have room for a third of the maps.
+    let limit = ((weights + maps / 3) * 4 / 3).to_string();
+    assert!(weights + maps > limit.parse().unwrap(), "{weights} and {maps}");
+    let parts: Value = serde_json::from_str(&plan(&["--json", "--memory", &limit])).unwrap();
+    assert_eq!(parts["parts"], serde_json::json!([4, 1, 1, 4]));
+    let planned = plan(&["--memory", &limit]);
+    assert!(planned.contains("of the activations of 4 images; estimated from the layers"), "{planned}");
+
+    let run = |name: &str, memory: &[&str]| {
+        let (out, cache) = (scratch.path().join(name), scratch.path().join(format!("{name}-cache")));
+        let mut command = fastai(&scratch);
+        command.args(["run", "-q", "--device", "cpu"]).args(memory).arg("--out").arg(&out);
+        command.arg("--cache").arg(&cache).arg(&recipe).assert().success();
+        let model = fs::read(out.join("models/final.safetensors")).unwrap();
+        (notes(&out), activations(&cache), model, summary(&out)["tta"].clone())
+    };
+    let (whole, split) = (run("whole", &[]), run("split", &["--memory", &limit]));
+    for step in ["step 1 `precompute(on)`", "step 4 `tta(n_aug = 1)`"] {
+        let said = format!(
+            "{step}: a batch of 16 does not fit into memory as a whole and passes the body in 4 parts of at most 4 images; the \
+             results are those of whole batches"
+        );
+        assert!(planned.contains(&said) && split.0.contains(&said), "{planned}{:?}", split.0);
+    }
+    assert!(!whole.0.iter().any(|note| note.contains(" parts of ")), "{:?}", whole.0);
+    assert!(whole.1.len() == 2 && whole.1 == split.1, "the activations differ");
+    assert!(whole.2 == split.2, "the weights differ");
+    assert_eq!(whole.3, split.3);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_sweep_keeps_the_caches_to_their_limit() {
     let mut command = fastai(&scratch);
     command.env("FASTAI_CONFIG", &config).arg("sweep").arg(&recipe).args(["--over", "lr=1e-2,0.1", "--out"]);
     let said = stderr(command.arg(scratch.path().join("sweep")), 0);
-    assert!(said.contains("fastai.toml keeps it to 0 MB"), "{said}");
+    assert!(said.contains("fastai.toml keeps it to 0 B"), "{said}");
     let list = fastai(&scratch).args(["cache", "list"]).assert().success().get_output().stdout.clone();
     assert!(String::from_utf8(list).unwrap().contains("activations    0 files"));
 }
@@ -97,6 +97,53 @@ fn a_grid_is_compared_and_its_best_recipe_checks() {
     let log = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(&out), 0);
     assert_eq!(log.matches(": f2 0").count() - log.matches("epoch").count(), 1, "one run: {log}");
     assert_eq!(scores(&out), before.1);
+}
+
+#[test]
+fn a_combination_that_diverges_is_named_and_is_not_the_best() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let mut command = fastai(&scratch);
+    command.arg("sweep").arg(&recipe).args(["--over", "lr=0.1,10", "--out"]).arg(&out);
+    let output = command.assert().success().get_output().clone();
+    let (text, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let found = results(&out);
+    let [first, second] = [&found["standings"][0], &found["standings"][1]];
+    assert_eq!((&first["settings"][0][1], &second["settings"][0][1]), (&"0.1".into(), &"10".into()));
+    let mean = |standing: &Value| standing["mean"].as_f64().unwrap();
+    assert!(mean(second) > mean(first), "by the metric alone, it would be the best: {found}");
+    let ruin = &second["runs"][0]["ruin"];
+    assert_eq!((&ruin["course"], &ruin["step"]), (&"diverged".into(), &1.into()), "{second}");
+    assert!(first["runs"][0].get("ruin").is_none());
+    let named = format!("diverged at epoch {} of step 2", ruin["epoch"]);
+    let row = text.lines().find(|line| line.contains("lr=10")).unwrap();
+    assert!(row.trim_end().ends_with(&named), "{named}: {text}");
+    assert!(log.lines().any(|line| line.contains("lr=10, seed 42: f2 ") && line.ends_with(&named)), "{named}: {log}");
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains(&named));
+    assert!(fs::read_to_string(out.join("best.recipe")).unwrap().contains("fit(0.1, 4)"));
+    assert!(!log.contains("ended sound"), "{log}");
+
+    // After the first epoch, both rates that diverge later are ahead; the better one of the others goes on in their place.
+    let halved = scratch.path().join("halved");
+    let mut command = fastai(&scratch);
+    command.args(["sweep", "--halving", "on"]).arg(&recipe).args(["--over", "lr=0.05,0.1,9,10", "--out"]).arg(&halved);
+    let said = stderr(&mut command, 0);
+    assert!(said.contains("lr=0.1: stops after 1 of 4 epochs"), "{said}");
+    assert!(said.contains("lr=0.1: goes on, as none of those that went further ended sound"), "{said}");
+    let found = results(&halved);
+    assert_eq!(found["standings"][0]["settings"][0][1], "0.1", "{found}");
+    assert_eq!(found["standings"].as_array().unwrap().iter().filter(|s| s["fate"]["stopped"]["epoch"] == 1).count(), 1);
+    let resumed = stderr(fastai(&scratch).args(["sweep", "--resume"]).arg(&halved), 0);
+    assert!(!resumed.contains(": f2 ") && results(&halved) == found, "nothing is left to run: {resumed}");
+
+    let alone = scratch.path().join("alone");
+    let mut command = fastai(&scratch);
+    command.args(["sweep", "--quiet"]).arg(&recipe).args(["--over", "lr=10", "--out"]).arg(&alone);
+    let said = stderr(&mut command, 0);
+    assert!(said.contains("no combination ended sound") && alone.join("best.recipe").is_file(), "{said}");
+    assert!(
+        fs::read_to_string(alone.join("report.html")).unwrap().contains("No candidate ended sound; this one: diverged")
+    );
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub use f2::{F2, SEARCHED_THRESHOLDS, f2, f2_of_images, f2_search, f2_search_eac
 pub use interval::{RESAMPLES, bootstrap, wilson};
 pub(crate) use interval::{drawn, quantiles};
 pub use log_loss::{LogLoss, log_loss, log_loss_of_images, loss_of_predictions};
-pub use paired::{Paired, paired};
+pub use paired::{Paired, by_chance, paired};
 pub(crate) use probabilities::log_sum_exp;
 pub use probabilities::{Probabilities, Truth};
 pub use squared_error::RootMeanSquareError;

@@ -1,8 +1,13 @@
 //! Two models on the same images: the difference of a metric, its interval, and whether chance explains it.
 
-use super::interval::bootstrap_of;
+use super::interval::{RESAMPLES, bootstrap_of};
 use super::statistic::resamples;
 use super::{Measure, Probabilities, Truth};
+
+/// Most numbers that [`by_chance`] adds up.
+const WORK: usize = 50_000_000;
+/// Fewest random exchanges of [`by_chance`].
+const FEWEST: usize = 200;
 
 /// The difference of a metric between two models that saw the same images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,6 +87,33 @@ pub fn paired(
     Some(Paired { first: a, second: b, interval, p, exchanges })
 }
 
+/// The probability of a mean of these differences at least as far from 0, if chance had decided which of the two numbers of each
+/// image is which: the exchange test of [`paired`] for a number per image. It is two-sided, and at least `2 / 2^n`.
+///
+/// `draw` returns independent, uniform 64-bit numbers. `None` for fewer than two differences, or if one is not finite.
+pub fn by_chance(differences: &[f64], draw: &mut dyn FnMut() -> u64) -> Option<f64> {
+    let n = differences.len();
+    if n < 2 || differences.iter().any(|difference| !difference.is_finite()) {
+        return None;
+    }
+    let exchanges = (WORK / n).clamp(FEWEST, RESAMPLES);
+    // Equal up to rounding counts as equal.
+    let rounding = 1e-12 * differences.iter().map(|difference| difference.abs()).sum::<f64>();
+    let least = differences.iter().sum::<f64>().abs() - rounding;
+    let mut as_large = 0;
+    for _ in 0..exchanges {
+        let (mut bits, mut sum) = (0, 0.0);
+        for (image, difference) in differences.iter().enumerate() {
+            if image % 64 == 0 {
+                bits = draw();
+            }
+            sum += if bits >> (image % 64) & 1 == 1 { -difference } else { *difference };
+        }
+        as_large += usize::from(f64::abs(sum) >= least);
+    }
+    Some((1 + as_large) as f64 / (1 + exchanges) as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +141,21 @@ mod tests {
         let back = paired(&Accuracy, &second, &first, &truth, &mut generator()).unwrap();
         assert_eq!(back.difference(), -compared.difference());
         assert!((back.p - compared.p).abs() < 1e-9);
+    }
+
+    #[test]
+    fn differences_of_one_sign_are_hardly_chance_and_one_large_one_is() {
+        let of = |differences: &[f64]| by_chance(differences, &mut generator());
+        // Exact: 2 of 2^5 choices of the signs; a deviation of the share of 1000 draws is 0.008.
+        let few = of(&[1.0, 2.0, 0.5, 3.0, 1.5]).unwrap();
+        assert!((few - 2.0 / 32.0).abs() < 0.03, "{few}");
+        assert!(of(&[0.1; 20]).unwrap() < 0.002);
+        // One image of twenty against the others.
+        let mut one = [-0.1; 20];
+        one[7] = 4.0;
+        assert!(of(&one).unwrap() > 0.2);
+        assert_eq!(of(&[0.0; 9]), Some(1.0));
+        assert_eq!((of(&[1.0]), of(&[1.0, f64::INFINITY])), (None, None));
     }
 
     #[test]

@@ -15,11 +15,43 @@ pub struct Counts {
     pub test: usize,
 }
 
+/// The images that predictions are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredSet {
+    /// The validation images.
+    #[default]
+    Valid,
+    /// The test images.
+    Test,
+    /// All images of a data set, held out or not.
+    All,
+}
+
+impl MeasuredSet {
+    /// Its word in files and on pages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            MeasuredSet::Valid => "valid",
+            MeasuredSet::Test => "test",
+            MeasuredSet::All => "all",
+        }
+    }
+
+    /// What messages call its images.
+    pub(crate) const fn described(self) -> &'static str {
+        match self {
+            MeasuredSet::Valid => "validation",
+            MeasuredSet::Test | MeasuredSet::All => self.word(),
+        }
+    }
+}
+
 /// Metrics of one set of predictions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Which images: `valid` or `test`.
-    pub set: String,
+    /// Which images.
+    pub set: MeasuredSet,
     /// How the predictions were computed: `plain` or `tta: 1 plain + 4 augmented`.
     pub predictions: String,
     /// Images measured.

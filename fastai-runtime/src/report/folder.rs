@@ -11,11 +11,11 @@ use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
 use crate::atomic::{create_folder, sweep, sync_folder, write_atomic};
 use crate::error::ResumeError;
+use crate::summary_file::SUMMARY;
 use crate::train::{EpochRow, FindCurve, FitCurve};
 
 const RECIPE: &str = "recipe.recipe";
 const HISTORY: &str = "history.csv";
-const SUMMARY: &str = "summary.json";
 const REPORT: &str = "report.html";
 const MODELS: &str = "models";
 

@@ -146,7 +146,7 @@ fn card(title: &str, evaluation: &Evaluation) -> Markup {
                 (honesty(other))
             }
             p.soft {
-                (grouped(evaluation.n as u64)) " " (evaluation.set) " images; " (evaluation.predictions)
+                (grouped(evaluation.n as u64)) " " (evaluation.set.word()) " images; " (evaluation.predictions)
                 @if !evaluation.metrics.is_empty() { "; loss " (metric(evaluation.val_loss)) }
             }
         }
@@ -183,7 +183,7 @@ fn stages(summary: &Summary) -> Markup {
                     td.n { (stage.step + 1) }
                     td.what { code { (stage.text) } }
                     td.n { @if stage.size > 0 { (stage.size) } }
-                    td { (stage.trains) (cache(stage)) }
+                    td { @if let Some(trains) = &stage.trains { (trains) } (cache(stage)) }
                     td.n { @if stage.seconds > 0.0 { (duration(stage.seconds)) } }
                     td.n { @if stage.images > 0 { (short(stage.images_per_s)) } }
                     td.brought { (brought(stage, before)) }
@@ -196,7 +196,12 @@ fn stages(summary: &Summary) -> Markup {
 
 fn cache(stage: &StageSummary) -> Markup {
     html! { @if let Some(cache) = &stage.cache {
-        div { small { @if cache.found { "cache found" } @else { "cache built in " (duration(cache.seconds)) } ": " (cache.path) } }
+        div { small {
+            @if cache.incomplete { "incomplete cache, " (duration(cache.seconds)) }
+            @else if cache.found { "cache found" }
+            @else { "cache built in " (duration(cache.seconds)) }
+            ": " (cache.path)
+        } }
     } }
 }
 

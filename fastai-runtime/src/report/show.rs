@@ -14,7 +14,7 @@ use super::page::{head, marked};
 use super::samples::samples;
 use super::sheet::Sheet;
 use crate::RunError;
-use crate::data::{Dataset, Health, Preflight, first_rows};
+use crate::data::{Dataset, Finding, Health, Preflight, first_rows};
 use crate::names::visible;
 use crate::progress::{Progress, StopSignal};
 
@@ -30,8 +30,8 @@ pub struct Show {
     pub html: String,
     /// Nine augmented versions of one training image, if one can be read.
     pub sheet: Option<Sheet>,
-    /// Errors that would prevent training, one per line. The page still shows everything readable.
-    pub findings: Vec<String>,
+    /// Errors that would prevent training. The page still shows everything readable.
+    pub findings: Vec<Finding>,
     /// Warnings that do not prevent training.
     pub notes: Vec<String>,
 }
@@ -103,7 +103,7 @@ impl Show {
         html! {
             @if !self.findings.is_empty() {
                 div.banner { "As it is, nothing would be trained on this data. The page shows what can be read." }
-                ul.findings { @for finding in &self.findings { li { (marked(finding)) } } }
+                ul.findings { @for finding in &self.findings { li { (marked(&finding.text)) } } }
             }
             h2 { "Checked" }
             p {
@@ -277,7 +277,8 @@ pub(super) mod tests {
         std::fs::remove_file(folder.path().join("images/p4.png")).unwrap();
         let show = show(&recipe(&folder, "single_label", "", PLAIN));
         for expected in ["labels.csv:6: no image", "p3.png: not an image", "images cannot be decoded: replace"] {
-            assert!(show.findings.iter().any(|finding| finding.contains(expected)), "{expected}: {:#?}", show.findings);
+            let said = show.findings.iter().any(|finding| finding.text.contains(expected));
+            assert!(said, "{expected}: {:#?}", show.findings);
         }
         let place = |text: &str| show.html.find(text).unwrap_or_else(|| panic!("{text}"));
         assert!(place("nothing would be trained") < place("p3.png: not an image"));
@@ -293,7 +294,7 @@ pub(super) mod tests {
             std::fs::write(folder.path().join(format!("images/p{i}.png")), "").unwrap();
         }
         let show = show(&recipe(&folder, "single_label", "corrupt: skip", PLAIN));
-        assert!(show.findings.iter().any(|finding| finding.contains("more than half")), "{:#?}", show.findings);
+        assert!(show.findings.iter().any(|finding| finding.text.contains("more than half")), "{:#?}", show.findings);
         assert!(show.sheet.is_none() && show.png().is_none());
         assert!(show.html.contains("<td>p0</td>") && show.html.contains("No training image."));
     }

@@ -1,20 +1,15 @@
 //! The results of a run: the content of `summary.json` and of the report.
 
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fastai_dsl::{MetricKind, StepKind, TaskKind};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ByClass, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights};
-use crate::RunError;
 use crate::device::HalfFloat;
 use crate::metrics::number_or_nan;
-use crate::names::visible;
 use crate::train::Judgement;
-
-/// Largest `summary.json` that is read, bytes.
-const MAX_BYTES: u64 = 64 << 20;
+use crate::{RunError, summary_file};
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +45,10 @@ pub struct Summary {
     pub task: TaskKind,
     /// Seed of the run.
     pub seed: u64,
-    /// The working directory of the run, which the recipe's relative paths refer to.
-    #[serde(default)]
-    pub directory: String,
+    /// The working directory of the run, which the recipe's relative paths refer to; `None` if it was not known. What is no
+    /// UTF-8 in it is replaced.
+    #[serde(default, deserialize_with = "blank_is_none", skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
     /// The device, in words.
     pub device: String,
     /// The reason for the choice of the device.
@@ -115,16 +111,18 @@ impl Summary {
         }
     }
 
+    /// The working directory of this process, as [`directory`](Self::directory) states it.
+    pub(crate) fn working_directory() -> Option<PathBuf> {
+        // Only UTF-8 can stand in JSON.
+        std::env::current_dir().ok().map(|folder| folder.display().to_string().into())
+    }
+
     /// Version of `summary.json`.
     pub(crate) const FORMAT: u32 = 1;
 
-    /// The text of `summary.json`, which begins with the BLAKE3 digest of itself (with zeros in the digest's place).
+    /// The text of `summary.json`.
     pub(super) fn sealed(&self) -> serde_json::Result<String> {
-        let blank = "0".repeat(DIGITS);
-        let text = serde_json::to_string_pretty(&Sealed { blake3: &blank, summary: self })? + "\n";
-        let text = visible(&text);
-        let digest = blake3::hash(text.as_bytes()).to_hex();
-        Ok(text.replacen(&blank, &digest, 1))
+        summary_file::sealed(self)
     }
 
     /// Reads `summary.json` of the run folder `folder`.
@@ -132,37 +130,14 @@ impl Summary {
     /// # Errors
     /// If the file does not exist, is not a summary, or was changed after it was written.
     pub fn read(folder: &Path) -> Result<Summary, RunError> {
-        let path = folder.join("summary.json");
-        let cannot = |e| RunError::file("read", &path, e);
-        let mut bytes = Vec::new();
-        std::fs::File::open(&path).and_then(|f| f.take(MAX_BYTES).read_to_end(&mut bytes)).map_err(cannot)?;
-        let summary = serde_json::from_slice(&bytes).map_err(|e| cannot(e.into()))?;
-        if !is_whole(&bytes) {
-            let why = "its content does not match its digest: it is damaged or was edited";
-            return Err(cannot(std::io::Error::new(std::io::ErrorKind::InvalidData, why)));
-        }
-        Ok(summary)
+        summary_file::read(folder)
     }
 }
 
-/// Digits of a digest.
-const DIGITS: usize = 64;
-
-#[derive(Serialize)]
-struct Sealed<'a> {
-    blake3: &'a str,
-    #[serde(flatten)]
-    summary: &'a Summary,
-}
-
-/// Whether the text has the digest that it begins with.
-fn is_whole(text: &[u8]) -> bool {
-    let start: &[u8] = b"{\n  \"blake3\": \"";
-    let Some(claimed) = text.strip_prefix(start).and_then(|rest| rest.get(..DIGITS)) else { return false };
-    let blank = [b'0'; DIGITS];
-    let mut hash = blake3::Hasher::new();
-    hash.update(start).update(&blank).update(&text[start.len() + DIGITS..]);
-    hash.finalize().to_hex().as_bytes() == claimed
+/// Reads a text that earlier versions left empty where there was nothing to say.
+fn blank_is_none<'de, D: Deserializer<'de>, T: From<String>>(from: D) -> Result<Option<T>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    Ok(text.filter(|text| !text.is_empty()).map(T::from))
 }
 
 /// One stage of the run.
@@ -176,11 +151,16 @@ pub struct StageSummary {
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
-    /// `the head, on cached activations`, `the last 2 of 3 layer groups, on images`, ..; empty if the step trains nothing.
-    pub trains: String,
+    /// `the head, on cached activations`, `the last 2 of 3 layer groups, on images`, ..; `None` if the step trains nothing.
+    #[serde(default, deserialize_with = "blank_is_none", skip_serializing_if = "Option::is_none")]
+    pub trains: Option<String>,
     /// Whether more than the head trains.
     #[serde(default)]
     pub trains_body: bool,
+    /// For a `fit` that trained more than the head: whether it made the first metric worse than before, on the same images by
+    /// more than chance explains.
+    #[serde(default)]
+    pub body_lost: bool,
     /// Wall time, seconds.
     pub seconds: f64,
     /// Images (or cached features) processed in training.
@@ -207,6 +187,9 @@ pub struct CacheUse {
     pub path: String,
     /// True if the features came from the cache.
     pub found: bool,
+    /// True if it could not take all of them as it should, so that the next run has something to compute or to write.
+    #[serde(default)]
+    pub incomplete: bool,
     /// Seconds to build (or open) it.
     pub seconds: f64,
 }
@@ -261,6 +244,20 @@ mod tests {
             let error = Summary::read(folder.path()).unwrap_err().to_string();
             assert!(error.contains("summary.json: ") && error.contains("does not match its digest"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_earlier_versions_left_empty_is_none() {
+        let stages = vec![StageSummary { trains: Some("the head, on images".into()), ..StageSummary::default() }];
+        let whole = Summary { directory: Some("/work".into()), stages, ..Summary::default() };
+        let text = serde_json::to_string(&whole).unwrap();
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), whole);
+        let earlier = text.replace("\"/work\"", "\"\"").replace("\"the head, on images\"", "\"\"");
+        let bare = Summary { directory: None, stages: vec![StageSummary::default()], ..Summary::default() };
+        assert_eq!(serde_json::from_str::<Summary>(&earlier).unwrap(), bare);
+        let now = serde_json::to_string(&bare).unwrap();
+        assert!(!now.contains("\"directory\"") && !now.contains("\"trains\""), "{now}");
+        assert_eq!(serde_json::from_str::<Summary>(&now).unwrap(), bare);
     }
 
     #[test]

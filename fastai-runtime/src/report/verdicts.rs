@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::numbers::{loss, metric};
 use super::{Evaluation, StageSummary, Summary};
+use crate::metrics::Paired;
 use crate::train::{Course, Judgement};
 
 /// A figure before and after, by the first metric of the recipe or by the loss.
@@ -49,11 +50,15 @@ impl<'a> Change<'a> {
 const BODY_LOST: &str =
     "training the body cost more than it brought. Lower rates for it, fewer epochs, or no unfreezing";
 
-/// States by how much `now`, which trained the body, is worse than the last fit before it; `None` if it is not.
-pub fn body_lost(before: &[StageSummary], now: &StageSummary, after: &Evaluation) -> Option<String> {
-    let change = Change::between(last_fit(before)?, after).filter(|_| now.kind == StepKind::Fit && now.trains_body)?;
-    let [old, new] = change.fall()?;
-    Some(format!("{} {old} became {new}: {BODY_LOST}", change.name))
+/// A change of predictions is not due to chance if its p value is below this.
+const LEAST_PROBABLE: f64 = 0.05;
+
+/// States by how much training the body made the metric `name` worse, where that is certain: the 95 % interval of the difference on
+/// the same images lies on the worse side of 0, and exchanging the two predictions of an image seldom makes one as large.
+pub fn body_lost(name: &str, direction: Direction, change: &Paired) -> Option<String> {
+    let is_worse = change.interval?.iter().all(|&difference| direction.gain(0.0, difference) < 0.0);
+    let (old, new) = (metric(change.first), metric(change.second));
+    (is_worse && change.p < LEAST_PROBABLE).then(|| format!("{name} {old} became {new}: {BODY_LOST}"))
 }
 
 /// What the last fit of these stages reached.
@@ -63,12 +68,24 @@ fn last_fit(stages: &[StageSummary]) -> Option<&Evaluation> {
 
 impl Summary {
     /// Returns a warning if the last `fit` left weights that say less than those before it, whatever the metrics are, or if a
-    /// `fit` damaged the body and the final measurement is still worse than the one before it.
+    /// `fit` damaged the body and the final measurement is still worse than the one before it. What helps against the former is
+    /// in [`notes`](Self::notes).
     pub fn lost(&self) -> Option<String> {
         if self.smoke {
             return None;
         }
         self.failed().or_else(|| damaged(&self.stages, self.r#final.as_ref()?))
+    }
+
+    /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or one that
+    /// damaged the body if the final measurement is still worse than the one before it.
+    pub fn ruined_by(&self) -> Option<(&StageSummary, Judgement)> {
+        let last = self.stages.iter().rev().find(|stage| stage.kind == StepKind::Fit)?;
+        let judgement = last.judgement.filter(|judgement| judgement.course.is_failure());
+        judgement.map(|judgement| (last, judgement)).or_else(|| {
+            let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
+            Some((stage, judgement))
+        })
     }
 
     /// The warning of a last `fit` that destroyed what the network knew.
@@ -82,36 +99,41 @@ impl Summary {
             Course::Damaged | Course::NothingLearned | Course::Overfitting | Course::Underfitting => return None,
         };
         Some(format!(
-            "step {} `{}`: training {what} in epoch {} (trn_loss {}, val_loss {}){so}: the \
-             learning rate is too high. Look for one with `let lr = lr_find(or = 1e-3);`, or take a tenth of it",
+            "step {} `{}`: training {what} in epoch {}{so}; what helps was said there and is in the report's notes",
             stage.step + 1,
             stage.text,
-            judgement.epoch,
-            loss(judgement.trn_loss),
-            loss(judgement.val_loss)
+            judgement.epoch
         ))
     }
 }
 
-/// States that the run ends worse, with `end`, than what the first fit that damaged the body began with, and by how much;
-/// `None` if it does not, or if the body is whole.
-fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
+/// The first fit that damaged the body, its course, and the change from what it began with to `end`, which is worse; `None` if it
+/// is not, or if the body is whole.
+fn lasting_damage<'a>(
+    stages: &'a [StageSummary],
+    end: &'a Evaluation,
+) -> Option<(&'a StageSummary, Judgement, Change<'a>)> {
     stages.iter().enumerate().find_map(|(index, stage)| {
         let judgement = stage.judgement.filter(|judgement| judgement.course == Course::Damaged)?;
         let change = Change::between(last_fit(&stages[..index])?, end)?;
-        let [old, new] = change.fall()?;
-        Some(format!(
-            "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} \
-             {new}, which was {old} before: the rates of that step are too high. Take a tenth of them, or write \
-             `bn_freeze(on);` before it",
-            stage.step + 1,
-            stage.text,
-            judgement.epoch,
-            loss(judgement.trn_loss),
-            loss(judgement.val_loss),
-            change.name
-        ))
+        change.fall().map(|_| (stage, judgement, change))
     })
+}
+
+/// States that the run ends worse than what the fit that damaged the body began with, and by how much.
+fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
+    let (stage, judgement, change) = lasting_damage(stages, end)?;
+    let [old, new] = change.fall()?;
+    Some(format!(
+        "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} {new}, \
+         which was {old} before: the rates of that step are too high. Take a tenth of them, or write `bn_freeze(on);` before it",
+        stage.step + 1,
+        stage.text,
+        judgement.epoch,
+        loss(judgement.trn_loss),
+        loss(judgement.val_loss),
+        change.name
+    ))
 }
 
 /// The name of a course, for tables.
@@ -188,7 +210,7 @@ pub fn verdict(stage: &StageSummary, before: &Evaluation, after: &Evaluation) ->
         } @else {
             div.note {
                 strong { "lost " (shown) } @if change.is_clear() { ", clearly" }
-                @if stage.kind == StepKind::Fit && stage.trains_body { ": " (BODY_LOST) "." }
+                @if stage.body_lost { ": " (BODY_LOST) "." }
             }
         }
         @if size { div.soft { small { "on other images than before" } } }
@@ -240,8 +262,9 @@ mod tests {
         Evaluation { n: 100, metrics: vec![metric], ..Evaluation::default() }
     }
 
-    fn stage(trains_body: bool) -> StageSummary {
-        StageSummary { kind: StepKind::Fit, trains_body, ..StageSummary::default() }
+    /// A fit of the body, of which it is certain or not that it lowered the metric.
+    fn stage(body_lost: bool) -> StageSummary {
+        StageSummary { kind: StepKind::Fit, trains_body: true, body_lost, ..StageSummary::default() }
     }
 
     #[test]
@@ -262,16 +285,41 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_lost_is_held_against_the_last_fit() {
-        let fit = |value| StageSummary { evaluation: Some(evaluation("accuracy", value, [0.0, 1.0])), ..stage(false) };
-        let tta = StageSummary { kind: StepKind::Tta, ..fit(0.99) };
-        let before = [fit(0.95), fit(0.9), tta];
-        let after = |value| evaluation("accuracy", value, [0.0, 1.0]);
-        let said = body_lost(&before, &stage(true), &after(0.8)).unwrap();
-        assert!(said.starts_with("accuracy 0.9000 became 0.8000: training the body cost more"), "{said}");
-        assert_eq!(body_lost(&before, &stage(true), &after(0.92)), None);
-        assert_eq!(body_lost(&before, &stage(false), &after(0.8)), None, "the head alone");
-        assert_eq!(body_lost(&[], &stage(true), &after(0.8)), None, "nothing was before it");
+    fn a_body_costs_more_than_it_brought_where_chance_does_not_explain_it() {
+        let said = |direction, interval, p| {
+            body_lost("f2", direction, &Paired { first: 0.9, second: 0.8, interval, p, exchanges: 1000 })
+        };
+        let fell = said(Direction::Higher, Some([-0.15, -0.04]), 0.002).unwrap();
+        assert!(fell.starts_with("f2 0.9000 became 0.8000: training the body cost more"), "{fell}");
+        assert_eq!(said(Direction::Higher, Some([-0.2, 0.01]), 0.04), None, "the interval holds 0");
+        assert_eq!(said(Direction::Higher, Some([-0.2, 0.0]), 0.04), None);
+        assert_eq!(said(Direction::Higher, Some([-0.15, -0.04]), 0.25), None, "three images");
+        assert_eq!(said(Direction::Higher, None, 0.002), None);
+        assert_eq!(said(Direction::Lower, Some([-0.15, -0.04]), 0.002), None, "it became better");
+        assert!(said(Direction::Lower, Some([0.04, 0.15]), 0.002).is_some());
+    }
+
+    #[test]
+    fn a_run_is_ruined_by_its_last_fit_or_by_damage_that_lasts() {
+        let fit = |step, value, course: Option<Course>| StageSummary {
+            step,
+            evaluation: Some(evaluation("f2", value, [0.0, 1.0])),
+            judgement: course.map(|course| Judgement { course, epoch: 1, trn_loss: 0.21, val_loss: 0.26 }),
+            ..stage(false)
+        };
+        let ruined = |end: f64, stages: &[StageSummary]| {
+            let r#final = Some(evaluation("f2", end, [0.0, 1.0]));
+            let summary = Summary { stages: stages.to_vec(), r#final, ..Summary::default() };
+            summary.ruined_by().map(|(stage, judgement)| (stage.step, judgement.course))
+        };
+        let diverged = fit(3, 0.5, Some(Course::Diverged));
+        assert_eq!(ruined(0.5, &[fit(1, 0.9, None), diverged.clone()]), Some((3, Course::Diverged)));
+        assert_eq!(ruined(0.8, &[diverged, fit(4, 0.8, None)]), None, "a later fit learned");
+        let damaged = [fit(1, 0.9, None), fit(3, 0.6, Some(Course::Damaged)), fit(4, 0.7, None)];
+        assert_eq!((ruined(0.7, &damaged), ruined(0.91, &damaged)), (Some((3, Course::Damaged)), None));
+        assert_eq!(ruined(0.9, &[fit(1, 0.9, Some(Course::Overfitting))]), None);
+        assert_eq!(ruined(0.5, &[fit(1, 0.5, Some(Course::NothingLearned))]), Some((1, Course::NothingLearned)));
+        assert_eq!(ruined(0.9, &[]), None);
     }
 
     #[test]

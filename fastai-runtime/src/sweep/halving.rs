@@ -44,6 +44,11 @@ impl Halving {
         self.alive[candidate]
     }
 
+    /// Lets a candidate that was stopped run to its end.
+    pub(super) fn revive(&mut self, candidate: usize) {
+        self.alive[candidate] = true;
+    }
+
     /// The epochs after which a candidate pauses for comparison `rung`; `None` if it runs to its end.
     pub(super) fn epoch(&self, candidate: usize, rung: usize) -> Option<u64> {
         let total = self.epochs[candidate];

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use folder::{SweepFolder, SweepOrigin};
 pub use ready::check;
 pub use standings::{Fate, Scored, Standing, Standings};
-pub use trial::TrialKey;
+pub use trial::{Ruin, TrialKey};
 
 use crate::RunError;
 use crate::engine::RunOptions;
@@ -83,7 +83,8 @@ pub enum Stopping {
     /// Every candidate runs to its end.
     #[default]
     Never,
-    /// After a quarter and after half of its epochs, a candidate in the worse half stops.
+    /// After a quarter and after half of its epochs, a candidate in the worse half stops. It goes on if none of the others ends
+    /// sound.
     Halving,
 }
 
@@ -155,14 +156,13 @@ pub fn run(
     let deadline = options.budget.map(|budget| Instant::now() + budget);
     let mut pool = TrialPool::new(spec, options, deadline, &*folder, progress);
     let mut halving = Halving::new(spec);
+    let tasks = |halving: &Halving, rung: usize| -> Vec<TrialTask> {
+        let alive = mine.iter().filter(|key| halving.is_alive(key.candidate));
+        alive.map(|key| TrialTask { key: *key, until: halving.epoch(key.candidate, rung) }).collect()
+    };
     let mut ended_early = None;
     for rung in 0..=halving.rungs() {
-        let tasks: Vec<TrialTask> = mine
-            .iter()
-            .filter(|key| halving.is_alive(key.candidate))
-            .map(|key| TrialTask { key: *key, until: halving.epoch(key.candidate, rung) })
-            .collect();
-        ended_early = pool.work(&tasks)?;
+        ended_early = pool.work(&tasks(&halving, rung))?;
         if ended_early.is_some() || rung == halving.rungs() {
             break;
         }
@@ -170,10 +170,18 @@ pub fn run(
             pool.note(&line);
         }
     }
-    let trials = folder.trials(spec, &spec.trials())?;
-    let standings = Standings::new(spec, &trials, &|candidate| halving.is_alive(candidate));
-    folder.write_results(spec, &standings, &trials)?;
-    Ok(Swept { standings, folder: folder.path().to_path_buf(), ended_early })
+    loop {
+        let trials = folder.trials(spec, &spec.trials())?;
+        let standings = Standings::new(spec, &trials, &|candidate| halving.is_alive(candidate));
+        if let Some(stopped) = standings.stopped_in_vain().filter(|_| ended_early.is_none()) {
+            pool.note(&format!("{}: goes on, as none of those that went further ended sound", stopped.describe()));
+            halving.revive(stopped.candidate);
+            ended_early = pool.work(&tasks(&halving, halving.rungs()))?;
+            continue;
+        }
+        folder.write_results(spec, &standings, &trials)?;
+        return Ok(Swept { standings, folder: folder.path().to_path_buf(), ended_early });
+    }
 }
 
 impl SweepSpec {

@@ -66,6 +66,9 @@ pub fn page(table: &Standings, recipe: &str) -> String {
                             h3 { "Best" }
                             p.value { (metric(best.mean)) " " small { (table.metric) } }
                             p { code { (best.describe()) } }
+                            @if best.is_ruined() {
+                                p.note { "No candidate ended sound; this one: " (best.fate_in_words(table.seeds.len() * table.folds)) "." }
+                            }
                             p.soft { "Chosen among " (table.standings.len()) " on these very images, which flatters it: measure it on others." }
                         }
                     }
@@ -136,7 +139,7 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
                 td.n { (standing.runs.len()) }
                 td { (difference(standing)) }
                 td.n { @if standing.seconds > 0.0 { (duration(standing.seconds)) } }
-                td { @if standing.fate != Fate::Complete { span.note { (standing.fate_in_words(wanted)) } } }
+                td { @if standing.fate != Fate::Complete || standing.is_ruined() { span.note { (standing.fate_in_words(wanted)) } } }
             } } }
         } }
     }

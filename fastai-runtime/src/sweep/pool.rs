@@ -197,7 +197,8 @@ impl<'a> TrialPool<'a> {
         let name = metric_name(self.spec);
         match (&trial.end, trial.rungs.last()) {
             (Some(TrialEnd::Complete(result)), _) => {
-                self.progress.note(&format!("{of}: {name} {:.4} in {:.1} s", result.score(), result.seconds));
+                let ruin = result.ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
+                self.progress.note(&format!("{of}: {name} {:.4} in {:.1} s{ruin}", result.score(), result.seconds));
             }
             (Some(TrialEnd::Failed(why)), _) => self.progress.warn(&format!("{of}: {why}")),
             (None, Some(score)) => {

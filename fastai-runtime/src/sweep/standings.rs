@@ -1,11 +1,13 @@
 //! The table of a sweep.
 
+use std::cmp::Ordering;
+
 use fastai_dsl::Direction;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::{Difference, Runs};
 use super::out_of_fold::OutOfFold;
-use super::trial::Trial;
+use super::trial::{Ruin, Trial};
 use super::{Candidate, SweepSpec, TrialKey};
 use crate::metrics::{self, Measure, lower_is_better, number_or_nan};
 
@@ -29,7 +31,7 @@ pub struct Standings {
     pub trials: usize,
     /// Runs that are complete.
     pub complete: usize,
-    /// The candidates, the best first.
+    /// The candidates, the best first; those of which a run is ruined come after all others that have a complete run.
     pub standings: Vec<Standing>,
 }
 
@@ -100,6 +102,9 @@ pub struct Scored {
     pub val_loss: f64,
     /// Wall time, seconds.
     pub seconds: f64,
+    /// What ruined it, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruin: Option<Ruin>,
 }
 
 /// The direction of what compares the candidates.
@@ -131,10 +136,7 @@ impl Standings {
                 Standing::new(index, candidate, &own, per_candidate, alive(index))
             })
             .collect();
-        standings.sort_by(|a, b| {
-            let gain = |s: &Standing| direction.gain(0.0, s.comparable_score());
-            a.fate.order(a.runs.len()).cmp(&b.fate.order(b.runs.len())).then(gain(b).total_cmp(&gain(a)))
-        });
+        standings.sort_by(|a, b| a.rank(b, direction));
         let complete = standings.iter().map(|s| s.runs.len()).sum();
         let mut table = Standings {
             format: 1,
@@ -165,6 +167,12 @@ impl Standings {
     pub fn best(&self) -> Option<&Standing> {
         self.standings.first().filter(|best| !best.runs.is_empty())
     }
+
+    /// The first of the candidates that were stopped, if none of the others ended sound.
+    pub(super) fn stopped_in_vain(&self) -> Option<&Standing> {
+        let sound = self.best().is_some_and(|best| !best.is_ruined());
+        self.standings.iter().find(|standing| !sound && matches!(standing.fate, Fate::Stopped { .. }))
+    }
 }
 
 impl Standing {
@@ -172,7 +180,7 @@ impl Standing {
         let scored = |trial: &&Trial| {
             let result = trial.result()?;
             let (score, val_loss) = (result.score(), result.evaluation.val_loss);
-            Some(Scored { key: trial.key, score, val_loss, seconds: result.seconds })
+            Some(Scored { key: trial.key, score, val_loss, seconds: result.seconds, ruin: result.ruin })
         };
         let runs: Vec<Scored> = own.iter().filter_map(scored).collect();
         let n = runs.len() as f64;
@@ -203,6 +211,37 @@ impl Standing {
         }
     }
 
+    /// Whether it stands before or after another.
+    fn rank(&self, other: &Standing, direction: Direction) -> Ordering {
+        let gain = |standing: &Standing| direction.gain(0.0, standing.comparable_score());
+        self.group().cmp(&other.group()).then_with(|| gain(other).total_cmp(&gain(self)))
+    }
+
+    /// The group in which it is sorted: the complete first, those of which a run is ruined after all others with a complete run.
+    fn group(&self) -> (u8, u64) {
+        match self.fate {
+            Fate::Failed { .. } => (5, 0),
+            // Those that came further stand higher.
+            Fate::Stopped { epoch, .. } => (3, u64::MAX - epoch),
+            Fate::Unfinished if self.runs.is_empty() => (4, 0),
+            Fate::Complete | Fate::Unfinished if self.is_ruined() => (2, 0),
+            Fate::Unfinished => (1, 0),
+            Fate::Complete => (0, 0),
+        }
+    }
+
+    /// Whether a run of it is ruined.
+    pub fn is_ruined(&self) -> bool {
+        self.runs.iter().any(|run| run.ruin.is_some())
+    }
+
+    /// What ruined its runs, in words: `diverged at epoch 1 of step 3`, of several runs the first, and how many are.
+    fn ruin_in_words(&self) -> Option<String> {
+        let ruins: Vec<Ruin> = self.runs.iter().filter_map(|run| run.ruin).collect();
+        let (first, all) = (ruins.first()?, self.runs.len());
+        Some(if all == 1 { first.to_string() } else { format!("{first}; {} of {all} runs ruined", ruins.len()) })
+    }
+
     /// What it is sorted by.
     fn comparable_score(&self) -> f64 {
         match self.fate {
@@ -216,8 +255,16 @@ impl Standing {
         super::describe(&self.settings)
     }
 
-    /// What became of it, in words: `complete`, `stopped after 2 of 8 epochs, at 0.8123`.
+    /// What became of it, in words: `complete`, `diverged at epoch 1 of step 3`, `stopped after 2 of 8 epochs, at 0.8123`.
     pub fn fate_in_words(&self, wanted: usize) -> String {
+        match (&self.fate, self.ruin_in_words()) {
+            (Fate::Complete, Some(ruin)) => ruin,
+            (_, Some(ruin)) => format!("{}; {ruin}", self.end_in_words(wanted)),
+            (_, None) => self.end_in_words(wanted),
+        }
+    }
+
+    fn end_in_words(&self, wanted: usize) -> String {
         match &self.fate {
             Fate::Complete => "complete".to_string(),
             Fate::Unfinished => format!("{} of {wanted} runs", self.runs.len()),
@@ -227,16 +274,59 @@ impl Standing {
     }
 }
 
-impl Fate {
-    /// The group in which it is sorted: the complete first.
-    fn order(&self, runs: usize) -> (u8, u64) {
-        match self {
-            Fate::Complete => (0, 0),
-            Fate::Unfinished if runs > 0 => (1, 0),
-            // Those that came further stand higher.
-            Fate::Stopped { epoch, .. } => (2, u64::MAX - epoch),
-            Fate::Unfinished => (3, 0),
-            Fate::Failed { .. } => (4, 0),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Course;
+
+    /// A candidate with one run of this score, ruined or not.
+    fn standing(candidate: usize, fate: Fate, score: f64, course: Option<Course>) -> Standing {
+        let ruin = course.map(|course| Ruin { step: 1, course, epoch: 2 });
+        let run = Scored { key: TrialKey { candidate, fold: 0, seed: 1 }, score, val_loss: 0.5, seconds: 1.0, ruin };
+        Standing {
+            candidate,
+            settings: Vec::new(),
+            fate,
+            mean: score,
+            out_of_fold: None,
+            deviation: None,
+            difference: None,
+            interval: None,
+            epochs: 4,
+            seconds: 1.0,
+            runs: vec![run],
         }
+    }
+
+    fn order(mut all: Vec<Standing>) -> Vec<usize> {
+        all.sort_by(|a, b| a.rank(b, Direction::Higher));
+        all.iter().map(|standing| standing.candidate).collect()
+    }
+
+    #[test]
+    fn a_ruined_candidate_is_the_best_only_where_no_other_has_a_run() {
+        let ruined = standing(0, Fate::Complete, 0.9, Some(Course::Diverged));
+        let unfinished = standing(1, Fate::Unfinished, 0.4, None);
+        let sound = standing(2, Fate::Complete, 0.5, None);
+        let stopped = Standing { runs: Vec::new(), ..standing(3, Fate::Stopped { epoch: 1, score: 0.6 }, 0.6, None) };
+        let worse = standing(4, Fate::Complete, 0.7, Some(Course::NothingLearned));
+        let failed = Standing { runs: Vec::new(), ..standing(5, Fate::Failed { why: "no".into() }, f64::NAN, None) };
+        let all = vec![failed, worse.clone(), stopped, ruined.clone(), sound, unfinished];
+        assert_eq!(order(all), [2, 1, 0, 4, 3, 5]);
+        assert_eq!(order(vec![worse, ruined]), [0, 4]);
+    }
+
+    #[test]
+    fn what_ruined_a_candidate_is_named() {
+        let mut ruined = standing(0, Fate::Complete, 0.5, Some(Course::Diverged));
+        assert_eq!(ruined.fate_in_words(1), "diverged at epoch 2 of step 2");
+        ruined.runs.extend(standing(0, Fate::Complete, 0.9, None).runs);
+        assert_eq!(ruined.fate_in_words(2), "diverged at epoch 2 of step 2; 1 of 2 runs ruined");
+        ruined.fate = Fate::Unfinished;
+        assert_eq!(ruined.fate_in_words(3), "2 of 3 runs; diverged at epoch 2 of step 2; 1 of 2 runs ruined");
+        let json = serde_json::to_value(&ruined).unwrap();
+        let stated = serde_json::json!({ "step": 1, "course": "diverged", "epoch": 2 });
+        assert_eq!((&json["runs"][0]["ruin"], json["runs"][1].get("ruin")), (&stated, None));
+        assert_eq!(serde_json::from_value::<Standing>(json).unwrap(), ruined);
     }
 }

@@ -9,8 +9,9 @@ use crate::RunError;
 use crate::data::DataError;
 use crate::engine::HeldOut;
 use crate::error::ResumeError;
-use crate::report::{Evaluation, Summary};
+use crate::report::{Evaluation, Summary, course_name};
 use crate::sealed::{read_sealed, write_sealed};
+use crate::train::Course;
 
 /// The kind of a trial's file.
 const KIND: &str = "fastai trial 2";
@@ -66,6 +67,27 @@ pub(super) struct TrialResult {
     pub(super) held_out: HeldOut,
     /// Class or tag names, in the order of the outputs.
     pub(super) classes: Vec<String>,
+    /// What ruined the run, if anything did; unknown of trials of earlier versions.
+    #[serde(default)]
+    pub(super) ruin: Option<Ruin>,
+}
+
+/// The course by which a `fit` left a run with nothing learned, or without what it had learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruin {
+    /// 0-based index of the recipe's step.
+    pub step: usize,
+    /// The course.
+    pub course: Course,
+    /// The epoch of the `fit`, from 0, in which the course began.
+    pub epoch: u64,
+}
+
+impl std::fmt::Display for Ruin {
+    /// `diverged at epoch 1 of step 3`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at epoch {} of step {}", course_name(self.course), self.epoch, self.step + 1)
+    }
 }
 
 impl Trial {
@@ -144,8 +166,13 @@ impl TrialResult {
     pub(super) fn of(summary: &Summary, held_out: Option<HeldOut>) -> Result<Self, RunError> {
         match (summary.r#final.clone(), held_out) {
             (Some(evaluation), Some(held_out)) => {
-                let classes = summary.classes.clone();
-                Ok(TrialResult { evaluation, seconds: summary.seconds, held_out, classes })
+                let (classes, seconds) = (summary.classes.clone(), summary.seconds);
+                let ruin = summary.ruined_by().map(|(stage, judgement)| Ruin {
+                    step: stage.step,
+                    course: judgement.course,
+                    epoch: judgement.epoch,
+                });
+                Ok(TrialResult { evaluation, seconds, held_out, classes, ruin })
             }
             _ => Err(DataError::one("candidates are compared on validation images, and there are none").into()),
         }

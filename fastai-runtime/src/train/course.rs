@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::curves::EpochRow;
 use super::recorder::turning_point;
+use crate::metrics::number_or_nan;
 
 /// A validation loss above the constant answer's by this factor is far from any answer of a network that works, if training
 /// raised its own loss, too. If it did not, the statistics of batch norms may only lag behind after a few batches.
@@ -23,9 +24,11 @@ const STILL: f64 = 0.97;
 const DAMAGED: f64 = 1.25;
 /// Losses above this share of the constant answer's are high.
 const HIGH: f64 = 0.5;
-/// The training loss is far below the validation loss if it is less than this share of it ..
+/// The training loss is far below the validation loss if it is less than this share of it.
 const FAR_BELOW: f64 = 0.6;
-/// .. and if the difference is at least this share of the constant answer's loss.
+/// A validation loss is above a constant answer's if it is so by more than this many of its standard errors.
+const BEYOND_ERROR: f64 = 2.0;
+/// Losses that differ by less than this share of the constant answer's are near each other.
 const LEAST_GAP: f64 = 0.05;
 /// A validation loss that rises by less than this share of the constant answer's has not turned.
 const LEAST_TURN: f64 = 0.005;
@@ -42,11 +45,13 @@ pub enum Course {
     SameAnswer,
     /// The losses fell back to those of a constant answer.
     Collapsed,
-    /// Training the body raised the loss from its first epoch on.
+    /// Training the body raised the loss from its first epoch on, on the same images by more than chance explains.
     Damaged,
     /// The losses are those of a constant answer and do not fall.
     NothingLearned,
-    /// The training loss is far below the validation loss, or the latter rose while the former fell.
+    /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
+    /// test), while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
+    /// training loss is far below it.
     Overfitting,
     /// Training and validation loss are both high.
     Underfitting,
@@ -67,8 +72,10 @@ pub struct Judgement {
     /// The epoch of the `fit`, from 0: where the course began, or the last one for losses that are high.
     pub epoch: u64,
     /// Training loss after that epoch.
+    #[serde(deserialize_with = "number_or_nan")]
     pub trn_loss: f64,
     /// Validation loss after that epoch.
+    #[serde(deserialize_with = "number_or_nan")]
     pub val_loss: f64,
 }
 
@@ -123,7 +130,7 @@ impl Against {
         let not_by_heart =
             row.trn_loss > before || (row.val_loss > self.constant && row.trn_loss > HIGH * self.constant);
         let clearly = row.val_loss > DAMAGED * before && row.val_loss - before > LEAST_GAP * self.constant;
-        clearly && not_by_heart
+        clearly && not_by_heart && row.evidence.has_harmed()
     }
 }
 
@@ -174,9 +181,11 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     if let Some(turn) = turning_point(epochs).filter(rose) {
         return found(Course::Overfitting, turn);
     }
-    let far_below =
-        |row: &EpochRow| row.trn_loss < FAR_BELOW * row.val_loss && row.val_loss - row.trn_loss > LEAST_GAP * constant;
-    if let Some(row) = since(&far_below) {
+    let only_by_heart = |row: &EpochRow| {
+        let error = row.evidence.error.unwrap_or(0.0);
+        row.trn_loss < FAR_BELOW * row.val_loss && row.val_loss - constant > BEYOND_ERROR * error
+    };
+    if let Some(row) = since(&only_by_heart) {
         return found(Course::Overfitting, row);
     }
     let high = last.trn_loss > HIGH * constant && last.val_loss > HIGH * constant;
@@ -256,6 +265,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Evidence;
 
     /// The epochs of `(trn_loss, val_loss)`.
     fn rows(losses: &[(f64, f64)]) -> Vec<EpochRow> {
@@ -469,12 +479,38 @@ mod tests {
         assert_eq!(course(&[(0.3, 0.25), (0.2, 0.2), (0.1, 0.25)], None, false), Some((Course::Overfitting, 1)));
         // Dropout holds the training loss above the validation loss, which wavers.
         assert_eq!(course(&[(0.8, 0.604), (0.697, 0.621)], None, false), Some((Course::Underfitting, 1)));
-        // Far below without a rise.
-        assert_eq!(course(&[(0.2, 0.2), (0.1, 0.19), (0.05, 0.18)], None, false), Some((Course::Overfitting, 1)));
+        // Far below without a rise: what the network learns still holds for new images.
+        assert_eq!(course(&[(0.2, 0.2), (0.1, 0.19), (0.05, 0.18)], None, false), None);
+        assert_eq!(course(&[(0.05, 0.9)], None, false), Some((Course::Overfitting, 0)), "worse than a constant answer");
         // The course's own numbers: nothing to say.
         assert_eq!(course(&[(0.041, 0.0158), (0.0367, 0.0166)], None, false), None);
         assert_eq!(course(&[(0.0236, 0.041)], None, false), None, "both are tiny");
         assert_eq!(course(&[], None, false), None);
+    }
+
+    #[test]
+    fn what_chance_explains_is_neither_overfitting_nor_damage() {
+        let with = |losses: &[(f64, f64)], evidence: Evidence, before: Option<f64>| {
+            let mut rows = rows(losses);
+            rows.iter_mut().for_each(|row| row.evidence = evidence);
+            let against = Against { before, trains_body: before.is_some(), ..CLASSES };
+            judge(&rows, against).map(|j| j.course)
+        };
+        let rise =
+            |p| with(&[(0.3, 0.25), (0.2, 0.2), (0.1, 0.25)], Evidence { rise: Some(p), ..Evidence::default() }, None);
+        assert_eq!((rise(0.002), rise(0.03)), (Some(Course::Overfitting), None));
+        let high = |error| with(&[(0.05, 0.9)], Evidence { error: Some(error), ..Evidence::default() }, None);
+        assert_eq!((high(0.1), high(0.11)), (Some(Course::Overfitting), None), "0.21 above a constant answer");
+        let harm = |p| with(&[(0.4, 0.35), (0.3, 0.28)], Evidence { harm: Some(p), ..Evidence::default() }, Some(0.15));
+        assert_eq!((harm(0.002), harm(0.03)), (Some(Course::Damaged), None));
+    }
+
+    #[test]
+    fn a_judgement_of_losses_that_are_no_numbers_is_read_again() {
+        let found = Judgement { course: Course::Diverged, epoch: 1, trn_loss: f64::INFINITY, val_loss: f64::NAN };
+        let read: Judgement = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
+        assert_eq!((read.course, read.epoch), (found.course, found.epoch));
+        assert!(read.trn_loss.is_nan() && read.val_loss.is_nan());
     }
 
     #[test]

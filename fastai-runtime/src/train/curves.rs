@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Evidence;
+
 /// The curve of one `lr_find`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FindCurve {
@@ -63,6 +65,9 @@ pub struct EpochRow {
     /// Whether the predictions for the validation images follow their labels beyond chance.
     #[serde(default)]
     pub follows_labels: bool,
+    /// How certain the validation loss is.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// Wall time of the epoch including validation, seconds.
     pub seconds: f64,
 }

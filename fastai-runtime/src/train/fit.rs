@@ -1,5 +1,6 @@
 //! The fit loop.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use fastai_dsl::schedule::Setting;
@@ -7,107 +8,24 @@ use fastai_dsl::schedule::Setting;
 use super::accumulated::Accumulated;
 use super::averaging::{WeightAverage, Weighting};
 use super::curves::EpochRow;
-use super::examples::Examples;
-use super::learner::Learner;
+use super::epoch_table;
+use super::evidence::Evidence;
+use super::examples::{ExampleBatch, Examples};
+use super::fit_plan::FitPlan;
+use super::fit_result::{Ending, FitResult, MeanResult};
+use super::learner::{BatchLoss, Learner};
 use super::loss::Loss;
 use super::midway::{BestEpoch, Continued, FitState, Logbook, Midway, SavedPredictions};
-use super::mixing::{Mixing, Targets};
-use super::optimizer::{Descent, GroupRates, Optimizer};
-use super::patience::Patience;
+use super::mixing::Targets;
+use super::optimizer::{GroupRates, Optimizer};
 use super::statistics::estimate_statistics;
-use super::validation::{BestBy, Validation, ValidationResult, evaluate};
+use super::validation::{Validation, ValidationResult, evaluate};
 use crate::RunError;
 use crate::data::Traversal;
-use crate::metrics::{Measure, Probabilities};
+use crate::error::StateError;
 use crate::models::Network;
-use crate::progress::{Progress, Watch};
-use crate::random::Stream;
-
-/// The parameters of a `fit`.
-pub struct FitPlan<'a> {
-    /// Stage of the run: keys the random draws.
-    pub stage: u64,
-    /// Epochs.
-    pub epochs: u64,
-    /// Factor of the rates, and momentum, for every batch.
-    pub settings: Box<dyn Iterator<Item = Setting>>,
-    /// Full learning rate of each layer group, earliest first.
-    pub lrs: Vec<f64>,
-    /// Weight decay of each layer group.
-    pub wds: Vec<f64>,
-    /// The optimizer and the bounds of the gradients.
-    pub descent: Descent,
-    /// The mixing of images in a batch.
-    pub mixing: Mixing,
-    /// The metrics after each epoch.
-    pub metrics: &'a [Box<dyn Measure>],
-    /// Keeps the weights of the best epoch by this.
-    pub keep_best: Option<BestBy>,
-    /// Batches whose mean gradient makes a step, from 1; the last step of an epoch takes those that are left.
-    pub accumulate: u32,
-    /// Decay of the moving average of the weights, which is then what is measured and what the fit ends with.
-    pub ema: Option<f64>,
-    /// The epochs, counted from 1 and rising, of whose weights the fit ends with the mean: it is measured once, after its batch
-    /// norms have estimated their statistics from the training images of the last epoch. Not beside `ema`.
-    pub swa: Vec<u64>,
-    /// Ends the fit early.
-    pub patience: Option<Patience>,
-    /// The epochs, counted from 1 and rising, after which the logbook gets the network: the ends of cycles.
-    pub saves_after: Vec<u64>,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Where an interrupted fit continues; its network is the learner's.
-    pub continued: Option<Continued>,
-}
-
-/// The outcome of a `fit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All epochs are finished.
-    Complete,
-    /// A stop was requested.
-    Stopped,
-}
-
-/// The mean of the weights of several epochs, measured on the validation set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MeanResult {
-    /// Epochs.
-    pub networks: u64,
-    /// Validation loss; NaN without a validation set.
-    pub val_loss: f64,
-    /// The metrics in the order of the plan.
-    pub metrics: Vec<(String, f64)>,
-}
-
-/// The result of a `fit` besides the weights.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FitResult {
-    /// How it ended.
-    pub ending: Ending,
-    /// Learning rate of every batch, one list per layer group.
-    pub rates: Vec<Vec<f64>>,
-    /// Smoothed training loss after every batch.
-    pub losses: Vec<f64>,
-    /// Loss of each individual batch.
-    pub batch_losses: Vec<f64>,
-    /// Number of batches up to the end of each finished epoch.
-    pub ends: Vec<usize>,
-    /// One per finished epoch.
-    pub epochs: Vec<EpochRow>,
-    /// Images trained on.
-    pub images: u64,
-    /// Seconds of training, without validation.
-    pub seconds: f64,
-    /// Probabilities of the validation set with the final weights of the fit.
-    pub predictions: Option<Probabilities>,
-    /// The epoch whose weights were kept, if `keep_best` chose among several.
-    pub kept: Option<u64>,
-    /// The mean of [`FitPlan::swa`]. The weights are its, unless an epoch was kept that is better.
-    pub mean: Option<MeanResult>,
-    /// Whether the fit ended before its last epoch, for want of a better one.
-    pub ended_early: bool,
-}
+use crate::progress::{Progress, StopSignal, Watch};
+use crate::random::{Stream, bits};
 
 /// Trains. After each epoch, measures the validation set, prints a row of the table, and tells `logbook`, which judges the epochs
 /// so far, and also keeps the states from which the fit could continue. A fit that continues ends like one that was never
@@ -126,272 +44,352 @@ pub fn fit(
     logbook: &mut dyn Logbook,
 ) -> Result<FitResult, RunError> {
     let Watch { progress, stop } = watch;
-    let FitPlan { stage, epochs, mut settings, lrs, wds, descent, mixing, metrics, keep_best, .. } = plan;
-    let FitPlan { accumulate, ema, swa, patience, saves_after, seed, continued, .. } = plan;
-    let mut optimizer = learner.optimizer(&descent);
-    let device = learner.device().clone();
-    let (mut at, mut best, mut ended_early) = (Midway::new(lrs.len()), None, false);
-    let moving = ema.map(Weighting::Moving);
-    let mut average = moving.map(|weighting| WeightAverage::begin(weighting, learner.network()));
-    if let Some(Continued { midway, optimizer: state, best: network, average: kept }) = continued {
-        optimizer.restore(learner.network(), state).map_err(RunError::State)?;
-        let mean = swa.first().filter(|first| midway.epoch >= **first).map(|_| Weighting::Mean);
-        average = match (moving.or(mean), kept) {
-            (Some(weighting), Some((count, kept))) => {
-                Some(WeightAverage::restore(weighting, count, learner.network(), &kept))
-            }
-            (None, None) => None,
-            _ => return Err(RunError::State("the average of its weights is missing".to_string())),
-        };
-        best = network;
-        at = midway;
-        learner.restore_loss_scale(at.loss_scale);
-        if let Some(before) = at.iterations.checked_sub(1) {
-            settings.nth(before as usize);
+    let moving = plan.ema.map(Weighting::Moving);
+    let mut fitting = Fitting {
+        optimizer: learner.optimizer(&plan.descent),
+        rates: GroupRates { lrs: plan.lrs.clone(), wds: plan.wds.clone(), momentum: 0.0 },
+        at: Midway::new(plan.lrs.len()),
+        best: None,
+        average: moving.map(|weighting| WeightAverage::begin(weighting, learner.network())),
+        learner,
+        examples,
+        loss,
+        validation,
+        plan,
+        progress,
+        stop,
+        logbook,
+    };
+    if let Some(continued) = fitting.plan.continued.take() {
+        fitting.restore(continued)?;
+    }
+    epoch_table::header(fitting.plan.metrics, validation.is_some(), fitting.progress);
+    for row in &fitting.at.epochs {
+        epoch_table::row(row, validation.is_some(), fitting.progress);
+    }
+    while fitting.at.epoch < fitting.plan.epochs {
+        let clock = EpochClock { started: Instant::now(), before: fitting.at.epoch_seconds };
+        if fitting.train_epoch(&clock)? == Ending::Stopped {
+            return Ok(fitting.stopped());
+        }
+        match fitting.end_epoch(&clock)? {
+            AfterEpoch::GoesOn => {}
+            AfterEpoch::IsTired => break,
+            AfterEpoch::IsStopped => return Ok(fitting.stopped()),
         }
     }
-    let mut rates = GroupRates { lrs: lrs.clone(), wds, momentum: 0.0 };
-    show_header(metrics, validation.is_some(), progress);
-    for row in &at.epochs {
-        show_row(row, validation.is_some(), progress);
+    match fitting.mean() {
+        Err(RunError::Stopped(_)) => {
+            fitting.keep();
+            Ok(fitting.stopped())
+        }
+        mean => Ok(fitting.completed(mean?)),
     }
-    for epoch in at.epoch..epochs {
-        let (started, before) = (Instant::now(), at.epoch_seconds);
-        progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
+}
+
+/// A fit in progress.
+struct Fitting<'a> {
+    learner: &'a mut Learner,
+    examples: &'a dyn Examples,
+    loss: &'a Loss,
+    validation: Option<Validation<'a>>,
+    plan: FitPlan<'a>,
+    progress: &'a mut dyn Progress,
+    stop: &'a StopSignal,
+    logbook: &'a mut dyn Logbook,
+    optimizer: Box<dyn Optimizer>,
+    /// Those of the current batch.
+    rates: GroupRates,
+    at: Midway,
+    /// The weights of the best epoch so far.
+    best: Option<Network>,
+    /// The moving average, or the mean of the plan's epochs from the first of them on.
+    average: Option<WeightAverage>,
+}
+
+/// The time of an epoch, which may have begun in another process.
+struct EpochClock {
+    started: Instant,
+    /// Seconds before `started`.
+    before: f64,
+}
+
+impl EpochClock {
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// How a fit goes on after an epoch.
+enum AfterEpoch {
+    GoesOn,
+    /// Patience is at its end.
+    IsTired,
+    IsStopped,
+}
+
+/// The mean of the weights of several epochs, and its result on the validation set.
+struct MeasuredMean {
+    epochs: u64,
+    network: Network,
+    measured: Option<ValidationResult>,
+}
+
+impl Fitting<'_> {
+    /// Goes on where an interrupted fit was.
+    ///
+    /// # Errors
+    /// A state that does not belong to the network or the plan.
+    fn restore(&mut self, continued: Continued) -> Result<(), RunError> {
+        let Continued { midway, optimizer, best, average } = continued;
+        self.optimizer.restore(self.learner.network(), optimizer)?;
+        let moving = self.plan.ema.map(Weighting::Moving);
+        let mean = self.plan.swa.first().filter(|first| midway.epoch >= **first).map(|_| Weighting::Mean);
+        self.average = match (moving.or(mean), average) {
+            (Some(weighting), Some((count, kept))) => {
+                Some(WeightAverage::restore(weighting, count, self.learner.network(), &kept))
+            }
+            (None, None) => None,
+            _ => return Err(StateError::NoAverage.into()),
+        };
+        self.best = best;
+        self.learner.restore_loss_scale(midway.loss_scale);
+        if let Some(before) = midway.iterations.checked_sub(1) {
+            self.plan.settings.nth(before as usize);
+        }
+        self.at = midway;
+        Ok(())
+    }
+
+    /// Trains on the batches of the epoch that are left, or until a stop is requested.
+    fn train_epoch(&mut self, clock: &EpochClock) -> Result<Ending, RunError> {
+        let (examples, device, epoch) = (self.examples, self.learner.device().clone(), self.at.epoch);
+        self.progress.begin(&format!("images, epoch {epoch}"), examples.len() as u64);
+        let pass = Traversal::Shuffled { stage: self.plan.stage, epoch };
         let mut unread = Vec::new();
         let mut accumulated = Accumulated::default();
-        for batch in examples.batches(&Traversal::Shuffled { stage, epoch }, at.batches as usize, &device)? {
-            let mut batch = batch?;
+        for batch in examples.batches(&pass, self.at.batches as usize, &device)? {
+            let batch = batch?;
             // A schedule has no end.
-            let Some(setting) = settings.next() else { break };
-            // A schedule moves the momentum of an optimizer that has one.
-            let own = descent.rule.momentum();
-            rates.momentum = setting.momentum.filter(|_| own > 0.0).unwrap_or(own);
-            for ((rate, full), recorded) in rates.lrs.iter_mut().zip(&lrs).zip(&mut at.rates) {
-                *rate = full * setting.rate;
-                recorded.push(*rate);
-            }
-            let mix = mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&[stage, at.iterations]));
-            let targets = Targets::new(&batch.images, mix.as_ref());
-            let mut rng = Stream::new(seed, "dropout").at(&[stage, at.iterations]);
-            let (grads, batch_loss) = learner.gradients(batch.inputs, targets, loss, &mut rng);
-            unread.push(batch_loss);
-            accumulated.add(learner.network(), grads);
-            at.iterations += 1;
-            at.batches += 1;
-            at.epoch_images += batch.images.len() as u64;
-            let is_last = at.epoch_images >= examples.len() as u64;
-            if accumulated.batches() == accumulate.max(1) || is_last {
-                let grads = accumulated.take_mean(learner.network());
-                learner.update(&mut *optimizer, grads, &rates);
-                at.loss_scale = learner.loss_scale();
-                if let Some(average) = average.as_mut().filter(|average| average.is_moving()) {
-                    average.add(learner.network());
-                }
+            let Some(setting) = self.plan.settings.next() else { break };
+            self.set_rates(setting);
+            unread.push(self.add_gradients(batch, &mut accumulated));
+            let is_last = self.at.epoch_images >= examples.len() as u64;
+            if accumulated.batches() == self.plan.accumulate.max(1) || is_last {
+                self.step(&mut accumulated);
             }
             // Gradients are no part of the state that is kept, so that it is one between two steps.
             let between = accumulated.batches() == 0;
-            let stopping = between && stop.requested();
-            if unread.len() < learner.batches_per_reading() && !is_last && !stopping {
+            let stopping = between && self.stop.requested();
+            if unread.len() < self.learner.batches_per_reading() && !is_last && !stopping {
                 continue;
             }
-            let first = at.iterations - unread.len() as u64;
-            for (batch, loss) in (first..).zip(unread.drain(..)) {
-                let loss = loss.read();
-                if !loss.is_finite() {
-                    progress.finish();
-                    let rates = at.rates.iter().map(|rates| rates[batch as usize]).collect();
-                    return Err(RunError::Diverged { step: None, loss, epoch, batch, rates });
-                }
-                at.losses.push(at.smoothed.add(loss));
-                at.batch_losses.push(loss);
-            }
-            at.epoch_seconds = before + started.elapsed().as_secs_f64();
-            progress.advance(at.epoch_images, &format!("loss {:.4}", at.smoothed.value()));
-            if stopping || (between && logbook.is_due()) {
-                keep(logbook, &at, learner, &*optimizer, best.as_ref(), average.as_ref(), progress);
+            self.read_losses(&mut unread)?;
+            self.at.epoch_seconds = clock.seconds();
+            self.progress.advance(self.at.epoch_images, &format!("loss {:.4}", self.at.smoothed.value()));
+            if stopping || (between && self.logbook.is_due()) {
+                self.keep();
             }
             if stopping {
-                progress.finish();
-                end_with(average, learner);
-                return Ok(FitResult::of(at, Ending::Stopped));
+                self.progress.finish();
+                return Ok(Ending::Stopped);
             }
         }
         debug_assert!(unread.is_empty(), "an epoch ends with its last batch");
-        progress.finish();
-        let averaged = average.as_ref().filter(|average| average.is_moving());
-        let averaged = averaged.map(|average| average.network(learner.network()));
-        let current = averaged.as_ref().unwrap_or(learner.network());
-        let measured = match validation {
+        self.progress.finish();
+        Ok(Ending::Complete)
+    }
+
+    /// Sets and records the rates of the next batch.
+    fn set_rates(&mut self, setting: Setting) {
+        // A schedule moves the momentum of an optimizer that has one.
+        let own = self.plan.descent.rule.momentum();
+        self.rates.momentum = setting.momentum.filter(|_| own > 0.0).unwrap_or(own);
+        for ((rate, full), recorded) in self.rates.lrs.iter_mut().zip(&self.plan.lrs).zip(&mut self.at.rates) {
+            *rate = full * setting.rate;
+            recorded.push(*rate);
+        }
+    }
+
+    /// Adds the gradients of a batch, mixed as the plan says; returns its loss.
+    fn add_gradients(&mut self, mut batch: ExampleBatch, accumulated: &mut Accumulated) -> BatchLoss {
+        let (seed, counters) = (self.plan.seed, [self.plan.stage, self.at.iterations]);
+        let mix = self.plan.mixing.mix(&mut batch.inputs, &mut Stream::new(seed, "mixing").at(&counters));
+        let targets = Targets::new(&batch.images, mix.as_ref());
+        let mut rng = Stream::new(seed, "dropout").at(&counters);
+        let (grads, loss) = self.learner.gradients(batch.inputs, targets, self.loss, &mut rng);
+        accumulated.add(self.learner.network(), grads);
+        self.at.iterations += 1;
+        self.at.batches += 1;
+        self.at.epoch_images += batch.images.len() as u64;
+        loss
+    }
+
+    /// Performs a step with the mean of the gradients, which are then forgotten.
+    fn step(&mut self, accumulated: &mut Accumulated) {
+        let grads = accumulated.take_mean(self.learner.network());
+        self.learner.update(&mut *self.optimizer, grads, &self.rates);
+        self.at.loss_scale = self.learner.loss_scale();
+        if let Some(average) = self.average.as_mut().filter(|average| average.is_moving()) {
+            average.add(self.learner.network());
+        }
+    }
+
+    /// Waits for the losses of the last batches, and records them.
+    ///
+    /// # Errors
+    /// A loss that is not finite.
+    fn read_losses(&mut self, unread: &mut Vec<BatchLoss>) -> Result<(), RunError> {
+        let first = self.at.iterations - unread.len() as u64;
+        for (batch, loss) in (first..).zip(unread.drain(..)) {
+            let loss = loss.read();
+            if !loss.is_finite() {
+                self.progress.finish();
+                // Rates of frozen groups have no effect.
+                let trained = self.learner.network().parameters().into_iter().filter(|p| p.trainable && !p.buffer);
+                let groups: BTreeSet<usize> = trained.map(|parameter| parameter.group).collect();
+                let rates = groups.into_iter().map(|group| self.at.rates[group][batch as usize]).collect();
+                return Err(RunError::Diverged { step: None, loss, epoch: self.at.epoch, batch, rates });
+            }
+            self.at.losses.push(self.at.smoothed.add(loss));
+            self.at.batch_losses.push(loss);
+        }
+        Ok(())
+    }
+
+    /// Measures the network after the batches of an epoch, and records what it reached.
+    fn end_epoch(&mut self, clock: &EpochClock) -> Result<AfterEpoch, RunError> {
+        let averaged = self.average.as_ref().filter(|average| average.is_moving());
+        let averaged = averaged.map(|average| average.network(self.learner.network()));
+        let current = averaged.as_ref().unwrap_or(self.learner.network());
+        let (metrics, keep_best) = (self.plan.metrics, self.plan.keep_best);
+        let watch = Watch { progress: &mut *self.progress, stop: self.stop };
+        let measured = match self.validation {
             None => None,
-            Some(set) => match evaluate(learner, current, set, metrics, Watch { progress: &mut *progress, stop }) {
+            Some(set) => match evaluate(self.learner, current, set, metrics, watch) {
                 Err(RunError::Stopped(_)) => {
-                    keep(logbook, &at, learner, &*optimizer, best.as_ref(), average.as_ref(), progress);
-                    end_with(average, learner);
-                    return Ok(FitResult::of(at, Ending::Stopped));
+                    self.keep();
+                    return Ok(AfterEpoch::IsStopped);
                 }
                 other => Some(other?),
             },
         };
+        let before = self.validation.and_then(|set| set.before);
+        let mut rng = Stream::new(self.plan.seed, "evidence").at(&[self.plan.stage, self.at.epoch]);
+        let mut draw = || bits(&mut rng);
+        let weighed = measured.as_ref().map(|m| Evidence::weigh(m, before, &mut self.at.lowest, &mut draw));
         let row = EpochRow {
-            epoch,
-            trn_loss: at.smoothed.value(),
+            epoch: self.at.epoch,
+            trn_loss: self.at.smoothed.value(),
             val_loss: measured.as_ref().map_or(f64::NAN, |m| m.loss),
             metrics: measured.as_ref().map_or_else(Vec::new, |m| m.metrics.clone()),
             alike: measured.as_ref().is_some_and(|m| m.alike),
             follows_labels: measured.as_ref().is_some_and(|m| m.follows_labels),
-            seconds: before + started.elapsed().as_secs_f64(),
+            evidence: weighed.unwrap_or_default(),
+            seconds: clock.seconds(),
         };
-        show_row(&row, validation.is_some(), progress);
-        logbook.epoch(&row)?;
+        epoch_table::row(&row, self.validation.is_some(), self.progress);
+        self.logbook.epoch(&row)?;
         let predictions = measured.as_ref().map(|m| SavedPredictions::of(&m.probabilities));
         let score = measured.as_ref().map(|measured| measured.score(keep_best, metrics));
         if let (Some(_), Some(score), Some(predictions)) = (keep_best, score, &predictions)
-            && at.best.as_ref().is_none_or(|best| score > best.score)
+            && self.at.best.as_ref().is_none_or(|best| score > best.score)
         {
-            at.best = Some(BestEpoch { epoch, score, predictions: predictions.clone() });
-            best = Some(current.clone());
+            self.at.best = Some(BestEpoch { epoch: self.at.epoch, score, predictions: predictions.clone() });
+            self.best = Some(current.clone());
         }
-        at.predictions = predictions;
-        at.end_epoch(row);
-        if let Some(warning) = logbook.verdict(&at) {
-            progress.warn(&warning);
+        self.at.predictions = predictions;
+        self.at.end_epoch(row);
+        if let Some(warning) = self.logbook.verdict(&self.at) {
+            self.progress.warn(&warning);
         }
-        if let Ok(cycle) = saves_after.binary_search(&at.epoch) {
-            logbook.cycle(cycle as u64, current)?;
+        if let Ok(cycle) = self.plan.saves_after.binary_search(&self.at.epoch) {
+            self.logbook.cycle(cycle as u64, current)?;
         }
-        if swa.binary_search(&at.epoch).is_ok() {
-            match &mut average {
-                Some(mean) => mean.add(learner.network()),
-                None => average = Some(WeightAverage::begin(Weighting::Mean, learner.network())),
+        if self.plan.swa.binary_search(&self.at.epoch).is_ok() {
+            match &mut self.average {
+                Some(mean) => mean.add(self.learner.network()),
+                None => self.average = Some(WeightAverage::begin(Weighting::Mean, self.learner.network())),
             }
         }
-        if let (Some(patience), Some(score)) = (&patience, score)
-            && at.is_tired(patience, score)
-        {
-            ended_early = at.epoch < epochs;
-            break;
+        let is_tired = match (&self.plan.patience, score) {
+            (Some(patience), Some(score)) => self.at.is_tired(patience, score),
+            _ => false,
+        };
+        Ok(if is_tired { AfterEpoch::IsTired } else { AfterEpoch::GoesOn })
+    }
+
+    /// The mean of the weights of the plan's epochs, measured once, where the plan names epochs.
+    ///
+    /// # Errors
+    /// Errors of the examples; [`RunError::Stopped`] on a stop request.
+    fn mean(&mut self) -> Result<Option<MeasuredMean>, RunError> {
+        let Some(average) = self.average.as_ref().filter(|average| !average.is_moving()) else { return Ok(None) };
+        let (epochs, network) = (average.count(), average.network(self.learner.network()));
+        if self.logbook.is_due() {
+            self.keep();
+        }
+        let pass = Traversal::Shuffled { stage: self.plan.stage, epoch: self.at.epoch - 1 };
+        let stream = (self.plan.seed, self.plan.stage);
+        let watch = Watch { progress: &mut *self.progress, stop: self.stop };
+        let network = estimate_statistics(&network, self.examples, &pass, self.learner.device(), stream, watch)?;
+        let watch = Watch { progress: &mut *self.progress, stop: self.stop };
+        let measured = match self.validation {
+            Some(set) => Some(evaluate(self.learner, &network, set, self.plan.metrics, watch)?),
+            None => None,
+        };
+        Ok(Some(MeasuredMean { epochs, network, measured }))
+    }
+
+    /// Keeps the state. Training does not end because there is no room for it; what was kept before stays.
+    fn keep(&mut self) {
+        let state = FitState {
+            midway: &self.at,
+            network: self.learner.network(),
+            optimizer: &*self.optimizer,
+            best: self.best.as_ref(),
+            average: self.average.as_ref(),
+        };
+        if let Err(error) = self.logbook.keep(state) {
+            self.progress.warn(&format!("{error}: the state of this batch is not kept, training goes on"));
         }
     }
-    let mut mean = None;
-    if let Some(average) = average.take_if(|average| !average.is_moving()) {
-        if logbook.is_due() {
-            keep(logbook, &at, learner, &*optimizer, best.as_ref(), Some(&average), progress);
-        }
-        let ending = Mean { average: &average, examples, pass: Traversal::Shuffled { stage, epoch: at.epoch - 1 } };
-        let watch = Watch { progress: &mut *progress, stop };
-        match ending.measure(learner, validation, metrics, (seed, stage), watch) {
-            Err(RunError::Stopped(_)) => {
-                keep(logbook, &at, learner, &*optimizer, best.as_ref(), Some(&average), progress);
-                return Ok(FitResult::of(at, Ending::Stopped));
-            }
-            other => mean = Some((average.count(), other?)),
+
+    /// Makes the moving average the network, where there is one.
+    fn put_average(&mut self) {
+        if let Some(average) = self.average.take_if(|average| average.is_moving()) {
+            self.learner.change(|network| average.network(&network));
         }
     }
-    let mut kept = at.best.take().zip(best);
-    end_with(average, learner);
-    let mut result = FitResult { ended_early, ..FitResult::of(at, Ending::Complete) };
-    if let Some((networks, (network, measured))) = mean {
-        let score = measured.as_ref().map(|measured| measured.score(keep_best, metrics));
-        // The mean is one more candidate.
-        kept = kept.filter(|(best, _)| !score.is_some_and(|score| score > best.score));
-        learner.replace(network);
-        let val_loss = measured.as_ref().map_or(f64::NAN, |measured| measured.loss);
-        result.predictions = measured.as_ref().map(|measured| measured.probabilities.clone());
-        let metrics = measured.map_or_else(Vec::new, |measured| measured.metrics);
-        result.mean = Some(MeanResult { networks, val_loss, metrics });
-    }
-    if let Some((kept, network)) = kept {
-        result.kept = (result.epochs.len() > 1).then_some(kept.epoch);
-        learner.replace(network);
-        result.predictions = Some(kept.predictions.probabilities());
-    }
-    Ok(result)
-}
 
-/// The mean of the weights of several epochs, and the pass that its statistics are estimated from.
-struct Mean<'a> {
-    average: &'a WeightAverage,
-    examples: &'a dyn Examples,
-    pass: Traversal,
-}
-
-impl Mean<'_> {
-    /// The network, and its result on the validation set.
-    fn measure(
-        &self,
-        learner: &Learner,
-        validation: Option<Validation<'_>>,
-        metrics: &[Box<dyn Measure>],
-        stream: (u64, u64),
-        watch: Watch<'_>,
-    ) -> Result<(Network, Option<ValidationResult>), RunError> {
-        let Watch { progress, stop } = watch;
-        let network = self.average.network(learner.network());
-        let watch = Watch { progress: &mut *progress, stop };
-        let network = estimate_statistics(&network, self.examples, &self.pass, learner.device(), stream, watch)?;
-        let watch = Watch { progress, stop };
-        let measured = validation.map(|set| evaluate(learner, &network, set, metrics, watch)).transpose()?;
-        Ok((network, measured))
+    /// Ends the fit after a stop request.
+    fn stopped(mut self) -> FitResult {
+        self.put_average();
+        FitResult::of(self.at, Ending::Stopped)
     }
-}
 
-impl FitResult {
-    fn of(at: Midway, ending: Ending) -> Self {
-        FitResult {
-            ending,
-            rates: at.rates,
-            losses: at.losses,
-            batch_losses: at.batch_losses,
-            ends: at.ends,
-            epochs: at.epochs,
-            images: at.images + at.epoch_images,
-            seconds: at.seconds + at.epoch_seconds,
-            predictions: at.predictions.map(|predictions| predictions.probabilities()),
-            kept: None,
-            mean: None,
-            ended_early: false,
+    /// Ends the fit with the weights of its best epoch or with the mean, where it chooses among them.
+    fn completed(mut self, mean: Option<MeasuredMean>) -> FitResult {
+        self.put_average();
+        let Fitting { learner, plan, mut at, best, .. } = self;
+        let mut kept = at.best.take().zip(best);
+        let ended_early = at.epoch < plan.epochs;
+        let mut result = FitResult { ended_early, ..FitResult::of(at, Ending::Complete) };
+        if let Some(MeasuredMean { epochs, network, measured }) = mean {
+            let score = measured.as_ref().map(|measured| measured.score(plan.keep_best, plan.metrics));
+            // The mean is one more candidate.
+            kept = kept.filter(|(best, _)| !score.is_some_and(|score| score > best.score));
+            learner.replace(network);
+            let val_loss = measured.as_ref().map_or(f64::NAN, |measured| measured.loss);
+            result.predictions = measured.as_ref().map(|measured| measured.probabilities.clone());
+            let metrics = measured.map_or_else(Vec::new, |measured| measured.metrics);
+            result.mean = Some(MeanResult { networks: epochs, val_loss, metrics });
         }
+        if let Some((kept, network)) = kept {
+            result.kept = (result.epochs.len() > 1).then_some(kept.epoch);
+            learner.replace(network);
+            result.predictions = Some(kept.predictions.probabilities());
+        }
+        result
     }
-}
-
-/// Ends with the moving average as the network, where there is one.
-fn end_with(average: Option<WeightAverage>, learner: &mut Learner) {
-    if let Some(average) = average.filter(WeightAverage::is_moving) {
-        learner.change(|network| average.network(&network));
-    }
-}
-
-/// Keeps a state. Training does not end because there is no room for it; what was kept before stays.
-fn keep(
-    logbook: &mut dyn Logbook,
-    midway: &Midway,
-    learner: &Learner,
-    optimizer: &dyn Optimizer,
-    best: Option<&Network>,
-    average: Option<&WeightAverage>,
-    progress: &mut dyn Progress,
-) {
-    let state = FitState { midway, network: learner.network(), optimizer, best, average };
-    if let Err(error) = logbook.keep(state) {
-        progress.warn(&format!("{error}: the state of this batch is not kept, training goes on"));
-    }
-}
-
-fn show_header(metrics: &[Box<dyn Measure>], measured: bool, progress: &mut dyn Progress) {
-    let mut columns = vec!["epoch".to_string(), "trn_loss".to_string()];
-    if measured {
-        columns.push("val_loss".to_string());
-        columns.extend(metrics.iter().map(|metric| metric.column()));
-    }
-    progress.table_header(&columns.iter().map(String::as_str).collect::<Vec<_>>());
-}
-
-fn show_row(row: &EpochRow, measured: bool, progress: &mut dyn Progress) {
-    let mut values = vec![row.trn_loss];
-    if measured {
-        values.push(row.val_loss);
-        values.extend(row.metrics.iter().map(|(_, v)| *v));
-    }
-    progress.table_row(row.epoch, &values);
 }

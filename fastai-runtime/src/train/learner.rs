@@ -11,8 +11,8 @@ use super::examples::{Examples, Inputs};
 use super::loss::Loss;
 use super::loss_scale::LossScale;
 use super::mixing::Targets;
-use super::optimizer::{Descent, GroupRates, Optimizer};
-use super::parts::{ScaledLoss, gradients_in_parts};
+use super::optimizer::{Descent, GroupRates, Optimizer, gradient_norm};
+use super::parts::{ScaledLoss, features_in_parts, gradients_in_parts};
 use crate::data::Traversal;
 use crate::device::{HalfFloat, Readings};
 use crate::error::Reached;
@@ -77,10 +77,16 @@ impl Learner {
         descent.optimizer(groups)
     }
 
-    /// Passes the images of each batch through the body in so many parts, from 1, which takes that much less memory and a further
-    /// forward pass. A step is that of the whole batch, except that batch norms of the body that learn see one part at a time.
+    /// Passes the images of each batch through the body in so many parts, from 1, which takes that much less memory and, where the
+    /// body trains, a further forward pass. A step is that of the whole batch, except that batch norms of the body that learn
+    /// see one part at a time. Predictions are those of whole batches.
     pub fn set_parts(&mut self, parts: usize) {
         self.parts = parts.max(1);
+    }
+
+    /// Parts in which the images of a batch pass the body, from 1.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts
     }
 
     /// The factor of the loss, if training needs one.
@@ -148,7 +154,9 @@ impl Learner {
     pub(crate) fn try_step(&mut self, inputs: Inputs, targets: &[usize], loss: &Loss, rng: &mut ChaCha8Rng) {
         let before = self.network().clone();
         let mut trial = Learner { network: Some(before), device: self.device.clone(), ..*self };
-        let (_, loss) = trial.gradients(inputs, targets, loss, rng);
+        let (grads, loss) = trial.gradients(inputs, targets, loss, rng);
+        // A device reports what went wrong with a result when the result is read: the loss tells of the forward pass alone.
+        gradient_norm(trial.network(), &grads);
         loss.read();
     }
 
@@ -198,6 +206,9 @@ impl Learner {
             let batch = batch?;
             let out = match batch.inputs {
                 Inputs::Features(features) => network.logits(features),
+                Inputs::Images(images) if self.parts > 1 => {
+                    network.logits(features_in_parts(&network, images, self.parts))
+                }
                 Inputs::Images(images) => network.forward(images),
             };
             done += batch.images.len() as u64;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::averaging::WeightAverage;
 use super::curves::EpochRow;
+use super::evidence::LowestLosses;
 use super::loss_scale::LossScale;
 use super::optimizer::{Optimizer, OptimizerState};
 use super::patience::Patience;
@@ -48,6 +49,9 @@ pub struct Midway {
     pub predictions: Option<SavedPredictions>,
     /// The best epoch so far, whose weights are kept apart.
     pub best: Option<BestEpoch>,
+    /// The losses of the validation images in the epoch in which they are lowest so far.
+    #[serde(default)]
+    pub lowest: Option<LowestLosses>,
     /// The best score that [`Patience`] has seen, larger is better, and its comparisons since.
     #[serde(default)]
     pub lead: Option<(f64, u64)>,
@@ -139,6 +143,9 @@ impl Midway {
         }
         let predictions = self.predictions.iter().chain(self.best.iter().map(|best| &best.predictions));
         let best = self.best.as_ref().is_none_or(|best| best.epoch < self.epoch);
+        if self.lowest.as_ref().is_some_and(|lowest| lowest.of_images.len() != images) {
+            return Some("its losses are not those of the validation set");
+        }
         (!best || !predictions.into_iter().all(fits)).then_some("its predictions are not those of the validation set")
     }
 }
@@ -249,6 +256,7 @@ mod tests {
             epochs: vec![row.clone()],
             predictions: Some(saved(8)),
             best: Some(BestEpoch { epoch: 0, score: 1.0, predictions: saved(8) }),
+            lowest: Some(LowestLosses { val_loss: 0.5, of_images: vec![0.5; 4] }),
             ..Midway::default()
         };
         assert_eq!(good.contradiction(2, 2, 4), None);
@@ -261,6 +269,7 @@ mod tests {
             Midway { epoch: 2, ..good.clone() },
             Midway { ends: vec![7], ..good.clone() },
             Midway { predictions: Some(saved(6)), ..good.clone() },
+            Midway { lowest: Some(LowestLosses { val_loss: 0.5, of_images: vec![0.5; 3] }), ..good.clone() },
             Midway { best: Some(BestEpoch { epoch: 1, score: 1.0, predictions: saved(8) }), ..good.clone() },
         ] {
             assert!(bad.contradiction(2, 2, 4).is_some(), "{bad:?}");

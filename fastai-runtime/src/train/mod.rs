@@ -5,9 +5,13 @@ mod answers;
 mod averaging;
 mod course;
 mod curves;
+mod epoch_table;
+mod evidence;
 mod examples;
 mod finder;
 mod fit;
+mod fit_plan;
+mod fit_result;
 mod learner;
 mod loss;
 mod loss_scale;
@@ -24,9 +28,12 @@ mod validation;
 pub use averaging::{WeightAverage, Weighting};
 pub use course::{Against, Course, Judgement, Verdict, certain};
 pub use curves::{EpochRow, FindCurve, FitCurve};
+pub use evidence::{Evidence, LowestLosses};
 pub use examples::{ExampleBatch, ExampleBatches, Examples, Inputs};
 pub use finder::{FindPlan, FindResult, find_rate};
-pub use fit::{Ending, FitPlan, FitResult, MeanResult, fit};
+pub use fit::fit;
+pub use fit_plan::FitPlan;
+pub use fit_result::{Ending, FitResult, MeanResult};
 pub use learner::{BatchLoss, Learner};
 pub use loss::{
     AbsoluteError, AsymmetricLoss, BinaryCrossEntropy, ByCell, CellLoss, Criterion, CrossEntropy, FocalCells,
@@ -40,6 +47,7 @@ pub(crate) use optimizer::received;
 pub use optimizer::{
     Adam, ByTensor, Clip, Descent, GroupRates, Lamb, Optimizer, OptimizerState, Rmsprop, Rule, Sgd, TensorStep,
 };
+pub(crate) use parts::features_in_parts;
 pub use patience::Patience;
 pub use recorder::{SmoothedLoss, turning_point};
 pub use statistics::estimate_statistics;

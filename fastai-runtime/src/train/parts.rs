@@ -10,6 +10,18 @@ use super::accumulated::Accumulated;
 use crate::data::batch_ranges;
 use crate::models::{Network, Pass};
 
+/// Features `[batch, head_input]` of images in evaluation, where they pass the body in so many parts. Those of an image do not
+/// depend on the others, so they are the features of one pass.
+pub(crate) fn features_in_parts(network: &Network, images: Tensor<4>, parts: usize) -> Tensor<2> {
+    let count = images.dims()[0];
+    let size = count.div_ceil(parts.max(1)).max(1);
+    if size >= count {
+        return network.features(images);
+    }
+    let ranges = (0..count).step_by(size).map(|at| at..count.min(at + size));
+    Tensor::cat(ranges.map(|range| network.features(images.clone().slice([range]))).collect(), 0)
+}
+
 /// The loss of a batch, and what its gradient is taken of: the same times a factor.
 pub(super) struct ScaledLoss {
     pub(super) loss: Tensor<1>,

@@ -38,8 +38,9 @@ impl SmoothedLoss {
 /// Smallest rise of the validation loss, relative to its lowest value, that counts.
 const LEAST_RISE: f64 = 0.01;
 
-/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch while the
-/// training loss kept falling, to below it. From that epoch on, the network overfits.
+/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch, and on the same
+/// images by more than chance explains ([`Evidence::rise`](super::Evidence::rise) is below 1 %), while the training loss kept
+/// falling, to below it. From that epoch on, the network overfits.
 ///
 /// A temporary rise after a restart does not count: only the end of the fit matters.
 pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
@@ -47,7 +48,7 @@ pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let lowest = epochs.iter().filter(|e| e.val_loss.is_finite()).min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
     let rose = last.val_loss - lowest.val_loss >= LEAST_RISE * lowest.val_loss.abs();
     let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
-    (lowest.epoch < last.epoch && rose && fell).then_some(lowest)
+    (lowest.epoch < last.epoch && rose && fell && last.evidence.has_risen()).then_some(lowest)
 }
 
 #[cfg(test)]

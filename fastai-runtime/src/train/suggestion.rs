@@ -81,7 +81,7 @@ pub fn windowed(losses: &[f64]) -> (Vec<f64>, usize) {
 ///   The loss still falls clearly there, and the minimum, beyond which it soon explodes, is some way off. The length of the
 ///   plateau before the fall and the position of the lowest point, which noise moves along a flat minimum, have little
 ///   influence.
-/// * `steep`: the rate at which the loss falls fastest over the logarithm of the rate.
+/// * `steepest`: the rate at which the loss falls fastest over the logarithm of the rate.
 /// * `minimum`: a tenth of the rate with the lowest loss.
 /// * `slide`: the rule of fastai v2 on its curve, the moving average of the losses without the first ten batches and the last
 ///   five. From the end, an interval of 15 batches moves towards lower rates until the average changes as fast at both of its
@@ -129,7 +129,7 @@ fn fall(rule: Suggest, curve: &[f64], rates: &[f64], losses: &[f64], half: usize
             let level = height(highest) - DONE * (height(highest) - height(lowest));
             (highest..=lowest).find(|&i| height(i) <= level).map(|i| rates[i])
         }
-        Suggest::Steep => {
+        Suggest::Steepest => {
             let slope = |i: usize| (curve[i + 1] - curve[i]) / (rates[i + 1] / rates[i]).ln();
             (highest..lowest).min_by(|&a, &b| slope(a).total_cmp(&slope(b))).map(|i| rates[i])
         }
@@ -202,10 +202,10 @@ mod tests {
         for noise in [0.0, 0.05] {
             let (rates, losses) = curve(noise);
             let valley = suggest(Suggest::Valley, &rates, &losses).unwrap().rate;
-            let steep = suggest(Suggest::Steep, &rates, &losses).unwrap().rate;
+            let steepest = suggest(Suggest::Steepest, &rates, &losses).unwrap().rate;
             let minimum = suggest(Suggest::Minimum, &rates, &losses).unwrap().rate;
             assert!((0.1..0.7).contains(&valley), "valley {valley}");
-            assert!((0.001..1.0).contains(&steep), "steep {steep}");
+            assert!((0.001..1.0).contains(&steepest), "steepest {steepest}");
             assert!((0.05..0.2).contains(&minimum), "minimum {minimum}");
         }
     }
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn units_do_not_matter_and_rates_scale() {
         for (_, _, rates, losses) in sweeps() {
-            for rule in [Suggest::Valley, Suggest::Steep, Suggest::Minimum] {
+            for rule in [Suggest::Valley, Suggest::Steepest, Suggest::Minimum] {
                 let rate = suggest(rule, &rates, &losses).unwrap();
                 let other: Vec<f64> = losses.iter().map(|l| l * 8.0).collect();
                 assert_eq!(suggest(rule, &rates, &other), Some(rate));
@@ -290,7 +290,7 @@ mod tests {
             let from = 10f64.powf(uniform(&mut rng, -2.0, -0.5));
             let n = 40 + 20 * (seed % 4) as u32;
             let (rates, losses) = trained(n, from, uniform(&mut rng, 0.1, 0.6), seed);
-            for rule in [Suggest::Valley, Suggest::Steep, Suggest::Minimum] {
+            for rule in [Suggest::Valley, Suggest::Steepest, Suggest::Minimum] {
                 let found = suggest(rule, &rates, &losses).unwrap();
                 if found.basis == Basis::Fall {
                     // Noise may look like a fall now and then.
@@ -348,7 +348,7 @@ mod tests {
         let rates: Vec<f64> = (1..40).map(f64::from).collect();
         let flat = vec![1.0; 39];
         let rising: Vec<f64> = (1..40).map(f64::from).collect();
-        for rule in [Suggest::Valley, Suggest::Steep, Suggest::Minimum] {
+        for rule in [Suggest::Valley, Suggest::Steepest, Suggest::Minimum] {
             assert_eq!(suggest(rule, &rates, &flat), None);
             assert_eq!(suggest(rule, &rates, &rising), None);
             assert_eq!(suggest(rule, &rates[..5], &[5.0, 4.0, 3.0, 2.0, 1.0]), None);

@@ -26,11 +26,15 @@ pub struct Validation<'a> {
     pub examples: &'a dyn Examples,
     /// Their loss.
     pub loss: &'a Loss,
+    /// The loss of each by the weights that the fit begins with, where it is known.
+    pub before: Option<&'a [f64]>,
 }
 
 /// The result of a network on the set.
 pub(super) struct ValidationResult {
     pub(super) loss: f64,
+    /// The loss of each image.
+    pub(super) losses: Vec<f64>,
     pub(super) metrics: Vec<(String, f64)>,
     pub(super) probabilities: Probabilities,
     /// Whether the predictions for all images are alike.
@@ -61,9 +65,9 @@ pub(super) fn evaluate(
     watch: Watch<'_>,
 ) -> Result<ValidationResult, RunError> {
     let logits = learner.logits_of(network, set.examples, &Traversal::Plain, "images, validation", watch)?;
-    let (loss, truth) = (set.loss.of_all(&logits), set.loss.truth());
+    let (loss, losses, truth) = (set.loss.of_all(&logits), set.loss.of_each(&logits), set.loss.truth());
     let probabilities = Probabilities::of_logits(truth.task(), logits, network.classes());
     let metrics = metrics.iter().map(|m| (m.column(), m.value(&probabilities, truth))).collect();
     let (alike, follows_labels) = (are_alike(&probabilities, truth), follow_labels(&probabilities, truth));
-    Ok(ValidationResult { loss, metrics, probabilities, alike, follows_labels })
+    Ok(ValidationResult { loss, losses, metrics, probabilities, alike, follows_labels })
 }

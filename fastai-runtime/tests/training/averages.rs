@@ -102,7 +102,7 @@ fn accumulated_gradients_and_averaged_weights_are_pytorchs() {
             seed: 0,
             continued: None,
         };
-        let validation = Some(Validation { examples: &examples, loss: &loss });
+        let validation = Some(Validation { examples: &examples, loss: &loss, before: None });
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         let mut saved = Saved::default();
         let result = fit(&mut learner, &examples, &loss, validation, plan, watch, &mut saved).unwrap();

@@ -260,7 +260,7 @@ fn trained(
         seed,
         continued: None,
     };
-    let validation = Some(Validation { examples: valid.0, loss: valid.1 });
+    let validation = Some(Validation { examples: valid.0, loss: valid.1, before: None });
     let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
     let result = fit(learner, train.0, train.1, validation, plan, watch, &mut |_: &EpochRow| Ok(())).unwrap();
     result.epochs.last().unwrap().metrics[0].1

@@ -33,7 +33,8 @@ pub trait Criterion: Debug + Send + Sync {
     /// If `truth` belongs to another task; `of_set` panics too.
     fn of_batch(&self, logits: Tensor<2>, truth: &Truth, targets: Targets<'_>) -> Tensor<1>;
 
-    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing.
+    /// Mean loss of logits `[image, output]` of all images in `truth`, in double precision, without smoothing and mixing. A set of
+    /// one image is asked for, too: how the losses differ from image to image tells how certain their mean is.
     fn of_set(&self, logits: &[f32], truth: &Truth) -> f64;
 
     /// Mean loss of predictions that are probabilities already, such as means over several; unless a criterion says otherwise,
@@ -138,6 +139,19 @@ impl Loss {
     pub fn of_predictions(&self, predicted: &Probabilities) -> f64 {
         self.criterion.of_predictions(predicted, &self.truth)
     }
+
+    /// The loss of each image alone, from logits as for [`of_all`](Self::of_all). With class weights, their mean is not that of
+    /// the set, which counts the images differently.
+    pub fn of_each(&self, logits: &[f32]) -> Vec<f64> {
+        let of_image = |(image, row): (usize, &[f32])| self.criterion.of_set(row, &self.truth.select(&[image]));
+        rows(logits, &self.truth).enumerate().map(of_image).collect()
+    }
+
+    /// The loss of each image alone, from predictions as for [`of_predictions`](Self::of_predictions).
+    pub fn of_each_prediction(&self, predicted: &Probabilities) -> Vec<f64> {
+        let of_image = |image| self.criterion.of_predictions(&predicted.select(&[image]), &self.truth.select(&[image]));
+        (0..predicted.len()).map(of_image).collect()
+    }
 }
 
 /// The numbers of a batch, `[batch, 1]`; those of mixed images are blended.
@@ -181,9 +195,16 @@ mod tests {
         assert!((device_loss(&numbers, 6) - 18.5 / 6.0).abs() < 1e-6);
         for truth in [classes, tags] {
             for weights in [None, Some(vec![0.5, 1.0, 1.5])] {
+                let counts_equally = weights.is_none() || truth.task() == TaskKind::MultiLabel;
                 let loss = Loss::new(truth.clone(), weights, &Device::flex());
                 let (host, device) = (loss.of_all(&LOGITS), device_loss(&loss, 2));
                 assert!((host - device).abs() < 1e-5 * host.abs().max(1.0), "{host} {device} {truth:?}");
+                let each = loss.of_each(&LOGITS);
+                assert_eq!(each.len(), 2);
+                if counts_equally {
+                    let mean = each.iter().sum::<f64>() / 2.0;
+                    assert!((mean - host).abs() < 1e-9 * host.abs().max(1.0), "{each:?} {host} {truth:?}");
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::{Clip, GroupRates, Optimizer, OptimizerState, Rule, TensorStep};
+use crate::error::StateError;
 use crate::models::Network;
 
 /// Applies a [`Rule`] to every tensor that has a gradient, with the settings of its layer group.
@@ -29,7 +30,8 @@ impl<R: Rule> ByTensor<R> {
 
     /// [`Optimizer::step`] for any module.
     pub fn step_module<M: Module>(&mut self, module: M, mut grads: GradientsParams, rates: &GroupRates) -> M {
-        let scale = self.clip.norm.map(|clip| (clip / (norm(&module, &grads) + 1e-6)).min(1.0)).filter(|s| *s < 1.0);
+        let scale =
+            self.clip.norm.map(|clip| (clip / (gradient_norm(&module, &grads) + 1e-6)).min(1.0)).filter(|s| *s < 1.0);
         self.steps += 1;
         module.map(&mut Apply { optimizer: self, grads: &mut grads, rates, scale })
     }
@@ -55,7 +57,7 @@ impl<R: Rule> Optimizer for ByTensor<R> {
         state
     }
 
-    fn restore(&mut self, network: &Network, mut state: OptimizerState) -> Result<(), String> {
+    fn restore(&mut self, network: &Network, mut state: OptimizerState) -> Result<(), StateError> {
         self.kept = R::KEEPS.iter().map(|_| GradientsParams::new()).collect();
         self.bytes = 0;
         self.steps = state.steps;
@@ -66,7 +68,7 @@ impl<R: Rule> Optimizer for ByTensor<R> {
             network.visit(&mut Load { what, kept, names: &names, state, bytes, wrong });
         }
         match wrong.or_else(|| state.tensors.into_keys().next()) {
-            Some(name) => Err(format!("the optimizer's tensor {name:?} does not fit this network")),
+            Some(tensor) => Err(StateError::Optimizer { tensor }),
             None => Ok(()),
         }
     }
@@ -77,7 +79,7 @@ fn names(network: &Network) -> HashMap<ParamId, String> {
 }
 
 /// The global L2 norm of the gradients.
-fn norm<M: Module>(module: &M, grads: &GradientsParams) -> f64 {
+pub(in super::super) fn gradient_norm<M: Module>(module: &M, grads: &GradientsParams) -> f64 {
     struct Squares<'a> {
         grads: &'a GradientsParams,
         sum: Option<Tensor<1>>,
@@ -293,7 +295,8 @@ mod tests {
 
         let mut foreign = state.clone();
         foreign.tensors.insert("velocity/body.nowhere".into(), TensorData::new(vec![0f32], [1]));
-        assert!(optimizer(&start).restore(&start, foreign).unwrap_err().contains("velocity/body.nowhere"));
+        let error = optimizer(&start).restore(&start, foreign).unwrap_err();
+        assert_eq!(error, StateError::Optimizer { tensor: "velocity/body.nowhere".to_string() });
         let mut other = state;
         *other.tensors.first_entry().unwrap().get_mut() = TensorData::new(vec![0f32], [1]);
         assert!(optimizer(&start).restore(&start, other).is_err());

@@ -22,6 +22,7 @@ use fastai_dsl::OptimizerSpec;
 
 pub use adam::Adam;
 pub use by_tensor::ByTensor;
+pub(super) use by_tensor::gradient_norm;
 pub use lamb::Lamb;
 #[cfg(test)]
 pub(crate) use recording::received;
@@ -29,6 +30,7 @@ pub use rmsprop::Rmsprop;
 pub use rule::{Rule, TensorStep};
 pub use sgd::Sgd;
 
+use crate::error::StateError;
 use crate::models::Network;
 
 /// The settings of one step: a rate and a weight decay per layer group, earliest first, and one momentum.
@@ -98,7 +100,7 @@ pub trait Optimizer: Send {
     ///
     /// # Errors
     /// If a tensor in `state` belongs to another optimizer or network, or has another shape.
-    fn restore(&mut self, network: &Network, state: OptimizerState) -> Result<(), String>;
+    fn restore(&mut self, network: &Network, state: OptimizerState) -> Result<(), StateError>;
 }
 
 /// The state of an optimizer on the host.

@@ -1,0 +1,148 @@
+//! How certain the validation loss of an epoch is, and whether chance explains how far it lies above earlier ones.
+
+use serde::{Deserialize, Serialize};
+
+use super::validation::ValidationResult;
+use crate::metrics::by_chance;
+
+/// A difference of two losses whose probability by chance is not below this says nothing. The epoch with the lowest loss is
+/// chosen among all, which makes the rise above it look less probable than it is, so this is stricter than the 5 % of intervals.
+const LEAST_PROBABLE: f64 = 0.01;
+
+/// What the losses of single validation images tell of an epoch's validation loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Standard error of the loss over the images, each of which counts the same; `None` for fewer than two, where one is not
+    /// finite, and in records of earlier versions.
+    #[serde(default)]
+    pub error: Option<f64>,
+    /// The probability that chance raises the loss so far above the lowest one of the earlier epochs of the fit, by an
+    /// [exchange test](by_chance) of the two losses of each image; 1 where it is not above, `None` where it is not known.
+    #[serde(default)]
+    pub rise: Option<f64>,
+    /// The same, against the losses before the fit.
+    #[serde(default)]
+    pub harm: Option<f64>,
+}
+
+/// The losses of the validation images in the epoch with the lowest mean so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LowestLosses {
+    /// The validation loss of the epoch.
+    pub val_loss: f64,
+    /// The loss of each image.
+    pub of_images: Vec<f64>,
+}
+
+impl Evidence {
+    /// Weighs the losses of an epoch against the lowest ones of the epochs before it, among which they take their place, and
+    /// against those `before` the fit. `draw` returns independent, uniform 64-bit numbers.
+    pub(super) fn weigh(
+        measured: &ValidationResult,
+        before: Option<&[f64]>,
+        lowest: &mut Option<LowestLosses>,
+        draw: &mut dyn FnMut() -> u64,
+    ) -> Self {
+        let losses = &measured.losses;
+        let rise = lowest.as_ref().and_then(|lowest| raised_by_chance(&lowest.of_images, losses, draw));
+        let harm = before.and_then(|before| raised_by_chance(before, losses, draw));
+        let is_lowest = lowest.as_ref().is_none_or(|lowest| measured.loss < lowest.val_loss);
+        if is_lowest && measured.loss.is_finite() {
+            *lowest = Some(LowestLosses { val_loss: measured.loss, of_images: losses.clone() });
+        }
+        Evidence { error: standard_error(losses), rise, harm }
+    }
+
+    /// Whether the loss lies above the lowest one of earlier epochs by more than chance explains; true where that is not known.
+    pub(super) fn has_risen(self) -> bool {
+        self.rise.is_none_or(|p| p < LEAST_PROBABLE)
+    }
+
+    /// Whether the loss lies above that before the fit by more than chance explains; true where that is not known.
+    pub(super) fn has_harmed(self) -> bool {
+        self.harm.is_none_or(|p| p < LEAST_PROBABLE)
+    }
+}
+
+fn raised_by_chance(then: &[f64], now: &[f64], draw: &mut dyn FnMut() -> u64) -> Option<f64> {
+    if then.len() != now.len() {
+        return None;
+    }
+    let differences: Vec<f64> = now.iter().zip(then).map(|(now, then)| now - then).collect();
+    let p = by_chance(&differences, draw)?;
+    Some(if differences.iter().sum::<f64>() > 0.0 { p } else { 1.0 })
+}
+
+/// Standard error of a mean; `None` for fewer than two numbers, or where one is not finite.
+fn standard_error(numbers: &[f64]) -> Option<f64> {
+    let n = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / n;
+    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+    Some((squares / (n - 1.0) / n).sqrt()).filter(|error| error.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Probabilities;
+    use crate::random::{Stream, bits, normal};
+    use crate::train::{EpochRow, turning_point};
+
+    /// The epochs of a fit whose training loss falls. The loss of an image is `exp(x)`, `x` normal, so that a few images have most
+    /// of the loss; in each epoch it is multiplied by `exp(0.2 y)`, and by `growth` for each epoch since the third.
+    fn epochs(images: usize, count: usize, growth: f64, seed: u64) -> Vec<EpochRow> {
+        let mut rng = Stream::new(seed, "losses").at(&[]);
+        let base: Vec<f64> = normal(&mut rng, images, 1.0).iter().map(|x| 0.2 * f64::from(*x).exp()).collect();
+        let mut lowest = None;
+        let mut row = |epoch: usize| {
+            let factor = growth.powi(epoch.saturating_sub(2) as i32);
+            let wander = normal(&mut rng, images, 0.2);
+            let losses: Vec<f64> = base.iter().zip(wander).map(|(b, y)| b * factor * f64::from(y).exp()).collect();
+            let loss = losses.iter().sum::<f64>() / images as f64;
+            let probabilities = Probabilities::default();
+            let measured = ValidationResult {
+                loss,
+                losses,
+                metrics: Vec::new(),
+                probabilities,
+                alike: false,
+                follows_labels: true,
+            };
+            let evidence = Evidence::weigh(&measured, None, &mut lowest, &mut || bits(&mut rng));
+            EpochRow {
+                epoch: epoch as u64,
+                trn_loss: 0.3 * 0.8f64.powi(epoch as i32),
+                val_loss: loss,
+                evidence,
+                ..EpochRow::default()
+            }
+        };
+        (0..count).map(&mut row).collect()
+    }
+
+    #[test]
+    fn a_plateau_seldom_turns_and_a_rise_does() {
+        let turned =
+            |growth: f64| (0..200).filter(|seed| turning_point(&epochs(300, 10, growth, *seed)).is_some()).count();
+        let (plateau, rise) = (turned(1.0), turned(1.05));
+        assert!(plateau <= 12, "{plateau} of 200 plateaus");
+        assert!(rise >= 190, "{rise} of 200 rises by two fifths");
+        // Without the losses of the images, the same plateaus look like rises.
+        let numbers_alone = (0..200).filter(|seed| {
+            let mut rows = epochs(300, 10, 1.0, *seed);
+            rows.iter_mut().for_each(|row| row.evidence = Evidence::default());
+            turning_point(&rows).is_some()
+        });
+        assert!(numbers_alone.count() > 60);
+    }
+
+    #[test]
+    fn few_images_tell_nothing() {
+        assert_eq!((standard_error(&[1.0]), standard_error(&[1.0, f64::NAN])), (None, None));
+        assert!((standard_error(&[1.0, 2.0, 3.0]).unwrap() - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        let mut draw = || 0x5555_5555_5555_5555_u64;
+        assert_eq!(raised_by_chance(&[0.5], &[0.9], &mut draw), None);
+        assert_eq!(raised_by_chance(&[0.5, 0.6], &[0.4, 0.5], &mut draw), Some(1.0), "it fell");
+        assert_eq!(raised_by_chance(&[0.5, 0.6], &[0.4], &mut draw), None, "other images");
+    }
+}
