@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use clap::ValueEnum;
 use fastai_dsl::ArchFacts;
 use fastai_runtime::bench::{Bench, BenchMode, BenchReport, LayerTime, Workload, sgemm_speed};
-use fastai_runtime::device::{self, DeviceRequest};
+use fastai_runtime::device::{self, DeviceRequest, Picked};
 
 use super::failure::Failure;
 use super::numbers::{counted, thousands};
@@ -109,7 +109,16 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     if half.is_none() && args.precision == Numbers::Mixed {
         return Err(Failure::Invalid(format!("--precision mixed: {} has no fast 16-bit floats", picked.name)));
     }
-    let workload = workload.with_half(half);
+    let report = picked.guarded(|| measure(args, workload.with_half(half), &picked))??;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(|why| Failure::Failed(why.to_string()))?);
+    } else {
+        print!("{}", text(&report));
+    }
+    Ok(())
+}
+
+fn measure(args: &BenchArgs, workload: Workload, picked: &Picked) -> Result<BenchReport, Failure> {
     let mut bench = Bench::prepare(workload, &picked.device);
     let seconds = match args.paced {
         true => paced(&mut bench)?,
@@ -120,12 +129,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     if args.layers {
         report = report.with_layers(bench.layers(runs));
     }
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(|why| Failure::Failed(why.to_string()))?);
-    } else {
-        print!("{}", text(&report));
-    }
-    Ok(())
+    Ok(report)
 }
 
 /// Answers each line of standard input, a number of runs, with the seconds of each run. Returns all seconds.

@@ -4,7 +4,8 @@
 // launch it, counted, and not run, so that its outputs keep what they held. Programs can therefore be followed to where a card
 // would compute: the sources of their kernels, what NVRTC makes of them, sizes of launches and of memory. Results mean nothing.
 //
-// $NULL_CUDA_ARCH is the compute capability, 90 unless given. $NULL_CUDA_OUT names a folder for the PTX of every module
+// $NULL_CUDA_ARCH is the compute capability, 90 unless given. $NULL_CUDA_MEMORY are the bytes of the card's memory, 80 GiB unless
+// given: what asks for more is out of memory. $NULL_CUDA_OUT names a folder for the PTX of every module
 // (`0001.ptx` ..) and, at the end, `launches`: kernel, launches, threads, bytes of shared memory; and `memory`: the peak in bytes.
 
 #define _GNU_SOURCE
@@ -25,6 +26,11 @@ static char context, event;
 static int arch(void) {
     const char *given = getenv("NULL_CUDA_ARCH");
     return given ? atoi(given) : 90;
+}
+
+static size_t memory(void) {
+    const char *given = getenv("NULL_CUDA_MEMORY");
+    return given ? strtoull(given, NULL, 10) : (size_t)80 << 30;
 }
 
 // Kernels.
@@ -128,14 +134,15 @@ Result cuLaunchKernelEx(const LaunchConfig *config, void *function, void **param
 
 enum { HEADER = 512 };
 static Result allocate(Pointer *to, size_t bytes) {
-    char *block = calloc(1, bytes + HEADER);
+    pthread_mutex_lock(&lock);
+    int fits = used <= memory() && bytes <= memory() - used;
+    if (fits) used += bytes;
+    if (used > peak) peak = used;
+    pthread_mutex_unlock(&lock);
+    char *block = fits ? calloc(1, bytes + HEADER) : NULL;
     if (!block) return OUT_OF_MEMORY;
     *(size_t *)block = bytes;
     *to = (Pointer)(block + HEADER);
-    pthread_mutex_lock(&lock);
-    used += bytes;
-    if (used > peak) peak = used;
-    pthread_mutex_unlock(&lock);
     return SUCCESS;
 }
 static Result release(Pointer from) {
@@ -202,10 +209,10 @@ Result cuDeviceGetPCIBusId(char *id, int length, int device) {
 }
 Result cuDeviceGetUuid(char *uuid, int device) { return (void)device, memset(uuid, 0, 16), SUCCESS; }
 Result cuDeviceGetUuid_v2(char *uuid, int device) { return cuDeviceGetUuid(uuid, device); }
-Result cuDeviceTotalMem_v2(size_t *bytes, int device) { return (void)device, *bytes = (size_t)80 << 30, SUCCESS; }
+Result cuDeviceTotalMem_v2(size_t *bytes, int device) { return (void)device, *bytes = memory(), SUCCESS; }
 Result cuMemGetInfo_v2(size_t *available, size_t *total) {
-    *total = (size_t)80 << 30;
-    return *available = *total - used, SUCCESS;
+    *total = memory();
+    return *available = *total > used ? *total - used : 0, SUCCESS;
 }
 Result cuDeviceGetAttribute(int *value, int attribute, int device) {
     (void)device;
@@ -254,5 +261,11 @@ Result cuEventElapsedTime_v2(float *milliseconds, void *from, void *to) {
     return (void)from, (void)to, *milliseconds = 50, SUCCESS;
 }
 Result cuEventElapsedTime(float *milliseconds, void *from, void *to) { return cuEventElapsedTime_v2(milliseconds, from, to); }
-Result cuGetErrorName(int error, const char **text) { return (void)error, *text = "an error of the null driver", SUCCESS; }
-Result cuGetErrorString(int error, const char **text) { return cuGetErrorName(error, text); }
+Result cuGetErrorName(int error, const char **text) {
+    *text = error == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "an error of the null driver";
+    return SUCCESS;
+}
+Result cuGetErrorString(int error, const char **text) {
+    *text = error == OUT_OF_MEMORY ? "out of memory" : "an error of the null driver";
+    return SUCCESS;
+}

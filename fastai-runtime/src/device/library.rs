@@ -48,7 +48,8 @@ pub(super) fn all() -> Vec<Library> {
             name: "CUDA headers",
             needed_by: CUDA,
             found: cuda_headers(),
-            remedy: "install the CUDA toolkit, or set CUDA_PATH to the folder that contains include/cuda_runtime.h",
+            remedy: "install the CUDA toolkit, or set CUDA_PATH to the folder that contains include/cuda_runtime.h and \
+                     include/crt/mma.h (with pip: nvidia-cuda-runtime, nvidia-cuda-cccl and nvidia-cuda-crt)",
         },
         Library {
             name: "libvulkan.so",
@@ -112,7 +113,8 @@ fn cuda_folders() -> Vec<PathBuf> {
 
 fn cuda_headers() -> Option<String> {
     let mut folders = cuda_folders().into_iter().map(|folder| folder.join("include"));
-    let found = folders.find(|folder| folder.join("cuda_runtime.h").is_file());
+    // What burn's matrix products include is in a package of its own where pip installs the headers.
+    let found = folders.find(|folder| ["cuda_runtime.h", "crt/mma.h"].iter().all(|file| folder.join(file).is_file()));
     found.map(|folder| folder.display().to_string())
 }
 

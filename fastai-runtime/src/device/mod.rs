@@ -16,7 +16,7 @@ use fastai_dsl::DeviceWish;
 
 pub use backend::FoundDevice;
 pub use doctor::{Diagnosis, KindDiagnosis, TestedDevice};
-pub(crate) use guard::guarded;
+pub(crate) use guard::{cause_in, guarded, guarded_on};
 pub use half::HalfFloat;
 pub use kernels::kernels_folder;
 pub use library::Library;
@@ -98,10 +98,15 @@ pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
     built.map_err(|reason| DeviceError::Threads { threads, reason })
 }
 
+/// Whether tensors of `device` are computed by the CPU's own backend.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    device.clone().without_autodiff() == Device::flex()
+}
+
 /// Whether a driver's reason is that memory ran out.
 pub(crate) fn is_memory(reason: &str) -> bool {
     let reason = reason.to_lowercase();
-    let memory = ["out of memory", "outofmemory", "out_of_memory", "allocat", "too large"];
+    let memory = ["out of memory", "outofmemory", "out_of_memory", "device memory", "allocat", "too large"];
     memory.iter().any(|word| reason.contains(word))
 }
 
@@ -166,6 +171,14 @@ impl Picked {
             (kind, index) => format!("{name} ({kind} {index})"),
         };
         Picked { device, kind, name, rejected: Vec::new() }
+    }
+
+    /// Calls `work`, which computes on the device. A failure of a GPU's driver, which burn reports as a panic, becomes an error.
+    ///
+    /// # Errors
+    /// [`DeviceError::Failed`]
+    pub fn guarded<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
+        guarded_on(&self.device, &self.name, work)
     }
 }
 

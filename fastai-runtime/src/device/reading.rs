@@ -2,13 +2,13 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::DeviceError;
+use super::{DeviceError, is_cpu};
 
 /// Batches whose results are read from the device together.
 ///
 /// Reading makes the program wait for a GPU, which then waits for its next batch; the CPU computes at once.
 pub(crate) fn batches_per_reading(device: &Device) -> usize {
-    if device.clone().without_autodiff() == Device::flex() { 1 } else { 16 }
+    if is_cpu(device) { 1 } else { 16 }
 }
 
 /// The values of a tensor, in row-major order.

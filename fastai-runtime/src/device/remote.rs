@@ -124,7 +124,7 @@ mod server {
     use std::net::TcpListener;
     use std::time::Duration;
 
-    use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
+    use burn::server::{EmptyToken, RemoteServer, ServeError, TokenAuthorizer, WebSocketTransport};
     use burn::tensor::Device;
 
     use crate::progress::StopSignal;
@@ -132,15 +132,19 @@ mod server {
     /// Time between two looks at the stop signal.
     const LOOK: Duration = Duration::from_millis(50);
 
-    /// Serving failed.
+    /// Serving failed. Each message contains that of its cause, which is therefore a field and not a `source`.
     #[derive(Debug, thiserror::Error)]
-    #[error("cannot serve: {0}")]
-    pub struct ServeDeviceError(String);
-
-    impl ServeDeviceError {
-        fn new(error: impl std::fmt::Display) -> Self {
-            ServeDeviceError(error.to_string())
-        }
+    #[non_exhaustive]
+    pub enum ServeDeviceError {
+        /// The token is empty.
+        #[error("cannot serve: {0}")]
+        Token(EmptyToken),
+        /// The threads that serve could not be started.
+        #[error("cannot serve: {0}")]
+        Threads(std::io::Error),
+        /// The devices cannot be served together, or the network failed.
+        #[error("cannot serve: {0}")]
+        Server(ServeError),
     }
 
     /// Serves devices of one backend to clients that state `token`, or to all without one, until `stop` asks it to end.
@@ -157,11 +161,11 @@ mod server {
     ) -> Result<(), ServeDeviceError> {
         let server = RemoteServer::new(devices);
         let server = match token {
-            Some(token) => server.with_authorizer(TokenAuthorizer::new(token).map_err(ServeDeviceError::new)?),
+            Some(token) => server.with_authorizer(TokenAuthorizer::new(token).map_err(ServeDeviceError::Token)?),
             None => server,
         };
         let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeDeviceError::new)?;
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeDeviceError::Threads)?;
         let served = runtime.block_on(async {
             let asked = async {
                 while !stop.requested() {
@@ -169,7 +173,7 @@ mod server {
                 }
             };
             tokio::select! {
-                served = server.serve_async(WebSocketTransport::from_listener(listener)) => served.map_err(ServeDeviceError::new),
+                served = server.serve_async(WebSocketTransport::from_listener(listener)) => served.map_err(ServeDeviceError::Server),
                 () = asked => Ok(()),
             }
         });

@@ -8,11 +8,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fastai_dsl::TaskKind;
 
 use super::members::Members;
+use super::origin::ModelOrigin;
 use super::{TtaWeights, average};
 use crate::data::{Demand, Reading};
 use crate::metrics::{Probabilities, Thresholds};
 use crate::models::{self, DEFAULT_THRESHOLD, ModelMeta, Network, WeightsError};
-use crate::report::Summary;
 use crate::transforms::{Pixels, Transform};
 use crate::{RunError, device, slow_kernels};
 
@@ -66,33 +66,28 @@ impl Predictor {
         }
         let file = model_file(path, model)?;
         let (network, meta) = models::read_model(&file, device)?;
-        if path.is_dir() && path.join("summary.json").is_file() {
-            let run = Summary::read(path)?;
-            if (&run.name, &run.classes, run.task) != (&meta.recipe, &meta.classes, meta.task) {
-                let reason = format!(
-                    "a model of recipe `{}` with {} classes, in the folder of a run of `{}` with {} classes: it is of \
-                     another run",
-                    meta.recipe,
-                    meta.classes.len(),
-                    run.name,
-                    run.classes.len()
-                );
-                return Err(WeightsError::unfit(&file, reason).into());
-            }
+        if let Some(run) = ModelOrigin::of(path)?
+            && (&run.name, &run.classes, run.task) != (&meta.recipe, &meta.classes, meta.task)
+        {
+            let reason = format!(
+                "a model of recipe `{}` with {} classes, in the folder of a run of `{}` with {} classes: it is of another run",
+                meta.recipe,
+                meta.classes.len(),
+                run.name,
+                run.classes.len()
+            );
+            return Err(WeightsError::unfit(&file, reason).into());
         }
         Ok(Predictor { members: Members::one(network), meta, device: device.clone() })
     }
 
     /// Loads the ensemble of a run with folds; `None` for what is none.
     fn ensemble(path: &Path, model: Option<&str>, device: &Device) -> Result<Option<Self>, RunError> {
-        if !path.join("summary.json").is_file() {
-            return Ok(None);
-        }
-        let run = Summary::read(path)?;
-        let Some(folds) = &run.folds else { return Ok(None) };
+        let Some(run) = ModelOrigin::of(path)? else { return Ok(None) };
+        let Some(folds) = run.folds else { return Ok(None) };
         let refuse = |why: String| Err(WeightsError::unfit(path, why).into());
-        if folds.each.len() < folds.count {
-            let (there, count) = (folds.each.len(), folds.count);
+        let (there, count) = (folds.complete(), folds.count);
+        if there < count {
             let one = (there > 0).then(|| format!(", or take one of its models: {}", path.join("folds/1").display()));
             return refuse(format!(
                 "{there} of {count} folds are complete, and the ensemble needs all: `fastai run --resume {}`{}",
@@ -101,8 +96,8 @@ impl Predictor {
             ));
         }
         let load = |number: usize| Self::load(&fold_folder(path, number), model, device);
-        let folds_of = (1..=folds.count).map(load).collect::<Result<Vec<_>, _>>()?;
-        match Self::of_folds(folds_of, run.recipe.clone(), folds.thresholds.clone()) {
+        let folds_of = (1..=count).map(load).collect::<Result<Vec<_>, _>>()?;
+        match Self::of_folds(folds_of, run.recipe, folds.thresholds) {
             Ok(ensemble) => Ok(Some(ensemble)),
             Err(why) => refuse(why),
         }
@@ -243,7 +238,14 @@ impl Predictor {
     }
 
     /// What the network says to the inputs of `count` images, `[count, pass, 3, size, size]`.
+    ///
+    /// # Errors
+    /// A failure of the device.
     pub(super) fn answer(&self, inputs: &[f32], count: usize, options: &PredictOptions) -> Result<Answers, RunError> {
+        device::guarded_on(&self.device, "the device", || self.compute(inputs, count, options))?
+    }
+
+    fn compute(&self, inputs: &[f32], count: usize, options: &PredictOptions) -> Result<Answers, RunError> {
         let (side, classes) = (self.meta.size as usize, self.meta.classes.len());
         let (input, passes) = (self.input_len(), options.passes());
         let (mut said, mut features) = (Vec::new(), Vec::new());

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What a run does on a card with little memory: tools/cuda_memory.sh PROGRAM
+#
+# PROGRAM is what `tools/build_cuda.sh fastai-runtime/cuda-nvrtc` builds. It trains SqueezeNet on a driver that runs no kernel
+# (tools/null_cuda) and hands out so many bytes of memory: with enough, batches are whole; with less, the trial step before a fit
+# fails, as on a card, and batches pass in more parts until they fit; with next to none, the run ends with what to lower. Losses
+# mean nothing. $CUDA_PATH names NVRTC (lib) and the headers (include), see tools/cuda_kernels.sh.
+set -euo pipefail
+program="$(realpath "${1:?the program that tools/build_cuda.sh built}")"
+cd "$(dirname "$0")/.."
+cuda="${CUDA_PATH:?the folder with NVRTC (lib) and the headers (include)}"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+cc -O1 -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/libcuda.so.1" tools/null_cuda/driver.c -lpthread
+ln -s libcuda.so.1 "$work/libcuda.so"
+export LD_LIBRARY_PATH="$work:$cuda/lib" CUDA_PATH="$cuda" FASTAI_SELF_TEST=off XDG_CACHE_HOME="$work/cache"
+cat >"$work/memory.recipe" <<EOF
+Memory {
+    task: multi_label,
+    data: csv { root: "$PWD/examples/data/globe", labels: "train_v2.csv", images: "train-jpg", suffix: ".jpg", valid: indices("valid.txt") },
+    transforms: top_down { size: 128 },
+    model: squeezenet1_1 { weights: "$PWD/examples/data/squeezenet1_1.safetensors" },
+    metrics: [f2],
+    report: off,
+    train: { fit(1e-3, 1); unfreeze(); fit(1e-3, 1); },
+}
+EOF
+# run MEGABYTES STATUS TEXT: the run ends with that status and says that; an empty TEXT stands for no parts.
+run() {
+    local said status=0
+    said="$(NULL_CUDA_MEMORY="$(($1 * 1000000))" "$program" run "$work/memory.recipe" --smoke --device cuda --out "$work/$1" 2>&1)" || status=$?
+    if [ "$status" != "$2" ] || { [ -n "$3" ] && ! grep -q "$3" <<<"$said"; } || { [ -z "$3" ] && grep -q " parts" <<<"$said"; }; then
+        printf '%s MB: ended with %s instead of %s, or did not say "%s":\n%s\n' "$1" "$status" "$2" "$3" "$said" >&2
+        exit 1
+    fi
+    printf '%5s MB: %s\n' "$1" "$(grep -o "in [0-9]* parts[^;]*\|failed: .*" <<<"$said" | tail -n 1 | grep . || echo "whole batches")"
+}
+run 20000 0 ""
+run 1200 0 " parts"
+run 20 1 "Its memory was probably too small"
