@@ -4,11 +4,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use fastai_dsl::Step;
+use fastai_dsl::{LossSpec, Step};
 
 use crate::data::OpenError;
 use crate::data::byte_units::in_units;
-pub use crate::data::{DataError, FileError};
+pub use crate::data::{DataError, DataKey, DataPart, FileError, Finding, FindingKind, OpenReached, RowFault};
 pub use crate::device::DeviceError;
 pub use crate::models::{MissingWeights, WantedWeights, WeightsError};
 
@@ -83,17 +83,71 @@ pub enum RunError {
         rates: Vec<f64>,
     },
     /// The program supplies what the recipe does not ask for, or the other way round.
-    #[error("{0}")]
-    Supplied(String),
+    #[error(transparent)]
+    Supplied(#[from] SuppliedError),
     /// The run cannot be continued, or is complete.
     #[error(transparent)]
     Resume(#[from] ResumeError),
     /// The kept state of a fit does not belong to its network.
-    #[error("the run cannot go on from its kept state: {0}; start it anew")]
-    State(String),
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Ctrl-C or SIGTERM stopped the work.
     #[error("stopped{0}")]
     Stopped(Reached),
+}
+
+/// What a program supplies to a run does not fit its recipe.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuppliedError {
+    /// The recipe asks for a loss of the program, and there is none.
+    #[error(
+        "recipe `{recipe}` trains with a loss of a Rust program (`loss: given`), and none is given: run it there, with \
+         `RunOptions {{ loss: Some(Arc::new(MyLoss)), .. }}`, or name a loss in the recipe"
+    )]
+    NoLoss {
+        /// The recipe's name.
+        recipe: String,
+    },
+    /// The program gives a loss, and the recipe names another.
+    #[error(
+        "the program gives a loss, and recipe `{recipe}` trains with `{loss}`: write `loss: given` into the recipe, or leave \
+         `RunOptions::loss` out"
+    )]
+    OtherLoss {
+        /// The recipe's name.
+        recipe: String,
+        /// The recipe's loss.
+        loss: LossSpec,
+    },
+    /// A metric of the program has no column of its own.
+    #[error(
+        "the program's metric {column:?} needs another name in `column`: the table has {}",
+        taken.join(", ")
+    )]
+    Column {
+        /// The metric's column.
+        column: String,
+        /// The columns that the table has without it.
+        taken: Vec<String>,
+    },
+}
+
+/// The kept state of a fit does not belong to its network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The optimizer keeps no such tensor of this network, or one of another shape.
+    #[error(
+        "the run cannot go on from its kept state: the optimizer's tensor {tensor:?} does not fit this network; start it anew"
+    )]
+    Optimizer {
+        /// The tensor, by what it is and its parameter: `velocity/head.layers.0.linear.weight`.
+        tensor: String,
+    },
+    /// The fit averages its weights, and the state has no average.
+    #[error("the run cannot go on from its kept state: the average of its weights is missing; start it anew")]
+    NoAverage,
 }
 
 /// A step of the recipe that failed.
@@ -123,8 +177,19 @@ impl fmt::Display for FailedStep {
 pub enum Reached {
     /// The work ended after a batch and keeps nothing.
     Batch,
-    /// A part of the work is done; the text counts it.
-    Part(String),
+    /// The data set was being checked, or copies of its images made.
+    Data(OpenReached),
+    /// Images were predicted.
+    Images(usize),
+    /// Folds of a run are complete; [`resume`](crate::engine::resume) continues it.
+    Folds {
+        /// Those that are.
+        done: usize,
+        /// All of them.
+        of: usize,
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// A run ended after a batch; [`resume`](crate::engine::resume) continues it.
     Run {
         /// The weights at the end.
@@ -138,7 +203,11 @@ impl fmt::Display for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reached::Batch => Ok(()),
-            Reached::Part(text) => write!(f, ": {text}"),
+            Reached::Data(reached) => write!(f, ": {reached}"),
+            Reached::Images(done) => write!(f, ": {done} images are through"),
+            Reached::Folds { done, of, folder } => {
+                write!(f, ": {done} of {of} folds are complete, in {}", folder.display())
+            }
             Reached::Run { weights, folder } => {
                 write!(f, ": the weights are in {}, what was reached is in {}", weights.display(), folder.display())
             }
@@ -228,7 +297,7 @@ impl From<OpenError> for RunError {
         match error {
             OpenError::Data(error) => RunError::Data(error),
             OpenError::File(error) => RunError::File(error),
-            OpenError::Stopped(part) => RunError::Stopped(Reached::Part(part)),
+            OpenError::Stopped(reached) => RunError::Stopped(Reached::Data(reached)),
         }
     }
 }
@@ -246,5 +315,26 @@ mod tests {
         for error in of_recipe {
             assert!(!error.may_pass(), "{error}");
         }
+    }
+
+    #[test]
+    fn a_program_can_match_on_what_a_stop_left() {
+        let opened: RunError = OpenError::Stopped(OpenReached::Checking { done: 3, of: 9 }).into();
+        assert!(matches!(opened, RunError::Stopped(Reached::Data(OpenReached::Checking { done: 3, of: 9 }))));
+        assert_eq!(opened.to_string(), "stopped: 3 of 9 images were checked; nothing was trained");
+        let folds = Reached::Folds { done: 1, of: 5, folder: "run".into() };
+        assert_eq!(RunError::Stopped(folds).to_string(), "stopped: 1 of 5 folds are complete, in run");
+        assert_eq!(RunError::Stopped(Reached::Images(7)).to_string(), "stopped: 7 images are through");
+    }
+
+    #[test]
+    fn a_transparent_error_prints_its_cause_once() {
+        use std::error::Error;
+
+        let column = SuppliedError::Column { column: "seconds".into(), taken: vec!["stage".into(), "seconds".into()] };
+        let (text, error) = (column.to_string(), RunError::from(column));
+        assert!(text.ends_with("needs another name in `column`: the table has stage, seconds"), "{text}");
+        assert_eq!(error.to_string(), text);
+        assert!(error.source().is_none());
     }
 }

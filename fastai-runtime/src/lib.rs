@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod predict;
 pub mod report;
 mod slow_kernels;
+mod summary_file;
 pub mod sweep;
 pub use burn::tensor;
 pub use fastai_data::{self as data, progress};

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use burn::module::Module;
 
 use super::Purpose;
-use super::feature_file::Writer;
+use super::feature_file::{Writer, checked};
 use super::features::Features;
 use super::partial::{self, ComputedRows, Partial};
 use super::row_file::ImageKey;
@@ -19,7 +19,7 @@ use crate::data::Traversal;
 use crate::device::Readings;
 use crate::error::Reached;
 use crate::progress::{Progress, Silent, Watch};
-use crate::train::{Examples, Inputs, Learner};
+use crate::train::{Examples, Inputs, Learner, features_in_parts};
 use crate::{RunError, defaults};
 
 /// Held while a run of this process computes activations.
@@ -90,6 +90,17 @@ fn add_file(path: &Path, hash: &mut blake3::Hasher) -> Result<(), RunError> {
     Ok(())
 }
 
+/// What the cache holds of the features of a set for other runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All, in a file of their own.
+    Complete,
+    /// All, in files of other sets or of rows; a run that needs them writes a file of their own if it can.
+    Scattered,
+    /// All but those of so many images, which are in the memory of this run alone.
+    Missing(usize),
+}
+
 /// Features, and whether the cache contained them.
 #[derive(Debug)]
 pub struct Opened {
@@ -97,8 +108,21 @@ pub struct Opened {
     pub features: Features,
     /// True if the features came from the cache.
     pub found: bool,
+    /// What the cache contains from now on.
+    pub kept: Kept,
     /// The file.
     pub path: PathBuf,
+}
+
+/// What the cache holds of the features of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The file of all of them.
+    pub path: PathBuf,
+    /// Whether it is there and sound.
+    pub complete: bool,
+    /// Images whose features are there, in this file or in others.
+    pub images: usize,
 }
 
 impl ActivationCache {
@@ -141,6 +165,28 @@ impl ActivationCache {
         self.root.join(&key.digest.to_hex()[..16])
     }
 
+    /// The file of the features of a set of images with this digest.
+    fn path_of(&self, key: &CacheKey, set: &blake3::Hash) -> PathBuf {
+        self.folder(key).join(format!("{}.features", &set.to_hex()[..32]))
+    }
+
+    /// What is there of the features, `width` of an image, of these files in this order. Nothing is computed or written.
+    ///
+    /// # Errors
+    /// A file that does not exist.
+    pub fn held(&self, key: &CacheKey, files: &[&Path], width: usize) -> Result<Held, RunError> {
+        let digest = key.of_files(files)?;
+        let path = self.path_of(key, &digest);
+        let complete = matches!(checked(&path, digest.as_bytes(), files.len(), width, false), Ok(Ok(_)));
+        let images = if complete {
+            files.len()
+        } else {
+            let found = FoundRows::find(&self.folder(key), key.digest.as_bytes(), &key.of_each(files)?, width);
+            files.len() - found.missing().len()
+        };
+        Ok(Held { path, complete, images })
+    }
+
     /// Returns the features of `examples`, whose images are `files` in this order: from the cache, where they may be in the files
     /// of other sets, or computed by the body of the learner's network and stored.
     ///
@@ -163,40 +209,24 @@ impl ActivationCache {
         let network = learner.network();
         let digest = key.of_files(files)?;
         let folder = self.folder(key);
-        let path = folder.join(format!("{}.features", &digest.to_hex()[..32]));
+        let path = self.path_of(key, &digest);
         let (rows, width) = (files.len(), network.head_input());
-        let open = |progress: &mut dyn Progress| match Features::open(&path, digest.as_bytes(), rows, width) {
-            Ok(Ok(features)) => {
-                // The time tells `gc` what was not used for longest; a folder that cannot be written has none.
-                let now = SystemTime::now();
-                let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(now));
-                Some(features)
-            }
-            Ok(Err(why)) => {
-                progress.note(&format!("{} is damaged ({why}) and is computed again", path.display()));
-                None
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                progress.note(&format!("cannot read {} ({error}): it is computed again", path.display()));
-                None
-            }
-        };
-        if let Some(features) = open(progress) {
+        if let Some(features) = whole_file(&path, digest.as_bytes(), rows, width, progress) {
             // A run may have ended before it removed them.
             partial::remove_of(&path);
-            return Ok(Opened { features, found: true, path });
+            return Ok(Opened { features, found: true, kept: Kept::Complete, path });
         }
         // Runs of one process compute nothing twice: who waited here finds what the other has made.
         let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(features) = path.is_file().then(|| open(&mut Silent)).flatten() {
-            return Ok(Opened { features, found: true, path });
+        let made = path.is_file().then(|| whole_file(&path, digest.as_bytes(), rows, width, &mut Silent)).flatten();
+        if let Some(features) = made {
+            return Ok(Opened { features, found: true, kept: Kept::Complete, path });
         }
         let images = Rows { key: *digest.as_bytes(), images: key.of_each(files)? };
         // Rows that other sets of images share, as those of folds do, and those that a run computed before it was interrupted.
         let mut known = FoundRows::find(&folder, key.digest.as_bytes(), &images.images, width);
         let missing = known.missing();
-        let found = missing.is_empty();
+        let (found, computes) = (missing.is_empty(), missing.len());
         if !found {
             let partial = Partial::begin(&path, key.digest.as_bytes(), width, purpose);
             let mut computed = ComputedRows::new(partial);
@@ -209,18 +239,18 @@ impl ActivationCache {
                     let features = Features::in_memory(known.and(&computed)?, width);
                     let text = format!("{error}: the activations stay in memory, and the next run computes them again");
                     progress.warn(&text);
-                    return Ok(Opened { features, found, path });
+                    return Ok(Opened { features, found, kept: Kept::Missing(computes), path });
                 }
             }
         }
         // Before the file that they are about, so that a kill never leaves it without them.
         purpose.keep(&path);
         images.keep(&path);
-        let features = match write(&folder, &path, digest.as_bytes(), &known) {
+        let (features, kept) = match write(&folder, &path, digest.as_bytes(), &known) {
             Ok(features) => {
                 drop(known);
                 partial::remove_of(&path);
-                features
+                (features, Kept::Complete)
             }
             Err(error) => {
                 // Nothing finds them without the file that they are about, unless another process has written it.
@@ -229,10 +259,31 @@ impl ActivationCache {
                     Rows::remove(&path);
                 }
                 progress.warn(&format!("{error}: the activations are read from the files where their rows are"));
-                Features::scattered(known)
+                (Features::scattered(known), Kept::Scattered)
             }
         };
-        Ok(Opened { features, found, path })
+        Ok(Opened { features, found, kept, path })
+    }
+}
+
+/// The features of a set that are in a file of its own; `None` without one, and of a damaged one, which is noted.
+fn whole_file(path: &Path, key: &[u8; 32], rows: usize, width: usize, progress: &mut dyn Progress) -> Option<Features> {
+    match Features::open(path, key, rows, width) {
+        Ok(Ok(features)) => {
+            // The time tells `gc` what was not used for longest; a folder that cannot be written has none.
+            let now = SystemTime::now();
+            let _ = File::options().write(true).open(path).and_then(|file| file.set_modified(now));
+            Some(features)
+        }
+        Ok(Err(why)) => {
+            progress.note(&format!("{} is damaged ({why}) and is computed again", path.display()));
+            None
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            progress.note(&format!("cannot read {} ({error}): it is computed again", path.display()));
+            None
+        }
     }
 }
 
@@ -260,7 +311,7 @@ fn compute(
     for batch in examples.batches(&Traversal::Listed(missing), 0, &device)? {
         let batch = batch?;
         let features = match batch.inputs {
-            Inputs::Images(images) => network.features(images),
+            Inputs::Images(images) => features_in_parts(&network, images, learner.parts()),
             Inputs::Features(features) => features,
         };
         unread.extend(batch.images.iter().map(|image| images[*image]));

@@ -1,9 +1,19 @@
-//! What a run began with, for its summary.
+//! What a run begins with.
 
+use burn::tensor::Device;
+use fastai_dsl::{HeadSpec, Model};
+
+use crate::models::Network;
 use crate::models::weights::{Found, Origin};
 use crate::report::InitialWeights;
 
-/// The weights that a body began with; none were found for random ones.
+/// The network of a recipe with this head and random weights.
+pub(super) fn initial_network(model: &Model, head: &HeadSpec, classes: usize, seed: u64, device: &Device) -> Network {
+    Network::cut(model.arch.name(), model.cut, head, classes, seed, device)
+        .with_stochastic_depth(model.stochastic_depth)
+}
+
+/// For the summary: the weights that a body began with; none were found for random ones.
 pub(super) fn initial_weights(found: Option<&Found>) -> InitialWeights {
     let Some(found) = found else { return InitialWeights::Random };
     InitialWeights::File {

@@ -11,7 +11,7 @@ use crate::metrics::{
 use crate::models::DEFAULT_THRESHOLD;
 use crate::predict::TtaWeights;
 use crate::random::Stream;
-use crate::report::{Bars, Baseline, ByClass, ClassCount, DataOverview, Evaluation, Record, Summary};
+use crate::report::{Bars, Baseline, ByClass, ClassCount, DataOverview, Evaluation, MeasuredSet, Record, Summary};
 use crate::train::Loss;
 
 /// Predictions of a part, with the information that their evaluation needs.
@@ -106,7 +106,7 @@ pub(super) fn left_out(
 
 /// The set's metrics with intervals; `counters` key the bootstrap.
 pub(super) fn evaluation(
-    set: &str,
+    set: MeasuredSet,
     look: &Look,
     truth: &Truth,
     metrics: &[Box<dyn Measure>],
@@ -127,7 +127,7 @@ pub(super) fn evaluation(
         value
     };
     Evaluation {
-        set: set.to_string(),
+        set,
         predictions: look.made.clone(),
         n: truth.len(),
         trn_loss: look.trn_loss,

@@ -5,15 +5,19 @@ mod course_watch;
 mod data_digest;
 #[cfg(test)]
 mod drawn;
+mod ending;
 mod fold_of_model;
 mod folds;
 mod keeping;
+mod kept_run;
 mod measured;
+mod opening;
 mod outcome;
 mod paused;
 mod place;
 mod predictions;
 mod probe;
+mod restoring;
 mod room;
 mod session;
 mod sets;
@@ -23,7 +27,9 @@ mod steps;
 mod supplied;
 mod survey;
 mod trained;
+mod truths;
 mod validate;
+mod wanted_caches;
 mod worst;
 
 use std::path::{Path, PathBuf};
@@ -36,10 +42,11 @@ pub use outcome::{HeldOut, Outcome};
 pub use place::RunPlace;
 pub use probe::{Probed, ProbedStage, probe};
 #[doc(hidden)]
-pub use room::{fits_memory, notes_of_parts};
+pub use room::{fits_memory, images_of_part, notes_of_parts};
 pub use survey::Surveys;
 pub use trained::{Run, Trained};
 pub use validate::{Measured, Validated, validate, validate_all, validate_on};
+pub use wanted_caches::{WantedCache, WantedCaches, wanted_caches};
 
 use crate::RunError;
 use crate::data::Dataset;

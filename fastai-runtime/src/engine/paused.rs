@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::Recipe;
+use fastai_dsl::{Recipe, in_todays_words};
 
 use super::snapshot::{Snapshot, SnapshotFolder, text_differences};
 use super::{RunOptions, completed};
@@ -56,9 +56,10 @@ impl Beginning<'_> {
     /// Describes how what the run would go on with differs; without a recipe it is the run's own.
     pub(super) fn differences(&self, recipe: Option<&str>, options: &RunOptions) -> Vec<String> {
         let mut differs = Vec::new();
-        if let Some(now) = recipe.filter(|now| *now != self.recipe) {
+        let began = in_todays_words(self.recipe);
+        if let Some(now) = recipe.filter(|now| *now != began) {
             differs.push("the recipe differs (- when the run began, + now):".to_string());
-            differs.extend(text_differences(self.recipe, now));
+            differs.extend(text_differences(&began, now));
         }
         if let Some(now) = options.seed.filter(|now| *now != self.seed) {
             differs.push(format!("the seed differs: {} when the run began, {now} now", self.seed));

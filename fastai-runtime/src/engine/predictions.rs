@@ -12,7 +12,7 @@ use crate::data::Traversal;
 use crate::metrics::{Probabilities, Truth};
 use crate::predict::augmented;
 use crate::progress::Watch;
-use crate::report::{Evaluation, StageSummary};
+use crate::report::{Evaluation, MeasuredSet, StageSummary};
 use crate::train::Loss;
 
 impl Session<'_> {
@@ -22,7 +22,7 @@ impl Session<'_> {
         let (record, summary) = (&mut self.record, &mut self.summary);
         self.thresholds = measured::describe(record, summary, look, truth, metrics, &dataset.classes);
         self.record.gallery = worst::gallery(look, truth, &dataset.valid, &dataset.classes, self.thresholds.as_ref());
-        measured::evaluation("valid", look, truth, &self.metrics, self.seed, &[index as u64])
+        measured::evaluation(MeasuredSet::Valid, look, truth, &self.metrics, self.seed, &[index as u64])
     }
 
     /// Averages `plain` and augmented predictions of the current network for a part.
@@ -73,19 +73,20 @@ impl Session<'_> {
                 Some(look) => look,
                 None => self.look_at(Part::Valid, size, &loss)?,
             };
-            let found = measured::evaluation("valid", &look, loss.truth(), &self.metrics, seed, &counters);
+            let found = measured::evaluation(MeasuredSet::Valid, &look, loss.truth(), &self.metrics, seed, &counters);
             self.summary.r#final = Some(found);
             self.compare_with_baseline(&look, loss.truth());
             self.look = Some(look);
         }
         if let Some(loss) = self.test_loss.clone() {
             let look = self.look_at(Part::Test, size, &loss)?;
-            let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
+            let found = measured::evaluation(MeasuredSet::Test, &look, loss.truth(), &self.metrics, seed, &counters);
             self.summary.test = Some(found);
             if let Some((_, n_aug)) = self.recipe.last_tta() {
                 let mean = self.augmented(Part::Test, &look.probabilities, n_aug, size)?;
                 let look = Look::averaged(mean, n_aug, Some(&loss));
-                let found = measured::evaluation("test", &look, loss.truth(), &self.metrics, seed, &counters);
+                let found =
+                    measured::evaluation(MeasuredSet::Test, &look, loss.truth(), &self.metrics, seed, &counters);
                 self.summary.test_tta = Some(found);
             }
         }

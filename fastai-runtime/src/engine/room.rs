@@ -1,7 +1,7 @@
 //! Whether a run fits into memory, and in how many parts a batch passes the body so that it does.
 
 use fastai_data::memory;
-use fastai_dsl::{BodyState, Plan, Recipe, Stage};
+use fastai_dsl::{BodyState, Plan, Recipe, Stage, Step, StepKind};
 
 use crate::RunError;
 use crate::error::FailedStep;
@@ -27,14 +27,23 @@ pub fn fits_memory(recipe: &Recipe, plan: &Plan, limit: Option<u64>) -> Result<V
 
 /// `stated`: whether it is an option that says what is there.
 fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<Vec<usize>, RunError> {
-    let needs = |stage: &Stage| StageMemory::of(recipe, plan, stage);
-    let parts: Vec<Option<usize>> =
-        plan.stages.iter().map(|stage| needs(stage).map_or(Some(1), |memory| parts_of(stage, memory, there))).collect();
-    let refused = plan.stages.iter().enumerate().filter(|(index, _)| parts[*index].is_none());
-    let largest = refused
-        .filter_map(|(index, stage)| Some((index, stage, needs(stage)?)))
-        .max_by_key(|(.., memory)| memory.total());
-    let Some((index, stage, needs)) = largest else { return Ok(parts.into_iter().flatten().collect()) };
+    let needs: Vec<Option<StageMemory>> = (0..plan.stages.len())
+        .map(|index| match activations_of(&plan.stages, index) {
+            Some(computed) => StageMemory::of(recipe, plan, &computed),
+            None => StageMemory::of(recipe, plan, &plan.stages[index]),
+        })
+        .collect();
+    let all = || plan.stages.iter().zip(&needs).enumerate();
+    let parts: Option<Vec<usize>> =
+        all().map(|(_, (stage, needs))| needs.map_or(Some(1), |memory| parts_of(stage, memory, there))).collect();
+    if let Some(parts) = parts {
+        return Ok(parts);
+    }
+    let known = all().filter_map(|(index, (stage, needs))| Some((index, stage, (*needs)?)));
+    let (index, stage, needs) = known
+        .max_by_key(|(_, stage, memory)| least_of(stage, *memory))
+        .expect("a step that does not fit needs a known amount");
+    let least = least_of(stage, needs);
     let batch = stage.state.batch;
     let fitting = there.saturating_sub(needs.weights) / image_bytes(stage, needs);
     let lower = if fitting >= FEWEST {
@@ -47,8 +56,18 @@ fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<V
     } else {
         format!("smaller images than {} px, or a smaller network", stage.state.size)
     };
-    let lower = if stated { format!("{lower}; or a larger `--memory`") } else { lower };
-    Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: needs.total(), there, stated, lower })
+    let lower = if stated { format!("{lower}; or `--memory {}M`", least.div_ceil(1_000_000)) } else { lower };
+    Err(RunError::TooLarge { step: FailedStep::new(index, &stage.step), needs: least, there, stated, lower })
+}
+
+/// The step that computes the cached activations which the stage with this index finds changed, by another size or other weights
+/// since they were computed; `None` if it finds them.
+fn activations_of(stages: &[Stage], index: usize) -> Option<Stage> {
+    let uses = |stage: &Stage| stage.state.body == BodyState::Precomputed && stage.step.runs_network();
+    let stage = stages.get(index).filter(|stage| uses(stage) && stage.step.trains())?;
+    let mut since = stages[..index].iter().rev().take_while(|before| !uses(before));
+    let changed = since.any(|before| matches!(before.step.kind(), StepKind::Resize | StepKind::Load));
+    changed.then(|| Stage { step: Step::Precompute { on: true }, ..stage.clone() })
 }
 
 /// Bytes of the maps of an image.
@@ -61,26 +80,49 @@ fn parts_of(stage: &Stage, memory: StageMemory, there: u64) -> Option<usize> {
     if memory.total() <= there {
         return Some(1);
     }
-    // Only training steps take parts; with what is left, a convolution unrolls its windows.
+    // With what is left, a convolution unrolls its windows.
     let fitting = (there / 4 * 3).saturating_sub(memory.weights) / image_bytes(stage, memory);
-    let splits = stage.step.trains() && stage.state.body != BodyState::Precomputed && fitting >= FEWEST;
-    splits.then(|| u64::from(stage.state.batch).div_ceil(fitting) as usize)
+    (splits(stage, memory) && fitting >= FEWEST).then(|| u64::from(stage.state.batch).div_ceil(fitting) as usize)
+}
+
+/// The fewest bytes with which [`parts_of`] finds parts.
+fn least_of(stage: &Stage, memory: StageMemory) -> u64 {
+    let in_fewest = (memory.weights + FEWEST * image_bytes(stage, memory)).div_ceil(3) * 4;
+    if splits(stage, memory) { memory.total().min(in_fewest) } else { memory.total() }
+}
+
+/// Whether the images of a batch pass the body and may do so in parts. `average` takes the statistics of whole batches.
+fn splits(stage: &Stage, memory: StageMemory) -> bool {
+    memory.activations > 0 && stage.step.kind() != StepKind::Average
 }
 
 /// What a run says of the stages whose batches pass in parts, by [`fits_memory`].
 pub fn notes_of_parts<'a>(stages: &'a [Stage], parts: &'a [usize]) -> impl Iterator<Item = String> + 'a {
-    stages.iter().zip(parts).enumerate().filter(|(_, (_, parts))| **parts > 1).map(|(index, (stage, parts))| {
-        format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage.state.batch, *parts))
-    })
+    stages
+        .iter()
+        .zip(parts)
+        .enumerate()
+        .filter(|(_, (_, parts))| **parts > 1)
+        .map(|(index, (stage, parts))| format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage, *parts)))
+}
+
+/// Images of a part, where the batches of a stage pass the body in so many.
+pub fn images_of_part(stage: &Stage, parts: usize) -> u32 {
+    stage.state.batch.div_ceil(u32::try_from(parts.max(1)).unwrap_or(u32::MAX))
 }
 
 /// What batches in parts mean.
-pub(super) fn in_parts(batch: u32, parts: usize) -> String {
-    let images = (batch as usize).div_ceil(parts);
+pub(super) fn in_parts(stage: &Stage, parts: usize) -> String {
+    let (batch, images) = (stage.state.batch, images_of_part(stage, parts));
+    let means = if stage.step.trains() && stage.state.body != BodyState::Precomputed {
+        "the step is that of the whole batch, but batch norms that learn see a part at a time, and where the body trains, \
+         it takes a further forward pass"
+    } else {
+        "the results are those of whole batches"
+    };
     format!(
-        "a batch of {batch} does not fit into memory as a whole and passes the body in {parts} parts of at most {images} images; the \
-         step is that of the whole batch, but batch norms that learn see a part at a time, and where the body trains, it takes \
-         a further forward pass"
+        "a batch of {batch} does not fit into memory as a whole and passes the body in {parts} parts of at most {images} images; \
+         {means}"
     )
 }
 
@@ -96,9 +138,20 @@ mod tests {
     }
 
     fn fits_in(model: &str, size: u32, batch: u32, there: u64, stated: bool) -> Result<Vec<usize>, String> {
+        fits_steps("fit(0.01, 1); unfreeze(); fit(0.001, 1);", model, size, batch, there, stated)
+    }
+
+    fn fits_steps(
+        steps: &str,
+        model: &str,
+        size: u32,
+        batch: u32,
+        there: u64,
+        stated: bool,
+    ) -> Result<Vec<usize>, String> {
         let text = format!(
             "A {{ task: single_label, data: folders {{ root: \"d\", batch: {batch} }}, transforms: side_on {{ size: {size} }}, \
-             model: {model}, metrics: [accuracy], train: {{ fit(0.01, 1); unfreeze(); fit(0.001, 1); }} }}"
+             model: {model}, metrics: [accuracy], train: {{ {steps} }} }}"
         );
         let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
         let facts = Facts { train: Some(1000), valid: Some(100), test: None, classes: Some(10) };
@@ -122,8 +175,16 @@ mod tests {
     #[test]
     fn a_limit_that_an_option_states_is_named_in_units_that_show_it() {
         let said = fits_in("squeezenet1_1", 32, 2, 1_000, true).unwrap_err();
-        assert!(said.contains("`--memory` allows 1.0 kB: ") && said.contains("; or a larger `--memory`"), "{said}");
-        assert!(said.contains(" MB, as estimated") && !said.contains(" 0.0 "), "{said}");
+        assert!(said.contains("`--memory` allows 1.0 kB: ") && said.contains(" MB, as estimated"), "{said}");
+        let advised: u64 = said.rsplit_once("; or `--memory ").unwrap().1.trim_end_matches("M`").parse().unwrap();
+        assert!(fits_in("squeezenet1_1", 32, 2, advised * 1_000_000, true).is_ok(), "{said}");
+        assert!(fits_in("squeezenet1_1", 32, 2, (advised - 1) * 1_000_000, true).is_err(), "{said}");
+        // Where the batch would pass in parts, the least is that of the smallest ones.
+        let said = fits_in("resnet50", 224, 64, 100_000_000, true).unwrap_err();
+        let advised: u64 = said.rsplit_once("; or `--memory ").unwrap().1.trim_end_matches("M`").parse().unwrap();
+        let parts = |megabytes: u64| fits_in("resnet50", 224, 64, megabytes * 1_000_000, true);
+        assert_eq!(parts(advised).unwrap()[2], 32, "{said}");
+        assert!(parts(advised - 1).is_err(), "{said}");
         let said = fits("squeezenet1_1", 32, 2, 1_000).unwrap_err();
         assert!(said.contains("there are 1.0 kB: ") && !said.contains("--memory"), "{said}");
     }
@@ -136,5 +197,19 @@ mod tests {
         assert!(fits("resnet50", 224, 64, 1 << 30).unwrap()[2] > 8);
         let said = fits("resnet50", 2048, 64, 64 << 30).unwrap();
         assert!((8..=32).contains(&said[2]), "{said:?}");
+    }
+
+    #[test]
+    fn evaluation_passes_in_parts_where_results_do_not_depend_on_them() {
+        let fits = |steps: &str, there: u64| fits_steps(steps, "resnet18", 224, 64, there, false);
+        let steps = "precompute(on); fit(0.01, 1); resize(448); fit(0.01, 1); precompute(off); tta();";
+        assert_eq!(fits(steps, 64 << 30), Ok(vec![1; 6]));
+        let parts = fits(steps, 400 << 20).unwrap();
+        // The second fit finds no activations at the new size, and computes them.
+        assert!(parts[0] > 1 && parts[1] == 1 && parts[3] > 3 * parts[0] && parts[5] == parts[3], "{parts:?}");
+        // The statistics of batch norms are those of whole batches.
+        let steps = "fit(0.01, 2, cycle_len = 1, cycle_save_name = \"a\"); average([\"a_cyc_0\", \"a_cyc_1\"]);";
+        let said = fits(steps, 400 << 20).unwrap_err();
+        assert!(said.contains("step 2 `average("), "{said}");
     }
 }

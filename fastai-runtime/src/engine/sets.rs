@@ -9,7 +9,9 @@ use super::RunOptions;
 use super::survey::Surveyed;
 use crate::RunError;
 use crate::activations::{CachedExamples, Features};
-use crate::data::{Budget, Copies, DataError, Dataset, DecodedCache, OpenError, Preflight, Reading};
+use crate::data::{
+    Budget, Copies, DataError, DataPart, Dataset, DecodedCache, Finding, FindingKind, OpenError, Preflight, Reading,
+};
 use crate::data::{ImageExamples, ImageSet, Preparation};
 use crate::progress::Progress;
 use crate::train::Examples;
@@ -123,11 +125,11 @@ fn survey(
     let (mut dataset, health) = match &options.dataset {
         None => preflight.open(data, recipe.task(), progress)?,
         Some(_) if data.source != Source::Given => {
-            return Err(DataError::one(format!(
+            let text = format!(
                 "the recipe names its data (`data: {data}`), and `RunOptions` gives a data set too: say `data: given`, or \
                  give none"
-            ))
-            .into());
+            );
+            return Err(DataError::one(Finding::new(FindingKind::Recipe, text)).into());
         }
         Some(dataset) => {
             of_task(recipe, dataset)?;
@@ -167,11 +169,12 @@ pub(super) fn of_task(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataErro
     if dataset.task == recipe.task() {
         return Ok(());
     }
-    Err(DataError::one(format!(
+    let text = format!(
         "the recipe says `task: {}`, but the labels of the data set that was given are {}",
         recipe.task().word(),
         dataset.task.word()
-    )))
+    );
+    Err(DataError::one(Finding::new(FindingKind::Recipe, text)))
 }
 
 /// Checks that the training images make a batch.
@@ -181,7 +184,7 @@ pub(super) fn enough_to_train(recipe: &Recipe, dataset: &Dataset) -> Result<(), 
         1 => "one training image",
         _ => return Ok(()),
     };
-    Err(DataError::one(match &recipe.data().valid {
+    let text = match &recipe.data().valid {
         // These take nothing from the training images.
         Valid::None | Valid::Given | Valid::Folder(_) => {
             format!("there is {images}, and BatchNorm needs two: add some")
@@ -191,7 +194,8 @@ pub(super) fn enough_to_train(recipe: &Recipe, dataset: &Dataset) -> Result<(), 
                 "`data.valid: {split}` leaves {images}, and BatchNorm needs two: hold out fewer images, or add some"
             )
         }
-    }))
+    };
+    Err(DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Train }, text)))
 }
 
 /// Applies the language's rule to given data: no `tta` and no `keep_best` without validation images.
@@ -204,11 +208,12 @@ fn needs_validation(recipe: &Recipe, dataset: &Dataset) -> Result<(), DataError>
     if !dataset.valid.is_empty() {
         return Ok(());
     }
-    Err(DataError::one(format!(
+    let text = format!(
         "{needs} validation images, and the data set that was given holds none out: draw some \
          (`Dataset::from_files(files, &Valid::Random {{ share: 0.2, seed: 42, fold: 0 }})`) or give both parts \
          (`Dataset::from_parts`), or remove it from the recipe"
-    )))
+    );
+    Err(DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Valid }, text)))
 }
 
 /// Returns the weight of each class in the loss; weights from counts have mean 1.

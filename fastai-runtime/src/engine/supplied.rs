@@ -6,6 +6,7 @@ use fastai_dsl::{LossSpec, Recipe};
 
 use super::RunOptions;
 use crate::RunError;
+use crate::error::SuppliedError;
 use crate::metrics::{self, Measure};
 use crate::train::Criterion;
 
@@ -30,18 +31,12 @@ impl Supplied {
 /// # Errors
 /// If the recipe asks for one and there is none, or the other way round.
 pub(super) fn loss(recipe: &Recipe, options: &RunOptions) -> Result<Option<Arc<dyn Criterion>>, RunError> {
-    let name = recipe.name();
+    let name = || recipe.name().to_string();
     match (recipe.loss(), &options.loss) {
-        (LossSpec::Given, None) => Err(RunError::Supplied(format!(
-            "recipe `{name}` trains with a loss of a Rust program (`loss: given`), and none is given: run it there, with \
-             `RunOptions {{ loss: Some(Arc::new(MyLoss)), .. }}`, or name a loss in the recipe"
-        ))),
+        (LossSpec::Given, None) => Err(SuppliedError::NoLoss { recipe: name() }.into()),
         (LossSpec::Given, Some(loss)) => Ok(Some(loss.clone())),
         (_, None) => Ok(None),
-        (spec, Some(_)) => Err(RunError::Supplied(format!(
-            "the program gives a loss, and recipe `{name}` trains with `{spec}`: write `loss: given` into the recipe, or leave \
-             `RunOptions::loss` out"
-        ))),
+        (loss, Some(_)) => Err(SuppliedError::OtherLoss { recipe: name(), loss }.into()),
     }
 }
 
@@ -54,11 +49,8 @@ pub(super) fn measures(recipe: &Recipe, own: &[Arc<dyn Measure>]) -> Result<Vec<
     for metric in own {
         let column = metric.column();
         if column.is_empty() || COLUMNS.contains(&column.as_str()) || all.iter().any(|other| other.column() == column) {
-            return Err(RunError::Supplied(format!(
-                "the program's metric {column:?} needs another name in `column`: the table has {}, {}",
-                COLUMNS.join(", "),
-                all.iter().map(|other| other.column()).collect::<Vec<_>>().join(", ")
-            )));
+            let taken = COLUMNS.map(String::from).into_iter().chain(all.iter().map(|other| other.column())).collect();
+            return Err(SuppliedError::Column { column, taken }.into());
         }
         all.push(Box::new(metric.clone()));
     }

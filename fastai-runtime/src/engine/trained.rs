@@ -15,6 +15,7 @@ use crate::models::{ModelMeta, WeightsError};
 use crate::predict::{IN_MEMORY, Prediction, Predictions, Predictor, class_differences};
 use crate::progress::{Progress, Silent, StopSignal, Watch};
 use crate::report::{BatchRow, Summary};
+use crate::summary_file::SUMMARY;
 use crate::{RunError, device, slow_kernels};
 
 /// Runs a recipe; implemented for every [`Experiment`].
@@ -83,7 +84,7 @@ impl<E: Experiment> Trained<E> {
         fits::<E>(predictor.meta(), run)?;
         let summary = match Summary::read(run) {
             Ok(summary) => summary,
-            Err(error) if run.join("summary.json").is_file() => return Err(error),
+            Err(error) if run.join(SUMMARY).is_file() => return Err(error),
             Err(_) => without_results(predictor.meta()),
         };
         let folder = if run.is_dir() { run } else { run.parent().unwrap_or(run) }.to_path_buf();
@@ -159,7 +160,8 @@ impl<E: Experiment> Trained<E> {
     /// Those of [`validate`](super::validate()). With `data: given`, call [`validate_on`](Self::validate_on) with the images instead.
     pub fn validate(&self) -> Result<Validated<E::Task>, RunError> {
         let recipe = E::recipe();
-        let root = Path::new(&self.outcome.summary.directory).join(&recipe.data().root);
+        let directory = self.outcome.summary.directory.as_deref().unwrap_or(Path::new(""));
+        let root = directory.join(&recipe.data().root);
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         validate_with(&recipe, &self.outcome.predictor(), &root, None, &self.outcome.supplied, watch)
             .map(Validated::of_task)

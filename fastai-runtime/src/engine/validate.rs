@@ -10,13 +10,13 @@ use super::sets::{class_weights, of_task};
 use super::supplied::{self, Supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
-use crate::data::{DataError, Dataset, Item, Preflight, Reading, Target};
+use crate::data::{DataError, DataPart, Dataset, Finding, FindingKind, Item, Preflight, Reading, Target};
 use crate::data::{ImageExamples, ImageSet, Preparation, Traversal};
 use crate::metrics::{Measure, Probabilities, Truth};
 use crate::models::WeightsError;
 use crate::predict::{Predictions, Predictor, augmented, mean};
 use crate::progress::{Silent, StopSignal, Watch};
-use crate::report::Evaluation;
+use crate::report::{Evaluation, MeasuredSet};
 use crate::train::{Learner, Loss, criterion};
 
 /// Predictions of labelled images with their evaluation.
@@ -80,12 +80,12 @@ pub(super) fn validate_with(
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
     if recipe.data().source == Source::Given {
-        return Err(DataError::one(format!(
+        let text = format!(
             "the images of recipe `{}` were given by a Rust program (`data: given`), and no folder has them: measure there, \
              with `Trained::validate_on(&dataset)` or `engine::validate_on`",
             recipe.name()
-        ))
-        .into());
+        );
+        return Err(DataError::one(Finding::new(FindingKind::Recipe, text)).into());
     }
     is_of(recipe, predictor)?;
     let (folds, networks) = (recipe.folds(), predictor.folds());
@@ -102,21 +102,21 @@ pub(super) fn validate_with(
         }
         let recipe = fold.as_ref().unwrap_or(recipe);
         let dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
-        let measuring = Measuring { recipe, predictor, workers, supplied, set: "valid" };
+        let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid };
         return measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring));
     }
     // Each fold as its own run measured it.
     let mut all = Vec::with_capacity(folds.len());
     for (fold, network) in folds.iter().zip(&networks) {
         let dataset = opened(fold, network.meta().size, root, Watch { progress: &mut *progress, stop })?;
-        let measuring = Measuring { recipe: fold, predictor: network, workers, supplied, set: "valid" };
+        let measuring = Measuring { recipe: fold, predictor: network, workers, supplied, set: MeasuredSet::Valid };
         all.push(measuring.on(dataset, Watch { progress: &mut *progress, stop })?);
     }
     let whole = ModelLooks::joined(all).ok_or_else(|| {
         let model = predictor.meta().recipe.clone();
         WeightsError::OtherRecipe { model, wanted: recipe.name().to_string() }
     })?;
-    Ok(whole.evaluated(&Measuring { recipe, predictor, workers, supplied, set: "valid" }))
+    Ok(whole.evaluated(&Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid }))
 }
 
 /// Measures the model of `recipe` on all images of the data in `root`, held out or not; for data that the model was not trained
@@ -136,7 +136,7 @@ pub fn validate_all(
     let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
     let trained = std::mem::take(&mut dataset.train);
     dataset.valid.extend(trained);
-    let measuring = Measuring { recipe, predictor, workers, supplied: &Supplied::default(), set: "all" };
+    let measuring = Measuring { recipe, predictor, workers, supplied: &Supplied::default(), set: MeasuredSet::All };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
@@ -152,7 +152,7 @@ pub(super) fn test(
     let root = Path::new(&recipe.data().root);
     let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
     dataset.valid = std::mem::take(&mut dataset.test);
-    let measuring = Measuring { recipe, predictor, workers, supplied, set: "test" };
+    let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Test };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
@@ -205,7 +205,7 @@ pub(super) fn validate_on_with(
         let health = Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
         health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
     }
-    let measuring = Measuring { recipe, predictor, workers, supplied, set: "valid" };
+    let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
 }
 
@@ -225,8 +225,7 @@ struct Measuring<'a> {
     predictor: &'a Predictor,
     workers: Option<usize>,
     supplied: &'a Supplied,
-    /// What the images are called.
-    set: &'a str,
+    set: MeasuredSet,
 }
 
 /// What a model says of labelled images.
@@ -277,8 +276,10 @@ impl Measuring<'_> {
             (wanted, _) => class_weights(wanted, &dataset)?,
         };
         let truth = measured::truth_of(&dataset.valid, meta.classes.len(), recipe.task()).filter(|t| !t.is_empty());
-        let truth =
-            truth.ok_or_else(|| DataError::one("the recipe holds out no images: there is nothing to measure on"))?;
+        let truth = truth.ok_or_else(|| {
+            let text = "the recipe holds out no images: there is nothing to measure on";
+            DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Valid }, text))
+        })?;
         let preparation = Preparation {
             transforms: meta.transforms.clone(),
             stats: meta.stats(),
@@ -290,8 +291,7 @@ impl Measuring<'_> {
         let examples = ImageExamples::new(images, preparation);
         let classes = meta.classes.len();
         let metrics = supplied::measures(recipe, &own.metrics)?;
-        let set = if set == "valid" { "validation" } else { set };
-        let left_out = measured::left_out(&metrics, set, &truth, &meta.classes).map_err(DataError::one)?;
+        let left_out = measured::left_out(&metrics, set.described(), &truth, &meta.classes).map_err(DataError::one)?;
         left_out.iter().for_each(|note| progress.note(note));
         if recipe.loss() == LossSpec::Given && own.loss.is_none() {
             progress.note("the loss is that of a Rust program (`loss: given`) and is not measured here");
@@ -349,15 +349,16 @@ fn renumber(dataset: &mut Dataset, classes: &[String]) -> Result<(), RunError> {
     let unknown: Vec<&str> =
         dataset.classes.iter().zip(&numbers).filter(|(_, n)| n.is_none()).map(|(c, _)| c.as_str()).collect();
     if !unknown.is_empty() {
-        return Err(DataError::one(format!(
+        let text = format!(
             "{} of {} classes in {} are none of the model's: {}; the model knows {}",
             unknown.len(),
             dataset.classes.len(),
             dataset.root.display(),
             unknown.join(", "),
             classes.join(", ")
-        ))
-        .into());
+        );
+        let untrained = FindingKind::Untrained { classes: unknown.into_iter().map(String::from).collect() };
+        return Err(DataError::one(Finding::new(untrained, text)).into());
     }
     let new = |old: &u32| numbers[*old as usize].unwrap_or_default();
     let renumber = |item: &mut Item| match &mut item.target {

@@ -28,7 +28,10 @@ use crate::device::HalfFloat;
 #[derive(Clone, Debug)]
 pub struct Body {
     units: Vec<ConvNorm>,
-    kept: Vec<Kept>,
+    /// Of each unit, for burn's operations.
+    folds: Vec<UnitFolds>,
+    /// Of each unit, for the CPU's kernels.
+    ready: Vec<cpu::ReadyUnit>,
     graph: Arc<Graph>,
     training: BodyTraining,
 }
@@ -44,15 +47,12 @@ struct BodyTraining {
     half: Option<HalfFloat>,
 }
 
-/// What is made of a frozen unit when it first runs.
+/// The folds of a frozen unit, made when it first runs.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept {
-    /// For burn's operations.
-    fold: OnceLock<Folded>,
-    /// The fold in 16-bit floats, for training passes with them.
-    half_fold: OnceLock<Folded>,
-    /// For the CPU's kernels.
-    pub(super) ready: OnceLock<Arc<cpu::Ready>>,
+struct UnitFolds {
+    full: OnceLock<Folded>,
+    /// In 16-bit floats, for training passes with them.
+    half: OnceLock<Folded>,
 }
 
 impl Body {
@@ -80,7 +80,9 @@ impl Body {
     }
 
     fn with(units: Vec<ConvNorm>, graph: Arc<Graph>) -> Self {
-        Self { kept: vec![Kept::default(); units.len()], units, graph, training: BodyTraining::default() }
+        let folds = vec![UnitFolds::default(); units.len()];
+        let ready = vec![cpu::ReadyUnit::default(); units.len()];
+        Self { units, folds, ready, graph, training: BodyTraining::default() }
     }
 
     /// Leaves out residual branches in training at up to this rate, see [`Node::Residual`].
@@ -139,7 +141,7 @@ impl Body {
             let mut walk = BodyWalk { body: self, pass, numbers: half, see: &mut |_, _| () };
             return walk.run(&self.graph.root, x.cast(half)).cast(FloatDType::F32);
         }
-        match cpu::forward(&self.graph, &self.units, &self.kept, &x, pass) {
+        match cpu::forward(&self.graph, &self.units, &self.ready, &x, pass) {
             Some(y) => y,
             None => self.forward_seen(x, pass, &mut |_, _| ()),
         }
@@ -147,7 +149,7 @@ impl Body {
 
     /// The concat-pooled output in evaluation: `[batch, 3, height, width]` to `[batch, 2 * channel]`.
     pub(super) fn features(&self, x: Tensor<4>) -> Tensor<2> {
-        match cpu::features(&self.graph, &self.units, &self.kept, &x) {
+        match cpu::features(&self.graph, &self.units, &self.ready, &x) {
             Some(features) => features,
             None => concat_pool(self.forward(x, &mut Pass::eval())),
         }
@@ -164,11 +166,8 @@ impl Body {
     /// Call this function after changing values of *frozen* units. Training steps and running statistics change only units
     /// that are not frozen, and those have no folds.
     pub(super) fn forget_folds(&mut self) {
-        self.kept.fill(Kept::default());
-    }
-
-    fn zip(self) -> impl Iterator<Item = (ConvNorm, Kept)> {
-        self.units.into_iter().zip(self.kept)
+        self.folds.fill(UnitFolds::default());
+        self.ready.fill(cpu::ReadyUnit::default());
     }
 
     /// The body with its units changed, without what was made of them.
@@ -221,10 +220,10 @@ impl BodyWalk<'_> {
         let depth = residual.as_ref().and_then(|_| self.pass.depth_of(number)).map(<[f32]>::to_vec);
         let y = timed(number, PassDirection::Forward, || match unit.batch_norm() {
             Some(norm) if foldable(norm.learns.is_enabled()) => {
-                let kept = &self.body.kept[number];
+                let folds = &self.body.folds[number];
                 let folded = match self.numbers {
-                    FloatDType::F32 => kept.fold.get_or_init(|| unit.fold(norm)),
-                    half => kept.half_fold.get_or_init(|| unit.fold(norm).cast(half)),
+                    FloatDType::F32 => folds.full.get_or_init(|| unit.fold(norm)),
+                    half => folds.half.get_or_init(|| unit.fold(norm).cast(half)),
                 };
                 unit.forward_folded(x, residual, depth, folded)
             }
@@ -263,17 +262,20 @@ impl Module for Body {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let (graph, training) = (self.graph.clone(), self.training);
-        let (mut units, mut kept) = (Vec::new(), Vec::new());
-        for ((mut unit, made), names) in self.zip().zip(&graph.units) {
-            let before = frozen(&unit);
+        let Self { units: before, mut folds, mut ready, graph, training } = self;
+        let mut units = Vec::with_capacity(before.len());
+        for (number, (mut unit, names)) in before.into_iter().zip(&graph.units).enumerate() {
+            let was_frozen = frozen(&unit);
             unit.conv = map_as(unit.conv, &names.conv, mapper);
             unit.norm = map_as(unit.norm, &names.norm, mapper);
             unit.layer_scale = map_as(unit.layer_scale, &names.layer_scale, mapper);
-            kept.push(if before && frozen(&unit) { made } else { Kept::default() });
+            if !(was_frozen && frozen(&unit)) {
+                folds[number] = UnitFolds::default();
+                ready[number] = cpu::ReadyUnit::default();
+            }
             units.push(unit);
         }
-        Self { units, kept, graph, training }
+        Self { units, folds, ready, graph, training }
     }
 
     fn collect_devices(&self, devices: Devices) -> Devices {
@@ -341,7 +343,8 @@ mod tests {
         let device = Device::flex().autodiff();
         let body = Body::new("resnet18", 1, &device);
         let folded = |body: &Body| {
-            body.kept.iter().filter(|kept| kept.fold.get().is_some() || kept.ready.get().is_some()).count()
+            let made = body.folds.iter().zip(&body.ready);
+            made.filter(|(folds, ready)| folds.full.get().is_some() || ready.is_made()).count()
         };
         let run = |body: &Body| {
             body.forward(Tensor::zeros([1, 3, 32, 32], &device), &mut Pass::train());

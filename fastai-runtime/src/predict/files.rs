@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::predictor::Answers;
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
-use crate::data::{DataError, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
+use crate::data::{DataError, Finding, FindingKind, Item, LoadJob, LoadedBatch, Loader, Target, Visit};
 use crate::error::Reached;
 use crate::metrics::Probabilities;
 use crate::progress::Watch;
@@ -82,7 +82,7 @@ impl Predictor {
                 progress.advance(done as u64, "");
                 if stop.requested() {
                     progress.finish();
-                    return Err(RunError::Stopped(Reached::Part(format!("{done} images are through"))));
+                    return Err(RunError::Stopped(Reached::Images(done)));
                 }
             }
         }
@@ -106,7 +106,10 @@ impl Predictor {
         self.stream(images.iter().map(Ok), &options, watch, &mut |said| {
             match said {
                 Ok(said) => values.extend_from_slice(said.probabilities),
-                Err(image) => failed.push(format!("{}: {}", image.path.display(), image.reason)),
+                Err(image) => {
+                    let text = format!("{}: {}", image.path.display(), image.reason);
+                    failed.push(Finding::new(FindingKind::BrokenImage { path: image.path }, text));
+                }
             }
             Ok(())
         })?;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{PredictOptions, Predictions, Predictor};
 use crate::RunError;
-use crate::data::DataError;
+use crate::data::{DataError, Finding, FindingKind};
 use crate::metrics::Probabilities;
 
 /// The body's features of some images: the largest values and then the means of each channel of its last map.
@@ -197,12 +197,13 @@ impl Predictor {
 /// # Errors
 /// Every image without pixels.
 fn empty(images: &[RgbImage]) -> Result<(), RunError> {
-    let findings: Vec<String> = images
+    let findings: Vec<Finding> = images
         .iter()
         .enumerate()
         .filter(|(_, image)| image.width() == 0 || image.height() == 0)
         .map(|(index, image)| {
-            format!("image {index}: {} x {} pixels, at least 1 x 1 wanted", image.width(), image.height())
+            let text = format!("image {index}: {} x {} pixels, at least 1 x 1 wanted", image.width(), image.height());
+            Finding::new(FindingKind::BrokenInput { image: index }, text)
         })
         .collect();
     if findings.is_empty() { Ok(()) } else { Err(DataError::from(findings).into()) }

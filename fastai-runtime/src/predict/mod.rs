@@ -6,6 +6,7 @@ mod members;
 mod memory;
 mod npy;
 mod onnx;
+mod origin;
 mod predictions;
 mod predictor;
 mod submission;

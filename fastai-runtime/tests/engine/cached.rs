@@ -183,6 +183,77 @@ fn a_stopped_run_goes_on_with_the_activations_that_it_had_computed() {
     assert!(files(&cache, "partial").is_empty() && model(&parts) == model(&whole.folder));
 }
 
+/// Keeps what a run says about its cache.
+#[derive(Default)]
+struct Said {
+    notes: Vec<String>,
+    warnings: Vec<String>,
+    computes: bool,
+}
+
+impl Progress for Said {
+    fn note(&mut self, line: &str) {
+        self.notes.extend(line.contains("activations").then(|| line.to_string()));
+    }
+    fn warn(&mut self, line: &str) {
+        self.warnings.extend(line.contains("activations").then(|| line.to_string()));
+    }
+    fn begin(&mut self, what: &str, _: u64) {
+        self.computes |= what.contains("activations");
+    }
+}
+
+/// What a folder in the place of a file does to a run, a full disk does too.
+#[test]
+fn a_cache_that_takes_no_complete_file_is_called_incomplete_and_completed_later() {
+    let chips = Chips::new(40);
+    let recipe = recipe(&chips);
+    let cache = chips.path().join("blocked-cache");
+    let said = |name: &str| {
+        let mut said = Said::default();
+        let outcome = run(&recipe, &options(&chips, name, &cache), &mut said).unwrap();
+        (said, outcome.summary.stages[0].cache.clone().unwrap(), model(&outcome.folder))
+    };
+    let (first, state, whole) = said("first");
+    assert!(first.notes[0].starts_with("made the cache of activations of 40 images") && !state.incomplete);
+    let sound = files(&cache, "features");
+    let folder = Path::new(&state.path);
+    fs::remove_dir_all(folder).unwrap();
+    for name in sound.keys() {
+        fs::create_dir_all(folder.join(name)).unwrap();
+    }
+
+    let (blocked, state, weights) = said("blocked");
+    assert_eq!((blocked.warnings.len(), state.incomplete), (2, true), "{:?}", blocked.warnings);
+    assert!(!blocked.notes.iter().any(|note| note.starts_with("made ")), "{:?}", blocked.notes);
+    let last = blocked.notes.last().unwrap();
+    assert!(last.contains("the activations of 40 images") && last.contains("completes the cache in"), "{last}");
+    assert!(blocked.computes && weights == whole);
+
+    for name in sound.keys() {
+        fs::remove_dir(folder.join(name)).unwrap();
+    }
+    let (completed, state, weights) = said("completed");
+    assert!(!completed.computes && !state.incomplete && completed.warnings.is_empty(), "{:?}", completed.warnings);
+    assert!(weights == whole && files(&cache, "features") == sound && files(&cache, "partial").is_empty());
+}
+
+/// Rows that no file takes are in memory alone.
+#[cfg(unix)]
+#[test]
+fn a_cache_that_takes_no_row_is_said_to_lack_them() {
+    let chips = Chips::new(40);
+    let recipe = recipe(&chips);
+    // A link to itself can be neither listed nor written.
+    let cache = chips.path().join("loop");
+    std::os::unix::fs::symlink("loop", &cache).unwrap();
+    let mut said = Said::default();
+    let outcome = run(&recipe, &options(&chips, "lost", &cache), &mut said).unwrap();
+    let last = said.notes.last().unwrap();
+    assert!(last.contains("lacks those of 40 of 40 images") && last.contains("`--cache`"), "{:?}", said.notes);
+    assert!(outcome.summary.stages[0].cache.as_ref().unwrap().incomplete && said.warnings.len() == 2);
+}
+
 /// Images that were added are computed; the others are copied.
 #[test]
 fn a_larger_set_computes_its_new_images_only() {

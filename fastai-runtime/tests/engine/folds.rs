@@ -289,7 +289,7 @@ fn a_labelled_test_set_measures_the_ensemble_once() {
     let folded = with_split(&chips.classes("fit(0.05, 1); tta(n_aug = 1);", "test: \"test\",", ""), "folds(2)");
     let outcome = run(&folded, &chips.options("run"), &mut Silent).unwrap();
     let test = outcome.summary.test.as_ref().unwrap();
-    assert_eq!((test.set.as_str(), test.n, test.predictions.as_str()), ("test", 10, "plain"));
+    assert_eq!((test.set.word(), test.n, test.predictions.as_str()), ("test", 10, "plain"));
     assert!(outcome.summary.test_tta.is_some());
     // The mean of the networks' probabilities, against the folders.
     let images = image_files(&[chips.path().join("test")]).unwrap();

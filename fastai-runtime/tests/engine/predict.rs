@@ -143,7 +143,7 @@ fn a_labelled_test_set_is_cached_with_the_others_and_measured_once() {
     let summary = Summary::read(&outcome.folder).unwrap();
     assert!(summary.test.is_some() && summary.test_tta.is_some(), "they are in summary.json");
     let (plain, tta) = (outcome.summary.test.as_ref().unwrap(), outcome.summary.test_tta.as_ref().unwrap());
-    assert_eq!((plain.set.as_str(), plain.n, plain.predictions.as_str()), ("test", 10, "plain"));
+    assert_eq!((plain.set.word(), plain.n, plain.predictions.as_str()), ("test", 10, "plain"));
     assert_eq!((tta.n, tta.predictions.as_str()), (10, "tta: 1 plain + 1 augmented"));
     // The table of the classes is of the validation images, each of which is of one class and said to be of one.
     let classes = &summary.by_class.as_ref().unwrap().table;

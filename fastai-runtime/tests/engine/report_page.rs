@@ -8,7 +8,7 @@ use fastai_runtime::data::Sizes;
 use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, Confusion, MetricValue, class_table};
 use fastai_runtime::report::{
     Bars, Baseline, ByClass, CacheUse, ClassCount, Counts, DataOverview, Evaluation, Gallery, GalleryGroup,
-    GalleryImage, Record, RunFolder, StageSummary, Status, Summary, html, plot,
+    GalleryImage, MeasuredSet, Record, RunFolder, StageSummary, Status, Summary, html, plot,
 };
 use fastai_runtime::train::{EpochRow, FindCurve, FitCurve};
 
@@ -18,7 +18,7 @@ fn metric(name: &str, value: f64, interval: Option<[f64; 2]>, n: usize) -> Metri
 
 fn evaluation(predictions: &str, n: usize, loss: f64, metrics: Vec<MetricValue>) -> Evaluation {
     let trn_loss = (predictions == "plain").then_some(loss * 1.2);
-    Evaluation { set: "valid".into(), predictions: predictions.into(), n, trn_loss, val_loss: loss, metrics }
+    Evaluation { set: MeasuredSet::Valid, predictions: predictions.into(), n, trn_loss, val_loss: loss, metrics }
 }
 
 /// A loss curve as `lr_find` sees it: flat, falling, running away.
@@ -81,13 +81,13 @@ fn fit(
     }
 }
 
-fn stage(step: usize, kind: &str, text: &str, trains: &str, result: Option<Evaluation>) -> StageSummary {
+fn stage(step: usize, kind: &str, text: &str, trains: Option<&str>, result: Option<Evaluation>) -> StageSummary {
     StageSummary {
         step,
         kind: StepKind::parse(kind).unwrap(),
         text: text.into(),
         size: 224,
-        trains: trains.into(),
+        trains: trains.map(str::to_string),
         seconds: 185.2,
         images: if kind == "fit" { 23_000 } else { 0 },
         images_per_s: 124.2,
@@ -101,10 +101,11 @@ fn cats() -> (Summary, Record) {
     let last = evaluation("plain", 2000, 0.0193, accuracy(0.9925, [0.9877, 0.9954]));
     let tta = evaluation("tta: 1 plain + 4 augmented", 2000, 0.0181, accuracy(0.994, [0.9895, 0.9966]));
     let mut found =
-        stage(1, "lr_find", "lr_find(suggest = valley, or = 0.01)", "the head, on cached activations", None);
+        stage(1, "lr_find", "lr_find(suggest = valley, or = 0.01)", Some("the head, on cached activations"), None);
     found.suggestion = Some(1e-2);
-    let mut cached = stage(0, "precompute", "precompute(on)", "", None);
-    cached.cache = Some(CacheUse { path: ".fastai/activations/9f3c2a".into(), found: false, seconds: 412.0 });
+    let mut cached = stage(0, "precompute", "precompute(on)", None, None);
+    cached.cache =
+        Some(CacheUse { path: ".fastai/activations/9f3c2a".into(), found: false, incomplete: false, seconds: 412.0 });
     let confusion = Confusion {
         classes: vec!["cat".into(), "dog".into()],
         cells: vec![(0, 0, 996), (0, 1, 4), (1, 0, 8), (1, 1, 992)],
@@ -125,16 +126,16 @@ fn cats() -> (Summary, Record) {
         stages: vec![
             cached,
             found,
-            stage(2, "fit", "fit(lr, 2)", "the head, on cached activations", Some(evaluation("plain", 2000, 0.0262, accuracy(0.9885, [0.9828, 0.9923])))),
-            stage(3, "precompute", "precompute(off)", "", None),
-            stage(4, "fit", "fit(lr, 3, cycle_len = 1)", "the head, on images", Some(evaluation("plain", 2000, 0.0237, accuracy(0.9915, [0.9864, 0.9947])))),
-            stage(5, "unfreeze", "unfreeze()", "", None),
+            stage(2, "fit", "fit(lr, 2)", Some("the head, on cached activations"), Some(evaluation("plain", 2000, 0.0262, accuracy(0.9885, [0.9828, 0.9923])))),
+            stage(3, "precompute", "precompute(off)", None, None),
+            stage(4, "fit", "fit(lr, 3, cycle_len = 1)", Some("the head, on images"), Some(evaluation("plain", 2000, 0.0237, accuracy(0.9915, [0.9864, 0.9947])))),
+            stage(5, "unfreeze", "unfreeze()", None, None),
             StageSummary {
                 turned_at: Some(4),
                 trains_body: true,
-                ..stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", "the whole network, on images", Some(last.clone()))
+                ..stage(6, "fit", "fit([lr / 100, lr / 10, lr], 3, cycle_len = 1, cycle_mult = 2)", Some("the whole network, on images"), Some(last.clone()))
             },
-            stage(7, "tta", "tta(n_aug = 4)", "", Some(tta.clone())),
+            stage(7, "tta", "tta(n_aug = 4)", None, Some(tta.clone())),
         ],
         tta: Some(tta),
         r#final: Some(last),
@@ -241,7 +242,7 @@ fn planet() -> (Summary, Record) {
             0,
             "fit",
             "fit(0.2, 3, cycle_len = 1, cycle_mult = 2)",
-            "the head, on images",
+            Some("the head, on images"),
             Some(last.clone()),
         )],
         r#final: Some(last),

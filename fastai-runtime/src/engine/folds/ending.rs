@@ -15,7 +15,7 @@ use crate::models::WeightsError;
 use crate::predict::{Predictor, fold_folder};
 use crate::progress::Watch;
 use crate::report::out_of_fold::{self, OutOfFoldRow};
-use crate::report::{DataOverview, Evaluation, Folds, Status};
+use crate::report::{DataOverview, Evaluation, Folds, MeasuredSet, Status};
 
 /// The predictions of all folds.
 struct Whole {
@@ -111,7 +111,8 @@ impl FoldedRun<'_> {
         counter: usize,
         folds: &Folds,
     ) -> Evaluation {
-        let mut found = measured::evaluation("valid", look, truth, metrics, self.summary.seed, &[counter as u64]);
+        let mut found =
+            measured::evaluation(MeasuredSet::Valid, look, truth, metrics, self.summary.seed, &[counter as u64]);
         // What a fold chose on its own validation images, all of them chose.
         let first = folds.each.first().and_then(|fold| fold.r#final.as_ref());
         for value in &mut found.metrics {

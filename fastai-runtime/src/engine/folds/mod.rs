@@ -117,7 +117,7 @@ impl<'a> FoldedRun<'a> {
             recipe: state.recipe,
             task: recipe.task(),
             seed: state.seed,
-            directory: std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
+            directory: Summary::working_directory(),
             threads: options.threads.unwrap_or_else(rayon::current_num_threads),
             folds: Some(Folds { count: folds.len(), ..Folds::default() }),
             ..Summary::default()
@@ -215,11 +215,10 @@ impl<'a> FoldedRun<'a> {
             // Between the folds, or before the first batch of one: the run goes on from here.
             other => match self.summary.folds.as_ref().map_or(0, |folds| folds.each.len()) {
                 0 => other,
-                done => Reached::Part(format!(
-                    "{done} of {} folds are complete, in {}",
-                    self.folds.len(),
-                    self.folder.path().display()
-                )),
+                done => {
+                    let folder = self.folder.path().to_path_buf();
+                    Reached::Folds { done, of: self.folds.len(), folder }
+                }
             },
         })
     }

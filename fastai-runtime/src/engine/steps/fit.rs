@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fastai_dsl::{Fit, KeepBest, Schedule, StepKind};
+use fastai_dsl::{Fit, KeepBest, Schedule, Stage, StepKind};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
@@ -12,33 +12,131 @@ use crate::engine::measured::Look;
 use crate::engine::session::Session;
 use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
+use crate::metrics::{LogLoss, MeanAbsError, Measure, Probabilities, Truth, paired};
 use crate::progress::Watch;
+use crate::random::{Stream, bits};
 use crate::report::{StageSummary, body_lost};
-use crate::train::{self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, Patience, Validation, turning_point};
+use crate::train::{
+    self, Against, BestBy, Ending, EpochRow, FitCurve, FitPlan, FitResult, MeanResult, Patience, Validation,
+    turning_point,
+};
 
 pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;
     precompute::prepare(session, &stage.state, summary)?;
     session.make_room(index, stage)?;
-    let groups = session.learner.network().groups();
-    let found = &session.summary.found_rates;
-    let lrs = stage.rates.iter().map(|rate| rate.resolve(found)).collect::<Option<Vec<f64>>>();
-    let lrs = lrs.ok_or_else(|| ResumeError::Broken {
-        path: session.folder.path().to_path_buf(),
-        reason: "a rate refers to a finder that has not run".to_string(),
-    })?;
-    let wds = match step.wds.as_slice() {
-        [] => vec![0.0; groups],
-        [one] => vec![*one; groups],
-        many => many.to_vec(),
+    let named = format!("step {} `{}`", index + 1, stage.step);
+    let conditions = (!session.smoke).then(|| conditions(session, index, summary.trains_body));
+    let watch = CourseWatch::new(named.clone(), stage.state.body, conditions);
+    // What the network says that the fit begins with; nothing is known of one that another step put in place.
+    let before = session.look.as_ref().map(|look| look.probabilities.clone());
+    let (mut result, watch) = train_network(session, step, index, stage, watch)?;
+    timed(summary, result.images, result.seconds);
+    if let Some(mean) = &result.mean {
+        let line = mean_reached(step, mean, session.valid_loss.is_some());
+        session.note(line);
+    }
+    if result.ended_early {
+        let (run, all) = (result.epochs.len(), stage.epochs);
+        let by = session.recipe.keep_best().map_or("val_loss", KeepBest::word);
+        session
+            .note(format!("stop_early: step {} ends after {run} of {all} epochs, {by} no longer improved", index + 1));
+    }
+    let chosen = session.recipe.keep_best().and_then(|by| chosen(by, &result));
+    if let Some(chosen) = &chosen {
+        session.note(format!("keep_best: {chosen}"));
+    }
+    summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
+    let ended = Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept };
+    let (judgement, remarks) = watch.conclude(ended);
+    summary.judgement = judgement;
+    for remark in remarks {
+        say(session, remark);
+    }
+    let predicted = result.predictions.take().zip(final_losses(&result));
+    session.look = predicted.map(|(probabilities, (loss, trn_loss))| Look {
+        probabilities,
+        loss,
+        trn_loss,
+        made: "plain".to_string(),
+        chosen,
+    });
+    session.record.fits.push(FitCurve {
+        step: index,
+        title: summary.text.clone(),
+        rates: result.rates,
+        losses: result.losses,
+        batch_losses: result.batch_losses,
+        ends: result.ends,
+        epochs: result.epochs,
+    });
+    if let (Some(look), Some(loss)) = (session.look.take(), &session.valid_loss) {
+        let truth = loss.truth().clone();
+        summary.evaluation = Some(session.show(&look, &truth, index));
+        let before = before.filter(|_| summary.trains_body);
+        let lost = before.and_then(|before| cost(session, index, &truth, [&before, &look.probabilities]));
+        session.look = Some(look);
+        if let Some(lost) = lost {
+            summary.body_lost = true;
+            session.note(format!("{named}: {lost}"));
+        }
+    }
+    match result.ending {
+        Ending::Complete => Ok(()),
+        Ending::Stopped => Err(RunError::Stopped(Reached::Batch)),
+    }
+}
+
+/// What the course of step `index` is judged by.
+fn conditions(session: &Session<'_>, index: usize, trains_body: bool) -> Against {
+    // Weights that another step put in place since owe nothing to the fits before it.
+    let same_weights = |earlier: &&StageSummary| earlier.kind == StepKind::Fit || !earlier.kind.changes_weights();
+    let earlier = session.summary.stages.iter().rev().take_while(same_weights);
+    let before = earlier.filter(|earlier| earlier.kind == StepKind::Fit).find_map(|fit| fit.evaluation.as_ref());
+    Against {
+        constant: session.constant_loss,
+        first: None,
+        before: before.map(|evaluation| evaluation.val_loss),
+        trains_body,
+        followed: session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit),
+    }
+}
+
+/// States what training the body cost: how far the first metric, or the loss of the task, fell between two predictions of the
+/// validation images, if chance does not explain it.
+fn cost(session: &Session<'_>, index: usize, truth: &Truth, [before, after]: [&Probabilities; 2]) -> Option<String> {
+    let task_loss: Box<dyn Measure> = match truth {
+        Truth::Values(_) => Box::new(MeanAbsError),
+        Truth::Classes(_) | Truth::Tags { .. } => Box::new(LogLoss),
     };
+    let measure = session.metrics.first().unwrap_or(&task_loss);
+    let direction = measure.direction();
+    if direction.gain(measure.value(before, truth), measure.value(after, truth)) >= 0.0 {
+        return None;
+    }
+    let mut rng = Stream::new(session.seed, "paired").at(&[index as u64]);
+    let change = paired(&**measure, before, after, truth, &mut || bits(&mut rng))?;
+    body_lost(&measure.column(), direction, &change)
+}
+
+/// Trains the session's network, and writes epochs, states and the models of cycles. `watch` judges the epochs, and comes back.
+///
+/// # Errors
+/// Those of [`train::fit()`]; the summary then has the warnings of the epochs before.
+fn train_network(
+    session: &mut Session<'_>,
+    step: &Fit,
+    index: usize,
+    stage: &Stage,
+    watch: CourseWatch,
+) -> Result<(FitResult, CourseWatch), RunError> {
     let recipe = session.recipe;
     let plan = FitPlan {
         stage: index as u64,
         epochs: if session.smoke { 1 } else { stage.epochs },
         settings: Box::new(Schedule::of(step).settings(stage.batches_per_epoch.unwrap_or(1))),
-        lrs,
-        wds,
+        lrs: rates(session, stage)?,
+        wds: decays(step, session.learner.network().groups()),
         descent: descent(recipe),
         mixing: mixing(recipe),
         metrics: &session.metrics,
@@ -60,20 +158,11 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let size = stage.state.size;
     let examples = session.sets.examples(Part::Train, size);
     let valid = session.sets.examples(Part::Valid, size);
-    let validation = session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss });
+    let began = session.look.as_ref().zip(session.valid_loss.as_ref());
+    let before = began.map(|(look, loss)| loss.of_each_prediction(&look.probabilities));
+    let validation =
+        session.valid_loss.as_ref().map(|loss| Validation { examples: &*valid, loss, before: before.as_deref() });
     let cycle_meta = session.meta(size);
-    // Weights that another step put in place since owe nothing to the fits before it.
-    let same_weights = |earlier: &&StageSummary| earlier.kind == StepKind::Fit || !earlier.kind.changes_weights();
-    let earlier = session.summary.stages.iter().rev().take_while(same_weights);
-    let before = earlier.filter(|earlier| earlier.kind == StepKind::Fit).find_map(|fit| fit.evaluation.as_ref());
-    let against = Against {
-        constant: session.constant_loss,
-        first: None,
-        before: before.map(|evaluation| evaluation.val_loss),
-        trains_body: summary.trains_body,
-        followed: session.stages[index + 1..].iter().any(|later| later.step.kind() == StepKind::Fit),
-    };
-    let named = format!("step {} `{}`", index + 1, stage.step);
     let mut keeping = Keeping {
         index,
         meta: session.meta(recipe.transforms().size),
@@ -85,7 +174,7 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         best: None,
         cycles: step.cycle_save_name.clone().map(|name| (name, cycle_meta)),
         saved: BTreeMap::new(),
-        watch: CourseWatch::new(named.clone(), stage.state.body, (!session.smoke).then_some(against)),
+        watch,
     };
     let result = train::fit(
         &mut session.learner,
@@ -99,92 +188,75 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     let Keeping { saved, watch, .. } = keeping;
     drop((examples, valid));
     let result = result.map_err(|error| {
-        session.summary.notes.extend(watch.warnings());
+        // That the loss is no longer a number is the end of what was warned of, and the error says what helps.
+        if !matches!(error, RunError::Diverged { .. }) {
+            session.summary.notes.extend(watch.warnings());
+        }
         error.in_step(index, &stage.step)
     })?;
     for (name, digest) in saved {
         session.has_saved(&name, digest);
     }
-    timed(summary, result.images, result.seconds);
-    let epochs = result.epochs.len();
-    let kept = recipe.keep_best().and_then(|by| match (result.kept, &result.mean) {
-        (Some(epoch), _) => Some(format!("epoch {epoch}, the best of {epochs} by {}", by.word())),
+    Ok((result, watch))
+}
+
+/// The full learning rate of each layer group.
+fn rates(session: &Session<'_>, stage: &Stage) -> Result<Vec<f64>, ResumeError> {
+    let found = &session.summary.found_rates;
+    let rates = stage.rates.iter().map(|rate| rate.resolve(found)).collect::<Option<Vec<f64>>>();
+    rates.ok_or_else(|| ResumeError::Broken {
+        path: session.folder.path().to_path_buf(),
+        reason: "a rate refers to a finder that has not run".to_string(),
+    })
+}
+
+/// The weight decay of each layer group.
+fn decays(step: &Fit, groups: usize) -> Vec<f64> {
+    match step.wds.as_slice() {
+        [] => vec![0.0; groups],
+        [one] => vec![*one; groups],
+        many => many.to_vec(),
+    }
+}
+
+/// What `swa` says of the mean of epochs or cycles.
+fn mean_reached(step: &Fit, mean: &MeanResult, is_measured: bool) -> String {
+    let what = if step.cycle_len.is_some() { "cycles" } else { "epochs" };
+    if !is_measured {
+        return format!("swa: the mean of the last {} {what}", mean.networks);
+    }
+    let measured = [("val_loss".to_string(), mean.val_loss)].into_iter().chain(mean.metrics.iter().cloned());
+    let measured: Vec<String> = measured.map(|(name, value)| format!("{name} {value:.6}")).collect();
+    format!("swa: the mean of the last {} {what}: {}", mean.networks, measured.join(", "))
+}
+
+/// Which weights `keep_best` chose, in words; `None` if there was one epoch alone.
+fn chosen(by: KeepBest, result: &FitResult) -> Option<String> {
+    let (by, epochs) = (by.word(), result.epochs.len());
+    match (result.kept, &result.mean) {
+        (Some(epoch), _) => Some(format!("epoch {epoch}, the best of {epochs} by {by}")),
         (None, Some(mean)) => {
-            Some(format!("the mean of {} epochs, better than the best of {epochs} by {}", mean.networks, by.word()))
+            Some(format!("the mean of {} epochs, better than the best of {epochs} by {by}", mean.networks))
         }
         (None, None) => None,
-    });
-    if let Some(mean) = &result.mean {
-        let measured = [("val_loss".to_string(), mean.val_loss)].into_iter().chain(mean.metrics.iter().cloned());
-        let measured: Vec<String> = measured.map(|(name, value)| format!("{name} {value:.6}")).collect();
-        let what = if step.cycle_len.is_some() { "cycles" } else { "epochs" };
-        session.note(match &session.valid_loss {
-            Some(_) => format!("swa: the mean of the last {} {what}: {}", mean.networks, measured.join(", ")),
-            None => format!("swa: the mean of the last {} {what}", mean.networks),
-        });
     }
-    if result.ended_early {
-        let (run, all) = (result.epochs.len(), stage.epochs);
-        let by = recipe.keep_best().map_or("val_loss", KeepBest::word);
-        session
-            .note(format!("stop_early: step {} ends after {run} of {all} epochs, {by} no longer improved", index + 1));
-    }
-    if let Some(kept) = &kept {
-        session.note(format!("keep_best: {kept}"));
-    }
-    summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
-    let ended = Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept };
-    let (judgement, remarks) = watch.conclude(ended);
-    summary.judgement = judgement;
-    for remark in remarks {
-        say(session, remark);
-    }
-    // The validation loss of the weights that the fit ends with, and the training loss of their epoch.
+}
+
+/// The validation loss of the weights that the fit ends with, and the training loss of their epoch; a mean has none.
+fn final_losses(result: &FitResult) -> Option<(f64, Option<f64>)> {
     let of_row = |row: &EpochRow| (row.val_loss, Some(row.trn_loss));
-    let shown = match (result.kept, &result.mean) {
+    match (result.kept, &result.mean) {
         (Some(epoch), _) => result.epochs.get(epoch as usize).map(of_row),
         (None, Some(mean)) => Some((mean.val_loss, None)),
         (None, None) => result.epochs.last().map(of_row),
-    };
-    session.look = match (result.predictions, shown) {
-        (Some(probabilities), Some((loss, trn_loss))) => {
-            Some(Look { probabilities, loss, trn_loss, made: "plain".to_string(), chosen: kept })
-        }
-        _ => None,
-    };
-    session.record.fits.push(FitCurve {
-        step: index,
-        title: summary.text.clone(),
-        rates: result.rates,
-        losses: result.losses,
-        batch_losses: result.batch_losses,
-        ends: result.ends,
-        epochs: result.epochs,
-    });
-    if let (Some(look), Some(loss)) = (session.look.take(), &session.valid_loss) {
-        let truth = loss.truth().clone();
-        let evaluation = session.show(&look, &truth, index);
-        session.look = Some(look);
-        if let Some(lost) = body_lost(&session.summary.stages, summary, &evaluation) {
-            session.note(format!("{named}: {lost}"));
-        }
-        summary.evaluation = Some(evaluation);
-    }
-    match result.ending {
-        Ending::Complete => Ok(()),
-        Ending::Stopped => Err(RunError::Stopped(Reached::Batch)),
     }
 }
 
 /// Says what is still to be said, and records it in the summary.
 fn say(session: &mut Session<'_>, remark: CourseNote) {
-    let line = match remark {
-        CourseNote::Warned(line) => line,
-        CourseNote::Warning(line) => {
-            session.progress.warn(&line);
-            line
-        }
-        CourseNote::Note(line) => return session.note(line),
-    };
-    session.summary.notes.push(line);
+    match remark {
+        CourseNote::Warned(line) => session.summary.notes.push(line),
+        CourseNote::Warning(line) => session.warn(line),
+        CourseNote::Note(line) => session.note(line),
+    }
 }

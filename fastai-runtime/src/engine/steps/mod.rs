@@ -47,7 +47,7 @@ impl Session<'_> {
                 kind: stage.step.kind(),
                 text: stage.step.to_string(),
                 size: stage.state.size,
-                trains: if trains { stage.state.trains(groups) } else { String::new() },
+                trains: trains.then(|| stage.state.trains(groups)),
                 trains_body: trains && body,
                 ..StageSummary::default()
             };
@@ -61,6 +61,8 @@ impl Session<'_> {
                 return Err(RunError::Stopped(Reached::Batch));
             }
         }
+        // It passes images through the body in any state that the run had: in the parts that all of them fit into.
+        self.learner.set_parts(self.snapshot.parts.iter().copied().max().unwrap_or(1));
         self.measure_final()
     }
 

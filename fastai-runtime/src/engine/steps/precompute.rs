@@ -6,7 +6,7 @@ use std::time::Instant;
 use fastai_dsl::{BodyState, State};
 
 use crate::RunError;
-use crate::activations::{CacheKey, Features, Purpose};
+use crate::activations::{CacheKey, Features, Kept, Purpose};
 use crate::engine::session::Session;
 use crate::engine::sets::{Cached, Part};
 use crate::models;
@@ -26,25 +26,58 @@ pub(in crate::engine) fn prepare(
     }
     let started = Instant::now();
     let opened = open(session, state.size)?;
-    summary.cache = opened.map(|(folder, found)| CacheUse {
+    summary.cache = opened.map(|CacheState { folder, found, complete, .. }| CacheUse {
         path: folder.display().to_string(),
         found,
+        incomplete: !complete,
         seconds: started.elapsed().as_secs_f64(),
     });
     Ok(())
 }
 
+/// The activations of all parts in the cache.
+struct CacheState {
+    folder: PathBuf,
+    size: u32,
+    images: usize,
+    /// Whether the cache contained everything before.
+    found: bool,
+    /// Whether each part has a file of its own now.
+    complete: bool,
+    /// Images whose features only this run has.
+    missing: usize,
+}
+
+impl CacheState {
+    fn describe(&self) -> String {
+        let CacheState { images, size, .. } = self;
+        let folder = self.folder.display();
+        match (self.missing, self.complete) {
+            (0, true) => {
+                let did = if self.found { "found" } else { "made" };
+                format!("{did} the cache of activations of {images} images at {size} pixels: {folder}")
+            }
+            (0, false) => format!(
+                "the activations of {images} images at {size} pixels are kept, but not in a file for each set: the next run \
+                 that needs them completes the cache in {folder} if there is room"
+            ),
+            (missing, _) => format!(
+                "the cache of activations at {size} pixels lacks those of {missing} of {images} images, which are in memory \
+                 only, so the next run computes them again: make room for {folder}, or name another folder with `--cache`"
+            ),
+        }
+    }
+}
+
 /// Makes the features of all parts available for the current network at `size`; `None` if they already are.
-///
-/// Returns the folder and whether it contained everything.
-fn open(session: &mut Session<'_>, size: u32) -> Result<Option<(PathBuf, bool)>, RunError> {
+fn open(session: &mut Session<'_>, size: u32) -> Result<Option<CacheState>, RunError> {
     let network = session.learner.network();
     let preparation = session.sets.preparation.at_size(size);
     let body = models::body_digest(network);
     let key = CacheKey::new(&body, &preparation.signature());
     let purpose = Purpose {
         recipe: session.recipe.name().to_string(),
-        directory: session.summary.directory.clone(),
+        directory: session.summary.directory.as_ref().map_or(String::new(), |folder| folder.display().to_string()),
         network: network.arch().to_string(),
         body,
         preparation: preparation.signature(),
@@ -54,7 +87,7 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<(PathBuf, bool)>,
     if session.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
         return Ok(None);
     }
-    let (mut found, mut images) = (true, 0);
+    let mut state = CacheState { folder: folder.clone(), size, images: 0, found: true, complete: true, missing: 0 };
     let mut features = Vec::with_capacity(Part::ALL.len());
     for part in Part::ALL {
         let files = session.sets.images[part as usize].files();
@@ -66,14 +99,17 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<(PathBuf, bool)>,
         let purpose = Purpose { part: part.word().to_string(), images: files.len(), ..purpose.clone() };
         let watch = Watch { progress: &mut *session.progress, stop: &session.stop };
         let opened = session.cache.open(&key, &files, &examples, &session.learner, &purpose, watch)?;
-        found &= opened.found;
-        images += opened.features.rows();
+        state.found &= opened.found;
+        state.complete &= opened.kept == Kept::Complete;
+        state.images += opened.features.rows();
+        if let Kept::Missing(images) = opened.kept {
+            state.missing += images;
+        }
         features.push(opened.features);
     }
     if let Ok(features) = features.try_into() {
-        session.sets.cached = Some(Cached { folder: folder.clone(), features });
+        session.sets.cached = Some(Cached { folder, features });
     }
-    let did = if found { "found" } else { "made" };
-    session.note(format!("{did} the cache of activations of {images} images at {size} pixels: {}", folder.display()));
-    Ok(Some((folder, found)))
+    session.note(state.describe());
+    Ok(Some(state))
 }

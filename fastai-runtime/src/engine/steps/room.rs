@@ -38,7 +38,7 @@ impl Session<'_> {
                 let images = Tensor::zeros([rows.len(), 3, size, size], &device);
                 let mut rng = Stream::new(self.seed, "room").at(&[]);
                 self.learner.try_step(Inputs::Images(images), &rows, &self.train_loss, &mut rng);
-                device.sync().map_err(|error| error.to_string())
+                device.sync().map_err(|error| device::cause_in(&error.to_string()))
             });
             device.memory_cleanup();
             tried.and_then(|done| done)
@@ -56,7 +56,7 @@ impl Session<'_> {
         self.learner.set_parts(parts);
         self.snapshot.parts[index] = parts;
         if parts > least {
-            self.note(format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage.state.batch, parts)));
+            self.note(format!("step {} `{}`: {}", index + 1, stage.step, in_parts(stage, parts)));
         }
         Ok(())
     }

@@ -157,12 +157,26 @@ impl Back {
         if let Some(residual) = entry.residual {
             self.add(residual, dy.clone());
         }
+        let dy = self.through_norm(&entry, dy, sums.as_ref(), inner);
+        self.through_convolution(&entry, dy, before);
+    }
+
+    /// Goes back through the norm, the factors of the channels and the bias. `sums` are those of the gradient, `inner` is the
+    /// norm's input.
+    fn through_norm(
+        &mut self,
+        entry: &UnitEntry,
+        mut dy: FeatureMap,
+        sums: Option<&GradientSums>,
+        inner: Option<FeatureMap>,
+    ) -> FeatureMap {
+        let isa = Isa::detect();
+        let channels = entry.spec.output;
         let factor = |channel: usize| entry.factor.as_ref().map_or(1.0, |factor| factor[channel]);
-        let sum = |channel: usize| sums.as_ref().map_or(0.0, |sums| sums.gradient[channel]);
-        let product = |channel: usize| sums.as_ref().map_or(0.0, |sums| sums.products[channel]);
+        let sum = |channel: usize| sums.map_or(0.0, |sums| sums.gradient[channel]);
+        let product = |channel: usize| sums.map_or(0.0, |sums| sums.products[channel]);
         let each = |of: &dyn Fn(usize) -> f32| (0..channels).map(of).collect::<Vec<f32>>();
         let none = each(&|_| 0.0);
-        // Through the factors and the norm.
         if let Some(found) = &entry.norm {
             let (weight, bias) = (found.weight.values(), found.bias.values());
             let inverse = &found.inverse;
@@ -179,7 +193,7 @@ impl Back {
             } else {
                 (none.clone(), none.clone())
             };
-            let factors = GradientFactors { gradient: &through, distance: &distance, mean, shift: &shift };
+            let factors = GradientFactors { gradient: &through, distance: &distance, mean: &found.mean, shift: &shift };
             let input = inner.as_ref().expect("a norm keeps its input");
             dy = pass(isa, dy, input, &factors);
         } else if let (Some(scales), Some(input)) = (&entry.factor, &inner) {
@@ -188,8 +202,7 @@ impl Back {
             let factors = GradientFactors { gradient: scales, distance: &none, mean: &none, shift: &none };
             dy = pass(isa, dy, input, &factors);
         }
-        drop(inner);
-        // Through the convolution. With a norm after it the bias has what is left of the sums.
+        // With a norm after it the bias has what is left of the sums.
         if entry.bias.is_some() {
             let values = match &entry.norm {
                 Some(found) if found.learned => none.clone(),
@@ -198,13 +211,18 @@ impl Back {
             };
             self.parameter(entry.bias, || values, vec![channels]);
         }
+        dy
+    }
+
+    /// Goes back through the convolution, or to the input of a unit without one.
+    fn through_convolution(&mut self, entry: &UnitEntry, dy: FeatureMap, before: &[TapeEntry]) {
         let Some((weight, node)) = &entry.weight else {
             if let Some(from) = entry.from {
                 self.add(from, dy);
             }
             return;
         };
-        let sides = shape::sides(&entry.spec);
+        let (isa, sides) = (Isa::detect(), shape::sides(&entry.spec));
         if let Some(node) = node {
             let mut gradient = vec![0f32; sides.weights()];
             let x = match (&entry.x, before) {
@@ -216,7 +234,8 @@ impl Back {
             };
             convolution::kernel_gradient(isa, x.map(), dy.map(), sides, entry.window, &mut gradient);
             let [height, width] = sides.kernel;
-            self.parameters.push((*node, gradient, vec![channels, sides.input / sides.groups, height, width]));
+            let shape = vec![entry.spec.output, sides.input / sides.groups, height, width];
+            self.parameters.push((*node, gradient, shape));
         }
         if let Some(from) = entry.from {
             let shape = entry.x.shape();

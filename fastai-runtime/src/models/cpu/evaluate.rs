@@ -1,16 +1,13 @@
 //! A body without anything to learn from a pass.
 
-use std::sync::Arc;
-
 use fastai_dsl::arch::unit::Activation;
 use fastai_kernels::pool::PoolWindow;
 use fastai_kernels::{Isa, Map, MapMut, MapShape, activation, gate, layout, norm, pool};
 
-use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
 use super::super::unit_times::{PassDirection, timed};
 use super::feature_map::FeatureMap;
-use super::ready::Ready;
+use super::ready::ReadyUnit;
 use super::shape;
 use fastai_dsl::arch::graph::{Graph, Node};
 
@@ -39,7 +36,7 @@ fn means(x: &FeatureMap) -> FeatureMap {
 pub(super) struct BodyEvaluation<'a> {
     pub(super) graph: &'a Graph,
     pub(super) units: &'a [ConvNorm],
-    pub(super) kept: &'a [Kept],
+    pub(super) ready: &'a [ReadyUnit],
 }
 
 impl BodyEvaluation<'_> {
@@ -106,7 +103,7 @@ impl BodyEvaluation<'_> {
     /// Writes the output of a unit.
     pub(super) fn unit(&self, number: usize, x: &FeatureMap, residual: Option<&FeatureMap>, output: &mut MapMut<'_>) {
         let unit = &self.units[number];
-        let ready = self.kept[number].ready.get_or_init(|| Arc::new(Ready::new(unit).expect("a body on the CPU")));
+        let ready = self.ready[number].of(unit);
         timed(number, PassDirection::Forward, || ready.run(unit, x, residual, output));
     }
 }

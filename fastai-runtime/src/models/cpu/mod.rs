@@ -15,4 +15,4 @@ mod tape;
 
 pub(super) use linear::evaluate_layer;
 pub(super) use operation::{features, forward, together};
-pub(super) use ready::Ready;
+pub(super) use ready::ReadyUnit;

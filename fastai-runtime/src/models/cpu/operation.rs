@@ -12,13 +12,13 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use fastai_kernels::{MapShape, layout};
 
-use super::super::body::Kept;
 use super::super::conv_norm::ConvNorm;
 use super::super::norm::Pass;
 use super::super::unit_times::on_pool;
 use super::backward;
 use super::evaluate::BodyEvaluation;
 use super::feature_map::FeatureMap;
+use super::ready::ReadyUnit;
 use super::shape;
 use super::tape::{MapNumber, Recording, Tape};
 use crate::float;
@@ -70,14 +70,14 @@ impl FirstMap {
 pub(in crate::models) fn features(
     graph: &Graph,
     units: &[ConvNorm],
-    kept: &[Kept],
+    ready: &[ReadyUnit],
     x: &Tensor<4>,
 ) -> Option<Tensor<2>> {
     if units.iter().any(ConvNorm::requires_grad) {
         return None;
     }
     let FirstMap { value, context, node: None } = FirstMap::new(graph, x)? else { return None };
-    let evaluation = BodyEvaluation { graph, units, kept };
+    let evaluation = BodyEvaluation { graph, units, ready };
     let (features, sides) = on_pool(false, || evaluation.features(value));
     Some(float::tensor(features, sides, is_enabled(context)))
 }
@@ -86,12 +86,12 @@ pub(in crate::models) fn features(
 pub(in crate::models) fn forward(
     graph: &Graph,
     units: &[ConvNorm],
-    kept: &[Kept],
+    ready: &[ReadyUnit],
     x: &Tensor<4>,
     pass: &mut Pass,
 ) -> Option<Tensor<4>> {
     let FirstMap { value, context, node } = FirstMap::new(graph, x)?;
-    let evaluation = BodyEvaluation { graph, units, kept };
+    let evaluation = BodyEvaluation { graph, units, ready };
     let trained = units.iter().find(|unit| unit.requires_grad());
     if trained.is_none() && node.is_none() && !learns(units, pass) && !pass.has_depth() {
         let output = on_pool(false, || evaluation.run(&graph.root, value));

@@ -1,6 +1,6 @@
 //! A unit that has nothing to learn from a pass: its norm and factors are part of its convolution, whose weights are packed.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use fastai_kernels::conv::Window;
 use fastai_kernels::convolution::Convolution;
@@ -11,9 +11,28 @@ use super::feature_map::FeatureMap;
 use super::shape;
 use crate::float::{Floats, floats};
 
+/// What is made of a frozen unit for the kernels when it first runs, and shared by the clones of its body from then on.
+#[derive(Clone, Debug, Default)]
+pub(in crate::models) struct ReadyUnit(OnceLock<Arc<Ready>>);
+
+impl ReadyUnit {
+    /// The unit, made ready unless it is.
+    ///
+    /// # Panics
+    /// If its tensors are on another device.
+    pub(super) fn of(&self, unit: &ConvNorm) -> &Ready {
+        self.0.get_or_init(|| Arc::new(Ready::new(unit).expect("a body on the CPU")))
+    }
+
+    #[cfg(test)]
+    pub(in crate::models) fn is_made(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
+
 /// A unit for evaluation. It is made of the values at one moment and knows nothing of later ones.
 #[derive(Debug)]
-pub(in crate::models) struct Ready {
+pub(super) struct Ready {
     /// The convolution for every window, packed when it is first needed.
     whole: OnceLock<Convolution>,
     /// That of the first window of which only some taps read pixels.
@@ -41,7 +60,7 @@ impl LayerNormValues {
 
 impl Ready {
     /// Folds and packs a unit, unless its tensors are on another device.
-    pub(super) fn new(unit: &ConvNorm) -> Option<Self> {
+    fn new(unit: &ConvNorm) -> Option<Self> {
         let spec = unit.spec();
         let channels = spec.output;
         let (mut scale, mut shift) = match &unit.norm {

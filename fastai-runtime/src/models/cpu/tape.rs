@@ -10,7 +10,7 @@ use fastai_kernels::{Finish, Isa, Map, MapMut, MapShape, activation, gate, layer
 use fastai_dsl::arch::graph::Node;
 use fastai_dsl::arch::unit::{Activation, ConvSpec};
 
-use super::super::conv_norm::Norm;
+use super::super::conv_norm::{Conv, Norm};
 use super::super::norm::{BatchNorm, Pass};
 use super::super::unit_times::{PassDirection, timed};
 use super::evaluate::{self, BodyEvaluation};
@@ -404,29 +404,18 @@ impl Recording<'_> {
             output: UnitOutput::Kept(x.value.clone()),
             to: 0,
         };
-        let mut output = x.value.clone();
         let added = residual.map(|made| made.value.map());
         let plain = unit.norm.is_none() && entry.factor.is_none();
-        if let Some(conv) = &unit.conv {
-            let (weight, weight_node) = floats(conv.weight.val());
-            let bias = conv.bias.as_ref().map(|bias| floats(bias.val()));
-            entry.bias = bias.as_ref().and_then(|(_, node)| *node);
-            let convolution = Convolution::within(isa, weight.values(), shape::sides(&spec), window);
-            entry.weight = Some((weight, weight_node));
-            let [height, width] = window.output;
-            let shape = MapShape { height, width, channels: spec.output, ..x.value.shape() };
-            output = FeatureMap::new(shape);
-            let finish = Finish {
-                bias: bias.as_ref().map(|(bias, _)| bias.values()),
-                residual: added.filter(|_| plain),
-                clamp: if plain { clamp } else { Finish::PLAIN.clamp },
-            };
-            convolution.run(x.value.map(), window, &mut output.fresh(), finish);
-        }
+        let inner = match &unit.conv {
+            Some(conv) => {
+                let (residual, clamp) = if plain { (added, clamp) } else { (None, Finish::PLAIN.clamp) };
+                convolve(conv, &x.value, residual, clamp, &mut entry)
+            }
+            None => x.value.clone(),
+        };
         if plain {
-            return activated(entry, output);
+            return activated(entry, inner);
         }
-        let inner = output;
         if let Some(Norm::Layer(norm)) = &unit.norm {
             let ((weight, weight_node), (bias, bias_node)) = (floats(norm.weight.val()), floats(norm.bias.val()));
             let values = LayerNormValues { weight, bias, epsilon: norm.epsilon() as f32 };
@@ -484,6 +473,26 @@ impl Recording<'_> {
         let inverse = variance.iter().map(|variance| (1.0 / (f64::from(*variance) + epsilon).sqrt()) as f32).collect();
         NormEntry { mean, inverse, weight, weight_node, bias, bias_node, learned: values.is_some() }
     }
+}
+
+/// A unit's convolution, to which a residual is added and whose sums are clamped. The entry takes its parameters.
+fn convolve(
+    conv: &Conv,
+    x: &FeatureMap,
+    residual: Option<Map<'_>>,
+    clamp: [f32; 2],
+    entry: &mut UnitEntry,
+) -> FeatureMap {
+    let (weight, weight_node) = floats(conv.weight.val());
+    let bias = conv.bias.as_ref().map(|bias| floats(bias.val()));
+    entry.bias = bias.as_ref().and_then(|(_, node)| *node);
+    let convolution = Convolution::within(Isa::detect(), weight.values(), shape::sides(&entry.spec), entry.window);
+    entry.weight = Some((weight, weight_node));
+    let [height, width] = entry.window.output;
+    let mut output = FeatureMap::new(MapShape { height, width, channels: entry.spec.output, ..x.shape() });
+    let finish = Finish { bias: bias.as_ref().map(|(bias, _)| bias.values()), residual, clamp };
+    convolution.run(x.map(), entry.window, &mut output.fresh(), finish);
+    output
 }
 
 /// The entry and its output after the activation, unless the activation is a clamp that was applied before.

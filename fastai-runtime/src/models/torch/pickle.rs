@@ -97,56 +97,56 @@ struct Machine<'a, R> {
 impl<R: Read> Machine<'_, R> {
     /// One opcode; the value if it was the last.
     fn step(&mut self) -> Result<Option<Id>, TorchError> {
-        let opcode = self.input.byte()?;
-        let node = match opcode {
-            b'.' => return self.pop().map(Some),
-            0x80 => return self.protocol(),
+        match self.input.byte()? {
+            b'.' => self.pop().map(Some),
+            0x80 => self.protocol(),
             // FRAME groups bytes for read-ahead; its length does not concern values.
-            0x95 => return self.input.array::<8>().map(|_| None),
-            b'(' => return self.mark(),
-            b'q' => return self.input.byte().and_then(|at| self.remember(u32::from(at))),
-            b'r' => return self.input.array().and_then(|at| self.remember(u32::from_le_bytes(at))),
-            0x94 => return self.remember(self.memo.len() as u32),
-            b'h' => return self.input.byte().and_then(|at| self.recall(u32::from(at))),
-            b'j' => return self.input.array().and_then(|at| self.recall(u32::from_le_bytes(at))),
-            b's' | b'u' => return self.set_items(opcode == b's'),
-            b'a' | b'e' => return self.append(opcode == b'a'),
-            b'b' => return self.build(),
-            b'R' | b'Q' => {
+            0x95 => self.input.array::<8>().map(|_| None),
+            b'(' => self.mark(),
+            b'q' => self.input.byte().and_then(|at| self.remember(u32::from(at))),
+            b'r' => self.input.array().and_then(|at| self.remember(u32::from_le_bytes(at))),
+            0x94 => self.remember(self.memo.len() as u32),
+            b'h' => self.input.byte().and_then(|at| self.recall(u32::from(at))),
+            b'j' => self.input.array().and_then(|at| self.recall(u32::from_le_bytes(at))),
+            opcode @ (b's' | b'u') => self.set_items(opcode == b's'),
+            opcode @ (b'a' | b'e') => self.append(opcode == b'a'),
+            b'b' => self.build(),
+            b'Q' => {
                 let argument = self.pop()?;
-                let value = match opcode {
-                    b'Q' => self.arena.resolve(argument)?,
-                    _ => {
-                        let function = self.pop()?;
-                        self.arena.call(function, argument)?
-                    }
-                };
-                return self.push(value);
+                let value = self.arena.resolve(argument)?;
+                self.push(value)
             }
-            // Objects are not built: their class, arguments and state are dropped.
-            0x81 | 0x92 => {
-                for _ in 0..if opcode == 0x81 { 1 } else { 2 } {
-                    self.pop()?;
-                }
-                let class = self.pop()?;
-                if !self.arena.is_foreign(class) && !matches!(self.arena.node(class), PickleNode::Global(_)) {
-                    return Err(TorchError::new("damaged: an object of something that is no class"));
-                }
-                PickleNode::Foreign
+            b'R' => {
+                let (argument, function) = (self.pop()?, self.pop()?);
+                let value = self.arena.call(function, argument)?;
+                self.push(value)
             }
+            0x90 => {
+                self.pop_to_mark()?;
+                self.top().map(|_| None)
+            }
+            b'0' => self.pop().map(|_| None),
+            b'2' => {
+                let top = self.top()?;
+                self.push(top)
+            }
+            opcode => {
+                let node = self.node(opcode)?;
+                let id = self.arena.add(node)?;
+                self.push(id)
+            }
+        }
+    }
+
+    /// The value that an opcode makes.
+    fn node(&mut self, opcode: u8) -> Result<PickleNode, TorchError> {
+        Ok(match opcode {
+            0x81 => self.object(1)?,
+            0x92 => self.object(2)?,
             0x8f => PickleNode::Foreign,
             0x91 => {
                 self.pop_to_mark()?;
                 PickleNode::Foreign
-            }
-            0x90 => {
-                self.pop_to_mark()?;
-                return self.top().map(|_| None);
-            }
-            b'0' => return self.pop().map(|_| None),
-            b'2' => {
-                let top = self.top()?;
-                return self.push(top);
             }
             b'N' => PickleNode::None,
             0x88 => PickleNode::Bool(true),
@@ -169,16 +169,12 @@ impl<R: Read> Machine<'_, R> {
                 self.input.bytes(length)?;
                 PickleNode::Foreign
             }
-            b'U' | 0x8c => {
-                let length = self.input.byte()?;
-                PickleNode::Text(self.input.text(u64::from(length))?)
-            }
-            b'T' | b'X' => {
-                let length = u32::from_le_bytes(self.input.array()?);
-                PickleNode::Text(self.input.text(u64::from(length))?)
-            }
-            0x8d => {
-                let length = u64::from_le_bytes(self.input.array()?);
+            b'U' | 0x8c | b'T' | b'X' | 0x8d => {
+                let length = match opcode {
+                    b'U' | 0x8c => u64::from(self.input.byte()?),
+                    b'T' | b'X' => u64::from(u32::from_le_bytes(self.input.array()?)),
+                    _ => u64::from_le_bytes(self.input.array()?),
+                };
                 PickleNode::Text(self.input.text(length)?)
             }
             b'}' => PickleNode::Dict(Vec::new()),
@@ -198,18 +194,31 @@ impl<R: Read> Machine<'_, R> {
                 let name = self.input.line()?;
                 self.arena.global(&module, &name)?
             }
-            0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?);
-                let texts = [module, name].map(|id| self.arena.text(id).map(str::to_owned));
-                match texts {
-                    [Some(module), Some(name)] => self.arena.global(&module, &name)?,
-                    _ => return Err(TorchError::new("damaged: a Python function without a name")),
-                }
-            }
+            0x93 => self.global()?,
             other => return Err(refused(other)),
-        };
-        let id = self.arena.add(node)?;
-        self.push(id)
+        })
+    }
+
+    /// Objects are not built: their class, so many arguments and their state are dropped.
+    fn object(&mut self, arguments: usize) -> Result<PickleNode, TorchError> {
+        for _ in 0..arguments {
+            self.pop()?;
+        }
+        let class = self.pop()?;
+        if !self.arena.is_foreign(class) && !matches!(self.arena.node(class), PickleNode::Global(_)) {
+            return Err(TorchError::new("damaged: an object of something that is no class"));
+        }
+        Ok(PickleNode::Foreign)
+    }
+
+    /// The function whose module and name are on the stack.
+    fn global(&mut self) -> Result<PickleNode, TorchError> {
+        let (name, module) = (self.pop()?, self.pop()?);
+        let texts = [module, name].map(|id| self.arena.text(id).map(str::to_owned));
+        match texts {
+            [Some(module), Some(name)] => self.arena.global(&module, &name),
+            _ => Err(TorchError::new("damaged: a Python function without a name")),
+        }
     }
 
     fn protocol(&mut self) -> Result<Option<Id>, TorchError> {

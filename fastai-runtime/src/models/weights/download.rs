@@ -10,6 +10,8 @@ use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
+use super::pip_settings::PackageIndex;
+
 /// Attempts in a row that bring nothing.
 const ATTEMPTS: usize = 5;
 /// Longest wait for a connection, for an answer, and for the next bytes.
@@ -177,13 +179,14 @@ struct Listed {
     url: String,
 }
 
-/// The address of a package's wheel in the index of `$PIP_INDEX_URL`; `None` without that, because only pip knows its own.
+/// The address of a package's wheel in the index that pip's settings name; `None` where they name none, because only pip knows
+/// its own.
 ///
 /// # Errors
-/// Why it is not known.
+/// Why it is not known, and what names the index.
 pub(super) fn wheel(package: &str, version: &str) -> Result<Option<String>, String> {
-    let index = std::env::var("PIP_INDEX_URL").ok().filter(|url| !url.is_empty());
-    index.map(|index| wheel_of(&index, package, version)).transpose()
+    let Some(PackageIndex { url, named_by }) = PackageIndex::of_user() else { return Ok(None) };
+    wheel_of(&url, package, version).map(Some).map_err(|why| format!("{why} (the index is that of {named_by})"))
 }
 
 fn wheel_of(index: &str, package: &str, version: &str) -> Result<String, String> {

@@ -9,6 +9,8 @@ mod known;
 mod load;
 mod names;
 mod pip;
+#[cfg(feature = "download")]
+mod pip_settings;
 mod search;
 
 pub use digest::{is_published, sha256};

