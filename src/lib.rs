@@ -132,8 +132,8 @@ pub mod engine {
         completed, is_unfinished, probe, recipe_of_run, resume, run, validate, validate_all, validate_on,
     };
     pub use fastai_runtime::error::{
-        DataError, DeviceError, FailedStep, FileError, MissingWeights, Reached, ResumeError, RunError, WantedWeights,
-        WeightsError,
+        DataError, DataKey, DataPart, DeviceError, FailedStep, FileError, Finding, FindingKind, MissingWeights,
+        OpenReached, Reached, ResumeError, RowFault, RunError, StateError, SuppliedError, WantedWeights, WeightsError,
     };
 }
 
@@ -170,7 +170,7 @@ pub mod report {
     pub use fastai_runtime::metrics::{ClassRow, ClassScore, ClassTable, MetricValue};
     pub use fastai_runtime::report::{
         Baseline, ByClass, CacheUse, Counts, DataFingerprint, Evaluation, FoldSummary, Folds, InitialWeights,
-        PartFingerprint, Spread, StageSummary, Status, Summary,
+        MeasuredSet, PartFingerprint, Spread, StageSummary, Status, Summary,
     };
 }
 

@@ -26,7 +26,7 @@ from run_recipe import ROOT, metric_of, run_recipe, usage_of
 
 HEAD_RATES = [0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0]
 BODY_RATES = [0.0001, 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1]
-RULES = ("valley", "steep", "minimum", "slide")
+RULES = ("valley", "steepest", "minimum", "slide")
 
 
 def sets_of(data, fashion, scratch):

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fastai_runtime::activations::{ActivationCache, Purpose, StoredFile, StoredKind};
+use fastai_runtime::activations::{ActivationCache, Held, Purpose, StoredFile, StoredKind};
+use fastai_runtime::data::byte_units::in_units;
+use fastai_runtime::engine::{WantedCache, wanted_caches};
 use fastai_runtime::names::visible_name;
 
 use super::config;
 use super::failure::Failure;
-use super::numbers::{counted, megabytes, size, thousands};
+use super::numbers::{counted, size, thousands};
+use super::source;
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -28,7 +31,9 @@ enum CacheCommand {
     Why {
         #[command(flatten)]
         folder: CacheFolder,
-        /// Only those whose path, recipe or network has this in it
+        /// Only those whose path, recipe or network has this in it; or a recipe file: which ones a run of it would use, and why
+        /// those that are missing are
+        #[arg(value_name = "TEXT|FILE.recipe")]
         part: Option<String>,
     },
     /// Remove activations that were not used for longest, until at most a size is left; a run that needs them computes them
@@ -64,7 +69,10 @@ impl CacheFolder {
 pub fn run(args: &CacheArgs) -> Result<(), Failure> {
     match &args.action {
         CacheCommand::List { folder } => list(&folder.open()),
-        CacheCommand::Why { folder, part } => why(&folder.open(), part.as_deref()),
+        CacheCommand::Why { folder, part } => match part.as_deref().map(Path::new).filter(|part| is_recipe(part)) {
+            Some(file) => why_of(&folder.open(), file),
+            None => why(&folder.open(), part.as_deref()),
+        },
         CacheCommand::Gc { folder, keep, copies, dry_run } => {
             let kinds: &[StoredKind] =
                 if *copies { &[StoredKind::Activations, StoredKind::Copy] } else { &[StoredKind::Activations] };
@@ -108,7 +116,7 @@ fn why(cache: &ActivationCache, part: Option<&str>) -> Result<(), Failure> {
             continue;
         }
         said += 1;
-        println!("{}: {}, last used {}", shown(&file.path), megabytes(file.bytes), age(file.used));
+        println!("{}: {}, last used {}", shown(&file.path), in_units(file.bytes), age(file.used));
         if file.is_partial() {
             println!("  not complete: a run that needs them computes those that are missing");
         }
@@ -139,6 +147,83 @@ fn why(cache: &ActivationCache, part: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether it names a recipe file, which need not exist.
+fn is_recipe(part: &Path) -> bool {
+    part.extension().is_some_and(|suffix| suffix == "recipe")
+}
+
+/// Says which activations a run of a recipe would use, and why those that are missing are.
+fn why_of(cache: &ActivationCache, file: &Path) -> Result<(), Failure> {
+    let recipe = source::read(file, &[])?.recipe;
+    source::finds_data(file, &recipe)?;
+    let wanted = wanted_caches(&recipe, cache)?;
+    let name = visible_name(&file.display().to_string()).into_owned();
+    if wanted.caches.is_empty() && wanted.after_training.is_empty() {
+        println!("{name}: no step uses cached activations; `precompute(on);` before a `fit` of the head does");
+        return Ok(());
+    }
+    let stored = cache.stored()?;
+    let activations: Vec<&StoredFile> = stored.iter().filter(|file| file.kind == StoredKind::Activations).collect();
+    let mut last = None;
+    for wish in &wanted.caches {
+        if last.replace(wish.step) != Some(wish.step) {
+            println!("{name}: step {} `{}`, images of {} px", wish.step + 1, wish.text, wish.size);
+        }
+        let images = thousands(wish.images as u64);
+        let found = match &wish.held {
+            Some(held) => there(held, wish, recipe.name(), &activations),
+            None => "read from scaled copies, which only a run names: `run` says what it finds".to_string(),
+        };
+        println!("  {images} {} images: {found}", wish.part);
+    }
+    for step in wanted.after_training {
+        println!("{name}: step {}: earlier steps train the body, so a run computes the activations anew", step + 1);
+    }
+    if !wanted.examined {
+        println!("  nobody looked at all images yet: those that a run leaves out may be among them");
+    }
+    Ok(())
+}
+
+/// What is there of activations, and why not all of them.
+fn there(held: &Held, wish: &WantedCache, recipe: &str, stored: &[&StoredFile]) -> String {
+    let images = |n: usize| thousands(n as u64);
+    if held.complete {
+        let size = stored.iter().find(|file| file.path == held.path).map_or(String::new(), |file| in_units(file.bytes));
+        return format!("there, {size}, {}", shown(&held.path));
+    }
+    if held.images == wish.images {
+        return "there, in files of other sets or of an interrupted run: a run puts them together".to_string();
+    }
+    if held.images > 0 {
+        let missing = images(wish.images - held.images);
+        return format!(
+            "{} there, {missing} missing: new or changed images, or an interrupted run; a run computes the missing ones",
+            images(held.images)
+        );
+    }
+    let mut others: Vec<String> = Vec::new();
+    let of_recipe = |purpose: &Purpose| purpose.recipe == recipe && purpose.part == wish.part;
+    for purpose in stored.iter().filter_map(|file| Purpose::of(&file.path)).filter(of_recipe) {
+        let difference = if purpose.network != wish.network {
+            format!("of {}", visible_name(&purpose.network))
+        } else if purpose.body != wish.body {
+            "of other weights".to_string()
+        } else if purpose.preparation != wish.preparation {
+            format!("of another preparation ({})", visible_name(&purpose.preparation))
+        } else {
+            "of other images, or of images whose paths, sizes or times have changed".to_string()
+        };
+        if !others.contains(&difference) {
+            others.push(difference);
+        }
+    }
+    match others.is_empty() {
+        true => "missing: no run of this recipe has left any; a run computes them".to_string(),
+        false => format!("missing: those of `{}` are {}", visible_name(recipe), others.join(", or ")),
+    }
+}
+
 fn gc(cache: &ActivationCache, kinds: &[StoredKind], keep: u64, dry_run: bool) -> Result<(), Failure> {
     if dry_run {
         println!("{}: {} would be removed", shown(cache.root()), described(&cache.surplus(kinds, keep)?));
@@ -161,7 +246,7 @@ pub fn keep_to_limit(folder: Option<&Path>) {
     match cache.trim(&[StoredKind::Activations, StoredKind::Copy], limit.value) {
         Ok(trimmed) if trimmed.removed.is_empty() => {}
         Ok(trimmed) => {
-            let (what, size) = (described(&trimmed.removed), megabytes(limit.value));
+            let (what, size) = (described(&trimmed.removed), in_units(limit.value));
             eprintln!("removed {what} from {}: {} keeps it to {size}", shown(cache.root()), limit.source);
         }
         Err(error) => eprintln!("warning: the cache is not kept to its limit: {error}"),
@@ -174,7 +259,7 @@ fn shown(path: &Path) -> String {
 
 fn described(files: &[StoredFile]) -> String {
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-    format!("{}, {}", counted(files.len() as u64, "file", "files"), megabytes(bytes))
+    format!("{}, {}", counted(files.len() as u64, "file", "files"), in_units(bytes))
 }
 
 /// `3 days ago`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{Diagnostic, Severity, Site};
+use fastai_dsl::{Diagnostic, Recipe, Severity, Site, Source};
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure, each};
@@ -30,11 +30,26 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
         return in_json(args);
     }
     each(&args.files, |file| {
-        let checked = source::read_with_data(file, &args.set)?;
-        let steps = counted(checked.recipe.steps().len() as u64, "step", "steps");
-        println!("{}: `{}` is fine, {steps}", file.display(), checked.recipe.name());
+        let source = source::open_with_data(file, &args.set)?;
+        let summary = source::summary_of(file, &source);
+        let recipe = source::said(source)?.recipe;
+        let steps = counted(recipe.steps().len() as u64, "step", "steps");
+        let data = summary.map_or_else(String::new, |summary| of_data(file, &recipe, &summary));
+        println!("{}: `{}` is fine, {steps}{data}", file.display(), recipe.name());
         Ok(())
     })
+}
+
+/// What the check knows of the data, which it does not read.
+fn of_data(file: &Path, recipe: &Recipe, summary: &Path) -> String {
+    let (file, shown) = (file.display(), summary.display());
+    if recipe.data().source == Source::Given {
+        String::new()
+    } else if summary.is_file() {
+        format!("; it fits {shown} (`fastai prepare --check {file}` says whether the data still does)")
+    } else {
+        format!("; nothing is known of the data: there is no {shown}, which `fastai prepare {file}` writes")
+    }
 }
 
 fn in_json(args: &CheckArgs) -> Result<(), Failure> {
@@ -56,10 +71,12 @@ fn in_json(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn described(file: &Path, source: &RecipeText) -> Value {
+    let summary = source::summary_of(file, source).filter(|summary| summary.is_file());
     let findings: Vec<Value> = source.diagnostics().iter().map(|found| finding(source, found)).collect();
     json!({
         "file": file.display().to_string(),
         "recipe": source.name(),
+        "summary": summary.map(|summary| summary.display().to_string()),
         "fine": source.result.is_ok(),
         "steps": source.result.as_ref().ok().map(|checked| checked.recipe.steps().len()),
         "findings": findings,

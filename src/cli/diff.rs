@@ -125,6 +125,7 @@ fn facts(a: &Summary, b: &Summary) {
         let c = &s.counts;
         format!("{} training, {} validation", thousands(c.train as u64), thousands(c.valid as u64))
     };
+    let directory = |s: &Summary| s.directory.as_ref().map_or(String::new(), |folder| folder.display().to_string());
     let rows = [
         ("status", [a, b].map(|s| format!("{:?}", s.status).to_lowercase())),
         ("smoke run", [a, b].map(|s| if s.smoke { "yes" } else { "no" }.to_string())),
@@ -135,7 +136,7 @@ fn facts(a: &Summary, b: &Summary) {
             "rates found",
             [a, b].map(|s| s.found_rates.iter().map(|rate| format!("{rate:.2e}")).collect::<Vec<_>>().join(" ")),
         ),
-        ("working directory", [a, b].map(|s| s.directory.clone())),
+        ("working directory", [a, b].map(directory)),
         ("device", [a, b].map(|s| s.device.clone())),
         ("seconds", [a, b].map(|s| format!("{:.0}", s.seconds))),
     ];

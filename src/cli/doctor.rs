@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fastai_runtime::activations::ActivationCache;
+use fastai_runtime::data::byte_units::in_units;
 use fastai_runtime::device::{DeviceKind, Diagnosis, FoundDevice, KindDiagnosis, TestedDevice, kernels_folder};
 use fastai_runtime::models::weights::{self, Home, PUBLISHED};
 
 use super::config::{self, Search, Sourced};
 use super::failure::{Exit, Failure};
-use super::numbers::{megabytes, seconds};
+use super::numbers::seconds;
 use super::table::table;
 
 /// Longest test of a device: a GPU compiles a few kernels.
@@ -60,7 +61,7 @@ pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
         print!("{}", table(&rows, 0));
     }
     if let Some(bytes) = diagnosis.memory {
-        println!("memory: {}", megabytes(bytes));
+        println!("memory: {}", in_units(bytes));
     }
     print_defaults();
     if let Some(folder) = kernels_folder().filter(|_| needed != [DeviceKind::Cpu]) {
@@ -97,7 +98,7 @@ fn print_defaults() {
         }
     }
     match config::cache_limit() {
-        Some(limit) => println!("limit of the caches: {} ({})", megabytes(limit.value), limit.source),
+        Some(limit) => println!("limit of the caches: {} ({})", in_units(limit.value), limit.source),
         None => println!("limit of the caches: none"),
     }
 }
@@ -202,7 +203,7 @@ fn in_a_process(found: &FoundDevice) -> TestedDevice {
 
 fn row(device: &TestedDevice) -> [String; 3] {
     let software = if device.software { ", software: slower than the CPU, never taken by itself" } else { "" };
-    let memory = device.memory.map_or_else(String::new, |bytes| format!(", {}", megabytes(bytes)));
+    let memory = device.memory.map_or_else(String::new, |bytes| format!(", {}", in_units(bytes)));
     let test = match &device.test {
         Ok(time) => format!("computes (tested in {} s)", seconds(*time)),
         Err(reason) => format!("DOES NOT COMPUTE: {reason}"),

@@ -28,6 +28,7 @@ mod new;
 mod numbers;
 mod plan;
 mod predict;
+mod prediction_writer;
 mod prepare;
 mod replaced;
 mod run;

@@ -18,11 +18,6 @@ pub fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
-/// `1,234 MB`.
-pub fn megabytes(bytes: u64) -> String {
-    format!("{} MB", thousands((bytes as f64 / 1e6).round() as u64))
-}
-
 /// `0.4`, `75`, `1:02:03`.
 pub fn seconds(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -59,7 +54,6 @@ mod tests {
         assert_eq!([0, 999, 1000, 531_463].map(thousands), ["0", "999", "1,000", "531,463"]);
         assert_eq!(counted(1, "epoch", "epochs"), "1 epoch");
         assert_eq!(counted(1000, "epoch", "epochs"), "1,000 epochs");
-        assert_eq!(megabytes(1_234_567_890), "1,235 MB");
         assert_eq!([0.44, 75.2, 130.0, 3723.0].map(seconds), ["0.4", "75", "2:10", "1:02:03"]);
     }
 

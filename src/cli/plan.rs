@@ -8,6 +8,7 @@ use fastai_dsl::prepared::DataSummary;
 use fastai_dsl::{BodyState, Facts, LossSpec, OptimizerSpec, Plan, Recipe, Stage, Step};
 use fastai_runtime::activations::ActivationCache;
 use fastai_runtime::atomic::write_atomic;
+use fastai_runtime::data::byte_units::in_units;
 use fastai_runtime::data::{Dataset, Preflight};
 use fastai_runtime::device::DeviceRequest;
 use fastai_runtime::engine::{self, Probed};
@@ -17,7 +18,7 @@ use fastai_runtime::{RunError, RunOptions};
 
 use super::config;
 use super::failure::Failure;
-use super::numbers::{counted, megabytes, seconds, thousands};
+use super::numbers::{counted, seconds, thousands};
 use super::replaced;
 
 #[derive(clap::Args)]
@@ -76,12 +77,14 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     }
     let memory: Vec<Option<StageMemory>> =
         plan.stages.iter().map(|stage| StageMemory::of(&recipe, &plan, stage)).collect();
-    if !args.json {
-        print!("{}", text(&recipe, &plan, &memory, dropped));
-    }
     // Printed, a plan is one that a run here could follow; as JSON it may be for another machine, unless its memory is given.
     let within = !args.json || args.memory.is_some();
-    let parts = within.then(|| engine::fits_memory(&recipe, &plan, args.memory)).transpose()?;
+    let parts = within.then(|| engine::fits_memory(&recipe, &plan, args.memory)).transpose();
+    if !args.json {
+        let parts = parts.as_ref().ok().and_then(Option::as_deref);
+        print!("{}", text(&recipe, &plan, &memory, parts.unwrap_or_default(), dropped));
+    }
+    let parts = parts?;
     if let Some(parts) = parts.as_ref().filter(|_| !args.json) {
         for note in engine::notes_of_parts(&plan.stages, parts) {
             println!("{note}");
@@ -119,7 +122,7 @@ fn probe(recipe: &Recipe, args: &PlanArgs) -> Result<Probed, RunError> {
 /// Formats the measurements, one line per step that took time.
 fn probed_text(probed: &Probed) -> String {
     let header = ["step", "", "images/s", "seconds", "peak memory"].map(str::to_string);
-    let peak = |bytes: Option<u64>| bytes.map_or("?".to_string(), megabytes);
+    let peak = |bytes: Option<u64>| bytes.map_or("?".to_string(), in_units);
     let mut rows = vec![header];
     // Steps without computation take no memory.
     for stage in probed.stages.iter().filter(|stage| stage.images_per_s.is_some() || stage.seconds >= 0.1) {
@@ -197,7 +200,8 @@ fn no_curve(plan: &Plan) -> &'static str {
     }
 }
 
-fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: usize) -> String {
+/// `parts`: those in which the batches of each step pass the body; whole batches where there is none.
+fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], parts: &[usize], dropped: usize) -> String {
     let known = |n: Option<u64>| n.map_or("?".to_string(), thousands);
     let facts = &plan.facts;
     let mut out = format!(
@@ -231,19 +235,25 @@ fn text(recipe: &Recipe, plan: &Plan, memory: &[Option<StageMemory>], dropped: u
         iterations.map_or("? training batches".to_string(), |n| counted(n, "training batch", "training batches"));
     out += &format!("\n{epochs}, {batches}\n");
     if let Some(bytes) = plan.stages.iter().filter_map(|s| s.cache_bytes).max() {
-        out += &format!("activation cache: {:.1} MB\n", bytes as f64 / 1e6);
+        out += &format!("activation cache: {}\n", in_units(bytes));
     }
-    let largest = plan.stages.iter().zip(memory).enumerate().filter_map(|(i, (stage, m))| Some((i, stage, (*m)?)));
-    if let Some((i, stage, memory)) = largest.max_by_key(|(_, _, memory)| memory.total()) {
+    // What a step takes at a time: the maps of a batch, or of a part of it.
+    let at_a_time = |(i, (stage, memory)): (usize, (&Stage, &Option<StageMemory>))| {
+        let (memory, images) = ((*memory)?, engine::images_of_part(stage, parts.get(i).copied().unwrap_or(1)));
+        let image = memory.activations / u64::from(stage.state.batch.max(1));
+        Some((i, images, StageMemory { activations: image * u64::from(images), ..memory }))
+    };
+    let largest = plan.stages.iter().zip(memory).enumerate().filter_map(at_a_time);
+    if let Some((i, images, memory)) = largest.max_by_key(|(.., memory)| memory.total()) {
         out += &format!(
             "memory of the network: at most {} in step {} `{}`: {} of weights, gradients and the optimizer, {} of the \
              activations of {} images; estimated from the layers\n",
-            megabytes(memory.total()),
+            in_units(memory.total()),
             i + 1,
-            stage.step,
-            megabytes(memory.weights),
-            megabytes(memory.activations),
-            stage.state.batch
+            plan.stages[i].step,
+            in_units(memory.weights),
+            in_units(memory.activations),
+            images
         );
     }
     if let Some(curve) = Curve::new(plan, 160) {

@@ -1,27 +1,23 @@
 //! `fastai predict`
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::source::RecipeText;
-use fastai_dsl::{Source, TaskKind};
+use fastai_dsl::{Source, TaskKind, in_todays_words};
 use fastai_runtime::RunError;
 use fastai_runtime::data::FileError;
 use fastai_runtime::metrics::Thresholds;
-use fastai_runtime::names::{visible, visible_name};
 use fastai_runtime::predict::{
     FileAnswer, ImageFiles, NpyRows, PredictOptions, Predictor, Said, Unreadable, tag_separator,
 };
 use fastai_runtime::progress::{self, Watch};
-use serde_json::json;
 
-use super::answer;
 use super::failure::Failure;
+use super::prediction_writer::PredictionFormat;
 use super::saved::{SavedModel, Tta};
 
-/// Number of classes in a line of text output.
-const SHOWN: usize = 5;
 /// Number of unreadable images that the closing message lists.
 const LISTED: usize = 1000;
 /// Largest image on standard input, bytes.
@@ -62,6 +58,17 @@ pub struct PredictArgs {
     /// Say nothing but the result and errors
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl PredictArgs {
+    fn format(&self) -> PredictionFormat {
+        match (self.csv, self.json, self.jsonl) {
+            (true, ..) => PredictionFormat::Csv,
+            (_, true, _) => PredictionFormat::Json,
+            (.., true) => PredictionFormat::JsonLines,
+            _ => PredictionFormat::Text,
+        }
+    }
 }
 
 pub fn threshold(text: &str) -> Result<f64, String> {
@@ -127,17 +134,11 @@ fn predict(args: &PredictArgs) -> Result<Unread, Failure> {
     let predictor = args.model.load()?;
     let thresholds = stated_thresholds(&predictor, args.threshold)?;
     // A model of another program's version says its tags parted by blanks.
-    let recipe = RecipeText::new("the model's recipe", &predictor.meta().text, &[]).result.ok();
+    let recipe = RecipeText::new("the model's recipe", &in_todays_words(&predictor.meta().text), &[]).result.ok();
     let source = recipe.map_or(Source::Given, |checked| checked.recipe.data().source.clone());
     let separator = tag_separator(&source, predictor.classes()).to_string();
-    let top = args.top.map(|k| k as usize);
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut writer: Box<dyn PredictionWriter> = match (args.csv, args.json, args.jsonl) {
-        (true, ..) => Box::new(Csv { out: csv::Writer::from_writer(&mut out), separator }),
-        (_, true, _) => Box::new(Json { out: &mut out, rows: 0, top, unreadable: Vec::new() }),
-        (.., true) => Box::new(JsonLines { out: &mut out, top }),
-        _ => Box::new(Text { out: &mut out, separator, top: top.unwrap_or(SHOWN) }),
-    };
+    let mut writer = args.format().writer(args.top.map(|k| k as usize), separator, &mut out);
     let cannot = |e| RunError::file("write", "the standard output", e);
     let mut embeddings = match &args.embeddings {
         Some(path) => Some(NpyRows::create(path, predictor.embedding_len())?),
@@ -258,140 +259,4 @@ fn file_name(bytes: Vec<u8>) -> Result<PathBuf, FileError> {
     let name = String::from_utf8(bytes)
         .map_err(|error| FileError::new("read", "the standard input", io::Error::other(error)))?;
     Ok(OsString::from(name).into())
-}
-
-/// An output format; rows are written as they arrive.
-trait PredictionWriter {
-    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()>;
-    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
-    fn unreadable(&mut self, _: &Unreadable) -> io::Result<()> {
-        Ok(())
-    }
-    fn end(&mut self) -> io::Result<()>;
-}
-
-struct Text<W> {
-    out: W,
-    /// Between tags.
-    separator: String,
-    /// Classes in a line.
-    top: usize,
-}
-
-impl<W: Write> PredictionWriter for Text<W> {
-    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()> {
-        let meta = predictor.meta();
-        let what = match meta.task {
-            TaskKind::MultiLabel => format!("tags above {thresholds}"),
-            TaskKind::SingleLabel => "the most probable class".to_string(),
-            TaskKind::Regression => "a number an image".to_string(),
-        };
-        writeln!(self.out, "# {}, {what}; classes: {}", meta.recipe, visible_name(&meta.classes.join(&self.separator)))
-    }
-
-    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let best = predictor.top(said.probabilities, self.top);
-        let best: Vec<String> =
-            best.iter().map(|(class, probability)| format!("{} {probability:.4}", visible_name(class))).collect();
-        let names = if names.is_empty() { "-".to_string() } else { names.join(&self.separator) };
-        let (file, names) = (said.path.display().to_string(), visible_name(&names));
-        writeln!(self.out, "{}\t{names}\t{}", visible_name(&file), best.join(", "))
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-struct Csv<W: Write> {
-    out: csv::Writer<W>,
-    /// Between tags.
-    separator: String,
-}
-
-impl<W: Write> PredictionWriter for Csv<W> {
-    fn begin(&mut self, predictor: &Predictor, _: &Thresholds) -> io::Result<()> {
-        let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
-        Ok(self.out.write_record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))?)
-    }
-
-    fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut fields = vec![visible_name(&said.path.display().to_string()).into_owned()];
-        fields.extend(said.probabilities.iter().map(f32::to_string));
-        fields.push(visible_name(&names.join(&self.separator)).into_owned());
-        Ok(self.out.write_record(fields)?)
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-struct Json<W> {
-    out: W,
-    rows: usize,
-    /// Only so many classes of an image.
-    top: Option<usize>,
-    unreadable: Vec<serde_json::Value>,
-}
-
-impl<W: Write> PredictionWriter for Json<W> {
-    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()> {
-        let meta = predictor.meta();
-        let classes = visible(&serde_json::to_string(&meta.classes)?).into_owned();
-        let threshold = (meta.task == TaskKind::MultiLabel).then_some(thresholds);
-        let (recipe, threshold) = (json!(meta.recipe), json!(threshold));
-        write!(self.out, "{{\"recipe\":{recipe},\"classes\":{classes},\"threshold\":{threshold},\"images\":[")
-    }
-
-    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = json!({ "file": said.path.display().to_string(), "said": answer::said(predictor, names) });
-        match self.top {
-            Some(k) => row["top"] = answer::top(predictor, said.probabilities, k),
-            None => row["probabilities"] = json!(said.probabilities),
-        }
-        let comma = if self.rows > 0 { "," } else { "" };
-        self.rows += 1;
-        write!(self.out, "{comma}\n{}", visible(&row.to_string()))
-    }
-
-    fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
-        self.unreadable.push(json!({ "file": image.path.display().to_string(), "reason": image.reason }));
-        Ok(())
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        writeln!(self.out, "\n],\"unreadable\":{}}}", visible(&json!(self.unreadable).to_string()))?;
-        self.out.flush()
-    }
-}
-
-/// One object a line: `file` with `said` and `probabilities` by class or `top`, with `value` (numbers), or with `error`.
-struct JsonLines<W> {
-    out: W,
-    /// Only so many classes of an image.
-    top: Option<usize>,
-}
-
-impl<W: Write> PredictionWriter for JsonLines<W> {
-    fn begin(&mut self, _: &Predictor, _: &Thresholds) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
-        let mut row = serde_json::Map::new();
-        row.insert("file".to_string(), json!(said.path.display().to_string()));
-        answer::describe(&mut row, predictor, said.probabilities, names, self.top);
-        let row = serde_json::Value::Object(row);
-        writeln!(self.out, "{}", visible(&row.to_string()))
-    }
-
-    fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
-        let row = json!({ "file": image.path.display().to_string(), "error": image.reason });
-        writeln!(self.out, "{}", visible(&row.to_string()))
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fastai_dsl::in_todays_words;
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::RecipeText;
 use fastai_runtime::report::{Baseline, Evaluation, Folds, Summary};
@@ -73,8 +74,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         // A run that was killed right after its first snapshot has the recipe in the snapshot alone.
         Some(run) if args.file.is_none() && !file.exists() && engine::is_unfinished(run) => {
             let text = engine::recipe_of_run(run)?;
-            super::source::said(RecipeText::new("the snapshot's recipe", &text, &args.set))?.recipe
+            super::source::said(RecipeText::new("the snapshot's recipe", &in_todays_words(&text), &args.set))?.recipe
         }
+        Some(_) if args.file.is_none() => super::source::read_kept(file, &args.set)?.recipe,
         _ => super::source::read(file, &args.set)?.recipe,
     };
     if args.resume.is_none() {
@@ -129,8 +131,11 @@ fn unfinished(error: RunError, folder: Option<&Path>) -> Failure {
 /// Every difference.
 fn as_begun(folder: &Path, summary: &Summary, args: &RunArgs) -> Result<(), Failure> {
     let named = args.file.is_some() || !args.set.is_empty();
-    let file = args.file.clone().unwrap_or_else(|| folder.join("recipe.recipe"));
-    let recipe = named.then(|| super::source::read(&file, &args.set)).transpose()?.map(|checked| checked.recipe);
+    let read = || match &args.file {
+        Some(file) => super::source::read(file, &args.set),
+        None => super::source::read_kept(&folder.join("recipe.recipe"), &args.set),
+    };
+    let recipe = named.then(read).transpose()?.map(|checked| checked.recipe);
     let options = RunOptions { seed: args.seed, smoke: args.smoke, ..RunOptions::default() };
     Ok(engine::is_as_begun(folder, summary, recipe.as_ref(), &options)?)
 }
@@ -189,7 +194,7 @@ fn line(what: &str, evaluation: &Evaluation) -> String {
         "{what}: {} on {} images of {}; loss {:.4}\n",
         metrics.join("; "),
         evaluation.n,
-        evaluation.set,
+        evaluation.set.word(),
         evaluation.val_loss
     )
 }

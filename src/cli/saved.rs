@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fastai_dsl::Recipe;
 use fastai_dsl::source::RecipeText;
+use fastai_dsl::{Recipe, in_todays_words};
 use fastai_runtime::predict::Predictor;
 use fastai_runtime::report::Summary;
 use fastai_runtime::{RunError, device, engine};
@@ -102,8 +102,7 @@ pub fn is_run(folder: &Path) -> Result<(), String> {
 
 /// The working directory of a run; that of this process if it is not there.
 pub fn directory_of(run: &Summary) -> PathBuf {
-    let directory = PathBuf::from(&run.directory);
-    if directory.is_dir() { directory } else { PathBuf::new() }
+    run.directory.clone().filter(|directory| directory.is_dir()).unwrap_or_default()
 }
 
 /// Reads the recipe of a model from its header.
@@ -111,7 +110,7 @@ pub fn directory_of(run: &Summary) -> PathBuf {
 /// # Errors
 /// If this version cannot read the text.
 pub fn recipe(predictor: &Predictor) -> Result<Recipe, Failure> {
-    let source = RecipeText::new("the model's recipe", &predictor.meta().text, &[]);
+    let source = RecipeText::new("the model's recipe", &in_todays_words(&predictor.meta().text), &[]);
     match &source.result {
         Ok(checked) => Ok(checked.recipe.clone()),
         Err(_) => {

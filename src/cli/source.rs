@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, RecipeText};
-use fastai_dsl::{Checked, Recipe, Source, prepared};
+use fastai_dsl::{Checked, Recipe, Source, in_todays_words, prepared};
 
 use fastai_runtime::names::visible_name;
 
@@ -21,12 +21,13 @@ pub fn read(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
     said(open(path, overrides)?)
 }
 
-/// Like [`read`], and checks the recipe against the summary of its data, if there is one beside the file.
+/// Like [`read`], of the recipe that a run keeps, whichever version wrote it.
 ///
 /// # Errors
-/// If a file cannot be read, or the recipe is invalid or does not fit the summary.
-pub fn read_with_data(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
-    said(open_with_data(path, overrides)?)
+/// If the file cannot be read or contains no valid recipe.
+pub fn read_kept(path: &Path, overrides: &[Override]) -> Result<Checked, Failure> {
+    let text = String::from_utf8_lossy(&read_bytes(path)?).into_owned();
+    said(RecipeText::new(&visible_name(&path.to_string_lossy()), &in_todays_words(&text), overrides))
 }
 
 /// Like [`open`], and checks the recipe against the summary of its data, if there is one beside the file.

@@ -119,7 +119,7 @@ pub fn figures(evaluation: &Evaluation) -> String {
         metrics.join("; "),
         evaluation.val_loss,
         evaluation.n,
-        evaluation.set
+        evaluation.set.word()
     )
 }
 

@@ -463,6 +463,14 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
     let summary = scratch.path().join("Small.prepared");
     let message = stderr(fastai(&scratch).args(["prepare", "--check"]).arg(&recipe), 1);
     assert!(message.contains("there is no") && message.contains("Small.prepared"), "{message}");
+    let check = |json: &[&str]| {
+        let output = fastai(&scratch).arg("check").args(json).arg(&recipe).assert().success().get_output().clone();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = check(&[]);
+    let advice = format!("Small.prepared, which `fastai prepare {}` writes", recipe.display());
+    assert!(said.contains("is fine, 9 steps; nothing is known of the data: ") && said.contains(&advice), "{said}");
+    assert!(check(&["--json"]).contains("\"summary\":null"));
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     let text = fs::read_to_string(&summary).unwrap();
     for line in ["images 48 12 0", "suffix \".jpg\" 60", "labels \"multi_label\" \"1\" \" \"", "columns text text"] {
@@ -471,7 +479,9 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
     fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
-    fastai(&scratch).arg("check").arg(&recipe).assert().success();
+    let said = check(&[]);
+    assert!(said.contains("; it fits ") && said.contains("`fastai prepare --check "), "{said}");
+    assert!(check(&["--json"]).contains("Small.prepared"));
 
     let wrong = fs::read_to_string(&recipe).unwrap().replace("suffix: \".jpg\"", "suffix: \".png\", label: \"tag\"");
     let bad = scratch.path().join("bad.recipe");

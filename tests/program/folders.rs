@@ -25,11 +25,13 @@ fn caches_are_listed_explained_and_kept_small() {
         command.args(["run", "--smoke", "--device", "cpu"]).arg(&recipe).arg("--out").arg(scratch.path().join(out));
         String::from_utf8(command.assert().success().get_output().stderr.clone()).unwrap()
     };
-    assert!(stdout(fastai(&scratch).args(["cache", "list"])).contains("0 files, 0 MB"));
+    assert!(stdout(fastai(&scratch).args(["cache", "list"])).contains("0 files, 0 B"));
     assert!(run("a").contains("made the cache of activations"));
     assert!(run("b").contains("found the cache of activations"));
     let list = stdout(fastai(&scratch).args(["cache", "list"]));
     assert!(list.contains("activations    2 files") && list.contains("last used just now"), "{list}");
+    // Some 60 rows of 1,024 numbers.
+    assert!(list.contains(" kB") && !list.contains("0 MB"), "{list}");
     let why = stdout(fastai(&scratch).args(["cache", "why"]));
     for part in
         ["training images of `Small`", "validation images of `Small`", "squeezenet1_1, weights ", "size 32 crop", ROOT]
@@ -39,14 +41,55 @@ fn caches_are_listed_explained_and_kept_small() {
     assert_eq!(stdout(fastai(&scratch).args(["cache", "why", "Small"])), why);
     assert!(stdout(fastai(&scratch).args(["cache", "why", "nothing"])).contains("no activations with \"nothing\""));
 
-    assert!(stdout(fastai(&scratch).args(["cache", "gc"])).contains("0 files, 0 MB removed"));
+    assert!(stdout(fastai(&scratch).args(["cache", "gc"])).contains("0 files, 0 B removed"));
     assert!(stderr(fastai(&scratch).args(["cache", "gc", "--keep", "lots"]), 2).contains("such as 20G"));
     let said = stdout(fastai(&scratch).args(["cache", "gc", "--keep", "0", "--dry-run"]));
     assert!(said.contains("2 files") && said.contains("would be removed"), "{said}");
-    assert!(stdout(fastai(&scratch).args(["cache", "gc", "--keep", "1G"])).contains("0 files, 0 MB removed"));
+    assert!(stdout(fastai(&scratch).args(["cache", "gc", "--keep", "1G"])).contains("0 files, 0 B removed"));
     assert!(stdout(fastai(&scratch).args(["cache", "gc", "--keep", "0"])).contains("2 files"));
     assert!(stdout(fastai(&scratch).args(["cache", "list"])).contains("activations    0 files"));
     assert!(run("c").contains("made the cache of activations"));
+}
+
+#[test]
+fn a_recipe_asks_which_activations_a_run_of_it_would_use() {
+    let scratch = TempDir::new().unwrap();
+    let recipe = small(&scratch);
+    let cache = || fastai(&scratch);
+    let why = |recipe: &Path| stdout(cache().args(["cache", "why"]).arg(recipe));
+    let said = why(&recipe);
+    assert!(said.contains("step 1 `precompute(on)`, images of 32 px"), "{said}");
+    assert!(said.contains(" training images: missing: no run of this recipe has left any"), "{said}");
+    assert!(said.contains("nobody looked at all images yet"), "{said}");
+    fastai(&scratch)
+        .args(["run", "-q", "--device", "cpu", "--out"])
+        .arg(scratch.path().join("run"))
+        .arg(&recipe)
+        .assert()
+        .success();
+    let said = why(&recipe);
+    for part in ["training", "validation"] {
+        assert!(said.lines().any(|line| line.contains(&format!(" {part} images: there, "))), "{said}");
+    }
+    assert!(said.contains(".features") && !said.contains("nobody looked"), "{said}");
+
+    // Only what a run would compute is missing.
+    let images = scratch.path().join("chips/train-jpg");
+    let first = fs::read_dir(images).unwrap().next().unwrap().unwrap().path();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
+    fs::File::options().write(true).open(first).unwrap().set_modified(later).unwrap();
+    let said = why(&recipe);
+    assert_eq!(said.matches(" there, 1 missing: ").count(), 1, "{said}");
+
+    let other = scratch.path().join("other.recipe");
+    let text = fs::read_to_string(&recipe).unwrap();
+    fs::write(&other, text.replace("size: 32", "size: 48")).unwrap();
+    let said = why(&other);
+    assert!(said.contains("missing: those of `Small` are of another preparation (transforms "), "{said}");
+    fs::write(&other, text.replace("precompute(on);", "")).unwrap();
+    assert!(why(&other).contains("no step uses cached activations"), "{}", why(&other));
+    let said = stderr(fastai(&scratch).args(["cache", "why", "absent.recipe"]), 2);
+    assert!(said.contains("cannot read `") && said.contains("absent.recipe"), "{said}");
 }
 
 #[test]
@@ -68,7 +111,7 @@ fn scaled_copies_count_in_the_limit_of_the_caches() {
     assert!(said.contains("44 made, 0 found") && !said.contains("removed"), "{said}");
     assert!(list().contains("scaled copies  44 files"), "{}", list());
     let said = run("0", "b");
-    assert!(said.contains("0 made, 44 found") && said.contains("fastai.toml keeps it to 0 MB"), "{said}");
+    assert!(said.contains("0 made, 44 found") && said.contains("fastai.toml keeps it to 0 B"), "{said}");
     let left = list();
     assert!(left.contains("activations    0 files") && left.contains("scaled copies  0 files"), "{left}");
     assert!(run("none", "c").contains("44 made, 0 found"));
@@ -92,9 +135,9 @@ fn defaults_come_from_a_file_below_the_environment_and_the_command_line() {
     };
     let output = here().args(["run", "--smoke", "--out", "a"]).arg(&recipe).assert().success().get_output().clone();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("project/kept") && said.contains("fastai.toml keeps it to 0 MB"), "{said}");
+    assert!(said.contains("project/kept") && said.contains("fastai.toml keeps it to 0 B"), "{said}");
     let doctor = stdout(here().arg("doctor"));
-    for part in ["  project ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of the caches: 0 MB"] {
+    for part in ["  project ", "project/fastai.toml", "device: cpu (", "project/kept (", "limit of the caches: 0 B"] {
         assert!(doctor.contains(part), "{part}: {doctor}");
     }
     // The environment, and then the command line, come first.

@@ -1,9 +1,9 @@
 //! What may stand at a place of a recipe, from the registry.
 
-use fastai_dsl::TransformSet;
 use fastai_dsl::arch::ARCHS;
 use fastai_dsl::recipe::METRICS;
 use fastai_dsl::schema::{Construct, SECTIONS, STEPS, choices, chosen, constructs};
+use fastai_dsl::{KeepBest, LossSpec, MetricKind, TaskKind, TransformSet};
 use serde_json::{Value, json};
 
 /// The bracket that a place is in.
@@ -105,8 +105,35 @@ const MODULE: u32 = 9;
 const KEYWORD: u32 = 14;
 const VALUE: u32 = 12;
 
-/// What may stand behind `before`, the text up to the word at the place.
-pub fn items(before: &str) -> Vec<Value> {
+/// The task of the recipe in a text that need not be complete, if it names one.
+fn task_of(text: &str) -> Option<TaskKind> {
+    const KEY: &str = "task";
+    let named = |(at, _): (usize, &str)| {
+        let value = text[at + KEY.len()..].trim_start().strip_prefix(':')?.trim_start();
+        let end = value.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(value.len());
+        let task = TaskKind::parse(&value[..end])?;
+        let context = CursorContext::of(&text[..at])?;
+        (context.brackets.len() == 1 && context.key.is_none()).then_some(task)
+    };
+    text.match_indices(KEY).find_map(named)
+}
+
+/// Whether a word may stand for the value of a section of a recipe with this task; any may while the task is unknown.
+fn suits(section: &str, word: &str, task: Option<TaskKind>) -> bool {
+    let Some(task) = task else { return true };
+    match section {
+        "metrics" => MetricKind::parse(word).is_none_or(|metric| metric.measures(task)),
+        "keep_best" => match KeepBest::parse(word) {
+            Some(KeepBest::Metric(metric)) => metric.measures(task),
+            Some(KeepBest::ValLoss) | None => true,
+        },
+        "loss" => LossSpec::words(task).contains(&word),
+        _ => true,
+    }
+}
+
+/// What may stand behind `before`, the beginning of `text` up to the word at the place.
+pub fn items(before: &str, text: &str) -> Vec<Value> {
     let Some(CursorContext { brackets, key }) = CursorContext::of(before) else { return Vec::new() };
     let words = |words: &[&str]| -> Vec<Value> {
         words.iter().map(|word| item(word, VALUE, "", "", word.to_string())).collect()
@@ -115,8 +142,10 @@ pub fn items(before: &str) -> Vec<Value> {
         let calls = calls.iter().map(|c| item(c.name, MODULE, &c.signature(), c.doc, c.name.to_string()));
         words(legal).into_iter().chain(calls).collect()
     };
+    let task = task_of(text);
     let metrics = || -> Vec<Value> {
-        METRICS.iter().map(|(kind, doc)| item(kind.word(), VALUE, "metric", doc, kind.word().to_string())).collect()
+        let legal = METRICS.iter().filter(|(kind, _)| suits("metrics", kind.word(), task));
+        legal.map(|(kind, doc)| item(kind.word(), VALUE, "metric", doc, kind.word().to_string())).collect()
     };
     let Some(last) = brackets.last() else { return Vec::new() };
     // A list is the value of its key, wherever in it.
@@ -133,7 +162,10 @@ pub fn items(before: &str) -> Vec<Value> {
         Some("transforms") if in_recipe => words(TransformSet::WORDS),
         Some(name) if in_recipe => {
             let section = SECTIONS.iter().find(|section| section.name == name);
-            with_calls(section.map_or(&[][..], |section| section.words), choices(name))
+            let all = section.map_or(&[][..], |section| section.words).iter().copied();
+            let legal: Vec<&str> = all.filter(|word| suits(name, word, task)).collect();
+            let calls: Vec<&Construct> = choices(name).iter().copied().filter(|c| suits(name, c.name, task)).collect();
+            with_calls(&legal, &calls)
         }
         Some(name) => {
             let key = construct(bracket).and_then(|c| Some(c.key(name)?.1));
@@ -163,7 +195,29 @@ mod tests {
     use super::*;
 
     fn labels(before: &str) -> Vec<String> {
-        items(before).iter().map(|item| item["label"].as_str().unwrap().to_string()).collect()
+        items(before, before).iter().map(|item| item["label"].as_str().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn words_of_other_tasks_are_left_out() {
+        for task in TaskKind::ALL {
+            // A recipe that is being written, whose task may stand behind the place, and words that are not the task.
+            let around = format!("task: {} }}", task.word());
+            for (section, end, all) in [("keep_best: ", "", KeepBest::WORDS), ("metrics: [", "]", MetricKind::WORDS)] {
+                let before = format!("Cats {{ data: csv {{ task: regression, root: \"task: x\" }}, {section}");
+                let found = items(&before, &format!("{before}{end}, {around}"));
+                let found: Vec<&str> = found.iter().map(|item| item["label"].as_str().unwrap()).collect();
+                let measures = |word: &&&str| MetricKind::parse(word).is_none_or(|metric| metric.measures(*task));
+                let legal: Vec<&str> = all.iter().filter(measures).copied().collect();
+                assert_eq!(found, legal, "{section} of {}", task.word());
+            }
+            let mut found = labels(&format!("Cats {{ task: {}, loss: ", task.word()));
+            let mut legal = LossSpec::words(*task);
+            found.sort_unstable();
+            legal.sort_unstable();
+            assert_eq!(found, legal, "losses of {}", task.word());
+        }
+        assert_eq!(task_of("/// task: regression\nCats { data: csv { root: \"task: regression\" } }"), None);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Server {
             }
             "textDocument/completion" => Ok(self.at(parameters, |text, at| {
                 let start = place::word(text, at).start;
-                Value::Array(complete::items(&text[..start]))
+                Value::Array(complete::items(&text[..start], text))
             })),
             "textDocument/hover" => Ok(self.at(parameters, |text, at| {
                 let word = place::word(text, at);

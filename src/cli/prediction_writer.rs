@@ -1,0 +1,177 @@
+//! The forms in which `fastai predict` prints.
+
+use std::io::{self, Write};
+
+use fastai_dsl::TaskKind;
+use fastai_runtime::metrics::Thresholds;
+use fastai_runtime::names::{visible, visible_name};
+use fastai_runtime::predict::{Predictor, Said, Unreadable};
+use serde_json::json;
+
+use super::answer;
+
+/// Number of classes in a line of text output.
+const SHOWN: usize = 5;
+
+/// Writes predictions, each as it arrives.
+pub trait PredictionWriter {
+    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()>;
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()>;
+    fn unreadable(&mut self, _: &Unreadable) -> io::Result<()> {
+        Ok(())
+    }
+    fn end(&mut self) -> io::Result<()>;
+}
+
+/// What the predictions are written as.
+#[derive(Clone, Copy)]
+pub enum PredictionFormat {
+    Text,
+    Csv,
+    Json,
+    JsonLines,
+}
+
+impl PredictionFormat {
+    /// A writer to `out`: of at most `top` classes of an image where the format lists the most probable ones, with `separator`
+    /// between tags.
+    pub fn writer<'a>(
+        self,
+        top: Option<usize>,
+        separator: String,
+        out: &'a mut impl Write,
+    ) -> Box<dyn PredictionWriter + 'a> {
+        match self {
+            Self::Text => Box::new(Text { out, separator, top: top.unwrap_or(SHOWN) }),
+            Self::Csv => Box::new(Csv { out: csv::Writer::from_writer(out), separator }),
+            Self::Json => Box::new(Json { out, rows: 0, top, unreadable: Vec::new() }),
+            Self::JsonLines => Box::new(JsonLines { out, top }),
+        }
+    }
+}
+
+struct Text<W> {
+    out: W,
+    /// Between tags.
+    separator: String,
+    /// Classes in a line.
+    top: usize,
+}
+
+impl<W: Write> PredictionWriter for Text<W> {
+    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()> {
+        let meta = predictor.meta();
+        let what = match meta.task {
+            TaskKind::MultiLabel => format!("tags above {thresholds}"),
+            TaskKind::SingleLabel => "the most probable class".to_string(),
+            TaskKind::Regression => "a number an image".to_string(),
+        };
+        writeln!(self.out, "# {}, {what}; classes: {}", meta.recipe, visible_name(&meta.classes.join(&self.separator)))
+    }
+
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let best = predictor.top(said.probabilities, self.top);
+        let best: Vec<String> =
+            best.iter().map(|(class, probability)| format!("{} {probability:.4}", visible_name(class))).collect();
+        let names = if names.is_empty() { "-".to_string() } else { names.join(&self.separator) };
+        let (file, names) = (said.path.display().to_string(), visible_name(&names));
+        writeln!(self.out, "{}\t{names}\t{}", visible_name(&file), best.join(", "))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+struct Csv<W: Write> {
+    out: csv::Writer<W>,
+    /// Between tags.
+    separator: String,
+}
+
+impl<W: Write> PredictionWriter for Csv<W> {
+    fn begin(&mut self, predictor: &Predictor, _: &Thresholds) -> io::Result<()> {
+        let classes = predictor.classes().iter().map(|class| visible_name(class).into_owned());
+        Ok(self.out.write_record(std::iter::once("file".into()).chain(classes).chain(["said".into()]))?)
+    }
+
+    fn row(&mut self, _: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let mut fields = vec![visible_name(&said.path.display().to_string()).into_owned()];
+        fields.extend(said.probabilities.iter().map(f32::to_string));
+        fields.push(visible_name(&names.join(&self.separator)).into_owned());
+        Ok(self.out.write_record(fields)?)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+struct Json<W> {
+    out: W,
+    rows: usize,
+    /// Only so many classes of an image.
+    top: Option<usize>,
+    unreadable: Vec<serde_json::Value>,
+}
+
+impl<W: Write> PredictionWriter for Json<W> {
+    fn begin(&mut self, predictor: &Predictor, thresholds: &Thresholds) -> io::Result<()> {
+        let meta = predictor.meta();
+        let classes = visible(&serde_json::to_string(&meta.classes)?).into_owned();
+        let threshold = (meta.task == TaskKind::MultiLabel).then_some(thresholds);
+        let (recipe, threshold) = (json!(meta.recipe), json!(threshold));
+        write!(self.out, "{{\"recipe\":{recipe},\"classes\":{classes},\"threshold\":{threshold},\"images\":[")
+    }
+
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let mut row = json!({ "file": said.path.display().to_string(), "said": answer::said(predictor, names) });
+        match self.top {
+            Some(k) => row["top"] = answer::top(predictor, said.probabilities, k),
+            None => row["probabilities"] = json!(said.probabilities),
+        }
+        let comma = if self.rows > 0 { "," } else { "" };
+        self.rows += 1;
+        write!(self.out, "{comma}\n{}", visible(&row.to_string()))
+    }
+
+    fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
+        self.unreadable.push(json!({ "file": image.path.display().to_string(), "reason": image.reason }));
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        writeln!(self.out, "\n],\"unreadable\":{}}}", visible(&json!(self.unreadable).to_string()))?;
+        self.out.flush()
+    }
+}
+
+/// One object a line: `file` with `said` and `probabilities` by class or `top`, with `value` (numbers), or with `error`.
+struct JsonLines<W> {
+    out: W,
+    /// Only so many classes of an image.
+    top: Option<usize>,
+}
+
+impl<W: Write> PredictionWriter for JsonLines<W> {
+    fn begin(&mut self, _: &Predictor, _: &Thresholds) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, predictor: &Predictor, said: Said<'_>, names: &[&str]) -> io::Result<()> {
+        let mut row = serde_json::Map::new();
+        row.insert("file".to_string(), json!(said.path.display().to_string()));
+        answer::describe(&mut row, predictor, said.probabilities, names, self.top);
+        let row = serde_json::Value::Object(row);
+        writeln!(self.out, "{}", visible(&row.to_string()))
+    }
+
+    fn unreadable(&mut self, image: &Unreadable) -> io::Result<()> {
+        let row = json!({ "file": image.path.display().to_string(), "error": image.reason });
+        writeln!(self.out, "{}", visible(&row.to_string()))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
