@@ -3,13 +3,15 @@
 #
 # PROGRAM is what tools/build_cuda.sh builds; NETWORK are architectures, resnet50 unless given. Each evaluates and trains, in
 # 32 bits and mixed, on a driver that runs no kernel (tools/null_cuda): burn makes the source of every kernel that a card would
-# run, all candidates among which it would choose included, NVRTC compiles them, ptxas assembles them, and the sizes of launches
-# are held to the card's. $ARCH is the compute capability, 90 unless given; $BATCH and $SIZE are 64 and 224. Results and times
-# mean nothing. NVRTC takes seconds for each kernel of a matrix product, minutes to an hour for a network: $WORK is a folder
-# that keeps what is compiled for another call.
+# run, NVRTC compiles them, ptxas assembles them, and the sizes of launches are held to the card's. $ARCH is the compute
+# capability, 90 unless given; $BATCH and $SIZE are 64 and 224. Results and times mean nothing.
 #
-# NVRTC, its headers and ptxas need no card and no driver:
-#   pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-cccl nvidia-cuda-nvcc
+# `tools/build_cuda.sh fastai-runtime/cuda-nvrtc` builds a program that has one kernel for each operation: a network takes minutes.
+# The usual one tries all candidates among which it would choose, and NVRTC takes seconds for each kernel of a matrix product, an
+# hour and more for a network: $WORK is a folder that keeps what is compiled for another call.
+#
+# NVRTC, its headers and ptxas need no card and no driver; all of one version:
+#   pip install nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl nvidia-cuda-nvcc
 # $CUDA_PATH names the folder with lib, include and, for ptxas, bin: `nvidia/cu13` below pip's site-packages.
 set -euo pipefail
 program="$(realpath "${1:?the program that tools/build_cuda.sh built}")"

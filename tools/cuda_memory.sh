@@ -3,8 +3,8 @@
 #
 # PROGRAM is what `tools/build_cuda.sh fastai-runtime/cuda-nvrtc` builds. It trains SqueezeNet on a driver that runs no kernel
 # (tools/null_cuda) and hands out so many bytes of memory: with enough, batches are whole; with less, the trial step before a fit
-# fails, as on a card, and batches pass in more parts until they fit; with next to none, the run ends with what to lower. Losses
-# mean nothing. $CUDA_PATH names NVRTC (lib) and the headers (include), see tools/cuda_kernels.sh.
+# fails, and the run goes on in a new process with batches in more parts, until they fit; with next to none, it ends with what to
+# lower. Losses mean nothing. $CUDA_PATH names NVRTC (lib) and the headers (include), see tools/cuda_kernels.sh.
 set -euo pipefail
 program="$(realpath "${1:?the program that tools/build_cuda.sh built}")"
 cd "$(dirname "$0")/.."
@@ -36,5 +36,5 @@ run() {
     printf '%5s MB: %s\n' "$1" "$(grep -o "in [0-9]* parts[^;]*\|failed: .*" <<<"$said" | tail -n 1 | grep . || echo "whole batches")"
 }
 run 20000 0 ""
-run 1200 0 " parts"
+run 300 0 " parts"
 run 20 1 "Its memory was probably too small"

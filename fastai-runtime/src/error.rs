@@ -63,6 +63,22 @@ pub enum RunError {
         /// What to lower.
         lower: String,
     },
+    /// The memory of a GPU is too small for a training step. The state of the run is kept to go on with its batches in more
+    /// parts, in another process: burn does not give back what the step held.
+    #[error(
+        "{step}: the memory of {device} is too small for a batch in fewer than {parts} parts ({reason}), and what was tried \
+         holds it until this process ends"
+    )]
+    NoRoom {
+        /// The step.
+        step: FailedStep,
+        /// The name of the device.
+        device: String,
+        /// The driver's reason.
+        reason: String,
+        /// The parts in which the run goes on.
+        parts: usize,
+    },
     /// The training loss became NaN or infinite.
     #[error(
         "{}the training loss became {loss} in epoch {epoch} (batch {batch} of the fit, learning rates {}): use smaller \
@@ -79,7 +95,7 @@ pub enum RunError {
         epoch: u64,
         /// The batch of the fit, from 0, as in `batches.csv`.
         batch: u64,
-        /// The learning rates of that batch, one per layer group.
+        /// The learning rates of that batch, one per layer group that trains.
         rates: Vec<f64>,
     },
     /// The program supplies what the recipe does not ask for, or the other way round.
@@ -279,7 +295,11 @@ impl RunError {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            RunError::Stopped(_) | RunError::File(_) | RunError::Device(_) | RunError::Weights(WeightsError::File(_))
+            RunError::Stopped(_)
+                | RunError::File(_)
+                | RunError::Device(_)
+                | RunError::NoRoom { .. }
+                | RunError::Weights(WeightsError::File(_))
         )
     }
 

@@ -35,6 +35,11 @@ impl ModelDevice {
 }
 
 impl RecipeDevice {
+    /// The option as it is typed; nothing if it is not given.
+    pub fn arguments(&self) -> Vec<String> {
+        self.device.iter().flat_map(|request| ["--device".to_owned(), request.to_string()]).collect()
+    }
+
     /// The request for a recipe; `None` leaves it to the recipe.
     pub fn request(&self, recipe: &Recipe) -> Option<DeviceRequest> {
         config::device_of(self.device.as_ref(), recipe)

@@ -100,7 +100,12 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         None => engine::run(&recipe, &options, progress.as_mut()),
     };
     drop(progress);
-    let outcome = result.map_err(|error| unfinished(error, options.place.folder().or(args.resume.as_deref())))?;
+    let folder = options.place.folder().or(args.resume.as_deref());
+    if let (Err(error @ RunError::NoRoom { .. }), Some(folder)) = (&result, folder) {
+        eprintln!("{error}: the run goes on in a new one");
+        return Err(go_on(args, folder));
+    }
+    let outcome = result.map_err(|error| unfinished(error, folder))?;
     // Without `--quiet`, the run itself has warned.
     print!("{}", reached(&outcome.summary, args.quiet));
     println!("run folder: {}", outcome.folder.display());
@@ -112,12 +117,47 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Goes on with the run in `folder` in a new process, which takes the place of this one; returns why it could not.
+#[cfg(unix)]
+fn go_on(args: &RunArgs, folder: &Path) -> Failure {
+    use std::os::unix::process::CommandExt;
+
+    let mut command = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program),
+        Err(error) => return Failure::Failed(format!("cannot find this program: {error}; {}", resuming(folder))),
+    };
+    command.arg("run").arg("--resume").arg(folder).args(args.device.arguments());
+    command.arg("--snapshot-every").arg(args.snapshot_every.to_string());
+    if let Some(threads) = args.threads {
+        command.arg("--threads").arg(threads.to_string());
+    }
+    if let Some(cache) = &args.cache {
+        command.arg("--cache").arg(cache);
+    }
+    if args.quiet {
+        command.arg("--quiet");
+    }
+    let error = command.exec();
+    Failure::Failed(format!("cannot start this program again: {error}; {}", resuming(folder)))
+}
+
+/// Says how to go on with the run in `folder` in a new process.
+#[cfg(not(unix))]
+fn go_on(_: &RunArgs, folder: &Path) -> Failure {
+    Failure::Failed(resuming(folder))
+}
+
+/// The command that goes on with the run in `folder`.
+fn resuming(folder: &Path) -> String {
+    format!("`fastai run --resume {}` goes on", folder.display())
+}
+
 /// The failure of the run in `folder`, with the command that goes on with it where that may help.
 fn unfinished(error: RunError, folder: Option<&Path>) -> Failure {
     let Some(folder) = folder.filter(|folder| error.may_pass() && engine::is_unfinished(folder)) else {
         return error.into();
     };
-    let command = format!("`fastai run --resume {}` goes on", folder.display());
+    let command = resuming(folder);
     match error {
         RunError::Stopped(_) => Failure::Stopped(format!("{error}; {command}")),
         _ => Failure::Failed(format!("{error}; once that is put right, {command}")),
