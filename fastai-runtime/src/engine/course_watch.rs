@@ -3,13 +3,15 @@
 use fastai_dsl::BodyState;
 
 use crate::report::course;
-use crate::train::{Against, EpochRow, Judgement, Midway, Verdict, certain};
+use crate::train::{Against, Ending, EpochRow, Judgement, Midway, Verdict, certain};
 
 /// Judges the epochs of a fit while it goes on and when it has ended.
 pub(super) struct CourseWatch {
     /// The step, as messages begin: ``step 2 `fit(0.1, 3)` ``.
     step: String,
     body: BodyState,
+    /// Whether the body has batch norms.
+    batch_norm: bool,
     /// The conditions of the fit, without its first loss; `None` for a fit of which nothing is said.
     against: Option<Against>,
     /// What was warned of while the fit went on.
@@ -35,11 +37,13 @@ pub(super) struct Ended<'a> {
     pub(super) batch_losses: &'a [f64],
     /// The epoch whose weights were kept.
     pub(super) kept: Option<u64>,
+    /// How it ended.
+    pub(super) ending: Ending,
 }
 
 impl CourseWatch {
-    pub(super) fn new(step: String, body: BodyState, against: Option<Against>) -> Self {
-        CourseWatch { step, body, against, warned: Vec::new() }
+    pub(super) fn new(step: String, body: BodyState, batch_norm: bool, against: Option<Against>) -> Self {
+        CourseWatch { step, body, batch_norm, against, warned: Vec::new() }
     }
 
     /// Judges a fit after an epoch; returns what to warn of. A course is warned of once.
@@ -56,8 +60,15 @@ impl CourseWatch {
     pub(super) fn conclude(&self, fit: Ended<'_>) -> (Option<Judgement>, Vec<CourseNote>) {
         let Some(against) = self.against(fit.batch_losses) else { return (None, Vec::new()) };
         let mut remarks: Vec<CourseNote> = self.warnings().map(CourseNote::Warned).collect();
-        let verdict = Verdict::of(fit.epochs, fit.kept, against);
+        // More epochs might have changed what is neither lost nor ruined in a fit that was stopped.
+        let counts = |verdict: &Verdict| fit.ending == Ending::Complete || verdict.judgement().course.is_failure();
+        let verdict = Verdict::of(fit.epochs, fit.kept, against).filter(counts);
         let failed = verdict.is_some_and(|verdict| verdict.judgement().course.is_failure());
+        if let (false, None, Some(last), Some(ruined)) = (failed, fit.kept, fit.epochs.last(), self.warned.last())
+            && !against.is_back(last)
+        {
+            return (Some(*ruined), remarks);
+        }
         if !failed && !self.warned.is_empty() {
             remarks
                 .push(CourseNote::Note(format!("{}: the losses came back from that by the end of the fit", self.step)));
@@ -94,11 +105,11 @@ impl CourseWatch {
     }
 
     fn line(&self, found: &Judgement) -> String {
-        format!("{}: {}", self.step, course(found, self.body))
+        format!("{}: {}", self.step, course(found, self.body, self.batch_norm))
     }
 
     fn against(&self, batch_losses: &[f64]) -> Option<Against> {
-        self.against.map(|against| Against { first: batch_losses.first().copied(), ..against })
+        self.against.map(|against| against.begun_with(batch_losses))
     }
 }
 
@@ -112,7 +123,7 @@ mod tests {
     /// Watches the epochs of `(trn_loss, val_loss)` with two classes; returns the warnings with their epochs, and the end.
     fn watch(losses: &[(f64, f64)], kept: Option<u64>) -> (Vec<(u64, String)>, Option<Judgement>, Vec<CourseNote>) {
         let against = Against { constant: 0.69, ..Against::default() };
-        let mut watch = CourseWatch::new(STEP.to_string(), BodyState::Unfrozen, Some(against));
+        let mut watch = CourseWatch::new(STEP.to_string(), BodyState::Unfrozen, true, Some(against));
         let mut at = Midway { batch_losses: vec![0.8], ..Midway::default() };
         let mut warned = Vec::new();
         for (epoch, &(trn_loss, val_loss)) in (0..).zip(losses) {
@@ -120,7 +131,7 @@ mod tests {
             at.epochs.push(EpochRow { epoch, trn_loss, val_loss, metrics, ..EpochRow::default() });
             warned.extend(watch.after_epoch(&at).map(|line| (epoch, line)));
         }
-        let ended = Ended { epochs: &at.epochs, batch_losses: &at.batch_losses, kept };
+        let ended = Ended { epochs: &at.epochs, batch_losses: &at.batch_losses, kept, ending: Ending::Complete };
         let (judgement, remarks) = watch.conclude(ended);
         (warned, judgement, remarks)
     }
@@ -165,5 +176,9 @@ mod tests {
         let (warned, judgement, remarks) = watch(&[(0.4, 0.3), (8e10, 2.99e18), (0.2, 0.2)], None);
         assert_eq!((warned.len(), judgement), (1, None));
         assert!(matches!(&remarks[1..], [CourseNote::Note(line)] if line.contains("came back")), "{remarks:?}");
+        // Less than it was, and still far above what a constant answer costs.
+        let (warned, judgement, remarks) = watch(&[(0.7, 0.68), (8e10, 2.99e18), (0.6, 10.5)], None);
+        assert_eq!((warned.len(), judgement.map(|found| found.course)), (1, Some(Course::Diverged)));
+        assert_eq!(remarks, [CourseNote::Warned(warned[0].1.clone())]);
     }
 }

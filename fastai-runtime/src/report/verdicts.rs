@@ -1,6 +1,7 @@
 //! Plain statements about the gain of each stage.
 
-use fastai_dsl::{BodyState, Direction, StepKind};
+use fastai_dsl::source::RecipeText;
+use fastai_dsl::{BodyState, Direction, StepKind, in_todays_words};
 use maud::{Markup, html};
 
 use super::numbers::{loss, metric};
@@ -74,7 +75,7 @@ impl Summary {
         if self.smoke {
             return None;
         }
-        self.failed().or_else(|| damaged(&self.stages, self.r#final.as_ref()?))
+        self.failed().or_else(|| damaged(&self.stages, self.r#final.as_ref()?, self.has_batch_norm()))
     }
 
     /// The `fit` that left the run with nothing learned or without what it had learned, and its course: the last `fit`, or one that
@@ -86,6 +87,12 @@ impl Summary {
             let (stage, judgement, _) = lasting_damage(&self.stages, self.r#final.as_ref()?)?;
             Some((stage, judgement))
         })
+    }
+
+    /// Whether the recipe's body has batch norms; true of one that is no longer read.
+    fn has_batch_norm(&self) -> bool {
+        let read = RecipeText::new("summary.recipe", &in_todays_words(&self.recipe), &[]);
+        read.result.map_or(true, |checked| checked.recipe.model().facts().has_batch_norm())
     }
 
     /// The warning of a last `fit` that destroyed what the network knew.
@@ -120,13 +127,15 @@ fn lasting_damage<'a>(
     })
 }
 
-/// States that the run ends worse than what the fit that damaged the body began with, and by how much.
-fn damaged(stages: &[StageSummary], end: &Evaluation) -> Option<String> {
+/// States that the run ends worse than what the fit that damaged the body began with, and by how much. `batch_norm`: whether the
+/// body has batch norms, which could be frozen.
+fn damaged(stages: &[StageSummary], end: &Evaluation, batch_norm: bool) -> Option<String> {
     let (stage, judgement, change) = lasting_damage(stages, end)?;
     let [old, new] = change.fall()?;
+    let or = if batch_norm { ", or write `bn_freeze(on);` before it" } else { "" };
     Some(format!(
         "step {} `{}`: training damaged the body from epoch {} on (trn_loss {}, val_loss {}), and the run ends with {} {new}, \
-         which was {old} before: the rates of that step are too high. Take a tenth of them, or write `bn_freeze(on);` before it",
+         which was {old} before: the rates of that step are too high. Take a tenth of them{or}",
         stage.step + 1,
         stage.text,
         judgement.epoch,
@@ -149,8 +158,9 @@ pub fn name(course: Course) -> &'static str {
     }
 }
 
-/// States the course of a fit in the words of the course, with what it would do next.
-pub fn course(judgement: &Judgement, body: BodyState) -> String {
+/// States the course of a fit in the words of the course, with what it would do next. `batch_norm`: whether the body has batch
+/// norms.
+pub fn course(judgement: &Judgement, body: BodyState, batch_norm: bool) -> String {
     let Judgement { course, epoch, trn_loss, val_loss } = *judgement;
     let losses = format!("trn_loss {}, val_loss {}", loss(trn_loss), loss(val_loss));
     match course {
@@ -166,19 +176,29 @@ pub fn course(judgement: &Judgement, body: BodyState) -> String {
             "collapsed in epoch {epoch} ({losses}): the losses fell back to those of a constant answer; the learning rate is \
              too high, take a tenth of it"
         ),
-        Course::Damaged => format!(
-            "damaged the body from epoch {epoch} on ({losses}): its rates are too high; a tenth of them, or \
-             `bn_freeze(on);` before it"
-        ),
+        Course::Damaged => {
+            let or = if batch_norm { ", or `bn_freeze(on);` before it" } else { "" };
+            format!("damaged the body from epoch {epoch} on ({losses}): its rates are too high; a tenth of them{or}")
+        }
         Course::NothingLearned => format!(
             "nothing learned from epoch {epoch} on ({losses}): the losses stay at those of a constant answer; the learning rate \
              is too high or too low, look for one with `let lr = lr_find(or = 1e-3);`"
         ),
-        Course::Overfitting => format!(
-            "overfitting from epoch {epoch} on ({losses}): the network learns its training images by heart, and its training \
-             loss falls below what holds for new images. Fewer epochs, more augmentation (`max_zoom: 1.1`), more dropout, or \
-             larger images (`resize(299);`); a run that has reached this point may end with `tta();`"
-        ),
+        Course::Overfitting => {
+            let next = match body {
+                BodyState::Precomputed => {
+                    "Fewer epochs, more dropout, or augmented images: `precompute(off);` before further fits"
+                }
+                BodyState::Frozen | BodyState::Unfrozen => {
+                    "Fewer epochs, more augmentation (`max_zoom: 1.1`), more dropout, or larger images (`resize(299);`); a \
+                     run that has reached this point may end with `tta();`"
+                }
+            };
+            format!(
+                "overfitting from epoch {epoch} on ({losses}): the network learns its training images by heart, and its \
+                 training loss falls below what holds for new images. {next}"
+            )
+        }
         Course::Underfitting => {
             let next = match body {
                 BodyState::Precomputed => {
@@ -331,7 +351,7 @@ mod tests {
             judgement: course.map(|course| Judgement { course, epoch: 0, trn_loss: 0.21, val_loss: 0.26 }),
             ..stage(true)
         };
-        let ends_with = |value, stages: &[StageSummary]| damaged(stages, &evaluation("f2", value, [0.0, 1.0]));
+        let ends_with = |value, stages: &[StageSummary]| damaged(stages, &evaluation("f2", value, [0.0, 1.0]), true);
         let spoilt = [fit(1, 0.9185, None), fit(3, 0.67, Some(Course::Damaged))];
         let said = ends_with(0.67, &spoilt).unwrap();
         assert!(
@@ -339,6 +359,9 @@ mod tests {
             "{said}"
         );
         assert!(said.contains("ends with f2 0.6700, which was 0.9185 before"), "{said}");
+        assert!(said.ends_with("Take a tenth of them, or write `bn_freeze(on);` before it"), "{said}");
+        let said = damaged(&spoilt, &evaluation("f2", 0.67, [0.0, 1.0]), false).unwrap();
+        assert!(said.ends_with("Take a tenth of them"), "{said}");
         assert_eq!(ends_with(0.92, &spoilt), None, "what came after it mended it");
         // Another fit does not hide it.
         let mended = [spoilt[0].clone(), spoilt[1].clone(), fit(4, 0.78, None)];

@@ -14,6 +14,8 @@ const FAR: f64 = 20.0;
 const BOTH: [f64; 2] = [2.0, 1.5];
 /// .. by this factor. A new head begins that high, and after a few batches it still is.
 const RAISED: f64 = 1.3;
+/// A loss lies within so many standard deviations of where the batches of its fit scatter.
+const BY_CHANCE: f64 = 2.0;
 /// A loss this near to the constant answer's is one of a network that has nothing to say.
 const NOTHING: f64 = 0.97;
 /// A network whose loss was below this share of the constant answer's knew something.
@@ -50,7 +52,7 @@ pub enum Course {
     /// The losses are those of a constant answer and do not fall.
     NothingLearned,
     /// Since its lowest epoch the validation loss rose, on the same images by more than chance explains (p < 0.01 in an exchange
-    /// test), while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
+    /// test) or by half for three epochs, while the training loss fell below it; or it is above a constant answer's by more than two standard errors, and the
     /// training loss is far below it.
     Overfitting,
     /// Training and validation loss are both high.
@@ -84,7 +86,7 @@ pub struct Judgement {
 pub struct Against {
     /// The mean loss of the best constant answer; positive.
     pub constant: f64,
-    /// The loss of the first batch of the `fit`.
+    /// The loss that the `fit` began with, as far above that of its first batch as chance may have put it.
     pub first: Option<f64>,
     /// The validation loss after the `fit` before this one.
     pub before: Option<f64>,
@@ -95,6 +97,19 @@ pub struct Against {
 }
 
 impl Against {
+    /// The same conditions for a fit with these losses of batches. The first of them says how the fit began, but for what chance
+    /// makes of a few images.
+    pub fn begun_with(self, batch_losses: &[f64]) -> Self {
+        let first = batch_losses.first().map(|first| first * (BY_CHANCE * scatter_of_logs(batch_losses)).exp());
+        Against { first, ..self }
+    }
+
+    /// Whether a loss is as low as that of a network that works may be.
+    pub fn is_back(&self, row: &EpochRow) -> bool {
+        let loss = if row.metrics.is_empty() { row.trn_loss } else { row.val_loss };
+        loss < BOTH[0] * self.constant
+    }
+
     fn has_diverged(&self, row: &EpochRow, validated: bool) -> bool {
         let val = if validated { row.val_loss } else { row.trn_loss };
         let raised = self.first.is_none_or(|first| row.trn_loss > RAISED * first);
@@ -134,6 +149,20 @@ impl Against {
     }
 }
 
+/// Standard deviation of the logarithms of losses around a trend: from the median of their second differences, which are 0 where
+/// losses rise or fall steadily, and which single batches do not move. 0 for fewer than three losses.
+fn scatter_of_logs(losses: &[f64]) -> f64 {
+    /// The standard deviation of a normal distribution over its median distance from 0.
+    const OF_MEDIAN: f64 = 1.4826;
+    /// The variance of a second difference of independent numbers over theirs: 1 + 4 + 1.
+    const OF_BENDS: f64 = 6.0;
+    let logs: Vec<f64> = losses.iter().map(|loss| loss.ln()).collect();
+    let bends = logs.windows(3).map(|three| (three[0] - 2.0 * three[1] + three[2]).abs());
+    let mut bends: Vec<f64> = bends.filter(|bend| bend.is_finite()).collect();
+    bends.sort_by(f64::total_cmp);
+    bends.get(bends.len() / 2).map_or(0.0, |median| median * OF_MEDIAN / OF_BENDS.sqrt())
+}
+
 /// Names the course of a `fit`; `None` if there is nothing to say.
 ///
 /// A course counts if it lasts to the end of the fit: losses that recover after a restart or a new head's first epoch are
@@ -170,12 +199,13 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
         return found(Course::Damaged, row);
     }
     if let Some(row) = silent {
-        let still = last.epoch > row.epoch && last.val_loss > STILL * row.val_loss;
+        let stands = |then: f64, now: f64| now > STILL * then;
+        let still =
+            last.epoch > row.epoch && stands(row.val_loss, last.val_loss) && stands(row.trn_loss, last.trn_loss);
         let lowered = before.is_some_and(|before| last.val_loss < STILL * before);
-        return match still || (against.is_raised(last) && !lowered) {
-            true => found(Course::NothingLearned, row),
-            false => found(Course::Underfitting, last).filter(|_| !followed),
-        };
+        if still || (against.is_raised(last) && !lowered) {
+            return found(Course::NothingLearned, row);
+        }
     }
     let rose = |turn: &&EpochRow| last.val_loss - turn.val_loss > LEAST_TURN * constant;
     if let Some(turn) = turning_point(epochs).filter(rose) {
@@ -183,7 +213,8 @@ fn judge(epochs: &[EpochRow], against: Against) -> Option<Judgement> {
     }
     let only_by_heart = |row: &EpochRow| {
         let error = row.evidence.error.unwrap_or(0.0);
-        row.trn_loss < FAR_BELOW * row.val_loss && row.val_loss - constant > BEYOND_ERROR * error
+        let by_heart = row.trn_loss < NOTHING * constant && row.trn_loss < FAR_BELOW * row.val_loss;
+        by_heart && row.val_loss - constant > BEYOND_ERROR * error
     };
     if let Some(row) = since(&only_by_heart) {
         return found(Course::Overfitting, row);
@@ -315,6 +346,26 @@ mod tests {
         assert_eq!(course(Some(1.9)), Some(Course::Underfitting));
         assert_eq!(course(Some(0.8)), Some(Course::Diverged));
         assert_eq!(course(None), Some(Course::Diverged));
+    }
+
+    #[test]
+    fn small_batches_say_little_of_how_a_fit_began() {
+        // An untrained head in batches of eight, at a rate of nearly 0: losses of batches between 0.7 and 4.4.
+        let losses = [1.39, 1.44, 4.36, 0.70, 2.51, 3.04, 1.02];
+        let rows = rows(&[(1.98, 3.24), (2.02, 2.75)]);
+        let against = Against { constant: 1.0, ..Against::default() };
+        assert_ne!(judge(&rows, against.begun_with(&losses)).map(|j| j.course), Some(Course::Diverged));
+        assert_eq!(judge(&rows, against.begun_with(&losses[..1])).map(|j| j.course), Some(Course::Diverged));
+        // A steady rise is no scatter.
+        assert!(scatter_of_logs(&[0.8, 2.4, 7.2, 21.6, 64.8]) < 1e-9);
+        assert!((0.4..1.2).contains(&scatter_of_logs(&losses)));
+        assert_eq!(scatter_of_logs(&[0.8, 3.0]), 0.0);
+    }
+
+    #[test]
+    fn a_training_loss_that_falls_has_learned_something() {
+        assert_eq!(course(&[(1.9, 3.2), (1.5, 6.0), (1.0, 14.5)], None, false).map(|j| j.0), Some(Course::Overfitting));
+        assert_eq!(course(&[(0.9, 0.9), (0.9, 0.9)], None, false), Some((Course::NothingLearned, 0)));
     }
 
     #[test]

@@ -38,9 +38,15 @@ impl SmoothedLoss {
 /// Smallest rise of the validation loss, relative to its lowest value, that counts.
 const LEAST_RISE: f64 = 0.01;
 
-/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch, and on the same
-/// images by more than chance explains ([`Evidence::rise`](super::Evidence::rise) is below 1 %), while the training loss kept
-/// falling, to below it. From that epoch on, the network overfits.
+/// A validation loss above its lowest value by this factor, for as many epochs as [`FAR_EPOCHS`], does not come from chance, however
+/// few images have most of it.
+const FAR_RISE: f64 = 1.5;
+const FAR_EPOCHS: usize = 3;
+
+/// Returns the epoch with the lowest validation loss if the loss has risen by at least 1 % by the last epoch, while the training
+/// loss kept falling, to below it; and if it rose on the same images by more than chance explains
+/// ([`Evidence::rise`](super::Evidence::rise) is below 1 %), or lies above its lowest value by half for the last three epochs. From
+/// that epoch on, the network overfits.
 ///
 /// A temporary rise after a restart does not count: only the end of the fit matters.
 pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
@@ -48,7 +54,9 @@ pub fn turning_point(epochs: &[EpochRow]) -> Option<&EpochRow> {
     let lowest = epochs.iter().filter(|e| e.val_loss.is_finite()).min_by(|a, b| a.val_loss.total_cmp(&b.val_loss))?;
     let rose = last.val_loss - lowest.val_loss >= LEAST_RISE * lowest.val_loss.abs();
     let fell = last.trn_loss < lowest.trn_loss && last.trn_loss < last.val_loss;
-    (lowest.epoch < last.epoch && rose && fell && last.evidence.has_risen()).then_some(lowest)
+    let is_far = |row: &EpochRow| row.epoch > lowest.epoch && row.val_loss > FAR_RISE * lowest.val_loss;
+    let stays_far = epochs.len() > FAR_EPOCHS && epochs[epochs.len() - FAR_EPOCHS..].iter().all(is_far);
+    (lowest.epoch < last.epoch && rose && fell && (stays_far || last.evidence.has_risen())).then_some(lowest)
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
     session.make_room(index, stage)?;
     let named = format!("step {} `{}`", index + 1, stage.step);
     let conditions = (!session.smoke).then(|| conditions(session, index, summary.trains_body));
-    let watch = CourseWatch::new(named.clone(), stage.state.body, conditions);
+    let batch_norm = session.recipe.model().facts().has_batch_norm();
+    let watch = CourseWatch::new(named.clone(), stage.state.body, batch_norm, conditions);
     // What the network says that the fit begins with; nothing is known of one that another step put in place.
     let before = session.look.as_ref().map(|look| look.probabilities.clone());
     let (mut result, watch) = train_network(session, step, index, stage, watch)?;
@@ -47,7 +48,8 @@ pub(super) fn run(session: &mut Session<'_>, step: &Fit, at: Running<'_>) -> Res
         session.note(format!("keep_best: {chosen}"));
     }
     summary.turned_at = turning_point(&result.epochs).map(|turn| turn.epoch);
-    let ended = Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept };
+    let ended =
+        Ended { epochs: &result.epochs, batch_losses: &result.batch_losses, kept: result.kept, ending: result.ending };
     let (judgement, remarks) = watch.conclude(ended);
     summary.judgement = judgement;
     for remark in remarks {
