@@ -209,6 +209,38 @@ impl fmt::Display for Valid {
     }
 }
 
+impl Valid {
+    /// The split as a recipe may write it: without the seed and the fold that hold unless given. The fold of `folds` is never
+    /// left out, as without it each is held out in turn.
+    pub fn in_short(&self) -> String {
+        /// The seed of a split that names none.
+        const SEED: u32 = 42;
+        let seeded = |seed: u32| if seed == SEED { String::new() } else { format!(", seed = {seed}") };
+        let drawn =
+            |seed, fold: u32| seeded(seed) + &if fold == 0 { String::new() } else { format!(", fold = {fold}") };
+        match self {
+            Valid::Random { share, seed, fold } => format!("random({share:?}{})", drawn(*seed, *fold)),
+            Valid::Stratified { share, seed, fold } => format!("stratified({share:?}{})", drawn(*seed, *fold)),
+            Valid::Blocks { size, share, seed, fold } => {
+                format!("blocks({size}, share = {share:?}{})", drawn(*seed, *fold))
+            }
+            Valid::Grouped { column, share, seed, fold } => {
+                format!("grouped({column:?}, share = {share:?}{})", drawn(*seed, *fold))
+            }
+            Valid::Folds { count, seed, fold, dealing } => {
+                let fold = fold.map_or_else(String::new, |fold| format!(", fold = {fold}"));
+                let dealing = match dealing {
+                    Dealing::Stratified | Dealing::Random => String::new(),
+                    Dealing::Blocks(size) => format!(", blocks = {size}"),
+                    Dealing::Grouped(column) => format!(", grouped = {column:?}"),
+                };
+                format!("folds({count}{}{fold}{dealing})", seeded(*seed))
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -198,6 +198,7 @@ fn every_word_is_explained() {
         assert!(!page.contains("```"), "{page}");
     }
     assert_eq!(explain::page("fitt").unwrap_err(), "did you mean `fit`?");
+    assert_eq!(explain::page("steep").unwrap_err(), "did you mean `steepest`?");
     let index = explain::index();
     assert!(ERRORS.iter().chain(LINTS).all(|c| index.contains(c.id)));
 }

@@ -85,6 +85,10 @@ fn a_split_is_not_told_to_become_itself() {
     assert!(random.contains("E0705") && random.contains("`valid: stratified(0.2)`"), "{random}");
     let stratified = told("stratified(0.2)", "stratified(0.2, seed = 42, fold = 0)");
     assert!(stratified.contains("E0705") && stratified.contains("more images of it"), "{stratified}");
+    assert!(stratified.contains("pug (all 12 images held out)"), "{stratified}");
+    // The summary does not know which groups would do.
+    let grouped = told("grouped(\"breed\", share = 0.9)", "grouped(\"breed\", share = 0.9, seed = 42, fold = 0)");
+    assert!(grouped.contains("`fastai prepare FILE`") && !grouped.contains("seed = 43"), "{grouped}");
 }
 
 /// [`RECIPE`] with these keys replaced.

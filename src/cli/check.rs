@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
+use fastai_dsl::prepared::DataSummary;
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Diagnostic, Recipe, Severity, Site, Source};
 use serde_json::{Value, json};
@@ -45,11 +46,19 @@ fn of_data(file: &Path, recipe: &Recipe, summary: &Path) -> String {
     let (file, shown) = (file.display(), summary.display());
     if recipe.data().source == Source::Given {
         String::new()
+    } else if let Some(split) = split_of_other(recipe, summary) {
+        format!("; {shown} was made for another split, `{split}`: run `fastai prepare {file}`")
     } else if summary.is_file() {
         format!("; it fits {shown} (`fastai prepare --check {file}` says whether the data still does)")
     } else {
         format!("; nothing is known of the data: there is no {shown}, which `fastai prepare {file}` writes")
     }
+}
+
+/// The split by which the summary counts the images, if it is not that of the recipe.
+fn split_of_other(recipe: &Recipe, summary: &Path) -> Option<String> {
+    let found = DataSummary::parse(&source::read_summary(summary).ok()?).ok()?;
+    (!found.has_split_of(recipe)).then_some(found.split)
 }
 
 fn in_json(args: &CheckArgs) -> Result<(), Failure> {

@@ -128,7 +128,8 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
     let place = swept.folder.display();
     println!("report: {}", swept.folder.join("report.html").display());
     if let Some(best) = swept.standings.best() {
-        println!("best recipe: {}", swept.folder.join("best.recipe").display());
+        let sound = if best.is_ruined() { " (no combination ended sound)" } else { "" };
+        println!("best recipe: {}{sound}", swept.folder.join("best.recipe").display());
         if best.is_ruined() {
             eprintln!("warning: no combination ended sound, not even the best: the table says what became of each");
         }

@@ -478,6 +478,9 @@ fn a_summary_of_the_data_is_written_once_and_holds_the_recipe_to_it() {
     }
     fastai(&scratch).arg("prepare").arg(&recipe).assert().success();
     assert_eq!(fs::read_to_string(&summary).unwrap(), text, "the same data, the same text");
+    assert!(check(&[]).contains("; it fits "), "{}", check(&[]));
+    let said = check(&["--set", "data.valid=random(0.5)"]);
+    assert!(said.contains("Small.prepared was made for another split, `") && !said.contains("it fits"), "{said}");
     fastai(&scratch).args(["prepare", "--check"]).arg(&recipe).assert().success();
     let said = check(&[]);
     assert!(said.contains("; it fits ") && said.contains("`fastai prepare --check "), "{said}");

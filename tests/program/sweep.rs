@@ -140,7 +140,10 @@ fn a_combination_that_diverges_is_named_and_is_not_the_best() {
     let mut command = fastai(&scratch);
     command.args(["sweep", "--quiet"]).arg(&recipe).args(["--over", "lr=10", "--out"]).arg(&alone);
     let said = stderr(&mut command, 0);
-    assert!(said.contains("no combination ended sound") && alone.join("best.recipe").is_file(), "{said}");
+    assert!(said.contains("no combination ended sound"), "{said}");
+    let best = fs::read_to_string(alone.join("best.recipe")).unwrap();
+    assert!(best.starts_with("// No combination of the sweep ended sound; this one: diverged at epoch "), "{best}");
+    fastai(&scratch).arg("check").arg(alone.join("best.recipe")).assert().success();
     assert!(
         fs::read_to_string(alone.join("report.html")).unwrap().contains("No candidate ended sound; this one: diverged")
     );

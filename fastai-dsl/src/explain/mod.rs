@@ -37,11 +37,21 @@ pub fn page(topic: &str) -> Result<String, String> {
         }));
     }
     if pages.is_empty() {
-        let near = nearest(topic, topics(), LEAST_LIKENESS);
+        let near = begun(topic).or_else(|| nearest(topic, topics(), LEAST_LIKENESS));
         return Err(near.map_or("`fastai explain` lists all".to_string(), |n| format!("did you mean `{n}`?")));
     }
     Ok(pages.join("\n"))
 }
+
+/// The shortest topic that begins with this text, of which at most half is missing.
+fn begun(text: &str) -> Option<&'static str> {
+    let text = text.to_lowercase();
+    let longer = topics().filter(|topic| topic.to_lowercase().starts_with(&text) && topic.len() <= 2 * text.len());
+    longer.min_by_key(|topic| topic.len()).filter(|_| text.len() >= LEAST_BEGINNING)
+}
+
+/// The fewest characters that are taken for the beginning of a topic.
+const LEAST_BEGINNING: usize = 4;
 
 /// Similarity from which a topic is proposed: a wrong page is worse than none.
 const LEAST_LIKENESS: f64 = 0.84;

@@ -121,9 +121,14 @@ impl DataSummary {
         words
     }
 
+    /// Whether the images were counted by the recipe's split.
+    pub fn has_split_of(&self, recipe: &Recipe) -> bool {
+        recipe.data().valid.to_string() == self.split
+    }
+
     /// Counts for a plan: exact if the recipe's split is that of the summary.
     pub fn facts(&self, recipe: &Recipe) -> Facts {
-        let counted = recipe.data().valid.to_string() == self.split;
+        let counted = self.has_split_of(recipe);
         Facts {
             train: counted.then_some(self.train),
             valid: counted.then_some(self.valid),

@@ -179,7 +179,7 @@ impl DataSummary {
             let held_out = (share * all as f64) as u64;
             if held_out == 0 || held_out >= all {
                 let left = if held_out == 0 { "holds out none" } else { "holds out all" };
-                let message = format!("`{valid}` {left} of {all} images");
+                let message = format!("`{}` {left} of {all} images", valid.in_short());
                 let help = format!("a share above `{:.4}` holds out at least one", 1.0 / all.max(1) as f64);
                 out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
                 return;
@@ -188,7 +188,7 @@ impl DataSummary {
         if let Valid::Folds { count, .. } = valid
             && u64::from(*count) > all
         {
-            let message = format!("`{valid}` deals {all} images into {count} parts");
+            let message = format!("`{}` deals {all} images into {count} parts", valid.in_short());
             let help = format!("at most `folds({})`; five or ten are usual", all.max(2));
             out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
             return;
@@ -196,8 +196,14 @@ impl DataSummary {
         if valid.to_string() != self.split {
             return;
         }
+        let held_out = |count: u64| match count {
+            0 => "no image at all".to_string(),
+            1 => "its only image held out".to_string(),
+            all => format!("all {all} images held out"),
+        };
+        let of_valid = self.classes.iter().filter(|(_, (train, _))| *train == 0);
         let untrained: Vec<String> =
-            self.classes.iter().filter(|(_, n)| n.0 == 0).map(|(name, n)| format!("{name} (of {})", n.1)).collect();
+            of_valid.map(|(name, (_, valid))| format!("{name} ({})", held_out(*valid))).collect();
         if !untrained.is_empty() {
             let shown = untrained[..untrained.len().min(5)].join(", ");
             let message =
@@ -206,9 +212,9 @@ impl DataSummary {
                 Valid::Stratified { .. } | Valid::Folds { .. } => {
                     "more images of it; or write the summary anew: `fastai prepare FILE`"
                 }
-                Valid::Grouped { .. } => "`seed = 43` in `valid` draws other groups; else images of it in more groups",
-                Valid::Blocks { .. } => {
-                    "`seed = 43` in `valid` draws other blocks; else smaller blocks, or more images"
+                // Only the data says which groups and blocks hold which classes.
+                Valid::Grouped { .. } | Valid::Blocks { .. } => {
+                    "`fastai prepare FILE` reads the data and proposes a split that keeps images of each class, if it finds one"
                 }
                 _ => "`valid: stratified(0.2)` holds out a share of each class; else more images",
             };

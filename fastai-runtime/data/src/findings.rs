@@ -138,6 +138,11 @@ impl Findings {
         self.list.is_empty()
     }
 
+    /// Whether there is a finding of this kind.
+    pub(crate) fn has(&self, kind: &FindingKind) -> bool {
+        self.list.iter().any(|finding| finding.kind == *kind)
+    }
+
     /// Returns `value` if there are no findings, otherwise the findings as an error.
     pub(crate) fn or<T>(self, value: T) -> Result<T, DataError> {
         if self.list.is_empty() { Ok(value) } else { Err(DataError::from(self.list)) }

@@ -11,7 +11,7 @@ use crate::findings::{Findings, names};
 use crate::row::{SourceRow, check_classes, number, part};
 use crate::sources::csv::CsvSource;
 use crate::sources::{folders, neighbours};
-use crate::splits::better::better_split;
+use crate::splits::better::remedy;
 use crate::splits::holdout;
 use crate::{DataError, DataKey, Dataset, Item, Target, Vocabulary};
 
@@ -57,13 +57,13 @@ impl Dataset {
             notes.extend(class_names::notes(&vocabulary, task));
         }
         let held_out = holdout::hold_out(data, &root, &rows, &mut findings, &mut notes);
-        let better = better_split(task, &data.valid, &rows, &held_out);
+        let remedy = remedy(task, &data.valid, &rows, &held_out);
         let test = number_test(test, &vocabulary, task, &mut findings);
         let absent = rows.iter().zip(&held_out).filter(|(row, held_out)| row.absent && **held_out).count();
         let (train, valid) = part(rows, held_out, &vocabulary, task);
         let (classes, split) = (vocabulary.into_names(), data.valid.clone());
         let dataset = Dataset { root, classes, task, train, valid, test, split, notes };
-        Ok(dataset.checked(absent, better, findings))
+        Ok(dataset.checked(absent, remedy, findings))
     }
 }
 

@@ -114,11 +114,18 @@ pub fn images_of_part(stage: &Stage, parts: usize) -> u32 {
 /// What batches in parts mean.
 pub(super) fn in_parts(stage: &Stage, parts: usize) -> String {
     let (batch, images) = (stage.state.batch, images_of_part(stage, parts));
-    let means = if stage.step.trains() && stage.state.body != BodyState::Precomputed {
-        "the step is that of the whole batch, but batch norms that learn see a part at a time, and where the body trains, \
-         it takes a further forward pass"
-    } else {
-        "the results are those of whole batches"
+    let means = match stage.state.body {
+        BodyState::Precomputed => "the results are those of whole batches",
+        _ if !stage.step.trains() => "the results are those of whole batches",
+        // The batch norms of a frozen body keep their statistics, and those of the head see the whole batch.
+        BodyState::Frozen => "the step is that of the whole batch",
+        BodyState::Unfrozen if stage.state.bn_frozen => {
+            "the step is that of the whole batch, and takes a further forward pass"
+        }
+        BodyState::Unfrozen => {
+            "the step is that of the whole batch, but batch norms that learn see a part at a time, and it takes a further \
+             forward pass"
+        }
     };
     format!(
         "a batch of {batch} does not fit into memory as a whole and passes the body in {parts} parts of at most {images} images; \
@@ -197,6 +204,22 @@ mod tests {
         assert!(fits("resnet50", 224, 64, 1 << 30).unwrap()[2] > 8);
         let said = fits("resnet50", 2048, 64, 64 << 30).unwrap();
         assert!((8..=32).contains(&said[2]), "{said:?}");
+    }
+
+    #[test]
+    fn only_batch_norms_that_learn_are_said_to_see_parts() {
+        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 224 }, model: resnet18, \
+                    metrics: [accuracy], train: { fit(0.01, 1); unfreeze(); fit(0.001, 1); bn_freeze(on); fit(0.001, 1); } }";
+        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let plan = Plan::new(&recipe, &Facts::default());
+        let said = |index: usize| in_parts(&plan.stages[index], 2);
+        assert!(said(0).ends_with("; the step is that of the whole batch"), "{}", said(0));
+        assert!(
+            said(2).contains("batch norms that learn") && said(2).ends_with("a further forward pass"),
+            "{}",
+            said(2)
+        );
+        assert!(!said(4).contains("batch norms") && said(4).ends_with("a further forward pass"), "{}", said(4));
     }
 
     #[test]

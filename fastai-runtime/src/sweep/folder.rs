@@ -154,7 +154,15 @@ impl SweepFolder {
         write_atomic(self.path.join("runs.csv"), |out| write_runs(standings, out))?;
         self.write("scores.svg", &page::scores(standings))?;
         if let Some(best) = standings.best() {
-            self.write("best.recipe", &seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]))?;
+            let recipe = seeded(&spec.candidates[best.candidate].recipe, spec.seeds[0]);
+            let head = match best.is_ruined() {
+                true => {
+                    let fate = best.fate_in_words(spec.seeds.len() * spec.folds()).replace('\n', " ");
+                    format!("// No combination of the sweep ended sound; this one: {fate}.\n")
+                }
+                false => String::new(),
+            };
+            self.write("best.recipe", &(head + &recipe))?;
             let whole = OutOfFold::of(spec, best.candidate, trials).filter(|_| spec.folds() > 1);
             if let Some(whole) = whole.filter(OutOfFold::is_regular) {
                 write_atomic(self.path.join("out_of_fold.csv"), |out| whole.write(out))?;

@@ -1,5 +1,6 @@
 //! Successive halving: candidates that fall behind stop.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use fastai_dsl::Direction;
@@ -11,6 +12,22 @@ use super::{Stopping, SweepSpec};
 const RUNGS: [f64; 2] = [0.25, 0.5];
 /// Fewest candidates that are halved.
 const FEWEST: usize = 4;
+
+/// What a candidate is compared by at a rung.
+#[derive(Clone, Copy)]
+struct RungScore {
+    /// Whether none of its runs failed or is ruined.
+    is_sound: bool,
+    /// Its mean score; larger is better.
+    gain: f64,
+}
+
+impl RungScore {
+    /// A score of ruined runs is worth less than any of sound ones: a constant answer may beat a network that still learns.
+    fn compare(&self, other: &RungScore) -> Ordering {
+        self.is_sound.cmp(&other.is_sound).then(self.gain.total_cmp(&other.gain))
+    }
+}
 
 /// The state of the halving.
 pub(super) struct Halving {
@@ -57,10 +74,10 @@ impl Halving {
         (epoch < total).then_some(epoch)
     }
 
-    /// Stops the worse half of the candidates by their mean scores after `rung`; of those that are equal, none. Returns lines
-    /// that say so.
+    /// Stops the worse half of the candidates by their mean scores after `rung`, in which those of which a run is ruined come
+    /// behind all others; of those that are equal, none. Returns lines that say so.
     pub(super) fn decide(&mut self, rung: usize, trials: &HashMap<TrialKey, Trial>) -> Vec<String> {
-        let mut scores: Vec<(usize, f64)> = Vec::new();
+        let mut scores: Vec<(usize, RungScore)> = Vec::new();
         for candidate in (0..self.alive.len()).filter(|c| self.alive[*c]) {
             let own: Vec<&Trial> = trials.values().filter(|t| t.key.candidate == candidate).collect();
             let found: Option<Vec<f64>> = own.iter().map(|t| t.score_at(rung)).collect();
@@ -70,22 +87,59 @@ impl Halving {
                 found.sort_by(f64::total_cmp);
                 self.direction.gain(0.0, found.iter().sum::<f64>() / found.len() as f64)
             });
-            scores.push((candidate, if score.is_nan() { f64::NEG_INFINITY } else { score }));
+            let is_sound = score.is_finite() && own.iter().all(|trial| trial.ruin_at(rung).is_none());
+            let gain = if score.is_nan() { f64::NEG_INFINITY } else { score };
+            scores.push((candidate, RungScore { is_sound, gain }));
         }
         if scores.len() < FEWEST {
             return Vec::new();
         }
-        let mut ordered: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
-        ordered.sort_by(|a, b| b.total_cmp(a));
+        let mut ordered: Vec<RungScore> = scores.iter().map(|(_, score)| *score).collect();
+        ordered.sort_by(|a, b| b.compare(a));
         let bar = ordered[ordered.len().div_ceil(2) - 1];
         let mut lines = Vec::new();
         for (candidate, score) in scores {
-            if score < bar {
+            if score.compare(&bar).is_lt() {
                 self.alive[candidate] = false;
                 let at = self.epoch(candidate, rung).unwrap_or(self.epochs[candidate]);
                 lines.push(format!("{}: stops after {at} of {} epochs", self.names[candidate], self.epochs[candidate]));
             }
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastai_dsl::source::RecipeText;
+
+    use super::super::Ruin;
+    use super::*;
+    use crate::train::Course;
+
+    #[test]
+    fn a_ruined_candidate_stops_before_a_sound_one_with_a_lower_score() {
+        let text = "A { task: single_label, data: folders { root: \"d\" }, transforms: side_on { size: 64 }, \
+                    model: squeezenet1_1, metrics: [accuracy], train: { fit(0.01, 4); } }";
+        let recipe = RecipeText::new("a.recipe", text, &[]).result.unwrap().recipe;
+        let ruin = Ruin { step: 0, course: Course::Diverged, epoch: 0 };
+        let scores = [(0.9, Some(ruin)), (0.5, None), (0.8, Some(ruin)), (0.6, None)];
+        let trials = scores.iter().enumerate().map(|(candidate, (score, ruin))| {
+            let key = TrialKey { candidate, fold: 0, seed: 1 };
+            let mut trial = Trial::new(key, &recipe);
+            trial.rungs.push(*score);
+            trial.ruins.push(*ruin);
+            (key, trial)
+        });
+        let mut halving = Halving {
+            alive: vec![true; 4],
+            epochs: vec![4; 4],
+            rungs: RUNGS.len(),
+            direction: Direction::Higher,
+            names: (0..4).map(|candidate| format!("lr={candidate}")).collect(),
+        };
+        let said = halving.decide(0, &trials.collect());
+        assert_eq!(halving.alive, [false, true, false, true]);
+        assert_eq!(said, ["lr=0: stops after 1 of 4 epochs", "lr=2: stops after 1 of 4 epochs"]);
     }
 }

@@ -16,9 +16,10 @@ pub fn scores(table: &Standings) -> String {
     let rows: Vec<(String, Vec<f64>)> = table
         .standings
         .iter()
-        .filter(|standing| !standing.runs.is_empty())
+        .enumerate()
+        .filter(|(_, standing)| !standing.runs.is_empty())
         .take(SHOWN)
-        .map(|standing| (format!("{}", standing.candidate + 1), standing.runs.iter().map(|run| run.score).collect()))
+        .map(|(row, standing)| (format!("{}", row + 1), standing.runs.iter().map(|run| run.score).collect()))
         .collect();
     plot::dots(&rows, "candidate, the best first", &table.metric)
 }
@@ -130,8 +131,8 @@ fn candidates(table: &Standings, keys: &[&String]) -> Markup {
                 @if table.folds > 1 { th.n { "out of fold" } }
                 th.n { "deviation" } th.n { "runs" } th { "against the best" } th.n { "time" } th { "" }
             } }
-            tbody { @for standing in &table.standings { tr {
-                td.n { (standing.candidate + 1) }
+            tbody { @for (row, standing) in table.standings.iter().enumerate() { tr {
+                td.n { (row + 1) }
                 @for (_, value) in &standing.settings { td { code { (value) } } }
                 td.n { @if !standing.runs.is_empty() { strong { (metric(standing.mean)) } } }
                 @if table.folds > 1 { td.n { @if let Some(whole) = standing.out_of_fold { (metric(whole)) } } }

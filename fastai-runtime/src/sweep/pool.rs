@@ -11,12 +11,13 @@ use fastai_dsl::{BodyState, Facts, Plan, Recipe};
 
 use super::folder::SweepFolder;
 use super::standings::metric_name;
-use super::trial::{Trial, TrialEnd, TrialKey, TrialResult};
+use super::trial::{Ruin, Trial, TrialEnd, TrialKey, TrialResult};
 use super::{EndedEarly, SweepOptions, SweepSpec};
 use crate::RunError;
 use crate::engine::{self, RunOptions, Surveys};
 use crate::error::{Reached, ResumeError};
 use crate::progress::{Progress, StopSignal};
+use crate::report::Summary;
 
 /// How often stop requests and the budget are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -195,14 +196,17 @@ impl<'a> TrialPool<'a> {
     fn take(&mut self, trial: Trial) {
         let of = self.spec.describe(trial.key);
         let name = metric_name(self.spec);
+        let ruined = |ruin: Option<Ruin>| ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
         match (&trial.end, trial.rungs.last()) {
             (Some(TrialEnd::Complete(result)), _) => {
-                let ruin = result.ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
-                self.progress.note(&format!("{of}: {name} {:.4} in {:.1} s{ruin}", result.score(), result.seconds));
+                let (score, ruin) = (result.score(), ruined(result.ruin));
+                self.progress.note(&format!("{of}: {name} {score:.4} in {:.1} s{ruin}", result.seconds));
             }
             (Some(TrialEnd::Failed(why)), _) => self.progress.warn(&format!("{of}: {why}")),
             (None, Some(score)) => {
-                self.progress.note(&format!("{of}: {name} {score:.4} after {} epochs", trial.epochs));
+                let epochs = if trial.epochs == 1 { "epoch" } else { "epochs" };
+                let ruin = ruined(trial.ruins.last().copied().flatten());
+                self.progress.note(&format!("{of}: {name} {score:.4} after {} {epochs}{ruin}", trial.epochs));
             }
             (None, None) => {}
         }
@@ -268,6 +272,9 @@ impl PoolShared<'_> {
             Err(RunError::Stopped(_)) if paused_at.is_some() => {
                 trial.epochs = epochs;
                 trial.rungs.extend(paused_at);
+                // A trial of an earlier version has none for the rungs before.
+                trial.ruins.resize(trial.rungs.len() - 1, None);
+                trial.ruins.push(Ruin::of(&Summary::read(&run)?));
             }
             // These depend on the candidate: others may well succeed.
             Err(error @ (RunError::Diverged { .. } | RunError::NoRate { .. } | RunError::TooLarge { .. })) => {

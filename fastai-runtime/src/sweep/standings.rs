@@ -38,7 +38,7 @@ pub struct Standings {
 /// One candidate in the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Its number, from 0, in the order of the grid.
+    /// Its number, from 0, in the order of the grid; the tables number their rows, from 1, the best first.
     pub candidate: usize,
     /// The changed keys with their values.
     pub settings: Vec<(String, String)>,
@@ -81,6 +81,9 @@ pub enum Fate {
         /// Its mean score there; NaN if it is unknown.
         #[serde(deserialize_with = "number_or_nan")]
         score: f64,
+        /// What had ruined a run of it by then, if anything had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ruin: Option<Ruin>,
     },
     /// A run of it failed.
     Failed {
@@ -192,7 +195,8 @@ impl Standing {
             None if !alive => {
                 let epoch = own.iter().map(|trial| trial.epochs).max().unwrap_or(0);
                 let scores: Vec<f64> = own.iter().filter_map(|trial| trial.rungs.last().copied()).collect();
-                Fate::Stopped { epoch, score: scores.iter().sum::<f64>() / scores.len() as f64 }
+                let ruin = own.iter().find_map(|trial| trial.ruins.last().copied().flatten());
+                Fate::Stopped { epoch, score: scores.iter().sum::<f64>() / scores.len() as f64, ruin }
             }
             None => Fate::Unfinished,
         };
@@ -217,13 +221,14 @@ impl Standing {
         self.group().cmp(&other.group()).then_with(|| gain(other).total_cmp(&gain(self)))
     }
 
-    /// The group in which it is sorted: the complete first, those of which a run is ruined after all others with a complete run.
+    /// The group in which it is sorted: the complete first, those of which a run is ruined after all others with a complete run;
+    /// likewise among the stopped.
     fn group(&self) -> (u8, u64) {
         match self.fate {
-            Fate::Failed { .. } => (5, 0),
+            Fate::Failed { .. } => (6, 0),
             // Those that came further stand higher.
-            Fate::Stopped { epoch, .. } => (3, u64::MAX - epoch),
-            Fate::Unfinished if self.runs.is_empty() => (4, 0),
+            Fate::Stopped { epoch, ruin, .. } => (if ruin.is_none() { 3 } else { 4 }, u64::MAX - epoch),
+            Fate::Unfinished if self.runs.is_empty() => (5, 0),
             Fate::Complete | Fate::Unfinished if self.is_ruined() => (2, 0),
             Fate::Unfinished => (1, 0),
             Fate::Complete => (0, 0),
@@ -268,7 +273,10 @@ impl Standing {
         match &self.fate {
             Fate::Complete => "complete".to_string(),
             Fate::Unfinished => format!("{} of {wanted} runs", self.runs.len()),
-            Fate::Stopped { epoch, score } => format!("stopped after {epoch} of {} epochs, at {score:.4}", self.epochs),
+            Fate::Stopped { epoch, score, ruin } => {
+                let ruin = ruin.map_or_else(String::new, |ruin| format!("; {ruin}"));
+                format!("stopped after {epoch} of {} epochs, at {score:.4}{ruin}", self.epochs)
+            }
             Fate::Failed { why } => format!("failed: {why}"),
         }
     }
@@ -308,11 +316,17 @@ mod tests {
         let ruined = standing(0, Fate::Complete, 0.9, Some(Course::Diverged));
         let unfinished = standing(1, Fate::Unfinished, 0.4, None);
         let sound = standing(2, Fate::Complete, 0.5, None);
-        let stopped = Standing { runs: Vec::new(), ..standing(3, Fate::Stopped { epoch: 1, score: 0.6 }, 0.6, None) };
+        let stopped = |candidate, score, ruin| {
+            let fate = Fate::Stopped { epoch: 1, score, ruin };
+            Standing { runs: Vec::new(), ..standing(candidate, fate, score, None) }
+        };
+        let dead = Some(Ruin { step: 0, course: Course::Diverged, epoch: 0 });
         let worse = standing(4, Fate::Complete, 0.7, Some(Course::NothingLearned));
         let failed = Standing { runs: Vec::new(), ..standing(5, Fate::Failed { why: "no".into() }, f64::NAN, None) };
-        let all = vec![failed, worse.clone(), stopped, ruined.clone(), sound, unfinished];
-        assert_eq!(order(all), [2, 1, 0, 4, 3, 5]);
+        let (stopped, dead) = (stopped(3, 0.6, None), stopped(6, 0.8, dead));
+        assert_eq!(dead.fate_in_words(1), "stopped after 1 of 4 epochs, at 0.8000; diverged at epoch 0 of step 1");
+        let all = vec![failed, dead, worse.clone(), stopped, ruined.clone(), sound, unfinished];
+        assert_eq!(order(all), [2, 1, 0, 4, 3, 6, 5]);
         assert_eq!(order(vec![worse, ruined]), [0, 4]);
     }
 

@@ -46,6 +46,9 @@ pub(super) struct Trial {
     pub(super) epochs: u64,
     /// The score after each rung at which it paused.
     pub(super) rungs: Vec<f64>,
+    /// What had ruined the run by each of these rungs, if anything had; unknown of trials of earlier versions.
+    #[serde(default)]
+    pub(super) ruins: Vec<Option<Ruin>>,
     pub(super) end: Option<TrialEnd>,
 }
 
@@ -75,12 +78,20 @@ pub(super) struct TrialResult {
 /// The course by which a `fit` left a run with nothing learned, or without what it had learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruin {
-    /// 0-based index of the recipe's step.
+    /// The recipe's step, from 0 here and in `sweep.json`; in words, steps count from 1.
     pub step: usize,
     /// The course.
     pub course: Course,
     /// The epoch of the `fit`, from 0, in which the course began.
     pub epoch: u64,
+}
+
+impl Ruin {
+    /// What ruined the run of this summary, which may have stopped.
+    pub(super) fn of(summary: &Summary) -> Option<Self> {
+        let (stage, judgement) = summary.ruined_by()?;
+        Some(Ruin { step: stage.step, course: judgement.course, epoch: judgement.epoch })
+    }
 }
 
 impl std::fmt::Display for Ruin {
@@ -94,7 +105,7 @@ impl Trial {
     /// A trial that has not begun.
     pub(super) fn new(key: TrialKey, recipe: &Recipe) -> Self {
         let identity = blake3::hash(format!("{}\n{recipe}", key.seed).as_bytes()).to_hex().to_string();
-        Trial { key, identity, epochs: 0, rungs: Vec::new(), end: None }
+        Trial { key, identity, epochs: 0, rungs: Vec::new(), ruins: Vec::new(), end: None }
     }
 
     /// Reads what the file keeps of it, if there is one. A damaged file counts as none: the trial runs again.
@@ -156,6 +167,14 @@ impl Trial {
             (None, None) => None,
         }
     }
+
+    /// What had ruined it where [`score_at`](Self::score_at) has its score, if anything had.
+    pub(super) fn ruin_at(&self, rung: usize) -> Option<Ruin> {
+        match self.rungs.get(rung) {
+            Some(_) => self.ruins.get(rung).copied().flatten(),
+            None => self.result()?.ruin,
+        }
+    }
 }
 
 impl TrialResult {
@@ -167,12 +186,7 @@ impl TrialResult {
         match (summary.r#final.clone(), held_out) {
             (Some(evaluation), Some(held_out)) => {
                 let (classes, seconds) = (summary.classes.clone(), summary.seconds);
-                let ruin = summary.ruined_by().map(|(stage, judgement)| Ruin {
-                    step: stage.step,
-                    course: judgement.course,
-                    epoch: judgement.epoch,
-                });
-                Ok(TrialResult { evaluation, seconds, held_out, classes, ruin })
+                Ok(TrialResult { evaluation, seconds, held_out, classes, ruin: Ruin::of(summary) })
             }
             _ => Err(DataError::one("candidates are compared on validation images, and there are none").into()),
         }

@@ -126,7 +126,7 @@ impl LeftOut {
             let text = format!(
                 "no training image is left of {}, which `valid: {}` measures: {}; {}",
                 names(&named, 20),
-                dataset.split,
+                dataset.split.in_short(),
                 why(&wrong),
                 self.advice(&dataset.split)
             );

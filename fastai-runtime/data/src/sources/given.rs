@@ -10,7 +10,7 @@ use crate::atomic::write_atomic;
 use crate::finding::{Finding, FindingKind};
 use crate::findings::Findings;
 use crate::row::{SourceRow, check_classes, part};
-use crate::splits::better::better_split;
+use crate::splits::better::remedy;
 use crate::splits::holdout::{deals_classes, drawn, is_chosen, keep_last, keep_together, too_many_folds};
 use crate::vocabulary::Vocabulary;
 use crate::{DataError, Dataset, Item, Target};
@@ -272,12 +272,12 @@ fn build(
         valid if deals_classes(valid) => keep_last(&rows, &mut held_out).into_iter().collect(),
         _ => Vec::new(),
     };
-    let better = better_split(task, valid, &rows, &held_out);
+    let remedy = remedy(task, valid, &rows, &held_out);
     let (train, valid_items) = part(rows, held_out, &vocabulary, task);
     let classes = vocabulary.into_names();
     let (split, test) = (valid.clone(), Vec::new());
     let dataset = Dataset { root, classes, task, train, valid: valid_items, test, split, notes };
-    let (dataset, findings) = dataset.checked(0, better, findings);
+    let (dataset, findings) = dataset.checked(0, remedy, findings);
     findings.or_with_notes(dataset, |dataset| dataset.notes.clone())
 }
 

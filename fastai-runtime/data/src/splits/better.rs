@@ -1,53 +1,110 @@
 //! A split of the same kind that would do, where one holds nothing out or leaves nothing of a class for training.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use fastai_dsl::{Dealing, TaskKind, Valid};
 
-use super::holdout::{deals_classes, drawn, keep_last, keep_together};
+use super::holdout::{blocks, deals_classes, drawn, groups, keep_last, keep_together};
+use crate::findings::names;
 use crate::row::SourceRow;
 
 /// Shares that are proposed. With the largest, a class of two images has one held out.
 const SHARES: [f64; 7] = [0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75];
-/// The seed of a split that names none.
+/// The seed of the splits that are proposed where nothing keeps images together.
 const SEED: u32 = 42;
 /// Draws of one share, or of one number of folds, that are tried.
 const DRAWS: u32 = 5;
 /// The most folds that are proposed.
 const FOLDS: u32 = 20;
 
-/// Where `valid` holds nothing out, or all images of a class: a split that holds images out and leaves some of each class for
-/// training. It keeps the groups or blocks of `valid` together; for images that nothing holds together it is `stratified`. None
-/// where no such split was found.
-pub(crate) fn better_split(task: TaskKind, valid: &Valid, rows: &[SourceRow], held_out: &[bool]) -> Option<Valid> {
-    if task == TaskKind::Regression || trains_all(rows, held_out) && held_out.contains(&true) {
-        return None;
-    }
-    candidates(valid).into_iter().find(|candidate| serves(candidate, rows))
+/// What helps where a split holds nothing out, or all images of a class.
+#[derive(Debug, Default)]
+pub(crate) struct Remedy {
+    /// A split that holds images out and leaves some of each class for training. It keeps the groups or blocks of the recipe's
+    /// split together; for images that nothing holds together it is `stratified`. None where no such split was found.
+    pub(crate) better: Option<Valid>,
+    /// Why none was found that keeps groups or blocks together, and what to do; `None` for other splits.
+    pub(crate) hindrance: Option<String>,
 }
 
-/// The split as a recipe writes it, without what is the default.
-pub(crate) fn written(valid: &Valid) -> String {
-    let mut more = String::new();
-    let (name, seed, fold) = match valid {
-        Valid::Stratified { share, seed, fold } => (format!("stratified({share:?}"), *seed, *fold),
-        Valid::Blocks { size, share, seed, fold } => (format!("blocks({size}, share = {share:?}"), *seed, *fold),
-        Valid::Grouped { column, share, seed, fold } => {
-            (format!("grouped({column:?}, share = {share:?}"), *seed, *fold)
-        }
-        Valid::Folds { count, seed, fold: None, dealing } => {
-            match dealing {
-                Dealing::Stratified | Dealing::Random => {}
-                Dealing::Blocks(size) => more = format!(", blocks = {size}"),
-                Dealing::Grouped(column) => more = format!(", grouped = {column:?}"),
+/// What helps where `valid` holds nothing out, or all images of a class; nothing for other splits.
+pub(crate) fn remedy(task: TaskKind, valid: &Valid, rows: &[SourceRow], held_out: &[bool]) -> Remedy {
+    if task == TaskKind::Regression || trains_all(rows, held_out) && held_out.contains(&true) {
+        return Remedy::default();
+    }
+    let better = candidates(valid).into_iter().find(|candidate| serves(candidate, rows));
+    let hindrance = if better.is_none() { hindrance(valid, rows) } else { None };
+    Remedy { better, hindrance }
+}
+
+/// Why no split that keeps the groups or blocks of `valid` together leaves some of each class for training, and what to do;
+/// `None` for splits that keep nothing together.
+fn hindrance(valid: &Valid, rows: &[SourceRow]) -> Option<String> {
+    match valid {
+        Valid::Grouped { .. } | Valid::Folds { dealing: Dealing::Grouped(_), .. } => {
+            let groups = groups(rows);
+            if are_classes(rows, &groups) {
+                let stratified = Valid::Stratified { share: SHARES[0], seed: SEED, fold: 0 }.in_short();
+                return Some(format!(
+                    "the groups are the classes, so that no split by them keeps some of each class for training: group by \
+                     another column, or say `valid: {stratified}`"
+                ));
             }
-            (format!("folds({count}"), *seed, 0)
+            Some(match of_one_part(rows, &groups).as_slice() {
+                [] => {
+                    "no draw of groups that was tried keeps some of each class for training: add images of other groups"
+                        .to_string()
+                }
+                alone => format!(
+                    "all images of {} lie in one group{}, which is held out as a whole or not at all: add images of other \
+                     groups",
+                    names(alone, 5),
+                    if alone.len() == 1 { "" } else { " each" }
+                ),
+            })
         }
-        other => return other.to_string(),
-    };
-    let seed = if seed == SEED { String::new() } else { format!(", seed = {seed}") };
-    let fold = if fold == 0 { String::new() } else { format!(", fold = {fold}") };
-    format!("{name}{seed}{fold}{more})")
+        Valid::Blocks { size, .. } | Valid::Folds { dealing: Dealing::Blocks(size), .. } => {
+            Some(match of_one_part(rows, &blocks(rows.len(), *size)).as_slice() {
+                [] => {
+                    "no draw of blocks that was tried keeps some of each class for training: say smaller ones, or add \
+                       images"
+                        .to_string()
+                }
+                alone => format!(
+                    "all images of {} lie in one block{}, which is held out as a whole or not at all: say smaller ones, or \
+                     add images",
+                    names(alone, 5),
+                    if alone.len() == 1 { "" } else { " each" }
+                ),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The groups or blocks of each class.
+fn parts_of_classes<'a, P: Ord + Copy>(rows: &'a [SourceRow], parts: &[P]) -> BTreeMap<&'a str, BTreeSet<P>> {
+    let mut found: BTreeMap<&str, BTreeSet<P>> = BTreeMap::new();
+    for (row, part) in rows.iter().zip(parts) {
+        for label in &row.labels {
+            found.entry(label).or_default().insert(*part);
+        }
+    }
+    found
+}
+
+/// The classes of which all images lie in one group or block.
+fn of_one_part<'a, P: Ord + Copy>(rows: &'a [SourceRow], parts: &[P]) -> Vec<&'a str> {
+    parts_of_classes(rows, parts).into_iter().filter(|(_, parts)| parts.len() == 1).map(|(class, _)| class).collect()
+}
+
+/// Whether each group holds all images of one class and no others.
+fn are_classes(rows: &[SourceRow], groups: &[Option<&str>]) -> bool {
+    let of_classes = parts_of_classes(rows, groups);
+    let distinct: BTreeSet<Option<&str>> = groups.iter().copied().collect();
+    rows.iter().all(|row| row.labels.len() == 1)
+        && distinct.len() == of_classes.len()
+        && of_classes.values().all(|groups| groups.len() == 1)
 }
 
 /// What is tried instead of a split, the nearest first.

@@ -37,11 +37,15 @@ pub(crate) fn hold_out(
             findings.push(FindingKind::Recipe, text);
         }
         valid if valid.group().is_some() && matches!(data.source, Source::Folders { .. }) => {
-            findings.push(FindingKind::Recipe, format!("`valid: {valid}` needs `data: csv`; folders have no columns"));
+            let text = format!("`valid: {}` needs `data: csv`; folders have no columns", valid.in_short());
+            findings.push(FindingKind::Recipe, text);
         }
         valid => {
             let folds = too_many_folds(valid, rows).filter(|_| findings.all_read());
-            findings.extend("folds", folds.into_iter().collect());
+            if let Some(too_many) = folds {
+                findings.extend("folds", vec![too_many]);
+                return held_out;
+            }
             drawn(valid, rows).into_iter().for_each(|index| held_out[index] = true);
         }
     }
@@ -61,7 +65,8 @@ pub(crate) fn too_many_folds(valid: &Valid, rows: &[SourceRow]) -> Option<Findin
         Dealing::Grouped(_) => (groups(rows).into_iter().collect::<HashSet<_>>().len(), "groups"),
     };
     (parts < *count as usize && parts > 0).then(|| {
-        let text = format!("`valid: {valid}` needs at least {count} {what}, and there are {parts}: take fewer folds");
+        let split = valid.in_short();
+        let text = format!("`valid: {split}` needs at least {count} {what}, and there are {parts}: take fewer folds");
         Finding::new(FindingKind::Split, text)
     })
 }
@@ -160,12 +165,12 @@ fn label_sets(rows: &[SourceRow]) -> Vec<Vec<String>> {
 }
 
 /// The block of each of `n` rows.
-fn blocks(n: usize, size: u32) -> Vec<usize> {
+pub(crate) fn blocks(n: usize, size: u32) -> Vec<usize> {
     (0..n).map(|row| row / size.max(1) as usize).collect()
 }
 
 /// The group of each row.
-fn groups(rows: &[SourceRow]) -> Vec<Option<&str>> {
+pub(crate) fn groups(rows: &[SourceRow]) -> Vec<Option<&str>> {
     rows.iter().map(|row| row.group.as_deref()).collect()
 }
 

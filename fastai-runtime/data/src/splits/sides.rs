@@ -4,7 +4,7 @@ use fastai_dsl::{Dealing, TaskKind, Valid};
 
 use crate::finding::{DataPart, FindingKind};
 use crate::findings::{Findings, names, number};
-use crate::splits::better::written;
+use crate::splits::better::Remedy;
 use crate::splits::holdout;
 use crate::{Dataset, Target};
 
@@ -12,32 +12,26 @@ use crate::{Dataset, Target};
 const NO_SPLIT: &str = "each image is the only one of its class, so that no split can help: give each class several \
                         images (or is another column that of the classes, or the task another?)";
 
-/// What to do where no draw of a split helps that holds all images of a group out or none; `None` for other splits.
-fn whole(valid: &Valid) -> Option<&'static str> {
+/// Whether the split holds all images of a group or block out or none.
+fn keeps_parts(valid: &Valid) -> bool {
+    let together = |dealing: &Dealing| matches!(dealing, Dealing::Grouped(_) | Dealing::Blocks(_));
     match valid {
-        Valid::Grouped { .. } | Valid::Folds { dealing: Dealing::Grouped(_), .. } => {
-            Some("its images lie in too few groups for a split that keeps groups together: add images of other groups")
-        }
-        Valid::Blocks { .. } | Valid::Folds { dealing: Dealing::Blocks(_), .. } => Some(
-            "its images lie in too few blocks for a split that keeps blocks together: say smaller ones, or add images",
-        ),
-        _ => None,
+        Valid::Grouped { .. } | Valid::Blocks { .. } => true,
+        Valid::Folds { dealing, .. } => together(dealing),
+        _ => false,
     }
 }
 
 impl Dataset {
-    /// Checks the two parts as a whole. `absent` counts held-out rows without an image, which were left out before; `better` is
-    /// the split to propose, as [`better_split`](super::better::better_split) says.
-    pub(crate) fn checked(
-        mut self,
-        absent: usize,
-        better: Option<Valid>,
-        mut findings: Findings,
-    ) -> (Dataset, Findings) {
-        if findings.all_read() {
-            self.check_split(absent, better.as_ref(), &mut findings);
+    /// Checks the two parts as a whole. `absent` counts held-out rows without an image, which were left out before; `remedy`
+    /// is what helps, as [`remedy`](super::better::remedy) says.
+    pub(crate) fn checked(mut self, absent: usize, remedy: Remedy, mut findings: Findings) -> (Dataset, Findings) {
+        // Of folds that cannot be dealt, none is held out.
+        let undealt = matches!(self.split, Valid::Folds { .. }) && findings.has(&FindingKind::Split);
+        if findings.all_read() && !undealt {
+            self.check_split(absent, remedy.better.as_ref(), &mut findings);
             if self.task != TaskKind::Regression {
-                self.check_trained_classes(better.as_ref(), &mut findings);
+                self.check_trained_classes(&remedy, &mut findings);
             }
         }
         (self, findings)
@@ -45,6 +39,7 @@ impl Dataset {
 
     fn check_split(&self, absent: usize, better: Option<&Valid>, findings: &mut Findings) {
         let valid = &self.split;
+        let split = valid.in_short();
         let too_few = |part| FindingKind::TooFew { part };
         let all = self.train.len() + self.valid.len();
         if all == 0 {
@@ -53,11 +48,11 @@ impl Dataset {
                 findings.push(too_few(DataPart::Train), format!("no images in {}", self.root.display()));
             }
         } else if self.train.is_empty() {
-            let text = format!("all {all} images are held out (`valid: {valid}`): none is left to train on");
+            let text = format!("all {all} images are held out (`valid: {split}`): none is left to train on");
             findings.push(too_few(DataPart::Train), text);
         } else if self.valid.is_empty() && absent > 0 {
             let text = format!(
-                "`valid: {valid}` holds out {}, and none has an image: `corrupt: skip` leaves nothing to measure with; hold \
+                "`valid: {split}` holds out {}, and none has an image: `corrupt: skip` leaves nothing to measure with; hold \
                  out others, or say `valid: all` to train on everything",
                 number(absent, "row", "rows")
             );
@@ -74,25 +69,25 @@ impl Dataset {
             };
             let advice = match (valid, better) {
                 (_, Some(better)) if drew => {
-                    let better = written(better);
+                    let better = better.in_short();
                     format!("each image that it draws is the only one of a class, so say `valid: {better}`")
                 }
                 (_, None) if drew && self.task == TaskKind::SingleLabel => NO_SPLIT.to_string(),
                 (Valid::Stratified { share, .. }, None) if drew => {
                     format!("each image that it draws is the only one of a class, so say `valid: random({share})`")
                 }
-                (valid, Some(better)) if whole(valid).is_some() => format!("say `valid: {}`", written(better)),
+                (valid, Some(better)) if keeps_parts(valid) => format!("say `valid: {}`", better.in_short()),
                 (Valid::Folds { .. }, _) => "take fewer folds".to_string(),
                 _ => "give a larger part".to_string(),
             };
             let text = format!(
-                "`valid: {valid}` holds out none of {all} images; {advice}, or say `valid: all` to train on everything"
+                "`valid: {split}` holds out none of {all} images; {advice}, or say `valid: all` to train on everything"
             );
             findings.push(too_few(DataPart::Valid), text);
         }
     }
 
-    fn check_trained_classes(&mut self, better: Option<&Valid>, findings: &mut Findings) {
+    fn check_trained_classes(&mut self, remedy: &Remedy, findings: &mut Findings) {
         let counts = self.class_counts();
         let empty: Vec<&String> = self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(c, _)| c).collect();
         if empty.is_empty() || self.train.is_empty() {
@@ -112,17 +107,17 @@ impl Dataset {
             findings.push(FindingKind::Untrained { classes }, self.untrained(&held_out));
             return;
         }
-        let advice = match (self.task, better) {
+        let advice = match (self.task, &remedy.better) {
             _ if held_out.is_empty() => String::new(),
             (TaskKind::MultiLabel, Some(better)) if matches!(better, Valid::Stratified { .. }) => {
-                format!("; `valid: {}` holds out a share of each set of tags", written(better))
+                format!("; `valid: {}` holds out a share of each set of tags", better.in_short())
             }
             (_, Some(better)) => {
                 let when = if better.turns().is_some() { " in every fold" } else { "" };
-                format!("; `valid: {}` keeps some of each class for training{when}", written(better))
+                format!("; `valid: {}` keeps some of each class for training{when}", better.in_short())
             }
-            (task, None) => match (whole(&self.split), task) {
-                (Some(whole), _) => format!("; {whole}"),
+            (task, None) => match (&remedy.hindrance, task) {
+                (Some(hindrance), _) => format!("; {hindrance}"),
                 (None, TaskKind::SingleLabel) => format!("; {NO_SPLIT}"),
                 (None, _) => String::new(),
             },
@@ -135,7 +130,7 @@ impl Dataset {
                 format!(
                     "`valid: {}` leaves only images of {only:?} to train on, and a classifier needs at least two \
                      classes{advice}",
-                    self.split
+                    self.split.in_short()
                 ),
             ),
             _ => self.notes.push(text + &advice),
@@ -149,9 +144,10 @@ impl Dataset {
             _ => ("all images of", "a class that is never trained would always be wrong"),
         };
         format!(
-            "`valid: {}` holds out {all} {}: {never}; leave some of its images for training, or none in the data",
-            self.split,
-            names(classes, 20)
+            "`valid: {}` holds out {all} {}: {never}; leave some of {} images for training, or none in the data",
+            self.split.in_short(),
+            names(classes, 20),
+            if classes.len() == 1 { "its" } else { "their" }
         )
     }
 

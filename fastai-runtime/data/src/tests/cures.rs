@@ -259,5 +259,36 @@ fn splits_that_keep_images_together_are_mended_by_splits_of_their_kind() {
     // All images of a class are of one patient, who is in one of the folds.
     let lost = (0..3).map(|fold| open(5, &format!("folds(3, fold = {fold}, grouped = \"patient\")")));
     let lost: Vec<String> = lost.filter(|(_, serves)| !serves).map(|(said, _)| said).collect();
-    assert!(lost.len() == 1 && lost[0].contains("too few groups") && !lost[0].contains("stratified"), "{lost:?}");
+    assert!(
+        lost.len() == 1
+            && lost[0].contains("all images of \"c\" lie in one group, ")
+            && !lost[0].contains("stratified"),
+        "{lost:?}"
+    );
+}
+
+#[test]
+fn classes_that_no_split_by_groups_can_train_are_named() {
+    let notes = |rows: &[(&str, &str)], valid: &str| {
+        let lines: String = rows.iter().enumerate().map(|(i, (label, of))| format!("{i:02},{label},{of}\n")).collect();
+        let images: Vec<String> = (0..rows.len()).map(|i| format!("{i:02}.jpg")).collect();
+        let root = table(&format!("id,label,patient\n{lines}"), &images.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut keys = Keys::new(&CSV);
+        keys.set("label: \"label\"");
+        keys.set(&format!("valid: {valid}"));
+        keys.open(root.path(), "csv", "single_label").unwrap().notes.join("\n")
+    };
+    // `wolf` is of one patient, the others are of several.
+    let mut rows = vec![("wolf", "p0"), ("wolf", "p0")];
+    rows.extend((0..6).flat_map(|patient| [("fox", ["p1", "p2", "p3", "p4", "p5", "p6"][patient]), ("cat", "p7")]));
+    rows.extend([("cat", "p8"), ("cat", "p1"), ("cat", "p6")]);
+    let said: Vec<String> =
+        (0..2).map(|fold| notes(&rows, &format!("folds(2, fold = {fold}, grouped = \"patient\")"))).collect();
+    let said: Vec<&String> = said.iter().filter(|said| said.contains("no training image")).collect();
+    assert!(!said.is_empty());
+    assert!(said.iter().all(|said| said.contains("all images of \"wolf\" lie in one group, ")), "{said:?}");
+
+    let rows = [("a", "a"), ("a", "a"), ("b", "b"), ("b", "b"), ("c", "c"), ("c", "c")];
+    let said = notes(&rows, "grouped(\"patient\", share = 0.34)");
+    assert!(said.contains("the groups are the classes") && said.contains("`valid: stratified(0.2)`"), "{said}");
 }
