@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fastai_runtime::activations::{ActivationCache, Held, Purpose, StoredFile, StoredKind};
+use fastai_runtime::activations::{ActivationCache, CacheContent, Purpose, StoredFile, StoredKind};
 use fastai_runtime::data::byte_units::in_units;
 use fastai_runtime::engine::{WantedCache, wanted_caches};
 use fastai_runtime::names::visible_name;
@@ -186,7 +186,7 @@ fn why_of(cache: &ActivationCache, file: &Path) -> Result<(), Failure> {
 }
 
 /// What is there of activations, and why not all of them.
-fn there(held: &Held, wish: &WantedCache, recipe: &str, stored: &[&StoredFile]) -> String {
+fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&StoredFile]) -> String {
     let images = |n: usize| thousands(n as u64);
     if held.complete {
         let size = stored.iter().find(|file| file.path == held.path).map_or(String::new(), |file| in_units(file.bytes));

@@ -102,8 +102,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     drop(progress);
     let folder = options.place.folder().or(args.resume.as_deref());
     if let (Err(error @ RunError::NoRoom { .. }), Some(folder)) = (&result, folder) {
-        eprintln!("{error}: the run goes on in a new one");
-        return Err(go_on(args, folder));
+        return Err(go_on(args, folder, error));
     }
     let outcome = result.map_err(|error| unfinished(error, folder))?;
     // Without `--quiet`, the run itself has warned.
@@ -117,11 +116,13 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Goes on with the run in `folder` in a new process, which takes the place of this one; returns why it could not.
+/// Goes on with the run in `folder`, for which this process has no memory left, in a new one that takes its place; returns why it
+/// could not.
 #[cfg(unix)]
-fn go_on(args: &RunArgs, folder: &Path) -> Failure {
+fn go_on(args: &RunArgs, folder: &Path, error: &RunError) -> Failure {
     use std::os::unix::process::CommandExt;
 
+    eprintln!("{error}: the run goes on in a new one");
     let mut command = match std::env::current_exe() {
         Ok(program) => std::process::Command::new(program),
         Err(error) => return Failure::Failed(format!("cannot find this program: {error}; {}", resuming(folder))),
@@ -143,8 +144,8 @@ fn go_on(args: &RunArgs, folder: &Path) -> Failure {
 
 /// Says how to go on with the run in `folder` in a new process.
 #[cfg(not(unix))]
-fn go_on(_: &RunArgs, folder: &Path) -> Failure {
-    Failure::Failed(resuming(folder))
+fn go_on(_: &RunArgs, folder: &Path, error: &RunError) -> Failure {
+    Failure::Failed(format!("{error}; {}", resuming(folder)))
 }
 
 /// The command that goes on with the run in `folder`.

@@ -116,7 +116,7 @@ pub struct Opened {
 
 /// What the cache holds of the features of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct CacheContent {
     /// The file of all of them.
     pub path: PathBuf,
     /// Whether it is there and sound.
@@ -174,7 +174,7 @@ impl ActivationCache {
     ///
     /// # Errors
     /// A file that does not exist.
-    pub fn held(&self, key: &CacheKey, files: &[&Path], width: usize) -> Result<Held, RunError> {
+    pub fn held(&self, key: &CacheKey, files: &[&Path], width: usize) -> Result<CacheContent, RunError> {
         let digest = key.of_files(files)?;
         let path = self.path_of(key, &digest);
         let complete = matches!(checked(&path, digest.as_bytes(), files.len(), width, false), Ok(Ok(_)));
@@ -184,7 +184,7 @@ impl ActivationCache {
             let found = FoundRows::find(&self.folder(key), key.digest.as_bytes(), &key.of_each(files)?, width);
             files.len() - found.missing().len()
         };
-        Ok(Held { path, complete, images })
+        Ok(CacheContent { path, complete, images })
     }
 
     /// Returns the features of `examples`, whose images are `files` in this order: from the cache, where they may be in the files

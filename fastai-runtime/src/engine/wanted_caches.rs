@@ -6,7 +6,7 @@ use fastai_dsl::{BodyState, DeviceWish, Plan, Recipe};
 
 use super::sets::Part;
 use crate::RunError;
-use crate::activations::{ActivationCache, CacheKey, Held};
+use crate::activations::{ActivationCache, CacheContent, CacheKey};
 use crate::data::{Dataset, Item, Preflight, Preparation};
 use crate::device;
 use crate::models::{self, Network};
@@ -32,7 +32,7 @@ pub struct WantedCache {
     /// How images are prepared.
     pub preparation: String,
     /// What the cache holds of them; `None` of scaled copies, whose names only a run knows.
-    pub held: Option<Held>,
+    pub held: Option<CacheContent>,
 }
 
 /// The caches that a recipe would use.

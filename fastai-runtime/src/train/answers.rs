@@ -47,7 +47,7 @@ pub(super) fn follow_labels(answers: &Probabilities, truth: &Truth) -> bool {
         return correlated(answers.values(), labels);
     }
     // Of each column, for the other images and for its own.
-    let mut moments: Vec<[Moments; 2]> = (0..answers.classes()).map(|_| Default::default()).collect();
+    let mut moments: Vec<[Scatter; 2]> = (0..answers.classes()).map(|_| Default::default()).collect();
     for (image, row) in answers.rows().enumerate() {
         for (column, (moments, p)) in moments.iter_mut().zip(row).enumerate() {
             moments[usize::from(has(image, column))].add(f64::from(*p));
@@ -65,7 +65,7 @@ pub(super) fn follow_labels(answers: &Probabilities, truth: &Truth) -> bool {
 /// Whether numbers rise with the labels beyond chance, by Fisher's transformation of their correlation.
 fn correlated(answers: &[f32], labels: &[f32]) -> bool {
     let pairs = || answers.iter().zip(labels).map(|(a, b)| (f64::from(*a), f64::from(*b)));
-    let (a, b): (Moments, Moments) = (pairs().map(|p| p.0).collect(), pairs().map(|p| p.1).collect());
+    let (a, b): (Scatter, Scatter) = (pairs().map(|p| p.0).collect(), pairs().map(|p| p.1).collect());
     let together: f64 = pairs().map(|p| (p.0 - a.mean()) * (p.1 - b.mean())).sum();
     let r = together / (a.squares() * b.squares()).sqrt();
     // Rounding leads beyond 1, where there is no such number.
@@ -74,13 +74,13 @@ fn correlated(answers: &[f32], labels: &[f32]) -> bool {
 
 /// Count, sum and sum of squares of numbers.
 #[derive(Default)]
-struct Moments {
+struct Scatter {
     count: f64,
     sum: f64,
     sum_of_squares: f64,
 }
 
-impl Moments {
+impl Scatter {
     fn add(&mut self, number: f64) {
         self.count += 1.0;
         self.sum += number;
@@ -102,9 +102,9 @@ impl Moments {
     }
 }
 
-impl FromIterator<f64> for Moments {
+impl FromIterator<f64> for Scatter {
     fn from_iter<I: IntoIterator<Item = f64>>(numbers: I) -> Self {
-        let mut all = Moments::default();
+        let mut all = Scatter::default();
         numbers.into_iter().for_each(|number| all.add(number));
         all
     }

@@ -29,7 +29,7 @@ fn measured(chips: &Chips, recipe: &fastai_dsl::Recipe, outcome: &Outcome) -> Va
 /// Everything but the training loss and what was chosen while training, of which a saved model knows nothing.
 fn figures(evaluation: &Evaluation) -> impl PartialEq + std::fmt::Debug + use<> {
     let metrics: Vec<_> = evaluation.metrics.iter().map(|m| (m.name.clone(), m.value, m.interval, m.n)).collect();
-    (evaluation.set.clone(), evaluation.predictions.clone(), evaluation.n, evaluation.val_loss, metrics)
+    (evaluation.set, evaluation.predictions.clone(), evaluation.n, evaluation.val_loss, metrics)
 }
 
 #[test]
