@@ -27,19 +27,17 @@ pub fn fits_memory(recipe: &Recipe, plan: &Plan, limit: Option<u64>) -> Result<V
 
 /// `stated`: whether it is an option that says what is there.
 fn fits_into(recipe: &Recipe, plan: &Plan, there: u64, stated: bool) -> Result<Vec<usize>, RunError> {
-    let needs: Vec<Option<StageMemory>> = (0..plan.stages.len())
-        .map(|index| match activations_of(&plan.stages, index) {
-            Some(computed) => StageMemory::of(recipe, plan, &computed),
-            None => StageMemory::of(recipe, plan, &plan.stages[index]),
-        })
-        .collect();
-    let all = || plan.stages.iter().zip(&needs).enumerate();
-    let parts: Option<Vec<usize>> =
-        all().map(|(_, (stage, needs))| needs.map_or(Some(1), |memory| parts_of(stage, memory, there))).collect();
-    if let Some(parts) = parts {
+    let needs_of = |(index, stage)| match activations_of(&plan.stages, index) {
+        Some(computed) => StageMemory::of(recipe, plan, &computed),
+        None => StageMemory::of(recipe, plan, stage),
+    };
+    let needs: Vec<Option<StageMemory>> = plan.stages.iter().enumerate().map(needs_of).collect();
+    let all = || plan.stages.iter().zip(needs.iter().copied());
+    let parts = |(stage, needs): (_, Option<_>)| needs.map_or(Some(1), |memory| parts_of(stage, memory, there));
+    if let Some(parts) = all().map(parts).collect() {
         return Ok(parts);
     }
-    let known = all().filter_map(|(index, (stage, needs))| Some((index, stage, (*needs)?)));
+    let known = all().enumerate().filter_map(|(index, (stage, needs))| Some((index, stage, needs?)));
     let (index, stage, needs) = known
         .max_by_key(|(_, stage, memory)| least_of(stage, *memory))
         .expect("a step that does not fit needs a known amount");
@@ -114,15 +112,15 @@ pub fn images_of_part(stage: &Stage, parts: usize) -> u32 {
 /// What batches in parts mean.
 pub(super) fn in_parts(stage: &Stage, parts: usize) -> String {
     let (batch, images) = (stage.state.batch, images_of_part(stage, parts));
-    let means = match stage.state.body {
-        BodyState::Precomputed => "the results are those of whole batches",
-        _ if !stage.step.trains() => "the results are those of whole batches",
+    let trained = stage.step.trains().then_some(stage.state.body);
+    let means = match trained {
+        None | Some(BodyState::Precomputed) => "the results are those of whole batches",
         // The batch norms of a frozen body keep their statistics, and those of the head see the whole batch.
-        BodyState::Frozen => "the step is that of the whole batch",
-        BodyState::Unfrozen if stage.state.bn_frozen => {
+        Some(BodyState::Frozen) => "the step is that of the whole batch",
+        Some(BodyState::Unfrozen) if stage.state.bn_frozen => {
             "the step is that of the whole batch, and takes a further forward pass"
         }
-        BodyState::Unfrozen => {
+        Some(BodyState::Unfrozen) => {
             "the step is that of the whole batch, but batch norms that learn see a part at a time, and it takes a further \
              forward pass"
         }

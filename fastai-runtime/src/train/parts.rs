@@ -13,13 +13,17 @@ use crate::models::{Network, Pass};
 /// Features `[batch, head_input]` of images in evaluation, where they pass the body in so many parts. Those of an image do not
 /// depend on the others, so they are the features of one pass.
 pub(crate) fn features_in_parts(network: &Network, images: Tensor<4>, parts: usize) -> Tensor<2> {
-    let count = images.dims()[0];
-    let size = count.div_ceil(parts.max(1)).max(1);
-    if size >= count {
+    if parts <= 1 {
         return network.features(images);
     }
-    let ranges = (0..count).step_by(size).map(|at| at..count.min(at + size));
-    Tensor::cat(ranges.map(|range| network.features(images.clone().slice([range]))).collect(), 0)
+    let of_part = |range| network.features(images.clone().slice([range]));
+    Tensor::cat(ranges_of(&images, parts).into_iter().map(of_part).collect(), 0)
+}
+
+/// The images of each part.
+fn ranges_of(images: &Tensor<4>, parts: usize) -> Vec<Range<usize>> {
+    let count = images.dims()[0];
+    batch_ranges(count, count.div_ceil(parts))
 }
 
 /// The loss of a batch, and what its gradient is taken of: the same times a factor.
@@ -43,7 +47,7 @@ pub(super) fn gradients_in_parts(
 ) -> (Network, GradientsParams, Tensor<1>) {
     let count = images.dims()[0];
     let depth = network.draw_depth(count, rng);
-    let ranges = batch_ranges(count, count.div_ceil(parts));
+    let ranges = ranges_of(images, parts);
     let pass = |network: &Network, range: &Range<usize>| {
         let part = |(unit, factors): (&usize, &Vec<f32>)| (*unit, factors[range.clone()].to_vec());
         let mut pass = Pass::train().with_depth(depth.iter().map(part).collect());
