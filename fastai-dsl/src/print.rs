@@ -213,9 +213,8 @@ impl Valid {
     /// The split as a recipe may write it: without the seed and the fold that hold unless given. The fold of `folds` is never
     /// left out, as without it each is held out in turn.
     pub fn in_short(&self) -> String {
-        /// The seed of a split that names none.
-        const SEED: u32 = 42;
-        let seeded = |seed: u32| if seed == SEED { String::new() } else { format!(", seed = {seed}") };
+        let default = Valid::default_seed();
+        let seeded = |seed: u32| if seed == default { String::new() } else { format!(", seed = {seed}") };
         let drawn =
             |seed, fold: u32| seeded(seed) + &if fold == 0 { String::new() } else { format!(", fold = {fold}") };
         match self {

@@ -74,6 +74,13 @@ pub enum Valid {
     None,
 }
 
+impl Valid {
+    /// The seed of a split that names none.
+    pub fn default_seed() -> u32 {
+        calls::RANDOM.default("seed")
+    }
+}
+
 /// How images are dealt out into folds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use fastai_dsl::{BodyState, DeviceWish, Plan, Recipe};
 
+use super::beginning::initial_network;
 use super::sets::Part;
 use crate::RunError;
 use crate::activations::{ActivationCache, CacheContent, CacheKey};
 use crate::data::{Dataset, Item, Preflight, Preparation};
 use crate::device;
-use crate::models::{self, Network};
+use crate::models;
 use crate::progress::{Silent, StopSignal};
 
 /// The activations of a part of the data that a step uses.
@@ -72,14 +73,8 @@ pub fn wanted_caches(recipe: &Recipe, cache: &ActivationCache) -> Result<WantedC
     if untrained.is_empty() {
         return Ok(wanted);
     }
-    let network = Network::cut(
-        model.arch.name(),
-        model.cut,
-        &model.head,
-        dataset.classes.len(),
-        recipe.seed(),
-        &device::pick(DeviceWish::Cpu)?.device,
-    );
+    let device = device::pick(DeviceWish::Cpu)?.device;
+    let network = initial_network(model, &model.head, dataset.classes.len(), recipe.seed(), &device);
     let network = match models::resolve(&model.weights, model.arch.name(), &mut Silent)? {
         Some(found) => models::load_body(network, &found.path)?,
         None => network,

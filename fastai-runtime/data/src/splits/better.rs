@@ -10,8 +10,6 @@ use crate::row::SourceRow;
 
 /// Shares that are proposed. With the largest, a class of two images has one held out.
 const SHARES: [f64; 7] = [0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75];
-/// The seed of the splits that are proposed where nothing keeps images together.
-const SEED: u32 = 42;
 /// Draws of one share, or of one number of folds, that are tried.
 const DRAWS: u32 = 5;
 /// The most folds that are proposed.
@@ -44,7 +42,8 @@ fn hindrance(valid: &Valid, rows: &[SourceRow]) -> Option<String> {
         Valid::Grouped { .. } | Valid::Folds { dealing: Dealing::Grouped(_), .. } => {
             let groups = groups(rows);
             if are_classes(rows, &groups) {
-                let stratified = Valid::Stratified { share: SHARES[0], seed: SEED, fold: 0 }.in_short();
+                let stratified =
+                    Valid::Stratified { share: SHARES[0], seed: Valid::default_seed(), fold: 0 }.in_short();
                 return Some(format!(
                     "the groups are the classes, so that no split by them keeps some of each class for training: group by \
                      another column, or say `valid: {stratified}`"
@@ -131,7 +130,9 @@ fn candidates(valid: &Valid) -> Vec<Valid> {
             others.sort_by_key(|other| other.abs_diff(*count));
             reseeded.chain(others.into_iter().map(|count| folds(count, *seed))).collect()
         }
-        _ => SHARES.into_iter().map(|share| Valid::Stratified { share, seed: SEED, fold: 0 }).collect(),
+        _ => {
+            SHARES.into_iter().map(|share| Valid::Stratified { share, seed: Valid::default_seed(), fold: 0 }).collect()
+        }
     }
 }
 
