@@ -129,6 +129,17 @@ impl Body {
         self.units.iter().any(ConvNorm::requires_grad)
     }
 
+    /// The body on the device without gradients, whose batch norms learn where these do: those of [`Module::valid`] never do.
+    pub(super) fn without_gradients(&self) -> Self {
+        let mut body = self.valid();
+        for (unit, of) in body.units.iter_mut().zip(&self.units) {
+            if let (Some(norm), Some(of)) = (unit.batch_norm_mut(), of.batch_norm()) {
+                norm.learns = norm.learns.clone().with_value(of.learns.is_enabled());
+            }
+        }
+        body
+    }
+
     /// The graph of the layers.
     pub fn graph(&self) -> &Graph {
         &self.graph

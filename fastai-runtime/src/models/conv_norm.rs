@@ -189,6 +189,14 @@ impl ConvNorm {
             .or_else(|| vectors.into_iter().find(|vector| vector.is_require_grad()).map(|v| v.val().into_dispatch()))
     }
 
+    /// Its batch norm, if it has one, to change.
+    pub(super) fn batch_norm_mut(&mut self) -> Option<&mut BatchNorm> {
+        match &mut self.norm {
+            Some(Norm::Batch(norm)) => Some(norm),
+            _ => None,
+        }
+    }
+
     /// Its batch norm, if it has one.
     pub(super) fn batch_norm(&self) -> Option<&BatchNorm> {
         match &self.norm {

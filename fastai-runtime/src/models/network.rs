@@ -111,6 +111,12 @@ impl Network {
         features
     }
 
+    /// The network on the device without gradients. A training pass of its body is one of this body: batch norms use the batch
+    /// where these do.
+    pub(crate) fn without_gradients(&self) -> Self {
+        Self { body: self.body.without_gradients(), ..self.valid() }
+    }
+
     /// Features of images in a pass, which collects running statistics.
     pub(crate) fn pooled(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         concat_pool(self.body.forward(x, pass))

@@ -86,7 +86,11 @@ impl ModuleMapper for ApplyStatistics {
             Some(found) => {
                 let (_, value) = self.0.swap_remove(found);
                 let shape = value.dims();
-                param.map(|_| value.reshape::<D, _>(burn::tensor::Shape::from(shape.to_vec())))
+                param.map(|old| {
+                    let value = value.reshape::<D, _>(burn::tensor::Shape::from(shape.to_vec()));
+                    // A pass without gradients collects values of the device without them.
+                    if old.is_autodiff() { value.autodiff() } else { value }
+                })
             }
             None => param,
         }

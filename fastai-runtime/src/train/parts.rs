@@ -35,9 +35,9 @@ pub(super) struct ScaledLoss {
 /// Returns the network after a training pass, the gradients of `loss_of` its logits, and the loss, where the images pass the
 /// body in so many parts.
 ///
-/// The head, the loss and the draws are those of the whole batch: the body computes the features of each part twice, first for their
-/// values, after which its maps are dropped, and then again with the gradient of these features. So the gradients are those of one pass, except that
-/// batch norms of the body normalise each part by its own statistics; what they learn is the mean over the parts.
+/// The head, the loss and the draws are those of the whole batch: the body computes the features of each part twice, first without
+/// gradients for their values, and then again with the gradient of these features. So the gradients are those of one pass,
+/// except that batch norms of the body normalise each part by its own statistics; what they learn is the mean over the parts.
 pub(super) fn gradients_in_parts(
     mut network: Network,
     images: &Tensor<4>,
@@ -48,15 +48,17 @@ pub(super) fn gradients_in_parts(
     let count = images.dims()[0];
     let depth = network.draw_depth(count, rng);
     let ranges = ranges_of(images, parts);
-    let pass = |network: &Network, range: &Range<usize>| {
+    let pass = |network: &Network, images: &Tensor<4>, range: &Range<usize>| {
         let part = |(unit, factors): (&usize, &Vec<f32>)| (*unit, factors[range.clone()].to_vec());
         let mut pass = Pass::train().with_depth(depth.iter().map(part).collect());
         let features = network.pooled(images.clone().slice([range.clone()]), &mut pass);
         (features, pass)
     };
-    let (features, passes): (Vec<_>, Vec<_>) =
-        ranges.iter().map(|range| pass(&network, range)).map(|(features, pass)| (features.detach(), pass)).unzip();
-    let features = Tensor::cat(features, 0).detach().require_grad();
+    // burn keeps the maps of a tracked pass until the next backward pass, even if its output is detached.
+    let (untracked, values) = (network.without_gradients(), images.clone().inner());
+    let (features, passes): (Vec<_>, Vec<_>) = ranges.iter().map(|range| pass(&untracked, &values, range)).unzip();
+    drop(untracked);
+    let features = Tensor::cat(features, 0).autodiff().require_grad();
     let logits = network.logits_train(features.clone(), rng);
     let ScaledLoss { loss, scaled } = loss_of(logits);
     let mut grads = scaled.backward();
@@ -65,7 +67,7 @@ pub(super) fn gradients_in_parts(
     sum.add(&network, GradientsParams::from_grads(grads, &network));
     if let Some(of_features) = of_features.filter(|_| network.body.requires_grad()) {
         for range in &ranges {
-            let (features, _) = pass(&network, range);
+            let (features, _) = pass(&network, images, range);
             let along = of_features.clone().slice([range.clone()]).autodiff();
             let grads = (features * along).sum().backward();
             sum.add(&network, GradientsParams::from_grads(grads, &network));

@@ -40,7 +40,8 @@ fn a_step_in_parts_is_the_step_of_the_whole_batch() {
         let before = tensors(&network);
         for parts in [2, 3, 7] {
             let (split, split_loss) = stepped(&network, &images, parts, &device);
-            close(&[split_loss], &[loss], 1e-5, &format!("{arch}: loss in {parts} parts")).unwrap();
+            // The pass without gradients folds batch norms that do not learn into their convolutions.
+            close(&[split_loss], &[loss], 3e-5, &format!("{arch}: loss in {parts} parts")).unwrap();
             let mut moved = 0;
             for (((name, whole), (_, split)), (_, before)) in whole.iter().zip(&split).zip(&before) {
                 let step = worst(whole, before);
