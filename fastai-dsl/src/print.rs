@@ -109,7 +109,8 @@ impl fmt::Display for Rest<'_> {
             write!(f, ", stats: normalize(mean = {mean:?}, std = {std:?})")?;
         }
         unless_default(f, &TRANSFORMS, "decode", ": ", t.decode.word())?;
-        unless_default(f, &TRANSFORMS, "bits", ": ", &t.bits.to_string())
+        unless_default(f, &TRANSFORMS, "bits", ": ", &t.bits.to_string())?;
+        unless_default(f, &TRANSFORMS, "pixels", ": ", t.pixels.word())
     }
 }
 

@@ -47,7 +47,7 @@ fn file_and_builder_give_equal_recipes() {
 #[test]
 fn augmentations_are_the_same_through_every_door() {
     let text = "Aerial { task: single_label, data: folders { root: \"d\" },
-        transforms: none { size: 64, pad: 5, pad_mode: constant, decode: reduced,
+        transforms: none { size: 64, pad: 5, pad_mode: constant, decode: reduced, pixels: bytes,
         stats: normalize(mean = [0.5, 0.25, 0.125], std = 0.2), augment: [
             rotate(9, p = 0.5), lighting(0.05, 0.1), flip, dihedral, zoom(0.2), stretch(max = 0.1),
             rotate_zoom(9, 0.18, 0.1, ps = [0.1, 0.2, 0.3, 0.4]), blur(3), blur, cutout(2, 16, p = 1),
@@ -62,7 +62,7 @@ fn augmentations_are_the_same_through_every_door() {
     };
     let stats = normalize::new().mean([0.5, 0.25, 0.125]).std(0.2);
     let transforms = transforms::new().size(64).pad(5).pad_mode(words::constant).stats(stats);
-    let transforms = transforms.decode(words::reduced).augment([
+    let transforms = transforms.decode(words::reduced).pixels(words::bytes).augment([
         rotate::new().degrees(9).p(0.5).into(),
         lighting::new().brightness(0.05).contrast(0.1).into(),
         flip::new().into(),

@@ -74,7 +74,7 @@ fn measure(folder: &Path, count: usize, cached: bool) {
         demand: fastai_runtime::data::Demand::FULL,
         cache: cached.then(|| Arc::new(DecodedCache::new(count, DecodedCache::DEFAULT_BUDGET))),
     };
-    let images: usize = Loader::new(job).expect("threads").map(|batch| batch.indices.len()).sum();
+    let images: usize = Loader::<f32>::new(job).expect("threads").map(|batch| batch.indices.len()).sum();
     assert_eq!(images, count);
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");

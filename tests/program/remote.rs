@@ -69,14 +69,28 @@ fn gentle(scratch: &TempDir) -> std::path::PathBuf {
 #[test]
 fn a_run_on_another_machines_device_is_the_run_of_this_one() {
     let scratch = TempDir::new().unwrap();
+    same_run(&scratch, &gentle(&scratch));
+}
+
+#[test]
+fn bytes_that_another_machine_normalises_train_as_they_do_here() {
+    let scratch = TempDir::new().unwrap();
     let recipe = gentle(&scratch);
+    let text = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, text.replace("size: 32", "size: 32, pixels: bytes")).unwrap();
+    assert_ne!(text, fs::read_to_string(&recipe).unwrap());
+    same_run(&scratch, &recipe);
+}
+
+/// Runs `recipe` here and on a server, and compares losses and predictions.
+fn same_run(scratch: &TempDir, recipe: &Path) {
     let server = Server::start(0, &[]);
     let out = |name: &str| scratch.path().join(name);
     for (name, device) in [("here", "cpu"), ("there", server.device.as_str())] {
         // A cache each: equal activations would hide how those of the other machine differ.
-        let mut run = fastai(&scratch);
+        let mut run = fastai(scratch);
         run.env("FASTAI_CACHE", scratch.path().join(name).with_extension("cache"));
-        let said = stderr(run.args(["run", "--device", device, "--out"]).arg(out(name)).arg(&recipe), 0);
+        let said = stderr(run.args(["run", "--device", device, "--out"]).arg(out(name)).arg(recipe), 0);
         assert!(name == "here" || said.contains("device: the device at ws://127.0.0.1:"), "{said}");
     }
     let (ours, theirs) = (losses(&out("here")), losses(&out("there")));
@@ -89,7 +103,7 @@ fn a_run_on_another_machines_device_is_the_run_of_this_one() {
 
     // Predictions of the same model, there and here.
     let predicted = |device: &str| {
-        let mut predict = fastai(&scratch);
+        let mut predict = fastai(scratch);
         predict.args(["predict", "--json", "--device", device]).arg(out("here"));
         let photo = fs::read_dir(scratch.path().join("chips/train-jpg")).unwrap().next().unwrap().unwrap().path();
         let output = predict.arg(photo).assert().success().get_output().stdout.clone();

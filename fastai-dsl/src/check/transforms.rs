@@ -73,6 +73,7 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
         stats: stats?,
         decode: decode?,
         bits: bound.read("bits")?,
+        pixels: bound.read("pixels")?,
     })
 }
 

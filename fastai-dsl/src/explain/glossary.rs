@@ -4,7 +4,7 @@ use crate::arch;
 use crate::habits;
 use crate::recipe::{
     Anneal, Average, Corrupt, Crop, Decode, DeviceWish, Duplicates, Erased, Fall, KappaWeights, METRICS, MetricKind,
-    PadMode, Precision, Sampler, Suggest, TaskKind, TransformSet,
+    PadMode, PixelFormat, Precision, Sampler, Suggest, TaskKind, TransformSet,
 };
 use crate::schema::{Key, SECTIONS, constructs};
 use crate::word;
@@ -65,6 +65,7 @@ const ENUMS: &[Words] = &[
     (Crop::WORDS, Crop::DOCS),
     (PadMode::WORDS, PadMode::DOCS),
     (Decode::WORDS, Decode::DOCS),
+    (PixelFormat::WORDS, PixelFormat::DOCS),
     (Corrupt::WORDS, Corrupt::DOCS),
     (Duplicates::WORDS, Duplicates::DOCS),
     (Sampler::WORDS, Sampler::DOCS),

@@ -49,7 +49,7 @@ pub(crate) use step::largest_size;
 pub use step::{LrFind, Step, StepKind, Suggest, step_words};
 pub use task::{MultiLabel, Regression, SingleLabel, Task, TaskKind};
 pub use threshold::Threshold;
-pub use transforms::{Crop, Decode, PadMode, StatsWish, TransformSet, Transforms, transforms_words};
+pub use transforms::{Crop, Decode, PadMode, PixelFormat, StatsWish, TransformSet, Transforms, transforms_words};
 pub use valid::{Dealing, Valid};
 
 use sections::section;

@@ -38,6 +38,9 @@ pub struct Transforms {
     /// Bits that 16-bit images use, 8 to 16.
     #[serde(default = "all_bits")]
     pub bits: u32,
+    /// The numbers that the network's input is made of.
+    #[serde(default)]
+    pub pixels: PixelFormat,
 }
 
 fn all_bits() -> u32 {
@@ -58,6 +61,7 @@ impl Transforms {
             stats: StatsWish::default(),
             decode: TRANSFORMS.default("decode"),
             bits: all_bits(),
+            pixels: TRANSFORMS.default("pixels"),
         }
     }
 
@@ -115,11 +119,19 @@ word_enums! {
         /// At a half, a quarter or an eighth of the size, if enough pixels remain.
         Reduced = reduced,
     }
+
+    /// The numbers that the network's input is made of, before it is normalised.
+    PixelFormat {
+        /// The values that scaling and augmentation compute.
+        Floats = floats,
+        /// Those values rounded to 8 bits; a GPU receives a quarter of the data and normalises it.
+        Bytes = bytes,
+    }
 }
 
 /// The constructs of the transforms and their statistics.
 pub mod calls {
-    use super::{Crop, Decode, PadMode};
+    use super::{Crop, Decode, PadMode, PixelFormat};
 
     crate::construct::construct_lists! {
         /// What `transforms` and its key `stats` take.
@@ -147,6 +159,9 @@ pub mod calls {
                 /// The bits that 16-bit images use: with `12`, the value 4095 is white. Sensors and scanners often store 10 or 12
                 /// bits in 16, and such images are nearly black without this key.
                 bits: Count in range(8.0, 16.0) = "16";
+                /// The network's input: `bytes` rounds it to 8 bits a channel, so that GPUs and remote devices receive a quarter of
+                /// the data and normalise it themselves.
+                pixels: Word(PixelFormat) = "floats";
             }
             /// Statistics of your own data for normalising pixels, which are numbers from 0 to 1.
             NORMALIZE normalize {
@@ -164,6 +179,7 @@ impl Fits<kind::Stats> for calls::normalize {}
 registry_defaults! {
     PadMode = TRANSFORMS.pad_mode;
     Decode = TRANSFORMS.decode;
+    PixelFormat = TRANSFORMS.pixels;
 }
 
 /// The statistics for normalising pixels.

@@ -61,6 +61,7 @@ pub const CASES: &[(&str, &str, &str)] = &[
     ("E0302", "size: 64", "size: 64, stats: normalize(mean = 0.5, std = [0.2, 0, 0.2])"),
     ("E0302", "size: 64", "size: 64, stats: normalize(mean = [124, 116, 104], std = 0.2)"),
     ("E0206", "size: 64", "size: 64, decode: half"),
+    ("E0206", "size: 64", "size: 64, pixels: byte"),
     ("E0206", "fit(1e-2, 1)", "precompute(True); fit(1e-2, 1)"),
     ("E0206", "folders", "folder"),
     ("E0206", "root: \"d\"", "root: \"d\", valid: rndom(0.2)"),

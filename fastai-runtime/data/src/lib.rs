@@ -40,7 +40,7 @@ pub use histogram::Histogram;
 pub use image::RgbImage;
 pub use loading::{
     BrokenImage, Budget, Copies, CopyCounts, DecodedCache, ImageExamples, ImageSet, LoadFn, LoadJob, LoadedBatch,
-    Loader, Preparation, Reading, Traversal, Visit, batch_ranges, merged_batches, order,
+    Loader, Preparation, Reading, StoredValue, Traversal, Visit, batch_ranges, merged_batches, order,
 };
 pub use preflight::{Health, Preflight, Sizes, Truncated};
 pub use sources::{ImageFiles, Label, begins_as_image, first_rows, image_files, test_id};

@@ -60,7 +60,7 @@ fn of_a_loader() {
             cache: None,
         };
         let taken = if number % 3 == 2 { 1 } else { usize::MAX };
-        let failures = Loader::new(job).unwrap().take(taken).filter(|batch| !batch.broken.is_empty()).count();
+        let failures = Loader::<f32>::new(job).unwrap().take(taken).filter(|batch| !batch.broken.is_empty()).count();
         assert_eq!(failures, usize::from(number % 4 == 1 && taken > 1));
     };
     std::panic::set_hook(Box::new(|_| {}));

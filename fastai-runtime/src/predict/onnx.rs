@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fastai_dsl::{Crop, TaskKind};
+use fastai_dsl::{Crop, PixelFormat, TaskKind};
 pub use fastai_onnx::ModelInput;
 use fastai_onnx::ModelInterface;
 use serde_json::{Value, json};
@@ -58,6 +58,9 @@ impl Predictor {
             true => format!("squash the picture to {size} x {size} pixels"),
             false => format!("cut out the middle square of {size} pixels"),
         });
+        if meta.transforms.pixels == PixelFormat::Bytes {
+            steps.push("round the values to 8 bits".to_string());
+        }
         let preprocessing = json!({
             "size": size,
             "steps": steps,

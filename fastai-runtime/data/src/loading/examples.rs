@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use fastai_dsl::{PixelFormat, Stats};
+
 use super::image_set::ImageSet;
-use super::loader::{LoadFn, LoadJob, LoadedBatch, Loader, Visit};
+use super::loader::{LoadFn, LoadJob, LoadedBatch, Loader, StoredValue, Visit};
 use super::preparation::Preparation;
 use super::traversal::{Traversal, batch_ranges, order};
 use crate::DataError;
 use crate::random::Stream;
-use crate::transforms::Picture;
+use crate::transforms::{Picture, Transform};
 
 /// Images that are decoded and transformed on demand.
 #[derive(Clone, Debug)]
@@ -39,6 +41,16 @@ impl ImageExamples {
         self.preparation.transforms.size as usize
     }
 
+    /// The numbers of the network's input.
+    pub fn pixel_format(&self) -> PixelFormat {
+        self.preparation.transforms.pixels
+    }
+
+    /// Mean and standard deviation that normalise the pixels.
+    pub fn stats(&self) -> Stats {
+        self.preparation.transforms.stats(self.preparation.stats)
+    }
+
     /// Starts a pass: its batches from number `skip` on in order, `[batch, view, 3, side, side]`, loaded ahead by worker
     /// threads. A batch has as many inputs as the preparation says, so with more views it has fewer images.
     ///
@@ -49,10 +61,31 @@ impl ImageExamples {
         traversal: &Traversal,
         skip: usize,
     ) -> Result<impl Iterator<Item = Result<LoadedBatch, DataError>> + use<>, DataError> {
+        self.load_as(self.preparation.transform(), traversal, skip)
+    }
+
+    /// Starts a pass like [`load`](Self::load), with the inputs rounded to bytes instead of normalised.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_bytes(
+        &self,
+        traversal: &Traversal,
+        skip: usize,
+    ) -> Result<impl Iterator<Item = Result<LoadedBatch<u8>, DataError>> + use<>, DataError> {
+        self.load_as(self.preparation.transform().unnormalised(), traversal, skip)
+    }
+
+    fn load_as<V: StoredValue>(
+        &self,
+        transform: Transform,
+        traversal: &Traversal,
+        skip: usize,
+    ) -> Result<impl Iterator<Item = Result<LoadedBatch<V>, DataError>> + use<V>, DataError> {
         let order = order(self.len(), traversal, self.preparation.seed, self.set.weights());
         let batch = self.preparation.batch / traversal.views();
         let batches = batch_ranges(order.len(), batch).into_iter().skip(skip).collect();
-        let loader = Loader::new(self.job(traversal, order, batches))?;
+        let loader = Loader::new(self.job(transform, traversal, order, batches))?;
         let (items, validated) = (self.set.shared_items(), self.set.is_validated());
         Ok(loader.map(move |batch| {
             batch.whole(&items).map_err(|error| if validated { changed_since_preflight(error) } else { error })
@@ -68,7 +101,8 @@ impl ImageExamples {
     /// # Panics
     /// If there is no image with this index.
     pub fn pixels(&self, traversal: &Traversal, index: usize) -> Result<Vec<f32>, DataError> {
-        let batch = Loader::new(self.job(traversal, vec![index], batch_ranges(1, 1)))?.next();
+        let job = self.job(self.preparation.transform(), traversal, vec![index], batch_ranges(1, 1));
+        let batch = Loader::<f32>::new(job)?.next();
         batch.map_or(Ok(Vec::new()), |batch| Ok(batch.whole(self.set.items())?.pixels))
     }
 
@@ -76,14 +110,20 @@ impl ImageExamples {
         3 * self.side() * self.side()
     }
 
-    fn job(&self, traversal: &Traversal, order: Vec<usize>, batches: Vec<Range<usize>>) -> LoadJob {
-        let demand = self.preparation.transform().demand();
+    fn job(
+        &self,
+        transform: Transform,
+        traversal: &Traversal,
+        order: Vec<usize>,
+        batches: Vec<Range<usize>>,
+    ) -> LoadJob {
+        let demand = transform.demand();
         LoadJob {
             items: self.set.shared_items(),
             order,
             batches,
             values_per_image: traversal.views() * self.values_per_input(),
-            load: self.load_fn(traversal),
+            load: self.load_fn(transform, traversal),
             threads: self.preparation.workers,
             reading: self.set.source().clone(),
             demand,
@@ -92,8 +132,7 @@ impl ImageExamples {
     }
 
     /// The function that computes an image's input in this pass; it depends on the image and its visit alone.
-    fn load_fn(&self, traversal: &Traversal) -> Arc<LoadFn> {
-        let transform = self.preparation.transform();
+    fn load_fn(&self, transform: Transform, traversal: &Traversal) -> Arc<LoadFn> {
         let seed = self.preparation.seed;
         match *traversal {
             Traversal::Plain | Traversal::Listed(_) => {

@@ -18,6 +18,28 @@ use crate::{DataError, Demand, Finding, FindingKind, Item};
 /// zeroed and holds [`LoadJob::values_per_image`] values.
 pub type LoadFn = dyn Fn(Visit, &Picture, &mut [f32]) + Send + Sync;
 
+/// How a batch stores the values that a [`LoadFn`] computes.
+pub trait StoredValue: Copy + Default + Send + 'static {
+    /// Converts a computed value.
+    fn of(value: f32) -> Self;
+}
+
+impl StoredValue for f32 {
+    #[inline(always)]
+    fn of(value: f32) -> f32 {
+        value
+    }
+}
+
+/// Values in `[0, 1]` as 0 to 255, rounded to nearest.
+impl StoredValue for u8 {
+    #[inline(always)]
+    fn of(value: f32) -> u8 {
+        // The conversion limits the value to 0..=255.
+        (value * 255.0).round() as u8
+    }
+}
+
 /// An image's turn in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
@@ -52,11 +74,11 @@ pub struct LoadJob {
 
 /// A batch from the loader.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LoadedBatch {
+pub struct LoadedBatch<V = f32> {
     /// Indices of the items, in batch order.
     pub indices: Vec<usize>,
     /// Their values, concatenated: `[batch, values_per_image]`, e.g. `[batch, channel, height, width]`.
-    pub pixels: Vec<f32>,
+    pub pixels: Vec<V>,
     /// The images that could not be loaded, in batch order. Their values are zeros.
     pub broken: Vec<BrokenImage>,
 }
@@ -70,12 +92,12 @@ pub struct BrokenImage {
     pub reason: String,
 }
 
-impl LoadedBatch {
+impl<V> LoadedBatch<V> {
     /// The batch, if every image was loaded.
     ///
     /// # Errors
     /// All broken images of the batch, with their paths in `items`.
-    pub fn whole(self, items: &[Item]) -> Result<LoadedBatch, DataError> {
+    pub fn whole(self, items: &[Item]) -> Result<Self, DataError> {
         if self.broken.is_empty() {
             return Ok(self);
         }
@@ -109,38 +131,38 @@ impl LoadedBatch {
 /// image: two batches in all if a batch has at least as many images as there are workers, otherwise at most
 /// `2 * batch + workers` images. That, and one image per worker, is in memory. Dropping the loader stops its workers and
 /// waits for them.
-pub struct Loader {
-    shared: Arc<Shared>,
+pub struct Loader<V = f32> {
+    shared: Arc<Shared<V>>,
     workers: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
+struct Shared<V> {
     job: LoadJob,
     /// Batches that workers may start beyond those taken.
     ahead: usize,
     /// For each position of the order, how often its item occurs earlier; empty if every item occurs at most once.
     repeats: Vec<u32>,
-    state: Mutex<Queue>,
+    state: Mutex<Queue<V>>,
     /// Signals a complete batch.
     complete: Condvar,
     /// Signals room for a further batch, or the end of the work.
     room: Condvar,
 }
 
-struct Queue {
+struct Queue<V> {
     /// Batches taken by the consumer.
     taken: usize,
     /// The next image to load: its batch and its position in that batch.
     next: (usize, usize),
     /// The started batches from `taken` on.
-    open: VecDeque<Filling>,
+    open: VecDeque<Filling<V>>,
     closed: bool,
 }
 
 /// A batch that is being filled.
-struct Filling {
+struct Filling<V> {
     /// Has its own lock, so that one worker can copy values while others claim work.
-    pixels: Arc<Mutex<Vec<f32>>>,
+    pixels: Arc<Mutex<Vec<V>>>,
     /// Images not yet loaded.
     left: usize,
     /// Position in the batch and the error.
@@ -148,13 +170,13 @@ struct Filling {
 }
 
 /// One image to load.
-struct Claim {
+struct Claim<V> {
     batch: usize,
     place: usize,
-    pixels: Arc<Mutex<Vec<f32>>>,
+    pixels: Arc<Mutex<Vec<V>>>,
 }
 
-impl Loader {
+impl<V: StoredValue> Loader<V> {
     /// Starts loading.
     ///
     /// # Errors
@@ -162,7 +184,7 @@ impl Loader {
     ///
     /// # Panics
     /// If a batch is empty or reaches beyond `order`, or an index beyond `items`.
-    pub fn new(job: LoadJob) -> Result<Loader, DataError> {
+    pub fn new(job: LoadJob) -> Result<Self, DataError> {
         assert!(job.batches.iter().all(|b| b.start < b.end && b.end <= job.order.len()), "an impossible batch");
         assert!(job.order.iter().all(|index| *index < job.items.len()), "an index beyond the items");
         let images: usize = job.batches.iter().map(ExactSizeIterator::len).sum();
@@ -189,8 +211,8 @@ impl Loader {
     }
 }
 
-impl Iterator for Loader {
-    type Item = LoadedBatch;
+impl<V: StoredValue> Iterator for Loader<V> {
+    type Item = LoadedBatch<V>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let shared = &self.shared;
@@ -213,7 +235,7 @@ impl Iterator for Loader {
     }
 }
 
-impl Drop for Loader {
+impl<V> Drop for Loader<V> {
     fn drop(&mut self) {
         lock(&self.shared.state).closed = true;
         self.shared.room.notify_all();
@@ -224,7 +246,7 @@ impl Drop for Loader {
     }
 }
 
-impl Shared {
+impl<V: StoredValue> Shared<V> {
     /// The loop of a worker: loads images until none are left.
     fn work(&self) {
         let mut values = vec![0.0; self.job.values_per_image];
@@ -234,7 +256,8 @@ impl Shared {
             let result = self.load(Visit { index: self.job.order[place], repeat }, &mut values);
             if result.is_ok() {
                 let start = claim.place * values.len();
-                lock(&claim.pixels)[start..start + values.len()].copy_from_slice(&values);
+                let stored = &mut lock(&claim.pixels)[start..start + values.len()];
+                stored.iter_mut().zip(&values).for_each(|(stored, value)| *stored = V::of(*value));
             }
             let mut state = lock(&self.state);
             // The batch still exists: it cannot be taken before this image is loaded.
@@ -251,7 +274,7 @@ impl Shared {
     }
 
     /// Claims the next image, waiting until its batch may start; `None` if nothing is left to load.
-    fn claim(&self) -> Option<Claim> {
+    fn claim(&self) -> Option<Claim<V>> {
         let mut state = lock(&self.state);
         loop {
             let (batch, place) = state.next;
@@ -261,7 +284,7 @@ impl Shared {
             if batch < state.taken + self.ahead {
                 let images = self.job.batches[batch].len();
                 if place == 0 {
-                    let pixels = Arc::new(Mutex::new(vec![0.0; images * self.job.values_per_image]));
+                    let pixels = Arc::new(Mutex::new(vec![V::default(); images * self.job.values_per_image]));
                     state.open.push_back(Filling { pixels, left: images, broken: Vec::new() });
                 }
                 state.next = if place + 1 == images { (batch + 1, 0) } else { (batch, place + 1) };
@@ -358,7 +381,7 @@ mod tests {
         let cache = Arc::new(DecodedCache::new(30, 20 * 48));
         for threads in [0, 1, 2, 7, 64] {
             for cache in [None, Some(Arc::clone(&cache))] {
-                let loader = Loader::new(LoadJob { cache, ..job(&items, threads) }).unwrap();
+                let loader = Loader::<f32>::new(LoadJob { cache, ..job(&items, threads) }).unwrap();
                 let batches: Vec<LoadedBatch> = loader.collect();
                 assert_eq!(batches.len(), 8);
                 assert_eq!(batches[7].indices, [1, 0]);
@@ -379,7 +402,7 @@ mod tests {
             std::fs::write(&items[i].path, b"").unwrap();
         }
         for threads in [1, 8] {
-            let mut loader = Loader::new(job(&items, threads)).unwrap();
+            let mut loader = Loader::<f32>::new(job(&items, threads)).unwrap();
             assert!(loader.next().unwrap().broken.is_empty());
             assert!(loader.next().unwrap().broken.is_empty());
             let error = loader.next().unwrap().whole(&items).unwrap_err();
@@ -396,7 +419,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let items = items(&folder, 4);
         [3, 1].iter().for_each(|i: &usize| std::fs::write(&items[*i].path, b"").unwrap());
-        let mut batch = Loader::new(job(&items, 2)).unwrap().next().unwrap();
+        let mut batch = Loader::<f32>::new(job(&items, 2)).unwrap().next().unwrap();
         let broken: Vec<usize> = batch.take_broken().into_iter().map(|(index, _)| index).collect();
         assert_eq!((broken, batch.indices, batch.pixels), (vec![3, 1], vec![2, 0], vec![2.0, 2.0, 0.0, 0.0]));
         assert!(batch.broken.is_empty());
@@ -408,7 +431,7 @@ mod tests {
         let items = items(&folder, 12);
         for threads in [1, 4] {
             let load: Arc<LoadFn> = Arc::new(|visit, _, _| assert!(visit.index != 5, "five is right out"));
-            let mut loader = Loader::new(LoadJob { load, ..job(&items, threads) }).unwrap();
+            let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, threads) }).unwrap();
             assert!(loader.next().unwrap().broken.is_empty());
             let error = loader.next().unwrap().whole(&items).unwrap_err();
             assert!(error.findings[0].text.contains("5.png: loading it panicked: five is right out"), "{error}");
@@ -426,7 +449,7 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(2));
         });
-        let mut loader = Loader::new(LoadJob { load, ..job(&items, 3) }).unwrap();
+        let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 3) }).unwrap();
         loader.next().unwrap();
         drop(loader);
         let after = loads.load(Ordering::SeqCst);
@@ -444,7 +467,7 @@ mod tests {
         let load: Arc<LoadFn> = Arc::new(move |_, _, _| {
             counter.fetch_add(1, Ordering::SeqCst);
         });
-        let mut loader = Loader::new(LoadJob { load, ..job(&items, 4) }).unwrap();
+        let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 4) }).unwrap();
         for taken in 1..=3 {
             loader.next().unwrap();
             let expected = (taken + 2) * 4;
@@ -479,7 +502,7 @@ mod tests {
             let waited = all.wait_timeout_while(count, Duration::from_secs(10), |count| *count < 16).unwrap();
             assert!(!waited.1.timed_out(), "{} workers at once", waited.0);
         });
-        let mut loader = Loader::new(LoadJob { load, ..job(&items, 16) }).unwrap();
+        let mut loader = Loader::<f32>::new(LoadJob { load, ..job(&items, 16) }).unwrap();
         loader.next().unwrap();
         // 4 are taken, and five batches of 4 may be begun: 2 * 4 + 16 images at most.
         let start = Instant::now();
@@ -497,13 +520,13 @@ mod tests {
         let load: Arc<LoadFn> = Arc::new(|visit, _, to| to.copy_from_slice(&[visit.index as f32, visit.repeat as f32]));
         let order = vec![2, 0, 2, 2, 0, 1];
         let job = LoadJob { load, order, batches: vec![0..4, 4..6], ..job(&items, 3) };
-        let pixels: Vec<f32> = Loader::new(job).unwrap().flat_map(|batch| batch.pixels).collect();
+        let pixels: Vec<f32> = Loader::<f32>::new(job).unwrap().flat_map(|batch| batch.pixels).collect();
         assert_eq!(pixels, [2., 0., 0., 0., 2., 1., 2., 2., 0., 1., 1., 0.]);
     }
 
     #[test]
     fn nothing_to_load_is_the_end() {
-        let mut loader = Loader::new(LoadJob { batches: Vec::new(), ..job(&Arc::from([]), 2) }).unwrap();
+        let mut loader = Loader::<f32>::new(LoadJob { batches: Vec::new(), ..job(&Arc::from([]), 2) }).unwrap();
         assert!(loader.next().is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! Random erasing: overwrites a rectangle of the network's input.
 
-use fastai_dsl::Erased;
+use fastai_dsl::{Erased, Stats};
+use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
@@ -44,14 +45,29 @@ impl Patch {
     pub(super) fn erase(&self, values: &mut [f32], side: usize) {
         let CropWindow { top, left, height, width } = self.window;
         let rows = (0..3 * height).map(|row| (row / height * side + top + row % height) * side + left);
+        for (start, line) in rows.zip(self.content().chunks_exact(width.max(1))) {
+            values[start..start + width].copy_from_slice(line);
+        }
+    }
+
+    /// Erases the rectangle from an image that will be normalised with `stats`: with the same content, rounded.
+    pub(super) fn erase_bytes(&self, image: &mut RgbImage, stats: &Stats) {
+        let CropWindow { top, left, height, width } = self.window;
+        for (at, value) in self.content().into_iter().enumerate() {
+            let (row, x) = (at / width, at % width);
+            let (channel, y) = (row / height, row % height);
+            let level = value * stats.std[channel] + stats.mean[channel];
+            // The conversion limits the value to 0..=255.
+            image.get_pixel_mut((left + x) as u32, (top + y) as u32).0[channel] = (level * 255.0).round() as u8;
+        }
+    }
+
+    /// The normalised values that replace the image, `[3, height, width]`.
+    fn content(&self) -> Vec<f32> {
+        let values = 3 * self.window.height * self.window.width;
         match self.noise {
-            None => rows.for_each(|start| values[start..start + width].fill(0.0)),
-            Some(seed) => {
-                let noise = normal(&mut Stream::new(seed, "erase").at(&[]), 3 * height * width, 1.0);
-                for (start, line) in rows.zip(noise.chunks_exact(width.max(1))) {
-                    values[start..start + width].copy_from_slice(line);
-                }
-            }
+            None => vec![0.0; values],
+            Some(seed) => normal(&mut Stream::new(seed, "erase").at(&[]), values, 1.0),
         }
     }
 }

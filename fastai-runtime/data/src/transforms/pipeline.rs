@@ -1,6 +1,6 @@
 //! The complete transform from a decoded image to a network's input.
 
-use fastai_dsl::{Augmentation, Crop, Decode, PadMode, Stats, TransformSet, Transforms};
+use fastai_dsl::{Augmentation, Crop, Decode, PadMode, PixelFormat, Stats, TransformSet, Transforms};
 
 use super::crop::{CropWindow, Cut, center};
 use super::demand::Demand;
@@ -43,12 +43,21 @@ pub struct Transform {
     size: usize,
     pad: usize,
     stats: Stats,
+    /// Whether the input is normalised here.
+    normalises: bool,
 }
 
 impl Transform {
     /// Creates the transforms of `cfg` for a network trained on pixels with these `stats`.
     pub fn new(cfg: &Transforms, stats: Stats) -> Self {
-        Transform { config: cfg.clone(), size: cfg.size as usize, pad: cfg.pad as usize, stats: cfg.stats(stats) }
+        let (size, pad) = (cfg.size as usize, cfg.pad as usize);
+        Transform { config: cfg.clone(), size, pad, stats: cfg.stats(stats), normalises: true }
+    }
+
+    /// Leaves the input in `[0, 1]`, for a device that normalises it.
+    #[must_use]
+    pub fn unnormalised(self) -> Self {
+        Transform { normalises: false, ..self }
     }
 
     /// Writes `image`, randomly augmented, as `[3, size, size]`. The same address gives the same augmentation.
@@ -111,6 +120,9 @@ impl Transform {
         if self.config.bits != Demand::FULL.bits {
             decoded += &format!(" of {} bits", self.config.bits);
         }
+        if self.config.pixels == PixelFormat::Bytes {
+            decoded += " rounded to bytes";
+        }
         format!("transforms {VERSION}: size {} crop {crop} pad {pad} mean {mean:?} std {std:?}{decoded}", self.size)
     }
 
@@ -167,8 +179,18 @@ impl Transform {
             let worked = draw.operations.iter().fold(whole, |image, operation| operation.apply(image));
             (square, change) = (FloatImage::from_pixels(&worked), LevelChange::NONE);
         }
-        normalize(&square, change, &self.stats, out);
-        draw.patches.iter().for_each(|patch| patch.erase(out, self.size));
+        let stats = if self.normalises { &self.stats } else { &Stats::NONE };
+        match self.config.pixels {
+            PixelFormat::Floats => {
+                normalize(&square, change, stats, out);
+                draw.patches.iter().for_each(|patch| patch.erase(out, self.size));
+            }
+            PixelFormat::Bytes => {
+                let mut bytes = square.to_bytes(|pixel| change.of(pixel));
+                draw.patches.iter().for_each(|patch| patch.erase_bytes(&mut bytes, &self.stats));
+                normalize(&FloatImage::from_pixels(&bytes), LevelChange::NONE, stats, out);
+            }
+        }
     }
 
     /// Returns the square of a draw that scales first, and the lighting change still to apply.

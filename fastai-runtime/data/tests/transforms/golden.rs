@@ -6,7 +6,7 @@ use fastai_data::transforms::{
     Area, CropWindow, Cut, Dihedral, Draw, Effect, FloatImage, Lighting, Pixels, Transform, Try, Warp, resize, rotate,
     scale_min,
 };
-use fastai_dsl::{Crop, PadMode, Stats, TransformSet, Transforms};
+use fastai_dsl::{Crop, PadMode, PixelFormat, Stats, TransformSet, Transforms};
 use image::RgbImage;
 use safetensors::SafeTensors;
 
@@ -442,6 +442,7 @@ fn the_signature_tells_what_validation_depends_on() {
         signature(&squash),
         signature(&Transforms { pad: 4, ..squash.clone() }),
         Transform::new(&base, Stats::TENSORFLOW_LITE).signature(),
+        signature(&Transforms { pixels: PixelFormat::Bytes, ..base.clone() }),
     ];
     for (i, other) in others.iter().enumerate() {
         assert_ne!(*other, signature(&base));
