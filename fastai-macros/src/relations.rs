@@ -32,105 +32,142 @@ impl Builder<'_> {
     /// The assertions of a flat draft. Relations between literals have been checked already.
     pub(crate) fn relations(&self, flat: &Draft, arch: Option<&ArchFacts>) -> TokenStream {
         let mut out = TokenStream::new();
-        let data = block(flat, "data");
-        let transforms = block(flat, "transforms");
-        let in_data = |key: &str| data.as_ref().and_then(|given| given.written(key));
-        let in_transforms = |key: &str| transforms.as_ref().and_then(|given| given.written(key));
-        let side = in_data("resize_to");
-        let mut sizes: Vec<&Value> = in_transforms("size").into_iter().collect();
-        if let Some(Value { kind: ValueKind::Call(word, args), .. }) = in_data("valid")
+        if let Some(data) = block(flat, "data") {
+            self.split(&data, &mut out);
+        }
+        if let Some(transforms) = block(flat, "transforms") {
+            self.crop(&transforms, &mut out);
+            self.augmentations(&transforms, &mut out);
+        }
+        if let (Some(arch), Some(model)) = (arch, block(flat, "model")) {
+            self.network(arch, &model, &mut out);
+        }
+        if let Some(optimizer) = block(flat, "optimizer") {
+            self.nesterov(&optimizer, &mut out);
+        }
+        for step in steps(flat) {
+            self.step_relations(&step, arch, &mut out);
+        }
+        self.copies(flat, &mut out);
+        out
+    }
+
+    /// The fold of a split exists.
+    fn split(&self, data: &WrittenKeys, out: &mut TokenStream) {
+        if let Some(Value { kind: ValueKind::Call(word, args), .. }) = data.written("valid")
             && let Some(split) = schema::SPLITS.iter().find(|s| s.name == word.text)
         {
-            self.fold(&arguments(split, args), &mut out);
+            self.fold(&arguments(split, args), out);
         }
-        if let Some(Value { kind: ValueKind::Word(crop), .. }) = in_transforms("crop")
-            && crop == "googlenet"
-        {
-            if let Some(zoom) = in_transforms("max_zoom") {
-                let message = "[E0310] `crop: googlenet` ignores `max_zoom`, which must be 1";
-                self.assert(&[zoom], |x| quote! { #(#x)* <= 1.0 }, message, &mut out);
-            }
-            if let Some(pad) = in_transforms("pad") {
-                let message = "[E0310] `crop: googlenet` ignores `pad`, which must be 0";
-                self.assert(&[pad], |x| quote! { #(#x)* <= 0.0 }, message, &mut out);
+    }
+
+    /// A crop that has its own scale and position bears no other.
+    fn crop(&self, transforms: &WrittenKeys, out: &mut TokenStream) {
+        let Some(Value { kind: ValueKind::Word(crop), .. }) = transforms.written("crop") else { return };
+        if crop != "googlenet" {
+            return;
+        }
+        if let Some(zoom) = transforms.written("max_zoom") {
+            let message = "[E0310] `crop: googlenet` ignores `max_zoom`, which must be 1";
+            self.assert(&[zoom], |x| quote! { #(#x)* <= 1.0 }, message, out);
+        }
+        if let Some(pad) = transforms.written("pad") {
+            let message = "[E0310] `crop: googlenet` ignores `pad`, which must be 0";
+            self.assert(&[pad], |x| quote! { #(#x)* <= 0.0 }, message, out);
+        }
+    }
+
+    /// The arguments of each augmentation agree with each other.
+    fn augmentations(&self, transforms: &WrittenKeys, out: &mut TokenStream) {
+        let Some(Value { kind: ValueKind::List(parts), .. }) = transforms.written("augment") else { return };
+        for part in parts {
+            if let ValueKind::Call(word, args) = &part.kind
+                && let Some(construct) = schema::AUGMENTATIONS.iter().find(|a| a.name == word.text)
+            {
+                self.augmentation_relations(construct, args, out);
             }
         }
-        if let Some(Value { kind: ValueKind::List(parts), .. }) = in_transforms("augment") {
-            for part in parts {
-                if let ValueKind::Call(word, args) = &part.kind
-                    && let Some(construct) = schema::AUGMENTATIONS.iter().find(|a| a.name == word.text)
-                {
-                    self.augmentation_relations(construct, args, &mut out);
-                }
-            }
-        }
-        let model = block(flat, "model");
-        let in_model = |key: &str| model.as_ref().and_then(|given| given.written(key));
-        if let (Some(arch), Some(cut)) = (arch, in_model("cut")) {
+    }
+
+    /// The network has the modules that are cut off it, and the branches that are left out.
+    fn network(&self, arch: &ArchFacts, model: &WrittenKeys, out: &mut TokenStream) {
+        if let Some(cut) = model.written("cut") {
             let most = arch.max_cut();
             let message = format!("[E0302] `cut` of `{}` must be 0 to {most}", arch.name);
             let most = Literal::f64_unsuffixed(f64::from(most));
-            self.assert(&[cut], |x| quote! { #(#x)* <= #most }, &message, &mut out);
+            self.assert(&[cut], |x| quote! { #(#x)* <= #most }, &message, out);
         }
-        if let (Some(arch), Some(rate)) = (arch.filter(|a| !a.has_stochastic_depth()), in_model("stochastic_depth")) {
+        if let (false, Some(rate)) = (arch.has_stochastic_depth(), model.written("stochastic_depth")) {
             let message = format!("[E0311] `{}` has no branches that stochastic depth leaves out", arch.name);
-            self.assert(&[rate], |x| quote! { #(#x)* <= 0.0 }, &message, &mut out);
+            self.assert(&[rate], |x| quote! { #(#x)* <= 0.0 }, &message, out);
         }
-        if let Some(optimizer) = block(flat, "optimizer")
-            && let Some(Value { kind: ValueKind::Word(nesterov), .. }) = optimizer.written("nesterov")
+    }
+
+    /// Nesterov's step needs a momentum.
+    fn nesterov(&self, optimizer: &WrittenKeys, out: &mut TokenStream) {
+        if let Some(Value { kind: ValueKind::Word(nesterov), .. }) = optimizer.written("nesterov")
             && nesterov == "on"
             && let Some(momentum) = optimizer.written("momentum")
         {
             let message = "[E0302] `nesterov` looks ahead along the momentum, which is 0";
-            self.assert(&[momentum], |x| quote! { #(#x)* != 0.0 }, message, &mut out);
+            self.assert(&[momentum], |x| quote! { #(#x)* != 0.0 }, message, out);
         }
-        for stmt in flat.train.iter().flat_map(|t| &t.body) {
-            let Stmt::Step(call) = stmt else { continue };
-            let Some(construct) = schema::STEPS.iter().find(|s| s.name == call.word.text) else { continue };
-            let given = arguments(construct, &call.args);
-            match construct.name {
-                "resize" => sizes.extend(given.written("size")),
-                "lr_find" => {
-                    self.sweep(&given, &mut out);
-                    self.last_ratio(&given, &mut out);
-                }
-                "fit" => {
-                    self.clr(&given, &mut out);
-                    if let (Some(warmup), Some(cycles)) = (given.written("warmup"), given.written("cycles")) {
-                        let message = "[E0302] `warmup` must be below the epochs of the fit";
-                        self.assert(&[warmup, cycles], |x| pair(x, &quote!(<)), message, &mut out);
-                    }
-                    if let (Some(stop), Some(cycles)) = (given.written("stop_early"), given.written("cycles")) {
-                        let holds = |x: &[TokenStream]| {
-                            let (stop, cycles) = (&x[0], &x[1]);
-                            quote! { #stop + 2.0 <= #cycles }
-                        };
-                        let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
-                        self.assert(&[stop, cycles], holds, message, &mut out);
-                    }
-                    if let (Some(ends), Some(cycles)) = (given.written("swa"), given.written("cycles")) {
-                        let message = "[E0302] `swa` averages more epochs or cycles than the fit has";
-                        self.assert(&[ends, cycles], |x| pair(x, &quote!(<=)), message, &mut out);
-                    }
-                }
-                "freeze_to" => {
-                    if let (Some(group), Some(arch)) = (given.written("group"), arch) {
-                        let message = format!("[E0407] the network has {} layer groups", arch.groups());
-                        let groups = Literal::f64_unsuffixed(arch.groups() as f64);
-                        let holds = |x: &[TokenStream]| quote! { #(#x)* >= -#groups && #(#x)* < #groups };
-                        self.assert(&[group], holds, &message, &mut out);
-                    }
-                }
-                _ => {}
+    }
+
+    fn step_relations(&self, given: &WrittenKeys, arch: Option<&ArchFacts>, out: &mut TokenStream) {
+        match given.construct.name {
+            "lr_find" => {
+                self.sweep(given, out);
+                self.last_ratio(given, out);
             }
-        }
-        if let Some(side) = side {
-            let message = "[E0302] `resize_to` is smaller than the images that the network sees";
-            for size in sizes {
-                self.assert(&[side, size], |x| pair(x, &quote!(>=)), message, &mut out);
+            "fit" => {
+                self.clr(given, out);
+                self.course(given, out);
             }
+            "freeze_to" => self.freeze_to(given, arch, out),
+            _ => {}
         }
-        out
+    }
+
+    /// A fit has the epochs or cycles that its warm-up, its early end and its average need.
+    fn course(&self, given: &WrittenKeys, out: &mut TokenStream) {
+        let Some(cycles) = given.written("cycles") else { return };
+        if let Some(warmup) = given.written("warmup") {
+            let message = "[E0302] `warmup` must be below the epochs of the fit";
+            self.assert(&[warmup, cycles], |x| pair(x, &quote!(<)), message, out);
+        }
+        if let Some(stop) = given.written("stop_early") {
+            let holds = |x: &[TokenStream]| {
+                let (stop, cycles) = (&x[0], &x[1]);
+                quote! { #stop + 2.0 <= #cycles }
+            };
+            let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
+            self.assert(&[stop, cycles], holds, message, out);
+        }
+        if let Some(ends) = given.written("swa") {
+            let message = "[E0302] `swa` averages more epochs or cycles than the fit has";
+            self.assert(&[ends, cycles], |x| pair(x, &quote!(<=)), message, out);
+        }
+    }
+
+    /// The network has the layer group.
+    fn freeze_to(&self, given: &WrittenKeys, arch: Option<&ArchFacts>, out: &mut TokenStream) {
+        let (Some(group), Some(arch)) = (given.written("group"), arch) else { return };
+        let message = format!("[E0407] the network has {} layer groups", arch.groups());
+        let groups = Literal::f64_unsuffixed(arch.groups() as f64);
+        let holds = |x: &[TokenStream]| quote! { #(#x)* >= -#groups && #(#x)* < #groups };
+        self.assert(&[group], holds, &message, out);
+    }
+
+    /// The scaled copies are not smaller than any image that the network sees.
+    fn copies(&self, flat: &Draft, out: &mut TokenStream) {
+        let Some(side) = block(flat, "data").and_then(|data| data.written("resize_to")) else { return };
+        let first = block(flat, "transforms").and_then(|transforms| transforms.written("size"));
+        let later = steps(flat).filter(|step| step.construct.name == "resize").filter_map(|step| step.written("size"));
+        let message = "[E0302] `resize_to` is smaller than the images that the network sees";
+        for size in first.into_iter().chain(later) {
+            self.assert(&[side, size], |x| pair(x, &quote!(>=)), message, out);
+        }
     }
 
     /// There are `count` folds, or `floor(1 / share)` slices.
@@ -242,6 +279,15 @@ fn arguments<'a>(construct: &'static Construct, args: &'a [Arg]) -> WrittenKeys<
         construct,
         values: place(construct, args).into_iter().map(|(key, arg)| (key.name, &arg.value)).collect(),
     }
+}
+
+/// The steps of a draft with their arguments.
+fn steps(flat: &Draft) -> impl Iterator<Item = WrittenKeys<'_>> {
+    flat.train.iter().flat_map(|train| &train.body).filter_map(|stmt| {
+        let Stmt::Step(call) = stmt else { return None };
+        let construct = schema::STEPS.iter().find(|step| step.name == call.word.text)?;
+        Some(arguments(construct, &call.args))
+    })
 }
 
 /// The entries of a section that is a block of a construct's keys.
