@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::torch::ReadError;
 use crate::data::FileError;
 
 /// Weights are missing, broken, or belong to another network.
@@ -76,6 +77,14 @@ impl WeightsError {
     /// Returns the error of an unsuitable file.
     pub(crate) fn unfit(path: &Path, reason: impl Into<String>) -> Self {
         WeightsError::Unfit { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// Returns the error of a file of tensors that cannot be read.
+    pub(crate) fn unread(path: &Path, error: ReadError) -> Self {
+        match error {
+            ReadError::Unsound(reason) => Self::unfit(path, reason),
+            ReadError::Io(error) => FileError::new("read", path, error).into(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, Metadata, TensorView};
 
 use super::WeightsError;
-use super::torch::NumberType;
+use super::torch::{NumberType, ReadError};
 use crate::atomic::{create_folder, write_atomic};
 use crate::data::FileError;
 
@@ -56,27 +56,29 @@ impl<R: Read + Seek> SafetensorsReader<R> {
     }
 
     /// Reads the header; the error does not name the file.
-    pub(super) fn open(mut source: R) -> Result<Self, String> {
-        let cannot = |e: std::io::Error| format!("cannot read: {e}");
-        let length = source.seek(SeekFrom::End(0)).map_err(cannot)?;
-        source.rewind().map_err(cannot)?;
+    pub(super) fn open(mut source: R) -> Result<Self, ReadError> {
+        let length = source.seek(SeekFrom::End(0)).map_err(ReadError::io)?;
+        source.rewind().map_err(ReadError::io)?;
         let mut size = [0; 8];
-        let too_short = || "not a safetensors file: shorter than its header".to_owned();
-        source.read_exact(&mut size).map_err(|_| too_short())?;
+        let too_short = || ReadError::new("not a safetensors file: shorter than its header");
+        if length < size.len() as u64 {
+            return Err(too_short());
+        }
+        source.read_exact(&mut size).map_err(ReadError::io)?;
         let header = u64::from_le_bytes(size);
         if header > MAX_HEADER {
-            return Err(format!(
+            return Err(ReadError::new(format!(
                 "safetensors file with a header of {header} bytes, of which at most {MAX_HEADER} are read: a network needs less"
-            ));
+            )));
         }
         if header > length.saturating_sub(8) {
             return Err(too_short());
         }
         let mut json = vec![0; header as usize];
-        source.read_exact(&mut json).map_err(cannot)?;
+        source.read_exact(&mut json).map_err(ReadError::io)?;
         // This also checks that the tensors follow each other without gaps and have the bytes that their shapes need.
-        let parsed: Metadata =
-            serde_json::from_slice(&json).map_err(|e| format!("broken safetensors file: its header: {e}"))?;
+        let parsed: Metadata = serde_json::from_slice(&json)
+            .map_err(|e| ReadError::new(format!("broken safetensors file: its header: {e}")))?;
         let data = 8 + header;
         let mut end = data;
         let mut tensors = BTreeMap::new();
@@ -93,7 +95,8 @@ impl<R: Read + Seek> SafetensorsReader<R> {
             tensors.insert(name, StoredTensor { shape: info.shape.clone(), element, at: from, bytes: to - from });
         }
         if end != length {
-            return Err(format!("broken safetensors file: {length} bytes, where its header describes {end}"));
+            let why = format!("broken safetensors file: {length} bytes, where its header describes {end}");
+            return Err(ReadError::new(why));
         }
         Ok(Self { source, tensors, metadata: parsed.metadata().clone().unwrap_or_default() })
     }
@@ -124,7 +127,7 @@ impl<R: Read + Seek> SafetensorsReader<R> {
     }
 
     /// Reads the values of a tensor in row-major order; `None` if there is no such tensor.
-    pub(super) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, String>> {
+    pub(super) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, ReadError>> {
         let entry = self.tensors.get(name)?;
         let mut left = entry.bytes as usize;
         let mut out = Vec::with_capacity(left / entry.element.size() as usize);
@@ -140,7 +143,7 @@ impl<R: Read + Seek> SafetensorsReader<R> {
             Ok(())
         };
         let filled: std::io::Result<()> = fill();
-        Some(filled.map(|()| out).map_err(|e| format!("tensor `{name}`: cannot read: {e}")))
+        Some(filled.map(|()| out).map_err(|e| ReadError::io(e).of_tensor(name)))
     }
 }
 
@@ -192,7 +195,7 @@ mod tests {
         bytes.resize(bytes.len() + MAX_HEADER as usize + 1, b' ');
         bytes[8] = b'{';
         assert!(SafetensorsReader::<Cursor<Vec<u8>>>::recognizes(&bytes[..512]));
-        let why = SafetensorsReader::open(Cursor::new(bytes)).unwrap_err();
+        let why = SafetensorsReader::open(Cursor::new(bytes)).unwrap_err().to_string();
         assert!(why.starts_with("safetensors file with a header of 16777217 bytes"), "{why}");
     }
 
@@ -211,7 +214,8 @@ mod tests {
                     file.digest_without(BLANK).unwrap();
                     read += 1;
                 }
-                Err(why) => {
+                Err(error) => {
+                    let why = error.to_string();
                     assert!(why.contains("safetensors") || why.contains("cannot read"), "{why}");
                     refused += 1;
                 }

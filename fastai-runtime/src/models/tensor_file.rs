@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::WeightsError;
 use super::safetensors_file::SafetensorsReader;
-use super::torch::Checkpoint;
+use super::torch::{Checkpoint, ReadError};
 use crate::data::FileError;
 
 /// The most tensors of a file; more would take long to compare with every known network.
@@ -50,14 +50,15 @@ impl TensorFile {
 
     fn of(mut file: Box<dyn ByteSource>, path: &Path) -> Result<Self, WeightsError> {
         let broken = |why: String| WeightsError::unfit(path, why);
+        let unread = |error| WeightsError::unread(path, error);
         let cannot = |e| FileError::new("read", path, e);
         let mut start = Vec::new();
         (&mut file).take(512).read_to_end(&mut start).map_err(cannot)?;
         file.seek(SeekFrom::Start(0)).map_err(cannot)?;
         let source = if Checkpoint::<Box<dyn ByteSource>>::recognizes(&start) {
-            Format::Torch(Checkpoint::open(file).map_err(|e| broken(e.to_string()))?)
+            Format::Torch(Checkpoint::open(file).map_err(unread)?)
         } else if SafetensorsReader::<Box<dyn ByteSource>>::recognizes(&start) {
-            Format::Safetensors(SafetensorsReader::open(file).map_err(broken)?)
+            Format::Safetensors(SafetensorsReader::open(file).map_err(unread)?)
         } else {
             return Err(broken(format!(
                 "{}; weights are read from safetensors files and from files that `torch.save` wrote",
@@ -123,10 +124,10 @@ impl TensorFile {
     pub(super) fn read(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
         let values = match &mut self.source {
             Format::Safetensors(file) => file.read(name),
-            Format::Torch(file) => file.read(name).map(|values| values.map_err(|e| e.to_string())),
+            Format::Torch(file) => file.read(name),
         };
-        let values = values.unwrap_or_else(|| Err(format!("tensor `{name}`: not in the file")));
-        values.map_err(|why| WeightsError::unfit(&self.path, why))
+        let values = values.unwrap_or_else(|| Err(ReadError::new("not in the file").of_tensor(name)));
+        values.map_err(|error| WeightsError::unread(&self.path, error))
     }
 }
 
@@ -140,5 +141,60 @@ fn what_it_is(start: &[u8]) -> &'static str {
         [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', ..] => "a pointer to a large file (git LFS), not the file",
         _ if start.get(257..262) == Some(b"ustar") => "a tar archive, such as PyTorch before 0.1.10 wrote",
         _ => "neither a safetensors nor a torch file",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// The error of a system whose disk fails, EIO.
+    const DISK: i32 = 5;
+
+    /// A file on a disk that fails after some reads.
+    #[derive(Debug)]
+    struct FailingDisk {
+        bytes: Cursor<Vec<u8>>,
+        reads_left: usize,
+    }
+
+    impl Read for FailingDisk {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.reads_left = self.reads_left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(DISK))?;
+            self.bytes.read(out)
+        }
+    }
+
+    impl Seek for FailingDisk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.bytes.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_no_fault_of_the_file() {
+        let golden = |name: &str| {
+            std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch").join(name)).unwrap()
+        };
+        let header = br#"{"plain":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        let safetensors = [&(header.len() as u64).to_le_bytes()[..], header, &1_f32.to_le_bytes()].concat();
+        let path = Path::new("there.weights");
+        for bytes in [safetensors, golden("state.zip.pth"), golden("state.legacy.pth")] {
+            let read = |reads_left: usize| {
+                let disk = FailingDisk { bytes: Cursor::new(bytes.clone()), reads_left };
+                TensorFile::of(Box::new(disk), path)?.read("plain")
+            };
+            let enough = (0..1000).find(|reads| match read(*reads) {
+                Ok(_) => true,
+                Err(WeightsError::File(FileError { action, path: of, error })) => {
+                    assert_eq!((action, of.as_path(), error.raw_os_error()), ("read", path, Some(DISK)));
+                    false
+                }
+                Err(other) => panic!("{reads} reads: {other}"),
+            });
+            assert!(enough.is_some_and(|reads| reads >= 3), "{enough:?}");
+        }
     }
 }

@@ -23,7 +23,7 @@ mod zip;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use arena::{Arena, Id};
 pub(crate) use element::NumberType;
@@ -32,30 +32,48 @@ pub(crate) use zip::{Packing, ZipDirectory};
 /// Largest pickle that is read, bytes: a network of a thousand layers needs about a quarter of a megabyte.
 const MAX_PICKLE: u64 = 16 << 20;
 
-/// Why a file cannot be read. The message does not name the file.
-#[derive(Debug, PartialEq)]
-pub(crate) struct TorchError(String);
+/// Why a file of tensors cannot be read. The message does not name the file.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// Its content is damaged, refused, or of another kind.
+    Unsound(String),
+    /// The system could not read it.
+    Io(io::Error),
+}
 
-impl TorchError {
-    fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+impl ReadError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::Unsound(message.into())
     }
 
-    fn io(error: &std::io::Error) -> Self {
+    /// A failed read or seek: a place that the file does not have is a fault of its content.
+    pub(crate) fn io(error: io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => Self::new("the file ends too early: it is truncated or damaged"),
-            _ => Self(format!("cannot read: {error}")),
+            io::ErrorKind::UnexpectedEof => Self::new("the file ends too early: it is truncated or damaged"),
+            io::ErrorKind::InvalidInput => Self::Unsound(format!("cannot read: {error}")),
+            _ => Self::Io(error),
+        }
+    }
+
+    /// Says of which tensor the content is unsound.
+    pub(crate) fn of_tensor(self, name: &str) -> Self {
+        match self {
+            Self::Unsound(why) => Self::Unsound(format!("tensor `{}`: {why}", shown(name))),
+            Self::Io(error) => Self::Io(error),
         }
     }
 }
 
-impl fmt::Display for TorchError {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Unsound(why) => f.write_str(why),
+            Self::Io(error) => write!(f, "cannot read: {error}"),
+        }
     }
 }
 
-impl std::error::Error for TorchError {}
+impl std::error::Error for ReadError {}
 
 /// A tensor of a floating type in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,18 +102,17 @@ impl<R: Read + Seek> Checkpoint<R> {
     }
 
     /// Reads the pickle and checks every tensor's place, but none of their bytes.
-    pub(crate) fn open(mut reader: R) -> Result<Self, TorchError> {
-        let io = |e: std::io::Error| TorchError::io(&e);
+    pub(crate) fn open(mut reader: R) -> Result<Self, ReadError> {
         let mut start = Vec::new();
-        reader.rewind().map_err(io)?;
-        (&mut reader).take(16).read_to_end(&mut start).map_err(io)?;
-        let length = reader.seek(SeekFrom::End(0)).map_err(io)?;
+        reader.rewind().map_err(ReadError::io)?;
+        (&mut reader).take(16).read_to_end(&mut start).map_err(ReadError::io)?;
+        let length = reader.seek(SeekFrom::End(0)).map_err(ReadError::io)?;
         let (container, ParsedFile { arena, root, places }) = if archive::recognizes(&start) {
             ("torch (zip archive)", archive::parse(&mut reader)?)
         } else if legacy::recognizes(&start) {
             ("torch (before 1.6)", legacy::parse(&mut reader, length)?)
         } else {
-            return Err(TorchError::new("not a file that torch.save wrote"));
+            return Err(ReadError::new("not a file that torch.save wrote"));
         };
         let mut tensors = BTreeMap::new();
         for (name, tensor) in state::tensors(&arena, root)? {
@@ -105,7 +122,7 @@ impl<R: Read + Seek> Checkpoint<R> {
                 continue;
             }
             let place = places[view.storage as usize];
-            let entry = view.entry(storage, place).map_err(|e| TorchError(format!("tensor `{}`: {e}", shown(name))))?;
+            let entry = view.entry(storage, place).map_err(|e| e.of_tensor(name))?;
             tensors.insert(name.to_owned(), entry);
         }
         Ok(Self { reader, container, tensors })
@@ -122,10 +139,10 @@ impl<R: Read + Seek> Checkpoint<R> {
     }
 
     /// The numbers of a tensor in row-major order, as f32; `None` if there is no such tensor.
-    pub(crate) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, TorchError>> {
+    pub(crate) fn read(&mut self, name: &str) -> Option<Result<Vec<f32>, ReadError>> {
         let entry = self.tensors.get(name)?;
         let values = entry.read(&mut self.reader);
-        Some(values.map_err(|e| TorchError(format!("tensor `{}`: {e}", shown(name)))))
+        Some(values.map_err(|e| e.of_tensor(name)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which of a file's values is the state dictionary.
 
 use super::arena::{Arena, Id, PickleNode};
-use super::{TorchError, shown};
+use super::{ReadError, shown};
 
 /// Where training scripts put the weights of what they save, first choice first.
 const KEYS: [&str; 10] = [
@@ -20,7 +20,7 @@ const KEYS: [&str; 10] = [
 const MAX_DEPTH: usize = 4;
 
 /// The tensors of the state dictionary, which is the root or under a known key: name and index.
-pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, TorchError> {
+pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, ReadError> {
     let mut at = root;
     for _ in 0..MAX_DEPTH {
         let PickleNode::Dict(entries) = arena.node(at) else { break };
@@ -36,10 +36,10 @@ pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, Torch
     if arena.is_foreign(at) {
         return Err(arena
             .foreign()
-            .unwrap_or_else(|| TorchError::new("holds an object and not a dictionary of tensors")));
+            .unwrap_or_else(|| ReadError::new("holds an object and not a dictionary of tensors")));
     }
     let PickleNode::Dict(entries) = arena.node(at) else {
-        return Err(TorchError(format!("holds {} and not a dictionary of tensors", kind(arena.node(at)))));
+        return Err(ReadError::new(format!("holds {} and not a dictionary of tensors", kind(arena.node(at)))));
     };
     let tensors: Vec<(&str, u32)> = entries
         .iter()
@@ -57,7 +57,7 @@ pub(super) fn tensors(arena: &Arena, root: Id) -> Result<Vec<(&str, u32)>, Torch
         if entries.len() > keys.len() {
             keys.push(format!("{} more", entries.len() - keys.len()));
         }
-        return Err(TorchError(format!(
+        return Err(ReadError::new(format!(
             "no tensors where weights are looked for (the dictionary itself, or under {}); its keys are {}",
             KEYS.map(|k| format!("`{k}`")).join(", "),
             if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }

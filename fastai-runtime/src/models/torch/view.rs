@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::element::Storage;
-use super::{TensorEntry, TorchError};
+use super::{ReadError, TensorEntry};
 
 /// Most numbers of a tensor: 2^31, 8 GiB as f32.
 const MAX_COUNT: u64 = 1 << 31;
@@ -28,37 +28,38 @@ pub(super) struct View {
 impl View {
     /// The tensor's place in the file whose storage begins at byte `place`; an error if it is no part of the storage, or
     /// if elements lie on each other.
-    pub(super) fn entry(&self, storage: &Storage, place: u64) -> Result<TensorEntry, TorchError> {
+    pub(super) fn entry(&self, storage: &Storage, place: u64) -> Result<TensorEntry, ReadError> {
         let Self { shape, stride, offset, .. } = self;
         if shape.len() != stride.len() {
-            return Err(TorchError(format!("damaged: {} sides but {} strides", shape.len(), stride.len())));
+            return Err(ReadError::new(format!("damaged: {} sides but {} strides", shape.len(), stride.len())));
         }
         let count = shape.iter().try_fold(1_u64, |n, side| n.checked_mul(*side as u64));
-        let count =
-            count.filter(|n| *n <= MAX_COUNT).ok_or_else(|| TorchError(format!("refused: a shape of {shape:?}")))?;
+        let count = count
+            .filter(|n| *n <= MAX_COUNT)
+            .ok_or_else(|| ReadError::new(format!("refused: a shape of {shape:?}")))?;
         let reaches = reach(shape, stride).and_then(|reach| reach.checked_add(*offset));
         let inside = reaches.is_some_and(|end| if count == 0 { *offset <= self.length } else { end < self.length });
         if !inside {
-            return Err(TorchError(format!(
+            return Err(ReadError::new(format!(
                 "damaged: shape {shape:?} with strides {stride:?} from {offset} reaches beyond its storage of {} numbers",
                 self.length
             )));
         }
         if overlaps(shape, stride) {
-            return Err(TorchError(format!(
+            return Err(ReadError::new(format!(
                 "refused: with shape {shape:?} and strides {stride:?} its elements lie on each other; save a `.clone()` of it"
             )));
         }
         let number = self.start.checked_add(*offset);
         let at = number.and_then(|n| n.checked_mul(storage.element.size())).and_then(|n| n.checked_add(place));
-        let at = at.ok_or_else(|| TorchError::new("damaged: an offset beyond all files"))?;
+        let at = at.ok_or_else(|| ReadError::new("damaged: an offset beyond all files"))?;
         Ok(TensorEntry { shape: shape.clone(), element: storage.element, stride: stride.clone(), at })
     }
 }
 
 impl TensorEntry {
     /// The numbers in row-major order.
-    pub(super) fn read<R: Read + Seek>(&self, reader: &mut R) -> Result<Vec<f32>, TorchError> {
+    pub(super) fn read<R: Read + Seek>(&self, reader: &mut R) -> Result<Vec<f32>, ReadError> {
         // Checked when the entry was made.
         let count = self.shape.iter().product::<usize>();
         if count == 0 {
@@ -69,7 +70,7 @@ impl TensorEntry {
         }
         let span = reach(&self.shape, &self.stride).unwrap_or(u64::MAX).saturating_add(1);
         if span > MAX_SPREAD.1.saturating_add(count as u64 * MAX_SPREAD.0) {
-            return Err(TorchError(format!(
+            return Err(ReadError::new(format!(
                 "refused: its {count} numbers are spread over {span}; save a `.contiguous()` copy of it"
             )));
         }
@@ -94,16 +95,15 @@ impl TensorEntry {
     }
 
     /// `count` numbers from the first on, as they lie in the file.
-    fn run<R: Read + Seek>(&self, reader: &mut R, count: usize) -> Result<Vec<f32>, TorchError> {
-        let io = |e: std::io::Error| TorchError::io(&e);
-        reader.seek(SeekFrom::Start(self.at)).map_err(io)?;
+    fn run<R: Read + Seek>(&self, reader: &mut R, count: usize) -> Result<Vec<f32>, ReadError> {
+        reader.seek(SeekFrom::Start(self.at)).map_err(ReadError::io)?;
         let mut left = count * self.element.size() as usize;
         // The storage lies within the file, so these bytes exist.
         let mut out = Vec::with_capacity(count);
         let mut chunk = vec![0; CHUNK.min(left)];
         while left > 0 {
             let part = left.min(CHUNK);
-            reader.read_exact(&mut chunk[..part]).map_err(io)?;
+            reader.read_exact(&mut chunk[..part]).map_err(ReadError::io)?;
             self.element.decode(&chunk[..part], &mut out);
             left -= part;
         }
