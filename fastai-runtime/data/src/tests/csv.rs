@@ -158,6 +158,18 @@ fn other_delimiters_and_encodings_are_named_and_read() {
     let error = open(&root, csv(), TaskKind::SingleLabel).unwrap_err();
     assert!(error.findings[0].text.contains("this is UTF-16: save it as UTF-8"), "{error}");
     assert!(error.notes.is_empty(), "images without a row mean nothing then: {error}");
+    // Of an even or an odd number of bytes: the encoding alone is wrong, whatever its characters would say.
+    let others: [(&[u8], &str); 4] = [
+        (b"id,label\na,x\nb,yy\n", "but UTF-8: leave `encoding` out"),
+        (b"id,label\na,x\nb,y\n", "but UTF-8: leave `encoding` out"),
+        (b"id,label\na,caf\xe9\nb,y\n", "or say `encoding: latin1`"),
+        (b"id,label\na,caf\xe9\nb,yy\n", "or say `encoding: latin1`"),
+    ];
+    for (text, instead) in others {
+        let found = findings(&table(text, &images), said(',', Encoding::Utf16), TaskKind::SingleLabel);
+        assert!(found.len() == 1 && found[0].contains("this is no UTF-16, as `encoding` says, "), "{found:#?}");
+        assert!(found[0].ends_with(instead), "{found:#?}");
+    }
     let root = table(b"id,label\na,caf\xe9\nb,y\n", &images);
     assert_eq!(open(&root, said(',', Encoding::Latin1), TaskKind::SingleLabel).unwrap().classes, ["café", "y"]);
     let found = findings(&root, csv(), TaskKind::SingleLabel);

@@ -86,7 +86,11 @@ pub(crate) fn open(path: &Path, delimiter: char, encoding: Encoding) -> Result<C
         }
         Encoding::Latin1 => Box::new(Cursor::new(latin1(&whole(file, start)?))),
         Encoding::Utf16 => {
-            let text = utf16(&whole(file, start)?);
+            let bytes = whole(file, start)?;
+            if let Some(other) = narrow(&bytes) {
+                return Err(named(format!("this is no UTF-16, as `encoding` says, but {other}")));
+            }
+            let text = utf16(&bytes);
             Box::new(Cursor::new(text.ok_or_else(|| named("this is no UTF-16, as `encoding` says".to_string()))?))
         }
     };
@@ -132,6 +136,19 @@ fn latin1(bytes: &[u8]) -> String {
         byte => char::from(*byte),
     };
     bytes.iter().map(one).collect()
+}
+
+/// What bytes are instead of UTF-16, and what to say then. Delimiters and the ends of lines have a zero byte in UTF-16, so that
+/// a table without any is none; read all the same, it would be one row of strange characters.
+fn narrow(bytes: &[u8]) -> Option<&'static str> {
+    let marked = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    if marked || bytes.is_empty() || bytes.contains(&0) {
+        return None;
+    }
+    Some(match std::str::from_utf8(bytes) {
+        Ok(_) => "UTF-8: leave `encoding` out",
+        Err(_) => "bytes of another encoding: save it as UTF-8 and leave `encoding` out, or say `encoding: latin1`",
+    })
 }
 
 fn utf16(bytes: &[u8]) -> Option<String> {
