@@ -11,6 +11,7 @@ use fastai_runtime::names::visible_name;
 use super::config;
 use super::failure::Failure;
 use super::numbers::{counted, size, thousands};
+use super::preparation::difference;
 use super::source;
 use super::table::table;
 
@@ -123,12 +124,8 @@ fn why(cache: &ActivationCache, part: Option<&str>) -> Result<(), Failure> {
         match purpose {
             Some(p) => {
                 let images = thousands(p.images as u64);
-                println!(
-                    "  {images} {} images of `{}`, in {}",
-                    p.part,
-                    visible_name(&p.recipe),
-                    visible_name(&p.directory)
-                );
+                let place = p.directory.map_or(String::new(), |folder| format!(", in {}", visible_name(&folder)));
+                println!("  {images} {} images of `{}`{place}", p.part.word(), visible_name(&p.recipe));
                 let body = p.body.get(..16).unwrap_or(&p.body);
                 println!("  {}, weights {}", visible_name(&p.network), visible_name(body));
                 println!("  {}", visible_name(&p.preparation));
@@ -174,7 +171,7 @@ fn why_of(cache: &ActivationCache, file: &Path) -> Result<(), Failure> {
             Some(held) => there(held, wish, recipe.name(), &activations),
             None => "read from scaled copies, which only a run names: `run` says what it finds".to_string(),
         };
-        println!("  {images} {} images: {found}", wish.part);
+        println!("  {images} {} images: {found}", wish.part.word());
     }
     for step in wanted.after_training {
         println!("{name}: step {}: earlier steps train the body, so a run computes the activations anew", step + 1);
@@ -210,7 +207,8 @@ fn there(held: &CacheContent, wish: &WantedCache, recipe: &str, stored: &[&Store
         } else if purpose.body != wish.body {
             "of other weights".to_string()
         } else if purpose.preparation != wish.preparation {
-            format!("of another preparation ({})", visible_name(&purpose.preparation))
+            let difference = difference(&purpose.preparation, &wish.preparation);
+            format!("of another preparation ({})", visible_name(&difference))
         } else {
             "of other images, or of images whose paths, sizes or times have changed".to_string()
         };

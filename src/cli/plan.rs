@@ -18,6 +18,7 @@ use fastai_runtime::{RunError, RunOptions};
 
 use super::config;
 use super::failure::Failure;
+use super::memory::NetworkMemory;
 use super::numbers::{counted, seconds, thousands};
 use super::replaced;
 
@@ -37,9 +38,8 @@ pub struct PlanArgs {
     /// Where to probe, as in `run`
     #[arg(long, requires = "probe")]
     device: Option<DeviceRequest>,
-    /// Memory that the network may take on the CPU, as in `run`
-    #[arg(long, value_name = "SIZE", value_parser = super::numbers::size)]
-    memory: Option<u64>,
+    #[command(flatten)]
+    memory: NetworkMemory,
     /// Plan with a key replaced, e.g. `data.batch=16`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
@@ -78,8 +78,8 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let memory: Vec<Option<StageMemory>> =
         plan.stages.iter().map(|stage| StageMemory::of(&recipe, &plan, stage)).collect();
     // Printed, a plan is one that a run here could follow; as JSON it may be for another machine, unless its memory is given.
-    let within = !args.json || args.memory.is_some();
-    let parts = within.then(|| engine::fits_memory(&recipe, &plan, args.memory)).transpose();
+    let within = !args.json || args.memory.limit().is_some();
+    let parts = within.then(|| engine::fits_memory(&recipe, &plan, args.memory.limit())).transpose();
     if !args.json {
         let parts = parts.as_ref().ok().and_then(Option::as_deref);
         print!("{}", text(&recipe, &plan, &memory, parts.unwrap_or_default(), dropped));
@@ -115,7 +115,8 @@ fn looked_at(recipe: &Recipe, dataset: Dataset) -> Option<(Facts, usize)> {
 fn probe(recipe: &Recipe, args: &PlanArgs) -> Result<Probed, RunError> {
     eprintln!("two batches of every step ..");
     let device = config::device_of(args.device.as_ref(), recipe);
-    let options = RunOptions { device, memory: args.memory, stop: super::stop::signal(), ..RunOptions::default() };
+    let memory = args.memory.limit();
+    let options = RunOptions { device, memory, stop: super::stop::signal(), ..RunOptions::default() };
     engine::probe(recipe, &options, &mut Silent)
 }
 

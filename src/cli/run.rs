@@ -12,6 +12,7 @@ use fastai_runtime::{RunError, RunOptions, engine, progress};
 use super::cache;
 use super::device::RecipeDevice;
 use super::failure::Failure;
+use super::memory::NetworkMemory;
 
 #[derive(clap::Args)]
 pub struct RunArgs {
@@ -36,10 +37,8 @@ pub struct RunArgs {
     /// CPU threads; all cores unless given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Memory that the network may take on the CPU, such as 8G; batches that need more pass the body in parts. The machine's
-    /// unless given
-    #[arg(long, value_name = "SIZE", value_parser = super::numbers::size)]
-    memory: Option<u64>,
+    #[command(flatten)]
+    memory: NetworkMemory,
     /// Where activations are cached; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -90,7 +89,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         smoke: args.smoke,
         cache: args.cache.clone(),
         stop: super::stop::signal(),
-        memory: args.memory,
+        memory: args.memory.limit(),
         snapshot_every: Some(Duration::from_secs(args.snapshot_every.into())),
         ..RunOptions::default()
     };

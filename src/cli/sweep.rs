@@ -16,6 +16,7 @@ use super::cache;
 use super::combinations::specified;
 use super::device::RecipeDevice;
 use super::failure::{self, Exit, Failure};
+use super::memory::NetworkMemory;
 use super::table::table;
 
 #[derive(clap::Args)]
@@ -72,6 +73,8 @@ pub struct SweepArgs {
     /// CPU threads of all runs together; all cores unless given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    #[command(flatten)]
+    memory: NetworkMemory,
     /// Where activations are cached; `$FASTAI_CACHE`, else `.fastai/activations`, unless given
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -100,6 +103,7 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
             // Candidates differ in other keys.
             device: args.device.request(&spec.candidates[0].recipe),
             threads: args.threads.map(usize::from),
+            memory: args.memory.limit(),
             cache: args.cache.clone(),
             stop: super::stop::signal(),
             ..RunOptions::default()

@@ -85,7 +85,8 @@ fn a_recipe_asks_which_activations_a_run_of_it_would_use() {
     let text = fs::read_to_string(&recipe).unwrap();
     fs::write(&other, text.replace("size: 32", "size: 48")).unwrap();
     let said = why(&other);
-    assert!(said.contains("missing: those of `Small` are of another preparation (transforms "), "{said}");
+    assert!(said.contains("missing: those of `Small` are of another preparation (size 32 instead of 48"), "{said}");
+    assert!(!said.contains("mean [") && !said.contains(" crop center"), "what is the same is not told: {said}");
     fs::write(&other, text.replace("precompute(on);", "")).unwrap();
     assert!(why(&other).contains("no step uses cached activations"), "{}", why(&other));
     let said = stderr(fastai(&scratch).args(["cache", "why", "absent.recipe"]), 2);

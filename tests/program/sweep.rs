@@ -48,6 +48,21 @@ fn a_sweep_keeps_the_caches_to_their_limit() {
     assert!(String::from_utf8(list).unwrap().contains("activations    0 files"));
 }
 
+#[test]
+fn the_runs_of_a_sweep_keep_to_the_memory_that_is_stated() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (head(&scratch), scratch.path().join("sweep"));
+    let mut command = fastai(&scratch);
+    command.arg("sweep").arg(&recipe).args(["--device", "cpu", "--over", "lr=1e-2,0.1", "--memory", "1K", "--out"]);
+    command.arg(&out).assert().success();
+    let found = results(&out);
+    let standings = found["standings"].as_array().unwrap();
+    assert_eq!(standings.len(), 2, "{found}");
+    for standing in standings {
+        assert!(standing.to_string().contains("`--memory` allows 1.0 kB: "), "{standing}");
+    }
+}
+
 const GRID: [&str; 6] = ["--over", "lr=1e-3,0.1", "--over", "model.dropout=0.25,0.5", "--seeds", "2"];
 
 #[test]
