@@ -2,10 +2,9 @@
 # What a run does on a card with little memory: tools/cuda_memory.sh PROGRAM
 #
 # PROGRAM is what `tools/build_cuda.sh fastai-runtime/cuda-nvrtc` builds. It trains a head behind a frozen SqueezeNet on a driver that runs no kernel
-# (tools/null_cuda) and hands out so many bytes of memory: with enough, batches are whole; with less, the trial step before a fit
-# fails, and the run goes on in a new process with batches in more parts, until they fit; with next to none, it ends with what to
-# lower. Losses mean nothing. (Where the body trains, parts save little: burn 0.22.1 keeps the maps of a pass that no gradient goes
-# back through until the next backward pass.) $CUDA_PATH names NVRTC (lib) and the headers (include), see tools/cuda_kernels.sh.
+# (tools/null_cuda) and hands out so many bytes of memory, and then all of the network: with enough, batches are whole; with less, the
+# trial step before a fit fails, and the run goes on in a new process with batches in more parts, until they fit; with next to none,
+# it ends with what to lower. Losses mean nothing. $CUDA_PATH names NVRTC (lib) and the headers (include), see tools/cuda_kernels.sh.
 set -euo pipefail
 program="$(realpath "${1:?the program that tools/build_cuda.sh built}")"
 cd "$(dirname "$0")/.."
@@ -15,7 +14,9 @@ trap 'rm -rf "$work"' EXIT
 cc -O1 -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/libcuda.so.1" tools/null_cuda/driver.c -lpthread
 ln -s libcuda.so.1 "$work/libcuda.so"
 export LD_LIBRARY_PATH="$work:$cuda/lib" CUDA_PATH="$cuda" FASTAI_SELF_TEST=off XDG_CACHE_HOME="$work/cache"
-cat >"$work/memory.recipe" <<EOF
+# recipe STEPS
+recipe() {
+    cat >"$work/memory.recipe" <<EOF
 Memory {
     task: multi_label,
     data: csv { root: "$PWD/examples/data/globe", labels: "train_v2.csv", images: "train-jpg", suffix: ".jpg", valid: indices("valid.txt") },
@@ -23,9 +24,10 @@ Memory {
     model: squeezenet1_1 { weights: "$PWD/examples/data/squeezenet1_1.safetensors" },
     metrics: [f2],
     report: off,
-    train: { fit(1e-3, 1); },
+    train: { $1 },
 }
 EOF
+}
 # run MEGABYTES STATUS TEXT: the run ends with that status and says that; an empty TEXT stands for no parts.
 run() {
     local said status=0
@@ -36,7 +38,13 @@ run() {
     fi
     printf '%5s MB: %s\n' "$1" "$(grep -o "in [0-9]* parts[^;]*\|failed: .*" <<<"$said" | tail -n 1 | grep . || echo "whole batches")"
 }
+echo "the head:"
+recipe "fit(1e-3, 1);"
 run 20000 0 ""
 run 140 0 " parts"
 run 90 0 " parts"
 run 20 1 "Its memory was probably too small"
+echo "all of the network:"
+recipe "unfreeze(); fit(1e-3, 1);"
+run 560 0 ""
+run 300 0 " parts"
