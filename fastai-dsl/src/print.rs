@@ -121,10 +121,11 @@ fn unless_default(f: &mut fmt::Formatter<'_>, construct: &Construct, key: &str, 
 
 impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = self.root.as_ref().map_or(String::new(), |root| format!("root: {root:?}, "));
         match &self.source {
-            Source::Folders { train } => write!(f, "folders {{ root: {:?}, train: {train:?}", self.root)?,
+            Source::Folders { train } => write!(f, "folders {{ {root}train: {train:?}")?,
             Source::Csv { labels, images, suffix, id, label, columns, separator, header, delimiter, encoding } => {
-                write!(f, "csv {{ root: {:?}, labels: {labels:?}, images: {images:?}, ", self.root)?;
+                write!(f, "csv {{ {root}labels: {labels:?}, images: {images:?}, ")?;
                 match &suffix[..] {
                     [one] => write!(f, "suffix: {one:?}, id: {id}")?,
                     several => write!(f, "suffix: {several:?}, id: {id}")?,

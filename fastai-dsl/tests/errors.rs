@@ -198,13 +198,13 @@ fn an_override_that_fits_nothing_says_what_would() {
     let recipe = good.result.unwrap().recipe;
     let path = |value: &str| {
         let set = format!("data.root={value}").parse().unwrap();
-        RecipeText::new("demo.recipe", HEAD, &[set]).result.unwrap().recipe.data().root.clone()
+        RecipeText::new("demo.recipe", HEAD, &[set]).result.unwrap().recipe.data().root.clone().unwrap()
     };
     assert_eq!(
         (path("a/b-c").as_str(), path("a").as_str(), path("1").as_str(), path("\"q\"").as_str()),
         ("a/b-c", "a", "1", "q")
     );
-    assert_eq!((recipe.data().batch, recipe.data().root.as_str()), (16, "/x y/z"));
+    assert_eq!((recipe.data().batch, recipe.data().root.as_deref()), (16, Some("/x y/z")));
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn test(args: &DiffArgs, summaries: &[Summary; 2], predictors: &[Predictor; 2]) 
     let mut measured = Vec::new();
     let mut metrics = Vec::new();
     for (predictor, (summary, recipe)) in predictors.iter().zip(summaries.iter().zip(&recipes)) {
-        let root = saved::directory_of(summary).join(&recipe.data().root);
+        let root = recipe.data().root_in(&saved::directory_of(summary));
         let mut progress = progress::auto(args.quiet);
         let watch = Watch { progress: progress.as_mut(), stop: &stop };
         let validated = engine::validate(recipe, predictor, &root, None, watch)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::overrides::Override;
 use fastai_dsl::source::{LARGEST, RecipeText};
-use fastai_dsl::{Checked, Recipe, Source, in_todays_words, prepared};
+use fastai_dsl::{Checked, Recipe, in_todays_words, prepared};
 
 use fastai_runtime::names::visible_name;
 
@@ -76,9 +76,9 @@ pub fn said(source: RecipeText) -> Result<Checked, Failure> {
 /// # Errors
 /// What to type instead.
 pub fn finds_data(path: &Path, recipe: &Recipe) -> Result<(), Failure> {
-    let root = Path::new(&recipe.data().root);
+    let Some(root) = recipe.data().root.as_deref().map(Path::new) else { return Ok(()) };
     let beside = path.parent().map(|folder| folder.join(root)).unwrap_or_default();
-    if recipe.data().source == Source::Given || root.is_absolute() || root.is_dir() || !beside.is_dir() {
+    if root.is_absolute() || root.is_dir() || !beside.is_dir() {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -57,7 +57,7 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     let recipe = saved::recipe(&predictor)?;
     let images = match (&args.images, &recipe.data().test) {
         (Some(folder), _) => folder.clone(),
-        (None, Some(test)) => args.model.directory()?.join(&recipe.data().root).join(test),
+        (None, Some(test)) => recipe.data().root_in(&args.model.directory()?).join(test),
         (None, None) => {
             let why = "the recipe has no test folder: name one with `--images DIR`";
             return Err(Failure::Invalid(why.to_string()));

@@ -41,7 +41,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     let recipe = saved::recipe(&predictor)?;
     let root = match &args.data {
         Some(root) => root.clone(),
-        None => args.model.directory()?.join(&recipe.data().root),
+        None => recipe.data().root_in(&args.model.directory()?),
     };
     let stop = super::stop::signal();
     let mut progress = progress::auto(args.quiet);

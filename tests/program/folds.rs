@@ -105,6 +105,27 @@ fn the_ensemble_of_a_run_predicts_submits_and_validates() {
     assert!((swept - ran).abs() < 1e-12, "{swept} {ran}");
 }
 
+#[test]
+fn what_all_folds_begin_with_is_told_once() {
+    let scratch = TempDir::new().unwrap();
+    let (recipe, out) = (folded(&scratch), scratch.path().join("run"));
+    let text = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, text.replace("batch: 16", "batch: 16, corrupt: skip")).unwrap();
+    let chips = scratch.path().join("chips");
+    let table = fs::read_to_string(chips.join("train_v2.csv")).unwrap();
+    let first = table.lines().nth(1).unwrap().split(',').next().unwrap();
+    fs::write(chips.join(format!("train-jpg/{first}.jpg")), "no image").unwrap();
+
+    let said = stderr(fastai(&scratch).args(["run", "--smoke", "--device", "cpu", "--out"]).arg(&out).arg(&recipe), 0);
+    let of_image = format!("1 image cannot be decoded and is left out: train-jpg/{first}.jpg");
+    assert!(said.contains("fold 3 of 3"), "{said}");
+    assert_eq!(said.matches(&of_image).count(), 1, "{said}");
+    for fold in ["1", "3"] {
+        let notes = summary(&out.join("folds").join(fold))["notes"].to_string();
+        assert!(notes.contains(&of_image), "fold {fold}: {notes}");
+    }
+}
+
 /// Ends the program itself, sooner and later, until the run is through.
 #[test]
 fn a_run_of_folds_that_is_killed_again_and_again_ends_with_the_same_bytes() {

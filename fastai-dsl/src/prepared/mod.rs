@@ -93,12 +93,12 @@ pub struct DataSummary {
 impl DataSummary {
     /// Kind, root and paths of a recipe's source.
     pub fn source_of(data: &Data) -> Vec<String> {
-        let parts: Vec<&str> = match &data.source {
-            Source::Folders { train } => vec!["folders", &data.root, train],
-            Source::Csv { labels, images, .. } => vec!["csv", &data.root, labels, images],
-            Source::Given => vec!["given"],
+        let (kind, paths): (&str, Vec<&String>) = match &data.source {
+            Source::Folders { train } => ("folders", vec![train]),
+            Source::Csv { labels, images, .. } => ("csv", vec![labels, images]),
+            Source::Given => ("given", Vec::new()),
         };
-        parts.into_iter().map(str::to_string).collect()
+        [kind].into_iter().map(str::to_string).chain(data.root.iter().chain(paths).cloned()).collect()
     }
 
     /// How a recipe reads the labels: its task, the label's column and the separator of tags.

@@ -1,5 +1,7 @@
 //! Where images and labels come from.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 use super::Valid;
@@ -12,8 +14,9 @@ use crate::word_enums::word_enums;
 /// Where images and labels come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
-    /// The folder that all other paths are relative to; itself relative to the working directory. Empty for `given`.
-    pub root: String,
+    /// The folder that all other paths are relative to; itself relative to the working directory. `None` for `given`.
+    #[serde(with = "blank_is_none")]
+    pub root: Option<String>,
     /// Folders, a csv file, or a Rust program.
     pub source: Source,
     /// Which images are held out.
@@ -39,6 +42,29 @@ pub struct Data {
     /// The images that are examined before training.
     #[serde(default)]
     pub preflight: Extent,
+}
+
+impl Data {
+    /// Returns the data folder of a run that started in `directory`: that directory itself if the recipe names no folder.
+    pub fn root_in(&self, directory: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => directory.join(root),
+            None => directory.to_path_buf(),
+        }
+    }
+}
+
+/// Stores `None` as an empty text, as every stored recipe does.
+mod blank_is_none {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+        Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
+    }
 }
 
 /// How many images are examined before training.
@@ -241,4 +267,25 @@ registry_defaults! {
     Duplicates = FOLDERS.duplicates;
     Sampler = FOLDERS.sampler;
     Encoding = CSV.encoding;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::RecipeText;
+
+    #[test]
+    fn data_without_a_folder_are_stored_with_an_empty_one() {
+        for (source, root) in [("given", ""), ("folders { root: \"d\" }", "d")] {
+            let text = format!(
+                "A {{ task: single_label, data: {source}, transforms: none {{ size: 64 }}, model: squeezenet1_1, \
+                 metrics: [accuracy], train: {{ fit(0.01, 1); }} }}"
+            );
+            let recipe = RecipeText::new("a.recipe", &text, &[]).result.unwrap().recipe;
+            let stored = serde_json::to_value(recipe.data()).unwrap();
+            assert_eq!(stored["root"], root);
+            assert_eq!(serde_json::from_value::<Data>(stored).unwrap(), *recipe.data());
+            assert_eq!(recipe.data().root_in(Path::new("of/run")), Path::new("of/run").join(root));
+        }
+    }
 }

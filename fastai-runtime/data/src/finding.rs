@@ -64,7 +64,7 @@ pub enum FindingKind {
         /// The key that names it.
         key: DataKey,
     },
-    /// The csv file cannot be read as a table from some line on.
+    /// The csv file, or the sample of a submission, cannot be read as a table from some line on.
     Table {
         /// The csv file.
         file: PathBuf,
@@ -116,7 +116,8 @@ pub enum FindingKind {
         /// Its number, from 0, among the images that are predicted together.
         image: usize,
     },
-    /// Images cannot be used, each for a reason that another finding gives: more than the recipe's `corrupt` bears with.
+    /// Images cannot be used, each for a reason that another finding gives: more than the recipe's `corrupt` bears with, or
+    /// any of a submission.
     Unusable {
         /// The number of files, or of rows of the csv file.
         count: usize,
@@ -144,6 +145,71 @@ pub enum FindingKind {
     TooFew {
         /// The part.
         part: DataPart,
+    },
+    /// An image that is trained on has no label of the recipe's task.
+    Unlabelled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The recipe's `class_weights` are not as many as the classes.
+    ClassWeights {
+        /// The number of weights.
+        weights: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// The classes or tags of the data are not those that a program stated, or that the folds before had.
+    OtherClasses {
+        /// Those that were stated or there before.
+        wanted: Vec<String>,
+        /// Those of the data.
+        found: Vec<String>,
+    },
+    /// A metric can measure none of the classes or tags on the validation or the test images.
+    Unmeasurable {
+        /// The name of the metric's column.
+        metric: String,
+    },
+    /// A sweep has no candidates.
+    NoCandidates,
+    /// The first metric of a candidate of a sweep, by which all are compared, is not that of the first candidate.
+    OtherMetric {
+        /// The candidate, from 0.
+        candidate: usize,
+    },
+    /// Two images of a submission have one id.
+    SameId {
+        /// The id.
+        id: String,
+        /// Their files.
+        paths: [PathBuf; 2],
+    },
+    /// The model's task, or the number of its classes, is not one for the format of the submission.
+    SubmissionFormat,
+    /// A tag holds the text that is to stand between the tags of a submission.
+    Separator {
+        /// The tag.
+        tag: String,
+    },
+    /// A submission does not fit its sample, for reasons that other findings give.
+    Sample {
+        /// The sample.
+        file: PathBuf,
+    },
+    /// Ids of a submission's sample have no image.
+    SampleIds {
+        /// The ids, in the order of the sample.
+        ids: Vec<String>,
+    },
+    /// Columns of a submission's sample are no classes of the model.
+    SampleColumns {
+        /// The names of the columns.
+        columns: Vec<String>,
+    },
+    /// Classes of the model have no column in the sample of a submission.
+    NoSampleColumn {
+        /// The classes.
+        classes: Vec<String>,
     },
     /// `valid` asks for more rows, folds or images than there are.
     Split,

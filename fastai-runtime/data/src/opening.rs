@@ -29,7 +29,7 @@ impl Dataset {
     /// the same step.
     ///
     /// # Errors
-    /// If the folder does not exist.
+    /// If `data` names no folder, or one that does not exist.
     pub(crate) fn survey(data: &Data, task: TaskKind) -> Result<(Dataset, Findings), DataError> {
         if data.source == Source::Given {
             return Err(DataError::one(Finding::new(
@@ -40,7 +40,11 @@ impl Dataset {
                  `data: folders { root: \"data\" }`",
             )));
         }
-        let root = find_root(&data.root)?;
+        let Some(root) = &data.root else {
+            let text = "the data folder is not named: say `root: \"data\"` in `data`";
+            return Err(DataError::one(Finding::new(FindingKind::Recipe, text)));
+        };
+        let root = find_root(root)?;
         let mut findings = Findings::default();
         let mut notes = Vec::new();
         let (rows, vocabulary) = read_source(data, task, &root, &mut findings, &mut notes);

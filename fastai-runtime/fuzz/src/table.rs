@@ -38,7 +38,7 @@ pub fn open(root: &Path, bytes: &[u8]) -> bool {
         _ => Valid::None,
     };
     let data = Data {
-        root: root.to_str().unwrap().to_string(),
+        root: Some(root.to_str().unwrap().to_string()),
         source: Source::Csv {
             labels: "labels.csv".to_string(),
             images: "img".to_string(),

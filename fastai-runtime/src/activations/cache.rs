@@ -300,10 +300,10 @@ fn compute(
     let Watch { progress, stop } = watch;
     let network = learner.network().valid();
     let device = learner.device().clone().without_autodiff();
-    let mut what = format!("images, activations of the {} set", purpose.part);
+    let mut what = format!("images, activations of the {} set", purpose.part.word());
     if missing.len() < images.len() {
         let known = format!("{} of {} known already", images.len() - missing.len(), images.len());
-        progress.note(&format!("activations of the {} set: {known}", purpose.part));
+        progress.note(&format!("activations of the {} set: {known}", purpose.part.word()));
         what = format!("{what} ({known})");
     }
     progress.begin(&what, missing.len() as u64);

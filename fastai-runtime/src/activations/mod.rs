@@ -15,6 +15,6 @@ mod trim;
 pub use cache::{ActivationCache, CacheContent, CacheKey, Kept, Opened};
 pub use examples::CachedExamples;
 pub use features::Features;
-pub use purpose::Purpose;
+pub use purpose::{Part, Purpose};
 pub use stored::{StoredFile, StoredKind};
 pub use trim::Trimmed;

@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn begin(folder: &Path) -> Partial {
-        Partial::begin(&folder.join("set.features"), &KEY, 2, &Purpose::default()).unwrap()
+        Partial::begin(&folder.join("set.features"), &KEY, 2, &Purpose::example()).unwrap()
     }
 
     fn add(partial: &mut Partial, numbers: &[u8]) {
@@ -333,7 +333,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (written, left) = (begin(folder.path()), begin(folder.path()));
         let (left, written_path) = (left.finish().path, written.path.clone());
-        let other = Partial::begin(&folder.path().join("other.features"), &KEY, 2, &Purpose::default()).unwrap();
+        let other = Partial::begin(&folder.path().join("other.features"), &KEY, 2, &Purpose::example()).unwrap();
         let other = other.finish().path;
         remove_of(&folder.path().join("set.features"));
         assert!(!left.exists() && !left.with_extension("json").exists());

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
+use crate::report::summary::blank_is_none;
 
 /// Why activations were computed: what they are of. It is kept beside them, for people; nothing else reads it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purpose {
     /// The recipe that computed them; others with the same body, preparation and images use them, too.
     pub recipe: String,
-    /// The working directory of its run.
-    pub directory: String,
-    /// The part of the data set: `training`, `validation` or `test`.
-    pub part: String,
+    /// The working directory of its run; `None` if it was not known. What is no UTF-8 in it is replaced.
+    #[serde(default, deserialize_with = "blank_is_none", skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The part of the data set.
+    pub part: Part,
     /// Number of images.
     pub images: usize,
     /// The architecture.
@@ -23,6 +25,34 @@ pub struct Purpose {
     pub body: String,
     /// How images are prepared.
     pub preparation: String,
+}
+
+/// A part of the data set, whose activations are kept in a file of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The images to train on.
+    #[serde(rename = "training")]
+    Train,
+    /// The images to measure with.
+    #[serde(rename = "validation")]
+    Valid,
+    /// The test images.
+    #[serde(rename = "test")]
+    Test,
+}
+
+impl Part {
+    /// All parts, in the order of their numbers.
+    pub const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
+
+    /// Returns the name in messages: `training`, `validation` or `test`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Train => "training",
+            Part::Valid => "validation",
+            Part::Test => "test",
+        }
+    }
 }
 
 impl Purpose {
@@ -49,6 +79,22 @@ impl Purpose {
 }
 
 #[cfg(test)]
+impl Purpose {
+    /// That of the training images of a run whose working directory is not known.
+    pub(super) fn example() -> Self {
+        Purpose {
+            recipe: "Cats".into(),
+            directory: None,
+            part: Part::Train,
+            images: 3,
+            network: "resnet18".into(),
+            body: "9".repeat(64),
+            preparation: "side 64".into(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -56,10 +102,14 @@ mod tests {
     fn a_purpose_is_read_back_and_damage_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let features = folder.path().join("x.features");
-        let purpose = Purpose { recipe: "Cats".into(), images: 3, ..Purpose::default() };
+        let purpose = Purpose::example();
         assert_eq!(Purpose::of(&features), None);
         purpose.keep(&features);
         assert_eq!(Purpose::of(&features), Some(purpose));
+        let earlier = r#"{"recipe":"Cats","directory":"","part":"validation","images":3,"network":"n","body":"b","preparation":"p"}"#;
+        std::fs::write(folder.path().join("x.json"), earlier).unwrap();
+        let read = Purpose::of(&features).map(|purpose| (purpose.directory, purpose.part));
+        assert_eq!(read, Some((None, Part::Valid)));
         std::fs::write(folder.path().join("x.json"), b"{").unwrap();
         assert_eq!(Purpose::of(&features), None);
     }

@@ -225,7 +225,7 @@ mod tests {
     fn rows_of_a_set_that_is_not_complete_are_found_and_the_missing_ones_named() {
         let folder = tempfile::tempdir().unwrap();
         write(&folder.path().join("a.features"), [1; KEY], &[1, 2, 3]);
-        let partial = Partial::begin(&folder.path().join("b.features"), &BODY, 2, &Purpose::default());
+        let partial = Partial::begin(&folder.path().join("b.features"), &BODY, 2, &Purpose::example());
         let mut computed = ComputedRows::new(partial);
         // The complete file has the second image, too, with other values than these.
         computed.add(&[[4; 16], [2; 16]], &[4.0, -4.0, 0.0, 0.0]).unwrap();

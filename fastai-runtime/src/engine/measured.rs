@@ -3,7 +3,7 @@
 use fastai_dsl::{LossSpec, Metric, MetricKind, TaskKind, Threshold};
 use rand::Rng;
 
-use crate::data::{Dataset, Health, Item, Target};
+use crate::data::{Dataset, Finding, FindingKind, Health, Item, Target};
 use crate::metrics::{
     self, Measure, Probabilities, Thresholds, Truth, accuracy, class_table, confusion, constant_answer,
     constant_number, f2, loss_of_predictions, tag_table, thresholds_by,
@@ -77,21 +77,22 @@ pub(super) fn truth_of(items: &[Item], classes: usize, task: TaskKind) -> Option
 /// Says which classes or tags a metric cannot measure on images of these labels.
 ///
 /// # Errors
-/// A metric that can measure none of them, in words.
+/// A metric that can measure none of them.
 pub(super) fn left_out(
     metrics: &[Box<dyn Measure>],
     set: &str,
     truth: &Truth,
     names: &[String],
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Finding> {
     let mut notes = Vec::new();
     for metric in metrics {
         let (name, unmeasured) = (metric.column(), metric.unmeasured(truth, names.len()));
         if unmeasured.len() == names.len() && !names.is_empty() {
-            return Err(format!(
+            let text = format!(
                 "`{name}` cannot be measured on the {set} images: it needs a class or tag that some of them have and others \
                  have not, and there is none; hold out other images, or measure something else"
-            ));
+            );
+            return Err(Finding::new(FindingKind::Unmeasurable { metric: name }, text));
         }
         if !unmeasured.is_empty() {
             let listed: Vec<&str> = unmeasured.iter().map(|&class| names[class].as_str()).collect();

@@ -18,7 +18,7 @@ use super::truths::{Losses, Truths};
 use super::{RunOptions, fits_memory, keeping, measured, notes_of_parts, supplied};
 use crate::RunError;
 use crate::activations::ActivationCache;
-use crate::data::{DataError, Dataset, Health, Preparation, Reading, merged_batches};
+use crate::data::{DataError, Dataset, Finding, FindingKind, Health, Preparation, Reading, merged_batches};
 use crate::device::{self, DeviceKind, HalfFloat, Picked};
 use crate::keeping_times::KeepingTimes;
 use crate::models::weights::Found;
@@ -185,11 +185,15 @@ impl<'o> Opening<'o> {
     fn data(&self, cache: &Path, paused: Option<&Paused>, progress: &mut dyn Progress) -> Result<RunData, RunError> {
         let (dataset, health, reading) = open_data(self.recipe, self.options, self.smoke, cache, progress)?;
         let stated = self.options.classes.as_deref();
-        if let Some(differences) = stated.and_then(|stated| class_differences(stated, &dataset.classes)) {
-            let found = format!("the classes of the data are not those that were stated: {differences}");
-            return Err(
-                DataError::one(format!("{found}; write the summary of the data anew with `fastai prepare`")).into()
+        if let Some(stated) = stated
+            && let Some(differences) = class_differences(stated, &dataset.classes)
+        {
+            let text = format!(
+                "the classes of the data are not those that were stated: {differences}; write the summary of the data anew \
+                 with `fastai prepare`"
             );
+            let kind = FindingKind::OtherClasses { wanted: stated.to_vec(), found: dataset.classes };
+            return Err(DataError::one(Finding::new(kind, text)).into());
         }
         let digest = DataDigest::of(&dataset, &health);
         if let Some(paused) = paused {
@@ -255,7 +259,8 @@ impl<'o> Opening<'o> {
             format!("`precision: mixed`: {} has no fast 16-bit floats, so training uses 32 bits", device.picked.name)
         });
         let merged = merged_batches(dataset.train.len(), self.recipe.data().batch as usize);
-        let of_data = dataset.notes.iter().cloned().chain(health.notes(&dataset.root)).chain(merged);
+        let of_images = health.notes(&dataset.root, &dataset.split);
+        let of_data = dataset.notes.iter().cloned().chain(of_images).chain(merged);
         weights.map(Found::describe).into_iter().chain(lacks_half).chain(of_data).collect()
     }
 

@@ -4,10 +4,10 @@ use fastai_dsl::StepKind;
 
 use super::measured::{self, Look};
 use super::session::Session;
-use super::sets::Part;
 use super::steps::precompute;
 use super::worst;
 use crate::RunError;
+use crate::activations::Part;
 use crate::data::Traversal;
 use crate::metrics::{Probabilities, Truth};
 use crate::predict::augmented;

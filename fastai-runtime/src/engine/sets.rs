@@ -8,7 +8,7 @@ use fastai_dsl::{ClassWeights, Extent, Recipe, Sampler, Source, Valid};
 use super::RunOptions;
 use super::survey::Surveyed;
 use crate::RunError;
-use crate::activations::{CachedExamples, Features};
+use crate::activations::{CachedExamples, Features, Part};
 use crate::data::{
     Budget, Copies, DataError, DataPart, Dataset, DecodedCache, Finding, FindingKind, OpenError, Preflight, Reading,
 };
@@ -29,26 +29,6 @@ pub(super) struct Sets {
 pub(super) struct Cached {
     pub(super) folder: PathBuf,
     pub(super) features: [Features; 3],
-}
-
-/// A part of the data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Train,
-    Valid,
-    Test,
-}
-
-impl Part {
-    pub(super) const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Part::Train => "training",
-            Part::Valid => "validation",
-            Part::Test => "test",
-        }
-    }
 }
 
 impl Sets {
@@ -191,7 +171,8 @@ pub(super) fn enough_to_train(recipe: &Recipe, dataset: &Dataset) -> Result<(), 
         }
         split => {
             format!(
-                "`data.valid: {split}` leaves {images}, and BatchNorm needs two: hold out fewer images, or add some"
+                "`data.valid: {}` leaves {images}, and BatchNorm needs two: hold out fewer images, or add some",
+                split.in_short()
             )
         }
     };
@@ -223,13 +204,12 @@ pub(super) fn class_weights(wanted: Option<&ClassWeights>, dataset: &Dataset) ->
         Some(ClassWeights::Given(weights)) if weights.len() == dataset.classes.len() => {
             Ok(Some(weights.iter().map(|w| *w as f32).collect()))
         }
-        Some(ClassWeights::Given(weights)) => Err(DataError::one(format!(
-            "class_weights has {} numbers, but there are {} classes: {}",
-            weights.len(),
-            dataset.classes.len(),
-            dataset.classes.join(", ")
-        ))
-        .into()),
+        Some(ClassWeights::Given(weights)) => {
+            let (weights, classes) = (weights.len(), dataset.classes.len());
+            let names = dataset.classes.join(", ");
+            let text = format!("class_weights has {weights} numbers, but there are {classes} classes: {names}");
+            Err(DataError::one(Finding::new(FindingKind::ClassWeights { weights, classes }, text)).into())
+        }
         Some(ClassWeights::Balanced) => {
             // A class without training images would have an infinite weight; it counts as one with a single image.
             let inverse: Vec<f64> = dataset.class_counts().iter().map(|n| 1.0 / (*n).max(1) as f64).collect();
@@ -297,7 +277,7 @@ mod tests {
             enough_to_train(&recipe, data).map_err(|error| error.to_string())
         };
         let error = said("random(0.99)", &data).unwrap_err();
-        assert!(error.starts_with("`data.valid: random(0.99"), "{error}");
+        assert!(error.starts_with("`data.valid: random(0.99)` leaves"), "{error}");
         assert!(error.contains("leaves one training image, and BatchNorm needs two"), "{error}");
         let error = said("none", &data).unwrap_err();
         assert_eq!(error, "there is one training image, and BatchNorm needs two: add some");
@@ -310,9 +290,10 @@ mod tests {
         let given = |weights: &[f64]| class_weights(Some(&ClassWeights::Given(weights.to_vec())), &data);
         close(given(&[1.0, 0.5, 3.0]).unwrap(), [1.0, 0.5, 3.0]);
         for wrong in [&[1.0, 2.0][..], &[1.0; 4]] {
-            let error = given(wrong).unwrap_err().to_string();
-            let expected = format!("class_weights has {} numbers, but there are 3 classes: a, b, c", wrong.len());
-            assert_eq!(error, expected);
+            let Err(RunError::Data(error)) = given(wrong) else { panic!("{} weights", wrong.len()) };
+            let text = format!("class_weights has {} numbers, but there are 3 classes: a, b, c", wrong.len());
+            let kind = FindingKind::ClassWeights { weights: wrong.len(), classes: 3 };
+            assert_eq!(error.findings, [Finding::new(kind, text)]);
         }
         assert_eq!(class_weights(None, &data).unwrap(), None);
     }

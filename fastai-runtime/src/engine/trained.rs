@@ -161,7 +161,7 @@ impl<E: Experiment> Trained<E> {
     pub fn validate(&self) -> Result<Validated<E::Task>, RunError> {
         let recipe = E::recipe();
         let directory = self.outcome.summary.directory.as_deref().unwrap_or(Path::new(""));
-        let root = directory.join(&recipe.data().root);
+        let root = recipe.data().root_in(directory);
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
         validate_with(&recipe, &self.outcome.predictor(), &root, None, &self.outcome.supplied, watch)
             .map(Validated::of_task)

@@ -1,12 +1,13 @@
 //! The labels of a run's parts, and the losses against them.
 
+use std::slice;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use fastai_dsl::{Recipe, TaskKind};
 
 use super::measured;
-use crate::data::{DataError, Dataset, Item};
+use crate::data::{DataError, Dataset, Finding, FindingKind, Item};
 use crate::metrics::{Measure, Truth};
 use crate::report::Baseline;
 use crate::train::{Criterion, Loss, criterion};
@@ -25,8 +26,13 @@ impl Truths {
     /// A training image without a label.
     pub(super) fn of(dataset: &Dataset, task: TaskKind) -> Result<Self, DataError> {
         let truth = |items: &[Item]| measured::truth_of(items, dataset.classes.len(), task);
-        let train = truth(&dataset.train)
-            .ok_or_else(|| DataError::one("a training image has no label; give each one, or leave it out"))?;
+        let Some(train) = truth(&dataset.train) else {
+            let mut without = dataset.train.iter().filter(|item| truth(slice::from_ref(*item)).is_none());
+            let item = without.next().expect("an image without a label");
+            let text =
+                format!("{}: a training image has no label; give each one, or leave it out", item.path.display());
+            return Err(DataError::one(Finding::new(FindingKind::Unlabelled { path: item.path.clone() }, text)));
+        };
         let [valid, test] = [&dataset.valid, &dataset.test].map(|items| truth(items).filter(|t| !t.is_empty()));
         Ok(Truths { train, valid, test })
     }
@@ -47,7 +53,7 @@ impl Truths {
             match measured::left_out(metrics, set, truth, classes) {
                 Ok(notes) => left_out.extend(notes),
                 // The first batches of a set need not hold every class.
-                Err(why) if smoke => left_out.push(why),
+                Err(why) if smoke => left_out.push(why.text),
                 Err(why) => return Err(DataError::one(why)),
             }
         }
@@ -96,5 +102,29 @@ impl Losses {
             valid: truths.valid.map(|truth| loss_of(truth, 0.0)),
             test: truths.test.map(|truth| loss_of(truth, 0.0)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Target;
+
+    #[test]
+    fn an_image_to_train_on_without_a_label_is_named() {
+        let item = |name: &str, target| Item { id: name.into(), path: name.into(), target };
+        let dataset = Dataset {
+            root: "root".into(),
+            classes: vec!["a".into(), "b".into()],
+            task: TaskKind::SingleLabel,
+            train: vec![item("first.png", Target::Class(1)), item("second.png", Target::Unlabelled)],
+            valid: Vec::new(),
+            test: Vec::new(),
+            split: fastai_dsl::Valid::None,
+            notes: Vec::new(),
+        };
+        let error = Truths::of(&dataset, dataset.task).err().unwrap();
+        assert_eq!(error.findings[0].kind, FindingKind::Unlabelled { path: "second.png".into() });
+        assert!(error.to_string().starts_with("second.png: "), "{error}");
     }
 }

@@ -149,8 +149,8 @@ pub(super) fn test(
     watch: Watch<'_>,
 ) -> Result<Validated, RunError> {
     let Watch { progress, stop } = watch;
-    let root = Path::new(&recipe.data().root);
-    let mut dataset = opened(recipe, predictor.meta().size, root, Watch { progress: &mut *progress, stop })?;
+    let root = recipe.data().root_in(Path::new(""));
+    let mut dataset = opened(recipe, predictor.meta().size, &root, Watch { progress: &mut *progress, stop })?;
     dataset.valid = std::mem::take(&mut dataset.test);
     let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Test };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))
@@ -160,7 +160,7 @@ pub(super) fn test(
 fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<Dataset, RunError> {
     let Watch { progress, stop } = watch;
     let mut data = recipe.data().clone();
-    data.root = root.display().to_string();
+    data.root = Some(root.display().to_string());
     // Only this policy affects the measured images, and checking every image takes time.
     if data.corrupt != Corrupt::Skip {
         return Ok(Dataset::open(&data, recipe.task())?);
@@ -168,7 +168,7 @@ fn opened(recipe: &Recipe, size: u32, root: &Path, watch: Watch<'_>) -> Result<D
     let known = ActivationCache::default_root().join("verified.bin");
     let preflight = Preflight { size, known: Some(&known), ..Preflight::of(recipe, stop) };
     let (dataset, health) = preflight.open(&data, recipe.task(), progress)?;
-    health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
+    health.notes(&dataset.root, &dataset.split).iter().for_each(|note| progress.note(note));
     Ok(dataset)
 }
 
@@ -203,7 +203,7 @@ pub(super) fn validate_on_with(
     if recipe.data().corrupt == Corrupt::Skip {
         let size = predictor.meta().size;
         let health = Preflight { size, ..Preflight::of(recipe, stop) }.check(&mut dataset, progress)?;
-        health.notes(&dataset.root).iter().for_each(|note| progress.note(note));
+        health.notes(&dataset.root, &dataset.split).iter().for_each(|note| progress.note(note));
     }
     let measuring = Measuring { recipe, predictor, workers, supplied, set: MeasuredSet::Valid };
     measuring.on(dataset, Watch { progress, stop }).map(|looks| looks.evaluated(&measuring))

@@ -5,9 +5,8 @@ use std::path::Path;
 use fastai_dsl::{BodyState, DeviceWish, Plan, Recipe};
 
 use super::beginning::initial_network;
-use super::sets::Part;
 use crate::RunError;
-use crate::activations::{ActivationCache, CacheContent, CacheKey};
+use crate::activations::{ActivationCache, CacheContent, CacheKey, Part};
 use crate::data::{Dataset, Item, Preflight, Preparation};
 use crate::device;
 use crate::models;
@@ -22,8 +21,8 @@ pub struct WantedCache {
     pub text: String,
     /// Image side, pixels.
     pub size: u32,
-    /// `training`, `validation` or `test`.
-    pub part: &'static str,
+    /// The part.
+    pub part: Part,
     /// Number of images.
     pub images: usize,
     /// The architecture.
@@ -109,7 +108,7 @@ pub fn wanted_caches(recipe: &Recipe, cache: &ActivationCache) -> Result<WantedC
                 step,
                 text: stage.step.to_string(),
                 size,
-                part: part.word(),
+                part,
                 images: files.len(),
                 network: network.arch().to_string(),
                 body: body.clone(),

@@ -60,7 +60,7 @@ impl Show {
             other => other?,
         };
         let mut notes = dataset.notes.clone();
-        notes.extend(health.notes_with_lists(&dataset.root));
+        notes.extend(health.notes_with_lists(&dataset.root, &dataset.split));
         let mut show = Show { html: String::new(), sheet, findings, notes };
         show.html = visible(&show.page(recipe, &dataset, &health).into_string()).into_owned();
         Ok(show)

@@ -135,7 +135,7 @@ impl Summary {
 }
 
 /// Reads a text that earlier versions left empty where there was nothing to say.
-fn blank_is_none<'de, D: Deserializer<'de>, T: From<String>>(from: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn blank_is_none<'de, D: Deserializer<'de>, T: From<String>>(from: D) -> Result<Option<T>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     Ok(text.filter(|text| !text.is_empty()).map(T::from))
 }

@@ -4,7 +4,7 @@ use fastai_dsl::{Valid, Weights};
 
 use super::{Candidate, SweepSpec};
 use crate::RunError;
-use crate::data::DataError;
+use crate::data::{DataError, DataPart, Finding, FindingKind};
 use crate::models::{self, weights};
 use crate::progress::Progress;
 
@@ -37,22 +37,24 @@ fn has_weights((wanted, arch, cut): (&Weights, &str, u32), progress: &mut dyn Pr
 /// If the candidates do not share the metric that compares them, or have no images to measure on.
 pub(super) fn comparable(spec: &SweepSpec) -> Result<(), RunError> {
     let Some(first) = spec.candidates.first() else {
-        return Err(DataError::one("a sweep without candidates: give each key a value, `--over lr=1e-3,1e-2`").into());
+        let text = "a sweep without candidates: give each key a value, `--over lr=1e-3,1e-2`";
+        return Err(DataError::one(Finding::new(FindingKind::NoCandidates, text)).into());
     };
     let metric = |candidate: &Candidate| candidate.recipe.metrics().first().copied();
-    if let Some(other) = spec.candidates.iter().find(|c| metric(c) != metric(first)) {
-        return Err(DataError::one(format!(
+    if let Some((candidate, other)) = spec.candidates.iter().enumerate().find(|(_, c)| metric(c) != metric(first)) {
+        let text = format!(
             "the candidates are compared by the first of their metrics, and it is not the same for all: `{}` and `{}`",
             first.describe(),
             other.describe()
-        ))
-        .into());
+        );
+        return Err(DataError::one(Finding::new(FindingKind::OtherMetric { candidate }, text)).into());
     }
     match spec.candidates.iter().flat_map(|c| &c.folds).find(|r| r.data().valid == Valid::None) {
-        Some(_) => Err(DataError::one(
-            "candidates are compared on validation images, and `valid: none` holds out none: say `valid: stratified(0.2)`",
-        )
-        .into()),
+        Some(_) => {
+            let text = "candidates are compared on validation images, and `valid: none` holds out none: say \
+                        `valid: stratified(0.2)`";
+            Err(DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Valid }, text)).into())
+        }
         None => Ok(()),
     }
 }

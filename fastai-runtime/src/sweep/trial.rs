@@ -6,7 +6,7 @@ use fastai_dsl::Recipe;
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
-use crate::data::DataError;
+use crate::data::{DataError, DataPart, Finding, FindingKind};
 use crate::engine::HeldOut;
 use crate::error::ResumeError;
 use crate::report::{Evaluation, Summary, course_name};
@@ -188,7 +188,10 @@ impl TrialResult {
                 let (classes, seconds) = (summary.classes.clone(), summary.seconds);
                 Ok(TrialResult { evaluation, seconds, held_out, classes, ruin: Ruin::of(summary) })
             }
-            _ => Err(DataError::one("candidates are compared on validation images, and there are none").into()),
+            _ => {
+                let text = "candidates are compared on validation images, and there are none";
+                Err(DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Valid }, text)).into())
+            }
         }
     }
 

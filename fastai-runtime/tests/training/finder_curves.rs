@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fastai_dsl::source::RecipeText;
 use fastai_dsl::{Anneal, LrFind, Metric, Recipe, Schedule, Suggest, Threshold};
-use fastai_runtime::activations::{ActivationCache, CacheKey, CachedExamples, Features, Purpose};
+use fastai_runtime::activations::{ActivationCache, CacheKey, CachedExamples, Features, Part, Purpose};
 use fastai_runtime::data::{Dataset, Item, Target};
 use fastai_runtime::data::{ImageExamples, ImageSet, Preparation};
 use fastai_runtime::device;
@@ -198,12 +198,22 @@ fn features(recipe: &Recipe, dataset: &Dataset, learner: &Learner) -> [Features;
         seed: 0,
     };
     let cache = ActivationCache::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("activations"));
-    let key = CacheKey::new(&models::body_digest(learner.network()), &preparation.signature());
-    [&dataset.train, &dataset.valid].map(|items| {
+    let body = models::body_digest(learner.network());
+    let key = CacheKey::new(&body, &preparation.signature());
+    [(Part::Train, &dataset.train), (Part::Valid, &dataset.valid)].map(|(part, items)| {
         let files: Vec<&Path> = items.iter().map(|item| item.path.as_path()).collect();
         let images = ImageExamples::new(ImageSet::new(items), preparation.clone());
         let watch = Watch { progress: &mut Silent, stop: &StopSignal::default() };
-        cache.open(&key, &files, &images, learner, &Purpose::default(), watch).unwrap().features
+        let purpose = Purpose {
+            recipe: recipe.name().to_string(),
+            directory: None,
+            part,
+            images: files.len(),
+            network: learner.network().arch().to_string(),
+            body: body.clone(),
+            preparation: preparation.signature(),
+        };
+        cache.open(&key, &files, &images, learner, &purpose, watch).unwrap().features
     })
 }
 

@@ -42,7 +42,7 @@ fn main() {
     let recipe = <Cats as fastai_dsl::Experiment>::recipe();
     assert_eq!((recipe.data().batch, recipe.transforms().size), (16, 96));
     assert_eq!(recipe.doc(), Some("Cats or dogs?"));
-    assert_eq!(recipe.data().root, "data/dogscats");
+    assert_eq!(recipe.data().root.as_deref(), Some("data/dogscats"));
     assert_eq!(recipe.data().valid, fastai_dsl::Valid::Random { share: 0.25, seed: 42, fold: 0 });
     assert_eq!(recipe.model().head.dropout, [0.25, 0.5]);
     assert_eq!(recipe.class_weights(), Some(&fastai_dsl::ClassWeights::Given(vec![1.0, 2.5])));

@@ -78,7 +78,7 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     }
     needs_classes(construct, valid.as_ref(), task, &bound, value.site, out);
     let data = Data {
-        root: bound.read("root").unwrap_or_default(),
+        root: bound.read("root"),
         source: source?,
         valid: valid?,
         test: bound.read("test"),

@@ -2,21 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use fastai_dsl::{Dealing, Valid};
+
 use super::health::Health;
 use crate::findings::{names, number, shorten};
 
 /// The number of image pairs that a note names.
 const NAMED: usize = 2;
+/// The images of a proposed block.
+const BLOCK: u32 = 20;
 
 impl Health {
-    /// Returns the warnings, one line each; paths are relative to `root`.
-    pub fn notes(&self, root: &Path) -> Vec<String> {
-        HealthNotes { health: self, root, elsewhere: ": `fastai show` lists them" }.lines()
+    /// Returns the warnings about a data set that `split` divided, one line each; paths are relative to `root`.
+    pub fn notes(&self, root: &Path, split: &Valid) -> Vec<String> {
+        HealthNotes { health: self, root, split, elsewhere: ": `fastai show` lists them" }.lines()
     }
 
     /// Like [`notes`](Self::notes), followed by the lists of [`pairs`](Self::pairs).
-    pub fn notes_with_lists(&self, root: &Path) -> Vec<String> {
-        HealthNotes { health: self, root, elsewhere: ", listed on the page" }.lines()
+    pub fn notes_with_lists(&self, root: &Path, split: &Valid) -> Vec<String> {
+        HealthNotes { health: self, root, split, elsewhere: ", listed on the page" }.lines()
     }
 }
 
@@ -25,6 +29,8 @@ struct HealthNotes<'a> {
     health: &'a Health,
     /// What paths are relative to.
     root: &'a Path,
+    /// What divided the images into training and validation.
+    split: &'a Valid,
     /// Says where the pairs are that a note does not name.
     elsewhere: &'a str,
 }
@@ -145,10 +151,10 @@ impl HealthNotes<'_> {
             ("pair of a training and a validation image shows", "pairs of a training and a validation image show");
         (!list.is_empty()).then(|| {
             format!(
-                "{} nearly the same, which flatters what is measured: {}; `valid: blocks(..)`, `grouped(..)` or \
-                 `indices(..)` can keep such images on one side",
+                "{} nearly the same, which flatters what is measured: {}; {}",
                 count(list, self.health.cut.near, one, many),
-                self.pairs(list, 1)
+                self.pairs(list, 1),
+                on_one_side(self.split)
             )
         })
     }
@@ -182,6 +188,44 @@ impl HealthNotes<'_> {
         let are = if self.health.enlarged == 1 { "is" } else { "are" };
         Some(format!("{images} below {} pixels and {are} enlarged", self.health.size))
     }
+}
+
+/// What keeps images that look alike on one side, and `split` does not do already.
+fn on_one_side(split: &Valid) -> String {
+    let blocks = |count, seed, fold| Valid::Folds { count, seed, fold, dealing: Dealing::Blocks(BLOCK) }.in_short();
+    let other = match split {
+        Valid::Random { .. } | Valid::Stratified { .. } => {
+            format!("`valid: blocks({BLOCK})`, `indices(..)` or, with a csv file, `grouped(..)`")
+        }
+        Valid::Blocks { size, .. } => {
+            format!("blocks of more than {size} images, `valid: indices(..)` or, with a csv file, `grouped(..)`")
+        }
+        Valid::Grouped { column, .. } => {
+            format!("`valid: grouped(..)` by another column than {column:?}, or `indices(..)`,")
+        }
+        Valid::Folds { count, seed, fold, dealing: Dealing::Stratified | Dealing::Random } => format!(
+            "`valid: {}` or, with a csv file, `grouped = ..` in place of `blocks`",
+            blocks(*count, *seed, *fold)
+        ),
+        Valid::Folds { dealing: Dealing::Blocks(size), .. } => {
+            format!("blocks of more than {size} images or, with a csv file, `grouped = ..` in place of `blocks`")
+        }
+        Valid::Folds { dealing: Dealing::Grouped(column), .. } => {
+            format!("`grouped = ..` by another column than {column:?}, or `blocks = {BLOCK}` in its place,")
+        }
+        // Whoever listed the images can list others; a list of rows is too long to repeat.
+        Valid::Rows(_) => return both("`valid: rows(..)`"),
+        Valid::Folder(_) | Valid::Indices(_) | Valid::Column(_) => {
+            return both(&format!("`valid: {}`", split.in_short()));
+        }
+        Valid::Given | Valid::None => return both("the split"),
+    };
+    format!("{other} can keep such images on one side")
+}
+
+/// What keeps images that look alike on one side of a split that names them.
+fn both(split: &str) -> String {
+    format!("let {split} hold out both images of such a pair, or neither")
 }
 
 /// The number of pairs in a list, which may be `cut`.

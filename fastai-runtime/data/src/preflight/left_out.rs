@@ -61,9 +61,10 @@ impl LeftOut {
         let split = &dataset.split;
         if dataset.valid.is_empty() && !self.valid.is_empty() {
             let text = format!(
-                "no image is left to measure with: all {} that `valid: {split}` holds out are left out: {}; replace \
+                "no image is left to measure with: all {} that `valid: {}` holds out are left out: {}; replace \
                  them, hold out others, or say `valid: all` to train on everything",
                 self.valid.len(),
+                split.in_short(),
                 reasons(self.valid.iter(), &dataset.root)
             );
             findings.push(FindingKind::TooFew { part: DataPart::Valid }, text);
@@ -138,8 +139,9 @@ impl LeftOut {
     fn advice(&self, split: &Valid) -> String {
         if self.train.iter().any(|(_, reason)| matches!(reason, Reason::Twin(_))) {
             format!(
-                "hold out images that are not trained on (`valid: {split}` holds out copies of them), or say \
-                 `duplicates: keep` to train on them all the same"
+                "hold out images that are not trained on (`valid: {}` holds out copies of them), or say \
+                 `duplicates: keep` to train on them all the same",
+                split.in_short()
             )
         } else {
             "replace the broken files".to_string()

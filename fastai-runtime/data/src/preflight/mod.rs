@@ -296,7 +296,7 @@ impl Preflight<'_> {
 
 /// Returns the notes that are not findings.
 fn notes(dataset: &Dataset, health: &Health) -> Vec<String> {
-    [dataset.notes.clone(), health.notes(&dataset.root)].concat()
+    [dataset.notes.clone(), health.notes(&dataset.root, &dataset.split)].concat()
 }
 
 /// Records image sizes, and classes without a validation image.

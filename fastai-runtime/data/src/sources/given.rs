@@ -103,16 +103,19 @@ impl Dataset {
         valid: &Valid,
     ) -> Result<Dataset, DataError> {
         let mut findings = Findings::default();
-        if valid.turns().is_some() {
+        if let Some(count) = valid.turns() {
             let text = format!(
-                "`{valid}` is a split for each fold, and a data set has one: name the fold, `fold: Some(0)`, and run the \
-                 recipe once for each"
+                "`{}` is a split for each fold, and a data set has one: name the fold, from `fold: Some(0)` to \
+                 `fold: Some({})`, and run the recipe once for each",
+                valid.in_short(),
+                count.saturating_sub(1)
             );
             findings.push(FindingKind::Recipe, text);
         }
         if is_chosen(valid) || valid.group().is_some() {
             let text = format!(
-                "`{valid}` needs a csv file or a folder; draw a share, or give both parts to `Dataset::from_parts`"
+                "`{}` needs a csv file or a folder; draw a share, or give both parts to `Dataset::from_parts`",
+                valid.in_short()
             );
             findings.push(FindingKind::Recipe, text);
         }

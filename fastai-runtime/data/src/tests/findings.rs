@@ -35,7 +35,7 @@ fn a_missing_place_is_told_by_its_key() {
     let path = std::env::current_dir().unwrap().join("no/such/folder");
     assert_eq!(kinds(single(&lost).unwrap_err()), [FindingKind::Place { key: DataKey::Root, path }]);
     let root = folder(&[]);
-    lost.root = root.path().to_str().unwrap().to_string();
+    lost.root = Some(root.path().to_str().unwrap().to_string());
     let path = root.path().join("train");
     assert_eq!(kinds(single(&lost).unwrap_err()), [FindingKind::Place { key: DataKey::Train, path }]);
     let root = folder(&[("labels.csv", "name,labels\na,x\n"), ("img/a.jpg", "")]);

@@ -72,7 +72,7 @@ fn what_is_there_instead_of_a_missing_folder_is_named() {
     }
     let root = folder(&[("dogs/train/a/1.jpg", "")]);
     let path = |name: &str| root.path().join(name).to_str().unwrap().to_string();
-    let at = |root: String| only_finding(&Data { root, ..data(Path::new("x"), folders(), Valid::None) });
+    let at = |root: String| only_finding(&Data { root: Some(root), ..data(Path::new("x"), folders(), Valid::None) });
     assert!(at("~/no/such".to_string()).contains("`~` is not replaced in a recipe"));
     assert!(at(path("Dogs")).contains(&format!("say `root: {:?}`", path("dogs"))));
     assert!(at(path("dogs").replace("/dogs", "\\dogs")).contains(&format!("say `root: {:?}`", path("dogs"))));

@@ -32,7 +32,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 
 fn data(root: &Path, source: Source, valid: Valid) -> Data {
     Data {
-        root: root.to_str().unwrap().to_string(),
+        root: Some(root.to_str().unwrap().to_string()),
         source,
         valid,
         test: None,
@@ -146,7 +146,7 @@ fn a_missing_root_is_named_absolutely_with_the_working_directory() {
     let finding = only_finding(&data);
     assert!(finding.contains(&format!("{} does not exist", here.join("no/such/folder").display())), "{finding}");
     assert!(finding.ends_with(&format!("working directory {}", here.display())), "{finding}");
-    data.root = here.join("Cargo.toml").to_str().unwrap().to_string();
+    data.root = Some(here.join("Cargo.toml").to_str().unwrap().to_string());
     assert!(only_finding(&data).ends_with("Cargo.toml is no folder"));
 }
 
@@ -398,7 +398,7 @@ fn a_twin_of_a_validation_image_is_not_trained_on_unless_said() {
     let mut kept = dataset.clone();
     let health = check(&mut kept, Corrupt::Deny, Duplicates::Keep, 30).unwrap();
     assert_eq!((health.kept.clone(), kept.train.len(), health.enlarged), (vec![pair], 5, 0));
-    let notes = health.notes(folder.path());
+    let notes = health.notes(folder.path(), &kept.split);
     assert!(notes[0].contains("7.png and 2.png") && notes[0].contains("duplicates: keep"), "{notes:#?}");
 }
 
@@ -412,7 +412,7 @@ fn broken_images_may_be_left_out_but_not_most_of_them() {
     let health = check(&mut rest, Corrupt::Skip, Duplicates::Drop, 30).unwrap();
     assert_eq!((ids(&rest.train), ids(&rest.valid)), (vec!["3.png", "5.png", "6.png"], vec!["1.png", "2.png"]));
     assert_eq!(health.skipped.len(), 2);
-    assert!(health.notes(folder.path())[0].starts_with("2 images cannot be decoded and are left out: "));
+    assert!(health.notes(folder.path(), &rest.split)[0].starts_with("2 images cannot be decoded and are left out: "));
     (0..5).for_each(spoil);
     let error = check(&mut dataset.clone(), Corrupt::Skip, Duplicates::Drop, 30).unwrap_err().to_string();
     assert!(error.contains("5 of 8 images cannot be decoded: more than half"), "{error}");

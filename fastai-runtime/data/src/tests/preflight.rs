@@ -1,5 +1,6 @@
 //! What preflight finds on images, and what is left when it leaves some out.
 
+use fastai_dsl::Dealing;
 use image::{Rgb, RgbImage};
 
 use super::*;
@@ -86,6 +87,31 @@ fn a_validation_side_of_broken_images_is_an_error_that_names_them() {
 }
 
 #[test]
+fn a_drawn_split_is_named_as_a_recipe_says_it() {
+    let names = ["train/x/0.png", "train/x/1.png", "train/x/2.png", "train/y/3.png", "train/y/4.png", "train/y/5.png"];
+    let files: Vec<(&str, Option<u64>)> = names.into_iter().zip((0..).map(Some)).collect();
+    for (fold, named) in [(0, "`valid: stratified(0.34)`"), (1, "`valid: stratified(0.34, fold = 1)`")] {
+        let root = pictures(&files);
+        let split = Valid::Stratified { share: 0.34, seed: Valid::default_seed(), fold };
+        let data = Data { corrupt: Corrupt::Skip, ..data(root.path(), folders(), split) };
+        let (dataset, _) = open(&data, TaskKind::SingleLabel).unwrap();
+        dataset.valid.iter().for_each(|item| std::fs::write(&item.path, "no image").unwrap());
+        let error = refused(&data);
+        assert_parts(&error.findings[0].text, &["no image is left to measure with: all 2 that", named]);
+    }
+}
+
+#[test]
+fn a_data_set_of_the_program_names_the_folds_that_it_can_be() {
+    let split = |fold| Valid::Folds { count: 4, seed: 7, fold, dealing: Dealing::Grouped("patient".to_string()) };
+    let said = |valid: &Valid| Dataset::from_files([("a.png", "x")], valid).unwrap_err().to_string();
+    let each = "`folds(4, seed = 7, grouped = \"patient\")` is a split for each fold";
+    assert_parts(&said(&split(None)), &[each, "from `fold: Some(0)` to `fold: Some(3)`"]);
+    let drawn = Valid::Grouped { column: "patient".to_string(), share: 0.2, seed: Valid::default_seed(), fold: 0 };
+    assert_parts(&said(&drawn), &["`grouped(\"patient\", share = 0.2)` needs a csv file or a folder"]);
+}
+
+#[test]
 fn a_validation_folder_that_is_a_copy_of_the_training_folder_is_told_as_such() {
     let root = pictures(&[
         ("train/x/0.png", Some(0)),
@@ -149,10 +175,10 @@ fn a_class_that_loses_all_its_training_images_is_named() {
     );
     // Nothing measures it: it is a note.
     let root = files(false);
-    let (_, health) = open(&parted(root.path(), Corrupt::Skip), TaskKind::SingleLabel).unwrap();
+    let (dataset, health) = open(&parted(root.path(), Corrupt::Skip), TaskKind::SingleLabel).unwrap();
     assert_eq!(health.untrained, ["y"]);
     assert_parts(
-        &health.notes(root.path()).join("\n"),
+        &health.notes(root.path(), &dataset.split).join("\n"),
         &["1 class cannot be learned, as all its training images are left out: \"y\""],
     );
     // Of two classes one alone is none to tell apart.
@@ -215,7 +241,7 @@ fn one_file_with_two_labels_contradicts_itself() {
     let a = root.path().join("img/a.jpg");
     assert_eq!((health.contradictory.len(), health.identical.len()), (1, 0));
     assert_eq!(health.contradictory[0], [a.clone(), a.clone()]);
-    let notes = health.notes(root.path());
+    let notes = health.notes(root.path(), &dataset.split);
     assert_eq!(notes, ["1 pair of images has the same bytes and different labels: img/a.jpg, listed twice"]);
     // A copy of it under another name says y as well: two matters.
     std::fs::copy(&a, root.path().join("img/b.jpg")).unwrap();
@@ -227,16 +253,47 @@ fn one_file_with_two_labels_contradicts_itself() {
 fn lists_that_are_cut_say_so() {
     let pair = || [PathBuf::from("r/a"), PathBuf::from("r/b")];
     let lists = |cut| Health { identical: vec![pair(); 3], near: vec![pair(); 4], cut, ..Health::default() };
-    let notes = lists(Truncated::default()).notes(Path::new("r")).join("\n");
+    let notes = lists(Truncated::default()).notes(Path::new("r"), &RANDOM).join("\n");
     assert_parts(&notes, &["3 pairs of images", "4 pairs of a training"]);
     assert!(!notes.contains("at least"));
     let cut = lists(Truncated { identical: true, near: true, contradictory: false });
     assert_parts(
-        &cut.notes(Path::new("r")).join("\n"),
+        &cut.notes(Path::new("r"), &RANDOM).join("\n"),
         &["at least 3 pairs of images", "at least 4 pairs of a training"],
     );
     let titles: Vec<&str> = cut.pairs(Path::new("r")).into_iter().map(|(title, _)| title).collect();
     assert!(titles.iter().all(|title| title.ends_with("the first")), "{titles:?}");
+}
+
+/// What is said of images that look alike, of which `split` holds out one.
+fn said_of_near(split: &Valid) -> String {
+    let near = vec![[PathBuf::from("r/a"), PathBuf::from("r/b")]];
+    Health { near, ..Health::default() }.notes(Path::new("r"), split).concat()
+}
+
+#[test]
+fn no_split_is_proposed_that_the_recipe_has() {
+    let (share, seed, fold) = (0.2, 42, 0);
+    let folds = |fold, dealing| Valid::Folds { count: 4, seed: 7, fold, dealing };
+    let patient = || "patient".to_string();
+    for (split, proposed, own) in [
+        (RANDOM, "`valid: blocks(20)`, `indices(..)` or, with a csv file, `grouped(..)`", "random"),
+        (Valid::Stratified { share, seed, fold }, "`valid: blocks(20)`", "stratified"),
+        (Valid::Blocks { size: 30, share, seed, fold }, "blocks of more than 30 images", "blocks("),
+        (Valid::Grouped { column: patient(), share, seed, fold }, "another column than \"patient\"", "blocks("),
+        (folds(None, Dealing::Stratified), "`valid: folds(4, seed = 7, blocks = 20)`", "blocks("),
+        (folds(Some(0), Dealing::Random), "`valid: folds(4, seed = 7, fold = 0, blocks = 20)`", "blocks("),
+        (folds(None, Dealing::Blocks(20)), "blocks of more than 20 images", "blocks = 20"),
+        (folds(None, Dealing::Grouped(patient())), "another column than \"patient\"", "valid: folds"),
+        (Valid::Indices("v.txt".into()), "let `valid: indices(\"v.txt\")` hold out both", "blocks"),
+        (Valid::Rows((0..5_000).collect()), "let `valid: rows(..)` hold out both images", "blocks"),
+        (Valid::Folder("valid".into()), "let `valid: folder(\"valid\")` hold out both images", "indices"),
+        (Valid::Column("test".into()), "let `valid: column(\"test\")` hold out both images", "grouped"),
+        (Valid::Given, "let the split hold out both images", "valid:"),
+    ] {
+        let said = said_of_near(&split);
+        assert!(said.contains(proposed) && !said.contains(own), "{split}: {said}");
+    }
 }
 
 /// Ground seen from above: smooth, and nowhere the same.
@@ -286,7 +343,7 @@ fn images_of_few_bits_are_noted_and_scaled_on_request() {
     let data = Data { valid: Valid::Folder("valid".to_string()), ..data(root.path(), folders(), Valid::None) };
     let (dataset, health) = open(&data, TaskKind::SingleLabel).unwrap();
     assert_eq!(health.dark.len(), 1);
-    let notes = health.notes(&dataset.root).join("\n");
+    let notes = health.notes(&dataset.root, &dataset.split).join("\n");
     let expected = [
         "1 16-bit image uses at most 12 of its bits",
         "`bits: 12` in `transforms` scales them",

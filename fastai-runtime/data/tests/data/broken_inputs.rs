@@ -321,7 +321,7 @@ fn what_is_no_file_is_refused_without_waiting() {
 
 fn data(root: &Path, source: Source) -> Data {
     Data {
-        root: root.to_str().unwrap().to_string(),
+        root: Some(root.to_str().unwrap().to_string()),
         source,
         valid: Valid::None,
         test: None,

@@ -17,7 +17,7 @@ fn set(name: &str) -> PathBuf {
 
 fn data(root: &Path, source: Source, valid: Valid) -> Data {
     Data {
-        root: root.to_str().unwrap().to_string(),
+        root: Some(root.to_str().unwrap().to_string()),
         source,
         valid,
         test: None,
@@ -160,14 +160,14 @@ fn photos_of_pets_and_breeds_are_sound() {
         let (dataset, health) =
             look(&data(&root, source, Valid::Folder("valid".to_string())), TaskKind::SingleLabel, 224);
         assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (1200, 400));
-        eprintln!("dogscats: {:#?}", health.notes(&root));
+        eprintln!("dogscats: {:#?}", health.notes(&root, &dataset.split));
         compare_sides("dogscats", &health);
     }
     {
         let root = set("dogbreed");
         let (dataset, health) = look(&data(&root, csv("labels.csv", "train"), RANDOM), TaskKind::SingleLabel, 224);
         assert_eq!((dataset.train.len() + health.dropped.len(), dataset.valid.len()), (800, 200));
-        eprintln!("dogbreed: {:#?}", health.notes(&root));
+        eprintln!("dogbreed: {:#?}", health.notes(&root, &dataset.split));
         compare_sides("dogbreed", &health);
         assert_eq!(health.sizes.each_ref().map(|sizes| sizes.images()), [800, 200, 0]);
     }

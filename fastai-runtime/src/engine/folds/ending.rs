@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{FoldedRun, KeptFold};
 use crate::RunError;
 use crate::atomic::write_atomic;
-use crate::data::{DataError, Item, Target};
+use crate::data::{DataError, DataPart, Finding, FindingKind, Item, Target};
 use crate::device;
 use crate::engine::measured::{self, Look};
 use crate::engine::supplied::{self, Supplied};
@@ -60,9 +60,9 @@ impl FoldedRun<'_> {
         self.record.data = overview(&kept);
         let paths: Vec<String> = kept.iter().flat_map(|fold| fold.paths.clone()).collect();
         let whole = Whole::of(kept).ok_or_else(|| {
-            DataError::one(
-                "a fold holds out no image, so nothing measures it: take fewer folds, or larger blocks or groups",
-            )
+            let text =
+                "a fold holds out no image, so nothing measures it: take fewer folds, or larger blocks or groups";
+            DataError::one(Finding::new(FindingKind::TooFew { part: DataPart::Valid }, text))
         })?;
         self.record_of(&whole, &paths)?;
         self.write_predictions(&whole)?;

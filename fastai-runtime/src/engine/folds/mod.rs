@@ -6,6 +6,7 @@
 mod ending;
 mod kept;
 mod state;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,12 +19,13 @@ use super::paused::{Paused, ended, refuse};
 use super::snapshot::SnapshotFolder;
 use super::{Outcome, RunOptions, completed, is_unfinished, run_here};
 use crate::RunError;
-use crate::data::DataError;
+use crate::data::{DataError, Finding, FindingKind};
 use crate::error::{Reached, ResumeError};
 use crate::predict::fold_folder;
 use crate::progress::Progress;
 use crate::report::{Baseline, Folds, Record, RunFolder, Status, Summary, refuse_link};
 use state::FoldsState;
+use told::{FoldProgress, Told};
 
 /// A run of folds in progress.
 struct FoldedRun<'a> {
@@ -38,6 +40,7 @@ struct FoldedRun<'a> {
     /// Whether the folds have measured a labelled test set.
     tests: bool,
     progress: &'a mut dyn Progress,
+    told: Told,
 }
 
 /// Whether `run` is the folder of an incomplete run of folds.
@@ -124,7 +127,8 @@ impl<'a> FoldedRun<'a> {
         };
         let options = RunOptions { seed: Some(state.seed), smoke: state.smoke, ..options.clone() };
         let record = Record::default();
-        FoldedRun { recipe, folds, options, folder, lock, summary, record, tests: false, progress }
+        let told = Told::default();
+        FoldedRun { recipe, folds, options, folder, lock, summary, record, tests: false, progress, told }
     }
 
     /// Trains what is missing of the folds, and ends the run.
@@ -165,7 +169,8 @@ impl<'a> FoldedRun<'a> {
         if paused.is_none() {
             remove(&folder)?;
         }
-        let outcome = run_here(recipe, &options, self.progress, paused, Some(&file))?;
+        let mut progress = FoldProgress::new(&mut *self.progress, &mut self.told);
+        let outcome = run_here(recipe, &options, &mut progress, paused, Some(&file))?;
         let kept = KeptFold::read(&file)?.ok_or_else(|| {
             RunError::file("read", &file, std::io::Error::other("what a fold left there is not what it wrote"))
         })?;
@@ -184,9 +189,9 @@ impl<'a> FoldedRun<'a> {
             summary.weights.clone_from(&run.weights);
         }
         if summary.classes != run.classes {
-            return Err(
-                DataError::one("the folds have different classes: the data changed while the run was paused").into()
-            );
+            let text = "the folds have different classes: the data changed while the run was paused";
+            let kind = FindingKind::OtherClasses { wanted: summary.classes.clone(), found: run.classes.clone() };
+            return Err(DataError::one(Finding::new(kind, text)).into());
         }
         self.tests |= run.test.is_some();
         let Some(folds) = &mut summary.folds else { unreachable!("a run of folds has them") };

@@ -2,9 +2,9 @@
 
 use super::{Running, precompute};
 use crate::RunError;
+use crate::activations::Part;
 use crate::data::Traversal;
 use crate::engine::session::Session;
-use crate::engine::sets::Part;
 use crate::models::{self, NetworkMean};
 use crate::progress::Watch;
 use crate::train::estimate_statistics;

@@ -6,11 +6,11 @@ use fastai_dsl::{Fit, KeepBest, Schedule, Stage, StepKind};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
+use crate::activations::Part;
 use crate::engine::course_watch::{CourseNote, CourseWatch, Ended};
 use crate::engine::keeping::Keeping;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
-use crate::engine::sets::Part;
 use crate::error::{Reached, ResumeError};
 use crate::metrics::{LogLoss, MeanAbsError, Measure, Probabilities, Truth, paired};
 use crate::progress::Watch;

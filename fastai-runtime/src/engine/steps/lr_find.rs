@@ -6,8 +6,8 @@ use fastai_dsl::{Base, BodyState, LrFind, Step};
 
 use super::{Running, descent, mixing, precompute, timed};
 use crate::RunError;
+use crate::activations::Part;
 use crate::engine::session::Session;
-use crate::engine::sets::Part;
 use crate::error::FailedStep;
 use crate::progress::Watch;
 use crate::train::{Basis, FindCurve, FindPlan, Suggestion, find_rate};

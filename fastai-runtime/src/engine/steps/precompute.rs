@@ -6,9 +6,9 @@ use std::time::Instant;
 use fastai_dsl::{BodyState, State};
 
 use crate::RunError;
-use crate::activations::{CacheKey, Features, Kept, Purpose};
+use crate::activations::{CacheKey, Features, Kept, Part, Purpose};
 use crate::engine::session::Session;
-use crate::engine::sets::{Cached, Part};
+use crate::engine::sets::Cached;
 use crate::models;
 use crate::progress::Watch;
 use crate::report::{CacheUse, StageSummary};
@@ -75,14 +75,6 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<CacheState>, RunE
     let preparation = session.sets.preparation.at_size(size);
     let body = models::body_digest(network);
     let key = CacheKey::new(&body, &preparation.signature());
-    let purpose = Purpose {
-        recipe: session.recipe.name().to_string(),
-        directory: session.summary.directory.as_ref().map_or(String::new(), |folder| folder.display().to_string()),
-        network: network.arch().to_string(),
-        body,
-        preparation: preparation.signature(),
-        ..Purpose::default()
-    };
     let folder = session.cache.folder(&key);
     if session.sets.cached.as_ref().is_some_and(|cached| cached.folder == folder) {
         return Ok(None);
@@ -96,7 +88,15 @@ fn open(session: &mut Session<'_>, size: u32) -> Result<Option<CacheState>, RunE
             continue;
         }
         let examples = session.sets.images(part, size);
-        let purpose = Purpose { part: part.word().to_string(), images: files.len(), ..purpose.clone() };
+        let purpose = Purpose {
+            recipe: session.recipe.name().to_string(),
+            directory: session.summary.directory.as_ref().map(|folder| folder.display().to_string()),
+            part,
+            images: files.len(),
+            network: network.arch().to_string(),
+            body: body.clone(),
+            preparation: preparation.signature(),
+        };
         let watch = Watch { progress: &mut *session.progress, stop: &session.stop };
         let opened = session.cache.open(&key, &files, &examples, &session.learner, &purpose, watch)?;
         state.found &= opened.found;

@@ -2,10 +2,10 @@
 
 use super::{Running, precompute};
 use crate::RunError;
+use crate::activations::Part;
 use crate::data::Traversal;
 use crate::engine::measured::Look;
 use crate::engine::session::Session;
-use crate::engine::sets::Part;
 
 pub(super) fn run(session: &mut Session<'_>, n_aug: u32, at: Running<'_>) -> Result<(), RunError> {
     let Running { index, stage, summary } = at;

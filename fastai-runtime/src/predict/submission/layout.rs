@@ -5,7 +5,7 @@ use std::fmt;
 use fastai_dsl::{Source, TaskKind};
 
 use crate::RunError;
-use crate::data::DataError;
+use crate::data::{DataError, Finding, FindingKind};
 use crate::models::ModelMeta;
 
 /// The known layouts of submission files.
@@ -106,15 +106,18 @@ pub(super) fn of_format(
 
 /// The one column of labels in this format.
 pub(super) fn single(meta: &ModelMeta, format: SubmissionFormat, separator: &str) -> Result<SubmissionCell, RunError> {
-    let wrong = |why: String| Err(DataError::one(format!("`--format {}` {why}", format.word())).into());
+    let wrong = |why: String| {
+        let text = format!("`--format {}` {why}", format.word());
+        Err(DataError::one(Finding::new(FindingKind::SubmissionFormat, text)).into())
+    };
     match (format, meta.task) {
         (SubmissionFormat::Tags, TaskKind::MultiLabel) => {
             if let Some(tag) = meta.classes.iter().find(|tag| tag.contains(separator)) {
-                return Err(DataError::one(format!(
+                let text = format!(
                     "the tag {tag:?} holds {separator:?}, which would part the tags, so that nobody could read them: give \
                      another separator, `--separator \"; \"`"
-                ))
-                .into());
+                );
+                return Err(DataError::one(Finding::new(FindingKind::Separator { tag: tag.clone() }, text)).into());
             }
             Ok(SubmissionCell::Tags { separator: separator.to_string() })
         }

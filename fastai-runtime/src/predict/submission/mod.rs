@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{PredictOptions, Predictor};
+use super::{PredictOptions, Predictor, Unreadable};
 use crate::RunError;
 use crate::atomic::write_atomic;
-use crate::data::{DataError, test_id};
+use crate::data::{DataError, Finding, FindingKind, test_id};
 use crate::metrics::Thresholds;
 use crate::models::ModelMeta;
 use crate::progress::Watch;
@@ -58,13 +58,17 @@ impl Submission {
         let id = |path: &PathBuf| test_id(&path.file_name().unwrap_or_default().to_string_lossy(), suffixes);
         let mut rows: Vec<(String, PathBuf)> = images.into_iter().map(|path| (id(&path), path)).collect();
         rows.sort();
-        let twice: Vec<String> = rows
+        let twice: Vec<Finding> = rows
             .windows(2)
             .filter(|w| w[0].0 == w[1].0)
-            .map(|w| format!("id {:?} twice: {} and {}", w[0].0, w[0].1.display(), w[1].1.display()))
+            .map(|w| {
+                let text = format!("id {:?} twice: {} and {}", w[0].0, w[0].1.display(), w[1].1.display());
+                let (id, paths) = (w[0].0.clone(), [w[0].1.clone(), w[1].1.clone()]);
+                Finding::new(FindingKind::SameId { id, paths }, text)
+            })
             .collect();
         if !twice.is_empty() {
-            return Err(DataError::from(shortened(twice)).into());
+            return Err(DataError::from(first_of(twice)).into());
         }
         let order = layout::natural(&rows.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>());
         let (ids, images) = order.into_iter().map(|row| rows[row].clone()).unzip();
@@ -175,10 +179,14 @@ impl Submission {
                 match result {
                     Ok(_) if failed.is_empty() => csv.flush(),
                     Ok(_) => {
-                        let of =
-                            format!("{} of {} images cannot be read: nothing is written", failed.len(), self.len());
-                        let list = failed.iter().map(|f| format!("{}: {}", f.path.display(), f.reason)).collect();
-                        let findings: Vec<String> = shortened(list).into_iter().chain([of]).collect();
+                        let broken = |f: &Unreadable| {
+                            let text = format!("{}: {}", f.path.display(), f.reason);
+                            Finding::new(FindingKind::BrokenImage { path: f.path.clone() }, text)
+                        };
+                        let mut findings = first_of(failed.iter().map(broken).collect());
+                        let (count, of) = (failed.len(), self.len());
+                        let text = format!("{count} of {of} images cannot be read: nothing is written");
+                        findings.push(Finding::new(FindingKind::Unusable { count, of }, text));
                         failure = Some(DataError::from(findings).into());
                         Err(io::Error::other("unreadable images"))
                     }
@@ -204,6 +212,16 @@ impl Submission {
 fn labels(meta: &ModelMeta, cells: &[SubmissionCell]) -> Vec<String> {
     let names = |cell: &SubmissionCell| matches!(cell, SubmissionCell::Class | SubmissionCell::Tags { .. });
     if cells.iter().any(names) { meta.classes.clone() } else { Vec::new() }
+}
+
+/// The first findings; the others are counted.
+fn first_of(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let more = findings.len().saturating_sub(SHOWN);
+    findings.truncate(SHOWN);
+    if more > 0 {
+        findings.push(Finding::new(FindingKind::More { count: more }, format!("and {more} more")));
+    }
+    findings
 }
 
 fn shortened(mut list: Vec<String>) -> Vec<String> {

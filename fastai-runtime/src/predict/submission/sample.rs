@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use super::layout::{probability, single};
 use super::{Submission, SubmissionCell, SubmissionFormat, shortened};
 use crate::RunError;
-use crate::data::{DataError, test_id};
+use crate::data::{DataError, Finding, FindingKind, test_id};
 use crate::models::ModelMeta;
 
 /// Largest sample submission that is read, bytes after decompression.
@@ -44,18 +44,20 @@ pub(super) fn plan(
     let cells = columns(meta, &sample, format, separator, &mut findings)?;
     let found: Vec<Option<usize>> = sample.ids.iter().map(|id| names.find(id)).collect();
     let missing: Vec<String> =
-        sample.ids.iter().zip(&found).filter(|(_, image)| image.is_none()).map(|(id, _)| format!("{id:?}")).collect();
+        sample.ids.iter().zip(&found).filter(|(_, image)| image.is_none()).map(|(id, _)| id.clone()).collect();
     if !missing.is_empty() {
         let have: Vec<String> = names.ids.iter().take(3).map(|id| format!("{id:?}")).collect();
-        findings.push(format!(
+        let text = format!(
             "{} ids in the sample without an image: {}; the images are called {}, ..",
             missing.len(),
-            shortened(missing).join(", "),
+            listed(&missing),
             have.join(", ")
-        ));
+        );
+        findings.push(Finding::new(FindingKind::SampleIds { ids: missing }, text));
     }
     if !findings.is_empty() {
-        findings.insert(0, format!("{}: the submission does not fit this sample", path.display()));
+        let text = format!("{}: the submission does not fit this sample", path.display());
+        findings.insert(0, Finding::new(FindingKind::Sample { file: path.to_path_buf() }, text));
         return Err(DataError::from(findings).into());
     }
     let rows: Vec<usize> = found.into_iter().flatten().collect();
@@ -107,11 +109,17 @@ impl Names {
 }
 
 fn too_large(path: &Path) -> RunError {
-    DataError::one(format!(
-        "{}: this sample is larger than memory allows; is it a submission's sample?",
-        path.display()
-    ))
-    .into()
+    let why = "this sample is larger than memory allows; is it a submission's sample?";
+    no_table(path, None, format!("{}: {why}", path.display()))
+}
+
+fn no_table(path: &Path, line: Option<u64>, text: String) -> RunError {
+    DataError::one(Finding::new(FindingKind::Table { file: path.to_path_buf(), line }, text)).into()
+}
+
+/// The first names, in quotes.
+fn listed(names: &[String]) -> String {
+    shortened(names.iter().map(|name| format!("{name:?}")).collect()).join(", ")
 }
 
 fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
@@ -127,11 +135,8 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
     let header: Vec<String> = csv.headers().map_err(|e| cannot(e.into()))?.iter().map(|c| c.trim().into()).collect();
     let header: Vec<String> = header.iter().map(|c| c.trim_start_matches('\u{feff}').to_string()).collect();
     if header.len() < 2 {
-        return Err(DataError::one(format!(
-            "{}: a sample has at least two columns, the id and a label; this one has {header:?}",
-            path.display()
-        ))
-        .into());
+        let why = format!("a sample has at least two columns, the id and a label; this one has {header:?}");
+        return Err(no_table(path, None, format!("{}: {why}", path.display())));
     }
     let mut rows: Vec<csv::StringRecord> = Vec::new();
     let mut bytes = 0;
@@ -143,13 +148,8 @@ fn read(path: &Path, names: &Names) -> Result<Sample, RunError> {
         }
         if row.len() != header.len() {
             let line = row.position().map_or(0, csv::Position::line);
-            return Err(DataError::one(format!(
-                "{}:{line}: {} cells, the header has {}",
-                path.display(),
-                row.len(),
-                header.len()
-            ))
-            .into());
+            let text = format!("{}:{line}: {} cells, the header has {}", path.display(), row.len(), header.len());
+            return Err(no_table(path, Some(line), text));
         }
         rows.push(row);
     }
@@ -170,7 +170,7 @@ fn columns(
     sample: &Sample,
     format: Option<SubmissionFormat>,
     separator: &str,
-    findings: &mut Vec<String>,
+    findings: &mut Vec<Finding>,
 ) -> Result<Vec<SubmissionCell>, RunError> {
     let place = |name: &str| {
         let exact = meta.classes.iter().position(|class| class == name);
@@ -199,20 +199,18 @@ fn columns(
         }
         match place(name).filter(|class| used.insert(*class)) {
             Some(class) => cells.push(probability(meta, class)),
-            None => unknown.push(format!("{name:?}")),
+            None => unknown.push(name.clone()),
         }
     }
-    let without: Vec<String> = (0..meta.classes.len())
-        .filter(|class| !used.contains(class))
-        .map(|c| format!("{:?}", meta.classes[c]))
-        .collect();
+    let without: Vec<String> =
+        (0..meta.classes.len()).filter(|class| !used.contains(class)).map(|c| meta.classes[c].clone()).collect();
     if !unknown.is_empty() {
-        findings
-            .push(format!("columns of the sample that are no class of the model: {}", shortened(unknown).join(", ")));
+        let text = format!("columns of the sample that are no class of the model: {}", listed(&unknown));
+        findings.push(Finding::new(FindingKind::SampleColumns { columns: unknown }, text));
     }
     if !without.is_empty() {
-        findings
-            .push(format!("classes of the model without a column in the sample: {}", shortened(without).join(", ")));
+        let text = format!("classes of the model without a column in the sample: {}", listed(&without));
+        findings.push(Finding::new(FindingKind::NoSampleColumn { classes: without }, text));
     }
     Ok(cells)
 }
