@@ -120,8 +120,12 @@ pub(crate) fn reason(error: &::csv::Error) -> String {
 /// Whether text looks like UTF-16 without a byte order mark: every other byte is 0.
 fn is_wide(start: &[u8]) -> bool {
     let pairs = start.as_chunks::<2>().0;
-    let zeros = |place: usize| pairs.iter().filter(|pair| pair[place] == 0 && pair[1 - place] != 0).count();
-    pairs.len() > 1 && (2 * zeros(0) > pairs.len() || 2 * zeros(1) > pairs.len())
+    pairs.len() > 1 && (2 * zeros(pairs, 0) > pairs.len() || 2 * zeros(pairs, 1) > pairs.len())
+}
+
+/// How many pairs have a zero byte in this place alone.
+fn zeros(pairs: &[[u8; 2]], place: usize) -> usize {
+    pairs.iter().filter(|pair| pair[place] == 0 && pair[1 - place] != 0).count()
 }
 
 /// The characters of Windows-1252 where Latin-1 has control codes.
@@ -151,9 +155,14 @@ fn narrow(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Decodes UTF-16. Without a byte order mark, the byte that is zero in delimiters, digits and the ends of lines comes first.
 fn utf16(bytes: &[u8]) -> Option<String> {
-    let big = bytes.starts_with(b"\xfe\xff");
     let (pairs, rest) = bytes.as_chunks::<2>();
+    let big = match pairs.first() {
+        Some(b"\xfe\xff") => true,
+        Some(b"\xff\xfe") => false,
+        _ => zeros(pairs, 0) > zeros(pairs, 1),
+    };
     let units = pairs.iter().map(|pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
     let text: Option<String> = char::decode_utf16(units).map(Result::ok).collect();
     text.filter(|_| rest.is_empty())
@@ -191,7 +200,10 @@ mod tests {
             let error = rows(bytes, ';', Encoding::Utf8).unwrap_err();
             assert_eq!(error, "this is UTF-16: save it as UTF-8, or say `encoding: utf16`");
         }
-        assert!(rows(&little[2..], ';', Encoding::Utf8).unwrap_err().starts_with("this is UTF-16"));
+        for unmarked in [&little[2..], &big[2..]] {
+            assert!(rows(unmarked, ';', Encoding::Utf8).unwrap_err().starts_with("this is UTF-16"));
+            assert_eq!(rows(unmarked, ';', Encoding::Utf16).unwrap(), wanted);
+        }
         assert!(rows(&little[..little.len() - 1], ';', Encoding::Utf16).unwrap_err().starts_with("this is no UTF-16"));
         let error = rows(b"id,breed\na,x\n\xe9,y\n", ',', Encoding::Utf8).unwrap_err();
         assert_eq!(error, "3: this line is not UTF-8: save the file as UTF-8, or say `encoding: latin1`");
