@@ -148,6 +148,9 @@ fn conclude(swept: &Swept, spec: &SweepSpec) -> Result<(), Failure> {
             println!("{done} of {all} runs are complete; `fastai sweep --resume {place}` runs the others");
             Ok(())
         }
+        _ if swept.standings.best().is_none() => {
+            Err(Failure::Failed("no run of the sweep came to its end: the table says why".to_string()))
+        }
         _ => {
             if let Some(shard) = spec.shard {
                 println!("part {shard} is complete: `fastai sweep --merge DIR.. --out DIR` joins the parts");
