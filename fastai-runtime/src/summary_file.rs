@@ -12,6 +12,8 @@ use crate::names::visible;
 
 /// The name of the file, in the run folder.
 pub(crate) const SUMMARY: &str = "summary.json";
+/// The folder within a run folder with the state of the run; it exists exactly while the run is incomplete.
+pub(crate) const RESUME: &str = "resume";
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 64 << 20;

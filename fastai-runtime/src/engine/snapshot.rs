@@ -18,14 +18,13 @@ use crate::metrics::{Probabilities, Thresholds};
 use crate::models::{self, ModelDigest, WeightsError};
 use crate::report::{Record, Summary, refuse_link};
 use crate::sealed::{read_sealed, write_sealed};
+use crate::summary_file::RESUME;
 use crate::train::{EpochRow, Midway};
 
 /// Version of the snapshot's layout.
 const FORMAT: u32 = 3;
 /// What a state begins with.
 const KIND: &str = "fastai snapshot 2";
-/// The folder within a run folder; it exists exactly while the run is incomplete.
-const FOLDER: &str = "resume";
 /// The number of snapshots that are kept: if the newest turns out to be damaged, the run continues from the one before.
 const KEPT: usize = 2;
 const LOCK: &str = "lock";
@@ -217,7 +216,7 @@ impl SnapshotFolder {
     /// # Errors
     /// If another process holds the lock: the run is still in progress. If the folder is a link.
     pub(super) fn take(run: &Path) -> Result<Self, RunError> {
-        let path = run.join(FOLDER);
+        let path = run.join(RESUME);
         refuse_link(&path)?;
         create_folder(&path)?;
         let lock = path.join(LOCK);
@@ -237,12 +236,12 @@ impl SnapshotFolder {
 
     /// Whether the run folder `run` contains a snapshot to continue from.
     pub(super) fn exists(run: &Path) -> bool {
-        !states(&run.join(FOLDER)).is_empty()
+        !states(&run.join(RESUME)).is_empty()
     }
 
     /// Removes what a process left in the run folder `run` that was killed after it had completed the run.
     pub(super) fn sweep_complete(run: &Path) {
-        let path = run.join(FOLDER);
+        let path = run.join(RESUME);
         if path.is_dir()
             && !super::is_unfinished(run)
             && let Ok(folder) = Self::take(run)
@@ -510,7 +509,7 @@ mod tests {
         drop(folder);
         SnapshotFolder::sweep_complete(run.path());
         assert!(SnapshotFolder::exists(run.path()), "a state is left alone");
-        std::fs::remove_file(run.path().join(FOLDER).join(between(0).state())).unwrap();
+        std::fs::remove_file(run.path().join(RESUME).join(between(0).state())).unwrap();
         SnapshotFolder::sweep_complete(run.path());
         assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
     }
@@ -537,8 +536,8 @@ mod tests {
         let error = folder.read().unwrap_err().to_string();
         assert!(error.contains("after-0.cbor: ") && error.contains("a link to "), "{error}");
         drop(folder);
-        std::fs::rename(run.path().join(FOLDER), other.path().join(FOLDER)).unwrap();
-        std::os::unix::fs::symlink(other.path().join(FOLDER), run.path().join(FOLDER)).unwrap();
+        std::fs::rename(run.path().join(RESUME), other.path().join(RESUME)).unwrap();
+        std::os::unix::fs::symlink(other.path().join(RESUME), run.path().join(RESUME)).unwrap();
         let error = SnapshotFolder::take(run.path()).unwrap_err().to_string();
         assert!(error.contains("resume: a link to "), "{error}");
     }

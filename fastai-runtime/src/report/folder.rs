@@ -11,7 +11,7 @@ use super::{BatchRow, Summary, batches, plot};
 use crate::RunError;
 use crate::atomic::{create_folder, sweep, sync_folder, write_atomic};
 use crate::error::ResumeError;
-use crate::summary_file::SUMMARY;
+use crate::summary_file::{RESUME, SUMMARY};
 use crate::train::{EpochRow, FindCurve, FitCurve};
 
 const RECIPE: &str = "recipe.recipe";
@@ -175,7 +175,7 @@ impl RunFolder {
                 let kind = entry.file_type()?;
                 if kind.is_dir() {
                     // The resume folder is removed when the run completes.
-                    if name != Path::new("resume") {
+                    if name != Path::new(RESUME) {
                         folders.push(name);
                     }
                 } else if kind.is_file() && name != Path::new(REPORT) {
@@ -206,7 +206,7 @@ pub(crate) fn refuse_link(path: &Path) -> Result<(), RunError> {
 fn is_begun(entry: &std::fs::DirEntry) -> bool {
     let left = |name: std::ffi::OsString| name == "lock" || name.to_str().is_some_and(|name| name.ends_with(".tmp"));
     let nothing_else = |entries: std::fs::ReadDir| entries.flatten().all(|entry| left(entry.file_name()));
-    entry.file_name() == "resume"
+    entry.file_name() == RESUME
         && entry.file_type().is_ok_and(|kind| kind.is_dir())
         && std::fs::read_dir(entry.path()).is_ok_and(nothing_else)
 }
@@ -232,10 +232,16 @@ fn claim(path: &Path) -> io::Result<()> {
         Ok(mut entries) => match entries.find(|entry| !entry.as_ref().is_ok_and(is_begun)) {
             None => Ok(()),
             Some(_) => {
-                let what = if [RECIPE, HISTORY, SUMMARY].iter().any(|name| path.join(name).exists()) {
-                    "an earlier run is there; name another folder or delete this one"
+                let resumes = path.join(RESUME).is_dir();
+                let what = if resumes {
+                    format!(
+                        "an unfinished run is there: `fastai run --resume {}` goes on with it; or name another folder",
+                        path.display()
+                    )
+                } else if [RECIPE, HISTORY, SUMMARY].iter().any(|name| path.join(name).exists()) {
+                    "an earlier run is there; name another folder or delete this one".to_string()
                 } else {
-                    "the folder is not empty; name one that is empty or does not exist"
+                    "the folder is not empty; name one that is empty or does not exist".to_string()
                 };
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
             }
@@ -364,13 +370,14 @@ mod tests {
         let folder = RunFolder::create(Some(&out), "Cats").unwrap();
         assert_eq!(folder.path(), out);
         RunFolder::create(Some(&out), "Cats").expect("an empty folder may be used");
-        let resume = out.join("resume");
+        let resume = out.join(RESUME);
         std::fs::create_dir(&resume).unwrap();
         std::fs::write(resume.join("lock"), b"").unwrap();
         std::fs::write(resume.join(".after-0.cbor.abcdef.tmp"), b"x").unwrap();
         RunFolder::create(Some(&out), "Cats").expect("so may that of a run that was killed before its first snapshot");
         std::fs::write(resume.join("after-0.cbor"), b"x").unwrap();
-        RunFolder::create(Some(&out), "Cats").unwrap_err();
+        let error = RunFolder::create(Some(&out), "Cats").unwrap_err().to_string();
+        assert!(error.contains(&format!("`fastai run --resume {}` goes on with it", out.display())), "{error}");
         std::fs::remove_dir_all(&resume).unwrap();
 
         folder.write_recipe("recipe Cats {}\n").unwrap();

@@ -286,7 +286,7 @@ impl PoolShared<'_> {
         trial.write(&path)?;
         if trial.end.is_some() && !self.keep_models {
             remove(&run.join("models"))?;
-            remove(&run.join("resume"))?;
+            remove(&run.join(crate::summary_file::RESUME))?;
         }
         Ok(trial)
     }

@@ -65,7 +65,7 @@ pub(super) fn run(recipe: &Recipe, options: &RunOptions, progress: &mut dyn Prog
     let result = FoldedRun::new(recipe, state, options, folder, lock, progress).train();
     // What failed before its first fold began leaves nothing behind, as the run of a single fold would.
     if result.is_err() && !fold_folder(&place, 1).exists() {
-        let _ = std::fs::remove_dir_all(place.join("resume"));
+        let _ = std::fs::remove_dir_all(place.join(crate::summary_file::RESUME));
         if is_new {
             let _ = std::fs::remove_dir(&place);
         }

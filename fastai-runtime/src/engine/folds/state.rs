@@ -36,7 +36,7 @@ impl FoldsState {
 
     /// Where it is in the folder of a run.
     pub(super) fn path(run: &Path) -> PathBuf {
-        run.join("resume").join(FOLDS)
+        run.join(crate::summary_file::RESUME).join(FOLDS)
     }
 
     pub(super) fn write(&self, run: &Path) -> Result<(), RunError> {
