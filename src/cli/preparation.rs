@@ -19,7 +19,7 @@ const PARTS: [Part; 9] = [
     Part { begins: " std ", name: "std", unsaid: None },
     Part { begins: " decoded to ", name: "shorter side decoded to", unsaid: Some("all pixels") },
     Part { begins: " of ", name: "depth", unsaid: Some("16 bits") },
-    Part { begins: " rounded to ", name: "rounded to", unsaid: Some("nothing") },
+    Part { begins: " rounded to ", name: "pixels", unsaid: Some("floats") },
 ];
 
 /// What differs between the preparation of cached activations and the one that is wanted: `size 32 instead of 48`. Of a text that
@@ -71,7 +71,7 @@ mod tests {
             difference(PLAIN, &format!("{PLAIN} decoded to 141 of 12 bits")),
             "shorter side decoded to all pixels instead of 141; depth 16 bits instead of 12 bits"
         );
-        assert_eq!(difference(&format!("{PLAIN} rounded to bytes"), PLAIN), "rounded to bytes instead of nothing");
+        assert_eq!(difference(&format!("{PLAIN} rounded to bytes"), PLAIN), "pixels bytes instead of floats");
         let other = PLAIN.replace("[0.5, 0.4, 0.3]", "[0.5, 0.4, 0.1]");
         assert_eq!(difference(&other, PLAIN), "mean [0.5, 0.4, 0.1] instead of [0.5, 0.4, 0.3]");
     }

@@ -122,9 +122,9 @@ word_enums! {
 
     /// The numbers that the network's input is made of, before it is normalised.
     PixelFormat {
-        /// The values that scaling and augmentation compute.
+        /// What scaling and augmentation compute.
         Floats = floats,
-        /// Those values rounded to 8 bits; a GPU receives a quarter of the data and normalises it.
+        /// What scaling and augmentation compute, rounded to 8 bits: a GPU receives a quarter of the data and normalises it.
         Bytes = bytes,
     }
 }
