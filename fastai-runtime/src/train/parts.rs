@@ -54,8 +54,13 @@ pub(super) fn gradients_in_parts(
         let features = network.pooled(images.clone().slice([range.clone()]), &mut pass);
         (features, pass)
     };
-    // burn keeps the maps of a tracked pass until the next backward pass, even if its output is detached.
-    let (untracked, values) = (network.without_gradients(), images.clone().inner());
+    // burn keeps the maps of a tracked pass until the next backward pass, even if its output is detached. A frozen body is not
+    // tracked, and keeps what was made of its weights.
+    let trains = network.body.requires_grad();
+    let (untracked, values) = match trains {
+        true => (network.without_gradients(), images.clone().inner()),
+        false => (network.clone(), images.clone()),
+    };
     let (features, passes): (Vec<_>, Vec<_>) = ranges.iter().map(|range| pass(&untracked, &values, range)).unzip();
     drop(untracked);
     let features = Tensor::cat(features, 0).autodiff().require_grad();
@@ -65,7 +70,7 @@ pub(super) fn gradients_in_parts(
     let of_features = features.grad_remove(&mut grads);
     let mut sum = Accumulated::default();
     sum.add(&network, GradientsParams::from_grads(grads, &network));
-    if let Some(of_features) = of_features.filter(|_| network.body.requires_grad()) {
+    if let Some(of_features) = of_features.filter(|_| trains) {
         for range in &ranges {
             let (features, _) = pass(&network, images, range);
             let along = of_features.clone().slice([range.clone()]).autodiff();

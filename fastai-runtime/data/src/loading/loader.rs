@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::cache::DecodedCache;
 use super::copies::Reading;
 use crate::panics;
-use crate::transforms::Picture;
+use crate::transforms::{Picture, to_byte};
 use crate::{DataError, Demand, Finding, FindingKind, Item};
 
 /// Converts a decoded image into values. The arguments are the visit, the pixels, and the destination.
@@ -35,8 +35,7 @@ impl StoredValue for f32 {
 impl StoredValue for u8 {
     #[inline(always)]
     fn of(value: f32) -> u8 {
-        // The conversion limits the value to 0..=255.
-        (value * 255.0).round() as u8
+        to_byte(value)
     }
 }
 

@@ -11,26 +11,62 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use lines::Lines;
 pub use terminal::Terminal;
 
-/// Receives a run's events in order, from a single thread. Each method does nothing unless an implementation says otherwise.
-#[allow(unused_variables)] // the events that an implementation ignores
+/// Receives a run's events in order, from a single thread. Each method passes the event on to [`inner`](Self::inner), and does
+/// nothing where there is none, unless an implementation says otherwise.
 pub trait Progress: Send {
+    /// Receives the events that the implementation does not treat by itself.
+    fn inner(&mut self) -> Option<&mut dyn Progress> {
+        None
+    }
     /// Reports a line of information: the device and the reason for it, a cache hit, a notice.
-    fn note(&mut self, line: &str) {}
+    fn note(&mut self, line: &str) {
+        if let Some(inner) = self.inner() {
+            inner.note(line);
+        }
+    }
     /// Reports a warning that does not stop the run.
-    fn warn(&mut self, line: &str) {}
+    fn warn(&mut self, line: &str) {
+        if let Some(inner) = self.inner() {
+            inner.warn(line);
+        }
+    }
     /// Stage `index` of `count` begins, e.g. `fit 1e-2 x 3 (7 epochs, head only)`.
-    fn stage(&mut self, index: usize, count: usize, title: &str) {}
+    fn stage(&mut self, index: usize, count: usize, title: &str) {
+        if let Some(inner) = self.inner() {
+            inner.stage(index, count, title);
+        }
+    }
     /// Starts a bar of `total` units (batches, images), named by `what`; 0 stands for an unknown number.
     /// Replaces the current bar.
-    fn begin(&mut self, what: &str, total: u64) {}
+    fn begin(&mut self, what: &str, total: u64) {
+        if let Some(inner) = self.inner() {
+            inner.begin(what, total);
+        }
+    }
     /// Sets the bar to `done` units; `message` is short, such as the smoothed loss.
-    fn advance(&mut self, done: u64, message: &str) {}
+    fn advance(&mut self, done: u64, message: &str) {
+        if let Some(inner) = self.inner() {
+            inner.advance(done, message);
+        }
+    }
     /// Ends the bar.
-    fn finish(&mut self) {}
+    fn finish(&mut self) {
+        if let Some(inner) = self.inner() {
+            inner.finish();
+        }
+    }
     /// Prints the header of fastai's epoch table, once per fit: `epoch`, `trn_loss`, `val_loss`, metric columns.
-    fn table_header(&mut self, columns: &[&str]) {}
+    fn table_header(&mut self, columns: &[&str]) {
+        if let Some(inner) = self.inner() {
+            inner.table_header(columns);
+        }
+    }
     /// Prints one row of the table: the epoch from 0, and one value per further column (6 decimals).
-    fn table_row(&mut self, epoch: u64, values: &[f64]) {}
+    fn table_row(&mut self, epoch: u64, values: &[f64]) {
+        if let Some(inner) = self.inner() {
+            inner.table_row(epoch, values);
+        }
+    }
 }
 
 /// A request to stop the run at the next batch. Cheap to clone; a signal handler can set it.

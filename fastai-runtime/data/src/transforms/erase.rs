@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::crop::CropWindow;
+use super::image::to_byte;
 use crate::random::{Stream, normal, uniform};
 
 /// Smallest and largest aspect, height by width.
@@ -57,8 +58,7 @@ impl Patch {
             let (row, x) = (at / width, at % width);
             let (channel, y) = (row / height, row % height);
             let level = value * stats.std[channel] + stats.mean[channel];
-            // The conversion limits the value to 0..=255.
-            image.get_pixel_mut((left + x) as u32, (top + y) as u32).0[channel] = (level * 255.0).round() as u8;
+            image.get_pixel_mut((left + x) as u32, (top + y) as u32).0[channel] = to_byte(level);
         }
     }
 

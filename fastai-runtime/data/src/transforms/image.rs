@@ -134,6 +134,12 @@ impl Pixels for Picture {
     }
 }
 
+/// Converts a level in `[0, 1]` to 8 bits, rounded to nearest; levels beyond are those of the limits.
+pub(crate) fn to_byte(level: f32) -> u8 {
+    // The conversion limits the value to 0..=255.
+    (level * 255.0).round() as u8
+}
+
 /// An image of floats, channels in `[0, 1]`.
 ///
 /// A pixel is four floats, the last one 0, so that a pixel fits one vector register.
@@ -201,7 +207,7 @@ impl FloatImage {
     pub(super) fn to_bytes(&self, change: impl Fn([f32; 4]) -> [f32; 4]) -> image::RgbImage {
         image::RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
             let [r, g, b, _] = change(self.pixels[y as usize * self.width + x as usize]);
-            image::Rgb([r, g, b].map(|v| (v * 255.0).round() as u8))
+            image::Rgb([r, g, b].map(to_byte))
         })
     }
 

@@ -26,6 +26,7 @@ pub use demand::Demand;
 pub use dihedral::Dihedral;
 pub use draw::{Draw, Effect, Hole};
 pub use erase::Patch;
+pub(crate) use image::to_byte;
 pub use image::{FloatImage, Picture, Pixels};
 pub use lighting::Lighting;
 pub use operation::Operation;

@@ -23,32 +23,17 @@ impl<'a> FoldProgress<'a> {
 }
 
 impl Progress for FoldProgress<'_> {
+    fn inner(&mut self) -> Option<&mut dyn Progress> {
+        Some(&mut *self.inner)
+    }
     fn note(&mut self, line: &str) {
         if !self.begins || self.told.0.insert(line.to_string()) {
             self.inner.note(line);
         }
     }
-    fn warn(&mut self, line: &str) {
-        self.inner.warn(line);
-    }
     fn stage(&mut self, index: usize, count: usize, title: &str) {
         self.begins = false;
         self.inner.stage(index, count, title);
-    }
-    fn begin(&mut self, what: &str, total: u64) {
-        self.inner.begin(what, total);
-    }
-    fn advance(&mut self, done: u64, message: &str) {
-        self.inner.advance(done, message);
-    }
-    fn finish(&mut self) {
-        self.inner.finish();
-    }
-    fn table_header(&mut self, columns: &[&str]) {
-        self.inner.table_header(columns);
-    }
-    fn table_row(&mut self, epoch: u64, values: &[f64]) {
-        self.inner.table_row(epoch, values);
     }
 }
 
