@@ -142,6 +142,29 @@ impl Diagnostics {
         self.list.push(diagnostic);
     }
 
+    /// Adds an error at `site` with what to type instead.
+    pub(crate) fn error(
+        &mut self,
+        code: &'static Code,
+        site: Site,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(Diagnostic::error(code, site, message).help(help));
+    }
+
+    /// [`error`](Self::error), with a second site and what is there.
+    pub(crate) fn error_beside(
+        &mut self,
+        code: &'static Code,
+        site: Site,
+        message: impl Into<String>,
+        help: impl Into<String>,
+        (other, label): (Site, impl Into<String>),
+    ) {
+        self.push(Diagnostic::error(code, site, message).help(help).also(other, label));
+    }
+
     /// The number of findings that [`iter`](Self::iter) omits because there are too many.
     pub fn dropped(&self) -> usize {
         self.dropped

@@ -169,6 +169,11 @@ pub struct StepCall {
 }
 
 impl StepCall {
+    /// A call without lint levels, outside of loops, whose result nothing binds.
+    pub fn new(word: Name, args: Vec<Arg>, site: Site) -> Self {
+        StepCall { word, args, lints: Vec::new(), site, rounds: Vec::new(), binds: None }
+    }
+
     /// Whether the step is a `freeze_to` of the last layer group, written as a number: it then says what `freeze()` says.
     pub fn trains_only_head(&self) -> bool {
         let head = [-1.0, (crate::arch::GROUPS - 1) as f64];
@@ -178,6 +183,11 @@ impl StepCall {
 }
 
 impl Draft {
+    /// The section of that name, the first if it is given twice.
+    pub fn section(&self, name: &str) -> Option<&Entry> {
+        self.sections.iter().find(|e| e.key.text == name)
+    }
+
     /// Whether the draft contains a Rust constant.
     pub fn has_constant(&self) -> bool {
         let of_step = |stmt: &Stmt| match stmt {
@@ -212,9 +222,7 @@ impl Draft {
             statements(&mut train.body, f);
         }
     }
-}
 
-impl Draft {
     /// Removes all sites, so that two drafts can be compared by content.
     pub fn forget_sites(&mut self) {
         let lints = |lints: &mut [LintAttr]| lints.iter_mut().for_each(|l| l.name.site = Site::NONE);
@@ -233,17 +241,25 @@ impl Draft {
     }
 }
 
+/// Writes items with commas between them.
+fn separated<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: impl IntoIterator<Item = T>) -> fmt::Result {
+    for (i, item) in items.into_iter().enumerate() {
+        write!(f, "{}{item}", if i > 0 { ", " } else { "" })?;
+    }
+    Ok(())
+}
+
 /// Puts statements and everything in them at one place.
 pub(crate) fn relocate(body: &mut [Stmt], site: Site) {
     for stmt in body {
         match stmt {
             Stmt::Let { name, value } => {
                 name.site = site;
-                value.for_each(&mut |value| value.put_at(site));
+                value.relocate(site);
             }
             Stmt::For { name, list, body } => {
                 name.site = site;
-                list.for_each(&mut |value| value.put_at(site));
+                list.relocate(site);
                 relocate(body, site);
             }
             Stmt::Step(call) => {
@@ -251,7 +267,7 @@ pub(crate) fn relocate(body: &mut [Stmt], site: Site) {
                 call.lints.iter_mut().for_each(|l| l.name.site = site);
                 for arg in &mut call.args {
                     arg.name.iter_mut().for_each(|name| name.site = site);
-                    arg.value.for_each(&mut |value| value.put_at(site));
+                    arg.value.relocate(site);
                 }
             }
         }
@@ -277,9 +293,9 @@ impl Value {
         }
     }
 
-    /// Forgets the places of this value and of all values inside it.
-    pub(crate) fn forget_sites(&mut self) {
-        self.for_each(&mut |value| value.put_at(Site::NONE));
+    /// Puts this value and all values inside it at one place.
+    pub(crate) fn relocate(&mut self, site: Site) {
+        self.for_each(&mut |value| value.put_at(site));
     }
 
     /// Calls `f` on every value inside this one, then on this one.
@@ -371,23 +387,17 @@ impl fmt::Display for Value {
             ValueKind::Word(w) => f.write_str(w),
             ValueKind::Call(w, args) => {
                 write!(f, "{}(", w.text)?;
-                for (i, a) in args.iter().enumerate() {
-                    write!(f, "{}{a}", if i > 0 { ", " } else { "" })?;
-                }
+                separated(f, args)?;
                 f.write_str(")")
             }
             ValueKind::Block(w, entries) => {
                 write!(f, "{} {{ ", w.text)?;
-                for (i, e) in entries.iter().enumerate() {
-                    write!(f, "{}{}: {}", if i > 0 { ", " } else { "" }, e.key.text, e.value)?;
-                }
+                separated(f, entries.iter().map(|e| format!("{}: {}", e.key.text, e.value)))?;
                 f.write_str(" }")
             }
             ValueKind::List(items) => {
                 f.write_str("[")?;
-                for (i, v) in items.iter().enumerate() {
-                    write!(f, "{}{v}", if i > 0 { ", " } else { "" })?;
-                }
+                separated(f, items)?;
                 f.write_str("]")
             }
             ValueKind::Negate(v) => write!(f, "-{v}"),

@@ -21,15 +21,8 @@ const ROUND: usize = 80;
 /// The most names, innermost first, among which a misspelt one is searched.
 const NEAREST: usize = 64;
 
-/// A binding that is never read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unused {
-    /// Its name.
-    pub name: Name,
-}
-
-/// Returns the flat draft and the unused bindings.
-pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Unused>) {
+/// Returns the flat draft and the names of the bindings that are never read.
+pub fn evaluate(draft: &Draft, out: &mut Diagnostics) -> (Draft, Vec<Name>) {
     let mut flat = Draft { train: None, ..draft.clone() };
     let mut sections = Scope::default();
     for entry in &mut flat.sections {
@@ -101,7 +94,7 @@ struct Scope {
     spent: Size,
     /// Whether a limit was exceeded, after which everything is broken.
     full: bool,
-    unused: Vec<Unused>,
+    unused: Vec<Name>,
     known_unused: HashSet<Site>,
 }
 
@@ -114,7 +107,7 @@ impl Scope {
                 && !binding.name.text.starts_with('_')
                 && (binding.name.site == Site::NONE || self.known_unused.insert(binding.name.site))
             {
-                self.unused.push(Unused { name: binding.name });
+                self.unused.push(binding.name);
             }
         }
     }
@@ -143,7 +136,7 @@ impl Scope {
     fn overflow(&mut self, limit: String, site: Site, out: &mut Diagnostics) {
         if !std::mem::replace(&mut self.full, true) {
             let message = format!("the recipe unrolls to {limit}");
-            out.push(Diagnostic::error(&c::OUT_OF_RANGE, site, message).help("loop less often, over shorter lists"));
+            out.error(&c::OUT_OF_RANGE, site, message, "loop less often, over shorter lists");
         }
     }
 
@@ -187,15 +180,8 @@ impl Scope {
     fn bind(&mut self, name: &Name, value: &Value, steps: &mut Vec<StepCall>, out: &mut Diagnostics) {
         let mut bound = match &value.kind {
             ValueKind::Call(word, args) if word.text == "lr_find" => {
-                let call = StepCall {
-                    word: word.clone(),
-                    args: args.clone(),
-                    lints: Vec::new(),
-                    site: value.site,
-                    rounds: Vec::new(),
-                    binds: Some(name.clone()),
-                };
-                let call = self.call(&call, out);
+                let call = StepCall::new(word.clone(), args.clone(), value.site);
+                let call = self.call(&StepCall { binds: Some(name.clone()), ..call }, out);
                 let rate = Rate::found(self.finders);
                 self.push(call, steps, out);
                 Value { kind: ValueKind::Rate(rate), site: value.site }
@@ -211,10 +197,8 @@ impl Scope {
                 | ValueKind::Const(_)
                 | ValueKind::Broken
         ) {
-            out.push(
-                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("`let` cannot bind {}", bound.kind_name()))
-                    .help("a number, a string, a list, or a search: `let lr = lr_find(or = 1e-2);`"),
-            );
+            let help = "a number, a string, a list, or a search: `let lr = lr_find(or = 1e-2);`";
+            out.error(&c::WRONG_TYPE, value.site, format!("`let` cannot bind {}", bound.kind_name()), help);
             bound.kind = ValueKind::Broken;
         }
         // Whether a broken value was needed is unknown.
@@ -230,10 +214,8 @@ impl Scope {
                     _ => None,
                 };
                 let example = written_out(bound.as_ref().unwrap_or(list));
-                out.push(
-                    Diagnostic::error(&c::LOOP_LIST, list.site, format!("a loop over {}", list.kind_name()))
-                        .help(format!("write the list out: `for {} in {example}`", name.text)),
-                );
+                let help = format!("write the list out: `for {} in {example}`", name.text);
+                out.error(&c::LOOP_LIST, list.site, format!("a loop over {}", list.kind_name()), help);
             }
             return;
         };
@@ -304,10 +286,7 @@ impl Scope {
         }
         match crate::suggest::closest(word, self.nearest()) {
             Some(near) => {
-                out.push(
-                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("nothing binds `{word}`"))
-                        .help(format!("did you mean `{near}`?")),
-                );
+                out.error(&c::UNKNOWN_NAME, site, format!("nothing binds `{word}`"), format!("did you mean `{near}`?"));
                 ValueKind::Broken
             }
             None => ValueKind::Word(word.to_string()),
@@ -341,10 +320,8 @@ impl Scope {
                 if result.is_finite() {
                     return Number(result);
                 }
-                out.push(
-                    Diagnostic::error(&c::ARITHMETIC, site, format!("the result is {result}, not a number"))
-                        .help("a number above 0 below the line: `1e-2 / 9`"),
-                );
+                let help = "a number above 0 below the line: `1e-2 / 9`";
+                out.error(&c::ARITHMETIC, site, format!("the result is {result}, not a number"), help);
                 Broken
             }
             (Rate(r), Number(k), Op::Mul) if *k > 0.0 => Rate(*r * *k),
@@ -352,10 +329,8 @@ impl Scope {
             (Rate(r), Number(k), Op::Div) if *k > 0.0 => Rate(*r / *k),
             (Rate(_), Number(_) | Rate(_), _) | (Number(_), Rate(_), _) => found_rate(site, out),
             (Const(path), _, _) | (_, Const(path), _) => {
-                out.push(
-                    Diagnostic::error(&c::CONSTANT, site, format!("arithmetic with the constant `{path}`"))
-                        .help("compute it in Rust and use the result alone"),
-                );
+                let help = "compute it in Rust and use the result alone";
+                out.error(&c::CONSTANT, site, format!("arithmetic with the constant `{path}`"), help);
                 Broken
             }
             (Number(_) | Rate(_), _, _) => no_number(b, b.site, out, self),
@@ -378,10 +353,8 @@ impl Scope {
             }
             let end = if brace == "{" { after.find('}') } else { None };
             let Some(end) = end else {
-                out.push(
-                    Diagnostic::error(&c::UNKNOWN_NAME, site, format!("a single `{brace}` in a string"))
-                        .help(format!("write `{brace}{brace}`, or `{{name}}` for the value of a `let` or loop")),
-                );
+                let help = format!("write `{brace}{brace}`, or `{{name}}` for the value of a `let` or loop");
+                out.error(&c::UNKNOWN_NAME, site, format!("a single `{brace}` in a string"), help);
                 return None;
             };
             let name = after[..end].trim();
@@ -390,15 +363,13 @@ impl Scope {
                 Some(ValueKind::Text(s)) => result.push_str(&s),
                 Some(ValueKind::Broken) => return None,
                 Some(_) => {
-                    out.push(
-                        Diagnostic::error(&c::WRONG_TYPE, site, format!("`{name}` has no text that is known now"))
-                            .help("only numbers and strings can be inserted into a string"),
-                    );
+                    let help = "only numbers and strings can be inserted into a string";
+                    out.error(&c::WRONG_TYPE, site, format!("`{name}` has no text that is known now"), help);
                     return None;
                 }
                 None => {
                     let help = self.names_help(name);
-                    out.push(Diagnostic::error(&c::UNKNOWN_NAME, site, format!("nothing binds `{name}`")).help(help));
+                    out.error(&c::UNKNOWN_NAME, site, format!("nothing binds `{name}`"), help);
                     return None;
                 }
             }
@@ -461,10 +432,8 @@ fn is_word(word: &str) -> bool {
 }
 
 fn found_rate(site: Site, out: &mut Diagnostics) -> ValueKind {
-    out.push(
-        Diagnostic::error(&c::FOUND_RATE, site, "a found rate can only be scaled")
-            .help("multiply or divide it by a positive number: `lr / 10`"),
-    );
+    let help = "multiply or divide it by a positive number: `lr / 10`";
+    out.error(&c::FOUND_RATE, site, "a found rate can only be scaled", help);
     ValueKind::Broken
 }
 

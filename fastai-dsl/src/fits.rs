@@ -8,49 +8,14 @@ use crate::word::{Off, On, Word};
 /// Kinds of values, one per [`crate::schema::Type`].
 pub mod kind {
     macro_rules! kinds {
-        ($($(#[doc = $doc:literal])+ $name:ident)*) => { $( $(#[doc = $doc])+ #[derive(Debug)] pub enum $name {} )* };
+        ($($(#[doc = $doc:literal])+ $name:ident $(: $expected:literal)?;)+) => {
+            $($(#[doc = $doc])+ #[derive(Debug)] pub enum $name {})+
+        };
     }
+    crate::value_kinds::types! { kinds }
     kinds! {
-        /// A text.
-        Text
-        /// A text or a list of them.
-        Texts
-        /// A whole number.
-        Count
-        /// A number.
-        Number
-        /// `words::on` or `words::off`.
-        Switch
-        /// A number or `[min, max]`.
-        Zoom
-        /// A list of augmentations.
-        Augment
-        /// A word of the language.
-        Word
-        /// A column's name or position.
-        Column
-        /// A list of columns' names or positions.
-        Columns
-        /// `words::all` or `sample::new()`.
-        Extent
-        /// A split.
-        Split
-        /// `words::imagenet`, `words::inception`, `words::none` or `normalize::new()`.
-        Stats
-        /// A number or a list of them.
-        Numbers
-        /// A list of whole numbers.
-        Counts
-        /// A learning rate.
-        Rate
-        /// A learning rate, or one a layer group.
-        Rates
-        /// `words::pretrained`, `words::none` or a path.
-        Weights
-        /// A number or `words::search`.
-        Threshold
         /// `words::balanced`, or a weight a class.
-        ClassWeights
+        ClassWeights;
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod blank_is_none;
 mod bound;
 pub mod catalog;
 mod check;
@@ -30,18 +31,22 @@ pub mod prepared;
 mod print;
 mod python;
 pub mod rate;
+mod rate_names;
 pub mod recipe;
 pub mod scan;
 pub mod schedule;
 pub mod schema;
 pub mod source;
+mod spelling;
 pub mod stats;
 pub mod suggest;
 mod syntax;
 mod translation;
+mod value_kinds;
 mod word;
 mod word_enums;
 pub mod words;
+mod written;
 
 pub use arch::ArchFacts;
 pub use check::{Checked, check, check_with};
@@ -55,9 +60,9 @@ pub use rate::{Base, Rate};
 pub use recipe::{
     Anneal, Architecture, Augmentation, Average, ClassWeights, Column, Corrupt, Crop, Data, Dealing, Decode,
     DeviceWish, Direction, Duplicates, Encoding, Erased, Extent, Fall, Fit, FitCourse, HeadSpec, KappaWeights,
-    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, MultiLabel, OptimizerSpec, Options, PadMode, PixelFormat,
-    Precision, Recipe, Regression, Sampler, SingleLabel, Source, StatsWish, Step, StepKind, Suggest, Task, TaskKind,
-    Threshold, TransformSet, Transforms, Valid, Weights, cycle_model,
+    KeepBest, LossSpec, LrFind, Metric, MetricKind, Model, MultiLabel, OptimizerSpec, PadMode, PixelFormat, Precision,
+    Recipe, Regression, Sampler, SingleLabel, Source, StatsWish, Step, StepKind, Suggest, Task, TaskKind, Threshold,
+    TransformSet, Transforms, Valid, Weights, cycle_model,
 };
 pub use schedule::Schedule;
 pub use stats::Stats;

@@ -6,7 +6,8 @@ use crate::draft::{Draft, Entry, Name, Stmt, Value, ValueKind};
 use crate::habits;
 use crate::help;
 use crate::schema::{SECTIONS, SPLITS, Type, chosen};
-use crate::suggest::{did_you_mean, list};
+use crate::spelling::{are_words, is_of_words, joined};
+use crate::suggest::{closest, did_you_mean, is_same, list};
 use crate::syntax::read_value;
 
 /// One `key=value`.
@@ -42,10 +43,7 @@ pub fn apply(draft: &mut Draft, overrides: &[Override], out: &mut Diagnostics) {
             None => set_top(draft, &o.key, value),
         };
         if let Err(help) = problem {
-            out.push(
-                Diagnostic::error(&c::OVERRIDE, Site::NONE, format!("`--set {}={}` fits nothing", o.key, o.value))
-                    .help(help),
-            );
+            out.error(&c::OVERRIDE, Site::NONE, format!("`--set {}={}` fits nothing", o.key, o.value), help);
         }
     }
 }
@@ -81,16 +79,24 @@ fn value(draft: &Draft, o: &Override) -> Result<Value, Diagnostic> {
         (Some(Type::Column), kind) => !matches!(kind, ValueKind::Number(_) | ValueKind::Negate(_)),
         // A folder's name, unless the word is reserved: a split without its arguments is not a folder.
         (Some(Type::Split), ValueKind::Word(w) | ValueKind::Const(w)) => {
-            !SPLITS.iter().any(|s| s.name == w) && !matches!(w.as_str(), "all" | "none") && habits::python(w).is_none()
+            !SPLITS.iter().any(|s| is_same(s.name, w))
+                && !matches!(w.as_str(), "all" | "none")
+                && habits::python(w).is_none()
         }
         _ => false,
     };
-    Ok(if computes_with_words || wants_text() { text() } else { parsed })
+    let of_words = || match o.key.contains('.') {
+        true => key_type(draft, &o.key).is_some_and(are_words),
+        false => is_of_words(&o.key),
+    };
+    // A word with a hyphen, where no string may stand.
+    let is_word = || joined(&parsed).is_some() && of_words() && !takes_text(draft, &o.key);
+    Ok(if (computes_with_words && !is_word()) || wants_text() { text() } else { parsed })
 }
 
 fn key_type(draft: &Draft, key: &str) -> Option<Type> {
     let (section, key) = key.split_once('.')?;
-    let (word, _) = draft.sections.iter().find(|e| e.key.text == section)?.value.word_and_entries()?;
+    let (word, _) = draft.section(section)?.value.word_and_entries()?;
     chosen(section, &word.text)?.key(key).map(|(_, k)| k.ty)
 }
 
@@ -159,7 +165,29 @@ fn set_top(draft: &mut Draft, key: &str, value: Value) -> Result<(), String> {
     }
     let mut names: Vec<&str> = settable().collect();
     names.extend(bindings(draft).map(|(name, _)| name));
-    Err(did_you_mean(key, names))
+    let ours = habits::renamed(key);
+    let with_section = match full_keys(draft, |name| is_same(name, ours)) {
+        none if none.is_empty() && closest(key, names.iter().copied()).is_none() => {
+            let near = full_keys(draft, |_| true);
+            closest(key, near.iter().map(|(_, name)| *name)).map_or(none, |near| full_keys(draft, |name| name == near))
+        }
+        found => found,
+    };
+    let paths: Vec<String> = with_section.iter().map(|(section, key)| format!("`{section}.{key}`")).collect();
+    Err(if paths.is_empty() { did_you_mean(key, names) } else { format!("did you mean {}?", paths.join(" or ")) })
+}
+
+/// The keys of the draft's sections whose names `are_meant`, each with its section.
+fn full_keys(draft: &Draft, are_meant: impl Fn(&str) -> bool) -> Vec<(&str, &'static str)> {
+    let of_section = |section: &'_ Entry| {
+        section.value.word_and_entries().and_then(|(word, _)| chosen(&section.key.text, &word.text))
+    };
+    let constructs =
+        draft.sections.iter().filter_map(|section| Some((section.key.text.as_str(), of_section(section)?)));
+    constructs
+        .flat_map(|(section, construct)| construct.keys.iter().map(move |key| (section, key.name)))
+        .filter(|(_, key)| are_meant(key))
+        .collect()
 }
 
 fn set_key(draft: &mut Draft, section: &str, key: &str, value: Value) -> Result<(), String> {

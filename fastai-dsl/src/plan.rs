@@ -129,6 +129,8 @@ impl State {
 pub struct Stage {
     /// The step.
     pub step: Step,
+    /// The step as the recipe's author reads it, by [`Recipe::shown`].
+    pub text: String,
     /// The state while the step runs.
     pub state: State,
     /// Epochs (a finder has none).
@@ -213,9 +215,10 @@ impl Plan {
             stages.push(stage(recipe, step, during, facts));
             state = after;
         }
-        let head = state_head_parameters(recipe, facts);
+        let model = recipe.model();
+        let head = facts.classes.map(|classes| model.head.parameters(model.head_input(), classes));
         let groups = arch
-            .groups_without(recipe.model().cut)
+            .groups_without(model.cut)
             .into_iter()
             .map(|(name, n)| Group { name, parameters: Some(n) })
             .chain([Group { name: "head".to_string(), parameters: head }])
@@ -255,11 +258,6 @@ pub fn batches_per_epoch(images: u64, batch: u32) -> u64 {
     if images % batch == 1 && batches > 1 { batches - 1 } else { batches }
 }
 
-fn state_head_parameters(recipe: &Recipe, facts: &Facts) -> Option<u64> {
-    let model = recipe.model();
-    facts.classes.map(|c| model.head.parameters(model.head_input(), c))
-}
-
 fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
     let arch = recipe.model().facts();
     let batches = facts.train.map(|n| batches_per_epoch(n, state.batch));
@@ -270,6 +268,7 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
     };
     let mut stage = Stage {
         step: step.clone(),
+        text: recipe.shown(step),
         state,
         epochs: 0,
         batches_per_epoch: None,
@@ -282,7 +281,10 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
             stage.epochs = schedule::epochs(fit.cycles, fit.cycle_len, fit.cycle_mult);
             stage.batches_per_epoch = batches;
             stage.iterations = batches.map(|b| b.saturating_mul(stage.epochs));
-            stage.rates = group_rates(fit, arch.groups());
+            stage.rates = match fit.lrs.as_slice() {
+                [one] => vec![*one; arch.groups()],
+                many => many.to_vec(),
+            };
         }
         Step::LrFind(find) => {
             stage.batches_per_epoch = batches;
@@ -291,14 +293,6 @@ fn stage(recipe: &Recipe, step: &Step, state: State, facts: &Facts) -> Stage {
         _ => {}
     }
     stage
-}
-
-/// One rate per layer group: a single rate is repeated.
-pub fn group_rates(fit: &Fit, groups: usize) -> Vec<Rate> {
-    match fit.lrs.as_slice() {
-        [one] => vec![*one; groups],
-        many => many.to_vec(),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::draft::number;
+use crate::rate::Rate;
+use crate::rate_names::RateNames;
 use crate::recipe::{
     ClassWeights, Column, Data, Dealing, Extent, FitCourse, HeadSpec, Metric, Recipe, Source, StatsWish, Step,
     Transforms, Valid, Weights,
@@ -40,47 +42,31 @@ impl fmt::Display for Recipe {
         let metrics: Vec<String> = self.metrics.iter().map(ToString::to_string).collect();
         writeln!(f, "    metrics: [{}],", metrics.join(", "))?;
         let o = &self.options;
-        if let Some(seed) = o.seed {
-            writeln!(f, "    seed: {seed},")?;
-        }
-        if let Some(device) = o.device {
-            writeln!(f, "    device: {},", device.word())?;
-        }
-        if let Some(precision) = o.precision {
-            writeln!(f, "    precision: {},", precision.word())?;
-        }
-        if let Some(report) = o.report {
-            writeln!(f, "    report: {},", switch(report))?;
-        }
-        if let Some(loss) = o.loss {
-            writeln!(f, "    loss: {loss},")?;
-        }
-        match &o.class_weights {
-            Some(ClassWeights::Balanced) => writeln!(f, "    class_weights: balanced,")?,
-            Some(ClassWeights::Given(w)) => writeln!(f, "    class_weights: {w:?},")?,
-            None => {}
-        }
-        for (key, value) in [("label_smoothing", o.label_smoothing), ("mixup", o.mixup), ("cutmix", o.cutmix)] {
-            if let Some(value) = value {
-                writeln!(f, "    {key}: {value:?},")?;
+        let real = |x: Option<f64>| x.map(|x| format!("{x:?}"));
+        let class_weights = o.class_weights.as_ref().map(|weights| match weights {
+            ClassWeights::Balanced => "balanced".to_string(),
+            ClassWeights::Given(weights) => format!("{weights:?}"),
+        });
+        for (key, text) in [
+            ("seed", o.seed.map(|seed| seed.to_string())),
+            ("device", o.device.map(|device| device.word().to_string())),
+            ("precision", o.precision.map(|precision| precision.word().to_string())),
+            ("report", o.report.map(|report| switch(report).to_string())),
+            ("loss", o.loss.map(|loss| loss.to_string())),
+            ("class_weights", class_weights),
+            ("label_smoothing", real(o.label_smoothing)),
+            ("mixup", real(o.mixup)),
+            ("cutmix", real(o.cutmix)),
+            ("optimizer", o.optimizer.map(|optimizer| optimizer.to_string())),
+            ("clip", real(o.clip)),
+            ("clip_value", real(o.clip_value)),
+            ("accumulate", o.accumulate.map(|batches| batches.to_string())),
+            ("ema", real(o.ema)),
+            ("keep_best", o.keep_best.map(|best| best.word().to_string())),
+        ] {
+            if let Some(text) = text {
+                writeln!(f, "    {key}: {text},")?;
             }
-        }
-        if let Some(optimizer) = o.optimizer {
-            writeln!(f, "    optimizer: {optimizer},")?;
-        }
-        for (key, value) in [("clip", o.clip), ("clip_value", o.clip_value)] {
-            if let Some(value) = value {
-                writeln!(f, "    {key}: {value:?},")?;
-            }
-        }
-        if let Some(batches) = o.accumulate {
-            writeln!(f, "    accumulate: {batches},")?;
-        }
-        if let Some(decay) = o.ema {
-            writeln!(f, "    ema: {decay:?},")?;
-        }
-        if let Some(best) = o.keep_best {
-            writeln!(f, "    keep_best: {},", best.word())?;
         }
         writeln!(f, "    train: {{")?;
         for step in &self.steps {
@@ -178,36 +164,7 @@ impl fmt::Display for Column {
 
 impl fmt::Display for Valid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Valid::Random { share, seed, fold } => write!(f, "random({share:?}, seed = {seed}, fold = {fold})"),
-            Valid::Stratified { share, seed, fold } => {
-                write!(f, "stratified({share:?}, seed = {seed}, fold = {fold})")
-            }
-            Valid::Blocks { size, share, seed, fold } => {
-                write!(f, "blocks({size}, share = {share:?}, seed = {seed}, fold = {fold})")
-            }
-            Valid::Grouped { column, share, seed, fold } => {
-                write!(f, "grouped({column:?}, share = {share:?}, seed = {seed}, fold = {fold})")
-            }
-            Valid::Folds { count, seed, fold, dealing } => {
-                write!(f, "folds({count}, seed = {seed}")?;
-                if let Some(fold) = fold {
-                    write!(f, ", fold = {fold}")?;
-                }
-                match dealing {
-                    Dealing::Stratified | Dealing::Random => {}
-                    Dealing::Blocks(size) => write!(f, ", blocks = {size}")?,
-                    Dealing::Grouped(column) => write!(f, ", grouped = {column:?}")?,
-                }
-                f.write_str(")")
-            }
-            Valid::Folder(path) => write!(f, "folder({path:?})"),
-            Valid::Indices(path) => write!(f, "indices({path:?})"),
-            Valid::Rows(positions) => write!(f, "rows({positions:?})"),
-            Valid::Column(name) => write!(f, "column({name:?})"),
-            Valid::Given => f.write_str("given"),
-            Valid::None => f.write_str("none"),
-        }
+        f.write_str(&self.text(false))
     }
 }
 
@@ -215,10 +172,17 @@ impl Valid {
     /// The split as a recipe may write it: without the seed and the fold that hold unless given. The fold of `folds` is never
     /// left out, as without it each is held out in turn.
     pub fn in_short(&self) -> String {
-        let default = Valid::default_seed();
-        let seeded = |seed: u32| if seed == default { String::new() } else { format!(", seed = {seed}") };
-        let drawn =
-            |seed, fold: u32| seeded(seed) + &if fold == 0 { String::new() } else { format!(", fold = {fold}") };
+        self.text(true)
+    }
+
+    /// The split in full or in short.
+    fn text(&self, short: bool) -> String {
+        let unless = |default: u32, name: &str, value: u32| match short && value == default {
+            true => String::new(),
+            false => format!(", {name} = {value}"),
+        };
+        let seeded = |seed: u32| unless(Valid::default_seed(), "seed", seed);
+        let drawn = |seed: u32, fold: u32| seeded(seed) + &unless(0, "fold", fold);
         match self {
             Valid::Random { share, seed, fold } => format!("random({share:?}{})", drawn(*seed, *fold)),
             Valid::Stratified { share, seed, fold } => format!("stratified({share:?}{})", drawn(*seed, *fold)),
@@ -237,7 +201,12 @@ impl Valid {
                 };
                 format!("folds({count}{}{fold}{dealing})", seeded(*seed))
             }
-            other => other.to_string(),
+            Valid::Folder(path) => format!("folder({path:?})"),
+            Valid::Indices(path) => format!("indices({path:?})"),
+            Valid::Rows(positions) => format!("rows({positions:?})"),
+            Valid::Column(name) => format!("column({name:?})"),
+            Valid::Given => "given".to_string(),
+            Valid::None => "none".to_string(),
         }
     }
 }
@@ -272,10 +241,35 @@ impl fmt::Display for Named<'_> {
     }
 }
 
+impl Recipe {
+    /// Returns the text of a step as the recipe's author reads it: its own text, with the names that `let` gives to the rates of
+    /// `lr_find` instead of `lr1`, `lr2` and so on. It is for people; what is kept or compared is the step's own text.
+    pub fn shown(&self, step: &Step) -> String {
+        StepText { step, names: &self.rate_names }.to_string()
+    }
+
+    /// Returns the text of a rate as [`shown`](Self::shown) writes it in a step.
+    pub fn shown_rate(&self, rate: Rate) -> String {
+        rate.text(&self.rate_names)
+    }
+}
+
 /// Formats the step, `fit(0.01, 3, cycle_len = 1)`; a finder includes the `let` that later rates refer to.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        write!(f, "{}", StepText { step: self, names: &RateNames::default() })
+    }
+}
+
+/// A step with the names of the rates that it mentions.
+struct StepText<'a> {
+    step: &'a Step,
+    names: &'a RateNames,
+}
+
+impl fmt::Display for StepText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
             Step::Precompute { on } => write!(f, "precompute({})", switch(*on)),
             Step::BnFreeze { on } => write!(f, "bn_freeze({})", switch(*on)),
             Step::Freeze => f.write_str("freeze()"),
@@ -292,7 +286,7 @@ impl fmt::Display for Step {
                 write!(f, "average([{}])", names.join(", "))
             }
             Step::LrFind(find) => {
-                write!(f, "let lr{} = lr_find(", find.index + 1)?;
+                write!(f, "let {} = lr_find(", self.names.of(find.index))?;
                 let mut args = Vec::new();
                 if !LR_FIND.is_default("suggest", find.suggest.word()) {
                     args.push(format!("suggest = {}", find.suggest.word()));
@@ -312,7 +306,7 @@ impl fmt::Display for Step {
             Step::Fit(fit) => {
                 let one_cycle = matches!(fit.course, FitCourse::OneCycle { .. });
                 let word = if one_cycle { "fit_one_cycle" } else { "fit" };
-                let rates: Vec<String> = fit.lrs.iter().map(ToString::to_string).collect();
+                let rates: Vec<String> = fit.lrs.iter().map(|rate| rate.text(self.names)).collect();
                 match rates.as_slice() {
                     [one] => write!(f, "{word}({one}, {}", fit.cycles)?,
                     many => write!(f, "{word}([{}], {}", many.join(", "), fit.cycles)?,

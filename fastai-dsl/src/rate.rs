@@ -5,6 +5,8 @@ use std::ops::{Div, Mul};
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate_names::RateNames;
+
 /// Where a [`Rate`] starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +74,17 @@ impl Rate {
     pub fn fixed(&self) -> Option<f64> {
         self.resolve(&[])
     }
+
+    /// The rate as text, with these names of found rates.
+    pub(crate) fn text(&self, names: &RateNames) -> String {
+        match self.base {
+            Base::Fixed(x) => format!("{x:?}"),
+            Base::Found(index) => {
+                let factor = |sign: &str, x: f64| if x == 1.0 { String::new() } else { format!(" {sign} {x:?}") };
+                format!("{}{}{}", names.of(index), factor("*", self.num), factor("/", self.den))
+            }
+        }
+    }
 }
 
 impl From<f64> for Rate {
@@ -103,18 +116,6 @@ impl Div<f64> for Rate {
 /// `0.01`, or `lr1 * 2.0 / 9.0` for a rate from `lr_find` (displayed finder numbers start at 1).
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.base {
-            Base::Fixed(x) => write!(f, "{x:?}"),
-            Base::Found(i) => {
-                write!(f, "lr{}", i + 1)?;
-                if self.num != 1.0 {
-                    write!(f, " * {:?}", self.num)?;
-                }
-                if self.den != 1.0 {
-                    write!(f, " / {:?}", self.den)?;
-                }
-                Ok(())
-            }
-        }
+        f.write_str(&self.text(&RateNames::default()))
     }
 }

@@ -72,7 +72,7 @@ pub fn scan(text: &str) -> Result<Vec<Range<usize>>, ScanError> {
             }
             c @ (b'}' | b')' | b']') => {
                 match open.pop() {
-                    Some((o, _)) if partner(o) == c => {}
+                    Some((o, _)) if partner(o as char) == c as char => {}
                     Some((o, at)) => {
                         let met = Some((c as char, i..i + 1));
                         return Err(ScanError::Unbalanced { open: o as char, at: at..at + 1, met });
@@ -116,11 +116,12 @@ pub fn recipe_name(text: &str) -> Option<&str> {
     rest.starts_with(|c: char| c.is_ascii_uppercase()).then(|| &rest[..end])
 }
 
-fn partner(open: u8) -> u8 {
+/// The bracket that closes this one.
+pub(crate) fn partner(open: char) -> char {
     match open {
-        b'{' => b'}',
-        b'(' => b')',
-        _ => b']',
+        '{' => '}',
+        '(' => ')',
+        _ => ']',
     }
 }
 

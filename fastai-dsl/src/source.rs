@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use proc_macro2::{Span, TokenStream};
 
 use crate::catalog as c;
 use crate::check::{Checked, check_with};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site};
 use crate::draft::{Draft, ValueKind};
 use crate::overrides::{self, Override};
-use crate::parse::{Parsed, parse};
+use crate::parse::{Parsed, parse, too_deep};
 use crate::prepared;
-use crate::scan::{ScanError, scan};
+use crate::scan::{ScanError, partner, scan};
+use crate::spelling::{Capitals, read_words};
 
 /// The largest recipe file, in bytes. Ten thousand steps, one a line, are smaller.
 pub const LARGEST: usize = 256 << 10;
@@ -87,7 +89,7 @@ impl RecipeText {
         }
         let quotes = single_quotes(text);
         let readable = double_quotes(text, &quotes);
-        let tokens: proc_macro2::TokenStream = match readable.parse() {
+        let tokens: TokenStream = match readable.parse() {
             Ok(tokens) => tokens,
             Err(error) => {
                 if let Some((found, place)) = unknown_escape(text) {
@@ -101,10 +103,10 @@ impl RecipeText {
         };
         let offset = tokens.clone().into_iter().next().map_or(0, |t| first_offset(text, t.span().byte_range().start));
         let Parsed { draft, mut diagnostics, spans, visibility, originals, .. } = parse(tokens);
-        let mut places: Vec<Range<usize>> =
-            spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect();
-        let originals: Vec<Range<usize>> =
-            originals.iter().map(|(a, b)| self::place(text, offset, a.byte_range(), b.byte_range())).collect();
+        let all_places = |spans: &[(Span, Span)]| -> Vec<Range<usize>> {
+            spans.iter().map(|(a, b)| place(text, offset, a.byte_range(), b.byte_range())).collect()
+        };
+        let (mut places, originals) = (all_places(&spans), all_places(&originals));
         for place in quotes {
             // Answered with the statement of the original that it stands in.
             if originals.iter().any(|o| o.start <= place.start && place.end <= o.end) {
@@ -112,9 +114,7 @@ impl RecipeText {
             }
             let inner = &text[place.start + 1..place.end - 1];
             let site = Site(places.len() as u32);
-            diagnostics.push(
-                Diagnostic::error(&c::LITERAL, site, "strings are in double quotes").help(format!("`\"{inner}\"`")),
-            );
+            diagnostics.error(&c::LITERAL, site, "strings are in double quotes", format!("`\"{inner}\"`"));
             places.push(place);
         }
         let result = match draft.clone() {
@@ -153,8 +153,7 @@ impl RecipeText {
 
     /// The byte range of a site; the end of the text if it has none.
     pub fn place(&self, site: Site) -> Range<usize> {
-        let end = self.text.trim_end().len();
-        self.places.get(site.0 as usize).cloned().unwrap_or(end..end)
+        self.places.get(site.0 as usize).cloned().unwrap_or_else(|| end_of(&self.text))
     }
 
     /// All findings in the compiler's style; `colour` for terminals.
@@ -219,12 +218,11 @@ impl RecipeText {
 fn checked(mut draft: Draft, parsed: Diagnostics, overrides: &[Override]) -> Result<Checked, Diagnostics> {
     let mut diagnostics = parsed;
     overrides::apply(&mut draft, overrides, &mut diagnostics);
+    read_words(&mut draft, Capitals::Word);
     draft.for_each_value(&mut |value| {
         if let ValueKind::Const(path) = &value.kind {
-            diagnostics.push(
-                Diagnostic::error(&c::CONSTANT, value.site, format!("a file has no Rust constant `{path}`"))
-                    .help("write its value; constants are for `recipe!` in Rust source"),
-            );
+            let help = "write its value; constants are for `recipe!` in Rust source";
+            diagnostics.error(&c::CONSTANT, value.site, format!("a file has no Rust constant `{path}`"), help);
             value.kind = ValueKind::Broken;
         }
     });
@@ -362,61 +360,40 @@ fn double_quotes(text: &str, quotes: &[Range<usize>]) -> String {
 fn place(text: &str, offset: usize, first: Range<usize>, last: Range<usize>) -> Range<usize> {
     // `call_site`, which stands for the end of the text, has an empty range.
     if first.is_empty() && last.is_empty() {
-        let end = text.trim_end().len();
-        return end..end;
+        return end_of(text);
     }
     clamp(text, first.start.wrapping_sub(offset)..last.end.wrapping_sub(offset))
 }
 
+fn end_of(text: &str) -> Range<usize> {
+    let end = text.trim_end().len();
+    end..end
+}
+
 fn clamp(text: &str, range: Range<usize>) -> Range<usize> {
-    let mut start = range.start.min(text.len());
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
-    let mut end = range.end.clamp(start, text.len());
-    while !text.is_char_boundary(end) {
-        end += 1;
-    }
-    start..end
+    let start = text.floor_char_boundary(range.start);
+    start..text.ceil_char_boundary(range.end.clamp(start, text.len()))
 }
 
 fn scan_error(error: ScanError, text: &str) -> (Diagnostic, Range<usize>) {
     match error {
         ScanError::Unbalanced { open, at, met } => {
             let closing = matches!(open, '}' | ')' | ']');
-            let mut found = if closing {
-                Diagnostic::error(&c::UNBALANCED, Site(0), format!("`{open}` closes nothing")).help("remove it")
-            } else {
-                let partner = match open {
-                    '{' => '}',
-                    '(' => ')',
-                    _ => ']',
-                };
-                Diagnostic::error(&c::UNBALANCED, Site(0), format!("`{open}` is never closed"))
-                    .help(format!("add `{partner}`"))
+            let (message, help) = match closing {
+                true => (format!("`{open}` closes nothing"), "remove it".to_string()),
+                false => (format!("`{open}` is never closed"), format!("add `{}`", partner(open))),
             };
+            let mut found = Diagnostic::error(&c::UNBALANCED, Site(0), message).help(help);
             if let Some((met, range)) = met {
                 let line = text[..range.start].matches('\n').count() + 1;
                 found = found.note(format!("it met `{met}` in line {line}"));
             }
             (found, at)
         }
-        ScanError::TooDeep(at) => (
-            Diagnostic::error(
-                &c::TOO_DEEP,
-                Site(0),
-                format!("brackets are nested more than {} deep", crate::scan::MAX_DEPTH),
-            )
-            .help("one value, or a list of them: `[accuracy]`"),
-            at,
-        ),
-        ScanError::Unfinished { what, at } => (
-            Diagnostic::error(&c::LEX, Site(0), format!("this {what} never ends")).help(if what == "string" {
-                "close it with `\"`"
-            } else {
-                "close it with `*/`"
-            }),
-            at,
-        ),
+        ScanError::TooDeep(at) => (too_deep(Site(0)), at),
+        ScanError::Unfinished { what, at } => {
+            let help = if what == "string" { "close it with `\"`" } else { "close it with `*/`" };
+            (Diagnostic::error(&c::LEX, Site(0), format!("this {what} never ends")).help(help), at)
+        }
     }
 }

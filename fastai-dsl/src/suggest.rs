@@ -1,5 +1,12 @@
 //! Spelling suggestions.
 
+/// Whether two words differ at most in capitals, `-` and `_`: `UTF-8` and `utf8`, `SideOn` and `side_on`.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let letters =
+        |word: &str| word.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect::<Vec<_>>();
+    letters(one) == letters(other)
+}
+
 /// Returns the candidate most similar to `word`, if one is similar enough.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest(word, candidates, 0.75)
@@ -7,10 +14,11 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// Returns the candidate most similar to `word`, if its similarity, from 0 to 1, is above `least`.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, least: f64) -> Option<&'a str> {
-    let word = word.to_lowercase();
+    let lower = word.to_lowercase();
+    let similarity = |c: &str| if is_same(c, word) { 1.0 } else { strsim::jaro_winkler(&lower, &c.to_lowercase()) };
     candidates
         .into_iter()
-        .map(|c| (strsim::jaro_winkler(&word, &c.to_lowercase()), c))
+        .map(|c| (similarity(c), c))
         .filter(|(score, _)| *score > least)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, c)| c)
@@ -44,6 +52,22 @@ pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capitals_hyphens_and_underscores_make_no_other_word() {
+        let words = ["utf8", "latin1", "utf16", "single_label", "multi_label"];
+        for (word, meant) in [
+            ("UTF-16", "utf16"),
+            ("utf_8", "utf8"),
+            ("Latin-1", "latin1"),
+            ("SingleLabel", "single_label"),
+            ("MULTI-LABEL", "multi_label"),
+            ("multilabel", "multi_label"),
+        ] {
+            assert_eq!(closest(word, words), Some(meant), "{word}");
+        }
+        assert_eq!(closest("shift-jis", words), None);
+    }
 
     #[test]
     fn a_misspelt_name_is_close_to_one_or_to_none() {

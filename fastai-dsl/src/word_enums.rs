@@ -64,6 +64,12 @@ macro_rules! word_enums {
                 }
             }
 
+            impl $crate::written::Written for $name {
+                fn written(&self) -> String {
+                    self.word().to_string()
+                }
+            }
+
             /// Serialises the variant as its word.
             impl serde::Serialize for $name {
                 fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

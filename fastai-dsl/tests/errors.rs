@@ -9,7 +9,8 @@ use fastai_dsl::Severity;
 use fastai_dsl::catalog::ERRORS;
 use fastai_dsl::source::RecipeText;
 
-use cases::{CASES, HEAD};
+use cases::CASES;
+use common::HEAD;
 
 fn codes(text: &str) -> Vec<&'static str> {
     let source = RecipeText::new("demo.recipe", text, &[]);

@@ -2,11 +2,9 @@
 
 mod common;
 
+use common::HEAD;
 use fastai_dsl::Severity;
 use fastai_dsl::source::RecipeText;
-
-const HEAD: &str = "Demo {\n    task: single_label,\n    data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    \
-                    model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1); },\n}\n";
 
 /// (what is replaced, by what, code, what the help holds)
 const HABITS: &[(&str, &str, &str, &str)] = &[

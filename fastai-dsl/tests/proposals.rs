@@ -204,3 +204,106 @@ fn positions_that_are_proposed_together_differ() {
         passes(&text("single_label", "[accuracy]", &taken), &[]);
     }
 }
+
+#[test]
+fn a_word_in_capitals_or_with_hyphens_is_answered_with_the_word() {
+    let csv = |encoding: &str| {
+        let keys = "root: \"d\", labels: \"l.csv\", images: \"i\", valid: random(0.2)";
+        let data = format!("csv {{ {keys}, encoding: {encoding} }}");
+        recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);").replace("folders { root: \"d\" }", &data)
+    };
+    for (written, code, meant) in [
+        ("utf-16", "E0206", "utf16"),
+        ("UTF16", "E0206", "utf16"),
+        ("UTF-8", "E0206", "utf8"),
+        ("utf_8", "E0206", "utf8"),
+        ("latin-1", "E0206", "latin1"),
+        ("Latin1", "E0206", "latin1"),
+        ("\"UTF-16\"", "E0301", "utf16"),
+    ] {
+        let said = format!("did you mean `{meant}`?");
+        assert_eq!(help(&csv(written), &[], code), said, "{written}");
+        let set = format!("data.encoding={written}");
+        assert_eq!(help(&csv("utf8"), &[&set], code), said, "{set}");
+        passes(&csv(meant), &[]);
+    }
+    assert_eq!(help(&csv("shift-jis"), &[], "E0206"), "one of `utf8`, `latin1`, `utf16`");
+
+    let text = recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);");
+    for (from, to, code, said) in [
+        ("single_label", "single-label", "E0206", "did you mean `single_label`?"),
+        ("single_label", "SINGLE_LABEL", "E0206", "did you mean `single_label`?"),
+        ("single_label", "\"single-label\"", "E0301", "did you mean `single_label`?"),
+        ("side_on", "side-on", "E0206", "did you mean `side_on`?"),
+        ("squeezenet1_1", "squeezenet1-1", "E0207", "did you mean `squeezenet1_1`?"),
+        ("squeezenet1_1", "RESNET34", "E0207", "did you mean `resnet34`?"),
+        ("[accuracy]", "[log-loss]", "E0208", "did you mean `log_loss`?"),
+        ("[accuracy]", "[ACCURACY]", "E0208", "did you mean `accuracy`?"),
+        ("[accuracy],", "[accuracy], optimizer: adam-w,", "E0206", "did you mean `adamw`?"),
+        ("[accuracy],", "[accuracy], loss: Cross-Entropy,", "E0206", "did you mean `cross_entropy`?"),
+        ("[accuracy],", "[accuracy], class_weights: BALANCED,", "E0206", "did you mean `balanced`?"),
+        ("size: 64", "size: 64, augment: [trivial-augment]", "E0206", "did you mean `trivial_augment`?"),
+        ("fit(1e-2, 1)", "bn_freeze(ON); fit(1e-2, 1)", "E0206", "`on`"),
+    ] {
+        assert_eq!(help(&text.replacen(from, to, 1), &[], code), said, "{to}");
+    }
+    // Where numbers stand, a name in capitals is a constant, and a hyphen subtracts.
+    assert_eq!(helps(&text.replace("64", "SIZE"), &[])[0].0, "E0604");
+    passes(&text.replace("64", "65 - 1"), &[]);
+    // A path needs no quotes on a command line, with hyphens or without.
+    passes(&text, &["data.valid=held-out", "model.weights=my-weights.safetensors", "data.root=the-data"]);
+}
+
+#[test]
+fn a_call_without_its_arguments_is_proposed_with_them() {
+    let keys = |valid: &str| {
+        let data = format!("folders {{ root: \"d\", valid: {valid} }}");
+        recipe("single_label", "[accuracy]", "", "fit(1e-2, 1);").replace("folders { root: \"d\" }", &data)
+    };
+    for (word, said) in [
+        ("folds", "`folds(5)`"),
+        ("random", "`random(0.2)`"),
+        ("stratified", "`stratified(0.2)`"),
+        ("blocks", "`blocks(20)`"),
+        ("folds {}", "`folds(5)`"),
+        ("Folds", "did you mean `folds(5)`?"),
+        ("stratifid", "did you mean `stratified(0.2)`?"),
+    ] {
+        assert_eq!(help(&keys(word), &[], "E0301"), said, "{word}");
+        passes(&keys(common::code(said)[0]), &[]);
+    }
+    assert_eq!(help(&keys("al"), &[], "E0301"), "did you mean `all`?");
+    assert_eq!(help(&keys("\"valid\""), &["data.valid=folds"], "E0301"), "`folds(5)`");
+    assert_eq!(help(&keys("\"valid\""), &["data.valid=Random"], "E0301"), "did you mean `random(0.2)`?");
+
+    let text = keys("random(0.2)");
+    for (from, key, word, code, said) in [
+        ("valid:", "preflight", "sample", "E0301", "`sample(10000)`"),
+        ("size:", "augment", "rotate", "E0301", "`[rotate(10)]`"),
+        ("size:", "stats", "normalize", "E0206", "`normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])`"),
+    ] {
+        let with = |value: &str| text.replacen(from, &format!("{key}: {value}, {from}"), 1);
+        assert_eq!(help(&with(word), &[], code), said, "{word}");
+        assert!(!read(&with(common::code(said)[0]), &[]).diagnostics().has_errors(), "{said}");
+    }
+}
+
+#[test]
+fn a_key_that_is_set_without_its_section_is_proposed_with_it() {
+    let text = recipe("single_label", "[accuracy]", "", "let lr = 1e-2; fit(lr, 1);");
+    for (set, path) in [
+        ("pixels=bytes", "transforms.pixels"),
+        ("pixel=bytes", "transforms.pixels"),
+        ("batch=16", "data.batch"),
+        ("bs=16", "data.batch"),
+        // No near name among the sections is meant.
+        ("root=other", "data.root"),
+        ("dropout=0.1", "model.dropout"),
+        ("MaxZoom=1.1", "transforms.max_zoom"),
+    ] {
+        assert_eq!(help(&text, &[set], "E0605"), format!("did you mean `{path}`?"), "{set}");
+        passes(&text, &[&format!("{path}={}", set.split_once('=').unwrap().1)]);
+    }
+    assert_eq!(help(&text, &["sed=3"], "E0605"), "did you mean `seed`?");
+    assert!(help(&text, &["nonsense=3"], "E0605").starts_with("one of `task`, `data`, "));
+}

@@ -18,7 +18,7 @@ impl Builder<'_> {
     pub(crate) fn calls(&self, flat: &Draft) -> TokenStream {
         let krate = self.krate;
         let name = &flat.name.text;
-        let task = flat.sections.iter().find(|e| e.key.text == "task").map(|e| self.word_of(&e.value));
+        let task = flat.section("task").map(|e| self.word_of(&e.value));
         let doc = flat.doc.as_ref().map(|text| quote! { .doc(#text) });
         let mut calls = quote_spanned! { Span::mixed_site() =>
             let __p = #krate::__private::Start::new(#name, #task) #doc;
@@ -151,7 +151,7 @@ impl Builder<'_> {
             let value = self.value(&e.value, ty);
             quote! { .#setter(#value) }
         });
-        quote! { #path::new() #(#setters)* }
+        built(path, setters)
     }
 
     fn step(&self, call: &StepCall, finders: &mut usize) -> TokenStream {
@@ -175,14 +175,8 @@ impl Builder<'_> {
         let optional: Vec<(&Key, &Arg)> = placed.iter().filter(|(k, _)| !k.required).copied().collect();
         let has_options = construct.keys.iter().any(|k| !k.required);
         let options = has_options.then(|| {
-            let path = self.schema(construct.name, Site::NONE);
-            let setters = optional.iter().map(|(key, arg)| {
-                let site = arg.name.as_ref().map_or(arg.value.site, |n| n.site);
-                let setter = Ident::new(key.name, (self.span)(site));
-                let value = self.value(&arg.value, key.ty);
-                quote! { .#setter(#value) }
-            });
-            quote! { #path::new() #(#setters)* }
+            let setters = optional.iter().map(|(key, arg)| self.setter(key, arg, arg.value.site));
+            built(self.schema(construct.name, Site::NONE), setters)
         });
         let arguments = required.chain(options);
         let left = if call.word.text == "lr_find" {
@@ -193,7 +187,11 @@ impl Builder<'_> {
             quote_spanned! { Span::mixed_site() => let __p }
         };
         let p = Ident::new("__p", Span::mixed_site());
-        quote! { #left = #p.#method(#(#arguments),*); }
+        let name = call.binds.as_ref().map(|name| {
+            let name = &name.text;
+            quote_spanned! { Span::mixed_site() => let __p = __p.called(#name); }
+        });
+        quote! { #left = #p.#method(#(#arguments),*); #name }
     }
 
     fn value(&self, value: &Value, ty: Type) -> TokenStream {
@@ -219,19 +217,11 @@ impl Builder<'_> {
             ValueKind::Text(s) => spanned(Literal::string(s)),
             ValueKind::Word(w) => self.word(w, value.site),
             ValueKind::Rate(rate) => self.rate(*rate),
-            ValueKind::List(items) if ty == Type::Augment => {
+            ValueKind::List(items) if matches!(ty, Type::Augment | Type::Columns) => {
                 let krate = self.krate;
-                let items = items.iter().map(|part| {
-                    let part = self.augmentation(part);
-                    quote! { #krate::__private::Value::from(#part) }
-                });
-                quote! { ::std::vec::Vec::<#krate::__private::Value>::from([#(#items),*]) }
-            }
-            ValueKind::List(items) if ty == Type::Columns => {
-                let krate = self.krate;
-                let items = items.iter().map(|column| {
-                    let column = self.value(column, ty);
-                    quote! { #krate::__private::Value::from(#column) }
+                let items = items.iter().map(|item| {
+                    let item = if ty == Type::Augment { self.augmentation(item) } else { self.value(item, ty) };
+                    quote! { #krate::__private::Value::from(#item) }
                 });
                 quote! { ::std::vec::Vec::<#krate::__private::Value>::from([#(#items),*]) }
             }
@@ -263,14 +253,16 @@ impl Builder<'_> {
     /// `schema::random::new().share(0.2)`
     fn call(&self, known: &[&'static Construct], word: &Name, args: &[Arg]) -> TokenStream {
         let Some(construct) = known.iter().copied().find(|s| s.name == word.text) else { return quote! { () } };
-        let path = self.schema(construct.name, word.site);
-        let setters = place(construct, args).into_iter().map(|(key, arg)| {
-            let site = arg.name.as_ref().map_or(word.site, |n| n.site);
-            let setter = Ident::new(key.name, (self.span)(site));
-            let value = self.value(&arg.value, key.ty);
-            quote! { .#setter(#value) }
-        });
-        quote! { #path::new() #(#setters)* }
+        let setters = place(construct, args).into_iter().map(|(key, arg)| self.setter(key, arg, word.site));
+        built(self.schema(construct.name, word.site), setters)
+    }
+
+    /// `.share(0.2)`, at the argument's name if it has one.
+    fn setter(&self, key: &Key, arg: &Arg, unnamed: Site) -> TokenStream {
+        let site = arg.name.as_ref().map_or(unnamed, |n| n.site);
+        let setter = Ident::new(key.name, (self.span)(site));
+        let value = self.value(&arg.value, key.ty);
+        quote! { .#setter(#value) }
     }
 
     /// A part of `augment`; a word is a call without arguments.
@@ -301,8 +293,7 @@ impl Builder<'_> {
     /// For each Rust constant, at its span, a const assertion of what the checks require of a literal.
     pub(crate) fn assertions(&self, flat: &Draft) -> TokenStream {
         let mut out = TokenStream::new();
-        let model = flat.sections.iter().find(|e| e.key.text == "model");
-        let arch = model.and_then(|e| fastai_dsl::arch::find(&e.value.word_and_entries()?.0.text));
+        let arch = flat.section("model").and_then(|e| fastai_dsl::arch::find(&e.value.word_and_entries()?.0.text));
         for entry in &flat.sections {
             match (entry.key.text.as_str(), &entry.value.kind) {
                 (section, ValueKind::Block(word, entries)) => {
@@ -403,6 +394,11 @@ impl Builder<'_> {
 
 pub(crate) fn assertion(span: Span, holds: &TokenStream, message: &str) -> TokenStream {
     quote_spanned! { span => const _: () = ::core::assert!(#holds, #message); }
+}
+
+/// The builder of a construct with these setters called.
+fn built(path: TokenStream, setters: impl Iterator<Item = TokenStream>) -> TokenStream {
+    quote! { #path::new() #(#setters)* }
 }
 
 fn found(index: usize) -> Ident {

@@ -32,9 +32,9 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
     let Some(name) = text_of(&literal) else {
         return fail("[E0103] expected the path in double quotes".to_string());
     };
-    let folders = folders(span);
-    let Some(path) = folders.iter().map(|f| f.join(&name)).find(|p| p.is_file()) else {
-        return fail(missing(&name, &folders));
+    let path = match located(&name, span) {
+        Ok(path) => path,
+        Err(missing) => return fail(missing),
     };
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -55,7 +55,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
     }
     match &source.result {
         Ok(checked) => {
-            let visibility = if source.is_public() { quote!(pub) } else { TokenStream::new() };
+            let visibility = visibility(source.is_public());
             let ident = Ident::new(&checked.flat.name.text, span);
             let item = RecipeItem { krate: &krate, visibility: &visibility, name: &ident, classes: &classes };
             let items = item.checked(&checked.flat, checked, &|_| span);
@@ -71,14 +71,17 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
             let nameless = || scan::recipe_name(&source.text).map(Draft::empty);
             let stub = source.draft.clone().or_else(nameless).filter(|d| is_ident(&d.name.text)).map(|draft| {
                 // The visibility of an unparsed recipe is unknown; public compiles everywhere.
-                let public = source.is_public() || source.draft.is_none();
-                let visibility = if public { quote!(pub) } else { TokenStream::new() };
+                let visibility = visibility(source.is_public() || source.draft.is_none());
                 let ident = Ident::new(&draft.name.text, span);
                 RecipeItem { krate: &krate, visibility: &visibility, name: &ident, classes: &classes }.stub(&draft)
             });
             quote! { #tracked #(#errors)* #stub }
         }
     }
+}
+
+fn visibility(public: bool) -> TokenStream {
+    if public { quote!(pub) } else { TokenStream::new() }
 }
 
 /// The token in an invisible group, as which `$path:literal` of the facade arrives.
@@ -143,7 +146,16 @@ fn is_ident(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-pub(crate) fn missing(name: &str, folders: &[PathBuf]) -> String {
+/// The file of that name in the first folder that has it.
+///
+/// # Errors
+/// The folders that were searched.
+pub(crate) fn located(name: &str, span: Span) -> Result<PathBuf, String> {
+    let folders = folders(span);
+    folders.iter().map(|f| f.join(name)).find(|p| p.is_file()).ok_or_else(|| missing(name, &folders))
+}
+
+fn missing(name: &str, folders: &[PathBuf]) -> String {
     let searched: Vec<String> = folders.iter().map(|f| format!("`{}`", f.display())).collect();
     format!("there is no file `{name}`\n\nhelp: it was looked for in {}", searched.join(" and "))
 }
@@ -155,7 +167,7 @@ pub(crate) fn text_of(literal: &Literal) -> Option<String> {
 }
 
 /// The folders that a relative path may refer to: that of the source file, then the package's.
-pub(crate) fn folders(span: Span) -> Vec<PathBuf> {
+fn folders(span: Span) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(parent) = span.local_file().as_deref().and_then(Path::parent) {
         folders.push(std::path::absolute(parent).unwrap_or_else(|_| parent.to_path_buf()));

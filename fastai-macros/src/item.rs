@@ -109,7 +109,7 @@ impl RecipeItem<'_> {
 
 /// The task of a recipe, checked or not.
 pub(crate) fn task(draft: &Draft) -> TaskKind {
-    let word = draft.sections.iter().find(|e| e.key.text == "task").map(|e| &e.value.kind);
+    let word = draft.section("task").map(|e| &e.value.kind);
     // The stub of a misspelt task has the task that was meant.
     let meant = match word {
         Some(ValueKind::Word(w)) => closest(w, TaskKind::WORDS.iter().copied()).and_then(TaskKind::parse),

@@ -49,9 +49,7 @@ pub(crate) fn include(input: TokenStream) -> TokenStream {
 
 fn expand(krate: &TokenStream, recipe: &TokenStream, literal: &Literal) -> Result<TokenStream, String> {
     let name = file::text_of(literal).ok_or("expected the path in double quotes")?;
-    let folders = file::folders(literal.span());
-    let path = folders.iter().map(|folder| folder.join(&name)).find(|path| path.is_file());
-    let path = path.ok_or_else(|| file::missing(&name, &folders))?;
+    let path = file::located(&name, literal.span())?;
     let StatedRecipe { name: trained, text, classes } = stated(&path).map_err(|why| format!("`{name}`: {why}"))?;
     let of_another = format!("`{name}` is a model of recipe `{trained}`: include a model that this recipe trained");
     let changed = format!("recipe `{trained}` has changed since `{name}` was trained (- as trained, + now):\n  - ");

@@ -5,7 +5,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use fastai_dsl::ArchFacts;
-use fastai_dsl::draft::{Arg, Draft, Entry, Stmt, Value, ValueKind};
+use fastai_dsl::draft::{Arg, Draft, Stmt, Value, ValueKind};
 use fastai_dsl::schema::{self, Construct};
 
 use crate::builder::{Builder, assertion, place};
@@ -137,12 +137,8 @@ impl Builder<'_> {
             self.assert(&[warmup, cycles], |x| pair(x, &quote!(<)), message, out);
         }
         if let Some(stop) = given.written("stop_early") {
-            let holds = |x: &[TokenStream]| {
-                let (stop, cycles) = (&x[0], &x[1]);
-                quote! { #stop + 2.0 <= #cycles }
-            };
             let message = "[E0302] `stop_early` must be at least 2 below the epochs or cycles of the fit";
-            self.assert(&[stop, cycles], holds, message, out);
+            self.assert(&[stop, cycles], |x| pair(x, &quote!(+ 2.0 <=)), message, out);
         }
         if let Some(ends) = given.written("swa") {
             let message = "[E0302] `swa` averages more epochs or cycles than the fit has";
@@ -173,11 +169,8 @@ impl Builder<'_> {
     /// There are `count` folds, or `floor(1 / share)` slices.
     fn fold(&self, given: &WrittenKeys, out: &mut TokenStream) {
         if let (Some(fold), Some(count)) = (given.written("fold"), given.written("count")) {
-            let holds = |x: &[TokenStream]| {
-                let (fold, count) = (&x[0], &x[1]);
-                quote! { #fold + 1.0 <= #count }
-            };
-            self.assert(&[fold, count], holds, "[E0305] this `fold` does not exist", out);
+            let message = "[E0305] this `fold` does not exist";
+            self.assert(&[fold, count], |x| pair(x, &quote!(+ 1.0 <=)), message, out);
         }
         let (Some(fold), Some(share)) = (given.written("fold"), given.value("share")) else { return };
         let holds = |x: &[TokenStream]| {
@@ -199,12 +192,8 @@ impl Builder<'_> {
             written => written,
         };
         if let Some(last) = last {
-            self.assert(
-                &[last],
-                |x| quote! { #(#x)* == 1.0 },
-                "[E0404] the last ratio is that of the head: it is 1",
-                out,
-            );
+            let message = "[E0404] the last ratio is that of the head: it is 1";
+            self.assert(&[last], |x| quote! { #(#x)* == 1.0 }, message, out);
         }
     }
 
@@ -292,11 +281,7 @@ fn steps(flat: &Draft) -> impl Iterator<Item = WrittenKeys<'_>> {
 
 /// The entries of a section that is a block of a construct's keys.
 fn block<'a>(flat: &'a Draft, section: &str) -> Option<WrittenKeys<'a>> {
-    let Some(Entry { value: Value { kind: ValueKind::Block(word, entries), .. }, .. }) =
-        flat.sections.iter().find(|e| e.key.text == section)
-    else {
-        return None;
-    };
+    let ValueKind::Block(word, entries) = &flat.section(section)?.value.kind else { return None };
     let construct = schema::chosen(section, &word.text)?;
     let values = entries.iter().filter_map(|e| Some((construct.key(&e.key.text)?.1.name, &e.value))).collect();
     Some(WrittenKeys { construct, values })

@@ -36,12 +36,8 @@ fn efficientnet_b0() -> Blueprint {
     let all = STAGES.iter().map(|stage| stage.4).sum::<usize>();
     let (mut input, mut done) = (32, 0);
     for (stage, (expansion, kernel, first_stride, output, blocks)) in (1..).zip(STAGES) {
-        if stage == SPLIT {
-            net.next_group(format!("features {SPLIT}..={}", STAGES.len() + 1));
-        }
-        if stage >= SPLIT {
-            net.cut_point(&nodes, format!("features.{stage}"));
-        }
+        let rest = format!("features {SPLIT}..={}", STAGES.len() + 1);
+        net.module(&nodes, stage, SPLIT, rest, format!("features.{stage}"));
         for block in 0..blocks {
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;

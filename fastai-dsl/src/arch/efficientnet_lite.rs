@@ -49,14 +49,9 @@ fn blueprint(width: f64, depth: f64, split: usize) -> Blueprint {
     for (stage, (kernel, first_stride, expansion, channels, blocks)) in STAGES.into_iter().enumerate() {
         let output = round_to_8(channels as f64 * width);
         for block in 0..deepened(stage, blocks) {
-            if number == split {
-                net.next_group(format!("_blocks {split}..={last}, _conv_head"));
-            }
-            if number >= split {
-                net.cut_point(&nodes, format!("_blocks.{number}"));
-            }
-            let stride = if block == 0 { first_stride } else { 1 };
             let name = format!("_blocks.{number}");
+            net.module(&nodes, number, split, format!("_blocks {split}..={last}, _conv_head"), &name);
+            let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
             let depthwise = conv(wide, wide, kernel).stride(stride).groups(wide);
             let names = |part: BlockPart, _: usize| {

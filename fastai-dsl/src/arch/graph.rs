@@ -280,6 +280,24 @@ impl GraphBuilder {
         self.cut_points.push(CutPoint { name: name.into(), node: nodes.len(), unit: self.units.len() });
     }
 
+    /// Begins the module `name` at `place`, after `nodes` of the root chain. With the one at `split` begins the second layer
+    /// group, whose content `rest` describes; from there on modules can be removed.
+    pub fn module(
+        &mut self,
+        nodes: &[Node],
+        place: usize,
+        split: usize,
+        rest: impl Into<String>,
+        name: impl Into<String>,
+    ) {
+        if place == split {
+            self.next_group(rest);
+        }
+        if place >= split {
+            self.cut_point(nodes, name);
+        }
+    }
+
     /// Builds a residual node from the branch, whose last node is a unit, with the shortcut added before that unit's
     /// activation.
     ///

@@ -58,9 +58,19 @@ fn branches(net: &mut GraphBuilder, name: &str, all: &[&[ConvSpec]]) -> Vec<Node
     all.iter().enumerate().map(|(n, specs)| branch(net, &format!("{name}.branch{n}"), specs)).collect()
 }
 
-/// The branch of averages and a 1x1 convolution that comes last in a module.
-fn averages(net: &mut GraphBuilder, name: &str, input: usize, output: usize) -> Node {
-    Node::Chain(vec![SMOOTH, conv(net, &format!("{name}.branch3.1"), keep(input, output, 1))])
+/// A module of branches, the last of averages and a 1x1 convolution.
+fn averaged(net: &mut GraphBuilder, name: &str, all: &[&[ConvSpec]], input: usize, output: usize) -> Node {
+    let mut all = branches(net, name, all);
+    let last = conv(net, &format!("{name}.branch3.1"), keep(input, output, 1));
+    all.push(Node::Chain(vec![SMOOTH, last]));
+    Node::Concat(all)
+}
+
+/// A module of branches that halve the map, the last of maxima.
+fn halved(net: &mut GraphBuilder, name: &str, all: &[&[ConvSpec]]) -> Node {
+    let mut all = branches(net, name, all);
+    all.push(HALVE);
+    Node::Concat(all)
 }
 
 /// `features.0` to `features.20`, 1536 channels; fastai removes the last module.
@@ -76,25 +86,18 @@ fn inception_v4() -> Blueprint {
     nodes.push(Node::Concat(branches(&mut net, "features.4", &four)));
     nodes.push(Node::Concat(vec![conv(&mut net, "features.5.conv", halve(192, 192)), HALVE]));
     for place in 6..=9 {
-        if place == 9 {
-            net.next_group("features 9..=20");
-            net.cut_point(&nodes, "features.9");
-        }
         let name = format!("features.{place}");
+        net.module(&nodes, place, 9, "features 9..=20", &name);
         let specs: [&[ConvSpec]; 3] = [
             &[keep(384, 96, 1)],
             &[keep(384, 64, 1), keep(64, 96, 3)],
             &[keep(384, 64, 1), keep(64, 96, 3), keep(96, 96, 3)],
         ];
-        let mut all = branches(&mut net, &name, &specs);
-        all.push(averages(&mut net, &name, 384, 96));
-        nodes.push(Node::Concat(all));
+        nodes.push(averaged(&mut net, &name, &specs, 384, 96));
     }
     net.cut_point(&nodes, "features.10");
     let specs: [&[ConvSpec]; 2] = [&[halve(384, 384)], &[keep(384, 192, 1), keep(192, 224, 3), halve(224, 256)]];
-    let mut all = branches(&mut net, "features.10", &specs);
-    all.push(HALVE);
-    nodes.push(Node::Concat(all));
+    nodes.push(halved(&mut net, "features.10", &specs));
     for place in 11..=17 {
         net.cut_point(&nodes, format!("features.{place}"));
         let name = format!("features.{place}");
@@ -102,18 +105,14 @@ fn inception_v4() -> Blueprint {
             [keep(1024, 192, 1), down(192, 192, 7), across(192, 224, 7), down(224, 224, 7), across(224, 256, 7)];
         let specs: [&[ConvSpec]; 3] =
             [&[keep(1024, 384, 1)], &[keep(1024, 192, 1), across(192, 224, 7), down(224, 256, 7)], &down_across];
-        let mut all = branches(&mut net, &name, &specs);
-        all.push(averages(&mut net, &name, 1024, 128));
-        nodes.push(Node::Concat(all));
+        nodes.push(averaged(&mut net, &name, &specs, 1024, 128));
     }
     net.cut_point(&nodes, "features.18");
     let specs: [&[ConvSpec]; 2] = [
         &[keep(1024, 192, 1), halve(192, 192)],
         &[keep(1024, 256, 1), across(256, 256, 7), down(256, 320, 7), halve(320, 320)],
     ];
-    let mut all = branches(&mut net, "features.18", &specs);
-    all.push(HALVE);
-    nodes.push(Node::Concat(all));
+    nodes.push(halved(&mut net, "features.18", &specs));
     for place in 19..=20 {
         net.cut_point(&nodes, format!("features.{place}"));
         nodes.push(inception_c(&mut net, &format!("features.{place}")));
@@ -163,9 +162,7 @@ fn inception_resnet_v2() -> Blueprint {
         &[keep(192, 48, 1), keep(48, 64, 5)],
         &[keep(192, 64, 1), keep(64, 96, 3), keep(96, 96, 3)],
     ];
-    let mut all = branches(&mut net, "mixed_5b", &specs);
-    all.push(averages(&mut net, "mixed_5b", 192, 64));
-    nodes.push(Node::Concat(all));
+    nodes.push(averaged(&mut net, "mixed_5b", &specs, 192, 64));
     for block in 0..10 {
         let specs: [&[ConvSpec]; 3] = [
             &[keep(320, 32, 1)],
@@ -177,9 +174,7 @@ fn inception_resnet_v2() -> Blueprint {
     net.next_group("mixed_6a to conv2d_7b");
     net.cut_point(&nodes, "mixed_6a");
     let specs: [&[ConvSpec]; 2] = [&[halve(320, 384)], &[keep(320, 256, 1), keep(256, 256, 3), halve(256, 384)]];
-    let mut all = branches(&mut net, "mixed_6a", &specs);
-    all.push(HALVE);
-    nodes.push(Node::Concat(all));
+    nodes.push(halved(&mut net, "mixed_6a", &specs));
     net.cut_point(&nodes, "repeat_1");
     for block in 0..20 {
         let specs: [&[ConvSpec]; 2] =
@@ -192,9 +187,7 @@ fn inception_resnet_v2() -> Blueprint {
         &[keep(1088, 256, 1), halve(256, 288)],
         &[keep(1088, 256, 1), keep(256, 288, 3), halve(288, 320)],
     ];
-    let mut all = branches(&mut net, "mixed_7a", &specs);
-    all.push(HALVE);
-    nodes.push(Node::Concat(all));
+    nodes.push(halved(&mut net, "mixed_7a", &specs));
     let specs: [&[ConvSpec]; 2] =
         [&[keep(2080, 192, 1)], &[keep(2080, 192, 1), across(192, 224, 3), down(224, 256, 3)]];
     let last = ConvSpec::new(448, 2080, 1);

@@ -28,12 +28,7 @@ fn mobilenet_v2() -> Blueprint {
     let (mut input, mut place) = (32, 1);
     for (expansion, output, blocks, first_stride) in STAGES {
         for block in 0..blocks {
-            if place == SPLIT {
-                net.next_group(format!("features {SPLIT}..=18"));
-            }
-            if place >= SPLIT {
-                net.cut_point(&nodes, format!("features.{place}"));
-            }
+            net.module(&nodes, place, SPLIT, format!("features {SPLIT}..=18"), format!("features.{place}"));
             let stride = if block == 0 { first_stride } else { 1 };
             let wide = input * expansion;
             let depthwise = conv(wide, wide, 3).stride(stride).groups(wide);

@@ -49,12 +49,7 @@ fn mobilenet_v3_large() -> Blueprint {
     let mut nodes = vec![net.conv_norm("features.0.0", "features.0.1", stem)];
     let mut input = 16;
     for (place, (kernel, wide, output, gated, activation, stride)) in (1..).zip(BLOCKS) {
-        if place == SPLIT {
-            net.next_group(format!("features {SPLIT}..={LAST}"));
-        }
-        if place >= SPLIT {
-            net.cut_point(&nodes, format!("features.{place}"));
-        }
+        net.module(&nodes, place, SPLIT, format!("features {SPLIT}..={LAST}"), format!("features.{place}"));
         let depthwise = conv(wide, wide, kernel, activation).stride(stride).groups(wide);
         let excitation = gated.then(|| Excitation {
             squeezed: round_to_8(wide as f64 / 4.0),

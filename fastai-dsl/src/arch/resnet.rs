@@ -63,12 +63,7 @@ fn blueprint(blocks: Blocks) -> Blueprint {
     let mut nodes = vec![net.conv_norm("conv1", "bn1", stem), Node::MaxPool(pool)];
     let mut input = 64;
     for (stage, depth) in blocks.depths.into_iter().enumerate() {
-        if stage == 2 {
-            net.next_group("layer3, layer4");
-        }
-        if stage >= 2 {
-            net.cut_point(&nodes, format!("layer{}", stage + 1));
-        }
+        net.module(&nodes, stage, 2, "layer3, layer4", format!("layer{}", stage + 1));
         let output = (64 << stage) * if blocks.bottleneck { 4 } else { 1 };
         for number in 0..depth {
             let stride = if stage > 0 && number == 0 { 2 } else { 1 };

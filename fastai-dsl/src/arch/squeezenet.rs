@@ -23,12 +23,7 @@ fn squeezenet1_1() -> Blueprint {
     let mut nodes = vec![net.conv("features.0", stem)];
     let mut input = 64;
     for (place, squeezed) in FIRES {
-        if place == 6 {
-            net.next_group("features 5..=12");
-        }
-        if place >= 6 {
-            net.cut_point(&nodes, format!("features.{place}"));
-        }
+        net.module(&nodes, place, 6, "features 5..=12", format!("features.{place}"));
         if AFTER_POOLS.contains(&place) {
             nodes.push(Node::MaxPool(PoolArgs { kernel: 3, stride: 2, pad: 0, ceil: true }));
         }

@@ -3,7 +3,7 @@
 use super::bind;
 use crate::bound::Bound;
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::Augmentation;
@@ -20,22 +20,14 @@ pub(super) fn augment(bound: &Bound, out: &mut Diagnostics) -> Option<Vec<Augmen
 fn part(value: &Value, out: &mut Diagnostics) -> Option<Augmentation> {
     let Some((name, args)) = value.word_and_args() else {
         if value.kind != ValueKind::Broken {
-            out.push(
-                Diagnostic::error(
-                    &c::WRONG_TYPE,
-                    value.site,
-                    format!("expected an augmentation, got {}", value.kind_name()),
-                )
-                .help("`augment: [rotate(10), flip]`"),
-            );
+            let help = "`augment: [rotate(10), flip]`";
+            out.error(&c::WRONG_TYPE, value.site, format!("expected an augmentation, got {}", value.kind_name()), help);
         }
         return None;
     };
     let Some(construct) = AUGMENTATIONS.iter().find(|a| a.name == name.text) else {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown augmentation `{}`", name.text))
-                .help(habits::word_help(&name.text, &AUGMENTATIONS.iter().map(|a| a.name).collect::<Vec<_>>())),
-        );
+        let help = habits::word_help(&name.text, &AUGMENTATIONS.iter().map(|a| a.name).collect::<Vec<_>>());
+        out.error(&c::UNKNOWN_WORD, name.site, format!("unknown augmentation `{}`", name.text), help);
         return None;
     };
     let before = out.iter().count();
@@ -54,15 +46,15 @@ fn relations(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<()> {
         && bound.known(&["max", "min"])
     {
         let message = format!("`min` is above `max`: {min} and {max}");
-        let error = Diagnostic::error(&c::OUT_OF_RANGE, bound.site("min", site), message);
-        out.push(error.help(format!("`zoom({min}, min = {max})`")));
+        let help = format!("`zoom({min}, min = {max})`");
+        out.error(&c::OUT_OF_RANGE, bound.site("min", site), message, help);
         return None;
     }
     if let Some([min, max]) = bound.read::<[f64; 2]>("area")
         && min > max
     {
-        let error = Diagnostic::error(&c::OUT_OF_RANGE, bound.site("area", site), format!("[{min}, {max}] is empty"));
-        out.push(error.help(format!("`area = [{max}, {min}]`")));
+        let help = format!("`area = [{max}, {min}]`");
+        out.error(&c::OUT_OF_RANGE, bound.site("area", site), format!("[{min}, {max}] is empty"), help);
         return None;
     }
     match bound.read::<Vec<f64>>("ps") {
@@ -80,9 +72,7 @@ fn four(ps: &[f64], bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<
         n => format!("four probabilities that sum to 1 expected, got {n}"),
     };
     let default = bound.construct().default_text("ps").unwrap_or_default();
-    out.push(
-        Diagnostic::error(&c::OUT_OF_RANGE, bound.site("ps", site), message)
-            .help(format!("of rotation, zoom, stretch and nothing: `ps = {default}`")),
-    );
+    let help = format!("of rotation, zoom, stretch and nothing: `ps = {default}`");
+    out.error(&c::OUT_OF_RANGE, bound.site("ps", site), message, help);
     None
 }

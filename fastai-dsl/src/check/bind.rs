@@ -7,7 +7,7 @@ use crate::draft::{Arg, Entry, Name, Value, ValueKind, number};
 use crate::habits;
 use crate::help;
 use crate::schema::{Construct, Key, MAX_ITEMS, Range, STEPS, Type, constructs};
-use crate::suggest::list;
+use crate::suggest::{closest, list};
 use crate::syntax::read_value;
 use crate::word::{self, Off, On};
 
@@ -67,15 +67,13 @@ impl<'d, 'w> Matching<'d, 'w> {
         let Some((i, key)) = construct.key(&name.text) else {
             let text = format!("`{}` has no {noun} `{}`", self.word.text, name.text);
             let help = help::key_help(construct, &name.text, value, self.form.separator());
-            out.push(Diagnostic::error(self.form.unknown(), name.site, text).help(help));
+            out.error(self.form.unknown(), name.site, text, help);
             return;
         };
         if let Some(first) = self.first[i] {
-            out.push(
-                Diagnostic::error(&c::TWICE, name.site, format!("{noun} `{}` is given twice", key.name))
-                    .help(format!("keep one {noun} `{}`", key.name))
-                    .also(first, "first given here"),
-            );
+            let text = format!("{noun} `{}` is given twice", key.name);
+            let help = format!("keep one {noun} `{}`", key.name);
+            out.error_beside(&c::TWICE, name.site, text, help, (first, "first given here"));
             return;
         }
         self.place(i, name.site, value, out);
@@ -165,10 +163,7 @@ pub(super) fn args<'d>(
                 0 => format!("`{}()` takes none", word.text),
                 _ => format!("`{}`", construct.signature()),
             };
-            out.push(
-                Diagnostic::error(&c::TOO_MANY, arg.value.site, format!("too many arguments for `{}`", word.text))
-                    .help(help),
-            );
+            out.error(&c::TOO_MANY, arg.value.site, format!("too many arguments for `{}`", word.text), help);
             break;
         }
         matching.place(next, arg.value.site, &arg.value, out);
@@ -178,9 +173,22 @@ pub(super) fn args<'d>(
     matching.finish()
 }
 
+/// The call that a word at `key` lacks the arguments of, as it is often written; `None` if the word is none like a call's.
+fn call_of(key: &Key, word: &str) -> Option<String> {
+    let calls = key.ty.calls();
+    let names = key.legal_words().iter().copied().chain(calls.iter().map(|call| call.name));
+    let near = closest(word, names)?;
+    let example = calls.iter().find(|call| call.name == near)?.example();
+    let example = if key.ty == Type::Augment { format!("[{example}]") } else { example };
+    Some(if near == word { format!("`{example}`") } else { format!("did you mean `{example}`?") })
+}
+
 /// Returns a suggestion for a word `w` that does not fit `key`.
 fn word_help(construct: &Construct, key: &Key, w: &str) -> String {
     let legal = key.legal_words();
+    if let (None, Some(call)) = (habits::python(w), call_of(key, w)) {
+        return call;
+    }
     match (habits::python(w), key.ty) {
         (Some("none"), _) if !legal.contains(&"none") && !key.required => format!("nothing: remove `{}`", key.name),
         (Some(On::WORD), Type::Weights) => format!("`{}`", word::pretrained.0),
@@ -207,12 +215,18 @@ fn unquoted(construct: &Construct, key: &Key, text: &str) -> String {
         {
             format!("without quotes: `{text}`")
         }
-        Ok(_) => example(key),
+        Ok(_) => near_word(key, text),
         Err(found) => {
             let wrong = found.iter().find(|d| d.code.id == c::LITERAL.id);
             wrong.and_then(|d| Some(format!("{}; {}", d.message, d.help.as_ref()?))).unwrap_or_else(|| example(key))
         }
     }
+}
+
+/// A word that fits `key` and is like this one, or an example.
+fn near_word(key: &Key, word: &str) -> String {
+    closest(word, key.legal_words().iter().copied())
+        .map_or_else(|| example(key), |near| format!("did you mean `{near}`?"))
 }
 
 /// "for instance `224`"
@@ -247,7 +261,9 @@ fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) 
             ),
             ValueKind::Text(_) if key.ty == Type::Columns => error.help(format!("`[{value}]`")),
             ValueKind::Text(s) => error.help(unquoted(construct, key, s)),
+            ValueKind::Block(name, _) => error.help(call_of(key, &name.text).unwrap_or_else(|| example(key))),
             _ if key.ty == Type::Text => error.help(format!("`\"{value}\"`")),
+            ValueKind::Const(name) => error.help(near_word(key, name)),
             _ => error.help(example(key)),
         };
         out.push(error);
@@ -263,10 +279,8 @@ fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) 
         (ValueKind::Number(x), Type::Number | Type::Threshold | Type::Zoom) => in_range(key, *x, value.site, out),
         (ValueKind::Number(x), Type::Numbers | Type::Rate | Type::Rates) => in_range(key, *x, value.site, out),
         (ValueKind::Number(_), Type::Counts) => {
-            out.push(
-                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("`{}` expects {}", key.name, key.ty.expected()))
-                    .help(format!("`[{value}]`")),
-            );
+            let help = format!("`[{value}]`");
+            out.error(&c::WRONG_TYPE, value.site, format!("`{}` expects {}", key.name, key.ty.expected()), help);
             false
         }
         (
@@ -323,10 +337,8 @@ fn fits(construct: &Construct, key: &Key, value: &Value, out: &mut Diagnostics) 
 
 fn whole(key: &Key, x: f64, site: Site, out: &mut Diagnostics) -> bool {
     if x.fract() != 0.0 {
-        out.push(
-            Diagnostic::error(&c::NOT_WHOLE, site, format!("`{}` is a whole number, got {}", key.name, number(x)))
-                .help(format!("`{}`", number(x.round()))),
-        );
+        let help = format!("`{}`", number(x.round()));
+        out.error(&c::NOT_WHOLE, site, format!("`{}` is a whole number, got {}", key.name, number(x)), help);
     }
     x.fract() == 0.0
 }
@@ -343,7 +355,7 @@ pub(super) fn length_ok(name: &str, items: &[Value], site: Site, out: &mut Diagn
     let Some(first) = items.get(MAX_ITEMS) else { return true };
     let site = if first.site == Site::NONE { site } else { first.site };
     let message = format!("`{name}` lists at most {MAX_ITEMS} items, got {}", items.len());
-    out.push(Diagnostic::error(&c::OUT_OF_RANGE, site, message).help("remove this item and those after it"));
+    out.error(&c::OUT_OF_RANGE, site, message, "remove this item and those after it");
     false
 }
 

@@ -15,27 +15,19 @@ pub(super) fn of_fit(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option
     let falls = bound.given("schedule") || bound.given("warmup");
     let clr: Vec<&str> = ["use_clr", "use_clr_beta"].into_iter().filter(|key| bound.given(key)).collect();
     if let [first, second] = clr.as_slice() {
-        out.push(
-            Diagnostic::error(
-                &c::TWO_SCHEDULES,
-                bound.site(second, site),
-                format!("`{first}` and `{second}` are two schedules"),
-            )
-            .help(format!("remove `{first}` or `{second}`"))
-            .also(bound.site(first, site), "the other one"),
+        out.error_beside(
+            &c::TWO_SCHEDULES,
+            bound.site(second, site),
+            format!("`{first}` and `{second}` are two schedules"),
+            format!("remove `{first}` or `{second}`"),
+            (bound.site(first, site), "the other one"),
         );
         good = false;
     }
     for &key in &clr {
         if !bound.given("cycle_len") {
-            out.push(
-                Diagnostic::error(
-                    &c::SCHEDULE_KEY,
-                    bound.site(key, site),
-                    format!("`{key}` needs `cycle_len`: without it there is no cycle"),
-                )
-                .help("`cycle_len = 1`"),
-            );
+            let text = format!("`{key}` needs `cycle_len`: without it there is no cycle");
+            out.error(&c::SCHEDULE_KEY, bound.site(key, site), text, "`cycle_len = 1`");
             good = false;
         }
         for other in ["cycle_mult", "anneal"].into_iter().filter(|other| bound.given(other)) {
@@ -53,10 +45,8 @@ pub(super) fn of_fit(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option
     }
     let steps = bound.read::<Fall>("schedule") == Some(Fall::Step);
     for key in ["every", "by"].into_iter().filter(|key| bound.given(key) && !steps) {
-        out.push(
-            Diagnostic::error(&c::SCHEDULE_KEY, bound.site(key, site), format!("`{key}` is for `schedule = step`"))
-                .help(format!("`schedule = step`, or remove `{key}`")),
-        );
+        let help = format!("`schedule = step`, or remove `{key}`");
+        out.error(&c::SCHEDULE_KEY, bound.site(key, site), format!("`{key}` is for `schedule = step`"), help);
         good = false;
     }
     let course = match (falls, clr.first()) {
@@ -67,24 +57,16 @@ pub(super) fn of_fit(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option
                 [max, min] if max < 1.0 && min < 1.0 => Some([max, min]),
                 [] => None,
                 _ => {
-                    out.push(
-                        Diagnostic::error(&c::OUT_OF_RANGE, bound.site(key, site), "a momentum is below 1")
-                            .help(format!("`{key} = [{}, {}, 0.95, 0.85]`", numbers[0], numbers[1])),
-                    );
+                    let help = format!("`{key} = [{}, {}, 0.95, 0.85]`", numbers[0], numbers[1]);
+                    out.error(&c::OUT_OF_RANGE, bound.site(key, site), "a momentum is below 1", help);
                     return None;
                 }
             };
             if *key == "use_clr" {
                 FitCourse::UseClr { div: numbers[0], cut_div: numbers[1], moms }
             } else if numbers[1] >= 100.0 {
-                out.push(
-                    Diagnostic::error(
-                        &c::OUT_OF_RANGE,
-                        bound.site(key, site),
-                        "the last fall takes less than 100 per cent",
-                    )
-                    .help(format!("`use_clr_beta = [{}, 10]`", numbers[0])),
-                );
+                let help = format!("`use_clr_beta = [{}, 10]`", numbers[0]);
+                out.error(&c::OUT_OF_RANGE, bound.site(key, site), "the last fall takes less than 100 per cent", help);
                 return None;
             } else {
                 FitCourse::UseClrBeta { div: numbers[0], pct: numbers[1], moms }
@@ -104,14 +86,9 @@ fn fall(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<FitCourse> {
     };
     let (warmup, epochs): (f64, u32) = (bound.read("warmup")?, bound.read("cycles")?);
     if bound.known(&["warmup", "cycles"]) && warmup >= f64::from(epochs) {
-        out.push(
-            Diagnostic::error(
-                &c::OUT_OF_RANGE,
-                bound.site("warmup", site),
-                format!("the warm-up takes {warmup} epochs, and there are {epochs}"),
-            )
-            .help(format!("fewer, such as `warmup = {}`, or more epochs", f64::from(epochs) / 10.0)),
-        );
+        let text = format!("the warm-up takes {warmup} epochs, and there are {epochs}");
+        let help = format!("fewer, such as `warmup = {}`, or more epochs", f64::from(epochs) / 10.0);
+        out.error(&c::OUT_OF_RANGE, bound.site("warmup", site), text, help);
         return None;
     }
     Some(course)

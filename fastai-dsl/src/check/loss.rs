@@ -2,7 +2,7 @@
 
 use super::{TaskAt, bind};
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Entry, Name, Value, ValueKind};
 use crate::habits;
 use crate::recipe::{LossSpec, TaskKind};
@@ -20,24 +20,21 @@ pub(super) fn loss(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -
             _ => "`loss: focal`, or `loss: focal { gamma: 1.5 }`".to_string(),
         };
         let text = format!("`loss` expects a loss, got {}", value.kind_name());
-        out.push(Diagnostic::error(&c::WRONG_TYPE, value.site, text).help(help));
+        out.error(&c::WRONG_TYPE, value.site, text, help);
         return None;
     };
     let construct = LOSSES.iter().copied().find(|known| known.name == word.text);
     if construct.is_none() && word.text != LossSpec::GIVEN {
         let all = || LOSSES.iter().map(|known| known.name).chain([LossSpec::GIVEN]).collect();
         let words: Vec<&str> = task.map_or_else(all, |(task, _)| LossSpec::words(task));
-        let error = Diagnostic::error(&c::UNKNOWN_WORD, word.site, format!("unknown loss `{}`", word.text));
-        out.push(error.help(habits::word_help(&word.text, &words)));
+        let help = habits::word_help(&word.text, &words);
+        out.error(&c::UNKNOWN_WORD, word.site, format!("unknown loss `{}`", word.text), help);
         return None;
     }
     if let Some((task, set)) = task.filter(|(task, _)| !LossSpec::words(*task).contains(&word.text.as_str())) {
         let text = format!("`{}` is no loss of `{}` data", word.text, task.word());
-        out.push(
-            Diagnostic::error(&c::TASK_OPTION, word.site, text)
-                .help(format!("one of {}", list(LossSpec::words(task))))
-                .also(set, "the task is set here"),
-        );
+        let help = format!("one of {}", list(LossSpec::words(task)));
+        out.error_beside(&c::TASK_OPTION, word.site, text, help, (set, "the task is set here"));
         return None;
     }
     match construct {
@@ -58,11 +55,8 @@ fn lower(
         && bound.given("alpha")
     {
         let text = "`alpha` weighs the tags that an image has against the others; an image with one label has none";
-        out.push(
-            Diagnostic::error(&c::TASK_OPTION, bound.site("alpha", word.site), text)
-                .help("remove `alpha`; `class_weights: balanced` weighs the classes")
-                .also(set, "the task is set here"),
-        );
+        let help = "remove `alpha`; `class_weights: balanced` weighs the classes";
+        out.error_beside(&c::TASK_OPTION, bound.site("alpha", word.site), text, help, (set, "the task is set here"));
         return None;
     }
     LossSpec::lower(&bound)
@@ -81,5 +75,5 @@ pub(super) fn takes(loss: LossSpec, key: &str, site: Site, set: Site, out: &mut 
         LossSpec::Given => format!("remove `{key}`; the program's loss can do the same"),
         _ => format!("remove `{key}`, or `loss: cross_entropy`"),
     };
-    out.push(Diagnostic::error(&c::LOSS_OPTION, site, text).help(help).also(set, "the loss is set here"));
+    out.error_beside(&c::LOSS_OPTION, site, text, help, (set, "the loss is set here"));
 }

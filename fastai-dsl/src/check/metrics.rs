@@ -2,7 +2,7 @@
 
 use super::{TaskAt, bind, unexpected};
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Arg, Value, ValueKind};
 use crate::recipe::{Average, KeepBest, Metric, MetricKind, TaskKind};
 use crate::suggest::{did_you_mean, list};
@@ -10,14 +10,8 @@ use crate::suggest::{did_you_mean, list};
 pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Vec<Metric>> {
     let ValueKind::List(items) = &value.kind else {
         if value.kind != ValueKind::Broken {
-            out.push(
-                Diagnostic::error(
-                    &c::WRONG_TYPE,
-                    value.site,
-                    format!("`metrics` is a list, got {}", value.kind_name()),
-                )
-                .help(format!("`metrics: [{value}]`")),
-            );
+            let help = format!("`metrics: [{value}]`");
+            out.error(&c::WRONG_TYPE, value.site, format!("`metrics` is a list, got {}", value.kind_name()), help);
         }
         return None;
     };
@@ -30,11 +24,11 @@ pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics
     for item in items {
         match metric(item, task, out) {
             Some(m) => match metrics.iter().position(|k| k.column() == m.column()) {
-                Some(first) => out.push(
-                    Diagnostic::error(&c::TWICE, item.site, format!("metric `{}` is given twice", m.column()))
-                        .help(format!("once: `{}`", m.word()))
-                        .also(places[first], "first given here"),
-                ),
+                Some(first) => {
+                    let text = format!("metric `{}` is given twice", m.column());
+                    let help = format!("once: `{}`", m.word());
+                    out.error_beside(&c::TWICE, item.site, text, help, (places[first], "first given here"));
+                }
                 None => {
                     metrics.push(m);
                     places.push(item.site);
@@ -49,10 +43,8 @@ pub(super) fn metrics(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics
 fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<Metric> {
     let Some((name, args)) = value.word_and_args() else {
         if value.kind != ValueKind::Broken {
-            out.push(
-                Diagnostic::error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()))
-                    .help(list(words_for(task))),
-            );
+            let help = list(words_for(task));
+            out.error(&c::WRONG_TYPE, value.site, format!("expected a metric, got {}", value.kind_name()), help);
         }
         return None;
     };
@@ -62,15 +54,12 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
             Some(_) => "the loss is measured in every run; remove it".to_string(),
             None => did_you_mean(word, words_for(task)),
         };
-        out.push(Diagnostic::error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`")).help(help));
+        out.error(&c::UNKNOWN_METRIC, value.site, format!("unknown metric `{word}`"), help);
         return None;
     };
     let construct = kind.construct();
     if construct.keys.is_empty() && matches!(value.kind, ValueKind::Call(..)) {
-        out.push(
-            Diagnostic::error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"))
-                .help(format!("`{word}`")),
-        );
+        out.error(&c::TOO_MANY, value.site, format!("`{word}` takes no arguments"), format!("`{word}`"));
         return None;
     }
     // What a label has no use for is not held to be a number first.
@@ -84,11 +73,9 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
     let bound = bind::args(construct, &name, value.site, &useful, out);
     if let Some((task, set)) = task.filter(|(task, _)| !kind.measures(*task)) {
         let instead = MetricKind::of_task(task).map_or("another metric".to_string(), |m| format!("`{}`", m.word()));
-        out.push(
-            Diagnostic::error(&c::METRIC_TASK, value.site, format!("`{word}` does not measure `{}` data", task.word()))
-                .help(format!("{instead}, or another `task`"))
-                .also(set, "the task is set here"),
-        );
+        let text = format!("`{word}` does not measure `{}` data", task.word());
+        let help = format!("{instead}, or another `task`");
+        out.error_beside(&c::METRIC_TASK, value.site, text, help, (set, "the task is set here"));
         return None;
     }
     if let Some((TaskKind::SingleLabel, set)) = task {
@@ -99,11 +86,8 @@ fn metric(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<
             let text =
                 format!("{what} is for tags: an image with one label is predicted to have the most probable class");
             let help = if *key == "average" { "`average = macro`" } else { "remove `threshold`" };
-            out.push(
-                Diagnostic::error(&c::TASK_OPTION, bound.site(key, useless.unwrap_or(value.site)), text)
-                    .help(help)
-                    .also(set, "the task is set here"),
-            );
+            let site = bound.site(key, useless.unwrap_or(value.site));
+            out.error_beside(&c::TASK_OPTION, site, text, help, (set, "the task is set here"));
         }
         if of_tags.iter().any(|(_, wrong)| *wrong) {
             return None;
@@ -157,6 +141,6 @@ pub(super) fn keep_best(
             format!("keep one `{word}` in `metrics`, or `keep_best: val_loss`"),
         ),
     };
-    out.push(Diagnostic::error(&c::BEST_METRIC, value.site, message).help(help).also(site, "what is measured"));
+    out.error_beside(&c::BEST_METRIC, value.site, message, help, (site, "what is measured"));
     found
 }

@@ -14,14 +14,16 @@ mod steps;
 mod transforms;
 
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::draft::{Draft, Entry, LintAttr, LintLevel, Value, ValueKind};
-use crate::evaluate::{Unused, evaluate};
+use crate::diagnostic::{Diagnostics, Site};
+use crate::draft::{Draft, LintAttr, LintLevel, Name, Stmt, Value, ValueKind};
+use crate::evaluate::evaluate;
 use crate::habits;
 use crate::help;
-use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, TaskKind};
+use crate::rate_names::RateNames;
+use crate::recipe::{ClassWeights, DeviceWish, Metric, Options, Precision, Recipe, StepKind, TaskKind};
 use crate::schema::{self, SECTIONS, Type};
-use crate::suggest::list;
+use crate::spelling::{self, Capitals};
+use crate::suggest::{closest, list};
 use crate::word::On;
 
 pub(crate) use lints::of_section as lint_of_section;
@@ -53,6 +55,9 @@ pub fn check(draft: &Draft) -> Result<Checked, Diagnostics> {
 /// Those of [`check`].
 pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnostics> {
     let mut out = parsed;
+    let mut draft = draft.clone();
+    spelling::read_words(&mut draft, Capitals::Constant);
+    let draft = &draft;
     let (flat, unused) = evaluate(draft, &mut out);
     let recipe = lower(&flat, draft, &unused, &mut out);
     lints::default_valid(draft, &mut out);
@@ -64,66 +69,45 @@ pub fn check_with(draft: &Draft, parsed: Diagnostics) -> Result<Checked, Diagnos
     }
 }
 
-/// The sections of a draft by name; reports unknown, duplicate and missing ones.
-struct Sections<'d> {
-    draft: &'d Draft,
-}
-
-impl<'d> Sections<'d> {
-    fn new(draft: &'d Draft, out: &mut Diagnostics) -> Self {
-        for (i, entry) in draft.sections.iter().enumerate() {
-            let name = entry.key.text.as_str();
-            if name.is_empty() {
-                continue;
-            }
-            if !SECTIONS.iter().any(|s| s.name == name) {
-                out.push(
-                    Diagnostic::error(&c::UNKNOWN_SECTION, entry.key.site, format!("unknown section `{name}`"))
-                        .help(help::section_help(name, &entry.value)),
-                );
-            }
-            if let Some(first) = draft.sections[..i].iter().find(|e| e.key.text == name) {
-                out.push(
-                    Diagnostic::error(&c::TWICE, entry.key.site, format!("section `{name}` is given twice"))
-                        .help(format!("keep one `{name}`"))
-                        .also(first.key.site, "first given here"),
-                );
-            }
+/// Reports unknown, duplicate and missing sections.
+fn names_of_sections(draft: &Draft, out: &mut Diagnostics) {
+    for (i, entry) in draft.sections.iter().enumerate() {
+        let name = entry.key.text.as_str();
+        if name.is_empty() {
+            continue;
         }
-        let unread = draft.sections.iter().any(|e| e.key.text.is_empty());
-        let meant: Vec<&str> = draft
-            .sections
-            .iter()
-            .filter(|e| !SECTIONS.iter().any(|s| s.name == e.key.text))
-            .filter_map(|e| help::meant_section(&e.key.text))
-            .collect();
-        for section in SECTIONS.iter().filter(|s| s.required && s.name != "train" && !unread) {
-            if !meant.contains(&section.name) && !draft.sections.iter().any(|e| e.key.text == section.name) {
-                out.push(
-                    Diagnostic::error(
-                        &c::MISSING_SECTION,
-                        draft.name.site,
-                        format!("`{}` has no section `{}`", draft.name.text, section.name),
-                    )
-                    .help(format!("`{},`", section.example)),
-                );
-            }
+        if !SECTIONS.iter().any(|s| s.name == name) {
+            let help = help::section_help(name, &entry.value);
+            out.error(&c::UNKNOWN_SECTION, entry.key.site, format!("unknown section `{name}`"), help);
         }
-        Sections { draft }
+        if let Some(first) = draft.sections[..i].iter().find(|e| e.key.text == name) {
+            let text = format!("section `{name}` is given twice");
+            let help = format!("keep one `{name}`");
+            out.error_beside(&c::TWICE, entry.key.site, text, help, (first.key.site, "first given here"));
+        }
     }
-
-    fn get(&self, name: &str) -> Option<&'d Entry> {
-        self.draft.sections.iter().find(|e| e.key.text == name)
+    let unread = draft.sections.iter().any(|e| e.key.text.is_empty());
+    let meant: Vec<&str> = draft
+        .sections
+        .iter()
+        .filter(|e| !SECTIONS.iter().any(|s| s.name == e.key.text))
+        .filter_map(|e| help::meant_section(&e.key.text))
+        .collect();
+    for section in SECTIONS.iter().filter(|s| s.required && s.name != "train" && !unread) {
+        if !meant.contains(&section.name) && draft.section(section.name).is_none() {
+            let message = format!("`{}` has no section `{}`", draft.name.text, section.name);
+            out.error(&c::MISSING_SECTION, draft.name.site, message, format!("`{},`", section.example));
+        }
     }
 }
 
 /// The task, and where the recipe sets it.
 type TaskAt = (TaskKind, Site);
 
-fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
-    let sections = Sections::new(flat, out);
-    let value = |name: &str| sections.get(name).map(|e| &e.value);
-    let task = value("task").and_then(|v| Some((task(v, out)?, v.site)));
+fn lower(flat: &Draft, draft: &Draft, unused: &[Name], out: &mut Diagnostics) -> Option<(Recipe, Vec<Site>)> {
+    names_of_sections(flat, out);
+    let value = |name: &str| flat.section(name).map(|e| &e.value);
+    let task = value("task").and_then(|v| Some((choice("task", v, TaskKind::parse, out)?, v.site)));
     let kind = task.map(|(kind, _)| kind);
     let data = value("data").and_then(|v| data::data(v, kind, out));
     let transforms = value("transforms").and_then(|v| transforms::transforms(v, out));
@@ -138,7 +122,7 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         data::copies_fit(size, side, site, site, out);
     }
     let metrics = value("metrics").and_then(|v| metrics::metrics(v, task, out));
-    let options = options(&sections, task, metrics.as_deref(), out);
+    let options = options(flat, task, metrics.as_deref(), out);
     let valid = value("data").and_then(data::valid_images);
     let context = steps::Context {
         task: kind,
@@ -154,11 +138,9 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
     let steps = steps::steps(flat, &context, out);
     let train_is_fine = out.errors() == before;
     if let (Some((false, site)), Some(best)) = (valid, value("keep_best")) {
-        out.push(
-            Diagnostic::error(&c::NEEDS_VALIDATION, best.site, "`keep_best` needs validation images")
-                .help("hold some out: `valid: random(0.2)`")
-                .also(site, "none are held out here"),
-        );
+        let text = "`keep_best` needs validation images";
+        let help = "hold some out: `valid: random(0.2)`";
+        out.error_beside(&c::NEEDS_VALIDATION, best.site, text, help, (site, "none are held out here"));
     }
     let (steps, trace) = steps?;
     // The states that broken steps lead through are not those that were meant.
@@ -177,47 +159,50 @@ fn lower(flat: &Draft, draft: &Draft, unused: &[Unused], out: &mut Diagnostics) 
         metrics: metrics?,
         steps,
         options,
+        rate_names: rate_names(flat),
     };
     Some((recipe, trace))
 }
 
-fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
-    let error = match &value.kind {
-        ValueKind::Broken => return,
-        ValueKind::Word(w) if words == Type::Switch.words() => {
-            let text = format!("`{key}` expects {}, got `{w}`", Type::Switch.expected());
-            Diagnostic::error(&c::UNKNOWN_WORD, value.site, text).help(habits::word_help(w, words))
+/// What the recipe calls the rate of each `lr_find`.
+fn rate_names(flat: &Draft) -> RateNames {
+    let steps = flat.train.iter().flat_map(|train| &train.body);
+    RateNames::new(steps.filter_map(|stmt| match stmt {
+        Stmt::Step(call) if call.word.text == StepKind::LrFind.word() => {
+            Some(call.binds.as_ref().map(|name| name.text.as_str()))
         }
-        ValueKind::Word(w) => Diagnostic::error(&c::UNKNOWN_WORD, value.site, format!("unknown {key} `{w}`"))
-            .help(habits::word_help(w, words)),
-        _ => Diagnostic::error(
-            &c::WRONG_TYPE,
-            value.site,
-            format!("`{key}` expects {}, got {}", list(words.iter().copied()), value.kind_name()),
-        )
-        .help(match &value.kind {
-            ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
-            ValueKind::Call(name, _) => {
-                habits::instead(&name.text).map_or_else(|| format!("`{key}: {}`", words[0]), str::to_string)
-            }
-            _ => format!("`{key}: {}`", words[0]),
-        }),
-    };
-    out.push(error);
+        _ => None,
+    }))
 }
 
-fn task(value: &Value, out: &mut Diagnostics) -> Option<TaskKind> {
-    choice("task", value, TaskKind::WORDS, TaskKind::parse, out)
+fn unexpected(key: &str, value: &Value, words: &[&str], out: &mut Diagnostics) {
+    let (code, text) = match &value.kind {
+        ValueKind::Broken => return,
+        ValueKind::Word(w) if words == Type::Switch.words() => {
+            (&c::UNKNOWN_WORD, format!("`{key}` expects {}, got `{w}`", Type::Switch.expected()))
+        }
+        ValueKind::Word(w) => (&c::UNKNOWN_WORD, format!("unknown {key} `{w}`")),
+        _ => {
+            let expected = list(words.iter().copied());
+            (&c::WRONG_TYPE, format!("`{key}` expects {expected}, got {}", value.kind_name()))
+        }
+    };
+    let first = || format!("`{key}: {}`", words[0]);
+    let help = match &value.kind {
+        ValueKind::Word(w) => habits::word_help(w, words),
+        ValueKind::Text(s) if words.contains(&s.as_str()) => format!("without quotes: `{s}`"),
+        ValueKind::Text(s) | ValueKind::Const(s) => {
+            closest(s, words.iter().copied()).map_or_else(first, |near| format!("did you mean `{near}`?"))
+        }
+        ValueKind::Call(name, _) => habits::instead(&name.text).map_or_else(first, str::to_string),
+        _ => first(),
+    };
+    out.error(code, value.site, text, help);
 }
 
 /// Returns the variant of a section's word.
-fn choice<T>(
-    section: &str,
-    value: &Value,
-    words: &[&str],
-    parse: impl Fn(&str) -> Option<T>,
-    out: &mut Diagnostics,
-) -> Option<T> {
+fn choice<T>(section: &str, value: &Value, parse: impl Fn(&str) -> Option<T>, out: &mut Diagnostics) -> Option<T> {
+    let words = schema::section(section).words;
     let found = match &value.kind {
         ValueKind::Word(word) if words.contains(&word.as_str()) => parse(word),
         _ => None,
@@ -228,22 +213,16 @@ fn choice<T>(
     found
 }
 
-fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
+fn options(draft: &Draft, task: Option<TaskAt>, metrics: Option<&[Metric]>, out: &mut Diagnostics) -> Options {
     let number = |name: &str, out: &mut Diagnostics| {
-        let value = &sections.get(name)?.value;
+        let value = &draft.section(name)?.value;
         match value.kind {
             ValueKind::Number(x) => in_range(name, x, value.site, out).then_some((x, value.site)),
             ValueKind::Broken => None,
             ValueKind::Const(_) => Some((1.0, value.site)),
             _ => {
-                out.push(
-                    Diagnostic::error(
-                        &c::WRONG_TYPE,
-                        value.site,
-                        format!("`{name}` expects a number, got {}", value.kind_name()),
-                    )
-                    .help(format!("`{name}: 1`")),
-                );
+                let text = format!("`{name}` expects a number, got {}", value.kind_name());
+                out.error(&c::WRONG_TYPE, value.site, text, format!("`{name}: 1`"));
                 None
             }
         }
@@ -252,7 +231,7 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
         let (x, site) = number(name, out)?;
         if x.fract() != 0.0 {
             let text = format!("`{name}` is a whole number, got {x}");
-            out.push(Diagnostic::error(&c::NOT_WHOLE, site, text).help(format!("`{}`", schema::section(name).example)));
+            out.error(&c::NOT_WHOLE, site, text, format!("`{}`", schema::section(name).example));
             return None;
         }
         Some(x as u64)
@@ -269,8 +248,8 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
         let (x, site) = given?;
         if let Some((kind, set)) = task.filter(|(kind, _)| !legal.contains(kind)) {
             let text = format!("`{name}` needs {needs}, the task is `{}`", kind.word());
-            let error = Diagnostic::error(&c::TASK_OPTION, site, text);
-            out.push(error.help(format!("remove `{name}`")).also(set, "the task is set here"));
+            let task_set = (set, "the task is set here");
+            out.error_beside(&c::TASK_OPTION, site, text, format!("remove `{name}`"), task_set);
             return None;
         }
         Some(x)
@@ -279,22 +258,21 @@ fn options(sections: &Sections, task: Option<TaskAt>, metrics: Option<&[Metric]>
     let label_smoothing = for_task("label_smoothing", label_smoothing, &labels[..1], "one label per image");
     let mixup = for_task("mixup", mixup, &labels, "labels");
     let cutmix = for_task("cutmix", cutmix, &labels, "labels");
-    let value = |name: &str| sections.get(name).map(|entry| &entry.value);
+    let value = |name: &str| draft.section(name).map(|entry| &entry.value);
     let optimizer = value("optimizer").and_then(|v| optimizer::optimizer(v, out));
-    let device = value("device").and_then(|v| choice("device", v, DeviceWish::WORDS, DeviceWish::parse, out));
-    let precision = value("precision").and_then(|v| choice("precision", v, Precision::WORDS, Precision::parse, out));
-    let switches = schema::section("report").words;
-    let report = value("report").and_then(|v| choice("report", v, switches, |word| Some(word == On::WORD), out));
+    let device = value("device").and_then(|v| choice("device", v, DeviceWish::parse, out));
+    let precision = value("precision").and_then(|v| choice("precision", v, Precision::parse, out));
+    let report = value("report").and_then(|v| choice("report", v, |word| Some(word == On::WORD), out));
     let measured = metrics.zip(value("metrics")).map(|(metrics, list)| (metrics, list.site));
     let keep_best = value("keep_best").and_then(|v| metrics::keep_best(v, task, measured, out));
-    let class_weights = sections.get("class_weights").and_then(|e| class_weights(&e.value, task, out));
+    let class_weights = value("class_weights").and_then(|v| class_weights(v, task, out));
     let loss = value("loss").and_then(|v| loss::loss(v, task, out));
     for (key, given) in [
         ("label_smoothing", label_smoothing.is_some_and(|share| share > 0.0)),
         ("class_weights", class_weights.is_some()),
     ] {
-        if let (Some(loss), Some(entry), Some(set), true) = (loss, sections.get(key), sections.get("loss"), given) {
-            loss::takes(loss, key, entry.value.site, set.value.site, out);
+        if let (Some(loss), Some(given), Some(set), true) = (loss, value(key), value("loss"), given) {
+            loss::takes(loss, key, given.site, set.site, out);
         }
     }
     Options {
@@ -323,11 +301,8 @@ fn in_range(section: &str, x: f64, site: Site, out: &mut Diagnostics) -> bool {
 
 fn class_weights(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> Option<ClassWeights> {
     if let Some((TaskKind::Regression, set)) = task {
-        out.push(
-            Diagnostic::error(&c::TASK_OPTION, value.site, "`class_weights` needs classes, the task is `regression`")
-                .help("remove `class_weights`")
-                .also(set, "the task is set here"),
-        );
+        let text = "`class_weights` needs classes, the task is `regression`";
+        out.error_beside(&c::TASK_OPTION, value.site, text, "remove `class_weights`", (set, "the task is set here"));
         return None;
     }
     match &value.kind {
@@ -341,14 +316,10 @@ fn class_weights(value: &Value, task: Option<TaskAt>, out: &mut Diagnostics) -> 
                     }
                     ValueKind::Const(_) => weights.push(1.0),
                     ValueKind::Number(_) | ValueKind::Broken => {}
-                    _ => out.push(
-                        Diagnostic::error(
-                            &c::WRONG_TYPE,
-                            item.site,
-                            format!("expected a number, got {}", item.kind_name()),
-                        )
-                        .help("one positive number a class"),
-                    ),
+                    _ => {
+                        let text = format!("expected a number, got {}", item.kind_name());
+                        out.error(&c::WRONG_TYPE, item.site, text, "one positive number a class");
+                    }
                 }
             }
             (weights.len() == items.len()).then_some(ClassWeights::Given(weights))

@@ -34,17 +34,12 @@ const MAX_PARAMETERS: u64 = 1 << 30;
 pub(super) fn model(value: &Value, out: &mut Diagnostics) -> Option<Model> {
     let Some((name, entries)) = value.word_and_entries() else {
         if value.kind != ValueKind::Broken {
-            out.push(
-                Diagnostic::error(
-                    &c::WRONG_TYPE,
-                    value.site,
-                    format!("`model` expects an architecture, got {}", value.kind_name()),
-                )
-                .help(match &value.kind {
-                    ValueKind::Call(n, _) => format!("options stand in braces: `{} {{ dropout: 0.5 }}`", n.text),
-                    _ => format!("`model: {}`", ARCHS[0].name),
-                }),
-            );
+            let message = format!("`model` expects an architecture, got {}", value.kind_name());
+            let help = match &value.kind {
+                ValueKind::Call(n, _) => format!("options stand in braces: `{} {{ dropout: 0.5 }}`", n.text),
+                _ => format!("`model: {}`", ARCHS[0].name),
+            };
+            out.error(&c::WRONG_TYPE, value.site, message, help);
         }
         return None;
     };
@@ -81,15 +76,9 @@ fn stochastic_depth(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> 
         return Some(rate);
     }
     let with: Vec<&str> = ARCHS.iter().filter(|a| a.has_stochastic_depth()).map(|a| a.name).collect();
-    out.push(
-        Diagnostic::error(
-            &c::NO_DEPTH,
-            bound.site("stochastic_depth", Site::NONE),
-            format!("`{}` has no branches that stochastic depth leaves out", facts.name),
-        )
-        .help("remove `stochastic_depth`")
-        .note(format!("{} have them", list(with.iter().copied()))),
-    );
+    let text = format!("`{}` has no branches that stochastic depth leaves out", facts.name);
+    let error = Diagnostic::error(&c::NO_DEPTH, bound.site("stochastic_depth", Site::NONE), text);
+    out.push(error.help("remove `stochastic_depth`").note(format!("{} have them", list(with))));
     None
 }
 
@@ -100,15 +89,10 @@ fn cut(bound: &Bound, facts: &ArchFacts, out: &mut Diagnostics) -> Option<u32> {
         return Some(cut);
     }
     let last: Vec<&str> = facts.cuts().iter().map(|cut| cut.name.as_str()).collect();
-    out.push(
-        Diagnostic::error(
-            &c::OUT_OF_RANGE,
-            bound.site("cut", Site::NONE),
-            format!("`cut` of `{}` must be 0 to {}, got {cut}", facts.name, facts.max_cut()),
-        )
-        .help(format!("at most `{}`", facts.max_cut()))
-        .note(format!("from the end these can be left out: {}", last.join(", "))),
-    );
+    let text = format!("`cut` of `{}` must be 0 to {}, got {cut}", facts.name, facts.max_cut());
+    let error = Diagnostic::error(&c::OUT_OF_RANGE, bound.site("cut", Site::NONE), text);
+    let note = format!("from the end these can be left out: {}", last.join(", "));
+    out.push(error.help(format!("at most `{}`", facts.max_cut())).note(note));
     None
 }
 
@@ -144,14 +128,8 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
     let hidden: Vec<u32> = bound.read("hidden")?;
     let layers = hidden.len() + 1;
     if layers > MAX_LAYERS {
-        out.push(
-            Diagnostic::error(
-                &c::OUT_OF_RANGE,
-                bound.site("hidden", site),
-                format!("a head of more than {MAX_LAYERS} layers"),
-            )
-            .help("`hidden: [512]`"),
-        );
+        let text = format!("a head of more than {MAX_LAYERS} layers");
+        out.error(&c::OUT_OF_RANGE, bound.site("hidden", site), text, "`hidden: [512]`");
         return None;
     }
     let dropout = match bound.read::<Vec<f64>>("dropout")? {
@@ -159,34 +137,23 @@ pub(super) fn head(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<H
         one if one.len() == 1 => vec![one[0]; layers],
         many if many.len() == layers => many,
         many => {
-            out.push(
-                Diagnostic::error(
-                    &c::DROPOUT_COUNT,
-                    bound.site("dropout", site),
-                    format!(
-                        "{} hidden layer{} need{} {layers} dropouts, got {}",
-                        hidden.len(),
-                        if hidden.len() == 1 { "" } else { "s" },
-                        if hidden.len() == 1 { "s" } else { "" },
-                        many.len()
-                    ),
-                )
-                .help(format!("one for all, or {layers}: `dropout: {:?}`", default_dropouts(layers))),
+            let text = format!(
+                "{} hidden layer{} need{} {layers} dropouts, got {}",
+                hidden.len(),
+                if hidden.len() == 1 { "" } else { "s" },
+                if hidden.len() == 1 { "s" } else { "" },
+                many.len()
             );
+            let help = format!("one for all, or {layers}: `dropout: {:?}`", default_dropouts(layers));
+            out.error(&c::DROPOUT_COUNT, bound.site("dropout", site), text, help);
             return None;
         }
     };
     let head = HeadSpec { hidden, dropout };
     // The body's output and the classes count little beside layers of this size.
     if head.parameters(1, 1) > MAX_PARAMETERS {
-        out.push(
-            Diagnostic::error(
-                &c::OUT_OF_RANGE,
-                bound.site("hidden", site),
-                format!("the head has {} parameters, more than {MAX_PARAMETERS}", head.parameters(1, 1)),
-            )
-            .help("narrower layers: `hidden: [512]`"),
-        );
+        let text = format!("the head has {} parameters, more than {MAX_PARAMETERS}", head.parameters(1, 1));
+        out.error(&c::OUT_OF_RANGE, bound.site("hidden", site), text, "narrower layers: `hidden: [512]`");
         return None;
     }
     Some(head)
@@ -205,12 +172,6 @@ pub(super) fn size_fits(size: u32, facts: Option<&ArchFacts>, site: Site, out: &
     let least = facts.or_else(|| ARCHS.iter().min_by_key(|a| a.min_size));
     let Some(least) = least.filter(|f| size < f.min_size) else { return };
     let name = facts.map_or("every architecture".to_string(), |f| format!("`{}`", f.name));
-    out.push(
-        Diagnostic::error(
-            &c::TOO_SMALL,
-            site,
-            format!("{name} needs images of at least {} px, got {size}", least.min_size),
-        )
-        .help(format!("`{}` or more", least.min_size)),
-    );
+    let help = format!("`{}` or more", least.min_size);
+    out.error(&c::TOO_SMALL, site, format!("{name} needs images of at least {} px, got {size}", least.min_size), help);
 }

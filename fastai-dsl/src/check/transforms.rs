@@ -3,7 +3,7 @@
 use super::{augment, bind, unexpected};
 use crate::bound::Bound;
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::{Crop, Decode, StatsWish, TransformSet, Transforms};
@@ -12,28 +12,25 @@ use crate::schema;
 pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transforms> {
     let ValueKind::Block(name, entries) = &value.kind else {
         match &value.kind {
-            ValueKind::Word(w) if TransformSet::parse(w).is_some() => out.push(
-                Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs `size`"))
-                    .help(format!("`{w} {{ size: 224 }}`")),
-            ),
+            ValueKind::Word(w) if TransformSet::parse(w).is_some() => {
+                let help = format!("`{w} {{ size: 224 }}`");
+                out.error(&c::MISSING_KEY, value.site, format!("`{w}` needs `size`"), help);
+            }
             _ => unexpected("transforms", value, TransformSet::WORDS, out),
         }
         return None;
     };
     let set = TransformSet::parse(&name.text);
     if set.is_none() {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{}`", name.text))
-                .help(habits::word_help(&name.text, TransformSet::WORDS)),
-        );
+        let help = habits::word_help(&name.text, TransformSet::WORDS);
+        out.error(&c::UNKNOWN_WORD, name.site, format!("unknown transforms `{}`", name.text), help);
     }
     let bound = bind::entries(&schema::TRANSFORMS, name, entries, out);
     let max_zoom = bound.read::<Vec<f64>>("max_zoom").map(|zoom| match zoom[..] {
         [lo, hi] => {
             if lo > hi {
                 let at = bound.site("max_zoom", value.site);
-                let error = Diagnostic::error(&c::OUT_OF_RANGE, at, format!("[{lo}, {hi}] is empty"));
-                out.push(error.help(format!("`[{hi}, {lo}]`")));
+                out.error(&c::OUT_OF_RANGE, at, format!("[{lo}, {hi}] is empty"), format!("`[{hi}, {lo}]`"));
             }
             [lo, hi]
         }
@@ -54,9 +51,9 @@ pub(super) fn transforms(value: &Value, out: &mut Diagnostics) -> Option<Transfo
             ),
         ] {
             if given && bound.known(&[key]) {
-                let site = bound.site(key, value.site);
-                let error = Diagnostic::error(&c::CROP_IGNORES, site, format!("`crop: googlenet` ignores `{key}`"));
-                out.push(error.help(format!("remove `{key}`")).also(bound.site("crop", value.site), why));
+                let (site, crop) = (bound.site(key, value.site), bound.site("crop", value.site));
+                let text = format!("`crop: googlenet` ignores `{key}`");
+                out.error_beside(&c::CROP_IGNORES, site, text, format!("remove `{key}`"), (crop, why));
             }
         }
     }
@@ -101,10 +98,8 @@ fn stats(bound: &Bound, out: &mut Diagnostics) -> Option<StatsWish> {
         _ => return None,
     };
     if name.text != schema::NORMALIZE.name {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown statistics `{}`", name.text))
-                .help(format!("`{NORMALIZED}`")),
-        );
+        let help = format!("`{NORMALIZED}`");
+        out.error(&c::UNKNOWN_WORD, name.site, format!("unknown statistics `{}`", name.text), help);
         return None;
     }
     let given = bind::args(&schema::NORMALIZE, name, value.site, args, out);
@@ -115,8 +110,7 @@ fn stats(bound: &Bound, out: &mut Diagnostics) -> Option<StatsWish> {
             [red, green, blue] => Some([red, green, blue]),
             _ => {
                 let message = format!("`{key}` has a number each for red, green and blue, got {}", numbers.len());
-                let error = Diagnostic::error(&c::OUT_OF_RANGE, given.site(key, value.site), message);
-                out.push(error.help(format!("`{NORMALIZED}`")));
+                out.error(&c::OUT_OF_RANGE, given.site(key, value.site), message, format!("`{NORMALIZED}`"));
                 None
             }
         }

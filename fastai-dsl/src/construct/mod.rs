@@ -3,15 +3,15 @@
 //! [`schema`](crate::schema).
 
 mod key;
-mod kind;
 mod range;
 mod section;
 
 pub use key::Key;
-pub use kind::Type;
 pub use range::Range;
 pub(crate) use range::{above, below, open, range};
 pub use section::Section;
+
+pub use crate::value_kinds::Type;
 
 use crate::draft::{Arg, Entry, Name, Value, ValueKind};
 

@@ -59,25 +59,13 @@ const CONCEPTS: &[(&str, &str)] = &[
 /// The words of an enum with their meanings.
 type Words = (&'static [&'static str], &'static [&'static str]);
 
-const ENUMS: &[Words] = &[
-    (TaskKind::WORDS, TaskKind::DOCS),
-    (TransformSet::WORDS, TransformSet::DOCS),
-    (Crop::WORDS, Crop::DOCS),
-    (PadMode::WORDS, PadMode::DOCS),
-    (Decode::WORDS, Decode::DOCS),
-    (PixelFormat::WORDS, PixelFormat::DOCS),
-    (Corrupt::WORDS, Corrupt::DOCS),
-    (Duplicates::WORDS, Duplicates::DOCS),
-    (Sampler::WORDS, Sampler::DOCS),
-    (DeviceWish::WORDS, DeviceWish::DOCS),
-    (Precision::WORDS, Precision::DOCS),
-    (Anneal::WORDS, Anneal::DOCS),
-    (Suggest::WORDS, Suggest::DOCS),
-    (Erased::WORDS, Erased::DOCS),
-    (Average::WORDS, Average::DOCS),
-    (Fall::WORDS, Fall::DOCS),
-    (KappaWeights::WORDS, KappaWeights::DOCS),
-];
+macro_rules! enums {
+    ($($name:ident)+) => { &[$(($name::WORDS, $name::DOCS)),+] };
+}
+const ENUMS: &[Words] = enums! {
+    TaskKind TransformSet Crop PadMode Decode PixelFormat Corrupt Duplicates Sampler DeviceWish
+    Precision Anneal Suggest Erased Average Fall KappaWeights
+};
 
 /// The pages about `topic` as a word.
 pub(super) fn pages(topic: &str) -> Vec<String> {
@@ -139,6 +127,6 @@ pub(super) fn topics() -> impl Iterator<Item = &'static str> {
 }
 
 /// The texts of helps and pages that propose code, with the names that they are about.
-pub(super) fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
     habits::advice().chain(CONCEPTS.iter().copied())
 }

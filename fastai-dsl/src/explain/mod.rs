@@ -10,6 +10,9 @@ use crate::recipe::{MetricKind, TransformSet};
 use crate::schema::{Construct, Key, SECTIONS, STEPS, Section, choices, constructs};
 use crate::suggest::nearest;
 
+#[doc(hidden)]
+pub use glossary::advice;
+
 /// The page about a code, lint, section, step, source, split, key, architecture, metric, word, or a name of the original.
 ///
 /// # Errors
@@ -58,12 +61,6 @@ const LEAST_LIKENESS: f64 = 0.84;
 
 fn is_key(topic: &str) -> bool {
     constructs().flat_map(|c| c.keys).any(|key| key.name == topic)
-}
-
-/// Helps and glossary entries that propose code, each with the name that it is about.
-#[doc(hidden)]
-pub fn advice() -> impl Iterator<Item = (&'static str, &'static str)> {
-    glossary::advice()
 }
 
 /// Every topic that has a page.

@@ -203,7 +203,7 @@ fn brackets(kind: Kind) -> (&'static str, &'static str, Option<char>) {
         Kind::Steps => ("{", "}", Some(';')),
         Kind::Arguments => ("(", ")", Some(',')),
         Kind::List => ("[", "]", Some(',')),
-        Kind::Plain { open: '[', .. } => ("[", "]", None),
+        Kind::Plain { open: '[' } => ("[", "]", None),
         Kind::Plain { .. } => ("(", ")", None),
     }
 }

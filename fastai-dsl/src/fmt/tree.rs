@@ -12,6 +12,13 @@ pub(super) struct Comment {
     pub(super) ends_line: bool,
 }
 
+impl Comment {
+    fn new(text: &str) -> Self {
+        let ends_line = text.starts_with("//") || text.contains('\n');
+        Comment { text: text.trim_end().to_string(), ends_line }
+    }
+}
+
 /// An item before an element: a comment, a doc comment or an attribute.
 #[derive(Debug)]
 pub(super) struct Lead {
@@ -61,7 +68,7 @@ pub(super) enum Kind {
     /// `[a, b]`
     List,
     /// `(value)` and the inside of an attribute: nothing that may be separated.
-    Plain { open: char, close: char },
+    Plain { open: char },
 }
 
 /// The elements of a group.
@@ -93,11 +100,7 @@ pub(super) fn read(text: &str) -> Option<Brackets> {
     let tokens: TokenStream = text.parse().ok()?;
     let mut flat = Vec::new();
     flatten(text, tokens, &mut flat);
-    flat.extend(comments.into_iter().map(|range| {
-        let comment = &text[range.clone()];
-        let ends_line = comment.starts_with("//") || comment.contains('\n');
-        (range.start, range.end, Token::Comment(Comment { text: comment.trim_end().to_string(), ends_line }))
-    }));
+    flat.extend(comments.into_iter().map(|range| (range.start, range.end, Token::Comment(Comment::new(&text[range])))));
     flat.sort_by_key(|(start, end, _)| (*start, *end));
     let mut tokens = Vec::with_capacity(flat.len());
     let mut last = 0;
@@ -131,9 +134,7 @@ fn flatten(text: &str, tokens: TokenStream, out: &mut Vec<(usize, usize, Token)>
             text[range.start..].starts_with('/') && !matches!(&token, TokenTree::Punct(p) if p.as_char() == '/');
         if is_doc || doc == Some(range.start) {
             if doc != Some(range.start) {
-                let comment = text[range.clone()].trim_end();
-                let ends_line = comment.starts_with("//") || comment.contains('\n');
-                let comment = Comment { text: comment.to_string(), ends_line };
+                let comment = Comment::new(text[range.clone()].trim_end());
                 out.push((range.start, range.end, Token::Doc(comment)));
             }
             doc = Some(range.start);
@@ -252,7 +253,7 @@ impl Reader {
             match token {
                 Token::Close => break,
                 Token::Open(_) => {
-                    pieces.push(self.group(Kind::Plain { open: '[', close: ']' }));
+                    pieces.push(self.group(Kind::Plain { open: '[' }));
                     break;
                 }
                 _ => pieces.extend(self.leaf()),
@@ -299,10 +300,14 @@ impl Reader {
         element
     }
 
+    /// The next token that is no comment.
+    fn past_comments(&self) -> Option<&Token> {
+        self.tokens[self.at..].iter().map(|(_, t)| t).find(|t| !matches!(t, Token::Comment(_)))
+    }
+
     /// Whether the element's last token has been read: only comments stand before its separator or the closing bracket.
     fn only_comments_before_end(&self, separator: Option<char>) -> bool {
-        let next = self.tokens[self.at..].iter().map(|(_, t)| t).find(|t| !matches!(t, Token::Comment(_)));
-        match next {
+        match self.past_comments() {
             None | Some(Token::Close) => true,
             Some(Token::Punct(p)) => Some(*p) == separator,
             _ => false,
@@ -311,8 +316,7 @@ impl Reader {
 
     /// Comments before the separator stay with the element; if there is no separator, those on lines of their own do not.
     fn comments_before_end(&mut self, element: &mut Element) {
-        let next = self.tokens[self.at..].iter().map(|(_, t)| t).find(|t| !matches!(t, Token::Comment(_)));
-        let separated = matches!(next, Some(Token::Punct(_)));
+        let separated = matches!(self.past_comments(), Some(Token::Punct(_)));
         while let Some((newlines, Token::Comment(comment))) = self.peek() {
             if !separated && *newlines > 0 {
                 break;
@@ -357,10 +361,10 @@ fn group_kind(open: char, outer: Kind, body: &[Piece]) -> Kind {
     let mut before = body.iter().rev().filter(|p| !matches!(p, Piece::Comment(_)));
     let last = before.next();
     match open {
-        '[' if matches!(outer, Kind::Plain { .. }) => Kind::Plain { open: '[', close: ']' },
+        '[' if matches!(outer, Kind::Plain { .. }) => Kind::Plain { open: '[' },
         '[' => Kind::List,
         '(' if matches!(last, Some(Piece::Word(_))) => Kind::Arguments,
-        '(' => Kind::Plain { open: '(', close: ')' },
+        '(' => Kind::Plain { open: '(' },
         _ if outer == Kind::File => Kind::Sections,
         _ if matches!(last, Some(Piece::Punct(':'))) => Kind::Steps,
         // The list of a loop may be written as a block, which another check reports.

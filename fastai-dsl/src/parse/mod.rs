@@ -39,30 +39,15 @@ pub struct Parsed {
 /// Parses one recipe. Never panics, and does not stop at the first mistake.
 pub fn parse(tokens: TokenStream) -> Parsed {
     let mut out = Out::default();
-    if let Some(excess) = excess(&tokens) {
-        let (code, span, message, help) = match excess {
-            Excess::Depth(span) => (
-                &c::TOO_DEEP,
-                span,
-                format!("brackets are nested more than {MAX_DEPTH} deep"),
-                "one value, or a list of them: `[accuracy]`",
-            ),
-            Excess::Tokens(span) => (
-                &c::OUT_OF_RANGE,
-                span,
-                format!("more than {MAX_TOKENS} tokens"),
-                "loop over a list: `for size in [64, 128]`",
-            ),
-        };
-        let site = out.site(span, span);
-        out.diagnostics.push(Diagnostic::error(code, site, message).help(help));
-        let Out { spans, diagnostics, originals, begun } = out;
-        let (visibility, name) = header(tokens);
-        return Parsed { draft: None, diagnostics, spans, visibility, name, originals, begun };
-    }
-    let buffer = TokenBuffer::new2(tokens);
-    let mut parser = Parser::new(&buffer, SECTIONS, &mut out);
-    let (draft, visibility, name) = parser.recipe();
+    let (draft, visibility, name) = match excess(&tokens) {
+        Some((span, error)) => {
+            let site = out.site(span, span);
+            out.diagnostics.push(error(site));
+            let (visibility, name) = header(tokens);
+            (None, visibility, name)
+        }
+        None => Parser::new(&TokenBuffer::new2(tokens), SECTIONS, &mut out).recipe(),
+    };
     let Out { spans, diagnostics, originals, begun } = out;
     Parsed { draft, diagnostics, spans, visibility, name, originals, begun }
 }
@@ -85,16 +70,19 @@ fn header(tokens: TokenStream) -> (TokenStream, Option<proc_macro2::Ident>) {
 /// The most tokens that are read.
 const MAX_TOKENS: usize = 100_000;
 
-/// What is too much for the recursive parser, and where it begins.
-enum Excess {
-    /// A bracket nested deeper than [`MAX_DEPTH`].
-    Depth(Span),
-    /// The first of too many tokens.
-    Tokens(Span),
+/// The error of brackets nested deeper than [`MAX_DEPTH`].
+pub(crate) fn too_deep(site: Site) -> Diagnostic {
+    let error = Diagnostic::error(&c::TOO_DEEP, site, format!("brackets are nested more than {MAX_DEPTH} deep"));
+    error.help("one value, or a list of them: `[accuracy]`")
 }
 
-/// Searches without recursion.
-fn excess(tokens: &TokenStream) -> Option<Excess> {
+fn too_many(site: Site) -> Diagnostic {
+    let error = Diagnostic::error(&c::OUT_OF_RANGE, site, format!("more than {MAX_TOKENS} tokens"));
+    error.help("loop over a list: `for size in [64, 128]`")
+}
+
+/// Where what is too much for the recursive parser begins, and its error. Searches without recursion.
+fn excess(tokens: &TokenStream) -> Option<(Span, fn(Site) -> Diagnostic)> {
     let mut stack = vec![tokens.clone().into_iter()];
     let mut count = 0;
     while let Some(top) = stack.last_mut() {
@@ -104,11 +92,11 @@ fn excess(tokens: &TokenStream) -> Option<Excess> {
         };
         count += 1;
         if count > MAX_TOKENS {
-            return Some(Excess::Tokens(token.span()));
+            return Some((token.span(), too_many));
         }
         if let TokenTree::Group(group) = token {
             if stack.len() > MAX_DEPTH {
-                return Some(Excess::Depth(group.span_open()));
+                return Some((group.span_open(), too_deep));
             }
             stack.push(group.stream().into_iter());
         }
@@ -133,45 +121,36 @@ impl Parser<'_, '_> {
         }
         for word in ["struct", "recipe", "fn"] {
             if self.peek_word().as_deref() == Some(word) {
-                let error = self
-                    .error_here(&c::HEADER, format!("`{word}` has no place here"))
-                    .help("a recipe begins with its name: `DogBreed { .. }`");
-                self.report(error);
+                let help = "a recipe begins with its name: `DogBreed { .. }`";
+                self.report_here(&c::HEADER, format!("`{word}` has no place here"), help);
                 self.skip_one();
             }
         }
         let Some(ident) = self.ident() else {
-            let error =
-                self.error_here(&c::HEADER, "expected the recipe's name").help("`DogBreed { task: single_label, .. }`");
-            self.report(error);
+            self.report_here(&c::HEADER, "expected the recipe's name", "`DogBreed { task: single_label, .. }`");
             return (None, visibility, None);
         };
         let name = Name { text: ident.to_string(), site: self.site(ident.span()) };
         if name.text.starts_with(|ch: char| ch.is_lowercase() || ch == '_') {
             let good = camel_case(&name.text);
-            self.report(
-                Diagnostic::error(&c::HEADER, name.site, format!("`{}` is the name of a type", name.text))
-                    .help(format!("begin it with a capital letter: `{good}`")),
-            );
+            let text = format!("`{}` is the name of a type", name.text);
+            let help = format!("begin it with a capital letter: `{good}`");
+            self.out.diagnostics.error(&c::HEADER, name.site, text, help);
         }
         let mut draft = Draft { name, doc, lints, sections: Vec::new(), train: None };
         match self.group(Delimiter::Brace) {
             Some((content, end)) => self.inside(content, end).sections(&mut draft),
             None => {
-                let error = self
-                    .error_here(&c::HEADER, format!("expected `{{` after `{}`", draft.name.text))
-                    .help(format!("`{} {{ task: single_label, .. }}`", draft.name.text));
-                self.report(error);
+                let help = format!("`{} {{ task: single_label, .. }}`", draft.name.text);
+                self.report_here(&c::HEADER, format!("expected `{{` after `{}`", draft.name.text), help);
                 // Text that could not be parsed may hold the missing keys.
                 draft.sections.push(*broken_entry(Name { text: String::new(), site: draft.name.site }));
                 return (Some(draft), visibility, Some(ident));
             }
         }
         if !self.cursor.eof() {
-            let error = self
-                .error_here(&c::TRAILING, "a recipe ends with its closing brace")
-                .help("one recipe a file, or a macro call: another `recipe! { .. }`");
-            self.report(error);
+            let help = "one recipe a file, or a macro call: another `recipe! { .. }`";
+            self.report_here(&c::TRAILING, "a recipe ends with its closing brace", help);
         }
         (Some(draft), visibility, Some(ident))
     }
@@ -195,19 +174,16 @@ impl Parser<'_, '_> {
                     match &draft.train {
                         Some(first) => {
                             let first = first.key.site;
-                            self.report(
-                                Diagnostic::error(&c::TWICE, key.site, "section `train` is given twice")
-                                    .help("one `train: { .. }` holds all steps")
-                                    .also(first, "first given here"),
-                            );
+                            let text = "section `train` is given twice";
+                            let help = "one `train: { .. }` holds all steps";
+                            let first = (first, "first given here");
+                            self.out.diagnostics.error_beside(&c::TWICE, key.site, text, help, first);
                         }
                         None => draft.train = Some(Train { key, lints, body, broken }),
                     }
                 } else {
-                    let error = self
-                        .error_here(&c::EXPECTED_VALUE, "`train` holds its steps in braces")
-                        .help("`train: { fit(1e-2, 3); }`");
-                    self.report(error);
+                    let help = "`train: { fit(1e-2, 3); }`";
+                    self.report_here(&c::EXPECTED_VALUE, "`train` holds its steps in braces", help);
                     draft.train.get_or_insert(Train { key, lints, body: Vec::new(), broken: true });
                     self.skip_past(',');
                     continue;

@@ -3,8 +3,7 @@
 use proc_macro2::Delimiter;
 
 use crate::catalog as c;
-use crate::diagnostic::Diagnostic;
-use crate::draft::{Arg, Name, Op, StepCall, Stmt, Value, ValueKind};
+use crate::draft::{Name, Op, StepCall, Stmt, Value, ValueKind};
 use crate::evaluate::counted;
 use crate::habits;
 use crate::help;
@@ -47,8 +46,7 @@ impl Parser<'_, '_> {
                 }
                 None => {
                     broken = true;
-                    let error = self.error_here(&c::EXPECTED_STEP, "expected a step").help("`fit(1e-2, 3);`");
-                    self.report(error);
+                    self.report_here(&c::EXPECTED_STEP, "expected a step", "`fit(1e-2, 3);`");
                     self.skip_past(';');
                 }
             }
@@ -61,14 +59,11 @@ impl Parser<'_, '_> {
             return;
         }
         if self.peek_punct(',') {
-            let error =
-                self.error_here(&c::MISSING_SEMICOLON, format!("`,` after {what}")).help("statements end with `;`");
-            self.report(error);
+            self.report_here(&c::MISSING_SEMICOLON, format!("`,` after {what}"), "statements end with `;`");
             self.skip_one();
             return;
         }
-        let error = self.error_after(&c::MISSING_SEMICOLON, format!("expected `;` after {what}")).help("add `;` here");
-        self.report(error);
+        self.report_after(&c::MISSING_SEMICOLON, format!("expected `;` after {what}"), "add `;` here");
         // The next statement most likely begins here.
         if self.cursor.ident().is_none() && !self.peek_punct('#') {
             self.skip_past(';');
@@ -78,23 +73,18 @@ impl Parser<'_, '_> {
     fn binding(&mut self) -> Option<Stmt> {
         self.skip_one();
         if self.peek_word().as_deref() == Some("mut") {
-            let error = self
-                .error_here(&c::EXPECTED_STEP, "nothing in a recipe changes")
-                .help("remove `mut`; bind anew: `let lr = 1e-2;`");
-            self.report(error);
+            let help = "remove `mut`; bind anew: `let lr = 1e-2;`";
+            self.report_here(&c::EXPECTED_STEP, "nothing in a recipe changes", help);
             self.skip_one();
         }
         let Some(name) = self.name() else {
-            let error = self.error_here(&c::EXPECTED_STEP, "expected a name after `let`").help("`let lr = 1e-2;`");
-            self.report(error);
+            self.report_here(&c::EXPECTED_STEP, "expected a name after `let`", "`let lr = 1e-2;`");
             self.skip_past(';');
             return None;
         };
         if !self.punct('=') {
-            let error = self
-                .error_here(&c::EXPECTED_STEP, format!("expected `=` after `let {}`", name.text))
-                .help(format!("`let {} = 1e-2;`", name.text));
-            self.report(error);
+            let text = format!("expected `=` after `let {}`", name.text);
+            self.report_here(&c::EXPECTED_STEP, text, format!("`let {} = 1e-2;`", name.text));
             self.skip_past(';');
             return None;
         }
@@ -111,10 +101,8 @@ impl Parser<'_, '_> {
         let name = self.name();
         let has_in = self.peek_word().as_deref() == Some("in");
         let (Some(name), true) = (name, has_in) else {
-            let error = self
-                .error_here(&c::EXPECTED_STEP, "expected `for name in [..] { .. }`")
-                .help("`for size in [64, 128] { resize(size); fit(1e-2, 1); }`");
-            self.report(error);
+            let help = "`for size in [64, 128] { resize(size); fit(1e-2, 1); }`";
+            self.report_here(&c::EXPECTED_STEP, "expected `for name in [..] { .. }`", help);
             while !self.cursor.eof() && self.group(Delimiter::Brace).is_none() && !self.punct(';') {
                 self.skip_one();
             }
@@ -123,9 +111,7 @@ impl Parser<'_, '_> {
         self.skip_one();
         let list = self.loop_list(&name);
         let Some((content, end)) = self.group(Delimiter::Brace) else {
-            let error =
-                self.error_here(&c::EXPECTED_STEP, "expected the loop's body in braces").help("`{ fit(1e-2, 1); }`");
-            self.report(error);
+            self.report_here(&c::EXPECTED_STEP, "expected the loop's body in braces", "`{ fit(1e-2, 1); }`");
             self.skip_past(';');
             return None;
         };
@@ -150,10 +136,8 @@ impl Parser<'_, '_> {
             _ => None,
         };
         let example = list.as_ref().map_or("[1, 2, 3]".to_string(), Value::to_string);
-        self.report(
-            Diagnostic::error(&c::LOOP_LIST, site, "a loop over a range")
-                .help(format!("write the list out: `for {} in {example}`", name.text)),
-        );
+        let help = format!("write the list out: `for {} in {example}`", name.text);
+        self.out.diagnostics.error(&c::LOOP_LIST, site, "a loop over a range", help);
         // The names of the bounds are read and the body is checked, even if nothing is known about the numbers.
         let unknown = |bound| {
             let broken = Value { kind: ValueKind::Broken, site };
@@ -177,8 +161,7 @@ impl Parser<'_, '_> {
         let line = self.here().start().line;
         let word = self.peek_word().unwrap_or_default();
         let help = habits::instead(&word).unwrap_or("only `let`, `for` over a list, and steps");
-        let error = self.error_here(&c::EXPECTED_STEP, format!("a recipe has no `{word}`")).help(help);
-        self.report(error);
+        self.report_here(&c::EXPECTED_STEP, format!("a recipe has no `{word}`"), help);
         // `import x` ends with its line, the others with their block.
         let is_line = matches!(word.as_str(), "import" | "from");
         while !self.cursor.eof() && !self.punct(';') {
@@ -216,15 +199,14 @@ impl Parser<'_, '_> {
                     self.out.originals.push((first, self.last));
                 }
             }
-            return Some(call(word, args, site));
+            return Some(Stmt::Step(StepCall::new(word, args, site)));
         }
         let near = crate::suggest::closest(&word.text, STEPS.iter().map(|s| s.name));
         let help = match near {
             Some(step) => format!("steps are calls: `{}`", help::step(step)),
             None => "a name by itself does nothing here; remove it".to_string(),
         };
-        let error = self.error_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text)).help(help);
-        self.report(error);
+        self.report_after(&c::EXPECTED_STEP, format!("`{}` is not a call", word.text), help);
         self.out.begun.push(word);
         self.line();
         None
@@ -288,7 +270,7 @@ impl Parser<'_, '_> {
             empty if empty.is_empty() => "`train` holds `let`, `for` and steps: `fit(1e-2, 3);`".to_string(),
             help => help,
         };
-        self.report(Diagnostic::error(&c::EXPECTED_STEP, site, message).help(help));
+        self.out.diagnostics.error(&c::EXPECTED_STEP, site, message, help);
         let mut statements = super::statements_of(&answer.steps.join(" "), site);
         let names = translation::bound_names(&text);
         for name in names {
@@ -300,8 +282,4 @@ impl Parser<'_, '_> {
         }
         statements
     }
-}
-
-fn call(word: Name, args: Vec<Arg>, site: crate::diagnostic::Site) -> Stmt {
-    Stmt::Step(StepCall { word, args, lints: Vec::new(), site, rounds: Vec::new(), binds: None })
 }

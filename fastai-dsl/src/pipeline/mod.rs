@@ -199,14 +199,7 @@ pub struct Pipeline<T, B, const G: usize> {
 
 impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
     fn push<C>(mut self, word: &str, args: Vec<Arg>) -> Pipeline<T, C, G> {
-        let call = StepCall {
-            word: Name::new(word),
-            args,
-            lints: Vec::new(),
-            site: Site::NONE,
-            rounds: Vec::new(),
-            binds: None,
-        };
+        let call = StepCall::new(Name::new(word), args, Site::NONE);
         let train = self.draft.train.get_or_insert_with(|| Train {
             key: Name::new("train"),
             lints: Vec::new(),
@@ -219,8 +212,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
 
     /// Switches cached activations `words::on` or `words::off`.
     pub fn precompute<S: Switch<B>>(self, switch: S) -> Pipeline<T, S::Next, G> {
-        let value = switch.into();
-        self.push("precompute", vec![positional(value)])
+        self.push("precompute", vec![positional(switch.into())])
     }
 
     /// Trains only the head from here on.
@@ -249,8 +241,7 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
 
     /// Freezes or unfreezes the body's batch norm statistics.
     pub fn bn_freeze(self, switch: impl Fits<kind::Switch>) -> Self {
-        let value = switch.into();
-        self.push("bn_freeze", vec![positional(value)])
+        self.push("bn_freeze", vec![positional(switch.into())])
     }
 
     /// Trains for `cycles` epochs, or cycles if `fit::new().cycle_len(..)` is given.
@@ -276,6 +267,15 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
         (next, rate)
     }
 
+    /// Says what the recipe calls the rate of the `lr_find` before, for calls that `recipe!` emits.
+    #[doc(hidden)]
+    pub fn called(mut self, name: &str) -> Self {
+        if let Some(Stmt::Step(call)) = self.draft.train.as_mut().and_then(|t| t.body.last_mut()) {
+            call.binds = Some(Name::new(name));
+        }
+        self
+    }
+
     /// A new, untrained head.
     pub fn head(self, options: schema::head) -> Self {
         self.push("head", options.into_args())
@@ -298,20 +298,17 @@ impl<T: Task, B, const G: usize> Pipeline<T, B, G> {
 
     /// Saves the model.
     pub fn save(self, name: impl Fits<kind::Text>) -> Self {
-        let value = text(name.into());
-        self.push("save", vec![positional(value)])
+        self.push("save", vec![positional(text(name.into()))])
     }
 
     /// Loads a model that a `save` before it wrote.
     pub fn load(self, name: impl Fits<kind::Text>) -> Self {
-        let value = text(name.into());
-        self.push("load", vec![positional(value)])
+        self.push("load", vec![positional(text(name.into()))])
     }
 
     /// Loads the mean of models that steps before it saved.
     pub fn average(self, names: impl Fits<kind::Texts>) -> Self {
-        let value = text(names.into());
-        self.push("average", vec![positional(value)])
+        self.push("average", vec![positional(text(names.into()))])
     }
 
     /// Sets the level of a lint for the preceding step.

@@ -18,6 +18,16 @@ pub struct Start<T> {
     task: PhantomData<T>,
 }
 
+/// Declares a method for each section that is one value.
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $section:ident: $kind:ident;)+) => { $(
+        $(#[doc = $doc])+
+        pub fn $section(self, value: impl Fits<kind::$kind>) -> Self {
+            self.section(stringify!($section), value.into())
+        }
+    )+ };
+}
+
 impl<T: Task> Start<T> {
     /// Starts a recipe with this name and task (`words::single_label`, `words::multi_label`, `words::regression`).
     pub fn new(name: &str, _task: T) -> Self {
@@ -42,8 +52,7 @@ impl<T: Task> Start<T> {
 
     /// Where images and labels come from.
     pub fn data(self, source: impl DataSource) -> Self {
-        let value = source.into_value();
-        self.section("data", value)
+        self.section("data", source.into_value())
     }
 
     /// Image size and augmentation: `words::basic`, `words::side_on`, `words::top_down` or `words::none`.
@@ -66,95 +75,50 @@ impl<T: Task> Start<T> {
         self.section("metrics", Value::new(ValueKind::List(Vec::new())))
     }
 
-    /// The seed of every random draw.
-    pub fn seed(self, seed: impl Fits<kind::Count>) -> Self {
-        let value = seed.into();
-        self.section("seed", value)
-    }
-
-    /// The device: a word of [`DeviceWish`](crate::DeviceWish), `words::auto` unless given.
-    pub fn device(self, device: impl Fits<kind::Word>) -> Self {
-        let value = device.into();
-        self.section("device", value)
-    }
-
-    /// The numbers that the body trains with: a word of [`Precision`](crate::Precision), `words::f32` unless given.
-    pub fn precision(self, precision: impl Fits<kind::Word>) -> Self {
-        let value = precision.into();
-        self.section("precision", value)
-    }
-
-    /// Whether `report.html` is written.
-    pub fn report(self, switch: impl Fits<kind::Switch>) -> Self {
-        let value = switch.into();
-        self.section("report", value)
+    options! {
+        /// The seed of every random draw.
+        seed: Count;
+        /// The device: a word of [`DeviceWish`](crate::DeviceWish), `words::auto` unless given.
+        device: Word;
+        /// The numbers that the body trains with: a word of [`Precision`](crate::Precision), `words::f32` unless given.
+        precision: Word;
+        /// Whether `report.html` is written.
+        report: Switch;
+        /// Share of each label that is spread over all classes while training; for `words::single_label`.
+        label_smoothing: Number;
+        /// Blends each training image and its label with another of its batch; `alpha` of the Beta distribution of shares.
+        mixup: Number;
+        /// Pastes a part of another training image of the batch, with the same share of its label, into each image; `alpha`
+        /// of the Beta distribution of areas.
+        cutmix: Number;
+        /// Largest absolute value of each number of a gradient.
+        clip_value: Number;
+        /// Largest global gradient norm.
+        clip: Number;
+        /// Batches whose mean gradient makes one step.
+        accumulate: Count;
+        /// Decay of the moving average of the weights, which is what is measured and saved.
+        ema: Number;
     }
 
     /// Weights of the classes in the loss, in class order.
     pub fn class_weights(self, weights: impl Fits<kind::ClassWeights>) -> Self {
-        let value = weights.into();
-        self.section("class_weights", value)
-    }
-
-    /// Share of each label that is spread over all classes while training; for `words::single_label`.
-    pub fn label_smoothing(self, share: impl Fits<kind::Number>) -> Self {
-        let value = share.into();
-        self.section("label_smoothing", value)
-    }
-
-    /// Blends each training image and its label with another of its batch; `alpha` of the Beta distribution of shares.
-    pub fn mixup(self, alpha: impl Fits<kind::Number>) -> Self {
-        let value = alpha.into();
-        self.section("mixup", value)
-    }
-
-    /// Pastes a part of another training image of the batch, with the same share of its label, into each image; `alpha` of
-    /// the Beta distribution of areas.
-    pub fn cutmix(self, alpha: impl Fits<kind::Number>) -> Self {
-        let value = alpha.into();
-        self.section("cutmix", value)
+        self.section("class_weights", weights.into())
     }
 
     /// What training lowers: `schema::focal::new()` and its like, or `words::given` for a loss that the program supplies.
     pub fn loss(self, loss: impl Costs<T>) -> Self {
-        let value = loss.into_value();
-        self.section("loss", value)
+        self.section("loss", loss.into_value())
     }
 
     /// The optimizer: `schema::adamw::new()`, `sgd`, `adam`, `rmsprop` or `lamb`.
     pub fn optimizer(self, optimizer: impl Descends) -> Self {
-        let value = optimizer.into_value();
-        self.section("optimizer", value)
-    }
-
-    /// Largest absolute value of each number of a gradient.
-    pub fn clip_value(self, bound: impl Fits<kind::Number>) -> Self {
-        let value = bound.into();
-        self.section("clip_value", value)
-    }
-
-    /// Largest global gradient norm.
-    pub fn clip(self, norm: impl Fits<kind::Number>) -> Self {
-        let value = norm.into();
-        self.section("clip", value)
-    }
-
-    /// Batches whose mean gradient makes one step.
-    pub fn accumulate(self, batches: impl Fits<kind::Count>) -> Self {
-        let value = batches.into();
-        self.section("accumulate", value)
-    }
-
-    /// Decay of the moving average of the weights, which is what is measured and saved.
-    pub fn ema(self, decay: impl Fits<kind::Number>) -> Self {
-        let value = decay.into();
-        self.section("ema", value)
+        self.section("optimizer", optimizer.into_value())
     }
 
     /// Keeps the best epoch by this metric, or by `words::val_loss`.
     pub fn keep_best(self, metric: impl Measures<T>) -> Self {
-        let value = metric.into();
-        self.section("keep_best", value)
+        self.section("keep_best", metric.into())
     }
 
     /// The network. Its body starts frozen; with random weights use [`Start::model_from_scratch`].
@@ -169,8 +133,7 @@ impl<T: Task> Start<T> {
         _arch: A,
         keys: schema::model,
     ) -> Pipeline<T, Unfrozen, G> {
-        let keys = keys.weights(word::none);
-        let start = self.section("model", keys.into_block(A::NAME));
+        let start = self.section("model", keys.weights(word::none).into_block(A::NAME));
         Pipeline { draft: start.draft, finders: 0, state: PhantomData }
     }
 

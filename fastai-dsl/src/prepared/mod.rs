@@ -105,15 +105,11 @@ impl DataSummary {
     pub fn labels_of(recipe: &Recipe) -> Vec<String> {
         let mut words = vec![recipe.task().word().to_string()];
         if let Source::Csv { label, columns, separator, .. } = &recipe.data().source {
-            let name = |column: &Column| match column {
-                Column::Name(name) => name.clone(),
-                Column::Position(position) => position.to_string(),
-            };
             if !columns.is_empty() {
-                words.extend(columns.iter().map(name));
+                words.extend(columns.iter().map(plain));
                 return words;
             }
-            words.push(name(label));
+            words.push(plain(label));
             if recipe.task() == TaskKind::MultiLabel {
                 words.push(separator.clone());
             }
@@ -241,6 +237,14 @@ pub fn alike<'a>(names: &[&'a str]) -> Vec<(&'a str, &'a str)> {
 /// Whether a character has no width and no meaning within a name: byte order marks and zero-width spaces.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
+}
+
+/// A column's name or position, without quotes.
+fn plain(column: &Column) -> String {
+    match column {
+        Column::Name(name) => name.clone(),
+        Column::Position(position) => position.to_string(),
+    }
 }
 
 /// The file of a recipe's summary, beside the recipe.

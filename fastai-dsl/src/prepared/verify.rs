@@ -24,7 +24,7 @@ pub fn verify(mut checked: Checked, draft: &Draft, summary: &str) -> Result<Chec
         Err(why) => {
             let mut out = Diagnostics::default();
             let message = format!("the summary of the data cannot be read: {why}");
-            out.push(Diagnostic::error(&c::SUMMARY_UNREADABLE, site(draft, "data", None), message).help(ANEW));
+            out.error(&c::SUMMARY_UNREADABLE, site(draft, "data", None), message, ANEW);
             out
         }
     };
@@ -41,7 +41,7 @@ impl DataSummary {
         let at = |key: &str| site(draft, "data", Some(key));
         if DataSummary::source_of(data) != self.source {
             let message = format!("the summary is of {}, the recipe names other data", self.source.join(" "));
-            out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
+            out.error(&c::SUMMARY_STALE, site(draft, "data", None), message, ANEW);
             return out;
         }
         if let Source::Csv { id, label, columns, suffix, .. } = &data.source {
@@ -86,7 +86,7 @@ impl DataSummary {
                 self.labels.join(" "),
                 labels.join(" ")
             );
-            out.push(Diagnostic::error(&c::SUMMARY_STALE, site(draft, "data", None), message).help(ANEW));
+            out.error(&c::SUMMARY_STALE, site(draft, "data", None), message, ANEW);
             return out;
         }
         // The following checks are about classes.
@@ -114,7 +114,7 @@ impl DataSummary {
                 if found.is_none() {
                     let help = did_you_mean(name, header?.iter().map(String::as_str));
                     let message = format!("the csv has no column `{name}`");
-                    out.push(Diagnostic::error(&c::NO_COLUMN, site, message).help(help));
+                    out.error(&c::NO_COLUMN, site, message, help);
                 }
                 found?
             }
@@ -124,7 +124,7 @@ impl DataSummary {
             let named = header.map_or(String::new(), |h| format!(", `{}`", h.join("`, `")));
             let message = format!("`{key}` is column {position}, the csv has {count}{named}");
             let help = format!("columns count from 0: at most `{key}: {}`", count - 1);
-            out.push(Diagnostic::error(&c::NO_COLUMN, site, message).help(help));
+            out.error(&c::NO_COLUMN, site, message, help);
         }
         self.columns.get(position).copied()
     }
@@ -137,12 +137,9 @@ impl DataSummary {
     }
 
     fn not_numbers(&self, label: &Column, site: Site, out: &mut Diagnostics) {
-        let column = match label {
-            Column::Name(name) => name.clone(),
-            Column::Position(position) => position.to_string(),
-        };
+        let text = format!("`task: regression`, but column `{}` holds text", super::plain(label));
         out.push(
-            Diagnostic::error(&c::COLUMN_KIND, site, format!("`task: regression`, but column `{column}` holds text"))
+            Diagnostic::error(&c::COLUMN_KIND, site, text)
                 .help(self.columns_of(|cells| cells == Cells::Number, "task: single_label"))
                 .note("each of its cells must be a finite number"),
         );
@@ -155,10 +152,7 @@ impl DataSummary {
         }
         let most = self.suffixes.iter().max_by_key(|(_, n)| **n).map_or("", |(s, _)| s);
         let said = suffixes.iter().map(|suffix| format!("{suffix:?}")).collect::<Vec<_>>().join(" or ");
-        out.push(
-            Diagnostic::error(&c::NO_SUFFIX, site, format!("no image ends with {said}"))
-                .help(format!("`suffix: {most:?}`")),
-        );
+        out.error(&c::NO_SUFFIX, site, format!("no image ends with {said}"), format!("`suffix: {most:?}`"));
     }
 
     fn class_weights(&self, recipe: &Recipe, site: Site, out: &mut Diagnostics) {
@@ -170,7 +164,7 @@ impl DataSummary {
         let names: Vec<&str> = self.classes.keys().map(String::as_str).take(10).collect();
         let more = if self.classes.len() > 10 { ", .." } else { "" };
         let help = format!("`class_weights: balanced`, or one per class in the order {}{more}", names.join(", "));
-        out.push(Diagnostic::error(&c::CLASS_WEIGHT_COUNT, site, message).help(help));
+        out.error(&c::CLASS_WEIGHT_COUNT, site, message, help);
     }
 
     fn split(&self, valid: &Valid, site: Site, out: &mut Diagnostics) {
@@ -181,7 +175,7 @@ impl DataSummary {
                 let left = if held_out == 0 { "holds out none" } else { "holds out all" };
                 let message = format!("`{}` {left} of {all} images", valid.in_short());
                 let help = format!("a share above `{:.4}` holds out at least one", 1.0 / all.max(1) as f64);
-                out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
+                out.error(&c::EMPTY_SPLIT, site, message, help);
                 return;
             }
         }
@@ -190,7 +184,7 @@ impl DataSummary {
         {
             let message = format!("`{}` deals {all} images into {count} parts", valid.in_short());
             let help = format!("at most `folds({})`; five or ten are usual", all.max(2));
-            out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
+            out.error(&c::EMPTY_SPLIT, site, message, help);
             return;
         }
         if valid.to_string() != self.split {
@@ -218,7 +212,7 @@ impl DataSummary {
                 }
                 _ => "`valid: stratified(0.2)` holds out a share of each class; else more images",
             };
-            out.push(Diagnostic::error(&c::EMPTY_SPLIT, site, message).help(help));
+            out.error(&c::EMPTY_SPLIT, site, message, help);
         }
     }
 
@@ -231,7 +225,7 @@ impl DataSummary {
         let mut others = SEPARATORS.into_iter().filter(|s| s != separator);
         let Some(other) = others.find(|s| self.classes.keys().any(|name| name.trim().contains(s))) else { return true };
         let message = format!("no image has more than one tag with the separator {separator:?}");
-        out.push(Diagnostic::error(&c::ONE_TAG, site, message).help(format!("`separator: {other:?}`")));
+        out.error(&c::ONE_TAG, site, message, format!("`separator: {other:?}`"));
         false
     }
 
@@ -246,7 +240,7 @@ impl DataSummary {
             }
             _ => return,
         };
-        out.push(Diagnostic::error(&c::FEW_CLASSES, site, message).help("check `label`, `separator` or the folders"));
+        out.error(&c::FEW_CLASSES, site, message, "check `label`, `separator` or the folders");
     }
 
     /// The total number of labels.
@@ -284,7 +278,7 @@ impl DataSummary {
         let (message, help) = found;
         let help = format!("{help}, or `#[allow(labels_of_another_task)]` on the recipe");
         let diagnostic = Diagnostic::error(&c::LABELS_OF_ANOTHER_TASK, site(draft, "task", None), message).help(help);
-        check::lint_of_section(&c::LABELS_OF_ANOTHER_TASK, "task", diagnostic, draft, out);
+        check::lint_of_section("task", diagnostic, draft, out);
     }
 }
 
@@ -329,7 +323,7 @@ impl DataSummary {
         );
         let help = "write them alike in the data, or `#[allow(classes_alike)]` on the recipe";
         let diagnostic = Diagnostic::error(&c::CLASSES_ALIKE, site(draft, "data", None), message).help(help);
-        check::lint_of_section(&c::CLASSES_ALIKE, "data", diagnostic, draft, out);
+        check::lint_of_section("data", diagnostic, draft, out);
     }
 }
 
@@ -353,6 +347,6 @@ fn measurements(names: &[&str]) -> bool {
 
 /// Returns the site of a key's value, otherwise of the section, otherwise of the recipe's name.
 fn site(draft: &Draft, section: &str, key: Option<&str>) -> Site {
-    let Some(entry) = draft.sections.iter().find(|e| e.key.text == section) else { return draft.name.site };
+    let Some(entry) = draft.section(section) else { return draft.name.site };
     key.and_then(|key| entry.value.entry(key)).map_or(entry.key.site, |found| found.site)
 }

@@ -57,12 +57,7 @@ pub(super) fn lines(text: &str) -> Vec<LogicalLine> {
                 i += 2;
                 continue;
             }
-            '\n' if depth > 0 => {
-                blank(&mut line.text);
-                i += 1;
-                continue;
-            }
-            '\n' => {
+            '\n' if depth == 0 => {
                 finish(&mut line, &mut found);
                 line.indent = 0;
                 at_start = true;
@@ -70,13 +65,11 @@ pub(super) fn lines(text: &str) -> Vec<LogicalLine> {
                 continue;
             }
             ';' if depth == 0 => {
-                let indent = line.indent;
                 finish(&mut line, &mut found);
-                line.indent = indent;
                 i += 1;
                 continue;
             }
-            ' ' | '\t' => {
+            ' ' | '\t' | '\n' => {
                 blank(&mut line.text);
                 i += 1;
                 continue;

@@ -199,7 +199,7 @@ impl fmt::Display for Inner<'_> {
 
 /// The statements of a program, in order.
 pub(crate) fn statements(text: &str) -> Vec<Statement> {
-    parse::block(&lines::lines(text))
+    parse::block(&lines::lines(text), 0)
 }
 
 #[cfg(test)]

@@ -9,39 +9,34 @@ const MAX_DEPTH: usize = 64;
 /// Operators of an expression that are read.
 const MAX_OPERATORS: usize = 64;
 
-/// The statements of lines that have the indentation of the first one, with the bodies of functions and loops.
-pub(super) fn block(lines: &[LogicalLine]) -> Vec<Statement> {
-    nested(lines, 0)
-}
-
-fn nested(lines: &[LogicalLine], depth: usize) -> Vec<Statement> {
+/// The statements of lines that have the indentation of the first one, with the bodies of functions and loops, in blocks of
+/// that depth.
+pub(super) fn block(lines: &[LogicalLine], depth: usize) -> Vec<Statement> {
     let mut found = Vec::new();
     let mut i = 0;
     while i < lines.len() {
         let line = &lines[i];
         // Deeper lines are the body of this one.
         let end = (i + 1..lines.len()).find(|j| lines[*j].indent <= line.indent).unwrap_or(lines.len());
-        found.extend(statement(line, &lines[i + 1..end], depth));
+        found.push(statement(line, &lines[i + 1..end], depth));
         i = end;
     }
     found
 }
 
-fn statement(line: &LogicalLine, body: &[LogicalLine], depth: usize) -> Vec<Statement> {
+fn statement(line: &LogicalLine, body: &[LogicalLine], depth: usize) -> Statement {
     let chars: Vec<char> = line.text.chars().collect();
     let found = tokens(&chars);
     let parser = LineParser { chars: &chars, tokens: &found, at: 0, depth: 0 };
     let kind = kind(parser, body, depth);
     let mut text = line.text.clone();
-    let mut statements = Vec::new();
     if matches!(kind, StatementKind::Other) {
         // The lines of a block that is not understood are shown, too.
         for line in body {
             text += &format!("\n{}{}", " ".repeat(line.indent.min(80)), line.text);
         }
     }
-    statements.push(Statement { kind, text });
-    statements
+    Statement { kind, text }
 }
 
 fn kind(mut p: LineParser<'_>, body: &[LogicalLine], depth: usize) -> StatementKind {
@@ -185,29 +180,15 @@ impl<'a> LineParser<'a> {
     }
 
     fn expression(&mut self) -> Option<Expr> {
-        let mut left = self.product()?;
-        for _ in 0..MAX_OPERATORS {
-            let op = match self.peek() {
-                Some(Lexeme::Punct("+")) => '+',
-                Some(Lexeme::Punct("-")) => '-',
-                _ => return Some(left),
-            };
-            self.at += 1;
-            left = Expr::Binary(op, Box::new(left), Box::new(self.product()?));
-        }
-        None
+        self.operators([("+", '+'), ("-", '-')], |p| p.operators([("*", '*'), ("/", '/')], Self::unary))
     }
 
-    fn product(&mut self) -> Option<Expr> {
-        let mut left = self.unary()?;
+    /// Operands with operators of one precedence between them.
+    fn operators(&mut self, known: [(&'static str, char); 2], operand: fn(&mut Self) -> Option<Expr>) -> Option<Expr> {
+        let mut left = operand(self)?;
         for _ in 0..MAX_OPERATORS {
-            let op = match self.peek() {
-                Some(Lexeme::Punct("*")) => '*',
-                Some(Lexeme::Punct("/")) => '/',
-                _ => return Some(left),
-            };
-            self.at += 1;
-            left = Expr::Binary(op, Box::new(left), Box::new(self.unary()?));
+            let Some((_, op)) = known.into_iter().find(|(punct, _)| self.punct(punct)) else { return Some(left) };
+            left = Expr::Binary(op, Box::new(left), Box::new(operand(self)?));
         }
         None
     }
@@ -224,7 +205,7 @@ impl<'a> LineParser<'a> {
                 value = Expr::Call(Box::new(value), self.deeper(Self::arguments)?);
             } else if self.punct("[") {
                 let from = self.at;
-                let to = self.closing("]")?;
+                let to = self.end_at(&["]"])?;
                 value = Expr::Index(Box::new(value), self.text(from, to));
                 self.at = to + 1;
             } else {
@@ -244,12 +225,12 @@ impl<'a> LineParser<'a> {
         found
     }
 
-    /// The index of the bracket that closes the open one.
-    fn closing(&self, close: &str) -> Option<usize> {
+    /// The index of the first of these marks outside of brackets that open from here on.
+    fn end_at(&self, marks: &[&str]) -> Option<usize> {
         let mut open = 0;
         for (i, (token, _)) in self.tokens.iter().enumerate().skip(self.at) {
             match token {
-                Lexeme::Punct(p) if open == 0 && *p == close => return Some(i),
+                Lexeme::Punct(p) if open == 0 && marks.contains(p) => return Some(i),
                 Lexeme::Punct("(" | "[" | "{") => open += 1,
                 Lexeme::Punct(")" | "]" | "}") => open -= 1,
                 _ => {}
@@ -310,7 +291,7 @@ impl<'a> LineParser<'a> {
                 Some(value) => value,
                 None => {
                     self.at = from;
-                    let to = self.argument_end()?;
+                    let to = self.end_at(&[",", ")"])?;
                     self.at = to;
                     Expr::Other(self.text(from, to))
                 }
@@ -321,20 +302,6 @@ impl<'a> LineParser<'a> {
             }
         }
         Some(arguments)
-    }
-
-    /// The index of the comma or bracket after the argument.
-    fn argument_end(&self) -> Option<usize> {
-        let mut open = 0;
-        for (i, (token, _)) in self.tokens.iter().enumerate().skip(self.at) {
-            match token {
-                Lexeme::Punct("," | ")") if open == 0 => return Some(i),
-                Lexeme::Punct("(" | "[" | "{") => open += 1,
-                Lexeme::Punct(")" | "]" | "}") => open -= 1,
-                _ => {}
-            }
-        }
-        None
     }
 
     fn function(&mut self, body: &[LogicalLine], depth: usize) -> Option<Function> {
@@ -374,8 +341,8 @@ impl<'a> LineParser<'a> {
         }
         if self.at < self.tokens.len() {
             let line = LogicalLine { indent: 0, text: self.text(self.at, self.tokens.len()) };
-            return Some(statement(&line, &[], depth + 1));
+            return Some(vec![statement(&line, &[], depth + 1)]);
         }
-        Some(nested(body, depth + 1))
+        Some(block(body, depth + 1))
     }
 }

@@ -1,6 +1,5 @@
 //! The words among the arguments of metrics.
 
-use super::written::Written;
 use crate::word_enums::word_enums;
 
 word_enums! {
@@ -26,17 +25,5 @@ word_enums! {
         Linear = "linear",
         /// A mistake counts by the square of the distance of the classes.
         Quadratic = quadratic,
-    }
-}
-
-impl Written for Average {
-    fn written(&self) -> String {
-        self.word().to_string()
-    }
-}
-
-impl Written for KappaWeights {
-    fn written(&self) -> String {
-        self.word().to_string()
     }
 }

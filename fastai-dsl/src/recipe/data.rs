@@ -15,7 +15,7 @@ use crate::word_enums::word_enums;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
     /// The folder that all other paths are relative to; itself relative to the working directory. `None` for `given`.
-    #[serde(with = "blank_is_none")]
+    #[serde(with = "crate::blank_is_none")]
     pub root: Option<String>,
     /// Folders, a csv file, or a Rust program.
     pub source: Source,
@@ -51,19 +51,6 @@ impl Data {
             Some(root) => directory.join(root),
             None => directory.to_path_buf(),
         }
-    }
-}
-
-/// Stores `None` as an empty text, as every stored recipe does.
-mod blank_is_none {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(text.as_deref().unwrap_or_default())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-        Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
     }
 }
 

@@ -37,13 +37,10 @@ pub struct Fit {
     #[serde(default)]
     pub course: FitCourse,
     /// Ends the fit after so many epochs, or cycles, in a row that are no better.
-    #[serde(default)]
     pub stop_early: Option<u32>,
     /// Saves the model at the end of each cycle, see [`cycle_model`].
-    #[serde(default)]
     pub cycle_save_name: Option<String>,
     /// Ends with the mean of the weights after so many last epochs, or cycles.
-    #[serde(default)]
     pub swa: Option<u32>,
 }
 

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::written::Written;
 use super::{Average, KappaWeights, TaskKind, Threshold, task};
 use crate::bound::Bound;
 use crate::construct::Construct;
 use crate::draft::{Value, ValueKind};
 use crate::word_enums::word_enums;
+use crate::written::Written;
 
 /// Declares the metrics: each with its word, its direction, its tasks and its parameters.
 macro_rules! metrics {

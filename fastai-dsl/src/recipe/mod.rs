@@ -31,7 +31,6 @@ mod task;
 mod threshold;
 pub(crate) mod transforms;
 pub(crate) mod valid;
-mod written;
 
 pub use augmentation::{Augmentation, Erased, augmentation_words};
 pub use average::{Average, KappaWeights, metric_argument_words};
@@ -44,7 +43,8 @@ pub use loss::{Costs, LossSpec};
 pub use metric::{Direction, METRICS, Measures, Metric, MetricKind, metric_words};
 pub use model::{Architecture, HeadSpec, Model, Weights};
 pub use optimizer::{Descends, OptimizerSpec};
-pub use options::{ClassWeights, Options};
+pub use options::ClassWeights;
+pub(crate) use options::Options;
 pub(crate) use step::largest_size;
 pub use step::{LrFind, Step, StepKind, Suggest, step_words};
 pub use task::{MultiLabel, Regression, SingleLabel, Task, TaskKind};
@@ -53,6 +53,8 @@ pub use transforms::{Crop, Decode, PadMode, PixelFormat, StatsWish, TransformSet
 pub use valid::{Dealing, Valid};
 
 use sections::section;
+
+use crate::rate_names::RateNames;
 
 /// A recipe that passed every check. Only [`crate::check`] creates recipes, for every front end.
 ///
@@ -69,6 +71,8 @@ pub struct Recipe {
     pub(crate) metrics: Vec<Metric>,
     pub(crate) steps: Vec<Step>,
     pub(crate) options: Options,
+    #[serde(skip)]
+    pub(crate) rate_names: RateNames,
 }
 
 impl Recipe {

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::sections;
-use super::written::Written;
 use crate::bound::Bound;
 use crate::construct::{Construct, IntoConstruct, Key};
 use crate::draft::{Value, ValueKind};
 use crate::from_value::FromValue;
+use crate::written::Written;
 
 /// Declares the optimizers: the constructs of the registry, the variants of [`OptimizerSpec`] with their lowering and their
 /// parameters as text, and the values of the typed builder.

@@ -41,7 +41,6 @@ pub enum Step {
         /// Side of the square, pixels.
         size: u32,
         /// Images per batch from here on; `None` leaves the number as it is.
-        #[serde(default)]
         batch: Option<u32>,
     },
     /// Test-time augmentation on the validation set (and the test set, if there is one).

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::written::Written;
 use crate::construct::Key;
 use crate::draft::{Value, ValueKind, number};
 use crate::from_value::FromValue;
 use crate::word;
+use crate::written::Written;
 
 /// The rule for predicting tags: a tag is predicted if `p > threshold`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

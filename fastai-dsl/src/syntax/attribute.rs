@@ -4,7 +4,6 @@ use proc_macro2::Delimiter;
 
 use super::Parser;
 use crate::catalog as c;
-use crate::diagnostic::Diagnostic;
 use crate::draft::{LintAttr, LintLevel};
 
 impl Parser<'_, '_> {
@@ -17,10 +16,8 @@ impl Parser<'_, '_> {
             self.punct('#');
             let Some((content, end)) = self.group(Delimiter::Bracket) else {
                 let site = self.out.site(hash, hash);
-                self.report(
-                    Diagnostic::error(&c::ATTRIBUTE, site, "expected an attribute after `#`")
-                        .help("comments begin with two strokes: `// ..`"),
-                );
+                let help = "comments begin with two strokes: `// ..`";
+                self.out.diagnostics.error(&c::ATTRIBUTE, site, "expected an attribute after `#`", help);
                 // Python's comment ends with its line.
                 let line = hash.start().line;
                 while !self.cursor.eof() && self.here().start().line == line {
@@ -47,10 +44,9 @@ impl Parser<'_, '_> {
                 "deny" | "forbid" => LintLevel::Deny,
                 _ => {
                     let site = inner.out.site(hash, end);
-                    inner.report(
-                        Diagnostic::error(&c::ATTRIBUTE, site, format!("attribute `{word}` means nothing here"))
-                            .help("`#[allow(lint)]`, `#[warn(lint)]`, `#[deny(lint)]` or a doc comment"),
-                    );
+                    let text = format!("attribute `{word}` means nothing here");
+                    let help = "`#[allow(lint)]`, `#[warn(lint)]`, `#[deny(lint)]` or a doc comment";
+                    inner.out.diagnostics.error(&c::ATTRIBUTE, site, text, help);
                     continue;
                 }
             };

@@ -4,7 +4,6 @@ use proc_macro2::{Literal, Span};
 
 use super::Parser;
 use crate::catalog as c;
-use crate::diagnostic::Diagnostic;
 use crate::draft::{Value, ValueKind};
 
 /// The longest string literal, bytes; a path is shorter.
@@ -23,9 +22,7 @@ impl Parser<'_, '_> {
         // `20%`: the language has no such operator.
         if let (ValueKind::Number(x), true) = (&kind, self.peek_punct('%')) {
             let share = x / 100.0;
-            let error =
-                self.error_here(&c::LITERAL, "there are no per cent signs").help(format!("write the share: `{share}`"));
-            self.report(error);
+            self.report_here(&c::LITERAL, "there are no per cent signs", format!("write the share: `{share}`"));
             self.skip_one();
             kind = ValueKind::Broken;
         }
@@ -37,7 +34,7 @@ impl Parser<'_, '_> {
         let text = literal.to_string();
         let site = self.out.site(span, span);
         let mut refuse = |message: String, help: String| {
-            self.out.diagnostics.push(Diagnostic::error(&c::LITERAL, site, message).help(help));
+            self.out.diagnostics.error(&c::LITERAL, site, message, help);
             ValueKind::Broken
         };
         let string = text.ends_with(['"', '#']);

@@ -10,7 +10,7 @@ use syn::buffer::{Cursor, TokenBuffer};
 
 use crate::catalog as c;
 use crate::construct::Section;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Entry, Name, Value, ValueKind};
 use crate::habits;
 use crate::scan::scan;
@@ -78,11 +78,6 @@ impl<'a> Parser<'a, '_> {
         if self.cursor.eof() { self.end } else { self.cursor.span() }
     }
 
-    /// Adds a finding.
-    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
-        self.out.diagnostics.push(diagnostic);
-    }
-
     /// The next token as a help text may quote it.
     pub(crate) fn upcoming(&self) -> String {
         match self.cursor.token_tree() {
@@ -94,16 +89,22 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
-    /// An error at the next token.
-    pub(crate) fn error_here(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
+    /// The site of the next token.
+    fn site_here(&mut self) -> Site {
         let span = self.here();
-        Diagnostic::error(code, self.out.site(span, span), message)
+        self.out.site(span, span)
     }
 
-    /// An error at the last token taken, after which something is missing.
-    pub(crate) fn error_after(&mut self, code: &'static c::Code, message: impl Into<String>) -> Diagnostic {
-        let span = self.last;
-        Diagnostic::error(code, self.out.site(span, span), message)
+    /// Reports an error at the next token with what to type instead.
+    pub(crate) fn report_here(&mut self, code: &'static c::Code, message: impl Into<String>, help: impl Into<String>) {
+        let site = self.site_here();
+        self.out.diagnostics.error(code, site, message, help);
+    }
+
+    /// Reports an error at the last token taken, after which something is missing.
+    pub(crate) fn report_after(&mut self, code: &'static c::Code, message: impl Into<String>, help: impl Into<String>) {
+        let site = self.out.site(self.last, self.last);
+        self.out.diagnostics.error(code, site, message, help);
     }
 
     /// Whether that character comes next.
@@ -172,9 +173,7 @@ impl<'a> Parser<'a, '_> {
         if count < MAX_KEYS {
             return false;
         }
-        let error =
-            self.error_here(&c::TOO_MANY, format!("more than {MAX_KEYS} {what}")).help("remove those that repeat");
-        self.report(error);
+        self.report_here(&c::TOO_MANY, format!("more than {MAX_KEYS} {what}"), "remove those that repeat");
         while !self.cursor.eof() {
             self.skip_one();
         }
@@ -192,9 +191,7 @@ impl<'a> Parser<'a, '_> {
     /// entry.
     pub(crate) fn key(&mut self, what: &str) -> Result<Name, Box<Entry>> {
         let Some(key) = self.name() else {
-            let error =
-                self.error_here(&c::EXPECTED_KEY, format!("expected the name of {what}")).help("`name: value,`");
-            self.report(error);
+            self.report_here(&c::EXPECTED_KEY, format!("expected the name of {what}"), "`name: value,`");
             let site = self.site(self.here());
             self.skip_entry();
             return Err(broken_entry(Name { text: String::new(), site }));
@@ -203,19 +200,20 @@ impl<'a> Parser<'a, '_> {
             return Ok(key);
         }
         if self.peek_punct('=') {
-            let error = self.error_here(&c::WRONG_COLON, format!("`{}` is followed by `=`", key.text));
+            let site = self.site_here();
             self.skip_one();
             let help = format!("keys in braces take a colon: `{}: {}`", key.text, self.upcoming());
-            self.report(error.help(help));
+            self.out.diagnostics.error(&c::WRONG_COLON, site, format!("`{}` is followed by `=`", key.text), help);
             return Ok(key);
         }
-        let error = self.error_after(&c::EXPECTED_KEY, format!("expected `:` after `{}`", key.text)).help(
+        self.report_after(
+            &c::EXPECTED_KEY,
+            format!("expected `:` after `{}`", key.text),
             match self.sections.iter().find(|s| s.name == key.text) {
                 Some(section) => format!("`{},`", section.example),
                 None => format!("`{}: ..,`", key.text),
             },
         );
-        self.report(error);
         self.skip_entry();
         Err(broken_entry(key))
     }
@@ -226,13 +224,11 @@ impl<'a> Parser<'a, '_> {
             return;
         }
         if self.peek_punct(';') {
-            let error = self.error_here(&c::MISSING_COMMA, format!("`;` after {what}")).help("separate with `,`");
-            self.report(error);
+            self.report_here(&c::MISSING_COMMA, format!("`;` after {what}"), "separate with `,`");
             self.skip_one();
             return;
         }
-        let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
-        self.report(error);
+        self.report_after(&c::MISSING_COMMA, format!("expected `,` after {what}"), "add `,` here");
         let begins_entry = self.cursor.ident().is_some() || self.peek_punct('#');
         if !begins_entry {
             self.skip_past(',');
@@ -258,11 +254,10 @@ pub(crate) fn read_value(text: &str) -> Result<Value, Diagnostics> {
     let mut out = Out::default();
     let buffer = TokenBuffer::new2(tokens);
     let mut parser = Parser::new(&buffer, &[], &mut out);
-    let value = parser.value();
+    let mut value = parser.value();
     if !parser.cursor.eof() || out.diagnostics.has_errors() {
         return Err(out.diagnostics);
     }
-    let mut value = value;
-    value.forget_sites();
+    value.relocate(Site::NONE);
     Ok(value)
 }

@@ -5,7 +5,6 @@ use syn::buffer::Cursor;
 
 use super::Parser;
 use crate::catalog as c;
-use crate::diagnostic::Diagnostic;
 use crate::draft::{Arg, Entry, Name, Op, Value, ValueKind};
 use crate::habits;
 
@@ -16,53 +15,35 @@ impl<'a> Parser<'a, '_> {
     /// Parses a value. If there is none, reports an error and returns [`ValueKind::Broken`], consuming only tokens that
     /// cannot start the next entry.
     pub(crate) fn value(&mut self) -> Value {
-        let mut left = self.product();
+        self.operators([('+', Op::Add), ('-', Op::Sub)], |parser| {
+            parser.operators([('*', Op::Mul), ('/', Op::Div)], Self::unary)
+        })
+    }
+
+    /// Operands with operators of one precedence between them.
+    fn operators(&mut self, known: [(char, Op); 2], operand: fn(&mut Self) -> Value) -> Value {
+        let mut left = operand(self);
         for _ in 0..MAX_OPERATORS {
-            let op = if self.peek_punct('+') {
-                Op::Add
-            } else if self.peek_punct('-') {
-                Op::Sub
-            } else {
-                return left;
-            };
-            left = self.binary(left, op, Self::product);
+            let Some((_, op)) = known.into_iter().find(|(mark, _)| self.punct(*mark)) else { return left };
+            let right = operand(self);
+            let first = self.out.spans[left.site.0 as usize].0;
+            let site = self.site(first);
+            left = Value { kind: ValueKind::Binary(op, Box::new(left), Box::new(right)), site };
         }
         self.too_long(left)
     }
 
     /// Rejects an expression that nests too deeply.
     fn too_long(&mut self, value: Value) -> Value {
-        let error = self
-            .error_here(&c::TOO_DEEP, format!("a computation of more than {MAX_OPERATORS} operators"))
-            .help("write its result: `0.01`");
-        self.report(error);
+        self.report_here(
+            &c::TOO_DEEP,
+            format!("a computation of more than {MAX_OPERATORS} operators"),
+            "write its result: `0.01`",
+        );
         while !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
             self.skip_one();
         }
         Value { kind: ValueKind::Broken, site: value.site }
-    }
-
-    fn product(&mut self) -> Value {
-        let mut left = self.unary();
-        for _ in 0..MAX_OPERATORS {
-            let op = if self.peek_punct('*') {
-                Op::Mul
-            } else if self.peek_punct('/') {
-                Op::Div
-            } else {
-                return left;
-            };
-            left = self.binary(left, op, Self::unary);
-        }
-        self.too_long(left)
-    }
-
-    fn binary(&mut self, left: Value, op: Op, right: fn(&mut Self) -> Value) -> Value {
-        self.skip_one();
-        let right = right(self);
-        let first = self.out.spans[left.site.0 as usize].0;
-        let site = self.site(first);
-        Value { kind: ValueKind::Binary(op, Box::new(left), Box::new(right)), site }
     }
 
     fn unary(&mut self) -> Value {
@@ -102,10 +83,7 @@ impl<'a> Parser<'a, '_> {
             let mut inner = self.inside(content, end);
             let value = inner.value();
             if !inner.cursor.eof() {
-                let error = inner
-                    .error_here(&c::EXPECTED_VALUE, "expected `)`")
-                    .help("one value stands in parentheses: `(1 + 2)`");
-                inner.report(error);
+                inner.report_here(&c::EXPECTED_VALUE, "expected `)`", "one value stands in parentheses: `(1 + 2)`");
             }
             return value;
         }
@@ -117,11 +95,12 @@ impl<'a> Parser<'a, '_> {
         {
             return self.leading_dot(&literal.to_string(), first);
         }
-        let error = self
-            .error_here(&c::EXPECTED_VALUE, "expected a value")
-            .help("a number, a string in double quotes, a word, a list in `[ ]`, or a call");
-        self.report(error);
-        let site = error_site(self, first);
+        self.report_here(
+            &c::EXPECTED_VALUE,
+            "expected a value",
+            "a number, a string in double quotes, a word, a list in `[ ]`, or a call",
+        );
+        let site = self.out.site(first, first);
         // Skips tokens that are neither a value nor a separator.
         if !self.cursor.eof() && !self.peek_punct(',') && !self.peek_punct(';') {
             self.skip_one();
@@ -134,8 +113,7 @@ impl<'a> Parser<'a, '_> {
         let items = self.inside(content, end).arguments(false);
         let site = self.site(first);
         let value = Value { kind: ValueKind::List(items.into_iter().map(|a| a.value).collect()), site };
-        let error = Diagnostic::error(&c::EXPECTED_VALUE, site, "lists stand in square brackets");
-        self.report(error.help(format!("`{value}`")));
+        self.out.diagnostics.error(&c::EXPECTED_VALUE, site, "lists stand in square brackets", format!("`{value}`"));
         value
     }
 
@@ -144,8 +122,7 @@ impl<'a> Parser<'a, '_> {
         self.skip_one();
         self.skip_one();
         let site = self.site(first);
-        let error = Diagnostic::error(&c::LITERAL, site, "numbers begin with a digit");
-        self.report(error.help(format!("`0.{digits}`")));
+        self.out.diagnostics.error(&c::LITERAL, site, "numbers begin with a digit", format!("`0.{digits}`"));
         let kind = format!("0.{digits}").parse().map_or(ValueKind::Broken, ValueKind::Number);
         Value { kind, site }
     }
@@ -165,7 +142,7 @@ impl<'a> Parser<'a, '_> {
         let name = last.map_or_else(|| object.text.clone(), |n| n.text);
         let help = habits::value_help(&name, args.as_deref());
         let message = format!("there is no object `{}` in a recipe", object.text);
-        self.report(Diagnostic::error(&c::EXPECTED_VALUE, object.site, message).help(help));
+        self.out.diagnostics.error(&c::EXPECTED_VALUE, object.site, message, help);
         let kind = match args {
             Some(mut args) if args.len() == 1 && habits::is_array(&name) => args.remove(0).value.kind,
             _ => ValueKind::Broken,
@@ -246,8 +223,7 @@ impl<'a> Parser<'a, '_> {
                 continue;
             }
             let what = if named { "an argument" } else { "an item" };
-            let error = self.error_after(&c::MISSING_COMMA, format!("expected `,` after {what}")).help("add `,` here");
-            self.report(error);
+            self.report_after(&c::MISSING_COMMA, format!("expected `,` after {what}"), "add `,` here");
             if self.cursor.ident().is_none() && self.cursor.literal().is_none() {
                 self.skip_past(',');
             }
@@ -264,15 +240,13 @@ impl<'a> Parser<'a, '_> {
         }
         let name = self.name();
         if punct.as_char() == ':' {
-            let error = self.error_here(&c::WRONG_COLON, format!("`{ident}` is followed by `:`"));
+            let site = self.site_here();
             self.skip_one();
             let help = format!("arguments of a call are named with `=`: `{ident} = {}`", self.upcoming());
-            self.report(error.help(help));
+            self.out.diagnostics.error(&c::WRONG_COLON, site, format!("`{ident}` is followed by `:`"), help);
             return name;
         } else if !named {
-            let error =
-                self.error_here(&c::WRONG_COLON, "items of a list have no names").help("the value alone: `[1, 2]`");
-            self.report(error);
+            self.report_here(&c::WRONG_COLON, "items of a list have no names", "the value alone: `[1, 2]`");
         }
         self.skip_one();
         name
@@ -287,8 +261,4 @@ fn has_comma(mut cursor: Cursor<'_>) -> bool {
         cursor = rest;
     }
     false
-}
-
-fn error_site(parser: &mut Parser<'_, '_>, first: Span) -> crate::diagnostic::Site {
-    parser.out.site(first, first)
 }

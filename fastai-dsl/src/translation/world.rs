@@ -141,9 +141,13 @@ impl World {
         if !reasons.is_empty() {
             let _ = write!(text, "\n//   ({})", reasons.join("; "));
         }
+        self.keep(text);
+    }
+
+    fn keep(&mut self, comment: String) {
         match self.model {
-            Some(_) => self.lines.push(TrainLine::Comment(text)),
-            None => self.head.push(text),
+            Some(_) => self.lines.push(TrainLine::Comment(comment)),
+            None => self.head.push(comment),
         }
     }
 
@@ -152,11 +156,7 @@ impl World {
         if self.alone {
             return self.reason(text);
         }
-        let line = format!("{}\n//   ({text})", self.current);
-        match self.model {
-            Some(_) => self.lines.push(TrainLine::Comment(line)),
-            None => self.head.push(line),
-        }
+        self.keep(format!("{}\n//   ({text})", self.current));
     }
 
     pub(super) fn reason(&mut self, text: &str) {
@@ -238,12 +238,9 @@ impl World {
         match value {
             Expr::Name(name) => match self.names.get(name) {
                 Some(known) => {
-                    let known = known.clone();
-                    if !self.alone {
-                        // A name by itself only shows its value.
-                        self.used = true;
-                    }
-                    known
+                    // A name by itself only shows its value.
+                    self.used |= !self.alone;
+                    known.clone()
                 }
                 None => NamedValue::Value(value.clone()),
             },
@@ -255,18 +252,13 @@ impl World {
             // `probs[0], y`, `x[1]`: what is shown.
             Expr::List(items) if items.iter().any(|item| item.call().is_some()) => {
                 for item in items {
-                    match item.call() {
-                        Some((_, name, _)) => self.no_equivalent(item, name),
-                        None => continue,
+                    if let Some((_, name, _)) = item.call() {
+                        self.no_equivalent(item, name);
                     }
                 }
                 NamedValue::Nothing
             }
-            Expr::Index(..) | Expr::Attribute(..) => {
-                self.about(value);
-                NamedValue::Value(value.clone())
-            }
-            Expr::Other(_) => {
+            Expr::Index(..) | Expr::Attribute(..) | Expr::Other(_) => {
                 self.about(value);
                 NamedValue::Value(value.clone())
             }

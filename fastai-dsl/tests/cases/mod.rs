@@ -1,10 +1,6 @@
-//! A recipe without a mistake, and one mistake after another that it may have.
+//! One mistake after another that a recipe may have.
 
-/// The recipe.
-pub const HEAD: &str = "Demo {\n    task: single_label,\n    data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    \
-                    model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1); },\n}\n";
-
-/// The code of the error, what is replaced in the recipe, and by what.
+/// The code of the error, what is replaced in [`HEAD`](crate::common::HEAD), and by what.
 pub const CASES: &[(&str, &str, &str)] = &[
     ("E0101", "accuracy],", "accuracy,"),
     (

@@ -21,6 +21,10 @@ const ELSEWHERE: &[&str] = &[
     "fastai prepare",
 ];
 
+/// A recipe without a mistake.
+pub const HEAD: &str = "Demo {\n    task: single_label,\n    data: folders { root: \"d\" },\n    transforms: side_on { size: 64 },\n    \
+                    model: squeezenet1_1,\n    metrics: [accuracy],\n    train: { fit(1e-2, 1); },\n}\n";
+
 /// The pieces of `text` in backticks.
 pub fn code(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()

@@ -1,7 +1,6 @@
 //! Loops compiled twice: for any CPU of the target, and for those with AVX2.
 //!
-//! The two versions of a [`Wide`] loop compute the same operations, so their results are equal bit for bit. A [`Fused`]
-//! loop rounds a product and a sum together where the CPU can, so its results differ within rounding.
+//! The two versions compute the same operations, so their results are equal bit for bit.
 
 /// A loop worth compiling for wide registers.
 pub trait Wide {
@@ -31,31 +30,4 @@ pub fn wide<W: Wide>(work: W) -> W::Output {
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe")]
 fn avx2<W: Wide>(work: W) -> W::Output {
     work.run()
-}
-
-/// A loop worth compiling for wide registers and for fused multiply-add.
-pub trait Fused {
-    /// Runs the loop, with `f32::mul_add` where `FUSED`; elsewhere that function is slow. The implementation must be
-    /// `#[inline(always)]`, and so must every function in it that is to use wide registers.
-    fn run<const FUSED: bool>(self);
-}
-
-/// Runs the version of `work` that was compiled for this CPU.
-#[inline]
-pub fn fused<W: Fused>(work: W) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::is_x86_feature_detected as has;
-        if has!("avx2") && has!("fma") {
-            // SAFETY: the CPU has every feature that the function is compiled for.
-            return unsafe { avx2_fma(work) };
-        }
-    }
-    work.run::<false>();
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2_fma<W: Fused>(work: W) {
-    work.run::<true>();
 }

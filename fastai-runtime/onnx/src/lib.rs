@@ -113,17 +113,14 @@ pub fn model(
 ) -> Result<ModelProto, OnnxError> {
     let side = interface.side;
     let mut walk = NodeWalk::new(tensor);
-    let (input, image) = match interface.input {
-        ModelInput::Normalised => {
-            (value("input", ElementType::Float, &[None, Some(3), Some(side), Some(side)]), "input")
-        }
+    let input = match interface.input {
+        ModelInput::Normalised => value("input", ElementType::Float, &[None, Some(3), Some(side), Some(side)]),
         ModelInput::Pixels { mean, std } => {
-            let input = value("pixels", ElementType::Uint8, &[None, Some(side), Some(side), Some(3)]);
             walk.normalise("pixels", "input", mean, std);
-            (input, "input")
+            value("pixels", ElementType::Uint8, &[None, Some(side), Some(side), Some(3)])
         }
     };
-    let map = walk.body(shape.body, image, side)?;
+    let map = walk.body(shape.body, "input", side)?;
     let classes = shape.head.last().map_or(0, |[_, classes]| *classes);
     let outputs: &[&str] = match interface.task {
         TaskKind::Regression => &["values"],
@@ -142,7 +139,6 @@ pub fn model(
         ir_version: IR_VERSION,
         producer_name: "fastai".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        doc_string: String::new(),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: interface

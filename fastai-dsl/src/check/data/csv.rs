@@ -2,7 +2,7 @@
 
 use crate::bound::Bound;
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::recipe::{Column, Source, TaskKind};
 
 pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> Option<Source> {
@@ -13,22 +13,18 @@ pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> O
         positions_only(b, &columns, out);
     }
     if id.is_some() && id == label && b.read::<Vec<Column>>("columns").is_none() {
-        out.push(
-            Diagnostic::error(
-                &c::TWICE,
-                b.site("label", b.site("id", Site::NONE)),
-                "`id` and `label` are the same column",
-            )
-            .help("positions count from 0: `id: 0, label: 1`")
-            .also(b.site("id", Site::NONE), "the image's name"),
+        out.error_beside(
+            &c::TWICE,
+            b.site("label", b.site("id", Site::NONE)),
+            "`id` and `label` are the same column",
+            "positions count from 0: `id: 0, label: 1`",
+            (b.site("id", Site::NONE), "the image's name"),
         );
     }
     let suffixes = b.read::<Vec<String>>("suffix").unwrap_or_default();
     if let Some(suffix) = suffixes.iter().find(|suffix| !suffix.is_empty() && !suffix.starts_with('.')) {
-        out.push(
-            Diagnostic::error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"))
-                .help(format!("`suffix: \".{suffix}\"`")),
-        );
+        let help = format!("`suffix: \".{suffix}\"`");
+        out.error(&c::SUFFIX, b.site("suffix", Site::NONE), format!("the suffix {suffix:?} has no dot"), help);
     }
     label_columns(b, &columns, task, out);
     let delimiter = b.read::<String>("delimiter");
@@ -36,36 +32,20 @@ pub(super) fn csv(b: &Bound, task: Option<TaskKind>, out: &mut Diagnostics) -> O
         let fits =
             matches!(text.as_bytes(), [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | b'\0'));
         if !fits {
-            out.push(
-                Diagnostic::error(
-                    &c::WRONG_TYPE,
-                    b.site("delimiter", Site::NONE),
-                    format!("`delimiter` is the one character between cells, got {text:?}"),
-                )
-                .help("`delimiter: \";\"`; `\"\\t\"` is a tab"),
-            );
+            let message = format!("`delimiter` is the one character between cells, got {text:?}");
+            let help = "`delimiter: \";\"`; `\"\\t\"` is a tab";
+            out.error(&c::WRONG_TYPE, b.site("delimiter", Site::NONE), message, help);
         }
         fits
     });
     if b.written("separator").is_some() && matches!(task, Some(TaskKind::SingleLabel | TaskKind::Regression)) {
-        out.push(
-            Diagnostic::error(
-                &c::SEPARATOR_TASK,
-                b.site("separator", Site::NONE),
-                "`separator` is for several tags in a cell",
-            )
-            .help("`task: multi_label`, or remove `separator`"),
-        );
+        let text = "`separator` is for several tags in a cell";
+        let help = "`task: multi_label`, or remove `separator`";
+        out.error(&c::SEPARATOR_TASK, b.site("separator", Site::NONE), text, help);
     }
     if b.text("separator") == Some("") {
-        out.push(
-            Diagnostic::error(
-                &c::SEPARATOR_TASK,
-                b.site("separator", Site::NONE),
-                "an empty separator separates nothing",
-            )
-            .help("`separator: \" \"`"),
-        );
+        let help = "`separator: \" \"`";
+        out.error(&c::SEPARATOR_TASK, b.site("separator", Site::NONE), "an empty separator separates nothing", help);
     }
     Some(Source::Csv {
         labels: b.read("labels")?,
@@ -101,14 +81,8 @@ fn positions_only(b: &Bound, columns: &[Column], out: &mut Diagnostics) {
             _ => format!("its position from 0: `{key}: {}`, or `header: on`", positions.concat()),
         };
         if let Some(column) = found.iter().find(|column| is_name(column)) {
-            out.push(
-                Diagnostic::error(
-                    &c::NO_HEADER,
-                    b.site(key, Site::NONE),
-                    format!("column {column} has no name without a header"),
-                )
-                .help(help),
-            );
+            let text = format!("column {column} has no name without a header");
+            out.error(&c::NO_HEADER, b.site(key, Site::NONE), text, help);
         }
     }
 }
@@ -120,45 +94,29 @@ fn label_columns(b: &Bound, columns: &[Column], task: Option<TaskKind>, out: &mu
     }
     let site = b.site("columns", Site::NONE);
     if b.written("label").is_some() {
-        out.push(
-            Diagnostic::error(&c::TWICE, site, "`label` and `columns` both name where the labels are")
-                .help("keep one of them")
-                .also(b.site("label", site), "the column of the label"),
-        );
+        let text = "`label` and `columns` both name where the labels are";
+        out.error_beside(&c::TWICE, site, text, "keep one of them", (b.site("label", site), "the column of the label"));
     }
     if task == Some(TaskKind::Regression) {
-        out.push(
-            Diagnostic::error(&c::TASK_OPTION, site, "`columns` needs classes, the task is `regression`")
-                .help("`label`, with a column of numbers"),
-        );
+        let help = "`label`, with a column of numbers";
+        out.error(&c::TASK_OPTION, site, "`columns` needs classes, the task is `regression`", help);
     }
     if task == Some(TaskKind::SingleLabel) && columns.len() == 1 {
-        out.push(
-            Diagnostic::error(&c::TASK_OPTION, site, "`columns` names one column, and a classifier needs two classes")
-                .help(format!("`label: {}`, or a column for each class", columns[0])),
-        );
+        let help = format!("`label: {}`, or a column for each class", columns[0]);
+        out.error(&c::TASK_OPTION, site, "`columns` names one column, and a classifier needs two classes", help);
     }
     let twice = columns.iter().enumerate().find(|(i, column)| columns[..*i].contains(column));
     if let Some((_, column)) = twice {
-        out.push(
-            Diagnostic::error(&c::TWICE, site, format!("column {column} is given twice")).help("keep one of them"),
-        );
+        out.error(&c::TWICE, site, format!("column {column} is given twice"), "keep one of them");
     }
     if b.read::<Column>("id").is_some_and(|id| columns.contains(&id)) {
-        out.push(
-            Diagnostic::error(&c::TWICE, site, "`id` and `columns` name the same column")
-                .help("positions count from 0: `id: 0, columns: [1, 2]`")
-                .also(b.site("id", site), "the image's name"),
-        );
+        let text = "`id` and `columns` name the same column";
+        let help = "positions count from 0: `id: 0, columns: [1, 2]`";
+        out.error_beside(&c::TWICE, site, text, help, (b.site("id", site), "the image's name"));
     }
     if b.written("separator").is_some() {
-        out.push(
-            Diagnostic::error(
-                &c::SEPARATOR_TASK,
-                b.site("separator", site),
-                "`separator` is for several tags in a cell, and `columns` hold one each",
-            )
-            .help("remove `separator`, or `label` instead of `columns`"),
-        );
+        let text = "`separator` is for several tags in a cell, and `columns` hold one each";
+        let help = "remove `separator`, or `label` instead of `columns`";
+        out.error(&c::SEPARATOR_TASK, b.site("separator", site), text, help);
     }
 }

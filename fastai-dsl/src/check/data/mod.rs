@@ -6,7 +6,7 @@ mod splits;
 use super::{bind, unexpected};
 use crate::bound::Bound;
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::{Data, Extent, Sampler, Source, TaskKind, Valid};
@@ -23,10 +23,8 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     if let ValueKind::Word(w) = &value.kind {
         match found {
             Some(source) if needs_keys(source) => {
-                out.push(
-                    Diagnostic::error(&c::MISSING_KEY, value.site, format!("`{w}` needs its keys"))
-                        .help(format!("`{w} {{ root: \"data\", .. }}`")),
-                );
+                let help = format!("`{w} {{ root: \"data\", .. }}`");
+                out.error(&c::MISSING_KEY, value.site, format!("`{w}` needs its keys"), help);
                 return None;
             }
             Some(_) => {}
@@ -37,10 +35,8 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         }
     }
     let Some(construct) = found else {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text))
-                .help(habits::word_help(&name.text, &words)),
-        );
+        let help = habits::word_help(&name.text, &words);
+        out.error(&c::UNKNOWN_WORD, name.site, format!("unknown data source `{}`", name.text), help);
         return None;
     };
     let before = out.iter().count();
@@ -60,10 +56,8 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
     };
     let by_column = valid.as_ref().is_some_and(|valid| matches!(valid, Valid::Column(_)) || valid.group().is_some());
     if by_column && bound.read("header") == Some(false) {
-        out.push(
-            Diagnostic::error(&c::NO_HEADER, bound.site("valid", value.site), "a split by column needs a header")
-                .help("`header: on`, or another split"),
-        );
+        let help = "`header: on`, or another split";
+        out.error(&c::NO_HEADER, bound.site("valid", value.site), "a split by column needs a header", help);
     }
     for key in ["train", "labels", "images", "test"] {
         if let Some(path) = bound.text(key) {
@@ -71,10 +65,8 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
         }
     }
     if bound.text("root") == Some("") {
-        out.push(
-            Diagnostic::error(&c::NOT_BELOW_ROOT, bound.site("root", value.site), "`root` is empty")
-                .help("`root: \".\"` is the working directory"),
-        );
+        let help = "`root: \".\"` is the working directory";
+        out.error(&c::NOT_BELOW_ROOT, bound.site("root", value.site), "`root` is empty", help);
     }
     needs_classes(construct, valid.as_ref(), task, &bound, value.site, out);
     let data = Data {
@@ -96,16 +88,10 @@ pub(super) fn data(value: &Value, task: Option<TaskKind>, out: &mut Diagnostics)
 /// Reports at `site` scaled copies that are smaller than the image that the network sees: they would be enlarged again.
 pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &mut Diagnostics) {
     if side < size {
-        let mut error = Diagnostic::error(
-            &c::OUT_OF_RANGE,
-            site,
-            format!("`resize_to: {side}` is smaller than the images that the network sees, {size} pixels"),
-        )
-        .help(format!("`resize_to: {size}` or more; about a quarter more leaves room for zoom and crop"));
-        if copies != site {
-            error = error.also(copies, "copies of this side");
-        }
-        out.push(error);
+        let text = format!("`resize_to: {side}` is smaller than the images that the network sees, {size} pixels");
+        let help = format!("`resize_to: {size}` or more; about a quarter more leaves room for zoom and crop");
+        let beside = if copies == site { Site::NONE } else { copies };
+        out.error_beside(&c::OUT_OF_RANGE, site, text, help, (beside, "copies of this side"));
     }
 }
 
@@ -113,10 +99,8 @@ pub(super) fn copies_fit(size: u32, side: u32, copies: Site, site: Site, out: &m
 fn extent(value: &Value, out: &mut Diagnostics) -> Option<Extent> {
     let ValueKind::Call(name, args) = &value.kind else { return Some(Extent::All) };
     if name.text != schema::SAMPLE.name {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("`preflight` has no `{}`", name.text))
-                .help("`preflight: sample(10000)` or `preflight: all`"),
-        );
+        let help = "`preflight: sample(10000)` or `preflight: all`";
+        out.error(&c::UNKNOWN_WORD, name.site, format!("`preflight` has no `{}`", name.text), help);
         return None;
     }
     bind::args(&schema::SAMPLE, name, value.site, args, out).read("images").map(Extent::Sample)
@@ -135,14 +119,8 @@ fn needs_classes(
         return;
     }
     let mut refuse = |key: &str, what: &str, help: &str| {
-        out.push(
-            Diagnostic::error(
-                &c::TASK_OPTION,
-                bound.site(key, site),
-                format!("{what} needs classes, the task is `regression`"),
-            )
-            .help(help),
-        );
+        let text = format!("{what} needs classes, the task is `regression`");
+        out.error(&c::TASK_OPTION, bound.site(key, site), text, help);
     };
     if bound.read("sampler") == Some(Sampler::Balanced) {
         refuse("sampler", "`sampler: balanced`", "`sampler: shuffle`");
@@ -159,10 +137,8 @@ fn below_root(key: &str, path: &str, site: Site, out: &mut Diagnostics) {
     let escapes = path.split(['/', '\\']).any(|part| part == "..");
     let absolute = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
     if absolute || escapes {
-        out.push(
-            Diagnostic::error(&c::NOT_BELOW_ROOT, site, format!("`{key}` is below `root`, got {path:?}"))
-                .help(format!("a path inside: `{key}: {:?}`", inside(path))),
-        );
+        let help = format!("a path inside: `{key}: {:?}`", inside(path));
+        out.error(&c::NOT_BELOW_ROOT, site, format!("`{key}` is below `root`, got {path:?}"), help);
     }
 }
 

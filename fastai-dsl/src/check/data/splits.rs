@@ -4,7 +4,7 @@ use super::super::bind;
 use super::below_root;
 use crate::bound::Bound;
 use crate::catalog as c;
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostics, Site};
 use crate::draft::{Value, ValueKind};
 use crate::habits;
 use crate::recipe::{Dealing, TaskKind, Valid};
@@ -22,12 +22,9 @@ pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &m
         _ => return None,
     };
     let Some(construct) = schema::SPLITS.iter().find(|s| s.name == name.text) else {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text)).help(
-                habits::instead(&name.text)
-                    .map_or_else(|| did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name)), str::to_string),
-            ),
-        );
+        let help = habits::instead(&name.text)
+            .map_or_else(|| did_you_mean(&name.text, schema::SPLITS.iter().map(|s| s.name)), str::to_string);
+        out.error(&c::UNKNOWN_WORD, name.site, format!("unknown split `{}`", name.text), help);
         return None;
     };
     let bound = bind::args(construct, name, value.site, args, out);
@@ -35,10 +32,8 @@ pub(super) fn valid(value: &Value, is_csv: bool, task: Option<TaskKind>, out: &m
         below_root("valid", path, bound.site("path", value.site), out);
     }
     if let ("column" | "grouped", false) = (construct.name, is_csv) {
-        out.push(
-            Diagnostic::error(&c::SPLIT_SOURCE, value.site, "folders have no columns")
-                .help("`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`"),
-        );
+        let help = "`folder(\"valid\")`, `random(0.2)`, `blocks(20)` or `indices(\"valid.txt\")`";
+        out.error(&c::SPLIT_SOURCE, value.site, "folders have no columns", help);
         return None;
     }
     if construct.name == schema::FOLDS.name {
@@ -68,30 +63,25 @@ fn folds(bound: &Bound, site: Site, is_csv: bool, task: Option<TaskKind>, out: &
     let (fold, blocks) = (bound.read::<u32>("fold"), bound.read::<u32>("blocks"));
     let grouped = bound.read::<String>("grouped");
     if let (Some(fold), true) = (fold.filter(|fold| *fold >= count), bound.known(&["count", "fold"])) {
-        out.push(
-            Diagnostic::error(&c::NO_FOLD, bound.site("fold", site), format!("fold {fold} does not exist"))
-                .help(format!("folds `0` to `{}`; without `fold`, each is held out in turn", count - 1))
-                .also(bound.site("count", site), format!("there are {count}")),
-        );
+        let text = format!("fold {fold} does not exist");
+        let help = format!("folds `0` to `{}`; without `fold`, each is held out in turn", count - 1);
+        let there = (bound.site("count", site), format!("there are {count}"));
+        out.error_beside(&c::NO_FOLD, bound.site("fold", site), text, help, there);
         return None;
     }
     if bound.given("grouped") && bound.given("blocks") {
-        out.push(
-            Diagnostic::error(
-                &c::TWICE,
-                bound.site("blocks", site),
-                "`grouped` and `blocks` both say which images stay together",
-            )
-            .help(format!("one of them: `folds({count}, blocks = 20)`"))
-            .also(bound.site("grouped", site), "the column of the groups"),
+        out.error_beside(
+            &c::TWICE,
+            bound.site("blocks", site),
+            "`grouped` and `blocks` both say which images stay together",
+            format!("one of them: `folds({count}, blocks = 20)`"),
+            (bound.site("grouped", site), "the column of the groups"),
         );
         return None;
     }
     if grouped.is_some() && !is_csv {
-        out.push(
-            Diagnostic::error(&c::SPLIT_SOURCE, bound.site("grouped", site), "folders have no columns")
-                .help(format!("`folds({count})`, or `folds({count}, blocks = 20)`")),
-        );
+        let help = format!("`folds({count})`, or `folds({count}, blocks = 20)`");
+        out.error(&c::SPLIT_SOURCE, bound.site("grouped", site), "folders have no columns", help);
         return None;
     }
     let dealing = match (grouped, blocks) {
@@ -108,17 +98,15 @@ fn fold(bound: &Bound, site: Site, out: &mut Diagnostics) -> Option<u32> {
     let (share, fold) = (bound.read::<f64>("share")?, bound.read::<u32>("fold")?);
     let folds = (1.0 / share + 1e-9).floor() as u32;
     if fold >= folds && bound.known(&["share", "fold"]) {
-        out.push(
-            Diagnostic::error(
-                &c::NO_FOLD,
-                bound.site("fold", site),
-                format!("fold {fold} does not exist for a share of {share}"),
-            )
-            .help(match folds {
+        out.error_beside(
+            &c::NO_FOLD,
+            bound.site("fold", site),
+            format!("fold {fold} does not exist for a share of {share}"),
+            match folds {
                 0 | 1 => "there is one fold: `fold = 0`".to_string(),
                 _ => format!("folds `0` to `{}`", folds - 1),
-            })
-            .also(bound.site("share", site), format!("{folds} times this share fits into the whole")),
+            },
+            (bound.site("share", site), format!("{folds} times this share fits into the whole")),
         );
         return None;
     }

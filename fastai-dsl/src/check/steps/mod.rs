@@ -59,23 +59,15 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
         if flat.sections.iter().any(meant) {
             return None;
         }
-        out.push(
-            Diagnostic::error(
-                &c::MISSING_SECTION,
-                flat.name.site,
-                format!("`{}` has no section `train`", flat.name.text),
-            )
-            .help("`train: { fit(1e-2, 3); },`"),
-        );
+        let help = "`train: { fit(1e-2, 3); },`";
+        out.error(&c::MISSING_SECTION, flat.name.site, format!("`{}` has no section `train`", flat.name.text), help);
         return None;
     };
     if train.body.is_empty() {
         if train.broken {
             return None;
         }
-        out.push(
-            Diagnostic::error(&c::NO_STEPS, train.key.site, "`train` holds no step").help("`train: { fit(1e-2, 3); }`"),
-        );
+        out.error(&c::NO_STEPS, train.key.site, "`train` holds no step", "`train: { fit(1e-2, 3); }`");
         return None;
     }
     let mut state = Walk {
@@ -119,10 +111,8 @@ pub(super) fn steps(flat: &Draft, context: &Context, out: &mut Diagnostics) -> O
 fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     let word = call.word.text.as_str();
     let Some(kind) = StepKind::parse(word) else {
-        out.push(
-            Diagnostic::error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"))
-                .help(help::step_help(word, &call.args, state.context.task)),
-        );
+        let help = help::step_help(word, &call.args, state.context.task);
+        out.error(&c::UNKNOWN_STEP, call.word.site, format!("unknown step `{word}`"), help);
         return None;
     };
     let bound = bind::args(kind.construct(), &call.word, call.word.site, &call.args, out);
@@ -148,10 +138,8 @@ fn step(call: &StepCall, state: &mut Walk, out: &mut Diagnostics) -> Option<Step
         StepKind::Resize => {
             // The second number of `resize(224, 224)` is hardly meant as a batch size.
             if let Some(second) = call.args.iter().filter(|arg| arg.name.is_none()).nth(1) {
-                out.push(
-                    Diagnostic::error(&c::TOO_MANY, second.value.site, "images are square: `resize` takes one side")
-                        .help(format!("another batch size is named: `batch = {}`", second.value)),
-                );
+                let help = format!("another batch size is named: `batch = {}`", second.value);
+                out.error(&c::TOO_MANY, second.value.site, "images are square: `resize` takes one side", help);
                 return None;
             }
             let size = bound.read("size")?;
@@ -178,20 +166,15 @@ fn precompute(on: Option<bool>, site: Site, state: &mut Walk, out: &mut Diagnost
     };
     match (on, state.body) {
         (true, Some(BodyState::Unfrozen)) => {
-            let random = state.context.random.filter(|(random, place)| *random && *place == state.since);
-            let error = match random {
-                Some((_, place)) => {
-                    Diagnostic::error(&c::PRECOMPUTE_RANDOM, site, "activations of a random body are of no use")
-                        .help("`weights: pretrained` in `model`, or remove this step")
-                        .also(place, "random weights")
-                }
-                None => {
-                    Diagnostic::error(&c::PRECOMPUTE_UNFROZEN, site, "the body trains, so its activations will change")
-                        .help("freeze it first: `freeze();`")
-                        .also(state.since, "the body trains since here")
-                }
-            };
-            out.push(error);
+            if state.context.random.is_some_and(|(random, place)| random && place == state.since) {
+                let text = "activations of a random body are of no use";
+                let help = "`weights: pretrained` in `model`, or remove this step";
+                out.error_beside(&c::PRECOMPUTE_RANDOM, site, text, help, (state.since, "random weights"));
+            } else {
+                let text = "the body trains, so its activations will change";
+                let since = (state.since, "the body trains since here");
+                out.error_beside(&c::PRECOMPUTE_UNFROZEN, site, text, "freeze it first: `freeze();`", since);
+            }
             (state.body, state.since) = (Some(BodyState::Precomputed), site);
         }
         (true, Some(BodyState::Frozen)) | (true, None) => {
@@ -205,15 +188,9 @@ fn precompute(on: Option<bool>, site: Site, state: &mut Walk, out: &mut Diagnost
 
 fn unfreeze(step: Step, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Step {
     if state.body == Some(BodyState::Precomputed) {
-        out.push(
-            Diagnostic::error(
-                &c::UNFREEZE_PRECOMPUTED,
-                site,
-                format!("`{}` needs images, but `precompute` is on", step.word()),
-            )
-            .help("`precompute(off);` before it")
-            .also(state.since, "switched on here"),
-        );
+        let text = format!("`{}` needs images, but `precompute` is on", step.word());
+        let help = "`precompute(off);` before it";
+        out.error_beside(&c::UNFREEZE_PRECOMPUTED, site, text, help, (state.since, "switched on here"));
     }
     (state.body, state.since) = (Some(BodyState::Unfrozen), site);
     step
@@ -237,18 +214,10 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics)
         && bound.known(&["group"])
         && (group < -groups || group >= groups)
     {
-        out.push(
-            Diagnostic::error(
-                &c::NO_GROUP,
-                bound.site("group", site),
-                format!("there is no layer group {group}: the network has {groups}"),
-            )
-            .help(format!(
-                "`freeze_to({})`, the group before the head; 0 to {}, or -1 for the last",
-                groups - 2,
-                groups - 1
-            )),
-        );
+        let text = format!("there is no layer group {group}: the network has {groups}");
+        let help =
+            format!("`freeze_to({})`, the group before the head; 0 to {}, or -1 for the last", groups - 2, groups - 1);
+        out.error(&c::NO_GROUP, bound.site("group", site), text, help);
         return None;
     }
     group.map(|_| step)
@@ -257,24 +226,12 @@ fn freeze_to(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics)
 fn fit(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     if !bound.given("cycle_len") {
         if bound.given("cycle_mult") {
-            out.push(
-                Diagnostic::error(
-                    &c::MULT_WITHOUT_LEN,
-                    bound.site("cycle_mult", site),
-                    "`cycle_mult` needs `cycle_len`: without it there are no cycles that could grow",
-                )
-                .help("`cycle_len = 1`"),
-            );
+            let text = "`cycle_mult` needs `cycle_len`: without it there are no cycles that could grow";
+            out.error(&c::MULT_WITHOUT_LEN, bound.site("cycle_mult", site), text, "`cycle_len = 1`");
         }
         if bound.given("anneal") {
-            out.push(
-                Diagnostic::error(
-                    &c::ANNEAL_WITHOUT_LEN,
-                    bound.site("anneal", site),
-                    "`anneal` needs `cycle_len`: without it the rate is constant",
-                )
-                .help("`cycle_len = 1`"),
-            );
+            let text = "`anneal` needs `cycle_len`: without it the rate is constant";
+            out.error(&c::ANNEAL_WITHOUT_LEN, bound.site("anneal", site), text, "`cycle_len = 1`");
         }
     }
     let mut good = true;
@@ -315,11 +272,11 @@ fn averages(bound: &Bound, fit: &Fit, site: Site, state: &Walk, out: &mut Diagno
             1 => format!("remove `swa`, or train for more {what}"),
             cycles => format!("at most `swa = {cycles}`, or train for more {what}"),
         };
-        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
+        out.error(&c::OUT_OF_RANGE, at, text, help);
         good = false;
     }
     let mut excludes = |text: &str, help: &str, other: Site, what: &str| {
-        out.push(Diagnostic::error(&c::SWA_EXCLUDES, at, text).help(help).also(other, what));
+        out.error_beside(&c::SWA_EXCLUDES, at, text, help, (other, what));
         good = false;
     };
     if let Some(ema) = state.context.ema {
@@ -340,15 +297,9 @@ fn stops_early(bound: &Bound, fit: &Fit, site: Site, state: &Walk, out: &mut Dia
     let at = bound.site("stop_early", site);
     let mut good = true;
     if let Some((false, place)) = state.context.valid {
-        out.push(
-            Diagnostic::error(
-                &c::NEEDS_VALIDATION,
-                at,
-                "`stop_early` compares epochs on validation images, and there are none",
-            )
-            .help("hold some out: `valid: random(0.2)`, or remove `stop_early`")
-            .also(place, "none are held out here"),
-        );
+        let text = "`stop_early` compares epochs on validation images, and there are none";
+        let help = "hold some out: `valid: random(0.2)`, or remove `stop_early`";
+        out.error_beside(&c::NEEDS_VALIDATION, at, text, help, (place, "none are held out here"));
         good = false;
     }
     // The first comparison has nothing to compare with, and the last one ends nothing.
@@ -359,7 +310,7 @@ fn stops_early(bound: &Bound, fit: &Fit, site: Site, state: &Walk, out: &mut Dia
             0..=2 => format!("remove `stop_early`, or train for more {what}"),
             cycles => format!("at most `stop_early = {}`, or train for more {what}", cycles - 2),
         };
-        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
+        out.error(&c::OUT_OF_RANGE, at, text, help);
         good = false;
     }
     good
@@ -392,11 +343,8 @@ fn fit_one_cycle(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnost
 fn epochs_count(epochs: u64, key: &str, site: Site, state: &mut Walk, out: &mut Diagnostics) -> bool {
     state.epochs = state.epochs.saturating_add(epochs);
     if state.epochs > MAX_EPOCHS {
-        out.push(
-            Diagnostic::error(&c::OUT_OF_RANGE, site, format!("more than {MAX_EPOCHS} epochs up to here")).help(
-                format!("a smaller `{key}`: the lesson's cycles are `fit(lr, 3, cycle_len = 1, cycle_mult = 2)`"),
-            ),
-        );
+        let help = format!("a smaller `{key}`: the lesson's cycles are `fit(lr, 3, cycle_len = 1, cycle_mult = 2)`");
+        out.error(&c::OUT_OF_RANGE, site, format!("more than {MAX_EPOCHS} epochs up to here"), help);
         state.epochs = 0;
         return false;
     }
@@ -405,20 +353,16 @@ fn epochs_count(epochs: u64, key: &str, site: Site, state: &mut Walk, out: &mut 
 
 fn tta(bound: &Bound, site: Site, state: &mut Walk, out: &mut Diagnostics) -> Option<Step> {
     if state.body == Some(BodyState::Precomputed) {
-        out.push(
-            Diagnostic::error(&c::TTA_PRECOMPUTED, site, "`tta` needs images, but `precompute` is on")
-                .help("`precompute(off);` before it")
-                .also(state.since, "switched on here"),
-        );
+        let text = "`tta` needs images, but `precompute` is on";
+        let help = "`precompute(off);` before it";
+        out.error_beside(&c::TTA_PRECOMPUTED, site, text, help, (state.since, "switched on here"));
         // Reported once; the following steps are checked as if `precompute` were off.
         (state.body, state.since) = (Some(BodyState::Frozen), site);
     }
     if let Some((false, place)) = state.context.valid {
-        out.push(
-            Diagnostic::error(&c::NEEDS_VALIDATION, site, "`tta` measures on validation images, and there are none")
-                .help("hold some out: `valid: random(0.2)`, or remove `tta`")
-                .also(place, "none are held out here"),
-        );
+        let text = "`tta` measures on validation images, and there are none";
+        let help = "hold some out: `valid: random(0.2)`, or remove `tta`";
+        out.error_beside(&c::NEEDS_VALIDATION, site, text, help, (place, "none are held out here"));
     }
     Some(Step::Tta { n_aug: bound.read("n_aug")? })
 }

@@ -32,14 +32,13 @@ fn decayed(
     if listed {
         let text = "`layer_decay` makes the rates of the layer groups from one rate, and there is a list";
         let help = "the last rate of the list alone, or remove `layer_decay`";
-        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(help).also(bound.site("lrs", site), "the list"));
+        out.error_beside(&c::RATE_COUNT, at, text, help, (bound.site("lrs", site), "the list"));
         return None;
     }
     if state.body == Some(BodyState::Precomputed) {
         let text = "`layer_decay` makes several learning rates, but `precompute` is on: only the head trains";
-        let error =
-            Diagnostic::error(&c::RATES_PRECOMPUTED, at, text).help("remove it, or `precompute(off);` before it");
-        out.push(error.also(state.since, "switched on here"));
+        let help = "remove it, or `precompute(off);` before it";
+        out.error_beside(&c::RATES_PRECOMPUTED, at, text, help, (state.since, "switched on here"));
         return None;
     }
     let (head, groups) = (*lrs.last()?, state.groups? as i32);
@@ -54,14 +53,9 @@ pub(super) fn decays(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnost
         && wds.len() > 1
         && wds.len() != groups
     {
-        out.push(
-            Diagnostic::error(
-                &c::RATE_COUNT,
-                bound.site("wds", site),
-                format!("{} weight decays for {groups} layer groups", wds.len()),
-            )
-            .help(format!("give 1 or {groups}: `wds = {}`", number(wds[0]))),
-        );
+        let text = format!("{} weight decays for {groups} layer groups", wds.len());
+        let help = format!("give 1 or {groups}: `wds = {}`", number(wds[0]));
+        out.error(&c::RATE_COUNT, bound.site("wds", site), text, help);
         return None;
     }
     Some(if wds.iter().any(|w| *w != 0.0) { wds } else { Vec::new() })
@@ -74,15 +68,9 @@ fn rate_count(lrs: &[Rate], site: Site, state: &Walk, out: &mut Diagnostics) -> 
     }
     if state.body == Some(BodyState::Precomputed) {
         let one = lrs.last().and_then(Rate::fixed).map_or("lr".to_string(), number);
-        out.push(
-            Diagnostic::error(
-                &c::RATES_PRECOMPUTED,
-                site,
-                format!("{n} learning rates, but `precompute` is on: only the head trains"),
-            )
-            .help(format!("one rate: `{one}`; or `precompute(off);` before it"))
-            .also(state.since, "switched on here"),
-        );
+        let text = format!("{n} learning rates, but `precompute` is on: only the head trains");
+        let help = format!("one rate: `{one}`; or `precompute(off);` before it");
+        out.error_beside(&c::RATES_PRECOMPUTED, site, text, help, (state.since, "switched on here"));
         return false;
     }
     let Some(groups) = state.groups.filter(|g| *g != n) else { return true };
@@ -148,7 +136,7 @@ fn ratio(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Opti
     let (ratio, at) = (bound.read::<Vec<f64>>("ratio")?, bound.site("ratio", site));
     if matches!(state.body, Some(BodyState::Precomputed | BodyState::Frozen)) {
         let text = "`ratio` gives the layer groups of the body rates of their own, but only the head trains";
-        out.push(Diagnostic::error(&c::RATES_PRECOMPUTED, at, text).help("remove it, or `unfreeze();` before it"));
+        out.error(&c::RATES_PRECOMPUTED, at, text, "remove it, or `unfreeze();` before it");
         return None;
     }
     let usual = |groups: usize| -> String {
@@ -158,12 +146,12 @@ fn ratio(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnostics) -> Opti
     };
     if let Some(groups) = state.groups.filter(|groups| *groups != ratio.len()) {
         let text = format!("{} ratios for {groups} layer groups", ratio.len());
-        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(format!("one each: {}", usual(groups))));
+        out.error(&c::RATE_COUNT, at, text, format!("one each: {}", usual(groups)));
         return None;
     }
     if ratio.last().is_some_and(|last| *last != 1.0) && bound.known(&["ratio"]) {
         let text = "the last ratio is that of the head, whose rate is the one that is swept and suggested: it is 1";
-        out.push(Diagnostic::error(&c::RATE_COUNT, at, text).help(usual(ratio.len())));
+        out.error(&c::RATE_COUNT, at, text, usual(ratio.len()));
         return None;
     }
     Some(ratio)

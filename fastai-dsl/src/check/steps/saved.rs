@@ -62,7 +62,7 @@ pub(super) fn cycle_saves(
     let at = bound.site("cycle_save_name", site);
     if !bound.given("cycle_len") {
         let text = "`cycle_save_name` needs `cycle_len`: without it there are no cycles";
-        out.push(Diagnostic::error(&c::SCHEDULE_KEY, at, text).help("`cycle_len = 1`"));
+        out.error(&c::SCHEDULE_KEY, at, text, "`cycle_len = 1`");
     }
     let (Some(name), Some(cycles)) = (saved_name(bound, "cycle_save_name", site, out), bound.read::<u32>("cycles"))
     else {
@@ -72,7 +72,7 @@ pub(super) fn cycle_saves(
     if cycles > MAX_CYCLE_MODELS {
         let text = format!("{cycles} cycles would save as many models");
         let help = format!("at most {MAX_CYCLE_MODELS} cycles, or a `save` step after the `fit`");
-        out.push(Diagnostic::error(&c::OUT_OF_RANGE, at, text).help(help));
+        out.error(&c::OUT_OF_RANGE, at, text, help);
         return None;
     }
     if !bound.known(&["cycles"]) {
@@ -102,19 +102,13 @@ fn loads(step: &str, name: &str, at: Site, state: &Walk, out: &mut Diagnostics) 
                 Some(n) => format!("did you mean `{n:?}`?"),
                 None => format!("`save({name:?});` before it"),
             };
-            out.push(
-                Diagnostic::error(&c::NEVER_SAVED, at, format!("nothing before this step saves {name:?}")).help(help),
-            );
+            out.error(&c::NEVER_SAVED, at, format!("nothing before this step saves {name:?}"), help);
         }
         Some(Saved { head: Some(then), site: saved, .. }) if state.head.as_ref().is_some_and(|now| now != then) => {
-            out.push(
-                Diagnostic::error(&c::LOAD_HEAD, at, format!("{name:?} was saved with another head"))
-                    .help(format!(
-                        "the same head before it: `head(dropout = {:?}, hidden = {:?});`",
-                        then.dropout, then.hidden
-                    ))
-                    .also(*saved, "saved here"),
-            );
+            let text = format!("{name:?} was saved with another head");
+            let help =
+                format!("the same head before it: `head(dropout = {:?}, hidden = {:?});`", then.dropout, then.hidden);
+            out.error_beside(&c::LOAD_HEAD, at, text, help, (*saved, "saved here"));
         }
         _ => {}
     }
@@ -130,11 +124,9 @@ pub(super) fn average(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnos
     let mut good = true;
     for (number, (name, at)) in names.iter().zip(&sites).enumerate() {
         if let Some(first) = names[..number].iter().position(|other| other == name) {
-            out.push(
-                Diagnostic::error(&c::TWICE, *at, format!("{name:?} is averaged twice"))
-                    .help(format!("another model beside it: `save({:?});` before it", format!("{name}_2")))
-                    .also(sites[first], "first named here"),
-            );
+            let text = format!("{name:?} is averaged twice");
+            let help = format!("another model beside it: `save({:?});` before it", format!("{name}_2"));
+            out.error_beside(&c::TWICE, *at, text, help, (sites[first], "first named here"));
             good = false;
         } else {
             loads("average", name, *at, state, out);
@@ -143,7 +135,7 @@ pub(super) fn average(bound: &Bound, site: Site, state: &Walk, out: &mut Diagnos
     if names.len() < 2 && good {
         let more = names.first().map_or("a".to_string(), |name| format!("{name}_2"));
         let help = format!("another model beside it: `save({more:?});` before it");
-        out.push(Diagnostic::error(&c::WRONG_TYPE, list, "`average` takes at least two models").help(help));
+        out.error(&c::WRONG_TYPE, list, "`average` takes at least two models", help);
         good = false;
     }
     good.then_some(Step::Average { names })
@@ -171,9 +163,7 @@ fn saved_name(bound: &Bound, key: &str, site: Site, out: &mut Diagnostics) -> Op
     };
     let good: String = name.chars().map(|ch| if ch.is_alphanumeric() { ch } else { '_' }).collect();
     let good = if good == name || good.trim_matches('_').is_empty() { "224_all".to_string() } else { good };
-    out.push(
-        Diagnostic::error(&c::SAVE_NAME, bound.site(key, site), format!("the name {name:?} {reason}"))
-            .help(format!("letters, digits, `-`, `_`: `{good:?}`")),
-    );
+    let help = format!("letters, digits, `-`, `_`: `{good:?}`");
+    out.error(&c::SAVE_NAME, bound.site(key, site), format!("the name {name:?} {reason}"), help);
     None
 }
